@@ -1,1 +1,4 @@
+//! What every stage stands on: life cycle, configuration, telemetry, the admin port, and the log with its
+//! consume–process–produce loop.
 
+pub mod log;

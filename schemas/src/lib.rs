@@ -1,1 +1,20 @@
+//! The contract: what is written to which topic, in which shape, under which limits. No I/O.
+//!
+//! * [`primitives`]: newtypes that a value is parsed into once, at the edge.
+//! * [`envelope`]: what every chain record carries (semantics, rule 3).
+//! * [`records`]: one file per topic: the Rust type of its records.
+//! * [`topics`]: names, keys, partitions, cleanup and retention of every topic.
+//! * [`headers`]: the record headers that let a record be counted even when its value cannot be decoded.
+//! * [`limits`]: every size and count limit of the product, in one file.
+//!
+//! Guarantee: a schema of today reads what any released version wrote (`tests/compatibility.rs`).
 
+pub mod envelope;
+pub mod headers;
+pub mod limits;
+pub mod primitives;
+pub mod records;
+pub mod topics;
+
+pub use envelope::{ChildEnvelope, Envelope};
+pub use primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs};

@@ -1,0 +1,209 @@
+//! Newtypes for what comes from outside. Each is parsed once, at the edge, and is valid from then on.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use crate::limits;
+
+/// Why a text is not a value of the type asked for. The message says what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a {what}: {expected}")]
+pub struct ParseError {
+    /// The text as it came, cut to 80 characters.
+    pub text: String,
+    /// The kind of value that was wanted, such as "network slug".
+    pub what: &'static str,
+    /// What would have been right.
+    pub expected: &'static str,
+}
+
+impl ParseError {
+    pub(crate) fn new(text: &str, what: &'static str, expected: &'static str) -> Self {
+        Self { text: text.chars().take(80).collect(), what, expected }
+    }
+}
+
+/// A network's slug, such as `mantle-mainnet`: 1–64 characters of `a-z`, `0-9` and `-`, starting with a letter or digit.
+///
+/// It is the key of every chain record and stands in URLs, so its alphabet is narrow. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Network(Arc<str>);
+
+impl Network {
+    /// The slug as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Network {
+    type Err = ParseError;
+    fn from_str(s: &str) -> Result<Self, ParseError> {
+        let ok = !s.is_empty()
+            && s.len() <= limits::NETWORK_SLUG_BYTES
+            && !s.starts_with('-')
+            && s.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        if ok {
+            Ok(Self(s.into()))
+        } else {
+            Err(ParseError::new(s, "network slug", "1 to 64 characters of a-z, 0-9 and -, not starting with -"))
+        }
+    }
+}
+
+/// A block's hash as its chain's explorers print it: `0x` and 64 lower-case hex digits for EVM, 64 hex digits for Bitcoin
+/// (byte-reversed) and Stellar.
+///
+/// Kept as text because it is compared, keyed and printed, never computed with. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockHash(Arc<str>);
+
+impl BlockHash {
+    /// The hash as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BlockHash {
+    type Err = ParseError;
+    fn from_str(s: &str) -> Result<Self, ParseError> {
+        let digits = s.strip_prefix("0x").unwrap_or(s);
+        if digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            Ok(Self(s.into()))
+        } else {
+            Err(ParseError::new(s, "block hash", "64 lower-case hex digits, with 0x in front on EVM chains"))
+        }
+    }
+}
+
+impl From<alloy_primitives::B256> for BlockHash {
+    fn from(hash: alloy_primitives::B256) -> Self {
+        Self(const_hex::encode_prefixed(hash).into())
+    }
+}
+
+macro_rules! text_newtype {
+    ($($t:ty),*) => {$(
+        impl fmt::Display for $t {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }
+        }
+        impl fmt::Debug for $t {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { write!(f, "{:?}", &*self.0) }
+        }
+        impl serde::Serialize for $t {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> { s.serialize_str(&self.0) }
+        }
+        impl<'de> serde::Deserialize<'de> for $t {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+text_newtype!(Network, BlockHash);
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct TimeMs(pub i64);
+
+impl TimeMs {
+    /// The present, by this machine's clock.
+    pub fn now() -> Self {
+        Self(chrono::Utc::now().timestamp_millis())
+    }
+    /// From whole seconds since 1970, as block headers carry them. Saturates.
+    pub fn from_secs(secs: u64) -> Self {
+        Self(i64::try_from(secs).unwrap_or(i64::MAX / 1000).saturating_mul(1000))
+    }
+    /// RFC 3339 in UTC with milliseconds, as REST prints times.
+    pub fn rfc3339(self) -> String {
+        chrono::DateTime::from_timestamp_millis(self.0)
+            .unwrap_or_default()
+            .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    }
+}
+
+macro_rules! word_enum {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant),* }
+        impl $name {
+            /// The word that stands for it on the wire, in SQL and in REST.
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $word),* } }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.as_str()) }
+        }
+        impl FromStr for $name {
+            type Err = ParseError;
+            fn from_str(s: &str) -> Result<Self, ParseError> {
+                match s { $($word => Ok(Self::$variant),)* _ => Err(ParseError::new(s, $what, $expected)) }
+            }
+        }
+    };
+}
+
+word_enum! {
+    /// What a header record does to the network's chain (rules 3 and 4).
+    Op, "operation", "apply, revert or finality" {
+        /// The block joins the canonical chain.
+        Apply = "apply",
+        /// The block leaves it: undoes the event named by `reverts_sequence`.
+        Revert = "revert",
+        /// No block event: repeats the last sequence and publishes safe and finalized heights.
+        Finality = "finality",
+    }
+}
+word_enum! {
+    /// How a block came to be fetched (rule 3).
+    Origin, "origin", "live or backfill" {
+        /// While following the head.
+        Live = "live",
+        /// On request, for a finalized range.
+        Backfill = "backfill",
+    }
+}
+word_enum! {
+    /// A chain family.
+    Family, "chain family", "evm, bitcoin or stellar" {
+        /// Ethereum and everything that speaks its JSON-RPC.
+        Evm = "evm",
+        /// Bitcoin.
+        Bitcoin = "bitcoin",
+        /// Stellar.
+        Stellar = "stellar",
+    }
+}
+word_enum! {
+    /// Outcome of a transaction (rule 20).
+    Status, "status", "success, failed or unknown" {
+        /// Receipt status 1.
+        Success = "success",
+        /// Receipt status 0.
+        Failed = "failed",
+        /// A receipt without status (before Byzantium, EIP-658) and nothing else that tells.
+        Unknown = "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_and_hashes_are_checked_at_the_edge() {
+        assert!("mantle-mainnet".parse::<Network>().is_ok());
+        for bad in ["", "-a", "Mantle", "a b", "a#1", &"x".repeat(65)] {
+            assert!(bad.parse::<Network>().is_err(), "{bad:?}");
+        }
+        assert!(format!("0x{}", "ab".repeat(32)).parse::<BlockHash>().is_ok());
+        assert!("ab".repeat(32).parse::<BlockHash>().is_ok());
+        for bad in ["0x", "zz", &format!("0x{}", "AB".repeat(32)), &"ab".repeat(31)] {
+            assert!(bad.parse::<BlockHash>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `enriched.transactions`: the raw transaction and what `enrich` found out about it.
+
+use alloy_primitives::{Selector, U256};
+
+use super::{EvmTransaction, Payload};
+use crate::{envelope::ChildEnvelope, primitives::Status};
+
+/// A record of `enriched.transactions`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnrichedTransaction {
+    /// Order and meaning.
+    pub envelope: ChildEnvelope,
+    /// The transaction with its enrichment, or why there is none.
+    pub payload: Payload<(EvmTransaction, Enrichment)>,
+}
+
+/// What enrich adds to a transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Enrichment {
+    /// Outcome.
+    pub status: Status,
+    /// What the sender really paid and its parts; `None` when the receipt does not allow to tell.
+    pub fee: Option<FeeParts>,
+    /// First four bytes of the call data of a call with at least four; `None` for plain transfers and contract creations.
+    pub method: Option<Selector>,
+    /// Why a failed transaction failed, as far as the records alone tell (such as `out_of_gas`).
+    pub failure_cause: Option<String>,
+    /// The failure in words.
+    pub failure_reason: Option<String>,
+    /// One entry per log, in the order of `EvmTransaction::logs`; `None` where the event is not known.
+    pub events: Vec<Option<DecodedEvent>>,
+}
+
+/// The fee really paid, in wei of the network's fee token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FeeParts {
+    /// Gas used × effective gas price.
+    pub execution: U256,
+    /// OP-stack L1 data fee.
+    pub l1: Option<U256>,
+    /// OP-stack operator fee.
+    pub operator: Option<U256>,
+    /// Blob gas used × blob gas price (EIP-4844).
+    pub blob: Option<U256>,
+}
+
+impl FeeParts {
+    /// The sum of the parts.
+    pub fn total(&self) -> U256 {
+        let part = |p: Option<U256>| p.unwrap_or_default();
+        self.execution + part(self.l1) + part(self.operator) + part(self.blob)
+    }
+}
+
+/// A decoded event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodedEvent {
+    /// Signature in canonical form, such as `Transfer(address,address,uint256)`.
+    pub event: String,
+    /// JSON object of the arguments by name: addresses lower-case hex, integers decimal strings.
+    pub arguments: String,
+}

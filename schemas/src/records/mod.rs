@@ -1,0 +1,35 @@
+//! One file per topic.
+
+pub mod checkpoint;
+pub mod control_config;
+pub mod dead_letter;
+pub mod enriched_block;
+pub mod enriched_transaction;
+pub mod network_status;
+pub mod raw_block;
+pub mod raw_transaction;
+
+pub use checkpoint::{Checkpoint, CheckpointRecord, HeldRange, RingEntry};
+pub use control_config::{ControlConfig, NetworkPartition};
+pub use dead_letter::DeadLetter;
+pub use enriched_block::{BlockSummary, EnrichedBlock};
+pub use enriched_transaction::{DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
+pub use network_status::{NetworkState, NetworkStatus};
+pub use raw_block::{EvmHeader, RawBlock};
+pub use raw_transaction::{EvmLog, EvmTransaction, RawTransaction};
+
+/// What a child record holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Payload<T> {
+    /// The transaction.
+    Transaction(Box<T>),
+    /// Nothing: the record says that its block was reverted (rule 4).
+    Revert,
+    /// Nothing that could be read: a placeholder that keeps the count right. The original is in `dead.letters` (rule 13).
+    Unreadable {
+        /// Position in the block.
+        index: u32,
+        /// Why.
+        error: String,
+    },
+}

@@ -1,0 +1,120 @@
+//! `raw.transactions`: one record per transaction, with its receipt and logs.
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+
+use super::Payload;
+use crate::envelope::ChildEnvelope;
+
+/// A record of `raw.transactions`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawTransaction {
+    /// Order and meaning.
+    pub envelope: ChildEnvelope,
+    /// The transaction, or why there is none.
+    pub payload: Payload<EvmTransaction>,
+}
+
+/// An EVM transaction with its receipt. Amounts are in wei; `None` is "the node did not say".
+///
+/// Source: Ethereum execution-apis (`eth_getBlockByNumber`, `eth_getBlockReceipts`); EIP-2718, EIP-2930, EIP-1559, EIP-4844,
+/// EIP-7702; OP-stack specification (deposits, L1 fee fields, operator fee); Arbitrum and Mantle receipts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EvmTransaction {
+    /// Position in the block, from 0.
+    pub transaction_index: u32,
+    /// Transaction hash.
+    pub hash: B256,
+    /// Sender.
+    pub from_address: Address,
+    /// Receiver; `None` when the transaction creates a contract.
+    pub to_address: Option<Address>,
+    /// Value moved, in wei.
+    pub value: U256,
+    /// The sender's nonce.
+    pub nonce: u64,
+    /// Gas limit.
+    pub gas: u64,
+    /// Gas price as the transaction states it (or as the node fills it in), wei per gas.
+    pub gas_price: Option<U256>,
+    /// EIP-1559 fee cap, wei per gas.
+    pub max_fee_per_gas: Option<U256>,
+    /// EIP-1559 tip cap, wei per gas.
+    pub max_priority_fee_per_gas: Option<U256>,
+    /// EIP-4844 fee cap, wei per blob gas.
+    pub max_fee_per_blob_gas: Option<U256>,
+    /// EIP-4844 versioned hashes.
+    pub blob_versioned_hashes: Vec<B256>,
+    /// Call data.
+    pub input: Bytes,
+    /// EIP-2718 type; 0 for legacy, 0x7e for OP-stack deposits, 0x64–0x6a for Arbitrum's own.
+    pub transaction_type: u64,
+    /// Chain id that was signed for.
+    pub chain_id: Option<u64>,
+    /// Number of EIP-7702 authorizations.
+    pub authorization_count: Option<u32>,
+    /// OP-stack deposit: source hash.
+    pub source_hash: Option<B256>,
+    /// OP-stack deposit: minted amount, wei.
+    pub mint: Option<U256>,
+    /// Receipt: 1 success, 0 failure, `None` before EIP-658.
+    pub receipt_status: Option<u64>,
+    /// Receipt: state root before EIP-658.
+    pub receipt_root: Option<B256>,
+    /// Receipt: gas used by this transaction.
+    pub receipt_gas_used: u64,
+    /// Receipt: gas used in the block up to and with this transaction.
+    pub receipt_cumulative_gas_used: u64,
+    /// Receipt: price really paid, wei per gas.
+    pub receipt_effective_gas_price: Option<U256>,
+    /// Receipt: address of the created contract.
+    pub receipt_contract_address: Option<Address>,
+    /// Receipt: blob gas used (EIP-4844). On OP-stack Jovian: the data-availability footprint, which is not paid as blob gas.
+    pub receipt_blob_gas_used: Option<u64>,
+    /// Receipt: price of blob gas, wei.
+    pub receipt_blob_gas_price: Option<U256>,
+    /// OP-stack receipt: L1 data fee, wei (on Mantle already in MNT).
+    pub receipt_l1_fee: Option<U256>,
+    /// OP-stack receipt: L1 gas used.
+    pub receipt_l1_gas_used: Option<U256>,
+    /// OP-stack receipt: L1 gas price, wei.
+    pub receipt_l1_gas_price: Option<U256>,
+    /// OP-stack receipt before Ecotone: fee scalar, a decimal number as text.
+    pub receipt_l1_fee_scalar: Option<String>,
+    /// OP-stack receipt since Ecotone: base fee scalar.
+    pub receipt_l1_base_fee_scalar: Option<u64>,
+    /// OP-stack receipt since Ecotone: L1 blob base fee, wei.
+    pub receipt_l1_blob_base_fee: Option<U256>,
+    /// OP-stack receipt since Ecotone: L1 blob base fee scalar.
+    pub receipt_l1_blob_base_fee_scalar: Option<u64>,
+    /// OP-stack receipt since Isthmus: operator fee scalar.
+    pub receipt_operator_fee_scalar: Option<u64>,
+    /// OP-stack receipt since Isthmus: operator fee constant.
+    pub receipt_operator_fee_constant: Option<u64>,
+    /// OP-stack receipt since Jovian: data-availability footprint scalar.
+    pub receipt_da_footprint_gas_scalar: Option<u64>,
+    /// Mantle receipt: token ratio (already applied to `l1Fee`).
+    pub receipt_token_ratio: Option<U256>,
+    /// Arbitrum receipt: part of the gas used that pays for L1.
+    pub receipt_gas_used_for_l1: Option<u64>,
+    /// Arbitrum receipt: L1 block number.
+    pub receipt_l1_block_number: Option<u64>,
+    /// OP-stack deposit receipt: nonce used.
+    pub receipt_deposit_nonce: Option<u64>,
+    /// OP-stack deposit receipt: version.
+    pub receipt_deposit_receipt_version: Option<u64>,
+    /// The transaction's logs in order.
+    pub logs: Vec<EvmLog>,
+}
+
+/// A log (event) of a transaction.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EvmLog {
+    /// Position in the block, from 0.
+    pub log_index: u32,
+    /// Emitting contract.
+    pub address: Address,
+    /// 0 to 4 topics; the first is the event's signature hash unless the event is anonymous.
+    pub topics: Vec<B256>,
+    /// Data that is not indexed.
+    pub data: Bytes,
+}

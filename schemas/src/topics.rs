@@ -1,0 +1,83 @@
+//! Every topic: name, key, cleanup and retention. Names on the wire carry the configured prefix (default `headwater.`).
+
+use std::time::Duration;
+
+/// Default of `[log] prefix`.
+pub const DEFAULT_PREFIX: &str = "headwater.";
+/// Default number of partitions of the chain topics; all of them have the same number (rule 8).
+pub const DEFAULT_PARTITIONS: u32 = 8;
+
+/// How a topic gets rid of old records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// By age and size of a partition.
+    Delete,
+    /// Keeps the newest record per key; a record without value removes its key.
+    Compact,
+}
+
+/// What a topic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Name without prefix.
+    pub name: &'static str,
+    /// Cleanup policy.
+    pub cleanup: Cleanup,
+    /// Age after which records may go; `None` for ever (or until compacted).
+    pub retention: Option<Duration>,
+    /// Bytes per partition after which the oldest may go; `None` without limit.
+    pub retention_bytes: Option<u64>,
+    /// Whether it is partitioned by network, with as many partitions as all chain topics.
+    pub per_network: bool,
+}
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+const GIB: u64 = 1 << 30;
+
+const fn chain(name: &'static str, retention_bytes: u64) -> TopicSpec {
+    TopicSpec {
+        name,
+        cleanup: Cleanup::Delete,
+        retention: Some(WEEK),
+        retention_bytes: Some(retention_bytes),
+        per_network: true,
+    }
+}
+const fn compacted(name: &'static str, per_network: bool) -> TopicSpec {
+    TopicSpec { name, cleanup: Cleanup::Compact, retention: None, retention_bytes: None, per_network }
+}
+
+/// Headers of block events, as ingest found them.
+pub const RAW_BLOCKS: TopicSpec = chain("raw.blocks", GIB);
+/// Transactions with receipts and logs, as ingest found them.
+pub const RAW_TRANSACTIONS: TopicSpec = chain("raw.transactions", 4 * GIB);
+/// Checkpoint and ring of each network.
+pub const INGEST_CHECKPOINTS: TopicSpec = compacted("ingest.checkpoints", true);
+/// What each network's watcher says of itself.
+pub const INGEST_STATUS: TopicSpec = compacted("ingest.status", true);
+/// Transactions with what enrich found out.
+pub const ENRICHED_TRANSACTIONS: TopicSpec = chain("enriched.transactions", 4 * GIB);
+/// Block summaries.
+pub const ENRICHED_BLOCKS: TopicSpec = chain("enriched.blocks", GIB);
+/// Decisions of the control plane.
+pub const CONTROL_CONFIG: TopicSpec = compacted("control.config", false);
+/// What could not be processed.
+pub const DEAD_LETTERS: TopicSpec = TopicSpec {
+    name: "dead.letters",
+    cleanup: Cleanup::Delete,
+    retention: Some(Duration::from_secs(30 * 24 * 3600)),
+    retention_bytes: Some(GIB),
+    per_network: false,
+};
+
+/// All topics of this version.
+pub const ALL: [TopicSpec; 8] = [
+    RAW_BLOCKS,
+    RAW_TRANSACTIONS,
+    INGEST_CHECKPOINTS,
+    INGEST_STATUS,
+    ENRICHED_TRANSACTIONS,
+    ENRICHED_BLOCKS,
+    CONTROL_CONFIG,
+    DEAD_LETTERS,
+];
