@@ -28,3 +28,53 @@ pub const WS_SUBSCRIPTIONS: usize = 64;
 pub const WS_CLIENT_FRAME_BYTES: usize = 16 << 10;
 /// Body of a REST request.
 pub const HTTP_BODY_BYTES: usize = 1 << 20;
+
+/// The embedded store and its HTTP interface.
+pub mod store {
+    use std::time::Duration;
+
+    /// Memory of all statements, merges and caches of the engine together.
+    pub const MEMORY: u64 = 2 << 30;
+    /// Memory of one statement of an analyst.
+    pub const ANALYST_MEMORY: u64 = 512 << 20;
+    /// Time of one statement of an analyst.
+    pub const ANALYST_TIME: Duration = Duration::from_secs(60);
+    /// Rows that one statement of an analyst may read.
+    pub const ANALYST_ROWS: u64 = 2_000_000_000;
+    /// Temporary files of one statement of an analyst.
+    pub const ANALYST_TEMPORARY_BYTES: u64 = 4 << 30;
+    /// Statements of analysts that run at the same time.
+    pub const ANALYST_CONCURRENCY: usize = 4;
+    /// Statements of the stages that run at the same time.
+    pub const STAGES_CONCURRENCY: usize = 16;
+    /// Time of one statement of the stages, the sending of its data and the reading of its result included.
+    pub const STAGES_TIME: Duration = Duration::from_secs(600);
+    /// Time that a statement waits for its turn before it is answered with 503.
+    pub const QUEUE_TIME: Duration = Duration::from_secs(10);
+    /// Statements that wait for their turn, per user.
+    pub const QUEUE_LENGTH: usize = 64;
+    /// Body of a request, decompressed.
+    pub const BODY: u64 = 1 << 30;
+    /// Text of a statement, with data that stands in it.
+    pub const STATEMENT_BYTES: usize = 16 << 20;
+    /// Text of an analyst's statement.
+    pub const ANALYST_STATEMENT_BYTES: usize = 256 << 10;
+    /// Parameters and settings of a request.
+    pub const REQUEST_PARAMETERS: usize = 1_000;
+    /// Result in a format that cannot be sent piece by piece (JSON, Parquet, …), in the engine's own bytes.
+    pub const WHOLE_RESULT_BYTES: u64 = 256 << 20;
+    /// One block of ClickHouse's own compression, decompressed. Clients send far smaller ones.
+    pub const COMPRESSED_BLOCK_BYTES: usize = 256 << 20;
+    /// Open HTTP connections.
+    pub const CONNECTIONS: usize = 256;
+    /// Time for a request's headers to arrive.
+    pub const HEADERS_TIME: Duration = Duration::from_secs(30);
+    /// Silence after which a body that is being sent or read ends the request.
+    pub const IDLE_TIME: Duration = Duration::from_secs(120);
+    /// From the start of the store's process to its first answer: it may have many parts to load.
+    pub const READY_WITHIN: Duration = Duration::from_secs(120);
+    /// From SIGTERM to SIGKILL of the store's process.
+    pub const STOP_WITHIN: Duration = Duration::from_secs(20);
+    /// One line of the store's process to its parent.
+    pub const CHILD_LINE: u64 = 16 << 10;
+}

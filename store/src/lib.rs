@@ -1,1 +1,3 @@
+//! Everything ClickHouse: the embedded engine.
 
+pub mod engine;

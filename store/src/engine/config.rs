@@ -1,0 +1,185 @@
+//! What the store is told, and what it tells the engine.
+
+use super::Error;
+use super::credentials::Secret;
+use super::directory::{Directory, write_durably};
+use schemas::limits::store as limits;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that [`super::serve`] needs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[data] dir`: the store keeps to `store/` in it.
+    pub data_dir: PathBuf,
+    /// `[store] listen`: where ClickHouse's HTTP interface is served; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Host names, besides the loopback ones and the listen address, under which clients may call it (`Host` header).
+    pub hosts: Vec<String>,
+    /// `[store] database`, made when it is absent: the default of every request, and all that analysts see.
+    pub database: String,
+    /// `[store] user`: the stages' user.
+    pub user: String,
+    /// `[store] password`; generated into the data directory when left out.
+    pub password: Option<Secret>,
+    /// `[store] analyst_password`; generated likewise.
+    pub analyst_password: Option<Secret>,
+    /// The engine's library, when it is not where [`super::locate`] looks.
+    pub library: Option<PathBuf>,
+    /// What a request may cost.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// The defaults on a data directory: loopback, a free port, database and user `headwater`.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            hosts: Vec::new(),
+            database: "headwater".to_owned(),
+            user: "headwater".to_owned(),
+            password: None,
+            analyst_password: None,
+            library: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What requests may cost. The engine counts memory itself; what is resident may pass it for a moment.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Memory of all statements, merges and caches together, bytes.
+    pub memory: u64,
+    /// Memory of one statement of an analyst, bytes.
+    pub analyst_memory: u64,
+    /// Time of one statement of an analyst.
+    pub analyst_time: Duration,
+    /// Rows that one statement of an analyst may read.
+    pub analyst_rows: u64,
+    /// Statements of analysts that run at the same time; further ones wait, then get 503.
+    pub analyst_concurrency: usize,
+    /// Statements of the stages that run at the same time.
+    pub stages_concurrency: usize,
+    /// Time of one statement of the stages.
+    pub stages_time: Duration,
+    /// Largest body of a request, decompressed, bytes.
+    pub body: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: limits::MEMORY,
+            analyst_memory: limits::ANALYST_MEMORY,
+            analyst_time: limits::ANALYST_TIME,
+            analyst_rows: limits::ANALYST_ROWS,
+            analyst_concurrency: limits::ANALYST_CONCURRENCY,
+            stages_concurrency: limits::STAGES_CONCURRENCY,
+            stages_time: limits::STAGES_TIME,
+            body: limits::BODY,
+        }
+    }
+}
+
+/// Writes the engine's configuration and answers the arguments of its first connection.
+pub(super) fn engine_arguments(directory: &Directory, config: &Config) -> Result<Vec<String>, Error> {
+    let (server, users) = (directory.config().join("engine.xml"), directory.config().join("users.xml"));
+    let engine = directory.engine();
+    write_durably(&server, &server_xml(&engine.display().to_string(), &users.display().to_string(), &config.limits))?;
+    write_durably(&users, &users_xml(&config.database))?;
+    Ok(vec![format!("--path={}", engine.display()), format!("--config-file={}", server.display())])
+}
+
+/// Sized for a machine of a few cores that runs the stages too. Inserts and merges are synced: part files, the part's
+/// folder, and the outcome of every merge, so that a part whose sources are removed is on disk itself.
+fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
+    let (path, users) = (escape(path), escape(users));
+    let memory = limits.memory;
+    format!(
+        r"<clickhouse>
+  <path>{path}/</path>
+  <tmp_path>{path}/tmp/</tmp_path>
+  <user_files_path>{path}/user_files/</user_files_path>
+  <format_schema_path>{path}/format_schemas/</format_schema_path>
+  <users_config>{users}</users_config>
+  <logger><level>fatal</level><console>false</console></logger>
+  <timezone>UTC</timezone>
+  <mlock_executable>false</mlock_executable>
+  <max_server_memory_usage>{memory}</max_server_memory_usage>
+  <merges_mutations_memory_usage_soft_limit>{}</merges_mutations_memory_usage_soft_limit>
+  <mark_cache_size>{}</mark_cache_size>
+  <primary_index_cache_size>{}</primary_index_cache_size>
+  <uncompressed_cache_size>0</uncompressed_cache_size>
+  <mmap_cache_size>64</mmap_cache_size>
+  <query_cache><max_size_in_bytes>0</max_size_in_bytes></query_cache>
+  <max_thread_pool_size>400</max_thread_pool_size>
+  <max_thread_pool_free_size>32</max_thread_pool_free_size>
+  <max_io_thread_pool_size>16</max_io_thread_pool_size>
+  <max_io_thread_pool_free_size>0</max_io_thread_pool_free_size>
+  <max_active_parts_loading_thread_pool_size>8</max_active_parts_loading_thread_pool_size>
+  <max_outdated_parts_loading_thread_pool_size>4</max_outdated_parts_loading_thread_pool_size>
+  <max_parts_cleaning_thread_pool_size>4</max_parts_cleaning_thread_pool_size>
+  <background_pool_size>2</background_pool_size>
+  <background_merges_mutations_concurrency_ratio>2</background_merges_mutations_concurrency_ratio>
+  <background_schedule_pool_size>4</background_schedule_pool_size>
+  <max_concurrent_queries>{}</max_concurrent_queries>
+  <merge_tree>
+    <fsync_after_insert>1</fsync_after_insert>
+    <fsync_part_directory>1</fsync_part_directory>
+    <min_rows_to_fsync_after_merge>1</min_rows_to_fsync_after_merge>
+    <min_compressed_bytes_to_fsync_after_merge>1</min_compressed_bytes_to_fsync_after_merge>
+    <number_of_free_entries_in_pool_to_execute_mutation>2</number_of_free_entries_in_pool_to_execute_mutation>
+    <number_of_free_entries_in_pool_to_lower_max_size_of_merge>2</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
+    <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>2</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
+  </merge_tree>
+</clickhouse>
+",
+        memory / 2,
+        memory / 16,
+        memory / 32,
+        limits.stages_concurrency + limits.analyst_concurrency + 8,
+    )
+}
+
+/// The engine knows one user. What it holds itself is what an analyst may do; the role `stages` on top is what the stages
+/// may, and a request of an analyst drops it first.
+fn users_xml(database: &str) -> String {
+    let database = escape(&format!("`{}`", database.replace('\\', r"\\").replace('`', r"\`")));
+    format!(
+        r"<clickhouse>
+  <profiles><default/></profiles>
+  <quotas><default/></quotas>
+  <roles><stages><grants><query>GRANT ALL ON *.*</query></grants></stages></roles>
+  <users>
+    <default>
+      <password></password>
+      <profile>default</profile>
+      <quota>default</quota>
+      <networks><ip>::/0</ip></networks>
+      <grants><query>GRANT SELECT, SHOW ON {database}.*</query><query>GRANT stages</query></grants>
+    </default>
+  </users>
+</clickhouse>
+"
+    )
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_for_sql_and_for_xml() {
+        let xml = users_xml("a`b<c");
+        assert!(xml.contains(r"ON `a\`b&lt;c`.*"), "{xml}");
+        assert!(server_xml("/d&d", "/u", &Limits::default()).contains("<path>/d&amp;d/</path>"));
+    }
+}
