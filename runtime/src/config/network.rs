@@ -1,0 +1,239 @@
+//! `[[network]]`, `[[network.endpoint]]` and `[[contract]]`.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
+
+use schemas::{Family, limits};
+use url::Url;
+
+use super::{
+    Secret,
+    source::{Collector, Placed, Section},
+};
+
+/// A network to follow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    /// Its slug.
+    pub slug: schemas::Network,
+    /// Its family.
+    pub family: Family,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// Where to start when nothing is stored yet.
+    pub start: Start,
+    /// At least one.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Where a network starts when nothing is stored yet. A stored checkpoint beats it (rule 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the node's tip.
+    Latest,
+    /// At this height.
+    Height(u64),
+}
+
+/// A node of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Endpoint {
+    /// Its name.
+    pub name: String,
+    /// JSON-RPC over HTTP.
+    pub url: Url,
+    /// WebSocket for subscriptions.
+    pub ws: Option<Url>,
+    /// HTTP headers that go with every call.
+    pub headers: Vec<(String, Secret)>,
+}
+
+/// One of the operator's contracts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contract {
+    /// The network it lives on.
+    pub network: schemas::Network,
+    /// Lower-case `0x` address.
+    pub address: String,
+    /// Its name.
+    pub name: String,
+    /// File of its ABI.
+    pub abi: Option<PathBuf>,
+}
+
+pub(super) fn read_all(sections: Vec<Section>, c: &mut Collector) -> Vec<Network> {
+    if sections.len() > limits::NETWORKS {
+        let problem = format!("{} networks; at most {} in one file", sections.len(), limits::NETWORKS);
+        c.mistake(sections[0].at(), "network", problem, "split them over several processes");
+    }
+    let mut slugs = HashSet::new();
+    sections.into_iter().filter_map(|s| read(s, &mut slugs, c)).collect()
+}
+
+fn missing(s: &Section, name: &str, example: &str, c: &mut Collector) {
+    c.mistake(s.at(), &s.key(name), "is missing", format!("add a line such as `{name} = {example}`"));
+}
+
+fn read(mut s: Section, slugs: &mut HashSet<String>, c: &mut Collector) -> Option<Network> {
+    if !s.has("slug") {
+        missing(&s, "slug", "\"mantle-mainnet\"", c);
+    }
+    let slug = s.string("slug", c).and_then(|p| check_slug(&s, p, slugs, c));
+
+    let family = read_family(&mut s, c);
+    if !s.has("chain_id") {
+        missing(&s, "chain_id", "5000", c);
+    }
+    let chain_id = s.number("chain_id", c);
+    let start = read_start(&mut s, c);
+    let endpoints = read_endpoints(&mut s, c);
+    s.finish(c);
+    Some(Network { slug: slug?, family: family?, chain_id: chain_id?.value, start, endpoints })
+}
+
+fn check_slug(
+    s: &Section,
+    p: Placed<String>,
+    slugs: &mut HashSet<String>,
+    c: &mut Collector,
+) -> Option<schemas::Network> {
+    if !slugs.insert(p.value.clone()) {
+        let problem = format!("`{}` stands twice", p.value);
+        c.mistake(p.at, &s.key("slug"), problem, "give each network a slug of its own");
+    }
+    p.value
+        .parse()
+        .map_err(|e: schemas::primitives::ParseError| {
+            c.mistake(p.at, &s.key("slug"), format!("`{}` is not a slug", e.text), format!("write {}", e.expected));
+        })
+        .ok()
+}
+
+fn read_family(s: &mut Section, c: &mut Collector) -> Option<Family> {
+    if !s.has("family") {
+        missing(s, "family", "\"evm\"", c);
+    }
+    let p = s.string("family", c)?;
+    match p.value.parse() {
+        Ok(Family::Evm) => Some(Family::Evm),
+        Ok(other) => {
+            let problem = format!("`{other}` is not followed by this version");
+            c.mistake(p.at, &s.key("family"), problem, "write \"evm\"");
+            None
+        }
+        Err(_) => {
+            c.mistake(p.at, &s.key("family"), format!("`{}` is not a family", p.value), "write \"evm\"");
+            None
+        }
+    }
+}
+
+fn read_start(s: &mut Section, c: &mut Collector) -> Start {
+    match s.text_or_number("start", c) {
+        None => Start::Latest,
+        Some(p) if p.value == "latest" => Start::Latest,
+        Some(p) => p.value.parse().map_or_else(
+            |_| {
+                let problem = format!("is `{}`", p.value);
+                c.mistake(p.at, &s.key("start"), problem, "write \"latest\" or a height such as 65000000");
+                Start::Latest
+            },
+            Start::Height,
+        ),
+    }
+}
+
+fn read_endpoints(s: &mut Section, c: &mut Collector) -> Vec<Endpoint> {
+    let sections = s.sections("endpoint", c);
+    let at = s.at();
+    if sections.is_empty() {
+        let cure = "add `[[network.endpoint]]` with `name` and `url` below the network";
+        c.mistake(at, &s.key("endpoint"), "is missing", cure);
+    }
+    if sections.len() > limits::ENDPOINTS_PER_NETWORK {
+        let cure = format!("keep at most {}", limits::ENDPOINTS_PER_NETWORK);
+        c.mistake(at, &s.key("endpoint"), "stands too often", cure);
+    }
+    let mut names = HashSet::new();
+    sections.into_iter().filter_map(|e| read_endpoint(e, &mut names, c)).collect()
+}
+
+fn read_endpoint(mut s: Section, names: &mut HashSet<String>, c: &mut Collector) -> Option<Endpoint> {
+    let name = s.string("name", c);
+    if let Some(p) = &name
+        && !names.insert(p.value.clone())
+    {
+        let problem = format!("`{}` stands twice in this network", p.value);
+        c.mistake(p.at, &s.key("name"), problem, "give each endpoint a name of its own");
+    }
+    if !s.has("url") {
+        missing(&s, "url", "\"https://rpc.mantle.xyz\"", c);
+    }
+    let url = read_url(&mut s, "url", &["http", "https"], c);
+    let ws = read_url(&mut s, "ws", &["ws", "wss"], c);
+    let headers = s.section("headers", c).strings(c).into_iter().map(|(k, v)| (k, Secret::new(v.value))).collect();
+    s.finish(c);
+    let url = url?;
+    let name = name.map_or_else(|| url.host_str().unwrap_or("endpoint").to_owned(), |p| p.value);
+    Some(Endpoint { name, url, ws, headers })
+}
+
+fn read_url(s: &mut Section, name: &'static str, schemes: &[&str], c: &mut Collector) -> Option<Url> {
+    let p = s.string(name, c)?;
+    let wanted = format!("write a URL that starts with {}", schemes.join(":// or ") + "://");
+    match p.value.parse::<Url>() {
+        Ok(url) if schemes.contains(&url.scheme()) && url.host().is_some() => Some(url),
+        Ok(_) => {
+            c.mistake(p.at, &s.key(name), "has another scheme or no host", wanted);
+            None
+        }
+        Err(e) => {
+            c.mistake(p.at, &s.key(name), format!("is not a URL: {e}"), wanted);
+            None
+        }
+    }
+}
+
+pub(super) fn read_contracts(
+    sections: Vec<Section>,
+    networks: &[Network],
+    folder: &Path,
+    c: &mut Collector,
+) -> Vec<Contract> {
+    sections.into_iter().filter_map(|s| read_contract(s, networks, folder, c)).collect()
+}
+
+fn read_contract(mut s: Section, networks: &[Network], folder: &Path, c: &mut Collector) -> Option<Contract> {
+    if !s.has("network") {
+        missing(&s, "network", "\"mantle-mainnet\"", c);
+    }
+    let network = s.string("network", c).and_then(|p| {
+        let known = networks.iter().find(|n| n.slug.as_str() == p.value).map(|n| n.slug.clone());
+        if known.is_none() {
+            let slugs: Vec<&str> = networks.iter().map(|n| n.slug.as_str()).collect();
+            let problem = format!("`{}` is not a network of this file", p.value);
+            c.mistake(p.at, &s.key("network"), problem, format!("write one of: {}", slugs.join(", ")));
+        }
+        known
+    });
+    if !s.has("address") {
+        missing(&s, "address", "\"0x…\"", c);
+    }
+    let address = s.string("address", c).and_then(|p| {
+        let lower = p.value.to_ascii_lowercase();
+        let digits = lower.strip_prefix("0x").unwrap_or("");
+        let good = digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        if !good {
+            let problem = format!("`{}` is not an address", p.value);
+            c.mistake(p.at, &s.key("address"), problem, "write 0x and 40 hex digits");
+        }
+        good.then_some(lower)
+    });
+    let name = s.string("name", c).map(|p| p.value);
+    let abi = s.string("abi", c).map(|p| folder.join(p.value));
+    s.finish(c);
+    let address = address?;
+    Some(Contract { network: network?, name: name.unwrap_or_else(|| address.clone()), address, abi })
+}

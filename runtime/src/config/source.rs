@@ -1,0 +1,267 @@
+//! Reads a TOML document key by key, remembers where each value stood, and collects every mistake instead of stopping at the
+//! first. Parsing is `toml-span`'s; here are only places, `${NAME}` and words for people.
+
+use std::collections::BTreeSet;
+
+use toml_span::{
+    Span, Value,
+    value::{Table, ValueInner},
+};
+
+use super::mistakes::Mistake;
+
+/// Looks an environment variable up. Passed in, so that nothing here depends on the process.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Collects mistakes of one document.
+pub struct Collector<'a> {
+    text: &'a str,
+    env: Env<'a>,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'a> Collector<'a> {
+    /// For the document `text`.
+    pub fn new(text: &'a str, env: Env<'a>) -> Self {
+        Self { text, env, mistakes: Vec::new() }
+    }
+
+    /// Notes a mistake at a byte offset of the document.
+    pub fn mistake(&mut self, at: usize, key: &str, problem: impl Into<String>, cure: impl Into<String>) {
+        let before = &self.text.as_bytes()[..at.min(self.text.len())];
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|b| **b != b'\n').count() + 1;
+        self.mistakes.push(Mistake { line, column, key: key.into(), problem: problem.into(), cure: cure.into() });
+    }
+
+    /// Whether there was none so far.
+    pub fn is_clean(&self) -> bool {
+        self.mistakes.is_empty()
+    }
+
+    /// All of them, by line.
+    pub fn into_mistakes(mut self) -> Vec<Mistake> {
+        self.mistakes.sort_by_key(|m| (m.line, m.column));
+        self.mistakes
+    }
+
+    /// Replaces each `${NAME}` by the environment variable NAME.
+    fn substitute(&mut self, raw: &str, at: usize, key: &str) -> Option<String> {
+        let mut out = String::with_capacity(raw.len());
+        let mut rest = raw;
+        while let Some(start) = rest.find("${") {
+            out.push_str(&rest[..start]);
+            let Some(len) = rest[start + 2..].find('}') else {
+                self.mistake(at, key, "`${` without `}`", "write `${NAME}`, NAME being an environment variable");
+                return None;
+            };
+            let name = &rest[start + 2..start + 2 + len];
+            match (self.env)(name) {
+                Some(value) => out.push_str(&value),
+                None => {
+                    self.mistake(
+                        at,
+                        key,
+                        format!("the environment variable `{name}` is not set"),
+                        format!("set it before the start, such as `export {name}=…`, or write the value itself"),
+                    );
+                    return None;
+                }
+            }
+            rest = &rest[start + 3 + len..];
+        }
+        out.push_str(rest);
+        Some(out)
+    }
+}
+
+/// A value with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// The value.
+    pub value: T,
+    /// Byte offset in the document.
+    pub at: usize,
+}
+
+/// A table that is being read. Keys are taken out; what is left at the end was not known.
+pub struct Section<'de> {
+    table: Table<'de>,
+    path: String,
+    span: Span,
+    known: BTreeSet<&'static str>,
+}
+
+impl<'de> Section<'de> {
+    /// The document's root table.
+    pub fn root(table: Table<'de>) -> Self {
+        Self { table, path: String::new(), span: Span::new(0, 0), known: BTreeSet::new() }
+    }
+
+    fn of(value: &mut Value<'de>, path: String, c: &mut Collector) -> Option<Self> {
+        let span = value.span;
+        match value.take() {
+            ValueInner::Table(table) => Some(Self { table, path, span, known: BTreeSet::new() }),
+            other => {
+                c.mistake(span.start, &path, format!("is {}", a(&other)), format!("write a table: `[{path}]`"));
+                None
+            }
+        }
+    }
+
+    /// The full name of a key of this table.
+    pub fn key(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Where the table stands.
+    pub fn at(&self) -> usize {
+        self.span.start
+    }
+
+    /// Whether the key stands there, right or wrong.
+    pub fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value<'de>> {
+        self.known.insert(name);
+        self.table.remove(name)
+    }
+
+    /// A table below this one; empty when it is not there.
+    pub fn section(&mut self, name: &'static str, c: &mut Collector) -> Self {
+        let path = self.key(name);
+        let found = self.take(name).and_then(|mut v| Section::of(&mut v, path.clone(), c));
+        found.unwrap_or_else(|| Self { table: Table::new(), path, span: self.span, known: BTreeSet::new() })
+    }
+
+    /// An array of tables (`[[name]]`); empty when it is not there.
+    pub fn sections(&mut self, name: &'static str, c: &mut Collector) -> Vec<Self> {
+        let path = self.key(name);
+        let Some(mut value) = self.take(name) else { return Vec::new() };
+        let span = value.span;
+        match value.take() {
+            ValueInner::Array(items) => items
+                .into_iter()
+                .enumerate()
+                .filter_map(|(i, mut v)| Section::of(&mut v, format!("{path}[{i}]"), c))
+                .collect(),
+            other => {
+                c.mistake(span.start, &path, format!("is {}", a(&other)), format!("write `[[{path}]]`"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// A string with its `${NAME}` replaced.
+    pub fn string(&mut self, name: &'static str, c: &mut Collector) -> Option<Placed<String>> {
+        let key = self.key(name);
+        let mut value = self.take(name)?;
+        string_of(&mut value, &key, c)
+    }
+
+    /// A string that is parsed into `T`; `expected` says what to write.
+    pub fn parsed<T: std::str::FromStr>(
+        &mut self,
+        name: &'static str,
+        expected: &str,
+        c: &mut Collector,
+    ) -> Option<Placed<T>>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = self.string(name, c)?;
+        match text.value.parse() {
+            Ok(value) => Some(Placed { value, at: text.at }),
+            Err(e) => {
+                c.mistake(text.at, &self.key(name), format!("`{}`: {e}", text.value), format!("write {expected}"));
+                None
+            }
+        }
+    }
+
+    /// A whole number from 0.
+    pub fn number(&mut self, name: &'static str, c: &mut Collector) -> Option<Placed<u64>> {
+        let key = self.key(name);
+        let mut value = self.take(name)?;
+        let at = value.span.start;
+        match value.take() {
+            ValueInner::Integer(i) if i >= 0 => Some(Placed { value: i.unsigned_abs(), at }),
+            ValueInner::Integer(i) => {
+                c.mistake(at, &key, format!("is {i}"), "write a whole number from 0");
+                None
+            }
+            other => {
+                c.mistake(at, &key, format!("is {}", a(&other)), "write a whole number without quotes");
+                None
+            }
+        }
+    }
+
+    /// Either a string or a whole number, as text.
+    pub fn text_or_number(&mut self, name: &'static str, c: &mut Collector) -> Option<Placed<String>> {
+        let key = self.key(name);
+        let mut value = self.take(name)?;
+        let at = value.span.start;
+        if let Some(i) = value.as_integer() {
+            return Some(Placed { value: i.to_string(), at });
+        }
+        string_of(&mut value, &key, c)
+    }
+
+    /// All keys of a table of strings, whatever they are called (HTTP headers, client properties).
+    pub fn strings(mut self, c: &mut Collector) -> Vec<(String, Placed<String>)> {
+        let table = std::mem::take(&mut self.table);
+        table
+            .into_iter()
+            .filter_map(|(k, mut v)| {
+                let key = self.key(&k.name);
+                string_of(&mut v, &key, c).map(|s| (k.name.to_string(), s))
+            })
+            .collect()
+    }
+
+    /// Reports what nobody asked for.
+    pub fn finish(self, c: &mut Collector) {
+        for key in self.table.keys() {
+            let known: Vec<&str> = self.known.iter().copied().collect();
+            let near = known
+                .iter()
+                .map(|k| (strsim::damerau_levenshtein(k, &key.name), k))
+                .min()
+                .filter(|(distance, _)| *distance <= 2)
+                .map(|(_, k)| format!("did you mean `{k}`? "))
+                .unwrap_or_default();
+            let place = if self.path.is_empty() { "at the top".to_owned() } else { format!("in `{}`", self.path) };
+            c.mistake(
+                key.span.start,
+                &self.key(&key.name),
+                format!("is not known {place}"),
+                format!("{near}known here: {}", known.join(", ")),
+            );
+        }
+    }
+}
+
+fn string_of(value: &mut Value<'_>, key: &str, c: &mut Collector) -> Option<Placed<String>> {
+    let at = value.span.start;
+    match value.take() {
+        ValueInner::String(s) => c.substitute(&s, at, key).map(|value| Placed { value, at }),
+        other => {
+            c.mistake(at, key, format!("is {}", a(&other)), "write a text in quotes");
+            None
+        }
+    }
+}
+
+fn a(value: &ValueInner<'_>) -> &'static str {
+    match value {
+        ValueInner::String(_) => "a text",
+        ValueInner::Integer(_) => "a whole number",
+        ValueInner::Float(_) => "a number with a fraction",
+        ValueInner::Boolean(_) => "true or false",
+        ValueInner::Array(_) => "a list",
+        ValueInner::Table(_) => "a table",
+    }
+}
