@@ -1,5 +1,8 @@
 //! What every stage stands on: life cycle, configuration, telemetry, the admin port, and the log with its
 //! consume–process–produce loop.
 
+pub mod admin;
 pub mod config;
+pub mod lifecycle;
 pub mod log;
+pub mod telemetry;
