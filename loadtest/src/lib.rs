@@ -1,1 +1,7 @@
+//! Simulated chain nodes that replay real recorded blocks, and the measurements made with them.
+//!
+//! Guarantee: a simulated node speaks a real node's protocol, serves real recorded content under valid hashes, and is never
+//! the bottleneck of what it feeds.
 
+pub mod cli;
+pub mod node;

@@ -78,3 +78,25 @@ pub mod store {
     /// One line of the store's process to its parent.
     pub const CHILD_LINE: u64 = 16 << 10;
 }
+
+/// Simulated chain nodes.
+pub mod simulator {
+    /// Body of a request or WebSocket message.
+    pub const BODY_BYTES: usize = 1 << 20;
+    /// Calls in one batch.
+    pub const BATCH_CALLS: usize = 200;
+    /// One answer, batches included.
+    pub const ANSWER_BYTES: usize = 256 << 20;
+    /// A recorded file.
+    pub const RECORDED_FILE_BYTES: u64 = 256 << 20;
+    /// WebSockets at a time.
+    pub const SOCKETS: usize = 1_024;
+    /// Subscriptions of one WebSocket.
+    pub const SUBSCRIPTIONS: usize = 32;
+    /// Heads that a WebSocket may be behind before it is closed.
+    pub const HEADS_BEHIND: usize = 4_096;
+    /// Forks ordered over a chain's life.
+    pub const ORDERED_FORKS: usize = 65_536;
+    /// Heights in one list of canonical blocks.
+    pub const LISTED_HEIGHTS: u64 = 100_000;
+}

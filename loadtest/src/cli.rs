@@ -1,0 +1,145 @@
+//! The command line of `loadtest`.
+
+use crate::node::evm::{self, Clock, Config, Dataset, Fault, Origin, Schedule};
+use clap::{Args, Parser, Subcommand};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Any failure of a command, for `main` to print.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Simulated chain nodes, load and measurements.
+#[derive(Debug, Parser)]
+#[command(name = "loadtest", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves recorded blocks as a live node
+    #[command(subcommand)]
+    Node(Node),
+}
+
+#[derive(Debug, Subcommand)]
+enum Node {
+    /// An EVM node: JSON-RPC over HTTP and WebSocket on one port; its URL is the first line on standard output
+    Evm(Evm),
+}
+
+#[derive(Debug, Args)]
+struct Evm {
+    /// Folder of recorded blocks: NUMBER/block.json and NUMBER/receipts.json
+    #[arg(long, required_unless_present = "embedded", conflicts_with = "embedded")]
+    data: Option<PathBuf>,
+    /// A built-in set of recorded blocks instead: ethereum, optimism, polygon, …
+    #[arg(long)]
+    embedded: Option<String>,
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Blocks per second; 0: only `sim_advance` makes blocks
+    #[arg(long, default_value_t = 0.5)]
+    rate: f64,
+    /// How many blocks there will be: a number, or `endless`
+    #[arg(long, default_value = "endless", value_parser = blocks)]
+    blocks: Blocks,
+    /// Replaces the last DEPTH blocks …
+    #[arg(long, value_name = "DEPTH", requires = "every")]
+    fork: Option<u64>,
+    /// … whenever the head leaves a multiple of N
+    #[arg(long, value_name = "N", requires = "fork")]
+    every: Option<u64>,
+    /// What goes wrong: KIND[:ARGUMENT][@CHANCE|@xCOUNT][/METHOD], for example slow:250@0.1 (repeatable)
+    #[arg(long = "fault")]
+    faults: Vec<Fault>,
+    /// Another seed is another chain
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Default: the recorded chain's
+    #[arg(long)]
+    chain_id: Option<u64>,
+    /// The first height
+    #[arg(long, value_name = "H", default_value_t = 1)]
+    start_height: u64,
+    /// Blocks beyond the first that are there at once
+    #[arg(long, default_value_t = 0)]
+    history: u64,
+    /// File that keeps when the chain began: a restart with it continues the same chain
+    #[arg(long, value_name = "FILE")]
+    origin: Option<PathBuf>,
+    /// While the simulator does not run, no blocks come into being
+    #[arg(long, requires = "origin")]
+    pause: bool,
+    /// How far the finalized block is behind the head
+    #[arg(long, default_value_t = 64)]
+    finality: u64,
+    /// Compress answers for clients that accept gzip
+    #[arg(long)]
+    gzip: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Blocks(Option<u64>);
+
+fn blocks(text: &str) -> Result<Blocks, String> {
+    match text {
+        "endless" => Ok(Blocks(None)),
+        number => number.parse().map(|n| Blocks(Some(n))).map_err(|_| "want a number, or `endless`".into()),
+    }
+}
+
+impl Evm {
+    fn config(self) -> Result<Config, evm::Error> {
+        let data = match (&self.data, &self.embedded) {
+            (Some(path), _) => Dataset::from_dir(path)?,
+            (None, Some(name)) => Dataset::embedded(name)?,
+            (None, None) => return Err(evm::Error::Setting("want --data or --embedded".into())),
+        };
+        Ok(Config {
+            listen: self.listen,
+            seed: self.seed,
+            chain_id: self.chain_id,
+            start_height: self.start_height,
+            history: self.history,
+            clock: if self.rate == 0.0 { Clock::Manual } else { Clock::Rate(self.rate) },
+            blocks: self.blocks.0,
+            forks: self.fork.zip(self.every).map(|(depth, every)| Schedule { depth, every }),
+            origin: self.origin.map_or(Origin::Now, |path| Origin::File { path, pause: self.pause }),
+            faults: self.faults,
+            finality_depth: self.finality,
+            safe_depth: self.finality / 2,
+            gzip: self.gzip,
+            ..Config::new(data)
+        })
+    }
+}
+
+/// Carries out a command line.
+///
+/// # Errors
+/// Whatever keeps the command from being carried out.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Node(Node::Evm(args)) => {
+            let node = evm::spawn(args.config()?).await?;
+            writeln!(std::io::stdout(), "{}", node.url())?;
+            std::io::stdout().flush()?;
+            stopped().await?;
+            node.shutdown().await;
+            Ok(())
+        }
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stopped() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done,
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,3 @@
+//! Simulated chain nodes.
+
+pub mod evm;
