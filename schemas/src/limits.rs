@@ -100,3 +100,19 @@ pub mod simulator {
     /// Heights in one list of canonical blocks.
     pub const LISTED_HEIGHTS: u64 = 100_000;
 }
+/// Length of the store's database name.
+pub const DATABASE_NAME_BYTES: usize = 64;
+/// How long a read from the store may take.
+pub const STORE_READ_DEADLINE: std::time::Duration = std::time::Duration::from_secs(15);
+/// How long a list goes on looking for rows before it answers with what it has and a cursor.
+pub const STORE_LIST_BUDGET: std::time::Duration = std::time::Duration::from_secs(3);
+/// How long one insert may take before its outcome counts as unknown and the same bytes are sent again.
+pub const STORE_WRITE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Rows, of all tables, that the sink inserts at once.
+pub const SINK_BATCH_ROWS: usize = 40_000;
+/// Bytes of records that the sink works up into one batch. It holds at most two batches: one on its way, one filling.
+pub const SINK_BATCH_BYTES: usize = 12 << 20;
+/// Block events of one page of a replay.
+pub const REPLAY_EVENTS: u32 = 256;
+/// Transactions of one page of a replay, unless a single block has more.
+pub const REPLAY_TRANSACTIONS: u32 = 5_000;

@@ -1,0 +1,227 @@
+//! Blocks: lists, and one by height or hash.
+
+use std::time::Instant;
+
+use alloy_primitives::U256;
+use clickhouse::Row;
+use schemas::{BlockHash, Network, TimeMs, limits};
+use serde::{Deserialize, Serialize};
+
+use super::{Page, Sort, windows::Windows, wire};
+use crate::{Store, StoreError};
+
+/// A canonical block.
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
+pub struct Block {
+    /// Slug of the network.
+    pub network: String,
+    /// Chain family.
+    pub family: String,
+    /// Height.
+    pub number: u64,
+    /// Hash.
+    pub hash: String,
+    /// Hash of the parent.
+    pub parent_hash: String,
+    /// The block's own time.
+    pub timestamp: TimeMs,
+    /// `live` or `backfill`.
+    pub origin: String,
+    /// Transactions, unreadable ones included.
+    pub transaction_count: u32,
+    /// With status `failed`.
+    pub failed_count: u32,
+    /// With status `unknown`.
+    pub unknown_count: u32,
+    /// That could not be read; they have no row.
+    pub unreadable_count: u32,
+    /// Logs.
+    pub log_count: u32,
+    /// ERC-20 and ERC-721 transfers.
+    pub token_transfer_count: u32,
+    /// Gas limit.
+    pub gas_limit: u64,
+    /// Gas used, as the header says.
+    pub gas_used: u64,
+    /// Sum of fees really paid, wei.
+    #[serde(with = "wire::u256")]
+    pub fee_total: U256,
+    /// Sum of effective gas prices over transactions that paid gas, wei.
+    #[serde(with = "wire::u256")]
+    pub gas_price_sum: U256,
+    /// Number of transactions in `gas_price_sum`.
+    pub gas_price_count: u32,
+    /// Base fee, wei per gas.
+    #[serde(with = "wire::u256_option")]
+    pub base_fee_per_gas: Option<U256>,
+    /// Beneficiary of the fees.
+    pub miner: Option<String>,
+    /// Bytes, as the node counts them.
+    pub size: Option<u64>,
+    /// Free bytes of the block's maker, hex.
+    pub extra_data: String,
+    /// Blob gas used.
+    pub blob_gas_used: Option<u64>,
+    /// Excess blob gas.
+    pub excess_blob_gas: Option<u64>,
+    /// Sequence of the event that applied the block.
+    pub sequence: u64,
+    /// When ingest first saw it.
+    pub observed_at: TimeMs,
+    /// When the row was written.
+    pub stored_at: TimeMs,
+}
+
+impl Block {
+    /// Transactions that have a row.
+    pub fn readable_count(&self) -> usize {
+        self.transaction_count.saturating_sub(self.unreadable_count) as usize
+    }
+}
+
+pub(super) const COLUMNS: &str = "network, family, number, hash, parent_hash, timestamp, origin, transaction_count, \
+    failed_count, unknown_count, unreadable_count, log_count, token_transfer_count, gas_limit, gas_used, fee_total, \
+    gas_price_sum, gas_price_count, base_fee_per_gas, miner, size, extra_data, blob_gas_used, excess_blob_gas, sequence, \
+    observed_at, stored_at";
+
+/// Which blocks.
+#[derive(Debug, Clone, Default)]
+pub struct BlockFilter {
+    /// Of this network only; without it of all, sorted by time.
+    pub network: Option<Network>,
+    /// Order.
+    pub sort: Sort,
+    /// Where the former page ended.
+    pub cursor: Option<BlockCursor>,
+    /// At most this many; cut to [`limits::PAGE_ITEMS_MAX`].
+    pub limit: u32,
+}
+
+/// The last block of a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockCursor {
+    /// Its time.
+    pub timestamp: TimeMs,
+    /// Its network.
+    pub network: String,
+    /// Its height.
+    pub number: u64,
+}
+
+/// Width of the first window of heights of a list.
+const FIRST_HEIGHTS: u64 = 128;
+/// Width of the first window of times of a list, in milliseconds.
+const FIRST_MS: u64 = 60_000;
+
+impl Store {
+    /// Blocks of one network by height, or of all networks by time.
+    pub async fn blocks(&self, filter: &BlockFilter) -> Result<Page<Block, BlockCursor>, StoreError> {
+        let limit = filter.limit.clamp(1, limits::PAGE_ITEMS_MAX);
+        let (axis, bounds, first) = match &filter.network {
+            Some(network) => ("number", self.height_bounds(network.as_str()).await?, FIRST_HEIGHTS),
+            None => ("toUnixTimestamp64Milli(timestamp)", self.time_bounds().await?, FIRST_MS),
+        };
+        let Some((mut low, mut high)) = bounds else { return Ok(Page { items: Vec::new(), next: None }) };
+        if let Some(c) = &filter.cursor {
+            let at = if filter.network.is_some() { c.number } else { c.timestamp.0.max(0) as u64 };
+            match filter.sort {
+                Sort::Newest => high = high.min(at),
+                Sort::Oldest => low = low.max(at),
+            }
+        }
+        let (before, direction) = match filter.sort {
+            Sort::Newest => ("<", "DESC"),
+            Sort::Oldest => (">", "ASC"),
+        };
+        let range = match filter.network {
+            Some(_) => "network = {network:String} AND number BETWEEN {from:UInt64} AND {to:UInt64}",
+            None => {
+                "timestamp BETWEEN fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND fromUnixTimestamp64Milli({to:Int64}, 'UTC')"
+            }
+        };
+        let after = match (&filter.cursor, &filter.network) {
+            (None, _) => String::new(),
+            (Some(_), Some(_)) => format!("AND number {before} {{c_number:UInt64}}"),
+            (Some(_), None) => format!(
+                "AND ({axis}, network, number) {before} ({{c_time:Int64}}, {{c_network:String}}, {{c_number:UInt64}})"
+            ),
+        };
+        let order = match filter.network {
+            Some(_) => format!("number {direction}"),
+            None => format!("timestamp {direction}, network {direction}, number {direction}"),
+        };
+        let sql = format!("SELECT {COLUMNS} FROM blocks WHERE {range} {after} ORDER BY {order} LIMIT {{limit:UInt32}}");
+
+        let started = Instant::now();
+        let mut items: Vec<Block> = Vec::new();
+        let mut next = None;
+        for (from, to) in Windows::new(low, high, first, filter.sort) {
+            let missing = limit - items.len() as u32;
+            let mut query = self.read(&sql).param("from", from).param("to", to).param("limit", missing);
+            if let Some(network) = &filter.network {
+                query = query.param("network", network.as_str());
+            }
+            if let Some(c) = &filter.cursor {
+                query = query
+                    .param("c_number", c.number)
+                    .param("c_time", c.timestamp.0)
+                    .param("c_network", c.network.as_str());
+            }
+            items.extend(self.within("listing blocks", query.fetch_all::<Block>()).await?);
+            if items.len() as u32 >= limit {
+                next = items.last().map(|b| BlockCursor {
+                    timestamp: b.timestamp,
+                    network: b.network.clone(),
+                    number: b.number,
+                });
+                break;
+            }
+            if started.elapsed() > limits::STORE_LIST_BUDGET {
+                next = Some(edge(filter, from, to));
+                break;
+            }
+        }
+        Ok(Page { items, next })
+    }
+
+    /// The canonical block at a height.
+    pub async fn block_by_height(&self, network: &Network, number: u64) -> Result<Option<Block>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM blocks WHERE network = {{network:String}} AND number = {{number:UInt64}}");
+        let call = self.read(&sql).param("network", network.as_str()).param("number", number);
+        self.within("reading a block by height", call.fetch_optional::<Block>()).await
+    }
+
+    /// The canonical block with a hash.
+    pub async fn block_by_hash(&self, network: &Network, hash: &BlockHash) -> Result<Option<Block>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM blocks WHERE network = {{network:String}} AND hash = {{hash:String}} \
+             ORDER BY number DESC LIMIT 1"
+        );
+        let call = self.read(&sql).param("network", network.as_str()).param("hash", hash.as_str());
+        self.within("reading a block by hash", call.fetch_optional::<Block>()).await
+    }
+
+    /// Earliest and latest block time of all networks in milliseconds since 1970, deleted rows included.
+    pub(super) async fn time_bounds(&self) -> Result<Option<(u64, u64)>, StoreError> {
+        let sql = "SELECT count() AS n, toUnixTimestamp64Milli(min(block_time)) AS low, \
+                   toUnixTimestamp64Milli(max(block_time)) AS high FROM block_rows WHERE is_deleted = 0";
+        let (n, low, high) =
+            self.within("reading the range of times", self.read(sql).fetch_one::<(u64, i64, i64)>()).await?;
+        Ok((n > 0).then_some((low.max(0) as u64, high.max(0) as u64)))
+    }
+}
+
+/// Where a list goes on that ran out of time after the window `from..=to`.
+fn edge(filter: &BlockFilter, from: u64, to: u64) -> BlockCursor {
+    // Everything in the window has been seen: a position at its far end that sorts after all of it.
+    let at = if filter.sort == Sort::Newest { from } else { to };
+    match &filter.network {
+        Some(network) => BlockCursor { timestamp: TimeMs(0), network: network.as_str().into(), number: at },
+        None => {
+            let (network, number) =
+                if filter.sort == Sort::Newest { (String::new(), 0) } else { ("~".into(), u64::MAX) };
+            BlockCursor { timestamp: TimeMs(at as i64), network, number }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Typed questions to the store, one file per thing. All on [`Store`](crate::Store).
+//!
+//! Guarantee: every value from outside is a bound parameter, never a piece of SQL text; every question has a deadline here and
+//! a limit on time at the store; lists read canonical rows only and end where the filter's bounds end.
+//!
+//! Lists are sorted by (block time, network, height, position). A question about newest rows that `FINAL` had to answer
+//! over everything would read everything, so lists look through [`windows`] of heights or times that grow until the page
+//! is full. A page may be short and still have a cursor: then the time budget ran out, and the next page goes on there.
+
+pub mod blocks;
+pub mod completeness;
+pub mod events;
+pub mod health;
+pub mod totals;
+pub mod transaction;
+pub mod transactions;
+mod windows;
+pub(crate) mod wire;
+
+pub use blocks::{Block, BlockCursor, BlockFilter};
+pub use completeness::CompletenessRange;
+pub use events::{BlockEvent, ReplayEvent, ReplayPage};
+pub use health::{ProcessedBlock, StoredNetwork};
+pub use totals::NetworkTotals;
+pub use transaction::{Log, TransactionDetail};
+pub use transactions::{Transaction, TransactionCursor, TransactionFilter};
+
+/// Order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sort {
+    /// Newest first.
+    #[default]
+    Newest,
+    /// Oldest first.
+    Oldest,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T, C> {
+    /// Its items, in order; may be fewer than asked for.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` at the end of the list.
+    pub next: Option<C>,
+}
