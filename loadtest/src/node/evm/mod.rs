@@ -17,6 +17,7 @@
 //! ```
 
 mod chain;
+mod config;
 mod dataset;
 mod error;
 mod faults;
@@ -24,242 +25,34 @@ mod origin;
 mod recorded;
 mod rpc;
 mod server;
+mod shared;
 mod stats;
 mod template;
 
 pub use chain::{Schedule, Sealed};
+pub use config::{Clock, Config};
 pub use dataset::Dataset;
 pub use error::Error;
 pub use faults::{Fault, FaultKind, When};
 pub use origin::Origin;
 pub use recorded::{Facts, Recorded, Sealing};
+pub use shared::{Canonical, HeadEvent};
 pub use stats::Counts;
 
-use alloy_primitives::B256;
 use chain::{Chain, Plan};
+use config::WINDOW;
 use faults::Faults;
 use origin::{Identity, Timeline};
 use schemas::limits::simulator::HEADS_BEHIND;
-use serde::{Deserialize, Serialize};
-use std::net::{Ipv4Addr, SocketAddr};
+use shared::Shared;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-/// Canonical blocks kept in memory at least.
-const WINDOW: usize = 4096;
-
-/// What makes blocks.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Clock {
-    /// Time: so many blocks a second.
-    Rate(f64),
-    /// Orders only ([`Simulator::advance`], `sim_advance`). Timestamps are one second apart.
-    Manual,
-}
-
-/// A simulated node's settings.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// What is replayed.
-    pub data: Arc<Dataset>,
-    /// Default: a free port on 127.0.0.1.
-    pub listen: SocketAddr,
-    /// Another seed is another chain.
-    pub seed: u64,
-    /// Default: the data set's.
-    pub chain_id: Option<u64>,
-    /// The first height; nothing is known below it. Default 1.
-    pub start_height: u64,
-    /// Blocks beyond the first that exist at the origin. Default 0.
-    pub history: u64,
-    /// Default: one block in two seconds.
-    pub clock: Clock,
-    /// The chain ends after so many blocks. Default: endless.
-    pub blocks: Option<u64>,
-    /// Forks on a schedule. Default: none.
-    pub forks: Option<Schedule>,
-    /// Default: now.
-    pub origin: Origin,
-    /// Faults from the start on. Default: none.
-    pub faults: Vec<Fault>,
-    /// How far `finalized` is behind the head. Default 64.
-    pub finality_depth: u64,
-    /// How far `safe` is behind the head. Default 32.
-    pub safe_depth: u64,
-    /// Canonical blocks kept in memory, at least 4,096 (default 8,192); deeper ones are computed again when asked for.
-    pub window: usize,
-    /// Compress answers for clients that accept gzip. Default: no.
-    pub gzip: bool,
-}
-
-impl Config {
-    /// The defaults.
-    #[must_use]
-    pub fn new(data: impl Into<Arc<Dataset>>) -> Self {
-        Self {
-            data: data.into(),
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            seed: 0,
-            chain_id: None,
-            start_height: 1,
-            history: 0,
-            clock: Clock::Rate(0.5),
-            blocks: None,
-            forks: None,
-            origin: Origin::Now,
-            faults: Vec::new(),
-            finality_depth: 64,
-            safe_depth: 32,
-            window: 2 * WINDOW,
-            gzip: false,
-        }
-    }
-}
-
-/// One canonical block, as a test compares it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Canonical {
-    /// Its height.
-    pub height: u64,
-    /// Its hash.
-    pub hash: B256,
-    /// The hash of the block below.
-    pub parent_hash: B256,
-    /// Unix time in seconds.
-    pub timestamp: u64,
-    /// Counts from its receipts.
-    #[serde(flatten)]
-    pub facts: Facts,
-    /// The recorded block that it replays: `chain/number`.
-    pub recorded: String,
-    /// How often a fork has replaced this height.
-    pub version: u32,
-}
-
-/// A block became visible as the head.
-#[derive(Clone, Copy, Debug)]
-pub struct HeadEvent {
-    /// The block.
-    pub block: Sealed,
-    /// Its transactions.
-    pub tx_count: u64,
-    /// When requests began to see it.
-    pub at: Instant,
-    /// The same as wall-clock time.
-    pub wall: SystemTime,
-}
-
-pub(crate) struct Shared {
-    data: Arc<Dataset>,
-    chain: Mutex<Chain>,
-    chain_id: u64,
-    finality_depth: u64,
-    safe_depth: u64,
-    gzip: bool,
-    faults: Faults,
-    stats: stats::Stats,
-    heads: broadcast::Sender<HeadEvent>,
-    drops: watch::Sender<u64>,
-    sockets: Arc<tokio::sync::Semaphore>,
-    shutdown: CancellationToken,
-}
-
-impl Shared {
-    fn chain(&self) -> MutexGuard<'_, Chain> {
-        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn span(&self) -> (u64, u64) {
-        let chain = self.chain();
-        (chain.start(), chain.head().height)
-    }
-
-    /// Tells subscribers of new heads, in order. Called while no lock is held.
-    fn publish(&self, new: Vec<Sealed>) {
-        let (at, wall) = (Instant::now(), SystemTime::now());
-        for block in new {
-            let tx_count = self.data.blocks()[block.recorded].facts().tx_count;
-            // No subscriber is no mistake.
-            let _ = self.heads.send(HeadEvent { block, tx_count, at, wall });
-        }
-    }
-
-    fn advance(&self, n: u64) -> Result<u64, Error> {
-        let mut chain = self.chain();
-        let new = chain.advance(n)?;
-        let head = chain.head().height;
-        drop(chain);
-        self.publish(new);
-        Ok(head)
-    }
-
-    fn fork(&self, depth: u64, more: u64) -> Result<u64, Error> {
-        let mut chain = self.chain();
-        let new = chain.fork(depth, more)?;
-        let head = chain.head().height;
-        drop(chain);
-        self.publish(new);
-        Ok(head)
-    }
-
-    fn fault(&self, fault: Fault) {
-        let head = self.chain().head().height;
-        self.faults.add(fault, head);
-    }
-
-    fn drop_websockets(&self) {
-        self.drops.send_modify(|n| *n += 1);
-    }
-
-    fn canonical(&self, heights: RangeInclusive<u64>) -> Vec<Canonical> {
-        let blocks = self.chain().range(heights);
-        let describe = |block: Sealed| {
-            let recorded = &self.data.blocks()[block.recorded];
-            Canonical {
-                height: block.height,
-                hash: block.hash,
-                parent_hash: block.parent,
-                timestamp: block.timestamp,
-                facts: recorded.facts(),
-                recorded: recorded.name().to_owned(),
-                version: block.version,
-            }
-        };
-        blocks.into_iter().map(describe).collect()
-    }
-
-    /// Makes blocks as time passes, until the chain's end.
-    async fn tick(&self) -> Result<(), Error> {
-        loop {
-            let due = {
-                let mut chain = self.chain();
-                if chain.ended() {
-                    return Ok(());
-                }
-                let next = chain.head().height + 1;
-                let due = chain.timeline.time_ms(next);
-                if chain.timeline.head() >= next {
-                    chain.timeline.reach(next)?;
-                    let new = chain.step();
-                    drop(chain);
-                    self.publish(new);
-                    continue;
-                }
-                due
-            };
-            let wait = due.saturating_sub(origin::now_ms()).clamp(1, 1000);
-            tokio::select! {
-                () = self.shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
-            }
-        }
-    }
-}
 
 /// A running simulated node. Dropping it ends it.
 pub struct Simulator {

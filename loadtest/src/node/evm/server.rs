@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use flate2::{Compression, write::GzEncoder};
+use futures::StreamExt as _;
 use schemas::limits::simulator as limits;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+/// From the first half of a truncated answer to the end of its connection.
+const CUT_AFTER: Duration = Duration::from_millis(20);
 /// How long a reader may take for one frame.
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -98,8 +101,12 @@ fn reply(answer: Vec<u8>, truncated: Option<()>) -> Response {
         None => Body::from(answer),
         Some(()) => {
             let half = Bytes::from(answer).slice(..length / 2);
-            let cut = std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "simulated fault");
-            Body::from_stream(futures::stream::iter([Ok(half), Err(cut)]))
+            let cut = async {
+                // So that the first half is on its way before the connection ends.
+                tokio::time::sleep(CUT_AFTER).await;
+                Err(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "simulated fault"))
+            };
+            Body::from_stream(futures::stream::iter([Ok(half)]).chain(futures::stream::once(cut)))
         }
     };
     let headers =

@@ -1,0 +1,155 @@
+//! What a node's server, clock and handle share: the chain behind its lock, faults, counts, and who hears of heads.
+//!
+//! Guarantee: a head is announced after requests see it, in order, and its instant is taken in between.
+
+use super::chain::{Chain, Sealed};
+use super::faults::{Fault, Faults};
+use super::recorded::Facts;
+use super::{Dataset, Error, origin, stats};
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+/// One canonical block, as a test compares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canonical {
+    /// Its height.
+    pub height: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// The hash of the block below.
+    pub parent_hash: B256,
+    /// Unix time in seconds.
+    pub timestamp: u64,
+    /// Counts from its receipts.
+    #[serde(flatten)]
+    pub facts: Facts,
+    /// The recorded block that it replays: `chain/number`.
+    pub recorded: String,
+    /// How often a fork has replaced this height.
+    pub version: u32,
+}
+
+/// A block became visible as the head.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadEvent {
+    /// The block.
+    pub block: Sealed,
+    /// Its transactions.
+    pub tx_count: u64,
+    /// When requests began to see it.
+    pub at: Instant,
+    /// The same as wall-clock time.
+    pub wall: SystemTime,
+}
+
+pub(crate) struct Shared {
+    pub data: Arc<Dataset>,
+    pub chain: Mutex<Chain>,
+    pub chain_id: u64,
+    pub finality_depth: u64,
+    pub safe_depth: u64,
+    pub gzip: bool,
+    pub faults: Faults,
+    pub stats: stats::Stats,
+    pub heads: broadcast::Sender<HeadEvent>,
+    pub drops: watch::Sender<u64>,
+    pub sockets: Arc<tokio::sync::Semaphore>,
+    pub shutdown: CancellationToken,
+}
+
+impl Shared {
+    pub(crate) fn chain(&self) -> MutexGuard<'_, Chain> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn span(&self) -> (u64, u64) {
+        let chain = self.chain();
+        (chain.start(), chain.head().height)
+    }
+
+    /// Tells subscribers of new heads, in order. Called while no lock is held.
+    pub(crate) fn publish(&self, new: Vec<Sealed>) {
+        let (at, wall) = (Instant::now(), SystemTime::now());
+        for block in new {
+            let tx_count = self.data.blocks()[block.recorded].facts().tx_count;
+            // No subscriber is no mistake.
+            let _ = self.heads.send(HeadEvent { block, tx_count, at, wall });
+        }
+    }
+
+    pub(crate) fn advance(&self, n: u64) -> Result<u64, Error> {
+        let mut chain = self.chain();
+        let new = chain.advance(n)?;
+        let head = chain.head().height;
+        drop(chain);
+        self.publish(new);
+        Ok(head)
+    }
+
+    pub(crate) fn fork(&self, depth: u64, more: u64) -> Result<u64, Error> {
+        let mut chain = self.chain();
+        let new = chain.fork(depth, more)?;
+        let head = chain.head().height;
+        drop(chain);
+        self.publish(new);
+        Ok(head)
+    }
+
+    pub(crate) fn fault(&self, fault: Fault) {
+        let head = self.chain().head().height;
+        self.faults.add(fault, head);
+    }
+
+    pub(crate) fn drop_websockets(&self) {
+        self.drops.send_modify(|n| *n += 1);
+    }
+
+    pub(crate) fn canonical(&self, heights: RangeInclusive<u64>) -> Vec<Canonical> {
+        let blocks = self.chain().range(heights);
+        let describe = |block: Sealed| {
+            let recorded = &self.data.blocks()[block.recorded];
+            Canonical {
+                height: block.height,
+                hash: block.hash,
+                parent_hash: block.parent,
+                timestamp: block.timestamp,
+                facts: recorded.facts(),
+                recorded: recorded.name().to_owned(),
+                version: block.version,
+            }
+        };
+        blocks.into_iter().map(describe).collect()
+    }
+
+    /// Makes blocks as time passes, until the chain's end.
+    pub(crate) async fn tick(&self) -> Result<(), Error> {
+        loop {
+            let due = {
+                let mut chain = self.chain();
+                if chain.ended() {
+                    return Ok(());
+                }
+                let next = chain.head().height + 1;
+                let due = chain.timeline.time_ms(next);
+                if chain.timeline.head() >= next {
+                    chain.timeline.reach(next)?;
+                    let new = chain.step();
+                    drop(chain);
+                    self.publish(new);
+                    continue;
+                }
+                due
+            };
+            let wait = due.saturating_sub(origin::now_ms()).clamp(1, 1000);
+            tokio::select! {
+                () = self.shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+            }
+        }
+    }
+}
