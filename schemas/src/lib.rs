@@ -5,16 +5,21 @@
 //! * [`records`]: one file per topic: the Rust type of its records.
 //! * [`topics`]: names, keys, partitions, cleanup and retention of every topic.
 //! * [`headers`]: the record headers that let a record be counted even when its value cannot be decoded.
+//! * [`codec`]: values on the wire, Avro in the Confluent format; [`registry`] has the schemas and their ids, `wire` the columns.
 //! * [`limits`]: every size and count limit of the product, in one file.
 //!
 //! Guarantee: a schema of today reads what any released version wrote (`tests/compatibility.rs`).
 
+pub mod codec;
 pub mod envelope;
 pub mod headers;
 pub mod limits;
 pub mod primitives;
 pub mod records;
+pub mod registry;
 pub mod topics;
+pub mod wire;
 
+pub use codec::{Codec, Record};
 pub use envelope::{ChildEnvelope, Envelope};
 pub use primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs};

@@ -1,0 +1,388 @@
+//! Values on the wire: Avro in the Confluent format (a zero byte, the schema's id in four bytes, big-endian, the datum).
+//!
+//! Guarantee: what `encode` writes, `decode` and every stock Avro reader with the topic's `.avsc` read back as it was; what a
+//! released version wrote is read by field name; bytes that are cut, longer than the datum, or of an unknown schema are
+//! errors, and no bytes make it panic (`tests/codec.rs`, `tests/compatibility.rs`).
+//!
+//! The datum is written and read by code of our own (`wire/`), not through apache-avro's serde path: both avoid the generic
+//! value, but at 1.4 kB a record ours costs a tenth to a third of it, it puts hashes and amounts into the buffer as text without
+//! an intermediate string, and it checks lengths exactly. apache-avro parses the schemas, checks their compatibility, and is
+//! the generic reader behind [`Codec::decode_json`].
+
+use std::collections::HashMap;
+
+use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value};
+use bytes::Bytes;
+
+use crate::{
+    headers::ChainHeaders,
+    limits,
+    records::{
+        CheckpointRecord, ControlConfig, DeadLetter, EnrichedBlock, EnrichedTransaction, NetworkStatus, Payload,
+        RawBlock, RawTransaction,
+    },
+    registry::{SCHEMAS, SchemaVersion},
+    topics::{self, TopicSpec},
+    wire::{Datum, Malformed, Row, input::Input, plan::Plan},
+};
+
+/// First byte of a value in the Confluent wire format.
+const MAGIC: u8 = 0;
+/// Magic byte and schema id.
+const PREFIX_BYTES: usize = 5;
+
+/// A record of one topic.
+pub trait Record: Row {
+    /// The topic it belongs to.
+    const TOPIC: TopicSpec;
+    /// Its key, UTF-8.
+    fn key(&self) -> String;
+    /// Its record headers (rule 3): what lets it be counted when its value cannot be decoded. Empty where nothing is counted.
+    fn headers(&self) -> Vec<(&'static str, Bytes)>;
+}
+
+/// Why a codec cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// A schema that is not Avro, or that does not fit this version's records.
+    #[error("schema version {version} of {topic} does not fit: {problem}")]
+    Schema {
+        /// Its topic.
+        topic: &'static str,
+        /// Its version.
+        version: u32,
+        /// What does not fit.
+        problem: String,
+    },
+    /// An id given to two schemas.
+    #[error("the registry gives id {0} to two schemas")]
+    DuplicateId(u32),
+    /// A topic or version that this program does not know.
+    #[error("the registry knows version {version} of {topic}, this program does not")]
+    UnknownVersion {
+        /// The topic, without prefix.
+        topic: String,
+        /// The version.
+        version: u32,
+    },
+    /// No id for the version that would be written.
+    #[error("the registry has no id for version {version} of {topic}: register it there first")]
+    Unregistered {
+        /// The topic, without prefix.
+        topic: &'static str,
+        /// Version that this program writes.
+        version: u32,
+    },
+}
+
+/// Why a record cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// Over the limit of the log. The caller writes a placeholder and a dead letter (rule 13).
+    #[error("the record for {topic} takes {bytes} bytes, over the limit of {limit}")]
+    TooLarge {
+        /// Where it was to go.
+        topic: &'static str,
+        /// Its size, bytes.
+        bytes: usize,
+        /// [`limits::RECORD_VALUE_BYTES`].
+        limit: usize,
+    },
+}
+
+/// Why bytes are not a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Less than five bytes, or another first byte than zero.
+    #[error("the value is not in the Confluent wire format (a zero byte and a schema id)")]
+    NotConfluent,
+    /// An id that this codec's registry does not have.
+    #[error("the value names schema id {id}, which the registry does not have")]
+    UnknownSchema {
+        /// The id.
+        id: u32,
+    },
+    /// A record of another topic.
+    #[error("the value names schema id {id} of {found}, a record of {wanted} was expected")]
+    WrongTopic {
+        /// The id.
+        id: u32,
+        /// Topic of the schema.
+        found: &'static str,
+        /// Topic of the record asked for.
+        wanted: &'static str,
+    },
+    /// A field that cannot be read.
+    #[error("the {topic} value is malformed: {malformed}")]
+    Malformed {
+        /// The topic.
+        topic: &'static str,
+        /// Which field and why.
+        malformed: Malformed,
+    },
+    /// More bytes than the record has.
+    #[error("the {topic} value has {bytes} bytes after its end")]
+    Trailing {
+        /// The topic.
+        topic: &'static str,
+        /// How many are too many.
+        bytes: usize,
+    },
+    /// The generic reader refused it ([`Codec::decode_json`] only).
+    #[error("the {topic} value cannot be shown: {problem}")]
+    Generic {
+        /// The topic.
+        topic: &'static str,
+        /// What the reader says.
+        problem: String,
+    },
+}
+
+struct Registered {
+    topic: &'static str,
+    schema: Schema,
+    plan: Plan,
+}
+
+/// Writes and reads records under one registry's ids. Made once at start-up, shared by reference.
+pub struct Codec {
+    by_id: HashMap<u32, Registered>,
+    /// Ids that are written, in the order of [`topics::ALL`].
+    written: [u32; topics::ALL.len()],
+}
+
+impl Codec {
+    /// With the ids of the built-in registry.
+    ///
+    /// # Panics
+    ///
+    /// Never: that the built-in schemas fit the records is a test.
+    pub fn builtin() -> Self {
+        match Self::with_ids(SCHEMAS.iter().map(|s| (s.topic.name, s.version, s.id))) {
+            Ok(codec) => codec,
+            Err(error) => unreachable!("the built-in schemas fit the records: {error}"),
+        }
+    }
+
+    /// With another registry's ids: topic without prefix, version of *this program's* schema (see [`SCHEMAS`]), id there.
+    pub fn with_ids<'a>(ids: impl IntoIterator<Item = (&'a str, u32, u32)>) -> Result<Self, CodecError> {
+        let mut by_id = HashMap::new();
+        let mut newest: HashMap<&str, (u32, u32)> = HashMap::new();
+        for (topic, version, id) in ids {
+            let known = SCHEMAS.iter().find(|s| s.topic.name == topic && s.version == version);
+            let known = known.ok_or_else(|| CodecError::UnknownVersion { topic: topic.to_owned(), version })?;
+            if by_id.insert(id, register(known)?).is_some() {
+                return Err(CodecError::DuplicateId(id));
+            }
+            let entry = newest.entry(known.topic.name).or_default();
+            *entry = (*entry).max((version, id));
+        }
+        let mut written = [0; topics::ALL.len()];
+        for (slot, topic) in written.iter_mut().zip(topics::ALL) {
+            let version = SCHEMAS.iter().filter(|s| s.topic.name == topic.name).map(|s| s.version).max().unwrap_or(0);
+            match newest.get(topic.name) {
+                Some(&(v, id)) if v == version => *slot = id,
+                _ => return Err(CodecError::Unregistered { topic: topic.name, version }),
+            }
+        }
+        Ok(Self { by_id, written })
+    }
+
+    /// The id under which records of a topic are written; `None` for a topic that is not [`topics::ALL`]'s.
+    pub fn id_of(&self, topic: &str) -> Option<u32> {
+        topics::ALL.iter().position(|t| t.name == topic).map(|at| self.written[at])
+    }
+
+    /// A record as the value of its topic.
+    pub fn encode<R: Record>(&self, record: &R) -> Result<Bytes, EncodeError> {
+        let id = const { position(R::TOPIC.name) };
+        let mut out = Vec::with_capacity(PREFIX_BYTES + record.size_hint());
+        out.push(MAGIC);
+        out.extend_from_slice(&self.written[id].to_be_bytes());
+        record.put(&mut out);
+        let (bytes, limit) = (out.len(), limits::RECORD_VALUE_BYTES);
+        if bytes > limit {
+            return Err(EncodeError::TooLarge { topic: R::TOPIC.name, bytes, limit });
+        }
+        Ok(out.into())
+    }
+
+    /// A topic's value as a record, by the schema that it was written with.
+    pub fn decode<R: Record>(&self, value: &[u8]) -> Result<R, DecodeError> {
+        let (id, registered, body) = self.open(value)?;
+        let topic = R::TOPIC.name;
+        if registered.topic != topic {
+            return Err(DecodeError::WrongTopic { id, found: registered.topic, wanted: topic });
+        }
+        let mut datum = Datum { input: Input(body), plan: &registered.plan };
+        let record = R::get(&mut datum).map_err(|malformed| DecodeError::Malformed { topic, malformed })?;
+        match datum.input.0.len() {
+            0 => Ok(record),
+            bytes => Err(DecodeError::Trailing { topic, bytes }),
+        }
+    }
+
+    /// A value of any topic as JSON, for people to look at: fields as in the schema, times in milliseconds, bytes as `0x` hex.
+    /// Slow; not for stages.
+    pub fn decode_json(&self, value: &[u8]) -> Result<serde_json::Value, DecodeError> {
+        let (_, registered, mut body) = self.open(value)?;
+        let topic = registered.topic;
+        let generic = |e: apache_avro::Error| DecodeError::Generic { topic, problem: e.to_string() };
+        let reader = GenericDatumReader::builder(&registered.schema).build().map_err(generic)?;
+        let value = reader.read_value(&mut body).map_err(generic)?;
+        match body.len() {
+            0 => json(value).map_err(|problem| DecodeError::Generic { topic, problem }),
+            bytes => Err(DecodeError::Trailing { topic, bytes }),
+        }
+    }
+
+    fn open<'v>(&self, value: &'v [u8]) -> Result<(u32, &Registered, &'v [u8]), DecodeError> {
+        match value {
+            [MAGIC, a, b, c, d, body @ ..] => {
+                let id = u32::from_be_bytes([*a, *b, *c, *d]);
+                let registered = self.by_id.get(&id).ok_or(DecodeError::UnknownSchema { id })?;
+                Ok((id, registered, body))
+            }
+            _ => Err(DecodeError::NotConfluent),
+        }
+    }
+}
+
+fn register(known: &SchemaVersion) -> Result<Registered, CodecError> {
+    let topic = known.topic.name;
+    let wrong = |problem: String| CodecError::Schema { topic, version: known.version, problem };
+    let schema = Schema::parse_str(known.avsc).map_err(|e| wrong(e.to_string()))?;
+    let columns: Vec<_> = columns_of(topic).into_iter().map(|c| c.0).collect();
+    let plan = Plan::new(&schema, &columns).map_err(wrong)?;
+    let newest = SCHEMAS.iter().filter(|s| s.topic.name == topic).all(|s| s.version <= known.version);
+    // What is written has exactly these columns, in this order.
+    if newest && !plan.is_identity(columns.len()) {
+        return Err(wrong("today's schema and the record's columns differ in number or order".to_owned()));
+    }
+    Ok(Registered { topic, schema, plan })
+}
+
+fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
+    match topics::ALL[position(topic)] {
+        topics::RAW_BLOCKS => RawBlock::columns(),
+        topics::RAW_TRANSACTIONS => RawTransaction::columns(),
+        topics::INGEST_CHECKPOINTS => CheckpointRecord::columns(),
+        topics::INGEST_STATUS => NetworkStatus::columns(),
+        topics::ENRICHED_TRANSACTIONS => EnrichedTransaction::columns(),
+        topics::ENRICHED_BLOCKS => EnrichedBlock::columns(),
+        topics::CONTROL_CONFIG => ControlConfig::columns(),
+        _ => DeadLetter::columns(),
+    }
+}
+
+/// Position in [`topics::ALL`].
+const fn position(name: &str) -> usize {
+    let mut at = 0;
+    while at < topics::ALL.len() {
+        let (a, b) = (topics::ALL[at].name.as_bytes(), name.as_bytes());
+        let mut i = 0;
+        while a.len() == b.len() && i < a.len() && a[i] == b[i] {
+            i += 1;
+        }
+        if a.len() == b.len() && i == a.len() {
+            return at;
+        }
+        at += 1;
+    }
+    panic!("not a topic of this version")
+}
+
+/// Largest nesting in any schema is far below; a bound all the same, since the value comes from outside.
+fn json(value: Value) -> Result<serde_json::Value, String> {
+    use serde_json::Value as J;
+    Ok(match value {
+        Value::Null => J::Null,
+        Value::Boolean(b) => b.into(),
+        Value::Int(n) => n.into(),
+        Value::Long(n) | Value::TimestampMillis(n) => n.into(),
+        Value::String(s) => s.into(),
+        Value::Bytes(bytes) => const_hex::encode_prefixed(bytes).into(),
+        Value::Union(_, inner) => json(*inner)?,
+        Value::Array(items) => J::Array(items.into_iter().map(json).collect::<Result<_, _>>()?),
+        Value::Record(fields) => {
+            let fields = fields.into_iter().map(|(name, v)| json(v).map(|v| (name, v)));
+            J::Object(fields.collect::<Result<_, _>>()?)
+        }
+        other => return Err(format!("it holds a type that this contract does not use: {other:?}")),
+    })
+}
+
+macro_rules! chain_record {
+    ($($record:ty, $topic:expr, |$this:ident| $headers:expr;)*) => {$(
+        impl Record for $record {
+            const TOPIC: TopicSpec = $topic;
+            fn key(&self) -> String {
+                self.envelope.network.as_str().to_owned()
+            }
+            fn headers(&self) -> Vec<(&'static str, Bytes)> {
+                let $this = self;
+                $headers.to_pairs()
+            }
+        }
+    )*};
+}
+chain_record! {
+    RawBlock, topics::RAW_BLOCKS, |r| ChainHeaders::of_block(&r.envelope);
+    EnrichedBlock, topics::ENRICHED_BLOCKS, |r| ChainHeaders::of_block(&r.envelope);
+    RawTransaction, topics::RAW_TRANSACTIONS,
+        |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |tx| tx.transaction_index));
+    EnrichedTransaction, topics::ENRICHED_TRANSACTIONS,
+        |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |(tx, _)| tx.transaction_index));
+}
+
+fn index<T>(payload: &Payload<T>, of: impl Fn(&T) -> u32) -> Option<u32> {
+    match payload {
+        Payload::Transaction(tx) => Some(of(tx)),
+        Payload::Unreadable { index, .. } => Some(*index),
+        Payload::Revert => None,
+    }
+}
+
+impl Record for CheckpointRecord {
+    const TOPIC: TopicSpec = topics::INGEST_CHECKPOINTS;
+    fn key(&self) -> String {
+        match self {
+            Self::Checkpoint(c) => c.network.as_str().to_owned(),
+            Self::Ring(r) => format!("{}#{}", r.network, r.height % limits::REORG_LIMIT_BLOCKS),
+        }
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        Vec::new()
+    }
+}
+
+impl Record for NetworkStatus {
+    const TOPIC: TopicSpec = topics::INGEST_STATUS;
+    fn key(&self) -> String {
+        self.network.as_str().to_owned()
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        Vec::new()
+    }
+}
+
+impl Record for ControlConfig {
+    const TOPIC: TopicSpec = topics::CONTROL_CONFIG;
+    fn key(&self) -> String {
+        let Self::NetworkPartition(p) = self;
+        format!("{}/{}", crate::wire::NETWORK_KIND, p.network)
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        Vec::new()
+    }
+}
+
+impl Record for DeadLetter {
+    const TOPIC: TopicSpec = topics::DEAD_LETTERS;
+    fn key(&self) -> String {
+        self.source_topic.clone()
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,45 @@
+//! Every version of every schema, and the ids under which the built-in registry knows them.
+//!
+//! Ids are valid with the registry of their log only (rule 22); a codec for another registry is made with
+//! [`Codec::with_ids`](crate::codec::Codec::with_ids). An id, once released, never changes its meaning.
+
+use crate::topics::{self, TopicSpec};
+
+/// One version of a topic's schema.
+#[derive(Debug, Clone, Copy)]
+pub struct SchemaVersion {
+    /// The topic whose values it describes.
+    pub topic: TopicSpec,
+    /// Version within the subject, from 1.
+    pub version: u32,
+    /// Id in the built-in registry.
+    pub id: u32,
+    /// The schema as JSON.
+    pub avsc: &'static str,
+}
+
+impl SchemaVersion {
+    /// The registry's subject, `<prefix><topic>-value`.
+    pub fn subject(&self, prefix: &str) -> String {
+        format!("{prefix}{}-value", self.topic.name)
+    }
+}
+
+macro_rules! today {
+    ($topic:expr, $version:literal, $id:literal, $file:literal) => {
+        SchemaVersion { topic: $topic, version: $version, id: $id, avsc: include_str!(concat!("../avro/", $file)) }
+    };
+}
+
+/// All versions. The highest version of a topic is the one that is written. When a schema changes, its former text moves to
+/// `avro/released/v<version>/` and keeps its row here.
+pub const SCHEMAS: [SchemaVersion; 8] = [
+    today!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
+    today!(topics::RAW_TRANSACTIONS, 1, 2, "raw.transactions.avsc"),
+    today!(topics::INGEST_CHECKPOINTS, 1, 3, "ingest.checkpoints.avsc"),
+    today!(topics::INGEST_STATUS, 1, 4, "ingest.status.avsc"),
+    today!(topics::ENRICHED_TRANSACTIONS, 1, 5, "enriched.transactions.avsc"),
+    today!(topics::ENRICHED_BLOCKS, 1, 6, "enriched.blocks.avsc"),
+    today!(topics::CONTROL_CONFIG, 1, 7, "control.config.avsc"),
+    today!(topics::DEAD_LETTERS, 1, 8, "dead.letters.avsc"),
+];

@@ -1,0 +1,166 @@
+//! `ingest.checkpoints`: `kind` says whether the checkpoint's or the ring's columns are set.
+
+use super::{
+    Column, Columns, Datum, Malformed, Row, columns, concat,
+    input::{Input, Problem},
+    parsed,
+    plan::{ColumnSpec, Plan},
+    required,
+    values::Item,
+};
+use crate::{
+    primitives::{BlockHash, ParseError, TimeMs},
+    records::{Checkpoint, CheckpointRecord, HeldRange, RingEntry},
+};
+
+const CHECKPOINT: &str = "checkpoint";
+const RING: &str = "ring";
+
+impl Default for HeldRange {
+    fn default() -> Self {
+        Self { from: 0, to: 0 }
+    }
+}
+columns! { HeldRange, HeldRange {
+    must from: u64,
+    must to: u64,
+} }
+
+impl Item for HeldRange {
+    fn columns() -> Vec<ColumnSpec> {
+        Self::specs()
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        <Self as Columns>::put(self, out);
+    }
+    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
+        let mut range = Self::default();
+        plan.walk(input, |column, input, step| range.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
+        Ok(range)
+    }
+}
+
+/// Both kinds. These records are few, so that the row is filled and parsed rather than written in place.
+#[derive(Default)]
+struct CheckpointRow {
+    kind: String,
+    network: String,
+    sequence: u64,
+    tip_height: Option<u64>,
+    tip_hash: Option<BlockHash>,
+    first_height: Option<u64>,
+    highest_height: Option<u64>,
+    reorg_remaining: Option<u32>,
+    safe_height: Option<u64>,
+    finalized_height: Option<u64>,
+    chain_id: Option<String>,
+    held: Option<Vec<HeldRange>>,
+    reorg_too_deep: Option<bool>,
+    updated_at: Option<TimeMs>,
+    height: Option<u64>,
+    block_hash: Option<BlockHash>,
+    parent_hash: Option<BlockHash>,
+    block_time: Option<TimeMs>,
+    tx_count: Option<u32>,
+    log_count: Option<u32>,
+}
+columns! { CheckpointRow, CheckpointRow {
+    must kind: String,
+    must network: String,
+    must sequence: u64,
+    null tip_height: u64,
+    null tip_hash: BlockHash,
+    null first_height: u64,
+    null highest_height: u64,
+    null reorg_remaining: u32,
+    null safe_height: u64,
+    null finalized_height: u64,
+    null chain_id: String,
+    null held: Vec<HeldRange>,
+    null reorg_too_deep: bool,
+    null updated_at: TimeMs,
+    null height: u64,
+    null block_hash: BlockHash,
+    null parent_hash: BlockHash,
+    null block_time: TimeMs,
+    null tx_count: u32,
+    null log_count: u32,
+} }
+
+impl Row for CheckpointRecord {
+    fn columns() -> Vec<Column> {
+        concat([CheckpointRow::specs()])
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        let row = match self.clone() {
+            Self::Checkpoint(c) => CheckpointRow {
+                kind: CHECKPOINT.to_owned(),
+                network: c.network.as_str().to_owned(),
+                sequence: c.sequence,
+                tip_height: c.tip_height,
+                tip_hash: c.tip_hash,
+                first_height: c.first_height,
+                highest_height: c.highest_height,
+                reorg_remaining: Some(c.reorg_remaining),
+                safe_height: c.safe_height,
+                finalized_height: c.finalized_height,
+                chain_id: Some(c.chain_id),
+                held: Some(c.held),
+                reorg_too_deep: Some(c.reorg_too_deep),
+                updated_at: Some(c.updated_at),
+                ..CheckpointRow::default()
+            },
+            Self::Ring(r) => CheckpointRow {
+                kind: RING.to_owned(),
+                network: r.network.as_str().to_owned(),
+                sequence: r.sequence,
+                height: Some(r.height),
+                block_hash: Some(r.block_hash),
+                parent_hash: Some(r.parent_hash),
+                block_time: Some(r.block_time),
+                tx_count: Some(r.tx_count),
+                log_count: Some(r.log_count),
+                ..CheckpointRow::default()
+            },
+        };
+        CheckpointRow::put(&row, out);
+    }
+
+    fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed> {
+        let mut row = CheckpointRow::default();
+        datum.walk(|column, input, step| row.read(column, input, step).map(drop))?;
+        let network = parsed("network", &row.network)?;
+        match row.kind.as_str() {
+            CHECKPOINT => Ok(Self::Checkpoint(Checkpoint {
+                network,
+                sequence: row.sequence,
+                tip_height: row.tip_height,
+                tip_hash: row.tip_hash,
+                first_height: row.first_height,
+                highest_height: row.highest_height,
+                reorg_remaining: required("reorg_remaining", row.reorg_remaining)?,
+                safe_height: row.safe_height,
+                finalized_height: row.finalized_height,
+                chain_id: required("chain_id", row.chain_id)?,
+                held: required("held", row.held)?,
+                reorg_too_deep: required("reorg_too_deep", row.reorg_too_deep)?,
+                updated_at: required("updated_at", row.updated_at)?,
+            })),
+            RING => Ok(Self::Ring(RingEntry {
+                network,
+                sequence: row.sequence,
+                height: required("height", row.height)?,
+                block_hash: required("block_hash", row.block_hash)?,
+                parent_hash: required("parent_hash", row.parent_hash)?,
+                block_time: required("block_time", row.block_time)?,
+                tx_count: required("tx_count", row.tx_count)?,
+                log_count: required("log_count", row.log_count)?,
+            })),
+            other => Err(Malformed {
+                field: "kind".to_owned(),
+                problem: ParseError::new(other, "kind of checkpoint record", "checkpoint or ring").into(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! `enriched.transactions`: the columns of `raw.transactions`, with what enrich found out before the logs, and the decoded
+//! event in each log.
+
+use alloy_primitives::{Selector, U256};
+
+use super::{
+    Column, Columns, Datum, Group, Malformed, Row, columns, concat,
+    envelopes::{self, CHILD, ChildRow},
+    input::{Input, Problem},
+    plan::{ColumnSpec, Plan},
+    put_nullable,
+    raw_transactions::{self, PayloadGroup, TRANSACTION},
+    values::{Item, put_array},
+};
+use crate::{
+    primitives::Status,
+    records::{DecodedEvent, EnrichedTransaction, Enrichment, EvmLog, EvmTransaction, FeeParts, Payload},
+};
+
+/// [`Enrichment`] on the wire.
+#[derive(Default)]
+struct EnrichmentRow {
+    status: Option<Status>,
+    fee: Option<U256>,
+    execution_fee: Option<U256>,
+    l1_fee: Option<U256>,
+    operator_fee: Option<U256>,
+    blob_fee: Option<U256>,
+    method: Option<Selector>,
+    failure_cause: Option<String>,
+    failure_reason: Option<String>,
+}
+columns! { EnrichmentRow, EnrichmentRow {
+    null status: Status,
+    null fee: U256,
+    null execution_fee: U256,
+    null l1_fee: U256,
+    null operator_fee: U256,
+    null blob_fee: U256,
+    null method: Selector,
+    null failure_cause: String,
+    null failure_reason: String,
+} }
+const ENRICHMENT: usize = EnrichmentRow::COUNT;
+
+/// [`DecodedEvent`] on the wire.
+#[derive(Default)]
+struct EventRow {
+    event: Option<String>,
+    arguments: Option<String>,
+}
+columns! { EventRow, DecodedEvent {
+    null event: String,
+    null arguments: String,
+} }
+
+/// A log with its event.
+struct EnrichedLog(EvmLog, Option<DecodedEvent>);
+
+impl Item for EnrichedLog {
+    fn columns() -> Vec<ColumnSpec> {
+        let mut columns = EvmLog::specs();
+        columns.extend(EventRow::specs());
+        columns
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        put_log((&self.0, self.1.as_ref()), out);
+    }
+    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
+        let (mut log, mut event) = (EvmLog::default(), EventRow::default());
+        plan.walk(input, |column, input, step| match column.checked_sub(EvmLog::COUNT) {
+            None => log.read(column, input, step).map(drop),
+            Some(column) => event.read(column, input, step).map(drop),
+        })
+        .map_err(|(_, problem)| problem)?;
+        let decoded = match (event.event, event.arguments) {
+            (Some(event), Some(arguments)) => Some(DecodedEvent { event, arguments }),
+            (None, None) => None,
+            _ => return Err(Problem::Missing),
+        };
+        Ok(Self(log, decoded))
+    }
+}
+
+fn put_log((log, event): (&EvmLog, Option<&DecodedEvent>), out: &mut Vec<u8>) {
+    <EvmLog as Columns>::put(log, out);
+    match event {
+        Some(event) => EventRow::put(event, out),
+        None => EventRow::put_nulls(out),
+    }
+}
+
+/// The last columns.
+#[derive(Default)]
+struct Tail {
+    logs: Vec<EnrichedLog>,
+    error: Option<String>,
+}
+columns! { Tail, Tail {
+    null logs: Vec<EnrichedLog>,
+    null error: String,
+} }
+
+fn put_enrichment(e: &Enrichment, out: &mut Vec<u8>) {
+    put_nullable::<Status, _>(&e.status, out);
+    let fee = e.fee.as_ref();
+    for amount in [
+        fee.map(FeeParts::total),
+        fee.map(|f| f.execution),
+        fee.and_then(|f| f.l1),
+        fee.and_then(|f| f.operator),
+        fee.and_then(|f| f.blob),
+    ] {
+        put_nullable::<U256, _>(&amount, out);
+    }
+    put_nullable::<Selector, _>(&e.method, out);
+    put_nullable::<String, _>(&e.failure_cause, out);
+    put_nullable::<String, _>(&e.failure_reason, out);
+}
+
+fn enrichment(row: EnrichmentRow, events: Vec<Option<DecodedEvent>>) -> Result<Enrichment, Malformed> {
+    Ok(Enrichment {
+        status: row.status.ok_or_else(|| Malformed::missing("status"))?,
+        fee: row.execution_fee.map(|execution| FeeParts {
+            execution,
+            l1: row.l1_fee,
+            operator: row.operator_fee,
+            blob: row.blob_fee,
+        }),
+        method: row.method,
+        failure_cause: row.failure_cause,
+        failure_reason: row.failure_reason,
+        events,
+    })
+}
+
+impl Row for EnrichedTransaction {
+    fn columns() -> Vec<Column> {
+        concat([ChildRow::specs(), EvmTransaction::specs(), EnrichmentRow::specs(), Tail::specs()])
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        ChildRow::put(&self.envelope, out);
+        match &self.payload {
+            Payload::Transaction(payload) => {
+                let (tx, found) = &**payload;
+                <EvmTransaction as Columns>::put(tx, out);
+                put_enrichment(found, out);
+                let logs = tx.logs.iter().enumerate();
+                out.push(2);
+                let events = logs.map(|(i, log)| (log, found.events.get(i).and_then(Option::as_ref)));
+                put_array(tx.logs.len(), events, out, put_log);
+                out.push(0);
+            }
+            Payload::Revert => {
+                EvmTransaction::put_nulls(out);
+                EnrichmentRow::put_nulls(out);
+                Tail::put_nulls(out);
+            }
+            Payload::Unreadable { index, error } => {
+                raw_transactions::put_placeholder(*index, out);
+                EnrichmentRow::put_nulls(out);
+                out.push(0);
+                put_nullable::<String, _>(error, out);
+            }
+        }
+    }
+
+    fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed> {
+        let (mut envelope, mut tx) = (Group::<ChildRow>::new(), PayloadGroup::new());
+        let (mut found, mut tail) = (EnrichmentRow::default(), Tail::default());
+        datum.walk(|column, input, step| match column.checked_sub(CHILD) {
+            None => envelope.read(column, input, step),
+            Some(column) if column < TRANSACTION => tx.read(column, input, step),
+            Some(column) => match (column - TRANSACTION).checked_sub(ENRICHMENT) {
+                None => found.read(column - TRANSACTION, input, step).map(drop),
+                Some(column) => tail.read(column, input, step).map(drop),
+            },
+        })?;
+        let envelope = envelopes::child(envelope)?;
+        let payload = match tx.finish(&envelope, tail.error)? {
+            Payload::Transaction(mut tx) => {
+                let (logs, events) = tail.logs.into_iter().map(|EnrichedLog(log, event)| (log, event)).unzip();
+                tx.logs = logs;
+                Payload::Transaction(Box::new((*tx, enrichment(found, events)?)))
+            }
+            Payload::Revert => Payload::Revert,
+            Payload::Unreadable { index, error } => Payload::Unreadable { index, error },
+        };
+        Ok(Self { envelope, payload })
+    }
+
+    fn size_hint(&self) -> usize {
+        match &self.payload {
+            Payload::Transaction(p) => 512 + raw_transactions::size_hint(&p.0) + 192 * p.1.events.len(),
+            _ => 512,
+        }
+    }
+}

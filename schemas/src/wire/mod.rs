@@ -1,0 +1,223 @@
+//! The records' binary form: one file per topic, each a list of columns that must agree with the topic's `.avsc`, in order.
+//!
+//! Guarantee: what is written here is what the schema says (checked column by column when a [`Codec`](crate::codec::Codec) is
+//! made, and by reading our bytes with a stock Avro reader in the tests); what is read is checked for exact length, ranges
+//! and form, and no input panics.
+
+mod checkpoints;
+mod control_config;
+mod dead_letters;
+mod enriched_blocks;
+mod enriched_transactions;
+mod envelopes;
+pub(crate) mod input;
+pub(crate) mod plan;
+mod raw_blocks;
+mod raw_transactions;
+mod status;
+mod values;
+
+pub(crate) use control_config::NETWORK as NETWORK_KIND;
+use input::{Input, Problem};
+use plan::{ColumnSpec, Plan, Step};
+
+/// A record that the codec can write and read.
+pub trait Row: Sized {
+    /// Its columns, in the schema's order.
+    #[doc(hidden)]
+    fn columns() -> Vec<Column>;
+    /// Appends the datum.
+    #[doc(hidden)]
+    fn put(&self, out: &mut Vec<u8>);
+    /// Reads a datum.
+    #[doc(hidden)]
+    fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed>;
+    /// About how many bytes the datum takes.
+    #[doc(hidden)]
+    fn size_hint(&self) -> usize {
+        512
+    }
+}
+
+/// A column, opaque outside.
+pub struct Column(pub(crate) ColumnSpec);
+
+/// Bytes to be read and how, opaque outside.
+pub struct Datum<'i, 'p> {
+    pub(crate) input: Input<'i>,
+    pub(crate) plan: &'p Plan,
+}
+
+/// A field that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("field `{field}`: {problem}")]
+pub struct Malformed {
+    /// Its name.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+impl Malformed {
+    fn missing(field: &str) -> Self {
+        Self { field: field.to_owned(), problem: Problem::Missing }
+    }
+}
+
+impl<'p> Datum<'_, 'p> {
+    fn walk(
+        &mut self,
+        read: impl FnMut(usize, &mut Input<'_>, &'p Step) -> Result<(), Problem>,
+    ) -> Result<(), Malformed> {
+        self.plan.walk(&mut self.input, read).map_err(|(field, problem)| Malformed { field: field.to_owned(), problem })
+    }
+}
+
+/// Columns that belong together: the envelope, the header, the transaction.
+trait Columns: Default {
+    /// What they are written from.
+    type Source;
+    /// How many.
+    const COUNT: usize;
+    fn specs() -> Vec<ColumnSpec>;
+    fn put(source: &Self::Source, out: &mut Vec<u8>);
+    fn read(&mut self, column: usize, input: &mut Input<'_>, step: &Step) -> Result<Cell, Problem>;
+
+    /// Null in every column (all of them nullable).
+    fn put_nulls(out: &mut Vec<u8>) {
+        out.resize(out.len() + Self::COUNT, 0);
+    }
+}
+
+/// What a column turned out to hold.
+#[derive(PartialEq, Eq)]
+enum Cell {
+    Value,
+    Null,
+    /// Null where the row needs a value.
+    Missing,
+}
+
+/// Columns while they are read.
+struct Group<T> {
+    row: T,
+    present: bool,
+    missing: Option<usize>,
+}
+
+impl<T: Columns> Group<T> {
+    fn new() -> Self {
+        Self { row: T::default(), present: false, missing: None }
+    }
+
+    #[inline]
+    fn read(&mut self, column: usize, input: &mut Input<'_>, step: &Step) -> Result<(), Problem> {
+        match self.row.read(column, input, step)? {
+            Cell::Value => self.present = true,
+            Cell::Null => {}
+            Cell::Missing => self.missing = self.missing.or(Some(column)),
+        }
+        Ok(())
+    }
+
+    /// The row; `None` when every column was null.
+    fn finish(self) -> Result<Option<T>, Malformed> {
+        match self.missing {
+            _ if !self.present => Ok(None),
+            Some(column) => Err(Malformed::missing(T::specs()[column].name)),
+            None => Ok(Some(self.row)),
+        }
+    }
+
+    /// The row of columns that are never all null.
+    fn finish_required(self) -> Result<T, Malformed> {
+        let first = T::specs()[0].name;
+        self.finish()?.ok_or_else(|| Malformed::missing(first))
+    }
+}
+
+/// `columns! { Row, Source { mode field: Base, … } }`: the one list from which writing and reading follow.
+///
+/// Modes: `must` is never null in the schema; `null` is `["null", …]` there. The row keeps either the value or an `Option`.
+/// `as "name"` gives the schema's name where it is not the field's.
+macro_rules! columns {
+    ($row:ty, $source:ty { $($mode:ident $field:ident $(as $name:literal)? : $base:ty),* $(,)? }) => {
+        impl $crate::wire::Columns for $row {
+            type Source = $source;
+            const COUNT: usize = [$(stringify!($field)),*].len();
+            fn specs() -> Vec<$crate::wire::plan::ColumnSpec> {
+                vec![$($crate::wire::plan::ColumnSpec {
+                    name: columns!(@name $field $($name)?),
+                    kind: <$base as $crate::wire::values::Base>::KIND,
+                    nullable: columns!(@nullable $mode),
+                }),*]
+            }
+            fn put(source: &$source, out: &mut Vec<u8>) {
+                $(columns!(@put $mode, $base, &source.$field, out);)*
+            }
+            #[inline]
+            fn read(
+                &mut self,
+                column: usize,
+                input: &mut $crate::wire::input::Input<'_>,
+                step: &$crate::wire::plan::Step,
+            ) -> Result<$crate::wire::Cell, $crate::wire::input::Problem> {
+                #[allow(non_camel_case_types)]
+                enum At { $($field),* }
+                $(if column == At::$field as usize {
+                    return $crate::wire::read_cell::<$base, _>(&mut self.$field, input, step);
+                })*
+                Err($crate::wire::input::Problem::Missing)
+            }
+        }
+    };
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $name:literal) => { $name };
+    (@nullable must) => { false };
+    (@nullable null) => { true };
+    (@put must, $base:ty, $value:expr, $out:expr) => { <$base as $crate::wire::values::Base>::put($value, $out) };
+    (@put null, $base:ty, $value:expr, $out:expr) => { $crate::wire::put_nullable::<$base, _>($value, $out) };
+}
+use columns;
+
+#[inline]
+fn put_nullable<B: values::Base, S: values::Slot<B>>(slot: &S, out: &mut Vec<u8>) {
+    match slot.as_value() {
+        Some(value) => {
+            out.push(2);
+            value.put(out);
+        }
+        None => out.push(0),
+    }
+}
+
+#[inline]
+fn read_cell<B: values::Base, S: values::Slot<B>>(
+    slot: &mut S,
+    input: &mut Input<'_>,
+    step: &Step,
+) -> Result<Cell, Problem> {
+    if step.present(input)? {
+        slot.set(B::get(input, step)?);
+        Ok(Cell::Value)
+    } else if S::OPTIONAL {
+        Ok(Cell::Null)
+    } else {
+        Ok(Cell::Missing)
+    }
+}
+
+/// The columns of several groups, one after the other.
+fn concat(groups: impl IntoIterator<Item = Vec<ColumnSpec>>) -> Vec<Column> {
+    groups.into_iter().flatten().map(Column).collect()
+}
+
+/// A value that this kind of record must have.
+fn required<T>(field: &str, value: Option<T>) -> Result<T, Malformed> {
+    value.ok_or_else(|| Malformed::missing(field))
+}
+
+/// A newtype kept as text in a row.
+fn parsed<T: std::str::FromStr<Err = crate::primitives::ParseError>>(field: &str, text: &str) -> Result<T, Malformed> {
+    text.parse().map_err(|e| Malformed { field: field.to_owned(), problem: Problem::Parse(e) })
+}

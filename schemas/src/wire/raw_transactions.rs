@@ -1,0 +1,217 @@
+//! `raw.transactions`: envelope, then the transaction with its receipt and logs (all null on a revert), then the error of a
+//! placeholder, which otherwise has only its index.
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+
+use super::{
+    Cell, Column, Columns, Datum, Group, Malformed, Row, columns, concat,
+    envelopes::{self, CHILD, ChildRow},
+    input::{Input, Problem, put_long},
+    plan::{ColumnSpec, Plan},
+    put_nullable,
+    values::{Item, put_array},
+};
+use crate::{
+    envelope::ChildEnvelope,
+    primitives::Op,
+    records::{EvmLog, EvmTransaction, Payload, RawTransaction},
+};
+
+columns! { EvmTransaction, EvmTransaction {
+    null transaction_index: u32,
+    null hash: B256,
+    null from_address: Address,
+    null to_address: Address,
+    null value: U256,
+    null nonce: u64,
+    null gas: u64,
+    null gas_price: U256,
+    null max_fee_per_gas: U256,
+    null max_priority_fee_per_gas: U256,
+    null max_fee_per_blob_gas: U256,
+    null blob_versioned_hashes: Vec<B256>,
+    null input: Bytes,
+    null transaction_type: u64,
+    null chain_id: u64,
+    null authorization_count: u32,
+    null source_hash: B256,
+    null mint: U256,
+    null receipt_status: u64,
+    null receipt_root: B256,
+    null receipt_gas_used: u64,
+    null receipt_cumulative_gas_used: u64,
+    null receipt_effective_gas_price: U256,
+    null receipt_contract_address: Address,
+    null receipt_blob_gas_used: u64,
+    null receipt_blob_gas_price: U256,
+    null receipt_l1_fee: U256,
+    null receipt_l1_gas_used: U256,
+    null receipt_l1_gas_price: U256,
+    null receipt_l1_fee_scalar: String,
+    null receipt_l1_base_fee_scalar: u64,
+    null receipt_l1_blob_base_fee: U256,
+    null receipt_l1_blob_base_fee_scalar: u64,
+    null receipt_operator_fee_scalar: u64,
+    null receipt_operator_fee_constant: u64,
+    null receipt_da_footprint_gas_scalar: u64,
+    null receipt_token_ratio: U256,
+    null receipt_gas_used_for_l1: u64,
+    null receipt_l1_block_number: u64,
+    null receipt_deposit_nonce: u64,
+    null receipt_deposit_receipt_version: u64,
+} }
+/// Number of these columns: `logs` follows them.
+pub(super) const TRANSACTION: usize = EvmTransaction::COUNT;
+
+columns! { EvmLog, EvmLog {
+    must log_index: u32,
+    must address: Address,
+    must topics: Vec<B256>,
+    must data: Bytes,
+} }
+
+impl Item for EvmLog {
+    fn columns() -> Vec<ColumnSpec> {
+        Self::specs()
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        <Self as Columns>::put(self, out);
+    }
+    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
+        let mut log = Self::default();
+        plan.walk(input, |column, input, step| log.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
+        Ok(log)
+    }
+}
+
+/// The last columns.
+#[derive(Default)]
+struct Tail {
+    logs: Vec<EvmLog>,
+    error: Option<String>,
+}
+columns! { Tail, Tail {
+    null logs: Vec<EvmLog>,
+    null error: String,
+} }
+
+/// The transaction's columns while they are read, and what decides on the payload's form.
+pub(super) struct PayloadGroup {
+    group: Group<Box<EvmTransaction>>,
+    indexed: bool,
+}
+
+impl Columns for Box<EvmTransaction> {
+    type Source = EvmTransaction;
+    const COUNT: usize = TRANSACTION;
+    fn specs() -> Vec<ColumnSpec> {
+        EvmTransaction::specs()
+    }
+    fn put(source: &EvmTransaction, out: &mut Vec<u8>) {
+        <EvmTransaction as Columns>::put(source, out);
+    }
+    #[inline]
+    fn read(&mut self, column: usize, input: &mut Input<'_>, step: &super::Step) -> Result<Cell, Problem> {
+        (**self).read(column, input, step)
+    }
+}
+
+impl PayloadGroup {
+    pub(super) fn new() -> Self {
+        Self { group: Group::new(), indexed: false }
+    }
+
+    #[inline]
+    pub(super) fn read(&mut self, column: usize, input: &mut Input<'_>, step: &super::Step) -> Result<(), Problem> {
+        if column == 0 {
+            // A placeholder has its index only: that alone does not make a transaction.
+            match self.group.row.read(column, input, step)? {
+                Cell::Value => self.indexed = true,
+                _ => self.group.missing = Some(0),
+            }
+            return Ok(());
+        }
+        self.group.read(column, input, step)
+    }
+
+    /// The payload, given what else stands in the record.
+    pub(super) fn finish(
+        self,
+        envelope: &ChildEnvelope,
+        error: Option<String>,
+    ) -> Result<Payload<EvmTransaction>, Malformed> {
+        if envelope.op == Op::Revert {
+            return Ok(Payload::Revert);
+        }
+        if let Some(error) = error {
+            if !self.indexed {
+                return Err(Malformed::missing("transaction_index"));
+            }
+            return Ok(Payload::Unreadable { index: self.group.row.transaction_index, error });
+        }
+        self.group.finish()?.map(Payload::Transaction).ok_or_else(|| Malformed::missing("hash"))
+    }
+}
+
+/// Writes the columns of a placeholder between envelope and `tail`.
+pub(super) fn put_placeholder(index: u32, out: &mut Vec<u8>) {
+    out.push(2);
+    put_long(i64::from(index), out);
+    out.resize(out.len() + TRANSACTION - 1, 0);
+}
+
+/// About how many bytes a transaction takes.
+pub(super) fn size_hint(tx: &EvmTransaction) -> usize {
+    let logs: usize = tx.logs.iter().map(|l| 64 + 67 * l.topics.len() + 2 * l.data.len()).sum();
+    1024 + 2 * tx.input.len() + logs
+}
+
+impl Row for RawTransaction {
+    fn columns() -> Vec<Column> {
+        concat([ChildRow::specs(), EvmTransaction::specs(), Tail::specs()])
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        ChildRow::put(&self.envelope, out);
+        match &self.payload {
+            Payload::Transaction(tx) => {
+                <EvmTransaction as Columns>::put(tx, out);
+                out.push(2);
+                put_array(tx.logs.len(), tx.logs.iter(), out, Item::put);
+                out.push(0);
+            }
+            Payload::Revert => {
+                EvmTransaction::put_nulls(out);
+                Tail::put_nulls(out);
+            }
+            Payload::Unreadable { index, error } => {
+                put_placeholder(*index, out);
+                out.push(0);
+                put_nullable::<String, _>(error, out);
+            }
+        }
+    }
+
+    fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed> {
+        let (mut envelope, mut tx) = (Group::<ChildRow>::new(), PayloadGroup::new());
+        let mut tail = Tail::default();
+        datum.walk(|column, input, step| match column.checked_sub(CHILD) {
+            None => envelope.read(column, input, step),
+            Some(column) if column < TRANSACTION => tx.read(column, input, step),
+            Some(column) => tail.read(column - TRANSACTION, input, step).map(drop),
+        })?;
+        let envelope = envelopes::child(envelope)?;
+        let mut payload = tx.finish(&envelope, tail.error)?;
+        if let Payload::Transaction(tx) = &mut payload {
+            tx.logs = tail.logs;
+        }
+        Ok(Self { envelope, payload })
+    }
+
+    fn size_hint(&self) -> usize {
+        match &self.payload {
+            Payload::Transaction(tx) => size_hint(tx),
+            _ => 512,
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! How single values stand in a record: hashes and addresses as lower-case `0x` hex, amounts as decimal strings, words as
+//! strings, everything that counts as `long`.
+//!
+//! Unsigned 64-bit numbers above 2^63 − 1 (gas limits of some private chains) are carried in two's complement: nothing that a
+//! node can say makes a block unwritable.
+
+use alloy_primitives::{Address, Bytes as HexBytes, FixedBytes, U256};
+
+use super::{
+    input::{Input, Problem, get_hex, put_bytes, put_hex, put_long},
+    plan::{ColumnSpec, Kind, Plan, Step},
+};
+use crate::{
+    primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs},
+    records::NetworkState,
+};
+
+/// A value with a form on the wire.
+pub(crate) trait Base: Sized {
+    const KIND: Kind;
+    fn put(&self, out: &mut Vec<u8>);
+    fn get(input: &mut Input<'_>, step: &Step) -> Result<Self, Problem>;
+}
+
+/// The record of an array. Reads its own columns.
+pub(crate) trait Item: Sized {
+    fn columns() -> Vec<ColumnSpec>;
+    fn put(&self, out: &mut Vec<u8>);
+    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem>;
+}
+
+/// What a column is kept in: the value itself, or an `Option` of it.
+pub(crate) trait Slot<B: Base> {
+    /// Whether null leaves it as it should be.
+    const OPTIONAL: bool;
+    fn as_value(&self) -> Option<&B>;
+    fn set(&mut self, value: B);
+}
+
+impl<B: Base> Slot<B> for B {
+    const OPTIONAL: bool = false;
+    #[inline]
+    fn as_value(&self) -> Option<&B> {
+        Some(self)
+    }
+    #[inline]
+    fn set(&mut self, value: B) {
+        *self = value;
+    }
+}
+
+impl<B: Base> Slot<B> for Option<B> {
+    const OPTIONAL: bool = true;
+    #[inline]
+    fn as_value(&self) -> Option<&B> {
+        self.as_ref()
+    }
+    #[inline]
+    fn set(&mut self, value: B) {
+        *self = Some(value);
+    }
+}
+
+impl Base for bool {
+    const KIND: Kind = Kind::Boolean;
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        match input.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(Problem::Boolean(other)),
+        }
+    }
+}
+
+impl Base for u64 {
+    const KIND: Kind = Kind::Long;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        put_long(*self as i64, out);
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        input.long().map(|n| n as u64)
+    }
+}
+
+impl Base for u32 {
+    const KIND: Kind = Kind::Long;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        put_long(i64::from(*self), out);
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        let n = input.long()?;
+        n.try_into().map_err(|_| Problem::Range(n))
+    }
+}
+
+impl Base for TimeMs {
+    const KIND: Kind = Kind::Long;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        put_long(self.0, out);
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        input.long().map(Self)
+    }
+}
+
+impl Base for String {
+    const KIND: Kind = Kind::Text;
+    fn put(&self, out: &mut Vec<u8>) {
+        put_bytes(self.as_bytes(), out);
+    }
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        input.text().map(str::to_owned)
+    }
+}
+
+macro_rules! words {
+    ($($word:ty),*) => {$(
+        impl Base for $word {
+            const KIND: Kind = Kind::Text;
+            #[inline]
+            fn put(&self, out: &mut Vec<u8>) {
+                put_bytes(self.as_str().as_bytes(), out);
+            }
+            #[inline]
+            fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+                Ok(input.text()?.parse()?)
+            }
+        }
+    )*};
+}
+words!(Network, BlockHash, Op, Origin, Family, Status);
+
+impl Base for NetworkState {
+    const KIND: Kind = Kind::Text;
+    fn put(&self, out: &mut Vec<u8>) {
+        put_bytes(self.as_str().as_bytes(), out);
+    }
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        Ok(Self::parse(input.text()?)?)
+    }
+}
+
+impl<const N: usize> Base for FixedBytes<N> {
+    const KIND: Kind = Kind::Text;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        put_hex(self.as_slice(), out);
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        fixed_bytes(input)
+    }
+}
+
+#[inline]
+fn fixed_bytes<const N: usize>(input: &mut Input<'_>) -> Result<FixedBytes<N>, Problem> {
+    let digits = match N {
+        32 => "64",
+        8 => "16",
+        4 => "8",
+        _ => "the right number of",
+    };
+    get_hex(input, digits).map(FixedBytes)
+}
+
+impl Base for Address {
+    const KIND: Kind = Kind::Text;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        put_hex(self.as_slice(), out);
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        get_hex(input, "40").map(|bytes: [u8; 20]| Self::from(bytes))
+    }
+}
+
+impl Base for HexBytes {
+    const KIND: Kind = Kind::Text;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        put_hex(self, out);
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        let wrong = Problem::Hex { digits: "an even number of" };
+        let Some(text) = input.bytes()?.strip_prefix(b"0x") else { return Err(wrong) };
+        if text.is_empty() {
+            return Ok(Self::new());
+        }
+        // `decode` would take a second prefix.
+        if text.starts_with(b"0x") {
+            return Err(wrong);
+        }
+        const_hex::decode(text).map(Self::from).map_err(|_| wrong)
+    }
+}
+
+impl Base for bytes::Bytes {
+    const KIND: Kind = Kind::Binary;
+    fn put(&self, out: &mut Vec<u8>) {
+        put_bytes(self, out);
+    }
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        input.bytes().map(Self::copy_from_slice)
+    }
+}
+
+/// Decimal digits that always fit 64 bits.
+const CHUNK_DIGITS: usize = 19;
+const CHUNK: u64 = 10u64.pow(CHUNK_DIGITS as u32);
+/// Decimal digits of 2^256 − 1.
+const U256_DIGITS: usize = 78;
+
+impl Base for U256 {
+    const KIND: Kind = Kind::Text;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        let mut digits = [0u8; U256_DIGITS];
+        let mut start = digits.len();
+        let mut push = |mut n: u64, width: usize| {
+            let end = start - width;
+            while n > 0 || start > end {
+                start -= 1;
+                digits[start] = b'0' + (n % 10) as u8;
+                n /= 10;
+            }
+        };
+        match u64::try_from(*self) {
+            Ok(n) => push(n, 1),
+            Err(_) => {
+                let mut chunks = self.to_base_le(CHUNK).peekable();
+                while let Some(chunk) = chunks.next() {
+                    push(chunk, if chunks.peek().is_some() { CHUNK_DIGITS } else { 1 });
+                }
+            }
+        }
+        put_bytes(&digits[start..], out);
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        let text = input.bytes()?;
+        if text.is_empty() || text.len() > U256_DIGITS || !text.iter().all(u8::is_ascii_digit) {
+            return Err(Problem::Decimal);
+        }
+        let small = |chunk: &[u8]| chunk.iter().fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
+        if text.len() <= CHUNK_DIGITS {
+            return Ok(Self::from(small(text)));
+        }
+        let (head, rest) = text.split_at(text.len() % CHUNK_DIGITS);
+        let mut value = Self::from(small(head));
+        for chunk in rest.chunks(CHUNK_DIGITS) {
+            value = value
+                .checked_mul(Self::from(CHUNK))
+                .and_then(|v| v.checked_add(Self::from(small(chunk))))
+                .ok_or(Problem::Decimal)?;
+        }
+        Ok(value)
+    }
+}
+
+impl<const N: usize> Base for Vec<FixedBytes<N>> {
+    const KIND: Kind = Kind::Texts;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        put_array(self.len(), self.iter(), out, |hash, out| put_hex(hash.as_slice(), out));
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        let mut hashes = Self::new();
+        input.items(|input| fixed_bytes(input).map(|hash| hashes.push(hash)))?;
+        Ok(hashes)
+    }
+}
+
+impl<T: Item> Base for Vec<T> {
+    const KIND: Kind = Kind::Records(T::columns);
+    fn put(&self, out: &mut Vec<u8>) {
+        put_array(self.len(), self.iter(), out, T::put);
+    }
+    fn get(input: &mut Input<'_>, step: &Step) -> Result<Self, Problem> {
+        let mut items = Self::new();
+        input.items(|input| T::get(input, &step.items).map(|item| items.push(item)))?;
+        Ok(items)
+    }
+}
+
+/// Writes an array as one block.
+#[inline]
+pub(crate) fn put_array<T>(
+    count: usize,
+    items: impl Iterator<Item = T>,
+    out: &mut Vec<u8>,
+    mut put: impl FnMut(T, &mut Vec<u8>),
+) {
+    if count > 0 {
+        put_long(count as i64, out);
+        items.for_each(|item| put(item, out));
+    }
+    out.push(0);
+}
