@@ -48,8 +48,18 @@ type RawStream = *mut c_void;
 type RawConnection = *mut c_void;
 type Text = *const c_char;
 type Texts = *const *const c_char;
-type QueryFn =
-    unsafe extern "C" fn(RawConnection, Text, usize, Text, usize, Texts, *const usize, Texts, *const usize, usize) -> RawResult;
+type QueryFn = unsafe extern "C" fn(
+    RawConnection,
+    Text,
+    usize,
+    Text,
+    usize,
+    Texts,
+    *const usize,
+    Texts,
+    *const usize,
+    usize,
+) -> RawResult;
 type OfResult<T> = unsafe extern "C" fn(RawResult) -> T;
 type OfStream<T> = unsafe extern "C" fn(RawStream) -> T;
 
@@ -95,7 +105,8 @@ impl Engine {
         if let Some(engine) = ENGINE.get() {
             return Ok(engine);
         }
-        let unusable = |e: libloading::Error| Error::LibraryUnusable { path: path.to_path_buf(), reason: e.to_string() };
+        let unusable =
+            |e: libloading::Error| Error::LibraryUnusable { path: path.to_path_buf(), reason: e.to_string() };
         // SAFETY: the file is the engine's library, chosen by the operator or by a checksum; its initialisers have no
         // preconditions. The library is leaked below, so that no symbol outlives it.
         let library: &'static Library = Box::leak(Box::new(unsafe { Library::new(path) }.map_err(unusable)?));
@@ -140,7 +151,8 @@ impl Engine {
     /// Opens a connection. The first one of a process boots the engine and decides path and configuration; later ones take
     /// only settings (`--name=value`) and must name the same path.
     pub fn connect(&'static self, arguments: &[String]) -> Result<Connection, Exception> {
-        let refused = || Exception("Code: 36. DB::Exception: the engine refused the connection (BAD_ARGUMENTS)".to_owned());
+        let refused =
+            || Exception("Code: 36. DB::Exception: the engine refused the connection (BAD_ARGUMENTS)".to_owned());
         let arguments: Vec<CString> = std::iter::once("clickhouse")
             .chain(arguments.iter().map(String::as_str))
             .map(CString::new)
@@ -237,8 +249,9 @@ impl Connection {
             query_class: u32::MAX,
         };
         // SAFETY: the text goes with its length, the struct says its own size, no target database is named.
-        let state =
-            unsafe { (self.engine.api.classify)(self.raw(), sql.as_ptr().cast(), sql.len(), ptr::null(), 0, &raw mut out) };
+        let state = unsafe {
+            (self.engine.api.classify)(self.raw(), sql.as_ptr().cast(), sql.len(), ptr::null(), 0, &raw mut out)
+        };
         let class = match out.query_class {
             0 => QueryClass::ReadOnly,
             1 => QueryClass::Mutating,
@@ -378,7 +391,8 @@ impl InsertStream<'_> {
     /// Hands over one piece, cut anywhere. Blocks while the engine is behind.
     pub fn append(&mut self, piece: &[u8]) -> Result<(), Exception> {
         // SAFETY: the bytes go with their length and are copied before the call returns.
-        let state = unsafe { (self.engine.api.insert_append)(self.handle.as_ptr(), piece.as_ptr().cast(), piece.len()) };
+        let state =
+            unsafe { (self.engine.api.insert_append)(self.handle.as_ptr(), piece.as_ptr().cast(), piece.len()) };
         if state == 0 { Ok(()) } else { Err(self.failure()) }
     }
 

@@ -16,8 +16,13 @@ mod config;
 mod credentials;
 mod directory;
 mod error;
+#[allow(unsafe_code)] // the C interface of the engine, and nothing else
+mod ffi;
+mod http;
 mod library;
 mod process;
+mod sandbox;
+mod serve;
 mod supervise;
 
 pub use config::{Config, Limits};
@@ -25,4 +30,5 @@ pub use credentials::{ANALYST, Credentials, Secret};
 pub use error::Error;
 pub use library::{LIBRARY_VERSION, locate};
 pub use process::Parent;
+pub use serve::serve;
 pub use supervise::{ChildCommand, RestartPolicy, StoreState, Supervisor, supervise};

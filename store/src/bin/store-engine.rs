@@ -1,0 +1,41 @@
+//! The embedded store by itself, for tests and for measuring: what `headwater store` runs, without a configuration file.
+//!
+//! `store-engine DATA_DIR [LISTEN]`
+
+use std::process::ExitCode;
+use store::engine::{Config, serve};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let Some(data_dir) = arguments.next() else {
+        eprintln!("usage: store-engine DATA_DIR [LISTEN]");
+        return ExitCode::from(2);
+    };
+    let mut config = Config::new(data_dir);
+    if let Some(listen) = arguments.next() {
+        match listen.parse() {
+            Ok(address) => config.listen = address,
+            Err(error) => {
+                eprintln!("{listen} is no address: {error}");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let shutdown = async {
+        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(signal) => signal,
+            Err(_) => return std::future::pending().await,
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    match serve(config, shutdown) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Who asks, and under which name they call us.
+//!
+//! Guarantee: no statement runs without a user and its password, and a web page cannot reach the store by a host name of
+//! its own that points to this machine (DNS rebinding): only known `Host` headers are answered.
+
+use super::super::credentials::{ANALYST, Credentials};
+use super::error::{Code, Failure};
+use base64::Engine as _;
+use hyper::header::{AUTHORIZATION, HOST};
+use hyper::{HeaderMap, StatusCode, Uri};
+use sha2::{Digest, Sha256};
+use std::net::{IpAddr, SocketAddr};
+
+/// What a request may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum User {
+    /// The stages: everything.
+    Stages,
+    /// Reads, within limits.
+    Analyst,
+}
+
+/// The two users. Passwords are kept as hashes, which also makes comparing them take the same time whatever is wrong.
+pub(super) struct Users {
+    stages: (String, [u8; 32]),
+    analyst: [u8; 32],
+}
+
+impl Users {
+    pub fn new(stages: &str, credentials: &Credentials) -> Self {
+        Self {
+            stages: (stages.to_owned(), digest(credentials.stages.reveal())),
+            analyst: digest(credentials.analyst.reveal()),
+        }
+    }
+
+    /// The user of a request, by `X-ClickHouse-User`/`-Key`, else Basic, else the parameters `user`/`password`.
+    pub fn authenticate(&self, headers: &HeaderMap, parameters: &[(String, String)]) -> Result<User, Failure> {
+        let Some((name, password)) = from_headers(headers).or_else(|| basic(headers)).or_else(|| from_url(parameters))
+        else {
+            let mut failure = Code::Authentication.failure("Authentication failed: a user and a password are required");
+            failure.status = StatusCode::UNAUTHORIZED;
+            return Err(failure);
+        };
+        let given = digest(&password);
+        let stages = name == self.stages.0 && given == self.stages.1;
+        let analyst = name == ANALYST && given == self.analyst;
+        match (stages, analyst) {
+            (true, _) => Ok(User::Stages),
+            (_, true) => Ok(User::Analyst),
+            _ => Err(Code::Authentication.failure(format!(
+                "{name}: Authentication failed: password is incorrect, or there is no user with such name"
+            ))),
+        }
+    }
+}
+
+fn digest(password: &str) -> [u8; 32] {
+    Sha256::digest(password.as_bytes()).into()
+}
+
+fn from_headers(headers: &HeaderMap) -> Option<(String, String)> {
+    let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let (user, key) = (text("x-clickhouse-user"), text("x-clickhouse-key"));
+    (user.is_some() || key.is_some()).then(|| (user.unwrap_or_default(), key.unwrap_or_default()))
+}
+
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (user, password) = text.split_once(':')?;
+    scheme.eq_ignore_ascii_case("basic").then(|| (user.to_owned(), password.to_owned()))
+}
+
+fn from_url(parameters: &[(String, String)]) -> Option<(String, String)> {
+    let get = |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let (user, password) = (get("user"), get("password"));
+    (user.is_some() || password.is_some()).then(|| (user.unwrap_or_default(), password.unwrap_or_default()))
+}
+
+/// The names under which the store may be called.
+pub(super) struct Hosts {
+    names: Vec<String>,
+    any_address: bool,
+}
+
+impl Hosts {
+    /// The loopback names, the listen address, and what is configured. Listening on every address, any literal address is
+    /// as good (a rebinding attack needs a *name*).
+    pub fn new(listen: SocketAddr, configured: &[String]) -> Self {
+        let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+        names.push(listen.ip().to_string());
+        names.extend(configured.iter().map(|name| name.to_ascii_lowercase()));
+        Self { names, any_address: listen.ip().is_unspecified() }
+    }
+
+    /// Refuses a request that names another host, or none.
+    pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
+        let named = uri.authority().map(|a| a.as_str()).or_else(|| headers.get(HOST).and_then(|h| h.to_str().ok()));
+        let name = named.map(host_of).unwrap_or_default().to_ascii_lowercase();
+        let address = self.any_address && name.parse::<IpAddr>().is_ok();
+        if address || self.names.contains(&name) {
+            return Ok(());
+        }
+        let mut failure = Code::AccessDenied.failure(
+            "this host name is not one of the store's: call it by localhost or its listen address, or add the name to \
+             [store] hosts",
+        );
+        failure.status = StatusCode::MISDIRECTED_REQUEST;
+        Err(failure)
+    }
+}
+
+/// The host of `host[:port]`, brackets of IPv6 removed.
+fn host_of(authority: &str) -> &str {
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((v6, _)) => v6,
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::credentials::Secret;
+    use super::*;
+
+    fn users() -> Users {
+        Users::new("headwater", &Credentials { stages: Secret::new("s"), analyst: Secret::new("a") })
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().expect("name"), value.parse().expect("value"))).collect()
+    }
+
+    #[test]
+    fn three_ways_to_say_who_one_is() {
+        let users = users();
+        let ours = headers(&[("x-clickhouse-user", "headwater"), ("x-clickhouse-key", "s")]);
+        assert_eq!(users.authenticate(&ours, &[]), Ok(User::Stages));
+        let basic = headers(&[("authorization", "Basic YW5hbHlzdDph")]);
+        assert_eq!(users.authenticate(&basic, &[]), Ok(User::Analyst));
+        let url = [("user".to_owned(), "analyst".to_owned()), ("password".to_owned(), "a".to_owned())];
+        assert_eq!(users.authenticate(&HeaderMap::new(), &url), Ok(User::Analyst));
+    }
+
+    #[test]
+    fn nothing_and_wrong_are_refused_with_code_516() {
+        let users = users();
+        let none = users.authenticate(&HeaderMap::new(), &[]).expect_err("none");
+        assert_eq!((none.code, none.status), (516, StatusCode::UNAUTHORIZED));
+        for (user, key) in [("headwater", "a"), ("analyst", "s"), ("default", ""), ("", "s"), ("headwater", "")] {
+            let wrong = headers(&[("x-clickhouse-user", user), ("x-clickhouse-key", key)]);
+            let failure = users.authenticate(&wrong, &[]).expect_err("wrong");
+            assert_eq!((failure.code, failure.status), (516, StatusCode::FORBIDDEN), "{user}");
+        }
+        let right_in_url = [("user".to_owned(), "analyst".to_owned()), ("password".to_owned(), "a".to_owned())];
+        let wrong = headers(&[("x-clickhouse-user", "analyst"), ("x-clickhouse-key", "no")]);
+        assert!(users.authenticate(&wrong, &right_in_url).is_err(), "headers win");
+    }
+
+    #[test]
+    fn only_known_hosts() {
+        let hosts = Hosts::new("127.0.0.1:8123".parse().expect("address"), &["Store.Local".to_owned()]);
+        let check = |host: &str| hosts.check(&Uri::from_static("/"), &headers(&[("host", host)])).is_ok();
+        for known in ["localhost", "LOCALHOST:8123", "127.0.0.1:1", "[::1]:8123", "store.local:8123"] {
+            assert!(check(known), "{known}");
+        }
+        for foreign in ["evil.example", "localhost.evil.example:8123", "10.0.0.1", "", "127.0.0.1.nip.io"] {
+            assert!(!check(foreign), "{foreign}");
+        }
+        assert!(hosts.check(&Uri::from_static("/"), &HeaderMap::new()).is_err(), "no host at all");
+        let any = Hosts::new("0.0.0.0:8123".parse().expect("address"), &[]);
+        assert!(any.check(&Uri::from_static("/"), &headers(&[("host", "10.0.0.1:8123")])).is_ok());
+        assert!(any.check(&Uri::from_static("/"), &headers(&[("host", "evil.example")])).is_err());
+    }
+}

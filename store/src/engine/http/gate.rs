@@ -1,0 +1,53 @@
+//! How many statements run at a time, and how many wait.
+
+use super::error::{Code, Failure};
+use schemas::limits::store as limits;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// One user's share: so many run, so many wait for so long, all others are answered with 503.
+pub(super) struct Gate {
+    running: Arc<Semaphore>,
+    waiting: Semaphore,
+    size: usize,
+}
+
+impl Gate {
+    pub fn new(size: usize) -> Self {
+        Self { running: Arc::new(Semaphore::new(size)), waiting: Semaphore::new(limits::QUEUE_LENGTH), size }
+    }
+
+    /// Waits for a turn, which lasts as long as the permit.
+    pub async fn enter(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let busy = || {
+            let text = format!(
+                "Too many simultaneous queries: {} run, and the queue is full or too slow; try again",
+                self.size
+            );
+            Code::TooManyQueries.failure(text)
+        };
+        if let Ok(permit) = Arc::clone(&self.running).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _place = self.waiting.try_acquire().map_err(|_| busy())?;
+        match tokio::time::timeout(limits::QUEUE_TIME, Arc::clone(&self.running).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_is_told_to_come_again() {
+        let gate = Gate::new(1);
+        let held = gate.enter().await.expect("free");
+        let refused = gate.enter().await.expect_err("busy");
+        assert_eq!((refused.code, refused.status.as_u16()), (202, 503));
+        drop(held);
+        gate.enter().await.expect("free again");
+    }
+}

@@ -1,0 +1,96 @@
+//! Ends a statement from outside: when its client is gone, when its time is over, when the store stops.
+//!
+//! A connection of the engine cannot be interrupted by itself while a call on it runs; `KILL QUERY` from another connection
+//! ends the statement within moments. Statements are found by `log_comment`, which carries the request's random id.
+
+use super::super::ffi::Engine;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// Why a statement was ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    ClientGone,
+    Deadline,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    done: AtomicBool,
+    cancelled: AtomicBool,
+    deadline: AtomicBool,
+}
+
+/// A running statement, as seen from the side that waits for it.
+#[derive(Clone)]
+pub(super) struct Ticket {
+    engine: &'static Engine,
+    path: Arc<str>,
+    id: Arc<str>,
+    state: Arc<State>,
+    runtime: Handle,
+}
+
+impl Ticket {
+    /// `id` must consist of letters and digits: it stands in a statement.
+    pub fn new(engine: &'static Engine, path: Arc<str>, id: &str, runtime: Handle) -> Self {
+        debug_assert!(id.bytes().all(|b| b.is_ascii_alphanumeric()));
+        Self { engine, path, id: id.into(), state: Arc::default(), runtime }
+    }
+
+    /// The worker is through.
+    pub fn done(&self) {
+        self.state.done.store(true, Ordering::Release);
+    }
+
+    /// Whether the worker should stop between two steps.
+    pub fn is_cancelled(&self) -> bool {
+        self.state.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Whether it was the clock that ended the statement.
+    pub fn is_late(&self) -> bool {
+        self.state.deadline.load(Ordering::Acquire)
+    }
+
+    /// Ends the statement. Returns at once; killing goes on until the worker is through, since the statement may not have
+    /// reached the engine yet.
+    pub fn cancel(&self, why: Why) {
+        if why == Why::Deadline {
+            self.state.deadline.store(true, Ordering::Release);
+        }
+        if self.state.done.load(Ordering::Acquire) || self.state.cancelled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let ticket = self.clone();
+        self.runtime.spawn_blocking(move || ticket.kill());
+    }
+
+    fn kill(&self) {
+        let sql = format!("KILL QUERY WHERE Settings['log_comment'] = '{}' ASYNC", self.id);
+        for _ in 0..100 {
+            if self.state.done.load(Ordering::Acquire) {
+                return;
+            }
+            let killed = self
+                .engine
+                .connect(&[self.path.to_string()])
+                .and_then(|mut connection| connection.query(sql.as_bytes(), "Null", &[]).map(drop));
+            if let Err(error) = killed {
+                tracing::warn!(error = error.0, "a statement could not be ended");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Ends the statement when it is dropped before the worker is through: the client went away.
+pub(super) struct CancelOnDrop(pub Ticket);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel(Why::ClientGone);
+    }
+}
