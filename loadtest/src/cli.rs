@@ -1,5 +1,6 @@
 //! The command line of `loadtest`.
 
+use crate::bench::{self, Bench};
 use crate::node::evm::{self, Clock, Config, Dataset, Fault, Origin, Schedule};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write as _;
@@ -22,6 +23,8 @@ enum Command {
     /// Serves recorded blocks as a live node
     #[command(subcommand)]
     Node(Node),
+    /// Measures the `headwater` binary on this machine against a simulated node
+    Bench(Bench),
 }
 
 #[derive(Debug, Subcommand)]
@@ -124,6 +127,7 @@ impl Evm {
 /// Whatever keeps the command from being carried out.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
+        Command::Bench(args) => bench::run(args).await,
         Command::Node(Node::Evm(args)) => {
             let node = evm::spawn(args.config()?).await?;
             writeln!(std::io::stdout(), "{}", node.url())?;

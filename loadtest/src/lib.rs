@@ -3,5 +3,6 @@
 //! Guarantee: a simulated node speaks a real node's protocol, serves real recorded content under valid hashes, and is never
 //! the bottleneck of what it feeds.
 
+pub mod bench;
 pub mod cli;
 pub mod node;

@@ -140,7 +140,8 @@ proptest! {
     /// Rule 25: however a chain came to its head, step by step or at once after a restart, it is the same chain.
     #[test]
     fn the_chain_is_a_function_of_its_head(seed in 0u64..4, history in 0u64..60, steps in 1u64..400, depth in 1u64..40, every in 1u64..50) {
-        let set = data("optimism");
+        static DATA: std::sync::LazyLock<Arc<Dataset>> = std::sync::LazyLock::new(|| data("optimism"));
+        let set = DATA.clone();
         let schedule = Some(Schedule { depth, every });
         let mut walked = chain_at(&set, seed, history, schedule);
         // The timestamps of both must mean the same: one origin, so the later chain is told of a longer history.

@@ -1,0 +1,198 @@
+//! A `headwater up` of its own: configuration and data in a temporary folder, ports of its own, ended by its process id.
+
+use super::{NETWORK, Node};
+use crate::cli::Failure;
+use reqwest::Client;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+/// How long it may take until the API answers.
+const START_DEADLINE: Duration = Duration::from_secs(120);
+/// How long it may take to stop.
+const STOP_DEADLINE: Duration = Duration::from_secs(60);
+/// One request.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
+
+pub(super) struct Instance {
+    child: Child,
+    pid: u32,
+    folder: tempfile::TempDir,
+    keep: bool,
+    client: Client,
+    api: SocketAddr,
+    store: SocketAddr,
+}
+
+impl Instance {
+    /// Starts the binary and waits until its API answers.
+    pub(super) async fn start(binary: &Path, node: &Node, extra: &str, keep: bool) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("headwater-bench-").disable_cleanup(keep).tempdir()?;
+        let [api, admin, store] = free_ports()?;
+        let config = folder.path().join("headwater.toml");
+        let data = folder.path().join("data");
+        let text = format!(
+            "[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n[store]\nlisten = \"{store}\"\n\
+             [[network]]\nslug = \"{NETWORK}\"\nfamily = \"evm\"\nchain_id = {chain}\nstart = 1\n\
+             [[network.endpoint]]\nname = \"simulated\"\nurl = \"{url}\"\nws = \"{ws}\"\n{extra}\n",
+            chain = node.simulator.chain_id(),
+            url = node.simulator.url(),
+            ws = node.simulator.ws_url(),
+        );
+        fs::write(&config, text)?;
+        let messages = fs::File::create(folder.path().join("messages.log"))?;
+        let child = Command::new(binary)
+            .args(["up", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(messages.try_clone()?)
+            .stderr(messages)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|e| format!("{}: {e}; build it, or name it with --release-binary", binary.display()))?;
+        let pid = child.id().ok_or("it ended at once")?;
+        let client = Client::builder().timeout(REQUEST_DEADLINE).build()?;
+        let mut instance = Self { child, pid, folder, keep, client, api, store };
+        let until = Instant::now() + START_DEADLINE;
+        while let Err(error) = instance.health().await {
+            if let Some(status) = instance.child.try_wait()? {
+                return Err(instance.explain(format!("it ended with {status}").into()));
+            }
+            if Instant::now() > until {
+                return Err(instance.explain(error));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(instance)
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(super) fn socket_url(&self) -> String {
+        format!("ws://{}/api/v1/ws", self.api)
+    }
+
+    async fn health(&self) -> Result<Value, Failure> {
+        let answer = self.client.get(format!("http://{}/api/v1/health", self.api)).send().await?;
+        Ok(answer.json().await?)
+    }
+
+    /// The highest height that is visible in the store; 0: none.
+    pub(super) async fn processed(&self) -> Result<u64, Failure> {
+        let health = self.health().await?;
+        let network = health["networks"].as_array().and_then(|all| all.iter().find(|n| n["network"] == NETWORK));
+        Ok(network.and_then(|n| n["processed_height"].as_u64()).unwrap_or(0))
+    }
+
+    /// Waits until `height` is visible. `patience`: how long nothing may change.
+    pub(super) async fn reach(&mut self, height: u64, patience: Duration) -> Result<(), Failure> {
+        let (mut seen, mut changed) = (0, Instant::now());
+        loop {
+            let now = self.processed().await?;
+            if now >= height {
+                return Ok(());
+            }
+            if now != seen {
+                (seen, changed) = (now, Instant::now());
+            }
+            if changed.elapsed() > patience {
+                return Err(format!("height {height} was awaited; for {patience:?} it stays at {now}").into());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("it ended with {status}").into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// One row of numbers, asked for with the analyst's password.
+    pub(super) async fn row(&self, sql: &str) -> Result<Vec<u128>, Failure> {
+        let file = self.data().join("store/credentials.toml");
+        let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let password = text.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            (key.trim() == "analyst_password").then(|| value.trim().trim_matches('"').to_owned())
+        });
+        let answer = self
+            .client
+            .post(format!("http://{}/?database=headwater", self.store))
+            .basic_auth("analyst", password)
+            .body(format!("{sql} FORMAT TSV"))
+            .send()
+            .await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        if !status.is_success() {
+            return Err(format!("{sql}: {status}: {text}").into());
+        }
+        let number = |field: &str| field.trim().parse::<u128>().map_err(|e| format!("{sql}: {field:?}: {e}").into());
+        text.trim_end().split('\t').map(number).collect()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Bytes on disk of each entry of the data directory.
+    pub(super) fn sizes(&self) -> Result<Vec<(String, u64)>, Failure> {
+        let mut sizes = Vec::new();
+        for entry in fs::read_dir(self.data())? {
+            let entry = entry?;
+            sizes.push((entry.file_name().to_string_lossy().into_owned(), allocated(&entry.path())));
+        }
+        sizes.sort();
+        Ok(sizes)
+    }
+
+    /// Asks it to stop, waits, and kills it when it takes too long.
+    pub(super) async fn stop(&mut self) -> Result<(), Failure> {
+        if self.child.try_wait()?.is_none()
+            && let Some(pid) = Pid::from_raw(self.pid.cast_signed())
+        {
+            kill_process(pid, Signal::TERM)?;
+        }
+        match tokio::time::timeout(STOP_DEADLINE, self.child.wait()).await {
+            Ok(status) if status.as_ref().is_ok_and(|s| s.success()) => Ok(()),
+            Ok(status) => Err(self.explain(format!("it ended with {}", status?).into())),
+            Err(_) => {
+                self.child.kill().await?;
+                Err(format!("it did not stop within {STOP_DEADLINE:?} and was killed").into())
+            }
+        }
+    }
+
+    /// An error with the last messages of the binary.
+    pub(super) fn explain(&self, error: Failure) -> Failure {
+        let file = self.folder.path().join("messages.log");
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let last = lines[lines.len().saturating_sub(15)..].join("\n");
+        let kept = if self.keep { format!("\nkept in {}", self.folder.path().display()) } else { String::new() };
+        format!("{error}\nits last messages:\n{last}{kept}").into()
+    }
+}
+
+/// Bytes that a file or folder takes on disk; what vanishes meanwhile counts nothing.
+fn allocated(path: &Path) -> u64 {
+    let Ok(meta) = fs::symlink_metadata(path) else { return 0 };
+    if !meta.is_dir() {
+        return meta.blocks() * 512;
+    }
+    fs::read_dir(path).map_or(0, |all| all.flatten().map(|entry| allocated(&entry.path())).sum())
+}
+
+/// Three ports that were free just now.
+fn free_ports() -> std::io::Result<[SocketAddr; 3]> {
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let held = [bind()?, bind()?, bind()?];
+    Ok([held[0].local_addr()?, held[1].local_addr()?, held[2].local_addr()?])
+}
