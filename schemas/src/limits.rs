@@ -8,6 +8,12 @@ pub const REORG_LIMIT_BLOCKS: u64 = 256;
 pub const RECORD_VALUE_BYTES: usize = 8 << 20;
 /// Sum of record values in one transaction of the log, after which ingest starts the next.
 pub const TRANSACTION_BYTES: usize = 32 << 20;
+/// Sum of record values in one transaction that the log takes; a single block event may exceed [`TRANSACTION_BYTES`].
+pub const TRANSACTION_BYTES_MAX: usize = 256 << 20;
+/// One record's key in the log.
+pub const RECORD_KEY_BYTES: usize = 4 << 10;
+/// Names and values of one record's headers in the log.
+pub const RECORD_HEADERS_BYTES: usize = 16 << 10;
 /// Answer of a chain node to one call.
 pub const NODE_ANSWER_BYTES: usize = 64 << 20;
 /// Networks in one configuration.

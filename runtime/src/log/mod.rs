@@ -16,6 +16,10 @@
 //! 7. **Bounded.** A poll returns at most what was asked for; a commit waits when the disk is slow and fails with
 //!    [`LogErrorKind::Full`] when there is no room, without harm to what is there.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod embedded;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -240,7 +244,7 @@ pub enum LogErrorKind {
 }
 
 /// An error of the log.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct LogError {
     /// Its class.

@@ -1,0 +1,493 @@
+//! The writer: one thread through which everything that changes the log goes.
+//!
+//! Guarantees: what waits in the queue becomes one atomic batch and one `fdatasync` (group commit); nobody hears "done" before
+//! that; fencing and generations are judged here, in one order with the commits; a failed batch leaves neither offsets nor
+//! records behind, and whether it is on disk is found out before anyone is answered.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use fjall::PersistMode;
+use schemas::{TimeMs, topics::TopicSpec};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Shared, Sync,
+    directory::Directory,
+    engine::{self, BlobKey, is_no_space, offset_key, partition_key},
+    groups::MemberId,
+    journal,
+    stage::{Part, Stage},
+    state::{Partition, PartitionId, TopicRow, TopicState},
+};
+use crate::log::{LogError, LogErrorKind, TopicPartition};
+
+/// Jobs that may wait; then callers wait.
+pub const QUEUE: usize = 256;
+/// Bytes of blobs after which no further commit joins a batch.
+const BATCH_BYTES: u64 = 16 << 20;
+/// Room that positions and removals may use when records may not: they are what makes room.
+const SMALL_RESERVE_BYTES: u64 = 8 << 20;
+/// How often the directory's size is taken.
+const SIZE_EVERY: Duration = Duration::from_secs(1);
+/// How long to wait between attempts to open a failed engine anew.
+const REOPEN_EVERY: Duration = Duration::from_secs(1);
+
+/// Answer to a job.
+pub type Reply<T> = oneshot::Sender<Result<T, LogError>>;
+
+/// Positions that a member wants to store.
+pub struct GroupOffsets {
+    /// The group.
+    pub group: Arc<str>,
+    /// The member.
+    pub member: MemberId,
+    /// The generation in which it read what it worked up.
+    pub generation: u64,
+    /// Next offsets.
+    pub offsets: Vec<(TopicPartition, PartitionId, u64)>,
+}
+
+/// A transaction, encoded.
+pub struct Commit {
+    /// Transactional id and epoch; `None` for positions alone.
+    pub producer: Option<(Arc<str>, u64)>,
+    /// Records.
+    pub parts: Vec<Part>,
+    /// Positions.
+    pub offsets: Option<GroupOffsets>,
+}
+
+/// What the writer does.
+pub enum Job {
+    /// Writes a transaction.
+    Commit(Commit, Reply<()>),
+    /// Raises a transactional id's epoch; the answer is the new one, given when all that came before is decided.
+    Fence(Arc<str>, Reply<u64>),
+    /// A group's positions, when all that came before is decided.
+    Positions(Arc<str>, Vec<PartitionId>, Reply<Vec<Option<u64>>>),
+    /// Makes topics.
+    EnsureTopics(Vec<TopicSpec>, u32, Reply<()>),
+    /// Removes the oldest blobs of a partition.
+    RemoveBlobs(Arc<TopicState>, Vec<BlobKey>, Reply<()>),
+    /// Removes tombstones of a partition that are older than this.
+    RemoveTombstones(Arc<TopicState>, u32, TimeMs, Reply<()>),
+    /// Stops.
+    Close(Reply<()>),
+}
+
+/// The thread's state.
+pub struct Writer {
+    shared: Arc<Shared>,
+    directory: Directory,
+    sync: Sync,
+    max_bytes: Option<u64>,
+    min_free_bytes: u64,
+    batch: u64,
+    epochs: HashMap<Arc<str>, u64>,
+    used: Option<(Instant, u64)>,
+    reopened: Option<Instant>,
+}
+
+impl Writer {
+    /// The writer of an open log.
+    pub fn new(shared: Arc<Shared>, directory: Directory, config: &super::EmbeddedConfig, batch: u64) -> Self {
+        Self {
+            shared,
+            directory,
+            sync: config.sync,
+            max_bytes: config.max_bytes,
+            min_free_bytes: config.min_free_bytes,
+            batch,
+            epochs: HashMap::new(),
+            used: None,
+            reopened: None,
+        }
+    }
+
+    /// Works until closed, or until nobody can send any more.
+    pub fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut closing = Vec::new();
+        while closing.is_empty() && !self.shared.closing.load(Ordering::Acquire) {
+            let Some(first) = jobs.blocking_recv() else { break };
+            let mut taken = vec![first];
+            let mut bytes = size(&taken[0]);
+            while taken.len() < QUEUE && bytes < BATCH_BYTES {
+                let Ok(job) = jobs.try_recv() else { break };
+                bytes += size(&job);
+                taken.push(job);
+            }
+            closing = self.process(taken);
+        }
+        jobs.close();
+        // The engine syncs what `sync = "os"` left open.
+        let engine = self.shared.engine.write().unwrap_or_else(|e| e.into_inner()).take();
+        let closed = match engine.map(|e| e.db.persist(PersistMode::SyncAll)) {
+            Some(Err(e)) => Err(engine::engine_error(self.directory.path(), &e)),
+            _ => Ok(()),
+        };
+        self.shared.wake();
+        drop(self.directory);
+        for reply in closing {
+            let _ = reply.send(closed.clone());
+        }
+    }
+
+    /// Does jobs in their order, as one batch. Returns who wants to hear that the log is closed.
+    fn process(&mut self, jobs: Vec<Job>) -> Vec<Reply<()>> {
+        let mut stage = Stage::default();
+        let mut waiting: Vec<Reply<()>> = Vec::new();
+        let mut later: Vec<Box<dyn FnOnce(&Shared)>> = Vec::new();
+        let mut closing = Vec::new();
+        let room = self.room();
+        for job in jobs {
+            let result = match job {
+                Job::Commit(commit, reply) => Some((self.stage_commit(commit, &mut stage, &room), reply)),
+                Job::EnsureTopics(specs, partitions, reply) => Some((self.stage_topics(&specs, partitions, &mut stage), reply)),
+                Job::RemoveBlobs(topic, keys, reply) => Some((stage_removal(&topic, &keys, &mut stage), reply)),
+                Job::RemoveTombstones(topic, partition, before, reply) => {
+                    Some((self.stage_tombstones(&topic, partition, before, &mut stage), reply))
+                }
+                Job::Fence(id, reply) => {
+                    let epoch = self.epochs.entry(id).or_insert(0);
+                    *epoch += 1;
+                    let epoch = *epoch;
+                    later.push(Box::new(move |_| drop(reply.send(Ok(epoch)))));
+                    None
+                }
+                Job::Positions(group, at, reply) => {
+                    later.push(Box::new(move |shared| drop(reply.send(Ok(shared.positions_of(&group, &at))))));
+                    None
+                }
+                Job::Close(reply) => {
+                    closing.push(reply);
+                    None
+                }
+            };
+            match result {
+                Some((Ok(()), reply)) => waiting.push(reply),
+                Some((Err(e), reply)) => drop(reply.send(Err(e))),
+                None => {}
+            }
+        }
+        let outcome = self.write(stage);
+        for reply in waiting {
+            let _ = reply.send(outcome.clone());
+        }
+        for answer in later {
+            answer(&self.shared);
+        }
+        closing
+    }
+
+    fn stage_commit(&mut self, commit: Commit, stage: &mut Stage, room: &Room) -> Result<(), LogError> {
+        if let Some((id, epoch)) = &commit.producer
+            && self.epochs.get(id) != Some(epoch)
+        {
+            return Err(LogError::new(
+                LogErrorKind::Fenced,
+                format!("the transactional id {id} has been taken over by a newer producer"),
+            ));
+        }
+        if let Some(offsets) = &commit.offsets {
+            let groups = self.shared.groups.lock().unwrap_or_else(|e| e.into_inner());
+            if groups.generation(&offsets.group, offsets.member) != Some(offsets.generation) {
+                return Err(LogError::new(
+                    LogErrorKind::Fenced,
+                    format!("generation {} of group {} is over: what it worked up belongs to others now", offsets.generation, offsets.group),
+                ));
+            }
+            for (at, ..) in &offsets.offsets {
+                if !groups.holds(&offsets.group, offsets.member, offsets.generation, *at) {
+                    return Err(LogError::new(
+                        LogErrorKind::Invalid,
+                        format!("position on {} [{}], which this member of group {} does not hold", at.topic, at.partition, offsets.group),
+                    ));
+                }
+            }
+        }
+        let bytes: u64 = commit.parts.iter().map(|p| p.blob.len() as u64).sum();
+        room.check(&self.directory, bytes, stage.bytes)?;
+        let now = TimeMs::now();
+        if !commit.parts.is_empty() {
+            let guard = self.shared.engine.read().unwrap_or_else(|e| e.into_inner());
+            let engine = guard.as_ref().ok_or_else(|| self.shared.closed_error())?;
+            for part in commit.parts {
+                // An index row that cannot be read would leave half a transaction staged: nothing of the batch is written then.
+                if let Err(e) = stage.add(part, now, engine) {
+                    let e = e.into_log(self.directory.path());
+                    stage.failed = Some(e.clone());
+                    return Err(e);
+                }
+            }
+        }
+        if let Some(offsets) = commit.offsets {
+            for (_, at, offset) in offsets.offsets {
+                stage.position(&offsets.group, at, offset);
+            }
+        }
+        Ok(())
+    }
+
+    fn stage_topics(&mut self, specs: &[TopicSpec], chain_partitions: u32, stage: &mut Stage) -> Result<(), LogError> {
+        let known = self.shared.topics.all();
+        let mut next_id = known.iter().map(|t| t.id).chain(stage.topics.iter().map(|(_, r)| r.id)).max().unwrap_or(0) + 1;
+        for spec in specs {
+            if stage.topics.iter().any(|(name, _)| name == spec.name) {
+                continue;
+            }
+            let mut row = TopicRow::new(next_id, spec, chain_partitions.max(1));
+            if let Some(topic) = self.shared.topics.get(spec.name) {
+                if topic.compacted != row.compacted {
+                    return Err(LogError::new(
+                        LogErrorKind::Invalid,
+                        format!("topic {} exists with another cleanup policy, which cannot be changed", spec.name),
+                    ));
+                }
+                let present = topic.row();
+                (row.id, row.partitions) = (present.id, present.partitions);
+                if row == present {
+                    continue;
+                }
+            } else {
+                next_id += 1;
+            }
+            let json = serde_json::to_vec(&row).map_err(|e| LogError::new(LogErrorKind::Invalid, format!("topic {}: {e}", spec.name)))?;
+            stage.meta.insert([b"t", spec.name.as_bytes()].concat(), json);
+            stage.topics.push((spec.name.to_owned(), row));
+        }
+        Ok(())
+    }
+
+    fn stage_tombstones(&self, topic: &Arc<TopicState>, partition: u32, before: TimeMs, stage: &mut Stage) -> Result<(), LogError> {
+        let at = PartitionId { topic: topic.id, partition };
+        let guard = self.shared.engine.read().unwrap_or_else(|e| e.into_inner());
+        let engine = guard.as_ref().ok_or_else(|| self.shared.closed_error())?;
+        let damaged = |e: engine::EngineReadError| e.into_log(self.directory.path());
+        for guard in engine.compact.prefix(partition_key(b"d", at)) {
+            let (key, value) = guard.into_inner().map_err(|e| damaged(e.into()))?;
+            let written = value.as_ref().try_into().map(i64::from_be_bytes).unwrap_or(i64::MIN);
+            let offset = key.get(9..17).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes);
+            let Some(offset) = offset.filter(|_| written < before.0) else { continue };
+            let record = engine
+                .compact
+                .get(offset_key(b"r", at, offset))
+                .map_err(|e| damaged(e.into()))?
+                .map(|raw| super::blob::decode(&raw, TopicPartition { topic: "", partition }, offset));
+            if stage.compact.contains_key(key.as_ref()) {
+                continue; // replaced within this very batch
+            }
+            if let Some(Ok(records)) = record
+                && let Some(name) = records.into_iter().next().and_then(|r| r.key)
+            {
+                let mut index = partition_key(b"k", at);
+                index.extend_from_slice(&name);
+                if stage.compact.contains_key(&index) {
+                    continue;
+                }
+                stage.compact.insert(index, None);
+            }
+            stage.compact.insert(offset_key(b"r", at, offset), None);
+            stage.compact.insert(key.to_vec(), None);
+        }
+        Ok(())
+    }
+
+    /// Writes the batch and makes it visible.
+    fn write(&mut self, mut stage: Stage) -> Result<(), LogError> {
+        if let Some(error) = stage.failed.take() {
+            return Err(error);
+        }
+        if stage.is_empty() {
+            return Ok(());
+        }
+        let number = self.batch + 1;
+        if let Err(error) = self.write_to_engine(&mut stage, number) {
+            tracing::error!(dir = %self.directory.path().display(), error = %error, "a write to the log failed; opening it anew");
+            match self.reopen(is_no_space(&error)) {
+                // The batch may be there all the same: the number tells.
+                Ok(last) if last == number => {}
+                Ok(_) => {
+                    let e = engine::engine_error(self.directory.path(), &error);
+                    return Err(match e.kind {
+                        LogErrorKind::Full => e,
+                        _ => LogError::new(LogErrorKind::Aborted, e.message),
+                    });
+                }
+                Err(e) => return Err(LogError::new(LogErrorKind::Indefinite, e.message)),
+            }
+        }
+        self.batch = number;
+        self.publish(stage);
+        Ok(())
+    }
+
+    fn write_to_engine(&mut self, stage: &mut Stage, number: u64) -> Result<(), fjall::Error> {
+        let guard = self.shared.engine.read().unwrap_or_else(|e| e.into_inner());
+        let Some(engine) = guard.as_ref() else { return Err(fjall::Error::Poisoned) };
+        while engine.is_congested()? {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let mode = match self.sync {
+            Sync::Data => PersistMode::SyncData,
+            Sync::Os => PersistMode::Buffer,
+        };
+        let mut batch = fjall::OwnedWriteBatch::with_capacity(engine.db.clone(), 64).durability(Some(mode));
+        stage.fill(engine, &mut batch, number);
+        batch.commit()
+    }
+
+    fn publish(&self, stage: Stage) {
+        for (name, row) in &stage.topics {
+            match self.shared.topics.get(name) {
+                Some(topic) => topic.set_row(row.clone()),
+                None => {
+                    let partitions = (0..row.partitions).map(|_| Partition::default()).collect();
+                    self.shared.topics.insert(TopicState::new(name, row.clone(), partitions));
+                }
+            }
+        }
+        if !stage.cached.is_empty() {
+            let mut cache = self.shared.cache.lock().unwrap_or_else(|e| e.into_inner());
+            for (at, batch) in stage.cached {
+                cache.push(at, batch);
+            }
+        }
+        if !stage.positions.is_empty() {
+            let mut positions = self.shared.positions.lock().unwrap_or_else(|e| e.into_inner());
+            for (group, at, offset) in stage.positions {
+                positions.entry(group).or_default().insert(at, offset);
+            }
+        }
+        for (at, (topic, row)) in stage.ends {
+            if let Some(partition) = topic.partitions.get(at.partition as usize) {
+                partition.publish(row);
+            }
+        }
+        self.shared.wake();
+    }
+
+    /// Opens a failed engine anew. Returns the number of the last batch that is on disk.
+    fn reopen(&mut self, no_space: bool) -> Result<u64, LogError> {
+        if let Some(wait) = self.reopened.and_then(|t| REOPEN_EVERY.checked_sub(t.elapsed())) {
+            std::thread::sleep(wait);
+        }
+        self.reopened = Some(Instant::now());
+        let path = self.directory.path().to_owned();
+        let mut guard = self.shared.engine.write().unwrap_or_else(|e| e.into_inner());
+        drop(guard.take());
+        self.shared.cache.lock().unwrap_or_else(|e| e.into_inner()).clear();
+        let opened = journal::settle(&self.directory.engine(), self.sync)
+            .map_err(|e| e.into_log(&path))
+            .and_then(|()| super::open_engine(&self.directory, self.sync));
+        match opened {
+            Ok(engine) => {
+                let last = engine.last_batch().map_err(|e| engine::engine_error(&path, &e))?;
+                // A batch whose outcome nobody knew may have come to light.
+                if last != self.batch {
+                    self.shared.load(&engine).map_err(|e| e.into_log(&path))?;
+                }
+                *guard = Some(engine);
+                Ok(last)
+            }
+            Err(e) if no_space => Err(LogError::new(LogErrorKind::Full, e.message)),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What room there is at the start of a batch. Opens a failed engine first.
+    fn room(&mut self) -> Room {
+        let missing = self.shared.engine.read().unwrap_or_else(|e| e.into_inner()).is_none();
+        let failed = if missing {
+            match self.reopen(true) {
+                Ok(last) => {
+                    self.batch = last;
+                    None
+                }
+                Err(e) => Some(e),
+            }
+        } else {
+            None
+        };
+        let used = self.max_bytes.map(|max| {
+            let used = match self.used {
+                Some((at, used)) if at.elapsed() < SIZE_EVERY => used,
+                _ => {
+                    let used = self.directory.used_bytes();
+                    self.used = Some((Instant::now(), used));
+                    used
+                }
+            };
+            (used, max)
+        });
+        Room { free: self.directory.free_bytes().ok(), min_free: self.min_free_bytes, used, failed }
+    }
+}
+
+fn size(job: &Job) -> u64 {
+    match job {
+        Job::Commit(commit, _) => commit.parts.iter().map(|p| p.blob.len() as u64).sum(),
+        _ => 0,
+    }
+}
+
+fn stage_removal(topic: &Arc<TopicState>, keys: &[BlobKey], stage: &mut Stage) -> Result<(), LogError> {
+    for key in keys {
+        let Some(ends) = stage.ends(topic, key.at) else { continue };
+        ends.low = ends.low.max(key.end());
+        ends.bytes = ends.bytes.saturating_sub(u64::from(key.bytes));
+        let low = ends.low;
+        if let Some(partition) = topic.partitions.get(key.at.partition as usize) {
+            partition.raise_low(low);
+        }
+        stage.removed_blobs.push(key.encode());
+    }
+    Ok(())
+}
+
+/// Room at the start of a batch.
+struct Room {
+    free: Option<u64>,
+    min_free: u64,
+    used: Option<(u64, u64)>,
+    failed: Option<LogError>,
+}
+
+impl Room {
+    fn check(&self, directory: &Directory, bytes: u64, staged: u64) -> Result<(), LogError> {
+        if let Some(e) = &self.failed {
+            return Err(e.clone());
+        }
+        let dir = directory.path().display();
+        let mib = |b: u64| b >> 20;
+        // Twice: once in the engine's journal, once in its tables.
+        let wanted = 2 * (bytes + staged);
+        let min_free = if bytes == 0 { SMALL_RESERVE_BYTES.min(self.min_free / 2) } else { self.min_free };
+        if let Some(free) = self.free
+            && free < min_free.saturating_add(wanted)
+        {
+            return Err(LogError::new(
+                LogErrorKind::Full,
+                format!(
+                    "{} MiB are free where {dir} is, and {} MiB are kept in reserve: free some space, the log goes on by itself",
+                    mib(free),
+                    mib(self.min_free)
+                ),
+            ));
+        }
+        match self.used {
+            Some((used, max)) if bytes > 0 && used.saturating_add(bytes + staged) > max => Err(LogError::new(
+                LogErrorKind::Full,
+                format!(
+                    "the log in {dir} takes {} MiB of the {} MiB that it may: raise the limit, or lower the retention of its topics",
+                    mib(used),
+                    mib(max)
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
