@@ -1,0 +1,247 @@
+// A stand-in for the API, for work on the page: the built page and the `/api/v1` contract, over blocks made of recorded
+// transactions. Development only.
+//
+//   node dev/mock.mjs [--port 8080] [--mode live|empty|error|troubled] [--rate TX_PER_S]
+//
+// GET /mock/reorg?network=SLUG&depth=N   reverts the newest N blocks and applies others
+// GET /mock/down, /mock/up               hangs up and refuses, comes back
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { dirname, extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { WebSocketServer } from 'ws';
+
+const { values: options } = parseArgs({
+	options: {
+		port: { type: 'string', default: '8080' },
+		mode: { type: 'string', default: 'live' },
+		rate: { type: 'string', default: '0' }
+	}
+});
+const here = dirname(fileURLToPath(import.meta.url));
+const build = join(here, '..', 'build');
+const recorded = JSON.parse(readFileSync(join(here, 'recorded.json'), 'utf8'));
+const sha = (...parts) => '0x' + createHash('sha256').update(parts.join(' ')).digest('hex');
+
+const networks = new Map();
+for (const [slug, everyMs] of [
+	['ethereum-mainnet', 6000],
+	['polygon-mainnet', 2000],
+	['op-mainnet', 2000]
+]) {
+	const blocks = recorded.filter((b) => b.network === slug);
+	networks.set(slug, {
+		slug,
+		everyMs,
+		source: blocks.flatMap((b) => b.transactions),
+		sizes: blocks.map((b) => b.transactions.length),
+		height: blocks[0].height,
+		sequence: 0,
+		cursor: 0,
+		chain: [],
+		log: []
+	});
+}
+if (options.mode === 'empty') for (const n of [...networks.keys()].slice(1)) networks.delete(n);
+
+let down = false;
+let fork = 0;
+const sockets = new Set();
+
+/** One block of the next `size` recorded transactions; index 0 is the deposit on the OP stack, as recorded. */
+function make(n, height, at, size) {
+	const hash = sha(n.slug, height, fork);
+	const transactions = [];
+	for (let index = 0; index < size; index++) {
+		const from = n.source[n.cursor++ % n.source.length];
+		const { events, fee_parts, logs, ...rest } = from;
+		const repeated = n.cursor > n.source.length;
+		transactions.push({
+			...rest,
+			network: n.slug,
+			hash: repeated ? sha(from.hash, height, index, fork) : from.hash,
+			height,
+			block_hash: hash,
+			index,
+			cause: from.status === 'failed' ? (index % 2 ? 'out_of_gas' : 'reverted') : null,
+			reason: from.status === 'failed' && !(index % 2) ? 'UniswapV2Router: INSUFFICIENT_OUTPUT_AMOUNT' : null,
+			block_time: new Date(at).toISOString(),
+			detail: { events, fee_parts, logs }
+		});
+	}
+	const now = new Date().toISOString();
+	const block = {
+		network: n.slug,
+		family: 'evm',
+		height,
+		hash,
+		parent_hash: sha(n.slug, height - 1, fork),
+		block_time: new Date(at).toISOString(),
+		transaction_count: size,
+		failed_count: transactions.filter((t) => t.status === 'failed').length,
+		log_count: transactions.reduce((sum, t) => sum + t.detail.logs, 0),
+		gas_used: transactions.reduce((sum, t) => sum + t.gas_used, 0),
+		gas_limit: 30_000_000,
+		base_fee: recorded.find((b) => b.network === n.slug).base_fee,
+		fee_total: transactions.reduce((sum, t) => sum + BigInt(t.fee), 0n).toString(),
+		observed_at: new Date(at + 300).toISOString(),
+		stored_at: now
+	};
+	return { block, transactions };
+}
+
+function append(n, op, { block, transactions }) {
+	const sequence = ++n.sequence;
+	const frames = [];
+	const frame = (type, data) => frames.push({ type, network: n.slug, sequence, op, data: { ...data, sequence } });
+	frame('block', block);
+	if (op === 'apply') {
+		for (const { detail, ...tx } of transactions) frame('transaction', tx);
+		n.chain.push({ block: { ...block, sequence }, transactions: transactions.map((t) => ({ ...t, sequence })) });
+		if (n.chain.length > 300) n.chain.shift();
+	} else {
+		n.chain.pop();
+	}
+	const text = [...frames.map((f) => JSON.stringify(f)), JSON.stringify({ type: 'position', network: n.slug, sequence })];
+	n.log.push({ sequence, text });
+	if (n.log.length > 300) n.log.shift();
+	for (const socket of sockets) if (socket.wants.has(n.slug)) text.forEach((t) => socket.send(t));
+}
+
+function nextBlock(n, at = Date.now()) {
+	const flood = Number(options.rate) / networks.size;
+	const base = n.sizes[n.height % n.sizes.length];
+	const wave = 0.55 + 0.45 * Math.sin(n.height / 4) ** 2;
+	const size = flood > 0 ? Math.round((flood * n.everyMs) / 1000) : Math.max(1, Math.round(base * wave));
+	append(n, 'apply', make(n, n.height++, at, size));
+}
+
+function reorg(n, depth) {
+	fork++;
+	for (let i = 0; i < depth && n.chain.length > 0; i++) {
+		const top = n.chain.at(-1);
+		append(n, 'revert', top);
+		n.height--;
+	}
+	for (let i = 0; i < depth; i++) nextBlock(n);
+}
+
+if (options.mode !== 'empty') {
+	for (const n of networks.values()) {
+		for (let i = 45; i > 0; i--) nextBlock(n, Date.now() - i * n.everyMs);
+		if (options.rate !== '0') n.everyMs = 500;
+		setInterval(() => !down && !stopped(n) && nextBlock(n), n.everyMs);
+	}
+}
+
+function stopped(n) {
+	return options.mode === 'troubled' && n.slug !== 'ethereum-mainnet';
+}
+
+function health() {
+	const items = [...networks.values()].map((n) => {
+		const top = n.chain.at(-1)?.block;
+		const item = {
+			network: n.slug,
+			family: 'evm',
+			state: options.mode === 'empty' ? 'starting' : 'live',
+			tip_height: top?.height ?? n.height - 1,
+			processed_height: top?.height ?? null,
+			lag_blocks: top ? 0 : null,
+			processed_sequence: n.sequence,
+			last_block_at: top?.block_time ?? null
+		};
+		if (!stopped(n)) return item;
+		if (n.slug === 'op-mainnet') {
+			return { ...item, state: 'reorg_too_deep', error: 'fork at 154,497,021 is 257 blocks deep, the limit is 256' };
+		}
+		return { ...item, state: 'stalled', tip_height: item.tip_height + 41, lag_blocks: 41 };
+	});
+	return { status: options.mode === 'live' ? 'ok' : options.mode === 'empty' ? 'starting' : 'degraded', networks: items };
+}
+
+const byNewest = (a, b) => Date.parse(b.block_time) - Date.parse(a.block_time) || b.index - a.index;
+
+function answer(path, query) {
+	const one = query.get('network');
+	const limit = Number(query.get('limit') ?? 50);
+	const chains = [...networks.values()].filter((n) => !one || n.slug === one);
+	if (path === '/health') return [200, health()];
+	if (options.mode === 'error') {
+		const detail = 'The store at 127.0.0.1:8123 does not answer. Headwater starts it again and keeps what has come.';
+		return [503, { type: 'about:blank', title: 'The store is not reachable', status: 503, detail }];
+	}
+	if (path === '/blocks') {
+		const items = chains.flatMap((n) => n.chain.map((c) => c.block)).sort((a, b) => b.height - a.height);
+		return [200, { items: items.slice(0, limit), next: null }];
+	}
+	if (path === '/txs') {
+		const status = query.get('status');
+		const all = chains.flatMap((n) => n.chain.flatMap((c) => c.transactions));
+		const items = all.filter((t) => !status || t.status === status).sort(byNewest).slice(0, limit);
+		return [200, { items: items.map(({ detail, ...tx }) => tx), next: null }];
+	}
+	const [, slug, hash] = path.match(/^\/txs\/([^/]+)\/([^/]+)$/) ?? [];
+	const found = networks.get(slug)?.chain.flatMap((c) => c.transactions).find((t) => t.hash === hash);
+	if (found) {
+		const { detail, ...tx } = found;
+		return [200, { ...tx, events: detail.events, fee_parts: detail.fee_parts }];
+	}
+	const detail = `Nothing is known at ${path}.`;
+	return [404, { type: 'about:blank', title: 'Not found', status: 404, detail }];
+}
+
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json' };
+const CSP =
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const server = createServer((request, response) => {
+	const url = new URL(request.url, 'http://mock');
+	if (url.pathname.startsWith('/mock/')) {
+		const what = url.pathname.slice(6);
+		if (what === 'reorg') reorg(networks.get(url.searchParams.get('network')), Number(url.searchParams.get('depth') ?? 1));
+		if (what === 'down' || what === 'up') down = what === 'down';
+		if (down) for (const socket of sockets) socket.terminate();
+		return response.end('done\n');
+	}
+	if (url.pathname.startsWith('/api/v1/')) {
+		if (down) return request.socket.destroy();
+		const [status, body] = answer(url.pathname.slice('/api/v1'.length), url.searchParams);
+		const type = status < 400 ? 'application/json' : 'application/problem+json';
+		response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
+		return response.end(JSON.stringify(body));
+	}
+	const path = normalize(url.pathname === '/' ? '/index.html' : url.pathname);
+	try {
+		const bytes = readFileSync(join(build, path));
+		response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream', 'content-security-policy': CSP });
+		response.end(bytes);
+	} catch {
+		response.writeHead(404);
+		response.end('not found\n');
+	}
+});
+
+const wss = new WebSocketServer({ noServer: true });
+server.on('upgrade', (request, socket, head) => {
+	if (down || !request.url.startsWith('/api/v1/ws')) return socket.destroy();
+	wss.handleUpgrade(request, socket, head, (ws) => {
+		ws.wants = new Set();
+		sockets.add(ws);
+		ws.on('close', () => sockets.delete(ws));
+		ws.on('message', (data) => {
+			const { op, id, network, after } = JSON.parse(data);
+			if (op !== 'subscribe') return;
+			const n = networks.get(network);
+			if (!n) return ws.send(JSON.stringify({ type: 'error', id, problem: { title: 'No such network', detail: network } }));
+			for (const e of n.log) if (after != null && e.sequence > after) e.text.forEach((t) => ws.send(t));
+			ws.wants.add(network);
+		});
+	});
+});
+
+server.listen(Number(options.port), '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}`));

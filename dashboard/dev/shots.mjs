@@ -1,0 +1,138 @@
+// Pictures of every state of the built page, for looking at: node dev/shots.mjs [DIR] (default shots/). Starts mocks itself.
+
+import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const dir = process.argv[2] ?? 'shots';
+mkdirSync(dir, { recursive: true });
+const mocks = [];
+
+async function mock(...args) {
+	const child = spawn(process.execPath, [fileURLToPath(new URL('mock.mjs', import.meta.url)), '--port', '0', ...args]);
+	mocks.push(child);
+	child.stderr.pipe(process.stderr);
+	return new Promise((resolve) => child.stdout.once('data', (line) => resolve(line.toString().trim())));
+}
+
+const browser = await chromium.launch({
+	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+	args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+});
+const wide = { width: 1440, height: 900 };
+const problems = [];
+let current = null;
+
+async function open(url, { scheme = 'dark', viewport = wide, touch = false, quiet = false } = {}) {
+	await current?.close();
+	const context = (current = await browser.newContext({ colorScheme: scheme, viewport, hasTouch: touch }));
+	const page = await context.newPage();
+	if (!quiet) {
+		page.on('console', (m) => m.type() === 'error' && problems.push(m.text()));
+		page.on('pageerror', (e) => problems.push(String(e)));
+	}
+	await page.goto(url);
+	return page;
+}
+const shot = (page, name) => page.screenshot({ path: `${dir}/${name}.png` });
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+try {
+	const live = await mock();
+	const dark = await open(live);
+	await dark.waitForSelector('[data-key]');
+	await wait(6_000);
+	await shot(dark, 'dark');
+
+	await dark.locator('input[name=status][value=failed]').check({ force: true });
+	await dark.locator('button.pause').click();
+	await dark.locator('[data-status=failed] .hash').first().click();
+	await dark.waitForSelector('dialog ol, dialog h3');
+	await wait(700);
+	await shot(dark, 'drawer');
+	await dark.keyboard.press('Escape');
+
+	const light = await open(live, { scheme: 'light' });
+	await light.waitForSelector('[data-key]');
+	await wait(3_000);
+	await fetch(`${live}/mock/reorg?network=polygon-mainnet&depth=2`);
+	await wait(900);
+	await shot(light, 'light-reorg');
+	await light.locator('label', { hasText: 'failed' }).click();
+	await wait(800);
+	await light.mouse.move(700, 20);
+	await fetch(`${live}/mock/reorg?network=op-mainnet&depth=3`);
+	await wait(700);
+	await shot(light, 'light-struck');
+	await light.locator('label', { hasText: 'all' }).first().click();
+	await wait(500);
+	await light.mouse.move(700, 600);
+	await light.mouse.wheel(0, 300);
+	await wait(5_000);
+	await shot(light, 'light-held');
+	await light.locator('[data-network=op-mainnet][data-key]').first().click().catch(() => {});
+	await wait(700);
+	await shot(light, 'light-drawer');
+	await light.keyboard.press('Escape');
+
+	const narrow = await open(live, { viewport: { width: 360, height: 780 }, touch: true });
+	await narrow.waitForSelector('[data-key]');
+	await wait(2_500);
+	await shot(narrow, 'narrow');
+	await narrow.locator('#transactions').scrollIntoViewIfNeeded();
+	await narrow.evaluate(() => document.getElementById('transactions').scrollIntoView());
+	await wait(500);
+	await shot(narrow, 'narrow-table');
+	await narrow.locator('[data-key] .hash').first().click();
+	await wait(700);
+	await shot(narrow, 'narrow-drawer');
+	const middle = await open(live, { viewport: { width: 900, height: 800 }, scheme: 'light' });
+	await middle.waitForSelector('[data-key]');
+	await wait(2_000);
+	await shot(middle, 'middle');
+
+	const flood = await mock('--rate', '1000');
+	const fast = await open(flood);
+	await wait(8_000);
+	await shot(fast, 'fast');
+
+	const troubled = await open(await mock('--mode', 'troubled'));
+	await troubled.waitForSelector('[data-key]');
+	await wait(2_500);
+	await shot(troubled, 'troubled');
+
+	const empty = await open(await mock('--mode', 'empty'));
+	await wait(2_500);
+	await shot(empty, 'empty');
+
+	const error = await open(await mock('--mode', 'error'), { quiet: true });
+	await wait(2_500);
+	await shot(error, 'error');
+
+	const lost = await open(live, { quiet: true, scheme: 'light' });
+	await lost.waitForSelector('[data-key]');
+	await fetch(`${live}/mock/down`);
+	await wait(6_500);
+	await shot(lost, 'disconnected');
+	await fetch(`${live}/mock/up`);
+	await wait(8_000);
+	await shot(lost, 'back');
+
+	const gone = await open(await mock('--mode', 'empty'), { quiet: true });
+	await gone.route('**/api/v1/**', (route) => route.abort());
+	await gone.reload();
+	await wait(1_500);
+	await shot(gone, 'unreachable');
+
+	const loading = await open(live, { quiet: true });
+	await loading.route('**/api/v1/**', () => {});
+	await loading.reload();
+	await wait(500);
+	await shot(loading, 'loading');
+
+	console.log(problems.length === 0 ? 'no console errors' : problems.join('\n'));
+} finally {
+	await browser.close();
+	for (const child of mocks) child.kill();
+}

@@ -1,0 +1,136 @@
+// The page against a running server: HEADWATER_URL=http://127.0.0.1:8080 node e2e/dashboard.mjs
+//
+// Environment: HEADWATER_URL (wanted), HEADWATER_SCREENSHOT (where to write a picture), CHROMIUM (default
+// /usr/bin/chromium), HEADWATER_E2E_TIMEOUT_MS (for each thing waited for, default 60,000).
+// Exit status: 0 all held, 1 something did not (said on standard error), 2 HEADWATER_URL is missing.
+
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+
+const url = process.env.HEADWATER_URL;
+if (!url) {
+	console.error('HEADWATER_URL is not set: the address of a running server, such as http://127.0.0.1:8080');
+	process.exit(2);
+}
+const timeout = Number(process.env.HEADWATER_E2E_TIMEOUT_MS ?? 60_000);
+const browser = await chromium.launch({
+	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+	args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+});
+const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+page.setDefaultTimeout(timeout);
+
+const errors = [];
+const elsewhere = [];
+/** While the server starts, it may answer 503, and the browser writes that down as an error. */
+let started = false;
+page.on('console', (message) => {
+	if (message.type() !== 'error') return;
+	if (!started && /status of 503/.test(message.text())) return;
+	errors.push(`${message.text()} (${message.location().url})`);
+});
+page.on('pageerror', (error) => errors.push(String(error)));
+page.on('request', (request) => {
+	const { origin, protocol } = new URL(request.url());
+	if (protocol.startsWith('http') && origin !== new URL(url).origin) elsewhere.push(request.url());
+});
+await page.addInitScript(() => {
+	window.violations = [];
+	addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective}: ${e.blockedURI}`));
+});
+
+const seen = async () => Number((await page.locator('[data-testid=seen] b').first().innerText()).replaceAll(',', ''));
+const statuses = () => page.locator('[data-key]').evaluateAll((rows) => rows.map((row) => row.dataset.status));
+const networks = () => page.locator('[data-key]').evaluateAll((rows) => rows.map((row) => row.dataset.network));
+const choose = (status) => page.locator(`input[name=status][value=${status}]`).check({ force: true });
+
+async function until(what, test) {
+	const end = Date.now() + timeout;
+	for (;;) {
+		if (await test()) return;
+		if (Date.now() > end) throw new Error(`waited ${timeout} ms for: ${what}`);
+		await new Promise((resolve) => setTimeout(resolve, 100));
+	}
+}
+
+try {
+	await page.goto(url);
+	assert.equal(await page.title(), 'Headwater');
+
+	// Networks: a card each, as /health names them, with heights.
+	await page.waitForSelector('[data-testid=networks] article');
+	const health = await (await fetch(new URL('/api/v1/health', url))).json();
+	const cards = page.locator('[data-testid=networks] article');
+	const cardNames = await cards.evaluateAll((all) => all.map((card) => card.dataset.network).sort());
+	assert.deepEqual(cardNames, health.networks.map((n) => n.network).sort());
+	await until('a processed height on a card', async () => /\d/.test(await cards.first().locator('dd').first().innerText()));
+
+	// Live: connected, rows there, and their number grows.
+	await until('the live connection', async () => (await page.locator('.connection.live').count()) === 1);
+	await page.waitForSelector('[data-key]');
+	started = true;
+	const before = await seen();
+	await until('a live transaction', async () => (await seen()) > before);
+	assert.ok((await statuses()).every((s) => ['success', 'failed', 'unknown'].includes(s)));
+
+	// Status filter: only matching rows, or a finished empty state.
+	for (const status of ['failed', 'success']) {
+		await choose(status);
+		await until(`only ${status} rows, or none and a word about it`, async () => {
+			const shown = await statuses();
+			if (shown.length === 0) return (await page.locator('.empty').count()) === 1;
+			return shown.every((s) => s === status);
+		});
+	}
+
+	// Network filter.
+	await choose('all');
+	await page.selectOption('[data-testid=network-filter]', cardNames[0]);
+	await until(`rows of ${cardNames[0]} only`, async () => {
+		const shown = await networks();
+		return shown.length > 0 ? shown.every((n) => n === cardNames[0]) : (await page.locator('.empty').count()) === 1;
+	});
+	await page.selectOption('[data-testid=network-filter]', '');
+	await page.waitForSelector('[data-key]');
+
+	// Pause by button: rows stand still.
+	await page.mouse.move(2, 2);
+	await page.locator('button.pause').click();
+	const still = await page.locator('[data-key]').first().getAttribute('data-key');
+	const at = await seen();
+	await until('a transaction while paused', async () => (await seen()) > at);
+	assert.equal(await page.locator('[data-key]').first().getAttribute('data-key'), still);
+	assert.match(await page.locator('[data-testid=withheld]').innerText(), /^[\d,]+ new$/);
+
+	// Detail of the first row, by keyboard.
+	const first = page.locator('[data-key]').first();
+	const hash = await first.locator('.hash').getAttribute('title');
+	await first.locator('.hash').focus();
+	await page.keyboard.press('Enter');
+	await page.waitForSelector('dialog[open]');
+	assert.ok((await page.locator('dialog').innerText()).includes(hash));
+	await until('the events in the detail', async () => (await page.locator('dialog [aria-busy=true]').count()) === 0);
+	assert.equal(await page.locator('dialog .problem').count(), 0, 'the detail could not be loaded');
+	await page.keyboard.press('Escape');
+	await until('the detail to close', async () => (await page.locator('dialog').count()) === 0);
+	await page.locator('button.pause').click();
+
+	// Both themes.
+	for (const theme of ['light', 'dark']) {
+		await page.locator(`input[name=theme][value=${theme}]`).check({ force: true });
+		assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), theme);
+	}
+
+	await new Promise((resolve) => setTimeout(resolve, 1_000));
+	assert.deepEqual(await page.evaluate(() => window.violations), [], 'violations of the content security policy');
+	assert.deepEqual(elsewhere, [], 'requests to other hosts');
+	assert.deepEqual(errors, [], 'errors on the console');
+	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${await seen()} live transactions, no errors`);
+} catch (error) {
+	console.error(error.message ?? error);
+	if (errors.length > 0) console.error('console:', errors.join('\n'));
+	process.exitCode = 1;
+} finally {
+	if (process.env.HEADWATER_SCREENSHOT) await page.screenshot({ path: process.env.HEADWATER_SCREENSHOT }).catch(() => {});
+	await browser.close();
+}

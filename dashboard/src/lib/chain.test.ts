@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { stateWords, unit } from './chain';
+
+describe('unit', () => {
+	it('knows the native coin by the slug and guesses nothing else', () => {
+		expect(unit('ethereum-mainnet')).toEqual({ symbol: 'ETH', decimals: 18 });
+		expect(unit('polygon')).toEqual({ symbol: 'POL', decimals: 18 });
+		expect(unit('op-mainnet').symbol).toBe('ETH');
+		expect(unit('operator-chain').symbol).toBe('');
+		expect(unit('bitcoin-mainnet', 'bitcoin')).toEqual({ symbol: 'BTC', decimals: 8 });
+		expect(unit('stellar-pubnet', 'stellar')).toEqual({ symbol: 'XLM', decimals: 7 });
+	});
+});
+
+describe('stateWords', () => {
+	it('names the cure for what stops a network', () => {
+		expect(stateWords('reorg_too_deep')).toMatchObject({ tone: 'bad', label: 'reorg too deep' });
+		expect(stateWords('reorg_too_deep').hint).toContain('accept-reorg');
+	});
+
+	it('shows an unknown state as it is', () => {
+		expect(stateWords('half_asleep')).toEqual({ tone: 'plain', label: 'half_asleep', hint: '' });
+		expect(stateWords('constructor').label).toBe('constructor');
+	});
+});

@@ -1,0 +1,60 @@
+/** What the page knows of networks by name: the native unit, and what a state means. Unknown ones have tolerant defaults. */
+
+export interface Unit {
+	/** Empty where the name does not tell. */
+	symbol: string;
+	decimals: number;
+}
+
+const EVM_SYMBOLS: [RegExp, string][] = [
+	[/^(ethereum|eth|sepolia|holesky|hoodi|base|op|optimism|arbitrum|arb|scroll|linea|zksync|blast|rise|unichain)\b/, 'ETH'],
+	[/^polygon\b/, 'POL'],
+	[/^mantle\b/, 'MNT'],
+	[/^cronos\b/, 'CRO'],
+	[/^(hyperliquid|hyperevm)\b/, 'HYPE'],
+	[/^(bsc|bnb)\b/, 'BNB'],
+	[/^avalanche\b/, 'AVAX'],
+	[/^gnosis\b/, 'xDAI'],
+	[/^celo\b/, 'CELO']
+];
+
+/** The native unit of a network, by its slug. */
+export function unit(network: string, family = 'evm'): Unit {
+	if (family === 'bitcoin') return { symbol: 'BTC', decimals: 8 };
+	if (family === 'stellar') return { symbol: 'XLM', decimals: 7 };
+	const slug = network.toLowerCase();
+	return { symbol: EVM_SYMBOLS.find(([name]) => name.test(slug))?.[1] ?? '', decimals: 18 };
+}
+
+export type Tone = 'good' | 'busy' | 'warn' | 'bad' | 'plain';
+
+export interface StateWords {
+	tone: Tone;
+	label: string;
+	/** What it means and what to do; empty where there is nothing to do. */
+	hint: string;
+}
+
+const STATES: Record<string, Omit<StateWords, 'label'>> = {
+	live: { tone: 'good', hint: '' },
+	starting: { tone: 'busy', hint: 'Opening the log and asking the node for its tip.' },
+	syncing: { tone: 'busy', hint: 'Catching up with the tip of the chain.' },
+	stalled: { tone: 'warn', hint: 'The node has reported no new block for longer than this chain takes for one.' },
+	unreachable: { tone: 'warn', hint: 'No endpoint answers. Headwater keeps trying and goes on where it was.' },
+	reorg_too_deep: {
+		tone: 'bad',
+		hint: 'The chain reorganised below the limit. Look at it, then run `headwater accept-reorg`.'
+	},
+	wrong_chain: { tone: 'bad', hint: 'The endpoint serves another chain id than the configuration names.' },
+	no_receipts: { tone: 'bad', hint: 'The endpoint gives no receipts, and without them no status is known.' },
+	log_replaced: { tone: 'bad', hint: 'The log holds other events than the store. Nothing is written over.' },
+	overtaken: {
+		tone: 'bad',
+		hint: 'Retention removed records before they were read. `headwater accept-gap` goes on without them.'
+	}
+};
+
+export function stateWords(state: string): StateWords {
+	const known = Object.hasOwn(STATES, state) ? STATES[state] : undefined;
+	return known ? { ...known, label: state.replaceAll('_', ' ') } : { tone: 'plain', label: state, hint: '' };
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { age, clock, count, instant, methodName, namedArguments, plural, rate, shorten } from './format';
+
+describe('shorten', () => {
+	it('keeps both ends', () => {
+		expect(shorten('0x2e3dcd051a91d3a694f6b8de2ac4b5fe7acdba55f58bcf8471ff00d4a430074d')).toBe('0x2e3d…074d');
+		expect(shorten('0x2e3d')).toBe('0x2e3d');
+	});
+});
+
+describe('numbers', () => {
+	it('shows absence as a dash, never as zero', () => {
+		expect(count(null)).toBe('—');
+		expect(rate(undefined)).toBe('—');
+		expect(rate(NaN)).toBe('—');
+		expect(age(null)).toBe('—');
+		expect(clock('never')).toBe('—');
+	});
+
+	it('groups', () => {
+		expect(count(19433903)).toBe('19,433,903');
+		expect(count(-1500)).toBe('-1,500');
+		expect(rate(14.26)).toBe('14.3');
+		expect(rate(1234.4)).toBe('1,234');
+		expect(plural(1, 'block')).toBe('1 block');
+		expect(plural(64, 'block')).toBe('64 blocks');
+	});
+});
+
+describe('age', () => {
+	it('uses at most two units', () => {
+		expect([200, 7_900, 185_000, 7_860_000, 360_000_000].map(age)).toEqual([
+			'now',
+			'7 s',
+			'3 m 05 s',
+			'2 h 11 m',
+			'4 d 4 h'
+		]);
+	});
+});
+
+describe('instant', () => {
+	it('reads milliseconds', () => {
+		expect(instant('2024-03-14T04:25:35.250Z')).toBe(1710390335250);
+		expect(instant('yesterday')).toBeNull();
+	});
+});
+
+describe('methodName', () => {
+	it('cuts the parameters', () => {
+		expect(methodName('transfer(address,uint256)')).toBe('transfer');
+		expect(methodName('0xa9059cbb')).toBe('0xa9059cbb');
+		expect(methodName('0x')).toBeNull();
+		expect(methodName(null)).toBeNull();
+	});
+});
+
+describe('namedArguments', () => {
+	it('takes every shape a decoder may choose', () => {
+		const want = [{ name: 'value', value: '115792089237316195423570985008687907853' }];
+		expect(namedArguments({ value: '115792089237316195423570985008687907853' })).toEqual(want);
+		expect(namedArguments([{ name: 'value', type: 'uint256', value: '115792089237316195423570985008687907853' }])).toEqual(want);
+		expect(namedArguments('{"value":"115792089237316195423570985008687907853"}')).toEqual(want);
+		expect(namedArguments(['0xab'])).toEqual([{ name: '0', value: '0xab' }]);
+		expect(namedArguments('115792089237316195423570985008687907853')).toEqual([
+			{ name: '', value: '115792089237316195423570985008687907853' }
+		]);
+		expect(namedArguments(null)).toEqual([]);
+		expect(namedArguments('not json')).toEqual([{ name: '', value: 'not json' }]);
+	});
+});

@@ -1,0 +1,97 @@
+/** Text for people: hashes, numbers, ages, times. Pure; the clock is passed in. */
+
+import { group } from './amount';
+
+/** `0x8d97…af14`: enough at both ends to recognise. Short ones stay whole. */
+export function shorten(text: string, head = 6, tail = 4): string {
+	return text.length <= head + tail + 1 ? text : `${text.slice(0, head)}…${text.slice(-tail)}`;
+}
+
+/** A count or height; `—` when there is none. */
+export function count(n: number | null | undefined): string {
+	if (n == null || !Number.isFinite(n)) return '—';
+	return (n < 0 ? '-' : '') + group(Math.trunc(Math.abs(n)).toString());
+}
+
+/** Transactions per second: one digit below 100, none above. */
+export function rate(perSecond: number | null | undefined): string {
+	if (perSecond == null || !Number.isFinite(perSecond)) return '—';
+	return perSecond < 100 ? perSecond.toFixed(1) : group(Math.round(perSecond).toString());
+}
+
+/** How long ago, in at most two units: `0.0 s` never, `now`, `7 s`, `3 m 05 s`, `2 h 11 m`, `4 d 3 h`. */
+export function age(ms: number | null | undefined): string {
+	if (ms == null || !Number.isFinite(ms)) return '—';
+	const s = Math.floor(ms / 1000);
+	if (s < 1) return 'now';
+	if (s < 60) return `${s} s`;
+	const m = Math.floor(s / 60);
+	if (m < 60) return `${m} m ${pad(s % 60)} s`;
+	const h = Math.floor(m / 60);
+	if (h < 48) return `${h} h ${pad(m % 60)} m`;
+	return `${group(Math.floor(h / 24).toString())} d ${h % 24} h`;
+}
+
+/** Wall clock, `HH:MM:SS` in the reader's zone; `—` when unreadable. */
+export function clock(rfc3339: string | number | null | undefined): string {
+	const at = new Date(rfc3339 ?? NaN);
+	if (Number.isNaN(at.getTime())) return '—';
+	return `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
+}
+
+/** Milliseconds since the epoch, or null. */
+export function instant(rfc3339: string | null | undefined): number | null {
+	if (!rfc3339) return null;
+	const at = Date.parse(rfc3339);
+	return Number.isNaN(at) ? null : at;
+}
+
+/** `transfer` of `transfer(address,uint256)`; a bare selector stays. */
+export function methodName(method: string | null | undefined): string | null {
+	if (!method || method === '0x') return null;
+	const paren = method.indexOf('(');
+	return paren > 0 ? method.slice(0, paren) : method;
+}
+
+export function plural(n: number, one: string, many = one + 's'): string {
+	return `${count(n)} ${n === 1 ? one : many}`;
+}
+
+function pad(n: number): string {
+	return n.toString().padStart(2, '0');
+}
+
+/**
+ * An event's arguments as name and text, whatever shape the decoder chose: an object, a list of `{name, value}`, a list of
+ * values, or one of these as JSON text. Empty when there is nothing to show.
+ */
+export function namedArguments(raw: unknown): { name: string; value: string }[] {
+	let value = raw;
+	if (typeof value === 'string') {
+		if (value === '') return [];
+		try {
+			value = JSON.parse(value);
+		} catch {
+			return [{ name: '', value: raw as string }];
+		}
+	}
+	if (value == null) return [];
+	if (Array.isArray(value)) {
+		return value.map((item, i) => {
+			if (item && typeof item === 'object' && 'value' in item) {
+				const named = item as { name?: unknown; value: unknown };
+				return { name: String(named.name || i), value: text(named.value) };
+			}
+			return { name: String(i), value: text(item) };
+		});
+	}
+	if (typeof value === 'object') return Object.entries(value).map(([name, v]) => ({ name, value: text(v) }));
+	// A bare number in JSON text may be longer than a double: show what was sent.
+	return [{ name: '', value: String(raw) }];
+}
+
+/** Any JSON value in one line. */
+export function text(value: unknown): string {
+	if (value == null) return '—';
+	return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}

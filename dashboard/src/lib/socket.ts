@@ -1,0 +1,116 @@
+/**
+ * The WebSocket's life: connect, subscribe each network behind its position, and connect again after any end.
+ *
+ * Guarantee: at most one connection at a time, and a next attempt is always due until `stop`.
+ */
+
+import { afterClose, type Connection } from './backoff';
+import type { Frame } from './contract';
+
+export interface SocketEvents {
+	connection(state: Connection): void;
+	frame(frame: Frame): void;
+	/** A connection ended; unfinished events are void. */
+	lost(): void;
+	/** A subscription was refused. */
+	refused(network: string | null, title: string, detail?: string): void;
+}
+
+/** Milliseconds until a connection that does not open is given up. */
+const OPEN_MS = 8_000;
+const PING_MS = 20_000;
+
+export class LiveSocket {
+	private socket: WebSocket | null = null;
+	private failures = 0;
+	private opened: number | null = null;
+	private timer: ReturnType<typeof setTimeout> | undefined;
+	private ping: ReturnType<typeof setInterval> | undefined;
+	private requests = new Map<number, string>();
+	private nextId = 1;
+	private stopped = false;
+
+	constructor(
+		private readonly url: string,
+		private readonly events: SocketEvents,
+		private readonly after: () => Iterable<[network: string, sequence: number | undefined]>
+	) {}
+
+	/** Connects now, also when an attempt is waiting for its time. */
+	connect(): void {
+		if (this.stopped) return;
+		clearTimeout(this.timer);
+		this.detach();
+		this.opened = null;
+		this.events.connection({ kind: 'connecting' });
+		const socket = new WebSocket(this.url);
+		this.socket = socket;
+		this.timer = setTimeout(() => this.ended(socket), OPEN_MS);
+		socket.onopen = () => {
+			clearTimeout(this.timer);
+			this.opened = Date.now();
+			this.requests.clear();
+			this.events.connection({ kind: 'live' });
+			for (const [network, sequence] of this.after()) this.subscribe(network, sequence);
+			this.ping = setInterval(() => this.send({ op: 'ping' }), PING_MS);
+		};
+		socket.onmessage = (message) => this.received(message.data);
+		socket.onclose = () => this.ended(socket);
+	}
+
+	/** Closes what is there and connects again by the rules of back-off. */
+	renew(): void {
+		if (this.socket) this.ended(this.socket);
+	}
+
+	subscribe(network: string, after: number | undefined): void {
+		const id = this.nextId++;
+		this.requests.set(id, network);
+		this.send({ op: 'subscribe', id, topics: ['blocks', 'transactions'], network, ...(after == null ? {} : { after }) });
+	}
+
+	stop(): void {
+		this.stopped = true;
+		clearTimeout(this.timer);
+		this.detach();
+	}
+
+	private send(message: object): void {
+		if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+	}
+
+	private received(data: unknown): void {
+		let frame: Frame;
+		try {
+			frame = JSON.parse(String(data)) as Frame;
+		} catch {
+			return;
+		}
+		if (frame.type === 'error') {
+			const { title, detail } = frame.problem;
+			this.events.refused((frame.id != null && this.requests.get(frame.id)) || null, title, detail);
+		} else {
+			this.events.frame(frame);
+		}
+	}
+
+	private ended(socket: WebSocket): void {
+		if (socket !== this.socket || this.stopped) return;
+		this.detach();
+		const next = afterClose(this.failures, this.opened, Date.now(), navigator.onLine, Math.random());
+		this.failures = next.failures;
+		this.events.lost();
+		this.events.connection(next);
+		this.timer = setTimeout(() => this.connect(), Math.max(0, next.at - Date.now()));
+	}
+
+	private detach(): void {
+		clearInterval(this.ping);
+		clearTimeout(this.timer);
+		const socket = this.socket;
+		this.socket = null;
+		if (!socket) return;
+		socket.onopen = socket.onmessage = socket.onclose = null;
+		socket.close();
+	}
+}
