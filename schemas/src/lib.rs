@@ -6,6 +6,7 @@
 //! * [`topics`]: names, keys, partitions, cleanup and retention of every topic.
 //! * [`headers`]: the record headers that let a record be counted even when its value cannot be decoded.
 //! * [`codec`]: values on the wire, Avro in the Confluent format; [`registry`] has the schemas and their ids, `wire` the columns.
+//! * [`profiles`]: what is known of each chain, one row per chain.
 //! * [`limits`]: every size and count limit of the product, in one file.
 //!
 //! Guarantee: a schema of today reads what any released version wrote (`tests/compatibility.rs`).
@@ -15,6 +16,7 @@ pub mod envelope;
 pub mod headers;
 pub mod limits;
 pub mod primitives;
+pub mod profiles;
 pub mod records;
 pub mod registry;
 pub mod topics;

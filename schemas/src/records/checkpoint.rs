@@ -44,7 +44,7 @@ pub struct Checkpoint {
 }
 
 /// A range of heights, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HeldRange {
     /// First height.
     pub from: u64,

@@ -45,10 +45,9 @@ pub struct FeeParts {
 }
 
 impl FeeParts {
-    /// The sum of the parts.
+    /// The sum of the parts. Saturates, which only made-up receipts can reach.
     pub fn total(&self) -> U256 {
-        let part = |p: Option<U256>| p.unwrap_or_default();
-        self.execution + part(self.l1) + part(self.operator) + part(self.blob)
+        [self.l1, self.operator, self.blob].into_iter().flatten().fold(self.execution, U256::saturating_add)
     }
 }
 

@@ -16,11 +16,6 @@ use crate::{
 const CHECKPOINT: &str = "checkpoint";
 const RING: &str = "ring";
 
-impl Default for HeldRange {
-    fn default() -> Self {
-        Self { from: 0, to: 0 }
-    }
-}
 columns! { HeldRange, HeldRange {
     must from: u64,
     must to: u64,

@@ -64,6 +64,18 @@ impl Malformed {
     }
 }
 
+impl Datum<'_, '_> {
+    /// Reads a datum by a writer's schema that is in no registry: for trying out a change of a schema.
+    pub fn of<R: Row>(avsc: &str, datum: &[u8]) -> Result<R, String> {
+        let schema = apache_avro::Schema::parse_str(avsc).map_err(|e| e.to_string())?;
+        let columns: Vec<_> = R::columns().into_iter().map(|c| c.0).collect();
+        let plan = Plan::new(&schema, &columns)?;
+        let mut datum = Datum { input: Input(datum), plan: &plan };
+        let record = R::get(&mut datum).map_err(|e| e.to_string())?;
+        if datum.input.0.is_empty() { Ok(record) } else { Err("bytes after the end".to_owned()) }
+    }
+}
+
 impl<'p> Datum<'_, 'p> {
     fn walk(
         &mut self,

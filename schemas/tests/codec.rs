@@ -1,0 +1,215 @@
+//! The wire format: what is written is read back, by us and by a stock Avro reader; what is damaged is an error.
+
+mod support;
+
+use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
+use proptest::prelude::*;
+use schemas::{
+    Codec, Record,
+    codec::{CodecError, DecodeError, EncodeError},
+    headers::ChainHeaders,
+    limits,
+    records::{CheckpointRecord, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction},
+    registry::SCHEMAS,
+    topics,
+};
+use support::Gen;
+
+fn schema(topic: &str) -> Schema {
+    let newest = SCHEMAS.iter().filter(|s| s.topic.name == topic).max_by_key(|s| s.version).unwrap();
+    Schema::parse_str(newest.avsc).unwrap()
+}
+
+/// Round trip through our codec, and through a stock reader and writer, which must give the same bytes.
+fn round_trip<R: Record + PartialEq + std::fmt::Debug>(codec: &Codec, schema: &Schema, record: &R) {
+    let value = codec.encode(record).unwrap();
+    assert_eq!(&codec.decode::<R>(&value).unwrap(), record);
+
+    let mut body = &value[5..];
+    let generic = GenericDatumReader::builder(schema).build().unwrap().read_value(&mut body).unwrap();
+    assert!(body.is_empty());
+    let mut again = Vec::new();
+    GenericDatumWriter::builder(schema).build().unwrap().write_value_ref(&mut again, &generic).unwrap();
+    assert_eq!(again, value[5..]);
+    assert!(codec.decode_json(&value).unwrap().is_object());
+}
+
+macro_rules! round_trips {
+    ($($name:ident: $topic:expr, $make:ident;)*) => {$(
+        #[test]
+        fn $name() {
+            let (codec, schema) = (Codec::builtin(), schema($topic.name));
+            proptest!(ProptestConfig::with_cases(512), |(seed: u64)| {
+                round_trip(&codec, &schema, &Gen(seed).$make());
+            });
+        }
+    )*};
+}
+round_trips! {
+    raw_blocks: topics::RAW_BLOCKS, raw_block;
+    raw_transactions: topics::RAW_TRANSACTIONS, raw_transaction;
+    ingest_checkpoints: topics::INGEST_CHECKPOINTS, checkpoint;
+    ingest_status: topics::INGEST_STATUS, status;
+    enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction;
+    enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block;
+    control_config: topics::CONTROL_CONFIG, config;
+    dead_letters: topics::DEAD_LETTERS, dead_letter;
+}
+
+/// Damage of every kind: a cut is always an error; a flipped byte is an error or a whole record, never a panic.
+fn damage<R: Record + PartialEq + std::fmt::Debug>(codec: &Codec, record: &R, at: usize, flip: u8, junk: &[u8]) {
+    let value = codec.encode(record).unwrap();
+    let at = at % value.len();
+    assert!(codec.decode::<R>(&value[..at]).is_err(), "cut at {at} of {}", value.len());
+    let mut flipped = value.to_vec();
+    flipped[at] ^= flip;
+    if let Ok(other) = codec.decode::<R>(&flipped) {
+        assert!(at >= 5, "flip of {flip:#x} in the schema's id");
+        // What was read is a record like any other: it is written and read back as it is.
+        assert_eq!(codec.decode::<R>(&codec.encode(&other).unwrap()).unwrap(), other);
+    }
+    let mut longer = value.to_vec();
+    longer.extend_from_slice(junk);
+    assert_eq!(codec.decode::<R>(&longer), Err(DecodeError::Trailing { topic: R::TOPIC.name, bytes: junk.len() }));
+    let mut garbage = value[..5].to_vec();
+    garbage.extend_from_slice(junk);
+    assert!(codec.decode::<R>(&garbage).is_err());
+}
+
+#[test]
+fn damaged_values_are_errors() {
+    let codec = Codec::builtin();
+    let junk = proptest::collection::vec(any::<u8>(), 1..40);
+    proptest!(ProptestConfig::with_cases(2_048), |(seed: u64, at: usize, flip in 1u8..=255, junk in junk)| {
+        let mut g = Gen(seed);
+        damage(&codec, &g.raw_transaction(), at, flip, &junk);
+        damage(&codec, &g.enriched_transaction(), at, flip, &junk);
+        damage(&codec, &g.enriched_block(), at, flip, &junk);
+        damage(&codec, &g.raw_block(), at, flip, &junk);
+        damage(&codec, &g.checkpoint(), at, flip, &junk);
+        damage(&codec, &g.status(), at, flip, &junk);
+        damage(&codec, &g.dead_letter(), at, flip, &junk);
+    });
+}
+
+#[test]
+fn ids_are_checked() {
+    let codec = Codec::builtin();
+    let value = codec.encode(&Gen(1).raw_block()).unwrap();
+    assert_eq!(value[..5], [0, 0, 0, 0, 1]);
+    assert!(matches!(
+        codec.decode::<RawTransaction>(&value),
+        Err(DecodeError::WrongTopic { id: 1, found: "raw.blocks", wanted: "raw.transactions" })
+    ));
+    let mut unknown = value.to_vec();
+    unknown[1..5].copy_from_slice(&77_777u32.to_be_bytes());
+    assert_eq!(codec.decode::<RawBlock>(&unknown), Err(DecodeError::UnknownSchema { id: 77_777 }));
+    assert_eq!(codec.decode_json(&unknown), Err(DecodeError::UnknownSchema { id: 77_777 }));
+    for not in [&b""[..], &[0, 0, 0, 0], &[1, 0, 0, 0, 1, 0]] {
+        assert_eq!(codec.decode::<RawBlock>(not), Err(DecodeError::NotConfluent));
+    }
+}
+
+#[test]
+fn another_registrys_ids() {
+    let ids = |skip: usize| SCHEMAS.iter().skip(skip).map(|s| (s.topic.name, s.version, s.id + 4_000_000));
+    let codec = Codec::with_ids(ids(0)).unwrap();
+    let record = Gen(7).enriched_block();
+    let value = codec.encode(&record).unwrap();
+    assert_eq!(value[1..5], codec.id_of("enriched.blocks").unwrap().to_be_bytes());
+    assert_eq!(codec.decode::<EnrichedBlock>(&value).unwrap(), record);
+    assert!(Codec::builtin().decode::<EnrichedBlock>(&value).is_err());
+    assert!(matches!(Codec::with_ids(ids(1)), Err(CodecError::Unregistered { topic: "raw.blocks", version: 1 })));
+    let twice = ids(0).map(|(topic, version, _)| (topic, version, 5));
+    assert!(matches!(Codec::with_ids(twice), Err(CodecError::DuplicateId(5))));
+    let newer = [("raw.blocks", 99, 1)];
+    assert!(matches!(Codec::with_ids(newer), Err(CodecError::UnknownVersion { version: 99, .. })));
+}
+
+#[test]
+fn too_large_is_an_error_of_its_own() {
+    let mut record = support::find(0, Gen::raw_transaction, |r| matches!(r.payload, Payload::Transaction(_)));
+    let Payload::Transaction(tx) = &mut record.payload else { unreachable!() };
+    tx.input = vec![0; limits::RECORD_VALUE_BYTES / 2].into();
+    assert!(matches!(
+        Codec::builtin().encode(&record),
+        Err(EncodeError::TooLarge { topic: "raw.transactions", limit: limits::RECORD_VALUE_BYTES, .. })
+    ));
+}
+
+#[test]
+fn keys_and_headers_say_what_the_value_says() {
+    proptest!(|(seed: u64)| {
+        let mut g = Gen(seed);
+        let block = g.raw_block();
+        prop_assert_eq!(block.key(), block.envelope.network.as_str());
+        let headers = parse(&block);
+        prop_assert_eq!((headers.tx_count, headers.log_count), (Some(block.envelope.tx_count), Some(block.envelope.log_count)));
+        let tx = g.enriched_transaction();
+        let headers = parse(&tx);
+        prop_assert_eq!((&headers.network, headers.sequence, headers.op), (&tx.envelope.network, tx.envelope.sequence, tx.envelope.op));
+        let index = match &tx.payload {
+            Payload::Transaction(p) => Some(p.0.transaction_index),
+            Payload::Unreadable { index, .. } => Some(*index),
+            Payload::Revert => None,
+        };
+        prop_assert_eq!(headers.index, index);
+        let checkpoint = g.checkpoint();
+        match &checkpoint {
+            CheckpointRecord::Checkpoint(c) => prop_assert_eq!(checkpoint.key(), c.network.as_str()),
+            CheckpointRecord::Ring(r) => prop_assert_eq!(checkpoint.key(), format!("{}#{}", r.network, r.height % 256)),
+        }
+    });
+    fn parse<R: Record>(record: &R) -> ChainHeaders {
+        let pairs = record.headers();
+        ChainHeaders::parse(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| &v[..])).unwrap()
+    }
+}
+
+/// What people see in `tail` and what off-the-shelf consumers get: names, text forms, nulls.
+#[test]
+fn json_has_the_documented_forms() {
+    let codec = Codec::builtin();
+    let record = support::find(3, Gen::enriched_transaction, |r| match &r.payload {
+        Payload::Transaction(p) => p.0.to_address.is_some() && p.1.fee.is_some() && !p.0.logs.is_empty(),
+        _ => false,
+    });
+    let json = codec.decode_json(&codec.encode(&record).unwrap()).unwrap();
+    let Payload::Transaction(payload) = &record.payload else { unreachable!() };
+    let (tx, found) = &**payload;
+    assert_eq!(json["network"], record.envelope.network.as_str());
+    assert_eq!(json["hash"], tx.hash.to_string());
+    assert_eq!(json["to_address"], format!("{:#x}", tx.to_address.unwrap()));
+    assert_eq!(json["value"], tx.value.to_string());
+    assert_eq!(json["input"], tx.input.to_string());
+    assert_eq!(json["status"], found.status.as_str());
+    assert_eq!(json["fee"], found.fee.unwrap().total().to_string());
+    assert_eq!(json["logs"][0]["address"], format!("{:#x}", tx.logs[0].address));
+    assert_eq!(json["logs"].as_array().unwrap().len(), tx.logs.len());
+    assert!(json["error"].is_null());
+
+    let revert = support::find(0, Gen::enriched_transaction, |r| r.payload == Payload::Revert);
+    let json = codec.decode_json(&codec.encode(&revert).unwrap()).unwrap();
+    let set: Vec<_> = json.as_object().unwrap().iter().filter(|(_, v)| !v.is_null()).map(|(k, _)| k.as_str()).collect();
+    assert_eq!(set, ["block_hash", "block_time", "height", "network", "observed_at", "op", "sequence"]);
+}
+
+/// Decimal amounts at every edge of the chunks that they are written in.
+#[test]
+fn amounts_at_the_edges() {
+    use alloy_primitives::U256;
+    let codec = Codec::builtin();
+    let mut record = support::find(0, Gen::raw_transaction, |r| matches!(r.payload, Payload::Transaction(_)));
+    let mut edges = vec![U256::ZERO, U256::MAX, U256::from(u64::MAX), U256::from(u64::MAX) + U256::from(1)];
+    for digits in 1..=77u64 {
+        let power = U256::from(10).pow(U256::from(digits));
+        edges.extend([power, power - U256::from(1), power + U256::from(1)]);
+    }
+    for amount in edges {
+        let Payload::Transaction(tx) = &mut record.payload else { unreachable!() };
+        tx.value = amount;
+        let value = codec.encode(&record).unwrap();
+        assert_eq!(codec.decode::<RawTransaction>(&value).unwrap(), record);
+        assert_eq!(codec.decode_json(&value).unwrap()["value"], amount.to_string());
+    }
+}

@@ -1,0 +1,299 @@
+//! Made-up records for the tests: any record from a number, and fixed ones with known bytes.
+
+#![allow(dead_code)] // each test binary uses its part
+
+use alloy_primitives::{Address, B64, B256, Bytes as HexBytes, FixedBytes, U256, keccak256};
+use bytes::Bytes;
+use schemas::{
+    BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
+    records::{
+        BlockSummary, Checkpoint, CheckpointRecord, ControlConfig, DeadLetter, DecodedEvent, EnrichedBlock,
+        EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange, NetworkPartition,
+        NetworkState, NetworkStatus, Payload, RawBlock, RawTransaction, RingEntry,
+    },
+};
+
+/// A stream of values that follows from a seed.
+pub struct Gen(pub u64);
+
+impl Gen {
+    pub fn u64(&mut self) -> u64 {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.u64() % n
+    }
+    /// Any size of number is about as likely.
+    pub fn number(&mut self) -> u64 {
+        let shift = self.below(65);
+        if shift == 64 { 0 } else { self.u64() >> shift }
+    }
+    pub fn u32(&mut self) -> u32 {
+        (self.number() >> 32) as u32 >> self.below(32)
+    }
+    pub fn opt<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        (self.below(2) == 0).then(|| f(self))
+    }
+    pub fn vec<T>(&mut self, most: u64, mut f: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        (0..self.below(most + 1)).map(|_| f(self)).collect()
+    }
+    pub fn fixed<const N: usize>(&mut self) -> FixedBytes<N> {
+        FixedBytes::from_slice(&keccak256(self.u64().to_le_bytes())[..N])
+    }
+    pub fn hash(&mut self) -> B256 {
+        self.fixed()
+    }
+    pub fn address(&mut self) -> Address {
+        Address::from(self.fixed::<20>())
+    }
+    pub fn amount(&mut self) -> U256 {
+        U256::from_be_bytes(self.hash().0) >> (self.below(257) as usize)
+    }
+    pub fn bytes(&mut self) -> HexBytes {
+        let n = self.below(200);
+        (0..n).map(|_| self.u64() as u8).collect::<Vec<_>>().into()
+    }
+    pub fn text(&mut self) -> String {
+        self.vec(20, |g| char::from_u32(g.u32() & 0x1_ffff).unwrap_or('é')).into_iter().collect()
+    }
+    pub fn network(&mut self) -> Network {
+        format!("net-{}", self.below(1000)).parse().unwrap()
+    }
+    pub fn block_hash(&mut self) -> BlockHash {
+        if self.below(2) == 0 { self.hash().into() } else { self.hash().to_string()[2..].parse().unwrap() }
+    }
+    pub fn time(&mut self) -> TimeMs {
+        TimeMs(self.number() as i64)
+    }
+    pub fn envelope(&mut self) -> Envelope {
+        Envelope {
+            network: self.network(),
+            sequence: self.number(),
+            op: [Op::Apply, Op::Revert, Op::Finality][self.below(3) as usize],
+            origin: [Origin::Live, Origin::Backfill][self.below(2) as usize],
+            height: self.number(),
+            block_hash: self.block_hash(),
+            parent_hash: self.block_hash(),
+            block_time: self.time(),
+            observed_at: self.time(),
+            safe_height: self.opt(Self::number),
+            finalized_height: self.opt(Self::number),
+            tx_count: self.u32(),
+            log_count: self.u32(),
+            reverts_sequence: self.opt(Self::number),
+            reorg_remaining: self.u32(),
+        }
+    }
+    pub fn child(&mut self, op: Op) -> ChildEnvelope {
+        ChildEnvelope { op, ..self.envelope().child() }
+    }
+    pub fn header(&mut self) -> EvmHeader {
+        EvmHeader {
+            sha3_uncles: self.opt(Self::hash),
+            miner: self.opt(Self::address),
+            state_root: self.opt(Self::hash),
+            transactions_root: self.opt(Self::hash),
+            receipts_root: self.opt(Self::hash),
+            logs_bloom: self.opt(Self::bytes),
+            difficulty: self.opt(Self::amount),
+            total_difficulty: self.opt(Self::amount),
+            gas_limit: self.number(),
+            gas_used: self.number(),
+            extra_data: self.bytes(),
+            mix_hash: self.opt(Self::hash),
+            nonce: self.opt(|g| B64::from(g.u64())),
+            base_fee_per_gas: self.opt(Self::amount),
+            withdrawals_root: self.opt(Self::hash),
+            withdrawal_count: self.opt(Self::u32),
+            blob_gas_used: self.opt(Self::number),
+            excess_blob_gas: self.opt(Self::number),
+            parent_beacon_block_root: self.opt(Self::hash),
+            requests_hash: self.opt(Self::hash),
+            size: self.opt(Self::number),
+            uncles: self.vec(2, Self::hash),
+            l1_block_number: self.opt(Self::number),
+        }
+    }
+    pub fn log(&mut self) -> EvmLog {
+        EvmLog { log_index: self.u32(), address: self.address(), topics: self.vec(4, Self::hash), data: self.bytes() }
+    }
+    pub fn transaction(&mut self) -> EvmTransaction {
+        EvmTransaction {
+            transaction_index: self.u32(),
+            hash: self.hash(),
+            from_address: self.address(),
+            to_address: self.opt(Self::address),
+            value: self.amount(),
+            nonce: self.number(),
+            gas: self.number(),
+            gas_price: self.opt(Self::amount),
+            max_fee_per_gas: self.opt(Self::amount),
+            max_priority_fee_per_gas: self.opt(Self::amount),
+            max_fee_per_blob_gas: self.opt(Self::amount),
+            blob_versioned_hashes: self.vec(3, Self::hash),
+            input: self.bytes(),
+            transaction_type: self.number(),
+            chain_id: self.opt(Self::number),
+            authorization_count: self.opt(Self::u32),
+            source_hash: self.opt(Self::hash),
+            mint: self.opt(Self::amount),
+            receipt_status: self.opt(Self::number),
+            receipt_root: self.opt(Self::hash),
+            receipt_gas_used: self.number(),
+            receipt_cumulative_gas_used: self.number(),
+            receipt_effective_gas_price: self.opt(Self::amount),
+            receipt_contract_address: self.opt(Self::address),
+            receipt_blob_gas_used: self.opt(Self::number),
+            receipt_blob_gas_price: self.opt(Self::amount),
+            receipt_l1_fee: self.opt(Self::amount),
+            receipt_l1_gas_used: self.opt(Self::amount),
+            receipt_l1_gas_price: self.opt(Self::amount),
+            receipt_l1_fee_scalar: self.opt(Self::text),
+            receipt_l1_base_fee_scalar: self.opt(Self::number),
+            receipt_l1_blob_base_fee: self.opt(Self::amount),
+            receipt_l1_blob_base_fee_scalar: self.opt(Self::number),
+            receipt_operator_fee_scalar: self.opt(Self::number),
+            receipt_operator_fee_constant: self.opt(Self::number),
+            receipt_da_footprint_gas_scalar: self.opt(Self::number),
+            receipt_token_ratio: self.opt(Self::amount),
+            receipt_gas_used_for_l1: self.opt(Self::number),
+            receipt_l1_block_number: self.opt(Self::number),
+            receipt_deposit_nonce: self.opt(Self::number),
+            receipt_deposit_receipt_version: self.opt(Self::number),
+            logs: self.vec(4, Self::log),
+        }
+    }
+    fn payload<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> (ChildEnvelope, Payload<T>) {
+        match self.below(6) {
+            0 => (self.child(Op::Revert), Payload::Revert),
+            1 => (self.child(Op::Apply), Payload::Unreadable { index: self.u32(), error: self.text() }),
+            _ => (self.child(Op::Apply), Payload::Transaction(Box::new(f(self)))),
+        }
+    }
+    pub fn raw_transaction(&mut self) -> RawTransaction {
+        let (envelope, payload) = self.payload(Self::transaction);
+        RawTransaction { envelope, payload }
+    }
+    pub fn enriched_transaction(&mut self) -> EnrichedTransaction {
+        let (envelope, payload) = self.payload(|g| {
+            let tx = g.transaction();
+            let enrichment = Enrichment {
+                status: [Status::Success, Status::Failed, Status::Unknown][g.below(3) as usize],
+                fee: g.opt(|g| FeeParts {
+                    execution: g.amount(),
+                    l1: g.opt(Self::amount),
+                    operator: g.opt(Self::amount),
+                    blob: g.opt(Self::amount),
+                }),
+                method: g.opt(Self::fixed),
+                failure_cause: g.opt(Self::text),
+                failure_reason: g.opt(Self::text),
+                events: (0..tx.logs.len())
+                    .map(|_| g.opt(|g| DecodedEvent { event: g.text(), arguments: g.text() }))
+                    .collect(),
+            };
+            (tx, enrichment)
+        });
+        EnrichedTransaction { envelope, payload }
+    }
+    pub fn raw_block(&mut self) -> RawBlock {
+        RawBlock { envelope: self.envelope(), evm: self.opt(|g| Box::new(g.header())) }
+    }
+    pub fn summary(&mut self) -> BlockSummary {
+        BlockSummary {
+            transactions: self.u32(),
+            failed: self.u32(),
+            unknown: self.u32(),
+            unreadable: self.u32(),
+            logs: self.u32(),
+            token_transfers: self.u32(),
+            contracts_created: self.u32(),
+            gas_used: self.number(),
+            fee_total: self.amount(),
+            fee_unknown: self.u32(),
+            gas_price_sum: self.amount(),
+            gas_price_count: self.u32(),
+            gas_price_min: self.opt(Self::amount),
+            gas_price_max: self.opt(Self::amount),
+            value_total: self.amount(),
+        }
+    }
+    pub fn enriched_block(&mut self) -> EnrichedBlock {
+        let RawBlock { envelope, evm } = self.raw_block();
+        EnrichedBlock { envelope, evm, summary: self.opt(Self::summary) }
+    }
+    pub fn checkpoint(&mut self) -> CheckpointRecord {
+        if self.below(2) == 0 {
+            CheckpointRecord::Ring(RingEntry {
+                network: self.network(),
+                height: self.number(),
+                block_hash: self.block_hash(),
+                parent_hash: self.block_hash(),
+                block_time: self.time(),
+                sequence: self.number(),
+                tx_count: self.u32(),
+                log_count: self.u32(),
+            })
+        } else {
+            CheckpointRecord::Checkpoint(Checkpoint {
+                network: self.network(),
+                sequence: self.number(),
+                tip_height: self.opt(Self::number),
+                tip_hash: self.opt(Self::block_hash),
+                first_height: self.opt(Self::number),
+                highest_height: self.opt(Self::number),
+                reorg_remaining: self.u32(),
+                safe_height: self.opt(Self::number),
+                finalized_height: self.opt(Self::number),
+                chain_id: self.text(),
+                held: self.vec(3, |g| HeldRange { from: g.number(), to: g.number() }),
+                reorg_too_deep: self.below(2) == 0,
+                updated_at: self.time(),
+            })
+        }
+    }
+    pub fn status(&mut self) -> NetworkStatus {
+        NetworkStatus {
+            network: self.network(),
+            family: [Family::Evm, Family::Bitcoin, Family::Stellar][self.below(3) as usize],
+            state: NetworkState::ALL[self.below(NetworkState::ALL.len() as u64) as usize],
+            tip_height: self.opt(Self::number),
+            endpoint: self.opt(Self::text),
+            detail: self.opt(Self::text),
+            at: self.time(),
+        }
+    }
+    pub fn config(&mut self) -> ControlConfig {
+        ControlConfig::NetworkPartition(NetworkPartition {
+            network: self.network(),
+            partition: self.u32(),
+            decided_at: self.time(),
+        })
+    }
+    pub fn dead_letter(&mut self) -> DeadLetter {
+        DeadLetter {
+            source_topic: self.text(),
+            source_partition: self.u32(),
+            source_offset: self.opt(Self::number),
+            stage: self.text(),
+            network: self.opt(Self::network),
+            sequence: self.opt(Self::number),
+            index: self.opt(Self::u32),
+            reason: self.text(),
+            error: self.text(),
+            key: self.opt(|g| Bytes::from(g.bytes().to_vec())),
+            value: self.opt(|g| Bytes::from(g.bytes().to_vec())),
+            failed_at: self.time(),
+        }
+    }
+}
+
+/// The first seed from `from` on whose record satisfies a condition: golden records of every form.
+pub fn find<T>(from: u64, make: impl Fn(&mut Gen) -> T, wanted: impl Fn(&T) -> bool) -> T {
+    (from..).map(|seed| make(&mut Gen(seed))).find(wanted).unwrap()
+}
