@@ -1,0 +1,88 @@
+# The commands of this project. CI runs `make test` and nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+say = @printf '\n== %s\n' "$(1)"
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.PHONY: demo
+demo: build ## Run everything on this machine with replayed real blocks; prints the dashboard's URL
+	$(call say,starting the demo; stop it with Ctrl-C)
+	$(TARGET)/release/headwater demo
+
+.PHONY: build
+build: fetch dashboard ## Build the release binary with the dashboard in it
+	$(call say,building release/headwater (the first time takes minutes))
+	$(CARGO) build --release --locked -p headwater
+	@echo "built $(TARGET)/release/headwater"
+
+.PHONY: test
+test: test-static test-rust test-browser ## Run every check and test, as CI does
+	$(call say,all checks and tests passed)
+
+.PHONY: test-static
+test-static: prerequisites fmt-check lint deny ## Format, lints, licences and who may use what
+
+.PHONY: test-rust
+test-rust: fetch fetch-test dashboard ## All Rust tests, against the real engine and a real EVM node
+	$(call say,Rust tests)
+	$(CARGO) test --workspace --locked
+
+.PHONY: test-browser
+test-browser: fetch dashboard ## The dashboard in a real browser against the real binary
+	$(call say,dashboard in a browser)
+	$(CARGO) build --locked -p headwater
+	scripts/test-browser $(TARGET)/debug/headwater
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check:
+	$(call say,format)
+	$(CARGO) fmt --all --check
+
+.PHONY: lint
+lint: dashboard
+	$(call say,lints)
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: deny
+deny:
+	$(call say,licences and rooms of dependencies)
+	scripts/deny
+
+.PHONY: dashboard
+dashboard: prerequisites ## Check, test and build the dashboard into dashboard/build
+	$(call say,dashboard)
+	scripts/build-dashboard
+
+.PHONY: fetch
+fetch: prerequisites ## Fetch the store's engine into the cache (once, about 200 MB)
+	$(call say,store engine)
+	scripts/fetch-chdb
+
+.PHONY: fetch-test
+fetch-test: prerequisites ## Fetch the servers that tests use
+	$(call say,servers for tests)
+	scripts/fetch-anvil
+
+.PHONY: bench
+bench: build ## Measure speed, CPU, bytes, memory and latency of the release binary
+	$(CARGO) run --release --locked -p loadtest -- bench --binary $(TARGET)/release/headwater
+
+.PHONY: prerequisites
+prerequisites:
+	@scripts/prerequisites
+
+.PHONY: clean
+clean: ## Remove what was built here (the cache outside stays)
+	$(CARGO) clean
+	rm -rf dashboard/build dashboard/.svelte-kit dashboard/node_modules
