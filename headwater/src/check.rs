@@ -1,0 +1,18 @@
+//! `headwater check`: validates a configuration and opens nothing.
+
+use std::path::Path;
+
+use crate::exit::Failure;
+
+/// Checks the file and says what it would do.
+pub fn run(file: &Path) -> Result<(), Failure> {
+    let config = runtime::config::load(file)?;
+    let networks: Vec<String> =
+        config.networks.iter().map(|n| format!("{} ({} endpoints)", n.slug, n.endpoints.len())).collect();
+    let what = if networks.is_empty() { "no network".to_owned() } else { networks.join(", ") };
+    eprintln!("{}: no mistakes; follows {what}; data in {}", file.display(), config.data_dir.display());
+    if networks.is_empty() {
+        eprintln!("add `[[network]]` to follow a chain; the README shows one");
+    }
+    Ok(())
+}

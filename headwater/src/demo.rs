@@ -1,0 +1,112 @@
+//! `headwater demo`: `up` on simulated nodes that replay recorded blocks as live chains. The same folder continues the same
+//! chains after a restart (rule 25).
+
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use loadtest::node::evm::{self, Clock, Dataset, Origin, Schedule};
+use tokio::net::TcpListener;
+
+use crate::{cli, exit::Failure, parts, up};
+
+/// The chains that the demo replays: slug, data set, how often a fork comes (blocks) and how deep it is.
+const CHAINS: [(&str, &str, u64, u64); 3] =
+    [("ethereum-demo", "ethereum", 40, 2), ("optimism-demo", "optimism", 60, 3), ("polygon-demo", "polygon", 25, 1)];
+
+/// Blocks that each chain has when the demo starts for the first time.
+const HISTORY: u64 = 30;
+
+/// Runs until stopped.
+pub fn run(args: cli::Demo) -> Result<(), Failure> {
+    if !(args.block_time.is_finite() && args.block_time > 0.0) {
+        return Err(Failure::arguments("--block-time: write a number of seconds above 0, such as 2"));
+    }
+    let dir = args.dir.clone().map_or_else(default_dir, Ok)?;
+    std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}; see --dir", dir.display()))?;
+    let dir = dir.canonicalize()?;
+    parts::block_on(demo(args, dir))?
+}
+
+fn default_dir() -> Result<PathBuf, Failure> {
+    let home = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = home("HEADWATER_CACHE")
+        .or_else(|| home("XDG_CACHE_HOME").map(|c| c.join("headwater")))
+        .or_else(|| home("HOME").map(|h| h.join(".cache/headwater")));
+    cache.map(|c| c.join("demo")).ok_or_else(|| Failure::arguments("neither HOME nor XDG_CACHE_HOME is set; name a folder with --dir"))
+}
+
+async fn demo(args: cli::Demo, dir: PathBuf) -> Result<(), Failure> {
+    let api = match args.listen {
+        Some(address) => pick(address, false).await?,
+        None => pick(([127, 0, 0, 1], 8080).into(), true).await?,
+    };
+    let admin = pick(([127, 0, 0, 1], 9090).into(), true).await?;
+    let store = pick(([127, 0, 0, 1], 8123).into(), true).await?;
+
+    // The URL comes first: it is what people wait for.
+    writeln!(std::io::stdout(), "http://{api}")?;
+    eprintln!("the dashboard opens at http://{api} in a few seconds; data in {}; stop with Ctrl-C", dir.display());
+    eprintln!("SQL: curl -u analyst:$(grep …) — see {}", dir.join("store/credentials.toml").display());
+
+    let mut nodes = Vec::new();
+    let mut text = format!("[data]\ndir = {}\n\n", quoted(&dir));
+    let _ = writeln!(text, "[api]\nlisten = \"{api}\"\n\n[admin]\nlisten = \"{admin}\"\n\n[store]\nlisten = \"{store}\"\n");
+    for (slug, data, every, depth) in CHAINS {
+        let node = simulate(slug, data, every, depth, args.block_time, &dir).await?;
+        let _ = writeln!(
+            text,
+            "[[network]]\nslug = \"{slug}\"\nfamily = \"evm\"\nchain_id = {}\nstart = 1\n[[network.endpoint]]\nname = \"simulated\"\nurl = \"{}\"\nws = \"{}\"\n",
+            node.chain_id(),
+            node.url(),
+            node.ws_url(),
+        );
+        nodes.push(node);
+    }
+    let file = dir.join("headwater.toml");
+    std::fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
+    let result = up::serve(runtime::config::load(&file)?, file).await;
+    for node in nodes {
+        node.shutdown().await;
+    }
+    result
+}
+
+async fn simulate(
+    slug: &str,
+    data: &str,
+    every: u64,
+    depth: u64,
+    block_time: f64,
+    dir: &Path,
+) -> Result<evm::Simulator, Failure> {
+    let config = evm::Config {
+        history: HISTORY,
+        clock: Clock::Rate(1.0 / block_time),
+        forks: Some(Schedule { depth, every }),
+        origin: Origin::File { path: dir.join(format!("{slug}.origin.json")), pause: true },
+        ..evm::Config::new(Dataset::embedded(data)?)
+    };
+    Ok(evm::spawn(config).await?)
+}
+
+/// A TOML string.
+fn quoted(path: &Path) -> String {
+    toml_quote(&path.to_string_lossy())
+}
+
+fn toml_quote(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The address, or, when it is taken and may be replaced, a free port on it.
+async fn pick(address: SocketAddr, replace: bool) -> Result<SocketAddr, Failure> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener.local_addr()?),
+        Err(_) if replace => Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?),
+        Err(e) => Err(Failure::new(format!("cannot listen on {address}: {e}; name another address with --listen"))),
+    }
+}

@@ -1,0 +1,77 @@
+//! The parts that commands are wired from. The choice between the embedded and the distributed parts is made here and nowhere
+//! else: the stages cannot tell which they got.
+
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+use runtime::{
+    config::Config,
+    log::{
+        LogError,
+        embedded::{EmbeddedConfig, EmbeddedLog, Sync},
+    },
+    telemetry,
+};
+use store::engine;
+
+use crate::exit::Failure;
+
+/// How long a connection to a process on this machine may take.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Runs a command's work on a small runtime of its own. Stages get their own runtimes.
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    telemetry::init_logs();
+    // TLS is rustls with ring for every client; an error means that it was installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(16)
+        .thread_name("main")
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(result)
+}
+
+/// Where the embedded log lives.
+fn log_dir(config: &Config) -> PathBuf {
+    config.data_dir.join("log")
+}
+
+/// Opens the log; the embedded one.
+pub async fn open_log(config: &Config) -> Result<Arc<EmbeddedLog>, LogError> {
+    let embedded = EmbeddedConfig {
+        sync: if config.log.sync_to_disk { Sync::Disk } else { Sync::Os },
+        max_bytes: config.log.max_bytes,
+        min_free_bytes: config.log.min_free_bytes,
+        ..EmbeddedConfig::new(log_dir(config))
+    };
+    tokio::task::spawn_blocking(move || EmbeddedLog::open(embedded))
+        .await
+        .unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
+}
+
+/// Opens a log that is there, for commands that only read: none is made.
+pub async fn open_log_for_reading(config: &Config) -> Result<Arc<EmbeddedLog>, LogError> {
+    let dir = log_dir(config);
+    if !dir.is_dir() {
+        return Err(LogError::new(
+            runtime::log::LogErrorKind::Invalid,
+            format!("there is no log at {} yet; start `headwater up` with this configuration first", dir.display()),
+        ));
+    }
+    open_log(config).await
+}
+
+/// What the store's process is told.
+pub fn engine_config(config: &Config) -> engine::Config {
+    engine::Config {
+        listen: config.store.listen,
+        database: config.store.database.clone(),
+        user: config.store.user.clone(),
+        password: config.store.password.as_ref().map(|s| engine::Secret::new(s.expose())),
+        analyst_password: config.store.analyst_password.as_ref().map(|s| engine::Secret::new(s.expose())),
+        ..engine::Config::new(&config.data_dir)
+    }
+}

@@ -1,0 +1,109 @@
+//! `headwater status`: one screen of what the running process says: its networks and the lag of its stages.
+
+use std::{collections::BTreeMap, io::Write, time::Duration};
+
+use serde_json::Value;
+
+use crate::{cli, exit::Failure, parts, tail::route::GroupLag};
+
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Asks and prints.
+pub fn run(args: &cli::Status) -> Result<(), Failure> {
+    let (api, admin) = match &args.api {
+        Some(url) => (url.as_str().trim_end_matches('/').to_owned(), None),
+        None => {
+            let config = runtime::config::load(&args.config.config)?;
+            (format!("http://{}", config.api_listen), Some(format!("http://{}", config.admin_listen)))
+        }
+    };
+    parts::block_on(async {
+        let client = reqwest::Client::builder().timeout(DEADLINE).build()?;
+        let health: Value = get(&client, &format!("{api}/api/v1/health")).await?;
+        let lags: Vec<GroupLag> = match &admin {
+            Some(admin) => get(&client, &format!("{admin}/lag")).await?,
+            None => Vec::new(),
+        };
+        let mut out = std::io::stdout().lock();
+        // A closed pipe is nobody's fault.
+        let _ = out.write_all(screen(&health, &lags).as_bytes());
+        Ok(())
+    })?
+}
+
+async fn get<T: serde::de::DeserializeOwned>(client: &reqwest::Client, url: &str) -> Result<T, Failure> {
+    let asked = client.get(url).send().await;
+    let answer = asked.map_err(|e| format!("nothing answers at {url}: {e}; is `headwater up` running?"))?;
+    let status = answer.status();
+    if !status.is_success() {
+        return Err(format!("{url} answered {status}: {}", answer.text().await.unwrap_or_default()).into());
+    }
+    Ok(answer.json().await?)
+}
+
+fn screen(health: &Value, lags: &[GroupLag]) -> String {
+    let mut rows = vec![["NETWORK", "STATE", "TIP", "PROCESSED", "LAG", "TX/S", "LAST BLOCK"].map(str::to_owned)];
+    let mut notes = Vec::new();
+    for n in health["networks"].as_array().into_iter().flatten() {
+        let cell = |key: &str| match &n[key] {
+            Value::Null => "-".to_owned(),
+            Value::String(s) => s.clone(),
+            Value::Number(x) if x.is_f64() => format!("{:.1}", x.as_f64().unwrap_or_default()),
+            other => other.to_string(),
+        };
+        rows.push([
+            cell("network"),
+            cell("state"),
+            cell("tip_height"),
+            cell("processed_height"),
+            cell("lag_blocks"),
+            cell("tx_per_second"),
+            cell("last_block_at"),
+        ]);
+        if let Some(error) = n["error"].as_str() {
+            notes.push(format!("{}: {error}", cell("network")));
+        }
+    }
+    let mut text = format!("status: {}\n\n{}", health["status"].as_str().unwrap_or("unknown"), table(&rows));
+    let mut groups: BTreeMap<&str, u64> = BTreeMap::new();
+    for lag in lags {
+        *groups.entry(&lag.group).or_default() += lag.lag;
+    }
+    if !groups.is_empty() {
+        let mut rows = vec![["STAGE", "LAG (RECORDS)"].map(str::to_owned)];
+        rows.extend(groups.iter().map(|(group, lag)| [(*group).to_owned(), lag.to_string()]));
+        text.push_str(&format!("\n{}", table(&rows)));
+    }
+    if !notes.is_empty() {
+        text.push_str(&format!("\n{}\n", notes.join("\n")));
+    }
+    text
+}
+
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|i| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0));
+    rows.iter().fold(String::new(), |mut text, row| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_screen_shows_networks_stages_and_what_is_wrong() {
+        let health = serde_json::json!({"status": "degraded", "networks": [{
+            "network": "mantle-mainnet", "state": "stalled", "tip_height": 7, "processed_height": 5, "lag_blocks": 2,
+            "tx_per_second": 1.25, "last_block_at": null, "error": "the node does not answer"
+        }]});
+        let lags = [1, 2].map(|lag| GroupLag { group: "sink".into(), topic: "t".into(), partition: 0, lag });
+        let text = screen(&health, &lags);
+        assert!(text.contains("mantle-mainnet  stalled  7    5          2    1.2   -"), "{text}");
+        assert!(text.contains("sink   3"), "{text}");
+        assert!(text.contains("mantle-mainnet: the node does not answer"), "{text}");
+    }
+}

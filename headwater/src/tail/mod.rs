@@ -1,0 +1,135 @@
+//! `headwater tail`: decoded records of the log. The embedded log has one owner: while a process runs on it, that process is
+//! asked over its admin port; otherwise the directory is opened here.
+
+mod follow;
+mod print;
+pub mod route;
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use futures::StreamExt;
+use runtime::{
+    config::Config,
+    log::{Log, LogErrorKind},
+};
+use schemas::{Network, codec::Codec, topics};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cli, exit::Failure, parts,
+};
+
+/// Where a tail begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// At the oldest record.
+    Beginning,
+    /// After the newest record.
+    End,
+    /// At the first record with this sequence or a later one.
+    Sequence(u64),
+}
+
+impl FromStr for From {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "beginning" => Ok(Self::Beginning),
+            "end" => Ok(Self::End),
+            number => number
+                .parse()
+                .map(Self::Sequence)
+                .map_err(|_| "write `beginning`, `end` or a sequence such as 1234".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for From {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Beginning => f.write_str("beginning"),
+            Self::End => f.write_str("end"),
+            Self::Sequence(n) => write!(f, "{n}"),
+        }
+    }
+}
+
+/// What to read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    /// Only this network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+    /// `beginning`, `end` or a sequence.
+    pub from: String,
+    /// Go on with what comes.
+    #[serde(default)]
+    pub follow: bool,
+}
+
+/// The topic with this name; an error that lists them all otherwise.
+pub fn topic(name: &str) -> Result<topics::TopicSpec, String> {
+    let bare = name.strip_prefix(topics::DEFAULT_PREFIX).unwrap_or(name);
+    topics::ALL.into_iter().find(|t| t.name == bare).ok_or_else(|| {
+        let names: Vec<&str> = topics::ALL.iter().map(|t| t.name).collect();
+        format!("`{name}` is no topic; the topics are {}", names.join(", "))
+    })
+}
+
+/// Prints a topic.
+pub fn run(args: &cli::Tail) -> Result<(), Failure> {
+    let spec = topic(&args.topic).map_err(Failure::arguments)?;
+    let config = runtime::config::load(&args.config.config)?;
+    let query = Query { network: args.network.clone(), from: args.from.to_string(), follow: args.follow };
+    parts::block_on(async {
+        let mut out = print::Printer::new(args.format);
+        match parts::open_log_for_reading(&config).await {
+            Ok(log) => {
+                let mut lines = std::pin::pin!(follow::records(log as Arc<dyn Log>, Codec::builtin(), spec, query).await?);
+                while let Some(line) = lines.next().await {
+                    if !out.line(&line?)? {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+            Err(e) if e.kind == LogErrorKind::Locked => remote(&config, spec, &query, &mut out).await,
+            Err(e) => Err(e.into()),
+        }
+    })?
+}
+
+/// Asks the process that owns the log.
+async fn remote(
+    config: &Config,
+    spec: topics::TopicSpec,
+    query: &Query,
+    out: &mut print::Printer,
+) -> Result<(), Failure> {
+    let url = format!("http://{}{}", config.admin_listen, route::path(spec.name));
+    let asked = reqwest::Client::builder()
+        .connect_timeout(parts::CONNECT_DEADLINE)
+        .build()?
+        .get(&url)
+        .query(query)
+        .send()
+        .await
+        .map_err(|e| format!("a process holds the log, but its admin port does not answer at {url}: {e}"))?;
+    if !asked.status().is_success() {
+        let status = asked.status();
+        return Err(format!("{url} answered {status}: {}", asked.text().await.unwrap_or_default()).into());
+    }
+    let mut body = asked.bytes_stream();
+    let mut pending = Vec::new();
+    while let Some(chunk) = body.next().await {
+        pending.extend_from_slice(&chunk?);
+        while let Some(end) = pending.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            if !out.line(&String::from_utf8_lossy(&line[..end]))? {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
