@@ -1,0 +1,246 @@
+//! Runs the real binary over a temporary data directory, and asks it from outside as people do.
+
+#![allow(dead_code)] // each test file uses its part
+
+pub mod expected;
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// How long anything may take before a test gives up: generous, since two cores compile and run beside it.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A network of a configuration.
+pub struct Net {
+    pub slug: &'static str,
+    pub chain_id: u64,
+    pub start: String,
+    pub url: String,
+    pub ws: Option<String>,
+}
+
+impl Net {
+    pub fn of(slug: &'static str, node: &loadtest::node::evm::Simulator) -> Self {
+        Self { slug, chain_id: node.chain_id(), start: "1".into(), url: node.url(), ws: Some(node.ws_url()) }
+    }
+}
+
+/// A data directory with its configuration, and the process when it runs.
+pub struct Headwater {
+    pub dir: tempfile::TempDir,
+    pub config: PathBuf,
+    pub api: String,
+    pub admin: String,
+    pub sql: String,
+    child: Option<Child>,
+    client: reqwest::Client,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_headwater")
+}
+
+impl Headwater {
+    /// Writes a configuration for these networks.
+    pub fn new(networks: &[Net]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let [api, admin, sql] = std::array::from_fn(|_| format!("127.0.0.1:{}", free_port()));
+        let mut text = format!(
+            "[data]\ndir = \"data\"\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n[store]\nlisten = \"{sql}\"\n[log]\nmin_free_bytes = 1048576\n"
+        );
+        for n in networks {
+            let start = if n.start == "latest" { "\"latest\"".to_owned() } else { n.start.clone() };
+            let ws = n.ws.as_ref().map(|w| format!("ws = \"{w}\"\n")).unwrap_or_default();
+            text += &format!(
+                "[[network]]\nslug = \"{}\"\nfamily = \"evm\"\nchain_id = {}\nstart = {start}\n[[network.endpoint]]\nname = \"node\"\nurl = \"{}\"\n{ws}",
+                n.slug, n.chain_id, n.url
+            );
+        }
+        let config = dir.path().join("headwater.toml");
+        std::fs::write(&config, text).expect("write the configuration");
+        let http = |address: String| format!("http://{address}");
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
+        Self { dir, config, api: http(api), admin: http(admin), sql: http(sql), child: None, client }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Starts `up`; standard error goes to `log` in the folder.
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "runs already");
+        let log = std::fs::File::options().create(true).append(true).open(self.log_file()).expect("log file");
+        let child = Command::new(binary())
+            .args(["up", "--config"])
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("start headwater");
+        self.child = Some(child);
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    /// What it said on standard error.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("runs").id()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("runs");
+        child.kill().expect("kill");
+        child.wait().expect("wait");
+    }
+
+    /// SIGTERM; the exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("runs");
+        let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("pid")).expect("pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signal");
+        child.wait().expect("wait").code()
+    }
+
+    /// Whether the process has ended by itself, with its exit code.
+    pub fn ended(&mut self) -> Option<Option<i32>> {
+        let ended = self.child.as_mut()?.try_wait().expect("wait")?;
+        self.child = None;
+        Some(ended.code())
+    }
+
+    /// The password of the user `analyst`.
+    pub fn analyst_password(&self) -> Option<String> {
+        let text = std::fs::read_to_string(self.data().join("store/credentials.toml")).ok()?;
+        let line = text.lines().find_map(|l| l.strip_prefix("analyst_password = \""))?;
+        Some(line.trim_end_matches('"').to_owned())
+    }
+
+    /// Rows of a query as the analyst, each an object.
+    pub async fn query(&self, sql: &str) -> Result<Vec<Value>, String> {
+        let password = self.analyst_password().ok_or("no password yet")?;
+        let answer = self
+            .client
+            .post(format!("{}/?default_format=JSONEachRow&database=headwater", self.sql))
+            .basic_auth("analyst", Some(password))
+            .body(sql.to_owned())
+            .send()
+            .await
+            .map_err(|e| e.to_string())?;
+        let ok = answer.status().is_success();
+        let text = answer.text().await.map_err(|e| e.to_string())?;
+        if !ok {
+            return Err(text);
+        }
+        text.lines().map(|l| serde_json::from_str(l).map_err(|e| format!("{e}: {l}"))).collect()
+    }
+
+    /// JSON of an API path below `/api/v1`.
+    pub async fn get(&self, path: &str) -> Result<Value, String> {
+        let url = format!("{}/api/v1{path}", self.api);
+        let answer = self.client.get(&url).send().await.map_err(|e| e.to_string())?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|e| e.to_string())?;
+        if !status.is_success() {
+            return Err(format!("{status}: {text}"));
+        }
+        serde_json::from_str(&text).map_err(|e| format!("{e}: {text}"))
+    }
+
+    /// The state of a network in `/health`.
+    pub async fn network(&self, slug: &str) -> Option<Value> {
+        let health = self.get("/health").await.ok()?;
+        health["networks"].as_array()?.iter().find(|n| n["network"] == slug).cloned()
+    }
+
+    /// Waits until a condition gives something.
+    pub async fn until<T, F: std::future::Future<Output = Option<T>>>(
+        &mut self,
+        what: &str,
+        mut condition: impl FnMut(&Self) -> F,
+    ) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = condition(self).await {
+                return found;
+            }
+            if let Some(code) = self.ended() {
+                panic!("headwater ended with {code:?} while waiting for {what}:\n{}", self.said());
+            }
+            assert!(Instant::now() < end, "{what} did not come in {PATIENCE:?}:\n{}", tail(&self.said()));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the block with this hash is visible in SQL.
+    pub async fn until_visible(&mut self, slug: &str, hash: &str) {
+        let sql = format!("SELECT count() AS n FROM blocks WHERE network = '{slug}' AND hash = '{hash}'");
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let rows = self.query(&sql).await;
+            if rows.as_ref().is_ok_and(|r| number(&r[0], "n") == 1) {
+                return;
+            }
+            if let Some(code) = self.ended() {
+                panic!("headwater ended with {code:?}:\n{}", self.said());
+            }
+            assert!(Instant::now() < end, "{slug} {hash} is not visible, {rows:?}:\n{}", tail(&self.said()));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+/// A number of a row: ClickHouse prints 64-bit numbers as numbers or in quotes, by settings.
+pub fn number(row: &Value, column: &str) -> u64 {
+    match &row[column] {
+        Value::Number(n) => n.as_u64().unwrap_or_else(|| panic!("{column} in {row}")),
+        Value::String(s) => s.parse().unwrap_or_else(|_| panic!("{column} in {row}")),
+        _ => panic!("{column} in {row}"),
+    }
+}
+
+/// A whole number of any size, as text.
+pub fn text(row: &Value, column: &str) -> String {
+    match &row[column] {
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl Drop for Headwater {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The recorded blocks of the project.
+pub fn recorded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../loadtest/data/evm")
+}

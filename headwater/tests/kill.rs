@@ -1,0 +1,88 @@
+//! `kill -9` of the real binary at random moments while blocks arrive and forks happen: at the end every block is there once,
+//! sequences are gapless and totals equal recomputation from the raw receipts.
+
+mod common;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::{Headwater, Net, expected};
+use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
+use tokio::task::JoinHandle;
+
+/// How often the process is killed.
+const KILLS: u32 = 50;
+
+/// A small generator of numbers (xorshift64), so that a failure can be replayed from its seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+}
+
+async fn node(data: &str) -> Arc<Simulator> {
+    let data = Dataset::embedded(data).expect("embedded data");
+    Arc::new(spawn(Config { clock: Clock::Manual, ..Config::new(data) }).await.expect("simulator"))
+}
+
+/// Four blocks a second; every tenth time or so the last 1–8 blocks are replaced.
+fn live(node: Arc<Simulator>, seed: u64) -> JoinHandle<()> {
+    let mut random = Random(seed | 1);
+    tokio::spawn(async move {
+        loop {
+            let depth = 1 + random.below(8);
+            if random.below(10) == 0 && node.head() > depth {
+                node.fork_and_advance(depth, random.below(2)).expect("fork");
+            } else {
+                node.advance(1).expect("advance");
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_kills_lose_nothing_and_double_nothing() {
+    let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
+        u64::from(std::process::id()) << 20 | u64::from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_nanos() >> 12)
+    });
+    println!("kill test: HEADWATER_SEED={seed} replays it");
+    let mut random = Random(seed | 1);
+
+    let ethereum = node("ethereum").await;
+    let optimism = node("optimism").await;
+    let chains = [live(ethereum.clone(), random.below(u64::MAX)), live(optimism.clone(), random.below(u64::MAX))];
+    let mut headwater = Headwater::new(&[Net::of("eth", &ethereum), Net::of("op", &optimism)]);
+
+    let mut lived = Duration::ZERO;
+    for kill in 0..KILLS {
+        headwater.start();
+        // Mostly in the first seconds, where recovery happens; now and then after a while of steady work.
+        let life = Duration::from_millis(if random.below(5) == 0 { 3000 + random.below(3000) } else { 300 + random.below(2700) });
+        let started = Instant::now();
+        tokio::time::sleep(life).await;
+        assert!(headwater.ended().is_none(), "ended by itself in life {kill}:\n{}", headwater.said());
+        headwater.kill();
+        lived += started.elapsed();
+    }
+
+    // The chains stand still; what is there must become whole.
+    chains.iter().for_each(JoinHandle::abort);
+    headwater.start();
+    for (slug, node) in [("eth", &*ethereum), ("op", &*optimism)] {
+        let head = node.canonical(node.head()..=node.head()).remove(0);
+        headwater.until_visible(slug, &head.hash.to_string()).await;
+        expected::assert_canonical(&headwater, slug, node).await;
+        let reverts = headwater.query(&format!("SELECT countIf(op = 'revert') AS n FROM block_events WHERE network = '{slug}'")).await;
+        assert!(common::number(&reverts.expect("events")[0], "n") > 0, "no fork happened to {slug}: the test shows too little");
+    }
+    println!("{KILLS} kills in {lived:?} of life; heads {} and {}", ethereum.head(), optimism.head());
+    assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
+}
