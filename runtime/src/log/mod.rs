@@ -239,6 +239,8 @@ pub enum LogErrorKind {
     Corrupt,
     /// The call makes no sense (unknown topic, tombstone on a topic that is not compacted, …).
     Invalid,
+    /// Another process holds the log's directory (embedded). Ask that process, or stop it.
+    InUse,
     /// The log is shutting down.
     Closed,
 }

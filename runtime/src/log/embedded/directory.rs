@@ -63,7 +63,7 @@ impl Directory {
                 let _ = file.read_to_string(&mut holder);
                 let holder = holder.trim().parse::<u32>().map_or("another process".to_owned(), |pid| format!("process {pid}"));
                 return Err(LogError::new(
-                    LogErrorKind::Unavailable,
+                    LogErrorKind::InUse,
                     format!("the log in {} is in use by {holder}: stop it, or use another [data] dir", path.display()),
                 ));
             }
