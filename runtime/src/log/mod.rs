@@ -19,6 +19,7 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod embedded;
+pub mod events;
 
 use std::{sync::Arc, time::Duration};
 
@@ -215,6 +216,12 @@ pub trait Consumer: Send {
 pub trait Reader: Send {
     /// Records or [`Polled::OutOfRange`]; never assignments.
     async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError>;
+
+    /// Stops delivering from these partitions, without losing the place.
+    fn pause(&mut self, at: &[TopicPartition]) -> Result<(), LogError>;
+
+    /// Undoes `pause`.
+    fn resume(&mut self, at: &[TopicPartition]) -> Result<(), LogError>;
 
     /// Moves the place of a partition.
     async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError>;

@@ -175,6 +175,11 @@ impl EmbeddedReader {
         let wake = shared.wake.subscribe();
         Ok(Self { shared, cursors: Cursors::new(cursors), wake })
     }
+
+    fn cursor(&mut self, at: TopicPartition) -> Result<&mut Cursor, LogError> {
+        let missing = || LogError::new(LogErrorKind::Invalid, format!("this reader does not read {} [{}]", at.topic, at.partition));
+        self.cursors.get_mut(at).ok_or_else(missing)
+    }
 }
 
 #[async_trait]
@@ -195,8 +200,15 @@ impl Reader for EmbeddedReader {
         }
     }
 
+    fn pause(&mut self, at: &[TopicPartition]) -> Result<(), LogError> {
+        at.iter().try_for_each(|at| self.cursor(*at).map(|c| c.paused = true))
+    }
+
+    fn resume(&mut self, at: &[TopicPartition]) -> Result<(), LogError> {
+        at.iter().try_for_each(|at| self.cursor(*at).map(|c| c.paused = false))
+    }
+
     async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError> {
-        let missing = || LogError::new(LogErrorKind::Invalid, format!("this reader does not read {} [{}]", at.topic, at.partition));
-        self.cursors.get_mut(at).map(|c| c.seek(offset)).ok_or_else(missing)
+        self.cursor(at).map(|c| c.seek(offset))
     }
 }

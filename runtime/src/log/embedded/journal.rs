@@ -74,7 +74,7 @@ pub fn check(engine_dir: &Path, sync: Sync) -> Result<u64, JournalError> {
         let valid = valid_prefix(&raw);
         let rest = &raw[valid..];
         let Some(last) = rest.iter().rposition(|b| *b != 0) else { continue };
-        let torn = newest && (sync == Sync::Os || !has_whole_batch(rest));
+        let torn = newest && (sync == Sync::Os || !has_whole_batch(&rest[..=last]));
         if !torn {
             return Err(JournalError::Broken { path: path.clone(), at: valid });
         }

@@ -1,0 +1,405 @@
+//! The assembler: pure, fed with records, asked for events.
+//!
+//! It relies on this: per partition, one producer writes a transaction's events in the same order to both topics, so children
+//! stand in the order of their headers.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use schemas::{Network, Op, headers::ChainHeaders};
+
+use super::{Assigned, BUFFER_BYTES, BUFFER_RECORDS, Batch, Event, Halt};
+use crate::log::{Offsets, Record, Topic, TopicPartition};
+
+/// What is known of the networks of a partition at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Every network begins with sequence 1.
+    Beginning,
+    /// At the end of an event: whatever a network's first event is, it continues what was worked up before.
+    Committed,
+    /// In the middle, on purpose: the first event of a network is the first one.
+    Anywhere,
+    /// Behind records that retention removed: a network that is not known continues nothing.
+    AfterLoss,
+}
+
+/// Pausing and resuming that the consumer should do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Deliver nothing more of it for now.
+    Pause(TopicPartition),
+    /// Deliver again.
+    Resume(TopicPartition),
+}
+
+/// Records of one topic's partition that wait.
+#[derive(Default)]
+struct Queue {
+    records: VecDeque<(Record, ChainHeaders)>,
+    bytes: usize,
+    /// One past the last record that was taken out.
+    next: Option<u64>,
+    paused: bool,
+}
+
+impl Queue {
+    fn push(&mut self, record: Record, meta: ChainHeaders) {
+        self.bytes += size(&record);
+        self.records.push_back((record, meta));
+    }
+    fn pop(&mut self) -> Option<(Record, ChainHeaders)> {
+        let (record, meta) = self.records.pop_front()?;
+        self.bytes -= size(&record);
+        self.next = Some(record.offset + 1);
+        Some((record, meta))
+    }
+    fn is_full(&self) -> bool {
+        self.bytes >= BUFFER_BYTES || self.records.len() >= BUFFER_RECORDS
+    }
+    fn is_low(&self) -> bool {
+        self.bytes < BUFFER_BYTES / 2 && self.records.len() < BUFFER_RECORDS / 2
+    }
+}
+
+fn size(record: &Record) -> usize {
+    256 + record.value.as_ref().map_or(0, bytes::Bytes::len)
+}
+
+struct Partition {
+    start: Start,
+    headers: Queue,
+    children: Queue,
+    /// Last sequence per network.
+    last: HashMap<Network, u64>,
+    halted: HashSet<Network>,
+    /// Whether a child was ever matched: before that, children of events before the start may lead.
+    matched: bool,
+    ready: VecDeque<Ready>,
+}
+
+enum Ready {
+    Event(Event),
+    Halted(Network, Halt),
+}
+
+/// Puts events together, per partition.
+pub struct Assembler {
+    header_topic: Topic,
+    child_topic: Option<Topic>,
+    held: HashMap<TopicPartition, Option<u64>>,
+    partitions: HashMap<u32, Partition>,
+    /// Partitions with something ready, served in turn.
+    turn: VecDeque<u32>,
+    flow: Vec<Flow>,
+}
+
+impl Assembler {
+    /// For these topics.
+    pub fn new(header_topic: Topic, child_topic: Option<Topic>) -> Self {
+        Self {
+            header_topic,
+            child_topic,
+            held: HashMap::new(),
+            partitions: HashMap::new(),
+            turn: VecDeque::new(),
+            flow: Vec::new(),
+        }
+    }
+
+    fn at(&self, partition: u32) -> impl Iterator<Item = TopicPartition> + use<> {
+        [Some(self.header_topic), self.child_topic].into_iter().flatten().map(move |topic| TopicPartition { topic, partition })
+    }
+
+    /// Takes partitions over. Returns those that are now held in all topics; the others are paused (rule 9).
+    pub fn assign(&mut self, list: &[(TopicPartition, Option<u64>)]) -> Vec<Assigned> {
+        self.held.extend(list.iter().copied());
+        let mut numbers: Vec<u32> = list.iter().map(|(at, _)| at.partition).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut whole = Vec::new();
+        for partition in numbers {
+            if self.partitions.contains_key(&partition) {
+                continue;
+            }
+            let present: Vec<_> = self.at(partition).filter(|at| self.held.contains_key(at)).collect();
+            if present.len() < self.at(partition).count() {
+                self.flow.extend(present.into_iter().map(Flow::Pause));
+                continue;
+            }
+            let header = TopicPartition { topic: self.header_topic, partition };
+            let has_position = self.held.get(&header).copied().flatten().is_some();
+            self.start(partition, if has_position { Start::Committed } else { Start::Beginning });
+            whole.push(Assigned { partition, has_position });
+        }
+        whole
+    }
+
+    /// Begins with a partition.
+    pub fn start(&mut self, partition: u32, start: Start) {
+        let state = Partition {
+            start,
+            headers: Queue::default(),
+            children: Queue::default(),
+            last: HashMap::new(),
+            halted: HashSet::new(),
+            matched: false,
+            ready: VecDeque::new(),
+        };
+        self.partitions.insert(partition, state);
+    }
+
+    /// Drops partitions. Returns those that were held in all topics.
+    pub fn revoke(&mut self, list: &[TopicPartition]) -> Vec<u32> {
+        let mut whole = Vec::new();
+        for at in list {
+            self.held.remove(at);
+            if self.partitions.remove(&at.partition).is_some() {
+                whole.push(at.partition);
+            }
+        }
+        self.turn.retain(|p| !whole.contains(p));
+        self.flow.retain(|f| !list.contains(match f { Flow::Pause(at) | Flow::Resume(at) => at }));
+        whole
+    }
+
+    /// Says which sequence is to come next.
+    pub fn expect(&mut self, partition: u32, network: &Network, sequence: u64) {
+        if let Some(state) = self.partitions.get_mut(&partition) {
+            state.last.insert(network.clone(), sequence.saturating_sub(1));
+        }
+    }
+
+    /// Retention removed records before this offset that had not been read: reading went on at `oldest`.
+    pub fn lost(&mut self, at: TopicPartition, oldest: u64) {
+        if let Some(state) = self.partitions.get_mut(&at.partition) {
+            state.start = Start::AfterLoss;
+            state.matched = false;
+            let queue = if at.topic == self.header_topic { &mut state.headers } else { &mut state.children };
+            if queue.records.is_empty() {
+                queue.next = Some(oldest);
+            }
+        }
+    }
+
+    /// Takes records in.
+    pub fn feed(&mut self, records: Vec<Record>) {
+        let mut touched = Vec::new();
+        for record in records {
+            let at = record.from;
+            let Some(state) = self.partitions.get_mut(&at.partition) else { continue };
+            match ChainHeaders::parse(|name| record.header(name)) {
+                Ok(meta) if at.topic == self.header_topic => state.headers.push(record, meta),
+                Ok(meta) => state.children.push(record, meta),
+                Err(e) => state.unusable(&record, e),
+            }
+            if !touched.contains(&at.partition) {
+                touched.push(at.partition);
+            }
+        }
+        for partition in touched {
+            self.work(partition);
+        }
+    }
+
+    fn work(&mut self, partition: u32) {
+        let topics = (self.header_topic, self.child_topic);
+        if let Some(state) = self.partitions.get_mut(&partition) {
+            while state.step(partition, topics) {}
+            if !state.ready.is_empty() && !self.turn.contains(&partition) {
+                self.turn.push_back(partition);
+            }
+        }
+    }
+
+    /// What is ready: events of as many partitions as fit, or one halt.
+    pub fn take(&mut self, max_events: usize, max_bytes: usize) -> Option<Batch> {
+        let mut out: Vec<Event> = Vec::new();
+        let mut bytes = 0;
+        while let Some(partition) = self.turn.pop_front() {
+            let Some(state) = self.partitions.get_mut(&partition) else { continue };
+            let full = |out: &Vec<Event>, bytes: usize| !out.is_empty() && (out.len() >= max_events || bytes >= max_bytes);
+            while !full(&out, bytes) {
+                match state.ready.pop_front() {
+                    None => break,
+                    Some(Ready::Event(event)) => {
+                        bytes += event.bytes();
+                        out.push(event);
+                    }
+                    Some(Ready::Halted(network, why)) if out.is_empty() => {
+                        self.turn.push_front(partition);
+                        return Some(Batch::Halted { partition, network, why });
+                    }
+                    Some(halted) => {
+                        state.ready.push_front(halted);
+                        self.turn.push_front(partition);
+                        return Some(Batch::Events(out));
+                    }
+                }
+            }
+            if !state.ready.is_empty() {
+                self.turn.push_back(partition);
+            }
+            if full(&out, bytes) {
+                break;
+            }
+        }
+        (!out.is_empty()).then_some(Batch::Events(out))
+    }
+
+    /// What is to be paused and resumed since the last time.
+    pub fn flow(&mut self) -> Vec<Flow> {
+        let mut flow = std::mem::take(&mut self.flow);
+        let Some(child_topic) = self.child_topic else { return flow };
+        for (partition, state) in &mut self.partitions {
+            // The queue that the other one waits for is never paused: one event is always held whole.
+            let wanted = state.wanted_children();
+            let children_full = state.children.is_full() && state.children.records.len() >= wanted;
+            let headers_full = state.headers.is_full() && !(state.children.is_full() && state.headers.records.is_empty());
+            for (queue, topic, full) in [
+                (&mut state.headers, self.header_topic, headers_full),
+                (&mut state.children, child_topic, children_full),
+            ] {
+                let at = TopicPartition { topic, partition: *partition };
+                if full && !queue.paused {
+                    queue.paused = true;
+                    flow.push(Flow::Pause(at));
+                } else if queue.paused && !full && (queue.is_low() || queue.records.len() < wanted) {
+                    queue.paused = false;
+                    flow.push(Flow::Resume(at));
+                }
+            }
+        }
+        flow
+    }
+}
+
+impl Partition {
+    fn halt(&mut self, network: Network, why: Halt) {
+        if self.halted.insert(network.clone()) {
+            self.ready.push_back(Ready::Halted(network, why));
+        }
+    }
+
+    /// A record whose headers cannot be used: its key still names the network.
+    fn unusable(&mut self, record: &Record, e: schemas::headers::HeaderError) {
+        let network = record.key.as_deref().and_then(|k| std::str::from_utf8(k).ok()).and_then(|k| k.parse::<Network>().ok());
+        match network {
+            Some(network) => self.halt(network, Halt::BadHeaders { name: e.name, problem: e.problem }),
+            None => tracing::error!(
+                topic = record.from.topic, partition = record.from.partition, offset = record.offset, error = %e,
+                "a record belongs to no network; it is passed over"
+            ),
+        }
+    }
+
+    /// How many children the header in front announces.
+    fn wanted_children(&self) -> usize {
+        self.headers.records.front().and_then(|(_, meta)| announced(meta)).unwrap_or(0) as usize
+    }
+
+    /// Takes one step; `false` when more records are needed.
+    fn step(&mut self, partition: u32, (header_topic, child_topic): (Topic, Option<Topic>)) -> bool {
+        // Children that belong to nobody any more.
+        if let Some((_, child)) = self.children.records.front() {
+            let (network, sequence) = (child.network.clone(), child.sequence);
+            if self.halted.contains(&network) {
+                self.children.pop();
+                return true;
+            }
+            if self.matched && self.last.get(&network).is_some_and(|last| sequence <= *last) {
+                self.halt(network, Halt::MoreChildren { sequence });
+                return true;
+            }
+        }
+        let Some((_, meta)) = self.headers.records.front() else { return false };
+        let meta = meta.clone();
+        if self.halted.contains(&meta.network) {
+            self.headers.pop();
+            return true;
+        }
+        if let Err(why) = self.check_sequence(&meta) {
+            self.halt(meta.network, why);
+            return true;
+        }
+        let Some(wanted) = announced(&meta) else {
+            self.halt(meta.network, Halt::BadHeaders { name: "tx_count", problem: "missing" });
+            return true;
+        };
+        let wanted = if child_topic.is_some() { wanted } else { 0 };
+        let matching = self.children.records.iter().take(wanted as usize).take_while(|(_, c)| c.network == meta.network && c.sequence == meta.sequence).count();
+        if matching < wanted as usize {
+            let Some((_, stray)) = self.children.records.get(matching) else { return false };
+            let stray = stray.clone();
+            if matching == 0 && !self.matched && self.is_before_start(&stray, &meta) {
+                self.children.pop();
+                return true;
+            }
+            let why = if self.matched || matches!(self.start, Start::Committed) {
+                Halt::FewerChildren { sequence: meta.sequence, announced: wanted, found: matching as u32 }
+            } else {
+                Halt::Overtaken { expected: Some(meta.sequence), found: meta.sequence + 1 }
+            };
+            self.halt(meta.network, why);
+            return true;
+        }
+        let children: Vec<Record> = (0..wanted).filter_map(|_| self.children.pop()).map(|(record, _)| record).collect();
+        self.matched |= !children.is_empty();
+        let Some((header, meta)) = self.headers.pop() else { return false };
+        if meta.op != Op::Finality {
+            self.last.insert(meta.network.clone(), meta.sequence);
+        }
+        let next = |topic, queue: &Queue| queue.next.map(|offset| (TopicPartition { topic, partition }, offset));
+        let offsets: Offsets =
+            next(header_topic, &self.headers).into_iter().chain(child_topic.and_then(|t| next(t, &self.children))).collect();
+        self.ready.push_back(Ready::Event(Event { partition, header, meta, children, next: offsets }));
+        true
+    }
+
+    fn check_sequence(&self, meta: &ChainHeaders) -> Result<(), Halt> {
+        let found = meta.sequence;
+        let last = self.last.get(&meta.network).copied();
+        if meta.op == Op::Finality {
+            // It repeats the last sequence; what lies before the start is not known.
+            return match last {
+                Some(last) if found > last => Err(Halt::Gap { expected: last + 1, found }),
+                _ => Ok(()),
+            };
+        }
+        let expected = match (last, self.start) {
+            (Some(last), _) => last + 1,
+            (None, Start::Beginning) => 1,
+            (None, Start::AfterLoss) if found != 1 => return Err(Halt::Overtaken { expected: None, found }),
+            (None, _) => return Ok(()),
+        };
+        match found.cmp(&expected) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Less => Err(Halt::Again { expected, found }),
+            std::cmp::Ordering::Greater if last.is_none() || self.start == Start::AfterLoss => {
+                Err(Halt::Overtaken { expected: Some(expected), found })
+            }
+            std::cmp::Ordering::Greater => Err(Halt::Gap { expected, found }),
+        }
+    }
+
+    /// Whether a child that does not belong to the header in front is of an event before the place where reading started,
+    /// rather than of one whose header is still to come.
+    fn is_before_start(&self, child: &ChainHeaders, header: &ChainHeaders) -> bool {
+        if self.start == Start::Committed {
+            return false;
+        }
+        if child.network == header.network {
+            return child.sequence < header.sequence;
+        }
+        let of_its_network = self.headers.records.iter().map(|(_, h)| h).find(|h| h.network == child.network && h.op != Op::Finality);
+        of_its_network.is_none_or(|h| child.sequence < h.sequence)
+    }
+}
+
+/// How many child records a header announces; `None` when it does not say.
+fn announced(meta: &ChainHeaders) -> Option<u32> {
+    match meta.op {
+        Op::Apply => meta.tx_count,
+        Op::Revert => Some(1),
+        Op::Finality => Some(0),
+    }
+}

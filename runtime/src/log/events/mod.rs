@@ -1,0 +1,321 @@
+//! Whole block events from a topic of headers and a topic of their children (rules 2–4).
+//!
+//! Guarantees:
+//!
+//! * Events of a partition come whole and in order; a header waits for its children. Reverts come with their one child record,
+//!   finality records as events without children.
+//! * [`Event::next`] always lies at an event's end, in both topics, so committed positions do too.
+//! * Sequences are checked: per network each event is one above the last. What breaks the contract halts that network, once, by
+//!   name ([`Halt`]); its later records are passed over, and no other network is held up. Nothing is skipped silently: where
+//!   retention removed what was to come, the network halts as [`Halt::Overtaken`].
+//! * Only record headers are read, never values: what cannot be decoded is still counted and handed on (rule 13).
+//! * Bounded: the topic that runs ahead is paused; at most [`BUFFER_BYTES`] and [`BUFFER_RECORDS`] per partition and topic wait,
+//!   except that one event is always held whole.
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use runtime::log::{LogError, Log, Transaction, events::{Batch, EventConsumer, offsets_after}};
+//! # async fn stage(log: &dyn Log) -> Result<(), LogError> {
+//! let consumer = log.consumer("enrich", "host-1", &["raw.blocks", "raw.transactions"]).await?;
+//! let mut producer = log.producer("enrich.host-1").await?;
+//! let mut events = EventConsumer::new(consumer, "raw.blocks", Some("raw.transactions"));
+//! loop {
+//!     match events.next(64, 8 << 20, Duration::from_secs(1)).await? {
+//!         Batch::Assigned(_) | Batch::Revoked(_) => {} // take up or drop state of these partitions
+//!         Batch::Halted { network, why, .. } => tracing::error!(%network, %why, "halted"),
+//!         Batch::Events(events_) => {
+//!             let records = vec![]; // worked up from the events
+//!             let offsets = Some((events.group(), offsets_after(&events_)));
+//!             producer.commit(Transaction { records, offsets }).await?;
+//!         }
+//!     }
+//! }
+//! # }
+//! ```
+
+mod assembler;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use schemas::{Network, headers::ChainHeaders};
+use tokio::time::Instant;
+
+use super::{Consumer, GroupMetadata, Log, LogError, Offsets, PollLimits, Polled, Reader, Record, Topic, TopicPartition};
+use assembler::{Assembler, Flow, Start};
+
+/// Bytes of one topic's partition that wait for the other topic.
+pub const BUFFER_BYTES: usize = 16 << 20;
+/// Records of one topic's partition that wait for the other topic.
+pub const BUFFER_RECORDS: usize = 10_000;
+/// Records of one poll.
+const POLL_RECORDS: usize = 4_000;
+
+/// One header record with all its children.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The partition.
+    pub partition: u32,
+    /// The header record.
+    pub header: Record,
+    /// What the header record's headers say.
+    pub meta: ChainHeaders,
+    /// Its children in order: the transactions of an apply, the one record of a revert, nothing for finality.
+    pub children: Vec<Record>,
+    /// Positions behind this event.
+    pub next: Offsets,
+}
+
+impl Event {
+    /// Bytes of all values.
+    pub fn bytes(&self) -> usize {
+        let of = |r: &Record| r.value.as_ref().map_or(0, bytes::Bytes::len);
+        of(&self.header) + self.children.iter().map(of).sum::<usize>()
+    }
+}
+
+/// Positions behind the last of these events, per partition: what to commit when all of them are worked up.
+pub fn offsets_after(events: &[Event]) -> Offsets {
+    let mut last = BTreeMap::new();
+    for event in events {
+        last.extend(event.next.iter().copied());
+    }
+    last.into_iter().collect()
+}
+
+/// What came next.
+#[derive(Debug)]
+pub enum Batch {
+    /// Partitions that are ours from now on, in all topics.
+    Assigned(Vec<Assigned>),
+    /// Partitions that are no longer ours: drop all state of them.
+    Revoked(Vec<u32>),
+    /// Whole events, in order per partition. Empty when nothing came in time.
+    Events(Vec<Event>),
+    /// A network's records cannot be worked up any further. Told once; its later records are passed over.
+    Halted {
+        /// The partition.
+        partition: u32,
+        /// The network.
+        network: Network,
+        /// Why.
+        why: Halt,
+    },
+}
+
+/// A partition that is ours from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assigned {
+    /// The partition.
+    pub partition: u32,
+    /// Whether the group has a position there. Without one every network is expected to begin with sequence 1 (rule 12).
+    pub has_position: bool,
+}
+
+/// Why a network's events end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Halt {
+    /// Retention removed what was to come.
+    #[error("overtaken: retention removed events before sequence {found}{}", expected.map(|e| format!("; {e} was to come")).unwrap_or_default())]
+    Overtaken {
+        /// What was to come, where it is known.
+        expected: Option<u64>,
+        /// What came.
+        found: u64,
+    },
+    /// A sequence is missing in the middle.
+    #[error("sequence {expected} was to come, {found} came")]
+    Gap {
+        /// What was to come.
+        expected: u64,
+        /// What came.
+        found: u64,
+    },
+    /// A sequence came again.
+    #[error("sequence {found} came again, {expected} was to come")]
+    Again {
+        /// What was to come.
+        expected: u64,
+        /// What came.
+        found: u64,
+    },
+    /// Children are missing.
+    #[error("the header of sequence {sequence} announces {announced} children, {found} came")]
+    FewerChildren {
+        /// Which event.
+        sequence: u64,
+        /// How many its header announces.
+        announced: u32,
+        /// How many there were.
+        found: u32,
+    },
+    /// There are children that no header announces.
+    #[error("sequence {sequence} has more children than its header announces")]
+    MoreChildren {
+        /// Which event.
+        sequence: u64,
+    },
+    /// Record headers that say nothing usable.
+    #[error("a record's headers cannot be used: `{name}` is {problem}")]
+    BadHeaders {
+        /// Which header.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+/// Events for a member of a group.
+pub struct EventConsumer {
+    consumer: Box<dyn Consumer>,
+    assembler: Assembler,
+}
+
+impl EventConsumer {
+    /// Over a consumer of exactly these topics. Without `children`, headers come alone.
+    pub fn new(consumer: Box<dyn Consumer>, headers: Topic, children: Option<Topic>) -> Self {
+        Self { consumer, assembler: Assembler::new(headers, children) }
+    }
+
+    /// What comes next: at most `max_events` whole events, or fewer once they hold `max_bytes` of values; at least one when
+    /// there is one. Waits at most `wait`. Safe to drop while it waits.
+    pub async fn next(&mut self, max_events: usize, max_bytes: usize, wait: Duration) -> Result<Batch, LogError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            if let Some(batch) = self.assembler.take(max_events, max_bytes) {
+                self.apply_flow()?;
+                return Ok(batch);
+            }
+            let wait = deadline.saturating_duration_since(Instant::now());
+            match self.consumer.poll(poll_limits(max_bytes, wait)).await? {
+                Polled::Assigned(list) => {
+                    let whole = self.assembler.assign(&list);
+                    self.apply_flow()?;
+                    return Ok(Batch::Assigned(whole));
+                }
+                Polled::Revoked(list) => {
+                    let whole = self.assembler.revoke(&list);
+                    if !whole.is_empty() {
+                        return Ok(Batch::Revoked(whole));
+                    }
+                }
+                Polled::OutOfRange { at, wanted, oldest } => {
+                    warn_out_of_range(at, wanted, oldest);
+                    self.consumer.seek(at, oldest).await?;
+                    self.assembler.lost(at, oldest);
+                }
+                Polled::Records(records) => {
+                    let nothing = records.is_empty();
+                    self.assembler.feed(records);
+                    self.apply_flow()?;
+                    if nothing && Instant::now() >= deadline {
+                        return Ok(Batch::Events(Vec::new()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn apply_flow(&mut self) -> Result<(), LogError> {
+        for flow in self.assembler.flow() {
+            match flow {
+                Flow::Pause(at) => self.consumer.pause(&[at])?,
+                Flow::Resume(at) => self.consumer.resume(&[at])?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Says which sequence of a network is to come next, from what the stage knows elsewhere (a store, a checkpoint). Meant for
+    /// right after [`Batch::Assigned`]; what does not continue it halts that network.
+    pub fn expect(&mut self, partition: u32, network: &Network, sequence: u64) {
+        self.assembler.expect(partition, network, sequence);
+    }
+
+    /// Membership of the present generation, for [`super::Transaction::offsets`].
+    pub fn group(&self) -> GroupMetadata {
+        self.consumer.group()
+    }
+
+    /// Stores positions outside a transaction.
+    pub async fn commit(&mut self, offsets: Offsets) -> Result<(), LogError> {
+        self.consumer.commit(offsets).await
+    }
+}
+
+/// Events for a reader without group: all partitions, from their present end on.
+pub struct EventReader {
+    reader: Box<dyn Reader>,
+    assembler: Assembler,
+}
+
+impl EventReader {
+    /// From the present end of all partitions on. Without `children`, headers come alone.
+    pub async fn from_end(log: &dyn Log, headers: Topic, children: Option<Topic>) -> Result<Self, LogError> {
+        let mut partitions = log.partitions(headers).await?;
+        if let Some(children) = children {
+            partitions = partitions.min(log.partitions(children).await?);
+        }
+        let mut from = Vec::new();
+        let mut assembler = Assembler::new(headers, children);
+        for partition in 0..partitions {
+            // Children first: then every later header has all its children behind the place where reading starts.
+            for topic in children.into_iter().chain([headers]) {
+                let at = TopicPartition { topic, partition };
+                from.push((at, log.watermarks(at).await?.high));
+            }
+            assembler.start(partition, Start::Anywhere);
+        }
+        Ok(Self { reader: log.reader(&from).await?, assembler })
+    }
+
+    /// As [`EventConsumer::next`]; brings only [`Batch::Events`] and [`Batch::Halted`].
+    pub async fn next(&mut self, max_events: usize, max_bytes: usize, wait: Duration) -> Result<Batch, LogError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            if let Some(batch) = self.assembler.take(max_events, max_bytes) {
+                self.apply_flow()?;
+                return Ok(batch);
+            }
+            let wait = deadline.saturating_duration_since(Instant::now());
+            match self.reader.poll(poll_limits(max_bytes, wait)).await? {
+                Polled::OutOfRange { at, wanted, oldest } => {
+                    warn_out_of_range(at, wanted, oldest);
+                    self.reader.seek(at, oldest).await?;
+                    self.assembler.lost(at, oldest);
+                }
+                Polled::Records(records) => {
+                    let nothing = records.is_empty();
+                    self.assembler.feed(records);
+                    self.apply_flow()?;
+                    if nothing && Instant::now() >= deadline {
+                        return Ok(Batch::Events(Vec::new()));
+                    }
+                }
+                Polled::Assigned(_) | Polled::Revoked(_) => {}
+            }
+        }
+    }
+
+    fn apply_flow(&mut self) -> Result<(), LogError> {
+        for flow in self.assembler.flow() {
+            match flow {
+                Flow::Pause(at) => self.reader.pause(&[at])?,
+                Flow::Resume(at) => self.reader.resume(&[at])?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn poll_limits(max_bytes: usize, wait: Duration) -> PollLimits {
+    PollLimits { records: POLL_RECORDS, bytes: max_bytes.clamp(1 << 16, BUFFER_BYTES), wait }
+}
+
+fn warn_out_of_range(at: TopicPartition, wanted: u64, oldest: u64) {
+    tracing::warn!(
+        topic = at.topic, partition = at.partition, wanted, oldest,
+        "retention removed records that had not been read; networks that lost some halt as overtaken"
+    );
+}
