@@ -54,7 +54,7 @@ pub struct Bench {
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     /// The `headwater` binary; default: beside this one
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, visible_alias = "binary", value_name = "PATH")]
     release_binary: Option<PathBuf>,
     /// Blocks that are there before the speed is measured
     #[arg(long, default_value_t = 2_000)]

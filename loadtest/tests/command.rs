@@ -1,0 +1,65 @@
+//! The simulated node as a process: its URL on standard output, orders by JSON-RPC, killed and started again.
+
+mod common;
+
+use common::{call, folder};
+use loadtest::node::evm::Canonical;
+use serde_json::json;
+use std::path::Path;
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+async fn start(origin: &Path, more: &[&str]) -> (Child, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["node", "evm", "--rate", "0", "--history", "50", "--seed", "4", "--data"])
+        .arg(folder("optimism"))
+        .arg("--origin")
+        .arg(origin)
+        .args(more)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let url = lines.next_line().await.expect("readable").expect("a line");
+    (child, url)
+}
+
+async fn canonical(url: &str) -> Vec<Canonical> {
+    serde_json::from_value(call(url, "sim_canonical", json!([])).await).expect("a list")
+}
+
+#[tokio::test]
+async fn a_killed_node_continues_its_chain() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let origin = dir.path().join("origin.json");
+    let (mut child, url) = start(&origin, &["--fork", "3", "--every", "20"]).await;
+    call(&url, "sim_advance", json!([13])).await;
+    call(&url, "sim_fork", json!([10, 1])).await;
+    let before = canonical(&url).await;
+    assert_eq!(before.len(), 65);
+    assert!(before.iter().any(|block| block.version > 1), "both kinds of fork meet");
+    child.kill().await.expect("killed");
+
+    let (mut child, url) = start(&origin, &["--fork", "3", "--every", "20"]).await;
+    assert_eq!(canonical(&url).await, before);
+    let pid = rustix::process::Pid::from_raw(child.id().expect("running").cast_signed()).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
+    assert!(child.wait().await.expect("ended").success(), "SIGTERM ends it cleanly");
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_named() {
+    for (arguments, say) in [
+        (vec!["node", "evm"], "--data"),
+        (vec!["node", "evm", "--embedded", "ethereum", "--fork", "3"], "--every"),
+        (vec!["node", "evm", "--embedded", "ethereum", "--fault", "gone"], "null-receipts"),
+        (vec!["node", "evm", "--embedded", "nowhere"], "polygon"),
+    ] {
+        let done = Command::new(env!("CARGO_BIN_EXE_loadtest")).args(&arguments).output().await.expect("the program");
+        assert!(!done.status.success());
+        let text = String::from_utf8_lossy(&done.stderr);
+        assert!(text.contains(say), "{arguments:?}: {text}");
+    }
+}
