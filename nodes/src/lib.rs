@@ -1,1 +1,15 @@
+//! Everything that speaks to a chain node.
+//!
+//! * [`evm`]: Ethereum and everything that speaks its JSON-RPC.
+//! * [`error`]: what can go wrong with a node, classified once.
+//! * [`mask`]: no credential of an endpoint ever reaches a message.
+//!
+//! Guarantee: what a node answers is a *claim*. It is bounded in size and time, parsed exactly, checked against itself and,
+//! where the chain's profile says that this is possible, against its own hashes; nothing else leaves this crate.
 
+pub mod error;
+pub mod evm;
+pub mod mask;
+pub mod metrics;
+
+pub use error::{Class, Fault, Missing, NodeError, NodeErrorKind, Retry};

@@ -1,0 +1,208 @@
+//! What can go wrong with a node, classified once: whose fault, and whether asking again can help.
+//!
+//! Three things that must never be mixed up have a class each: *empty* (the node says that there is nothing yet), *missing*
+//! (the node cannot give it: pruned, no receipts, unknown method) and *failing* (no usable answer came).
+
+use std::{fmt, sync::Arc, time::Duration};
+
+/// What the node cannot give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The method is not there (JSON-RPC -32601 and its many spellings).
+    Method,
+    /// The data was pruned.
+    Pruned,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodeErrorKind {
+    /// `null`: not there yet.
+    Empty,
+    /// The node cannot give it.
+    Missing(Missing, String),
+    /// No connection, or it broke.
+    Unreachable(String),
+    /// No answer in time.
+    Timeout(Duration),
+    /// 429 or its JSON-RPC likes, with the wait that the node asked for.
+    Throttled(Option<Duration>, String),
+    /// 401, 403 and other 4xx: the node does not want us.
+    Refused(u16, String),
+    /// 5xx.
+    Server(u16, Option<Duration>, String),
+    /// The body ended early, or is no JSON-RPC answer, or a field does not fit.
+    Malformed(String),
+    /// The answer is over the limit, in bytes.
+    TooLarge(usize),
+    /// A JSON-RPC error that is none of the above.
+    Rpc(i64, String),
+    /// The answer contradicts itself, the question or its own hashes.
+    Lying(String),
+}
+
+/// The three classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Nothing there yet.
+    Empty,
+    /// The node cannot give it.
+    Missing,
+    /// No usable answer.
+    Failing,
+}
+
+/// Whether to ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// With the usual back-off.
+    Soon,
+    /// Not before this.
+    After(Duration),
+    /// Only an operator can mend it: seldom.
+    Seldom,
+}
+
+/// Whose fault it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The node's, or of the network between.
+    Node,
+    /// Of the endpoint's configuration or plan (credentials, quota, archive, methods).
+    Endpoint,
+    /// Nobody's.
+    Nobody,
+}
+
+/// An error of a call to a node. Its text names the endpoint and the call, and no credential.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{endpoint}: {call}: {kind}")]
+pub struct NodeError {
+    /// The endpoint's name.
+    pub endpoint: Arc<str>,
+    /// Method, and what was asked for.
+    pub call: String,
+    /// What happened.
+    pub kind: NodeErrorKind,
+}
+
+impl fmt::Display for NodeErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the node has nothing there yet"),
+            Self::Missing(Missing::Method, m) => write!(f, "the node does not offer this method ({m})"),
+            Self::Missing(Missing::Pruned, m) => write!(f, "the node no longer has this data ({m})"),
+            Self::Unreachable(m) => write!(f, "cannot be reached ({m})"),
+            Self::Timeout(d) => write!(f, "no answer within {:.1} s", d.as_secs_f64()),
+            Self::Throttled(Some(d), m) => write!(f, "too many requests, retry after {} s ({m})", d.as_secs()),
+            Self::Throttled(None, m) => write!(f, "too many requests ({m})"),
+            Self::Refused(status, m) => write!(f, "refused with HTTP {status} ({m}); check URL, key and plan"),
+            Self::Server(status, _, m) => write!(f, "HTTP {status} ({m})"),
+            Self::Malformed(m) => write!(f, "unusable answer ({m})"),
+            Self::TooLarge(limit) => write!(f, "the answer is over the limit of {limit} bytes"),
+            Self::Rpc(code, m) => write!(f, "JSON-RPC error {code} ({m})"),
+            Self::Lying(m) => write!(f, "the answer is not to be believed: {m}"),
+        }
+    }
+}
+
+impl NodeError {
+    /// Which of the three classes.
+    pub fn class(&self) -> Class {
+        match self.kind {
+            NodeErrorKind::Empty => Class::Empty,
+            NodeErrorKind::Missing(..) => Class::Missing,
+            _ => Class::Failing,
+        }
+    }
+
+    /// Whether asking again can help.
+    pub fn retry(&self) -> Retry {
+        use NodeErrorKind::*;
+        match &self.kind {
+            Missing(..) | TooLarge(_) => Retry::Seldom,
+            Throttled(Some(d), _) | Server(_, Some(d), _) => Retry::After(*d),
+            _ => Retry::Soon,
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        use NodeErrorKind::*;
+        match &self.kind {
+            Empty => Fault::Nobody,
+            Missing(..) | Throttled(..) | Refused(..) => Fault::Endpoint,
+            _ => Fault::Node,
+        }
+    }
+
+    /// A word for metrics.
+    pub fn label(&self) -> &'static str {
+        use NodeErrorKind::*;
+        match &self.kind {
+            Empty => "empty",
+            Missing(..) => "missing",
+            Unreachable(_) => "unreachable",
+            Timeout(_) => "timeout",
+            Throttled(..) => "throttled",
+            Refused(..) => "refused",
+            Server(..) => "server",
+            Malformed(_) => "malformed",
+            TooLarge(_) => "too_large",
+            Rpc(..) => "rpc",
+            Lying(_) => "lying",
+        }
+    }
+
+    /// Whether a try within the same call may help: not for what only time or an operator changes.
+    pub(crate) fn worth_another_try(&self) -> bool {
+        use NodeErrorKind::*;
+        matches!(self.kind, Unreachable(_) | Timeout(_) | Throttled(..) | Server(..) | Malformed(_) | Rpc(..) | Lying(_))
+    }
+}
+
+/// What a JSON-RPC error means: nodes spell the same things in many ways.
+pub(crate) fn classify_rpc(code: i64, message: &str) -> NodeErrorKind {
+    let m = message.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|w| m.contains(w));
+    if code == -32601
+        || says(&["method not found", "method not supported", "does not exist/is not available", "unsupported method"])
+        || says(&["method is not available", "method is not supported", "not whitelisted", "unknown method"])
+    {
+        NodeErrorKind::Missing(Missing::Method, message.into())
+    } else if code == -32005
+        || code == 429
+        || says(&["rate limit", "too many requests", "request limit", "exceeded its", "compute units"])
+    {
+        NodeErrorKind::Throttled(None, message.into())
+    } else if says(&["pruned", "missing trie node", "history unavailable", "archive", "state is not available"]) {
+        NodeErrorKind::Missing(Missing::Pruned, message.into())
+    } else if says(&["header not found", "block not found", "unknown block", "could not find block", "not yet available"]) {
+        NodeErrorKind::Empty
+    } else {
+        NodeErrorKind::Rpc(code, message.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kind: NodeErrorKind) -> NodeError {
+        NodeError { endpoint: "a".into(), call: "eth_x".into(), kind }
+    }
+
+    #[test]
+    fn the_three_classes_are_three_things() {
+        assert_eq!(of(NodeErrorKind::Empty).class(), Class::Empty);
+        assert_eq!(of(classify_rpc(-32601, "no")).class(), Class::Missing);
+        assert_eq!(of(classify_rpc(-32000, "missing trie node ab")).class(), Class::Missing);
+        assert_eq!(of(classify_rpc(-32000, "header not found")).class(), Class::Empty);
+        assert_eq!(of(classify_rpc(-32000, "boom")).class(), Class::Failing);
+        assert_eq!(of(classify_rpc(-32005, "slow down")).label(), "throttled");
+        let wait = Duration::from_secs(7);
+        assert_eq!(of(NodeErrorKind::Throttled(Some(wait), String::new())).retry(), Retry::After(wait));
+        assert_eq!(of(NodeErrorKind::Refused(403, String::new())).fault(), Fault::Endpoint);
+    }
+}

@@ -1,0 +1,275 @@
+//! Hints of new heads: by WebSocket (`newHeads`) where there is one, by polling otherwise and beside it.
+//!
+//! Guarantee: as long as the endpoint answers, a new head is seen within the polling period, whatever the subscription does;
+//! a silent socket only costs latency. Heads are hints: nothing is concluded from one but that it is worth asking.
+//!
+//! The polling period follows the chain: the interval between blocks is averaged as it is observed, polling rests until
+//! shortly before the next block is due and is frequent then.
+
+use std::time::{Duration, Instant};
+
+use alloy_primitives::B256;
+use alloy_pubsub::{ConnectionHandle, PubSubConnect, RawSubscription};
+use alloy_rpc_client::{ClientBuilder, RpcClient};
+use alloy_transport::{Authorization, TransportErrorKind, TransportResult};
+use alloy_transport_ws::{WebSocketConfig, WsConnect};
+use backon::BackoffBuilder;
+use tokio::sync::watch;
+
+use super::{
+    EvmClient, EvmHead, EvmSource, client::Tuning,
+    wire::{self, Lenient},
+};
+use crate::{error::{NodeError, NodeErrorKind}, metrics};
+
+/// A frame of a WebSocket, bytes. Headers are small.
+const FRAME_BYTES: usize = 1 << 20;
+/// Deadline of connecting and subscribing.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// With a subscription, polling is only the safety net: this many block intervals without a word.
+const SILENT_INTERVALS: u32 = 4;
+
+/// What is known of the node's head.
+#[derive(Debug, Clone, Default)]
+pub struct HeadView {
+    /// The newest hint.
+    pub head: Option<EvmHead>,
+    /// Why the last poll brought none; cleared by the next head.
+    pub error: Option<NodeError>,
+    /// Rises with every connection: whoever cares checks the chain id again.
+    pub connection: u64,
+}
+
+/// The observed interval between blocks.
+#[derive(Debug)]
+struct Pace {
+    interval: Option<Duration>,
+    last: Option<(u64, Instant)>,
+}
+
+impl Pace {
+    /// Takes a head in; true when it is higher than the last.
+    fn saw(&mut self, number: u64, now: Instant) {
+        if let Some((n, at)) = self.last {
+            if number <= n {
+                return;
+            }
+            let sample = (now - at) / u32::try_from(number - n).unwrap_or(u32::MAX);
+            self.interval = Some(self.interval.map_or(sample, |i| i.mul_f64(0.8) + sample.mul_f64(0.2)));
+        }
+        self.last = Some((number, now));
+    }
+
+    /// How long to wait before the next poll.
+    fn wait(&self, now: Instant, t: &Tuning) -> Duration {
+        let (Some(interval), Some((_, at))) = (self.interval, self.last) else { return t.poll_min * 2 };
+        let due = at + interval.mul_f64(0.9);
+        if now < due {
+            return (due - now).clamp(t.poll_min / 2, t.poll_max);
+        }
+        // Overdue: often at first, less so the longer it lasts.
+        (interval / 20 + (now - due) / 10).clamp(t.poll_min, t.poll_max)
+    }
+
+    fn silence(&self, t: &Tuning) -> Duration {
+        (self.interval.unwrap_or(t.poll_max) * SILENT_INTERVALS).clamp(t.poll_min * 10, t.poll_max * 2)
+    }
+}
+
+/// Follows the endpoint's heads in a task that ends with its last receiver.
+pub(super) fn follow(client: EvmClient) -> watch::Receiver<HeadView> {
+    let (tx, rx) = watch::channel(HeadView::default());
+    tokio::spawn(async move {
+        let ended = tx.clone();
+        tokio::select! {
+            () = Follower { pace: Pace { interval: None, last: None }, client, tx }.run() => {}
+            () = ended.closed() => {}
+        }
+    });
+    rx
+}
+
+struct Follower {
+    client: EvmClient,
+    pace: Pace,
+    tx: watch::Sender<HeadView>,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        let mut waits = reconnect_waits();
+        let mut socket: Option<Subscription> = None;
+        let mut connect_at = Instant::now();
+        let mut failing = true;
+        loop {
+            if socket.is_none() && self.client.endpoint.ws.is_some() && Instant::now() >= connect_at {
+                match subscribe(&self.client).await {
+                    Ok(s) => {
+                        socket = Some(s);
+                        waits = reconnect_waits();
+                        self.tx.send_modify(|v| v.connection += 1);
+                    }
+                    Err(e) => {
+                        let wait = waits.next().unwrap_or(Duration::from_secs(60));
+                        tracing::warn!(error = %e, ?wait, "no subscription to new heads, polling meanwhile");
+                        connect_at = Instant::now() + wait;
+                    }
+                }
+            }
+            let now = Instant::now();
+            let wait = match (&socket, failing) {
+                (_, true) => Duration::ZERO,
+                (Some(_), _) => self.pace.silence(&self.client.tuning),
+                (None, _) => self.pace.wait(now, &self.client.tuning),
+            };
+            let pushed = tokio::select! {
+                pushed = next_head(&mut socket) => Some(pushed),
+                () = tokio::time::sleep(wait) => None,
+            };
+            match pushed {
+                Some(Some(head)) => self.saw(head),
+                Some(None) => {
+                    metrics::heads_lost(self.client.name());
+                    tracing::warn!(endpoint = self.client.name(), "the subscription to new heads ended, polling meanwhile");
+                    socket = None;
+                    connect_at = Instant::now() + waits.next().unwrap_or(Duration::from_secs(1));
+                    // What was missed shows by asking.
+                    failing = self.poll(failing).await;
+                }
+                None => failing = self.poll(failing).await,
+            }
+        }
+    }
+
+    /// Asks for the head. Returns whether it failed; then a pause was made already.
+    async fn poll(&mut self, was_failing: bool) -> bool {
+        match self.client.head().await {
+            Ok(head) => {
+                if was_failing {
+                    self.tx.send_modify(|v| v.connection += 1);
+                }
+                self.saw(head);
+                false
+            }
+            Err(e) => {
+                let asked = match e.retry() {
+                    crate::Retry::After(d) => d,
+                    _ => Duration::ZERO,
+                };
+                let pause = asked.max(self.client.tuning.poll_max / 5);
+                self.tx.send_modify(|v| v.error = Some(e));
+                tokio::time::sleep(pause).await;
+                true
+            }
+        }
+    }
+
+    fn saw(&mut self, head: EvmHead) {
+        self.pace.saw(head.number, Instant::now());
+        self.tx.send_if_modified(|v| {
+            let changed = v.head != Some(head) || v.error.is_some();
+            v.head = Some(head);
+            v.error = None;
+            changed
+        });
+    }
+}
+
+fn reconnect_waits() -> backon::ExponentialBackoff {
+    backon::ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(60))
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+struct Subscription {
+    /// The connection ends with it.
+    _client: RpcClient,
+    heads: RawSubscription,
+}
+
+/// The next head that the socket pushes, `None` when it ended; never without a socket.
+async fn next_head(socket: &mut Option<Subscription>) -> Option<EvmHead> {
+    let Some(s) = socket else { return std::future::pending().await };
+    loop {
+        match s.heads.recv().await {
+            Ok(raw) => {
+                let head = serde_json::from_str::<Lenient<wire::Head>>(raw.get()).ok().and_then(|l| l.0);
+                // What cannot be read is still a sign of life; the safety net asks.
+                if let Some(Ok(head)) = head.map(EvmHead::try_from) {
+                    return Some(head);
+                }
+            }
+            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
+        }
+    }
+}
+
+async fn subscribe(client: &EvmClient) -> Result<Subscription, NodeError> {
+    const METHOD: &str = "eth_subscribe";
+    let Some(url) = &client.endpoint.ws else {
+        return Err(client.error(METHOD, None, NodeErrorKind::Unreachable("no WebSocket URL".into())));
+    };
+    let config = WebSocketConfig::default().max_message_size(Some(FRAME_BYTES)).max_frame_size(Some(FRAME_BYTES));
+    let mut connect = WsConnect::new(url.as_str()).with_config(config);
+    if let Some((_, value)) = client.endpoint.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("authorization")) {
+        connect = connect.with_auth(Authorization::Raw(value.clone()));
+    }
+    let subscribing = async {
+        let rpc = ClientBuilder::default().pubsub(Once(connect)).await?;
+        let id: B256 = rpc.request(METHOD, ["newHeads"]).await?;
+        let frontend = rpc.pubsub_frontend().ok_or_else(|| TransportErrorKind::custom_str("not a WebSocket"))?;
+        let heads = frontend.get_subscription(id).await?;
+        Ok(Subscription { _client: rpc, heads })
+    };
+    let outcome: Result<TransportResult<Subscription>, _> = tokio::time::timeout(SUBSCRIBE_TIMEOUT, subscribing).await;
+    match outcome {
+        Ok(Ok(s)) => Ok(s),
+        Ok(Err(e)) => Err(client.error(METHOD, None, NodeErrorKind::Unreachable(client.mask.scrub(e.to_string())))),
+        Err(_) => Err(client.error(METHOD, None, NodeErrorKind::Timeout(SUBSCRIBE_TIMEOUT))),
+    }
+}
+
+/// A connection that is not silently made again: a reconnect must be seen, since what was pushed meanwhile is lost and the
+/// node behind the name may be another one.
+struct Once(WsConnect);
+
+impl PubSubConnect for Once {
+    fn is_local(&self) -> bool {
+        self.0.is_local()
+    }
+    async fn connect(&self) -> TransportResult<ConnectionHandle> {
+        self.0.connect().await
+    }
+    async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
+        Err(TransportErrorKind::non_retryable_str("the connection was lost"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polling_rests_between_blocks_and_follows_the_chain() {
+        let (t, start) = (Tuning::default(), Instant::now());
+        let mut pace = Pace { interval: None, last: None };
+        for n in 0..20u64 {
+            pace.saw(n, start + Duration::from_secs(2) * n as u32);
+        }
+        let last = start + Duration::from_secs(38);
+        let interval = pace.interval.unwrap();
+        assert!((1.9..2.1).contains(&interval.as_secs_f64()), "{interval:?}");
+        assert!(pace.wait(last, &t) > Duration::from_millis(1700));
+        assert_eq!(pace.wait(last + Duration::from_millis(1800), &t), Duration::from_millis(100));
+        assert!(pace.wait(last + Duration::from_secs(120), &t) <= t.poll_max);
+        pace.saw(5, last);
+        assert_eq!(pace.last.unwrap().0, 19, "a stale head is no measure");
+        // A jump of many blocks counts per block.
+        pace.saw(119, last + Duration::from_secs(10));
+        assert!(pace.interval.unwrap() < Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,209 @@
+//! JSON-RPC 2.0 over HTTP POST.
+//!
+//! Guarantee: an answer is read within its deadline, up to [`limits::NODE_ANSWER_BYTES`], whole or not at all, and parsed
+//! once, straight from its bytes into the type that is wanted. A general JSON-RPC client reads the body without a bound,
+//! drops `Retry-After`, and scans the result once for its end and once for its content; blocks are too big for that.
+//! No compression is asked for: unpacking costs twice what parsing does.
+
+use std::time::{Duration, Instant};
+
+use alloy_json_rpc::{Id, Request};
+use futures::StreamExt;
+use reqwest::{
+    StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+};
+use schemas::limits;
+use serde::Serialize;
+use url::Url;
+
+use super::wire::{Answer, Envelope, Wire, parse_answer, value::Lenient};
+use crate::{
+    error::{Missing, NodeErrorKind, classify_rpc},
+    mask::Mask,
+    metrics,
+};
+
+/// The longest wait that a node's `Retry-After` can ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// One endpoint's HTTP side.
+pub struct Http {
+    endpoint: std::sync::Arc<str>,
+    client: reqwest::Client,
+    url: Url,
+    mask: Mask,
+}
+
+impl Http {
+    /// A client with its own connection pool.
+    pub fn new(
+        endpoint: std::sync::Arc<str>,
+        url: Url,
+        headers: HeaderMap,
+        mask: Mask,
+        connect_timeout: Duration,
+    ) -> Result<Self, String> {
+        // Taken when somebody else was first: any provider will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .default_headers(headers)
+            .connect_timeout(connect_timeout)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| mask.scrub(format!("cannot make an HTTP client: {}", chain(e))))?;
+        Ok(Self { endpoint, client, url, mask })
+    }
+
+    /// One call. `null` is [`NodeErrorKind::Empty`].
+    pub async fn call<T: Wire>(
+        &self,
+        method: &'static str,
+        params: impl Serialize + Clone + std::fmt::Debug + Send + Sync + Unpin,
+        deadline: Duration,
+    ) -> Result<T, NodeErrorKind> {
+        let request = Request::new(method, Id::Number(1), params);
+        let body = serde_json::to_vec(&request).map_err(|e| NodeErrorKind::Malformed(e.to_string()))?;
+        let text = self.exchange(body, deadline).await?;
+        match parse_answer(&text).map_err(|e| self.malformed(e))? {
+            Answer::Result(value) => Ok(value),
+            Answer::Null => Err(NodeErrorKind::Empty),
+            Answer::Error(e) => Err(self.rpc_error(e)),
+        }
+    }
+
+    /// The same method with several parameter lists in one batch. Answers in the order of the questions.
+    pub async fn batch<T: Wire>(
+        &self,
+        method: &'static str,
+        params: &[impl Serialize + Clone + std::fmt::Debug + Send + Sync + Unpin],
+        deadline: Duration,
+    ) -> Result<Vec<T>, NodeErrorKind> {
+        let requests: Vec<_> =
+            params.iter().enumerate().map(|(i, p)| Request::new(method, Id::Number(i as u64), p.clone())).collect();
+        let body = serde_json::to_vec(&requests).map_err(|e| NodeErrorKind::Malformed(e.to_string()))?;
+        let text = self.exchange(body, deadline).await?;
+        if !text.trim_start().starts_with('[') {
+            return match parse_answer::<Ignored>(&text).map_err(|e| self.malformed(e))? {
+                Answer::Error(e) => Err(self.rpc_error(e)),
+                _ => Err(NodeErrorKind::Malformed("no list in answer to a batch".into())),
+            };
+        }
+        let answers: Lenient<Vec<Envelope<T>>> = serde_json::from_str(&text).map_err(|e| self.malformed(e))?;
+        let mut out: Vec<Option<T>> = params.iter().map(|_| None).collect();
+        for answer in answers.0.unwrap_or_default() {
+            match (answer.error, answer.result, answer.id) {
+                (Some(e), _, _) => return Err(self.rpc_error(e)),
+                (None, Some(Some(value)), Some(id)) if (id as usize) < out.len() => out[id as usize] = Some(value),
+                (None, Some(None), _) => return Err(NodeErrorKind::Empty),
+                _ => return Err(NodeErrorKind::Malformed("an answer in a batch has no result or no id".into())),
+            }
+        }
+        out.into_iter().collect::<Option<Vec<T>>>().ok_or(NodeErrorKind::Malformed("answers are missing in a batch".into()))
+    }
+
+    /// Sends a body, reads the answer's.
+    async fn exchange(&self, body: Vec<u8>, deadline: Duration) -> Result<String, NodeErrorKind> {
+        let started = Instant::now();
+        match tokio::time::timeout(deadline, self.exchange_unbounded(body)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(NodeErrorKind::Timeout(started.elapsed())),
+        }
+    }
+
+    async fn exchange_unbounded(&self, body: Vec<u8>) -> Result<String, NodeErrorKind> {
+        let unreachable = |e: reqwest::Error| NodeErrorKind::Unreachable(self.mask.scrub(chain(e.without_url())));
+        let response = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
+            .body(body)
+            .send()
+            .await
+            .map_err(unreachable)?;
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        let announced = response.content_length().unwrap_or(0) as usize;
+        if announced > limits::NODE_ANSWER_BYTES {
+            return Err(NodeErrorKind::TooLarge(limits::NODE_ANSWER_BYTES));
+        }
+        let mut bytes = Vec::with_capacity(announced);
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|e| {
+                let text = self.mask.scrub(chain(e.without_url()));
+                NodeErrorKind::Malformed(format!("the body broke off after {} bytes: {text}", bytes.len()))
+            })?;
+            if bytes.len() + chunk.len() > limits::NODE_ANSWER_BYTES {
+                return Err(NodeErrorKind::TooLarge(limits::NODE_ANSWER_BYTES));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        metrics::answer_bytes(&self.endpoint, bytes.len());
+        if !status.is_success() {
+            return Err(self.refusal(status, retry_after, &bytes));
+        }
+        String::from_utf8(bytes).map_err(|_| NodeErrorKind::Malformed("the answer is not UTF-8".into()))
+    }
+
+    /// What a status other than 2xx means. Some nodes put JSON-RPC errors under them.
+    fn refusal(&self, status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> NodeErrorKind {
+        let text = String::from_utf8_lossy(&body[..body.len().min(4096)]);
+        let said = match parse_answer::<Ignored>(&text) {
+            Ok(Answer::Error(e)) => {
+                let kind = self.rpc_error(e);
+                if let NodeErrorKind::Missing(Missing::Method, _) = kind {
+                    return kind;
+                }
+                kind.to_string()
+            }
+            _ => self.mask.scrub(text),
+        };
+        match status.as_u16() {
+            429 => NodeErrorKind::Throttled(retry_after, said),
+            code @ 500.. => NodeErrorKind::Server(code, retry_after, said),
+            code => NodeErrorKind::Refused(code, said),
+        }
+    }
+
+    fn rpc_error(&self, e: super::wire::ErrorObject) -> NodeErrorKind {
+        let message = self.mask.scrub(e.message.map(|t| t.0).unwrap_or_default());
+        classify_rpc(e.code.unwrap_or_default(), &message)
+    }
+
+    fn malformed(&self, e: serde_json::Error) -> NodeErrorKind {
+        NodeErrorKind::Malformed(self.mask.scrub(e.to_string()))
+    }
+}
+
+/// A result that is not looked at.
+#[derive(Debug)]
+struct Ignored;
+
+impl Wire for Ignored {
+    fn wire<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Self>, D::Error> {
+        <serde::de::IgnoredAny as serde::Deserialize>::deserialize(d).map(|_| Some(Ignored))
+    }
+}
+
+/// Seconds or an HTTP date; the latter is rare on nodes and read as a short wait.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    let wait = value.trim().parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0).map_or(1.0, |s| s.min(1e6));
+    Some(Duration::from_secs_f64(wait).min(RETRY_AFTER_MAX))
+}
+
+/// An error with its causes.
+fn chain(e: impl std::error::Error) -> String {
+    let mut text = e.to_string();
+    let mut cause = e.source();
+    while let Some(c) = cause {
+        text.push_str(": ");
+        text.push_str(&c.to_string());
+        cause = c.source();
+    }
+    text
+}
