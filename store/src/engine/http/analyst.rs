@@ -5,8 +5,9 @@
 //! parser: its classification, and the syntax tree that `EXPLAIN AST` prints. What the tree does not show is refused. Behind
 //! this stand the engine's grants, `readonly=1`, and the sandbox of the process (`sandbox.rs`).
 
-use super::super::ffi::{Connection, QueryClass};
+use super::super::ffi::{Connection, Params, QueryClass};
 use super::error::{Code, Failure};
+use super::lexer::{Lexer, Token};
 use schemas::limits::store::ANALYST_STATEMENT_BYTES;
 use std::collections::HashSet;
 
@@ -90,8 +91,9 @@ impl Guard {
         Ok(Self { table_functions, database: database.to_owned() })
     }
 
-    /// Refuses a statement that an analyst may not run. `connection` has the analyst's settings and no role.
-    pub fn check(&self, connection: &mut Connection, sql: &[u8]) -> Result<(), Failure> {
+    /// Refuses a statement that an analyst may not run. `connection` has the analyst's settings and no role. The tree shows
+    /// the statement with its parameters put in, identifiers too.
+    pub fn check(&self, connection: &mut Connection, sql: &[u8], params: &Params) -> Result<(), Failure> {
         let denied =
             |what: &str| Code::AccessDenied.failure(format!("Analysts may run one statement that reads: {what}"));
         if sql.len() > ANALYST_STATEMENT_BYTES {
@@ -105,13 +107,19 @@ impl Guard {
             QueryClass::ReadOnly => return Err(denied("this is more than one")),
             QueryClass::Unknown => {
                 // Let the engine say where the mistake is. What does not parse does not run.
-                let explained = connection.query(&[b"EXPLAIN AST ", sql].concat(), "TSVRaw", &[]);
+                let explained = connection.query(&[b"EXPLAIN AST ", sql].concat(), "TSVRaw", params);
                 return Err(explained.err().map_or_else(|| denied("this one is of no known kind"), Failure::from));
             }
             _ => return Err(denied("this one changes something")),
         }
-        let tree = connection.query(&[b"EXPLAIN AST ", sql].concat(), "TSVRaw", &[])?;
-        self.check_tree(&String::from_utf8_lossy(tree.as_ref()))
+        let tree = connection.query(&[b"EXPLAIN AST ", sql].concat(), "TSVRaw", params)?;
+        let tree = String::from_utf8_lossy(tree.as_ref());
+        if tree.starts_with("ShowTables") && !shows_tables(sql) {
+            return Err(
+                Code::AccessDenied.failure("Not enough privileges: analysts can show tables, databases and columns")
+            );
+        }
+        self.check_tree(&tree)
     }
 
     fn check_tree(&self, tree: &str) -> Result<(), Failure> {
@@ -139,6 +147,9 @@ impl Guard {
                     {
                         return denied(format!("the function {name} is not for analysts"));
                     }
+                }
+                "Identifier" if kind == "ShowTables" && name.replace('`', "") != self.database => {
+                    return denied(format!("{name} is not for analysts"));
                 }
                 "TableIdentifier" | "Identifier" => self.check_identifier(name, node == "TableIdentifier")?,
                 "ExistsTableQuery" | "ExistsViewQuery" | "ShowCreateTableQuery" | "ShowCreateViewQuery" => {
@@ -168,6 +179,16 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+/// The engine's tree calls many things `ShowTables`: clusters, settings, merges.
+fn shows_tables(sql: &[u8]) -> bool {
+    let mut lexer = Lexer::new(sql);
+    let mut word = || match lexer.next() {
+        Ok(Some((Token::Word(word), ..))) => word.to_ascii_lowercase(),
+        _ => Vec::new(),
+    };
+    word() == b"show" && matches!(word().as_slice(), b"tables" | b"databases" | b"full")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::error::{Code, Failure};
 use schemas::limits::store as limits;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// One user's share: so many run, so many wait for so long, all others are answered with 503.
@@ -10,11 +11,13 @@ pub(super) struct Gate {
     running: Arc<Semaphore>,
     waiting: Semaphore,
     size: usize,
+    patience: Duration,
 }
 
 impl Gate {
-    pub fn new(size: usize) -> Self {
-        Self { running: Arc::new(Semaphore::new(size)), waiting: Semaphore::new(limits::QUEUE_LENGTH), size }
+    /// `size` statements at a time; others wait for `patience`.
+    pub fn new(size: usize, patience: Duration) -> Self {
+        Self { running: Arc::new(Semaphore::new(size)), waiting: Semaphore::new(limits::QUEUE_LENGTH), size, patience }
     }
 
     /// Waits for a turn, which lasts as long as the permit.
@@ -30,7 +33,7 @@ impl Gate {
             return Ok(permit);
         }
         let _place = self.waiting.try_acquire().map_err(|_| busy())?;
-        match tokio::time::timeout(limits::QUEUE_TIME, Arc::clone(&self.running).acquire_owned()).await {
+        match tokio::time::timeout(self.patience, Arc::clone(&self.running).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
@@ -41,13 +44,13 @@ impl Gate {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_waits_too_long_is_told_to_come_again() {
-        let gate = Gate::new(1);
+        let gate = Gate::new(1, Duration::from_millis(20));
         let held = gate.enter().await.expect("free");
         let refused = gate.enter().await.expect_err("busy");
         assert_eq!((refused.code, refused.status.as_u16()), (202, 503));
         drop(held);
-        gate.enter().await.expect("free again");
+        drop(gate.enter().await.expect("free again"));
     }
 }

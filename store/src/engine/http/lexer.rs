@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn quotes_comments_and_heredocs_are_skipped_over() {
-        assert_eq!(words("a 'b''c\\'d' -- FORMAT\n `e``f` /* x */ g $$ '$ $$ h"), ["a", "Q10", "Q6", "g", "Q9", "h"]);
+        assert_eq!(words("a 'b''c\\'d' -- FORMAT\n `e``f` /* x */ g $$ '$ $$ h"), ["a", "Q9", "Q6", "g", "Q8", "h"]);
         assert_eq!(words("x $t$ $$ $t$ y"), ["x", "Q10", "y"]);
     }
 

@@ -86,8 +86,8 @@ impl Front {
             users: Users::new(&config.user, credentials),
             known: Known::read(master).map_err(text)?,
             guard: Guard::read(master, &config.database).map_err(text)?,
-            stages: Gate::new(config.limits.stages_concurrency),
-            analysts: Gate::new(config.limits.analyst_concurrency),
+            stages: Gate::new(config.limits.stages_concurrency, limits::QUEUE_TIME),
+            analysts: Gate::new(config.limits.analyst_concurrency, limits::QUEUE_TIME),
         })
     }
 }

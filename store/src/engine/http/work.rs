@@ -202,7 +202,7 @@ impl Job {
         let whole = !select || self.request.wait || sending == Sending::Whole;
         let mut connection = self.connect(whole)?;
         if self.user == User::Analyst {
-            self.front.guard.check(&mut connection, sql)?;
+            self.front.guard.check(&mut connection, sql, &self.request.params)?;
         }
         // clickhouse-go speaks plain blocks to a server of revision 0, the only ones that the engine makes.
         let preflight = sql == b"SELECT displayName(), version(), revision(), timezone()";

@@ -1,0 +1,157 @@
+//! Starting, falling, stopping: of the store's process and of its parent.
+
+use crate::harness::{PROGRAM, Running, alive, encoded, exchange};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use store::engine::{ChildCommand, RestartPolicy, StoreState, supervise};
+use tokio_util::sync::CancellationToken;
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).expect("pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_store_comes_back_with_every_acknowledged_batch() {
+    let policy = RestartPolicy { first_delay: Duration::from_millis(50), ..RestartPolicy::default() };
+    let store = Running::start_with(policy).await;
+    let table = b"CREATE TABLE t (batch UInt64, n UInt64, s String) ENGINE = MergeTree ORDER BY (batch, n)";
+    assert_eq!(store.as_stages("/", table).status, 200);
+    let mut acknowledged = 0u64;
+    for round in 0..2 {
+        let pid = store.pid();
+        let key = store.credentials.stages.reveal().to_owned();
+        let StoreState::Ready(url) = store.until(|s| matches!(s, StoreState::Ready(_))).await else { unreachable!() };
+        let (sender, batches) = std::sync::mpsc::sync_channel(1000);
+        let writer = std::thread::spawn(move || {
+            for batch in round * 1000.. {
+                let rows: String = (0..500).map(|n| format!("{batch}\t{n}\t{}\n", "x".repeat(200))).collect();
+                let target = format!("/?query={}", encoded("INSERT INTO t FORMAT TSV"));
+                let headers = [("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", key.as_str())];
+                // Panics (in `exchange`) when the store is gone, which ends this thread.
+                if exchange(&url, "POST", &target, &headers, rows.as_bytes()).status != 200
+                    || sender.send(batch).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        let seen: Vec<u64> = batches.iter().take(20).collect();
+        kill(pid);
+        acknowledged += (seen.len() + batches.iter().count()) as u64;
+        assert!(writer.join().is_err(), "the writer lost its store");
+        store.until(|s| matches!(s, StoreState::Down { retry_in: Some(_), .. })).await;
+        let StoreState::Ready(url) = store.until(|s| matches!(s, StoreState::Ready(_))).await else { unreachable!() };
+        let headers = [("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", store.credentials.stages.reveal())];
+        let sql = "SELECT countIf(c = 500) FROM (SELECT batch, uniqExact(n) AS c FROM t GROUP BY batch)";
+        let whole: u64 = exchange(&url, "POST", "/", &headers, sql.as_bytes()).text().trim().parse().expect("a count");
+        assert!(whole >= acknowledged, "{acknowledged} batches were acknowledged, {whole} are there");
+    }
+    store.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_ends_with_its_parent() {
+    // The parent is a process of its own: this test's program, running the ignored test below.
+    let dir = tempfile::tempdir().expect("temp dir");
+    let mut parent = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--ignored", "--exact", "lifecycle::parent_of_a_store", "--nocapture"])
+        .env("STORE_TEST_DIR", dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("parent");
+    let mut lines = BufReader::new(parent.stdout.take().expect("stdout")).lines();
+    assert!(lines.any(|line| line.is_ok_and(|line| line.contains("parent ready"))), "the store got ready");
+    let lock = std::fs::read_to_string(dir.path().join("store/LOCK")).expect("lock");
+    let child: i32 = lock.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("pid");
+    assert!(alive(child));
+    parent.kill().expect("kill -9");
+    parent.wait().expect("gone");
+    wait_until("the store ends with its parent", || !alive(child));
+}
+
+#[tokio::test]
+#[ignore = "the parent process of the test above"]
+async fn parent_of_a_store() {
+    let Some(dir) = std::env::var_os("STORE_TEST_DIR") else { return };
+    let cancel = CancellationToken::new();
+    let supervisor = supervise(ChildCommand::new(PROGRAM, [dir]), RestartPolicy::default(), cancel);
+    supervisor.ready().await.expect("ready");
+    eprintln!("up");
+    writeln_ready();
+    std::future::pending::<()>().await;
+}
+
+#[allow(clippy::print_stdout)] // read by the test that started this process
+fn writeln_ready() {
+    println!("parent ready");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_is_refused_and_told_who_is_first() {
+    let store = Running::start().await;
+    let second = Command::new(PROGRAM).arg(store.dir.path()).output().expect("second");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success());
+    assert!(said.contains(&format!("process {}", store.pid())) && said.contains("store-engine"), "{said}");
+    assert_eq!(store.as_stages("/?query=SELECT+1", b"").text(), "1\n", "the first goes on");
+    store.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_it_from_opening_is_said_with_what_to_do() {
+    let store = Running::start().await;
+    let port = store.url.port().expect("port");
+    let other = tempfile::tempdir().expect("temp dir");
+    let down = |command: ChildCommand| async move {
+        let cancel = CancellationToken::new();
+        let supervisor = supervise(command, RestartPolicy::default(), cancel.clone());
+        let text = supervisor.ready().await.expect_err("does not open").to_string();
+        cancel.cancel();
+        supervisor.stopped().await;
+        text
+    };
+    let taken =
+        down(ChildCommand::new(PROGRAM, [other.path().as_os_str(), format!("127.0.0.1:{port}").as_ref()])).await;
+    assert!(taken.contains(&format!("127.0.0.1:{port}")) && taken.contains("[store] listen"), "{taken}");
+    let mut command = ChildCommand::new(PROGRAM, [other.path()]);
+    command.environment.push(("HEADWATER_CHDB_LIB".into(), "/nowhere/libchdb.so".into()));
+    let missing = down(command).await;
+    assert!(missing.contains("/nowhere/libchdb.so") && missing.contains("fetch-chdb"), "{missing}");
+    let mut command = ChildCommand::new(PROGRAM, [other.path()]);
+    command.environment.push(("HEADWATER_CHDB_LIB".into(), PROGRAM.into()));
+    let unusable = down(command).await;
+    assert!(unusable.contains("cannot be loaded"), "{unusable}");
+    let absent = down(ChildCommand::new("/nowhere/headwater", ["store"])).await;
+    assert!(absent.contains("cannot start /nowhere/headwater"), "{absent}");
+    let dir = store.stop().await;
+    std::fs::write(dir.path().join("store/FORMAT"), "99\n").expect("format");
+    let newer = down(ChildCommand::new(PROGRAM, [dir.path()])).await;
+    assert!(newer.contains("format 99") && newer.contains("newer release"), "{newer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_clean_and_data_stay() {
+    let store = Running::start().await;
+    assert_eq!(store.as_stages("/", b"CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a").status, 200);
+    assert_eq!(store.as_stages("/", b"INSERT INTO t SELECT number FROM numbers(100)").status, 200);
+    let (pid, password) = (store.pid(), store.credentials.stages.clone());
+    let dir = store.stop().await;
+    assert!(!alive(pid));
+    let cancel = CancellationToken::new();
+    let supervisor = supervise(ChildCommand::new(PROGRAM, [dir.path()]), RestartPolicy::default(), cancel.clone());
+    let url = supervisor.ready().await.expect("again");
+    let headers = [("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", password.reveal())];
+    assert_eq!(exchange(&url, "POST", "/", &headers, b"SELECT count() FROM t").text(), "100\n");
+    cancel.cancel();
+    supervisor.stopped().await;
+}

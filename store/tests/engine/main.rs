@@ -1,0 +1,8 @@
+//! The embedded store against the real engine. Each test has a data directory and a process of its own. Where the engine is
+//! not on the machine the tests fail and say how to fetch it.
+
+mod analyst;
+mod clients;
+mod harness;
+mod lifecycle;
+mod protocol;
