@@ -1,1 +1,54 @@
+//! REST, WebSocket, their documents and the dashboard, on one listener.
+//!
+//! * Input: the store's views (REST, replays), `enriched.blocks` and `enriched.transactions` from the end (live frames),
+//!   `ingest.status` (health). Output: answers; nothing is written to any topic or table.
+//! * Guarantee, REST: answers show canonical rows only; every mistake of a request is an RFC 9457 problem that names the
+//!   parameter, its value and what to write; every answer is described by the OpenAPI document that the router itself is made
+//!   from. Requests, bodies, URLs, connections and times are bounded.
+//! * Guarantee, WebSocket: see [`ws`] (order, resume without hole or double, gaps by name).
+//!
+//! The listener and the shutdown signal are passed in, so that tests use port 0 and their own signal.
 
+pub mod config;
+mod cursor;
+pub mod error;
+mod guard;
+pub mod items;
+mod live;
+mod metrics;
+mod params;
+mod pipeline;
+mod routes;
+mod serve;
+mod watch;
+pub mod ws;
+
+use std::sync::Arc;
+
+use runtime::log::Log;
+use schemas::codec::Codec;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use config::{Config, NetworkConfig, WsConfig};
+pub use error::Error;
+
+/// Serves until `shutdown`, or until a task of the stage fails. Connections get a moment to end.
+///
+/// The topics that are read must exist. The store may be away: then REST says so, and live frames flow all the same.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    store: Store,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    pipeline::run(config, listener, store, log, codec, shutdown).await
+}
+
+/// The OpenAPI document, as it is served.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes::rest().1
+}

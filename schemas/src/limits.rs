@@ -122,3 +122,17 @@ pub const SINK_BATCH_BYTES: usize = 12 << 20;
 pub const REPLAY_EVENTS: u32 = 256;
 /// Transactions of one page of a replay, unless a single block has more.
 pub const REPLAY_TRANSACTIONS: u32 = 5_000;
+/// Path and query of a REST request.
+pub const HTTP_URI_BYTES: usize = 4 << 10;
+/// REST requests that one API process works on at the same time.
+pub const HTTP_CONCURRENT_REQUESTS: usize = 64;
+/// TCP connections of one API process, WebSockets included.
+pub const HTTP_CONNECTIONS: usize = WS_CONNECTIONS + 1_000;
+/// Block events that an API process keeps for slow WebSocket readers and short resumes, over all networks.
+pub const WS_BUFFER_EVENTS: usize = 4_096;
+/// Bytes of their records.
+pub const WS_BUFFER_BYTES: usize = 32 << 20;
+/// Parts of WebSocket replays from the store that one API process holds at the same time; others wait.
+pub const WS_REPLAYS: usize = 16;
+/// How far ahead of everything known a resume token may lie and still be waited for, in sequences.
+pub const WS_AHEAD_SEQUENCES: u64 = 1_000;

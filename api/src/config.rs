@@ -1,0 +1,81 @@
+//! What `run` is told. Read and checked by the caller, once, before the port opens.
+
+use std::time::Duration;
+
+use schemas::{Family, Network};
+
+/// Settings of the API stage.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Configured networks, in the order of the file. `/health` names each from the start, heard of or not.
+    pub networks: Vec<NetworkConfig>,
+    /// Origins (`https://host[:port]`) besides our own that browsers may call from. Empty: same origin only.
+    pub allowed_origins: Vec<String>,
+    /// How long one REST request may take before it is answered with 503.
+    pub request_deadline: Duration,
+    /// REST requests worked on at the same time; one more is answered with 503 at once.
+    pub concurrent_requests: usize,
+    /// How often the store is asked which sequence is visible, per process.
+    pub visible_every: Duration,
+    /// WebSocket keep-alive.
+    pub ws: WsConfig,
+}
+
+/// A configured network.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// Its slug.
+    pub network: Network,
+    /// Its family.
+    pub family: Family,
+}
+
+/// Settings of WebSocket connections.
+#[derive(Debug, Clone)]
+pub struct WsConfig {
+    /// Connections at the same time; one more is answered with 503.
+    pub connections: usize,
+    /// Subscriptions of one connection.
+    pub subscriptions: usize,
+    /// How often the server pings.
+    pub ping_every: Duration,
+    /// Silence (no frame, no pong) after which the connection is closed.
+    pub idle: Duration,
+    /// How long one event's frames may wait for a reader that takes none.
+    pub write_deadline: Duration,
+    /// Times that a reader may be overtaken within a minute before the connection is closed with 1013.
+    pub overtaken_per_minute: u32,
+    /// Events that wait for slow readers, over all networks.
+    pub buffer_events: usize,
+    /// Bytes of records that wait for slow readers, over all networks.
+    pub buffer_bytes: usize,
+}
+
+impl Default for WsConfig {
+    fn default() -> Self {
+        Self {
+            connections: schemas::limits::WS_CONNECTIONS,
+            subscriptions: schemas::limits::WS_SUBSCRIPTIONS,
+            ping_every: Duration::from_secs(20),
+            idle: Duration::from_secs(60),
+            write_deadline: Duration::from_secs(10),
+            overtaken_per_minute: 3,
+            buffer_events: schemas::limits::WS_BUFFER_EVENTS,
+            buffer_bytes: schemas::limits::WS_BUFFER_BYTES,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults for these networks.
+    pub fn new(networks: Vec<NetworkConfig>) -> Self {
+        Self {
+            networks,
+            allowed_origins: Vec::new(),
+            request_deadline: Duration::from_secs(15),
+            concurrent_requests: schemas::limits::HTTP_CONCURRENT_REQUESTS,
+            visible_every: Duration::from_millis(500),
+            ws: WsConfig::default(),
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! What can go wrong, and the one map from it to HTTP: RFC 9457 problems with stable `type` URIs that this API serves itself
+//! (`/problems/NAME`). Every refusal of REST and of the WebSocket is an [`ApiError`], and [`ApiError::kind`] is exhaustive, so
+//! nothing leaves without a type, a status and words on what to do.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Why the stage stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The listening socket failed.
+    #[error("the API's listener failed: {0}")]
+    Listener(#[source] std::io::Error),
+    /// The log refused to be read.
+    #[error("the API cannot read the log: {0}")]
+    Log(#[from] runtime::log::LogError),
+    /// A task of the stage ended by a fault of ours.
+    #[error("a task of the API ended unexpectedly: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Why one request, or one WebSocket operation, is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// A query parameter that the route does not have.
+    #[error("there is no query parameter `{parameter}` here")]
+    UnknownParameter {
+        /// As it was written.
+        parameter: String,
+        /// What there is.
+        known: String,
+    },
+    /// A query or path parameter whose value is not what it should be.
+    #[error("`{value}` is no value for `{parameter}`")]
+    InvalidParameter {
+        /// Its name.
+        parameter: String,
+        /// What came.
+        value: String,
+        /// What to write instead.
+        expected: String,
+    },
+    /// A cursor that we did not make, or made for other filters.
+    #[error("`{value}` is no cursor of this list")]
+    InvalidCursor {
+        /// What came.
+        value: String,
+    },
+    /// No such route.
+    #[error("there is nothing at {path}")]
+    RouteNotFound {
+        /// What was asked for.
+        path: String,
+    },
+    /// The route is there, the method is not.
+    #[error("{method} is not possible here")]
+    MethodNotAllowed {
+        /// What was tried.
+        method: String,
+    },
+    /// A network that is neither configured nor stored.
+    #[error("network `{network}` is not known here")]
+    NetworkNotFound {
+        /// The slug.
+        network: String,
+    },
+    /// No canonical block of this height or hash is stored.
+    #[error("network {network} has no block {block} in the store")]
+    BlockNotFound {
+        /// The slug.
+        network: String,
+        /// Height or hash.
+        block: String,
+    },
+    /// No canonical transaction of this hash is stored.
+    #[error("network {network} has no transaction {hash} in the store")]
+    TransactionNotFound {
+        /// The slug.
+        network: String,
+        /// The hash.
+        hash: String,
+    },
+    /// A browser's page of another origin wants a WebSocket.
+    #[error("pages of {origin} may not connect")]
+    ForeignOrigin {
+        /// The `Origin` header.
+        origin: String,
+    },
+    /// `/ws` was asked for without a WebSocket handshake.
+    #[error("this is a WebSocket: {problem}")]
+    NotAWebSocket {
+        /// What is missing.
+        problem: String,
+    },
+    /// Path and query are too long.
+    #[error("the request's path and query are {bytes} bytes long")]
+    UriTooLong {
+        /// Length.
+        bytes: usize,
+    },
+    /// The body is too large.
+    #[error("the request's body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The store cannot be reached or does not answer in time.
+    #[error("the store does not answer at the moment: {problem}")]
+    StoreAway {
+        /// In words, without addresses and secrets.
+        problem: String,
+    },
+    /// Too much at once.
+    #[error("too many {what} at the same time")]
+    Overloaded {
+        /// Of what.
+        what: &'static str,
+    },
+    /// The request's deadline passed.
+    #[error("the answer was not ready within {seconds} s")]
+    Deadline {
+        /// The deadline.
+        seconds: u64,
+    },
+    /// A WebSocket frame that is no operation.
+    #[error("{problem}")]
+    InvalidOperation {
+        /// What is wrong with it and what to write.
+        problem: String,
+    },
+    /// A WebSocket topic of a later version.
+    #[error("topic `{topic}` is not available yet")]
+    NotAvailableYet {
+        /// The topic.
+        topic: String,
+    },
+    /// More subscriptions than one connection may have.
+    #[error("this connection already has {limit} subscriptions")]
+    TooManySubscriptions {
+        /// The limit.
+        limit: usize,
+    },
+    /// The subscription's id is in use, or its network is already followed, so that `after` cannot be kept.
+    #[error("{problem}")]
+    SubscriptionConflict {
+        /// With what, and what to do.
+        problem: String,
+    },
+    /// `after` lies far ahead of the network.
+    #[error("sequence {after} of {network} is ahead of what there is (newest: {newest})")]
+    PositionUnknown {
+        /// The slug.
+        network: String,
+        /// The token.
+        after: u64,
+        /// The newest sequence.
+        newest: u64,
+    },
+    /// A fault of ours; the details are in our log.
+    #[error("the request failed by a fault of the server")]
+    Internal,
+}
+
+/// The stable names of problems. `type` is `/problems/` and the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// Last part of the `type` URI.
+    pub name: &'static str,
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Summary that is the same at every occurrence.
+    pub title: &'static str,
+    /// What it means and what to do, for the page at the `type` URI.
+    pub explanation: &'static str,
+}
+
+macro_rules! kinds {
+    ($($ident:ident = $name:literal, $status:ident, $title:literal, $explanation:literal;)*) => {
+        impl Kind {
+            $(#[doc = $title] pub const $ident: Kind =
+                Kind { name: $name, status: StatusCode::$status, title: $title, explanation: $explanation };)*
+            /// Every kind, for the pages.
+            pub const ALL: &'static [Kind] = &[$(Kind::$ident),*];
+        }
+    };
+}
+
+kinds! {
+    UNKNOWN_PARAMETER = "unknown-parameter", BAD_REQUEST, "Unknown query parameter",
+        "The route does not have this query parameter. It is refused rather than ignored, so that a misspelt filter never \
+         looks like an unfiltered list. `expected` names the parameters that there are.";
+    INVALID_PARAMETER = "invalid-parameter", BAD_REQUEST, "Invalid parameter",
+        "A parameter's value is not what it should be. `parameter` and `value` say which, `expected` what to write instead.";
+    INVALID_CURSOR = "invalid-cursor", BAD_REQUEST, "Invalid cursor",
+        "A cursor is only good for the list and the filters that it came from, as it came. Start the list again without it.";
+    ROUTE_NOT_FOUND = "not-found", NOT_FOUND, "No such route",
+        "There is nothing at this path. /docs lists what there is.";
+    METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed",
+        "The path is there, but not for this method. The header `Allow` names those that are possible.";
+    NETWORK_NOT_FOUND = "network-not-found", NOT_FOUND, "Unknown network",
+        "No network of this slug is configured or stored. GET /api/v1/health lists the networks.";
+    BLOCK_NOT_FOUND = "block-not-found", NOT_FOUND, "No such block",
+        "The store holds no canonical block of this height or hash. It may not have arrived yet, lie before the first held \
+         block, or have been removed by a reorg.";
+    TRANSACTION_NOT_FOUND = "transaction-not-found", NOT_FOUND, "No such transaction",
+        "The store holds no canonical transaction of this hash. It may not be in a block yet, lie before the first held \
+         block, or have been removed by a reorg.";
+    FOREIGN_ORIGIN = "foreign-origin", FORBIDDEN, "Foreign origin",
+        "Web pages of other origins may not open this WebSocket unless the operator allows their origin.";
+    NOT_A_WEBSOCKET = "not-a-websocket", UPGRADE_REQUIRED, "WebSocket handshake expected",
+        "This path speaks the WebSocket protocol (RFC 6455) only. Connect with a WebSocket client, with ws:// or wss://.";
+    URI_TOO_LONG = "uri-too-long", URI_TOO_LONG, "Path and query too long",
+        "Path and query together are longer than the limit. No parameter of this API needs that much.";
+    BODY_TOO_LARGE = "body-too-large", PAYLOAD_TOO_LARGE, "Body too large",
+        "The request's body is larger than the limit.";
+    STORE_AWAY = "store-unavailable", SERVICE_UNAVAILABLE, "The store is not available",
+        "The store is starting, restarting or overloaded. Nothing is lost; try again after the time in `Retry-After`. The \
+         WebSocket's live frames do not depend on it.";
+    OVERLOADED = "overloaded", SERVICE_UNAVAILABLE, "Too much at once",
+        "The server already works on as many requests or connections as it may. Try again after the time in `Retry-After`.";
+    DEADLINE = "deadline-exceeded", SERVICE_UNAVAILABLE, "Deadline exceeded",
+        "The answer was not ready in time. Ask for less (a smaller `limit`, a narrower range) or try again later.";
+    INVALID_OPERATION = "invalid-operation", BAD_REQUEST, "Invalid WebSocket operation",
+        "A frame was no operation. Send JSON text such as {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"blocks\"]}. The \
+         connection stays open.";
+    NOT_AVAILABLE_YET = "not-available-yet", NOT_IMPLEMENTED, "Not available yet",
+        "This WebSocket topic is reserved for a later version. `blocks` and `transactions` are available.";
+    TOO_MANY_SUBSCRIPTIONS = "too-many-subscriptions", TOO_MANY_REQUESTS, "Too many subscriptions",
+        "The connection has as many subscriptions as it may. Unsubscribe from one, or leave `network` out to follow all.";
+    SUBSCRIPTION_CONFLICT = "subscription-conflict", CONFLICT, "Subscription in the way",
+        "The id is taken or unknown, or the network is already followed on this connection, so that its position could not be \
+         set back. Unsubscribe first, or use another connection.";
+    POSITION_UNKNOWN = "position-unknown", CONFLICT, "Position ahead of the network",
+        "The resume token lies ahead of everything that this server knows of the network: it comes from another deployment, or \
+         the data was replaced. Read the present state by REST and subscribe without `after`.";
+    INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
+        "A fault of the server. Its log has the details.";
+}
+
+impl ApiError {
+    /// The one map.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::UnknownParameter { .. } => Kind::UNKNOWN_PARAMETER,
+            Self::InvalidParameter { .. } => Kind::INVALID_PARAMETER,
+            Self::InvalidCursor { .. } => Kind::INVALID_CURSOR,
+            Self::RouteNotFound { .. } => Kind::ROUTE_NOT_FOUND,
+            Self::MethodNotAllowed { .. } => Kind::METHOD_NOT_ALLOWED,
+            Self::NetworkNotFound { .. } => Kind::NETWORK_NOT_FOUND,
+            Self::BlockNotFound { .. } => Kind::BLOCK_NOT_FOUND,
+            Self::TransactionNotFound { .. } => Kind::TRANSACTION_NOT_FOUND,
+            Self::ForeignOrigin { .. } => Kind::FOREIGN_ORIGIN,
+            Self::NotAWebSocket { .. } => Kind::NOT_A_WEBSOCKET,
+            Self::UriTooLong { .. } => Kind::URI_TOO_LONG,
+            Self::BodyTooLarge { .. } => Kind::BODY_TOO_LARGE,
+            Self::StoreAway { .. } => Kind::STORE_AWAY,
+            Self::Overloaded { .. } => Kind::OVERLOADED,
+            Self::Deadline { .. } => Kind::DEADLINE,
+            Self::InvalidOperation { .. } => Kind::INVALID_OPERATION,
+            Self::NotAvailableYet { .. } => Kind::NOT_AVAILABLE_YET,
+            Self::TooManySubscriptions { .. } => Kind::TOO_MANY_SUBSCRIPTIONS,
+            Self::SubscriptionConflict { .. } => Kind::SUBSCRIPTION_CONFLICT,
+            Self::PositionUnknown { .. } => Kind::POSITION_UNKNOWN,
+            Self::Internal => Kind::INTERNAL,
+        }
+    }
+
+    /// Seconds until trying again may help.
+    fn retry_after(&self) -> Option<u64> {
+        match self.kind() {
+            Kind::STORE_AWAY => Some(2),
+            Kind::OVERLOADED | Kind::DEADLINE => Some(1),
+            _ => None,
+        }
+    }
+
+    /// As it is sent.
+    pub fn problem(&self) -> Problem {
+        let kind = self.kind();
+        let (parameter, value, expected) = match self {
+            Self::UnknownParameter { parameter, known } => {
+                (Some(parameter.clone()), None, Some(format!("one of: {known}")))
+            }
+            Self::InvalidParameter { parameter, value, expected } => {
+                (Some(parameter.clone()), Some(value.clone()), Some(expected.clone()))
+            }
+            Self::InvalidCursor { value } => (
+                Some("cursor".to_owned()),
+                Some(value.clone()),
+                Some("the `next` of a page of the same list with the same filters".to_owned()),
+            ),
+            _ => (None, None, None),
+        };
+        Problem {
+            r#type: format!("/problems/{}", kind.name),
+            title: kind.title.to_owned(),
+            status: kind.status.as_u16(),
+            detail: self.to_string(),
+            parameter,
+            value,
+            expected,
+        }
+    }
+
+    /// What a failure of the store means for the request. Addresses and SQL stay in our log.
+    pub fn from_store(error: &store::StoreError) -> Self {
+        use store::StoreErrorKind as K;
+        let problem = match error.kind {
+            K::Unreachable => "nothing answers at its address",
+            K::Timeout => "it did not answer in time",
+            K::Busy => "it has too much to do",
+            K::Full => "its disk is full",
+            K::TooLarge => "the question passes its limits; ask for less",
+            K::Denied => "it refuses our user or password",
+            K::Version => "its tables are not those of this version",
+            K::BadRequest | K::Internal => {
+                tracing::error!(%error, "the store failed a question");
+                return Self::Internal;
+            }
+        };
+        tracing::warn!(%error, "the store did not answer a question");
+        Self::StoreAway { problem: problem.to_owned() }
+    }
+
+    /// A parameter that cannot be used. Long values are cut.
+    pub fn invalid(parameter: &str, value: &str, expected: impl Into<String>) -> Self {
+        Self::InvalidParameter { parameter: parameter.to_owned(), value: cut(value), expected: expected.into() }
+    }
+}
+
+/// At most 80 characters of what came from outside.
+pub fn cut(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// An RFC 9457 problem (`application/problem+json`).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// URI reference of the kind of problem; a page of this API explains it.
+    #[schema(example = "/problems/invalid-parameter")]
+    pub r#type: String,
+    /// Summary of the kind.
+    pub title: String,
+    /// HTTP status code (on the WebSocket: the code that a request would have got).
+    #[schema(example = 400)]
+    pub status: u16,
+    /// What is wrong this time.
+    pub detail: String,
+    /// The parameter that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// Its value as it came, cut to 80 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// What to write instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = self.problem();
+        crate::metrics::refused(self.kind().name);
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (self.kind().status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_kind_has_a_page() {
+        let mut names: Vec<_> = Kind::ALL.iter().map(|k| k.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Kind::ALL.len());
+        assert!(Kind::ALL.iter().all(|k| k.explanation.len() > 20 && k.status.as_u16() >= 400));
+    }
+
+    #[test]
+    fn a_hostile_value_is_cut() {
+        let e = ApiError::invalid("limit", &"9".repeat(10_000), "a number");
+        assert_eq!(e.problem().value.map(|v| v.len()), Some(80));
+    }
+}

@@ -1,0 +1,65 @@
+//! What stands before every route: limits on length, number and time, security headers on every answer, measurements.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use schemas::limits;
+
+use crate::{
+    error::{ApiError, cut},
+    metrics,
+    pipeline::App,
+};
+
+/// On every answer. Pages with scripts set a policy of their own.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// The middleware.
+pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let mut response = match admitted(&app, request, next).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    metrics::answered(&route, response.status().as_u16(), started.elapsed());
+    response
+}
+
+async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, ApiError> {
+    let bytes = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
+    if bytes > limits::HTTP_URI_BYTES {
+        return Err(ApiError::UriTooLong { bytes });
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|l| l > limits::HTTP_BODY_BYTES) {
+        return Err(ApiError::BodyTooLarge { limit: limits::HTTP_BODY_BYTES });
+    }
+    let _permit = app.requests.try_acquire().map_err(|_| ApiError::Overloaded { what: "requests" })?;
+    let deadline = app.config.request_deadline;
+    match tokio::time::timeout(deadline, next.run(request)).await {
+        Ok(response) => Ok(response),
+        Err(_) => Err(ApiError::Deadline { seconds: deadline.as_secs() }),
+    }
+}
+
+/// For paths that exist, but not for this method. The router adds `Allow`.
+pub async fn method_not_allowed(method: Method) -> ApiError {
+    ApiError::MethodNotAllowed { method: cut(method.as_str()) }
+}

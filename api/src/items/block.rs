@@ -1,0 +1,131 @@
+//! A block in JSON.
+
+use schemas::{Envelope, Family, records::EnrichedBlock};
+use serde::{Deserialize, Serialize};
+use store::query::Block;
+use utoipa::ToSchema;
+
+/// A canonical block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Block)]
+pub struct BlockItem {
+    /// The network's slug.
+    pub network: String,
+    /// `evm`, `bitcoin` or `stellar`.
+    pub family: String,
+    /// Height (number, ledger sequence).
+    pub height: u64,
+    /// Hash, as the chain's explorers print it.
+    pub hash: String,
+    /// Hash of the parent.
+    pub parent_hash: String,
+    /// The block's own time stamp.
+    #[schema(format = DateTime)]
+    pub block_time: String,
+    /// Transactions.
+    pub transaction_count: u32,
+    /// Transactions with status `failed`.
+    pub failed_count: u32,
+    /// Logs.
+    pub log_count: u32,
+    /// Gas used, from the header; null on families without gas.
+    pub gas_used: Option<u64>,
+    /// Gas limit, from the header; null on families without gas.
+    pub gas_limit: Option<u64>,
+    /// Base fee per gas in wei (EIP-1559); null where the chain has none.
+    #[schema(pattern = "^[0-9]+$")]
+    pub base_fee: Option<String>,
+    /// Sum of the fees really paid, in the chain's smallest unit.
+    #[schema(pattern = "^[0-9]+$")]
+    pub fee_total: String,
+    /// The network's total order: the event that applied this block.
+    pub sequence: u64,
+    /// When Headwater first saw the block.
+    #[schema(format = DateTime)]
+    pub observed_at: String,
+    /// When the store wrote it; null in live WebSocket frames, which may precede the store.
+    #[schema(format = DateTime)]
+    pub stored_at: Option<String>,
+}
+
+/// A block that left the canonical chain (`op` = `revert`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockRevert {
+    /// The network's slug.
+    pub network: String,
+    /// Height of the reverted block.
+    pub height: u64,
+    /// Its hash.
+    pub hash: String,
+    /// The event that is undone.
+    pub reverts_sequence: u64,
+    /// This event.
+    pub sequence: u64,
+    /// When Headwater saw the reorg.
+    #[schema(format = DateTime)]
+    pub observed_at: String,
+}
+
+impl BlockItem {
+    /// From the store's row.
+    pub fn from_row(row: &Block) -> Self {
+        let has_gas = row.family == Family::Evm.as_str();
+        Self {
+            network: row.network.clone(),
+            family: row.family.clone(),
+            height: row.number,
+            hash: row.hash.clone(),
+            parent_hash: row.parent_hash.clone(),
+            block_time: row.timestamp.rfc3339(),
+            transaction_count: row.transaction_count,
+            failed_count: row.failed_count,
+            log_count: row.log_count,
+            gas_used: has_gas.then_some(row.gas_used),
+            gas_limit: has_gas.then_some(row.gas_limit),
+            base_fee: row.base_fee_per_gas.map(|f| f.to_string()),
+            fee_total: row.fee_total.to_string(),
+            sequence: row.sequence,
+            observed_at: row.observed_at.rfc3339(),
+            stored_at: Some(row.stored_at.rfc3339()),
+        }
+    }
+
+    /// From the live record; `None` for reverts and finality.
+    pub fn from_record(record: &EnrichedBlock) -> Option<Self> {
+        let e = &record.envelope;
+        let summary = record.summary.as_ref()?;
+        let evm = record.evm.as_deref();
+        Some(Self {
+            network: e.network.to_string(),
+            family: Family::Evm.to_string(),
+            height: e.height,
+            hash: e.block_hash.to_string(),
+            parent_hash: e.parent_hash.to_string(),
+            block_time: e.block_time.rfc3339(),
+            transaction_count: e.tx_count,
+            failed_count: summary.failed,
+            log_count: e.log_count,
+            gas_used: evm.map(|h| h.gas_used),
+            gas_limit: evm.map(|h| h.gas_limit),
+            base_fee: evm.and_then(|h| h.base_fee_per_gas).map(|f| f.to_string()),
+            fee_total: summary.fee_total.to_string(),
+            sequence: e.sequence,
+            observed_at: e.observed_at.rfc3339(),
+            stored_at: None,
+        })
+    }
+}
+
+impl BlockRevert {
+    /// From a revert's envelope.
+    pub fn from_envelope(e: &Envelope) -> Self {
+        Self {
+            network: e.network.to_string(),
+            height: e.height,
+            hash: e.block_hash.to_string(),
+            reverts_sequence: e.reverts_sequence.unwrap_or_default(),
+            sequence: e.sequence,
+            observed_at: e.observed_at.rfc3339(),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The JSON shapes that REST and the WebSocket share: one type per thing, made either from the store's row or from the live
+//! record. Guarantee: both ways give the same JSON for the same chain data (`tests/websocket.rs` compares them).
+
+pub mod block;
+pub mod transaction;
+
+pub use block::{BlockItem, BlockRevert};
+pub use transaction::{TransactionItem, TransactionRevert};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A page of a list.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Page<T: ToSchema> {
+    /// The items of this page.
+    pub items: Vec<T>,
+    /// Cursor of the next page; null on the last one. Opaque.
+    pub next: Option<String>,
+}

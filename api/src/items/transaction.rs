@@ -1,0 +1,218 @@
+//! A transaction in JSON.
+
+use const_hex as hex;
+use schemas::{
+    Family, TimeMs,
+    envelope::ChildEnvelope,
+    records::{EnrichedTransaction, Payload},
+};
+use serde::{Deserialize, Serialize};
+use store::query::{Log, Transaction};
+use utoipa::ToSchema;
+
+/// A transaction of a canonical block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Transaction)]
+pub struct TransactionItem {
+    /// The network's slug.
+    pub network: String,
+    /// `evm`, `bitcoin` or `stellar`.
+    pub family: String,
+    /// Hash.
+    pub hash: String,
+    /// Height of its block.
+    pub height: u64,
+    /// Hash of its block.
+    pub block_hash: String,
+    /// Position in the block, from 0.
+    pub index: u32,
+    /// Sender.
+    pub from: Option<String>,
+    /// Receiver; null when the transaction creates a contract.
+    pub to: Option<String>,
+    /// Value moved, in the chain's smallest unit.
+    #[schema(pattern = "^[0-9]+$")]
+    pub value: String,
+    /// `success`, `failed`, or `unknown` (a receipt without status, before EIP-658).
+    #[schema(pattern = "^(success|failed|unknown)$")]
+    pub status: String,
+    /// Why it failed, as a word such as `out_of_gas`; null when it did not fail or nothing is known.
+    pub cause: Option<String>,
+    /// The failure in words.
+    pub reason: Option<String>,
+    /// Selector of the called function (`0x` and 8 hex digits); null for plain transfers and contract creations.
+    pub method: Option<String>,
+    /// Gas used; null on families without gas.
+    pub gas_used: Option<u64>,
+    /// Price really paid per gas, in wei.
+    #[schema(pattern = "^[0-9]+$")]
+    pub gas_price: Option<String>,
+    /// Fee really paid, all parts, in the chain's smallest unit; null when the receipt does not tell.
+    #[schema(pattern = "^[0-9]+$")]
+    pub fee: Option<String>,
+    /// Time stamp of its block.
+    #[schema(format = DateTime)]
+    pub block_time: String,
+    /// The network's total order: the event that applied its block.
+    pub sequence: u64,
+}
+
+/// All transactions of a block left the canonical chain (`op` = `revert`): one frame per block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransactionRevert {
+    /// The network's slug.
+    pub network: String,
+    /// Height of the reverted block.
+    pub height: u64,
+    /// Its hash: every transaction with this `block_hash` is undone.
+    pub block_hash: String,
+    /// The event that is undone.
+    pub reverts_sequence: u64,
+    /// This event.
+    pub sequence: u64,
+}
+
+/// An event (log) of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Event)]
+pub struct EventItem {
+    /// Position in the block, from 0.
+    pub log_index: u32,
+    /// Emitting contract.
+    pub address: String,
+    /// Signature such as `Transfer(address,address,uint256)`; null when the event is not known.
+    pub event: Option<String>,
+    /// Arguments by name, integers as decimal strings; null when the event is not known.
+    #[schema(value_type = Option<Object>)]
+    pub arguments: Option<serde_json::Value>,
+    /// The log's topics, 0 to 4 of 32 bytes.
+    pub topics: Vec<String>,
+    /// The log's data, hex.
+    pub data: String,
+}
+
+/// The parts of the fee really paid, in the chain's smallest unit. Parts that the chain does not have are null.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FeePartsItem {
+    /// Gas used × effective gas price.
+    #[schema(pattern = "^[0-9]+$")]
+    pub execution: String,
+    /// OP-stack L1 data fee.
+    #[schema(pattern = "^[0-9]+$")]
+    pub l1: Option<String>,
+    /// OP-stack operator fee.
+    #[schema(pattern = "^[0-9]+$")]
+    pub operator: Option<String>,
+    /// Blob fee (EIP-4844).
+    #[schema(pattern = "^[0-9]+$")]
+    pub blob: Option<String>,
+}
+
+/// A transaction with everything that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransactionDetail {
+    /// What lists show too.
+    #[serde(flatten)]
+    pub transaction: TransactionItem,
+    /// Its events, in order.
+    pub events: Vec<EventItem>,
+    /// The fee's parts; null when the receipt does not tell.
+    pub fee_parts: Option<FeePartsItem>,
+}
+
+impl TransactionItem {
+    /// From the store's row.
+    pub fn from_row(row: &Transaction) -> Self {
+        let has_gas = row.family == Family::Evm.as_str();
+        Self {
+            network: row.network.clone(),
+            family: row.family.clone(),
+            hash: row.hash.clone(),
+            height: row.block_number,
+            block_hash: row.block_hash.clone(),
+            index: row.transaction_index,
+            from: Some(row.from_address.clone()).filter(|a| !a.is_empty()),
+            to: row.to_address.clone(),
+            value: row.value.to_string(),
+            status: row.status.clone(),
+            cause: row.failure_cause.clone(),
+            reason: row.failure_reason.clone(),
+            method: row.method.clone(),
+            gas_used: has_gas.then_some(row.gas_used),
+            gas_price: row.gas_price.map(|p| p.to_string()),
+            fee: row.fee.map(|f| f.to_string()),
+            block_time: row.block_timestamp.rfc3339(),
+            sequence: row.sequence,
+        }
+    }
+
+    /// From the live record; `None` for reverts and for what could not be read.
+    pub fn from_record(record: &EnrichedTransaction) -> Option<Self> {
+        let ChildEnvelope { network, sequence, height, block_hash, block_time, .. } = &record.envelope;
+        let Payload::Transaction(payload) = &record.payload else { return None };
+        let (tx, found) = &**payload;
+        Some(Self {
+            network: network.to_string(),
+            family: Family::Evm.to_string(),
+            hash: hex::encode_prefixed(tx.hash),
+            height: *height,
+            block_hash: block_hash.to_string(),
+            index: tx.transaction_index,
+            from: Some(hex::encode_prefixed(tx.from_address)),
+            to: tx.to_address.map(hex::encode_prefixed),
+            value: tx.value.to_string(),
+            status: found.status.to_string(),
+            cause: found.failure_cause.clone(),
+            reason: found.failure_reason.clone(),
+            method: found.method.map(hex::encode_prefixed),
+            gas_used: Some(tx.receipt_gas_used),
+            gas_price: tx.receipt_effective_gas_price.map(|p| p.to_string()),
+            fee: found.fee.map(|f| f.total().to_string()),
+            block_time: TimeMs::rfc3339(*block_time),
+            sequence: *sequence,
+        })
+    }
+}
+
+impl TransactionRevert {
+    /// What a block's revert means for its transactions.
+    pub fn from_block(block: &super::BlockRevert) -> Self {
+        Self {
+            network: block.network.clone(),
+            height: block.height,
+            block_hash: block.hash.clone(),
+            reverts_sequence: block.reverts_sequence,
+            sequence: block.sequence,
+        }
+    }
+}
+
+impl TransactionDetail {
+    /// From the store's rows.
+    pub fn from_row(row: &store::query::TransactionDetail) -> Self {
+        let text = |part: Option<alloy_primitives::U256>| part.map(|p| p.to_string());
+        Self {
+            transaction: TransactionItem::from_row(&row.transaction),
+            events: row.logs.iter().map(EventItem::from_row).collect(),
+            fee_parts: row.evm.execution_fee.map(|execution| FeePartsItem {
+                execution: execution.to_string(),
+                l1: text(row.evm.l1_fee),
+                operator: text(row.evm.operator_fee),
+                blob: text(row.evm.blob_fee),
+            }),
+        }
+    }
+}
+
+impl EventItem {
+    fn from_row(log: &Log) -> Self {
+        Self {
+            log_index: log.log_index,
+            address: log.address.clone(),
+            event: log.event.clone(),
+            arguments: log.arguments.as_deref().and_then(|json| serde_json::from_str(json).ok()),
+            topics: log.topics.clone(),
+            data: log.data.clone(),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! One live block event and its frames: made once, when the first connection wants them, and shared as bytes.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
+use schemas::{
+    Network, Op,
+    codec::Codec,
+    records::{EnrichedBlock, EnrichedTransaction},
+};
+use serde::Serialize;
+
+use crate::items::{BlockItem, BlockRevert, TransactionItem, TransactionRevert};
+
+/// A block event as it came from the log.
+pub struct LiveEvent {
+    /// The network.
+    pub network: Network,
+    /// Its place in the network's order.
+    pub sequence: u64,
+    /// Apply or revert.
+    pub op: Op,
+    /// On a revert: what it undoes.
+    pub reverts_sequence: Option<u64>,
+    /// Bytes that it keeps in memory, about.
+    pub bytes: usize,
+    made: OnceLock<Frames>,
+    source: Option<Source>,
+}
+
+/// What the frames are made from.
+struct Source {
+    block: EnrichedBlock,
+    /// Values of `enriched.transactions`, still encoded.
+    transactions: Vec<Bytes>,
+    codec: Arc<Codec>,
+}
+
+/// The text frames of one event.
+#[derive(Debug, Clone, Default)]
+pub struct Frames {
+    /// The block's frame.
+    pub block: Option<Utf8Bytes>,
+    /// One frame per readable transaction, by position; on a revert one for all.
+    pub transactions: Vec<Utf8Bytes>,
+    /// The `position` frame that follows.
+    pub position: Utf8Bytes,
+}
+
+/// A data frame.
+#[derive(Serialize)]
+pub struct DataFrame<'a, T: Serialize> {
+    /// `block` or `transaction`.
+    pub r#type: &'static str,
+    /// The network.
+    pub network: &'a str,
+    /// The sequence.
+    pub sequence: u64,
+    /// `apply` or `revert`.
+    pub op: Op,
+    /// What REST gives too.
+    pub data: T,
+}
+
+impl<T: Serialize> DataFrame<'_, T> {
+    /// As text. The types hold nothing that cannot be JSON.
+    pub fn text(&self) -> Utf8Bytes {
+        serde_json::to_string(self).unwrap_or_default().into()
+    }
+}
+
+impl LiveEvent {
+    /// From the header record and the values of its child records.
+    pub fn new(block: EnrichedBlock, transactions: Vec<Bytes>, codec: Arc<Codec>) -> Self {
+        let e = &block.envelope;
+        // Frames are kept beside the records once they are made; JSON takes about as much as Avro does here.
+        let bytes = 2 * (1_024 + transactions.iter().map(|t| t.len() + 64).sum::<usize>());
+        Self {
+            network: e.network.clone(),
+            sequence: e.sequence,
+            op: e.op,
+            reverts_sequence: e.reverts_sequence,
+            bytes,
+            made: OnceLock::new(),
+            source: Some(Source { block, transactions, codec }),
+        }
+    }
+
+    /// The frames; made on the first call.
+    pub fn frames(&self) -> &Frames {
+        self.made.get_or_init(|| self.source.as_ref().map(Source::make).unwrap_or_default())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(network: Network, sequence: u64, bytes: usize) -> Self {
+        Self { network, sequence, op: Op::Apply, reverts_sequence: None, bytes, made: OnceLock::new(), source: None }
+    }
+}
+
+impl Source {
+    fn make(&self) -> Frames {
+        let e = &self.block.envelope;
+        let (network, sequence, op) = (e.network.as_str(), e.sequence, e.op);
+        let position = format!(r#"{{"type":"position","network":"{network}","sequence":{sequence}}}"#).into();
+        let block = |data| DataFrame { r#type: "block", network, sequence, op, data }.text();
+        if op == Op::Revert {
+            let undone = BlockRevert::from_envelope(e);
+            let data = TransactionRevert::from_block(&undone);
+            let transactions = DataFrame { r#type: "transaction", network, sequence, op, data }.text();
+            let data = undone;
+            let block = DataFrame { r#type: "block", network, sequence, op, data }.text();
+            return Frames { block: Some(block), transactions: vec![transactions], position };
+        }
+        let transactions = self.transactions.iter().filter_map(|value| {
+            let record = match self.codec.decode::<EnrichedTransaction>(value) {
+                Ok(record) => record,
+                Err(error) => {
+                    crate::metrics::undecodable(network);
+                    tracing::warn!(network, sequence, %error, "a transaction record cannot be shown live");
+                    return None;
+                }
+            };
+            let data = TransactionItem::from_record(&record)?;
+            Some(DataFrame { r#type: "transaction", network, sequence, op, data }.text())
+        });
+        Frames { transactions: transactions.collect(), block: BlockItem::from_record(&self.block).map(block), position }
+    }
+}

@@ -1,0 +1,16 @@
+//! The live edge: one reader of `enriched.blocks` and `enriched.transactions` for all WebSocket connections.
+//!
+//! Guarantee: every block event that the log shows after the start goes into one bounded ring, in the network's order; each
+//! is decoded and serialised at most once, and all connections share the bytes. A connection reads the ring at its own
+//! pace; what it was too slow for is known to the sequence ([`ring::Next::Overtaken`]). Memory does not grow with
+//! connections. Live events may precede their visibility in the store.
+
+mod assemble;
+pub mod event;
+pub mod rates;
+pub mod reader;
+pub mod ring;
+
+pub use event::LiveEvent;
+pub use rates::Rates;
+pub use ring::{Next, Ring};

@@ -1,0 +1,56 @@
+//! The stage's metrics, by name. Labels come from closed sets.
+
+use std::time::Duration;
+
+/// A REST request was answered.
+pub fn answered(route: &str, status: u16, took: Duration) {
+    let labels = [("route", route.to_owned()), ("status", status.to_string())];
+    metrics::counter!("headwater_api_requests_total", &labels).increment(1);
+    metrics::histogram!("headwater_api_request_seconds", "route" => route.to_owned()).record(took.as_secs_f64());
+}
+
+/// A request or a WebSocket operation was refused, by kind of problem.
+pub fn refused(kind: &'static str) {
+    metrics::counter!("headwater_api_refusals_total", "problem" => kind).increment(1);
+}
+
+/// WebSocket connections at present.
+pub fn ws_connections(change: f64) {
+    metrics::gauge!("headwater_api_ws_connections").increment(change);
+}
+
+/// Frames were sent to a WebSocket client.
+pub fn ws_frames(count: u64) {
+    metrics::counter!("headwater_api_ws_frames_total").increment(count);
+}
+
+/// A slow WebSocket reader was overtaken.
+pub fn ws_overtaken() {
+    metrics::counter!("headwater_api_ws_overtaken_total").increment(1);
+}
+
+/// Events were read again from the store for a resuming client.
+pub fn ws_replayed(events: u64) {
+    metrics::counter!("headwater_api_ws_replayed_events_total").increment(events);
+}
+
+/// A live event passed: from when its block was first seen until its frames could be sent.
+pub fn live_event(network: &str, age: Duration) {
+    metrics::histogram!("headwater_api_live_age_seconds", "network" => network.to_owned()).record(age.as_secs_f64());
+}
+
+/// A record of the live topics could not be decoded.
+pub fn undecodable(network: &str) {
+    metrics::counter!("headwater_api_undecodable_records_total", "network" => network.to_owned()).increment(1);
+}
+
+/// Bytes and events that the live buffer holds.
+pub fn live_buffer(events: usize, bytes: usize) {
+    metrics::gauge!("headwater_api_live_buffer_events").set(events as f64);
+    metrics::gauge!("headwater_api_live_buffer_bytes").set(bytes as f64);
+}
+
+/// The highest sequence of a network that is visible in the store.
+pub fn visible(network: &str, sequence: u64) {
+    metrics::gauge!("headwater_api_visible_sequence", "network" => network.to_owned()).set(sequence as f64);
+}

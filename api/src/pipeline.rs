@@ -1,0 +1,174 @@
+//! All the wiring.
+//!
+//! ```text
+//! ingest.status ─▶ watch::Statuses ─┐
+//! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ guard ─▶ serve ─▶ listener
+//! enriched.* ─▶ live::reader ─▶ live::Ring ─▶ ws ─┘
+//! ```
+
+use std::sync::Arc;
+
+use axum::{Router, handler::Handler, middleware, routing::get};
+use bytes::Bytes;
+use runtime::log::Log;
+use schemas::{Network, codec::Codec, limits};
+use store::Store;
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tower_http::{
+    compression::{CompressionLayer, predicate::SizeAbove},
+    cors::{AllowOrigin, CorsLayer},
+    limit::RequestBodyLimitLayer,
+};
+
+use crate::{
+    config::Config,
+    error::{ApiError, Error},
+    guard,
+    live::{self, Rates, Ring},
+    routes, serve,
+    watch::{Statuses, Visible},
+};
+
+/// What all requests and connections share.
+pub struct App {
+    /// Settings.
+    pub config: Config,
+    /// The store.
+    pub store: Store,
+    /// What the store shows, asked at intervals.
+    pub visible: Visible,
+    /// What the watchers say.
+    pub statuses: Arc<Statuses>,
+    /// Recent live events.
+    pub ring: Arc<Ring>,
+    /// Rates on the live edge.
+    pub rates: Arc<Rates>,
+    /// The OpenAPI document.
+    pub openapi: Bytes,
+    /// Entity tag of the documents: they change with the binary only.
+    pub documents_tag: String,
+    /// REST requests at the same time.
+    pub requests: Semaphore,
+    /// WebSocket connections at the same time.
+    pub ws_connections: Arc<Semaphore>,
+    /// WebSocket replays from the store at the same time.
+    pub ws_replays: Arc<Semaphore>,
+    /// The service stops.
+    pub shutdown: CancellationToken,
+}
+
+impl App {
+    /// Whether a network is configured, stored, or was heard of; by what is known without asking.
+    pub fn knows(&self, network: &Network) -> bool {
+        self.config.networks.iter().any(|n| n.network == *network)
+            || self.ring.span(network).is_some()
+            || self.statuses.of(network).is_some()
+            || self.visible.of(network.as_str()).is_some()
+    }
+
+    /// Refuses networks that are neither configured nor stored.
+    pub async fn known_network(&self, network: &Network) -> Result<(), ApiError> {
+        if self.knows(network) {
+            return Ok(());
+        }
+        self.visible.refresh(&self.store).await?;
+        match self.knows(network) {
+            true => Ok(()),
+            false => Err(ApiError::NetworkNotFound { network: network.to_string() }),
+        }
+    }
+}
+
+/// The stage. See [`crate::run`].
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    store: Store,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    // The service's own signal: a failed task ends the others, and dropping this future does too.
+    let shutdown = shutdown.child_token();
+    let _stop = shutdown.clone().drop_guard();
+    let (app, router) = assemble(config, store, shutdown.clone());
+    let (ring, rates, statuses) = (Arc::clone(&app.ring), Arc::clone(&app.rates), Arc::clone(&app.statuses));
+
+    let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
+    tasks.spawn({
+        let (log, codec, shutdown) = (Arc::clone(&log), Arc::clone(&codec), shutdown.clone());
+        async move { Ok(statuses.follow(log, codec, shutdown).await?) }
+    });
+    tasks.spawn({
+        let shutdown = shutdown.clone();
+        let eager = Arc::clone(&app);
+        async move { Ok(live::reader::follow(log, codec, ring, rates, move || eager.has_ws(), shutdown).await?) }
+    });
+    tasks.spawn({
+        let shutdown = shutdown.clone();
+        async move { serve::serve(listener, router, shutdown).await.map_err(Error::Listener) }
+    });
+    let mut outcome = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        shutdown.cancel();
+        outcome = outcome.and(ended.map_err(Error::from).flatten());
+    }
+    outcome
+}
+
+impl App {
+    /// Whether anybody is connected who might want frames.
+    pub fn has_ws(&self) -> bool {
+        self.ws_connections.available_permits() < self.config.ws.connections
+    }
+}
+
+/// What is shared, and the router over it.
+fn assemble(config: Config, store: Store, shutdown: CancellationToken) -> (Arc<App>, Router) {
+    let (rest, openapi) = routes::rest();
+    let openapi = Bytes::from(serde_json::to_vec(&openapi).unwrap_or_default());
+    let cors = cors(&config.allowed_origins);
+    let app = Arc::new(App {
+        store,
+        visible: Visible::new(config.visible_every),
+        statuses: Arc::default(),
+        ring: Arc::new(Ring::new(config.ws.buffer_events, config.ws.buffer_bytes)),
+        rates: Arc::default(),
+        documents_tag: format!("{}-{:x}", env!("CARGO_PKG_VERSION"), openapi.len()),
+        openapi,
+        requests: Semaphore::new(config.concurrent_requests),
+        ws_connections: Arc::new(Semaphore::new(config.ws.connections)),
+        ws_replays: Arc::new(Semaphore::new(limits::WS_REPLAYS)),
+        shutdown,
+        config,
+    });
+    let pages = Router::new()
+        .route("/docs", get(routes::docs::page))
+        .route("/docs/docs.js", get(routes::docs::script))
+        .route("/docs/docs.css", get(routes::docs::style))
+        .route("/problems/{name}", get(routes::problems::page))
+        .fallback_service(routes::dashboard::serve.with_state(Arc::clone(&app)));
+    let router = rest
+        .merge(pages)
+        .method_not_allowed_fallback(guard::method_not_allowed)
+        .layer(RequestBodyLimitLayer::new(limits::HTTP_BODY_BYTES))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)))
+        .layer(cors)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
+        .with_state(Arc::clone(&app));
+    (app, router)
+}
+
+/// Same origin unless the operator names others: then those may read, without credentials.
+fn cors(allowed: &[String]) -> CorsLayer {
+    let origins: Vec<_> = allowed.iter().filter_map(|o| o.parse().ok()).collect();
+    match origins.is_empty() {
+        true => CorsLayer::new(),
+        false => CorsLayer::new().allow_origin(AllowOrigin::list(origins)).allow_methods([http_get()]),
+    }
+}
+
+fn http_get() -> axum::http::Method {
+    axum::http::Method::GET
+}

@@ -1,0 +1,52 @@
+//! `GET /blocks/{network}/{block}`: one canonical block.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, RawQuery, State},
+    response::IntoResponse,
+};
+use schemas::BlockHash;
+
+use super::{Live, Refused};
+use crate::{
+    error::ApiError,
+    items::BlockItem,
+    params::{self, BlockName, Params},
+    pipeline::App,
+};
+
+/// One canonical block, by height or hash.
+#[utoipa::path(
+    get,
+    path = "/blocks/{network}/{block}",
+    tag = "chains",
+    params(
+        ("network" = String, Path, description = "The network's slug"),
+        ("block" = String, Path, description = "Height, or hash as the chain's explorers print it"),
+    ),
+    responses((status = 200, body = BlockItem), (status = 404, description = "No such network or block", body = crate::error::Problem, content_type = "application/problem+json"), Refused)
+)]
+pub async fn block(
+    State(app): State<Arc<App>>,
+    Path((network, block)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Result<impl IntoResponse, ApiError> {
+    Params::parse(query.as_deref(), &[])?;
+    let network = params::path_network(&network)?;
+    let name = params::path_block(&block)?;
+    app.known_network(&network).await?;
+    let found = match name {
+        BlockName::Height(height) => app.store.block_by_height(&network, height).await,
+        BlockName::Hash(hash) => {
+            let hash: BlockHash = hash
+                .parse()
+                .map_err(|e: schemas::primitives::ParseError| ApiError::invalid("block", &block, e.expected))?;
+            app.store.block_by_hash(&network, &hash).await
+        }
+    };
+    let found = found.map_err(|e| ApiError::from_store(&e))?;
+    let row = found.ok_or_else(|| ApiError::BlockNotFound { network: network.to_string(), block: block.clone() })?;
+    Ok(Live(Json(BlockItem::from_row(&row))))
+}

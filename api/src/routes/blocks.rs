@@ -1,0 +1,58 @@
+//! `GET /blocks`: canonical blocks, newest first.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+    response::IntoResponse,
+};
+use store::query::BlockFilter;
+use utoipa::IntoParams;
+
+use super::{Live, Refused};
+use crate::{
+    cursor,
+    error::ApiError,
+    items::{BlockItem, Page},
+    params::Params,
+    pipeline::App,
+};
+
+const KNOWN: &[&str] = &["network", "sort", "limit", "cursor"];
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "documentation; the values are read by `Params`, which explains mistakes")]
+struct Query {
+    /// Only this network, by height. Without it: all networks, by time.
+    network: Option<String>,
+    /// `newest` (default) or `oldest` first.
+    #[param(pattern = "^(newest|oldest)$")]
+    sort: Option<String>,
+    /// Items of a page: 1 to 1,000, 50 by default.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Canonical blocks.
+#[utoipa::path(get, path = "/blocks", tag = "chains", params(Query), responses((status = 200, body = Page<BlockItem>), Refused))]
+pub async fn blocks(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<impl IntoResponse, ApiError> {
+    let params = Params::parse(query.as_deref(), KNOWN)?;
+    let network = params.network()?;
+    let sort = params.sort()?;
+    let limit = params.limit()?;
+    let list = format!("blocks {network:?} {sort:?}");
+    let cursor = params.text("cursor")?.map(|text| cursor::decode(&list, text)).transpose()?;
+    if let Some(network) = &network {
+        app.known_network(network).await?;
+    }
+    let filter = BlockFilter { network, sort, cursor, limit };
+    let page = app.store.blocks(&filter).await.map_err(|e| ApiError::from_store(&e))?;
+    Ok(Live(Json(Page {
+        items: page.items.iter().map(BlockItem::from_row).collect(),
+        next: page.next.map(|c| cursor::encode(&list, &c)),
+    })))
+}

@@ -1,0 +1,119 @@
+//! The dashboard: `dashboard/build`, inside the binary. Paths that are no file are the app's own (single-page fall-back).
+//!
+//! Guarantee: only scripts that were built in run (`script-src` names our files and the hashes of the page's inline scripts);
+//! files whose names carry their hash are kept for ever by browsers, all others are asked for again each time.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::matches_tag;
+use crate::{error::ApiError, pipeline::App};
+
+#[derive(RustEmbed)]
+#[folder = "../dashboard/build"]
+struct Files;
+
+const NOT_BUILT: &str = include_str!("../assets/not-built.html");
+
+/// Anything that no other route answers.
+pub async fn serve(State(_): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let ours = ["api", "docs", "problems"].iter().any(|p| path == *p || path.starts_with(&format!("{p}/")));
+    if ours {
+        return ApiError::RouteNotFound { path: crate::error::cut(uri.path()) }.into_response();
+    }
+    if method != Method::GET && method != Method::HEAD {
+        return ApiError::MethodNotAllowed { method: crate::error::cut(method.as_str()) }.into_response();
+    }
+    if let Some(file) = Files::get(path).filter(|_| !path.is_empty()) {
+        return send(path, &file, &headers);
+    }
+    // A missing file is missing; anything without a file's ending is a page of the app.
+    if path.rsplit('/').next().is_some_and(|last| last.contains('.')) {
+        return ApiError::RouteNotFound { path: crate::error::cut(uri.path()) }.into_response();
+    }
+    match Files::get("index.html") {
+        Some(index) => send("index.html", &index, &headers),
+        None => {
+            let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+            (StatusCode::OK, kind, NOT_BUILT).into_response()
+        }
+    }
+}
+
+fn send(path: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
+    let tag = format!("\"{}\"", const_hex::encode(&file.metadata.sha256_hash()[..16]));
+    let kept = match path.starts_with("_app/immutable/") {
+        true => "public, max-age=31536000, immutable",
+        false => "no-cache",
+    };
+    let mut response = match matches_tag(headers, &tag) {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => Body::from(file.data.clone().into_owned()).into_response(),
+    };
+    let out = response.headers_mut();
+    let mime = mime_guess::from_path(path).first_or_octet_stream();
+    let mime = match mime.type_() == "text" && mime.get_param("charset").is_none() {
+        true => format!("{mime}; charset=utf-8"),
+        false => mime.to_string(),
+    };
+    for (name, value) in [(header::CONTENT_TYPE, mime.as_str()), (header::ETAG, &tag), (header::CACHE_CONTROL, kept)] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            out.insert(name, value);
+        }
+    }
+    if path == "index.html" {
+        if let Ok(policy) = HeaderValue::from_str(policy()) {
+            out.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+    }
+    response
+}
+
+/// The page's content security policy, with the hashes of the inline scripts that the build put into it.
+fn policy() -> &'static str {
+    static POLICY: OnceLock<String> = OnceLock::new();
+    POLICY.get_or_init(|| {
+        let index = Files::get("index.html").map(|f| String::from_utf8_lossy(&f.data).into_owned()).unwrap_or_default();
+        let hashes: String = inline_scripts(&index).map(|script| format!(" 'sha256-{}'", sha256_base64(script))).collect();
+        format!(
+            "default-src 'self'; script-src 'self'{hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+             connect-src 'self'; font-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        )
+    })
+}
+
+/// The text of each `<script>` without `src`.
+fn inline_scripts(html: &str) -> impl Iterator<Item = &str> {
+    html.split("<script").skip(1).filter_map(|rest| {
+        let (attributes, rest) = rest.split_once('>')?;
+        let (text, _) = rest.split_once("</script>")?;
+        (!attributes.contains("src=") && !text.is_empty()).then_some(text)
+    })
+}
+
+fn sha256_base64(text: &str) -> String {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inline_scripts_are_found_and_hashed() {
+        let html = "<script type=module src=a.js></script><script>\nlet a = 1;\n</script><script>b</script>";
+        assert_eq!(inline_scripts(html).collect::<Vec<_>>(), ["\nlet a = 1;\n", "b"]);
+        // The example of the Content Security Policy specification, section 2.3.1 (source lists).
+        assert_eq!(sha256_base64("alert('Hello, world.');"), "qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng=");
+    }
+}

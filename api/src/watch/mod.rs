@@ -1,0 +1,7 @@
+//! What the API knows of networks without asking at each request.
+
+pub mod status;
+pub mod visible;
+
+pub use status::Statuses;
+pub use visible::Visible;

@@ -1,0 +1,100 @@
+//! `GET /api/v1/ws`: the live WebSocket (semantics, rule 21).
+//!
+//! Guarantee, per connection and network: frames come in the network's order, each at most once; all frames of a sequence
+//! are followed by its `position` frame; `after` continues without a hole, from the ring of recent events or, for what is
+//! older, from the store; an apply that was reverted meanwhile is left out together with its revert; what cannot be given
+//! any more is named in a `gap` frame. Nothing that a client sends ends the connection, except what RFC 6455 forbids and
+//! frames beyond four times the limit.
+
+mod connection;
+mod protocol;
+mod replay;
+mod subscriptions;
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use schemas::limits;
+
+use crate::{error::ApiError, pipeline::App};
+
+/// Opens a connection.
+///
+/// The messages are described by the AsyncAPI document at `/api/v1/asyncapi.json`.
+#[utoipa::path(
+    get,
+    path = "/ws",
+    tag = "live",
+    responses(
+        (status = 101, description = "The WebSocket is open; see /api/v1/asyncapi.json"),
+        (status = 403, description = "Foreign origin", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = 426, description = "Not a WebSocket handshake", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Too many connections", body = crate::error::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn upgrade(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    handshake: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let handshake = handshake.map_err(|e| ApiError::NotAWebSocket { problem: e.body_text() })?;
+    check_origin(&headers, &app.config.allowed_origins)?;
+    let permit = Arc::clone(&app.ws_connections)
+        .try_acquire_owned()
+        .map_err(|_| ApiError::Overloaded { what: "WebSocket connections" })?;
+    let response = handshake
+        .read_buffer_size(1 << 10)
+        .write_buffer_size(16 << 10)
+        .max_message_size(4 * limits::WS_CLIENT_FRAME_BYTES)
+        .max_frame_size(4 * limits::WS_CLIENT_FRAME_BYTES)
+        .on_upgrade(move |socket| async move {
+            crate::metrics::ws_connections(1.0);
+            connection::Connection::new(app, socket).run().await;
+            crate::metrics::ws_connections(-1.0);
+            drop(permit);
+        });
+    Ok(response.into_response())
+}
+
+/// Browsers name the page's origin; it must be ours (the same host and port as in `Host`) or an allowed one. Programs send
+/// none.
+fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), ApiError> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or_default();
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+    let same = match (origin.split_once("://"), host) {
+        (Some(("http" | "https", authority)), Some(host)) => authority.eq_ignore_ascii_case(host),
+        _ => false,
+    };
+    if same || allowed.iter().any(|a| a == origin) {
+        return Ok(());
+    }
+    Err(ApiError::ForeignOrigin { origin: crate::error::cut(origin) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_pages_are_refused() {
+        let check = |origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:8080".parse().expect("value"));
+            if let Some(o) = origin {
+                headers.insert(header::ORIGIN, o.parse().expect("value"));
+            }
+            check_origin(&headers, &["https://ops.example".to_owned()]).is_ok()
+        };
+        assert!(check(None) && check(Some("http://127.0.0.1:8080")) && check(Some("https://ops.example")));
+        for foreign in
+            ["null", "http://evil.example", "http://127.0.0.1:8081", "http://127.0.0.1:8080.evil.example", ""]
+        {
+            assert!(!check(Some(foreign)), "{foreign}");
+        }
+    }
+}
