@@ -5,7 +5,6 @@
 //! pace; what it was too slow for is known to the sequence ([`ring::Next::Overtaken`]). Memory does not grow with
 //! connections. Live events may precede their visibility in the store.
 
-mod assemble;
 pub mod event;
 pub mod rates;
 pub mod reader;

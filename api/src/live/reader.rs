@@ -2,20 +2,24 @@
 
 use std::{sync::Arc, time::Duration};
 
-use runtime::log::{Log, LogError, PollLimits, Polled, Record, TopicPartition};
+use runtime::log::{
+    Log, LogError,
+    events::{Batch, Event, EventReader},
+};
 use schemas::{
     Op, TimeMs,
     codec::Codec,
-    headers::ChainHeaders,
     records::EnrichedBlock,
     topics::{ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{LiveEvent, Rates, Ring, assemble::Assembler};
+use super::{LiveEvent, Rates, Ring};
 
-/// How much one poll brings.
-const POLL: PollLimits = PollLimits { records: 10_000, bytes: 8 << 20, wait: Duration::from_millis(500) };
+/// Events, bytes and waiting time of one step.
+const EVENTS: usize = 256;
+const BYTES: usize = 8 << 20;
+const WAIT: Duration = Duration::from_millis(500);
 
 /// Follows the live edge until the service stops. While `eager` says that somebody listens, frames are made here, at once,
 /// rather than by the first connection that wants them.
@@ -27,72 +31,61 @@ pub async fn follow(
     eager: impl Fn() -> bool + Send,
     shutdown: CancellationToken,
 ) -> Result<(), LogError> {
-    let mut places = Vec::new();
-    // Children first: an event that is committed between the two loops then lacks its header, and is left out whole.
-    for topic in [ENRICHED_TRANSACTIONS.name, ENRICHED_BLOCKS.name] {
-        for partition in 0..log.partitions(topic).await? {
-            let at = TopicPartition { topic, partition };
-            places.push((at, log.watermarks(at).await?.high));
-        }
-    }
-    let mut reader = log.reader(&places).await?;
-    let mut assembler = Assembler::default();
+    let (blocks, transactions) = (ENRICHED_BLOCKS.name, Some(ENRICHED_TRANSACTIONS.name));
+    let mut reader = EventReader::from_end(&*log, blocks, transactions).await?;
     loop {
-        let polled = tokio::select! {
+        let batch = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            polled = reader.poll(POLL) => polled,
+            batch = reader.next(EVENTS, BYTES, WAIT) => batch,
         };
-        match polled {
-            Ok(Polled::Records(records)) => {
-                for record in records {
-                    take(&mut assembler, &codec, record);
-                }
-                while let Some((block, transactions)) = assembler.next() {
-                    let e = &block.envelope;
-                    if e.op == Op::Apply {
-                        rates.add(&e.network, e.tx_count);
-                    }
-                    let age = TimeMs::now().0.saturating_sub(e.observed_at.0).max(0) as u64;
-                    crate::metrics::live_event(e.network.as_str(), Duration::from_millis(age));
-                    let event = LiveEvent::new(block, transactions, Arc::clone(&codec));
+        match batch {
+            Ok(Batch::Events(events)) => {
+                for event in events {
+                    let Some(event) = live(event, &codec, &rates) else { continue };
                     if eager() {
                         event.frames();
                     }
                     ring.push(event);
                 }
             }
-            // Readers of the ring see the hole by its sequences.
-            Ok(Polled::OutOfRange { at, oldest, .. }) => reader.seek(at, oldest).await?,
-            Ok(Polled::Assigned(_) | Polled::Revoked(_)) => {}
+            // Showing the present is worth more than waiting for an operator: begin again at the end. Whoever follows the
+            // network sees by the sequences what is missing.
+            Ok(Batch::Halted { network, why, .. }) => {
+                tracing::warn!(%network, %why, "live frames begin again at the end of the log");
+                tokio::time::sleep(WAIT).await;
+                reader = EventReader::from_end(&*log, blocks, transactions).await?;
+            }
+            Ok(Batch::Assigned(_) | Batch::Revoked(_)) => {}
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "the live topics do not answer; trying again");
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                tokio::time::sleep(WAIT).await;
             }
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Puts a record where it belongs. What cannot be read is counted and passed by; its event is then left out.
-fn take(assembler: &mut Assembler, codec: &Codec, record: Record) {
-    let Some(value) = record.value.clone() else { return };
-    let network = || String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
-    if record.from.topic == ENRICHED_BLOCKS.name {
-        match codec.decode::<EnrichedBlock>(&value) {
-            Ok(block) if block.envelope.is_event() => assembler.header(block),
-            Ok(_) => {}
-            Err(error) => {
-                crate::metrics::undecodable(&network());
-                tracing::warn!(network = network(), %error, "a block record cannot be shown live");
-            }
-        }
-    } else {
-        match ChainHeaders::parse(|name| record.header(name)) {
-            Ok(headers) => assembler.child(&headers.network, headers.sequence, value),
-            Err(error) => {
-                crate::metrics::undecodable(&network());
-                tracing::warn!(network = network(), %error, "a transaction record cannot be counted");
-            }
-        }
+/// The event, ready for the ring; `None` for finality and for a header that cannot be read (counted, and seen by followers as
+/// a gap).
+fn live(event: Event, codec: &Arc<Codec>, rates: &Rates) -> Option<LiveEvent> {
+    if event.meta.op == Op::Finality {
+        return None;
     }
+    let block = match codec.decode::<EnrichedBlock>(event.header.value.as_deref().unwrap_or_default()) {
+        Ok(block) => block,
+        Err(error) => {
+            let network = event.meta.network.as_str();
+            crate::metrics::undecodable(network);
+            tracing::warn!(network, sequence = event.meta.sequence, %error, "a block record cannot be shown live");
+            return None;
+        }
+    };
+    let e = &block.envelope;
+    if e.op == Op::Apply {
+        rates.add(&e.network, e.tx_count);
+    }
+    let age = TimeMs::now().0.saturating_sub(e.observed_at.0).max(0) as u64;
+    crate::metrics::live_event(e.network.as_str(), Duration::from_millis(age));
+    let transactions = event.children.into_iter().filter_map(|r| r.value).collect();
+    Some(LiveEvent::new(block, transactions, Arc::clone(codec)))
 }
