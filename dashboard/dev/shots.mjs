@@ -92,6 +92,19 @@ try {
 	await wait(2_000);
 	await shot(middle, 'middle');
 
+	await middle.selectOption('[data-testid=network-filter]', 'ethereum-mainnet');
+	await middle.locator('input[name=status][value=success]').check({ force: true });
+	await wait(800);
+	await middle.locator('button.pause').click();
+	for (const row of await middle.locator('[data-key] .hash').all()) {
+		await row.click();
+		await middle.waitForSelector('dialog h3');
+		await wait(400);
+		if ((await middle.locator('dialog li').count()) > 1) break;
+		await middle.keyboard.press('Escape');
+	}
+	await shot(middle, 'events');
+
 	const flood = await mock('--rate', '1000');
 	const fast = await open(flood);
 	await wait(8_000);
@@ -115,6 +128,9 @@ try {
 	await fetch(`${live}/mock/down`);
 	await wait(6_500);
 	await shot(lost, 'disconnected');
+	await lost.setViewportSize({ width: 360, height: 780 });
+	await wait(300);
+	await shot(lost, 'narrow-disconnected');
 	await fetch(`${live}/mock/up`);
 	await wait(8_000);
 	await shot(lost, 'back');

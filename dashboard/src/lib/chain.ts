@@ -43,14 +43,14 @@ const STATES: Record<string, Omit<StateWords, 'label'>> = {
 	unreachable: { tone: 'warn', hint: 'No endpoint answers. Headwater keeps trying and goes on where it was.' },
 	reorg_too_deep: {
 		tone: 'bad',
-		hint: 'The chain reorganised below the limit. Look at it, then run `headwater accept-reorg`.'
+		hint: 'The chain reorganised below the limit. Look at it, then run: headwater accept-reorg'
 	},
 	wrong_chain: { tone: 'bad', hint: 'The endpoint serves another chain id than the configuration names.' },
 	no_receipts: { tone: 'bad', hint: 'The endpoint gives no receipts, and without them no status is known.' },
 	log_replaced: { tone: 'bad', hint: 'The log holds other events than the store. Nothing is written over.' },
 	overtaken: {
 		tone: 'bad',
-		hint: 'Retention removed records before they were read. `headwater accept-gap` goes on without them.'
+		hint: 'Retention removed records before they were read. headwater accept-gap goes on without them.'
 	}
 };
 

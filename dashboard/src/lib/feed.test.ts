@@ -59,6 +59,19 @@ describe('Feed', () => {
 		expect(f.rows.filter((r) => r.tx.status === 'failed').length).toBeGreaterThanOrEqual(heights.size - 1);
 	});
 
+	it('prefers failed transactions in a sample, and never shows failed ones only', () => {
+		const f = new Feed();
+		f.commit(event(1, 4 * BURST, (i) => (i % 2 ? 'failed' : 'success')), T0);
+		expect(f.rows.length).toBe(BURST);
+		expect(f.rows.filter((r) => r.tx.status === 'failed').length).toBe(BURST / 2);
+		const few = new Feed();
+		few.commit(event(1, 4 * BURST, (i) => (i % 200 === 0 ? 'failed' : 'success')), T0);
+		expect(few.rows.filter((r) => r.tx.status === 'failed').length).toBe((4 * BURST) / 200);
+		const all = new Feed();
+		all.commit(event(1, 4 * BURST, () => 'failed'), T0);
+		expect(all.rows.length).toBe(BURST);
+	});
+
 	it('shows one large block whole', () => {
 		const f = new Feed();
 		f.commit(event(1, BURST), T0);

@@ -2,8 +2,8 @@
  * The live table: which transactions are shown, newest first.
  *
  * Guarantees: at most `KEPT` rows and `KEPT` withheld ones, whatever arrives; a transaction is held once; `seen` counts every
- * one of them exactly (less those of reverted blocks), also where only a sample is shown; failed ones come first into the
- * sample. Rows of a reverted block are marked, and go when `sweep` finds them old enough.
+ * one of them exactly (less those of reverted blocks), also where only a sample is shown; failed ones are preferred in the
+ * sample, up to half of it. Rows of a reverted block are marked, and go when `sweep` finds them old enough.
  */
 
 import { instant } from './format';
@@ -13,7 +13,7 @@ export const KEPT = 500;
 /** How long a reverted row stays, struck through, in milliseconds. */
 export const STRUCK_MS = 1_800;
 /** Rows per second that a table can show to a reader; a burst (one big block) may bring `BURST` at once. */
-export const SHOWN_PER_S = 60;
+export const SHOWN_PER_S = 25;
 export const BURST = 400;
 /** Blocks whose counts can still be taken back, over all networks. */
 const COUNTED = 4_096;
@@ -98,7 +98,7 @@ export class Feed {
 		this.rows = [...shown, ...this.rows.filter((r) => !keys.has(r.key))].slice(0, KEPT);
 	}
 
-	/** As many as the tokens allow: failed ones first, the others evenly spread; the order stays. */
+	/** As many as the tokens allow, evenly spread; failed ones are preferred, up to half of them. The order stays. */
 	private sample(fresh: Row[], now: number): Row[] {
 		const elapsed = Math.max(0, now - this.refilled);
 		this.tokens = Math.min(BURST, this.tokens + (elapsed / 1000) * SHOWN_PER_S);
@@ -112,7 +112,8 @@ export class Feed {
 		this.tokens -= room;
 		const failed = fresh.filter((r) => r.tx.status === 'failed');
 		const others = fresh.filter((r) => r.tx.status !== 'failed');
-		const keep = new Set([...spread(failed, room), ...spread(others, Math.max(0, room - failed.length))]);
+		const bad = Math.max(room - others.length, Math.min(failed.length, Math.ceil(room / 2)));
+		const keep = new Set([...spread(failed, bad), ...spread(others, room - Math.min(bad, failed.length))]);
 		return fresh.filter((r) => keep.has(r));
 	}
 

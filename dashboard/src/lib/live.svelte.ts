@@ -18,7 +18,7 @@ import { Sequencer, type Delivery } from './sequencer';
 import { LiveSocket } from './socket';
 
 const HEALTH_MS = 2_000;
-const FLUSH_MS = 200;
+const FLUSH_MS = 250;
 /** Frames waiting for a flush before one is made at once (a hidden tab has no animation frames). */
 const PENDING = 20_000;
 const FIRST_ROWS = 200;
