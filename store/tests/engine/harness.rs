@@ -73,8 +73,13 @@ impl Running {
 
     /// The child's process id, from its lock.
     pub fn pid(&self) -> i32 {
-        let lock = std::fs::read_to_string(self.dir.path().join("store/LOCK")).expect("lock");
-        lock.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("pid")
+        self.holder().expect("a process id")
+    }
+
+    /// The same, while the file may just be written.
+    pub fn holder(&self) -> Option<i32> {
+        let lock = std::fs::read_to_string(self.dir.path().join("store/LOCK")).ok()?;
+        lock.strip_suffix('\n')?.split_whitespace().next()?.parse().ok()
     }
 
     pub async fn stop(self) -> TempDir {
