@@ -3,7 +3,7 @@ CREATE TABLE IF NOT EXISTS sink_status_rows
 (
     network LowCardinality(String) COMMENT 'Slug of the network',
     family  LowCardinality(String) COMMENT 'Chain family',
-    state   LowCardinality(String) COMMENT 'running, log_replaced or overtaken',
+    state   LowCardinality(String) COMMENT 'running, log_replaced, overtaken or unreadable',
     message String COMMENT 'What is wrong and what to do; empty while running',
     at      DateTime64(3, 'UTC') COMMENT 'When the state was entered'
 )

@@ -14,7 +14,7 @@ pub struct StoredNetwork {
     pub network: String,
     /// Chain family: `evm`, `bitcoin` or `stellar`.
     pub family: String,
-    /// The sink's state: `running`, `log_replaced` or `overtaken`.
+    /// The sink's state: `running`, `log_replaced`, `overtaken` or `unreadable`.
     pub state: String,
     /// What is wrong and what to do; empty while running.
     pub message: String,

@@ -1,0 +1,39 @@
+//! Settings of the sink.
+
+use std::time::Duration;
+
+use schemas::limits;
+
+use super::SinkStatus;
+use crate::StoreConfig;
+
+/// Settings of the sink.
+#[derive(Debug, Clone)]
+pub struct SinkConfig {
+    /// Where the store is.
+    pub store: StoreConfig,
+    /// Name of this process in the group.
+    pub instance: String,
+    /// Rows of one batch, at most (a block event is never split).
+    pub batch_rows: usize,
+    /// Bytes of records of one batch, at most.
+    pub batch_bytes: usize,
+    /// How long a batch may fill while there is more to read. At the head of the log a batch goes at once.
+    pub batch_age: Duration,
+    /// Where the sink tells its state.
+    pub status: SinkStatus,
+}
+
+impl SinkConfig {
+    /// With defaults.
+    pub fn new(store: StoreConfig, instance: impl Into<String>) -> Self {
+        Self {
+            store,
+            instance: instance.into(),
+            batch_rows: limits::SINK_BATCH_ROWS,
+            batch_bytes: limits::SINK_BATCH_BYTES,
+            batch_age: Duration::from_millis(200),
+            status: SinkStatus::default(),
+        }
+    }
+}

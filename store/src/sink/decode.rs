@@ -1,0 +1,66 @@
+//! From the log's records to events. What cannot be read of a transaction becomes a placeholder and a dead letter (rule 13).
+
+use runtime::log::{Record, events};
+use schemas::{
+    ChildEnvelope, Op, TimeMs,
+    codec::Codec,
+    headers::ChainHeaders,
+    records::{DeadLetter, EnrichedBlock, EnrichedTransaction, Payload},
+};
+
+use super::batch::Event;
+
+/// An event, and what of it could not be read.
+pub(super) struct Decoded {
+    pub event: Event,
+    pub dead: Vec<DeadLetter>,
+}
+
+/// Decodes an event. An error when its header record cannot be read: then its network cannot go on.
+pub(super) fn decode(codec: &Codec, assembled: &events::Event) -> Result<Decoded, String> {
+    let value = assembled.header.value.as_deref().ok_or("the header record has no value")?;
+    let block: EnrichedBlock = codec.decode(value).map_err(|e| e.to_string())?;
+    let e = &block.envelope;
+    let meta = &assembled.meta;
+    if e.network != meta.network || e.sequence != meta.sequence || e.op != meta.op {
+        return Err("the header record's value and its record headers contradict each other".into());
+    }
+    let mut dead = Vec::new();
+    let mut transactions = Vec::new();
+    if e.op == Op::Apply {
+        let child = e.child();
+        transactions.reserve(assembled.children.len());
+        for record in &assembled.children {
+            transactions.push(transaction(codec, record, &child, &mut dead));
+        }
+    }
+    Ok(Decoded { event: Event { block, transactions }, dead })
+}
+
+fn transaction(codec: &Codec, record: &Record, of: &ChildEnvelope, dead: &mut Vec<DeadLetter>) -> EnrichedTransaction {
+    let decoded = match record.value.as_deref() {
+        Some(value) => codec.decode::<EnrichedTransaction>(value).map_err(|e| e.to_string()),
+        None => Err("the record has no value".into()),
+    };
+    let error = match decoded {
+        Ok(t) if t.envelope.sequence == of.sequence && t.envelope.block_hash == of.block_hash => return t,
+        Ok(_) => "the record's value belongs to another event than its headers say".into(),
+        Err(e) => e,
+    };
+    let index = ChainHeaders::parse(|name| record.header(name)).ok().and_then(|h| h.index);
+    dead.push(DeadLetter {
+        source_topic: record.from.topic.to_owned(),
+        source_partition: record.from.partition,
+        source_offset: Some(record.offset),
+        stage: "sink".into(),
+        network: Some(of.network.clone()),
+        sequence: Some(of.sequence),
+        index,
+        reason: "undecodable".into(),
+        error: error.clone(),
+        key: record.key.clone(),
+        value: record.value.clone(),
+        failed_at: TimeMs::now(),
+    });
+    EnrichedTransaction { envelope: of.clone(), payload: Payload::Unreadable { index: index.unwrap_or(0), error } }
+}

@@ -1,0 +1,24 @@
+//! The sink: `enriched.blocks` and `enriched.transactions` → the store's tables.
+//!
+//! Guarantee: every block event is in the store once whatever is killed when, what a revert undoes is gone from the views,
+//! and offsets move only when everything before them is on disk (rule 16, kept in [`write`]). An event is never written over
+//! another one and nothing is jumped over: a network whose log does not fit the store halts, the others go on (rules 11
+//! and 12, kept in [`guard`]). While the store is away the sink waits with at most two batches in memory and reads no further.
+
+pub mod batch;
+mod config;
+mod decode;
+mod error;
+mod guard;
+mod insert;
+mod metrics;
+mod patience;
+pub mod pipeline;
+mod reader;
+mod status;
+mod write;
+
+pub use config::SinkConfig;
+pub use error::Error;
+pub use pipeline::run;
+pub use status::{NetworkStatus, SinkStatus, State};
