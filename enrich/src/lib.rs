@@ -1,1 +1,21 @@
+//! Enrich: what a block event says, worked out from the event alone.
+//!
+//! Input: `raw.blocks`, `raw.transactions`. Output: `enriched.blocks`, `enriched.transactions`; what cannot be read goes to
+//! `dead.letters`.
+//!
+//! Guarantee: a pure function of each block event ([`enrich_event`], rule 14), in sequence order, exactly once: output,
+//! dead letters and positions are one transaction of the log (rule 10). What cannot be decoded is passed on as a placeholder and
+//! counted (rule 13); reverts and finality pass through; no input panics and none stops the stream. A network whose *header*
+//! record cannot be read, or whose order is broken, halts by name; no other network is held up.
 
+mod config;
+mod error;
+mod metrics;
+mod output;
+mod pipeline;
+pub mod steps;
+
+pub use config::Config;
+pub use error::Error;
+pub use pipeline::run;
+pub use steps::enrich_event;

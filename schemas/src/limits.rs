@@ -136,3 +136,5 @@ pub const WS_BUFFER_BYTES: usize = 32 << 20;
 pub const WS_REPLAYS: usize = 16;
 /// How far ahead of everything known a resume token may lie and still be waited for, in sequences.
 pub const WS_AHEAD_SEQUENCES: u64 = 1_000;
+/// Bytes of raw values that enrich works up into one transaction of the log. It holds one batch at a time.
+pub const ENRICH_BATCH_BYTES: usize = 8 << 20;

@@ -1,0 +1,38 @@
+//! What the stage is told at start-up.
+
+use std::{collections::HashMap, time::Duration};
+
+use schemas::{Network, profiles::Profile};
+
+/// The stage's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Names this process to the consumer group, and is the end of its transactional id (`[runtime] instance`).
+    pub instance: String,
+    /// Chain profile per network; [`schemas::profiles::TOLERANT`] for those that are not here.
+    pub profiles: HashMap<Network, Profile>,
+    /// How long a transaction of the log gathers events after its first. Adds to the latency of a block at the tip.
+    pub linger: Duration,
+    /// Bytes of input values after which a transaction of the log is closed. One event may exceed it.
+    pub batch_bytes: usize,
+    /// Events after which a transaction of the log is closed.
+    pub batch_events: usize,
+}
+
+impl Config {
+    /// Defaults: 50 ms, 8 MiB, 256 events.
+    pub fn new(instance: impl Into<String>, profiles: HashMap<Network, Profile>) -> Self {
+        Self {
+            instance: instance.into(),
+            profiles,
+            linger: Duration::from_millis(50),
+            batch_bytes: schemas::limits::ENRICH_BATCH_BYTES,
+            batch_events: 256,
+        }
+    }
+
+    /// The profile of a network.
+    pub fn profile(&self, network: &Network) -> Profile {
+        self.profiles.get(network).copied().unwrap_or_default()
+    }
+}

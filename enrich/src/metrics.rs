@@ -1,0 +1,37 @@
+//! What enrich tells Prometheus.
+
+use std::time::Duration;
+
+/// A transaction of the log was committed.
+pub(crate) fn committed(events: usize, transactions: usize, took: Duration) {
+    metrics::counter!("headwater_enrich_events_total").increment(events as u64);
+    metrics::counter!("headwater_enrich_transactions_total").increment(transactions as u64);
+    metrics::histogram!("headwater_enrich_commit_seconds").record(took.as_secs_f64());
+}
+
+/// From reading the first event of a batch to its commit.
+pub(crate) fn worked_up(took: Duration) {
+    metrics::histogram!("headwater_enrich_batch_seconds").record(took.as_secs_f64());
+}
+
+/// Newest event of a network that was passed on.
+pub(crate) fn processed(network: &str, height: u64, sequence: u64) {
+    metrics::gauge!("headwater_enrich_processed_height", "network" => network.to_owned()).set(height as f64);
+    metrics::gauge!("headwater_enrich_processed_sequence", "network" => network.to_owned()).set(sequence as f64);
+}
+
+/// A record went to the dead letters.
+pub(crate) fn dead_letter(network: &str, reason: &'static str) {
+    metrics::counter!("headwater_enrich_dead_letters_total", "network" => network.to_owned(), "reason" => reason)
+        .increment(1);
+}
+
+/// A network is halted (1) or not (0).
+pub(crate) fn halted(network: &str, yes: bool) {
+    metrics::gauge!("headwater_enrich_halted", "network" => network.to_owned()).set(f64::from(u8::from(yes)));
+}
+
+/// Membership and producer were made anew after an error of the log.
+pub(crate) fn rejoined(kind: &'static str) {
+    metrics::counter!("headwater_enrich_rejoins_total", "kind" => kind).increment(1);
+}

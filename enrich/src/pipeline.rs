@@ -1,0 +1,207 @@
+//! The stage's wiring: events → enriched records → one transaction of the log with the positions behind them.
+//!
+//! At most one batch is held; the next is read when it is committed, so a slow log slows the reading down. An error of the log
+//! that may pass drops everything that is not committed, joins the group anew and goes on from the committed positions: nothing
+//! is kept over from before, so nothing is written twice (rule 10).
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use runtime::log::{
+    Log, LogError, LogErrorKind, Producer, Transaction,
+    events::{Batch, Event, EventConsumer, offsets_after},
+};
+use schemas::{Codec, Network, topics};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Config, Error, metrics,
+    output::{Worked, network, work_up},
+};
+
+/// The consumer group, and the beginning of the transactional id.
+pub const GROUP: &str = "enrich";
+/// How long an empty poll waits.
+const POLL_WAIT: Duration = Duration::from_secs(1);
+/// Deadline of a call to the log. A commit that says nothing for so long counts as indefinite.
+const CALL_DEADLINE: Duration = Duration::from_secs(60);
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_MOST: Duration = Duration::from_secs(5);
+
+/// Runs until told to stop, or until the log refuses for good.
+pub async fn run(
+    config: Config,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let mut retry = RETRY_FIRST;
+    let mut halted = HashSet::new();
+    loop {
+        let started = Instant::now();
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            ended = Member::join(&config, &*log, &codec, &mut halted) => match ended {
+                Ok(mut member) => member.work(&shutdown).await,
+                Err(error) => Err(error),
+            },
+        };
+        let error = match ended {
+            Ok(()) => return Ok(()),
+            Err(error) if shutdown.is_cancelled() => {
+                tracing::debug!(%error, "while stopping");
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        match error.kind {
+            LogErrorKind::Fenced
+            | LogErrorKind::Aborted
+            | LogErrorKind::Indefinite
+            | LogErrorKind::Unavailable
+            | LogErrorKind::Full => {}
+            _ => return Err(Error::Log(error)),
+        }
+        if started.elapsed() > 2 * RETRY_MOST {
+            retry = RETRY_FIRST;
+        }
+        tracing::warn!(%error, kind = ?error.kind, retry_in = ?retry, "joining anew");
+        metrics::rejoined(kind_name(error.kind));
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(retry) => {}
+        }
+        retry = (retry * 2).min(RETRY_MOST);
+    }
+}
+
+/// One membership of the group.
+struct Member<'a> {
+    config: &'a Config,
+    codec: &'a Codec,
+    producer: Box<dyn Producer>,
+    events: EventConsumer,
+    /// Networks whose header record could not be read, since the process started.
+    halted: &'a mut HashSet<Network>,
+}
+
+impl<'a> Member<'a> {
+    async fn join(
+        config: &'a Config,
+        log: &dyn Log,
+        codec: &'a Codec,
+        halted: &'a mut HashSet<Network>,
+    ) -> Result<Self, LogError> {
+        // Producer first: it fences and aborts what an earlier self left open, so that the positions read next are final.
+        let id = format!("{GROUP}.{}", config.instance);
+        let producer = deadline("making the producer", log.producer(&id)).await?;
+        let input = [topics::RAW_BLOCKS.name, topics::RAW_TRANSACTIONS.name];
+        let consumer = deadline("joining the group", log.consumer(GROUP, &config.instance, &input)).await?;
+        let events = EventConsumer::new(consumer, input[0], Some(input[1]));
+        Ok(Self { config, codec, producer, events, halted })
+    }
+
+    /// `Ok` when told to stop.
+    async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), LogError> {
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                batch = self.gather() => batch?,
+            };
+            // What is begun is finished: a commit takes as long as it takes.
+            if !batch.is_empty() {
+                self.commit(&batch).await?;
+            }
+        }
+    }
+
+    /// Events until the batch is full or `linger` has passed since the first.
+    async fn gather(&mut self) -> Result<Vec<Event>, LogError> {
+        let mut gathered: Vec<Event> = Vec::new();
+        let mut bytes = 0;
+        let mut until: Option<Instant> = None;
+        loop {
+            let wait = until.map_or(POLL_WAIT, |t| t.saturating_duration_since(Instant::now()));
+            let room = self.config.batch_bytes.saturating_sub(bytes).max(1);
+            let events = self.config.batch_events.saturating_sub(gathered.len()).max(1);
+            match self.events.next(events, room, wait).await? {
+                Batch::Events(events) if events.is_empty() => {}
+                Batch::Events(events) => {
+                    until.get_or_insert(Instant::now() + self.config.linger);
+                    bytes += events.iter().map(Event::bytes).sum::<usize>();
+                    gathered.extend(events);
+                }
+                Batch::Assigned(partitions) => {
+                    tracing::info!(partitions = ?partitions.iter().map(|p| p.partition).collect::<Vec<_>>(), "assigned");
+                }
+                Batch::Revoked(partitions) => {
+                    tracing::info!(?partitions, "revoked");
+                    gathered.retain(|event| !partitions.contains(&event.partition));
+                }
+                Batch::Halted { partition, network, why } => {
+                    tracing::error!(%network, partition, %why, "the network is halted");
+                    metrics::halted(network.as_str(), true);
+                }
+            }
+            let full = bytes >= self.config.batch_bytes || gathered.len() >= self.config.batch_events;
+            if full || until.is_some_and(|t| Instant::now() >= t) || until.is_none() {
+                return Ok(gathered);
+            }
+        }
+    }
+
+    async fn commit(&mut self, batch: &[Event]) -> Result<(), LogError> {
+        let started = Instant::now();
+        let mut records = Vec::new();
+        let mut transactions = 0;
+        let mut passed_on: Vec<(&Network, u64, u64)> = Vec::new();
+        for event in batch {
+            if self.halted.contains(network(event)) {
+                continue;
+            }
+            match work_up(self.config, self.codec, event) {
+                Worked::Done { records: new, transactions: n, height } => {
+                    records.extend(new);
+                    transactions += n;
+                    passed_on.push((network(event), height, event.meta.sequence));
+                }
+                Worked::Unreadable { letter, error } => {
+                    let (network, sequence) = (network(event), event.meta.sequence);
+                    tracing::error!(%network, sequence, error, "the header record cannot be read; the network is halted");
+                    metrics::halted(network.as_str(), true);
+                    records.push(letter);
+                    self.halted.insert(network.clone());
+                }
+            }
+            // A long batch must not starve whatever else runs on this thread.
+            tokio::task::yield_now().await;
+        }
+        let offsets = Some((self.events.group(), offsets_after(batch)));
+        let committing = Instant::now();
+        deadline("committing", self.producer.commit(Transaction { records, offsets })).await?;
+        metrics::committed(passed_on.len(), transactions, committing.elapsed());
+        metrics::worked_up(started.elapsed());
+        for (network, height, sequence) in passed_on {
+            metrics::processed(network.as_str(), height, sequence);
+        }
+        Ok(())
+    }
+}
+
+async fn deadline<T>(what: &str, call: impl Future<Output = Result<T, LogError>>) -> Result<T, LogError> {
+    timeout(CALL_DEADLINE, call).await.unwrap_or_else(|_| {
+        Err(LogError::new(LogErrorKind::Indefinite, format!("{what}: no answer from the log in {CALL_DEADLINE:?}")))
+    })
+}
+
+fn kind_name(kind: LogErrorKind) -> &'static str {
+    match kind {
+        LogErrorKind::Fenced => "fenced",
+        LogErrorKind::Aborted => "aborted",
+        LogErrorKind::Indefinite => "indefinite",
+        LogErrorKind::Unavailable => "unavailable",
+        LogErrorKind::Full => "full",
+        _ => "other",
+    }
+}

@@ -1,0 +1,243 @@
+//! The stage over the embedded log: exactly once over restarts and fencing, placeholders, halts.
+
+mod support;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use enrich::{Config, run};
+use runtime::log::{
+    Log, NewRecord, PollLimits, Polled, Record as LogRecord, TopicPartition, Transaction,
+    embedded::{EmbeddedConfig, EmbeddedLog},
+};
+use schemas::{
+    Codec, Op, Record,
+    headers::ChainHeaders,
+    profiles::Profile,
+    records::{DeadLetter, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction},
+    topics,
+};
+use support::{Recorded, recorded};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const PARTITION: u32 = 1;
+
+struct Bench {
+    log: Arc<EmbeddedLog>,
+    codec: Arc<Codec>,
+    _dir: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = EmbeddedConfig::new(dir.path());
+        config.min_free_bytes = 0;
+        let log = EmbeddedLog::open(config).await.unwrap();
+        log.ensure_topics(&topics::ALL, 2).await.unwrap();
+        Self { log, codec: Arc::new(Codec::builtin()), _dir: dir }
+    }
+
+    fn start(&self) -> (CancellationToken, JoinHandle<Result<(), enrich::Error>>) {
+        let stop = CancellationToken::new();
+        let profiles = HashMap::from([("eth".parse().unwrap(), Profile::of(1))]);
+        let mut config = Config::new("test", profiles);
+        config.linger = Duration::from_millis(5);
+        (stop.clone(), tokio::spawn(run(config, self.log.clone(), self.codec.clone(), stop)))
+    }
+
+    fn record<R: Record>(&self, record: &R) -> NewRecord {
+        NewRecord {
+            to: TopicPartition { topic: R::TOPIC.name, partition: PARTITION },
+            key: Some(record.key().into()),
+            value: Some(self.codec.encode(record).unwrap()),
+            headers: record.headers().into_iter().map(|(n, v)| (n.into(), v)).collect(),
+        }
+    }
+
+    async fn publish(&self, records: Vec<NewRecord>) {
+        let mut producer = self.log.producer("test.ingest").await.unwrap();
+        producer.commit(Transaction { records, offsets: None }).await.unwrap();
+    }
+
+    async fn apply(&self, (block, txs): (RawBlock, Vec<RawTransaction>)) {
+        let children = txs.iter().map(|tx| self.record(tx));
+        self.publish([self.record(&block)].into_iter().chain(children).collect()).await;
+    }
+
+    /// Everything in a topic's partition, once it has `wanted` records.
+    async fn read(&self, topic: &'static str, partition: u32, wanted: usize) -> Vec<LogRecord> {
+        let at = TopicPartition { topic, partition };
+        let mut reader = self.log.reader(&[(at, 0)]).await.unwrap();
+        let mut all = Vec::new();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        while all.len() < wanted {
+            assert!(tokio::time::Instant::now() < deadline, "{topic}: {} of {wanted} records", all.len());
+            let limits = PollLimits { records: 1_000, bytes: 8 << 20, wait: Duration::from_millis(200) };
+            match reader.poll(limits).await.unwrap() {
+                Polled::Records(records) => all.extend(records),
+                other => panic!("{other:?}"),
+            }
+        }
+        // Whatever came twice would be there by now: it would have come in the same order.
+        let limits = PollLimits { records: 1_000, bytes: 8 << 20, wait: Duration::from_millis(50) };
+        if let Polled::Records(more) = reader.poll(limits).await.unwrap() {
+            all.extend(more);
+        }
+        all
+    }
+
+    async fn blocks(&self, wanted: usize) -> Vec<EnrichedBlock> {
+        let records = self.read(topics::ENRICHED_BLOCKS.name, PARTITION, wanted).await;
+        records.iter().map(|r| self.codec.decode(r.value.as_ref().unwrap()).unwrap()).collect()
+    }
+
+    async fn transactions(&self, wanted: usize) -> Vec<EnrichedTransaction> {
+        let records = self.read(topics::ENRICHED_TRANSACTIONS.name, PARTITION, wanted).await;
+        records
+            .iter()
+            .map(|r| {
+                let headers = ChainHeaders::parse(|name| r.header(name)).unwrap();
+                let tx: EnrichedTransaction = self.codec.decode(r.value.as_ref().unwrap()).unwrap();
+                assert_eq!((headers.sequence, headers.op), (tx.envelope.sequence, tx.envelope.op));
+                assert_eq!(r.key.as_deref(), Some(tx.envelope.network.as_str().as_bytes()));
+                tx
+            })
+            .collect()
+    }
+}
+
+fn small() -> Recorded {
+    recorded().into_iter().find(|r| r.chain == "ethereum" && r.number == 13_998_626).unwrap()
+}
+
+fn revert(of: &RawBlock, sequence: u64) -> (RawBlock, Vec<RawTransaction>) {
+    let mut envelope = of.envelope.clone();
+    envelope.reverts_sequence = Some(envelope.sequence);
+    (envelope.sequence, envelope.op, envelope.tx_count, envelope.log_count) = (sequence, Op::Revert, 0, 0);
+    let child = RawTransaction { envelope: envelope.child(), payload: Payload::Revert };
+    (RawBlock { envelope, evm: None }, vec![child])
+}
+
+fn finality(of: &RawBlock, finalized: u64) -> (RawBlock, Vec<RawTransaction>) {
+    let mut envelope = of.envelope.clone();
+    envelope.finalized_height = Some(finalized);
+    (envelope.op, envelope.tx_count, envelope.log_count) = (Op::Finality, 0, 0);
+    (RawBlock { envelope, evm: None }, vec![])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_event_is_passed_on_in_order() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    let first = small().event("eth", 1);
+    bench.apply(first.clone()).await;
+    bench.apply(finality(&first.0, 13_998_600)).await;
+    bench.apply(revert(&first.0, 2)).await;
+    bench.apply(small().event("eth", 3)).await;
+    let blocks = bench.blocks(4).await;
+    let seen: Vec<_> = blocks.iter().map(|b| (b.envelope.sequence, b.envelope.op, b.summary.is_some())).collect();
+    assert_eq!(seen, [(1, Op::Apply, true), (1, Op::Finality, false), (2, Op::Revert, false), (3, Op::Apply, true)]);
+    assert_eq!(blocks[1].envelope.finalized_height, Some(13_998_600));
+    assert_eq!(blocks[2].envelope.reverts_sequence, Some(1));
+    // The manifest's figure of this block.
+    assert_eq!(blocks[0].summary.as_ref().unwrap().fee_total.to_string(), "108985171685612978");
+    let txs = bench.transactions(15).await;
+    let seen: Vec<_> = txs.iter().map(|t| (t.envelope.sequence, t.payload == Payload::Revert)).collect();
+    let expected: Vec<_> = (0..7).map(|_| (1, false)).chain([(2, true)]).chain((0..7).map(|_| (3, false))).collect();
+    assert_eq!(seen, expected);
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restarts_and_fencing_neither_lose_nor_repeat() {
+    let bench = Bench::new().await;
+    let mut stage: Option<(CancellationToken, JoinHandle<Result<(), enrich::Error>>)> = None;
+    for sequence in 1..=40 {
+        match sequence % 8 {
+            // Stopped in an orderly way, cut off in the middle, and fenced by another holder of its transactional id.
+            1 => {
+                if let Some((stop, task)) = stage.take() {
+                    stop.cancel();
+                    task.await.unwrap().unwrap();
+                }
+                stage = Some(bench.start());
+            }
+            4 => {
+                if let Some((_, task)) = stage.take() {
+                    task.abort();
+                    assert!(task.await.unwrap_err().is_cancelled());
+                }
+                stage = Some(bench.start());
+            }
+            7 => drop(bench.log.producer("enrich.test").await.unwrap()),
+            _ => {}
+        }
+        bench.apply(small().event("eth", sequence)).await;
+        if sequence % 3 == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let sequences: Vec<_> = bench.blocks(40).await.iter().map(|b| b.envelope.sequence).collect();
+    assert_eq!(sequences, (1..=40).collect::<Vec<_>>());
+    let children: Vec<_> = bench.transactions(280).await.iter().map(|t| t.envelope.sequence).collect();
+    assert_eq!(children, (1..=40).flat_map(|s| [s; 7]).collect::<Vec<_>>());
+    let (stop, task) = stage.unwrap();
+    stop.cancel();
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_becomes_a_placeholder_and_a_dead_letter() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    let (block, txs) = small().event("eth", 1);
+    let mut records: Vec<_> = [bench.record(&block)].into_iter().chain(txs.iter().map(|tx| bench.record(tx))).collect();
+    let garbage = Bytes::from_static(&[0, 0, 0, 0, 2, 0xff, 0xff, 0xff]);
+    records[3].value = Some(garbage.clone());
+    let RawTransaction { envelope, .. } = txs[4].clone();
+    let placeholder = RawTransaction { envelope, payload: Payload::Unreadable { index: 4, error: "too large".into() } };
+    records[5] = bench.record(&placeholder);
+    bench.publish(records).await;
+    bench.apply(small().event("eth", 2)).await;
+
+    let txs = bench.transactions(14).await;
+    assert!(matches!(&txs[2].payload, Payload::Unreadable { index: 2, error } if error.contains("raw.transactions")));
+    assert!(matches!(&txs[4].payload, Payload::Unreadable { index: 4, error } if error == "too large"));
+    assert_eq!(txs.iter().filter(|t| matches!(t.payload, Payload::Transaction(_))).count(), 12);
+    let summary = bench.blocks(2).await[0].summary.clone().unwrap();
+    assert_eq!((summary.transactions, summary.unreadable), (7, 2));
+    let letters = bench.read(topics::DEAD_LETTERS.name, 0, 1).await;
+    let letter: DeadLetter = bench.codec.decode(letters[0].value.as_ref().unwrap()).unwrap();
+    assert_eq!((letter.value, letter.index, letter.reason.as_str()), (Some(garbage), Some(2), "undecodable"));
+    assert_eq!(
+        (letter.source_topic.as_str(), letter.sequence, letter.stage.as_str()),
+        ("raw.transactions", Some(1), "enrich")
+    );
+    assert_eq!(letters.len(), 1);
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_header_halts_its_network_only() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    let (block, txs) = small().event("eth", 1);
+    let mut records: Vec<_> = [bench.record(&block)].into_iter().chain(txs.iter().map(|tx| bench.record(tx))).collect();
+    records[0].value = Some(Bytes::from_static(b"\0\0\0\0\x63"));
+    bench.publish(records).await;
+    bench.apply(small().event("eth", 2)).await;
+    bench.apply(small().event("other", 1)).await;
+    let blocks = bench.blocks(1).await;
+    assert_eq!(blocks.len(), 1);
+    assert_eq!(blocks[0].envelope.network.as_str(), "other");
+    let letters = bench.read(topics::DEAD_LETTERS.name, 0, 1).await;
+    let letter: DeadLetter = bench.codec.decode(letters[0].value.as_ref().unwrap()).unwrap();
+    assert_eq!((letter.source_topic.as_str(), letter.sequence), ("raw.blocks", Some(1)));
+    assert!(letter.error.contains("99"), "{}", letter.error);
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
