@@ -9,7 +9,7 @@ use schemas::{
     codec::{CodecError, DecodeError, EncodeError},
     headers::ChainHeaders,
     limits,
-    records::{CheckpointRecord, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction},
+    records::{CheckpointRecord, EnrichedBlock, Payload, RawBlock, RawTransaction},
     registry::SCHEMAS,
     topics,
 };

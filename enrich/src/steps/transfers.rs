@@ -1,7 +1,7 @@
 //! ERC-20 and ERC-721 `Transfer` and `Approval`. The two standards share signatures and are told apart by what is indexed: an
 //! ERC-20 log has three topics and one word of data, an ERC-721 log four topics and no data. Anything else is not decoded.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolEvent;
 use schemas::records::{DecodedEvent, EvmLog};
 
@@ -55,7 +55,7 @@ pub fn is_transfer(event: &DecodedEvent) -> bool {
 
 /// Addresses with anything but zeros in front are malformed, hence the validation.
 fn event<E: SolEvent>(log: &EvmLog) -> Option<E> {
-    E::decode_raw_log_validate(log.topics.iter().copied().map(B256::from), &log.data).ok()
+    E::decode_raw_log_validate(log.topics.iter().copied(), &log.data).ok()
 }
 
 fn decoded(signature: &str, names: [&str; 3], a: Address, b: Address, n: U256) -> DecodedEvent {
@@ -67,7 +67,7 @@ fn decoded(signature: &str, names: [&str; 3], a: Address, b: Address, n: U256) -
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{address, b256};
+    use alloy_primitives::{B256, address, b256};
 
     use super::*;
 
