@@ -80,7 +80,7 @@ fn files(engine: &Path, config: &Path, library: &Path) -> Result<RulesetStatus, 
         engine,
         all & !AccessFs::Execute & !AccessFs::MakeSock & !AccessFs::MakeChar & !AccessFs::MakeBlock,
     )?;
-    rules = allow(rules, config, read.into())?;
+    rules = allow(rules, config, read)?;
     rules = allow(rules, library, AccessFs::ReadFile | AccessFs::Execute)?;
     for path in READABLE {
         rules = allow(rules, Path::new(path), AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute)?;

@@ -98,7 +98,10 @@ fn announce(address: SocketAddr) -> std::io::Result<()> {
 /// Boots the engine and makes the database.
 fn open(engine: &'static Engine, arguments: &[String], dir: &Path, database: &str) -> Result<Connection, Error> {
     let failed = |reason: String| Error::DoesNotOpen { dir: dir.to_path_buf(), reason };
-    let mut master = engine.connect(arguments).map_err(|e| failed(e.0))?;
+    // A failed boot has no text of its own: the engine writes the reason to standard error.
+    let mut master = engine
+        .connect(arguments)
+        .map_err(|_| failed("it refused to start, for the reason that it wrote above".to_owned()))?;
     let quoted = database.replace('\\', "\\\\").replace('`', "\\`");
     let create = format!("CREATE DATABASE IF NOT EXISTS `{quoted}`");
     master.query(create.as_bytes(), "Null", &[]).map_err(|e| failed(e.0))?;

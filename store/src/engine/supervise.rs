@@ -223,6 +223,7 @@ fn signal(pidfd: Option<&OwnedFd>, signal: Signal) {
 fn own_child(command: &ChildCommand, events: &mpsc::Sender<Event>, tail: &Tail) {
     let spawned = Command::new(&command.program)
         .args(&command.arguments)
+        .envs(allocator())
         .envs(command.environment.iter().map(|(name, value)| (name, value)))
         .env(VARIABLE, std::process::id().to_string())
         .stdin(Stdio::piped())
@@ -263,6 +264,14 @@ fn own_child(command: &ChildCommand, events: &mpsc::Sender<Event>, tail: &Tail) 
     });
     let status = child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
     let _ = events.blocking_send(Event::Ended(status));
+}
+
+/// How soon the engine's allocator gives freed pages back; a variable of the parent wins. Measured with 1.2 M wide rows and
+/// heavy `FINAL` aggregates: after a second (this) 650 MB at most for the CPU time of the default (10 s, 695 MB); at once
+/// 603 MB for a third more CPU time. All come back to 250 MB when idle.
+fn allocator() -> Option<(&'static str, &'static str)> {
+    const NAME: &str = "JE_MALLOC_CONF";
+    std::env::var_os(NAME).is_none().then_some((NAME, "dirty_decay_ms:1000,muzzy_decay_ms:0"))
 }
 
 /// Lines of a pipe, each cut at a bounded length.

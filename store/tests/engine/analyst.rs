@@ -1,6 +1,7 @@
 //! What an analyst may do, and everything tried that one may not.
 
 use crate::harness::{Running, encoded};
+use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 
 const FINE: &[&str] = &[
     "SELECT count() FROM v",
@@ -206,7 +207,11 @@ async fn an_analysts_statement_has_its_limits() {
 async fn even_the_stages_reach_no_file_outside_the_store() {
     let store = Running::start().await;
     let credentials = store.dir.path().join("store/credentials.toml");
-    let landlock = std::fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|lsm| lsm.contains("landlock"));
+    let landlock = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
+        .and_then(Ruleset::create)
+        .is_ok();
     for path in ["/etc/passwd", "/proc/self/environ", &credentials.display().to_string()] {
         let reply = store.as_stages("/", format!("SELECT file('{path}')").as_bytes());
         // Without Landlock the kernel cannot say no; then only analysts are kept out.

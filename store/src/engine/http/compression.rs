@@ -126,7 +126,7 @@ impl<R: Read> BlockReader<R> {
         }
         let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize;
         let (method, packed, plain) = (head[CHECKSUM], number(CHECKSUM + 1), number(CHECKSUM + 5));
-        if packed < HEADER || packed > COMPRESSED_BLOCK_BYTES || plain > COMPRESSED_BLOCK_BYTES {
+        if !(HEADER..=COMPRESSED_BLOCK_BYTES).contains(&packed) || plain > COMPRESSED_BLOCK_BYTES {
             return Err(invalid("a compressed block has an impossible size"));
         }
         let mut block = Vec::with_capacity(packed.min(1 << 20));

@@ -192,7 +192,7 @@ async fn route(front: Arc<Front>, request: hyper::Request<Incoming>) -> Result<R
     let (pieces, reader) = body::channel(runtime.clone());
     let (output, mut answer) = reply::channel(runtime);
     let job = work::Job { front: Arc::clone(&front), user, request, id, body_coding, answer_coding, boundary, ticket };
-    tokio::spawn(body::pump(body, pieces));
+    let pump = tokio::spawn(body::pump(body, pieces));
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work::run(job, reader, &output);
@@ -202,7 +202,8 @@ async fn route(front: Arc<Front>, request: hyper::Request<Incoming>) -> Result<R
         head = answer.recv() => head,
         () = &mut deadline => {
             cancel.0.cancel(Why::Deadline);
-            // The engine ends it and the worker says so; a body that never comes keeps the worker waiting.
+            pump.abort(); // a body that never comes would keep the worker waiting
+            // The engine ends the statement and the worker says so.
             tokio::time::timeout(Duration::from_secs(5), answer.recv()).await.ok().flatten()
         }
     };
