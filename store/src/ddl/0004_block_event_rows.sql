@@ -4,17 +4,17 @@
 CREATE TABLE IF NOT EXISTS block_event_rows
 (
     network          LowCardinality(String) COMMENT 'Slug of the network',
-    sequence         UInt64 CODEC(Delta, ZSTD(1)) COMMENT 'The network''s total order, gapless',
+    sequence         UInt64 COMMENT 'The network''s total order, gapless' CODEC(Delta, ZSTD(1)),
     op               LowCardinality(String) COMMENT 'apply or revert',
     origin           LowCardinality(String) COMMENT 'live or backfill',
-    height           UInt64 CODEC(Delta, ZSTD(1)) COMMENT 'Block number',
-    block_hash       String CODEC(ZSTD(1)) COMMENT 'Block hash',
-    block_time       DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'The block''s own time stamp',
+    height           UInt64 COMMENT 'Block number' CODEC(Delta, ZSTD(1)),
+    block_hash       String COMMENT 'Block hash' CODEC(ZSTD(1)),
+    block_time       DateTime64(3, 'UTC') COMMENT 'The block''s own time stamp' CODEC(Delta, ZSTD(1)),
     tx_count         UInt32 COMMENT 'Transactions; 0 on reverts',
     log_count        UInt32 COMMENT 'Logs; 0 on reverts',
-    reverts_sequence Nullable(UInt64) CODEC(ZSTD(1)) COMMENT 'On a revert: the sequence of the event that it undoes',
-    observed_at      DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When ingest first saw the block',
-    stored_at        DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'When the sink wrote the row'
+    reverts_sequence Nullable(UInt64) COMMENT 'On a revert: the sequence of the event that it undoes' CODEC(ZSTD(1)),
+    observed_at      DateTime64(3, 'UTC') COMMENT 'When ingest first saw the block' CODEC(Delta, ZSTD(1)),
+    stored_at        DateTime64(3, 'UTC') COMMENT 'When the sink wrote the row' CODEC(Delta, ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (network, sequence)
