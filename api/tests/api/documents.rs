@@ -1,0 +1,95 @@
+//! The OpenAPI document against what is really served.
+
+use serde_json::{Value, json};
+
+use crate::{
+    chain::{Chain, recorded},
+    schema,
+    world::{Api, World},
+};
+
+/// The schema of an answer.
+fn of<'a>(document: &'a Value, path: &str, status: &str) -> &'a Value {
+    let content = &document["paths"][path]["get"]["responses"][status]["content"];
+    let (_, media) = content.as_object().and_then(|c| c.iter().next()).unwrap_or_else(|| panic!("{path} {status}"));
+    &media["schema"]
+}
+
+async fn fits(api: &Api, document: &Value, path: &str, target: &str, status: u16) {
+    let answer = api.get(target).await;
+    assert_eq!(answer.status, status, "{target}: {}", answer.text());
+    let kind = if status == 200 { "application/json" } else { "application/problem+json" };
+    assert_eq!(answer.header("content-type"), Some(kind), "{target}");
+    let mut value = answer.json();
+    if status != 200 {
+        // Parts of a problem that only some have.
+        for field in ["parameter", "value", "expected"] {
+            value.as_object_mut().expect("object").entry(field).or_insert(Value::Null);
+        }
+    }
+    let problems = schema::check(document, of(document, path, &status.to_string()), &value);
+    assert!(problems.is_empty(), "{target}: {problems:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_as_documented_and_every_route_is_documented() {
+    let world = World::start(&["ethereum", "silent"]).await;
+    let mut chain = Chain::new("ethereum", recorded("ethereum"));
+    for _ in 0..8 {
+        chain.apply();
+    }
+    world.publish_and_wait(&chain.events).await;
+    let api = world.api().await;
+    let document = api.get("/api/v1/openapi.json").await.json();
+    assert_eq!(document["openapi"].as_str().map(|v| v.starts_with("3.")), Some(true));
+
+    let (block, _) = &chain.canonical[3];
+    let tx = chain.transactions().iter().find_map(|t| api::items::TransactionItem::from_record(t)).expect("a transaction");
+    let height = block.envelope.height;
+    let hash = &block.envelope.block_hash;
+    let unknown = format!("0x{}", "0".repeat(64));
+    let cases = [
+        ("/api/v1/health", "/api/v1/health".to_owned(), 200),
+        ("/api/v1/health", "/api/v1/health?x=1".to_owned(), 400),
+        ("/api/v1/blocks", "/api/v1/blocks?limit=3".to_owned(), 200),
+        ("/api/v1/blocks", "/api/v1/blocks?network=silent".to_owned(), 200),
+        ("/api/v1/blocks", "/api/v1/blocks?limit=0".to_owned(), 400),
+        ("/api/v1/blocks/{network}/{block}", format!("/api/v1/blocks/ethereum/{height}"), 200),
+        ("/api/v1/blocks/{network}/{block}", format!("/api/v1/blocks/ethereum/{hash}"), 200),
+        ("/api/v1/blocks/{network}/{block}", "/api/v1/blocks/ethereum/1".to_owned(), 404),
+        ("/api/v1/txs", "/api/v1/txs?limit=1000".to_owned(), 200),
+        ("/api/v1/txs", "/api/v1/txs?status=maybe".to_owned(), 400),
+        ("/api/v1/txs/{network}/{hash}", format!("/api/v1/txs/ethereum/{}", tx.hash), 200),
+        ("/api/v1/txs/{network}/{hash}", format!("/api/v1/txs/ethereum/{unknown}"), 404),
+        ("/api/v1/networks/{network}/completeness", "/api/v1/networks/ethereum/completeness".to_owned(), 200),
+        ("/api/v1/networks/{network}/completeness", "/api/v1/networks/nowhere/completeness".to_owned(), 404),
+    ];
+    for (path, target, status) in &cases {
+        fits(&api, &document, path, target, *status).await;
+    }
+    // Every transaction of the recorded blocks, with its events.
+    for record in chain.transactions().iter().step_by(37) {
+        let item = api::items::TransactionItem::from_record(record).expect("readable");
+        let target = format!("/api/v1/txs/ethereum/{}", item.hash);
+        fits(&api, &document, "/api/v1/txs/{network}/{hash}", &target, 200).await;
+    }
+    let documented: Vec<&String> = document["paths"].as_object().expect("paths").keys().collect();
+    let others = ["/api/v1/openapi.json", "/api/v1/asyncapi.json", "/api/v1/ws"];
+    for path in documented {
+        let covered = cases.iter().any(|(p, _, _)| p == path) || others.contains(&path.as_str());
+        assert!(covered, "{path} is documented and not looked at here");
+    }
+    let asyncapi = api.get("/api/v1/asyncapi.json").await;
+    assert_eq!(asyncapi.json()["channels"]["live"]["address"], json!("/api/v1/ws"));
+    // What it takes from the other document is there.
+    let text = asyncapi.text();
+    for reference in text.split("/api/v1/openapi.json#").skip(1) {
+        let pointer = reference.split('"').next().expect("a pointer");
+        assert!(document.pointer(pointer).is_some(), "{pointer}");
+    }
+    // Documents may be kept by who asked before.
+    let tag = asyncapi.header("etag").expect("a tag").to_owned();
+    let again = api.get_with("/api/v1/asyncapi.json", &[("If-None-Match", &tag)]).await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    api.stop().await;
+}

@@ -1,0 +1,177 @@
+//! What is bounded: connections, subscriptions, requests, origins, slow readers.
+
+use std::time::Duration;
+
+use api::WsConfig;
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Error;
+
+use crate::{
+    chain::{Chain, recorded},
+    http,
+    world::World,
+    ws::{Closed, Known, Ws},
+};
+
+fn status(error: Error) -> u16 {
+    match error {
+        Error::Http(answer) => answer.status().as_u16(),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_and_subscriptions_are_bounded_and_come_back() {
+    let world = World::without_sink(&["ethereum"]).await;
+    let mut config = world.config();
+    config.ws = WsConfig { connections: 2, subscriptions: 2, ..WsConfig::default() };
+    let api = world.api_with(config).await;
+    let mut first = Ws::connect(api.at).await;
+    let second = Ws::connect(api.at).await;
+    let refused = Ws::connect_with(api.at, &[]).await.err().map(status);
+    assert_eq!(refused, Some(503));
+    drop(second);
+    let again = async {
+        while Ws::connect_with(api.at, &[]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), again).await.expect("the place of a closed connection is free again");
+
+    for id in 1..=2 {
+        first.send(&json!({"op": "subscribe", "id": id, "topics": ["blocks"]})).await;
+        assert_eq!(first.frame().await["type"], "subscribed");
+    }
+    first.send(&json!({"op": "subscribe", "id": 3, "topics": ["blocks"]})).await;
+    assert_eq!(first.frame().await["problem"]["type"], "/problems/too-many-subscriptions");
+    first.send(&json!({"op": "unsubscribe", "id": 1})).await;
+    assert_eq!(first.frame().await["type"], "unsubscribed");
+    first.send(&json!({"op": "subscribe", "id": 3, "topics": ["blocks"]})).await;
+    assert_eq!(first.frame().await["type"], "subscribed");
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_pages_may_not_connect() {
+    let world = World::without_sink(&[]).await;
+    let mut config = world.config();
+    config.allowed_origins = vec!["https://ops.example".into()];
+    let api = world.api_with(config).await;
+    let own = format!("http://{}", api.at);
+    for good in [own.as_str(), "https://ops.example"] {
+        assert!(Ws::connect_with(api.at, &[("origin", good)]).await.is_ok(), "{good}");
+    }
+    for foreign in ["http://evil.example", "null", "https://ops.example.evil"] {
+        assert_eq!(Ws::connect_with(api.at, &[("origin", foreign)]).await.err().map(status), Some(403), "{foreign}");
+    }
+    let read = api.get_with("/api/v1/health", &[("Origin", "https://ops.example")]).await;
+    assert_eq!(read.header("access-control-allow-origin"), Some("https://ops.example"));
+    let read = api.get_with("/api/v1/health", &[("Origin", "http://evil.example")]).await;
+    assert_eq!(read.header("access-control-allow-origin"), None);
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_bounded_in_number_size_and_time() {
+    let world = World::without_sink(&["ethereum"]).await;
+    let mut config = world.config();
+    config.concurrent_requests = 1;
+    config.request_deadline = Duration::from_millis(300);
+    // A store that takes connections and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let mut away = world.store.config().clone();
+    away.url = format!("http://{}", silent.local_addr().expect("address")).parse().expect("url");
+    let api = world.api_over(config, store::Store::connect(away).expect("a store")).await;
+    let (first, second) = tokio::join!(api.get("/api/v1/txs"), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        api.get("/api/v1/openapi.json").await
+    });
+    assert_eq!((first.status, first.json()["type"].as_str()), (503, Some("/problems/deadline-exceeded")));
+    assert_eq!((second.status, second.json()["type"].as_str()), (503, Some("/problems/overloaded")));
+    assert!(second.header("retry-after").is_some());
+    assert_eq!(api.get("/api/v1/openapi.json").await.status, 200, "the permit came back");
+    let large = vec![b' '; schemas::limits::HTTP_BODY_BYTES + 1];
+    assert_eq!(http::exchange(api.at, "POST", "/api/v1/txs", &[], &large).await.status, 413);
+    api.stop().await;
+}
+
+/// A chain of large blocks.
+fn heavy() -> Chain {
+    let mut contents = recorded("ethereum");
+    contents.retain(|b| b.transactions.len() > 100);
+    assert!(contents.len() > 2, "recorded blocks with many transactions");
+    Chain::new("ethereum", contents)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_is_told_what_it_missed_and_goes_on() {
+    let world = World::without_sink(&["ethereum"]).await;
+    let mut config = world.config();
+    config.ws = WsConfig {
+        buffer_events: 4,
+        overtaken_per_minute: 1_000,
+        write_deadline: Duration::from_secs(60),
+        ..WsConfig::default()
+    };
+    let api = world.api_with(config).await;
+    let mut chain = heavy();
+    let mut slow = Ws::connect(api.at).await;
+    slow.subscribe(Some("ethereum"), &["blocks", "transactions"], None).await;
+    for _ in 0..100 {
+        let event = chain.apply();
+        world.publish(&[event]).await;
+    }
+    let frames = slow.until(chain.sequence()).await;
+    let mut known = Known::default();
+    let told = known.take(&frames, 0);
+    assert!(!told.gaps.is_empty(), "a reader that did not read was overtaken");
+    let missing: u64 = told.gaps.iter().map(|(from, to)| to - from + 1).sum();
+    assert_eq!(known.blocks.len() as u64 + missing, chain.sequence(), "every sequence was sent or named");
+    assert_eq!(told.position, chain.sequence());
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hopeless_reader_is_closed_with_try_again_later() {
+    let world = World::without_sink(&["ethereum"]).await;
+    let mut config = world.config();
+    config.ws = WsConfig {
+        buffer_events: 2,
+        overtaken_per_minute: 0,
+        write_deadline: Duration::from_secs(60),
+        ..WsConfig::default()
+    };
+    let api = world.api_with(config).await;
+    let mut chain = heavy();
+    let mut slow = Ws::connect(api.at).await;
+    slow.subscribe(None, &["transactions"], None).await;
+    for _ in 0..100 {
+        let event = chain.apply();
+        world.publish(&[event]).await;
+    }
+    let closed = loop {
+        if let Err(closed) = slow.next().await {
+            break closed;
+        }
+    };
+    assert!(matches!(closed, Closed::With(1013)), "{closed:?}");
+    // Others do not notice.
+    let mut other = Ws::connect(api.at).await;
+    other.subscribe(None, &["blocks"], None).await;
+    let event = chain.apply();
+    world.publish(&[event]).await;
+    other.until(chain.sequence()).await;
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_says_goodbye_and_is_in_time() {
+    let world = World::without_sink(&["ethereum"]).await;
+    let api = world.api().await;
+    let mut ws = Ws::connect(api.at).await;
+    ws.subscribe(None, &["blocks"], None).await;
+    let reader = tokio::spawn(async move { ws.next().await });
+    api.stop().await;
+    let closed = reader.await.expect("no panic").expect_err("closed");
+    assert!(matches!(closed, Closed::With(1001)), "{closed:?}");
+}

@@ -1,0 +1,15 @@
+//! The API against the real engine, the embedded log and the real sink, on recorded blocks. Each test has a database, a log and
+//! a port of its own. Where the engine is not on the machine the tests fail and say how to fetch it.
+
+mod chain;
+mod documents;
+mod engine;
+mod http;
+mod limits;
+mod pages;
+mod resume;
+mod rest;
+mod schema;
+mod websocket;
+mod world;
+mod ws;
