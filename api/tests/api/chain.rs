@@ -9,7 +9,6 @@ use schemas::{
     profiles::Profile,
     records::{EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction},
 };
-use serde_json::value::RawValue;
 
 /// A block event: header and children.
 pub type Event = (EnrichedBlock, Vec<EnrichedTransaction>);
@@ -27,15 +26,12 @@ pub fn recorded(chain: &str) -> Vec<EvmBlock> {
     folders.iter().map(|folder| read(folder)).collect()
 }
 
-/// A file that is either a bare result or the whole JSON-RPC answer.
-fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> T {
-    #[derive(serde::Deserialize)]
-    struct Answer {
-        result: Option<Box<RawValue>>,
-    }
+fn parse<T: wire::Wire>(path: &Path) -> T {
     let text = std::fs::read_to_string(path).expect("recorded file");
-    let inner = serde_json::from_str::<Answer>(&text).ok().and_then(|a| a.result);
-    serde_json::from_str(inner.as_deref().map_or(text.as_str(), RawValue::get)).expect("recorded JSON")
+    match wire::parse_answer(&text).expect("recorded JSON") {
+        wire::Answer::Result(value) => value,
+        other => panic!("{}: {}", path.display(), if matches!(other, wire::Answer::Null) { "null" } else { "an error" }),
+    }
 }
 
 /// A chain in the making. Contents are recorded; heights, hashes and times are the test's.
