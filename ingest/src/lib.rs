@@ -1,1 +1,56 @@
+//! From chain nodes to `raw.*`.
+//!
+//! Input: the nodes of the configured networks. Output topics: `raw.blocks`, `raw.transactions`, `ingest.checkpoints`,
+//! `ingest.status`, `dead.letters`, and `control.config` for a network that has no partition yet.
+//!
+//! Guarantee: per network, block events 1, 2, 3 … without a gap and without a repeat as a read_committed reader sees them,
+//! whatever is killed when; every block with all its receipts, parents checked; a fork is reverted, newest block first, down
+//! to the common ancestor and the new branch applied. Event, checkpoint and ring are one transaction of the log, so a restart
+//! goes on at the next block. Empty, missing and failing answers are told apart, and one network's trouble stops no other.
+//!
+//! * [`tracker`]: fork logic, pure.
+//! * [`chains`]: one watcher per family.
+//! * [`publisher`]: the only writer of a partition.
+//! * [`pipeline`]: all the wiring.
 
+pub mod assign;
+pub mod chains;
+pub mod config;
+pub mod error;
+pub mod metrics;
+pub mod pipeline;
+pub mod publisher;
+pub mod records;
+pub mod state;
+pub mod tracker;
+pub mod unit;
+
+use std::sync::Arc;
+
+use nodes::evm::EvmClient;
+use runtime::log::Log;
+use schemas::{Family, codec::Codec};
+use tokio_util::sync::CancellationToken;
+
+pub use config::{BatchLimits, Config, NetworkConfig, Start, Verify};
+pub use error::Error;
+pub use nodes::evm::{Endpoint, Tuning};
+
+/// Runs the stage until shut down, or until the log fails for good.
+///
+/// # Errors
+/// An endpoint that cannot be used as configured, a family that is not watched, or a log that trying again cannot mend.
+pub async fn run(config: Config, log: Arc<dyn Log>, codec: Arc<Codec>, shutdown: CancellationToken) -> Result<(), Error> {
+    let mut sources = Vec::with_capacity(config.networks.len());
+    for network in &config.networks {
+        if network.family != Family::Evm {
+            return Err(Error::Family(network.slug.clone()));
+        }
+        let problem = |problem: String| Error::Endpoint { network: network.slug.clone(), problem };
+        let endpoint = network.endpoints.first().ok_or_else(|| problem("it has no [[network.endpoint]]".into()))?;
+        let client = EvmClient::new(endpoint.clone(), chains::evm::checks(network), config.tuning.clone());
+        let node = Arc::new(client.map_err(problem)?);
+        sources.push(pipeline::Source { network: network.clone(), node });
+    }
+    pipeline::run(config, sources, log, codec, shutdown).await
+}

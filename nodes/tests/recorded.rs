@@ -136,6 +136,13 @@ fn lies_are_found() {
 }
 
 #[test]
+fn blooms_that_are_left_out_are_made_from_the_logs() {
+    let (block, mut receipts, number) = sample();
+    receipts.iter_mut().for_each(|r| r.logs_bloom = None);
+    verify(&block, &receipts, number, &Checks::all(Weight::Decide)).unwrap();
+}
+
+#[test]
 fn what_is_not_decisive_only_counts() {
     let (mut block, receipts, number) = sample();
     block.gas_used = Some(1);

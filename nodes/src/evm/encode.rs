@@ -2,7 +2,7 @@
 //!
 //! `None` is "this type's encoding is not known here"; such an object is counted, not judged.
 
-use alloy_primitives::{B256, Bytes, U256, keccak256};
+use alloy_primitives::{B256, Bloom, Bytes, U256, keccak256};
 use alloy_rlp::{BufMut, Encodable, Header};
 
 use super::wire::{Block, Log, Receipt, Transaction, transaction};
@@ -180,7 +180,7 @@ pub fn receipt(r: &Receipt, out: &mut Vec<u8>) -> Option<()> {
         (None, Some(root)) => root,
         (None, None) => return None,
     };
-    let (gas, bloom, logs) = (r.cumulative_gas_used?, r.logs_bloom.as_ref()?, ListOf(&r.logs));
+    let (gas, bloom, logs) = (r.cumulative_gas_used?, &bloom(r), ListOf(&r.logs));
     let kind = r.transaction_type.unwrap_or_default();
     if kind != 0 {
         out.push(u8::try_from(kind).ok()?);
@@ -190,6 +190,17 @@ pub fn receipt(r: &Receipt, out: &mut Vec<u8>) -> Option<()> {
         _ => list(&[outcome, &gas, bloom, &logs], out),
     }
     Some(())
+}
+
+/// A receipt's bloom filter, from its logs where the node left it out.
+pub fn bloom(r: &Receipt) -> Bloom {
+    r.logs_bloom.unwrap_or_else(|| {
+        let mut bloom = Bloom::ZERO;
+        for log in r.logs.iter().flatten() {
+            bloom.accrue_raw_log(log.address.unwrap_or_default(), log.topics.as_deref().unwrap_or_default());
+        }
+        bloom
+    })
 }
 
 /// The hash of a header in Ethereum's format, with as many of the later forks' fields as are there.

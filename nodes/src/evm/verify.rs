@@ -7,9 +7,11 @@
 use alloy_primitives::{B256, Bloom, keccak256};
 use alloy_trie::root::{ordered_trie_root_encoded, ordered_trie_root_with_encoder};
 
+use schemas::profiles::Profile;
+
 use super::{
     encode,
-    wire::{Block, Receipt},
+    wire::{Block, Receipt, Transaction},
 };
 use crate::metrics;
 
@@ -35,12 +37,27 @@ pub struct Checks {
     pub transactions_root: Weight,
     /// Root of the receipts, and the OR of their blooms.
     pub receipts_root: Weight,
+    /// Whether the last transaction may be one that is in no root (Polygon's state syncs: from the zero address, unsigned).
+    pub state_sync: bool,
 }
 
 impl Checks {
     /// All checks with one weight.
     pub const fn all(weight: Weight) -> Self {
-        Self { header_hash: weight, transaction_hashes: weight, transactions_root: weight, receipts_root: weight }
+        Self { header_hash: weight, transaction_hashes: weight, transactions_root: weight, receipts_root: weight, state_sync: false }
+    }
+    /// What a chain's profile says: decisive where it holds, counted elsewhere.
+    pub const fn of(profile: &Profile) -> Self {
+        const fn weight(holds: bool) -> Weight {
+            if holds { Weight::Decide } else { Weight::Count }
+        }
+        Self {
+            header_hash: weight(profile.ethereum_rlp),
+            transaction_hashes: weight(profile.transactions_root),
+            transactions_root: weight(profile.transactions_root),
+            receipts_root: weight(profile.receipts_root),
+            state_sync: profile.state_sync,
+        }
     }
     /// Structure only.
     pub const OFF: Self = Self::all(Weight::Off);
@@ -58,8 +75,19 @@ pub fn verify(block: &Block, receipts: &[Receipt], asked: u64, checks: &Checks) 
             if hash == told { Ok(()) } else { Err(format!("the header's fields hash to {hash}, not to {told}")) }
         })
     })?;
-    transactions(block, checks)?;
-    decide("receipts_root", checks.receipts_root, || receipts_root(block, receipts))
+    let list = block.transactions.as_deref().unwrap_or_default();
+    // What is in no root is left out of them.
+    let rooted = match list.last() {
+        Some(last) if checks.state_sync && is_state_sync(last) => list.len() - 1,
+        _ => list.len(),
+    };
+    transactions(block, &list[..rooted], checks)?;
+    decide("receipts_root", checks.receipts_root, || receipts_root(block, &receipts[..rooted]))
+}
+
+fn is_state_sync(t: &Transaction) -> bool {
+    let nothing = |v: &Option<alloy_primitives::U256>| v.is_none_or(|v| v.is_zero());
+    t.from.is_some_and(|from| from.is_zero()) && nothing(&t.r) && nothing(&t.s)
 }
 
 /// What needs no hashing.
@@ -86,11 +114,10 @@ fn structure(block: &Block, receipts: &[Receipt], asked: u64) -> Result<(), Lie>
     Ok(())
 }
 
-fn transactions(block: &Block, checks: &Checks) -> Result<(), Lie> {
+fn transactions(block: &Block, list: &[Transaction], checks: &Checks) -> Result<(), Lie> {
     if checks.transaction_hashes == Weight::Off && checks.transactions_root == Weight::Off {
         return Ok(());
     }
-    let list = block.transactions.as_deref().unwrap_or_default();
     let encoded: Vec<Option<Vec<u8>>> = list.iter().map(encode::any_transaction).collect();
     decide("transaction_hashes", checks.transaction_hashes, || {
         for (i, (t, bytes)) in list.iter().zip(&encoded).enumerate() {
@@ -120,8 +147,8 @@ fn receipts_root(block: &Block, receipts: &[Receipt]) -> Option<Result<(), Lie>>
     }
     if let Some(told) = block.logs_bloom {
         let mut bloom = Bloom::ZERO;
-        for b in receipts.iter().filter_map(|r| r.logs_bloom.as_ref()) {
-            bloom |= *b;
+        for r in receipts {
+            bloom |= encode::bloom(r);
         }
         if bloom != told {
             return Some(Err("the receipts' blooms do not add up to the header's".into()));

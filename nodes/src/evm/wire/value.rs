@@ -33,6 +33,10 @@ trait Scalar: Sized {
     fn number(_: u64) -> Result<Option<Self>, ()> {
         Err(())
     }
+    /// From a negative JSON number.
+    fn negative(_: i64) -> Result<Option<Self>, ()> {
+        Err(())
+    }
     /// From a JSON boolean.
     fn boolean(_: bool) -> Result<Option<Self>, ()> {
         Err(())
@@ -59,6 +63,9 @@ impl<'de, T: Scalar> Visitor<'de> for ScalarVisitor<T> {
     }
     fn visit_u64<E: Error>(self, n: u64) -> Result<Option<T>, E> {
         T::number(n).map_err(|()| refuse::<E, T>(n))
+    }
+    fn visit_i64<E: Error>(self, n: i64) -> Result<Option<T>, E> {
+        T::negative(n).map_err(|()| refuse::<E, T>(n))
     }
     fn visit_f64<E: Error>(self, n: f64) -> Result<Option<T>, E> {
         T::text(&n.to_string()).map_err(|()| refuse::<E, T>(n))
@@ -112,6 +119,9 @@ impl Scalar for i64 {
     }
     fn number(n: u64) -> Result<Option<Self>, ()> {
         i64::try_from(n).map(Some).map_err(drop)
+    }
+    fn negative(n: i64) -> Result<Option<Self>, ()> {
+        Ok(Some(n))
     }
 }
 
@@ -172,7 +182,19 @@ macro_rules! fixed_scalar {
 fixed_scalar! {
     B256 = 32, "32 bytes of hex data";
     Address = 20, "20 bytes of hex data";
-    Bloom = 256, "256 bytes of hex data";
+}
+
+impl Scalar for Bloom {
+    const TAKES: &'static str = "hex data";
+    /// A bloom filter of another length is none: it only repeats what the logs say, and some proxies cut it.
+    #[inline]
+    fn text(s: &str) -> Result<Option<Self>, ()> {
+        let h = hex_digits(s).unwrap_or(s);
+        if h.len() != 512 {
+            return if h.bytes().all(|b| b.is_ascii_hexdigit()) { Ok(None) } else { Err(()) };
+        }
+        fixed::<256>(s).map(|b| b.map(Self::from))
+    }
 }
 
 impl Scalar for B64 {

@@ -1,0 +1,4 @@
+//! One watcher per chain family.
+
+pub mod evm;
+mod fetcher;

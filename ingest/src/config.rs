@@ -1,0 +1,106 @@
+//! What ingest is told: networks, endpoints, and how hard to work.
+
+use std::time::Duration;
+
+use nodes::evm::{Endpoint, Tuning};
+use schemas::{Family, Network, limits, topics};
+
+/// Configuration of the stage.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Networks to be watched, in the order of the configuration file.
+    pub networks: Vec<NetworkConfig>,
+    /// Names this process to the consumer group.
+    pub instance: String,
+    /// Partitions of the chain topics, when they have to be made.
+    pub partitions: u32,
+    /// Blocks fetched at the same time per network, at most.
+    pub fetch_parallelism: usize,
+    /// How events are grouped into transactions of the log.
+    pub batch: BatchLimits,
+    /// Finality is asked for this often, and published between blocks no more often.
+    pub finality_every: Duration,
+    /// Waits after failures of a node, at the shortest and at the longest.
+    pub backoff: (Duration, Duration),
+    /// Wait before a node that cannot give receipts is asked again.
+    pub seldom: Duration,
+    /// Deadlines and retries of calls to nodes.
+    pub tuning: Tuning,
+}
+
+/// One network.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// Its slug.
+    pub slug: Network,
+    /// Its family.
+    pub family: Family,
+    /// EIP-155 chain id, checked against the node.
+    pub chain_id: u64,
+    /// Where to start when nothing is held yet.
+    pub start: Start,
+    /// Where its blocks come from. The first is used; several are for the endpoint router.
+    pub endpoints: Vec<Endpoint>,
+    /// What is checked of a node's answers.
+    pub verify: Verify,
+}
+
+impl NetworkConfig {
+    /// An EVM network with one endpoint, starting at the head.
+    pub fn evm(slug: Network, chain_id: u64, endpoint: Endpoint) -> Self {
+        let (start, verify) = (Start::Latest, Verify::Profile);
+        Self { slug, family: Family::Evm, chain_id, start, endpoints: vec![endpoint], verify }
+    }
+}
+
+/// Where a network's live blocks begin (rule 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the head.
+    Latest,
+    /// At this height.
+    Height(u64),
+}
+
+/// Which hashes and roots are recomputed (rule 24). Counts, hashes of transactions and receipts against each other, and
+/// heights are always checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// All: decisive where the chain's profile says that they hold, only counted elsewhere.
+    Profile,
+    /// None.
+    Structure,
+}
+
+/// When a transaction of the log is full.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// Bytes of record values.
+    pub bytes: usize,
+    /// Block events.
+    pub events: usize,
+    /// While catching up: time since the first event of the transaction. At the head nothing waits.
+    pub linger: Duration,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { bytes: limits::TRANSACTION_BYTES, events: 512, linger: Duration::from_millis(100) }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            networks: Vec::new(),
+            instance: "headwater".into(),
+            partitions: topics::DEFAULT_PARTITIONS,
+            fetch_parallelism: 8,
+            batch: BatchLimits::default(),
+            finality_every: Duration::from_secs(12),
+            backoff: (Duration::from_millis(250), Duration::from_secs(10)),
+            seldom: Duration::from_secs(60),
+            tuning: Tuning::default(),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Why the stage ends. What concerns one network only is a state of that network (`ingest.status`), not an error here.
+
+use runtime::log::LogError;
+
+/// An error that ends the stage.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log failed in a way that trying again cannot mend.
+    #[error("ingest cannot use the log: {0}")]
+    Log(#[from] LogError),
+    /// An endpoint that cannot be used as it is configured.
+    #[error("network `{network}`: {problem}")]
+    Endpoint {
+        /// The network.
+        network: schemas::Network,
+        /// What is wrong and what to write instead.
+        problem: String,
+    },
+    /// A family that this version does not watch.
+    #[error("network `{0}`: this version of ingest watches networks of family evm only")]
+    Family(schemas::Network),
+    /// A record of our own that cannot be read back.
+    #[error("{topic} {partition} at offset {offset} cannot be read: {problem}; restore the log, or remove the record")]
+    Unreadable {
+        /// Topic.
+        topic: &'static str,
+        /// Partition.
+        partition: u32,
+        /// Offset.
+        offset: u64,
+        /// Why.
+        problem: String,
+    },
+    /// A partition's task ended by a panic.
+    #[error("the task of partition {0} failed: {1}")]
+    Task(u32, String),
+}

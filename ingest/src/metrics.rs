@@ -1,0 +1,56 @@
+//! Telemetry of the stage, as named functions.
+
+use std::time::Duration;
+
+use schemas::{Network, records::NetworkState};
+
+/// A block event was committed.
+pub fn event(network: &Network, op: &'static str, transactions: u32) {
+    metrics::counter!("headwater_ingest_events_total", "network" => network.to_string(), "op" => op).increment(1);
+    metrics::counter!("headwater_ingest_transactions_total", "network" => network.to_string())
+        .increment(u64::from(transactions));
+}
+
+/// A transaction of the log was committed.
+pub fn commit(partition: u32, events: usize, bytes: usize, took: Duration) {
+    let partition = partition.to_string();
+    metrics::histogram!("headwater_ingest_commit_seconds", "partition" => partition.clone()).record(took.as_secs_f64());
+    metrics::histogram!("headwater_ingest_commit_events", "partition" => partition.clone()).record(events as f64);
+    metrics::counter!("headwater_ingest_bytes_total", "partition" => partition).increment(bytes as u64);
+}
+
+/// A commit failed.
+pub fn commit_failed(partition: u32, kind: &'static str) {
+    metrics::counter!("headwater_ingest_commit_failures_total", "partition" => partition.to_string(), "kind" => kind)
+        .increment(1);
+}
+
+/// Where a network stands.
+pub fn position(network: &Network, tip: Option<u64>, height: Option<u64>, sequence: u64) {
+    let name = || network.to_string();
+    if let Some(tip) = tip {
+        metrics::gauge!("headwater_ingest_node_tip", "network" => name()).set(tip as f64);
+    }
+    if let Some(height) = height {
+        metrics::gauge!("headwater_ingest_height", "network" => name()).set(height as f64);
+    }
+    metrics::gauge!("headwater_ingest_sequence", "network" => name()).set(sequence as f64);
+}
+
+/// What a network's watcher is doing.
+pub fn state(network: &Network, now: NetworkState) {
+    for state in NetworkState::ALL {
+        metrics::gauge!("headwater_ingest_state", "network" => network.to_string(), "state" => state.as_str())
+            .set(if state == now { 1.0 } else { 0.0 });
+    }
+}
+
+/// A reorg was found; depth in blocks.
+pub fn reorg(network: &Network, depth: usize) {
+    metrics::histogram!("headwater_ingest_reorg_depth", "network" => network.to_string()).record(depth as f64);
+}
+
+/// A record was too large and went to the dead letters.
+pub fn oversized(network: &Network) {
+    metrics::counter!("headwater_ingest_oversized_total", "network" => network.to_string()).increment(1);
+}

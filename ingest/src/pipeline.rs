@@ -1,0 +1,223 @@
+//! The wiring, in the order of the data:
+//!
+//! ```text
+//! node ──fetch tasks (≤ fetch_parallelism)──▶ watcher (one per network)
+//!      ──queue (QUEUE_UNITS units, QUEUE_KIB KiB)──▶ publisher (one per partition) ──transactions──▶ log
+//! ```
+//!
+//! Guarantee: a partition's publisher runs only while this process holds the partition in group `ingest`, and every start of
+//! it begins with a new producer (which fences the former) and the state as the log has it (rules 9 and 10).
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use backon::BackoffBuilder;
+use nodes::evm::EvmSource;
+use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled};
+use schemas::{Network, codec::Codec, topics};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    assign,
+    chains::evm::{Watcher, status_of},
+    config::{Config, NetworkConfig},
+    error::Error,
+    publisher::{Publisher, StatusFeed},
+    records::Scribe,
+    state,
+    unit::Outlet,
+};
+
+/// Consumer group whose members share the partitions.
+pub const GROUP: &str = "ingest";
+/// Topics that ingest writes.
+const OUTPUTS: [topics::TopicSpec; 6] = [
+    topics::RAW_BLOCKS,
+    topics::RAW_TRANSACTIONS,
+    topics::INGEST_CHECKPOINTS,
+    topics::INGEST_STATUS,
+    topics::CONTROL_CONFIG,
+    topics::DEAD_LETTERS,
+];
+
+/// A network and where its blocks come from.
+#[derive(Clone)]
+pub struct Source {
+    /// As configured.
+    pub network: NetworkConfig,
+    /// Its node.
+    pub node: Arc<dyn EvmSource>,
+}
+
+/// What all partitions share.
+struct Shared {
+    config: Config,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    sources: HashMap<Network, Source>,
+    partitions: HashMap<Network, u32>,
+}
+
+/// Runs the stage over these sources until shut down.
+pub async fn run(
+    config: Config,
+    sources: Vec<Source>,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    log.ensure_topics(&OUTPUTS, config.partitions).await?;
+    let slugs: Vec<Network> = sources.iter().map(|s| s.network.slug.clone()).collect();
+    let partitions = assign::partitions(&*log, &codec, &slugs).await?;
+    let sources = sources.into_iter().map(|s| (s.network.slug.clone(), s)).collect();
+    let shared = Arc::new(Shared { config, log, codec, sources, partitions });
+    follow_assignment(shared, shutdown).await
+}
+
+/// Starts and stops partitions as the group assigns them.
+async fn follow_assignment(shared: Arc<Shared>, shutdown: CancellationToken) -> Result<(), Error> {
+    const TOPIC: &str = topics::INGEST_CHECKPOINTS.name;
+    let mut consumer = shared.log.consumer(GROUP, &shared.config.instance, &[TOPIC]).await?;
+    let mut tasks: JoinSet<(u32, Result<(), Error>)> = JoinSet::new();
+    let mut running: HashMap<u32, CancellationToken> = HashMap::new();
+    let limits = PollLimits { records: 1, bytes: 1 << 20, wait: Duration::from_millis(500) };
+    let outcome = loop {
+        let polled = tokio::select! {
+            () = shutdown.cancelled() => break Ok(()),
+            Some(ended) = tasks.join_next() => match ended_well(ended) {
+                Ok(()) => continue,
+                Err(e) => break Err(e),
+            },
+            polled = consumer.poll(limits) => polled,
+        };
+        match polled {
+            Ok(Polled::Assigned(assigned)) => {
+                let at: Vec<_> = assigned.iter().map(|(at, _)| *at).collect();
+                // The group is for the assignment only; state is read without it.
+                consumer.pause(&at)?;
+                for at in at {
+                    let cancel = shutdown.child_token();
+                    running.insert(at.partition, cancel.clone());
+                    let (shared, n) = (shared.clone(), at.partition);
+                    tasks.spawn(async move { (n, hold(shared, n, cancel).await) });
+                }
+            }
+            Ok(Polled::Revoked(revoked)) => revoked.iter().for_each(|at| {
+                if let Some(cancel) = running.remove(&at.partition) {
+                    cancel.cancel();
+                }
+            }),
+            Ok(Polled::Records(_) | Polled::OutOfRange { .. }) => {}
+            Err(e) if e.is_transient() => {
+                tracing::warn!(error = %e, "the log does not answer");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(e) => break Err(e.into()),
+        }
+    };
+    running.values().for_each(CancellationToken::cancel);
+    while let Some(ended) = tasks.join_next().await {
+        ended_well(ended)?;
+    }
+    outcome
+}
+
+fn ended_well(ended: Result<(u32, Result<(), Error>), JoinError>) -> Result<(), Error> {
+    match ended {
+        Ok((_, outcome)) => outcome,
+        Err(e) if e.is_panic() => Err(Error::Task(0, format!("{e}"))),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Holds a partition: from the beginning again after every failure, until it is lost.
+async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) -> Result<(), Error> {
+    let mine: Vec<&Source> = shared
+        .partitions
+        .iter()
+        .filter(|(_, n)| **n == partition)
+        .filter_map(|(network, _)| shared.sources.get(network))
+        .collect();
+    if mine.is_empty() {
+        return Ok(());
+    }
+    let new_waits = || {
+        backon::ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(15))
+            .without_max_times()
+            .with_jitter()
+            .build()
+    };
+    let mut waits = new_waits();
+    loop {
+        let started = tokio::time::Instant::now();
+        let error = match publish(&shared, partition, &mine, &cancel).await {
+            Ok(()) => return Ok(()),
+            Err(Error::Log(e)) if e.kind == LogErrorKind::Fenced => {
+                tracing::warn!(partition, error = %e, "another process took the partition over");
+                return Ok(());
+            }
+            Err(Error::Log(e)) if e.is_transient() || retriable(&e) => e,
+            Err(e) => return Err(e),
+        };
+        if cancel.is_cancelled() {
+            return Ok(());
+        }
+        if started.elapsed() > Duration::from_secs(60) {
+            waits = new_waits();
+        }
+        let wait = waits.next().unwrap_or(Duration::from_secs(15));
+        tracing::warn!(partition, error = %error, ?wait, "reading the state again");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = cancel.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// A transaction that is too large as a whole may be cut otherwise the next time.
+fn retriable(e: &LogError) -> bool {
+    e.kind == LogErrorKind::TooLarge
+}
+
+/// One life of a partition: producer, state, watchers, publisher.
+async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &CancellationToken) -> Result<(), Error> {
+    let producer = shared.log.producer(&format!("ingest.{partition}")).await?;
+    let mut stored = state::read(&*shared.log, &shared.codec, partition).await?;
+    let scribe = Scribe::new(shared.codec.clone(), partition);
+    let life = cancel.child_token();
+    let _ends_with_us = life.clone().drop_guard();
+    let (outlet, units) = Outlet::channel();
+    let mut watchers = JoinSet::new();
+    let mut statuses = Vec::new();
+    for source in mine {
+        let network = &source.network.slug;
+        let (status, feed) = tokio::sync::watch::channel(status_of(source));
+        statuses.push(StatusFeed { status: feed, written: None, at: None });
+        let watcher = Watcher::new(
+            (*source).clone(),
+            &shared.config,
+            stored.remove(network).unwrap_or_default(),
+            scribe.clone(),
+            outlet.clone(),
+            status,
+        );
+        watchers.spawn(watcher.run(life.child_token()));
+    }
+    drop(outlet);
+    let mut publisher =
+        Publisher { partition, producer, scribe, units, statuses, limits: shared.config.batch };
+    let outcome = publisher.run(cancel).await;
+    // Nobody may go on from counters that were not committed.
+    life.cancel();
+    drop(publisher);
+    while let Some(ended) = watchers.join_next().await {
+        if let Err(e) = ended
+            && e.is_panic()
+        {
+            return Err(Error::Task(partition, e.to_string()));
+        }
+    }
+    Ok(outcome?)
+}

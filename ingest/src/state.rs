@@ -1,0 +1,96 @@
+//! What the log says of each network of a partition: checkpoint and ring, read up to the high watermark.
+
+use std::{collections::HashMap, time::Duration};
+
+use runtime::log::{Log, LogError, PollLimits, Polled, Record, TopicPartition};
+use schemas::{
+    Network,
+    codec::{Codec, DecodeError},
+    limits,
+    records::{Checkpoint, CheckpointRecord, RingEntry},
+    topics,
+};
+
+use crate::{error::Error, tracker::Position};
+
+/// A network as stored.
+#[derive(Debug, Clone, Default)]
+pub struct Stored {
+    /// Its checkpoint.
+    pub checkpoint: Option<Checkpoint>,
+    /// Its ring, as it is: entries above the tip included.
+    pub ring: Vec<RingEntry>,
+}
+
+impl Stored {
+    /// For the tracker.
+    pub fn position(&self) -> Position {
+        let Some(c) = &self.checkpoint else { return Position::default() };
+        Position {
+            sequence: c.sequence,
+            tip: c.tip_height.zip(c.tip_hash.clone()),
+            first: c.first_height,
+            highest: c.highest_height,
+            reorg_remaining: c.reorg_remaining,
+            too_deep: c.reorg_too_deep,
+        }
+    }
+}
+
+/// Reads checkpoints and rings of a partition. Whoever calls this has made the partition's producer, so that nothing below
+/// the high watermark is undecided (rule 10).
+pub async fn read(log: &dyn Log, codec: &Codec, partition: u32) -> Result<HashMap<Network, Stored>, Error> {
+    let mut networks: HashMap<Network, (Option<Checkpoint>, HashMap<u64, RingEntry>)> = HashMap::new();
+    for record in read_all(log, TopicPartition { topic: topics::INGEST_CHECKPOINTS.name, partition }).await? {
+        let Some(value) = &record.value else { continue };
+        match codec.decode(value).map_err(|e| unreadable(&record, &e))? {
+            CheckpointRecord::Checkpoint(c) => {
+                let network = c.network.clone();
+                networks.entry(network).or_default().0 = Some(c);
+            }
+            CheckpointRecord::Ring(e) => {
+                networks.entry(e.network.clone()).or_default().1.insert(e.height % limits::REORG_LIMIT_BLOCKS, e);
+            }
+        }
+    }
+    let stored = |(checkpoint, ring): (_, HashMap<u64, _>)| Stored { checkpoint, ring: ring.into_values().collect() };
+    Ok(networks.into_iter().map(|(network, parts)| (network, stored(parts))).collect())
+}
+
+/// An own record that does not decode.
+pub fn unreadable(record: &Record, error: &DecodeError) -> Error {
+    Error::Unreadable {
+        topic: record.from.topic,
+        partition: record.from.partition,
+        offset: record.offset,
+        problem: error.to_string(),
+    }
+}
+
+/// All records of a partition, up to its end as it is now.
+pub async fn read_all(log: &dyn Log, at: TopicPartition) -> Result<Vec<Record>, LogError> {
+    /// Polls without a record before the rest of the offsets is taken for holes.
+    const QUIET_POLLS: u32 = 3;
+    let ends = log.watermarks(at).await?;
+    let mut records = Vec::new();
+    if ends.low >= ends.high {
+        return Ok(records);
+    }
+    let mut reader = log.reader(&[(at, ends.low)]).await?;
+    let (mut next, mut quiet) = (ends.low, 0);
+    while next < ends.high && quiet < QUIET_POLLS {
+        let poll = PollLimits { records: 4_096, bytes: 16 << 20, wait: Duration::from_millis(300) };
+        match reader.poll(poll).await? {
+            Polled::Records(batch) if batch.is_empty() => quiet += 1,
+            Polled::Records(batch) => {
+                quiet = 0;
+                next = batch.last().map_or(next, |r| r.offset + 1);
+                records.extend(batch.into_iter().filter(|r| r.offset < ends.high));
+            }
+            // Compaction went on meanwhile; what it removed has a newer record further on.
+            Polled::OutOfRange { oldest, .. } => reader.seek(at, oldest).await?,
+            Polled::Assigned(_) | Polled::Revoked(_) => {}
+        }
+    }
+    Ok(records)
+}

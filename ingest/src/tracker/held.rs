@@ -1,0 +1,80 @@
+//! The recent live blocks that a reorg may revert: contiguous, linked, ending at the tip.
+
+use std::collections::VecDeque;
+
+use schemas::records::RingEntry;
+
+use super::Position;
+
+/// At most `limit` blocks below the highest height ever applied.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    limit: u64,
+    highest: u64,
+    blocks: VecDeque<RingEntry>,
+}
+
+impl Held {
+    /// From stored entries: those above the tip are ignored, the newest sequence per height wins (rule 4), and what is not
+    /// linked down from the tip is not held.
+    pub fn restore(limit: u64, position: &Position, mut ring: Vec<RingEntry>) -> Self {
+        let highest = position.highest.unwrap_or(0);
+        let mut held = Self { limit, highest, blocks: VecDeque::new() };
+        let Some((tip, tip_hash)) = &position.tip else { return held };
+        ring.sort_by_key(|e| std::cmp::Reverse((e.height, e.sequence)));
+        let (mut height, mut hash) = (Some(*tip), tip_hash.clone());
+        for entry in ring {
+            match height {
+                Some(wanted) if entry.height == wanted => {}
+                _ => continue,
+            }
+            let linked = entry.block_hash == hash && held.is_recent(entry.height);
+            let above_first = position.first.is_none_or(|f| entry.height >= f);
+            if !linked || !above_first {
+                break;
+            }
+            height = entry.height.checked_sub(1);
+            hash = entry.parent_hash.clone();
+            held.blocks.push_front(entry);
+        }
+        held
+    }
+
+    fn is_recent(&self, height: u64) -> bool {
+        height + self.limit > self.highest
+    }
+
+    pub fn push(&mut self, entry: RingEntry) {
+        self.highest = self.highest.max(entry.height);
+        self.blocks.push_back(entry);
+        while self.blocks.front().is_some_and(|e| !self.is_recent(e.height)) {
+            self.blocks.pop_front();
+        }
+    }
+
+    pub fn pop(&mut self) -> Option<RingEntry> {
+        self.blocks.pop_back()
+    }
+
+    pub fn tip(&self) -> Option<&RingEntry> {
+        self.blocks.back()
+    }
+
+    pub fn lowest(&self) -> Option<u64> {
+        self.blocks.front().map(|e| e.height)
+    }
+
+    pub fn get(&self, height: u64) -> Option<&RingEntry> {
+        let at = usize::try_from(height.checked_sub(self.lowest()?)?).ok()?;
+        self.blocks.get(at)
+    }
+
+    /// Number of blocks at this height and above.
+    pub fn count_from(&self, height: u64) -> usize {
+        self.blocks.iter().rev().take_while(|e| e.height >= height).count()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &RingEntry> {
+        self.blocks.iter()
+    }
+}

@@ -1,0 +1,416 @@
+//! The tracker against a naive model, over random chains, forks, restarts, stale and lying answers, batch boundaries.
+//!
+//! The model is a reader: a stack of blocks, applies push, reverts pop. Whatever the node does, the reader must never be
+//! surprised, and once the node is quiet the reader's stack must be the node's chain.
+
+use ingest::tracker::{AHEAD, Action, Event, Link, Need, Position, Tracker};
+use proptest::prelude::*;
+use schemas::{BlockHash, Network, TimeMs, records::RingEntry};
+
+fn network() -> Network {
+    "n".parse().unwrap()
+}
+
+fn hash(n: u64) -> BlockHash {
+    format!("0x{n:064x}").parse().unwrap()
+}
+
+/// A node: its canonical chain from height 0, each block with an id of its own.
+struct Node {
+    chain: Vec<u64>,
+    next: u64,
+}
+
+impl Node {
+    fn new(blocks: usize) -> Self {
+        let mut node = Self { chain: Vec::new(), next: 1 };
+        node.extend(blocks);
+        node
+    }
+    fn extend(&mut self, n: usize) {
+        for _ in 0..n {
+            self.chain.push(self.next);
+            self.next += 1;
+        }
+    }
+    /// Replaces the last `depth` blocks by `new` ones. The first block stays.
+    fn fork(&mut self, depth: usize, new: usize) {
+        self.chain.truncate(self.chain.len().saturating_sub(depth).max(1));
+        self.extend(new);
+    }
+    fn head(&self) -> u64 {
+        self.chain.len() as u64 - 1
+    }
+    fn link(&self, height: u64) -> Option<Link> {
+        let id = *self.chain.get(height as usize)?;
+        let parent = height.checked_sub(1).map_or(0, |h| self.chain[h as usize]);
+        Some(Link {
+            height,
+            hash: hash(id),
+            parent: hash(parent),
+            time: TimeMs(id as i64),
+            tx_count: (id % 5) as u32,
+            log_count: (id % 7) as u32,
+        })
+    }
+}
+
+/// A reader that believes nothing.
+#[derive(Default)]
+struct Reader {
+    stack: Vec<(Link, u64)>,
+    sequence: u64,
+    highest: Option<u64>,
+    first: Option<u64>,
+    remaining: u32,
+}
+
+impl Reader {
+    fn read(&mut self, events: &[Event]) {
+        let mut within: Option<u32> = None;
+        for event in events {
+            let after = &event.after;
+            self.sequence += 1;
+            assert_eq!(after.sequence, self.sequence, "sequences have no gap");
+            match &event.action {
+                Action::Revert(entry) => {
+                    let (link, sequence) = self.stack.pop().expect("a revert needs a block");
+                    assert_eq!((entry.height, &entry.block_hash), (link.height, &link.hash), "newest block first");
+                    assert_eq!((entry.parent_hash.clone(), entry.tx_count), (link.parent, link.tx_count));
+                    assert_eq!(entry.sequence, sequence, "reverts_sequence names the event that applied it");
+                    assert!(after.reorg_remaining > 0, "an apply follows a revert");
+                }
+                Action::Apply(link) => {
+                    if let Some((below, _)) = self.stack.last() {
+                        assert_eq!((below.height + 1, &below.hash), (link.height, &link.parent), "linked");
+                    } else if let Some(first) = self.first {
+                        assert!(link.height == first, "starts again where it started");
+                    }
+                    self.first = self.first.or(Some(link.height));
+                    self.highest = self.highest.max(Some(link.height));
+                    self.stack.push((link.clone(), self.sequence));
+                }
+            }
+            if let Some(before) = within {
+                assert_eq!(after.reorg_remaining, before.saturating_sub(1), "counts down by one");
+            }
+            within = Some(after.reorg_remaining);
+            self.remaining = after.reorg_remaining;
+            let tip = self.stack.last().map(|(l, _)| (l.height, l.hash.clone()));
+            if tip.is_some() || after.tip.is_none() {
+                assert_eq!(after.tip, tip, "the checkpoint is the reader's tip");
+            }
+            assert_eq!((after.highest, after.first), (self.highest, self.first));
+        }
+    }
+}
+
+/// What is on disk: as `ingest.checkpoints` keeps it.
+#[derive(Default)]
+struct Disk {
+    position: Position,
+    slots: std::collections::HashMap<u64, RingEntry>,
+}
+
+impl Disk {
+    fn write(&mut self, event: &Event, limit: u64) {
+        self.position = event.after.clone();
+        if let Action::Apply(l) = &event.action {
+            let entry = RingEntry {
+                network: network(),
+                height: l.height,
+                block_hash: l.hash.clone(),
+                parent_hash: l.parent.clone(),
+                block_time: l.time,
+                sequence: event.after.sequence,
+                tx_count: l.tx_count,
+                log_count: l.log_count,
+            };
+            self.slots.insert(l.height % limit, entry);
+        }
+    }
+}
+
+struct World {
+    node: Node,
+    tracker: Tracker,
+    reader: Reader,
+    disk: Disk,
+    start: u64,
+    limit: u64,
+    stopped: bool,
+}
+
+impl World {
+    fn new(start: u64, limit: u64, blocks: usize) -> Self {
+        let tracker = Tracker::new(network(), start, limit, Position::default(), Vec::new());
+        let (reader, disk) = (Reader::default(), Disk::default());
+        Self { node: Node::new(blocks), tracker, reader, disk, start, limit, stopped: false }
+    }
+
+    /// Killed and started again from what was written; everything else is forgotten.
+    fn restart(&mut self) {
+        let ring = self.disk.slots.values().cloned().collect();
+        self.tracker = Tracker::new(network(), self.start, self.limit, self.disk.position.clone(), ring);
+    }
+
+    fn hint(&mut self, back: u64) {
+        let height = self.node.head().saturating_sub(back);
+        self.tracker.head(height, &self.node.link(height).unwrap().hash);
+    }
+
+    /// Writes events; `keep` of them reach the disk when the process is killed in between.
+    fn commit(&mut self, events: Vec<Event>, keep: Option<usize>) {
+        let kept = keep.map_or(events.len(), |k| k.min(events.len()));
+        for event in &events[..kept] {
+            self.disk.write(event, self.limit);
+        }
+        self.reader.read(&events[..kept]);
+        if kept < events.len() {
+            self.restart();
+        }
+    }
+
+    /// One question and its answer. `batch`: blocks told at once. Returns false when only a head can help.
+    fn step(&mut self, batch: usize, keep: Option<usize>) -> bool {
+        match self.tracker.need() {
+            Need::Stopped => {
+                self.stopped = true;
+                return false;
+            }
+            Need::Head => {
+                if self.tracker.settle() {
+                    self.disk.position = self.tracker.position().clone();
+                    self.reader.remaining = 0;
+                }
+                return false;
+            }
+            Need::Header(height) => match self.node.link(height) {
+                Some(link) => self.tracker.header(link),
+                None => self.tracker.absent(),
+            },
+            Need::Blocks { from, to } => {
+                let to = to.min(from + batch as u64 - 1).min(self.node.head());
+                let links: Vec<Link> = (from..=to).filter_map(|h| self.node.link(h)).collect();
+                if links.is_empty() {
+                    self.tracker.absent();
+                    return false;
+                }
+                let events = self.tracker.blocks(&links);
+                self.commit(events, keep);
+            }
+            Need::Branch { from, to } => {
+                assert!(to >= from && (to - from) < AHEAD as u64);
+                let links: Vec<Link> = (from..=to).filter_map(|h| self.node.link(h)).collect();
+                if (links.len() as u64) < to - from + 1 {
+                    self.tracker.absent();
+                    return false;
+                }
+                let events = self.tracker.blocks(&links);
+                self.commit(events, keep);
+            }
+        }
+        true
+    }
+
+    /// Runs until nothing is to be done with a node that keeps still.
+    fn quiesce(&mut self) {
+        for round in 0..10_000 {
+            self.hint(0);
+            while self.step(3, None) {}
+            if self.stopped || self.tracker.need() == Need::Head && self.tracker.known_head() == Some(self.node.head()) {
+                return;
+            }
+            assert!(round < 9_999, "no rest: {:?}", self.tracker.need());
+        }
+    }
+
+    /// Highest height that reader and node agree on, down to the first held.
+    fn common(&self) -> Option<u64> {
+        self.reader
+            .stack
+            .iter()
+            .rev()
+            .map(|(l, _)| l)
+            .find(|l| self.node.link(l.height).is_some_and(|n| n.hash == l.hash))
+            .map(|l| l.height)
+    }
+
+    fn check_end(&mut self) {
+        // A node that is far behind cannot be compared; it decides when it has grown again.
+        let tip = self.reader.stack.last().map_or(0, |(l, _)| l.height);
+        let missing = (tip + 1).saturating_sub(self.node.head());
+        self.node.extend(missing as usize);
+        let before = (self.common(), self.reader.highest);
+        self.quiesce();
+        if self.stopped {
+            let (common, highest) = before;
+            let first = self.reader.first.unwrap();
+            let ancestor = common.map_or(first as i64 - 1, |c| c as i64);
+            assert!(highest.unwrap() as i64 - ancestor > self.limit as i64, "stopped though the fork is not too deep");
+            return;
+        }
+        assert_eq!(self.reader.remaining, 0, "at the head nothing is still to come");
+        assert_eq!(self.tracker.position().reorg_remaining, 0);
+        let head = self.node.head();
+        match self.reader.stack.last() {
+            Some((tip, _)) => {
+                assert_eq!(Some(&tip.hash), self.node.link(head).map(|l| l.hash).as_ref(), "the tip is the node's head");
+                for (link, _) in &self.reader.stack {
+                    assert_eq!(Some(link), self.node.link(link.height).as_ref(), "the chain is the node's chain");
+                }
+            }
+            None => assert!(head < self.start, "nothing held though there are blocks from {} on", self.start),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Extend(usize),
+    Fork { depth: usize, new: usize },
+    Hint { back: u64 },
+    Steps { n: usize, batch: usize },
+    /// Killed in the middle of a batch: only so many of its events were written.
+    Kill { keep: usize },
+    Restart,
+    /// A head of another chain, as a lying or forked neighbour behind the same name may tell.
+    Lie { height: u64 },
+}
+
+fn act(depth: usize) -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => (1usize..8).prop_map(Act::Extend),
+        3 => (1..depth, 0..depth + 4).prop_map(|(depth, new)| Act::Fork { depth, new }),
+        4 => (0u64..4).prop_map(|back| Act::Hint { back }),
+        6 => (1usize..30, 1usize..6).prop_map(|(n, batch)| Act::Steps { n, batch }),
+        1 => (0usize..6).prop_map(|keep| Act::Kill { keep }),
+        1 => Just(Act::Restart),
+        1 => (0u64..40).prop_map(|height| Act::Lie { height }),
+    ]
+}
+
+fn play(world: &mut World, acts: &[Act]) {
+    for act in acts {
+        match *act {
+            Act::Extend(n) => world.node.extend(n),
+            Act::Fork { depth, new } => world.node.fork(depth, new),
+            Act::Hint { back } => world.hint(back),
+            Act::Steps { n, batch } => {
+                for _ in 0..n {
+                    if !world.step(batch, None) {
+                        break;
+                    }
+                }
+            }
+            Act::Kill { keep } => {
+                world.hint(0);
+                world.step(4, Some(keep));
+            }
+            Act::Restart => world.restart(),
+            Act::Lie { height } => world.tracker.head(height, &hash(u64::MAX)),
+        }
+        if world.stopped {
+            return;
+        }
+    }
+    world.check_end();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12_000, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    /// Forks that stay within the limit: the chain is followed to its end, never stopped.
+    #[test]
+    fn follows_any_chain(start in 0u64..12, blocks in 1usize..20, acts in prop::collection::vec(act(10), 1..40)) {
+        let mut world = World::new(start, 1_000, blocks);
+        play(&mut world, &acts);
+        prop_assert!(!world.stopped);
+    }
+
+    /// With a small limit forks are often too deep: then and only then the network stops, and nothing is written.
+    #[test]
+    fn stops_where_it_must(start in 0u64..6, blocks in 1usize..30, acts in prop::collection::vec(act(14), 1..40)) {
+        let mut world = World::new(start, 8, blocks);
+        play(&mut world, &acts);
+    }
+}
+
+/// Follows `blocks` blocks, forks them by `depth` (longer by one) and returns the world at rest.
+fn forked(limit: u64, blocks: usize, depth: usize) -> World {
+    let mut world = World::new(0, limit, blocks);
+    world.quiesce();
+    world.node.fork(depth, depth + 1);
+    world.quiesce();
+    world
+}
+
+#[test]
+fn the_limit_is_exact() {
+    for depth in [1, 2, 63, 64, 255, 256] {
+        let mut world = forked(256, 600, depth);
+        assert!(!world.stopped, "depth {depth}");
+        world.check_end();
+    }
+    let mut world = forked(256, 600, 257);
+    let sequence = world.reader.sequence;
+    assert!(world.stopped);
+    assert_eq!((sequence, world.tracker.position().sequence), (600, 600), "nothing is written");
+    world.node.extend(5);
+    world.quiesce();
+    assert_eq!(world.reader.sequence, 600);
+}
+
+#[test]
+fn depth_counts_from_the_highest_block_ever_applied() {
+    let mut world = forked(8, 100, 0);
+    world.quiesce();
+    // A shorter branch wins: the tip falls, the highest height stays.
+    world.node.fork(6, 1);
+    world.quiesce();
+    assert!(!world.stopped);
+    assert_eq!(world.tracker.position().tip.as_ref().unwrap().0, 95);
+    // Down to 93 would be two blocks from the tip, and nine from the highest.
+    world.node.fork(4, 20);
+    world.quiesce();
+    assert!(world.stopped);
+}
+
+#[test]
+fn a_head_that_is_behind_is_no_reorg() {
+    let mut world = World::new(0, 256, 50);
+    world.quiesce();
+    for back in [1, 10, 49] {
+        world.hint(back);
+        assert_eq!(world.tracker.need(), Need::Head);
+    }
+}
+
+#[test]
+fn a_reorg_below_the_first_block_starts_again_there() {
+    let mut world = World::new(90, 256, 100);
+    world.quiesce();
+    world.node.fork(30, 40);
+    world.quiesce();
+    assert!(!world.stopped);
+    let first = &world.reader.stack[0].0;
+    assert_eq!((first.height, Some(first)), (90, world.node.link(90).as_ref()));
+    assert_eq!(world.reader.sequence, 10 + 10 + 20);
+    world.check_end();
+}
+
+#[test]
+fn remaining_survives_a_kill_in_the_middle() {
+    let mut world = World::new(0, 256, 100);
+    world.quiesce();
+    world.node.fork(20, 21);
+    world.hint(0);
+    while !matches!(world.tracker.need(), Need::Branch { .. }) {
+        world.step(1, None);
+    }
+    // Killed when five reverts were on disk.
+    world.step(1, Some(5));
+    assert_eq!(world.disk.position.reorg_remaining, 20 + 21 - 5);
+    world.check_end();
+    assert_eq!(world.reader.sequence, 100 + 20 + 21);
+}
