@@ -243,11 +243,14 @@ impl EvmClient {
                 let hashes: Option<Vec<B256>> = transactions.iter().map(|t| t.hash).collect();
                 let lie = || NodeErrorKind::Malformed("a transaction has no hash".into());
                 let hashes = hashes.ok_or_else(|| self.error("eth_getBlockByNumber", Some(number), lie()))?;
-                self.single_receipts(number, &hashes).await?
+                // What was remembered may be outdated: after a failure the whole block's receipts are asked for again.
+                self.single_receipts(number, &hashes).await.inspect_err(|_| self.way.forget())?
             }
         };
-        verify(&block, &receipts, number, &self.checks)
-            .map_err(|lie| self.error("block and receipts", Some(number), NodeErrorKind::Lying(lie)))?;
+        verify(&block, &receipts, number, &self.checks).map_err(|lie| {
+            self.way.forget();
+            self.error("block and receipts", Some(number), NodeErrorKind::Lying(lie))
+        })?;
         assemble(block, receipts)
             .map_err(|e| self.error("block and receipts", Some(number), NodeErrorKind::Malformed(e.to_string())))
     }

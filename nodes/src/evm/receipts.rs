@@ -49,6 +49,10 @@ impl Remembered {
             _ => Way::Singles,
         }
     }
+    /// Begins again with the best way.
+    pub fn forget(&self) {
+        self.set(Way::Block);
+    }
     fn set(&self, way: Way) {
         self.0.store(way as u8, Ordering::Relaxed);
     }
