@@ -4,10 +4,12 @@
 //! released version wrote is read by field name; bytes that are cut, longer than the datum, or of an unknown schema are
 //! errors, and no bytes make it panic (`tests/codec.rs`, `tests/compatibility.rs`).
 //!
-//! The datum is written and read by code of our own (`wire/`), not through apache-avro's serde path: both avoid the generic
-//! value, but at 1.4 kB a record ours costs a tenth to a third of it, it puts hashes and amounts into the buffer as text without
-//! an intermediate string, and it checks lengths exactly. apache-avro parses the schemas, checks their compatibility, and is
-//! the generic reader behind [`Codec::decode_json`].
+//! The datum is written and read by code of our own (`wire/`), not through apache-avro's serde path. Both avoid the generic
+//! value, but in the measurement that decided it (one 1.4 kB record, one thread) the serde path took 1.45 µs to write and
+//! 1.59 µs to read, hand-written code 0.10 and 0.56; ours also puts hashes and amounts into the buffer as text without a string
+//! in between, and checks lengths exactly. What it takes on recorded transactions (2.8 kB with three logs, text conversion
+//! included): about 1.2 µs to write and 3 µs to read (`cargo run --release -p enrich --example cost`). apache-avro parses the
+//! schemas, checks their compatibility, and is the generic reader behind [`Codec::decode_json`].
 
 use std::collections::HashMap;
 
@@ -292,7 +294,7 @@ const fn position(name: &str) -> usize {
     panic!("not a topic of this version")
 }
 
-/// Largest nesting in any schema is far below; a bound all the same, since the value comes from outside.
+/// A generic value as JSON. Its depth is the schema's, not the input's.
 fn json(value: Value) -> Result<serde_json::Value, String> {
     use serde_json::Value as J;
     Ok(match value {
