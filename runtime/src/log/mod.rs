@@ -4,7 +4,9 @@
 //! What a back end guarantees:
 //!
 //! 1. **Atomic.** [`Producer::commit`] makes all records of a [`Transaction`], in all their topics, and its group offsets
-//!    visible together or not at all, also under `kill -9` and power loss. Readers are read_committed.
+//!    visible together or not at all, also under `kill -9` and power loss. Readers are read_committed. Records may appear a
+//!    moment after `commit` returns (Kafka answers before it has marked all partitions), and not in all partitions at once; who
+//!    must see all that was decided makes a producer first ([`Log::producer`]).
 //! 2. **Ordered.** Within a partition, records appear in the order of the transaction and transactions in commit order.
 //!    Offsets rise but may have holes.
 //! 3. **Durable.** When `commit` returns, the transaction is on disk (embedded: `fdatasync`; Kafka: acks=all).
@@ -20,6 +22,8 @@
 pub mod conformance;
 pub mod embedded;
 pub mod events;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 
 use std::{sync::Arc, time::Duration};
 
@@ -189,7 +193,8 @@ pub trait Producer: Send {
     async fn commit(&mut self, transaction: Transaction) -> Result<(), LogError>;
 }
 
-/// A member of a consumer group. Dropping it leaves the group.
+/// A member of a consumer group. Dropping it leaves the group: at once in the embedded log; Kafka gives a static member's
+/// partitions to others when its session times out, or back to the instance when it returns before.
 #[async_trait]
 pub trait Consumer: Send {
     /// The next thing that happened. Must be called often enough (Kafka: `max.poll.interval.ms`); never block the loop.

@@ -39,7 +39,7 @@ pub async fn offsets_inside_transactions(kit: &Kit<'_>) {
     let mut seen = assigned(&mut *consumer, PARTITIONS as usize).await;
     seen.until(&mut *consumer, "the rest", |s| s.records.len() == 6).await;
     assert_eq!(seen.values(at(input, 0)), ["4", "5", "6", "7", "8", "9"]);
-    assert_eq!(kit.values(at(output, 1)).await, ["0-3"]);
+    assert_eq!(kit.values(at(output, 1), 1).await, ["0-3"]);
 }
 
 /// Positions without a transaction are stored when `commit` returns.
@@ -80,7 +80,7 @@ pub async fn fenced_by_generation(kit: &Kit<'_>) {
     let zombie = Transaction { records: vec![record(at(output, 0), "k", "zombie")], offsets: Some((old, vec![(at(input, 0), 1)])) };
     let e = producer.commit(zombie).await.unwrap_err();
     assert_eq!(e.kind, LogErrorKind::Fenced, "{e}");
-    assert!(kit.values(at(output, 0)).await.is_empty());
+    assert!(kit.values(at(output, 0), 0).await.is_empty());
     let lag = kit.log().lag(&kit.name("g"), &[input]).await.expect("lag");
     assert!(lag.iter().all(|l| l.position.is_none()), "{lag:?}");
     // With the present generation it works, with a producer made anew.
@@ -88,7 +88,7 @@ pub async fn fenced_by_generation(kit: &Kit<'_>) {
     let held = *seen.held.keys().min().expect("held");
     let fine = Transaction { records: vec![record(at(output, 0), "k", "fine")], offsets: Some((first.group(), vec![(held, 0)])) };
     producer.commit(fine).await.expect("commit");
-    assert_eq!(kit.values(at(output, 0)).await, ["fine"]);
+    assert_eq!(kit.values(at(output, 0), 1).await, ["fine"]);
 }
 
 fn partitions_of(seen: &Seen, topic: &str) -> BTreeSet<u32> {
@@ -144,7 +144,7 @@ pub async fn same_instance_replaces_its_former_self(kit: &Kit<'_>) {
     let mut producer = kit.producer("p").await;
     let zombie = Transaction { records: vec![record(at(topic, 0), "k", "zombie")], offsets: Some((old, vec![(at(topic, 0), 1)])) };
     assert_eq!(producer.commit(zombie).await.unwrap_err().kind, LogErrorKind::Fenced);
-    assert!(kit.values(at(topic, 0)).await.is_empty());
+    assert!(kit.values(at(topic, 0), 0).await.is_empty());
 }
 
 /// A paused partition delivers nothing and loses nothing; a seek moves the place, back as well.
@@ -233,7 +233,7 @@ pub async fn consume_process_produce_is_exactly_once(kit: &Kit<'_>) {
             break;
         }
     }
-    assert_eq!(kit.values(at(output, 0)).await, (0..200).map(|i| i.to_string()).collect::<Vec<_>>());
+    assert_eq!(kit.values(at(output, 0), 200).await, (0..200).map(|i| i.to_string()).collect::<Vec<_>>());
     assert!(life > 2, "it was killed too seldom: {life}");
 }
 

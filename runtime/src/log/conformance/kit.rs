@@ -63,11 +63,6 @@ impl<'h> Kit<'h> {
         self.harness.expire(&self.log(), at).await;
     }
 
-    /// Lets compaction run.
-    pub async fn compact(&self, topic: Topic) {
-        self.harness.compact(&self.log(), topic).await;
-    }
-
     /// A name of this case.
     pub fn name(&self, what: &str) -> String {
         format!("{}-{what}", self.tag)
@@ -106,20 +101,34 @@ impl<'h> Kit<'h> {
         self.log().reader(&from).await.expect("reader")
     }
 
-    /// All values of a partition up to its present end.
-    pub async fn values(&self, at: TopicPartition) -> Vec<String> {
-        self.records(at).await.iter().map(text).collect()
+    /// All values of a partition, once there are so many.
+    pub async fn values(&self, at: TopicPartition, count: usize) -> Vec<String> {
+        self.records_until(at, |records| records.len() >= count).await.iter().map(text).collect()
+    }
+
+    /// All records of a partition, once they are so. A commit may return a moment before its records appear.
+    pub async fn records_until(&self, at: TopicPartition, done: impl Fn(&[Record]) -> bool) -> Vec<Record> {
+        let started = Instant::now();
+        loop {
+            let records = self.records(at).await;
+            if done(&records) {
+                return records;
+            }
+            let last = records.last().map(text);
+            assert!(started.elapsed() < DEADLINE, "{at:?}: {} records, the last {last:?}, and no more in time", records.len());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// All records of a partition up to its present end.
-    pub async fn records(&self, at: TopicPartition) -> Vec<Record> {
+    async fn records(&self, at: TopicPartition) -> Vec<Record> {
         let ends = self.log().watermarks(at).await.expect("watermarks");
         let mut reader = self.log().reader(&[(at, ends.low)]).await.expect("reader");
         let mut out: Vec<Record> = Vec::new();
         // Offsets may have holes (transaction markers, compaction): the end is known by silence as well.
         let mut quiet = 0;
-        while out.last().is_none_or(|r| r.offset + 1 < ends.high) && quiet < 3 && ends.high > ends.low {
-            match reader.poll(limits(500, 300)).await.expect("poll") {
+        while out.last().is_none_or(|r| r.offset + 1 < ends.high) && quiet < 2 && ends.high > ends.low {
+            match reader.poll(limits(500, 200)).await.expect("poll") {
                 Polled::Records(records) if records.is_empty() => quiet += 1,
                 Polled::Records(records) => out.extend(records),
                 other => panic!("unexpected {other:?}"),

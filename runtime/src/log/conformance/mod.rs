@@ -12,7 +12,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Log, Topic, TopicPartition};
+use super::{Log, TopicPartition};
 
 pub use kit::Kit;
 
@@ -25,8 +25,6 @@ pub trait Harness: Send + Sync {
     async fn restarted(&self) -> Arc<dyn Log>;
     /// Removes all but the newest records of a partition, as retention would.
     async fn expire(&self, log: &Arc<dyn Log>, at: TopicPartition);
-    /// Makes compaction happen, when it needs a push; `topic` is compacted.
-    async fn compact(&self, log: &Arc<dyn Log>, topic: Topic);
 }
 
 /// A case of the suite.

@@ -129,6 +129,9 @@ pub fn decode(blob: &[u8], from: TopicPartition, base: u64) -> Result<Vec<Record
     if version != VERSION {
         return Err(BlobError::Version(version));
     }
+    if flags & !LZ4 != 0 {
+        return Err(BlobError::Malformed);
+    }
     let records = u32::from_le_bytes(array(blob, 2)?) as usize;
     let raw_len = u32::from_le_bytes(array(blob, 6)?) as usize;
     let timestamp = TimeMs(i64::from_le_bytes(array(blob, 10)?));

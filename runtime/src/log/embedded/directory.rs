@@ -16,6 +16,7 @@ use super::super::{LogError, LogErrorKind};
 pub const FORMAT: u32 = 1;
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
+const PARTS_FILE: &str = "PARTS";
 const ENGINE_DIR: &str = "engine";
 
 /// A directory that is ours until dropped.
@@ -36,6 +37,16 @@ fn io_error(what: &str, path: &Path, e: &std::io::Error) -> LogError {
 /// Makes what is in a directory survive power loss.
 pub fn sync_directory(path: &Path) -> std::io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Writes a small file whole or not at all.
+fn write_synced(dir: &Path, file: &Path, text: &str) -> std::io::Result<()> {
+    let temporary = file.with_extension("new");
+    let mut f = File::create(&temporary)?;
+    f.write_all(text.as_bytes())?;
+    f.sync_all()?;
+    std::fs::rename(&temporary, file)?;
+    sync_directory(dir)
 }
 
 impl Directory {
@@ -105,18 +116,35 @@ impl Directory {
                         format!("{} is missing beside a log. {}", file.display(), super::engine::CURE),
                     ));
                 }
-                let make = || -> std::io::Result<()> {
-                    let temporary = path.join("FORMAT.new");
-                    let mut f = File::create(&temporary)?;
-                    writeln!(f, "{FORMAT}")?;
-                    f.sync_all()?;
-                    std::fs::rename(&temporary, &file)?;
-                    sync_directory(path)
-                };
-                make().map_err(|e| io_error("write", &file, &e))
+                write_synced(path, &file, &format!("{FORMAT}\n")).map_err(|e| io_error("write", &file, &e))
             }
             Err(e) => Err(io_error("read", &file, &e)),
         }
+    }
+
+    /// Checks that the parts of the engine that were there when it was made still are: the engine itself would begin anew
+    /// where some are missing, and what is left of the log would be gone.
+    pub fn check_parts(&self) -> Result<(), LogError> {
+        let Ok(list) = std::fs::read_to_string(self.path.join(PARTS_FILE)) else { return Ok(()) };
+        let missing = list.lines().map(|part| self.engine().join(part)).find(|part| !part.exists());
+        match missing {
+            None => Ok(()),
+            Some(part) => Err(LogError::new(
+                LogErrorKind::Corrupt,
+                format!("the log in {} is damaged: {} is missing. {}", self.path.display(), part.display(), super::engine::CURE),
+            )),
+        }
+    }
+
+    /// Writes down what [`Directory::check_parts`] wants to find, once the engine is made.
+    pub fn note_parts(&self, keyspaces: &[u64]) -> Result<(), LogError> {
+        let file = self.path.join(PARTS_FILE);
+        let numbers = std::iter::once(0).chain(keyspaces.iter().copied());
+        let list: String = numbers.map(|n| format!("keyspaces/{n}\n")).chain(["version\n".to_owned()]).collect();
+        if std::fs::read_to_string(&file).is_ok_and(|present| present == list) {
+            return Ok(());
+        }
+        write_synced(&self.path, &file, &list).map_err(|e| io_error("write", &file, &e))
     }
 
     /// The directory.

@@ -73,7 +73,7 @@ pub fn check(engine_dir: &Path, sync: Sync) -> Result<u64, JournalError> {
         let raw = std::fs::read(path).map_err(|source| JournalError::Io { path: path.clone(), source })?;
         let valid = valid_prefix(&raw);
         let rest = &raw[valid..];
-        let Some(last) = rest.iter().rposition(|b| *b != 0) else { continue };
+        let Some(last) = last_written(rest) else { continue };
         let torn = newest && (sync == Sync::Os || !has_whole_batch(&rest[..=last]));
         if !torn {
             return Err(JournalError::Broken { path: path.clone(), at: valid });
@@ -109,7 +109,16 @@ pub fn settle(engine_dir: &Path, sync: Sync) -> Result<(), JournalError> {
         std::fs::rename(&temporary, &path)?;
         sync_directory(engine_dir)
     };
-    copy().map_err(|source| JournalError::Io { path: path.clone(), source })
+    copy().map_err(|source| {
+        let _ = std::fs::remove_file(path.with_extension("new")); // on a full disk it only takes room
+        JournalError::Io { path: path.clone(), source }
+    })
+}
+
+/// Length of the whole batches at the start of a journal.
+#[cfg(test)]
+pub fn valid_len(path: &Path) -> std::io::Result<usize> {
+    Ok(valid_prefix(&std::fs::read(path)?))
 }
 
 /// Journal files, oldest first.
@@ -129,6 +138,14 @@ fn journals(engine_dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
     }
     found.sort();
     Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Where the zeros with which journals are made begin: the last byte that is none. Whole pages are compared, since there are 64 MiB.
+fn last_written(rest: &[u8]) -> Option<usize> {
+    const PAGE: usize = 4096;
+    let page = rest.chunks(PAGE).rposition(|page| page != &[0; PAGE][..page.len()])?;
+    let start = page * PAGE;
+    rest[start..].iter().take(PAGE).rposition(|b| *b != 0).map(|at| start + at)
 }
 
 /// Length of the whole batches at the start.

@@ -176,11 +176,14 @@ impl Shared {
 
 fn open_engine(directory: &Directory, sync: Sync) -> Result<Engine, LogError> {
     let path = directory.path();
+    directory.check_parts()?;
     journal::check(&directory.engine(), sync).map_err(|e| e.into_log(path))?;
     // The engine asserts where it could report; damage must not take the process down.
-    std::panic::catch_unwind(AssertUnwindSafe(|| Engine::open(&directory.engine())))
+    let engine = std::panic::catch_unwind(AssertUnwindSafe(|| Engine::open(&directory.engine())))
         .unwrap_or(Err(fjall::Error::Unrecoverable))
-        .map_err(|e| engine::engine_error(path, &e))
+        .map_err(|e| engine::engine_error(path, &e))?;
+    directory.note_parts(&[engine.blobs.id(), engine.compact.id(), engine.meta.id()])?;
+    Ok(engine)
 }
 
 /// A log in a directory. Cheap to share; closed by [`EmbeddedLog::close`], or when the last handle is gone.

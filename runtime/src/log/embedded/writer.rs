@@ -393,7 +393,7 @@ impl Writer {
                 *guard = Some(engine);
                 Ok(last)
             }
-            Err(e) if no_space => Err(LogError::new(LogErrorKind::Full, e.message)),
+            Err(e) if no_space && e.kind != LogErrorKind::Corrupt => Err(LogError::new(LogErrorKind::Full, e.message)),
             Err(e) => Err(e),
         }
     }

@@ -32,10 +32,20 @@ pub enum Flow {
     Resume(TopicPartition),
 }
 
+/// What a record's headers say, or which network they spoil. The key names the network when the headers do not.
+type Meta = Result<ChainHeaders, (Option<Network>, Halt)>;
+
+fn meta_of(record: &Record) -> Meta {
+    ChainHeaders::parse(|name| record.header(name)).map_err(|e| {
+        let key = record.key.as_deref().and_then(|k| std::str::from_utf8(k).ok());
+        (key.and_then(|k| k.parse().ok()), Halt::BadHeaders { name: e.name, problem: e.problem })
+    })
+}
+
 /// Records of one topic's partition that wait.
 #[derive(Default)]
 struct Queue {
-    records: VecDeque<(Record, ChainHeaders)>,
+    records: VecDeque<(Record, Meta)>,
     bytes: usize,
     /// One past the last record that was taken out.
     next: Option<u64>,
@@ -43,15 +53,20 @@ struct Queue {
 }
 
 impl Queue {
-    fn push(&mut self, record: Record, meta: ChainHeaders) {
+    fn push(&mut self, record: Record) {
         self.bytes += size(&record);
+        let meta = meta_of(&record);
         self.records.push_back((record, meta));
     }
-    fn pop(&mut self) -> Option<(Record, ChainHeaders)> {
-        let (record, meta) = self.records.pop_front()?;
+    fn pop(&mut self) -> Option<Record> {
+        let (record, _) = self.records.pop_front()?;
         self.bytes -= size(&record);
         self.next = Some(record.offset + 1);
-        Some((record, meta))
+        Some(record)
+    }
+    /// What is known of the readable records, in order.
+    fn metas(&self) -> impl Iterator<Item = &ChainHeaders> {
+        self.records.iter().filter_map(|(_, meta)| meta.as_ref().ok())
     }
     fn is_full(&self) -> bool {
         self.bytes >= BUFFER_BYTES || self.records.len() >= BUFFER_RECORDS
@@ -187,11 +202,7 @@ impl Assembler {
         for record in records {
             let at = record.from;
             let Some(state) = self.partitions.get_mut(&at.partition) else { continue };
-            match ChainHeaders::parse(|name| record.header(name)) {
-                Ok(meta) if at.topic == self.header_topic => state.headers.push(record, meta),
-                Ok(meta) => state.children.push(record, meta),
-                Err(e) => state.unusable(&record, e),
-            }
+            if at.topic == self.header_topic { state.headers.push(record) } else { state.children.push(record) }
             if !touched.contains(&at.partition) {
                 touched.push(at.partition);
             }
@@ -280,13 +291,12 @@ impl Partition {
         }
     }
 
-    /// A record whose headers cannot be used: its key still names the network.
-    fn unusable(&mut self, record: &Record, e: schemas::headers::HeaderError) {
-        let network = record.key.as_deref().and_then(|k| std::str::from_utf8(k).ok()).and_then(|k| k.parse::<Network>().ok());
+    /// Passes over a record whose headers cannot be used.
+    fn unusable(&mut self, record: &Record, network: Option<Network>, why: Halt) {
         match network {
-            Some(network) => self.halt(network, Halt::BadHeaders { name: e.name, problem: e.problem }),
+            Some(network) => self.halt(network, why),
             None => tracing::error!(
-                topic = record.from.topic, partition = record.from.partition, offset = record.offset, error = %e,
+                topic = record.from.topic, partition = record.from.partition, offset = record.offset, %why,
                 "a record belongs to no network; it is passed over"
             ),
         }
@@ -294,29 +304,25 @@ impl Partition {
 
     /// How many children the header in front announces.
     fn wanted_children(&self) -> usize {
-        self.headers.records.front().and_then(|(_, meta)| announced(meta)).unwrap_or(0) as usize
+        self.headers.records.front().and_then(|(_, meta)| meta.as_ref().ok().and_then(announced)).unwrap_or(0) as usize
     }
 
     /// Takes one step; `false` when more records are needed.
     fn step(&mut self, partition: u32, (header_topic, child_topic): (Topic, Option<Topic>)) -> bool {
-        // Children that belong to nobody any more.
-        if let Some((_, child)) = self.children.records.front() {
-            let (network, sequence) = (child.network.clone(), child.sequence);
-            if self.halted.contains(&network) {
-                self.children.pop();
-                return true;
-            }
-            if self.matched && self.last.get(&network).is_some_and(|last| sequence <= *last) {
-                self.halt(network, Halt::MoreChildren { sequence });
-                return true;
-            }
-        }
-        let Some((_, meta)) = self.headers.records.front() else { return false };
-        let meta = meta.clone();
-        if self.halted.contains(&meta.network) {
-            self.headers.pop();
+        if self.pass_over_child() {
             return true;
         }
+        let Some((_, meta)) = self.headers.records.front() else { return false };
+        let meta = match meta.clone() {
+            Ok(meta) if !self.halted.contains(&meta.network) => meta,
+            Ok(_) => return self.headers.pop().is_some(),
+            Err((network, why)) => {
+                if let Some(record) = self.headers.pop() {
+                    self.unusable(&record, network, why);
+                }
+                return true;
+            }
+        };
         if let Err(why) = self.check_sequence(&meta) {
             self.halt(meta.network, why);
             return true;
@@ -326,25 +332,14 @@ impl Partition {
             return true;
         };
         let wanted = if child_topic.is_some() { wanted } else { 0 };
-        let matching = self.children.records.iter().take(wanted as usize).take_while(|(_, c)| c.network == meta.network && c.sequence == meta.sequence).count();
-        if matching < wanted as usize {
-            let Some((_, stray)) = self.children.records.get(matching) else { return false };
-            let stray = stray.clone();
-            if matching == 0 && !self.matched && self.is_before_start(&stray, &meta) {
-                self.children.pop();
-                return true;
-            }
-            let why = if self.matched || matches!(self.start, Start::Committed) {
-                Halt::FewerChildren { sequence: meta.sequence, announced: wanted, found: matching as u32 }
-            } else {
-                Halt::Overtaken { expected: Some(meta.sequence), found: meta.sequence + 1 }
-            };
-            self.halt(meta.network, why);
-            return true;
+        let is_child = |c: &Meta| matches!(c, Ok(c) if c.network == meta.network && c.sequence == meta.sequence);
+        let found = self.children.records.iter().take(wanted as usize).take_while(|(_, c)| is_child(c)).count();
+        if found < wanted as usize {
+            return self.settle_stray(&meta, wanted, found);
         }
-        let children: Vec<Record> = (0..wanted).filter_map(|_| self.children.pop()).map(|(record, _)| record).collect();
+        let children: Vec<Record> = (0..wanted).filter_map(|_| self.children.pop()).collect();
         self.matched |= !children.is_empty();
-        let Some((header, meta)) = self.headers.pop() else { return false };
+        let Some(header) = self.headers.pop() else { return false };
         if meta.op != Op::Finality {
             self.last.insert(meta.network.clone(), meta.sequence);
         }
@@ -355,13 +350,75 @@ impl Partition {
         true
     }
 
+    /// Passes over the child in front when it belongs to nobody any more.
+    fn pass_over_child(&mut self) -> bool {
+        let Some((_, child)) = self.children.records.front() else { return false };
+        match child.clone() {
+            Err((network, why)) => {
+                if let Some(record) = self.children.pop() {
+                    self.unusable(&record, network, why);
+                }
+                true
+            }
+            Ok(child) if self.halted.contains(&child.network) => self.children.pop().is_some(),
+            Ok(child) if self.matched && self.last.get(&child.network).is_some_and(|last| child.sequence <= *last) => {
+                self.halt(child.network, Halt::MoreChildren { sequence: child.sequence });
+                true
+            }
+            Ok(_) => false,
+        }
+    }
+
+    /// The header in front has not all its children at hand: waits for them, or finds out whose fault it is that another
+    /// network's or event's child stands in their place.
+    fn settle_stray(&mut self, header: &ChainHeaders, wanted: u32, found: usize) -> bool {
+        let Some((_, stray)) = self.children.records.get(found) else { return false };
+        let Ok(stray) = stray.clone() else {
+            // Within this event: it is short of one either way.
+            self.halt(header.network.clone(), Halt::FewerChildren { sequence: header.sequence, announced: wanted, found: found as u32 });
+            return true;
+        };
+        // Children of events before the place where reading started may lead.
+        let leading = !self.matched && self.start != Start::Committed;
+        if found == 0 {
+            if stray.network == header.network {
+                if leading && stray.sequence < header.sequence {
+                    return self.children.pop().is_some();
+                }
+            } else {
+                let later_ours = self.children.metas().any(|c| c.network == header.network && c.sequence == header.sequence);
+                let its_header = self.headers.metas().find(|h| h.network == stray.network && h.op != Op::Finality).map(|h| h.sequence);
+                let has_no_header = later_ours || its_header.is_some_and(|sequence| sequence > stray.sequence);
+                if has_no_header && leading {
+                    return self.children.pop().is_some();
+                }
+                if has_no_header {
+                    self.halt(stray.network, Halt::MoreChildren { sequence: stray.sequence });
+                    return true;
+                }
+                if its_header.is_none() && !self.headers.is_full() && !self.children.is_full() {
+                    return false; // what is still to come will tell
+                }
+            }
+        }
+        let why = if leading {
+            Halt::Overtaken { expected: Some(header.sequence), found: header.sequence + 1 }
+        } else {
+            Halt::FewerChildren { sequence: header.sequence, announced: wanted, found: found as u32 }
+        };
+        self.halt(header.network.clone(), why);
+        true
+    }
+
     fn check_sequence(&self, meta: &ChainHeaders) -> Result<(), Halt> {
         let found = meta.sequence;
         let last = self.last.get(&meta.network).copied();
         if meta.op == Op::Finality {
-            // It repeats the last sequence; what lies before the start is not known.
-            return match last {
-                Some(last) if found > last => Err(Halt::Gap { expected: last + 1, found }),
+            // It repeats the last sequence, so that event must have come.
+            return match (last, self.start) {
+                (Some(last), _) if found > last => Err(Halt::Gap { expected: last + 1, found: found + 1 }),
+                (None, Start::Beginning) if found > 0 => Err(Halt::Overtaken { expected: Some(1), found: found + 1 }),
+                (None, Start::AfterLoss) if found > 0 => Err(Halt::Overtaken { expected: None, found: found + 1 }),
                 _ => Ok(()),
             };
         }
@@ -379,19 +436,6 @@ impl Partition {
             }
             std::cmp::Ordering::Greater => Err(Halt::Gap { expected, found }),
         }
-    }
-
-    /// Whether a child that does not belong to the header in front is of an event before the place where reading started,
-    /// rather than of one whose header is still to come.
-    fn is_before_start(&self, child: &ChainHeaders, header: &ChainHeaders) -> bool {
-        if self.start == Start::Committed {
-            return false;
-        }
-        if child.network == header.network {
-            return child.sequence < header.sequence;
-        }
-        let of_its_network = self.headers.records.iter().map(|(_, h)| h).find(|h| h.network == child.network && h.op != Op::Finality);
-        of_its_network.is_none_or(|h| child.sequence < h.sequence)
     }
 }
 

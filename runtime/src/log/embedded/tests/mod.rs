@@ -1,4 +1,10 @@
-//! The embedded log passes the suite, and what only an embedded log must do.
+//! The embedded log passes the suite, and what only an embedded log must do: survive `kill -9`, power loss, damage and full disks.
+
+mod crash;
+mod damage;
+mod ledger;
+mod room;
+mod upkeep;
 
 use super::*;
 use crate::log::conformance::{self, Harness};
@@ -42,7 +48,6 @@ impl Harness for Embedded {
         log.ensure_topics(&[spec], 1).await.expect("new retention");
         log.apply_retention().await.expect("retention");
     }
-    async fn compact(&self, _: &Arc<dyn Log>, _: Topic) {}
 }
 
 async fn suite(tail_cache_bytes: usize) {

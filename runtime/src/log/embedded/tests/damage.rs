@@ -1,0 +1,141 @@
+//! Damage, foreign versions, second processes.
+
+use std::io::Read;
+
+use super::{super::*, crash::spawn_child, ledger::Ledger};
+
+fn config(dir: &Path) -> EmbeddedConfig {
+    EmbeddedConfig { min_free_bytes: 1 << 20, ..EmbeddedConfig::new(dir) }
+}
+
+async fn written(dir: &Path, count: usize) -> u64 {
+    let mut ledger = Ledger::open(config(dir)).await.unwrap();
+    for _ in 0..count {
+        ledger.write().await.unwrap();
+    }
+    let last = ledger.last;
+    ledger.close().await;
+    last
+}
+
+fn newest_journal(dir: &Path) -> PathBuf {
+    let mut journals: Vec<_> = std::fs::read_dir(dir.join("engine")).unwrap().map(|e| e.unwrap().path()).collect();
+    journals.retain(|p| p.extension().is_some_and(|e| e == "jnl"));
+    journals.sort();
+    journals.pop().unwrap()
+}
+
+#[tokio::test]
+async fn garbage_behind_the_last_commit_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let last = written(dir.path(), 20).await;
+    for garbage in [vec![0xa5; 5000], vec![1], vec![2; 70_000], b"\x01\x05\0\0\0".to_vec()] {
+        let path = newest_journal(dir.path());
+        let mut raw = std::fs::read(&path).unwrap();
+        let end = journal::valid_len(&path).unwrap();
+        raw.truncate(end);
+        raw.extend(garbage);
+        std::fs::write(&path, raw).unwrap();
+        let ledger = Ledger::open(config(dir.path())).await.unwrap();
+        assert_eq!(ledger.last, last);
+        ledger.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_torn_last_commit_goes_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let last = written(dir.path(), 20).await;
+    let path = newest_journal(dir.path());
+    let mut raw = std::fs::read(&path).unwrap();
+    let end = journal::valid_len(&path).unwrap();
+    raw[end - 30] ^= 0x10;
+    std::fs::write(&path, raw).unwrap();
+    let ledger = Ledger::open(config(dir.path())).await.unwrap();
+    assert_eq!(ledger.last, last - 1, "all of it or nothing, over all topics");
+    ledger.close().await;
+}
+
+#[tokio::test]
+async fn damage_before_commits_is_refused_by_place_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path(), 20).await;
+    let path = newest_journal(dir.path());
+    let mut raw = std::fs::read(&path).unwrap();
+    let middle = journal::valid_len(&path).unwrap() / 2;
+    raw[middle] ^= 0x10;
+    std::fs::write(&path, &raw).unwrap();
+    for _ in 0..2 {
+        let e = EmbeddedLog::open(config(dir.path())).await.err().expect("refused");
+        assert_eq!(e.kind, LogErrorKind::Corrupt);
+        assert!(e.message.contains(path.to_str().unwrap()) && e.message.contains("move it away"), "{e}");
+        assert_eq!(std::fs::read(&path).unwrap(), raw);
+    }
+}
+
+#[tokio::test]
+async fn missing_parts_of_the_engine_are_damage_and_no_new_beginning() {
+    for part in ["keyspaces/0", "keyspaces/1", "keyspaces/3", "version"] {
+        let dir = tempfile::tempdir().unwrap();
+        let last = written(dir.path(), 5).await;
+        let (there, away) = (dir.path().join("engine").join(part), dir.path().join("away"));
+        std::fs::rename(&there, &away).unwrap();
+        let e = EmbeddedLog::open(config(dir.path())).await.err().expect("refused");
+        assert_eq!(e.kind, LogErrorKind::Corrupt, "{part}: {e}");
+        assert!(e.message.contains(there.to_str().unwrap()) && e.message.contains("restore"), "{e}");
+        std::fs::rename(&away, &there).unwrap();
+        assert_eq!(written(dir.path(), 0).await, last, "{part}: nothing was touched");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    let last = written(dir.path(), 5).await;
+    let format = dir.path().join("FORMAT");
+    assert_eq!(std::fs::read_to_string(&format).unwrap(), "1\n");
+    for (text, kind, words) in [
+        ("2\n", LogErrorKind::Invalid, "run the newer version"),
+        ("0\n", LogErrorKind::Invalid, "never was released"),
+        ("x", LogErrorKind::Corrupt, "does not hold a format number"),
+    ] {
+        std::fs::write(&format, text).unwrap();
+        let e = EmbeddedLog::open(config(dir.path())).await.err().expect("refused");
+        assert_eq!(e.kind, kind, "{e}");
+        assert!(e.message.contains(words), "{e}");
+        assert_eq!(std::fs::read_to_string(&format).unwrap(), text);
+    }
+    std::fs::remove_file(&format).unwrap();
+    assert_eq!(EmbeddedLog::open(config(dir.path())).await.err().expect("refused").kind, LogErrorKind::Corrupt);
+    std::fs::write(&format, "1\n").unwrap();
+    assert_eq!(written(dir.path(), 0).await, last);
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_and_told_who_is_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(config(dir.path())).await.unwrap();
+    let mut child = spawn_child(dir.path());
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    child.wait().unwrap();
+    assert!(said.contains("refused InUse") && said.contains(&format!("process {}", std::process::id())), "{said}");
+    // The same process may not either, and the first goes on.
+    assert_eq!(EmbeddedLog::open(config(dir.path())).await.err().expect("refused").kind, LogErrorKind::InUse);
+    ledger.write().await.unwrap();
+    ledger.close().await;
+    written(dir.path(), 1).await;
+}
+
+#[tokio::test]
+async fn after_closing_everything_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(config(dir.path())).await.unwrap();
+    ledger.write().await.unwrap();
+    ledger.log.close().await.unwrap();
+    ledger.log.close().await.unwrap();
+    assert_eq!(ledger.write().await.unwrap_err().kind, LogErrorKind::Closed);
+    let mut reader = ledger.log.reader(&[]).await.unwrap();
+    let limits = crate::log::PollLimits { records: 1, bytes: 1, wait: Duration::from_secs(5) };
+    assert_eq!(reader.poll(limits).await.unwrap_err().kind, LogErrorKind::Closed);
+}

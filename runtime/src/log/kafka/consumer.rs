@@ -1,0 +1,379 @@
+//! Group members and readers.
+//!
+//! Guarantees: a rebalance is told before anything of the new assignment; positions are read from the group when it begins, and
+//! never reset by the client: a position out of range is told.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rdkafka::{
+    ClientContext, Message, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{BorrowedMessage, Headers as _},
+    types::RDKafkaRespErr,
+};
+use schemas::TimeMs;
+use tokio::task::JoinHandle;
+
+use super::{CALL, KafkaConfig, blocking, error, offset_of, partition_list, producer::Membership, watermarks};
+use crate::log::{
+    Consumer, GroupMetadata, Headers, LogError, LogErrorKind, Offsets, PollLimits, Polled, Reader, Record, Topic, TopicPartition,
+};
+
+/// What the client's thread hands over.
+#[derive(Default)]
+struct Happened {
+    events: VecDeque<Result<Polled, LogError>>,
+    /// Next offset per partition that is ours.
+    places: HashMap<TopicPartition, u64>,
+    /// Out of range until a seek.
+    lost: HashSet<TopicPartition>,
+    /// Paused by the caller.
+    paused: HashSet<TopicPartition>,
+    /// A record that did not fit into the last poll.
+    carry: Option<Record>,
+}
+
+/// Follows rebalances.
+struct Context {
+    config: Arc<KafkaConfig>,
+    topics: Vec<Topic>,
+    happened: Mutex<Happened>,
+}
+
+impl Context {
+    fn topic(&self, wire: &str) -> Option<Topic> {
+        let name = wire.strip_prefix(self.config.prefix.as_str())?;
+        self.topics.iter().copied().find(|t| *t == name)
+    }
+
+    fn places(&self, list: &TopicPartitionList) -> Vec<(TopicPartition, Offset)> {
+        list.elements()
+            .iter()
+            .filter_map(|e| Some((TopicPartition { topic: self.topic(e.topic())?, partition: u32::try_from(e.partition()).ok()? }, e.offset())))
+            .collect()
+    }
+
+    fn happened(&self) -> std::sync::MutexGuard<'_, Happened> {
+        self.happened.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn assign(&self, client: &BaseConsumer<Self>, list: &TopicPartitionList) -> Result<Polled, LogError> {
+        let stored = client.committed_offsets(list.clone(), CALL).map_err(|e| error::log_error("read positions", &e))?;
+        let mut assigned = Vec::new();
+        let mut starts = Vec::new();
+        for (at, offset) in self.places(&stored) {
+            let position = offset_of(offset);
+            let start = match position {
+                Some(offset) => offset,
+                None => watermarks(client, &self.config.on_wire(at.topic), at.partition)?.low,
+            };
+            assigned.push((at, position));
+            starts.push((at, start));
+        }
+        client.assign(&partition_list(&self.config, &starts)?).map_err(|e| error::log_error("take up partitions", &e))?;
+        let mut happened = self.happened();
+        happened.places = starts.into_iter().collect();
+        happened.lost.clear();
+        happened.paused.clear();
+        Ok(Polled::Assigned(assigned))
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, message, "kafka client");
+    }
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka client");
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, client: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let assigned = self.assign(client, list);
+            if !matches!(&assigned, Ok(Polled::Assigned(list)) if list.is_empty()) {
+                self.happened().events.push_back(assigned);
+            }
+            return;
+        }
+        let gone: Vec<TopicPartition> = self.places(list).into_iter().map(|(at, _)| at).collect();
+        let unassigned = client.unassign();
+        let mut happened = self.happened();
+        happened.places.clear();
+        happened.carry = None;
+        if !gone.is_empty() {
+            happened.events.push_back(Ok(Polled::Revoked(gone)));
+        }
+        if let Err(e) = unassigned {
+            happened.events.push_back(Err(error::log_error("give up partitions", &e)));
+        }
+    }
+
+    fn main_queue_min_poll_interval(&self) -> rdkafka::util::Timeout {
+        rdkafka::util::Timeout::After(Duration::from_millis(100))
+    }
+}
+
+/// A client and what it brought; the same for members and readers.
+struct Client {
+    client: Arc<BaseConsumer<Context>>,
+    /// A poll whose caller went away: what it brings is not lost.
+    running: Option<JoinHandle<Result<Polled, LogError>>>,
+}
+
+impl Client {
+    async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
+        let running = self.running.get_or_insert_with(|| {
+            let client = self.client.clone();
+            tokio::task::spawn_blocking(move || poll(&client, limits))
+        });
+        let result = running.await;
+        self.running = None;
+        result.map_err(|_| LogError::new(LogErrorKind::Closed, "the runtime is shutting down"))?
+    }
+
+    fn list(&self, at: &[TopicPartition]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        let config = &self.client.context().config;
+        at.iter().for_each(|at| drop(list.add_partition(&config.on_wire(at.topic), at.partition as i32)));
+        list
+    }
+
+    fn pause(&self, at: &[TopicPartition]) -> Result<(), LogError> {
+        self.client.context().happened().paused.extend(at);
+        self.client.pause(&self.list(at)).map_err(|e| error::log_error("pause", &e))
+    }
+
+    fn resume(&self, at: &[TopicPartition]) -> Result<(), LogError> {
+        self.client.context().happened().paused.retain(|p| !at.contains(p));
+        self.client.resume(&self.list(at)).map_err(|e| error::log_error("resume", &e))
+    }
+
+    async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError> {
+        if let Some(running) = self.running.take() {
+            let _ = running.await; // of the place before the seek
+        }
+        let client = self.client.clone();
+        blocking(move || {
+            let context = client.context();
+            let (was_lost, places, paused) = {
+                let mut happened = context.happened();
+                if !happened.places.contains_key(&at) {
+                    return Err(LogError::new(LogErrorKind::Invalid, format!("{} [{}] is not read here", at.topic, at.partition)));
+                }
+                happened.places.insert(at, offset);
+                if happened.carry.as_ref().is_some_and(|r| r.from == at) {
+                    happened.carry = None;
+                }
+                let places: Vec<_> = happened.places.iter().map(|(at, place)| (*at, *place)).collect();
+                (happened.lost.remove(&at), places, happened.paused.clone())
+            };
+            if was_lost {
+                // The client has stopped a partition whose offset was out of range, and seeks only in those that run.
+                client.assign(&partition_list(&context.config, &places)?).map_err(|e| error::log_error("seek", &e))?;
+                let mut list = TopicPartitionList::new();
+                paused.iter().for_each(|at| drop(list.add_partition(&context.config.on_wire(at.topic), at.partition as i32)));
+                return client.pause(&list).map_err(|e| error::log_error("pause", &e));
+            }
+            let place = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
+            client.seek(&context.config.on_wire(at.topic), at.partition as i32, place, CALL).map_err(|e| error::log_error("seek", &e))
+        })
+        .await
+    }
+}
+
+/// Polls until something is there, then takes what is at hand. Rebalances run in here.
+fn poll(client: &BaseConsumer<Context>, limits: PollLimits) -> Result<Polled, LogError> {
+    let context = client.context();
+    let deadline = Instant::now() + limits.wait;
+    let mut records: Vec<Record> = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let carried = {
+            let mut happened = context.happened();
+            if records.is_empty() && let Some(event) = happened.events.pop_front() {
+                return event;
+            }
+            happened.carry.take()
+        };
+        let next = match carried {
+            Some(record) => Some(record),
+            None => {
+                let wait = if records.is_empty() { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+                match client.poll(wait.min(Duration::from_millis(200))) {
+                    Some(Ok(message)) => record_of(context, &message),
+                    Some(Err(e)) => {
+                        if let Some(told) = failed(client, &e)? {
+                            context.happened().events.push_back(Ok(told));
+                        }
+                        None
+                    }
+                    None => None,
+                }
+            }
+        };
+        match next {
+            Some(record) => {
+                let size = record.value.as_ref().map_or(0, Bytes::len);
+                let mut happened = context.happened();
+                if !records.is_empty() && (records.len() >= limits.records || bytes + size > limits.bytes) {
+                    happened.carry = Some(record);
+                    return Ok(Polled::Records(records));
+                }
+                if let Some(place) = happened.places.get_mut(&record.from) {
+                    *place = record.offset + 1;
+                    bytes += size;
+                    records.push(record);
+                }
+                if records.len() >= limits.records.max(1) || bytes >= limits.bytes {
+                    return Ok(Polled::Records(records));
+                }
+            }
+            None if !records.is_empty() => return Ok(Polled::Records(records)),
+            None if Instant::now() >= deadline && context.happened().events.is_empty() => return Ok(Polled::Records(records)),
+            None => {}
+        }
+    }
+}
+
+/// What an error of the client means: out of range (the client does not say where, so the ends are looked up), or its class.
+fn failed(client: &BaseConsumer<Context>, e: &KafkaError) -> Result<Option<Polled>, LogError> {
+    match e.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+            let context = client.context();
+            let places: Vec<_> = {
+                let happened = context.happened();
+                happened.places.iter().filter(|(at, _)| !happened.lost.contains(at)).map(|(at, place)| (*at, *place)).collect()
+            };
+            for (at, wanted) in places {
+                let ends = watermarks(client, &context.config.on_wire(at.topic), at.partition)?;
+                if wanted < ends.low || wanted > ends.high {
+                    context.happened().lost.insert(at);
+                    return Ok(Some(Polled::OutOfRange { at, wanted, oldest: ends.low }));
+                }
+            }
+            Ok(None)
+        }
+        // Brokers come and go; the client connects again by itself.
+        Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::OperationTimedOut) => {
+            tracing::warn!(error = %e, "kafka client");
+            Ok(None)
+        }
+        _ => Err(error::log_error("read", e)),
+    }
+}
+
+fn record_of(context: &Context, message: &BorrowedMessage<'_>) -> Option<Record> {
+    let from = TopicPartition { topic: context.topic(message.topic())?, partition: u32::try_from(message.partition()).ok()? };
+    let headers: Headers = message
+        .headers()
+        .map(|headers| headers.iter().map(|h| (Arc::from(h.key), Bytes::copy_from_slice(h.value.unwrap_or_default()))).collect())
+        .unwrap_or_default();
+    Some(Record {
+        from,
+        offset: u64::try_from(message.offset()).ok()?,
+        timestamp: TimeMs(message.timestamp().to_millis().unwrap_or(0)),
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.payload().map(Bytes::copy_from_slice),
+        headers,
+    })
+}
+
+/// A member of a group.
+pub struct KafkaConsumer(Client);
+
+impl KafkaConsumer {
+    /// Joins.
+    pub async fn join(config: Arc<KafkaConfig>, group: &str, instance: &str, topics: &[Topic]) -> Result<Self, LogError> {
+        let group = config.on_wire(group);
+        let client_config = config.reading(
+            &group,
+            &[("group.instance.id", instance), ("partition.assignment.strategy", "range"), ("group.protocol", "classic")],
+        );
+        let context = Context { config, topics: topics.to_vec(), happened: Mutex::default() };
+        let client = blocking(move || {
+            let names: Vec<String> = context.topics.iter().map(|t| context.config.on_wire(t)).collect();
+            let client: BaseConsumer<Context> =
+                client_config.create_with_context(context).map_err(|e| error::log_error("make a consumer", &e))?;
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            client.subscribe(&names).map_err(|e| error::log_error("subscribe", &e))?;
+            Ok(Arc::new(client))
+        })
+        .await?;
+        Ok(Self(Client { client, running: None }))
+    }
+}
+
+#[async_trait]
+impl Consumer for KafkaConsumer {
+    async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
+        self.0.poll(limits).await
+    }
+    fn group(&self) -> GroupMetadata {
+        GroupMetadata(Arc::new(Membership(self.0.client.group_metadata())))
+    }
+    fn pause(&mut self, at: &[TopicPartition]) -> Result<(), LogError> {
+        self.0.pause(at)
+    }
+    fn resume(&mut self, at: &[TopicPartition]) -> Result<(), LogError> {
+        self.0.resume(at)
+    }
+    async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError> {
+        self.0.seek(at, offset).await
+    }
+    async fn commit(&mut self, offsets: Offsets) -> Result<(), LogError> {
+        let client = self.0.client.clone();
+        blocking(move || {
+            let list = partition_list(&client.context().config, &offsets)?;
+            client.commit(&list, CommitMode::Sync).map_err(|e| error::log_error("store positions", &e))
+        })
+        .await
+    }
+}
+
+/// A reader without group.
+pub struct KafkaReader(Client);
+
+impl KafkaReader {
+    /// Over these places.
+    pub async fn new(config: Arc<KafkaConfig>, from: &[(TopicPartition, u64)]) -> Result<Self, LogError> {
+        let group = format!("{}reader", config.prefix); // wanted by the client, never joined
+        let client_config = config.reading(&group, &[]);
+        let list = partition_list(&config, from)?;
+        let happened = Happened { places: from.iter().copied().collect(), ..Happened::default() };
+        let context = Context { config, topics: from.iter().map(|(at, _)| at.topic).collect(), happened: Mutex::new(happened) };
+        let client = blocking(move || {
+            let client: BaseConsumer<Context> =
+                client_config.create_with_context(context).map_err(|e| error::log_error("make a reader", &e))?;
+            client.assign(&list).map_err(|e| error::log_error("read partitions", &e))?;
+            Ok(Arc::new(client))
+        })
+        .await?;
+        Ok(Self(Client { client, running: None }))
+    }
+}
+
+#[async_trait]
+impl Reader for KafkaReader {
+    async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
+        self.0.poll(limits).await
+    }
+    fn pause(&mut self, at: &[TopicPartition]) -> Result<(), LogError> {
+        self.0.pause(at)
+    }
+    fn resume(&mut self, at: &[TopicPartition]) -> Result<(), LogError> {
+        self.0.resume(at)
+    }
+    async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError> {
+        self.0.seek(at, offset).await
+    }
+}

@@ -1,0 +1,262 @@
+//! Apache Kafka as the log, through librdkafka.
+//!
+//! It keeps the guarantees of [`super`] with Kafka's own means: idempotent transactional producers (acks=all), read_committed
+//! consumers, the `range` assignor with static membership (rule 9), positions in the transaction fenced by generation (KIP-447).
+//! librdkafka's calls block, so each runs on a blocking thread under a deadline of its own.
+//!
+//! Where Kafka is weaker than the embedded log, the trait says so: a static member that is dropped keeps its partitions until its
+//! session times out, and compaction happens when it happens.
+
+mod consumer;
+mod error;
+mod producer;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use schemas::{
+    limits::{RECORD_HEADERS_BYTES, RECORD_KEY_BYTES, RECORD_VALUE_BYTES},
+    topics::{Cleanup, TopicSpec},
+};
+
+use super::{Consumer, Lag, Log, LogError, LogErrorKind, Producer, Reader, Topic, TopicPartition, Watermarks};
+
+/// Deadline of a single question to the cluster.
+const CALL: Duration = Duration::from_secs(20);
+
+/// How to reach a cluster.
+#[derive(Debug, Clone)]
+pub struct KafkaConfig {
+    /// Bootstrap servers, `host:port` separated by commas.
+    pub brokers: String,
+    /// Prefix of topics, groups and transactional ids.
+    pub prefix: String,
+    /// Handed to librdkafka as they are.
+    pub properties: Vec<(String, String)>,
+    /// Replicas of topics that are made; -1 for the broker's default.
+    pub replication: i32,
+    /// Further properties of topics that are made.
+    pub topic_properties: Vec<(String, String)>,
+}
+
+impl KafkaConfig {
+    /// Names carry the default prefix, topics the broker's default replication.
+    pub fn new(brokers: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            prefix: schemas::topics::DEFAULT_PREFIX.into(),
+            properties: Vec::new(),
+            replication: -1,
+            topic_properties: Vec::new(),
+        }
+    }
+
+    /// A client's configuration: ours first, then the operator's.
+    fn client(&self, ours: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("message.max.bytes", max_message_bytes().to_string());
+        for (key, value) in ours {
+            config.set(*key, *value);
+        }
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config
+    }
+
+    fn reading(&self, group: &str, ours: &[(&str, &str)]) -> ClientConfig {
+        let fetch = (2 * max_message_bytes()).to_string();
+        let base = [
+            ("group.id", group),
+            ("isolation.level", "read_committed"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"), // nothing jumps
+            ("check.crcs", "true"),
+            ("fetch.wait.max.ms", "100"),
+            ("fetch.message.max.bytes", "1048576"),
+            ("fetch.max.bytes", &fetch),
+            ("receive.message.max.bytes", "104857600"),
+            ("queued.max.messages.kbytes", "16384"), // per client
+            ("allow.auto.create.topics", "false"),
+        ];
+        self.client(&[&base[..], ours].concat())
+    }
+
+    fn on_wire(&self, topic: &str) -> String {
+        format!("{}{topic}", self.prefix)
+    }
+}
+
+/// A record with its key, headers and framing.
+fn max_message_bytes() -> usize {
+    RECORD_VALUE_BYTES + RECORD_KEY_BYTES + RECORD_HEADERS_BYTES + (64 << 10)
+}
+
+/// A log in a Kafka cluster.
+pub struct KafkaLog {
+    config: Arc<KafkaConfig>,
+    admin: AdminClient<DefaultClientContext>,
+    /// Answers questions about topics; belongs to no group.
+    query: Arc<BaseConsumer>,
+}
+
+impl KafkaLog {
+    /// Connects. Fails when no broker answers.
+    pub async fn connect(config: KafkaConfig) -> Result<Arc<Self>, LogError> {
+        let config = Arc::new(config);
+        let admin = config.client(&[]).create().map_err(|e| error::log_error("connect", &e))?;
+        let group = format!("{}query", config.prefix);
+        let query: Arc<BaseConsumer> =
+            Arc::new(config.reading(&group, &[]).create().map_err(|e| error::log_error("connect", &e))?);
+        let asked = query.clone();
+        blocking(move || asked.fetch_metadata(None, CALL).map(drop).map_err(|e| error::log_error("reach the brokers", &e))).await?;
+        Ok(Arc::new(Self { config, admin, query }))
+    }
+
+    async fn partition_count(&self, topic: &str) -> Result<Option<u32>, LogError> {
+        let (query, name) = (self.query.clone(), self.config.on_wire(topic));
+        blocking(move || {
+            let metadata = query.fetch_metadata(Some(&name), CALL).map_err(|e| error::log_error("read metadata", &e))?;
+            let topic = metadata.topics().iter().find(|t| t.name() == name);
+            Ok(topic.filter(|t| t.error().is_none() && !t.partitions().is_empty()).map(|t| t.partitions().len() as u32))
+        })
+        .await
+    }
+}
+
+/// Runs a blocking call of librdkafka. Should it outlast every deadline of its own, the caller still gets an answer.
+async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
+    match tokio::time::timeout(3 * CALL, tokio::task::spawn_blocking(call)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(LogError::new(LogErrorKind::Closed, "the runtime is shutting down")),
+        Err(_) => Err(LogError::new(LogErrorKind::Indefinite, "the Kafka client did not answer in time")),
+    }
+}
+
+fn partition_list(config: &KafkaConfig, offsets: &[(TopicPartition, u64)]) -> Result<TopicPartitionList, LogError> {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (at, offset) in offsets {
+        let offset = i64::try_from(*offset)
+            .map_err(|_| LogError::new(LogErrorKind::Invalid, format!("offset {offset} of {} [{}]", at.topic, at.partition)))?;
+        list.add_partition_offset(&config.on_wire(at.topic), at.partition as i32, Offset::Offset(offset))
+            .map_err(|e| error::log_error("name an offset", &e))?;
+    }
+    Ok(list)
+}
+
+#[async_trait]
+impl Log for KafkaLog {
+    async fn ensure_topics(&self, topics: &[TopicSpec], chain_partitions: u32) -> Result<(), LogError> {
+        for spec in topics {
+            if self.partition_count(spec.name).await?.is_some() {
+                continue; // its retention is the operator's from here on
+            }
+            let name = self.config.on_wire(spec.name);
+            let partitions = if spec.per_network { chain_partitions.max(1) } else { 1 };
+            let retention_ms = spec.retention.map_or("-1".into(), |d| d.as_millis().to_string());
+            let retention_bytes = spec.retention_bytes.map_or("-1".into(), |b| b.to_string());
+            let max_bytes = max_message_bytes().to_string();
+            let mut topic = NewTopic::new(&name, partitions as i32, TopicReplication::Fixed(self.config.replication))
+                .set("cleanup.policy", if spec.cleanup == Cleanup::Compact { "compact" } else { "delete" })
+                .set("retention.ms", &retention_ms)
+                .set("retention.bytes", &retention_bytes)
+                .set("max.message.bytes", &max_bytes);
+            for (key, value) in &self.config.topic_properties {
+                topic = topic.set(key, value);
+            }
+            let options = AdminOptions::new().operation_timeout(Some(CALL)).request_timeout(Some(CALL));
+            let made = self.admin.create_topics([&topic], &options).await.map_err(|e| error::log_error("make a topic", &e))?;
+            for result in made {
+                match result {
+                    Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                    Err((name, code)) => return Err(error::log_error(&format!("make topic {name}"), &KafkaError::AdminOp(code))),
+                }
+            }
+            // Metadata takes a moment to come round.
+            let deadline = tokio::time::Instant::now() + CALL;
+            while self.partition_count(spec.name).await?.is_none() {
+                if tokio::time::Instant::now() > deadline {
+                    return Err(LogError::new(LogErrorKind::Unavailable, format!("topic {name} was made but does not appear")));
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
+        self.partition_count(topic)
+            .await?
+            .ok_or_else(|| LogError::new(LogErrorKind::Invalid, format!("there is no topic {} in the cluster", self.config.on_wire(topic))))
+    }
+
+    async fn watermarks(&self, at: TopicPartition) -> Result<Watermarks, LogError> {
+        let (query, name) = (self.query.clone(), self.config.on_wire(at.topic));
+        blocking(move || watermarks(&query, &name, at.partition)).await
+    }
+
+    async fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError> {
+        Ok(Box::new(producer::KafkaProducer::new(self.config.clone(), transactional_id).await?))
+    }
+
+    async fn consumer(&self, group: &str, instance: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
+        for topic in topics {
+            self.partitions(topic).await?;
+        }
+        Ok(Box::new(consumer::KafkaConsumer::join(self.config.clone(), group, instance, topics).await?))
+    }
+
+    async fn reader(&self, from: &[(TopicPartition, u64)]) -> Result<Box<dyn Reader>, LogError> {
+        Ok(Box::new(consumer::KafkaReader::new(self.config.clone(), from).await?))
+    }
+
+    async fn lag(&self, group: &str, topics: &[Topic]) -> Result<Vec<Lag>, LogError> {
+        let mut places = Vec::new();
+        for topic in topics {
+            places.extend((0..self.partitions(topic).await?).map(|partition| TopicPartition { topic, partition }));
+        }
+        let (config, group) = (self.config.clone(), self.config.on_wire(group));
+        blocking(move || {
+            let client: BaseConsumer = config.reading(&group, &[]).create().map_err(|e| error::log_error("ask for positions", &e))?;
+            let mut list = TopicPartitionList::new();
+            for at in &places {
+                list.add_partition(&config.on_wire(at.topic), at.partition as i32);
+            }
+            let stored = client.committed_offsets(list, CALL).map_err(|e| error::log_error("read positions", &e))?;
+            places
+                .into_iter()
+                .map(|at| {
+                    let name = config.on_wire(at.topic);
+                    let position = stored.find_partition(&name, at.partition as i32).and_then(|e| offset_of(e.offset()));
+                    Ok(Lag { at, position, ends: watermarks(&client, &name, at.partition)? })
+                })
+                .collect()
+        })
+        .await
+    }
+}
+
+fn offset_of(offset: Offset) -> Option<u64> {
+    match offset {
+        Offset::Offset(n) => u64::try_from(n).ok(),
+        _ => None,
+    }
+}
+
+/// Low watermark and last stable offset, since the client is read_committed.
+fn watermarks<C: rdkafka::consumer::ConsumerContext>(client: &BaseConsumer<C>, topic: &str, partition: u32) -> Result<Watermarks, LogError> {
+    let (low, high) = client
+        .fetch_watermarks(topic, partition as i32, CALL)
+        .map_err(|e| error::log_error(&format!("read the ends of {topic} [{partition}]"), &e))?;
+    Ok(Watermarks { low: low.max(0) as u64, high: high.max(0) as u64 })
+}

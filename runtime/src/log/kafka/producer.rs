@@ -1,0 +1,216 @@
+//! The transactional producer.
+//!
+//! Guarantee: a commit that fails is either known to have written nothing (it was aborted, or never begun), or is
+//! [`LogErrorKind::Indefinite`], after which this producer refuses to go on: `init_transactions` of the next one decides.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use rdkafka::{
+    consumer::ConsumerGroupMetadata,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+use schemas::limits::RECORD_VALUE_BYTES;
+
+use super::{CALL, KafkaConfig, blocking, error, partition_list};
+use crate::log::{LogError, LogErrorKind, NewRecord, Offsets, Producer, Topic, Transaction};
+
+/// How long the broker keeps an orphaned transaction of ours open, so for how long it may hold readers up.
+const TRANSACTION_TIMEOUT_MS: &str = "15000";
+
+/// What a [`crate::log::GroupMetadata`] of this log holds.
+pub struct Membership(pub Option<ConsumerGroupMetadata>);
+
+/// A producer.
+pub struct KafkaProducer {
+    config: Arc<KafkaConfig>,
+    id: String,
+    client: Arc<BaseProducer>,
+    topics: HashMap<Topic, Known>,
+    over: Option<LogError>,
+}
+
+/// What a commit has to know of a topic.
+#[derive(Clone, Copy)]
+struct Known {
+    partitions: u32,
+    compacted: bool,
+}
+
+impl KafkaProducer {
+    /// Fences the former holder of the id and aborts what it left open.
+    pub async fn new(config: Arc<KafkaConfig>, id: &str) -> Result<Self, LogError> {
+        let id = config.on_wire(id);
+        let client_config = config.client(&[
+            ("transactional.id", &id),
+            ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
+            ("compression.type", "lz4"),
+            ("linger.ms", "1"),
+            ("queue.buffering.max.kbytes", "262144"),
+        ]);
+        let client = blocking(move || {
+            let client: BaseProducer = client_config.create().map_err(|e| error::log_error("make a producer", &e))?;
+            client.init_transactions(CALL).map_err(|e| error::log_error("take over the transactional id", &e))?;
+            Ok(Arc::new(client))
+        })
+        .await?;
+        Ok(Self { config, id, client, topics: HashMap::new(), over: None })
+    }
+
+    /// Kafka itself would take a tombstone on any topic, and would tell of a missing partition only in the middle.
+    async fn check(&mut self, records: &[NewRecord]) -> Result<(), LogError> {
+        let invalid = |m: String| Err(LogError::new(LogErrorKind::Invalid, m));
+        for r in records {
+            let known = match self.topics.get(r.to.topic) {
+                Some(known) => *known,
+                None => {
+                    let known = self.look_up(r.to.topic).await?;
+                    self.topics.insert(r.to.topic, known);
+                    known
+                }
+            };
+            let value = r.value.as_ref().map_or(0, |v| v.len());
+            if value > RECORD_VALUE_BYTES {
+                let message = format!("a record of {value} bytes for {} [{}]; the limit is {RECORD_VALUE_BYTES}", r.to.topic, r.to.partition);
+                return Err(LogError::new(LogErrorKind::TooLarge, message));
+            }
+            if r.to.partition >= known.partitions {
+                return invalid(format!("topic {} has {} partitions, no number {}", r.to.topic, known.partitions, r.to.partition));
+            }
+            if known.compacted && r.key.is_none() {
+                return invalid(format!("a record without key, which compaction needs, on topic {}", r.to.topic));
+            }
+            if !known.compacted && r.value.is_none() {
+                return invalid(format!("a tombstone, which only compacted topics take, on topic {}", r.to.topic));
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_up(&self, topic: Topic) -> Result<Known, LogError> {
+        use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+        let name = self.config.on_wire(topic);
+        let (client, wanted) = (self.client.clone(), name.clone());
+        let partitions = blocking(move || {
+            let metadata = client.client().fetch_metadata(Some(&wanted), CALL).map_err(|e| error::log_error("read metadata", &e))?;
+            Ok(metadata.topics().iter().find(|t| t.name() == wanted && t.error().is_none()).map_or(0, |t| t.partitions().len() as u32))
+        })
+        .await?;
+        if partitions == 0 {
+            return Err(LogError::new(LogErrorKind::Invalid, format!("there is no topic {name} in the cluster")));
+        }
+        let admin: AdminClient<_> = self.config.client(&[]).create().map_err(|e| error::log_error("ask for a topic's policy", &e))?;
+        let options = AdminOptions::new().request_timeout(Some(CALL));
+        let described = admin
+            .describe_configs([&ResourceSpecifier::Topic(&name)], &options)
+            .await
+            .map_err(|e| error::log_error("read a topic's policy", &e))?;
+        let compacted = described
+            .into_iter()
+            .flatten()
+            .any(|c| c.get("cleanup.policy").and_then(|e| e.value.as_deref()).is_some_and(|v| v.contains("compact")));
+        Ok(Known { partitions, compacted })
+    }
+}
+
+#[async_trait]
+impl Producer for KafkaProducer {
+    async fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
+        if let Some(e) = &self.over {
+            return Err(e.clone());
+        }
+        self.check(&transaction.records).await?;
+        if transaction.records.is_empty() && transaction.offsets.is_none() {
+            return Ok(());
+        }
+        let (client, config) = (self.client.clone(), self.config.clone());
+        self.over = Some(LogError::new(LogErrorKind::Indefinite, format!("a commit of {} was given up while it ran", self.id)));
+        let result = blocking(move || run(&client, &config, transaction)).await;
+        self.over = match &result {
+            Err(e) if !matches!(e.kind, LogErrorKind::Aborted | LogErrorKind::Invalid | LogErrorKind::TooLarge) => Some(e.clone()),
+            _ => None,
+        };
+        result
+    }
+}
+
+fn run(client: &BaseProducer, config: &KafkaConfig, transaction: Transaction) -> Result<(), LogError> {
+    client.begin_transaction().map_err(|e| error::log_error("begin a transaction", &e))?;
+    match fill(client, config, transaction) {
+        Ok(()) => client.commit_transaction(2 * CALL).or_else(|e| match &e {
+            KafkaError::Transaction(inner) if inner.txn_requires_abort() => Err(abort(client, &e)),
+            _ if error::class(&e) == LogErrorKind::Fenced => Err(error::log_error("commit", &e)),
+            _ => Err(LogError::new(LogErrorKind::Indefinite, format!("Kafka: no word on a commit: {e}"))),
+        }),
+        Err(e) => Err(abort(client, &e)),
+    }
+}
+
+/// Aborts after an error. What comes out says whether nothing was written.
+fn abort(client: &BaseProducer, cause: &KafkaError) -> LogError {
+    let class = error::class(cause);
+    let message = format!("Kafka: a transaction failed: {cause}");
+    match client.abort_transaction(CALL) {
+        Ok(()) if class == LogErrorKind::Unavailable => LogError::new(LogErrorKind::Aborted, message),
+        Ok(()) => LogError::new(class, message),
+        // Fenced: whoever fenced us has aborted it.
+        Err(_) if class == LogErrorKind::Fenced => LogError::new(class, message),
+        Err(e) if error::class(&e) == LogErrorKind::Fenced => LogError::new(LogErrorKind::Fenced, message),
+        Err(e) => LogError::new(LogErrorKind::Indefinite, format!("{message}; and it could not be aborted: {e}")),
+    }
+}
+
+fn fill(client: &BaseProducer, config: &KafkaConfig, transaction: Transaction) -> Result<(), KafkaError> {
+    let deadline = Instant::now() + CALL;
+    let mut names: HashMap<Topic, String> = HashMap::new();
+    for r in &transaction.records {
+        let name = names.entry(r.to.topic).or_insert_with(|| config.on_wire(r.to.topic));
+        let headers = r.headers.iter().fold(OwnedHeaders::new_with_capacity(r.headers.len()), |list, (key, value)| {
+            list.insert(Header { key, value: Some(value.as_ref()) })
+        });
+        let mut record = BaseRecord::<[u8], [u8]>::to(name).partition(r.to.partition as i32).headers(headers);
+        if let Some(key) = &r.key {
+            record = record.key(key);
+        }
+        if let Some(value) = &r.value {
+            record = record.payload(value);
+        }
+        loop {
+            match client.send(record) {
+                Ok(()) => break,
+                // The client's queue is full: its own back-pressure.
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) if Instant::now() < deadline => {
+                    record = again;
+                    client.poll(Duration::from_millis(1));
+                }
+                Err((e, _)) => return Err(e),
+            }
+        }
+    }
+    // A commit right after a flush waits for the flush's slices of 100 ms: drain first.
+    while client.flush(Duration::ZERO).is_err() && Instant::now() < deadline {
+        client.poll(Duration::from_millis(1));
+    }
+    if let Some((group, offsets)) = transaction.offsets {
+        send_offsets(client, config, &group, &offsets)?;
+    }
+    Ok(())
+}
+
+fn send_offsets(
+    client: &BaseProducer,
+    config: &KafkaConfig,
+    group: &crate::log::GroupMetadata,
+    offsets: &Offsets,
+) -> Result<(), KafkaError> {
+    let membership = group.0.downcast_ref::<Membership>().and_then(|m| m.0.as_ref());
+    let membership = membership.ok_or(KafkaError::Global(RDKafkaErrorCode::UnknownMemberId))?;
+    let list = partition_list(config, offsets).map_err(|_| KafkaError::Global(RDKafkaErrorCode::InvalidArgument))?;
+    client.send_offsets_to_transaction(&list, membership, CALL)
+}
