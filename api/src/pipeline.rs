@@ -72,7 +72,7 @@ impl App {
         if self.knows(network) {
             return Ok(());
         }
-        self.visible.refresh(&self.store).await?;
+        self.visible.refresh(&self.store, &self.config.networks).await?;
         match self.knows(network) {
             true => Ok(()),
             false => Err(ApiError::NetworkNotFound { network: network.to_string() }),

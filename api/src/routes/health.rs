@@ -21,8 +21,8 @@ use crate::{error::ApiError, params::Params, pipeline::App};
 /// How the service is doing.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`: every network is followed and the store answers. `starting`: some network was not heard of yet, nothing is
-    /// wrong. `degraded`: something is wrong; `networks[].error` or `store_error` says what.
+    /// `ok`: every network is followed and the store answers. `starting`: some network was not heard of yet, or the store has
+    /// not opened yet; nothing is wrong. `degraded`: something is wrong; `networks[].error` or `store_error` says what.
     pub status: HealthStatus,
     /// What the store's failure is; null while it answers.
     pub store_error: Option<String>,
@@ -78,7 +78,7 @@ pub struct NetworkHealth {
 #[utoipa::path(get, path = "/health", tag = "state", responses((status = 200, body = Health), Refused))]
 pub async fn health(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<impl IntoResponse, ApiError> {
     Params::parse(query.as_deref(), &[])?;
-    let store_error = app.visible.refresh(&app.store).await.err().map(|e| e.to_string());
+    let store_error = app.visible.refresh(&app.store, &app.config.networks).await.err().map(|e| e.to_string());
     let mut networks: Vec<NetworkHealth> = Vec::new();
     let mut stored: BTreeMap<String, StoredNetwork> =
         app.visible.networks().into_iter().map(|n| (n.network.clone(), n)).collect();
@@ -92,7 +92,12 @@ pub async fn health(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> R
         let family = stored.family.clone();
         networks.push(of(&network, &family, app.statuses.of(&network), Some(stored), &app));
     }
-    let status = overall(store_error.is_some(), &networks);
+    let store = match &store_error {
+        None => HealthStatus::Ok,
+        Some(_) if app.visible.may_be_starting(app.config.store_grace) => HealthStatus::Starting,
+        Some(_) => HealthStatus::Degraded,
+    };
+    let status = overall(store, &networks);
     Ok(Live(Json(Health { status, store_error, networks })))
 }
 
@@ -139,11 +144,11 @@ fn of(
     }
 }
 
-fn overall(store_away: bool, networks: &[NetworkHealth]) -> HealthStatus {
+fn overall(store: HealthStatus, networks: &[NetworkHealth]) -> HealthStatus {
     let bad = |n: &NetworkHealth| !matches!(n.state.as_str(), "starting" | "syncing" | "live") || n.error.is_some();
-    if store_away || networks.iter().any(bad) {
+    if store == HealthStatus::Degraded || networks.iter().any(bad) {
         HealthStatus::Degraded
-    } else if networks.iter().any(|n| n.state == "starting") {
+    } else if store == HealthStatus::Starting || networks.iter().any(|n| n.state == "starting") {
         HealthStatus::Starting
     } else {
         HealthStatus::Ok

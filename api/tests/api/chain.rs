@@ -16,7 +16,8 @@ pub type Event = (EnrichedBlock, Vec<EnrichedTransaction>);
 /// The recorded blocks of a chain, by number.
 pub fn recorded(chain: &str) -> Vec<EvmBlock> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../loadtest/data/evm").join(chain);
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(&root).expect("recorded blocks").flatten().map(|e| e.path()).collect();
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(&root).expect("recorded blocks").flatten().map(|e| e.path()).collect();
     folders.sort();
     let read = |folder: &Path| {
         let block: wire::Block = parse(&folder.join("block.json"));
@@ -30,7 +31,9 @@ fn parse<T: wire::Wire>(path: &Path) -> T {
     let text = std::fs::read_to_string(path).expect("recorded file");
     match wire::parse_answer(&text).expect("recorded JSON") {
         wire::Answer::Result(value) => value,
-        other => panic!("{}: {}", path.display(), if matches!(other, wire::Answer::Null) { "null" } else { "an error" }),
+        other => {
+            panic!("{}: {}", path.display(), if matches!(other, wire::Answer::Null) { "null" } else { "an error" })
+        }
     }
 }
 

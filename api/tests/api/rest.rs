@@ -144,7 +144,10 @@ async fn each_filter_filters() {
     let cases: Vec<(String, Wanted<'_>)> = vec![
         ("network=optimism".into(), Box::new(|t| t.envelope.network.as_str() == "optimism")),
         (format!("contract={}", lower(logging)), Box::new(|t| touches(t, logging))),
-        (format!("address={}", lower(sender).to_uppercase().replacen("0X", "0x", 1)), Box::new(|t| touches(t, sender) || tx(t).0.from_address == sender)),
+        (
+            format!("address={}", lower(sender).to_uppercase().replacen("0X", "0x", 1)),
+            Box::new(|t| touches(t, sender) || tx(t).0.from_address == sender),
+        ),
         ("status=failed".into(), Box::new(|t| tx(t).1.status == Status::Failed)),
         ("status=unknown".into(), Box::new(|t| tx(t).1.status == Status::Unknown)),
         (format!("cause={cause}"), Box::new(|t| tx(t).1.failure_cause.as_ref() == Some(&cause))),
@@ -228,9 +231,15 @@ async fn a_transaction_has_its_events_and_the_parts_of_its_fee() {
             assert_eq!(event["log_index"], json!(log.log_index));
             assert_eq!(event["address"], json!(const_hex::encode_prefixed(log.address)));
             let topics: Vec<String> = log.topics.iter().map(const_hex::encode_prefixed).collect();
-            assert_eq!((&event["topics"], &event["data"]), (&json!(topics), &json!(const_hex::encode_prefixed(&log.data))));
+            assert_eq!(
+                (&event["topics"], &event["data"]),
+                (&json!(topics), &json!(const_hex::encode_prefixed(&log.data)))
+            );
             let arguments = known.as_ref().map(|k| serde_json::from_str::<Value>(&k.arguments).expect("JSON"));
-            assert_eq!((&event["event"], &event["arguments"]), (&json!(known.as_ref().map(|k| &k.event)), &json!(arguments)));
+            assert_eq!(
+                (&event["event"], &event["arguments"]),
+                (&json!(known.as_ref().map(|k| &k.event)), &json!(arguments))
+            );
             decoded += usize::from(known.is_some());
         }
         let text = |p: Option<alloy_primitives::U256>| json!(p.map(|p| p.to_string()));
@@ -238,7 +247,10 @@ async fn a_transaction_has_its_events_and_the_parts_of_its_fee() {
             Some(fee) => {
                 let parts = &detail["fee_parts"];
                 assert_eq!(parts["execution"], json!(fee.execution.to_string()), "{target}");
-                assert_eq!((&parts["l1"], &parts["operator"], &parts["blob"]), (&text(fee.l1), &text(fee.operator), &text(fee.blob)));
+                assert_eq!(
+                    (&parts["l1"], &parts["operator"], &parts["blob"]),
+                    (&text(fee.l1), &text(fee.operator), &text(fee.blob))
+                );
                 with_l1 += usize::from(fee.l1.is_some());
             }
             None => assert_eq!(detail["fee_parts"], Value::Null),
@@ -266,7 +278,12 @@ async fn mistakes_name_the_parameter_and_say_what_to_write() {
         ("/api/v1/txs?contract=%27%20OR%201=1".to_owned(), 400, "invalid-parameter", Some("contract")),
         ("/api/v1/txs?cause=Out%20of%20gas".to_owned(), 400, "invalid-parameter", Some("cause")),
         ("/api/v1/txs?from=yesterday".to_owned(), 400, "invalid-parameter", Some("from")),
-        ("/api/v1/txs?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z".to_owned(), 400, "invalid-parameter", Some("to")),
+        (
+            "/api/v1/txs?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z".to_owned(),
+            400,
+            "invalid-parameter",
+            Some("to"),
+        ),
         ("/api/v1/txs?sort=random".to_owned(), 400, "invalid-parameter", Some("sort")),
         ("/api/v1/txs?network=No%20Slug".to_owned(), 400, "invalid-parameter", Some("network")),
         ("/api/v1/txs?network=nowhere".to_owned(), 404, "network-not-found", None),
@@ -312,7 +329,8 @@ async fn health_says_what_is_processed_and_what_is_wrong() {
     let api = world.api().await;
     let health = api.get("/api/v1/health").await.json();
     assert_eq!(health["status"], "starting");
-    let names: Vec<&str> = health["networks"].as_array().expect("list").iter().filter_map(|n| n["network"].as_str()).collect();
+    let names: Vec<&str> =
+        health["networks"].as_array().expect("list").iter().filter_map(|n| n["network"].as_str()).collect();
     assert_eq!(names, ["ethereum", "silent"], "configured networks are there from the start");
     assert_eq!(health["networks"][0]["state"], "starting");
 
@@ -344,8 +362,8 @@ async fn health_says_what_is_processed_and_what_is_wrong() {
     let health = tokio::time::timeout(std::time::Duration::from_secs(60), until("live")).await.expect("in time");
     let network = &health["networks"][0];
     assert_eq!(network["family"], "evm");
-    assert_eq!(network["tip_height"], json!(head.height + 2));
-    assert_eq!(network["processed_height"], json!(head.height));
+    assert_eq!(network["tip_height"], json!(head.height + 2), "{health}");
+    assert_eq!(network["processed_height"], json!(head.height), "{health}");
     assert_eq!(network["lag_blocks"], json!(2));
     assert_eq!(network["processed_sequence"], json!(chain.sequence()));
     assert_eq!(network["last_block_at"], json!(head.block_time.rfc3339()));
@@ -354,7 +372,12 @@ async fn health_says_what_is_processed_and_what_is_wrong() {
     assert!(network["tx_per_second"].as_f64() > Some(0.0), "{network}");
     assert_eq!(health["status"], "starting", "the other network was not heard of");
 
-    world.tell(&chain.network, &status(NetworkState::Stalled, head.height + 9, Some("the node answers 403: check the token"))).await;
+    world
+        .tell(
+            &chain.network,
+            &status(NetworkState::Stalled, head.height + 9, Some("the node answers 403: check the token")),
+        )
+        .await;
     let health = tokio::time::timeout(std::time::Duration::from_secs(60), until("stalled")).await.expect("in time");
     assert_eq!(health["status"], "degraded");
     assert_eq!(health["networks"][0]["error"], "the node answers 403: check the token");
@@ -367,10 +390,23 @@ async fn a_store_that_is_away_is_said_and_live_frames_flow() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
     let mut config = world.store.config().clone();
     config.url = format!("http://{nobody}").parse().expect("url");
-    let api = world.api_over(world.config(), store::Store::connect(config).expect("a store")).await;
-    for target in ["/api/v1/txs", "/api/v1/blocks", "/api/v1/blocks/ethereum/1", "/api/v1/networks/ethereum/completeness"] {
+    let over = |grace| {
+        let store = store::Store::connect(config.clone()).expect("a store");
+        world.api_over(api::Config { store_grace: grace, ..world.config() }, store)
+    };
+    let young = over(std::time::Duration::from_secs(600)).await;
+    assert_eq!(young.get("/api/v1/health").await.json()["status"], "starting");
+    young.stop().await;
+    let api = over(std::time::Duration::ZERO).await;
+    for target in
+        ["/api/v1/txs", "/api/v1/blocks", "/api/v1/blocks/ethereum/1", "/api/v1/networks/ethereum/completeness"]
+    {
         let answer = api.get(target).await;
-        assert_eq!((answer.status, answer.json()["type"].as_str()), (503, Some("/problems/store-unavailable")), "{target}");
+        assert_eq!(
+            (answer.status, answer.json()["type"].as_str()),
+            (503, Some("/problems/store-unavailable")),
+            "{target}"
+        );
         assert!(answer.header("retry-after").is_some(), "{target}");
         assert!(!answer.text().contains(&nobody.to_string()), "addresses stay inside: {}", answer.text());
     }

@@ -89,7 +89,11 @@ async fn every_cut(api: &Api, events: &[Event], in_the_past: u64, name: &str) {
                 }
             }
         }
-        assert_eq!(known.blocks.keys().collect::<Vec<_>>(), expected.blocks.keys().collect::<Vec<_>>(), "{name}, cut {cut}");
+        assert_eq!(
+            known.blocks.keys().collect::<Vec<_>>(),
+            expected.blocks.keys().collect::<Vec<_>>(),
+            "{name}, cut {cut}"
+        );
         assert_eq!(known, expected, "{name}, cut {cut}");
         assert!(ws.quiet(5).await, "{name}, cut {cut}: something came after the end");
     }
@@ -189,7 +193,10 @@ async fn what_the_store_does_not_hold_is_a_gap() {
     assert_eq!((told.gaps, told.applied.into_iter().collect::<Vec<_>>()), (vec![(1, 3)], vec![4, 5, 6, 7]));
 
     // A second subscription cannot set the position back on this connection.
-    ws.send(&serde_json::json!({"op": "subscribe", "id": 2, "topics": ["transactions"], "network": "ethereum", "after": 1})).await;
+    ws.send(
+        &serde_json::json!({"op": "subscribe", "id": 2, "topics": ["transactions"], "network": "ethereum", "after": 1}),
+    )
+    .await;
     assert_eq!(ws.frame().await["problem"]["type"], "/problems/subscription-conflict");
     api.stop().await;
 }

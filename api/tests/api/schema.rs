@@ -34,8 +34,19 @@ fn walk(document: &Value, schema: &Value, value: &Value, at: &str, problems: &mu
     let fields = schema.as_object().expect("a schema is an object");
     for key in fields.keys() {
         let known = [
-            "type", "properties", "required", "items", "oneOf", "allOf", "format", "pattern", "minimum", "description",
-            "example", "enum", "maximum",
+            "type",
+            "properties",
+            "required",
+            "items",
+            "oneOf",
+            "allOf",
+            "format",
+            "pattern",
+            "minimum",
+            "description",
+            "example",
+            "enum",
+            "maximum",
         ];
         assert!(known.contains(&key.as_str()), "this test does not know `{key}`");
     }

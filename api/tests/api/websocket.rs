@@ -111,24 +111,38 @@ async fn hostile_frames_get_errors_and_the_connection_lives() {
         (long, Value::Null, "invalid-operation"),
         (json!({"op": "dance", "id": 7}).to_string(), json!(7), "invalid-operation"),
         (json!({"op": "subscribe", "id": 7, "topics": "blocks"}).to_string(), json!(7), "invalid-operation"),
-        (json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "after": -1}).to_string(), json!(7), "invalid-operation"),
-        (json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "after": 1}).to_string(), json!(7), "invalid-operation"),
+        (
+            json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "after": -1}).to_string(),
+            json!(7),
+            "invalid-operation",
+        ),
+        (
+            json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "after": 1}).to_string(),
+            json!(7),
+            "invalid-operation",
+        ),
         (json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "x": 1}).to_string(), json!(7), "invalid-operation"),
-        (json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "network": "nowhere"}).to_string(), json!(7), "network-not-found"),
+        (
+            json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "network": "nowhere"}).to_string(),
+            json!(7),
+            "network-not-found",
+        ),
         (json!({"op": "subscribe", "id": "w", "topics": ["windows"]}).to_string(), json!("w"), "not-available-yet"),
         (json!({"op": "subscribe", "id": 7, "topics": ["providers"]}).to_string(), json!(7), "not-available-yet"),
         (json!({"op": "subscribe", "id": 7, "topics": ["alerts"]}).to_string(), json!(7), "not-available-yet"),
         (json!({"op": "unsubscribe", "id": 7}).to_string(), json!(7), "subscription-conflict"),
         (
-            json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "network": "ethereum", "after": u64::MAX}).to_string(),
+            json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "network": "ethereum", "after": u64::MAX})
+                .to_string(),
             json!(7),
             "position-unknown",
         ),
     ];
+    // The network has a newest sequence that is known here.
+    let mut other = Ws::connect(api.at).await;
+    other.subscribe(None, &["blocks"], None).await;
     world.publish(&[Chain::new("ethereum", recorded("ethereum")).apply()]).await;
-    while api.get("/api/v1/health").await.json()["networks"][0]["tx_per_second"] == json!(0.0) {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    other.until(1).await;
     for (text, id, name) in texts {
         ws.send_text(&text).await;
         let frame = ws.frame().await;

@@ -152,7 +152,8 @@ impl World {
     /// A statement in the test's database, as the stages' user.
     pub async fn sql(&self, statement: &str) {
         let at = self.config.url.socket_addrs(|| None).expect("address")[0];
-        let headers = [("X-ClickHouse-User", self.config.user.as_str()), ("X-ClickHouse-Key", self.config.password.as_str())];
+        let headers =
+            [("X-ClickHouse-User", self.config.user.as_str()), ("X-ClickHouse-Key", self.config.password.as_str())];
         let target = format!("/?database={}", self.config.database);
         let answer = http::exchange(at, "POST", &target, &headers, statement.as_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());

@@ -150,7 +150,11 @@ impl Known {
                 }
                 "gap" => {
                     let (from, to) = (frame["from"].as_u64().expect("from"), frame["to"].as_u64().expect("to"));
-                    assert!(from == told.position + 1 && to >= from && open.is_none(), "{frame} after {}", told.position);
+                    assert!(
+                        from == told.position + 1 && to >= from && open.is_none(),
+                        "{frame} after {}",
+                        told.position
+                    );
                     told.gaps.push((from, to));
                     told.position = to;
                     continue;
