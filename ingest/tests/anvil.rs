@@ -41,7 +41,7 @@ impl Drop for Anvil {
 impl Anvil {
     fn start(binary: &PathBuf) -> Self {
         let mut child = Command::new(binary)
-            .args(["--port", "0", "--no-mining", "--mixed-mining", "--block-time", "1"])
+            .args(["--port", "0", "--block-time", "1"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
