@@ -51,7 +51,8 @@ async fn record(log: &dyn Log, codec: &Codec, networks: &[Network], count: u32) 
     let mut transaction = Transaction::default();
     for (network, partition) in choose(&known, networks, count) {
         tracing::info!(%network, partition, "the network gets its partition");
-        let decided = ControlConfig::NetworkPartition(NetworkPartition { network, partition, decided_at: TimeMs::now() });
+        let decided =
+            ControlConfig::NetworkPartition(NetworkPartition { network, partition, decided_at: TimeMs::now() });
         transaction.records.push(runtime::log::NewRecord {
             to: TopicPartition { topic: topics::CONTROL_CONFIG.name, partition: 0 },
             key: Some(decided.key().into()),
@@ -78,7 +79,8 @@ fn choose(known: &HashMap<Network, u32>, networks: &[Network], count: u32) -> Ve
         if known.contains_key(network) || chosen.iter().any(|(n, _)| n == network) {
             continue;
         }
-        let (partition, n) = load.iter_mut().enumerate().min_by_key(|(i, n)| (**n, *i)).expect("at least one partition");
+        let (partition, n) =
+            load.iter_mut().enumerate().min_by_key(|(i, n)| (**n, *i)).expect("at least one partition");
         *n += 1;
         chosen.push((network.clone(), partition as u32));
     }

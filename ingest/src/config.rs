@@ -24,6 +24,8 @@ pub struct Config {
     pub backoff: (Duration, Duration),
     /// Wait before a node that cannot give receipts is asked again.
     pub seldom: Duration,
+    /// How long a fenced partition waits for the group to take it away, before it is begun anew.
+    pub fenced_wait: Duration,
     /// Deadlines and retries of calls to nodes.
     pub tuning: Tuning,
 }
@@ -100,6 +102,7 @@ impl Default for Config {
             finality_every: Duration::from_secs(12),
             backoff: (Duration::from_millis(250), Duration::from_secs(10)),
             seldom: Duration::from_secs(60),
+            fenced_wait: Duration::from_secs(30),
             tuning: Tuning::default(),
         }
     }

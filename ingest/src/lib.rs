@@ -40,7 +40,12 @@ pub use nodes::evm::{Endpoint, Tuning};
 ///
 /// # Errors
 /// An endpoint that cannot be used as configured, a family that is not watched, or a log that trying again cannot mend.
-pub async fn run(config: Config, log: Arc<dyn Log>, codec: Arc<Codec>, shutdown: CancellationToken) -> Result<(), Error> {
+pub async fn run(
+    config: Config,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     let mut sources = Vec::with_capacity(config.networks.len());
     for network in &config.networks {
         if network.family != Family::Evm {

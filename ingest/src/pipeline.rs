@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! node ──fetch tasks (≤ fetch_parallelism)──▶ watcher (one per network)
-//!      ──queue (QUEUE_UNITS units, QUEUE_KIB KiB)──▶ publisher (one per partition) ──transactions──▶ log
+//!      ──queue (limits::INGEST_QUEUE_EVENTS, _KIB)──▶ publisher (one per partition) ──transactions──▶ log
 //! ```
 //!
 //! Guarantee: a partition's publisher runs only while this process holds the partition in group `ingest`, and every start of
@@ -155,8 +155,12 @@ async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) ->
         let error = match publish(&shared, partition, &mine, &cancel).await {
             Ok(()) => return Ok(()),
             Err(Error::Log(e)) if e.kind == LogErrorKind::Fenced => {
-                tracing::warn!(partition, error = %e, "another process took the partition over");
-                return Ok(());
+                // Whoever fenced us holds the partition, and the group will say so. If it does not, we still hold it.
+                tracing::warn!(partition, error = %e, "another producer took the partition over");
+                tokio::select! {
+                    () = tokio::time::sleep(shared.config.fenced_wait) => e,
+                    () = cancel.cancelled() => return Ok(()),
+                }
             }
             Err(Error::Log(e)) if e.is_transient() || retriable(&e) => e,
             Err(e) => return Err(e),
@@ -206,8 +210,7 @@ async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &Can
         watchers.spawn(watcher.run(life.child_token()));
     }
     drop(outlet);
-    let mut publisher =
-        Publisher { partition, producer, scribe, units, statuses, limits: shared.config.batch };
+    let mut publisher = Publisher { partition, producer, scribe, units, statuses, limits: shared.config.batch };
     let outcome = publisher.run(cancel).await;
     // Nobody may go on from counters that were not committed.
     life.cancel();

@@ -4,7 +4,7 @@
 //! revert is one header record without payload and one child record that says the same. A transaction over the log's limit
 //! becomes a placeholder with its headers, and a dead letter names it (rule 13).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use nodes::evm::EvmBlock;
@@ -50,17 +50,20 @@ impl Scribe {
             to: TopicPartition { topic, partition },
             key: Some(Bytes::from(record.key())),
             value: Some(self.codec.encode(record)?),
-            headers: record.headers().into_iter().map(|(name, value)| (name.into(), value)).collect(),
+            headers: record.headers().into_iter().map(|(name, value)| (shared_name(name), value)).collect(),
         })
     }
 
     /// Header and transactions of an applied block.
-    pub fn apply(&self, entry: &RingEntry, after: &Position, block: EvmBlock, c: Circumstances) -> Result<Vec<NewRecord>, EncodeError> {
-        let envelope = Envelope {
-            tx_count: entry.tx_count,
-            log_count: entry.log_count,
-            ..envelope(Op::Apply, entry, after, c)
-        };
+    pub fn apply(
+        &self,
+        entry: &RingEntry,
+        after: &Position,
+        block: EvmBlock,
+        c: Circumstances,
+    ) -> Result<Vec<NewRecord>, EncodeError> {
+        let envelope =
+            Envelope { tx_count: entry.tx_count, log_count: entry.log_count, ..envelope(Op::Apply, entry, after, c) };
         let mut records = Vec::with_capacity(block.transactions.len() + 1);
         let child = envelope.child();
         let header = RawBlock { envelope, evm: Some(Box::new(block.header)) };
@@ -88,8 +91,7 @@ impl Scribe {
 
     /// Both records of a revert.
     pub fn revert(&self, entry: &RingEntry, after: &Position, c: Circumstances) -> Result<Vec<NewRecord>, EncodeError> {
-        let envelope =
-            Envelope { reverts_sequence: Some(entry.sequence), ..envelope(Op::Revert, entry, after, c) };
+        let envelope = Envelope { reverts_sequence: Some(entry.sequence), ..envelope(Op::Revert, entry, after, c) };
         let child = RawTransaction { envelope: envelope.child(), payload: Payload::Revert };
         Ok(vec![self.record(&RawBlock { envelope, evm: None })?, self.record(&child)?])
     }
@@ -113,6 +115,14 @@ impl Scribe {
     pub fn status(&self, status: &NetworkStatus) -> Result<NewRecord, EncodeError> {
         self.record(status)
     }
+}
+
+/// Header names are the same few for ever: made once, shared by all records.
+fn shared_name(name: &'static str) -> Arc<str> {
+    use schemas::headers::names::*;
+    static NAMES: LazyLock<[Arc<str>; 6]> =
+        LazyLock::new(|| [NETWORK, SEQUENCE, OP, INDEX, TX_COUNT, LOG_COUNT].map(Arc::from));
+    NAMES.iter().find(|n| ***n == *name).cloned().unwrap_or_else(|| name.into())
 }
 
 fn envelope(op: Op, entry: &RingEntry, after: &Position, c: Circumstances) -> Envelope {
@@ -152,5 +162,55 @@ fn dead_letter(child: &schemas::ChildEnvelope, partition: u32, t: &EvmTransactio
         key: Some(Bytes::copy_from_slice(child.network.as_str().as_bytes())),
         value: (t.input.len() <= VALUE_BYTES).then(|| t.input.0.clone()),
         failed_at: TimeMs::now(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::B256;
+    use nodes::evm::{EvmHead, Finality};
+    use schemas::{BlockHash, headers::ChainHeaders, records::EvmHeader};
+
+    use super::*;
+
+    #[test]
+    fn what_the_log_does_not_take_becomes_a_placeholder_and_a_dead_letter() {
+        let transaction = |index: u32, bytes: usize| EvmTransaction {
+            transaction_index: index,
+            hash: B256::repeat_byte(index as u8),
+            input: vec![7; bytes].into(),
+            ..Default::default()
+        };
+        let head = EvmHead { number: 9, hash: B256::repeat_byte(9), parent_hash: B256::repeat_byte(8), timestamp: 1 };
+        let transactions =
+            vec![transaction(0, 10), transaction(1, schemas::limits::RECORD_VALUE_BYTES), transaction(2, 0)];
+        let block = EvmBlock { head, header: EvmHeader::default(), transactions, log_count: 0 };
+        let entry = RingEntry {
+            network: "n".parse().unwrap(),
+            height: 9,
+            block_hash: BlockHash::from(head.hash),
+            parent_hash: BlockHash::from(head.parent_hash),
+            block_time: TimeMs(1000),
+            sequence: 5,
+            tx_count: 3,
+            log_count: 0,
+        };
+        let after = Position { sequence: 5, ..Position::default() };
+        let codec = Arc::new(Codec::builtin());
+        let at = Circumstances { observed_at: TimeMs(2000), finality: Finality::default() };
+        let records = Scribe::new(codec.clone(), 3).apply(&entry, &after, block, at).unwrap();
+        let of = |topic: &str| records.iter().filter(|r| r.to.topic == topic).collect::<Vec<_>>();
+        let (children, letters) = (of("raw.transactions"), of("dead.letters"));
+        assert_eq!((of("raw.blocks").len(), children.len(), letters.len()), (1, 3, 1), "the count is kept");
+        for (i, child) in children.iter().enumerate() {
+            assert_eq!(child.to.partition, 3);
+            let get = |n: &str| child.headers.iter().find(|(name, _)| &**name == n).map(|(_, v)| v.as_ref());
+            assert_eq!(ChainHeaders::parse(get).unwrap().index, Some(i as u32));
+        }
+        let raw: RawTransaction = codec.decode(children[1].value.as_ref().unwrap()).unwrap();
+        assert!(matches!(raw.payload, Payload::Unreadable { index: 1, .. }));
+        let letter: DeadLetter = codec.decode(letters[0].value.as_ref().unwrap()).unwrap();
+        assert_eq!((letter.sequence, letter.index, letter.reason.as_str()), (Some(5), Some(1), "too_large"));
+        assert!(letter.error.contains(&B256::repeat_byte(1).to_string()));
     }
 }

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use runtime::log::NewRecord;
-use schemas::records::{Checkpoint, RingEntry};
+use schemas::{
+    limits,
+    records::{Checkpoint, RingEntry},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-
-/// Units waiting for a partition's publisher.
-pub const QUEUE_UNITS: usize = 128;
-/// Bytes of values waiting for a partition's publisher, in KiB.
-pub const QUEUE_KIB: usize = 48 << 10;
 
 /// One block event (or a finality record, or a mere checkpoint) with the checkpoint that follows from it. Position travels
 /// with the data: whoever commits the records commits the checkpoint with them.
@@ -58,14 +56,14 @@ pub struct Gone;
 impl Outlet {
     /// A bounded queue.
     pub fn channel() -> (Self, mpsc::Receiver<Queued>) {
-        let (queue, units) = mpsc::channel(QUEUE_UNITS);
-        (Self { queue, memory: Arc::new(Semaphore::new(QUEUE_KIB)) }, units)
+        let (queue, units) = mpsc::channel(limits::INGEST_QUEUE_EVENTS);
+        (Self { queue, memory: Arc::new(Semaphore::new(limits::INGEST_QUEUE_KIB)) }, units)
     }
 
     /// Hands a unit over, waiting for room.
     pub async fn send(&self, unit: Unit) -> Result<(), Gone> {
         let bytes = unit.bytes();
-        let share = (bytes >> 10).clamp(1, QUEUE_KIB) as u32;
+        let share = (bytes >> 10).clamp(1, limits::INGEST_QUEUE_KIB) as u32;
         let _share = self.memory.clone().acquire_many_owned(share).await.map_err(|_| Gone)?;
         self.queue.send(Queued { unit, bytes, _share }).await.map_err(|_| Gone)
     }

@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Duration};
 use common::{Chain, Stage, config, open, read_chain, status, trace, wait_for_state, wait_for_tip};
 use ingest::Start;
 use loadtest::node::evm::{Clock, Config as Sim, Dataset, Fault, FaultKind, Simulator, spawn};
-use runtime::log::embedded::EmbeddedLog;
+use runtime::log::{
+    Log,
+    embedded::{EmbeddedConfig, EmbeddedLog, Sync},
+};
 use schemas::records::NetworkState;
 
 async fn node(history: u64) -> Simulator {
@@ -58,7 +61,11 @@ async fn follows_and_survives_forks_of_every_depth() {
         sim.advance(2).unwrap();
         same_chain(&log, &sim, 1).await;
         // At the same height, and longer.
-        if depth % 2 == 0 { sim.fork(depth).unwrap() } else { sim.fork_and_advance(depth, 3).unwrap() };
+        if depth % 2 == 0 {
+            sim.fork(depth).unwrap()
+        } else {
+            sim.fork_and_advance(depth, 3).unwrap()
+        };
         let chain = same_chain(&log, &sim, 1).await;
         reverts += depth as usize;
         assert_eq!(chain.reverts, reverts, "depth {depth}");
@@ -128,7 +135,11 @@ async fn killed_again_and_again_nothing_is_lost_or_doubled() {
         let log = open(dir.path()).await;
         let stage = Stage::start(config(&sim.url(), None, sim.chain_id(), Start::Height(1)), log.clone());
         tokio::time::sleep(Duration::from_millis(50 + 37 * (round % 5))).await;
-        if round % 2 == 0 { sim.advance(25).unwrap() } else { sim.fork_and_advance(1 + round * 2, 3).unwrap() };
+        if round % 2 == 0 {
+            sim.advance(25).unwrap()
+        } else {
+            sim.fork_and_advance(1 + round * 2, 3).unwrap()
+        };
         tokio::time::sleep(Duration::from_millis(20 * (round % 7))).await;
         stage.kill().await;
         drop(log);
@@ -198,6 +209,48 @@ async fn starts_at_the_head_and_below_it_only_once() {
     assert_eq!(chain.reverts, 11);
     // Finality moves on without blocks.
     assert!(status(&*log).await.is_some());
+    stage.stop().await;
+    sim.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fenced_partition_that_is_still_held_begins_anew() {
+    let Set { sim, log, stage, dir: _dir } = set(10, true).await;
+    same_chain(&log, &sim, 1).await;
+    for partition in 0..2 {
+        drop(log.producer(&format!("ingest.{partition}")).await.unwrap());
+    }
+    sim.advance(5).unwrap();
+    same_chain(&log, &sim, 1).await;
+    stage.stop().await;
+    sim.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_log_is_a_state_and_nothing_is_lost() {
+    let sim = node(60).await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut tight = EmbeddedConfig::new(dir.path());
+    (tight.sync, tight.min_free_bytes, tight.max_bytes) = (Sync::Os, 0, Some(1));
+    // Topics and the network's partition must exist; then there is no room for a single block.
+    let log = open(dir.path()).await;
+    let mut early = config(&sim.url(), None, sim.chain_id(), Start::Height(1));
+    early.networks[0].start = Start::Height(1_000_000);
+    let stage = Stage::start(early, log.clone());
+    wait_for_state(&*log, NetworkState::Live).await;
+    stage.stop().await;
+    log.close().await.unwrap();
+    drop(log);
+    let log = EmbeddedLog::open(tight).await.unwrap();
+    let stage = Stage::start(config(&sim.url(), None, sim.chain_id(), Start::Height(1)), log.clone());
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(read_chain(&*log).await.sequence, 0, "nothing fits");
+    stage.stop_whatever_it_says().await;
+    log.close().await.unwrap();
+    drop(log);
+    let log = open(dir.path()).await;
+    let stage = Stage::start(config(&sim.url(), None, sim.chain_id(), Start::Height(1)), log.clone());
+    same_chain(&log, &sim, 1).await;
     stage.stop().await;
     sim.shutdown().await;
 }

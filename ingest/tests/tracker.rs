@@ -218,7 +218,8 @@ impl World {
         for round in 0..10_000 {
             self.hint(0);
             while self.step(3, None) {}
-            if self.stopped || self.tracker.need() == Need::Head && self.tracker.known_head() == Some(self.node.head()) {
+            if self.stopped || self.tracker.need() == Need::Head && self.tracker.known_head() == Some(self.node.head())
+            {
                 return;
             }
             assert!(round < 9_999, "no rest: {:?}", self.tracker.need());
@@ -255,7 +256,11 @@ impl World {
         let head = self.node.head();
         match self.reader.stack.last() {
             Some((tip, _)) => {
-                assert_eq!(Some(&tip.hash), self.node.link(head).map(|l| l.hash).as_ref(), "the tip is the node's head");
+                assert_eq!(
+                    Some(&tip.hash),
+                    self.node.link(head).map(|l| l.hash).as_ref(),
+                    "the tip is the node's head"
+                );
                 for (link, _) in &self.reader.stack {
                     assert_eq!(Some(link), self.node.link(link.height).as_ref(), "the chain is the node's chain");
                 }
@@ -268,14 +273,26 @@ impl World {
 #[derive(Debug, Clone)]
 enum Act {
     Extend(usize),
-    Fork { depth: usize, new: usize },
-    Hint { back: u64 },
-    Steps { n: usize, batch: usize },
+    Fork {
+        depth: usize,
+        new: usize,
+    },
+    Hint {
+        back: u64,
+    },
+    Steps {
+        n: usize,
+        batch: usize,
+    },
     /// Killed in the middle of a batch: only so many of its events were written.
-    Kill { keep: usize },
+    Kill {
+        keep: usize,
+    },
     Restart,
     /// A head of another chain, as a lying or forked neighbour behind the same name may tell.
-    Lie { height: u64 },
+    Lie {
+        height: u64,
+    },
 }
 
 fn act(depth: usize) -> impl Strategy<Value = Act> {

@@ -158,7 +158,10 @@ impl NodeError {
     /// Whether a try within the same call may help: not for what only time or an operator changes.
     pub(crate) fn worth_another_try(&self) -> bool {
         use NodeErrorKind::*;
-        matches!(self.kind, Unreachable(_) | Timeout(_) | Throttled(..) | Server(..) | Malformed(_) | Rpc(..) | Lying(_))
+        matches!(
+            self.kind,
+            Unreachable(_) | Timeout(_) | Throttled(..) | Server(..) | Malformed(_) | Rpc(..) | Lying(_)
+        )
     }
 }
 
@@ -178,7 +181,13 @@ pub(crate) fn classify_rpc(code: i64, message: &str) -> NodeErrorKind {
         NodeErrorKind::Throttled(None, message.into())
     } else if says(&["pruned", "missing trie node", "history unavailable", "archive", "state is not available"]) {
         NodeErrorKind::Missing(Missing::Pruned, message.into())
-    } else if says(&["header not found", "block not found", "unknown block", "could not find block", "not yet available"]) {
+    } else if says(&[
+        "header not found",
+        "block not found",
+        "unknown block",
+        "could not find block",
+        "not yet available",
+    ]) {
         NodeErrorKind::Empty
     } else {
         NodeErrorKind::Rpc(code, message.into())

@@ -72,8 +72,7 @@ impl Mask {
                 text = text.replace(secret.as_str(), STARS);
             }
         }
-        let mut clean: String =
-            text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(CHARS).collect();
+        let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(CHARS).collect();
         if clean.len() < text.len() && text.chars().count() > CHARS {
             clean.push('…');
         }

@@ -124,7 +124,9 @@ fn lies_are_found() {
         ("blooms", |_, r| r[0].logs_bloom = Some(alloy_primitives::Bloom::repeat_byte(0xff))),
         ("receipts have root", |_, r| r[9].status = Some(0)),
         ("receipts have root", |_, r| r[9].cumulative_gas_used = Some(1)),
-        ("receipts have root", |_, r| r.iter_mut().find(|r| !r.logs.as_ref().unwrap().is_empty()).unwrap().logs = Some(vec![])),
+        ("receipts have root", |_, r| {
+            r.iter_mut().find(|r| !r.logs.as_ref().unwrap().is_empty()).unwrap().logs = Some(vec![])
+        }),
         ("different hashes", |_, r| r[0].transaction_hash = None),
     ];
     for (says, lie) in lies {

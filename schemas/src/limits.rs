@@ -16,6 +16,20 @@ pub const RECORD_KEY_BYTES: usize = 4 << 10;
 pub const RECORD_HEADERS_BYTES: usize = 16 << 10;
 /// Answer of a chain node to one call.
 pub const NODE_ANSWER_BYTES: usize = 64 << 20;
+/// Frame of a node's WebSocket: headers only come that way.
+pub const NODE_WS_FRAME_BYTES: usize = 1 << 20;
+/// Receipts asked for in one JSON-RPC batch, where a node gives them one by one.
+pub const NODE_RECEIPTS_PER_BATCH: usize = 25;
+/// Such batches at a time; single calls are twice as many.
+pub const NODE_RECEIPT_BATCHES: usize = 4;
+/// The longest wait that a node's `Retry-After` can ask for.
+pub const NODE_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(300);
+/// Block events waiting between the watchers of a partition and its publisher.
+pub const INGEST_QUEUE_EVENTS: usize = 128;
+/// Their values, KiB.
+pub const INGEST_QUEUE_KIB: usize = 48 << 10;
+/// Blocks of a new branch that must have been fetched before the first revert is written, where the branch is that long.
+pub const REORG_AHEAD_BLOCKS: usize = 16;
 /// Networks in one configuration.
 pub const NETWORKS: usize = 1_000;
 /// Endpoints of one network.

@@ -105,10 +105,10 @@ impl Watcher {
         status: watch::Sender<NetworkStatus>,
     ) -> Self {
         let profile = Profile::of(source.network.chain_id);
-        let finality = stored.checkpoint.as_ref().map_or_else(Finality::default, |c| Finality {
-            safe: c.safe_height,
-            finalized: c.finalized_height,
-        });
+        let finality = stored
+            .checkpoint
+            .as_ref()
+            .map_or_else(Finality::default, |c| Finality { safe: c.safe_height, finalized: c.finalized_height });
         Self {
             network: source.network,
             profile,
@@ -288,7 +288,13 @@ impl Watcher {
     }
 
     /// Hands events and their blocks to the publisher, one unit per event.
-    async fn publish(&mut self, tracker: &Tracker, events: Vec<Event>, fetched: Vec<Fetched>, more: bool) -> Result<(), Stop> {
+    async fn publish(
+        &mut self,
+        tracker: &Tracker,
+        events: Vec<Event>,
+        fetched: Vec<Fetched>,
+        more: bool,
+    ) -> Result<(), Stop> {
         let mut blocks = fetched.into_iter();
         let last = events.len().saturating_sub(1);
         for (i, event) in events.into_iter().enumerate() {
@@ -468,7 +474,8 @@ impl Watcher {
         let still = self.head_at.elapsed();
         if still > patience {
             let head = tracker.known_head().unwrap_or_default();
-            let detail = format!("the node stands at block {head} for {} s; is it in touch with its peers?", still.as_secs());
+            let detail =
+                format!("the node stands at block {head} for {} s; is it in touch with its peers?", still.as_secs());
             self.say(NetworkState::Stalled, Some(detail));
         } else {
             self.say(NetworkState::Live, None);

@@ -13,12 +13,12 @@
 
 mod held;
 
-use schemas::{BlockHash, Network, TimeMs, records::RingEntry};
+use schemas::{BlockHash, Network, TimeMs, limits, records::RingEntry};
 
 use held::Held;
 
 /// Blocks of a new branch that must have been fetched before the first revert is written, where the branch is that long.
-pub const AHEAD: usize = 16;
+pub const AHEAD: usize = limits::REORG_AHEAD_BLOCKS;
 
 /// A block as the node tells of it. Of a header alone, the counts are 0 and not used.
 #[derive(Debug, Clone, PartialEq, Eq)]

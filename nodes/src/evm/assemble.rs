@@ -22,8 +22,11 @@ fn need<T>(value: Option<T>, field: &'static str, place: impl Fn() -> String) ->
 }
 
 fn fit32(value: u64, field: &'static str, place: impl Fn() -> String) -> Result<u32, ShapeError> {
-    u32::try_from(value)
-        .map_err(|_| ShapeError { place: place(), field, problem: format!("{value}, which does not fit into 32 bits") })
+    u32::try_from(value).map_err(|_| ShapeError {
+        place: place(),
+        field,
+        problem: format!("{value}, which does not fit into 32 bits"),
+    })
 }
 
 impl TryFrom<wire::Head> for EvmHead {

@@ -88,7 +88,9 @@ impl RetryBudget {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < Self::MAX).then_some(n + 1));
     }
     fn spend(&self) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n >= Self::RETRY).then_some(n - Self::RETRY)).is_ok()
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n >= Self::RETRY).then_some(n - Self::RETRY))
+            .is_ok()
     }
 }
 
@@ -130,7 +132,8 @@ impl EvmClient {
         );
         let mut headers = HeaderMap::new();
         for (name, value) in &endpoint.headers {
-            let bad = |what| format!("endpoint `{}`: header `{name}` has a {what} that HTTP does not allow", endpoint.name);
+            let bad =
+                |what| format!("endpoint `{}`: header `{name}` has a {what} that HTTP does not allow", endpoint.name);
             let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("name"))?;
             let mut value = HeaderValue::from_str(value).map_err(|_| bad("value"))?;
             value.set_sensitive(true);
@@ -265,7 +268,11 @@ impl EvmSource for EvmClient {
     async fn chain_id(&self) -> Result<u64, NodeError> {
         let id: U256 = self.call("eth_chainId", (), None).await?;
         u64::try_from(id).map_err(|_| {
-            self.error("eth_chainId", None, NodeErrorKind::Malformed(format!("chain id {id} does not fit into 64 bits")))
+            self.error(
+                "eth_chainId",
+                None,
+                NodeErrorKind::Malformed(format!("chain id {id} does not fit into 64 bits")),
+            )
         })
     }
 
@@ -283,7 +290,11 @@ impl EvmSource for EvmClient {
             tries += 1;
             match self.fetch_once(number).await {
                 // Block and receipts were of different chains, perhaps since one was just replaced: ask for both again.
-                Err(e) if matches!(e.kind, NodeErrorKind::Lying(_)) && tries < self.tuning.tries && self.budget.spend() => {
+                Err(e)
+                    if matches!(e.kind, NodeErrorKind::Lying(_))
+                        && tries < self.tuning.tries
+                        && self.budget.spend() =>
+                {
                     metrics::call_done(&self.name, "verify", Duration::ZERO, Err(&e));
                     tracing::warn!(error = %e, "fetching the block again");
                     tokio::time::sleep(self.tuning.backoff_min * tries as u32).await;

@@ -46,10 +46,7 @@ macro_rules! encodable_list {
     };
 }
 
-encodable_list!(transaction::AccessListItem, |i| [
-    i.address.unwrap_or_default(),
-    ListOf(&i.storage_keys),
-]);
+encodable_list!(transaction::AccessListItem, |i| [i.address.unwrap_or_default(), ListOf(&i.storage_keys),]);
 encodable_list!(transaction::Authorization, |a| [
     a.chain_id.unwrap_or_default(),
     a.address.unwrap_or_default(),
@@ -58,11 +55,7 @@ encodable_list!(transaction::Authorization, |a| [
     a.r.unwrap_or_default(),
     a.s.unwrap_or_default(),
 ]);
-encodable_list!(Log, |l| [
-    l.address.unwrap_or_default(),
-    ListOf(&l.topics),
-    l.data.clone().unwrap_or_default(),
-]);
+encodable_list!(Log, |l| [l.address.unwrap_or_default(), ListOf(&l.topics), l.data.clone().unwrap_or_default(),]);
 
 /// A slice as an RLP list.
 struct ListOf<'a, T>(&'a Option<Vec<T>>);
@@ -108,8 +101,8 @@ pub fn transaction(t: &Transaction) -> Option<Vec<u8>> {
             let (blob_cap, hashes) = (or_zero(&t.max_fee_per_blob_gas), ListOf(&t.blob_versioned_hashes));
             list(
                 &[
-                    &chain_id, &nonce, &tip_cap, &fee_cap, &gas, &to, &value, input, &access, &blob_cap, &hashes, &parity,
-                    &r, &s,
+                    &chain_id, &nonce, &tip_cap, &fee_cap, &gas, &to, &value, input, &access, &blob_cap, &hashes,
+                    &parity, &r, &s,
                 ],
                 &mut out,
             );
@@ -155,10 +148,9 @@ pub fn deposit(t: &Transaction) -> Option<Vec<u8>> {
     let mut out = vec![DEPOSIT as u8];
     match (t.eth_value, t.eth_tx_value) {
         (None, None) => list(&[&source, &from, &to, &mint, &value, &gas, &system, input], &mut out),
-        (eth, None) => list(
-            &[&source, &from, &to, &mint, &value, &gas, &system, &eth.unwrap_or_default(), input],
-            &mut out,
-        ),
+        (eth, None) => {
+            list(&[&source, &from, &to, &mint, &value, &gas, &system, &eth.unwrap_or_default(), input], &mut out)
+        }
         (eth, Some(eth_tx)) => list(
             &[&source, &from, &to, &mint, &value, &gas, &system, &eth.unwrap_or_default(), input, &eth_tx],
             &mut out,
@@ -211,8 +203,21 @@ pub fn header_hash(b: &Block) -> Option<B256> {
     let (difficulty, number, gas_limit) = (b.difficulty?, b.number?, b.gas_limit?);
     let (gas_used, time, mix, nonce) = (b.gas_used?, b.timestamp?, b.mix_hash?, b.nonce?);
     let mut fields: Vec<&dyn Encodable> = vec![
-        &parent, &uncles, &miner, &state, &txs, &receipts, bloom, &difficulty, &number, &gas_limit, &gas_used, &time, &extra,
-        &mix, &nonce,
+        &parent,
+        &uncles,
+        &miner,
+        &state,
+        &txs,
+        &receipts,
+        bloom,
+        &difficulty,
+        &number,
+        &gas_limit,
+        &gas_used,
+        &time,
+        &extra,
+        &mix,
+        &nonce,
     ];
     macro_rules! later {
         ($($field:ident),*) => {$( if let Some(v) = &b.$field { fields.push(v); } )*};

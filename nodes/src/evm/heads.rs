@@ -14,16 +14,19 @@ use alloy_rpc_client::{ClientBuilder, RpcClient};
 use alloy_transport::{Authorization, TransportErrorKind, TransportResult};
 use alloy_transport_ws::{WebSocketConfig, WsConnect};
 use backon::BackoffBuilder;
+use schemas::limits;
 use tokio::sync::watch;
 
 use super::{
-    EvmClient, EvmHead, EvmSource, client::Tuning,
+    EvmClient, EvmHead, EvmSource,
+    client::Tuning,
     wire::{self, Lenient},
 };
-use crate::{error::{NodeError, NodeErrorKind}, metrics};
+use crate::{
+    error::{NodeError, NodeErrorKind},
+    metrics,
+};
 
-/// A frame of a WebSocket, bytes. Headers are small.
-const FRAME_BYTES: usize = 1 << 20;
 /// Deadline of connecting and subscribing.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// With a subscription, polling is only the safety net: this many block intervals without a word.
@@ -130,7 +133,10 @@ impl Follower {
                 Some(Some(head)) => self.saw(head),
                 Some(None) => {
                     metrics::heads_lost(self.client.name());
-                    tracing::warn!(endpoint = self.client.name(), "the subscription to new heads ended, polling meanwhile");
+                    tracing::warn!(
+                        endpoint = self.client.name(),
+                        "the subscription to new heads ended, polling meanwhile"
+                    );
                     socket = None;
                     connect_at = Instant::now() + waits.next().unwrap_or(Duration::from_secs(1));
                     // What was missed shows by asking.
@@ -213,7 +219,9 @@ async fn subscribe(client: &EvmClient) -> Result<Subscription, NodeError> {
     let Some(url) = &client.endpoint.ws else {
         return Err(client.error(METHOD, None, NodeErrorKind::Unreachable("no WebSocket URL".into())));
     };
-    let config = WebSocketConfig::default().max_message_size(Some(FRAME_BYTES)).max_frame_size(Some(FRAME_BYTES));
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(limits::NODE_WS_FRAME_BYTES))
+        .max_frame_size(Some(limits::NODE_WS_FRAME_BYTES));
     let mut connect = WsConnect::new(url.as_str()).with_config(config);
     if let Some((_, value)) = client.endpoint.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("authorization")) {
         connect = connect.with_auth(Authorization::Raw(value.clone()));

@@ -24,9 +24,6 @@ use crate::{
     metrics,
 };
 
-/// The longest wait that a node's `Retry-After` can ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
-
 /// One endpoint's HTTP side.
 pub struct Http {
     endpoint: std::sync::Arc<str>,
@@ -101,7 +98,9 @@ impl Http {
                 _ => return Err(NodeErrorKind::Malformed("an answer in a batch has no result or no id".into())),
             }
         }
-        out.into_iter().collect::<Option<Vec<T>>>().ok_or(NodeErrorKind::Malformed("answers are missing in a batch".into()))
+        out.into_iter()
+            .collect::<Option<Vec<T>>>()
+            .ok_or(NodeErrorKind::Malformed("answers are missing in a batch".into()))
     }
 
     /// Sends a body, reads the answer's.
@@ -193,7 +192,7 @@ impl Wire for Ignored {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
     let wait = value.trim().parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0).map_or(1.0, |s| s.min(1e6));
-    Some(Duration::from_secs_f64(wait).min(RETRY_AFTER_MAX))
+    Some(Duration::from_secs_f64(wait).min(limits::NODE_RETRY_AFTER))
 }
 
 /// An error with its causes.

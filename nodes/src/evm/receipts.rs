@@ -7,17 +7,10 @@ use std::{
 
 use alloy_primitives::B256;
 use futures::{StreamExt, TryStreamExt, stream};
+use schemas::limits;
 
-use super::{
-    client::EvmClient,
-    wire::Receipt,
-};
+use super::{client::EvmClient, wire::Receipt};
 use crate::error::{Class, Missing, NodeError, NodeErrorKind};
-
-/// Receipts per JSON-RPC batch.
-const BATCH: usize = 25;
-/// Batches, or single calls, at a time.
-const PARALLEL: usize = 4;
 
 /// How an endpoint gives receipts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +56,10 @@ impl EvmClient {
     pub(super) async fn block_receipts(&self, number: u64) -> Result<Vec<Receipt>, NodeError> {
         let outcome = self.call("eth_getBlockReceipts", [format!("0x{number:x}")], Some(number)).await;
         if let Err(NodeError { kind: NodeErrorKind::Missing(Missing::Method, _), .. }) = &outcome {
-            tracing::info!(endpoint = self.name(), "no eth_getBlockReceipts: receipts are fetched one by one from now on");
+            tracing::info!(
+                endpoint = self.name(),
+                "no eth_getBlockReceipts: receipts are fetched one by one from now on"
+            );
             self.way.set(Way::Batches);
         }
         outcome
@@ -83,20 +79,16 @@ impl EvmClient {
         }
         let calls: Vec<_> =
             hashes.iter().map(|hash| self.call("eth_getTransactionReceipt", [*hash], Some(number))).collect();
-        stream::iter(calls)
-            .buffered(PARALLEL * 2)
-            .try_collect()
-            .await
+        stream::iter(calls).buffered(limits::NODE_RECEIPT_BATCHES * 2).try_collect().await
     }
 
     async fn receipts_in_batches(&self, number: u64, hashes: &[B256]) -> Result<Vec<Receipt>, NodeError> {
-        let chunks: Vec<Vec<[B256; 1]>> = hashes.chunks(BATCH).map(|c| c.iter().map(|h| [*h]).collect()).collect();
+        let chunks: Vec<Vec<[B256; 1]>> =
+            hashes.chunks(limits::NODE_RECEIPTS_PER_BATCH).map(|c| c.iter().map(|h| [*h]).collect()).collect();
         let calls: Vec<_> =
             chunks.iter().map(|params| self.batch("eth_getTransactionReceipt", params, number)).collect();
-        let batches: Vec<Vec<Receipt>> = stream::iter(calls)
-            .buffered(PARALLEL)
-            .try_collect()
-            .await?;
+        let batches: Vec<Vec<Receipt>> =
+            stream::iter(calls).buffered(limits::NODE_RECEIPT_BATCHES).try_collect().await?;
         Ok(batches.into_iter().flatten().collect())
     }
 }

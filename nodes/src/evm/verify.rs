@@ -44,7 +44,13 @@ pub struct Checks {
 impl Checks {
     /// All checks with one weight.
     pub const fn all(weight: Weight) -> Self {
-        Self { header_hash: weight, transaction_hashes: weight, transactions_root: weight, receipts_root: weight, state_sync: false }
+        Self {
+            header_hash: weight,
+            transaction_hashes: weight,
+            transactions_root: weight,
+            receipts_root: weight,
+            state_sync: false,
+        }
     }
     /// What a chain's profile says: decisive where it holds, counted elsewhere.
     pub const fn of(profile: &Profile) -> Self {

@@ -383,7 +383,10 @@ mod tests {
         let max = format!(r#""0x{}""#, "f".repeat(64));
         assert_eq!(read::<U256>(&max), Ok(Some(U256::MAX)));
         assert_eq!(read::<U256>(r#""0x0""#), Ok(Some(U256::ZERO)));
-        assert_eq!(read::<U256>(r#""0xde0b6b3a7640000123456789""#), Ok(Some(U256::from(0xde0b6b3a7640000123456789u128))));
+        assert_eq!(
+            read::<U256>(r#""0xde0b6b3a7640000123456789""#),
+            Ok(Some(U256::from(0xde0b6b3a7640000123456789u128)))
+        );
         assert!(read::<U256>(&format!(r#""0x1{}""#, "0".repeat(64))).is_err());
     }
 
