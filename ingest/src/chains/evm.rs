@@ -435,7 +435,7 @@ impl Watcher {
             self.head_at = tokio::time::Instant::now();
         }
         tracker.head(head.number, &BlockHash::from(head.hash));
-        self.status.send_if_modified(|s| std::mem::replace(&mut s.tip_height, Some(head.number)) != Some(head.number));
+        self.status.send_if_modified(|s| s.tip_height.replace(head.number) != Some(head.number));
     }
 
     /// Waits until there may be something to do.
