@@ -77,7 +77,10 @@ pub async fn fenced_by_generation(kit: &Kit<'_>) {
         seen.poll(&mut *first, 50).await.expect("poll");
         other.poll(&mut *second, 50).await.expect("poll");
     }
-    let zombie = Transaction { records: vec![record(at(output, 0), "k", "zombie")], offsets: Some((old, vec![(at(input, 0), 1)])) };
+    let zombie = Transaction {
+        records: vec![record(at(output, 0), "k", "zombie")],
+        offsets: Some((old, vec![(at(input, 0), 1)])),
+    };
     let e = producer.commit(zombie).await.unwrap_err();
     assert_eq!(e.kind, LogErrorKind::Fenced, "{e}");
     assert!(kit.values(at(output, 0), 0).await.is_empty());
@@ -86,7 +89,10 @@ pub async fn fenced_by_generation(kit: &Kit<'_>) {
     // With the present generation it works, with a producer made anew.
     let mut producer = kit.producer("p").await;
     let held = *seen.held.keys().min().expect("held");
-    let fine = Transaction { records: vec![record(at(output, 0), "k", "fine")], offsets: Some((first.group(), vec![(held, 0)])) };
+    let fine = Transaction {
+        records: vec![record(at(output, 0), "k", "fine")],
+        offsets: Some((first.group(), vec![(held, 0)])),
+    };
     producer.commit(fine).await.expect("commit");
     assert_eq!(kit.values(at(output, 0), 1).await, ["fine"]);
 }
@@ -142,7 +148,10 @@ pub async fn same_instance_replaces_its_former_self(kit: &Kit<'_>) {
     };
     assert_eq!(e.kind, LogErrorKind::Fenced, "{e}");
     let mut producer = kit.producer("p").await;
-    let zombie = Transaction { records: vec![record(at(topic, 0), "k", "zombie")], offsets: Some((old, vec![(at(topic, 0), 1)])) };
+    let zombie = Transaction {
+        records: vec![record(at(topic, 0), "k", "zombie")],
+        offsets: Some((old, vec![(at(topic, 0), 1)])),
+    };
     assert_eq!(producer.commit(zombie).await.unwrap_err().kind, LogErrorKind::Fenced);
     assert!(kit.values(at(topic, 0), 0).await.is_empty());
 }
@@ -155,7 +164,8 @@ pub async fn pause_resume_seek(kit: &Kit<'_>) {
     let mut consumer = kit.consumer("g", "i", &[topic]).await;
     let mut seen = assigned(&mut *consumer, PARTITIONS as usize).await;
     consumer.pause(&[one]).expect("pause");
-    let records = (0..10).flat_map(|i| [record(one, "k", format!("a{i}")), record(two, "k", format!("b{i}"))]).collect();
+    let records =
+        (0..10).flat_map(|i| [record(one, "k", format!("a{i}")), record(two, "k", format!("b{i}"))]).collect();
     commit(&mut *producer, records).await;
     seen.until(&mut *consumer, "the other partition", |s| s.values(two).len() == 10).await;
     for _ in 0..3 {
@@ -246,7 +256,10 @@ pub async fn slow_consumers_hold_nobody_up(kit: &Kit<'_>) {
     let mut quick = kit.consumer("quick", "q", &[topic]).await;
     let mut seen = assigned(&mut *quick, PARTITIONS as usize).await;
     for n in 0..50 {
-        producer.commit(transaction((0..20).map(|_| record(at(topic, n % PARTITIONS), "k", vec![b'x'; 1000])).collect())).await.expect("commit");
+        producer
+            .commit(transaction((0..20).map(|_| record(at(topic, n % PARTITIONS), "k", vec![b'x'; 1000])).collect()))
+            .await
+            .expect("commit");
     }
     seen.until(&mut *quick, "all records", |s| s.records.len() == 1000).await;
     let mut late = Seen { held: seen.held.clone(), ..Seen::default() };

@@ -31,7 +31,9 @@ pub async fn atomic_over_topics(kit: &Kit<'_>) {
         }
     }
     // A transaction that is refused leaves nothing anywhere.
-    let refused = producer.commit(transaction(vec![record(at(a, 0), "k", "no"), record(at(b, 0), "k", vec![0; RECORD_VALUE_BYTES + 1])])).await;
+    let refused = producer
+        .commit(transaction(vec![record(at(a, 0), "k", "no"), record(at(b, 0), "k", vec![0; RECORD_VALUE_BYTES + 1])]))
+        .await;
     assert_eq!(refused.unwrap_err().kind, LogErrorKind::TooLarge);
     commit(&mut *producer, vec![record(at(a, 0), "k", "after")]).await;
     let values = kit.values(at(a, 0), 11).await;
@@ -70,7 +72,11 @@ pub async fn ordered_within_a_partition(kit: &Kit<'_>) {
     let records = kit.records_until(at(topic, 1), |r| r.len() >= wanted.len()).await;
     assert_eq!(records.iter().map(text).collect::<Vec<_>>(), wanted);
     assert!(records.windows(2).all(|w| w[0].offset < w[1].offset));
-    assert!(records.iter().all(|r| r.header("sequence") == Some(b"7") && r.key.as_deref() == Some(b"k") && r.timestamp.0 > 0));
+    assert!(
+        records
+            .iter()
+            .all(|r| r.header("sequence") == Some(b"7") && r.key.as_deref() == Some(b"k") && r.timestamp.0 > 0)
+    );
     assert!(records.windows(2).all(|w| w[0].timestamp <= w[1].timestamp));
 }
 
@@ -161,7 +167,10 @@ pub async fn compaction_keeps_the_newest_per_key(kit: &Kit<'_>) {
         newest.insert(r.key.clone().unwrap_or_default(), text(r));
     }
     let wanted = [("k0", "last"), ("k1", "19/1"), ("k2", "19/2"), ("k3", "19/3"), ("k4", "19/4"), ("twice", "19/b")];
-    assert_eq!(newest.iter().map(|(k, v)| (std::str::from_utf8(k).unwrap_or(""), v.as_str())).collect::<Vec<_>>(), wanted);
+    assert_eq!(
+        newest.iter().map(|(k, v)| (std::str::from_utf8(k).unwrap_or(""), v.as_str())).collect::<Vec<_>>(),
+        wanted
+    );
     assert!(records.windows(2).all(|w| w[0].offset < w[1].offset));
 }
 
@@ -207,9 +216,11 @@ pub async fn large_values(kit: &Kit<'_>) {
     }
     let values: Vec<Bytes> = vec![Bytes::new(), Bytes::from_static(b"x"), noise.into(), Bytes::from(vec![7; 3 << 20])];
     let mut producer = kit.producer("p").await;
-    let records = values.iter().map(|v| NewRecord { value: Some(v.clone()), ..record(at(topic, 0), "k", "") }).collect();
+    let records =
+        values.iter().map(|v| NewRecord { value: Some(v.clone()), ..record(at(topic, 0), "k", "") }).collect();
     commit(&mut *producer, records).await;
-    let read: Vec<_> = kit.records_until(at(topic, 0), |r| r.len() >= values.len()).await.into_iter().map(|r| r.value).collect();
+    let read: Vec<_> =
+        kit.records_until(at(topic, 0), |r| r.len() >= values.len()).await.into_iter().map(|r| r.value).collect();
     assert_eq!(read.len(), values.len());
     assert!(read.iter().zip(&values).all(|(r, w)| r.as_ref() == Some(w)));
 }
@@ -219,7 +230,10 @@ pub async fn too_large_is_refused_and_harmless(kit: &Kit<'_>) {
     let topic = kit.topic("t").await;
     let mut producer = kit.producer("p").await;
     for _ in 0..2 {
-        let e = producer.commit(transaction(vec![record(at(topic, 0), "k", vec![0; RECORD_VALUE_BYTES + 1])])).await.unwrap_err();
+        let e = producer
+            .commit(transaction(vec![record(at(topic, 0), "k", vec![0; RECORD_VALUE_BYTES + 1])]))
+            .await
+            .unwrap_err();
         assert_eq!(e.kind, LogErrorKind::TooLarge, "{e}");
         assert!(e.nothing_written() && !e.is_transient());
     }
@@ -233,7 +247,14 @@ pub async fn restart_keeps_everything(kit: &Kit<'_>) {
     {
         let mut producer = kit.producer("p").await;
         for n in 0..30 {
-            commit(&mut *producer, vec![record(at(kept, n % PARTITIONS), "k", format!("{n}")), record(at(compacted, 0), "k", format!("{n}"))]).await;
+            commit(
+                &mut *producer,
+                vec![
+                    record(at(kept, n % PARTITIONS), "k", format!("{n}")),
+                    record(at(compacted, 0), "k", format!("{n}")),
+                ],
+            )
+            .await;
         }
         let mut consumer = kit.consumer("g", "i", &[kept]).await;
         let mut seen = super::kit::Seen::default();
@@ -271,7 +292,11 @@ pub async fn reader_from_the_middle(kit: &Kit<'_>) {
     for start in [0usize, 1, 57, 99, 100, 101, 250, 299] {
         let mut reader = kit.log().reader(&[(place, all[start].offset)]).await.expect("reader");
         let records = read(&mut *reader, 300 - start).await;
-        assert_eq!(records.iter().map(text).collect::<Vec<_>>(), all[start..].iter().map(text).collect::<Vec<_>>(), "from {start}");
+        assert_eq!(
+            records.iter().map(text).collect::<Vec<_>>(),
+            all[start..].iter().map(text).collect::<Vec<_>>(),
+            "from {start}"
+        );
         reader.seek(place, all[10].offset).await.expect("seek");
         assert_eq!(text(&read(&mut *reader, 1).await[0]), "0/10");
     }
@@ -308,7 +333,11 @@ pub async fn polls_are_bounded(kit: &Kit<'_>) {
         let bytes = if small_budget { 35_000 } else { 100 };
         match reader.poll(PollLimits { records: 7, bytes, wait: Duration::from_millis(500) }).await.expect("poll") {
             Polled::Records(records) => {
-                assert!(records.len() <= if small_budget { 4 } else { 1 }, "{} records for {bytes} bytes", records.len());
+                assert!(
+                    records.len() <= if small_budget { 4 } else { 1 },
+                    "{} records for {bytes} bytes",
+                    records.len()
+                );
                 count += records.len();
             }
             other => panic!("unexpected {other:?}"),
@@ -320,11 +349,15 @@ pub async fn polls_are_bounded(kit: &Kit<'_>) {
 /// A topic that exists keeps its partitions, whatever is asked; unknown topics are refused by name.
 pub async fn topics_keep_their_partitions(kit: &Kit<'_>) {
     let topic = kit.topic("t").await;
-    let spec = TopicSpec { name: topic, cleanup: Cleanup::Delete, retention: None, retention_bytes: None, per_network: true };
+    let spec =
+        TopicSpec { name: topic, cleanup: Cleanup::Delete, retention: None, retention_bytes: None, per_network: true };
     kit.log().ensure_topics(&[spec], PARTITIONS + 3).await.expect("again");
     assert_eq!(kit.log().partitions(topic).await.expect("partitions"), PARTITIONS);
     let single: &'static str = Box::leak(kit.name("single").into_boxed_str());
-    kit.log().ensure_topics(&[TopicSpec { name: single, per_network: false, ..spec }], PARTITIONS).await.expect("single");
+    kit.log()
+        .ensure_topics(&[TopicSpec { name: single, per_network: false, ..spec }], PARTITIONS)
+        .await
+        .expect("single");
     assert_eq!(kit.log().partitions(single).await.expect("partitions"), 1);
     assert_eq!(kit.log().partitions("no-such-topic").await.unwrap_err().kind, LogErrorKind::Invalid);
     let ends = kit.log().watermarks(at(topic, 0)).await.expect("watermarks");

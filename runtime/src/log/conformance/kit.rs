@@ -14,7 +14,8 @@ use schemas::topics::{Cleanup, TopicSpec};
 
 use super::{
     super::{
-        Consumer, Log, LogError, NewRecord, PollLimits, Polled, Producer, Reader, Record, Topic, TopicPartition, Transaction,
+        Consumer, Log, LogError, NewRecord, PollLimits, Polled, Producer, Reader, Record, Topic, TopicPartition,
+        Transaction,
     },
     Harness,
 };
@@ -115,7 +116,11 @@ impl<'h> Kit<'h> {
                 return records;
             }
             let last = records.last().map(text);
-            assert!(started.elapsed() < DEADLINE, "{at:?}: {} records, the last {last:?}, and no more in time", records.len());
+            assert!(
+                started.elapsed() < DEADLINE,
+                "{at:?}: {} records, the last {last:?}, and no more in time",
+                records.len()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -232,7 +237,9 @@ impl Seen {
                 }
                 self.records.extend(records);
             }
-            Polled::OutOfRange { at, wanted, oldest } => panic!("{at:?} out of range: wanted {wanted}, oldest {oldest}"),
+            Polled::OutOfRange { at, wanted, oldest } => {
+                panic!("{at:?} out of range: wanted {wanted}, oldest {oldest}")
+            }
         }
         Ok(())
     }
@@ -241,7 +248,12 @@ impl Seen {
     pub async fn until(&mut self, consumer: &mut dyn Consumer, what: &str, done: impl Fn(&Self) -> bool) {
         let started = Instant::now();
         while !done(self) {
-            assert!(started.elapsed() < DEADLINE, "{what}: not in time; held {:?}, {} records", self.held, self.records.len());
+            assert!(
+                started.elapsed() < DEADLINE,
+                "{what}: not in time; held {:?}, {} records",
+                self.held,
+                self.records.len()
+            );
             self.poll(consumer, 200).await.expect("poll");
         }
     }

@@ -15,10 +15,12 @@ use super::{
     Shared,
     fetch::{Cursor, Cursors},
     groups::{MemberId, Place},
+    job::{Commit, Job},
     producer::group_offsets,
-    writer::{Commit, Job},
 };
-use crate::log::{Consumer, GroupMetadata, LogError, LogErrorKind, Offsets, PollLimits, Polled, Reader, Topic, TopicPartition};
+use crate::log::{
+    Consumer, GroupMetadata, LogError, LogErrorKind, Offsets, PollLimits, Polled, Reader, Topic, TopicPartition,
+};
 
 /// What a [`GroupMetadata`] of this log holds.
 pub struct Membership {
@@ -59,7 +61,10 @@ impl EmbeddedConsumer {
 
     fn fenced(&self) -> LogError {
         let group = &self.membership.group;
-        LogError::new(LogErrorKind::Fenced, format!("this member of group {group} was replaced by another of the same instance name"))
+        LogError::new(
+            LogErrorKind::Fenced,
+            format!("this member of group {group} was replaced by another of the same instance name"),
+        )
     }
 
     /// Where we stand now, if that is another generation than ours.
@@ -91,7 +96,12 @@ impl EmbeddedConsumer {
     }
 
     fn cursor(&mut self, at: TopicPartition) -> Result<&mut Cursor, LogError> {
-        let missing = || LogError::new(LogErrorKind::Invalid, format!("{} [{}] is not assigned to this member", at.topic, at.partition));
+        let missing = || {
+            LogError::new(
+                LogErrorKind::Invalid,
+                format!("{} [{}] is not assigned to this member", at.topic, at.partition),
+            )
+        };
         self.cursors.get_mut(at).ok_or_else(missing)
     }
 }
@@ -177,7 +187,9 @@ impl EmbeddedReader {
     }
 
     fn cursor(&mut self, at: TopicPartition) -> Result<&mut Cursor, LogError> {
-        let missing = || LogError::new(LogErrorKind::Invalid, format!("this reader does not read {} [{}]", at.topic, at.partition));
+        let missing = || {
+            LogError::new(LogErrorKind::Invalid, format!("this reader does not read {} [{}]", at.topic, at.partition))
+        };
         self.cursors.get_mut(at).ok_or_else(missing)
     }
 }

@@ -72,7 +72,8 @@ impl Directory {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 let _ = file.read_to_string(&mut holder);
-                let holder = holder.trim().parse::<u32>().map_or("another process".to_owned(), |pid| format!("process {pid}"));
+                let holder =
+                    holder.trim().parse::<u32>().map_or("another process".to_owned(), |pid| format!("process {pid}"));
                 return Err(LogError::new(
                     LogErrorKind::InUse,
                     format!("the log in {} is in use by {holder}: stop it, or use another [data] dir", path.display()),
@@ -103,10 +104,17 @@ impl Directory {
                     "the log in {} has format {newer}, this version knows {FORMAT}: run the newer version, or use another [data] dir",
                     path.display()
                 )),
-                Ok(older) => invalid(format!("the log in {} has format {older}, which never was released", path.display())),
+                Ok(older) => {
+                    invalid(format!("the log in {} has format {older}, which never was released", path.display()))
+                }
                 Err(_) => Err(LogError::new(
                     LogErrorKind::Corrupt,
-                    format!("{} does not hold a format number but {:?}. {}", file.display(), text.trim(), super::engine::CURE),
+                    format!(
+                        "{} does not hold a format number but {:?}. {}",
+                        file.display(),
+                        text.trim(),
+                        super::engine::CURE
+                    ),
                 )),
             },
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -131,7 +139,12 @@ impl Directory {
             None => Ok(()),
             Some(part) => Err(LogError::new(
                 LogErrorKind::Corrupt,
-                format!("the log in {} is damaged: {} is missing. {}", self.path.display(), part.display(), super::engine::CURE),
+                format!(
+                    "the log in {} is damaged: {} is missing. {}",
+                    self.path.display(),
+                    part.display(),
+                    super::engine::CURE
+                ),
             )),
         }
     }

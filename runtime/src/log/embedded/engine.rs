@@ -120,10 +120,11 @@ impl Engine {
             .max_cached_files(Some(256))
             .max_journaling_size(128 << 20)
             .journal_compression(CompressionType::None) // blobs are compressed already
-            .manual_journal_persist(true)               // each batch says how
-            .worker_threads(1)                          // with two, one spins while the other compacts
+            .manual_journal_persist(true) // each batch says how
+            .worker_threads(1) // with two, one spins while the other compacts
             .open()?;
-        let small = || KeyspaceCreateOptions::default().manual_journal_persist(true).max_memtable_size(SMALL_MEMTABLE_BYTES);
+        let small =
+            || KeyspaceCreateOptions::default().manual_journal_persist(true).max_memtable_size(SMALL_MEMTABLE_BYTES);
         let separated = KvSeparationOptions::default().compression(CompressionType::None).file_target_size(32 << 20);
         let blobs = db.keyspace("blobs", || {
             small().max_memtable_size(BLOBS_MEMTABLE_BYTES).with_kv_separation(Some(separated))
@@ -188,7 +189,12 @@ impl Engine {
     }
 
     /// Records of a partition from `from` up to `high`, whole blobs until `records` or `bytes` of values are reached.
-    pub fn read_blobs(&self, at: PartitionId, from: TopicPartition, range: ReadRange) -> Result<Vec<Record>, EngineReadError> {
+    pub fn read_blobs(
+        &self,
+        at: PartitionId,
+        from: TopicPartition,
+        range: ReadRange,
+    ) -> Result<Vec<Record>, EngineReadError> {
         // The blob that holds `range.from` is the last one whose base is not above it.
         let mut upper = offset_key(b"", at, range.from);
         upper.extend_from_slice(&[0xff; 16]);
@@ -205,7 +211,8 @@ impl Engine {
             if key.end() <= range.from {
                 continue;
             }
-            let decoded = blob::decode(&value, from, key.base).map_err(|source| EngineReadError::Blob { key, source })?;
+            let decoded =
+                blob::decode(&value, from, key.base).map_err(|source| EngineReadError::Blob { key, source })?;
             range.take(decoded, &mut out, &mut bytes);
             if out.len() >= range.records || bytes >= range.bytes {
                 break;
@@ -215,12 +222,21 @@ impl Engine {
     }
 
     /// The same for a compacted topic, whose offsets have holes.
-    pub fn read_compacted(&self, at: PartitionId, from: TopicPartition, range: ReadRange) -> Result<Vec<Record>, EngineReadError> {
+    pub fn read_compacted(
+        &self,
+        at: PartitionId,
+        from: TopicPartition,
+        range: ReadRange,
+    ) -> Result<Vec<Record>, EngineReadError> {
         let mut out = Vec::new();
         let mut bytes = 0;
         for guard in self.compact.range(offset_key(b"r", at, range.from)..offset_key(b"r", at, range.high)) {
             let (key, value) = guard.into_inner()?;
-            let base = key.get(9..17).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes).ok_or(EngineReadError::Row("record key"))?;
+            let base = key
+                .get(9..17)
+                .and_then(|k| k.try_into().ok())
+                .map(u64::from_be_bytes)
+                .ok_or(EngineReadError::Row("record key"))?;
             let key = BlobKey { at, base, written_at: TimeMs(0), bytes: value.len() as u32, records: 1 };
             let decoded = blob::decode(&value, from, base).map_err(|source| EngineReadError::Blob { key, source })?;
             range.take(decoded, &mut out, &mut bytes);
@@ -235,7 +251,11 @@ impl Engine {
     pub fn newest_of_key(&self, index_key: &[u8]) -> Result<Option<u64>, EngineReadError> {
         match self.compact.get(index_key)? {
             None => Ok(None),
-            Some(raw) => raw.as_ref().try_into().map(|b| Some(u64::from_be_bytes(b))).map_err(|_| EngineReadError::Row("key index")),
+            Some(raw) => raw
+                .as_ref()
+                .try_into()
+                .map(|b| Some(u64::from_be_bytes(b)))
+                .map_err(|_| EngineReadError::Row("key index")),
         }
     }
 }
@@ -313,7 +333,10 @@ pub fn is_no_space(error: &fjall::Error) -> bool {
 pub fn engine_error(dir: &Path, error: &fjall::Error) -> LogError {
     let dir = dir.display();
     if is_no_space(error) {
-        return LogError::new(LogErrorKind::Full, format!("no space left for the log in {dir}: free some, it goes on by itself"));
+        return LogError::new(
+            LogErrorKind::Full,
+            format!("no space left for the log in {dir}: free some, it goes on by itself"),
+        );
     }
     match error {
         fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => {

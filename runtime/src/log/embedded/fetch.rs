@@ -4,7 +4,11 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Shared, engine::ReadRange, state::{PartitionId, TopicState}};
+use super::{
+    Shared,
+    engine::ReadRange,
+    state::{PartitionId, TopicState},
+};
 use crate::log::{LogError, PollLimits, Polled, Record, TopicPartition};
 
 /// A place in a partition.
@@ -40,7 +44,11 @@ impl Cursor {
     }
 
     fn ends(&self) -> crate::log::Watermarks {
-        self.topic.partitions.get(self.at.partition as usize).map(|p| p.ends()).unwrap_or(crate::log::Watermarks { low: 0, high: 0 })
+        self.topic
+            .partitions
+            .get(self.at.partition as usize)
+            .map(|p| p.ends())
+            .unwrap_or(crate::log::Watermarks { low: 0, high: 0 })
     }
 
     fn is_ready(&self) -> bool {
@@ -97,7 +105,11 @@ impl Cursors {
                 if cursor.ends().low > cursor.position {
                     cursor.ahead.clear();
                     cursor.lost = true;
-                    return Ok(Some(Polled::OutOfRange { at: cursor.at, wanted: cursor.position, oldest: cursor.ends().low }));
+                    return Ok(Some(Polled::OutOfRange {
+                        at: cursor.at,
+                        wanted: cursor.position,
+                        oldest: cursor.ends().low,
+                    }));
                 }
             }
             cursor.drain(&mut out, &mut budget, ends.high);
@@ -151,7 +163,10 @@ impl Cursor {
             let read = if compacted { engine.read_compacted(id, at, range) } else { engine.read_blobs(id, at, range) };
             read.map_err(|e| e.into_log(&shared.dir))
         });
-        self.ahead = read.await.map_err(|_| LogError::new(crate::log::LogErrorKind::Closed, "the runtime is shutting down"))??.into();
+        self.ahead = read
+            .await
+            .map_err(|_| LogError::new(crate::log::LogErrorKind::Closed, "the runtime is shutting down"))??
+            .into();
         Ok(())
     }
 

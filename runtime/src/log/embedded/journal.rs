@@ -59,7 +59,10 @@ impl JournalError {
             Self::Io { path, source } => {
                 LogError::new(LogErrorKind::Unavailable, format!("cannot read or repair {}: {source}", path.display()))
             }
-            broken => LogError::new(LogErrorKind::Corrupt, format!("the log in {} is damaged: {broken}. {CURE}", dir.display())),
+            broken => LogError::new(
+                LogErrorKind::Corrupt,
+                format!("the log in {} is damaged: {broken}. {CURE}", dir.display()),
+            ),
         }
     }
 }
@@ -131,7 +134,11 @@ fn journals(engine_dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
     };
     for entry in entries {
         let path = entry.map_err(io)?.path();
-        let number = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".jnl")).and_then(|n| n.parse::<u64>().ok());
+        let number = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .and_then(|n| n.strip_suffix(".jnl"))
+            .and_then(|n| n.parse::<u64>().ok());
         if let Some(number) = number {
             found.push((number, path));
         }
@@ -271,7 +278,11 @@ mod tests {
     #[test]
     fn a_torn_last_write_is_cut_wherever_it_is_torn() {
         for (name, tear) in [
-            ("zeroed page", Box::new(|raw: &mut Vec<u8>, start: usize, _| raw[start + 4096..start + 8192].fill(0)) as Box<dyn Fn(&mut Vec<u8>, usize, usize)>),
+            (
+                "zeroed page",
+                Box::new(|raw: &mut Vec<u8>, start: usize, _| raw[start + 4096..start + 8192].fill(0))
+                    as Box<dyn Fn(&mut Vec<u8>, usize, usize)>,
+            ),
             ("zeroed start", Box::new(|raw, start, _| raw[start..start + 512].fill(0))),
             ("cut short", Box::new(|raw, start, _| raw.truncate(start + 5000))),
             ("zeroed end", Box::new(|raw, _, end| raw[end - 20..].fill(0))),

@@ -36,17 +36,20 @@ mod directory;
 mod engine;
 mod fetch;
 mod groups;
+mod job;
 mod journal;
 mod producer;
 mod retention;
+mod room;
 mod stage;
 mod state;
 mod writer;
 
 use directory::Directory;
 use engine::{Engine, EngineReadError};
+use job::{Job, Reply};
 use state::{Partition, PartitionId, TopicState, Topics};
-use writer::{Job, Reply, Writer};
+use writer::Writer;
 
 /// When a commit is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -115,7 +118,10 @@ impl Shared {
         if self.jobs.is_closed() {
             LogError::new(LogErrorKind::Closed, format!("the log in {dir} is closed"))
         } else {
-            LogError::new(LogErrorKind::Unavailable, format!("the log in {dir} is being opened anew after a failed write"))
+            LogError::new(
+                LogErrorKind::Unavailable,
+                format!("the log in {dir} is being opened anew after a failed write"),
+            )
         }
     }
 
@@ -128,9 +134,12 @@ impl Shared {
     }
 
     fn topic(&self, name: &str) -> Result<Arc<TopicState>, LogError> {
-        self.topics
-            .get(name)
-            .ok_or_else(|| LogError::new(LogErrorKind::Invalid, format!("there is no topic {name} in the log in {}", self.dir.display())))
+        self.topics.get(name).ok_or_else(|| {
+            LogError::new(
+                LogErrorKind::Invalid,
+                format!("there is no topic {name} in the log in {}", self.dir.display()),
+            )
+        })
     }
 
     fn partition(&self, at: TopicPartition) -> Result<(Arc<TopicState>, PartitionId), LogError> {
@@ -299,7 +308,9 @@ impl Log for EmbeddedLog {
         let mut out = Vec::new();
         for name in topics {
             let topic = self.shared.topic(name)?;
-            let ids: Vec<_> = (0..topic.partitions.len() as u32).map(|partition| PartitionId { topic: topic.id, partition }).collect();
+            let ids: Vec<_> = (0..topic.partitions.len() as u32)
+                .map(|partition| PartitionId { topic: topic.id, partition })
+                .collect();
             let positions = self.shared.positions_of(group, &ids);
             out.extend(topic.partitions.iter().zip(ids).zip(positions).map(|((partition, id), position)| Lag {
                 at: TopicPartition { topic: name, partition: id.partition },

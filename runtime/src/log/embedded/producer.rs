@@ -10,9 +10,9 @@ use super::{
     Shared,
     blob::Encoder,
     consumer::Membership,
+    job::{Commit, GroupOffsets, Job},
     stage::Part,
     state::TopicState,
-    writer::{Commit, GroupOffsets, Job},
 };
 use crate::log::{GroupMetadata, LogError, LogErrorKind, NewRecord, Offsets, Producer, TopicPartition, Transaction};
 
@@ -44,7 +44,8 @@ impl Producer for EmbeddedProducer {
             return Err(e.clone());
         }
         let bytes = check(&transaction.records)?;
-        let offsets = transaction.offsets.map(|(group, offsets)| group_offsets(&self.shared, &group, offsets)).transpose()?;
+        let offsets =
+            transaction.offsets.map(|(group, offsets)| group_offsets(&self.shared, &group, offsets)).transpose()?;
         let grouped = group_by_partition(&self.shared, transaction.records)?;
         let parts = if bytes < ENCODE_INLINE_BYTES {
             encode(grouped)
@@ -55,10 +56,13 @@ impl Producer for EmbeddedProducer {
         };
         let commit = Commit { producer: Some((self.id.clone(), self.epoch)), parts, offsets };
         // Should we be dropped while we wait, the outcome is unknown to whoever comes next with this producer.
-        self.over = Some(LogError::new(LogErrorKind::Indefinite, format!("a commit of {} was given up while it ran", self.id)));
+        self.over =
+            Some(LogError::new(LogErrorKind::Indefinite, format!("a commit of {} was given up while it ran", self.id)));
         let result = self.shared.ask(|reply| Job::Commit(commit, reply)).await;
         self.over = match &result {
-            Err(e) if matches!(e.kind, LogErrorKind::Fenced | LogErrorKind::Indefinite | LogErrorKind::Closed) => Some(e.clone()),
+            Err(e) if matches!(e.kind, LogErrorKind::Fenced | LogErrorKind::Indefinite | LogErrorKind::Closed) => {
+                Some(e.clone())
+            }
             _ => None,
         };
         result
@@ -154,5 +158,10 @@ pub fn group_offsets(shared: &Shared, group: &GroupMetadata, offsets: Offsets) -
         .into_iter()
         .map(|(at, offset)| shared.partition(at).map(|(_, id)| (at, id, offset)))
         .collect::<Result<_, _>>()?;
-    Ok(GroupOffsets { group: membership.group.clone(), member: membership.member, generation: membership.generation, offsets })
+    Ok(GroupOffsets {
+        group: membership.group.clone(),
+        member: membership.member,
+        generation: membership.generation,
+        offsets,
+    })
 }

@@ -10,7 +10,12 @@ use std::{
 
 use schemas::TimeMs;
 
-use super::{Shared, engine::BlobKey, state::{PartitionId, TopicState}, writer::Job};
+use super::{
+    Shared,
+    engine::BlobKey,
+    job::Job,
+    state::{PartitionId, TopicState},
+};
 use crate::log::{LogError, LogErrorKind};
 
 /// How long a tombstone stays readable.
@@ -60,7 +65,12 @@ pub async fn apply(shared: &Arc<Shared>) -> Result<(), LogError> {
 }
 
 /// The oldest blobs of a partition that may go.
-async fn doomed(shared: &Arc<Shared>, topic: &Arc<TopicState>, partition: u32, now: TimeMs) -> Result<Vec<BlobKey>, LogError> {
+async fn doomed(
+    shared: &Arc<Shared>,
+    topic: &Arc<TopicState>,
+    partition: u32,
+    now: TimeMs,
+) -> Result<Vec<BlobKey>, LogError> {
     let row = topic.row();
     let id = PartitionId { topic: topic.id, partition };
     let bytes = topic.partitions.get(partition as usize).map_or(0, |p| p.bytes());
@@ -84,5 +94,7 @@ async fn doomed(shared: &Arc<Shared>, topic: &Arc<TopicState>, partition: u32, n
         }
         Ok(out)
     };
-    tokio::task::spawn_blocking(find).await.map_err(|_| LogError::new(LogErrorKind::Closed, "the runtime is shutting down"))?
+    tokio::task::spawn_blocking(find)
+        .await
+        .map_err(|_| LogError::new(LogErrorKind::Closed, "the runtime is shutting down"))?
 }

@@ -12,15 +12,16 @@ use std::{
 
 use fjall::PersistMode;
 use schemas::{TimeMs, topics::TopicSpec};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::{
     Shared, Sync,
     directory::Directory,
     engine::{self, BlobKey, is_no_space, offset_key, partition_key},
-    groups::MemberId,
+    job::{Commit, Job, Reply},
     journal,
-    stage::{Part, Stage},
+    room::Room,
+    stage::Stage,
     state::{Partition, PartitionId, TopicRow, TopicState},
 };
 use crate::log::{LogError, LogErrorKind, TopicPartition};
@@ -29,55 +30,13 @@ use crate::log::{LogError, LogErrorKind, TopicPartition};
 pub const QUEUE: usize = 256;
 /// Bytes of blobs after which no further commit joins a batch.
 const BATCH_BYTES: u64 = 16 << 20;
-/// Room that positions and removals may use when records may not: they are what makes room.
-const SMALL_RESERVE_BYTES: u64 = 8 << 20;
 /// How often the directory's size is taken.
 const SIZE_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait between attempts to open a failed engine anew.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
-/// Answer to a job.
-pub type Reply<T> = oneshot::Sender<Result<T, LogError>>;
-
-/// Positions that a member wants to store.
-pub struct GroupOffsets {
-    /// The group.
-    pub group: Arc<str>,
-    /// The member.
-    pub member: MemberId,
-    /// The generation in which it read what it worked up.
-    pub generation: u64,
-    /// Next offsets.
-    pub offsets: Vec<(TopicPartition, PartitionId, u64)>,
-}
-
-/// A transaction, encoded.
-pub struct Commit {
-    /// Transactional id and epoch; `None` for positions alone.
-    pub producer: Option<(Arc<str>, u64)>,
-    /// Records.
-    pub parts: Vec<Part>,
-    /// Positions.
-    pub offsets: Option<GroupOffsets>,
-}
-
-/// What the writer does.
-pub enum Job {
-    /// Writes a transaction.
-    Commit(Commit, Reply<()>),
-    /// Raises a transactional id's epoch; the answer is the new one, given when all that came before is decided.
-    Fence(Arc<str>, Reply<u64>),
-    /// A group's positions, when all that came before is decided.
-    Positions(Arc<str>, Vec<PartitionId>, Reply<Vec<Option<u64>>>),
-    /// Makes topics.
-    EnsureTopics(Vec<TopicSpec>, u32, Reply<()>),
-    /// Removes the oldest blobs of a partition.
-    RemoveBlobs(Arc<TopicState>, Vec<BlobKey>, Reply<()>),
-    /// Removes tombstones of a partition that are older than this.
-    RemoveTombstones(Arc<TopicState>, u32, TimeMs, Reply<()>),
-    /// Stops.
-    Close(Reply<()>),
-}
+/// An answer that is given once the batch is decided.
+type Answer = Box<dyn FnOnce(&Shared)>;
 
 /// The thread's state.
 pub struct Writer {
@@ -114,10 +73,10 @@ impl Writer {
         while closing.is_empty() && !self.shared.closing.load(Ordering::Acquire) {
             let Some(first) = jobs.blocking_recv() else { break };
             let mut taken = vec![first];
-            let mut bytes = size(&taken[0]);
+            let mut bytes = taken[0].size();
             while taken.len() < QUEUE && bytes < BATCH_BYTES {
                 let Ok(job) = jobs.try_recv() else { break };
-                bytes += size(&job);
+                bytes += job.size();
                 taken.push(job);
             }
             closing = self.process(taken);
@@ -140,13 +99,15 @@ impl Writer {
     fn process(&mut self, jobs: Vec<Job>) -> Vec<Reply<()>> {
         let mut stage = Stage::default();
         let mut waiting: Vec<Reply<()>> = Vec::new();
-        let mut later: Vec<Box<dyn FnOnce(&Shared)>> = Vec::new();
+        let mut later: Vec<Answer> = Vec::new();
         let mut closing = Vec::new();
         let room = self.room();
         for job in jobs {
             let result = match job {
                 Job::Commit(commit, reply) => Some((self.stage_commit(commit, &mut stage, &room), reply)),
-                Job::EnsureTopics(specs, partitions, reply) => Some((self.stage_topics(&specs, partitions, &mut stage), reply)),
+                Job::EnsureTopics(specs, partitions, reply) => {
+                    Some((self.stage_topics(&specs, partitions, &mut stage), reply))
+                }
                 Job::RemoveBlobs(topic, keys, reply) => Some((stage_removal(&topic, &keys, &mut stage), reply)),
                 Job::RemoveTombstones(topic, partition, before, reply) => {
                     Some((self.stage_tombstones(&topic, partition, before, &mut stage), reply))
@@ -197,14 +158,20 @@ impl Writer {
             if groups.generation(&offsets.group, offsets.member) != Some(offsets.generation) {
                 return Err(LogError::new(
                     LogErrorKind::Fenced,
-                    format!("generation {} of group {} is over: what it worked up belongs to others now", offsets.generation, offsets.group),
+                    format!(
+                        "generation {} of group {} is over: what it worked up belongs to others now",
+                        offsets.generation, offsets.group
+                    ),
                 ));
             }
             for (at, ..) in &offsets.offsets {
                 if !groups.holds(&offsets.group, offsets.member, offsets.generation, *at) {
                     return Err(LogError::new(
                         LogErrorKind::Invalid,
-                        format!("position on {} [{}], which this member of group {} does not hold", at.topic, at.partition, offsets.group),
+                        format!(
+                            "position on {} [{}], which this member of group {} does not hold",
+                            at.topic, at.partition, offsets.group
+                        ),
                     ));
                 }
             }
@@ -234,7 +201,8 @@ impl Writer {
 
     fn stage_topics(&mut self, specs: &[TopicSpec], chain_partitions: u32, stage: &mut Stage) -> Result<(), LogError> {
         let known = self.shared.topics.all();
-        let mut next_id = known.iter().map(|t| t.id).chain(stage.topics.iter().map(|(_, r)| r.id)).max().unwrap_or(0) + 1;
+        let mut next_id =
+            known.iter().map(|t| t.id).chain(stage.topics.iter().map(|(_, r)| r.id)).max().unwrap_or(0) + 1;
         for spec in specs {
             if stage.topics.iter().any(|(name, _)| name == spec.name) {
                 continue;
@@ -255,14 +223,21 @@ impl Writer {
             } else {
                 next_id += 1;
             }
-            let json = serde_json::to_vec(&row).map_err(|e| LogError::new(LogErrorKind::Invalid, format!("topic {}: {e}", spec.name)))?;
+            let json = serde_json::to_vec(&row)
+                .map_err(|e| LogError::new(LogErrorKind::Invalid, format!("topic {}: {e}", spec.name)))?;
             stage.meta.insert([b"t", spec.name.as_bytes()].concat(), json);
             stage.topics.push((spec.name.to_owned(), row));
         }
         Ok(())
     }
 
-    fn stage_tombstones(&self, topic: &Arc<TopicState>, partition: u32, before: TimeMs, stage: &mut Stage) -> Result<(), LogError> {
+    fn stage_tombstones(
+        &self,
+        topic: &Arc<TopicState>,
+        partition: u32,
+        before: TimeMs,
+        stage: &mut Stage,
+    ) -> Result<(), LogError> {
         let at = PartitionId { topic: topic.id, partition };
         let guard = self.shared.engine.read().unwrap_or_else(|e| e.into_inner());
         let engine = guard.as_ref().ok_or_else(|| self.shared.closed_error())?;
@@ -427,13 +402,6 @@ impl Writer {
     }
 }
 
-fn size(job: &Job) -> u64 {
-    match job {
-        Job::Commit(commit, _) => commit.parts.iter().map(|p| p.blob.len() as u64).sum(),
-        _ => 0,
-    }
-}
-
 fn stage_removal(topic: &Arc<TopicState>, keys: &[BlobKey], stage: &mut Stage) -> Result<(), LogError> {
     for key in keys {
         let Some(ends) = stage.ends(topic, key.at) else { continue };
@@ -446,48 +414,4 @@ fn stage_removal(topic: &Arc<TopicState>, keys: &[BlobKey], stage: &mut Stage) -
         stage.removed_blobs.push(key.encode());
     }
     Ok(())
-}
-
-/// Room at the start of a batch.
-struct Room {
-    free: Option<u64>,
-    min_free: u64,
-    used: Option<(u64, u64)>,
-    failed: Option<LogError>,
-}
-
-impl Room {
-    fn check(&self, directory: &Directory, bytes: u64, staged: u64) -> Result<(), LogError> {
-        if let Some(e) = &self.failed {
-            return Err(e.clone());
-        }
-        let dir = directory.path().display();
-        let mib = |b: u64| b >> 20;
-        // Twice: once in the engine's journal, once in its tables.
-        let wanted = 2 * (bytes + staged);
-        let min_free = if bytes == 0 { SMALL_RESERVE_BYTES.min(self.min_free / 2) } else { self.min_free };
-        if let Some(free) = self.free
-            && free < min_free.saturating_add(wanted)
-        {
-            return Err(LogError::new(
-                LogErrorKind::Full,
-                format!(
-                    "{} MiB are free where {dir} is, and {} MiB are kept in reserve: free some space, the log goes on by itself",
-                    mib(free),
-                    mib(self.min_free)
-                ),
-            ));
-        }
-        match self.used {
-            Some((used, max)) if bytes > 0 && used.saturating_add(bytes + staged) > max => Err(LogError::new(
-                LogErrorKind::Full,
-                format!(
-                    "the log in {dir} takes {} MiB of the {} MiB that it may: raise the limit, or lower the retention of its topics",
-                    mib(used),
-                    mib(max)
-                ),
-            )),
-            _ => Ok(()),
-        }
-    }
 }

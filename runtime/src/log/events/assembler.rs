@@ -7,7 +7,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use schemas::{Network, Op, headers::ChainHeaders};
 
-use super::{Assigned, BUFFER_BYTES, BUFFER_RECORDS, Batch, Event, Halt};
+use super::{
+    Assigned, Batch, Event, Halt,
+    queue::{Meta, Queue},
+};
 use crate::log::{Offsets, Record, Topic, TopicPartition};
 
 /// What is known of the networks of a partition at the start.
@@ -30,54 +33,6 @@ pub enum Flow {
     Pause(TopicPartition),
     /// Deliver again.
     Resume(TopicPartition),
-}
-
-/// What a record's headers say, or which network they spoil. The key names the network when the headers do not.
-type Meta = Result<ChainHeaders, (Option<Network>, Halt)>;
-
-fn meta_of(record: &Record) -> Meta {
-    ChainHeaders::parse(|name| record.header(name)).map_err(|e| {
-        let key = record.key.as_deref().and_then(|k| std::str::from_utf8(k).ok());
-        (key.and_then(|k| k.parse().ok()), Halt::BadHeaders { name: e.name, problem: e.problem })
-    })
-}
-
-/// Records of one topic's partition that wait.
-#[derive(Default)]
-struct Queue {
-    records: VecDeque<(Record, Meta)>,
-    bytes: usize,
-    /// One past the last record that was taken out.
-    next: Option<u64>,
-    paused: bool,
-}
-
-impl Queue {
-    fn push(&mut self, record: Record) {
-        self.bytes += size(&record);
-        let meta = meta_of(&record);
-        self.records.push_back((record, meta));
-    }
-    fn pop(&mut self) -> Option<Record> {
-        let (record, _) = self.records.pop_front()?;
-        self.bytes -= size(&record);
-        self.next = Some(record.offset + 1);
-        Some(record)
-    }
-    /// What is known of the readable records, in order.
-    fn metas(&self) -> impl Iterator<Item = &ChainHeaders> {
-        self.records.iter().filter_map(|(_, meta)| meta.as_ref().ok())
-    }
-    fn is_full(&self) -> bool {
-        self.bytes >= BUFFER_BYTES || self.records.len() >= BUFFER_RECORDS
-    }
-    fn is_low(&self) -> bool {
-        self.bytes < BUFFER_BYTES / 2 && self.records.len() < BUFFER_RECORDS / 2
-    }
-}
-
-fn size(record: &Record) -> usize {
-    256 + record.value.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 struct Partition {
@@ -122,7 +77,10 @@ impl Assembler {
     }
 
     fn at(&self, partition: u32) -> impl Iterator<Item = TopicPartition> + use<> {
-        [Some(self.header_topic), self.child_topic].into_iter().flatten().map(move |topic| TopicPartition { topic, partition })
+        [Some(self.header_topic), self.child_topic]
+            .into_iter()
+            .flatten()
+            .map(move |topic| TopicPartition { topic, partition })
     }
 
     /// Takes partitions over. Returns those that are now held in all topics; the others are paused (rule 9).
@@ -173,7 +131,11 @@ impl Assembler {
             }
         }
         self.turn.retain(|p| !whole.contains(p));
-        self.flow.retain(|f| !list.contains(match f { Flow::Pause(at) | Flow::Resume(at) => at }));
+        self.flow.retain(|f| {
+            !list.contains(match f {
+                Flow::Pause(at) | Flow::Resume(at) => at,
+            })
+        });
         whole
     }
 
@@ -202,7 +164,11 @@ impl Assembler {
         for record in records {
             let at = record.from;
             let Some(state) = self.partitions.get_mut(&at.partition) else { continue };
-            if at.topic == self.header_topic { state.headers.push(record) } else { state.children.push(record) }
+            if at.topic == self.header_topic {
+                state.headers.push(record)
+            } else {
+                state.children.push(record)
+            }
             if !touched.contains(&at.partition) {
                 touched.push(at.partition);
             }
@@ -228,7 +194,8 @@ impl Assembler {
         let mut bytes = 0;
         while let Some(partition) = self.turn.pop_front() {
             let Some(state) = self.partitions.get_mut(&partition) else { continue };
-            let full = |out: &Vec<Event>, bytes: usize| !out.is_empty() && (out.len() >= max_events || bytes >= max_bytes);
+            let full =
+                |out: &Vec<Event>, bytes: usize| !out.is_empty() && (out.len() >= max_events || bytes >= max_bytes);
             while !full(&out, bytes) {
                 match state.ready.pop_front() {
                     None => break,
@@ -265,7 +232,8 @@ impl Assembler {
             // The queue that the other one waits for is never paused: one event is always held whole.
             let wanted = state.wanted_children();
             let children_full = state.children.is_full() && state.children.records.len() >= wanted;
-            let headers_full = state.headers.is_full() && !(state.children.is_full() && state.headers.records.is_empty());
+            let headers_full =
+                state.headers.is_full() && !(state.children.is_full() && state.headers.records.is_empty());
             for (queue, topic, full) in [
                 (&mut state.headers, self.header_topic, headers_full),
                 (&mut state.children, child_topic, children_full),
@@ -344,8 +312,10 @@ impl Partition {
             self.last.insert(meta.network.clone(), meta.sequence);
         }
         let next = |topic, queue: &Queue| queue.next.map(|offset| (TopicPartition { topic, partition }, offset));
-        let offsets: Offsets =
-            next(header_topic, &self.headers).into_iter().chain(child_topic.and_then(|t| next(t, &self.children))).collect();
+        let offsets: Offsets = next(header_topic, &self.headers)
+            .into_iter()
+            .chain(child_topic.and_then(|t| next(t, &self.children)))
+            .collect();
         self.ready.push_back(Ready::Event(Event { partition, header, meta, children, next: offsets }));
         true
     }
@@ -375,7 +345,10 @@ impl Partition {
         let Some((_, stray)) = self.children.records.get(found) else { return false };
         let Ok(stray) = stray.clone() else {
             // Within this event: it is short of one either way.
-            self.halt(header.network.clone(), Halt::FewerChildren { sequence: header.sequence, announced: wanted, found: found as u32 });
+            self.halt(
+                header.network.clone(),
+                Halt::FewerChildren { sequence: header.sequence, announced: wanted, found: found as u32 },
+            );
             return true;
         };
         // Children of events before the place where reading started may lead.
@@ -386,8 +359,13 @@ impl Partition {
                     return self.children.pop().is_some();
                 }
             } else {
-                let later_ours = self.children.metas().any(|c| c.network == header.network && c.sequence == header.sequence);
-                let its_header = self.headers.metas().find(|h| h.network == stray.network && h.op != Op::Finality).map(|h| h.sequence);
+                let later_ours =
+                    self.children.metas().any(|c| c.network == header.network && c.sequence == header.sequence);
+                let its_header = self
+                    .headers
+                    .metas()
+                    .find(|h| h.network == stray.network && h.op != Op::Finality)
+                    .map(|h| h.sequence);
                 let has_no_header = later_ours || its_header.is_some_and(|sequence| sequence > stray.sequence);
                 if has_no_header && leading {
                     return self.children.pop().is_some();

@@ -34,6 +34,7 @@
 //! ```
 
 mod assembler;
+mod queue;
 #[cfg(test)]
 mod tests;
 
@@ -42,7 +43,9 @@ use std::{collections::BTreeMap, time::Duration};
 use schemas::{Network, headers::ChainHeaders};
 use tokio::time::Instant;
 
-use super::{Consumer, GroupMetadata, Log, LogError, Offsets, PollLimits, Polled, Reader, Record, Topic, TopicPartition};
+use super::{
+    Consumer, GroupMetadata, Log, LogError, Offsets, PollLimits, Polled, Reader, Record, Topic, TopicPartition,
+};
 use assembler::{Assembler, Flow, Start};
 
 /// Bytes of one topic's partition that wait for the other topic.
@@ -315,7 +318,10 @@ fn poll_limits(max_bytes: usize, wait: Duration) -> PollLimits {
 
 fn warn_out_of_range(at: TopicPartition, wanted: u64, oldest: u64) {
     tracing::warn!(
-        topic = at.topic, partition = at.partition, wanted, oldest,
+        topic = at.topic,
+        partition = at.partition,
+        wanted,
+        oldest,
         "retention removed records that had not been read; networks that lost some halt as overtaken"
     );
 }

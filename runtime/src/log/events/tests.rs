@@ -106,7 +106,12 @@ fn outline(events: &[Event]) -> Vec<Want> {
     let number = |n: &Network| (0..3).position(|i| network(i) == *n).unwrap();
     events
         .iter()
-        .map(|e| Want { network: number(&e.meta.network), sequence: e.meta.sequence, op: e.meta.op, children: e.children.len() as u32 })
+        .map(|e| Want {
+            network: number(&e.meta.network),
+            sequence: e.meta.sequence,
+            op: e.meta.op,
+            children: e.children.len() as u32,
+        })
         .collect()
 }
 
@@ -194,14 +199,24 @@ fn apply(network: usize, sequence: u64, children: u32) -> Want {
     Want { network, sequence, op: Op::Apply, children }
 }
 
-fn halt_of(start: Start, history: &[Want], change: impl Fn(&mut Vec<Record>, &mut Vec<Record>)) -> (Vec<u64>, Vec<Halt>) {
+fn halt_of(
+    start: Start,
+    history: &[Want],
+    change: impl Fn(&mut Vec<Record>, &mut Vec<Record>),
+) -> (Vec<u64>, Vec<Halt>) {
     let (mut headers, mut children) = records(history);
     change(&mut headers, &mut children);
     let (events, halts) = run(start, headers, children);
-    (events.iter().filter(|w| w.network == 0).map(|w| w.sequence).collect(), halts.into_iter().map(|(n, h)| {
-        assert_eq!(n, network(0));
-        h
-    }).collect())
+    (
+        events.iter().filter(|w| w.network == 0).map(|w| w.sequence).collect(),
+        halts
+            .into_iter()
+            .map(|(n, h)| {
+                assert_eq!(n, network(0));
+                h
+            })
+            .collect(),
+    )
 }
 
 #[test]
@@ -214,14 +229,20 @@ fn each_broken_contract_has_its_name() {
     assert_eq!(of(Start::Beginning, |h, _| drop(h.remove(2))), (vec![1], vec![Halt::Gap { expected: 2, found: 3 }]));
     assert_eq!(of(Start::Committed, |h, _| drop(h.remove(2))), (vec![1], vec![Halt::Gap { expected: 2, found: 3 }]));
     // A header comes twice.
-    assert_eq!(of(Start::Beginning, |h, _| h.insert(3, h[2].clone())), (vec![1, 2], vec![Halt::Again { expected: 3, found: 2 }]));
+    assert_eq!(
+        of(Start::Beginning, |h, _| h.insert(3, h[2].clone())),
+        (vec![1, 2], vec![Halt::Again { expected: 3, found: 2 }])
+    );
     // A child is missing, the first, the last, all.
     let fewer = |found| vec![Halt::FewerChildren { sequence: 2, announced: 3, found }];
     assert_eq!(of(Start::Beginning, |_, c| drop(c.remove(3))), (vec![1], fewer(2)));
     assert_eq!(of(Start::Beginning, |_, c| drop(c.remove(5))), (vec![1], fewer(2)));
     assert_eq!(of(Start::Beginning, |_, c| drop(c.drain(3..6))), (vec![1], fewer(0)));
     // A child is too many.
-    assert_eq!(of(Start::Beginning, |_, c| c.insert(5, c[4].clone())), (vec![1, 2], vec![Halt::MoreChildren { sequence: 2 }]));
+    assert_eq!(
+        of(Start::Beginning, |_, c| c.insert(5, c[4].clone())),
+        (vec![1, 2], vec![Halt::MoreChildren { sequence: 2 }])
+    );
     // Headers that cannot be read.
     let (events, halts) = of(Start::Beginning, |h, _| h[2].headers.retain(|(n, _)| &**n != "sequence"));
     assert_eq!((events, halts), (vec![1], vec![Halt::BadHeaders { name: "sequence", problem: "missing" }]));
@@ -244,7 +265,10 @@ fn what_retention_removed_is_named_and_not_skipped() {
     // After a loss a network that is not known continues nothing.
     assert_eq!(of(Start::AfterLoss, gone), (vec![], vec![Halt::Overtaken { expected: None, found: 2 }]));
     // Only the children of the first event are gone.
-    assert_eq!(of(Start::Beginning, |_, c| drop(c.drain(..2))), (vec![], vec![Halt::Overtaken { expected: Some(1), found: 2 }]));
+    assert_eq!(
+        of(Start::Beginning, |_, c| drop(c.drain(..2))),
+        (vec![], vec![Halt::Overtaken { expected: Some(1), found: 2 }])
+    );
     // What the stage knows beats what the position suggests.
     let mut assembler = assembler(Start::Committed);
     assembler.expect(0, &network(0), 2);
@@ -301,20 +325,25 @@ mod with_the_log {
     use schemas::topics;
 
     use super::*;
-    use crate::log::{NewRecord, Transaction, embedded::{EmbeddedConfig, EmbeddedLog}};
+    use crate::log::{
+        NewRecord, Transaction,
+        embedded::{EmbeddedConfig, EmbeddedLog},
+    };
 
     async fn write(log: &EmbeddedLog, history: &[Want]) {
         let mut producer = log.producer("ingest").await.unwrap();
         for event in history {
             let (headers, children) = records(std::slice::from_ref(event));
             let records = headers.into_iter().chain(children);
-            let records = records.map(|r| NewRecord { to: r.from, key: r.key, value: r.value, headers: r.headers }).collect();
+            let records =
+                records.map(|r| NewRecord { to: r.from, key: r.key, value: r.value, headers: r.headers }).collect();
             producer.commit(Transaction { records, offsets: None }).await.unwrap();
         }
     }
 
     async fn open(dir: &std::path::Path) -> Arc<EmbeddedLog> {
-        let log = EmbeddedLog::open(EmbeddedConfig { min_free_bytes: 1 << 20, ..EmbeddedConfig::new(dir) }).await.unwrap();
+        let log =
+            EmbeddedLog::open(EmbeddedConfig { min_free_bytes: 1 << 20, ..EmbeddedConfig::new(dir) }).await.unwrap();
         log.ensure_topics(&[topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS], 2).await.unwrap();
         log
     }
@@ -332,7 +361,11 @@ mod with_the_log {
             let consumer = log.consumer("enrich", "one", &[HEADERS, CHILDREN]).await.unwrap();
             let mut events = EventConsumer::new(consumer, HEADERS, Some(CHILDREN));
             let Batch::Assigned(list) = events.next(1, 1, WAIT).await.unwrap() else { panic!("assignment first") };
-            assert_eq!(list.iter().map(|a| a.has_position).collect::<Vec<_>>(), [!seen.is_empty(), false], "only partition 0 is used");
+            assert_eq!(
+                list.iter().map(|a| a.has_position).collect::<Vec<_>>(),
+                [!seen.is_empty(), false],
+                "only partition 0 is used"
+            );
             let Batch::Events(list) = events.next(7, 1 << 20, WAIT).await.unwrap() else { panic!("events") };
             assert!(!list.is_empty() && list.len() <= 7);
             events.commit(offsets_after(&list)).await.unwrap();
@@ -359,7 +392,9 @@ mod with_the_log {
             seen.extend(outline(&list));
         }
         assert_eq!(seen, later);
-        assert!(matches!(reader.next(10, 1 << 20, Duration::from_millis(20)).await.unwrap(), Batch::Events(list) if list.is_empty()));
+        assert!(
+            matches!(reader.next(10, 1 << 20, Duration::from_millis(20)).await.unwrap(), Batch::Events(list) if list.is_empty())
+        );
         log.close().await.unwrap();
     }
 }

@@ -4,7 +4,6 @@
 //! never reset by the client: a position out of range is told.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -12,116 +11,24 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use rdkafka::{
-    ClientContext, Message, Offset, TopicPartitionList,
-    config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext},
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
-    types::RDKafkaRespErr,
 };
 use schemas::TimeMs;
 use tokio::task::JoinHandle;
 
-use super::{CALL, KafkaConfig, blocking, error, offset_of, partition_list, producer::Membership, watermarks};
-use crate::log::{
-    Consumer, GroupMetadata, Headers, LogError, LogErrorKind, Offsets, PollLimits, Polled, Reader, Record, Topic, TopicPartition,
+use super::{
+    CALL, KafkaConfig, blocking, error, partition_list,
+    producer::Membership,
+    rebalance::{Context, Happened},
+    watermarks,
 };
-
-/// What the client's thread hands over.
-#[derive(Default)]
-struct Happened {
-    events: VecDeque<Result<Polled, LogError>>,
-    /// Next offset per partition that is ours.
-    places: HashMap<TopicPartition, u64>,
-    /// Out of range until a seek.
-    lost: HashSet<TopicPartition>,
-    /// Paused by the caller.
-    paused: HashSet<TopicPartition>,
-    /// A record that did not fit into the last poll.
-    carry: Option<Record>,
-}
-
-/// Follows rebalances.
-struct Context {
-    config: Arc<KafkaConfig>,
-    topics: Vec<Topic>,
-    happened: Mutex<Happened>,
-}
-
-impl Context {
-    fn topic(&self, wire: &str) -> Option<Topic> {
-        let name = wire.strip_prefix(self.config.prefix.as_str())?;
-        self.topics.iter().copied().find(|t| *t == name)
-    }
-
-    fn places(&self, list: &TopicPartitionList) -> Vec<(TopicPartition, Offset)> {
-        list.elements()
-            .iter()
-            .filter_map(|e| Some((TopicPartition { topic: self.topic(e.topic())?, partition: u32::try_from(e.partition()).ok()? }, e.offset())))
-            .collect()
-    }
-
-    fn happened(&self) -> std::sync::MutexGuard<'_, Happened> {
-        self.happened.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
-    fn assign(&self, client: &BaseConsumer<Self>, list: &TopicPartitionList) -> Result<Polled, LogError> {
-        let stored = client.committed_offsets(list.clone(), CALL).map_err(|e| error::log_error("read positions", &e))?;
-        let mut assigned = Vec::new();
-        let mut starts = Vec::new();
-        for (at, offset) in self.places(&stored) {
-            let position = offset_of(offset);
-            let start = match position {
-                Some(offset) => offset,
-                None => watermarks(client, &self.config.on_wire(at.topic), at.partition)?.low,
-            };
-            assigned.push((at, position));
-            starts.push((at, start));
-        }
-        client.assign(&partition_list(&self.config, &starts)?).map_err(|e| error::log_error("take up partitions", &e))?;
-        let mut happened = self.happened();
-        happened.places = starts.into_iter().collect();
-        happened.lost.clear();
-        happened.paused.clear();
-        Ok(Polled::Assigned(assigned))
-    }
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(?level, facility, message, "kafka client");
-    }
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka client");
-    }
-}
-
-impl ConsumerContext for Context {
-    fn rebalance(&self, client: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            let assigned = self.assign(client, list);
-            if !matches!(&assigned, Ok(Polled::Assigned(list)) if list.is_empty()) {
-                self.happened().events.push_back(assigned);
-            }
-            return;
-        }
-        let gone: Vec<TopicPartition> = self.places(list).into_iter().map(|(at, _)| at).collect();
-        let unassigned = client.unassign();
-        let mut happened = self.happened();
-        happened.places.clear();
-        happened.carry = None;
-        if !gone.is_empty() {
-            happened.events.push_back(Ok(Polled::Revoked(gone)));
-        }
-        if let Err(e) = unassigned {
-            happened.events.push_back(Err(error::log_error("give up partitions", &e)));
-        }
-    }
-
-    fn main_queue_min_poll_interval(&self) -> rdkafka::util::Timeout {
-        rdkafka::util::Timeout::After(Duration::from_millis(100))
-    }
-}
+use crate::log::{
+    Consumer, GroupMetadata, Headers, LogError, LogErrorKind, Offsets, PollLimits, Polled, Reader, Record, Topic,
+    TopicPartition,
+};
 
 /// A client and what it brought; the same for members and readers.
 struct Client {
@@ -144,7 +51,9 @@ impl Client {
     fn list(&self, at: &[TopicPartition]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         let config = &self.client.context().config;
-        at.iter().for_each(|at| drop(list.add_partition(&config.on_wire(at.topic), at.partition as i32)));
+        for at in at {
+            list.add_partition(&config.on_wire(at.topic), at.partition as i32);
+        }
         list
     }
 
@@ -168,7 +77,10 @@ impl Client {
             let (was_lost, places, paused) = {
                 let mut happened = context.happened();
                 if !happened.places.contains_key(&at) {
-                    return Err(LogError::new(LogErrorKind::Invalid, format!("{} [{}] is not read here", at.topic, at.partition)));
+                    return Err(LogError::new(
+                        LogErrorKind::Invalid,
+                        format!("{} [{}] is not read here", at.topic, at.partition),
+                    ));
                 }
                 happened.places.insert(at, offset);
                 if happened.carry.as_ref().is_some_and(|r| r.from == at) {
@@ -181,11 +93,15 @@ impl Client {
                 // The client has stopped a partition whose offset was out of range, and seeks only in those that run.
                 client.assign(&partition_list(&context.config, &places)?).map_err(|e| error::log_error("seek", &e))?;
                 let mut list = TopicPartitionList::new();
-                paused.iter().for_each(|at| drop(list.add_partition(&context.config.on_wire(at.topic), at.partition as i32)));
+                for at in &paused {
+                    list.add_partition(&context.config.on_wire(at.topic), at.partition as i32);
+                }
                 return client.pause(&list).map_err(|e| error::log_error("pause", &e));
             }
             let place = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
-            client.seek(&context.config.on_wire(at.topic), at.partition as i32, place, CALL).map_err(|e| error::log_error("seek", &e))
+            client
+                .seek(&context.config.on_wire(at.topic), at.partition as i32, place, CALL)
+                .map_err(|e| error::log_error("seek", &e))
         })
         .await
     }
@@ -200,7 +116,9 @@ fn poll(client: &BaseConsumer<Context>, limits: PollLimits) -> Result<Polled, Lo
     loop {
         let carried = {
             let mut happened = context.happened();
-            if records.is_empty() && let Some(event) = happened.events.pop_front() {
+            if records.is_empty()
+                && let Some(event) = happened.events.pop_front()
+            {
                 return event;
             }
             happened.carry.take()
@@ -208,7 +126,11 @@ fn poll(client: &BaseConsumer<Context>, limits: PollLimits) -> Result<Polled, Lo
         let next = match carried {
             Some(record) => Some(record),
             None => {
-                let wait = if records.is_empty() { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+                let wait = if records.is_empty() {
+                    deadline.saturating_duration_since(Instant::now())
+                } else {
+                    Duration::ZERO
+                };
                 match client.poll(wait.min(Duration::from_millis(200))) {
                     Some(Ok(message)) => record_of(context, &message),
                     Some(Err(e)) => {
@@ -239,7 +161,9 @@ fn poll(client: &BaseConsumer<Context>, limits: PollLimits) -> Result<Polled, Lo
                 }
             }
             None if !records.is_empty() => return Ok(Polled::Records(records)),
-            None if Instant::now() >= deadline && context.happened().events.is_empty() => return Ok(Polled::Records(records)),
+            None if Instant::now() >= deadline && context.happened().events.is_empty() => {
+                return Ok(Polled::Records(records));
+            }
             None => {}
         }
     }
@@ -252,7 +176,12 @@ fn failed(client: &BaseConsumer<Context>, e: &KafkaError) -> Result<Option<Polle
             let context = client.context();
             let places: Vec<_> = {
                 let happened = context.happened();
-                happened.places.iter().filter(|(at, _)| !happened.lost.contains(at)).map(|(at, place)| (*at, *place)).collect()
+                happened
+                    .places
+                    .iter()
+                    .filter(|(at, _)| !happened.lost.contains(at))
+                    .map(|(at, place)| (*at, *place))
+                    .collect()
             };
             for (at, wanted) in places {
                 let ends = watermarks(client, &context.config.on_wire(at.topic), at.partition)?;
@@ -264,7 +193,11 @@ fn failed(client: &BaseConsumer<Context>, e: &KafkaError) -> Result<Option<Polle
             Ok(None)
         }
         // Brokers come and go; the client connects again by itself.
-        Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::OperationTimedOut) => {
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::OperationTimedOut,
+        ) => {
             tracing::warn!(error = %e, "kafka client");
             Ok(None)
         }
@@ -273,10 +206,13 @@ fn failed(client: &BaseConsumer<Context>, e: &KafkaError) -> Result<Option<Polle
 }
 
 fn record_of(context: &Context, message: &BorrowedMessage<'_>) -> Option<Record> {
-    let from = TopicPartition { topic: context.topic(message.topic())?, partition: u32::try_from(message.partition()).ok()? };
+    let from =
+        TopicPartition { topic: context.topic(message.topic())?, partition: u32::try_from(message.partition()).ok()? };
     let headers: Headers = message
         .headers()
-        .map(|headers| headers.iter().map(|h| (Arc::from(h.key), Bytes::copy_from_slice(h.value.unwrap_or_default()))).collect())
+        .map(|headers| {
+            headers.iter().map(|h| (Arc::from(h.key), Bytes::copy_from_slice(h.value.unwrap_or_default()))).collect()
+        })
         .unwrap_or_default();
     Some(Record {
         from,
@@ -293,11 +229,20 @@ pub struct KafkaConsumer(Client);
 
 impl KafkaConsumer {
     /// Joins.
-    pub async fn join(config: Arc<KafkaConfig>, group: &str, instance: &str, topics: &[Topic]) -> Result<Self, LogError> {
+    pub async fn join(
+        config: Arc<KafkaConfig>,
+        group: &str,
+        instance: &str,
+        topics: &[Topic],
+    ) -> Result<Self, LogError> {
         let group = config.on_wire(group);
         let client_config = config.reading(
             &group,
-            &[("group.instance.id", instance), ("partition.assignment.strategy", "range"), ("group.protocol", "classic")],
+            &[
+                ("group.instance.id", instance),
+                ("partition.assignment.strategy", "range"),
+                ("group.protocol", "classic"),
+            ],
         );
         let context = Context { config, topics: topics.to_vec(), happened: Mutex::default() };
         let client = blocking(move || {
@@ -350,7 +295,8 @@ impl KafkaReader {
         let client_config = config.reading(&group, &[]);
         let list = partition_list(&config, from)?;
         let happened = Happened { places: from.iter().copied().collect(), ..Happened::default() };
-        let context = Context { config, topics: from.iter().map(|(at, _)| at.topic).collect(), happened: Mutex::new(happened) };
+        let context =
+            Context { config, topics: from.iter().map(|(at, _)| at.topic).collect(), happened: Mutex::new(happened) };
         let client = blocking(move || {
             let client: BaseConsumer<Context> =
                 client_config.create_with_context(context).map_err(|e| error::log_error("make a reader", &e))?;

@@ -25,7 +25,9 @@ pub fn class(error: &KafkaError) -> LogErrorKind {
             | Code::RebalanceInProgress,
         ) => LogErrorKind::Fenced,
         Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => LogErrorKind::TooLarge,
-        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::InvalidTopic) => LogErrorKind::Invalid,
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::InvalidTopic) => {
+            LogErrorKind::Invalid
+        }
         Some(Code::KafkaStorageError) => LogErrorKind::Full,
         _ => LogErrorKind::Unavailable,
     }

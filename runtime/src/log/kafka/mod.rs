@@ -10,6 +10,7 @@
 mod consumer;
 mod error;
 mod producer;
+mod rebalance;
 #[cfg(test)]
 mod tests;
 
@@ -119,14 +120,18 @@ impl KafkaLog {
         let query: Arc<BaseConsumer> =
             Arc::new(config.reading(&group, &[]).create().map_err(|e| error::log_error("connect", &e))?);
         let asked = query.clone();
-        blocking(move || asked.fetch_metadata(None, CALL).map(drop).map_err(|e| error::log_error("reach the brokers", &e))).await?;
+        blocking(move || {
+            asked.fetch_metadata(None, CALL).map(drop).map_err(|e| error::log_error("reach the brokers", &e))
+        })
+        .await?;
         Ok(Arc::new(Self { config, admin, query }))
     }
 
     async fn partition_count(&self, topic: &str) -> Result<Option<u32>, LogError> {
         let (query, name) = (self.query.clone(), self.config.on_wire(topic));
         blocking(move || {
-            let metadata = query.fetch_metadata(Some(&name), CALL).map_err(|e| error::log_error("read metadata", &e))?;
+            let metadata =
+                query.fetch_metadata(Some(&name), CALL).map_err(|e| error::log_error("read metadata", &e))?;
             let topic = metadata.topics().iter().find(|t| t.name() == name);
             Ok(topic.filter(|t| t.error().is_none() && !t.partitions().is_empty()).map(|t| t.partitions().len() as u32))
         })
@@ -135,7 +140,9 @@ impl KafkaLog {
 }
 
 /// Runs a blocking call of librdkafka. Should it outlast every deadline of its own, the caller still gets an answer.
-async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T, LogError> + Send + 'static) -> Result<T, LogError> {
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+) -> Result<T, LogError> {
     match tokio::time::timeout(3 * CALL, tokio::task::spawn_blocking(call)).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(LogError::new(LogErrorKind::Closed, "the runtime is shutting down")),
@@ -146,8 +153,9 @@ async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T, LogError> 
 fn partition_list(config: &KafkaConfig, offsets: &[(TopicPartition, u64)]) -> Result<TopicPartitionList, LogError> {
     let mut list = TopicPartitionList::with_capacity(offsets.len());
     for (at, offset) in offsets {
-        let offset = i64::try_from(*offset)
-            .map_err(|_| LogError::new(LogErrorKind::Invalid, format!("offset {offset} of {} [{}]", at.topic, at.partition)))?;
+        let offset = i64::try_from(*offset).map_err(|_| {
+            LogError::new(LogErrorKind::Invalid, format!("offset {offset} of {} [{}]", at.topic, at.partition))
+        })?;
         list.add_partition_offset(&config.on_wire(at.topic), at.partition as i32, Offset::Offset(offset))
             .map_err(|e| error::log_error("name an offset", &e))?;
     }
@@ -175,18 +183,24 @@ impl Log for KafkaLog {
                 topic = topic.set(key, value);
             }
             let options = AdminOptions::new().operation_timeout(Some(CALL)).request_timeout(Some(CALL));
-            let made = self.admin.create_topics([&topic], &options).await.map_err(|e| error::log_error("make a topic", &e))?;
+            let made =
+                self.admin.create_topics([&topic], &options).await.map_err(|e| error::log_error("make a topic", &e))?;
             for result in made {
                 match result {
                     Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                    Err((name, code)) => return Err(error::log_error(&format!("make topic {name}"), &KafkaError::AdminOp(code))),
+                    Err((name, code)) => {
+                        return Err(error::log_error(&format!("make topic {name}"), &KafkaError::AdminOp(code)));
+                    }
                 }
             }
             // Metadata takes a moment to come round.
             let deadline = tokio::time::Instant::now() + CALL;
             while self.partition_count(spec.name).await?.is_none() {
                 if tokio::time::Instant::now() > deadline {
-                    return Err(LogError::new(LogErrorKind::Unavailable, format!("topic {name} was made but does not appear")));
+                    return Err(LogError::new(
+                        LogErrorKind::Unavailable,
+                        format!("topic {name} was made but does not appear"),
+                    ));
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -195,9 +209,12 @@ impl Log for KafkaLog {
     }
 
     async fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
-        self.partition_count(topic)
-            .await?
-            .ok_or_else(|| LogError::new(LogErrorKind::Invalid, format!("there is no topic {} in the cluster", self.config.on_wire(topic))))
+        self.partition_count(topic).await?.ok_or_else(|| {
+            LogError::new(
+                LogErrorKind::Invalid,
+                format!("there is no topic {} in the cluster", self.config.on_wire(topic)),
+            )
+        })
     }
 
     async fn watermarks(&self, at: TopicPartition) -> Result<Watermarks, LogError> {
@@ -227,7 +244,8 @@ impl Log for KafkaLog {
         }
         let (config, group) = (self.config.clone(), self.config.on_wire(group));
         blocking(move || {
-            let client: BaseConsumer = config.reading(&group, &[]).create().map_err(|e| error::log_error("ask for positions", &e))?;
+            let client: BaseConsumer =
+                config.reading(&group, &[]).create().map_err(|e| error::log_error("ask for positions", &e))?;
             let mut list = TopicPartitionList::new();
             for at in &places {
                 list.add_partition(&config.on_wire(at.topic), at.partition as i32);
@@ -237,7 +255,8 @@ impl Log for KafkaLog {
                 .into_iter()
                 .map(|at| {
                     let name = config.on_wire(at.topic);
-                    let position = stored.find_partition(&name, at.partition as i32).and_then(|e| offset_of(e.offset()));
+                    let position =
+                        stored.find_partition(&name, at.partition as i32).and_then(|e| offset_of(e.offset()));
                     Ok(Lag { at, position, ends: watermarks(&client, &name, at.partition)? })
                 })
                 .collect()
@@ -254,7 +273,11 @@ fn offset_of(offset: Offset) -> Option<u64> {
 }
 
 /// Low watermark and last stable offset, since the client is read_committed.
-fn watermarks<C: rdkafka::consumer::ConsumerContext>(client: &BaseConsumer<C>, topic: &str, partition: u32) -> Result<Watermarks, LogError> {
+fn watermarks<C: rdkafka::consumer::ConsumerContext>(
+    client: &BaseConsumer<C>,
+    topic: &str,
+    partition: u32,
+) -> Result<Watermarks, LogError> {
     let (low, high) = client
         .fetch_watermarks(topic, partition as i32, CALL)
         .map_err(|e| error::log_error(&format!("read the ends of {topic} [{partition}]"), &e))?;

@@ -77,11 +77,17 @@ impl KafkaProducer {
             };
             let value = r.value.as_ref().map_or(0, |v| v.len());
             if value > RECORD_VALUE_BYTES {
-                let message = format!("a record of {value} bytes for {} [{}]; the limit is {RECORD_VALUE_BYTES}", r.to.topic, r.to.partition);
+                let message = format!(
+                    "a record of {value} bytes for {} [{}]; the limit is {RECORD_VALUE_BYTES}",
+                    r.to.topic, r.to.partition
+                );
                 return Err(LogError::new(LogErrorKind::TooLarge, message));
             }
             if r.to.partition >= known.partitions {
-                return invalid(format!("topic {} has {} partitions, no number {}", r.to.topic, known.partitions, r.to.partition));
+                return invalid(format!(
+                    "topic {} has {} partitions, no number {}",
+                    r.to.topic, known.partitions, r.to.partition
+                ));
             }
             if known.compacted && r.key.is_none() {
                 return invalid(format!("a record without key, which compaction needs, on topic {}", r.to.topic));
@@ -98,14 +104,22 @@ impl KafkaProducer {
         let name = self.config.on_wire(topic);
         let (client, wanted) = (self.client.clone(), name.clone());
         let partitions = blocking(move || {
-            let metadata = client.client().fetch_metadata(Some(&wanted), CALL).map_err(|e| error::log_error("read metadata", &e))?;
-            Ok(metadata.topics().iter().find(|t| t.name() == wanted && t.error().is_none()).map_or(0, |t| t.partitions().len() as u32))
+            let metadata = client
+                .client()
+                .fetch_metadata(Some(&wanted), CALL)
+                .map_err(|e| error::log_error("read metadata", &e))?;
+            Ok(metadata
+                .topics()
+                .iter()
+                .find(|t| t.name() == wanted && t.error().is_none())
+                .map_or(0, |t| t.partitions().len() as u32))
         })
         .await?;
         if partitions == 0 {
             return Err(LogError::new(LogErrorKind::Invalid, format!("there is no topic {name} in the cluster")));
         }
-        let admin: AdminClient<_> = self.config.client(&[]).create().map_err(|e| error::log_error("ask for a topic's policy", &e))?;
+        let admin: AdminClient<_> =
+            self.config.client(&[]).create().map_err(|e| error::log_error("ask for a topic's policy", &e))?;
         let options = AdminOptions::new().request_timeout(Some(CALL));
         let described = admin
             .describe_configs([&ResourceSpecifier::Topic(&name)], &options)
@@ -130,10 +144,13 @@ impl Producer for KafkaProducer {
             return Ok(());
         }
         let (client, config) = (self.client.clone(), self.config.clone());
-        self.over = Some(LogError::new(LogErrorKind::Indefinite, format!("a commit of {} was given up while it ran", self.id)));
+        self.over =
+            Some(LogError::new(LogErrorKind::Indefinite, format!("a commit of {} was given up while it ran", self.id)));
         let result = blocking(move || run(&client, &config, transaction)).await;
         self.over = match &result {
-            Err(e) if !matches!(e.kind, LogErrorKind::Aborted | LogErrorKind::Invalid | LogErrorKind::TooLarge) => Some(e.clone()),
+            Err(e) if !matches!(e.kind, LogErrorKind::Aborted | LogErrorKind::Invalid | LogErrorKind::TooLarge) => {
+                Some(e.clone())
+            }
             _ => None,
         };
         result
@@ -143,10 +160,10 @@ impl Producer for KafkaProducer {
 fn run(client: &BaseProducer, config: &KafkaConfig, transaction: Transaction) -> Result<(), LogError> {
     client.begin_transaction().map_err(|e| error::log_error("begin a transaction", &e))?;
     match fill(client, config, transaction) {
-        Ok(()) => client.commit_transaction(2 * CALL).or_else(|e| match &e {
-            KafkaError::Transaction(inner) if inner.txn_requires_abort() => Err(abort(client, &e)),
-            _ if error::class(&e) == LogErrorKind::Fenced => Err(error::log_error("commit", &e)),
-            _ => Err(LogError::new(LogErrorKind::Indefinite, format!("Kafka: no word on a commit: {e}"))),
+        Ok(()) => client.commit_transaction(2 * CALL).map_err(|e| match &e {
+            KafkaError::Transaction(inner) if inner.txn_requires_abort() => abort(client, &e),
+            _ if error::class(&e) == LogErrorKind::Fenced => error::log_error("commit", &e),
+            _ => LogError::new(LogErrorKind::Indefinite, format!("Kafka: no word on a commit: {e}")),
         }),
         Err(e) => Err(abort(client, &e)),
     }
@@ -185,7 +202,9 @@ fn fill(client: &BaseProducer, config: &KafkaConfig, transaction: Transaction) -
             match client.send(record) {
                 Ok(()) => break,
                 // The client's queue is full: its own back-pressure.
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) if Instant::now() < deadline => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again))
+                    if Instant::now() < deadline =>
+                {
                     record = again;
                     client.poll(Duration::from_millis(1));
                 }

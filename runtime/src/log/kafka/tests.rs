@@ -36,7 +36,11 @@ async fn kafka_passes_the_suite() {
         replication: 1,
         // Static members that leave are missed only when their session ends.
         properties: pairs(&[("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "500")]),
-        topic_properties: pairs(&[("min.cleanable.dirty.ratio", "0.01"), ("segment.ms", "200"), ("delete.retention.ms", "86400000")]),
+        topic_properties: pairs(&[
+            ("min.cleanable.dirty.ratio", "0.01"),
+            ("segment.ms", "200"),
+            ("delete.retention.ms", "86400000"),
+        ]),
         ..KafkaConfig::new(brokers)
     };
     let harness = Arc::new(Cluster { config });

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::{super::*, ledger::{Ledger, verify}};
+use super::{
+    super::*,
+    ledger::{Ledger, verify},
+};
 
 /// Names the directory to the child; its presence makes [`child`] work.
 const CHILD: &str = "HEADWATER_LOG_CHILD";
@@ -33,20 +36,22 @@ pub fn spawn_child(dir: &Path) -> std::process::Child {
 #[allow(clippy::print_stdout)] // how it talks to its parent
 fn child() {
     let Ok(dir) = std::env::var(CHILD) else { return };
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime").block_on(async {
-        let mut ledger = match Ledger::open(config(Path::new(&dir))).await {
-            Ok(ledger) => ledger,
-            Err(e) => {
-                println!("refused {:?}: {e}", e.kind);
-                return;
-            }
-        };
-        println!("acknowledged {}", ledger.last);
-        loop {
-            ledger.write().await.expect("write");
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime").block_on(
+        async {
+            let mut ledger = match Ledger::open(config(Path::new(&dir))).await {
+                Ok(ledger) => ledger,
+                Err(e) => {
+                    println!("refused {:?}: {e}", e.kind);
+                    return;
+                }
+            };
             println!("acknowledged {}", ledger.last);
-        }
-    });
+            loop {
+                ledger.write().await.expect("write");
+                println!("acknowledged {}", ledger.last);
+            }
+        },
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,7 +87,11 @@ async fn killed_at_any_moment_nothing_acknowledged_is_lost_and_nothing_is_torn()
         if round % 4 == 3 {
             // The child verifies all at each start; now and then so do we.
             let ledger = Ledger::open(config(dir.path())).await.unwrap();
-            assert!(ledger.last >= acknowledged, "round {round}: {acknowledged} was acknowledged, {} is there", ledger.last);
+            assert!(
+                ledger.last >= acknowledged,
+                "round {round}: {acknowledged} was acknowledged, {} is there",
+                ledger.last
+            );
             ledger.close().await;
         }
     }
@@ -156,7 +165,10 @@ async fn power_loss_takes_only_what_was_not_acknowledged() {
         match EmbeddedLog::open(config(lost.path())).await {
             Ok(log) => {
                 let found = verify(&log).await;
-                assert!((acknowledged..=ledger.last).contains(&found), "round {round}: {acknowledged} acknowledged, {found} found");
+                assert!(
+                    (acknowledged..=ledger.last).contains(&found),
+                    "round {round}: {acknowledged} acknowledged, {found} found"
+                );
                 log.close().await.unwrap();
             }
             // Several commits were in flight in this picture, which one writer with one sync each never has: pages lost in one

@@ -112,9 +112,18 @@ async fn all(log: &EmbeddedLog, topic: &TopicSpec) -> Vec<Record> {
     let mut reader = log.reader(&[(at(topic), ends.low)]).await.expect("reader");
     let mut out: Vec<Record> = Vec::new();
     while out.last().map_or(ends.low, |r| r.offset + 1) < ends.high {
-        match reader.poll(PollLimits { records: 10_000, bytes: 32 << 20, wait: Duration::from_secs(5) }).await.expect("poll") {
+        match reader
+            .poll(PollLimits { records: 10_000, bytes: 32 << 20, wait: Duration::from_secs(5) })
+            .await
+            .expect("poll")
+        {
             Polled::Records(records) => {
-                assert!(!records.is_empty(), "{}: nothing behind {:?} of {ends:?}", topic.name, out.last().map(|r| r.offset));
+                assert!(
+                    !records.is_empty(),
+                    "{}: nothing behind {:?} of {ends:?}",
+                    topic.name,
+                    out.last().map(|r| r.offset)
+                );
                 out.extend(records);
             }
             other => panic!("unexpected {other:?}"),

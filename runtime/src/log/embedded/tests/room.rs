@@ -11,7 +11,10 @@ impl Tmpfs {
     #[allow(clippy::print_stderr)]
     fn mount(test: &str, mib: u32) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(dir.path()).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"])
+            .arg(dir.path())
+            .output();
         match mounted {
             Ok(out) if out.status.success() => Some(Self(dir)),
             other => {
@@ -53,7 +56,10 @@ async fn the_reserve_is_left_alone_and_commits_go_on_when_there_is_room() {
     let mut ledger = Ledger::open(config.clone()).await.unwrap();
     let e = fill(&mut ledger).await;
     assert_eq!(e.kind, LogErrorKind::Full, "{e}");
-    assert!(e.message.contains(config.dir.to_str().unwrap()) && e.message.contains("32 MiB are kept in reserve"), "{e}");
+    assert!(
+        e.message.contains(config.dir.to_str().unwrap()) && e.message.contains("32 MiB are kept in reserve"),
+        "{e}"
+    );
     let last = ledger.last;
     assert_eq!(ledger.write().await.unwrap_err().kind, LogErrorKind::Full, "again");
     ledger.commit_position().await.expect("positions still go through: they let readers pass");
@@ -118,7 +124,8 @@ async fn a_disk_that_is_really_full_is_waited_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_directorys_own_limit_holds() {
     let dir = tempfile::tempdir().unwrap();
-    let config = EmbeddedConfig { min_free_bytes: 1 << 20, max_bytes: Some(24 << 20), ..EmbeddedConfig::new(dir.path()) };
+    let config =
+        EmbeddedConfig { min_free_bytes: 1 << 20, max_bytes: Some(24 << 20), ..EmbeddedConfig::new(dir.path()) };
     let mut ledger = Ledger::open(config.clone()).await.unwrap();
     let e = fill(&mut ledger).await;
     assert_eq!(e.kind, LogErrorKind::Full, "{e}");

@@ -19,11 +19,20 @@ fn at(topic: &TopicSpec) -> TopicPartition {
 }
 
 fn record(topic: &TopicSpec, key: &str, value: Option<Vec<u8>>) -> NewRecord {
-    NewRecord { to: at(topic), key: Some(Bytes::copy_from_slice(key.as_bytes())), value: value.map(Bytes::from), headers: Vec::new() }
+    NewRecord {
+        to: at(topic),
+        key: Some(Bytes::copy_from_slice(key.as_bytes())),
+        value: value.map(Bytes::from),
+        headers: Vec::new(),
+    }
 }
 
 async fn open(dir: &Path) -> Arc<EmbeddedLog> {
-    let config = EmbeddedConfig { min_free_bytes: 1 << 20, retention_check: Duration::from_secs(3600), ..EmbeddedConfig::new(dir) };
+    let config = EmbeddedConfig {
+        min_free_bytes: 1 << 20,
+        retention_check: Duration::from_secs(3600),
+        ..EmbeddedConfig::new(dir)
+    };
     let log = EmbeddedLog::open(config).await.unwrap();
     log.ensure_topics(&[KEPT, KEYED], 1).await.unwrap();
     log
@@ -101,7 +110,10 @@ async fn retention_gives_the_disk_back() {
     };
     let mut write = async |count: usize| {
         for _ in 0..count {
-            producer.commit(Transaction { records: vec![record(&KEPT, "k", Some(noise()))], offsets: None }).await.unwrap();
+            producer
+                .commit(Transaction { records: vec![record(&KEPT, "k", Some(noise()))], offsets: None })
+                .await
+                .unwrap();
         }
     };
     write(150).await;
@@ -111,7 +123,13 @@ async fn retention_gives_the_disk_back() {
         fn walk(path: &Path) -> u64 {
             use std::os::unix::fs::MetadataExt;
             let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-            entries.map(|e| match e.metadata() { Ok(m) if m.is_dir() => walk(&e.path()), Ok(m) => m.blocks() * 512, Err(_) => 0 }).sum()
+            entries
+                .map(|e| match e.metadata() {
+                    Ok(m) if m.is_dir() => walk(&e.path()),
+                    Ok(m) => m.blocks() * 512,
+                    Err(_) => 0,
+                })
+                .sum()
         }
         walk(dir.path()) >> 20
     };
@@ -133,11 +151,16 @@ async fn tombstones_go_after_their_time_and_take_nothing_else_along() {
     let mut producer = log.producer("p").await.unwrap();
     let write = |records: Vec<NewRecord>| Transaction { records, offsets: None };
     let value = || Some(vec![1]);
-    producer.commit(write(vec![record(&KEYED, "a", value()), record(&KEYED, "b", value()), record(&KEYED, "c", value())])).await.unwrap();
+    producer
+        .commit(write(vec![record(&KEYED, "a", value()), record(&KEYED, "b", value()), record(&KEYED, "c", value())]))
+        .await
+        .unwrap();
     producer.commit(write(vec![record(&KEYED, "a", None), record(&KEYED, "b", None)])).await.unwrap();
     producer.commit(write(vec![record(&KEYED, "b", value())])).await.unwrap(); // alive again
     log.apply_retention().await.unwrap();
-    let names = |list: &[(String, Option<Bytes>)]| list.iter().map(|(k, v)| format!("{k}{}", if v.is_some() { "" } else { "!" })).collect::<Vec<_>>();
+    let names = |list: &[(String, Option<Bytes>)]| {
+        list.iter().map(|(k, v)| format!("{k}{}", if v.is_some() { "" } else { "!" })).collect::<Vec<_>>()
+    };
     assert_eq!(names(&keyed(&log).await), ["c", "a!", "b"], "a day has not passed");
     let topic = log.shared.topic("keyed").unwrap();
     let tomorrow = TimeMs(TimeMs::now().0 + 1);
@@ -183,7 +206,10 @@ async fn a_commit_given_up_is_indefinite() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path()).await;
     let mut producer = log.producer("p").await.unwrap();
-    let two = || Transaction { records: vec![record(&KEPT, "k", Some(vec![1])), record(&KEYED, "k", Some(vec![1]))], offsets: None };
+    let two = || Transaction {
+        records: vec![record(&KEPT, "k", Some(vec![1])), record(&KEYED, "k", Some(vec![1]))],
+        offsets: None,
+    };
     {
         let mut commit = std::pin::pin!(producer.commit(two()));
         assert!(futures::poll!(&mut commit).is_pending());

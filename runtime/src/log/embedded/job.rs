@@ -1,0 +1,67 @@
+//! What the writer is asked to do.
+
+use std::sync::Arc;
+
+use schemas::{TimeMs, topics::TopicSpec};
+use tokio::sync::oneshot;
+
+use super::{
+    engine::BlobKey,
+    groups::MemberId,
+    stage::Part,
+    state::{PartitionId, TopicState},
+};
+use crate::log::{LogError, TopicPartition};
+
+/// Answer to a job.
+pub type Reply<T> = oneshot::Sender<Result<T, LogError>>;
+
+/// Positions that a member wants to store.
+pub struct GroupOffsets {
+    /// The group.
+    pub group: Arc<str>,
+    /// The member.
+    pub member: MemberId,
+    /// The generation in which it read what it worked up.
+    pub generation: u64,
+    /// Next offsets.
+    pub offsets: Vec<(TopicPartition, PartitionId, u64)>,
+}
+
+/// A transaction, encoded.
+pub struct Commit {
+    /// Transactional id and epoch; `None` for positions alone.
+    pub producer: Option<(Arc<str>, u64)>,
+    /// Records.
+    pub parts: Vec<Part>,
+    /// Positions.
+    pub offsets: Option<GroupOffsets>,
+}
+
+/// What the writer does.
+pub enum Job {
+    /// Writes a transaction.
+    Commit(Commit, Reply<()>),
+    /// Raises a transactional id's epoch; the answer is the new one, given when all that came before is decided.
+    Fence(Arc<str>, Reply<u64>),
+    /// A group's positions, when all that came before is decided.
+    Positions(Arc<str>, Vec<PartitionId>, Reply<Vec<Option<u64>>>),
+    /// Makes topics.
+    EnsureTopics(Vec<TopicSpec>, u32, Reply<()>),
+    /// Removes the oldest blobs of a partition.
+    RemoveBlobs(Arc<TopicState>, Vec<BlobKey>, Reply<()>),
+    /// Removes tombstones of a partition that are older than this.
+    RemoveTombstones(Arc<TopicState>, u32, TimeMs, Reply<()>),
+    /// Stops.
+    Close(Reply<()>),
+}
+
+impl Job {
+    /// Bytes of blobs that it adds.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Commit(commit, _) => commit.parts.iter().map(|p| p.blob.len() as u64).sum(),
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Follows rebalances of a client: what it takes up and gives up, in order, with the group's positions.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientContext, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::KafkaError,
+    types::RDKafkaRespErr,
+};
+
+use super::{CALL, KafkaConfig, error, offset_of, partition_list, watermarks};
+use crate::log::{LogError, Polled, Record, Topic, TopicPartition};
+
+/// What the client's thread hands over.
+#[derive(Default)]
+pub struct Happened {
+    /// Rebalances and errors in order.
+    pub events: VecDeque<Result<Polled, LogError>>,
+    /// Next offset per partition that is ours.
+    pub places: HashMap<TopicPartition, u64>,
+    /// Out of range until a seek.
+    pub lost: HashSet<TopicPartition>,
+    /// Paused by the caller.
+    pub paused: HashSet<TopicPartition>,
+    /// A record that did not fit into the last poll.
+    pub carry: Option<Record>,
+}
+
+/// Follows rebalances.
+pub struct Context {
+    /// How to reach the cluster.
+    pub config: Arc<KafkaConfig>,
+    /// What is read.
+    pub topics: Vec<Topic>,
+    /// What happened since the last poll.
+    pub happened: Mutex<Happened>,
+}
+
+impl Context {
+    /// A topic by its name on the wire.
+    pub fn topic(&self, wire: &str) -> Option<Topic> {
+        let name = wire.strip_prefix(self.config.prefix.as_str())?;
+        self.topics.iter().copied().find(|t| *t == name)
+    }
+
+    fn places(&self, list: &TopicPartitionList) -> Vec<(TopicPartition, Offset)> {
+        list.elements()
+            .iter()
+            .filter_map(|e| {
+                Some((
+                    TopicPartition { topic: self.topic(e.topic())?, partition: u32::try_from(e.partition()).ok()? },
+                    e.offset(),
+                ))
+            })
+            .collect()
+    }
+
+    /// What happened.
+    pub fn happened(&self) -> std::sync::MutexGuard<'_, Happened> {
+        self.happened.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn assign(&self, client: &BaseConsumer<Self>, list: &TopicPartitionList) -> Result<Polled, LogError> {
+        let stored =
+            client.committed_offsets(list.clone(), CALL).map_err(|e| error::log_error("read positions", &e))?;
+        let mut assigned = Vec::new();
+        let mut starts = Vec::new();
+        for (at, offset) in self.places(&stored) {
+            let position = offset_of(offset);
+            let start = match position {
+                Some(offset) => offset,
+                None => watermarks(client, &self.config.on_wire(at.topic), at.partition)?.low,
+            };
+            assigned.push((at, position));
+            starts.push((at, start));
+        }
+        client
+            .assign(&partition_list(&self.config, &starts)?)
+            .map_err(|e| error::log_error("take up partitions", &e))?;
+        let mut happened = self.happened();
+        happened.places = starts.into_iter().collect();
+        happened.lost.clear();
+        happened.paused.clear();
+        Ok(Polled::Assigned(assigned))
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(?level, facility, message, "kafka client");
+    }
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka client");
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, client: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let assigned = self.assign(client, list);
+            if !matches!(&assigned, Ok(Polled::Assigned(list)) if list.is_empty()) {
+                self.happened().events.push_back(assigned);
+            }
+            return;
+        }
+        let gone: Vec<TopicPartition> = self.places(list).into_iter().map(|(at, _)| at).collect();
+        let unassigned = client.unassign();
+        let mut happened = self.happened();
+        happened.places.clear();
+        happened.carry = None;
+        if !gone.is_empty() {
+            happened.events.push_back(Ok(Polled::Revoked(gone)));
+        }
+        if let Err(e) = unassigned {
+            happened.events.push_back(Err(error::log_error("give up partitions", &e)));
+        }
+    }
+
+    fn main_queue_min_poll_interval(&self) -> rdkafka::util::Timeout {
+        rdkafka::util::Timeout::After(Duration::from_millis(100))
+    }
+}
