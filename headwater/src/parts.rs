@@ -11,7 +11,7 @@ use runtime::{
     },
     telemetry,
 };
-use store::engine;
+use store::{Store, StoreConfig, engine, sink::SinkConfig};
 
 use crate::exit::Failure;
 
@@ -42,14 +42,12 @@ fn log_dir(config: &Config) -> PathBuf {
 /// Opens the log; the embedded one.
 pub async fn open_log(config: &Config) -> Result<Arc<EmbeddedLog>, LogError> {
     let embedded = EmbeddedConfig {
-        sync: if config.log.sync_to_disk { Sync::Disk } else { Sync::Os },
+        sync: if config.log.sync_to_disk { Sync::Data } else { Sync::Os },
         max_bytes: config.log.max_bytes,
         min_free_bytes: config.log.min_free_bytes,
         ..EmbeddedConfig::new(log_dir(config))
     };
-    tokio::task::spawn_blocking(move || EmbeddedLog::open(embedded))
-        .await
-        .unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
+    EmbeddedLog::open(embedded).await
 }
 
 /// Opens a log that is there, for commands that only read: none is made.
@@ -74,4 +72,19 @@ pub fn engine_config(config: &Config) -> engine::Config {
         analyst_password: config.store.analyst_password.as_ref().map(|s| engine::Secret::new(s.expose())),
         ..engine::Config::new(&config.data_dir)
     }
+}
+
+/// The store, as the stages reach it: always over HTTP. Opens nothing.
+pub fn connect_store(config: &Config) -> Result<(Store, StoreConfig), Failure> {
+    let s = &config.store;
+    let (url, password) = match &s.url {
+        Some(url) => (url.clone(), s.password.as_ref().map_or("", |p| p.expose()).to_owned()),
+        None => {
+            let engine = engine_config(config);
+            let made = engine::Credentials::load_or_create(&config.data_dir, engine.password, engine.analyst_password)?;
+            (format!("http://{}", s.listen).parse()?, made.stages.reveal().to_owned())
+        }
+    };
+    let store = StoreConfig::new(url, &s.database, &s.user, password);
+    Ok((Store::connect(store.clone())?, store))
 }

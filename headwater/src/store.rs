@@ -20,6 +20,6 @@ pub fn run(file: &Path) -> Result<(), Failure> {
                 on_signal.cancel();
             }
         });
-        store::engine::serve(parts::engine_config(&config), stop).await.map_err(Failure::from)
+        store::engine::serve(parts::engine_config(&config), stop.cancelled_owned()).await.map_err(Failure::from)
     })?
 }

@@ -94,7 +94,7 @@ pub fn run(args: &cli::Tail) -> Result<(), Failure> {
                 }
                 Ok(())
             }
-            Err(e) if e.kind == LogErrorKind::Locked => remote(&config, spec, &query, &mut out).await,
+            Err(e) if e.kind == LogErrorKind::InUse => remote(&config, spec, &query, &mut out).await,
             Err(e) => Err(e.into()),
         }
     })?
@@ -108,11 +108,12 @@ async fn remote(
     out: &mut print::Printer,
 ) -> Result<(), Failure> {
     let url = format!("http://{}{}", config.admin_listen, route::path(spec.name));
+    let network = query.network.iter().map(|n| format!("&network={n}")).collect::<String>();
+    let query_string = format!("from={}&follow={}{network}", query.from, query.follow);
     let asked = reqwest::Client::builder()
         .connect_timeout(parts::CONNECT_DEADLINE)
         .build()?
-        .get(&url)
-        .query(query)
+        .get(format!("{url}?{query_string}"))
         .send()
         .await
         .map_err(|e| format!("a process holds the log, but its admin port does not answer at {url}: {e}"))?;
@@ -121,12 +122,12 @@ async fn remote(
         return Err(format!("{url} answered {status}: {}", asked.text().await.unwrap_or_default()).into());
     }
     let mut body = asked.bytes_stream();
-    let mut pending = Vec::new();
+    let mut pending: Vec<u8> = Vec::new();
     while let Some(chunk) = body.next().await {
         pending.extend_from_slice(&chunk?);
         while let Some(end) = pending.iter().position(|b| *b == b'\n') {
-            let line: Vec<u8> = pending.drain(..=end).collect();
-            if !out.line(&String::from_utf8_lossy(&line[..end]))? {
+            let line: Vec<u8> = pending.drain(..=end).take(end).collect();
+            if !out.line(&String::from_utf8_lossy(&line))? {
                 return Ok(());
             }
         }
