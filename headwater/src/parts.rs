@@ -4,13 +4,14 @@
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use runtime::{
-    config::Config,
+    config::{Config, Endpoint, Network, Start},
     log::{
         LogError,
         embedded::{EmbeddedConfig, EmbeddedLog, Sync},
     },
     telemetry,
 };
+use schemas::profiles::Profile;
 use store::{Store, StoreConfig, engine, sink::SinkConfig};
 
 use crate::exit::Failure;
@@ -87,4 +88,50 @@ pub fn connect_store(config: &Config) -> Result<(Store, StoreConfig), Failure> {
     };
     let store = StoreConfig::new(url, &s.database, &s.user, password);
     Ok((Store::connect(store.clone())?, store))
+}
+
+/// What ingest is told.
+pub fn ingest_config(config: &Config) -> ingest::config::Config {
+    ingest::config::Config {
+        networks: config.networks.iter().map(ingest_network).collect(),
+        instance: config.instance.clone(),
+        ..Default::default()
+    }
+}
+
+fn ingest_network(n: &Network) -> ingest::config::NetworkConfig {
+    let endpoint = |e: &Endpoint| nodes::evm::Endpoint {
+        name: e.name.clone(),
+        url: e.url.clone(),
+        ws: e.ws.clone(),
+        headers: e.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
+    };
+    ingest::config::NetworkConfig {
+        slug: n.slug.clone(),
+        family: n.family,
+        chain_id: n.chain_id,
+        start: match n.start {
+            Start::Latest => ingest::config::Start::Latest,
+            Start::Height(height) => ingest::config::Start::Height(height),
+        },
+        endpoints: n.endpoints.iter().map(endpoint).collect(),
+        verify: ingest::config::Verify::Profile,
+    }
+}
+
+/// What enrich is told.
+pub fn enrich_config(config: &Config) -> enrich::Config {
+    let profiles = config.networks.iter().map(|n| (n.slug.clone(), Profile::of(n.chain_id))).collect();
+    enrich::Config::new(&config.instance, profiles)
+}
+
+/// What the sink is told.
+pub fn sink_config(config: &Config, store: StoreConfig) -> SinkConfig {
+    SinkConfig::new(store, &config.instance)
+}
+
+/// What the API is told.
+pub fn api_config(config: &Config) -> api::Config {
+    let network = |n: &Network| api::NetworkConfig { network: n.slug.clone(), family: n.family };
+    api::Config::new(config.networks.iter().map(network).collect())
 }
