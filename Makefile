@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Every cargo command takes the whole workspace, so that features are the same and nothing is compiled twice.
 say = @printf '\n== %s\n' "$(1)"
 
 .PHONY: help
@@ -19,7 +20,7 @@ demo: build ## Run everything on this machine with replayed real blocks; prints 
 .PHONY: build
 build: fetch dashboard ## Build the release binary with the dashboard in it
 	$(call say,building release/headwater (the first time takes minutes))
-	$(CARGO) build --release --locked -p headwater
+	$(CARGO) build --release --locked --workspace --bins
 	@echo "built $(TARGET)/release/headwater"
 
 .PHONY: test
@@ -37,7 +38,7 @@ test-rust: fetch fetch-test dashboard ## All Rust tests, against the real engine
 .PHONY: test-browser
 test-browser: fetch dashboard ## The dashboard in a real browser against the real binary
 	$(call say,dashboard in a browser)
-	$(CARGO) build --locked -p headwater
+	$(CARGO) build --workspace --all-targets --locked
 	scripts/test-browser $(TARGET)/debug/headwater
 
 .PHONY: fmt
@@ -76,7 +77,7 @@ fetch-test: prerequisites ## Fetch the servers that tests use
 
 .PHONY: bench
 bench: build ## Measure speed, CPU, bytes, memory and latency of the release binary
-	$(CARGO) run --release --locked -p loadtest -- bench --binary $(TARGET)/release/headwater
+	$(TARGET)/release/loadtest bench --data loadtest/data/evm/ethereum
 
 .PHONY: prerequisites
 prerequisites:
