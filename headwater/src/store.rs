@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use runtime::{lifecycle, telemetry};
-use tokio_util::sync::CancellationToken;
 
 use crate::{exit::Failure, parts};
 
@@ -11,15 +10,19 @@ use crate::{exit::Failure, parts};
 pub fn run(file: &Path) -> Result<(), Failure> {
     telemetry::init_logs();
     let config = runtime::config::load(file)?;
-    parts::block_on(async {
-        let mut signals = lifecycle::signals()?;
-        let stop = CancellationToken::new();
-        let on_signal = stop.clone();
-        tokio::spawn(async move {
-            if signals.recv().await.is_some() {
-                on_signal.cancel();
-            }
-        });
-        store::engine::serve(parts::engine_config(&config), stop.cancelled_owned()).await.map_err(Failure::from)
-    })?
+    // No other thread exists yet: the sandbox covers this one and all that it starts.
+    Ok(store::engine::serve(parts::engine_config(&config), asked_to_stop())?)
+}
+
+async fn asked_to_stop() {
+    match lifecycle::signals() {
+        Ok(mut signals) => {
+            // The sender lives as long as the runtime.
+            let _ = signals.recv().await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot listen to signals; stop it with SIGKILL");
+            std::future::pending().await
+        }
+    }
 }

@@ -60,7 +60,7 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), Failure> {
     // The store outlives the stages: the sink's last inserts need it.
     store_stop.cancel();
     supervisor.stopped().await;
-    log.close().await;
+    log.close().await?;
     Failure::check(outcome?)
 }
 
