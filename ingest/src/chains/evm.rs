@@ -4,17 +4,17 @@
 //! and checked before the tracker sees them. Any trouble with the node is a state of this network with a message that says
 //! what is wrong and what to do; it is retried, except where only an operator can mend it (wrong chain, reorg too deep).
 
+mod emit;
+mod trouble;
+
 use std::{sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
-use nodes::{
-    Class, NodeError, NodeErrorKind, Retry,
-    evm::{Checks, EvmHead, EvmSource, Finality, HeadView},
-};
+use nodes::evm::{Checks, EvmHead, EvmSource, Finality, HeadView};
 use schemas::{
-    BlockHash, Op, TimeMs, limits,
+    BlockHash, TimeMs, limits,
     profiles::{self, Profile},
-    records::{Checkpoint, NetworkState, NetworkStatus, RingEntry},
+    records::{NetworkState, NetworkStatus},
 };
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -24,18 +24,14 @@ use crate::{
     config::{Config, NetworkConfig, Start, Verify},
     metrics,
     pipeline::Source,
-    records::{Circumstances, Scribe},
+    records::Scribe,
     state::Stored,
-    tracker::{Action, Event, Link, Need, Tracker},
-    unit::{Gone, Outlet, Unit},
+    tracker::{Action, Link, Need, Tracker},
+    unit::{Gone, Outlet},
 };
 
 /// Behind the head by this many blocks is catching up.
 const SYNCING_BLOCKS: u64 = 3;
-/// Answers of "nothing there" to a block that a head announced, before it is called a state.
-const EMPTY_PATIENCE: u32 = 20;
-/// Without a new head for this many block times (and at least a minute) the node is called stalled.
-const STANDSTILL_BLOCKS: u32 = 20;
 
 /// The checks of a node's answers.
 pub fn checks(network: &NetworkConfig) -> Checks {
@@ -232,185 +228,6 @@ impl Watcher {
         self.publish(tracker, events, fetched, more).await
     }
 
-    /// What may be used of an answer. Trouble becomes a state and a wait; then `None`: look again what is needed.
-    async fn usable<T>(&mut self, outcome: Result<T, NodeError>, tracker: &mut Tracker) -> Result<Option<T>, Stop> {
-        let error = match outcome {
-            Ok(value) => {
-                self.empties = 0;
-                self.waits = waits(self.backoff);
-                return Ok(Some(value));
-            }
-            Err(e) => e,
-        };
-        self.fetcher.clear();
-        match error.class() {
-            Class::Empty => {
-                self.empties += 1;
-                let receipts = error.call.contains("Receipt");
-                if self.empties >= EMPTY_PATIENCE {
-                    let (state, detail) = if receipts {
-                        (NetworkState::NoReceipts, no_receipts(&error))
-                    } else {
-                        let detail = format!("{error}, although it announced a head above; is it still syncing?");
-                        (NetworkState::Stalled, detail)
-                    };
-                    self.say(state, Some(detail));
-                }
-                if !receipts {
-                    tracker.absent();
-                }
-                let wait = Duration::from_millis(20).saturating_mul(1 << self.empties.min(6)).min(self.backoff.1);
-                self.rest(wait).await;
-            }
-            Class::Missing => {
-                tracing::error!(network = %self.network.slug, %error, "the node cannot give what is needed");
-                self.say(NetworkState::NoReceipts, Some(no_receipts(&error)));
-                tokio::time::sleep(self.seldom).await;
-            }
-            Class::Failing => {
-                let wait = match error.retry() {
-                    Retry::After(asked) => asked.max(self.backoff.0),
-                    Retry::Seldom => self.seldom,
-                    Retry::Soon => self.waits.next().unwrap_or(self.backoff.1),
-                };
-                tracing::warn!(network = %self.network.slug, %error, ?wait, "retrying");
-                self.say(NetworkState::Stalled, Some(format!("{error}; retried")));
-                tokio::time::sleep(wait).await;
-            }
-        }
-        Ok(None)
-    }
-
-    /// A short wait, with jitter.
-    async fn rest(&mut self, wait: Duration) {
-        let jitter = backon::ExponentialBuilder::new().with_min_delay(wait).with_jitter().build().next();
-        tokio::time::sleep(jitter.unwrap_or(wait)).await;
-    }
-
-    /// Hands events and their blocks to the publisher, one unit per event.
-    async fn publish(
-        &mut self,
-        tracker: &Tracker,
-        events: Vec<Event>,
-        fetched: Vec<Fetched>,
-        more: bool,
-    ) -> Result<(), Stop> {
-        let mut blocks = fetched.into_iter();
-        let last = events.len().saturating_sub(1);
-        for (i, event) in events.into_iter().enumerate() {
-            let now = Circumstances { observed_at: TimeMs::now(), finality: self.finality_at(&event) };
-            let more = more || i < last;
-            let unit = match &event.action {
-                Action::Revert(entry) => Unit {
-                    records: self.scribe.revert(entry, &event.after, now).map_err(refused)?,
-                    checkpoint: self.checkpoint(&event.after, now.finality),
-                    ring: None,
-                    op: Some(Op::Revert.as_str()),
-                    transactions: 0,
-                    more,
-                },
-                Action::Apply(link) => {
-                    let Some(Fetched { block, observed_at }) = blocks.next() else { return Ok(()) };
-                    let entry = self.entry(link, event.after.sequence);
-                    let at = Circumstances { observed_at, ..now };
-                    Unit {
-                        records: self.scribe.apply(&entry, &event.after, block, at).map_err(refused)?,
-                        checkpoint: self.checkpoint(&event.after, now.finality),
-                        transactions: entry.tx_count,
-                        ring: Some(entry),
-                        op: Some(Op::Apply.as_str()),
-                        more,
-                    }
-                }
-            };
-            self.said_finality = now.finality;
-            self.outlet.send(unit).await?;
-        }
-        let p = tracker.position();
-        let height = p.tip.as_ref().map(|(h, _)| *h);
-        metrics::position(&self.network.slug, tracker.known_head(), height, p.sequence);
-        Ok(())
-    }
-
-    /// Finality as published with an event: never above what the event's block is at on chains of instant finality.
-    fn finality_at(&self, event: &Event) -> Finality {
-        match (self.profile.finality, &event.after.tip) {
-            (profiles::Finality::Instant, Some((tip, _))) => Finality { safe: Some(*tip), finalized: Some(*tip) },
-            _ => self.finality,
-        }
-    }
-
-    fn finality_is_news(&self) -> bool {
-        self.profile.finality != profiles::Finality::Instant
-            && self.finality != self.said_finality
-            && self.said_finality_at.elapsed() >= self.finality_every
-    }
-
-    /// A finality record between blocks (rule 3).
-    async fn send_finality(&mut self, tracker: &Tracker) -> Result<(), Stop> {
-        let Some(tip) = tracker.ring().last().cloned() else { return Ok(()) };
-        self.said_finality_at = tokio::time::Instant::now();
-        self.said_finality = self.finality;
-        let c = Circumstances { observed_at: TimeMs::now(), finality: self.finality };
-        let unit = Unit {
-            records: self.scribe.finality(&tip, tracker.position(), c).map_err(refused)?,
-            checkpoint: self.checkpoint(tracker.position(), self.finality),
-            ring: None,
-            op: None,
-            transactions: 0,
-            more: false,
-        };
-        Ok(self.outlet.send(unit).await?)
-    }
-
-    fn entry(&self, link: &Link, sequence: u64) -> RingEntry {
-        RingEntry {
-            network: self.network.slug.clone(),
-            height: link.height,
-            block_hash: link.hash.clone(),
-            parent_hash: link.parent.clone(),
-            block_time: link.time,
-            sequence,
-            tx_count: link.tx_count,
-            log_count: link.log_count,
-        }
-    }
-
-    fn checkpoint(&self, p: &crate::tracker::Position, finality: Finality) -> Checkpoint {
-        Checkpoint {
-            network: self.network.slug.clone(),
-            sequence: p.sequence,
-            tip_height: p.tip.as_ref().map(|(height, _)| *height),
-            tip_hash: p.tip.as_ref().map(|(_, hash)| hash.clone()),
-            first_height: p.first,
-            highest_height: p.highest,
-            reorg_remaining: p.reorg_remaining,
-            safe_height: finality.safe,
-            finalized_height: finality.finalized,
-            chain_id: self.network.chain_id.to_string(),
-            held: self.stored.checkpoint.as_ref().map(|c| c.held.clone()).unwrap_or_default(),
-            reorg_too_deep: p.too_deep,
-            updated_at: TimeMs::now(),
-        }
-    }
-
-    /// Writes down that the network stopped (rule 7), and nothing else.
-    async fn too_deep(&mut self, tracker: &Tracker) -> Result<Stop, Stop> {
-        let already = self.stored.checkpoint.as_ref().is_some_and(|c| c.reorg_too_deep);
-        if !already {
-            let checkpoint = self.checkpoint(tracker.position(), self.said_finality);
-            let unit = Unit { records: Vec::new(), checkpoint, ring: None, op: None, transactions: 0, more: false };
-            self.outlet.send(unit).await?;
-        }
-        let limit = limits::REORG_LIMIT_BLOCKS;
-        let detail = format!(
-            "the node's chain differs from what is held by more than {limit} blocks; nothing was reverted. When the node is \
-             right, let the network go on with `headwater accept-reorg --network {}`",
-            self.network.slug
-        );
-        Ok(Stop::State(NetworkState::ReorgTooDeep, detail))
-    }
-
     /// Takes over what the head's follower saw; a new connection may lead to another chain.
     async fn take_head(&mut self, heads: &mut watch::Receiver<HeadView>, tracker: &mut Tracker) -> Result<(), Stop> {
         if !heads.has_changed().unwrap_or(false) {
@@ -463,81 +280,6 @@ impl Watcher {
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
         }
         Ok(())
-    }
-
-    /// At the head: live, unless the chain should have moved long since.
-    fn say_at_head(&mut self, tracker: &Tracker) {
-        let Some(block_time) = self.profile.block_time_ms.map(Duration::from_millis) else {
-            return self.say(NetworkState::Live, None);
-        };
-        let patience = (block_time * STANDSTILL_BLOCKS).max(Duration::from_secs(60));
-        let still = self.head_at.elapsed();
-        if still > patience {
-            let head = tracker.known_head().unwrap_or_default();
-            let detail =
-                format!("the node stands at block {head} for {} s; is it in touch with its peers?", still.as_secs());
-            self.say(NetworkState::Stalled, Some(detail));
-        } else {
-            self.say(NetworkState::Live, None);
-        }
-    }
-
-    fn say(&self, state: NetworkState, detail: Option<String>) {
-        let changed = self.status.send_if_modified(|s| {
-            let changed = s.state != state || s.detail != detail;
-            (s.state, s.detail) = (state, detail);
-            changed
-        });
-        if changed {
-            metrics::state(&self.network.slug, state);
-        }
-    }
-
-    /// A data directory is never continued on another chain.
-    fn check_stored_chain(&self) -> Result<(), Stop> {
-        let Some(stored) = &self.stored.checkpoint else { return Ok(()) };
-        let (held, wanted) = (&stored.chain_id, self.network.chain_id.to_string());
-        if *held == wanted {
-            return Ok(());
-        }
-        let detail = format!(
-            "network `{}` is held with chain id {held}, the configuration says {wanted}: correct `chain_id`, or give the \
-             other chain a slug of its own",
-            self.network.slug
-        );
-        Err(Stop::State(NetworkState::WrongChain, detail))
-    }
-
-    /// Asks until the node says its chain id.
-    async fn check_node_chain(&mut self) -> Result<(), Stop> {
-        loop {
-            match self.node.chain_id().await {
-                Ok(id) if id == self.network.chain_id => {
-                    self.waits = waits(self.backoff);
-                    return Ok(());
-                }
-                Ok(id) => {
-                    let (endpoint, wanted) = (self.node.endpoint(), self.network.chain_id);
-                    let detail = format!(
-                        "endpoint `{endpoint}` is on chain {id}, the configuration says {wanted}: correct its url, or \
-                         `chain_id` of network `{}`, and start again",
-                        self.network.slug
-                    );
-                    return Err(Stop::State(NetworkState::WrongChain, detail));
-                }
-                Err(error) => {
-                    let asked = match error.retry() {
-                        Retry::After(d) => d,
-                        Retry::Seldom => self.seldom,
-                        Retry::Soon => Duration::ZERO,
-                    };
-                    let wait = self.waits.next().unwrap_or(self.backoff.1).max(asked);
-                    tracing::warn!(network = %self.network.slug, %error, ?wait, "retrying");
-                    self.say(NetworkState::Stalled, Some(format!("{error}; retried")));
-                    tokio::time::sleep(wait).await;
-                }
-            }
-        }
     }
 
     /// The first height when nothing is held (rule 6).
@@ -593,19 +335,6 @@ impl Watcher {
 
 fn waits((min, max): (Duration, Duration)) -> backon::ExponentialBackoff {
     backon::ExponentialBuilder::new().with_min_delay(min).with_max_delay(max).without_max_times().with_jitter().build()
-}
-
-/// A record of ours that the log can never take. It stops the network rather than being skipped.
-fn refused(e: schemas::codec::EncodeError) -> Stop {
-    Stop::State(NetworkState::Stalled, format!("a block cannot be written: {e}"))
-}
-
-fn no_receipts(error: &NodeError) -> String {
-    let hint = match &error.kind {
-        NodeErrorKind::Missing(nodes::Missing::Pruned, _) => "use an archive node, or a higher `start`",
-        _ => "use an endpoint with eth_getBlockReceipts or eth_getTransactionReceipt for these blocks",
-    };
-    format!("{error}: without receipts nothing is written, since status is read and never inferred; {hint}")
 }
 
 fn link_of(head: &EvmHead) -> Link {

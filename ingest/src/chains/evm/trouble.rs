@@ -1,0 +1,159 @@
+//! What becomes of trouble with the node: a state with a message, and a wait; or the end, where only an operator can mend it.
+
+use std::time::Duration;
+
+use backon::BackoffBuilder;
+use nodes::{Class, NodeError, NodeErrorKind, Retry};
+use schemas::records::NetworkState;
+
+use super::{Stop, Watcher, waits};
+use crate::{metrics, tracker::Tracker};
+
+/// Answers of "nothing there" to a block that a head announced, before it is called a state.
+const EMPTY_PATIENCE: u32 = 20;
+/// Without a new head for this many block times (and at least a minute) the node is called stalled.
+const STANDSTILL_BLOCKS: u32 = 20;
+
+impl Watcher {
+    /// What may be used of an answer. Trouble becomes a state and a wait; then `None`: look again what is needed.
+    pub(super) async fn usable<T>(
+        &mut self,
+        outcome: Result<T, NodeError>,
+        tracker: &mut Tracker,
+    ) -> Result<Option<T>, Stop> {
+        let error = match outcome {
+            Ok(value) => {
+                self.empties = 0;
+                self.waits = waits(self.backoff);
+                return Ok(Some(value));
+            }
+            Err(e) => e,
+        };
+        self.fetcher.clear();
+        match error.class() {
+            Class::Empty => {
+                self.empties += 1;
+                let receipts = error.call.contains("Receipt");
+                if self.empties >= EMPTY_PATIENCE {
+                    let (state, detail) = if receipts {
+                        (NetworkState::NoReceipts, no_receipts(&error))
+                    } else {
+                        let detail = format!("{error}, although it announced a head above; is it still syncing?");
+                        (NetworkState::Stalled, detail)
+                    };
+                    self.say(state, Some(detail));
+                }
+                if !receipts {
+                    tracker.absent();
+                }
+                let wait = Duration::from_millis(20).saturating_mul(1 << self.empties.min(6)).min(self.backoff.1);
+                self.rest(wait).await;
+            }
+            Class::Missing => {
+                tracing::error!(network = %self.network.slug, %error, "the node cannot give what is needed");
+                self.say(NetworkState::NoReceipts, Some(no_receipts(&error)));
+                tokio::time::sleep(self.seldom).await;
+            }
+            Class::Failing => {
+                let wait = match error.retry() {
+                    Retry::After(asked) => asked.max(self.backoff.0),
+                    Retry::Seldom => self.seldom,
+                    Retry::Soon => self.waits.next().unwrap_or(self.backoff.1),
+                };
+                tracing::warn!(network = %self.network.slug, %error, ?wait, "retrying");
+                self.say(NetworkState::Stalled, Some(format!("{error}; retried")));
+                tokio::time::sleep(wait).await;
+            }
+        }
+        Ok(None)
+    }
+
+    /// A short wait, with jitter.
+    pub(super) async fn rest(&mut self, wait: Duration) {
+        let jitter = backon::ExponentialBuilder::new().with_min_delay(wait).with_jitter().build().next();
+        tokio::time::sleep(jitter.unwrap_or(wait)).await;
+    }
+
+    /// At the head: live, unless the chain should have moved long since.
+    pub(super) fn say_at_head(&mut self, tracker: &Tracker) {
+        let Some(block_time) = self.profile.block_time_ms.map(Duration::from_millis) else {
+            return self.say(NetworkState::Live, None);
+        };
+        let patience = (block_time * STANDSTILL_BLOCKS).max(Duration::from_secs(60));
+        let still = self.head_at.elapsed();
+        if still > patience {
+            let head = tracker.known_head().unwrap_or_default();
+            let detail =
+                format!("the node stands at block {head} for {} s; is it in touch with its peers?", still.as_secs());
+            self.say(NetworkState::Stalled, Some(detail));
+        } else {
+            self.say(NetworkState::Live, None);
+        }
+    }
+
+    pub(super) fn say(&self, state: NetworkState, detail: Option<String>) {
+        let changed = self.status.send_if_modified(|s| {
+            let changed = s.state != state || s.detail != detail;
+            (s.state, s.detail) = (state, detail);
+            changed
+        });
+        if changed {
+            metrics::state(&self.network.slug, state);
+        }
+    }
+
+    /// A data directory is never continued on another chain.
+    pub(super) fn check_stored_chain(&self) -> Result<(), Stop> {
+        let Some(stored) = &self.stored.checkpoint else { return Ok(()) };
+        let (held, wanted) = (&stored.chain_id, self.network.chain_id.to_string());
+        if *held == wanted {
+            return Ok(());
+        }
+        let detail = format!(
+            "network `{}` is held with chain id {held}, the configuration says {wanted}: correct `chain_id`, or give the \
+             other chain a slug of its own",
+            self.network.slug
+        );
+        Err(Stop::State(NetworkState::WrongChain, detail))
+    }
+
+    /// Asks until the node says its chain id.
+    pub(super) async fn check_node_chain(&mut self) -> Result<(), Stop> {
+        loop {
+            match self.node.chain_id().await {
+                Ok(id) if id == self.network.chain_id => {
+                    self.waits = waits(self.backoff);
+                    return Ok(());
+                }
+                Ok(id) => {
+                    let (endpoint, wanted) = (self.node.endpoint(), self.network.chain_id);
+                    let detail = format!(
+                        "endpoint `{endpoint}` is on chain {id}, the configuration says {wanted}: correct its url, or \
+                         `chain_id` of network `{}`, and start again",
+                        self.network.slug
+                    );
+                    return Err(Stop::State(NetworkState::WrongChain, detail));
+                }
+                Err(error) => {
+                    let asked = match error.retry() {
+                        Retry::After(d) => d,
+                        Retry::Seldom => self.seldom,
+                        Retry::Soon => Duration::ZERO,
+                    };
+                    let wait = self.waits.next().unwrap_or(self.backoff.1).max(asked);
+                    tracing::warn!(network = %self.network.slug, %error, ?wait, "retrying");
+                    self.say(NetworkState::Stalled, Some(format!("{error}; retried")));
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+}
+
+fn no_receipts(error: &NodeError) -> String {
+    let hint = match &error.kind {
+        NodeErrorKind::Missing(nodes::Missing::Pruned, _) => "use an archive node, or a higher `start`",
+        _ => "use an endpoint with eth_getBlockReceipts or eth_getTransactionReceipt for these blocks",
+    };
+    format!("{error}: without receipts nothing is written, since status is read and never inferred; {hint}")
+}
