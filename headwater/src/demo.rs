@@ -36,7 +36,9 @@ fn default_dir() -> Result<PathBuf, Failure> {
     let cache = home("HEADWATER_CACHE")
         .or_else(|| home("XDG_CACHE_HOME").map(|c| c.join("headwater")))
         .or_else(|| home("HOME").map(|h| h.join(".cache/headwater")));
-    cache.map(|c| c.join("demo")).ok_or_else(|| Failure::arguments("neither HOME nor XDG_CACHE_HOME is set; name a folder with --dir"))
+    cache
+        .map(|c| c.join("demo"))
+        .ok_or_else(|| Failure::arguments("neither HOME nor XDG_CACHE_HOME is set; name a folder with --dir"))
 }
 
 async fn demo(args: cli::Demo, dir: PathBuf) -> Result<(), Failure> {
@@ -54,7 +56,8 @@ async fn demo(args: cli::Demo, dir: PathBuf) -> Result<(), Failure> {
 
     let mut nodes = Vec::new();
     let mut text = format!("[data]\ndir = {}\n\n", quoted(&dir));
-    let _ = writeln!(text, "[api]\nlisten = \"{api}\"\n\n[admin]\nlisten = \"{admin}\"\n\n[store]\nlisten = \"{store}\"\n");
+    let _ =
+        writeln!(text, "[api]\nlisten = \"{api}\"\n\n[admin]\nlisten = \"{admin}\"\n\n[store]\nlisten = \"{store}\"\n");
     for (slug, data, every, depth) in CHAINS {
         let node = simulate(slug, data, every, depth, args.block_time, &dir).await?;
         let _ = writeln!(

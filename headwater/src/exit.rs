@@ -49,7 +49,10 @@ impl Failure {
             Outcome::Done => Ok(()),
             Outcome::Failed { task, error } => Err(Self::new(format!("{task}: {}", Chain(&*error)))),
             Outcome::Forced { unfinished } => {
-                tracing::warn!(?unfinished, "stopped before these had ended; what was not committed is done again at the next start");
+                tracing::warn!(
+                    ?unfinished,
+                    "stopped before these had ended; what was not committed is done again at the next start"
+                );
                 Ok(())
             }
         }

@@ -87,11 +87,27 @@ async fn run_stages(
 
     let (store, store_config) = parts::connect_store(config)?;
     service.spawn("store-state", follow_store(store_state, readiness.clone(), stop.clone()));
-    service.spawn_stage("ingest", 2, ingest::run(parts::ingest_config(config), log.clone(), codec.clone(), stop.clone()))?;
-    service.spawn_stage("enrich", 1, enrich::run(parts::enrich_config(config), log.clone(), codec.clone(), stop.clone()))?;
-    service.spawn_stage("sink", 1, store::sink::run(parts::sink_config(config, store_config), log.clone(), codec.clone(), stop.clone()))?;
+    service.spawn_stage(
+        "ingest",
+        2,
+        ingest::run(parts::ingest_config(config), log.clone(), codec.clone(), stop.clone()),
+    )?;
+    service.spawn_stage(
+        "enrich",
+        1,
+        enrich::run(parts::enrich_config(config), log.clone(), codec.clone(), stop.clone()),
+    )?;
+    service.spawn_stage(
+        "sink",
+        1,
+        store::sink::run(parts::sink_config(config, store_config), log.clone(), codec.clone(), stop.clone()),
+    )?;
     tracing::info!("dashboard and API at http://{}", api_listener.local_addr()?);
-    service.spawn_stage("api", 1, api::run(parts::api_config(config), api_listener, store, log.clone(), codec, stop.clone()))?;
+    service.spawn_stage(
+        "api",
+        1,
+        api::run(parts::api_config(config), api_listener, store, log.clone(), codec, stop.clone()),
+    )?;
     service.spawn("admin", admin::serve(admin_listener, readiness, crate::tail::route::routes(log), stop));
     Ok(service.run(signals).await)
 }

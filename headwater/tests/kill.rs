@@ -51,7 +51,8 @@ fn live(node: Arc<Simulator>, seed: u64) -> JoinHandle<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_kills_lose_nothing_and_double_nothing() {
     let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
-        u64::from(std::process::id()) << 20 | u64::from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_nanos() >> 12)
+        u64::from(std::process::id()) << 20
+            | u64::from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_nanos() >> 12)
     });
     println!("kill test: HEADWATER_SEED={seed} replays it");
     let mut random = Random(seed | 1);
@@ -65,7 +66,11 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
     for kill in 0..KILLS {
         headwater.start();
         // Mostly in the first seconds, where recovery happens; now and then after a while of steady work.
-        let life = Duration::from_millis(if random.below(5) == 0 { 3000 + random.below(3000) } else { 300 + random.below(2700) });
+        let life = Duration::from_millis(if random.below(5) == 0 {
+            3000 + random.below(3000)
+        } else {
+            300 + random.below(2700)
+        });
         let started = Instant::now();
         tokio::time::sleep(life).await;
         assert!(headwater.ended().is_none(), "ended by itself in life {kill}:\n{}", headwater.said());
@@ -80,8 +85,13 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
         let head = node.canonical(node.head()..=node.head()).remove(0);
         headwater.until_visible(slug, &head.hash.to_string()).await;
         expected::assert_canonical(&headwater, slug, node).await;
-        let reverts = headwater.query(&format!("SELECT countIf(op = 'revert') AS n FROM block_events WHERE network = '{slug}'")).await;
-        assert!(common::number(&reverts.expect("events")[0], "n") > 0, "no fork happened to {slug}: the test shows too little");
+        let reverts = headwater
+            .query(&format!("SELECT countIf(op = 'revert') AS n FROM block_events WHERE network = '{slug}'"))
+            .await;
+        assert!(
+            common::number(&reverts.expect("events")[0], "n") > 0,
+            "no fork happened to {slug}: the test shows too little"
+        );
     }
     println!("{KILLS} kills in {lived:?} of life; heads {} and {}", ethereum.head(), optimism.head());
     assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());

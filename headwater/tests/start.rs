@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use common::{Headwater, Net, binary};
 use loadtest::node::evm::{Clock, Config, Dataset, Fault, FaultKind, spawn};
+use serde_json::Value;
 
 fn run(args: &[&str]) -> Output {
     Command::new(binary()).args(args).output().expect("run headwater")
@@ -72,7 +73,7 @@ async fn a_second_process_on_the_same_folder_is_refused_by_name() {
     let node = node().await;
     let mut first = Headwater::new(&[Net::of("eth", &node)]);
     first.start();
-    first.until("health", |h| h.network("eth")).await;
+    first.until("health", async |h| h.network("eth").await).await;
     let second = Headwater::new(&[Net::of("eth", &node)]);
     let text = std::fs::read_to_string(&second.config).expect("read");
     let shared = text.replace("dir = \"data\"", &format!("dir = \"{}\"", first.data().display()));
@@ -104,14 +105,11 @@ async fn a_wrong_chain_and_a_node_without_receipts_are_states_with_words_and_sto
     let head = good.canonical(good.head()..=good.head()).remove(0);
     headwater.until_visible("good", &head.hash.to_string()).await;
     for (slug, state, words) in [("wrong", "wrong_chain", "5000"), ("bare", "no_receipts", "receipts")] {
-        let network = headwater
-            .until(state, |h| {
-                let network = h.network(slug);
-                async move { network.await.filter(|n| n["state"] == state) }
-            })
-            .await;
+        let network = headwater.until(state, async |h| h.network(slug).await.filter(|n| n["state"] == state)).await;
         assert!(network["error"].as_str().is_some_and(|e| e.contains(words)), "{network}");
-        assert_eq!(network["processed_height"], serde_json::Value::Null, "nothing is inferred: {network}");
+        // The recorded chain begins with a block without transactions, which needs no receipts.
+        let last = if slug == "bare" { Value::from(1) } else { Value::Null };
+        assert_eq!(network["processed_height"], last, "nothing is inferred: {network}");
     }
     assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
 }

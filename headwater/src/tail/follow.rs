@@ -50,8 +50,8 @@ impl State {
     async fn next(&mut self) -> Result<Option<String>, LogError> {
         loop {
             while let Some(record) = self.batch.next() {
-                let within = self.query.follow
-                    || self.end.iter().any(|(at, high)| *at == record.from && record.offset < *high);
+                let within =
+                    self.query.follow || self.end.iter().any(|(at, high)| *at == record.from && record.offset < *high);
                 self.end.retain(|(at, high)| *at != record.from || record.offset + 1 < *high);
                 if within && self.matches(&record) {
                     return Ok(Some(line(&self.codec, &record)));

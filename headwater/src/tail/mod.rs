@@ -15,9 +15,7 @@ use runtime::{
 use schemas::{Network, codec::Codec, topics};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    cli, exit::Failure, parts,
-};
+use crate::{cli, exit::Failure, parts};
 
 /// Where a tail begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +84,8 @@ pub fn run(args: &cli::Tail) -> Result<(), Failure> {
         let mut out = print::Printer::new(args.format);
         match parts::open_log_for_reading(&config).await {
             Ok(log) => {
-                let mut lines = std::pin::pin!(follow::records(log as Arc<dyn Log>, Codec::builtin(), spec, query).await?);
+                let mut lines =
+                    std::pin::pin!(follow::records(log as Arc<dyn Log>, Codec::builtin(), spec, query).await?);
                 while let Some(line) = lines.next().await {
                     if !out.line(&line?)? {
                         break;

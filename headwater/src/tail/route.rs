@@ -61,9 +61,10 @@ async fn records(
     match follow::records(log, Codec::builtin(), spec, query).await {
         Ok(lines) => {
             // Lines are sent in chunks of what is at hand, so that a long topic costs few frames.
-            let chunks = lines.map_ok(|line| line + "\n").ready_chunks(64).map(|lines| {
-                lines.into_iter().collect::<Result<Vec<String>, _>>().map(|lines| lines.concat())
-            });
+            let chunks = lines
+                .map_ok(|line| line + "\n")
+                .ready_chunks(64)
+                .map(|lines| lines.into_iter().collect::<Result<Vec<String>, _>>().map(|lines| lines.concat()));
             ([("content-type", "application/x-ndjson")], Body::from_stream(chunks)).into_response()
         }
         Err(e) => (StatusCode::SERVICE_UNAVAILABLE, e.to_string()).into_response(),

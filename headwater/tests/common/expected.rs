@@ -49,9 +49,12 @@ pub fn of_recorded(name: &str) -> Totals {
     let block = read(&folder.join("block.json"));
     let receipts = read(&folder.join("receipts.json"));
     let mut totals = Totals { blocks: 1, ..Totals::default() };
-    for (tx, receipt) in block["transactions"].as_array().expect("txs").iter().zip(receipts.as_array().expect("receipts")) {
+    for (tx, receipt) in
+        block["transactions"].as_array().expect("txs").iter().zip(receipts.as_array().expect("receipts"))
+    {
         let gas = hex(&receipt["gasUsed"]);
-        let price = if receipt["effectiveGasPrice"].is_null() { &tx["gasPrice"] } else { &receipt["effectiveGasPrice"] };
+        let price =
+            if receipt["effectiveGasPrice"].is_null() { &tx["gasPrice"] } else { &receipt["effectiveGasPrice"] };
         let kind = hex(&tx["type"]);
         let free = kind == U256::from(0x7e) || (U256::from(0x64)..=U256::from(0x6a)).contains(&kind);
         if !free {
@@ -107,7 +110,8 @@ pub async fn assert_canonical(headwater: &Headwater, slug: &str, node: &Simulato
 
 /// Sums in SQL.
 pub async fn totals_in_sql(headwater: &Headwater, slug: &str) -> Totals {
-    let one = |sql: String| async move { headwater.query(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}")).remove(0) };
+    let one =
+        |sql: String| async move { headwater.query(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}")).remove(0) };
     let big = |row: &Value, column: &str| text(row, column).parse::<U256>().expect("a number");
     let tx = one(format!(
         "SELECT count() AS n, countIf(status = 'failed') AS failed, toString(sum(receipt_gas_used)) AS gas, toString(sum(fee)) AS fees \

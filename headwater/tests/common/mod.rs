@@ -173,11 +173,7 @@ impl Headwater {
     }
 
     /// Waits until a condition gives something.
-    pub async fn until<T, F: std::future::Future<Output = Option<T>>>(
-        &mut self,
-        what: &str,
-        mut condition: impl FnMut(&Self) -> F,
-    ) -> T {
+    pub async fn until<T>(&mut self, what: &str, condition: impl AsyncFn(&Self) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = condition(self).await {
