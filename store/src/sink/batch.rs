@@ -1,6 +1,6 @@
 //! What is written at once: whole block events, in order, cut into runs of applies and runs of reverts.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use schemas::{
     Network, Op,
@@ -32,38 +32,47 @@ impl Event {
     }
 }
 
-/// A run of events that one pass over the tables writes.
-#[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub(super) enum Kind {
-    /// Rows are inserted.
-    Applies,
-    /// Deletion rows are inserted.
-    Reverts,
+/// Events that one pass over the tables writes: of each network only applies or only reverts.
+#[derive(Debug, Default)]
+pub(super) struct Phase<'a> {
+    /// Rows are inserted for these.
+    pub applies: Vec<&'a Event>,
+    /// Deletion rows are inserted for these.
+    pub reverts: Vec<&'a Event>,
 }
 
-/// Runs of equal operation, in order: before a revert is applied, everything before it is on disk (rule 16). A height that
-/// is applied a second time without a revert between (back-fill, again) begins a new run too, so that the first one's rows are
-/// there to be deleted.
-pub(super) fn runs(events: &[Event]) -> Vec<(Kind, &[Event])> {
-    let mut runs = Vec::new();
-    let mut start = 0;
-    let mut heights: HashSet<(&Network, u64)> = HashSet::new();
-    for (i, event) in events.iter().enumerate() {
+impl<'a> Phase<'a> {
+    /// All its events, of each network in order.
+    pub fn events(&self) -> Vec<&'a Event> {
+        self.reverts.iter().chain(&self.applies).copied().collect()
+    }
+}
+
+/// Phases in order: before a revert is applied, everything before it of its network is on disk (rule 16). A height that is
+/// applied a second time without a revert between (back-fill, again) begins a new phase too, so that the first one's rows
+/// are there to be deleted. Networks do not wait for each other's reorgs.
+pub(super) fn phases(events: &[Event]) -> Vec<Phase<'_>> {
+    struct At {
+        phase: usize,
+        op: Op,
+        heights: HashSet<u64>,
+    }
+    let mut phases: Vec<Phase<'_>> = Vec::new();
+    let mut networks: HashMap<&Network, At> = HashMap::new();
+    for event in events {
         let e = &event.block.envelope;
-        let differs = e.op != events[start].block.envelope.op;
-        if differs || heights.contains(&(&e.network, e.height)) {
-            runs.push(&events[start..i]);
-            start = i;
-            heights.clear();
+        let at = networks.entry(&e.network).or_insert_with(|| At { phase: 0, op: e.op, heights: HashSet::new() });
+        if at.op != e.op || at.heights.contains(&e.height) {
+            *at = At { phase: at.phase + 1, op: e.op, heights: HashSet::new() };
         }
-        heights.insert((&e.network, e.height));
+        at.heights.insert(e.height);
+        if phases.len() <= at.phase {
+            phases.push(Phase::default());
+        }
+        match e.op {
+            Op::Revert => phases[at.phase].reverts.push(event),
+            Op::Apply | Op::Finality => phases[at.phase].applies.push(event),
+        }
     }
-    if start < events.len() {
-        runs.push(&events[start..]);
-    }
-    let kind = |run: &[Event]| match run[0].block.envelope.op {
-        Op::Revert => Kind::Reverts,
-        Op::Apply | Op::Finality => Kind::Applies,
-    };
-    runs.into_iter().map(|run| (kind(run), run)).collect()
+    phases
 }

@@ -71,10 +71,11 @@ impl Guard {
                 UNION ALL SELECT sequence, hash FROM block_rows
                 WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0)";
         let query = store.read(sql).param("network", network.as_str()).param("stored", stored);
-        let unfinished = store.within("reading unfinished events", query.fetch_all::<(u64, String)>()).await?;
+        let unfinished = store.within("reading unfinished events", query.fetch_all::<(u64, String)>());
         let sql = "SELECT state FROM sink_status_rows FINAL WHERE network = {network:String}";
         let query = store.read(sql).param("network", network.as_str());
-        let recorded = store.within("reading the sink's state", query.fetch_optional::<String>()).await?;
+        let recorded = store.within("reading the sink's state", query.fetch_optional::<String>());
+        let (unfinished, recorded) = futures::future::try_join(unfinished, recorded).await?;
         Ok(Self {
             stored,
             accepted: stored,

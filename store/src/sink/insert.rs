@@ -18,7 +18,7 @@ use crate::{
 type Outcome = Result<u64, clickhouse::error::Error>;
 
 /// `evm_transaction_rows`.
-pub(super) async fn insert_transactions(store: &Store, run: &[Event]) -> Result<(), StoreError> {
+pub(super) async fn insert_transactions(store: &Store, run: &[&Event]) -> Result<(), StoreError> {
     let table = "evm_transaction_rows";
     if run.iter().flat_map(|e| &e.transactions).all(|t| readable(t).is_none()) {
         return Ok(());
@@ -41,7 +41,7 @@ pub(super) async fn insert_transactions(store: &Store, run: &[Event]) -> Result<
 }
 
 /// `evm_log_rows`.
-pub(super) async fn insert_logs(store: &Store, run: &[Event]) -> Result<(), StoreError> {
+pub(super) async fn insert_logs(store: &Store, run: &[&Event]) -> Result<(), StoreError> {
     let table = "evm_log_rows";
     let none = |t: &EnrichedTransaction| readable(t).is_none_or(|both| both.0.logs.is_empty());
     if run.iter().flat_map(|e| &e.transactions).all(none) {
@@ -67,7 +67,7 @@ pub(super) async fn insert_logs(store: &Store, run: &[Event]) -> Result<(), Stor
 }
 
 /// `block_rows`.
-pub(super) async fn insert_blocks(store: &Store, run: &[Event], stored_at: TimeMs) -> Result<(), StoreError> {
+pub(super) async fn insert_blocks(store: &Store, run: &[&Event], stored_at: TimeMs) -> Result<(), StoreError> {
     let table = "block_rows";
     let (no_header, no_summary) = (EvmHeader::default(), BlockSummary::default());
     under_deadline(store, table, async {
@@ -85,7 +85,7 @@ pub(super) async fn insert_blocks(store: &Store, run: &[Event], stored_at: TimeM
 }
 
 /// `block_event_rows`.
-pub(super) async fn insert_events(store: &Store, run: &[Event], stored_at: TimeMs) -> Result<(), StoreError> {
+pub(super) async fn insert_events(store: &Store, run: &[&Event], stored_at: TimeMs) -> Result<(), StoreError> {
     let table = "block_event_rows";
     under_deadline(store, table, async {
         let mut insert = open::<BlockEventRow<'_>>(store, table).await?;

@@ -95,6 +95,9 @@ async fn write_batches(
 ) -> Result<(), Error> {
     while let Some(batch) = batches.recv().await {
         let started = Instant::now();
+        if batch.fresh {
+            writer.forget();
+        }
         let all = async {
             writer.write(&batch.events).await?;
             writer.write_statuses(&batch.statuses).await

@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use futures::{StreamExt, TryStreamExt, stream};
 use runtime::log::{TopicPartition, events};
 use schemas::{Envelope, Network, Op, TimeMs, codec::Codec, records::DeadLetter};
 
@@ -33,6 +34,8 @@ pub(super) struct Batch {
     pub offsets: BTreeMap<TopicPartition, u64>,
     pub statuses: Vec<StatusRow>,
     pub dead: Vec<DeadLetter>,
+    /// Whether another member may have written since the last batch.
+    pub fresh: bool,
     pub rows: usize,
     bytes: usize,
     since: Option<Instant>,
@@ -62,6 +65,9 @@ impl Batch {
     }
 }
 
+/// Networks that are looked up in the store at the same time.
+const MEET_AT_ONCE: usize = 8;
+
 /// Checks events and gathers them.
 pub(super) struct Reader {
     config: SinkConfig,
@@ -84,17 +90,19 @@ impl Reader {
     pub fn forget(&mut self, partitions: &[u32]) {
         self.guards.retain(|_, (partition, _)| !partitions.contains(partition));
         self.batch.drop_partitions(partitions);
+        self.batch.fresh = true;
     }
 
     /// Forgets everything that is not in the store.
     pub fn forget_all(&mut self) {
         self.guards.clear();
-        self.batch = Batch::default();
+        self.batch = Batch { fresh: true, ..Batch::default() };
     }
 
     /// Takes events in. Returns the partition that has to be read from its beginning first, if there is one: then nothing
     /// from the event in question on was taken in.
     pub async fn take(&mut self, assembled: Vec<events::Event>) -> Result<Option<u32>, WriteError> {
+        self.meet(&assembled).await?;
         for event in assembled {
             let (partition, next, bytes) = (event.partition, event.next.clone(), event.bytes());
             if event.meta.op != Op::Finality && !self.take_one(event, bytes).await? {
@@ -104,6 +112,27 @@ impl Reader {
             self.batch.offsets.extend(next);
         }
         Ok(None)
+    }
+
+    /// Reads what the store knows of the networks that are new here.
+    async fn meet(&mut self, assembled: &[events::Event]) -> Result<(), WriteError> {
+        let new: BTreeMap<&Network, u32> = assembled
+            .iter()
+            .filter(|e| e.meta.op != Op::Finality && !self.guards.contains_key(&e.meta.network))
+            .map(|e| (&e.meta.network, e.partition))
+            .collect();
+        let (store, patience) = (&self.store, &self.patience);
+        let load = |(network, partition): (&Network, u32)| {
+            let network = network.clone();
+            async move {
+                let guard = patience.again(|| Guard::load(store, &network)).await?;
+                Ok::<_, WriteError>((network, (partition, guard)))
+            }
+        };
+        let loads: Vec<_> = new.into_iter().map(load).collect();
+        let met: Vec<_> = stream::iter(loads).buffer_unordered(MEET_AT_ONCE).try_collect().await?;
+        self.guards.extend(met);
+        Ok(())
     }
 
     /// `false` when the event's partition has to be read from its beginning first.
@@ -143,10 +172,6 @@ impl Reader {
     }
 
     async fn check(&mut self, partition: u32, e: &Envelope) -> Result<Verdict, WriteError> {
-        if !self.guards.contains_key(&e.network) {
-            let guard = self.patience.again(|| Guard::load(&self.store, &e.network)).await?;
-            self.guards.insert(e.network.clone(), (partition, guard));
-        }
         let rewound = self.rewound.contains(&partition);
         let (store, patience) = (&self.store, &self.patience);
         let Some((_, guard)) = self.guards.get_mut(&e.network) else { return Ok(Verdict::Halted) };

@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures::future::try_join;
-use schemas::{Network, TimeMs};
+use schemas::{Envelope, Network, TimeMs};
 
 use super::{
-    batch::{Event, Kind, runs},
+    batch::{Event, phases},
     insert::{insert_blocks, insert_events, insert_logs, insert_statuses, insert_transactions},
     patience::Patience,
     status::StatusRow,
@@ -48,16 +48,22 @@ impl Writer {
         Self { store, patience, tops: HashMap::new() }
     }
 
+    /// Forgets what it knows of the store: somebody else may have written.
+    pub fn forget(&mut self) {
+        self.tops.clear();
+    }
+
     /// Writes everything of these events, trying again while the store is away.
     pub async fn write(&mut self, events: &[Event]) -> Result<(), WriteError> {
         // Taken once, so that a second try writes the same bytes.
         let stored_at = TimeMs::now();
-        for (kind, run) in runs(events) {
-            match kind {
-                Kind::Applies => self.apply(run, stored_at).await?,
-                Kind::Reverts => self.revert(run).await?,
+        for phase in phases(events) {
+            self.revert(&phase.reverts).await?;
+            if !phase.applies.is_empty() {
+                self.apply(&phase.applies, stored_at).await?;
             }
-            self.patience.again(|| insert_events(&self.store, run, stored_at)).await?;
+            let run = phase.events();
+            self.patience.again(|| insert_events(&self.store, &run, stored_at)).await?;
         }
         Ok(())
     }
@@ -67,7 +73,7 @@ impl Writer {
         self.patience.again(|| insert_statuses(&self.store, rows)).await
     }
 
-    async fn apply(&mut self, run: &[Event], stored_at: TimeMs) -> Result<(), WriteError> {
+    async fn apply(&mut self, run: &[&Event], stored_at: TimeMs) -> Result<(), WriteError> {
         self.clear(run).await?;
         try_join(
             self.patience.again(|| insert_transactions(&self.store, run)),
@@ -77,7 +83,7 @@ impl Writer {
         self.patience.again(|| insert_blocks(&self.store, run, stored_at)).await
     }
 
-    async fn revert(&self, run: &[Event]) -> Result<(), WriteError> {
+    async fn revert(&self, run: &[&Event]) -> Result<(), WriteError> {
         for (network, held) in by_network(run, |e| Some((e.height, e.reverts_sequence?))) {
             self.delete(network, &held).await?;
         }
@@ -85,7 +91,7 @@ impl Writer {
     }
 
     /// Deletes what other, older events hold at the heights of these applies.
-    async fn clear(&mut self, run: &[Event]) -> Result<(), WriteError> {
+    async fn clear(&mut self, run: &[&Event]) -> Result<(), WriteError> {
         for (network, applied) in by_network(run, |e| Some((e.height, e.sequence))) {
             let top = match self.tops.get(network) {
                 Some(top) => *top,
@@ -120,7 +126,10 @@ impl Writer {
 }
 
 /// The pairs that `pick` finds, by network, in order.
-fn by_network(run: &[Event], pick: impl Fn(&schemas::Envelope) -> Option<Held>) -> BTreeMap<&Network, Vec<Held>> {
+fn by_network<'e>(
+    run: &[&'e Event],
+    pick: impl Fn(&Envelope) -> Option<Held>,
+) -> BTreeMap<&'e Network, Vec<Held>> {
     let mut found: BTreeMap<&Network, Vec<Held>> = BTreeMap::new();
     for event in run {
         if let Some(held) = pick(&event.block.envelope) {

@@ -1,0 +1,161 @@
+//! A model of a chain: grows, reverts, and knows what every view must show.
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use schemas::{
+    BlockHash, ChildEnvelope, Envelope, Network, Op, Origin, Status, TimeMs,
+    records::{
+        BlockSummary, DecodedEvent, EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction,
+        FeeParts, Payload,
+    },
+};
+use store::sink::batch::Event;
+
+/// A small deterministic generator (splitmix64).
+#[derive(Clone)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+}
+
+/// A block that is canonical.
+#[derive(Clone)]
+pub struct Live {
+    pub event: Event,
+}
+
+pub struct Chain {
+    pub network: Network,
+    pub sequence: u64,
+    first: u64,
+    pub live: Vec<Live>,
+    /// (sequence, op, hash) of every event.
+    pub events: Vec<(u64, String, String)>,
+}
+
+impl Chain {
+    /// Begins at a height just below a boundary of partitions for some networks.
+    pub fn new(name: &str, first: u64) -> Self {
+        let network = name.parse().expect("a slug");
+        Self { network, sequence: 0, first, live: Vec::new(), events: Vec::new() }
+    }
+
+    fn envelope(&mut self, op: Op, height: u64, hash: B256, parent: B256) -> Envelope {
+        self.sequence += 1;
+        let hash = BlockHash::from(hash);
+        self.events.push((self.sequence, op.as_str().into(), hash.as_str().into()));
+        Envelope {
+            network: self.network.clone(),
+            sequence: self.sequence,
+            op,
+            origin: Origin::Live,
+            height,
+            block_hash: hash,
+            parent_hash: BlockHash::from(parent),
+            block_time: TimeMs(1_700_000_000_000 + i64::try_from(height).expect("small") * 12_000),
+            observed_at: TimeMs::now(),
+            safe_height: None,
+            finalized_height: None,
+            tx_count: 0,
+            log_count: 0,
+            reverts_sequence: None,
+            reorg_remaining: 0,
+        }
+    }
+
+    /// The next block, with up to four transactions of up to three logs.
+    pub fn apply(&mut self, dice: &mut Dice) -> Event {
+        let height = self.first + self.live.len() as u64;
+        let salt = dice.roll(u64::MAX);
+        let hash = keccak256(format!("{}/{height}/{salt}", self.network));
+        let parent = keccak256("parent");
+        let mut envelope = self.envelope(Op::Apply, height, hash, parent);
+        let count = dice.roll(5) as u32;
+        envelope.tx_count = count;
+        let mut log_index = 0;
+        let mut transactions = Vec::new();
+        let mut summary = BlockSummary { transactions: count, ..BlockSummary::default() };
+        for index in 0..count {
+            let logs = dice.roll(4) as u32;
+            let t = transaction(&envelope.child(), index, logs, log_index, dice);
+            log_index += logs;
+            if let Payload::Transaction(both) = &t.payload {
+                summary.logs += logs;
+                summary.failed += u32::from(both.1.status == Status::Failed);
+                summary.gas_used += both.0.receipt_gas_used;
+                summary.fee_total += both.1.fee.map(|f| f.total()).unwrap_or_default();
+            }
+            transactions.push(t);
+        }
+        envelope.log_count = log_index;
+        let header = EvmHeader { gas_limit: 30_000_000, gas_used: summary.gas_used, ..EvmHeader::default() };
+        let block = EnrichedBlock { envelope, evm: Some(Box::new(header)), summary: Some(summary) };
+        let event = Event { block, transactions };
+        self.live.push(Live { event: event.clone() });
+        event
+    }
+
+    /// Takes the newest block back; `None` on an empty chain.
+    pub fn revert(&mut self) -> Option<Event> {
+        let last = self.live.pop()?.event.block.envelope;
+        let hash: B256 = last.block_hash.as_str().parse().expect("a hash");
+        let mut envelope = self.envelope(Op::Revert, last.height, hash, hash);
+        envelope.reverts_sequence = Some(last.sequence);
+        let child = EnrichedTransaction { envelope: envelope.child(), payload: Payload::Revert };
+        Some(Event { block: EnrichedBlock { envelope, evm: None, summary: None }, transactions: vec![child] })
+    }
+
+    /// A random step: mostly growth, sometimes a reorg of up to three blocks.
+    pub fn step(&mut self, dice: &mut Dice) -> Vec<Event> {
+        let depth = if dice.roll(4) == 0 { 1 + dice.roll(3) } else { 0 };
+        let mut events: Vec<Event> = (0..depth).filter_map(|_| self.revert()).collect();
+        for _ in 0..=dice.roll(depth + 2) {
+            events.push(self.apply(dice));
+        }
+        events
+    }
+}
+
+fn transaction(e: &ChildEnvelope, index: u32, logs: u32, first_log: u32, dice: &mut Dice) -> EnrichedTransaction {
+    let failed = dice.roll(5) == 0;
+    let status = if failed { Status::Failed } else { Status::Success };
+    let tx = EvmTransaction {
+        transaction_index: index,
+        hash: keccak256(format!("{}/{index}", e.block_hash)),
+        from_address: Address::repeat_byte(dice.roll(7) as u8),
+        to_address: (dice.roll(6) > 0).then(|| Address::repeat_byte(100 + dice.roll(5) as u8)),
+        value: U256::from(dice.roll(1 << 40)) << 100,
+        gas: 100_000,
+        input: Bytes::from(vec![index as u8; dice.roll(40) as usize]),
+        receipt_status: Some(u64::from(!failed)),
+        receipt_gas_used: 21_000 + dice.roll(50_000),
+        receipt_effective_gas_price: Some(U256::from(7_000_000_000u64)),
+        logs: (0..logs)
+            .map(|i| EvmLog {
+                log_index: first_log + i,
+                address: Address::repeat_byte(200 + dice.roll(4) as u8),
+                topics: vec![keccak256("Transfer(address,address,uint256)"); 1 + dice.roll(3) as usize],
+                data: Bytes::from(vec![3; dice.roll(64) as usize]),
+            })
+            .collect(),
+        ..EvmTransaction::default()
+    };
+    let execution = U256::from(tx.receipt_gas_used) * U256::from(7_000_000_000u64);
+    let enrichment = Enrichment {
+        status,
+        fee: Some(FeeParts { execution, l1: Some(U256::from(dice.roll(1_000))), operator: None, blob: None }),
+        method: None,
+        failure_cause: failed.then(|| "out_of_gas".into()),
+        failure_reason: failed.then(|| "all gas was used".into()),
+        events: (0..logs)
+            .map(|i| (i == 0).then(|| DecodedEvent { event: "Transfer(address,address,uint256)".into(), arguments: "{}".into() }))
+            .collect(),
+    };
+    EnrichedTransaction { envelope: e.clone(), payload: Payload::Transaction(Box::new((tx, enrichment))) }
+}

@@ -1,0 +1,145 @@
+//! Random chains, reorgs, kills and replays against the model (rules 16 and 17).
+
+use std::time::Duration;
+
+use runtime::log::{Log, Offsets, PollLimits, Polled, TopicPartition};
+use schemas::{Status, records::Payload};
+use store::{Store, sink::pipeline};
+
+use crate::{
+    chain::{Chain, Dice},
+    harness::Running,
+    setup::{PARTITIONS, RunningSink, TestLog, execute, rows, store_in, until_processed},
+};
+
+type BlockSeen = (String, u64, String, u64, u32, u32);
+type TransactionSeen = (String, u64, u32, String, u64, String, u64);
+type LogSeen = (String, u64, u32, u32, u64);
+type EventSeen = (String, u64, String, String);
+
+/// Compares every view with the model, row by row.
+pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &str) {
+    let mut sorted: Vec<&Chain> = chains.iter().collect();
+    sorted.sort_by_key(|c| c.network.as_str().to_owned());
+    let (mut blocks, mut transactions, mut logs, mut events) = (vec![], vec![], vec![], vec![]);
+    for chain in sorted {
+        let name = || chain.network.as_str().to_owned();
+        for live in &chain.live {
+            let e = &live.event.block.envelope;
+            let failed = live.event.block.summary.as_ref().map_or(0, |s| s.failed);
+            blocks.push((name(), e.height, e.block_hash.as_str().to_owned(), e.sequence, e.tx_count, failed));
+            for t in &live.event.transactions {
+                let Payload::Transaction(both) = &t.payload else { continue };
+                let status = if both.1.status == Status::Failed { "failed" } else { "success" };
+                let hash = both.0.hash.to_string();
+                let index = both.0.transaction_index;
+                transactions.push((name(), e.height, index, hash, e.sequence, status.into(), both.0.receipt_gas_used));
+                logs.extend(both.0.logs.iter().map(|l| (name(), e.height, index, l.log_index, e.sequence)));
+            }
+        }
+        events.extend(chain.events.iter().map(|(s, op, hash)| (name(), *s, op.clone(), hash.clone())));
+    }
+    let sql = "SELECT toString(network), number, hash, sequence, transaction_count, failed_count FROM blocks ORDER BY network, number";
+    assert_eq!(rows::<BlockSeen>(engine, store, sql).await, blocks, "blocks {when}");
+    let sql = "SELECT toString(network), block_number, transaction_index, hash, sequence, toString(status), gas_used \
+               FROM transactions ORDER BY network, block_number, transaction_index";
+    assert_eq!(rows::<TransactionSeen>(engine, store, sql).await, transactions, "transactions {when}");
+    let sql = "SELECT toString(network), block_number, transaction_index, log_index, sequence FROM evm_logs \
+               ORDER BY network, block_number, transaction_index, log_index";
+    assert_eq!(rows::<LogSeen>(engine, store, sql).await, logs, "logs {when}");
+    let sql = "SELECT toString(network), sequence, toString(op), block_hash FROM block_events ORDER BY network, sequence";
+    assert_eq!(rows::<EventSeen>(engine, store, sql).await, events, "block events {when}");
+}
+
+async fn all_processed(store: &Store, chains: &[Chain]) {
+    for chain in chains {
+        until_processed(store, &chain.network, chain.sequence).await;
+    }
+}
+
+/// Puts the group's positions back to the beginning.
+async fn start_over(log: &TestLog) {
+    let mut consumer = log.log.consumer(pipeline::GROUP, "test", &pipeline::TOPICS).await.expect("a member");
+    let limits = PollLimits { records: 1, bytes: 1, wait: Duration::from_secs(1) };
+    let mut held = 0;
+    while held < (PARTITIONS as usize) * 2 {
+        if let Polled::Assigned(list) = consumer.poll(limits).await.expect("an assignment") {
+            held += list.len();
+        }
+    }
+    let zero = |topic| (0..PARTITIONS).map(move |partition| (TopicPartition { topic, partition }, 0));
+    let offsets: Offsets = pipeline::TOPICS.into_iter().flat_map(zero).collect();
+    consumer.commit(offsets).await.expect("a commit");
+}
+
+const CHAINS: u64 = 24;
+const KILLS: u64 = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_equal_the_model_after_reorgs_kills_replays_and_late_inserts() {
+    let engine = Running::start().await;
+    for seed in 0..2 {
+        let mut dice = Dice(seed);
+        let store = store_in(&engine, &format!("chaos_{seed}"));
+        let log = TestLog::open().await;
+        // Some begin just below a boundary of partitions.
+        let mut chains: Vec<Chain> =
+            (0..CHAINS).map(|i| Chain::new(&format!("net-{i}"), if i % 3 == 0 { 999_998 } else { i })).collect();
+        for _ in 0..KILLS {
+            let sink = RunningSink::start(&store, &log);
+            for _ in 0..4 {
+                let mut events = Vec::new();
+                for chain in &mut chains {
+                    events.extend(chain.step(&mut dice));
+                }
+                log.publish(&events).await;
+                tokio::time::sleep(Duration::from_millis(dice.roll(150))).await;
+            }
+            tokio::time::sleep(Duration::from_millis(dice.roll(600))).await;
+            sink.kill().await;
+        }
+        let sink = RunningSink::start(&store, &log);
+        all_processed(&store, &chains).await;
+        sink.stop().await.expect("a clean end");
+        compare(&engine, &store, &chains, &format!("after kills, seed {seed}")).await;
+
+        // Everything once more: equal events change nothing.
+        start_over(&log).await;
+        let marker = chains[0].apply(&mut dice);
+        log.publish(std::slice::from_ref(&marker)).await;
+        let sink = RunningSink::start(&store, &log);
+        all_processed(&store, &chains).await;
+        sink.stop().await.expect("a clean end");
+        compare(&engine, &store, &chains, &format!("after a replay, seed {seed}")).await;
+
+        // Inserts that were cut off arrive after the deletions: every reverted row again, with the version it had.
+        for (table, keys) in [
+            ("block_rows", "network, height"),
+            ("evm_transaction_rows", "network, height, transaction_index"),
+            ("evm_log_rows", "network, height, transaction_index, log_index"),
+        ] {
+            let late = format!(
+                "INSERT INTO {table} ({keys}, sequence, version, is_deleted) SELECT {keys}, sequence, 2 * sequence, 0 \
+                 FROM {table} WHERE is_deleted = 1"
+            );
+            execute(&engine, &store, &late).await;
+        }
+        compare(&engine, &store, &chains, &format!("after late inserts, seed {seed}")).await;
+        for table in ["block_rows", "evm_transaction_rows", "evm_log_rows", "block_event_rows"] {
+            execute(&engine, &store, &format!("OPTIMIZE TABLE {table} FINAL")).await;
+        }
+        compare(&engine, &store, &chains, &format!("after merges, seed {seed}")).await;
+
+        // The store is lost, the log is not: it is filled again from the beginning.
+        let again = store_in(&engine, &format!("chaos_{seed}_again"));
+        let marker = chains[0].apply(&mut dice);
+        log.publish(std::slice::from_ref(&marker)).await;
+        let others = chains.iter_mut().skip(1).map(|c| c.apply(&mut dice)).collect::<Vec<_>>();
+        log.publish(&others).await;
+        let sink = RunningSink::start(&again, &log);
+        all_processed(&again, &chains).await;
+        sink.stop().await.expect("a clean end");
+        compare(&engine, &again, &chains, &format!("in a store filled again, seed {seed}")).await;
+    }
+    engine.stop().await;
+}

@@ -1,0 +1,205 @@
+//! The API's questions against a known chain.
+
+use std::collections::HashSet;
+
+use alloy_primitives::Address;
+use schemas::{Status, TimeMs, records::Payload};
+use store::{
+    Store, StoreErrorKind,
+    query::{BlockFilter, Sort, Transaction, TransactionFilter},
+    sink::batch::Event,
+};
+
+use crate::{
+    chain::{Chain, Dice},
+    harness::Running,
+    setup::{RunningSink, TestLog, store_in, until_processed},
+};
+
+/// Everything that a filter finds, page by page.
+async fn all(store: &Store, filter: &TransactionFilter) -> Vec<Transaction> {
+    let mut filter = filter.clone();
+    let mut found = Vec::new();
+    loop {
+        let page = store.transactions(&filter).await.expect("a page");
+        assert!(page.items.len() <= filter.limit as usize);
+        found.extend(page.items);
+        filter.cursor = page.next;
+        if filter.cursor.is_none() {
+            return found;
+        }
+    }
+}
+
+fn keys(found: &[Transaction]) -> Vec<(String, u64, u32)> {
+    found.iter().map(|t| (t.network.clone(), t.block_number, t.transaction_index)).collect()
+}
+
+/// The same by the model: newest first.
+fn model(chains: &[Chain], wanted: impl Fn(&Event, usize) -> bool) -> Vec<(String, u64, u32)> {
+    let mut keys: Vec<(i64, String, u64, u32)> = Vec::new();
+    for chain in chains {
+        for live in &chain.live {
+            let e = &live.event.block.envelope;
+            for i in 0..live.event.transactions.len() {
+                if wanted(&live.event, i) {
+                    keys.push((e.block_time.0, chain.network.as_str().into(), e.height, i as u32));
+                }
+            }
+        }
+    }
+    keys.sort();
+    keys.reverse();
+    keys.into_iter().map(|(_, n, h, i)| (n, h, i)).collect()
+}
+
+fn part(event: &Event, i: usize) -> &(schemas::records::EvmTransaction, schemas::records::Enrichment) {
+    match &event.transactions[i].payload {
+        Payload::Transaction(both) => both,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_look_ups_and_replays_tell_what_the_chain_is() {
+    let engine = Running::start().await;
+    let store = store_in(&engine, "queries");
+    let log = TestLog::open().await;
+    let mut dice = Dice(11);
+    let mut chains = vec![Chain::new("a", 100), Chain::new("b", 5_000)];
+    for _ in 0..60 {
+        let events: Vec<_> = chains.iter_mut().flat_map(|c| c.step(&mut dice)).collect();
+        log.publish(&events).await;
+    }
+    let sink = RunningSink::start(&store, &log);
+    for chain in &chains {
+        until_processed(&store, &chain.network, chain.sequence).await;
+    }
+    sink.stop().await.expect("a clean end");
+    let a = &chains[0];
+
+    // Health.
+    let networks = store.networks().await.expect("networks");
+    assert_eq!(networks.iter().map(|n| n.network.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let tip = &a.live.last().expect("a tip").event.block.envelope;
+    let head = networks[0].head.as_ref().expect("a head");
+    assert_eq!((head.number, head.hash.as_str()), (tip.height, tip.block_hash.as_str()));
+    assert_eq!((networks[0].processed_sequence, networks[0].state.as_str()), (a.sequence, "running"));
+
+    // Lists.
+    let base = TransactionFilter { limit: 7, ..TransactionFilter::default() };
+    assert_eq!(keys(&all(&store, &base).await), model(&chains, |_, _| true));
+    let of_a = TransactionFilter { network: Some(a.network.clone()), ..base.clone() };
+    let in_a = |e: &Event| e.network() == &a.network;
+    assert_eq!(keys(&all(&store, &of_a).await), model(&chains, |e, _| in_a(e)));
+    let oldest = TransactionFilter { sort: Sort::Oldest, ..of_a.clone() };
+    let mut wanted = model(&chains, |e, _| in_a(e));
+    wanted.reverse();
+    assert_eq!(keys(&all(&store, &oldest).await), wanted);
+    let failed = TransactionFilter { status: Some(Status::Failed), ..of_a.clone() };
+    let is_failed = |e: &Event, i| part(e, i).1.status == Status::Failed;
+    assert_eq!(keys(&all(&store, &failed).await), model(&chains, |e, i| in_a(e) && is_failed(e, i)));
+    let cause = TransactionFilter { cause: Some("out_of_gas".into()), ..base.clone() };
+    assert_eq!(keys(&all(&store, &cause).await), model(&chains, is_failed));
+    for address in [Address::repeat_byte(100), Address::repeat_byte(200), Address::repeat_byte(3)] {
+        let text = format!("{address:#x}");
+        let touches = |e: &Event, i: usize| {
+            let t = &part(e, i).0;
+            t.to_address == Some(address) || t.logs.iter().any(|l| l.address == address)
+        };
+        let contract = TransactionFilter { contract: Some(text.clone()), ..base.clone() };
+        assert_eq!(keys(&all(&store, &contract).await), model(&chains, touches), "{text}");
+        let any = TransactionFilter { address: Some(text.clone()), ..of_a.clone() };
+        let sent = |e: &Event, i| part(e, i).0.from_address == address;
+        assert_eq!(keys(&all(&store, &any).await), model(&chains, |e, i| in_a(e) && (touches(e, i) || sent(e, i))), "{text}");
+    }
+    let (from, to) = (TimeMs(tip.block_time.0 - 120_000), TimeMs(tip.block_time.0 - 36_000));
+    let between = TransactionFilter { from: Some(from), to: Some(to), ..of_a.clone() };
+    let inside = |e: &Event| (from.0..to.0).contains(&e.block.envelope.block_time.0);
+    assert_eq!(keys(&all(&store, &between).await), model(&chains, |e, _| in_a(e) && inside(e)));
+    let everywhere = TransactionFilter { network: None, ..between };
+    assert_eq!(keys(&all(&store, &everywhere).await), model(&chains, |e, _| inside(e)));
+    let hostile = TransactionFilter { contract: Some("' OR 1=1 --".into()), ..base };
+    assert_eq!(all(&store, &hostile).await, []);
+
+    // Blocks.
+    let mut filter = BlockFilter { limit: 9, ..BlockFilter::default() };
+    let mut seen = Vec::new();
+    loop {
+        let page = store.blocks(&filter).await.expect("a page");
+        seen.extend(page.items.iter().map(|b| (b.timestamp.0, b.network.clone(), b.number, b.hash.clone())));
+        filter.cursor = page.next;
+        if filter.cursor.is_none() {
+            break;
+        }
+    }
+    let mut wanted: Vec<_> = chains
+        .iter()
+        .flat_map(|c| c.live.iter().map(|l| &l.event.block.envelope))
+        .map(|e| (e.block_time.0, e.network.as_str().to_owned(), e.height, e.block_hash.as_str().to_owned()))
+        .collect();
+    wanted.sort();
+    wanted.reverse();
+    assert_eq!(seen, wanted);
+    let by_hash = store.block_by_hash(&a.network, &tip.block_hash).await.expect("an answer").expect("the tip");
+    assert_eq!(Some(&by_hash), store.block_by_height(&a.network, tip.height).await.expect("an answer").as_ref());
+    assert_eq!(store.block_by_height(&a.network, tip.height + 1).await.expect("an answer"), None);
+
+    // One transaction.
+    let busy = a.live.iter().find(|l| l.event.block.envelope.log_count > 0).expect("a log");
+    let i = (0..busy.event.transactions.len()).find(|i| !part(&busy.event, *i).0.logs.is_empty()).expect("logs");
+    let (tx, enriched) = part(&busy.event, i);
+    let found = store.transaction(&a.network, &tx.hash.to_string()).await.expect("an answer");
+    assert_eq!(found.len(), 1);
+    let detail = &found[0];
+    assert_eq!((detail.transaction.value, detail.transaction.fee), (tx.value, enriched.fee.map(|f| f.total())));
+    assert_eq!(detail.evm.l1_fee, enriched.fee.and_then(|f| f.l1));
+    assert_eq!(detail.evm.input, format!("{}", tx.input));
+    assert_eq!(detail.logs.iter().map(|l| l.log_index).collect::<Vec<_>>(), tx.logs.iter().map(|l| l.log_index).collect::<Vec<_>>());
+    assert_eq!(detail.logs[0].event.as_deref(), Some("Transfer(address,address,uint256)"));
+    assert!(store.transaction(&a.network, "0xabc").await.expect("an answer").is_empty());
+
+    // Replay: applies that still stand, each with its transactions, and no revert of what was left out.
+    let after = a.sequence / 2;
+    let (mut position, mut delivered, mut left_out) = (after, Vec::new(), HashSet::new());
+    loop {
+        let page = store.replay(&a.network, position, a.sequence).await.expect("a page");
+        assert_eq!(page.gap, None);
+        left_out.extend(page.left_out.iter().copied());
+        for e in page.events {
+            if e.event.reverts_sequence.is_none_or(|undone| !left_out.contains(&undone)) {
+                if e.event.op == "apply" {
+                    assert_eq!(e.transactions.len(), e.event.tx_count as usize);
+                }
+                delivered.push((e.event.sequence, e.event.op));
+            }
+        }
+        position = page.position;
+        if page.done {
+            break;
+        }
+    }
+    let standing: HashSet<u64> = a.live.iter().map(|l| l.event.block.envelope.sequence).collect();
+    let applies: Vec<u64> = delivered.iter().filter(|(_, op)| op == "apply").map(|(s, _)| *s).collect();
+    let mut wanted: Vec<u64> = standing.iter().copied().filter(|s| *s > after).collect();
+    wanted.sort_unstable();
+    assert_eq!(applies, wanted);
+    let all_events = store.events(&a.network, 0, u64::MAX, 100_000).await.expect("events");
+    let undone: HashSet<u64> = all_events.iter().filter_map(|e| e.reverts_sequence).collect();
+    for (sequence, op) in &delivered {
+        assert!(op == "revert" || !undone.contains(sequence));
+    }
+    let reverts_of_old =
+        all_events.iter().filter(|e| e.sequence > after && e.reverts_sequence.is_some_and(|u| u <= after)).count();
+    assert_eq!(delivered.iter().filter(|(_, op)| op == "revert").count(), reverts_of_old);
+
+    // Completeness and limits.
+    let ranges = store.completeness(&a.network).await.expect("ranges");
+    assert_eq!(ranges.len(), 1);
+    assert!(ranges[0].complete && ranges[0].blocks == a.live.len() as u64);
+    let mut config = store.config().clone();
+    config.read_deadline = std::time::Duration::from_nanos(1);
+    let late = Store::connect(config).expect("a handle").totals().await.expect_err("no time");
+    assert_eq!(late.kind, StoreErrorKind::Timeout);
+    engine.stop().await;
+}

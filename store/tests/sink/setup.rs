@@ -1,0 +1,140 @@
+//! An engine, an embedded log, and sinks that can be killed.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use clickhouse::{RowOwned, RowRead};
+use runtime::log::{
+    Log, NewRecord, TopicPartition, Transaction,
+    embedded::{EmbeddedConfig, EmbeddedLog},
+};
+use schemas::{
+    Network,
+    codec::{Codec, Record},
+    topics,
+};
+use store::{
+    Store, StoreConfig,
+    sink::{self, SinkConfig, batch::Event},
+};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::Running;
+
+pub const PARTITIONS: u32 = 4;
+
+/// A log in a temporary directory.
+pub struct TestLog {
+    pub log: Arc<EmbeddedLog>,
+    _dir: TempDir,
+    codec: Codec,
+}
+
+impl TestLog {
+    pub async fn open() -> Self {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let log = EmbeddedLog::open(EmbeddedConfig::new(dir.path().join("log"))).await.expect("a log");
+        log.ensure_topics(&topics::ALL, PARTITIONS).await.expect("topics");
+        Self { log, _dir: dir, codec: Codec::builtin() }
+    }
+
+    /// Writes events in one transaction, as enrich does.
+    pub async fn publish(&self, events: &[Event]) {
+        let mut records = Vec::new();
+        for event in events {
+            let partition = partition_of(event.network());
+            let mut push = |topic, key: String, value, headers: Vec<(&'static str, bytes::Bytes)>| {
+                let headers = headers.into_iter().map(|(n, v)| (n.into(), v)).collect();
+                records.push(NewRecord {
+                    to: TopicPartition { topic, partition },
+                    key: Some(key.into()),
+                    value: Some(value),
+                    headers,
+                });
+            };
+            let block = &event.block;
+            let value = self.codec.encode(block).expect("a header record");
+            push(topics::ENRICHED_BLOCKS.name, block.key(), value, block.headers());
+            for t in &event.transactions {
+                let value = self.codec.encode(t).expect("a transaction record");
+                push(topics::ENRICHED_TRANSACTIONS.name, t.key(), value, t.headers());
+            }
+        }
+        let mut producer = self.log.producer("enrich").await.expect("a producer");
+        producer.commit(Transaction { records, offsets: None }).await.expect("a commit");
+    }
+}
+
+pub fn partition_of(network: &Network) -> u32 {
+    network.as_str().bytes().map(u32::from).sum::<u32>() % PARTITIONS
+}
+
+/// A handle on a database of one's own in the test's engine.
+pub fn store_in(engine: &Running, database: &str) -> Store {
+    let url = engine.url.clone();
+    let mut config = StoreConfig::new(url, database, "headwater", engine.credentials.stages.reveal());
+    config.write_deadline = Duration::from_secs(20);
+    Store::connect(config).expect("a plain name")
+}
+
+/// A sink that runs until it is stopped or killed.
+pub struct RunningSink {
+    pub config: SinkConfig,
+    task: JoinHandle<Result<(), sink::Error>>,
+    stop: CancellationToken,
+}
+
+impl RunningSink {
+    pub fn start(store: &Store, log: &TestLog) -> Self {
+        let mut config = SinkConfig::new(store.config().clone(), "test");
+        config.batch_age = Duration::from_millis(20);
+        let stop = CancellationToken::new();
+        let codec = Arc::new(Codec::builtin());
+        let task = tokio::spawn(sink::run(config.clone(), log.log.clone(), codec, stop.clone()));
+        Self { config, task, stop }
+    }
+
+    /// Cuts it off where it stands, requests in flight included.
+    pub async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.is_err_and(|e| e.is_cancelled()), "the sink ended before it was killed");
+    }
+
+    pub async fn stop(self) -> Result<(), sink::Error> {
+        self.stop.cancel();
+        self.task.await.expect("no panic")
+    }
+}
+
+/// Waits until this is visible.
+pub async fn until_processed(store: &Store, network: &Network, sequence: u64) {
+    until(&format!("{network} to reach {sequence}"), || async {
+        store.processed_sequence(network.as_str()).await.is_ok_and(|s| s >= sequence)
+    })
+    .await;
+}
+
+/// Waits for something that must come.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
+    let give_up = Instant::now() + Duration::from_secs(240);
+    while !check().await {
+        assert!(Instant::now() < give_up, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// All rows of a statement.
+pub async fn rows<T: RowOwned + RowRead>(engine: &Running, store: &Store, sql: &str) -> Vec<T> {
+    let client = engine.client().with_database(store.database());
+    client.query(sql).fetch_all::<T>().await.unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+/// Runs a statement.
+pub async fn execute(engine: &Running, store: &Store, sql: &str) {
+    let client = engine.client().with_database(store.database());
+    client.query(sql).execute().await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+}
