@@ -110,10 +110,11 @@ pub enum BlockName {
 
 /// A height or a hash in a path.
 pub fn path_block(value: &str) -> Result<BlockName, ApiError> {
-    if value.len() <= 20 && value.bytes().all(|b| b.is_ascii_digit()) {
-        if let Ok(height) = value.parse() {
-            return Ok(BlockName::Height(height));
-        }
+    if value.len() <= 20
+        && value.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(height) = value.parse()
+    {
+        return Ok(BlockName::Height(height));
     }
     hash(value).map(BlockName::Hash).ok_or_else(|| {
         ApiError::invalid(

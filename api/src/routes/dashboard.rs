@@ -69,10 +69,10 @@ fn send(path: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
             out.insert(name, value);
         }
     }
-    if path == "index.html" {
-        if let Ok(policy) = HeaderValue::from_str(policy()) {
-            out.insert(header::CONTENT_SECURITY_POLICY, policy);
-        }
+    if path == "index.html"
+        && let Ok(policy) = HeaderValue::from_str(policy())
+    {
+        out.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
 }

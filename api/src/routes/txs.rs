@@ -74,11 +74,11 @@ pub async fn txs(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Resu
         cursor: None,
         limit: params.limit()?,
     };
-    if let (Some(from), Some(to)) = (filter.from, filter.to) {
-        if from >= to {
-            let value = params.text("to")?.unwrap_or_default();
-            return Err(ApiError::invalid("to", value, "a time after `from`"));
-        }
+    if let (Some(from), Some(to)) = (filter.from, filter.to)
+        && from >= to
+    {
+        let value = params.text("to")?.unwrap_or_default();
+        return Err(ApiError::invalid("to", value, "a time after `from`"));
     }
     let TransactionFilter { network, contract, address, status, cause, from, to, .. } = &filter;
     let list = format!("txs {network:?} {contract:?} {address:?} {status:?} {cause:?} {from:?} {to:?} {sort:?}");

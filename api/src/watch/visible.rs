@@ -40,10 +40,10 @@ impl Visible {
     /// has not told of them yet: its rows may be visible before its word.
     pub async fn refresh(&self, store: &Store, configured: &[NetworkConfig]) -> Result<(), ApiError> {
         let mut asking = self.asking.lock().await;
-        if let Some((at, outcome)) = &*asking {
-            if at.elapsed() < self.every {
-                return outcome.clone();
-            }
+        if let Some((at, outcome)) = &*asking
+            && at.elapsed() < self.every
+        {
+            return outcome.clone();
         }
         let outcome = match ask(store, configured).await {
             Ok(networks) => {

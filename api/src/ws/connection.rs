@@ -195,10 +195,10 @@ impl Connection {
                 return Err(ApiError::NetworkNotFound { network: n.to_string() });
             }
             let newest = self.app.ring.span(n).map(|s| s.newest).max(self.app.visible.sequence(n));
-            if let (Some(after), Some(newest)) = (after, newest) {
-                if after > newest.saturating_add(schemas::limits::WS_AHEAD_SEQUENCES) {
-                    return Err(ApiError::PositionUnknown { network: n.to_string(), after, newest });
-                }
+            if let (Some(after), Some(newest)) = (after, newest)
+                && after > newest.saturating_add(schemas::limits::WS_AHEAD_SEQUENCES)
+            {
+                return Err(ApiError::PositionUnknown { network: n.to_string(), after, newest });
             }
         }
         if self.subscriptions.is_empty() {

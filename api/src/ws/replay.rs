@@ -61,10 +61,10 @@ pub struct Past {
 
 /// Takes the next step for a connection that has dealt with everything up to `floor`.
 pub async fn step(app: Arc<App>, network: Network, floor: u64, topics: Topics) -> Step {
-    if let Some(span) = app.ring.span(&network) {
-        if joins(span, app.ring.oldest(&network), floor) {
-            return Step::Joined;
-        }
+    if let Some(span) = app.ring.span(&network)
+        && joins(span, app.ring.oldest(&network), floor)
+    {
+        return Step::Joined;
     }
     let Ok(permit) = Arc::clone(&app.ws_replays).acquire_owned().await else { return Step::Wait };
     let visible = match app.store.processed_sequence(network.as_str()).await {

@@ -66,14 +66,14 @@ impl Subscriptions {
         if self.list.len() >= self.limit {
             return Err(ApiError::TooManySubscriptions { limit: self.limit });
         }
-        if let (true, Some(network)) = (resumes, &network) {
-            if !self.topics(network).is_empty() {
-                let problem = format!(
-                    "this connection already follows {network}, so `after` could not be kept: unsubscribe first, or use \
+        if let (true, Some(network)) = (resumes, &network)
+            && !self.topics(network).is_empty()
+        {
+            let problem = format!(
+                "this connection already follows {network}, so `after` could not be kept: unsubscribe first, or use \
                      another connection"
-                );
-                return Err(ApiError::SubscriptionConflict { problem });
-            }
+            );
+            return Err(ApiError::SubscriptionConflict { problem });
         }
         self.list.push(Subscription { id, topics, network });
         Ok(())

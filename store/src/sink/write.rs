@@ -126,10 +126,7 @@ impl Writer {
 }
 
 /// The pairs that `pick` finds, by network, in order.
-fn by_network<'e>(
-    run: &[&'e Event],
-    pick: impl Fn(&Envelope) -> Option<Held>,
-) -> BTreeMap<&'e Network, Vec<Held>> {
+fn by_network<'e>(run: &[&'e Event], pick: impl Fn(&Envelope) -> Option<Held>) -> BTreeMap<&'e Network, Vec<Held>> {
     let mut found: BTreeMap<&Network, Vec<Held>> = BTreeMap::new();
     for event in run {
         if let Some(held) = pick(&event.block.envelope) {

@@ -154,7 +154,10 @@ fn transaction(e: &ChildEnvelope, index: u32, logs: u32, first_log: u32, dice: &
         failure_cause: failed.then(|| "out_of_gas".into()),
         failure_reason: failed.then(|| "all gas was used".into()),
         events: (0..logs)
-            .map(|i| (i == 0).then(|| DecodedEvent { event: "Transfer(address,address,uint256)".into(), arguments: "{}".into() }))
+            .map(|i| {
+                (i == 0)
+                    .then(|| DecodedEvent { event: "Transfer(address,address,uint256)".into(), arguments: "{}".into() })
+            })
             .collect(),
     };
     EnrichedTransaction { envelope: e.clone(), payload: Payload::Transaction(Box::new((tx, enrichment))) }

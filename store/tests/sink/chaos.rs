@@ -47,7 +47,8 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
     let sql = "SELECT toString(network), block_number, transaction_index, log_index, sequence FROM evm_logs \
                ORDER BY network, block_number, transaction_index, log_index";
     assert_eq!(rows::<LogSeen>(engine, store, sql).await, logs, "logs {when}");
-    let sql = "SELECT toString(network), sequence, toString(op), block_hash FROM block_events ORDER BY network, sequence";
+    let sql =
+        "SELECT toString(network), sequence, toString(op), block_hash FROM block_events ORDER BY network, sequence";
     assert_eq!(rows::<EventSeen>(engine, store, sql).await, events, "block events {when}");
 }
 

@@ -115,13 +115,22 @@ async fn a_store_that_is_killed_while_rows_arrive_loses_nothing() {
         .flat_map(|c| {
             c.live.iter().map(|l| {
                 let (e, s) = (&l.event.block.envelope, l.event.block.summary.as_ref().expect("a summary"));
-                (c.network.as_str().to_owned(), e.height, e.block_hash.as_str().to_owned(), e.sequence, e.tx_count, s.failed)
+                (
+                    c.network.as_str().to_owned(),
+                    e.height,
+                    e.block_hash.as_str().to_owned(),
+                    e.sequence,
+                    e.tx_count,
+                    s.failed,
+                )
             })
         })
         .collect();
     assert_eq!(seen, wanted);
     let holes = client
-        .query("SELECT network FROM block_events GROUP BY network HAVING max(sequence) != count() OR min(sequence) != 1")
+        .query(
+            "SELECT network FROM block_events GROUP BY network HAVING max(sequence) != count() OR min(sequence) != 1",
+        )
         .fetch_all::<String>()
         .await
         .expect("gaplessness");

@@ -111,7 +111,11 @@ async fn lists_look_ups_and_replays_tell_what_the_chain_is() {
         assert_eq!(keys(&all(&store, &contract).await), model(&chains, touches), "{text}");
         let any = TransactionFilter { address: Some(text.clone()), ..of_a.clone() };
         let sent = |e: &Event, i| part(e, i).0.from_address == address;
-        assert_eq!(keys(&all(&store, &any).await), model(&chains, |e, i| in_a(e) && (touches(e, i) || sent(e, i))), "{text}");
+        assert_eq!(
+            keys(&all(&store, &any).await),
+            model(&chains, |e, i| in_a(e) && (touches(e, i) || sent(e, i))),
+            "{text}"
+        );
     }
     let (from, to) = (TimeMs(tip.block_time.0 - 120_000), TimeMs(tip.block_time.0 - 36_000));
     let between = TransactionFilter { from: Some(from), to: Some(to), ..of_a.clone() };
@@ -155,7 +159,10 @@ async fn lists_look_ups_and_replays_tell_what_the_chain_is() {
     assert_eq!((detail.transaction.value, detail.transaction.fee), (tx.value, enriched.fee.map(|f| f.total())));
     assert_eq!(detail.evm.l1_fee, enriched.fee.and_then(|f| f.l1));
     assert_eq!(detail.evm.input, format!("{}", tx.input));
-    assert_eq!(detail.logs.iter().map(|l| l.log_index).collect::<Vec<_>>(), tx.logs.iter().map(|l| l.log_index).collect::<Vec<_>>());
+    assert_eq!(
+        detail.logs.iter().map(|l| l.log_index).collect::<Vec<_>>(),
+        tx.logs.iter().map(|l| l.log_index).collect::<Vec<_>>()
+    );
     assert_eq!(detail.logs[0].event.as_deref(), Some("Transfer(address,address,uint256)"));
     assert!(store.transaction(&a.network, "0xabc").await.expect("an answer").is_empty());
 

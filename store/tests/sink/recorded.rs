@@ -105,7 +105,12 @@ fn transaction(t: &Value, r: &Value, index: usize, next_log: &mut u32) -> EvmTra
                 EvmLog {
                     log_index: *next_log - 1,
                     address: address(&l["address"]).expect("an emitter"),
-                    topics: l["topics"].as_array().expect("topics").iter().map(|t| t.as_str().expect("hex").parse().expect("a topic")).collect(),
+                    topics: l["topics"]
+                        .as_array()
+                        .expect("topics")
+                        .iter()
+                        .map(|t| t.as_str().expect("hex").parse().expect("a topic"))
+                        .collect(),
                     data: l["data"].as_str().expect("data").parse().expect("hex"),
                 }
             })
@@ -212,13 +217,16 @@ fn add(totals: &mut BTreeMap<String, NetworkTotals>, r: &Recorded) {
         // Receipts before London carry no effective price: it was the price that the transaction stated.
         let price = hex(&receipt["effectiveGasPrice"]).or(hex(&tx["gasPrice"])).unwrap_or_default();
         t.fee_total += gas * price + hex(&receipt["l1Fee"]).unwrap_or_default();
-        if let (Some(scalar), Some(constant)) = (hex(&receipt["operatorFeeScalar"]), hex(&receipt["operatorFeeConstant"])) {
+        if let (Some(scalar), Some(constant)) =
+            (hex(&receipt["operatorFeeScalar"]), hex(&receipt["operatorFeeConstant"]))
+        {
             let jovian = r.chain == "mantle" || receipt.get("daFootprintGasScalar").is_some();
             let part = if jovian { gas * scalar * U256::from(100) } else { gas * scalar / U256::from(1_000_000) };
             t.fee_total += part + constant;
         }
         if kind == 3 {
-            t.fee_total += hex(&receipt["blobGasUsed"]).expect("blob gas") * hex(&receipt["blobGasPrice"]).expect("its price");
+            t.fee_total +=
+                hex(&receipt["blobGasUsed"]).expect("blob gas") * hex(&receipt["blobGasPrice"]).expect("its price");
         }
     }
 }
