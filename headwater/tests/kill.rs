@@ -54,7 +54,7 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
         u64::from(std::process::id()) << 20
             | u64::from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_nanos() >> 12)
     });
-    println!("kill test: HEADWATER_SEED={seed} replays it");
+    eprintln!("kill test: HEADWATER_SEED={seed} replays it");
     let mut random = Random(seed | 1);
 
     let ethereum = node("ethereum").await;
@@ -93,6 +93,6 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
             "no fork happened to {slug}: the test shows too little"
         );
     }
-    println!("{KILLS} kills in {lived:?} of life; heads {} and {}", ethereum.head(), optimism.head());
+    eprintln!("{KILLS} kills in {lived:?} of life; heads {} and {}", ethereum.head(), optimism.head());
     assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
 }

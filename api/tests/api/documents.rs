@@ -44,8 +44,7 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
     assert_eq!(document["openapi"].as_str().map(|v| v.starts_with("3.")), Some(true));
 
     let (block, _) = &chain.canonical[3];
-    let tx =
-        chain.transactions().iter().find_map(|t| api::items::TransactionItem::from_record(t)).expect("a transaction");
+    let tx = chain.transactions().iter().find_map(api::items::TransactionItem::from_record).expect("a transaction");
     let height = block.envelope.height;
     let hash = &block.envelope.block_hash;
     let unknown = format!("0x{}", "0".repeat(64));
