@@ -194,11 +194,11 @@ impl Connection {
             if !self.app.knows(n) {
                 return Err(ApiError::NetworkNotFound { network: n.to_string() });
             }
-            let newest = self.app.ring.span(n).map(|s| s.newest).max(self.app.visible.sequence(n));
-            if let (Some(after), Some(newest)) = (after, newest)
-                && after > newest.saturating_add(schemas::limits::WS_AHEAD_SEQUENCES)
+            // What the ring has not seen is looked up by the first step of the replay.
+            if let (Some(after), Some(span)) = (after, self.app.ring.span(n))
+                && after > span.newest.saturating_add(schemas::limits::WS_AHEAD_SEQUENCES)
             {
-                return Err(ApiError::PositionUnknown { network: n.to_string(), after, newest });
+                return Err(ApiError::PositionUnknown { network: n.to_string(), after, newest: span.newest });
             }
         }
         if self.subscriptions.is_empty() {

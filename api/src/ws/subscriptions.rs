@@ -70,8 +70,8 @@ impl Subscriptions {
             && !self.topics(network).is_empty()
         {
             let problem = format!(
-                "this connection already follows {network}, so `after` could not be kept: unsubscribe first, or use \
-                     another connection"
+                "this connection already follows {network}, so `after` could not be kept: unsubscribe first, or use another \
+                 connection"
             );
             return Err(ApiError::SubscriptionConflict { problem });
         }
