@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use schemas::{Network, TimeMs};
+use schemas::TimeMs;
 use store::{Store, StoreError, query::StoredNetwork};
 
 use crate::{config::NetworkConfig, error::ApiError};
@@ -74,11 +74,6 @@ impl Visible {
     /// A network as last seen.
     pub fn of(&self, network: &str) -> Option<StoredNetwork> {
         self.known.lock().unwrap_or_else(|e| e.into_inner()).get(network).cloned()
-    }
-
-    /// Its last visible sequence, as last seen.
-    pub fn sequence(&self, network: &Network) -> Option<u64> {
-        self.of(network.as_str()).map(|n| n.processed_sequence)
     }
 
     /// All networks as last seen.
