@@ -12,7 +12,7 @@ use schemas::{Envelope, Network, TimeMs};
 
 use super::{
     batch::{Event, phases},
-    insert::{insert_blocks, insert_events, insert_logs, insert_statuses, insert_transactions},
+    insert::{SETTINGS, insert_blocks, insert_events, insert_logs, insert_statuses, insert_transactions},
     patience::Patience,
     status::StatusRow,
 };
@@ -167,7 +167,7 @@ async fn delete_from(store: &Store, sql: &'static str, network: &Network, held: 
         .query(sql)
         .param("network", network.as_str())
         .param("heights", &heights)
-        .param("sequences", &sequences)
-        .with_setting("max_partitions_per_insert_block", "0");
+        .param("sequences", &sequences);
+    let statement = SETTINGS.iter().fold(statement, |statement, (name, value)| statement.with_setting(*name, *value));
     deadline("inserting deletion rows", store.config().write_deadline, statement.execute()).await
 }

@@ -73,8 +73,8 @@ async fn start_over(log: &TestLog) {
     consumer.commit(offsets).await.expect("a commit");
 }
 
-const CHAINS: u64 = 24;
-const KILLS: u64 = 4;
+const CHAINS: u64 = 16;
+const KILLS: u64 = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_equal_the_model_after_reorgs_kills_replays_and_late_inserts() {

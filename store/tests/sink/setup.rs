@@ -120,7 +120,7 @@ pub async fn until_processed(store: &Store, network: &Network, sequence: u64) {
 
 /// Waits for something that must come.
 pub async fn until<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
-    let give_up = Instant::now() + Duration::from_secs(240);
+    let give_up = Instant::now() + Duration::from_secs(600);
     while !check().await {
         assert!(Instant::now() < give_up, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
