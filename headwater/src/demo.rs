@@ -9,6 +9,7 @@ use std::{
 };
 
 use loadtest::node::evm::{self, Clock, Dataset, Origin, Schedule};
+use store::engine::Credentials;
 use tokio::net::TcpListener;
 
 use crate::{cli, exit::Failure, parts, up};
@@ -51,8 +52,16 @@ async fn demo(args: cli::Demo, dir: PathBuf) -> Result<(), Failure> {
 
     // The URL comes first: it is what people wait for.
     writeln!(std::io::stdout(), "http://{api}")?;
-    eprintln!("the dashboard opens at http://{api} in a few seconds; data in {}; stop with Ctrl-C", dir.display());
-    eprintln!("SQL: curl -u analyst:$(grep …) — see {}", dir.join("store/credentials.toml").display());
+    let file = dir.join("headwater.toml");
+    let analyst = Credentials::load_or_create(&dir, None, None)?.analyst;
+    eprintln!("the dashboard opens at http://{api} in a few seconds; stop with Ctrl-C; once it runs:");
+    eprintln!("  REST    curl -s 'http://{api}/api/v1/txs?status=failed&limit=3'");
+    eprintln!(
+        "  SQL     curl -su analyst:{} 'http://{store}/?database=headwater' --data-binary 'SELECT network, count() FROM transactions GROUP BY network FORMAT PrettyCompact'",
+        analyst.reveal()
+    );
+    eprintln!("  topics  headwater tail enriched.transactions --from end --follow --config {}", file.display());
+    eprintln!("  status  headwater status --config {}", file.display());
 
     let mut nodes = Vec::new();
     let mut text = format!("[data]\ndir = {}\n\n", quoted(&dir));
@@ -69,7 +78,6 @@ async fn demo(args: cli::Demo, dir: PathBuf) -> Result<(), Failure> {
         );
         nodes.push(node);
     }
-    let file = dir.join("headwater.toml");
     std::fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
     let result = up::serve(runtime::config::load(&file)?, file).await;
     for node in nodes {
@@ -98,11 +106,7 @@ async fn simulate(
 
 /// A TOML string.
 fn quoted(path: &Path) -> String {
-    toml_quote(&path.to_string_lossy())
-}
-
-fn toml_quote(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    format!("\"{}\"", path.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// The address, or, when it is taken and may be replaced, a free port on it.
