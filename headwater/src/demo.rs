@@ -58,7 +58,7 @@ async fn demo(args: cli::Demo, dir: PathBuf) -> Result<(), Failure> {
     eprintln!("  REST    curl -s 'http://{api}/api/v1/txs?status=failed&limit=3'");
     eprintln!(
         "  SQL     curl -su analyst:{} 'http://{store}/?database=headwater' --data-binary 'SELECT network, count() FROM transactions GROUP BY network FORMAT PrettyCompact'",
-        analyst.reveal()
+        analyst.expose()
     );
     eprintln!("  topics  headwater tail enriched.transactions --from end --follow --config {}", file.display());
     eprintln!("  status  headwater status --config {}", file.display());

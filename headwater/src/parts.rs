@@ -69,8 +69,8 @@ pub fn engine_config(config: &Config) -> engine::Config {
         listen: config.store.listen,
         database: config.store.database.clone(),
         user: config.store.user.clone(),
-        password: config.store.password.as_ref().map(|s| engine::Secret::new(s.expose())),
-        analyst_password: config.store.analyst_password.as_ref().map(|s| engine::Secret::new(s.expose())),
+        password: config.store.password.clone(),
+        analyst_password: config.store.analyst_password.clone(),
         ..engine::Config::new(&config.data_dir)
     }
 }
@@ -83,7 +83,7 @@ pub fn connect_store(config: &Config) -> Result<(Store, StoreConfig), Failure> {
         None => {
             let engine = engine_config(config);
             let made = engine::Credentials::load_or_create(&config.data_dir, engine.password, engine.analyst_password)?;
-            (format!("http://{}", s.listen).parse()?, made.stages.reveal().to_owned())
+            (format!("http://{}", s.listen).parse()?, made.stages.expose().to_owned())
         }
     };
     let store = StoreConfig::new(url, &s.database, &s.user, password);

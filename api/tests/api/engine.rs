@@ -34,7 +34,7 @@ pub fn database() -> StoreConfig {
     // Tests call this from their own runtimes; a thread without one may block.
     let engine = std::thread::spawn(|| LazyLock::force(&ENGINE)).join().expect("the engine starts");
     let name = format!("api_test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    StoreConfig::new(engine.url.clone(), name, "headwater", engine.credentials.stages.reveal())
+    StoreConfig::new(engine.url.clone(), name, "headwater", engine.credentials.stages.expose())
 }
 
 fn start() -> Engine {

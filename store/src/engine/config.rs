@@ -1,8 +1,8 @@
 //! What the store is told, and what it tells the engine.
 
 use super::Error;
-use super::credentials::Secret;
 use super::directory::{Directory, write_durably};
+use runtime::config::Secret;
 use schemas::limits::store as limits;
 use std::net::SocketAddr;
 use std::path::PathBuf;

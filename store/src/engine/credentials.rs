@@ -5,7 +5,7 @@
 //! read that file: it lies outside the folder that the sandbox opens to it.
 
 use super::Error;
-use std::fmt;
+use runtime::config::Secret;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -15,29 +15,6 @@ pub const ANALYST: &str = "analyst";
 
 /// The file, in the store's directory.
 pub(super) const FILE: &str = "credentials.toml";
-
-/// A password. Prints as `***`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes the password as it is.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The password itself, to be handed to a client and never to a log.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// The passwords of both users.
 #[derive(Clone, Debug)]
@@ -75,8 +52,8 @@ impl Credentials {
             }
         };
         Ok(Self {
-            stages: stages.unwrap_or(Secret(stored.stages_password)),
-            analyst: analyst.unwrap_or(Secret(stored.analyst_password)),
+            stages: stages.unwrap_or(Secret::new(stored.stages_password)),
+            analyst: analyst.unwrap_or(Secret::new(stored.analyst_password)),
         })
     }
 }
@@ -145,9 +122,9 @@ mod tests {
         let first = Credentials::load_or_create(dir.path(), None, None).expect("made");
         let again = Credentials::load_or_create(dir.path(), None, Some(Secret::new("mine"))).expect("read");
         assert_eq!(first.stages, again.stages);
-        assert_eq!(again.analyst.reveal(), "mine");
+        assert_eq!(again.analyst.expose(), "mine");
         assert_ne!(first.stages, first.analyst);
-        assert_eq!(first.stages.reveal().len(), 64);
+        assert_eq!(first.stages.expose().len(), 64);
         let mode = std::fs::metadata(dir.path().join("store").join(FILE)).expect("file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(format!("{first:?}").matches("***").count(), 2, "passwords are masked");

@@ -26,7 +26,7 @@ mod serve;
 mod supervise;
 
 pub use config::{Config, Limits};
-pub use credentials::{ANALYST, Credentials, Secret};
+pub use credentials::{ANALYST, Credentials};
 pub use error::Error;
 pub use library::{LIBRARY_VERSION, locate};
 pub use process::Parent;

@@ -46,16 +46,16 @@ impl Running {
         clickhouse::Client::default()
             .with_url(self.url.as_str())
             .with_user("headwater")
-            .with_password(self.credentials.stages.reveal())
+            .with_password(self.credentials.stages.expose())
             .with_database("headwater")
     }
 
     pub fn as_stages(&self, target: &str, body: &[u8]) -> Reply {
-        self.post(("headwater", self.credentials.stages.reveal()), target, &[], body)
+        self.post(("headwater", self.credentials.stages.expose()), target, &[], body)
     }
 
     pub fn as_analyst(&self, target: &str, body: &[u8]) -> Reply {
-        self.post(("analyst", self.credentials.analyst.reveal()), target, &[], body)
+        self.post(("analyst", self.credentials.analyst.expose()), target, &[], body)
     }
 
     pub fn post(&self, (user, key): (&str, &str), target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {

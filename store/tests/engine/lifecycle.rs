@@ -29,7 +29,7 @@ async fn a_killed_store_comes_back_with_every_acknowledged_batch() {
     let mut acknowledged = 0u64;
     for round in 0..2 {
         let pid = store.pid();
-        let key = store.credentials.stages.reveal().to_owned();
+        let key = store.credentials.stages.expose().to_owned();
         let StoreState::Ready(url) = store.until(|s| matches!(s, StoreState::Ready(_))).await else { unreachable!() };
         let (sender, batches) = std::sync::mpsc::sync_channel(1000);
         let writer = std::thread::spawn(move || {
@@ -52,7 +52,7 @@ async fn a_killed_store_comes_back_with_every_acknowledged_batch() {
         // The state between may be too short to be seen: the next process tells by its lock.
         wait_until("another process", || store.holder().is_some_and(|holder| holder != pid));
         let StoreState::Ready(url) = store.until(|s| matches!(s, StoreState::Ready(_))).await else { unreachable!() };
-        let headers = [("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", store.credentials.stages.reveal())];
+        let headers = [("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", store.credentials.stages.expose())];
         let sql = "SELECT countIf(c = 500) FROM (SELECT batch, uniqExact(n) AS c FROM t GROUP BY batch)";
         let whole: u64 = exchange(&url, "POST", "/", &headers, sql.as_bytes()).text().trim().parse().expect("a count");
         assert!(whole >= acknowledged, "{acknowledged} batches were acknowledged, {whole} are there");
@@ -151,7 +151,7 @@ async fn a_stop_is_clean_and_data_stay() {
     let cancel = CancellationToken::new();
     let supervisor = supervise(ChildCommand::new(PROGRAM, [dir.path()]), RestartPolicy::default(), cancel.clone());
     let url = supervisor.ready().await.expect("again");
-    let headers = [("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", password.reveal())];
+    let headers = [("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", password.expose())];
     assert_eq!(exchange(&url, "POST", "/", &headers, b"SELECT count() FROM t").text(), "100\n");
     cancel.cancel();
     supervisor.stopped().await;

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 #[tokio::test(flavor = "multi_thread")]
 async fn users_hosts_and_paths() {
     let store = Running::start().await;
-    let key = store.credentials.stages.reveal().to_owned();
+    let key = store.credentials.stages.expose().to_owned();
     assert_eq!(exchange(&store.url, "GET", "/ping", &[], b"").text(), "Ok.\n");
     assert_eq!(exchange(&store.url, "GET", "/", &[], b"").text(), "Ok.\n");
     assert_eq!(exchange(&store.url, "GET", "/play", &[], b"").status, 404);
@@ -56,7 +56,7 @@ async fn statements_settings_and_formats() {
     assert_eq!(preflight.trim_end().split('\t').nth(2), Some("0"), "{preflight}");
 
     // GET changes nothing.
-    let key = store.credentials.stages.reveal().to_owned();
+    let key = store.credentials.stages.expose().to_owned();
     let target = format!("/?query={}", encoded("CREATE TABLE made_by_get (a UInt8) ENGINE = Memory"));
     let refused =
         exchange(&store.url, "GET", &target, &[("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", &key)], b"");
@@ -97,7 +97,7 @@ async fn inserts_in_every_shape() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_and_answers_are_compressed_both_ways() {
     let store = Running::start().await;
-    let key = store.credentials.stages.reveal().to_owned();
+    let key = store.credentials.stages.expose().to_owned();
     let user = ("headwater", key.as_str());
     let gzip = |text: &[u8]| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -133,7 +133,7 @@ async fn a_long_result_is_streamed_in_bounded_memory() {
     let sql = "SELECT number, repeat('x', 100) FROM numbers(5000000) FORMAT RowBinary";
     let head = format!(
         "POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nX-ClickHouse-User: headwater\r\nX-ClickHouse-Key: {}\r\nContent-Length: {}\r\n\r\n{sql}",
-        store.credentials.stages.reveal(),
+        store.credentials.stages.expose(),
         sql.len()
     );
     stream.write_all(head.as_bytes()).expect("request");
@@ -157,7 +157,7 @@ async fn a_statement_whose_client_is_gone_is_ended() {
     let sql = "SELECT sum(sipHash64(number)) FROM numbers(1000000000000)";
     let head = format!(
         "POST / HTTP/1.1\r\nHost: {address}\r\nX-ClickHouse-User: headwater\r\nX-ClickHouse-Key: {}\r\nContent-Length: {}\r\n\r\n{sql}",
-        store.credentials.stages.reveal(),
+        store.credentials.stages.expose(),
         sql.len()
     );
     let mut stream = std::net::TcpStream::connect(address).expect("connect");

@@ -76,7 +76,7 @@ pub fn partition_of(network: &Network) -> u32 {
 /// A handle on a database of one's own in the test's engine.
 pub fn store_in(engine: &Running, database: &str) -> Store {
     let url = engine.url.clone();
-    let mut config = StoreConfig::new(url, database, "headwater", engine.credentials.stages.reveal());
+    let mut config = StoreConfig::new(url, database, "headwater", engine.credentials.stages.expose());
     config.write_deadline = Duration::from_secs(20);
     Store::connect(config).expect("a plain name")
 }

@@ -29,8 +29,8 @@ pub(super) struct Users {
 impl Users {
     pub fn new(stages: &str, credentials: &Credentials) -> Self {
         Self {
-            stages: (stages.to_owned(), digest(credentials.stages.reveal())),
-            analyst: digest(credentials.analyst.reveal()),
+            stages: (stages.to_owned(), digest(credentials.stages.expose())),
+            analyst: digest(credentials.analyst.expose()),
         }
     }
 
@@ -123,8 +123,8 @@ fn host_of(authority: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::credentials::Secret;
     use super::*;
+    use runtime::config::Secret;
 
     fn users() -> Users {
         Users::new("headwater", &Credentials { stages: Secret::new("s"), analyst: Secret::new("a") })
