@@ -96,6 +96,7 @@ impl Cursors {
                 return Ok(Some(Polled::OutOfRange { at: cursor.at, wanted: cursor.position, oldest: ends.low }));
             }
             // Waiting for the disk while holding records of other partitions would lose them if we were cancelled.
+            // The cache may hold what is committed but not yet published: it ends at `ends.high` for us.
             let cached = cursor.fill_from_memory(shared, ends.high, budget.records);
             if !cached {
                 if !out.is_empty() {
@@ -147,8 +148,9 @@ impl Cursor {
         let batches = shared.cache.lock().unwrap_or_else(|e| e.into_inner()).from(self.id(), self.position, records);
         for batch in &batches {
             let start = batch.records.partition_point(|r| r.offset < self.position);
+            let end = batch.records.partition_point(|r| r.offset < high).max(start);
             let room = records.saturating_sub(self.ahead.len());
-            self.ahead.extend(batch.records[start..].iter().take(room).map(|r| Record { from: self.at, ..r.clone() }));
+            self.ahead.extend(batch.records[start..end].iter().take(room).map(|r| Record { from: self.at, ..r.clone() }));
         }
         !self.ahead.is_empty()
     }

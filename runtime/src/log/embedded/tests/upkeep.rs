@@ -7,7 +7,7 @@ use schemas::{
 };
 
 use super::super::*;
-use crate::log::{NewRecord, PollLimits, Polled, Transaction};
+use crate::log::{NewRecord, PollLimits, Polled, Record, Transaction};
 
 const KEPT: TopicSpec =
     TopicSpec { name: "kept", cleanup: Cleanup::Delete, retention: None, retention_bytes: None, per_network: false };
@@ -221,4 +221,34 @@ async fn a_commit_given_up_is_indefinite() {
     producer.commit(two()).await.unwrap();
     assert_eq!(log.watermarks(at(&KEPT)).await.unwrap().high, kept + 1);
     log.close().await.unwrap();
+}
+
+/// A commit fills the cache before it moves the ends: a reader in between must not see its records, nor lose its place.
+#[tokio::test]
+async fn what_is_cached_but_not_published_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).await;
+    let mut producer = log.producer("p").await.unwrap();
+    let three: Vec<_> = (0..3).map(|i| record(&KEPT, &i.to_string(), Some(vec![i]))).collect();
+    producer.commit(Transaction { records: three, offsets: None }).await.unwrap();
+    let (_, id) = log.shared.partition(at(&KEPT)).unwrap();
+    let ahead = |offset| Record {
+        from: at(&KEPT),
+        offset,
+        timestamp: TimeMs(0),
+        key: None,
+        value: Some(Bytes::from_static(b"x")),
+        headers: Vec::new(),
+    };
+    log.shared.cache.lock().unwrap().push(id, cache::CachedBatch::new((3..6).map(ahead).collect()));
+    let mut reader = log.reader(&[(at(&KEPT), 0)]).await.unwrap();
+    let limits = PollLimits { records: 100, bytes: 1 << 20, wait: Duration::from_millis(50) };
+    let mut offsets = Vec::new();
+    for _ in 0..2 {
+        match reader.poll(limits).await.unwrap() {
+            Polled::Records(r) => offsets.extend(r.iter().map(|r| r.offset)),
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    assert_eq!(offsets, [0, 1, 2]);
 }
