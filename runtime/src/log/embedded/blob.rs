@@ -42,10 +42,11 @@ pub enum BlobError {
     Malformed,
 }
 
-/// Collects the payload of one blob.
+/// Collects the payload of one blob after the other, in the same buffers.
 #[derive(Default)]
 pub struct Encoder {
     raw: Vec<u8>,
+    packed: Vec<u8>,
     records: u32,
 }
 
@@ -92,24 +93,25 @@ impl Encoder {
         self.len() >= BLOB_RECORDS || self.raw.len() >= BLOB_BYTES
     }
 
-    /// Closes the blob. The time of writing is filled in later, by [`stamp`].
-    pub fn finish(self) -> Vec<u8> {
-        let mut out = vec![0; HEADER + lz4_flex::block::get_maximum_output_size(self.raw.len())];
-        let packed = lz4_flex::block::compress_into(&self.raw, &mut out[HEADER..]).unwrap_or(usize::MAX);
-        let flags = if packed < self.raw.len() {
-            out.truncate(HEADER + packed);
-            LZ4
-        } else {
-            out.truncate(HEADER);
-            out.extend_from_slice(&self.raw);
-            0
-        };
-        let checksum = xxh3_64(&out[HEADER..]);
-        out[0] = VERSION;
-        out[1] = flags;
-        out[2..6].copy_from_slice(&self.records.to_le_bytes());
-        out[6..10].copy_from_slice(&(self.raw.len() as u32).to_le_bytes());
-        out[18..26].copy_from_slice(&checksum.to_le_bytes());
+    /// Closes the blob; the next record begins another. The time of writing is filled in later, by [`stamp`].
+    pub fn finish(&mut self) -> Vec<u8> {
+        let most = lz4_flex::block::get_maximum_output_size(self.raw.len());
+        if self.packed.len() < most {
+            self.packed.resize(most, 0);
+        }
+        let packed = lz4_flex::block::compress_into(&self.raw, &mut self.packed).unwrap_or(usize::MAX);
+        let (flags, payload) =
+            if packed < self.raw.len() { (LZ4, &self.packed[..packed]) } else { (0, self.raw.as_slice()) };
+        let mut out = Vec::with_capacity(HEADER + payload.len());
+        out.push(VERSION);
+        out.push(flags);
+        out.extend_from_slice(&self.records.to_le_bytes());
+        out.extend_from_slice(&(self.raw.len() as u32).to_le_bytes());
+        out.extend_from_slice(&[0; 8]);
+        out.extend_from_slice(&xxh3_64(payload).to_le_bytes());
+        out.extend_from_slice(payload);
+        self.raw.clear();
+        self.records = 0;
         out
     }
 }

@@ -127,11 +127,11 @@ fn group_by_partition(shared: &Shared, records: Vec<NewRecord>) -> Result<Groupe
 
 fn encode(grouped: Grouped) -> Vec<Part> {
     let mut parts = Vec::with_capacity(grouped.len());
+    let mut encoder = Encoder::default();
     for (topic, at, records) in grouped {
-        let mut encoder = Encoder::default();
         let mut held: Vec<NewRecord> = Vec::new();
         let mut close = |encoder: &mut Encoder, held: &mut Vec<NewRecord>| {
-            let blob = std::mem::take(encoder).finish();
+            let blob = encoder.finish();
             parts.push(Part { topic: topic.clone(), at, blob, records: std::mem::take(held) });
         };
         for record in records {
