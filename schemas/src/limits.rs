@@ -27,7 +27,7 @@ pub const NODE_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs
 /// Block events waiting between the watchers of a partition and its publisher.
 pub const INGEST_QUEUE_EVENTS: usize = 128;
 /// Their values, KiB.
-pub const INGEST_QUEUE_KIB: usize = 48 << 10;
+pub const INGEST_QUEUE_KIB: usize = 24 << 10;
 /// Blocks of a new branch that must have been fetched before the first revert is written, where the branch is that long.
 pub const REORG_AHEAD_BLOCKS: usize = 16;
 /// Networks in one configuration.
@@ -129,9 +129,9 @@ pub const STORE_LIST_BUDGET: std::time::Duration = std::time::Duration::from_sec
 /// How long one insert may take before its outcome counts as unknown and the same bytes are sent again.
 pub const STORE_WRITE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Rows, of all tables, that the sink inserts at once.
-pub const SINK_BATCH_ROWS: usize = 40_000;
+pub const SINK_BATCH_ROWS: usize = 80_000;
 /// Bytes of records that the sink works up into one batch. It holds at most two batches: one on its way, one filling.
-pub const SINK_BATCH_BYTES: usize = 12 << 20;
+pub const SINK_BATCH_BYTES: usize = 20 << 20;
 /// Block events of one page of a replay.
 pub const REPLAY_EVENTS: u32 = 256;
 /// Transactions of one page of a replay, unless a single block has more.

@@ -32,7 +32,7 @@ impl SinkConfig {
             instance: instance.into(),
             batch_rows: limits::SINK_BATCH_ROWS,
             batch_bytes: limits::SINK_BATCH_BYTES,
-            batch_age: Duration::from_millis(500),
+            batch_age: Duration::from_secs(1),
             status: SinkStatus::default(),
         }
     }

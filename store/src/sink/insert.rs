@@ -16,9 +16,13 @@ use crate::{
 };
 
 /// Settings of every insert. A batch of many networks may touch any number of height ranges. Skip indexes are left to the
-/// first merge: a small part has 7 files to fsync then and not 17.
-pub(super) const SETTINGS: [(&str, &str); 2] =
-    [("max_partitions_per_insert_block", "0"), ("materialize_skip_indexes_on_insert", "0")];
+/// first merge: a small part has 7 files to fsync then and not 17. So is the collapsing of equal keys: a batch has none, and
+/// `FINAL` sees through those that a replay brings.
+pub(super) const SETTINGS: [(&str, &str); 3] = [
+    ("max_partitions_per_insert_block", "0"),
+    ("materialize_skip_indexes_on_insert", "0"),
+    ("optimize_on_insert", "0"),
+];
 
 type Outcome = Result<u64, clickhouse::error::Error>;
 
