@@ -23,7 +23,37 @@ pub struct CompletenessRange {
     pub complete: bool,
 }
 
+/// How whole the newest heights of a network are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Deserialize)]
+pub struct RecentCompleteness {
+    /// Blocks held.
+    pub blocks: u64,
+    /// Of them, those that lack the row of a transaction or log which their header counts.
+    pub incomplete_blocks: u64,
+    /// Transactions that the headers count.
+    pub transactions_expected: u64,
+    /// Transactions with a row.
+    pub transactions_stored: u64,
+}
+
 impl Store {
+    /// The same over the `heights` newest heights only: what can be asked every minute. Right between two writes of the sink.
+    pub async fn recent_completeness(&self, network: &Network, heights: u64) -> Result<RecentCompleteness, StoreError> {
+        let sql = "WITH (SELECT max(height) FROM block_rows WHERE network = {network:String}) AS tip \
+            SELECT count() AS blocks, countIf(b.transaction_count != t.n OR b.log_count != l.n) AS incomplete_blocks, \
+                sum(toUInt64(b.transaction_count)) AS transactions_expected, sum(t.n) AS transactions_stored \
+            FROM (SELECT height, sequence, transaction_count, log_count FROM block_rows FINAL \
+                WHERE network = {network:String} AND height + {heights:UInt64} > tip) AS b \
+            LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_transaction_rows FINAL \
+                WHERE network = {network:String} AND height + {heights:UInt64} > tip GROUP BY height, sequence) AS t \
+                ON b.height = t.height AND b.sequence = t.sequence \
+            LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_log_rows FINAL \
+                WHERE network = {network:String} AND height + {heights:UInt64} > tip GROUP BY height, sequence) AS l \
+                ON b.height = l.height AND b.sequence = l.sequence";
+        let call = self.read(sql).param("network", network.as_str()).param("heights", heights);
+        self.within("reading completeness", call.fetch_one::<RecentCompleteness>()).await
+    }
+
     /// The network's ranges from the lowest height. Heights between two ranges are not held.
     pub async fn completeness(&self, network: &Network) -> Result<Vec<CompletenessRange>, StoreError> {
         let sql = "SELECT from_number, to_number, blocks, transactions_expected, transactions_stored, complete \

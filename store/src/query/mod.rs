@@ -18,7 +18,7 @@ mod windows;
 pub(crate) mod wire;
 
 pub use blocks::{Block, BlockCursor, BlockFilter};
-pub use completeness::CompletenessRange;
+pub use completeness::{CompletenessRange, RecentCompleteness};
 pub use events::{BlockEvent, ReplayEvent, ReplayPage};
 pub use health::{ProcessedBlock, StoredNetwork};
 pub use totals::NetworkTotals;

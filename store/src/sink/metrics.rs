@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::StoreErrorKind;
+use crate::{StoreErrorKind, query::RecentCompleteness};
 
 /// Rows of a table are on disk.
 pub(super) fn inserted(table: &'static str, rows: u64, took: Duration) {
@@ -51,4 +51,13 @@ pub(super) fn replayed() {
 /// An event of a halted network went by.
 pub(super) fn passed_over(network: &str) {
     metrics::counter!("headwater_sink_passed_over_events_total", "network" => network.to_owned()).increment(1);
+}
+
+/// How whole a network's newest heights are (rule 18).
+pub(super) fn completeness(network: &str, recent: &RecentCompleteness) {
+    let set = |name: &'static str, value: u64| metrics::gauge!(name, "network" => network.to_owned()).set(value as f64);
+    set("headwater_sink_recent_blocks", recent.blocks);
+    set("headwater_sink_recent_incomplete_blocks", recent.incomplete_blocks);
+    set("headwater_sink_recent_transactions_expected", recent.transactions_expected);
+    set("headwater_sink_recent_transactions_stored", recent.transactions_stored);
 }

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Error, SinkConfig, SinkStatus, State,
     batch::Event,
+    completeness::Auditor,
     metrics,
     patience::Patience,
     reader::{Batch, Reader},
@@ -93,6 +94,7 @@ async fn write_batches(
     mut batches: mpsc::Receiver<Batch>,
     written: mpsc::Sender<Offsets>,
 ) -> Result<(), Error> {
+    let mut auditor = Auditor::new(writer.store().clone(), status.clone());
     while let Some(batch) = batches.recv().await {
         let started = Instant::now();
         if batch.fresh {
@@ -113,6 +115,7 @@ async fn write_batches(
         if written.send(batch.offsets).await.is_err() {
             return Ok(());
         }
+        auditor.after(&batch.events).await;
     }
     Ok(())
 }

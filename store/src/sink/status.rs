@@ -9,6 +9,8 @@ use clickhouse::Row;
 use schemas::{Network, TimeMs};
 use serde::Serialize;
 
+use crate::query::RecentCompleteness;
+
 /// State of a network at the sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
@@ -48,6 +50,8 @@ pub struct NetworkStatus {
     pub message: String,
     /// Last sequence that is visible.
     pub sequence: u64,
+    /// How whole its newest heights were when last asked.
+    pub completeness: Option<RecentCompleteness>,
 }
 
 /// What the sink of this process says, for whoever asks while it runs. Cloning shares it.
@@ -62,8 +66,15 @@ impl SinkStatus {
 
     pub(super) fn set(&self, network: &Network, state: State, message: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sequence = all.get(network).map_or(0, |s| s.sequence);
-        all.insert(network.clone(), NetworkStatus { state, message: message.into(), sequence });
+        let (sequence, completeness) = all.get(network).map_or((0, None), |s| (s.sequence, s.completeness));
+        all.insert(network.clone(), NetworkStatus { state, message: message.into(), sequence, completeness });
+    }
+
+    pub(super) fn completeness(&self, network: &Network, recent: RecentCompleteness) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(status) = all.get_mut(network) {
+            status.completeness = Some(recent);
+        }
     }
 
     pub(super) fn visible(&self, network: &Network, sequence: u64) {

@@ -48,6 +48,11 @@ impl Writer {
         Self { store, patience, tops: HashMap::new() }
     }
 
+    /// Where it writes.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Forgets what it knows of the store: somebody else may have written.
     pub fn forget(&mut self) {
         self.tops.clear();
