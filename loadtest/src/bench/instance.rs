@@ -2,6 +2,7 @@
 
 use super::{NETWORK, Node};
 use crate::cli::Failure;
+use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -16,6 +17,8 @@ use tokio::time::Instant;
 
 /// How long it may take until the API answers.
 const START_DEADLINE: Duration = Duration::from_secs(120);
+/// How often it is asked what is visible.
+const POLL: Duration = Duration::from_millis(50);
 /// How long it may take to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
 /// One request.
@@ -96,9 +99,14 @@ impl Instance {
     /// Waits until `height` is visible. `patience`: how long nothing may change.
     pub(super) async fn reach(&mut self, height: u64, patience: Duration) -> Result<(), Failure> {
         let (mut seen, mut changed) = (0, Instant::now());
+        // Shown on a terminal only.
+        let bar = ProgressBar::new(height)
+            .with_style(ProgressStyle::with_template("{wide_bar} height {pos} of {len}, {eta} left")?);
         loop {
             let now = self.processed().await?;
+            bar.set_position(now);
             if now >= height {
+                bar.finish_and_clear();
                 return Ok(());
             }
             if now != seen {
@@ -110,7 +118,7 @@ impl Instance {
             if let Some(status) = self.child.try_wait()? {
                 return Err(format!("it ended with {status}").into());
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
