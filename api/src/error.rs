@@ -308,6 +308,16 @@ impl ApiError {
 
     /// What a failure of the store means for the request. Addresses and SQL stay in our log.
     pub fn from_store(error: &store::StoreError) -> Self {
+        let problem = Self::of_store(error);
+        match problem {
+            Self::Internal => tracing::error!(%error, "the store failed a question"),
+            _ => tracing::warn!(%error, "the store did not answer a question"),
+        }
+        problem
+    }
+
+    /// The same without a line in the log, for a store that may just be starting.
+    pub fn of_store(error: &store::StoreError) -> Self {
         use store::StoreErrorKind as K;
         let problem = match error.kind {
             K::Unreachable => "nothing answers at its address",
@@ -317,12 +327,8 @@ impl ApiError {
             K::TooLarge => "the question passes its limits; ask for less",
             K::Denied => "it refuses our user or password",
             K::Version => "its tables are not those of this version",
-            K::BadRequest | K::Internal => {
-                tracing::error!(%error, "the store failed a question");
-                return Self::Internal;
-            }
+            K::BadRequest | K::Internal => return Self::Internal,
         };
-        tracing::warn!(%error, "the store did not answer a question");
         Self::StoreAway { problem: problem.to_owned() }
     }
 

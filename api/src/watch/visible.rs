@@ -14,6 +14,9 @@ use store::{Store, StoreError, query::StoredNetwork};
 
 use crate::{config::NetworkConfig, error::ApiError};
 
+/// How long a store that has not answered yet is not worth a line in the log.
+const QUIET: Duration = Duration::from_secs(20);
+
 /// The store's networks as last seen.
 pub struct Visible {
     every: Duration,
@@ -55,6 +58,7 @@ impl Visible {
                 self.answered.store(true, Relaxed);
                 Ok(())
             }
+            Err(error) if self.may_be_starting(QUIET) => Err(ApiError::of_store(&error)),
             Err(error) => Err(ApiError::from_store(&error)),
         };
         *asking = Some((Instant::now(), outcome.clone()));

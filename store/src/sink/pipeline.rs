@@ -42,6 +42,8 @@ pub const TOPICS: [&str; 2] = [topics::ENRICHED_BLOCKS.name, topics::ENRICHED_TR
 const READ: (usize, usize) = (64, 4 << 20);
 /// How long to wait for events when there is nothing else to do.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long a store may take to start before that is told.
+const STORE_STARTS: Duration = Duration::from_secs(10);
 /// Pause before a log that did not answer is asked again.
 const LOG_PAUSE: Duration = Duration::from_millis(500);
 
@@ -54,6 +56,8 @@ pub async fn run(
 ) -> Result<(), Error> {
     let store = Store::connect(config.store.clone())?;
     let patience = Patience::new(shutdown.clone());
+    // A store that starts beside us takes a moment; only after that is its absence worth a line each time.
+    tokio::select! { _ = store.wait_ready(STORE_STARTS) => {}, () = shutdown.cancelled() => return Ok(()) }
     match patience.again(|| store.migrate()).await {
         Ok(()) => {}
         Err(WriteError::Stopped) => return Ok(()),

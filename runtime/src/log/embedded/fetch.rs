@@ -150,7 +150,8 @@ impl Cursor {
             let start = batch.records.partition_point(|r| r.offset < self.position);
             let end = batch.records.partition_point(|r| r.offset < high).max(start);
             let room = records.saturating_sub(self.ahead.len());
-            self.ahead.extend(batch.records[start..end].iter().take(room).map(|r| Record { from: self.at, ..r.clone() }));
+            self.ahead
+                .extend(batch.records[start..end].iter().take(room).map(|r| Record { from: self.at, ..r.clone() }));
         }
         !self.ahead.is_empty()
     }
