@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use runtime::log::{Log, LogError, PollLimits, Polled, Record, TopicPartition};
+use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, TopicPartition};
 use schemas::{
     Network,
     codec::{Codec, DecodeError},
@@ -67,26 +67,32 @@ pub fn unreadable(record: &Record, error: &DecodeError) -> Error {
     }
 }
 
-/// All records of a partition, up to its end as it is now.
+/// How long reading a partition's state may take.
+const READ_DEADLINE: Duration = Duration::from_secs(60);
+
+/// All records of a partition, up to its end as it is now. Never fewer: what is missing here would be written twice.
 pub async fn read_all(log: &dyn Log, at: TopicPartition) -> Result<Vec<Record>, LogError> {
-    /// Polls without a record before the rest of the offsets is taken for holes.
-    const QUIET_POLLS: u32 = 3;
     let ends = log.watermarks(at).await?;
     let mut records = Vec::new();
     if ends.low >= ends.high {
         return Ok(records);
     }
     let mut reader = log.reader(&[(at, ends.low)]).await?;
-    let (mut next, mut quiet) = (ends.low, 0);
-    while next < ends.high && quiet < QUIET_POLLS {
+    let give_up = tokio::time::Instant::now() + READ_DEADLINE;
+    while reader.reached(at) < ends.high {
+        if tokio::time::Instant::now() > give_up {
+            let (reached, high) = (reader.reached(at), ends.high);
+            return Err(LogError::new(
+                LogErrorKind::Unavailable,
+                format!(
+                    "{} [{}] was read up to {reached} of {high} only, in {READ_DEADLINE:?}",
+                    at.topic, at.partition
+                ),
+            ));
+        }
         let poll = PollLimits { records: 4_096, bytes: 16 << 20, wait: Duration::from_millis(300) };
         match reader.poll(poll).await? {
-            Polled::Records(batch) if batch.is_empty() => quiet += 1,
-            Polled::Records(batch) => {
-                quiet = 0;
-                next = batch.last().map_or(next, |r| r.offset + 1);
-                records.extend(batch.into_iter().filter(|r| r.offset < ends.high));
-            }
+            Polled::Records(batch) => records.extend(batch.into_iter().filter(|r| r.offset < ends.high)),
             // Compaction went on meanwhile; what it removed has a newer record further on.
             Polled::OutOfRange { oldest, .. } => reader.seek(at, oldest).await?,
             Polled::Assigned(_) | Polled::Revoked(_) => {}

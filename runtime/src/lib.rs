@@ -5,4 +5,5 @@ pub mod admin;
 pub mod config;
 pub mod lifecycle;
 pub mod log;
+pub mod registry;
 pub mod telemetry;

@@ -15,7 +15,7 @@ const POLL: PollLimits = PollLimits { records: 500, bytes: 4 << 20, wait: Durati
 /// the query follows.
 pub async fn records(
     log: Arc<dyn Log>,
-    codec: Codec,
+    codec: Arc<Codec>,
     spec: TopicSpec,
     query: Query,
 ) -> Result<impl Stream<Item = Result<String, LogError>>, LogError> {
@@ -38,7 +38,7 @@ pub async fn records(
 
 struct State {
     reader: Option<Box<dyn Reader>>,
-    codec: Codec,
+    codec: Arc<Codec>,
     query: Query,
     from: From,
     /// Partitions that have not reached the end that they are to be read to.
@@ -61,8 +61,12 @@ impl State {
             if !self.query.follow && self.end.is_empty() {
                 return Ok(None);
             }
-            match reader.poll(POLL).await? {
-                Polled::Records(records) if records.is_empty() && !self.query.follow => return Ok(None),
+            let polled = reader.poll(POLL).await?;
+            if !self.query.follow && matches!(&polled, Polled::Records(records) if records.is_empty()) {
+                // The rest of the offsets are holes where the end was reached.
+                self.end.retain(|(at, high)| reader.reached(*at) < *high);
+            }
+            match polled {
                 Polled::Records(records) => self.batch = records.into_iter(),
                 Polled::OutOfRange { at, oldest, .. } => reader.seek(at, oldest).await?,
                 Polled::Assigned(_) | Polled::Revoked(_) => {}

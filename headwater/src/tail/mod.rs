@@ -1,18 +1,15 @@
 //! `headwater tail`: decoded records of the log. The embedded log has one owner: while a process runs on it, that process is
 //! asked over its admin port; otherwise the directory is opened here.
 
-mod follow;
+pub mod follow;
 mod print;
 pub mod route;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use futures::StreamExt;
-use runtime::{
-    config::Config,
-    log::{Log, LogErrorKind},
-};
-use schemas::{Network, codec::Codec, topics};
+use runtime::{config::Config, log::LogErrorKind};
+use schemas::{Network, topics};
 use serde::{Deserialize, Serialize};
 
 use crate::{cli, exit::Failure, parts};
@@ -83,9 +80,9 @@ pub fn run(args: &cli::Tail) -> Result<(), Failure> {
     parts::block_on(async {
         let mut out = print::Printer::new(args.format);
         match parts::open_log_for_reading(&config).await {
-            Ok(log) => {
-                let mut lines =
-                    std::pin::pin!(follow::records(log as Arc<dyn Log>, Codec::builtin(), spec, query).await?);
+            Ok(open) => {
+                let codec = Arc::new(parts::codec(&config).await?);
+                let mut lines = std::pin::pin!(follow::records(open.log, codec, spec, query).await?);
                 while let Some(line) = lines.next().await {
                     if !out.line(&line?)? {
                         break;
@@ -93,18 +90,20 @@ pub fn run(args: &cli::Tail) -> Result<(), Failure> {
                 }
                 Ok(())
             }
-            Err(e) if e.kind == LogErrorKind::InUse => remote(&config, spec, &query, &mut out).await,
+            Err(e) if e.kind == LogErrorKind::InUse => {
+                remote_lines(&config, spec, &query, |line| Ok(out.line(line)?)).await
+            }
             Err(e) => Err(e.into()),
         }
     })?
 }
 
-/// Asks the process that owns the log.
-async fn remote(
+/// Asks the process that owns the log, line by line until there are no more or nobody wants more.
+pub async fn remote_lines(
     config: &Config,
     spec: topics::TopicSpec,
     query: &Query,
-    out: &mut print::Printer,
+    mut each: impl FnMut(&str) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
     let url = format!("http://{}{}", config.admin_listen, route::path(spec.name));
     let network = query.network.iter().map(|n| format!("&network={n}")).collect::<String>();
@@ -126,7 +125,7 @@ async fn remote(
         pending.extend_from_slice(&chunk?);
         while let Some(end) = pending.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).take(end).collect();
-            if !out.line(&String::from_utf8_lossy(&line))? {
+            if !each(&String::from_utf8_lossy(&line))? {
                 return Ok(());
             }
         }

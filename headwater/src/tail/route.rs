@@ -42,12 +42,15 @@ pub fn path(topic: &str) -> String {
 }
 
 /// The routes.
-pub fn routes(log: Arc<dyn Log>) -> Router {
-    Router::new().route("/log/{topic}", get(records)).route("/lag", get(lag)).with_state(log)
+pub fn routes(log: Arc<dyn Log>, codec: Arc<Codec>) -> Router {
+    Router::new().route("/log/{topic}", get(records)).route("/lag", get(lag)).with_state((log, codec))
 }
 
+/// What the routes read with.
+type Open = (Arc<dyn Log>, Arc<Codec>);
+
 async fn records(
-    State(log): State<Arc<dyn Log>>,
+    State((log, codec)): State<Open>,
     Path(topic): Path<String>,
     Query(query): Query<super::Query>,
 ) -> Response {
@@ -58,7 +61,7 @@ async fn records(
     if let Err(e) = query.from.parse::<super::From>() {
         return (StatusCode::BAD_REQUEST, format!("from: {e}")).into_response();
     }
-    match follow::records(log, Codec::builtin(), spec, query).await {
+    match follow::records(log, codec, spec, query).await {
         Ok(lines) => {
             // Lines are sent in chunks of what is at hand, so that a long topic costs few frames.
             let chunks = lines
@@ -71,7 +74,7 @@ async fn records(
     }
 }
 
-async fn lag(State(log): State<Arc<dyn Log>>) -> Response {
+async fn lag(State((log, _)): State<Open>) -> Response {
     let mut all = Vec::new();
     for (group, topics) in GROUPS {
         match log.lag(group, &topics.map(|t| t.name)).await {

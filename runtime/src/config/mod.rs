@@ -3,6 +3,7 @@
 //! Guarantee: [`load`] either gives a whole valid [`Config`] or every mistake of the file at once, each with line, key and
 //! what to write instead. It opens nothing but the file.
 
+mod log;
 mod mistakes;
 mod network;
 mod source;
@@ -13,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use log::{Kafka, Log};
 pub use mistakes::{Mistake, Mistakes};
 pub use network::{Contract, Endpoint, Network, Start};
 use source::{Collector, Env, Section};
@@ -75,20 +77,6 @@ pub struct Config {
     pub networks: Vec<Network>,
     /// The operator's contracts.
     pub contracts: Vec<Contract>,
-}
-
-/// `[log]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// Topic prefix.
-    pub prefix: String,
-    /// Whether a commit waits for the disk (`"disk"`, the default) or for the operating system only (`"os"`: faster; a power
-    /// loss may lose the last commits, a killed process does not).
-    pub sync_to_disk: bool,
-    /// Largest size of the embedded log in bytes; `None` for no limit but the disk's.
-    pub max_bytes: Option<u64>,
-    /// Free bytes that the embedded log leaves on its disk.
-    pub min_free_bytes: u64,
 }
 
 /// `[store]`.
@@ -173,7 +161,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     runtime.finish(c);
     let data_dir = folder.join(dir);
 
-    let log = read_log(root.section("log", c), c);
+    let log = log::read(root.section("log", c), c);
     let store = read_store(root.section("store", c), c);
     let networks = network::read_all(root.sections("network", c), c);
     let contracts = network::read_contracts(root.sections("contract", c), &networks, folder, c);
@@ -191,33 +179,6 @@ fn listen(root: &mut Section, name: &'static str, default: &str, c: &mut Collect
     let address = address(&mut section, "listen", default, c);
     section.finish(c);
     address
-}
-
-fn read_log(mut s: Section, c: &mut Collector) -> Log {
-    for name in ["kafka", "schema_registry"] {
-        if let Some(p) = s.string(name, c) {
-            c.mistake(
-                p.at,
-                &s.key(name),
-                "this version has the embedded log only",
-                "leave the key out; the log is then kept in `[data] dir`",
-            );
-        }
-    }
-    let prefix = s.string("prefix", c).map_or_else(|| schemas::topics::DEFAULT_PREFIX.to_owned(), |p| p.value);
-    let sync_to_disk = match s.string("sync", c) {
-        None => true,
-        Some(p) if p.value == "disk" => true,
-        Some(p) if p.value == "os" => false,
-        Some(p) => {
-            c.mistake(p.at, &s.key("sync"), format!("is `{}`", p.value), "write \"disk\" (default) or \"os\"");
-            true
-        }
-    };
-    let max_bytes = s.number("max_bytes", c).map(|p| p.value);
-    let min_free_bytes = s.number("min_free_bytes", c).map_or(512 << 20, |p| p.value);
-    s.finish(c);
-    Log { prefix, sync_to_disk, max_bytes, min_free_bytes }
 }
 
 fn read_store(mut s: Section, c: &mut Collector) -> Store {

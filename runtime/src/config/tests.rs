@@ -98,8 +98,25 @@ fn broken_toml_names_the_line() {
 }
 
 #[test]
-fn a_kafka_log_is_refused_until_it_is_there() {
-    assert!(mistakes("[log]\nkafka = \"10.0.0.1:9092\"\n")[0].2.contains("embedded log only"));
+fn a_kafka_cluster_is_read_with_its_properties() {
+    let text = "[log]\nkafka = \"a:9092, b:9092\"\nschema_registry = \"http://r:8081/apis/ccompat/v7\"\nreplication = 3\n\
+                [log.properties]\n\"security.protocol\" = \"SASL_SSL\"\n\"sasl.password\" = \"${SECRET}\"\n";
+    let config =
+        parse(text, Path::new(""), &|name| (name == "SECRET").then(|| "hidden".to_owned())).expect("no mistake");
+    let kafka = config.log.kafka.clone().expect("a cluster");
+    assert_eq!((kafka.brokers.as_str(), kafka.replication, kafka.partitions), ("a:9092, b:9092", Some(3), 8));
+    assert_eq!(kafka.schema_registry.expect("a registry").path(), "/apis/ccompat/v7");
+    assert_eq!(kafka.properties.iter().find(|(k, _)| k == "sasl.password").expect("there").1.expose(), "hidden");
+    assert!(!format!("{:?}", config.log).contains("hidden"), "secrets are masked");
+}
+
+#[test]
+fn mistakes_about_a_cluster_are_told() {
+    let found = mistakes("[log]\nkafka = \"a\"\nreplication = 0\n[log.properties]\n\"group.id\" = \"x\"\n");
+    let told: Vec<_> = found.iter().map(|m| m.1.as_str()).collect();
+    assert_eq!(told, ["log.kafka", "log.replication", "log.properties.group.id"], "{found:?}");
+    assert!(mistakes("[log]\npartitions = 4\n")[0].2.contains("belongs to a Kafka cluster"));
+    assert_eq!(mistakes("[log]\nprefix = \"a b\"\n")[0].1, "log.prefix");
 }
 
 proptest::proptest! {

@@ -22,7 +22,6 @@
 pub mod conformance;
 pub mod embedded;
 pub mod events;
-#[cfg(feature = "kafka")]
 pub mod kafka;
 
 use std::{sync::Arc, time::Duration};
@@ -230,6 +229,10 @@ pub trait Reader: Send {
 
     /// Moves the place of a partition.
     async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError>;
+
+    /// How far a partition has been read: everything below was handed out, or is a hole. Offsets have holes (transactions'
+    /// ends, compaction), so the last record's offset does not tell whether the end was reached.
+    fn reached(&self, at: TopicPartition) -> u64;
 }
 
 /// What went wrong, classified once: whose fault, and whether to try again.

@@ -223,4 +223,8 @@ impl Reader for EmbeddedReader {
     async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError> {
         self.cursor(at).map(|c| c.seek(offset))
     }
+
+    fn reached(&self, at: TopicPartition) -> u64 {
+        self.cursors.get(at).map_or(0, |cursor| cursor.position)
+    }
 }

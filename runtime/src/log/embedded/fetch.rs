@@ -70,6 +70,11 @@ impl Cursors {
         Self { cursors, turn: 0 }
     }
 
+    /// One of them, to look at.
+    pub fn get(&self, at: TopicPartition) -> Option<&Cursor> {
+        self.cursors.iter().find(|c| c.at == at)
+    }
+
     /// One of them.
     pub fn get_mut(&mut self, at: TopicPartition) -> Option<&mut Cursor> {
         self.cursors.iter_mut().find(|c| c.at == at)

@@ -171,6 +171,10 @@ fn poll(client: &BaseConsumer<Context>, limits: PollLimits) -> Result<Polled, Lo
 
 /// What an error of the client means: out of range (the client does not say where, so the ends are looked up), or its class.
 fn failed(client: &BaseConsumer<Context>, e: &KafkaError) -> Result<Option<Polled>, LogError> {
+    if let KafkaError::PartitionEOF(partition) = e {
+        at_the_end(client.context(), *partition);
+        return Ok(None);
+    }
     match e.rdkafka_error_code() {
         Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
             let context = client.context();
@@ -202,6 +206,22 @@ fn failed(client: &BaseConsumer<Context>, e: &KafkaError) -> Result<Option<Polle
             Ok(None)
         }
         _ => Err(error::log_error("read", e)),
+    }
+}
+
+/// The client stands at the end of a partition (of readers only). It does not say of which topic, so this counts where only one
+/// topic is read. That everything up to the end that was seen at the beginning is read is certain; what came later is not.
+fn at_the_end(context: &Context, partition: i32) {
+    let mut happened = context.happened();
+    let mut of_it = happened.places.keys().copied().filter(|at| i64::from(at.partition) == i64::from(partition));
+    if let (Some(at), None) = (of_it.next(), of_it.next())
+        && !happened.lost.contains(&at)
+        && happened.carry.as_ref().is_none_or(|r| r.from != at)
+    {
+        let end = happened.ends.get(&at).copied().unwrap_or(0);
+        if let Some(place) = happened.places.get_mut(&at) {
+            *place = (*place).max(end);
+        }
     }
 }
 
@@ -242,6 +262,9 @@ impl KafkaConsumer {
                 ("group.instance.id", instance),
                 ("partition.assignment.strategy", "range"),
                 ("group.protocol", "classic"),
+                // How soon a dead process is missed; one that comes back under its name sooner takes up where it was.
+                ("session.timeout.ms", "6000"),
+                ("heartbeat.interval.ms", "1500"),
             ],
         );
         let context = Context { config, topics: topics.to_vec(), happened: Mutex::default() };
@@ -292,7 +315,7 @@ impl KafkaReader {
     /// Over these places.
     pub async fn new(config: Arc<KafkaConfig>, from: &[(TopicPartition, u64)]) -> Result<Self, LogError> {
         let group = format!("{}reader", config.prefix); // wanted by the client, never joined
-        let client_config = config.reading(&group, &[]);
+        let client_config = config.reading(&group, &[("enable.partition.eof", "true")]);
         let list = partition_list(&config, from)?;
         let happened = Happened { places: from.iter().copied().collect(), ..Happened::default() };
         let context =
@@ -300,6 +323,12 @@ impl KafkaReader {
         let client = blocking(move || {
             let client: BaseConsumer<Context> =
                 client_config.create_with_context(context).map_err(|e| error::log_error("make a reader", &e))?;
+            let context = client.context();
+            let places: Vec<TopicPartition> = context.happened().places.keys().copied().collect();
+            for at in places {
+                let ends = watermarks(&client, &context.config.on_wire(at.topic), at.partition)?;
+                context.happened().ends.insert(at, ends.high);
+            }
             client.assign(&list).map_err(|e| error::log_error("read partitions", &e))?;
             Ok(Arc::new(client))
         })
@@ -321,5 +350,9 @@ impl Reader for KafkaReader {
     }
     async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError> {
         self.0.seek(at, offset).await
+    }
+
+    fn reached(&self, at: TopicPartition) -> u64 {
+        self.0.client.context().happened().places.get(&at).copied().unwrap_or(0)
     }
 }

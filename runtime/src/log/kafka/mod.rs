@@ -13,21 +13,27 @@ mod producer;
 mod rebalance;
 #[cfg(test)]
 mod tests;
+mod topics;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewTopic},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
 };
 use schemas::{
     limits::{RECORD_HEADERS_BYTES, RECORD_KEY_BYTES, RECORD_VALUE_BYTES},
-    topics::{Cleanup, TopicSpec},
+    topics::TopicSpec,
 };
+
+pub use topics::Difference;
 
 use super::{Consumer, Lag, Log, LogError, LogErrorKind, Producer, Reader, Topic, TopicPartition, Watermarks};
 
@@ -164,21 +170,18 @@ fn partition_list(config: &KafkaConfig, offsets: &[(TopicPartition, u64)]) -> Re
 
 #[async_trait]
 impl Log for KafkaLog {
-    async fn ensure_topics(&self, topics: &[TopicSpec], chain_partitions: u32) -> Result<(), LogError> {
-        for spec in topics {
+    async fn ensure_topics(&self, specs: &[TopicSpec], chain_partitions: u32) -> Result<(), LogError> {
+        for spec in specs {
             if self.partition_count(spec.name).await?.is_some() {
                 continue; // its retention is the operator's from here on
             }
             let name = self.config.on_wire(spec.name);
             let partitions = if spec.per_network { chain_partitions.max(1) } else { 1 };
-            let retention_ms = spec.retention.map_or("-1".into(), |d| d.as_millis().to_string());
-            let retention_bytes = spec.retention_bytes.map_or("-1".into(), |b| b.to_string());
-            let max_bytes = max_message_bytes().to_string();
-            let mut topic = NewTopic::new(&name, partitions as i32, TopicReplication::Fixed(self.config.replication))
-                .set("cleanup.policy", if spec.cleanup == Cleanup::Compact { "compact" } else { "delete" })
-                .set("retention.ms", &retention_ms)
-                .set("retention.bytes", &retention_bytes)
-                .set("max.message.bytes", &max_bytes);
+            let wanted = topics::properties(spec);
+            let mut topic = NewTopic::new(&name, partitions as i32, self.replication());
+            for (key, value) in &wanted {
+                topic = topic.set(key, value);
+            }
             for (key, value) in &self.config.topic_properties {
                 topic = topic.set(key, value);
             }
@@ -278,8 +281,15 @@ fn watermarks<C: rdkafka::consumer::ConsumerContext>(
     topic: &str,
     partition: u32,
 ) -> Result<Watermarks, LogError> {
-    let (low, high) = client
-        .fetch_watermarks(topic, partition as i32, CALL)
-        .map_err(|e| error::log_error(&format!("read the ends of {topic} [{partition}]"), &e))?;
-    Ok(Watermarks { low: low.max(0) as u64, high: high.max(0) as u64 })
+    let deadline = Instant::now() + CALL;
+    loop {
+        match client.fetch_watermarks(topic, partition as i32, CALL) {
+            Ok((low, high)) => return Ok(Watermarks { low: low.max(0) as u64, high: high.max(0) as u64 }),
+            // A topic that was just made, or a partition whose leader has just changed.
+            Err(KafkaError::MetadataFetch(
+                RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable,
+            )) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+            Err(e) => return Err(error::log_error(&format!("read the ends of {topic} [{partition}]"), &e)),
+        }
+    }
 }

@@ -30,6 +30,8 @@ pub struct Happened {
     pub paused: HashSet<TopicPartition>,
     /// A record that did not fit into the last poll.
     pub carry: Option<Record>,
+    /// Of readers: where the partition ended when reading began.
+    pub ends: HashMap<TopicPartition, u64>,
 }
 
 /// Follows rebalances.

@@ -1,0 +1,159 @@
+//! Topics of the cluster against what this version wants: made, compared, changed.
+//!
+//! Guarantee: nothing is ever removed, and partitions only rise (added ones take new networks, rule 8).
+
+use std::collections::{BTreeMap, HashMap};
+
+use rdkafka::{
+    admin::{
+        AdminOptions, AlterConfig, ConfigResource, ConfigSource, NewPartitions, ResourceSpecifier, TopicReplication,
+        TopicResult,
+    },
+    consumer::Consumer as _,
+    error::KafkaError,
+};
+use schemas::topics::{Cleanup, TopicSpec};
+
+use super::{CALL, KafkaLog, blocking, error, max_message_bytes};
+use crate::log::{Log as _, LogError};
+
+/// One thing in which a topic is not as wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The topic's name in the cluster.
+    pub topic: String,
+    /// `exists`, `partitions`, `replication` or a topic property.
+    pub what: String,
+    /// How it is.
+    pub have: String,
+    /// How it should be.
+    pub want: String,
+    /// Whether [`KafkaLog::apply_topics`] can change it.
+    pub can_change: bool,
+}
+
+/// Properties that a topic is to have.
+pub(super) fn properties(spec: &TopicSpec) -> Vec<(&'static str, String)> {
+    let forever = || "-1".to_owned();
+    vec![
+        ("cleanup.policy", if spec.cleanup == Cleanup::Compact { "compact" } else { "delete" }.to_owned()),
+        ("retention.ms", spec.retention.map_or_else(forever, |d| d.as_millis().to_string())),
+        ("retention.bytes", spec.retention_bytes.map_or_else(forever, |b| b.to_string())),
+        ("max.message.bytes", max_message_bytes().to_string()),
+    ]
+}
+
+/// What the cluster has of a topic.
+struct Found {
+    partitions: u32,
+    replicas: usize,
+    /// Value of each property, and whether it was set on the topic itself.
+    properties: HashMap<String, (String, bool)>,
+}
+
+impl KafkaLog {
+    /// In what the cluster's topics are not as this version wants them; empty: all is well.
+    pub async fn diff_topics(&self, topics: &[TopicSpec], chain_partitions: u32) -> Result<Vec<Difference>, LogError> {
+        let mut all = Vec::new();
+        for spec in topics {
+            let topic = self.config.on_wire(spec.name);
+            let mut differs = |what: &str, have: String, want: String, can_change| {
+                all.push(Difference { topic: topic.clone(), what: what.to_owned(), have, want, can_change });
+            };
+            let Some(found) = self.find(&topic).await? else {
+                differs("exists", "no".into(), "yes".into(), true);
+                continue;
+            };
+            let wanted = if spec.per_network { chain_partitions.max(1) } else { 1 };
+            if found.partitions != wanted {
+                let more = wanted > found.partitions && spec.per_network;
+                differs("partitions", found.partitions.to_string(), wanted.to_string(), more);
+            }
+            if self.config.replication > 0 && found.replicas != self.config.replication as usize {
+                differs("replication", found.replicas.to_string(), self.config.replication.to_string(), false);
+            }
+            for (name, want) in properties(spec) {
+                let have = found.properties.get(name).map_or("", |(value, _)| value.as_str());
+                if have != want {
+                    differs(name, have.to_owned(), want, true);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Makes what is missing and changes what can be changed. Returns what it did; what it cannot change is left and stays in
+    /// [`KafkaLog::diff_topics`].
+    pub async fn apply_topics(&self, topics: &[TopicSpec], chain_partitions: u32) -> Result<Vec<Difference>, LogError> {
+        let differences = self.diff_topics(topics, chain_partitions).await?;
+        self.ensure_topics(topics, chain_partitions).await?;
+        let options = AdminOptions::new().operation_timeout(Some(CALL)).request_timeout(Some(CALL));
+        let mut of_topic: BTreeMap<&str, Vec<&Difference>> = BTreeMap::new();
+        for d in differences.iter().filter(|d| d.can_change && d.what != "exists") {
+            of_topic.entry(&d.topic).or_default().push(d);
+        }
+        for (topic, changes) in of_topic {
+            if let Some(count) = changes.iter().find(|d| d.what == "partitions").and_then(|d| d.want.parse().ok()) {
+                let made = self.admin.create_partitions([&NewPartitions::new(topic, count)], &options).await;
+                told("add partitions", made)?;
+            }
+            let set: Vec<_> = changes.iter().filter(|d| d.what != "partitions").collect();
+            if set.is_empty() {
+                continue;
+            }
+            // The call replaces all that is set on a topic: what the operator set stays.
+            let kept = self.find(topic).await?.map(|found| found.properties).unwrap_or_default();
+            let mut entries: BTreeMap<&str, &str> =
+                kept.iter().filter(|(_, (_, own))| *own).map(|(k, (v, _))| (k.as_str(), v.as_str())).collect();
+            entries.extend(set.iter().map(|d| (d.what.as_str(), d.want.as_str())));
+            let alter =
+                entries.into_iter().fold(AlterConfig::new(ResourceSpecifier::Topic(topic)), |a, (k, v)| a.set(k, v));
+            let altered = self.admin.alter_configs([&alter], &options).await;
+            for result in altered.map_err(|e| error::log_error("change a topic", &e))? {
+                result.map_err(|(_, code)| {
+                    error::log_error(&format!("change topic {topic}"), &KafkaError::AdminOp(code))
+                })?;
+            }
+        }
+        Ok(differences.into_iter().filter(|d| d.can_change).collect())
+    }
+
+    async fn find(&self, topic: &str) -> Result<Option<Found>, LogError> {
+        let (query, name) = (self.query.clone(), topic.to_owned());
+        let shape = blocking(move || {
+            let metadata =
+                query.fetch_metadata(Some(&name), CALL).map_err(|e| error::log_error("read metadata", &e))?;
+            let topic = metadata.topics().iter().find(|t| t.name() == name && t.error().is_none());
+            Ok(topic.filter(|t| !t.partitions().is_empty()).map(|t| {
+                (t.partitions().len() as u32, t.partitions().iter().map(|p| p.replicas().len()).min().unwrap_or(0))
+            }))
+        })
+        .await?;
+        let Some((partitions, replicas)) = shape else { return Ok(None) };
+        let options = AdminOptions::new().request_timeout(Some(CALL));
+        let described = self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await;
+        let mut properties = HashMap::new();
+        for resource in described.map_err(|e| error::log_error("read a topic's properties", &e))? {
+            let ConfigResource { entries, .. } = resource.map_err(|code| {
+                error::log_error(&format!("read the properties of {topic}"), &KafkaError::AdminOp(code))
+            })?;
+            for entry in entries {
+                let own = entry.source == ConfigSource::DynamicTopic;
+                properties.insert(entry.name, (entry.value.unwrap_or_default(), own));
+            }
+        }
+        Ok(Some(Found { partitions, replicas, properties }))
+    }
+
+    /// How replicas of new topics are named.
+    pub(super) fn replication(&self) -> TopicReplication<'static> {
+        TopicReplication::Fixed(self.config.replication)
+    }
+}
+
+fn told(what: &str, results: Result<Vec<TopicResult>, KafkaError>) -> Result<(), LogError> {
+    for result in results.map_err(|e| error::log_error(what, &e))? {
+        result.map_err(|(name, code)| error::log_error(&format!("{what} to {name}"), &KafkaError::AdminOp(code)))?;
+    }
+    Ok(())
+}
