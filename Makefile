@@ -31,9 +31,23 @@ test: test-static test-rust test-browser ## Run every check and test, as CI does
 test-static: prerequisites fmt-check lint deny ## Format, lints, licences and who may use what
 
 .PHONY: test-rust
-test-rust: fetch fetch-test dashboard ## All Rust tests, against the real engine and a real EVM node
+test-rust: fetch fetch-test dashboard ## All Rust tests, against the real engine, EVM node, Kafka and registry
 	$(call say,Rust tests)
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-run
+	scripts/test-rust $(CARGO) test --workspace --locked
+
+.PHONY: test-embedded
+test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafka and browser: needs no Java
+	$(call say,Rust tests without Kafka)
+	env -u HEADWATER_TEST_KAFKA -u HEADWATER_TEST_REGISTRY $(CARGO) test --workspace --locked
+
+.PHONY: services
+services: prerequisites ## Start Kafka and a schema registry on free ports; prints how to reach them
+	scripts/services up
+
+.PHONY: services-stop
+services-stop: ## Stop them
+	scripts/services down
 
 .PHONY: test-browser
 test-browser: fetch dashboard ## The dashboard in a real browser against the real binary
