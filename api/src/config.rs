@@ -9,6 +9,8 @@ use schemas::{Family, Network};
 pub struct Config {
     /// Configured networks, in the order of the file. `/health` names each from the start, heard of or not.
     pub networks: Vec<NetworkConfig>,
+    /// Prefix of the subjects in the built-in schema registry under `/registry`; `None`: another registry has the log's ids.
+    pub registry_prefix: Option<String>,
     /// Origins (`https://host[:port]`) besides our own that browsers may call from. Empty: same origin only.
     pub allowed_origins: Vec<String>,
     /// How long one REST request may take before it is answered with 503.
@@ -73,6 +75,7 @@ impl Config {
     pub fn new(networks: Vec<NetworkConfig>) -> Self {
         Self {
             networks,
+            registry_prefix: Some(schemas::topics::DEFAULT_PREFIX.to_owned()),
             allowed_origins: Vec::new(),
             request_deadline: Duration::from_secs(15),
             concurrent_requests: schemas::limits::HTTP_CONCURRENT_REQUESTS,

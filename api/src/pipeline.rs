@@ -151,6 +151,7 @@ fn assemble(config: Config, store: Store, shutdown: CancellationToken) -> (Arc<A
         .fallback_service(routes::dashboard::serve.with_state(Arc::clone(&app)));
     let router = rest
         .merge(pages)
+        .merge(routes::registry::routes())
         .method_not_allowed_fallback(guard::method_not_allowed)
         .layer(RequestBodyLimitLayer::new(limits::HTTP_BODY_BYTES))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)))

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::{check, demo, exit::Failure, status, store, tail, up};
+use crate::{check, dead_letters, demo, exit::Failure, status, store, tail, topics, up};
 
 /// Follows the heads of many blockchains and turns every block and transaction into tables, topics and live pages.
 #[derive(Parser)]
@@ -20,8 +20,25 @@ enum Command {
     Up(ConfigFile),
     /// Run `up` on simulated nodes that replay recorded blocks as live chains; needs no configuration and no network
     Demo(Demo),
+    /// Run the stage from chain nodes to `raw.*`; several processes share the networks (needs `[log] kafka`)
+    Ingest(Stage),
+    /// Run the stage from `raw.*` to `enriched.*` (needs `[log] kafka`)
+    Enrich(Stage),
+    /// Run the stage from `enriched.*` to the store (needs `[log] kafka` and `[store] url`)
+    Sink(Stage),
+    /// Run REST, WebSocket and dashboard (needs `[log] kafka` and `[store] url`)
+    Api(Stage),
     /// Run the embedded store alone, on `[store] listen`
     Store(ConfigFile),
+    /// Make the topics of a Kafka cluster, or tell in what they differ from what this version wants
+    #[command(subcommand)]
+    Topics(Topics),
+    /// Register the schemas with `[log] schema_registry`
+    #[command(subcommand)]
+    Schemas(Schemas),
+    /// Look at what could not be processed
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
     /// Check a configuration file: every mistake with line, key and what to write instead; opens nothing
     Check(ConfigFile),
     /// Print the records of a topic
@@ -41,6 +58,49 @@ pub struct ConfigFile {
     /// The configuration file (TOML)
     #[arg(long, value_name = "FILE", default_value = "headwater.toml", env = "HEADWATER_CONFIG")]
     pub config: PathBuf,
+}
+
+/// A stage in a process of its own.
+#[derive(Args)]
+pub struct Stage {
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Names this process to its group instead of `[runtime] instance`; each process of a stage has a name of its own
+    #[arg(long, value_name = "NAME")]
+    pub instance: Option<String>,
+    /// Where health and metrics listen instead of `[admin] listen`
+    #[arg(long, value_name = "ADDR")]
+    pub admin_listen: Option<SocketAddr>,
+    /// Where `api` listens instead of `[api] listen`
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Subcommand)]
+pub enum Topics {
+    /// Make what is missing, change what can be changed; partitions only rise, nothing is removed
+    Apply(ConfigFile),
+    /// Tell the differences; exit status 1 when there are any
+    Diff(ConfigFile),
+}
+
+#[derive(Subcommand)]
+pub enum Schemas {
+    /// Register every version of every schema, and set the subjects' compatibility
+    Push(ConfigFile),
+}
+
+#[derive(Subcommand)]
+pub enum DeadLetters {
+    /// One line for each: offset, time, stage, place, reason
+    List(ConfigFile),
+    /// One of them whole, its original bytes as hex
+    Show {
+        /// Its offset, as `list` tells it
+        offset: u64,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
 }
 
 #[derive(Args)]
@@ -99,7 +159,16 @@ impl Cli {
         match self.command {
             Command::Up(file) => up::run(&file.config),
             Command::Demo(args) => demo::run(args),
+            Command::Ingest(args) => up::run_one(&args, up::Stage::Ingest),
+            Command::Enrich(args) => up::run_one(&args, up::Stage::Enrich),
+            Command::Sink(args) => up::run_one(&args, up::Stage::Sink),
+            Command::Api(args) => up::run_one(&args, up::Stage::Api),
             Command::Store(file) => store::run(&file.config),
+            Command::Topics(Topics::Apply(file)) => topics::apply(&file.config),
+            Command::Topics(Topics::Diff(file)) => topics::diff(&file.config),
+            Command::Schemas(Schemas::Push(file)) => topics::push_schemas(&file.config),
+            Command::DeadLetters(DeadLetters::List(file)) => dead_letters::list(&file.config),
+            Command::DeadLetters(DeadLetters::Show { offset, config }) => dead_letters::show(&config.config, offset),
             Command::Check(file) => check::run(&file.config),
             Command::Tail(args) => tail::run(&args),
             Command::Status(args) => status::run(&args),

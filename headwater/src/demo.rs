@@ -79,7 +79,7 @@ async fn demo(args: cli::Demo, dir: PathBuf) -> Result<(), Failure> {
         nodes.push(node);
     }
     std::fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
-    let result = up::serve(runtime::config::load(&file)?, file).await;
+    let result = up::serve(runtime::config::load(&file)?, file, &up::ALL).await;
     for node in nodes {
         node.shutdown().await;
     }

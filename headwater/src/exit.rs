@@ -43,6 +43,11 @@ impl Failure {
         Self { exit: Exit::Arguments, error: error.into() }
     }
 
+    /// A failure with exit code 78.
+    pub fn config(error: impl Into<BoxError>) -> Self {
+        Self { exit: Exit::Config, error: error.into() }
+    }
+
     /// From how a service ended.
     pub fn check(outcome: Outcome) -> Result<(), Self> {
         match outcome {

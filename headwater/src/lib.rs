@@ -5,12 +5,14 @@
 
 mod check;
 mod cli;
+mod dead_letters;
 mod demo;
 mod exit;
 mod parts;
 mod status;
 mod store;
 mod tail;
+mod topics;
 mod up;
 
 use std::{ffi::OsString, process::ExitCode};

@@ -4,14 +4,16 @@
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use runtime::{
-    config::{Config, Endpoint, Network, Start},
+    config::{Config, Endpoint, Kafka, Network, Start},
     log::{
-        LogError,
+        Log, LogError, LogErrorKind,
         embedded::{EmbeddedConfig, EmbeddedLog, Sync},
+        kafka::{KafkaConfig, KafkaLog},
     },
+    registry::{Missing, Registry},
     telemetry,
 };
-use schemas::profiles::Profile;
+use schemas::{codec::Codec, profiles::Profile, topics};
 use store::{Store, StoreConfig, engine, sink::SinkConfig};
 
 use crate::exit::Failure;
@@ -40,23 +42,100 @@ fn log_dir(config: &Config) -> PathBuf {
     config.data_dir.join("log")
 }
 
-/// Opens the log; the embedded one.
-pub async fn open_log(config: &Config) -> Result<Arc<EmbeddedLog>, LogError> {
+/// The log, and what it takes to close it.
+pub struct OpenLog {
+    /// As the stages reach it.
+    pub log: Arc<dyn Log>,
+    embedded: Option<Arc<EmbeddedLog>>,
+}
+
+impl OpenLog {
+    /// Closes the embedded log; a cluster goes on.
+    pub async fn close(self) -> Result<(), LogError> {
+        match self.embedded {
+            Some(embedded) => embedded.close().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens the log: the cluster where one is configured, else the embedded one.
+pub async fn open_log(config: &Config) -> Result<OpenLog, LogError> {
+    if let Some(kafka) = &config.log.kafka {
+        return Ok(OpenLog { log: connect_kafka(config, kafka).await?, embedded: None });
+    }
     let embedded = EmbeddedConfig {
         sync: if config.log.sync_to_disk { Sync::Data } else { Sync::Os },
         max_bytes: config.log.max_bytes,
         min_free_bytes: config.log.min_free_bytes,
         ..EmbeddedConfig::new(log_dir(config))
     };
-    EmbeddedLog::open(embedded).await
+    let embedded = EmbeddedLog::open(embedded).await?;
+    Ok(OpenLog { log: embedded.clone(), embedded: Some(embedded) })
+}
+
+/// The configured cluster.
+pub async fn connect_kafka(config: &Config, kafka: &Kafka) -> Result<Arc<KafkaLog>, LogError> {
+    let properties = kafka.properties.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+    KafkaLog::connect(KafkaConfig {
+        prefix: config.log.prefix.clone(),
+        properties,
+        replication: kafka.replication.map_or(-1, i32::from),
+        ..KafkaConfig::new(&kafka.brokers)
+    })
+    .await
+}
+
+/// The cluster, for commands that make no sense without one.
+pub fn kafka_of(config: &Config) -> Result<&Kafka, Failure> {
+    config.log.kafka.as_ref().ok_or_else(|| {
+        Failure::config("there is no `[log] kafka`: this command is about a Kafka cluster; add `kafka = \"host:9092\"`")
+    })
+}
+
+/// Number of partitions of chain topics that are made.
+pub fn chain_partitions(config: &Config) -> u32 {
+    config.log.kafka.as_ref().map_or(topics::DEFAULT_PARTITIONS, |kafka| kafka.partitions)
+}
+
+/// Makes the topics that are missing; where that is not ours to do (`topics = "check"`), says which are.
+pub async fn prepare_topics(config: &Config, log: &dyn Log) -> Result<(), Failure> {
+    if config.log.kafka.as_ref().is_none_or(|kafka| kafka.create_topics) {
+        return Ok(log.ensure_topics(&topics::ALL, chain_partitions(config)).await?);
+    }
+    let mut missing = Vec::new();
+    for spec in topics::ALL {
+        match log.partitions(spec.name).await {
+            Ok(_) => {}
+            Err(e) if e.kind == LogErrorKind::Invalid => missing.push(format!("{}{}", config.log.prefix, spec.name)),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "the cluster lacks {}: run `headwater topics apply` as a user who may",
+        missing.join(", ")
+    )))
+}
+
+/// Writes and reads values with the ids of the log's registry (rule 22).
+pub async fn codec(config: &Config) -> Result<Codec, Failure> {
+    let Some((kafka, url)) = config.log.kafka.as_ref().and_then(|k| Some((k, k.schema_registry.clone()?))) else {
+        return Ok(Codec::builtin());
+    };
+    let missing = if kafka.create_topics { Missing::Register } else { Missing::Refuse };
+    let ids = Registry::new(url, &config.log.prefix)?.ids(missing).await?;
+    Ok(Codec::with_ids(ids.iter().map(|r| (r.topic, r.version, r.id)))?)
 }
 
 /// Opens a log that is there, for commands that only read: none is made.
-pub async fn open_log_for_reading(config: &Config) -> Result<Arc<EmbeddedLog>, LogError> {
+pub async fn open_log_for_reading(config: &Config) -> Result<OpenLog, LogError> {
     let dir = log_dir(config);
-    if !dir.is_dir() {
+    if config.log.kafka.is_none() && !dir.is_dir() {
         return Err(LogError::new(
-            runtime::log::LogErrorKind::Invalid,
+            LogErrorKind::Invalid,
             format!("there is no log at {} yet; start `headwater up` with this configuration first", dir.display()),
         ));
     }
@@ -95,6 +174,7 @@ pub fn ingest_config(config: &Config) -> ingest::config::Config {
     ingest::config::Config {
         networks: config.networks.iter().map(ingest_network).collect(),
         instance: config.instance.clone(),
+        partitions: chain_partitions(config),
         ..Default::default()
     }
 }
@@ -133,5 +213,9 @@ pub fn sink_config(config: &Config, store: StoreConfig) -> SinkConfig {
 /// What the API is told.
 pub fn api_config(config: &Config) -> api::Config {
     let network = |n: &Network| api::NetworkConfig { network: n.slug.clone(), family: n.family };
-    api::Config::new(config.networks.iter().map(network).collect())
+    let builtin = config.log.kafka.as_ref().is_none_or(|kafka| kafka.schema_registry.is_none());
+    api::Config {
+        registry_prefix: builtin.then(|| config.log.prefix.clone()),
+        ..api::Config::new(config.networks.iter().map(network).collect())
+    }
 }

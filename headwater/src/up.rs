@@ -1,4 +1,5 @@
-//! `headwater up`: every stage in one process, over the embedded log and the embedded store.
+//! `headwater up`: every stage in one process; `headwater ingest`, `enrich`, `sink`, `api`: one of them. The log is embedded or
+//! Kafka, the store embedded or a server: the stages cannot tell.
 //!
 //! ```text
 //! nodes ─▶ ingest ─▶ raw.* ─▶ enrich ─▶ enriched.* ─┬▶ sink ─▶ store (child process)
@@ -18,49 +19,102 @@ use runtime::{
     log::Log,
     telemetry,
 };
-use schemas::{codec::Codec, topics};
+use schemas::codec::Codec;
 use store::engine::{self, ChildCommand, RestartPolicy, StoreState};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{exit::Failure, parts};
+use crate::{cli, exit::Failure, parts};
 
 /// How long the stages may take to end.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// Runs until stopped.
+/// A stage, as it is named on the command line and to the operating system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Node → `raw.*`.
+    Ingest,
+    /// `raw.*` → `enriched.*`.
+    Enrich,
+    /// `enriched.*` → store.
+    Sink,
+    /// REST, WebSocket, dashboard.
+    Api,
+}
+
+/// In the order of the data.
+pub const ALL: [Stage; 4] = [Stage::Ingest, Stage::Enrich, Stage::Sink, Stage::Api];
+
+/// Runs every stage until stopped.
 pub fn run(file: &Path) -> Result<(), Failure> {
     telemetry::init_logs();
     let config = runtime::config::load(file)?;
     if config.networks.is_empty() {
         tracing::warn!("no `[[network]]` in {}: nothing will be followed", file.display());
     }
-    parts::block_on(serve(config, file.to_owned()))?
+    parts::block_on(serve(config, file.to_owned(), &ALL))?
+}
+
+/// Runs one stage until stopped, beside others in other processes: over Kafka and a store that they all reach.
+pub fn run_one(args: &cli::Stage, stage: Stage) -> Result<(), Failure> {
+    telemetry::init_logs();
+    let file = &args.config.config;
+    let mut config = runtime::config::load(file)?;
+    let missing = [
+        (config.log.kafka.is_none(), "`[log] kafka`: the embedded log belongs to one process"),
+        (
+            config.store.url.is_none() && matches!(stage, Stage::Sink | Stage::Api),
+            "`[store] url`: run `headwater store` or a ClickHouse server, and name it here",
+        ),
+    ];
+    if let Some((_, what)) = missing.iter().find(|(missing, _)| *missing) {
+        return Err(Failure::config(format!(
+            "{}: a stage in a process of its own needs {what}; `headwater up` runs all stages in one process",
+            file.display()
+        )));
+    }
+    if let Some(instance) = &args.instance {
+        config.instance = instance.clone();
+    }
+    config.admin_listen = args.admin_listen.unwrap_or(config.admin_listen);
+    config.api_listen = args.listen.unwrap_or(config.api_listen);
+    parts::block_on(serve(config, file.to_owned(), &[stage]))?
 }
 
 /// Opens everything, in an order in which each failure leaves nothing behind, and runs it.
-pub async fn serve(config: Config, file: PathBuf) -> Result<(), Failure> {
+pub async fn serve(config: Config, file: PathBuf, stages: &[Stage]) -> Result<(), Failure> {
     telemetry::init_metrics()?;
     let signals = lifecycle::signals()?;
-    let api = bind(config.api_listen, "[api] listen").await?;
+    let api = match stages.contains(&Stage::Api) {
+        true => Some(bind(config.api_listen, "[api] listen").await?),
+        false => None,
+    };
     let admin = bind(config.admin_listen, "[admin] listen").await?;
     std::fs::create_dir_all(&config.data_dir)
         .map_err(|e| format!("cannot make the data directory {}: {e}; see `[data] dir`", config.data_dir.display()))?;
-    let log = parts::open_log(&config).await?;
-    log.ensure_topics(&topics::ALL, topics::DEFAULT_PARTITIONS).await?;
+    let open = parts::open_log(&config).await?;
+    parts::prepare_topics(&config, &*open.log).await?;
+    let codec = Arc::new(parts::codec(&config).await?);
 
     let store_stop = CancellationToken::new();
-    let program = std::env::current_exe()?;
-    let arguments = ["store".into(), "--config".into(), file.into_os_string()];
-    let supervisor =
-        engine::supervise(ChildCommand::new(program, arguments), RestartPolicy::default(), store_stop.clone());
+    let supervisor = match config.store.url {
+        Some(_) => None,
+        None => {
+            let arguments = ["store".into(), "--config".into(), file.into_os_string()];
+            let child = ChildCommand::new(std::env::current_exe()?, arguments);
+            Some(engine::supervise(child, RestartPolicy::default(), store_stop.clone()))
+        }
+    };
 
-    let outcome = run_stages(&config, log.clone(), supervisor.state(), api, admin, signals).await;
+    let doors = Doors { api, admin, signals, store: supervisor.as_ref().map(engine::Supervisor::state) };
+    let outcome = run_stages(&config, stages, open.log.clone(), codec, doors).await;
 
     // The store outlives the stages: the sink's last inserts need it.
     store_stop.cancel();
-    supervisor.stopped().await;
-    log.close().await?;
+    if let Some(supervisor) = supervisor {
+        supervisor.stopped().await;
+    }
+    open.close().await?;
     Failure::check(outcome?)
 }
 
@@ -72,44 +126,50 @@ async fn bind(address: std::net::SocketAddr, key: &str) -> Result<TcpListener, F
     })
 }
 
+/// How the world reaches the stages.
+struct Doors {
+    api: Option<TcpListener>,
+    admin: TcpListener,
+    signals: tokio::sync::mpsc::Receiver<()>,
+    /// The state of the embedded store's process.
+    store: Option<watch::Receiver<StoreState>>,
+}
+
 async fn run_stages(
     config: &Config,
+    stages: &[Stage],
     log: Arc<dyn Log>,
-    store_state: watch::Receiver<StoreState>,
-    api_listener: TcpListener,
-    admin_listener: TcpListener,
-    signals: tokio::sync::mpsc::Receiver<()>,
+    codec: Arc<Codec>,
+    doors: Doors,
 ) -> Result<lifecycle::Outcome, Failure> {
-    let codec = Arc::new(Codec::builtin());
     let readiness = Readiness::default();
     let mut service = Service::new(GRACE);
     let stop = service.stop_token();
-
-    let (store, store_config) = parts::connect_store(config)?;
-    service.spawn("store-state", follow_store(store_state, readiness.clone(), stop.clone()));
-    service.spawn_stage(
-        "ingest",
-        2,
-        ingest::run(parts::ingest_config(config), log.clone(), codec.clone(), stop.clone()),
-    )?;
-    service.spawn_stage(
-        "enrich",
-        1,
-        enrich::run(parts::enrich_config(config), log.clone(), codec.clone(), stop.clone()),
-    )?;
-    service.spawn_stage(
-        "sink",
-        1,
-        store::sink::run(parts::sink_config(config, store_config), log.clone(), codec.clone(), stop.clone()),
-    )?;
-    tracing::info!("dashboard and API at http://{}", api_listener.local_addr()?);
-    service.spawn_stage(
-        "api",
-        1,
-        api::run(parts::api_config(config), api_listener, store, log.clone(), codec, stop.clone()),
-    )?;
-    service.spawn("admin", admin::serve(admin_listener, readiness, crate::tail::route::routes(log), stop));
-    Ok(service.run(signals).await)
+    if let Some(state) = doors.store {
+        service.spawn("store-state", follow_store(state, readiness.clone(), stop.clone()));
+    }
+    if stages.contains(&Stage::Ingest) {
+        let settings = parts::ingest_config(config);
+        service.spawn_stage("ingest", 2, ingest::run(settings, log.clone(), codec.clone(), stop.clone()))?;
+    }
+    if stages.contains(&Stage::Enrich) {
+        let settings = parts::enrich_config(config);
+        service.spawn_stage("enrich", 1, enrich::run(settings, log.clone(), codec.clone(), stop.clone()))?;
+    }
+    if stages.contains(&Stage::Sink) {
+        let (_, store_config) = parts::connect_store(config)?;
+        let settings = parts::sink_config(config, store_config);
+        service.spawn_stage("sink", 1, store::sink::run(settings, log.clone(), codec.clone(), stop.clone()))?;
+    }
+    if let Some(listener) = doors.api {
+        let (store, _) = parts::connect_store(config)?;
+        tracing::info!("dashboard and API at http://{}", listener.local_addr()?);
+        let settings = parts::api_config(config);
+        let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());
+        service.spawn_stage("api", 1, api)?;
+    }
+    service.spawn("admin", admin::serve(doors.admin, readiness, crate::tail::route::routes(log, codec), stop));
+    Ok(service.run(doors.signals).await)
 }
 
 /// Keeps the readiness of the store in step with its process.

@@ -25,7 +25,7 @@ const NOT_BUILT: &str = include_str!("../assets/not-built.html");
 /// Anything that no other route answers.
 pub async fn serve(State(_): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
-    let ours = ["api", "docs", "problems"].iter().any(|p| path == *p || path.starts_with(&format!("{p}/")));
+    let ours = ["api", "docs", "problems", "registry"].iter().any(|p| path == *p || path.starts_with(&format!("{p}/")));
     if ours {
         return ApiError::RouteNotFound { path: crate::error::cut(uri.path()) }.into_response();
     }

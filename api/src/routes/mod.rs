@@ -9,6 +9,7 @@ pub mod docs;
 pub mod health;
 pub mod openapi_json;
 pub mod problems;
+pub mod registry;
 pub mod tx;
 pub mod txs;
 

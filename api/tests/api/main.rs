@@ -7,6 +7,7 @@ mod engine;
 mod http;
 mod limits;
 mod pages;
+mod registry;
 mod rest;
 mod resume;
 mod schema;

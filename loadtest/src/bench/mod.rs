@@ -30,6 +30,8 @@ const NETWORK: &str = "bench";
 pub enum LogKind {
     /// The embedded log, in the data directory.
     Embedded,
+    /// Kafka, named by --kafka.
+    Kafka,
 }
 
 /// How figures are printed.
@@ -47,6 +49,9 @@ pub struct Bench {
     /// Which log the stages meet at
     #[arg(long, value_enum, default_value = "embedded")]
     log: LogKind,
+    /// A Kafka broker for `--log kafka`, `host:port`; its own CPU is not in the figures
+    #[arg(long, value_name = "HOST:PORT", env = "HEADWATER_TEST_KAFKA", required_if_eq("log", "kafka"))]
+    kafka: Option<String>,
     /// Folder of recorded blocks; default: the built-in Ethereum blocks
     #[arg(long)]
     data: Option<PathBuf>,
@@ -91,13 +96,26 @@ pub async fn run(args: Bench) -> Result<(), Failure> {
     let settings = Settings::new(&args, &data, &binary);
     let source = source::measure(data.clone()).await?;
     let node = Node::start(data.clone(), args.blocks).await?;
-    let mut instance = Instance::start(&binary, &node, &args.extra_config, args.keep).await?;
+    let extra = format!("{}{}", args.extra_config, log_section(&args)?);
+    let mut instance = Instance::start(&binary, &node, &extra, args.keep).await?;
     let result = measure(&args, &node, &mut instance).await;
     let stopped = instance.stop().await;
     let (speed, latency, memory) = result.map_err(|e| instance.explain(e))?;
     stopped?;
     report::print(&Report { settings, source, speed, latency, memory }, args.format)?;
     Ok(())
+}
+
+/// The configuration's `[log]`, with topics that no other run has.
+fn log_section(args: &Bench) -> Result<String, Failure> {
+    match (args.log, &args.kafka) {
+        (LogKind::Embedded, _) => Ok(String::new()),
+        (LogKind::Kafka, None) => Err("--log kafka wants --kafka HOST:PORT".into()),
+        (LogKind::Kafka, Some(brokers)) => {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
+            Ok(format!("\n[log]\nkafka = {brokers:?}\nprefix = \"bench-{now:x}.\"\n"))
+        }
+    }
 }
 
 async fn measure(

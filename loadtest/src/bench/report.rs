@@ -1,6 +1,6 @@
 //! Figures with what they were measured on, for people or for programs.
 
-use super::{Bench, Format, latency::Latency, processes::Memory, source::Source, speed::Speed};
+use super::{Bench, Format, LogKind, latency::Latency, processes::Memory, source::Source, speed::Speed};
 use crate::node::evm::Dataset;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -31,7 +31,10 @@ impl Settings {
             block_set: data.name().to_owned(),
             recorded_blocks: data.blocks().len(),
             recorded_transactions: data.blocks().iter().map(|b| b.facts().tx_count).sum(),
-            log: "embedded",
+            log: match args.log {
+                LogKind::Embedded => "embedded",
+                LogKind::Kafka => "kafka",
+            },
             store: "embedded",
             extra_config: args.extra_config.clone(),
             binary: binary.display().to_string(),
