@@ -41,6 +41,10 @@ test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafk
 	$(call say,Rust tests without Kafka)
 	env -u HEADWATER_TEST_KAFKA -u HEADWATER_TEST_REGISTRY $(CARGO) test --workspace --locked
 
+.PHONY: chaos
+chaos: fetch dashboard ## Two minutes of kills, of brokers too, over three brokers and three processes of each stage
+	HEADWATER_BROKERS=3 scripts/services run $(CARGO) test --workspace --locked --test kafka -- --nocapture
+
 .PHONY: services
 services: prerequisites ## Start Kafka and a schema registry on free ports; prints how to reach them
 	scripts/services up

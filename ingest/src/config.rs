@@ -102,7 +102,7 @@ impl Default for Config {
             finality_every: Duration::from_secs(12),
             backoff: (Duration::from_millis(250), Duration::from_secs(10)),
             seldom: Duration::from_secs(60),
-            fenced_wait: Duration::from_secs(30),
+            fenced_wait: Duration::from_secs(4),
             tuning: Tuning::default(),
         }
     }

@@ -74,8 +74,29 @@ pub async fn run(
     follow_assignment(shared, shutdown).await
 }
 
-/// Starts and stops partitions as the group assigns them.
+/// Pause before a group that refused our membership is joined anew.
+const REJOIN: Duration = Duration::from_secs(1);
+
+/// Follows the group's assignment. A membership that the group no longer knows (a broker that came back with an older state of
+/// the group, or another process of the same instance name) is begun anew.
 async fn follow_assignment(shared: Arc<Shared>, shutdown: CancellationToken) -> Result<(), Error> {
+    loop {
+        match membership(&shared, &shutdown).await {
+            Err(Error::Log(e)) if e.kind == LogErrorKind::Fenced => {
+                let instance = &shared.config.instance;
+                tracing::warn!(error = %e, instance, "joining anew; does another process run under this instance name?");
+            }
+            outcome => return outcome,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REJOIN) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
+}
+
+/// One membership: starts and stops partitions as the group assigns them.
+async fn membership(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Result<(), Error> {
     const TOPIC: &str = topics::INGEST_CHECKPOINTS.name;
     let mut consumer = shared.log.consumer(GROUP, &shared.config.instance, &[TOPIC]).await?;
     let mut tasks: JoinSet<(u32, Result<(), Error>)> = JoinSet::new();

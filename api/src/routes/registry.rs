@@ -41,7 +41,7 @@ pub fn routes() -> Router<Arc<App>> {
 }
 
 /// The prefix of our subjects; an error where another registry has the ids.
-fn prefix(app: &App) -> Result<&str, Response> {
+fn prefix(app: &App) -> Result<&str, Refusal> {
     app.config.registry_prefix.as_deref().ok_or_else(|| {
         problem(
             StatusCode::NOT_FOUND,
@@ -51,7 +51,7 @@ fn prefix(app: &App) -> Result<&str, Response> {
     })
 }
 
-async fn subjects(State(app): State<Arc<App>>) -> Result<Response, Response> {
+async fn subjects(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
     let prefix = prefix(&app)?;
     let mut all: Vec<String> = SCHEMAS.iter().map(|s| s.subject(prefix)).collect();
     all.sort_unstable();
@@ -59,7 +59,7 @@ async fn subjects(State(app): State<Arc<App>>) -> Result<Response, Response> {
     Ok(answer(&json!(all)))
 }
 
-async fn versions(State(app): State<Arc<App>>, Path(subject): Path<String>) -> Result<Response, Response> {
+async fn versions(State(app): State<Arc<App>>, Path(subject): Path<String>) -> Result<Response, Refusal> {
     let all: Vec<u32> = of(prefix(&app)?, &subject)?.iter().map(|s| s.version).collect();
     Ok(answer(&json!(all)))
 }
@@ -67,7 +67,7 @@ async fn versions(State(app): State<Arc<App>>, Path(subject): Path<String>) -> R
 async fn version(
     State(app): State<Arc<App>>,
     Path((subject, version)): Path<(String, String)>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let all = of(prefix(&app)?, &subject)?;
     let found = match version.as_str() {
         "latest" | "-1" => all.iter().max_by_key(|s| s.version),
@@ -80,7 +80,7 @@ async fn version(
 }
 
 /// Whether a schema stands under a subject, and with which id.
-async fn look_up(State(app): State<Arc<App>>, Path(subject): Path<String>, body: Bytes) -> Result<Response, Response> {
+async fn look_up(State(app): State<Arc<App>>, Path(subject): Path<String>, body: Bytes) -> Result<Response, Refusal> {
     let all = of(prefix(&app)?, &subject)?;
     let asked: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let parsed = |text: &str| serde_json::from_str::<Value>(text).ok();
@@ -91,12 +91,12 @@ async fn look_up(State(app): State<Arc<App>>, Path(subject): Path<String>, body:
     }
 }
 
-async fn schema(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Response> {
+async fn schema(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
     prefix(&app)?;
     Ok(answer(&json!({ "schema": by_id(&id)?.avsc, "schemaType": "AVRO" })))
 }
 
-async fn schema_versions(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Response> {
+async fn schema_versions(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
     let prefix = prefix(&app)?;
     let schema = by_id(&id)?;
     Ok(answer(&json!([{ "subject": schema.subject(prefix), "version": schema.version }])))
@@ -110,11 +110,11 @@ async fn config() -> Response {
     answer(&json!({ "compatibilityLevel": runtime::registry::COMPATIBILITY }))
 }
 
-async fn no_version() -> Response {
+async fn no_version() -> Refusal {
     problem(StatusCode::NOT_FOUND, VERSION_NOT_FOUND, "ask for …/versions, or POST a schema to look it up")
 }
 
-async fn read_only() -> Response {
+async fn read_only() -> Refusal {
     problem(
         StatusCode::FORBIDDEN,
         READ_ONLY,
@@ -123,7 +123,7 @@ async fn read_only() -> Response {
     )
 }
 
-fn of(prefix: &str, subject: &str) -> Result<Vec<&'static SchemaVersion>, Response> {
+fn of(prefix: &str, subject: &str) -> Result<Vec<&'static SchemaVersion>, Refusal> {
     let all: Vec<&SchemaVersion> = SCHEMAS.iter().filter(|s| s.subject(prefix) == subject).collect();
     if all.is_empty() {
         let text = format!("Subject '{}' not found.", crate::error::cut(subject));
@@ -132,7 +132,7 @@ fn of(prefix: &str, subject: &str) -> Result<Vec<&'static SchemaVersion>, Respon
     Ok(all)
 }
 
-fn by_id(id: &str) -> Result<&'static SchemaVersion, Response> {
+fn by_id(id: &str) -> Result<&'static SchemaVersion, Refusal> {
     SCHEMAS.iter().find(|s| s.id.to_string() == id).ok_or_else(|| {
         let text = format!("Schema {} not found", crate::error::cut(id));
         problem(StatusCode::NOT_FOUND, SCHEMA_NOT_FOUND, &text)
@@ -147,7 +147,20 @@ fn answer(body: &Value) -> Response {
     ([(header::CONTENT_TYPE, MEDIA), (header::CACHE_CONTROL, "no-cache")], body.to_string()).into_response()
 }
 
-fn problem(status: StatusCode, code: u32, message: &str) -> Response {
-    let body = json!({ "error_code": code, "message": message });
-    (status, [(header::CONTENT_TYPE, MEDIA)], body.to_string()).into_response()
+/// A refusal in Confluent's form.
+struct Refusal {
+    status: StatusCode,
+    code: u32,
+    message: String,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = json!({ "error_code": self.code, "message": self.message });
+        (self.status, [(header::CONTENT_TYPE, MEDIA)], body.to_string()).into_response()
+    }
+}
+
+fn problem(status: StatusCode, code: u32, message: &str) -> Refusal {
+    Refusal { status, code, message: message.to_owned() }
 }

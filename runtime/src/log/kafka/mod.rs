@@ -38,7 +38,9 @@ pub use topics::Difference;
 use super::{Consumer, Lag, Log, LogError, LogErrorKind, Producer, Reader, Topic, TopicPartition, Watermarks};
 
 /// Deadline of a single question to the cluster.
-const CALL: Duration = Duration::from_secs(20);
+const CALL: Duration = Duration::from_secs(10);
+/// Deadline of a whole commit, whatever the client's own deadlines do: then its outcome is unknown.
+const COMMIT: Duration = Duration::from_secs(10);
 
 /// How to reach a cluster.
 #[derive(Debug, Clone)]
@@ -70,7 +72,14 @@ impl KafkaConfig {
     /// A client's configuration: ours first, then the operator's.
     fn client(&self, ours: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.brokers).set("message.max.bytes", max_message_bytes().to_string());
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("message.max.bytes", max_message_bytes().to_string())
+            // A broker that died is missed soon, and asked again soon.
+            .set("socket.connection.setup.timeout.ms", "3000")
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("topic.metadata.refresh.fast.interval.ms", "100");
         for (key, value) in ours {
             config.set(*key, *value);
         }
@@ -149,10 +158,22 @@ impl KafkaLog {
 async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, LogError> {
-    match tokio::time::timeout(3 * CALL, tokio::task::spawn_blocking(call)).await {
+    within(3 * CALL, "a question", call).await
+}
+
+/// The same with a deadline of its own. Some calls ignore theirs (librdkafka #5456): their thread is left behind.
+async fn within<T: Send + 'static>(
+    deadline: Duration,
+    what: &'static str,
+    call: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+) -> Result<T, LogError> {
+    match tokio::time::timeout(deadline, tokio::task::spawn_blocking(call)).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(LogError::new(LogErrorKind::Closed, "the runtime is shutting down")),
-        Err(_) => Err(LogError::new(LogErrorKind::Indefinite, "the Kafka client did not answer in time")),
+        Err(_) => Err(LogError::new(
+            LogErrorKind::Indefinite,
+            format!("the Kafka client did not answer {what} within {deadline:?}"),
+        )),
     }
 }
 

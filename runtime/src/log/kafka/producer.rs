@@ -18,11 +18,11 @@ use rdkafka::{
 };
 use schemas::limits::RECORD_VALUE_BYTES;
 
-use super::{CALL, KafkaConfig, blocking, error, partition_list};
+use super::{CALL, COMMIT, KafkaConfig, blocking, error, partition_list, within};
 use crate::log::{LogError, LogErrorKind, NewRecord, Offsets, Producer, Topic, Transaction};
 
 /// How long the broker keeps an orphaned transaction of ours open, so for how long it may hold readers up.
-const TRANSACTION_TIMEOUT_MS: &str = "15000";
+const TRANSACTION_TIMEOUT_MS: &str = "10000";
 
 /// What a [`crate::log::GroupMetadata`] of this log holds.
 pub struct Membership(pub Option<ConsumerGroupMetadata>);
@@ -146,7 +146,7 @@ impl Producer for KafkaProducer {
         let (client, config) = (self.client.clone(), self.config.clone());
         self.over =
             Some(LogError::new(LogErrorKind::Indefinite, format!("a commit of {} was given up while it ran", self.id)));
-        let result = blocking(move || run(&client, &config, transaction)).await;
+        let result = within(COMMIT, "a commit", move || run(&client, &config, transaction)).await;
         self.over = match &result {
             Err(e) if !matches!(e.kind, LogErrorKind::Aborted | LogErrorKind::Invalid | LogErrorKind::TooLarge) => {
                 Some(e.clone())
@@ -160,7 +160,7 @@ impl Producer for KafkaProducer {
 fn run(client: &BaseProducer, config: &KafkaConfig, transaction: Transaction) -> Result<(), LogError> {
     client.begin_transaction().map_err(|e| error::log_error("begin a transaction", &e))?;
     match fill(client, config, transaction) {
-        Ok(()) => client.commit_transaction(2 * CALL).map_err(|e| match &e {
+        Ok(()) => client.commit_transaction(COMMIT).map_err(|e| match &e {
             KafkaError::Transaction(inner) if inner.txn_requires_abort() => abort(client, &e),
             _ if error::class(&e) == LogErrorKind::Fenced => error::log_error("commit", &e),
             _ => LogError::new(LogErrorKind::Indefinite, format!("Kafka: no word on a commit: {e}")),

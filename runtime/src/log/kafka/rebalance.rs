@@ -10,7 +10,7 @@ use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     types::RDKafkaRespErr,
 };
 
@@ -98,6 +98,9 @@ impl ClientContext for Context {
         tracing::debug!(?level, facility, message, "kafka client");
     }
     fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return; // asked for by readers; `poll` tells it
+        }
         tracing::warn!(%error, reason, "kafka client");
     }
 }
