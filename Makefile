@@ -42,8 +42,9 @@ test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafk
 	env -u HEADWATER_TEST_KAFKA -u HEADWATER_TEST_REGISTRY $(CARGO) test --workspace --locked
 
 .PHONY: chaos
-chaos: fetch dashboard ## Two minutes of kills, of brokers too, over three brokers and three processes of each stage
-	HEADWATER_BROKERS=3 scripts/services run $(CARGO) test --workspace --locked --test kafka -- --nocapture
+chaos: fetch dashboard ## Kills processes over one Kafka broker, then processes and brokers over three; some five minutes
+	scripts/services run $(CARGO) test --workspace --locked --test kafka -- --nocapture --ignored
+	HEADWATER_BROKERS=3 scripts/services run $(CARGO) test --workspace --locked --test kafka -- --nocapture --ignored
 
 .PHONY: services
 services: prerequisites ## Start Kafka and a schema registry on free ports; prints how to reach them

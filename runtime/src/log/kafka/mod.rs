@@ -306,9 +306,13 @@ fn watermarks<C: rdkafka::consumer::ConsumerContext>(
     loop {
         match client.fetch_watermarks(topic, partition as i32, CALL) {
             Ok((low, high)) => return Ok(Watermarks { low: low.max(0) as u64, high: high.max(0) as u64 }),
-            // A topic that was just made, or a partition whose leader has just changed.
+            // A topic that was just made, a partition whose leader has just changed, a broker that comes back.
             Err(KafkaError::MetadataFetch(
-                RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable,
+                RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure,
             )) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
             Err(e) => return Err(error::log_error(&format!("read the ends of {topic} [{partition}]"), &e)),
         }
