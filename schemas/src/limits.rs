@@ -61,6 +61,9 @@ pub mod store {
     pub const ANALYST_TIME: Duration = Duration::from_secs(60);
     /// Rows that one statement of an analyst may read.
     pub const ANALYST_ROWS: u64 = 2_000_000_000;
+    /// Room on the disk that the engine leaves free: an insert or a merge that would pass it is refused before it writes, for
+    /// one that meets a full disk half-way may leave a part that cannot be read.
+    pub const FREE_DISK_BYTES: u64 = 128 << 20;
     /// Temporary files of one statement of an analyst.
     pub const ANALYST_TEMPORARY_BYTES: u64 = 4 << 30;
     /// Statements of analysts that run at the same time.

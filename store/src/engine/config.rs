@@ -132,6 +132,7 @@ fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
   <background_merges_mutations_concurrency_ratio>2</background_merges_mutations_concurrency_ratio>
   <background_schedule_pool_size>4</background_schedule_pool_size>
   <max_concurrent_queries>{}</max_concurrent_queries>
+  <storage_configuration><disks><default><keep_free_space_bytes>{}</keep_free_space_bytes></default></disks></storage_configuration>
   <merge_tree>
     <fsync_after_insert>1</fsync_after_insert>
     <fsync_part_directory>1</fsync_part_directory>
@@ -153,6 +154,7 @@ fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
         memory / 16,
         memory / 32,
         limits.stages_concurrency + limits.analyst_concurrency + 8,
+        limits::FREE_DISK_BYTES,
     )
 }
 
