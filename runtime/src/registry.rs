@@ -14,6 +14,10 @@ use url::Url;
 const CALL: Duration = Duration::from_secs(15);
 /// Bytes of an answer that are read.
 const ANSWER_BYTES: usize = 1 << 20;
+/// Processes that start together register at the same time, and a registry may refuse the second of two equal requests
+/// (Apicurio: 409, "already exists"): so often it is tried, with this pause between.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
 /// The media type of the registry's API.
 const MEDIA: &str = "application/vnd.schemaregistry.v1+json";
 /// What our subjects promise: a new schema reads what the last one wrote.
@@ -124,19 +128,31 @@ impl Registry {
 
     async fn register(&self, schema: &SchemaVersion) -> Result<u32, RegistryError> {
         let subject = schema.subject(&self.prefix);
-        let path = format!("subjects/{subject}/versions");
-        let (status, answer) = self.call(Method::POST, &path, Some(body(schema))).await?;
-        if !status.is_success() {
-            return Err(self.refused(schema, status, &answer));
-        }
+        let answer = self.settle(schema, Method::POST, &format!("subjects/{subject}/versions"), body(schema)).await?;
         let id = self.id(&answer)?;
         let level = json!({ "compatibility": COMPATIBILITY });
-        let (status, answer) = self.call(Method::PUT, &format!("config/{subject}"), Some(level)).await?;
-        if !status.is_success() {
-            return Err(self.refused(schema, status, &answer));
-        }
+        self.settle(schema, Method::PUT, &format!("config/{subject}"), level).await?;
         tracing::info!(subject, version = schema.version, id, "the schema is registered");
         Ok(id)
+    }
+
+    /// Asks until it is taken, a few times while the registry says that another does the same.
+    async fn settle(
+        &self,
+        schema: &SchemaVersion,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Result<Value, RegistryError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.call(method.clone(), path, Some(body.clone())).await? {
+                (status, answer) if status.is_success() => return Ok(answer),
+                (StatusCode::CONFLICT, _) if tries < TRIES => tokio::time::sleep(PAUSE).await,
+                (status, answer) => return Err(self.refused(schema, status, &answer)),
+            }
+        }
     }
 
     async fn call(
