@@ -90,9 +90,10 @@ fetch: prerequisites ## Fetch the store's engine into the cache (once, about 200
 	scripts/fetch-chdb
 
 .PHONY: fetch-test
-fetch-test: prerequisites ## Fetch the servers that tests use
-	$(call say,servers for tests)
+fetch-test: prerequisites ## Fetch the servers and the foreign consumers that tests use
+	$(call say,servers and consumers for tests)
 	scripts/fetch-anvil
+	scripts/fetch-consumers
 
 .PHONY: bench
 bench: build ## Measure speed, CPU, bytes, memory and latency of the release binary

@@ -1,13 +1,12 @@
 """Keeps the canonical transactions in SQLite, each once whatever is killed when: rows and position are one transaction of the
-database, and the position is taken from there. BROKER REGISTRY FILE as arguments; ends when nothing came for five seconds."""
+database, and the position is taken from there. BROKER REGISTRY FILE [TOPIC] as arguments; ends when nothing came for five seconds."""
 import sqlite3, sys
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-broker, registry, file = sys.argv[1:4]
-topic = "headwater.enriched.transactions"
+broker, registry, file, topic = (sys.argv[1:] + ["headwater.enriched.transactions"])[:4]
 db = sqlite3.connect(file)
 db.executescript("""CREATE TABLE IF NOT EXISTS transactions (network, height, position, hash, sender, value, status, sequence,
                         PRIMARY KEY (network, height, position));
