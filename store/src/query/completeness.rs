@@ -24,7 +24,7 @@ pub struct CompletenessRange {
 }
 
 /// How whole the newest heights of a network are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Row, Deserialize)]
 pub struct RecentCompleteness {
     /// Blocks held.
     pub blocks: u64,
@@ -39,18 +39,21 @@ pub struct RecentCompleteness {
 impl Store {
     /// The same over the `heights` newest heights only: what can be asked every minute. Right between two writes of the sink.
     pub async fn recent_completeness(&self, network: &Network, heights: u64) -> Result<RecentCompleteness, StoreError> {
-        let sql = "WITH (SELECT max(height) FROM block_rows WHERE network = {network:String}) AS tip \
-            SELECT count() AS blocks, countIf(b.transaction_count != t.n OR b.log_count != l.n) AS incomplete_blocks, \
+        let Some((_, tip)) = self.height_bounds(network.as_str()).await? else {
+            return Ok(RecentCompleteness::default());
+        };
+        let sql = "SELECT count() AS blocks, countIf(b.transaction_count != t.n OR b.log_count != l.n) AS incomplete_blocks, \
                 sum(toUInt64(b.transaction_count)) AS transactions_expected, sum(t.n) AS transactions_stored \
             FROM (SELECT height, sequence, transaction_count, log_count FROM block_rows FINAL \
-                WHERE network = {network:String} AND height + {heights:UInt64} > tip) AS b \
+                WHERE network = {network:String} AND height >= {from:UInt64}) AS b \
             LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_transaction_rows FINAL \
-                WHERE network = {network:String} AND height + {heights:UInt64} > tip GROUP BY height, sequence) AS t \
+                WHERE network = {network:String} AND height >= {from:UInt64} GROUP BY height, sequence) AS t \
                 ON b.height = t.height AND b.sequence = t.sequence \
             LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_log_rows FINAL \
-                WHERE network = {network:String} AND height + {heights:UInt64} > tip GROUP BY height, sequence) AS l \
+                WHERE network = {network:String} AND height >= {from:UInt64} GROUP BY height, sequence) AS l \
                 ON b.height = l.height AND b.sequence = l.sequence";
-        let call = self.read(sql).param("network", network.as_str()).param("heights", heights);
+        let from = (tip + 1).saturating_sub(heights);
+        let call = self.read(sql).param("network", network.as_str()).param("from", from);
         self.within("reading completeness", call.fetch_one::<RecentCompleteness>()).await
     }
 
