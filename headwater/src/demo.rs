@@ -33,11 +33,7 @@ pub fn run(args: cli::Demo) -> Result<(), Failure> {
 }
 
 fn default_dir() -> Result<PathBuf, Failure> {
-    let home = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let cache = home("HEADWATER_CACHE")
-        .or_else(|| home("XDG_CACHE_HOME").map(|c| c.join("headwater")))
-        .or_else(|| home("HOME").map(|h| h.join(".cache/headwater")));
-    cache
+    runtime::cache::folder()
         .map(|c| c.join("demo"))
         .ok_or_else(|| Failure::arguments("neither HOME nor XDG_CACHE_HOME is set; name a folder with --dir"))
 }

@@ -1,3 +1,4 @@
-//! Simulated chain nodes.
+//! Chain nodes: simulated ones, and a real one for tests.
 
+pub mod anvil;
 pub mod evm;

@@ -21,7 +21,7 @@ pub fn locate(configured: Option<&Path>) -> Result<PathBuf, Error> {
         .or_else(|| std::env::var_os("HEADWATER_CHDB_LIB").filter(|v| !v.is_empty()).map(PathBuf::from));
     let candidates = match explicit {
         Some(path) => vec![path],
-        None => usual_places(std::env::current_exe().ok().as_deref(), cache_root().as_deref()),
+        None => usual_places(std::env::current_exe().ok().as_deref(), runtime::cache::folder().as_deref()),
     };
     candidates
         .iter()
@@ -35,14 +35,6 @@ fn usual_places(executable: Option<&Path>, cache: Option<&Path>) -> Vec<PathBuf>
     let lib = beside.and_then(Path::parent).map(|prefix| prefix.join("lib").join(FILE));
     let cached = cache.map(|root| root.join("chdb").join(LIBRARY_VERSION).join(FILE));
     beside.map(|dir| dir.join(FILE)).into_iter().chain(lib).chain(cached).collect()
-}
-
-/// `$HEADWATER_CACHE`, else `headwater` in `$XDG_CACHE_HOME`, else in `~/.cache`: as in `scripts/fetch-chdb`.
-fn cache_root() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|v: &std::ffi::OsString| !v.is_empty()).map(PathBuf::from);
-    set("HEADWATER_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("headwater")))
-        .or_else(|| set("HOME").map(|dir| dir.join(".cache").join("headwater")))
 }
 
 #[cfg(test)]
