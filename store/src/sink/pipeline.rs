@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use runtime::log::{
-    Log, LogErrorKind, NewRecord, TopicPartition, Transaction,
+    Log, LogError, LogErrorKind, NewRecord, TopicPartition, Transaction,
     events::{self, EventConsumer, Halt},
 };
 use schemas::{
@@ -42,6 +42,10 @@ pub const TOPICS: [&str; 2] = [topics::ENRICHED_BLOCKS.name, topics::ENRICHED_TR
 const READ: (usize, usize) = (64, 4 << 20);
 /// How long to wait for events when there is nothing else to do.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long the writer may be behind before the group is served without reading.
+const STAND_BY: Duration = Duration::from_secs(2);
+/// One look at the group then.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a store may take to start before that is told.
 const STORE_STARTS: Duration = Duration::from_secs(10);
 /// Pause before a log that did not answer is asked again.
@@ -258,7 +262,10 @@ impl Reading {
                     commit(&mut consumer, offsets.ok_or(Error::Ended("writer"))?).await?;
                     continue;
                 }
-                came = consumer.next(READ.0, READ.1, wait), if !full => came?,
+                came = come(&mut consumer, full, wait) => match came? {
+                    Some(came) => came,
+                    None => continue,
+                },
             };
             match came {
                 events::Batch::Events(events) => {
@@ -309,6 +316,16 @@ impl Reading {
         }
         Ok(())
     }
+}
+
+/// What comes next; nothing more while as much is held as may be. When the store is slow or away for longer, the group is not
+/// left waiting all the same.
+async fn come(consumer: &mut EventConsumer, full: bool, wait: Duration) -> Result<Option<events::Batch>, LogError> {
+    if !full {
+        return consumer.next(READ.0, READ.1, wait).await.map(Some);
+    }
+    sleep(STAND_BY).await;
+    consumer.hold(LOOK).await
 }
 
 /// Commits positions. One that fails costs nothing but a replay: the next one carries more.

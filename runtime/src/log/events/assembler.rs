@@ -224,6 +224,21 @@ impl Assembler {
         (!out.is_empty()).then_some(Batch::Events(out))
     }
 
+    /// What is held and not paused for the sake of the other topic.
+    pub fn open(&self) -> Vec<TopicPartition> {
+        let mut open = Vec::new();
+        for (partition, state) in &self.partitions {
+            let queues = [(Some(self.header_topic), &state.headers), (self.child_topic, &state.children)];
+            open.extend(
+                queues
+                    .into_iter()
+                    .filter(|(_, queue)| !queue.paused)
+                    .filter_map(|(topic, _)| Some(TopicPartition { topic: topic?, partition: *partition })),
+            );
+        }
+        open
+    }
+
     /// What is to be paused and resumed since the last time.
     pub fn flow(&mut self) -> Vec<Flow> {
         let mut flow = std::mem::take(&mut self.flow);

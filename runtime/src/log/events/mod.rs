@@ -173,18 +173,62 @@ pub enum Halt {
 pub struct EventConsumer {
     consumer: Box<dyn Consumer>,
     assembler: Assembler,
+    /// Paused by [`Self::hold`].
+    standing: Vec<TopicPartition>,
 }
 
 impl EventConsumer {
     /// Over a consumer of exactly these topics. Without `children`, headers come alone.
     pub fn new(consumer: Box<dyn Consumer>, headers: Topic, children: Option<Topic>) -> Self {
-        Self { consumer, assembler: Assembler::new(headers, children) }
+        Self { consumer, assembler: Assembler::new(headers, children), standing: Vec::new() }
+    }
+
+    /// Stays a member while whoever works on the events is behind: takes no events, only follows rebalances, so that the group
+    /// never waits for this member and never drops it, however long it lasts. `None` when nothing happened within `wait`.
+    /// [`Self::next`] goes on where it was.
+    pub async fn hold(&mut self, wait: Duration) -> Result<Option<Batch>, LogError> {
+        let open: Vec<_> = self.assembler.open().into_iter().filter(|at| !self.standing.contains(at)).collect();
+        if !open.is_empty() {
+            self.consumer.pause(&open)?;
+            self.standing.extend(open);
+        }
+        match self.consumer.poll(poll_limits(0, wait)).await? {
+            Polled::Assigned(list) => {
+                // A new assignment begins unpaused.
+                self.standing.clear();
+                let whole = self.assembler.assign(&list);
+                self.apply_flow()?;
+                Ok(Some(Batch::Assigned(whole)))
+            }
+            Polled::Revoked(list) => {
+                self.standing.retain(|at| !list.contains(at));
+                let whole = self.assembler.revoke(&list);
+                Ok((!whole.is_empty()).then_some(Batch::Revoked(whole)))
+            }
+            Polled::OutOfRange { at, wanted, oldest } => {
+                warn_out_of_range(at, wanted, oldest);
+                self.consumer.seek(at, oldest).await?;
+                self.assembler.lost(at, oldest);
+                Ok(None)
+            }
+            // What was on its way when the pause began.
+            Polled::Records(records) => {
+                self.assembler.feed(records);
+                self.apply_flow()?;
+                Ok(None)
+            }
+        }
     }
 
     /// What comes next: at most `max_events` whole events, or fewer once they hold `max_bytes` of values; at least one when
     /// there is one. Waits at most `wait`. Safe to drop while it waits.
     pub async fn next(&mut self, max_events: usize, max_bytes: usize, wait: Duration) -> Result<Batch, LogError> {
         let deadline = Instant::now() + wait;
+        if !self.standing.is_empty() {
+            let open = self.assembler.open();
+            let go: Vec<_> = std::mem::take(&mut self.standing).into_iter().filter(|at| open.contains(at)).collect();
+            self.consumer.resume(&go)?;
+        }
         loop {
             if let Some(batch) = self.assembler.take(max_events, max_bytes) {
                 self.apply_flow()?;

@@ -378,6 +378,41 @@ mod with_the_log {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_stands_by_takes_nothing_and_gives_up_what_the_group_wants() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = open(dir.path()).await;
+        let history: Vec<_> = (1..=20u64).map(|s| apply(0, s, 3)).collect();
+        write(&log, &history[..10]).await;
+        let join = async |instance| {
+            let consumer = log.consumer("sink", instance, &[HEADERS, CHILDREN]).await.unwrap();
+            EventConsumer::new(consumer, HEADERS, Some(CHILDREN))
+        };
+        let mut events = join("one").await;
+        assert!(matches!(events.next(1, 1, WAIT).await.unwrap(), Batch::Assigned(_)));
+        let Batch::Events(mut list) = events.next(4, 1 << 20, WAIT).await.unwrap() else { panic!("events") };
+        // For as long as it stands by nothing comes, and afterwards everything, each once.
+        write(&log, &history[10..]).await;
+        for _ in 0..5 {
+            assert!(events.hold(Duration::from_millis(50)).await.unwrap().is_none());
+        }
+        while list.len() < history.len() {
+            let Batch::Events(more) = events.next(7, 1 << 20, WAIT).await.unwrap() else { panic!("events") };
+            assert!(!more.is_empty(), "in time");
+            list.extend(more);
+        }
+        assert_eq!(outline(&list), history);
+        // Another member joins meanwhile: the group is not left waiting.
+        events.hold(Duration::from_millis(50)).await.unwrap();
+        let mut other = join("two").await;
+        let shared = async {
+            while !matches!(events.hold(Duration::from_millis(50)).await.unwrap(), Some(Batch::Assigned(_))) {}
+        };
+        let joined = async { while !matches!(other.next(1, 1, WAIT).await.unwrap(), Batch::Assigned(_)) {} };
+        tokio::time::timeout(WAIT, async { tokio::join!(shared, joined) }).await.expect("a rebalance");
+        log.close().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_reader_from_the_end_sees_what_comes_from_now_on() {
         let dir = tempfile::tempdir().unwrap();
         let log = open(dir.path()).await;

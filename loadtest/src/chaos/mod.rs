@@ -1,0 +1,313 @@
+//! `loadtest chaos`: several of each stage over several brokers, killed at random together with the ways between them, while
+//! chains grow and fork; then every row is compared with the source.
+//!
+//! Guarantee: what is done when is a function of the seed, which is printed; and the run succeeds only when, at its end, the
+//! rows are exactly the canonical chain's, sequences are gapless in the store and on the topics, and nothing is a dead letter.
+//! Threads and machines do not repeat themselves: the same seed deals the same blows, not the same races.
+
+mod away;
+mod chains;
+mod plan;
+mod verify;
+
+use crate::cli::Failure;
+use crate::cluster::{Cluster, Endpoint, Servers, Settings};
+use away::Away;
+use chains::Chain;
+use clap::Args;
+use plan::{Blow, Planned};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use verify::Compared;
+
+/// Stages of which several run.
+const STAGES: [&str; 3] = ["ingest", "enrich", "sink"];
+/// How long the rows may take to be complete at the beginning and at the end.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// How often it is asked what is visible after a blow.
+const POLL: Duration = Duration::from_millis(100);
+
+/// What is done, and with what.
+#[derive(Clone, Debug, Args)]
+pub struct Chaos {
+    /// Seconds of blows
+    #[arg(long, default_value_t = 120)]
+    pub seconds: u64,
+    /// Deals the same blows again [default: another one each time]
+    #[arg(long, env = "HEADWATER_SEED")]
+    pub seed: Option<u64>,
+    /// Brokers; with more than one, they are killed too
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=5))]
+    pub brokers: u64,
+    /// Processes of each stage
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=9))]
+    pub processes: u64,
+    /// Transactions per second of all chains together
+    #[arg(long, default_value_t = 1_000.0)]
+    pub rate: f64,
+    /// Put a fault proxy between stages and brokers, and slow, cut and half-close the ways (needs Go)
+    #[arg(long)]
+    pub proxy: bool,
+    /// Before the blows, take the store away for so many seconds while the chains grow
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub store_away: u64,
+    /// The `headwater` binary [default: beside this one]
+    #[arg(long, visible_alias = "binary", value_name = "PATH")]
+    pub release_binary: Option<PathBuf>,
+    /// The script that starts the servers
+    #[arg(long, value_name = "PATH", default_value = "scripts/services")]
+    pub services: PathBuf,
+    /// Keep configuration, data and the processes' messages, and say where
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Blows of each kind: processes, brokers, ways.
+    pub blows: [u64; 3],
+    /// Forks of all chains.
+    pub forks: u64,
+    /// What was compared at the end.
+    pub compared: Compared,
+    /// When the store was taken away.
+    pub away: Option<Away>,
+    /// From each blow to the next block that was made after it and is visible, of the slowest network.
+    pub recoveries: Vec<(Duration, Blow)>,
+}
+
+/// Runs it and prints the report to standard output.
+///
+/// # Errors
+/// The first difference between rows and source, or whatever kept it from coming to its end.
+pub async fn run(args: Chaos) -> Result<(), Failure> {
+    let report = report(&args, &mut |line| {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    })
+    .await?;
+    writeln!(std::io::stdout(), "{report}")?;
+    Ok(())
+}
+
+/// Runs it. `tell` hears what happens.
+///
+/// # Errors
+/// As [`run`].
+pub async fn report(args: &Chaos, tell: &mut (dyn FnMut(String) + Send)) -> Result<Report, Failure> {
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    tell(format!("seed {seed} (HEADWATER_SEED={seed} or --seed {seed} deals the same blows)"));
+    let binary = match &args.release_binary {
+        Some(path) => path.clone(),
+        None => std::env::current_exe()?.with_file_name("headwater"),
+    };
+    tell(format!("starting {} broker(s) and a registry", args.brokers));
+    let servers = Servers::start(&args.services, args.brokers, args.proxy).await?;
+    let chains = chains::start().await?;
+    let cluster = Cluster::start(Settings {
+        binary,
+        networks: chains.iter().map(|c| (c.slug.to_owned(), Endpoint::from(&c.node))).collect(),
+        log: format!(
+            "kafka = \"{}\"\nschema_registry = \"{}\"\nreplication = {}\n",
+            servers.kafka,
+            servers.registry,
+            args.brokers.min(3)
+        ),
+    })
+    .await?;
+    let stand = Stand { args, seed, servers: Arc::new(servers), chains, cluster: Arc::new(Mutex::new(cluster)) };
+    let outcome = stand.deal(tell).await;
+    let mut cluster = stand.cluster.lock().await;
+    if args.keep {
+        tell(format!("kept in {}", cluster.keep().display()));
+    }
+    outcome.map_err(|e| format!("{e}\n{}seed {seed}", cluster.last_words()).into())
+}
+
+/// All that runs.
+struct Stand<'a> {
+    args: &'a Chaos,
+    seed: u64,
+    servers: Arc<Servers>,
+    chains: Vec<Arc<Chain>>,
+    cluster: Arc<Mutex<Cluster>>,
+}
+
+impl Stand<'_> {
+    async fn deal(&self, tell: &mut (dyn FnMut(String) + Send)) -> Result<Report, Failure> {
+        let names: Vec<String> =
+            STAGES.iter().flat_map(|s| (1..=self.args.processes).map(move |n| format!("{s}-{n}"))).collect();
+        for name in names.iter().map(String::as_str).chain(["api-1"]) {
+            self.cluster.lock().await.stage(name)?;
+        }
+        let started = Instant::now();
+        self.all_visible().await?;
+        tell(format!("everything runs and is visible after {:.1} s", started.elapsed().as_secs_f64()));
+
+        let stop = CancellationToken::new();
+        let _stops = stop.clone().drop_guard();
+        let mut growing = JoinSet::new();
+        for (n, chain) in self.chains.iter().enumerate() {
+            let (chain, rate, stop) = (chain.clone(), self.args.rate / self.chains.len() as f64, stop.clone());
+            let seed = self.seed.wrapping_add(1 + n as u64);
+            growing.spawn(async move { chain.grow(seed, rate, stop).await });
+        }
+        let away = match self.args.store_away {
+            0 => None,
+            seconds => Some(away::take(self, Duration::from_secs(seconds), tell).await?),
+        };
+        let lasting = Duration::from_secs(self.args.seconds);
+        let planned = plan::plan(self.seed, lasting, &names, self.args.brokers, self.args.proxy);
+        let begun = tokio::time::Instant::now();
+        let mut measuring = JoinSet::new();
+        let mut blows = [0; 3];
+        for Planned { at, blow, away } in planned {
+            tokio::time::sleep_until(begun + at).await;
+            self.cluster.lock().await.all_run()?;
+            tell(format!("{:6.1} s  {blow} for {:.1} s", begun.elapsed().as_secs_f64(), away.as_secs_f64()));
+            measuring.spawn(recovery(self.cluster.clone(), self.chains.clone(), blow.clone()));
+            match &blow {
+                Blow::Process(name) => {
+                    blows[0] += 1;
+                    self.cluster.lock().await.kill(name)?;
+                    tokio::time::sleep(away).await;
+                    self.cluster.lock().await.stage(name)?;
+                }
+                Blow::Broker(n) => {
+                    blows[1] += 1;
+                    self.servers.kill(*n).await?;
+                    tokio::time::sleep(away).await;
+                    self.servers.restart(*n).await?;
+                }
+                Blow::Way(n, way) => {
+                    blows[2] += 1;
+                    let proxy = self.servers.proxy.as_ref().ok_or("no proxy runs")?;
+                    proxy.spoil(*n, *way).await?;
+                    tokio::time::sleep(away).await;
+                    proxy.mend().await?;
+                }
+            }
+        }
+        tokio::time::sleep_until(begun + lasting).await;
+        // The last blow's recovery needs blocks that come after it.
+        let mut recoveries = Vec::new();
+        while let Some(measured) = measuring.join_next().await {
+            recoveries.push(measured??);
+        }
+        stop.cancel();
+        while let Some(grown) = growing.join_next().await {
+            grown??;
+        }
+        tell(format!("{:6.1} s  the chains stand still; comparing", begun.elapsed().as_secs_f64()));
+        self.all_visible().await?;
+        let compared = self.compare().await?;
+        recoveries.sort_by_key(|(took, _)| *took);
+        let forks = self.chains.iter().map(|c| c.forks.load(Ordering::Relaxed)).sum();
+        Ok(Report { blows, forks, compared, away, recoveries })
+    }
+
+    async fn all_visible(&self) -> Result<(), Failure> {
+        for chain in &self.chains {
+            self.cluster.lock().await.until_visible(chain.slug, &chain.node, PATIENCE).await?;
+        }
+        Ok(())
+    }
+
+    async fn compare(&self) -> Result<Compared, Failure> {
+        let cluster = self.cluster.lock().await;
+        let mut compared = Compared::default();
+        for chain in &self.chains {
+            let rows = verify::rows(&cluster, chain).await?;
+            for topic in ["raw.blocks", "enriched.blocks"] {
+                let last = verify::sequences(&cluster, topic, chain).await?;
+                if last != rows.events {
+                    return Err(
+                        format!("{} ends at {last} on {topic}, at {} in the store", chain.slug, rows.events).into()
+                    );
+                }
+            }
+            compared += rows;
+        }
+        let letters = cluster.run(&["dead-letters", "list"]).await?;
+        let listed = String::from_utf8_lossy(&letters.stdout).into_owned();
+        if !letters.status.success() || listed.lines().count() != 1 {
+            return Err(format!("dead letters: {listed}{}", String::from_utf8_lossy(&letters.stderr)).into());
+        }
+        let health = cluster.outside.get("/health").await?;
+        // A node that stands still, as ours do now, may be told; a network that stands still may not.
+        let halted = |network: &&serde_json::Value| !matches!(network["state"].as_str(), Some("live" | "stalled"));
+        if let Some(network) = health["networks"].as_array().and_then(|all| all.iter().find(halted)) {
+            return Err(format!("health: {network}").into());
+        }
+        Ok(compared)
+    }
+}
+
+/// How long until each network shows a block that did not exist when the blow fell.
+async fn recovery(
+    cluster: Arc<Mutex<Cluster>>,
+    chains: Vec<Arc<Chain>>,
+    blow: Blow,
+) -> Result<(Duration, Blow), Failure> {
+    let begun = Instant::now();
+    let wanted: Vec<(&str, u64)> = chains.iter().map(|c| (c.slug, c.node.head() + 1)).collect();
+    let outside = cluster.lock().await.outside.clone();
+    for (slug, height) in wanted {
+        while !outside.height(slug).await.is_ok_and(|seen| seen >= height) {
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("{slug} {height} did not get visible in {PATIENCE:?} after: {blow}").into());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+    Ok((begun.elapsed(), blow))
+}
+
+impl Report {
+    /// The recovery that so many of a hundred did not exceed.
+    #[must_use]
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let rank = (self.recoveries.len() * percent).div_ceil(100).clamp(1, self.recoveries.len().max(1));
+        self.recoveries.get(rank - 1).map_or(Duration::ZERO, |(took, _)| *took)
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [processes, brokers, ways] = self.blows;
+        let c = self.compared;
+        writeln!(
+            f,
+            "blows       {processes} processes and {brokers} brokers killed, {ways} ways spoilt; {} forks",
+            self.forks
+        )?;
+        writeln!(
+            f,
+            "compared    {} blocks, {} transactions, {} block events: equal, each once, gapless",
+            c.blocks, c.transactions, c.events
+        )?;
+        let seconds = |d: Duration| d.as_secs_f64();
+        if let Some(away) = &self.away {
+            writeln!(f, "store away  {away}")?;
+        }
+        if self.recoveries.is_empty() {
+            return Ok(());
+        }
+        write!(
+            f,
+            "recovery    blow to next visible block of the slowest chain: p50 {:.1} s, p95 {:.1} s",
+            seconds(self.percentile(50)),
+            seconds(self.percentile(95))
+        )?;
+        for (took, blow) in self.recoveries.iter().rev().take(5) {
+            write!(f, "\n            {:6.1} s  {blow}", seconds(*took))?;
+        }
+        Ok(())
+    }
+}

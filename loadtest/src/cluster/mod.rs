@@ -1,0 +1,267 @@
+//! Headwater's stages as processes of their own, over a real Kafka, a real schema registry and one embedded store: what the
+//! chaos run and the end-to-end tests work on.
+//!
+//! Guarantee: every process started here is ended with the cluster; each has a folder, ports and topics of its own, so that
+//! several clusters may run beside each other.
+
+mod outside;
+mod proxy;
+mod servers;
+
+pub use outside::{Outside, number};
+pub use proxy::{Proxy, Way};
+pub use servers::Servers;
+
+use crate::cli::Failure;
+use crate::node::evm::Simulator;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long the store may take to start.
+const START: Duration = Duration::from_secs(120);
+/// The store's configuration.
+const STORE_FILE: &str = "store.toml";
+/// How often it is asked what is visible.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The `headwater` binary.
+    pub binary: PathBuf,
+    /// Networks by slug, each with its node.
+    pub networks: Vec<(String, Endpoint)>,
+    /// Lines of `[log]`: `kafka`, `schema_registry` and what else is wanted, without `prefix`.
+    pub log: String,
+}
+
+/// A simulated node, as the configuration names it.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    chain_id: u64,
+    url: String,
+    ws: String,
+}
+
+impl From<&Simulator> for Endpoint {
+    fn from(node: &Simulator) -> Self {
+        Self { chain_id: node.chain_id(), url: node.url(), ws: node.ws_url() }
+    }
+}
+
+/// A store, and stages over Kafka, each a process.
+pub struct Cluster {
+    binary: PathBuf,
+    folder: tempfile::TempDir,
+    config: PathBuf,
+    children: BTreeMap<String, Child>,
+    /// How it is asked.
+    pub outside: Outside,
+    /// Prefix of its topics, groups and transactional ids.
+    pub prefix: String,
+}
+
+impl Cluster {
+    /// Starts the store, waits for its passwords and writes the stages' configuration. No stage runs yet.
+    ///
+    /// # Errors
+    /// When the store does not start, with what it said.
+    pub async fn start(settings: Settings) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("headwater-cluster-").tempdir()?;
+        let [api, admin, sql] = free_ports()?;
+        let data = folder.path().join("data");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos();
+        let prefix = format!("test-{now:x}.");
+        let mut common = format!("[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n");
+        for (slug, node) in &settings.networks {
+            write!(
+                common,
+                "[[network]]\nslug = \"{slug}\"\nfamily = \"evm\"\nchain_id = {}\nstart = 1\n\
+                 [[network.endpoint]]\nname = \"node\"\nurl = \"{}\"\nws = \"{}\"\n",
+                node.chain_id, node.url, node.ws
+            )?;
+        }
+        std::fs::write(folder.path().join(STORE_FILE), format!("{common}[store]\nlisten = \"{sql}\"\n"))?;
+        let config = folder.path().join("stages.toml");
+        let credentials = data.join("store/credentials.toml");
+        let outside = Outside::new(format!("http://{api}"), format!("http://{sql}"), credentials)?;
+        let mut cluster = Self { binary: settings.binary, folder, config, children: BTreeMap::new(), outside, prefix };
+        cluster.store()?;
+        let end = Instant::now() + START;
+        while cluster.outside.query("SELECT 1").await.is_err() {
+            cluster.all_run()?;
+            if Instant::now() > end {
+                return Err(format!("the store does not answer: {}", cluster.said("store")).into());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        let password = cluster.outside.password("stages_password").ok_or("the store has no password")?;
+        let text = format!(
+            "{common}[store]\nurl = \"http://{sql}\"\npassword = \"{password}\"\n[log]\nprefix = \"{}\"\n{}\n",
+            cluster.prefix, settings.log
+        );
+        std::fs::write(&cluster.config, text)?;
+        Ok(cluster)
+    }
+
+    /// The stages' configuration.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Starts a process of the binary under a name; what it says on standard error is [`Self::said`].
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&mut self, name: &str, args: &[&str]) -> Result<(), Failure> {
+        let log = std::fs::File::options().create(true).append(true).open(self.log_of(name))?;
+        let child = Command::new(&self.binary)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|e| format!("{}: {e}", self.binary.display()))?;
+        self.children.insert(name.to_owned(), child);
+        Ok(())
+    }
+
+    /// Starts the store, under the name `store`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn store(&mut self) -> Result<(), Failure> {
+        let config = self.folder.path().join(STORE_FILE).to_string_lossy().into_owned();
+        self.spawn("store", &["store", "--config", &config])
+    }
+
+    /// Starts a stage under a name such as `sink-2`, which is its instance too.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn stage(&mut self, name: &str) -> Result<(), Failure> {
+        let config = self.config.to_string_lossy().into_owned();
+        let stage = name.split('-').next().unwrap_or(name);
+        self.spawn(name, &[stage, "--config", &config, "--instance", name, "--admin-listen", "127.0.0.1:0"])
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill(&mut self, name: &str) -> Result<(), Failure> {
+        let mut child = self.children.remove(name).ok_or_else(|| format!("{name} does not run"))?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// The process id of a process that runs.
+    #[must_use]
+    pub fn pid(&self, name: &str) -> Option<u32> {
+        self.children.get(name).map(Child::id)
+    }
+
+    /// The most memory that a process had resident since it started, bytes; `None` when it does not run.
+    #[must_use]
+    pub fn peak_memory(&self, name: &str) -> Option<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid(name)?)).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+    }
+
+    /// What a process said on standard error, in all its lives.
+    #[must_use]
+    pub fn said(&self, name: &str) -> String {
+        std::fs::read_to_string(self.log_of(name)).unwrap_or_default()
+    }
+
+    fn log_of(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.log"))
+    }
+
+    /// Runs a command of the binary with the stages' configuration, to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn run(&self, args: &[&str]) -> Result<Output, Failure> {
+        let mut command = tokio::process::Command::new(&self.binary);
+        command.args(args).arg("--config").arg(&self.config).kill_on_drop(true);
+        Ok(tokio::time::timeout(START, command.output()).await??)
+    }
+
+    /// Fails, with their last words, when processes have ended by themselves.
+    ///
+    /// # Errors
+    /// When one has.
+    pub fn all_run(&mut self) -> Result<(), Failure> {
+        let mut ended = Vec::new();
+        for (name, child) in &mut self.children {
+            if let Some(status) = child.try_wait()? {
+                ended.push(format!("{name} ended by itself: {status}"));
+            }
+        }
+        if ended.is_empty() { Ok(()) } else { Err(format!("{}\n{}", ended.join("\n"), self.last_words()).into()) }
+    }
+
+    /// The last lines of every process.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let mut all = String::new();
+        for name in self.children.keys() {
+            let said = self.said(name);
+            let lines: Vec<&str> = said.lines().collect();
+            all += &format!("--- {name}\n{}\n", lines[lines.len().saturating_sub(12)..].join("\n"));
+        }
+        all
+    }
+
+    /// Waits until the node's present head is visible in SQL.
+    ///
+    /// # Errors
+    /// When a process ends meanwhile, or time is up.
+    pub async fn until_visible(&mut self, slug: &str, node: &Simulator, patience: Duration) -> Result<(), Failure> {
+        let head = node.canonical(node.head()..=node.head()).pop().ok_or("the node has no block")?;
+        let sql = format!("SELECT count() AS n FROM blocks WHERE network = '{slug}' AND hash = '{}'", head.hash);
+        let end = Instant::now() + patience;
+        loop {
+            let rows = self.outside.query(&sql).await;
+            if rows.as_ref().is_ok_and(|rows| rows.first().is_some_and(|row| number(row, "n").is_ok_and(|n| n == 1))) {
+                return Ok(());
+            }
+            self.all_run()?;
+            if Instant::now() > end {
+                let (height, words) = (head.height, self.last_words());
+                return Err(format!("{slug} {height} did not get visible in {patience:?}: {rows:?}\n{words}").into());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Keeps the folder when the cluster ends; where it is.
+    pub fn keep(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in self.children.values_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Three ports that were free just now.
+pub(crate) fn free_ports() -> std::io::Result<[SocketAddr; 3]> {
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let held = [bind()?, bind()?, bind()?];
+    Ok([held[0].local_addr()?, held[1].local_addr()?, held[2].local_addr()?])
+}
