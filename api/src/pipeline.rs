@@ -1,7 +1,7 @@
 //! All the wiring.
 //!
 //! ```text
-//! ingest.status ─▶ watch::Statuses ─┐
+//! ingest.status, enrich.status ─▶ watch::Statuses ─┐
 //! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ guard ─▶ serve ─▶ listener
 //! enriched.* ─▶ live::reader ─▶ live::Ring ─▶ ws ─┘
 //! ```

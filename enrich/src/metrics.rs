@@ -26,12 +26,18 @@ pub(crate) fn dead_letter(network: &str, reason: &'static str) {
         .increment(1);
 }
 
-/// A network is halted (1) or not (0).
-pub(crate) fn halted(network: &str, yes: bool) {
-    metrics::gauge!("headwater_enrich_halted", "network" => network.to_owned()).set(f64::from(u8::from(yes)));
+/// A network is halted in a state (1) or no longer (0).
+pub(crate) fn halted(network: &str, state: &'static str, yes: bool) {
+    metrics::gauge!("headwater_enrich_halted", "network" => network.to_owned(), "state" => state)
+        .set(f64::from(u8::from(yes)));
 }
 
 /// Membership and producer were made anew after an error of the log.
 pub(crate) fn rejoined(kind: &'static str) {
     metrics::counter!("headwater_enrich_rejoins_total", "kind" => kind).increment(1);
+}
+
+/// A topic was not there when it was needed; tried again until it is.
+pub(crate) fn topic_missing() {
+    metrics::counter!("headwater_enrich_topic_missing_total").increment(1);
 }

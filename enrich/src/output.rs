@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, LazyLock};
 
-use bytes::Bytes;
-use runtime::log::{NewRecord, Record as LogRecord, TopicPartition, events::Event};
+use runtime::log::{
+    Log, LogError, NewRecord, Record as LogRecord, TopicPartition,
+    events::{Event, Halt},
+    letters,
+};
 use schemas::{
     Codec, Network, Op, Record, TimeMs,
     codec::EncodeError,
     headers::{ChainHeaders, names},
-    records::{DeadLetter, EnrichedTransaction, Payload, RawBlock, RawTransaction},
+    records::{DeadLetter, EnrichedTransaction, Payload, RawBlock, RawTransaction, dead_letter::reason},
     topics,
 };
 
@@ -30,20 +33,40 @@ pub(crate) enum Worked {
     },
     /// The header record cannot be read: nothing can be passed on under its sequence.
     Unreadable {
-        /// The dead letter.
-        letter: NewRecord,
+        /// The dead letter's records.
+        letter: Vec<NewRecord>,
         /// Why.
         error: String,
     },
 }
 
+/// Bytes that a value may have in each topic that is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    blocks: usize,
+    transactions: usize,
+    letters: usize,
+}
+
+impl Limits {
+    /// As the log has them now.
+    pub async fn of(log: &dyn Log) -> Result<Self, LogError> {
+        Ok(Self {
+            blocks: log.value_limit(topics::ENRICHED_BLOCKS.name).await?,
+            transactions: log.value_limit(topics::ENRICHED_TRANSACTIONS.name).await?,
+            letters: log.value_limit(topics::DEAD_LETTERS.name).await?,
+        })
+    }
+}
+
 /// Decodes, enriches and encodes an event.
-pub(crate) fn work_up(config: &Config, codec: &Codec, event: &Event) -> Worked {
-    let mut out = Output { codec, partition: event.partition, records: Vec::with_capacity(event.children.len() + 1) };
+pub(crate) fn work_up(config: &Config, codec: &Codec, limits: Limits, event: &Event) -> Worked {
+    let records = Vec::with_capacity(event.children.len() + 1);
+    let mut out = Output { codec, limits, partition: event.partition, records };
     let block = match decode_header(codec, event) {
         Ok(block) => block,
-        Err(error) => {
-            let letter = out.letter(event, &event.header, None, "undecodable", &error);
+        Err((reason, error)) => {
+            let letter = out.letter(event, &event.header, None, reason, &error);
             return Worked::Unreadable { letter, error };
         }
     };
@@ -55,31 +78,40 @@ pub(crate) fn work_up(config: &Config, codec: &Codec, event: &Event) -> Worked {
     for (original, child) in event.children.iter().zip(children) {
         out.child(event, original, child);
     }
-    match out.encode(&block, topics::ENRICHED_BLOCKS.name) {
+    match out.encode(&block, topics::ENRICHED_BLOCKS.name, limits.blocks) {
         Ok(record) => out.records.push(record),
         // A header has a few kilobytes; only a made-up `extraData` gets here.
         Err(error) => {
             let error = error.to_string();
-            let letter = out.letter(event, &event.header, None, "too_large", &error);
+            let letter = out.letter(event, &event.header, None, reason::TOO_LARGE, &error);
             return Worked::Unreadable { letter, error };
         }
     }
     Worked::Done { records: out.records, transactions, height }
 }
 
-fn decode_header(codec: &Codec, event: &Event) -> Result<RawBlock, String> {
-    let value = event.header.value.as_deref().ok_or("the record has no value")?;
-    let block: RawBlock = codec.decode(value).map_err(|e| e.to_string())?;
+/// The reason and the words of a failure.
+type Why = (&'static str, String);
+
+fn decode<R: Record>(codec: &Codec, record: &LogRecord) -> Result<R, Why> {
+    let value = record.value.as_deref().ok_or((reason::UNDECODABLE, "the record has no value".to_owned()))?;
+    codec.decode(value).map_err(|e| (e.reason(), e.to_string()))
+}
+
+fn decode_header(codec: &Codec, event: &Event) -> Result<RawBlock, Why> {
+    let block: RawBlock = decode(codec, &event.header)?;
     let (e, meta) = (&block.envelope, &event.meta);
     if (&e.network, e.sequence, e.op) == (&meta.network, meta.sequence, meta.op) {
         Ok(block)
     } else {
-        Err(format!("the value is of {} {} {}, its headers say otherwise", e.network, e.sequence, e.op))
+        let error = format!("the value is of {} {} {}, its headers say otherwise", e.network, e.sequence, e.op);
+        Err((reason::UNDECODABLE, error))
     }
 }
 
 struct Output<'a> {
     codec: &'a Codec,
+    limits: Limits,
     partition: u32,
     records: Vec<NewRecord>,
 }
@@ -87,16 +119,13 @@ struct Output<'a> {
 impl Output<'_> {
     /// A child, or a placeholder in its stead (rule 13).
     fn decode_child(&mut self, event: &Event, block: &RawBlock, place: usize, child: &LogRecord) -> RawTransaction {
-        let decoded = match child.value.as_deref() {
-            Some(value) => self.codec.decode::<RawTransaction>(value).map_err(|e| e.to_string()),
-            None => Err("the record has no value".to_owned()),
-        };
-        let error = match decoded {
+        let (reason, error) = match decode::<RawTransaction>(self.codec, child) {
             Ok(tx) if belongs(&tx, block) => return tx,
-            Ok(tx) => {
-                format!("the value is of {} {}, its headers say otherwise", tx.envelope.network, tx.envelope.sequence)
-            }
-            Err(error) => error,
+            Ok(RawTransaction { envelope: e, .. }) => (
+                reason::UNDECODABLE,
+                format!("the value is of {} {}, its headers say otherwise", e.network, e.sequence),
+            ),
+            Err(why) => why,
         };
         let envelope = block.envelope.child();
         if block.envelope.op == Op::Revert {
@@ -104,25 +133,25 @@ impl Output<'_> {
             return RawTransaction { envelope, payload: Payload::Revert };
         }
         let index = index_of(child).unwrap_or(u32::try_from(place).unwrap_or(u32::MAX));
-        let letter = self.letter(event, child, Some(index), "undecodable", &error);
-        self.records.push(letter);
+        let letter = self.letter(event, child, Some(index), reason, &error);
+        self.records.extend(letter);
         RawTransaction { envelope, payload: Payload::Unreadable { index, error } }
     }
 
     /// Writes a child; one that has grown over the limit becomes a placeholder.
     fn child(&mut self, event: &Event, original: &LogRecord, child: EnrichedTransaction) {
-        let topic = topics::ENRICHED_TRANSACTIONS.name;
-        let encoded = self.encode(&child, topic).or_else(|error| {
+        let (topic, limit) = (topics::ENRICHED_TRANSACTIONS.name, self.limits.transactions);
+        let encoded = self.encode(&child, topic, limit).or_else(|error| {
             let index = match &child.payload {
                 Payload::Transaction(payload) => payload.0.transaction_index,
                 Payload::Unreadable { index, .. } => *index,
                 Payload::Revert => 0,
             };
             let error = error.to_string();
-            let letter = self.letter(event, original, Some(index), "too_large", &error);
-            self.records.push(letter);
+            let letter = self.letter(event, original, Some(index), reason::TOO_LARGE, &error);
+            self.records.extend(letter);
             let payload = Payload::Unreadable { index, error };
-            self.encode(&EnrichedTransaction { envelope: child.envelope, payload }, topic)
+            self.encode(&EnrichedTransaction { envelope: child.envelope, payload }, topic, limit)
         });
         match encoded {
             Ok(record) => self.records.push(record),
@@ -131,16 +160,16 @@ impl Output<'_> {
         }
     }
 
-    fn encode<R: Record>(&self, record: &R, topic: &'static str) -> Result<NewRecord, EncodeError> {
+    fn encode<R: Record>(&self, record: &R, topic: &'static str, limit: usize) -> Result<NewRecord, EncodeError> {
         Ok(NewRecord {
             to: TopicPartition { topic, partition: self.partition },
             key: Some(record.key().into()),
-            value: Some(self.codec.encode(record)?),
+            value: Some(self.codec.encode_within(record, limit)?),
             headers: record.headers().into_iter().map(|(name, value)| (header_name(name), value)).collect(),
         })
     }
 
-    /// A dead letter, with the original bytes unless they are too many.
+    /// A dead letter with the original bytes.
     fn letter(
         &self,
         event: &Event,
@@ -148,39 +177,51 @@ impl Output<'_> {
         index: Option<u32>,
         reason: &'static str,
         error: &str,
-    ) -> NewRecord {
+    ) -> Vec<NewRecord> {
         let network = &event.meta.network;
         metrics::dead_letter(network.as_str(), reason);
-        tracing::warn!(%network, sequence = event.meta.sequence, index, reason, error, "dead letter");
-        let mut letter = DeadLetter {
-            source_topic: original.from.topic.to_owned(),
-            source_partition: original.from.partition,
-            source_offset: Some(original.offset),
-            stage: STAGE.to_owned(),
+        tracing::warn!(
+            %network, sequence = event.meta.sequence, index, reason, error,
+            "a dead letter: `headwater dead-letters list` tells them, `replay` takes up what can be read later"
+        );
+        let headers = ChainHeaders { index, tx_count: None, log_count: None, ..event.meta.clone() }
+            .to_pairs()
+            .into_iter()
+            .map(|(name, value)| (header_name(name), value))
+            .collect();
+        let letter = DeadLetter {
             network: Some(network.clone()),
             sequence: Some(event.meta.sequence),
             index,
-            reason: reason.to_owned(),
-            error: error.to_owned(),
-            key: original.key.clone(),
-            value: original.value.clone(),
-            failed_at: TimeMs::now(),
+            ..letter_of(original, reason, error)
         };
-        let value = self.codec.encode(&letter).or_else(|_| {
-            letter.value = None;
-            letter.error = format!("{error} (the value of {} bytes is too large to be kept here)", size(original));
-            self.codec.encode(&letter)
-        });
-        NewRecord {
-            to: TopicPartition { topic: topics::DEAD_LETTERS.name, partition: 0 },
-            key: Some(letter.key().into()),
-            value: Some(value.unwrap_or_default()),
-            headers: ChainHeaders { index, tx_count: None, log_count: None, ..event.meta.clone() }
-                .to_pairs()
-                .into_iter()
-                .map(|(name, value)| (header_name(name), value))
-                .collect(),
-        }
+        letters::records(self.codec, letter, self.limits.letters, &headers)
+    }
+}
+
+/// Dead letters of records that belong to no network.
+pub(crate) fn foreign(codec: &Codec, limits: Limits, event: &Event) -> Vec<NewRecord> {
+    let letter = |(record, why): &(LogRecord, Halt)| {
+        metrics::dead_letter("", reason::FOREIGN);
+        letters::records(codec, letter_of(record, reason::FOREIGN, &why.to_string()), limits.letters, &Vec::new())
+    };
+    event.foreign.iter().flat_map(letter).collect()
+}
+
+fn letter_of(original: &LogRecord, reason: &str, error: &str) -> DeadLetter {
+    DeadLetter {
+        source_topic: original.from.topic.to_owned(),
+        source_partition: original.from.partition,
+        source_offset: Some(original.offset),
+        stage: STAGE.to_owned(),
+        network: None,
+        sequence: None,
+        index: None,
+        reason: reason.to_owned(),
+        error: error.to_owned(),
+        key: original.key.clone(),
+        value: original.value.clone(),
+        failed_at: TimeMs::now(),
     }
 }
 
@@ -191,10 +232,6 @@ fn belongs(tx: &RawTransaction, block: &RawBlock) -> bool {
 
 fn index_of(child: &LogRecord) -> Option<u32> {
     ChainHeaders::parse(|name| child.header(name)).ok()?.index
-}
-
-fn size(record: &LogRecord) -> usize {
-    record.value.as_ref().map_or(0, Bytes::len)
 }
 
 /// Header names are few: made once, shared by all records.

@@ -10,13 +10,15 @@ use runtime::log::{
     Log, LogError, LogErrorKind, Producer, Transaction,
     events::{Batch, Event, EventConsumer, offsets_after},
 };
-use schemas::{Codec, Network, topics};
+use schemas::{Codec, Network, records::EnrichState, topics};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, Error, metrics,
-    output::{Worked, network, work_up},
+    Config, Error,
+    halts::{Halts, expect_after_loss, state_of},
+    metrics,
+    output::{Limits, Worked, foreign, network, work_up},
 };
 
 /// The consumer group, and the beginning of the transactional id.
@@ -60,6 +62,9 @@ pub async fn run(
             | LogErrorKind::Indefinite
             | LogErrorKind::Unavailable
             | LogErrorKind::Full => {}
+            // The limits are read again.
+            LogErrorKind::TooLarge => {}
+            LogErrorKind::NoTopic => metrics::topic_missing(),
             _ => return Err(Error::Log(error)),
         }
         if started.elapsed() > 2 * RETRY_MOST {
@@ -79,16 +84,19 @@ pub async fn run(
 struct Member<'a> {
     config: &'a Config,
     codec: &'a Codec,
+    log: &'a dyn Log,
+    limits: Limits,
     producer: Box<dyn Producer>,
     events: EventConsumer,
     /// Networks whose header record could not be read, since the process started.
     halted: &'a mut HashSet<Network>,
+    halts: Halts,
 }
 
 impl<'a> Member<'a> {
     async fn join(
         config: &'a Config,
-        log: &dyn Log,
+        log: &'a dyn Log,
         codec: &'a Codec,
         halted: &'a mut HashSet<Network>,
     ) -> Result<Self, LogError> {
@@ -98,7 +106,9 @@ impl<'a> Member<'a> {
         let input = [topics::RAW_BLOCKS.name, topics::RAW_TRANSACTIONS.name];
         let consumer = deadline("joining the group", log.consumer(GROUP, &config.instance, &input)).await?;
         let events = EventConsumer::new(consumer, input[0], Some(input[1]));
-        Ok(Self { config, codec, producer, events, halted })
+        let limits = deadline("asking for the topics' limits", Limits::of(log)).await?;
+        let halts = deadline("reading the networks' states", Halts::read(log, codec)).await?;
+        Ok(Self { config, codec, log, limits, producer, events, halted, halts })
     }
 
     /// `Ok` when told to stop.
@@ -110,7 +120,7 @@ impl<'a> Member<'a> {
                 batch = self.gather() => batch?,
             };
             // What is begun is finished: a commit takes as long as it takes.
-            if !batch.is_empty() {
+            if !batch.is_empty() || self.halts.is_pending() {
                 self.commit(&batch).await?;
             }
         }
@@ -134,14 +144,15 @@ impl<'a> Member<'a> {
                 }
                 Batch::Assigned(partitions) => {
                     tracing::info!(partitions = ?partitions.iter().map(|p| p.partition).collect::<Vec<_>>(), "assigned");
+                    expect_after_loss(self.log, &mut self.events, &partitions).await?;
+                    self.halts = Halts::read(self.log, self.codec).await?;
                 }
                 Batch::Revoked(partitions) => {
                     tracing::info!(?partitions, "revoked");
                     gathered.retain(|event| !partitions.contains(&event.partition));
                 }
                 Batch::Halted { partition, network, why } => {
-                    tracing::error!(%network, partition, %why, "the network is halted");
-                    metrics::halted(network.as_str(), true);
+                    self.halts.halt(self.codec, partition, &network, state_of(&why), &why.to_string());
                 }
             }
             let full = bytes >= self.config.batch_bytes || gathered.len() >= self.config.batch_events;
@@ -157,27 +168,30 @@ impl<'a> Member<'a> {
         let mut transactions = 0;
         let mut passed_on: Vec<(&Network, u64, u64)> = Vec::new();
         for event in batch {
+            records.extend(foreign(self.codec, self.limits, event));
             if self.halted.contains(network(event)) {
                 continue;
             }
-            match work_up(self.config, self.codec, event) {
+            match work_up(self.config, self.codec, self.limits, event) {
                 Worked::Done { records: new, transactions: n, height } => {
                     records.extend(new);
                     transactions += n;
+                    self.halts.runs(self.codec, event.partition, network(event));
                     passed_on.push((network(event), height, event.meta.sequence));
                 }
                 Worked::Unreadable { letter, error } => {
                     let (network, sequence) = (network(event), event.meta.sequence);
-                    tracing::error!(%network, sequence, error, "the header record cannot be read; the network is halted");
-                    metrics::halted(network.as_str(), true);
-                    records.push(letter);
+                    let why = format!("the header record of sequence {sequence} cannot be read: {error}");
+                    self.halts.halt(self.codec, event.partition, network, EnrichState::Unreadable, &why);
+                    records.extend(letter);
                     self.halted.insert(network.clone());
                 }
             }
             // A long batch must not starve whatever else runs on this thread.
             tokio::task::yield_now().await;
         }
-        let offsets = Some((self.events.group(), offsets_after(batch)));
+        records.extend(self.halts.take());
+        let offsets = (!batch.is_empty()).then(|| (self.events.group(), offsets_after(batch)));
         let committing = Instant::now();
         deadline("committing", self.producer.commit(Transaction { records, offsets })).await?;
         metrics::committed(passed_on.len(), transactions, committing.elapsed());
@@ -202,6 +216,8 @@ fn kind_name(kind: LogErrorKind) -> &'static str {
         LogErrorKind::Indefinite => "indefinite",
         LogErrorKind::Unavailable => "unavailable",
         LogErrorKind::Full => "full",
+        LogErrorKind::TooLarge => "too_large",
+        LogErrorKind::NoTopic => "no_topic",
         _ => "other",
     }
 }

@@ -36,7 +36,7 @@ enum Command {
     /// Register the schemas with `[log] schema_registry`
     #[command(subcommand)]
     Schemas(Schemas),
-    /// Look at what could not be processed
+    /// Look at what could not be processed, and take it up again
     #[command(subcommand)]
     DeadLetters(DeadLetters),
     /// Check a configuration file: every mistake with line, key and what to write instead; opens nothing
@@ -101,6 +101,28 @@ pub enum DeadLetters {
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Insert the missing rows of those that can be read by now; run twice, it inserts nothing twice
+    ///
+    /// The topics keep their placeholders. Only blocks are mended that nothing can revert any more; others are told and can be
+    /// taken up later. Exit status 1 when some could not be taken up.
+    Replay(Replay),
+}
+
+#[derive(Args)]
+pub struct Replay {
+    /// Only the letters with these offsets, as `list` tells them
+    pub offsets: Vec<u64>,
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Only this network
+    #[arg(long, value_name = "SLUG")]
+    pub network: Option<schemas::Network>,
+    /// Only this reason, such as `too_large`
+    #[arg(long, value_name = "WORD")]
+    pub reason: Option<String>,
+    /// Tell what would be done, and insert nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Args)]
@@ -169,6 +191,7 @@ impl Cli {
             Command::Schemas(Schemas::Push(file)) => topics::push_schemas(&file.config),
             Command::DeadLetters(DeadLetters::List(file)) => dead_letters::list(&file.config),
             Command::DeadLetters(DeadLetters::Show { offset, config }) => dead_letters::show(&config.config, offset),
+            Command::DeadLetters(DeadLetters::Replay(args)) => dead_letters::replay(&args),
             Command::Check(file) => check::run(&file.config),
             Command::Tail(args) => tail::run(&args),
             Command::Status(args) => status::run(&args),

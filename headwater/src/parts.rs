@@ -107,7 +107,7 @@ pub async fn prepare_topics(config: &Config, log: &dyn Log) -> Result<(), Failur
     for spec in topics::ALL {
         match log.partitions(spec.name).await {
             Ok(_) => {}
-            Err(e) if e.kind == LogErrorKind::Invalid => missing.push(format!("{}{}", config.log.prefix, spec.name)),
+            Err(e) if e.kind == LogErrorKind::NoTopic => missing.push(format!("{}{}", config.log.prefix, spec.name)),
             Err(e) => return Err(e.into()),
         }
     }

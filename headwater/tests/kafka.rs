@@ -5,23 +5,20 @@
 mod common;
 
 use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
-use common::{Headwater, Net, binary, expected, number};
-use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
+use common::{
+    Net,
+    cluster::{Cluster, brokers, recorded_chain, servers},
+    expected,
+};
+use loadtest::node::evm::{Config, Simulator};
 use serde_json::Value;
 
 /// How long the chains grow while processes are killed, seconds; with three brokers.
 const CHAOS: (u64, u64) = (40, 120);
-
-/// How many brokers there are.
-fn brokers() -> u64 {
-    std::env::var("HEADWATER_BROKERS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
-}
 
 /// Kills a broker or starts it again, with the script that started it.
 fn broker(what: &str, number: u64) {
@@ -30,137 +27,8 @@ fn broker(what: &str, number: u64) {
     assert!(status.success(), "scripts/services broker {what} {number}: {status}");
 }
 
-/// The servers; `None`, said loudly, where there are none. CI always has them.
-#[allow(clippy::print_stderr)]
-fn servers(test: &str) -> Option<(String, String)> {
-    let found = std::env::var("HEADWATER_TEST_KAFKA").ok().zip(std::env::var("HEADWATER_TEST_REGISTRY").ok());
-    if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "HEADWATER_TEST_KAFKA is not set: run `scripts/services run …`");
-        eprintln!("SKIPPED {test}: no Kafka; run it with `scripts/services run cargo test …`");
-    }
-    found
-}
-
-/// A store, and stages over Kafka, each a process.
-struct Cluster {
-    headwater: Headwater,
-    config: PathBuf,
-    children: BTreeMap<String, Child>,
-}
-
-impl Cluster {
-    /// Starts the store and waits for it; writes the stages' configuration.
-    async fn new(nets: &[Net], servers: &(String, String)) -> Self {
-        let headwater = Headwater::new(nets);
-        let config = headwater.dir.path().join("stages.toml");
-        let mut cluster = Self { headwater, config, children: BTreeMap::new() };
-        let store = ["store".to_owned(), "--config".into(), cluster.headwater.config.to_string_lossy().into_owned()];
-        cluster.spawn("store", &store);
-        let credentials = cluster.headwater.data().join("store/credentials.toml");
-        let end = Instant::now() + common::PATIENCE;
-        let password = loop {
-            let text = std::fs::read_to_string(&credentials).unwrap_or_default();
-            if let Some(line) = text.lines().find_map(|l| l.strip_prefix("stages_password = \"")) {
-                break line.trim_end_matches('"').to_owned();
-            }
-            assert!(Instant::now() < end, "no credentials: {}", cluster.said("store"));
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_nanos();
-        let (kafka, registry) = servers;
-        let text = std::fs::read_to_string(&cluster.headwater.config).expect("read");
-        let listen = cluster.headwater.sql.trim_start_matches("http://").to_owned();
-        let text = text
-            .replace(&format!("[store]\nlisten = \"{listen}\"\n"), &format!("[store]\nurl = \"http://{listen}\"\npassword = \"{password}\"\n"))
-            .replace(
-                "[log]\nmin_free_bytes = 1048576\n",
-                &format!("[log]\nkafka = \"{kafka}\"\nschema_registry = \"{registry}\"\nprefix = \"test-{now:x}.\"\nreplication = {}\n", brokers()),
-            );
-        std::fs::write(&cluster.config, text).expect("write");
-        cluster
-    }
-
-    fn spawn(&mut self, name: &str, args: &[String]) {
-        let log = self.headwater.dir.path().join(format!("{name}.log"));
-        let log = std::fs::File::options().create(true).append(true).open(log).expect("log file");
-        let child = Command::new(binary())
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("start headwater");
-        self.children.insert(name.to_owned(), child);
-    }
-
-    /// Starts a stage under a name, such as `sink-2`.
-    fn stage(&mut self, name: &str) {
-        let stage = name.split('-').next().expect("a stage").to_owned();
-        let config = self.config.to_string_lossy().into_owned();
-        let args = ["--config", &config, "--instance", name, "--admin-listen", "127.0.0.1:0"].map(str::to_owned);
-        self.spawn(name, &[&[stage][..], &args].concat());
-    }
-
-    fn kill(&mut self, name: &str) {
-        let mut child = self.children.remove(name).expect("runs");
-        child.kill().expect("kill");
-        child.wait().expect("wait");
-    }
-
-    fn said(&self, name: &str) -> String {
-        std::fs::read_to_string(self.headwater.dir.path().join(format!("{name}.log"))).unwrap_or_default()
-    }
-
-    fn run(&self, args: &[&str]) -> (Option<i32>, String, String) {
-        let output =
-            Command::new(binary()).args(args).arg("--config").arg(&self.config).output().expect("run headwater");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code(), text(&output.stdout), text(&output.stderr))
-    }
-
-    /// Waits until the block is visible; stages that ended by themselves are told.
-    async fn until_visible(&mut self, slug: &str, node: &Simulator) {
-        let head = node.canonical(node.head()..=node.head()).remove(0);
-        let sql = format!("SELECT count() AS n FROM blocks WHERE network = '{slug}' AND hash = '{}'", head.hash);
-        let end = Instant::now() + common::PATIENCE;
-        loop {
-            let rows = self.headwater.query(&sql).await;
-            if rows.as_ref().is_ok_and(|r| number(&r[0], "n") == 1) {
-                return;
-            }
-            let ended: Vec<String> = self
-                .children
-                .iter_mut()
-                .filter_map(|(name, child)| child.try_wait().ok().flatten().map(|status| format!("{name}: {status}")))
-                .collect();
-            let logs = || {
-                let tail = |name: &String| {
-                    let said = self.said(name);
-                    let lines: Vec<&str> = said.lines().collect();
-                    format!("--- {name}\n{}\n", lines[lines.len().saturating_sub(12)..].join("\n"))
-                };
-                self.children.keys().map(tail).collect::<String>()
-            };
-            assert!(ended.is_empty(), "ended by themselves: {ended:?}\n{}", logs());
-            assert!(Instant::now() < end, "{slug} {} is not visible, {rows:?}\n{}", head.height, logs());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for child in self.children.values_mut() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
 async fn chain(name: &str) -> Simulator {
-    let data = Dataset::from_dir(common::recorded().join(name)).expect("recorded blocks");
-    let config = Config { clock: Clock::Manual, history: 80, ..Config::new(data) };
-    spawn(config).await.expect("simulator")
+    recorded_chain(name, |c| Config { history: 80, ..c }).await
 }
 
 /// A small generator; the seed is printed and can be given again.
@@ -195,7 +63,7 @@ async fn stages_as_processes_survive_kills_and_forks() {
     let (code, _, said) = cluster.run(&["topics", "diff"]);
     assert_eq!(code, Some(0), "{said}");
     let (code, ids, said) = cluster.run(&["schemas", "push"]);
-    assert!(code == Some(0) && ids.lines().count() == 8, "{said}");
+    assert!(code == Some(0) && ids.lines().count() == 9, "{said}");
 
     let of_each = if brokers() >= 3 { 3 } else { 2 };
     let stages: Vec<String> =

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use runtime::log::{Log, LogErrorKind, TopicPartition, Transaction};
+use runtime::log::{Log, LogErrorKind, TopicPartition, Transaction, read_all};
 use schemas::{
     Network, TimeMs,
     codec::{Codec, Record as _},
@@ -13,10 +13,7 @@ use schemas::{
     topics,
 };
 
-use crate::{
-    error::Error,
-    state::{read_all, unreadable},
-};
+use crate::{error::Error, state::unreadable};
 
 /// Transactional id of whoever records partitions while there is no control room.
 const TRANSACTIONAL_ID: &str = "ingest.partitions";

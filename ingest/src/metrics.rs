@@ -54,3 +54,8 @@ pub fn reorg(network: &Network, depth: usize) {
 pub fn oversized(network: &Network) {
     metrics::counter!("headwater_ingest_oversized_total", "network" => network.to_string()).increment(1);
 }
+
+/// A topic was not there when it was needed; tried again until it is.
+pub fn topic_missing() {
+    metrics::counter!("headwater_ingest_topic_missing_total").increment(1);
+}

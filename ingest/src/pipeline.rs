@@ -12,8 +12,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
 use nodes::evm::EvmSource;
-use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled};
-use schemas::{Network, codec::Codec, topics};
+use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Transaction};
+use schemas::{
+    Network, TimeMs,
+    codec::Codec,
+    records::{NetworkState, NetworkStatus},
+    topics,
+};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +27,9 @@ use crate::{
     chains::evm::{Watcher, status_of},
     config::{Config, NetworkConfig},
     error::Error,
+    metrics,
     publisher::{Publisher, StatusFeed},
-    records::Scribe,
+    records::{Limits, Scribe},
     state,
     unit::Outlet,
 };
@@ -86,6 +92,10 @@ async fn follow_assignment(shared: Arc<Shared>, shutdown: CancellationToken) -> 
                 let instance = &shared.config.instance;
                 tracing::warn!(error = %e, instance, "joining anew; does another process run under this instance name?");
             }
+            Err(Error::Log(e)) if e.kind == LogErrorKind::NoTopic => {
+                metrics::topic_missing();
+                tracing::error!(error = %e, "ingest waits for the topic; nothing is lost, the nodes keep their blocks");
+            }
             outcome => return outcome,
         }
         tokio::select! {
@@ -129,7 +139,8 @@ async fn membership(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Resul
                 }
             }),
             Ok(Polled::Records(_) | Polled::OutOfRange { .. }) => {}
-            Err(e) if e.is_transient() => {
+            // A client learns late that a topic is back; a new one sees it at once.
+            Err(e) if e.is_transient() && e.kind != LogErrorKind::NoTopic => {
                 tracing::warn!(error = %e, "the log does not answer");
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
@@ -193,6 +204,9 @@ async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) ->
             waits = new_waits();
         }
         let wait = waits.next().unwrap_or(Duration::from_secs(15));
+        if matches!(error.kind, LogErrorKind::NoTopic | LogErrorKind::TooLarge) {
+            tell(&shared, partition, &mine, &error).await;
+        }
         tracing::warn!(partition, error = %error, ?wait, "reading the state again");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -201,7 +215,35 @@ async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) ->
     }
 }
 
-/// A transaction that is too large as a whole may be cut otherwise the next time.
+/// Writes into the statuses why nothing is written, where they can still be written.
+async fn tell(shared: &Shared, partition: u32, mine: &[&Source], error: &LogError) {
+    if error.kind == LogErrorKind::NoTopic {
+        metrics::topic_missing();
+    }
+    let told = async {
+        let limits = Limits { blocks: 0, transactions: 0, letters: 0 };
+        let scribe = Scribe::new(shared.codec.clone(), partition, limits);
+        let detail = Some(format!("nothing can be written: {error}"));
+        let status = |s: &&Source| NetworkStatus {
+            state: NetworkState::Stalled,
+            detail: detail.clone(),
+            at: TimeMs::now(),
+            ..status_of(s)
+        };
+        let records = mine.iter().map(status).filter_map(|status| {
+            metrics::state(&status.network, status.state);
+            scribe.status(&status).ok()
+        });
+        let records = records.collect();
+        let mut producer = shared.log.producer(&format!("ingest.{partition}")).await?;
+        producer.commit(Transaction { records, offsets: None }).await
+    };
+    if let Err(e) = told.await {
+        tracing::debug!(error = %e, "nor can the statuses be written");
+    }
+}
+
+/// A record that a topic no longer takes becomes a placeholder the next time, when the limits are read again.
 fn retriable(e: &LogError) -> bool {
     e.kind == LogErrorKind::TooLarge
 }
@@ -210,7 +252,8 @@ fn retriable(e: &LogError) -> bool {
 async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &CancellationToken) -> Result<(), Error> {
     let producer = shared.log.producer(&format!("ingest.{partition}")).await?;
     let mut stored = state::read(&*shared.log, &shared.codec, partition).await?;
-    let scribe = Scribe::new(shared.codec.clone(), partition);
+    let limits = Limits::of(&*shared.log).await?;
+    let scribe = Scribe::new(shared.codec.clone(), partition, limits);
     let life = cancel.child_token();
     let _ends_with_us = life.clone().drop_guard();
     let (outlet, units) = Outlet::channel();

@@ -1,20 +1,21 @@
 //! From events to records of the log. Pure.
 //!
 //! Guarantee (rules 2 to 4): an apply is one header record and exactly `tx_count` transaction records of the same sequence; a
-//! revert is one header record without payload and one child record that says the same. A transaction over the log's limit
-//! becomes a placeholder with its headers, and a dead letter names it (rule 13).
+//! revert is one header record without payload and one child record that says the same. A transaction over its topic's limit
+//! becomes a placeholder with its headers, and its record goes to the dead letters, whole (rule 13).
 
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use nodes::evm::EvmBlock;
-use runtime::log::{NewRecord, Topic, TopicPartition};
+use runtime::log::{Log, LogError, NewRecord, Topic, TopicPartition, letters};
 use schemas::{
     Envelope, Op, Origin, TimeMs,
     codec::{Codec, EncodeError, Record},
+    limits::RECORD_VALUE_BYTES,
     records::{
-        Checkpoint, CheckpointRecord, DeadLetter, EvmTransaction, NetworkStatus, Payload, RawBlock, RawTransaction,
-        RingEntry,
+        Checkpoint, CheckpointRecord, DeadLetter, NetworkStatus, Payload, RawBlock, RawTransaction, RingEntry,
+        dead_letter::reason,
     },
     topics,
 };
@@ -26,6 +27,37 @@ use crate::{metrics, tracker::Position};
 pub struct Scribe {
     codec: Arc<Codec>,
     partition: u32,
+    limits: Limits,
+}
+
+/// Bytes that a value may have in the topics that may be short of room for a block.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `raw.blocks`.
+    pub blocks: usize,
+    /// `raw.transactions`.
+    pub transactions: usize,
+    /// `dead.letters`.
+    pub letters: usize,
+}
+
+impl Limits {
+    /// As the log has them now.
+    pub async fn of(log: &dyn Log) -> Result<Self, LogError> {
+        Ok(Self {
+            blocks: log.value_limit(topics::RAW_BLOCKS.name).await?,
+            transactions: log.value_limit(topics::RAW_TRANSACTIONS.name).await?,
+            letters: log.value_limit(topics::DEAD_LETTERS.name).await?,
+        })
+    }
+
+    fn of_topic(&self, topic: Topic) -> usize {
+        match topics::ALL.into_iter().find(|t| t.name == topic) {
+            Some(topics::RAW_BLOCKS) => self.blocks,
+            Some(topics::RAW_TRANSACTIONS) => self.transactions,
+            _ => RECORD_VALUE_BYTES,
+        }
+    }
 }
 
 /// What of an envelope the tracker does not know.
@@ -39,8 +71,8 @@ pub struct Circumstances {
 
 impl Scribe {
     /// For a partition.
-    pub fn new(codec: Arc<Codec>, partition: u32) -> Self {
-        Self { codec, partition }
+    pub fn new(codec: Arc<Codec>, partition: u32, limits: Limits) -> Self {
+        Self { codec, partition, limits }
     }
 
     fn record<R: Record>(&self, record: &R) -> Result<NewRecord, EncodeError> {
@@ -49,7 +81,7 @@ impl Scribe {
         Ok(NewRecord {
             to: TopicPartition { topic, partition },
             key: Some(Bytes::from(record.key())),
-            value: Some(self.codec.encode(record)?),
+            value: Some(self.codec.encode_within(record, self.limits.of_topic(topic))?),
             headers: record.headers().into_iter().map(|(name, value)| (shared_name(name), value)).collect(),
         })
     }
@@ -78,15 +110,34 @@ impl Scribe {
         Ok(records)
     }
 
-    /// A placeholder and its dead letter.
-    fn placeholder(&self, raw: RawTransaction, error: EncodeError) -> Result<[NewRecord; 2], EncodeError> {
-        let Payload::Transaction(transaction) = raw.payload else { return Err(error) };
-        let index = transaction.transaction_index;
-        let letter = dead_letter(&raw.envelope, self.partition, &transaction, &error);
-        metrics::oversized(&raw.envelope.network);
-        tracing::error!(network = %raw.envelope.network, height = raw.envelope.height, index, %error, "a placeholder takes its place");
+    /// A placeholder, and the dead letter that holds the record as it would have been written.
+    fn placeholder(&self, raw: RawTransaction, error: EncodeError) -> Result<Vec<NewRecord>, EncodeError> {
+        let Payload::Transaction(transaction) = &raw.payload else { return Err(error) };
+        let (index, hash) = (transaction.transaction_index, transaction.hash);
+        let envelope = raw.envelope.clone();
+        metrics::oversized(&envelope.network);
+        tracing::error!(
+            network = %envelope.network, height = envelope.height, index, %error,
+            "a placeholder takes its place, and its row is missing until `headwater dead-letters replay` inserts it"
+        );
+        let letter = DeadLetter {
+            source_topic: topics::RAW_TRANSACTIONS.name.into(),
+            source_partition: self.partition,
+            source_offset: None,
+            stage: "ingest".into(),
+            network: Some(envelope.network.clone()),
+            sequence: Some(envelope.sequence),
+            index: Some(index),
+            reason: reason::TOO_LARGE.into(),
+            error: format!("transaction {hash} of block {}: {error}", envelope.block_hash),
+            key: Some(raw.key().into()),
+            value: self.codec.encode_within(&raw, usize::MAX).ok(),
+            failed_at: TimeMs::now(),
+        };
         let payload = Payload::Unreadable { index, error: error.to_string() };
-        Ok([self.record(&RawTransaction { envelope: raw.envelope, payload })?, self.record(&letter)?])
+        let mut records = vec![self.record(&RawTransaction { envelope, payload })?];
+        records.extend(letters::records(&self.codec, letter, self.limits.letters, &Vec::new()));
+        Ok(records)
     }
 
     /// Both records of a revert.
@@ -145,31 +196,15 @@ fn envelope(op: Op, entry: &RingEntry, after: &Position, c: Circumstances) -> En
     }
 }
 
-/// The dead letter of a transaction that the log does not take. Its bytes are over the limit there too: the letter keeps the
-/// transaction's hash, under which the node still has it, and its call data where they fit.
-fn dead_letter(child: &schemas::ChildEnvelope, partition: u32, t: &EvmTransaction, error: &EncodeError) -> DeadLetter {
-    const VALUE_BYTES: usize = schemas::limits::RECORD_VALUE_BYTES / 2;
-    DeadLetter {
-        source_topic: topics::RAW_TRANSACTIONS.name.into(),
-        source_partition: partition,
-        source_offset: None,
-        stage: "ingest".into(),
-        network: Some(child.network.clone()),
-        sequence: Some(child.sequence),
-        index: Some(t.transaction_index),
-        reason: "too_large".into(),
-        error: format!("transaction {} of block {}: {error}", t.hash, child.block_hash),
-        key: Some(Bytes::copy_from_slice(child.network.as_str().as_bytes())),
-        value: (t.input.len() <= VALUE_BYTES).then(|| t.input.0.clone()),
-        failed_at: TimeMs::now(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use alloy_primitives::B256;
     use nodes::evm::{EvmHead, Finality};
-    use schemas::{BlockHash, headers::ChainHeaders, records::EvmHeader};
+    use schemas::{
+        BlockHash,
+        headers::ChainHeaders,
+        records::{EvmHeader, EvmTransaction},
+    };
 
     use super::*;
 
@@ -182,8 +217,8 @@ mod tests {
             ..Default::default()
         };
         let head = EvmHead { number: 9, hash: B256::repeat_byte(9), parent_hash: B256::repeat_byte(8), timestamp: 1 };
-        let transactions =
-            vec![transaction(0, 10), transaction(1, schemas::limits::RECORD_VALUE_BYTES), transaction(2, 0)];
+        let transactions = vec![transaction(0, 10), transaction(1, 4_000), transaction(2, 0)];
+        let oversized = transactions[1].clone();
         let block = EvmBlock { head, header: EvmHeader::default(), transactions, log_count: 0 };
         let entry = RingEntry {
             network: "n".parse().unwrap(),
@@ -198,10 +233,11 @@ mod tests {
         let after = Position { sequence: 5, ..Position::default() };
         let codec = Arc::new(Codec::builtin());
         let at = Circumstances { observed_at: TimeMs(2000), finality: Finality::default() };
-        let records = Scribe::new(codec.clone(), 3).apply(&entry, &after, block, at).unwrap();
+        let limits = Limits { blocks: 1 << 20, transactions: 5_000, letters: 6_000 };
+        let records = Scribe::new(codec.clone(), 3, limits).apply(&entry, &after, block, at).unwrap();
         let of = |topic: &str| records.iter().filter(|r| r.to.topic == topic).collect::<Vec<_>>();
         let (children, letters) = (of("raw.transactions"), of("dead.letters"));
-        assert_eq!((of("raw.blocks").len(), children.len(), letters.len()), (1, 3, 1), "the count is kept");
+        assert_eq!((of("raw.blocks").len(), children.len(), letters.len()), (1, 3, 2), "the count is kept");
         for (i, child) in children.iter().enumerate() {
             assert_eq!(child.to.partition, 3);
             let get = |n: &str| child.headers.iter().find(|(name, _)| &**name == n).map(|(_, v)| v.as_ref());
@@ -212,5 +248,10 @@ mod tests {
         let letter: DeadLetter = codec.decode(letters[0].value.as_ref().unwrap()).unwrap();
         assert_eq!((letter.sequence, letter.index, letter.reason.as_str()), (Some(5), Some(1), "too_large"));
         assert!(letter.error.contains(&B256::repeat_byte(1).to_string()));
+        // Both parts together are the record as it would have been written.
+        let parts: Vec<DeadLetter> = letters.iter().map(|l| codec.decode(l.value.as_ref().unwrap()).unwrap()).collect();
+        let whole: Vec<u8> = parts.into_iter().flat_map(|l| l.value.unwrap()).collect();
+        let raw: RawTransaction = codec.decode(&whole).unwrap();
+        assert_eq!((raw.envelope.sequence, raw.payload), (5, Payload::Transaction(Box::new(oversized))));
     }
 }

@@ -20,8 +20,8 @@ use crate::{
     headers::ChainHeaders,
     limits,
     records::{
-        CheckpointRecord, ControlConfig, DeadLetter, EnrichedBlock, EnrichedTransaction, NetworkStatus, Payload,
-        RawBlock, RawTransaction,
+        CheckpointRecord, ControlConfig, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedTransaction, NetworkStatus,
+        Payload, RawBlock, RawTransaction, dead_letter::reason,
     },
     registry::{SCHEMAS, SchemaVersion},
     topics::{self, TopicSpec},
@@ -87,7 +87,7 @@ pub enum EncodeError {
         topic: &'static str,
         /// Its size, bytes.
         bytes: usize,
-        /// [`limits::RECORD_VALUE_BYTES`].
+        /// What the topic takes, at most [`limits::RECORD_VALUE_BYTES`].
         limit: usize,
     },
 }
@@ -138,6 +138,16 @@ pub enum DecodeError {
         /// What the reader says.
         problem: String,
     },
+}
+
+impl DecodeError {
+    /// The reason of the dead letter that this becomes (rule 13).
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownSchema { .. } => reason::UNKNOWN_SCHEMA,
+            _ => reason::UNDECODABLE,
+        }
+    }
 }
 
 struct Registered {
@@ -197,12 +207,17 @@ impl Codec {
 
     /// A record as the value of its topic.
     pub fn encode<R: Record>(&self, record: &R) -> Result<Bytes, EncodeError> {
+        self.encode_within(record, limits::RECORD_VALUE_BYTES)
+    }
+
+    /// The same under another limit, bytes: what the topic takes, or none where the value goes elsewhere.
+    pub fn encode_within<R: Record>(&self, record: &R, limit: usize) -> Result<Bytes, EncodeError> {
         let id = const { position(R::TOPIC.name) };
         let mut out = Vec::with_capacity(PREFIX_BYTES + record.size_hint());
         out.push(MAGIC);
         out.extend_from_slice(&self.written[id].to_be_bytes());
         record.put(&mut out);
-        let (bytes, limit) = (out.len(), limits::RECORD_VALUE_BYTES);
+        let bytes = out.len();
         if bytes > limit {
             return Err(EncodeError::TooLarge { topic: R::TOPIC.name, bytes, limit });
         }
@@ -273,6 +288,7 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::ENRICHED_TRANSACTIONS => EnrichedTransaction::columns(),
         topics::ENRICHED_BLOCKS => EnrichedBlock::columns(),
         topics::CONTROL_CONFIG => ControlConfig::columns(),
+        topics::ENRICH_STATUS => EnrichStatus::columns(),
         _ => DeadLetter::columns(),
     }
 }
@@ -360,6 +376,16 @@ impl Record for CheckpointRecord {
 
 impl Record for NetworkStatus {
     const TOPIC: TopicSpec = topics::INGEST_STATUS;
+    fn key(&self) -> String {
+        self.network.as_str().to_owned()
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        Vec::new()
+    }
+}
+
+impl Record for EnrichStatus {
+    const TOPIC: TopicSpec = topics::ENRICH_STATUS;
     fn key(&self) -> String {
         self.network.as_str().to_owned()
     }

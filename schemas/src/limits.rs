@@ -6,10 +6,19 @@ pub const NETWORK_SLUG_BYTES: usize = 64;
 pub const REORG_LIMIT_BLOCKS: u64 = 256;
 /// One record's value in the log. A larger one goes to `dead.letters` and a placeholder takes its place.
 pub const RECORD_VALUE_BYTES: usize = 8 << 20;
+/// Records into which the original bytes of one dead letter may be cut. More are not kept.
+pub const DEAD_LETTER_PARTS: usize = 64;
+/// The words of a dead letter's failure.
+pub const DEAD_LETTER_ERROR_BYTES: usize = 4 << 10;
 /// Sum of record values in one transaction of the log, after which ingest starts the next.
 pub const TRANSACTION_BYTES: usize = 32 << 20;
 /// Sum of record values in one transaction that the log takes; a single block event may exceed [`TRANSACTION_BYTES`].
 pub const TRANSACTION_BYTES_MAX: usize = 256 << 20;
+/// Records without usable headers that wait, per partition, for the event behind them: count and bytes. More are counted and
+/// passed over without a dead letter.
+pub const FOREIGN_RECORDS: usize = 1_000;
+/// Their bytes.
+pub const FOREIGN_BYTES: usize = 8 << 20;
 /// One record's key in the log.
 pub const RECORD_KEY_BYTES: usize = 4 << 10;
 /// Names and values of one record's headers in the log.

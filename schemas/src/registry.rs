@@ -33,7 +33,7 @@ macro_rules! today {
 
 /// All versions. The highest version of a topic is the one that is written. When a schema changes, its former text moves to
 /// `avro/released/v<version>/` and keeps its row here.
-pub const SCHEMAS: [SchemaVersion; 8] = [
+pub const SCHEMAS: [SchemaVersion; 9] = [
     today!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
     today!(topics::RAW_TRANSACTIONS, 1, 2, "raw.transactions.avsc"),
     today!(topics::INGEST_CHECKPOINTS, 1, 3, "ingest.checkpoints.avsc"),
@@ -42,4 +42,5 @@ pub const SCHEMAS: [SchemaVersion; 8] = [
     today!(topics::ENRICHED_BLOCKS, 1, 6, "enriched.blocks.avsc"),
     today!(topics::CONTROL_CONFIG, 1, 7, "control.config.avsc"),
     today!(topics::DEAD_LETTERS, 1, 8, "dead.letters.avsc"),
+    today!(topics::ENRICH_STATUS, 1, 9, "enrich.status.avsc"),
 ];

@@ -59,6 +59,8 @@ pub const INGEST_STATUS: TopicSpec = compacted("ingest.status", true);
 pub const ENRICHED_TRANSACTIONS: TopicSpec = chain("enriched.transactions", 4 * GIB);
 /// Block summaries.
 pub const ENRICHED_BLOCKS: TopicSpec = chain("enriched.blocks", GIB);
+/// Networks that enrich halted, and that they go on again.
+pub const ENRICH_STATUS: TopicSpec = compacted("enrich.status", true);
 /// Decisions of the control plane.
 pub const CONTROL_CONFIG: TopicSpec = compacted("control.config", false);
 /// What could not be processed.
@@ -71,7 +73,7 @@ pub const DEAD_LETTERS: TopicSpec = TopicSpec {
 };
 
 /// All topics of this version.
-pub const ALL: [TopicSpec; 8] = [
+pub const ALL: [TopicSpec; 9] = [
     RAW_BLOCKS,
     RAW_TRANSACTIONS,
     INGEST_CHECKPOINTS,
@@ -80,4 +82,5 @@ pub const ALL: [TopicSpec; 8] = [
     ENRICHED_BLOCKS,
     CONTROL_CONFIG,
     DEAD_LETTERS,
+    ENRICH_STATUS,
 ];

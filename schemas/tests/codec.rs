@@ -53,6 +53,7 @@ round_trips! {
     enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction;
     enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block;
     control_config: topics::CONTROL_CONFIG, config;
+    enrich_status: topics::ENRICH_STATUS, enrich_status;
     dead_letters: topics::DEAD_LETTERS, dead_letter;
 }
 
@@ -89,6 +90,7 @@ fn damaged_values_are_errors() {
         damage(&codec, &g.checkpoint(), at, flip, &junk);
         damage(&codec, &g.status(), at, flip, &junk);
         damage(&codec, &g.dead_letter(), at, flip, &junk);
+        damage(&codec, &g.enrich_status(), at, flip, &junk);
     });
 }
 

@@ -50,7 +50,7 @@ pub struct NetworkHealth {
     /// `evm`, `bitcoin` or `stellar`.
     pub family: String,
     /// `starting`, `syncing`, `live`, `stalled`, `wrong_chain`, `no_receipts`, `reorg_too_deep` (from its watcher),
-    /// `log_replaced` or `overtaken` (from the store's sink).
+    /// `log_replaced`, `overtaken` or `unreadable` (from enrich, or from the store's sink).
     pub state: String,
     /// The node's tip as last seen; null before the first answer.
     pub tip_height: Option<u64>,
@@ -113,15 +113,20 @@ fn of(
         family => family,
     };
     let sink_trouble = stored.as_ref().filter(|s| s.state != "running" && !s.state.is_empty());
-    let state = match (&sink_trouble, &watcher) {
-        (Some(s), _) => s.state.clone(),
-        (None, Some(w)) => w.state.as_str().to_owned(),
-        (None, None) => NetworkState::Starting.as_str().to_owned(),
+    let enrich_trouble = app.statuses.halt_of(network);
+    let state = match (&sink_trouble, &enrich_trouble, &watcher) {
+        (Some(s), ..) => s.state.clone(),
+        (None, Some(e), _) => e.state.as_str().to_owned(),
+        (None, None, Some(w)) => w.state.as_str().to_owned(),
+        (None, None, None) => NetworkState::Starting.as_str().to_owned(),
     };
-    let error = match sink_trouble {
-        Some(s) if !s.message.is_empty() => Some(s.message.clone()),
-        Some(s) => Some(format!("the store's sink stopped this network: {}", s.state)),
-        None => watcher.as_ref().and_then(|w| w.detail.clone()),
+    let error = match (sink_trouble, enrich_trouble) {
+        (Some(s), _) if !s.message.is_empty() => Some(s.message.clone()),
+        (Some(s), _) => Some(format!("the store's sink stopped this network: {}", s.state)),
+        (None, Some(e)) => {
+            Some(e.detail.unwrap_or_else(|| format!("enrich stopped this network: {}", e.state.as_str())))
+        }
+        (None, None) => watcher.as_ref().and_then(|w| w.detail.clone()),
     };
     let head = stored.as_ref().and_then(|s| s.head.as_ref());
     let tip_height = watcher.as_ref().and_then(|w| w.tip_height);

@@ -1,7 +1,7 @@
 //! `headwater tail`: decoded records of the log. The embedded log has one owner: while a process runs on it, that process is
 //! asked over its admin port; otherwise the directory is opened here.
 
-pub mod follow;
+mod follow;
 mod print;
 pub mod route;
 
@@ -79,31 +79,41 @@ pub fn run(args: &cli::Tail) -> Result<(), Failure> {
     let query = Query { network: args.network.clone(), from: args.from.to_string(), follow: args.follow };
     parts::block_on(async {
         let mut out = print::Printer::new(args.format);
-        match parts::open_log_for_reading(&config).await {
-            Ok(open) => {
-                let codec = Arc::new(parts::codec(&config).await?);
-                let mut lines = std::pin::pin!(follow::records(open.log, codec, spec, query).await?);
-                while let Some(line) = lines.next().await {
-                    if !out.line(&line?)? {
-                        break;
-                    }
-                }
-                Ok(())
-            }
-            Err(e) if e.kind == LogErrorKind::InUse => {
-                remote_lines(&config, spec, &query, |line| Ok(out.line(line)?)).await
-            }
-            Err(e) => Err(e.into()),
-        }
+        each_line(&config, spec, query, async |line| Ok(out.line(line)?)).await
     })?
 }
 
+/// Calls with every matching record as a line of JSON, until it returns false. Reads the log here; where another process holds
+/// it, asks that one.
+pub async fn each_line(
+    config: &Config,
+    spec: topics::TopicSpec,
+    query: Query,
+    mut each: impl AsyncFnMut(&str) -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    let open = match parts::open_log_for_reading(config).await {
+        Ok(open) => open,
+        Err(e) if e.kind == LogErrorKind::InUse => return remote_lines(config, spec, &query, each).await,
+        Err(e) => return Err(e.into()),
+    };
+    let codec = Arc::new(parts::codec(config).await?);
+    {
+        let mut lines = std::pin::pin!(follow::records(open.log.clone(), codec, spec, query).await?);
+        while let Some(line) = lines.next().await {
+            if !each(&line?).await? {
+                break;
+            }
+        }
+    }
+    Ok(open.close().await?)
+}
+
 /// Asks the process that owns the log, line by line until there are no more or nobody wants more.
-pub async fn remote_lines(
+async fn remote_lines(
     config: &Config,
     spec: topics::TopicSpec,
     query: &Query,
-    mut each: impl FnMut(&str) -> Result<bool, Failure>,
+    mut each: impl AsyncFnMut(&str) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
     let url = format!("http://{}{}", config.admin_listen, route::path(spec.name));
     let network = query.network.iter().map(|n| format!("&network={n}")).collect::<String>();
@@ -125,7 +135,7 @@ pub async fn remote_lines(
         pending.extend_from_slice(&chunk?);
         while let Some(end) = pending.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).take(end).collect();
-            if !each(&String::from_utf8_lossy(&line))? {
+            if !each(&String::from_utf8_lossy(&line)).await? {
                 return Ok(());
             }
         }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test file uses its part
 
+pub mod cluster;
 pub mod expected;
 
 use std::{

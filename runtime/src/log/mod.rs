@@ -23,12 +23,15 @@ pub mod conformance;
 pub mod embedded;
 pub mod events;
 pub mod kafka;
+pub mod letters;
+mod whole;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::{TimeMs, topics::TopicSpec};
+pub use whole::read_all;
 
 /// A topic's name as callers know it: without the configured prefix, which back ends add.
 pub type Topic = &'static str;
@@ -167,6 +170,10 @@ pub trait Log: Send + Sync + 'static {
     /// Number of partitions of a topic.
     async fn partitions(&self, topic: Topic) -> Result<u32, LogError>;
 
+    /// Bytes that the value of one record may have in a topic: [`schemas::limits::RECORD_VALUE_BYTES`], or less where the topic
+    /// takes less. A larger one fails with [`LogErrorKind::TooLarge`].
+    async fn value_limit(&self, topic: Topic) -> Result<usize, LogError>;
+
     /// Oldest and next offset.
     async fn watermarks(&self, at: TopicPartition) -> Result<Watermarks, LogError>;
 
@@ -252,7 +259,9 @@ pub enum LogErrorKind {
     Full,
     /// What is stored cannot be read. An operator must look.
     Corrupt,
-    /// The call makes no sense (unknown topic, tombstone on a topic that is not compacted, …).
+    /// A topic is not there: it was never made, or was deleted. Wait for an operator to make it (again), and join anew.
+    NoTopic,
+    /// The call makes no sense (unknown partition, tombstone on a topic that is not compacted, …).
     Invalid,
     /// Another process holds the log's directory (embedded). Ask that process, or stop it.
     InUse,
@@ -279,12 +288,12 @@ impl LogError {
     /// Whether it is certain that nothing of the transaction was written.
     pub fn nothing_written(&self) -> bool {
         use LogErrorKind::*;
-        matches!(self.kind, Fenced | Aborted | TooLarge | Full | Invalid)
+        matches!(self.kind, Fenced | Aborted | TooLarge | Full | NoTopic | Invalid)
     }
 
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         use LogErrorKind::*;
-        matches!(self.kind, Aborted | Indefinite | Unavailable | Full)
+        matches!(self.kind, Aborted | Indefinite | Unavailable | Full | NoTopic)
     }
 }

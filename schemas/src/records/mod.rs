@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod control_config;
 pub mod dead_letter;
+pub mod enrich_status;
 pub mod enriched_block;
 pub mod enriched_transaction;
 pub mod network_status;
@@ -12,6 +13,7 @@ pub mod raw_transaction;
 pub use checkpoint::{Checkpoint, CheckpointRecord, HeldRange, RingEntry};
 pub use control_config::{ControlConfig, NetworkPartition};
 pub use dead_letter::DeadLetter;
+pub use enrich_status::{EnrichState, EnrichStatus};
 pub use enriched_block::{BlockSummary, EnrichedBlock};
 pub use enriched_transaction::{DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
 pub use network_status::{NetworkState, NetworkStatus};

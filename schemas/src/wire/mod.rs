@@ -7,6 +7,7 @@
 mod checkpoints;
 mod control_config;
 mod dead_letters;
+mod enrich_status;
 mod enriched_blocks;
 mod enriched_transactions;
 mod envelopes;

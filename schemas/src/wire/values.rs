@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs},
-    records::NetworkState,
+    records::{EnrichState, NetworkState},
 };
 
 /// A value with a form on the wire.
@@ -139,15 +139,20 @@ macro_rules! words {
 }
 words!(Network, BlockHash, Op, Origin, Family, Status);
 
-impl Base for NetworkState {
-    const KIND: Kind = Kind::Text;
-    fn put(&self, out: &mut Vec<u8>) {
-        put_bytes(self.as_str().as_bytes(), out);
-    }
-    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
-        Ok(Self::parse(input.text()?)?)
-    }
+macro_rules! states {
+    ($($state:ty),*) => {$(
+        impl Base for $state {
+            const KIND: Kind = Kind::Text;
+            fn put(&self, out: &mut Vec<u8>) {
+                put_bytes(self.as_str().as_bytes(), out);
+            }
+            fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+                Ok(Self::parse(input.text()?)?)
+            }
+        }
+    )*};
 }
+states!(NetworkState, EnrichState);
 
 impl<const N: usize> Base for FixedBytes<N> {
     const KIND: Kind = Kind::Text;

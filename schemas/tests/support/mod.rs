@@ -7,9 +7,9 @@ use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     records::{
-        BlockSummary, Checkpoint, CheckpointRecord, ControlConfig, DeadLetter, DecodedEvent, EnrichedBlock,
-        EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange, NetworkPartition,
-        NetworkState, NetworkStatus, Payload, RawBlock, RawTransaction, RingEntry,
+        BlockSummary, Checkpoint, CheckpointRecord, ControlConfig, DeadLetter, DecodedEvent, EnrichState, EnrichStatus,
+        EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange,
+        NetworkPartition, NetworkState, NetworkStatus, Payload, RawBlock, RawTransaction, RingEntry,
     },
 };
 
@@ -264,6 +264,14 @@ impl Gen {
             state: NetworkState::ALL[self.below(NetworkState::ALL.len() as u64) as usize],
             tip_height: self.opt(Self::number),
             endpoint: self.opt(Self::text),
+            detail: self.opt(Self::text),
+            at: self.time(),
+        }
+    }
+    pub fn enrich_status(&mut self) -> EnrichStatus {
+        EnrichStatus {
+            network: self.network(),
+            state: EnrichState::ALL[self.below(EnrichState::ALL.len() as u64) as usize],
             detail: self.opt(Self::text),
             at: self.time(),
         }

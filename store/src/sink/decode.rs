@@ -5,7 +5,7 @@ use schemas::{
     ChildEnvelope, Op, TimeMs,
     codec::Codec,
     headers::ChainHeaders,
-    records::{DeadLetter, EnrichedBlock, EnrichedTransaction, Payload},
+    records::{DeadLetter, EnrichedBlock, EnrichedTransaction, Payload, dead_letter::reason},
 };
 
 use super::batch::Event;
@@ -39,28 +39,42 @@ pub(super) fn decode(codec: &Codec, assembled: &events::Event) -> Result<Decoded
 
 fn transaction(codec: &Codec, record: &Record, of: &ChildEnvelope, dead: &mut Vec<DeadLetter>) -> EnrichedTransaction {
     let decoded = match record.value.as_deref() {
-        Some(value) => codec.decode::<EnrichedTransaction>(value).map_err(|e| e.to_string()),
-        None => Err("the record has no value".into()),
+        Some(value) => codec.decode::<EnrichedTransaction>(value).map_err(|e| (e.reason(), e.to_string())),
+        None => Err((reason::UNDECODABLE, "the record has no value".into())),
     };
-    let error = match decoded {
+    let (reason, error) = match decoded {
         Ok(t) if t.envelope.sequence == of.sequence && t.envelope.block_hash == of.block_hash => return t,
-        Ok(_) => "the record's value belongs to another event than its headers say".into(),
-        Err(e) => e,
+        Ok(_) => (reason::UNDECODABLE, "the record's value belongs to another event than its headers say".into()),
+        Err(why) => why,
     };
     let index = ChainHeaders::parse(|name| record.header(name)).ok().and_then(|h| h.index);
-    dead.push(DeadLetter {
+    tracing::warn!(
+        network = %of.network, sequence = of.sequence, index, reason, error,
+        "a dead letter: `headwater dead-letters list` tells them, `replay` takes up what can be read later"
+    );
+    let letter = letter(record, reason, &error);
+    dead.push(DeadLetter { network: Some(of.network.clone()), sequence: Some(of.sequence), index, ..letter });
+    EnrichedTransaction { envelope: of.clone(), payload: Payload::Unreadable { index: index.unwrap_or(0), error } }
+}
+
+/// The dead letter of a record that belongs to no network.
+pub(super) fn foreign((record, why): &(Record, events::Halt)) -> DeadLetter {
+    letter(record, reason::FOREIGN, &why.to_string())
+}
+
+fn letter(record: &Record, reason: &str, error: &str) -> DeadLetter {
+    DeadLetter {
         source_topic: record.from.topic.to_owned(),
         source_partition: record.from.partition,
         source_offset: Some(record.offset),
         stage: "sink".into(),
-        network: Some(of.network.clone()),
-        sequence: Some(of.sequence),
-        index,
-        reason: "undecodable".into(),
-        error: error.clone(),
+        network: None,
+        sequence: None,
+        index: None,
+        reason: reason.to_owned(),
+        error: error.to_owned(),
         key: record.key.clone(),
         value: record.value.clone(),
         failed_at: TimeMs::now(),
-    });
-    EnrichedTransaction { envelope: of.clone(), payload: Payload::Unreadable { index: index.unwrap_or(0), error } }
+    }
 }

@@ -166,8 +166,10 @@ fn replaced(e: &Envelope, what: &str) -> String {
 fn overtaken(e: &Envelope, wanted: u64) -> String {
     format!(
         "sequence {wanted} is wanted next, but the oldest that the log still has is {} (height {}): retention removed what \
-         lies between. Nothing was skipped. `headwater accept-gap` goes on from there, a back-fill brings the heights back.",
-        e.sequence, e.height
+         lies between. Nothing was skipped. {}",
+        e.sequence,
+        e.height,
+        State::Overtaken.advice()
     )
 }
 

@@ -27,16 +27,16 @@ pub(super) const SETTINGS: [(&str, &str); 3] = [
 type Outcome = Result<u64, clickhouse::error::Error>;
 
 /// `evm_transaction_rows`.
-pub(super) async fn insert_transactions(store: &Store, run: &[&Event]) -> Result<(), StoreError> {
+pub(super) async fn insert_transactions(store: &Store, run: &[&[EnrichedTransaction]]) -> Result<(), StoreError> {
     let table = "evm_transaction_rows";
-    if run.iter().flat_map(|e| &e.transactions).all(|t| readable(t).is_none()) {
+    if run.iter().copied().flatten().all(|t| readable(t).is_none()) {
         return Ok(());
     }
     under_deadline(store, table, async {
         let mut rows = 0;
         let mut insert = open::<EvmTransactionRow<'_>>(store, table).await?;
         for event in run {
-            for t in &event.transactions {
+            for t in *event {
                 // A placeholder: the header counts it, no row stands for it, so its block is incomplete (rule 13).
                 let Some(both) = readable(t) else { continue };
                 insert.write(&EvmTransactionRow::new(&t.envelope, &both.0, &both.1)).await?;
@@ -50,17 +50,17 @@ pub(super) async fn insert_transactions(store: &Store, run: &[&Event]) -> Result
 }
 
 /// `evm_log_rows`.
-pub(super) async fn insert_logs(store: &Store, run: &[&Event]) -> Result<(), StoreError> {
+pub(super) async fn insert_logs(store: &Store, run: &[&[EnrichedTransaction]]) -> Result<(), StoreError> {
     let table = "evm_log_rows";
     let none = |t: &EnrichedTransaction| readable(t).is_none_or(|both| both.0.logs.is_empty());
-    if run.iter().flat_map(|e| &e.transactions).all(none) {
+    if run.iter().copied().flatten().all(none) {
         return Ok(());
     }
     under_deadline(store, table, async {
         let mut rows = 0;
         let mut insert = open::<EvmLogRow<'_>>(store, table).await?;
         for event in run {
-            for t in &event.transactions {
+            for t in *event {
                 let Some(both) = readable(t) else { continue };
                 for (i, log) in both.0.logs.iter().enumerate() {
                     let decoded = both.1.events.get(i).and_then(Option::as_ref);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use schemas::records::DeadLetter;
+
 use crate::{StoreErrorKind, query::RecentCompleteness};
 
 /// Rows of a table are on disk.
@@ -60,4 +62,16 @@ pub(super) fn completeness(network: &str, recent: &RecentCompleteness) {
     set("headwater_sink_recent_incomplete_blocks", recent.incomplete_blocks);
     set("headwater_sink_recent_transactions_expected", recent.transactions_expected);
     set("headwater_sink_recent_transactions_stored", recent.transactions_stored);
+}
+
+/// A record went to the dead letters.
+pub(super) fn dead_letter(letter: &DeadLetter) {
+    let network = letter.network.as_ref().map_or(String::new(), |n| n.to_string());
+    metrics::counter!("headwater_sink_dead_letters_total", "network" => network, "reason" => letter.reason.clone())
+        .increment(1);
+}
+
+/// A topic was not there when it was needed; tried again until it is.
+pub(super) fn topic_missing() {
+    metrics::counter!("headwater_sink_topic_missing_total").increment(1);
 }

@@ -12,6 +12,7 @@ mod decode;
 mod error;
 mod guard;
 mod insert;
+pub mod mend;
 mod metrics;
 mod patience;
 pub mod pipeline;

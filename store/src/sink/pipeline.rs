@@ -7,15 +7,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use runtime::log::{
-    Log, LogError, LogErrorKind, NewRecord, TopicPartition, Transaction,
+    Log, LogError, LogErrorKind, TopicPartition, Transaction,
     events::{self, EventConsumer, Halt},
+    letters,
 };
-use schemas::{
-    Network, Op, TimeMs,
-    codec::{Codec, Record as _},
-    records::DeadLetter,
-    topics,
-};
+use schemas::{Network, Op, TimeMs, codec::Codec, records::DeadLetter, topics};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -73,11 +69,11 @@ pub async fn run(
     let writer = Writer::new(store.clone(), patience.clone());
     let graveyard = Graveyard {
         log: log.clone(),
+        codec: codec.clone(),
         transactional_id: format!("sink.dead-letters.{}", config.instance),
         stop: shutdown.clone(),
     };
-    let writing =
-        tokio::spawn(write_batches(writer, graveyard, codec.clone(), config.status.clone(), batches, written));
+    let writing = tokio::spawn(write_batches(writer, graveyard, config.status.clone(), batches, written));
 
     let reader = Reader::new(config.clone(), store, codec, patience);
     let mut reading = Reading { config, log, reader, to_writer, from_writer, in_flight: false, shutdown };
@@ -97,7 +93,6 @@ type Offsets = BTreeMap<TopicPartition, u64>;
 async fn write_batches(
     mut writer: Writer,
     graveyard: Graveyard,
-    codec: Arc<Codec>,
     status: SinkStatus,
     mut batches: mpsc::Receiver<Batch>,
     written: mpsc::Sender<Offsets>,
@@ -117,7 +112,7 @@ async fn write_batches(
             Err(WriteError::Stopped) => return Ok(()),
             Err(WriteError::Store(e)) => return Err(e.into()),
         }
-        bury(&graveyard, &codec, &batch.dead).await?;
+        bury(&graveyard, batch.dead).await?;
         tell(&status, &batch.events);
         metrics::batch(batch.events.len(), batch.rows, started.elapsed());
         if written.send(batch.offsets).await.is_err() {
@@ -146,27 +141,20 @@ fn tell(status: &SinkStatus, events: &[Event]) {
 }
 
 /// Puts what could not be read to the dead letters, before the position moves past it.
-async fn bury(graveyard: &Graveyard, codec: &Codec, dead: &[DeadLetter]) -> Result<(), Error> {
+async fn bury(graveyard: &Graveyard, dead: Vec<DeadLetter>) -> Result<(), Error> {
     if dead.is_empty() {
         return Ok(());
     }
-    let at = TopicPartition { topic: topics::DEAD_LETTERS.name, partition: 0 };
-    let records: Vec<NewRecord> = dead
-        .iter()
-        .filter_map(|letter| {
-            let value =
-                codec.encode(letter).inspect_err(|e| tracing::error!(error = %e, "a dead letter is too large")).ok();
-            Some(NewRecord { to: at, key: Some(letter.key().into()), value: Some(value?), headers: Vec::new() })
-        })
-        .collect();
+    let dead: Arc<[DeadLetter]> = dead.into();
     loop {
-        let buried = async {
-            let mut producer = graveyard.log.producer(&graveyard.transactional_id).await?;
-            producer.commit(Transaction { records: records.clone(), offsets: None }).await
-        };
-        match buried.await {
-            Ok(()) => return Ok(()),
-            Err(e) if e.is_transient() => tracing::warn!(error = %e, "dead letters were not stored, trying again"),
+        match graveyard.take(dead.clone()).await {
+            Ok(()) => {
+                dead.iter().for_each(metrics::dead_letter);
+                return Ok(());
+            }
+            Err(e) if e.is_transient() || e.kind == LogErrorKind::TooLarge => {
+                tracing::warn!(error = %e, "dead letters were not stored, trying again");
+            }
             Err(e) => return Err(e.into()),
         }
         tokio::select! { () = sleep(LOG_PAUSE) => {}, () = graveyard.stop.cancelled() => return Ok(()) }
@@ -176,8 +164,19 @@ async fn bury(graveyard: &Graveyard, codec: &Codec, dead: &[DeadLetter]) -> Resu
 /// Where dead letters go.
 struct Graveyard {
     log: Arc<dyn Log>,
+    codec: Arc<Codec>,
     transactional_id: String,
     stop: CancellationToken,
+}
+
+impl Graveyard {
+    async fn take(&self, dead: Arc<[DeadLetter]>) -> Result<(), LogError> {
+        let limit = self.log.value_limit(topics::DEAD_LETTERS.name).await?;
+        let of = |letter: &DeadLetter| letters::records(&self.codec, letter.clone(), limit, &Vec::new());
+        let records = dead.iter().flat_map(of).collect();
+        let mut producer = self.log.producer(&self.transactional_id).await?;
+        producer.commit(Transaction { records, offsets: None }).await
+    }
 }
 
 /// The reading half.
@@ -211,6 +210,9 @@ impl Reading {
                 Ok(Left::Stopped) => break,
                 Ok(Left::Again) => {}
                 Err(Error::Log(e)) if e.is_transient() || e.kind == LogErrorKind::Fenced => {
+                    if e.kind == LogErrorKind::NoTopic {
+                        metrics::topic_missing();
+                    }
                     tracing::warn!(error = %e, "the log is away, joining again");
                     tokio::select! { () = sleep(LOG_PAUSE) => {}, () = self.shutdown.cancelled() => break }
                 }
@@ -289,7 +291,8 @@ impl Reading {
                     }
                 }
                 events::Batch::Halted { partition, network, why } => {
-                    self.reader.halt(&network, partition, state_of(why), why.to_string());
+                    let state = state_of(why);
+                    self.reader.halt(&network, partition, state, format!("{why}. {}", state.advice()));
                     drained = true;
                 }
             }

@@ -16,7 +16,7 @@ use schemas::{Envelope, Network, Op, TimeMs, codec::Codec, records::DeadLetter};
 use super::{
     SinkConfig,
     batch::Event,
-    decode::decode,
+    decode::{self, decode},
     guard::{Guard, Verdict},
     metrics,
     patience::Patience,
@@ -105,9 +105,11 @@ impl Reader {
         self.meet(&assembled).await?;
         for event in assembled {
             let (partition, next, bytes) = (event.partition, event.next.clone(), event.bytes());
+            let foreign: Vec<DeadLetter> = event.foreign.iter().map(decode::foreign).collect();
             if event.meta.op != Op::Finality && !self.take_one(event, bytes).await? {
                 return Ok(Some(partition));
             }
+            self.batch.dead.extend(foreign);
             self.batch.since.get_or_insert_with(Instant::now);
             self.batch.offsets.extend(next);
         }

@@ -35,6 +35,21 @@ impl State {
         }
     }
 
+    /// What to do about it.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Running => "",
+            Self::LogReplaced => {
+                "Bring back the log that belongs to this store, or start this network in an empty database."
+            }
+            Self::Overtaken => {
+                "Follow the network under another slug from there, and keep the topics' retention longer than the sink may \
+                 stand still; other networks go on."
+            }
+            Self::Unreadable => "Run a version that reads it; other networks go on.",
+        }
+    }
+
     /// From its word.
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Running, Self::LogReplaced, Self::Overtaken, Self::Unreadable].into_iter().find(|s| s.as_str() == word)

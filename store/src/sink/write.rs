@@ -80,9 +80,10 @@ impl Writer {
 
     async fn apply(&mut self, run: &[&Event], stored_at: TimeMs) -> Result<(), WriteError> {
         self.clear(run).await?;
+        let transactions: Vec<_> = run.iter().map(|e| e.transactions.as_slice()).collect();
         try_join(
-            self.patience.again(|| insert_transactions(&self.store, run)),
-            self.patience.again(|| insert_logs(&self.store, run)),
+            self.patience.again(|| insert_transactions(&self.store, &transactions)),
+            self.patience.again(|| insert_logs(&self.store, &transactions)),
         )
         .await?;
         self.patience.again(|| insert_blocks(&self.store, run, stored_at)).await
@@ -153,19 +154,24 @@ const BLOCKS: &str = "INSERT INTO block_rows (network, height, sequence, version
 SELECT network, height, sequence, 2 * sequence + 1, 1, block_time FROM block_rows
 WHERE network = {network:String} AND height IN {heights:Array(UInt64)} AND sequence IN {sequences:Array(UInt64)}
     AND is_deleted = 0";
-const TRANSACTIONS: &str =
+pub(super) const TRANSACTIONS: &str =
     "INSERT INTO evm_transaction_rows (network, height, transaction_index, sequence, version, is_deleted, block_time)
 SELECT network, height, transaction_index, sequence, 2 * sequence + 1, 1, block_time FROM evm_transaction_rows
 WHERE network = {network:String} AND height IN {heights:Array(UInt64)} AND sequence IN {sequences:Array(UInt64)}
     AND is_deleted = 0";
-const LOGS: &str =
+pub(super) const LOGS: &str =
     "INSERT INTO evm_log_rows (network, height, transaction_index, log_index, sequence, version, is_deleted, block_time)
 SELECT network, height, transaction_index, log_index, sequence, 2 * sequence + 1, 1, block_time FROM evm_log_rows
 WHERE network = {network:String} AND height IN {heights:Array(UInt64)} AND sequence IN {sequences:Array(UInt64)}
     AND is_deleted = 0";
 
 /// Runs one of the deletions. Without `FINAL`: a deletion row too many is harmless, one too few is not.
-async fn delete_from(store: &Store, sql: &'static str, network: &Network, held: &[Held]) -> Result<(), StoreError> {
+pub(super) async fn delete_from(
+    store: &Store,
+    sql: &'static str,
+    network: &Network,
+    held: &[Held],
+) -> Result<(), StoreError> {
     let (heights, sequences): (Vec<u64>, Vec<u64>) = held.iter().copied().unzip();
     let statement = store
         .client()

@@ -7,6 +7,7 @@ mod chaos;
 #[allow(dead_code)]
 mod harness;
 mod log_and_store;
+mod mend;
 mod migrations;
 mod queries;
 mod recorded;

@@ -13,11 +13,14 @@ use schemas::{
     records::{EnrichedTransaction, EvmHeader, EvmLog, EvmTransaction, Payload, RawBlock, RawTransaction},
 };
 use serde_json::Value;
-use store::{query::NetworkTotals, sink::batch::Event};
+use store::{
+    query::NetworkTotals,
+    sink::{batch::Event, mend},
+};
 
 use crate::{
     harness::Running,
-    setup::{RunningSink, TestLog, store_in, until_processed},
+    setup::{RunningSink, TestLog, rows, store_in, until_processed},
 };
 
 struct Recorded {
@@ -121,6 +124,15 @@ fn transaction(t: &Value, r: &Value, index: usize, next_log: &mut u32) -> EvmTra
 
 /// A recorded block as the event that enrich would write.
 fn event(r: &Recorded, sequence: u64) -> Event {
+    changed_event(r, sequence, |transactions| transactions)
+}
+
+/// The same, when ingest had written other transactions.
+fn changed_event(
+    r: &Recorded,
+    sequence: u64,
+    change: impl FnOnce(Vec<RawTransaction>) -> Vec<RawTransaction>,
+) -> Event {
     let network: Network = r.chain.parse().expect("a slug");
     let hash = |v: &Value| BlockHash::from(v.as_str().expect("hex").parse::<B256>().expect("a hash"));
     let profile = Profile::of(match r.chain.as_str() {
@@ -169,8 +181,8 @@ fn event(r: &Recorded, sequence: u64) -> Event {
         .into_iter()
         .map(|t| RawTransaction { envelope: envelope.child(), payload: Payload::Transaction(Box::new(t)) })
         .collect();
-    let (block, transactions) =
-        enrich::enrich_event(&profile, RawBlock { envelope, evm: Some(Box::new(header)) }, transactions);
+    let raw = RawBlock { envelope, evm: Some(Box::new(header)) };
+    let (block, transactions) = enrich::enrich_event(&profile, raw, change(transactions));
     Event { block, transactions }
 }
 
@@ -286,5 +298,67 @@ async fn totals_equal_recomputation_from_the_receipts() {
     }
     check(&sequences, &expected, "after a reorg").await;
     sink.stop().await.expect("a clean end");
+    engine.stop().await;
+}
+
+/// The first and the last transaction of every block could not be written at first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mended_blocks_are_as_if_nothing_had_been_missing() {
+    let recorded = recorded();
+    let engine = Running::start().await;
+    let mut seen = Vec::new();
+    for database in ["whole", "mended"] {
+        let store = store_in(&engine, database);
+        let log = TestLog::open().await;
+        let sink = RunningSink::start(&store, &log);
+        let mut sequences: BTreeMap<String, u64> = BTreeMap::new();
+        let mut missing = Vec::new();
+        for r in &recorded {
+            let sequence = sequences.entry(r.chain.clone()).or_default();
+            *sequence += 1;
+            let whole = event(r, *sequence);
+            let placeholder = |(i, mut t): (usize, RawTransaction)| {
+                if i == 0 || i + 1 == whole.transactions.len() {
+                    t.payload = Payload::Unreadable { index: i as u32, error: "too large".into() };
+                }
+                t
+            };
+            let event = match database {
+                "whole" => whole,
+                _ => {
+                    missing.extend(whole.transactions.first().cloned());
+                    missing.extend(whole.transactions.last().cloned());
+                    changed_event(r, *sequence, |all| all.into_iter().enumerate().map(placeholder).collect())
+                }
+            };
+            log.publish(&[event]).await;
+        }
+        for (chain, sequence) in &sequences {
+            until_processed(&store, &chain.parse().expect("a slug"), *sequence).await;
+        }
+        for transaction in &missing {
+            assert_eq!(mend::insert(&store, transaction).await.expect("an insert"), mend::Place::Held);
+            mend::sum_up(&store, &transaction.envelope).await.expect("once more");
+        }
+        sink.stop().await.expect("a clean end");
+        let of = |view: &str, but: &str, by: &str| {
+            format!("SELECT toString(tuple(* EXCEPT ({but}))) FROM {view} ORDER BY network, {by}")
+        };
+        let sql = [
+            of("blocks", "observed_at, stored_at", "number"),
+            of("evm_transactions", "sequence", "block_number, transaction_index"),
+            of("evm_logs", "sequence", "block_number, transaction_index, log_index"),
+        ];
+        for sql in sql {
+            seen.push(rows::<String>(&engine, &store, &sql).await);
+        }
+    }
+    let mended = seen.split_off(3);
+    for (whole, mended) in seen.iter().zip(&mended) {
+        assert!(whole.len() >= 20 && whole.len() == mended.len(), "{} and {} rows", whole.len(), mended.len());
+        for (whole, mended) in whole.iter().zip(mended) {
+            assert_eq!(whole, mended);
+        }
+    }
     engine.stop().await;
 }

@@ -146,5 +146,8 @@ impl Watcher {
 
 /// A record of ours that the log can never take. It stops the network rather than being skipped.
 fn refused(e: schemas::codec::EncodeError) -> Stop {
-    Stop::State(NetworkState::Stalled, format!("a block cannot be written: {e}"))
+    Stop::State(
+        NetworkState::Stalled,
+        format!("a block cannot be written: {e}; raise the topic's max.message.bytes and start again"),
+    )
 }

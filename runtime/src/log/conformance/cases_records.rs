@@ -359,7 +359,7 @@ pub async fn topics_keep_their_partitions(kit: &Kit<'_>) {
         .await
         .expect("single");
     assert_eq!(kit.log().partitions(single).await.expect("partitions"), 1);
-    assert_eq!(kit.log().partitions("no-such-topic").await.unwrap_err().kind, LogErrorKind::Invalid);
+    assert_eq!(kit.log().partitions("no-such-topic").await.unwrap_err().kind, LogErrorKind::NoTopic);
     let ends = kit.log().watermarks(at(topic, 0)).await.expect("watermarks");
     assert_eq!((ends.low, ends.high), (0, 0));
 }

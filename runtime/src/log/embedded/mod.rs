@@ -136,7 +136,7 @@ impl Shared {
     fn topic(&self, name: &str) -> Result<Arc<TopicState>, LogError> {
         self.topics.get(name).ok_or_else(|| {
             LogError::new(
-                LogErrorKind::Invalid,
+                LogErrorKind::NoTopic,
                 format!("there is no topic {name} in the log in {}", self.dir.display()),
             )
         })
@@ -285,6 +285,11 @@ impl Log for EmbeddedLog {
 
     async fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
         Ok(self.shared.topic(topic)?.partitions.len() as u32)
+    }
+
+    async fn value_limit(&self, topic: Topic) -> Result<usize, LogError> {
+        self.shared.topic(topic)?;
+        Ok(schemas::limits::RECORD_VALUE_BYTES)
     }
 
     async fn watermarks(&self, at: TopicPartition) -> Result<Watermarks, LogError> {

@@ -9,7 +9,7 @@ use schemas::{Network, Op, headers::ChainHeaders};
 
 use super::{
     Assigned, Batch, Event, Halt,
-    queue::{Meta, Queue},
+    queue::{Foreign, Meta, Queue},
 };
 use crate::log::{Offsets, Record, Topic, TopicPartition};
 
@@ -45,10 +45,11 @@ struct Partition {
     /// Whether a child was ever matched: before that, children of events before the start may lead.
     matched: bool,
     ready: VecDeque<Ready>,
+    foreign: Foreign,
 }
 
 enum Ready {
-    Event(Event),
+    Event(Box<Event>),
     Halted(Network, Halt),
 }
 
@@ -117,6 +118,7 @@ impl Assembler {
             halted: HashSet::new(),
             matched: false,
             ready: VecDeque::new(),
+            foreign: Foreign::default(),
         };
         self.partitions.insert(partition, state);
     }
@@ -164,10 +166,9 @@ impl Assembler {
         for record in records {
             let at = record.from;
             let Some(state) = self.partitions.get_mut(&at.partition) else { continue };
-            if at.topic == self.header_topic {
-                state.headers.push(record)
-            } else {
-                state.children.push(record)
+            let queue = if at.topic == self.header_topic { &mut state.headers } else { &mut state.children };
+            if let Some((record, why)) = queue.push(record) {
+                state.foreign.push(record, why);
             }
             if !touched.contains(&at.partition) {
                 touched.push(at.partition);
@@ -201,7 +202,7 @@ impl Assembler {
                     None => break,
                     Some(Ready::Event(event)) => {
                         bytes += event.bytes();
-                        out.push(event);
+                        out.push(*event);
                     }
                     Some(Ready::Halted(network, why)) if out.is_empty() => {
                         self.turn.push_front(partition);
@@ -274,17 +275,6 @@ impl Partition {
         }
     }
 
-    /// Passes over a record whose headers cannot be used.
-    fn unusable(&mut self, record: &Record, network: Option<Network>, why: Halt) {
-        match network {
-            Some(network) => self.halt(network, why),
-            None => tracing::error!(
-                topic = record.from.topic, partition = record.from.partition, offset = record.offset, %why,
-                "a record belongs to no network; it is passed over"
-            ),
-        }
-    }
-
     /// How many children the header in front announces.
     fn wanted_children(&self) -> usize {
         self.headers.records.front().and_then(|(_, meta)| meta.as_ref().ok().and_then(announced)).unwrap_or(0) as usize
@@ -300,9 +290,8 @@ impl Partition {
             Ok(meta) if !self.halted.contains(&meta.network) => meta,
             Ok(_) => return self.headers.pop().is_some(),
             Err((network, why)) => {
-                if let Some(record) = self.headers.pop() {
-                    self.unusable(&record, network, why);
-                }
+                self.headers.pop();
+                self.halt(network, why);
                 return true;
             }
         };
@@ -331,7 +320,14 @@ impl Partition {
             .into_iter()
             .chain(child_topic.and_then(|t| next(t, &self.children)))
             .collect();
-        self.ready.push_back(Ready::Event(Event { partition, header, meta, children, next: offsets }));
+        self.ready.push_back(Ready::Event(Box::new(Event {
+            partition,
+            header,
+            meta,
+            children,
+            next: offsets,
+            foreign: self.foreign.take(),
+        })));
         true
     }
 
@@ -340,9 +336,8 @@ impl Partition {
         let Some((_, child)) = self.children.records.front() else { return false };
         match child.clone() {
             Err((network, why)) => {
-                if let Some(record) = self.children.pop() {
-                    self.unusable(&record, network, why);
-                }
+                self.children.pop();
+                self.halt(network, why);
                 true
             }
             Ok(child) if self.halted.contains(&child.network) => self.children.pop().is_some(),

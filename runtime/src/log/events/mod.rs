@@ -8,6 +8,8 @@
 //! * Sequences are checked: per network each event is one above the last. What breaks the contract halts that network, once, by
 //!   name ([`Halt`]); its later records are passed over, and no other network is held up. Nothing is skipped silently: where
 //!   retention removed what was to come, the network halts as [`Halt::Overtaken`].
+//! * A record that belongs to no network (another program wrote it) is passed over wherever it stands, and handed on with the
+//!   next event of its partition ([`Event::foreign`]), whose position lies behind it.
 //! * Only record headers are read, never values: what cannot be decoded is still counted and handed on (rule 13).
 //! * Bounded: the topic that runs ahead is paused; at most [`BUFFER_BYTES`] and [`BUFFER_RECORDS`] per partition and topic wait,
 //!   except that one event is always held whole.
@@ -68,6 +70,9 @@ pub struct Event {
     pub children: Vec<Record>,
     /// Positions behind this event.
     pub next: Offsets,
+    /// Records of the partition that belong to no network, read since the last event, and what is wrong with them. They are to
+    /// be dead-lettered before the position moves.
+    pub foreign: Vec<(Record, Halt)>,
 }
 
 impl Event {

@@ -2,18 +2,29 @@
 
 use std::collections::VecDeque;
 
-use schemas::{Network, headers::ChainHeaders};
+use schemas::{
+    Network,
+    headers::{ChainHeaders, names},
+    limits::{FOREIGN_BYTES, FOREIGN_RECORDS},
+};
 
 use super::{BUFFER_BYTES, BUFFER_RECORDS, Halt};
 use crate::log::Record;
 
-/// What a record's headers say, or which network they spoil. The key names the network when the headers do not.
-pub type Meta = Result<ChainHeaders, (Option<Network>, Halt)>;
+/// What a record's headers say, or which network they spoil.
+pub type Meta = Result<ChainHeaders, (Network, Halt)>;
 
-fn meta_of(record: &Record) -> Meta {
-    ChainHeaders::parse(|name| record.header(name)).map_err(|e| {
+/// The key names the network when the headers that only our programs write are there but cannot be used. A record without any
+/// of them is not ours, whatever its key: an error.
+fn meta_of(record: &Record) -> Result<Meta, Halt> {
+    ChainHeaders::parse(|name| record.header(name)).map(Ok).or_else(|e| {
+        let why = Halt::BadHeaders { name: e.name, problem: e.problem };
+        let ours = [names::SEQUENCE, names::OP].iter().any(|name| record.header(name).is_some());
         let key = record.key.as_deref().and_then(|k| std::str::from_utf8(k).ok());
-        (key.and_then(|k| k.parse().ok()), Halt::BadHeaders { name: e.name, problem: e.problem })
+        match key.and_then(|k| k.parse().ok()) {
+            Some(network) if ours => Ok(Err((network, why))),
+            _ => Err(why),
+        }
     })
 }
 
@@ -30,11 +41,16 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Takes a record in.
-    pub fn push(&mut self, record: Record) {
-        self.bytes += size(&record);
-        let meta = meta_of(&record);
-        self.records.push_back((record, meta));
+    /// Takes a record in; gives one back that belongs to no network.
+    pub fn push(&mut self, record: Record) -> Option<(Record, Halt)> {
+        match meta_of(&record) {
+            Ok(meta) => {
+                self.bytes += size(&record);
+                self.records.push_back((record, meta));
+                None
+            }
+            Err(why) => Some((record, why)),
+        }
     }
     /// Takes the record in front out.
     pub fn pop(&mut self) -> Option<Record> {
@@ -54,6 +70,35 @@ impl Queue {
     /// Whether more may come again.
     pub fn is_low(&self) -> bool {
         self.bytes < BUFFER_BYTES / 2 && self.records.len() < BUFFER_RECORDS / 2
+    }
+}
+
+/// Records that belong to no network, until the next event takes them along. Bounded: what is too many is told and counted only.
+#[derive(Default)]
+pub struct Foreign {
+    records: Vec<(Record, Halt)>,
+    bytes: usize,
+}
+
+impl Foreign {
+    /// Takes one in.
+    pub fn push(&mut self, record: Record, why: Halt) {
+        let from = record.from;
+        metrics::counter!("headwater_log_foreign_records_total", "topic" => from.topic).increment(1);
+        tracing::warn!(
+            topic = from.topic, partition = from.partition, offset = record.offset, %why,
+            "a record that another program wrote is passed over; only Headwater's stages may write to its topics"
+        );
+        if self.records.len() < FOREIGN_RECORDS && self.bytes + size(&record) <= FOREIGN_BYTES {
+            self.bytes += size(&record);
+            self.records.push((record, why));
+        }
+    }
+
+    /// All of them.
+    pub fn take(&mut self) -> Vec<(Record, Halt)> {
+        self.bytes = 0;
+        std::mem::take(&mut self.records)
     }
 }
 

@@ -251,6 +251,34 @@ fn each_broken_contract_has_its_name() {
 }
 
 #[test]
+fn what_another_program_wrote_is_handed_on_with_the_next_event() {
+    let (mut headers, mut children) = records(&[apply(0, 1, 2), apply(1, 1, 1), apply(0, 2, 3), apply(1, 2, 0)]);
+    // Among an event's children, among headers, at the end; with a key that looks like a network or without.
+    let foreign = |topic, offset, key: Option<&'static str>| Record {
+        key: key.map(Bytes::from),
+        headers: Vec::new(),
+        ..record(topic, offset, &ChainHeaders::parse(|name| children[0].header(name)).unwrap())
+    };
+    let strange = [
+        foreign(CHILDREN, 1_000, Some("ethereum")),
+        foreign(HEADERS, 1_001, None),
+        foreign(HEADERS, 1_002, Some("ethereum")),
+    ];
+    children.insert(1, strange[0].clone());
+    headers.insert(1, strange[1].clone());
+    headers.push(strange[2].clone());
+    let mut assembler = Assembler::new(HEADERS, Some(CHILDREN));
+    assembler.start(0, Start::Beginning);
+    assembler.feed(headers);
+    assembler.feed(children);
+    let Some(Batch::Events(events)) = assembler.take(100, usize::MAX) else { panic!("events") };
+    assert_eq!(events.iter().map(|e| e.meta.sequence).collect::<Vec<_>>(), [1, 1, 2, 2], "nothing is halted");
+    let found: Vec<u64> = events.iter().flat_map(|e| e.foreign.iter().map(|(r, _)| r.offset)).collect();
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(assembler.take(100, usize::MAX).is_none());
+}
+
+#[test]
 fn what_retention_removed_is_named_and_not_skipped() {
     let history = [apply(0, 1, 2), apply(1, 1, 1), apply(0, 2, 3), apply(0, 3, 1)];
     let of = |start, change: fn(&mut Vec<Record>, &mut Vec<Record>)| halt_of(start, &history, change);

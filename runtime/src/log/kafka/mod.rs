@@ -9,11 +9,15 @@
 
 mod consumer;
 mod error;
+#[cfg(test)]
+mod outcomes;
 mod producer;
 mod rebalance;
 #[cfg(test)]
 mod tests;
 mod topics;
+#[cfg(any(test, feature = "conformance"))]
+mod trouble;
 
 use std::{
     sync::Arc,
@@ -117,6 +121,15 @@ impl KafkaConfig {
 fn max_message_bytes() -> usize {
     RECORD_VALUE_BYTES + RECORD_KEY_BYTES + RECORD_HEADERS_BYTES + (64 << 10)
 }
+
+/// What a topic's `max.message.bytes` leaves to the value of a record. It is meant before compression, though the broker counts
+/// after it: whether a record fits must not depend on what it is batched with.
+fn value_limit(max_message_bytes: usize) -> usize {
+    max_message_bytes.saturating_sub(FRAMING).min(RECORD_VALUE_BYTES)
+}
+
+/// Key, headers and batch of one of our records: some 300 bytes.
+const FRAMING: usize = 1 << 10;
 
 /// A log in a Kafka cluster.
 pub struct KafkaLog {
@@ -233,12 +246,11 @@ impl Log for KafkaLog {
     }
 
     async fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
-        self.partition_count(topic).await?.ok_or_else(|| {
-            LogError::new(
-                LogErrorKind::Invalid,
-                format!("there is no topic {} in the cluster", self.config.on_wire(topic)),
-            )
-        })
+        self.partition_count(topic).await?.ok_or_else(|| error::no_topic(&self.config.on_wire(topic)))
+    }
+
+    async fn value_limit(&self, topic: Topic) -> Result<usize, LogError> {
+        self.topic_value_limit(topic).await
     }
 
     async fn watermarks(&self, at: TopicPartition) -> Result<Watermarks, LogError> {

@@ -16,13 +16,17 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
-use schemas::limits::RECORD_VALUE_BYTES;
 
-use super::{CALL, COMMIT, KafkaConfig, blocking, error, partition_list, within};
+use super::{
+    CALL, COMMIT, FRAMING, KafkaConfig, blocking, error, max_message_bytes, partition_list, value_limit, within,
+};
 use crate::log::{LogError, LogErrorKind, NewRecord, Offsets, Producer, Topic, Transaction};
 
 /// How long the broker keeps an orphaned transaction of ours open, so for how long it may hold readers up.
 const TRANSACTION_TIMEOUT_MS: &str = "10000";
+
+/// Bytes of records that the client puts together, where the topics take as much. The client's own default.
+const BATCH_BYTES: usize = 1_000_000;
 
 /// What a [`crate::log::GroupMetadata`] of this log holds.
 pub struct Membership(pub Option<ConsumerGroupMetadata>);
@@ -33,6 +37,8 @@ pub struct KafkaProducer {
     id: String,
     client: Arc<BaseProducer>,
     topics: HashMap<Topic, Known>,
+    /// Bytes of records that the client puts together at most. A topic that takes less wants smaller batches.
+    batch_bytes: usize,
     over: Option<LogError>,
 }
 
@@ -41,26 +47,44 @@ pub struct KafkaProducer {
 struct Known {
     partitions: u32,
     compacted: bool,
+    max_message_bytes: usize,
 }
 
 impl KafkaProducer {
     /// Fences the former holder of the id and aborts what it left open.
     pub async fn new(config: Arc<KafkaConfig>, id: &str) -> Result<Self, LogError> {
         let id = config.on_wire(id);
+        let client = Self::client(&config, &id, BATCH_BYTES).await?;
+        Ok(Self { config, id, client, topics: HashMap::new(), batch_bytes: BATCH_BYTES, over: None })
+    }
+
+    async fn client(config: &KafkaConfig, id: &str, batch_bytes: usize) -> Result<Arc<BaseProducer>, LogError> {
+        let batch_bytes = batch_bytes.to_string();
         let client_config = config.client(&[
-            ("transactional.id", &id),
+            ("transactional.id", id),
+            ("batch.size", &batch_bytes),
             ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
             ("compression.type", "lz4"),
             ("linger.ms", "1"),
             ("queue.buffering.max.kbytes", "262144"),
         ]);
-        let client = blocking(move || {
+        blocking(move || {
             let client: BaseProducer = client_config.create().map_err(|e| error::log_error("make a producer", &e))?;
             client.init_transactions(CALL).map_err(|e| error::log_error("take over the transactional id", &e))?;
             Ok(Arc::new(client))
         })
-        .await?;
-        Ok(Self { config, id, client, topics: HashMap::new(), over: None })
+        .await
+    }
+
+    /// A broker refuses a batch that is over the topic's limit, whatever the records in it: where a topic takes less than the
+    /// client's batches, the client is made anew with smaller ones. Nothing is open between two commits.
+    async fn fit_batches(&mut self) -> Result<(), LogError> {
+        let least = self.topics.values().map(|t| t.max_message_bytes.saturating_sub(FRAMING).max(1)).min();
+        if let Some(least) = least.filter(|least| *least < self.batch_bytes) {
+            self.client = Self::client(&self.config, &self.id, least).await?;
+            self.batch_bytes = least;
+        }
+        Ok(())
     }
 
     /// Kafka itself would take a tombstone on any topic, and would tell of a missing partition only in the middle.
@@ -76,10 +100,11 @@ impl KafkaProducer {
                 }
             };
             let value = r.value.as_ref().map_or(0, |v| v.len());
-            if value > RECORD_VALUE_BYTES {
+            let limit = value_limit(known.max_message_bytes);
+            if value > limit {
                 let message = format!(
-                    "a record of {value} bytes for {} [{}]; the limit is {RECORD_VALUE_BYTES}",
-                    r.to.topic, r.to.partition
+                    "a record of {value} bytes for {} [{}]; the limit is {limit}, from the topic's max.message.bytes of {}",
+                    r.to.topic, r.to.partition, known.max_message_bytes
                 );
                 return Err(LogError::new(LogErrorKind::TooLarge, message));
             }
@@ -116,7 +141,7 @@ impl KafkaProducer {
         })
         .await?;
         if partitions == 0 {
-            return Err(LogError::new(LogErrorKind::Invalid, format!("there is no topic {name} in the cluster")));
+            return Err(error::no_topic(&name));
         }
         let admin: AdminClient<_> =
             self.config.client(&[]).create().map_err(|e| error::log_error("ask for a topic's policy", &e))?;
@@ -125,11 +150,11 @@ impl KafkaProducer {
             .describe_configs([&ResourceSpecifier::Topic(&name)], &options)
             .await
             .map_err(|e| error::log_error("read a topic's policy", &e))?;
-        let compacted = described
-            .into_iter()
-            .flatten()
-            .any(|c| c.get("cleanup.policy").and_then(|e| e.value.as_deref()).is_some_and(|v| v.contains("compact")));
-        Ok(Known { partitions, compacted })
+        let resources: Vec<_> = described.into_iter().flatten().collect();
+        let property = |name: &str| resources.iter().find_map(|c| c.get(name)?.value.as_deref());
+        let compacted = property("cleanup.policy").is_some_and(|v| v.contains("compact"));
+        let most = property("max.message.bytes").and_then(|v| v.parse().ok()).unwrap_or_else(max_message_bytes);
+        Ok(Known { partitions, compacted, max_message_bytes: most })
     }
 }
 
@@ -139,7 +164,11 @@ impl Producer for KafkaProducer {
         if let Some(e) = &self.over {
             return Err(e.clone());
         }
-        self.check(&transaction.records).await?;
+        if let Err(e) = self.check(&transaction.records).await {
+            self.topics.clear(); // an operator may put it right
+            return Err(e);
+        }
+        self.fit_batches().await?;
         if transaction.records.is_empty() && transaction.offsets.is_none() {
             return Ok(());
         }
@@ -153,6 +182,9 @@ impl Producer for KafkaProducer {
             }
             _ => None,
         };
+        if result.is_err() {
+            self.topics.clear(); // what was known of them may be what has changed
+        }
         result
     }
 }

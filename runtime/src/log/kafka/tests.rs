@@ -27,7 +27,7 @@ impl Harness for Cluster {
 
 /// The broker; `None`, said loudly, where there is none. CI always has one.
 #[allow(clippy::print_stderr)]
-fn broker(test: &str) -> Option<String> {
+pub(super) fn broker(test: &str) -> Option<String> {
     let found = std::env::var("HEADWATER_TEST_KAFKA").ok();
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "HEADWATER_TEST_KAFKA is not set: run `scripts/services run …`");
@@ -36,7 +36,7 @@ fn broker(test: &str) -> Option<String> {
     found
 }
 
-fn config(brokers: String, prefix: &str) -> KafkaConfig {
+pub(super) fn config(brokers: String, prefix: &str) -> KafkaConfig {
     let pairs = |list: &[(&str, &str)]| list.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     KafkaConfig {
         prefix: prefix.into(),
@@ -53,7 +53,7 @@ fn config(brokers: String, prefix: &str) -> KafkaConfig {
 }
 
 /// A prefix that no other run has.
-fn unique(name: &str) -> String {
+pub(super) fn unique(name: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_nanos();
     format!("{name}-{now:x}.")
 }

@@ -14,8 +14,8 @@ use rdkafka::{
 };
 use schemas::topics::{Cleanup, TopicSpec};
 
-use super::{CALL, KafkaLog, blocking, error, max_message_bytes};
-use crate::log::{Log as _, LogError};
+use super::{CALL, KafkaLog, blocking, error, max_message_bytes, value_limit};
+use crate::log::{Log as _, LogError, Topic};
 
 /// One thing in which a topic is not as wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +116,14 @@ impl KafkaLog {
             }
         }
         Ok(differences.into_iter().filter(|d| d.can_change).collect())
+    }
+
+    /// Bytes that a value may have in a topic, named without prefix.
+    pub(super) async fn topic_value_limit(&self, topic: Topic) -> Result<usize, LogError> {
+        let name = self.config.on_wire(topic);
+        let found = self.find(&name).await?.ok_or_else(|| error::no_topic(&name))?;
+        let max = found.properties.get("max.message.bytes").and_then(|(value, _)| value.parse().ok());
+        Ok(value_limit(max.unwrap_or_else(max_message_bytes)))
     }
 
     async fn find(&self, topic: &str) -> Result<Option<Found>, LogError> {

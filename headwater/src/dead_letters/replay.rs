@@ -1,0 +1,251 @@
+//! `headwater dead-letters replay`: what can be read by now gets its row.
+//!
+//! The stream went on with a placeholder, and stays as it is: sequences are gapless and topics are not written to a second time
+//! (rules 1 and 2). What is missing is the row in the store. A letter of a transaction is decoded and enriched again by this
+//! program, and its rows are inserted at the event's own sequence, by the sink's own code, where they are missing and nothing can
+//! revert the block any more ([`store::sink::mend`]). Whoever runs it twice inserts nothing twice. What is no transaction's
+//! letter is refused, with what to do instead.
+
+use std::{collections::HashMap, io::Write};
+
+use enrich::steps::enrich_transaction;
+use indicatif::{ProgressBar, ProgressStyle};
+use schemas::{
+    Network,
+    codec::Codec,
+    records::{EnrichedTransaction, Payload, RawTransaction, dead_letter::reason},
+    topics,
+};
+use serde_json::Value;
+use store::{
+    Store,
+    sink::mend::{self, Place},
+};
+
+use super::{
+    each,
+    letter::{Letter, Parts},
+    none_at,
+};
+use crate::{
+    cli::Replay,
+    exit::Failure,
+    parts,
+    tail::{self, Query},
+};
+
+/// What became of a letter.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Inserted,
+    WouldInsert,
+    AlreadyThere,
+    Reverted,
+    /// Later, perhaps: why not now.
+    NotYet(&'static str),
+    Refused(String),
+}
+
+impl Outcome {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Inserted => "inserted",
+            Self::WouldInsert => "would_insert",
+            Self::AlreadyThere => "already_there",
+            Self::Reverted => "reverted",
+            Self::NotYet(_) => "not_yet",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    fn why(&self) -> &str {
+        match self {
+            Self::NotYet(why) => why,
+            Self::Refused(why) => why,
+            Self::Reverted => "the block was reverted: nothing is missing",
+            _ => "",
+        }
+    }
+}
+
+/// Takes letters up again.
+pub fn replay(args: &Replay) -> Result<(), Failure> {
+    let config = runtime::config::load(&args.config.config)?;
+    parts::block_on(async {
+        let (store, _) = parts::connect_store(&config)?;
+        store.ping().await.map_err(|e| format!("the rows go into the store, which must run (`headwater up`): {e}"))?;
+        let finalized = finalized_heights(&config).await?;
+        let work =
+            Work { store, codec: parts::codec(&config).await?, enrich: parts::enrich_config(&config), finalized };
+        let bar = ProgressBar::new_spinner();
+        bar.set_style(ProgressStyle::with_template("{spinner} {pos} letters, {elapsed}").expect("a template"));
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "OFFSET\tNETWORK\tSEQUENCE\tINDEX\tREASON\tOUTCOME\tWHY")?;
+        let mut counts: HashMap<&'static str, usize> = HashMap::new();
+        let mut missing = args.offsets.clone();
+        let mut incomplete = Parts::default();
+        each(&config, async |record| {
+            let Some(letter) = incomplete.add(record) else { return Ok(true) };
+            if !wanted(args, &letter) {
+                return Ok(true);
+            }
+            missing.retain(|offset| *offset != letter.offset);
+            let outcome = work.take_up(&letter, args.dry_run).await?;
+            *counts.entry(outcome.word()).or_default() += 1;
+            let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
+            let network = letter.network.as_deref().unwrap_or("-");
+            let (sequence, index) = (number(letter.sequence), number(letter.index.map(u64::from)));
+            let (offset, reason) = (letter.offset, &letter.reason);
+            writeln!(out, "{offset}\t{network}\t{sequence}\t{index}\t{reason}\t{}\t{}", outcome.word(), outcome.why())?;
+            bar.inc(1);
+            Ok(true)
+        })
+        .await?;
+        bar.finish_and_clear();
+        if let Some(offset) = missing.first() {
+            return Err(none_at(*offset));
+        }
+        summary(&counts)
+    })?
+}
+
+fn wanted(args: &Replay, letter: &Letter) -> bool {
+    (args.offsets.is_empty() || args.offsets.contains(&letter.offset))
+        && args.network.as_ref().is_none_or(|n| letter.network.as_deref() == Some(n.as_str()))
+        && args.reason.as_ref().is_none_or(|r| *r == letter.reason)
+}
+
+#[allow(clippy::print_stderr)]
+fn summary(counts: &HashMap<&'static str, usize>) -> Result<(), Failure> {
+    let all: usize = counts.values().sum();
+    let mut words: Vec<String> = counts.iter().map(|(word, n)| format!("{n} {word}")).collect();
+    words.sort();
+    eprintln!("{all} dead letters{}{}", if all == 0 { "" } else { ": " }, words.join(", "));
+    let of = |word| counts.get(word).copied().unwrap_or(0);
+    match of("refused") + of("not_yet") {
+        0 => Ok(()),
+        left => Err(Failure::new(format!("{left} could not be taken up; the column WHY says why"))),
+    }
+}
+
+/// The highest final height of each network, as its watcher last published it.
+async fn finalized_heights(config: &runtime::config::Config) -> Result<HashMap<String, u64>, Failure> {
+    let query = Query { network: None, from: "beginning".into(), follow: false };
+    let mut heights = HashMap::new();
+    tail::each_line(config, topics::INGEST_CHECKPOINTS, query, async |line| {
+        let record: Value = serde_json::from_str(line)?;
+        let value = &record["value"];
+        if let (Some("checkpoint"), Some(network)) = (value["kind"].as_str(), value["network"].as_str()) {
+            match value["finalized_height"].as_u64() {
+                Some(height) => heights.insert(network.to_owned(), height),
+                None => heights.remove(network),
+            };
+        }
+        Ok(true)
+    })
+    .await?;
+    Ok(heights)
+}
+
+/// What a letter is worked up with.
+struct Work {
+    store: Store,
+    codec: Codec,
+    enrich: enrich::Config,
+    finalized: HashMap<String, u64>,
+}
+
+impl Work {
+    async fn take_up(&self, letter: &Letter, dry_run: bool) -> Result<Outcome, Failure> {
+        let read = match read(&self.codec, letter) {
+            Ok(read) => read,
+            Err(why) => return Ok(Outcome::Refused(why)),
+        };
+        let envelope = match &read {
+            Read::Raw(raw) => &raw.envelope,
+            Read::Enriched(enriched) => &enriched.envelope,
+        };
+        let finalized = self.finalized.get(envelope.network.as_str()).copied();
+        let index = letter.index.unwrap_or_default();
+        let base_fee = match mend::place(&self.store, envelope, index, finalized).await? {
+            Place::Missing { base_fee } => base_fee,
+            Place::Held => {
+                // Whoever inserted the row may have been cut off before the block's sums were put right.
+                if !dry_run {
+                    mend::sum_up(&self.store, envelope).await?;
+                }
+                return Ok(Outcome::AlreadyThere);
+            }
+            Place::Reverted => return Ok(Outcome::Reverted),
+            Place::NotStored => return Ok(Outcome::NotYet("the sink has not come to this block; run it again later")),
+            Place::NotFinal => {
+                return Ok(Outcome::NotYet("the block can still be reverted; run it again when it is final"));
+            }
+        };
+        if dry_run {
+            return Ok(Outcome::WouldInsert);
+        }
+        let enriched = match read {
+            Read::Enriched(enriched) => *enriched,
+            Read::Raw(raw) => {
+                let RawTransaction { envelope, payload } = *raw;
+                let Payload::Transaction(tx) = payload else { return Ok(Outcome::Refused(NOT_A_TRANSACTION.into())) };
+                let found = enrich_transaction(&self.enrich.profile(&envelope.network), base_fee, &tx);
+                EnrichedTransaction { envelope, payload: Payload::Transaction(Box::new((*tx, found))) }
+            }
+        };
+        Ok(match mend::insert(&self.store, &enriched).await? {
+            Place::Reverted => Outcome::Reverted,
+            _ => Outcome::Inserted,
+        })
+    }
+}
+
+const NOT_A_TRANSACTION: &str = "the original is a placeholder itself";
+
+enum Read {
+    Raw(Box<RawTransaction>),
+    Enriched(Box<EnrichedTransaction>),
+}
+
+/// The letter's transaction; or why there is none, and what to do instead.
+fn read(codec: &Codec, letter: &Letter) -> Result<Read, String> {
+    if letter.reason == reason::FOREIGN {
+        return Err("another program wrote it into this topic: it belongs to no network, and nothing is missing".into());
+    }
+    let raw = letter.source_topic == topics::RAW_TRANSACTIONS.name;
+    if !raw && letter.source_topic != topics::ENRICHED_TRANSACTIONS.name {
+        return Err(format!(
+            "it is the header record of a whole block: its network stands still there (`headwater status`), and no row alone can \
+             mend that; follow the network under another slug, from this height on, with a version that reads it ({})",
+            letter.error
+        ));
+    }
+    let Some(bytes) = letter.original.as_deref() else {
+        return Err(format!("the letter does not hold the original bytes; the node still has it: {}", letter.error));
+    };
+    let still = |e: schemas::codec::DecodeError| match e.reason() {
+        reason::UNKNOWN_SCHEMA => format!("{e}; run the replay with the version that wrote it, or a newer one"),
+        _ => format!("this version cannot read it either: {e}"),
+    };
+    let (read, network, sequence, index) = if raw {
+        let t: RawTransaction = codec.decode(bytes).map_err(still)?;
+        let Payload::Transaction(tx) = &t.payload else { return Err(NOT_A_TRANSACTION.into()) };
+        let index = tx.transaction_index;
+        let of: (Network, u64) = (t.envelope.network.clone(), t.envelope.sequence);
+        (Read::Raw(Box::new(t)), of.0, of.1, index)
+    } else {
+        let t: EnrichedTransaction = codec.decode(bytes).map_err(still)?;
+        let Payload::Transaction(both) = &t.payload else { return Err(NOT_A_TRANSACTION.into()) };
+        let index = both.0.transaction_index;
+        let of: (Network, u64) = (t.envelope.network.clone(), t.envelope.sequence);
+        (Read::Enriched(Box::new(t)), of.0, of.1, index)
+    };
+    if letter.network.as_deref() != Some(network.as_str())
+        || letter.sequence != Some(sequence)
+        || letter.index != Some(index)
+    {
+        return Err(format!("the original is transaction {index} of {network} {sequence}, its place says otherwise"));
+    }
+    Ok(read)
+}

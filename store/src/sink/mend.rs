@@ -1,0 +1,144 @@
+//! Rows that placeholders stand for, inserted later (`headwater dead-letters replay`, rule 13).
+//!
+//! Guarantee: a row is inserted only where its event's block stands and the row does not, at the event's sequence and version:
+//! nothing is written over, and who calls again inserts nothing (rule 16). No revert can miss it: the sink deletes what its tables
+//! hold at that moment and would not know of a row that comes a moment later, so only blocks are mended that are final, or
+//! deeper than the reorg limit. Should the event have lost its place all the same, the row is deleted again. Shown by
+//! `tests/sink/mend.rs`.
+//!
+//! The block's own sums are added up anew from its rows ([`sum_up`]) and its row is inserted again at its version: of equal versions
+//! the later one counts, and nothing inserts the earlier one again, since the sink passes over events that the store holds. It is
+//! worked out from the rows alone, so it may be done any number of times.
+
+use alloy_primitives::U256;
+use clickhouse::Row;
+use schemas::{
+    ChildEnvelope,
+    limits::REORG_LIMIT_BLOCKS,
+    records::{EnrichedTransaction, Payload},
+};
+use serde::Deserialize;
+
+use super::{
+    insert::{SETTINGS, insert_logs, insert_transactions},
+    write::{LOGS, TRANSACTIONS, delete_from},
+};
+use crate::{Store, StoreError, client::deadline, query::wire};
+
+/// How a transaction of an event stands in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Its block stands, its row is missing, and nothing can revert the block any more: it can be inserted.
+    Missing {
+        /// The block's base fee, wei per gas: what enriching it needs.
+        base_fee: Option<U256>,
+    },
+    /// Its row is there.
+    Held,
+    /// Its block was reverted, or another event stands at its height: there is nothing to insert.
+    Reverted,
+    /// The sink has not come to its event.
+    NotStored,
+    /// Its block may still be reverted.
+    NotFinal,
+}
+
+#[derive(Row, Deserialize)]
+struct Applied {
+    sequence: u64,
+    hash: String,
+    #[serde(with = "wire::u256_option")]
+    base_fee_per_gas: Option<U256>,
+}
+
+/// Looks a transaction up. `finalized`: highest final height of its network, where it is known.
+pub async fn place(store: &Store, of: &ChildEnvelope, index: u32, finalized: Option<u64>) -> Result<Place, StoreError> {
+    if store.processed_sequence(of.network.as_str()).await? < of.sequence {
+        return Ok(Place::NotStored);
+    }
+    let Some(applied) = applied(store, of).await? else { return Ok(Place::Reverted) };
+    let sql = "SELECT count() FROM evm_transaction_rows FINAL WHERE network = {network:String} \
+               AND height = {height:UInt64} AND transaction_index = {index:UInt32} AND sequence = {sequence:UInt64}";
+    let rows = store
+        .read(sql)
+        .param("network", of.network.as_str())
+        .param("height", of.height)
+        .param("index", index)
+        .param("sequence", of.sequence);
+    if store.within("looking for a row", rows.fetch_one::<u64>()).await? > 0 {
+        return Ok(Place::Held);
+    }
+    let highest = store.height_bounds(of.network.as_str()).await?.map_or(0, |(_, high)| high);
+    let settled = finalized.is_some_and(|f| of.height <= f) || of.height.saturating_add(REORG_LIMIT_BLOCKS) < highest;
+    Ok(if settled { Place::Missing { base_fee: applied.base_fee_per_gas } } else { Place::NotFinal })
+}
+
+/// The block that stands at the event's height, if it is the event's.
+async fn applied(store: &Store, of: &ChildEnvelope) -> Result<Option<Applied>, StoreError> {
+    let sql = "SELECT sequence, hash, base_fee_per_gas FROM block_rows FINAL WHERE network = {network:String} \
+               AND height = {height:UInt64}";
+    let row = store.read(sql).param("network", of.network.as_str()).param("height", of.height);
+    let row = store.within("reading what stands at a height", row.fetch_optional::<Applied>()).await?;
+    Ok(row.filter(|row| row.sequence == of.sequence && row.hash == of.block_hash.as_str()))
+}
+
+/// Inserts the rows of a transaction that is [`Place::Missing`]: its logs first, so that whoever finds its own row finds them
+/// too. [`Place::Reverted`] when its event lost its place meanwhile: then nothing of it stays.
+pub async fn insert(store: &Store, transaction: &EnrichedTransaction) -> Result<Place, StoreError> {
+    let of = &transaction.envelope;
+    let Payload::Transaction(_) = &transaction.payload else { return Ok(Place::Reverted) };
+    let run = [std::slice::from_ref(transaction)];
+    insert_logs(store, &run).await?;
+    insert_transactions(store, &run).await?;
+    if applied(store, of).await?.is_some() {
+        sum_up(store, of).await?;
+        return Ok(Place::Held);
+    }
+    let held = [(of.height, of.sequence)];
+    delete_from(store, TRANSACTIONS, &of.network, &held).await?;
+    delete_from(store, LOGS, &of.network, &held).await?;
+    Ok(Place::Reverted)
+}
+
+/// The sums of a block's row over its transactions' rows, as enrich adds them up.
+const SUM_UP: &str = "INSERT INTO block_rows
+WITH
+    (SELECT base_fee_per_gas FROM block_rows FINAL WHERE network = {network:String} AND height = {height:UInt64}) AS base_fee,
+    coalesce(receipt_effective_gas_price, least(max_fee_per_gas, base_fee + max_priority_fee_per_gas), gas_price) AS price,
+    ifNull(execution_fee > 0, 0) AND price IS NOT NULL AS paid,
+    t AS (
+        SELECT toUInt32(count()) AS stored, toUInt32(countIf(status = 'failed')) AS failed,
+            toUInt32(countIf(status = 'unknown')) AS unknown,
+            toUInt32(countIf(status != 'failed' AND to_address IS NULL)) AS created,
+            sum(receipt_gas_used) AS gas, sum(ifNull(fee, 0)) AS fees, toUInt32(countIf(fee IS NULL)) AS fees_unknown,
+            sumIf(ifNull(price, 0), paid) AS price_sum, toUInt32(countIf(paid)) AS price_count,
+            minOrNullIf(price, paid) AS price_min, maxOrNullIf(price, paid) AS price_max,
+            sumIf(value, status != 'failed') AS moved
+        FROM evm_transaction_rows FINAL
+        WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64}
+    ),
+    l AS (
+        SELECT toUInt32(countIf(ifNull(event = 'Transfer(address,address,uint256)', 0))) AS transfers
+        FROM evm_log_rows FINAL
+        WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64}
+    )
+SELECT b.* REPLACE (
+    t.failed AS failed_count, t.unknown AS unknown_count, toUInt32(b.transaction_count - t.stored) AS unreadable_count,
+    l.transfers AS token_transfer_count, t.created AS created_count, t.gas AS receipt_gas_used, t.fees AS fee_total,
+    t.fees_unknown AS fee_unknown_count, t.price_sum AS gas_price_sum, t.price_count AS gas_price_count,
+    t.price_min AS gas_price_min, t.price_max AS gas_price_max, t.moved AS value_total)
+FROM (SELECT * FROM block_rows FINAL WHERE network = {network:String} AND height = {height:UInt64}
+    AND sequence = {sequence:UInt64}) AS b CROSS JOIN t CROSS JOIN l
+WHERE b.unreadable_count + t.stored > b.transaction_count";
+
+/// Adds a block's sums up anew, where its row calls transactions unreadable that have a row by now.
+pub async fn sum_up(store: &Store, of: &ChildEnvelope) -> Result<(), StoreError> {
+    let statement = store
+        .client()
+        .query(SUM_UP)
+        .param("network", of.network.as_str())
+        .param("height", of.height)
+        .param("sequence", of.sequence);
+    let statement = SETTINGS.iter().fold(statement, |statement, (name, value)| statement.with_setting(*name, *value));
+    deadline("adding up a block", store.config().write_deadline, statement.execute()).await
+}
