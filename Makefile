@@ -42,8 +42,8 @@ test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafk
 	env -u HEADWATER_TEST_KAFKA -u HEADWATER_TEST_REGISTRY $(CARGO) test --workspace --locked
 
 .PHONY: chaos
-chaos: fetch dashboard ## Kills processes over one Kafka broker, then processes and brokers over three; some five minutes
-	scripts/services run $(CARGO) test --workspace --locked --test kafka -- --nocapture --ignored
+chaos: fetch dashboard ## Kills processes and breaks topics over one Kafka broker, then brokers too over three; some eight minutes
+	scripts/services run $(CARGO) test --workspace --locked --test kafka --test outcomes -- --nocapture --ignored
 	HEADWATER_BROKERS=3 scripts/services run $(CARGO) test --workspace --locked --test kafka -- --nocapture --ignored
 
 .PHONY: services
