@@ -42,9 +42,9 @@ test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafk
 	env -u HEADWATER_TEST_KAFKA -u HEADWATER_TEST_REGISTRY $(CARGO) test --workspace --locked
 
 .PHONY: chaos
-chaos: fetch dashboard ## Kills processes and breaks topics over one Kafka broker, then brokers too over three; some eight minutes
-	scripts/services run $(CARGO) test --workspace --locked --test kafka --test outcomes -- --nocapture --ignored
-	HEADWATER_BROKERS=3 scripts/services run $(CARGO) test --workspace --locked --test kafka -- --nocapture --ignored
+chaos: build ## Kill stages and brokers, spoil the ways, compare every row; then every named trouble. CHAOS="--seconds 3600 --seed 7"
+	$(TARGET)/release/loadtest chaos --proxy $(CHAOS)
+	scripts/services run $(CARGO) test --workspace --locked --test outcomes -- --nocapture --ignored
 
 .PHONY: services
 services: prerequisites ## Start Kafka and a schema registry on free ports; prints how to reach them

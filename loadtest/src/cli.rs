@@ -1,6 +1,7 @@
 //! The command line of `loadtest`.
 
 use crate::bench::{self, Bench};
+use crate::chaos::{self, Chaos};
 use crate::node::evm::{self, Clock, Config, Dataset, Fault, Origin, Schedule};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write as _;
@@ -25,6 +26,8 @@ enum Command {
     Node(Node),
     /// Measures the `headwater` binary on this machine against a simulated node
     Bench(Bench),
+    /// Kills stages and brokers at random over a real Kafka while chains grow and fork, then compares every row
+    Chaos(Chaos),
 }
 
 #[derive(Debug, Subcommand)]
@@ -128,6 +131,11 @@ impl Evm {
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Bench(args) => bench::run(args).await,
+        // Told to stop, it still ends what it started.
+        Command::Chaos(args) => tokio::select! {
+            outcome = chaos::run(args) => outcome,
+            told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
+        },
         Command::Node(Node::Evm(args)) => {
             let node = evm::spawn(args.config()?).await?;
             writeln!(std::io::stdout(), "{}", node.url())?;

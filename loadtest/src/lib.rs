@@ -4,5 +4,7 @@
 //! the bottleneck of what it feeds.
 
 pub mod bench;
+pub mod chaos;
 pub mod cli;
+pub mod cluster;
 pub mod node;
