@@ -97,9 +97,10 @@ pub async fn serve(config: Config, file: PathBuf, stages: &[Stage]) -> Result<()
     let codec = Arc::new(parts::codec(&config).await?);
 
     let store_stop = CancellationToken::new();
-    let supervisor = match config.store.url {
-        Some(_) => None,
-        None => {
+    let wanted = stages.iter().any(|stage| matches!(stage, Stage::Sink | Stage::Api)) && config.store.url.is_none();
+    let supervisor = match wanted {
+        false => None,
+        true => {
             let arguments = ["store".into(), "--config".into(), file.into_os_string()];
             let child = ChildCommand::new(std::env::current_exe()?, arguments);
             Some(engine::supervise(child, RestartPolicy::default(), store_stop.clone()))

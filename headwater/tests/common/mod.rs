@@ -6,7 +6,6 @@ pub mod cluster;
 pub mod expected;
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -43,10 +42,6 @@ pub struct Headwater {
     client: reqwest::Client,
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|l| l.local_addr()).expect("a free port").port()
-}
-
 pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_headwater")
 }
@@ -55,7 +50,8 @@ impl Headwater {
     /// Writes a configuration for these networks.
     pub fn new(networks: &[Net]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let [api, admin, sql] = std::array::from_fn(|_| format!("127.0.0.1:{}", free_port()));
+        let [api, admin, sql] =
+            std::array::from_fn(|_| format!("127.0.0.1:{}", loadtest::cluster::free_port().expect("a port")));
         let mut text = format!(
             "[data]\ndir = \"data\"\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n[store]\nlisten = \"{sql}\"\n[log]\nmin_free_bytes = 1048576\n"
         );

@@ -259,9 +259,22 @@ impl Drop for Cluster {
     }
 }
 
-/// Three ports that were free just now.
-pub(crate) fn free_ports() -> std::io::Result<[SocketAddr; 3]> {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held = [bind()?, bind()?, bind()?];
-    Ok([held[0].local_addr()?, held[1].local_addr()?, held[2].local_addr()?])
+/// Ports of servers, below those that the system gives to outgoing connections: a process may start long after its port was
+/// chosen.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A loopback port that was free just now.
+///
+/// # Errors
+/// When none is found.
+pub fn free_port() -> Result<u16, Failure> {
+    (0..1_000)
+        .map(|_| fastrand::u16(PORTS))
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .ok_or_else(|| "no free port".into())
+}
+
+fn free_ports() -> Result<[SocketAddr; 3], Failure> {
+    let address = || Ok::<_, Failure>(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)));
+    Ok([address()?, address()?, address()?])
 }
