@@ -61,6 +61,7 @@ pub async fn run(
             | LogErrorKind::Aborted
             | LogErrorKind::Indefinite
             | LogErrorKind::Unavailable
+            | LogErrorKind::Denied
             | LogErrorKind::Full => {}
             // The limits are read again.
             LogErrorKind::TooLarge => {}
@@ -215,6 +216,7 @@ fn kind_name(kind: LogErrorKind) -> &'static str {
         LogErrorKind::Aborted => "aborted",
         LogErrorKind::Indefinite => "indefinite",
         LogErrorKind::Unavailable => "unavailable",
+        LogErrorKind::Denied => "denied",
         LogErrorKind::Full => "full",
         LogErrorKind::TooLarge => "too_large",
         LogErrorKind::NoTopic => "no_topic",

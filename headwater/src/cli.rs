@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::{check, dead_letters, demo, exit::Failure, status, store, tail, topics, up};
+use crate::{access, check, dead_letters, demo, exit::Failure, status, store, tail, topics, up};
 
 /// Follows the heads of many blockchains and turns every block and transaction into tables, topics and live pages.
 #[derive(Parser)]
@@ -30,7 +30,7 @@ enum Command {
     Api(Stage),
     /// Run the embedded store alone, on `[store] listen`
     Store(ConfigFile),
-    /// Make the topics of a Kafka cluster, or tell in what they differ from what this version wants
+    /// Make the topics of a Kafka cluster, tell in what they differ from what this version wants, or who must be allowed what
     #[command(subcommand)]
     Topics(Topics),
     /// Register the schemas with `[log] schema_registry`
@@ -82,6 +82,20 @@ pub enum Topics {
     Apply(ConfigFile),
     /// Tell the differences; exit status 1 when there are any
     Diff(ConfigFile),
+    /// Print the `kafka-acls` commands that allow each stage and command what it needs, and nothing else
+    Acls(Acls),
+}
+
+#[derive(Args)]
+pub struct Acls {
+    /// Only these stages and commands
+    #[arg(value_enum)]
+    pub roles: Vec<access::Role>,
+    /// Who is allowed, such as `User:CN=ingest` [default: User: and the stage's name]
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub principal: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigFile,
 }
 
 #[derive(Subcommand)]
@@ -188,6 +202,9 @@ impl Cli {
             Command::Store(file) => store::run(&file.config),
             Command::Topics(Topics::Apply(file)) => topics::apply(&file.config),
             Command::Topics(Topics::Diff(file)) => topics::diff(&file.config),
+            Command::Topics(Topics::Acls(args)) => {
+                access::print(&args.config.config, &args.roles, args.principal.as_deref())
+            }
             Command::Schemas(Schemas::Push(file)) => topics::push_schemas(&file.config),
             Command::DeadLetters(DeadLetters::List(file)) => dead_letters::list(&file.config),
             Command::DeadLetters(DeadLetters::Show { offset, config }) => dead_letters::show(&config.config, offset),

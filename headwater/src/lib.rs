@@ -3,6 +3,7 @@
 //! Exit status: 0 done or stopped on request, 2 bad arguments, 78 bad configuration, 1 anything else. Standard output carries
 //! results only; everything else goes to standard error.
 
+mod access;
 mod check;
 mod cli;
 mod dead_letters;

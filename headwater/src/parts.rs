@@ -1,7 +1,7 @@
 //! The parts that commands are wired from. The choice between the embedded and the distributed parts is made here and nowhere
 //! else: the stages cannot tell which they got.
 
-use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use runtime::{
     config::{Config, Endpoint, Kafka, Network, Start},
@@ -16,7 +16,7 @@ use runtime::{
 use schemas::{codec::Codec, profiles::Profile, topics};
 use store::{Store, StoreConfig, engine, sink::SinkConfig};
 
-use crate::exit::Failure;
+use crate::{access, exit::Failure, up};
 
 /// How long a connection to a process on this machine may take.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
@@ -47,6 +47,7 @@ pub struct OpenLog {
     /// As the stages reach it.
     pub log: Arc<dyn Log>,
     embedded: Option<Arc<EmbeddedLog>>,
+    kafka: Option<Arc<KafkaLog>>,
 }
 
 impl OpenLog {
@@ -62,7 +63,8 @@ impl OpenLog {
 /// Opens the log: the cluster where one is configured, else the embedded one.
 pub async fn open_log(config: &Config) -> Result<OpenLog, LogError> {
     if let Some(kafka) = &config.log.kafka {
-        return Ok(OpenLog { log: connect_kafka(config, kafka).await?, embedded: None });
+        let log = connect_kafka(config, kafka).await?;
+        return Ok(OpenLog { log: log.clone(), embedded: None, kafka: Some(log) });
     }
     let embedded = EmbeddedConfig {
         sync: if config.log.sync_to_disk { Sync::Data } else { Sync::Os },
@@ -71,15 +73,14 @@ pub async fn open_log(config: &Config) -> Result<OpenLog, LogError> {
         ..EmbeddedConfig::new(log_dir(config))
     };
     let embedded = EmbeddedLog::open(embedded).await?;
-    Ok(OpenLog { log: embedded.clone(), embedded: Some(embedded) })
+    Ok(OpenLog { log: embedded.clone(), embedded: Some(embedded), kafka: None })
 }
 
 /// The configured cluster.
 pub async fn connect_kafka(config: &Config, kafka: &Kafka) -> Result<Arc<KafkaLog>, LogError> {
-    let properties = kafka.properties.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
     KafkaLog::connect(KafkaConfig {
         prefix: config.log.prefix.clone(),
-        properties,
+        properties: kafka.properties.clone(),
         replication: kafka.replication.map_or(-1, i32::from),
         ..KafkaConfig::new(&kafka.brokers)
     })
@@ -98,17 +99,17 @@ pub fn chain_partitions(config: &Config) -> u32 {
     config.log.kafka.as_ref().map_or(topics::DEFAULT_PARTITIONS, |kafka| kafka.partitions)
 }
 
-/// Makes the topics that are missing; where that is not ours to do (`topics = "check"`), says which are.
-pub async fn prepare_topics(config: &Config, log: &dyn Log) -> Result<(), Failure> {
-    if config.log.kafka.as_ref().is_none_or(|kafka| kafka.create_topics) {
-        return Ok(log.ensure_topics(&topics::ALL, chain_partitions(config)).await?);
-    }
-    let mut missing = Vec::new();
-    for spec in topics::ALL {
-        match log.partitions(spec.name).await {
-            Ok(_) => {}
-            Err(e) if e.kind == LogErrorKind::NoTopic => missing.push(format!("{}{}", config.log.prefix, spec.name)),
-            Err(e) => return Err(e.into()),
+/// Makes the topics that are missing; where that is not ours to do (`topics = "check"`), says which of the stages' are missing, or
+/// may not be looked at.
+pub async fn prepare_topics(config: &Config, open: &OpenLog, stages: &[up::Stage]) -> Result<(), Failure> {
+    let create = config.log.kafka.as_ref().is_none_or(|kafka| kafka.create_topics);
+    let Some(kafka) = open.kafka.as_ref().filter(|_| !create) else {
+        return Ok(open.log.ensure_topics(&topics::ALL, chain_partitions(config)).await?);
+    };
+    let mut missing = BTreeSet::new();
+    for (spec, operation) in stages.iter().flat_map(|stage| access::topics_of(*stage)) {
+        if kafka.partition_count(spec.name, operation).await?.is_none() {
+            missing.insert(format!("{}{}", config.log.prefix, spec.name));
         }
     }
     if missing.is_empty() {
@@ -116,7 +117,7 @@ pub async fn prepare_topics(config: &Config, log: &dyn Log) -> Result<(), Failur
     }
     Err(Failure::new(format!(
         "the cluster lacks {}: run `headwater topics apply` as a user who may",
-        missing.join(", ")
+        missing.into_iter().collect::<Vec<_>>().join(", ")
     )))
 }
 

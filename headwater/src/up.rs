@@ -93,7 +93,7 @@ pub async fn serve(config: Config, file: PathBuf, stages: &[Stage]) -> Result<()
     std::fs::create_dir_all(&config.data_dir)
         .map_err(|e| format!("cannot make the data directory {}: {e}; see `[data] dir`", config.data_dir.display()))?;
     let open = parts::open_log(&config).await?;
-    parts::prepare_topics(&config, &*open.log).await?;
+    parts::prepare_topics(&config, &open, stages).await?;
     let codec = Arc::new(parts::codec(&config).await?);
 
     let store_stop = CancellationToken::new();

@@ -2,8 +2,10 @@
 
 #![allow(dead_code)] // each test file uses its part
 
+pub mod acls;
 pub mod cluster;
 pub mod expected;
+pub mod secure;
 
 use std::{
     path::{Path, PathBuf},
@@ -202,7 +204,7 @@ impl Headwater {
     }
 }
 
-fn tail(text: &str) -> String {
+pub fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(60)..].join("\n")
 }

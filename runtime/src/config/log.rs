@@ -4,8 +4,9 @@ use url::Url;
 
 use super::{
     Secret,
-    source::{Collector, Section},
+    source::{Collector, Placed, Section},
 };
+use crate::log::kafka::wrong_property;
 
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +81,17 @@ pub fn read(mut s: Section, c: &mut Collector) -> Log {
                 if OURS.contains(&name.as_str()) {
                     let key = s.key(&format!("properties.{name}"));
                     c.mistake(value.at, &key, "is set by Headwater: its guarantees hang on it", "leave it out");
+                } else if let Some(problem) = wrong_property(name, &value.value) {
+                    let key = s.key(&format!("properties.{name}"));
+                    c.mistake(value.at, &key, problem, "see librdkafka's list of properties (CONFIGURATION.md)");
                 }
             }
-            let within = |n: &super::source::Placed<u64>, low, high| (low..=high).contains(&n.value);
+            if let Some((name, value)) = unused_login(&properties) {
+                let cure = "add `\"security.protocol\" = \"SASL_SSL\"`, or leave it out";
+                let key = s.key(&format!("properties.{name}"));
+                c.mistake(value.at, &key, "has no effect without SASL in `security.protocol`", cure);
+            }
+            let within = |n: &Placed<u64>, low, high| (low..=high).contains(&n.value);
             if let Some(n) = replication.as_ref().filter(|n| !within(n, 1, 32)) {
                 c.mistake(n.at, &s.key("replication"), format!("is {}", n.value), "write a number from 1 to 32");
             }
@@ -147,6 +156,15 @@ fn read_prefix(s: &mut Section, c: &mut Collector) -> String {
         c.mistake(prefix.at, &s.key("prefix"), format!("is `{}`", prefix.value), cure);
     }
     prefix.value
+}
+
+/// A login that would never be sent, since the protocol knows none.
+fn unused_login(properties: &[(String, Placed<String>)]) -> Option<(&String, &Placed<String>)> {
+    let protocol = properties.iter().find(|(name, _)| name == "security.protocol");
+    if protocol.is_some_and(|(_, p)| p.value.to_ascii_lowercase().starts_with("sasl")) {
+        return None;
+    }
+    properties.iter().find(|(name, _)| name.starts_with("sasl.")).map(|(name, value)| (name, value))
 }
 
 /// What is wrong with a list of brokers.

@@ -115,6 +115,14 @@ fn mistakes_about_a_cluster_are_told() {
     let found = mistakes("[log]\nkafka = \"a\"\nreplication = 0\n[log.properties]\n\"group.id\" = \"x\"\n");
     let told: Vec<_> = found.iter().map(|m| m.1.as_str()).collect();
     assert_eq!(told, ["log.kafka", "log.replication", "log.properties.group.id"], "{found:?}");
+    let found = mistakes(
+        "[log]\nkafka = \"a:1\"\n[log.properties]\n\"sasl.pasword\" = \"hidden\"\n\"security.protocol\" = \"TLS\"\n\"sasl.username\" = \"x\"\n",
+    );
+    let told: Vec<_> = found.iter().map(|m| m.1.as_str()).collect();
+    let (typo, protocol, unused) =
+        ("log.properties.sasl.pasword", "log.properties.security.protocol", "has no effect without SASL");
+    assert!(told.contains(&typo) && told.contains(&protocol), "{found:?}");
+    assert!(found.iter().any(|m| m.2.contains(unused)) && !format!("{found:?}").contains("hidden"), "{found:?}");
     assert!(mistakes("[log]\npartitions = 4\n")[0].2.contains("belongs to a Kafka cluster"));
     assert_eq!(mistakes("[log]\nprefix = \"a b\"\n")[0].1, "log.prefix");
 }

@@ -253,6 +253,8 @@ pub enum LogErrorKind {
     Indefinite,
     /// The log cannot be reached or did not answer in time. Retry with back-off.
     Unavailable,
+    /// The log refuses who we are or what we may do. An operator must grant it; nothing was written. Retry with back-off.
+    Denied,
     /// A record is larger than the log takes. The caller dead-letters it; retrying cannot help.
     TooLarge,
     /// No room on the disk, or the configured limit is reached. Nothing was written; wait and retry.
@@ -288,12 +290,12 @@ impl LogError {
     /// Whether it is certain that nothing of the transaction was written.
     pub fn nothing_written(&self) -> bool {
         use LogErrorKind::*;
-        matches!(self.kind, Fenced | Aborted | TooLarge | Full | NoTopic | Invalid)
+        matches!(self.kind, Fenced | Aborted | TooLarge | Full | NoTopic | Denied | Invalid)
     }
 
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         use LogErrorKind::*;
-        matches!(self.kind, Aborted | Indefinite | Unavailable | Full | NoTopic)
+        matches!(self.kind, Aborted | Indefinite | Unavailable | Full | NoTopic | Denied)
     }
 }

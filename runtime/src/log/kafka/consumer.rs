@@ -20,7 +20,10 @@ use schemas::TimeMs;
 use tokio::task::JoinHandle;
 
 use super::{
-    CALL, KafkaConfig, blocking, error, partition_list,
+    CALL, KafkaConfig, READER_GROUP, blocking,
+    error::{self, Need},
+    heard::Heard,
+    partition_list,
     producer::Membership,
     rebalance::{Context, Happened},
     watermarks,
@@ -134,8 +137,9 @@ fn poll(client: &BaseConsumer<Context>, limits: PollLimits) -> Result<Polled, Lo
                 match client.poll(wait.min(Duration::from_millis(200))) {
                     Some(Ok(message)) => record_of(context, &message),
                     Some(Err(e)) => {
-                        if let Some(told) = failed(client, &e)? {
-                            context.happened().events.push_back(Ok(told));
+                        // Told after the records that are at hand: their place has moved on already.
+                        if let Some(told) = failed(client, &e).transpose() {
+                            context.happened().events.push_back(told);
                         }
                         None
                     }
@@ -188,7 +192,7 @@ fn failed(client: &BaseConsumer<Context>, e: &KafkaError) -> Result<Option<Polle
                     .collect()
             };
             for (at, wanted) in places {
-                let ends = watermarks(client, &context.config.on_wire(at.topic), at.partition)?;
+                let ends = watermarks(&context.config, client, &context.config.on_wire(at.topic), at.partition)?;
                 if wanted < ends.low || wanted > ends.high {
                     context.happened().lost.insert(at);
                     return Ok(Some(Polled::OutOfRange { at, wanted, oldest: ends.low }));
@@ -205,8 +209,19 @@ fn failed(client: &BaseConsumer<Context>, e: &KafkaError) -> Result<Option<Polle
             tracing::warn!(error = %e, "kafka client");
             Ok(None)
         }
-        _ => Err(error::log_error("read", e)),
+        _ => Err(refused(client.context(), "read", e)),
     }
+}
+
+/// An error with what it takes to read what this client reads.
+fn refused(context: &Context, what: &str, e: &KafkaError) -> LogError {
+    let config = &context.config;
+    let topics: std::collections::BTreeSet<String> = context.topics.iter().map(|t| config.on_wire(t)).collect();
+    let group = match &context.group {
+        Some(group) => Need::group("Read", group),
+        None => Need::group("Describe", &config.on_wire(READER_GROUP)),
+    };
+    error::refusable(config, what, e, &[Need::topics("Read", topics), group])
 }
 
 /// The client stands at the end of a partition (of readers only). It does not say of which topic, so this counts where only one
@@ -257,7 +272,7 @@ impl KafkaConsumer {
     ) -> Result<Self, LogError> {
         let group = config.on_wire(group);
         let client_config = config.reading(
-            &group,
+            Some(&group),
             &[
                 ("group.instance.id", instance),
                 ("partition.assignment.strategy", "range"),
@@ -267,7 +282,13 @@ impl KafkaConsumer {
                 ("heartbeat.interval.ms", "1500"),
             ],
         );
-        let context = Context { config, topics: topics.to_vec(), happened: Mutex::default() };
+        let context = Context {
+            config,
+            topics: topics.to_vec(),
+            group: Some(group),
+            happened: Mutex::default(),
+            heard: Heard::default(),
+        };
         let client = blocking(move || {
             let names: Vec<String> = context.topics.iter().map(|t| context.config.on_wire(t)).collect();
             let client: BaseConsumer<Context> =
@@ -287,7 +308,8 @@ impl Consumer for KafkaConsumer {
         self.0.poll(limits).await
     }
     fn group(&self) -> GroupMetadata {
-        GroupMetadata(Arc::new(Membership(self.0.client.group_metadata())))
+        let group = self.0.client.context().group.clone().unwrap_or_default();
+        GroupMetadata(Arc::new(Membership { group, metadata: self.0.client.group_metadata() }))
     }
     fn pause(&mut self, at: &[TopicPartition]) -> Result<(), LogError> {
         self.0.pause(at)
@@ -301,8 +323,27 @@ impl Consumer for KafkaConsumer {
     async fn commit(&mut self, offsets: Offsets) -> Result<(), LogError> {
         let client = self.0.client.clone();
         blocking(move || {
-            let list = partition_list(&client.context().config, &offsets)?;
-            client.commit(&list, CommitMode::Sync).map_err(|e| error::log_error("store positions", &e))
+            let context = client.context();
+            let list = partition_list(&context.config, &offsets)?;
+            let Err(e) = client.commit(&list, CommitMode::Sync) else {
+                context.happened().stored.extend(offsets);
+                return Ok(());
+            };
+            // Kafka stores what it may and refuses the rest: positions of one event on several topics must not come apart.
+            if error::class(&e) == LogErrorKind::Denied {
+                let stored: Offsets = {
+                    let happened = context.happened();
+                    offsets.iter().filter_map(|(at, _)| Some((*at, *happened.stored.get(at)?))).collect()
+                };
+                for (at, position) in stored {
+                    if let Err(e) =
+                        client.commit(&partition_list(&context.config, &[(at, position)])?, CommitMode::Sync)
+                    {
+                        tracing::debug!(error = %e, ?at, "the position was refused");
+                    }
+                }
+            }
+            Err(refused(context, "store positions", &e))
         })
         .await
     }
@@ -314,19 +355,24 @@ pub struct KafkaReader(Client);
 impl KafkaReader {
     /// Over these places.
     pub async fn new(config: Arc<KafkaConfig>, from: &[(TopicPartition, u64)]) -> Result<Self, LogError> {
-        let group = format!("{}reader", config.prefix); // wanted by the client, never joined
-        let client_config = config.reading(&group, &[("enable.partition.eof", "true")]);
+        let group = config.on_wire(READER_GROUP); // wanted by the client, never joined
+        let client_config = config.reading(Some(&group), &[("enable.partition.eof", "true")]);
         let list = partition_list(&config, from)?;
         let happened = Happened { places: from.iter().copied().collect(), ..Happened::default() };
-        let context =
-            Context { config, topics: from.iter().map(|(at, _)| at.topic).collect(), happened: Mutex::new(happened) };
+        let context = Context {
+            config,
+            topics: from.iter().map(|(at, _)| at.topic).collect(),
+            group: None,
+            happened: Mutex::new(happened),
+            heard: Heard::default(),
+        };
         let client = blocking(move || {
             let client: BaseConsumer<Context> =
                 client_config.create_with_context(context).map_err(|e| error::log_error("make a reader", &e))?;
             let context = client.context();
             let places: Vec<TopicPartition> = context.happened().places.keys().copied().collect();
             for at in places {
-                let ends = watermarks(&client, &context.config.on_wire(at.topic), at.partition)?;
+                let ends = watermarks(&context.config, &client, &context.config.on_wire(at.topic), at.partition)?;
                 context.happened().ends.insert(at, ends.high);
             }
             client.assign(&list).map_err(|e| error::log_error("read partitions", &e))?;

@@ -9,6 +9,7 @@
 
 mod consumer;
 mod error;
+mod heard;
 #[cfg(test)]
 mod outcomes;
 mod producer;
@@ -28,7 +29,6 @@ use async_trait::async_trait;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic},
-    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
 };
@@ -37,9 +37,15 @@ use schemas::{
     topics::TopicSpec,
 };
 
+use error::Need;
+use heard::Heard;
 pub use topics::Difference;
 
 use super::{Consumer, Lag, Log, LogError, LogErrorKind, Producer, Reader, Topic, TopicPartition, Watermarks};
+use crate::config::Secret;
+
+/// Group of readers, who never join it: librdkafka asks for its coordinator all the same.
+pub const READER_GROUP: &str = "reader";
 
 /// Deadline of a single question to the cluster.
 const CALL: Duration = Duration::from_secs(10);
@@ -53,8 +59,8 @@ pub struct KafkaConfig {
     pub brokers: String,
     /// Prefix of topics, groups and transactional ids.
     pub prefix: String,
-    /// Handed to librdkafka as they are.
-    pub properties: Vec<(String, String)>,
+    /// Handed to librdkafka as they are; a value may be a password.
+    pub properties: Vec<(String, Secret)>,
     /// Replicas of topics that are made; -1 for the broker's default.
     pub replication: i32,
     /// Further properties of topics that are made.
@@ -87,16 +93,39 @@ impl KafkaConfig {
         for (key, value) in ours {
             config.set(*key, *value);
         }
+        // Our OpenSSL has no folder of its own for the system's authorities: librdkafka looks in the usual places.
+        if self.is_encrypted() && self.property("ssl.ca.pem").is_none() {
+            config.set("ssl.ca.location", "probe");
+        }
         for (key, value) in &self.properties {
-            config.set(key, value);
+            config.set(key, value.expose());
         }
         config
     }
 
-    fn reading(&self, group: &str, ours: &[(&str, &str)]) -> ClientConfig {
+    /// The last of a property's values.
+    fn property(&self, name: &str) -> Option<&str> {
+        self.properties.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.expose())
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.property("security.protocol").is_some_and(|p| p.to_ascii_lowercase().ends_with("ssl"))
+    }
+
+    /// Who we are to the cluster's authorizer, as far as that can be told from here.
+    fn principal(&self) -> String {
+        let sasl = self.property("security.protocol").is_some_and(|p| p.to_ascii_lowercase().starts_with("sasl"));
+        match self.property("sasl.username") {
+            Some(name) if sasl => format!("User:{name}"),
+            _ if sasl => "User:(of the ticket or token)".to_owned(),
+            _ if self.is_encrypted() => "User:(name in the client's certificate)".to_owned(),
+            _ => "User:ANONYMOUS".to_owned(),
+        }
+    }
+
+    fn reading(&self, group: Option<&str>, ours: &[(&str, &str)]) -> ClientConfig {
         let fetch = (2 * max_message_bytes()).to_string();
         let base = [
-            ("group.id", group),
             ("isolation.level", "read_committed"),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
@@ -109,7 +138,8 @@ impl KafkaConfig {
             ("queued.max.messages.kbytes", "16384"), // per client
             ("allow.auto.create.topics", "false"),
         ];
-        self.client(&[&base[..], ours].concat())
+        let group = group.map(|group| ("group.id", group));
+        self.client(&[&base[..], group.as_slice(), ours].concat())
     }
 
     fn on_wire(&self, topic: &str) -> String {
@@ -134,36 +164,82 @@ const FRAMING: usize = 1 << 10;
 /// A log in a Kafka cluster.
 pub struct KafkaLog {
     config: Arc<KafkaConfig>,
-    admin: AdminClient<DefaultClientContext>,
+    admin: AdminClient<Heard>,
     /// Answers questions about topics; belongs to no group.
-    query: Arc<BaseConsumer>,
+    query: Arc<BaseConsumer<Heard>>,
 }
 
 impl KafkaLog {
-    /// Connects. Fails when no broker answers.
+    /// Connects. Fails when no broker answers, and at once when a broker refuses who we are.
     pub async fn connect(config: KafkaConfig) -> Result<Arc<Self>, LogError> {
         let config = Arc::new(config);
-        let admin = config.client(&[]).create().map_err(|e| error::log_error("connect", &e))?;
-        let group = format!("{}query", config.prefix);
-        let query: Arc<BaseConsumer> =
-            Arc::new(config.reading(&group, &[]).create().map_err(|e| error::log_error("connect", &e))?);
-        let asked = query.clone();
-        blocking(move || {
-            asked.fetch_metadata(None, CALL).map(drop).map_err(|e| error::log_error("reach the brokers", &e))
+        let asked = config.clone();
+        let (admin, query) = blocking(move || {
+            let failed = |e: KafkaError| error::log_error("make a client", &e);
+            let query: BaseConsumer<Heard> =
+                asked.reading(None, &[]).create_with_context(Heard::default()).map_err(failed)?;
+            reach(&asked, &query)?;
+            let admin: AdminClient<Heard> = asked.client(&[]).create_with_context(Heard::default()).map_err(failed)?;
+            Ok((admin, Arc::new(query)))
         })
         .await?;
         Ok(Arc::new(Self { config, admin, query }))
     }
 
-    async fn partition_count(&self, topic: &str) -> Result<Option<u32>, LogError> {
-        let (query, name) = (self.query.clone(), self.config.on_wire(topic));
-        blocking(move || {
-            let metadata =
-                query.fetch_metadata(Some(&name), CALL).map_err(|e| error::log_error("read metadata", &e))?;
-            let topic = metadata.topics().iter().find(|t| t.name() == name);
-            Ok(topic.filter(|t| t.error().is_none() && !t.partitions().is_empty()).map(|t| t.partitions().len() as u32))
-        })
-        .await
+    /// Number of partitions of a topic, `None` where there is none; asked by one who is to have `operation` on it.
+    pub async fn partition_count(&self, topic: &str, operation: &'static str) -> Result<Option<u32>, LogError> {
+        let (config, query, name) = (self.config.clone(), self.query.clone(), self.config.on_wire(topic));
+        blocking(move || partitions_of(&config, query.client(), &name, operation)).await
+    }
+}
+
+/// Waits for the first answer of a broker, with an ear to refusals: the client itself would try for ever.
+fn reach(config: &KafkaConfig, query: &BaseConsumer<Heard>) -> Result<(), LogError> {
+    const SLICE: Duration = Duration::from_millis(500);
+    const LISTEN: Duration = Duration::from_millis(20);
+    let deadline = Instant::now() + CALL;
+    let mut heard = None;
+    loop {
+        let Err(e) = query.fetch_metadata(None, SLICE) else { return Ok(()) };
+        // Not without waiting at all: such a poll ends at the first line of the client's own log.
+        while query.poll(LISTEN).is_some() && Instant::now() < deadline {}
+        heard = query.context().take().or(heard);
+        let refused = heard.as_ref().is_some_and(|(code, _)| error::class_of(*code) == LogErrorKind::Denied);
+        if refused || Instant::now() >= deadline {
+            let Some((code, words)) = heard else {
+                return Err(error::refusable(config, "reach the brokers", &e, &[]));
+            };
+            let kind = if refused { LogErrorKind::Denied } else { error::class(&e) };
+            let advice = error::advice(config, code, &[]);
+            return Err(LogError::new(kind, format!("Kafka: cannot reach the brokers: {words}{advice}")));
+        }
+    }
+}
+
+/// Number of partitions of a topic; `None`: there is none. Whoever may not even know is told.
+fn partitions_of<C: rdkafka::ClientContext>(
+    config: &KafkaConfig,
+    client: &rdkafka::client::Client<C>,
+    name: &str,
+    operation: &'static str,
+) -> Result<Option<u32>, LogError> {
+    let told = |e| error::refusable(config, "read metadata", &e, &[Need::topic(operation, name)]);
+    let metadata = client.fetch_metadata(Some(name), CALL).map_err(told)?;
+    let Some(topic) = metadata.topics().iter().find(|t| t.name() == name) else { return Ok(None) };
+    if let Some(code) = topic.error().map(RDKafkaErrorCode::from)
+        && error::class_of(code) == LogErrorKind::Denied
+    {
+        return Err(told(KafkaError::MetadataFetch(code)));
+    }
+    Ok((topic.error().is_none() && !topic.partitions().is_empty()).then(|| topic.partitions().len() as u32))
+}
+
+/// What librdkafka says against a property, without its value; `None`: it takes it. Opens nothing.
+pub fn wrong_property(name: &str, value: &str) -> Option<String> {
+    match ClientConfig::new().set(name, value).create_native_config() {
+        Err(KafkaError::ClientConfig(_, why, ..)) => Some(why),
+        Err(_) => Some("cannot be set".to_owned()),
+        Ok(_) => None,
     }
 }
 
@@ -206,7 +282,7 @@ fn partition_list(config: &KafkaConfig, offsets: &[(TopicPartition, u64)]) -> Re
 impl Log for KafkaLog {
     async fn ensure_topics(&self, specs: &[TopicSpec], chain_partitions: u32) -> Result<(), LogError> {
         for spec in specs {
-            if self.partition_count(spec.name).await?.is_some() {
+            if self.partition_count(spec.name, "Describe").await?.is_some() {
                 continue; // its retention is the operator's from here on
             }
             let name = self.config.on_wire(spec.name);
@@ -220,19 +296,18 @@ impl Log for KafkaLog {
                 topic = topic.set(key, value);
             }
             let options = AdminOptions::new().operation_timeout(Some(CALL)).request_timeout(Some(CALL));
-            let made =
-                self.admin.create_topics([&topic], &options).await.map_err(|e| error::log_error("make a topic", &e))?;
+            let what = format!("make topic {name}");
+            let failed = |e: &KafkaError| error::refusable(&self.config, &what, e, &[Need::topic("Create", &name)]);
+            let made = self.admin.create_topics([&topic], &options).await.map_err(|e| failed(&e))?;
             for result in made {
                 match result {
                     Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                    Err((name, code)) => {
-                        return Err(error::log_error(&format!("make topic {name}"), &KafkaError::AdminOp(code)));
-                    }
+                    Err((_, code)) => return Err(failed(&KafkaError::AdminOp(code))),
                 }
             }
             // Metadata takes a moment to come round.
             let deadline = tokio::time::Instant::now() + CALL;
-            while self.partition_count(spec.name).await?.is_none() {
+            while self.partition_count(spec.name, "Describe").await?.is_none() {
                 if tokio::time::Instant::now() > deadline {
                     return Err(LogError::new(
                         LogErrorKind::Unavailable,
@@ -246,7 +321,9 @@ impl Log for KafkaLog {
     }
 
     async fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
-        self.partition_count(topic).await?.ok_or_else(|| error::no_topic(&self.config.on_wire(topic)))
+        // Who asks wants to read.
+        let count = self.partition_count(topic, "Read").await?;
+        count.ok_or_else(|| error::no_topic(&self.config.on_wire(topic)))
     }
 
     async fn value_limit(&self, topic: Topic) -> Result<usize, LogError> {
@@ -254,8 +331,8 @@ impl Log for KafkaLog {
     }
 
     async fn watermarks(&self, at: TopicPartition) -> Result<Watermarks, LogError> {
-        let (query, name) = (self.query.clone(), self.config.on_wire(at.topic));
-        blocking(move || watermarks(&query, &name, at.partition)).await
+        let (config, query, name) = (self.config.clone(), self.query.clone(), self.config.on_wire(at.topic));
+        blocking(move || watermarks(&config, &query, &name, at.partition)).await
     }
 
     async fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError> {
@@ -280,20 +357,25 @@ impl Log for KafkaLog {
         }
         let (config, group) = (self.config.clone(), self.config.on_wire(group));
         blocking(move || {
-            let client: BaseConsumer =
-                config.reading(&group, &[]).create().map_err(|e| error::log_error("ask for positions", &e))?;
+            let client: BaseConsumer<Heard> = config
+                .reading(Some(&group), &[])
+                .create_with_context(Heard::default())
+                .map_err(|e| error::log_error("ask for positions", &e))?;
             let mut list = TopicPartitionList::new();
             for at in &places {
                 list.add_partition(&config.on_wire(at.topic), at.partition as i32);
             }
-            let stored = client.committed_offsets(list, CALL).map_err(|e| error::log_error("read positions", &e))?;
+            let needs = [Need::group("Describe", &group)];
+            let stored = client
+                .committed_offsets(list, CALL)
+                .map_err(|e| error::refusable(&config, "read positions", &e, &needs))?;
             places
                 .into_iter()
                 .map(|at| {
                     let name = config.on_wire(at.topic);
                     let position =
                         stored.find_partition(&name, at.partition as i32).and_then(|e| offset_of(e.offset()));
-                    Ok(Lag { at, position, ends: watermarks(&client, &name, at.partition)? })
+                    Ok(Lag { at, position, ends: watermarks(&config, &client, &name, at.partition)? })
                 })
                 .collect()
         })
@@ -310,6 +392,7 @@ fn offset_of(offset: Offset) -> Option<u64> {
 
 /// Low watermark and last stable offset, since the client is read_committed.
 fn watermarks<C: rdkafka::consumer::ConsumerContext>(
+    config: &KafkaConfig,
     client: &BaseConsumer<C>,
     topic: &str,
     partition: u32,
@@ -326,7 +409,10 @@ fn watermarks<C: rdkafka::consumer::ConsumerContext>(
                 | RDKafkaErrorCode::AllBrokersDown
                 | RDKafkaErrorCode::BrokerTransportFailure,
             )) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
-            Err(e) => return Err(error::log_error(&format!("read the ends of {topic} [{partition}]"), &e)),
+            Err(e) => {
+                let what = format!("read the ends of {topic} [{partition}]");
+                return Err(error::refusable(config, &what, &e, &[Need::topic("Describe", topic)]));
+            }
         }
     }
 }

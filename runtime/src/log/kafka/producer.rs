@@ -4,7 +4,7 @@
 //! [`LogErrorKind::Indefinite`], after which this producer refuses to go on: `init_transactions` of the next one decides.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,7 +18,10 @@ use rdkafka::{
 };
 
 use super::{
-    CALL, COMMIT, FRAMING, KafkaConfig, blocking, error, max_message_bytes, partition_list, value_limit, within,
+    CALL, COMMIT, FRAMING, KafkaConfig, blocking,
+    error::{self, Need},
+    heard::Heard,
+    max_message_bytes, partition_list, partitions_of, value_limit, within,
 };
 use crate::log::{LogError, LogErrorKind, NewRecord, Offsets, Producer, Topic, Transaction};
 
@@ -29,13 +32,20 @@ const TRANSACTION_TIMEOUT_MS: &str = "10000";
 const BATCH_BYTES: usize = 1_000_000;
 
 /// What a [`crate::log::GroupMetadata`] of this log holds.
-pub struct Membership(pub Option<ConsumerGroupMetadata>);
+pub struct Membership {
+    /// The group on the wire.
+    pub group: String,
+    /// Of the present generation.
+    pub metadata: Option<ConsumerGroupMetadata>,
+}
+
+type Client = BaseProducer<Heard>;
 
 /// A producer.
 pub struct KafkaProducer {
     config: Arc<KafkaConfig>,
     id: String,
-    client: Arc<BaseProducer>,
+    client: Arc<Client>,
     topics: HashMap<Topic, Known>,
     /// Bytes of records that the client puts together at most. A topic that takes less wants smaller batches.
     batch_bytes: usize,
@@ -58,7 +68,7 @@ impl KafkaProducer {
         Ok(Self { config, id, client, topics: HashMap::new(), batch_bytes: BATCH_BYTES, over: None })
     }
 
-    async fn client(config: &KafkaConfig, id: &str, batch_bytes: usize) -> Result<Arc<BaseProducer>, LogError> {
+    async fn client(config: &Arc<KafkaConfig>, id: &str, batch_bytes: usize) -> Result<Arc<Client>, LogError> {
         let batch_bytes = batch_bytes.to_string();
         let client_config = config.client(&[
             ("transactional.id", id),
@@ -68,9 +78,14 @@ impl KafkaProducer {
             ("linger.ms", "1"),
             ("queue.buffering.max.kbytes", "262144"),
         ]);
+        let (asked, needs) = (config.clone(), [Need::transactional_id(id)]);
         blocking(move || {
-            let client: BaseProducer = client_config.create().map_err(|e| error::log_error("make a producer", &e))?;
-            client.init_transactions(CALL).map_err(|e| error::log_error("take over the transactional id", &e))?;
+            let client: Client = client_config
+                .create_with_context(Heard::default())
+                .map_err(|e| error::log_error("make a producer", &e))?;
+            client
+                .init_transactions(CALL)
+                .map_err(|e| error::refusable(&asked, "take over the transactional id", &e, &needs))?;
             Ok(Arc::new(client))
         })
         .await
@@ -127,30 +142,21 @@ impl KafkaProducer {
     async fn look_up(&self, topic: Topic) -> Result<Known, LogError> {
         use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
         let name = self.config.on_wire(topic);
-        let (client, wanted) = (self.client.clone(), name.clone());
-        let partitions = blocking(move || {
-            let metadata = client
-                .client()
-                .fetch_metadata(Some(&wanted), CALL)
-                .map_err(|e| error::log_error("read metadata", &e))?;
-            Ok(metadata
-                .topics()
-                .iter()
-                .find(|t| t.name() == wanted && t.error().is_none())
-                .map_or(0, |t| t.partitions().len() as u32))
-        })
-        .await?;
-        if partitions == 0 {
-            return Err(error::no_topic(&name));
-        }
-        let admin: AdminClient<_> =
-            self.config.client(&[]).create().map_err(|e| error::log_error("ask for a topic's policy", &e))?;
+        let (config, client, wanted) = (self.config.clone(), self.client.clone(), name.clone());
+        let partitions = blocking(move || partitions_of(&config, client.client(), &wanted, "Write")).await?;
+        let Some(partitions) = partitions else { return Err(error::no_topic(&name)) };
+        let failed = |e: &KafkaError| {
+            error::refusable(&self.config, "read a topic's policy", e, &[Need::topic("DescribeConfigs", &name)])
+        };
+        let admin: AdminClient<Heard> =
+            self.config.client(&[]).create_with_context(Heard::default()).map_err(|e| failed(&e))?;
         let options = AdminOptions::new().request_timeout(Some(CALL));
-        let described = admin
-            .describe_configs([&ResourceSpecifier::Topic(&name)], &options)
-            .await
-            .map_err(|e| error::log_error("read a topic's policy", &e))?;
+        let described =
+            admin.describe_configs([&ResourceSpecifier::Topic(&name)], &options).await.map_err(|e| failed(&e))?;
         let resources: Vec<_> = described.into_iter().flatten().collect();
+        if resources.iter().all(|r| r.entries.is_empty()) {
+            return Err(failed(&KafkaError::AdminOp(RDKafkaErrorCode::TopicAuthorizationFailed))); // see `KafkaLog::find`
+        }
         let property = |name: &str| resources.iter().find_map(|c| c.get(name)?.value.as_deref());
         let compacted = property("cleanup.policy").is_some_and(|v| v.contains("compact"));
         let most = property("max.message.bytes").and_then(|v| v.parse().ok()).unwrap_or_else(max_message_bytes);
@@ -172,10 +178,10 @@ impl Producer for KafkaProducer {
         if transaction.records.is_empty() && transaction.offsets.is_none() {
             return Ok(());
         }
-        let (client, config) = (self.client.clone(), self.config.clone());
+        let (client, config, id) = (self.client.clone(), self.config.clone(), self.id.clone());
         self.over =
             Some(LogError::new(LogErrorKind::Indefinite, format!("a commit of {} was given up while it ran", self.id)));
-        let result = within(COMMIT, "a commit", move || run(&client, &config, transaction)).await;
+        let result = within(COMMIT, "a commit", move || run(&client, &config, &id, transaction)).await;
         self.over = match &result {
             Err(e) if !matches!(e.kind, LogErrorKind::Aborted | LogErrorKind::Invalid | LogErrorKind::TooLarge) => {
                 Some(e.clone())
@@ -189,22 +195,42 @@ impl Producer for KafkaProducer {
     }
 }
 
-fn run(client: &BaseProducer, config: &KafkaConfig, transaction: Transaction) -> Result<(), LogError> {
-    client.begin_transaction().map_err(|e| error::log_error("begin a transaction", &e))?;
+fn run(client: &Client, config: &KafkaConfig, id: &str, transaction: Transaction) -> Result<(), LogError> {
+    let needs = needs(config, &transaction, id);
+    client.begin_transaction().map_err(|e| error::refusable(config, "begin a transaction", &e, &needs))?;
     match fill(client, config, transaction) {
         Ok(()) => client.commit_transaction(COMMIT).map_err(|e| match &e {
-            KafkaError::Transaction(inner) if inner.txn_requires_abort() => abort(client, &e),
+            KafkaError::Transaction(inner) if inner.txn_requires_abort() => abort(client, config, &e, &needs),
             _ if error::class(&e) == LogErrorKind::Fenced => error::log_error("commit", &e),
-            _ => LogError::new(LogErrorKind::Indefinite, format!("Kafka: no word on a commit: {e}")),
+            _ => {
+                let advice = error::code(&e).map(|code| error::advice(config, code, &needs)).unwrap_or_default();
+                LogError::new(LogErrorKind::Indefinite, format!("Kafka: no word on a commit: {e}{advice}"))
+            }
         }),
-        Err(e) => Err(abort(client, &e)),
+        Err(e) => Err(abort(client, config, &e, &needs)),
     }
 }
 
+/// What it takes to write this.
+fn needs(config: &KafkaConfig, transaction: &Transaction, id: &str) -> Vec<Need> {
+    let topics: BTreeSet<String> = transaction.records.iter().map(|r| config.on_wire(r.to.topic)).collect();
+    let group = transaction.offsets.as_ref().and_then(|(group, _)| group.0.downcast_ref::<Membership>());
+    let mut needs = vec![Need::transactional_id(id), Need::topics("Write", topics)];
+    needs.extend(group.map(|membership| Need::group("Read", &membership.group)));
+    needs
+}
+
 /// Aborts after an error. What comes out says whether nothing was written.
-fn abort(client: &BaseProducer, cause: &KafkaError) -> LogError {
-    let class = error::class(cause);
-    let message = format!("Kafka: a transaction failed: {cause}");
+fn abort(client: &Client, config: &KafkaConfig, cause: &KafkaError, needs: &[Need]) -> LogError {
+    // A refusal is told beside the calls: what a call says afterwards is only that the transaction is over.
+    let refusal = client.context().take_refusal();
+    let class = refusal.as_ref().map_or_else(|| error::class(cause), |(code, _)| error::class_of(*code));
+    let message = match refusal {
+        Some((code, words)) => {
+            format!("Kafka: a transaction failed: {words}{}", error::advice(config, code, needs))
+        }
+        None => error::refusable(config, "carry a transaction out", cause, needs).message,
+    };
     match client.abort_transaction(CALL) {
         Ok(()) if class == LogErrorKind::Unavailable => LogError::new(LogErrorKind::Aborted, message),
         Ok(()) => LogError::new(class, message),
@@ -215,7 +241,7 @@ fn abort(client: &BaseProducer, cause: &KafkaError) -> LogError {
     }
 }
 
-fn fill(client: &BaseProducer, config: &KafkaConfig, transaction: Transaction) -> Result<(), KafkaError> {
+fn fill(client: &Client, config: &KafkaConfig, transaction: Transaction) -> Result<(), KafkaError> {
     let deadline = Instant::now() + CALL;
     let mut names: HashMap<Topic, String> = HashMap::new();
     for r in &transaction.records {
@@ -255,12 +281,12 @@ fn fill(client: &BaseProducer, config: &KafkaConfig, transaction: Transaction) -
 }
 
 fn send_offsets(
-    client: &BaseProducer,
+    client: &Client,
     config: &KafkaConfig,
     group: &crate::log::GroupMetadata,
     offsets: &Offsets,
 ) -> Result<(), KafkaError> {
-    let membership = group.0.downcast_ref::<Membership>().and_then(|m| m.0.as_ref());
+    let membership = group.0.downcast_ref::<Membership>().and_then(|m| m.metadata.as_ref());
     let membership = membership.ok_or(KafkaError::Global(RDKafkaErrorCode::UnknownMemberId))?;
     let list = partition_list(config, offsets).map_err(|_| KafkaError::Global(RDKafkaErrorCode::InvalidArgument))?;
     client.send_offsets_to_transaction(&list, membership, CALL)

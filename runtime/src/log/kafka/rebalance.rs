@@ -10,11 +10,16 @@ use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
-    error::{KafkaError, RDKafkaErrorCode},
+    error::KafkaError,
     types::RDKafkaRespErr,
 };
 
-use super::{CALL, KafkaConfig, error, offset_of, partition_list, watermarks};
+use super::{
+    CALL, KafkaConfig,
+    error::{self, Need},
+    heard::Heard,
+    offset_of, partition_list, watermarks,
+};
 use crate::log::{LogError, Polled, Record, Topic, TopicPartition};
 
 /// What the client's thread hands over.
@@ -22,6 +27,8 @@ use crate::log::{LogError, Polled, Record, Topic, TopicPartition};
 pub struct Happened {
     /// Rebalances and errors in order.
     pub events: VecDeque<Result<Polled, LogError>>,
+    /// The group's position per partition that is ours, as far as it was stored; where reading began while it has none.
+    pub stored: HashMap<TopicPartition, u64>,
     /// Next offset per partition that is ours.
     pub places: HashMap<TopicPartition, u64>,
     /// Out of range until a seek.
@@ -40,6 +47,10 @@ pub struct Context {
     pub config: Arc<KafkaConfig>,
     /// What is read.
     pub topics: Vec<Topic>,
+    /// The group on the wire; `None` of readers.
+    pub group: Option<String>,
+    /// What the client says beside its answers.
+    pub heard: Heard,
     /// What happened since the last poll.
     pub happened: Mutex<Happened>,
 }
@@ -69,15 +80,22 @@ impl Context {
     }
 
     fn assign(&self, client: &BaseConsumer<Self>, list: &TopicPartitionList) -> Result<Polled, LogError> {
-        let stored =
-            client.committed_offsets(list.clone(), CALL).map_err(|e| error::log_error("read positions", &e))?;
+        let needs = self.group.as_ref().map(|group| Need::group("Read", group));
+        let stored = client
+            .committed_offsets(list.clone(), CALL)
+            .map_err(|e| error::refusable(&self.config, "read positions", &e, needs.as_slice()))?;
+        // A refusal for one topic is told there only; taken for no position, reading would begin anew.
+        for element in stored.elements() {
+            let needs = [Need::topic("Read", element.topic())];
+            element.error().map_err(|e| error::refusable(&self.config, "read positions", &e, &needs))?;
+        }
         let mut assigned = Vec::new();
         let mut starts = Vec::new();
         for (at, offset) in self.places(&stored) {
             let position = offset_of(offset);
             let start = match position {
                 Some(offset) => offset,
-                None => watermarks(client, &self.config.on_wire(at.topic), at.partition)?.low,
+                None => watermarks(&self.config, client, &self.config.on_wire(at.topic), at.partition)?.low,
             };
             assigned.push((at, position));
             starts.push((at, start));
@@ -87,6 +105,7 @@ impl Context {
             .map_err(|e| error::log_error("take up partitions", &e))?;
         let mut happened = self.happened();
         happened.places = starts.into_iter().collect();
+        happened.stored = happened.places.clone();
         happened.lost.clear();
         happened.paused.clear();
         Ok(Polled::Assigned(assigned))
@@ -95,13 +114,10 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(?level, facility, message, "kafka client");
+        self.heard.log(level, facility, message);
     }
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
-            return; // asked for by readers; `poll` tells it
-        }
-        tracing::warn!(%error, reason, "kafka client");
+        self.heard.error(error, reason);
     }
 }
 
@@ -118,6 +134,7 @@ impl ConsumerContext for Context {
         let unassigned = client.unassign();
         let mut happened = self.happened();
         happened.places.clear();
+        happened.stored.clear();
         happened.carry = None;
         if !gone.is_empty() {
             happened.events.push_back(Ok(Polled::Revoked(gone)));

@@ -38,11 +38,12 @@ pub(super) fn broker(test: &str) -> Option<String> {
 
 pub(super) fn config(brokers: String, prefix: &str) -> KafkaConfig {
     let pairs = |list: &[(&str, &str)]| list.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    let secrets = |list: &[(&str, &str)]| list.iter().map(|(k, v)| (k.to_string(), Secret::new(*v))).collect();
     KafkaConfig {
         prefix: prefix.into(),
         replication: 1,
         // Static members that leave are missed only when their session ends.
-        properties: pairs(&[("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "500")]),
+        properties: secrets(&[("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "500")]),
         topic_properties: pairs(&[
             ("min.cleanable.dirty.ratio", "0.01"),
             ("segment.ms", "200"),

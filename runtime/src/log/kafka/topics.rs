@@ -2,7 +2,10 @@
 //!
 //! Guarantee: nothing is ever removed, and partitions only rise (added ones take new networks, rule 8).
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use rdkafka::{
     admin::{
@@ -10,12 +13,16 @@ use rdkafka::{
         TopicResult,
     },
     consumer::Consumer as _,
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use schemas::topics::{Cleanup, TopicSpec};
 
-use super::{CALL, KafkaLog, blocking, error, max_message_bytes, value_limit};
-use crate::log::{Log as _, LogError, Topic};
+use super::{
+    CALL, KafkaConfig, KafkaLog, blocking,
+    error::{self, Need},
+    max_message_bytes, partitions_of, value_limit,
+};
+use crate::log::{Log as _, LogError, LogErrorKind, Topic};
 
 /// One thing in which a topic is not as wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +102,7 @@ impl KafkaLog {
         for (topic, changes) in of_topic {
             if let Some(count) = changes.iter().find(|d| d.what == "partitions").and_then(|d| d.want.parse().ok()) {
                 let made = self.admin.create_partitions([&NewPartitions::new(topic, count)], &options).await;
-                told("add partitions", made)?;
+                told(&self.config, topic, made)?;
             }
             let set: Vec<_> = changes.iter().filter(|d| d.what != "partitions").collect();
             if set.is_empty() {
@@ -109,13 +116,24 @@ impl KafkaLog {
             let alter =
                 entries.into_iter().fold(AlterConfig::new(ResourceSpecifier::Topic(topic)), |a, (k, v)| a.set(k, v));
             let altered = self.admin.alter_configs([&alter], &options).await;
-            for result in altered.map_err(|e| error::log_error("change a topic", &e))? {
-                result.map_err(|(_, code)| {
-                    error::log_error(&format!("change topic {topic}"), &KafkaError::AdminOp(code))
-                })?;
+            let what = format!("change topic {topic}");
+            let failed = |e| error::refusable(&self.config, &what, &e, &[Need::topic("AlterConfigs", topic)]);
+            for result in altered.map_err(failed)? {
+                result.map_err(|(_, code)| failed(KafkaError::AdminOp(code)))?;
             }
         }
-        Ok(differences.into_iter().filter(|d| d.can_change).collect())
+        let changed: Vec<Difference> = differences.into_iter().filter(|d| d.can_change).collect();
+        // Brokers hear of it one after the other.
+        let deadline = tokio::time::Instant::now() + CALL;
+        while !changed.is_empty() && self.diff_topics(topics, chain_partitions).await?.iter().any(|d| d.can_change) {
+            if tokio::time::Instant::now() > deadline {
+                let message =
+                    "the topics were changed, but the brokers do not show it yet; look with `headwater topics diff`";
+                return Err(LogError::new(LogErrorKind::Unavailable, message));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(changed)
     }
 
     /// Bytes that a value may have in a topic, named without prefix.
@@ -127,8 +145,11 @@ impl KafkaLog {
     }
 
     async fn find(&self, topic: &str) -> Result<Option<Found>, LogError> {
-        let (query, name) = (self.query.clone(), topic.to_owned());
+        let (config, query, name) = (self.config.clone(), self.query.clone(), topic.to_owned());
         let shape = blocking(move || {
+            if partitions_of(&config, query.client(), &name, "Describe")?.is_none() {
+                return Ok(None);
+            }
             let metadata =
                 query.fetch_metadata(Some(&name), CALL).map_err(|e| error::log_error("read metadata", &e))?;
             let topic = metadata.topics().iter().find(|t| t.name() == name && t.error().is_none());
@@ -141,10 +162,15 @@ impl KafkaLog {
         let options = AdminOptions::new().request_timeout(Some(CALL));
         let described = self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await;
         let mut properties = HashMap::new();
-        for resource in described.map_err(|e| error::log_error("read a topic's properties", &e))? {
-            let ConfigResource { entries, .. } = resource.map_err(|code| {
-                error::log_error(&format!("read the properties of {topic}"), &KafkaError::AdminOp(code))
-            })?;
+        let what = format!("read the properties of {topic}");
+        let failed = |e| error::refusable(&self.config, &what, &e, &[Need::topic("DescribeConfigs", topic)]);
+        for resource in described.map_err(failed)? {
+            let ConfigResource { entries, .. } = resource.map_err(|code| failed(KafkaError::AdminOp(code)))?;
+            if entries.is_empty() {
+                // A refusal looks like this: rdkafka 0.39 does not hand the error of a single resource on. Every topic has
+                // properties; to take them for none would undo what the operator has set.
+                return Err(failed(KafkaError::AdminOp(RDKafkaErrorCode::TopicAuthorizationFailed)));
+            }
             for entry in entries {
                 let own = entry.source == ConfigSource::DynamicTopic;
                 properties.insert(entry.name, (entry.value.unwrap_or_default(), own));
@@ -159,9 +185,11 @@ impl KafkaLog {
     }
 }
 
-fn told(what: &str, results: Result<Vec<TopicResult>, KafkaError>) -> Result<(), LogError> {
-    for result in results.map_err(|e| error::log_error(what, &e))? {
-        result.map_err(|(name, code)| error::log_error(&format!("{what} to {name}"), &KafkaError::AdminOp(code)))?;
+fn told(config: &KafkaConfig, topic: &str, results: Result<Vec<TopicResult>, KafkaError>) -> Result<(), LogError> {
+    let what = format!("add partitions to {topic}");
+    let failed = |e| error::refusable(config, &what, &e, &[Need::topic("Alter", topic)]);
+    for result in results.map_err(failed)? {
+        result.map_err(|(_, code)| failed(KafkaError::AdminOp(code)))?;
     }
     Ok(())
 }
