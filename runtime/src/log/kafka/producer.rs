@@ -264,7 +264,7 @@ fn fill(client: &Client, config: &KafkaConfig, transaction: Transaction) -> Resu
                     if Instant::now() < deadline =>
                 {
                     record = again;
-                    client.poll(Duration::from_millis(1));
+                    breathe(client);
                 }
                 Err((e, _)) => return Err(e),
             }
@@ -272,12 +272,25 @@ fn fill(client: &Client, config: &KafkaConfig, transaction: Transaction) -> Resu
     }
     // A commit right after a flush waits for the flush's slices of 100 ms: drain first.
     while client.flush(Duration::ZERO).is_err() && Instant::now() < deadline {
-        client.poll(Duration::from_millis(1));
+        breathe(client);
     }
     if let Some((group, offsets)) = transaction.offsets {
         send_offsets(client, config, &group, &offsets)?;
     }
     Ok(())
+}
+
+/// Serves the client's callbacks, then sleeps: `poll` with less than some milliseconds spins until its time is over, and a core that
+/// spins is missing where the answer comes from.
+fn breathe(client: &Client) {
+    loop {
+        let before = client.in_flight_count();
+        client.poll(Duration::ZERO); // one event
+        if client.in_flight_count() >= before {
+            break;
+        }
+    }
+    std::thread::sleep(Duration::from_millis(1));
 }
 
 fn send_offsets(
