@@ -13,6 +13,10 @@ pub struct Config {
     pub profiles: HashMap<Network, Profile>,
     /// How long a transaction of the log gathers events after its first. Adds to the latency of a block at the tip.
     pub linger: Duration,
+    /// The same while catching up, that is, when `catch_up_bytes` came within `linger`: fewer, larger transactions.
+    pub catch_up_linger: Duration,
+    /// Bytes of input values within `linger` from which on the stage is catching up.
+    pub catch_up_bytes: usize,
     /// Bytes of input values after which a transaction of the log is closed. One event may exceed it.
     pub batch_bytes: usize,
     /// Events after which a transaction of the log is closed.
@@ -20,12 +24,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Defaults: 50 ms, 8 MiB, 256 events.
+    /// Defaults: 50 ms, 250 ms from 512 KiB on, 8 MiB, 256 events.
     pub fn new(instance: impl Into<String>, profiles: HashMap<Network, Profile>) -> Self {
         Self {
             instance: instance.into(),
             profiles,
             linger: Duration::from_millis(50),
+            catch_up_linger: Duration::from_millis(250),
+            catch_up_bytes: 512 << 10,
             batch_bytes: schemas::limits::ENRICH_BATCH_BYTES,
             batch_events: 256,
         }

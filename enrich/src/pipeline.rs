@@ -127,19 +127,26 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Events until the batch is full or `linger` has passed since the first.
+    /// Events until the batch is full or `linger` has passed since the first; more of them while catching up.
     async fn gather(&mut self) -> Result<Vec<Event>, LogError> {
         let mut gathered: Vec<Event> = Vec::new();
         let mut bytes = 0;
-        let mut until: Option<Instant> = None;
+        let mut first: Option<Instant> = None;
         loop {
+            let catching_up = bytes >= self.config.catch_up_bytes;
+            let linger = if catching_up { self.config.catch_up_linger } else { self.config.linger };
+            let until = first.map(|first| first + linger);
+            let full = bytes >= self.config.batch_bytes || gathered.len() >= self.config.batch_events;
+            if full || until.is_some_and(|t| Instant::now() >= t) {
+                return Ok(gathered);
+            }
             let wait = until.map_or(POLL_WAIT, |t| t.saturating_duration_since(Instant::now()));
             let room = self.config.batch_bytes.saturating_sub(bytes).max(1);
             let events = self.config.batch_events.saturating_sub(gathered.len()).max(1);
             match self.events.next(events, room, wait).await? {
                 Batch::Events(events) if events.is_empty() => {}
                 Batch::Events(events) => {
-                    until.get_or_insert(Instant::now() + self.config.linger);
+                    first.get_or_insert_with(Instant::now);
                     bytes += events.iter().map(Event::bytes).sum::<usize>();
                     gathered.extend(events);
                 }
@@ -156,8 +163,7 @@ impl<'a> Member<'a> {
                     self.halts.halt(self.codec, partition, &network, state_of(&why), &why.to_string());
                 }
             }
-            let full = bytes >= self.config.batch_bytes || gathered.len() >= self.config.batch_events;
-            if full || until.is_some_and(|t| Instant::now() >= t) || until.is_none() {
+            if first.is_none() {
                 return Ok(gathered);
             }
         }

@@ -4,12 +4,13 @@
 //! never reset by the client: a position out of range is told.
 
 use std::{
+    ops::Range,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
@@ -115,6 +116,7 @@ fn poll(client: &BaseConsumer<Context>, limits: PollLimits) -> Result<Polled, Lo
     let context = client.context();
     let deadline = Instant::now() + limits.wait;
     let mut records: Vec<Record> = Vec::new();
+    let mut names = Vec::new();
     let mut bytes = 0;
     loop {
         let carried = {
@@ -135,7 +137,7 @@ fn poll(client: &BaseConsumer<Context>, limits: PollLimits) -> Result<Polled, Lo
                     Duration::ZERO
                 };
                 match client.poll(wait.min(Duration::from_millis(200))) {
-                    Some(Ok(message)) => record_of(context, &message),
+                    Some(Ok(message)) => record_of(context, &message, &mut names),
                     Some(Err(e)) => {
                         // Told after the records that are at hand: their place has moved on already.
                         if let Some(told) = failed(client, &e).transpose() {
@@ -240,21 +242,42 @@ fn at_the_end(context: &Context, partition: i32) {
     }
 }
 
-fn record_of(context: &Context, message: &BorrowedMessage<'_>) -> Option<Record> {
+/// Most header names that one poll remembers: ours are few, other people's records may have any.
+const NAMES: usize = 32;
+
+/// A record in one buffer: key, value and headers are slices of it, and header names are shared within a poll.
+fn record_of(context: &Context, message: &BorrowedMessage<'_>, names: &mut Vec<Arc<str>>) -> Option<Record> {
     let from =
         TopicPartition { topic: context.topic(message.topic())?, partition: u32::try_from(message.partition()).ok()? };
-    let headers: Headers = message
-        .headers()
-        .map(|headers| {
-            headers.iter().map(|h| (Arc::from(h.key), Bytes::copy_from_slice(h.value.unwrap_or_default()))).collect()
-        })
-        .unwrap_or_default();
+    let (key, value, headers) = (message.key(), message.payload(), message.headers());
+    let of_headers: usize = headers.map_or(0, |headers| headers.iter().map(|h| h.value.map_or(0, <[u8]>::len)).sum());
+    let mut buffer = BytesMut::with_capacity(key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + of_headers);
+    let mut take = |bytes: &[u8]| {
+        buffer.extend_from_slice(bytes);
+        buffer.len() - bytes.len()..buffer.len()
+    };
+    let (key, value) = (key.map(&mut take), value.map(&mut take));
+    let mut shared = |name: &str| {
+        if let Some(known) = names.iter().find(|known| ***known == *name) {
+            return known.clone();
+        }
+        let name: Arc<str> = Arc::from(name);
+        if names.len() < NAMES {
+            names.push(name.clone());
+        }
+        name
+    };
+    let headers: Vec<(Arc<str>, Range<usize>)> = headers.map_or_else(Vec::new, |headers| {
+        headers.iter().map(|h| (shared(h.key), take(h.value.unwrap_or_default()))).collect()
+    });
+    let buffer = buffer.freeze();
+    let headers: Headers = headers.into_iter().map(|(name, range)| (name, buffer.slice(range))).collect();
     Some(Record {
         from,
         offset: u64::try_from(message.offset()).ok()?,
         timestamp: TimeMs(message.timestamp().to_millis().unwrap_or(0)),
-        key: message.key().map(Bytes::copy_from_slice),
-        value: message.payload().map(Bytes::copy_from_slice),
+        key: key.map(|range| buffer.slice(range)),
+        value: value.map(|range| buffer.slice(range)),
         headers,
     })
 }
