@@ -17,7 +17,6 @@ async fn chain(name: &str) -> Simulator {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "once in seven runs a block did not get visible within two minutes; not explained yet: make chaos"]
 async fn processes_that_stay_away_are_replaced() {
     let Some(servers) = servers("processes_that_stay_away_are_replaced") else { return };
     let nodes = [("eth", chain("ethereum").await), ("op", chain("optimism").await)];

@@ -162,6 +162,9 @@ fn ended_well(ended: Result<(u32, Result<(), Error>), JoinError>) -> Result<(), 
     }
 }
 
+/// Between two attempts to hold a partition. A partition that waits stands still, and asking costs little.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+
 /// Holds a partition: from the beginning again after every failure, until it is lost.
 async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) -> Result<(), Error> {
     let mine: Vec<&Source> = shared
@@ -176,7 +179,7 @@ async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) ->
     let new_waits = || {
         backon::ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(15))
+            .with_max_delay(LONGEST_WAIT)
             .without_max_times()
             .with_jitter()
             .build()
@@ -203,7 +206,7 @@ async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) ->
         if started.elapsed() > Duration::from_secs(60) {
             waits = new_waits();
         }
-        let wait = waits.next().unwrap_or(Duration::from_secs(15));
+        let wait = waits.next().unwrap_or(LONGEST_WAIT);
         if matches!(error.kind, LogErrorKind::NoTopic | LogErrorKind::TooLarge) {
             tell(&shared, partition, &mine, &error).await;
         }

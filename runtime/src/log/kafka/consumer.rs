@@ -1,7 +1,7 @@
 //! Group members and readers.
 //!
-//! Guarantees: a rebalance is told before anything of the new assignment; positions are read from the group when it begins, and
-//! never reset by the client: a position out of range is told.
+//! Guarantees: a rebalance is told before anything of the new assignment, which is taken up however often that fails; positions
+//! are read from the group when it begins, and never reset by the client: a position out of range is told.
 
 use std::{
     ops::Range,
@@ -118,6 +118,9 @@ fn poll(client: &BaseConsumer<Context>, limits: PollLimits) -> Result<Polled, Lo
     let mut records: Vec<Record> = Vec::new();
     let mut names = Vec::new();
     let mut bytes = 0;
+    if context.happened().events.is_empty() {
+        context.take_up(client); // what could not be taken up in the rebalance
+    }
     loop {
         let carried = {
             let mut happened = context.happened();

@@ -407,7 +407,8 @@ fn watermarks<C: rdkafka::consumer::ConsumerContext>(
                 | RDKafkaErrorCode::LeaderNotAvailable
                 | RDKafkaErrorCode::UnknownPartition
                 | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::BrokerTransportFailure,
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::DestroyBroker, // the client gave its connection up while it asked
             )) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
             Err(e) => {
                 let what = format!("read the ends of {topic} [{partition}]");

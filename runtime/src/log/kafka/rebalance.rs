@@ -29,6 +29,8 @@ pub struct Happened {
     pub events: VecDeque<Result<Polled, LogError>>,
     /// The group's position per partition that is ours, as far as it was stored; where reading began while it has none.
     pub stored: HashMap<TopicPartition, u64>,
+    /// An assignment of the group that could not be taken up yet.
+    pub pending: Option<TopicPartitionList>,
     /// Next offset per partition that is ours.
     pub places: HashMap<TopicPartition, u64>,
     /// Out of range until a seek.
@@ -79,6 +81,20 @@ impl Context {
         self.happened.lock().unwrap_or_else(|e| e.into_inner())
     }
 
+    /// Takes up what the group assigned, if that has not been done. The group takes us for the holder from the rebalance on: what
+    /// fails is told, and tried again at the next poll.
+    pub fn take_up(&self, client: &BaseConsumer<Self>) {
+        let Some(list) = self.happened().pending.clone() else { return };
+        let assigned = self.assign(client, &list);
+        let mut happened = self.happened();
+        if assigned.is_ok() {
+            happened.pending = None;
+        }
+        if !matches!(&assigned, Ok(Polled::Assigned(list)) if list.is_empty()) {
+            happened.events.push_back(assigned);
+        }
+    }
+
     fn assign(&self, client: &BaseConsumer<Self>, list: &TopicPartitionList) -> Result<Polled, LogError> {
         let needs = self.group.as_ref().map(|group| Need::group("Read", group));
         let stored = client
@@ -124,15 +140,13 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {
     fn rebalance(&self, client: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
         if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            let assigned = self.assign(client, list);
-            if !matches!(&assigned, Ok(Polled::Assigned(list)) if list.is_empty()) {
-                self.happened().events.push_back(assigned);
-            }
-            return;
+            self.happened().pending = Some(list.clone());
+            return self.take_up(client);
         }
         let gone: Vec<TopicPartition> = self.places(list).into_iter().map(|(at, _)| at).collect();
         let unassigned = client.unassign();
         let mut happened = self.happened();
+        happened.pending = None;
         happened.places.clear();
         happened.stored.clear();
         happened.carry = None;
