@@ -131,7 +131,7 @@ impl KafkaConfig {
             ("enable.auto.offset.store", "false"),
             ("auto.offset.reset", "error"), // nothing jumps
             ("check.crcs", "true"),
-            ("fetch.wait.max.ms", "100"),
+            ("fetch.wait.max.ms", "500"), // while there is nothing: what comes is handed over at once
             ("fetch.message.max.bytes", "1048576"),
             ("fetch.max.bytes", &fetch),
             ("receive.message.max.bytes", "104857600"),

@@ -16,6 +16,7 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
+use schemas::limits::RECORD_VALUE_BYTES;
 
 use super::{
     CALL, COMMIT, FRAMING, KafkaConfig, blocking,
@@ -28,8 +29,8 @@ use crate::log::{LogError, LogErrorKind, NewRecord, Offsets, Producer, Topic, Tr
 /// How long the broker keeps an orphaned transaction of ours open, so for how long it may hold readers up.
 const TRANSACTION_TIMEOUT_MS: &str = "10000";
 
-/// Bytes of records that the client puts together, where the topics take as much. The client's own default.
-const BATCH_BYTES: usize = 1_000_000;
+/// Bytes of records that the client puts together, where the topics take as much: more than most commits have for a partition.
+const BATCH_BYTES: usize = RECORD_VALUE_BYTES;
 
 /// What a [`crate::log::GroupMetadata`] of this log holds.
 pub struct Membership {
@@ -75,7 +76,11 @@ impl KafkaProducer {
             ("batch.size", &batch_bytes),
             ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
             ("compression.type", "lz4"),
-            ("linger.ms", "1"),
+            // Records leave at a commit, all at once. While a request of a partition is under way, librdkafka lets its thread
+            // spin on whatever else waits for that partition longer than this.
+            ("linger.ms", "1000"),
+            // A commit fails when any record was not delivered; nobody asks for each.
+            ("delivery.report.only.error", "true"),
             ("queue.buffering.max.kbytes", "262144"),
         ]);
         let (asked, needs) = (config.clone(), [Need::transactional_id(id)]);
@@ -222,6 +227,7 @@ fn needs(config: &KafkaConfig, transaction: &Transaction, id: &str) -> Vec<Need>
 
 /// Aborts after an error. What comes out says whether nothing was written.
 fn abort(client: &Client, config: &KafkaConfig, cause: &KafkaError, needs: &[Need]) -> LogError {
+    serve(client);
     // A refusal is told beside the calls: what a call says afterwards is only that the transaction is over.
     let refusal = client.context().take_refusal();
     let class = refusal.as_ref().map_or_else(|| error::class(cause), |(code, _)| error::class_of(*code));
@@ -264,33 +270,45 @@ fn fill(client: &Client, config: &KafkaConfig, transaction: Transaction) -> Resu
                     if Instant::now() < deadline =>
                 {
                     record = again;
-                    breathe(client);
+                    deliver(client, deadline);
                 }
                 Err((e, _)) => return Err(e),
             }
         }
     }
-    // A commit right after a flush waits for the flush's slices of 100 ms: drain first.
-    while client.flush(Duration::ZERO).is_err() && Instant::now() < deadline {
-        breathe(client);
-    }
     if let Some((group, offsets)) = transaction.offsets {
         send_offsets(client, config, &group, &offsets)?;
     }
+    deliver(client, deadline);
     Ok(())
 }
 
-/// Serves the client's callbacks, then sleeps: `poll` with less than some milliseconds spins until its time is over, and a core that
-/// spins is missing where the answer comes from.
-fn breathe(client: &Client) {
+/// Sends what is queued and waits until the brokers have it, or refuse it; what is left at the deadline, the commit takes up.
+///
+/// rdkafka's own `flush` tells the client of it for a moment only, and then sleeps for 100 ms or spins.
+fn deliver(client: &Client, deadline: Instant) {
+    const SLICE_MS: i32 = 50;
+    loop {
+        // SAFETY: the pointer is the client's own, which outlives the call; any thread may call it.
+        #[allow(unsafe_code)] // the only call that rdkafka does not offer
+        let result = unsafe { rdkafka::bindings::rd_kafka_flush(client.client().native_ptr(), SLICE_MS) };
+        let done = result == rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+        serve(client);
+        if done || Instant::now() >= deadline {
+            return;
+        }
+    }
+}
+
+/// Hears what the client has to say: refused records, and errors.
+fn serve(client: &Client) {
     loop {
         let before = client.in_flight_count();
         client.poll(Duration::ZERO); // one event
         if client.in_flight_count() >= before {
-            break;
+            return;
         }
     }
-    std::thread::sleep(Duration::from_millis(1));
 }
 
 fn send_offsets(
