@@ -1,4 +1,4 @@
-//! Chains that grow at a steady rate of transactions and fork now and then, each as its seed says.
+//! Chains that grow at a steady rate of blocks and fork now and then, each as its seed says.
 
 use crate::cli::Failure;
 use crate::node::evm::{Clock, Config, Dataset, Simulator, spawn};
@@ -46,15 +46,22 @@ pub async fn start() -> Result<Vec<Arc<Chain>>, Failure> {
     Ok(chains)
 }
 
+/// Blocks per second of each chain that make so many transactions per second of all together.
+pub fn blocks_per_second(chains: &[Arc<Chain>], transactions: f64) -> f64 {
+    let mean = |chain: &Arc<Chain>| {
+        let counts: u64 = chain.data.blocks().iter().map(|b| b.facts().tx_count).sum();
+        counts as f64 / chain.data.blocks().len() as f64
+    };
+    transactions / chains.iter().map(mean).sum::<f64>()
+}
+
 impl Chain {
-    /// Grows by so many transactions per second until it is told to stop.
+    /// Grows by so many blocks per second until it is told to stop.
     ///
     /// # Errors
     /// When the simulator refuses.
     pub async fn grow(&self, seed: u64, rate: f64, stop: CancellationToken) -> Result<(), Failure> {
         let mut random = fastrand::Rng::with_seed(seed);
-        let counts: u64 = self.data.blocks().iter().map(|b| b.facts().tx_count).sum();
-        let mean = counts as f64 / self.data.blocks().len() as f64;
         let (begun, mut made) = (Instant::now(), 0_u64);
         while !stop.is_cancelled() {
             if random.u32(0..FORK_TICKS) == 0 {
@@ -62,7 +69,7 @@ impl Chain {
                 self.node.fork_and_advance(random.u64(1..=most), random.u64(0..3))?;
                 self.forks.fetch_add(1, Ordering::Relaxed);
             }
-            let due = (begun.elapsed().as_secs_f64() * rate / mean) as u64;
+            let due = (begun.elapsed().as_secs_f64() * rate) as u64;
             if due > made {
                 self.node.advance(due - made)?;
                 made = due;

@@ -9,6 +9,7 @@ mod away;
 mod chains;
 mod plan;
 mod verify;
+mod visible;
 
 use crate::cli::Failure;
 use crate::cluster::{Cluster, Endpoint, Servers, Settings};
@@ -25,13 +26,14 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use verify::Compared;
+use visible::Watch;
 
 /// Stages of which several run.
 const STAGES: [&str; 3] = ["ingest", "enrich", "sink"];
 /// How long the rows may take to be complete at the beginning and at the end.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// How often it is asked what is visible after a blow.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(200);
 
 /// What is done, and with what.
 #[derive(Clone, Debug, Args)]
@@ -63,6 +65,9 @@ pub struct Chaos {
     /// The script that starts the servers
     #[arg(long, value_name = "PATH", default_value = "scripts/services")]
     pub services: PathBuf,
+    /// No blows: what the same machine does undisturbed
+    #[arg(long)]
+    pub calm: bool,
     /// Keep configuration, data and the processes' messages, and say where
     #[arg(long)]
     pub keep: bool,
@@ -81,6 +86,8 @@ pub struct Report {
     pub away: Option<Away>,
     /// From each blow to the next block that was made after it and is visible, of the slowest network.
     pub recoveries: Vec<(Duration, Blow)>,
+    /// How long the oldest invisible block had been there, sampled over time and networks; the shortest first.
+    pub behind: Vec<Duration>,
 }
 
 /// Runs it and prints the report to standard output.
@@ -153,8 +160,9 @@ impl Stand<'_> {
         let stop = CancellationToken::new();
         let _stops = stop.clone().drop_guard();
         let mut growing = JoinSet::new();
+        let rate = chains::blocks_per_second(&self.chains, self.args.rate);
         for (n, chain) in self.chains.iter().enumerate() {
-            let (chain, rate, stop) = (chain.clone(), self.args.rate / self.chains.len() as f64, stop.clone());
+            let (chain, stop) = (chain.clone(), stop.clone());
             let seed = self.seed.wrapping_add(1 + n as u64);
             growing.spawn(async move { chain.grow(seed, rate, stop).await });
         }
@@ -163,15 +171,18 @@ impl Stand<'_> {
             seconds => Some(away::take(self, Duration::from_secs(seconds), tell).await?),
         };
         let lasting = Duration::from_secs(self.args.seconds);
-        let planned = plan::plan(self.seed, lasting, &names, self.args.brokers, self.args.proxy);
+        let planned = match self.args.calm {
+            true => Vec::new(),
+            false => plan::plan(self.seed, lasting, &names, self.args.brokers, self.args.proxy),
+        };
         let begun = tokio::time::Instant::now();
-        let mut measuring = JoinSet::new();
+        let mut watch = Watch::begin(self.chains.clone(), self.cluster.lock().await.outside.clone());
         let mut blows = [0; 3];
         for Planned { at, blow, away } in planned {
             tokio::time::sleep_until(begun + at).await;
             self.cluster.lock().await.all_run()?;
             tell(format!("{:6.1} s  {blow} for {:.1} s", begun.elapsed().as_secs_f64(), away.as_secs_f64()));
-            measuring.spawn(recovery(self.cluster.clone(), self.chains.clone(), blow.clone()));
+            watch.falls(blow.clone());
             match &blow {
                 Blow::Process(name) => {
                     blows[0] += 1;
@@ -196,10 +207,9 @@ impl Stand<'_> {
         }
         tokio::time::sleep_until(begun + lasting).await;
         // The last blow's recovery needs blocks that come after it.
-        let mut recoveries = Vec::new();
-        while let Some(measured) = measuring.join_next().await {
-            recoveries.push(measured??);
-        }
+        watch.all_over(PATIENCE).await?;
+        let (recoveries, behind) = (watch.recoveries(), watch.behind());
+        drop(watch);
         stop.cancel();
         while let Some(grown) = growing.join_next().await {
             grown??;
@@ -207,9 +217,8 @@ impl Stand<'_> {
         tell(format!("{:6.1} s  the chains stand still; comparing", begun.elapsed().as_secs_f64()));
         self.all_visible().await?;
         let compared = self.compare().await?;
-        recoveries.sort_by_key(|(took, _)| *took);
         let forks = self.chains.iter().map(|c| c.forks.load(Ordering::Relaxed)).sum();
-        Ok(Report { blows, forks, compared, away, recoveries })
+        Ok(Report { blows, forks, compared, away, recoveries, behind })
     }
 
     async fn all_visible(&self) -> Result<(), Failure> {
@@ -249,32 +258,17 @@ impl Stand<'_> {
     }
 }
 
-/// How long until each network shows a block that did not exist when the blow fell.
-async fn recovery(
-    cluster: Arc<Mutex<Cluster>>,
-    chains: Vec<Arc<Chain>>,
-    blow: Blow,
-) -> Result<(Duration, Blow), Failure> {
-    let begun = Instant::now();
-    let wanted: Vec<(&str, u64)> = chains.iter().map(|c| (c.slug, c.node.head() + 1)).collect();
-    let outside = cluster.lock().await.outside.clone();
-    for (slug, height) in wanted {
-        while !outside.height(slug).await.is_ok_and(|seen| seen >= height) {
-            if begun.elapsed() > PATIENCE {
-                return Err(format!("{slug} {height} did not get visible in {PATIENCE:?} after: {blow}").into());
-            }
-            tokio::time::sleep(POLL).await;
-        }
-    }
-    Ok((begun.elapsed(), blow))
+/// What so many of a hundred do not exceed, of durations in order.
+fn percentile(sorted: impl ExactSizeIterator<Item = Duration>, percent: usize) -> Duration {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.take(rank).last().unwrap_or_default()
 }
 
 impl Report {
     /// The recovery that so many of a hundred did not exceed.
     #[must_use]
-    pub fn percentile(&self, percent: usize) -> Duration {
-        let rank = (self.recoveries.len() * percent).div_ceil(100).clamp(1, self.recoveries.len().max(1));
-        self.recoveries.get(rank - 1).map_or(Duration::ZERO, |(took, _)| *took)
+    pub fn recovery(&self, percent: usize) -> Duration {
+        percentile(self.recoveries.iter().map(|(took, _)| *took), percent)
     }
 }
 
@@ -296,14 +290,22 @@ impl std::fmt::Display for Report {
         if let Some(away) = &self.away {
             writeln!(f, "store away  {away}")?;
         }
+        let behind = |percent| seconds(percentile(self.behind.iter().copied(), percent));
+        write!(
+            f,
+            "behind      age of the oldest block that is not visible: p50 {:.1} s, p95 {:.1} s, p99 {:.1} s",
+            behind(50),
+            behind(95),
+            behind(99)
+        )?;
         if self.recoveries.is_empty() {
             return Ok(());
         }
         write!(
             f,
-            "recovery    blow to next visible block of the slowest chain: p50 {:.1} s, p95 {:.1} s",
-            seconds(self.percentile(50)),
-            seconds(self.percentile(95))
+            "\nrecovery    blow to next visible block of the slowest chain: p50 {:.1} s, p95 {:.1} s",
+            seconds(self.recovery(50)),
+            seconds(self.recovery(95))
         )?;
         for (took, blow) in self.recoveries.iter().rev().take(5) {
             write!(f, "\n            {:6.1} s  {blow}", seconds(*took))?;

@@ -5,13 +5,13 @@ use crate::cli::Failure;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// One request.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// One request; a slow way is given up only when what is on it has gone through.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What goes wrong on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Both directions late by so many milliseconds, give or take half of it, at 256 KiB/s.
+    /// Both directions late by so many milliseconds, give or take half of it, at 1 MiB/s.
     Slow(u64),
     /// Connections are reset, and no new one comes about.
     Cut,
@@ -43,7 +43,7 @@ impl Proxy {
             Way::HalfClosed => vec![toxic("timeout", "downstream", json!({"timeout": 0}))],
             Way::Slow(latency) => {
                 let late = json!({"latency": latency, "jitter": latency / 2});
-                let narrow = json!({"rate": 256});
+                let narrow = json!({"rate": 1024});
                 vec![
                     toxic("latency", "upstream", late.clone()),
                     toxic("latency", "downstream", late),

@@ -1,0 +1,34 @@
+//! Two minutes of `loadtest chaos`: three brokers, three of each stage, killed at random while chains fork; then every row is
+//! compared with the source. The seed is printed; `loadtest chaos --seed` deals the same blows, for as long as wanted.
+
+mod common;
+
+use std::path::Path;
+
+use common::{binary, cluster::servers};
+use loadtest::chaos::{self, Chaos};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::print_stderr)]
+async fn whatever_is_killed_the_rows_are_the_chains() {
+    // It starts brokers of its own; whether it can is told by those that run.
+    if servers("whatever_is_killed_the_rows_are_the_chains").is_none() {
+        return;
+    }
+    let chaos = Chaos {
+        seconds: 120,
+        seed: std::env::var("HEADWATER_SEED").ok().and_then(|seed| seed.parse().ok()),
+        brokers: 3,
+        processes: 3,
+        rate: 300.0, // of a binary that is not optimized
+        proxy: false,
+        store_away: 0,
+        release_binary: Some(binary().into()),
+        services: Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services"),
+        calm: false,
+        keep: false,
+    };
+    let report = chaos::report(&chaos, &mut |line| eprintln!("{line}")).await.unwrap_or_else(|e| panic!("{e}"));
+    eprintln!("{report}");
+    assert!(report.blows[0] > 0 && report.forks > 0 && report.compared.transactions > 10_000, "{report}");
+}
