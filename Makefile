@@ -96,8 +96,8 @@ fetch-test: prerequisites ## Fetch the servers and the foreign consumers that te
 	scripts/fetch-consumers
 
 .PHONY: bench
-bench: build ## Measure speed, CPU, bytes, memory and latency of the release binary
-	$(TARGET)/release/loadtest bench --data loadtest/data/evm/ethereum
+bench: build ## Measure speed, CPU by stage, bytes, memory and latency over both logs (without Java: the embedded one)
+	scripts/bench
 
 .PHONY: prerequisites
 prerequisites:

@@ -4,8 +4,10 @@
 //! and the speed counts only when the store then holds exactly what the chain holds (transactions, failures, logs, gas).
 //!
 //! Three measurements: how fast the simulated node is alone; how fast a chain that is already there becomes visible rows,
-//! with CPU, bytes and memory; and how long a new head takes to a WebSocket at a steady rate of transactions.
+//! with CPU, bytes and memory; and how long a new head takes to a WebSocket at a steady rate of transactions. With
+//! `--ingest-only` another: how fast it becomes records of Kafka, and how fast a peer does the same.
 
+mod feed;
 mod instance;
 mod latency;
 mod processes;
@@ -32,6 +34,8 @@ pub enum LogKind {
     Embedded,
     /// Kafka, named by --kafka.
     Kafka,
+    /// One after the other, side by side.
+    Both,
 }
 
 /// How figures are printed.
@@ -49,9 +53,18 @@ pub struct Bench {
     /// Which log the stages meet at
     #[arg(long, value_enum, default_value = "embedded")]
     log: LogKind,
-    /// A Kafka broker for `--log kafka`, `host:port`; its own CPU is not in the figures
-    #[arg(long, value_name = "HOST:PORT", env = "HEADWATER_TEST_KAFKA", required_if_eq("log", "kafka"))]
+    /// A Kafka broker for `--log kafka` and `both`, `host:port`; its own CPU is told apart where `scripts/services` runs it
+    #[arg(long, value_name = "HOST:PORT", env = "HEADWATER_TEST_KAFKA", required_if_eq_any([("log", "kafka"), ("log", "both")]))]
     kafka: Option<String>,
+    /// Measures the ingest stage alone: node → Avro → Kafka, acks=all
+    #[arg(long, requires = "kafka")]
+    ingest_only: bool,
+    /// The program `ethereumetl`, whose `stream` does the same with the first --peer-blocks blocks
+    #[arg(long, value_name = "PATH", requires = "ingest_only")]
+    against: Option<PathBuf>,
+    /// Blocks of the peer's measurement
+    #[arg(long, default_value_t = 200)]
+    peer_blocks: u64,
     /// Folder of recorded blocks; default: the built-in Ethereum blocks
     #[arg(long)]
     data: Option<PathBuf>,
@@ -93,25 +106,39 @@ pub async fn run(args: Bench) -> Result<(), Failure> {
         Some(path) => path.clone(),
         None => std::env::current_exe()?.with_file_name("headwater"),
     };
-    let settings = Settings::new(&args, &data, &binary);
+    if args.ingest_only {
+        let brokers = args.kafka.as_deref().ok_or("--ingest-only wants --kafka HOST:PORT")?;
+        let mut feeds = vec![feed::headwater(&binary, data.clone(), args.blocks, brokers, &args.extra_config).await?];
+        if let Some(program) = &args.against {
+            feeds.push(feed::ethereum_etl(program, data.clone(), args.peer_blocks, brokers).await?);
+        }
+        let settings = Settings::new(&args, LogKind::Kafka, &data, &binary);
+        return Ok(report::print_feeds(&settings, &feeds, args.format)?);
+    }
     let source = source::measure(data.clone()).await?;
-    let node = Node::start(data.clone(), args.blocks).await?;
-    let extra = format!("{}{}", args.extra_config, log_section(&args)?);
-    let mut instance = Instance::start(&binary, &node, &extra, args.keep).await?;
-    let result = measure(&args, &node, &mut instance).await;
-    let stopped = instance.stop().await;
-    let (speed, latency, memory) = result.map_err(|e| instance.explain(e))?;
-    stopped?;
-    report::print(&Report { settings, source, speed, latency, memory }, args.format)?;
+    let kinds = if args.log == LogKind::Both { vec![LogKind::Embedded, LogKind::Kafka] } else { vec![args.log] };
+    let mut reports = Vec::new();
+    for kind in kinds {
+        let settings = Settings::new(&args, kind, &data, &binary);
+        let node = Node::start(data.clone(), args.blocks).await?;
+        let extra = format!("{}{}", args.extra_config, log_section(&args, kind)?);
+        let mut instance = Instance::start(&binary, &node, &extra, args.keep).await?;
+        let result = measure(&args, kind, &node, &mut instance).await;
+        let stopped = instance.stop().await;
+        let (speed, latency, memory) = result.map_err(|e| instance.explain(e))?;
+        stopped?;
+        reports.push(Report { settings, source: source.clone(), speed, latency, memory });
+    }
+    report::print(&reports, args.format)?;
     Ok(())
 }
 
 /// The configuration's `[log]`, with topics that no other run has.
-fn log_section(args: &Bench) -> Result<String, Failure> {
-    match (args.log, &args.kafka) {
+fn log_section(args: &Bench, kind: LogKind) -> Result<String, Failure> {
+    match (kind, &args.kafka) {
         (LogKind::Embedded, _) => Ok(String::new()),
-        (LogKind::Kafka, None) => Err("--log kafka wants --kafka HOST:PORT".into()),
-        (LogKind::Kafka, Some(brokers)) => {
+        (_, None) => Err("--log kafka wants --kafka HOST:PORT".into()),
+        (_, Some(brokers)) => {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
             Ok(format!("\n[log]\nkafka = {brokers:?}\nprefix = \"bench-{now:x}.\"\n"))
         }
@@ -120,10 +147,11 @@ fn log_section(args: &Bench) -> Result<String, Failure> {
 
 async fn measure(
     args: &Bench,
+    kind: LogKind,
     node: &Node,
     instance: &mut Instance,
 ) -> Result<(speed::Speed, latency::Latency, processes::Memory), Failure> {
-    let speed = speed::measure(node, instance).await?;
+    let speed = speed::measure(node, instance, kind != LogKind::Embedded).await?;
     let latency =
         latency::measure(node, instance, args.latency_rate, Duration::from_secs(args.latency_seconds)).await?;
     let memory = processes::memory(instance.pid());

@@ -38,6 +38,22 @@ pub(super) fn own(name: &str) -> Duration {
     usage.get(name).copied().unwrap_or_default()
 }
 
+/// How the brokers' CPU is called.
+pub(super) const BROKER: &str = "Kafka broker";
+
+/// CPU time so far of the brokers that `scripts/services` started; `None` when it does not say who they are.
+pub(super) fn brokers() -> Option<Duration> {
+    let folder = std::env::var_os("HEADWATER_SERVICES")?;
+    let pids = fs::read_dir(folder).ok()?.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        let name = name.to_str()?;
+        let broker = name.starts_with("kafka-") && name.ends_with(".pid");
+        if broker { fs::read_to_string(entry.path()).ok()?.trim().parse::<u32>().ok() } else { None }
+    });
+    let used: Vec<Duration> = pids.map(|pid| of_stat(&format!("/proc/{pid}/stat"))).collect();
+    (!used.is_empty()).then(|| used.iter().sum())
+}
+
 /// What was used between two readings, nothing left out.
 pub(super) fn since(before: &Usage, after: &Usage) -> Usage {
     let used = |(name, at): (&String, &Duration)| {

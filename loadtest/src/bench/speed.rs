@@ -22,18 +22,19 @@ pub struct Speed {
     pub seconds: f64,
     /// Node to visible row.
     pub transactions_per_second: f64,
-    /// CPU per transaction in microseconds, by stage (thread name) and process; `simulated node` is not the product's.
+    /// CPU per transaction in microseconds, by stage (thread name) and process; `simulated node` and `Kafka broker` are not the product's.
     pub cpu_us_per_transaction: BTreeMap<String, f64>,
     /// Bytes on disk per transaction afterwards, by folder of the data directory.
     pub bytes_per_transaction: BTreeMap<String, f64>,
 }
 
-pub(super) async fn measure(node: &Node, instance: &mut Instance) -> Result<Speed, Failure> {
+pub(super) async fn measure(node: &Node, instance: &mut Instance, kafka: bool) -> Result<Speed, Failure> {
     let simulator = &node.simulator;
     // Everything is up when the one block that the node shows is visible.
     instance.reach(1, PATIENCE).await?;
     let warm: BTreeMap<String, u64> = instance.sizes()?.into_iter().collect();
     let (cpu, own) = (processes::usage(instance.pid()), processes::own(Node::THREADS));
+    let brokers = processes::brokers();
     let begun = Instant::now();
     simulator.clear_faults();
     // One more head, so that whoever is subscribed hears of it at once.
@@ -42,6 +43,7 @@ pub(super) async fn measure(node: &Node, instance: &mut Instance) -> Result<Spee
     let seconds = begun.elapsed().as_secs_f64();
     let used = processes::since(&cpu, &processes::usage(instance.pid()));
     let own = processes::own(Node::THREADS).saturating_sub(own);
+    let brokers = processes::brokers().zip(brokers).map(|(after, before)| after.saturating_sub(before));
     verify(node, instance).await?;
     let blocks = simulator.canonical(2..=head);
     let transactions: u64 = blocks.iter().map(|b| b.facts.tx_count).sum();
@@ -49,6 +51,9 @@ pub(super) async fn measure(node: &Node, instance: &mut Instance) -> Result<Spee
     let per = |used: Duration| used.as_secs_f64() * 1e6 / count;
     let mut cpu: BTreeMap<String, f64> = used.into_iter().map(|(name, used)| (name, per(used))).collect();
     cpu.insert("simulated node".into(), per(own));
+    if let Some(brokers) = brokers.filter(|_| kafka) {
+        cpu.insert(processes::BROKER.into(), per(brokers));
+    }
     let grown = |(name, bytes): (String, u64)| {
         let grown = bytes.saturating_sub(warm.get(&name).copied().unwrap_or(0));
         (name, grown as f64 / count)
