@@ -174,17 +174,13 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     listed.extend(cluster.acls("lag", "api"));
     acls::grant(&admin, &listed);
     tokio::time::sleep(SETTLED).await;
-    for stage in STAGES {
-        let command = cluster.as_stage(stage);
-        cluster.spawn(stage, command);
-    }
+    STAGES.iter().for_each(|stage| cluster.stage(stage));
     cluster.until_visible(&node).await;
 
     // A stage that comes back reads what it left: the state of ingest.
     let mut ingest = cluster.children.remove("ingest").expect("runs");
     ingest.kill().and_then(|()| ingest.wait()).expect("kill");
-    let command = cluster.as_stage("ingest");
-    cluster.spawn("ingest", command);
+    cluster.stage("ingest");
     node.advance(1).expect("advance");
     cluster.until_visible(&node).await;
 
@@ -243,10 +239,7 @@ async fn a_stage_that_loses_a_right_waits_and_goes_on_when_it_has_it_again() {
     let listed: Vec<Acl> = STAGES.iter().flat_map(|stage| cluster.acls(stage, stage)).collect();
     acls::grant(&admin, &listed);
     tokio::time::sleep(SETTLED).await;
-    for stage in STAGES {
-        let command = cluster.as_stage(stage);
-        cluster.spawn(stage, command);
-    }
+    STAGES.iter().for_each(|stage| cluster.stage(stage));
     cluster.until_visible(&node).await;
 
     let group = |stage: &str| format!("{prefix}{stage}");

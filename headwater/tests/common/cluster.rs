@@ -45,16 +45,7 @@ impl Cluster {
         let mut cluster = Self { headwater, config, prefix: prefix.clone(), children: BTreeMap::new() };
         let store = ["store".to_owned(), "--config".into(), cluster.headwater.config.to_string_lossy().into_owned()];
         cluster.spawn("store", &store);
-        let credentials = cluster.headwater.data().join("store/credentials.toml");
-        let end = Instant::now() + PATIENCE;
-        let password = loop {
-            let text = std::fs::read_to_string(&credentials).unwrap_or_default();
-            if let Some(line) = text.lines().find_map(|l| l.strip_prefix("stages_password = \"")) {
-                break line.trim_end_matches('"').to_owned();
-            }
-            assert!(Instant::now() < end, "no credentials: {}", cluster.said("store"));
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
+        let password = cluster.headwater.stages_password(|| cluster.said("store")).await;
         let (kafka, registry) = servers;
         let text = std::fs::read_to_string(&cluster.headwater.config).expect("read");
         let listen = cluster.headwater.sql.trim_start_matches("http://").to_owned();

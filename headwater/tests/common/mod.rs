@@ -129,9 +129,26 @@ impl Headwater {
 
     /// The password of the user `analyst`.
     pub fn analyst_password(&self) -> Option<String> {
+        self.password("analyst_password")
+    }
+
+    /// A password that the store made; `None` until it has started.
+    fn password(&self, key: &str) -> Option<String> {
         let text = std::fs::read_to_string(self.data().join("store/credentials.toml")).ok()?;
-        let line = text.lines().find_map(|l| l.strip_prefix("analyst_password = \""))?;
+        let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(" = \""))?;
         Some(line.trim_end_matches('"').to_owned())
+    }
+
+    /// The stages' password, once a store that was started beside has made it; `said`: what that store says.
+    pub async fn stages_password(&self, said: impl Fn() -> String) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(password) = self.password("stages_password") {
+                return password;
+            }
+            assert!(Instant::now() < end, "no credentials: {}", said());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Rows of a query as the analyst, each an object.

@@ -100,16 +100,7 @@ impl Cluster {
         let mut store = cluster.command(&["store"]);
         store.arg("--config").arg(&cluster.headwater.config);
         cluster.spawn("store", store);
-        let credentials = cluster.headwater.data().join("store/credentials.toml");
-        let end = Instant::now() + super::PATIENCE;
-        let password = loop {
-            let text = std::fs::read_to_string(&credentials).unwrap_or_default();
-            if let Some(line) = text.lines().find_map(|l| l.strip_prefix("stages_password = \"")) {
-                break line.trim_end_matches('"').to_owned();
-            }
-            assert!(Instant::now() < end, "no credentials: {}", cluster.said("store"));
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
+        let password = cluster.headwater.stages_password(|| cluster.said("store")).await;
         let text = std::fs::read_to_string(&cluster.headwater.config).expect("read");
         let listen = cluster.headwater.sql.trim_start_matches("http://").to_owned();
         for (user, mechanism) in MECHANISMS {
@@ -165,6 +156,12 @@ impl Cluster {
         let mut command = self.as_user(name, &[name, "--instance", name]);
         command.args(["--admin-listen", if name == "api" { self.lag.as_str() } else { "127.0.0.1:0" }]);
         command
+    }
+
+    /// Starts a stage as its user.
+    pub fn stage(&mut self, name: &str) {
+        let command = self.as_stage(name);
+        self.spawn(name, command);
     }
 
     pub fn spawn(&mut self, name: &str, mut command: Command) {

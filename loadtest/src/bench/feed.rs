@@ -3,7 +3,7 @@
 //! Guarantee: the clock stops when the last record is visible to a read_committed consumer, and the figure counts only when the
 //! topic then holds every transaction of the chain, each once.
 
-use super::{Failure, NETWORK, Node, processes};
+use super::{Failure, NETWORK, Node, child, processes};
 use crate::node::evm::Dataset;
 use runtime::log::kafka::{KafkaConfig, KafkaLog};
 use runtime::log::{Log, PollLimits, Polled, TopicPartition};
@@ -11,7 +11,6 @@ use schemas::topics::{Cleanup, RAW_BLOCKS, RAW_TRANSACTIONS, TopicSpec};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::process::{Child, Command};
@@ -23,6 +22,9 @@ const POLL: Duration = Duration::from_millis(20);
 const QUIET: Duration = Duration::from_secs(1);
 /// When nothing came for so long and there is not enough, it failed.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long it may take to stop.
+const STOP: Duration = Duration::from_secs(20);
 
 /// Blocks becoming records of Kafka.
 #[derive(Clone, Debug, Serialize)]
@@ -132,16 +134,6 @@ fn per_transaction(used: processes::Usage, transactions: u64) -> BTreeMap<String
     used.into_iter().map(|(name, used)| (name, used.as_secs_f64() * 1e6 / transactions.max(1) as f64)).collect()
 }
 
-async fn stop(mut child: Child) -> Result<(), Failure> {
-    if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-    }
-    if tokio::time::timeout(Duration::from_secs(20), child.wait()).await.is_err() {
-        child.kill().await?;
-    }
-    Ok(())
-}
-
 /// `headwater ingest` over `blocks` blocks.
 pub(super) async fn headwater(
     binary: &Path,
@@ -165,22 +157,10 @@ pub(super) async fn headwater(
         node.simulator.ws_url(),
     );
     std::fs::write(&config, text)?;
-    let messages = folder.path().join("messages.log");
-    let said = std::fs::File::create(&messages)?;
-    let mut child = Command::new(binary)
-        .args(["ingest", "--instance", "feed", "--config"])
-        .arg(&config)
-        .stdin(Stdio::null())
-        .stdout(said.try_clone()?)
-        .stderr(said)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|e| format!("{}: {e}", binary.display()))?;
-    let explain = |error: Failure| -> Failure {
-        let text = std::fs::read_to_string(&messages).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        format!("{error}\nits last messages:\n{}", lines[lines.len().saturating_sub(15)..].join("\n")).into()
-    };
+    let mut ingest = Command::new(binary);
+    ingest.args(["ingest", "--instance", "feed", "--config"]).arg(&config);
+    let mut child = child::spawn(&mut ingest, folder.path())?;
+    let explain = |error: Failure| child::explain(error, folder.path());
     let log = KafkaLog::connect(log_of(brokers, &prefix)).await?;
     let end = End { log, at: TopicPartition { topic: RAW_TRANSACTIONS.name, partition: 0 } };
     // Everything is up when the one block that the node shows is there; it may have no transactions.
@@ -201,7 +181,7 @@ pub(super) async fn headwater(
     let seen = end.reach(from, want, &mut child).await.map_err(&explain)?;
     let used = processes::since(&before, &usage(&child));
     end.verify(&node).await?;
-    stop(child).await?;
+    child::stop(&mut child, STOP).await?;
     let seconds = (seen.last - begun).as_secs_f64();
     Ok(Feed {
         name: "headwater ingest".to_owned(),
@@ -230,26 +210,17 @@ pub(super) async fn ethereum_etl(
     let end = End { log, at: TopicPartition { topic: "transactions", partition: 0 } };
     let folder = tempfile::Builder::new().prefix("headwater-peer-").tempdir()?;
     std::fs::write(folder.path().join("last"), "0\n")?;
-    let said = std::fs::File::create(folder.path().join("messages.log"))?;
     let (from, want) = (end.offset().await?, transactions(&node));
-    let mut child = Command::new(program)
-        .args(["stream", "-e", "block,transaction,log", "-b", "50", "-B", "50", "-w", "2", "--period-seconds", "1"])
+    let mut peer = Command::new(program);
+    peer.args(["stream", "-e", "block,transaction,log", "-b", "50", "-B", "50", "-w", "2", "--period-seconds", "1"])
         .args(["-l", "last", "-p", &node.simulator.url(), "-o", &format!("kafka/{brokers}")])
-        .current_dir(folder.path())
-        .stdin(Stdio::null())
-        .stdout(said.try_clone()?)
-        .stderr(said)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|e| format!("{}: {e}", program.display()))?;
+        .current_dir(folder.path());
+    let mut child = child::spawn(&mut peer, folder.path())?;
     let before = usage(&child);
-    let seen = end.reach(from, want, &mut child).await.map_err(|e| {
-        let text = std::fs::read_to_string(folder.path().join("messages.log")).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        format!("ethereumetl: {e}\n{}", lines[lines.len().saturating_sub(15)..].join("\n"))
-    })?;
+    let reached = end.reach(from, want, &mut child).await;
+    let seen = reached.map_err(|e| child::explain(format!("ethereumetl: {e}").into(), folder.path()))?;
     let used = processes::since(&before, &usage(&child));
-    stop(child).await?;
+    child::stop(&mut child, STOP).await?;
     let seconds = (seen.last - seen.first).as_secs_f64();
     Ok(Feed {
         name: "ethereum-etl stream".to_owned(),

@@ -1,16 +1,15 @@
 //! A `headwater up` of its own: configuration and data in a temporary folder, ports of its own, ended by its process id.
 
-use super::{NETWORK, Node};
+use super::{NETWORK, Node, child};
 use crate::cli::Failure;
+use crate::cluster::free_ports;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Client;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
@@ -50,16 +49,8 @@ impl Instance {
             ws = node.simulator.ws_url(),
         );
         fs::write(&config, text)?;
-        let messages = fs::File::create(folder.path().join("messages.log"))?;
-        let child = Command::new(binary)
-            .args(["up", "--config"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(messages.try_clone()?)
-            .stderr(messages)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|e| format!("{}: {e}; build it, or name it with --release-binary", binary.display()))?;
+        let child = child::spawn(Command::new(binary).args(["up", "--config"]).arg(&config), folder.path())
+            .map_err(|e| format!("{e}; build it, or name it with --release-binary"))?;
         let pid = child.id().ok_or("it ended at once")?;
         let client = Client::builder().timeout(REQUEST_DEADLINE).build()?;
         let mut instance = Self { child, pid, folder, keep, client, api, store };
@@ -163,29 +154,18 @@ impl Instance {
 
     /// Asks it to stop, waits, and kills it when it takes too long.
     pub(super) async fn stop(&mut self) -> Result<(), Failure> {
-        if self.child.try_wait()?.is_none()
-            && let Some(pid) = Pid::from_raw(self.pid.cast_signed())
-        {
-            kill_process(pid, Signal::TERM)?;
-        }
-        match tokio::time::timeout(STOP_DEADLINE, self.child.wait()).await {
-            Ok(status) if status.as_ref().is_ok_and(|s| s.success()) => Ok(()),
-            Ok(status) => Err(self.explain(format!("it ended with {}", status?).into())),
-            Err(_) => {
-                self.child.kill().await?;
-                Err(format!("it did not stop within {STOP_DEADLINE:?} and was killed").into())
-            }
+        match child::stop(&mut self.child, STOP_DEADLINE).await? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(self.explain(format!("it ended with {status}").into())),
+            None => Err(format!("it did not stop within {STOP_DEADLINE:?} and was killed").into()),
         }
     }
 
     /// An error with the last messages of the binary.
     pub(super) fn explain(&self, error: Failure) -> Failure {
-        let file = self.folder.path().join("messages.log");
-        let text = fs::read_to_string(&file).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        let last = lines[lines.len().saturating_sub(15)..].join("\n");
+        let explained = child::explain(error, self.folder.path());
         let kept = if self.keep { format!("\nkept in {}", self.folder.path().display()) } else { String::new() };
-        format!("{error}\nits last messages:\n{last}{kept}").into()
+        format!("{explained}{kept}").into()
     }
 }
 
@@ -196,11 +176,4 @@ fn allocated(path: &Path) -> u64 {
         return meta.blocks() * 512;
     }
     fs::read_dir(path).map_or(0, |all| all.flatten().map(|entry| allocated(&entry.path())).sum())
-}
-
-/// Three ports that were free just now.
-fn free_ports() -> std::io::Result<[SocketAddr; 3]> {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held = [bind()?, bind()?, bind()?];
-    Ok([held[0].local_addr()?, held[1].local_addr()?, held[2].local_addr()?])
 }

@@ -7,6 +7,7 @@
 //! with CPU, bytes and memory; and how long a new head takes to a WebSocket at a steady rate of transactions. With
 //! `--ingest-only` another: how fast it becomes records of Kafka, and how fast a peer does the same.
 
+mod child;
 mod feed;
 mod instance;
 mod latency;

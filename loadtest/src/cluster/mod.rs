@@ -274,7 +274,8 @@ pub fn free_port() -> Result<u16, Failure> {
         .ok_or_else(|| "no free port".into())
 }
 
-fn free_ports() -> Result<[SocketAddr; 3], Failure> {
+/// Three of them on loopback.
+pub(crate) fn free_ports() -> Result<[SocketAddr; 3], Failure> {
     let address = || Ok::<_, Failure>(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)));
     Ok([address()?, address()?, address()?])
 }

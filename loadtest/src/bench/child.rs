@@ -1,0 +1,42 @@
+//! A measured process: its messages in a file of its folder, ended by its id.
+
+use crate::cli::Failure;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::process::{Child, Command};
+
+/// The file of its messages.
+const MESSAGES: &str = "messages.log";
+
+/// Starts it; it is killed when dropped.
+pub(super) fn spawn(command: &mut Command, folder: &Path) -> Result<Child, Failure> {
+    let said = fs::File::create(folder.join(MESSAGES))?;
+    let child = command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said).kill_on_drop(true).spawn();
+    child.map_err(|e| format!("{}: {e}", command.as_std().get_program().display()).into())
+}
+
+/// An error with the last messages.
+pub(super) fn explain(error: Failure, folder: &Path) -> Failure {
+    let text = fs::read_to_string(folder.join(MESSAGES)).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    format!("{error}\nits last messages:\n{}", lines[lines.len().saturating_sub(15)..].join("\n")).into()
+}
+
+/// Asks it to stop and waits; `None`: it took longer than `patience` and was killed.
+pub(super) async fn stop(child: &mut Child, patience: Duration) -> Result<Option<ExitStatus>, Failure> {
+    if let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
+        && child.try_wait()?.is_none()
+    {
+        kill_process(pid, Signal::TERM)?;
+    }
+    match tokio::time::timeout(patience, child.wait()).await {
+        Ok(status) => Ok(Some(status?)),
+        Err(_) => {
+            child.kill().await?;
+            Ok(None)
+        }
+    }
+}
