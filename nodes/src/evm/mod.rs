@@ -8,7 +8,9 @@ mod client;
 mod encode;
 pub mod heads;
 mod http;
+mod keccak;
 mod receipts;
+mod trie;
 pub mod verify;
 pub mod wire;
 

@@ -4,11 +4,12 @@
 //! this very block. Decisive where the chain's profile says that they hold, only counted elsewhere: header hash, transaction
 //! hashes, root of the transactions, root and blooms of the receipts. Receipts of another block therefore never pass.
 
-use alloy_primitives::{B256, Bloom, keccak256};
-use alloy_trie::root::{ordered_trie_root_encoded, ordered_trie_root_with_encoder};
+use alloy_primitives::{B256, Bloom};
 
 use schemas::profiles::Profile;
 
+use super::keccak::keccak256_all;
+use super::trie::ordered_root;
 use super::{
     encode,
     wire::{Block, Receipt, Transaction},
@@ -126,31 +127,27 @@ fn transactions(block: &Block, list: &[Transaction], checks: &Checks) -> Result<
     }
     let encoded: Vec<Option<Vec<u8>>> = list.iter().map(encode::any_transaction).collect();
     decide("transaction_hashes", checks.transaction_hashes, || {
-        for (i, (t, bytes)) in list.iter().zip(&encoded).enumerate() {
-            // A type that is not known here is judged by the root only.
-            if let Some(bytes) = bytes
-                && Some(keccak256(bytes)) != t.hash
-            {
-                return Some(Err(format!("transaction {i} does not hash to what the node states")));
-            }
+        // A type that is not known here is judged by the root only.
+        let known = || encoded.iter().enumerate().filter_map(|(i, bytes)| Some((i, bytes.as_deref()?)));
+        let hashes = keccak256_all(&known().map(|(_, bytes)| bytes).collect::<Vec<_>>());
+        match known().zip(hashes).find(|((i, _), hash)| list[*i].hash != Some(*hash)) {
+            Some(((i, _), _)) => Some(Err(format!("transaction {i} does not hash to what the node states"))),
+            None => Some(Ok(())),
         }
-        Some(Ok(()))
     })?;
     decide("transactions_root", checks.transactions_root, || {
         let encoded: Option<Vec<Vec<u8>>> = encoded.into_iter().collect();
-        let root = ordered_trie_root_encoded(&encoded?);
+        let root = ordered_root(&encoded?);
         Some(same_root("transactions", root, block.transactions_root))
     })
 }
 
 fn receipts_root(block: &Block, receipts: &[Receipt]) -> Option<Result<(), Lie>> {
-    let mut known = true;
-    let root = ordered_trie_root_with_encoder(receipts, |r: &Receipt, out: &mut Vec<u8>| {
-        known &= encode::receipt(r, out).is_some();
+    let encoded = receipts.iter().map(|r| {
+        let mut out = Vec::new();
+        encode::receipt(r, &mut out).map(|()| out)
     });
-    if !known {
-        return None;
-    }
+    let root = ordered_root(&encoded.collect::<Option<Vec<_>>>()?);
     if let Some(told) = block.logs_bloom {
         let mut bloom = Bloom::ZERO;
         for r in receipts {
