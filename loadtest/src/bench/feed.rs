@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 /// How often the end of a topic is asked for.
-const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(100);
 /// When nothing came for so long, and enough is there, it was all.
 const QUIET: Duration = Duration::from_secs(1);
 /// When nothing came for so long and there is not enough, it failed.
@@ -203,6 +203,7 @@ pub(super) async fn ethereum_etl(
     const fn topic(name: &'static str) -> TopicSpec {
         TopicSpec { name, cleanup: Cleanup::Delete, retention: None, retention_bytes: None, per_network: false }
     }
+    let cycle = data.blocks().len();
     let node = Node::start(data, blocks).await?;
     node.simulator.clear_faults();
     let log = KafkaLog::connect(log_of(brokers, "")).await?;
@@ -211,10 +212,24 @@ pub(super) async fn ethereum_etl(
     let folder = tempfile::Builder::new().prefix("headwater-peer-").tempdir()?;
     std::fs::write(folder.path().join("last"), "0\n")?;
     let (from, want) = (end.offset().await?, transactions(&node));
+    // It joins what it reads by the transaction's hash, so a batch may hold a replayed transaction only once.
+    let batch = cycle.to_string();
     let mut peer = Command::new(program);
-    peer.args(["stream", "-e", "block,transaction,log", "-b", "50", "-B", "50", "-w", "2", "--period-seconds", "1"])
-        .args(["-l", "last", "-p", &node.simulator.url(), "-o", &format!("kafka/{brokers}")])
-        .current_dir(folder.path());
+    peer.args([
+        "stream",
+        "-e",
+        "block,transaction,log",
+        "-b",
+        &batch,
+        "-B",
+        &batch,
+        "-w",
+        "2",
+        "--period-seconds",
+        "1",
+    ])
+    .args(["-l", "last", "-p", &node.simulator.url(), "-o", &format!("kafka/{brokers}")])
+    .current_dir(folder.path());
     let mut child = child::spawn(&mut peer, folder.path())?;
     let before = usage(&child);
     let reached = end.reach(from, want, &mut child).await;

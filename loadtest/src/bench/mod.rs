@@ -110,11 +110,14 @@ pub async fn run(args: Bench) -> Result<(), Failure> {
     if args.ingest_only {
         let brokers = args.kafka.as_deref().ok_or("--ingest-only wants --kafka HOST:PORT")?;
         let mut feeds = vec![feed::headwater(&binary, data.clone(), args.blocks, brokers, &args.extra_config).await?];
-        if let Some(program) = &args.against {
-            feeds.push(feed::ethereum_etl(program, data.clone(), args.peer_blocks, brokers).await?);
-        }
-        let settings = Settings::new(&args, LogKind::Kafka, &data, &binary);
-        return Ok(report::print_feeds(&settings, &feeds, args.format)?);
+        let peer = match &args.against {
+            Some(program) => feed::ethereum_etl(program, data.clone(), args.peer_blocks, brokers).await.map(Some),
+            None => Ok(None),
+        };
+        // A peer that fails does not take away what was measured before.
+        let failed = peer.map(|feed| feeds.extend(feed)).err();
+        report::print_feeds(&Settings::new(&args, LogKind::Kafka, &data, &binary), &feeds, args.format)?;
+        return failed.map_or(Ok(()), Err);
     }
     let source = source::measure(data.clone()).await?;
     let kinds = if args.log == LogKind::Both { vec![LogKind::Embedded, LogKind::Kafka] } else { vec![args.log] };

@@ -80,6 +80,8 @@ pub(crate) struct Chain {
     /// Hashes at multiples of [`STRIDE`].
     milestones: Vec<(u64, B256)>,
     stretches: VecDeque<Vec<Sealed>>,
+    /// By recorded block: the height at which it was last served with its transactions.
+    served: Vec<u64>,
 }
 
 pub(crate) struct Plan {
@@ -95,6 +97,7 @@ impl Chain {
     pub(crate) fn new(data: Arc<Dataset>, timeline: Timeline, plan: Plan) -> Self {
         let last = plan.blocks.map_or(u64::MAX - 1, |n| plan.start.saturating_add(n.max(1) - 1));
         let mut chain = Self {
+            served: vec![0; data.blocks().len()],
             data,
             timeline,
             seed: plan.seed,
@@ -292,8 +295,20 @@ impl Chain {
         block
     }
 
-    /// The newest canonical block in memory that replays recorded block `recorded`, at most at `head`.
-    pub(crate) fn newest(&self, recorded: usize, head: u64) -> Option<Sealed> {
+    /// Remembers that somebody saw the transactions of `block`.
+    pub(crate) fn serve(&mut self, block: &Sealed) {
+        self.served[block.recorded] = block.height;
+    }
+
+    /// The canonical block that replays recorded block `recorded`, at most at `head`: the one that was served last with its
+    /// transactions, else the newest in memory.
+    pub(crate) fn replaying(&mut self, recorded: usize, head: u64) -> Option<Sealed> {
+        let served = self.served[recorded];
+        if served <= head
+            && let Some(block) = self.at(served).filter(|block| block.recorded == recorded)
+        {
+            return Some(block);
+        }
         self.recent.iter().rev().find(|block| block.recorded == recorded && block.height <= head).copied()
     }
 

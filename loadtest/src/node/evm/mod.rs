@@ -2,7 +2,8 @@
 //!
 //! Guarantee: every block served links to the one below by a hash computed from its own header, transactions and receipts
 //! are the recorded ones, so both roots hold; and with the same seed, settings and origin it is the same chain after every
-//! restart, forks included (rule 25). A replayed transaction occurs again one cycle later: look-ups by hash give the newest.
+//! restart, forks included (rule 25). A replayed transaction occurs again one cycle later: look-ups by hash give the occurrence
+//! that was served last with its block, else the newest.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

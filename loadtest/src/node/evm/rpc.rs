@@ -334,6 +334,9 @@ impl View<'_> {
 
     fn write(&self, block: Option<Sealed>, form: Form, out: &mut Vec<u8>) {
         let Some(mut block) = block else { return out.extend_from_slice(b"null") };
+        if form == Form::Full {
+            self.shared.chain().serve(&block);
+        }
         let blocks = self.shared.data.blocks();
         match self.swap.filter(|_| form == Form::Receipts) {
             Some(FaultKind::OtherBlock) => {
@@ -350,7 +353,7 @@ impl View<'_> {
     fn write_transaction(&self, hash: &B256, form: Form, out: &mut Vec<u8>) {
         let data = &self.shared.data;
         let found = data.find(hash).and_then(|(recorded, index)| {
-            let block = self.shared.chain().newest(recorded, self.limit)?;
+            let block = self.shared.chain().replaying(recorded, self.limit)?;
             Some((block, index))
         });
         let written = found
