@@ -1,6 +1,6 @@
 //! The stages as processes of their own over a real Kafka, a real schema registry and one store, two of each: cluster and
-//! registry are made ready by command, processes that stay away are replaced, and every row is there once. Killing at random
-//! for as long as wanted is `loadtest chaos`.
+//! registry are made ready by command, processes that sleep too long or stay away are replaced, and every row is there once.
+//! Killing at random for as long as wanted is `loadtest chaos`.
 
 mod common;
 
@@ -10,6 +10,7 @@ use common::{
     expected,
 };
 use loadtest::node::evm::{Config, Simulator};
+use rustix::process::Signal;
 use serde_json::Value;
 
 async fn chain(name: &str) -> Simulator {
@@ -17,8 +18,8 @@ async fn chain(name: &str) -> Simulator {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn processes_that_stay_away_are_replaced() {
-    let Some(servers) = servers("processes_that_stay_away_are_replaced") else { return };
+async fn processes_that_sleep_or_stay_away_are_replaced() {
+    let Some(servers) = servers("processes_that_sleep_or_stay_away_are_replaced") else { return };
     let nodes = [("eth", chain("ethereum").await), ("op", chain("optimism").await)];
     let nets: Vec<Net> = nodes.iter().map(|(slug, node)| Net::of(slug, node)).collect();
     let mut cluster = Cluster::new(&nets, &servers).await;
@@ -37,6 +38,17 @@ async fn processes_that_stay_away_are_replaced() {
     stages.iter().chain(&["api-1"]).for_each(|name| cluster.stage(name));
     for (slug, node) in &nodes {
         cluster.until_visible(slug, node).await;
+    }
+    // Asleep with work in hand until another has taken it over, and awake again: what it then says counts no more.
+    for name in ["ingest-1", "enrich-2", "sink-1"] {
+        for (_, node) in &nodes {
+            node.fork_and_advance(2, 1).expect("fork");
+        }
+        cluster.signal(name, Signal::STOP);
+        for (slug, node) in &nodes {
+            cluster.until_visible(slug, node).await;
+        }
+        cluster.signal(name, Signal::CONT);
     }
     // Away for good, one after the other, while a fork happens: its partitions move to the other.
     for (name, depth) in [("ingest-1", 3), ("enrich-1", 7), ("sink-2", 1)] {

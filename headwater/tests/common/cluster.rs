@@ -8,6 +8,7 @@ use std::{
 };
 
 use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Headwater, Net, PATIENCE, binary, number, recorded};
 
@@ -89,6 +90,11 @@ impl Cluster {
         let mut child = self.children.remove(name).expect("runs");
         child.kill().expect("kill");
         child.wait().expect("wait");
+    }
+
+    pub fn signal(&self, name: &str, signal: Signal) {
+        let pid = Pid::from_child(&self.children[name]);
+        kill_process(pid, signal).expect("signal");
     }
 
     pub fn said(&self, name: &str) -> String {

@@ -1,9 +1,12 @@
 //! Cases about groups: assignment, positions, fencing.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use super::{
-    super::{Consumer, LogErrorKind, TopicPartition, Transaction},
+    super::{Consumer, LogErrorKind, Polled, Producer, Record, Topic, TopicPartition, Transaction},
     kit::{DEADLINE, Kit, PARTITIONS, Seen, at, commit, limits, record, text, transaction},
 };
 
@@ -223,8 +226,8 @@ pub async fn consume_process_produce_is_exactly_once(kit: &Kit<'_>) {
             seen.records.clear();
             while seen.records.is_empty() && idle < 3 {
                 match consumer.poll(limits(17, 300)).await.expect("poll") {
-                    super::super::Polled::Records(records) if records.is_empty() => idle += 1,
-                    super::super::Polled::Records(records) => seen.records = records,
+                    Polled::Records(records) if records.is_empty() => idle += 1,
+                    Polled::Records(records) => seen.records = records,
                     other => panic!("unexpected {other:?}"),
                 }
             }
@@ -245,6 +248,95 @@ pub async fn consume_process_produce_is_exactly_once(kit: &Kit<'_>) {
     }
     assert_eq!(kit.values(at(output, 0), 200).await, (0..200).map(|i| i.to_string()).collect::<Vec<_>>());
     assert!(life > 2, "it was killed too seldom: {life}");
+}
+
+/// A member that copies what it reads, one batch behind: what it polled is committed only at its next turn.
+struct Copier {
+    consumer: Box<dyn Consumer>,
+    producer: Box<dyn Producer>,
+    name: String,
+    batch: Vec<Record>,
+}
+
+impl Copier {
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+
+    async fn join(kit: &Kit<'_>, name: &str, input: Topic) -> Self {
+        let (consumer, producer) = (kit.consumer("g", name, &[input]).await, kit.producer(name).await);
+        Self { consumer, producer, name: name.to_owned(), batch: Vec::new() }
+    }
+
+    /// Commits what it has in hand, and polls. Answers how many records it copied, and how many a rebalance took away.
+    async fn turn(&mut self, kit: &Kit<'_>, input: Topic, output: Topic) -> (usize, usize) {
+        let batch = std::mem::take(&mut self.batch);
+        if let Some(last) = batch.last() {
+            let done = Transaction {
+                records: batch.iter().map(|r| record(at(output, r.from.partition), "k", text(r))).collect(),
+                offsets: Some((self.consumer.group(), vec![(last.from, last.offset + 1)])),
+            };
+            match self.producer.commit(done).await {
+                Ok(()) => {}
+                // Another generation has them. Who is fenced begins anew, as a stage does.
+                Err(e) if e.kind == LogErrorKind::Fenced => {
+                    *self = Self::join(kit, &self.name, input).await;
+                    return (0, batch.len());
+                }
+                Err(e) => panic!("{}: {e}", self.name),
+            }
+        }
+        match self.consumer.poll(limits(23, 100)).await.expect("poll") {
+            Polled::Records(records) => {
+                // One partition at a time; the others' records come again.
+                let from = records.first().map(|r| r.from);
+                let (mine, others): (Vec<_>, Vec<_>) = records.into_iter().partition(|r| Some(r.from) == from);
+                let firsts: BTreeMap<_, _> = others.iter().rev().map(|r| (r.from, r.offset)).collect();
+                for (at, offset) in firsts {
+                    self.consumer.seek(at, offset).await.expect("seek");
+                }
+                self.batch = mine;
+            }
+            Polled::Assigned(_) | Polled::Revoked(_) => {}
+            other => panic!("unexpected {other:?}"),
+        }
+        (batch.len(), 0)
+    }
+}
+
+/// Members come and go while others have batches in hand: every record is copied once, in order, whoever does it.
+pub async fn rebalances_in_the_middle_of_batches(kit: &Kit<'_>) {
+    const EACH: usize = 300;
+    let (input, output) = (kit.topic("in").await, kit.topic("out").await);
+    let mut feeder = kit.producer("feeder").await;
+    for partition in 0..PARTITIONS {
+        commit(&mut *feeder, (0..EACH).map(|i| record(at(input, partition), "k", format!("{i}"))).collect()).await;
+    }
+    let mut members = vec![Copier::join(kit, Copier::NAMES[0], input).await];
+    let (mut copied, mut torn, mut turns) = (0, 0, 0);
+    let started = Instant::now();
+    while copied < EACH * PARTITIONS as usize {
+        assert!(started.elapsed() < 2 * DEADLINE, "{copied} records after {turns} turns");
+        for member in &mut members {
+            let (more, lost) = member.turn(kit, input, output).await;
+            (copied, torn) = (copied + more, torn + lost);
+        }
+        turns += 1;
+        // With work in hand: one more comes, or the newest goes.
+        if turns % 4 == 0 && members.iter().any(|m| !m.batch.is_empty()) {
+            match members.len() {
+                1 | 2 if turns % 16 != 0 => {
+                    let name = Copier::NAMES[members.len()];
+                    members.push(Copier::join(kit, name, input).await);
+                }
+                2 | 3 => torn += members.pop().map_or(0, |gone| gone.batch.len()),
+                _ => {}
+            }
+        }
+    }
+    for partition in 0..PARTITIONS {
+        let copied = kit.values(at(output, partition), EACH).await;
+        assert_eq!(copied, (0..EACH).map(|i| i.to_string()).collect::<Vec<_>>(), "partition {partition}");
+    }
+    assert!(torn > 0, "no batch was in hand when its partition went");
 }
 
 /// A member that does not poll holds up neither producers nor other groups.

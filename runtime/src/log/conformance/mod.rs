@@ -61,6 +61,7 @@ cases![
     cases_groups::pause_resume_seek,
     cases_groups::lag_is_what_is_left,
     cases_groups::consume_process_produce_is_exactly_once,
+    cases_groups::rebalances_in_the_middle_of_batches,
     cases_groups::slow_consumers_hold_nobody_up,
 ];
 

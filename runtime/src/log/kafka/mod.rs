@@ -89,7 +89,9 @@ impl KafkaConfig {
             .set("socket.connection.setup.timeout.ms", "3000")
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
-            .set("topic.metadata.refresh.fast.interval.ms", "100");
+            .set("topic.metadata.refresh.fast.interval.ms", "100")
+            // So soon added partitions are taken up.
+            .set("topic.metadata.refresh.interval.ms", "30000");
         for (key, value) in ours {
             config.set(*key, *value);
         }

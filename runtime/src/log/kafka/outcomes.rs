@@ -108,6 +108,102 @@ async fn a_deleted_topic_is_named_to_who_writes_and_who_reads() {
     assert_eq!(read(reader, 1).await.len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_left_open_is_aborted_by_the_broker_and_its_zombie_refused() {
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+    let Some(brokers) = broker("a_transaction_left_open_is_aborted_by_the_broker_and_its_zombie_refused") else {
+        return;
+    };
+    let log = KafkaLog::connect(config(brokers, &unique("timed-out"))).await.expect("connect");
+    log.ensure_topics(&[schemas::topics::RAW_TRANSACTIONS], 1).await.expect("topic");
+    let at = record(1).to;
+
+    // A process that sleeps in the middle of a transaction: the client of ours, as far as it came.
+    let id = log.config.on_wire("p");
+    let sleeper: BaseProducer =
+        log.config.client(&[("transactional.id", &id), ("transaction.timeout.ms", "2000")]).create().expect("client");
+    let name = log.config.on_wire(TOPIC);
+    let sleeper = tokio::task::spawn_blocking(move || {
+        sleeper.init_transactions(CALL).expect("init");
+        sleeper.begin_transaction().expect("begin");
+        sleeper.send(BaseRecord::<[u8], [u8]>::to(&name).partition(0).key(b"k").payload(b"sleeper")).expect("send");
+        sleeper.flush(CALL).expect("flush");
+        sleeper
+    });
+    let sleeper = sleeper.await.expect("begun");
+    let begun = Instant::now();
+
+    // What others commit meanwhile is held up behind it, and appears when the broker has aborted it; nobody has to help.
+    let mut other = log.producer("other").await.expect("producer");
+    other.commit(records(vec![record(100)])).await.expect("commit");
+    assert_eq!(log.watermarks(at).await.expect("ends").high, 0, "held up");
+    let seen = read(log.reader(&[(at, 0)]).await.expect("reader"), 1).await;
+    assert!(begun.elapsed() > Duration::from_secs(1), "it was given time: {:?}", begun.elapsed());
+    assert_eq!(seen[0].value.as_ref().map(Bytes::len), Some(100));
+
+    // Awake again, it is refused: nothing of it is written.
+    let woken = tokio::task::spawn_blocking(move || sleeper.commit_transaction(CALL).expect_err("refused"));
+    let woken = woken.await.expect("an answer");
+    let fenced = error::class(&woken) == LogErrorKind::Fenced;
+    assert!(fenced || matches!(&woken, KafkaError::Transaction(e) if e.txn_requires_abort()), "{woken:?}");
+    // Who takes over its id goes on.
+    let mut present = log.producer("p").await.expect("producer");
+    present.commit(records(vec![record(200)])).await.expect("commit");
+    let all = read(log.reader(&[(at, 0)]).await.expect("reader"), 2).await;
+    assert_eq!(all.iter().map(|r| r.value.as_ref().map_or(0, Bytes::len)).collect::<Vec<_>>(), [100, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn added_partitions_are_taken_up_by_who_reads_and_who_writes() {
+    let Some(brokers) = broker("added_partitions_are_taken_up_by_who_reads_and_who_writes") else { return };
+    let mut config = config(brokers, &unique("added"));
+    // The default is half a minute.
+    config.properties.push(("topic.metadata.refresh.interval.ms".into(), Secret::new("500")));
+    let log = KafkaLog::connect(config).await.expect("connect");
+    let spec = [schemas::topics::RAW_BLOCKS, schemas::topics::RAW_TRANSACTIONS];
+    let topics = [spec[0].name, spec[1].name];
+    log.ensure_topics(&spec, 2).await.expect("topics");
+    let to =
+        |partition: u32, bytes: usize| NewRecord { to: TopicPartition { partition, ..record(1).to }, ..record(bytes) };
+    let mut producer = log.producer("p").await.expect("producer");
+    producer.commit(records(vec![to(0, 10), to(1, 11)])).await.expect("commit");
+    let refused = producer.commit(records(vec![to(3, 13)])).await.expect_err("there is none");
+    assert_eq!(refused.kind, LogErrorKind::Invalid, "{refused}");
+
+    let mut consumer = log.consumer("g", "one", &topics).await.expect("consumer");
+    let limits = PollLimits { records: 10, bytes: 1 << 20, wait: Duration::from_millis(100) };
+    let (mut held, mut came) = (Vec::new(), Vec::new());
+    let mut added = false;
+    let end = Instant::now() + Duration::from_secs(60);
+    while came.len() < 4 {
+        assert!(Instant::now() < end, "held {held:?}, came {came:?}");
+        match consumer.poll(limits).await.expect("poll") {
+            Polled::Assigned(list) => held.extend(list.into_iter().map(|(at, _)| at)),
+            Polled::Revoked(list) => held.retain(|at| !list.contains(at)),
+            Polled::Records(list) => {
+                for r in list {
+                    consumer.commit(vec![(r.from, r.offset + 1)]).await.expect("position");
+                    came.push((r.from.partition, r.value.map_or(0, |v| v.len())));
+                }
+            }
+            other => panic!("unexpected {other:?}"),
+        }
+        if came.len() == 2 && !added {
+            let off = log.diff_topics(&spec, 4).await.expect("diff");
+            assert!(off.iter().any(|d| d.what == "partitions" && d.can_change), "{off:?}");
+            log.apply_topics(&spec, 4).await.expect("apply");
+            // The producer that was there before knows them too; what is written before they are taken up is not lost.
+            producer.commit(records(vec![to(2, 12), to(3, 13)])).await.expect("commit");
+            added = true;
+        }
+    }
+    came.sort_unstable();
+    assert_eq!(came, [(0, 10), (1, 11), (2, 12), (3, 13)]);
+    let all: Vec<_> =
+        topics.iter().flat_map(|topic| (0..4).map(|partition| TopicPartition { topic, partition })).collect();
+    assert!(held.len() == 8 && all.iter().all(|at| held.contains(at)), "{held:?}");
+}
+
 async fn read(mut reader: Box<dyn Reader>, wanted: usize) -> Vec<crate::log::Record> {
     let limits = PollLimits { records: 1_000, bytes: 8 << 20, wait: Duration::from_millis(200) };
     let end = Instant::now() + Duration::from_secs(30);
