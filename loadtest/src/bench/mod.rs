@@ -50,6 +50,7 @@ pub enum Format {
 
 /// What is measured, and with what.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)] // scripts give defaults before what people add
 pub struct Bench {
     /// Which log the stages meet at
     #[arg(long, value_enum, default_value = "embedded")]
