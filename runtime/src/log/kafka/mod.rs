@@ -7,6 +7,7 @@
 //! Where Kafka is weaker than the embedded log, the trait says so: a static member that is dropped keeps its partitions until its
 //! session times out, and compaction happens when it happens.
 
+mod client;
 mod consumer;
 mod error;
 mod heard;
