@@ -57,12 +57,8 @@ pub fn keccak256_all(messages: &[&[u8]]) -> Vec<B256> {
     let mut order: Vec<usize> = (0..messages.len()).collect();
     order.sort_unstable_by_key(|&i| messages[i].len());
     for group in order.chunks(LANES) {
-        match group {
-            [alone] => hashes[*alone] = keccak256(messages[*alone]),
-            _ if !together(group, messages, &mut hashes) => {
-                group.iter().for_each(|&i| hashes[i] = keccak256(messages[i]));
-            }
-            _ => {}
+        if group.len() == 1 || !together(group, messages, &mut hashes) {
+            group.iter().for_each(|&i| hashes[i] = keccak256(messages[i]));
         }
     }
     hashes
