@@ -1,5 +1,6 @@
-//! Two minutes of `loadtest chaos`: three brokers, three of each stage, killed at random while chains fork; then every row is
-//! compared with the source. The seed is printed; `loadtest chaos --seed` deals the same blows, for as long as wanted.
+//! Two minutes of `loadtest chaos`: three brokers, three of each stage, without a store at first, then killed at random while
+//! chains fork; at the end every row is compared with the source. The seed is printed; `loadtest chaos --seed` deals the same
+//! blows, for as long as wanted.
 
 mod common;
 
@@ -22,7 +23,7 @@ async fn whatever_is_killed_the_rows_are_the_chains() {
         processes: 3,
         rate: 300.0, // of a binary that is not optimized
         proxy: false,
-        store_away: 0,
+        store_away: 20,
         release_binary: Some(binary().into()),
         services: Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services"),
         calm: false,
@@ -30,5 +31,7 @@ async fn whatever_is_killed_the_rows_are_the_chains() {
     };
     let report = chaos::report(&chaos, &mut |line| eprintln!("{line}")).await.unwrap_or_else(|e| panic!("{e}"));
     eprintln!("{report}");
+    let away = report.away.as_ref().expect("the store was away");
+    assert!(away.blocks > 0 && away.sink_memory < 512 << 20, "{away}");
     assert!(report.blows[0] > 0 && report.forks > 0 && report.compared.transactions > 10_000, "{report}");
 }

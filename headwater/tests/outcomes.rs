@@ -128,7 +128,6 @@ impl Bench {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "minutes of trouble: make chaos"]
 async fn every_trouble_has_a_name_and_stays_with_its_network() {
     let Some(servers) = servers("every_trouble_has_a_name_and_stays_with_its_network") else { return };
     let (eth, op) = (chain("ethereum").await, chain("optimism").await);

@@ -56,7 +56,6 @@ fn lacks(acl: &Acl) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "over a minute on busy cores: make chaos"]
 #[allow(clippy::print_stderr)]
 async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     let Some(broker) = Broker::start("stages_run_with_least_privileges_and_say_what_is_refused") else { return };
@@ -224,7 +223,6 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "over a minute on busy cores: make chaos"]
 async fn a_stage_that_loses_a_right_waits_and_goes_on_when_it_has_it_again() {
     let Some(broker) = Broker::start("a_stage_that_loses_a_right_waits_and_goes_on_when_it_has_it_again") else {
         return;
