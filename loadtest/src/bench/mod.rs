@@ -28,6 +28,10 @@ use std::time::Duration;
 /// The network's name in the measured configuration.
 const NETWORK: &str = "bench";
 
+/// Blocks that go through a broker before it is measured: what runs for weeks elsewhere has just started here, and its virtual
+/// machine compiles for half a minute.
+const WARM_UP: u64 = 5_000;
+
 /// Which log the stages meet at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogKind {
@@ -110,6 +114,7 @@ pub async fn run(args: Bench) -> Result<(), Failure> {
     };
     if args.ingest_only {
         let brokers = args.kafka.as_deref().ok_or("--ingest-only wants --kafka HOST:PORT")?;
+        feed::headwater(&binary, data.clone(), WARM_UP, brokers, &args.extra_config).await?;
         let mut feeds = vec![feed::headwater(&binary, data.clone(), args.blocks, brokers, &args.extra_config).await?];
         let peer = match &args.against {
             Some(program) => feed::ethereum_etl(program, data.clone(), args.peer_blocks, brokers).await.map(Some),
@@ -125,6 +130,9 @@ pub async fn run(args: Bench) -> Result<(), Failure> {
     let mut reports = Vec::new();
     for kind in kinds {
         let settings = Settings::new(&args, kind, &data, &binary);
+        if let (LogKind::Kafka, Some(brokers)) = (kind, &args.kafka) {
+            feed::headwater(&binary, data.clone(), WARM_UP, brokers, &args.extra_config).await?;
+        }
         let node = Node::start(data.clone(), args.blocks).await?;
         let extra = format!("{}{}", args.extra_config, log_section(&args, kind)?);
         let mut instance = Instance::start(&binary, &node, &extra, args.keep).await?;

@@ -19,6 +19,8 @@ pub(super) struct Settings {
     log: &'static str,
     store: &'static str,
     extra_config: String,
+    /// Blocks that went through the broker before.
+    broker_warmed_with: u64,
     binary: String,
     cores: usize,
     processor: String,
@@ -41,6 +43,7 @@ impl Settings {
             },
             store: "embedded",
             extra_config: args.extra_config.clone(),
+            broker_warmed_with: if log == LogKind::Embedded { 0 } else { super::WARM_UP },
             binary: binary.display().to_string(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             processor: processor.map_or_else(|| "unknown".into(), |(_, name)| name.trim().to_owned()),
@@ -90,14 +93,21 @@ impl Lines {
         if !s.extra_config.trim().is_empty() {
             self.line("configuration", [], s.extra_config.trim());
         }
+        if s.broker_warmed_with > 0 {
+            self.line(
+                "Kafka broker",
+                [],
+                &format!("warmed up with {} blocks that are not counted", s.broker_warmed_with),
+            );
+        }
         self.line("", [], "");
     }
 }
 
 fn table(reports: &[Report]) -> String {
-    let Some(first) = reports.first() else { return String::new() };
+    let (Some(first), Some(last)) = (reports.first(), reports.last()) else { return String::new() };
     let mut out = Lines(String::new());
-    out.head(&first.settings);
+    out.head(&last.settings);
     let each = |of: &dyn Fn(&Report) -> f64| reports.iter().map(|r| figure(of(r))).collect::<Vec<_>>();
     out.line("log", reports.iter().map(|r| r.settings.log.to_owned()), "");
     out.line("node to visible row", each(&|r| r.speed.transactions_per_second), "transactions/s");
