@@ -259,9 +259,9 @@ impl Drop for Cluster {
     }
 }
 
-/// Ports of servers, below those that the system gives to outgoing connections: a process may start long after its port was
-/// chosen.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
+/// Ports of servers, below those that the system gives to outgoing connections, and above those of `scripts/services`: a process
+/// may start long after its port was chosen.
+const PORTS: std::ops::Range<u16> = 26_000..32_000;
 
 /// A loopback port that was free just now.
 ///
