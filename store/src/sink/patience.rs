@@ -12,6 +12,10 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// How long a call may go on after the request to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// What ends the sink instead of being tried again: a statement that the store does not understand, a password or right that is
+/// missing, tables of another version. Everything else passes: no reader's query, however bad, can end the process through it.
+const FOR_GOOD: [StoreErrorKind; 3] = [StoreErrorKind::BadRequest, StoreErrorKind::Denied, StoreErrorKind::Version];
+
 /// Makes calls until they succeed. Only for calls that may be repeated without harm.
 #[derive(Clone)]
 pub(super) struct Patience {
@@ -39,16 +43,14 @@ impl Patience {
                 result = call() => result,
                 () = &mut give_up => return Err(WriteError::Stopped),
             };
-            use StoreErrorKind::*;
             match result {
                 Ok(value) => {
                     metrics::store_reachable(true);
                     return Ok(value);
                 }
-                // Limits on memory belong to the moment, so `TooLarge` is tried again.
-                Err(e) if matches!(e.kind, BadRequest | Denied | Version) => return Err(e.into()),
+                Err(e) if FOR_GOOD.contains(&e.kind) => return Err(e.into()),
                 Err(e) => {
-                    metrics::store_reachable(e.kind != Unreachable);
+                    metrics::store_reachable(e.kind != StoreErrorKind::Unreachable);
                     metrics::retried(e.kind);
                     tracing::warn!(error = %e, pause_ms = pause.as_millis() as u64, "the store did not take it, trying again");
                 }
