@@ -62,19 +62,35 @@ pub const HTTP_BODY_BYTES: usize = 1 << 20;
 pub mod store {
     use std::time::Duration;
 
-    /// Memory of all statements, merges and caches of the engine together.
-    pub const MEMORY: u64 = 2 << 30;
+    /// Memory of all statements, merges and caches of the engine together: what analysts may take at once, and a GiB for the rest.
+    pub const MEMORY: u64 = 3 << 30;
+    /// Resident memory of the store's process, beyond [`MEMORY`], at which analysts' statements are ended, since the engine counts
+    /// not all that its code takes …
+    pub const MEMORY_BEYOND: u64 = 512 << 20;
+    /// … and at which the process ends itself, and is started again.
+    pub const MEMORY_FAR_BEYOND: u64 = 1 << 30;
+    /// Data that the kernel lets the process have beyond [`MEMORY`], a bound on what it may ask for before it is resident: stacks
+    /// and what the allocator keeps, untouched for the most part.
+    pub const MEMORY_ADDRESSES: u64 = 3 << 30;
+    /// How often resident memory is looked at.
+    pub const MEMORY_LOOK: Duration = Duration::from_millis(100);
+    /// How long after a statement was told to end it may go on before the store's process ends with it.
+    pub const END_WITHIN: Duration = Duration::from_secs(8);
     /// Memory of one statement of an analyst.
     pub const ANALYST_MEMORY: u64 = 512 << 20;
     /// Time of one statement of an analyst.
     pub const ANALYST_TIME: Duration = Duration::from_secs(60);
     /// Rows that one statement of an analyst may read.
-    pub const ANALYST_ROWS: u64 = 2_000_000_000;
+    pub const ANALYST_ROWS: u64 = 100_000_000;
+    /// Rows that one statement of an analyst may give.
+    pub const ANALYST_RESULT_ROWS: u64 = 1_000_000;
+    /// Threads of one statement of an analyst.
+    pub const ANALYST_THREADS: u64 = 4;
     /// Room on the disk that the engine leaves free: an insert or a merge that would pass it is refused before it writes, for
     /// one that meets a full disk half-way may leave a part that cannot be read.
     pub const FREE_DISK_BYTES: u64 = 128 << 20;
     /// Temporary files of one statement of an analyst.
-    pub const ANALYST_TEMPORARY_BYTES: u64 = 4 << 30;
+    pub const ANALYST_TEMPORARY_BYTES: u64 = 1 << 30;
     /// Statements of analysts that run at the same time.
     pub const ANALYST_CONCURRENCY: usize = 4;
     /// Statements of the stages that run at the same time.
@@ -97,9 +113,25 @@ pub mod store {
     pub const WHOLE_RESULT_BYTES: u64 = 256 << 20;
     /// One block of ClickHouse's own compression, decompressed. Clients send far smaller ones.
     pub const COMPRESSED_BLOCK_BYTES: usize = 256 << 20;
-    /// Open HTTP connections.
-    pub const CONNECTIONS: usize = 256;
-    /// Time for a request's headers to arrive.
+    /// Body of an analyst's request, as it comes.
+    pub const ANALYST_BODY_BYTES: usize = 1 << 20;
+    /// Time for it to come.
+    pub const ANALYST_BODY_TIME: Duration = Duration::from_secs(10);
+    /// The value of one setting of an analyst.
+    pub const ANALYST_SETTING_BYTES: usize = 8 << 10;
+    /// A client's own id of a statement.
+    pub const QUERY_ID_BYTES: usize = 256;
+    /// Requests to end statements, at a time.
+    pub const KILLS: usize = 2;
+    /// Open connections of the stages.
+    pub const STAGES_CONNECTIONS: usize = 192;
+    /// Open connections of analysts.
+    pub const ANALYST_CONNECTIONS: usize = 128;
+    /// Open connections that have not said who they are.
+    pub const UNKNOWN_CONNECTIONS: usize = 128;
+    /// Time for a connection's first request to arrive.
+    pub const FIRST_HEADERS_TIME: Duration = Duration::from_secs(5);
+    /// Time for a later request's headers to arrive, and how long a connection may be idle.
     pub const HEADERS_TIME: Duration = Duration::from_secs(30);
     /// Silence after which a body that is being sent or read ends the request.
     pub const IDLE_TIME: Duration = Duration::from_secs(120);

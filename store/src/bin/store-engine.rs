@@ -1,9 +1,12 @@
 //! The embedded store by itself, for tests and for measuring: what `headwater store` runs, without a configuration file.
 //!
 //! `store-engine DATA_DIR [LISTEN]`
+//!
+//! `HEADWATER_TEST_WALLS` names the walls around analysts that stand (`judge,grants,limits,landlock,seccomp`), so that tests can
+//! show that each holds by itself; all stand without it.
 
 use std::process::ExitCode;
-use store::engine::{Config, serve};
+use store::engine::{Config, Walls, serve};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -20,6 +23,16 @@ fn main() -> ExitCode {
                 return ExitCode::from(2);
             }
         }
+    }
+    if let Ok(named) = std::env::var("HEADWATER_TEST_WALLS") {
+        let stands = |wall: &str| named.split(',').any(|name| name == wall);
+        config.walls = Walls {
+            judge: stands("judge"),
+            grants: stands("grants"),
+            limits: stands("limits"),
+            landlock: stands("landlock"),
+            seccomp: stands("seccomp"),
+        };
     }
     let shutdown = async {
         let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {

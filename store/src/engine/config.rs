@@ -1,6 +1,7 @@
 //! What the store is told, and what it tells the engine.
 
 use super::Error;
+use super::describe;
 use super::directory::{Directory, write_durably};
 use runtime::config::Secret;
 use schemas::limits::store as limits;
@@ -27,8 +28,34 @@ pub struct Config {
     pub analyst_password: Option<Secret>,
     /// The engine's library, when it is not where [`super::locate`] looks.
     pub library: Option<PathBuf>,
+    /// `[store] analyst_without_landlock`: on a kernel without Landlock the analysts' user exists all the same.
+    pub analyst_without_landlock: bool,
     /// What a request may cost.
     pub limits: Limits,
+    /// What stands between an analyst and everything else; all of it, but in tests.
+    pub walls: Walls,
+}
+
+/// The walls around an analyst's statement. Each holds by itself, which tests show with the others switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walls {
+    /// The judge of statements.
+    pub judge: bool,
+    /// The engine's grants.
+    pub grants: bool,
+    /// Limits that the statement itself cannot raise.
+    pub limits: bool,
+    /// Landlock: which files the process opens.
+    pub landlock: bool,
+    /// Seccomp: which system calls it makes.
+    pub seccomp: bool,
+}
+
+impl Walls {
+    /// All of them.
+    pub const ALL: Self = Self { judge: true, grants: true, limits: true, landlock: true, seccomp: true };
+    /// None of them: only for tests.
+    pub const NONE: Self = Self { judge: false, grants: false, limits: false, landlock: false, seccomp: false };
 }
 
 impl Config {
@@ -44,7 +71,9 @@ impl Config {
             password: None,
             analyst_password: None,
             library: None,
+            analyst_without_landlock: false,
             limits: Limits::default(),
+            walls: Walls::ALL,
         }
     }
 }
@@ -161,7 +190,8 @@ fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
 /// The engine knows one user. What it holds itself is what an analyst may do; the role `stages` on top is what the stages
 /// may, and a request of an analyst drops it first.
 fn users_xml(database: &str) -> String {
-    let database = escape(&format!("`{}`", database.replace('\\', r"\\").replace('`', r"\`")));
+    let quoted = |name: &str| escape(&format!("`{}`", name.replace('\\', r"\\").replace('`', r"\`")));
+    let (described, database) = (quoted(&describe::database(database)), quoted(database));
     format!(
         r"<clickhouse>
   <profiles><default/></profiles>
@@ -173,7 +203,7 @@ fn users_xml(database: &str) -> String {
       <profile>default</profile>
       <quota>default</quota>
       <networks><ip>::/0</ip></networks>
-      <grants><query>GRANT SELECT, SHOW ON {database}.*</query><query>GRANT stages</query></grants>
+      <grants><query>GRANT SELECT, SHOW ON {database}.*</query><query>GRANT SELECT ON {described}.*</query><query>GRANT stages</query></grants>
     </default>
   </users>
 </clickhouse>

@@ -18,21 +18,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exception(pub String);
 
-/// `chdb_query_class`: what a statement does to what outlives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum QueryClass {
-    ReadOnly,
-    Mutating,
-    MutatingGlobal,
-    Control,
-    Unknown,
-}
-
 /// What the engine's own parser says of a text, without running it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Analysis {
     pub statements: u32,
-    pub class: QueryClass,
 }
 
 #[repr(C)]
@@ -252,14 +241,7 @@ impl Connection {
         let state = unsafe {
             (self.engine.api.classify)(self.raw(), sql.as_ptr().cast(), sql.len(), ptr::null(), 0, &raw mut out)
         };
-        let class = match out.query_class {
-            0 => QueryClass::ReadOnly,
-            1 => QueryClass::Mutating,
-            2 => QueryClass::MutatingGlobal,
-            3 => QueryClass::Control,
-            _ => QueryClass::Unknown,
-        };
-        (state == 0).then_some(Analysis { statements: out.statement_count, class })
+        (state == 0).then_some(Analysis { statements: out.statement_count })
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod config;
 mod credentials;
+mod describe;
 mod directory;
 mod error;
 #[allow(unsafe_code)] // the C interface of the engine, and nothing else
@@ -24,8 +25,10 @@ mod process;
 mod sandbox;
 mod serve;
 mod supervise;
+mod tidy;
+mod watch;
 
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, Walls};
 pub use credentials::{ANALYST, Credentials};
 pub use error::Error;
 pub use library::{LIBRARY_VERSION, locate};

@@ -16,6 +16,17 @@ pub(super) const VARIABLE: &str = "HEADWATER_STORE_PARENT";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parent(Pid);
 
+/// Ends this process at once, for a reason that its supervisor reads on standard error. What the engine was doing is lost as by
+/// `kill -9`, which it is made for.
+pub(super) fn end(reason: &str) -> ! {
+    tracing::error!(reason, "the store ends itself");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("the store ends itself: {reason}\n").as_bytes());
+    loop {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
+
 impl Parent {
     /// The supervisor, when this process was started by [`super::supervise`].
     #[must_use]

@@ -9,7 +9,8 @@ use super::directory::Directory;
 use super::ffi::{Connection, Engine};
 use super::http::{self, Front};
 use super::process::Parent;
-use super::{Error, library, sandbox};
+use super::{Error, library, sandbox, tidy, watch};
+use crate::ddl::MIGRATIONS;
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -40,6 +41,9 @@ where
     }
     let library = library::locate(config.library.as_deref())?;
     let directory = Directory::open(&config.data_dir)?;
+    let failure = std::env::var(tidy::FAILED).ok();
+    let own = |table: &str| table == "schema_migrations" || MIGRATIONS.iter().any(|migration| migration.name == table);
+    tidy::tidy(&directory.root, &config.database, own, failure.as_deref())?;
     let credentials =
         Credentials::load_or_create(&config.data_dir, config.password.clone(), config.analyst_password.clone())?;
     let arguments = engine_arguments(&directory, &config)?;
@@ -47,23 +51,31 @@ where
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|reason| Error::Listen { address: config.listen, reason })?;
     let address = listener.local_addr().map_err(Error::io("asking for the bound address"))?;
-    sandbox::enter(&directory.engine(), &directory.config(), &library);
+    let shut = sandbox::enter(&directory.engine(), &directory.config(), &library, config.walls);
+    let analyst = shut || config.analyst_without_landlock || !config.walls.landlock;
+    if !analyst {
+        tracing::warn!(
+            "there is no analysts' user on this kernel; `[store] analyst_without_landlock = true` makes one"
+        );
+    }
 
     let engine = Engine::load(&library)?;
     let mut master = open(engine, &arguments, &directory.engine(), &config.database)?;
     let path = arguments.first().cloned().unwrap_or_default();
-    let front = Front::new(engine, &mut master, &path, &config, &credentials, address)
+    let front = Front::new(engine, &mut master, &path, &config, &credentials, address, analyst)
         .map_err(|reason| Error::DoesNotOpen { dir: directory.engine(), reason })?;
     drop(credentials);
 
+    let front = Arc::new(front);
+    watch::start(config.limits.memory, Arc::clone(&front)).map_err(Error::io("starting the memory's watch"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(config.limits.stages_concurrency + config.limits.analyst_concurrency + 32)
+        .max_blocking_threads(config.limits.stages_concurrency + config.limits.analyst_concurrency + 32) // enders of statements
         .thread_name("store-http")
         .enable_all()
         .build()
         .map_err(Error::io("starting the store's runtime"))?;
-    runtime.block_on(answer_until(shutdown, listener, Arc::new(front), address))?;
+    runtime.block_on(answer_until(shutdown, listener, front, address))?;
     runtime.shutdown_timeout(Duration::from_secs(2));
     drop(master);
     if !engine.shutdown() {

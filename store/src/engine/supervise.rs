@@ -5,8 +5,8 @@
 //! SIGTERM, a bounded time, then SIGKILL, and nothing of it is left when [`Supervisor::stopped`] returns. Signals go
 //! through a pidfd, so that they can reach no other process.
 
-use super::Error;
 use super::process::VARIABLE;
+use super::{Error, tidy};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use schemas::limits::store as limits;
 use std::collections::VecDeque;
@@ -49,6 +49,8 @@ pub struct RestartPolicy {
     pub first_delay: Duration,
     /// The longest delay.
     pub longest_delay: Duration,
+    /// The longest delay after a child that had been ready: it can start, and is waited for.
+    pub longest_after_ready: Duration,
     /// A child that was ready for this long begins with the first delay again.
     pub settled_after: Duration,
     /// From SIGTERM to SIGKILL.
@@ -61,6 +63,7 @@ impl Default for RestartPolicy {
             ready_within: limits::READY_WITHIN,
             first_delay: Duration::from_millis(200),
             longest_delay: Duration::from_secs(30),
+            longest_after_ready: Duration::from_secs(2),
             settled_after: Duration::from_secs(60),
             stop_within: limits::STOP_WITHIN,
         }
@@ -124,9 +127,10 @@ pub fn supervise(command: ChildCommand, policy: RestartPolicy, cancel: Cancellat
     let (sender, state) = watch::channel(StoreState::Starting);
     let task = tokio::spawn(async move {
         let mut delay = policy.first_delay;
+        let mut failure = None;
         loop {
             sender.send_replace(StoreState::Starting);
-            let (error, ready_for) = run_once(&command, &policy, &cancel, &sender).await;
+            let (error, ready_for) = run_once(&with(&command, failure.as_deref()), &policy, &cancel, &sender).await;
             if cancel.is_cancelled() {
                 sender.send_replace(StoreState::Down { error: "stopped on request".to_owned(), retry_in: None });
                 return;
@@ -135,6 +139,11 @@ pub fn supervise(command: ChildCommand, policy: RestartPolicy, cancel: Cancellat
                 delay = policy.first_delay;
             }
             let error = error.to_string();
+            // The next start moves aside what the engine complained about.
+            failure = ready_for.is_zero().then(|| error.clone());
+            if !ready_for.is_zero() {
+                delay = delay.min(policy.longest_after_ready);
+            }
             tracing::error!(error, retry_in_ms = delay.as_millis(), "the store is down");
             sender.send_replace(StoreState::Down { error, retry_in: Some(delay) });
             tokio::select! {
@@ -145,6 +154,15 @@ pub fn supervise(command: ChildCommand, policy: RestartPolicy, cancel: Cancellat
         }
     });
     Supervisor { state, task }
+}
+
+/// The command of a start after one that failed.
+fn with(command: &ChildCommand, failure: Option<&str>) -> ChildCommand {
+    let mut command = command.clone();
+    // No value of the environment holds a zero byte, or is as long as what may have been said.
+    let value = |said: &str| said[..said.floor_char_boundary(limits::CHILD_LINE as usize)].replace('\0', " ");
+    command.environment.extend(failure.map(|said| (tidy::FAILED.into(), value(said).into())));
+    command
 }
 
 /// What the thread that owns the child says of it.

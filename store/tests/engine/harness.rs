@@ -30,6 +30,14 @@ impl Running {
         Self::start_in(dir, command, policy).await
     }
 
+    /// With these walls around analysts and no others.
+    pub async fn start_behind(walls: &str) -> Self {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let mut command = ChildCommand::new(PROGRAM, [dir.path()]);
+        command.environment.push(("HEADWATER_TEST_WALLS".into(), walls.into()));
+        Self::start_in(dir, command, RestartPolicy::default()).await
+    }
+
     async fn start_in(dir: TempDir, command: ChildCommand, policy: RestartPolicy) -> Self {
         if let Err(missing) = locate(None) {
             panic!("{missing}");

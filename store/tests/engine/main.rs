@@ -6,3 +6,4 @@ mod clients;
 mod harness;
 mod lifecycle;
 mod protocol;
+mod walls;

@@ -23,14 +23,16 @@ pub(super) enum User {
 /// The two users. Passwords are kept as hashes, which also makes comparing them take the same time whatever is wrong.
 pub(super) struct Users {
     stages: (String, [u8; 32]),
-    analyst: [u8; 32],
+    /// `None`: there is no such user.
+    analyst: Option<[u8; 32]>,
 }
 
 impl Users {
-    pub fn new(stages: &str, credentials: &Credentials) -> Self {
+    /// `analyst`: whether there is the analysts' user.
+    pub fn new(stages: &str, credentials: &Credentials, analyst: bool) -> Self {
         Self {
             stages: (stages.to_owned(), digest(credentials.stages.expose())),
-            analyst: digest(credentials.analyst.expose()),
+            analyst: analyst.then(|| digest(credentials.analyst.expose())),
         }
     }
 
@@ -44,10 +46,14 @@ impl Users {
         };
         let given = digest(&password);
         let stages = name == self.stages.0 && given == self.stages.1;
-        let analyst = name == ANALYST && given == self.analyst;
+        let analyst = name == ANALYST && self.analyst == Some(given);
         match (stages, analyst) {
             (true, _) => Ok(User::Stages),
             (_, true) => Ok(User::Analyst),
+            _ if name == ANALYST && self.analyst.is_none() => Err(Code::Authentication.failure(
+                "analyst: Authentication failed: there is no analysts' user, since this kernel has no Landlock, which keeps the \
+                 engine to its own files; `[store] analyst_without_landlock = true` makes one all the same",
+            )),
             _ => Err(Code::Authentication.failure(format!(
                 "{name}: Authentication failed: password is incorrect, or there is no user with such name"
             ))),
@@ -127,7 +133,7 @@ mod tests {
     use runtime::config::Secret;
 
     fn users() -> Users {
-        Users::new("headwater", &Credentials { stages: Secret::new("s"), analyst: Secret::new("a") })
+        Users::new("headwater", &Credentials { stages: Secret::new("s"), analyst: Secret::new("a") }, true)
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -158,6 +164,14 @@ mod tests {
         let right_in_url = [("user".to_owned(), "analyst".to_owned()), ("password".to_owned(), "a".to_owned())];
         let wrong = headers(&[("x-clickhouse-user", "analyst"), ("x-clickhouse-key", "no")]);
         assert!(users.authenticate(&wrong, &right_in_url).is_err(), "headers win");
+    }
+
+    #[test]
+    fn without_the_analysts_user_its_password_is_worth_nothing() {
+        let credentials = Credentials { stages: Secret::new("s"), analyst: Secret::new("a") };
+        let basic = headers(&[("authorization", "Basic YW5hbHlzdDph")]);
+        let failure = Users::new("headwater", &credentials, false).authenticate(&basic, &[]).expect_err("none");
+        assert!(failure.message.contains("analyst_without_landlock"), "{}", failure.message);
     }
 
     #[test]

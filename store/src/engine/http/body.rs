@@ -2,8 +2,9 @@
 //!
 //! Guarantee: a body that breaks off is an error and never an end, so that no half insert is taken for a whole one.
 
+use super::error::{Code, Failure};
 use bytes::{Buf, Bytes};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use schemas::limits::store as limits;
 use std::io::{self, Read};
@@ -37,6 +38,30 @@ pub(super) async fn pump(mut body: Incoming, pieces: mpsc::Sender<Piece>) {
             return;
         }
     }
+}
+
+/// A short body, whole. Bounded in size and time.
+pub(super) async fn short(body: Incoming) -> Result<Bytes, Failure> {
+    let read = Limited::new(body, limits::ANALYST_BODY_BYTES).collect();
+    match tokio::time::timeout(limits::ANALYST_BODY_TIME, read).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let most = limits::ANALYST_BODY_BYTES;
+            Err(Code::TooLarge.failure(format!("an analyst's request has a body of at most {most} bytes")))
+        }
+        Ok(Err(error)) => Err(Code::CannotRead.failure(format!("the body broke off: {error}"))),
+        Err(_) => {
+            let seconds = limits::ANALYST_BODY_TIME.as_secs();
+            Err(Code::Timeout.failure(format!("the body did not come within {seconds} s")))
+        }
+    }
+}
+
+/// Hands over a body that is here already.
+pub(super) async fn whole(body: Bytes, pieces: mpsc::Sender<Piece>) {
+    // An error means that the worker has read enough.
+    let _ = pieces.send(Piece::Data(body)).await;
+    let _ = pieces.send(Piece::End).await;
 }
 
 /// Reads on for a moment after the worker has stopped, so that the client gets to read the answer instead of a reset.

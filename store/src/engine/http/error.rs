@@ -26,6 +26,11 @@ pub(super) enum Code {
     NotImplemented,
     CannotDecompress,
     CannotRead,
+    UnknownFunction,
+    UnknownFormat,
+    UnknownParameter,
+    /// The engine has no room for a connection just now.
+    NoRoom,
 }
 
 impl Code {
@@ -43,13 +48,26 @@ impl Code {
             Self::NotImplemented => (48, "NOT_IMPLEMENTED"),
             Self::CannotDecompress => (271, "CANNOT_DECOMPRESS"),
             Self::CannotRead => (33, "CANNOT_READ_ALL_DATA"),
+            Self::UnknownFunction => (46, "UNKNOWN_FUNCTION"),
+            Self::UnknownFormat => (73, "UNKNOWN_FORMAT"),
+            Self::UnknownParameter => (456, "UNKNOWN_QUERY_PARAMETER"),
+            Self::NoRoom => (241, "MEMORY_LIMIT_EXCEEDED"),
         }
     }
 
     /// A failure of this front, in ClickHouse's words.
     pub fn failure(self, text: impl std::fmt::Display) -> Failure {
         let (code, name) = self.parts();
-        Failure { code, message: format!("Code: {code}. DB::Exception: {text}. ({name})"), status: status(code) }
+        let status = if self == Self::NoRoom { StatusCode::SERVICE_UNAVAILABLE } else { status(code) };
+        Failure { code, message: format!("Code: {code}. DB::Exception: {text}. ({name})"), status }
+    }
+}
+
+impl Failure {
+    /// The same failure in other words: `said` up to its code's name, which is put behind it again.
+    pub fn with_text(self, said: &str) -> Self {
+        let name = self.message.rfind(" (").map(|at| self.message[at..].to_owned()).unwrap_or_default();
+        Self { message: format!("{}.{name}", said.trim_end_matches('.')), ..self }
     }
 }
 
@@ -61,8 +79,28 @@ impl From<Exception> for Failure {
             .and_then(|rest| rest.split_once('.'))
             .and_then(|(digits, _)| digits.parse().ok())
             .unwrap_or(1002); // UNKNOWN_EXCEPTION
-        let message = if text.starts_with("Code: ") { text } else { format!("Code: {code}. DB::Exception: {text}") };
+        let message =
+            if text.starts_with("Code: ") { once(text) } else { format!("Code: {code}. DB::Exception: {text}") };
         Self { code, message, status: status(code) }
+    }
+}
+
+/// The text with its beginning, which the engine repeats for each layer that it passed, and with its ending once.
+fn once(text: String) -> String {
+    let Some((prefix, _)) = text.split_once("DB::Exception: ") else { return text };
+    let prefix = format!("{prefix}DB::Exception: ");
+    let mut rest = text.as_str();
+    while let Some(inner) = rest.strip_prefix(prefix.as_str()).filter(|inner| inner.starts_with(prefix.as_str())) {
+        rest = inner;
+    }
+    match rest.trim_end().rfind(" (").map(|at| (&rest[..at], rest[at..].trim_end())) {
+        Some((mut body, ending)) => {
+            while let Some(shorter) = body.strip_suffix(&format!("{ending}.")).or_else(|| body.strip_suffix(ending)) {
+                body = shorter;
+            }
+            format!("{body}{ending}")
+        }
+        None => rest.to_owned(),
     }
 }
 
@@ -91,6 +129,12 @@ mod tests {
         let failure =
             Failure::from(Exception("Code: 60. DB::Exception: Table x does not exist. (UNKNOWN_TABLE)".to_owned()));
         assert_eq!((failure.code, failure.status), (60, StatusCode::NOT_FOUND));
+        let twice =
+            "Code: 164. DB::Exception: Code: 164. DB::Exception: Cannot modify. (READONLY) (version 1). (READONLY)";
+        assert_eq!(
+            Failure::from(Exception(twice.to_owned())).message,
+            "Code: 164. DB::Exception: Cannot modify. (READONLY) (version 1). (READONLY)"
+        );
         let failure = Failure::from(Exception("std::exception".to_owned()));
         assert_eq!((failure.code, failure.status), (1002, StatusCode::INTERNAL_SERVER_ERROR));
         assert!(failure.message.starts_with("Code: 1002. DB::Exception: std"));

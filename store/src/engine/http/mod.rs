@@ -2,43 +2,50 @@
 //!
 //! Guarantee: nothing reaches the engine before host, user and password are right and a turn is free; every request has a
 //! bound on body, statement, parameters, time, silence and, for analysts, on memory, rows and what it may name; a request
-//! whose client is gone is ended.
+//! whose client is gone is ended. Each user has turns and connections of its own, which the other cannot take; a connection that
+//! has not said who it is holds a place that newer ones may take from it (rule 28).
 //!
 //! ```text
-//!   connection ─▶ Hosts ─▶ Users ─▶ Request ─▶ Gate ─▶ worker thread: Job ─▶ Guard ─▶ engine
+//!   connection ─▶ Hosts ─▶ Users ─▶ Request ─▶ Gate ─▶ worker thread: Job ─▶ Judge ─▶ engine
 //!        ▲            body: pump ──▶ BodyReader ──▶ decompress ──▶ statement, data │
 //!        └── ReplyBody ◀── Output ◀── compress ◀── chunks ◀────────────────────────┘
 //! ```
 
-mod analyst;
 mod auth;
 mod body;
 mod compression;
+mod connections;
 mod error;
 mod formats;
 mod gate;
+mod hello;
+mod judge;
 mod lexer;
 mod reply;
 mod request;
+mod running;
 mod settings;
 mod statement;
 mod ticket;
 mod work;
 
-use super::config::{Config, Limits};
+use super::config::{Config, Limits, Walls};
 use super::credentials::Credentials;
+use super::describe;
 use super::ffi::{Connection, Engine};
-use analyst::Guard;
 use auth::{Hosts, User, Users};
 use compression::Coding;
+use connections::{Connections, Seat};
 use error::{Code, Failure};
 use gate::Gate;
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use judge::Judge;
 use reply::{AnyBody, Part, ReplyBody};
 use request::Request;
+use running::Running;
 use schemas::limits::store as limits;
 use settings::Known;
 use std::convert::Infallible;
@@ -47,7 +54,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use ticket::{CancelOnDrop, Ticket, Why};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -61,13 +67,19 @@ pub(super) struct Front {
     hosts: Hosts,
     users: Users,
     known: Known,
-    guard: Guard,
+    judge: Judge,
+    walls: Walls,
+    running: Arc<Running>,
     stages: Gate,
     analysts: Gate,
+    /// For ending statements, which must not wait for those that it ends.
+    kills: Gate,
+    connections: Connections,
 }
 
 impl Front {
-    /// Learns from the engine what it knows. `master` is the connection that booted it.
+    /// Learns from the engine what it knows, and makes what describes it to analysts. `master` is the connection that booted it;
+    /// `analyst`: whether there is the analysts' user.
     pub fn new(
         engine: &'static Engine,
         master: &mut Connection,
@@ -75,33 +87,41 @@ impl Front {
         config: &Config,
         credentials: &Credentials,
         address: SocketAddr,
+        analyst: bool,
     ) -> Result<Self, String> {
         let text = |failure: Failure| failure.message;
+        let known = Known::read(master).map_err(text)?;
+        let (readable, writable) = (judge::readable_tables(), known.writable(&config.limits));
+        describe::make(master, &config.database, readable, &writable).map_err(|exception| exception.0)?;
         Ok(Self {
             engine,
             path: path.into(),
             database: config.database.clone(),
             limits: config.limits.clone(),
             hosts: Hosts::new(address, &config.hosts),
-            users: Users::new(&config.user, credentials),
-            known: Known::read(master).map_err(text)?,
-            guard: Guard::read(master, &config.database).map_err(text)?,
+            users: Users::new(&config.user, credentials, analyst),
+            known,
+            judge: Judge::read(master, &config.database).map_err(text)?,
+            walls: config.walls,
+            running: Arc::default(),
             stages: Gate::new(config.limits.stages_concurrency, limits::QUEUE_TIME),
             analysts: Gate::new(config.limits.analyst_concurrency, limits::QUEUE_TIME),
+            kills: Gate::new(limits::KILLS, limits::QUEUE_TIME),
+            connections: Connections::new(),
         })
+    }
+
+    /// Ends every statement of analysts.
+    pub fn end_analysts(&self) {
+        self.running.end_all();
     }
 }
 
 /// Serves connections until `stop`, then lets running requests end within `grace`.
 pub(super) async fn run(listener: TcpListener, front: Arc<Front>, stop: CancellationToken, grace: Duration) {
-    let connections = Arc::new(Semaphore::new(limits::CONNECTIONS));
     let tasks = TaskTracker::new();
     let abandon = CancellationToken::new();
     loop {
-        let permit = tokio::select! {
-            permit = Arc::clone(&connections).acquire_owned() => permit,
-            () = stop.cancelled() => break,
-        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
@@ -114,14 +134,17 @@ pub(super) async fn run(listener: TcpListener, front: Arc<Front>, stop: Cancella
                 continue;
             }
         };
+        let seat = front.connections.enter();
         let (front, stop, abandon) = (Arc::clone(&front), stop.clone(), abandon.clone());
         tasks.spawn(async move {
-            let _permit = permit;
             let _ = stream.set_nodelay(true);
-            let service = service_fn(move |request| {
-                let front = Arc::clone(&front);
-                async move { Ok::<_, Infallible>(answer(front, request).await) }
-            });
+            let service = {
+                let seat = seat.clone();
+                service_fn(move |request| {
+                    let (front, seat) = (Arc::clone(&front), seat.clone());
+                    async move { Ok::<_, Infallible>(answer(front, seat, request).await) }
+                })
+            };
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits::HEADERS_TIME)
@@ -130,6 +153,7 @@ pub(super) async fn run(listener: TcpListener, front: Arc<Front>, stop: Cancella
             tokio::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => return,
+                () = seat.lost() => return,
                 () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
             }
             tokio::select! {
@@ -145,14 +169,18 @@ pub(super) async fn run(listener: TcpListener, front: Arc<Front>, stop: Cancella
     }
 }
 
-async fn answer(front: Arc<Front>, request: hyper::Request<Incoming>) -> Response<AnyBody> {
-    match route(front, request).await {
+async fn answer(front: Arc<Front>, seat: Arc<Seat>, request: hyper::Request<Incoming>) -> Response<AnyBody> {
+    match route(front, &seat, request).await {
         Ok(response) => response,
         Err(failure) => reply::refusal(&failure),
     }
 }
 
-async fn route(front: Arc<Front>, request: hyper::Request<Incoming>) -> Result<Response<AnyBody>, Failure> {
+async fn route(
+    front: Arc<Front>,
+    seat: &Seat,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<AnyBody>, Failure> {
     let (parts, body) = request.into_parts();
     front.hosts.check(&parts.uri, &parts.headers)?;
     let text = || vec![("content-type", "text/plain; charset=UTF-8".to_owned())];
@@ -176,25 +204,46 @@ async fn route(front: Arc<Front>, request: hyper::Request<Incoming>) -> Result<R
             return Err(failure);
         }
     };
+    seat.belongs_to(&front.connections, user)?;
     let boundary = request::form_boundary(&parts.headers);
     let request = Request::new(&parts.method, &parts.headers, parameters)?;
     let body_coding = Coding::of_body(&parts.headers)?;
     let answer_coding = if request.plain { Coding::Identity } else { Coding::accepted(&parts.headers) };
-    let (gate, time) = match user {
-        User::Stages => (&front.stages, front.limits.stages_time),
-        User::Analyst => (&front.analysts, front.limits.analyst_time + Duration::from_secs(5)),
+    let time = match user {
+        User::Stages => front.limits.stages_time,
+        User::Analyst => front.limits.analyst_time + Duration::from_secs(5),
+    };
+    // An analyst's text is short: it is here before it takes a turn, so that a slow sender holds none.
+    let (body, text) = match user {
+        User::Stages => (Some(body), None),
+        User::Analyst => (None, Some(body::short(body).await?)),
+    };
+    let kills = |text: &[u8]| text.trim_ascii_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"KILL "));
+    let gate = match user {
+        User::Stages => &front.stages,
+        User::Analyst if kills(request.query.as_bytes()) || text.as_ref().is_some_and(|text| kills(text)) => {
+            &front.kills
+        }
+        User::Analyst => &front.analysts,
     };
     let permit = gate.enter().await?;
     let runtime = tokio::runtime::Handle::current();
     let id = random_id()?;
     let ticket = Ticket::new(front.engine, Arc::clone(&front.path), &id, runtime.clone());
     let cancel = CancelOnDrop(ticket.clone()); // from here on, dropping this future ends the statement
+    let name = request.query_id.as_deref().unwrap_or(&id);
+    let entered = (user == User::Analyst).then(|| front.running.enter(name, &ticket));
     let (pieces, reader) = body::channel(runtime.clone());
     let (output, mut answer) = reply::channel(runtime);
     let job = work::Job { front: Arc::clone(&front), user, request, id, body_coding, answer_coding, boundary, ticket };
-    let pump = tokio::spawn(body::pump(body, pieces));
+    let pump = tokio::spawn(async move {
+        match body {
+            Some(body) => body::pump(body, pieces).await,
+            None => body::whole(text.unwrap_or_default(), pieces).await,
+        }
+    });
     tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+        let _held = (permit, entered);
         work::run(job, reader, &output);
     });
     let mut deadline = Box::pin(tokio::time::sleep(time));

@@ -27,6 +27,8 @@ pub(super) struct Request {
     pub plain: bool,
     /// `query_id`, given back.
     pub query_id: Option<String>,
+    /// `client_protocol_version`: the revision of ClickHouse's own protocol by which the client reads Native.
+    pub protocol_version: Option<u64>,
     /// GET changes nothing, as with ClickHouse.
     pub read_only: bool,
 }
@@ -67,18 +69,16 @@ impl Request {
             "compress" => self.blocks_out = value == "1",
             "wait_end_of_query" => self.wait = value == "1",
             "enable_http_compression" => self.plain = value == "0",
+            "query_id" if value.len() > limits::QUERY_ID_BYTES || value.contains(char::is_control) => {
+                let most = limits::QUERY_ID_BYTES;
+                return Err(Code::BadArguments
+                    .failure(format!("query_id is a text of at most {most} bytes without control characters")));
+            }
             "query_id" => self.query_id = (!value.is_empty()).then_some(value),
+            "client_protocol_version" => self.protocol_version = value.parse().ok(),
             // No state is kept between requests; the clients that send a session do not need one.
-            "user"
-            | "password"
-            | "quota_key"
-            | "session_id"
-            | "session_timeout"
-            | "session_check"
-            | "close_session"
-            | "buffer_size"
-            | "stacktrace"
-            | "client_protocol_version" => {}
+            "user" | "password" | "quota_key" | "session_id" | "session_timeout" | "session_check"
+            | "close_session" | "buffer_size" | "stacktrace" => {}
             "role" => return Err(Code::AccessDenied.failure("there are no roles to choose from")),
             _ => match name.strip_prefix("param_") {
                 Some(param) => self.params.push((param.to_owned(), value)),

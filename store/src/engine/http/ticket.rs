@@ -2,11 +2,16 @@
 //!
 //! A connection of the engine cannot be interrupted by itself while a call on it runs; `KILL QUERY` from another connection
 //! ends the statement within moments. Statements are found by `log_comment`, which carries the request's random id.
+//!
+//! Guarantee: a statement that is to end holds its turn, its memory and its core for [`limits::END_WITHIN`] at most. Some code of
+//! the engine hears neither the clock nor a cancel; then the store's process ends, by name, and its supervisor starts it again.
 
 use super::super::ffi::Engine;
+use super::super::process;
+use schemas::limits::store as limits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// Why a statement was ended from outside.
@@ -14,6 +19,8 @@ use tokio::runtime::Handle;
 pub(super) enum Why {
     ClientGone,
     Deadline,
+    /// `KILL QUERY` of its own user.
+    Asked,
 }
 
 #[derive(Debug, Default)]
@@ -21,6 +28,7 @@ struct State {
     done: AtomicBool,
     cancelled: AtomicBool,
     deadline: AtomicBool,
+    gone: AtomicBool,
 }
 
 /// A running statement, as seen from the side that waits for it.
@@ -40,6 +48,11 @@ impl Ticket {
         Self { engine, path, id: id.into(), state: Arc::default(), runtime }
     }
 
+    /// Whether both are of one statement.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
     /// The worker is through.
     pub fn done(&self) {
         self.state.done.store(true, Ordering::Release);
@@ -50,6 +63,11 @@ impl Ticket {
         self.state.cancelled.load(Ordering::Acquire)
     }
 
+    /// Whether nobody reads the answer any more.
+    pub fn is_gone(&self) -> bool {
+        self.state.gone.load(Ordering::Acquire)
+    }
+
     /// Whether it was the clock that ended the statement.
     pub fn is_late(&self) -> bool {
         self.state.deadline.load(Ordering::Acquire)
@@ -58,8 +76,10 @@ impl Ticket {
     /// Ends the statement. Returns at once; killing goes on until the worker is through, since the statement may not have
     /// reached the engine yet.
     pub fn cancel(&self, why: Why) {
-        if why == Why::Deadline {
-            self.state.deadline.store(true, Ordering::Release);
+        match why {
+            Why::Deadline => self.state.deadline.store(true, Ordering::Release),
+            Why::ClientGone => self.state.gone.store(true, Ordering::Release),
+            Why::Asked => {}
         }
         if self.state.done.load(Ordering::Acquire) || self.state.cancelled.swap(true, Ordering::AcqRel) {
             return;
@@ -69,10 +89,18 @@ impl Ticket {
     }
 
     fn kill(&self) {
-        let sql = format!("KILL QUERY WHERE Settings['log_comment'] = '{}' ASYNC", self.id);
-        for _ in 0..100 {
+        let sql = format!("KILL QUERY WHERE splitByChar(' ', Settings['log_comment'], 3)[2] = '{}' ASYNC", self.id);
+        let asked = Instant::now();
+        loop {
             if self.state.done.load(Ordering::Acquire) {
                 return;
+            }
+            if asked.elapsed() > limits::END_WITHIN {
+                process::end(&format!(
+                    "a statement did not end within {} s after it was told to (request {}); the store starts again",
+                    limits::END_WITHIN.as_secs(),
+                    self.id
+                ));
             }
             let killed = self
                 .engine

@@ -1,18 +1,22 @@
 //! One request on its own thread: reads the statement, runs it on a fresh connection, writes the answer.
 //!
 //! Guarantee: no state goes from one request to the next (a connection each); an answer of 200 to an insert comes after the
-//! engine has written and synced it; an error before the first byte has its status, a later one its exception block.
+//! engine has written and synced it; an error before the first byte has its status, a later one its exception block. A
+//! connection that the engine has no memory for is an error that passes, never one of the request.
 
 use super::auth::User;
 use super::body::BodyReader;
 use super::compression::{self, Coding, Encoder, TooLarge};
 use super::error::{Code, Failure};
 use super::formats::Sending;
+use super::judge::{self, Kill, Verdict, quoted_text};
 use super::reply::{Gone, Headers, Output, Part, exception_block, failure_headers};
 use super::request::{Request, form_fields};
+use super::settings::{Pairs, Settings};
 use super::statement::{Shape, shape};
 use super::ticket::Ticket;
-use super::{Front, settings};
+use super::{Front, hello};
+use crate::engine::describe::ANALYSTS_COMMENT;
 use crate::engine::ffi::{Connection, Exception, Figures, QueryResult};
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -74,7 +78,8 @@ impl From<io::Error> for Stop {
 
 /// Runs the request to its end.
 pub(super) fn run(mut job: Job, body: BodyReader, output: &Output) {
-    let mut answer = Answer { output, encoder: None, tag: job.id.clone() };
+    let query_id = job.request.query_id.clone().unwrap_or_else(|| job.id.clone());
+    let mut answer = Answer { output, encoder: None, tag: job.id.clone(), query_id };
     let stop = job.execute(body, &mut answer).err();
     job.ticket.done();
     if let Some(Stop::Failed(mut failure)) = stop {
@@ -104,54 +109,55 @@ impl Job {
         }
         let mut rest = compression::decoded(body, self.body_coding, self.request.blocks_in, limit);
         let shape = read_statement(&mut text, rest.as_mut())?;
-        if self.ticket.is_cancelled() {
+        if self.ticket.is_gone() {
             return Err(Stop::Gone);
         }
         match shape {
             Shape::Insert { statement, format, data } => self.insert(&text, statement, &format, data, rest, answer),
-            Shape::Other { format, select } => {
-                let format = format.or(self.request.format.take()).unwrap_or_else(|| "TabSeparated".to_owned());
-                self.other(text.trim_ascii(), &format, select, answer)
-            }
+            Shape::Other { format, select } => self.other(text.trim_ascii(), format, select, answer),
         }
     }
 
-    /// A connection with the request's settings, the user's rights and the database.
+    /// A connection with the user's rights, the database and what every statement is told; the request's own settings follow.
     fn connect(&self, whole: bool) -> Result<Connection, Stop> {
         let front = &self.front;
-        let mut arguments = vec![front.path.to_string()];
-        let (request, limits) = (&self.request, &front.limits);
-        let settings = settings::arguments(
-            &front.known,
-            limits,
-            self.user,
-            &request.settings,
-            &self.id,
-            whole,
-            request.read_only,
-        )?;
-        arguments.extend(settings);
-        let mut connection = front.engine.connect(&arguments).map_err(|_| {
-            Code::BadArguments
-                .failure("the engine refuses the request's settings: some value is not of its setting's type")
-        })?;
-        let asked = request.database.as_deref().filter(|name| !name.is_empty());
-        let database = match self.user {
-            User::Stages => asked.unwrap_or(&front.database),
+        let room = || Code::NoRoom.failure("the engine has no memory for another connection just now; try again");
+        let mut connection = front.engine.connect(&[front.path.to_string()]).map_err(|_| room())?;
+        let asked = self.request.database.as_deref().filter(|name| !name.is_empty());
+        let (user, database) = match self.user {
+            User::Stages => ("stages", asked.unwrap_or(&front.database)),
             User::Analyst => {
-                connection.query(b"SET ROLE NONE", "Null", &[])?;
+                front.judge.refresh(&mut connection)?;
+                if front.walls.grants {
+                    connection.query(b"SET ROLE NONE", "Null", &[])?;
+                }
                 match asked {
                     Some(other) if other != "default" && *other != *front.database => {
                         let text = format!("Not enough privileges: analysts read the database {}", front.database);
                         return Err(Code::AccessDenied.failure(text).into());
                     }
-                    _ => &front.database,
+                    _ => (ANALYSTS_COMMENT, front.database.as_str()),
                 }
             }
         };
         let use_database = format!("USE `{}`", database.replace('\\', "\\\\").replace('`', "\\`"));
         connection.query(use_database.as_bytes(), "Null", &[])?;
+        let comment = format!("{user} {} {}", self.id, self.request.query_id.as_deref().unwrap_or(&self.id));
+        let settings = self.settings();
+        set(&mut connection, settings.standing(&comment, whole), None)?;
+        let asked = settings.asked(&self.request.settings, |name| in_force(&mut connection, name))?;
+        if self.user == User::Analyst {
+            for (_, value) in asked.iter().filter(|(name, _)| name == judge::FILTERS) {
+                front.judge.filters(&mut connection, value)?;
+            }
+        }
+        let read_only = (self.user == User::Stages && self.request.read_only).then_some("2");
+        set(&mut connection, asked, read_only)?;
         Ok(connection)
+    }
+
+    fn settings(&self) -> Settings<'_> {
+        Settings::new(&self.front.known, &self.front.limits, self.user)
     }
 
     fn insert(
@@ -194,36 +200,122 @@ impl Job {
         answer.end()
     }
 
-    fn other(&self, sql: &[u8], format: &str, select: bool, answer: &mut Answer<'_>) -> Result<(), Stop> {
+    fn other(&self, sql: &[u8], format: Option<String>, select: bool, answer: &mut Answer<'_>) -> Result<(), Stop> {
         if sql.is_empty() {
             return Err(Code::Syntax.failure("Empty query").into());
         }
-        let sending = Sending::of(format);
-        let whole = !select || self.request.wait || sending == Sending::Whole;
-        let mut connection = self.connect(whole)?;
-        if self.user == User::Analyst {
-            self.front.guard.check(&mut connection, sql, &self.request.params)?;
+        let asked = format.clone().or_else(|| self.request.format.clone());
+        if hello::is(sql) {
+            return self.hello(asked, answer);
         }
-        // clickhouse-go speaks plain blocks to a server of revision 0, the only ones that the engine makes.
-        let preflight = sql == b"SELECT displayName(), version(), revision(), timezone()";
-        let sql = if preflight {
-            &b"SELECT displayName(), version(), toUInt32(0) AS `revision()`, timezone()"[..]
-        } else {
-            sql
+        if self.user == User::Analyst && self.front.walls.judge {
+            return self.analysts(sql, answer);
+        }
+        let format = asked.unwrap_or_else(|| DEFAULT_FORMAT.to_owned());
+        let whole = self.whole(&format, select);
+        let mut connection = self.connect(whole)?;
+        if self.user == User::Analyst && self.front.walls.limits {
+            set(&mut connection, Pairs::new(), Some("1"))?;
+        }
+        if connection.classify(sql).is_some_and(|a| a.statements > 1) {
+            return Err(Code::Syntax.failure("Syntax error (Multi-statements are not allowed)").into());
+        }
+        self.run(&mut connection, sql, &format, whole, answer)
+    }
+
+    /// An analyst's statement: what the judge makes of it runs, and nothing else.
+    fn analysts(&self, sql: &[u8], answer: &mut Answer<'_>) -> Result<(), Stop> {
+        let mut connection = self.connect(false)?;
+        let verdict = self.front.judge.judge(&mut connection, sql, &self.request.params)?;
+        let default = || {
+            let format = judge::format_of(self.request.format.clone())?;
+            Ok::<_, Failure>(format.unwrap_or_else(|| DEFAULT_FORMAT.to_owned()))
         };
+        match verdict {
+            Verdict::Run(statement) => {
+                let format = statement.format.map_or_else(default, Ok)?;
+                let whole = self.whole(&format, statement.select);
+                let mut asked = self.settings().asked(&statement.settings, |name| in_force(&mut connection, name))?;
+                let bounded = self.request.settings.iter().chain(&asked).any(|(name, _)| name == "max_result_bytes");
+                if whole && !bounded {
+                    asked.push(("max_result_bytes".to_owned(), limits::WHOLE_RESULT_BYTES.to_string()));
+                }
+                set(&mut connection, asked, self.front.walls.limits.then_some("1"))?;
+                self.run(&mut connection, statement.text.as_bytes(), &format, whole, answer)
+            }
+            Verdict::Kill(kill) => {
+                let format = kill.format.clone().map_or_else(default, Ok)?;
+                self.kill(&mut connection, &kill, &format, answer)
+            }
+            Verdict::Nothing => {
+                answer.begin(self, "", None)?;
+                answer.end()
+            }
+        }
+    }
+
+    /// Whether the result is made in one piece.
+    fn whole(&self, format: &str, select: bool) -> bool {
+        !select || self.request.wait || Sending::of(format) == Sending::Whole
+    }
+
+    fn run(
+        &self,
+        connection: &mut Connection,
+        sql: &[u8],
+        format: &str,
+        whole: bool,
+        answer: &mut Answer<'_>,
+    ) -> Result<(), Stop> {
         if !whole {
-            match self.stream(&mut connection, sql, format, sending, answer) {
+            match self.stream(connection, sql, format, Sending::of(format), answer) {
                 Err(Stop::Failed(failure)) if failure.message.contains("Streaming query is not support") => {}
                 done => return done,
             }
-        }
-        if self.user == User::Stages && connection.classify(sql).is_some_and(|a| a.statements > 1) {
-            return Err(Code::Syntax.failure("Syntax error (Multi-statements are not allowed)").into());
         }
         let result = connection.query(sql, format, &self.request.params)?;
         answer.begin(self, format, Some(result.figures()))?;
         answer.data(result.into_bytes())?;
         answer.end()
+    }
+
+    /// The first question of ClickHouse's Go client.
+    fn hello(&self, format: Option<String>, answer: &mut Answer<'_>) -> Result<(), Stop> {
+        let format = judge::format_of(format)?.unwrap_or_else(|| DEFAULT_FORMAT.to_owned());
+        let mut connection = self.connect(true)?;
+        if self.request.protocol_version.is_some_and(|version| version > 0) && format.eq_ignore_ascii_case("native") {
+            let version = connection.query(b"SELECT version()", "TSVRaw", &[])?;
+            answer.begin(self, &format, None)?;
+            answer.data(hello::block(String::from_utf8_lossy(version.as_ref()).trim_end()).into())?;
+            return answer.end();
+        }
+        self.run(&mut connection, hello::STATEMENT, &format, true, answer)
+    }
+
+    /// Ends the analysts' own statements with these ids, and says which.
+    fn kill(
+        &self,
+        connection: &mut Connection,
+        kill: &Kill,
+        format: &str,
+        answer: &mut Answer<'_>,
+    ) -> Result<(), Stop> {
+        let found = self.front.running.end(&kill.query_ids, kill.test);
+        let rows: Vec<String> = found
+            .iter()
+            .map(|id| {
+                format!(
+                    "({}, {}, 'analyst', '')",
+                    quoted_text(if kill.test { "test" } else { "waiting" }),
+                    quoted_text(id)
+                )
+            })
+            .collect();
+        let columns = "kill_status String, query_id String, user String, query String";
+        let none = ["('', '', '', '')".to_owned()];
+        let (rows, filter) = if rows.is_empty() { (&none[..], " WHERE 0") } else { (&rows[..], "") };
+        let sql = format!("SELECT * FROM values('{columns}', {}){filter}", rows.join(", "));
+        self.run(connection, sql.as_bytes(), format, true, answer)
     }
 
     fn stream(
@@ -241,13 +333,35 @@ impl Job {
         let mut next = first;
         while let Some(chunk) = next {
             answer.data(sending.cut(chunk.into_bytes(), &mut header))?;
-            if self.ticket.is_cancelled() && !self.ticket.is_late() {
+            if self.ticket.is_gone() {
                 return Err(Stop::Gone);
             }
             next = stream.next()?;
         }
         answer.end()
     }
+}
+
+/// The format of results for which none is named.
+const DEFAULT_FORMAT: &str = "TabSeparated";
+
+/// Sets these, and `readonly` as the last one: from there on nothing changes.
+fn set(connection: &mut Connection, settings: Pairs, read_only: Option<&str>) -> Result<(), Stop> {
+    let readonly = read_only.map(|value| ("readonly".to_owned(), value.to_owned()));
+    let each = |(name, value): (String, String)| format!("{name} = {}", quoted_text(&value));
+    let list: Vec<String> = settings.into_iter().chain(readonly).map(each).collect();
+    if !list.is_empty() {
+        connection.query(format!("SET {}", list.join(", ")).as_bytes(), "Null", &[])?;
+    }
+    Ok(())
+}
+
+/// A setting's present value.
+fn in_force(connection: &mut Connection, name: &str) -> Option<String> {
+    let sql = format!("SELECT value FROM system.settings WHERE name = {}", quoted_text(name));
+    let value = connection.query(sql.as_bytes(), "TSVRaw", &[]).ok()?;
+    let text = String::from_utf8_lossy(value.as_ref()).into_owned();
+    text.strip_suffix('\n').map(str::to_owned)
 }
 
 /// Reads until the statement's shape is clear: all of it, or up to an insert's data. Looks again only when the text has
@@ -292,6 +406,7 @@ struct Answer<'o> {
     output: &'o Output,
     encoder: Option<Encoder>,
     tag: String,
+    query_id: String,
 }
 
 impl Answer<'_> {
@@ -299,7 +414,7 @@ impl Answer<'_> {
         let mut headers: Headers = vec![
             ("content-type", content_type(format).to_owned()),
             ("x-clickhouse-server-display-name", "headwater".to_owned()),
-            ("x-clickhouse-query-id", job.request.query_id.clone().unwrap_or_else(|| job.id.clone())),
+            ("x-clickhouse-query-id", self.query_id.clone()),
             ("x-clickhouse-timezone", "UTC".to_owned()),
             ("x-clickhouse-exception-tag", self.tag.clone()),
             ("x-clickhouse-summary", summary(figures.unwrap_or_default())),
@@ -336,7 +451,9 @@ impl Answer<'_> {
             self.data(exception_block(&self.tag, failure))?;
             return self.end();
         }
-        self.output.send(Part::Head(failure.status, failure_headers(failure)))?;
+        let mut headers = failure_headers(failure);
+        headers.push(("x-clickhouse-query-id", self.query_id.clone()));
+        self.output.send(Part::Head(failure.status, headers))?;
         self.output.send(Part::Data(format!("{}\n", failure.message).into()))?;
         Ok(self.output.send(Part::End)?)
     }
@@ -359,20 +476,35 @@ fn summary(figures: Figures) -> String {
 fn content_type(format: &str) -> &'static str {
     let name = format.to_ascii_lowercase();
     match name.as_str() {
-        "json" | "jsoncompact" | "jsonstrings" | "jsoncompactstrings" | "jsoncolumns" => {
-            "application/json; charset=UTF-8"
-        }
+        "json"
+        | "jsoncompact"
+        | "jsonstrings"
+        | "jsoncompactstrings"
+        | "jsoncolumns"
+        | "jsoncompactcolumns"
+        | "jsoncolumnswithmetadata"
+        | "jsonobjecteachrow" => "application/json; charset=UTF-8",
         "tabseparated"
         | "tsv"
         | "tabseparatedwithnames"
         | "tsvwithnames"
         | "tabseparatedwithnamesandtypes"
         | "tsvwithnamesandtypes" => "text/tab-separated-values; charset=UTF-8",
-        _ if name.starts_with("jsoneachrow") || name.starts_with("jsoncompacteachrow") => {
+        "jsonlines" | "jsonl" | "ndjson" => "application/x-ndjson; charset=UTF-8",
+        _ if name.starts_with("json") && name.contains("eachrow") && !name.contains("objecteachrow") => {
             "application/x-ndjson; charset=UTF-8"
         }
         _ if name.starts_with("csv") => "text/csv; charset=UTF-8; header=present",
-        _ if name.starts_with("rowbinary") || name == "native" || name == "parquet" => "application/octet-stream",
+        _ if name.starts_with("rowbinary") => "application/octet-stream",
+        "native" | "npy" | "rawblob" | "bsoneachrow" => "application/octet-stream",
+        "parquet" => "application/vnd.apache.parquet",
+        "arrow" => "application/vnd.apache.arrow.file",
+        "arrowstream" => "application/vnd.apache.arrow.stream",
+        "orc" => "application/vnd.apache.orc",
+        "avro" => "application/vnd.apache.avro",
+        "msgpack" => "application/msgpack",
+        "xml" => "application/xml; charset=UTF-8",
+        "markdown" | "md" => "text/markdown; charset=UTF-8",
         _ => "text/plain; charset=UTF-8",
     }
 }

@@ -1,0 +1,79 @@
+//! The engine as analysts see it: views in a database of their own that stand in the place of tables of `system`.
+//!
+//! Guarantee: they show no path, no file, no other database than the store's, and of running statements only the analysts' own.
+//! The judge puts them into a statement where it names the table; they are made anew at every start and are not on disk.
+
+use super::ffi::{Connection, Exception};
+
+/// Tables of `system` that analysts read through these views.
+pub(super) const TABLES: &[&str] =
+    &["clusters", "databases", "dictionaries", "macros", "parts", "parts_columns", "processes", "settings", "tables"];
+
+/// How the `log_comment` of an analyst's statement begins; the request's id and the client's query id follow, each after a blank.
+pub(super) const ANALYSTS_COMMENT: &str = "analyst";
+
+/// The database that holds the views.
+pub(super) fn database(store: &str) -> String {
+    format!("{store}_system")
+}
+
+/// Makes them. `writable` are the settings that an analyst may change, `readable` the tables of `system` that one may read.
+pub(super) fn make(
+    master: &mut Connection,
+    store: &str,
+    readable: &[&str],
+    writable: &[String],
+) -> Result<(), Exception> {
+    let quoted = |name: &str| format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"));
+    let texts = |names: &mut dyn Iterator<Item = &str>| {
+        names
+            .map(|name| format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'")))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let (own, home) = (texts(&mut [store].into_iter()), quoted(&database(store)));
+    let readable = texts(&mut readable.iter().copied().chain(TABLES.iter().copied()));
+    let writable = texts(&mut writable.iter().map(String::as_str));
+    let information = "lower(database) = 'information_schema'";
+    master.query(format!("DROP DATABASE IF EXISTS {home}").as_bytes(), "Null", &[])?;
+    master.query(format!("CREATE DATABASE {home} ENGINE = Memory").as_bytes(), "Null", &[])?;
+    for (name, select) in [
+        ("clusters", "SELECT * FROM system.clusters WHERE 0".to_owned()),
+        (
+            "databases",
+            format!(
+                "SELECT * REPLACE ('' AS data_path, '' AS metadata_path) FROM system.databases \
+                 WHERE name IN ({own}, 'system') OR lower(name) = 'information_schema'"
+            ),
+        ),
+        ("dictionaries", format!("SELECT * REPLACE ('' AS source) FROM system.dictionaries WHERE database = {own}")),
+        ("macros", "SELECT * FROM system.macros WHERE 0".to_owned()),
+        ("parts", format!("SELECT * REPLACE ('' AS path, '' AS disk_name) FROM system.parts WHERE database = {own}")),
+        (
+            "parts_columns",
+            format!("SELECT * REPLACE ('' AS path, '' AS disk_name) FROM system.parts_columns WHERE database = {own}"),
+        ),
+        (
+            "processes",
+            format!(
+                "SELECT splitByChar(' ', Settings['log_comment'], 3)[3] AS query_id, '{ANALYSTS_COMMENT}' AS user, \
+                 query_id AS initial_query_id, user AS initial_user, is_initial_query, elapsed, is_cancelled, read_rows, \
+                 read_bytes, total_rows_approx, written_rows, written_bytes, memory_usage, peak_memory_usage, query, \
+                 normalized_query_hash, query_kind, current_database FROM system.processes \
+                 WHERE startsWith(Settings['log_comment'], '{ANALYSTS_COMMENT} ')"
+            ),
+        ),
+        ("settings", format!("SELECT * REPLACE (toUInt8(name NOT IN ({writable})) AS readonly) FROM system.settings")),
+        (
+            "tables",
+            format!(
+                "SELECT * REPLACE (CAST([], 'Array(String)') AS data_paths, '' AS metadata_path) FROM system.tables \
+                 WHERE database = {own} OR (database = 'system' AND name IN ({readable})) OR {information}"
+            ),
+        ),
+    ] {
+        let view = format!("CREATE VIEW {home}.{} AS {select}", quoted(name));
+        master.query(view.as_bytes(), "Null", &[])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! The look at every piece of a statement, in whichever clause it stands.
+
+use super::super::error::{Code, Failure};
+use super::names::{BEFORE_PARENTHESIS, Functions, INFORMATION_SCHEMA, Known, SYSTEM_TABLES};
+use super::text::{Kind, Piece, quoted_name};
+use crate::engine::describe;
+
+/// What the check needs to know.
+pub(super) struct Check<'c> {
+    pub functions: &'c Functions,
+    /// The store's database.
+    pub database: &'c str,
+    /// The database that describes the engine to analysts.
+    pub described: &'c str,
+    /// Databases of the engine besides these two.
+    pub foreign: &'c [String],
+}
+
+/// A place of the text that is to be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Edit {
+    pub start: usize,
+    pub end: usize,
+    pub with: String,
+}
+
+impl Check<'_> {
+    /// Refuses what an analyst may not name, wherever it stands. Answers where tables of the engine are to be read as what
+    /// describes them to analysts.
+    pub fn run(&self, pieces: &[Piece<'_>]) -> Result<Vec<Edit>, Failure> {
+        let mut edits = Vec::new();
+        let mut at = 0;
+        while let Some(piece) = pieces.get(at) {
+            let next = pieces.get(at + 1);
+            let before = at.checked_sub(1).map(|before| &pieces[before]);
+            match &piece.kind {
+                Kind::Symbol(b'{') => {
+                    at = parameter(pieces, at)?;
+                    continue;
+                }
+                Kind::Literal => literal(piece, before, next)?,
+                Kind::Name { .. } => {
+                    if let Some(next) = next {
+                        self.name(pieces, at, next)?;
+                    }
+                    if next.is_some_and(|next| next.is_symbol(b'.')) && !before.is_some_and(|b| b.is_symbol(b'.')) {
+                        edits.extend(self.dotted(piece, pieces.get(at + 2))?);
+                    }
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        Ok(edits)
+    }
+
+    fn name(&self, pieces: &[Piece<'_>], at: usize, next: &Piece<'_>) -> Result<(), Failure> {
+        let piece = &pieces[at];
+        if next.is_symbol(b'(') {
+            let keyword = BEFORE_PARENTHESIS.iter().any(|word| piece.is(word));
+            // `t AS x(a, b)` names columns.
+            let alias = at > 0 && pieces[at - 1].is("AS") && self.functions.of(&piece.text) == Known::Unknown;
+            if !keyword && !alias {
+                self.function(&piece.text, pieces)?;
+            }
+        }
+        // `APPLY sum`, but `APPLY x -> sum(x)` names the lambda's argument.
+        let lambda = || {
+            pieces.get(at + 2).is_some_and(|p| p.is_symbol(b'-'))
+                && pieces.get(at + 3).is_some_and(|p| p.is_symbol(b'>'))
+        };
+        let grammar = |name: &Piece<'_>| BEFORE_PARENTHESIS.iter().any(|word| name.is(word));
+        if piece.is("APPLY") && next.is_name() && !grammar(next) && !lambda() {
+            self.function(&next.text, pieces)?;
+        }
+        let setting = next.is_name() && pieces.get(at + 2).is_some_and(|third| third.is_symbol(b'='));
+        if piece.is("SETTINGS") && setting {
+            let text = "settings stand at the end of a whole statement, or in the request's parameters";
+            return Err(Code::Readonly.failure(format!("Cannot modify '{}' setting here: {text}", next.text)));
+        }
+        if piece.is("INTO") && next.is("OUTFILE") {
+            return Err(Code::AccessDenied.failure("Not enough privileges: INTO OUTFILE writes a file"));
+        }
+        Ok(())
+    }
+
+    fn function(&self, name: &str, pieces: &[Piece<'_>]) -> Result<(), Failure> {
+        match self.functions.of(name) {
+            Known::Allowed => Ok(()),
+            Known::Refused => {
+                Err(Code::AccessDenied
+                    .failure(format!("Not enough privileges: the function {name} is not for analysts")))
+            }
+            // `WITH (x -> x + 1) AS next SELECT next(1)`: the engine knows no function of that name, so it is the alias or nothing.
+            Known::Unknown if pieces.windows(2).any(|p| p[0].is("AS") && p[1].is_name() && p[1].text == name) => Ok(()),
+            Known::Unknown => {
+                let like = self.functions.like(name).map(|like| format!(". Maybe you meant: ['{like}']"));
+                let like = like.unwrap_or_default();
+                Err(Code::UnknownFunction.failure(format!("Function with name `{name}` does not exist{like}")))
+            }
+        }
+    }
+
+    /// `a.b`: the first of the names may be a database.
+    fn dotted(&self, first: &Piece<'_>, second: Option<&Piece<'_>>) -> Result<Option<Edit>, Failure> {
+        let second = second.map(|piece| piece.text.as_ref()).unwrap_or_default();
+        let refused = || {
+            Err(Code::AccessDenied
+                .failure(format!("Not enough privileges: {}.{second} is not for analysts", first.text)))
+        };
+        if first.text == self.database || first.text == self.described {
+            return Ok(None);
+        }
+        if first.text.eq_ignore_ascii_case("system") {
+            let exact = first.text == "system";
+            if exact && describe::TABLES.contains(&second) {
+                let with = quoted_name(self.described);
+                return Ok(Some(Edit { start: first.start, end: first.end, with }));
+            }
+            return if exact && SYSTEM_TABLES.contains(&second) { Ok(None) } else { refused() };
+        }
+        if first.text.eq_ignore_ascii_case("information_schema") {
+            return if INFORMATION_SCHEMA.contains(&second.to_ascii_lowercase().as_str()) {
+                Ok(None)
+            } else {
+                refused()
+            };
+        }
+        if self.foreign.iter().any(|name| *name == first.text) { refused() } else { Ok(None) }
+    }
+}
+
+/// Steps over `{name:Type}`; the engine takes its value as a value, never as text of the statement.
+fn parameter(pieces: &[Piece<'_>], at: usize) -> Result<usize, Failure> {
+    let named = pieces.get(at + 1).is_some_and(Piece::is_name) && pieces.get(at + 2).is_some_and(|p| p.is_symbol(b':'));
+    let end = pieces[at..].iter().position(|p| p.is_symbol(b'}'));
+    match end {
+        Some(length) if named => {
+            let kind = pieces[at + 3..at + length].iter().any(|p| p.text.eq_ignore_ascii_case("AggregateFunction"));
+            if kind { Err(states()) } else { Ok(at + length + 1) }
+        }
+        _ => Err(Code::Syntax.failure("Syntax error: a brace that belongs to no {name:Type}")),
+    }
+}
+
+fn states() -> Failure {
+    Code::AccessDenied.failure("Not enough privileges: states of aggregate functions cannot be made from values")
+}
+
+/// A type's name among a call's arguments, by which bytes would be taken for an aggregate function's state. The engine trusts
+/// such bytes.
+fn literal(piece: &Piece<'_>, before: Option<&Piece<'_>>, next: Option<&Piece<'_>>) -> Result<(), Failure> {
+    let argument = before.is_some_and(|b| b.is_symbol(b',') || b.is_symbol(b'('))
+        && next.is_some_and(|n| n.is_symbol(b',') || n.is_symbol(b')'));
+    if argument && piece.text.to_ascii_lowercase().contains("aggregatefunction(") { Err(states()) } else { Ok(()) }
+}
+
+/// The text with its edits, which are in order and do not overlap.
+pub(super) fn edited(text: &str, edits: &[Edit]) -> String {
+    let mut out = String::with_capacity(text.len() + 16 * edits.len());
+    let mut from = 0;
+    for edit in edits {
+        out.push_str(&text[from..edit.start]);
+        out.push_str(&edit.with);
+        from = edit.end;
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::pieces;
+    use super::*;
+
+    fn check(text: &str) -> Result<String, u32> {
+        let engine = ["file", "sleep", "url", "hostname", "sum", "tostring"].map(str::to_owned).into();
+        let functions = Functions::new(engine);
+        let foreign = ["other".to_owned()];
+        let check =
+            Check { functions: &functions, database: "headwater", described: "headwater_system", foreign: &foreign };
+        let found = check.run(&pieces(text).expect("pieces")).map_err(|failure| failure.code)?;
+        Ok(edited(text, &found))
+    }
+
+    #[test]
+    fn calls_are_seen_wherever_they_stand() {
+        for refused in [
+            "SELECT file('x')",
+            "SELECT `file`('x')",
+            "SELECT * APPLY file FROM t",
+            "SELECT * APPLY (x -> file(x)) FROM t",
+            "SELECT * APPLY x -> file(x) FROM t",
+            "SHOW TABLES WHERE file('x')",
+            "SHOW COLUMNS FROM t LIMIT (SELECT hostName())",
+            "SELECT 1 AS file, file(1)",
+            "SELECT a AS file(1)",
+            "WITH (x -> x) AS sleep SELECT sleep(1)",
+        ] {
+            assert_eq!(check(refused), Err(497), "{refused}");
+        }
+        assert_eq!(check("SELECT coutn(1)"), Err(46));
+        for fine in [
+            "SELECT sum(a), toString(a) AS file FROM t WHERE (a) AND (NOT (b)) OR (c)",
+            "SELECT 'file(1)' FROM t",
+            "SELECT * APPLY x -> sum(x) FROM t",
+            "WITH (x -> (x + 1)) AS inc SELECT inc(1)",
+            "SELECT * FROM t AS x(a, b)",
+            "SELECT sum(a) OVER (ORDER BY a ASC) FROM t WINDOW w AS (ORDER BY a ASC)",
+        ] {
+            assert_eq!(check(fine).as_deref(), Ok(fine), "{fine}");
+        }
+    }
+
+    #[test]
+    fn tables_of_others_are_refused_and_described_ones_renamed() {
+        for refused in [
+            "SELECT * FROM system.server_settings",
+            "SELECT 1 IN (other.secret)",
+            "SELECT * FROM SYSTEM.one",
+            "SELECT * FROM a, `other`.secret",
+            "SELECT * FROM information_schema.processlist",
+            "SHOW CREATE TABLE other.secret",
+        ] {
+            assert_eq!(check(refused), Err(497), "{refused}");
+        }
+        assert_eq!(
+            check("SELECT system.processes.query FROM system.processes").as_deref(),
+            Ok("SELECT `headwater_system`.processes.query FROM `headwater_system`.processes")
+        );
+        for fine in
+            ["SELECT t.other FROM headwater.t", "SELECT 1.5, t.system FROM system.one AS t", "SELECT x.a.b FROM x"]
+        {
+            assert_eq!(check(fine).as_deref(), Ok(fine), "{fine}");
+        }
+    }
+
+    #[test]
+    fn settings_files_states_and_braces() {
+        assert_eq!(check("SELECT * FROM (SELECT 1 SETTINGS readonly = 0)"), Err(164));
+        assert_eq!(check("SELECT 1 INTO OUTFILE 'x'"), Err(497));
+        assert_eq!(check("SELECT CAST('x', 'AggregateFunction(sum, UInt8)')"), Err(497));
+        assert_eq!(check("SELECT {x:AggregateFunction(sum, UInt8)}"), Err(497));
+        assert_eq!(check("SELECT {x:Array(file)}").as_deref(), Ok("SELECT {x:Array(file)}"), "a type's name");
+        assert_eq!(check("SELECT {'a':1}"), Err(62));
+        assert!(check("SELECT type LIKE 'AggregateFunction(%' FROM t").is_ok());
+        assert!(check("SELECT 1 AS settings, 2 AS format").is_ok());
+    }
+}

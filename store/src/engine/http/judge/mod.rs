@@ -1,0 +1,419 @@
+//! What an analyst's statement may be.
+//!
+//! Guarantee: it is one statement that reads; it reaches only the store's own database and what describes the engine to
+//! analysts; it calls only listed functions; it changes no setting but through the list of settings. Nothing of it goes
+//! unseen, for what is judged is what runs: the engine parses the statement and prints it (`formatQuerySingleLine`, the printing
+//! by which ClickHouse sends statements to its shards), every piece of that text is looked at, whatever clause it stands in, and
+//! that very text is what the engine is given. A clause that the printing left out does not run; one that it shows is judged.
+//! A second look at the syntax tree refuses kinds of nodes that are not known here.
+//!
+//! Behind this stand, each by itself, the engine's grants, limits that `readonly` closes, and the sandbox of the process.
+//!
+//! ```text
+//!   text ─▶ engine prints ─▶ pieces ─▶ trailer (FORMAT, SETTINGS) ─▶ kind ─▶ SHOW as SELECT ─▶ check ─▶ tree ─▶ Statement
+//! ```
+
+mod check;
+mod names;
+mod show;
+mod text;
+mod trailer;
+mod tree;
+
+use super::super::describe;
+use super::super::ffi::{Connection, Params};
+use super::error::{Code, Failure};
+use check::{Check, Edit, edited};
+use names::{EXPLAIN_KINDS, EXPLAIN_SETTINGS, FORMATS, Functions};
+use schemas::limits::store as limits;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+pub(super) use text::quoted_text;
+use text::{Kind, Piece, pieces, quoted_name};
+use trailer::trailer;
+
+/// How long the list of the engine's databases is believed.
+const DATABASES_FOR: Duration = Duration::from_secs(5);
+
+/// What becomes of a statement.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It runs.
+    Run(Statement),
+    /// The analysts' own statements with these query ids are to be ended.
+    Kill(Kill),
+    /// It asks for what is so anyway (`USE` of the store's database).
+    Nothing,
+}
+
+/// A statement that runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Statement {
+    /// What the engine is given.
+    pub text: String,
+    /// The format that the statement named.
+    pub format: Option<String>,
+    /// Settings that the statement named, not judged yet.
+    pub settings: Vec<(String, String)>,
+    /// Its result may come in chunks.
+    pub select: bool,
+}
+
+/// `KILL QUERY WHERE query_id = '…'`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kill {
+    pub query_ids: Vec<String>,
+    /// Say only what would be ended.
+    pub test: bool,
+    /// The format that the statement named.
+    pub format: Option<String>,
+}
+
+/// Judges statements of analysts.
+pub(super) struct Judge {
+    functions: Functions,
+    database: String,
+    described: String,
+    /// Databases of the engine that are neither of these, and when they were asked for.
+    foreign: Mutex<Option<(Instant, Vec<String>)>>,
+}
+
+impl Judge {
+    /// Asks the engine for the names of its functions.
+    pub fn read(connection: &mut Connection, database: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            functions: Functions::read(connection)?,
+            database: database.to_owned(),
+            described: describe::database(database),
+            foreign: Mutex::new(None),
+        })
+    }
+
+    /// Asks for the engine's databases again when the list is old. `connection` still has all rights.
+    pub fn refresh(&self, connection: &mut Connection) -> Result<(), Failure> {
+        let fresh =
+            |known: &Option<(Instant, Vec<String>)>| known.as_ref().is_some_and(|(at, _)| at.elapsed() < DATABASES_FOR);
+        if fresh(&self.foreign.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
+        let names = connection.query(b"SELECT name FROM system.databases", "TSVRaw", &[])?;
+        let names = String::from_utf8_lossy(names.as_ref()).into_owned();
+        let ours = |name: &str| name == self.database || name == self.described;
+        let of_the_engine = |name: &str| name == "system" || name.eq_ignore_ascii_case("information_schema");
+        let foreign = names.lines().filter(|name| !ours(name) && !of_the_engine(name)).map(str::to_owned).collect();
+        *self.foreign.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), foreign));
+        Ok(())
+    }
+
+    /// Judges a statement. `connection` has the analyst's limits and no role; nothing of the statement runs here. Values of
+    /// parameters of type Identifier become part of it.
+    pub fn judge(&self, connection: &mut Connection, sql: &[u8], params: &Params) -> Result<Verdict, Failure> {
+        if sql.len() > limits::ANALYST_STATEMENT_BYTES {
+            let most = limits::ANALYST_STATEMENT_BYTES;
+            return Err(Code::BadArguments.failure(format!("the statement is longer than {most} bytes")));
+        }
+        let sql =
+            std::str::from_utf8(sql).map_err(|_| Code::Syntax.failure("Syntax error: the statement is not UTF-8"))?;
+        let printed = print(connection, sql)?;
+        let printed = named(&printed, params)?;
+        let all = pieces(&printed)?;
+        let end = trailer(&printed, &all)?;
+        let format = format_of(end.format)?;
+        let body = printed[..end.start].trim_end();
+        let body_pieces: Vec<Piece<'_>> = all.iter().filter(|piece| piece.start < end.start).cloned().collect();
+        let text = match kind(&body_pieces)? {
+            Asked::Kill => return kill(&body_pieces, format),
+            Asked::Use if body_pieces.last().is_some_and(|name| name.text == self.database) => {
+                return Ok(Verdict::Nothing);
+            }
+            Asked::Use => {
+                let text = format!("Not enough privileges: analysts read the database {}", self.database);
+                return Err(Code::AccessDenied.failure(text));
+            }
+            Asked::Show => match show::select(body, &body_pieces, says_full(sql), &self.database)? {
+                Some(select) => print(connection, &select)?,
+                None => body.to_owned(),
+            },
+            Asked::Read => body.to_owned(),
+        };
+        let foreign =
+            self.foreign.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or_else(Vec::new, |known| known.1);
+        let edits = self.check(&text, &foreign)?;
+        let text = edited(&text, &edits);
+        let tree = connection.query(format!("EXPLAIN AST {text}").as_bytes(), "TSVRaw", params)?;
+        tree::check(&String::from_utf8_lossy(tree.as_ref()))?;
+        for (_, value) in end.settings.iter().filter(|(name, _)| name == FILTERS) {
+            self.filters(connection, value)?;
+        }
+        let select = text.starts_with("SELECT ") || text.starts_with("WITH ");
+        Ok(Verdict::Run(Statement { text, format, settings: end.settings, select }))
+    }
+
+    fn check(&self, text: &str, foreign: &[String]) -> Result<Vec<Edit>, Failure> {
+        let check = Check { functions: &self.functions, database: &self.database, described: &self.described, foreign };
+        check.run(&pieces(text)?)
+    }
+
+    /// Judges the value of `additional_table_filters`: expressions that the engine adds to the statement.
+    pub fn filters(&self, connection: &mut Connection, value: &str) -> Result<(), Failure> {
+        let odd = || Code::BadArguments.failure(format!("'{FILTERS}' takes {{'database.table':'condition', …}}"));
+        let all = pieces(value)?;
+        let [open, inner @ .., close] = all.as_slice() else { return Err(odd()) };
+        if !open.is_symbol(b'{') || !close.is_symbol(b'}') {
+            return Err(odd());
+        }
+        for pair in inner.split(|piece| piece.is_symbol(b',')).filter(|pair| !pair.is_empty()) {
+            let [table, colon, condition] = pair else { return Err(odd()) };
+            if table.kind != Kind::Literal || !colon.is_symbol(b':') || condition.kind != Kind::Literal {
+                return Err(odd());
+            }
+            let printed = print(connection, &format!("SELECT 1 WHERE ({})", text::unquoted(&condition.text)))?;
+            let foreign =
+                self.foreign.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or_else(Vec::new, |k| k.1);
+            if !self.check(&printed, &foreign)?.is_empty() {
+                return Err(Code::AccessDenied.failure("Not enough privileges: a filter reads no tables of the engine"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tables of `system` that analysts read as they are.
+pub(super) fn readable_tables() -> &'static [&'static str] {
+    names::SYSTEM_TABLES
+}
+
+/// The setting by which Grafana's ad-hoc filters come.
+pub(super) const FILTERS: &str = "additional_table_filters";
+
+/// What a statement asks for.
+enum Asked {
+    Read,
+    Show,
+    Kill,
+    Use,
+}
+
+fn kind(pieces: &[Piece<'_>]) -> Result<Asked, Failure> {
+    let first = pieces.first().ok_or_else(|| Code::Syntax.failure("Empty query"))?;
+    let word = |at: usize| pieces.get(at).map(|piece| piece.text.as_ref()).unwrap_or_default();
+    let is = |at: usize, keyword: &str| pieces.get(at).is_some_and(|piece| piece.is(keyword));
+    match first {
+        _ if reads(pieces) || is(0, "DESCRIBE") || is(0, "EXISTS") => Ok(Asked::Read),
+        _ if is(0, "EXPLAIN") => explain(&pieces[1..]).map(|()| Asked::Read),
+        _ if is(0, "SHOW") => Ok(Asked::Show),
+        _ if is(0, "KILL") && is(1, "QUERY") => Ok(Asked::Kill),
+        _ if is(0, "USE") => Ok(Asked::Use),
+        _ => {
+            let text = format!("Analysts may run one statement that reads; {} {} is none", word(0), word(1));
+            Err(Code::AccessDenied.failure(text))
+        }
+    }
+}
+
+/// A SELECT, as it begins.
+fn reads(pieces: &[Piece<'_>]) -> bool {
+    pieces.first().is_some_and(|first| first.is("SELECT") || first.is("WITH") || first.is_symbol(b'('))
+}
+
+/// What stands behind EXPLAIN: a kind, settings, a SELECT.
+fn explain(pieces: &[Piece<'_>]) -> Result<(), Failure> {
+    let denied = |what: &str| {
+        Err(Code::AccessDenied.failure(format!(
+            "Not enough privileges: analysts EXPLAIN one SELECT, with kinds and settings that only show it; {what}"
+        )))
+    };
+    let kind = EXPLAIN_KINDS
+        .iter()
+        .find(|kind| kind.iter().enumerate().all(|(at, word)| pieces.get(at).is_some_and(|piece| piece.is(word))));
+    let mut rest = &pieces[kind.map_or(0, |kind| kind.len())..];
+    while let [name, equals, value, more @ ..] = rest
+        && equals.is_symbol(b'=')
+    {
+        if !EXPLAIN_SETTINGS.contains(&name.text.as_ref()) || value.kind == Kind::Literal {
+            return denied(&format!("{} is none", name.text));
+        }
+        rest = match more {
+            [comma, after @ ..] if comma.is_symbol(b',') => after,
+            _ => more,
+        };
+    }
+    if reads(rest) { Ok(()) } else { denied(rest.first().map_or("this is none", |piece| piece.text.as_ref())) }
+}
+
+/// `KILL QUERY WHERE query_id = '…' | query_id IN ('…', …) [SYNC | ASYNC | TEST]`.
+fn kill(pieces: &[Piece<'_>], format: Option<String>) -> Result<Verdict, Failure> {
+    let own = || {
+        Code::AccessDenied
+            .failure("Not enough privileges: analysts end their own statements, by KILL QUERY WHERE query_id = '…'")
+    };
+    let mut rest = &pieces[2..];
+    let mut test = false;
+    if let [before @ .., last] = rest
+        && (last.is("SYNC") || last.is("ASYNC") || last.is("TEST"))
+    {
+        test = last.is("TEST");
+        rest = before;
+    }
+    let ids = match rest {
+        [clause, column, equals, id] if clause.is("WHERE") && column.text == "query_id" && equals.is_symbol(b'=') => {
+            std::slice::from_ref(id)
+        }
+        [clause, column, word, open, ids @ .., close]
+            if clause.is("WHERE")
+                && column.text == "query_id"
+                && word.is("IN")
+                && open.is_symbol(b'(')
+                && close.is_symbol(b')') =>
+        {
+            ids
+        }
+        _ => return Err(own()),
+    };
+    let mut query_ids = Vec::new();
+    for id in ids.iter().filter(|piece| !piece.is_symbol(b',')) {
+        if id.kind != Kind::Literal {
+            return Err(own());
+        }
+        query_ids.push(text::unquoted(&id.text));
+    }
+    Ok(Verdict::Kill(Kill { query_ids, test, format }))
+}
+
+/// Refuses formats that are not for analysts.
+pub(super) fn format_of(format: Option<String>) -> Result<Option<String>, Failure> {
+    match format {
+        Some(name) if !FORMATS.contains(&name.to_lowercase().as_str()) => {
+            let text = format!(
+                "the format {name} is not among those in which analysts get results: it is unknown, or needs a schema"
+            );
+            Err(Code::UnknownFormat.failure(text))
+        }
+        format => Ok(format),
+    }
+}
+
+/// The statement as the engine understood it.
+fn print(connection: &mut Connection, sql: &str) -> Result<String, Failure> {
+    const CALL: &str = "formatQuerySingleLine(";
+    let call = format!("SELECT {CALL}{})", quoted_text(sql));
+    let printed = connection.query(call.as_bytes(), "TSVRaw", &[]).map_err(|exception| {
+        let failure = Failure::from(exception);
+        // The engine adds what it was evaluating, which is ours.
+        match failure.message.find(&format!(": In scope SELECT {CALL}")) {
+            Some(end) => {
+                let said = failure.message[..end].to_owned();
+                failure.with_text(&said)
+            }
+            None => failure,
+        }
+    })?;
+    let text = String::from_utf8_lossy(printed.as_ref()).into_owned();
+    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+}
+
+/// The statement with the values of its `{name:Identifier}` in their place.
+fn named(text: &str, params: &Params) -> Result<String, Failure> {
+    let all = pieces(text)?;
+    let mut edits = Vec::new();
+    for window in all.windows(5) {
+        let [open, name, colon, kind, close] = window else { continue };
+        let shape = open.is_symbol(b'{') && name.is_name() && colon.is_symbol(b':') && close.is_symbol(b'}');
+        if shape && kind.text.eq_ignore_ascii_case("Identifier") {
+            let Some((_, value)) = params.iter().find(|(param, _)| *param == name.text) else {
+                return Err(Code::UnknownParameter.failure(format!("Substitution `{}` is not set", name.text)));
+            };
+            let with = value.split('.').map(quoted_name).collect::<Vec<_>>().join(".");
+            edits.push(Edit { start: open.start, end: close.end, with });
+        }
+    }
+    Ok(edited(text, &edits))
+}
+
+/// Whether a SHOW says FULL, which the engine's printing leaves out for tables.
+fn says_full(sql: &str) -> bool {
+    let mut lexer = super::lexer::Lexer::new(sql.as_bytes());
+    let mut word = || match lexer.next() {
+        Ok(Some((super::lexer::Token::Word(word), ..))) => word.to_ascii_lowercase(),
+        _ => Vec::new(),
+    };
+    word() == b"show" && [word(), word()].contains(&b"full".to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(text: &str) -> Result<(), u32> {
+        kind(&pieces(text).expect("pieces")).map(drop).map_err(|failure| failure.code)
+    }
+
+    #[test]
+    fn one_statement_that_reads() {
+        for fine in [
+            "SELECT 1",
+            "WITH x AS (SELECT 1) SELECT * FROM x",
+            "EXPLAIN indexes = 1, json = 0 SELECT 1",
+            "EXPLAIN ESTIMATE SELECT 1",
+            "EXPLAIN QUERY TREE run_passes = 0 SELECT 1",
+            "DESCRIBE TABLE t",
+            "EXISTS TABLE t",
+            "SHOW TABLES",
+            "KILL QUERY WHERE query_id = 'x'",
+            "USE headwater",
+        ] {
+            assert_eq!(asked(fine), Ok(()), "{fine}");
+        }
+        for refused in [
+            "INSERT INTO t FORMAT Values",
+            "DROP TABLE t",
+            "SET readonly = 0",
+            "SYSTEM SHUTDOWN",
+            "EXPLAIN INSERT INTO t SELECT 1",
+            "EXPLAIN TABLE OVERRIDE mysql('')",
+            "EXPLAIN CURRENT TRANSACTION",
+            "EXPLAIN nonsense = 1 SELECT 1",
+            "KILL MUTATION WHERE 1",
+            "EXECUTE AS x SELECT 1",
+            "`SELECT` 1",
+        ] {
+            assert_eq!(asked(refused), Err(497), "{refused}");
+        }
+    }
+
+    #[test]
+    fn only_own_statements_are_ended_by_their_ids() {
+        let of = |text: &str| kill(&pieces(text).expect("pieces"), None).map_err(|failure| failure.code);
+        let ids = |ids: &[&str], test| {
+            let query_ids = ids.iter().map(|id| (*id).to_owned()).collect();
+            Ok(Verdict::Kill(Kill { query_ids, test, format: None }))
+        };
+        assert_eq!(of("KILL QUERY WHERE query_id = 'a'"), ids(&["a"], false));
+        assert_eq!(of("KILL QUERY WHERE query_id = 'a\\'b' SYNC"), ids(&["a'b"], false));
+        assert_eq!(of("KILL QUERY WHERE query_id IN ('a', 'b') TEST"), ids(&["a", "b"], true));
+        for refused in [
+            "KILL QUERY WHERE 1",
+            "KILL QUERY WHERE user = 'x'",
+            "KILL QUERY WHERE query_id = hostName()",
+            "KILL QUERY WHERE (query_id = 'a') OR 1",
+            "KILL QUERY ON CLUSTER c WHERE query_id = 'a'",
+        ] {
+            assert_eq!(of(refused), Err(497), "{refused}");
+        }
+    }
+
+    #[test]
+    fn identifiers_come_from_parameters_and_are_seen() {
+        let params = [("d".to_owned(), "system".to_owned()), ("t".to_owned(), "a`b.c".to_owned())];
+        assert_eq!(
+            named("SELECT {n:UInt8} FROM {d:Identifier}.{t:Identifier}", &params).as_deref(),
+            Ok("SELECT {n:UInt8} FROM `system`.`a\\`b`.`c`")
+        );
+        assert_eq!(named("SELECT {x:Identifier}", &params).expect_err("not set").code, 456);
+        assert!(
+            says_full("show /* x */ FULL tables")
+                && says_full("SHOW EXTENDED FULL COLUMNS")
+                && !says_full("SHOW TABLES")
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! The bound on the memory of the store's process.
+//!
+//! Guarantee: the process never holds more than its limit by far. The engine counts what its own code allocates and refuses a
+//! statement that passes its share; some of its libraries take memory uncounted. So resident memory is looked at ten times a
+//! second: beyond the limit, analysts' statements are ended; far beyond it, the process ends, named, and its supervisor starts it
+//! again. Behind this stands a bound of the kernel's on what the process may ask for at all (`RLIMIT_DATA`), so that one
+//! allocation cannot take the machine's memory between two looks.
+
+use super::http::Front;
+use super::process;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use schemas::limits::store as limits;
+use std::sync::Arc;
+
+/// Starts the watch for the process's life. `memory` is what the engine may use, bytes.
+pub(super) fn start(memory: u64, front: Arc<Front>) -> std::io::Result<()> {
+    let most = memory + limits::MEMORY_ADDRESSES;
+    if let Err(error) = setrlimit(Resource::Data, Rlimit { current: Some(most), maximum: Some(most) }) {
+        tracing::warn!(%error, "the kernel sets no bound on the store's memory; the watch alone keeps it");
+    }
+    std::thread::Builder::new().name("memory-watch".to_owned()).spawn(move || {
+        let mut told = false;
+        loop {
+            std::thread::sleep(limits::MEMORY_LOOK);
+            let Some(resident) = resident() else { continue };
+            if resident > memory + limits::MEMORY_FAR_BEYOND {
+                process::end(&format!(
+                    "it holds {} MiB, far beyond its limit of {} MiB, for something that the engine does not count",
+                    resident >> 20,
+                    memory >> 20
+                ));
+            }
+            let beyond = resident > memory + limits::MEMORY_BEYOND;
+            if beyond && !told {
+                tracing::warn!(
+                    resident_mib = resident >> 20,
+                    "memory is beyond its limit: analysts' statements are ended"
+                );
+                front.end_analysts();
+            }
+            told = beyond;
+        }
+    })?;
+    Ok(())
+}
+
+/// Resident memory of this process, bytes; proc_pid_statm(5).
+fn resident() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn resident_memory_is_read() {
+        let held = vec![1u8; 64 << 20];
+        assert!(super::resident().is_some_and(|bytes| bytes > 64 << 20), "{}", held.len());
+    }
+}

@@ -1,0 +1,159 @@
+//! Each wall around analysts, with all the others switched off: what it stops, it stops by itself.
+
+use crate::harness::Running;
+use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
+
+/// Few rows to read, many to make: it is the clock that ends it.
+const PAIRS: &str =
+    "SELECT count() FROM numbers(300000) AS a, numbers(300000) AS b WHERE sipHash64(a.number, b.number) = 1";
+
+async fn behind(walls: &str) -> Running {
+    let store = Running::start_behind(walls).await;
+    for sql in [
+        "CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a",
+        "INSERT INTO t SELECT number FROM numbers(10)",
+        "CREATE DATABASE other",
+        "CREATE TABLE other.secret (a String) ENGINE = Memory",
+        "INSERT INTO other.secret VALUES ('canary')",
+    ] {
+        let reply = store.as_stages("/", sql.as_bytes());
+        assert_eq!(reply.status, 200, "{sql}: {}", reply.text());
+    }
+    store
+}
+
+fn refused(store: &Running, statements: &[&str], codes: &[&str]) {
+    for sql in statements {
+        let reply = store.as_analyst("/", sql.as_bytes());
+        let code = reply.header("x-clickhouse-exception-code").unwrap_or_default();
+        assert!(codes.contains(&code), "{sql}: {} {}", reply.status, reply.text());
+        assert!(!reply.text().contains("canary"), "{sql}");
+    }
+    assert_eq!(store.as_analyst("/", b"SELECT count() FROM t").text(), "10\n", "what is allowed goes on");
+    assert_eq!(store.as_stages("/", b"SELECT count() FROM other.secret").text(), "1\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_judge_alone() {
+    let store = behind("judge").await;
+    let statements = [
+        "SELECT * FROM other.secret",
+        "SELECT file('/etc/hostname')",
+        "SELECT * FROM file('/etc/hostname', 'LineAsString')",
+        "SELECT * FROM url('http://127.0.0.1:9/', 'CSV', 'a String')",
+        "INSERT INTO t VALUES (1)",
+        "INSERT INTO t SELECT 1",
+        "DROP TABLE t",
+        "CREATE TABLE u (a UInt8) ENGINE = Memory",
+        "SELECT * FROM (SELECT 1 SETTINGS max_execution_time = 0)",
+        "SET max_memory_usage = 0",
+        "SYSTEM SHUTDOWN",
+        "SELECT * FROM system.users",
+        "SHOW TABLES WHERE (SELECT count() FROM other.secret) > 0",
+    ];
+    refused(&store, &statements, &["497", "164"]);
+    store.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_grants_alone() {
+    let store = behind("grants").await;
+    let statements = [
+        "SELECT * FROM other.secret",
+        "SELECT * FROM file('/etc/hostname', 'LineAsString')",
+        "SELECT * FROM url('http://127.0.0.1:9/', 'CSV', 'a String')",
+        "SELECT * FROM remote('127.0.0.1', system.one)",
+        "SELECT * FROM executable('id', 'TSV', 'a String')",
+        "SELECT * FROM mysql('127.0.0.1:1', 'd', 't', 'u', 'p')",
+        "INSERT INTO t SELECT 1",
+        "DROP TABLE t",
+        "TRUNCATE TABLE t",
+        "ALTER TABLE t DELETE WHERE 1",
+        "OPTIMIZE TABLE t",
+        "CREATE TABLE u (a UInt8) ENGINE = Memory",
+        "CREATE DATABASE d",
+        "SYSTEM FLUSH LOGS",
+        "SELECT * FROM system.users",
+        "GRANT ALL ON *.* TO default",
+        "BACKUP TABLE t TO File('b')",
+    ];
+    refused(&store, &statements, &["497"]);
+    store.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limits_alone() {
+    let store = behind("limits").await;
+    let statements = [
+        "SET max_memory_usage = 0",
+        "SET readonly = 0",
+        "SELECT 1 SETTINGS max_execution_time = 0",
+        "INSERT INTO t SELECT 1",
+        "DROP TABLE t",
+        "CREATE TABLE u (a UInt8) ENGINE = Memory",
+        "ALTER TABLE t DELETE WHERE 1",
+        "SYSTEM FLUSH LOGS",
+    ];
+    refused(&store, &statements, &["164", "392"]);
+    let spent = [
+        ("max_rows_to_read=100", "SELECT count() FROM numbers(1000) WHERE number > 5", "158"),
+        ("max_execution_time=1", PAIRS, "159"),
+        ("max_memory_usage=50000000", "SELECT length(groupArray(toString(number))) FROM numbers(20000000)", "241"),
+        ("", "SELECT count() FROM numbers(200000000) WHERE sipHash64(number) = 1", "158"),
+        ("", "SELECT number FROM numbers(2000000)", "396"),
+    ];
+    for (parameters, sql, code) in spent {
+        let reply = store.as_analyst(&format!("/?{parameters}"), sql.as_bytes());
+        let text = reply.text();
+        let found = reply
+            .header("x-clickhouse-exception-code")
+            .map_or_else(|| text.contains(&format!("Code: {code}.")), |c| c == code);
+        assert!(found, "{sql}: {} {}", reply.status, &text[text.len().saturating_sub(300)..]);
+    }
+    store.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn landlock_alone() {
+    let enforced = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
+        .and_then(Ruleset::create)
+        .is_ok();
+    if !enforced {
+        assert!(std::env::var_os("CI").is_none(), "this kernel has no Landlock");
+        eprintln!("SKIPPED landlock_alone: this kernel has no Landlock");
+        return;
+    }
+    let store = behind("landlock").await;
+    let credentials = store.dir.path().join("store/credentials.toml").display().to_string();
+    for path in ["/etc/passwd", "/proc/self/environ", &credentials, "/proc/1/cmdline", "/root/.bashrc", "/var/log"] {
+        let reply = store.as_stages("/", format!("SELECT length(file('{path}'))").as_bytes());
+        assert!(reply.status >= 400, "{path}: {}", reply.text());
+    }
+    let outside = store.dir.path().join("written.csv");
+    let write = format!("SELECT 1 INTO OUTFILE '{}'", outside.display());
+    store.as_stages("/", write.as_bytes());
+    assert!(!outside.exists());
+    store.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seccomp_alone() {
+    let store = behind("seccomp").await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    listener.set_nonblocking(true).expect("non-blocking");
+    let port = listener.local_addr().expect("address").port();
+    for sql in [
+        format!("SELECT * FROM url('http://127.0.0.1:{port}/', 'CSV', 'a String') SETTINGS http_max_tries = 1"),
+        format!("SELECT * FROM remote('127.0.0.1:{port}', system.one)"),
+        format!("SELECT * FROM mysql('127.0.0.1:{port}', 'd', 't', 'u', 'p')"),
+        "SELECT * FROM executable('id', 'TSV', 'a String')".to_owned(),
+    ] {
+        let reply = store.as_stages("/?max_execution_time=10", sql.as_bytes());
+        assert!(reply.status >= 400, "{sql}: {}", reply.text());
+    }
+    assert!(listener.accept().is_err(), "nothing knocked");
+    assert_eq!(store.as_stages("/", b"SELECT count() FROM t").text(), "10\n");
+    store.stop().await;
+}
