@@ -34,6 +34,18 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 9, name: "evm_transactions", sql: include_str!("0009_evm_transactions.sql") },
     Migration { number: 10, name: "evm_logs", sql: include_str!("0010_evm_logs.sql") },
     Migration { number: 11, name: "completeness", sql: include_str!("0011_completeness.sql") },
+    Migration { number: 12, name: "evm_log_rows_by_time", sql: include_str!("0012_evm_log_rows_by_time.sql") },
+    Migration {
+        number: 13,
+        name: "block_event_rows_by_height",
+        sql: include_str!("0013_block_event_rows_by_height.sql"),
+    },
+    Migration { number: 14, name: "blocks", sql: include_str!("0014_blocks.sql") },
+    Migration { number: 15, name: "block_events", sql: include_str!("0015_block_events.sql") },
+    Migration { number: 16, name: "transactions", sql: include_str!("0016_transactions.sql") },
+    Migration { number: 17, name: "evm_transactions", sql: include_str!("0017_evm_transactions.sql") },
+    Migration { number: 18, name: "evm_logs", sql: include_str!("0018_evm_logs.sql") },
+    Migration { number: 19, name: "completeness", sql: include_str!("0019_completeness.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \

@@ -12,3 +12,4 @@ mod migrations;
 mod queries;
 mod recorded;
 mod setup;
+mod views;
