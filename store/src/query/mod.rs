@@ -10,6 +10,7 @@
 pub mod blocks;
 pub mod completeness;
 pub mod events;
+pub mod examples;
 pub mod health;
 pub mod totals;
 pub mod transaction;
@@ -20,6 +21,7 @@ pub(crate) mod wire;
 pub use blocks::{Block, BlockCursor, BlockFilter};
 pub use completeness::{CompletenessRange, RecentCompleteness};
 pub use events::{BlockEvent, ReplayEvent, ReplayPage};
+pub use examples::{Example, examples};
 pub use health::{ProcessedBlock, StoredNetwork};
 pub use totals::NetworkTotals;
 pub use transaction::{Log, TransactionDetail};
