@@ -48,6 +48,8 @@ pub struct App {
     pub openapi: Bytes,
     /// Entity tag of the documents: they change with the binary only.
     pub documents_tag: String,
+    /// What `/sql` answered last.
+    pub catalogue: routes::sql::Catalogue,
     /// REST requests at the same time.
     pub requests: Semaphore,
     /// WebSocket connections at the same time.
@@ -137,6 +139,7 @@ fn assemble(config: Config, store: Store, shutdown: CancellationToken) -> (Arc<A
         rates: Arc::default(),
         documents_tag: format!("{}-{:x}", env!("CARGO_PKG_VERSION"), openapi.len()),
         openapi,
+        catalogue: routes::sql::Catalogue::default(),
         requests: Semaphore::new(config.concurrent_requests),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),
         ws_replays: Arc::new(Semaphore::new(limits::WS_REPLAYS)),

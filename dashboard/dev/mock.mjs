@@ -13,6 +13,7 @@ import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { WebSocketServer } from 'ws';
+import { catalogue } from './catalogue.mjs';
 
 const { values: options } = parseArgs({
 	options: {
@@ -175,6 +176,7 @@ function answer(path, query) {
 		const detail = 'The store at 127.0.0.1:8123 does not answer. Headwater starts it again and keeps what has come.';
 		return [503, { type: 'about:blank', title: 'The store is not reachable', status: 503, detail }];
 	}
+	if (path === '/sql') return [200, catalogue()];
 	if (path === '/blocks') {
 		const items = chains.flatMap((n) => n.chain.map((c) => c.block)).sort((a, b) => b.height - a.height);
 		return [200, { items: items.slice(0, limit), next: null }];
@@ -216,7 +218,8 @@ const server = createServer((request, response) => {
 		response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
 		return response.end(JSON.stringify(body));
 	}
-	const path = normalize(url.pathname === '/' ? '/index.html' : url.pathname);
+	const page = url.pathname === '/' ? '/index.html' : url.pathname;
+	const path = normalize(extname(page) ? page : `${page}.html`);
 	try {
 		const bytes = readFileSync(join(build, path));
 		response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream', 'content-security-policy': CSP });

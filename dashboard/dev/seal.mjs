@@ -1,23 +1,26 @@
-// After the build: moves the start-up script out of index.html into a file of its own, so that the page holds no inline
+// After the build: moves the start-up script out of each page into a file of its own, so that the page holds no inline
 // script at all and runs under `script-src 'self'`, also when the server sends that itself. Fails when there is anything
-// inline left, or when index.html names another host.
+// inline left, or when a page names another host.
 
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const build = new URL('../build/', import.meta.url);
-const page = new URL('index.html', build);
-let html = readFileSync(page, 'utf8');
-let moved = 0;
 
-html = html.replace(/<script>([\s\S]*?)<\/script>/g, (_, code) => {
-	const name = `start.${createHash('sha256').update(code).digest('hex').slice(0, 10)}.js`;
-	writeFileSync(new URL(name, build), code.trim() + '\n');
-	moved++;
-	return `<script src="./${name}"></script>`;
-});
-html = html.replace(/ 'sha256-[^']+'/g, '');
+for (const name of readdirSync(build).filter((n) => n.endsWith('.html'))) {
+	const page = new URL(name, build);
+	let html = readFileSync(page, 'utf8');
+	let moved = 0;
 
-const left = html.match(/<script>|<style|\sstyle="|\son[a-z]+="|https?:\/\//);
-if (moved !== 1 || left) throw new Error(`index.html cannot be sealed: ${moved} scripts moved, ${left?.[0] ?? 'none'} left`);
-writeFileSync(page, html);
+	html = html.replace(/<script>([\s\S]*?)<\/script>/g, (_, code) => {
+		const name = `start.${createHash('sha256').update(code).digest('hex').slice(0, 10)}.js`;
+		writeFileSync(new URL(name, build), code.trim() + '\n');
+		moved++;
+		return `<script src="./${name}"></script>`;
+	});
+	html = html.replace(/ 'sha256-[^']+'/g, '');
+
+	const left = html.match(/<script>|<style|\sstyle="|\son[a-z]+="|https?:\/\//);
+	if (moved !== 1 || left) throw new Error(`${name} cannot be sealed: ${moved} scripts moved, ${left?.[0] ?? 'none'} left`);
+	writeFileSync(page, html);
+}

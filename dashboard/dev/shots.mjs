@@ -105,6 +105,16 @@ try {
 	}
 	await shot(middle, 'events');
 
+	const sql = await open(`${live}/sql`, { scheme: 'light' });
+	await sql.waitForSelector('[data-testid=views] details');
+	await shot(sql, 'sql');
+	await sql.fill('input[type=search]', 'fee');
+	await sql.locator('#views').scrollIntoViewIfNeeded();
+	await shot(sql, 'sql-search');
+	const narrowSql = await open(`${live}/sql`, { viewport: { width: 390, height: 844 }, touch: true });
+	await narrowSql.waitForSelector('[data-testid=views] details');
+	await shot(narrowSql, 'narrow-sql');
+
 	const flood = await mock('--rate', '1000');
 	const fast = await open(flood);
 	await wait(8_000);

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
+import { checkSql } from './sql.mjs';
 
 const url = process.env.HEADWATER_URL;
 if (!url) {
@@ -122,15 +123,23 @@ try {
 	}
 
 	await new Promise((resolve) => setTimeout(resolve, 1_000));
-	assert.deepEqual(await page.evaluate(() => window.violations), [], 'violations of the content security policy');
+	const liveSeen = await seen();
+	if (process.env.HEADWATER_SCREENSHOT) await page.screenshot({ path: process.env.HEADWATER_SCREENSHOT });
+	const violations = await page.evaluate(() => window.violations);
+
+	// The page of SQL, by the navigation.
+	await page.locator('nav a', { hasText: 'SQL' }).click();
+	const queries = await checkSql(page, url, until);
+	violations.push(...(await page.evaluate(() => window.violations)));
+
+	assert.deepEqual(violations, [], 'violations of the content security policy');
 	assert.deepEqual(elsewhere, [], 'requests to other hosts');
 	assert.deepEqual(errors, [], 'errors on the console');
-	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${await seen()} live transactions, no errors`);
+	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${liveSeen} live transactions, ${queries} queries, no errors`);
 } catch (error) {
 	console.error(error.message ?? error);
 	if (errors.length > 0) console.error('console:', errors.join('\n'));
 	process.exitCode = 1;
 } finally {
-	if (process.env.HEADWATER_SCREENSHOT) await page.screenshot({ path: process.env.HEADWATER_SCREENSHOT }).catch(() => {});
 	await browser.close();
 }

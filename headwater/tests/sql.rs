@@ -1,4 +1,5 @@
-//! The queries of docs/sql.md as an analyst types them, over recorded blocks of chains that fork.
+//! The queries of docs/sql.md as an analyst types them, over recorded blocks of chains that fork; and where the API says that
+//! the store is.
 
 mod common;
 
@@ -39,5 +40,10 @@ async fn every_query_of_the_document_works_as_typed() {
             }
         }
     }
+    let told = headwater.get("/sql").await.expect("/sql");
+    assert_eq!(told["url"].as_str(), Some(headwater.sql.as_str()));
+    let texts: Vec<&str> =
+        told["queries"].as_array().expect("queries").iter().filter_map(|q| q["sql"].as_str()).collect();
+    assert_eq!(texts, examples.iter().map(|e| e.sql.as_str()).collect::<Vec<_>>());
     assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
 }

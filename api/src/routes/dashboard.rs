@@ -35,7 +35,12 @@ pub async fn serve(State(_): State<Arc<App>>, method: Method, uri: Uri, headers:
     if let Some(file) = Files::get(path).filter(|_| !path.is_empty()) {
         return send(path, &file, &headers);
     }
-    // A missing file is missing; anything without a file's ending is a page of the app.
+    // A page of the app that was built by itself.
+    let page = format!("{path}.html");
+    if let Some(file) = Files::get(&page) {
+        return send(&page, &file, &headers);
+    }
+    // A missing file is missing; anything else without a file's ending is the app's first page.
     if path.rsplit('/').next().is_some_and(|last| last.contains('.')) {
         return ApiError::RouteNotFound { path: crate::error::cut(uri.path()) }.into_response();
     }
@@ -69,7 +74,7 @@ fn send(path: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
             out.insert(name, value);
         }
     }
-    if path == "index.html"
+    if path.ends_with(".html")
         && let Ok(policy) = HeaderValue::from_str(policy())
     {
         out.insert(header::CONTENT_SECURITY_POLICY, policy);
@@ -77,12 +82,14 @@ fn send(path: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
     response
 }
 
-/// The page's content security policy, with the hashes of the inline scripts that the build put into it.
+/// The pages' content security policy, with the hashes of the inline scripts that the build put into them.
 fn policy() -> &'static str {
     static POLICY: OnceLock<String> = OnceLock::new();
     POLICY.get_or_init(|| {
-        let index = Files::get("index.html").map(|f| String::from_utf8_lossy(&f.data).into_owned()).unwrap_or_default();
-        let hashes: String = inline_scripts(&index).map(|script| format!(" 'sha256-{}'", sha256_base64(script))).collect();
+        let pages = Files::iter().filter(|name| name.ends_with(".html")).filter_map(|name| Files::get(&name));
+        let pages: Vec<String> = pages.map(|f| String::from_utf8_lossy(&f.data).into_owned()).collect();
+        let scripts = pages.iter().flat_map(|page| inline_scripts(page));
+        let hashes: String = scripts.map(|script| format!(" 'sha256-{}'", sha256_base64(script))).collect();
         format!(
             "default-src 'self'; script-src 'self'{hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
              connect-src 'self'; font-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

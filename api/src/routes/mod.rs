@@ -10,6 +10,7 @@ pub mod health;
 pub mod openapi_json;
 pub mod problems;
 pub mod registry;
+pub mod sql;
 pub mod tx;
 pub mod txs;
 
@@ -59,6 +60,7 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(txs::txs))
         .routes(routes!(tx::tx))
         .routes(routes!(completeness::completeness))
+        .routes(routes!(sql::sql))
         .routes(routes!(openapi_json::openapi))
         .routes(routes!(asyncapi::asyncapi))
         .routes(routes!(crate::ws::upgrade));

@@ -63,6 +63,8 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         ("/api/v1/txs/{network}/{hash}", format!("/api/v1/txs/ethereum/{unknown}"), 404),
         ("/api/v1/networks/{network}/completeness", "/api/v1/networks/ethereum/completeness".to_owned(), 200),
         ("/api/v1/networks/{network}/completeness", "/api/v1/networks/nowhere/completeness".to_owned(), 404),
+        ("/api/v1/sql", "/api/v1/sql".to_owned(), 200),
+        ("/api/v1/sql", "/api/v1/sql?network=ethereum".to_owned(), 400),
     ];
     for (path, target, status) in &cases {
         fits(&api, &document, path, target, *status).await;

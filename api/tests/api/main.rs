@@ -11,6 +11,7 @@ mod registry;
 mod rest;
 mod resume;
 mod schema;
+mod sql;
 mod websocket;
 mod world;
 mod ws;

@@ -38,11 +38,17 @@ async fn pages_need_nothing_from_elsewhere_and_are_protected() {
 async fn the_dashboards_files_are_served_as_they_are() {
     let world = World::without_sink(&[]).await;
     let api = world.api().await;
-    let page = api.get("/").await.text();
-    let named = page.split('"').filter_map(|part| part.strip_prefix("./")).filter(|p| p.contains('.'));
-    let named: Vec<&str> = named.collect();
+    let (page, sql) = (api.get("/").await, api.get("/sql").await);
+    for header in ["content-type", "content-security-policy"] {
+        assert_eq!(page.header(header), sql.header(header), "{header}");
+    }
+    let (page, sql) = (page.text(), sql.text());
+    let named = [&page, &sql].into_iter().flat_map(|text| text.split('"'));
+    let named: Vec<&str> = named.filter_map(|part| part.strip_prefix("./")).filter(|p| p.contains('.')).collect();
     if named.is_empty() {
         assert!(page.contains("make dashboard"), "an unbuilt dashboard says how to build it: {page}");
+    } else {
+        assert!(sql.contains("<title>SQL · Headwater</title>") && page.contains("<title>Headwater</title>"));
     }
     for path in named {
         let answer = api.get(&format!("/{path}")).await;

@@ -102,3 +102,54 @@ export type Frame =
 	| { type: 'error'; id?: number | null; problem: Problem };
 
 export type DataFrame = Extract<Frame, { type: 'block' | 'transaction' }>;
+
+export interface SqlColumn {
+	name: string;
+	/** ClickHouse's type. */
+	type: string;
+	/** Meaning and unit; `Same as X, …` and `X as decimal text` name the column that this one repeats. */
+	comment: string;
+}
+
+export interface SqlView {
+	name: string;
+	comment: string;
+	columns: SqlColumn[];
+}
+
+export interface SqlTable {
+	name: string;
+	rows: number;
+	bytes: number;
+	partitions: number;
+	oldest: string | null;
+	newest: string | null;
+}
+
+export interface SqlLimits {
+	seconds: number;
+	memory_bytes: number;
+	rows_read: number;
+	rows_given: number;
+	at_once: number;
+	text_bytes: number;
+	temporary_bytes: number;
+}
+
+export interface SqlQuery {
+	title: string;
+	/** Names stand in backquotes. */
+	about: string;
+	sql: string;
+}
+
+/** `GET /sql`. */
+export interface Sql {
+	url: string;
+	database: string;
+	user: string;
+	views: SqlView[];
+	tables: SqlTable[];
+	limits: SqlLimits;
+	queries: SqlQuery[];
+}

@@ -8,6 +8,7 @@
 //! is full. A page may be short and still have a cursor: then the time budget ran out, and the next page goes on there.
 
 pub mod blocks;
+pub mod catalogue;
 pub mod completeness;
 pub mod events;
 pub mod examples;
@@ -19,6 +20,7 @@ mod windows;
 pub(crate) mod wire;
 
 pub use blocks::{Block, BlockCursor, BlockFilter};
+pub use catalogue::{TableSize, View, ViewColumn};
 pub use completeness::{CompletenessRange, RecentCompleteness};
 pub use events::{BlockEvent, ReplayEvent, ReplayPage};
 pub use examples::{Example, examples};
