@@ -3,7 +3,7 @@
 //! `store-engine DATA_DIR [LISTEN]`
 //!
 //! `HEADWATER_TEST_WALLS` names the walls around analysts that stand (`judge,grants,limits,landlock,seccomp`), so that tests can
-//! show that each holds by itself; all stand without it.
+//! show that each holds by itself; all stand without it. `HEADWATER_TEST_MEMORY` is the engine's memory, bytes.
 
 use std::process::ExitCode;
 use store::engine::{Config, Walls, serve};
@@ -33,6 +33,9 @@ fn main() -> ExitCode {
             landlock: stands("landlock"),
             seccomp: stands("seccomp"),
         };
+    }
+    if let Some(memory) = std::env::var("HEADWATER_TEST_MEMORY").ok().and_then(|bytes| bytes.parse().ok()) {
+        config.limits.memory = memory;
     }
     let shutdown = async {
         let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {

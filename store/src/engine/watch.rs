@@ -22,7 +22,9 @@ pub(super) fn start(memory: u64, front: Arc<Front>) -> std::io::Result<()> {
         let mut told = false;
         loop {
             std::thread::sleep(limits::MEMORY_LOOK);
-            let Some(resident) = resident() else { continue };
+            let Some(resident) = resident() else {
+                process::end("its memory cannot be watched: /proc/self/status does not say it")
+            };
             if resident > memory + limits::MEMORY_FAR_BEYOND {
                 process::end(&format!(
                     "it holds {} MiB, far beyond its limit of {} MiB, for something that the engine does not count",
@@ -44,11 +46,11 @@ pub(super) fn start(memory: u64, front: Arc<Front>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Resident memory of this process, bytes; proc_pid_statm(5).
+/// Resident memory of this process, bytes; proc_pid_status(5), which the sandbox leaves open.
 fn resident() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = text.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))?;
+    Some(kib.trim().parse::<u64>().ok()? << 10)
 }
 
 #[cfg(test)]

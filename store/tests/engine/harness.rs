@@ -32,9 +32,14 @@ impl Running {
 
     /// With these walls around analysts and no others.
     pub async fn start_behind(walls: &str) -> Self {
+        Self::start_told("HEADWATER_TEST_WALLS", walls).await
+    }
+
+    /// With a variable of `store-engine`.
+    pub async fn start_told(variable: &str, value: &str) -> Self {
         let dir = tempfile::tempdir().expect("temp dir");
         let mut command = ChildCommand::new(PROGRAM, [dir.path()]);
-        command.environment.push(("HEADWATER_TEST_WALLS".into(), walls.into()));
+        command.environment.push((variable.into(), value.into()));
         Self::start_in(dir, command, RestartPolicy::default()).await
     }
 

@@ -156,3 +156,77 @@ async fn a_stop_is_clean_and_data_stay() {
     cancel.cancel();
     supervisor.stopped().await;
 }
+
+/// Geometry of the engine's takes memory that it does not count, and hears no clock. Analysts cannot call it; this is what
+/// stands behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_that_the_engine_does_not_count_ends_the_process_and_the_store_comes_back() {
+    let store = Running::start_told("HEADWATER_TEST_MEMORY", &(600u64 << 20).to_string()).await;
+    assert_eq!(store.as_stages("/", b"CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a").status, 200);
+    assert_eq!(store.as_stages("/", b"INSERT INTO t SELECT number FROM numbers(100)").status, 200);
+    let first = store.pid();
+    let points = |x: u32, y: u32| format!("arrayMap(i -> (cos(i * {x}), sin(i * {y})), range(4000))");
+    let sql = format!("SELECT length(polygonsUnionCartesian([[{}]], [[{}]]))", points(7, 3), points(5, 11));
+    let (url, password) = (store.url.clone(), store.credentials.stages.clone());
+    std::thread::spawn(move || {
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: {0}\r\nX-ClickHouse-User: headwater\r\nX-ClickHouse-Key: {1}\r\nContent-Length: {2}\r\n\r\n{sql}",
+            url.authority(),
+            password.expose(),
+            sql.len()
+        );
+        let address = url.socket_addrs(|| None).expect("address")[0];
+        let mut stream = std::net::TcpStream::connect(address).expect("connect");
+        std::io::Write::write_all(&mut stream, head.as_bytes()).expect("request");
+        let _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new()); // the process ends meanwhile
+    });
+    let down = store.until(|state| matches!(state, StoreState::Down { .. })).await;
+    let StoreState::Down { error, .. } = down else { unreachable!("waited for") };
+    assert!(error.contains("far beyond its limit of 600 MiB"), "{error}");
+    let again = store.until(|state| matches!(state, StoreState::Ready(_))).await;
+    let StoreState::Ready(url) = again else { unreachable!("waited for") };
+    let headers = [("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", store.credentials.stages.expose())];
+    assert_eq!(exchange(&url, "POST", "/", &headers, b"SELECT count() FROM t").text(), "100\n");
+    assert_ne!(store.pid(), first);
+    store.stop().await;
+}
+
+/// Whatever lies in the engine's folder and is not the engine's is moved aside, and the store starts.
+#[tokio::test(flavor = "multi_thread")]
+async fn junk_in_the_folder_keeps_no_store_from_starting() {
+    let store = Running::start().await;
+    assert_eq!(store.as_stages("/", b"CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a").status, 200);
+    assert_eq!(store.as_stages("/", b"INSERT INTO t SELECT number FROM numbers(100)").status, 200);
+    let engine = store.dir.path().join("store/engine");
+    let junk = [
+        ("metadata/evil.sql", ""),
+        ("metadata/worse.sql", "SELECT 1"),
+        ("metadata/database.sql", "ATTACH DATABASE database ENGINE = NoSuchEngine"),
+        ("metadata/headwater/evil.sql", ""),
+        ("metadata/headwater/table.sql", "ATTACH TABLE _ (a UInt8) ENGINE = NoSuchEngine"),
+        ("metadata/readme.txt", "x"),
+        ("store/evil.sql", ""),
+        ("evil.db", "x"),
+    ];
+    for (file, text) in junk {
+        std::fs::write(engine.join(file), text).expect("junk");
+    }
+    let policy = RestartPolicy { first_delay: Duration::from_millis(50), ..RestartPolicy::default() };
+    let dir = store.stop().await;
+    let cancel = CancellationToken::new();
+    let supervisor = supervise(ChildCommand::new(PROGRAM, [dir.path()]), policy, cancel.clone());
+    let credentials = store::engine::Credentials::load_or_create(dir.path(), None, None).expect("passwords");
+    let mut state = supervisor.state();
+    let ready =
+        tokio::time::timeout(Duration::from_secs(60), state.wait_for(|s| matches!(s, StoreState::Ready(_)))).await;
+    let StoreState::Ready(url) = ready.expect("in time").expect("supervised").clone() else {
+        unreachable!("waited for")
+    };
+    let headers = [("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", credentials.stages.expose())];
+    assert_eq!(exchange(&url, "POST", "/", &headers, b"SELECT count() FROM t").text(), "100\n");
+    for (file, _) in junk {
+        assert!(!engine.join(file).exists(), "{file} was moved aside");
+    }
+    cancel.cancel();
+    supervisor.stopped().await;
+}
