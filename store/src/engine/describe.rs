@@ -1,7 +1,8 @@
 //! The engine as analysts see it: views in a database of their own that stand in the place of tables of `system`.
 //!
 //! Guarantee: they show no path, no file, no other database than the store's, and of running statements only the analysts' own.
-//! The judge puts them into a statement where it names the table; they are made anew at every start and are not on disk.
+//! The judge puts them into a statement where it names the table; they are made anew at every start and are not on disk. Each
+//! reads its table through a LIMIT, below which the engine moves no condition: one that fails on a row tells of that row.
 
 use super::ffi::{Connection, Exception};
 
@@ -34,6 +35,7 @@ pub(super) fn make(
     let (own, home) = (texts(&mut [store].into_iter()), quoted(&database(store)));
     let readable = texts(&mut readable.iter().copied().chain(TABLES.iter().copied()));
     let writable = texts(&mut writable.iter().map(String::as_str));
+    let all = "LIMIT 1000000000";
     let information = "lower(database) = 'information_schema'";
     master.query(format!("DROP DATABASE IF EXISTS {home}").as_bytes(), "Null", &[])?;
     master.query(format!("CREATE DATABASE {home} ENGINE = Memory").as_bytes(), "Null", &[])?;
@@ -42,16 +44,29 @@ pub(super) fn make(
         (
             "databases",
             format!(
-                "SELECT * REPLACE ('' AS data_path, '' AS metadata_path) FROM system.databases \
-                 WHERE name IN ({own}, 'system') OR lower(name) = 'information_schema'"
+                "SELECT * REPLACE ('' AS data_path, '' AS metadata_path) FROM (SELECT * FROM system.databases \
+                 WHERE name IN ({own}, 'system') OR lower(name) = 'information_schema' {all})"
             ),
         ),
-        ("dictionaries", format!("SELECT * REPLACE ('' AS source) FROM system.dictionaries WHERE database = {own}")),
+        (
+            "dictionaries",
+            format!(
+                "SELECT * REPLACE ('' AS source) FROM (SELECT * FROM system.dictionaries WHERE database = {own} {all})"
+            ),
+        ),
         ("macros", "SELECT * FROM system.macros WHERE 0".to_owned()),
-        ("parts", format!("SELECT * REPLACE ('' AS path, '' AS disk_name) FROM system.parts WHERE database = {own}")),
+        (
+            "parts",
+            format!(
+                "SELECT * REPLACE ('' AS path, '' AS disk_name) FROM (SELECT * FROM system.parts WHERE database = {own} {all})"
+            ),
+        ),
         (
             "parts_columns",
-            format!("SELECT * REPLACE ('' AS path, '' AS disk_name) FROM system.parts_columns WHERE database = {own}"),
+            format!(
+                "SELECT * REPLACE ('' AS path, '' AS disk_name) FROM (SELECT * FROM system.parts_columns \
+                 WHERE database = {own} {all})"
+            ),
         ),
         (
             "processes",
@@ -59,16 +74,16 @@ pub(super) fn make(
                 "SELECT splitByChar(' ', Settings['log_comment'], 3)[3] AS query_id, '{ANALYSTS_COMMENT}' AS user, \
                  query_id AS initial_query_id, user AS initial_user, is_initial_query, elapsed, is_cancelled, read_rows, \
                  read_bytes, total_rows_approx, written_rows, written_bytes, memory_usage, peak_memory_usage, query, \
-                 normalized_query_hash, query_kind, current_database FROM system.processes \
-                 WHERE startsWith(Settings['log_comment'], '{ANALYSTS_COMMENT} ')"
+                 normalized_query_hash, query_kind, current_database FROM (SELECT * FROM system.processes \
+                 WHERE startsWith(Settings['log_comment'], '{ANALYSTS_COMMENT} ') {all})"
             ),
         ),
         ("settings", format!("SELECT * REPLACE (toUInt8(name NOT IN ({writable})) AS readonly) FROM system.settings")),
         (
             "tables",
             format!(
-                "SELECT * REPLACE (CAST([], 'Array(String)') AS data_paths, '' AS metadata_path) FROM system.tables \
-                 WHERE database = {own} OR (database = 'system' AND name IN ({readable})) OR {information}"
+                "SELECT * REPLACE (CAST([], 'Array(String)') AS data_paths, '' AS metadata_path) FROM (SELECT * FROM system.tables \
+                 WHERE database = {own} OR (database = 'system' AND name IN ({readable})) OR {information} {all})"
             ),
         ),
     ] {

@@ -253,6 +253,8 @@ async fn own_statements_are_seen_and_ended_and_no_others() {
         let url = url.clone();
         tokio::task::spawn_blocking(move || {
             let headers = [("X-ClickHouse-User", user), ("X-ClickHouse-Key", password.expose())];
+            let secret = if user == "analyst" { "" } else { " AND 'secret' != ''" };
+            let long = format!("{long}{secret}");
             crate::harness::exchange(
                 &url,
                 "POST",
@@ -278,6 +280,18 @@ async fn own_statements_are_seen_and_ended_and_no_others() {
         })
     };
     assert!(wait("mine\n"), "{}", seen());
+    // A condition that fails on others' rows would tell of them.
+    for probe in [
+        "SELECT 1 FROM system.processes WHERE if(query LIKE '%analyst%', 1, toUInt8(query)) = 1",
+        "SELECT 1 FROM system.processes WHERE toUInt8OrZero(query) = 0 AND if(user = 'analyst', 1, toUInt8(query)) = 1",
+        "SELECT count() FROM system.processes PREWHERE if(query_id = 'x', toUInt8(query), 1)",
+        "SELECT 1 FROM system.processes SETTINGS additional_table_filters = {'system.processes' : 'toUInt8(query) = 1'}",
+        "SELECT 1 FROM system.processes SETTINGS additional_table_filters = {'headwater_system.processes' : 'toUInt8(query) = 1'}",
+        "SELECT * FROM system.processes ORDER BY if(startsWith(query, 'SELECT'), 1, toUInt8(query))",
+    ] {
+        let said = store.as_analyst("/", probe.as_bytes()).text();
+        assert!(!said.contains("secret"), "{probe}: {said}");
+    }
     let kill = |id: &str| store.as_analyst("/", format!("KILL QUERY WHERE query_id = '{id}'").as_bytes()).text();
     assert_eq!(kill("others"), "", "another user's statement");
     assert!(kill("mine").contains("mine"));

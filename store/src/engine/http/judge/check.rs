@@ -16,6 +16,9 @@ pub(super) struct Check<'c> {
     pub foreign: &'c [String],
 }
 
+/// Databases that the engine has without listing them.
+const HIDDEN: &[&str] = &["default", "_temporary_and_external_tables"];
+
 /// A place of the text that is to be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Edit {
@@ -78,6 +81,12 @@ impl Check<'_> {
             let text = "settings stand at the end of a whole statement, or in the request's parameters";
             return Err(Code::Readonly.failure(format!("Cannot modify '{}' setting here: {text}", next.text)));
         }
+        if piece.is("PARALLEL") && next.is("WITH") {
+            return Err(Code::AccessDenied.failure("Not enough privileges: analysts run one statement at a time"));
+        }
+        if piece.is("DATABASE") && next.is_name() && self.is_foreign(&next.text) {
+            return Err(Code::AccessDenied.failure(format!("Not enough privileges: {} is not for analysts", next.text)));
+        }
         if piece.is("INTO") && next.is("OUTFILE") {
             return Err(Code::AccessDenied.failure("Not enough privileges: INTO OUTFILE writes a file"));
         }
@@ -126,7 +135,11 @@ impl Check<'_> {
                 refused()
             };
         }
-        if self.foreign.iter().any(|name| *name == first.text) { refused() } else { Ok(None) }
+        if self.is_foreign(&first.text) { refused() } else { Ok(None) }
+    }
+
+    fn is_foreign(&self, database: &str) -> bool {
+        HIDDEN.contains(&database) || self.foreign.iter().any(|name| name == database)
     }
 }
 
@@ -221,6 +234,10 @@ mod tests {
             "SELECT * FROM a, `other`.secret",
             "SELECT * FROM information_schema.processlist",
             "SHOW CREATE TABLE other.secret",
+            "SHOW CREATE DATABASE other",
+            "EXISTS DATABASE other",
+            "SELECT * FROM default.`/etc/passwd`",
+            "SELECT 1 PARALLEL WITH SELECT 2",
         ] {
             assert_eq!(check(refused), Err(497), "{refused}");
         }

@@ -154,7 +154,8 @@ impl Judge {
         check.run(&pieces(text)?)
     }
 
-    /// Judges the value of `additional_table_filters`: expressions that the engine adds to the statement.
+    /// Judges the value of `additional_table_filters`: expressions that the engine adds to the statement, on tables of the store's
+    /// database.
     pub fn filters(&self, connection: &mut Connection, value: &str) -> Result<(), Failure> {
         let odd = || Code::BadArguments.failure(format!("'{FILTERS}' takes {{'database.table':'condition', …}}"));
         let all = pieces(value)?;
@@ -166,6 +167,11 @@ impl Judge {
             let [table, colon, condition] = pair else { return Err(odd()) };
             if table.kind != Kind::Literal || !colon.is_symbol(b':') || condition.kind != Kind::Literal {
                 return Err(odd());
+            }
+            // A condition on a table below a view would see rows that the view leaves out.
+            let table = text::unquoted(&table.text);
+            if table.split_once('.').is_some_and(|(database, _)| database != self.database) {
+                return Err(Code::AccessDenied.failure(format!("Not enough privileges: {table} is not for analysts")));
             }
             let printed = print(connection, &format!("SELECT 1 WHERE ({})", text::unquoted(&condition.text)))?;
             let foreign =
