@@ -11,6 +11,7 @@
 //!        └── ReplyBody ◀── Output ◀── compress ◀── chunks ◀────────────────────────┘
 //! ```
 
+mod answer;
 mod auth;
 mod body;
 mod compression;

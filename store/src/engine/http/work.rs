@@ -4,22 +4,21 @@
 //! engine has written and synced it; an error before the first byte has its status, a later one its exception block. A
 //! connection that the engine has no memory for is an error that passes, never one of the request.
 
+use super::answer::Answer;
 use super::auth::User;
 use super::body::BodyReader;
-use super::compression::{self, Coding, Encoder, TooLarge};
+use super::compression::{self, Coding, TooLarge};
 use super::error::{Code, Failure};
 use super::formats::Sending;
 use super::judge::{self, Kill, Verdict, quoted_text};
-use super::reply::{Gone, Headers, Output, Part, exception_block, failure_headers};
+use super::reply::{Gone, Output};
 use super::request::{Request, form_fields};
 use super::settings::{Pairs, Settings};
 use super::statement::{Shape, shape};
 use super::ticket::Ticket;
 use super::{Front, hello};
 use crate::engine::describe::ANALYSTS_COMMENT;
-use crate::engine::ffi::{Connection, Exception, Figures, QueryResult};
-use bytes::Bytes;
-use hyper::StatusCode;
+use crate::engine::ffi::{Connection, Exception, QueryResult};
 use schemas::limits::store as limits;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -39,7 +38,7 @@ pub(super) struct Job {
 }
 
 /// Why a worker stops early.
-enum Stop {
+pub(super) enum Stop {
     Failed(Failure),
     /// Nobody reads the answer.
     Gone,
@@ -78,8 +77,7 @@ impl From<io::Error> for Stop {
 
 /// Runs the request to its end.
 pub(super) fn run(mut job: Job, body: BodyReader, output: &Output) {
-    let query_id = job.request.query_id.clone().unwrap_or_else(|| job.id.clone());
-    let mut answer = Answer { output, encoder: None, tag: job.id.clone(), query_id };
+    let mut answer = Answer::new(output, &job);
     let stop = job.execute(body, &mut answer).err();
     job.ticket.done();
     if let Some(Stop::Failed(mut failure)) = stop {
@@ -399,112 +397,4 @@ fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-/// The answer as far as it is written.
-struct Answer<'o> {
-    output: &'o Output,
-    encoder: Option<Encoder>,
-    tag: String,
-    query_id: String,
-}
-
-impl Answer<'_> {
-    fn begin(&mut self, job: &Job, format: &str, figures: Option<Figures>) -> Result<(), Stop> {
-        let mut headers: Headers = vec![
-            ("content-type", content_type(format).to_owned()),
-            ("x-clickhouse-server-display-name", "headwater".to_owned()),
-            ("x-clickhouse-query-id", self.query_id.clone()),
-            ("x-clickhouse-timezone", "UTC".to_owned()),
-            ("x-clickhouse-exception-tag", self.tag.clone()),
-            ("x-clickhouse-summary", summary(figures.unwrap_or_default())),
-        ];
-        if !format.is_empty() {
-            headers.push(("x-clickhouse-format", format.to_owned()));
-        }
-        if let Some(name) = job.answer_coding.name().filter(|_| !job.request.blocks_out) {
-            headers.push(("content-encoding", name.to_owned()));
-        }
-        self.encoder = Some(Encoder::new(job.answer_coding, job.request.blocks_out));
-        Ok(self.output.send(Part::Head(StatusCode::OK, headers))?)
-    }
-
-    fn data(&mut self, piece: Bytes) -> Result<(), Stop> {
-        match &mut self.encoder {
-            Some(encoder) if !piece.is_empty() => Ok(self.output.send(Part::Data(encoder.piece(piece)?))?),
-            _ => Ok(()),
-        }
-    }
-
-    fn end(&mut self) -> Result<(), Stop> {
-        if let Some(encoder) = self.encoder.take() {
-            let tail = encoder.end()?;
-            if !tail.is_empty() {
-                self.output.send(Part::Data(tail))?;
-            }
-        }
-        Ok(self.output.send(Part::End)?)
-    }
-
-    fn fail(&mut self, failure: &Failure) -> Result<(), Stop> {
-        if self.encoder.is_some() {
-            self.data(exception_block(&self.tag, failure))?;
-            return self.end();
-        }
-        let mut headers = failure_headers(failure);
-        headers.push(("x-clickhouse-query-id", self.query_id.clone()));
-        self.output.send(Part::Head(failure.status, headers))?;
-        self.output.send(Part::Data(format!("{}\n", failure.message).into()))?;
-        Ok(self.output.send(Part::End)?)
-    }
-}
-
-fn summary(figures: Figures) -> String {
-    serde_json::json!({
-        "read_rows": figures.read_rows.to_string(),
-        "read_bytes": figures.read_bytes.to_string(),
-        "written_rows": figures.written_rows.to_string(),
-        "written_bytes": figures.written_bytes.to_string(),
-        "total_rows_to_read": "0",
-        "result_rows": figures.result_rows.to_string(),
-        "result_bytes": "0",
-        "elapsed_ns": format!("{:.0}", (figures.elapsed_seconds * 1e9).max(0.0)),
-    })
-    .to_string()
-}
-
-fn content_type(format: &str) -> &'static str {
-    let name = format.to_ascii_lowercase();
-    match name.as_str() {
-        "json"
-        | "jsoncompact"
-        | "jsonstrings"
-        | "jsoncompactstrings"
-        | "jsoncolumns"
-        | "jsoncompactcolumns"
-        | "jsoncolumnswithmetadata"
-        | "jsonobjecteachrow" => "application/json; charset=UTF-8",
-        "tabseparated"
-        | "tsv"
-        | "tabseparatedwithnames"
-        | "tsvwithnames"
-        | "tabseparatedwithnamesandtypes"
-        | "tsvwithnamesandtypes" => "text/tab-separated-values; charset=UTF-8",
-        "jsonlines" | "jsonl" | "ndjson" => "application/x-ndjson; charset=UTF-8",
-        _ if name.starts_with("json") && name.contains("eachrow") && !name.contains("objecteachrow") => {
-            "application/x-ndjson; charset=UTF-8"
-        }
-        _ if name.starts_with("csv") => "text/csv; charset=UTF-8; header=present",
-        _ if name.starts_with("rowbinary") => "application/octet-stream",
-        "native" | "npy" | "rawblob" | "bsoneachrow" => "application/octet-stream",
-        "parquet" => "application/vnd.apache.parquet",
-        "arrow" => "application/vnd.apache.arrow.file",
-        "arrowstream" => "application/vnd.apache.arrow.stream",
-        "orc" => "application/vnd.apache.orc",
-        "avro" => "application/vnd.apache.avro",
-        "msgpack" => "application/msgpack",
-        "xml" => "application/xml; charset=UTF-8",
-        "markdown" | "md" => "text/markdown; charset=UTF-8",
-        _ => "text/plain; charset=UTF-8",
-    }
 }

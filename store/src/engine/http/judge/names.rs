@@ -348,7 +348,7 @@ impl Functions {
     pub fn like(&self, name: &str) -> Option<&'static str> {
         let name = name.to_lowercase();
         let near = |known: &&'static str| (strsim::jaro_winkler(known, &name), *known);
-        let best = self.allowed.iter().map(|known| near(&known)).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
+        let best = self.allowed.iter().map(near).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
         best.filter(|(score, _)| *score > 0.88).map(|(_, known)| known)
     }
 }
