@@ -14,6 +14,7 @@ mod cursor;
 pub mod error;
 mod guard;
 pub mod items;
+mod linger;
 mod live;
 mod metrics;
 mod params;

@@ -1,4 +1,5 @@
-//! The accept loop: HTTP/1.1 with upgrades, a bound on connections, a deadline on headers, and an orderly end.
+//! The accept loop: HTTP/1.1 with upgrades, a bound on connections, a deadline on headers, and an orderly end of each
+//! (see [`Lingering`]).
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -10,6 +11,8 @@ use hyper_util::{
 use schemas::limits;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::linger::Lingering;
 
 /// How long a client may take for a request's headers; also how long an idle connection is kept.
 const HEADERS: Duration = Duration::from_secs(30);
@@ -24,7 +27,10 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
         // A connection beyond the limit waits in the listener's backlog.
         let permit = tokio::select! {
             () = shutdown.cancelled() => break,
-            permit = Arc::clone(&connections).acquire_owned() => permit,
+            permit = Arc::clone(&connections).acquire_owned() => match permit {
+                Ok(permit) => permit,
+                Err(_) => break, // never: nobody closes the semaphore
+            },
         };
         let socket = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -40,6 +46,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             },
         };
         drop(socket.set_nodelay(true));
+        let socket = Lingering::new(socket, permit);
         let service = TowerToHyperService::new(router.clone());
         let shutdown = shutdown.clone();
         tracker.spawn(async move {
@@ -60,7 +67,6 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             }
-            drop(permit);
         });
     }
     tracker.close();

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use axum::extract::ws::{Message, WebSocket, close_code};
 use futures::{
     SinkExt, StreamExt,
     future::BoxFuture,
@@ -16,6 +16,7 @@ use futures::{
 use schemas::{Network, Op};
 
 use super::{
+    end::End,
     protocol::{Answer, Id, Operation, Topics},
     replay::{self, Step},
     subscriptions::{Admission, Subscriptions},
@@ -29,14 +30,6 @@ use crate::{
 
 /// Events copied from the ring before the client is listened to again.
 const BATCH: usize = 64;
-
-/// Why the connection ends.
-enum End {
-    /// The client went, or the socket failed.
-    Gone,
-    /// We close it, and say why.
-    Close(u16, &'static str),
-}
 
 /// A network that is being replayed to this connection.
 struct Replaying {
@@ -86,12 +79,7 @@ impl Connection {
             Ok(()) => End::Gone,
             Err(end) => end,
         };
-        if let End::Close(code, reason) = end {
-            let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-            let close = self.sink.send(Message::Close(Some(frame)));
-            // The client may not read; nobody waits for it.
-            drop(tokio::time::timeout(Duration::from_secs(1), close).await);
-        }
+        end.say(&mut self.sink).await;
     }
 
     async fn serve(&mut self) -> Result<(), End> {
@@ -107,7 +95,8 @@ impl Connection {
                 _ = tick.tick() => self.keep_alive().await?,
                 message = self.stream.next() => match message {
                     Some(Ok(message)) => self.hear(message).await?,
-                    Some(Err(_)) | None => return Err(End::Gone),
+                    Some(Err(error)) => return Err(End::of_read(error)),
+                    None => return Err(End::Gone),
                 },
                 step = next_step(&mut self.step) => {
                     self.step = None;
@@ -145,7 +134,7 @@ impl Connection {
                 self.refuse(None, &ApiError::InvalidOperation { problem }).await
             }
             Message::Ping(_) | Message::Pong(_) => Ok(()),
-            Message::Close(_) => Err(End::Gone),
+            Message::Close(_) => Err(End::Closed),
         }
     }
 

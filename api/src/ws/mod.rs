@@ -4,9 +4,10 @@
 //! are followed by its `position` frame; `after` continues without a hole, from the ring of recent events or, for what is
 //! older, from the store; an apply that was reverted meanwhile is left out together with its revert; what cannot be given
 //! any more is named in a `gap` frame. Nothing that a client sends ends the connection, except what RFC 6455 forbids and
-//! frames beyond four times the limit.
+//! frames beyond four times the limit. Whoever ends it, the close frame with the reason arrives (section 7.1).
 
 mod connection;
+mod end;
 mod protocol;
 mod replay;
 mod subscriptions;
@@ -29,10 +30,17 @@ use crate::{error::ApiError, pipeline::App};
     get,
     path = "/ws",
     tag = "live",
+    params(
+        ("Connection" = String, Header, description = "As RFC 6455 wants it"),
+        ("Upgrade" = String, Header, description = "As RFC 6455 wants it"),
+        ("Sec-WebSocket-Version" = String, Header, description = "As RFC 6455 wants it"),
+        ("Sec-WebSocket-Key" = String, Header, description = "16 random bytes in base64"),
+    ),
     responses(
         (status = 101, description = "The WebSocket is open; see /api/v1/asyncapi.json"),
         (status = 403, description = "Foreign origin", body = crate::error::Problem, content_type = "application/problem+json"),
-        (status = 426, description = "Not a WebSocket handshake", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = 421, description = "`Host` is not one of this server's names", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = 426, description = "One of the headers is missing or wrong: not a WebSocket handshake", body = crate::error::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Too many connections", body = crate::error::Problem, content_type = "application/problem+json"),
     )
 )]

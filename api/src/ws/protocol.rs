@@ -126,7 +126,9 @@ impl Operation {
             Some(op) if known.contains(&op) => {}
             _ => return Err((id, invalid("`op` must be subscribe, unsubscribe or ping".to_owned()))),
         }
-        if id.is_none() && value["op"] != "ping" {
+        // A ping may leave it out, but not have one that could not be echoed.
+        let left_out = value.get("id").is_none_or(serde_json::Value::is_null);
+        if id.is_none() && (value["op"] != "ping" || !left_out) {
             let problem = "`id` must be a number from 0 up or a text of at most 64 bytes".to_owned();
             return Err((None, invalid(problem)));
         }

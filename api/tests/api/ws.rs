@@ -45,6 +45,11 @@ impl Ws {
         Ok(Self { stream })
     }
 
+    /// The connection itself, for what this client does not do.
+    pub fn into_stream(self) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
+        self.stream
+    }
+
     pub async fn send(&mut self, value: &Value) {
         self.send_text(&value.to_string()).await;
     }
