@@ -8,7 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::{ApiError, cut};
 
 /// Longest cursor, in characters.
-const MAX_CHARS: usize = 1_024;
+pub const MAX_CHARS: usize = 1_024;
+/// Shortest: a byte of JSON and the checksum.
+pub const LEAST_CHARS: usize = 18;
 
 /// As text. `list` names the list and its filters.
 pub fn encode<C: Serialize>(list: &str, cursor: &C) -> String {

@@ -51,10 +51,12 @@ pub enum ApiError {
         value: String,
     },
     /// No such route.
-    #[error("there is nothing at {path}")]
+    #[error("there is nothing at {path}{hint}")]
     RouteNotFound {
         /// What was asked for.
         path: String,
+        /// Where it is, if it is near; begins with `; `.
+        hint: &'static str,
     },
     /// The route is there, the method is not.
     #[error("{method} is not possible here")]
@@ -84,8 +86,16 @@ pub enum ApiError {
         /// The hash.
         hash: String,
     },
+    /// The request names a host that is not ours.
+    #[error(
+        "this API is not called `{host}`: call it by localhost or its listen address, or add the name to `[api] hosts`"
+    )]
+    ForeignHost {
+        /// The `Host` header.
+        host: String,
+    },
     /// A browser's page of another origin wants a WebSocket.
-    #[error("pages of {origin} may not connect")]
+    #[error("pages of {origin} may not connect; `[api] allowed_origins` names those that may")]
     ForeignOrigin {
         /// The `Origin` header.
         origin: String,
@@ -209,8 +219,13 @@ kinds! {
     TRANSACTION_NOT_FOUND = "transaction-not-found", NOT_FOUND, "No such transaction",
         "The store holds no canonical transaction of this hash. It may not be in a block yet, lie before the first held \
          block, or have been removed by a reorg.";
+    FOREIGN_HOST = "foreign-host", MISDIRECTED_REQUEST, "Unknown host name",
+        "The header `Host` names a host that is not this server's, as it does when a web page points a name of its own at this \
+         machine. Call it by localhost or by the address that it listens on; other names are added to `[api] hosts` in the \
+         configuration.";
     FOREIGN_ORIGIN = "foreign-origin", FORBIDDEN, "Foreign origin",
-        "Web pages of other origins may not open this WebSocket unless the operator allows their origin.";
+        "Web pages of other origins may not open this WebSocket unless the operator adds their origin to `[api] \
+         allowed_origins` in the configuration.";
     NOT_A_WEBSOCKET = "not-a-websocket", UPGRADE_REQUIRED, "WebSocket handshake expected",
         "This path speaks the WebSocket protocol (RFC 6455) only. Connect with a WebSocket client, with ws:// or wss://.";
     URI_TOO_LONG = "uri-too-long", URI_TOO_LONG, "Path and query too long",
@@ -253,6 +268,7 @@ impl ApiError {
             Self::NetworkNotFound { .. } => Kind::NETWORK_NOT_FOUND,
             Self::BlockNotFound { .. } => Kind::BLOCK_NOT_FOUND,
             Self::TransactionNotFound { .. } => Kind::TRANSACTION_NOT_FOUND,
+            Self::ForeignHost { .. } => Kind::FOREIGN_HOST,
             Self::ForeignOrigin { .. } => Kind::FOREIGN_ORIGIN,
             Self::NotAWebSocket { .. } => Kind::NOT_A_WEBSOCKET,
             Self::UriTooLong { .. } => Kind::URI_TOO_LONG,

@@ -10,6 +10,7 @@
 //! The listener and the shutdown signal are passed in, so that tests use port 0 and their own signal.
 
 pub mod config;
+mod constraints;
 mod cursor;
 pub mod error;
 mod guard;

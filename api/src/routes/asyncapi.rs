@@ -10,13 +10,13 @@ use axum::{
 };
 use bytes::Bytes;
 
-use super::document;
+use super::{Refused, document};
 use crate::{error::ApiError, params::Params, pipeline::App};
 
 const DOCUMENT: &str = include_str!("../assets/asyncapi.json");
 
 /// The WebSocket's messages.
-#[utoipa::path(get, path = "/asyncapi.json", tag = "about", responses((status = 200, description = "AsyncAPI 3.0", content_type = "application/json")))]
+#[utoipa::path(get, path = "/asyncapi.json", tag = "about", responses((status = 200, description = "AsyncAPI 3.0", content_type = "application/json"), Refused))]
 pub async fn asyncapi(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,

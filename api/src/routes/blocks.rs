@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{RawQuery, State},
-    response::IntoResponse,
+    http::HeaderMap,
+    response::Response,
 };
 use store::query::BlockFilter;
 use utoipa::IntoParams;
 
-use super::{Live, Refused};
+use super::{Refused, list};
 use crate::{
     cursor,
     error::ApiError,
@@ -28,31 +28,45 @@ struct Query {
     /// Only this network, by height. Without it: all networks, by time.
     network: Option<String>,
     /// `newest` (default) or `oldest` first.
-    #[param(pattern = "^(newest|oldest)$")]
     sort: Option<String>,
     /// Items of a page: 1 to 1,000, 50 by default.
-    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// `next` of the page before.
     cursor: Option<String>,
 }
 
 /// Canonical blocks.
-#[utoipa::path(get, path = "/blocks", tag = "chains", params(Query), responses((status = 200, body = Page<BlockItem>), Refused))]
-pub async fn blocks(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<impl IntoResponse, ApiError> {
+#[utoipa::path(
+    get,
+    path = "/blocks",
+    tag = "chains",
+    params(Query),
+    responses(
+        (status = 200, body = Page<BlockItem>),
+        (status = 304, description = "`If-None-Match` names the page's entity tag: nothing is new"),
+        (status = 404, description = "No such network", body = crate::error::Problem, content_type = "application/problem+json"),
+        Refused
+    )
+)]
+pub async fn blocks(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let params = Params::parse(query.as_deref(), KNOWN)?;
     let network = params.network()?;
     let sort = params.sort()?;
     let limit = params.limit()?;
-    let list = format!("blocks {network:?} {sort:?}");
-    let cursor = params.text("cursor")?.map(|text| cursor::decode(&list, text)).transpose()?;
+    let name = format!("blocks {network:?} {sort:?}");
+    let cursor = params.text("cursor")?.map(|text| cursor::decode(&name, text)).transpose()?;
     if let Some(network) = &network {
         app.known_network(network).await?;
     }
     let filter = BlockFilter { network, sort, cursor, limit };
     let page = app.store.blocks(&filter).await.map_err(|e| ApiError::from_store(&e))?;
-    Ok(Live(Json(Page {
+    let page = Page {
         items: page.items.iter().map(BlockItem::from_row).collect(),
-        next: page.next.map(|c| cursor::encode(&list, &c)),
-    })))
+        next: page.next.map(|c| cursor::encode(&name, &c)),
+    };
+    list(&headers, &page)
 }

@@ -1,6 +1,7 @@
-//! The dashboard: `dashboard/build`, inside the binary. Paths that are no file are the app's own (single-page fall-back).
+//! The dashboard: `dashboard/build`, inside the binary. Its own paths ([`PAGES`]) get the pages that were built for them.
 //!
-//! Guarantee: only scripts that were built in run (`script-src` names our files and the hashes of the page's inline scripts);
+//! Guarantee: what is neither a page nor a file is a 404, so that a program that asks the wrong port does not take the page for
+//! its answer; only scripts that were built in run (`script-src` names our files and the hashes of the page's inline scripts);
 //! files whose names carry their hash are kept for ever by browsers, all others are asked for again each time.
 
 use std::sync::{Arc, OnceLock};
@@ -22,30 +23,39 @@ struct Files;
 
 const NOT_BUILT: &str = include_str!("../assets/not-built.html");
 
+/// The paths that the app answers itself: the folders of `dashboard/src/routes`.
+const PAGES: [&str; 2] = ["", "sql"];
+
+/// What the admin port serves, which people look for here.
+const ADMIN: [&str; 5] = ["metrics", "healthz", "readyz", "lag", "log"];
+
 /// Anything that no other route answers.
 pub async fn serve(State(_): State<Arc<App>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let path = uri.path().trim_start_matches('/');
-    let ours = ["api", "docs", "problems", "registry"].iter().any(|p| path == *p || path.starts_with(&format!("{p}/")));
-    if ours {
-        return ApiError::RouteNotFound { path: crate::error::cut(uri.path()) }.into_response();
+    let path = uri.path().strip_prefix('/').unwrap_or_default();
+    let first = path.split('/').next().unwrap_or_default();
+    let missing = |hint| ApiError::RouteNotFound { path: crate::error::cut(uri.path()), hint }.into_response();
+    if ["api", "docs", "problems", "registry"].contains(&first) {
+        return missing("");
+    }
+    let page = PAGES.contains(&path);
+    let file = match path {
+        "favicon.ico" => "favicon.svg".to_owned(),
+        "" => "index.html".to_owned(),
+        app if PAGES.contains(&app) => format!("{app}.html"),
+        other => other.to_owned(),
+    };
+    let found = Files::get(&file);
+    if found.is_none() && !page {
+        return missing(match ADMIN.contains(&first) {
+            true => "; health, metrics and topics are on the admin port (`[admin] listen`, 127.0.0.1:9090 by default)",
+            false => "; the page is at /, the API at /api/v1, described at /docs",
+        });
     }
     if method != Method::GET && method != Method::HEAD {
         return ApiError::MethodNotAllowed { method: crate::error::cut(method.as_str()) }.into_response();
     }
-    if let Some(file) = Files::get(path).filter(|_| !path.is_empty()) {
-        return send(path, &file, &headers);
-    }
-    // A page of the app that was built by itself.
-    let page = format!("{path}.html");
-    if let Some(file) = Files::get(&page) {
-        return send(&page, &file, &headers);
-    }
-    // A missing file is missing; anything else without a file's ending is the app's first page.
-    if path.rsplit('/').next().is_some_and(|last| last.contains('.')) {
-        return ApiError::RouteNotFound { path: crate::error::cut(uri.path()) }.into_response();
-    }
-    match Files::get("index.html") {
-        Some(index) => send("index.html", &index, &headers),
+    match found {
+        Some(found) => send(&file, &found, &headers),
         None => {
             let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
             (StatusCode::OK, kind, NOT_BUILT).into_response()
@@ -115,6 +125,26 @@ fn sha256_base64(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A folder with a page is a path of the app; what stands in brackets would need more than a list.
+    #[test]
+    fn the_pages_are_those_of_the_dashboard() {
+        fn pages(folder: &std::path::Path, path: &str, found: &mut Vec<String>) {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let entry = entry.expect("an entry");
+                let name = entry.file_name().into_string().expect("a name");
+                if entry.path().is_dir() {
+                    pages(&entry.path(), format!("{path}/{name}").trim_start_matches('/'), found);
+                } else if name == "+page.svelte" {
+                    found.push(path.to_owned());
+                }
+            }
+        }
+        let mut found = Vec::new();
+        pages(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboard/src/routes"), "", &mut found);
+        found.sort_unstable();
+        assert_eq!(found, PAGES);
+    }
 
     #[test]
     fn inline_scripts_are_found_and_hashed() {

@@ -28,7 +28,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::pipeline::App;
+use crate::{error::ApiError, pipeline::App};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -64,7 +64,9 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(openapi_json::openapi))
         .routes(routes!(asyncapi::asyncapi))
         .routes(routes!(crate::ws::upgrade));
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts()
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts();
+    crate::constraints::describe(&mut document);
+    (router, document)
 }
 
 /// The refusals that every route has, for the document.
@@ -79,6 +81,7 @@ impl utoipa::IntoResponses for Refused {
         };
         [
             ("400".to_owned(), problem("A parameter is wrong; the problem names it and says what to write")),
+            ("421".to_owned(), problem("`Host` is not one of this server's names")),
             (
                 "503".to_owned(),
                 problem("The store is away or there is too much to do; `Retry-After` says when to come back"),
@@ -95,6 +98,21 @@ impl<T: IntoResponse> IntoResponse for Live<T> {
     fn into_response(self) -> Response {
         ([(header::CACHE_CONTROL, "no-store")], self.0).into_response()
     }
+}
+
+/// A page of a list, with a weak entity tag of what it says, so that who asks again and again is told when nothing is new.
+pub fn list<T: serde::Serialize>(headers: &HeaderMap, page: &T) -> Result<Response, ApiError> {
+    use sha2::Digest as _;
+    let body = serde_json::to_vec(page).map_err(|error| {
+        tracing::error!(%error, "a page could not be written");
+        ApiError::Internal
+    })?;
+    let quoted = format!("\"{}\"", const_hex::encode(&sha2::Sha256::digest(&body)[..16]));
+    let common = [(header::ETAG, format!("W/{quoted}")), (header::CACHE_CONTROL, "no-cache".to_owned())];
+    if matches_tag(headers, &quoted) {
+        return Ok((StatusCode::NOT_MODIFIED, common).into_response());
+    }
+    Ok((common, [(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// A document that stays the same while the process runs, with an entity tag and conditional answers (RFC 9110).

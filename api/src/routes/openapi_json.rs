@@ -8,11 +8,11 @@ use axum::{
     response::Response,
 };
 
-use super::document;
+use super::{Refused, document};
 use crate::{error::ApiError, params::Params, pipeline::App};
 
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "about", responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
+#[utoipa::path(get, path = "/openapi.json", tag = "about", responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"), Refused))]
 pub async fn openapi(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,

@@ -23,8 +23,8 @@ pub async fn page(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let kind = Kind::ALL.iter().find(|k| k.name == name);
-    let kind =
-        kind.ok_or_else(|| ApiError::RouteNotFound { path: format!("/problems/{}", crate::error::cut(&name)) })?;
+    let kind = kind
+        .ok_or_else(|| ApiError::RouteNotFound { path: format!("/problems/{}", crate::error::cut(&name)), hint: "" })?;
     let html = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
     let body = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\

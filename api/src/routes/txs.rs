@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{RawQuery, State},
-    response::IntoResponse,
+    http::HeaderMap,
+    response::Response,
 };
 use schemas::Status;
 use store::query::TransactionFilter;
 use utoipa::IntoParams;
 
-use super::{Live, Refused};
+use super::{Refused, list};
 use crate::{
     cursor,
     error::ApiError,
@@ -33,7 +33,6 @@ struct Query {
     /// The same for an address, or sent by it.
     address: Option<String>,
     /// `success`, `failed` or `unknown`.
-    #[param(pattern = "^(success|failed|unknown)$")]
     status: Option<String>,
     /// Failed for this cause, such as `out_of_gas`.
     cause: Option<String>,
@@ -44,18 +43,31 @@ struct Query {
     #[param(format = DateTime)]
     to: Option<String>,
     /// `newest` (default) or `oldest` first.
-    #[param(pattern = "^(newest|oldest)$")]
     sort: Option<String>,
     /// Items of a page: 1 to 1,000, 50 by default.
-    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// `next` of the page before.
     cursor: Option<String>,
 }
 
 /// Canonical transactions. All filters that are given must hold.
-#[utoipa::path(get, path = "/txs", tag = "chains", params(Query), responses((status = 200, body = Page<TransactionItem>), Refused))]
-pub async fn txs(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<impl IntoResponse, ApiError> {
+#[utoipa::path(
+    get,
+    path = "/txs",
+    tag = "chains",
+    params(Query),
+    responses(
+        (status = 200, body = Page<TransactionItem>),
+        (status = 304, description = "`If-None-Match` names the page's entity tag: nothing is new"),
+        (status = 404, description = "No such network", body = crate::error::Problem, content_type = "application/problem+json"),
+        Refused
+    )
+)]
+pub async fn txs(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let params = Params::parse(query.as_deref(), KNOWN)?;
     let word = |v: &str| {
         let word = (1..=64).contains(&v.len()) && v.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
@@ -81,14 +93,15 @@ pub async fn txs(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Resu
         return Err(ApiError::invalid("to", value, "a time after `from`"));
     }
     let TransactionFilter { network, contract, address, status, cause, from, to, .. } = &filter;
-    let list = format!("txs {network:?} {contract:?} {address:?} {status:?} {cause:?} {from:?} {to:?} {sort:?}");
-    filter.cursor = params.text("cursor")?.map(|text| cursor::decode(&list, text)).transpose()?;
+    let name = format!("txs {network:?} {contract:?} {address:?} {status:?} {cause:?} {from:?} {to:?} {sort:?}");
+    filter.cursor = params.text("cursor")?.map(|text| cursor::decode(&name, text)).transpose()?;
     if let Some(network) = &filter.network {
         app.known_network(network).await?;
     }
     let page = app.store.transactions(&filter).await.map_err(|e| ApiError::from_store(&e))?;
-    Ok(Live(Json(Page {
+    let page = Page {
         items: page.items.iter().map(TransactionItem::from_row).collect(),
-        next: page.next.map(|c| cursor::encode(&list, &c)),
-    })))
+        next: page.next.map(|c| cursor::encode(&name, &c)),
+    };
+    list(&headers, &page)
 }

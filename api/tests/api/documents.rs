@@ -54,6 +54,8 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         ("/api/v1/blocks", "/api/v1/blocks?limit=3".to_owned(), 200),
         ("/api/v1/blocks", "/api/v1/blocks?network=silent".to_owned(), 200),
         ("/api/v1/blocks", "/api/v1/blocks?limit=0".to_owned(), 400),
+        ("/api/v1/blocks", "/api/v1/blocks?network=nowhere".to_owned(), 404),
+        ("/api/v1/txs", "/api/v1/txs?network=nowhere".to_owned(), 404),
         ("/api/v1/blocks/{network}/{block}", format!("/api/v1/blocks/ethereum/{height}"), 200),
         ("/api/v1/blocks/{network}/{block}", format!("/api/v1/blocks/ethereum/{hash}"), 200),
         ("/api/v1/blocks/{network}/{block}", "/api/v1/blocks/ethereum/1".to_owned(), 404),

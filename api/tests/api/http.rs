@@ -24,6 +24,18 @@ impl Answer {
         })
     }
 
+    /// All values of a header that may come more than once, in lower case.
+    pub fn list(&self, name: &str) -> String {
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        let values = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
+        values.collect::<Vec<_>>().join(", ").to_lowercase()
+    }
+
+    /// Whether a header is there at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.header(name).is_some()
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -35,11 +47,13 @@ impl Answer {
 
 /// One request on a connection of its own.
 pub async fn exchange(at: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n");
+    let own = at.to_string();
+    let host = headers.iter().find(|(name, _)| *name == "Host").map_or(own.as_str(), |(_, host)| host);
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
     if !body.is_empty() {
         head.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
-    for (name, value) in headers {
+    for (name, value) in headers.iter().filter(|(name, _)| *name != "Host") {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");

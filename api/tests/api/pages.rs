@@ -23,13 +23,17 @@ async fn pages_need_nothing_from_elsewhere_and_are_protected() {
         assert!(!policy.contains("unsafe-eval"), "{target}: {policy}");
         assert_eq!(answer.header("access-control-allow-origin"), None, "{target}");
     }
-    // The app's own paths get its page; missing files and API paths do not.
-    let (page, deep) = (api.get("/").await, api.get("/networks").await);
-    assert_eq!((page.status, page.text()), (200, deep.text()));
-    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
-    assert_eq!(api.get("/missing.js").await.status, 404);
-    assert_eq!(api.get("/api/v2/health").await.status, 404);
-    assert_eq!(api.get("/../../etc/passwd").await.text(), page.text(), "no file but those that were built in");
+    // The app's own path gets its page; whatever else is not there does not, and is no HTML.
+    let page = api.get("/?network=a").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    for target in
+        ["/missing.js", "/api/v2/health", "/networks", "/metrics", "/log/raw.blocks", "/../../etc/passwd", "/%2e%2e/"]
+    {
+        let answer = api.get(target).await;
+        assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/problem+json")), "{target}");
+        let admin = answer.text().contains("[admin] listen");
+        assert_eq!(admin, ["/metrics", "/log/raw.blocks"].contains(&target), "{target}: {}", answer.text());
+    }
     api.stop().await;
 }
 
@@ -49,6 +53,10 @@ async fn the_dashboards_files_are_served_as_they_are() {
         assert!(page.contains("make dashboard"), "an unbuilt dashboard says how to build it: {page}");
     } else {
         assert!(sql.contains("<title>SQL · Headwater</title>") && page.contains("<title>Headwater</title>"));
+    }
+    if !named.is_empty() {
+        let icon = api.get("/favicon.ico").await;
+        assert_eq!((icon.status, icon.header("content-type")), (200, Some("image/svg+xml")));
     }
     for path in named {
         let answer = api.get(&format!("/{path}")).await;

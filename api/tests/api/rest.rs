@@ -121,6 +121,32 @@ async fn blocks_and_transactions_are_those_of_the_canonical_chain() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_asks_again_is_told_when_nothing_is_new() {
+    let (world, api, mut ethereum, _) = populated().await;
+    for target in ["/api/v1/blocks?network=ethereum&limit=5", "/api/v1/txs?network=ethereum&limit=5"] {
+        let first = api.get(target).await;
+        let tag = first.header("etag").expect("a tag").to_owned();
+        assert!(tag.starts_with("W/\"") && first.header("cache-control") == Some("no-cache"), "{tag}");
+        for same in [tag.as_str(), tag.trim_start_matches("W/"), "\"other\", *"] {
+            let again = api.get_with(target, &[("If-None-Match", same)]).await;
+            assert_eq!(
+                (again.status, again.body.len(), again.header("etag")),
+                (304, 0, Some(tag.as_str())),
+                "{target}"
+            );
+        }
+        let other = api.get_with(target, &[("If-None-Match", "W/\"0\"")]).await;
+        assert_eq!((other.status, other.body), (200, first.body), "{target}");
+    }
+    let target = "/api/v1/blocks?network=ethereum&limit=5";
+    let tag = api.get(target).await.header("etag").expect("a tag").to_owned();
+    let event = ethereum.apply();
+    world.publish_and_wait(&[event]).await;
+    assert_eq!(api.get_with(target, &[("If-None-Match", &tag)]).await.status, 200, "a new block is news");
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_filter_filters() {
     let (_world, api, ethereum, optimism) = populated().await;
     let all = expected_transactions(&[&ethereum, &optimism]);

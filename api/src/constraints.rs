@@ -1,0 +1,133 @@
+//! What the OpenAPI document says of the parameters: the rules of [`crate::params`] in JSON Schema's words.
+//!
+//! Guarantee, in the tests: every parameter of the document has its rule here, and what a rule lets through, the parser takes.
+//! (A cursor besides has to be one of ours, which no pattern can say.)
+
+use schemas::limits;
+use utoipa::openapi::{
+    KnownFormat, ObjectBuilder, OpenApi, RefOr, Schema, SchemaFormat, Type, path::Operation, schema::Object,
+};
+
+use crate::cursor;
+
+const SLUG: &str = "^[a-z0-9][a-z0-9-]{0,63}$";
+const HASH: &str = "^(0x)?[0-9a-fA-F]{64}$";
+/// Heights of up to 19 digits fit into 64 bits, whatever they are.
+const BLOCK: &str = "^([0-9]{1,19}|(0x)?[0-9a-fA-F]{64})$";
+/// An EVM address, or letters and digits that do not look like the beginning of one.
+const ADDRESS: &str = "^(0x[0-9a-fA-F]{40}|([1-9A-Za-z][0-9A-Za-z]|0[0-9A-Za-wyz])[0-9A-Za-z]{18,88})$";
+const WORD: &str = "^[a-z0-9_]{1,64}$";
+const HEX: &str = "^([0-9a-f]{2})+$";
+const WS_KEY: &str = "^[0-9A-Za-z+/]{21}[AQgw]==$";
+
+fn text(pattern: &str, shortest: usize, longest: usize) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(pattern))
+        .min_length(Some(shortest))
+        .max_length(Some(longest))
+}
+
+fn one_of(words: &[&str]) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied()))
+}
+
+/// The rule of a parameter.
+fn rule(name: &str) -> Option<Object> {
+    let object = match name {
+        "network" => text(SLUG, 1, limits::NETWORK_SLUG_BYTES),
+        "block" => text(BLOCK, 1, 66),
+        "hash" => text(HASH, 64, 66),
+        "address" | "contract" => text(ADDRESS, 20, 90),
+        "cause" => text(WORD, 1, 64),
+        "cursor" => text(HEX, cursor::LEAST_CHARS, cursor::MAX_CHARS),
+        "status" => one_of(&["success", "failed", "unknown"]),
+        "sort" => one_of(&["newest", "oldest"]).default(Some("newest".into())),
+        "from" | "to" => ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .min_length(Some(20)),
+        "limit" => ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(limits::PAGE_ITEMS_MAX))
+            .default(Some(limits::PAGE_ITEMS_DEFAULT.into())),
+        "Connection" => one_of(&["Upgrade"]),
+        "Upgrade" => one_of(&["websocket"]),
+        "Sec-WebSocket-Version" => one_of(&["13"]),
+        "Sec-WebSocket-Key" => text(WS_KEY, 24, 24),
+        _ => return None,
+    };
+    Some(object.build())
+}
+
+/// Puts the rules into the document.
+pub fn describe(document: &mut OpenApi) {
+    let operations = document.paths.paths.values_mut().filter_map(|item| item.get.as_mut());
+    for parameter in operations.filter_map(|o: &mut Operation| o.parameters.as_mut()).flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        if let Some(rule) = rule(&parameter.name) {
+            parameter.schema = Some(RefOr::T(Schema::Object(rule)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prelude::*, string::string_regex};
+
+    use super::*;
+    use crate::params::{self, Params};
+
+    #[test]
+    fn every_parameter_of_the_document_has_a_rule() {
+        let document = crate::openapi();
+        let operations = document.paths.paths.values().filter_map(|item| item.get.as_ref());
+        let named: Vec<&str> = operations
+            .flat_map(|o| o.parameters.iter().flatten())
+            .map(|p| match p {
+                RefOr::T(p) => p.name.as_str(),
+                RefOr::Ref(r) => panic!("a reference: {}", r.ref_location),
+            })
+            .collect();
+        assert!(named.len() > 15, "{named:?}");
+        for name in named {
+            assert!(rule(name).is_some(), "{name}");
+        }
+    }
+
+    /// Texts that fit the rule of a parameter.
+    fn fits(name: &str) -> impl Strategy<Value = String> + use<> {
+        let rule = rule(name).expect("a rule");
+        let pattern = rule.pattern.expect("a pattern");
+        let (least, most) = (rule.min_length.unwrap_or(0), rule.max_length.unwrap_or(usize::MAX));
+        let texts = string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).expect("a pattern");
+        texts.prop_filter("length", move |t| (least..=most).contains(&t.len()))
+    }
+
+    proptest! {
+        #[test]
+        fn what_fits_a_rule_is_taken(
+            network in fits("network"), block in fits("block"), hash in fits("hash"), address in fits("address"),
+        ) {
+            prop_assert!(params::path_network(&network).is_ok(), "{}", network);
+            prop_assert!(params::path_block(&block).is_ok(), "{}", block);
+            prop_assert!(params::path_hash(&hash).is_ok(), "{}", hash);
+            let query = format!("address={address}");
+            let params = Params::parse(Some(&query), &["address"]).expect("known");
+            prop_assert!(params.address("address").is_ok(), "{}", address);
+        }
+
+        #[test]
+        fn what_the_parser_takes_fits_the_rule(text in "[0-9a-z-]{0,70}|(0x)?[0-9a-fA-F]{63,65}|[0-9]{0,21}|.{0,9}") {
+            let long_height = text.len() > 19 && text.bytes().all(|b| b.is_ascii_digit());
+            let fits = |name: &str| {
+                let pattern = rule(name).and_then(|r| r.pattern).expect("a pattern");
+                regex::Regex::new(&pattern).expect("a pattern").is_match(&text)
+            };
+            prop_assert_eq!(params::path_network(&text).is_ok(), fits("network"), "{}", text);
+            prop_assert!(long_height || params::path_block(&text).is_ok() == fits("block"), "{}", text);
+            prop_assert_eq!(params::path_hash(&text).is_ok(), fits("hash"), "{}", text);
+        }
+    }
+}
