@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, NetworkConfig, WsConfig};
 pub use error::Error;
+pub use metrics::describe as describe_metrics;
 
 /// Serves until `shutdown`, or until a task of the stage fails. Connections get a moment to end.
 ///

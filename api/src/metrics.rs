@@ -54,3 +54,40 @@ pub fn live_buffer(events: usize, bytes: usize) {
 pub fn visible(network: &str, sequence: u64) {
     metrics::gauge!("headwater_api_visible_sequence", "network" => network.to_owned()).set(sequence as f64);
 }
+
+/// Says what each of them is, for Prometheus' `# HELP`.
+pub fn describe() {
+    metrics::describe_counter!("headwater_api_requests_total", "Requests that were answered, by route and status.");
+    metrics::describe_histogram!("headwater_api_request_seconds", "Time from a request to its answer, by route.");
+    metrics::describe_counter!(
+        "headwater_api_refusals_total",
+        "Requests and WebSocket operations that were refused, by kind of problem."
+    );
+    metrics::describe_gauge!("headwater_api_ws_connections", "Open WebSocket connections.");
+    metrics::describe_counter!("headwater_api_ws_frames_total", "Frames sent to WebSocket clients.");
+    metrics::describe_counter!(
+        "headwater_api_ws_overtaken_total",
+        "Times that the live edge overtook a slow WebSocket reader."
+    );
+    metrics::describe_counter!(
+        "headwater_api_ws_replayed_events_total",
+        "Events read again from the store for resuming WebSocket clients."
+    );
+    metrics::describe_histogram!(
+        "headwater_api_live_age_seconds",
+        "Time from first sight of a block until its frames could be sent."
+    );
+    metrics::describe_counter!(
+        "headwater_api_undecodable_records_total",
+        "Records of the live topics that could not be decoded."
+    );
+    metrics::describe_gauge!("headwater_api_live_buffer_events", "Recent events that are held for WebSocket readers.");
+    metrics::describe_gauge!(
+        "headwater_api_live_buffer_bytes",
+        "Bytes of the events that are held for WebSocket readers."
+    );
+    metrics::describe_gauge!(
+        "headwater_api_visible_sequence",
+        "Highest sequence of a network that is visible in the store."
+    );
+}

@@ -18,5 +18,6 @@ pub mod steps;
 
 pub use config::Config;
 pub use error::Error;
+pub use metrics::describe as describe_metrics;
 pub use pipeline::run;
 pub use steps::enrich_event;

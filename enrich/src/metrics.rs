@@ -41,3 +41,35 @@ pub(crate) fn rejoined(kind: &'static str) {
 pub(crate) fn topic_missing() {
     metrics::counter!("headwater_enrich_topic_missing_total").increment(1);
 }
+
+/// Says what each of them is, for Prometheus' `# HELP`.
+pub fn describe() {
+    metrics::describe_counter!("headwater_enrich_events_total", "Block events passed on.");
+    metrics::describe_counter!("headwater_enrich_transactions_total", "Transactions passed on.");
+    metrics::describe_histogram!("headwater_enrich_commit_seconds", "Time to commit a transaction of the log.");
+    metrics::describe_histogram!(
+        "headwater_enrich_batch_seconds",
+        "Time from reading the first event of a batch to its commit."
+    );
+    metrics::describe_gauge!(
+        "headwater_enrich_processed_height",
+        "Height of the newest event of a network that was passed on."
+    );
+    metrics::describe_gauge!(
+        "headwater_enrich_processed_sequence",
+        "Sequence of the newest event of a network that was passed on."
+    );
+    metrics::describe_counter!(
+        "headwater_enrich_dead_letters_total",
+        "Records that went to the dead letters, by reason."
+    );
+    metrics::describe_gauge!("headwater_enrich_halted", "1 while a network is halted in this state, else 0.");
+    metrics::describe_counter!(
+        "headwater_enrich_rejoins_total",
+        "Times that group and producer were made anew after an error of the log, by kind."
+    );
+    metrics::describe_counter!(
+        "headwater_enrich_topic_missing_total",
+        "Times that a topic was not there when it was needed."
+    );
+}

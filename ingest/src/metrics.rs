@@ -59,3 +59,32 @@ pub fn oversized(network: &Network) {
 pub fn topic_missing() {
     metrics::counter!("headwater_ingest_topic_missing_total").increment(1);
 }
+
+/// Says what each of them is, for Prometheus' `# HELP`.
+pub fn describe() {
+    metrics::describe_counter!(
+        "headwater_ingest_events_total",
+        "Block events that were committed, by network and operation."
+    );
+    metrics::describe_counter!("headwater_ingest_transactions_total", "Transactions that were committed.");
+    metrics::describe_histogram!("headwater_ingest_commit_seconds", "Time to commit a transaction of the log.");
+    metrics::describe_histogram!("headwater_ingest_commit_events", "Block events in one transaction of the log.");
+    metrics::describe_counter!("headwater_ingest_bytes_total", "Bytes of the values that were committed.");
+    metrics::describe_counter!("headwater_ingest_commit_failures_total", "Commits that failed, by kind of error.");
+    metrics::describe_gauge!("headwater_ingest_node_tip", "Height of the node's tip as last seen.");
+    metrics::describe_gauge!("headwater_ingest_height", "Height of the newest block that was committed.");
+    metrics::describe_gauge!("headwater_ingest_sequence", "Sequence of the newest event that was committed.");
+    metrics::describe_gauge!(
+        "headwater_ingest_state",
+        "1 for the state that a network's watcher is in, 0 for the others."
+    );
+    metrics::describe_histogram!("headwater_ingest_reorg_depth", "Depth of reorgs in blocks.");
+    metrics::describe_counter!(
+        "headwater_ingest_oversized_total",
+        "Records that were too large and went to the dead letters."
+    );
+    metrics::describe_counter!(
+        "headwater_ingest_topic_missing_total",
+        "Times that a topic was not there when it was needed."
+    );
+}

@@ -28,3 +28,15 @@ pub fn check_undecided(network_check: &'static str, held: bool) {
 pub fn heads_lost(endpoint: &str) {
     metrics::counter!("headwater_node_heads_lost_total", "endpoint" => endpoint.to_owned()).increment(1);
 }
+
+/// Says what each of them is, for Prometheus' `# HELP`.
+pub fn describe() {
+    metrics::describe_counter!("headwater_node_calls_total", "Calls to nodes, by endpoint, method and outcome.");
+    metrics::describe_histogram!("headwater_node_call_seconds", "Time that a call to a node took.");
+    metrics::describe_counter!("headwater_node_answer_bytes_total", "Bytes of nodes' answers.");
+    metrics::describe_counter!(
+        "headwater_node_checks_undecided_total",
+        "Checks of hashes or roots that do not decide on this chain, by whether they held."
+    );
+    metrics::describe_counter!("headwater_node_heads_lost_total", "Subscriptions to heads that were lost.");
+}

@@ -6,5 +6,6 @@ pub mod cache;
 pub mod config;
 pub mod lifecycle;
 pub mod log;
+pub mod metrics;
 pub mod registry;
 pub mod telemetry;

@@ -75,3 +75,53 @@ pub(super) fn dead_letter(letter: &DeadLetter) {
 pub(super) fn topic_missing() {
     metrics::counter!("headwater_sink_topic_missing_total").increment(1);
 }
+
+/// Says what each of them is, for Prometheus' `# HELP`.
+pub fn describe() {
+    metrics::describe_counter!("headwater_sink_rows_total", "Rows that are on disk, by table.");
+    metrics::describe_histogram!("headwater_sink_insert_seconds", "Time that an insert took, by table.");
+    metrics::describe_counter!("headwater_sink_events_total", "Block events that are on disk and committed.");
+    metrics::describe_histogram!("headwater_sink_batch_rows", "Rows in one batch.");
+    metrics::describe_histogram!(
+        "headwater_sink_batch_seconds",
+        "Time to bring a batch to disk and commit its offsets."
+    );
+    metrics::describe_gauge!(
+        "headwater_sink_processed_height",
+        "Height of the newest block of a network that is visible."
+    );
+    metrics::describe_gauge!(
+        "headwater_sink_processed_sequence",
+        "Sequence of the newest event of a network that is visible."
+    );
+    metrics::describe_histogram!(
+        "headwater_sink_visible_seconds",
+        "Time from first sight of a block to its visible rows."
+    );
+    metrics::describe_gauge!("headwater_sink_store_reachable", "1 while the store answers, else 0.");
+    metrics::describe_counter!(
+        "headwater_sink_retries_total",
+        "Times that the store did not take something and it was sent again, by kind of error."
+    );
+    metrics::describe_gauge!("headwater_sink_halted", "1 while a network is halted, else 0.");
+    metrics::describe_counter!(
+        "headwater_sink_replayed_events_total",
+        "Events that were held already and are the same."
+    );
+    metrics::describe_counter!("headwater_sink_passed_over_events_total", "Events of halted networks that went by.");
+    metrics::describe_gauge!("headwater_sink_recent_blocks", "Blocks held among a network's newest 1,024 heights.");
+    metrics::describe_gauge!("headwater_sink_recent_incomplete_blocks", "Blocks among them that lack transactions.");
+    metrics::describe_gauge!(
+        "headwater_sink_recent_transactions_expected",
+        "Transactions that the headers among them count."
+    );
+    metrics::describe_gauge!("headwater_sink_recent_transactions_stored", "Transactions among them that have a row.");
+    metrics::describe_counter!(
+        "headwater_sink_dead_letters_total",
+        "Records that went to the dead letters, by reason."
+    );
+    metrics::describe_counter!(
+        "headwater_sink_topic_missing_total",
+        "Times that a topic was not there when it was needed."
+    );
+}

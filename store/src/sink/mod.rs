@@ -22,5 +22,6 @@ mod write;
 
 pub use config::SinkConfig;
 pub use error::Error;
+pub use metrics::describe as describe_metrics;
 pub use pipeline::run;
 pub use status::{NetworkStatus, SinkStatus, State};

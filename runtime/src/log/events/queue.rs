@@ -84,7 +84,7 @@ impl Foreign {
     /// Takes one in.
     pub fn push(&mut self, record: Record, why: Halt) {
         let from = record.from;
-        metrics::counter!("headwater_log_foreign_records_total", "topic" => from.topic).increment(1);
+        crate::metrics::foreign_record(from.topic);
         tracing::warn!(
             topic = from.topic, partition = from.partition, offset = record.offset, %why,
             "a record that another program wrote is passed over; only Headwater's stages may write to its topics"
