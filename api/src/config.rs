@@ -11,7 +11,10 @@ pub struct Config {
     pub networks: Vec<NetworkConfig>,
     /// Prefix of the subjects in the built-in schema registry under `/registry`; `None`: another registry has the log's ids.
     pub registry_prefix: Option<String>,
-    /// Origins (`https://host[:port]`) besides our own that browsers may call from. Empty: same origin only.
+    /// Names under which clients may call us, besides the loopback ones and the listen address.
+    pub hosts: Vec<String>,
+    /// Origins (`https://host[:port]`, as browsers write them) besides our own that browsers may call from. Empty: same origin
+    /// only.
     pub allowed_origins: Vec<String>,
     /// How long one REST request may take before it is answered with 503.
     pub request_deadline: Duration,
@@ -76,6 +79,7 @@ impl Config {
         Self {
             networks,
             registry_prefix: Some(schemas::topics::DEFAULT_PREFIX.to_owned()),
+            hosts: Vec::new(),
             allowed_origins: Vec::new(),
             request_deadline: Duration::from_secs(15),
             concurrent_requests: schemas::limits::HTTP_CONCURRENT_REQUESTS,

@@ -1,4 +1,5 @@
-//! What stands before every route: limits on length, number and time, security headers on every answer, measurements.
+//! What stands before every route: the host name, limits on length, number and time, security headers on every answer,
+//! measurements.
 
 use std::{sync::Arc, time::Instant};
 
@@ -26,13 +27,16 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// The middleware.
+/// The outermost: who is called, headers and measurements of every answer.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    let mut response = match admitted(&app, request, next).await {
-        Ok(response) => response,
-        Err(error) => error.into_response(),
+    let mut response = match app.hosts.know(request.uri(), request.headers()) {
+        true => next.run(request).await,
+        false => {
+            let host = request.headers().get(header::HOST).map(|h| String::from_utf8_lossy(h.as_bytes()));
+            ApiError::ForeignHost { host: cut(&host.unwrap_or_default()) }.into_response()
+        }
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -40,6 +44,14 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
     }
     metrics::answered(&route, response.status().as_u16(), started.elapsed());
     response
+}
+
+/// What a request may cost. Inside of CORS, so that an allowed page can read the refusal.
+pub async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    match admitted(&app, request, next).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    }
 }
 
 async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, ApiError> {

@@ -6,11 +6,17 @@
 //! enriched.* ─▶ live::reader ─▶ live::Ring ─▶ ws ─┘
 //! ```
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use axum::{Router, handler::Handler, middleware, routing::get};
+use axum::{
+    Router,
+    handler::Handler,
+    http::{HeaderValue, Method, header},
+    middleware,
+    routing::get,
+};
 use bytes::Bytes;
-use runtime::log::Log;
+use runtime::{hosts::Hosts, log::Log};
 use schemas::{Network, codec::Codec, limits};
 use store::Store;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
@@ -34,6 +40,8 @@ use crate::{
 pub struct App {
     /// Settings.
     pub config: Config,
+    /// Our names.
+    pub hosts: Hosts,
     /// The store.
     pub store: Store,
     /// What the store shows, asked at intervals.
@@ -94,7 +102,8 @@ pub async fn run(
     // The service's own signal: a failed task ends the others, and dropping this future does too.
     let shutdown = shutdown.child_token();
     let _stop = shutdown.clone().drop_guard();
-    let (app, router) = assemble(config, store, shutdown.clone());
+    let hosts = Hosts::new(listener.local_addr().map_err(Error::Listener)?, &config.hosts);
+    let (app, router) = assemble(config, hosts, store, shutdown.clone());
     let (ring, rates, statuses) = (Arc::clone(&app.ring), Arc::clone(&app.rates), Arc::clone(&app.statuses));
 
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
@@ -127,11 +136,12 @@ impl App {
 }
 
 /// What is shared, and the router over it.
-fn assemble(config: Config, store: Store, shutdown: CancellationToken) -> (Arc<App>, Router) {
+fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationToken) -> (Arc<App>, Router) {
     let (rest, openapi) = routes::rest();
     let openapi = Bytes::from(serde_json::to_vec(&openapi).unwrap_or_default());
     let cors = cors(&config.allowed_origins);
     let app = Arc::new(App {
+        hosts,
         store,
         visible: Visible::new(config.visible_every),
         statuses: Arc::default(),
@@ -158,21 +168,29 @@ fn assemble(config: Config, store: Store, shutdown: CancellationToken) -> (Arc<A
         .method_not_allowed_fallback(guard::method_not_allowed)
         .layer(RequestBodyLimitLayer::new(limits::HTTP_BODY_BYTES))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)))
-        .layer(cors)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
-        .with_state(Arc::clone(&app));
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::admit));
+    let router = match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    let router =
+        router.layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard)).with_state(Arc::clone(&app));
     (app, router)
 }
 
-/// Same origin unless the operator names others: then those may read, without credentials.
-fn cors(allowed: &[String]) -> CorsLayer {
-    let origins: Vec<_> = allowed.iter().filter_map(|o| o.parse().ok()).collect();
-    match origins.is_empty() {
-        true => CorsLayer::new(),
-        false => CorsLayer::new().allow_origin(AllowOrigin::list(origins)).allow_methods([http_get()]),
-    }
-}
+/// How long a browser may keep what a preflight told it.
+const PREFLIGHT: Duration = Duration::from_secs(600);
 
-fn http_get() -> axum::http::Method {
-    axum::http::Method::GET
+/// Same origin unless the operator names others (Fetch standard, CORS protocol): then pages of those may read, without
+/// credentials.
+fn cors(allowed: &[String]) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> = allowed.iter().filter_map(|o| o.parse().ok()).collect();
+    (!origins.is_empty()).then(|| {
+        CorsLayer::new()
+            .allow_origin(AllowOrigin::list(origins))
+            .allow_methods([Method::GET, Method::HEAD])
+            .allow_headers([header::ACCEPT, header::CONTENT_TYPE, header::IF_NONE_MATCH])
+            .expose_headers([header::ETAG, header::RETRY_AFTER, header::ALLOW])
+            .max_age(PREFLIGHT)
+    })
 }

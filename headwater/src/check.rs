@@ -14,5 +14,8 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     if networks.is_empty() {
         eprintln!("add `[[network]]` to follow a chain; the README shows one");
     }
+    for warning in config.store.warnings() {
+        eprintln!("warning: {warning}");
+    }
     Ok(())
 }

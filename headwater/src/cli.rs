@@ -27,7 +27,7 @@ enum Command {
     /// Run the stage from `enriched.*` to the store (needs `[log] kafka` and `[store] url`)
     Sink(Stage),
     /// Run REST, WebSocket and dashboard (needs `[log] kafka` and `[store] url`)
-    Api(Stage),
+    Api(Api),
     /// Run the embedded store alone, on `[store] listen`
     Store(ConfigFile),
     /// Make the topics of a Kafka cluster, tell in what they differ from what this version wants, or who must be allowed what
@@ -71,9 +71,15 @@ pub struct Stage {
     /// Where health and metrics listen instead of `[admin] listen`
     #[arg(long, value_name = "ADDR")]
     pub admin_listen: Option<SocketAddr>,
-    /// Where `api` listens instead of `[api] listen`
+}
+
+#[derive(Args)]
+struct Api {
+    #[command(flatten)]
+    stage: Stage,
+    /// Where REST, WebSocket and dashboard listen instead of `[api] listen`
     #[arg(long, value_name = "ADDR")]
-    pub listen: Option<SocketAddr>,
+    listen: Option<SocketAddr>,
 }
 
 #[derive(Subcommand)]
@@ -174,7 +180,7 @@ pub struct Tail {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// One JSON object a line
+    /// JSON
     Json,
     /// A table
     Table,
@@ -187,6 +193,9 @@ pub struct Status {
     /// Ask the API at this URL instead of the configured one
     #[arg(long, value_name = "URL")]
     pub api: Option<url::Url>,
+    /// One JSON object, or a table for people
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
 }
 
 impl Cli {
@@ -195,10 +204,10 @@ impl Cli {
         match self.command {
             Command::Up(file) => up::run(&file.config),
             Command::Demo(args) => demo::run(args),
-            Command::Ingest(args) => up::run_one(&args, up::Stage::Ingest),
-            Command::Enrich(args) => up::run_one(&args, up::Stage::Enrich),
-            Command::Sink(args) => up::run_one(&args, up::Stage::Sink),
-            Command::Api(args) => up::run_one(&args, up::Stage::Api),
+            Command::Ingest(args) => up::run_one(&args, up::Stage::Ingest, None),
+            Command::Enrich(args) => up::run_one(&args, up::Stage::Enrich, None),
+            Command::Sink(args) => up::run_one(&args, up::Stage::Sink, None),
+            Command::Api(args) => up::run_one(&args.stage, up::Stage::Api, args.listen),
             Command::Store(file) => store::run(&file.config),
             Command::Topics(Topics::Apply(file)) => topics::apply(&file.config),
             Command::Topics(Topics::Diff(file)) => topics::diff(&file.config),

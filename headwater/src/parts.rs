@@ -37,6 +37,16 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     Ok(result)
 }
 
+/// Says to Prometheus what every room measures. Metrics must have been started.
+pub fn describe_metrics() {
+    runtime::metrics::describe();
+    nodes::metrics::describe();
+    ingest::metrics::describe();
+    enrich::describe_metrics();
+    store::sink::describe_metrics();
+    api::describe_metrics();
+}
+
 /// Where the embedded log lives.
 fn log_dir(config: &Config) -> PathBuf {
     config.data_dir.join("log")
@@ -147,6 +157,7 @@ pub async fn open_log_for_reading(config: &Config) -> Result<OpenLog, LogError> 
 pub fn engine_config(config: &Config) -> engine::Config {
     engine::Config {
         listen: config.store.listen,
+        hosts: config.store.hosts.clone(),
         database: config.store.database.clone(),
         user: config.store.user.clone(),
         password: config.store.password.clone(),
@@ -217,6 +228,8 @@ pub fn api_config(config: &Config) -> api::Config {
     let builtin = config.log.kafka.as_ref().is_none_or(|kafka| kafka.schema_registry.is_none());
     api::Config {
         registry_prefix: builtin.then(|| config.log.prefix.clone()),
+        hosts: config.api_hosts.clone(),
+        allowed_origins: config.allowed_origins.clone(),
         ..api::Config::new(config.networks.iter().map(network).collect())
     }
 }

@@ -1,4 +1,4 @@
-//! `headwater status`: one screen of what the running process says: its networks and the lag of its stages.
+//! `headwater status`: one screen, or one JSON object, of what the running process says: its networks and the lag of its stages.
 
 use std::{collections::BTreeMap, io::Write, time::Duration};
 
@@ -19,14 +19,21 @@ pub fn run(args: &cli::Status) -> Result<(), Failure> {
     };
     parts::block_on(async {
         let client = reqwest::Client::builder().timeout(DEADLINE).build()?;
-        let health: Value = get(&client, &format!("{api}/api/v1/health")).await?;
+        let mut health: Value = get(&client, &format!("{api}/api/v1/health")).await?;
         let lags: Vec<GroupLag> = match &admin {
             Some(admin) => get(&client, &format!("{admin}/lag")).await?,
             None => Vec::new(),
         };
+        let text = match args.format {
+            cli::Format::Table => screen(&health, &lags),
+            cli::Format::Json => {
+                health["lags"] = serde_json::to_value(&lags)?;
+                format!("{health}\n")
+            }
+        };
         let mut out = std::io::stdout().lock();
         // A closed pipe is nobody's fault.
-        let _ = out.write_all(screen(&health, &lags).as_bytes());
+        let _ = out.write_all(text.as_bytes());
         Ok(())
     })?
 }

@@ -10,6 +10,9 @@ use crate::{exit::Failure, parts};
 pub fn run(file: &Path) -> Result<(), Failure> {
     telemetry::init_logs();
     let config = runtime::config::load(file)?;
+    for warning in config.store.warnings() {
+        tracing::warn!("{warning}");
+    }
     // No other thread exists yet: the sandbox covers this one and all that it starts.
     Ok(store::engine::serve(parts::engine_config(&config), asked_to_stop())?)
 }

@@ -7,6 +7,7 @@
 //! ```
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -56,7 +57,8 @@ pub fn run(file: &Path) -> Result<(), Failure> {
 }
 
 /// Runs one stage until stopped, beside others in other processes: over Kafka and a store that they all reach.
-pub fn run_one(args: &cli::Stage, stage: Stage) -> Result<(), Failure> {
+/// `listen`: where the API listens instead of `[api] listen`.
+pub fn run_one(args: &cli::Stage, stage: Stage, listen: Option<SocketAddr>) -> Result<(), Failure> {
     telemetry::init_logs();
     let file = &args.config.config;
     let mut config = runtime::config::load(file)?;
@@ -77,13 +79,14 @@ pub fn run_one(args: &cli::Stage, stage: Stage) -> Result<(), Failure> {
         config.instance = instance.clone();
     }
     config.admin_listen = args.admin_listen.unwrap_or(config.admin_listen);
-    config.api_listen = args.listen.unwrap_or(config.api_listen);
+    config.api_listen = listen.unwrap_or(config.api_listen);
     parts::block_on(serve(config, file.to_owned(), &[stage]))?
 }
 
 /// Opens everything, in an order in which each failure leaves nothing behind, and runs it.
 pub async fn serve(config: Config, file: PathBuf, stages: &[Stage]) -> Result<(), Failure> {
     telemetry::init_metrics()?;
+    parts::describe_metrics();
     let signals = lifecycle::signals()?;
     let api = match stages.contains(&Stage::Api) {
         true => Some(bind(config.api_listen, "[api] listen").await?),
@@ -119,7 +122,7 @@ pub async fn serve(config: Config, file: PathBuf, stages: &[Stage]) -> Result<()
     Failure::check(outcome?)
 }
 
-async fn bind(address: std::net::SocketAddr, key: &str) -> Result<TcpListener, Failure> {
+async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|e| {
         Failure::new(format!(
             "cannot listen on {address}: {e}; another process may use the port: stop it or write another address under `{key}`"
@@ -169,7 +172,9 @@ async fn run_stages(
         let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());
         service.spawn_stage("api", 1, api)?;
     }
-    service.spawn("admin", admin::serve(doors.admin, readiness, crate::tail::route::routes(log, codec), stop));
+    let more = crate::tail::route::routes(log, codec);
+    let hosts = config.admin_hosts.clone();
+    service.spawn("admin", async move { admin::serve(doors.admin, &hosts, readiness, more, stop).await });
     Ok(service.run(doors.signals).await)
 }
 

@@ -52,6 +52,154 @@ fn exit_codes_tell_arguments_from_configuration() {
     assert!(!dir.path().join("data").exists(), "nothing is opened");
 }
 
+/// What `check` says of a file: its exit code and standard error.
+fn checked(text: &str) -> (Option<i32>, String) {
+    let dir = tempfile::tempdir().expect("folder");
+    let file = dir.path().join("hw.toml");
+    std::fs::write(&file, text).expect("write");
+    let output = run(&["check", "--config", &file.to_string_lossy()]);
+    assert!(output.stdout.is_empty());
+    (output.status.code(), stderr(&output))
+}
+
+#[test]
+fn check_finds_what_would_fail_or_be_ignored_later() {
+    for (text, line, key) in [
+        ("[api]\nlisten = \"127.0.0.1:9090\"\n", 2, "api.listen"),
+        ("[data]\ndir = \"\"\n", 2, "data.dir"),
+        ("[data]\ndir = \"/proc/headwater\"\n", 2, "data.dir"),
+        ("[store]\nuser = \"analyst\"\n", 2, "store.user"),
+        ("[log]\nkafka = \"a:9092\"\nmax_bytes = 1000\n", 3, "log.max_bytes"),
+        ("[store]\nlisten = \"0.0.0.0:8123\"\nanalyst_password = \"x\"\n", 3, "store.analyst_password"),
+        ("[api]\nhosts = [\"https://a.example\"]\n", 2, "api.hosts"),
+    ] {
+        let (code, told) = checked(text);
+        assert!(code == Some(78) && told.contains("1 mistake "), "{text}: {code:?} {told}");
+        assert!(told.contains(&format!("hw.toml:{line}:")) && told.contains(&format!(": `{key}`: ")), "{told}");
+    }
+    let (code, told) = checked("[store]\nlisten = \"0.0.0.0:8123\"\nhosts = [\"clickhouse.internal\"]\n");
+    assert!(code == Some(0) && told.contains("warning: ") && told.contains("TLS"), "{told}");
+    let (code, told) = checked("");
+    assert!(code == Some(0) && !told.contains("warning"), "{told}");
+}
+
+#[test]
+fn each_stage_offers_only_what_it_has() {
+    for stage in ["ingest", "enrich", "sink", "api"] {
+        let help = String::from_utf8(run(&[stage, "--help"]).stdout).expect("text");
+        assert!(help.contains("--admin-listen"), "{help}");
+        assert_eq!(help.contains("--listen"), stage == "api", "{stage}: {help}");
+    }
+    assert_eq!(run(&["sink", "--listen", "127.0.0.1:1"]).status.code(), Some(2));
+}
+
+/// The port of a running process says what each of its metrics is, answers its own names only, and refuses in words.
+#[tokio::test]
+async fn the_admin_port_explains_itself_and_commands_ask_it() {
+    let node = node().await;
+    let mut headwater = Headwater::new(&[Net::of("eth", &node)]);
+    let mut text = std::fs::read_to_string(&headwater.config).expect("read");
+    for section in ["[api]\n", "[admin]\n", "[store]\n"] {
+        text = text
+            .replace(section, &format!("{section}hosts = [\"{}.example\"]\n", section.trim_matches(['[', ']', '\n'])));
+    }
+    text = text.replace("[api]\n", "[api]\nallowed_origins = [\"https://ops.example\"]\n");
+    std::fs::write(&headwater.config, text).expect("write");
+    headwater.start();
+    let head = node.canonical(node.head()..=node.head()).remove(0);
+    headwater.until_visible("eth", &head.hash.to_string()).await;
+    let client = reqwest::Client::new();
+    let metrics = client.get(format!("{}/metrics", headwater.admin)).send().await.expect("metrics");
+    let text = metrics.text().await.expect("text");
+    let named = |kind: &str| {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(kind)?.split(' ').next().map(str::to_owned));
+        lines.collect::<std::collections::BTreeSet<_>>()
+    };
+    let (types, helps) = (named("# TYPE "), named("# HELP "));
+    assert!(types.len() > 20, "{types:?}");
+    assert_eq!(types.difference(&helps).collect::<Vec<_>>(), Vec::<&String>::new(), "metrics without words");
+
+    for (path, status, words) in [
+        ("/log/raw.blocks", 400, "missing field `from`; write from=beginning"),
+        ("/log/raw.blocks?from=yesterday", 400, "no place"),
+        ("/log/nope?from=end", 404, "raw.blocks"),
+        ("/nope", 404, "/metrics"),
+    ] {
+        let answer = client.get(format!("{}{path}", headwater.admin)).send().await.expect("an answer");
+        let header = |name: &str| answer.headers().get(name).map(|v| v.to_str().expect("text").to_owned());
+        assert_eq!(header("content-type").as_deref(), Some("application/problem+json"), "{path}");
+        assert_eq!((answer.status().as_u16(), header("x-content-type-options").as_deref()), (status, Some("nosniff")));
+        let problem: Value = answer.json().await.expect("JSON");
+        assert!(problem["detail"].as_str().is_some_and(|d| d.contains(words)), "{path}: {problem}");
+    }
+    for (at, path) in [(&headwater.admin, "/lag"), (&headwater.api, "/api/v1/health"), (&headwater.sql, "/ping")] {
+        let foreign = client.get(format!("{at}{path}")).header("host", "evil.example").send().await.expect("an answer");
+        assert_eq!(foreign.status().as_u16(), 421, "{at}{path}");
+        assert!(foreign.text().await.expect("text").contains("hosts"), "{at}{path} names the key");
+    }
+
+    for (at, path, host) in [
+        (&headwater.admin, "/lag", "admin.example"),
+        (&headwater.api, "/api/v1/health", "api.example:8080"),
+        (&headwater.sql, "/ping", "store.example"),
+    ] {
+        let known = client.get(format!("{at}{path}")).header("host", host).header("origin", "https://ops.example");
+        let known = known.send().await.expect("an answer");
+        let allowed = known.headers().get("access-control-allow-origin").map(|v| v.to_str().expect("text").to_owned());
+        assert_eq!(
+            (known.status().as_u16(), allowed.is_some()),
+            (200, at == &headwater.api),
+            "{at}{path}: {allowed:?}"
+        );
+    }
+
+    let config = headwater.config.to_string_lossy().into_owned();
+    let output = tokio::task::spawn_blocking(move || {
+        let ask = |args: &[&str]| run(&[args, &["--config", config.as_str()]].concat());
+        let status = ask(&["status", "--format", "json"]);
+        let table = ask(&["status"]);
+        let known = ask(&["tail", "raw.blocks", "--network", "eth"]);
+        let unknown = ask(&["tail", "raw.blocks", "--network", "nope"]);
+        let following = ask(&["tail", "raw.blocks", "--network", "nope", "--follow"]);
+        (status, table, known, unknown, following)
+    });
+    let (status, table, known, unknown, following) = output.await.expect("run");
+    let health: Value = serde_json::from_slice(&status.stdout).unwrap_or_else(|e| panic!("{e}: {}", stderr(&status)));
+    assert_eq!(health["networks"][0]["network"], "eth");
+    let groups: Vec<_> = health["lags"].as_array().expect("lags").iter().map(|l| l["group"].as_str()).collect();
+    assert!(groups.contains(&Some("sink")) && groups.contains(&Some("enrich")), "{health}");
+    assert!(String::from_utf8_lossy(&table.stdout).starts_with("status: "), "{table:?}");
+    assert!(known.status.code() == Some(0) && !known.stdout.is_empty(), "{known:?}");
+    for refused in [unknown, following] {
+        let said = stderr(&refused);
+        assert!(refused.status.code() == Some(1) && refused.stdout.is_empty(), "{said}");
+        assert!(said.contains("`nope`") && said.contains("networks: eth"), "{said}");
+    }
+    assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
+}
+
+/// What is measured and what is explained are one list, also where the test above sees no value.
+#[test]
+fn every_metric_of_the_sources_is_explained() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut all = 0;
+    for room in ["runtime", "nodes", "ingest", "enrich", "api", "store/src/sink"] {
+        let file = match room.contains('/') {
+            true => root.join(room).join("metrics.rs"),
+            false => root.join(room).join("src/metrics.rs"),
+        };
+        let text = std::fs::read_to_string(&file).expect("metrics.rs");
+        let (measured, explained) = text.split_once("pub fn describe()").expect("explanations");
+        let names = |text: &str| {
+            let quoted = text.split('"').filter(|part| part.starts_with("headwater_") && !part.contains(' '));
+            quoted.map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(names(measured), names(explained), "{}", file.display());
+        all += names(measured).len();
+    }
+    assert!(all > 50, "{all}");
+}
+
 #[tokio::test]
 async fn a_taken_port_is_named_with_its_key() {
     let node = node().await;

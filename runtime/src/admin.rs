@@ -1,13 +1,23 @@
 //! The admin port: `/healthz` (the process lives), `/readyz` (it can do its work, else 503 with the reasons) and `/metrics`
 //! (Prometheus). Listens on loopback unless configured otherwise; never exposed to tenants.
+//!
+//! Guarantee: only known host names are answered (see [`Hosts`]), every refusal is an RFC 9457 problem in words of ours, and no
+//! answer is taken for another type than it has.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::telemetry;
+use crate::{hosts::Hosts, telemetry};
 
 /// What is not ready yet, by name, and why.
 pub type NotReady = BTreeMap<String, String>;
@@ -46,19 +56,51 @@ impl Readiness {
     }
 }
 
-/// Serves the admin port until told to stop. `more` adds routes of the process, such as reading topics.
+/// A refusal of this port (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// What is wrong and what to do.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A refusal with these words.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into() }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or_default();
+        let body = serde_json::json!({
+            "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail,
+        });
+        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+    }
+}
+
+/// Serves the admin port until told to stop. `hosts` are names under which it may be called besides its own; `more` adds routes
+/// of the process, such as reading topics.
 pub async fn serve(
     listener: TcpListener,
+    hosts: &[String],
     readiness: Readiness,
     more: Router,
     stop: CancellationToken,
 ) -> Result<(), std::io::Error> {
+    let hosts = Arc::new(Hosts::new(listener.local_addr()?, hosts));
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(readiness)
-        .merge(more);
+        .merge(more)
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(not_this_way)
+        .layer(middleware::from_fn_with_state(hosts, guard));
     let graceful = stop.clone();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move { graceful.cancelled().await });
     tokio::select! {
@@ -66,6 +108,32 @@ pub async fn serve(
         // A reader that follows a topic never ends by itself: it is cut off shortly after the request to stop.
         () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_millis(200)).await } => Ok(()),
     }
+}
+
+/// Stands before every route.
+async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+    let mut response = match hosts.know(request.uri(), request.headers()) {
+        true => next.run(request).await,
+        false => Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this host name is not one of the admin port's: call it by localhost or its listen address, or add the name to \
+             `[admin] hosts`",
+        )
+        .into_response(),
+    };
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn nothing_here(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(80).collect();
+    let detail = format!("there is nothing at {path}; there are /healthz, /readyz, /metrics, /lag and /log/TOPIC");
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}
+
+async fn not_this_way(method: Method) -> Problem {
+    let method: String = method.as_str().chars().take(80).collect();
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not possible here: GET or HEAD"))
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
@@ -76,4 +144,58 @@ async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
 
 async fn metrics() -> impl IntoResponse {
     ([("content-type", "text/plain; version=0.0.4")], telemetry::render_metrics())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    /// The answer to a request, head and body.
+    async fn ask(at: std::net::SocketAddr, line: &str, host: &str) -> String {
+        let mut stream = TcpStream::connect(at).await.expect("connects");
+        let request = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sends");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        answer.to_lowercase()
+    }
+
+    #[tokio::test]
+    async fn only_known_names_are_answered_and_every_refusal_is_a_problem() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("address");
+        let stop = CancellationToken::new();
+        let served = tokio::spawn({
+            let stop = stop.clone();
+            async move { serve(listener, &["Ops.Example".to_owned()], Readiness::default(), Router::new(), stop).await }
+        });
+        let own = at.to_string();
+        for host in [own.as_str(), "localhost", "ops.example:9090"] {
+            let answer = ask(at, "GET /healthz", host).await;
+            assert!(
+                answer.starts_with("http/1.1 200") && answer.contains("x-content-type-options: nosniff"),
+                "{answer}"
+            );
+        }
+        for (line, host, status, words) in [
+            ("GET /metrics", "evil.example", 421, "[admin] hosts"),
+            ("GET /nothing", own.as_str(), 404, "/metrics"),
+            ("POST /metrics", own.as_str(), 405, "get or head"),
+        ] {
+            let answer = ask(at, line, host).await;
+            assert!(answer.starts_with(&format!("http/1.1 {status}")), "{answer}");
+            assert!(
+                answer.contains("content-type: application/problem+json") && answer.contains("nosniff"),
+                "{answer}"
+            );
+            assert!(answer.contains(words), "{answer}");
+        }
+        stop.cancel();
+        served.await.expect("no panic").expect("a clean end");
+    }
 }

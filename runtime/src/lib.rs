@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod cache;
 pub mod config;
+pub mod hosts;
 pub mod lifecycle;
 pub mod log;
 pub mod metrics;

@@ -43,6 +43,12 @@ pub const REORG_AHEAD_BLOCKS: usize = 16;
 pub const NETWORKS: usize = 1_000;
 /// Endpoints of one network.
 pub const ENDPOINTS_PER_NETWORK: usize = 64;
+/// Names under which one port may be called besides its own.
+pub const HOSTS: usize = 64;
+/// Sites whose pages may call the API.
+pub const ORIGINS: usize = 64;
+/// The least length of a password of a store that other machines reach, in characters.
+pub const PASSWORD_CHARACTERS: usize = 12;
 /// Transactions in one block.
 pub const TRANSACTIONS_PER_BLOCK: usize = 100_000;
 /// Items of a REST list, at most.

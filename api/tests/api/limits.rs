@@ -64,10 +64,83 @@ async fn foreign_pages_may_not_connect() {
     for foreign in ["http://evil.example", "null", "https://ops.example.evil"] {
         assert_eq!(Ws::connect_with(api.at, &[("origin", foreign)]).await.err().map(status), Some(403), "{foreign}");
     }
-    let read = api.get_with("/api/v1/health", &[("Origin", "https://ops.example")]).await;
-    assert_eq!(read.header("access-control-allow-origin"), Some("https://ops.example"));
-    let read = api.get_with("/api/v1/health", &[("Origin", "http://evil.example")]).await;
-    assert_eq!(read.header("access-control-allow-origin"), None);
+    api.stop().await;
+}
+
+/// A page whose name points to this machine sends that name as `Host`, and its own origin, which then is the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_names_are_refused_on_every_path() {
+    let world = World::without_sink(&[]).await;
+    let mut config = world.config();
+    config.hosts = vec!["Headwater.Internal".into()];
+    let api = world.api_with(config).await;
+    for target in ["/", "/docs", "/api/v1/health", "/api/v1/openapi.json", "/registry/subjects", "/nothing"] {
+        let refused = api.get_with(target, &[("Host", "evil.example")]).await;
+        assert_eq!(
+            (refused.status, refused.json()["type"].as_str()),
+            (421, Some("/problems/foreign-host")),
+            "{target}"
+        );
+        assert!(refused.text().contains("[api] hosts"), "{}", refused.text());
+        assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    }
+    for own in ["localhost", "127.0.0.1:1", "headwater.internal:8080"] {
+        assert_eq!(api.get_with("/api/v1/openapi.json", &[("Host", own)]).await.status, 200, "{own}");
+    }
+    let evil = [("host", "evil.example"), ("origin", "http://evil.example")];
+    assert_eq!(Ws::connect_with(api.at, &evil).await.err().map(status), Some(421));
+    let own = [("host", "headwater.internal:8080"), ("origin", "http://headwater.internal:8080")];
+    assert!(Ws::connect_with(api.at, &own).await.is_ok());
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_allowed_sites_may_read_and_no_others() {
+    let world = World::without_sink(&[]).await;
+    let mut config = world.config();
+    config.allowed_origins = vec!["https://ops.example".into()];
+    let api = world.api_with(config).await;
+    let read = async |target: &str, origin: &str| api.get_with(target, &[("Origin", origin)]).await;
+    let good = read("/api/v1/openapi.json", "https://ops.example").await;
+    assert_eq!((good.status, good.header("access-control-allow-origin")), (200, Some("https://ops.example")));
+    let exposed = good.header("access-control-expose-headers").expect("headers").to_lowercase();
+    assert!(exposed.contains("etag") && exposed.contains("retry-after"), "{exposed}");
+    assert!(!good.has("access-control-allow-credentials"));
+    assert!(good.list("vary").contains("origin"), "caches keep the answers apart: {}", good.list("vary"));
+    // A refusal is read too.
+    let refused = read("/api/v1/txs?limit=0", "https://ops.example").await;
+    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (400, Some("https://ops.example")));
+    let long = format!("/api/v1/txs?x={}", "x".repeat(schemas::limits::HTTP_URI_BYTES));
+    let refused = read(&long, "https://ops.example").await;
+    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (414, Some("https://ops.example")));
+    for foreign in ["http://evil.example", "null", "https://ops.example.evil", "http://ops.example"] {
+        assert!(!read("/api/v1/health", foreign).await.has("access-control-allow-origin"), "{foreign}");
+    }
+    let asked = |origin| {
+        [
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "GET"),
+            ("Access-Control-Request-Headers", "if-none-match"),
+        ]
+    };
+    let preflight = async |origin| http::exchange(api.at, "OPTIONS", "/api/v1/txs", &asked(origin), b"").await;
+    let good = preflight("https://ops.example").await;
+    assert_eq!((good.status, good.header("access-control-allow-origin")), (200, Some("https://ops.example")));
+    assert!(good.header("access-control-allow-methods").is_some_and(|m| m.contains("GET") && !m.contains("DELETE")));
+    assert!(good.header("access-control-allow-headers").is_some_and(|h| h.contains("if-none-match")));
+    assert!(good.has("access-control-max-age"));
+    assert!(!preflight("http://evil.example").await.has("access-control-allow-origin"));
+    api.stop().await;
+
+    // Without a list there is nothing of it.
+    let api = world.api().await;
+    for method in ["GET", "OPTIONS"] {
+        let answer = http::exchange(api.at, method, "/api/v1/openapi.json", &asked("https://ops.example"), b"").await;
+        assert_eq!(answer.status, if method == "GET" { 200 } else { 405 });
+        for name in ["access-control-allow-origin", "access-control-allow-methods", "access-control-expose-headers"] {
+            assert!(!answer.has(name), "{method} {name}");
+        }
+    }
     api.stop().await;
 }
 

@@ -78,9 +78,35 @@ pub fn run(args: &cli::Tail) -> Result<(), Failure> {
     let config = runtime::config::load(&args.config.config)?;
     let query = Query { network: args.network.clone(), from: args.from.to_string(), follow: args.follow };
     parts::block_on(async {
+        if let Some(network) = &args.network {
+            known(&config, spec, network).await?;
+        }
         let mut out = print::Printer::new(args.format);
         each_line(&config, spec, query, async |line| Ok(out.line(line)?)).await
     })?
+}
+
+/// Refuses a network that is neither configured nor in the topic: nothing would ever be printed.
+async fn known(config: &Config, spec: topics::TopicSpec, network: &Network) -> Result<(), Failure> {
+    if config.networks.iter().any(|n| n.slug == *network) {
+        return Ok(());
+    }
+    let mut found = false;
+    let query = Query { network: Some(network.clone()), from: From::Beginning.to_string(), follow: false };
+    each_line(config, spec, query, async |_| {
+        found = true;
+        Ok(false)
+    })
+    .await?;
+    if found {
+        return Ok(());
+    }
+    let slugs: Vec<&str> = config.networks.iter().map(|n| n.slug.as_str()).collect();
+    let slugs = if slugs.is_empty() { "none".to_owned() } else { slugs.join(", ") };
+    Err(Failure::new(format!(
+        "network `{network}` is not in the configuration, and {} holds nothing of it; the configured networks: {slugs}",
+        spec.name
+    )))
 }
 
 /// Calls with every matching record as a line of JSON, until it returns false. Reads the log here; where another process holds

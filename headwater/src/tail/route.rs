@@ -5,13 +5,19 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
 };
 use futures::{StreamExt, TryStreamExt};
-use runtime::log::Log;
+use runtime::{
+    admin::Problem,
+    log::{Log, LogError},
+};
 use schemas::{codec::Codec, topics};
 use serde::{Deserialize, Serialize};
 
@@ -51,41 +57,44 @@ type Open = (Arc<dyn Log>, Arc<Codec>);
 
 async fn records(
     State((log, codec)): State<Open>,
-    Path(topic): Path<String>,
-    Query(query): Query<super::Query>,
-) -> Response {
-    let spec = match super::topic(&topic) {
-        Ok(spec) => spec,
-        Err(e) => return (StatusCode::NOT_FOUND, e).into_response(),
+    topic: Result<Path<String>, PathRejection>,
+    query: Result<Query<super::Query>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let missing = |words: String| Problem::new(StatusCode::NOT_FOUND, words);
+    let Path(topic) = topic.map_err(|_| missing("the topic's name is no UTF-8".to_owned()))?;
+    let spec = super::topic(&topic).map_err(missing)?;
+    let wrong = |problem: String| {
+        let known = "write from=beginning, from=end or from=SEQUENCE, and if wanted network=SLUG and follow=true";
+        Problem::new(StatusCode::BAD_REQUEST, format!("{problem}; {known}"))
     };
-    if let Err(e) = query.from.parse::<super::From>() {
-        return (StatusCode::BAD_REQUEST, format!("from: {e}")).into_response();
-    }
-    match follow::records(log, codec, spec, query).await {
-        Ok(lines) => {
-            // Lines are sent in chunks of what is at hand, so that a long topic costs few frames.
-            let chunks = lines
-                .map_ok(|line| line + "\n")
-                .ready_chunks(64)
-                .map(|lines| lines.into_iter().collect::<Result<Vec<String>, _>>().map(|lines| lines.concat()));
-            ([("content-type", "application/x-ndjson")], Body::from_stream(chunks)).into_response()
-        }
-        Err(e) => (StatusCode::SERVICE_UNAVAILABLE, e.to_string()).into_response(),
-    }
+    let Query(query) = query.map_err(|e| {
+        let words = e.body_text();
+        wrong(words.strip_prefix("Failed to deserialize query string: ").unwrap_or(&words).to_owned())
+    })?;
+    query.from.parse::<super::From>().map_err(|_| wrong("`from` is no place in a topic".to_owned()))?;
+    let lines = follow::records(log, codec, spec, query).await.map_err(unavailable)?;
+    // Lines are sent in chunks of what is at hand, so that a long topic costs few frames.
+    let chunks = lines
+        .map_ok(|line| line + "\n")
+        .ready_chunks(64)
+        .map(|lines| lines.into_iter().collect::<Result<Vec<String>, _>>().map(|lines| lines.concat()));
+    Ok(([("content-type", "application/x-ndjson")], Body::from_stream(chunks)).into_response())
 }
 
-async fn lag(State((log, _)): State<Open>) -> Response {
+fn unavailable(error: LogError) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+}
+
+async fn lag(State((log, _)): State<Open>) -> Result<Json<Vec<GroupLag>>, Problem> {
     let mut all = Vec::new();
     for (group, topics) in GROUPS {
-        match log.lag(group, &topics.map(|t| t.name)).await {
-            Ok(lags) => all.extend(lags.into_iter().map(|l| GroupLag {
-                group: group.to_owned(),
-                topic: l.at.topic.to_owned(),
-                partition: l.at.partition,
-                lag: l.offsets(),
-            })),
-            Err(e) => return (StatusCode::SERVICE_UNAVAILABLE, e.to_string()).into_response(),
-        }
+        let lags = log.lag(group, &topics.map(|t| t.name)).await.map_err(unavailable)?;
+        all.extend(lags.into_iter().map(|l| GroupLag {
+            group: group.to_owned(),
+            topic: l.at.topic.to_owned(),
+            partition: l.at.partition,
+            lag: l.offsets(),
+        }));
     }
-    Json(all).into_response()
+    Ok(Json(all))
 }

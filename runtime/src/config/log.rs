@@ -133,7 +133,21 @@ pub fn read(mut s: Section, c: &mut Collector) -> Log {
             None
         }
     };
-    let sync_to_disk = match s.string("sync", c) {
+    let sync = s.string("sync", c);
+    let max_bytes = s.number("max_bytes", c);
+    let min_free_bytes = s.number("min_free_bytes", c);
+    let embedded_only = [
+        ("sync", sync.as_ref().map(|p| p.at)),
+        ("max_bytes", max_bytes.as_ref().map(|p| p.at)),
+        ("min_free_bytes", min_free_bytes.as_ref().map(|p| p.at)),
+    ];
+    for (name, at) in embedded_only {
+        if let (Some(at), true) = (at, kafka.is_some()) {
+            let problem = "belongs to the embedded log and has no effect with `kafka`";
+            c.mistake(at, &s.key(name), problem, "leave it out: what the cluster keeps, and how safely, is set there");
+        }
+    }
+    let sync_to_disk = match sync {
         None => true,
         Some(p) if p.value == "disk" => true,
         Some(p) if p.value == "os" => false,
@@ -142,8 +156,8 @@ pub fn read(mut s: Section, c: &mut Collector) -> Log {
             true
         }
     };
-    let max_bytes = s.number("max_bytes", c).map(|p| p.value);
-    let min_free_bytes = s.number("min_free_bytes", c).map_or(512 << 20, |p| p.value);
+    let max_bytes = max_bytes.map(|p| p.value);
+    let min_free_bytes = min_free_bytes.map_or(512 << 20, |p| p.value);
     s.finish(c);
     Log { prefix, kafka, sync_to_disk, max_bytes, min_free_bytes }
 }

@@ -3,6 +3,7 @@
 //! Guarantee: [`load`] either gives a whole valid [`Config`] or every mistake of the file at once, each with line, key and
 //! what to write instead. It opens nothing but the file.
 
+mod doors;
 mod log;
 mod mistakes;
 mod network;
@@ -11,13 +12,14 @@ mod source;
 use std::{
     fmt,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
+use doors::Door;
 pub use log::{Kafka, Log};
 pub use mistakes::{Mistake, Mistakes};
 pub use network::{Contract, Endpoint, Network, Start};
-use source::{Collector, Env, Section};
+use source::{Collector, Env, Placed, Section};
 use url::Url;
 
 /// Default of `[api] listen`.
@@ -26,6 +28,8 @@ pub const API_LISTEN: &str = "127.0.0.1:8080";
 pub const ADMIN_LISTEN: &str = "127.0.0.1:9090";
 /// Default of `[store] listen`.
 pub const STORE_LISTEN: &str = "127.0.0.1:8123";
+/// The store's user that only reads.
+const ANALYST: &str = "analyst";
 /// Default of `[store] database`.
 pub const DATABASE: &str = "headwater";
 
@@ -65,8 +69,14 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where REST, WebSocket and dashboard listen.
     pub api_listen: SocketAddr,
+    /// Names under which clients may call the API's port, besides the loopback ones and the listen address.
+    pub api_hosts: Vec<String>,
+    /// Other sites (`https://host[:port]`) whose pages may call the API.
+    pub allowed_origins: Vec<String>,
     /// Where `/healthz`, `/readyz` and `/metrics` listen.
     pub admin_listen: SocketAddr,
+    /// Names under which clients may call the admin port.
+    pub admin_hosts: Vec<String>,
     /// Names this process to its groups.
     pub instance: String,
     /// The log.
@@ -86,6 +96,8 @@ pub struct Store {
     pub url: Option<Url>,
     /// Where the embedded engine listens.
     pub listen: SocketAddr,
+    /// Names under which clients may call the embedded engine.
+    pub hosts: Vec<String>,
     /// Database.
     pub database: String,
     /// The stages' user.
@@ -94,6 +106,19 @@ pub struct Store {
     pub password: Option<Secret>,
     /// The analyst's password; `None` as above.
     pub analyst_password: Option<Secret>,
+}
+
+impl Store {
+    /// What is no mistake but should be known where the embedded engine listens.
+    pub fn warnings(&self) -> Vec<String> {
+        let open = !self.listen.ip().to_canonical().is_loopback();
+        let words = format!(
+            "[store] listen: other machines reach the store at {}, and it speaks no TLS: passwords and rows pass in the clear; \
+             listen on 127.0.0.1 behind a proxy with TLS, or keep the port to a network that you trust",
+            self.listen
+        );
+        open.then_some(words).into_iter().collect()
+    }
 }
 
 /// Why there is no configuration.
@@ -149,39 +174,78 @@ pub fn parse(text: &str, folder: &Path, env: Env) -> Result<Config, Vec<Mistake>
 }
 
 fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
-    let mut data = root.section("data", c);
-    let dir = data.string("dir", c).map_or_else(|| "data".to_owned(), |p| p.value);
-    data.finish(c);
+    let data_dir = read_data_dir(root.section("data", c), folder, c);
 
-    let api_listen = listen(root, "api", API_LISTEN, c);
-    let admin_listen = listen(root, "admin", ADMIN_LISTEN, c);
+    let mut section = root.section("api", c);
+    let api = doors::listen(&mut section, "api", API_LISTEN, c);
+    let api_hosts = doors::read_hosts(&mut section, c);
+    let allowed_origins = doors::read_origins(&mut section, c);
+    section.finish(c);
+    let mut section = root.section("admin", c);
+    let admin = doors::listen(&mut section, "admin", ADMIN_LISTEN, c);
+    let admin_hosts = doors::read_hosts(&mut section, c);
+    section.finish(c);
 
     let mut runtime = root.section("runtime", c);
     let instance = runtime.string("instance", c).map(|p| p.value);
     runtime.finish(c);
-    let data_dir = folder.join(dir);
 
     let log = log::read(root.section("log", c), c);
-    let store = read_store(root.section("store", c), c);
+    let (store, store_door) = read_store(root.section("store", c), c);
+    // A store elsewhere takes no port of this machine.
+    let embedded = store.url.is_none().then_some(&store_door);
+    let listening: Vec<&Door> = [&api, &admin].into_iter().chain(embedded).collect();
+    doors::check_ports(&listening, c);
     let networks = network::read_all(root.sections("network", c), c);
     let contracts = network::read_contracts(root.sections("contract", c), &networks, folder, c);
     let instance = instance.unwrap_or_else(|| format!("{}:{}", host_name(), data_dir.display()));
-    Config { data_dir, api_listen, admin_listen, instance, log, store, networks, contracts }
+    Config {
+        data_dir,
+        api_listen: api.address,
+        api_hosts,
+        allowed_origins,
+        admin_listen: admin.address,
+        admin_hosts,
+        instance,
+        log,
+        store,
+        networks,
+        contracts,
+    }
 }
 
-fn address(section: &mut Section, name: &'static str, default: &str, c: &mut Collector) -> SocketAddr {
-    let fallback = || default.parse().expect("the defaults above are addresses");
-    section.parsed(name, &format!("an address and a port, such as \"{default}\""), c).map_or_else(fallback, |p| p.value)
+/// Where the kernel shows itself: nothing can be kept there.
+const KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+fn read_data_dir(mut s: Section, folder: &Path, c: &mut Collector) -> PathBuf {
+    let dir = s.string("dir", c).unwrap_or_else(|| Placed { value: "data".to_owned(), at: s.at() });
+    let path = folder.join(&dir.value);
+    let cure = "write a folder on a disk, such as \"data\" or \"/var/lib/headwater\"";
+    if dir.value.trim().is_empty() {
+        c.mistake(dir.at, &s.key("dir"), "is empty", cure);
+    }
+    let plain = without_dots(&path);
+    if let Some(kernel) = KERNEL.iter().find(|k| plain.starts_with(k) && !plain.starts_with("/dev/shm")) {
+        c.mistake(dir.at, &s.key("dir"), format!("lies in {kernel}, where nothing can be kept"), cure);
+    }
+    s.finish(c);
+    path
 }
 
-fn listen(root: &mut Section, name: &'static str, default: &str, c: &mut Collector) -> SocketAddr {
-    let mut section = root.section(name, c);
-    let address = address(&mut section, "listen", default, c);
-    section.finish(c);
-    address
+/// The path without `.` and `..`, by its text alone.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
-fn read_store(mut s: Section, c: &mut Collector) -> Store {
+fn read_store(mut s: Section, c: &mut Collector) -> (Store, Door) {
     let url = s.parsed::<Url>("url", "a ClickHouse server, such as \"http://10.0.0.4:8123\"", c).and_then(|p| {
         let good = matches!(p.value.scheme(), "http" | "https") && p.value.host().is_some();
         if !good {
@@ -189,7 +253,8 @@ fn read_store(mut s: Section, c: &mut Collector) -> Store {
         }
         good.then_some(p.value)
     });
-    let listen = address(&mut s, "listen", STORE_LISTEN, c);
+    let door = doors::listen(&mut s, "store", STORE_LISTEN, c);
+    let hosts = doors::read_hosts(&mut s, c);
     let database = s.string("database", c);
     if let Some(p) = &database
         && !is_identifier(&p.value)
@@ -197,16 +262,34 @@ fn read_store(mut s: Section, c: &mut Collector) -> Store {
         let problem = format!("`{}` is not a database name", p.value);
         c.mistake(p.at, &s.key("database"), problem, "write letters, digits and _, starting with a letter");
     }
-    let user = s.string("user", c).map_or_else(|| "headwater".to_owned(), |p| p.value);
-    let password = s.string("password", c).map(|p| Secret::new(p.value));
-    let analyst_password = s.string("analyst_password", c).map(|p| Secret::new(p.value));
+    let user = s.string("user", c);
+    if let Some(p) = user.as_ref().filter(|p| p.value.is_empty() || p.value == ANALYST) {
+        let problem = match p.value.is_empty() {
+            true => "is empty".to_owned(),
+            false => format!("is `{ANALYST}`, which is the user that only reads"),
+        };
+        c.mistake(p.at, &s.key("user"), problem, "write another name, or leave it out: \"headwater\"");
+    }
+    let password = s.string("password", c);
+    doors::check_password(&door, s.key("password"), password.as_ref(), c);
+    let analyst_password = s.string("analyst_password", c);
+    doors::check_password(&door, s.key("analyst_password"), analyst_password.as_ref(), c);
     if url.is_some() && password.is_none() {
         let cure = "add `password = \"${HEADWATER_STORE_PASSWORD}\"`; only the embedded store makes its own";
         c.mistake(s.at(), &s.key("password"), "is missing beside `url`", cure);
     }
     s.finish(c);
-    let database = database.map_or_else(|| DATABASE.to_owned(), |p| p.value);
-    Store { url, listen, database, user, password, analyst_password }
+    let secret = |p: Placed<String>| Secret::new(p.value);
+    let store = Store {
+        url,
+        listen: door.address,
+        hosts,
+        database: database.map_or_else(|| DATABASE.to_owned(), |p| p.value),
+        user: user.map_or_else(|| "headwater".to_owned(), |p| p.value),
+        password: password.map(secret),
+        analyst_password: analyst_password.map(secret),
+    };
+    (store, door)
 }
 
 fn is_identifier(s: &str) -> bool {

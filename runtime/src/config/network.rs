@@ -87,6 +87,9 @@ fn read(mut s: Section, slugs: &mut HashSet<String>, c: &mut Collector) -> Optio
         missing(&s, "chain_id", "5000", c);
     }
     let chain_id = s.number("chain_id", c);
+    if let Some(p) = chain_id.as_ref().filter(|p| p.value == 0) {
+        c.mistake(p.at, &s.key("chain_id"), "is 0, which no chain has", "write the chain's EIP-155 id, such as 5000");
+    }
     let start = read_start(&mut s, c);
     let endpoints = read_endpoints(&mut s, c);
     s.finish(c);

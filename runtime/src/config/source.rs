@@ -210,6 +210,26 @@ impl<'de> Section<'de> {
         string_of(&mut value, &key, c)
     }
 
+    /// A list of strings, at most `most`, each with its place; `example` is such a list.
+    pub fn list(&mut self, name: &'static str, most: usize, example: &str, c: &mut Collector) -> Vec<Placed<String>> {
+        let key = self.key(name);
+        let Some(mut value) = self.take(name) else { return Vec::new() };
+        let at = value.span.start;
+        match value.take() {
+            ValueInner::Array(items) if items.len() <= most => {
+                items.into_iter().filter_map(|mut item| string_of(&mut item, &key, c)).collect()
+            }
+            ValueInner::Array(items) => {
+                c.mistake(at, &key, format!("has {} entries", items.len()), format!("write at most {most}"));
+                Vec::new()
+            }
+            other => {
+                c.mistake(at, &key, format!("is {}", a(&other)), format!("write a list such as `{name} = {example}`"));
+                Vec::new()
+            }
+        }
+    }
+
     /// All keys of a table of strings, whatever they are called (HTTP headers, client properties).
     pub fn strings(mut self, c: &mut Collector) -> Vec<(String, Placed<String>)> {
         let table = std::mem::take(&mut self.table);

@@ -127,6 +127,106 @@ fn mistakes_about_a_cluster_are_told() {
     assert_eq!(mistakes("[log]\nprefix = \"a b\"\n")[0].1, "log.prefix");
 }
 
+#[test]
+fn names_and_sites_of_the_ports_are_read() {
+    let text = "[api]\nhosts = [\"Ops.Example.org\", \"${NAME}\"]\nallowed_origins = [\"https://Ops.Example:443/\", \"http://localhost:5173\"]\n\
+                [admin]\nhosts = [\"headwater\"]\n[store]\nhosts = [\"clickhouse.internal\", \"10.1.2.3\"]\n";
+    let config = parse(text, Path::new(""), &|name| (name == "NAME").then(|| "hw".to_owned())).expect("no mistake");
+    assert_eq!(config.api_hosts, ["Ops.Example.org", "hw"]);
+    assert_eq!(config.allowed_origins, ["https://ops.example", "http://localhost:5173"], "as browsers send them");
+    assert_eq!((config.admin_hosts, config.store.hosts.len()), (vec!["headwater".to_owned()], 2));
+    let config = parse("", Path::new(""), &env).expect("no mistake");
+    assert!(config.api_hosts.is_empty() && config.allowed_origins.is_empty() && config.store.hosts.is_empty());
+}
+
+#[test]
+fn wrong_names_and_sites_are_told_where_they_stand() {
+    let found = mistakes(
+        "[api]\nhosts = [\"ok.example\",\n  \"https://ops.example\",\n  7]\nallowed_origins = [\"*\",\n \"https://a.example/x\"]\n\
+         [admin]\nhosts = \"headwater\"\nallowed_origins = []\n[store]\nhosts = [\"ch:8123\"]\n",
+    );
+    let expected: &[(usize, &str, &str)] = &[
+        (3, "api.hosts", "write only the host: \"ops.example\""),
+        (4, "api.hosts", "is a whole number"),
+        (5, "api.allowed_origins", "each site"),
+        (6, "api.allowed_origins", "\"https://a.example\""),
+        (8, "admin.hosts", "write a list such as `hosts = ["),
+        (9, "admin.allowed_origins", "known here: hosts, listen"),
+        (11, "store.hosts", "write only the host: \"ch\""),
+    ];
+    let told: Vec<_> = found.iter().map(|m| (m.0, m.1.as_str())).collect();
+    assert_eq!(told, expected.iter().map(|e| (e.0, e.1)).collect::<Vec<_>>(), "{found:#?}");
+    assert!(found.iter().zip(expected).all(|(f, e)| f.2.contains(e.2)), "{found:#?}");
+    let many = format!("[api]\nhosts = [{}]\n", "\"a\",".repeat(65));
+    assert!(mistakes(&many)[0].2.contains("at most 64"));
+}
+
+#[test]
+fn two_ports_that_are_one_are_told_at_the_key_to_change() {
+    let both = "[api]\nlisten = \"127.0.0.1:9000\"\n[admin]\nlisten = \"0.0.0.0:9000\"\n";
+    let one = |text: &str| {
+        let found = mistakes(text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    };
+    let (line, key, words) = one(both);
+    assert_eq!((line, key.as_str()), (4, "admin.listen"));
+    assert!(words.contains("`[api] listen` too (127.0.0.1:9000)"), "{words}");
+    let (line, key, words) = one("[admin]\nlisten = \"127.0.0.1:9000\"\n[api]\nlisten = \"127.0.0.1:9000\"\n");
+    assert_eq!((line, key.as_str()), (4, "api.listen"), "the later one: {words}");
+    let (line, key, words) = one("[api]\n# the admin port's\nlisten = \"127.0.0.1:9090\"\n");
+    assert_eq!((line, key.as_str()), (3, "api.listen"));
+    assert!(words.contains("`[admin] listen` too (127.0.0.1:9090, which is its default)"), "{words}");
+    assert_eq!(one("[store]\nlisten = \"127.0.0.1:8080\"\n").1, "store.listen");
+    assert_eq!(one("[admin]\nlisten = \"127.0.0.1:8123\"\n").1, "admin.listen");
+    let elsewhere = "[admin]\nlisten = \"127.0.0.1:8123\"\n[store]\nurl = \"http://10.0.0.4:8123\"\npassword = \"p\"\n";
+    assert!(parse(elsewhere, Path::new(""), &env).is_ok(), "that store takes no port here");
+    let free = "[api]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
+    assert!(parse(free, Path::new(""), &env).is_ok());
+}
+
+#[test]
+fn what_cannot_work_is_told() {
+    for dir in ["", " ", "/proc/x", "/sys", "/dev/null", "/var/../proc"] {
+        let found = mistakes(&format!("[data]\ndir = \"{dir}\"\n"));
+        assert_eq!((found.len(), found[0].0, found[0].1.as_str()), (1, 2, "data.dir"), "{dir}: {found:?}");
+        assert!(found[0].2.contains("/var/lib/headwater"), "{found:?}");
+    }
+    for dir in ["/process", "/dev/shm/headwater", "./devices", "/srv/proc"] {
+        assert!(parse(&format!("[data]\ndir = \"{dir}\"\n"), Path::new("/etc"), &env).is_ok(), "{dir}");
+    }
+    let found = mistakes(&GOOD.replace("chain_id = 5000", "chain_id = 0"));
+    assert_eq!((found.len(), found[0].1.as_str()), (1, "network[0].chain_id"), "{found:?}");
+    for user in ["analyst", ""] {
+        let found = mistakes(&format!("[store]\nuser = \"{user}\"\n"));
+        assert_eq!((found.len(), found[0].1.as_str()), (1, "store.user"), "{found:?}");
+    }
+    let found = mistakes("[log]\nkafka = \"a:1\"\nmax_bytes = 1\nmin_free_bytes = 1\nsync = \"os\"\n");
+    let told: Vec<_> = found.iter().map(|m| (m.0, m.1.as_str())).collect();
+    assert_eq!(told, [(3, "log.max_bytes"), (4, "log.min_free_bytes"), (5, "log.sync")], "{found:?}");
+    assert!(found.iter().all(|m| m.2.contains("no effect with `kafka`")), "{found:?}");
+}
+
+#[test]
+fn a_store_that_others_reach_wants_long_passwords_and_is_warned_about() {
+    let store = |listen: &str, password: &str| {
+        format!("[store]\nlisten = \"{listen}:8123\"\npassword = \"{password}\"\nanalyst_password = \"{password}\"\n")
+    };
+    for open in ["0.0.0.0", "[::]", "10.0.0.4"] {
+        let found = mistakes(&store(open, "elevenchars"));
+        let told: Vec<_> = found.iter().map(|m| (m.0, m.1.as_str())).collect();
+        assert_eq!(told, [(3, "store.password"), (4, "store.analyst_password")], "{found:?}");
+        assert!(found.iter().all(|m| m.2.contains("12 characters") && !m.2.contains("eleven")), "{found:?}");
+        let config = parse(&store(open, "twelve chars"), Path::new(""), &env).expect("long enough");
+        let warnings = config.store.warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains("TLS") && warnings[0].contains(open), "{warnings:?}");
+    }
+    for own in ["127.0.0.1", "[::1]", "127.0.0.2"] {
+        let config = parse(&store(own, "x"), Path::new(""), &env).expect("nobody else reaches it");
+        assert!(config.store.warnings().is_empty());
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_input_panics(text in ".{0,400}") {
@@ -137,6 +237,7 @@ proptest::proptest! {
         proptest::sample::select(vec![
             "[api]", "[[network]]", "[network]", "slug = 1", "listen = []", "url = \"${\"", "[[network.endpoint]]",
             "headers = 3", "[network.endpoint.headers]", "start = -4", "start = 1.5", "endpoint = true", "dir = \"x\"",
+            "hosts = [\"a[\", 3]", "hosts = [\"://:\"]", "allowed_origins = [\"http://[\"]", "[store]", "[admin]", "[log]",
         ]), 0..12)) {
         let _ = parse(&lines.join("\n"), Path::new(""), &env);
     }
