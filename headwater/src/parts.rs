@@ -162,6 +162,7 @@ pub fn engine_config(config: &Config) -> engine::Config {
         user: config.store.user.clone(),
         password: config.store.password.clone(),
         analyst_password: config.store.analyst_password.clone(),
+        analyst_without_landlock: config.store.analyst_without_landlock,
         ..engine::Config::new(&config.data_dir)
     }
 }

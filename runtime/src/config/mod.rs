@@ -106,6 +106,8 @@ pub struct Store {
     pub password: Option<Secret>,
     /// The analyst's password; `None` as above.
     pub analyst_password: Option<Secret>,
+    /// Whether the analyst's user exists where the kernel cannot confine the engine to its own files.
+    pub analyst_without_landlock: bool,
 }
 
 impl Store {
@@ -274,6 +276,7 @@ fn read_store(mut s: Section, c: &mut Collector) -> (Store, Door) {
     doors::check_password(&door, s.key("password"), password.as_ref(), c);
     let analyst_password = s.string("analyst_password", c);
     doors::check_password(&door, s.key("analyst_password"), analyst_password.as_ref(), c);
+    let analyst_without_landlock = s.boolean("analyst_without_landlock", c).unwrap_or(false);
     if url.is_some() && password.is_none() {
         let cure = "add `password = \"${HEADWATER_STORE_PASSWORD}\"`; only the embedded store makes its own";
         c.mistake(s.at(), &s.key("password"), "is missing beside `url`", cure);
@@ -288,6 +291,7 @@ fn read_store(mut s: Section, c: &mut Collector) -> (Store, Door) {
         user: user.map_or_else(|| "headwater".to_owned(), |p| p.value),
         password: password.map(secret),
         analyst_password: analyst_password.map(secret),
+        analyst_without_landlock,
     };
     (store, door)
 }

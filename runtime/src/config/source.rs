@@ -199,6 +199,20 @@ impl<'de> Section<'de> {
         }
     }
 
+    /// `true` or `false`.
+    pub fn boolean(&mut self, name: &'static str, c: &mut Collector) -> Option<bool> {
+        let key = self.key(name);
+        let mut value = self.take(name)?;
+        let at = value.span.start;
+        match value.take() {
+            ValueInner::Boolean(value) => Some(value),
+            other => {
+                c.mistake(at, &key, format!("is {}", a(&other)), "write true or false, without quotes");
+                None
+            }
+        }
+    }
+
     /// Either a string or a whole number, as text.
     pub fn text_or_number(&mut self, name: &'static str, c: &mut Collector) -> Option<Placed<String>> {
         let key = self.key(name);

@@ -140,6 +140,16 @@ fn names_and_sites_of_the_ports_are_read() {
 }
 
 #[test]
+fn the_analyst_without_landlock_wants_a_word() {
+    let read = |text: &str| parse(text, Path::new(""), &env).expect("no mistake").store.analyst_without_landlock;
+    assert!(!read("") && !read("[store]\nanalyst_without_landlock = false\n"));
+    assert!(read("[store]\nanalyst_without_landlock = true\n"));
+    let found = mistakes("[store]\nanalyst_without_landlock = \"yes\"\n");
+    assert_eq!((found[0].0, found[0].1.as_str()), (2, "store.analyst_without_landlock"));
+    assert!(found[0].2.contains("true or false"), "{found:?}");
+}
+
+#[test]
 fn wrong_names_and_sites_are_told_where_they_stand() {
     let found = mistakes(
         "[api]\nhosts = [\"ok.example\",\n  \"https://ops.example\",\n  7]\nallowed_origins = [\"*\",\n \"https://a.example/x\"]\n\
