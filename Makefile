@@ -89,10 +89,11 @@ fetch: prerequisites ## Fetch the store's engine into the cache (once, about 200
 	scripts/fetch-chdb
 
 .PHONY: fetch-test
-fetch-test: prerequisites ## Fetch the servers and the foreign consumers that tests use
-	$(call say,servers and consumers for tests)
+fetch-test: prerequisites ## Fetch the servers, the foreign consumers and SQL clients that tests use
+	$(call say,servers and foreign clients for tests)
 	scripts/fetch-anvil
 	scripts/fetch-consumers
+	scripts/fetch-clients
 
 .PHONY: bench
 bench: build ## Measure speed, CPU by stage, bytes, memory and latency over both logs (without Java: the embedded one)
