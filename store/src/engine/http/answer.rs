@@ -106,7 +106,18 @@ fn content_type(format: &str) -> &'static str {
         | "tabseparatedwithnames"
         | "tsvwithnames"
         | "tabseparatedwithnamesandtypes"
-        | "tsvwithnamesandtypes" => "text/tab-separated-values; charset=UTF-8",
+        | "tsvwithnamesandtypes"
+        | "tabseparatedraw"
+        | "tabseparatedrawwithnames"
+        | "tabseparatedrawwithnamesandtypes"
+        | "tsvraw"
+        | "tsvrawwithnames"
+        | "tsvrawwithnamesandtypes"
+        | "raw"
+        | "rawwithnames"
+        | "rawwithnamesandtypes"
+        | "tskv" => "text/tab-separated-values; charset=UTF-8",
+        "csv" => "text/csv; charset=UTF-8; header=absent",
         "jsonlines" | "jsonl" | "ndjson" => "application/x-ndjson; charset=UTF-8",
         _ if name.starts_with("json") && name.contains("eachrow") && !name.contains("objecteachrow") => {
             "application/x-ndjson; charset=UTF-8"
