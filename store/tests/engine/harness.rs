@@ -43,7 +43,7 @@ impl Running {
         Self::start_in(dir, command, RestartPolicy::default()).await
     }
 
-    async fn start_in(dir: TempDir, command: ChildCommand, policy: RestartPolicy) -> Self {
+    pub async fn start_in(dir: TempDir, command: ChildCommand, policy: RestartPolicy) -> Self {
         if let Err(missing) = locate(None) {
             panic!("{missing}");
         }

@@ -2,8 +2,11 @@
 //! not on the machine the tests fail and say how to fetch it.
 
 mod analyst;
+mod attempts;
 mod clients;
+mod door;
 mod harness;
 mod lifecycle;
 mod protocol;
 mod walls;
+mod watched;
