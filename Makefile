@@ -45,6 +45,10 @@ test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafk
 chaos: build ## Kill stages and brokers, spoil the ways, compare every row. CHAOS="--seconds 3600 --seed 7"
 	$(TARGET)/release/loadtest chaos --proxy $(CHAOS)
 
+.PHONY: fuzz
+fuzz: fetch ## Random statements of an analyst for an hour. HEADWATER_FUZZ_SECONDS=600 HEADWATER_FUZZ_SEED=7
+	HEADWATER_FUZZ_SECONDS=$${HEADWATER_FUZZ_SECONDS:-3600} $(CARGO) test --workspace --locked --test fuzz -- --nocapture
+
 .PHONY: services
 services: prerequisites ## Start Kafka and a schema registry on free ports; prints how to reach them
 	scripts/services up
