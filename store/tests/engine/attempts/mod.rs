@@ -5,6 +5,7 @@
 //! Meanwhile the canaries of `watched.rs` are there; no answer, refusal or not, may hold one.
 
 mod bytes;
+mod faults;
 mod files;
 mod generator;
 mod harmless;
