@@ -32,7 +32,6 @@ pub const GROUPS: &[Group] = &[
             "SELECT * FROM values('a String', (hostName()))",
             "SELECT * FROM numbers(length(hostName()))",
             "SELECT 1 AS hostName, hostName()",
-            "WITH hostName AS f SELECT f()",
             "WITH x -> hostName() AS f SELECT f(1)",
             "SELECT quantile(length(hostName()))(a) FROM t",
             "SELECT a FROM t ORDER BY file('{INSIDE}')",

@@ -62,7 +62,10 @@ impl Check<'_> {
         if next.is_symbol(b'(') {
             let keyword = BEFORE_PARENTHESIS.iter().any(|word| piece.is(word));
             // `t AS x(a, b)` names columns.
-            let alias = at > 0 && pieces[at - 1].is("AS") && self.functions.of(&piece.text) == Known::Unknown;
+            let alias = at > 0
+                && pieces[at - 1].is("AS")
+                && names(&pieces[at + 2..])
+                && self.functions.of(&piece.text) == Known::Unknown;
             if !keyword && !alias {
                 self.function(&piece.text, pieces)?;
             }
@@ -100,8 +103,14 @@ impl Check<'_> {
                 Err(Code::AccessDenied
                     .failure(format!("Not enough privileges: the function {name} is not for analysts")))
             }
-            // `WITH (x -> x + 1) AS next SELECT next(1)`: the engine knows no function of that name, so it is the alias or nothing.
-            Known::Unknown if pieces.windows(2).any(|p| p[0].is("AS") && p[1].is_name() && p[1].text == name) => Ok(()),
+            // `WITH (x -> x + 1) AS next SELECT next(1)`: the engine knows no function of that name, so it is the lambda or nothing.
+            Known::Unknown
+                if pieces
+                    .windows(3)
+                    .any(|p| p[0].is_symbol(b')') && p[1].is("AS") && p[2].is_name() && p[2].text == name) =>
+            {
+                Ok(())
+            }
             Known::Unknown => {
                 let like = self.functions.like(name).map(|like| format!(". Maybe you meant: ['{like}']"));
                 let like = like.unwrap_or_default();
@@ -141,6 +150,13 @@ impl Check<'_> {
     fn is_foreign(&self, database: &str) -> bool {
         HIDDEN.contains(&database) || self.foreign.iter().any(|name| name == database)
     }
+}
+
+/// Whether a parenthesis holds names and nothing else.
+fn names(inside: &[Piece<'_>]) -> bool {
+    let end = inside.iter().position(|piece| piece.is_symbol(b')')).unwrap_or(0);
+    let even = |at: usize, piece: &Piece<'_>| if at % 2 == 0 { piece.is_name() } else { piece.is_symbol(b',') };
+    end % 2 == 1 && inside[..end].iter().enumerate().all(|(at, piece)| even(at, piece))
 }
 
 /// Steps over `{name:Type}`; the engine takes its value as a value, never as text of the statement.
@@ -212,7 +228,14 @@ mod tests {
         ] {
             assert_eq!(check(refused), Err(497), "{refused}");
         }
-        assert_eq!(check("SELECT coutn(1)"), Err(46));
+        for unknown in [
+            "SELECT coutn(1)",
+            "SELECT a ORDER BY a WITH FILL INTERPOLATE (`s` AS zzz())",
+            "SELECT a ORDER BY a WITH FILL INTERPOLATE (`s` AS zzz(1))",
+            "WITH hostName AS f SELECT f()",
+        ] {
+            assert_eq!(check(unknown), Err(46), "{unknown}");
+        }
         for fine in [
             "SELECT sum(a), toString(a) AS file FROM t WHERE (a) AND (NOT (b)) OR (c)",
             "SELECT 'file(1)' FROM t",
