@@ -3,7 +3,8 @@
 //! `store-engine DATA_DIR [LISTEN]`
 //!
 //! `HEADWATER_TEST_WALLS` names the walls around analysts that stand (`judge,grants,limits,landlock,seccomp`), so that tests can
-//! show that each holds by itself; all stand without it. `HEADWATER_TEST_MEMORY` is the engine's memory, bytes.
+//! show that each holds by itself; all stand without it. `HEADWATER_TEST_MEMORY` is the engine's memory,
+//! bytes; `HEADWATER_TEST_WITHOUT_LANDLOCK` allows the analysts' user on a kernel that has none.
 
 use std::process::ExitCode;
 use store::engine::{Config, Walls, serve};
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     if let Some(memory) = std::env::var("HEADWATER_TEST_MEMORY").ok().and_then(|bytes| bytes.parse().ok()) {
         config.limits.memory = memory;
     }
+    config.analyst_without_landlock = std::env::var_os("HEADWATER_TEST_WITHOUT_LANDLOCK").is_some();
     let shutdown = async {
         let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(signal) => signal,

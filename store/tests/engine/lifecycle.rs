@@ -165,6 +165,10 @@ async fn memory_that_the_engine_does_not_count_ends_the_process_and_the_store_co
     assert_eq!(store.as_stages("/", b"CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a").status, 200);
     assert_eq!(store.as_stages("/", b"INSERT INTO t SELECT number FROM numbers(100)").status, 200);
     let first = store.pid();
+    let limits = std::fs::read_to_string(format!("/proc/{first}/limits")).expect("limits");
+    let data = limits.lines().find(|line| line.starts_with("Max data size")).expect("a line");
+    let most = (600u64 << 20) + schemas::limits::store::MEMORY_ADDRESSES;
+    assert!(data.contains(&most.to_string()), "the kernel's own bound: {data}");
     let points = |x: u32, y: u32| format!("arrayMap(i -> (cos(i * {x}), sin(i * {y})), range(4000))");
     let sql = format!("SELECT length(polygonsUnionCartesian([[{}]], [[{}]]))", points(7, 3), points(5, 11));
     let (url, password) = (store.url.clone(), store.credentials.stages.clone());

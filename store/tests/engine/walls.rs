@@ -1,6 +1,6 @@
 //! Each wall around analysts, with all the others switched off: what it stops, it stops by itself.
 
-use crate::harness::Running;
+use crate::harness::{Running, exchange};
 use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 
 /// Few rows to read, many to make: it is the clock that ends it.
@@ -156,4 +156,54 @@ async fn seccomp_alone() {
     assert!(listener.accept().is_err(), "nothing knocked");
     assert_eq!(store.as_stages("/", b"SELECT count() FROM t").text(), "10\n");
     store.stop().await;
+}
+
+/// On a kernel without Landlock, which a filter of system calls plays here, the engine could read what its user can: there are no
+/// analysts then, unless somebody says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_landlock_there_is_no_analyst_unless_told_to() {
+    for (told, status, code) in [(false, 403, Some("516")), (true, 200, None)] {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let mut child = without_landlock(dir.path(), told);
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().expect("stdout")), &mut line)
+            .expect("a line");
+        let url = line.trim().strip_prefix("ready ").expect("ready").parse().expect("a URL");
+        let credentials = store::engine::Credentials::load_or_create(dir.path(), None, None).expect("passwords");
+        let ask = |user: &str, password: &str| {
+            let headers = [("X-ClickHouse-User", user), ("X-ClickHouse-Key", password)];
+            exchange(&url, "POST", "/", &headers, b"SELECT 1")
+        };
+        assert_eq!(ask("headwater", credentials.stages.expose()).status, 200);
+        let analyst = ask("analyst", credentials.analyst.expose());
+        assert_eq!(
+            (analyst.status, analyst.header("x-clickhouse-exception-code")),
+            (status, code),
+            "{}",
+            analyst.text()
+        );
+        assert!(told || analyst.text().contains("analyst_without_landlock"), "{}", analyst.text());
+        child.kill().expect("end");
+        child.wait().expect("ended");
+    }
+}
+
+/// A store that inherits a filter in which Landlock's first call is not implemented.
+fn without_landlock(dir: &std::path::Path, told: bool) -> std::process::Child {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+    let dir = dir.to_path_buf();
+    let spawn = move || {
+        let rules = [(libc::SYS_landlock_create_ruleset, Vec::new())].into_iter().collect();
+        let arch = std::env::consts::ARCH.try_into().expect("an architecture");
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32), arch);
+        let program: BpfProgram = filter.expect("a filter").try_into().expect("a program");
+        seccompiler::apply_filter(&program).expect("the filter of this thread and its children");
+        let mut command = std::process::Command::new(crate::harness::PROGRAM);
+        command.arg(dir).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+        if told {
+            command.env("HEADWATER_TEST_WITHOUT_LANDLOCK", "1");
+        }
+        command.spawn().expect("a store")
+    };
+    std::thread::spawn(spawn).join().expect("spawned")
 }
