@@ -78,6 +78,59 @@ async fn the_grants_alone() {
         "BACKUP TABLE t TO File('b')",
     ];
     refused(&store, &statements, &["497"]);
+    // Every kind of change, on every kind of thing.
+    let changes = [
+        "INSERT INTO § SELECT 1",
+        "DROP TABLE §",
+        "TRUNCATE TABLE §",
+        "DETACH TABLE §",
+        "OPTIMIZE TABLE §",
+        "CHECK TABLE §",
+        "RENAME TABLE § TO headwater.renamed",
+        "EXCHANGE TABLES § AND headwater.t",
+        "CREATE TABLE headwater.copy AS §",
+        "CREATE VIEW headwater.mine AS SELECT * FROM §",
+        "CREATE MATERIALIZED VIEW headwater.mine ENGINE = Memory AS SELECT * FROM §",
+        "CREATE ROW POLICY mine ON § USING 1 TO ALL",
+        "ALTER TABLE § ADD COLUMN z UInt8",
+        "ALTER TABLE § DROP COLUMN a",
+        "ALTER TABLE § MODIFY COLUMN a UInt8",
+        "ALTER TABLE § RENAME COLUMN a TO z",
+        "ALTER TABLE § COMMENT COLUMN a 'x'",
+        "ALTER TABLE § DELETE WHERE 1",
+        "ALTER TABLE § UPDATE a = 1 WHERE 1",
+        "ALTER TABLE § FREEZE",
+        "ALTER TABLE § DROP PARTITION tuple()",
+        "ALTER TABLE § DETACH PARTITION tuple()",
+        "ALTER TABLE § FETCH PARTITION tuple() FROM '/x'",
+        "ALTER TABLE § MODIFY SETTING merge_with_ttl_timeout = 1",
+        "ALTER TABLE § ADD INDEX i a TYPE minmax",
+        "ALTER TABLE § ADD CONSTRAINT c CHECK a > 0",
+        "ALTER TABLE § MODIFY COMMENT 'x'",
+        "DELETE FROM § WHERE 1",
+        "GRANT SELECT ON § TO default",
+        "REVOKE SELECT ON § FROM default",
+        "BACKUP TABLE § TO File('b')",
+        "SYSTEM STOP MERGES §",
+        "SYSTEM START MERGES §",
+        "SYSTEM STOP FETCHES §",
+        "SYSTEM SYNC REPLICA §",
+        "SYSTEM FLUSH DISTRIBUTED §",
+        "SYSTEM STOP TTL MERGES §",
+        "SYSTEM STOP MOVES §",
+    ];
+    let things = ["headwater.t", "t", "other.secret", "`other`.`secret`", "headwater_system.processes", "system.one"];
+    let mut tried = 0;
+    for (change, thing) in changes.iter().flat_map(|change| things.iter().map(move |thing| (change, thing))) {
+        let sql = change.replace('§', thing);
+        let reply = store.as_analyst("/", sql.as_bytes());
+        // Some have no meaning for the thing's engine, which is found out before the right is asked for.
+        let code = reply.header("x-clickhouse-exception-code").unwrap_or_default();
+        assert!(reply.status >= 400, "{sql}: {}", reply.text());
+        tried += usize::from(code == "497");
+    }
+    assert!(tried >= 200, "only {tried} were refused for want of the right");
+    refused(&store, &["SELECT * FROM other.secret"], &["497"]);
     store.stop().await;
 }
 
@@ -95,6 +148,24 @@ async fn the_limits_alone() {
         "SYSTEM FLUSH LOGS",
     ];
     refused(&store, &statements, &["164", "392"]);
+    // Every setting that has another value near the one in force.
+    let settings = store
+        .as_analyst("/", b"SELECT name, value FROM system.settings WHERE match(value, '^[0-9]{1,9}$') FORMAT TSVRaw")
+        .text();
+    let mut tried = 0;
+    for (name, value) in settings.lines().filter_map(|line| line.split_once('\t')) {
+        let other = match value {
+            "0" => "1".to_owned(),
+            "1" => "0".to_owned(),
+            number => (number.parse::<u64>().expect("a number") + 1).to_string(),
+        };
+        let sql = format!("SELECT 1 SETTINGS {name} = {other}");
+        let reply = store.as_analyst("/", sql.as_bytes());
+        let code = reply.header("x-clickhouse-exception-code").unwrap_or_default();
+        assert!(matches!(code, "164" | "392" | "452" | "36" | "115"), "{sql}: {} {}", reply.status, reply.text());
+        tried += usize::from(code == "164");
+    }
+    assert!(tried >= 200, "only {tried}");
     let spent = [
         ("max_rows_to_read=100", "SELECT count() FROM numbers(1000) WHERE number > 5", "158"),
         ("max_execution_time=1", PAIRS, "159"),
@@ -131,6 +202,26 @@ async fn landlock_alone() {
         let reply = store.as_stages("/", format!("SELECT length(file('{path}'))").as_bytes());
         assert!(reply.status >= 400, "{path}: {}", reply.text());
     }
+    let mut tried = 0;
+    for folder in ["/etc", "/usr/share/doc", "/usr/bin", "/var/lib/dpkg/info", "/proc/self/task"] {
+        let files = std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_file());
+        for path in files.take(120) {
+            let real = path.canonicalize().unwrap_or_default();
+            let open = ["/usr/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache", "/etc/timezone"];
+            if open.iter().any(|open| real.starts_with(open)) {
+                continue; // what the engine reads of the system
+            }
+            let reply = store.as_stages("/", format!("SELECT length(file('{}'))", path.display()).as_bytes());
+            assert!(reply.status >= 400, "{}: {}", path.display(), reply.text());
+            tried += 1;
+        }
+    }
+    assert!(tried >= 100, "only {tried} files are here to try");
     let outside = store.dir.path().join("written.csv");
     let write = format!("SELECT 1 INTO OUTFILE '{}'", outside.display());
     store.as_stages("/", write.as_bytes());
@@ -153,6 +244,39 @@ async fn seccomp_alone() {
         let reply = store.as_stages("/?max_execution_time=10", sql.as_bytes());
         assert!(reply.status >= 400, "{sql}: {}", reply.text());
     }
+    let mut slowest = (std::time::Duration::ZERO, String::new());
+    for place in ["127.0.0.1", "localhost", "[::1]", "0.0.0.0"] {
+        for call in [
+            "url('http://§/', 'CSV', 'a String')",
+            "urlCluster('default', 'http://§/', 'CSV', 'a String')",
+            "remote('§', system.one)",
+            "remoteSecure('§', system.one)",
+            "mysql('§', 'd', 't', 'u', 'p')",
+            "postgresql('§', 'd', 't', 'u', 'p')",
+            "redis('§', 'k', 'k String, v String')",
+        ] {
+            let from = call.replace('§', &format!("{place}:{port}"));
+            for around in [
+                "SELECT * FROM §",
+                "SELECT count() FROM §",
+                "SELECT 1 IN (SELECT * FROM §)",
+                "WITH x AS (SELECT * FROM §) SELECT count() FROM x",
+                "SELECT (SELECT count() FROM §)",
+                "SELECT * FROM t JOIN § AS r ON 1 = 1",
+                "DESCRIBE TABLE §",
+                "INSERT INTO t SELECT 1 FROM §",
+            ] {
+                let sql = around.replace('§', &from);
+                let began = std::time::Instant::now();
+                let reply =
+                    store.as_stages("/?http_max_tries=1&connect_timeout=1&max_execution_time=5", sql.as_bytes());
+                slowest = slowest.max((began.elapsed(), sql.clone()));
+                // DESCRIBE of a table whose columns are given asks nobody.
+                assert!(reply.status >= 400 || around.starts_with("DESCRIBE"), "{sql}: {}", reply.text());
+            }
+        }
+    }
+    eprintln!("the slowest: {slowest:?}");
     assert!(listener.accept().is_err(), "nothing knocked");
     assert_eq!(store.as_stages("/", b"SELECT count() FROM t").text(), "10\n");
     store.stop().await;
