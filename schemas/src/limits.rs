@@ -82,6 +82,12 @@ pub mod store {
     pub const MEMORY_LOOK: Duration = Duration::from_millis(100);
     /// How long after a statement was told to end it may go on before the store's process ends with it.
     pub const END_WITHIN: Duration = Duration::from_secs(8);
+    /// The same for a statement that writes, whose end waits for the disk.
+    pub const END_WRITING_WITHIN: Duration = Duration::from_secs(120);
+    /// How long a client that does not read is waited for once its statement was told to end …
+    pub const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
+    /// … and after which its connection is closed.
+    pub const CLOSE_WITHIN: Duration = Duration::from_secs(10);
     /// Memory of one statement of an analyst.
     pub const ANALYST_MEMORY: u64 = 512 << 20;
     /// Time of one statement of an analyst.

@@ -103,7 +103,8 @@ impl StoreError {
     }
 }
 
-/// The class of an exception; whatever is not listed is taken for a trouble that passes. By ClickHouse's code (`ErrorCodes.cpp`), as it stands in `Code: N. DB::Exception: …`.
+/// The class of an exception by ClickHouse's code (`ErrorCodes.cpp`), as it stands in `Code: N. DB::Exception: …`. Whatever is not
+/// listed is taken for a trouble that passes.
 fn kind_of_exception(text: &str) -> StoreErrorKind {
     use StoreErrorKind::*;
     let code = text

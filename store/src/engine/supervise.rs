@@ -138,9 +138,10 @@ pub fn supervise(command: ChildCommand, policy: RestartPolicy, cancel: Cancellat
             if ready_for >= policy.settled_after {
                 delay = policy.first_delay;
             }
+            // The next start moves aside what the engine complained about before it ended.
+            let complained = matches!(error, Error::Ended { .. }) && ready_for.is_zero();
             let error = error.to_string();
-            // The next start moves aside what the engine complained about.
-            failure = ready_for.is_zero().then(|| error.clone());
+            failure = complained.then(|| error.clone());
             if !ready_for.is_zero() {
                 delay = delay.min(policy.longest_after_ready);
             }

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// By this variable the supervisor tells the next start what the engine said when the last one failed.
 pub(super) const FAILED: &str = "HEADWATER_STORE_FAILED";
 
-/// What the engine makes in its folder.
+/// The folders that the engine makes in its own.
 const FOLDERS: &[&str] = &[
     "access",
     "coordination",
@@ -27,15 +27,16 @@ const FOLDERS: &[&str] = &[
     "metadata_dropped",
     "named_collections",
     "preprocessed_configs",
-    "status",
     "store",
     "tmp",
     "user_defined",
     "user_files",
     "user_scripts",
-    "uuid",
     "workload",
 ];
+
+/// And the files.
+const FILES: &[&str] = &["status", "uuid"];
 
 /// Moves aside what is not the engine's. `database` is the store's, `own` says of a table's name whether it is one of ours,
 /// `failure` is what the engine said when the last start failed. Answers what was moved.
@@ -50,7 +51,7 @@ pub(super) fn tidy(
     let mut mover =
         Mover { engine: engine.clone(), aside: root.join("aside").join(now.to_string()), moved: Vec::new() };
     for (path, _, name) in entries(&engine)? {
-        if !FOLDERS.contains(&name.as_str()) {
+        if !(FOLDERS.contains(&name.as_str()) && path.is_dir() || FILES.contains(&name.as_str())) {
             mover.aside(&path, "it is none of the engine's")?;
         }
     }
@@ -98,7 +99,17 @@ fn wrong(path: &Path, stem: &str, failure: Option<&str>) -> Option<&'static str>
     if !text.trim_ascii_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"ATTACH")) {
         return Some("it holds no statement of the engine's");
     }
-    let named = |said: &str| said.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == stem);
+    // As the engine names things: quoted, behind what they are, or by their file.
+    let forms = ["`§`", "'§'", "\"§\"", "/§.sql", "database §", "table §", "Database §", "Table §"]
+        .map(|form| form.replace('§', stem));
+    let named = |said: &str| {
+        forms.iter().any(|form| {
+            said.match_indices(form.as_str()).any(|(at, _)| {
+                let next = said[at + form.len()..].chars().next();
+                !next.is_some_and(|c| c.is_alphanumeric() || c == '_')
+            })
+        })
+    };
     failure.is_some_and(named).then_some("the engine named it when the last start failed")
 }
 
@@ -174,8 +185,10 @@ mod tests {
             ("data/junk", "x"),
             ("junk", "x"),
             ("uuid", "x"),
+            ("flags", "a file where a folder belongs"),
         ]);
         let expected = [
+            "flags",
             "junk",
             "store/junk",
             "data/junk",

@@ -109,3 +109,30 @@ async fn an_insert_that_is_not_ended_leaves_nothing() {
     assert_eq!(count, 10);
     store.stop().await;
 }
+
+/// The official Rust client as an analyst: typed rows, parameters, and a clear refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analyst_reads_with_the_official_client() {
+    let store = Running::start().await;
+    store.client().query(TABLE).execute().await.expect("create");
+    let mut insert = store.client().insert::<Record>("records").await.expect("insert");
+    for row in &records(500) {
+        insert.write(row).await.expect("row");
+    }
+    insert.end().await.expect("end");
+    let analyst = store.client().with_user("analyst").with_password(store.credentials.analyst.expose());
+    for compression in [Compression::Lz4, Compression::None] {
+        let client = analyst.clone().with_compression(compression);
+        let rows =
+            client.query("SELECT ?fields FROM records WHERE id < ? ORDER BY id").bind(100).fetch_all::<Record>().await;
+        assert!(rows.expect("rows") == records(100), "{compression:?}");
+        let named = client.query("SELECT count() FROM records WHERE id >= {n:UInt64}").param("n", 400);
+        assert_eq!(named.fetch_one::<u64>().await.expect("count"), 100);
+        let limited =
+            client.query("SELECT id FROM records").with_setting("max_threads", "1").with_setting("limit", "3");
+        assert_eq!(limited.fetch_all::<u64>().await.expect("rows").len(), 3);
+        let refused = client.query("DROP TABLE records").execute().await.expect_err("refused").to_string();
+        assert!(refused.contains("497"), "{refused}");
+    }
+    store.stop().await;
+}

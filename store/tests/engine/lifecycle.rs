@@ -234,3 +234,58 @@ async fn junk_in_the_folder_keeps_no_store_from_starting() {
     cancel.cancel();
     supervisor.stopped().await;
 }
+
+/// A client that asks and does not read takes nothing along: its statement ends when it is told to, its turn is free, its
+/// connection is closed, and the process stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_ends_no_store() {
+    let store = Running::start().await;
+    let pid = store.pid();
+    let address = store.url.socket_addrs(|| None).expect("address")[0];
+    let sql = "SELECT number, repeat('x', 1000) FROM numbers(900000)";
+    let silent: Vec<_> = (0..4)
+        .map(|n| {
+            let head = format!(
+                "POST /?query_id=silent{n} HTTP/1.1\r\nHost: {address}\r\nX-ClickHouse-User: analyst\r\nX-ClickHouse-Key: {}\r\n\
+                 Content-Length: {}\r\n\r\n{sql}",
+                store.credentials.analyst.expose(),
+                sql.len()
+            );
+            let mut stream = std::net::TcpStream::connect(address).expect("connect");
+            std::io::Write::write_all(&mut stream, head.as_bytes()).expect("request");
+            stream
+        })
+        .collect();
+    let kill =
+        || store.as_analyst("/", b"KILL QUERY WHERE query_id IN ('silent0', 'silent1', 'silent2', 'silent3')").text();
+    wait_until("all four run", || kill().lines().count() == 4 || kill().is_empty());
+    let freed = Instant::now();
+    assert_eq!(store.as_analyst("/", b"SELECT 1").text(), "1\n");
+    assert!(freed.elapsed() < Duration::from_secs(8), "the turns are free: {:?}", freed.elapsed());
+    // Longer than a statement may take to end.
+    std::thread::sleep(Duration::from_secs(11));
+    assert_eq!(store.pid(), pid, "the process is the same");
+    for mut stream in silent {
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
+        let mut buffer = vec![0u8; 1 << 20];
+        // What was on its way comes, then the end, by the store.
+        while !matches!(std::io::Read::read(&mut stream, &mut buffer), Ok(0) | Err(_)) {}
+    }
+    store.stop().await;
+}
+
+/// A body that begins like a KILL gets no turn of theirs for something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn turns_for_ending_statements_are_for_nothing_else() {
+    let store = Running::start().await;
+    for (target, body) in [
+        (format!("/?query={}", encoded("SELECT 1 FROM numbers(3) AS")), "KILL "),
+        (format!("/?query={}", encoded("KILL ")), "SELECT 1"),
+        ("/".to_owned(), "KILL SELECT 1"),
+    ] {
+        let reply = store.as_analyst(&target, body.as_bytes());
+        assert!(reply.status >= 400 || reply.text() == "1\n1\n1\n", "{target}: {}", reply.text());
+    }
+    assert!(store.as_analyst("/", b"KILL QUERY WHERE query_id = 'none'").status == 200);
+    store.stop().await;
+}

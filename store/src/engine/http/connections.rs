@@ -23,7 +23,7 @@ pub(super) struct Connections {
 pub(super) struct Seat {
     /// Set by the first request with a right password.
     user: OnceLock<(User, OwnedSemaphorePermit)>,
-    /// Cancelled when the place is given to another.
+    /// Cancelled when the connection is to be closed.
     gone: CancellationToken,
 }
 
@@ -71,12 +71,17 @@ impl Seat {
                 .failure(format!("Too many connections: this user has {most}; close some and try again"))
         };
         let permit = Arc::clone(places).try_acquire_owned().map_err(full)?;
-        // A connection that speaks for a second user keeps the place of the first; this request alone counts for the second.
+        // A connection that speaks for a second user keeps the place of the first, and takes none of the second's.
         let _ = self.user.set((user, permit));
         Ok(())
     }
 
-    /// Resolves when the connection is to be closed: its place was given away, or it said nothing for too long.
+    /// Closes the connection.
+    pub fn close(&self) {
+        self.gone.cancel();
+    }
+
+    /// Resolves when the connection is to be closed: its place was given away, it said nothing for too long, or it does not read.
     pub async fn lost(&self) {
         let silent = async {
             tokio::time::sleep(limits::FIRST_HEADERS_TIME).await;

@@ -55,6 +55,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use ticket::{CancelOnDrop, Ticket, Why};
 use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -179,7 +180,7 @@ async fn answer(front: Arc<Front>, seat: Arc<Seat>, request: hyper::Request<Inco
 
 async fn route(
     front: Arc<Front>,
-    seat: &Seat,
+    seat: &Arc<Seat>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<AnyBody>, Failure> {
     let (parts, body) = request.into_parts();
@@ -219,50 +220,81 @@ async fn route(
         User::Stages => (Some(body), None),
         User::Analyst => (None, Some(body::short(body).await?)),
     };
-    let kills = |text: &[u8]| text.trim_ascii_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"KILL "));
-    let gate = match user {
-        User::Stages => &front.stages,
-        User::Analyst if kills(request.query.as_bytes()) || text.as_ref().is_some_and(|text| kills(text)) => {
-            &front.kills
-        }
-        User::Analyst => &front.analysts,
+    // Where the statement stands is looked at, plain; whoever gets past as a KILL and is none is turned away by the worker.
+    let start = match (&text, request.query.is_empty()) {
+        (Some(body), true) if body_coding == Coding::Identity && !request.blocks_in => body.as_ref(),
+        _ => request.query.as_bytes(),
+    };
+    let kills = start.trim_ascii_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"KILL "));
+    let (gate, only_kills) = match user {
+        User::Stages => (&front.stages, false),
+        User::Analyst if kills => (&front.kills, true),
+        User::Analyst => (&front.analysts, false),
     };
     let permit = gate.enter().await?;
     let runtime = tokio::runtime::Handle::current();
     let id = random_id()?;
     let ticket = Ticket::new(front.engine, Arc::clone(&front.path), &id, runtime.clone());
     let cancel = CancelOnDrop(ticket.clone()); // from here on, dropping this future ends the statement
+    let gone = CancellationToken::new();
+    let going = gone.clone().drop_guard();
     let name = request.query_id.as_deref().unwrap_or(&id);
     let entered = (user == User::Analyst).then(|| front.running.enter(name, &ticket));
     let (pieces, reader) = body::channel(runtime.clone());
-    let (output, mut answer) = reply::channel(runtime);
-    let job = work::Job { front: Arc::clone(&front), user, request, id, body_coding, answer_coding, boundary, ticket };
+    let (output, mut answer) = reply::channel(runtime, ticket.clone());
+    let job = work::Job {
+        front: Arc::clone(&front),
+        user,
+        request,
+        id,
+        body_coding,
+        answer_coding,
+        boundary,
+        only_kills,
+        ticket: ticket.clone(),
+    };
     let pump = tokio::spawn(async move {
         match body {
             Some(body) => body::pump(body, pieces).await,
             None => body::whole(text.unwrap_or_default(), pieces).await,
         }
     });
+    tokio::spawn(keep_time(time, ticket.clone(), pump.abort_handle(), gone, Arc::clone(seat)));
     tokio::task::spawn_blocking(move || {
         let _held = (permit, entered);
         work::run(job, reader, &output);
     });
-    let mut deadline = Box::pin(tokio::time::sleep(time));
+    let late = async {
+        ticket.cancelled().await;
+        tokio::time::sleep(Duration::from_secs(5)).await; // the engine ends the statement and the worker says so
+    };
     let head = tokio::select! {
         head = answer.recv() => head,
-        () = &mut deadline => {
-            cancel.0.cancel(Why::Deadline);
-            pump.abort(); // a body that never comes would keep the worker waiting
-            // The engine ends the statement and the worker says so.
-            tokio::time::timeout(Duration::from_secs(5), answer.recv()).await.ok().flatten()
-        }
+        () = late => None,
     };
     match head {
         Some(Part::Head(status, headers)) => {
-            let body = ReplyBody::new(answer, deadline, cancel);
+            let body = ReplyBody::new(answer, cancel, going);
             Ok(reply::with_head(status, headers, http_body_util::Either::Right(body)))
         }
         _ => Err(Code::Timeout.failure("Timeout exceeded: the statement took longer than the store allows")),
+    }
+}
+
+/// Ends the statement at its deadline, whether its client reads or not, and closes the connection of a client that does not read
+/// the end of a statement that was told to end. `gone`: the answer is, one way or the other.
+async fn keep_time(time: Duration, ticket: Ticket, body: AbortHandle, gone: CancellationToken, seat: Arc<Seat>) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {
+            ticket.cancel(Why::Deadline);
+            body.abort(); // a body that never comes would keep the worker waiting
+        }
+        () = ticket.cancelled() => {}
+        () = gone.cancelled() => return,
+    }
+    tokio::select! {
+        () = gone.cancelled() => {}
+        () = tokio::time::sleep(limits::CLOSE_WITHIN) => seat.close(),
     }
 }
 

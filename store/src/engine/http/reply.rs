@@ -5,17 +5,17 @@
 //! result. A client that does not read is waited for a bounded time, and holds at most a few chunks.
 
 use super::error::Failure;
-use super::ticket::{CancelOnDrop, Why};
+use super::ticket::{CancelOnDrop, Ticket};
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use hyper::{Response, StatusCode};
 use schemas::limits::store as limits;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio_util::sync::DropGuard;
 
 /// Headers, in the order to send them.
 pub(super) type Headers = Vec<(&'static str, String)>;
@@ -33,6 +33,7 @@ pub(super) struct Gone;
 /// The worker's end.
 pub(super) struct Output {
     sender: mpsc::Sender<Part>,
+    ticket: Ticket,
     runtime: Handle,
 }
 
@@ -40,31 +41,43 @@ pub(super) struct Output {
 const DEPTH: usize = 3;
 
 /// Both ends.
-pub(super) fn channel(runtime: Handle) -> (Output, mpsc::Receiver<Part>) {
+pub(super) fn channel(runtime: Handle, ticket: Ticket) -> (Output, mpsc::Receiver<Part>) {
     let (sender, receiver) = mpsc::channel(DEPTH);
-    (Output { sender, runtime }, receiver)
+    (Output { sender, ticket, runtime }, receiver)
 }
 
 impl Output {
-    /// Hands a part over; waits for the client to read. Only on a blocking thread.
+    /// Hands a part over; waits for the client to read, for a moment only when the statement is to end. Only on a blocking thread.
     pub fn send(&self, part: Part) -> Result<(), Gone> {
-        let sent = self.runtime.block_on(tokio::time::timeout(limits::IDLE_TIME, self.sender.send(part)));
-        sent.map_err(|_| Gone)?.map_err(|_| Gone)
+        let enough = async {
+            tokio::select! {
+                () = tokio::time::sleep(limits::IDLE_TIME) => {}
+                () = async {
+                    self.ticket.cancelled().await;
+                    tokio::time::sleep(limits::LAST_WORDS_TIME).await;
+                } => {}
+            }
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                sent = self.sender.send(part) => sent.map_err(|_| Gone),
+                () = enough => Err(Gone),
+            }
+        })
     }
 }
 
-/// The response's body. `deadline` bounds the statement, its reading included.
+/// The response's body. Dropped before its end, it ends the statement.
 pub(super) struct ReplyBody {
     parts: mpsc::Receiver<Part>,
     ended: bool,
-    deadline: Pin<Box<tokio::time::Sleep>>,
-    late: bool,
-    ticket: CancelOnDrop,
+    _ends: (CancelOnDrop, DropGuard),
 }
 
 impl ReplyBody {
-    pub fn new(parts: mpsc::Receiver<Part>, deadline: Pin<Box<tokio::time::Sleep>>, ticket: CancelOnDrop) -> Self {
-        Self { parts, ended: false, deadline, late: false, ticket }
+    /// `gone` tells when the body is: all is sent, or the client left.
+    pub fn new(parts: mpsc::Receiver<Part>, ticket: CancelOnDrop, gone: DropGuard) -> Self {
+        Self { parts, ended: false, _ends: (ticket, gone) }
     }
 }
 
@@ -75,10 +88,6 @@ impl Body for ReplyBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.ended {
             return Poll::Ready(None);
-        }
-        if !self.late && self.deadline.as_mut().poll(cx).is_ready() {
-            self.late = true;
-            self.ticket.0.cancel(Why::Deadline); // the worker then writes why
         }
         match self.parts.poll_recv(cx) {
             Poll::Pending => Poll::Pending,

@@ -3,8 +3,10 @@
 //! A connection of the engine cannot be interrupted by itself while a call on it runs; `KILL QUERY` from another connection
 //! ends the statement within moments. Statements are found by `log_comment`, which carries the request's random id.
 //!
-//! Guarantee: a statement that is to end holds its turn, its memory and its core for [`limits::END_WITHIN`] at most. Some code of
-//! the engine hears neither the clock nor a cancel; then the store's process ends, by name, and its supervisor starts it again.
+//! Guarantee: a statement that is to end holds its turn, its memory and its core for [`limits::END_WITHIN`] at most (one that writes,
+//! [`limits::END_WRITING_WITHIN`]). Some code of the engine hears neither the clock nor a cancel; then the store's process ends, by
+//! name, and its supervisor starts it again. A client that does not read is no such case: nothing waits for it any longer than a
+//! moment once the statement is told to end.
 
 use super::super::ffi::Engine;
 use super::super::process;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 /// Why a statement was ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +29,10 @@ pub(super) enum Why {
 #[derive(Debug, Default)]
 struct State {
     done: AtomicBool,
-    cancelled: AtomicBool,
+    cancelled: CancellationToken,
     deadline: AtomicBool,
     gone: AtomicBool,
+    writing: AtomicBool,
 }
 
 /// A running statement, as seen from the side that waits for it.
@@ -60,7 +64,17 @@ impl Ticket {
 
     /// Whether the worker should stop between two steps.
     pub fn is_cancelled(&self) -> bool {
-        self.state.cancelled.load(Ordering::Acquire)
+        self.state.cancelled.is_cancelled()
+    }
+
+    /// Resolves when the statement is told to end.
+    pub async fn cancelled(&self) {
+        self.state.cancelled.cancelled().await;
+    }
+
+    /// The statement writes: its end waits for the disk, which may take long and is no fault of its own.
+    pub fn writes(&self) {
+        self.state.writing.store(true, Ordering::Release);
     }
 
     /// Whether nobody reads the answer any more.
@@ -81,9 +95,10 @@ impl Ticket {
             Why::ClientGone => self.state.gone.store(true, Ordering::Release),
             Why::Asked => {}
         }
-        if self.state.done.load(Ordering::Acquire) || self.state.cancelled.swap(true, Ordering::AcqRel) {
+        if self.state.done.load(Ordering::Acquire) || self.state.cancelled.is_cancelled() {
             return;
         }
+        self.state.cancelled.cancel();
         let ticket = self.clone();
         self.runtime.spawn_blocking(move || ticket.kill());
     }
@@ -95,10 +110,12 @@ impl Ticket {
             if self.state.done.load(Ordering::Acquire) {
                 return;
             }
-            if asked.elapsed() > limits::END_WITHIN {
+            let writing = self.state.writing.load(Ordering::Acquire);
+            let within = if writing { limits::END_WRITING_WITHIN } else { limits::END_WITHIN };
+            if asked.elapsed() > within {
                 process::end(&format!(
                     "a statement did not end within {} s after it was told to (request {}); the store starts again",
-                    limits::END_WITHIN.as_secs(),
+                    within.as_secs(),
                     self.id
                 ));
             }

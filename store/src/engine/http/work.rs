@@ -34,6 +34,8 @@ pub(super) struct Job {
     pub answer_coding: Coding,
     /// Set when the body is a form.
     pub boundary: Option<String>,
+    /// The turn is one for ending statements, and for nothing else.
+    pub only_kills: bool,
     pub ticket: Ticket,
 }
 
@@ -97,7 +99,8 @@ impl Job {
             let mut form = Vec::new();
             compression::decoded(&mut body, self.body_coding, false, limits::STATEMENT_BYTES as u64)
                 .read_to_end(&mut form)?;
-            for (name, value) in form_fields(&form, &boundary)? {
+            // The statement is entered under the id of the URL already.
+            for (name, value) in form_fields(&form, &boundary)?.into_iter().filter(|(name, _)| name != "query_id") {
                 self.request.add(name, value)?;
             }
             text.extend_from_slice(self.request.query.as_bytes());
@@ -175,6 +178,7 @@ impl Job {
                 .failure("Cannot execute query in readonly mode: GET changes nothing, use POST")
                 .into());
         }
+        self.ticket.writes();
         let mut connection = self.connect(false)?;
         let mut stream = connection.insert(text[..statement].trim_ascii(), format, &self.request.params)?;
         if data < text.len() {
@@ -229,6 +233,9 @@ impl Job {
             let format = judge::format_of(self.request.format.clone())?;
             Ok::<_, Failure>(format.unwrap_or_else(|| DEFAULT_FORMAT.to_owned()))
         };
+        if self.only_kills && !matches!(verdict, Verdict::Kill(_)) {
+            return Err(Code::AccessDenied.failure("KILL begins no other statement of analysts").into());
+        }
         match verdict {
             Verdict::Run(statement) => {
                 let format = statement.format.map_or_else(default, Ok)?;

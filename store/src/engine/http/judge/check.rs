@@ -68,6 +68,7 @@ impl Check<'_> {
                 && self.functions.of(&piece.text) == Known::Unknown;
             if !keyword && !alias {
                 self.function(&piece.text, pieces)?;
+                type_written_out(&piece.text, &pieces[at + 2..])?;
             }
         }
         // `APPLY sum`, but `APPLY x -> sum(x)` names the lambda's argument.
@@ -155,8 +156,9 @@ impl Check<'_> {
 /// Whether a parenthesis holds names and nothing else.
 fn names(inside: &[Piece<'_>]) -> bool {
     let end = inside.iter().position(|piece| piece.is_symbol(b')')).unwrap_or(0);
-    let even = |at: usize, piece: &Piece<'_>| if at % 2 == 0 { piece.is_name() } else { piece.is_symbol(b',') };
-    end % 2 == 1 && inside[..end].iter().enumerate().all(|(at, piece)| even(at, piece))
+    let even =
+        |at: usize, piece: &Piece<'_>| if at.is_multiple_of(2) { piece.is_name() } else { piece.is_symbol(b',') };
+    !end.is_multiple_of(2) && inside[..end].iter().enumerate().all(|(at, piece)| even(at, piece))
 }
 
 /// Steps over `{name:Type}`; the engine takes its value as a value, never as text of the statement.
@@ -182,6 +184,54 @@ fn literal(piece: &Piece<'_>, before: Option<&Piece<'_>>, next: Option<&Piece<'_
     let argument = before.is_some_and(|b| b.is_symbol(b',') || b.is_symbol(b'('))
         && next.is_some_and(|n| n.is_symbol(b',') || n.is_symbol(b')'));
     if argument && piece.text.to_ascii_lowercase().contains("aggregatefunction(") { Err(states()) } else { Ok(()) }
+}
+
+/// Where a function takes the name of a type: which argument, from 0, or the last.
+const TYPED: &[(&str, Option<usize>)] = &[
+    ("cast", Some(1)),
+    ("accuratecast", Some(1)),
+    ("accuratecastordefault", Some(1)),
+    ("accuratecastornull", Some(1)),
+    ("jsonextract", None),
+    ("jsonextractcaseinsensitive", None),
+    ("values", Some(0)),
+];
+
+/// Refuses a type that is put together, comes from a parameter or has a name: it could not be seen. `arguments` begin behind the
+/// parenthesis.
+fn type_written_out(function: &str, arguments: &[Piece<'_>]) -> Result<(), Failure> {
+    let lower = function.to_lowercase();
+    let Some((_, place)) = TYPED.iter().find(|(name, _)| *name == lower) else { return Ok(()) };
+    let all = split(arguments);
+    let Some(argument) = place.map_or(all.last(), |place| all.get(place)) else { return Ok(()) };
+    // A table of values may leave its columns out and begin with a row.
+    let row = lower == "values" && argument.first().is_some_and(|first| !first.is_name() && !first.is_symbol(b'{'));
+    if row || matches!(argument, [one] if one.kind == Kind::Literal) {
+        return Ok(());
+    }
+    Err(Code::AccessDenied
+        .failure(format!("Not enough privileges: {function} wants its type written out, as a text in quotes")))
+}
+
+/// The arguments of a call, up to its closing parenthesis.
+fn split<'p, 't>(pieces: &'p [Piece<'t>]) -> Vec<&'p [Piece<'t>]> {
+    let (mut depth, mut from, mut all) = (0usize, 0, Vec::new());
+    for (at, piece) in pieces.iter().enumerate() {
+        match piece.kind {
+            Kind::Symbol(b')') if depth == 0 => {
+                all.push(&pieces[from..at]);
+                return all;
+            }
+            Kind::Symbol(b',') if depth == 0 => {
+                all.push(&pieces[from..at]);
+                from = at + 1;
+            }
+            Kind::Symbol(b'(' | b'[' | b'{') => depth += 1,
+            Kind::Symbol(b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    all
 }
 
 /// The text with its edits, which are in order and do not overlap.
@@ -281,6 +331,25 @@ mod tests {
         assert_eq!(check("SELECT 1 INTO OUTFILE 'x'"), Err(497));
         assert_eq!(check("SELECT CAST('x', 'AggregateFunction(sum, UInt8)')"), Err(497));
         assert_eq!(check("SELECT {x:AggregateFunction(sum, UInt8)}"), Err(497));
+        for hidden in [
+            "SELECT CAST(unhex('00'), concat('Aggregate', 'Function(sum, UInt8)'))",
+            "WITH 'AggregateFunction(sum, UInt8)' AS t SELECT CAST('x', t)",
+            "SELECT CAST('x', {t:String})",
+            "SELECT accurateCast('x', replace('a', 'b', 'c'))",
+            "SELECT accurateCastOrDefault('x', concat('a', 'b'), 1)",
+            "SELECT JSONExtract('{}', 'a', concat('a', 'b'))",
+            "SELECT * FROM values(concat('a ', 'b'), 1)",
+        ] {
+            assert_eq!(check(hidden), Err(497), "{hidden}");
+        }
+        for plain in [
+            "SELECT CAST(concat('a', 'b'), 'String'), accurateCastOrNull(a, 'UInt8') FROM t",
+            "SELECT JSONExtract(a, 'key', 'Array(String)') FROM t",
+            "SELECT * FROM values('a UInt8', 1, 2)",
+            "SELECT * FROM values((1, 'x'), (2, 'y'))",
+        ] {
+            assert_eq!(check(plain).as_deref(), Ok(plain));
+        }
         assert_eq!(check("SELECT {x:Array(file)}").as_deref(), Ok("SELECT {x:Array(file)}"), "a type's name");
         assert_eq!(check("SELECT {'a':1}"), Err(62));
         assert!(check("SELECT type LIKE 'AggregateFunction(%' FROM t").is_ok());
