@@ -125,6 +125,8 @@ pub mod store {
     pub const WHOLE_RESULT_BYTES: u64 = 256 << 20;
     /// One block of ClickHouse's own compression, decompressed. Clients send far smaller ones.
     pub const COMPRESSED_BLOCK_BYTES: usize = 256 << 20;
+    /// Depth of brackets in an analyst's statement.
+    pub const ANALYST_BRACKETS: usize = 1_000;
     /// Body of an analyst's request, as it comes.
     pub const ANALYST_BODY_BYTES: usize = 1 << 20;
     /// Time for it to come.

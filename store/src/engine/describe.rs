@@ -7,8 +7,18 @@
 use super::ffi::{Connection, Exception};
 
 /// Tables of `system` that analysts read through these views.
-pub(super) const TABLES: &[&str] =
-    &["clusters", "databases", "dictionaries", "macros", "parts", "parts_columns", "processes", "settings", "tables"];
+pub(super) const TABLES: &[&str] = &[
+    "clusters",
+    "databases",
+    "dictionaries",
+    "functions",
+    "macros",
+    "parts",
+    "parts_columns",
+    "processes",
+    "settings",
+    "tables",
+];
 
 /// How the `log_comment` of an analyst's statement begins; the request's id and the client's query id follow, each after a blank.
 pub(super) const ANALYSTS_COMMENT: &str = "analyst";
@@ -54,6 +64,7 @@ pub(super) fn make(
                 "SELECT * REPLACE ('' AS source) FROM (SELECT * FROM system.dictionaries WHERE database = {own} {all})"
             ),
         ),
+        ("functions", "SELECT * FROM system.functions WHERE origin = 'System'".to_owned()),
         ("macros", "SELECT * FROM system.macros WHERE 0".to_owned()),
         (
             "parts",
@@ -71,7 +82,7 @@ pub(super) fn make(
         (
             "processes",
             format!(
-                "SELECT splitByChar(' ', Settings['log_comment'], 3)[3] AS query_id, '{ANALYSTS_COMMENT}' AS user, \
+                "SELECT arrayStringConcat(arraySlice(splitByChar(' ', Settings['log_comment']), 3), ' ') AS query_id, '{ANALYSTS_COMMENT}' AS user, \
                  query_id AS initial_query_id, user AS initial_user, is_initial_query, elapsed, is_cancelled, read_rows, \
                  read_bytes, total_rows_approx, written_rows, written_bytes, memory_usage, peak_memory_usage, query, \
                  normalized_query_hash, query_kind, current_database FROM (SELECT * FROM system.processes \

@@ -203,6 +203,19 @@ async fn an_analysts_statement_has_its_limits() {
         "SELECT count() FROM numbers(300000) AS a, numbers(300000) AS b WHERE sipHash64(a.number, b.number) = 1";
     let slow = ask("max_execution_time=1", pairs);
     assert_eq!((slow.status, slow.header("x-clickhouse-exception-code")), (408, Some("159")), "{}", slow.text());
+    // A condition that would be multiplied out, and brackets that are not closed, take no time.
+    let either = (0..16).map(|n| format!("(x.a = y.a OR x.a = {n} OR y.a = {n})")).collect::<Vec<_>>().join(" AND ");
+    let began = std::time::Instant::now();
+    let joined = store.as_analyst("/", format!("SELECT count() FROM t AS x JOIN t AS y ON {either}").as_bytes());
+    let took = began.elapsed();
+    let brackets = store.as_analyst("/", format!("SELECT {}", "[(".repeat(20_000)).as_bytes());
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(10),
+        "{took:?} of {:?}: {}",
+        began.elapsed(),
+        joined.text()
+    );
+    assert_eq!(brackets.header("x-clickhouse-exception-code"), Some("306"), "{}", brackets.text());
     let large = ask("max_memory_usage=50000000", "SELECT length(groupArray(toString(number))) FROM numbers(20000000)");
     assert_eq!(large.header("x-clickhouse-exception-code"), Some("241"), "{} {}", large.status, large.text());
     let many = ask("max_rows_to_read=100", "SELECT sum(a) FROM t");
@@ -212,7 +225,7 @@ async fn an_analysts_statement_has_its_limits() {
     store.stop().await;
 }
 
-/// Forty words of what tools send along with every statement.
+/// What tools send along with every statement, and what it must not do.
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_lowered_ignored_or_refused() {
     let store = prepared().await;
@@ -238,6 +251,49 @@ async fn settings_are_lowered_ignored_or_refused() {
     let hidden =
         "SELECT count() FROM v SETTINGS additional_table_filters = {'headwater.v' : ' b = length(hostName()) '}";
     assert_eq!(store.as_analyst("/", hidden.as_bytes()).header("x-clickhouse-exception-code"), Some("497"));
+    // However it is spelled, a filter is one on our tables, and what is judged is what is set.
+    let secret = "CREATE FUNCTION secret_of_the_stages AS x -> x + 1";
+    assert_eq!(store.as_stages("/", secret.as_bytes()).status, 200);
+    for (table, condition) in [
+        ("system\\x2eprocesses", "toUInt8(query)"),
+        ("system\\x2edatabases", "toUInt8(concat(name, data_path))"),
+        ("headwater.t", "\\'\\x27 != toString(toUInt8(file(\\x27/proc/self/maps\\x27))) AND \\x27x\\x27 != \\x27\\'"),
+        ("headwater.t", "1 = 1) OR (length(hostName()) > 0"),
+        ("headwater.t", "a IN (SELECT 1 FROM system.processes)"),
+    ] {
+        let value = format!("{{'{table}':'{condition}'}}");
+        for (target, sql) in [
+            (
+                format!("/?additional_table_filters={}", encoded(&value)),
+                "SELECT count() FROM t, system.processes".to_owned(),
+            ),
+            (
+                "/".to_owned(),
+                format!("SELECT count() FROM t, system.databases SETTINGS additional_table_filters = {value}"),
+            ),
+            (
+                "/".to_owned(),
+                format!(
+                    "SELECT count() FROM t, system.databases SETTINGS additional_table_filters = '{}'",
+                    value.replace('\\', "\\\\").replace('\'', "\\'")
+                ),
+            ),
+        ] {
+            let reply = store.as_analyst(&target, sql.as_bytes());
+            let code = reply.header("x-clickhouse-exception-code").unwrap_or_default();
+            assert!(matches!(code, "497" | "62" | "36"), "{target} {sql}: {} {}", reply.status, reply.text());
+        }
+    }
+    assert!(!store.as_analyst("/", b"SHOW FUNCTIONS").text().contains("secret_of_the_stages"));
+    // The judge is not asked under a client's settings.
+    assert_eq!(store.as_analyst("/?offset=1", b"SELECT number FROM numbers(3)").text(), "1\n2\n");
+    assert_eq!(value("max_execution_time=0.0000001", "max_execution_time"), "60\n");
+    // Names that would be printed as values are refused, not misread.
+    for sql in ["SELECT `true` FROM (SELECT 7 AS `true`)", "SELECT number AS `not`, `not` + 1 FROM numbers(2)"] {
+        assert_eq!(store.as_analyst("/", sql.as_bytes()).header("x-clickhouse-exception-code"), Some("48"), "{sql}");
+    }
+    let sets = "SELECT a % 2 AS m, grouping(m), count() FROM t GROUP BY GROUPING SETS ((m), ()) ORDER BY ALL";
+    assert_eq!(store.as_analyst("/", sets.as_bytes()).text().lines().count(), 3);
     let wide = store.as_analyst("/", b"SELECT a, toUInt256(a) AS w FROM t WHERE a = 7 FORMAT JSONEachRow").text();
     assert_eq!(wide, "{\"a\":\"7\",\"w\":\"7\"}\n");
     store.stop().await;

@@ -29,6 +29,7 @@ pub(super) enum Code {
     UnknownFunction,
     UnknownFormat,
     UnknownParameter,
+    TooDeep,
     /// The engine has no room for a connection just now.
     NoRoom,
 }
@@ -51,6 +52,7 @@ impl Code {
             Self::UnknownFunction => (46, "UNKNOWN_FUNCTION"),
             Self::UnknownFormat => (73, "UNKNOWN_FORMAT"),
             Self::UnknownParameter => (456, "UNKNOWN_QUERY_PARAMETER"),
+            Self::TooDeep => (306, "TOO_DEEP_RECURSION"),
             Self::NoRoom => (241, "MEMORY_LIMIT_EXCEEDED"),
         }
     }
@@ -115,6 +117,7 @@ fn status(code: u32) -> StatusCode {
         159 => StatusCode::REQUEST_TIMEOUT,
         202 | 203 | 439 => StatusCode::SERVICE_UNAVAILABLE,
         307 => StatusCode::PAYLOAD_TOO_LARGE,
+        306 => StatusCode::BAD_REQUEST,
         48 => StatusCode::NOT_IMPLEMENTED,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

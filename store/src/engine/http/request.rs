@@ -64,7 +64,7 @@ impl Request {
         match name.as_str() {
             "query" => self.query.push_str(&value),
             "database" => self.database = Some(value),
-            "default_format" => self.format = Some(value),
+            "default_format" => self.format = (!value.is_empty()).then_some(value).or(self.format.take()),
             "decompress" => self.blocks_in = value == "1",
             "compress" => self.blocks_out = value == "1",
             "wait_end_of_query" => self.wait = value == "1",

@@ -251,6 +251,8 @@ impl<'s> Settings<'s> {
                         ("allow_ddl", "0"),
                         ("allow_introspection_functions", "0"),
                         ("max_ast_elements", "20000"),
+                        // A condition of a join with many ORs is multiplied out, unheard by clock and memory.
+                        ("allow_general_join_planning", "0"),
                         // Readers of JSON that have doubles only would round what is longer than 53 bits.
                         ("output_format_json_quote_64bit_integers", "1"),
                     ]
@@ -280,7 +282,8 @@ fn analyst(limits: &Limits, name: &str, value: &str) -> Option<String> {
     if let Some((_, highest)) = analyst_caps(limits).into_iter().find(|(cap, _)| *cap == name) {
         if name == "max_execution_time" {
             let wanted = value.parse::<f64>().ok().filter(|wanted| wanted.is_finite() && *wanted >= 0.0)?;
-            let lower = wanted > 0.0 && wanted < highest as f64;
+            // What rounds to no time is no limit to the engine.
+            let lower = wanted >= 0.001 && wanted < highest as f64;
             return Some(if lower { value.to_owned() } else { highest.to_string() });
         }
         // 0 means "no limit" to the engine.
@@ -337,6 +340,7 @@ mod tests {
             ("max_execution_time", "0", "60"),
             ("max_execution_time", "5", "5"),
             ("max_execution_time", "0.5", "0.5"),
+            ("max_execution_time", "0.0000001", "60"),
             ("max_memory_usage", "99999999999", "536870912"),
             ("max_memory_usage", "0", "536870912"),
             ("max_threads", "1", "1"),

@@ -119,7 +119,8 @@ impl Job {
         }
     }
 
-    /// A connection with the user's rights, the database and what every statement is told; the request's own settings follow.
+    /// A connection with the user's rights, the database and what every statement is told. An analyst's own settings follow when the
+    /// statement is judged: the judge is not asked under them.
     fn connect(&self, whole: bool) -> Result<Connection, Stop> {
         let front = &self.front;
         let room = || Code::NoRoom.failure("the engine has no memory for another connection just now; try again");
@@ -146,14 +147,10 @@ impl Job {
         let comment = format!("{user} {} {}", self.id, self.request.query_id.as_deref().unwrap_or(&self.id));
         let settings = self.settings();
         set(&mut connection, settings.standing(&comment, whole), None)?;
-        let asked = settings.asked(&self.request.settings, |name| in_force(&mut connection, name))?;
-        if self.user == User::Analyst {
-            for (_, value) in asked.iter().filter(|(name, _)| name == judge::FILTERS) {
-                front.judge.filters(&mut connection, value)?;
-            }
+        if self.user == User::Stages {
+            let asked = settings.asked(&self.request.settings, |name| in_force(&mut connection, name))?;
+            set(&mut connection, asked, self.request.read_only.then_some("2"))?;
         }
-        let read_only = (self.user == User::Stages && self.request.read_only).then_some("2");
-        set(&mut connection, asked, read_only)?;
         Ok(connection)
     }
 
@@ -216,8 +213,9 @@ impl Job {
         let format = asked.unwrap_or_else(|| DEFAULT_FORMAT.to_owned());
         let whole = self.whole(&format, select);
         let mut connection = self.connect(whole)?;
-        if self.user == User::Analyst && self.front.walls.limits {
-            set(&mut connection, Pairs::new(), Some("1"))?;
+        if self.user == User::Analyst {
+            let asked = self.asked(&mut connection, &Pairs::new(), whole)?;
+            set(&mut connection, asked, self.front.walls.limits.then_some("1"))?;
         }
         if connection.classify(sql).is_some_and(|a| a.statements > 1) {
             return Err(Code::Syntax.failure("Syntax error (Multi-statements are not allowed)").into());
@@ -240,11 +238,7 @@ impl Job {
             Verdict::Run(statement) => {
                 let format = statement.format.map_or_else(default, Ok)?;
                 let whole = self.whole(&format, statement.select);
-                let mut asked = self.settings().asked(&statement.settings, |name| in_force(&mut connection, name))?;
-                let bounded = self.request.settings.iter().chain(&asked).any(|(name, _)| name == "max_result_bytes");
-                if whole && !bounded {
-                    asked.push(("max_result_bytes".to_owned(), limits::WHOLE_RESULT_BYTES.to_string()));
-                }
+                let asked = self.asked(&mut connection, &statement.settings, whole)?;
                 set(&mut connection, asked, self.front.walls.limits.then_some("1"))?;
                 self.run(&mut connection, statement.text.as_bytes(), &format, whole, answer)
             }
@@ -257,6 +251,19 @@ impl Job {
                 answer.end()
             }
         }
+    }
+
+    /// What an analyst's request and statement set, judged; the statement's words count.
+    fn asked(&self, connection: &mut Connection, statement: &Pairs, whole: bool) -> Result<Pairs, Stop> {
+        let all: Pairs = self.request.settings.iter().chain(statement).cloned().collect();
+        let mut asked = self.settings().asked(&all, |name| in_force(connection, name))?;
+        for (_, value) in asked.iter_mut().filter(|(name, _)| name == judge::FILTERS) {
+            *value = self.front.judge.filters(connection, value)?;
+        }
+        if whole && !asked.iter().any(|(name, _)| name == "max_result_bytes") {
+            asked.push(("max_result_bytes".to_owned(), limits::WHOLE_RESULT_BYTES.to_string()));
+        }
+        Ok(asked)
     }
 
     /// Whether the result is made in one piece.

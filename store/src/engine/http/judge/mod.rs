@@ -116,6 +116,7 @@ impl Judge {
         }
         let sql =
             std::str::from_utf8(sql).map_err(|_| Code::Syntax.failure("Syntax error: the statement is not UTF-8"))?;
+        as_written(sql)?;
         let printed = print(connection, sql)?;
         let printed = named(&printed, params)?;
         let all = pieces(&printed)?;
@@ -138,15 +139,10 @@ impl Judge {
             },
             Asked::Read => body.to_owned(),
         };
-        let foreign =
-            self.foreign.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or_else(Vec::new, |known| known.1);
-        let edits = self.check(&text, &foreign)?;
+        let edits = self.check(&text, &self.foreign())?;
         let text = edited(&text, &edits);
         let tree = connection.query(format!("EXPLAIN AST {text}").as_bytes(), "TSVRaw", params)?;
         tree::check(&String::from_utf8_lossy(tree.as_ref()))?;
-        for (_, value) in end.settings.iter().filter(|(name, _)| name == FILTERS) {
-            self.filters(connection, value)?;
-        }
         let select = text.starts_with("SELECT ") || text.starts_with("WITH ");
         Ok(Verdict::Run(Statement { text, format, settings: end.settings, select }))
     }
@@ -157,14 +153,21 @@ impl Judge {
     }
 
     /// Judges the value of `additional_table_filters`: expressions that the engine adds to the statement, on tables of the store's
-    /// database.
-    pub fn filters(&self, connection: &mut Connection, value: &str) -> Result<(), Failure> {
+    /// database. Answers the value that was judged, which is the one to set: the engine reads escapes in a text that are many.
+    pub fn filters(&self, connection: &mut Connection, value: &str) -> Result<String, Failure> {
         let odd = || Code::BadArguments.failure(format!("'{FILTERS}' takes {{'database.table':'condition', …}}"));
+        let printed = print(connection, &format!("SELECT 1 SETTINGS {FILTERS} = {value}"))?;
+        let found = trailer(&printed, &pieces(&printed)?)?;
+        let [(name, value)] = found.settings.as_slice() else { return Err(odd()) };
+        if name != FILTERS || found.format.is_some() || printed[..found.start].trim_end() != "SELECT 1" {
+            return Err(odd());
+        }
         let all = pieces(value)?;
         let [open, inner @ .., close] = all.as_slice() else { return Err(odd()) };
         if !open.is_symbol(b'{') || !close.is_symbol(b'}') {
             return Err(odd());
         }
+        let mut judged = Vec::new();
         for pair in inner.split(|piece| piece.is_symbol(b',')).filter(|pair| !pair.is_empty()) {
             let [table, colon, condition] = pair else { return Err(odd()) };
             if table.kind != Kind::Literal || !colon.is_symbol(b':') || condition.kind != Kind::Literal {
@@ -172,17 +175,26 @@ impl Judge {
             }
             // A condition on a table below a view would see rows that the view leaves out.
             let table = text::unquoted(&table.text);
-            if table.split_once('.').is_some_and(|(database, _)| database != self.database) {
+            let ours = table.split_once('.').is_none_or(|(database, _)| database == self.database);
+            let plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if !ours || !plain(table.split_once('.').map_or(table.as_str(), |(_, name)| name)) {
                 return Err(Code::AccessDenied.failure(format!("Not enough privileges: {table} is not for analysts")));
             }
-            let printed = print(connection, &format!("SELECT 1 WHERE ({})", text::unquoted(&condition.text)))?;
-            let foreign =
-                self.foreign.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or_else(Vec::new, |k| k.1);
-            if !self.check(&printed, &foreign)?.is_empty() {
+            let shell = |condition: &str| format!("SELECT 1 WHERE ({condition})");
+            let printed = print(connection, &shell(&text::unquoted(&condition.text)))?;
+            if !self.check(&printed, &self.foreign())?.is_empty() {
                 return Err(Code::AccessDenied.failure("Not enough privileges: a filter reads no tables of the engine"));
             }
+            // What was judged is what is set.
+            let condition = printed.strip_prefix("SELECT 1 WHERE ").ok_or_else(odd)?;
+            judged.push(format!("{}:{}", quoted_text(&table), quoted_text(condition)));
         }
-        Ok(())
+        Ok(format!("{{{}}}", judged.join(", ")))
+    }
+
+    fn foreign(&self) -> Vec<String> {
+        let known = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map_or_else(Vec::new, |(_, names)| names.clone())
     }
 }
 
@@ -223,7 +235,41 @@ fn print(connection: &mut Connection, sql: &str) -> Result<String, Failure> {
         }
     })?;
     let text = String::from_utf8_lossy(printed.as_ref()).into_owned();
-    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    if text.is_empty() {
+        return Err(Code::NoRoom.failure("the engine did not say how it understands the statement; try again"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Names that the engine prints without their quotes although they then are values or operators.
+const UNQUOTED: &[&str] = &["false", "inf", "infinity", "nan", "not", "null", "true"];
+
+/// Refuses what the engine would print in other words than it was written, and brackets so deep that its parser would take long.
+fn as_written(sql: &str) -> Result<(), Failure> {
+    let mut depth = 0usize;
+    let mut lexer = super::lexer::Lexer::new(sql.as_bytes());
+    while let Ok(Some((token, start, end))) = lexer.next() {
+        match token {
+            super::lexer::Token::Symbol(b'(' | b'[' | b'{') => depth += 1,
+            super::lexer::Token::Symbol(b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            super::lexer::Token::Quoted if sql[start..].starts_with(['`', '"']) => {
+                let name = text::unquoted(&sql[start..end]);
+                if UNQUOTED.contains(&name.to_lowercase().as_str()) {
+                    let text = format!(
+                        "the quoted name `{name}` would be read as a value or an operator; give it another name"
+                    );
+                    return Err(Code::NotImplemented.failure(text));
+                }
+            }
+            _ => {}
+        }
+        if depth > limits::ANALYST_BRACKETS {
+            let most = limits::ANALYST_BRACKETS;
+            return Err(Code::TooDeep.failure(format!("the statement has brackets more than {most} deep")));
+        }
+    }
+    Ok(())
 }
 
 /// The statement with the values of its `{name:Identifier}` in their place.
@@ -257,6 +303,18 @@ fn says_full(sql: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_be_printed_otherwise_or_take_long_is_refused() {
+        for sql in ["SELECT `true` FROM t", "SELECT number AS \"Not\" FROM t", "SELECT 1 AS `NaN`"] {
+            assert_eq!(as_written(sql).expect_err(sql).code, 48, "{sql}");
+        }
+        let deep = format!("SELECT {}", "[(".repeat(1_000));
+        assert_eq!(as_written(&deep).expect_err("deep").code, 306);
+        for sql in ["SELECT true, not a, '`true`' AS x FROM t", "SELECT `truth` FROM t -- `true`"] {
+            assert!(as_written(sql).is_ok(), "{sql}");
+        }
+    }
 
     #[test]
     fn identifiers_come_from_parameters_and_are_seen() {

@@ -22,7 +22,6 @@ pub(super) const SYSTEM_TABLES: &[&str] = &[
     "data_skipping_indices",
     "data_type_families",
     "formats",
-    "functions",
     "keywords",
     "licenses",
     "numbers",
