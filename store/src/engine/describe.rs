@@ -46,6 +46,7 @@ pub(super) fn make(
     let readable = texts(&mut readable.iter().copied().chain(TABLES.iter().copied()));
     let writable = texts(&mut writable.iter().map(String::as_str));
     let all = "LIMIT 1000000000";
+    let id = "arrayStringConcat(arraySlice(splitByChar(' ', Settings['log_comment']), 3), ' ')";
     let information = "lower(database) = 'information_schema'";
     master.query(format!("DROP DATABASE IF EXISTS {home}").as_bytes(), "Null", &[])?;
     master.query(format!("CREATE DATABASE {home} ENGINE = Memory").as_bytes(), "Null", &[])?;
@@ -82,8 +83,7 @@ pub(super) fn make(
         (
             "processes",
             format!(
-                "SELECT arrayStringConcat(arraySlice(splitByChar(' ', Settings['log_comment']), 3), ' ') AS query_id, '{ANALYSTS_COMMENT}' AS user, \
-                 query_id AS initial_query_id, user AS initial_user, is_initial_query, elapsed, is_cancelled, read_rows, \
+                "SELECT {id} AS query_id, '{ANALYSTS_COMMENT}' AS user, {id} AS initial_query_id, '{ANALYSTS_COMMENT}' AS initial_user, is_initial_query, elapsed, is_cancelled, read_rows, \
                  read_bytes, total_rows_approx, written_rows, written_bytes, memory_usage, peak_memory_usage, query, \
                  normalized_query_hash, query_kind, current_database FROM (SELECT * FROM system.processes \
                  WHERE startsWith(Settings['log_comment'], '{ANALYSTS_COMMENT} ') {all})"

@@ -246,8 +246,10 @@ async fn settings_are_lowered_ignored_or_refused() {
     ] {
         assert_eq!(store.as_analyst(&format!("/?{ignored}"), b"SELECT 1").text(), "1\n", "{ignored}");
     }
-    let filtered = "SELECT count() FROM v SETTINGS additional_table_filters = {'headwater.v' : ' b = 3 '}";
-    assert_eq!(store.as_analyst("/", filtered.as_bytes()).text(), "1\n");
+    for table in ["headwater.v", "v"] {
+        let filtered = format!("SELECT count() FROM v SETTINGS additional_table_filters = {{'{table}' : ' b = 3 '}}");
+        assert_eq!(store.as_analyst("/", filtered.as_bytes()).text(), "1\n", "{table}");
+    }
     let hidden =
         "SELECT count() FROM v SETTINGS additional_table_filters = {'headwater.v' : ' b = length(hostName()) '}";
     assert_eq!(store.as_analyst("/", hidden.as_bytes()).header("x-clickhouse-exception-code"), Some("497"));
@@ -258,6 +260,12 @@ async fn settings_are_lowered_ignored_or_refused() {
         ("system\\x2eprocesses", "toUInt8(query)"),
         ("system\\x2edatabases", "toUInt8(concat(name, data_path))"),
         ("headwater.t", "\\'\\x27 != toString(toUInt8(file(\\x27/proc/self/maps\\x27))) AND \\x27x\\x27 != \\x27\\'"),
+        ("__table1", "toUInt8(toString(tuple(*)))"),
+        ("__table2", "toUInt8(concat(name, data_path)) = 0"),
+        ("__table3", "toUInt8(data_path) = 0"),
+        ("headwater.__table3", "toUInt8(data_path) = 0"),
+        ("nothing", "1"),
+        ("headwater.t", "dummy IN (SELECT * FROM format(\\'TSV\\', \\'a UInt8\\', \\'1\\'))"),
         ("headwater.t", "1 = 1) OR (length(hostName()) > 0"),
         ("headwater.t", "a IN (SELECT 1 FROM system.processes)"),
     ] {
@@ -348,6 +356,8 @@ async fn own_statements_are_seen_and_ended_and_no_others() {
         let said = store.as_analyst("/", probe.as_bytes()).text();
         assert!(!said.contains("secret"), "{probe}: {said}");
     }
+    let shown = "SELECT DISTINCT user, initial_user FROM system.processes SETTINGS prefer_column_name_to_alias = 1";
+    assert_eq!(store.as_analyst("/", shown.as_bytes()).text(), "analyst\tanalyst\n");
     let kill = |id: &str| store.as_analyst("/", format!("KILL QUERY WHERE query_id = '{id}'").as_bytes()).text();
     assert_eq!(kill("others"), "", "another user's statement");
     assert!(kill("mine").contains("mine"));

@@ -256,9 +256,18 @@ async fn a_client_that_does_not_read_ends_no_store() {
             stream
         })
         .collect();
-    let kill =
-        || store.as_analyst("/", b"KILL QUERY WHERE query_id IN ('silent0', 'silent1', 'silent2', 'silent3')").text();
-    wait_until("all four run", || kill().lines().count() == 4 || kill().is_empty());
+    let count = b"SELECT count() FROM system.processes WHERE startsWith(query, 'SELECT number, repeat')";
+    wait_until("all four run", || store.as_stages("/", count).text() == "4\n");
+    // One that waits for its turn is found too, and never gets it.
+    let (url, password) = (store.url.clone(), store.credentials.analyst.clone());
+    let waiting = std::thread::spawn(move || {
+        let headers = [("X-ClickHouse-User", "analyst"), ("X-ClickHouse-Key", password.expose())];
+        exchange(&url, "POST", "/?query_id=waiting", &headers, b"SELECT 1")
+    });
+    let kill = |ids: &str| store.as_analyst("/", format!("KILL QUERY WHERE query_id IN ({ids})").as_bytes()).text();
+    wait_until("the fifth is found", || kill("'waiting'").contains("waiting"));
+    assert_eq!(waiting.join().expect("answered").header("x-clickhouse-exception-code"), Some("394"));
+    assert_eq!(kill("'silent0', 'silent1', 'silent2', 'silent3'").lines().count(), 4);
     let freed = Instant::now();
     assert_eq!(store.as_analyst("/", b"SELECT 1").text(), "1\n");
     assert!(freed.elapsed() < Duration::from_secs(8), "the turns are free: {:?}", freed.elapsed());

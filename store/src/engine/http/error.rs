@@ -30,6 +30,7 @@ pub(super) enum Code {
     UnknownFormat,
     UnknownParameter,
     TooDeep,
+    Cancelled,
     /// The engine has no room for a connection just now.
     NoRoom,
 }
@@ -53,6 +54,7 @@ impl Code {
             Self::UnknownFormat => (73, "UNKNOWN_FORMAT"),
             Self::UnknownParameter => (456, "UNKNOWN_QUERY_PARAMETER"),
             Self::TooDeep => (306, "TOO_DEEP_RECURSION"),
+            Self::Cancelled => (394, "QUERY_WAS_CANCELLED"),
             Self::NoRoom => (241, "MEMORY_LIMIT_EXCEEDED"),
         }
     }

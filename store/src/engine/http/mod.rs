@@ -53,7 +53,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use ticket::{CancelOnDrop, Ticket, Why};
+use ticket::{CancelOnDrop, Ticket, Waiting, Why};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
@@ -231,15 +231,20 @@ async fn route(
         User::Analyst if kills => (&front.kills, true),
         User::Analyst => (&front.analysts, false),
     };
-    let permit = gate.enter().await?;
     let runtime = tokio::runtime::Handle::current();
     let id = random_id()?;
     let ticket = Ticket::new(front.engine, Arc::clone(&front.path), &id, runtime.clone());
+    let name = request.query_id.as_deref().unwrap_or(&id);
+    let entered = (user == User::Analyst).then(|| front.running.enter(name, &ticket));
+    let waiting = Waiting::new(&ticket);
+    let permit = tokio::select! {
+        permit = gate.enter() => permit?,
+        () = ticket.cancelled() => return Err(Code::Cancelled.failure("Query was cancelled before its turn came")),
+    };
+    waiting.over();
     let cancel = CancelOnDrop(ticket.clone()); // from here on, dropping this future ends the statement
     let gone = CancellationToken::new();
     let going = gone.clone().drop_guard();
-    let name = request.query_id.as_deref().unwrap_or(&id);
-    let entered = (user == User::Analyst).then(|| front.running.enter(name, &ticket));
     let (pieces, reader) = body::channel(runtime.clone());
     let (output, mut answer) = reply::channel(runtime, ticket.clone());
     let job = work::Job {

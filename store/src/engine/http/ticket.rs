@@ -139,3 +139,25 @@ impl Drop for CancelOnDrop {
         self.0.cancel(Why::ClientGone);
     }
 }
+
+/// A statement that waits for its turn: it is through when this is dropped before it got one.
+pub(super) struct Waiting(Option<Ticket>);
+
+impl Waiting {
+    pub fn new(ticket: &Ticket) -> Self {
+        Self(Some(ticket.clone()))
+    }
+
+    /// It has its turn.
+    pub fn over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.0.take() {
+            ticket.done();
+        }
+    }
+}

@@ -14,7 +14,6 @@ pub(super) const TABLE_FUNCTIONS: &[&str] =
 /// Tables of the engine that say what there is to query, as they are.
 pub(super) const SYSTEM_TABLES: &[&str] = &[
     "aggregate_function_combinators",
-    "build_options",
     "codecs",
     "collations",
     "columns",
