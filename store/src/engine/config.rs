@@ -191,6 +191,10 @@ fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
 /// may, and a request of an analyst drops it first.
 fn users_xml(database: &str) -> String {
     let quoted = |name: &str| escape(&format!("`{}`", name.replace('\\', r"\\").replace('`', r"\`")));
+    let policies: String = describe::policies()
+        .iter()
+        .map(|(table, condition)| format!("<{table}><filter>{}</filter></{table}>", escape(condition)))
+        .collect();
     let (described, database) = (quoted(&describe::database(database)), quoted(database));
     format!(
         r"<clickhouse>
@@ -204,6 +208,7 @@ fn users_xml(database: &str) -> String {
       <quota>default</quota>
       <networks><ip>::/0</ip></networks>
       <grants><query>GRANT SELECT, SHOW ON {database}.*</query><query>GRANT SELECT ON {described}.*</query><query>GRANT stages</query></grants>
+      <databases><system>{policies}</system></databases>
     </default>
   </users>
 </clickhouse>

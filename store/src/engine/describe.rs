@@ -2,7 +2,8 @@
 //!
 //! Guarantee: they show no path, no file, no other database than the store's, and of running statements only the analysts' own.
 //! The judge puts them into a statement where it names the table; they are made anew at every start and are not on disk. Each
-//! reads its table through a LIMIT, below which the engine moves no condition: one that fails on a row tells of that row.
+//! reads its table through a LIMIT, below which the engine moves no condition: one that fails on a row tells of that row. Behind
+//! them the engine's policies on rows hide others' statements, and all that tells of the process, from whoever lacks the stages' role.
 
 use super::ffi::{Connection, Exception};
 
@@ -19,6 +20,98 @@ pub(super) const TABLES: &[&str] = &[
     "settings",
     "tables",
 ];
+
+/// Tables of `system` whose rows nobody sees without the stages' role. The engine has no grants on its own tables here, but it has
+/// policies on rows.
+const FOR_STAGES: &[&str] = &[
+    "asynchronous_inserts",
+    "asynchronous_loader",
+    "azure_queue_metadata_cache",
+    "azure_queue_settings",
+    "background_schedule_pool",
+    "backups",
+    "certificates",
+    "completions",
+    "dashboards",
+    "database_replicas",
+    "detached_parts",
+    "detached_tables",
+    "dimensional_metrics",
+    "disk_types",
+    "disks",
+    "distributed_ddl_queue",
+    "distribution_queue",
+    "dns_cache",
+    "dropped_tables",
+    "dropped_tables_parts",
+    "enabled_roles",
+    "errors",
+    "events",
+    "fail_points",
+    "filesystem_cache",
+    "filesystem_cache_settings",
+    "grants",
+    "histogram_metrics",
+    "hypothetical_indexes",
+    "iceberg_files",
+    "iceberg_history",
+    "jemalloc_bins",
+    "jemalloc_profile_text",
+    "jemalloc_stats",
+    "kafka_consumers",
+    "masking_policies",
+    "merges",
+    "metrics",
+    "models",
+    "moves",
+    "mutations",
+    "named_collections",
+    "part_moves_between_shards",
+    "projection_parts",
+    "projection_parts_columns",
+    "query_cache",
+    "query_condition_cache",
+    "quota_limits",
+    "quota_usage",
+    "quotas",
+    "quotas_usage",
+    "remote_data_paths",
+    "replicas",
+    "replicated_fetches",
+    "replication_queue",
+    "resources",
+    "rocksdb",
+    "role_grants",
+    "roles",
+    "row_policies",
+    "s3_queue_settings",
+    "s3queue_metadata_cache",
+    "scheduler",
+    "schema_inference_cache",
+    "server_settings",
+    "settings_changes",
+    "settings_profile_elements",
+    "settings_profiles",
+    "stack_trace",
+    "storage_policies",
+    "symbols",
+    "user_defined_functions",
+    "user_directories",
+    "user_processes",
+    "users",
+    "view_refreshes",
+    "warnings",
+    "workloads",
+];
+
+/// The engine's own policies on rows, as table and condition: what a statement without the stages' role sees of `system`.
+pub(super) fn policies() -> Vec<(&'static str, String)> {
+    const STAGES: &str = "has(currentRoles(), 'stages')";
+    let own = format!("startsWith(Settings['log_comment'], '{ANALYSTS_COMMENT} ') OR {STAGES}");
+    let mut all: Vec<_> = FOR_STAGES.iter().map(|table| (*table, STAGES.to_owned())).collect();
+    all.push(("processes", own));
+    all
+}
 
 /// How the `log_comment` of an analyst's statement begins; the request's id and the client's query id follow, each after a blank.
 pub(super) const ANALYSTS_COMMENT: &str = "analyst";
