@@ -3,6 +3,7 @@
 use super::Error;
 use super::describe;
 use super::directory::{Directory, write_durably};
+use super::sql::quoted_name;
 use runtime::config::Secret;
 use schemas::limits::store as limits;
 use std::net::SocketAddr;
@@ -190,7 +191,7 @@ fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
 /// The engine knows one user. What it holds itself is what an analyst may do; the role `stages` on top is what the stages
 /// may, and a request of an analyst drops it first.
 fn users_xml(database: &str) -> String {
-    let quoted = |name: &str| escape(&format!("`{}`", name.replace('\\', r"\\").replace('`', r"\`")));
+    let quoted = |name: &str| escape(&quoted_name(name));
     let policies: String = describe::policies()
         .iter()
         .map(|(table, condition)| format!("<{table}><filter>{}</filter></{table}>", escape(condition)))

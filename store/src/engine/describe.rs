@@ -6,6 +6,7 @@
 //! them the engine's policies on rows hide others' statements, and all that tells of the process, from whoever lacks the stages' role.
 
 use super::ffi::{Connection, Exception};
+use super::sql::{quoted_name, quoted_text};
 
 /// Tables of `system` that analysts read through these views.
 pub(super) const TABLES: &[&str] = &[
@@ -128,14 +129,8 @@ pub(super) fn make(
     readable: &[&str],
     writable: &[String],
 ) -> Result<(), Exception> {
-    let quoted = |name: &str| format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"));
-    let texts = |names: &mut dyn Iterator<Item = &str>| {
-        names
-            .map(|name| format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'")))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let (own, home) = (texts(&mut [store].into_iter()), quoted(&database(store)));
+    let texts = |names: &mut dyn Iterator<Item = &str>| names.map(quoted_text).collect::<Vec<_>>().join(", ");
+    let (own, home) = (texts(&mut [store].into_iter()), quoted_name(&database(store)));
     let readable = texts(&mut readable.iter().copied().chain(TABLES.iter().copied()));
     let writable = texts(&mut writable.iter().map(String::as_str));
     let all = "LIMIT 1000000000";
@@ -191,7 +186,7 @@ pub(super) fn make(
             ),
         ),
     ] {
-        let view = format!("CREATE VIEW {home}.{} AS {select}", quoted(name));
+        let view = format!("CREATE VIEW {home}.{} AS {select}", quoted_name(name));
         master.query(view.as_bytes(), "Null", &[])?;
     }
     Ok(())

@@ -24,6 +24,7 @@ mod library;
 mod process;
 mod sandbox;
 mod serve;
+mod sql;
 mod supervise;
 mod tidy;
 mod watch;

@@ -9,6 +9,7 @@ use super::directory::Directory;
 use super::ffi::{Connection, Engine};
 use super::http::{self, Front};
 use super::process::Parent;
+use super::sql::quoted_name;
 use super::{Error, library, sandbox, tidy, watch};
 use crate::ddl::MIGRATIONS;
 use std::future::Future;
@@ -114,8 +115,7 @@ fn open(engine: &'static Engine, arguments: &[String], dir: &Path, database: &st
     let mut master = engine
         .connect(arguments)
         .map_err(|_| failed("it refused to start, for the reason that it wrote above".to_owned()))?;
-    let quoted = database.replace('\\', "\\\\").replace('`', "\\`");
-    let create = format!("CREATE DATABASE IF NOT EXISTS `{quoted}`");
+    let create = format!("CREATE DATABASE IF NOT EXISTS {}", quoted_name(database));
     master.query(create.as_bytes(), "Null", &[]).map_err(|e| failed(e.0))?;
     Ok(master)
 }

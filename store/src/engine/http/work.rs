@@ -10,7 +10,7 @@ use super::body::BodyReader;
 use super::compression::{self, Coding, TooLarge};
 use super::error::{Code, Failure};
 use super::formats::Sending;
-use super::judge::{self, Kill, Verdict, quoted_text};
+use super::judge::{self, Kill, Verdict};
 use super::reply::{Gone, Output};
 use super::request::{Request, form_fields};
 use super::settings::{Pairs, Settings};
@@ -19,6 +19,7 @@ use super::ticket::Ticket;
 use super::{Front, hello};
 use crate::engine::describe::ANALYSTS_COMMENT;
 use crate::engine::ffi::{Connection, Exception, QueryResult};
+use crate::engine::sql::{quoted_name, quoted_text};
 use schemas::limits::store as limits;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -142,7 +143,7 @@ impl Job {
                 }
             }
         };
-        let use_database = format!("USE `{}`", database.replace('\\', "\\\\").replace('`', "\\`"));
+        let use_database = format!("USE {}", quoted_name(database));
         connection.query(use_database.as_bytes(), "Null", &[])?;
         let comment = format!("{user} {} {}", self.id, self.request.query_id.as_deref().unwrap_or(&self.id));
         let settings = self.settings();

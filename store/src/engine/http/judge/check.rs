@@ -2,8 +2,9 @@
 
 use super::super::error::{Code, Failure};
 use super::names::{BEFORE_PARENTHESIS, Functions, INFORMATION_SCHEMA, Known, SYSTEM_TABLES};
-use super::text::{Kind, Piece, quoted_name, unquoted};
+use super::text::{Kind, Piece, unquoted};
 use crate::engine::describe;
+use crate::engine::sql::quoted_name;
 
 /// What the check needs to know.
 pub(super) struct Check<'c> {

@@ -23,6 +23,7 @@ mod tree;
 
 use super::super::describe;
 use super::super::ffi::{Connection, Params};
+use super::super::sql::{quoted_name, quoted_text};
 use super::error::{Code, Failure};
 use asked::{Asked, kill, kind};
 use check::{Check, Edit, edited};
@@ -30,8 +31,7 @@ use names::{FORMATS, Functions};
 use schemas::limits::store as limits;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-pub(super) use text::quoted_text;
-use text::{Kind, Piece, pieces, quoted_name};
+use text::{Kind, Piece, pieces};
 use trailer::trailer;
 
 /// How long the list of the engine's databases is believed.

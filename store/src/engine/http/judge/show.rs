@@ -1,7 +1,8 @@
 //! SHOW as a SELECT, which is then judged like any other: the engine runs the clauses of a SHOW without its tree showing them.
 
 use super::super::error::{Code, Failure};
-use super::text::{Kind, Piece, quoted_text};
+use super::text::{Kind, Piece};
+use crate::engine::sql::quoted_text;
 
 /// A SHOW statement's clauses.
 struct Clauses<'t> {

@@ -91,30 +91,10 @@ pub(super) fn unquoted(text: &str) -> String {
     out
 }
 
-/// A name in backquotes.
-pub(super) fn quoted_name(name: &str) -> String {
-    format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
-}
-
-/// A text in quotes.
-pub(in super::super) fn quoted_text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('\'');
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\'' => out.push_str("\\'"),
-            '\0' => out.push_str("\\0"),
-            c => out.push(c),
-        }
-    }
-    out.push('\'');
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::sql::{quoted_name, quoted_text};
 
     #[test]
     fn names_literals_numbers_and_symbols() {
