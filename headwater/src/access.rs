@@ -4,13 +4,11 @@
 //! Guarantee: with exactly these rights every stage and command works, and each right is asked for (tests/security.rs, on a broker
 //! with its authorizer on, by what the broker's audit log says).
 
-use std::{fmt, io::Write, path::Path};
-
 use clap::ValueEnum;
 use runtime::log::kafka::READER_GROUP;
 use schemas::topics::{self, TopicSpec};
 
-use crate::{exit::Failure, parts, up};
+use crate::stage::Stage;
 
 /// Who is to be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,15 +34,20 @@ pub enum Role {
 }
 
 /// Rights on things of one kind.
-struct Right {
-    operations: &'static [&'static str],
-    on: On,
+pub struct Right {
+    /// As Kafka names them.
+    pub operations: &'static [&'static str],
+    /// On what.
+    pub on: On,
 }
 
-enum On {
+/// Things of one kind.
+pub enum On {
+    /// These topics.
     Topics(&'static [TopicSpec]),
     /// Every topic with the prefix.
     AllTopics,
+    /// This consumer group.
     Group(&'static str),
     /// Every transactional id that begins so.
     TransactionalIds(&'static str),
@@ -58,7 +61,7 @@ const BOTH: &[&str] = &["Read", "Write", "DescribeConfigs"];
 const DESCRIBE: &[&str] = &["Describe"];
 
 /// The list. Read and Write imply Describe, Alter implies it too; AlterConfigs implies DescribeConfigs.
-fn rights(role: Role) -> Vec<Right> {
+pub fn rights(role: Role) -> Vec<Right> {
     use topics::{
         CONTROL_CONFIG, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS,
         INGEST_STATUS, RAW_BLOCKS, RAW_TRANSACTIONS,
@@ -103,12 +106,12 @@ fn rights(role: Role) -> Vec<Right> {
 }
 
 /// Topics that a stage reads or writes, each with a right that it needs there.
-pub fn topics_of(stage: up::Stage) -> Vec<(TopicSpec, &'static str)> {
+pub fn topics_of(stage: Stage) -> Vec<(TopicSpec, &'static str)> {
     let role = match stage {
-        up::Stage::Ingest => Role::Ingest,
-        up::Stage::Enrich => Role::Enrich,
-        up::Stage::Sink => Role::Sink,
-        up::Stage::Api => Role::Api,
+        Stage::Ingest => Role::Ingest,
+        Stage::Enrich => Role::Enrich,
+        Stage::Sink => Role::Sink,
+        Stage::Api => Role::Api,
     };
     let mut all = Vec::new();
     for right in rights(role) {
@@ -117,71 +120,4 @@ pub fn topics_of(stage: up::Stage) -> Vec<(TopicSpec, &'static str)> {
         }
     }
     all
-}
-
-/// The rights as commands of Kafka's own tool.
-struct Grants<'a> {
-    role: Role,
-    principal: &'a str,
-    brokers: &'a str,
-    prefix: &'a str,
-}
-
-impl fmt::Display for Grants<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { role, principal, brokers, prefix } = self;
-        for right in rights(*role) {
-            write!(f, "kafka-acls --bootstrap-server {brokers} --command-config admin.properties --add")?;
-            write!(f, " --allow-principal {principal}")?;
-            right.operations.iter().try_for_each(|operation| write!(f, " --operation {operation}"))?;
-            match right.on {
-                On::Topics(topics) => topics.iter().try_for_each(|t| write!(f, " --topic {prefix}{}", t.name))?,
-                On::AllTopics if prefix.is_empty() => write!(f, " --topic '*'")?,
-                On::AllTopics => write!(f, " --topic {prefix} --resource-pattern-type prefixed")?,
-                On::Group(name) => write!(f, " --group {prefix}{name}")?,
-                On::TransactionalIds(name) => {
-                    write!(f, " --transactional-id {prefix}{name} --resource-pattern-type prefixed")?;
-                }
-            }
-            writeln!(f)?;
-        }
-        Ok(())
-    }
-}
-
-/// Prints the commands that grant a role what it needs, and nothing else.
-pub fn print(file: &Path, roles: &[Role], principal: Option<&str>) -> Result<(), Failure> {
-    let config = runtime::config::load(file)?;
-    let kafka = parts::kafka_of(&config)?;
-    let mut out = std::io::stdout().lock();
-    for role in if roles.is_empty() { Role::value_variants() } else { roles } {
-        let name = role.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
-        let principal = principal.map_or_else(|| format!("User:{name}"), str::to_owned);
-        let grants = Grants { role: *role, principal: &principal, brokers: &kafka.brokers, prefix: &config.log.prefix };
-        write!(out, "# {name}\n{grants}")?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_document_shows_the_list() {
-        let document = include_str!("../../docs/kafka.md");
-        for role in Role::value_variants() {
-            let name = role.to_possible_value().expect("no role is hidden").get_name().to_owned();
-            let principal = format!("User:{name}");
-            let grants = Grants {
-                role: *role,
-                principal: &principal,
-                brokers: "10.0.0.1:9093",
-                prefix: schemas::topics::DEFAULT_PREFIX,
-            };
-            for line in grants.to_string().lines() {
-                assert!(document.lines().any(|l| l == line), "docs/kafka.md lacks, for {name}:\n{grants}");
-            }
-        }
-    }
 }

@@ -1,10 +1,22 @@
-//! Arguments.
+//! The command line: which command does what.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::{access, check, dead_letters, demo, exit::Failure, status, store, tail, topics, up};
+use crate::{
+    acls::{self, Acls},
+    arguments::{ConfigFile, StageProcess},
+    check,
+    dead_letters::{self, Replay},
+    demo::{self, Demo},
+    exit::Failure,
+    stage::Stage,
+    status::{self, Status},
+    store,
+    tail::{self, Tail},
+    topics, up,
+};
 
 /// Follows the heads of many blockchains and turns every block and transaction into tables, topics and live pages.
 #[derive(Parser)]
@@ -21,11 +33,11 @@ enum Command {
     /// Run `up` on simulated nodes that replay recorded blocks as live chains; needs no configuration and no network
     Demo(Demo),
     /// Run the stage from chain nodes to `raw.*`; several processes share the networks (needs `[log] kafka`)
-    Ingest(Stage),
+    Ingest(StageProcess),
     /// Run the stage from `raw.*` to `enriched.*` (needs `[log] kafka`)
-    Enrich(Stage),
+    Enrich(StageProcess),
     /// Run the stage from `enriched.*` to the store (needs `[log] kafka` and `[store] url`)
-    Sink(Stage),
+    Sink(StageProcess),
     /// Run REST, WebSocket and dashboard (needs `[log] kafka` and `[store] url`)
     Api(Api),
     /// Run the embedded store alone, on `[store] listen`
@@ -52,38 +64,17 @@ enum Command {
     },
 }
 
-/// The configuration file.
-#[derive(Args)]
-pub struct ConfigFile {
-    /// The configuration file (TOML)
-    #[arg(long, value_name = "FILE", default_value = "headwater.toml", env = "HEADWATER_CONFIG")]
-    pub config: PathBuf,
-}
-
-/// A stage in a process of its own.
-#[derive(Args)]
-pub struct Stage {
-    #[command(flatten)]
-    pub config: ConfigFile,
-    /// Names this process to its group instead of `[runtime] instance`; each process of a stage has a name of its own
-    #[arg(long, value_name = "NAME")]
-    pub instance: Option<String>,
-    /// Where health and metrics listen instead of `[admin] listen`
-    #[arg(long, value_name = "ADDR")]
-    pub admin_listen: Option<SocketAddr>,
-}
-
 #[derive(Args)]
 struct Api {
     #[command(flatten)]
-    stage: Stage,
+    stage: StageProcess,
     /// Where REST, WebSocket and dashboard listen instead of `[api] listen`
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
 }
 
 #[derive(Subcommand)]
-pub enum Topics {
+enum Topics {
     /// Make what is missing, change what can be changed; partitions only rise, nothing is removed
     Apply(ConfigFile),
     /// Tell the differences; exit status 1 when there are any
@@ -92,26 +83,14 @@ pub enum Topics {
     Acls(Acls),
 }
 
-#[derive(Args)]
-pub struct Acls {
-    /// Only these stages and commands
-    #[arg(value_enum)]
-    pub roles: Vec<access::Role>,
-    /// Who is allowed, such as `User:CN=ingest` [default: User: and the stage's name]
-    #[arg(long, value_name = "PRINCIPAL")]
-    pub principal: Option<String>,
-    #[command(flatten)]
-    pub config: ConfigFile,
-}
-
 #[derive(Subcommand)]
-pub enum Schemas {
+enum Schemas {
     /// Register every version of every schema, and set the subjects' compatibility
     Push(ConfigFile),
 }
 
 #[derive(Subcommand)]
-pub enum DeadLetters {
+enum DeadLetters {
     /// One line for each: offset, time, stage, place, reason
     List(ConfigFile),
     /// One of them whole, its original bytes as hex
@@ -128,92 +107,20 @@ pub enum DeadLetters {
     Replay(Replay),
 }
 
-#[derive(Args)]
-pub struct Replay {
-    /// Only the letters with these offsets, as `list` tells them
-    pub offsets: Vec<u64>,
-    #[command(flatten)]
-    pub config: ConfigFile,
-    /// Only this network
-    #[arg(long, value_name = "SLUG")]
-    pub network: Option<schemas::Network>,
-    /// Only this reason, such as `too_large`
-    #[arg(long, value_name = "WORD")]
-    pub reason: Option<String>,
-    /// Tell what would be done, and insert nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-#[derive(Args)]
-pub struct Demo {
-    /// Where dashboard, REST and WebSocket listen [default: 127.0.0.1:8080, or a free port when it is taken]
-    #[arg(long, value_name = "ADDR")]
-    pub listen: Option<SocketAddr>,
-    /// Where the demo keeps its data; the same folder continues the same chains [default: headwater-demo in the cache folder]
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
-    /// Seconds between blocks of each simulated chain
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
-    pub block_time: f64,
-}
-
-#[derive(Args)]
-pub struct Tail {
-    /// The topic without prefix, such as `enriched.transactions`
-    pub topic: String,
-    #[command(flatten)]
-    pub config: ConfigFile,
-    /// Only this network
-    #[arg(long, value_name = "SLUG")]
-    pub network: Option<schemas::Network>,
-    /// Where to begin: `beginning`, `end`, or a sequence
-    #[arg(long, value_name = "beginning|end|SEQUENCE", default_value = "beginning")]
-    pub from: tail::From,
-    /// One JSON object a line, or a table for people
-    #[arg(long, value_enum, default_value_t = Format::Json)]
-    pub format: Format,
-    /// Go on with what comes
-    #[arg(long)]
-    pub follow: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// JSON
-    Json,
-    /// A table
-    Table,
-}
-
-#[derive(Args)]
-pub struct Status {
-    #[command(flatten)]
-    pub config: ConfigFile,
-    /// Ask the API at this URL instead of the configured one
-    #[arg(long, value_name = "URL")]
-    pub api: Option<url::Url>,
-    /// One JSON object, or a table for people
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
-}
-
 impl Cli {
     /// Runs the command.
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Up(file) => up::run(&file.config),
             Command::Demo(args) => demo::run(args),
-            Command::Ingest(args) => up::run_one(&args, up::Stage::Ingest, None),
-            Command::Enrich(args) => up::run_one(&args, up::Stage::Enrich, None),
-            Command::Sink(args) => up::run_one(&args, up::Stage::Sink, None),
-            Command::Api(args) => up::run_one(&args.stage, up::Stage::Api, args.listen),
+            Command::Ingest(args) => up::run_one(&args, Stage::Ingest, None),
+            Command::Enrich(args) => up::run_one(&args, Stage::Enrich, None),
+            Command::Sink(args) => up::run_one(&args, Stage::Sink, None),
+            Command::Api(args) => up::run_one(&args.stage, Stage::Api, args.listen),
             Command::Store(file) => store::run(&file.config),
             Command::Topics(Topics::Apply(file)) => topics::apply(&file.config),
             Command::Topics(Topics::Diff(file)) => topics::diff(&file.config),
-            Command::Topics(Topics::Acls(args)) => {
-                access::print(&args.config.config, &args.roles, args.principal.as_deref())
-            }
+            Command::Topics(Topics::Acls(args)) => acls::print(&args),
             Command::Schemas(Schemas::Push(file)) => topics::push_schemas(&file.config),
             Command::DeadLetters(DeadLetters::List(file)) => dead_letters::list(&file.config),
             Command::DeadLetters(DeadLetters::Show { offset, config }) => dead_letters::show(&config.config, offset),

@@ -8,11 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::Args;
 use loadtest::node::evm::{self, Clock, Dataset, Origin, Schedule};
 use store::engine::Credentials;
 use tokio::net::TcpListener;
 
-use crate::{cli, exit::Failure, parts, up};
+use crate::{exit::Failure, parts, stage, up};
 
 /// The chains that the demo replays: slug, data set, how often a fork comes (blocks) and how deep it is.
 const CHAINS: [(&str, &str, u64, u64); 3] =
@@ -21,8 +22,22 @@ const CHAINS: [(&str, &str, u64, u64); 3] =
 /// Blocks that each chain has when the demo starts for the first time.
 const HISTORY: u64 = 30;
 
+/// Arguments of `headwater demo`.
+#[derive(Args)]
+pub struct Demo {
+    /// Where dashboard, REST and WebSocket listen [default: 127.0.0.1:8080, or a free port when it is taken]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Where the demo keeps its data; the same folder continues the same chains [default: headwater-demo in the cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Seconds between blocks of each simulated chain
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub block_time: f64,
+}
+
 /// Runs until stopped.
-pub fn run(args: cli::Demo) -> Result<(), Failure> {
+pub fn run(args: Demo) -> Result<(), Failure> {
     if !(args.block_time.is_finite() && args.block_time > 0.0) {
         return Err(Failure::arguments("--block-time: write a number of seconds above 0, such as 2"));
     }
@@ -38,7 +53,7 @@ fn default_dir() -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::arguments("neither HOME nor XDG_CACHE_HOME is set; name a folder with --dir"))
 }
 
-async fn demo(args: cli::Demo, dir: PathBuf) -> Result<(), Failure> {
+async fn demo(args: Demo, dir: PathBuf) -> Result<(), Failure> {
     let api = match args.listen {
         Some(address) => pick(address, false).await?,
         None => pick(([127, 0, 0, 1], 8080).into(), true).await?,
@@ -75,7 +90,7 @@ async fn demo(args: cli::Demo, dir: PathBuf) -> Result<(), Failure> {
         nodes.push(node);
     }
     std::fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
-    let result = up::serve(runtime::config::load(&file)?, file, &up::ALL).await;
+    let result = up::serve(runtime::config::load(&file)?, file, &stage::ALL).await;
     for node in nodes {
         node.shutdown().await;
     }

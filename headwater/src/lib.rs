@@ -4,12 +4,15 @@
 //! results only; everything else goes to standard error.
 
 mod access;
+mod acls;
+mod arguments;
 mod check;
 mod cli;
 mod dead_letters;
 mod demo;
 mod exit;
 mod parts;
+mod stage;
 mod status;
 mod store;
 mod tail;

@@ -2,14 +2,33 @@
 
 use std::{collections::BTreeMap, io::Write, time::Duration};
 
+use clap::Args;
 use serde_json::Value;
 
-use crate::{cli, exit::Failure, parts, tail::route::GroupLag};
+use crate::{
+    arguments::{ConfigFile, Format},
+    exit::Failure,
+    parts,
+    tail::route::GroupLag,
+};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// Arguments of `headwater status`.
+#[derive(Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Ask the API at this URL instead of the configured one
+    #[arg(long, value_name = "URL")]
+    pub api: Option<url::Url>,
+    /// One JSON object, or a table for people
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
 /// Asks and prints.
-pub fn run(args: &cli::Status) -> Result<(), Failure> {
+pub fn run(args: &Status) -> Result<(), Failure> {
     let (api, admin) = match &args.api {
         Some(url) => (url.as_str().trim_end_matches('/').to_owned(), None),
         None => {
@@ -25,8 +44,8 @@ pub fn run(args: &cli::Status) -> Result<(), Failure> {
             None => Vec::new(),
         };
         let text = match args.format {
-            cli::Format::Table => screen(&health, &lags),
-            cli::Format::Json => {
+            Format::Table => screen(&health, &lags),
+            Format::Json => {
                 health["lags"] = serde_json::to_value(&lags)?;
                 format!("{health}\n")
             }

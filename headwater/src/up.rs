@@ -25,26 +25,15 @@ use store::engine::{self, ChildCommand, RestartPolicy, StoreState};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli, exit::Failure, parts};
+use crate::{
+    arguments::StageProcess,
+    exit::Failure,
+    parts,
+    stage::{self, Stage},
+};
 
 /// How long the stages may take to end.
 const GRACE: Duration = Duration::from_secs(20);
-
-/// A stage, as it is named on the command line and to the operating system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Node → `raw.*`.
-    Ingest,
-    /// `raw.*` → `enriched.*`.
-    Enrich,
-    /// `enriched.*` → store.
-    Sink,
-    /// REST, WebSocket, dashboard.
-    Api,
-}
-
-/// In the order of the data.
-pub const ALL: [Stage; 4] = [Stage::Ingest, Stage::Enrich, Stage::Sink, Stage::Api];
 
 /// Runs every stage until stopped.
 pub fn run(file: &Path) -> Result<(), Failure> {
@@ -53,12 +42,12 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     if config.networks.is_empty() {
         tracing::warn!("no `[[network]]` in {}: nothing will be followed", file.display());
     }
-    parts::block_on(serve(config, file.to_owned(), &ALL))?
+    parts::block_on(serve(config, file.to_owned(), &stage::ALL))?
 }
 
 /// Runs one stage until stopped, beside others in other processes: over Kafka and a store that they all reach.
 /// `listen`: where the API listens instead of `[api] listen`.
-pub fn run_one(args: &cli::Stage, stage: Stage, listen: Option<SocketAddr>) -> Result<(), Failure> {
+pub fn run_one(args: &StageProcess, stage: Stage, listen: Option<SocketAddr>) -> Result<(), Failure> {
     telemetry::init_logs();
     let file = &args.config.config;
     let mut config = runtime::config::load(file)?;

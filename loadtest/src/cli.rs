@@ -2,14 +2,12 @@
 
 use crate::bench::{self, Bench};
 use crate::chaos::{self, Chaos};
+use crate::failure::Failure;
 use crate::node::evm::{self, Clock, Config, Dataset, Fault, Origin, Schedule};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-
-/// Any failure of a command, for `main` to print.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Simulated chain nodes, load and measurements.
 #[derive(Debug, Parser)]

@@ -7,4 +7,5 @@ pub mod bench;
 pub mod chaos;
 pub mod cli;
 pub mod cluster;
+pub mod failure;
 pub mod node;

@@ -8,6 +8,7 @@
 
 use std::{collections::HashMap, io::Write};
 
+use clap::Args;
 use enrich::steps::enrich_transaction;
 use indicatif::{ProgressBar, ProgressStyle};
 use schemas::{
@@ -23,16 +24,33 @@ use store::{
 };
 
 use super::{
-    each,
     letter::{Letter, Parts},
-    none_at,
+    read::{each, none_at},
 };
 use crate::{
-    cli::Replay,
+    arguments::ConfigFile,
     exit::Failure,
     parts,
     tail::{self, Query},
 };
+
+/// Arguments of `headwater dead-letters replay`.
+#[derive(Args)]
+pub struct Replay {
+    /// Only the letters with these offsets, as `list` tells them
+    pub offsets: Vec<u64>,
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Only this network
+    #[arg(long, value_name = "SLUG")]
+    pub network: Option<Network>,
+    /// Only this reason, such as `too_large`
+    #[arg(long, value_name = "WORD")]
+    pub reason: Option<String>,
+    /// Tell what would be done, and insert nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
 
 /// What became of a letter.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use runtime::log::{Log, LogError, PollLimits, Polled, Reader, Record, TopicParti
 use schemas::{codec::Codec, headers::ChainHeaders, topics::TopicSpec};
 use serde_json::{Map, Value, json};
 
-use super::{From, Query};
+use super::query::{From, Query};
 
 const POLL: PollLimits = PollLimits { records: 500, bytes: 4 << 20, wait: Duration::from_millis(500) };
 

@@ -3,77 +3,48 @@
 
 mod follow;
 mod print;
+mod query;
 pub mod route;
 
-use std::{fmt, str::FromStr, sync::Arc};
+pub use query::Query;
 
+use std::sync::Arc;
+
+use clap::Args;
 use futures::StreamExt;
 use runtime::{config::Config, log::LogErrorKind};
 use schemas::{Network, topics};
-use serde::{Deserialize, Serialize};
 
-use crate::{cli, exit::Failure, parts};
+use crate::{
+    arguments::{ConfigFile, Format},
+    exit::Failure,
+    parts,
+};
+use query::{From, topic};
 
-/// Where a tail begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
-    /// At the oldest record.
-    Beginning,
-    /// After the newest record.
-    End,
-    /// At the first record with this sequence or a later one.
-    Sequence(u64),
-}
-
-impl FromStr for From {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        match s {
-            "beginning" => Ok(Self::Beginning),
-            "end" => Ok(Self::End),
-            number => number
-                .parse()
-                .map(Self::Sequence)
-                .map_err(|_| "write `beginning`, `end` or a sequence such as 1234".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for From {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Beginning => f.write_str("beginning"),
-            Self::End => f.write_str("end"),
-            Self::Sequence(n) => write!(f, "{n}"),
-        }
-    }
-}
-
-/// What to read.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Query {
-    /// Only this network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub network: Option<Network>,
-    /// `beginning`, `end` or a sequence.
-    pub from: String,
-    /// Go on with what comes.
-    #[serde(default)]
+/// Arguments of `headwater tail`.
+#[derive(Args)]
+pub struct Tail {
+    /// The topic without prefix, such as `enriched.transactions`
+    pub topic: String,
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// Only this network
+    #[arg(long, value_name = "SLUG")]
+    pub network: Option<schemas::Network>,
+    /// Where to begin: `beginning`, `end`, or a sequence
+    #[arg(long, value_name = "beginning|end|SEQUENCE", default_value = "beginning")]
+    pub from: From,
+    /// One JSON object a line, or a table for people
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+    /// Go on with what comes
+    #[arg(long)]
     pub follow: bool,
 }
 
-/// The topic with this name; an error that lists them all otherwise.
-pub fn topic(name: &str) -> Result<topics::TopicSpec, String> {
-    let bare = name.strip_prefix(topics::DEFAULT_PREFIX).unwrap_or(name);
-    topics::ALL.into_iter().find(|t| t.name == bare).ok_or_else(|| {
-        let names: Vec<&str> = topics::ALL.iter().map(|t| t.name).collect();
-        format!("`{name}` is no topic; the topics are {}", names.join(", "))
-    })
-}
-
 /// Prints a topic.
-pub fn run(args: &cli::Tail) -> Result<(), Failure> {
+pub fn run(args: &Tail) -> Result<(), Failure> {
     let spec = topic(&args.topic).map_err(Failure::arguments)?;
     let config = runtime::config::load(&args.config.config)?;
     let query = Query { network: args.network.clone(), from: args.from.to_string(), follow: args.follow };

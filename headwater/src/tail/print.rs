@@ -4,7 +4,7 @@ use std::io::{ErrorKind, StdoutLock, Write};
 
 use serde_json::Value;
 
-use crate::cli::Format;
+use crate::arguments::Format;
 
 /// Columns of the table: name, where in the record, width.
 const COLUMNS: [(&str, &str, usize); 7] = [

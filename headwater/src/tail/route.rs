@@ -58,11 +58,11 @@ type Open = (Arc<dyn Log>, Arc<Codec>);
 async fn records(
     State((log, codec)): State<Open>,
     topic: Result<Path<String>, PathRejection>,
-    query: Result<Query<super::Query>, QueryRejection>,
+    query: Result<Query<super::query::Query>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let missing = |words: String| Problem::new(StatusCode::NOT_FOUND, words);
     let Path(topic) = topic.map_err(|_| missing("the topic's name is no UTF-8".to_owned()))?;
-    let spec = super::topic(&topic).map_err(missing)?;
+    let spec = super::query::topic(&topic).map_err(missing)?;
     let wrong = |problem: String| {
         let known = "write from=beginning, from=end or from=SEQUENCE, and if wanted network=SLUG and follow=true";
         Problem::new(StatusCode::BAD_REQUEST, format!("{problem}; {known}"))
@@ -71,7 +71,7 @@ async fn records(
         let words = e.body_text();
         wrong(words.strip_prefix("Failed to deserialize query string: ").unwrap_or(&words).to_owned())
     })?;
-    query.from.parse::<super::From>().map_err(|_| wrong("`from` is no place in a topic".to_owned()))?;
+    query.from.parse::<super::query::From>().map_err(|_| wrong("`from` is no place in a topic".to_owned()))?;
     let lines = follow::records(log, codec, spec, query).await.map_err(unavailable)?;
     // Lines are sent in chunks of what is at hand, so that a long topic costs few frames.
     let chunks = lines

@@ -1,6 +1,6 @@
 //! A measured process: its messages in a file of its folder, ended by its id.
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::Path;

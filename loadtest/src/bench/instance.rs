@@ -1,8 +1,8 @@
 //! A `headwater up` of its own: configuration and data in a temporary folder, ports of its own, ended by its process id.
 
 use super::{NETWORK, Node, child};
-use crate::cli::Failure;
 use crate::cluster::free_ports;
+use crate::failure::Failure;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Client;
 use serde_json::Value;

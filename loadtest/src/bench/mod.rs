@@ -16,7 +16,7 @@ mod report;
 mod source;
 mod speed;
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 use crate::node::evm::{self, Clock, Config, Dataset, Fault, FaultKind, Simulator};
 use clap::{Args, ValueEnum};
 use instance::Instance;

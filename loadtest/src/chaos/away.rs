@@ -1,7 +1,7 @@
 //! The store away for a while: the lag grows, nothing is lost, memory stays bounded, and it catches up faster than it fell behind.
 
 use super::{PATIENCE, POLL, Stand};
-use crate::cli::Failure;
+use crate::failure::Failure;
 use std::fmt;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! Chains that grow at a steady rate of blocks and fork now and then, each as its seed says.
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 use crate::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

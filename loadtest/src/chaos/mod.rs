@@ -11,8 +11,8 @@ mod plan;
 mod verify;
 mod visible;
 
-use crate::cli::Failure;
 use crate::cluster::{Cluster, Endpoint, Servers, Settings};
+use crate::failure::Failure;
 use away::Away;
 use chains::Chain;
 use clap::Args;

@@ -1,8 +1,8 @@
 //! Whether the rows are the chain's: compared one by one with what the node holds, and the log as others read it.
 
 use super::chains::Chain;
-use crate::cli::Failure;
 use crate::cluster::{Cluster, number};
+use crate::failure::Failure;
 use serde_json::Value;
 use std::collections::HashMap;
 

@@ -2,8 +2,8 @@
 
 use super::chains::Chain;
 use super::plan::Blow;
-use crate::cli::Failure;
 use crate::cluster::{Outside, number};
+use crate::failure::Failure;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 

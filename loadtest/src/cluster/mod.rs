@@ -12,7 +12,7 @@ pub use outside::{Outside, number};
 pub use proxy::{Proxy, Way};
 pub use servers::Servers;
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 use crate::node::evm::Simulator;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! Asks a running Headwater from outside: SQL over ClickHouse's HTTP interface, JSON of the API.
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Faults on the way between stages and brokers, made by Toxiproxy (<https://github.com/Shopify/toxiproxy>), whose HTTP
 //! interface this speaks. One proxy per broker, `broker-1` and on.
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 use serde_json::{Value, json};
 use std::time::Duration;
 

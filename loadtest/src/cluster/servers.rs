@@ -1,7 +1,7 @@
 //! The real servers beside the stages, as `scripts/services` starts them: brokers, a schema registry, a fault proxy.
 
 use super::proxy::Proxy;
-use crate::cli::Failure;
+use crate::failure::Failure;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;

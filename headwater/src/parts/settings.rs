@@ -1,0 +1,60 @@
+//! What each stage is told, out of the configuration file.
+
+use runtime::config::{Config, Endpoint, Network, Start};
+use schemas::profiles::Profile;
+use store::{StoreConfig, sink::SinkConfig};
+
+use super::log::chain_partitions;
+
+/// What ingest is told.
+pub fn ingest_config(config: &Config) -> ingest::config::Config {
+    ingest::config::Config {
+        networks: config.networks.iter().map(ingest_network).collect(),
+        instance: config.instance.clone(),
+        partitions: chain_partitions(config),
+        ..Default::default()
+    }
+}
+
+fn ingest_network(n: &Network) -> ingest::config::NetworkConfig {
+    let endpoint = |e: &Endpoint| nodes::evm::Endpoint {
+        name: e.name.clone(),
+        url: e.url.clone(),
+        ws: e.ws.clone(),
+        headers: e.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
+    };
+    ingest::config::NetworkConfig {
+        slug: n.slug.clone(),
+        family: n.family,
+        chain_id: n.chain_id,
+        start: match n.start {
+            Start::Latest => ingest::config::Start::Latest,
+            Start::Height(height) => ingest::config::Start::Height(height),
+        },
+        endpoints: n.endpoints.iter().map(endpoint).collect(),
+        verify: ingest::config::Verify::Profile,
+    }
+}
+
+/// What enrich is told.
+pub fn enrich_config(config: &Config) -> enrich::Config {
+    let profiles = config.networks.iter().map(|n| (n.slug.clone(), Profile::of(n.chain_id))).collect();
+    enrich::Config::new(&config.instance, profiles)
+}
+
+/// What the sink is told.
+pub fn sink_config(config: &Config, store: StoreConfig) -> SinkConfig {
+    SinkConfig::new(store, &config.instance)
+}
+
+/// What the API is told.
+pub fn api_config(config: &Config) -> api::Config {
+    let network = |n: &Network| api::NetworkConfig { network: n.slug.clone(), family: n.family };
+    let builtin = config.log.kafka.as_ref().is_none_or(|kafka| kafka.schema_registry.is_none());
+    api::Config {
+        registry_prefix: builtin.then(|| config.log.prefix.clone()),
+        hosts: config.api_hosts.clone(),
+        allowed_origins: config.allowed_origins.clone(),
+        ..api::Config::new(config.networks.iter().map(network).collect())
+    }
+}

@@ -1,0 +1,17 @@
+//! The stages, by name.
+
+/// A stage, as it is named on the command line and to the operating system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Node → `raw.*`.
+    Ingest,
+    /// `raw.*` → `enriched.*`.
+    Enrich,
+    /// `enriched.*` → store.
+    Sink,
+    /// REST, WebSocket, dashboard.
+    Api,
+}
+
+/// In the order of the data.
+pub const ALL: [Stage; 4] = [Stage::Ingest, Stage::Enrich, Stage::Sink, Stage::Api];
