@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod pipeline;
 pub mod publisher;
 pub mod records;
+pub mod source;
 pub mod state;
 pub mod tracker;
 pub mod unit;
@@ -55,7 +56,7 @@ pub async fn run(
         let endpoint = network.endpoints.first().ok_or_else(|| problem("it has no [[network.endpoint]]".into()))?;
         let client = EvmClient::new(endpoint.clone(), chains::evm::checks(network), config.tuning.clone());
         let node = Arc::new(client.map_err(problem)?);
-        sources.push(pipeline::Source { network: network.clone(), node });
+        sources.push(source::Source { network: network.clone(), node });
     }
     pipeline::run(config, sources, log, codec, shutdown).await
 }

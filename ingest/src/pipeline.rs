@@ -11,7 +11,6 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
-use nodes::evm::EvmSource;
 use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Transaction};
 use schemas::{
     Network, TimeMs,
@@ -30,6 +29,7 @@ use crate::{
     metrics,
     publisher::{Publisher, StatusFeed},
     records::{Limits, Scribe},
+    source::Source,
     state,
     unit::Outlet,
 };
@@ -45,15 +45,6 @@ const OUTPUTS: [topics::TopicSpec; 6] = [
     topics::CONTROL_CONFIG,
     topics::DEAD_LETTERS,
 ];
-
-/// A network and where its blocks come from.
-#[derive(Clone)]
-pub struct Source {
-    /// As configured.
-    pub network: NetworkConfig,
-    /// Its node.
-    pub node: Arc<dyn EvmSource>,
-}
 
 /// What all partitions share.
 struct Shared {

@@ -23,8 +23,8 @@ use super::fetcher::{Fetched, Fetcher};
 use crate::{
     config::{Config, NetworkConfig, Start, Verify},
     metrics,
-    pipeline::Source,
     records::Scribe,
+    source::Source,
     state::Stored,
     tracker::{Action, Link, Need, Tracker},
     unit::{Gone, Outlet},
