@@ -198,7 +198,7 @@ pub async fn read_chain(log: &dyn Log) -> Chain {
             Op::Apply => {
                 if let Some(below) = chain.blocks.last() {
                     assert_eq!(below.envelope.block_hash, e.parent_hash, "parents are linked at {}", e.height);
-                    assert_eq!(below.envelope.height + 1, e.height);
+                    assert!(below.envelope.height < e.height);
                 }
                 let mut logs = 0;
                 for (i, child) in mine.iter().enumerate() {
