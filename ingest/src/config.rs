@@ -70,7 +70,9 @@ pub enum Start {
 pub enum Verify {
     /// All: decisive where the chain's profile says that they hold, only counted elsewhere.
     Profile,
-    /// None.
+    /// All, and senders recovered from signatures besides.
+    Signatures,
+    /// None: links, counts and order only.
     Structure,
 }
 

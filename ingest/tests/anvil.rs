@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::{Stage, config, open, read_chain, trace, wait_for_state, wait_for_tip};
 use ingest::Start;
 use loadtest::node::anvil::Anvil;
+use nodes::evm::{Checks, EvmClient, EvmSource, Tuning, verify::Weight};
 use schemas::records::{NetworkState, Payload};
 use serde_json::{Value, json};
 
@@ -58,6 +59,48 @@ async fn follows_a_real_node_through_failures_and_reorgs() {
     assert_eq!(held[..], truth[..held.len()]);
     stage.stop().await;
     assert_eq!(read_chain(&*log).await.remaining, 0);
+}
+
+/// A transaction of an impersonated account has no real signature, and its hash is not the hash of its bytes: it is kept with the
+/// hash that the node says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn follows_impersonated_accounts() {
+    trace();
+    let Some(anvil) = Anvil::start(runtime::cache::folder().as_deref()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).await;
+    let stage = Stage::start(config(&anvil.url(), None, 31_337, Start::Height(0)), log.clone());
+    let accounts = anvil.call("eth_accounts", json!([])).await;
+    let (usual, other) = (accounts[0].clone(), accounts[1].clone());
+    let impersonated = json!(format!("0x{}", "be".repeat(20)));
+    anvil.call("anvil_setBalance", json!([impersonated, "0xde0b6b3a7640000"])).await;
+    anvil.call("anvil_impersonateAccount", json!([impersonated])).await;
+    let mut sent = Vec::new();
+    for from in [&usual, &impersonated, &usual] {
+        let hash = anvil.call("eth_sendTransaction", json!([{"from": from, "to": other, "value": "0x1"}])).await;
+        let receipt = anvil.receipt(&hash).await;
+        sent.push((hash, from.clone(), receipt["blockHash"].clone()));
+    }
+    let (height, hash) = anvil.head().await;
+    let chain = wait_for_tip_or_later(&log, &anvil, height, hash).await;
+    for (hash, from, block) in &sent {
+        let mut found = chain.transactions.values().flatten().filter_map(|t| match &t.payload {
+            Payload::Transaction(tx) if Some(tx.hash.to_string().as_str()) == hash.as_str() => Some((t, tx)),
+            _ => None,
+        });
+        let (record, tx) = found.next().unwrap_or_else(|| panic!("{hash} of {from}"));
+        assert_eq!(format!("{:#x}", tx.from_address), from.as_str().unwrap());
+        assert_eq!(Some(record.envelope.block_hash.as_str()), block.as_str());
+    }
+    stage.stop().await;
+    // And it is such a case: what the node says of it does not hash to what it says.
+    let endpoint = config(&anvil.url(), None, 31_337, Start::Latest).networks.remove(0).endpoints.remove(0);
+    let strict = Checks { transaction_hashes: Weight::Decide, ..Checks::OFF };
+    let client = EvmClient::new(endpoint, strict, Tuning { tries: 1, ..Tuning::default() }).unwrap();
+    let receipt = anvil.receipt(&sent[1].0).await;
+    let at = receipt["blockNumber"].as_str().and_then(|n| u64::from_str_radix(n.trim_start_matches("0x"), 16).ok());
+    let lie = client.fetch(at.unwrap()).await.unwrap_err();
+    assert!(lie.to_string().contains("does not hash"), "{lie}");
 }
 
 /// The node goes on by itself: its head of now, or a later one.

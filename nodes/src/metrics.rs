@@ -18,10 +18,27 @@ pub fn answer_bytes(endpoint: &str, bytes: usize) {
     metrics::counter!("headwater_node_answer_bytes_total", "endpoint" => endpoint.to_owned()).increment(bytes as u64);
 }
 
-/// A check of hashes or roots that is not decisive on this chain did not hold, or could not be made.
-pub fn check_undecided(network_check: &'static str, held: bool) {
-    metrics::counter!("headwater_node_checks_undecided_total", "check" => network_check, "held" => if held { "yes" } else { "no" })
-        .increment(1);
+/// A check that is not decisive on this chain did not hold, or could not be made.
+pub fn check_undecided(check: &'static str, made: bool) {
+    let held = if made { "no" } else { "unknown" };
+    metrics::counter!("headwater_node_checks_undecided_total", "check" => check, "held" => held).increment(1);
+}
+
+/// Kind of an odd field: it is no value of its type.
+pub const MISSPELLED: &str = "misspelled";
+/// Kind of an odd field: it says something else than what follows from the rest.
+pub const OTHER: &str = "other";
+
+/// A node said something odd in a field on which nothing rests. `field`: object and name, as in `Receipt.transactionIndex`.
+pub fn odd_field(field: &'static str, kind: &'static str) {
+    odd_fields(field, kind, 1);
+}
+
+/// The same, so many times.
+pub fn odd_fields(field: &'static str, kind: &'static str, times: usize) {
+    if times > 0 {
+        metrics::counter!("headwater_node_odd_fields_total", "field" => field, "kind" => kind).increment(times as u64);
+    }
 }
 
 /// A subscription to heads was lost.
@@ -36,7 +53,11 @@ pub fn describe() {
     metrics::describe_counter!("headwater_node_answer_bytes_total", "Bytes of nodes' answers.");
     metrics::describe_counter!(
         "headwater_node_checks_undecided_total",
-        "Checks of hashes or roots that do not decide on this chain, by whether they held."
+        "Checks that do not decide on this chain and did not hold (held: no) or could not be made (held: unknown)."
+    );
+    metrics::describe_counter!(
+        "headwater_node_odd_fields_total",
+        "Odd values in fields of nodes' answers on which nothing rests, by field and kind."
     );
     metrics::describe_counter!("headwater_node_heads_lost_total", "Subscriptions to heads that were lost.");
 }

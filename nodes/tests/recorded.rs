@@ -8,7 +8,7 @@ use std::{
 use alloy_primitives::{B256, U256};
 use nodes::evm::{
     Checks, assemble,
-    verify::{Weight, verify},
+    verify::{Weight, senders, verify},
     wire::{self, Answer, Wire, parse_answer},
 };
 
@@ -40,10 +40,10 @@ fn read<T: Wire>(path: &Path) -> T {
 fn checks(chain: &str) -> Checks {
     let all = Checks::all(Weight::Decide);
     match chain {
-        // Arbitrum's internal transactions have an encoding of their own.
-        "arbitrum" => Checks { transactions_root: Weight::Off, ..all },
+        // Arbitrum's internal transactions have an encoding of their own, and the base fee is paid, whatever was offered.
+        "arbitrum" => Checks { transactions_root: Weight::Off, price: Weight::Off, ..all },
         // Ethermint: headers and roots are Tendermint's.
-        "cronos" => Checks { transaction_hashes: Weight::Decide, ..Checks::OFF },
+        "cronos" => Checks { transaction_hashes: Weight::Decide, created: Weight::Decide, ..Checks::OFF },
         _ => all,
     }
 }
@@ -113,7 +113,7 @@ fn sample() -> (wire::Block, Vec<wire::Receipt>, u64) {
 #[test]
 fn lies_are_found() {
     type Lie = fn(&mut wire::Block, &mut Vec<wire::Receipt>);
-    let lies: [(&str, Lie); 12] = [
+    let lies: [(&str, Lie); 19] = [
         ("asked for block", |b, _| b.number = Some(1)),
         ("but 170 receipts", |_, r| drop(r.pop())),
         ("different hashes", |_, r| r.swap(3, 4)),
@@ -128,6 +128,13 @@ fn lies_are_found() {
             r.iter_mut().find(|r| !r.logs.as_ref().unwrap().is_empty()).unwrap().logs = Some(vec![])
         }),
         ("different hashes", |_, r| r[0].transaction_hash = None),
+        ("receipt 9 lacks", |_, r| r[9].cumulative_gas_used = None),
+        ("gas were used", |_, r| r[9].gas_used = Some(1)),
+        ("states a price", |_, r| r[9].effective_gas_price = Some(U256::from(1))),
+        ("it is a call", |_, r| r[9].contract_address = r[8].logs.as_ref().unwrap()[0].address),
+        ("another index", |b, _| b.transactions.as_mut().unwrap()[7].transaction_index = Some(6)),
+        ("lacks `mixHash`", |b, _| b.mix_hash = None),
+        ("transaction 5 lacks", |b, _| b.transactions.as_mut().unwrap()[5].r = None),
     ];
     for (says, lie) in lies {
         let (mut block, mut receipts, number) = sample();
@@ -135,6 +142,45 @@ fn lies_are_found() {
         let found = verify(&block, &receipts, number, &Checks::all(Weight::Decide)).unwrap_err();
         assert!(found.contains(says), "{found} should say {says}");
     }
+}
+
+#[test]
+fn addresses_of_created_contracts_follow_from_maker_and_nonce() {
+    let mut created = 0;
+    for path in roots().iter().flat_map(|r| find(r, "receipts.json")) {
+        let block = read::<wire::Block>(&path.with_file_name("block.json"));
+        let number = block.number.unwrap();
+        let checks = Checks { created: Weight::Decide, ..Checks::OFF };
+        let receipts = read::<Vec<wire::Receipt>>(&path);
+        for i in (0..receipts.len()).filter(|i| receipts[*i].contract_address.is_some()) {
+            let mut told = receipts.clone();
+            told[i].contract_address = Some(alloy_primitives::Address::repeat_byte(1));
+            let lie = verify(&block, &told, number, &checks).unwrap_err();
+            assert!(lie.starts_with(&format!("receipt {i} states the created contract")), "{lie}");
+            created += 1;
+        }
+    }
+    assert!(created > 0);
+}
+
+#[test]
+fn senders_are_those_who_signed() {
+    let mut signed = 0;
+    for path in roots().iter().flat_map(|r| find(r, "block.json")) {
+        let Some(mut list) = read::<wire::Block>(&path).transactions else { continue };
+        let checks = Checks::all(Weight::Decide).with_senders();
+        senders(0, &list, &checks).unwrap_or_else(|lie| panic!("{}: {lie}", path.display()));
+        // Deposits and system transactions have no signature, so their sender is the node's word.
+        let by_signature = |t: &wire::Transaction| t.transaction_type.unwrap_or_default() <= 4;
+        if let Some(i) = list.iter().position(by_signature) {
+            list[i].from = Some(alloy_primitives::Address::repeat_byte(1));
+            let lie = senders(100, &list, &checks).unwrap_err();
+            assert!(lie.starts_with(&format!("transaction {} was signed by", 100 + i)), "{lie}");
+            assert!(senders(0, &list, &Checks::all(Weight::Decide)).is_ok(), "not asked for");
+            signed += 1;
+        }
+    }
+    assert!(signed > 10, "{signed}");
 }
 
 #[test]

@@ -45,7 +45,10 @@ pub struct Profile {
     pub transactions_root: bool,
     /// Whether the receipts' root follows from the receipts.
     pub receipts_root: bool,
-    /// Whether blocks may carry transactions that are in no root (Polygon's state syncs).
+    /// Whether the price that a receipt states is EIP-1559's: the stated price, or what the caps allow over the base fee.
+    pub effective_gas_price: bool,
+    /// Whether blocks may end with a state sync of Polygon's: of type 0 and in no root, or of type 0x7f and in the roots, its
+    /// hash being made of what JSON-RPC does not show.
     pub state_sync: bool,
     /// Usual time between blocks, milliseconds; `None` when it varies.
     pub block_time_ms: Option<u64>,
@@ -61,6 +64,7 @@ pub const TOLERANT: Profile = Profile {
     ethereum_rlp: false,
     transactions_root: false,
     receipts_root: false,
+    effective_gas_price: false,
     state_sync: false,
     block_time_ms: None,
     finality: Finality::Unknown,
@@ -74,6 +78,7 @@ const fn ethereum(chain_id: u64, name: &'static str) -> Profile {
         ethereum_rlp: true,
         transactions_root: true,
         receipts_root: true,
+        effective_gas_price: true,
         state_sync: false,
         block_time_ms: Some(12_000),
         finality: Finality::Tags,
@@ -86,20 +91,28 @@ const fn op_stack(chain_id: u64, name: &'static str) -> Profile {
 
 /// Mantle's deposits have an encoding of their own (a field `ethValue`), so its roots do not follow from standard ones.
 const fn mantle(chain_id: u64, name: &'static str) -> Profile {
-    Profile { fee_model: FeeModel::Mantle, transactions_root: false, receipts_root: false, ..op_stack(chain_id, name) }
+    Profile {
+        fee_model: FeeModel::Mantle,
+        transactions_root: false,
+        receipts_root: false,
+        effective_gas_price: false,
+        ..op_stack(chain_id, name)
+    }
 }
 
-/// Arbitrum's own transaction types have encodings of their own, which the transactions' root is made of.
+/// Arbitrum's own transaction types have encodings of their own, which the transactions' root is made of. The base fee is paid,
+/// whatever was offered.
 const fn arbitrum(chain_id: u64, name: &'static str) -> Profile {
     Profile {
         fee_model: FeeModel::Arbitrum,
         transactions_root: false,
+        effective_gas_price: false,
         block_time_ms: Some(250),
         ..ethereum(chain_id, name)
     }
 }
 
-/// Polygon's state syncs stand among the transactions of some blocks but in none of their roots.
+/// Polygon's state syncs stand among the transactions of some blocks, since Madhugiri (PIP-74) in their roots too.
 const fn polygon(chain_id: u64, name: &'static str) -> Profile {
     Profile { state_sync: true, block_time_ms: Some(2_000), ..ethereum(chain_id, name) }
 }
@@ -109,14 +122,28 @@ const fn cronos(chain_id: u64, name: &'static str) -> Profile {
     Profile { chain_id, name, fee_model: FeeModel::Ethereum, finality: Finality::Instant, ..TOLERANT }
 }
 
+/// A development node: transactions of impersonated accounts have no real signature and a hash that is not theirs, and a fork
+/// serves the blocks of whatever chain it was forked from. So nothing is decisive, and all is counted. A fork that keeps the
+/// other chain's id is followed with `verify = "structure"`.
+const fn development(chain_id: u64, name: &'static str) -> Profile {
+    Profile { chain_id, name, finality: Finality::Tags, ..TOLERANT }
+}
+
 /// The table. Sorted by nothing: it is short and read once per network.
-pub const PROFILES: [Profile; 23] = [
+pub const PROFILES: [Profile; 25] = [
     ethereum(1, "Ethereum"),
     ethereum(11_155_111, "Sepolia"),
     ethereum(17_000, "Holesky"),
     ethereum(560_048, "Hoodi"),
-    Profile { block_time_ms: None, ..ethereum(31_337, "Anvil or Hardhat") },
-    Profile { block_time_ms: Some(1_000), finality: Finality::Unknown, ..ethereum(999, "HyperEVM") },
+    development(31_337, "Anvil or Hardhat"),
+    development(1_337, "Ganache, geth --dev or GoQuorum"),
+    development(5_777, "Ganache"),
+    Profile {
+        block_time_ms: Some(1_000),
+        finality: Finality::Unknown,
+        effective_gas_price: false,
+        ..ethereum(999, "HyperEVM")
+    },
     op_stack(10, "OP Mainnet"),
     op_stack(11_155_420, "OP Sepolia"),
     op_stack(420, "OP Goerli"),
@@ -160,6 +187,9 @@ mod tests {
             assert_eq!(Profile::of(profile.chain_id).name, profile.name);
         }
         let unknown = Profile::of(987_654_321);
-        assert!(!unknown.ethereum_rlp && !unknown.transactions_root && !unknown.receipts_root);
+        for tolerant in [unknown, Profile::of(31_337), Profile::of(1_337)] {
+            assert!(!tolerant.ethereum_rlp && !tolerant.transactions_root && !tolerant.receipts_root);
+            assert!(!tolerant.effective_gas_price);
+        }
     }
 }

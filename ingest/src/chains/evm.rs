@@ -35,9 +35,11 @@ const SYNCING_BLOCKS: u64 = 3;
 
 /// The checks of a node's answers.
 pub fn checks(network: &NetworkConfig) -> Checks {
+    let profile = Profile::of(network.chain_id);
     match network.verify {
-        Verify::Profile => Checks::of(&Profile::of(network.chain_id)),
-        Verify::Structure => Checks::OFF,
+        Verify::Profile => Checks::of(&profile),
+        Verify::Signatures => Checks::of(&profile).with_senders(),
+        Verify::Structure => Checks::structure(&profile),
     }
 }
 

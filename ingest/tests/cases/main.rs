@@ -6,4 +6,6 @@
 mod common;
 mod run;
 
+mod odd;
 mod plain;
+mod polygon;

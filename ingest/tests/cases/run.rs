@@ -97,6 +97,28 @@ impl Run {
         chain
     }
 
+    /// Waits until the newest block's header is in the log.
+    pub async fn reached(&self) {
+        let head = self.node.blocks().last().map(|b| (b.height(), b.hash())).expect("a block");
+        let newest = async {
+            while !common::newest_is(&*self.log, head.0, &head.1).await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), newest).await.expect("the tip in time");
+    }
+
+    /// Transactions and logs of each applied block, as the headers count them.
+    pub async fn counts(&self) -> Vec<(u32, u32)> {
+        let codec = schemas::Codec::builtin();
+        let headers = common::read_topic(&*self.log, schemas::topics::RAW_BLOCKS).await;
+        let read = |r: &runtime::log::Record| {
+            codec.decode::<schemas::records::RawBlock>(r.value.as_ref().expect("a value")).expect("a header")
+        };
+        let applied = headers.iter().map(read).filter(|b| b.envelope.op == schemas::Op::Apply);
+        applied.map(|b| (b.envelope.tx_count, b.envelope.log_count)).collect()
+    }
+
     /// Waits for a state of the network.
     pub async fn state(&self, state: NetworkState) -> NetworkStatus {
         common::wait_for_state(&*self.log, state).await

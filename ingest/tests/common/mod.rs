@@ -253,7 +253,7 @@ pub async fn wait_for_tip(log: &dyn Log, height: u64, hash: &str) -> Chain {
 }
 
 /// Whether a partition's newest header record is this block's.
-async fn newest_is(log: &dyn Log, height: u64, hash: &str) -> bool {
+pub async fn newest_is(log: &dyn Log, height: u64, hash: &str) -> bool {
     let codec = Codec::builtin();
     for partition in 0..log.partitions(topics::RAW_BLOCKS.name).await.unwrap_or(0) {
         let at = TopicPartition { topic: topics::RAW_BLOCKS.name, partition };

@@ -1,9 +1,10 @@
-//! From what the node sent to the contract's records. Pure.
+//! From what the node sent to the contract's records. Pure but for counting.
 
 use alloy_primitives::Bytes;
 use schemas::records::{EvmHeader, EvmLog, EvmTransaction};
 
 use super::{EvmBlock, EvmHead, wire};
+use crate::metrics;
 
 /// A field that a record cannot do without was left out, or does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +43,8 @@ impl TryFrom<wire::Head> for EvmHead {
     }
 }
 
-/// Joins a block and its receipts. Counts and order must have been checked ([`super::verify`]).
+/// Joins a block and its receipts. Counts and order must have been checked ([`super::verify`]). Receipts beyond the
+/// transactions' belong to none of them (Celo's block receipts): their logs are counted, and have no record.
 pub fn assemble(block: wire::Block, receipts: Vec<wire::Receipt>) -> Result<EvmBlock, ShapeError> {
     let place = || "block".to_owned();
     let head = EvmHead {
@@ -82,17 +84,27 @@ pub fn assemble(block: wire::Block, receipts: Vec<wire::Receipt>) -> Result<EvmB
     };
     let wire_transactions = need(block.transactions, "transactions", place)?;
     let mut transactions = Vec::with_capacity(wire_transactions.len());
-    let mut log_count = 0u32;
-    for (index, (t, r)) in wire_transactions.into_iter().zip(receipts).enumerate() {
-        let transaction = join(index as u32, t, r, log_count)?;
-        log_count += transaction.logs.len() as u32;
-        transactions.push(transaction);
+    let mut before = Before::default();
+    let mut receipts = receipts.into_iter();
+    for (t, r) in wire_transactions.into_iter().zip(receipts.by_ref()) {
+        transactions.push(join(t, r, &mut before)?);
     }
+    let others: usize = receipts.map(|r| r.logs.map_or(0, |logs| logs.len())).sum();
+    let log_count = before.logs.saturating_add(fit32(others as u64, "logs", place)?);
     Ok(EvmBlock { head, header, transactions, log_count })
 }
 
-/// One transaction and its receipt. `logs_before` numbers the logs of nodes that leave `logIndex` out.
-fn join(index: u32, t: wire::Transaction, r: wire::Receipt, logs_before: u32) -> Result<EvmTransaction, ShapeError> {
+/// What stands before a transaction in its block.
+#[derive(Default)]
+struct Before {
+    transactions: u32,
+    logs: u32,
+    gas: u64,
+}
+
+/// One transaction and its receipt. Its place and its logs' are those where they stand, whatever they state.
+fn join(t: wire::Transaction, r: wire::Receipt, before: &mut Before) -> Result<EvmTransaction, ShapeError> {
+    let index = before.transactions;
     let in_tx = || format!("transaction {index}");
     let in_receipt = || format!("receipt {index}");
     let mut logs = Vec::new();
@@ -103,11 +115,12 @@ fn join(index: u32, t: wire::Transaction, r: wire::Receipt, logs_before: u32) ->
             let problem = format!("a list of {} where the EVM allows 4", topics.len());
             return Err(ShapeError { place: place(), field: "topics", problem });
         }
+        let log_index = before.logs + i as u32;
+        if l.log_index.is_some_and(|told| told != u64::from(log_index)) {
+            metrics::odd_field("Log.logIndex", metrics::OTHER);
+        }
         logs.push(EvmLog {
-            log_index: match l.log_index {
-                Some(n) => fit32(n, "logIndex", place)?,
-                None => logs_before + i as u32,
-            },
+            log_index,
             address: need(l.address, "address", place)?,
             topics,
             data: l.data.unwrap_or_default(),
@@ -118,6 +131,11 @@ fn join(index: u32, t: wire::Transaction, r: wire::Receipt, logs_before: u32) ->
         Some(list) => Some(fit32(list.len() as u64, "authorizationList", in_tx)?),
         None => None,
     };
+    // Each follows from the other where one is left out.
+    let gas_used = r.gas_used.or_else(|| r.cumulative_gas_used?.checked_sub(before.gas));
+    let gas_used = need(gas_used, "gasUsed", in_receipt)?;
+    let gas_so_far = r.cumulative_gas_used.unwrap_or(before.gas.saturating_add(gas_used));
+    *before = Before { transactions: index + 1, logs: before.logs + logs.len() as u32, gas: gas_so_far };
     Ok(EvmTransaction {
         transaction_index: index,
         hash: need(t.hash, "hash", in_tx)?,
@@ -140,8 +158,8 @@ fn join(index: u32, t: wire::Transaction, r: wire::Receipt, logs_before: u32) ->
         mint: t.mint,
         receipt_status: r.status,
         receipt_root: r.root,
-        receipt_gas_used: need(r.gas_used, "gasUsed", in_receipt)?,
-        receipt_cumulative_gas_used: r.cumulative_gas_used.unwrap_or_default(),
+        receipt_gas_used: gas_used,
+        receipt_cumulative_gas_used: gas_so_far,
         receipt_effective_gas_price: r.effective_gas_price,
         receipt_contract_address: r.contract_address,
         receipt_blob_gas_used: r.blob_gas_used,

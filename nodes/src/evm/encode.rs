@@ -9,6 +9,8 @@ use super::wire::{Block, Log, Receipt, Transaction, transaction};
 
 /// EIP-2718 type of OP-stack deposits.
 const DEPOSIT: u64 = 0x7e;
+/// EIP-2718 type of Polygon's state syncs (PIP-74). Its payload is not shown by JSON-RPC.
+pub const STATE_SYNC: u64 = 0x7f;
 
 fn list(fields: &[&dyn Encodable], out: &mut dyn BufMut) {
     Header { list: true, payload_length: fields.iter().map(|f| f.length()).sum() }.encode(out);
@@ -69,68 +71,69 @@ impl<T: Encodable> Encodable for ListOf<'_, T> {
     }
 }
 
+/// Whether every transaction of this type can be encoded here, if nothing is left out.
+pub fn is_known(t: &Transaction) -> bool {
+    t.transaction_type.unwrap_or_default() <= 4
+}
+
 /// A transaction as it stands in the transactions' trie.
 pub fn transaction(t: &Transaction) -> Option<Vec<u8>> {
+    let (r, s) = (t.r?, t.s?);
+    let legacy = t.transaction_type.unwrap_or_default() == 0;
+    let parity = if legacy { t.v.unwrap_or_default() } else { t.y_parity.or(t.v)? };
+    encoded(t, &[&parity, &r, &s])
+}
+
+/// What a transaction's sender signed, before hashing, and whether the signature's point has an odd y. `None` for types that
+/// have no signature or are not known here.
+pub fn signed_payload(t: &Transaction) -> Option<(Vec<u8>, bool)> {
+    let odd = |parity: U256| (parity <= U256::ONE).then_some(parity == U256::ONE);
+    if t.transaction_type.unwrap_or_default() != 0 {
+        return Some((encoded(t, &[])?, odd(t.y_parity.or(t.v)?)?));
+    }
+    let v = t.v?;
+    match v.checked_sub(U256::from(35)) {
+        // EIP-155: v is 35 + 2 × chain + parity, and the chain is signed.
+        Some(rest) => {
+            let chain: U256 = rest >> 1usize;
+            Some((encoded(t, &[&chain, &0u8, &0u8])?, rest.bit(0)))
+        }
+        None => Some((encoded(t, &[])?, odd(v.checked_sub(U256::from(27))?)?)),
+    }
+}
+
+/// A transaction's fields and those that follow them.
+fn encoded(t: &Transaction, last: &[&dyn Encodable]) -> Option<Vec<u8>> {
     let empty = Bytes::new();
     let kind = t.transaction_type.unwrap_or_default();
     let input = t.input.as_ref().unwrap_or(&empty);
-    let zero = U256::ZERO;
-    let or_zero = |v: &Option<U256>| v.unwrap_or(zero);
+    let or_zero = |v: &Option<U256>| v.unwrap_or_default();
     let (nonce, gas) = (t.nonce.unwrap_or_default(), t.gas.unwrap_or_default());
     let (gas_price, value, chain_id) = (or_zero(&t.gas_price), or_zero(&t.value), or_zero(&t.chain_id));
     let (fee_cap, tip_cap) = (or_zero(&t.max_fee_per_gas), or_zero(&t.max_priority_fee_per_gas));
-    let (r, s) = (t.r?, t.s?);
-    let parity = if kind == 0 { or_zero(&t.v) } else { t.y_parity.or(t.v)? };
     let (to, access) = (OrEmpty(&t.to), ListOf(&t.access_list));
-    let mut out = Vec::with_capacity(input.len() + 256);
+    let (blob_cap, hashes) = (or_zero(&t.max_fee_per_blob_gas), ListOf(&t.blob_versioned_hashes));
+    let authorizations = ListOf(&t.authorization_list);
+    let mut fields: Vec<&dyn Encodable> = Vec::with_capacity(14);
     match kind {
-        0 => list(&[&nonce, &gas_price, &gas, &to, &value, input, &parity, &r, &s], &mut out),
-        1 => {
-            out.push(1);
-            list(&[&chain_id, &nonce, &gas_price, &gas, &to, &value, input, &access, &parity, &r, &s], &mut out);
-        }
-        2 => {
-            out.push(2);
-            list(
-                &[&chain_id, &nonce, &tip_cap, &fee_cap, &gas, &to, &value, input, &access, &parity, &r, &s],
-                &mut out,
-            );
-        }
-        3 => {
-            out.push(3);
-            let (blob_cap, hashes) = (or_zero(&t.max_fee_per_blob_gas), ListOf(&t.blob_versioned_hashes));
-            list(
-                &[
-                    &chain_id, &nonce, &tip_cap, &fee_cap, &gas, &to, &value, input, &access, &blob_cap, &hashes,
-                    &parity, &r, &s,
-                ],
-                &mut out,
-            );
-        }
-        4 => {
-            out.push(4);
-            let authorizations = ListOf(&t.authorization_list);
-            list(
-                &[
-                    &chain_id,
-                    &nonce,
-                    &tip_cap,
-                    &fee_cap,
-                    &gas,
-                    &to,
-                    &value,
-                    input,
-                    &access,
-                    &authorizations,
-                    &parity,
-                    &r,
-                    &s,
-                ],
-                &mut out,
-            );
+        0 => fields.extend([&nonce as &dyn Encodable, &gas_price, &gas, &to, &value, input]),
+        1 => fields.extend([&chain_id as &dyn Encodable, &nonce, &gas_price, &gas, &to, &value, input, &access]),
+        2..=4 => {
+            fields.extend([&chain_id as &dyn Encodable, &nonce, &tip_cap, &fee_cap, &gas, &to, &value, input, &access]);
+            match kind {
+                3 => fields.extend([&blob_cap as &dyn Encodable, &hashes]),
+                4 => fields.push(&authorizations),
+                _ => {}
+            }
         }
         _ => return None,
     }
+    fields.extend(last);
+    let mut out = Vec::with_capacity(input.len() + 256);
+    if kind != 0 {
+        out.push(kind as u8);
+    }
+    list(&fields, &mut out);
     Some(out)
 }
 
@@ -195,29 +198,37 @@ pub fn bloom(r: &Receipt) -> Bloom {
     })
 }
 
-/// The hash of a header in Ethereum's format, with as many of the later forks' fields as are there.
-pub fn header_hash(b: &Block) -> Option<B256> {
+/// The hash of a header in Ethereum's format, with as many of the later forks' fields as are there. Fails, saying which, when
+/// one of the first fork's is not.
+pub fn header_hash(b: &Block) -> Result<B256, String> {
+    macro_rules! first {
+        ($($field:ident = $name:literal),* $(,)?) => {
+            $(let $field = b.$field.as_ref().ok_or(concat!("the header lacks `", $name, "`, which its hash is made of"))?;)*
+        };
+    }
+    first! {
+        parent_hash = "parentHash", sha3_uncles = "sha3Uncles", miner = "miner", state_root = "stateRoot",
+        transactions_root = "transactionsRoot", receipts_root = "receiptsRoot", logs_bloom = "logsBloom",
+        difficulty = "difficulty", number = "number", gas_limit = "gasLimit", gas_used = "gasUsed",
+        timestamp = "timestamp", mix_hash = "mixHash", nonce = "nonce",
+    }
     let extra = b.extra_data.clone().unwrap_or_default();
-    let (parent, uncles, miner, state) = (b.parent_hash?, b.sha3_uncles?, b.miner?, b.state_root?);
-    let (txs, receipts, bloom) = (b.transactions_root?, b.receipts_root?, b.logs_bloom.as_ref()?);
-    let (difficulty, number, gas_limit) = (b.difficulty?, b.number?, b.gas_limit?);
-    let (gas_used, time, mix, nonce) = (b.gas_used?, b.timestamp?, b.mix_hash?, b.nonce?);
     let mut fields: Vec<&dyn Encodable> = vec![
-        &parent,
-        &uncles,
-        &miner,
-        &state,
-        &txs,
-        &receipts,
-        bloom,
-        &difficulty,
-        &number,
-        &gas_limit,
-        &gas_used,
-        &time,
+        parent_hash,
+        sha3_uncles,
+        miner,
+        state_root,
+        transactions_root,
+        receipts_root,
+        logs_bloom,
+        difficulty,
+        number,
+        gas_limit,
+        gas_used,
+        timestamp,
         &extra,
-        &mix,
-        &nonce,
+        mix_hash,
+        nonce,
     ];
     macro_rules! later {
         ($($field:ident),*) => {$( if let Some(v) = &b.$field { fields.push(v); } )*};
@@ -225,5 +236,5 @@ pub fn header_hash(b: &Block) -> Option<B256> {
     later!(base_fee_per_gas, withdrawals_root, blob_gas_used, excess_blob_gas, parent_beacon_block_root, requests_hash);
     let mut out = Vec::with_capacity(1024);
     list(&fields, &mut out);
-    Some(keccak256(out))
+    Ok(keccak256(out))
 }

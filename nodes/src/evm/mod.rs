@@ -10,6 +10,7 @@ pub mod heads;
 mod http;
 mod keccak;
 mod receipts;
+mod sender;
 mod trie;
 pub mod verify;
 pub mod wire;
@@ -49,7 +50,7 @@ pub struct EvmBlock {
     pub header: EvmHeader,
     /// Transactions with receipts and logs, in order.
     pub transactions: Vec<EvmTransaction>,
-    /// Number of logs.
+    /// Number of logs, those of no transaction included: more than the transactions have is a gap that the ledger shows.
     pub log_count: u32,
 }
 

@@ -2,10 +2,7 @@
 
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256};
 
-use super::{
-    transaction::Transaction,
-    value::{Count, wire_object},
-};
+use super::{object::wire_object, transaction::Transaction, value::Count};
 
 wire_object! {
     /// As much of a header as following the head takes.
@@ -33,51 +30,51 @@ wire_object! {
         /// Seconds since 1970.
         timestamp: u64 = "timestamp",
         /// Hash of the list of uncles.
-        sha3_uncles: B256 = "sha3Uncles",
+        sha3_uncles: B256 = "sha3Uncles" or nothing,
         /// Beneficiary.
-        miner: Address = "miner" | "author",
+        miner: Address = "miner" | "author" or nothing,
         /// State root.
-        state_root: B256 = "stateRoot",
+        state_root: B256 = "stateRoot" or nothing,
         /// Root of the transactions.
         transactions_root: B256 = "transactionsRoot",
         /// Root of the receipts.
         receipts_root: B256 = "receiptsRoot",
         /// Bloom filter of the logs.
-        logs_bloom: Bloom = "logsBloom",
+        logs_bloom: Bloom = "logsBloom" or nothing,
         /// Difficulty.
-        difficulty: U256 = "difficulty",
+        difficulty: U256 = "difficulty" or nothing,
         /// Sum of difficulties.
-        total_difficulty: U256 = "totalDifficulty",
+        total_difficulty: U256 = "totalDifficulty" or nothing,
         /// Gas limit.
         gas_limit: u64 = "gasLimit",
         /// Gas used.
         gas_used: u64 = "gasUsed",
         /// Extra data.
-        extra_data: Bytes = "extraData",
+        extra_data: Bytes = "extraData" or nothing,
         /// Mix hash.
-        mix_hash: B256 = "mixHash",
+        mix_hash: B256 = "mixHash" or nothing,
         /// Nonce.
-        nonce: B64 = "nonce",
+        nonce: B64 = "nonce" or nothing,
         /// EIP-1559.
         base_fee_per_gas: U256 = "baseFeePerGas",
         /// EIP-4895.
-        withdrawals_root: B256 = "withdrawalsRoot",
+        withdrawals_root: B256 = "withdrawalsRoot" or nothing,
         /// EIP-4895, only counted.
         withdrawals: Count = "withdrawals",
         /// EIP-4844.
-        blob_gas_used: u64 = "blobGasUsed",
+        blob_gas_used: u64 = "blobGasUsed" or nothing,
         /// EIP-4844.
-        excess_blob_gas: u64 = "excessBlobGas",
+        excess_blob_gas: u64 = "excessBlobGas" or nothing,
         /// EIP-4788.
-        parent_beacon_block_root: B256 = "parentBeaconBlockRoot",
+        parent_beacon_block_root: B256 = "parentBeaconBlockRoot" or nothing,
         /// EIP-7685.
-        requests_hash: B256 = "requestsHash",
+        requests_hash: B256 = "requestsHash" or nothing,
         /// Size in bytes.
-        size: u64 = "size",
+        size: u64 = "size" or nothing,
         /// Hashes of uncles.
         uncles: Vec<B256> = "uncles",
         /// Arbitrum.
-        l1_block_number: u64 = "l1BlockNumber",
+        l1_block_number: u64 = "l1BlockNumber" or nothing,
         /// The transactions.
         transactions: Vec<Transaction> = "transactions",
     }

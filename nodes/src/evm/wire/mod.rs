@@ -5,6 +5,7 @@
 //! not fail a whole block (Ethereum execution-apis; OP-stack, Arbitrum and Mantle extensions).
 
 pub mod block;
+mod object;
 pub mod receipt;
 pub mod transaction;
 pub mod value;
@@ -18,7 +19,7 @@ pub use self::{
     value::{Count, Lenient, Text, Wire},
 };
 
-value::wire_object! {
+object::wire_object! {
     /// The error object of JSON-RPC 2.0, section 5.1.
     pub struct ErrorObject {
         /// Number of the error.

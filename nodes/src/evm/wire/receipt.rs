@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 
-use super::value::{Text, wire_object};
+use super::{object::wire_object, value::Text};
 
 wire_object! {
     /// A receipt.
@@ -10,17 +10,17 @@ wire_object! {
         /// Hash of the transaction.
         transaction_hash: B256 = "transactionHash",
         /// Position in the block.
-        transaction_index: u64 = "transactionIndex",
+        transaction_index: u64 = "transactionIndex" or nothing,
         /// Hash of the block.
         block_hash: B256 = "blockHash",
         /// Height of the block.
-        block_number: u64 = "blockNumber",
+        block_number: u64 = "blockNumber" or nothing,
         /// EIP-2718 type.
         transaction_type: u64 = "type",
         /// EIP-658.
         status: u64 = "status",
         /// State root before EIP-658.
-        root: B256 = "root",
+        root: B256 = "root" or nothing,
         /// Gas used in the block so far.
         cumulative_gas_used: u64 = "cumulativeGasUsed",
         /// Gas used.
@@ -30,7 +30,7 @@ wire_object! {
         /// Contract created.
         contract_address: Address = "contractAddress",
         /// Bloom filter.
-        logs_bloom: Bloom = "logsBloom",
+        logs_bloom: Bloom = "logsBloom" or nothing,
         /// Logs.
         logs: Vec<Log> = "logs",
         /// EIP-4844.
@@ -40,17 +40,17 @@ wire_object! {
         /// OP-stack.
         l1_fee: U256 = "l1Fee",
         /// OP-stack.
-        l1_gas_used: U256 = "l1GasUsed",
+        l1_gas_used: U256 = "l1GasUsed" or nothing,
         /// OP-stack.
-        l1_gas_price: U256 = "l1GasPrice",
+        l1_gas_price: U256 = "l1GasPrice" or nothing,
         /// OP-stack: decimal text.
-        l1_fee_scalar: Text = "l1FeeScalar",
+        l1_fee_scalar: Text = "l1FeeScalar" or nothing,
         /// OP-stack, Ecotone.
-        l1_base_fee_scalar: u64 = "l1BaseFeeScalar",
+        l1_base_fee_scalar: u64 = "l1BaseFeeScalar" or nothing,
         /// OP-stack, Ecotone.
-        l1_blob_base_fee: U256 = "l1BlobBaseFee",
+        l1_blob_base_fee: U256 = "l1BlobBaseFee" or nothing,
         /// OP-stack, Ecotone.
-        l1_blob_base_fee_scalar: u64 = "l1BlobBaseFeeScalar",
+        l1_blob_base_fee_scalar: u64 = "l1BlobBaseFeeScalar" or nothing,
         /// OP-stack, Isthmus.
         operator_fee_scalar: u64 = "operatorFeeScalar",
         /// OP-stack, Isthmus.
@@ -60,9 +60,9 @@ wire_object! {
         /// Mantle.
         token_ratio: U256 = "tokenRatio",
         /// Arbitrum.
-        gas_used_for_l1: u64 = "gasUsedForL1",
+        gas_used_for_l1: u64 = "gasUsedForL1" or nothing,
         /// Arbitrum.
-        l1_block_number: u64 = "l1BlockNumber",
+        l1_block_number: u64 = "l1BlockNumber" or nothing,
         /// OP-stack deposit.
         deposit_nonce: u64 = "depositNonce",
         /// OP-stack deposit.
@@ -73,8 +73,10 @@ wire_object! {
 wire_object! {
     /// A log.
     pub struct Log {
-        /// Position in the block.
-        log_index: u64 = "logIndex",
+        /// Hash of its transaction, as the node states it.
+        transaction_hash: B256 = "transactionHash" or nothing,
+        /// Position in the block, as the node states it.
+        log_index: u64 = "logIndex" or nothing,
         /// Contract.
         address: Address = "address",
         /// Topics.

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 
-use super::value::wire_object;
+use super::object::wire_object;
 
 wire_object! {
     /// A transaction.
@@ -12,7 +12,7 @@ wire_object! {
         /// Hash of its block.
         block_hash: B256 = "blockHash",
         /// Position in the block.
-        transaction_index: u64 = "transactionIndex",
+        transaction_index: u64 = "transactionIndex" or nothing,
         /// EIP-2718 type.
         transaction_type: u64 = "type",
         /// Sender.
@@ -38,19 +38,19 @@ wire_object! {
         /// Call data.
         input: Bytes = "input" | "data",
         /// Chain signed for.
-        chain_id: U256 = "chainId",
+        chain_id: U256 = "chainId" or nothing,
         /// EIP-2930.
         access_list: Vec<AccessListItem> = "accessList",
         /// EIP-7702.
         authorization_list: Vec<Authorization> = "authorizationList",
         /// Signature.
-        v: U256 = "v",
+        v: U256 = "v" or nothing,
         /// Signature.
-        r: U256 = "r",
+        r: U256 = "r" or nothing,
         /// Signature.
-        s: U256 = "s",
+        s: U256 = "s" or nothing,
         /// Signature, typed transactions.
-        y_parity: U256 = "yParity",
+        y_parity: U256 = "yParity" or nothing,
         /// OP-stack deposit.
         source_hash: B256 = "sourceHash",
         /// OP-stack deposit.
@@ -78,16 +78,16 @@ wire_object! {
     /// EIP-7702.
     pub struct Authorization {
         /// Chain, 0 for any.
-        chain_id: U256 = "chainId",
+        chain_id: U256 = "chainId" or nothing,
         /// Code's address.
-        address: Address = "address",
+        address: Address = "address" or nothing,
         /// Authority's nonce.
-        nonce: u64 = "nonce",
+        nonce: u64 = "nonce" or nothing,
         /// Signature.
-        y_parity: U256 = "yParity" | "v",
+        y_parity: U256 = "yParity" | "v" or nothing,
         /// Signature.
-        r: U256 = "r",
+        r: U256 = "r" or nothing,
         /// Signature.
-        s: U256 = "s",
+        s: U256 = "s" or nothing,
     }
 }

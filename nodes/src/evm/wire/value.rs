@@ -24,7 +24,7 @@ impl<'de, T: Wire> Deserialize<'de> for Lenient<T> {
 }
 
 /// A single value written as text or number.
-trait Scalar: Sized {
+pub(super) trait Scalar: Sized {
     /// What the type takes, for messages.
     const TAKES: &'static str;
     /// From a JSON string; `Ok(None)` is "nothing there".
@@ -304,60 +304,6 @@ impl Wire for Count {
         d.deserialize_any(CountVisitor)
     }
 }
-
-/// Declares an object of a node's answer: every field optional, unknown fields skipped, errors named by field.
-macro_rules! wire_object {
-    ($(#[$meta:meta])* pub struct $name:ident {
-        $($(#[$fmeta:meta])* $field:ident: $ty:ty = $key:literal $(| $alias:literal)*),* $(,)?
-    }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Default)]
-        pub struct $name { $($(#[$fmeta])* pub $field: Option<$ty>),* }
-
-        const _: () = {
-            use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
-            use $crate::evm::wire::value::{Lenient, Wire};
-
-            #[allow(non_camel_case_types)]
-            enum Key { $($field,)* Unknown }
-            struct KeyVisitor;
-            impl<'de> Visitor<'de> for KeyVisitor {
-                type Value = Key;
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("a field name") }
-                #[inline]
-                fn visit_str<E: Error>(self, s: &str) -> Result<Key, E> {
-                    Ok(match s { $($key $(| $alias)* => Key::$field,)* _ => Key::Unknown })
-                }
-            }
-            impl<'de> Deserialize<'de> for Key {
-                #[inline]
-                fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> { d.deserialize_identifier(KeyVisitor) }
-            }
-
-            struct ObjectVisitor;
-            impl<'de> Visitor<'de> for ObjectVisitor {
-                type Value = Option<$name>;
-                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("an object") }
-                fn visit_unit<E: Error>(self) -> Result<Self::Value, E> { Ok(None) }
-                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                    let mut object = $name::default();
-                    while let Some(key) = map.next_key::<Key>()? {
-                        match key {
-                            $(Key::$field => object.$field = map.next_value::<Lenient<$ty>>()
-                                .map_err(|e| A::Error::custom(format_args!(concat!("field `", $key, "`: {}"), e)))?.0,)*
-                            Key::Unknown => { map.next_value::<IgnoredAny>()?; }
-                        }
-                    }
-                    Ok(Some(object))
-                }
-            }
-            impl Wire for $name {
-                fn wire<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Self>, D::Error> { d.deserialize_any(ObjectVisitor) }
-            }
-        };
-    };
-}
-pub(crate) use wire_object;
 
 #[cfg(test)]
 mod tests {
