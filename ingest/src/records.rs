@@ -216,7 +216,8 @@ mod tests {
             input: vec![7; bytes].into(),
             ..Default::default()
         };
-        let head = EvmHead { number: 9, hash: B256::repeat_byte(9), parent_hash: B256::repeat_byte(8), timestamp: 1 };
+        let head =
+            EvmHead { number: 9, hash: B256::repeat_byte(9), parent_hash: B256::repeat_byte(8), time: TimeMs(1000) };
         let transactions = vec![transaction(0, 10), transaction(1, 4_000), transaction(2, 0)];
         let oversized = transactions[1].clone();
         let block = EvmBlock { head, header: EvmHeader::default(), transactions, log_count: 0 };

@@ -28,6 +28,8 @@ pub fn check_undecided(check: &'static str, made: bool) {
 pub const MISSPELLED: &str = "misspelled";
 /// Kind of an odd field: it says something else than what follows from the rest.
 pub const OTHER: &str = "other";
+/// Kind of an odd field: its unit is not the usual one.
+pub const UNIT: &str = "unit";
 
 /// A node said something odd in a field on which nothing rests. `field`: object and name, as in `Receipt.transactionIndex`.
 pub fn odd_field(field: &'static str, kind: &'static str) {

@@ -4,6 +4,8 @@
 pub const NETWORK_SLUG_BYTES: usize = 64;
 /// Recent live blocks that ingest keeps per network, so the deepest reorg that it walks back by itself, in blocks.
 pub const REORG_LIMIT_BLOCKS: u64 = 256;
+/// Milliseconds since 1970 that no block time reaches: the year 2262, where the store's times end in every precision.
+pub const BLOCK_TIME_END_MS: i64 = 9_214_646_400_000;
 /// One record's value in the log. A larger one goes to `dead.letters` and a placeholder takes its place.
 pub const RECORD_VALUE_BYTES: usize = 8 << 20;
 /// Records into which the original bytes of one dead letter may be cut. More are not kept.

@@ -117,6 +117,20 @@ impl TimeMs {
     pub fn from_secs(secs: u64) -> Self {
         Self(i64::try_from(secs).unwrap_or(i64::MAX / 1000).saturating_mul(1000))
     }
+    /// From the time stamp of a block header: whole seconds since 1970, as the Yellow Paper has it, or a finer unit, as GoQuorum's
+    /// Raft writes nanoseconds and others milliseconds.
+    ///
+    /// A number that is a second before 2262 is seconds. Else the one finer unit counts in which it lies between 2000 and 2262;
+    /// the ranges do not touch. What is below a millisecond is cut. `None`: no time in any unit, and none is made up.
+    pub fn from_stamp(stamp: u64) -> Option<Self> {
+        const FIRST_MS: u64 = 946_684_800_000;
+        let end_ms = limits::BLOCK_TIME_END_MS as u64;
+        if stamp < end_ms / 1000 {
+            return Some(Self::from_secs(stamp));
+        }
+        let in_unit = [1, 1_000, 1_000_000].into_iter().map(|per_ms| stamp / per_ms);
+        in_unit.into_iter().find(|ms| (FIRST_MS..end_ms).contains(ms)).map(|ms| Self(ms as i64))
+    }
     /// RFC 3339 in UTC with milliseconds, as REST prints times.
     pub fn rfc3339(self) -> String {
         chrono::DateTime::from_timestamp_millis(self.0)
@@ -193,6 +207,29 @@ word_enum! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_stamps_are_read_in_the_unit_in_which_they_are_a_time() {
+        let of = |stamp| TimeMs::from_stamp(stamp).map(TimeMs::rfc3339);
+        let at = |text: &str| Some(text.to_owned());
+        assert_eq!(of(0), at("1970-01-01T00:00:00.000Z"));
+        assert_eq!(of(1_438_269_988), at("2015-07-30T15:26:28.000Z"));
+        assert_eq!(of(9_214_646_399), at("2261-12-31T23:59:59.000Z"));
+        assert_eq!(of(1_761_317_324_396), at("2025-10-24T14:48:44.396Z"));
+        assert_eq!(of(1_761_317_324_396_123), at("2025-10-24T14:48:44.396Z"));
+        assert_eq!(of(0x1871_74c6_515d_89a4), at("2025-10-24T14:48:44.396Z"));
+        assert_eq!(of(9_214_646_399_999_999_999), at("2261-12-31T23:59:59.999Z"));
+        for none in [9_214_646_400, 946_684_799_999, 9_214_646_400_000, 9_214_646_400_000_000_000, u64::MAX] {
+            assert_eq!(of(none), None, "{none}");
+        }
+        // Whatever is a time is one that every reader can show.
+        for shift in 0..64 {
+            for stamp in [1u64 << shift, (1 << shift) - 1, 3u64.wrapping_shl(shift)] {
+                let ms = TimeMs::from_stamp(stamp).map_or(0, |t| t.0);
+                assert!((0..limits::BLOCK_TIME_END_MS).contains(&ms), "{stamp}");
+            }
+        }
+    }
 
     #[test]
     fn slugs_and_hashes_are_checked_at_the_edge() {

@@ -344,7 +344,7 @@ fn link_of(head: &EvmHead) -> Link {
         height: head.number,
         hash: head.hash.into(),
         parent: head.parent_hash.into(),
-        time: TimeMs::from_secs(head.timestamp),
+        time: head.time,
         tx_count: 0,
         log_count: 0,
     }

@@ -90,7 +90,7 @@ async fn what_is_left_out_follows_from_the_rest_or_stops_the_network() {
     assert_eq!(first, second);
 
     for (field, value) in
-        [("timestamp", json!("-0x1")), ("gasUsed", json!("much"))]
+        [("timestamp", json!("-0x1")), ("timestamp", json!("0x300000000")), ("gasUsed", json!("much"))]
     {
         let mut told = truth.clone();
         told[1].block[field] = value.clone();
@@ -131,4 +131,14 @@ async fn logs_of_no_transaction_are_counted() {
         assert!(detail.contains(says), "{detail}");
         run.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_stamps_in_nanoseconds_are_times() {
+    let mut run = Run::case("quorum-nanoseconds", 1337, |_| {}).await;
+    let chain = run.whole().await;
+    let times: Vec<String> = chain.blocks.iter().map(|b| b.envelope.block_time.rfc3339()).collect();
+    let wanted = [396, 446, 496, 546].map(|ms| format!("2025-10-24T14:48:44.{ms}Z"));
+    assert_eq!(times, wanted);
+    run.stop().await;
 }

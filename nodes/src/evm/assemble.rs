@@ -1,7 +1,10 @@
 //! From what the node sent to the contract's records. Pure but for counting.
 
 use alloy_primitives::Bytes;
-use schemas::records::{EvmHeader, EvmLog, EvmTransaction};
+use schemas::{
+    TimeMs,
+    records::{EvmHeader, EvmLog, EvmTransaction},
+};
 
 use super::{EvmBlock, EvmHead, wire};
 use crate::metrics;
@@ -30,6 +33,19 @@ fn fit32(value: u64, field: &'static str, place: impl Fn() -> String) -> Result<
     })
 }
 
+/// A time stamp as a time. One in a finer unit than seconds is counted.
+fn time(stamp: u64, place: impl Fn() -> String) -> Result<TimeMs, ShapeError> {
+    let time = TimeMs::from_stamp(stamp).ok_or_else(|| ShapeError {
+        place: place(),
+        field: "timestamp",
+        problem: format!("{stamp}, which is no time in seconds, milliseconds, microseconds or nanoseconds"),
+    })?;
+    if time.0 as u64 / 1000 != stamp {
+        metrics::odd_field("Block.timestamp", metrics::UNIT);
+    }
+    Ok(time)
+}
+
 impl TryFrom<wire::Head> for EvmHead {
     type Error = ShapeError;
     fn try_from(h: wire::Head) -> Result<Self, ShapeError> {
@@ -38,7 +54,7 @@ impl TryFrom<wire::Head> for EvmHead {
             number: need(h.number, "number", place)?,
             hash: need(h.hash, "hash", place)?,
             parent_hash: need(h.parent_hash, "parentHash", place)?,
-            timestamp: need(h.timestamp, "timestamp", place)?,
+            time: time(need(h.timestamp, "timestamp", place)?, place)?,
         })
     }
 }
@@ -51,7 +67,7 @@ pub fn assemble(block: wire::Block, receipts: Vec<wire::Receipt>) -> Result<EvmB
         number: need(block.number, "number", place)?,
         hash: need(block.hash, "hash", place)?,
         parent_hash: need(block.parent_hash, "parentHash", place)?,
-        timestamp: need(block.timestamp, "timestamp", place)?,
+        time: time(need(block.timestamp, "timestamp", place)?, place)?,
     };
     let withdrawal_count = match block.withdrawals {
         Some(c) => Some(fit32(c.0 as u64, "withdrawals", place)?),

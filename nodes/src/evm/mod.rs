@@ -17,7 +17,10 @@ pub mod wire;
 
 use alloy_primitives::B256;
 use async_trait::async_trait;
-use schemas::records::{EvmHeader, EvmTransaction};
+use schemas::{
+    TimeMs,
+    records::{EvmHeader, EvmTransaction},
+};
 use tokio::sync::watch;
 
 pub use self::{
@@ -37,8 +40,8 @@ pub struct EvmHead {
     pub hash: B256,
     /// Parent's hash.
     pub parent_hash: B256,
-    /// Seconds since 1970.
-    pub timestamp: u64,
+    /// Its time stamp.
+    pub time: TimeMs,
 }
 
 /// A block with its transactions and receipts, believed.

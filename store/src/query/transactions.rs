@@ -178,15 +178,12 @@ impl Store {
         let query = self
             .read(sql)
             .param("network", network.as_str())
-            .param("from", from.unwrap_or(TimeMs(0)).0.clamp(0, MAX_MS))
-            .param("to", to.unwrap_or(TimeMs(MAX_MS)).0.clamp(0, MAX_MS));
+            .param("from", from.unwrap_or(TimeMs(0)).0.clamp(0, limits::BLOCK_TIME_END_MS))
+            .param("to", to.unwrap_or(TimeMs(limits::BLOCK_TIME_END_MS)).0.clamp(0, limits::BLOCK_TIME_END_MS));
         let (n, low, high) = self.within("looking up heights by time", query.fetch_one::<(u64, u64, u64)>()).await?;
         Ok((n > 0).then_some((low, high)))
     }
 }
-
-/// End of the year 2261: the end of `DateTime64(3)`'s safe range.
-const MAX_MS: i64 = 9_214_646_400_000;
 
 /// The statement for one window. Only the *presence* of filters shapes the text; their values are parameters.
 fn sql(filter: &TransactionFilter) -> String {
@@ -255,7 +252,7 @@ fn bind(mut query: clickhouse::query::Query, filter: &TransactionFilter) -> clic
     }
     for (name, value) in [("from", filter.from), ("to", filter.to)] {
         if let Some(time) = value {
-            query = query.param(name, time.0.clamp(0, MAX_MS));
+            query = query.param(name, time.0.clamp(0, limits::BLOCK_TIME_END_MS));
         }
     }
     query

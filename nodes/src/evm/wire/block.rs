@@ -13,7 +13,7 @@ wire_object! {
         hash: B256 = "hash",
         /// Parent's hash.
         parent_hash: B256 = "parentHash",
-        /// Seconds since 1970.
+        /// Time stamp, as the node states it: seconds since 1970, on some chains a finer unit.
         timestamp: u64 = "timestamp",
     }
 }
@@ -27,7 +27,7 @@ wire_object! {
         hash: B256 = "hash",
         /// Parent's hash.
         parent_hash: B256 = "parentHash",
-        /// Seconds since 1970.
+        /// Time stamp, as the node states it: seconds since 1970, on some chains a finer unit.
         timestamp: u64 = "timestamp",
         /// Hash of the list of uncles.
         sha3_uncles: B256 = "sha3Uncles" or nothing,
