@@ -25,7 +25,7 @@ impl SchemaVersion {
     }
 }
 
-macro_rules! today {
+macro_rules! version {
     ($topic:expr, $version:literal, $id:literal, $file:literal) => {
         SchemaVersion { topic: $topic, version: $version, id: $id, avsc: include_str!(concat!("../avro/", $file)) }
     };
@@ -33,14 +33,16 @@ macro_rules! today {
 
 /// All versions. The highest version of a topic is the one that is written. When a schema changes, its former text moves to
 /// `avro/released/v<version>/` and keeps its row here.
-pub const SCHEMAS: [SchemaVersion; 9] = [
-    today!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
-    today!(topics::RAW_TRANSACTIONS, 1, 2, "raw.transactions.avsc"),
-    today!(topics::INGEST_CHECKPOINTS, 1, 3, "ingest.checkpoints.avsc"),
-    today!(topics::INGEST_STATUS, 1, 4, "ingest.status.avsc"),
-    today!(topics::ENRICHED_TRANSACTIONS, 1, 5, "enriched.transactions.avsc"),
-    today!(topics::ENRICHED_BLOCKS, 1, 6, "enriched.blocks.avsc"),
-    today!(topics::CONTROL_CONFIG, 1, 7, "control.config.avsc"),
-    today!(topics::DEAD_LETTERS, 1, 8, "dead.letters.avsc"),
-    today!(topics::ENRICH_STATUS, 1, 9, "enrich.status.avsc"),
+pub const SCHEMAS: [SchemaVersion; 11] = [
+    version!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
+    version!(topics::RAW_TRANSACTIONS, 1, 2, "released/v1/raw.transactions.avsc"),
+    version!(topics::INGEST_CHECKPOINTS, 1, 3, "ingest.checkpoints.avsc"),
+    version!(topics::INGEST_STATUS, 1, 4, "ingest.status.avsc"),
+    version!(topics::ENRICHED_TRANSACTIONS, 1, 5, "released/v1/enriched.transactions.avsc"),
+    version!(topics::ENRICHED_BLOCKS, 1, 6, "enriched.blocks.avsc"),
+    version!(topics::CONTROL_CONFIG, 1, 7, "control.config.avsc"),
+    version!(topics::DEAD_LETTERS, 1, 8, "dead.letters.avsc"),
+    version!(topics::ENRICH_STATUS, 1, 9, "enrich.status.avsc"),
+    version!(topics::RAW_TRANSACTIONS, 2, 10, "raw.transactions.avsc"),
+    version!(topics::ENRICHED_TRANSACTIONS, 2, 11, "enriched.transactions.avsc"),
 ];

@@ -47,10 +47,10 @@ macro_rules! round_trips {
 }
 round_trips! {
     raw_blocks: topics::RAW_BLOCKS, raw_block;
-    raw_transactions: topics::RAW_TRANSACTIONS, raw_transaction;
+    raw_transactions: topics::RAW_TRANSACTIONS, raw_transaction_2;
     ingest_checkpoints: topics::INGEST_CHECKPOINTS, checkpoint;
     ingest_status: topics::INGEST_STATUS, status;
-    enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction;
+    enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction_2;
     enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block;
     control_config: topics::CONTROL_CONFIG, config;
     enrich_status: topics::ENRICH_STATUS, enrich_status;
@@ -83,8 +83,8 @@ fn damaged_values_are_errors() {
     let junk = proptest::collection::vec(any::<u8>(), 1..40);
     proptest!(ProptestConfig::with_cases(2_048), |(seed: u64, at: usize, flip in 1u8..=255, junk in junk)| {
         let mut g = Gen(seed);
-        damage(&codec, &g.raw_transaction(), at, flip, &junk);
-        damage(&codec, &g.enriched_transaction(), at, flip, &junk);
+        damage(&codec, &g.raw_transaction_2(), at, flip, &junk);
+        damage(&codec, &g.enriched_transaction_2(), at, flip, &junk);
         damage(&codec, &g.enriched_block(), at, flip, &junk);
         damage(&codec, &g.raw_block(), at, flip, &junk);
         damage(&codec, &g.checkpoint(), at, flip, &junk);

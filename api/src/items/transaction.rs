@@ -44,10 +44,10 @@ pub struct TransactionItem {
     pub method: Option<String>,
     /// Gas used; null on families without gas.
     pub gas_used: Option<u64>,
-    /// Price really paid per gas, in wei.
+    /// Price really paid per gas, in wei; null when the receipt does not tell, or a token was paid.
     #[schema(pattern = "^[0-9]+$")]
     pub gas_price: Option<String>,
-    /// Fee really paid, all parts, in the chain's smallest unit; null when the receipt does not tell.
+    /// Fee really paid, all parts, in the chain's smallest unit; null when the receipt does not tell, or a token was paid.
     #[schema(pattern = "^[0-9]+$")]
     pub fee: Option<String>,
     /// Time stamp of its block.
@@ -116,8 +116,16 @@ pub struct TransactionDetail {
     pub transaction: TransactionItem,
     /// Its events, in order.
     pub events: Vec<EventItem>,
-    /// The fee's parts; null when the receipt does not tell.
+    /// The fee's parts; null when `fee` is.
     pub fee_parts: Option<FeePartsItem>,
+    /// Why `fee` is null: `token` (it was paid in one), `no_price`, `no_l1_fee`, `no_blob_price`, `retryable` or `unknown`; null
+    /// where it is told.
+    pub fee_reason: Option<String>,
+    /// Token that the fee was paid in; null where it was the chain's own.
+    pub fee_token: Option<String>,
+    /// What was paid in `fee_token`, in its smallest unit.
+    #[schema(pattern = "^[0-9]+$")]
+    pub fee_token_amount: Option<String>,
 }
 
 impl TransactionItem {
@@ -166,7 +174,7 @@ impl TransactionItem {
             reason: found.failure_reason.clone(),
             method: found.method.map(hex::encode_prefixed),
             gas_used: Some(tx.receipt_gas_used),
-            gas_price: tx.receipt_effective_gas_price.map(|p| p.to_string()),
+            gas_price: tx.receipt_effective_gas_price.filter(|_| tx.fee_currency.is_none()).map(|p| p.to_string()),
             fee: found.fee.map(|f| f.total().to_string()),
             block_time: TimeMs::rfc3339(*block_time),
             sequence: *sequence,
@@ -200,6 +208,9 @@ impl TransactionDetail {
                 operator: text(row.evm.operator_fee),
                 blob: text(row.evm.blob_fee),
             }),
+            fee_reason: row.evm.fee_reason.clone(),
+            fee_token: row.evm.fee_token.clone(),
+            fee_token_amount: text(row.evm.fee_token_amount),
         }
     }
 }

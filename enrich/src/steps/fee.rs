@@ -10,6 +10,9 @@
 //! * Arbitrum: the gas used has the L1 part in it. Deposits and internal transactions pay nothing; what submitting a retryable
 //!   costs is not in its receipt.
 //!
+//! * Celo (CIP-64 and before): a transaction with a `feeCurrency` pays in that token; both its prices are the token's. Nothing
+//!   of it is added to amounts in the chain's own.
+//!
 //! All arithmetic saturates: only made-up receipts reach 2^256.
 
 use alloy_primitives::U256;
@@ -36,29 +39,71 @@ mod types {
 /// Gas of one blob (EIP-4844, `GAS_PER_BLOB`).
 const GAS_PER_BLOB: u64 = 1 << 17;
 
-/// The fee and its parts; `None` when the receipt does not allow to tell.
-pub fn of(model: FeeModel, base_fee: Option<U256>, tx: &EvmTransaction) -> Option<FeeParts> {
+/// Why a fee cannot be told in the chain's own token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoFee {
+    /// It was paid in another token.
+    Token,
+    /// Neither receipt nor transaction have a price.
+    NoPrice,
+    /// A receipt of an OP-stack chain without the L1 data fee.
+    NoL1Fee,
+    /// A blob transaction's receipt without the price of blob gas.
+    NoBlobPrice,
+    /// Arbitrum: what submitting a retryable costs is not in its receipt.
+    Retryable,
+}
+
+impl NoFee {
+    /// The word for it in records, SQL and REST.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::NoPrice => "no_price",
+            Self::NoL1Fee => "no_l1_fee",
+            Self::NoBlobPrice => "no_blob_price",
+            Self::Retryable => "retryable",
+        }
+    }
+}
+
+/// The fee and its parts, or why it cannot be told.
+pub fn of(model: FeeModel, base_fee: Option<U256>, tx: &EvmTransaction) -> Result<FeeParts, NoFee> {
     if is_free(model, tx.transaction_type) {
-        return Some(FeeParts::default());
+        return Ok(FeeParts::default());
+    }
+    if tx.fee_currency.is_some() {
+        return Err(NoFee::Token);
     }
     if is_arbitrum(model) && tx.transaction_type == types::ARBITRUM_SUBMIT_RETRYABLE {
-        return None;
+        return Err(NoFee::Retryable);
     }
-    let execution = U256::from(tx.receipt_gas_used).saturating_mul(effective_gas_price(base_fee, tx)?);
+    let price = effective_gas_price(base_fee, tx).ok_or(NoFee::NoPrice)?;
+    let execution = U256::from(tx.receipt_gas_used).saturating_mul(price);
     let blob = match tx.transaction_type {
-        types::BLOB => Some(blob_fee(tx)?),
+        types::BLOB => Some(blob_fee(tx).ok_or(NoFee::NoBlobPrice)?),
         _ => None,
     };
     let (l1, operator) = match model {
         FeeModel::Ethereum | FeeModel::Arbitrum => (None, None),
         // Every receipt of these chains has the field; without it the fee cannot be told.
-        FeeModel::OpStack | FeeModel::Mantle => (Some(tx.receipt_l1_fee?), operator_fee(model, tx)),
+        FeeModel::OpStack | FeeModel::Mantle => {
+            (Some(tx.receipt_l1_fee.ok_or(NoFee::NoL1Fee)?), operator_fee(model, tx))
+        }
         FeeModel::FromReceipt => (tx.receipt_l1_fee, operator_fee(model, tx)),
     };
-    Some(FeeParts { execution, l1, operator, blob })
+    Ok(FeeParts { execution, l1, operator, blob })
 }
 
-/// Price really paid, wei per gas. `base_fee`: of the block.
+/// What was paid in the transaction's `fee_currency`, in its smallest unit. The block's base fee is in the chain's own token,
+/// so only the receipt can tell the price.
+pub fn token_amount(tx: &EvmTransaction) -> Option<U256> {
+    tx.fee_currency
+        .and(tx.receipt_effective_gas_price)
+        .map(|price| U256::from(tx.receipt_gas_used).saturating_mul(price))
+}
+
+/// Price really paid, wei per gas (where a token was paid: its smallest unit per gas). `base_fee`: of the block.
 pub fn effective_gas_price(base_fee: Option<U256>, tx: &EvmTransaction) -> Option<U256> {
     if tx.receipt_effective_gas_price.is_some() {
         return tx.receipt_effective_gas_price;
@@ -105,6 +150,8 @@ fn operator_fee(model: FeeModel, tx: &EvmTransaction) -> Option<U256> {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::Address;
+
     use super::*;
 
     fn wei(n: u64) -> U256 {
@@ -135,7 +182,7 @@ mod tests {
         assert_eq!(effective_gas_price(Some(wei(9)), &caps), Some(wei(10)));
         assert_eq!(effective_gas_price(None, &caps), Some(wei(99)));
         caps.gas_price = None;
-        assert_eq!(of(FeeModel::Ethereum, None, &caps), None);
+        assert_eq!(of(FeeModel::Ethereum, None, &caps), Err(NoFee::NoPrice));
     }
 
     #[test]
@@ -146,8 +193,7 @@ mod tests {
             ..tx(types::BLOB)
         };
         let fee = of(FeeModel::Ethereum, None, &blob);
-        assert_eq!(fee.and_then(|f| f.blob), Some(wei(393_216)));
-        assert_eq!(fee.map(|f| f.total()), Some(wei(21_000_000_000 + 393_216)));
+        assert_eq!(fee.map(|f| (f.blob, f.total())), Ok((Some(wei(393_216)), wei(21_000_000_000 + 393_216))));
         // OP-stack since Jovian: the data-availability footprint.
         let footprint = EvmTransaction {
             transaction_type: 2,
@@ -155,9 +201,9 @@ mod tests {
             receipt_da_footprint_gas_scalar: Some(400),
             ..blob
         };
-        assert_eq!(of(FeeModel::OpStack, None, &footprint).map(|f| f.total()), Some(wei(21_000_000_011)));
+        assert_eq!(of(FeeModel::OpStack, None, &footprint).map(|f| f.total()), Ok(wei(21_000_000_011)));
         let no_price = EvmTransaction { receipt_blob_gas_used: Some(131_072), ..tx(types::BLOB) };
-        assert_eq!(of(FeeModel::Ethereum, None, &no_price), None);
+        assert_eq!(of(FeeModel::Ethereum, None, &no_price), Err(NoFee::NoBlobPrice));
     }
 
     #[test]
@@ -168,7 +214,7 @@ mod tests {
             receipt_operator_fee_constant: Some(1_000),
             ..tx(2)
         };
-        let operator = |model, tx: &EvmTransaction| of(model, None, tx).and_then(|f| f.operator);
+        let operator = |model, tx: &EvmTransaction| of(model, None, tx).ok().and_then(|f| f.operator);
         assert_eq!(operator(FeeModel::OpStack, &isthmus), Some(wei(21_000 * 1_439 / 1_000_000 + 1_000)));
         assert_eq!(operator(FeeModel::Mantle, &isthmus), Some(wei(21_000 * 1_439 * 100 + 1_000)));
         let jovian = EvmTransaction { receipt_da_footprint_gas_scalar: Some(400), ..isthmus.clone() };
@@ -178,17 +224,31 @@ mod tests {
         assert_eq!(operator(FeeModel::Ethereum, &isthmus), None);
         let bedrock = EvmTransaction { receipt_l1_fee: Some(wei(5)), ..tx(2) };
         assert_eq!(operator(FeeModel::OpStack, &bedrock), None);
-        assert_eq!(of(FeeModel::OpStack, None, &tx(2)), None, "an OP-stack receipt without l1Fee");
+        assert_eq!(of(FeeModel::OpStack, None, &tx(2)), Err(NoFee::NoL1Fee), "an OP-stack receipt without l1Fee");
     }
 
     #[test]
     fn deposits_and_system_transactions_pay_nothing() {
-        let free = Some(FeeParts::default());
+        let free = Ok(FeeParts::default());
         assert_eq!(of(FeeModel::OpStack, None, &tx(types::OP_DEPOSIT)), free);
         assert_eq!(of(FeeModel::Mantle, None, &tx(types::OP_DEPOSIT)), free);
         assert_eq!(of(FeeModel::Arbitrum, None, &tx(types::ARBITRUM_DEPOSIT)), free);
         assert_eq!(of(FeeModel::Arbitrum, None, &tx(types::ARBITRUM_INTERNAL)), free);
-        assert_eq!(of(FeeModel::Arbitrum, None, &tx(types::ARBITRUM_SUBMIT_RETRYABLE)), None);
-        assert_eq!(of(FeeModel::Arbitrum, None, &tx(2)).map(|f| f.total()), Some(wei(21_000_000_000)));
+        assert_eq!(of(FeeModel::Arbitrum, None, &tx(types::ARBITRUM_SUBMIT_RETRYABLE)), Err(NoFee::Retryable));
+        assert_eq!(of(FeeModel::Arbitrum, None, &tx(2)).map(|f| f.total()), Ok(wei(21_000_000_000)));
+    }
+
+    #[test]
+    fn what_a_token_paid_is_told_in_the_token() {
+        let token = EvmTransaction { fee_currency: Some(Address::repeat_byte(7)), ..tx(0x7b) };
+        for model in [FeeModel::FromReceipt, FeeModel::Ethereum, FeeModel::OpStack] {
+            assert_eq!(of(model, Some(wei(5)), &token), Err(NoFee::Token));
+        }
+        assert_eq!(token_amount(&token), Some(wei(21_000_000_000)));
+        // The base fee is in the chain's own token: without the receipt's word there is no amount.
+        let silent = EvmTransaction { receipt_effective_gas_price: None, gas_price: Some(wei(9)), ..token };
+        assert_eq!(token_amount(&silent), None);
+        assert_eq!(token_amount(&tx(0x7b)), None);
+        assert_eq!(of(FeeModel::FromReceipt, None, &tx(0x7b)).map(|f| f.total()), Ok(wei(21_000_000_000)));
     }
 }

@@ -44,9 +44,12 @@ pub fn enrich_event(
 pub fn enrich_transaction(profile: &Profile, base_fee: Option<U256>, tx: &EvmTransaction) -> Enrichment {
     let status = status::of(tx);
     let failure = failure::of(status, tx);
+    let fee = fee::of(profile.fee_model, base_fee, tx);
     Enrichment {
         status,
-        fee: fee::of(profile.fee_model, base_fee, tx),
+        fee: fee.ok(),
+        fee_reason: fee.err().map(|reason| reason.as_str().to_owned()),
+        fee_token_amount: fee::token_amount(tx),
         method: method::of(tx),
         failure_cause: failure.map(|f| f.cause.to_owned()),
         failure_reason: failure.map(|f| f.reason.to_owned()),

@@ -142,3 +142,26 @@ async fn time_stamps_in_nanoseconds_are_times() {
     assert_eq!(times, wanted);
     run.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_that_a_fee_was_paid_in_is_kept() {
+    let blocks = recorded("celo-fee-currency").expect("recorded blocks");
+    let token = |value: Value| {
+        let mut blocks = blocks.clone();
+        blocks[1].block["transactions"][1]["feeCurrency"] = value;
+        blocks
+    };
+    for (blocks, wanted) in [
+        (blocks.clone(), Some("0x765de816845861e75a25fca122bb6898b8b1282a")),
+        (token(Value::Null), None),
+        (token(json!("0x0000000000000000000000000000000000000000")), None),
+    ] {
+        let mut run = Run::over(blocks, 42_220, |_| {}).await;
+        let all = transactions(&run.whole().await);
+        let tokens: Vec<_> = all.iter().flatten().map(|t| t.fee_currency).collect();
+        let mut expected = vec![None; 9];
+        expected[4] = wanted.map(|w| w.parse().expect("an address"));
+        assert_eq!(tokens, expected);
+        run.stop().await;
+    }
+}

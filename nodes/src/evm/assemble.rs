@@ -168,6 +168,8 @@ fn join(t: wire::Transaction, r: wire::Receipt, before: &mut Before) -> Result<E
         blob_versioned_hashes: t.blob_versioned_hashes.unwrap_or_default(),
         input: t.input.unwrap_or_default(),
         transaction_type: t.transaction_type.or(r.transaction_type).unwrap_or_default(),
+        // No token: some nodes write the zero address where the fee is paid in the chain's own.
+        fee_currency: t.fee_currency.filter(|token| !token.is_zero()),
         chain_id,
         authorization_count,
         source_hash: t.source_hash,

@@ -19,8 +19,12 @@ pub struct EnrichedTransaction {
 pub struct Enrichment {
     /// Outcome.
     pub status: Status,
-    /// What the sender really paid and its parts; `None` when the receipt does not allow to tell.
+    /// What the sender really paid and its parts; `None` when the receipt does not allow to tell, or a token was paid.
     pub fee: Option<FeeParts>,
+    /// Why there is no fee, one word; set exactly when `fee` is not. Records of the first version have none.
+    pub fee_reason: Option<String>,
+    /// What was paid in the transaction's `fee_currency`, in that token's smallest unit.
+    pub fee_token_amount: Option<U256>,
     /// First four bytes of the call data of a call with at least four; `None` for plain transfers and contract creations.
     pub method: Option<Selector>,
     /// Why a failed transaction failed, as far as the records alone tell (such as `out_of_gas`).

@@ -17,7 +17,7 @@ pub struct RawTransaction {
 /// An EVM transaction with its receipt. Amounts are in wei; `None` is "the node did not say".
 ///
 /// Source: Ethereum execution-apis (`eth_getBlockByNumber`, `eth_getBlockReceipts`); EIP-2718, EIP-2930, EIP-1559, EIP-4844,
-/// EIP-7702; OP-stack specification (deposits, L1 fee fields, operator fee); Arbitrum and Mantle receipts.
+/// EIP-7702; Celo's CIP-64; OP-stack specification (deposits, L1 fee fields, operator fee); Arbitrum and Mantle receipts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EvmTransaction {
     /// Position in the block, from 0.
@@ -46,10 +46,13 @@ pub struct EvmTransaction {
     pub blob_versioned_hashes: Vec<B256>,
     /// Call data.
     pub input: Bytes,
-    /// EIP-2718 type; 0 for legacy, 0x7e for OP-stack deposits, 0x64–0x6a for Arbitrum's own.
+    /// EIP-2718 type; 0 for legacy, 0x7e for OP-stack deposits, 0x64–0x6a for Arbitrum's own,
+    /// 0x7f for Polygon's state syncs.
     pub transaction_type: u64,
     /// Chain id that was signed for.
     pub chain_id: Option<u64>,
+    /// Token that the fee was paid in; `None` where it was the chain's own.
+    pub fee_currency: Option<Address>,
     /// Number of EIP-7702 authorizations.
     pub authorization_count: Option<u32>,
     /// OP-stack deposit: source hash.

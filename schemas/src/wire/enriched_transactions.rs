@@ -29,6 +29,8 @@ struct EnrichmentRow {
     method: Option<Selector>,
     failure_cause: Option<String>,
     failure_reason: Option<String>,
+    fee_reason: Option<String>,
+    fee_token_amount: Option<U256>,
 }
 columns! { EnrichmentRow, EnrichmentRow {
     null status: Status,
@@ -40,6 +42,8 @@ columns! { EnrichmentRow, EnrichmentRow {
     null method: Selector,
     null failure_cause: String,
     null failure_reason: String,
+    null fee_reason: String,
+    null fee_token_amount: U256,
 } }
 const ENRICHMENT: usize = EnrichmentRow::COUNT;
 
@@ -116,6 +120,8 @@ fn put_enrichment(e: &Enrichment, out: &mut Vec<u8>) {
     put_nullable::<Selector, _>(&e.method, out);
     put_nullable::<String, _>(&e.failure_cause, out);
     put_nullable::<String, _>(&e.failure_reason, out);
+    put_nullable::<String, _>(&e.fee_reason, out);
+    put_nullable::<U256, _>(&e.fee_token_amount, out);
 }
 
 fn enrichment(row: EnrichmentRow, events: Vec<Option<DecodedEvent>>) -> Result<Enrichment, Malformed> {
@@ -127,6 +133,8 @@ fn enrichment(row: EnrichmentRow, events: Vec<Option<DecodedEvent>>) -> Result<E
             operator: row.operator_fee,
             blob: row.blob_fee,
         }),
+        fee_reason: row.fee_reason,
+        fee_token_amount: row.fee_token_amount,
         method: row.method,
         failure_cause: row.failure_cause,
         failure_reason: row.failure_reason,

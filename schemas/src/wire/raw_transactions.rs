@@ -59,6 +59,7 @@ columns! { EvmTransaction, EvmTransaction {
     null receipt_l1_block_number: u64,
     null receipt_deposit_nonce: u64,
     null receipt_deposit_receipt_version: u64,
+    null fee_currency: Address,
 } }
 /// Number of these columns: `logs` follows them.
 pub(super) const TRANSACTION: usize = EvmTransaction::COUNT;

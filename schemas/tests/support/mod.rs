@@ -165,6 +165,7 @@ impl Gen {
             receipt_l1_block_number: self.opt(Self::number),
             receipt_deposit_nonce: self.opt(Self::number),
             receipt_deposit_receipt_version: self.opt(Self::number),
+            fee_currency: None,
             logs: self.vec(4, Self::log),
         }
     }
@@ -190,6 +191,8 @@ impl Gen {
                     operator: g.opt(Self::amount),
                     blob: g.opt(Self::amount),
                 }),
+                fee_reason: None,
+                fee_token_amount: None,
                 method: g.opt(Self::fixed),
                 failure_cause: g.opt(Self::text),
                 failure_reason: g.opt(Self::text),
@@ -200,6 +203,24 @@ impl Gen {
             (tx, enrichment)
         });
         EnrichedTransaction { envelope, payload }
+    }
+    /// With what version 2 of the schema added. Version 1's golden records follow from the same seeds, without it.
+    pub fn raw_transaction_2(&mut self) -> RawTransaction {
+        let mut record = self.raw_transaction();
+        if let Payload::Transaction(tx) = &mut record.payload {
+            tx.fee_currency = self.opt(Self::address);
+        }
+        record
+    }
+    /// With what version 2 of the schema added.
+    pub fn enriched_transaction_2(&mut self) -> EnrichedTransaction {
+        let mut record = self.enriched_transaction();
+        if let Payload::Transaction(both) = &mut record.payload {
+            both.0.fee_currency = self.opt(Self::address);
+            both.1.fee_reason = self.opt(Self::text);
+            both.1.fee_token_amount = self.opt(Self::amount);
+        }
+        record
     }
     pub fn raw_block(&mut self) -> RawBlock {
         RawBlock { envelope: self.envelope(), evm: self.opt(|g| Box::new(g.header())) }

@@ -46,6 +46,13 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 17, name: "evm_transactions", sql: include_str!("0017_evm_transactions.sql") },
     Migration { number: 18, name: "evm_logs", sql: include_str!("0018_evm_logs.sql") },
     Migration { number: 19, name: "completeness", sql: include_str!("0019_completeness.sql") },
+    Migration {
+        number: 20,
+        name: "evm_transaction_rows_fee_token",
+        sql: include_str!("0020_evm_transaction_rows_fee_token.sql"),
+    },
+    Migration { number: 21, name: "transactions", sql: include_str!("0021_transactions.sql") },
+    Migration { number: 22, name: "evm_transactions", sql: include_str!("0022_evm_transactions.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \

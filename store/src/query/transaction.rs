@@ -60,11 +60,19 @@ pub struct EvmDetail {
     /// Blob fee.
     #[serde(with = "wire::u256_option")]
     pub blob_fee: Option<U256>,
+    /// Why there is no fee, one word; set exactly when there is none.
+    pub fee_reason: Option<String>,
+    /// Token that the fee was paid in.
+    pub fee_token: Option<String>,
+    /// What was paid in it, in its smallest unit.
+    #[serde(with = "wire::u256_option")]
+    pub fee_token_amount: Option<U256>,
 }
 
 const DETAIL: &str = "nonce, gas, gas_price AS stated_gas_price, max_fee_per_gas, max_priority_fee_per_gas, \
     max_fee_per_blob_gas, blob_versioned_hashes, input, transaction_type, receipt_contract_address, \
-    receipt_cumulative_gas_used, execution_fee, l1_fee, operator_fee, blob_fee";
+    receipt_cumulative_gas_used, execution_fee, l1_fee, operator_fee, blob_fee, fee_reason, fee_token, \
+    fee_token_amount";
 
 /// A log of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]

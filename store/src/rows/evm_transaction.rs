@@ -96,6 +96,10 @@ pub struct EvmTransactionRow<'a> {
     pub receipt_l1_block_number: Option<u64>,
     pub receipt_deposit_nonce: Option<u64>,
     pub receipt_deposit_receipt_version: Option<u64>,
+    pub fee_token: Option<Hex<20>>,
+    #[serde(with = "wire::u256_option")]
+    pub fee_token_amount: Option<U256>,
+    pub fee_reason: Option<&'a str>,
 }
 
 impl<'a> EvmTransactionRow<'a> {
@@ -160,6 +164,9 @@ impl<'a> EvmTransactionRow<'a> {
             receipt_l1_block_number: t.receipt_l1_block_number,
             receipt_deposit_nonce: t.receipt_deposit_nonce,
             receipt_deposit_receipt_version: t.receipt_deposit_receipt_version,
+            fee_token: t.fee_currency.map(Into::into),
+            fee_token_amount: x.fee_token_amount,
+            fee_reason: x.fee_reason.as_deref(),
         }
     }
 }

@@ -150,6 +150,8 @@ fn transaction(e: &ChildEnvelope, index: u32, logs: u32, first_log: u32, dice: &
     let enrichment = Enrichment {
         status,
         fee: Some(FeeParts { execution, l1: Some(U256::from(dice.roll(1_000))), operator: None, blob: None }),
+        fee_reason: None,
+        fee_token_amount: None,
         method: None,
         failure_cause: failed.then(|| "out_of_gas".into()),
         failure_reason: failed.then(|| "all gas was used".into()),

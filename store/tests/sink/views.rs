@@ -31,7 +31,7 @@ const PROMISED: &[(&str, &str)] = &[
         "network block_number block_hash block_timestamp transaction_index hash from_address to_address value nonce gas \
          gas_price input transaction_type max_fee_per_gas max_priority_fee_per_gas receipt_gas_used \
          receipt_cumulative_gas_used receipt_effective_gas_price receipt_status receipt_contract_address fee l1_fee \
-         operator_fee blob_fee method failure_cause failure_reason sequence value_text fee_text l1_fee_text \
+         operator_fee blob_fee fee_reason fee_token fee_token_amount fee_token_amount_text method failure_cause failure_reason sequence value_text fee_text l1_fee_text \
          receipt_effective_gas_price_text height block_time index from to gas_used cause reason",
     ),
     (

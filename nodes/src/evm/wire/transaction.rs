@@ -37,6 +37,8 @@ wire_object! {
         blob_versioned_hashes: Vec<B256> = "blobVersionedHashes",
         /// Call data.
         input: Bytes = "input" | "data",
+        /// Token that the fee is paid in (Celo, CIP-64 and before).
+        fee_currency: Address = "feeCurrency",
         /// Chain signed for.
         chain_id: U256 = "chainId" or nothing,
         /// EIP-2930.

@@ -1,0 +1,45 @@
+-- Canonical transactions of every chain family, each once (rule 17).
+CREATE OR REPLACE VIEW transactions
+(
+    network           LowCardinality(String) COMMENT 'Slug of the network',
+    family            LowCardinality(String) COMMENT 'Chain family: evm',
+    block_number      UInt64 COMMENT 'Height of the block',
+    block_hash        String COMMENT 'Hash of the block',
+    block_timestamp   DateTime64(3, 'UTC') COMMENT 'The block''s own time stamp, UTC',
+    transaction_index UInt32 COMMENT 'Position in the block, from 0',
+    hash              String COMMENT 'Transaction hash',
+    from_address      String COMMENT 'Sender',
+    to_address        Nullable(String) COMMENT 'Receiver; null when a contract is created',
+    value             UInt256 COMMENT 'Value moved, wei',
+    status            LowCardinality(String) COMMENT 'success, failed, or unknown (a receipt without status)',
+    fee               Nullable(UInt256) COMMENT 'Fee really paid, wei; null when the receipt does not tell, or a token was paid',
+    failure_cause     LowCardinality(Nullable(String)) COMMENT 'Why it failed, one word such as out_of_gas; null where nothing is known',
+    method            Nullable(String) COMMENT 'Selector of the called function: 0x and 8 hex digits; null for plain transfers and creations',
+    sequence          UInt64 COMMENT 'Sequence of the event that applied the block, the network''s total order',
+    failure_reason    Nullable(String) COMMENT 'Why it failed, in words',
+    gas_used          UInt64 COMMENT 'Gas used by the transaction',
+    gas_price         Nullable(UInt256) COMMENT 'Price really paid, wei per gas; null when the receipt does not tell, or a token was paid',
+    log_count         UInt32 COMMENT 'Number of logs',
+    contracts         Array(String) COMMENT 'Receiver, created contract and emitters of logs, each once',
+    value_text        String COMMENT 'value as decimal text',
+    fee_text          Nullable(String) COMMENT 'fee as decimal text',
+    gas_price_text    Nullable(String) COMMENT 'gas_price as decimal text',
+    height            UInt64 COMMENT 'Same as block_number, as REST calls it',
+    block_time        DateTime64(3, 'UTC') COMMENT 'Same as block_timestamp, as REST calls it',
+    `index`           UInt32 COMMENT 'Same as transaction_index, as REST calls it',
+    `from`            String COMMENT 'Same as from_address, as REST calls it',
+    `to`              Nullable(String) COMMENT 'Same as to_address, as REST calls it',
+    cause             LowCardinality(Nullable(String)) COMMENT 'Same as failure_cause, as REST calls it',
+    reason            Nullable(String) COMMENT 'Same as failure_reason, as REST calls it'
+)
+AS SELECT
+    network, CAST('evm', 'LowCardinality(String)') AS family, height AS block_number, block_hash,
+    block_time AS block_timestamp, transaction_index, hash, from_address, to_address, value, status, fee, failure_cause,
+    method, sequence, failure_reason, receipt_gas_used AS gas_used, if(fee_token IS NULL, receipt_effective_gas_price, NULL) AS gas_price, log_count,
+    contracts,
+    toString(value) AS value_text, toString(fee) AS fee_text, toString(if(fee_token IS NULL, receipt_effective_gas_price, NULL)) AS gas_price_text,
+    height, block_time, transaction_index AS `index`, from_address AS `from`, to_address AS `to`, failure_cause AS cause,
+    failure_reason AS reason
+FROM evm_transaction_rows FINAL
+SETTINGS use_skip_indexes_if_final = 1, use_skip_indexes_if_final_exact_mode = 1, do_not_merge_across_partitions_select_final = 1
+COMMENT 'A row is a canonical transaction, the same columns for every chain family'
