@@ -1,6 +1,6 @@
 //! What each stage is told, out of the configuration file.
 
-use runtime::config::{Config, Endpoint, Network, Start};
+use runtime::config::{Config, Endpoint, Network, Start, Verify};
 use schemas::profiles::Profile;
 use store::{StoreConfig, sink::SinkConfig};
 
@@ -32,7 +32,11 @@ fn ingest_network(n: &Network) -> ingest::config::NetworkConfig {
             Start::Height(height) => ingest::config::Start::Height(height),
         },
         endpoints: n.endpoints.iter().map(endpoint).collect(),
-        verify: ingest::config::Verify::Profile,
+        verify: match n.verify {
+            Verify::Profile => ingest::config::Verify::Profile,
+            Verify::Signatures => ingest::config::Verify::Signatures,
+            Verify::Structure => ingest::config::Verify::Structure,
+        },
     }
 }
 

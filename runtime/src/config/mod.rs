@@ -18,7 +18,7 @@ use std::{
 use doors::Door;
 pub use log::{Kafka, Log};
 pub use mistakes::{Mistake, Mistakes};
-pub use network::{Contract, Endpoint, Network, Start};
+pub use network::{Contract, Endpoint, Network, Start, Verify};
 use source::{Collector, Env, Placed, Section};
 use url::Url;
 

@@ -24,6 +24,8 @@ pub struct Network {
     pub chain_id: u64,
     /// Where to start when nothing is stored yet.
     pub start: Start,
+    /// What is checked of its nodes' answers.
+    pub verify: Verify,
     /// At least one.
     pub endpoints: Vec<Endpoint>,
 }
@@ -35,6 +37,17 @@ pub enum Start {
     Latest,
     /// At this height.
     Height(u64),
+}
+
+/// What is checked of a node's answers (rule 24). Links, counts and order always are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Hashes and roots: decisive where the chain's profile says that they hold, counted elsewhere.
+    Profile,
+    /// Senders too, recovered from signatures.
+    Signatures,
+    /// Nothing more.
+    Structure,
 }
 
 /// A node of a network.
@@ -91,9 +104,25 @@ fn read(mut s: Section, slugs: &mut HashSet<String>, c: &mut Collector) -> Optio
         c.mistake(p.at, &s.key("chain_id"), "is 0, which no chain has", "write the chain's EIP-155 id, such as 5000");
     }
     let start = read_start(&mut s, c);
+    let verify = read_verify(&mut s, c);
     let endpoints = read_endpoints(&mut s, c);
     s.finish(c);
-    Some(Network { slug: slug?, family: family?, chain_id: chain_id?.value, start, endpoints })
+    Some(Network { slug: slug?, family: family?, chain_id: chain_id?.value, start, verify, endpoints })
+}
+
+fn read_verify(s: &mut Section, c: &mut Collector) -> Verify {
+    let Some(p) = s.string("verify", c) else { return Verify::Profile };
+    match p.value.as_str() {
+        "profile" => Verify::Profile,
+        "signatures" => Verify::Signatures,
+        "structure" => Verify::Structure,
+        other => {
+            let cure = "write \"profile\" (the default), \"signatures\" (senders too), or \"structure\" (links, counts and \
+                        order only)";
+            c.mistake(p.at, &s.key("verify"), format!("is `{other}`"), cure);
+            Verify::Profile
+        }
+    }
 }
 
 fn check_slug(

@@ -33,6 +33,7 @@ fn a_good_file_is_read_with_defaults_and_secrets_stay_masked() {
     assert_eq!(config.api_listen.to_string(), API_LISTEN);
     let network = &config.networks[0];
     assert_eq!((network.chain_id, network.start), (5000, Start::Height(65_000_000)));
+    assert_eq!(network.verify, Verify::Profile);
     assert_eq!(network.endpoints[0].headers[0].1.expose(), "Bearer s3cret");
     assert_eq!(masked(&network.endpoints[0].url), "https://***@rpc.example.org/***");
     assert!(!format!("{:?}", network.endpoints[0].headers).contains("s3cret"));
@@ -251,4 +252,20 @@ proptest::proptest! {
         ]), 0..12)) {
         let _ = parse(&lines.join("\n"), Path::new(""), &env);
     }
+}
+
+#[test]
+fn what_is_verified_is_chosen_per_network() {
+    let with = |word: &str| GOOD.replace("start = 65000000", &format!("verify = {word}"));
+    for (word, verify) in
+        [("profile", Verify::Profile), ("signatures", Verify::Signatures), ("structure", Verify::Structure)]
+    {
+        let config = parse(&with(&format!("\"{word}\"")), Path::new("/etc/hw"), &env).expect("good");
+        assert_eq!((config.networks[0].verify, config.networks[0].start), (verify, Start::Latest));
+    }
+    for wrong in ["\"none\"", "\"\"", "false"] {
+        let found = mistakes(&with(wrong));
+        assert_eq!((found.len(), found[0].0, found[0].1.as_str()), (1, 9, "network[0].verify"), "{found:?}");
+    }
+    assert!(mistakes(&with("\"none\""))[0].2.contains("\"signatures\""));
 }
