@@ -29,7 +29,7 @@ use crate::{
     metrics,
 };
 
-/// Senders that are recovered in one go: about two milliseconds.
+/// Senders that are recovered in one go: a few milliseconds.
 const SENDERS_AT_ONCE: usize = 16;
 
 /// An endpoint as configured.

@@ -56,7 +56,7 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// All checks with one weight, but for senders: they take a hundred times as long as all others together.
+    /// All checks with one weight, but for senders: recovering them is by far the dearest.
     pub const fn all(weight: Weight) -> Self {
         Self {
             header_hash: weight,
@@ -305,8 +305,8 @@ fn each(
     })
 }
 
-/// Checks senders against signatures. `first`: place of the list's first transaction in its block. It takes about a tenth
-/// of a millisecond per transaction: long lists are better checked in pieces.
+/// Checks senders against signatures. `first`: place of the list's first transaction in its block. It is arithmetic on a curve for
+/// each transaction: long lists are better checked in pieces.
 pub fn senders(first: usize, list: &[Transaction], checks: &Checks) -> Result<(), Lie> {
     decide("sender", checks.senders, || {
         let wrong = list.iter().enumerate().find_map(|(i, t)| {
