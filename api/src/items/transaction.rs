@@ -227,3 +227,49 @@ impl EventItem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Address, U256};
+    use schemas::{
+        Op, Status,
+        records::{Enrichment, EvmTransaction},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_live_transaction_that_a_token_paid_for_shows_no_fee_and_no_price() {
+        let item = |token: Option<Address>| {
+            let tx = EvmTransaction {
+                receipt_effective_gas_price: Some(U256::from(7)),
+                fee_currency: token,
+                ..EvmTransaction::default()
+            };
+            let found = Enrichment {
+                status: Status::Success,
+                fee: None,
+                fee_reason: Some("token".into()),
+                fee_token_amount: None,
+                method: None,
+                failure_cause: None,
+                failure_reason: None,
+                events: Vec::new(),
+            };
+            let envelope = ChildEnvelope {
+                network: "celo".parse().expect("a slug"),
+                sequence: 1,
+                op: Op::Apply,
+                height: 1,
+                block_hash: alloy_primitives::B256::ZERO.into(),
+                block_time: TimeMs(0),
+                observed_at: TimeMs(0),
+            };
+            let payload = Payload::Transaction(Box::new((tx, found)));
+            TransactionItem::from_record(&EnrichedTransaction { envelope, payload }).expect("an item")
+        };
+        let paid = item(Some(Address::repeat_byte(7)));
+        assert_eq!((paid.fee, paid.gas_price), (None, None));
+        assert_eq!(item(None).gas_price.as_deref(), Some("7"));
+    }
+}
