@@ -43,6 +43,6 @@ pub const SCHEMAS: [SchemaVersion; 11] = [
     version!(topics::CONTROL_CONFIG, 1, 7, "control.config.avsc"),
     version!(topics::DEAD_LETTERS, 1, 8, "dead.letters.avsc"),
     version!(topics::ENRICH_STATUS, 1, 9, "enrich.status.avsc"),
-    version!(topics::RAW_TRANSACTIONS, 2, 10, "raw.transactions.avsc"),
-    version!(topics::ENRICHED_TRANSACTIONS, 2, 11, "enriched.transactions.avsc"),
+    version!(topics::RAW_TRANSACTIONS, 2, 11, "raw.transactions.avsc"),
+    version!(topics::ENRICHED_TRANSACTIONS, 2, 12, "enriched.transactions.avsc"),
 ];
