@@ -1,5 +1,5 @@
-//! Two minutes of `loadtest chaos`: three brokers, three of each stage, without a store at first, then killed at random while
-//! chains fork; at the end every row is compared with the source. The seed is printed; `loadtest chaos --seed` deals the same
+//! Two minutes of `loadtest chaos`: three brokers, three of each stage, without a store at first, then killed and stopped at random,
+//! some for longer than a member's session, while chains fork; at the end every row is compared with the source. The seed is printed; `loadtest chaos --seed` deals the same
 //! blows, for as long as wanted.
 
 mod common;
@@ -33,5 +33,8 @@ async fn whatever_is_killed_the_rows_are_the_chains() {
     eprintln!("{report}");
     let away = report.away.as_ref().expect("the store was away");
     assert!(away.blocks > 0 && away.sink_memory < 512 << 20, "{away}");
-    assert!(report.blows[0] > 0 && report.forks > 0 && report.compared.transactions > 10_000, "{report}");
+    assert!(report.long > 0 && report.moves > 0, "partitions moved: {report}");
+    assert!(report.blows[0] > report.long && report.forks > 0, "{report}");
+    let compared = report.compared;
+    assert!(compared.transactions > 10_000 && compared.logs > compared.transactions / 2, "{report}");
 }

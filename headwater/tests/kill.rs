@@ -15,18 +15,6 @@ use tokio::task::JoinHandle;
 /// How often the process is killed.
 const KILLS: u32 = 50;
 
-/// A small generator of numbers (xorshift64), so that a failure can be replayed from its seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
-
 async fn node(data: &str) -> Arc<Simulator> {
     let data = Dataset::embedded(data).expect("embedded data");
     Arc::new(spawn(Config { clock: Clock::Manual, ..Config::new(data) }).await.expect("simulator"))
@@ -34,12 +22,12 @@ async fn node(data: &str) -> Arc<Simulator> {
 
 /// Four blocks a second; every tenth time or so the last 1–8 blocks are replaced.
 fn live(node: Arc<Simulator>, seed: u64) -> JoinHandle<()> {
-    let mut random = Random(seed | 1);
+    let mut random = fastrand::Rng::with_seed(seed);
     tokio::spawn(async move {
         loop {
-            let depth = 1 + random.below(8);
-            if random.below(10) == 0 && node.head() > depth {
-                node.fork_and_advance(depth, random.below(2)).expect("fork");
+            let depth = 1 + random.u64(..8);
+            if random.u64(..10) == 0 && node.head() > depth {
+                node.fork_and_advance(depth, random.u64(..2)).expect("fork");
             } else {
                 node.advance(1).expect("advance");
             }
@@ -50,26 +38,23 @@ fn live(node: Arc<Simulator>, seed: u64) -> JoinHandle<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_kills_lose_nothing_and_double_nothing() {
-    let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
-        u64::from(std::process::id()) << 20
-            | u64::from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").subsec_nanos() >> 12)
-    });
+    let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
     eprintln!("kill test: HEADWATER_SEED={seed} replays it");
-    let mut random = Random(seed | 1);
+    let mut random = fastrand::Rng::with_seed(seed);
 
     let ethereum = node("ethereum").await;
     let optimism = node("optimism").await;
-    let chains = [live(ethereum.clone(), random.below(u64::MAX)), live(optimism.clone(), random.below(u64::MAX))];
+    let chains = [live(ethereum.clone(), random.u64(..)), live(optimism.clone(), random.u64(..))];
     let mut headwater = Headwater::new(&[Net::of("eth", &ethereum), Net::of("op", &optimism)]);
 
     let mut lived = Duration::ZERO;
     for kill in 0..KILLS {
         headwater.start();
         // Mostly in the first seconds, where recovery happens; now and then after a while of steady work.
-        let life = Duration::from_millis(if random.below(5) == 0 {
-            3000 + random.below(3000)
+        let life = Duration::from_millis(if random.u64(..5) == 0 {
+            3000 + random.u64(..3000)
         } else {
-            300 + random.below(2700)
+            300 + random.u64(..2700)
         });
         let started = Instant::now();
         tokio::time::sleep(life).await;

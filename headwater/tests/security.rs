@@ -177,8 +177,7 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     cluster.until_visible(&node).await;
 
     // A stage that comes back reads what it left: the state of ingest.
-    let mut ingest = cluster.children.remove("ingest").expect("runs");
-    ingest.kill().and_then(|()| ingest.wait()).expect("kill");
+    cluster.kill("ingest");
     cluster.stage("ingest");
     node.advance(1).expect("advance");
     cluster.until_visible(&node).await;

@@ -1,14 +1,16 @@
 //! A store, and stages over Kafka, each a process of its own.
 
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
-use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
-use rustix::process::{Pid, Signal, kill_process};
+use loadtest::{
+    cluster::Processes,
+    node::evm::{Clock, Config, Dataset, Simulator, spawn},
+};
+use rustix::process::Signal;
 
 use super::{Headwater, Net, PATIENCE, binary, number, recorded};
 
@@ -33,7 +35,7 @@ pub struct Cluster {
     pub headwater: Headwater,
     pub config: PathBuf,
     pub prefix: String,
-    pub children: BTreeMap<String, Child>,
+    processes: Processes,
 }
 
 impl Cluster {
@@ -43,7 +45,8 @@ impl Cluster {
         let config = headwater.dir.path().join("stages.toml");
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_nanos();
         let prefix = format!("test-{now:x}.");
-        let mut cluster = Self { headwater, config, prefix: prefix.clone(), children: BTreeMap::new() };
+        let processes = Processes::new(headwater.dir.path());
+        let mut cluster = Self { headwater, config, prefix: prefix.clone(), processes };
         let store = ["store".to_owned(), "--config".into(), cluster.headwater.config.to_string_lossy().into_owned()];
         cluster.spawn("store", &store);
         let password = cluster.headwater.stages_password(|| cluster.said("store")).await;
@@ -61,16 +64,7 @@ impl Cluster {
     }
 
     pub fn spawn(&mut self, name: &str, args: &[String]) {
-        let log = self.headwater.dir.path().join(format!("{name}.log"));
-        let log = std::fs::File::options().create(true).append(true).open(log).expect("log file");
-        let child = Command::new(binary())
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("start headwater");
-        self.children.insert(name.to_owned(), child);
+        self.processes.spawn(name, Command::new(binary()).args(args)).expect("start headwater");
     }
 
     /// Starts a stage under a name, such as `sink-2`.
@@ -87,18 +81,15 @@ impl Cluster {
     }
 
     pub fn kill(&mut self, name: &str) {
-        let mut child = self.children.remove(name).expect("runs");
-        child.kill().expect("kill");
-        child.wait().expect("wait");
+        self.processes.kill(name).expect("kill");
     }
 
     pub fn signal(&self, name: &str, signal: Signal) {
-        let pid = Pid::from_child(&self.children[name]);
-        kill_process(pid, signal).expect("signal");
+        self.processes.signal(name, signal).expect("signal");
     }
 
     pub fn said(&self, name: &str) -> String {
-        std::fs::read_to_string(self.headwater.dir.path().join(format!("{name}.log"))).unwrap_or_default()
+        self.processes.said(name)
     }
 
     pub fn run(&self, args: &[&str]) -> (Option<i32>, String, String) {
@@ -110,22 +101,12 @@ impl Cluster {
 
     /// The ends of what all processes said.
     pub fn tails(&self) -> String {
-        let tail = |name: &String| {
-            let said = self.said(name);
-            let lines: Vec<&str> = said.lines().collect();
-            format!("--- {name}\n{}\n", lines[lines.len().saturating_sub(12)..].join("\n"))
-        };
-        self.children.keys().map(tail).collect()
+        self.processes.last_words()
     }
 
     /// Fails when a process has ended by itself.
     pub fn assert_running(&mut self) {
-        let ended: Vec<String> = self
-            .children
-            .iter_mut()
-            .filter_map(|(name, child)| child.try_wait().ok().flatten().map(|status| format!("{name}: {status}")))
-            .collect();
-        assert!(ended.is_empty(), "ended by themselves: {ended:?}\n{}", self.tails());
+        self.processes.all_run().unwrap_or_else(|e| panic!("{e}"));
     }
 
     /// Waits until the block is visible; stages that ended by themselves are told.
@@ -141,15 +122,6 @@ impl Cluster {
             self.assert_running();
             assert!(Instant::now() < end, "{slug} {} is not visible, {rows:?}\n{}", head.height, self.tails());
             tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for child in self.children.values_mut() {
-            let _ = child.kill();
-            let _ = child.wait();
         }
     }
 }

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use loadtest::cluster::Outside;
 use serde_json::Value;
 
 /// How long anything may take before a test gives up: generous, since two cores compile and run beside it.
@@ -41,7 +42,7 @@ pub struct Headwater {
     pub admin: String,
     pub sql: String,
     child: Option<Child>,
-    client: reqwest::Client,
+    outside: Outside,
 }
 
 pub fn binary() -> &'static str {
@@ -67,10 +68,10 @@ impl Headwater {
         }
         let config = dir.path().join("headwater.toml");
         std::fs::write(&config, text).expect("write the configuration");
-        let http = |address: String| format!("http://{address}");
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client");
-        Self { dir, config, api: http(api), admin: http(admin), sql: http(sql), child: None, client }
+        let [api, admin, sql] = [api, admin, sql].map(|address| format!("http://{address}"));
+        let credentials = dir.path().join("data/store/credentials.toml");
+        let outside = Outside::new(api.clone(), sql.clone(), credentials).expect("a client");
+        Self { dir, config, api, admin, sql, child: None, outside }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -129,21 +130,14 @@ impl Headwater {
 
     /// The password of the user `analyst`.
     pub fn analyst_password(&self) -> Option<String> {
-        self.password("analyst_password")
-    }
-
-    /// A password that the store made; `None` until it has started.
-    fn password(&self, key: &str) -> Option<String> {
-        let text = std::fs::read_to_string(self.data().join("store/credentials.toml")).ok()?;
-        let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(" = \""))?;
-        Some(line.trim_end_matches('"').to_owned())
+        self.outside.password("analyst_password")
     }
 
     /// The stages' password, once a store that was started beside has made it; `said`: what that store says.
     pub async fn stages_password(&self, said: impl Fn() -> String) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
-            if let Some(password) = self.password("stages_password") {
+            if let Some(password) = self.outside.password("stages_password") {
                 return password;
             }
             assert!(Instant::now() < end, "no credentials: {}", said());
@@ -153,33 +147,12 @@ impl Headwater {
 
     /// Rows of a query as the analyst, each an object.
     pub async fn query(&self, sql: &str) -> Result<Vec<Value>, String> {
-        let password = self.analyst_password().ok_or("no password yet")?;
-        let answer = self
-            .client
-            .post(format!("{}/?default_format=JSONEachRow&database=headwater", self.sql))
-            .basic_auth("analyst", Some(password))
-            .body(sql.to_owned())
-            .send()
-            .await
-            .map_err(|e| e.to_string())?;
-        let ok = answer.status().is_success();
-        let text = answer.text().await.map_err(|e| e.to_string())?;
-        if !ok {
-            return Err(text);
-        }
-        text.lines().map(|l| serde_json::from_str(l).map_err(|e| format!("{e}: {l}"))).collect()
+        self.outside.query(sql).await.map_err(|e| e.to_string())
     }
 
     /// JSON of an API path below `/api/v1`.
     pub async fn get(&self, path: &str) -> Result<Value, String> {
-        let url = format!("{}/api/v1{path}", self.api);
-        let answer = self.client.get(&url).send().await.map_err(|e| e.to_string())?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(|e| e.to_string())?;
-        if !status.is_success() {
-            return Err(format!("{status}: {text}"));
-        }
-        serde_json::from_str(&text).map_err(|e| format!("{e}: {text}"))
+        self.outside.get(path).await.map_err(|e| e.to_string())
     }
 
     /// The state of a network in `/health`.

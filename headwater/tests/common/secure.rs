@@ -3,12 +3,15 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
+use loadtest::{
+    cluster::Processes,
+    node::evm::{Clock, Config, Dataset, Simulator, spawn},
+};
 use runtime::log::kafka::{KafkaConfig, KafkaLog};
 
 use super::{
@@ -86,7 +89,7 @@ pub struct Cluster {
     pub headwater: Headwater,
     pub broker: Broker,
     pub prefix: String,
-    pub children: BTreeMap<String, Child>,
+    processes: Processes,
     pub lag: String,
 }
 
@@ -95,8 +98,8 @@ impl Cluster {
         let headwater = Headwater::new(nets);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_nanos();
         let lag = format!("127.0.0.1:{}", loadtest::cluster::free_port().expect("a port"));
-        let mut cluster =
-            Self { headwater, broker, prefix: format!("secure-{now:x}."), children: BTreeMap::new(), lag };
+        let processes = Processes::new(headwater.dir.path());
+        let mut cluster = Self { headwater, broker, prefix: format!("secure-{now:x}."), processes, lag };
         let mut store = cluster.command(&["store"]);
         store.arg("--config").arg(&cluster.headwater.config);
         cluster.spawn("store", store);
@@ -165,14 +168,20 @@ impl Cluster {
     }
 
     pub fn spawn(&mut self, name: &str, mut command: Command) {
-        let log = self.headwater.dir.path().join(format!("{name}.log"));
-        let log = std::fs::File::options().create(true).append(true).open(log).expect("log file");
-        let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("start headwater");
-        self.children.insert(name.to_owned(), child);
+        self.processes.spawn(name, &mut command).expect("start headwater");
+    }
+
+    /// The process id of a stage.
+    pub fn pid(&self, name: &str) -> u32 {
+        self.processes.pid(name).expect("runs")
+    }
+
+    pub fn kill(&mut self, name: &str) {
+        self.processes.kill(name).expect("kill");
     }
 
     pub fn said(&self, name: &str) -> String {
-        std::fs::read_to_string(self.headwater.dir.path().join(format!("{name}.log"))).unwrap_or_default()
+        self.processes.said(name)
     }
 
     /// What a role needs, for its user or another.
@@ -187,15 +196,7 @@ impl Cluster {
 
     /// None has ended by itself.
     pub fn all_alive(&mut self) {
-        for (name, child) in &mut self.children {
-            let ended = child.try_wait().expect("wait");
-            let log = self.headwater.dir.path().join(format!("{name}.log"));
-            assert!(
-                ended.is_none(),
-                "{name} ended with {ended:?}:\n{}",
-                std::fs::read_to_string(log).unwrap_or_default()
-            );
-        }
+        self.processes.all_run().unwrap_or_else(|e| panic!("{e}"));
     }
 
     pub async fn until_visible(&mut self, node: &Simulator) {
@@ -242,18 +243,9 @@ impl Cluster {
 
     /// CPU time that a stage has used, in clock ticks (proc(5), `stat`, utime and stime).
     pub fn ticks(&self, name: &str) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.children[name].id())).expect("stat");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid(name))).expect("stat");
         let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
         fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime")
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for child in self.children.values_mut() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }
 

@@ -7,7 +7,9 @@
 
 mod away;
 mod chains;
+mod expected;
 mod plan;
+mod topics;
 mod verify;
 mod visible;
 
@@ -17,6 +19,8 @@ use away::Away;
 use chains::Chain;
 use clap::Args;
 use plan::{Blow, Planned};
+use runtime::log::kafka::{KafkaConfig, KafkaLog};
+use rustix::process::Signal;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,8 +80,12 @@ pub struct Chaos {
 /// What came of it.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Blows of each kind: processes, brokers, ways.
+    /// Blows of each kind: processes (killed or stopped), brokers, ways.
     pub blows: [u64; 3],
+    /// Of those of processes, the ones that lasted longer than a member's session.
+    pub long: u64,
+    /// How often processes got partitions without having been started: they took them over, or came back to them.
+    pub moves: u64,
     /// Forks of all chains.
     pub forks: u64,
     /// What was compared at the end.
@@ -177,8 +185,13 @@ impl Stand<'_> {
         };
         let begun = tokio::time::Instant::now();
         let mut watch = Watch::begin(self.chains.clone(), self.cluster.lock().await.outside.clone());
+        let before = self.cluster.lock().await.assignments();
         let mut blows = [0; 3];
-        for Planned { at, blow, away } in planned {
+        let mut killed = 0;
+        let mut long = 0;
+        for planned in planned {
+            long += u64::from(planned.moves_partitions());
+            let Planned { at, blow, away } = planned;
             tokio::time::sleep_until(begun + at).await;
             self.cluster.lock().await.all_run()?;
             tell(format!("{:6.1} s  {blow} for {:.1} s", begun.elapsed().as_secs_f64(), away.as_secs_f64()));
@@ -186,9 +199,16 @@ impl Stand<'_> {
             match &blow {
                 Blow::Process(name) => {
                     blows[0] += 1;
+                    killed += 1;
                     self.cluster.lock().await.kill(name)?;
                     tokio::time::sleep(away).await;
                     self.cluster.lock().await.stage(name)?;
+                }
+                Blow::Pause(name) => {
+                    blows[0] += 1;
+                    self.cluster.lock().await.signal(name, Signal::STOP)?;
+                    tokio::time::sleep(away).await;
+                    self.cluster.lock().await.signal(name, Signal::CONT)?;
                 }
                 Blow::Broker(n) => {
                     blows[1] += 1;
@@ -218,7 +238,8 @@ impl Stand<'_> {
         self.all_visible().await?;
         let compared = self.compare().await?;
         let forks = self.chains.iter().map(|c| c.forks.load(Ordering::Relaxed)).sum();
-        Ok(Report { blows, forks, compared, away, recoveries, behind })
+        let moves = self.cluster.lock().await.assignments().saturating_sub(before + killed);
+        Ok(Report { blows, long, moves, forks, compared, away, recoveries, behind })
     }
 
     async fn all_visible(&self) -> Result<(), Failure> {
@@ -230,19 +251,28 @@ impl Stand<'_> {
 
     async fn compare(&self) -> Result<Compared, Failure> {
         let cluster = self.cluster.lock().await;
+        let log =
+            KafkaLog::connect(KafkaConfig { prefix: cluster.prefix.clone(), ..KafkaConfig::new(&self.servers.kafka) })
+                .await?;
+        let mut on_topics = Vec::new();
+        for pair in topics::PAIRS {
+            on_topics.push(topics::counts(&*log, pair).await?);
+        }
         let mut compared = Compared::default();
+        let mut records = 0;
         for chain in &self.chains {
             let rows = verify::rows(&cluster, chain).await?;
-            for topic in ["raw.blocks", "enriched.blocks"] {
-                let last = verify::sequences(&cluster, topic, chain).await?;
-                if last != rows.events {
-                    return Err(
-                        format!("{} ends at {last} on {topic}, at {} in the store", chain.slug, rows.events).into()
-                    );
+            for (pair, counts) in topics::PAIRS.iter().zip(&on_topics) {
+                let (events, children) = counts.get(chain.slug).copied().unwrap_or_default();
+                if events != rows.events {
+                    let (slug, topic) = (chain.slug, pair.0.name);
+                    return Err(format!("{slug} ends at {events} on {topic}, at {} in the store", rows.events).into());
                 }
+                records += events + children;
             }
             compared += rows;
         }
+        compared.records = records;
         let letters = cluster.run(&["dead-letters", "list"]).await?;
         let listed = String::from_utf8_lossy(&letters.stdout).into_owned();
         if !letters.status.success() || listed.lines().count() != 1 {
@@ -278,13 +308,15 @@ impl std::fmt::Display for Report {
         let c = self.compared;
         writeln!(
             f,
-            "blows       {processes} processes and {brokers} brokers killed, {ways} ways spoilt; {} forks",
-            self.forks
+            "blows       {processes} processes killed or stopped ({} for longer than a session, partitions moved {} times), \
+             {brokers} brokers killed, {ways} ways spoilt; {} forks",
+            self.long, self.moves, self.forks
         )?;
         writeln!(
             f,
-            "compared    {} blocks, {} transactions, {} block events: equal, each once, gapless",
-            c.blocks, c.transactions, c.events
+            "compared    {} blocks, {} transactions, {} logs by every column, {} block events, {} records of four topics: \
+             equal, each once, gapless",
+            c.blocks, c.transactions, c.logs, c.events, c.records
         )?;
         let seconds = |d: Duration| d.as_secs_f64();
         if let Some(away) = &self.away {

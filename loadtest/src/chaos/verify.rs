@@ -1,13 +1,13 @@
-//! Whether the rows are the chain's: compared one by one with what the node holds, and the log as others read it.
+//! Whether the rows are the chain's: compared one by one with what the node holds.
 
 use super::chains::Chain;
+use super::expected::{Expected, Table};
 use crate::cluster::{Cluster, number};
 use crate::failure::Failure;
-use serde_json::Value;
-use std::collections::HashMap;
+use alloy_primitives::keccak256;
 
 /// Heights of one question.
-const STEP: u64 = 500;
+const STEP: u64 = 100;
 
 /// How much was compared.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,58 +16,75 @@ pub struct Compared {
     pub blocks: u64,
     /// Canonical transactions.
     pub transactions: u64,
+    /// Their logs.
+    pub logs: u64,
     /// Block events, reverts among them.
     pub events: u64,
+    /// Records of the topics of blocks and transactions, raw and enriched.
+    pub records: u64,
 }
 
 impl std::ops::AddAssign for Compared {
     fn add_assign(&mut self, other: Self) {
         self.blocks += other.blocks;
         self.transactions += other.transactions;
+        self.logs += other.logs;
         self.events += other.events;
     }
 }
 
-/// Compares blocks by (height, hash, parent, counts), transactions by (height, block hash, index, hash), each once and none
-/// else, and block events by sequence. The node must stand still, its head be visible.
+/// Compares blocks by (height, hash, parent, counts), transactions and logs by every column that the node tells, each once and
+/// none else, and block events by sequence. The node must stand still, its head be visible.
 ///
 /// # Errors
 /// The first difference.
 pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure> {
     let (slug, head) = (chain.slug, chain.node.head());
-    let hashes: HashMap<&str, &[_]> = chain.data.blocks().iter().map(|b| (b.name(), b.tx_hashes())).collect();
+    let mut expected = Expected::new()?;
     let mut compared = Compared::default();
     for from in (1..=head).step_by(STEP as usize) {
         let to = (from + STEP - 1).min(head);
-        let range = format!("network = '{slug}' AND block_number BETWEEN {from} AND {to}");
-        let (mut blocks, mut transactions) = (Vec::new(), Vec::new());
-        for block in chain.node.canonical(from..=to) {
-            let f = block.facts;
-            blocks.push(format!("{} {} {} {} {}", block.height, block.hash, block.parent_hash, f.tx_count, f.failed));
-            let hashes = hashes.get(block.recorded.as_str()).ok_or_else(|| format!("no block {}", block.recorded))?;
-            transactions
-                .extend(hashes.iter().enumerate().map(|(i, tx)| format!("{} {} {i} {tx}", block.height, block.hash)));
-        }
+        let canonical = chain.node.canonical(from..=to);
+        let blocks: Vec<String> = canonical
+            .iter()
+            .map(|b| format!("{} {} {} {} {}", b.height, b.hash, b.parent_hash, b.facts.tx_count, b.facts.failed))
+            .collect();
         let stored = lines(cluster, &format!(
             "SELECT concat(toString(number), ' ', hash, ' ', parent_hash, ' ', toString(transaction_count), ' ', toString(failed_count)) AS line \
-             FROM blocks WHERE {} ORDER BY number", range.replace("block_number", "number")
+             FROM blocks WHERE network = '{slug}' AND number BETWEEN {from} AND {to} ORDER BY number"
         )).await?;
         same(slug, "blocks", &stored, &blocks)?;
-        let stored = lines(cluster, &format!(
-            "SELECT concat(toString(block_number), ' ', block_hash, ' ', toString(transaction_index), ' ', hash) AS line \
-             FROM transactions WHERE {range} ORDER BY block_number, transaction_index"
-        )).await?;
-        same(slug, "transactions", &stored, &transactions)?;
-        compared += Compared { blocks: blocks.len() as u64, transactions: transactions.len() as u64, events: 0 };
+        for table in [Table::Transactions, Table::Logs] {
+            let mut wanted = Vec::new();
+            for block in &canonical {
+                let of = expected.lines(chain, &block.recorded, block.height).await?;
+                let of = if table == Table::Logs { &of.logs } else { &of.transactions };
+                *(if table == Table::Logs { &mut compared.logs } else { &mut compared.transactions }) +=
+                    of.len() as u64;
+                if !of.is_empty() {
+                    let digest = const_hex::encode(keccak256(of.join("\n")));
+                    wanted.push(format!("{} {} {} {digest}", block.height, block.hash, of.len()));
+                }
+            }
+            let stored = lines(cluster, &digests(slug, table, &format!("BETWEEN {from} AND {to}"))).await?;
+            if let Err(e) = same(slug, table.sql().0, &stored, &wanted) {
+                let other = wanted.iter().find(|line| !stored.contains(line)).or(stored.first());
+                let height = other.and_then(|line| line.split(' ').next()?.parse().ok());
+                let Some(block) = canonical.iter().find(|block| Some(block.height) == height) else { return Err(e) };
+                let of = expected.lines(chain, &block.recorded, block.height).await?;
+                let of = if table == Table::Logs { &of.logs } else { &of.transactions };
+                let stored = lines(cluster, &one_by_one(slug, table, block.height)).await?;
+                same(slug, &format!("{} at {}", table.sql().0, block.height), &stored, of)?;
+                return Err(e);
+            }
+        }
+        compared.blocks += blocks.len() as u64;
     }
-    let beyond = lines(
-        cluster,
-        &format!(
-            "SELECT toString(count()) AS line FROM transactions WHERE network = '{slug}' AND block_number > {head}"
-        ),
-    )
-    .await?;
-    same(slug, "transactions beyond the head", &beyond, &["0".to_owned()])?;
+    for view in ["evm_transactions", "evm_logs", "transactions"] {
+        let beyond =
+            format!("SELECT toString(count()) AS line FROM {view} WHERE network = '{slug}' AND block_number > {head}");
+        same(slug, &format!("{view} beyond the head"), &lines(cluster, &beyond).await?, &["0".to_owned()])?;
+    }
     let sql = format!(
         "SELECT count() AS n, uniqExact(sequence) AS distinct, min(sequence) AS first, max(sequence) AS last FROM block_events WHERE network = '{slug}'"
     );
@@ -78,6 +95,23 @@ pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure>
     }
     compared.events = last;
     Ok(compared)
+}
+
+/// Of each block: height, hash, number of rows, and keccak-256 of their lines.
+fn digests(slug: &str, table: Table, heights: &str) -> String {
+    let (view, order, line) = table.sql();
+    format!(
+        "SELECT concat(toString(block_number), ' ', block_hash, ' ', toString(count()), ' ', lower(hex(keccak256( \
+         arrayStringConcat(arrayMap(x -> x.2, arraySort(x -> x.1, groupArray((place, row)))), '\\n'))))) AS line \
+         FROM (SELECT block_number, block_hash, {order} AS place, {line} AS row FROM {view} \
+         WHERE network = '{slug}' AND block_number {heights}) GROUP BY block_number, block_hash ORDER BY block_number"
+    )
+}
+
+/// The lines of one block.
+fn one_by_one(slug: &str, table: Table, height: u64) -> String {
+    let (view, order, line) = table.sql();
+    format!("SELECT {line} AS line FROM {view} WHERE network = '{slug}' AND block_number = {height} ORDER BY {order}")
 }
 
 async fn lines(cluster: &Cluster, sql: &str) -> Result<Vec<String>, Failure> {
@@ -97,29 +131,4 @@ fn same(slug: &str, what: &str, stored: &[String], wanted: &[String]) -> Result<
         wanted.len()
     )
     .into())
-}
-
-/// The sequences of a topic of block headers, as a read_committed consumer sees them: 1, 2, 3 … in this order.
-///
-/// # Errors
-/// When one is missing, double or out of order.
-pub async fn sequences(cluster: &Cluster, topic: &str, chain: &Chain) -> Result<u64, Failure> {
-    let output = cluster.run(&["tail", topic, "--network", chain.slug]).await?;
-    if !output.status.success() {
-        return Err(format!("tail {topic}: {}", String::from_utf8_lossy(&output.stderr)).into());
-    }
-    let mut last = 0;
-    for line in String::from_utf8(output.stdout)?.lines() {
-        let record: Value = serde_json::from_str(line)?;
-        // A record of finality repeats the last sequence and is no event (rule 3).
-        if record["value"]["op"] == "finality" {
-            continue;
-        }
-        let sequence = number(&record["value"], "sequence")?;
-        if sequence != last + 1 {
-            return Err(format!("{topic} of {}: sequence {sequence} after {last}", chain.slug).into());
-        }
-        last = sequence;
-    }
-    Ok(last)
 }

@@ -5,20 +5,22 @@
 //! several clusters may run beside each other.
 
 mod outside;
+mod processes;
 mod proxy;
 mod servers;
 
 pub use outside::{Outside, number};
+pub use processes::Processes;
 pub use proxy::{Proxy, Way};
 pub use servers::Servers;
 
 use crate::failure::Failure;
 use crate::node::evm::Simulator;
-use std::collections::BTreeMap;
+use rustix::process::Signal;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 /// How long the store may take to start.
@@ -56,9 +58,10 @@ impl From<&Simulator> for Endpoint {
 /// A store, and stages over Kafka, each a process.
 pub struct Cluster {
     binary: PathBuf,
+    // Before the folder in which they write: what is dropped first ends first.
+    processes: Processes,
     folder: tempfile::TempDir,
     config: PathBuf,
-    children: BTreeMap<String, Child>,
     /// How it is asked.
     pub outside: Outside,
     /// Prefix of its topics, groups and transactional ids.
@@ -89,7 +92,8 @@ impl Cluster {
         let config = folder.path().join("stages.toml");
         let credentials = data.join("store/credentials.toml");
         let outside = Outside::new(format!("http://{api}"), format!("http://{sql}"), credentials)?;
-        let mut cluster = Self { binary: settings.binary, folder, config, children: BTreeMap::new(), outside, prefix };
+        let processes = Processes::new(folder.path());
+        let mut cluster = Self { binary: settings.binary, processes, folder, config, outside, prefix };
         cluster.store()?;
         let end = Instant::now() + START;
         while cluster.outside.query("SELECT 1").await.is_err() {
@@ -119,16 +123,7 @@ impl Cluster {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&mut self, name: &str, args: &[&str]) -> Result<(), Failure> {
-        let log = std::fs::File::options().create(true).append(true).open(self.log_of(name))?;
-        let child = Command::new(&self.binary)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .map_err(|e| format!("{}: {e}", self.binary.display()))?;
-        self.children.insert(name.to_owned(), child);
-        Ok(())
+        self.processes.spawn(name, Command::new(&self.binary).args(args))
     }
 
     /// Starts the store, under the name `store`.
@@ -155,22 +150,28 @@ impl Cluster {
     /// # Errors
     /// When it does not run.
     pub fn kill(&mut self, name: &str) -> Result<(), Failure> {
-        let mut child = self.children.remove(name).ok_or_else(|| format!("{name} does not run"))?;
-        child.kill()?;
-        child.wait()?;
-        Ok(())
+        self.processes.kill(name)
     }
 
-    /// The process id of a process that runs.
+    /// Sends a process a signal.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, name: &str, signal: Signal) -> Result<(), Failure> {
+        self.processes.signal(name, signal)
+    }
+
+    /// How often the processes took up partitions that their group gave them.
     #[must_use]
-    pub fn pid(&self, name: &str) -> Option<u32> {
-        self.children.get(name).map(Child::id)
+    pub fn assignments(&self) -> u64 {
+        let of = |name: &str| self.said(name).matches("partitions of the group taken up").count() as u64;
+        self.processes.names().map(of).sum()
     }
 
     /// The most memory that a process had resident since it started, bytes; `None` when it does not run.
     #[must_use]
     pub fn peak_memory(&self, name: &str) -> Option<u64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid(name)?)).ok()?;
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.processes.pid(name)?)).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
     }
@@ -178,11 +179,7 @@ impl Cluster {
     /// What a process said on standard error, in all its lives.
     #[must_use]
     pub fn said(&self, name: &str) -> String {
-        std::fs::read_to_string(self.log_of(name)).unwrap_or_default()
-    }
-
-    fn log_of(&self, name: &str) -> PathBuf {
-        self.folder.path().join(format!("{name}.log"))
+        self.processes.said(name)
     }
 
     /// Runs a command of the binary with the stages' configuration, to its end.
@@ -200,25 +197,13 @@ impl Cluster {
     /// # Errors
     /// When one has.
     pub fn all_run(&mut self) -> Result<(), Failure> {
-        let mut ended = Vec::new();
-        for (name, child) in &mut self.children {
-            if let Some(status) = child.try_wait()? {
-                ended.push(format!("{name} ended by itself: {status}"));
-            }
-        }
-        if ended.is_empty() { Ok(()) } else { Err(format!("{}\n{}", ended.join("\n"), self.last_words()).into()) }
+        self.processes.all_run()
     }
 
     /// The last lines of every process.
     #[must_use]
     pub fn last_words(&self) -> String {
-        let mut all = String::new();
-        for name in self.children.keys() {
-            let said = self.said(name);
-            let lines: Vec<&str> = said.lines().collect();
-            all += &format!("--- {name}\n{}\n", lines[lines.len().saturating_sub(12)..].join("\n"));
-        }
-        all
+        self.processes.last_words()
     }
 
     /// Waits until the node's present head is visible in SQL.
@@ -247,15 +232,6 @@ impl Cluster {
     pub fn keep(&mut self) -> PathBuf {
         self.folder.disable_cleanup(true);
         self.folder.path().to_owned()
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for child in self.children.values_mut() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }
 

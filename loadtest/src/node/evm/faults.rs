@@ -204,7 +204,7 @@ struct Active {
 /// The faults of one node.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    inner: Mutex<(Vec<Active>, u64)>,
+    inner: Mutex<(Vec<Active>, fastrand::Rng)>,
 }
 
 /// A fault that hit, and where a stale head stands.
@@ -216,10 +216,10 @@ pub(crate) struct Hit {
 
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { inner: Mutex::new((Vec::new(), seed)) }
+        Self { inner: Mutex::new((Vec::new(), fastrand::Rng::with_seed(seed))) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Vec<Active>, u64)> {
+    fn lock(&self) -> MutexGuard<'_, (Vec<Active>, fastrand::Rng)> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -251,7 +251,7 @@ impl Faults {
             let struck = meant
                 && match active.fault.when {
                     When::Always => true,
-                    When::Chance(chance) => uniform(random) < chance,
+                    When::Chance(chance) => random.f64() < chance,
                     When::Next(count) => active.hits < count,
                 };
             if struck {
@@ -261,15 +261,6 @@ impl Faults {
         }
         hits
     }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014), as a number from 0 to below 1.
-fn uniform(state: &mut u64) -> f64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Follows rebalances of a client: what it takes up and gives up, in order, with the group's positions.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -119,6 +119,10 @@ impl Context {
         client
             .assign(&partition_list(&self.config, &starts)?)
             .map_err(|e| error::log_error("take up partitions", &e))?;
+        if let Some(group) = &self.group {
+            let partitions: BTreeSet<u32> = starts.iter().map(|(at, _)| at.partition).collect();
+            tracing::info!(group, ?partitions, "partitions of the group taken up");
+        }
         let mut happened = self.happened();
         happened.places = starts.into_iter().collect();
         happened.stored = happened.places.clone();

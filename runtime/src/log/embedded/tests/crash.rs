@@ -122,13 +122,8 @@ async fn power_loss_takes_only_what_was_not_acknowledged() {
         journals.sort();
         journals.pop().unwrap()
     };
-    let mut rng = 88_172_645_463_325_252_u64;
-    let mut random = move |below: usize| {
-        rng ^= rng << 13;
-        rng ^= rng >> 7;
-        rng ^= rng << 17;
-        (rng % below as u64) as usize
-    };
+    let mut rng = fastrand::Rng::with_seed(88_172_645_463_325_252);
+    let mut random = move |below: usize| rng.usize(..below);
     for round in 0..12 {
         for _ in 0..1 + random(5) {
             ledger.write().await.unwrap();
