@@ -188,6 +188,10 @@ pub const STORE_READ_DEADLINE: std::time::Duration = std::time::Duration::from_s
 pub const STORE_LIST_BUDGET: std::time::Duration = std::time::Duration::from_secs(3);
 /// How long one insert may take before its outcome counts as unknown and the same bytes are sent again.
 pub const STORE_WRITE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long the store may refuse a batch, though it answers, before the sink takes it apart to find what is refused.
+pub const STORE_REFUSES: std::time::Duration = std::time::Duration::from_secs(60);
+/// Heights of which completeness is counted at once and kept.
+pub const AUDIT_BUCKET_HEIGHTS: u64 = 1_024;
 /// Rows, of all tables, that the sink inserts at once.
 pub const SINK_BATCH_ROWS: usize = 80_000;
 /// Bytes of records that the sink works up into one batch. It holds at most two batches: one on its way, one filling.

@@ -53,6 +53,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 21, name: "transactions", sql: include_str!("0021_transactions.sql") },
     Migration { number: 22, name: "evm_transactions", sql: include_str!("0022_evm_transactions.sql") },
+    Migration { number: 23, name: "audit_rows", sql: include_str!("0023_audit_rows.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \

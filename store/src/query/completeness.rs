@@ -1,7 +1,7 @@
 //! Which ranges of a network are held whole (rule 18).
 
 use clickhouse::Row;
-use schemas::Network;
+use schemas::{Network, limits::AUDIT_BUCKET_HEIGHTS};
 use serde::Deserialize;
 
 use crate::{Store, StoreError};
@@ -36,8 +36,109 @@ pub struct RecentCompleteness {
     pub transactions_stored: u64,
 }
 
+/// Consecutive heights of a bucket that are all complete, or all not. Heights that a block's parent hash shows to hold no block
+/// (null rounds) interrupt nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// First height.
+    pub from_height: u64,
+    /// Last height.
+    pub to_height: u64,
+    /// Blocks in it.
+    pub blocks: u64,
+    /// Transactions that the headers count.
+    pub transactions_expected: u64,
+    /// Transactions with a row.
+    pub transactions_stored: u64,
+    /// Logs that the headers count.
+    pub logs_expected: u64,
+    /// Logs with a row.
+    pub logs_stored: u64,
+    /// Whether every transaction and log that the headers count has its row.
+    pub complete: bool,
+}
+
+/// What a bucket of heights holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its runs, lowest first; none when it holds no block.
+    pub runs: Vec<Run>,
+    /// Parent hash of its lowest block.
+    pub first_parent: String,
+    /// Hash of its highest block.
+    pub last_hash: String,
+}
+
+#[derive(Debug, Clone, Row, Deserialize)]
+struct Counted {
+    height: u64,
+    hash: String,
+    parent_hash: String,
+    transactions_expected: u64,
+    transactions_stored: u64,
+    logs_expected: u64,
+    logs_stored: u64,
+}
+
+impl Bucket {
+    /// From its blocks, lowest first. Pure.
+    fn of(blocks: Vec<Counted>) -> Self {
+        let first_parent = blocks.first().map(|b| b.parent_hash.clone()).unwrap_or_default();
+        let (mut runs, mut last_hash): (Vec<Run>, String) = (Vec::new(), String::new());
+        for b in blocks {
+            let complete = (b.transactions_expected, b.logs_expected) == (b.transactions_stored, b.logs_stored);
+            let follows = |r: &Run| r.to_height + 1 == b.height || b.parent_hash == last_hash;
+            match runs.last_mut().filter(|r| r.complete == complete && follows(r)) {
+                Some(run) => {
+                    run.to_height = b.height;
+                    run.blocks += 1;
+                    run.transactions_expected += b.transactions_expected;
+                    run.transactions_stored += b.transactions_stored;
+                    run.logs_expected += b.logs_expected;
+                    run.logs_stored += b.logs_stored;
+                }
+                None => runs.push(Run {
+                    from_height: b.height,
+                    to_height: b.height,
+                    blocks: 1,
+                    transactions_expected: b.transactions_expected,
+                    transactions_stored: b.transactions_stored,
+                    logs_expected: b.logs_expected,
+                    logs_stored: b.logs_stored,
+                    complete,
+                }),
+            }
+            last_hash = b.hash;
+        }
+        Self { runs, first_parent, last_hash }
+    }
+}
+
 impl Store {
-    /// The same over the `heights` newest heights only: what can be asked every minute. Right between two writes of the sink.
+    /// Counts the bucket that begins at a height, a multiple of [`AUDIT_BUCKET_HEIGHTS`], from its rows.
+    pub async fn audit_bucket(&self, network: &Network, from_height: u64) -> Result<Bucket, StoreError> {
+        const SQL: &str = "SELECT b.height AS height, b.hash AS hash, b.parent_hash AS parent_hash, \
+                toUInt64(b.transaction_count) AS transactions_expected, t.n AS transactions_stored, \
+                toUInt64(b.log_count) AS logs_expected, l.n AS logs_stored \
+            FROM (SELECT height, sequence, hash, parent_hash, transaction_count, log_count FROM block_rows FINAL \
+                WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64}) AS b \
+            LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_transaction_rows FINAL \
+                WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64} \
+                GROUP BY height, sequence) AS t ON b.height = t.height AND b.sequence = t.sequence \
+            LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_log_rows FINAL \
+                WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64} \
+                GROUP BY height, sequence) AS l ON b.height = l.height AND b.sequence = l.sequence \
+            ORDER BY height";
+        let call = self
+            .read(SQL)
+            .with_setting("max_threads", "1")
+            .param("network", network.as_str())
+            .param("from", from_height)
+            .param("to", from_height.saturating_add(AUDIT_BUCKET_HEIGHTS - 1));
+        self.within("counting a range of heights", call.fetch_all::<Counted>()).await.map(Bucket::of)
+    }
+
+    /// How whole the `heights` newest heights are. A block whose rows are being written or deleted at that moment may look incomplete.
     pub async fn recent_completeness(&self, network: &Network, heights: u64) -> Result<RecentCompleteness, StoreError> {
         let Some((_, tip)) = self.height_bounds(network.as_str()).await? else {
             return Ok(RecentCompleteness::default());
@@ -63,5 +164,34 @@ impl Store {
                    FROM completeness WHERE network = {network:String} ORDER BY from_number LIMIT 10000";
         let call = self.read(sql).param("network", network.as_str()).fetch_all::<CompletenessRange>();
         self.within("reading completeness", call).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(height: u64, parent: u64, stored: u64) -> Counted {
+        Counted {
+            height,
+            hash: format!("h{height}"),
+            parent_hash: format!("h{parent}"),
+            transactions_expected: 2,
+            transactions_stored: stored,
+            logs_expected: 0,
+            logs_stored: 0,
+        }
+    }
+
+    #[test]
+    fn runs_end_where_completeness_changes_and_at_gaps_but_not_at_null_rounds() {
+        // 13 and 14 hold no block, as the parent hash of 15 says; 17 is missing.
+        let blocks = [(10, 9, 2), (11, 10, 2), (12, 11, 1), (15, 12, 1), (16, 15, 2), (18, 17, 2)];
+        let bucket = Bucket::of(blocks.into_iter().map(|(h, p, s)| block(h, p, s)).collect());
+        let seen: Vec<_> = bucket.runs.iter().map(|r| (r.from_height, r.to_height, r.blocks, r.complete)).collect();
+        assert_eq!(seen, [(10, 11, 2, true), (12, 15, 2, false), (16, 16, 1, true), (18, 18, 1, true)]);
+        assert_eq!((bucket.runs[1].transactions_expected, bucket.runs[1].transactions_stored), (4, 2));
+        assert_eq!((bucket.first_parent.as_str(), bucket.last_hash.as_str()), ("h9", "h18"));
+        assert_eq!(Bucket::of(Vec::new()), Bucket::default());
     }
 }

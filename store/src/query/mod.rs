@@ -21,7 +21,7 @@ pub(crate) mod wire;
 
 pub use blocks::{Block, BlockCursor, BlockFilter};
 pub use catalogue::{TableSize, View, ViewColumn};
-pub use completeness::{CompletenessRange, RecentCompleteness};
+pub use completeness::{Bucket, CompletenessRange, RecentCompleteness, Run};
 pub use events::{BlockEvent, ReplayEvent, ReplayPage};
 pub use examples::{Example, examples};
 pub use health::{ProcessedBlock, StoredNetwork};
