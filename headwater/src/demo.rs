@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 use loadtest::node::evm::{self, Clock, Dataset, Origin, Schedule};
-use store::engine::Credentials;
+use store::engine::{Configured, Credentials};
 use tokio::net::TcpListener;
 
 use crate::{exit::Failure, parts, stage, up};
@@ -64,7 +64,7 @@ async fn demo(args: Demo, dir: PathBuf) -> Result<(), Failure> {
     // The URL comes first: it is what people wait for.
     writeln!(std::io::stdout(), "http://{api}")?;
     let file = dir.join("headwater.toml");
-    let analyst = Credentials::load_or_create(&dir, None, None)?.analyst;
+    let analyst = Credentials::load_or_create(&dir, Configured::default())?.analyst;
     eprintln!("the dashboard opens at http://{api} in a few seconds; stop with Ctrl-C; once it runs:");
     eprintln!("  REST    curl -s 'http://{api}/api/v1/txs?status=failed&limit=3'");
     eprintln!(

@@ -150,12 +150,15 @@ async fn run_stages(
         service.spawn_stage("enrich", 1, enrich::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if stages.contains(&Stage::Sink) {
-        let (_, store_config) = parts::connect_store(config)?;
+        let (_, store_config) = parts::connect_store(config, parts::Asker::Sink)?;
         let settings = parts::sink_config(config, store_config);
         service.spawn_stage("sink", 1, store::sink::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if let Some(listener) = doors.api {
-        let (store, _) = parts::connect_store(config)?;
+        for warning in config.store.warnings().into_iter().filter(|_| config.store.url.is_some()) {
+            tracing::warn!("{warning}");
+        }
+        let (store, _) = parts::connect_store(config, parts::Asker::Api)?;
         tracing::info!("dashboard and API at http://{}", listener.local_addr()?);
         let settings = parts::api_config(config);
         let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());

@@ -70,8 +70,12 @@ pub const HTTP_BODY_BYTES: usize = 1 << 20;
 pub mod store {
     use std::time::Duration;
 
-    /// Memory of all statements, merges and caches of the engine together: what analysts may take at once, and a GiB for the rest.
-    pub const MEMORY: u64 = 3 << 30;
+    /// Memory of all statements, merges and caches of the engine together: what analysts and the API may take at once, and a GiB
+    /// that no reader can take, for what the sink writes, for merges and caches.
+    pub const MEMORY: u64 =
+        ANALYST_CONCURRENCY as u64 * ANALYST_MEMORY + API_CONCURRENCY as u64 * API_MEMORY + STAGES_MEMORY;
+    /// What is left of [`MEMORY`] when every reader has what it may take.
+    pub const STAGES_MEMORY: u64 = 1 << 30;
     /// Resident memory of the store's process, beyond [`MEMORY`], at which analysts' statements are ended, since the engine counts
     /// not all that its code takes …
     pub const MEMORY_BEYOND: u64 = 512 << 20;
@@ -103,10 +107,22 @@ pub mod store {
     /// Room on the disk that the engine leaves free: an insert or a merge that would pass it is refused before it writes, for
     /// one that meets a full disk half-way may leave a part that cannot be read.
     pub const FREE_DISK_BYTES: u64 = 128 << 20;
-    /// Temporary files of one statement of an analyst.
+    /// Temporary files of one statement of an analyst. All of them together are [`ANALYST_CONCURRENCY`] times that.
     pub const ANALYST_TEMPORARY_BYTES: u64 = 1 << 30;
+    /// Room that analysts' temporary files leave free beyond what the log and the store themselves keep free.
+    pub const TEMPORARY_MARGIN_BYTES: u64 = 512 << 20;
+    /// How often the room on the disk is looked at while analysts have temporary files.
+    pub const DISK_LOOK: Duration = Duration::from_millis(500);
     /// Statements of analysts that run at the same time.
     pub const ANALYST_CONCURRENCY: usize = 4;
+    /// Memory of one statement of the API.
+    pub const API_MEMORY: u64 = 128 << 20;
+    /// Time of one statement of the API, whatever it asks for.
+    pub const API_TIME: Duration = Duration::from_secs(30);
+    /// Threads of one statement of the API.
+    pub const API_THREADS: u64 = 2;
+    /// Statements of the API that run at the same time, of all its processes.
+    pub const API_CONCURRENCY: usize = 6;
     /// Statements of the stages that run at the same time.
     pub const STAGES_CONCURRENCY: usize = 16;
     /// Time of one statement of the stages, the sending of its data and the reading of its result included.
@@ -115,6 +131,8 @@ pub mod store {
     pub const QUEUE_TIME: Duration = Duration::from_secs(10);
     /// Statements that wait for their turn, per user.
     pub const QUEUE_LENGTH: usize = 64;
+    /// The same for the API, whose processes ask for many things at a time.
+    pub const API_QUEUE_LENGTH: usize = 192;
     /// Body of a request, decompressed.
     pub const BODY: u64 = 1 << 30;
     /// Text of a statement, with data that stands in it.
@@ -140,7 +158,9 @@ pub mod store {
     /// Requests to end statements, at a time.
     pub const KILLS: usize = 2;
     /// Open connections of the stages.
-    pub const STAGES_CONNECTIONS: usize = 192;
+    pub const STAGES_CONNECTIONS: usize = 96;
+    /// Open connections of the API's processes.
+    pub const API_CONNECTIONS: usize = 256;
     /// Open connections of analysts.
     pub const ANALYST_CONNECTIONS: usize = 128;
     /// Open connections that have not said who they are.

@@ -10,7 +10,7 @@ use std::{
 
 use store::{
     StoreConfig,
-    engine::{ChildCommand, Config, Credentials, RestartPolicy, Supervisor, locate, serve, supervise},
+    engine::{ChildCommand, Config, Configured, Credentials, RestartPolicy, Supervisor, locate, serve, supervise},
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -52,7 +52,7 @@ fn start() -> Engine {
         let url = supervisor.ready().await.expect("the engine is ready");
         (supervisor, url)
     });
-    let credentials = Credentials::load_or_create(&folder, None, None).expect("passwords");
+    let credentials = Credentials::load_or_create(&folder, Configured::default()).expect("passwords");
     Engine { url, credentials, _runtime: runtime, _supervisor: supervisor }
 }
 

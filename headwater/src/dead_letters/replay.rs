@@ -90,7 +90,7 @@ impl Outcome {
 pub fn replay(args: &Replay) -> Result<(), Failure> {
     let config = runtime::config::load(&args.config.config)?;
     parts::block_on(async {
-        let (store, _) = parts::connect_store(&config)?;
+        let (store, _) = parts::connect_store(&config, parts::Asker::Sink)?;
         store.ping().await.map_err(|e| format!("the rows go into the store, which must run (`headwater up`): {e}"))?;
         let finalized = finalized_heights(&config).await?;
         let work =

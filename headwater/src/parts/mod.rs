@@ -13,7 +13,7 @@ use crate::exit::Failure;
 
 pub use log::{codec, connect_kafka, kafka_of, open_log, open_log_for_reading, prepare_topics};
 pub use settings::{api_config, enrich_config, ingest_config, sink_config};
-pub use store::{connect_store, engine_config};
+pub use store::{Asker, connect_store, engine_config};
 
 /// How long a connection to a process on this machine may take.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(2);

@@ -30,6 +30,8 @@ pub const ADMIN_LISTEN: &str = "127.0.0.1:9090";
 pub const STORE_LISTEN: &str = "127.0.0.1:8123";
 /// The store's user that only reads.
 const ANALYST: &str = "analyst";
+/// The user of the API, unless the file names another.
+const API: &str = "api";
 /// Default of `[store] database`.
 pub const DATABASE: &str = "headwater";
 
@@ -104,6 +106,10 @@ pub struct Store {
     pub user: String,
     /// The stages' password; `None` with the embedded engine: generated once into the data directory.
     pub password: Option<Secret>,
+    /// The API's user, who reads; with a `url` only where `api_password` is there too.
+    pub api_user: String,
+    /// The API's password; `None`: generated as above, and with a `url` the API asks as the stages' user.
+    pub api_password: Option<Secret>,
     /// The analyst's password; `None` as above.
     pub analyst_password: Option<Secret>,
     /// Whether the analyst's user exists where the kernel cannot confine the engine to its own files.
@@ -113,6 +119,11 @@ pub struct Store {
 impl Store {
     /// What is no mistake but should be known where the embedded engine listens.
     pub fn warnings(&self) -> Vec<String> {
+        if self.url.is_some() {
+            let words = "[store] api_password: is left out beside `url`, so the API asks the store as the stages' user, and many \
+                         readers can keep the sink waiting; make it a user of its own, as docs/clients.md describes";
+            return self.api_password.is_none().then(|| words.to_owned()).into_iter().collect();
+        }
         let open = !self.listen.ip().to_canonical().is_loopback();
         let words = format!(
             "[store] listen: other machines reach the store at {}, and it speaks no TLS: passwords and rows pass in the clear; \
@@ -265,15 +276,23 @@ fn read_store(mut s: Section, c: &mut Collector) -> (Store, Door) {
         c.mistake(p.at, &s.key("database"), problem, "write letters, digits and _, starting with a letter");
     }
     let user = s.string("user", c);
-    if let Some(p) = user.as_ref().filter(|p| p.value.is_empty() || p.value == ANALYST) {
-        let problem = match p.value.is_empty() {
-            true => "is empty".to_owned(),
-            false => format!("is `{ANALYST}`, which is the user that only reads"),
+    check_user(user.as_ref(), &s.key("user"), "headwater", c);
+    let api_user = s.string("api_user", c);
+    check_user(api_user.as_ref(), &s.key("api_user"), API, c);
+    let (stages, api) = (named(&user, "headwater"), named(&api_user, API));
+    if stages == api {
+        let (at, key) = match &api_user {
+            Some(p) => (p.at, s.key("api_user")),
+            None => (user.as_ref().map_or(s.at(), |p| p.at), s.key("user")),
         };
-        c.mistake(p.at, &s.key("user"), problem, "write another name, or leave it out: \"headwater\"");
+        let problem =
+            format!("is `{api}`, as the {} is called", if api_user.is_some() { "stages' user" } else { "API's user" });
+        c.mistake(at, &key, problem, "each of the two has a name of its own");
     }
     let password = s.string("password", c);
     doors::check_password(&door, s.key("password"), password.as_ref(), c);
+    let api_password = s.string("api_password", c);
+    doors::check_password(&door, s.key("api_password"), api_password.as_ref(), c);
     let analyst_password = s.string("analyst_password", c);
     doors::check_password(&door, s.key("analyst_password"), analyst_password.as_ref(), c);
     let analyst_without_landlock = s.boolean("analyst_without_landlock", c).unwrap_or(false);
@@ -288,12 +307,29 @@ fn read_store(mut s: Section, c: &mut Collector) -> (Store, Door) {
         listen: door.address,
         hosts,
         database: database.map_or_else(|| DATABASE.to_owned(), |p| p.value),
-        user: user.map_or_else(|| "headwater".to_owned(), |p| p.value),
+        user: stages,
+        api_user: api,
+        api_password: api_password.map(secret),
         password: password.map(secret),
         analyst_password: analyst_password.map(secret),
         analyst_without_landlock,
     };
     (store, door)
+}
+
+/// A user's name as it is written, or the default.
+fn named(user: &Option<Placed<String>>, default: &str) -> String {
+    user.as_ref().map_or_else(|| default.to_owned(), |p| p.value.clone())
+}
+
+/// No user of ours is nameless, or the analyst.
+fn check_user(user: Option<&Placed<String>>, key: &str, default: &str, c: &mut Collector) {
+    let Some(p) = user.filter(|p| p.value.is_empty() || p.value == ANALYST) else { return };
+    let problem = match p.value.is_empty() {
+        true => "is empty".to_owned(),
+        false => format!("is `{ANALYST}`, which is the user for people's SQL"),
+    };
+    c.mistake(p.at, key, problem, format!("write another name, or leave it out: \"{default}\""));
 }
 
 fn is_identifier(s: &str) -> bool {

@@ -212,6 +212,16 @@ fn what_cannot_work_is_told() {
         let found = mistakes(&format!("[store]\nuser = \"{user}\"\n"));
         assert_eq!((found.len(), found[0].1.as_str()), (1, "store.user"), "{found:?}");
     }
+    for (users, key) in [
+        ("user = \"api\"", "store.user"),
+        ("api_user = \"headwater\"", "store.api_user"),
+        ("user = \"x\"\napi_user = \"x\"", "store.api_user"),
+        ("api_user = \"analyst\"", "store.api_user"),
+        ("api_user = \"\"", "store.api_user"),
+    ] {
+        let found = mistakes(&format!("[store]\n{users}\n"));
+        assert_eq!((found.len(), found[0].1.as_str()), (1, key), "{users}: {found:?}");
+    }
     let found = mistakes("[log]\nkafka = \"a:1\"\nmax_bytes = 1\nmin_free_bytes = 1\nsync = \"os\"\n");
     let told: Vec<_> = found.iter().map(|m| (m.0, m.1.as_str())).collect();
     assert_eq!(told, [(3, "log.max_bytes"), (4, "log.min_free_bytes"), (5, "log.sync")], "{found:?}");
@@ -232,6 +242,12 @@ fn a_store_that_others_reach_wants_long_passwords_and_is_warned_about() {
         let warnings = config.store.warnings();
         assert!(warnings.len() == 1 && warnings[0].contains("TLS") && warnings[0].contains(open), "{warnings:?}");
     }
+    let server = "[store]\nurl = \"http://10.0.0.4:8123\"\npassword = \"x\"\n";
+    let config = parse(server, Path::new(""), &env).expect("a server").store;
+    let warnings = config.warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("api_password"), "{warnings:?}");
+    let config = parse(&format!("{server}api_password = \"y\"\n"), Path::new(""), &env).expect("a server").store;
+    assert!(config.warnings().is_empty() && config.api_user == "api");
     for own in ["127.0.0.1", "[::1]", "127.0.0.2"] {
         let config = parse(&store(own, "x"), Path::new(""), &env).expect("nobody else reaches it");
         assert!(config.store.warnings().is_empty());

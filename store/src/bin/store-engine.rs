@@ -4,7 +4,7 @@
 //!
 //! `HEADWATER_TEST_WALLS` names the walls around analysts that stand (`judge,grants,limits,landlock,seccomp`), so that tests can
 //! show that each holds by itself; all stand without it. `HEADWATER_TEST_MEMORY` is the engine's memory,
-//! bytes; `HEADWATER_TEST_WITHOUT_LANDLOCK` allows the analysts' user on a kernel that has none.
+//! bytes; `HEADWATER_TEST_RESERVE` the room on the disk that others keep free, bytes; `HEADWATER_TEST_WITHOUT_LANDLOCK` allows the analysts' user on a kernel that has none.
 
 use std::process::ExitCode;
 use store::engine::{Config, Walls, serve};
@@ -35,8 +35,12 @@ fn main() -> ExitCode {
             seccomp: stands("seccomp"),
         };
     }
-    if let Some(memory) = std::env::var("HEADWATER_TEST_MEMORY").ok().and_then(|bytes| bytes.parse().ok()) {
+    let bytes = |name: &str| std::env::var(name).ok().and_then(|bytes| bytes.parse::<u64>().ok());
+    if let Some(memory) = bytes("HEADWATER_TEST_MEMORY") {
         config.limits.memory = memory;
+    }
+    if let Some(reserve) = bytes("HEADWATER_TEST_RESERVE") {
+        config.reserve = reserve;
     }
     config.analyst_without_landlock = std::env::var_os("HEADWATER_TEST_WITHOUT_LANDLOCK").is_some();
     let shutdown = async {

@@ -1,6 +1,7 @@
 //! What the store is told, and what it tells the engine.
 
 use super::Error;
+use super::credentials::API;
 use super::describe;
 use super::directory::{Directory, write_durably};
 use super::sql::quoted_name;
@@ -25,8 +26,15 @@ pub struct Config {
     pub user: String,
     /// `[store] password`; generated into the data directory when left out.
     pub password: Option<Secret>,
+    /// `[store] api_user`: the API's user, who reads.
+    pub api_user: String,
+    /// `[store] api_password`; generated likewise.
+    pub api_password: Option<Secret>,
     /// `[store] analyst_password`; generated likewise.
     pub analyst_password: Option<Secret>,
+    /// Room on the disk that whatever else writes there keeps free, bytes: the embedded log's `min_free_bytes`. Analysts' temporary
+    /// files end well before it.
+    pub reserve: u64,
     /// The engine's library, when it is not where [`super::locate`] looks.
     pub library: Option<PathBuf>,
     /// `[store] analyst_without_landlock`: on a kernel without Landlock the analysts' user exists all the same.
@@ -70,7 +78,10 @@ impl Config {
             database: "headwater".to_owned(),
             user: "headwater".to_owned(),
             password: None,
+            api_user: API.to_owned(),
+            api_password: None,
             analyst_password: None,
+            reserve: 0,
             library: None,
             analyst_without_landlock: false,
             limits: Limits::default(),
@@ -92,6 +103,10 @@ pub struct Limits {
     pub analyst_rows: u64,
     /// Statements of analysts that run at the same time; further ones wait, then get 503.
     pub analyst_concurrency: usize,
+    /// Memory of one statement of the API, bytes.
+    pub api_memory: u64,
+    /// Statements of the API that run at the same time.
+    pub api_concurrency: usize,
     /// Statements of the stages that run at the same time.
     pub stages_concurrency: usize,
     /// Time of one statement of the stages.
@@ -108,6 +123,8 @@ impl Default for Limits {
             analyst_time: limits::ANALYST_TIME,
             analyst_rows: limits::ANALYST_ROWS,
             analyst_concurrency: limits::ANALYST_CONCURRENCY,
+            api_memory: limits::API_MEMORY,
+            api_concurrency: limits::API_CONCURRENCY,
             stages_concurrency: limits::STAGES_CONCURRENCY,
             stages_time: limits::STAGES_TIME,
             body: limits::BODY,
@@ -183,13 +200,13 @@ fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
         memory / 2,
         memory / 16,
         memory / 32,
-        limits.stages_concurrency + limits.analyst_concurrency + 8,
+        limits.stages_concurrency + limits.api_concurrency + limits.analyst_concurrency + 8,
         limits::FREE_DISK_BYTES,
     )
 }
 
-/// The engine knows one user. What it holds itself is what an analyst may do; the role `stages` on top is what the stages
-/// may, and a request of an analyst drops it first.
+/// The engine knows one user. What it holds itself is what a reader may do; the role `stages` on top is what the stages
+/// may, and a request of the API or of an analyst drops it first.
 fn users_xml(database: &str) -> String {
     let quoted = |name: &str| escape(&quoted_name(name));
     let policies: String = describe::policies()

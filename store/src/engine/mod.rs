@@ -22,6 +22,7 @@ mod ffi;
 mod http;
 mod library;
 mod process;
+mod room;
 mod sandbox;
 mod serve;
 mod sql;
@@ -30,7 +31,7 @@ mod tidy;
 mod watch;
 
 pub use config::{Config, Limits, Walls};
-pub use credentials::{ANALYST, Credentials};
+pub use credentials::{ANALYST, API, Configured, Credentials};
 pub use error::Error;
 pub use library::{LIBRARY_VERSION, locate};
 pub use process::Parent;

@@ -4,11 +4,12 @@
 //! engine is ever outside of it; the line `ready URL` is printed when, and only when, requests are answered.
 
 use super::config::{Config, engine_arguments};
-use super::credentials::Credentials;
+use super::credentials::{Configured, Credentials};
 use super::directory::Directory;
 use super::ffi::{Connection, Engine};
 use super::http::{self, Front};
 use super::process::Parent;
+use super::room::Room;
 use super::sql::quoted_name;
 use super::{Error, library, sandbox, tidy, watch};
 use crate::ddl::MIGRATIONS;
@@ -45,8 +46,12 @@ where
     let failure = std::env::var(tidy::FAILED).ok();
     let own = |table: &str| table == "schema_migrations" || MIGRATIONS.iter().any(|migration| migration.name == table);
     tidy::tidy(&directory.root, &config.database, own, failure.as_deref())?;
-    let credentials =
-        Credentials::load_or_create(&config.data_dir, config.password.clone(), config.analyst_password.clone())?;
+    let configured = Configured {
+        stages: config.password.clone(),
+        api: config.api_password.clone(),
+        analyst: config.analyst_password.clone(),
+    };
+    let credentials = Credentials::load_or_create(&config.data_dir, configured)?;
     let arguments = engine_arguments(&directory, &config)?;
     let listener = std::net::TcpListener::bind(config.listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
@@ -63,15 +68,18 @@ where
     let engine = Engine::load(&library)?;
     let mut master = open(engine, &arguments, &directory.engine(), &config.database)?;
     let path = arguments.first().cloned().unwrap_or_default();
-    let front = Front::new(engine, &mut master, &path, &config, &credentials, address, analyst)
+    let room = Room::new(directory.engine(), config.reserve);
+    let front = Front::new(engine, &mut master, &path, &config, &credentials, address, analyst, room.clone())
         .map_err(|reason| Error::DoesNotOpen { dir: directory.engine(), reason })?;
     drop(credentials);
 
     let front = Arc::new(front);
-    watch::start(config.limits.memory, Arc::clone(&front)).map_err(Error::io("starting the memory's watch"))?;
+    watch::start(config.limits.memory, room, Arc::clone(&front)).map_err(Error::io("starting the memory's watch"))?;
+    let limits = &config.limits;
+    let turns = limits.stages_concurrency + limits.api_concurrency + limits.analyst_concurrency;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(config.limits.stages_concurrency + config.limits.analyst_concurrency + 32) // enders of statements
+        .max_blocking_threads(turns + 32) // enders of statements
         .thread_name("store-http")
         .enable_all()
         .build()

@@ -50,7 +50,7 @@ impl Running {
         let cancel = CancellationToken::new();
         let supervisor = supervise(command, policy, cancel.clone());
         let url = supervisor.ready().await.expect("the store is ready");
-        let credentials = Credentials::load_or_create(dir.path(), None, None).expect("generated passwords");
+        let credentials = Credentials::load_or_create(dir.path(), Default::default()).expect("generated passwords");
         Self { dir, url, credentials, supervisor, cancel }
     }
 
@@ -65,6 +65,10 @@ impl Running {
 
     pub fn as_stages(&self, target: &str, body: &[u8]) -> Reply {
         self.post(("headwater", self.credentials.stages.expose()), target, &[], body)
+    }
+
+    pub fn as_api(&self, target: &str, body: &[u8]) -> Reply {
+        self.post(("api", self.credentials.api.expose()), target, &[], body)
     }
 
     pub fn as_analyst(&self, target: &str, body: &[u8]) -> Reply {

@@ -219,7 +219,7 @@ async fn junk_in_the_folder_keeps_no_store_from_starting() {
     let dir = store.stop().await;
     let cancel = CancellationToken::new();
     let supervisor = supervise(ChildCommand::new(PROGRAM, [dir.path()]), policy, cancel.clone());
-    let credentials = store::engine::Credentials::load_or_create(dir.path(), None, None).expect("passwords");
+    let credentials = store::engine::Credentials::load_or_create(dir.path(), Default::default()).expect("passwords");
     let mut state = supervisor.state();
     let ready =
         tokio::time::timeout(Duration::from_secs(60), state.wait_for(|s| matches!(s, StoreState::Ready(_)))).await;

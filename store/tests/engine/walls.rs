@@ -313,7 +313,7 @@ async fn without_landlock_there_is_no_analyst_unless_told_to() {
         std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().expect("stdout")), &mut line)
             .expect("a line");
         let url = line.trim().strip_prefix("ready ").expect("ready").parse().expect("a URL");
-        let credentials = store::engine::Credentials::load_or_create(dir.path(), None, None).expect("passwords");
+        let credentials = store::engine::Credentials::load_or_create(dir.path(), Default::default()).expect("passwords");
         let ask = |user: &str, password: &str| {
             let headers = [("X-ClickHouse-User", user), ("X-ClickHouse-Key", password)];
             exchange(&url, "POST", "/", &headers, b"SELECT 1")

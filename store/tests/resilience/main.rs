@@ -11,6 +11,7 @@ mod ends;
 #[path = "../engine/harness.rs"]
 #[allow(dead_code)]
 mod harness;
+#[allow(dead_code)]
 mod room;
 mod rounds;
 mod sockets;

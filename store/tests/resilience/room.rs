@@ -5,9 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// Of the small file system, MiB: more than what the store leaves free and a few tables.
-const MEGABYTES: u32 = 600;
-
 pub struct Room {
     place: TempDir,
     /// Whether it is a file system of its own, which may be filled.
@@ -15,17 +12,18 @@ pub struct Room {
 }
 
 impl Room {
-    /// Says so aloud when it cannot be mounted; then nothing is filled.
-    pub fn new() -> Self {
+    /// Of this size, MiB. Says so aloud when it cannot be mounted, which only a developer's machine may; then nothing is filled.
+    pub fn new(megabytes: u32) -> Self {
         let place = tempfile::tempdir().expect("temp dir");
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={MEGABYTES}m"), "headwater-test"])
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "headwater-test"])
             .arg(place.path())
             .output();
         let own = mounted.as_ref().is_ok_and(|output| output.status.success());
         if !own {
             let why =
                 mounted.map_or_else(|e| e.to_string(), |output| String::from_utf8_lossy(&output.stderr).into_owned());
+            assert!(std::env::var_os("CI").is_none(), "a small file system cannot be mounted here: {}", why.trim());
             eprintln!("SKIPPED: a full disk (a small file system cannot be mounted here: {})", why.trim());
         }
         Self { place, own }
@@ -48,6 +46,15 @@ impl Room {
             let piece = vec![1u8; size];
             while file.write_all(&piece).is_ok() {}
         }
+    }
+
+    /// Leaves so many MiB.
+    pub fn fill_but(&self, megabytes: u64) {
+        assert!(self.own, "never the machine's own disk");
+        let stat = rustix::fs::statvfs(self.place.path()).expect("its size");
+        let take = (stat.f_bavail * stat.f_frsize).saturating_sub(megabytes << 20);
+        let file = std::fs::File::create(self.filler()).expect("filler");
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, take).expect("room for the filler");
     }
 
     pub fn empty(&self) {

@@ -41,7 +41,8 @@ async fn after_every_trouble_the_store_is_back_with_all_its_rows() {
     let seed = variable("HEADWATER_RESILIENCE_SEED", fastrand::u64(..1 << 48));
     eprintln!("HEADWATER_RESILIENCE_SEED={seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
-    let room = Room::new();
+    // More than what the store leaves free and a few tables.
+    let room = Room::new(600);
     let dir = room.folder();
     let command = ChildCommand::new(PROGRAM, [dir.path()]);
     let policy = RestartPolicy {

@@ -14,24 +14,28 @@ use std::net::SocketAddr;
 /// What a request may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum User {
-    /// The stages: everything.
+    /// The stages that write: everything.
     Stages,
+    /// The API: reads, by statements of our own, within limits.
+    Api,
     /// Reads, within limits.
     Analyst,
 }
 
-/// The two users. Passwords are kept as hashes, which also makes comparing them take the same time whatever is wrong.
+/// The three users. Passwords are kept as hashes, which also makes comparing them take the same time whatever is wrong.
 pub(super) struct Users {
     stages: (String, [u8; 32]),
+    api: (String, [u8; 32]),
     /// `None`: there is no such user.
     analyst: Option<[u8; 32]>,
 }
 
 impl Users {
-    /// `analyst`: whether there is the analysts' user.
-    pub fn new(stages: &str, credentials: &Credentials, analyst: bool) -> Self {
+    /// The stages' and the API's names. `analyst`: whether there is the analysts' user.
+    pub fn new(stages: &str, api: &str, credentials: &Credentials, analyst: bool) -> Self {
         Self {
             stages: (stages.to_owned(), digest(credentials.stages.expose())),
+            api: (api.to_owned(), digest(credentials.api.expose())),
             analyst: analyst.then(|| digest(credentials.analyst.expose())),
         }
     }
@@ -46,10 +50,12 @@ impl Users {
         };
         let given = digest(&password);
         let stages = name == self.stages.0 && given == self.stages.1;
+        let api = name == self.api.0 && given == self.api.1;
         let analyst = name == ANALYST && self.analyst == Some(given);
-        match (stages, analyst) {
-            (true, _) => Ok(User::Stages),
-            (_, true) => Ok(User::Analyst),
+        match (stages, api, analyst) {
+            (true, ..) => Ok(User::Stages),
+            (_, true, _) => Ok(User::Api),
+            (.., true) => Ok(User::Analyst),
             _ if name == ANALYST && self.analyst.is_none() => Err(Code::Authentication.failure(
                 "analyst: Authentication failed: there is no analysts' user, since this kernel has no Landlock, which keeps the \
                  engine to its own files; `[store] analyst_without_landlock = true` makes one all the same",
@@ -113,8 +119,12 @@ mod tests {
     use super::*;
     use runtime::config::Secret;
 
+    fn credentials() -> Credentials {
+        Credentials { stages: Secret::new("s"), api: Secret::new("p"), analyst: Secret::new("a") }
+    }
+
     fn users() -> Users {
-        Users::new("headwater", &Credentials { stages: Secret::new("s"), analyst: Secret::new("a") }, true)
+        Users::new("headwater", "api", &credentials(), true)
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -126,6 +136,8 @@ mod tests {
         let users = users();
         let ours = headers(&[("x-clickhouse-user", "headwater"), ("x-clickhouse-key", "s")]);
         assert_eq!(users.authenticate(&ours, &[]), Ok(User::Stages));
+        let api = headers(&[("x-clickhouse-user", "api"), ("x-clickhouse-key", "p")]);
+        assert_eq!(users.authenticate(&api, &[]), Ok(User::Api));
         let basic = headers(&[("authorization", "Basic YW5hbHlzdDph")]);
         assert_eq!(users.authenticate(&basic, &[]), Ok(User::Analyst));
         let url = [("user".to_owned(), "analyst".to_owned()), ("password".to_owned(), "a".to_owned())];
@@ -137,7 +149,16 @@ mod tests {
         let users = users();
         let none = users.authenticate(&HeaderMap::new(), &[]).expect_err("none");
         assert_eq!((none.code, none.status), (516, StatusCode::UNAUTHORIZED));
-        for (user, key) in [("headwater", "a"), ("analyst", "s"), ("default", ""), ("", "s"), ("headwater", "")] {
+        for (user, key) in [
+            ("headwater", "a"),
+            ("headwater", "p"),
+            ("api", "s"),
+            ("api", "a"),
+            ("analyst", "s"),
+            ("default", ""),
+            ("", "s"),
+            ("headwater", ""),
+        ] {
             let wrong = headers(&[("x-clickhouse-user", user), ("x-clickhouse-key", key)]);
             let failure = users.authenticate(&wrong, &[]).expect_err("wrong");
             assert_eq!((failure.code, failure.status), (516, StatusCode::FORBIDDEN), "{user}");
@@ -149,9 +170,9 @@ mod tests {
 
     #[test]
     fn without_the_analysts_user_its_password_is_worth_nothing() {
-        let credentials = Credentials { stages: Secret::new("s"), analyst: Secret::new("a") };
         let basic = headers(&[("authorization", "Basic YW5hbHlzdDph")]);
-        let failure = Users::new("headwater", &credentials, false).authenticate(&basic, &[]).expect_err("none");
+        let failure =
+            Users::new("headwater", "api", &credentials(), false).authenticate(&basic, &[]).expect_err("none");
         assert!(failure.message.contains("analyst_without_landlock"), "{}", failure.message);
     }
 

@@ -1,7 +1,7 @@
 //! Who holds connections, and how many.
 //!
 //! Guarantee: a connection that has not said who it is takes nothing from those that have: it has its own places, must bring its
-//! first request within [`limits::FIRST_HEADERS_TIME`], and when the places are all taken the oldest of them goes. Stages and
+//! first request within [`limits::FIRST_HEADERS_TIME`], and when the places are all taken the oldest of them goes. Stages, API and
 //! analysts have places of their own.
 
 use super::auth::User;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Connections {
     unknown: Mutex<VecDeque<Weak<Seat>>>,
     stages: Arc<Semaphore>,
+    api: Arc<Semaphore>,
     analysts: Arc<Semaphore>,
 }
 
@@ -32,6 +33,7 @@ impl Connections {
         Self {
             unknown: Mutex::new(VecDeque::new()),
             stages: Arc::new(Semaphore::new(limits::STAGES_CONNECTIONS)),
+            api: Arc::new(Semaphore::new(limits::API_CONNECTIONS)),
             analysts: Arc::new(Semaphore::new(limits::ANALYST_CONNECTIONS)),
         }
     }
@@ -64,6 +66,7 @@ impl Seat {
         }
         let (places, most) = match user {
             User::Stages => (&connections.stages, limits::STAGES_CONNECTIONS),
+            User::Api => (&connections.api, limits::API_CONNECTIONS),
             User::Analyst => (&connections.analysts, limits::ANALYST_CONNECTIONS),
         };
         let full = |_| {
@@ -122,7 +125,9 @@ mod tests {
         }
         let more = connections.enter();
         assert_eq!(more.belongs_to(&connections, User::Analyst).expect_err("full").code, 202);
-        more.belongs_to(&connections, User::Stages).expect("another user");
+        for other in [User::Stages, User::Api] {
+            connections.enter().belongs_to(&connections, other).expect("another user");
+        }
         drop(held);
         connections.enter().belongs_to(&connections, User::Analyst).expect("free again");
     }

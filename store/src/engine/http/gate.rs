@@ -15,9 +15,14 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// `size` statements at a time; others wait for `patience`.
+    /// `size` statements at a time; [`limits::QUEUE_LENGTH`] others wait for `patience`.
     pub fn new(size: usize, patience: Duration) -> Self {
-        Self { running: Arc::new(Semaphore::new(size)), waiting: Semaphore::new(limits::QUEUE_LENGTH), size, patience }
+        Self::with_queue(size, limits::QUEUE_LENGTH, patience)
+    }
+
+    /// The same with room for so many that wait.
+    pub fn with_queue(size: usize, queue: usize, patience: Duration) -> Self {
+        Self { running: Arc::new(Semaphore::new(size)), waiting: Semaphore::new(queue), size, patience }
     }
 
     /// Waits for a turn, which lasts as long as the permit.

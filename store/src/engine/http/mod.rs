@@ -1,9 +1,10 @@
 //! ClickHouse's HTTP interface in front of the engine.
 //!
 //! Guarantee: nothing reaches the engine before host, user and password are right and a turn is free; every request has a
-//! bound on body, statement, parameters, time, silence and, for analysts, on memory, rows and what it may name; a request
-//! whose client is gone is ended. Each user has turns and connections of its own, which the other cannot take; a connection that
-//! has not said who it is holds a place that newer ones may take from it (rule 28).
+//! bound on body, statement, parameters, time, silence, for the API and analysts also on memory and, for analysts, on rows and what
+//! it may name; a request whose client is gone is ended. Sink, API and analysts have turns, a queue, connections and memory of
+//! their own, which no other can take: however much is read, the sink writes. A connection that has not said who it is holds a
+//! place that newer ones may take from it (rule 28).
 //!
 //! ```text
 //!   connection ─▶ Hosts ─▶ Users ─▶ Request ─▶ Gate ─▶ worker thread: Job ─▶ Judge ─▶ engine
@@ -14,6 +15,7 @@
 mod answer;
 mod auth;
 mod body;
+mod caps;
 mod compression;
 mod connections;
 mod error;
@@ -34,6 +36,7 @@ use super::config::{Config, Limits, Walls};
 use super::credentials::Credentials;
 use super::describe;
 use super::ffi::{Connection, Engine};
+use super::room::Room;
 use auth::{Hosts, User, Users};
 use compression::Coding;
 use connections::{Connections, Seat};
@@ -71,8 +74,13 @@ pub(super) struct Front {
     known: Known,
     judge: Judge,
     walls: Walls,
+    /// Statements of analysts, which they see and end.
     running: Arc<Running>,
+    /// Statements of the API.
+    api_running: Arc<Running>,
+    room: Room,
     stages: Gate,
+    api: Gate,
     analysts: Gate,
     /// For ending statements, which must not wait for those that it ends.
     kills: Gate,
@@ -82,6 +90,7 @@ pub(super) struct Front {
 impl Front {
     /// Learns from the engine what it knows, and makes what describes it to analysts. `master` is the connection that booted it;
     /// `analyst`: whether there is the analysts' user.
+    #[expect(clippy::too_many_arguments, reason = "called once, by the wiring")]
     pub fn new(
         engine: &'static Engine,
         master: &mut Connection,
@@ -90,6 +99,7 @@ impl Front {
         credentials: &Credentials,
         address: SocketAddr,
         analyst: bool,
+        room: Room,
     ) -> Result<Self, String> {
         let text = |failure: Failure| failure.message;
         let known = Known::read(master).map_err(text)?;
@@ -101,11 +111,14 @@ impl Front {
             database: config.database.clone(),
             limits: config.limits.clone(),
             hosts: Hosts::new(address, &config.hosts),
-            users: Users::new(&config.user, credentials, analyst),
+            users: Users::new(&config.user, &config.api_user, credentials, analyst),
             known,
             judge: Judge::read(master, &config.database).map_err(text)?,
             walls: config.walls,
             running: Arc::default(),
+            api_running: Arc::default(),
+            room,
+            api: Gate::with_queue(config.limits.api_concurrency, limits::API_QUEUE_LENGTH, limits::QUEUE_TIME),
             stages: Gate::new(config.limits.stages_concurrency, limits::QUEUE_TIME),
             analysts: Gate::new(config.limits.analyst_concurrency, limits::QUEUE_TIME),
             kills: Gate::new(limits::KILLS, limits::QUEUE_TIME),
@@ -116,6 +129,12 @@ impl Front {
     /// Ends every statement of analysts.
     pub fn end_analysts(&self) {
         self.running.end_all();
+    }
+
+    /// Ends every statement of analysts and of the API.
+    pub fn end_readers(&self) {
+        self.end_analysts();
+        self.api_running.end_all();
     }
 }
 
@@ -213,12 +232,13 @@ async fn route(
     let answer_coding = if request.plain { Coding::Identity } else { Coding::accepted(&parts.headers) };
     let time = match user {
         User::Stages => front.limits.stages_time,
+        User::Api => limits::API_TIME + Duration::from_secs(5),
         User::Analyst => front.limits.analyst_time + Duration::from_secs(5),
     };
-    // An analyst's text is short: it is here before it takes a turn, so that a slow sender holds none.
+    // A reader's text is short: it is here before it takes a turn, so that a slow sender holds none.
     let (body, text) = match user {
         User::Stages => (Some(body), None),
-        User::Analyst => (None, Some(body::short(body).await?)),
+        User::Api | User::Analyst => (None, Some(body::short(body).await?)),
     };
     // Where the statement stands is looked at, plain; whoever gets past as a KILL and is none is turned away by the worker.
     let start = match (&text, request.query.is_empty()) {
@@ -228,6 +248,7 @@ async fn route(
     let kills = start.trim_ascii_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"KILL "));
     let (gate, only_kills) = match user {
         User::Stages => (&front.stages, false),
+        User::Api => (&front.api, false),
         User::Analyst if kills => (&front.kills, true),
         User::Analyst => (&front.analysts, false),
     };
@@ -235,7 +256,11 @@ async fn route(
     let id = random_id()?;
     let ticket = Ticket::new(front.engine, Arc::clone(&front.path), &id, runtime.clone());
     let name = request.query_id.as_deref().unwrap_or(&id);
-    let entered = (user == User::Analyst).then(|| front.running.enter(name, &ticket));
+    let entered = match user {
+        User::Stages => None,
+        User::Api => Some(front.api_running.enter(&id, &ticket)),
+        User::Analyst => Some(front.running.enter(name, &ticket)),
+    };
     let waiting = Waiting::new(&ticket);
     let permit = tokio::select! {
         permit = gate.enter() => permit?,

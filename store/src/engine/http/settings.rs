@@ -1,13 +1,14 @@
 //! Which settings a request may change, and what a connection is told before its statement.
 //!
 //! Guarantee: an unknown setting is refused (the engine itself would ignore it silently). An analyst changes only what is on
-//! a list: how results look, and limits downwards; a limit that is set above its cap is lowered to it. What says nothing about
-//! reading is taken and left out, since clients send it with every statement. Skip indexes under FINAL stay in exact mode for
+//! a list: how results look, and limits downwards; a limit that is set above its cap is lowered to it, the API's likewise. What says
+//! nothing about reading is taken and left out, since clients send it with every statement. Skip indexes under FINAL stay in exact mode for
 //! everybody, so that a canonical row is never hidden by an index.
 
 use super::super::config::Limits;
 use super::super::ffi::Connection;
 use super::auth::User;
+use super::caps::{OF_SPILLING, Temporary, analyst_caps, api_caps, lowered};
 use super::error::{Code, Failure};
 use super::judge;
 use schemas::limits::store as limits;
@@ -29,7 +30,10 @@ impl Known {
     /// Those that an analyst may change, or that are taken without effect.
     pub fn writable(&self, limits: &Limits) -> Vec<String> {
         let may = |name: &&String| {
-            idle(name) || free(name) || bounded(name) || analyst_caps(limits).iter().any(|(cap, _)| cap == name)
+            idle(name)
+                || free(name)
+                || bounded(name)
+                || analyst_caps(limits, limits::ANALYST_TEMPORARY_BYTES).iter().any(|(cap, _)| cap == name)
         };
         let mut names: Vec<String> = self.0.iter().filter(may).cloned().collect();
         names.sort();
@@ -166,32 +170,18 @@ fn bounded(name: &str) -> bool {
     matches!(name, "max_result_bytes" | "result_overflow_mode" | "read_overflow_mode" | "max_block_size")
 }
 
-/// What an analyst may lower: the setting and its highest value, by the store's limits.
-fn analyst_caps(limits: &Limits) -> [(&'static str, u64); 9] {
-    [
-        ("max_execution_time", limits.analyst_time.as_secs()),
-        ("max_memory_usage", limits.analyst_memory),
-        ("max_rows_to_read", limits.analyst_rows),
-        ("max_result_rows", limits::ANALYST_RESULT_ROWS),
-        ("max_temporary_data_on_disk_size_for_query", limits::ANALYST_TEMPORARY_BYTES),
-        ("max_query_size", limits::ANALYST_STATEMENT_BYTES as u64),
-        ("max_threads", limits::ANALYST_THREADS),
-        ("max_bytes_before_external_group_by", limits.analyst_memory / 2),
-        ("max_bytes_before_external_sort", limits.analyst_memory / 2),
-    ]
-}
-
 /// What a request sets, judged.
 pub(super) struct Settings<'s> {
     known: &'s Known,
     limits: &'s Limits,
     user: User,
+    temporary: Temporary,
 }
 
 impl<'s> Settings<'s> {
     /// Judges by these names and limits.
-    pub fn new(known: &'s Known, limits: &'s Limits, user: User) -> Self {
-        Self { known, limits, user }
+    pub fn new(known: &'s Known, limits: &'s Limits, user: User, temporary: Temporary) -> Self {
+        Self { known, limits, user, temporary }
     }
 
     /// What is to be set of what a client asked for. `in_force` tells a setting's present value: naming that is no change.
@@ -215,8 +205,14 @@ impl<'s> Settings<'s> {
             }
             match self.user {
                 User::Stages => out.push((name.clone(), value.clone())),
+                User::Api => match lowered(&api_caps(self.limits), name, value) {
+                    Some(Some(value)) => out.push((name.clone(), value)),
+                    Some(None) => return Err(Code::BadArguments.failure(format!("'{name}' is a limit, a number"))),
+                    None if OF_SPILLING.iter().any(|(spilling, _)| spilling == name) => {}
+                    None => out.push((name.clone(), value.clone())),
+                },
                 User::Analyst if idle(name) => {}
-                User::Analyst => match analyst(self.limits, name, value) {
+                User::Analyst => match analyst(&analyst_caps(self.limits, self.temporary.share), name, value) {
                     Some(value) => out.push((name.clone(), value)),
                     None if in_force(name).as_deref() == Some(value) => {}
                     None => {
@@ -244,8 +240,15 @@ impl<'s> Settings<'s> {
         }
         match self.user {
             User::Stages => out.push(("max_execution_time", self.limits.stages_time.as_secs().to_string())),
+            User::Api => {
+                out.extend(api_caps(self.limits).map(|(name, value)| (name, value.to_string())));
+                out.extend(OF_SPILLING.iter().map(|(name, value)| (*name, (*value).to_owned())));
+            }
             User::Analyst => {
-                out.extend(analyst_caps(self.limits).map(|(name, value)| (name, value.to_string())));
+                out.extend(
+                    analyst_caps(self.limits, self.temporary.share).map(|(name, value)| (name, value.to_string())),
+                );
+                out.push(("min_free_disk_space_for_temporary_data", self.temporary.floor.to_string()));
                 out.extend(
                     [
                         ("allow_ddl", "0"),
@@ -273,22 +276,13 @@ fn harmless(name: &str, value: &str) -> bool {
     }
 }
 
-/// The value that an analyst's setting gets: a limit above its cap, and none at all (0), is lowered to it. `None`: not for
-/// analysts.
-fn analyst(limits: &Limits, name: &str, value: &str) -> Option<String> {
+/// The value that an analyst's setting gets: a limit is lowered to its cap. `None`: not for analysts.
+fn analyst(caps: &[(&str, u64)], name: &str, value: &str) -> Option<String> {
     if value.len() > limits::ANALYST_SETTING_BYTES {
         return None;
     }
-    if let Some((_, highest)) = analyst_caps(limits).into_iter().find(|(cap, _)| *cap == name) {
-        if name == "max_execution_time" {
-            let wanted = value.parse::<f64>().ok().filter(|wanted| wanted.is_finite() && *wanted >= 0.0)?;
-            // What rounds to no time is no limit to the engine.
-            let lower = wanted >= 0.001 && wanted < highest as f64;
-            return Some(if lower { value.to_owned() } else { highest.to_string() });
-        }
-        // 0 means "no limit" to the engine.
-        let wanted = value.parse::<u64>().ok()?;
-        return Some(if wanted == 0 { highest } else { wanted.min(highest) }.to_string());
+    if let Some(lowered) = lowered(caps, name, value) {
+        return lowered;
     }
     let fits = match name {
         "max_result_bytes" => value.parse::<u64>().is_ok_and(|bytes| (1..=limits::WHOLE_RESULT_BYTES).contains(&bytes)),
@@ -329,8 +323,10 @@ mod tests {
         let requested = settings.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let in_force = |name: &str| (name == "enable_analyzer").then(|| "1".to_owned());
         let (known, limits) = (known(), Limits::default());
-        Settings::new(&known, &limits, user).asked(&requested, in_force).map_err(|failure| failure.code)
+        Settings::new(&known, &limits, user, SOME).asked(&requested, in_force).map_err(|failure| failure.code)
     }
+
+    const SOME: Temporary = Temporary { share: 7, floor: 9 };
 
     #[test]
     fn analysts_lower_limits_and_never_raise_them() {
@@ -379,13 +375,38 @@ mod tests {
     }
 
     #[test]
+    fn the_api_lowers_its_limits_and_never_raises_them() {
+        let one = |name: &str, value: &str| of(User::Api, &[(name, value)]).map(|pairs| pairs[0].1.clone());
+        for (name, asked, given) in [
+            ("max_execution_time", "15", "15"),
+            ("max_execution_time", "600", "30"),
+            ("max_memory_usage", "0", "134217728"),
+            ("max_threads", "16", "2"),
+            ("receive_timeout", "5", "5"),
+        ] {
+            assert_eq!(one(name, asked).as_deref(), Ok(given), "{name}={asked}");
+        }
+        assert_eq!(one("max_threads", "x"), Err(36));
+        assert!(of(User::Api, &[("readonly", "0")]).is_err());
+        let (known, limits) = (known(), Limits::default());
+        let standing = Settings::new(&known, &limits, User::Api, SOME).standing("api id q", false);
+        assert!(standing.contains(&("max_temporary_data_on_disk_size_for_query".to_owned(), "1".to_owned())));
+    }
+
+    #[test]
     fn stages_set_what_the_engine_knows_and_no_more() {
         assert_eq!(of(User::Stages, &[("async_insert", "1")]).map(|pairs| pairs.len()), Ok(1));
         assert!(of(User::Stages, &[("use_skip_indexes_if_final", "0")]).is_err());
         assert_eq!(of(User::Stages, &[("nonsense", "1")]), Err(115));
         assert_eq!(of(User::Stages, &[("log_comment", "mine")]), Ok(vec![]), "the request's own mark stays");
         let (known, limits) = (known(), Limits::default());
-        let standing = Settings::new(&known, &limits, User::Analyst).standing("analyst id q", true);
-        assert!(standing.contains(&("max_memory_usage".to_owned(), "536870912".to_owned())));
+        let standing = Settings::new(&known, &limits, User::Analyst, SOME).standing("analyst id q", true);
+        for (name, value) in [
+            ("max_memory_usage", "536870912"),
+            ("max_temporary_data_on_disk_size_for_query", "7"),
+            ("min_free_disk_space_for_temporary_data", "9"),
+        ] {
+            assert!(standing.contains(&(name.to_owned(), value.to_owned())), "{name}");
+        }
     }
 }

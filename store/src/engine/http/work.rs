@@ -7,6 +7,7 @@
 use super::answer::Answer;
 use super::auth::User;
 use super::body::BodyReader;
+use super::caps::Temporary;
 use super::compression::{self, Coding, TooLarge};
 use super::error::{Code, Failure};
 use super::formats::Sending;
@@ -129,6 +130,10 @@ impl Job {
         let asked = self.request.database.as_deref().filter(|name| !name.is_empty());
         let (user, database) = match self.user {
             User::Stages => ("stages", asked.unwrap_or(&front.database)),
+            User::Api => {
+                connection.query(b"SET ROLE NONE", "Null", &[])?;
+                (API_COMMENT, asked.unwrap_or(&front.database))
+            }
             User::Analyst => {
                 front.judge.refresh(&mut connection)?;
                 if front.walls.grants {
@@ -148,15 +153,21 @@ impl Job {
         let comment = format!("{user} {} {}", self.id, self.request.query_id.as_deref().unwrap_or(&self.id));
         let settings = self.settings();
         set(&mut connection, settings.standing(&comment, whole), None)?;
-        if self.user == User::Stages {
-            let asked = settings.asked(&self.request.settings, |name| in_force(&mut connection, name))?;
-            set(&mut connection, asked, self.request.read_only.then_some("2"))?;
-        }
+        let read_only = match self.user {
+            User::Stages => self.request.read_only.then_some("2"),
+            User::Api => Some("1"),
+            User::Analyst => return Ok(connection),
+        };
+        let asked = settings.asked(&self.request.settings, |name| in_force(&mut connection, name))?;
+        set(&mut connection, asked, read_only)?;
         Ok(connection)
     }
 
     fn settings(&self) -> Settings<'_> {
-        Settings::new(&self.front.known, &self.front.limits, self.user)
+        let front = &self.front;
+        let temporary =
+            Temporary { share: front.room.share(front.limits.analyst_concurrency), floor: front.room.floor() };
+        Settings::new(&front.known, &front.limits, self.user, temporary)
     }
 
     fn insert(
@@ -168,8 +179,8 @@ impl Job {
         mut rest: impl Read,
         answer: &mut Answer<'_>,
     ) -> Result<(), Stop> {
-        if self.user == User::Analyst {
-            return Err(Code::AccessDenied.failure("Not enough privileges: analysts cannot insert").into());
+        if self.user != User::Stages {
+            return Err(Code::AccessDenied.failure("Not enough privileges: this user reads and cannot insert").into());
         }
         if self.request.read_only {
             return Err(Code::Readonly
@@ -354,6 +365,9 @@ impl Job {
         answer.end()
     }
 }
+
+/// How the `log_comment` of a statement of the API begins.
+const API_COMMENT: &str = "api";
 
 /// The format of results for which none is named.
 const DEFAULT_FORMAT: &str = "TabSeparated";
