@@ -146,7 +146,8 @@ pub(super) fn engine_arguments(directory: &Directory, config: &Config) -> Result
 ///
 /// The rest of `merge_tree` halves the CPU of inserts and merges of our wide rows (measured on 210,000 recorded transactions,
 /// 66 columns, in inserts of 3,000 to 10,000; `make bench` shows the sum): parts stay one file up to 128 MiB (a wide part has
-/// 250 files to fsync), ten parts of a size are merged and not five, nulls are not stored sparsely, no statistics are kept.
+/// 250 files to fsync), ten parts of a size are merged and not five, nulls are not stored sparsely, no statistics are kept. Skip
+/// indexes of a small part are one file more, and not ten.
 /// Short granules and few parts a merge, one merge at a time, bound its memory: it holds a granule of each part.
 fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
     let (path, users) = (escape(path), escape(users));
@@ -186,6 +187,7 @@ fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
     <min_rows_to_fsync_after_merge>1</min_rows_to_fsync_after_merge>
     <min_compressed_bytes_to_fsync_after_merge>1</min_compressed_bytes_to_fsync_after_merge>
     <min_bytes_for_wide_part>134217728</min_bytes_for_wide_part>
+    <packed_skip_index_max_bytes>1048576</packed_skip_index_max_bytes>
     <merge_selector_base>10</merge_selector_base>
     <ratio_of_defaults_for_sparse_serialization>1</ratio_of_defaults_for_sparse_serialization>
     <auto_statistics_types></auto_statistics_types>

@@ -15,12 +15,13 @@ use crate::{
     rows::{BlockEventRow, BlockRow, EvmLogRow, EvmTransactionRow},
 };
 
-/// Settings of every insert. A batch of many networks may touch any number of height ranges. Skip indexes are left to the
-/// first merge: a small part has 7 files to fsync then and not 17. So is the collapsing of equal keys: a batch has none, and
-/// `FINAL` sees through those that a replay brings.
-pub(super) const SETTINGS: [(&str, &str); 3] = [
+/// Settings of every insert. A batch of many networks may touch any number of height ranges. Skip indexes are made at once: where
+/// merges lag behind, a look-up by hash would read each unmerged part whole (the embedded engine packs them into one file, so
+/// that a small part has one more to fsync). The collapsing of equal keys is left to merges: a batch has none, and `FINAL` sees
+/// through those that a replay brings.
+pub const SETTINGS: [(&str, &str); 3] = [
     ("max_partitions_per_insert_block", "0"),
-    ("materialize_skip_indexes_on_insert", "0"),
+    ("materialize_skip_indexes_on_insert", "1"),
     ("optimize_on_insert", "0"),
 ];
 

@@ -22,6 +22,7 @@ mod write;
 
 pub use config::SinkConfig;
 pub use error::Error;
+pub use insert::SETTINGS as INSERT_SETTINGS;
 pub use metrics::describe as describe_metrics;
 pub use pipeline::run;
 pub use status::{NetworkStatus, SinkStatus, State};
