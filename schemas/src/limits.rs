@@ -206,6 +206,8 @@ pub const DATABASE_NAME_BYTES: usize = 64;
 pub const STORE_READ_DEADLINE: std::time::Duration = std::time::Duration::from_secs(15);
 /// How long a list goes on looking for rows before it answers with what it has and a cursor.
 pub const STORE_LIST_BUDGET: std::time::Duration = std::time::Duration::from_secs(3);
+/// Rows that one step of a list may read; a range in which it would be more is looked through in smaller steps.
+pub const STORE_LIST_ROWS: u64 = 2_000_000;
 /// How long one insert may take before its outcome counts as unknown and the same bytes are sent again.
 pub const STORE_WRITE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How long the store may refuse a batch, though it answers, before the sink takes it apart to find what is refused.

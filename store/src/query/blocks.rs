@@ -1,13 +1,16 @@
 //! Blocks: lists, and one by height or hash.
 
-use std::time::Instant;
-
 use alloy_primitives::U256;
 use clickhouse::Row;
+use futures::{StreamExt, TryStreamExt, stream};
 use schemas::{BlockHash, Network, TimeMs, limits};
 use serde::{Deserialize, Serialize};
 
-use super::{Page, Sort, windows::Windows, wire};
+use super::{
+    Page, Sort,
+    windows::{End, Looked, Windows, look},
+    wire,
+};
 use crate::{Store, StoreError};
 
 /// A canonical block.
@@ -112,6 +115,12 @@ pub struct BlockCursor {
 const FIRST_HEIGHTS: u64 = 128;
 /// Width of the first window of times of a list, in milliseconds.
 const FIRST_MS: u64 = 60_000;
+/// Networks whose edges are looked up in one statement, and such statements at a time.
+const NETWORKS_AT_ONCE: usize = 32;
+/// See [`NETWORKS_AT_ONCE`].
+const STATEMENTS_AT_ONCE: usize = 4;
+/// Rows at either end of a network among which its earliest and latest block is: more than a reorg reverts.
+const EDGE_ROWS: u64 = 4 * limits::REORG_LIMIT_BLOCKS;
 
 impl Store {
     /// Blocks of one network by height, or of all networks by time.
@@ -152,35 +161,30 @@ impl Store {
         };
         let sql = format!("SELECT {COLUMNS} FROM blocks WHERE {range} {after} ORDER BY {order} LIMIT {{limit:UInt32}}");
 
-        let started = Instant::now();
-        let mut items: Vec<Block> = Vec::new();
-        let mut next = None;
-        for (from, to) in Windows::new(low, high, first, filter.sort) {
-            let missing = limit - items.len() as u32;
-            let mut query = self.read(&sql).param("from", from).param("to", to).param("limit", missing);
-            if let Some(network) = &filter.network {
-                query = query.param("network", network.as_str());
-            }
-            if let Some(c) = &filter.cursor {
-                query = query
-                    .param("c_number", c.number)
-                    .param("c_time", c.timestamp.0)
-                    .param("c_network", c.network.as_str());
-            }
-            items.extend(self.within("listing blocks", query.fetch_all::<Block>()).await?);
-            if items.len() as u32 >= limit {
-                next = items.last().map(|b| BlockCursor {
-                    timestamp: b.timestamp,
-                    network: b.network.clone(),
-                    number: b.number,
-                });
-                break;
-            }
-            if started.elapsed() > limits::STORE_LIST_BUDGET {
-                next = Some(edge(filter, from, to));
-                break;
-            }
-        }
+        let looked =
+            look(Windows::new(low, high, first, filter.sort), limit, self.list_time(), |(from, to), missing| {
+                let mut query = self.read_window(&sql).param("from", from).param("to", to).param("limit", missing);
+                if let Some(network) = &filter.network {
+                    query = query.param("network", network.as_str());
+                }
+                if let Some(c) = &filter.cursor {
+                    query = query
+                        .param("c_number", c.number)
+                        .param("c_time", c.timestamp.0)
+                        .param("c_network", c.network.as_str());
+                }
+                self.within("listing blocks", query.fetch_all::<Block>())
+            });
+        let Looked { items, end } = looked.await?;
+        let next = match end {
+            End::Over => None,
+            End::OutOfTime((from, to)) => Some(edge(filter, from, to)),
+            End::Full => items.last().map(|b| BlockCursor {
+                timestamp: b.timestamp,
+                network: b.network.clone(),
+                number: b.number,
+            }),
+        };
         Ok(Page { items, next })
     }
 
@@ -202,13 +206,33 @@ impl Store {
         self.within("reading a block by hash", call.fetch_optional::<Block>()).await
     }
 
-    /// Earliest and latest block time of all networks in milliseconds since 1970, deleted rows included.
+    /// Earliest and latest block time of all networks in milliseconds since 1970, deleted rows included: of the lowest and
+    /// highest heights of each, since a block's time follows its height.
     pub(super) async fn time_bounds(&self) -> Result<Option<(u64, u64)>, StoreError> {
-        let sql = "SELECT count() AS n, toUnixTimestamp64Milli(min(block_time)) AS low, \
-                   toUnixTimestamp64Milli(max(block_time)) AS high FROM block_rows WHERE is_deleted = 0";
-        let (n, low, high) =
-            self.within("reading the range of times", self.read(sql).fetch_one::<(u64, i64, i64)>()).await?;
-        Ok((n > 0).then_some((low.max(0) as u64, high.max(0) as u64)))
+        let networks = self.network_names().await?;
+        let chunks: Vec<Vec<String>> = networks.chunks(NETWORKS_AT_ONCE).map(<[String]>::to_vec).collect();
+        let all = stream::iter(chunks).map(|networks| async move {
+            let branch = |i: usize, direction: &str| {
+                format!(
+                    "SELECT block_time FROM (SELECT block_time FROM block_rows WHERE network = {{n{i}:String}} \
+                     ORDER BY network {direction}, height {direction} LIMIT {EDGE_ROWS})"
+                )
+            };
+            let branches: Vec<String> =
+                (0..networks.len()).flat_map(|i| [branch(i, "ASC"), branch(i, "DESC")]).collect();
+            let sql = format!(
+                "SELECT count() AS n, toUnixTimestamp64Milli(min(block_time)) AS low, \
+                 toUnixTimestamp64Milli(max(block_time)) AS high FROM ({})",
+                branches.join(" UNION ALL ")
+            );
+            let query = networks.iter().enumerate().fold(self.read(&sql), |q, (i, n)| q.param(&format!("n{i}"), n));
+            self.within("reading the range of times", query.fetch_one::<(u64, i64, i64)>()).await
+        });
+        let found: Vec<(u64, i64, i64)> = all.buffered(STATEMENTS_AT_ONCE).try_collect().await?;
+        let held = || found.iter().filter(|(n, ..)| *n > 0);
+        let low = held().map(|(_, low, _)| (*low).max(0) as u64).min();
+        let high = held().map(|(.., high)| (*high).max(0) as u64).max();
+        Ok(low.zip(high))
     }
 }
 

@@ -111,9 +111,7 @@ impl Store {
             WHERE t.database = {database:String} AND endsWith(t.name, '_rows') ORDER BY name";
         let call = self.read(sql).param("database", self.database()).fetch_all::<SizeRow>();
         let sizes = self.within("reading the sizes of tables", call).await?;
-        let sql = "SELECT network FROM sink_status_rows GROUP BY network ORDER BY network";
-        let networks = self.within("reading the networks", self.read(sql).fetch_all::<String>()).await?;
-        let networks = &networks;
+        let networks = &self.network_names().await?;
         stream::iter(sizes)
             .map(|size| async move {
                 let (mut oldest, mut newest) = (None::<TimeMs>, None::<TimeMs>);

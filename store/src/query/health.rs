@@ -106,19 +106,27 @@ impl Store {
     pub async fn head(&self, network: &str) -> Result<Option<ProcessedBlock>, StoreError> {
         let Some((low, high)) = self.height_bounds(network).await? else { return Ok(None) };
         // Deleted rows count among the bounds, so the canonical head may stand a reorg's depth below.
-        for (from, to) in super::windows::Windows::new(low, high, 64, super::Sort::Newest) {
+        let mut windows = super::windows::Windows::new(low, high, 64, super::Sort::Newest);
+        while let Some((from, to)) = windows.current() {
             let sql = "SELECT number, hash, timestamp, observed_at, stored_at FROM blocks WHERE network = {network:String} \
                        AND number BETWEEN {from:UInt64} AND {to:UInt64} ORDER BY number DESC LIMIT 1";
             let query = self.read(sql).param("network", network).param("from", from).param("to", to);
             if let Some(block) = self.within("reading the head", query.fetch_optional::<ProcessedBlock>()).await? {
                 return Ok(Some(block));
             }
+            windows.passed();
         }
         Ok(None)
     }
 
+    /// Names of all networks that the sink has ever seen.
+    pub async fn network_names(&self) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT network FROM sink_status_rows GROUP BY network ORDER BY network";
+        self.within("reading the networks", self.read(sql).fetch_all::<String>()).await
+    }
+
     /// Lowest and highest height that ever had a block row, deleted ones included.
-    pub(crate) async fn height_bounds(&self, network: &str) -> Result<Option<(u64, u64)>, StoreError> {
+    pub async fn height_bounds(&self, network: &str) -> Result<Option<(u64, u64)>, StoreError> {
         let sql =
             "SELECT height FROM block_rows WHERE network = {network:String} ORDER BY network ASC, height ASC LIMIT 1";
         let low = self.read(sql).param("network", network).fetch_optional::<u64>();

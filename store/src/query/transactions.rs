@@ -1,13 +1,15 @@
 //! Lists of transactions, with filters.
 
-use std::time::Instant;
-
 use alloy_primitives::U256;
 use clickhouse::Row;
 use schemas::{Network, Status, TimeMs, limits};
 use serde::{Deserialize, Serialize};
 
-use super::{Page, Sort, windows::Windows, wire};
+use super::{
+    Page, Sort,
+    windows::{End, Looked, Windows, look},
+    wire,
+};
 use crate::{Store, StoreError};
 
 /// A canonical transaction as lists show it.
@@ -115,28 +117,22 @@ impl Store {
         };
         let first = if filter.network.is_some() { FIRST_HEIGHTS } else { FIRST_MS };
         let sql = sql(filter);
-        let started = Instant::now();
-        let mut items: Vec<Transaction> = Vec::new();
-        let mut next = None;
-        for (from, to) in Windows::new(low, high, first, filter.sort) {
-            let missing = limit - items.len() as u32;
-            let query = self.read(&sql).param("w_from", from).param("w_to", to).param("limit", missing);
-            let query = bind(query, filter);
-            items.extend(self.within("listing transactions", query.fetch_all::<Transaction>()).await?);
-            if items.len() as u32 >= limit {
-                next = items.last().map(|t| TransactionCursor {
-                    block_timestamp: t.block_timestamp,
-                    network: t.network.clone(),
-                    block_number: t.block_number,
-                    transaction_index: t.transaction_index,
-                });
-                break;
-            }
-            if started.elapsed() > limits::STORE_LIST_BUDGET {
-                next = Some(edge(filter, from, to));
-                break;
-            }
-        }
+        let looked =
+            look(Windows::new(low, high, first, filter.sort), limit, self.list_time(), |(from, to), missing| {
+                let query = self.read_window(&sql).param("w_from", from).param("w_to", to).param("limit", missing);
+                self.within("listing transactions", bind(query, filter).fetch_all::<Transaction>())
+            });
+        let Looked { items, end } = looked.await?;
+        let next = match end {
+            End::Over => None,
+            End::OutOfTime((from, to)) => Some(edge(filter, from, to)),
+            End::Full => items.last().map(|t| TransactionCursor {
+                block_timestamp: t.block_timestamp,
+                network: t.network.clone(),
+                block_number: t.block_number,
+                transaction_index: t.transaction_index,
+            }),
+        };
         Ok(Page { items, next })
     }
 
@@ -171,17 +167,23 @@ impl Store {
         from: Option<TimeMs>,
         to: Option<TimeMs>,
     ) -> Result<Option<(u64, u64)>, StoreError> {
-        let sql = "SELECT count() AS n, min(height) AS low, max(height) AS high FROM block_rows \
-                   WHERE network = {network:String} AND is_deleted = 0 \
-                   AND block_time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') \
-                   AND block_time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')";
-        let query = self
-            .read(sql)
-            .param("network", network.as_str())
-            .param("from", from.unwrap_or(TimeMs(0)).0.clamp(0, limits::BLOCK_TIME_END_MS))
-            .param("to", to.unwrap_or(TimeMs(limits::BLOCK_TIME_END_MS)).0.clamp(0, limits::BLOCK_TIME_END_MS));
-        let (n, low, high) = self.within("looking up heights by time", query.fetch_one::<(u64, u64, u64)>()).await?;
-        Ok((n > 0).then_some((low, high)))
+        // In the key's order, so that the index on time leads to the first and to the last.
+        let edge = |direction: &str| {
+            let sql = format!(
+                "SELECT height FROM block_rows WHERE network = {{network:String}} AND is_deleted = 0 \
+                 AND block_time >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
+                 AND block_time < fromUnixTimestamp64Milli({{to:Int64}}, 'UTC') \
+                 ORDER BY network {direction}, height {direction} LIMIT 1"
+            );
+            self.read(&sql)
+                .param("network", network.as_str())
+                .param("from", from.unwrap_or(TimeMs(0)).0.clamp(0, limits::BLOCK_TIME_END_MS))
+                .param("to", to.unwrap_or(TimeMs(limits::BLOCK_TIME_END_MS)).0.clamp(0, limits::BLOCK_TIME_END_MS))
+                .fetch_optional::<u64>()
+        };
+        let both = futures::future::try_join(edge("ASC"), edge("DESC"));
+        let (low, high) = self.within("looking up heights by time", both).await?;
+        Ok(low.zip(high))
     }
 }
 
