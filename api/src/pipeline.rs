@@ -58,6 +58,8 @@ pub struct App {
     pub documents_tag: String,
     /// What `/sql` answered last.
     pub catalogue: routes::sql::Catalogue,
+    /// What is held of each network, as last counted.
+    pub counts: routes::completeness::Counts,
     /// REST requests at the same time.
     pub requests: Semaphore,
     /// WebSocket connections at the same time.
@@ -150,6 +152,7 @@ fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationTo
         documents_tag: format!("{}-{:x}", env!("CARGO_PKG_VERSION"), openapi.len()),
         openapi,
         catalogue: routes::sql::Catalogue::default(),
+        counts: routes::completeness::Counts::default(),
         requests: Semaphore::new(config.concurrent_requests),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),
         ws_replays: Arc::new(Semaphore::new(limits::WS_REPLAYS)),

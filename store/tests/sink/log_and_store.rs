@@ -168,7 +168,7 @@ async fn an_unreadable_transaction_leaves_its_block_incomplete() {
     assert_eq!((recent.blocks, recent.incomplete_blocks), (3, 1));
     assert_eq!(recent.transactions_expected, recent.transactions_stored + 1);
     assert!(status.networks()[&a.network].completeness.is_some(), "the sink asks by itself");
-    let ranges = store.completeness(&a.network).await.expect("ranges");
+    let ranges = store.completeness(&a.network).await.expect("ranges").ranges;
     let told: Vec<_> = ranges.iter().map(|r| (r.from_number, r.to_number, r.complete)).collect();
     assert_eq!(told, [(10, 10, true), (11, 11, false), (12, 12, true)]);
     let block = store.block_by_height(&a.network, 11).await.expect("a question").expect("a block");

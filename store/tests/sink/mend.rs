@@ -72,7 +72,7 @@ async fn a_missing_row_is_inserted_once_and_never_into_a_reverted_block() {
     assert_eq!(place(&reverted, Some(101)).await, Place::Reverted);
     assert_eq!(mend::insert(&store, &reverted).await.expect("an insert"), Place::Reverted);
 
-    let range = &store.completeness(&network).await.expect("an answer")[0];
+    let range = &store.completeness(&network).await.expect("an answer").ranges[0];
     assert!(range.complete && range.transactions_stored == range.transactions_expected, "{range:?}");
     // Every view is as if there had never been a placeholder.
     compare(&engine, &store, &[chain], "after mending").await;

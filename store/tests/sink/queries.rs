@@ -201,7 +201,7 @@ async fn lists_look_ups_and_replays_tell_what_the_chain_is() {
     assert_eq!(delivered.iter().filter(|(_, op)| op == "revert").count(), reverts_of_old);
 
     // Completeness and limits.
-    let ranges = store.completeness(&a.network).await.expect("ranges");
+    let ranges = store.completeness(&a.network).await.expect("ranges").ranges;
     assert_eq!(ranges.len(), 1);
     assert!(ranges[0].complete && ranges[0].blocks == a.live.len() as u64);
     let mut config = store.config().clone();
