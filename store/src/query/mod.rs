@@ -6,6 +6,7 @@
 //! Lists are sorted by (block time, network, height, position). A question about newest rows that `FINAL` had to answer
 //! over everything would read everything, so lists look through [`windows`] of heights or times that grow until the page
 //! is full. A page may be short and still have a cursor: then the time budget ran out, and the next page goes on there.
+//! No question of the API reads more as the tables grow: `tests/large` has a bound on the rows that each may read.
 
 pub mod blocks;
 pub mod catalogue;

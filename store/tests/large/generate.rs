@@ -1,0 +1,124 @@
+//! A store of many rows, made by the engine itself from numbers: two networks, the second half of the first one not merged.
+
+use std::time::Instant;
+
+use crate::harness::Running;
+use store::{Store, sink};
+
+/// Blocks below the generated ones, so that they lie on both sides of a boundary of partitions (a million heights).
+pub const FIRST_HEIGHT: u64 = 980_000;
+/// Transactions, and logs, of a block.
+pub const PER_BLOCK: u64 = 200;
+/// Senders of network `a`; contracts are a quarter as many.
+pub const SENDERS: u64 = 200_000;
+
+/// A generated network.
+#[derive(Clone, Copy)]
+pub struct Network {
+    pub name: &'static str,
+    pub blocks: u64,
+}
+
+/// The hash of a transaction by its number in its network, and of a block.
+pub fn transaction_hash(network: &str, number: u64) -> String {
+    format!("0x{number:048x}{:016x}", digest(network, "transaction"))
+}
+
+pub fn block_hash(network: &str, block: u64) -> String {
+    format!("0x{block:048x}{:016x}", digest(network, "block"))
+}
+
+/// The same in SQL.
+fn hash_of(network: &str, kind: &str, number: &str) -> String {
+    format!("concat('0x', leftPad(lower(hex({number})), 48, '0'), '{:016x}')", digest(network, kind))
+}
+
+fn digest(network: &str, kind: &str) -> u64 {
+    network
+        .bytes()
+        .chain(kind.bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// An address that many transactions of `a` were sent by.
+pub fn sender(number: u64) -> String {
+    format!("0x{number:040x}")
+}
+
+fn address(number: &str) -> String {
+    format!("concat('0x', leftPad(lower(hex({number})), 40, '0'))")
+}
+
+const TABLES: [&str; 4] = ["evm_log_rows", "evm_transaction_rows", "block_rows", "block_event_rows"];
+
+/// Makes both networks. `b` overlaps `a` in heights and times.
+pub async fn fill(engine: &Running, store: &Store, a: Network, b: Network) {
+    store.migrate().await.expect("a schema");
+    let began = Instant::now();
+    insert(engine, a, 0, a.blocks / 2, 500_000);
+    for table in TABLES {
+        run(engine, &format!("SYSTEM STOP MERGES {table}"), "");
+    }
+    insert(engine, b, 0, b.blocks, 50_000);
+    insert(engine, a, a.blocks / 2, a.blocks, 25_000);
+    for (network, _) in [(a.name, 0), (b.name, 0)] {
+        run(engine, &format!("INSERT INTO sink_status_rows VALUES ('{network}', 'evm', 'running', '', now64(3))"), "");
+    }
+    eprintln!("{} transactions in {:.1?}", (a.blocks + b.blocks) * PER_BLOCK, began.elapsed());
+}
+
+/// Blocks `from..to`, in parts of so many rows, as the sink inserts them.
+fn insert(engine: &Running, network: Network, from: u64, to: u64, rows: u64) {
+    let name = network.name;
+    let settings: String = sink::INSERT_SETTINGS.iter().map(|(name, value)| format!("&{name}={value}")).collect();
+    let settings = format!(
+        "max_block_size={rows}&max_insert_block_size={rows}&min_insert_block_size_rows={rows}&min_insert_block_size_bytes=0\
+         &max_threads=2&max_insert_threads=2{settings}"
+    );
+    let (height, time) =
+        (format!("{FIRST_HEIGHT} + b"), "fromUnixTimestamp64Milli(toInt64(1700000000000 + height * 12000), 'UTC')");
+    let children = format!(
+        "WITH number + {} AS n, intDiv(n, {PER_BLOCK}) AS b SELECT '{name}', {height} AS height, n % {PER_BLOCK}",
+        from * PER_BLOCK
+    );
+    let hash = hash_of(name, "transaction", "n");
+    let contract = address(&format!("toUInt64(1000000000 + cityHash64(n + 1) % {})", SENDERS / 4));
+    let emitter = address("toUInt64(2000000000 + cityHash64(n + 2) % 997)");
+    let numbers = format!("FROM numbers({})", (to - from) * PER_BLOCK);
+    let block = hash_of(name, "block", "b");
+    for statement in [
+        format!(
+            "INSERT INTO evm_log_rows (network, height, transaction_index, log_index, sequence, version, block_hash, block_time, \
+             transaction_hash, address, topics) {children}, n % {PER_BLOCK}, b + 1, 2 * (b + 1), {block}, {time}, {hash}, \
+             {emitter}, ['0xddf252ad'] {numbers}"
+        ),
+        format!(
+            "INSERT INTO evm_transaction_rows (network, height, transaction_index, sequence, version, block_hash, block_time, hash, \
+             from_address, to_address, value, status, fee, log_count, contracts, gas, receipt_status, receipt_gas_used) {children}, \
+             b + 1, 2 * (b + 1), {block}, {time}, {hash}, {}, {contract} AS to, toUInt256(n), if(n % 50 = 0, 'failed', 'success'), \
+             toUInt256(21000), 1, [to, {emitter}], 21000, n % 50 != 0, 21000 {numbers}",
+            address(&format!("cityHash64(n) % {SENDERS}"))
+        ),
+        format!(
+            "INSERT INTO block_rows (network, height, sequence, version, origin, hash, block_time, transaction_count, log_count) \
+             WITH number + {from} AS b SELECT '{name}', {height} AS height, b + 1, 2 * (b + 1), 'live', {block}, {time}, {PER_BLOCK}, \
+             {PER_BLOCK} FROM numbers({})",
+            to - from
+        ),
+        format!(
+            "INSERT INTO block_event_rows (network, sequence, op, origin, height, block_hash, block_time, tx_count, log_count) \
+             WITH number + {from} AS b SELECT '{name}', b + 1, 'apply', 'live', {height} AS height, {block}, {time}, {PER_BLOCK}, \
+             {PER_BLOCK} FROM numbers({})",
+            to - from
+        ),
+    ] {
+        run(engine, &statement, &settings);
+    }
+}
+
+/// Runs a statement of the stages'.
+pub fn run(engine: &Running, sql: &str, settings: &str) -> String {
+    let reply = engine.as_stages(&format!("/?{settings}"), sql.as_bytes());
+    assert_eq!(reply.status, 200, "{sql}: {}", reply.text());
+    reply.text().trim().to_owned()
+}
