@@ -139,17 +139,31 @@ const REFUSED: &[&str] = &[
     "CHECK TABLE t",
 ];
 
-const REFUSED_PARAMETERS: &[&str] = &[
-    "readonly=0",
-    "format_template_row=/etc/passwd",
-    "format_schema=/etc/passwd",
-    "output_format_schema=/tmp/x",
-    "use_skip_indexes_if_final_exact_mode=0",
-    "allow_ddl=1",
-    "database=system",
-    "database=other",
-    "role=stages",
-    "user_files_path=/",
+/// Those of [`REFUSED`] that something else than the right (497) refuses: the grammar (62), the engine that has no such format
+/// (73), a setting (164).
+const OTHERWISE: &[(&str, &str)] = &[
+    ("SELECT s APPLY file FROM t", "62"),
+    ("SELECT 1; SELECT 2", "62"),
+    ("SELECT 1; DROP TABLE t", "62"),
+    ("SELECT 1 FORMAT Protobuf", "73"),
+    ("SELECT 1 FORMAT Template SETTINGS format_template_row = '/etc/passwd'", "73"),
+    ("SELECT 1 SETTINGS readonly = 0", "164"),
+    ("SELECT * FROM (SELECT 1 SETTINGS max_memory_usage = 0)", "164"),
+    ("SELECT 1 SETTINGS format_template_resultset = '/etc/passwd', output_format_schema = '/tmp/x'", "164"),
+    ("SELECT a FROM v SETTINGS use_skip_indexes_if_final_exact_mode = 0", "164"),
+];
+
+const REFUSED_PARAMETERS: &[(&str, &str)] = &[
+    ("readonly=0", "164"),
+    ("format_template_row=/etc/passwd", "164"),
+    ("format_schema=/etc/passwd", "164"),
+    ("output_format_schema=/tmp/x", "164"),
+    ("use_skip_indexes_if_final_exact_mode=0", "164"),
+    ("allow_ddl=1", "164"),
+    ("database=system", "497"),
+    ("database=other", "497"),
+    ("role=stages", "497"),
+    ("user_files_path=/", "115"),
 ];
 
 async fn prepared() -> Running {
@@ -180,14 +194,16 @@ async fn reads_pass_and_everything_else_is_refused() {
     for sql in REFUSED {
         let reply = store.as_analyst("/?param_d=system&param_t=errors", sql.as_bytes());
         let code = reply.header("x-clickhouse-exception-code").unwrap_or_default();
-        if !matches!(code, "497" | "164" | "62" | "73") || reply.text().contains("root:") {
-            passed.push(format!("{sql}: {} {}", reply.status, reply.text()));
+        let wanted = OTHERWISE.iter().find(|(other, _)| other == sql).map_or("497", |(_, code)| code);
+        if code != wanted || reply.text().contains("root:") {
+            passed.push(format!("{sql}: {wanted} expected, {} {}", reply.status, reply.text()));
         }
     }
-    assert!(passed.is_empty(), "these passed:\n{}", passed.join("\n"));
-    for parameter in REFUSED_PARAMETERS {
+    assert!(passed.is_empty(), "these passed, or were refused for another reason:\n{}", passed.join("\n"));
+    for (parameter, wanted) in REFUSED_PARAMETERS {
         let reply = store.as_analyst(&format!("/?{parameter}"), b"SELECT 1");
-        assert!((400..500).contains(&reply.status), "{parameter}: {} {}", reply.status, reply.text());
+        let code = reply.header("x-clickhouse-exception-code");
+        assert_eq!(code, Some(*wanted), "{parameter}: {} {}", reply.status, reply.text());
     }
     assert_eq!(store.as_stages("/", b"SELECT count() FROM t").text(), "1000\n", "nothing has changed");
     assert!(!std::path::Path::new("/tmp/outfile").exists());
@@ -222,6 +238,40 @@ async fn an_analysts_statement_has_its_limits() {
     assert_eq!(many.header("x-clickhouse-exception-code"), Some("158"), "{} {}", many.status, many.text());
     // The stages go on.
     assert_eq!(store.as_stages("/", b"SELECT count() FROM t").text(), "1000\n");
+    store.stop().await;
+}
+
+/// What BI tools send to list what there is: the format says how, and changes nothing of what is listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_tables_and_databases_come_in_every_format() {
+    let store = prepared().await;
+    let ask = |sql: &str| {
+        let reply = store.as_analyst("/", sql.as_bytes());
+        assert_eq!(reply.status, 200, "{sql}: {}", reply.text());
+        reply
+    };
+    let names = |json: &str| -> Vec<String> {
+        let value: serde_json::Value = serde_json::from_str(json).expect("json");
+        let rows = value["data"].as_array().expect("rows").iter();
+        rows.map(|row| row["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    for list in ["SHOW TABLES", "SHOW TABLES FROM headwater", "SHOW DATABASES"] {
+        let plain = ask(list).text();
+        let plain: Vec<&str> = plain.lines().collect();
+        assert!(!plain.is_empty() && !plain.contains(&"other"), "{list}: {plain:?}");
+        assert_eq!(names(&ask(&format!("{list} FORMAT JSON")).text()), plain, "{list}");
+        // A block: columns, rows, the column's name and type, then each name after its length.
+        let native = ask(&format!("{list} FORMAT Native")).body;
+        let mut wanted = vec![1, plain.len() as u8, 4];
+        wanted.extend(b"name");
+        wanted.push(6);
+        wanted.extend(b"String");
+        for name in &plain {
+            wanted.push(name.len() as u8);
+            wanted.extend(name.as_bytes());
+        }
+        assert_eq!(native, wanted, "{list}: {}", String::from_utf8_lossy(&native));
+    }
     store.stop().await;
 }
 
