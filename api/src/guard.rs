@@ -12,9 +12,9 @@ use axum::{
 use schemas::limits;
 
 use crate::{
+    app::App,
     error::{ApiError, cut},
     metrics,
-    pipeline::App,
 };
 
 /// On every answer. Pages with scripts set a policy of their own.

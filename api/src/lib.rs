@@ -9,12 +9,15 @@
 //!
 //! The listener and the shutdown signal are passed in, so that tests use port 0 and their own signal.
 
+mod app;
+mod catalogue;
 pub mod config;
 mod constraints;
 mod cursor;
 pub mod error;
 mod guard;
 pub mod items;
+mod ledger;
 mod linger;
 mod live;
 mod metrics;

@@ -17,7 +17,7 @@ use axum::{
 };
 use bytes::Bytes;
 use runtime::{hosts::Hosts, log::Log};
-use schemas::{Network, codec::Codec, limits};
+use schemas::{codec::Codec, limits};
 use store::Store;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -28,69 +28,16 @@ use tower_http::{
 };
 
 use crate::{
+    app::App,
+    catalogue::Catalogue,
     config::Config,
-    error::{ApiError, Error},
+    error::Error,
     guard,
-    live::{self, Rates, Ring},
+    ledger::Counts,
+    live::{self, Ring},
     routes, serve,
-    watch::{Statuses, Visible},
+    watch::Visible,
 };
-
-/// What all requests and connections share.
-pub struct App {
-    /// Settings.
-    pub config: Config,
-    /// Our names.
-    pub hosts: Hosts,
-    /// The store.
-    pub store: Store,
-    /// What the store shows, asked at intervals.
-    pub visible: Visible,
-    /// What the watchers say.
-    pub statuses: Arc<Statuses>,
-    /// Recent live events.
-    pub ring: Arc<Ring>,
-    /// Rates on the live edge.
-    pub rates: Arc<Rates>,
-    /// The OpenAPI document.
-    pub openapi: Bytes,
-    /// Entity tag of the documents: they change with the binary only.
-    pub documents_tag: String,
-    /// What `/sql` answered last.
-    pub catalogue: routes::sql::Catalogue,
-    /// What is held of each network, as last counted.
-    pub counts: routes::completeness::Counts,
-    /// REST requests at the same time.
-    pub requests: Semaphore,
-    /// WebSocket connections at the same time.
-    pub ws_connections: Arc<Semaphore>,
-    /// WebSocket replays from the store at the same time.
-    pub ws_replays: Arc<Semaphore>,
-    /// The service stops.
-    pub shutdown: CancellationToken,
-}
-
-impl App {
-    /// Whether a network is configured, stored, or was heard of; by what is known without asking.
-    pub fn knows(&self, network: &Network) -> bool {
-        self.config.networks.iter().any(|n| n.network == *network)
-            || self.ring.span(network).is_some()
-            || self.statuses.of(network).is_some()
-            || self.visible.of(network.as_str()).is_some()
-    }
-
-    /// Refuses networks that are neither configured nor stored.
-    pub async fn known_network(&self, network: &Network) -> Result<(), ApiError> {
-        if self.knows(network) {
-            return Ok(());
-        }
-        self.visible.refresh(&self.store, &self.config.networks).await?;
-        match self.knows(network) {
-            true => Ok(()),
-            false => Err(ApiError::NetworkNotFound { network: network.to_string() }),
-        }
-    }
-}
 
 /// The stage. See [`crate::run`].
 pub async fn run(
@@ -130,13 +77,6 @@ pub async fn run(
     outcome
 }
 
-impl App {
-    /// Whether anybody is connected who might want frames.
-    pub fn has_ws(&self) -> bool {
-        self.ws_connections.available_permits() < self.config.ws.connections
-    }
-}
-
 /// What is shared, and the router over it.
 fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationToken) -> (Arc<App>, Router) {
     let (rest, openapi) = routes::rest();
@@ -151,8 +91,8 @@ fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationTo
         rates: Arc::default(),
         documents_tag: format!("{}-{:x}", env!("CARGO_PKG_VERSION"), openapi.len()),
         openapi,
-        catalogue: routes::sql::Catalogue::default(),
-        counts: routes::completeness::Counts::default(),
+        catalogue: Catalogue::default(),
+        counts: Counts::default(),
         requests: Semaphore::new(config.concurrent_requests),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),
         ws_replays: Arc::new(Semaphore::new(limits::WS_REPLAYS)),

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use store::query::{Log, Transaction};
 use utoipa::ToSchema;
 
+use super::block::BlockRevert;
+
 /// A transaction of a canonical block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Transaction)]
@@ -184,7 +186,7 @@ impl TransactionItem {
 
 impl TransactionRevert {
     /// What a block's revert means for its transactions.
-    pub fn from_block(block: &super::BlockRevert) -> Self {
+    pub fn from_block(block: &BlockRevert) -> Self {
         Self {
             network: block.network.clone(),
             height: block.height,

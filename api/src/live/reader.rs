@@ -14,7 +14,7 @@ use schemas::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{LiveEvent, Rates, Ring};
+use super::{event::LiveEvent, rates::Rates, ring::Ring};
 
 /// Events, bytes and waiting time of one step.
 const EVENTS: usize = 256;

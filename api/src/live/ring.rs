@@ -9,7 +9,7 @@ use std::{
 use schemas::Network;
 use tokio::sync::watch;
 
-use super::LiveEvent;
+use super::event::LiveEvent;
 
 /// Recent events of all networks, in the order of their arrival, numbered by ordinals 0, 1, 2 …
 pub struct Ring {

@@ -10,8 +10,8 @@ use axum::{
 };
 use bytes::Bytes;
 
-use super::{Refused, document};
-use crate::{error::ApiError, params::Params, pipeline::App};
+use super::answer::{Refused, document};
+use crate::{app::App, error::ApiError, params::Params};
 
 const DOCUMENT: &str = include_str!("../assets/asyncapi.json");
 

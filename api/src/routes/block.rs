@@ -9,12 +9,12 @@ use axum::{
 };
 use schemas::BlockHash;
 
-use super::{Live, Refused};
+use super::answer::{Live, Refused};
 use crate::{
+    app::App,
     error::ApiError,
     items::BlockItem,
     params::{self, BlockName, Params},
-    pipeline::App,
 };
 
 /// One canonical block, by height or hash.

@@ -10,13 +10,13 @@ use axum::{
 use store::query::BlockFilter;
 use utoipa::IntoParams;
 
-use super::{Refused, list};
+use super::answer::{Refused, list};
 use crate::{
+    app::App,
     cursor,
     error::ApiError,
     items::{BlockItem, Page},
     params::Params,
-    pipeline::App,
 };
 
 const KNOWN: &[&str] = &["network", "sort", "limit", "cursor"];

@@ -14,8 +14,8 @@ use axum::{
 };
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::matches_tag;
-use crate::{error::ApiError, pipeline::App};
+use super::answer::matches_tag;
+use crate::{app::App, error::ApiError};
 
 #[derive(RustEmbed)]
 #[folder = "../dashboard/build"]

@@ -9,8 +9,8 @@ use axum::{
 };
 use bytes::Bytes;
 
-use super::document;
-use crate::pipeline::App;
+use super::answer::document;
+use crate::app::App;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

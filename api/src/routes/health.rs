@@ -15,8 +15,8 @@ use serde::Serialize;
 use store::query::StoredNetwork;
 use utoipa::ToSchema;
 
-use super::{Live, Refused};
-use crate::{error::ApiError, params::Params, pipeline::App};
+use super::answer::{Live, Refused};
+use crate::{app::App, error::ApiError, params::Params};
 
 /// How the service is doing.
 #[derive(Debug, Serialize, ToSchema)]

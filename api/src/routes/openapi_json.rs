@@ -8,8 +8,8 @@ use axum::{
     response::Response,
 };
 
-use super::{Refused, document};
-use crate::{error::ApiError, params::Params, pipeline::App};
+use super::answer::{Refused, document};
+use crate::{app::App, error::ApiError, params::Params};
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "about", responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"), Refused))]

@@ -8,10 +8,10 @@ use axum::{
     response::Response,
 };
 
-use super::document;
+use super::answer::document;
 use crate::{
+    app::App,
     error::{ApiError, Kind},
-    pipeline::App,
 };
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; frame-ancestors 'none'";

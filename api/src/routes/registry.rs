@@ -16,7 +16,7 @@ use axum::{
 use schemas::registry::{SCHEMAS, SchemaVersion};
 use serde_json::{Value, json};
 
-use crate::pipeline::App;
+use crate::app::App;
 
 const MEDIA: &str = "application/vnd.schemaregistry.v1+json";
 

@@ -8,12 +8,12 @@ use axum::{
     response::IntoResponse,
 };
 
-use super::{Live, Refused};
+use super::answer::{Live, Refused};
 use crate::{
+    app::App,
     error::ApiError,
     items::transaction::TransactionDetail,
     params::{self, Params},
-    pipeline::App,
 };
 
 /// One canonical transaction with its events and the parts of its fee.

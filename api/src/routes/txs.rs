@@ -11,13 +11,13 @@ use schemas::Status;
 use store::query::TransactionFilter;
 use utoipa::IntoParams;
 
-use super::{Refused, list};
+use super::answer::{Refused, list};
 use crate::{
+    app::App,
     cursor,
     error::ApiError,
     items::{Page, TransactionItem},
     params::Params,
-    pipeline::App,
 };
 
 const KNOWN: &[&str] = &["network", "contract", "address", "status", "cause", "from", "to", "sort", "limit", "cursor"];

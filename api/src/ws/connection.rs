@@ -22,10 +22,10 @@ use super::{
     subscriptions::{Admission, Subscriptions},
 };
 use crate::{
+    app::App,
     error::ApiError,
     live::{LiveEvent, Next},
     metrics,
-    pipeline::App,
 };
 
 /// Events copied from the ring before the client is listened to again.

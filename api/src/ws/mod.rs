@@ -21,7 +21,7 @@ use axum::{
 };
 use schemas::limits;
 
-use crate::{error::ApiError, pipeline::App};
+use crate::{app::App, error::ApiError};
 
 /// Opens a connection.
 ///

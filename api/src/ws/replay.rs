@@ -13,10 +13,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::protocol::Topics;
 use crate::{
+    app::App,
     error::ApiError,
     items::{BlockItem, BlockRevert, TransactionItem, TransactionRevert},
     live::{LiveEvent, event::DataFrame, ring::Span},
-    pipeline::App,
 };
 
 /// How long to wait for the store or the ring to move.

@@ -1,0 +1,80 @@
+//! What all requests and connections share, made once by the wiring.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use runtime::hosts::Hosts;
+use schemas::Network;
+use store::Store;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalogue::Catalogue,
+    config::Config,
+    error::ApiError,
+    ledger::Counts,
+    live::{Rates, Ring},
+    watch::{Statuses, Visible},
+};
+
+/// What all requests and connections share.
+pub struct App {
+    /// Settings.
+    pub config: Config,
+    /// Our names.
+    pub hosts: Hosts,
+    /// The store.
+    pub store: Store,
+    /// What the store shows, asked at intervals.
+    pub visible: Visible,
+    /// What the watchers say.
+    pub statuses: Arc<Statuses>,
+    /// Recent live events.
+    pub ring: Arc<Ring>,
+    /// Rates on the live edge.
+    pub rates: Arc<Rates>,
+    /// The OpenAPI document.
+    pub openapi: Bytes,
+    /// Entity tag of the documents: they change with the binary only.
+    pub documents_tag: String,
+    /// What `/sql` answered last.
+    pub catalogue: Catalogue,
+    /// What is held of each network, as last counted.
+    pub counts: Counts,
+    /// REST requests at the same time.
+    pub requests: Semaphore,
+    /// WebSocket connections at the same time.
+    pub ws_connections: Arc<Semaphore>,
+    /// WebSocket replays from the store at the same time.
+    pub ws_replays: Arc<Semaphore>,
+    /// The service stops.
+    pub shutdown: CancellationToken,
+}
+
+impl App {
+    /// Whether a network is configured, stored, or was heard of; by what is known without asking.
+    pub fn knows(&self, network: &Network) -> bool {
+        self.config.networks.iter().any(|n| n.network == *network)
+            || self.ring.span(network).is_some()
+            || self.statuses.of(network).is_some()
+            || self.visible.of(network.as_str()).is_some()
+    }
+
+    /// Refuses networks that are neither configured nor stored.
+    pub async fn known_network(&self, network: &Network) -> Result<(), ApiError> {
+        if self.knows(network) {
+            return Ok(());
+        }
+        self.visible.refresh(&self.store, &self.config.networks).await?;
+        match self.knows(network) {
+            true => Ok(()),
+            false => Err(ApiError::NetworkNotFound { network: network.to_string() }),
+        }
+    }
+
+    /// Whether anybody is connected who might want frames.
+    pub fn has_ws(&self) -> bool {
+        self.ws_connections.available_permits() < self.config.ws.connections
+    }
+}

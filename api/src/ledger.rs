@@ -1,0 +1,136 @@
+//! Which heights of each network are held whole, as the store counts them, kept for a moment, so that many readers ask the store
+//! once.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use schemas::Network;
+use serde::Serialize;
+use store::{Store, query};
+use utoipa::ToSchema;
+
+use crate::error::ApiError;
+
+/// What is held of a network.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Completeness {
+    /// The network's slug.
+    pub network: String,
+    /// Ranges of heights, from the lowest.
+    pub ranges: Vec<RangeItem>,
+    /// Heights between the ranges: not held.
+    pub gaps: Vec<GapItem>,
+    /// Heights that hold blocks and were not counted yet: neither whole nor a gap so far as is known. The store's sink counts them
+    /// in its own time after an upgrade, or after something in them changed.
+    pub uncounted: Vec<GapItem>,
+}
+
+/// Consecutive heights that are all complete, or all not.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = CompletenessRange)]
+pub struct RangeItem {
+    /// First height.
+    pub from_height: u64,
+    /// Last height.
+    pub to_height: u64,
+    /// Blocks held. Fewer than heights where the chain made no block for some.
+    pub blocks: u64,
+    /// Transactions that the headers count.
+    pub transactions_expected: u64,
+    /// Transactions with a row.
+    pub transactions_stored: u64,
+    /// Whether everything that the headers count has its row.
+    pub complete: bool,
+}
+
+/// A range of heights.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = CompletenessGap)]
+pub struct GapItem {
+    /// First height.
+    pub from_height: u64,
+    /// Last height.
+    pub to_height: u64,
+}
+
+/// How long an answer is given again.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// A network's last answer and when it came. Held while the store is asked: one request asks, others wait for it.
+type Last = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Completeness>)>>>;
+
+/// The last answers, so that many readers ask the store once. One for each network that is known.
+#[derive(Default)]
+pub struct Counts(Mutex<HashMap<Network, Last>>);
+
+impl Counts {
+    /// The answer, at most [`KEPT`] old.
+    pub async fn of(&self, store: &Store, network: &Network) -> Result<Arc<Completeness>, ApiError> {
+        let last = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(network.clone()).or_default())
+        };
+        let mut last = last.lock().await;
+        if let Some((_, held)) = last.as_ref().filter(|(at, _)| at.elapsed() < KEPT) {
+            return Ok(Arc::clone(held));
+        }
+        let held = store.completeness(network).await.map_err(|e| ApiError::from_store(&e))?;
+        let held = Arc::new(of(network.as_str(), &held));
+        *last = Some((Instant::now(), Arc::clone(&held)));
+        Ok(held)
+    }
+}
+
+fn of(network: &str, held: &query::Completeness) -> Completeness {
+    let item = |r: &query::CompletenessRange| RangeItem {
+        from_height: r.from_number,
+        to_height: r.to_number,
+        blocks: r.blocks,
+        transactions_expected: r.transactions_expected,
+        transactions_stored: r.transactions_stored,
+        complete: r.complete,
+    };
+    let mut known: Vec<(u64, u64)> = held.ranges.iter().map(|r| (r.from_number, r.to_number)).collect();
+    known.extend(&held.uncounted);
+    known.sort_unstable();
+    let gap = |pair: &[(u64, u64)]| {
+        let (from_height, to_height) = (pair[0].1.saturating_add(1), pair[1].0.saturating_sub(1));
+        (from_height <= to_height).then_some(GapItem { from_height, to_height })
+    };
+    let heights = |&(from_height, to_height): &(u64, u64)| GapItem { from_height, to_height };
+    Completeness {
+        network: network.to_owned(),
+        ranges: held.ranges.iter().map(item).collect(),
+        gaps: known.windows(2).filter_map(gap).collect(),
+        uncounted: held.uncounted.iter().map(heights).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_between_ranges_is_a_gap_unless_it_was_not_counted() {
+        let range = |from_number, to_number| query::CompletenessRange {
+            from_number,
+            to_number,
+            blocks: to_number - from_number + 1,
+            transactions_expected: 0,
+            transactions_stored: 0,
+            complete: true,
+        };
+        let held = query::Completeness {
+            ranges: vec![range(5, 9), range(10, 10), range(13, 20), range(40, 50)],
+            uncounted: vec![(21, 30), (51, 60)],
+        };
+        let told = of("a", &held);
+        let heights = |from_height, to_height| GapItem { from_height, to_height };
+        assert_eq!(told.gaps, [heights(11, 12), heights(31, 39)]);
+        assert_eq!(told.uncounted, [heights(21, 30), heights(51, 60)]);
+        assert!(of("a", &query::Completeness::default()).gaps.is_empty());
+    }
+}
