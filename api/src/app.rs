@@ -14,8 +14,9 @@ use crate::{
     config::Config,
     error::ApiError,
     ledger::Counts,
-    live::{Rates, Ring},
-    watch::{Statuses, Visible},
+    live::{Rates, Rings},
+    past::Pages,
+    watch::{Positions, Statuses, Visible},
 };
 
 /// What all requests and connections share.
@@ -28,10 +29,14 @@ pub struct App {
     pub store: Store,
     /// What the store shows, asked at intervals.
     pub visible: Visible,
+    /// How far the store shows the networks that WebSocket clients wait for.
+    pub positions: Positions,
+    /// The past, for WebSocket clients that resume.
+    pub pages: Pages,
     /// What the watchers say.
     pub statuses: Arc<Statuses>,
     /// Recent live events.
-    pub ring: Arc<Ring>,
+    pub rings: Arc<Rings>,
     /// Rates on the live edge.
     pub rates: Arc<Rates>,
     /// The OpenAPI document.
@@ -46,8 +51,6 @@ pub struct App {
     pub requests: Semaphore,
     /// WebSocket connections at the same time.
     pub ws_connections: Arc<Semaphore>,
-    /// WebSocket replays from the store at the same time.
-    pub ws_replays: Arc<Semaphore>,
     /// The service stops.
     pub shutdown: CancellationToken,
 }
@@ -56,7 +59,7 @@ impl App {
     /// Whether a network is configured, stored, or was heard of; by what is known without asking.
     pub fn knows(&self, network: &Network) -> bool {
         self.config.networks.iter().any(|n| n.network == *network)
-            || self.ring.span(network).is_some()
+            || self.rings.span(network).is_some()
             || self.statuses.of(network).is_some()
             || self.visible.of(network.as_str()).is_some()
     }

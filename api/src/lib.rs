@@ -22,6 +22,7 @@ mod linger;
 mod live;
 mod metrics;
 mod params;
+mod past;
 mod pipeline;
 mod routes;
 mod serve;

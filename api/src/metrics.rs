@@ -29,7 +29,17 @@ pub fn ws_overtaken() {
     metrics::counter!("headwater_api_ws_overtaken_total").increment(1);
 }
 
-/// Events were read again from the store for a resuming client.
+/// The live reader lost events of a network: its ring begins anew.
+pub fn live_hole(network: &str) {
+    metrics::counter!("headwater_api_live_holes_total", "network" => network.to_owned()).increment(1);
+}
+
+/// A page of the past was read from the store.
+pub fn ws_page() {
+    metrics::counter!("headwater_api_ws_pages_total").increment(1);
+}
+
+/// Events of the past were sent to a resuming client.
 pub fn ws_replayed(events: u64) {
     metrics::counter!("headwater_api_ws_replayed_events_total").increment(events);
 }
@@ -71,7 +81,15 @@ pub fn describe() {
     );
     metrics::describe_counter!(
         "headwater_api_ws_replayed_events_total",
-        "Events read again from the store for resuming WebSocket clients."
+        "Events of the past that were sent to resuming WebSocket clients."
+    );
+    metrics::describe_counter!(
+        "headwater_api_ws_pages_total",
+        "Pages of the past that were read from the store for WebSocket clients, which share them."
+    );
+    metrics::describe_counter!(
+        "headwater_api_live_holes_total",
+        "Times that events of a network were missing on the live edge; readers got them from the store."
     );
     metrics::describe_histogram!(
         "headwater_api_live_age_seconds",

@@ -3,7 +3,7 @@
 //! ```text
 //! ingest.status, enrich.status ─▶ watch::Statuses ─┐
 //! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ guard ─▶ serve ─▶ listener
-//! enriched.* ─▶ live::reader ─▶ live::Ring ─▶ ws ─┘
+//! enriched.* ─▶ live::reader ─▶ live::Rings ▶ ws ─┘
 //! ```
 
 use std::{sync::Arc, time::Duration};
@@ -34,9 +34,10 @@ use crate::{
     error::Error,
     guard,
     ledger::Counts,
-    live::{self, Ring},
+    live::{self, Rings},
+    past::Pages,
     routes, serve,
-    watch::Visible,
+    watch::{Positions, Visible},
 };
 
 /// The stage. See [`crate::run`].
@@ -53,7 +54,7 @@ pub async fn run(
     let _stop = shutdown.clone().drop_guard();
     let hosts = Hosts::new(listener.local_addr().map_err(Error::Listener)?, &config.hosts);
     let (app, router) = assemble(config, hosts, store, shutdown.clone());
-    let (ring, rates, statuses) = (Arc::clone(&app.ring), Arc::clone(&app.rates), Arc::clone(&app.statuses));
+    let (rings, rates, statuses) = (Arc::clone(&app.rings), Arc::clone(&app.rates), Arc::clone(&app.statuses));
 
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
     tasks.spawn({
@@ -63,7 +64,7 @@ pub async fn run(
     tasks.spawn({
         let shutdown = shutdown.clone();
         let eager = Arc::clone(&app);
-        async move { Ok(live::reader::follow(log, codec, ring, rates, move || eager.has_ws(), shutdown).await?) }
+        async move { Ok(live::reader::follow(log, codec, rings, rates, move || eager.has_ws(), shutdown).await?) }
     });
     tasks.spawn({
         let shutdown = shutdown.clone();
@@ -87,7 +88,7 @@ fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationTo
         store,
         visible: Visible::new(config.visible_every),
         statuses: Arc::default(),
-        ring: Arc::new(Ring::new(config.ws.buffer_events, config.ws.buffer_bytes)),
+        rings: Arc::new(Rings::new(config.ws.buffer_events, config.ws.buffer_bytes)),
         rates: Arc::default(),
         documents_tag: format!("{}-{:x}", env!("CARGO_PKG_VERSION"), openapi.len()),
         openapi,
@@ -95,7 +96,8 @@ fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationTo
         counts: Counts::default(),
         requests: Semaphore::new(config.concurrent_requests),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),
-        ws_replays: Arc::new(Semaphore::new(limits::WS_REPLAYS)),
+        positions: Positions::new(config.visible_every),
+        pages: Pages::new(limits::WS_REPLAYS, limits::WS_REPLAY_BYTES),
         shutdown,
         config,
     });

@@ -232,8 +232,12 @@ pub const HTTP_CONNECTIONS: usize = WS_CONNECTIONS + 1_000;
 pub const WS_BUFFER_EVENTS: usize = 4_096;
 /// Bytes of their records.
 pub const WS_BUFFER_BYTES: usize = 32 << 20;
-/// Parts of WebSocket replays from the store that one API process holds at the same time; others wait.
+/// Questions of WebSocket replays that one API process asks the store at the same time; others wait.
 pub const WS_REPLAYS: usize = 16;
+/// Bytes of frames of the past that one API process holds for WebSocket clients, which share them where they can.
+pub const WS_REPLAY_BYTES: usize = 64 << 20;
+/// Transactions of one page of a replay for a reader that is slow: at least so many, or one block's.
+pub const REPLAY_TRANSACTIONS_LEAST: u32 = 64;
 /// How far ahead of everything known a resume token may lie and still be waited for, in sequences.
 pub const WS_AHEAD_SEQUENCES: u64 = 1_000;
 /// Bytes of raw values that enrich works up into one transaction of the log. It holds one batch at a time.

@@ -98,19 +98,31 @@ impl LiveEvent {
     }
 }
 
+impl Frames {
+    /// Of an event that has nothing to show yet.
+    pub fn of(network: &str, sequence: u64) -> Self {
+        let position = format!(r#"{{"type":"position","network":"{network}","sequence":{sequence}}}"#).into();
+        Self { position, ..Self::default() }
+    }
+
+    /// Shows that a block left the chain.
+    pub fn revert(&mut self, undone: BlockRevert) {
+        let (network, sequence, op) = (undone.network.clone(), undone.sequence, Op::Revert);
+        let network = network.as_str();
+        let data = TransactionRevert::from_block(&undone);
+        self.transactions = vec![DataFrame { r#type: "transaction", network, sequence, op, data }.text()];
+        self.block = Some(DataFrame { r#type: "block", network, sequence, op, data: undone }.text());
+    }
+}
+
 impl Source {
     fn make(&self) -> Frames {
         let e = &self.block.envelope;
         let (network, sequence, op) = (e.network.as_str(), e.sequence, e.op);
-        let position = format!(r#"{{"type":"position","network":"{network}","sequence":{sequence}}}"#).into();
-        let block = |data| DataFrame { r#type: "block", network, sequence, op, data }.text();
+        let mut frames = Frames::of(network, sequence);
         if op == Op::Revert {
-            let undone = BlockRevert::from_envelope(e);
-            let data = TransactionRevert::from_block(&undone);
-            let transactions = DataFrame { r#type: "transaction", network, sequence, op, data }.text();
-            let data = undone;
-            let block = DataFrame { r#type: "block", network, sequence, op, data }.text();
-            return Frames { block: Some(block), transactions: vec![transactions], position };
+            frames.revert(BlockRevert::from_envelope(e));
+            return frames;
         }
         let transactions = self.transactions.iter().filter_map(|value| {
             let record = match self.codec.decode::<EnrichedTransaction>(value) {
@@ -124,6 +136,9 @@ impl Source {
             let data = TransactionItem::from_record(&record)?;
             Some(DataFrame { r#type: "transaction", network, sequence, op, data }.text())
         });
-        Frames { transactions: transactions.collect(), block: BlockItem::from_record(&self.block).map(block), position }
+        frames.transactions = transactions.collect();
+        let block = |data| DataFrame { r#type: "block", network, sequence, op, data }.text();
+        frames.block = BlockItem::from_record(&self.block).map(block);
+        frames
     }
 }

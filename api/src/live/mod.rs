@@ -1,8 +1,8 @@
 //! The live edge: one reader of `enriched.blocks` and `enriched.transactions` for all WebSocket connections.
 //!
-//! Guarantee: every block event that the log shows after the start goes into one bounded ring, in the network's order; each
-//! is decoded and serialised at most once, and all connections share the bytes. A connection reads the ring at its own
-//! pace; what it was too slow for is known to the sequence ([`ring::Next::Overtaken`]). Memory does not grow with
+//! Guarantee: every block event that the log shows after the start goes into its network's ring, in the network's order; each
+//! is decoded and serialised at most once, and all connections share the bytes. A connection reads the rings at its own
+//! pace; what it was too slow for, or what the reader lost, it is told ([`ring::Next::Behind`]). Memory does not grow with
 //! connections. Live events may precede their visibility in the store.
 
 pub mod event;
@@ -12,4 +12,4 @@ pub mod ring;
 
 pub use event::LiveEvent;
 pub use rates::Rates;
-pub use ring::{Next, Ring};
+pub use ring::{Next, Ring, Rings};

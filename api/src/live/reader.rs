@@ -1,6 +1,6 @@
-//! The one reader of the live topics: from their end, all partitions, into the ring.
+//! The one reader of the live topics: from their end, all partitions, into the rings.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use runtime::log::{
     Log, LogError,
@@ -12,61 +12,91 @@ use schemas::{
     records::EnrichedBlock,
     topics::{ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS},
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{event::LiveEvent, rates::Rates, ring::Ring};
+use super::{event::LiveEvent, rates::Rates, ring::Rings};
 
 /// Events, bytes and waiting time of one step.
 const EVENTS: usize = 256;
 const BYTES: usize = 8 << 20;
 const WAIT: Duration = Duration::from_millis(500);
 
+/// How long after a network broke its partition begins again.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Follows the live edge until the service stops. While `eager` says that somebody listens, frames are made here, at once,
-/// rather than by the first connection that wants them.
+/// rather than by the first connection that wants them. A log that is away is waited for.
 pub async fn follow(
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
-    ring: Arc<Ring>,
+    rings: Arc<Rings>,
     rates: Arc<Rates>,
     eager: impl Fn() -> bool + Send,
     shutdown: CancellationToken,
 ) -> Result<(), LogError> {
-    let (blocks, transactions) = (ENRICHED_BLOCKS.name, Some(ENRICHED_TRANSACTIONS.name));
-    let mut reader = EventReader::from_end(&*log, blocks, transactions).await?;
-    loop {
-        let batch = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            batch = reader.next(EVENTS, BYTES, WAIT) => batch,
-        };
-        match batch {
-            Ok(Batch::Events(events)) => {
-                for event in events {
-                    let Some(event) = live(event, &codec, &rates) else { continue };
-                    if eager() {
-                        event.frames();
-                    }
-                    ring.push(event);
+    let following = async {
+        let mut reader = begin(&*log).await?;
+        // Partitions that begin again, and when.
+        let mut broken: BTreeMap<u32, Instant> = BTreeMap::new();
+        loop {
+            for partition in broken.extract_if(.., |_, at| *at <= Instant::now()).map(|(p, _)| p).collect::<Vec<_>>() {
+                if !took(reader.begin_again(&*log, partition).await)? {
+                    broken.insert(partition, Instant::now() + PAUSE);
                 }
             }
-            // Showing the present is worth more than waiting for an operator: begin again at the end. Whoever follows the
-            // network sees by the sequences what is missing.
-            Ok(Batch::Halted { network, why, .. }) => {
-                tracing::warn!(%network, %why, "live frames begin again at the end of the log");
-                tokio::time::sleep(WAIT).await;
-                reader = EventReader::from_end(&*log, blocks, transactions).await?;
+            match reader.next(EVENTS, BYTES, WAIT).await {
+                Ok(Batch::Events(events)) => {
+                    for event in events {
+                        let Some(event) = live(event, &codec, &rates) else { continue };
+                        if eager() {
+                            event.frames();
+                        }
+                        rings.push(event);
+                    }
+                }
+                // Showing the present is worth more than waiting for an operator: begin again at the end. Whoever follows the
+                // network gets from the store what is missing. Other partitions go on meanwhile.
+                Ok(Batch::Halted { partition, network, why }) => {
+                    tracing::warn!(%network, %why, partition, "live frames begin again at the end of the partition");
+                    broken.entry(partition).or_insert_with(|| Instant::now() + PAUSE);
+                }
+                Ok(Batch::Assigned(_) | Batch::Revoked(_)) => {}
+                Err(error) => {
+                    took(Err(error))?;
+                    tokio::time::sleep(WAIT).await;
+                }
             }
-            Ok(Batch::Assigned(_) | Batch::Revoked(_)) => {}
-            Err(error) if error.is_transient() => {
-                tracing::warn!(%error, "the live topics do not answer; trying again");
-                tokio::time::sleep(WAIT).await;
-            }
-            Err(error) => return Err(error),
         }
+    };
+    shutdown.run_until_cancelled(following).await.unwrap_or(Ok(()))
+}
+
+/// Whether it succeeded; what may succeed later is no error.
+fn took(outcome: Result<(), LogError>) -> Result<bool, LogError> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_transient() => {
+            tracing::warn!(%error, "the live topics do not answer; trying again");
+            Ok(false)
+        }
+        Err(error) => Err(error),
     }
 }
 
-/// The event, ready for the ring; `None` for finality and for a header that cannot be read (counted, and seen by followers as
-/// a gap).
+/// A reader at the end of all partitions.
+async fn begin(log: &dyn Log) -> Result<EventReader, LogError> {
+    loop {
+        match EventReader::from_end(log, ENRICHED_BLOCKS.name, Some(ENRICHED_TRANSACTIONS.name)).await {
+            Ok(reader) => return Ok(reader),
+            Err(error) => took(Err(error))?,
+        };
+        tokio::time::sleep(WAIT).await;
+    }
+}
+
+/// The event, ready for the ring; `None` for finality and for a header that cannot be read (counted; followers get the event
+/// from the store, if it has it).
 fn live(event: Event, codec: &Arc<Codec>, rates: &Rates) -> Option<LiveEvent> {
     if event.meta.op == Op::Finality {
         return None;

@@ -1,5 +1,5 @@
-//! One WebSocket connection: a single task that reads operations, copies frames from the ring at the reader's own pace, and
-//! runs one replay step at a time. It holds no queue of its own: what it has not sent yet stays in the shared ring.
+//! One WebSocket connection: a single task that reads operations, copies frames from the rings at the reader's own pace, and
+//! runs one replay step at a time. It holds no queue of its own: what it has not sent yet stays in the shared rings and pages.
 
 use std::{
     collections::VecDeque,
@@ -8,45 +8,37 @@ use std::{
 };
 
 use axum::extract::ws::{Message, WebSocket, close_code};
-use futures::{
-    SinkExt, StreamExt,
-    future::BoxFuture,
-    stream::{SplitSink, SplitStream},
-};
+use futures::{StreamExt, future::BoxFuture, stream::SplitStream};
 use schemas::{Network, Op};
 
 use super::{
     end::End,
+    follows::Follows,
+    outgoing::Outgoing,
     protocol::{Answer, Id, Operation, Topics},
-    replay::{self, Step},
-    subscriptions::{Admission, Subscriptions},
+    replay::{self, Replaying, Step},
+    subscriptions::Subscriptions,
 };
 use crate::{
     app::App,
     error::ApiError,
-    live::{LiveEvent, Next},
+    live::{LiveEvent, Next, Ring, event::Frames},
     metrics,
+    past::{self, Page},
 };
 
-/// Events copied from the ring before the client is listened to again.
+/// Events copied from a ring before the client is listened to again.
 const BATCH: usize = 64;
-
-/// A network that is being replayed to this connection.
-struct Replaying {
-    id: Id,
-    network: Network,
-    /// The client was told that the store is away.
-    told_away: bool,
-}
+/// A page that is taken within this time was no burden.
+const WELL: Duration = Duration::from_secs(1);
 
 /// One connection.
 pub struct Connection {
     app: Arc<App>,
-    sink: SplitSink<WebSocket, Message>,
+    out: Outgoing,
     stream: SplitStream<WebSocket>,
     subscriptions: Subscriptions,
-    /// Next ordinal of the ring.
-    place: u64,
+    follows: Follows,
     /// Networks whose live frames wait until the past has been sent; the front one is being worked on.
     replays: VecDeque<Replaying>,
     step: Option<BoxFuture<'static, Step>>,
@@ -58,14 +50,14 @@ impl Connection {
     /// A connection that follows nothing yet.
     pub fn new(app: Arc<App>, socket: WebSocket) -> Self {
         let (sink, stream) = socket.split();
-        let place = app.ring.end();
+        let out = Outgoing::new(sink, app.config.ws.write_deadline);
         let subscriptions = Subscriptions::new(app.config.ws.subscriptions);
         Self {
             app,
-            sink,
+            out,
             stream,
             subscriptions,
-            place,
+            follows: Follows::default(),
             replays: VecDeque::new(),
             step: None,
             overtaken: VecDeque::new(),
@@ -79,15 +71,18 @@ impl Connection {
             Ok(()) => End::Gone,
             Err(end) => end,
         };
-        end.say(&mut self.sink).await;
+        // What is held for the client is given back before it is waited for.
+        self.step = None;
+        self.replays.clear();
+        self.out.close(end).await;
     }
 
     async fn serve(&mut self) -> Result<(), End> {
-        let mut changes = self.app.ring.changes();
         let shutdown = self.app.shutdown.clone();
         let mut tick = tokio::time::interval(self.app.config.ws.ping_every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tick.tick().await;
+        let mut more = false;
         loop {
             tokio::select! {
                 biased;
@@ -102,15 +97,10 @@ impl Connection {
                     self.step = None;
                     self.replayed(step).await?;
                 }
-                changed = changes.changed(), if !self.subscriptions.is_empty() => {
-                    if changed.is_err() {
-                        return Err(End::Close(close_code::AWAY, "the server stops"));
-                    }
-                }
+                () = std::future::ready(()), if more => {}
+                () = self.follows.changed() => self.follows.take_up(&self.app.rings),
             }
-            if self.pump().await? {
-                changes.mark_changed();
-            }
+            more = self.pump().await?;
             self.start_step();
         }
     }
@@ -119,7 +109,7 @@ impl Connection {
         if self.heard.elapsed() > self.app.config.ws.idle {
             return Err(End::Close(close_code::POLICY, "no pong in time"));
         }
-        self.send(vec![Message::Ping(Default::default())]).await
+        self.out.send(vec![Message::Ping(Default::default())]).await
     }
 
     async fn hear(&mut self, message: Message) -> Result<(), End> {
@@ -144,7 +134,7 @@ impl Connection {
     }
 
     async fn answer(&mut self, answer: &Answer<'_>) -> Result<(), End> {
-        self.send(vec![Message::Text(answer.text())]).await
+        self.out.send(vec![Message::Text(answer.text())]).await
     }
 
     async fn carry_out(&mut self, operation: Operation) -> Result<(), End> {
@@ -158,10 +148,11 @@ impl Connection {
             }
             Operation::Unsubscribe { id, what } => match self.subscriptions.remove(&id, what.as_ref()) {
                 Ok(()) => {
-                    let before = self.replays.front().map(|r| r.network.clone());
+                    self.follows.set(&self.app.rings, self.subscriptions.wanted());
+                    let before = self.replays.front().map(|r| r.network().clone());
                     let subscriptions = &self.subscriptions;
-                    self.replays.retain(|r| !subscriptions.topics(&r.network).is_empty());
-                    if self.replays.front().map(|r| &r.network) != before.as_ref() {
+                    self.replays.retain(|r| !subscriptions.topics(r.network()).is_empty());
+                    if self.replays.front().map(Replaying::network) != before.as_ref() {
                         self.step = None;
                     }
                     self.answer(&Answer::Unsubscribed { id: &id }).await
@@ -184,214 +175,224 @@ impl Connection {
                 return Err(ApiError::NetworkNotFound { network: n.to_string() });
             }
             // What the ring has not seen is looked up by the first step of the replay.
-            if let (Some(after), Some(span)) = (after, self.app.ring.span(n))
+            if let (Some(after), Some(span)) = (after, self.app.rings.span(n))
                 && after > span.newest.saturating_add(schemas::limits::WS_AHEAD_SEQUENCES)
             {
                 return Err(ApiError::PositionUnknown { network: n.to_string(), after, newest: span.newest });
             }
         }
-        if self.subscriptions.is_empty() {
-            self.place = self.app.ring.end();
-        }
         self.subscriptions.add(id.clone(), topics, network.cloned(), after.is_some())?;
+        self.follows.set(&self.app.rings, self.subscriptions.wanted());
         match (network, after) {
             (Some(n), Some(after)) => {
                 self.subscriptions.begin(n, after);
-                self.replays.push_back(Replaying { id: id.clone(), network: n.clone(), told_away: false });
+                self.replays.push_back(Replaying::new(id.clone(), self.app.rings.of(n)));
                 Ok(Some(after))
             }
             (Some(n), None) => {
-                if let Some(span) = self.app.ring.span(n) {
+                if let Some(span) = self.app.rings.span(n) {
                     self.subscriptions.begin(n, span.newest);
                 }
                 Ok(self.subscriptions.floor(n))
             }
             (None, _) => {
-                for (n, span) in self.app.ring.spans() {
-                    self.subscriptions.begin(&n, span.newest);
+                for ring in self.app.rings.all() {
+                    if let Some(span) = ring.span() {
+                        self.subscriptions.begin(ring.network(), span.newest);
+                    }
                 }
                 Ok(None)
             }
         }
     }
 
-    /// Copies what the ring has, at most a batch; true when there may be more.
+    /// Copies what the rings have, at most a batch of each; true when there may be more.
     async fn pump(&mut self) -> Result<bool, End> {
-        if self.subscriptions.is_empty() {
-            return Ok(false);
-        }
-        let app = Arc::clone(&self.app);
-        match app.ring.next(&mut self.place, BATCH) {
-            Next::Empty => Ok(false),
-            Next::Overtaken => {
-                self.overtaken().await?;
-                Ok(true)
-            }
-            Next::Events(events) => {
-                for event in events {
-                    if self.replays.iter().all(|r| r.network != event.network) {
-                        let frames = self.live(&event);
-                        self.send(frames).await?;
+        let mut more = false;
+        let moved: Vec<Arc<Ring>> = self
+            .follows
+            .rings()
+            .filter(|ring| ring.newest() > self.subscriptions.floor(ring.network()).unwrap_or(0))
+            .filter(|ring| self.replays.iter().all(|r| r.network() != ring.network()))
+            .cloned()
+            .collect();
+        for ring in moved {
+            let Some(span) = ring.span() else { continue };
+            self.subscriptions.begin(ring.network(), span.began - 1);
+            let floor = self.subscriptions.floor(ring.network()).unwrap_or_default();
+            match ring.after(floor, BATCH) {
+                Next::Empty => {}
+                Next::Behind { slow } => self.fell_behind(ring, slow)?,
+                Next::Events(events) => {
+                    more |= events.len() == BATCH;
+                    for event in events {
+                        self.live(&event).await?;
                     }
                 }
-                Ok(true)
             }
         }
+        Ok(more)
     }
 
-    /// The frames of a live event, as far as this connection wants and has not had them.
-    fn live(&mut self, event: &LiveEvent) -> Vec<Message> {
-        let Admission::Send { topics, gap } = self.subscriptions.admit(&event.network, event.sequence) else {
-            return Vec::new();
-        };
-        let mut frames = Vec::new();
-        if let Some((from, to)) = gap {
-            frames.push(Message::Text(Answer::Gap { network: &event.network, from, to }.text()));
+    /// Sends a live event, as far as this connection wants and has not had it.
+    async fn live(&mut self, event: &LiveEvent) -> Result<(), End> {
+        if self.subscriptions.floor(&event.network).is_some_and(|floor| event.sequence <= floor) {
+            return Ok(());
         }
-        let left_out =
-            event.op == Op::Revert && self.subscriptions.was_left_out(&event.network, event.reverts_sequence);
-        let made = event.frames();
-        if topics.blocks && !left_out {
+        let apply = event.op == Op::Apply;
+        let of = if apply { Some(event.sequence) } else { event.reverts_sequence };
+        let told = !of.is_some_and(|of| self.subscriptions.is_left_out(&event.network, of));
+        let frames = self.frames(&event.network, event.frames(), told, None);
+        self.out.send(frames).await?;
+        self.passed(&event.network, event.sequence, event.reverts_sequence);
+        Ok(())
+    }
+
+    /// The frames of an event, from its `begun`th transaction on. One that is left out has its position only.
+    fn frames(&self, network: &Network, made: &Frames, told: bool, begun: Option<usize>) -> Vec<Message> {
+        let topics = self.subscriptions.topics(network);
+        let mut frames = Vec::with_capacity(made.transactions.len() + 2);
+        if topics.blocks && told && begun.is_none() {
             frames.extend(made.block.clone().map(Message::Text));
         }
-        if topics.transactions && !left_out {
-            frames.extend(made.transactions.iter().cloned().map(Message::Text));
+        if topics.transactions && told {
+            frames.extend(made.transactions.iter().skip(begun.unwrap_or(0)).cloned().map(Message::Text));
         }
         frames.push(Message::Text(made.position.clone()));
         frames
     }
 
-    /// The ring went on without us: says what is lost, or gives up.
-    async fn overtaken(&mut self) -> Result<(), End> {
-        metrics::ws_overtaken();
-        let now = Instant::now();
-        self.overtaken.retain(|t| now - *t < Duration::from_secs(60));
-        self.overtaken.push_back(now);
-        if self.overtaken.len() > self.app.config.ws.overtaken_per_minute as usize {
-            return Err(End::Close(close_code::AGAIN, "too slow: overtaken again and again"));
+    /// All frames of an event were sent.
+    fn passed(&mut self, network: &Network, sequence: u64, reverts: Option<u64>) {
+        self.subscriptions.advance(network, sequence);
+        if let Some(reverts) = reverts {
+            self.subscriptions.forget_left_out(network, reverts);
         }
-        let mut frames = Vec::new();
-        for (network, span) in self.app.ring.spans() {
-            let followed = !self.subscriptions.topics(&network).is_empty();
-            let (true, Some(dropped)) = (followed && self.replays.iter().all(|r| r.network != network), span.dropped)
-            else {
-                continue;
-            };
-            let from = self.subscriptions.floor(&network).map_or(span.first, |f| f + 1);
-            if from <= dropped {
-                frames.push(Message::Text(Answer::Gap { network: &network, from, to: dropped }.text()));
-                self.subscriptions.advance(&network, dropped);
+    }
+
+    /// A ring does not have what this connection needs next: it gets it from the store, unless that happens too often.
+    fn fell_behind(&mut self, ring: Arc<Ring>, slow: bool) -> Result<(), End> {
+        if slow {
+            metrics::ws_overtaken();
+            let now = Instant::now();
+            self.overtaken.retain(|t| now - *t < Duration::from_secs(60));
+            self.overtaken.push_back(now);
+            if self.overtaken.len() > self.app.config.ws.overtaken_per_minute as usize {
+                return Err(End::Close(close_code::AGAIN, "too slow: overtaken again and again"));
             }
         }
-        self.send(frames).await
+        if let Some(id) = self.subscriptions.id(ring.network()).cloned() {
+            self.replays.push_back(Replaying::new(id, ring));
+        }
+        Ok(())
     }
 
     /// Begins the next step of the front replay, unless one is running.
     fn start_step(&mut self) {
-        let Some(front) = self.replays.front() else { return };
-        if self.step.is_some() {
-            return;
-        }
-        let network = front.network.clone();
-        let floor = self.subscriptions.floor(&network).unwrap_or_default();
-        let topics = self.subscriptions.topics(&network);
-        self.step = Some(Box::pin(replay::step(Arc::clone(&self.app), network, floor, topics)));
+        let alone = self.replays.len() == 1;
+        let (Some(front), None) = (self.replays.front_mut(), &self.step) else { return };
+        let floor = self.subscriptions.floor(front.network()).unwrap_or_default();
+        let transactions = self.subscriptions.topics(front.network()).transactions;
+        self.step = Some(front.step(&self.app, floor, transactions, alone));
     }
 
     async fn replayed(&mut self, step: Step) -> Result<(), End> {
         let Some(mut front) = self.replays.pop_front() else { return Ok(()) };
-        let network = front.network.clone();
         match step {
-            Step::Joined => {
-                // What the pump passed by meanwhile, without what was undone meanwhile.
-                let floor = self.subscriptions.floor(&network).unwrap_or_default();
-                let events = self.app.ring.since(&network, floor, self.place);
-                for undone in replay::undone(&events) {
-                    self.subscriptions.leave_out(&network, undone);
+            Step::Joined => return self.join(&front).await,
+            Step::Past(page) => {
+                front.told_away = false;
+                // Transactions may have been subscribed to while a page without them was on its way.
+                if page.transactions || !self.subscriptions.topics(front.network()).transactions {
+                    self.past(&mut front, page).await?;
                 }
-                for event in events {
-                    let left_out = event.op == Op::Apply && self.subscriptions.is_left_out(&network, event.sequence);
-                    let frames = match left_out {
-                        true => {
-                            self.subscriptions.advance(&network, event.sequence);
-                            vec![Message::Text(event.frames().position.clone())]
-                        }
-                        false => self.live(&event),
-                    };
-                    self.send(frames).await?;
-                }
-                return Ok(());
             }
-            Step::Past { events, gap, position, permit } => {
-                metrics::ws_replayed(events.len() as u64);
-                if let Some((from, to)) = gap {
-                    self.answer(&Answer::Gap { network: &network, from, to }).await?;
-                    self.subscriptions.advance(&network, to);
-                }
-                for event in events {
-                    self.past(&network, event).await?;
-                }
-                // Reverts that were left out with their applies have no frame; the token moves past them all the same.
-                if self.subscriptions.floor(&network) < Some(position) {
-                    self.subscriptions.advance(&network, position);
-                    self.answer(&Answer::Position { network: &network, sequence: position }).await?;
-                }
-                drop(permit);
-            }
+            Step::Lost { to } => self.gap(front.network(), to).await?,
             Step::Wait => {}
             Step::Away(error) => {
                 if !front.told_away {
                     front.told_away = true;
-                    let id = front.id.clone();
-                    self.refuse(Some(&id), &error).await?;
+                    self.refuse(Some(&front.id), &error).await?;
                 }
             }
             Step::Refused(error) => {
-                let id = front.id.clone();
-                drop(self.subscriptions.remove(&id, None));
-                return self.refuse(Some(&id), &error).await;
+                drop(self.subscriptions.remove(&front.id, None));
+                self.follows.set(&self.app.rings, self.subscriptions.wanted());
+                return self.refuse(Some(&front.id), &error).await;
             }
         }
         self.replays.push_back(front);
         Ok(())
     }
 
-    async fn past(&mut self, network: &Network, event: replay::Past) -> Result<(), End> {
-        let sequence = event.sequence;
-        let mut frames = Vec::with_capacity(event.frames.len() + 2);
-        if event.left_out {
-            self.subscriptions.leave_out(network, sequence);
+    /// From here on the ring has it all. What it holds of the past is told without what was undone in it.
+    async fn join(&mut self, front: &Replaying) -> Result<(), End> {
+        let network = front.network();
+        let floor = self.subscriptions.floor(network).unwrap_or_default();
+        let events = replay::rest(&front.ring, floor);
+        for undone in replay::undone(&events) {
+            self.subscriptions.leave_out(network, undone);
         }
-        if !self.subscriptions.was_left_out(network, event.reverts_sequence) {
-            frames.extend(event.frames.into_iter().map(Message::Text));
+        if let (Some((sequence, transactions)), Some(event)) = (front.begun, events.first())
+            && event.sequence == sequence
+        {
+            let told = !self.subscriptions.is_left_out(network, sequence);
+            self.subscriptions.forget_left_out(network, sequence);
+            let frames = self.frames(network, event.frames(), told, Some(transactions));
+            self.out.send(frames).await?;
+            self.passed(network, sequence, None);
         }
-        frames.push(Message::Text(Answer::Position { network, sequence }.text()));
-        self.subscriptions.advance(network, sequence);
-        self.send(frames).await
+        Ok(())
     }
 
-    /// Hands frames to the socket. A reader that takes nothing for the write deadline is given up.
-    async fn send(&mut self, frames: Vec<Message>) -> Result<(), End> {
-        if frames.is_empty() {
-            return Ok(());
+    async fn gap(&mut self, network: &Network, to: u64) -> Result<(), End> {
+        let from = self.subscriptions.floor(network).unwrap_or_default() + 1;
+        if from <= to {
+            self.answer(&Answer::Gap { network, from, to }).await?;
+            self.subscriptions.advance(network, to);
         }
-        metrics::ws_frames(frames.len() as u64);
-        let deadline = self.app.config.ws.write_deadline;
-        let mut frames = frames.into_iter().peekable();
-        while frames.peek().is_some() {
-            let sink = &mut self.sink;
-            let some = frames.by_ref().take(BATCH);
-            let fed = async move {
-                for frame in some {
-                    sink.feed(frame).await?;
-                }
-                sink.flush().await
-            };
-            match tokio::time::timeout(deadline, fed).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(End::Gone),
-                Err(_) => return Err(End::Close(close_code::AGAIN, "too slow: nothing was read in time")),
+        Ok(())
+    }
+
+    /// Sends what the client takes of a page in the time that it may be held.
+    async fn past(&mut self, front: &mut Replaying, page: Arc<Page>) -> Result<(), End> {
+        let network = front.network().clone();
+        let began = tokio::time::Instant::now();
+        let until = began + past::HOLD;
+        if let Some((_, to)) = page.gap {
+            self.gap(&network, to).await?;
+        }
+        let floor = self.subscriptions.floor(&network).unwrap_or_default();
+        let mut sent = 0;
+        for event in page.events.iter().filter(|e| e.sequence > floor) {
+            let begun = front.begun.take().filter(|(sequence, _)| *sequence == event.sequence).map(|(_, n)| n);
+            if event.undone && begun.is_none() {
+                self.subscriptions.leave_out(&network, event.sequence);
             }
+            let told = match event.reverts_sequence {
+                Some(undone) => !self.subscriptions.is_left_out(&network, undone),
+                None => !event.undone,
+            };
+            let frames = self.frames(&network, &event.frames, told, begun);
+            let taken = self.out.send_before(&frames, until).await?;
+            if taken < frames.len() {
+                let block = usize::from(begun.is_none() && told && self.subscriptions.topics(&network).blocks);
+                if taken > 0 || begun.is_some() {
+                    front.begun = Some((event.sequence, begun.unwrap_or(0) + taken.saturating_sub(block)));
+                }
+                break;
+            }
+            self.passed(&network, event.sequence, event.reverts_sequence);
+            sent += 1;
+        }
+        drop(page);
+        metrics::ws_replayed(sent);
+        let late = tokio::time::Instant::now() >= until;
+        if late || began.elapsed() < WELL {
+            front.learn(!late);
+        }
+        if late {
+            self.out.drain().await?;
         }
         Ok(())
     }

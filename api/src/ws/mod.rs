@@ -8,6 +8,8 @@
 
 mod connection;
 mod end;
+mod follows;
+mod outgoing;
 mod protocol;
 mod replay;
 mod subscriptions;

@@ -202,14 +202,7 @@ pub enum Answer<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a Id>,
     },
-    /// All frames of a sequence were sent: the resume token.
-    Position {
-        /// The network.
-        network: &'a Network,
-        /// The token.
-        sequence: u64,
-    },
-    /// These sequences (both included) will not come: read the state again, or subscribe again with `after`.
+    /// These sequences (both included) will not come: the store does not have them either. Read the state again.
     Gap {
         /// The network.
         network: &'a Network,

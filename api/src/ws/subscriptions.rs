@@ -1,13 +1,16 @@
 //! What one connection follows: its subscriptions and, per network, how far it has come. Pure.
 //!
-//! Guarantee: [`Subscriptions::admit`] lets each sequence of a network through at most once and in rising order, and names
-//! every sequence that is jumped over.
+//! Guarantee: a network's floor never falls, so that each sequence is dealt with at most once; a block that is left out is left
+//! out with its revert.
 
 use std::collections::{HashMap, HashSet};
 
 use schemas::Network;
 
-use super::protocol::{Id, Topics};
+use super::{
+    follows::Wanted,
+    protocol::{Id, Topics},
+};
 use crate::error::ApiError;
 
 struct Subscription {
@@ -26,29 +29,23 @@ pub struct Subscriptions {
     left_out: HashMap<Network, HashSet<u64>>,
 }
 
-/// What is to be done with a live event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// Nothing: nobody wants it, or it is dealt with.
-    Skip,
-    /// Send it.
-    Send {
-        /// The wanted topics.
-        topics: Topics,
-        /// Sequences (both included) that were jumped over, to be named before.
-        gap: Option<(u64, u64)>,
-    },
-}
-
 impl Subscriptions {
     /// None yet.
     pub fn new(limit: usize) -> Self {
         Self { limit, list: Vec::new(), floors: HashMap::new(), left_out: HashMap::new() }
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+    /// The networks that are wanted; all of them where one subscription wants all.
+    pub fn wanted(&self) -> Wanted<'_> {
+        match self.list.iter().any(|s| s.network.is_none()) {
+            true => Wanted::All,
+            false => Wanted::Some(self.list.iter().filter_map(|s| s.network.as_ref()).collect()),
+        }
+    }
+
+    /// The id of a subscription that wants the network.
+    pub fn id(&self, network: &Network) -> Option<&Id> {
+        self.list.iter().find(|s| s.network.as_ref().is_none_or(|n| n == network)).map(|s| &s.id)
     }
 
     /// Topics wanted of a network.
@@ -134,34 +131,16 @@ impl Subscriptions {
         self.left_out.get(network).is_some_and(|set| set.contains(&sequence))
     }
 
-    /// Whether a revert undoes an event that was left out; asked once per revert.
-    pub fn was_left_out(&mut self, network: &Network, reverts: Option<u64>) -> bool {
-        match (self.left_out.get_mut(network), reverts) {
-            (Some(set), Some(sequence)) => set.remove(&sequence),
-            _ => false,
+    /// The revert of an applied event was passed: that it was left out need not be known any more.
+    pub fn forget_left_out(&mut self, network: &Network, sequence: u64) {
+        if let Some(set) = self.left_out.get_mut(network) {
+            set.remove(&sequence);
         }
-    }
-
-    /// What to do with a live event.
-    pub fn admit(&mut self, network: &Network, sequence: u64) -> Admission {
-        let topics = self.topics(network);
-        if topics.is_empty() {
-            return Admission::Skip;
-        }
-        let gap = match self.floor(network) {
-            Some(floor) if sequence <= floor => return Admission::Skip,
-            Some(floor) if sequence > floor + 1 => Some((floor + 1, sequence - 1)),
-            _ => None,
-        };
-        self.advance(network, sequence);
-        Admission::Send { topics, gap }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     const BLOCKS: Topics = Topics { blocks: true, transactions: false };
@@ -190,22 +169,21 @@ mod tests {
         assert!(s.remove(&Id::Number(1), None).is_err());
     }
 
-    proptest! {
-        #[test]
-        fn each_sequence_is_sent_once_or_named_in_a_gap(arrivals in proptest::collection::vec(1u64..60, 1..80)) {
-            let mut s = Subscriptions::new(1);
-            let n = network("a");
-            s.add(Id::Number(1), BOTH, None, false).expect("free");
-            s.begin(&n, 0);
-            let mut account = Vec::new();
-            for sequence in arrivals {
-                if let Admission::Send { gap, .. } = s.admit(&n, sequence) {
-                    account.extend(gap.into_iter().flat_map(|(from, to)| from..=to));
-                    account.push(sequence);
-                }
-            }
-            let up_to = account.len() as u64;
-            prop_assert_eq!(account, (1..=up_to).collect::<Vec<_>>());
-        }
+    #[test]
+    fn a_floor_never_falls_and_what_is_left_out_is_forgotten_with_its_revert() {
+        let mut s = Subscriptions::new(1);
+        let n = network("a");
+        s.add(Id::Number(1), BOTH, Some(n.clone()), true).expect("free");
+        s.begin(&n, 5);
+        s.begin(&n, 9);
+        assert_eq!(s.floor(&n), Some(5));
+        s.advance(&n, 7);
+        s.advance(&n, 6);
+        assert_eq!(s.floor(&n), Some(7));
+        s.leave_out(&n, 7);
+        assert!(s.is_left_out(&n, 7) && !s.is_left_out(&n, 6) && !s.is_left_out(&network("b"), 7));
+        s.forget_left_out(&n, 7);
+        assert!(!s.is_left_out(&n, 7));
+        assert!(s.left_out[&n].is_empty(), "nothing stays behind");
     }
 }

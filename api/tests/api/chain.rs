@@ -75,6 +75,18 @@ impl Chain {
 
     /// The next block joins the chain.
     pub fn apply(&mut self) -> Event {
+        self.apply_with(|_| {})
+    }
+
+    /// The next block joins the chain, and its first transaction could not be read: a placeholder stands for it.
+    pub fn apply_spoilt(&mut self) -> Event {
+        self.apply_with(|transactions| {
+            let first = transactions.first_mut().expect("a block with transactions");
+            first.payload = Payload::Unreadable { index: 0, error: "spoilt".to_owned() };
+        })
+    }
+
+    fn apply_with(&mut self, change: impl FnOnce(&mut Vec<RawTransaction>)) -> Event {
         let height = self.first + self.canonical.len() as u64;
         let content = self.contents[(self.made % self.contents.len() as u64) as usize].clone();
         self.made += 1;
@@ -103,7 +115,8 @@ impl Chain {
             tx.hash.0[..8].copy_from_slice(&self.made.to_be_bytes());
             RawTransaction { envelope: child.clone(), payload: Payload::Transaction(Box::new(tx)) }
         });
-        let transactions = transactions.collect();
+        let mut transactions: Vec<RawTransaction> = transactions.collect();
+        change(&mut transactions);
         let block = RawBlock { envelope, evm: Some(Box::new(content.header)) };
         let event = enrich::enrich_event(&Profile::default(), block, transactions);
         self.canonical.push(event.clone());

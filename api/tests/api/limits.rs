@@ -7,10 +7,9 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Error;
 
 use crate::{
-    chain::{Chain, recorded},
-    http,
+    http, slow,
     world::World,
-    ws::{Closed, Known, Ws},
+    ws::{Closed, Ws},
 };
 
 fn status(error: Error) -> u16 {
@@ -168,42 +167,6 @@ async fn requests_are_bounded_in_number_size_and_time() {
     api.stop().await;
 }
 
-/// A chain of large blocks.
-fn heavy() -> Chain {
-    let mut contents = recorded("ethereum");
-    contents.retain(|b| b.transactions.len() > 100);
-    assert!(contents.len() > 2, "recorded blocks with many transactions");
-    Chain::new("ethereum", contents)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slow_reader_is_told_what_it_missed_and_goes_on() {
-    let world = World::without_sink(&["ethereum"]).await;
-    let mut config = world.config();
-    config.ws = WsConfig {
-        buffer_events: 4,
-        overtaken_per_minute: 1_000,
-        write_deadline: Duration::from_secs(60),
-        ..WsConfig::default()
-    };
-    let api = world.api_with(config).await;
-    let mut chain = heavy();
-    let mut slow = Ws::connect(api.at).await;
-    slow.subscribe(Some("ethereum"), &["blocks", "transactions"], None).await;
-    for _ in 0..100 {
-        let event = chain.apply();
-        world.publish(&[event]).await;
-    }
-    let frames = slow.until(chain.sequence()).await;
-    let mut known = Known::default();
-    let told = known.take(&frames, 0);
-    assert!(!told.gaps.is_empty(), "a reader that did not read was overtaken");
-    let missing: u64 = told.gaps.iter().map(|(from, to)| to - from + 1).sum();
-    assert_eq!(known.blocks.len() as u64 + missing, chain.sequence(), "every sequence was sent or named");
-    assert_eq!(told.position, chain.sequence());
-    api.stop().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hopeless_reader_is_closed_with_try_again_later() {
     let world = World::without_sink(&["ethereum"]).await;
@@ -215,7 +178,7 @@ async fn a_hopeless_reader_is_closed_with_try_again_later() {
         ..WsConfig::default()
     };
     let api = world.api_with(config).await;
-    let mut chain = heavy();
+    let mut chain = slow::heavy();
     let mut slow = Ws::connect(api.at).await;
     slow.subscribe(None, &["transactions"], None).await;
     for _ in 0..100 {

@@ -3,8 +3,11 @@
 
 mod chain;
 mod closing;
+mod counting;
 mod documents;
 mod engine;
+mod faulty;
+mod holes;
 mod http;
 mod limits;
 mod pages;
@@ -12,7 +15,9 @@ mod registry;
 mod rest;
 mod resume;
 mod schema;
+mod slow;
 mod sql;
+mod torn;
 mod websocket;
 mod world;
 mod ws;

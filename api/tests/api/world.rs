@@ -91,10 +91,15 @@ impl World {
     }
 
     pub async fn api_over(&self, config: Config, store: Store) -> Api {
+        self.api_on(config, store, self.log.clone()).await
+    }
+
+    /// An API that has its own view of the log.
+    pub async fn api_on(&self, config: Config, store: Store, log: Arc<dyn Log>) -> Api {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("address");
         let stop = self.stop.child_token();
-        let task = tokio::spawn(api::run(config, listener, store, self.log.clone(), self.codec.clone(), stop.clone()));
+        let task = tokio::spawn(api::run(config, listener, store, log, self.codec.clone(), stop.clone()));
         let api = Api { at, stop, task };
         // The live reader begins at the log's end as of now: it is there once /health answers and a moment has passed.
         api.get("/api/v1/openapi.json").await;
@@ -181,6 +186,11 @@ impl Api {
 
     pub async fn get_with(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
         http::exchange(self.at, "GET", target, headers, b"").await
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&self) -> bool {
+        !self.task.is_finished()
     }
 
     /// Stops it; the outcome must be good.

@@ -41,27 +41,45 @@ pub struct BlockEvent {
 pub struct ReplayEvent {
     /// The event.
     pub event: BlockEvent,
-    /// On an apply: its block.
-    pub block: Option<Block>,
-    /// On an apply: its transactions, by position.
-    pub transactions: Vec<Transaction>,
+    /// What it holds.
+    pub rows: Rows,
+}
+
+/// What the store holds of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rows {
+    /// A block that joined the chain, and still is in it.
+    Applied {
+        /// The block.
+        block: Box<Block>,
+        /// Its transactions, by position; empty when they were not asked for.
+        transactions: Vec<Transaction>,
+    },
+    /// A block that joined the chain and has left it since: the revert is a later event.
+    Undone,
+    /// A block that left the chain. The event says which.
+    Revert,
 }
 
 /// A part of a replay.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplayPage {
-    /// Events in order.
+    /// The first sequence that should have been here and is not held (rule 21: a `gap`), with the last one of the hole.
+    pub gap: Option<(u64, u64)>,
+    /// Every event behind the gap, in order.
     pub events: Vec<ReplayEvent>,
-    /// Sequences of applies in this part that are left out because they were reverted since. Their reverts are left out too
-    /// where they fall into this part; a reader keeps this list and drops a revert of one of these that comes later.
-    pub left_out: Vec<u64>,
     /// The last sequence that this part covers: `after` of the next part, and the resume token once it is sent.
     pub position: u64,
     /// Whether the part reaches `until`.
     pub done: bool,
-    /// The first sequence that should have been here and is not held (rule 21: a `gap`), with the last one of the hole.
-    pub gap: Option<(u64, u64)>,
+    /// Whether the next event's rows are not whole although nothing has reverted it. Mostly they are just being removed, before
+    /// the revert itself becomes visible: ask again. What stays so is lost.
+    pub torn: bool,
 }
+
+/// Within how many events most reverts follow what they undo: twice the depth of the deepest reorg (rule 4), and as many blocks
+/// of a back-fill between.
+const REVERT_SOON: u64 = 4_096;
 
 impl Store {
     /// Block events with `after < sequence <= until`, in order, at most `limit`.
@@ -81,73 +99,98 @@ impl Store {
     }
 
     /// The next part of a replay of `after < sequence <= until`. Call again with `after = position` until `done`.
-    /// `until` must be visible already ([`Store::processed_sequence`]).
-    pub async fn replay(&self, network: &Network, after: u64, until: u64) -> Result<ReplayPage, StoreError> {
+    /// `until` must be visible already ([`Store::processed_sequence`]). `transactions` bounds how many a part has (a single block
+    /// may have more); `None` leaves them out.
+    pub async fn replay(
+        &self,
+        network: &Network,
+        after: u64,
+        until: u64,
+        transactions: Option<u32>,
+    ) -> Result<ReplayPage, StoreError> {
         let mut events = self.events(network, after, until, limits::REPLAY_EVENTS).await?;
-        let mut gap = None;
-        let mut expected = after + 1;
-        for (i, event) in events.iter().enumerate() {
-            if event.sequence != expected {
-                // What comes before the hole is delivered first; a hole at the very front is reported and jumped over.
-                if i == 0 {
-                    gap = Some((expected, event.sequence - 1));
-                } else {
-                    events.truncate(i);
-                    break;
-                }
-            }
-            expected = event.sequence + 1;
+        let first = events.first().map_or(until.saturating_add(1), |e| e.sequence);
+        // A hole at the front is reported and jumped over; what comes before a later one is delivered first.
+        let gap = (first > after + 1).then(|| (after + 1, first - 1));
+        let unbroken = events.iter().zip(first..).take_while(|(e, sequence)| e.sequence == *sequence).count();
+        events.truncate(unbroken);
+        if let Some(most) = transactions {
+            let mut sum = 0u32;
+            let fits = events.iter().take_while(|e| {
+                let alone = sum == 0;
+                sum = sum.saturating_add(e.tx_count);
+                alone || sum <= most
+            });
+            let fits = fits.count();
+            events.truncate(fits);
         }
-        // A part ends before it has too many transactions, but holds at least one event.
-        let mut sum = 0u32;
-        let fits = events.iter().take_while(|e| {
-            let first = sum == 0;
-            sum = sum.saturating_add(e.tx_count);
-            first || sum <= limits::REPLAY_TRANSACTIONS
-        });
-        let keep = fits.count().max(1).min(events.len());
-        events.truncate(keep);
-        if events.is_empty() {
-            let gap = (after < until).then_some((after + 1, until));
-            return Ok(ReplayPage { events: Vec::new(), left_out: Vec::new(), position: until, done: true, gap });
-        }
-        let position = events.last().map_or(until, |e| e.sequence);
-
-        let reverted = self.reverted_since(network, after).await?;
-        let wanted = |e: &&BlockEvent| e.op == "apply" && !reverted.contains(&e.sequence);
         let (heights, sequences): (Vec<u64>, Vec<u64>) =
-            events.iter().filter(wanted).map(|e| (e.height, e.sequence)).unzip();
-        let (mut blocks, mut children) = if sequences.is_empty() {
-            (HashMap::new(), HashMap::new())
-        } else {
-            let blocks = self.replay_blocks(network, &heights, &sequences);
-            futures::future::try_join(blocks, self.replay_transactions(network, &heights, &sequences)).await?
+            events.iter().filter(|e| e.op == "apply").map(|e| (e.height, e.sequence)).unzip();
+        let children = async {
+            match transactions {
+                Some(_) => self.replay_transactions(network, &heights, &sequences).await,
+                None => Ok(HashMap::new()),
+            }
         };
-
-        let mut page = ReplayPage { events: Vec::new(), left_out: Vec::new(), position, done: position >= until, gap };
-        for event in events {
-            if event.op == "apply" {
-                let transactions = children.remove(&event.sequence).unwrap_or_default();
-                match blocks.remove(&event.sequence) {
-                    Some(block) if block.readable_count() == transactions.len() => {
-                        page.events.push(ReplayEvent { event, block: Some(block), transactions });
-                    }
-                    // Reverted since, or just now.
-                    _ => page.left_out.push(event.sequence),
-                }
-            } else if event.reverts_sequence.is_none_or(|undone| !page.left_out.contains(&undone)) {
-                page.events.push(ReplayEvent { event, block: None, transactions: Vec::new() });
+        let (mut blocks, mut children) =
+            futures::future::try_join(self.replay_blocks(network, &heights, &sequences), children).await?;
+        let mut applied = HashMap::new();
+        for sequence in &sequences {
+            let of_it = children.remove(sequence).unwrap_or_default();
+            if let Some(block) = blocks.remove(sequence)
+                && (transactions.is_none() || block.readable_count() == of_it.len())
+            {
+                applied.insert(*sequence, (Box::new(block), of_it));
             }
         }
+        let missing: Vec<u64> = sequences.into_iter().filter(|sequence| !applied.contains_key(sequence)).collect();
+        let undone = self.undone(network, &missing).await?;
+
+        let mut page = ReplayPage { gap, events: Vec::new(), position: first - 1, done: false, torn: false };
+        for event in events {
+            let rows = match event.op.as_str() {
+                "apply" => match applied.remove(&event.sequence) {
+                    Some((block, transactions)) => Rows::Applied { block, transactions },
+                    None if undone.contains(&event.sequence) => Rows::Undone,
+                    None => {
+                        page.torn = true;
+                        break;
+                    }
+                },
+                _ => Rows::Revert,
+            };
+            page.position = event.sequence;
+            page.events.push(ReplayEvent { event, rows });
+        }
+        page.done = !page.torn && page.position >= until;
         Ok(page)
     }
 
-    /// Sequences above `after` that a revert has undone.
-    async fn reverted_since(&self, network: &Network, after: u64) -> Result<HashSet<u64>, StoreError> {
+    /// Which of these applies, in rising order, a later event has reverted.
+    async fn undone(&self, network: &Network, applies: &[u64]) -> Result<HashSet<u64>, StoreError> {
+        let (Some(first), Some(last)) = (applies.first(), applies.last()) else { return Ok(HashSet::new()) };
+        let soon = last.saturating_add(REVERT_SOON);
+        let mut undone = self.reverted_within(network, applies, *first, soon).await?;
+        if undone.len() < applies.len() {
+            undone.extend(self.reverted_within(network, applies, soon, u64::MAX).await?);
+        }
+        Ok(undone)
+    }
+
+    /// Which of these applies a revert with `after < sequence <= until` undoes.
+    async fn reverted_within(
+        &self,
+        network: &Network,
+        applies: &[u64],
+        after: u64,
+        until: u64,
+    ) -> Result<HashSet<u64>, StoreError> {
         let sql = "SELECT assumeNotNull(reverts_sequence) AS undone FROM block_event_rows WHERE network = {network:String} \
-                   AND sequence > {after:UInt64} AND op = 'revert' AND reverts_sequence > {after:UInt64}";
-        let query = self.read(sql).param("network", network.as_str()).param("after", after);
-        Ok(self.within("reading reverts", query.fetch_all::<u64>()).await?.into_iter().collect())
+                   AND sequence > {after:UInt64} AND sequence <= {until:UInt64} AND op = 'revert' \
+                   AND reverts_sequence IN {applies:Array(UInt64)}";
+        let query = self.read(sql).param("network", network.as_str()).param("applies", applies);
+        let call = query.param("after", after).param("until", until).fetch_all::<u64>();
+        Ok(self.within("reading reverts", call).await?.into_iter().collect())
     }
 
     async fn replay_blocks(
@@ -156,6 +199,9 @@ impl Store {
         heights: &[u64],
         sequences: &[u64],
     ) -> Result<HashMap<u64, Block>, StoreError> {
+        if sequences.is_empty() {
+            return Ok(HashMap::new());
+        }
         let sql = format!(
             "SELECT {} FROM blocks WHERE network = {{network:String}} AND number IN {{heights:Array(UInt64)}} \
              AND sequence IN {{sequences:Array(UInt64)}}",
@@ -173,6 +219,9 @@ impl Store {
         heights: &[u64],
         sequences: &[u64],
     ) -> Result<HashMap<u64, Vec<Transaction>>, StoreError> {
+        if sequences.is_empty() {
+            return Ok(HashMap::new());
+        }
         let sql = format!(
             "SELECT {} FROM transactions WHERE network = {{network:String}} \
              AND block_number IN {{heights:Array(UInt64)}} AND sequence IN {{sequences:Array(UInt64)}} \

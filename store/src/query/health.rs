@@ -41,6 +41,15 @@ pub struct ProcessedBlock {
     pub stored_at: TimeMs,
 }
 
+/// How far the store shows a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoredPosition {
+    /// Sequence of the last block event that is visible; 0 before the first.
+    pub sequence: u64,
+    /// Whether the sink has halted the network: nothing more becomes visible until an operator does something.
+    pub halted: bool,
+}
+
 #[derive(Row, Deserialize)]
 struct Status {
     network: String,
@@ -100,6 +109,15 @@ impl Store {
             "SELECT sequence FROM block_event_rows WHERE network = {network:String} ORDER BY sequence DESC LIMIT 1";
         let call = self.read(sql).param("network", network).fetch_optional::<u64>();
         Ok(self.within("reading the last sequence", call).await?.unwrap_or(0))
+    }
+
+    /// How far the store shows the network.
+    pub async fn position(&self, network: &str) -> Result<StoredPosition, StoreError> {
+        let sql = "SELECT state FROM sink_status_rows FINAL WHERE network = {network:String}";
+        let state = self.read(sql).param("network", network).fetch_optional::<String>();
+        let state = self.within("reading the sink's state", state);
+        let (state, sequence) = futures::future::try_join(state, self.processed_sequence(network)).await?;
+        Ok(StoredPosition { sequence, halted: state.is_some_and(|state| state != "running") })
     }
 
     /// The network's highest canonical block.

@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use schemas::{Status, TimeMs, records::Payload};
 use store::{
     Store, StoreErrorKind,
-    query::{BlockFilter, Sort, Transaction, TransactionFilter},
+    query::{BlockFilter, Rows, Sort, Transaction, TransactionFilter},
     sink::batch::Event,
 };
 
@@ -170,14 +170,25 @@ async fn lists_look_ups_and_replays_tell_what_the_chain_is() {
     let after = a.sequence / 2;
     let (mut position, mut delivered, mut left_out) = (after, Vec::new(), HashSet::new());
     loop {
-        let page = store.replay(&a.network, position, a.sequence).await.expect("a page");
-        assert_eq!(page.gap, None);
-        left_out.extend(page.left_out.iter().copied());
-        for e in page.events {
-            if e.event.reverts_sequence.is_none_or(|undone| !left_out.contains(&undone)) {
-                if e.event.op == "apply" {
-                    assert_eq!(e.transactions.len(), e.event.tx_count as usize);
+        let page = store.replay(&a.network, position, a.sequence, Some(500)).await.expect("a page");
+        assert_eq!((page.gap, page.torn), (None, false));
+        let blocks_only = store.replay(&a.network, position, page.position, None).await.expect("a page");
+        assert_eq!((blocks_only.events.len(), blocks_only.position), (page.events.len(), page.position));
+        for (e, without) in page.events.into_iter().zip(blocks_only.events) {
+            assert_eq!(e.event, without.event);
+            let kept = match (&e.rows, &without.rows) {
+                (Rows::Applied { block, transactions }, Rows::Applied { block: same, transactions: none }) => {
+                    assert_eq!(transactions.len(), e.event.tx_count as usize);
+                    assert!(block == same && none.is_empty());
+                    true
                 }
+                (Rows::Undone, Rows::Undone) => !left_out.insert(e.event.sequence),
+                (Rows::Revert, Rows::Revert) => {
+                    !e.event.reverts_sequence.is_some_and(|undone| left_out.contains(&undone))
+                }
+                other => panic!("{other:?}"),
+            };
+            if kept {
                 delivered.push((e.event.sequence, e.event.op));
             }
         }

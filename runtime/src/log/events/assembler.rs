@@ -84,6 +84,13 @@ impl Assembler {
             .map(move |topic| TopicPartition { topic, partition })
     }
 
+    /// A partition in all topics, children first.
+    pub fn topics(&self, partition: u32) -> Vec<TopicPartition> {
+        let mut topics: Vec<_> = self.at(partition).collect();
+        topics.reverse();
+        topics
+    }
+
     /// Takes partitions over. Returns those that are now held in all topics; the others are paused (rule 9).
     pub fn assign(&mut self, list: &[(TopicPartition, Option<u64>)]) -> Vec<Assigned> {
         self.held.extend(list.iter().copied());
@@ -121,6 +128,7 @@ impl Assembler {
             foreign: Foreign::default(),
         };
         self.partitions.insert(partition, state);
+        self.turn.retain(|p| *p != partition);
     }
 
     /// Drops partitions. Returns those that were held in all topics.

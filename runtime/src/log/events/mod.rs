@@ -322,6 +322,21 @@ impl EventReader {
         Ok(Self { reader: log.reader(&from).await?, assembler })
     }
 
+    /// Begins again at the present end of one partition, for all its networks; the others go on as they were. To be tried again
+    /// after an error.
+    pub async fn begin_again(&mut self, log: &dyn Log, partition: u32) -> Result<(), LogError> {
+        let mut ends = Vec::new();
+        // In this order for the same reason.
+        for at in self.assembler.topics(partition) {
+            ends.push((at, log.watermarks(at).await?.high));
+        }
+        for (at, end) in &ends {
+            self.reader.seek(*at, *end).await?;
+        }
+        self.assembler.start(partition, Start::Anywhere);
+        self.reader.resume(&ends.iter().map(|(at, _)| *at).collect::<Vec<_>>())
+    }
+
     /// As [`EventConsumer::next`]; brings only [`Batch::Events`] and [`Batch::Halted`].
     pub async fn next(&mut self, max_events: usize, max_bytes: usize, wait: Duration) -> Result<Batch, LogError> {
         let deadline = Instant::now() + wait;
