@@ -94,10 +94,18 @@ try {
 	await page.selectOption('[data-testid=network-filter]', '');
 	await page.waitForSelector('[data-key]');
 
-	// Pause by button: rows stand still.
+	// Pause by button: rows stand still from the click on. What stood there is read in the click's own turn, before anything
+	// else can run in the page.
 	await page.mouse.move(2, 2);
+	await page.evaluate(() => {
+		document.querySelector('button.pause').addEventListener(
+			'click',
+			() => (window.still = document.querySelector('[data-key]').dataset.key),
+			{ once: true }
+		);
+	});
 	await page.locator('button.pause').click();
-	const still = await page.locator('[data-key]').first().getAttribute('data-key');
+	const still = await page.evaluate(() => window.still);
 	const at = await seen();
 	await until('a transaction while paused', async () => (await seen()) > at);
 	assert.equal(await page.locator('[data-key]').first().getAttribute('data-key'), still);

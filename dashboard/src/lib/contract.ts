@@ -42,7 +42,7 @@ export interface Transaction {
 	gas_used?: number | string | null;
 	gas_price?: string | null;
 	fee?: string | null;
-	block_time: string;
+	block_time: string | null;
 	sequence: number;
 }
 
@@ -73,7 +73,7 @@ export interface Block {
 	height: number;
 	hash: string;
 	parent_hash: string;
-	block_time: string;
+	block_time: string | null;
 	transaction_count: number;
 	failed_count: number;
 	sequence: number;

@@ -127,6 +127,41 @@ describe('Feed', () => {
 		expect(f.rows.some((r) => r.tx.height === 1)).toBe(false);
 	});
 
+	it('stands still from the moment of the pause, whatever comes from wherever', () => {
+		const f = new Feed();
+		f.setFilter({ network: null, status: null });
+		f.commit([...event(3, 2), ...event(4, 1, () => 'success', 'b')], T0);
+		const still = shown(f);
+		f.pause();
+		// An answer that was asked for before, and a stream that was overtaken, with the answer that follows.
+		f.merge([tx(6, 0), tx(2, 0)]);
+		f.drop('b');
+		f.merge([tx(6, 0), tx(5, 0, 'success', 'b')]);
+		f.commit(event(7, 1), T0 + 1);
+		expect(shown(f)).toEqual(still);
+		expect(f.withheld).toBe(1);
+		f.resume();
+		expect(shown(f)).toEqual(['0x7.0', '0x6.0', '0x5.0', '0x3.1', '0x3.0', '0x2.0']);
+		// What the reader asks for while it is paused is shown all the same, once.
+		f.pause();
+		f.setFilter({ network: 'a', status: null });
+		f.merge([tx(8, 0), tx(5, 0, 'success', 'b')]);
+		expect(shown(f)[0]).toBe('0x8.0');
+		f.merge([tx(9, 0)]);
+		expect(shown(f)[0]).toBe('0x8.0');
+		f.resume();
+		expect(shown(f)[0]).toBe('0x9.0');
+	});
+
+	it('takes rows without a time and without a fee', () => {
+		const f = new Feed();
+		const bare = (height: number): Transaction => ({ ...tx(height, 0), block_time: null, fee: null, gas_price: null });
+		f.merge([bare(2), tx(1, 0), bare(3)]);
+		expect(shown(f)).toEqual(['0x1.0', '0x3.0', '0x2.0']);
+		f.commit([{ type: 'transaction', network: 'a', sequence: 4, op: 'apply', data: bare(4) }], T0);
+		expect(shown(f)[0]).toBe('0x4.0');
+	});
+
 	it('filters by network and status', () => {
 		const f = new Feed();
 		f.commit([...event(1, 4, (i) => (i === 1 ? 'failed' : 'success')), ...event(1, 2, () => 'failed', 'b')], T0);

@@ -3,7 +3,9 @@
  *
  * Guarantees: at most `KEPT` rows and `KEPT` withheld ones, whatever arrives; a transaction is held once; `seen` counts every
  * one of them exactly (less those of reverted blocks), also where only a sample is shown; failed ones are preferred in the
- * sample, up to half of it. Rows of a reverted block are marked, and go when `sweep` finds them old enough.
+ * sample, up to half of it. Rows of a reverted block are marked, and go when `sweep` finds them old enough. From the moment of
+ * `pause` on the rows stand still, whatever comes from wherever; only what the reader asks for after it (another filter) moves
+ * them. What came meanwhile is set in by `resume`.
  */
 
 import { instant } from './format';
@@ -15,6 +17,8 @@ export const STRUCK_MS = 1_800;
 /** Rows per second that a table can show to a reader; a burst (one big block) may bring `BURST` at once. */
 export const SHOWN_PER_S = 25;
 export const BURST = 400;
+/** Answers that wait while the table is paused. */
+const ANSWERS = 4;
 /** Blocks whose counts can still be taken back, over all networks. */
 const COUNTED = 4_096;
 
@@ -47,6 +51,11 @@ export class Feed {
 	private paused = false;
 	private held: Row[] = [];
 	private heldCounts = new Map<string, number>();
+	/** Answers that came while paused, and networks whose rows before the answer are to go. */
+	private answers: Transaction[][] = [];
+	private dropped = new Set<string>();
+	/** Whether the reader asked for other rows after the pause began. */
+	private asked = false;
 	private counted = new Map<string, Counts>();
 	private gone = new Map<string, true>();
 	private tokens = BURST;
@@ -159,6 +168,12 @@ export class Feed {
 
 	/** Rows of an answer of `/txs`, set among those held, by time. Reverted blocks and other filters' rows stay out. */
 	merge(items: Transaction[]): void {
+		if (this.paused && !this.asked && this.rows.length > 0) {
+			// The newest answers only: each holds what the one before held, or newer ones.
+			this.answers = [...this.answers, items].slice(-ANSWERS);
+			return;
+		}
+		this.asked = false;
 		const held = new Set([...this.rows, ...this.held].map((r) => r.key));
 		const added = items
 			.filter((tx) => matches(this.filter, tx) && !this.isGone(tx.network, tx.block_hash))
@@ -173,27 +188,36 @@ export class Feed {
 		this.rows = this.rows.filter((r) => matches(filter, r.tx));
 		this.held = [];
 		this.heldCounts.clear();
+		this.answers = [];
+		this.asked = true;
 	}
 
 	/** Forgets a network's rows, before they are loaded again. */
 	drop(network: string): void {
-		this.rows = this.rows.filter((r) => r.tx.network !== network);
+		if (this.paused) this.dropped.add(network);
+		else this.rows = this.rows.filter((r) => r.tx.network !== network);
 		this.held = this.held.filter((r) => r.tx.network !== network);
 		for (const key of this.heldCounts.keys()) if (key.startsWith(network + ' ')) this.heldCounts.delete(key);
 	}
 
 	pause(): void {
 		this.paused = true;
+		this.asked = false;
 	}
 
 	resume(): void {
 		this.paused = false;
+		this.rows = this.rows.filter((r) => !this.dropped.has(r.tx.network));
 		if (this.held.length > 0) {
 			const keys = new Set(this.held.map((r) => r.key));
 			this.rows = [...this.held, ...this.rows.filter((r) => !keys.has(r.key))].slice(0, KEPT);
 		}
 		this.held = [];
 		this.heldCounts.clear();
+		this.dropped.clear();
+		const answers = this.answers;
+		this.answers = [];
+		for (const items of answers) this.merge(items);
 	}
 }
 
