@@ -49,6 +49,8 @@ pub struct App {
     pub counts: Counts,
     /// REST requests at the same time.
     pub requests: Semaphore,
+    /// Those of them that ask the store for rows.
+    pub row_requests: Semaphore,
     /// WebSocket connections at the same time.
     pub ws_connections: Arc<Semaphore>,
     /// The service stops.

@@ -18,7 +18,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// How long one REST request may take before it is answered with 503.
     pub request_deadline: Duration,
-    /// REST requests worked on at the same time; one more is answered with 503 at once.
+    /// REST requests worked on at the same time; one more is answered with 503 at once. Three quarters of them may ask the store
+    /// for rows.
     pub concurrent_requests: usize,
     /// How often the store is asked which sequence is visible, per process.
     pub visible_every: Duration,

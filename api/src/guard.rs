@@ -27,6 +27,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// Routes whose answers are rows of the store.
+const ROWS: [&str; 3] = ["/api/v1/blocks", "/api/v1/txs", "/api/v1/networks"];
+
 /// The outermost: who is called, headers and measurements of every answer.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -64,6 +67,11 @@ async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, A
         return Err(ApiError::BodyTooLarge { limit: limits::HTTP_BODY_BYTES });
     }
     let _permit = app.requests.try_acquire().map_err(|_| ApiError::Overloaded { what: "requests" })?;
+    // Those that ask the store for rows leave some places to the others, however slow it is: health, documents, the page.
+    let _place = match ROWS.iter().any(|rows| request.uri().path().starts_with(rows)) {
+        true => Some(app.row_requests.try_acquire().map_err(|_| ApiError::Overloaded { what: "requests for rows" })?),
+        false => None,
+    };
     let deadline = app.config.request_deadline;
     match tokio::time::timeout(deadline, next.run(request)).await {
         Ok(response) => Ok(response),

@@ -95,6 +95,7 @@ fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationTo
         catalogue: Catalogue::default(),
         counts: Counts::default(),
         requests: Semaphore::new(config.concurrent_requests),
+        row_requests: Semaphore::new((config.concurrent_requests * 3 / 4).max(1)),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),
         positions: Positions::new(config.visible_every),
         pages: Pages::new(limits::WS_REPLAYS, limits::WS_REPLAY_BYTES),

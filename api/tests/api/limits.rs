@@ -168,6 +168,37 @@ async fn requests_are_bounded_in_number_size_and_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn slow_lists_leave_places_to_the_rest() {
+    let world = World::without_sink(&["ethereum"]).await;
+    let mut config = world.config();
+    config.concurrent_requests = 8;
+    config.request_deadline = Duration::from_secs(5);
+    // A store that takes connections and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let mut away = world.store.config().clone();
+    away.url = format!("http://{}", silent.local_addr().expect("address")).parse().expect("url");
+    let api = world.api_over(config, store::Store::connect(away).expect("a store")).await;
+    let mut lists = tokio::task::JoinSet::new();
+    for n in 0..20 {
+        let at = api.at;
+        let path = ["/api/v1/txs", "/api/v1/blocks", "/api/v1/networks/ethereum/completeness"][n % 3];
+        lists.spawn(async move { http::exchange(at, "GET", path, &[], b"").await });
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for path in ["/api/v1/openapi.json", "/docs", "/problems/overloaded"] {
+        assert_eq!(api.get(path).await.status, 200, "{path}");
+    }
+    let mut refused = 0;
+    while let Some(answer) = lists.join_next().await {
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status, 503);
+        refused += usize::from(answer.json()["type"] == "/problems/overloaded");
+    }
+    assert_eq!(refused, 20 - 6, "six of eight places are theirs");
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hopeless_reader_is_closed_with_try_again_later() {
     let world = World::without_sink(&["ethereum"]).await;
     let mut config = world.config();

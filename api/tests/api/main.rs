@@ -10,6 +10,7 @@ mod faulty;
 mod holes;
 mod http;
 mod limits;
+mod many;
 mod pages;
 mod registry;
 mod rest;
