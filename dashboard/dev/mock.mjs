@@ -139,11 +139,14 @@ if (options.mode !== 'empty') {
 	}
 }
 
+const began = Date.now();
+
 function stopped(n) {
 	return options.mode === 'troubled' && n.slug !== 'ethereum-mainnet';
 }
 
 function health() {
+	const silent = options.mode === 'troubled' ? new Date(began).toISOString() : null;
 	const items = [...networks.values()].map((n) => {
 		const top = n.chain.at(-1)?.block;
 		const item = {
@@ -154,7 +157,13 @@ function health() {
 			processed_height: top?.height ?? null,
 			lag_blocks: top ? 0 : null,
 			processed_sequence: n.sequence,
-			last_block_at: top?.block_time ?? null
+			last_block_at: top?.block_time ?? null,
+			stages: ['ingest', 'enrich', 'sink'].map((stage) => ({
+				stage,
+				state: options.mode === 'empty' ? 'starting' : silent && stage === 'enrich' ? 'silent' : 'running',
+				since: silent,
+				error: null
+			}))
 		};
 		if (!stopped(n)) return item;
 		if (n.slug === 'op-mainnet') {
@@ -162,7 +171,15 @@ function health() {
 		}
 		return { ...item, state: 'stalled', tip_height: item.tip_height + 41, lag_blocks: 41 };
 	});
-	return { status: options.mode === 'live' ? 'ok' : options.mode === 'empty' ? 'starting' : 'degraded', networks: items };
+	const problem = {
+		stage: 'enrich',
+		network: null,
+		since: silent,
+		problem: 'enrich is silent: none of its processes says anything',
+		cure: 'Start `headwater enrich` again (last heard: host-1), or `headwater up`; its log says why it ended'
+	};
+	const status = options.mode === 'live' ? 'ok' : options.mode === 'empty' ? 'starting' : 'degraded';
+	return { status, problems: silent ? [problem] : [], networks: items };
 }
 
 const byNewest = (a, b) => Date.parse(b.block_time) - Date.parse(a.block_time) || b.index - a.index;

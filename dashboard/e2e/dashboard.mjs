@@ -66,6 +66,17 @@ try {
 	assert.deepEqual(cardNames, health.networks.map((n) => n.network).sort());
 	await until('a processed height on a card', async () => /\d/.test(await cards.first().locator('dd').first().innerText()));
 
+	// Each network's way through the stages, as /health has it, and nothing that is wrong with all of them.
+	const ways = await cards.evaluateAll((all) =>
+		all.map((card) => [...card.querySelectorAll('[data-stage]')].map((mark) => mark.dataset.stage).join(' '))
+	);
+	assert.deepEqual(new Set(ways), new Set(['ingest enrich sink']));
+	await until('every stage to be heard', async () => {
+		const states = await page.locator('[data-testid=networks] [data-stage]').evaluateAll((all) => all.map((m) => m.dataset.state));
+		return states.every((state) => ['running', 'live', 'syncing'].includes(state));
+	});
+	assert.equal(await page.locator('[data-testid=trouble]').count(), 0);
+
 	// Live: connected, rows there, and their number grows.
 	await until('the live connection', async () => (await page.locator('.connection.live').count()) === 1);
 	await page.waitForSelector('[data-key]');

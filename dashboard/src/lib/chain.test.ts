@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { stateWords, unit } from './chain';
+import { stageWords, stateWords, unit } from './chain';
 
 describe('unit', () => {
 	it('knows the native coin by the slug and guesses nothing else', () => {
@@ -21,5 +21,14 @@ describe('stateWords', () => {
 	it('shows an unknown state as it is', () => {
 		expect(stateWords('half_asleep')).toEqual({ tone: 'plain', label: 'half_asleep', hint: '' });
 		expect(stateWords('constructor').label).toBe('constructor');
+	});
+});
+
+describe('stageWords', () => {
+	it('shows a stage that is not well, whatever it says', () => {
+		expect(stageWords('running').tone).toBe('good');
+		expect(stageWords('starting').tone).toBe('busy');
+		expect(stageWords('silent')).toEqual({ tone: 'bad', label: 'silent' });
+		expect(stageWords('half_asleep')).toEqual({ tone: 'bad', label: 'half asleep' });
 	});
 });

@@ -51,8 +51,20 @@ const STATES: Record<string, Omit<StateWords, 'label'>> = {
 	overtaken: {
 		tone: 'bad',
 		hint: 'Retention removed records before they were read. headwater accept-gap goes on without them.'
-	}
+	},
+	silent: { tone: 'bad', hint: '' },
+	unconfigured: { tone: 'bad', hint: '' }
 };
+
+/** The words of a stage that is well. */
+const WELL = ['running', 'live', 'syncing'];
+
+/** What the state of one stage of a network means. */
+export function stageWords(state: string): { tone: Tone; label: string } {
+	if (WELL.includes(state)) return { tone: 'good', label: state };
+	if (state === 'starting') return { tone: 'busy', label: 'not heard yet' };
+	return { tone: 'bad', label: state.replaceAll('_', ' ') };
+}
 
 export function stateWords(state: string): StateWords {
 	const known = Object.hasOwn(STATES, state) ? STATES[state] : undefined;

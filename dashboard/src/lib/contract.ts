@@ -18,11 +18,35 @@ export interface NetworkHealth {
 	/** Transactions per second over the trailing minute, where the server says so. */
 	tx_per_second?: number | null;
 	error?: string | null;
+	/** How it is doing at each stage, in the order of the data; servers before 0.2 do not say. */
+	stages?: NetworkStage[];
+}
+
+/** What a stage says of a network. */
+export interface NetworkStage {
+	/** `ingest`, `enrich` or `sink`. */
+	stage: string;
+	/** `running`, `live`, `silent`, … Unknown ones are shown as they are. */
+	state: string;
+	since?: string | null;
+	error?: string | null;
+}
+
+/** Something that is wrong. */
+export interface HealthProblem {
+	stage: string;
+	/** `null`: it is about all of them. */
+	network: string | null;
+	since: string | null;
+	problem: string;
+	cure: string;
 }
 
 export interface Health {
 	status: string;
 	networks: NetworkHealth[];
+	problems?: HealthProblem[];
+	store_error?: string | null;
 }
 
 export interface Transaction {
