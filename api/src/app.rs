@@ -16,7 +16,7 @@ use crate::{
     ledger::Counts,
     live::{Rates, Rings},
     past::Pages,
-    watch::{Positions, Statuses, Visible},
+    watch::{Positions, Probe, Statuses, Visible},
 };
 
 /// What all requests and connections share.
@@ -33,8 +33,12 @@ pub struct App {
     pub positions: Positions,
     /// The past, for WebSocket clients that resume.
     pub pages: Pages,
-    /// What the watchers say.
+    /// What the stages say.
     pub statuses: Arc<Statuses>,
+    /// Whether the store answers.
+    pub probe: Arc<Probe>,
+    /// When this process began to listen to the stages.
+    pub listening: tokio::time::Instant,
     /// Recent live events.
     pub rings: Arc<Rings>,
     /// Rates on the live edge.
@@ -62,7 +66,7 @@ impl App {
     pub fn knows(&self, network: &Network) -> bool {
         self.config.networks.iter().any(|n| n.network == *network)
             || self.rings.span(network).is_some()
-            || self.statuses.of(network).is_some()
+            || self.statuses.knows(network)
             || self.visible.of(network.as_str()).is_some()
     }
 
@@ -76,6 +80,11 @@ impl App {
             true => Ok(()),
             false => Err(ApiError::NetworkNotFound { network: network.to_string() }),
         }
+    }
+
+    /// The networks of the configuration.
+    pub fn configured(&self) -> Vec<Network> {
+        self.config.networks.iter().map(|n| n.network.clone()).collect()
     }
 
     /// Whether anybody is connected who might want frames.

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use schemas::{Family, Network};
+use runtime::beat::Board;
+use schemas::{
+    Family, Network,
+    records::stage_status::{stage, state},
+};
 
 /// Settings of the API stage.
 #[derive(Debug, Clone)]
@@ -27,6 +31,10 @@ pub struct Config {
     pub store_grace: Duration,
     /// WebSocket keep-alive.
     pub ws: WsConfig,
+    /// Name of this process (`[runtime] instance`).
+    pub instance: String,
+    /// What the stage says of itself.
+    pub board: Board,
 }
 
 /// A configured network.
@@ -87,6 +95,8 @@ impl Config {
             visible_every: Duration::from_millis(500),
             store_grace: Duration::from_secs(60),
             ws: WsConfig::default(),
+            instance: "headwater".to_owned(),
+            board: Board::new(stage::API, state::RUNNING),
         }
     }
 }

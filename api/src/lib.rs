@@ -1,7 +1,7 @@
 //! REST, WebSocket, their documents and the dashboard, on one listener.
 //!
 //! * Input: the store's views (REST, replays), `enriched.blocks` and `enriched.transactions` from the end (live frames),
-//!   `ingest.status` (health). Output: answers; nothing is written to any topic or table.
+//!   `stage.status` (health). Output: answers, and what this stage says of itself in `stage.status`.
 //! * Guarantee, REST: answers show canonical rows only; every mistake of a request is an RFC 9457 problem that names the
 //!   parameter, its value and what to write; every answer is described by the OpenAPI document that the router itself is made
 //!   from. Requests, bodies, URLs, connections and times are bounded.
@@ -16,6 +16,7 @@ mod constraints;
 mod cursor;
 pub mod error;
 mod guard;
+mod health;
 pub mod items;
 mod ledger;
 mod linger;

@@ -65,6 +65,12 @@ pub fn visible(network: &str, sequence: u64) {
     metrics::gauge!("headwater_api_visible_sequence", "network" => network.to_owned()).set(sequence as f64);
 }
 
+/// Whether a stage is silent, and how much is wrong with it.
+pub fn stage(stage: &'static str, silent: bool, problems: usize) {
+    metrics::gauge!("headwater_api_stage_silent", "stage" => stage).set(f64::from(u8::from(silent)));
+    metrics::gauge!("headwater_api_stage_problems", "stage" => stage).set(problems as f64);
+}
+
 /// Says what each of them is, for Prometheus' `# HELP`.
 pub fn describe() {
     metrics::describe_counter!("headwater_api_requests_total", "Requests that were answered, by route and status.");
@@ -104,6 +110,8 @@ pub fn describe() {
         "headwater_api_live_buffer_bytes",
         "Bytes of the events that are held for WebSocket readers."
     );
+    metrics::describe_gauge!("headwater_api_stage_silent", "1 while no process of a stage is heard, else 0.");
+    metrics::describe_gauge!("headwater_api_stage_problems", "What /health says to be wrong with a stage, counted.");
     metrics::describe_gauge!(
         "headwater_api_visible_sequence",
         "Highest sequence of a network that is visible in the store."

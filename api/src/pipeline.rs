@@ -1,7 +1,7 @@
 //! All the wiring.
 //!
 //! ```text
-//! ingest.status, enrich.status ─▶ watch::Statuses ─┐
+//! stage.status ─▶ watch::Statuses ──┐
 //! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ guard ─▶ serve ─▶ listener
 //! enriched.* ─▶ live::reader ─▶ live::Rings ▶ ws ─┘
 //! ```
@@ -16,8 +16,8 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use runtime::{hosts::Hosts, log::Log};
-use schemas::{codec::Codec, limits};
+use runtime::{beat::Beat, hosts::Hosts, log::Log};
+use schemas::{codec::Codec, limits, records::stage_status::state::RUNNING};
 use store::Store;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,10 @@ pub async fn run(
     // The service's own signal: a failed task ends the others, and dropping this future does too.
     let shutdown = shutdown.child_token();
     let _stop = shutdown.clone().drop_guard();
+    let (board, instance) = (config.board.clone(), config.instance.clone());
+    board.configure(config.networks.iter().map(|n| (n.network.clone(), None)), None);
+    board.process(RUNNING, None);
+    let beat = Beat::start(&board, &instance, Arc::clone(&log), Arc::clone(&codec), None);
     let hosts = Hosts::new(listener.local_addr().map_err(Error::Listener)?, &config.hosts);
     let (app, router) = assemble(config, hosts, store, shutdown.clone());
     let (rings, rates, statuses) = (Arc::clone(&app.rings), Arc::clone(&app.rates), Arc::clone(&app.statuses));
@@ -59,7 +63,16 @@ pub async fn run(
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
     tasks.spawn({
         let (log, codec, shutdown) = (Arc::clone(&log), Arc::clone(&codec), shutdown.clone());
-        async move { Ok(statuses.follow(log, codec, shutdown).await?) }
+        async move { Ok(statuses.follow(instance, log, codec, shutdown).await?) }
+    });
+    tasks.spawn({
+        let (shutdown, app) = (shutdown.clone(), Arc::clone(&app));
+        async move {
+            let watching =
+                async { tokio::join!(app.probe.follow(&app.store), routes::health::measure(Arc::clone(&app))) };
+            tokio::select! { _ = watching => {}, () = shutdown.cancelled() => {} }
+            Ok(())
+        }
     });
     tasks.spawn({
         let shutdown = shutdown.clone();
@@ -75,6 +88,9 @@ pub async fn run(
         shutdown.cancel();
         outcome = outcome.and(ended.map_err(Error::from).flatten());
     }
+    if outcome.is_ok() {
+        beat.farewell().await;
+    }
     outcome
 }
 
@@ -88,6 +104,8 @@ fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationTo
         store,
         visible: Visible::new(config.visible_every),
         statuses: Arc::default(),
+        probe: Arc::default(),
+        listening: tokio::time::Instant::now(),
         rings: Arc::new(Rings::new(config.ws.buffer_events, config.ws.buffer_bytes)),
         rates: Arc::default(),
         documents_tag: format!("{}-{:x}", env!("CARGO_PKG_VERSION"), openapi.len()),

@@ -1,86 +1,166 @@
-//! What enrich says of networks that it halted (`enrich.status`), and where it goes on when its input was lost.
+//! Networks that stand still here, and how that is told (rule 13: a halt is remembered only when the commit that tells of it has
+//! succeeded).
 //!
-//! Guarantee: a halt is written with the next commit, and taken back in the very transaction that passes the network's next event
-//! on; a network that was never halted has no record.
+//! Guarantee: a network is dropped only while this member holds its partition and its dead letter is in the log; what a membership
+//! knew ends with it, since events that were not committed come again. It is told by the stage's status, again and again, so that
+//! whoever takes the partition over knows it too ([`crate::place`]).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use runtime::log::{
-    Log, LogError, LogErrorKind, NewRecord, TopicPartition,
-    events::{Assigned, EventConsumer, Halt},
-    read_all,
+use runtime::{
+    beat::Board,
+    log::events::{Event, Halt},
 };
 use schemas::{
-    Codec, Network, Op, Record, TimeMs,
-    headers::ChainHeaders,
-    records::{EnrichState, EnrichStatus},
-    topics,
+    Network, Op,
+    records::{EnrichState, RawBlock},
 };
 
-use crate::{metrics, pipeline::GROUP};
+use crate::{metrics, place::Done};
 
-/// Networks that are halted, by what the topic says, and what is still to be written.
+/// What is known of the networks of the partitions that are held.
 pub(crate) struct Halts {
-    said: HashMap<Network, EnrichState>,
-    pending: Vec<NewRecord>,
+    board: Board,
+    halted: HashMap<Network, (u32, EnrichState)>,
+    /// Where the output of networks ended when this group had no position.
+    done: HashMap<Network, (u32, Done)>,
+}
+
+/// A network that halts when what tells of it is committed.
+pub(crate) struct Halting {
+    /// Its partition.
+    pub partition: u32,
+    /// The network.
+    pub network: Network,
+    /// What it will be in.
+    pub state: EnrichState,
+    /// Why.
+    pub why: String,
+    /// The sequence that could not be passed on.
+    pub sequence: u64,
 }
 
 impl Halts {
-    /// As the log has them.
-    pub async fn read(log: &dyn Log, codec: &Codec) -> Result<Self, LogError> {
-        let topic = topics::ENRICH_STATUS.name;
-        let mut said = HashMap::new();
-        for partition in 0..log.partitions(topic).await? {
-            for record in read_all(log, TopicPartition { topic, partition }).await? {
-                let Some(value) = &record.value else { continue };
-                match codec.decode::<EnrichStatus>(value) {
-                    Ok(status) => drop(said.insert(status.network, status.state)),
-                    Err(error) => tracing::warn!(%error, topic, partition, "a record is passed by"),
-                }
-            }
-        }
-        Ok(Self { said, pending: Vec::new() })
+    /// None yet.
+    pub fn new(board: Board) -> Self {
+        Self { board, halted: HashMap::new(), done: HashMap::new() }
     }
 
-    /// A network is halted.
-    pub fn halt(&mut self, codec: &Codec, partition: u32, network: &Network, state: EnrichState, why: &str) {
+    /// Whether a network's events are dropped.
+    pub fn contains(&self, network: &Network) -> bool {
+        self.halted.contains_key(network)
+    }
+
+    /// A network is halted; `next`: the sequence that it stands before, where it is known.
+    pub fn halt(&mut self, partition: u32, network: &Network, state: EnrichState, why: &str, next: Option<u64>) {
         let detail = format!("enrich has stopped this network: {why}. {}", advice(state));
         tracing::error!(%network, partition, state = state.as_str(), "the network is halted: {detail}");
         metrics::halted(network.as_str(), state.as_str(), true);
-        self.say(codec, partition, network, state, Some(detail));
+        self.halted.insert(network.clone(), (partition, state));
+        self.board.network(partition, network, |row| {
+            state.as_str().clone_into(&mut row.state);
+            row.detail = Some(detail);
+            row.sequence = next.map(|n| n.saturating_sub(1)).or(row.sequence);
+        });
     }
 
-    /// An event of a network is passed on.
-    pub fn runs(&mut self, codec: &Codec, partition: u32, network: &Network) {
-        if let Some(state) = self.said.get(network).copied().filter(|state| *state != EnrichState::Running) {
-            tracing::info!(%network, partition, "the network goes on");
+    /// The commit that tells of it has succeeded.
+    pub fn committed(&mut self, halting: Vec<Halting>) {
+        for Halting { partition, network, state, why, sequence } in halting {
+            self.halt(partition, &network, state, &why, Some(sequence));
+        }
+    }
+
+    /// An event of a network was passed on.
+    pub fn passed_on(&mut self, event: &Event, block: &Passed) {
+        let (network, partition) = (&event.meta.network, event.partition);
+        metrics::processed(network.as_str(), block.height, event.meta.sequence);
+        self.board.network(partition, network, |row| {
+            if !row.state.is_empty() {
+                tracing::info!(%network, partition, "the network goes on");
+                metrics::halted(network.as_str(), known_word(&row.state), false);
+                row.state.clear();
+                row.detail = None;
+            }
+            row.sequence = Some(event.meta.sequence);
+            match event.meta.op {
+                Op::Apply => (row.height, row.block_time) = (Some(block.height), Some(block.time)),
+                Op::Revert => (row.height, row.block_time) = (block.height.checked_sub(1), None),
+                Op::Finality => {}
+            }
+        });
+    }
+
+    /// What was said of a network before this process had its partition stands until its next event comes.
+    pub fn remember(
+        &self,
+        partition: u32,
+        network: &Network,
+        state: &str,
+        detail: Option<String>,
+        sequence: Option<u64>,
+    ) {
+        self.board.network(partition, network, |row| {
+            state.clone_into(&mut row.state);
+            (row.detail, row.sequence) = (detail, sequence);
+        });
+    }
+
+    /// The output of a network ends there, though the group has no position.
+    pub fn resume(&mut self, partition: u32, network: Network, done: Done) {
+        self.done.insert(network, (partition, done));
+    }
+
+    /// Whether an event is in the output already: `Ok(true)` when it is the one that the output ends with, an error in words when
+    /// another one stands there under its sequence.
+    pub fn is_done(&mut self, event: &Event, block: &RawBlock) -> Result<bool, String> {
+        let Some((_, done)) = self.done.get(&event.meta.network) else { return Ok(false) };
+        let (sequence, e) = (event.meta.sequence, &block.envelope);
+        if sequence > done.sequence {
+            self.done.remove(&event.meta.network);
+            return Ok(false);
+        }
+        if sequence < done.sequence || e.op == Op::Finality || (e.op == done.op && e.block_hash == done.block_hash) {
+            return Ok(true);
+        }
+        Err(format!(
+            "the group has no position, and under sequence {sequence} the output has {} {}, the log {} {}",
+            done.op, done.block_hash, e.op, e.block_hash
+        ))
+    }
+
+    /// These partitions are no longer ours: whoever has them now reads for himself.
+    pub fn forget(&mut self, partitions: &[u32]) {
+        self.halted.retain(|network, (partition, state)| {
+            let keeps = !partitions.contains(partition);
+            if !keeps {
+                metrics::halted(network.as_str(), state.as_str(), false);
+            }
+            keeps
+        });
+        self.done.retain(|_, (partition, _)| !partitions.contains(partition));
+    }
+}
+
+impl Drop for Halts {
+    fn drop(&mut self) {
+        for (network, (_, state)) in &self.halted {
             metrics::halted(network.as_str(), state.as_str(), false);
-            self.say(codec, partition, network, EnrichState::Running, None);
         }
     }
+}
 
-    fn say(&mut self, codec: &Codec, partition: u32, network: &Network, state: EnrichState, detail: Option<String>) {
-        self.said.insert(network.clone(), state);
-        let status = EnrichStatus { network: network.clone(), state, detail, at: TimeMs::now() };
-        if let Ok(value) = codec.encode(&status) {
-            self.pending.push(NewRecord {
-                to: TopicPartition { topic: topics::ENRICH_STATUS.name, partition },
-                key: Some(status.key().into()),
-                value: Some(value),
-                headers: Vec::new(),
-            });
-        }
-    }
+/// A block that was passed on.
+pub(crate) struct Passed {
+    /// Its height.
+    pub height: u64,
+    /// Its time stamp.
+    pub time: schemas::TimeMs,
+}
 
-    /// Whether something is to be written.
-    pub fn is_pending(&self) -> bool {
-        !self.pending.is_empty()
-    }
-
-    /// What is to be written now.
-    pub fn take(&mut self) -> Vec<NewRecord> {
-        std::mem::take(&mut self.pending)
-    }
+/// A state's word for a label, which must be of a closed set.
+fn known_word(word: &str) -> &'static str {
+    EnrichState::parse(word).map_or("other", EnrichState::as_str)
 }
 
 /// The state that a broken order means.
@@ -89,6 +169,16 @@ pub(crate) const fn state_of(why: &Halt) -> EnrichState {
         Halt::Overtaken { .. } | Halt::Gap { .. } => EnrichState::Overtaken,
         Halt::Again { .. } => EnrichState::LogReplaced,
         Halt::FewerChildren { .. } | Halt::MoreChildren { .. } | Halt::BadHeaders { .. } => EnrichState::Unreadable,
+    }
+}
+
+/// The sequence that a network stands before when its order is broken so.
+pub(crate) const fn next_of(why: &Halt) -> Option<u64> {
+    match why {
+        Halt::Overtaken { expected, .. } => *expected,
+        Halt::Gap { expected, .. } | Halt::Again { expected, .. } => Some(*expected),
+        Halt::FewerChildren { sequence, .. } => Some(*sequence),
+        Halt::MoreChildren { .. } | Halt::BadHeaders { .. } => None,
     }
 }
 
@@ -106,43 +196,4 @@ const fn advice(state: EnrichState) -> &'static str {
             "`headwater dead-letters list` has the record, if one came. Run a version that reads it; other networks go on"
         }
     }
-}
-
-/// Where the group's position is no longer in a topic (retention passed it, or the topic was made again), reading goes on at the
-/// oldest record there is: the stage's own output says which event of each network is to come there. One that continues it goes
-/// on, as when a topic was deleted that had been read to its end; any other halts its network.
-pub(crate) async fn expect_after_loss(
-    log: &dyn Log,
-    events: &mut EventConsumer,
-    assigned: &[Assigned],
-) -> Result<(), LogError> {
-    let input = [topics::RAW_BLOCKS.name, topics::RAW_TRANSACTIONS.name];
-    let is_lost = |lag: &runtime::log::Lag| lag.position.is_some_and(|at| at < lag.ends.low || at > lag.ends.high);
-    let lost: HashSet<u32> =
-        log.lag(GROUP, &input).await?.iter().filter(|l| is_lost(l)).map(|l| l.at.partition).collect();
-    for partition in assigned.iter().map(|a| a.partition).filter(|p| lost.contains(p)) {
-        let at = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition };
-        let mut last: HashMap<Network, u64> = HashMap::new();
-        let written = match read_all(log, at).await {
-            Ok(records) => records,
-            Err(e) if e.kind == LogErrorKind::NoTopic => Vec::new(),
-            Err(e) => return Err(e),
-        };
-        for record in &written {
-            if let Ok(meta) = ChainHeaders::parse(|name| record.header(name))
-                && meta.op != Op::Finality
-            {
-                last.insert(meta.network, meta.sequence);
-            }
-        }
-        tracing::warn!(
-            partition,
-            networks = last.len(),
-            "the group's position is gone; going on where the output ends"
-        );
-        for (network, sequence) in last {
-            events.expect(partition, &network, sequence + 1);
-        }
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Enrich: what a block event says, worked out from the event alone.
 //!
 //! Input: `raw.blocks`, `raw.transactions`. Output: `enriched.blocks`, `enriched.transactions`; what cannot be read goes to
-//! `dead.letters`, and a network that is halted is named in `enrich.status`.
+//! `dead.letters`, and a network that is halted is named in `stage.status`.
 //!
 //! Guarantee: a pure function of each block event ([`enrich_event`], rule 14), in sequence order, exactly once: output,
 //! dead letters and positions are one transaction of the log (rule 10). What cannot be decoded is passed on as a placeholder and
@@ -14,6 +14,7 @@ mod halts;
 mod metrics;
 mod output;
 mod pipeline;
+mod place;
 pub mod steps;
 
 pub use config::Config;

@@ -15,7 +15,7 @@ use schemas::{
     topics,
 };
 
-use crate::{Config, metrics, steps::enrich_event};
+use crate::{Config, halts::Passed, metrics, steps::enrich_event};
 
 /// Name of this stage in dead letters.
 const STAGE: &str = "enrich";
@@ -28,8 +28,8 @@ pub(crate) enum Worked {
         records: Vec<NewRecord>,
         /// Transactions among them.
         transactions: usize,
-        /// The block's height.
-        height: u64,
+        /// Which block.
+        passed: Passed,
     },
     /// The header record cannot be read: nothing can be passed on under its sequence.
     Unreadable {
@@ -59,11 +59,17 @@ impl Limits {
     }
 }
 
-/// Decodes, enriches and encodes an event.
-pub(crate) fn work_up(config: &Config, codec: &Codec, limits: Limits, event: &Event) -> Worked {
+/// Decodes, enriches and encodes an event whose header record was read.
+pub(crate) fn work_up(
+    config: &Config,
+    codec: &Codec,
+    limits: Limits,
+    event: &Event,
+    block: Result<RawBlock, Why>,
+) -> Worked {
     let records = Vec::with_capacity(event.children.len() + 1);
     let mut out = Output { codec, limits, partition: event.partition, records };
-    let block = match decode_header(codec, event) {
+    let block = match block {
         Ok(block) => block,
         Err((reason, error)) => {
             let letter = out.letter(event, &event.header, None, reason, &error);
@@ -72,7 +78,7 @@ pub(crate) fn work_up(config: &Config, codec: &Codec, limits: Limits, event: &Ev
     };
     let children: Vec<_> =
         event.children.iter().enumerate().map(|(i, child)| out.decode_child(event, &block, i, child)).collect();
-    let height = block.envelope.height;
+    let passed = Passed { height: block.envelope.height, time: block.envelope.block_time };
     let transactions = if block.envelope.op == Op::Apply { children.len() } else { 0 };
     let (block, children) = enrich_event(&config.profile(&block.envelope.network), block, children);
     for (original, child) in event.children.iter().zip(children) {
@@ -87,18 +93,19 @@ pub(crate) fn work_up(config: &Config, codec: &Codec, limits: Limits, event: &Ev
             return Worked::Unreadable { letter, error };
         }
     }
-    Worked::Done { records: out.records, transactions, height }
+    Worked::Done { records: out.records, transactions, passed }
 }
 
 /// The reason and the words of a failure.
-type Why = (&'static str, String);
+pub(crate) type Why = (&'static str, String);
 
 fn decode<R: Record>(codec: &Codec, record: &LogRecord) -> Result<R, Why> {
     let value = record.value.as_deref().ok_or((reason::UNDECODABLE, "the record has no value".to_owned()))?;
     codec.decode(value).map_err(|e| (e.reason(), e.to_string()))
 }
 
-fn decode_header(codec: &Codec, event: &Event) -> Result<RawBlock, Why> {
+/// The header record of an event.
+pub(crate) fn read_header(codec: &Codec, event: &Event) -> Result<RawBlock, Why> {
     let block: RawBlock = decode(codec, &event.header)?;
     let (e, meta) = (&block.envelope, &event.meta);
     if (&e.network, e.sequence, e.op) == (&meta.network, meta.sequence, meta.op) {

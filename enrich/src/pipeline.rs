@@ -2,27 +2,46 @@
 //!
 //! At most one batch is held; the next is read when it is committed, so a slow log slows the reading down. An error of the log
 //! that may pass drops everything that is not committed, joins the group anew and goes on from the committed positions: nothing
-//! is kept over from before, so nothing is written twice (rule 10).
+//! is kept over from before, so nothing is written twice (rule 10), and no network stands still for what was not committed.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use runtime::log::{
-    Log, LogError, LogErrorKind, Producer, Transaction,
-    events::{Batch, Event, EventConsumer, offsets_after},
+use runtime::{
+    beat::{Beat, Unnamed},
+    log::{
+        Log, LogError, LogErrorKind, Producer, Transaction,
+        events::{Batch, Event, EventConsumer, offsets_after},
+    },
 };
-use schemas::{Codec, Network, records::EnrichState, topics};
+use schemas::{
+    Codec,
+    records::{
+        EnrichState,
+        stage_status::state::{RUNNING, STALLED, UNCONFIGURED},
+    },
+    topics::{self, TopicSpec},
+};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, Error,
-    halts::{Halts, expect_after_loss, state_of},
+    halts::{Halting, Halts, Passed, next_of, state_of},
     metrics,
-    output::{Limits, Worked, foreign, network, work_up},
+    output::{Limits, Worked, foreign, network, read_header, work_up},
+    place,
 };
 
 /// The consumer group, and the beginning of the transactional id.
 pub const GROUP: &str = "enrich";
+/// Headers, and their children.
+const INPUT: [TopicSpec; 2] = [topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS];
+/// A network that the configuration lacks: what its records say follows from less than it should, and differs by process.
+const UNNAMED: Unnamed = Unnamed {
+    state: UNCONFIGURED,
+    detail: "this process works the network up, and its configuration does not name it: fees are reckoned without the chain's fee \
+             model, so that another process would write other records. Give every enrich process the same [[network]] sections",
+};
 /// How long an empty poll waits.
 const POLL_WAIT: Duration = Duration::from_secs(1);
 /// Deadline of a call to the log. A commit that says nothing for so long counts as indefinite.
@@ -37,17 +56,30 @@ pub async fn run(
     codec: Arc<Codec>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    config.board.configure(config.chain_ids.iter().map(|(network, id)| (network.clone(), Some(*id))), Some(UNNAMED));
+    let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), Some((GROUP, INPUT)));
+    let outcome = memberships(&config, &*log, &codec, &shutdown).await;
+    if outcome.is_ok() {
+        beat.farewell().await;
+    }
+    outcome
+}
+
+async fn memberships(config: &Config, log: &dyn Log, codec: &Codec, shutdown: &CancellationToken) -> Result<(), Error> {
     let mut retry = RETRY_FIRST;
-    let mut halted = HashSet::new();
     loop {
         let started = Instant::now();
         let ended = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            ended = Member::join(&config, &*log, &codec, &mut halted) => match ended {
-                Ok(mut member) => member.work(&shutdown).await,
+            ended = Member::join(config, log, codec) => match ended {
+                Ok(mut member) => {
+                    config.board.process(RUNNING, None);
+                    member.work(shutdown).await
+                }
                 Err(error) => Err(error),
             },
         };
+        config.board.released_all();
         let error = match ended {
             Ok(()) => return Ok(()),
             Err(error) if shutdown.is_cancelled() => {
@@ -73,6 +105,7 @@ pub async fn run(
         }
         tracing::warn!(%error, kind = ?error.kind, retry_in = ?retry, "joining anew");
         metrics::rejoined(kind_name(error.kind));
+        config.board.process(STALLED, Some(format!("enrich joins its group anew: {error}")));
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(retry) => {}
@@ -89,27 +122,20 @@ struct Member<'a> {
     limits: Limits,
     producer: Box<dyn Producer>,
     events: EventConsumer,
-    /// Networks whose header record could not be read, since the process started.
-    halted: &'a mut HashSet<Network>,
     halts: Halts,
 }
 
 impl<'a> Member<'a> {
-    async fn join(
-        config: &'a Config,
-        log: &'a dyn Log,
-        codec: &'a Codec,
-        halted: &'a mut HashSet<Network>,
-    ) -> Result<Self, LogError> {
+    async fn join(config: &'a Config, log: &'a dyn Log, codec: &'a Codec) -> Result<Self, LogError> {
         // Producer first: it fences and aborts what an earlier self left open, so that the positions read next are final.
         let id = format!("{GROUP}.{}", config.instance);
         let producer = deadline("making the producer", log.producer(&id)).await?;
-        let input = [topics::RAW_BLOCKS.name, topics::RAW_TRANSACTIONS.name];
+        let input = INPUT.map(|topic| topic.name);
         let consumer = deadline("joining the group", log.consumer(GROUP, &config.instance, &input)).await?;
         let events = EventConsumer::new(consumer, input[0], Some(input[1]));
         let limits = deadline("asking for the topics' limits", Limits::of(log)).await?;
-        let halts = deadline("reading the networks' states", Halts::read(log, codec)).await?;
-        Ok(Self { config, codec, log, limits, producer, events, halted, halts })
+        let halts = Halts::new(config.board.clone());
+        Ok(Self { config, codec, log, limits, producer, events, halts })
     }
 
     /// `Ok` when told to stop.
@@ -121,7 +147,7 @@ impl<'a> Member<'a> {
                 batch = self.gather() => batch?,
             };
             // What is begun is finished: a commit takes as long as it takes.
-            if !batch.is_empty() || self.halts.is_pending() {
+            if !batch.is_empty() {
                 self.commit(&batch).await?;
             }
         }
@@ -152,15 +178,17 @@ impl<'a> Member<'a> {
                 }
                 Batch::Assigned(partitions) => {
                     tracing::info!(partitions = ?partitions.iter().map(|p| p.partition).collect::<Vec<_>>(), "assigned");
-                    expect_after_loss(self.log, &mut self.events, &partitions).await?;
-                    self.halts = Halts::read(self.log, self.codec).await?;
+                    self.config.board.held(partitions.iter().map(|p| p.partition));
+                    place::find(self.log, self.codec, &mut self.events, &mut self.halts, &partitions).await?;
                 }
                 Batch::Revoked(partitions) => {
                     tracing::info!(?partitions, "revoked");
                     gathered.retain(|event| !partitions.contains(&event.partition));
+                    self.halts.forget(&partitions);
+                    self.config.board.released(&partitions);
                 }
                 Batch::Halted { partition, network, why } => {
-                    self.halts.halt(self.codec, partition, &network, state_of(&why), &why.to_string());
+                    self.halts.halt(partition, &network, state_of(&why), &why.to_string(), next_of(&why));
                 }
             }
             if first.is_none() {
@@ -173,39 +201,52 @@ impl<'a> Member<'a> {
         let started = Instant::now();
         let mut records = Vec::new();
         let mut transactions = 0;
-        let mut passed_on: Vec<(&Network, u64, u64)> = Vec::new();
+        let mut passed_on: Vec<(&Event, Passed)> = Vec::new();
+        let mut halting: Vec<Halting> = Vec::new();
         for event in batch {
             records.extend(foreign(self.codec, self.limits, event));
-            if self.halted.contains(network(event)) {
+            if self.halts.contains(network(event)) || halting.iter().any(|h| h.network == *network(event)) {
                 continue;
             }
-            match work_up(self.config, self.codec, self.limits, event) {
-                Worked::Done { records: new, transactions: n, height } => {
+            let halts = |state, why| Halting {
+                partition: event.partition,
+                network: network(event).clone(),
+                state,
+                why,
+                sequence: event.meta.sequence,
+            };
+            let block = read_header(self.codec, event);
+            match block.as_ref().map_or(Ok(false), |block| self.halts.is_done(event, block)) {
+                Ok(false) => {}
+                Ok(true) => continue,
+                Err(why) => {
+                    halting.push(halts(EnrichState::LogReplaced, why));
+                    continue;
+                }
+            }
+            match work_up(self.config, self.codec, self.limits, event, block) {
+                Worked::Done { records: new, transactions: n, passed } => {
                     records.extend(new);
                     transactions += n;
-                    self.halts.runs(self.codec, event.partition, network(event));
-                    passed_on.push((network(event), height, event.meta.sequence));
+                    passed_on.push((event, passed));
                 }
                 Worked::Unreadable { letter, error } => {
-                    let (network, sequence) = (network(event), event.meta.sequence);
-                    let why = format!("the header record of sequence {sequence} cannot be read: {error}");
-                    self.halts.halt(self.codec, event.partition, network, EnrichState::Unreadable, &why);
+                    let why = format!("the header record of sequence {} cannot be read: {error}", event.meta.sequence);
                     records.extend(letter);
-                    self.halted.insert(network.clone());
+                    halting.push(halts(EnrichState::Unreadable, why));
                 }
             }
             // A long batch must not starve whatever else runs on this thread.
             tokio::task::yield_now().await;
         }
-        records.extend(self.halts.take());
-        let offsets = (!batch.is_empty()).then(|| (self.events.group(), offsets_after(batch)));
+        let offsets = Some((self.events.group(), offsets_after(batch)));
         let committing = Instant::now();
         deadline("committing", self.producer.commit(Transaction { records, offsets })).await?;
         metrics::committed(passed_on.len(), transactions, committing.elapsed());
         metrics::worked_up(started.elapsed());
-        for (network, height, sequence) in passed_on {
-            metrics::processed(network.as_str(), height, sequence);
-        }
+        batch.iter().for_each(|event| self.config.board.consumed(event));
+        passed_on.iter().for_each(|(event, passed)| self.halts.passed_on(event, passed));
+        self.halts.committed(halting);
         Ok(())
     }
 }

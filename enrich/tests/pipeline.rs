@@ -13,11 +13,13 @@ use runtime::log::{
 use schemas::{
     Codec, Op, Record,
     headers::ChainHeaders,
-    profiles::Profile,
-    records::{DeadLetter, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction},
+    records::{
+        DeadLetter, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction, StageStatus,
+        stage_status::{stage, state},
+    },
     topics,
 };
-use support::{Recorded, recorded};
+use support::{Recorded, log::Between, recorded};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -40,11 +42,14 @@ impl Bench {
     }
 
     fn start(&self) -> (CancellationToken, JoinHandle<Result<(), enrich::Error>>) {
+        self.start_over(self.log.clone())
+    }
+
+    fn start_over(&self, log: Arc<dyn Log>) -> (CancellationToken, JoinHandle<Result<(), enrich::Error>>) {
         let stop = CancellationToken::new();
-        let profiles = HashMap::from([("eth".parse().unwrap(), Profile::of(1))]);
-        let mut config = Config::new("test", profiles);
+        let mut config = Config::new("test", HashMap::from([("eth".parse().unwrap(), 1)]));
         config.linger = Duration::from_millis(5);
-        (stop.clone(), tokio::spawn(run(config, self.log.clone(), self.codec.clone(), stop)))
+        (stop.clone(), tokio::spawn(run(config, log, self.codec.clone(), stop)))
     }
 
     fn record<R: Record>(&self, record: &R) -> NewRecord {
@@ -86,6 +91,22 @@ impl Bench {
             all.extend(more);
         }
         all
+    }
+
+    /// What enrich says of a network, once that is so.
+    async fn said(&self, network: &str, is: impl Fn(&StageStatus) -> bool) -> StageStatus {
+        let key = StageStatus::key_of(stage::ENRICH, "", Some(&network.parse().unwrap()));
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let records = self.read(topics::STAGE_STATUS.name, 0, 1).await;
+            let newest = records.iter().rev().find(|r| r.key.as_deref() == Some(key.as_bytes()));
+            let status = newest.map(|r| self.codec.decode::<StageStatus>(r.value.as_ref().unwrap()).unwrap());
+            match status {
+                Some(status) if is(&status) => return status,
+                other => assert!(tokio::time::Instant::now() < deadline, "{network}: {other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     async fn blocks(&self, wanted: usize) -> Vec<EnrichedBlock> {
@@ -227,7 +248,7 @@ async fn an_unreadable_header_halts_its_network_only() {
     let (stop, stage) = bench.start();
     let (block, txs) = small().event("eth", 1);
     let mut records: Vec<_> = [bench.record(&block)].into_iter().chain(txs.iter().map(|tx| bench.record(tx))).collect();
-    records[0].value = Some(Bytes::from_static(b"\0\0\0\0\x63"));
+    records[0].value = Some(Bytes::from_static(FROM_THE_FUTURE));
     bench.publish(records).await;
     bench.apply(small().event("eth", 2)).await;
     bench.apply(small().event("other", 1)).await;
@@ -238,6 +259,153 @@ async fn an_unreadable_header_halts_its_network_only() {
     let letter: DeadLetter = bench.codec.decode(letters[0].value.as_ref().unwrap()).unwrap();
     assert_eq!((letter.source_topic.as_str(), letter.sequence), ("raw.blocks", Some(1)));
     assert!(letter.error.contains("99"), "{}", letter.error);
+    let said = bench.said("eth", |s| s.state == "unreadable").await;
+    assert!(said.detail.unwrap().contains("sequence 1 cannot be read"));
+    assert_eq!((said.sequence, said.partition, said.chain_id), (Some(0), Some(PARTITION), Some(1)));
     stop.cancel();
     stage.await.unwrap().unwrap();
+}
+
+/// Bytes of a schema that nobody knows.
+const FROM_THE_FUTURE: &[u8] = b"\0\0\0\0\x63";
+
+impl Bench {
+    /// A block whose header record cannot be read.
+    async fn apply_unreadable(&self, (block, txs): (RawBlock, Vec<RawTransaction>)) {
+        let mut header = self.record(&block);
+        header.value = Some(Bytes::from_static(FROM_THE_FUTURE));
+        self.publish([header].into_iter().chain(txs.iter().map(|tx| self.record(tx))).collect()).await;
+    }
+
+    fn between(&self, aborts: u32, group: &'static str) -> Arc<Between> {
+        Arc::new(Between { inner: self.log.clone(), aborts: Arc::new(aborts.into()), group })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_halt_whose_commit_was_aborted_is_not_forgotten() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start_over(bench.between(2, ""));
+    bench.apply_unreadable(small().event("eth", 1)).await;
+    bench.apply(small().event("eth", 2)).await;
+    bench.apply(small().event("other", 1)).await;
+    let letters = bench.read(topics::DEAD_LETTERS.name, 0, 1).await;
+    assert_eq!(letters.len(), 1, "the letter is there, once");
+    assert_eq!(bench.blocks(1).await[0].envelope.network.as_str(), "other");
+    bench.said("eth", |s| s.state == "unreadable").await;
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_halt_is_known_after_a_restart_and_what_follows_is_not_jumped_to() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    bench.apply_unreadable(small().event("eth", 1)).await;
+    bench.said("eth", |s| s.state == "unreadable").await;
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("eth", 2)).await;
+    bench.apply(small().event("other", 1)).await;
+    let blocks = bench.blocks(1).await;
+    assert_eq!((blocks.len(), blocks[0].envelope.network.as_str()), (1, "other"));
+    let said = bench.said("eth", |s| s.state == "overtaken").await;
+    assert!(said.detail.unwrap().contains("sequence 1 was to come, 2 came"));
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+/// A network that stood still here, was mended elsewhere, and comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_another_process_mended_goes_on_here() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    bench.apply_unreadable(small().event("eth", 1)).await;
+    let halted = bench.said("eth", |s| s.state == "unreadable").await;
+    // Another member takes the last partition over: it can read the record, and says so.
+    let input = [topics::RAW_BLOCKS.name, topics::RAW_TRANSACTIONS.name];
+    let mut other = bench.log.consumer("enrich", "zzz", &input).await.unwrap();
+    let limits = PollLimits { records: 1, bytes: 1, wait: Duration::from_millis(50) };
+    while !matches!(other.poll(limits).await.unwrap(), Polled::Assigned(list) if list.iter().any(|(at, _)| at.partition == PARTITION))
+    {
+    }
+    // Until the stage has seen that the partition is gone it may still speak for it.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mended =
+        StageStatus { instance: "zzz".into(), state: state::RUNNING.into(), detail: None, sequence: Some(1), ..halted };
+    let mut record = bench.record(&mended);
+    record.to.partition = 0;
+    bench.publish(vec![record]).await;
+    drop(other);
+    bench.apply(small().event("eth", 2)).await;
+    let blocks = bench.blocks(1).await;
+    assert_eq!((blocks.len(), blocks[0].envelope.sequence), (1, 2));
+    bench.said("eth", |s| s.state == state::RUNNING && s.sequence == Some(2)).await;
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_whose_positions_are_gone_writes_nothing_twice() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    for sequence in 1..=5 {
+        bench.apply(small().event("eth", sequence)).await;
+    }
+    bench.apply(small().event("other", 1)).await;
+    bench.blocks(6).await;
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+    // Deleted, or expired while the stage stood still: to the log it is a group that was never there.
+    let (stop, stage) = bench.start_over(bench.between(0, "another-"));
+    for sequence in 6..=8 {
+        bench.apply(small().event("eth", sequence)).await;
+    }
+    bench.apply(small().event("new", 1)).await;
+    let blocks = bench.blocks(10).await;
+    let of = |network: &str| {
+        let all = blocks.iter().filter(|b| b.envelope.network.as_str() == network);
+        all.map(|b| b.envelope.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!((of("eth"), of("other"), of("new")), ((1..=8).collect(), vec![1], vec![1]));
+    assert_eq!(bench.transactions(70).await.len(), 70);
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+/// The group's positions are gone, and the log is another one: the event that the output ends with is not that block.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_without_positions_does_not_go_on_behind_another_block() {
+    let bench = Bench::new().await;
+    let mut written = EnrichedBlock { envelope: small().event("eth", 1).0.envelope, evm: None, summary: None };
+    written.envelope.block_hash = written.envelope.parent_hash.clone();
+    bench.publish(vec![bench.record(&written)]).await;
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("eth", 1)).await;
+    bench.apply(small().event("eth", 2)).await;
+    bench.apply(small().event("other", 1)).await;
+    let said = bench.said("eth", |s| s.state == "log_replaced").await;
+    assert!(said.detail.unwrap().contains("under sequence 1 the output has apply"));
+    let blocks = bench.blocks(2).await;
+    let seen: Vec<_> = blocks.iter().map(|b| (b.envelope.network.as_str(), b.envelope.sequence)).collect();
+    assert_eq!(seen, [("eth", 1), ("other", 1)]);
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_the_configuration_lacks_is_said() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("other", 1)).await;
+    bench.blocks(1).await;
+    let said = bench.said("other", |s| s.state == state::UNCONFIGURED && s.sequence == Some(1)).await;
+    assert!(said.detail.unwrap().contains("[[network]]") && said.chain_id.is_none());
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+    let process = StageStatus::key_of(stage::ENRICH, "test", None);
+    let records = bench.read(topics::STAGE_STATUS.name, 0, 1).await;
+    let last = records.iter().rev().find(|r| r.key.as_deref() == Some(process.as_bytes())).unwrap();
+    assert_eq!(last.value, None, "a process that stops in an orderly way takes its word back");
 }

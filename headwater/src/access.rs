@@ -64,34 +64,42 @@ const DESCRIBE: &[&str] = &["Describe"];
 pub fn rights(role: Role) -> Vec<Right> {
     use topics::{
         CONTROL_CONFIG, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS,
-        INGEST_STATUS, RAW_BLOCKS, RAW_TRANSACTIONS,
+        INGEST_STATUS, RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
     };
     let right = |operations, on| Right { operations, on };
     match role {
         Role::Ingest => vec![
             right(BOTH, On::Topics(&[INGEST_CHECKPOINTS, CONTROL_CONFIG])),
-            right(OUTPUT, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, INGEST_STATUS, DEAD_LETTERS])),
+            right(OUTPUT, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS, DEAD_LETTERS])),
             right(READ, On::Group("ingest")),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(WRITE, On::TransactionalIds("ingest.")),
+            right(WRITE, On::TransactionalIds("status.ingest.")),
         ],
         Role::Enrich => vec![
-            right(READ, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS])),
+            right(READ, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, CONTROL_CONFIG])),
             right(OUTPUT, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, DEAD_LETTERS])),
-            right(BOTH, On::Topics(&[ENRICH_STATUS])),
+            right(BOTH, On::Topics(&[STAGE_STATUS])),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(READ, On::Group("enrich")),
             right(WRITE, On::TransactionalIds("enrich.")),
+            right(WRITE, On::TransactionalIds("status.enrich.")),
         ],
         Role::Sink => vec![
-            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS])),
-            right(OUTPUT, On::Topics(&[DEAD_LETTERS])),
+            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, CONTROL_CONFIG])),
+            right(OUTPUT, On::Topics(&[DEAD_LETTERS, STAGE_STATUS])),
+            right(DESCRIBE, On::Group(READER_GROUP)),
             right(READ, On::Group("sink")),
             right(WRITE, On::TransactionalIds("sink.dead-letters.")),
+            right(WRITE, On::TransactionalIds("status.sink.")),
         ],
         Role::Api => vec![
-            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, INGEST_STATUS, ENRICH_STATUS])),
+            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS])),
+            right(BOTH, On::Topics(&[STAGE_STATUS])),
+            // Only there in a cluster that a former version made.
+            right(READ, On::Topics(&[INGEST_STATUS, ENRICH_STATUS])),
             right(DESCRIBE, On::Group(READER_GROUP)),
+            right(WRITE, On::TransactionalIds("status.api.")),
         ],
         Role::TopicsApply => vec![right(&["Create", "Alter", "AlterConfigs"], On::AllTopics)],
         Role::TopicsDiff => vec![right(&["Describe", "DescribeConfigs"], On::AllTopics)],

@@ -86,24 +86,51 @@ fn screen(health: &Value, lags: &[GroupLag]) -> String {
             cell("tx_per_second"),
             cell("last_block_at"),
         ]);
-        if let Some(error) = n["error"].as_str() {
-            notes.push(format!("{}: {error}", cell("network")));
-        }
     }
+    for p in health["problems"].as_array().into_iter().flatten() {
+        let word = |key: &str| p[key].as_str();
+        let whom: Vec<&str> = ["network", "stage"].into_iter().filter_map(word).collect();
+        let since = word("since").map(|since| format!(" (since {since})")).unwrap_or_default();
+        notes.push(format!(
+            "{}: {}{since}. {}",
+            whom.join(", "),
+            word("problem").unwrap_or_default(),
+            word("cure").unwrap_or_default()
+        ));
+    }
+    notes.extend(health["store_error"].as_str().map(|error| format!("store: {error}")));
     let mut text = format!("status: {}\n\n{}", health["status"].as_str().unwrap_or("unknown"), table(&rows));
     let mut groups: BTreeMap<&str, u64> = BTreeMap::new();
     for lag in lags {
         *groups.entry(&lag.group).or_default() += lag.lag;
     }
-    if !groups.is_empty() {
-        let mut rows = vec![["STAGE", "LAG (RECORDS)"].map(str::to_owned)];
-        rows.extend(groups.iter().map(|(group, lag)| [(*group).to_owned(), lag.to_string()]));
+    let stages: Vec<&Value> = health["stages"].as_array().into_iter().flatten().collect();
+    let mut rows = vec![["STAGE", "STATE", "SINCE", "PROCESSES", "LAG (RECORDS)"].map(str::to_owned)];
+    rows.extend(stages.iter().map(|stage| {
+        let word = |key: &str| stage[key].as_str().unwrap_or("-").to_owned();
+        let instances: Vec<String> = stage["instances"].as_array().into_iter().flatten().map(instance).collect();
+        let lag = stage["stage"].as_str().and_then(|name| groups.remove(name));
+        let instances = if instances.is_empty() { "-".to_owned() } else { instances.join(" ") };
+        [word("stage"), word("state"), word("since"), instances, lag.map_or("-".to_owned(), |lag| lag.to_string())]
+    }));
+    let dash = || "-".to_owned();
+    rows.extend(groups.iter().map(|(group, lag)| [(*group).to_owned(), dash(), dash(), dash(), lag.to_string()]));
+    if rows.len() > 1 {
         text.push_str(&format!("\n{}", table(&rows)));
     }
     if !notes.is_empty() {
         text.push_str(&format!("\n{}\n", notes.join("\n")));
     }
     text
+}
+
+/// A process, and what it does unless it just works.
+fn instance(i: &Value) -> String {
+    let name = i["instance"].as_str().unwrap_or("?");
+    match i["state"].as_str() {
+        Some("running") | None => name.to_owned(),
+        Some(state) => format!("{name}({state})"),
+    }
 }
 
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
@@ -125,11 +152,20 @@ mod tests {
         let health = serde_json::json!({"status": "degraded", "networks": [{
             "network": "mantle-mainnet", "state": "stalled", "tip_height": 7, "processed_height": 5, "lag_blocks": 2,
             "tx_per_second": 1.25, "last_block_at": null, "error": "the node does not answer"
-        }]});
+        }], "stages": [
+            {"stage": "enrich", "state": "silent", "since": "T1", "instances": [{"instance": "a", "state": "silent"}]},
+            {"stage": "sink", "state": "running", "since": "T0", "instances": [
+                {"instance": "a", "state": "running"}, {"instance": "b", "state": "stalled"}]},
+        ], "problems": [
+            {"stage": "ingest", "network": "mantle-mainnet", "since": null, "problem": "the node does not answer", "cure": "See it"},
+            {"stage": "enrich", "network": null, "since": "T1", "problem": "enrich is silent", "cure": "Start it"},
+        ]});
         let lags = [1, 2].map(|lag| GroupLag { group: "sink".into(), topic: "t".into(), partition: 0, lag });
         let text = screen(&health, &lags);
         assert!(text.contains("mantle-mainnet  stalled  7    5          2    1.2   -"), "{text}");
-        assert!(text.contains("sink   3"), "{text}");
-        assert!(text.contains("mantle-mainnet: the node does not answer"), "{text}");
+        assert!(text.contains("enrich  silent   T1     a(silent)     -"), "{text}");
+        assert!(text.contains("sink    running  T0     a b(stalled)  3"), "{text}");
+        assert!(text.contains("mantle-mainnet, ingest: the node does not answer. See it"), "{text}");
+        assert!(text.contains("enrich: enrich is silent (since T1). Start it"), "{text}");
     }
 }

@@ -15,6 +15,7 @@ use std::{
 
 use runtime::{
     admin::{self, Readiness},
+    beat::Board,
     config::Config,
     lifecycle::{self, Service},
     log::Log,
@@ -141,17 +142,21 @@ async fn run_stages(
     if let Some(state) = doors.store {
         service.spawn("store-state", follow_store(state, readiness.clone(), stop.clone()));
     }
+    let mut boards = Vec::new();
     if stages.contains(&Stage::Ingest) {
         let settings = parts::ingest_config(config);
+        boards.push(settings.board.clone());
         service.spawn_stage("ingest", 2, ingest::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if stages.contains(&Stage::Enrich) {
         let settings = parts::enrich_config(config);
+        boards.push(settings.board.clone());
         service.spawn_stage("enrich", 1, enrich::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if stages.contains(&Stage::Sink) {
         let (_, store_config) = parts::connect_store(config, parts::Asker::Sink)?;
         let settings = parts::sink_config(config, store_config);
+        boards.push(settings.board.clone());
         service.spawn_stage("sink", 1, store::sink::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if let Some(listener) = doors.api {
@@ -161,13 +166,35 @@ async fn run_stages(
         let (store, _) = parts::connect_store(config, parts::Asker::Api)?;
         tracing::info!("dashboard and API at http://{}", listener.local_addr()?);
         let settings = parts::api_config(config);
+        boards.push(settings.board.clone());
         let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());
         service.spawn_stage("api", 1, api)?;
     }
+    service.spawn("readiness", follow_boards(boards, readiness.clone(), stop.clone()));
     let more = crate::tail::route::routes(log, codec);
     let hosts = config.admin_hosts.clone();
     service.spawn("admin", async move { admin::serve(doors.admin, &hosts, readiness, more, stop).await });
     Ok(service.run(doors.signals).await)
+}
+
+/// How often it is looked whether stages are ready.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Keeps the readiness of the stages in step with what they say: one is ready when it works and the log lets it be heard.
+async fn follow_boards(
+    boards: Vec<Board>,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> Result<(), lifecycle::BoxError> {
+    loop {
+        for board in &boards {
+            match board.not_ready() {
+                None => readiness.ready(board.stage()),
+                Some(why) => readiness.not_ready(board.stage(), why),
+            }
+        }
+        tokio::select! { () = stop.cancelled() => return Ok(()), () = tokio::time::sleep(LOOK) => {} }
+    }
 }
 
 /// Keeps the readiness of the store in step with its process.

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use nodes::evm::{Endpoint, Tuning};
-use schemas::{Family, Network, limits, topics};
+use runtime::beat::Board;
+use schemas::{
+    Family, Network, limits,
+    records::stage_status::{stage, state},
+    topics,
+};
 
 /// Configuration of the stage.
 #[derive(Debug, Clone)]
@@ -28,6 +33,8 @@ pub struct Config {
     pub fenced_wait: Duration,
     /// Deadlines and retries of calls to nodes.
     pub tuning: Tuning,
+    /// What the stage says of itself.
+    pub board: Board,
 }
 
 /// One network.
@@ -106,6 +113,7 @@ impl Default for Config {
             seldom: Duration::from_secs(60),
             fenced_wait: Duration::from_secs(4),
             tuning: Tuning::default(),
+            board: Board::new(stage::INGEST, state::STARTING),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From chain nodes to `raw.*`.
 //!
 //! Input: the nodes of the configured networks. Output topics: `raw.blocks`, `raw.transactions`, `ingest.checkpoints`,
-//! `ingest.status`, `dead.letters`, and `control.config` for a network that has no partition yet.
+//! `stage.status`, `dead.letters`, and `control.config` for a network that has no partition yet.
 //!
 //! Guarantee: per network, block events 1, 2, 3 … without a gap and without a repeat as a read_committed reader sees them,
 //! whatever is killed when; every block with all its receipts, parents checked; a fork is reverted, newest block first, down
@@ -11,6 +11,7 @@
 //! * [`tracker`]: fork logic, pure.
 //! * [`chains`]: one watcher per family.
 //! * [`publisher`]: the only writer of a partition.
+//! * [`status`]: what is said of the stage and its networks.
 //! * [`pipeline`]: all the wiring.
 
 pub mod assign;
@@ -23,6 +24,7 @@ pub mod publisher;
 pub mod records;
 pub mod source;
 pub mod state;
+pub mod status;
 pub mod tracker;
 pub mod unit;
 

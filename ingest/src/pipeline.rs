@@ -11,26 +11,24 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
-use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Transaction};
-use schemas::{
-    Network, TimeMs,
-    codec::Codec,
-    records::{NetworkState, NetworkStatus},
-    topics,
+use runtime::{
+    beat::Beat,
+    log::{Log, LogError, LogErrorKind, PollLimits, Polled},
 };
+use schemas::{Network, codec::Codec, records::stage_status::state as word, topics};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     assign,
     chains::evm::{Watcher, status_of},
-    config::{Config, NetworkConfig},
+    config::Config,
     error::Error,
     metrics,
-    publisher::{Publisher, StatusFeed},
+    publisher::Publisher,
     records::{Limits, Scribe},
     source::Source,
-    state,
+    state, status,
     unit::Outlet,
 };
 
@@ -41,7 +39,7 @@ const OUTPUTS: [topics::TopicSpec; 6] = [
     topics::RAW_BLOCKS,
     topics::RAW_TRANSACTIONS,
     topics::INGEST_CHECKPOINTS,
-    topics::INGEST_STATUS,
+    topics::STAGE_STATUS,
     topics::CONTROL_CONFIG,
     topics::DEAD_LETTERS,
 ];
@@ -57,6 +55,23 @@ struct Shared {
 
 /// Runs the stage over these sources until shut down.
 pub async fn run(
+    config: Config,
+    sources: Vec<Source>,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let named = sources.iter().map(|s| (s.network.slug.clone(), Some(s.network.chain_id)));
+    config.board.configure(named, Some(status::UNNAMED));
+    let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), None);
+    let outcome = watch_all(config, sources, log, codec, shutdown).await;
+    if outcome.is_ok() {
+        beat.farewell().await;
+    }
+    outcome
+}
+
+async fn watch_all(
     config: Config,
     sources: Vec<Source>,
     log: Arc<dyn Log>,
@@ -86,9 +101,11 @@ async fn follow_assignment(shared: Arc<Shared>, shutdown: CancellationToken) -> 
             Err(Error::Log(e)) if e.kind == LogErrorKind::NoTopic => {
                 metrics::topic_missing();
                 tracing::error!(error = %e, "ingest waits for the topic; nothing is lost, the nodes keep their blocks");
+                shared.config.board.process(word::STALLED, Some(format!("ingest waits: {e}")));
             }
             outcome => return outcome,
         }
+        shared.config.board.released_all();
         tokio::select! {
             () = tokio::time::sleep(REJOIN) => {}
             () = shutdown.cancelled() => return Ok(()),
@@ -99,7 +116,9 @@ async fn follow_assignment(shared: Arc<Shared>, shutdown: CancellationToken) -> 
 /// One membership: starts and stops partitions as the group assigns them.
 async fn membership(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Result<(), Error> {
     const TOPIC: &str = topics::INGEST_CHECKPOINTS.name;
+    let board = &shared.config.board;
     let mut consumer = shared.log.consumer(GROUP, &shared.config.instance, &[TOPIC]).await?;
+    board.process(word::RUNNING, None);
     let mut tasks: JoinSet<(u32, Result<(), Error>)> = JoinSet::new();
     let mut running: HashMap<u32, CancellationToken> = HashMap::new();
     let limits = PollLimits { records: 1, bytes: 1 << 20, wait: Duration::from_millis(500) };
@@ -117,6 +136,7 @@ async fn membership(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Resul
                 let at: Vec<_> = assigned.iter().map(|(at, _)| *at).collect();
                 // The group is for the assignment only; state is read without it.
                 consumer.pause(&at)?;
+                board.held(at.iter().map(|at| at.partition));
                 for at in at {
                     let cancel = shutdown.child_token();
                     running.insert(at.partition, cancel.clone());
@@ -124,15 +144,15 @@ async fn membership(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Resul
                     tasks.spawn(async move { (n, hold(shared, n, cancel).await) });
                 }
             }
-            Ok(Polled::Revoked(revoked)) => revoked.iter().for_each(|at| {
-                if let Some(cancel) = running.remove(&at.partition) {
-                    cancel.cancel();
-                }
-            }),
-            Ok(Polled::Records(_) | Polled::OutOfRange { .. }) => {}
+            Ok(Polled::Revoked(revoked)) => {
+                revoked.iter().filter_map(|at| running.remove(&at.partition)).for_each(|cancel| cancel.cancel());
+                board.released(&revoked.iter().map(|at| at.partition).collect::<Vec<_>>());
+            }
+            Ok(Polled::Records(_) | Polled::OutOfRange { .. }) => board.process(word::RUNNING, None),
             // A client learns late that a topic is back; a new one sees it at once.
             Err(e) if e.is_transient() && e.kind != LogErrorKind::NoTopic => {
                 tracing::warn!(error = %e, "the log does not answer");
+                board.process(word::STALLED, Some(format!("the log does not answer: {e}")));
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             Err(e) => break Err(e.into()),
@@ -176,6 +196,7 @@ async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) ->
             .build()
     };
     let mut waits = new_waits();
+    let mut failures = 0u32;
     loop {
         let started = tokio::time::Instant::now();
         let error = match publish(&shared, partition, &mine, &cancel).await {
@@ -196,44 +217,19 @@ async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) ->
         }
         if started.elapsed() > Duration::from_secs(60) {
             waits = new_waits();
+            failures = 0;
         }
+        failures += 1;
         let wait = waits.next().unwrap_or(LONGEST_WAIT);
-        if matches!(error.kind, LogErrorKind::NoTopic | LogErrorKind::TooLarge) {
-            tell(&shared, partition, &mine, &error).await;
+        // One that passes at once is not worth a word.
+        if failures > 1 || matches!(error.kind, LogErrorKind::NoTopic | LogErrorKind::TooLarge | LogErrorKind::Denied) {
+            status::blocked(&shared.config.board, partition, &mine, &error);
         }
         tracing::warn!(partition, error = %error, ?wait, "reading the state again");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = cancel.cancelled() => return Ok(()),
         }
-    }
-}
-
-/// Writes into the statuses why nothing is written, where they can still be written.
-async fn tell(shared: &Shared, partition: u32, mine: &[&Source], error: &LogError) {
-    if error.kind == LogErrorKind::NoTopic {
-        metrics::topic_missing();
-    }
-    let told = async {
-        let limits = Limits { blocks: 0, transactions: 0, letters: 0 };
-        let scribe = Scribe::new(shared.codec.clone(), partition, limits);
-        let detail = Some(format!("nothing can be written: {error}"));
-        let status = |s: &&Source| NetworkStatus {
-            state: NetworkState::Stalled,
-            detail: detail.clone(),
-            at: TimeMs::now(),
-            ..status_of(s)
-        };
-        let records = mine.iter().map(status).filter_map(|status| {
-            metrics::state(&status.network, status.state);
-            scribe.status(&status).ok()
-        });
-        let records = records.collect();
-        let mut producer = shared.log.producer(&format!("ingest.{partition}")).await?;
-        producer.commit(Transaction { records, offsets: None }).await
-    };
-    if let Err(e) = told.await {
-        tracing::debug!(error = %e, "nor can the statuses be written");
     }
 }
 
@@ -251,24 +247,28 @@ async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &Can
     let life = cancel.child_token();
     let _ends_with_us = life.clone().drop_guard();
     let (outlet, units) = Outlet::channel();
+    let board = &shared.config.board;
+    board.blocked(partition, None);
     let mut watchers = JoinSet::new();
-    let mut statuses = Vec::new();
+    // They end with the watchers that they listen to.
+    let mut tellers = JoinSet::new();
     for source in mine {
         let network = &source.network.slug;
-        let (status, feed) = tokio::sync::watch::channel(status_of(source));
-        statuses.push(StatusFeed { status: feed, written: None, at: None });
-        let watcher = Watcher::new(
-            (*source).clone(),
-            &shared.config,
-            stored.remove(network).unwrap_or_default(),
-            scribe.clone(),
-            outlet.clone(),
-            status,
-        );
+        let (said, feed) = tokio::sync::watch::channel(status_of(source));
+        tellers.spawn(status::tell(board.clone(), partition, feed));
+        let stored = stored.remove(network).unwrap_or_default();
+        if let Some(held) = &stored.checkpoint {
+            let tip = |e: &&schemas::records::RingEntry| Some(e.height) == held.tip_height;
+            let block_time = stored.ring.iter().find(tip).map(|e| e.block_time);
+            let at = status::Published { sequence: held.sequence, height: held.tip_height, block_time };
+            status::published(board, partition, network, at);
+        }
+        let watcher = Watcher::new((*source).clone(), &shared.config, stored, scribe.clone(), outlet.clone(), said);
         watchers.spawn(watcher.run(life.child_token()));
     }
     drop(outlet);
-    let mut publisher = Publisher { partition, producer, scribe, units, statuses, limits: shared.config.batch };
+    let mut publisher =
+        Publisher { partition, producer, scribe, units, board: board.clone(), limits: shared.config.batch };
     let outcome = publisher.run(cancel).await;
     // Nobody may go on from counters that were not committed.
     life.cancel();

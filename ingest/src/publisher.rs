@@ -10,20 +10,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use runtime::log::{LogError, LogErrorKind, NewRecord, Producer, Transaction};
-use schemas::{
-    Network, TimeMs,
-    records::{Checkpoint, NetworkState, NetworkStatus, RingEntry},
+use runtime::{
+    beat::Board,
+    log::{LogError, LogErrorKind, NewRecord, Producer, Transaction},
 };
-use tokio::sync::{mpsc, watch};
+use schemas::{
+    Network,
+    records::{Checkpoint, NetworkState, RingEntry},
+};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::BatchLimits, metrics, records::Scribe, unit::Queued};
+use crate::{
+    config::BatchLimits,
+    metrics,
+    records::Scribe,
+    status::{Published, published},
+    unit::Queued,
+};
 
-/// A network's status is written no more often than this.
-const STATUS_EVERY: Duration = Duration::from_secs(1);
-/// How often changed statuses are looked for when nothing else is written.
-const STATUS_TICK: Duration = Duration::from_millis(250);
 /// Waits while the log is full.
 const FULL_WAIT: Duration = Duration::from_secs(2);
 
@@ -37,20 +42,10 @@ pub struct Publisher {
     pub scribe: Scribe,
     /// From the watchers.
     pub units: mpsc::Receiver<Queued>,
-    /// From the watchers.
-    pub statuses: Vec<StatusFeed>,
+    /// Where it says how far it is, and why it does not get on.
+    pub board: Board,
     /// When a transaction is full.
     pub limits: BatchLimits,
-}
-
-/// One network's status and when it was last written.
-pub struct StatusFeed {
-    /// What the watcher says.
-    pub status: watch::Receiver<NetworkStatus>,
-    /// What was last written.
-    pub written: Option<NetworkStatus>,
-    /// When.
-    pub at: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -90,26 +85,20 @@ impl Batch {
 impl Publisher {
     /// Publishes until cancelled, or until a commit fails.
     pub async fn run(&mut self, cancel: &CancellationToken) -> Result<(), LogError> {
-        let mut tick = tokio::time::interval(STATUS_TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = cancel.cancelled() => {
-                    self.commit(Batch::default(), cancel).await?;
-                    return Ok(());
-                }
+                () = cancel.cancelled() => return Ok(()),
                 unit = self.units.recv() => match unit {
                     Some(unit) => {
                         let batch = self.gather(unit).await;
                         self.commit(batch, cancel).await?;
                     }
+                    // All watchers have stopped, and said why.
                     None => {
-                        // All watchers have stopped; their last words are still to be written.
-                        tick.tick().await;
-                        self.commit(Batch::default(), cancel).await?;
+                        cancel.cancelled().await;
+                        return Ok(());
                     }
                 },
-                _ = tick.tick() => self.commit(Batch::default(), cancel).await?,
             }
         }
     }
@@ -135,17 +124,17 @@ impl Publisher {
 
     async fn commit(&mut self, mut batch: Batch, cancel: &CancellationToken) -> Result<(), LogError> {
         let own = |e: schemas::codec::EncodeError| LogError::new(LogErrorKind::Invalid, e.to_string());
-        for checkpoint in std::mem::take(&mut batch.checkpoints).into_values() {
+        let mut ends = Vec::with_capacity(batch.checkpoints.len());
+        for (network, checkpoint) in std::mem::take(&mut batch.checkpoints) {
+            let tip = checkpoint.tip_height;
+            let entry =
+                tip.and_then(|tip| batch.ring.get(&(network.clone(), tip % schemas::limits::REORG_LIMIT_BLOCKS)));
+            let block_time = entry.filter(|e| Some(e.height) == tip).map(|e| e.block_time);
+            ends.push((network, Published { sequence: checkpoint.sequence, height: tip, block_time }));
             batch.records.push(self.scribe.checkpoint(checkpoint).map_err(own)?);
         }
         for entry in std::mem::take(&mut batch.ring).into_values() {
             batch.records.push(self.scribe.ring(entry).map_err(own)?);
-        }
-        for status in due(&mut self.statuses) {
-            batch.records.push(self.scribe.status(&status).map_err(own)?);
-        }
-        if batch.records.is_empty() {
-            return Ok(());
         }
         let started = Instant::now();
         self.write(std::mem::take(&mut batch.records), cancel).await?;
@@ -155,6 +144,7 @@ impl Publisher {
         for (network, op, transactions) in &batch.events {
             metrics::event(network, op, *transactions);
         }
+        ends.into_iter().for_each(|(network, at)| published(&self.board, self.partition, &network, at));
         Ok(())
     }
 
@@ -163,11 +153,19 @@ impl Publisher {
         loop {
             let transaction = Transaction { records: records.clone(), offsets: None };
             match self.producer.commit(transaction).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.board.blocked(self.partition, None);
+                    return Ok(());
+                }
                 Err(e) if e.kind == LogErrorKind::Full => {
                     metrics::commit_failed(self.partition, "full");
                     tracing::error!(partition = self.partition, error = %e, "the log is full; ingest waits for room");
-                    self.say_full(&e).await;
+                    for (network, partition) in self.board.networks() {
+                        if partition == self.partition {
+                            metrics::state(&network, NetworkState::Stalled);
+                        }
+                    }
+                    self.board.blocked(self.partition, Some(format!("nothing can be written: {e}")));
                     tokio::select! {
                         () = tokio::time::sleep(FULL_WAIT) => {}
                         () = cancel.cancelled() => return Err(e),
@@ -180,36 +178,4 @@ impl Publisher {
             }
         }
     }
-
-    /// Says so in the statuses, which are small and may still find room.
-    async fn say_full(&mut self, error: &LogError) {
-        let mut records = Vec::new();
-        for feed in &mut self.statuses {
-            let now = feed.status.borrow().clone();
-            let detail = Some(format!("nothing can be written: {error}"));
-            let status = NetworkStatus { state: NetworkState::Stalled, detail, at: TimeMs::now(), ..now };
-            metrics::state(&status.network, status.state);
-            records.extend(self.scribe.status(&status).ok());
-            // What the watcher says is written again when there is room.
-            feed.written = None;
-        }
-        if let Err(e) = self.producer.commit(Transaction { records, offsets: None }).await {
-            tracing::debug!(error = %e, "nor can the statuses be written");
-        }
-    }
-}
-
-/// Statuses that changed and may be written now. A watcher that stopped leaves its last word behind.
-fn due(feeds: &mut [StatusFeed]) -> Vec<NetworkStatus> {
-    let mut statuses = Vec::new();
-    for feed in feeds {
-        let rested = feed.at.is_none_or(|at| at.elapsed() >= STATUS_EVERY);
-        let now = feed.status.borrow_and_update().clone();
-        if rested && feed.written.as_ref() != Some(&now) {
-            feed.at = Some(Instant::now());
-            feed.written = Some(now.clone());
-            statuses.push(NetworkStatus { at: TimeMs::now(), ..now });
-        }
-    }
-    statuses
 }

@@ -14,8 +14,7 @@ use schemas::{
     codec::{Codec, EncodeError, Record},
     limits::RECORD_VALUE_BYTES,
     records::{
-        Checkpoint, CheckpointRecord, DeadLetter, NetworkStatus, Payload, RawBlock, RawTransaction, RingEntry,
-        dead_letter::reason,
+        Checkpoint, CheckpointRecord, DeadLetter, Payload, RawBlock, RawTransaction, RingEntry, dead_letter::reason,
     },
     topics,
 };
@@ -160,11 +159,6 @@ impl Scribe {
     /// The record of a ring entry.
     pub fn ring(&self, entry: RingEntry) -> Result<NewRecord, EncodeError> {
         self.record(&CheckpointRecord::Ring(entry))
-    }
-
-    /// The status' record.
-    pub fn status(&self, status: &NetworkStatus) -> Result<NewRecord, EncodeError> {
-        self.record(status)
     }
 }
 

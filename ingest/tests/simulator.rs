@@ -83,7 +83,7 @@ async fn follows_and_survives_forks_of_every_depth() {
     stage.stop().await;
     let again = Stage::start(config(&sim.url(), None, sim.chain_id(), Start::Height(1)), log.clone());
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(wait_for_state(&*log, NetworkState::ReorgTooDeep).await.state, NetworkState::ReorgTooDeep);
+    wait_for_state(&*log, NetworkState::ReorgTooDeep).await;
     assert_eq!(read_chain(&*log).await.sequence, before);
     again.stop().await;
     sim.shutdown().await;

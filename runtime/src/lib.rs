@@ -2,6 +2,7 @@
 //! consume–process–produce loop.
 
 pub mod admin;
+pub mod beat;
 pub mod cache;
 pub mod config;
 pub mod hosts;

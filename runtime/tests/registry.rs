@@ -22,7 +22,8 @@ async fn processes_that_register_at_once_get_the_same_ids() {
         };
         let all = tokio::join!(process(), process(), process(), process());
         let first = all.0.expect("registered");
-        assert_eq!(first.len(), SCHEMAS.len());
+        let written = SCHEMAS.iter().filter(|s| !s.is_former()).count();
+        assert_eq!(first.len(), written, "what only former versions wrote is not registered");
         for other in [all.1, all.2, all.3] {
             assert_eq!(other.expect("registered"), first, "round {round}");
         }

@@ -21,7 +21,7 @@ use crate::{
     limits,
     records::{
         CheckpointRecord, ControlConfig, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedTransaction, NetworkStatus,
-        Payload, RawBlock, RawTransaction, dead_letter::reason,
+        Payload, RawBlock, RawTransaction, StageStatus, dead_letter::reason,
     },
     registry::{SCHEMAS, SchemaVersion},
     topics::{self, TopicSpec},
@@ -159,8 +159,8 @@ struct Registered {
 /// Writes and reads records under one registry's ids. Made once at start-up, shared by reference.
 pub struct Codec {
     by_id: HashMap<u32, Registered>,
-    /// Ids that are written, in the order of [`topics::ALL`].
-    written: [u32; topics::ALL.len()],
+    /// Ids that are written, in the order of [`topics::KNOWN`].
+    written: [u32; topics::KNOWN.len()],
 }
 
 impl Codec {
@@ -189,20 +189,24 @@ impl Codec {
             let entry = newest.entry(known.topic.name).or_default();
             *entry = (*entry).max((version, id));
         }
-        let mut written = [0; topics::ALL.len()];
-        for (slot, topic) in written.iter_mut().zip(topics::ALL) {
-            let version = SCHEMAS.iter().filter(|s| s.topic.name == topic.name).map(|s| s.version).max().unwrap_or(0);
+        let mut written = [0; topics::KNOWN.len()];
+        for (slot, topic) in written.iter_mut().zip(topics::KNOWN) {
+            let versions = SCHEMAS.iter().filter(|s| s.topic.name == topic.name);
+            let (version, builtin, former) =
+                versions.map(|s| (s.version, s.id, s.is_former())).max().unwrap_or_default();
             match newest.get(topic.name) {
                 Some(&(v, id)) if v == version => *slot = id,
+                // Nothing writes there any more.
+                _ if former => *slot = builtin,
                 _ => return Err(CodecError::Unregistered { topic: topic.name, version }),
             }
         }
         Ok(Self { by_id, written })
     }
 
-    /// The id under which records of a topic are written; `None` for a topic that is not [`topics::ALL`]'s.
+    /// The id under which records of a topic are written; `None` for a topic that is not [`topics::KNOWN`].
     pub fn id_of(&self, topic: &str) -> Option<u32> {
-        topics::ALL.iter().position(|t| t.name == topic).map(|at| self.written[at])
+        topics::KNOWN.iter().position(|t| t.name == topic).map(|at| self.written[at])
     }
 
     /// A record as the value of its topic.
@@ -280,7 +284,7 @@ fn register(known: &SchemaVersion) -> Result<Registered, CodecError> {
 }
 
 fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
-    match topics::ALL[position(topic)] {
+    match topics::KNOWN[position(topic)] {
         topics::RAW_BLOCKS => RawBlock::columns(),
         topics::RAW_TRANSACTIONS => RawTransaction::columns(),
         topics::INGEST_CHECKPOINTS => CheckpointRecord::columns(),
@@ -289,15 +293,16 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::ENRICHED_BLOCKS => EnrichedBlock::columns(),
         topics::CONTROL_CONFIG => ControlConfig::columns(),
         topics::ENRICH_STATUS => EnrichStatus::columns(),
+        topics::STAGE_STATUS => StageStatus::columns(),
         _ => DeadLetter::columns(),
     }
 }
 
-/// Position in [`topics::ALL`].
+/// Position in [`topics::KNOWN`].
 const fn position(name: &str) -> usize {
     let mut at = 0;
-    while at < topics::ALL.len() {
-        let (a, b) = (topics::ALL[at].name.as_bytes(), name.as_bytes());
+    while at < topics::KNOWN.len() {
+        let (a, b) = (topics::KNOWN[at].name.as_bytes(), name.as_bytes());
         let mut i = 0;
         while a.len() == b.len() && i < a.len() && a[i] == b[i] {
             i += 1;
@@ -388,6 +393,16 @@ impl Record for EnrichStatus {
     const TOPIC: TopicSpec = topics::ENRICH_STATUS;
     fn key(&self) -> String {
         self.network.as_str().to_owned()
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        Vec::new()
+    }
+}
+
+impl Record for StageStatus {
+    const TOPIC: TopicSpec = topics::STAGE_STATUS;
+    fn key(&self) -> String {
+        Self::key_of(&self.stage, &self.instance, self.network.as_ref())
     }
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         Vec::new()

@@ -240,5 +240,9 @@ pub const WS_REPLAY_BYTES: usize = 64 << 20;
 pub const REPLAY_TRANSACTIONS_LEAST: u32 = 64;
 /// How far ahead of everything known a resume token may lie and still be waited for, in sequences.
 pub const WS_AHEAD_SEQUENCES: u64 = 1_000;
+/// Words of a status' detail, in characters.
+pub const STATUS_DETAIL_CHARACTERS: usize = 2_000;
+/// Processes and networks of which an API process remembers what the stages say, all stages together.
+pub const STATUSES: usize = 20_000;
 /// Bytes of raw values that enrich works up into one transaction of the log. It holds one batch at a time.
 pub const ENRICH_BATCH_BYTES: usize = 8 << 20;

@@ -19,6 +19,11 @@ pub struct SchemaVersion {
 }
 
 impl SchemaVersion {
+    /// Whether it is of a topic that is only read where a former version left it: nobody has to register it.
+    pub fn is_former(&self) -> bool {
+        topics::FORMER.iter().any(|topic| topic.name == self.topic.name)
+    }
+
     /// The registry's subject, `<prefix><topic>-value`.
     pub fn subject(&self, prefix: &str) -> String {
         format!("{prefix}{}-value", self.topic.name)
@@ -33,7 +38,7 @@ macro_rules! version {
 
 /// All versions. The highest version of a topic is the one that is written. When a schema changes, its former text moves to
 /// `avro/released/v<version>/` and keeps its row here.
-pub const SCHEMAS: [SchemaVersion; 11] = [
+pub const SCHEMAS: [SchemaVersion; 12] = [
     version!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
     version!(topics::RAW_TRANSACTIONS, 1, 2, "released/v1/raw.transactions.avsc"),
     version!(topics::INGEST_CHECKPOINTS, 1, 3, "ingest.checkpoints.avsc"),
@@ -43,6 +48,7 @@ pub const SCHEMAS: [SchemaVersion; 11] = [
     version!(topics::CONTROL_CONFIG, 1, 7, "control.config.avsc"),
     version!(topics::DEAD_LETTERS, 1, 8, "dead.letters.avsc"),
     version!(topics::ENRICH_STATUS, 1, 9, "enrich.status.avsc"),
+    version!(topics::STAGE_STATUS, 1, 10, "stage.status.avsc"),
     version!(topics::RAW_TRANSACTIONS, 2, 11, "raw.transactions.avsc"),
     version!(topics::ENRICHED_TRANSACTIONS, 2, 12, "enriched.transactions.avsc"),
 ];

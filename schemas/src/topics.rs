@@ -53,14 +53,12 @@ pub const RAW_BLOCKS: TopicSpec = chain("raw.blocks", GIB);
 pub const RAW_TRANSACTIONS: TopicSpec = chain("raw.transactions", 4 * GIB);
 /// Checkpoint and ring of each network.
 pub const INGEST_CHECKPOINTS: TopicSpec = compacted("ingest.checkpoints", true);
-/// What each network's watcher says of itself.
-pub const INGEST_STATUS: TopicSpec = compacted("ingest.status", true);
+/// What every stage says of itself, per process and per network (rule 27).
+pub const STAGE_STATUS: TopicSpec = compacted("stage.status", false);
 /// Transactions with what enrich found out.
 pub const ENRICHED_TRANSACTIONS: TopicSpec = chain("enriched.transactions", 4 * GIB);
 /// Block summaries.
 pub const ENRICHED_BLOCKS: TopicSpec = chain("enriched.blocks", GIB);
-/// Networks that enrich halted, and that they go on again.
-pub const ENRICH_STATUS: TopicSpec = compacted("enrich.status", true);
 /// Decisions of the control plane.
 pub const CONTROL_CONFIG: TopicSpec = compacted("control.config", false);
 /// What could not be processed.
@@ -73,14 +71,32 @@ pub const DEAD_LETTERS: TopicSpec = TopicSpec {
 };
 
 /// All topics of this version.
-pub const ALL: [TopicSpec; 9] = [
+pub const ALL: [TopicSpec; 8] = [
     RAW_BLOCKS,
     RAW_TRANSACTIONS,
     INGEST_CHECKPOINTS,
-    INGEST_STATUS,
     ENRICHED_TRANSACTIONS,
     ENRICHED_BLOCKS,
     CONTROL_CONFIG,
     DEAD_LETTERS,
-    ENRICH_STATUS,
+    STAGE_STATUS,
 ];
+
+/// Formerly what each network's watcher said of itself.
+pub const INGEST_STATUS: TopicSpec = compacted("ingest.status", true);
+/// Formerly the networks that enrich halted, and that they go on again.
+pub const ENRICH_STATUS: TopicSpec = compacted("enrich.status", true);
+
+/// Topics of former versions: read where they are, while a cluster is being upgraded; never made and never written.
+pub const FORMER: [TopicSpec; 2] = [INGEST_STATUS, ENRICH_STATUS];
+
+/// Every topic whose records this version reads: [`ALL`], then [`FORMER`].
+pub const KNOWN: [TopicSpec; ALL.len() + FORMER.len()] = {
+    let mut known = [ALL[0]; ALL.len() + FORMER.len()];
+    let mut at = 0;
+    while at < known.len() {
+        known[at] = if at < ALL.len() { ALL[at] } else { FORMER[at - ALL.len()] };
+        at += 1;
+    }
+    known
+};

@@ -32,7 +32,7 @@ fn parse(path: &Path) -> Schema {
 #[test]
 fn today_reads_every_released_schema() {
     for version in released() {
-        for topic in topics::ALL {
+        for topic in topics::KNOWN {
             let file = format!("{}.avsc", topic.name);
             let (then, now) = (version.join(&file), avro().join(&file));
             if then.exists() {
@@ -185,7 +185,7 @@ fn every_field_has_a_doc_with_its_source() {
         assert_eq!(parse(&folder.join(format!("{}.avsc", schema.topic.name))), Schema::parse_str(schema.avsc).unwrap());
     }
     assert!(seen > 200, "{seen}");
-    for topic in topics::ALL {
+    for topic in topics::KNOWN {
         assert!(SCHEMAS.iter().any(|s| s.topic == topic), "{} has no schema", topic.name);
     }
 }

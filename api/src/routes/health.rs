@@ -1,6 +1,9 @@
-//! `GET /health`: per network what the node's tip is, what is processed, and what is wrong.
+//! `GET /health`: per network what the node's tip is, what is processed, and what is wrong; per stage whether it lives.
+//!
+//! Guarantee: it costs the store nothing. What it says was said by the stages, and is held in memory; whether the store answers is
+//! asked in the background, however many ask here. (While a sink of a former version runs the store is asked, at most twice a second.)
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -8,25 +11,40 @@ use axum::{
     response::IntoResponse,
 };
 use schemas::{
-    Family, Network,
-    records::{NetworkState, NetworkStatus},
+    Family, Network, TimeMs,
+    records::{
+        EnrichStatus, NetworkState, StageStatus,
+        stage_status::stage::{CHAIN, ENRICH, INGEST, SINK},
+    },
 };
 use serde::Serialize;
-use store::query::StoredNetwork;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::answer::{Live, Refused};
-use crate::{app::App, error::ApiError, params::Params};
+use crate::{
+    app::App,
+    error::ApiError,
+    health::{Case, HealthProblem, Judged, NetworkStage, Now, StageHealth, judge, network_stage},
+    metrics,
+    params::Params,
+    watch::Snapshot,
+};
 
 /// How the service is doing.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`: every network is followed and the store answers. `starting`: some network was not heard of yet, or the store has
-    /// not opened yet; nothing is wrong. `degraded`: something is wrong; `networks[].error` or `store_error` says what.
+    /// `ok`: every stage was heard within three of its periods, every network gets on, and the store answers. `starting`: some
+    /// network was not heard of yet, or the store has not opened yet; nothing is wrong. `degraded`: something is wrong; `problems`
+    /// or `store_error` says what.
     pub status: HealthStatus,
     /// What the store's failure is; null while it answers.
     pub store_error: Option<String>,
-    /// Configured networks in the order of the configuration, then others that the store holds.
+    /// What is wrong: which stage, of which network, since when, and what to do. Empty while nothing is.
+    pub problems: Vec<HealthProblem>,
+    /// Each stage, with its processes.
+    pub stages: Vec<StageHealth>,
+    /// Configured networks in the order of the configuration, then others that a stage has.
     pub networks: Vec<NetworkHealth>,
 }
 
@@ -50,7 +68,8 @@ pub struct NetworkHealth {
     /// `evm`, `bitcoin` or `stellar`.
     pub family: String,
     /// `starting`, `syncing`, `live`, `stalled`, `wrong_chain`, `no_receipts`, `reorg_too_deep` (from its watcher),
-    /// `log_replaced`, `overtaken` or `unreadable` (from enrich, or from the store's sink).
+    /// `log_replaced`, `overtaken` or `unreadable` (from enrich, or from the store's sink), `unconfigured` (the process that has
+    /// its partition does not know it), or `silent` (the stage that has it says nothing any more).
     pub state: String,
     /// The node's tip as last seen; null before the first answer.
     pub tip_height: Option<u64>,
@@ -58,8 +77,8 @@ pub struct NetworkHealth {
     pub processed_height: Option<u64>,
     /// Blocks between the two; null while either is unknown.
     pub lag_blocks: Option<u64>,
-    /// Sequence of the last event that is visible in the store; 0 before the first, null while the store is away and was
-    /// never asked. Good as `after` of a WebSocket subscription.
+    /// Sequence of the last event that is visible in the store; 0 before the first, null while the sink has not said.
+    /// Good as `after` of a WebSocket subscription.
     pub processed_sequence: Option<u64>,
     /// Time stamp of the highest processed block.
     #[schema(format = DateTime)]
@@ -70,90 +89,126 @@ pub struct NetworkHealth {
     pub endpoint: Option<String>,
     /// What is wrong and what to do; null when nothing is.
     pub error: Option<String>,
+    /// How it is doing at each stage, in the order of the data.
+    pub stages: Vec<NetworkStage>,
 }
 
-/// How Headwater is doing, per network.
+/// How Headwater is doing, per stage and per network.
 ///
 /// Always 200 while the API answers. `processed` means: visible in the store.
 #[utoipa::path(get, path = "/health", tag = "state", responses((status = 200, body = Health), Refused))]
 pub async fn health(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<impl IntoResponse, ApiError> {
     Params::parse(query.as_deref(), &[])?;
-    let store_error = app.visible.refresh(&app.store, &app.config.networks).await.err().map(|e| e.to_string());
-    let mut networks: Vec<NetworkHealth> = Vec::new();
-    let mut stored: BTreeMap<String, StoredNetwork> =
-        app.visible.networks().into_iter().map(|n| (n.network.clone(), n)).collect();
-    let configured = app.config.networks.iter().map(|n| (n.network.clone(), n.family));
-    for (network, family) in configured {
-        let stored = stored.remove(network.as_str());
-        networks.push(of(&network, family.as_str(), app.statuses.of(&network), stored, &app));
+    let heard = app.statuses.snapshot();
+    let configured = app.configured();
+    let case = case(&app, &heard, &configured);
+    // A sink of a former version does not say what is visible: then the store is asked, as that version did.
+    if case.is_former(SINK) && !app.probe.may_be_starting(app.config.store_grace) {
+        let _ = app.visible.refresh(&app.store, &app.config.networks).await;
     }
-    for (slug, stored) in stored {
-        let Ok(network) = slug.parse::<Network>() else { continue };
-        let family = stored.family.clone();
-        networks.push(of(&network, &family, app.statuses.of(&network), Some(stored), &app));
-    }
+    let judged = judge(&case);
+    let more = others(&heard, &configured);
+    let networks: Vec<NetworkHealth> =
+        configured.iter().chain(&more).map(|network| of(network, &case, &judged, &app)).collect();
+    let store_error = app.probe.error();
     let store = match &store_error {
         None => HealthStatus::Ok,
-        Some(_) if app.visible.may_be_starting(app.config.store_grace) => HealthStatus::Starting,
+        Some(_) if app.probe.may_be_starting(app.config.store_grace) => HealthStatus::Starting,
         Some(_) => HealthStatus::Degraded,
     };
-    let status = overall(store, &networks);
-    Ok(Live(Json(Health { status, store_error, networks })))
+    let status = overall(store, &judged, &networks);
+    Ok(Live(Json(Health { status, store_error, problems: judged.problems, stages: judged.stages, networks })))
 }
 
-fn of(
-    network: &Network,
-    family: &str,
-    watcher: Option<NetworkStatus>,
-    stored: Option<StoredNetwork>,
-    app: &App,
-) -> NetworkHealth {
-    let family = match family {
-        "" => Family::Evm.as_str(),
-        family => family,
-    };
-    let sink_trouble = stored.as_ref().filter(|s| s.state != "running" && !s.state.is_empty());
-    let enrich_trouble = app.statuses.halt_of(network);
-    let state = match (&sink_trouble, &enrich_trouble, &watcher) {
-        (Some(s), ..) => s.state.clone(),
-        (None, Some(e), _) => e.state.as_str().to_owned(),
-        (None, None, Some(w)) => w.state.as_str().to_owned(),
-        (None, None, None) => NetworkState::Starting.as_str().to_owned(),
-    };
-    let error = match (sink_trouble, enrich_trouble) {
-        (Some(s), _) if !s.message.is_empty() => Some(s.message.clone()),
-        (Some(s), _) => Some(format!("the store's sink stopped this network: {}", s.state)),
-        (None, Some(e)) => {
-            Some(e.detail.unwrap_or_else(|| format!("enrich stopped this network: {}", e.state.as_str())))
+fn case<'a>(app: &App, heard: &'a Snapshot, configured: &'a [Network]) -> Case<'a> {
+    Case {
+        heard,
+        now: Now { at: Instant::now(), wall: TimeMs::now() },
+        listening: app.listening,
+        unheard: app.config.board.unheard(),
+        configured,
+    }
+}
+
+/// How often the judgement becomes a metric.
+const MEASURE: Duration = Duration::from_secs(5);
+
+/// Tells Prometheus what `/health` would say, until dropped.
+pub async fn measure(app: Arc<App>) {
+    loop {
+        let (heard, configured) = (app.statuses.snapshot(), app.configured());
+        let judged = judge(&case(&app, &heard, &configured));
+        for stage in CHAIN {
+            let silent = judged.stages.iter().any(|s| s.stage == stage && s.state == "silent");
+            let problems = judged.problems.iter().filter(|p| p.stage == stage).count();
+            metrics::stage(stage, silent, problems);
         }
-        (None, None) => watcher.as_ref().and_then(|w| w.detail.clone()),
-    };
-    let head = stored.as_ref().and_then(|s| s.head.as_ref());
-    let tip_height = watcher.as_ref().and_then(|w| w.tip_height);
-    let processed_height = head.map(|h| h.number);
+        tokio::time::sleep(MEASURE).await;
+    }
+}
+
+/// Networks that some stage has and this process's configuration has not.
+fn others(heard: &Snapshot, configured: &[Network]) -> BTreeSet<Network> {
+    let spoken = heard.said.values().filter_map(|h| h.status.network.as_ref());
+    spoken.chain(heard.watchers.keys()).filter(|n| !configured.contains(n)).cloned().collect()
+}
+
+fn of(network: &Network, case: &Case<'_>, judged: &Judged, app: &App) -> NetworkHealth {
+    let said = |stage| case.heard_of(stage, network).map(|h| &h.status);
+    let (ingest, sink) = (said(INGEST), said(SINK));
+    let former = case.heard.watchers.get(network).filter(|w| ingest.is_none_or(|i| w.at > i.at));
+    let stages: Vec<NetworkStage> = CHAIN.iter().map(|stage| network_stage(case, stage, network)).collect();
+    let configured = app.config.networks.iter().find(|n| n.network == *network).map(|n| n.family);
+    let family = [ingest, sink].into_iter().flatten().find_map(|s| s.family).or(former.map(|w| w.family));
+    // Where the sink has not spoken yet, what some request had to ask the store for.
+    let seen = app.visible.of(network.as_str());
+    let head = seen.as_ref().and_then(|s| s.head.as_ref());
+    let tip_height = former.and_then(|w| w.tip_height).or(ingest.and_then(|s| s.tip_height));
+    let by_sink = |of: fn(&StageStatus) -> Option<u64>| sink.and_then(of);
+    let processed_height = by_sink(|s| s.height).or(head.map(|h| h.number));
+    let last_block_at = sink.and_then(|s| s.block_time).or(head.map(|h| h.timestamp));
+    let halt =
+        case.heard.former_halt(network).filter(|h| case.heard_of(ENRICH, network).is_none_or(|e| h.at > e.status.at));
+    let problem = judged.problem_of(network.as_str());
     NetworkHealth {
         network: network.to_string(),
-        family: family.to_owned(),
-        state,
+        family: configured.or(family).unwrap_or(Family::Evm).as_str().to_owned(),
+        state: state(&stages, former.map(|w| w.state), halt),
         tip_height,
         processed_height,
         lag_blocks: tip_height.zip(processed_height).map(|(tip, done)| tip.saturating_sub(done)),
-        processed_sequence: match stored.as_ref() {
-            Some(s) => Some(s.processed_sequence),
-            None => app.visible.was_seen().then_some(0),
-        },
-        last_block_at: head.map(|h| h.timestamp.rfc3339()),
+        processed_sequence: by_sink(|s| s.sequence).or(seen.as_ref().map(|s| s.processed_sequence)),
+        last_block_at: last_block_at.map(TimeMs::rfc3339),
         tx_per_second: app.rates.per_second(network),
-        endpoint: watcher.and_then(|w| w.endpoint),
-        error,
+        endpoint: former.map_or_else(|| ingest.and_then(|s| s.endpoint.clone()), |w| w.endpoint.clone()),
+        error: problem.map(|p| format!("{}. {}", p.problem, p.cure)),
+        stages,
     }
 }
 
-fn overall(store: HealthStatus, networks: &[NetworkHealth]) -> HealthStatus {
-    let bad = |n: &NetworkHealth| !matches!(n.state.as_str(), "starting" | "syncing" | "live") || n.error.is_some();
-    if store == HealthStatus::Degraded || networks.iter().any(bad) {
+/// The one word for a network: what the last stage that is not well says, else what its watcher says.
+fn state(stages: &[NetworkStage], former: Option<NetworkState>, halt: Option<&EnrichStatus>) -> String {
+    let well = |word: &str| matches!(word, "running" | "starting" | "syncing" | "live");
+    if let Some(bad) = stages.iter().rev().find(|s| !well(&s.state) && s.state != "silent") {
+        return bad.state.clone();
+    }
+    if let Some(halt) = halt {
+        return halt.state.as_str().to_owned();
+    }
+    if let Some(former) = former {
+        return former.as_str().to_owned();
+    }
+    if stages.iter().any(|s| s.state == "silent") {
+        return "silent".to_owned();
+    }
+    stages.first().map_or_else(|| NetworkState::Starting.as_str().to_owned(), |s| s.state.clone())
+}
+
+fn overall(store: HealthStatus, judged: &Judged, networks: &[NetworkHealth]) -> HealthStatus {
+    let starts = |n: &NetworkHealth| n.state == "starting" && judged.followed.contains(&n.network);
+    if store == HealthStatus::Degraded || !judged.problems.is_empty() {
         HealthStatus::Degraded
-    } else if store == HealthStatus::Starting || networks.iter().any(|n| n.state == "starting") {
+    } else if store == HealthStatus::Starting || networks.iter().any(starts) {
         HealthStatus::Starting
     } else {
         HealthStatus::Ok

@@ -1,9 +1,11 @@
 //! What the API knows of networks without asking at each request.
 
 pub mod positions;
+pub mod probe;
 pub mod status;
 pub mod visible;
 
 pub use positions::Positions;
-pub use status::Statuses;
+pub use probe::Probe;
+pub use status::{Snapshot, Statuses};
 pub use visible::Visible;

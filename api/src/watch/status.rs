@@ -1,92 +1,223 @@
-//! `ingest.status` and `enrich.status`, read into memory: what each network's watcher, and enrich, last said of it.
+//! `stage.status`, read into memory: what every stage last said of itself and of each network, and when it was heard (rule 27).
+//!
+//! Silence is measured from when a word was heard, by this machine's monotonic clock, so that clocks that disagree make nobody
+//! silent; only for what was already there when the API started the speaker's own clock counts.
+//!
+//! The topics of former versions are read where they are, so that an API that is upgraded first still shows what the stages say.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use runtime::log::{Log, LogError, PollLimits, Polled, Record, TopicPartition};
+use runtime::log::{Log, LogError, LogErrorKind, NewRecord, PollLimits, Polled, Record, TopicPartition, Transaction};
 use schemas::{
-    Network,
+    Network, TimeMs,
     codec::Codec,
-    records::{EnrichState, EnrichStatus, NetworkStatus},
+    limits::STATUSES,
+    records::{EnrichState, EnrichStatus, NetworkStatus, StageStatus},
     topics,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::health::{Heard, Progress};
 
 /// How much one poll brings.
 const POLL: PollLimits = PollLimits { records: 1_000, bytes: 1 << 20, wait: Duration::from_secs(1) };
+/// Pause before a log that did not answer is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A process that has said nothing for so long is taken off the list.
+const LONG_DEAD: Duration = Duration::from_secs(24 * 3_600);
+/// How often the long dead are looked for.
+const SWEEP: Duration = Duration::from_secs(600);
 
-/// The newest status of each network.
+/// What was heard.
 #[derive(Default)]
-pub struct Statuses(Mutex<HashMap<Network, NetworkStatus>>, Mutex<HashMap<Network, EnrichStatus>>);
+pub struct Statuses(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    said: BTreeMap<String, Heard>,
+    progress: HashMap<Network, Progress>,
+    watchers: HashMap<Network, NetworkStatus>,
+    halts: HashMap<Network, EnrichStatus>,
+    last: Option<Instant>,
+}
+
+/// All of it at one moment.
+#[derive(Default, Clone)]
+pub struct Snapshot {
+    /// What was said last, under each key of the topic.
+    pub said: BTreeMap<String, Heard>,
+    /// How networks get on.
+    pub progress: HashMap<Network, Progress>,
+    /// What watchers of a former version said.
+    pub watchers: HashMap<Network, NetworkStatus>,
+    /// What enrich of a former version halted.
+    pub halts: HashMap<Network, EnrichStatus>,
+    /// When anything was heard of anybody.
+    pub last: Option<Instant>,
+}
 
 impl Statuses {
-    /// Of one network; `None` while its watcher was never heard.
-    pub fn of(&self, network: &Network) -> Option<NetworkStatus> {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).get(network).cloned()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why enrich halted a network; `None` while it passes its events on.
-    pub fn halt_of(&self, network: &Network) -> Option<EnrichStatus> {
-        let all = self.1.lock().unwrap_or_else(|e| e.into_inner());
-        all.get(network).filter(|status| status.state != EnrichState::Running).cloned()
+    /// Whether a stage ever spoke of a network.
+    pub fn knows(&self, network: &Network) -> bool {
+        let state = self.state();
+        state.progress.contains_key(network) || state.watchers.contains_key(network)
     }
 
-    /// All networks ever heard of.
-    pub fn networks(&self) -> Vec<Network> {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).keys().cloned().collect()
+    /// As it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        let State { said, progress, watchers, halts, last } = &*self.state();
+        Snapshot {
+            said: said.clone(),
+            progress: progress.clone(),
+            watchers: watchers.clone(),
+            halts: halts.clone(),
+            last: *last,
+        }
     }
 
-    fn put(&self, status: NetworkStatus) {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).insert(status.network.clone(), status);
-    }
-
-    fn take(&self, codec: &Codec, record: &Record) {
-        let Some(value) = &record.value else { return };
+    /// Takes a record in. `old`: it was there before we were.
+    fn take(&self, codec: &Codec, record: &Record, old: bool) {
+        let now = Instant::now();
         let topic = record.from.topic;
-        let taken = match topic == topics::ENRICH_STATUS.name {
-            true => codec.decode::<EnrichStatus>(value).map(|status| {
-                self.1.lock().unwrap_or_else(|e| e.into_inner()).insert(status.network.clone(), status);
-            }),
-            false => codec.decode::<NetworkStatus>(value).map(|status| self.put(status)),
+        let Some(value) = &record.value else {
+            if topic == topics::STAGE_STATUS.name
+                && let Some(key) = record.key.as_deref()
+            {
+                let mut state = self.state();
+                state.last = Some(now);
+                state.said.remove(&*String::from_utf8_lossy(key));
+            }
+            return;
+        };
+        let taken = if topic == topics::INGEST_STATUS.name {
+            codec.decode::<NetworkStatus>(value).map(|s| drop(self.state().watchers.insert(s.network.clone(), s)))
+        } else if topic == topics::ENRICH_STATUS.name {
+            codec.decode::<EnrichStatus>(value).map(|s| drop(self.state().halts.insert(s.network.clone(), s)))
+        } else {
+            codec.decode::<StageStatus>(value).map(|status| {
+                let age = Duration::from_millis(TimeMs::now().0.saturating_sub(status.at.0).max(0) as u64);
+                let at = if old { now.checked_sub(age).unwrap_or(now) } else { now };
+                let mut state = self.state();
+                state.last = Some(now);
+                let key = StageStatus::key_of(&status.stage, &status.instance, status.network.as_ref());
+                if state.said.len() >= STATUSES && !state.said.contains_key(&key) {
+                    tracing::warn!(key, "more processes and networks speak than are remembered: this one is not");
+                    return;
+                }
+                if let Some(network) = &status.network {
+                    state.progress.entry(network.clone()).or_default().take(&status, at);
+                }
+                state.said.insert(key, Heard { status, at });
+            })
         };
         if let Err(error) = taken {
+            // Another program's, or of a version that this one does not know (rule 13).
             tracing::warn!(%error, topic, "a record was passed by");
         }
     }
 
-    /// Follows the topics until the service stops. What cannot be decoded is counted and passed by.
+    /// Follows the topics until the service stops. `instance` names this process to the log.
     pub async fn follow(
         self: Arc<Self>,
+        instance: String,
         log: Arc<dyn Log>,
         codec: Arc<Codec>,
         shutdown: CancellationToken,
     ) -> Result<(), LogError> {
+        loop {
+            let outcome = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                outcome = self.read(&instance, &*log, &codec) => outcome,
+            };
+            match outcome {
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "what the stages say cannot be read; trying again");
+                }
+                outcome => return outcome,
+            }
+            tokio::select! { () = shutdown.cancelled() => return Ok(()), () = tokio::time::sleep(PAUSE) => {} }
+        }
+    }
+
+    async fn read(&self, instance: &str, log: &dyn Log, codec: &Codec) -> Result<(), LogError> {
         let mut places = Vec::new();
-        for topic in [topics::INGEST_STATUS.name, topics::ENRICH_STATUS.name] {
-            for partition in 0..log.partitions(topic).await? {
-                let at = TopicPartition { topic, partition };
-                places.push((at, log.watermarks(at).await?.low));
+        let mut ends = HashMap::new();
+        for topic in [topics::STAGE_STATUS, topics::INGEST_STATUS, topics::ENRICH_STATUS] {
+            let partitions = match log.partitions(topic.name).await {
+                Ok(partitions) => partitions,
+                // Only a cluster that a former version made has them.
+                Err(e)
+                    if topics::FORMER.contains(&topic)
+                        && matches!(e.kind, LogErrorKind::NoTopic | LogErrorKind::Denied) =>
+                {
+                    0
+                }
+                Err(e) => return Err(e),
+            };
+            for partition in 0..partitions {
+                let at = TopicPartition { topic: topic.name, partition };
+                let marks = log.watermarks(at).await?;
+                places.push((at, marks.low));
+                ends.insert(at, marks.high);
             }
         }
         let mut reader = log.reader(&places).await?;
+        let mut swept = Instant::now();
         loop {
-            let polled = tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                polled = reader.poll(POLL) => polled,
-            };
-            match polled {
-                Ok(Polled::Records(records)) => records.iter().for_each(|record| self.take(&codec, record)),
+            match reader.poll(POLL).await {
+                Ok(Polled::Records(records)) => {
+                    for record in &records {
+                        self.take(codec, record, ends.get(&record.from).is_some_and(|end| record.offset < *end));
+                    }
+                }
                 Ok(Polled::OutOfRange { at, oldest, .. }) => reader.seek(at, oldest).await?,
                 Ok(Polled::Assigned(_) | Polled::Revoked(_)) => {}
-                Err(error) if error.is_transient() => {
+                Err(error) if error.is_transient() && error.kind != LogErrorKind::NoTopic => {
                     tracing::warn!(%error, "the log does not answer; trying again");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => return Err(error),
             }
+            if swept.elapsed() > SWEEP {
+                swept = Instant::now();
+                if let Err(error) = self.sweep(instance, log).await {
+                    tracing::debug!(%error, "processes that are long dead could not be taken off the list");
+                }
+            }
         }
+    }
+
+    /// Takes processes off the list that went without a word and have not come back.
+    async fn sweep(&self, instance: &str, log: &dyn Log) -> Result<(), LogError> {
+        let dead: Vec<String> =
+            self.state().said.iter().filter(|(_, h)| is_long_dead(h)).map(|(k, _)| k.clone()).collect();
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let to = TopicPartition { topic: topics::STAGE_STATUS.name, partition: 0 };
+        let gone = |key: String| NewRecord { to, key: Some(key.into()), value: None, headers: Vec::new() };
+        let records = dead.into_iter().map(gone).collect();
+        let mut producer = log.producer(&format!("status.api.sweep.{instance}")).await?;
+        producer.commit(Transaction { records, offsets: None }).await
+    }
+}
+
+fn is_long_dead(heard: &Heard) -> bool {
+    heard.status.network.is_none() && heard.at.elapsed() > LONG_DEAD
+}
+
+impl Snapshot {
+    /// Why enrich of a former version halted a network.
+    pub fn former_halt(&self, network: &Network) -> Option<&EnrichStatus> {
+        self.halts.get(network).filter(|status| status.state != EnrichState::Running)
     }
 }

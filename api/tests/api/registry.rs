@@ -9,7 +9,7 @@ use crate::{http::exchange, world::World};
 async fn schemas_are_found_by_id_and_by_subject_and_nothing_can_be_written() {
     let world = World::without_sink(&[]).await;
     let api = world.api().await;
-    for spec in topics::ALL {
+    for spec in topics::KNOWN {
         let id = Codec::builtin().id_of(spec.name).expect("an id");
         let by_id = api.get(&format!("/registry/schemas/ids/{id}")).await;
         assert_eq!(by_id.header("content-type"), Some("application/vnd.schemaregistry.v1+json"));
@@ -26,7 +26,7 @@ async fn schemas_are_found_by_id_and_by_subject_and_nothing_can_be_written() {
         assert_eq!((found.status, &found.json()["id"]), (200, &json!(id)), "{}", found.text());
     }
     let subjects = api.get("/registry/subjects").await.json();
-    assert_eq!(subjects.as_array().expect("a list").len(), topics::ALL.len());
+    assert_eq!(subjects.as_array().expect("a list").len(), topics::KNOWN.len());
 
     let other = json!({ "schema": "\"string\"" }).to_string();
     for (method, target, status, code) in [

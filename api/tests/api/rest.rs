@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use api::items::{BlockItem, TransactionItem};
 use schemas::{
     Status, TimeMs,
-    records::{EnrichedTransaction, NetworkState, NetworkStatus, Payload},
+    records::{EnrichState, EnrichStatus, EnrichedTransaction, NetworkState, NetworkStatus, Payload, StageStatus},
+    topics,
 };
 use serde_json::{Value, json};
 
@@ -349,6 +350,19 @@ async fn mistakes_name_the_parameter_and_say_what_to_write() {
     api.stop().await;
 }
 
+/// `/health`, once it is so.
+async fn until_health(api: &Api, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let health = api.get("/api/v1/health").await.json();
+        if is(&health) {
+            return health;
+        }
+        assert!(tokio::time::Instant::now() < end, "{what}: {health}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn health_says_what_is_processed_and_what_is_wrong() {
     let world = World::start(&["ethereum", "silent"]).await;
@@ -366,47 +380,103 @@ async fn health_says_what_is_processed_and_what_is_wrong() {
     }
     world.publish_and_wait(&chain.events).await;
     let head = &chain.canonical.last().expect("blocks").0.envelope;
-    let status = |state, tip: u64, detail: Option<&str>| NetworkStatus {
-        network: chain.network.clone(),
-        family: schemas::Family::Evm,
-        state,
-        tip_height: Some(tip),
-        endpoint: Some("official".into()),
+    let status = |stage: &str, state: &str, tip: u64, detail: Option<&str>| StageStatus {
+        stage: stage.to_owned(),
+        instance: "other".to_owned(),
+        network: Some(chain.network.clone()),
+        partition: Some(0),
+        state: state.to_owned(),
+        since: TimeMs::now(),
         detail: detail.map(str::to_owned),
+        every_ms: 600_000,
         at: TimeMs::now(),
+        family: Some(schemas::Family::Evm),
+        chain_id: Some(1),
+        endpoint: Some("official".into()),
+        tip_height: Some(tip),
+        sequence: Some(chain.sequence()),
+        height: Some(head.height),
+        block_time: None,
+        unread_percent: None,
+        networks: Vec::new(),
     };
-    let until = async |state: &str| {
-        loop {
-            let health = api.get("/api/v1/health").await.json();
-            if health["networks"][0]["state"] == state {
-                return health;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    world.tell(&chain.network, &status(NetworkState::Live, head.height + 2, None)).await;
-    let health = tokio::time::timeout(std::time::Duration::from_secs(60), until("live")).await.expect("in time");
+    world.tell(&chain.network, &status("ingest", "live", head.height + 2, None)).await;
+    world.tell(&chain.network, &status("enrich", "running", 0, None)).await;
+    // The sink tells its part itself.
+    let health = until_health(&api, "all is known", |health| {
+        let n = &health["networks"][0];
+        n["state"] == "live" && n["processed_sequence"] == json!(chain.sequence())
+    })
+    .await;
     let network = &health["networks"][0];
     assert_eq!(network["family"], "evm");
     assert_eq!(network["tip_height"], json!(head.height + 2), "{health}");
     assert_eq!(network["processed_height"], json!(head.height), "{health}");
     assert_eq!(network["lag_blocks"], json!(2));
-    assert_eq!(network["processed_sequence"], json!(chain.sequence()));
     assert_eq!(network["last_block_at"], json!(head.block_time.rfc3339()));
     assert_eq!(network["endpoint"], "official");
     assert!(network["error"].is_null());
     assert!(network["tx_per_second"].as_f64() > Some(0.0), "{network}");
-    assert_eq!(health["status"], "starting", "the other network was not heard of");
+    let stages: Vec<(&str, &str)> = network["stages"]
+        .as_array()
+        .expect("stages")
+        .iter()
+        .filter_map(|s| Some((s["stage"].as_str()?, s["state"].as_str()?)))
+        .collect();
+    assert_eq!(stages, [("ingest", "live"), ("enrich", "running"), ("sink", "running")]);
+    assert_eq!(
+        (&health["status"], &health["problems"]),
+        (&json!("starting"), &json!([])),
+        "the other was not heard of"
+    );
 
-    world
-        .tell(
-            &chain.network,
-            &status(NetworkState::Stalled, head.height + 9, Some("the node answers 403: check the token")),
-        )
-        .await;
-    let health = tokio::time::timeout(std::time::Duration::from_secs(60), until("stalled")).await.expect("in time");
+    let why = "the node answers 403: check the token";
+    world.tell(&chain.network, &status("ingest", "stalled", head.height + 9, Some(why))).await;
+    let health = until_health(&api, "stalled", |health| health["networks"][0]["state"] == "stalled").await;
     assert_eq!(health["status"], "degraded");
-    assert_eq!(health["networks"][0]["error"], "the node answers 403: check the token");
+    assert!(health["networks"][0]["error"].as_str().is_some_and(|e| e.starts_with(why)), "{health}");
+    let problem = &health["problems"][0];
+    assert_eq!((&problem["stage"], &problem["network"]), (&json!("ingest"), &json!("ethereum")));
+    assert!(problem["since"].is_string() && problem["cure"].is_string(), "{problem}");
+
+    // Who has said nothing for three of his own periods is silent.
+    let dying = StageStatus { every_ms: 1, ..status("enrich", "running", 0, None) };
+    world.tell(&chain.network, &dying).await;
+    until_health(&api, "enrich is silent", |h| h["networks"][0]["stages"][1]["state"] == "silent").await;
+    api.stop().await;
+}
+
+/// While a cluster is upgraded the API may be newer than the others: what they say in the former topics is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn stages_of_a_former_version_are_heard() {
+    let world = World::start(&["ethereum"]).await;
+    world.log.ensure_topics(&topics::FORMER, crate::world::PARTITIONS).await.expect("topics");
+    let network: schemas::Network = "ethereum".parse().expect("a slug");
+    let watcher = NetworkStatus {
+        network: network.clone(),
+        family: schemas::Family::Evm,
+        state: NetworkState::Live,
+        tip_height: Some(77),
+        endpoint: Some("official".into()),
+        detail: None,
+        at: TimeMs::now(),
+    };
+    world.tell(&network, &watcher).await;
+    let api = world.api().await;
+    let health = until_health(&api, "its tip", |h| h["networks"][0]["tip_height"] == json!(77)).await;
+    assert_eq!(
+        (&health["networks"][0]["state"], &health["networks"][0]["endpoint"]),
+        (&json!("live"), &json!("official"))
+    );
+    let halt = EnrichStatus {
+        network: network.clone(),
+        state: EnrichState::Unreadable,
+        detail: Some("enrich has stopped this network".into()),
+        at: TimeMs::now(),
+    };
+    world.tell(&network, &halt).await;
+    let health = until_health(&api, "its halt", |h| h["status"] == "degraded").await;
+    assert_eq!(health["problems"][0]["stage"], "enrich", "{health}");
     api.stop().await;
 }
 

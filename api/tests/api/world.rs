@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{chain::Event, engine, http, http::Answer};
 
 /// Partitions of chain topics: networks of one test lie on different ones.
-const PARTITIONS: u32 = 2;
+pub const PARTITIONS: u32 = 2;
 
 pub struct World {
     pub store: Store,
@@ -113,7 +113,10 @@ impl World {
 
     fn record<R: Record>(&self, network: &Network, record: &R) -> NewRecord {
         NewRecord {
-            to: TopicPartition { topic: R::TOPIC.name, partition: self.partition(network) },
+            to: TopicPartition {
+                topic: R::TOPIC.name,
+                partition: if R::TOPIC.per_network { self.partition(network) } else { 0 },
+            },
             key: Some(record.key().into()),
             value: Some(self.codec.encode(record).expect("encodes")),
             headers: record.headers().into_iter().map(|(n, v)| (n.into(), v)).collect(),

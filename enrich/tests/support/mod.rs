@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // each test binary uses its part
 
+pub mod log;
+
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Address, B256, Bytes, U256};

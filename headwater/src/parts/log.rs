@@ -85,7 +85,8 @@ pub async fn prepare_topics(config: &Config, open: &OpenLog, stages: &[Stage]) -
         return Ok(open.log.ensure_topics(&topics::ALL, chain_partitions(config)).await?);
     };
     let mut missing = BTreeSet::new();
-    for (spec, operation) in stages.iter().flat_map(|stage| access::topics_of(*stage)) {
+    let needed = stages.iter().flat_map(|stage| access::topics_of(*stage));
+    for (spec, operation) in needed.filter(|(spec, _)| !topics::FORMER.contains(spec)) {
         if kafka.partition_count(spec.name, operation).await?.is_none() {
             missing.insert(format!("{}{}", config.log.prefix, spec.name));
         }

@@ -1,7 +1,6 @@
 //! What each stage is told, out of the configuration file.
 
 use runtime::config::{Config, Endpoint, Network, Start, Verify};
-use schemas::profiles::Profile;
 use store::{StoreConfig, sink::SinkConfig};
 
 use super::log::chain_partitions;
@@ -42,8 +41,7 @@ fn ingest_network(n: &Network) -> ingest::config::NetworkConfig {
 
 /// What enrich is told.
 pub fn enrich_config(config: &Config) -> enrich::Config {
-    let profiles = config.networks.iter().map(|n| (n.slug.clone(), Profile::of(n.chain_id))).collect();
-    enrich::Config::new(&config.instance, profiles)
+    enrich::Config::new(&config.instance, config.networks.iter().map(|n| (n.slug.clone(), n.chain_id)).collect())
 }
 
 /// What the sink is told.
@@ -59,6 +57,7 @@ pub fn api_config(config: &Config) -> api::Config {
         registry_prefix: builtin.then(|| config.log.prefix.clone()),
         hosts: config.api_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
+        instance: config.instance.clone(),
         ..api::Config::new(config.networks.iter().map(network).collect())
     }
 }

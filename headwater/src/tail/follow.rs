@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::Stream;
 use runtime::log::{Log, LogError, PollLimits, Polled, Reader, Record, TopicPartition};
-use schemas::{codec::Codec, headers::ChainHeaders, topics::TopicSpec};
+use schemas::{codec::Codec, headers::ChainHeaders, records::StageStatus, topics::TopicSpec};
 use serde_json::{Map, Value, json};
 
 use super::query::{From, Query};
@@ -79,10 +79,11 @@ impl State {
             return true;
         }
         let Ok(headers) = ChainHeaders::parse(|name| record.header(name)) else {
-            // Not a chain record: its key begins with the network, if it has one.
-            let key = record.key.as_deref().unwrap_or_default();
-            return self.query.network.as_ref().is_none_or(|n| {
-                key.strip_prefix(n.as_str().as_bytes()).is_some_and(|rest| rest.is_empty() || rest[0] == b'#')
+            // Not a chain record: its key begins with the network, if it has one; a stage's status names it at its end.
+            let key = std::str::from_utf8(record.key.as_deref().unwrap_or_default()).unwrap_or_default();
+            return self.query.network.as_ref().is_none_or(|n| match StageStatus::network_of(key) {
+                Some(slug) => slug == n.as_str(),
+                None => key.strip_prefix(n.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('#')),
             });
         };
         self.query.network.as_ref().is_none_or(|n| *n == headers.network)

@@ -57,7 +57,7 @@ pub struct Query {
 /// The topic with this name; an error that lists them all otherwise.
 pub fn topic(name: &str) -> Result<topics::TopicSpec, String> {
     let bare = name.strip_prefix(topics::DEFAULT_PREFIX).unwrap_or(name);
-    topics::ALL.into_iter().find(|t| t.name == bare).ok_or_else(|| {
+    topics::KNOWN.into_iter().find(|t| t.name == bare).ok_or_else(|| {
         let names: Vec<&str> = topics::ALL.iter().map(|t| t.name).collect();
         format!("`{name}` is no topic; the topics are {}", names.join(", "))
     })

@@ -14,10 +14,10 @@ use runtime::log::{
     embedded::{EmbeddedConfig, EmbeddedLog},
 };
 use schemas::{
-    Network, Op,
+    Network, Op, TimeMs,
     codec::Codec,
     headers::ChainHeaders,
-    records::{NetworkState, NetworkStatus, Payload, RawBlock, RawTransaction},
+    records::{NetworkState, Payload, RawBlock, RawTransaction, StageStatus},
     topics,
 };
 use tokio::task::JoinHandle;
@@ -119,17 +119,20 @@ pub async fn read_topic(log: &dyn Log, topic: topics::TopicSpec) -> Vec<Record> 
 }
 
 /// The newest status of the network.
-pub async fn status(log: &dyn Log) -> Option<NetworkStatus> {
+pub async fn status(log: &dyn Log) -> Option<StageStatus> {
     let codec = Codec::builtin();
-    read_topic(log, topics::INGEST_STATUS).await.last().map(|r| codec.decode(r.value.as_ref().unwrap()).unwrap())
+    let records = read_topic(log, topics::STAGE_STATUS).await;
+    let said = records.iter().filter_map(|r| r.value.as_ref()).map(|v| codec.decode::<StageStatus>(v).unwrap());
+    said.filter(|s| s.network.is_some()).last()
 }
 
-pub async fn wait_for_state(log: &dyn Log, state: NetworkState) -> NetworkStatus {
-    let until = Instant::now() + Duration::from_secs(60);
+/// The network's status, once it is said anew that it is in this state.
+pub async fn wait_for_state(log: &dyn Log, state: NetworkState) -> StageStatus {
+    let (until, from) = (Instant::now() + Duration::from_secs(60), TimeMs::now());
     loop {
         let now = status(log).await;
         match now {
-            Some(s) if s.state == state => return s,
+            Some(s) if s.state == state.as_str() && s.at >= from => return s,
             other => assert!(Instant::now() < until, "{state:?} was expected, last: {other:?}"),
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -187,6 +187,11 @@ pub trait Log: Send + Sync + 'static {
     /// A reader without group over chosen partitions and offsets; it commits nothing.
     async fn reader(&self, from: &[(TopicPartition, u64)]) -> Result<Box<dyn Reader>, LogError>;
 
+    /// Whether retention goes on over what a group of ours has still to read.
+    fn removes_unread(&self) -> bool {
+        true
+    }
+
     /// How far a group is behind on these topics.
     async fn lag(&self, group: &str, topics: &[Topic]) -> Result<Vec<Lag>, LogError>;
 }

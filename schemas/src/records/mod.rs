@@ -9,6 +9,7 @@ pub mod enriched_transaction;
 pub mod network_status;
 pub mod raw_block;
 pub mod raw_transaction;
+pub mod stage_status;
 
 pub use checkpoint::{Checkpoint, CheckpointRecord, HeldRange, RingEntry};
 pub use control_config::{ControlConfig, NetworkPartition};
@@ -19,6 +20,7 @@ pub use enriched_transaction::{DecodedEvent, EnrichedTransaction, Enrichment, Fe
 pub use network_status::{NetworkState, NetworkStatus};
 pub use raw_block::{EvmHeader, RawBlock};
 pub use raw_transaction::{EvmLog, EvmTransaction, RawTransaction};
+pub use stage_status::{ConfiguredNetwork, StageStatus};
 
 /// What a child record holds.
 #[derive(Debug, Clone, PartialEq)]

@@ -15,6 +15,7 @@ pub(crate) mod input;
 pub(crate) mod plan;
 mod raw_blocks;
 mod raw_transactions;
+mod stage_status;
 mod status;
 mod values;
 

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     records::{
-        BlockSummary, Checkpoint, CheckpointRecord, ControlConfig, DeadLetter, DecodedEvent, EnrichState, EnrichStatus,
-        EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange,
-        NetworkPartition, NetworkState, NetworkStatus, Payload, RawBlock, RawTransaction, RingEntry,
+        BlockSummary, Checkpoint, CheckpointRecord, ConfiguredNetwork, ControlConfig, DeadLetter, DecodedEvent,
+        EnrichState, EnrichStatus, EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction,
+        FeeParts, HeldRange, NetworkPartition, NetworkState, NetworkStatus, Payload, RawBlock, RawTransaction,
+        RingEntry, StageStatus,
     },
 };
 
@@ -287,6 +288,28 @@ impl Gen {
             endpoint: self.opt(Self::text),
             detail: self.opt(Self::text),
             at: self.time(),
+        }
+    }
+    pub fn stage_status(&mut self) -> StageStatus {
+        StageStatus {
+            stage: ["ingest", "enrich", "sink", "api"][self.below(4) as usize].to_owned(),
+            instance: format!("host-{}", self.below(9)),
+            network: self.opt(Self::network),
+            partition: self.opt(Self::u32),
+            state: self.text(),
+            since: self.time(),
+            detail: self.opt(Self::text),
+            every_ms: self.number(),
+            at: self.time(),
+            family: self.opt(|g| [Family::Evm, Family::Bitcoin, Family::Stellar][g.below(3) as usize]),
+            chain_id: self.opt(Self::number),
+            endpoint: self.opt(Self::text),
+            tip_height: self.opt(Self::number),
+            sequence: self.opt(Self::number),
+            height: self.opt(Self::number),
+            block_time: self.opt(Self::time),
+            unread_percent: self.opt(Self::u32),
+            networks: self.vec(3, |g| ConfiguredNetwork { slug: g.text(), chain_id: g.opt(Self::number) }),
         }
     }
     pub fn enrich_status(&mut self) -> EnrichStatus {

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use schemas::limits;
+use runtime::beat::Board;
+use schemas::{
+    limits,
+    records::stage_status::{stage, state},
+};
 
 use super::SinkStatus;
 use crate::StoreConfig;
@@ -22,6 +26,8 @@ pub struct SinkConfig {
     pub batch_age: Duration,
     /// Where the sink tells its state.
     pub status: SinkStatus,
+    /// What the stage says of itself to others.
+    pub board: Board,
 }
 
 impl SinkConfig {
@@ -34,6 +40,7 @@ impl SinkConfig {
             batch_bytes: limits::SINK_BATCH_BYTES,
             batch_age: Duration::from_secs(1),
             status: SinkStatus::default(),
+            board: Board::new(stage::SINK, state::RUNNING),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! and 12, kept in [`guard`]). While the store is away the sink waits with at most two batches in memory and reads no further.
 
 pub mod batch;
+mod beat;
 mod completeness;
 mod config;
 mod decode;

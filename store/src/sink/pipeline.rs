@@ -6,10 +6,13 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use runtime::log::{
-    Log, LogError, LogErrorKind, TopicPartition, Transaction,
-    events::{self, EventConsumer, Halt},
-    letters,
+use runtime::{
+    beat::{Beat, Board},
+    log::{
+        Log, LogError, LogErrorKind, TopicPartition, Transaction,
+        events::{self, EventConsumer, Halt},
+        letters,
+    },
 };
 use schemas::{Network, Op, TimeMs, codec::Codec, records::DeadLetter, topics};
 use tokio::{
@@ -21,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Error, SinkConfig, SinkStatus, State,
     batch::Event,
+    beat,
     completeness::Auditor,
     metrics,
     patience::Patience,
@@ -55,6 +59,25 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let store = Store::connect(config.store.clone())?;
+    let input = [topics::ENRICHED_BLOCKS, topics::ENRICHED_TRANSACTIONS];
+    let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), Some((GROUP, input)));
+    let outcome = tokio::select! {
+        outcome = work(config.clone(), store.clone(), log, codec, shutdown) => outcome,
+        () = beat::follow(config.board, store) => Ok(()), // never: it follows for ever
+    };
+    if outcome.is_ok() {
+        beat.farewell().await;
+    }
+    outcome
+}
+
+async fn work(
+    config: SinkConfig,
+    store: Store,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     let patience = Patience::new(shutdown.clone());
     // A store that starts beside us takes a moment; only after that is its absence worth a line each time.
     tokio::select! { _ = store.wait_ready(STORE_STARTS) => {}, () = shutdown.cancelled() => return Ok(()) }
@@ -73,7 +96,8 @@ pub async fn run(
         transactional_id: format!("sink.dead-letters.{}", config.instance),
         stop: shutdown.clone(),
     };
-    let writing = tokio::spawn(write_batches(writer, graveyard, config.status.clone(), batches, written));
+    let told = (config.status.clone(), config.board.clone());
+    let writing = tokio::spawn(write_batches(writer, graveyard, told, batches, written));
 
     let reader = Reader::new(config.clone(), store, codec, patience);
     let mut reading = Reading { config, log, reader, to_writer, from_writer, in_flight: false, shutdown };
@@ -93,7 +117,7 @@ type Offsets = BTreeMap<TopicPartition, u64>;
 async fn write_batches(
     mut writer: Writer,
     graveyard: Graveyard,
-    status: SinkStatus,
+    (status, board): (SinkStatus, Board),
     mut batches: mpsc::Receiver<Batch>,
     written: mpsc::Sender<Offsets>,
 ) -> Result<(), Error> {
@@ -114,6 +138,7 @@ async fn write_batches(
         }
         bury(&graveyard, batch.dead).await?;
         tell(&status, &batch.events);
+        beat::visible(&board, &batch.events);
         metrics::batch(batch.events.len(), batch.rows, started.elapsed());
         if written.send(batch.offsets).await.is_err() {
             return Ok(());
@@ -218,6 +243,7 @@ impl Reading {
                 }
                 Err(e) => return Err(e),
             }
+            self.config.board.released_all();
             self.settle().await?;
             self.reader.forget_all();
         }
@@ -272,6 +298,7 @@ impl Reading {
             match came {
                 events::Batch::Events(events) => {
                     drained = events.is_empty();
+                    events.iter().for_each(|event| self.config.board.consumed(event));
                     match self.reader.take(events).await {
                         Ok(None) => {}
                         Ok(Some(partition)) => {
@@ -283,8 +310,11 @@ impl Reading {
                         Err(WriteError::Store(e)) => return Err(e.into()),
                     }
                 }
-                events::Batch::Assigned(_) => {}
+                events::Batch::Assigned(partitions) => {
+                    self.config.board.held(partitions.iter().map(|p| p.partition));
+                }
                 events::Batch::Revoked(partitions) => {
+                    self.config.board.released(&partitions);
                     self.reader.forget(&partitions);
                     for partition in partitions {
                         self.reader.rewound.remove(&partition);

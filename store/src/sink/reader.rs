@@ -16,6 +16,7 @@ use schemas::{Envelope, Network, Op, TimeMs, codec::Codec, records::DeadLetter};
 use super::{
     SinkConfig,
     batch::Event,
+    beat,
     decode::{self, decode},
     guard::{Guard, Verdict},
     metrics,
@@ -185,7 +186,8 @@ impl Reader {
     }
 
     fn running(&mut self, network: &Network) {
-        let Some((_, guard)) = self.guards.get_mut(network) else { return };
+        let Some((partition, guard)) = self.guards.get_mut(network) else { return };
+        beat::running(&self.config.board, *partition, network);
         if guard.recorded.replace(State::Running) != Some(State::Running) {
             self.batch.statuses.push(status(network, State::Running, String::new()));
         }
@@ -197,6 +199,7 @@ impl Reader {
         tracing::error!(%network, state = state.as_str(), "the network is halted: {message}");
         metrics::halted(network.as_str(), true);
         self.config.status.set(network, state, &message);
+        beat::halted(&self.config.board, partition, network, state, &message);
         let (_, guard) = self.guards.entry(network.clone()).or_insert_with(|| (partition, Guard::default()));
         guard.halt(state);
         self.batch.statuses.push(status(network, state, message));

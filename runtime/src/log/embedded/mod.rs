@@ -309,6 +309,10 @@ impl Log for EmbeddedLog {
         Ok(Box::new(consumer::EmbeddedReader::new(self.shared.clone(), from)?))
     }
 
+    fn removes_unread(&self) -> bool {
+        false
+    }
+
     async fn lag(&self, group: &str, topics: &[Topic]) -> Result<Vec<Lag>, LogError> {
         let mut out = Vec::new();
         for name in topics {

@@ -41,6 +41,8 @@ struct Partition {
     children: Queue,
     /// Last sequence per network.
     last: HashMap<Network, u64>,
+    /// What networks were worked up to before, where there is no position: nothing before it is wanted.
+    done: HashMap<Network, u64>,
     halted: HashSet<Network>,
     /// Whether a child was ever matched: before that, children of events before the start may lead.
     matched: bool,
@@ -122,6 +124,7 @@ impl Assembler {
             headers: Queue::default(),
             children: Queue::default(),
             last: HashMap::new(),
+            done: HashMap::new(),
             halted: HashSet::new(),
             matched: false,
             ready: VecDeque::new(),
@@ -153,6 +156,13 @@ impl Assembler {
     pub fn expect(&mut self, partition: u32, network: &Network, sequence: u64) {
         if let Some(state) = self.partitions.get_mut(&partition) {
             state.last.insert(network.clone(), sequence.saturating_sub(1));
+        }
+    }
+
+    /// Says up to which sequence a network was worked up already.
+    pub fn resume(&mut self, partition: u32, network: &Network, sequence: u64) {
+        if let Some(state) = self.partitions.get_mut(&partition) {
+            state.done.insert(network.clone(), sequence);
         }
     }
 
@@ -295,7 +305,7 @@ impl Partition {
         }
         let Some((_, meta)) = self.headers.records.front() else { return false };
         let meta = match meta.clone() {
-            Ok(meta) if !self.halted.contains(&meta.network) => meta,
+            Ok(meta) if !self.halted.contains(&meta.network) && !self.is_past(&meta) => meta,
             Ok(_) => return self.headers.pop().is_some(),
             Err((network, why)) => {
                 self.headers.pop();
@@ -348,7 +358,7 @@ impl Partition {
                 self.halt(network, why);
                 true
             }
-            Ok(child) if self.halted.contains(&child.network) => self.children.pop().is_some(),
+            Ok(child) if self.halted.contains(&child.network) || self.is_past(&child) => self.children.pop().is_some(),
             Ok(child) if self.matched && self.last.get(&child.network).is_some_and(|last| child.sequence <= *last) => {
                 self.halt(child.network, Halt::MoreChildren { sequence: child.sequence });
                 true
@@ -406,9 +416,21 @@ impl Partition {
         true
     }
 
+    /// Whether a record lies before what its network was worked up to.
+    fn is_past(&self, meta: &ChainHeaders) -> bool {
+        self.done.get(&meta.network).is_some_and(|done| meta.sequence < *done)
+    }
+
     fn check_sequence(&self, meta: &ChainHeaders) -> Result<(), Halt> {
         let found = meta.sequence;
         let last = self.last.get(&meta.network).copied();
+        if let (None, Some(done)) = (last, self.done.get(&meta.network)) {
+            let first = if meta.op == Op::Finality { found + 1 } else { found };
+            return match first > done + 1 {
+                true => Err(Halt::Overtaken { expected: Some(done + 1), found: first }),
+                false => Ok(()),
+            };
+        }
         if meta.op == Op::Finality {
             // It repeats the last sequence, so that event must have come.
             return match (last, self.start) {

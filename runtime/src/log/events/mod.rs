@@ -285,6 +285,13 @@ impl EventConsumer {
         self.assembler.expect(partition, network, sequence);
     }
 
+    /// Says that a network is worked up to this sequence though the group has no position: what lies before that event is passed
+    /// over, it or the next one is to come first, and what begins later halts the network. Meant for right after
+    /// [`Batch::Assigned`].
+    pub fn resume(&mut self, partition: u32, network: &Network, sequence: u64) {
+        self.assembler.resume(partition, network, sequence);
+    }
+
     /// Membership of the present generation, for [`super::Transaction::offsets`].
     pub fn group(&self) -> GroupMetadata {
         self.consumer.group()

@@ -461,3 +461,34 @@ mod with_the_log {
         log.close().await.unwrap();
     }
 }
+
+/// Without a position, and with an output that ends somewhere: what lies before that is passed over, whatever retention has left.
+#[test]
+fn what_was_worked_up_before_is_passed_over() {
+    let all: Vec<Want> = (1..=9).map(|sequence| apply(0, sequence, 2)).collect();
+    for oldest in 0..7 {
+        let mut assembler = assembler(Start::Beginning);
+        assembler.resume(0, &network(0), 6);
+        // Retention has not left the same of both topics: but for what is still to come.
+        let (headers, _) = records(&all[oldest..]);
+        let (_, children) = records(&all[(oldest + 2).min(6)..]);
+        assembler.feed(headers);
+        assembler.feed(children);
+        let (events, halts) = drain(&mut assembler);
+        let sequences: Vec<u64> = events.iter().map(|e| e.meta.sequence).collect();
+        let first = if oldest + 2 <= 5 { 6 } else { 7 };
+        match (first, oldest) {
+            // The event that the output ends with has lost its children, and with them the network its place.
+            (7, 4 | 5) => assert!(matches!(halts[..], [(_, Halt::Overtaken { .. })]), "{oldest}: {halts:?}"),
+            _ => assert_eq!((sequences, halts), ((first..=9).collect(), vec![]), "{oldest}"),
+        }
+    }
+    // What was to come next is gone.
+    let mut assembler = assembler(Start::Beginning);
+    assembler.resume(0, &network(0), 6);
+    let (headers, children) = records(&all[7..]);
+    assembler.feed(headers);
+    assembler.feed(children);
+    let (events, halts) = drain(&mut assembler);
+    assert_eq!((events.len(), halts), (0, vec![(network(0), Halt::Overtaken { expected: Some(7), found: 8 })]));
+}

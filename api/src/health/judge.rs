@@ -1,0 +1,390 @@
+//! The judgement.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use runtime::beat::WARN_PERCENT;
+use schemas::{
+    Network, TimeMs,
+    records::{
+        StageStatus,
+        stage_status::{EVERY, SILENT_AFTER, stage, state},
+    },
+};
+use tokio::time::Instant;
+
+use super::{HealthProblem, Heard, InstanceHealth, NetworkStage, Now, StageHealth, progress::Trouble};
+use crate::watch::Snapshot;
+
+/// How long after its start a process waits for the first word of a stage.
+pub const GRACE: Duration = Duration::from_secs(60);
+const SILENT: &str = "silent";
+/// States in which nothing is wrong.
+const WELL: [&str; 4] = [state::RUNNING, state::STARTING, "syncing", "live"];
+
+/// What is judged.
+pub struct Case<'a> {
+    /// What was heard.
+    pub heard: &'a Snapshot,
+    /// The present.
+    pub now: Now,
+    /// When this process began to listen.
+    pub listening: Instant,
+    /// Why the log does not take this process's own status, if so.
+    pub unheard: Option<String>,
+    /// Networks of this process's configuration.
+    pub configured: &'a [Network],
+}
+
+/// How all is.
+#[derive(Debug)]
+pub struct Judged {
+    /// Each stage.
+    pub stages: Vec<StageHealth>,
+    /// What is wrong, the gravest first.
+    pub problems: Vec<HealthProblem>,
+    /// Networks that are to be followed, by someone's configuration.
+    pub followed: BTreeSet<String>,
+}
+
+impl Judged {
+    /// The problem of a network to be shown first.
+    pub fn problem_of(&self, network: &str) -> Option<&HealthProblem> {
+        let own = self.problems.iter().find(|p| p.network.as_deref() == Some(network));
+        let general = || self.problems.iter().find(|p| p.network.is_none() && self.followed.contains(network));
+        own.or_else(general)
+    }
+}
+
+/// Judges all stages, and the networks that are to be followed.
+pub fn judge(case: &Case<'_>) -> Judged {
+    let followed = case.followed();
+    let mut problems = Vec::new();
+    // Who hears nothing at all, himself included, is deaf, and cannot tell who is silent.
+    let deaf = case.deaf();
+    problems.extend(deaf.clone());
+    let mut stages: Vec<StageHealth> = Vec::new();
+    for name in case.names() {
+        let judged = case.stage(&name);
+        if stage::CHAIN.contains(&name.as_str()) && judged.state == SILENT && deaf.is_none() {
+            problems.push(case.silent(&name, None, judged.since.clone(), &judged));
+        } else if stage::CHAIN.contains(&name.as_str()) && deaf.is_none() {
+            problems.extend(case.stalled(&name, &judged));
+        }
+        stages.push(judged);
+    }
+    let heard = case.heard.said.values().filter_map(|h| h.status.network.as_ref()).map(Network::to_string);
+    for slug in followed.iter().cloned().chain(heard).collect::<BTreeSet<String>>() {
+        let Ok(network) = slug.parse::<Network>() else { continue };
+        let wanted = followed.contains(&slug);
+        for name in stage::CHAIN {
+            let whole = stages.iter().find(|s| s.stage == name);
+            let stage_is_silent = whole.is_some_and(|s| s.state == SILENT);
+            let told = case.network(name, &network, whole).into_iter().filter(|found| match found.kind {
+                Kind::Silence => wanted && !stage_is_silent && deaf.is_none(),
+                Kind::Unconfigured => wanted,
+                Kind::Word => true,
+            });
+            problems.extend(told.map(|found| found.problem));
+        }
+        problems.extend(case.differing(&network));
+    }
+    Judged { stages, problems, followed }
+}
+
+/// What kind of problem a stage has with a network.
+enum Kind {
+    /// It says nothing of it.
+    Silence,
+    /// The process that has it does not know it.
+    Unconfigured,
+    /// It says what is wrong.
+    Word,
+}
+
+struct Found {
+    kind: Kind,
+    problem: HealthProblem,
+}
+
+/// Where a network is at a stage.
+pub fn network_stage(case: &Case<'_>, name: &str, network: &Network) -> NetworkStage {
+    let heard = case.heard_of(name, network);
+    let blank = NetworkStage {
+        stage: name.to_owned(),
+        state: state::STARTING.to_owned(),
+        since: None,
+        heard_at: None,
+        instance: None,
+        sequence: None,
+        error: None,
+    };
+    let Some(heard) = heard else {
+        return if case.is_young() { blank } else { NetworkStage { state: SILENT.to_owned(), ..blank } };
+    };
+    let (silent, s) = (heard.is_silent(case.now.at), &heard.status);
+    let heard_at = case.now.wall_of(heard.at);
+    NetworkStage {
+        state: if silent { SILENT.to_owned() } else { s.state.clone() },
+        since: Some(if silent { heard_at } else { s.since }.rfc3339()),
+        heard_at: Some(heard_at.rfc3339()),
+        instance: Some(s.instance.clone()),
+        sequence: s.sequence,
+        error: s.detail.clone(),
+        ..blank
+    }
+}
+
+impl Case<'_> {
+    fn is_young(&self) -> bool {
+        self.now.at.saturating_duration_since(self.listening) < GRACE
+    }
+
+    /// What a stage said of a network.
+    pub fn heard_of(&self, name: &str, network: &Network) -> Option<&Heard> {
+        self.heard.said.get(&StageStatus::key_of(name, "", Some(network)))
+    }
+
+    /// What processes said of themselves.
+    fn processes<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Heard> {
+        self.heard.said.values().filter(move |h| h.status.stage == name && h.status.network.is_none())
+    }
+
+    fn living<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Heard> {
+        self.processes(name).filter(|h| !h.is_silent(self.now.at))
+    }
+
+    /// The stages of the chain, the API, and whatever else was heard of.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = stage::CHAIN.iter().chain([&stage::API]).map(|s| (*s).to_owned()).collect();
+        for heard in self.heard.said.values() {
+            if !names.contains(&heard.status.stage) {
+                names.push(heard.status.stage.clone());
+            }
+        }
+        names
+    }
+
+    /// Networks that this process or one that lives has in its configuration.
+    fn followed(&self) -> BTreeSet<String> {
+        let mut followed: BTreeSet<String> = self.configured.iter().map(Network::to_string).collect();
+        for name in stage::CHAIN {
+            followed.extend(self.living(name).flat_map(|h| h.status.networks.iter().map(|n| n.slug.clone())));
+        }
+        followed
+    }
+
+    fn deaf(&self) -> Option<HealthProblem> {
+        let patience = EVERY * SILENT_AFTER;
+        let since = self.heard.last.unwrap_or(self.listening).max(self.listening);
+        if self.now.at.saturating_duration_since(since) <= patience {
+            return None;
+        }
+        let why = self.unheard.clone().map_or(String::new(), |why| format!(": {why}"));
+        Some(HealthProblem {
+            stage: "log".to_owned(),
+            network: None,
+            since: Some(self.now.wall_of(since).rfc3339()),
+            problem: format!(
+                "the log has not let this process hear anything since then{why}; what is shown is from before"
+            ),
+            cure:
+                "See that the log's brokers answer (embedded: that there is room on its disk), and this process's log"
+                    .to_owned(),
+        })
+    }
+
+    fn stage(&self, name: &str) -> StageHealth {
+        let instance = |h: &Heard| {
+            let silent = h.is_silent(self.now.at);
+            let heard_at = self.now.wall_of(h.at);
+            InstanceHealth {
+                instance: h.status.instance.clone(),
+                state: if silent { SILENT.to_owned() } else { h.status.state.clone() },
+                since: if silent { heard_at } else { h.status.since }.rfc3339(),
+                heard_at: heard_at.rfc3339(),
+                detail: h.status.detail.clone(),
+            }
+        };
+        let instances: Vec<InstanceHealth> = self.processes(name).map(instance).collect();
+        let living: Vec<&Heard> = self.living(name).collect();
+        let last = self.heard.said.values().filter(|h| h.status.stage == name).map(|h| h.at).max();
+        let (state, since) = if let Some(h) = living.iter().find(|h| WELL.contains(&h.status.state.as_str())) {
+            (h.status.state.clone(), Some(h.status.since))
+        } else if let Some(h) = living.first() {
+            (h.status.state.clone(), Some(h.status.since))
+        } else if last.is_some_and(|at| self.now.at.saturating_duration_since(at) <= EVERY * SILENT_AFTER) {
+            // It has just stopped in an orderly way, as before a restart.
+            (state::STARTING.to_owned(), None)
+        } else if last.is_none() && (self.is_young() || self.is_former(name)) {
+            (state::STARTING.to_owned(), None)
+        } else {
+            (SILENT.to_owned(), Some(self.now.wall_of(last.unwrap_or(self.listening))))
+        };
+        StageHealth { stage: name.to_owned(), state, since: since.map(TimeMs::rfc3339), instances }
+    }
+
+    /// Whether a stage may be of a former version, which does not speak of itself: then its silence says nothing.
+    pub fn is_former(&self, name: &str) -> bool {
+        stage::CHAIN.contains(&name)
+            && !self.heard.watchers.is_empty()
+            && self.processes(stage::INGEST).next().is_none()
+    }
+
+    /// All processes of a stage that live wait for something.
+    fn stalled(&self, name: &str, judged: &StageHealth) -> Option<HealthProblem> {
+        let stalled = judged.state != SILENT && !WELL.contains(&judged.state.as_str());
+        let first = self.living(name).next().filter(|_| stalled)?;
+        let words = first.status.detail.clone().unwrap_or_else(|| format!("it is in the state {}", judged.state));
+        Some(HealthProblem {
+            stage: name.to_owned(),
+            network: None,
+            since: judged.since.clone(),
+            problem: format!("{name} is {}: {words}", judged.state),
+            cure: format!("See the log of {}", first.status.instance),
+        })
+    }
+
+    fn silent(
+        &self,
+        name: &str,
+        network: Option<&Network>,
+        since: Option<String>,
+        whole: &StageHealth,
+    ) -> HealthProblem {
+        let never = self.heard.said.values().all(|h| h.status.stage != name);
+        let what = match (never, network) {
+            (true, _) => format!("{name} has never been heard of"),
+            (false, None) => format!("{name} is silent: none of its processes says anything"),
+            (false, Some(network)) => format!("{name} says nothing of {network} any more"),
+        };
+        // A process that lives and says what keeps it knows best.
+        let stuck = self.living(name).find_map(|h| {
+            h.status.detail.as_ref().map(|detail| (h, detail)).filter(|(h, _)| !WELL.contains(&h.status.state.as_str()))
+        });
+        let cure = match (stuck, network) {
+            (Some((h, detail)), _) => format!("{} of {name}: {detail}", h.status.instance),
+            (None, Some(network)) if whole.state != SILENT => {
+                format!(
+                    "No process of {name} has the partition of {network}: see the logs of {name}, and that its group has members"
+                )
+            }
+            _ => {
+                let last: Vec<&str> = whole.instances.iter().map(|i| i.instance.as_str()).take(8).collect();
+                let last = if last.is_empty() { String::new() } else { format!(" (last heard: {})", last.join(", ")) };
+                format!("Start `headwater {name}` again{last}, or `headwater up`; its log says why it ended")
+            }
+        };
+        HealthProblem { stage: name.to_owned(), network: network.map(Network::to_string), since, problem: what, cure }
+    }
+
+    /// What is wrong with a network at a stage.
+    fn network(&self, name: &str, network: &Network, whole: Option<&StageHealth>) -> Vec<Found> {
+        let silence =
+            |whole, since| Found { kind: Kind::Silence, problem: self.silent(name, Some(network), since, whole) };
+        let word = |problem| Found { kind: Kind::Word, problem };
+        let problem = |since: TimeMs, problem: String, cure: &str| HealthProblem {
+            stage: name.to_owned(),
+            network: Some(network.to_string()),
+            since: Some(since.rfc3339()),
+            problem,
+            cure: cure.to_owned(),
+        };
+        let Some(heard) = self.heard_of(name, network) else {
+            let waits = self.is_young() || self.is_former(name) || whole.is_none_or(|w| w.state == state::STARTING);
+            let since = Some(self.now.wall_of(self.listening).rfc3339());
+            return match whole {
+                Some(whole) if !waits => vec![silence(whole, since)],
+                _ => self.former(name, network).into_iter().map(word).collect(),
+            };
+        };
+        let s = &heard.status;
+        let mut all = Vec::new();
+        if heard.is_silent(self.now.at) {
+            let since = Some(self.now.wall_of(heard.at).rfc3339());
+            return whole.map(|whole| silence(whole, since)).into_iter().collect();
+        }
+        if !WELL.contains(&s.state.as_str()) {
+            let words = s.detail.clone().unwrap_or_else(|| format!("{name} is in the state {}", s.state));
+            let kind = if s.state == state::UNCONFIGURED { Kind::Unconfigured } else { Kind::Word };
+            all.push(Found { kind, problem: problem(s.since, words, "See the log of the process") });
+        } else if let Some(trouble) = self.heard.progress.get(network).and_then(|p| p.trouble(name, self.now.at)) {
+            let what = if name == stage::INGEST { "blocks of the node" } else { "events" };
+            let (since, words) = match trouble {
+                Trouble::Still { at, waiting, since } => (
+                    since,
+                    format!("{name} stands still at {at}, while {waiting} {what} wait: what is shown grows old"),
+                ),
+                Trouble::Behind { waiting, more, since } => {
+                    (since, format!("{name} falls behind: {waiting} {what} wait, {more} more than a minute ago"))
+                }
+            };
+            all.push(word(problem(self.now.wall_of(since), words, advice(name))));
+        }
+        if let Some(percent) = s.unread_percent.filter(|percent| *percent > WARN_PERCENT) {
+            let words = format!(
+                "{name} has not read {percent} % of what the log keeps of partition {}: at 100 retention removes events of {network} \
+                 that are still to be read, and stops it",
+                s.partition.unwrap_or_default()
+            );
+            let cure = "Make it faster or give it time: raise `retention.bytes` and `retention.ms` of its topics now (Kafka's own \
+                        tools), then see why it is behind";
+            all.push(word(problem(s.at, words, cure)));
+        }
+        all
+    }
+
+    /// What stages of a former version said.
+    fn former(&self, name: &str, network: &Network) -> Option<HealthProblem> {
+        let problem = |at: TimeMs, problem: String| HealthProblem {
+            stage: name.to_owned(),
+            network: Some(network.to_string()),
+            since: Some(at.rfc3339()),
+            problem,
+            cure: "See what it says, and the log of the process".to_owned(),
+        };
+        match name {
+            stage::INGEST => {
+                let w = self.heard.watchers.get(network)?;
+                let words =
+                    || w.detail.clone().unwrap_or_else(|| format!("ingest is in the state {}", w.state.as_str()));
+                (!WELL.contains(&w.state.as_str())).then(|| problem(w.at, words()))
+            }
+            stage::ENRICH => {
+                let e = self.heard.former_halt(network)?;
+                let words = || format!("enrich stopped this network: {}", e.state.as_str());
+                Some(problem(e.at, e.detail.clone().unwrap_or_else(words)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Processes whose configurations do not say the same of a network.
+    fn differing(&self, network: &Network) -> Option<HealthProblem> {
+        let mut said: Vec<(u64, String)> = Vec::new();
+        for name in stage::CHAIN {
+            for heard in self.living(name) {
+                let of = heard.status.networks.iter().find(|n| n.slug == network.as_str());
+                said.extend(of.and_then(|n| n.chain_id).map(|id| (id, format!("{name} {}", heard.status.instance))));
+            }
+        }
+        let (first, other) = (said.first()?, said.iter().find(|(id, _)| *id != said[0].0)?);
+        Some(HealthProblem {
+            stage: other.1.split(' ').next().unwrap_or_default().to_owned(),
+            network: Some(network.to_string()),
+            since: None,
+            problem: format!(
+                "configurations differ: {} has chain id {}, {} has {}; fees follow from it, so that records differ by process",
+                first.1, first.0, other.1, other.0
+            ),
+            cure: "Give every process the same [[network]] sections".to_owned(),
+        })
+    }
+}
+
+fn advice(name: &str) -> &'static str {
+    match name {
+        stage::INGEST => "See its log: the node gives blocks too slowly, or the log takes too long to store them",
+        stage::ENRICH => "See its log; start another `headwater enrich`, or give it more processor",
+        _ => "See its log: the store takes rows too slowly, or does not answer",
+    }
+}

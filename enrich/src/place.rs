@@ -1,0 +1,159 @@
+//! Where the stage goes on in partitions that it is given.
+//!
+//! * The group has a position that the log still has: there.
+//! * The position is gone from the log (retention passed it, or the topic was made again): at the oldest record there is; the
+//!   stage's own output says which event of each network is to come there. One that continues it goes on, any other halts its
+//!   network.
+//! * The group has no position (it was deleted, or its positions expired while the stage stood still): likewise at the oldest
+//!   record, and what the output has already is passed over, so that nothing is written twice. The event that the output ends
+//!   with must be the same one, or the network halts.
+//! * A network that was halted before goes on with the event that it stands before, and with no other.
+//!
+//! Of each topic that is read only the newest record of a network is held, however long it is.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use runtime::log::{
+    Log, LogError, LogErrorKind, PollLimits, Polled, Record as LogRecord, TopicPartition,
+    events::{Assigned, EventConsumer},
+};
+use schemas::{
+    BlockHash, Codec, Network, Op,
+    headers::ChainHeaders,
+    records::{EnrichState, EnrichedBlock, StageStatus, stage_status::stage},
+    topics,
+};
+use tokio::time::Instant;
+
+use crate::{halts::Halts, pipeline::GROUP};
+
+/// How long the log may say nothing while it is read.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// The event that a network's output ends with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Its sequence.
+    pub sequence: u64,
+    /// What it did.
+    pub op: Op,
+    /// To which block.
+    pub block_hash: BlockHash,
+}
+
+/// Finds the place in each partition, and says it to the reader of events.
+pub(crate) async fn find(
+    log: &dyn Log,
+    codec: &Codec,
+    events: &mut EventConsumer,
+    halts: &mut Halts,
+    assigned: &[Assigned],
+) -> Result<(), LogError> {
+    let halted = halted(log, codec).await?;
+    let input = [topics::RAW_BLOCKS.name, topics::RAW_TRANSACTIONS.name];
+    let is_lost = |lag: &runtime::log::Lag| lag.position.is_some_and(|at| at < lag.ends.low || at > lag.ends.high);
+    let lost: HashSet<u32> =
+        log.lag(GROUP, &input).await?.iter().filter(|l| is_lost(l)).map(|l| l.at.partition).collect();
+    for Assigned { partition, has_position } in assigned.iter().copied() {
+        let is_lost = lost.contains(&partition);
+        if is_lost || !has_position {
+            let output = output(log, codec, partition).await?;
+            if is_lost || !output.is_empty() {
+                let networks = output.len();
+                tracing::warn!(partition, networks, "the group's position is gone; going on where the output ends");
+            }
+            for (network, done) in output {
+                if has_position {
+                    events.expect(partition, &network, done.sequence + 1);
+                } else {
+                    events.resume(partition, &network, done.sequence);
+                    halts.resume(partition, network, done);
+                }
+            }
+            continue;
+        }
+        for status in halted.iter().filter(|s| s.partition == Some(partition)) {
+            let (Some(network), Some(sequence)) = (&status.network, status.sequence) else { continue };
+            events.expect(partition, network, sequence + 1);
+            halts.remember(partition, network, &status.state, status.detail.clone(), status.sequence);
+        }
+    }
+    Ok(())
+}
+
+/// Networks that this stage said to be halted.
+async fn halted(log: &dyn Log, codec: &Codec) -> Result<Vec<StageStatus>, LogError> {
+    let at = TopicPartition { topic: topics::STAGE_STATUS.name, partition: 0 };
+    let mut newest: HashMap<Network, StageStatus> = HashMap::new();
+    each(log, at, |record| {
+        let status = record.value.as_ref().and_then(|value| codec.decode::<StageStatus>(value).ok());
+        if let Some(status) = status.filter(|s| s.stage == stage::ENRICH)
+            && let Some(network) = status.network.clone()
+        {
+            newest.insert(network, status);
+        }
+    })
+    .await?;
+    let is_halt = |s: &StageStatus| EnrichState::parse(&s.state).is_ok_and(|state| state != EnrichState::Running);
+    Ok(newest.into_values().filter(is_halt).collect())
+}
+
+/// What each network's output ends with.
+async fn output(log: &dyn Log, codec: &Codec, partition: u32) -> Result<HashMap<Network, Done>, LogError> {
+    let at = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition };
+    let mut newest: HashMap<Network, (ChainHeaders, Option<Bytes>)> = HashMap::new();
+    let read = each(log, at, |record| {
+        if let Ok(meta) = ChainHeaders::parse(|name| record.header(name))
+            && meta.op != Op::Finality
+        {
+            newest.insert(meta.network.clone(), (meta, record.value));
+        }
+    });
+    match read.await {
+        Ok(()) => {}
+        Err(e) if e.kind == LogErrorKind::NoTopic => return Ok(HashMap::new()),
+        Err(e) => return Err(e),
+    }
+    let done = |(network, (meta, value)): (Network, (ChainHeaders, Option<Bytes>))| {
+        let block = codec.decode::<EnrichedBlock>(value.as_deref().unwrap_or_default());
+        let block = block.map_err(|e| {
+            let message = format!("{} [{partition}]: this stage's last record of {network}: {e}", at.topic);
+            LogError::new(LogErrorKind::Corrupt, message)
+        })?;
+        Ok((network, Done { sequence: meta.sequence, op: meta.op, block_hash: block.envelope.block_hash }))
+    };
+    newest.into_iter().map(done).collect()
+}
+
+/// Hands over every record of a partition up to its present end, one by one.
+async fn each(log: &dyn Log, at: TopicPartition, mut take: impl FnMut(LogRecord)) -> Result<(), LogError> {
+    let ends = log.watermarks(at).await?;
+    if ends.low >= ends.high {
+        return Ok(());
+    }
+    let mut reader = log.reader(&[(at, ends.low)]).await?;
+    let mut heard = Instant::now();
+    while reader.reached(at) < ends.high {
+        let before = reader.reached(at);
+        let poll = PollLimits { records: 4_096, bytes: 4 << 20, wait: Duration::from_millis(300) };
+        match reader.poll(poll).await? {
+            Polled::Records(records) => records.into_iter().filter(|r| r.offset < ends.high).for_each(&mut take),
+            Polled::OutOfRange { oldest, .. } => reader.seek(at, oldest).await?,
+            Polled::Assigned(_) | Polled::Revoked(_) => {}
+        }
+        if reader.reached(at) > before {
+            heard = Instant::now();
+        } else if heard.elapsed() > SILENCE {
+            let message = format!(
+                "{} [{}] was read up to {before} of {}, then nothing came for {SILENCE:?}",
+                at.topic, at.partition, ends.high
+            );
+            return Err(LogError::new(LogErrorKind::Unavailable, message));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! What the sink says of itself and of its networks (rule 27): how far each is visible, and what halts it, so that nobody has to ask
+//! the store for it.
+
+use std::time::Duration;
+
+use runtime::beat::Board;
+use schemas::{
+    Network, Op, Origin, TimeMs,
+    records::stage_status::state::{RUNNING, STALLED},
+};
+use tokio::time::sleep;
+
+use super::{State, batch::Event};
+use crate::{Store, query::StoredNetwork};
+
+/// How often the store is asked whether it is there, and what of networks that no event has come of yet.
+const EVERY: Duration = Duration::from_secs(3);
+
+/// Keeps the board in step with the store, until dropped: whether it answers, and where networks stand of which nothing was
+/// written since their partition came here.
+pub(super) async fn follow(board: Board, store: Store) {
+    loop {
+        match store.ping().await {
+            Ok(()) => board.process(RUNNING, None),
+            Err(error) => board.process(
+                STALLED,
+                Some(format!("the store does not answer: {error}. Nothing is lost; the sink goes on when it is back")),
+            ),
+        }
+        for (network, partition) in board.networks() {
+            if board.row(&network).is_some_and(|row| row.sequence.is_some()) {
+                continue;
+            }
+            match store.network(&network).await {
+                Ok(stored) => found(&board, partition, &network, stored),
+                Err(error) => {
+                    tracing::debug!(%network, %error, "where the network stands cannot be read now");
+                    break;
+                }
+            }
+        }
+        sleep(EVERY).await;
+    }
+}
+
+/// What the store has of a network; what was written meanwhile is newer.
+fn found(board: &Board, partition: u32, network: &Network, stored: Option<StoredNetwork>) {
+    board.network(partition, network, |row| {
+        if row.sequence.is_some() {
+            return;
+        }
+        let Some(stored) = stored else {
+            row.sequence = Some(0);
+            return;
+        };
+        row.family = stored.family.parse().ok();
+        row.sequence = Some(stored.processed_sequence);
+        if let Some(head) = stored.head {
+            (row.height, row.block_time) = (Some(head.number), Some(head.timestamp));
+        }
+        let halted = State::parse(&stored.state).is_some_and(|state| state != State::Running);
+        if row.state.is_empty() && halted {
+            (row.state, row.detail) = (stored.state, Some(stored.message));
+        }
+    });
+}
+
+/// A network's events are written.
+pub(super) fn running(board: &Board, partition: u32, network: &Network) {
+    board.network(partition, network, |row| {
+        row.state.clear();
+        row.detail = None;
+    });
+}
+
+/// A network is halted.
+pub(super) fn halted(board: &Board, partition: u32, network: &Network, state: State, message: &str) {
+    board.network(partition, network, |row| {
+        state.as_str().clone_into(&mut row.state);
+        row.detail = Some(message.to_owned());
+    });
+}
+
+/// These events are visible now.
+pub(super) fn visible(board: &Board, events: &[Event]) {
+    for event in events {
+        let e = &event.block.envelope;
+        let tip: Option<(Option<u64>, Option<TimeMs>)> = match (e.op, e.origin) {
+            (Op::Apply, Origin::Live) => Some((Some(e.height), Some(e.block_time))),
+            (Op::Revert, Origin::Live) => Some((e.height.checked_sub(1), None)),
+            _ => None,
+        };
+        board.known(&e.network, |row| {
+            row.sequence = row.sequence.max(Some(e.sequence));
+            if let Some((height, time)) = tip {
+                (row.height, row.block_time) = (height, time);
+            }
+        });
+    }
+}
