@@ -4,7 +4,7 @@ mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{Chain, Stage, config, open, read_chain, status, trace, wait_for_state, wait_for_tip};
+use common::{Chain, Stage, config, open, read_chain, trace, wait_for_state, wait_for_tip};
 use ingest::Start;
 use loadtest::node::evm::{Clock, Config as Sim, Dataset, Fault, FaultKind, Simulator, spawn};
 use runtime::log::{
@@ -208,7 +208,7 @@ async fn starts_at_the_head_and_below_it_only_once() {
     let chain = same_chain(&log, &sim, start).await;
     assert_eq!(chain.reverts, 11);
     // Finality moves on without blocks.
-    assert!(status(&*log).await.is_some());
+    wait_for_state(&*log, NetworkState::Live).await;
     stage.stop().await;
     sim.shutdown().await;
 }
