@@ -103,7 +103,7 @@ impl StageStatus {
 
     /// The network that a key names.
     pub fn network_of(key: &str) -> Option<&str> {
-        key.split_once("/network/").map(|(_, slug)| slug)
+        key.split_once('/')?.1.strip_prefix("network/")
     }
 
     /// Silence after which whoever wrote this counts as silent.
