@@ -14,7 +14,8 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     if networks.is_empty() {
         eprintln!("add `[[network]]` to follow a chain; the README shows one");
     }
-    for warning in config.store.warnings() {
+    let of_kafka = config.log.kafka.iter().flat_map(|kafka| kafka.warnings());
+    for warning in config.store.warnings().into_iter().chain(of_kafka) {
         eprintln!("warning: {warning}");
     }
     Ok(())

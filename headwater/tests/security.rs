@@ -144,7 +144,7 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     assert!(applied.status.success(), "{}", told(&applied));
     let log = cluster.super_user().await;
     let short = topics::TopicSpec { retention: Some(Duration::from_secs(3600)), ..topics::RAW_BLOCKS };
-    log.apply_topics(&[short], 1).await.expect("another retention");
+    log.apply_topics(&[short], Some(1)).await.expect("another retention");
     for user in ["topics-apply", "topics-diff"] {
         let config = cluster.config(user);
         let text = std::fs::read_to_string(&config).expect("read").replace("partitions = 1", "partitions = 2");
@@ -231,7 +231,7 @@ async fn a_stage_that_loses_a_right_waits_and_goes_on_when_it_has_it_again() {
     let prefix = cluster.prefix.clone();
     let name = |topic: topics::TopicSpec| format!("{prefix}{}", topic.name);
     let (raw, enriched) = (name(topics::RAW_TRANSACTIONS), name(topics::ENRICHED_TRANSACTIONS));
-    cluster.super_user().await.apply_topics(&topics::ALL, 2).await.expect("topics");
+    cluster.super_user().await.apply_topics(&topics::ALL, Some(2)).await.expect("topics");
     let listed: Vec<Acl> = STAGES.iter().flat_map(|stage| cluster.acls(stage, stage)).collect();
     acls::grant(&admin, &listed);
     tokio::time::sleep(SETTLED).await;

@@ -25,6 +25,20 @@ pub const FOREIGN_BYTES: usize = 8 << 20;
 pub const RECORD_KEY_BYTES: usize = 4 << 10;
 /// Names and values of one record's headers in the log.
 pub const RECORD_HEADERS_BYTES: usize = 16 << 10;
+/// Segment of a compacted topic over Kafka: the newest one is never compacted, so that much is read at a takeover besides what
+/// counts. Twice the largest record, at least.
+pub const COMPACTED_SEGMENT_BYTES: usize = 16 << 20;
+/// The longest that a record of a compacted topic stays uncompacted over Kafka, and that a tombstone is kept. Readers must be
+/// through sooner.
+pub const COMPACTED_WITHIN: std::time::Duration = std::time::Duration::from_secs(3600);
+/// Records and bytes that reading a partition's state holds at a time …
+pub const STATE_POLL_RECORDS: usize = 4_096;
+/// … their values.
+pub const STATE_POLL_BYTES: usize = 4 << 20;
+/// Partitions whose state one ingest process reads at the same time.
+pub const STATE_READERS: usize = 16;
+/// Threads on which one process asks a Kafka cluster questions, and questions that wait for one.
+pub const KAFKA_QUESTIONS: (usize, usize) = (16, 4_096);
 /// Answer of a chain node to one call.
 pub const NODE_ANSWER_BYTES: usize = 64 << 20;
 /// Frame of a node's WebSocket: headers only come that way.
@@ -39,6 +53,17 @@ pub const NODE_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs
 pub const INGEST_QUEUE_EVENTS: usize = 128;
 /// Their values, KiB.
 pub const INGEST_QUEUE_KIB: usize = 24 << 10;
+/// What all queues of one ingest process hold together beyond [`INGEST_QUEUE_OWN_KIB`] each, KiB.
+pub const INGEST_SHARED_KIB: usize = 192 << 10;
+/// What a partition's queue may hold whatever the others hold, KiB; one block event of any size at least.
+pub const INGEST_QUEUE_OWN_KIB: usize = 1 << 10;
+/// Blocks that one ingest process fetches at the same time beyond one for each network.
+pub const INGEST_FETCHES: usize = 32;
+/// Bytes of records that a stage's partitions hold together while they wait for the other topic; then each keeps no more than
+/// [`EVENTS_OWN_BYTES`] per topic.
+pub const EVENTS_BYTES: usize = 128 << 20;
+/// What a partition's topic may hold then. One event is always held whole.
+pub const EVENTS_OWN_BYTES: usize = 512 << 10;
 /// Blocks of a new branch that must have been fetched before the first revert is written, where the branch is that long.
 pub const REORG_AHEAD_BLOCKS: usize = 16;
 /// Networks in one configuration.

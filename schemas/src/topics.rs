@@ -4,8 +4,10 @@ use std::time::Duration;
 
 /// Default of `[log] prefix`.
 pub const DEFAULT_PREFIX: &str = "headwater.";
-/// Default number of partitions of the chain topics; all of them have the same number (rule 8).
+/// Default number of partitions of the chain topics in the embedded log; all of them have the same number (rule 8).
 pub const DEFAULT_PARTITIONS: u32 = 8;
+/// Default number of partitions of chain topics that are made in a Kafka cluster: so many processes can share the networks.
+pub const DEFAULT_KAFKA_PARTITIONS: u32 = 64;
 
 /// How a topic gets rid of old records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,6 +40,9 @@ pub async fn follow(
         // Partitions that begin again, and when.
         let mut broken: BTreeMap<u32, Instant> = BTreeMap::new();
         loop {
+            if let Err(error) = reader.take_up_added(&*log).await {
+                tracing::warn!(%error, "whether partitions were added is not known; asking again");
+            }
             for partition in broken.extract_if(.., |_, at| *at <= Instant::now()).map(|(p, _)| p).collect::<Vec<_>>() {
                 if !took(reader.begin_again(&*log, partition).await)? {
                     broken.insert(partition, Instant::now() + PAUSE);

@@ -74,7 +74,8 @@ pub fn kafka_of(config: &Config) -> Result<&Kafka, Failure> {
 
 /// Number of partitions of chain topics that are made.
 pub fn chain_partitions(config: &Config) -> u32 {
-    config.log.kafka.as_ref().map_or(topics::DEFAULT_PARTITIONS, |kafka| kafka.partitions)
+    let of_kafka = |kafka: &Kafka| kafka.partitions.unwrap_or(topics::DEFAULT_KAFKA_PARTITIONS);
+    config.log.kafka.as_ref().map_or(topics::DEFAULT_PARTITIONS, of_kafka)
 }
 
 /// Makes the topics that are missing; where that is not ours to do (`topics = "check"`), says which of the stages' are missing, or

@@ -35,10 +35,29 @@ pub struct Kafka {
     pub properties: Vec<(String, Secret)>,
     /// Replicas of topics that are made; `None`: the brokers' default.
     pub replication: Option<u16>,
-    /// Partitions of chain topics that are made.
-    pub partitions: u32,
+    /// Partitions that chain topics are to have; `None`: as many as they have, or the default where none is there.
+    pub partitions: Option<u32>,
     /// Whether a stage makes missing topics when it starts, and registers schemas.
     pub create_topics: bool,
+}
+
+impl Kafka {
+    /// What is no mistake but should be known.
+    pub fn warnings(&self) -> Vec<String> {
+        let words = match self.replication {
+            Some(1) => {
+                "[log] replication: topics with one replica are lost with its broker's disk, acknowledged blocks included; write 3"
+            }
+            Some(2) => {
+                "[log] replication: with two replicas a write is acknowledged while only one of them has it (min.insync.replicas = 1),                  and is lost with that broker's disk; with three, min.insync.replicas is 2"
+            }
+            None => {
+                "[log] replication: left out, topics get the brokers' default.replication.factor; only where that is 3 or more are                  acknowledged blocks on two disks (min.insync.replicas = 2); `headwater topics diff` looks"
+            }
+            Some(_) => return Vec::new(),
+        };
+        vec![words.to_owned()]
+    }
 }
 
 /// librdkafka properties that carry our guarantees, so that nobody may set them.
@@ -113,7 +132,7 @@ pub fn read(mut s: Section, c: &mut Collector) -> Log {
                 schema_registry: registry.map(|p| p.value),
                 properties: properties.into_iter().map(|(name, p)| (name, Secret::new(p.value))).collect(),
                 replication: replication.map(|n| n.value as u16),
-                partitions: partitions.map_or(schemas::topics::DEFAULT_PARTITIONS, |n| n.value as u32),
+                partitions: partitions.map(|n| n.value as u32),
                 create_topics,
             })
         }

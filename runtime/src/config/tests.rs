@@ -105,7 +105,7 @@ fn a_kafka_cluster_is_read_with_its_properties() {
     let config =
         parse(text, Path::new(""), &|name| (name == "SECRET").then(|| "hidden".to_owned())).expect("no mistake");
     let kafka = config.log.kafka.clone().expect("a cluster");
-    assert_eq!((kafka.brokers.as_str(), kafka.replication, kafka.partitions), ("a:9092, b:9092", Some(3), 8));
+    assert_eq!((kafka.brokers.as_str(), kafka.replication, kafka.partitions), ("a:9092, b:9092", Some(3), None));
     assert_eq!(kafka.schema_registry.expect("a registry").path(), "/apis/ccompat/v7");
     assert_eq!(kafka.properties.iter().find(|(k, _)| k == "sasl.password").expect("there").1.expose(), "hidden");
     assert!(!format!("{:?}", config.log).contains("hidden"), "secrets are masked");

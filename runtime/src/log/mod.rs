@@ -31,7 +31,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::{TimeMs, topics::TopicSpec};
-pub use whole::read_all;
+pub use whole::{fold, read_all};
 
 /// A topic's name as callers know it: without the configured prefix, which back ends add.
 pub type Topic = &'static str;
@@ -177,6 +177,15 @@ pub trait Log: Send + Sync + 'static {
     /// Oldest and next offset.
     async fn watermarks(&self, at: TopicPartition) -> Result<Watermarks, LogError>;
 
+    /// The same of many partitions, in their order.
+    async fn ends(&self, of: &[TopicPartition]) -> Result<Vec<Watermarks>, LogError> {
+        let mut ends = Vec::with_capacity(of.len());
+        for at in of {
+            ends.push(self.watermarks(*at).await?);
+        }
+        Ok(ends)
+    }
+
     /// The producer with this transactional id. Fences and aborts the former holder of the id; when this returns, everything
     /// below the high watermark is decided.
     async fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError>;
@@ -242,6 +251,9 @@ pub trait Reader: Send {
     /// Moves the place of a partition.
     async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError>;
 
+    /// Reads further partitions, from these offsets on. What is read already goes on as it was.
+    async fn add(&mut self, more: &[(TopicPartition, u64)]) -> Result<(), LogError>;
+
     /// How far a partition has been read: everything below was handed out, or is a hole. Offsets have holes (transactions'
     /// ends, compaction), so the last record's offset does not tell whether the end was reached.
     fn reached(&self, at: TopicPartition) -> u64;
@@ -266,9 +278,13 @@ pub enum LogErrorKind {
     Full,
     /// What is stored cannot be read. An operator must look.
     Corrupt,
-    /// A topic is not there: it was never made, or was deleted. Wait for an operator to make it (again), and join anew.
+    /// A topic, or a partition of it, is not there: it was never made, or was deleted, or counts are being raised topic by topic.
+    /// Wait for an operator to make it (again), and join anew.
     NoTopic,
-    /// The call makes no sense (unknown partition, tombstone on a topic that is not compacted, …).
+    /// A call of the log's client never came back, long after every deadline of its own, and its thread with it. Only a new
+    /// process helps: the stage ends.
+    Stuck,
+    /// The call makes no sense (tombstone on a topic that is not compacted, …).
     Invalid,
     /// Another process holds the log's directory (embedded). Ask that process, or stop it.
     InUse,

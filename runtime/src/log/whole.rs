@@ -1,39 +1,202 @@
 //! Reading a partition from its beginning to its end, once.
+//!
+//! Guarantee: all records up to the end as it is at the beginning, in order, never fewer: what were missing would be written
+//! twice. They are handed over as they come, so that no more than one poll's worth of them is held, however many there are.
+//! Reading takes as long as records come; what ends it is silence.
 
 use std::time::Duration;
 
+use schemas::limits::{STATE_POLL_BYTES, STATE_POLL_RECORDS};
+
 use super::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, TopicPartition};
 
-/// How long reading a partition's state may take.
-const READ_DEADLINE: Duration = Duration::from_secs(60);
+/// How long one poll waits.
+const WAIT: Duration = Duration::from_millis(300);
+/// Polls in a row that bring nothing, half a minute, before reading is given up. A broker that is replaced needs some seconds.
+const SILENT_POLLS: u32 = 100;
 
-/// All records of a partition, up to its end as it is now. Never fewer: what is missing here would be written twice.
-pub async fn read_all(log: &dyn Log, at: TopicPartition) -> Result<Vec<Record>, LogError> {
+/// Hands each record of a partition, up to its end as it is now, to `each`.
+///
+/// # Errors
+/// The first error of `each`; what the log says; [`LogErrorKind::Unavailable`] when it says nothing for half a minute.
+pub async fn fold<E: From<LogError>>(
+    log: &dyn Log,
+    at: TopicPartition,
+    mut each: impl FnMut(Record) -> Result<(), E>,
+) -> Result<(), E> {
     let ends = log.watermarks(at).await?;
-    let mut records = Vec::new();
     if ends.low >= ends.high {
-        return Ok(records);
+        return Ok(());
     }
     let mut reader = log.reader(&[(at, ends.low)]).await?;
-    let give_up = tokio::time::Instant::now() + READ_DEADLINE;
+    let (mut last, mut silent) = (reader.reached(at), 0);
+    let limits = PollLimits { records: STATE_POLL_RECORDS, bytes: STATE_POLL_BYTES, wait: WAIT };
     while reader.reached(at) < ends.high {
-        if tokio::time::Instant::now() > give_up {
-            let (reached, high) = (reader.reached(at), ends.high);
-            return Err(LogError::new(
-                LogErrorKind::Unavailable,
-                format!(
-                    "{} [{}] was read up to {reached} of {high} only, in {READ_DEADLINE:?}",
-                    at.topic, at.partition
-                ),
-            ));
-        }
-        let poll = PollLimits { records: 4_096, bytes: 16 << 20, wait: Duration::from_millis(300) };
-        match reader.poll(poll).await? {
-            Polled::Records(batch) => records.extend(batch.into_iter().filter(|r| r.offset < ends.high)),
+        match reader.poll(limits).await? {
+            Polled::Records(batch) => {
+                batch.into_iter().filter(|r| r.offset < ends.high).try_for_each(&mut each)?;
+            }
             // Compaction went on meanwhile; what it removed has a newer record further on.
             Polled::OutOfRange { oldest, .. } => reader.seek(at, oldest).await?,
             Polled::Assigned(_) | Polled::Revoked(_) => {}
         }
+        let reached = reader.reached(at);
+        silent = if reached == last { silent + 1 } else { 0 };
+        last = reached;
+        if silent > SILENT_POLLS {
+            let (topic, partition, high) = (at.topic, at.partition, ends.high);
+            let message = format!(
+                "{topic} [{partition}] was read up to {reached} of {high}, then nothing came for {:?}",
+                WAIT * SILENT_POLLS
+            );
+            return Err(LogError::new(LogErrorKind::Unavailable, message).into());
+        }
     }
+    Ok(())
+}
+
+/// All records of a partition that is known to be short. Whatever grows is [folded](fold).
+///
+/// # Errors
+/// As [`fold`].
+pub async fn read_all(log: &dyn Log, at: TopicPartition) -> Result<Vec<Record>, LogError> {
+    let mut records = Vec::new();
+    fold(log, at, |record| {
+        records.push(record);
+        Ok::<(), LogError>(())
+    })
+    .await?;
     Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::log::{
+        Consumer, Lag, NewRecord, Producer, Reader, Topic, TopicSpec, Transaction, Watermarks,
+        conformance::Watched,
+        embedded::{EmbeddedConfig, EmbeddedLog},
+    };
+
+    const AT: TopicPartition = TopicPartition { topic: schemas::topics::INGEST_CHECKPOINTS.name, partition: 0 };
+
+    /// However many records there are, a handful is held.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_partition_of_any_length_is_folded_in_little_memory() {
+        const RECORDS: usize = 60_000;
+        let dir = tempfile::tempdir().expect("a folder");
+        let log = EmbeddedLog::open(EmbeddedConfig::new(dir.path())).await.expect("a log");
+        log.ensure_topics(&[schemas::topics::INGEST_CHECKPOINTS], 1).await.expect("topic");
+        let mut producer = log.producer("p").await.expect("producer");
+        for chunk in 0..RECORDS / 2_000 {
+            let record = |i: usize| NewRecord {
+                to: AT,
+                key: Some(format!("k{chunk}/{i}").into()),
+                value: Some(Bytes::from(vec![7; 150])),
+                headers: Vec::new(),
+            };
+            let records = (0..2_000).map(record).collect();
+            producer.commit(Transaction { records, offsets: None }).await.expect("commit");
+        }
+        let watched = Watched::new(log.clone());
+        let mut seen = 0;
+        let mut each = |record: Record| {
+            assert_eq!(record.value.as_ref().map(Bytes::len), Some(150));
+            seen += 1;
+            Ok::<(), LogError>(())
+        };
+        fold(&watched, AT, &mut each).await.expect("read");
+        assert_eq!(seen, RECORDS, "all of them");
+        let most = watched.most();
+        assert!(most <= STATE_POLL_RECORDS, "{most} records were held at a time");
+        assert_eq!(read_all(&watched, AT).await.expect("read").len(), RECORDS);
+        assert!(watched.most() >= RECORDS, "the watch sees who holds them all");
+    }
+
+    /// A slow partition is read to its end; a silent one is given up.
+    #[tokio::test]
+    async fn reading_takes_as_long_as_records_come() {
+        let mut got = 0;
+        let mut count = |_| {
+            got += 1;
+            Ok::<(), LogError>(())
+        };
+        fold(&Scripted { silent_from: 100 }, AT, &mut count).await.expect("more silence than may be in one piece");
+        let e = fold(&Scripted { silent_from: 7 }, AT, &mut count).await.expect_err("silence");
+        assert_eq!(e.kind, LogErrorKind::Unavailable, "{e}");
+        assert!(e.message.contains("up to 7 of 100"), "{e}");
+        assert_eq!(got, 107);
+    }
+
+    /// A partition of 100 records of which one comes with every tenth poll, until none comes any more.
+    #[derive(Clone, Copy)]
+    struct Scripted {
+        silent_from: u64,
+    }
+
+    struct ScriptedReader {
+        script: Scripted,
+        next: u64,
+        polls: u64,
+    }
+
+    #[async_trait::async_trait]
+    impl Log for Scripted {
+        async fn watermarks(&self, _: TopicPartition) -> Result<Watermarks, LogError> {
+            Ok(Watermarks { low: 0, high: 100 })
+        }
+        async fn reader(&self, _: &[(TopicPartition, u64)]) -> Result<Box<dyn Reader>, LogError> {
+            Ok(Box::new(ScriptedReader { script: *self, next: 0, polls: 0 }))
+        }
+        async fn ensure_topics(&self, _: &[TopicSpec], _: u32) -> Result<(), LogError> {
+            unreachable!("only read")
+        }
+        async fn partitions(&self, _: Topic) -> Result<u32, LogError> {
+            unreachable!("only read")
+        }
+        async fn value_limit(&self, _: Topic) -> Result<usize, LogError> {
+            unreachable!("only read")
+        }
+        async fn producer(&self, _: &str) -> Result<Box<dyn Producer>, LogError> {
+            unreachable!("only read")
+        }
+        async fn consumer(&self, _: &str, _: &str, _: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
+            unreachable!("only read")
+        }
+        async fn lag(&self, _: &str, _: &[Topic]) -> Result<Vec<Lag>, LogError> {
+            unreachable!("only read")
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Reader for ScriptedReader {
+        async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
+            assert_eq!(limits.wait, WAIT);
+            self.polls += 1;
+            if self.next >= self.script.silent_from || !self.polls.is_multiple_of(10) {
+                return Ok(Polled::Records(Vec::new()));
+            }
+            self.next += 1;
+            let (offset, timestamp) = (self.next - 1, schemas::TimeMs(0));
+            let record = Record { from: AT, offset, timestamp, key: None, value: None, headers: Vec::new() };
+            Ok(Polled::Records(vec![record]))
+        }
+        fn pause(&mut self, _: &[TopicPartition]) -> Result<(), LogError> {
+            unreachable!("only read")
+        }
+        fn resume(&mut self, _: &[TopicPartition]) -> Result<(), LogError> {
+            unreachable!("only read")
+        }
+        async fn seek(&mut self, _: TopicPartition, _: u64) -> Result<(), LogError> {
+            unreachable!("only read")
+        }
+        async fn add(&mut self, _: &[(TopicPartition, u64)]) -> Result<(), LogError> {
+            unreachable!("only read")
+        }
+        fn reached(&self, _: TopicPartition) -> u64 {
+            self.next
+        }
+    }
 }

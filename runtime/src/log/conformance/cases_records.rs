@@ -197,8 +197,9 @@ pub async fn tombstones_are_refused_elsewhere(kit: &Kit<'_>) {
     let keyless = NewRecord { key: None, ..record(at(compacted, 0), "", "v") };
     let e = producer.commit(transaction(vec![keyless])).await.unwrap_err();
     assert_eq!(e.kind, LogErrorKind::Invalid, "{e}");
+    // A partition that is not there may still come.
     let e = producer.commit(transaction(vec![record(at(kept, PARTITIONS), "k", "v")])).await.unwrap_err();
-    assert_eq!(e.kind, LogErrorKind::Invalid, "{e}");
+    assert_eq!(e.kind, LogErrorKind::NoTopic, "{e}");
     commit(&mut *producer, vec![record(at(kept, 0), "k", "fine")]).await;
     assert_eq!(kit.values(at(kept, 0), 1).await, ["fine"]);
 }
@@ -300,6 +301,24 @@ pub async fn reader_from_the_middle(kit: &Kit<'_>) {
         reader.seek(place, all[10].offset).await.expect("seek");
         assert_eq!(text(&read(&mut *reader, 1).await[0]), "0/10");
     }
+}
+
+/// A reader takes further partitions up, and goes on with what it read.
+pub async fn reader_takes_partitions_up(kit: &Kit<'_>) {
+    let topic = kit.topic("t").await;
+    let mut producer = kit.producer("p").await;
+    let both = |n: &str| vec![record(at(topic, 0), "k", format!("0/{n}")), record(at(topic, 1), "k", format!("1/{n}"))];
+    commit(&mut *producer, both("a")).await;
+    let mut reader = kit.reader(&[at(topic, 0)]).await;
+    assert_eq!(text(&read(&mut *reader, 1).await[0]), "0/a");
+    let from = kit.records_until(at(topic, 1), |r| r.len() == 1).await[0].offset;
+    reader.add(&[(at(topic, 1), from)]).await.expect("added");
+    assert_eq!(text(&read(&mut *reader, 1).await[0]), "1/a");
+    commit(&mut *producer, both("b")).await;
+    let mut came: Vec<_> = read(&mut *reader, 2).await.iter().map(text).collect();
+    came.sort_unstable();
+    assert_eq!(came, ["0/b", "1/b"], "each once");
+    assert!(reader.reached(at(topic, 1)) > from);
 }
 
 /// At the end a poll waits, brings nothing when nothing comes, and is woken by a commit.

@@ -7,6 +7,7 @@
 mod cases_groups;
 mod cases_records;
 mod kit;
+mod watched;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use super::{Log, TopicPartition};
 
 pub use kit::Kit;
+pub use watched::Watched;
 
 /// How the suite reaches a back end.
 #[async_trait]
@@ -50,6 +52,7 @@ cases![
     cases_records::too_large_is_refused_and_harmless,
     cases_records::restart_keeps_everything,
     cases_records::reader_from_the_middle,
+    cases_records::reader_takes_partitions_up,
     cases_records::reader_waits_for_the_end,
     cases_records::polls_are_bounded,
     cases_records::topics_keep_their_partitions,

@@ -224,6 +224,14 @@ impl Reader for EmbeddedReader {
         self.cursor(at).map(|c| c.seek(offset))
     }
 
+    async fn add(&mut self, more: &[(TopicPartition, u64)]) -> Result<(), LogError> {
+        for (at, offset) in more {
+            let (topic, _) = self.shared.partition(*at)?;
+            self.cursors.add(Cursor::new(*at, topic, *offset));
+        }
+        Ok(())
+    }
+
     fn reached(&self, at: TopicPartition) -> u64 {
         self.cursors.get(at).map_or(0, |cursor| cursor.position)
     }

@@ -70,6 +70,11 @@ impl Cursors {
         Self { cursors, turn: 0 }
     }
 
+    /// One more.
+    pub fn add(&mut self, cursor: Cursor) {
+        self.cursors.push(cursor);
+    }
+
     /// One of them, to look at.
     pub fn get(&self, at: TopicPartition) -> Option<&Cursor> {
         self.cursors.iter().find(|c| c.at == at)

@@ -146,7 +146,7 @@ impl Shared {
         let topic = self.topic(at.topic)?;
         if at.partition as usize >= topic.partitions.len() {
             return Err(LogError::new(
-                LogErrorKind::Invalid,
+                LogErrorKind::NoTopic,
                 format!("topic {} has {} partitions, no number {}", at.topic, topic.partitions.len(), at.partition),
             ));
         }

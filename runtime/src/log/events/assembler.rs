@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use schemas::{Network, Op, headers::ChainHeaders};
+use schemas::{Network, Op, headers::ChainHeaders, limits::EVENTS_BYTES};
 
 use super::{
     Assigned, Batch, Event, Halt,
@@ -46,6 +46,8 @@ struct Partition {
     halted: HashSet<Network>,
     /// Whether a child was ever matched: before that, children of events before the start may lead.
     matched: bool,
+    /// Whether what is still to come must tell whose fault something is: then as much is read as ever.
+    unsettled: bool,
     ready: VecDeque<Ready>,
     foreign: Foreign,
 }
@@ -127,6 +129,7 @@ impl Assembler {
             done: HashMap::new(),
             halted: HashSet::new(),
             matched: false,
+            unsettled: false,
             ready: VecDeque::new(),
             foreign: Foreign::default(),
         };
@@ -262,12 +265,15 @@ impl Assembler {
     pub fn flow(&mut self) -> Vec<Flow> {
         let mut flow = std::mem::take(&mut self.flow);
         let Some(child_topic) = self.child_topic else { return flow };
+        let held: usize = self.partitions.values().map(|p| p.headers.bytes() + p.children.bytes()).sum();
+        let tight = held >= EVENTS_BYTES;
         for (partition, state) in &mut self.partitions {
+            let tight = tight && !state.unsettled;
             // The queue that the other one waits for is never paused: one event is always held whole.
             let wanted = state.wanted_children();
-            let children_full = state.children.is_full() && state.children.records.len() >= wanted;
+            let children_full = state.children.is_full(tight) && state.children.records.len() >= wanted;
             let headers_full =
-                state.headers.is_full() && !(state.children.is_full() && state.headers.records.is_empty());
+                state.headers.is_full(tight) && !(state.children.is_full(tight) && state.headers.records.is_empty());
             for (queue, topic, full) in [
                 (&mut state.headers, self.header_topic, headers_full),
                 (&mut state.children, child_topic, children_full),
@@ -276,7 +282,7 @@ impl Assembler {
                 if full && !queue.paused {
                     queue.paused = true;
                     flow.push(Flow::Pause(at));
-                } else if queue.paused && !full && (queue.is_low() || queue.records.len() < wanted) {
+                } else if queue.paused && !full && (queue.is_low(tight) || queue.records.len() < wanted) {
                     queue.paused = false;
                     flow.push(Flow::Resume(at));
                 }
@@ -300,6 +306,7 @@ impl Partition {
 
     /// Takes one step; `false` when more records are needed.
     fn step(&mut self, partition: u32, (header_topic, child_topic): (Topic, Option<Topic>)) -> bool {
+        self.unsettled = false;
         if self.pass_over_child() {
             return true;
         }
@@ -402,7 +409,8 @@ impl Partition {
                     self.halt(stray.network, Halt::MoreChildren { sequence: stray.sequence });
                     return true;
                 }
-                if its_header.is_none() && !self.headers.is_full() && !self.children.is_full() {
+                if its_header.is_none() && !self.headers.is_full(false) && !self.children.is_full(false) {
+                    self.unsettled = true;
                     return false; // what is still to come will tell
                 }
             }

@@ -12,7 +12,8 @@
 //!   next event of its partition ([`Event::foreign`]), whose position lies behind it.
 //! * Only record headers are read, never values: what cannot be decoded is still counted and handed on (rule 13).
 //! * Bounded: the topic that runs ahead is paused; at most [`BUFFER_BYTES`] and [`BUFFER_RECORDS`] per partition and topic wait,
-//!   except that one event is always held whole.
+//!   and [`EVENTS_BYTES`](schemas::limits::EVENTS_BYTES) of all of them, beyond which each keeps little; except that one event is
+//!   always held whole.
 //!
 //! ```no_run
 //! # use std::time::Duration;
@@ -303,30 +304,57 @@ impl EventConsumer {
     }
 }
 
-/// Events for a reader without group: all partitions, from their present end on.
+/// How often a reader looks whether partitions were added.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Events for a reader without group: all partitions, from their present end on, and those that are added later, whole.
 pub struct EventReader {
     reader: Box<dyn Reader>,
     assembler: Assembler,
+    topics: Vec<Topic>,
+    partitions: u32,
+    looked_at: Instant,
 }
 
 impl EventReader {
     /// From the present end of all partitions on. Without `children`, headers come alone.
     pub async fn from_end(log: &dyn Log, headers: Topic, children: Option<Topic>) -> Result<Self, LogError> {
-        let mut partitions = log.partitions(headers).await?;
-        if let Some(children) = children {
-            partitions = partitions.min(log.partitions(children).await?);
-        }
+        // Children first: then every later header has all its children behind the place where reading starts.
+        let topics: Vec<Topic> = children.into_iter().chain([headers]).collect();
+        let partitions = partitions_of_all(log, &topics).await?;
         let mut from = Vec::new();
-        let mut assembler = Assembler::new(headers, children);
-        for partition in 0..partitions {
-            // Children first: then every later header has all its children behind the place where reading starts.
-            for topic in children.into_iter().chain([headers]) {
-                let at = TopicPartition { topic, partition };
-                from.push((at, log.watermarks(at).await?.high));
-            }
-            assembler.start(partition, Start::Anywhere);
+        for topic in &topics {
+            let of: Vec<_> = (0..partitions).map(|partition| TopicPartition { topic, partition }).collect();
+            let ends = log.ends(&of).await?;
+            from.extend(of.into_iter().zip(ends.iter().map(|ends| ends.high)));
         }
-        Ok(Self { reader: log.reader(&from).await?, assembler })
+        let mut assembler = Assembler::new(headers, children);
+        (0..partitions).for_each(|partition| assembler.start(partition, Start::Anywhere));
+        let reader = log.reader(&from).await?;
+        Ok(Self { reader, assembler, topics, partitions, looked_at: Instant::now() })
+    }
+
+    /// Takes up partitions that were added since, from their oldest records on. Asks seldom, however often it is called.
+    pub async fn take_up_added(&mut self, log: &dyn Log) -> Result<(), LogError> {
+        if self.looked_at.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        self.looked_at = Instant::now();
+        let partitions = partitions_of_all(log, &self.topics).await?;
+        if partitions <= self.partitions {
+            return Ok(());
+        }
+        let mut of = Vec::new();
+        for partition in self.partitions..partitions {
+            of.extend(self.topics.iter().map(|topic| TopicPartition { topic, partition }));
+        }
+        let ends = log.ends(&of).await?;
+        let from: Vec<_> = of.into_iter().zip(ends.iter().map(|ends| ends.low)).collect();
+        self.reader.add(&from).await?;
+        (self.partitions..partitions).for_each(|partition| self.assembler.start(partition, Start::Anywhere));
+        tracing::info!(from = self.partitions, to = partitions, "partitions were added and are read");
+        self.partitions = partitions;
+        Ok(())
     }
 
     /// Begins again at the present end of one partition, for all its networks; the others go on as they were. To be tried again
@@ -381,6 +409,15 @@ impl EventReader {
         }
         Ok(())
     }
+}
+
+/// How many partitions all of these topics have.
+async fn partitions_of_all(log: &dyn Log, topics: &[Topic]) -> Result<u32, LogError> {
+    let mut least = u32::MAX;
+    for topic in topics {
+        least = least.min(log.partitions(topic).await?);
+    }
+    Ok(least)
 }
 
 fn poll_limits(max_bytes: usize, wait: Duration) -> PollLimits {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use schemas::{
     Network,
     headers::{ChainHeaders, names},
-    limits::{FOREIGN_BYTES, FOREIGN_RECORDS},
+    limits::{EVENTS_OWN_BYTES, FOREIGN_BYTES, FOREIGN_RECORDS},
 };
 
 use super::{BUFFER_BYTES, BUFFER_RECORDS, Halt};
@@ -63,13 +63,17 @@ impl Queue {
     pub fn metas(&self) -> impl Iterator<Item = &ChainHeaders> {
         self.records.iter().filter_map(|(_, meta)| meta.as_ref().ok())
     }
-    /// Whether no more should come.
-    pub fn is_full(&self) -> bool {
-        self.bytes >= BUFFER_BYTES || self.records.len() >= BUFFER_RECORDS
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+    /// Whether no more should come; `tight`: all partitions together hold as much as they may.
+    pub fn is_full(&self, tight: bool) -> bool {
+        self.bytes >= most(tight) || self.records.len() >= BUFFER_RECORDS
     }
     /// Whether more may come again.
-    pub fn is_low(&self) -> bool {
-        self.bytes < BUFFER_BYTES / 2 && self.records.len() < BUFFER_RECORDS / 2
+    pub fn is_low(&self, tight: bool) -> bool {
+        self.bytes < most(tight) / 2 && self.records.len() < BUFFER_RECORDS / 2
     }
 }
 
@@ -100,6 +104,10 @@ impl Foreign {
         self.bytes = 0;
         std::mem::take(&mut self.records)
     }
+}
+
+fn most(tight: bool) -> usize {
+    if tight { EVENTS_OWN_BYTES } else { BUFFER_BYTES }
 }
 
 fn size(record: &Record) -> usize {

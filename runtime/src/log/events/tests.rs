@@ -195,6 +195,58 @@ proptest! {
     }
 }
 
+/// Children of many partitions run ahead of their headers, as after a long absence: what waits is bounded over all of them, and
+/// everything comes out all the same.
+#[test]
+fn what_waits_is_bounded_over_all_partitions() {
+    use schemas::limits::{EVENTS_BYTES, EVENTS_OWN_BYTES};
+    const PARTITIONS: u32 = 300;
+    const EACH: u32 = 400;
+    const AT_ONCE: usize = 50;
+    static VALUE: [u8; 4 << 10] = [7; 4 << 10];
+    let mut assembler = Assembler::new(HEADERS, Some(CHILDREN));
+    let (mut headers, mut children) = (Vec::new(), Vec::new());
+    for partition in 0..PARTITIONS {
+        assembler.start(partition, Start::Beginning);
+        let (mut h, mut c) = records(&[apply(0, 1, EACH)]);
+        h.iter_mut().chain(&mut c).for_each(|r| r.from.partition = partition);
+        c.iter_mut().for_each(|r| r.value = Some(Bytes::from_static(&VALUE)));
+        headers.push(h);
+        children.push(c);
+    }
+    let mut paused = std::collections::HashSet::new();
+    let (mut held, mut most, mut out) = (0, 0, 0);
+    while out < PARTITIONS {
+        let mut came = Vec::new();
+        for partition in (0..PARTITIONS).filter(|n| !paused.contains(&(CHILDREN, *n))) {
+            let of = &mut children[partition as usize];
+            came.extend(of.drain(..AT_ONCE.min(of.len())));
+        }
+        if came.is_empty() {
+            let next =
+                headers.iter_mut().find(|h| !h.is_empty()).expect("nothing comes any more, and not all came out");
+            assert!(!paused.contains(&(HEADERS, next[0].from.partition)));
+            came.append(next);
+        }
+        held += came.len();
+        most = most.max(held);
+        assembler.feed(came);
+        while let Some(Batch::Events(events)) = assembler.take(10, usize::MAX) {
+            out += events.len() as u32;
+            held -= events.iter().map(|e| 1 + e.children.len()).sum::<usize>();
+        }
+        for flow in assembler.flow() {
+            match flow {
+                Flow::Pause(at) => paused.insert((at.topic, at.partition)),
+                Flow::Resume(at) => paused.remove(&(at.topic, at.partition)),
+            };
+        }
+    }
+    let bound = EVENTS_BYTES + PARTITIONS as usize * (EVENTS_OWN_BYTES.max(AT_ONCE * VALUE.len()) + (64 << 10));
+    assert!(most * VALUE.len() < bound, "{} MiB were held", most * VALUE.len() >> 20);
+    assert!(most * VALUE.len() > EVENTS_BYTES, "the bound was reached");
+}
+
 fn apply(network: usize, sequence: u64, children: u32) -> Want {
     Want { network, sequence, op: Op::Apply, children }
 }

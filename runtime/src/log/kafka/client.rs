@@ -3,6 +3,7 @@
 //! Guarantee: a poll whose caller went away loses nothing, and what did not fit into one comes with the next.
 
 use std::{
+    collections::HashSet,
     ops::Range,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,45 +17,73 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 use schemas::TimeMs;
-use tokio::task::JoinHandle;
 
 use super::{
-    CALL, READER_GROUP, blocking,
+    CALL, READER_GROUP,
+    cluster::ends,
+    config::partition_list,
     error::{self, Need},
-    partition_list,
     rebalance::Context,
-    watermarks,
+    threads::{Started, Threads},
 };
 use crate::log::{Headers, LogError, LogErrorKind, PollLimits, Polled, Record, TopicPartition};
 
+/// Beyond what a poll was asked to wait, the longest that it may take: a rebalance asks for positions and ends in it.
+const POLL_BEYOND: Duration = Duration::from_secs(60);
+/// Pause before it is asked again which partition the client has stopped.
+const FIND_PAUSE: Duration = Duration::from_secs(1);
+
 /// A client and what it brought.
 pub struct ReadClient {
-    /// librdkafka's.
-    pub client: Arc<BaseConsumer<Context>>,
+    /// librdkafka's; gone only when this is.
+    client: Option<Arc<BaseConsumer<Context>>>,
+    /// Polls have a thread of their own: nothing keeps the group waiting.
+    polls: Option<Threads>,
+    /// Whatever else is asked of the client.
+    calls: Threads,
     /// A poll whose caller went away: what it brings is not lost.
-    running: Option<JoinHandle<Result<Polled, LogError>>>,
+    running: Option<Started<Polled>>,
 }
 
 impl ReadClient {
-    /// Of a client that subscribes or is assigned.
-    pub fn new(client: Arc<BaseConsumer<Context>>) -> Self {
-        Self { client, running: None }
+    /// Of a client that subscribes or is assigned, made on `calls`.
+    pub fn new(client: Arc<BaseConsumer<Context>>, polls: Threads, calls: Threads) -> Self {
+        Self { client: Some(client), polls: Some(polls), calls, running: None }
+    }
+
+    /// librdkafka's client.
+    pub fn client(&self) -> &Arc<BaseConsumer<Context>> {
+        self.client.as_ref().expect("there is one until the end")
+    }
+
+    /// Runs another call of the client.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        call: impl FnOnce(&BaseConsumer<Context>) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let client = self.client().clone();
+        self.calls.call(3 * CALL, what, move || call(&client)).await
     }
 
     /// The next thing that happened.
     pub async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
-        let running = self.running.get_or_insert_with(|| {
-            let client = self.client.clone();
-            tokio::task::spawn_blocking(move || poll(&client, limits))
-        });
-        let result = running.await;
+        let running = match &mut self.running {
+            Some(running) => running,
+            none => {
+                let client = self.client.clone().expect("there is one until the end");
+                let polls = self.polls.as_ref().expect("there are some until the end");
+                none.insert(polls.start(limits.wait + POLL_BEYOND, "a poll", move || poll(&client, limits))?)
+            }
+        };
+        let result = running.outcome().await;
         self.running = None;
-        result.map_err(|_| LogError::new(LogErrorKind::Closed, "the runtime is shutting down"))?
+        result
     }
 
     fn list(&self, at: &[TopicPartition]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
-        let config = &self.client.context().config;
+        let config = &self.client().context().config;
         for at in at {
             list.add_partition(&config.on_wire(at.topic), at.partition as i32);
         }
@@ -63,23 +92,22 @@ impl ReadClient {
 
     /// Stops delivering from these partitions.
     pub fn pause(&self, at: &[TopicPartition]) -> Result<(), LogError> {
-        self.client.context().happened().paused.extend(at);
-        self.client.pause(&self.list(at)).map_err(|e| error::log_error("pause", &e))
+        self.client().context().happened().paused.extend(at);
+        self.client().pause(&self.list(at)).map_err(|e| error::log_error("pause", &e))
     }
 
     /// Undoes it.
     pub fn resume(&self, at: &[TopicPartition]) -> Result<(), LogError> {
-        self.client.context().happened().paused.retain(|p| !at.contains(p));
-        self.client.resume(&self.list(at)).map_err(|e| error::log_error("resume", &e))
+        self.client().context().happened().paused.retain(|p| !at.contains(p));
+        self.client().resume(&self.list(at)).map_err(|e| error::log_error("resume", &e))
     }
 
     /// Moves the place of a partition.
     pub async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError> {
-        if let Some(running) = self.running.take() {
-            let _ = running.await; // of the place before the seek
+        if let Some(mut running) = self.running.take() {
+            let _ = running.outcome().await; // of the place before the seek
         }
-        let client = self.client.clone();
-        blocking(move || {
+        self.call("a seek", move |client| {
             let context = client.context();
             let (was_lost, places, paused) = {
                 let mut happened = context.happened();
@@ -98,12 +126,7 @@ impl ReadClient {
             };
             if was_lost {
                 // The client has stopped a partition whose offset was out of range, and seeks only in those that run.
-                client.assign(&partition_list(&context.config, &places)?).map_err(|e| error::log_error("seek", &e))?;
-                let mut list = TopicPartitionList::new();
-                for at in &paused {
-                    list.add_partition(&context.config.on_wire(at.topic), at.partition as i32);
-                }
-                return client.pause(&list).map_err(|e| error::log_error("pause", &e));
+                return assign(client, &places, &paused);
             }
             let place = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
             client
@@ -112,6 +135,32 @@ impl ReadClient {
         })
         .await
     }
+}
+
+impl Drop for ReadClient {
+    /// Leaving takes librdkafka a while; nobody has to wait for it. A poll that still runs ends first.
+    fn drop(&mut self) {
+        if let (Some(client), Some(polls)) = (self.client.take(), self.polls.take()) {
+            polls.end(move || drop(client));
+        }
+    }
+}
+
+/// Reads these places and no others, paused as they were.
+pub fn assign(
+    client: &BaseConsumer<Context>,
+    places: &[(TopicPartition, u64)],
+    paused: &HashSet<TopicPartition>,
+) -> Result<(), LogError> {
+    let context = client.context();
+    let config = &context.config;
+    context.happened().carry = None; // it lies behind its partition's place, and comes again
+    client.assign(&partition_list(config, places)?).map_err(|e| error::log_error("read partitions", &e))?;
+    let mut list = TopicPartitionList::new();
+    for at in paused.iter().filter(|at| places.iter().any(|(place, _)| place == *at)) {
+        list.add_partition(&config.on_wire(at.topic), at.partition as i32);
+    }
+    client.pause(&list).map_err(|e| error::log_error("pause", &e))
 }
 
 /// Polls until something is there, then takes what is at hand. Rebalances run in here.
@@ -123,6 +172,9 @@ fn poll(client: &BaseConsumer<Context>, limits: PollLimits) -> Result<Polled, Lo
     let mut bytes = 0;
     if context.happened().events.is_empty() {
         context.take_up(client); // what could not be taken up in the rebalance
+        if let Some(told) = find_stopped(client).transpose() {
+            return told;
+        }
     }
     loop {
         let carried = {
@@ -189,24 +241,8 @@ fn failed(client: &BaseConsumer<Context>, e: &KafkaError) -> Result<Option<Polle
     }
     match e.rdkafka_error_code() {
         Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-            let context = client.context();
-            let places: Vec<_> = {
-                let happened = context.happened();
-                happened
-                    .places
-                    .iter()
-                    .filter(|(at, _)| !happened.lost.contains(at))
-                    .map(|(at, place)| (*at, *place))
-                    .collect()
-            };
-            for (at, wanted) in places {
-                let ends = watermarks(&context.config, client, &context.config.on_wire(at.topic), at.partition)?;
-                if wanted < ends.low || wanted > ends.high {
-                    context.happened().lost.insert(at);
-                    return Ok(Some(Polled::OutOfRange { at, wanted, oldest: ends.low }));
-                }
-            }
-            Ok(None)
+            client.context().happened().stopped = Some(Instant::now());
+            find_stopped(client)
         }
         // Brokers come and go; the client connects again by itself.
         Some(
@@ -219,6 +255,35 @@ fn failed(client: &BaseConsumer<Context>, e: &KafkaError) -> Result<Option<Polle
         }
         _ => Err(refused(client.context(), "read", e)),
     }
+}
+
+/// Finds out which partition the client has stopped reading since its offset was out of range: the client says it once, and does not
+/// say where. Asked again until it is known; where no place is out of range any more (another replica leads, which has it), all are
+/// read on from where they were.
+fn find_stopped(client: &BaseConsumer<Context>) -> Result<Option<Polled>, LogError> {
+    let context = client.context();
+    let (places, paused) = {
+        let mut happened = context.happened();
+        if happened.stopped.is_none_or(|next| Instant::now() < next) {
+            return Ok(None);
+        }
+        happened.stopped = Some(Instant::now() + FIND_PAUSE); // should the question fail
+        let running = happened.places.iter().filter(|(at, _)| !happened.lost.contains(at));
+        (running.map(|(at, place)| (*at, *place)).collect::<Vec<_>>(), happened.paused.clone())
+    };
+    let of: Vec<TopicPartition> = places.iter().map(|(at, _)| *at).collect();
+    let ends = ends(&context.config, client, &of)?;
+    let lost = places.iter().zip(&ends).find(|((_, wanted), ends)| *wanted < ends.low || *wanted > ends.high);
+    if let Some((&(at, wanted), ends)) = lost {
+        // Others may have stopped too: they are looked for at once.
+        let mut happened = context.happened();
+        happened.lost.insert(at);
+        happened.stopped = Some(Instant::now());
+        return Ok(Some(Polled::OutOfRange { at, wanted, oldest: ends.low }));
+    }
+    assign(client, &places, &paused)?;
+    context.happened().stopped = None;
+    Ok(None)
 }
 
 /// An error with what it takes to read what this client reads.

@@ -5,7 +5,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use super::KafkaConfig;
+use super::config::KafkaConfig;
 use crate::log::{LogError, LogErrorKind};
 
 /// What to do about a topic that is not there.

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -16,9 +16,11 @@ use rdkafka::{
 
 use super::{
     CALL, KafkaConfig,
+    cluster::ends,
+    config::partition_list,
     error::{self, Need},
     heard::Heard,
-    offset_of, partition_list, watermarks,
+    offset_of,
 };
 use crate::log::{LogError, Polled, Record, Topic, TopicPartition};
 
@@ -33,6 +35,8 @@ pub struct Happened {
     pub pending: Option<TopicPartitionList>,
     /// Next offset per partition that is ours.
     pub places: HashMap<TopicPartition, u64>,
+    /// The client has stopped a partition whose offset was out of range; from when on it is to be found out which.
+    pub stopped: Option<Instant>,
     /// Out of range until a seek.
     pub lost: HashSet<TopicPartition>,
     /// Paused by the caller.
@@ -105,17 +109,17 @@ impl Context {
             let needs = [Need::topic("Read", element.topic())];
             element.error().map_err(|e| error::refusable(&self.config, "read positions", &e, &needs))?;
         }
-        let mut assigned = Vec::new();
-        let mut starts = Vec::new();
-        for (at, offset) in self.places(&stored) {
-            let position = offset_of(offset);
-            let start = match position {
-                Some(offset) => offset,
-                None => watermarks(&self.config, client, &self.config.on_wire(at.topic), at.partition)?.low,
-            };
-            assigned.push((at, position));
-            starts.push((at, start));
-        }
+        let assigned: Vec<(TopicPartition, Option<u64>)> =
+            self.places(&stored).into_iter().map(|(at, offset)| (at, offset_of(offset))).collect();
+        // Where there is no position, reading begins at the oldest record: one question for all of them.
+        let new: Vec<TopicPartition> =
+            assigned.iter().filter(|(_, position)| position.is_none()).map(|(at, _)| *at).collect();
+        let oldest: HashMap<TopicPartition, u64> =
+            new.iter().copied().zip(ends(&self.config, client, &new)?.iter().map(|ends| ends.low)).collect();
+        let starts: Vec<(TopicPartition, u64)> = assigned
+            .iter()
+            .map(|(at, position)| (*at, position.unwrap_or_else(|| oldest.get(at).copied().unwrap_or(0))))
+            .collect();
         client
             .assign(&partition_list(&self.config, &starts)?)
             .map_err(|e| error::log_error("take up partitions", &e))?;
@@ -127,6 +131,7 @@ impl Context {
         happened.places = starts.into_iter().collect();
         happened.stored = happened.places.clone();
         happened.lost.clear();
+        happened.stopped = None;
         happened.paused.clear();
         Ok(Polled::Assigned(assigned))
     }
@@ -154,6 +159,7 @@ impl ConsumerContext for Context {
         happened.places.clear();
         happened.stored.clear();
         happened.carry = None;
+        happened.stopped = None;
         if !gone.is_empty() {
             happened.events.push_back(Ok(Polled::Revoked(gone)));
         }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::*;
+use rdkafka::admin::{AdminClient, AdminOptions};
+
+use super::{config::partition_list, *};
+use crate::config::Secret;
 use crate::log::conformance::{self, Harness};
 
 struct Cluster {
@@ -83,23 +86,24 @@ async fn topics_are_made_compared_and_changed() {
     let config = KafkaConfig { topic_properties: Vec::new(), ..config(brokers, &unique("topics")) };
     let log = KafkaLog::connect(config).await.expect("connect");
     let all = schemas::topics::ALL;
-    let missing = log.diff_topics(&all, 2).await.expect("diff");
+    let missing = log.diff_topics(&all, Some(2)).await.expect("diff");
     assert!(missing.len() == all.len() && missing.iter().all(|d| d.what == "exists" && d.can_change), "{missing:?}");
-    log.apply_topics(&all, 2).await.expect("apply");
-    assert_eq!(log.diff_topics(&all, 2).await.expect("diff"), []);
+    log.apply_topics(&all, Some(2)).await.expect("apply");
+    assert_eq!(log.diff_topics(&all, Some(2)).await.expect("diff"), []);
 
     // An operator's own property stays when ours is put right.
-    let name = log.config.on_wire("raw.blocks");
+    let name = log.0.config.on_wire("raw.blocks");
     let alter = rdkafka::admin::AlterConfig::new(rdkafka::admin::ResourceSpecifier::Topic(&name))
         .set("retention.ms", "1000")
         .set("segment.ms", "123456789");
-    log.admin.alter_configs([&alter], &AdminOptions::new()).await.expect("alter");
-    let off = log.diff_topics(&all, 3).await.expect("diff");
+    log.0.admin.alter_configs([&alter], &AdminOptions::new()).await.expect("alter");
+    let off = log.diff_topics(&all, Some(3)).await.expect("diff");
     let of_it: Vec<_> = off.iter().filter(|d| d.topic == name).map(|d| d.what.as_str()).collect();
     assert!(of_it.contains(&"partitions") && of_it.contains(&"retention.ms"), "{off:?}");
-    log.apply_topics(&all, 3).await.expect("apply");
-    assert_eq!(log.diff_topics(&all, 3).await.expect("diff"), []);
+    log.apply_topics(&all, Some(3)).await.expect("apply");
+    assert_eq!(log.diff_topics(&all, Some(3)).await.expect("diff"), []);
     let described = log
+        .0
         .admin
         .describe_configs([&rdkafka::admin::ResourceSpecifier::Topic(&name)], &AdminOptions::new())
         .await
@@ -108,6 +112,6 @@ async fn topics_are_made_compared_and_changed() {
     assert_eq!(kept.as_deref(), Some("123456789"));
 
     // Fewer partitions, or another number of replicas, cannot be had.
-    let off = log.diff_topics(&all, 1).await.expect("diff");
+    let off = log.diff_topics(&all, Some(1)).await.expect("diff");
     assert!(!off.is_empty() && off.iter().all(|d| d.what == "partitions" && !d.can_change), "{off:?}");
 }
