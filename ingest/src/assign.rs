@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use runtime::log::{Log, LogErrorKind, TopicPartition, Transaction, read_all};
+use runtime::log::{Log, LogErrorKind, TopicPartition, Transaction, fold};
 use schemas::{
     Network, TimeMs,
     codec::{Codec, Record as _},
@@ -23,7 +23,7 @@ const TRIES: u32 = 10;
 /// Reads the recorded partitions, and records one for each network that has none: the one with the fewest networks, the
 /// lowest of equals, in the order given.
 pub async fn partitions(log: &dyn Log, codec: &Codec, networks: &[Network]) -> Result<HashMap<Network, u32>, Error> {
-    let count = log.partitions(topics::INGEST_CHECKPOINTS.name).await?;
+    let count = partitions_of_all(log).await?;
     let mut tries = 0;
     loop {
         let known = read(log, codec).await?;
@@ -39,6 +39,16 @@ pub async fn partitions(log: &dyn Log, codec: &Codec, networks: &[Network]) -> R
             Err(e) => return Err(e),
         }
     }
+}
+
+/// How many partitions all topics have that ingest writes a network to: while counts are raised topic by topic, a network that comes
+/// then gets none that is not there everywhere yet.
+async fn partitions_of_all(log: &dyn Log) -> Result<u32, Error> {
+    let mut least = u32::MAX;
+    for topic in [topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS, topics::INGEST_CHECKPOINTS, topics::INGEST_STATUS] {
+        least = least.min(log.partitions(topic.name).await?);
+    }
+    Ok(least)
 }
 
 async fn record(log: &dyn Log, codec: &Codec, networks: &[Network], count: u32) -> Result<(), Error> {
@@ -86,11 +96,13 @@ fn choose(known: &HashMap<Network, u32>, networks: &[Network], count: u32) -> Ve
 
 async fn read(log: &dyn Log, codec: &Codec) -> Result<HashMap<Network, u32>, Error> {
     let mut known = HashMap::new();
-    for record in read_all(log, TopicPartition { topic: topics::CONTROL_CONFIG.name, partition: 0 }).await? {
-        let Some(value) = &record.value else { continue };
+    fold(log, TopicPartition { topic: topics::CONTROL_CONFIG.name, partition: 0 }, |record| {
+        let Some(value) = &record.value else { return Ok(()) };
         let ControlConfig::NetworkPartition(p) = codec.decode(value).map_err(|e| unreadable(&record, &e))?;
         known.insert(p.network, p.partition);
-    }
+        Ok::<(), Error>(())
+    })
+    .await?;
     Ok(known)
 }
 

@@ -1,8 +1,9 @@
 //! The wiring, in the order of the data:
 //!
 //! ```text
-//! node ──fetch tasks (≤ fetch_parallelism)──▶ watcher (one per network)
-//!      ──queue (limits::INGEST_QUEUE_EVENTS, _KIB)──▶ publisher (one per partition) ──transactions──▶ log
+//! node ──fetch tasks (≤ fetch_parallelism; of all networks limits::INGEST_FETCHES and one each)──▶ watcher (one per network)
+//!      ──queue (limits::INGEST_QUEUE_EVENTS, _KIB; of all partitions INGEST_SHARED_KIB and OWN each)──▶ publisher (one per
+//!        partition) ──transactions──▶ log
 //! ```
 //!
 //! Guarantee: a partition's publisher runs only while this process holds the partition in group `ingest`, and every start of
@@ -15,13 +16,19 @@ use runtime::{
     beat::Beat,
     log::{Log, LogError, LogErrorKind, PollLimits, Polled},
 };
-use schemas::{Network, codec::Codec, records::stage_status::state as word, topics};
-use tokio::task::{JoinError, JoinSet};
+use schemas::{Network, codec::Codec, limits, records::stage_status::state as word, topics};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     assign,
-    chains::evm::{Watcher, status_of},
+    chains::{
+        Places,
+        evm::{Watcher, status_of},
+    },
     config::Config,
     error::Error,
     metrics,
@@ -29,7 +36,7 @@ use crate::{
     records::{Limits, Scribe},
     source::Source,
     state, status,
-    unit::Outlet,
+    unit::{Memory, Outlet},
 };
 
 /// Consumer group whose members share the partitions.
@@ -51,6 +58,9 @@ struct Shared {
     codec: Arc<Codec>,
     sources: HashMap<Network, Source>,
     partitions: HashMap<Network, u32>,
+    memory: Memory,
+    places: Places,
+    reading: Semaphore,
 }
 
 /// Runs the stage over these sources until shut down.
@@ -82,7 +92,8 @@ async fn watch_all(
     let slugs: Vec<Network> = sources.iter().map(|s| s.network.slug.clone()).collect();
     let partitions = assign::partitions(&*log, &codec, &slugs).await?;
     let sources = sources.into_iter().map(|s| (s.network.slug.clone(), s)).collect();
-    let shared = Arc::new(Shared { config, log, codec, sources, partitions });
+    let (memory, places, reading) = (Memory::default(), Places::default(), Semaphore::new(limits::STATE_READERS));
+    let shared = Arc::new(Shared { config, log, codec, sources, partitions, memory, places, reading });
     follow_assignment(shared, shutdown).await
 }
 
@@ -121,7 +132,7 @@ async fn membership(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Resul
     board.process(word::RUNNING, None);
     let mut tasks: JoinSet<(u32, Result<(), Error>)> = JoinSet::new();
     let mut running: HashMap<u32, CancellationToken> = HashMap::new();
-    let limits = PollLimits { records: 1, bytes: 1 << 20, wait: Duration::from_millis(500) };
+    let poll = PollLimits { records: 1, bytes: 1 << 20, wait: Duration::from_millis(500) };
     let outcome = loop {
         let polled = tokio::select! {
             () = shutdown.cancelled() => break Ok(()),
@@ -129,7 +140,7 @@ async fn membership(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Resul
                 Ok(()) => continue,
                 Err(e) => break Err(e),
             },
-            polled = consumer.poll(limits) => polled,
+            polled = consumer.poll(poll) => polled,
         };
         match polled {
             Ok(Polled::Assigned(assigned)) => {
@@ -241,12 +252,16 @@ fn retriable(e: &LogError) -> bool {
 /// One life of a partition: producer, state, watchers, publisher.
 async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &CancellationToken) -> Result<(), Error> {
     let producer = shared.log.producer(&format!("ingest.{partition}")).await?;
-    let mut stored = state::read(&*shared.log, &shared.codec, partition).await?;
+    let mut stored = {
+        // Many partitions that are taken over at once are read a few at a time.
+        let _turn = shared.reading.acquire().await;
+        state::read(&*shared.log, &shared.codec, partition).await?
+    };
     let limits = Limits::of(&*shared.log).await?;
     let scribe = Scribe::new(shared.codec.clone(), partition, limits);
     let life = cancel.child_token();
     let _ends_with_us = life.clone().drop_guard();
-    let (outlet, units) = Outlet::channel();
+    let (outlet, units) = Outlet::channel(&shared.memory);
     let board = &shared.config.board;
     board.blocked(partition, None);
     let mut watchers = JoinSet::new();
@@ -263,7 +278,15 @@ async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &Can
             let at = status::Published { sequence: held.sequence, height: held.tip_height, block_time };
             status::published(board, partition, network, at);
         }
-        let watcher = Watcher::new((*source).clone(), &shared.config, stored, scribe.clone(), outlet.clone(), said);
+        let watcher = Watcher::new(
+            (*source).clone(),
+            &shared.config,
+            stored,
+            scribe.clone(),
+            outlet.clone(),
+            shared.places.clone(),
+            said,
+        );
         watchers.spawn(watcher.run(life.child_token()));
     }
     drop(outlet);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use runtime::log::{Log, Record, TopicPartition, read_all};
+use runtime::log::{Log, Record, TopicPartition, fold};
 use schemas::{
     Network,
     codec::{Codec, DecodeError},
@@ -37,12 +37,14 @@ impl Stored {
     }
 }
 
-/// Reads checkpoints and rings of a partition. Whoever calls this has made the partition's producer, so that nothing below
-/// the high watermark is undecided (rule 10).
+/// Reads checkpoints and rings of a partition, folded as they come: what is held is one checkpoint and one ring per network,
+/// however long the partition is. Whoever calls this has made the partition's producer, so that nothing below the high watermark
+/// is undecided (rule 10).
 pub async fn read(log: &dyn Log, codec: &Codec, partition: u32) -> Result<HashMap<Network, Stored>, Error> {
     let mut networks: HashMap<Network, (Option<Checkpoint>, HashMap<u64, RingEntry>)> = HashMap::new();
-    for record in read_all(log, TopicPartition { topic: topics::INGEST_CHECKPOINTS.name, partition }).await? {
-        let Some(value) = &record.value else { continue };
+    let at = TopicPartition { topic: topics::INGEST_CHECKPOINTS.name, partition };
+    fold(log, at, |record| {
+        let Some(value) = &record.value else { return Ok(()) };
         match codec.decode(value).map_err(|e| unreadable(&record, &e))? {
             CheckpointRecord::Checkpoint(c) => {
                 let network = c.network.clone();
@@ -52,7 +54,9 @@ pub async fn read(log: &dyn Log, codec: &Codec, partition: u32) -> Result<HashMa
                 networks.entry(e.network.clone()).or_default().1.insert(e.height % limits::REORG_LIMIT_BLOCKS, e);
             }
         }
-    }
+        Ok::<(), Error>(())
+    })
+    .await?;
     let stored = |(checkpoint, ring): (_, HashMap<u64, _>)| Stored { checkpoint, ring: ring.into_values().collect() };
     Ok(networks.into_iter().map(|(network, parts)| (network, stored(parts))).collect())
 }

@@ -7,7 +7,7 @@ use schemas::{
     limits,
     records::{Checkpoint, RingEntry},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// One block event (or a finality record, or a mere checkpoint) with the checkpoint that follows from it. Position travels
 /// with the data: whoever commits the records commits the checkpoint with them.
@@ -33,20 +33,33 @@ impl Unit {
     }
 }
 
-/// A unit on its way, with its share of the queue's memory.
+/// A unit on its way, with its share of the queues' memory.
 pub struct Queued {
     /// The unit.
     pub unit: Unit,
     /// Its bytes.
     pub bytes: usize,
-    _share: OwnedSemaphorePermit,
+    _share: Share,
+}
+
+/// What the queues of all partitions of a process hold together, beyond a little that is each one's own: many networks that catch up
+/// at once share it, and one that stands still keeps no other from going on.
+#[derive(Clone)]
+pub struct Memory(Arc<Semaphore>);
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(limits::INGEST_SHARED_KIB)))
+    }
 }
 
 /// The watcher's end: bounded in units and in bytes, so that a slow log holds watchers back.
 #[derive(Clone)]
 pub struct Outlet {
     queue: mpsc::Sender<Queued>,
-    memory: Arc<Semaphore>,
+    own: Arc<Semaphore>,
+    of_partition: Arc<Semaphore>,
+    of_process: Arc<Semaphore>,
 }
 
 /// The publisher has gone: the watcher stops too.
@@ -54,17 +67,107 @@ pub struct Outlet {
 pub struct Gone;
 
 impl Outlet {
-    /// A bounded queue.
-    pub fn channel() -> (Self, mpsc::Receiver<Queued>) {
+    /// A bounded queue that shares memory with those of other partitions.
+    pub fn channel(memory: &Memory) -> (Self, mpsc::Receiver<Queued>) {
         let (queue, units) = mpsc::channel(limits::INGEST_QUEUE_EVENTS);
-        (Self { queue, memory: Arc::new(Semaphore::new(limits::INGEST_QUEUE_KIB)) }, units)
+        let kib = |n| Arc::new(Semaphore::new(n));
+        let (own, of_partition) = (kib(limits::INGEST_QUEUE_OWN_KIB), kib(limits::INGEST_QUEUE_KIB));
+        (Self { queue, own, of_partition, of_process: memory.0.clone() }, units)
     }
 
     /// Hands a unit over, waiting for room.
     pub async fn send(&self, unit: Unit) -> Result<(), Gone> {
         let bytes = unit.bytes();
-        let share = (bytes >> 10).clamp(1, limits::INGEST_QUEUE_KIB) as u32;
-        let _share = self.memory.clone().acquire_many_owned(share).await.map_err(|_| Gone)?;
+        let _share = self.share(bytes >> 10).await.map_err(|_| Gone)?;
         self.queue.send(Queued { unit, bytes, _share }).await.map_err(|_| Gone)
+    }
+
+    /// Room of the partition's own, which a unit of any size may have to itself, or of what all share: whichever is free first.
+    async fn share(&self, kib: usize) -> Result<Share, AcquireError> {
+        let share = |most: usize| kib.clamp(1, most) as u32;
+        let shared = async {
+            let here = self.of_partition.clone().acquire_many_owned(share(limits::INGEST_QUEUE_KIB)).await?;
+            let there = self.of_process.clone().acquire_many_owned(share(limits::INGEST_QUEUE_KIB)).await?;
+            Ok(Share { _first: here, _second: Some(there) })
+        };
+        tokio::select! {
+            biased;
+            own = self.own.clone().acquire_many_owned(share(limits::INGEST_QUEUE_OWN_KIB)) => {
+                Ok(Share { _first: own?, _second: None })
+            }
+            shared = shared => shared,
+        }
+    }
+}
+
+/// Room that is taken, free again when it is dropped.
+struct Share {
+    _first: OwnedSemaphorePermit,
+    _second: Option<OwnedSemaphorePermit>,
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::log::{NewRecord, TopicPartition};
+
+    use super::*;
+
+    static ZEROS: [u8; 5 << 20] = [0; 5 << 20];
+
+    fn unit(bytes: usize) -> Unit {
+        let to = TopicPartition { topic: schemas::topics::RAW_BLOCKS.name, partition: 0 };
+        let value = bytes::Bytes::from_static(&ZEROS[..bytes]);
+        let record = NewRecord { to, key: None, value: Some(value), headers: Vec::new() };
+        let checkpoint = Checkpoint {
+            network: "n".parse().expect("a slug"),
+            sequence: 1,
+            tip_height: None,
+            tip_hash: None,
+            first_height: None,
+            highest_height: None,
+            reorg_remaining: 0,
+            safe_height: None,
+            finalized_height: None,
+            chain_id: "1".into(),
+            held: Vec::new(),
+            reorg_too_deep: false,
+            updated_at: schemas::TimeMs(0),
+        };
+        Unit { records: vec![record], checkpoint, ring: None, op: None, transactions: 0, more: false }
+    }
+
+    /// Sends until there is no room.
+    async fn fill(outlet: &Outlet, bytes: usize) -> usize {
+        let mut sent = 0;
+        while let Ok(done) = at_once(outlet.send(unit(bytes))).await {
+            done.expect("open");
+            sent += bytes;
+        }
+        sent
+    }
+
+    /// What a future gives without waiting.
+    async fn at_once<T>(future: impl Future<Output = T>) -> Result<T, ()> {
+        tokio::select! { biased; done = future => Ok(done), () = std::future::ready(()) => Err(()) }
+    }
+
+    #[tokio::test]
+    async fn queues_are_bounded_together_and_none_starves() {
+        const EACH: usize = 1 << 20;
+        let memory = Memory::default();
+        let queues: Vec<_> = (0..50).map(|_| Outlet::channel(&memory)).collect();
+        let mut held = 0;
+        for (outlet, _) in &queues {
+            held += fill(outlet, EACH).await;
+        }
+        let most = (limits::INGEST_SHARED_KIB + 50 * limits::INGEST_QUEUE_OWN_KIB) << 10;
+        assert!(held <= most && held > most - 50 * EACH, "{} MiB", held >> 20);
+        // A partition that comes late, while others stand still, goes on all the same, a large block included.
+        let (late, mut units) = Outlet::channel(&memory);
+        for _ in 0..3 {
+            late.send(unit(5 << 20)).await.expect("open");
+            units.recv().await.expect("it came");
+        }
+        assert!(at_once(queues[0].0.send(unit(EACH))).await.is_err(), "the others wait");
     }
 }

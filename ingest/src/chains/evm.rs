@@ -19,7 +19,7 @@ use schemas::{
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::fetcher::{Fetched, Fetcher};
+use super::fetcher::{Fetched, Fetcher, Places};
 use crate::{
     config::{Config, NetworkConfig, Start, Verify},
     metrics,
@@ -100,6 +100,7 @@ impl Watcher {
         stored: Stored,
         scribe: Scribe,
         outlet: Outlet,
+        places: Places,
         status: watch::Sender<NetworkStatus>,
     ) -> Self {
         let profile = Profile::of(source.network.chain_id);
@@ -110,7 +111,7 @@ impl Watcher {
         Self {
             network: source.network,
             profile,
-            fetcher: Fetcher::new(source.node.clone(), config.fetch_parallelism),
+            fetcher: Fetcher::new(source.node.clone(), config.fetch_parallelism, places),
             node: source.node,
             stored,
             scribe,

@@ -1,7 +1,7 @@
 //! Blocks in order, fetched in parallel.
 //!
-//! Guarantee: bounded (at most `max` blocks are in flight or waiting), in order, and adaptive: a node that throttles or times
-//! out is asked for fewer at a time, one that answers for more.
+//! Guarantee: bounded (at most `max` blocks are in flight or waiting; of all networks together, those beyond the first of each are
+//! counted too), in order, and adaptive: a node that throttles or times out is asked for fewer at a time, one that answers for more.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -9,7 +9,8 @@ use nodes::{
     NodeError, NodeErrorKind,
     evm::{EvmBlock, EvmSource},
 };
-use schemas::TimeMs;
+use schemas::{TimeMs, limits::INGEST_FETCHES};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
 /// A block and when it was first seen.
@@ -22,28 +23,47 @@ pub struct Fetched {
 
 type Task = AbortOnDropHandle<Result<Fetched, NodeError>>;
 
+/// Blocks that all networks of a process fetch ahead together. The block that a network waits for needs none of these places, so that
+/// no network waits for another.
+#[derive(Clone)]
+pub struct Places(Arc<Semaphore>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(INGEST_FETCHES)))
+    }
+}
+
+/// A block on its way, with its place where it is not the first.
+struct Ahead {
+    height: u64,
+    task: Task,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
 /// Fetches ahead of the watcher.
 pub struct Fetcher {
     node: Arc<dyn EvmSource>,
-    window: VecDeque<(u64, Task)>,
+    window: VecDeque<Ahead>,
+    places: Places,
     width: f64,
     max: usize,
 }
 
 impl Fetcher {
     /// At most `max` blocks at a time; begins with two.
-    pub fn new(node: Arc<dyn EvmSource>, max: usize) -> Self {
-        Self { node, window: VecDeque::new(), width: 2.0, max: max.max(1) }
+    pub fn new(node: Arc<dyn EvmSource>, max: usize, places: Places) -> Self {
+        Self { node, window: VecDeque::new(), places, width: 2.0, max: max.max(1) }
     }
 
     /// The block at `from`, with those after it up to `to` on their way. Cancel-safe.
     pub async fn next(&mut self, from: u64, to: u64) -> Result<Fetched, NodeError> {
-        if self.window.front().is_none_or(|(height, _)| *height != from) {
+        if self.window.front().is_none_or(|ahead| ahead.height != from) {
             self.clear();
         }
         self.fill(from, to);
         let outcome = match self.window.front_mut() {
-            Some((_, task)) => task.await,
+            Some(ahead) => (&mut ahead.task).await,
             None => return self.fetch_here(from).await,
         };
         self.window.pop_front();
@@ -64,11 +84,18 @@ impl Fetcher {
     }
 
     fn fill(&mut self, from: u64, to: u64) {
-        let mut height = self.window.back().map_or(from, |(h, _)| h + 1);
+        let mut height = self.window.back().map_or(from, |ahead| ahead.height + 1);
         while self.window.len() < (self.width as usize).max(1) && height <= to {
+            let place = match self.window.is_empty() {
+                true => None,
+                false => match self.places.0.clone().try_acquire_owned() {
+                    Ok(place) => Some(place),
+                    Err(_) => return, // as many are on their way as may be
+                },
+            };
             let node = self.node.clone();
             let task = tokio::spawn(async move { fetch(&*node, height).await });
-            self.window.push_back((height, AbortOnDropHandle::new(task)));
+            self.window.push_back(Ahead { height, task: AbortOnDropHandle::new(task), _place: place });
             height += 1;
         }
     }

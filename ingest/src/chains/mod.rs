@@ -2,3 +2,5 @@
 
 pub mod evm;
 mod fetcher;
+
+pub use fetcher::Places;
