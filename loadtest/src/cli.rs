@@ -4,6 +4,7 @@ use crate::bench::{self, Bench};
 use crate::chaos::{self, Chaos};
 use crate::failure::Failure;
 use crate::node::evm::{self, Clock, Config, Dataset, Fault, Origin, Schedule};
+use crate::wide::{self, Wide};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ enum Command {
     Bench(Bench),
     /// Kills stages and brokers at random over a real Kafka while chains grow and fork, then compares every row
     Chaos(Chaos),
+    /// Measures many networks over many partitions in one process of a stage, over slow brokers
+    Wide(Wide),
 }
 
 #[derive(Debug, Subcommand)]
@@ -132,6 +135,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         // Told to stop, it still ends what it started.
         Command::Chaos(args) => tokio::select! {
             outcome = chaos::run(args) => outcome,
+            told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
+        },
+        Command::Wide(args) => tokio::select! {
+            outcome = wide::run(args) => outcome,
             told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
         },
         Command::Node(Node::Evm(args)) => {

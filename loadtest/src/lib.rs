@@ -9,3 +9,4 @@ pub mod cli;
 pub mod cluster;
 pub mod failure;
 pub mod node;
+pub mod wide;

@@ -1,7 +1,7 @@
 //! The log's own clients while their broker is gone: a broker of this test's own is killed, and comes back.
 
 use bytes::Bytes;
-use loadtest::cluster::Servers;
+use loadtest::cluster::{Servers, Way};
 use runtime::log::kafka::{KafkaConfig, KafkaLog};
 use runtime::log::{Consumer, Log, LogError, LogErrorKind, NewRecord, PollLimits, Polled, TopicPartition, Transaction};
 use schemas::topics::{RAW_TRANSACTIONS, TopicSpec};
@@ -69,12 +69,140 @@ impl Read {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// Whether there is a Kafka; CI always has one.
 #[allow(clippy::print_stderr)]
-async fn a_broker_that_is_gone_and_comes_back_costs_nothing_but_time() {
-    if std::env::var_os("HEADWATER_TEST_KAFKA").is_none() {
+fn there_is_one(test: &str) -> bool {
+    let there = std::env::var_os("HEADWATER_TEST_KAFKA").is_some();
+    if !there {
         assert!(std::env::var_os("CI").is_none(), "HEADWATER_TEST_KAFKA is not set: run `scripts/services run …`");
-        eprintln!("SKIPPED a_broker_that_is_gone_and_comes_back_costs_nothing_but_time: no Kafka here");
+        eprintln!("SKIPPED {test}: no Kafka here");
+    }
+    there
+}
+
+/// Whether the fault proxy can be built; CI can.
+#[allow(clippy::print_stderr)]
+fn there_is_go(test: &str) -> bool {
+    let there = std::process::Command::new("go").arg("version").output().is_ok_and(|output| output.status.success());
+    if !there {
+        assert!(std::env::var_os("CI").is_none(), "go is missing: the fault proxy is built with it");
+        eprintln!("SKIPPED {test}: no Go here");
+    }
+    there
+}
+
+/// A runtime as stages have it.
+fn stage() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).max_blocking_threads(16).enable_all().build().expect("a runtime")
+}
+
+/// Forty partitions commit while no broker answers: the group's polls do not wait behind them, and no commit that nobody waits for
+/// any more is made later.
+#[test]
+fn a_broker_that_does_not_answer_holds_up_commits_and_nothing_else() {
+    const PARTITIONS: u32 = 40;
+    if !there_is_one("a_broker_that_does_not_answer_holds_up_commits_and_nothing_else") {
+        return;
+    }
+    stage().block_on(async {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
+        let servers = Servers::start(&script, 1, false).await.expect("a broker");
+        let config = KafkaConfig { replication: 1, ..KafkaConfig::new(&servers.kafka) };
+        let log = KafkaLog::connect(config).await.expect("log");
+        log.ensure_topics(&[RAW_TRANSACTIONS], PARTITIONS).await.expect("topic");
+        let mut consumer = log.consumer("g", "one", &[AT.topic]).await.expect("consumer");
+        let limits = PollLimits { records: 100, bytes: 1 << 20, wait: Duration::from_millis(200) };
+        while !matches!(consumer.poll(limits).await.expect("poll"), Polled::Assigned(_)) {}
+        let to = |partition: u32| {
+            let mut transaction = transaction("a value");
+            transaction.records[0].to.partition = partition;
+            transaction
+        };
+        let mut producers = Vec::new();
+        for partition in 0..PARTITIONS {
+            let mut producer = log.producer(&format!("p{partition}")).await.expect("producer");
+            producer.commit(to(partition)).await.expect("commit");
+            producers.push(producer);
+        }
+        servers.kill(1).await.expect("killed");
+        let started = Instant::now();
+        let mut commits = Vec::new();
+        for (n, mut producer) in (0..PARTITIONS).zip(producers) {
+            let transaction = to(n);
+            commits.push(tokio::spawn(async move { producer.commit(transaction).await.expect_err("no broker") }));
+        }
+        let mut slowest = Duration::ZERO;
+        while !commits.iter().all(tokio::task::JoinHandle::is_finished) {
+            let poll = Instant::now();
+            match consumer.poll(limits).await {
+                Ok(_) => {}
+                Err(e) => assert!(e.is_transient(), "{e:?}"),
+            }
+            slowest = slowest.max(poll.elapsed());
+        }
+        // Each has ten seconds of its own and some to end in; in turns of sixteen they would take three times as long.
+        assert!(started.elapsed() < Duration::from_secs(29), "commits waited for each other: {:?}", started.elapsed());
+        assert!(slowest < Duration::from_secs(4), "a poll waited {slowest:?}");
+        for commit in commits {
+            let e = commit.await.expect("ended");
+            assert!(e.is_transient() && !e.message.contains("had no turn"), "{e:?}");
+        }
+    });
+}
+
+/// On a way of 1 MiB/s, 24 MiB in one transaction take longer than a commit has at first: the next one has more.
+#[test]
+fn a_large_transaction_goes_through_on_a_slow_way() {
+    let name = "a_large_transaction_goes_through_on_a_slow_way";
+    if !there_is_one(name) || !there_is_go(name) {
+        return;
+    }
+    stage().block_on(async {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
+        let servers = Servers::start(&script, 1, true).await.expect("a broker behind a proxy");
+        let config = KafkaConfig { replication: 1, ..KafkaConfig::new(&servers.kafka) };
+        let log = KafkaLog::connect(config).await.expect("log");
+        log.ensure_topics(&[TopicSpec { per_network: false, ..RAW_TRANSACTIONS }], 1).await.expect("topic");
+        let mut random = fastrand::Rng::with_seed(7);
+        let noise: Vec<Bytes> = (0..24)
+            .map(|_| std::iter::repeat_with(|| random.u8(..)).take((1 << 20) - (4 << 10)).collect::<Vec<_>>().into())
+            .collect();
+        let large = || Transaction {
+            records: noise
+                .iter()
+                .map(|v| NewRecord { value: Some(v.clone()), ..transaction("").records.remove(0) })
+                .collect(),
+            offsets: None,
+        };
+        servers.proxy.as_ref().expect("a proxy").spoil(1, Way::Slow(20)).await.expect("slow");
+        let end = Instant::now() + Duration::from_secs(300);
+        let mut tries = 0;
+        loop {
+            assert!(Instant::now() < end, "it never went through in {tries} tries");
+            tries += 1;
+            let Ok(mut producer) = log.producer("p").await else { continue };
+            match producer.commit(large()).await {
+                Ok(()) => break,
+                Err(e) => assert!(e.is_transient(), "{e:?}"),
+            }
+        }
+        assert!(tries > 1, "the way was too fast for this test");
+        servers.proxy.as_ref().expect("a proxy").mend().await.expect("mended");
+        let (mut whole, mut log_bytes) = (0, 0);
+        while whole < noise.len() {
+            assert!(Instant::now() < end, "{whole} records");
+            let read = runtime::log::read_all(&*log, AT).await.expect("read");
+            whole = read.len();
+            log_bytes = read.iter().map(|r| r.value.as_ref().map_or(0, Bytes::len)).sum();
+        }
+        assert_eq!((whole, log_bytes), (24, noise.iter().map(Bytes::len).sum()), "once, and whole");
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_gone_and_comes_back_costs_nothing_but_time() {
+    if !there_is_one("a_broker_that_is_gone_and_comes_back_costs_nothing_but_time") {
         return;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");

@@ -11,7 +11,7 @@ mod child;
 mod feed;
 mod instance;
 mod latency;
-mod processes;
+pub(crate) mod processes;
 mod report;
 mod source;
 mod speed;

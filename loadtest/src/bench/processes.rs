@@ -10,7 +10,7 @@ use std::fs;
 use std::time::Duration;
 
 /// CPU time by who used it: `stage` in the first process, `process: …` for children.
-pub(super) type Usage = BTreeMap<String, Duration>;
+pub(crate) type Usage = BTreeMap<String, Duration>;
 
 /// The highest resident memory of a process and its children, in bytes (VmHWM).
 #[derive(Clone, Debug, Serialize)]
@@ -22,7 +22,7 @@ pub struct Memory {
 }
 
 /// CPU time so far of process `pid` by thread name, and of each child as a whole.
-pub(super) fn usage(pid: u32) -> Usage {
+pub(crate) fn usage(pid: u32) -> Usage {
     let mut usage = Usage::new();
     by_thread(pid, &mut usage);
     for child in children(pid) {

@@ -18,6 +18,8 @@ pub struct Servers {
     pub brokers: u64,
     /// Bootstrap servers, `host:port` separated by commas; with a proxy, behind it.
     pub kafka: String,
+    /// The same, whether there is a proxy or not without it.
+    pub direct: String,
     /// The registry's URL.
     pub registry: String,
     /// Between stages and brokers, when asked for.
@@ -37,6 +39,7 @@ impl Servers {
             folder,
             brokers,
             kafka: String::new(),
+            direct: String::new(),
             registry: String::new(),
             proxy: None,
         };
@@ -49,6 +52,7 @@ impl Servers {
                 .ok_or_else(|| format!("{} up did not tell {key}", script.display()))
         };
         servers.registry = value("HEADWATER_TEST_REGISTRY")?;
+        servers.direct = value("HEADWATER_TEST_KAFKA")?;
         servers.kafka = value(if proxied { "HEADWATER_TEST_KAFKA_PROXIED" } else { "HEADWATER_TEST_KAFKA" })?;
         if proxied {
             servers.proxy = Some(Proxy::new(value("HEADWATER_TEST_PROXY")?)?);

@@ -9,6 +9,8 @@
 
 mod client;
 mod cluster;
+#[cfg(test)]
+mod compacted;
 mod config;
 mod consumer;
 mod error;

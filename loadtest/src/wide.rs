@@ -1,0 +1,305 @@
+//! `loadtest wide`: many networks over many partitions in one ingest and one enrich process, over brokers that are slow to reach: how
+//! soon everything runs, what it costs while nothing happens, and how long a rebalance keeps blocks waiting.
+//!
+//! Guarantee: what is measured is what a foreign consumer of `enriched.blocks` sees, over a way of its own; a block counts when its
+//! record is there.
+
+use crate::bench::processes;
+use crate::failure::Failure;
+use crate::cluster::{Cluster, Endpoint, Servers, Settings, Way};
+use crate::node::evm::{Clock, Config, Dataset, Simulator, spawn};
+use clap::Args;
+use runtime::log::kafka::{KafkaConfig, KafkaLog};
+use runtime::log::{Log as _, PollLimits, Polled, Reader, TopicPartition};
+use schemas::headers::ChainHeaders;
+use schemas::{Op, topics};
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long anything may take before the run is given up.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// What is measured, and on what.
+#[derive(Clone, Debug, Args)]
+pub struct Wide {
+    /// Networks, each with a simulated node of its own
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub networks: u64,
+    /// Partitions of the chain topics
+    #[arg(long, default_value_t = 64)]
+    pub partitions: u32,
+    /// Brokers
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=5))]
+    pub brokers: u64,
+    /// Milliseconds that the way to the brokers takes in each direction, give or take half of it, at 1 MiB/s (needs Go); 0: as it is
+    #[arg(long, default_value_t = 50)]
+    pub late: u64,
+    /// Seconds of idleness over which CPU is counted
+    #[arg(long, default_value_t = 30)]
+    pub idle: u64,
+    /// Seconds between two blocks of each chain
+    #[arg(long, default_value_t = 6.0)]
+    pub every: f64,
+    /// Keep configuration and the processes' messages, and say where
+    #[arg(long)]
+    pub keep: bool,
+    /// Seconds for which blocks are watched after each change of the group
+    #[arg(long, default_value_t = 30)]
+    pub watch: u64,
+    /// The `headwater` binary [default: beside this one]
+    #[arg(long, value_name = "PATH")]
+    pub binary: Option<PathBuf>,
+    /// The script that starts the servers
+    #[arg(long, value_name = "PATH", default_value = "scripts/services")]
+    pub services: PathBuf,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// From the start of both processes to the first event of each network.
+    pub started: Duration,
+    /// Cores used while nothing happens: ingest, enrich.
+    pub idle: [f64; 2],
+    /// Threads: ingest, enrich.
+    pub threads: [u64; 2],
+    /// The highest resident memory, bytes: ingest, enrich.
+    pub memory: [u64; 2],
+    /// The longest that a block was on its way while nothing changed, while second processes joined, and while they were killed.
+    pub slowest: [Duration; 3],
+}
+
+/// Runs it and prints the report to standard output.
+///
+/// # Errors
+/// Whatever kept it from coming to its end.
+pub async fn run(args: Wide) -> Result<(), Failure> {
+    let report = report(&args, &mut |line| {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    })
+    .await?;
+    writeln!(std::io::stdout(), "{report}")?;
+    Ok(())
+}
+
+/// Runs it. `tell` hears what happens.
+///
+/// # Errors
+/// As [`run`].
+pub async fn report(args: &Wide, tell: &mut (dyn FnMut(String) + Send)) -> Result<Report, Failure> {
+    let binary = match &args.binary {
+        Some(path) => path.clone(),
+        None => std::env::current_exe()?.with_file_name("headwater"),
+    };
+    let servers = Servers::start(&args.services, args.brokers, args.late > 0).await?;
+    let data = Arc::new(Dataset::embedded("optimism")?);
+    let mut nodes = Vec::new();
+    for n in 0..args.networks {
+        let config = Config { clock: Clock::Manual, history: 3, seed: n, ..Config::new(data.clone()) };
+        nodes.push((format!("net-{n}"), spawn(config).await?));
+    }
+    let mut cluster = Cluster::start(Settings {
+        binary,
+        networks: nodes.iter().map(|(slug, node)| (slug.clone(), Endpoint::from(node))).collect(),
+        log: format!(
+            "kafka = \"{}\"\nschema_registry = \"{}\"\npartitions = {}\nreplication = {}\n",
+            servers.kafka,
+            servers.registry,
+            args.partitions,
+            args.brokers.min(3)
+        ),
+    })
+    .await?;
+    for args in [["topics", "apply"], ["schemas", "push"]] {
+        let output = cluster.run(&args).await?;
+        if !output.status.success() {
+            return Err(format!("{args:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+    }
+    let mut seen = Seen::from_the_beginning(&servers.direct, &cluster.prefix, args.partitions).await?;
+    if let Some(proxy) = &servers.proxy {
+        for broker in 1..=args.brokers {
+            proxy.spoil(broker, Way::Slow(args.late)).await?;
+        }
+    }
+    let mut stand = Stand { nodes, cluster: &mut cluster, made: HashMap::new() };
+    let outcome = stand.measure(args, &mut seen, tell).await;
+    if args.keep {
+        tell(format!("kept in {}", cluster.keep().display()));
+    }
+    outcome.map_err(|e| format!("{e}\n{}", cluster.last_words()).into())
+}
+
+struct Stand<'a> {
+    nodes: Vec<(String, Simulator)>,
+    cluster: &'a mut Cluster,
+    /// When a block was made.
+    made: HashMap<(String, u64), Instant>,
+}
+
+impl Stand<'_> {
+    async fn measure(
+        &mut self,
+        args: &Wide,
+        seen: &mut Seen,
+        tell: &mut (dyn FnMut(String) + Send),
+    ) -> Result<Report, Failure> {
+        let begun = Instant::now();
+        self.cluster.stage("ingest-1")?;
+        self.cluster.stage("enrich-1")?;
+        self.until_all(seen).await?;
+        let started = begun.elapsed();
+        tell(format!("every network's blocks are there after {:.1} s", started.as_secs_f64()));
+
+        // What the start still does is over by then.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let before = self.cpu();
+        tokio::time::sleep(Duration::from_secs(args.idle)).await;
+        let after = self.cpu();
+        let used = |n: usize| after[n].saturating_sub(before[n]).as_secs_f64() / args.idle as f64;
+        let idle = [used(0), used(1)];
+        let pids = ["ingest-1", "enrich-1"].map(|name| self.cluster.pid(name).unwrap_or_default());
+        let threads = pids.map(threads);
+        tell(format!("idle: ingest {:.3}, enrich {:.3} of a core; {threads:?} threads", idle[0], idle[1]));
+
+        let calm = self.watch(args, seen).await?;
+        self.cluster.stage("ingest-2")?;
+        self.cluster.stage("enrich-2")?;
+        let joined = self.watch(args, seen).await?;
+        tell(format!("slowest block: {calm:?} in calm, {joined:?} while second processes joined"));
+        self.cluster.kill("ingest-2")?;
+        self.cluster.kill("enrich-2")?;
+        let killed = self.watch(args, seen).await?;
+        let memory = ["ingest-1", "enrich-1"].map(|name| self.cluster.peak_memory(name).unwrap_or_default());
+        Ok(Report { started, idle, threads, memory, slowest: [calm, joined, killed] })
+    }
+
+    fn cpu(&self) -> [Duration; 2] {
+        ["ingest-1", "enrich-1"].map(|name| {
+            let usage = self.cluster.pid(name).map(processes::usage).unwrap_or_default();
+            usage.values().sum()
+        })
+    }
+
+    /// Waits until the head of every chain is there.
+    async fn until_all(&mut self, seen: &mut Seen) -> Result<(), Failure> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            seen.poll().await?;
+            let missing = self.nodes.iter().filter(|(slug, node)| seen.height(slug) < node.head()).count();
+            if missing == 0 {
+                return Ok(());
+            }
+            self.cluster.all_run()?;
+            if Instant::now() > end {
+                return Err(format!("{missing} networks are not there in {PATIENCE:?}").into());
+            }
+        }
+    }
+
+    /// Lets every chain grow for a while. The longest that a block was on its way.
+    async fn watch(&mut self, args: &Wide, seen: &mut Seen) -> Result<Duration, Failure> {
+        let end = Instant::now() + Duration::from_secs(args.watch);
+        // Never all at once: a chain's block is no other's.
+        let pause = Duration::from_secs_f64(args.every / self.nodes.len() as f64);
+        let (mut next, mut turn) = (Instant::now(), 0);
+        self.made.clear();
+        seen.slowest = Duration::ZERO;
+        while Instant::now() < end {
+            while Instant::now() >= next {
+                next += pause;
+                let (slug, node) = &self.nodes[turn % self.nodes.len()];
+                turn += 1;
+                let head = node.advance(1)?;
+                self.made.insert((slug.clone(), head), Instant::now());
+            }
+            seen.poll().await?;
+            seen.measure(&mut self.made);
+            self.cluster.all_run()?;
+        }
+        self.until_all(seen).await?;
+        seen.measure(&mut self.made);
+        Ok(seen.slowest)
+    }
+}
+
+/// What a foreign consumer of `enriched.blocks` has seen.
+struct Seen {
+    reader: Box<dyn Reader>,
+    /// Highest height of each network.
+    heights: HashMap<String, u64>,
+    slowest: Duration,
+}
+
+impl Seen {
+    async fn from_the_beginning(brokers: &str, prefix: &str, partitions: u32) -> Result<Self, Failure> {
+        let log = KafkaLog::connect(KafkaConfig { prefix: prefix.to_owned(), ..KafkaConfig::new(brokers) }).await?;
+        let topic = topics::ENRICHED_BLOCKS.name;
+        let from: Vec<_> = (0..partitions).map(|partition| (TopicPartition { topic, partition }, 0)).collect();
+        let reader = log.reader(&from).await?;
+        Ok(Self { reader, heights: HashMap::new(), slowest: Duration::ZERO })
+    }
+
+    async fn poll(&mut self) -> Result<(), Failure> {
+        let limits = PollLimits { records: 1_000, bytes: 4 << 20, wait: Duration::from_millis(20) };
+        let Polled::Records(records) = self.reader.poll(limits).await? else { return Ok(()) };
+        for record in records {
+            let meta = ChainHeaders::parse(|name| record.header(name)).map_err(|e| format!("{e:?}"))?;
+            if meta.op != Op::Apply {
+                continue;
+            }
+            // Chains begin at height 1 and do not fork here.
+            let height = self.heights.entry(meta.network.as_str().to_owned()).or_default();
+            *height = (*height).max(meta.sequence);
+        }
+        Ok(())
+    }
+
+    fn height(&self, slug: &str) -> u64 {
+        self.heights.get(slug).copied().unwrap_or_default()
+    }
+
+    /// Takes what has come off the list, and remembers the slowest.
+    fn measure(&mut self, made: &mut HashMap<(String, u64), Instant>) {
+        made.retain(|(slug, height), at| {
+            let there = self.heights.get(slug).is_some_and(|h| h >= height);
+            if there {
+                self.slowest = self.slowest.max(at.elapsed());
+            }
+            !there
+        });
+    }
+}
+
+/// Threads of a process.
+fn threads(pid: u32) -> u64 {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, |all| all.count() as u64)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = Duration::as_secs_f64;
+        writeln!(f, "from the start to every network's blocks: {:.1} s", s(&self.started))?;
+        for (n, name) in ["ingest", "enrich"].into_iter().enumerate() {
+            writeln!(
+                f,
+                "{name}: {:.1} % of a core while nothing happens, {} threads, at most {} MiB",
+                100.0 * self.idle[n],
+                self.threads[n],
+                self.memory[n] >> 20
+            )?;
+        }
+        let [calm, joined, killed] = self.slowest;
+        write!(
+            f,
+            "slowest block: {:.1} s in calm, {:.1} s while second processes joined, {:.1} s while they were killed",
+            s(&calm),
+            s(&joined),
+            s(&killed)
+        )
+    }
+}
