@@ -31,7 +31,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::{TimeMs, topics::TopicSpec};
-pub use whole::{fold, read_all};
+pub use whole::{fold, fold_topic, read_all};
 
 /// A topic's name as callers know it: without the configured prefix, which back ends add.
 pub type Topic = &'static str;
