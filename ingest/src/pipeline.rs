@@ -6,10 +6,18 @@
 //!        partition) ──transactions──▶ log
 //! ```
 //!
-//! Guarantee: a partition's publisher runs only while this process holds the partition in group `ingest`, and every start of
-//! it begins with a new producer (which fences the former) and the state as the log has it (rules 9 and 10).
+//! Guarantee: a partition's publisher begins only when this process gets the partition in group `ingest`, with a new producer (which
+//! fences the former) and the state as the log has it (rules 9 and 10). It goes on through a rebalance that gives the partition back,
+//! and ends when another process gets it: that one's producer has fenced it by then.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use backon::BackoffBuilder;
 use runtime::{
@@ -19,7 +27,7 @@ use runtime::{
 use schemas::{Network, codec::Codec, limits, records::stage_status::state as word, topics};
 use tokio::{
     sync::Semaphore,
-    task::{JoinError, JoinSet},
+    task::{AbortHandle, JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -124,19 +132,104 @@ async fn follow_assignment(shared: Arc<Shared>, shutdown: CancellationToken) -> 
     }
 }
 
+/// How long a partition that the group took away is worked on, should it come back: every rebalance takes all away and gives most
+/// back. Whoever gets it instead fences its producer, so that nothing is written twice meanwhile.
+const COMES_BACK: Duration = Duration::from_secs(10);
+
+/// A partition that is worked on.
+struct Held {
+    cancel: CancellationToken,
+    /// Whether the group took it away and has not said yet to whom it goes.
+    revoked: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+/// How the work on a partition ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// There was none, or it was told to.
+    Done,
+    /// The group took it away, and it could not be gone on with.
+    TakenOver,
+}
+
+/// All partitions of a membership.
+struct Partitions<'a> {
+    shared: &'a Arc<Shared>,
+    shutdown: &'a CancellationToken,
+    tasks: JoinSet<(u32, Result<Ended, Error>)>,
+    held: HashMap<u32, Held>,
+    revoked_at: Option<Instant>,
+}
+
+impl Partitions<'_> {
+    fn start(&mut self, partition: u32) {
+        let (cancel, revoked) = (self.shutdown.child_token(), Arc::<AtomicBool>::default());
+        let (shared, token, taken) = (self.shared.clone(), cancel.clone(), revoked.clone());
+        let task = self.tasks.spawn(async move { (partition, hold(shared, partition, token, taken).await) });
+        self.held.insert(partition, Held { cancel, revoked, task });
+    }
+
+    fn assigned(&mut self, partitions: impl Iterator<Item = u32>) {
+        for partition in partitions {
+            self.shared.config.board.held([partition]);
+            match self.held.get(&partition) {
+                Some(held) if !held.task.is_finished() => held.revoked.store(false, Ordering::Release),
+                _ => self.start(partition),
+            }
+        }
+        self.let_go();
+    }
+
+    fn revoked(&mut self, partitions: impl Iterator<Item = u32>) {
+        for partition in partitions {
+            if let Some(held) = self.held.get(&partition) {
+                held.revoked.store(true, Ordering::Release);
+            }
+        }
+        self.revoked_at = Some(Instant::now());
+    }
+
+    /// Ends the work on what went to others, who speak for its networks from now on.
+    fn let_go(&mut self) {
+        self.revoked_at = None;
+        let mut released = Vec::new();
+        self.held.retain(|partition, held| {
+            let gone = held.revoked.load(Ordering::Acquire);
+            if gone {
+                held.cancel.cancel();
+                released.push(*partition);
+            }
+            !gone
+        });
+        self.shared.config.board.released(&released);
+    }
+
+    /// A task has ended. One that took its partition for another's is begun anew where the group has given it back meanwhile.
+    fn ended(&mut self, ended: Result<(u32, Result<Ended, Error>), JoinError>) -> Result<(), Error> {
+        let Some((partition, ended)) = ended_well(ended)? else { return Ok(()) };
+        let held = self.held.get(&partition).filter(|held| held.task.is_finished());
+        let ours = held.is_some_and(|held| !held.revoked.load(Ordering::Acquire));
+        if ended == Ended::TakenOver && ours {
+            self.start(partition);
+        }
+        Ok(())
+    }
+}
+
 /// One membership: starts and stops partitions as the group assigns them.
 async fn membership(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Result<(), Error> {
     const TOPIC: &str = topics::INGEST_CHECKPOINTS.name;
     let board = &shared.config.board;
     let mut consumer = shared.log.consumer(GROUP, &shared.config.instance, &[TOPIC]).await?;
     board.process(word::RUNNING, None);
-    let mut tasks: JoinSet<(u32, Result<(), Error>)> = JoinSet::new();
-    let mut running: HashMap<u32, CancellationToken> = HashMap::new();
+    let (tasks, held) = Default::default();
+    let mut partitions = Partitions { shared, shutdown, tasks, held, revoked_at: None };
     let poll = PollLimits { records: 1, bytes: 1 << 20, wait: Duration::from_millis(500) };
     let outcome = loop {
         let polled = tokio::select! {
             () = shutdown.cancelled() => break Ok(()),
-            Some(ended) = tasks.join_next() => match ended_well(ended) {
+            Some(ended) = partitions.tasks.join_next() => match partitions.ended(ended) {
                 Ok(()) => continue,
                 Err(e) => break Err(e),
             },
@@ -147,18 +240,9 @@ async fn membership(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Resul
                 let at: Vec<_> = assigned.iter().map(|(at, _)| *at).collect();
                 // The group is for the assignment only; state is read without it.
                 consumer.pause(&at)?;
-                board.held(at.iter().map(|at| at.partition));
-                for at in at {
-                    let cancel = shutdown.child_token();
-                    running.insert(at.partition, cancel.clone());
-                    let (shared, n) = (shared.clone(), at.partition);
-                    tasks.spawn(async move { (n, hold(shared, n, cancel).await) });
-                }
+                partitions.assigned(at.iter().map(|at| at.partition));
             }
-            Ok(Polled::Revoked(revoked)) => {
-                revoked.iter().filter_map(|at| running.remove(&at.partition)).for_each(|cancel| cancel.cancel());
-                board.released(&revoked.iter().map(|at| at.partition).collect::<Vec<_>>());
-            }
+            Ok(Polled::Revoked(revoked)) => partitions.revoked(revoked.iter().map(|at| at.partition)),
             Ok(Polled::Records(_) | Polled::OutOfRange { .. }) => board.process(word::RUNNING, None),
             // A client learns late that a topic is back; a new one sees it at once.
             Err(e) if e.is_transient() && e.kind != LogErrorKind::NoTopic => {
@@ -168,19 +252,22 @@ async fn membership(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Resul
             }
             Err(e) => break Err(e.into()),
         }
+        if partitions.revoked_at.is_some_and(|at| at.elapsed() > COMES_BACK) {
+            partitions.let_go();
+        }
     };
-    running.values().for_each(CancellationToken::cancel);
-    while let Some(ended) = tasks.join_next().await {
+    partitions.held.values().for_each(|held| held.cancel.cancel());
+    while let Some(ended) = partitions.tasks.join_next().await {
         ended_well(ended)?;
     }
     outcome
 }
 
-fn ended_well(ended: Result<(u32, Result<(), Error>), JoinError>) -> Result<(), Error> {
+fn ended_well(ended: Result<(u32, Result<Ended, Error>), JoinError>) -> Result<Option<(u32, Ended)>, Error> {
     match ended {
-        Ok((_, outcome)) => outcome,
+        Ok((partition, outcome)) => Ok(Some((partition, outcome?))),
         Err(e) if e.is_panic() => Err(Error::Task(0, format!("{e}"))),
-        Err(_) => Ok(()),
+        Err(_) => Ok(None),
     }
 }
 
@@ -188,7 +275,12 @@ fn ended_well(ended: Result<(u32, Result<(), Error>), JoinError>) -> Result<(), 
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Holds a partition: from the beginning again after every failure, until it is lost.
-async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) -> Result<(), Error> {
+async fn hold(
+    shared: Arc<Shared>,
+    partition: u32,
+    cancel: CancellationToken,
+    revoked: Arc<AtomicBool>,
+) -> Result<Ended, Error> {
     let mine: Vec<&Source> = shared
         .partitions
         .iter()
@@ -196,7 +288,7 @@ async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) ->
         .filter_map(|(network, _)| shared.sources.get(network))
         .collect();
     if mine.is_empty() {
-        return Ok(());
+        return Ok(Ended::Done);
     }
     let new_waits = || {
         backon::ExponentialBuilder::new()
@@ -209,22 +301,30 @@ async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) ->
     let mut waits = new_waits();
     let mut failures = 0u32;
     loop {
+        // Beginning fences whoever has it: only who holds it may.
+        if revoked.load(Ordering::Acquire) {
+            return Ok(Ended::TakenOver);
+        }
         let started = tokio::time::Instant::now();
         let error = match publish(&shared, partition, &mine, &cancel).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(Ended::Done),
+            Err(Error::Log(e)) if revoked.load(Ordering::Acquire) => {
+                tracing::info!(partition, error = %e, "the work on a partition that the group took away has ended");
+                return Ok(Ended::TakenOver);
+            }
             Err(Error::Log(e)) if e.kind == LogErrorKind::Fenced => {
                 // Whoever fenced us holds the partition, and the group will say so. If it does not, we still hold it.
                 tracing::warn!(partition, error = %e, "another producer took the partition over");
                 tokio::select! {
                     () = tokio::time::sleep(shared.config.fenced_wait) => e,
-                    () = cancel.cancelled() => return Ok(()),
+                    () = cancel.cancelled() => return Ok(Ended::Done),
                 }
             }
             Err(Error::Log(e)) if e.is_transient() || retriable(&e) => e,
             Err(e) => return Err(e),
         };
         if cancel.is_cancelled() {
-            return Ok(());
+            return Ok(Ended::Done);
         }
         if started.elapsed() > Duration::from_secs(60) {
             waits = new_waits();
@@ -239,7 +339,7 @@ async fn hold(shared: Arc<Shared>, partition: u32, cancel: CancellationToken) ->
         tracing::warn!(partition, error = %error, ?wait, "reading the state again");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = cancel.cancelled() => return Ok(()),
+            () = cancel.cancelled() => return Ok(Ended::Done),
         }
     }
 }

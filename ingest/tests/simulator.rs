@@ -227,6 +227,29 @@ async fn a_fenced_partition_that_is_still_held_begins_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rebalances_cost_no_block_and_double_none() {
+    let Set { sim, log, stage, dir: _dir } = set(10, true).await;
+    same_chain(&log, &sim, 1).await;
+    for round in 0..8u64 {
+        // Which of both gets the network's partition is the group's choice, and another one each time.
+        let instance = ["another", "zz"][round as usize % 2].to_owned();
+        let config = ingest::Config { instance, ..config(&sim.url(), None, sim.chain_id(), Start::Height(1)) };
+        let second = Stage::start(config, log.clone());
+        sim.advance(3).unwrap();
+        sim.fork_and_advance(2, 4).unwrap();
+        same_chain(&log, &sim, 1).await;
+        match round % 3 {
+            0 => second.kill().await,
+            _ => second.stop().await,
+        }
+        sim.advance(3).unwrap();
+        same_chain(&log, &sim, 1).await;
+    }
+    stage.stop().await;
+    sim.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_log_is_a_state_and_nothing_is_lost() {
     let sim = node(60).await;
     let dir = tempfile::tempdir().unwrap();
