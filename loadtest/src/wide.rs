@@ -5,8 +5,8 @@
 //! record is there.
 
 use crate::bench::processes;
-use crate::failure::Failure;
 use crate::cluster::{Cluster, Endpoint, Servers, Settings, Way};
+use crate::failure::Failure;
 use crate::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use clap::Args;
 use runtime::log::kafka::{KafkaConfig, KafkaLog};

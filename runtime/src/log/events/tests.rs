@@ -243,7 +243,7 @@ fn what_waits_is_bounded_over_all_partitions() {
         }
     }
     let bound = EVENTS_BYTES + PARTITIONS as usize * (EVENTS_OWN_BYTES.max(AT_ONCE * VALUE.len()) + (64 << 10));
-    assert!(most * VALUE.len() < bound, "{} MiB were held", most * VALUE.len() >> 20);
+    assert!(most * VALUE.len() < bound, "{} MiB were held", (most * VALUE.len()) >> 20);
     assert!(most * VALUE.len() > EVENTS_BYTES, "the bound was reached");
 }
 
