@@ -161,6 +161,12 @@ impl Cluster {
         self.processes.signal(name, signal)
     }
 
+    /// The process id of a process that runs.
+    #[must_use]
+    pub fn pid(&self, name: &str) -> Option<u32> {
+        self.processes.pid(name)
+    }
+
     /// How often the processes took up partitions that their group gave them.
     #[must_use]
     pub fn assignments(&self) -> u64 {
@@ -171,7 +177,7 @@ impl Cluster {
     /// The most memory that a process had resident since it started, bytes; `None` when it does not run.
     #[must_use]
     pub fn peak_memory(&self, name: &str) -> Option<u64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.processes.pid(name)?)).ok()?;
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid(name)?)).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
     }
