@@ -1,7 +1,8 @@
 //! What can go wrong with a node, classified once: whose fault, and whether asking again can help.
 //!
-//! Three things that must never be mixed up have a class each: *empty* (the node says that there is nothing yet), *missing*
-//! (the node cannot give it: pruned, no receipts, unknown method) and *failing* (no usable answer came).
+//! Four things that must never be mixed up have a class each: *empty* (the node says that there is nothing yet), *no block* (it
+//! says that the chain never has a block there), *missing* (the node cannot give it: pruned, no receipts, unknown method) and
+//! *failing* (no usable answer came).
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,6 +21,8 @@ pub enum Missing {
 pub enum NodeErrorKind {
     /// `null`: not there yet.
     Empty,
+    /// The chain has no block at this height and never will (Filecoin's null rounds).
+    NoBlock(String),
     /// The node cannot give it.
     Missing(Missing, String),
     /// No connection, or it broke.
@@ -42,11 +45,13 @@ pub enum NodeErrorKind {
     Lying(String),
 }
 
-/// The three classes.
+/// The four classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// Nothing there yet.
     Empty,
+    /// No block there, ever.
+    NoBlock,
     /// The node cannot give it.
     Missing,
     /// No usable answer.
@@ -91,6 +96,7 @@ impl fmt::Display for NodeErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the node has nothing there yet"),
+            Self::NoBlock(m) => write!(f, "the chain has no block there ({m})"),
             Self::Missing(Missing::Method, m) => write!(f, "the node does not offer this method ({m})"),
             Self::Missing(Missing::Pruned, m) => write!(f, "the node no longer has this data ({m})"),
             Self::Unreachable(m) => write!(f, "cannot be reached ({m})"),
@@ -108,10 +114,11 @@ impl fmt::Display for NodeErrorKind {
 }
 
 impl NodeError {
-    /// Which of the three classes.
+    /// Which of the four classes.
     pub fn class(&self) -> Class {
         match self.kind {
             NodeErrorKind::Empty => Class::Empty,
+            NodeErrorKind::NoBlock(_) => Class::NoBlock,
             NodeErrorKind::Missing(..) => Class::Missing,
             _ => Class::Failing,
         }
@@ -131,7 +138,7 @@ impl NodeError {
     pub fn fault(&self) -> Fault {
         use NodeErrorKind::*;
         match &self.kind {
-            Empty => Fault::Nobody,
+            Empty | NoBlock(_) => Fault::Nobody,
             Missing(..) | Throttled(..) | Refused(..) => Fault::Endpoint,
             _ => Fault::Node,
         }
@@ -142,6 +149,7 @@ impl NodeError {
         use NodeErrorKind::*;
         match &self.kind {
             Empty => "empty",
+            NoBlock(_) => "no_block",
             Missing(..) => "missing",
             Unreachable(_) => "unreachable",
             Timeout(_) => "timeout",
@@ -153,6 +161,11 @@ impl NodeError {
             Rpc(..) => "rpc",
             Lying(_) => "lying",
         }
+    }
+
+    /// Whether nobody answered, so that the same question may be asked again where there is another way to ask.
+    pub(crate) fn was_not_answered(&self) -> bool {
+        matches!(self.kind, NodeErrorKind::Unreachable(_) | NodeErrorKind::Throttled(..) | NodeErrorKind::Server(..))
     }
 
     /// Whether a try within the same call may help: not for what only time or an operator changes.
@@ -174,6 +187,8 @@ pub(crate) fn classify_rpc(code: i64, message: &str) -> NodeErrorKind {
         || says(&["method is not available", "method is not supported", "not whitelisted", "unknown method"])
     {
         NodeErrorKind::Missing(Missing::Method, message.into())
+    } else if says(&["null round"]) {
+        NodeErrorKind::NoBlock(message.into())
     } else if code == -32005
         || code == 429
         || says(&["rate limit", "too many requests", "request limit", "exceeded its", "compute units"])
@@ -203,11 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn the_three_classes_are_three_things() {
+    fn the_classes_are_different_things() {
         assert_eq!(of(NodeErrorKind::Empty).class(), Class::Empty);
         assert_eq!(of(classify_rpc(-32601, "no")).class(), Class::Missing);
         assert_eq!(of(classify_rpc(-32000, "missing trie node ab")).class(), Class::Missing);
         assert_eq!(of(classify_rpc(-32000, "header not found")).class(), Class::Empty);
+        assert_eq!(of(classify_rpc(12, "requested epoch was a null round (7)")).class(), Class::NoBlock);
         assert_eq!(of(classify_rpc(-32000, "boom")).class(), Class::Failing);
         assert_eq!(of(classify_rpc(-32005, "slow down")).label(), "throttled");
         let wait = Duration::from_secs(7);

@@ -43,6 +43,12 @@ pub fn odd_fields(field: &'static str, kind: &'static str, times: usize) {
     }
 }
 
+/// Receipts of a block came by single calls, and why.
+pub fn receipts_singly(endpoint: &str, reason: &'static str) {
+    metrics::counter!("headwater_node_receipts_singly_total", "endpoint" => endpoint.to_owned(), "reason" => reason)
+        .increment(1);
+}
+
 /// A subscription to heads was lost.
 pub fn heads_lost(endpoint: &str) {
     metrics::counter!("headwater_node_heads_lost_total", "endpoint" => endpoint.to_owned()).increment(1);
@@ -60,6 +66,10 @@ pub fn describe() {
     metrics::describe_counter!(
         "headwater_node_odd_fields_total",
         "Odd values in fields of nodes' answers on which nothing rests, by field and kind."
+    );
+    metrics::describe_counter!(
+        "headwater_node_receipts_singly_total",
+        "Blocks whose receipts came by single calls since the call for the whole block failed, by what it answered."
     );
     metrics::describe_counter!("headwater_node_heads_lost_total", "Subscriptions to heads that were lost.");
 }

@@ -1,4 +1,4 @@
-//! What real nodes answer otherwise than expected, one module a case: the whole stage against a node over HTTP that serves the
+//! What real nodes answer otherwise than expected, one module a kind: the whole stage against a node over HTTP that serves the
 //! recorded blocks as they are (`loadtest/data/cases/NAME`, whose README names the public report) and behaves as reported.
 //! Each must give its right value: tip, sums, counts.
 
@@ -6,6 +6,9 @@
 mod common;
 mod run;
 
+mod batches;
+mod heads;
 mod odd;
 mod plain;
 mod polygon;
+mod receipts;

@@ -56,24 +56,21 @@ impl Run {
     /// Over these blocks, from the lowest on.
     pub async fn over(blocks: Vec<Pair>, chain_id: u64, quirk: impl FnOnce(&FixedNode)) -> Self {
         let start = Start::Height(blocks.iter().map(Pair::height).min().expect("a block"));
-        Self::with(blocks, chain_id, start, false, quirk).await
+        Self::with(blocks, chain_id, |config, node| {
+            config.networks[0].start = start;
+            quirk(node);
+        })
+        .await
     }
 
-    /// From any start, with a subscription to heads or without.
-    pub async fn with(
-        blocks: Vec<Pair>,
-        chain_id: u64,
-        start: Start,
-        ws: bool,
-        quirk: impl FnOnce(&FixedNode),
-    ) -> Self {
+    /// With a configuration of its own.
+    pub async fn with(blocks: Vec<Pair>, chain_id: u64, set_up: impl FnOnce(&mut Config, &FixedNode)) -> Self {
         common::trace();
         let node = FixedNode::spawn(chain_id, blocks).await.expect("a port");
-        quirk(&node);
         let dir = tempfile::tempdir().expect("a folder");
         let log = common::open(dir.path()).await;
-        let ws = ws.then(|| node.ws_url());
-        let config = common::config(&node.url(), ws.as_deref(), chain_id, start);
+        let mut config = common::config(&node.url(), None, chain_id, Start::Latest);
+        set_up(&mut config, &node);
         let stage = Some(Stage::start(config.clone(), log.clone()));
         Self { node, log, config, stage, _dir: dir }
     }

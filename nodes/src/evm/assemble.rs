@@ -6,7 +6,10 @@ use schemas::{
     records::{EvmHeader, EvmLog, EvmTransaction},
 };
 
-use super::{EvmBlock, EvmHead, wire};
+use super::{
+    types::{EvmBlock, EvmHead},
+    wire,
+};
 use crate::metrics;
 
 /// A field that a record cannot do without was left out, or does not fit.

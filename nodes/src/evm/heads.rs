@@ -18,8 +18,9 @@ use schemas::limits;
 use tokio::sync::watch;
 
 use super::{
-    EvmClient, EvmHead, EvmSource,
-    client::Tuning,
+    client::EvmClient,
+    endpoint::Tuning,
+    types::{EvmHead, HeadView},
     wire::{self, Lenient},
 };
 use crate::{
@@ -31,17 +32,6 @@ use crate::{
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// With a subscription, polling is only the safety net: this many block intervals without a word.
 const SILENT_INTERVALS: u32 = 4;
-
-/// What is known of the node's head.
-#[derive(Debug, Clone, Default)]
-pub struct HeadView {
-    /// The newest hint.
-    pub head: Option<EvmHead>,
-    /// Why the last poll brought none; cleared by the next head.
-    pub error: Option<NodeError>,
-    /// Rises with every connection: whoever cares checks the chain id again.
-    pub connection: u64,
-}
 
 /// The observed interval between blocks.
 #[derive(Debug)]
@@ -130,8 +120,10 @@ impl Follower {
                 () = tokio::time::sleep(wait) => None,
             };
             match pushed {
-                Some(Some(head)) => self.saw(head),
-                Some(None) => {
+                Some(Push::Head(head)) => self.saw(head),
+                // A head of another form: what it is about shows by asking.
+                Some(Push::Unreadable) => failing = self.poll(failing).await,
+                Some(Push::Ended) => {
                     metrics::heads_lost(self.client.name());
                     tracing::warn!(
                         endpoint = self.client.name(),
@@ -149,7 +141,7 @@ impl Follower {
 
     /// Asks for the head. Returns whether it failed; then a pause was made already.
     async fn poll(&mut self, was_failing: bool) -> bool {
-        match self.client.head().await {
+        match self.client.header_at("latest".into(), None).await {
             Ok(head) => {
                 if was_failing {
                     self.tx.send_modify(|v| v.connection += 1);
@@ -196,20 +188,28 @@ struct Subscription {
     heads: RawSubscription,
 }
 
-/// The next head that the socket pushes, `None` when it ended; never without a socket.
-async fn next_head(socket: &mut Option<Subscription>) -> Option<EvmHead> {
+/// What came over the socket.
+enum Push {
+    Head(EvmHead),
+    /// Something happened, but this is no header.
+    Unreadable,
+    Ended,
+}
+
+/// What the socket pushes next; never without a socket.
+async fn next_head(socket: &mut Option<Subscription>) -> Push {
     let Some(s) = socket else { return std::future::pending().await };
     loop {
         match s.heads.recv().await {
             Ok(raw) => {
                 let head = serde_json::from_str::<Lenient<wire::Head>>(raw.get()).ok().and_then(|l| l.0);
-                // What cannot be read is still a sign of life; the safety net asks.
-                if let Some(Ok(head)) = head.map(EvmHead::try_from) {
-                    return Some(head);
-                }
+                return match head.map(EvmHead::try_from) {
+                    Some(Ok(head)) => Push::Head(head),
+                    _ => Push::Unreadable,
+                };
             }
             Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-            Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => return Push::Ended,
         }
     }
 }

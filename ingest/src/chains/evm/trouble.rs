@@ -31,7 +31,7 @@ impl Watcher {
         };
         self.fetcher.clear();
         match error.class() {
-            Class::Empty => {
+            Class::Empty | Class::NoBlock => {
                 self.empties += 1;
                 let receipts = error.call.contains("Receipt");
                 if self.empties >= EMPTY_PATIENCE {

@@ -1,0 +1,55 @@
+//! What a node gives, once it is believed.
+
+use alloy_primitives::B256;
+use schemas::{
+    TimeMs,
+    records::{EvmHeader, EvmTransaction},
+};
+
+use crate::error::NodeError;
+
+/// A head: as much of a header as following the chain takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvmHead {
+    /// Height.
+    pub number: u64,
+    /// Hash.
+    pub hash: B256,
+    /// Parent's hash.
+    pub parent_hash: B256,
+    /// Its time stamp.
+    pub time: TimeMs,
+}
+
+/// A block with its transactions and receipts, believed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvmBlock {
+    /// Place in the chain.
+    pub head: EvmHead,
+    /// The rest of the header.
+    pub header: EvmHeader,
+    /// Transactions with receipts and logs, in order.
+    pub transactions: Vec<EvmTransaction>,
+    /// Number of logs, those of no transaction included: more than the transactions have is a gap that the ledger shows.
+    pub log_count: u32,
+}
+
+/// Heights that the chain calls safe and final; `None` where it does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Finality {
+    /// `safe`.
+    pub safe: Option<u64>,
+    /// `finalized`.
+    pub finalized: Option<u64>,
+}
+
+/// What is known of the node's head.
+#[derive(Debug, Clone, Default)]
+pub struct HeadView {
+    /// The newest hint.
+    pub head: Option<EvmHead>,
+    /// Why the last poll brought none; cleared by the next head.
+    pub error: Option<NodeError>,
+    /// Rises with every connection: whoever cares checks the chain id again.
+    pub connection: u64,
+}
