@@ -56,7 +56,10 @@ async fn sql_and_rest_equal_recomputation_during_and_after_reorgs() {
     }
     for depth in [1, 2, 5] {
         for (slug, node) in &nodes {
-            node.fork_and_advance(depth.min(node.head() - 1), depth % 3).expect("fork");
+            // Cronos' blocks are final as soon as they are there: no fork of them would be believed.
+            if *slug != "cronos" {
+                node.fork_and_advance(depth.min(node.head() - 1), depth % 3).expect("fork");
+            }
             node.advance(1).expect("advance");
             compare(&mut headwater, slug, node).await;
         }

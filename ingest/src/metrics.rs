@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use schemas::{Network, records::NetworkState};
 
+use crate::tracker::Refusal;
+
 /// A block event was committed.
 pub fn event(network: &Network, op: &'static str, transactions: u32) {
     metrics::counter!("headwater_ingest_events_total", "network" => network.to_string(), "op" => op).increment(1);
@@ -50,6 +52,21 @@ pub fn reorg(network: &Network, depth: usize) {
     metrics::histogram!("headwater_ingest_reorg_depth", "network" => network.to_string()).record(depth as f64);
 }
 
+/// Heights at which the chain has no block were passed.
+pub fn heights_without_block(network: &Network, heights: u64) {
+    metrics::counter!("headwater_ingest_heights_without_block_total", "network" => network.to_string())
+        .increment(heights);
+}
+
+/// A node told a chain that is not followed.
+pub fn refused(network: &Network, why: Refusal) {
+    let why = match why {
+        Refusal::TooDeep => "too_deep",
+        Refusal::BelowFinal(_) => "below_finalized",
+    };
+    metrics::counter!("headwater_ingest_refused_total", "network" => network.to_string(), "why" => why).increment(1);
+}
+
 /// A record was too large and went to the dead letters.
 pub fn oversized(network: &Network) {
     metrics::counter!("headwater_ingest_oversized_total", "network" => network.to_string()).increment(1);
@@ -79,6 +96,14 @@ pub fn describe() {
         "1 for the state that a network's watcher is in, 0 for the others."
     );
     metrics::describe_histogram!("headwater_ingest_reorg_depth", "Depth of reorgs in blocks.");
+    metrics::describe_counter!(
+        "headwater_ingest_heights_without_block_total",
+        "Heights at which the chain has no block, as the next block's parent shows."
+    );
+    metrics::describe_counter!(
+        "headwater_ingest_refused_total",
+        "Times that a node told a chain that is not followed: a reorg too deep, or below what was published as final."
+    );
     metrics::describe_counter!(
         "headwater_ingest_oversized_total",
         "Records that were too large and went to the dead letters."

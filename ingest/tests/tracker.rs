@@ -3,7 +3,7 @@
 //! The model is a reader: a stack of blocks, applies push, reverts pop. Whatever the node does, the reader must never be
 //! surprised, and once the node is quiet the reader's stack must be the node's chain.
 
-use ingest::tracker::{AHEAD, Action, Event, Link, Need, Position, Tracker};
+use ingest::tracker::{AHEAD, Action, Event, Link, Need, Position, Refusal, Tracker};
 use proptest::prelude::*;
 use schemas::{BlockHash, Network, TimeMs, records::RingEntry};
 
@@ -15,35 +15,46 @@ fn hash(n: u64) -> BlockHash {
     format!("0x{n:064x}").parse().unwrap()
 }
 
-/// A node: its canonical chain from height 0, each block with an id of its own.
+/// A node: its canonical chain from height 0, each block with an id of its own. A height may have no block (0); the first and
+/// the last always have one.
 struct Node {
     chain: Vec<u64>,
     next: u64,
+    /// Every how many-th height has none; 0: none is without.
+    holes: u64,
+    /// Whether the node says so, or just gives nothing.
+    says: bool,
 }
 
 impl Node {
-    fn new(blocks: usize) -> Self {
-        let mut node = Self { chain: Vec::new(), next: 1 };
+    fn new(blocks: usize, holes: u64, says: bool) -> Self {
+        let mut node = Self { chain: Vec::new(), next: 1, holes, says };
         node.extend(blocks);
         node
     }
     fn extend(&mut self, n: usize) {
-        for _ in 0..n {
-            self.chain.push(self.next);
+        for i in 0..n {
+            // By the id, so that branches have their holes at different heights, several in a row at times.
+            let inside = !self.chain.is_empty() && i + 1 < n;
+            let hole = inside && self.holes > 0 && (self.next * 7 / 3).is_multiple_of(self.holes);
+            self.chain.push(if hole { 0 } else { self.next });
             self.next += 1;
         }
     }
     /// Replaces the last `depth` blocks by `new` ones. The first block stays.
     fn fork(&mut self, depth: usize, new: usize) {
         self.chain.truncate(self.chain.len().saturating_sub(depth).max(1));
+        while self.chain.last() == Some(&0) {
+            self.chain.pop();
+        }
         self.extend(new);
     }
     fn head(&self) -> u64 {
         self.chain.len() as u64 - 1
     }
     fn link(&self, height: u64) -> Option<Link> {
-        let id = *self.chain.get(height as usize)?;
-        let parent = height.checked_sub(1).map_or(0, |h| self.chain[h as usize]);
+        let id = *self.chain.get(height as usize).filter(|id| **id > 0)?;
+        let parent = self.chain[..height as usize].iter().rev().find(|id| **id > 0).copied().unwrap_or(0);
         Some(Link {
             height,
             hash: hash(id),
@@ -82,9 +93,10 @@ impl Reader {
                 }
                 Action::Apply(link) => {
                     if let Some((below, _)) = self.stack.last() {
-                        assert_eq!((below.height + 1, &below.hash), (link.height, &link.parent), "linked");
+                        assert!(below.height < link.height, "upwards");
+                        assert_eq!(below.hash, link.parent, "linked");
                     } else if let Some(first) = self.first {
-                        assert!(link.height == first, "starts again where it started");
+                        assert!(link.height >= first, "starts again where it started");
                     }
                     self.first = self.first.or(Some(link.height));
                     self.highest = self.highest.max(Some(link.height));
@@ -96,9 +108,13 @@ impl Reader {
             }
             within = Some(after.reorg_remaining);
             self.remaining = after.reorg_remaining;
-            let tip = self.stack.last().map(|(l, _)| (l.height, l.hash.clone()));
-            if tip.is_some() || after.tip.is_none() {
-                assert_eq!(after.tip, tip, "the checkpoint is the reader's tip");
+            if let (Some((tip, _)), Some((height, hash))) = (self.stack.last(), &after.tip) {
+                assert_eq!(*hash, tip.hash, "the checkpoint is the reader's tip");
+                // Where the block below all that may be reverted stands is not kept.
+                assert!(*height >= tip.height);
+                assert!(*height == tip.height || matches!(event.action, Action::Revert(_)));
+            } else {
+                assert!(self.stack.is_empty());
             }
             assert_eq!((after.highest, after.first), (self.highest, self.first));
         }
@@ -143,9 +159,13 @@ struct World {
 
 impl World {
     fn new(start: u64, limit: u64, blocks: usize) -> Self {
+        Self::over(start, limit, Node::new(blocks, 0, false))
+    }
+
+    fn over(start: u64, limit: u64, node: Node) -> Self {
         let tracker = Tracker::new(network(), start, limit, Position::default(), Vec::new());
         let (reader, disk) = (Reader::default(), Disk::default());
-        Self { node: Node::new(blocks), tracker, reader, disk, start, limit, stopped: false }
+        Self { node, tracker, reader, disk, start, limit, stopped: false }
     }
 
     /// Killed and started again from what was written; everything else is forgotten.
@@ -155,7 +175,10 @@ impl World {
     }
 
     fn hint(&mut self, back: u64) {
-        let height = self.node.head().saturating_sub(back);
+        let mut height = self.node.head().saturating_sub(back);
+        while self.node.link(height).is_none() {
+            height -= 1;
+        }
         self.tracker.head(height, &self.node.link(height).unwrap().hash);
     }
 
@@ -174,7 +197,8 @@ impl World {
     /// One question and its answer. `batch`: blocks told at once. Returns false when only a head can help.
     fn step(&mut self, batch: usize, keep: Option<usize>) -> bool {
         match self.tracker.need() {
-            Need::Stopped => {
+            Need::Refused(why) => {
+                assert_eq!(why, Refusal::TooDeep);
                 self.stopped = true;
                 return false;
             }
@@ -186,23 +210,25 @@ impl World {
                 return false;
             }
             Need::Header(height) => match self.node.link(height) {
-                Some(link) => self.tracker.header(link),
-                None => self.tracker.absent(),
+                Some(link) => {
+                    self.tracker.header(link);
+                }
+                None => self.nothing(height),
             },
             Need::Blocks { from, to } => {
                 let to = to.min(from + batch as u64 - 1).min(self.node.head());
-                let links: Vec<Link> = (from..=to).filter_map(|h| self.node.link(h)).collect();
+                let links: Vec<Link> = (from..=to).map_while(|h| self.node.link(h)).collect();
                 if links.is_empty() {
-                    self.tracker.absent();
-                    return false;
+                    self.nothing(from);
+                    return from < self.node.head();
                 }
                 let events = self.tracker.blocks(&links);
                 self.commit(events, keep);
             }
-            Need::Branch { from, to } => {
-                assert!(to >= from && (to - from) < AHEAD as u64);
-                let links: Vec<Link> = (from..=to).filter_map(|h| self.node.link(h)).collect();
-                if (links.len() as u64) < to - from + 1 {
+            Need::Branch(heights) => {
+                assert!((1..=AHEAD).contains(&heights.len()));
+                let links: Vec<Link> = heights.iter().filter_map(|h| self.node.link(*h)).collect();
+                if links.len() < heights.len() {
                     self.tracker.absent();
                     return false;
                 }
@@ -213,16 +239,30 @@ impl World {
         true
     }
 
+    /// The node has no block there: not so far yet, or none ever.
+    fn nothing(&mut self, height: u64) {
+        if height < self.node.head() {
+            self.tracker.no_block(height, self.node.says);
+        } else {
+            self.tracker.absent();
+        }
+    }
+
     /// Runs until nothing is to be done with a node that keeps still.
     fn quiesce(&mut self) {
-        for round in 0..10_000 {
+        const ROUNDS: usize = 200;
+        for round in 0..ROUNDS {
             self.hint(0);
-            while self.step(3, None) {}
+            let mut steps = 0;
+            while self.step(3, None) {
+                steps += 1;
+                assert!(steps < 10_000, "no end: {:?}", self.tracker.need());
+            }
             if self.stopped || self.tracker.need() == Need::Head && self.tracker.known_head() == Some(self.node.head())
             {
                 return;
             }
-            assert!(round < 9_999, "no rest: {:?}", self.tracker.need());
+            assert!(round < ROUNDS - 1, "no rest: {:?}", self.tracker.need());
         }
     }
 
@@ -246,10 +286,9 @@ impl World {
         self.quiesce();
         if self.stopped {
             let (common, highest) = before;
-            let first = self.reader.first.unwrap();
-            let ancestor = common.map_or(first as i64 - 1, |c| c as i64);
+            let ancestor = common.map_or(self.reader.first.unwrap() as i64 - 1, |c| c as i64);
             assert!(highest.unwrap() as i64 - ancestor > self.limit as i64, "stopped though the fork is not too deep");
-            return;
+            return self.check_that_it_goes_on();
         }
         assert_eq!(self.reader.remaining, 0, "at the head nothing is still to come");
         assert_eq!(self.tracker.position().reorg_remaining, 0);
@@ -267,6 +306,34 @@ impl World {
             }
             None => assert!(head < self.start, "nothing held though there are blocks from {} on", self.start),
         }
+    }
+
+    /// Stopped: nothing is written while the node keeps to its chain; once it has the held chain again, all goes on.
+    fn check_that_it_goes_on(&mut self) {
+        let sequence = self.reader.sequence;
+        for _ in 0..3 {
+            self.tracker.reconsider();
+            self.quiesce();
+            assert_eq!((self.stopped, self.reader.sequence), (true, sequence));
+        }
+        let (tip, _) = self.reader.stack.last().expect("something is held").clone();
+        self.node.chain = vec![0; tip.height as usize + 1];
+        for (link, _) in &self.reader.stack {
+            let id = link.time.0 as u64;
+            self.node.chain[link.height as usize] = id;
+        }
+        if self.node.chain[0] == 0 {
+            self.node.chain[0] = u64::MAX >> 1;
+        }
+        self.node.extend(3);
+        self.disk.position = self.tracker.position().clone();
+        assert!(self.disk.position.too_deep, "a restart does not forget it");
+        self.restart();
+        self.stopped = false;
+        self.quiesce();
+        assert!(!self.stopped, "the state is left by itself");
+        assert!(!self.tracker.position().too_deep);
+        assert_eq!(self.reader.stack.last().map(|(l, _)| l.clone()), self.node.link(self.node.head()));
     }
 }
 
@@ -328,7 +395,7 @@ fn play(world: &mut World, acts: &[Act]) {
             Act::Lie { height } => world.tracker.head(height, &hash(u64::MAX)),
         }
         if world.stopped {
-            return;
+            return world.check_that_it_goes_on();
         }
     }
     world.check_end();
@@ -339,16 +406,20 @@ proptest! {
 
     /// Forks that stay within the limit: the chain is followed to its end, never stopped.
     #[test]
-    fn follows_any_chain(start in 0u64..12, blocks in 1usize..20, acts in prop::collection::vec(act(10), 1..40)) {
-        let mut world = World::new(start, 1_000, blocks);
+    fn follows_any_chain(
+        start in 0u64..12, blocks in 1usize..20, holes in 0u64..5, says: bool, acts in prop::collection::vec(act(10), 1..40)
+    ) {
+        let mut world = World::over(start, 1_000, Node::new(blocks, holes, says));
         play(&mut world, &acts);
         prop_assert!(!world.stopped);
     }
 
     /// With a small limit forks are often too deep: then and only then the network stops, and nothing is written.
     #[test]
-    fn stops_where_it_must(start in 0u64..6, blocks in 1usize..30, acts in prop::collection::vec(act(14), 1..40)) {
-        let mut world = World::new(start, 8, blocks);
+    fn stops_where_it_must(
+        start in 0u64..6, blocks in 1usize..30, holes in 0u64..5, says: bool, acts in prop::collection::vec(act(14), 1..40)
+    ) {
+        let mut world = World::over(start, 8, Node::new(blocks, holes, says));
         play(&mut world, &acts);
     }
 }
@@ -430,4 +501,133 @@ fn remaining_survives_a_kill_in_the_middle() {
     assert_eq!(world.disk.position.reorg_remaining, 20 + 21 - 5);
     world.check_end();
     assert_eq!(world.reader.sequence, 100 + 20 + 21);
+}
+
+/// Two chains over one ancestor at height 10, as (height, id), and what must be reverted.
+fn switches(old: &[(u64, u64)], new: &[(u64, u64)], says: bool) -> Vec<u64> {
+    let build = |tops: &[(u64, u64)]| {
+        let mut chain: Vec<u64> = (1..=11).collect();
+        for (height, id) in tops {
+            chain.resize(*height as usize, 0);
+            chain.push(*id);
+        }
+        chain
+    };
+    let mut world = World::over(0, 256, Node { chain: build(old), next: 1_000, holes: 0, says });
+    world.quiesce();
+    let before = world.reader.stack.clone();
+    world.node.chain = build(new);
+    world.quiesce();
+    world.check_end();
+    let after = &world.reader.stack;
+    before.iter().filter(|(l, _)| !after.iter().any(|(n, _)| n.hash == l.hash)).map(|(l, _)| l.height).collect()
+}
+
+#[test]
+fn holes_at_a_forks_edge_are_told_apart_from_blocks() {
+    for says in [false, true] {
+        // The new branch has no block where the old one has.
+        assert_eq!(switches(&[(11, 101), (12, 102)], &[(12, 202), (13, 203)], says), [11, 12]);
+        assert_eq!(switches(&[(11, 101)], &[(12, 202)], says), [11]);
+        assert_eq!(switches(&[(11, 101), (12, 102)], &[(12, 202)], says), [11, 12]);
+        // The other way round.
+        assert_eq!(switches(&[(12, 102), (13, 103)], &[(11, 201), (12, 202), (13, 203)], says), [12, 13]);
+        assert_eq!(switches(&[(13, 103)], &[(11, 201), (12, 202), (13, 203)], says), [13]);
+        assert_eq!(switches(&[(13, 103)], &[(11, 201)], says), [13]);
+        // Several in a row, and a hole that grows.
+        assert_eq!(switches(&[(11, 101), (16, 102)], &[(11, 101), (19, 203)], says), [16]);
+        assert_eq!(switches(&[(15, 101), (16, 102)], &[(14, 201), (20, 203)], says), [15, 16]);
+        // Nothing but more blocks.
+        assert_eq!(switches(&[(12, 102)], &[(12, 102), (17, 103)], says), [0u64; 0]);
+    }
+}
+
+#[test]
+fn what_a_node_lacks_is_no_hole() {
+    for says in [false, true] {
+        let mut world = World::over(0, 256, Node::new(20, 0, says));
+        world.quiesce();
+        world.node.extend(5);
+        let lacking = std::mem::take(&mut world.node.chain[21]);
+        // The chain below still links over it: only the tracker is not told.
+        world.hint(0);
+        for _ in 0..50 {
+            let need = world.tracker.need();
+            match need {
+                Need::Head => world.hint(0),
+                Need::Header(height) | Need::Blocks { from: height, .. } if height == 21 => {
+                    world.tracker.no_block(height, says);
+                }
+                Need::Header(height) => {
+                    world.node.chain[21] = lacking;
+                    world.tracker.header(world.node.link(height).unwrap());
+                    world.node.chain[21] = 0;
+                }
+                Need::Blocks { from, .. } => {
+                    world.node.chain[21] = lacking;
+                    let link = world.node.link(from).unwrap();
+                    world.node.chain[21] = 0;
+                    let events = world.tracker.blocks(&[link]);
+                    world.commit(events, None);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(world.reader.stack.last().unwrap().0.height, 20, "nothing is applied over a block that is lacking");
+        world.node.chain[21] = lacking;
+        world.check_end();
+        assert_eq!(world.reader.stack.len(), 25);
+    }
+}
+
+#[test]
+fn a_hole_where_the_network_begins_is_passed() {
+    for says in [false, true] {
+        let mut node = Node::new(30, 0, says);
+        for height in [9, 10, 11, 12] {
+            node.chain[height] = 0;
+        }
+        let mut world = World::over(10, 256, node);
+        world.quiesce();
+        assert_eq!((world.reader.stack[0].0.height, world.tracker.position().first), (13, Some(13)));
+        world.check_end();
+    }
+}
+
+#[test]
+fn nothing_final_is_reverted_until_the_chain_is_the_held_one_again() {
+    let mut world = World::new(0, 256, 100);
+    world.quiesce();
+    world.tracker.finalize(Some(90));
+    let held = world.node.chain.clone();
+    // Down to 91 is a reorg as any other.
+    world.node.fork(9, 10);
+    world.quiesce();
+    world.check_end();
+    let (sequence, branch) = (world.reader.sequence, world.node.chain.clone());
+    for depth in [11, 12, 40] {
+        world.node.chain = held.clone();
+        world.node.fork(depth, depth + 5);
+        world.hint(0);
+        for _ in 0..100 {
+            match world.tracker.need() {
+                Need::Refused(why) => {
+                    assert_eq!(why, Refusal::BelowFinal(90));
+                    world.tracker.reconsider();
+                }
+                Need::Head => world.hint(0),
+                _ => {
+                    world.step(3, None);
+                }
+            }
+        }
+        assert_eq!(world.reader.sequence, sequence, "nothing is written");
+        assert!(!world.tracker.position().too_deep, "nothing is kept");
+    }
+    world.node.chain = branch;
+    world.node.extend(2);
+    world.tracker.reconsider();
+    world.quiesce();
+    assert_eq!((world.stopped, world.reader.sequence), (false, sequence + 2));
+    world.check_end();
 }

@@ -64,6 +64,8 @@ pub const INGEST_FETCHES: usize = 32;
 pub const EVENTS_BYTES: usize = 128 << 20;
 /// What a partition's topic may hold then. One event is always held whole.
 pub const EVENTS_OWN_BYTES: usize = 512 << 10;
+/// Heights in a row at which a chain may have no block (Filecoin's null rounds).
+pub const HEIGHTS_WITHOUT_BLOCK: u64 = 256;
 /// Blocks of a new branch that must have been fetched before the first revert is written, where the branch is that long.
 pub const REORG_AHEAD_BLOCKS: usize = 16;
 /// Networks in one configuration.

@@ -15,7 +15,7 @@ describe('unit', () => {
 describe('stateWords', () => {
 	it('names the cure for what stops a network', () => {
 		expect(stateWords('reorg_too_deep')).toMatchObject({ tone: 'bad', label: 'reorg too deep' });
-		expect(stateWords('reorg_too_deep').hint).toContain('accept-reorg');
+		expect(stateWords('reorg_too_deep').hint).toContain('by itself');
 	});
 
 	it('shows an unknown state as it is', () => {

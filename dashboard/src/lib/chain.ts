@@ -43,7 +43,7 @@ const STATES: Record<string, Omit<StateWords, 'label'>> = {
 	unreachable: { tone: 'warn', hint: 'No endpoint answers. Headwater keeps trying and goes on where it was.' },
 	reorg_too_deep: {
 		tone: 'bad',
-		hint: 'The chain reorganised below the limit. Look at it, then run: headwater accept-reorg'
+		hint: 'The node tells another chain than the one held, too far back to be followed. Nothing was reverted; it goes on by itself when the node has the held chain again.'
 	},
 	wrong_chain: { tone: 'bad', hint: 'The endpoint serves another chain id than the configuration names.' },
 	no_receipts: { tone: 'bad', hint: 'The endpoint gives no receipts, and without them no status is known.' },

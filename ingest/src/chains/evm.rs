@@ -2,9 +2,11 @@
 //!
 //! Guarantee: nothing is concluded from a head but that it is worth asking; blocks are fetched by number with all receipts
 //! and checked before the tracker sees them. Any trouble with the node is a state of this network with a message that says
-//! what is wrong and what to do; it is retried, except where only an operator can mend it (wrong chain, reorg too deep).
+//! what is wrong and what to do; it is asked again, soon or seldom. What only an operator can mend for good (wrong chain, a
+//! reorg that is too deep) is left by itself all the same when the node is right again.
 
 mod emit;
+mod refusal;
 mod trouble;
 
 use std::{sync::Arc, time::Duration};
@@ -88,6 +90,7 @@ pub struct Watcher {
     finality: Finality,
     said_finality: Finality,
     said_finality_at: tokio::time::Instant,
+    said_too_deep: bool,
     connection: u64,
     head_at: tokio::time::Instant,
 }
@@ -108,6 +111,7 @@ impl Watcher {
             .checkpoint
             .as_ref()
             .map_or_else(Finality::default, |c| Finality { safe: c.safe_height, finalized: c.finalized_height });
+        let said_too_deep = stored.checkpoint.as_ref().is_some_and(|c| c.reorg_too_deep);
         Self {
             network: source.network,
             profile,
@@ -125,6 +129,7 @@ impl Watcher {
             finality,
             said_finality: finality,
             said_finality_at: tokio::time::Instant::now(),
+            said_too_deep,
             connection: 0,
             head_at: tokio::time::Instant::now(),
         }
@@ -155,7 +160,7 @@ impl Watcher {
 
     async fn watch_until_stop(&mut self) -> Result<std::convert::Infallible, Stop> {
         self.check_stored_chain()?;
-        self.check_node_chain().await?;
+        self.check_node_chain().await;
         let start = self.start_height().await;
         let position = self.stored.position();
         let ring = std::mem::take(&mut self.stored.ring);
@@ -167,18 +172,22 @@ impl Watcher {
             if heads.has_changed().is_err() {
                 heads = self.node.heads();
             }
-            self.take_head(&mut heads, &mut tracker).await?;
-            self.finality = *finality_in.borrow_and_update();
+            self.take_head(&mut heads, &mut tracker).await;
+            self.finality = told_later(self.finality, *finality_in.borrow_and_update(), tracker.known_head());
+            tracker.finalize(self.published_final(&tracker));
+            self.say_too_deep(&tracker).await?;
             match tracker.need() {
-                Need::Stopped => return Err(self.too_deep(&tracker).await?),
+                Need::Refused(why) => self.refused(why, &mut heads, &mut tracker).await,
                 Need::Header(height) => {
                     let outcome = self.node.header(height).await;
-                    if let Some(head) = self.usable(outcome, &mut tracker).await? {
-                        tracker.header(link_of(&head));
+                    if let Some(head) = self.usable_at(height, outcome, &mut tracker).await? {
+                        if !tracker.header(link_of(&head)) {
+                            self.unlinked(height).await;
+                        }
                     }
                 }
                 Need::Blocks { from, to } => self.extend(&mut tracker, from, to).await?,
-                Need::Branch { from, to } => self.switch(&mut tracker, from, to).await?,
+                Need::Branch(heights) => self.switch(&mut tracker, &heights).await?,
                 Need::Head => {
                     if tracker.settle() || self.finality_is_news() {
                         self.send_finality(&tracker).await?;
@@ -192,15 +201,25 @@ impl Watcher {
     /// Fetches and applies one block.
     async fn extend(&mut self, tracker: &mut Tracker, from: u64, to: u64) -> Result<(), Stop> {
         let behind = to.saturating_sub(from);
-        if behind >= SYNCING_BLOCKS {
+        if behind >= SYNCING_BLOCKS && self.empties == 0 {
             self.say(NetworkState::Syncing, None);
         }
         let outcome = self.fetcher.next(from, to).await;
-        let Some(fetched) = self.usable(outcome, tracker).await? else { return Ok(()) };
+        let passed = tracker.passed_heights();
+        let Some(fetched) = self.usable_at(from, outcome, tracker).await? else { return Ok(()) };
         let events = tracker.blocks(&[link_of_block(&fetched)]);
         if events.is_empty() {
             // It does not continue the tip: what else is on its way may be of either branch.
             self.fetcher.clear();
+            if passed > 0 {
+                self.no_hole(from - passed, from).await;
+            }
+            return Ok(());
+        }
+        self.empties = 0;
+        if passed > 0 {
+            tracing::info!(network = %self.network.slug, from = from - passed, to = from - 1, "the chain has no block there");
+            metrics::heights_without_block(&self.network.slug, passed);
         }
         self.publish(tracker, events, vec![fetched], behind > 0).await?;
         if behind < SYNCING_BLOCKS {
@@ -210,18 +229,22 @@ impl Watcher {
     }
 
     /// Fetches the first blocks of a new branch, then reverts and applies.
-    async fn switch(&mut self, tracker: &mut Tracker, from: u64, to: u64) -> Result<(), Stop> {
+    async fn switch(&mut self, tracker: &mut Tracker, heights: &[u64]) -> Result<(), Stop> {
+        let (Some(&from), Some(&to)) = (heights.first(), heights.last()) else { return Ok(()) };
         self.fetcher.clear();
-        let mut fetched = Vec::with_capacity((to - from + 1) as usize);
-        for height in from..=to {
+        let mut fetched = Vec::with_capacity(heights.len());
+        for &height in heights {
             let outcome = self.fetcher.next(height, to).await;
-            match self.usable(outcome, tracker).await? {
+            match self.usable_at(height, outcome, tracker).await? {
                 Some(block) => fetched.push(block),
                 None => return Ok(()),
             }
         }
         let links: Vec<Link> = fetched.iter().map(link_of_block).collect();
         let events = tracker.blocks(&links);
+        if !events.is_empty() {
+            self.empties = 0;
+        }
         let depth = events.iter().filter(|e| matches!(e.action, Action::Revert(_))).count();
         if depth > 0 {
             tracing::warn!(network = %self.network.slug, depth, from, "reorg");
@@ -232,14 +255,14 @@ impl Watcher {
     }
 
     /// Takes over what the head's follower saw; a new connection may lead to another chain.
-    async fn take_head(&mut self, heads: &mut watch::Receiver<HeadView>, tracker: &mut Tracker) -> Result<(), Stop> {
+    async fn take_head(&mut self, heads: &mut watch::Receiver<HeadView>, tracker: &mut Tracker) {
         if !heads.has_changed().unwrap_or(false) {
-            return Ok(());
+            return;
         }
         let view = heads.borrow_and_update().clone();
         if view.connection != self.connection {
             self.connection = view.connection;
-            self.check_node_chain().await?;
+            self.check_node_chain().await;
         }
         if let Some(head) = view.head {
             self.saw_head(&head, tracker);
@@ -247,7 +270,6 @@ impl Watcher {
         if let Some(error) = view.error {
             self.say(NetworkState::Stalled, Some(format!("{error}; retried")));
         }
-        Ok(())
     }
 
     fn saw_head(&mut self, head: &EvmHead, tracker: &mut Tracker) {
@@ -293,10 +315,8 @@ impl Watcher {
                 if start < first {
                     tracing::warn!(
                         network = %self.network.slug,
-                        "start = {start} is below the first block held ({first}) and changes nothing by itself; to fill the \
-                         range: headwater backfill --network {} --from {start} --to {}",
-                        self.network.slug,
-                        first - 1
+                        "start = {start} is below the first block held ({first}) and changes nothing: a network goes on where it \
+                         is. To hold the range too, follow the chain under another slug"
                     );
                 }
                 first
@@ -333,6 +353,16 @@ impl Watcher {
                 tokio::time::sleep(every).await;
             }
         })))
+    }
+}
+
+/// What is known of finality after `told`. A chain does not take finality back: a lower height, or none, is of a node that is
+/// behind; one above the node's own head is a mistake.
+fn told_later(known: Finality, told: Finality, head: Option<u64>) -> Finality {
+    let possible = |height: &u64| head.is_none_or(|head| *height <= head);
+    Finality {
+        safe: told.safe.filter(possible).or(known.safe),
+        finalized: told.finalized.filter(possible).max(known.finalized),
     }
 }
 

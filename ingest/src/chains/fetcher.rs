@@ -58,6 +58,8 @@ impl Fetcher {
 
     /// The block at `from`, with those after it up to `to` on their way. Cancel-safe.
     pub async fn next(&mut self, from: u64, to: u64) -> Result<Fetched, NodeError> {
+        // What lies below is not wanted any more: there was no block.
+        while self.window.pop_front_if(|ahead| ahead.height < from).is_some() {}
         if self.window.front().is_none_or(|ahead| ahead.height != from) {
             self.clear();
         }

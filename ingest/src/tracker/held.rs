@@ -1,12 +1,12 @@
-//! The recent live blocks that a reorg may revert: contiguous, linked, ending at the tip.
+//! The recent live blocks that a reorg may revert: linked by hashes, ending at the tip. Heights without a block lie between.
 
 use std::collections::VecDeque;
 
 use schemas::records::RingEntry;
 
-use super::Position;
+use super::position::Position;
 
-/// At most `limit` blocks below the highest height ever applied.
+/// Blocks at most `limit` heights below the highest ever applied, lowest first.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     limit: u64,
@@ -22,25 +22,23 @@ impl Held {
         let mut held = Self { limit, highest, blocks: VecDeque::new() };
         let Some((tip, tip_hash)) = &position.tip else { return held };
         ring.sort_by_key(|e| std::cmp::Reverse((e.height, e.sequence)));
-        let (mut height, mut hash) = (Some(*tip), tip_hash.clone());
+        let (mut highest, mut hash) = (*tip, tip_hash.clone());
         for entry in ring {
-            match height {
-                Some(wanted) if entry.height == wanted => {}
-                _ => continue,
+            if entry.height > highest || entry.block_hash != hash {
+                continue;
             }
-            let linked = entry.block_hash == hash && held.is_recent(entry.height);
             let above_first = position.first.is_none_or(|f| entry.height >= f);
-            if !linked || !above_first {
+            if !above_first || !held.is_recent(entry.height) {
                 break;
             }
-            height = entry.height.checked_sub(1);
-            hash = entry.parent_hash.clone();
+            (highest, hash) = (entry.height.saturating_sub(1), entry.parent_hash.clone());
             held.blocks.push_front(entry);
         }
         held
     }
 
-    fn is_recent(&self, height: u64) -> bool {
+    /// Whether a block at this height may still be reverted.
+    pub fn is_recent(&self, height: u64) -> bool {
         height + self.limit > self.highest
     }
 
@@ -60,13 +58,17 @@ impl Held {
         self.blocks.back()
     }
 
-    pub fn lowest(&self) -> Option<u64> {
-        self.blocks.front().map(|e| e.height)
+    pub fn lowest(&self) -> Option<&RingEntry> {
+        self.blocks.front()
     }
 
     pub fn get(&self, height: u64) -> Option<&RingEntry> {
-        let at = usize::try_from(height.checked_sub(self.lowest()?)?).ok()?;
-        self.blocks.get(at)
+        self.below(height.saturating_add(1)).filter(|e| e.height == height)
+    }
+
+    /// The highest block below this height.
+    pub fn below(&self, height: u64) -> Option<&RingEntry> {
+        self.blocks.get(self.blocks.partition_point(|e| e.height < height).checked_sub(1)?)
     }
 
     /// Number of blocks at this height and above.

@@ -8,106 +8,42 @@
 //!   another hash may be one;
 //! * reverts come out only when the whole new branch is known to be linked, and its first blocks have been fetched;
 //! * `reorg_remaining` counts down to 0, may rise, and survives a restart in the middle;
-//! * at most `limit` blocks are walked back, counted from the highest height ever applied; beyond is [`Need::Stopped`] and no
-//!   event (rule 7). A reorg below the first held block reverts what is held and starts again there (rule 6).
+//! * at most `limit` heights are walked back, counted from the highest ever applied, and never below the finalized height that
+//!   was published; beyond is [`Need::Refused`] and no event (rule 7), until the node's chain holds what is held again. A reorg
+//!   below the first held block reverts what is held and starts again there (rule 6);
+//! * a height without a block (rule 18) is passed on the proof of hashes: the next block's parent is the block below. That the
+//!   node says so, or gives nothing, is a hint to look above. Only below the first block that is held, where there is nothing
+//!   to compare with, its word counts.
 
 mod held;
+mod position;
+mod words;
 
-use schemas::{BlockHash, Network, TimeMs, limits, records::RingEntry};
+use schemas::{BlockHash, Network, limits, records::RingEntry};
 
 use held::Held;
+pub use position::Position;
+pub use words::{Action, Event, Link, Need, Refusal};
 
 /// Blocks of a new branch that must have been fetched before the first revert is written, where the branch is that long.
 pub const AHEAD: usize = limits::REORG_AHEAD_BLOCKS;
 
-/// A block as the node tells of it. Of a header alone, the counts are 0 and not used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// Height.
-    pub height: u64,
-    /// Hash.
-    pub hash: BlockHash,
-    /// Parent's hash.
-    pub parent: BlockHash,
-    /// The block's time.
-    pub time: TimeMs,
-    /// Transactions.
-    pub tx_count: u32,
-    /// Logs.
-    pub log_count: u32,
-}
-
-/// Where the network stands: what the checkpoint keeps.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Position {
-    /// Last sequence given; 0 before the first.
-    pub sequence: u64,
-    /// Tip, as published.
-    pub tip: Option<(u64, BlockHash)>,
-    /// First height ever held.
-    pub first: Option<u64>,
-    /// Highest height ever applied.
-    pub highest: Option<u64>,
-    /// Events of a reorg still to come.
-    pub reorg_remaining: u32,
-    /// Stopped by a reorg deeper than the limit.
-    pub too_deep: bool,
-}
-
-/// What happens to the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// The tip leaves; the entry says what it was.
-    Revert(RingEntry),
-    /// The block joins.
-    Apply(Link),
-}
-
-/// A block event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// What happens.
-    pub action: Action,
-    /// Where the network stands after it, its own sequence and `reorg_remaining` included.
-    pub after: Position,
-}
-
-/// What the machine waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Need {
-    /// A new head ([`Tracker::head`]).
-    Head,
-    /// The header at this height ([`Tracker::header`] or [`Tracker::absent`]).
-    Header(u64),
-    /// Blocks in order from the first on, one or more at a time ([`Tracker::blocks`]).
-    Blocks {
-        /// First height.
-        from: u64,
-        /// Last height that the node is said to have.
-        to: u64,
-    },
-    /// The first blocks of a new branch, all of them at once ([`Tracker::blocks`]).
-    Branch {
-        /// First height.
-        from: u64,
-        /// Last height of those wanted at once.
-        to: u64,
-    },
-    /// Nothing: a reorg deeper than the limit.
-    Stopped,
-}
-
 #[derive(Debug, Clone)]
 enum State {
     Following,
-    /// Going down a new branch. `links` from the top on, each the parent of the one before.
+    /// Going down a new branch. `links` from the top on, each the parent of the one before; `next` is the height to ask for.
     Walking {
-        top: u64,
+        next: u64,
         links: Vec<Link>,
     },
-    /// A new branch, lowest block first, linked to what is held (or to nothing held).
-    Branch(Vec<Link>),
-    TooDeep,
+    /// A new branch, lowest block first, linked to what is held below `revert_from` (or to nothing held).
+    Branch {
+        revert_from: u64,
+        links: Vec<Link>,
+    },
+    Refused(Refusal),
+    /// Asking whether the node's chain has a held block again that must not be reverted.
+    Reconsidering(Refusal),
 }
 
 /// The state machine of one network.
@@ -118,16 +54,31 @@ pub struct Tracker {
     position: Position,
     held: Held,
     head: Option<u64>,
+    finalized: Option<u64>,
+    passed: Passed,
     state: State,
+}
+
+/// Heights directly above the tip that were passed over, since there seems to be no block.
+#[derive(Debug, Clone, Default)]
+struct Passed {
+    heights: u64,
+    /// Whether the node did not say so for one of them.
+    guessed: bool,
+    /// Where nothing is held: hash of the block below the first height wanted.
+    ground: Option<BlockHash>,
 }
 
 impl Tracker {
     /// From a stored position and ring, or from the beginning. `start` is the first height wanted when nothing was held yet;
-    /// `limit` the deepest reorg, blocks.
+    /// `limit` the deepest reorg, in heights.
     pub fn new(network: Network, start: u64, limit: u64, position: Position, ring: Vec<RingEntry>) -> Self {
         let held = Held::restore(limit, &position, ring);
-        let state = if position.too_deep { State::TooDeep } else { State::Following };
-        Self { network, start, position, held, head: None, state }
+        let state = if position.too_deep { State::Refused(Refusal::TooDeep) } else { State::Following };
+        let (head, finalized, passed) = (None, None, Passed::default());
+        let mut tracker = Self { network, start, position, held, head, finalized, passed, state };
+        tracker.reconsider();
+        tracker
     }
 
     /// Where the network stands.
@@ -140,15 +91,23 @@ impl Tracker {
         self.head
     }
 
+    /// How many heights above the tip are taken to have no block, until a block above shows it.
+    pub fn passed_heights(&self) -> u64 {
+        self.passed.heights
+    }
+
+    /// The finalized height that was published: nothing at or below it is reverted.
+    pub fn finalize(&mut self, height: Option<u64>) {
+        self.finalized = height;
+    }
+
     /// What is needed next.
     pub fn need(&self) -> Need {
         match &self.state {
-            State::TooDeep => Need::Stopped,
-            State::Walking { top, links } => Need::Header(links.last().map_or(*top, |l| l.height.saturating_sub(1))),
-            State::Branch(links) => {
-                let last = links.len().min(AHEAD) - 1;
-                Need::Branch { from: links[0].height, to: links[last].height }
-            }
+            State::Refused(why) => Need::Refused(*why),
+            State::Reconsidering(why) => self.crucial(*why).map_or(Need::Refused(*why), |e| Need::Header(e.height)),
+            State::Walking { next, .. } => Need::Header(*next),
+            State::Branch { links, .. } => Need::Branch(links.iter().take(AHEAD).map(|l| l.height).collect()),
             State::Following => match self.head {
                 Some(to) if to >= self.next_height() => Need::Blocks { from: self.next_height(), to },
                 _ => Need::Head,
@@ -156,92 +115,208 @@ impl Tracker {
         }
     }
 
-    fn next_height(&self) -> u64 {
+    /// The first height wanted: above the tip, or where the network begins.
+    fn base(&self) -> u64 {
         match &self.position.tip {
             Some((height, _)) => height + 1,
             None => self.position.first.unwrap_or(self.start),
         }
     }
 
+    fn next_height(&self) -> u64 {
+        self.base() + self.passed.heights
+    }
+
     /// The node is said to have this head.
     pub fn head(&mut self, height: u64, hash: &BlockHash) {
         self.head = Some(height);
-        let differs = self.held.get(height).is_some_and(|held| held.block_hash != *hash);
-        if differs && matches!(self.state, State::Following) {
-            self.state = State::Walking { top: height, links: Vec::new() };
+        if height < self.next_height() {
+            // The head is at one of the heights passed over, or below: what seemed to be above them is gone.
+            self.passed = Passed::default();
         }
+        let held = self.held.lowest().zip(self.held.tip()).filter(|(l, t)| (l.height..=t.height).contains(&height));
+        // A block where the held chain has none is of another chain, too.
+        let differs = held.is_some() && self.held.get(height).is_none_or(|held| held.block_hash != *hash);
+        if differs && matches!(self.state, State::Following) {
+            self.walk(height, Vec::new());
+        }
+    }
+
+    fn walk(&mut self, next: u64, links: Vec<Link>) {
+        self.passed = Passed::default();
+        self.state = State::Walking { next, links };
     }
 
     /// The node does not have what was needed: its head is to be asked for again.
     pub fn absent(&mut self) {
-        if !matches!(self.state, State::TooDeep) {
-            self.state = State::Following;
-            self.head = None;
+        if let State::Refused(why) | State::Reconsidering(why) = self.state {
+            self.state = State::Refused(why);
+            return;
+        }
+        self.passed = Passed::default();
+        self.state = State::Following;
+        self.head = None;
+    }
+
+    /// The node gives no block at the height that was needed, though it has a higher one. `said`: it says that there is none.
+    pub fn no_block(&mut self, height: u64, said: bool) {
+        let (below_head, wanted) = (self.head.is_some_and(|head| head > height), self.next_height());
+        match &mut self.state {
+            State::Walking { next, links } if *next == height => {
+                let may = match links.last() {
+                    Some(above) => above.height - height < limits::HEIGHTS_WITHOUT_BLOCK,
+                    // Nothing yet that a hash could show.
+                    None => said && self.held.lowest().is_some_and(|l| height > l.height),
+                };
+                match height.checked_sub(1) {
+                    Some(below) if may => *next = below,
+                    _ => self.absent(),
+                }
+            }
+            State::Following if height == wanted => {
+                if below_head && self.passed.heights + 1 < limits::HEIGHTS_WITHOUT_BLOCK {
+                    self.passed.heights += 1;
+                    self.passed.guessed |= !said;
+                } else {
+                    self.absent();
+                }
+            }
+            _ => self.absent(),
         }
     }
 
-    /// The header asked for by [`Need::Header`].
-    pub fn header(&mut self, link: Link) {
-        let State::Walking { top, links } = &mut self.state else { return };
-        let wanted = links.last().map_or(*top, |l| l.height.saturating_sub(1));
-        let fits = link.height == wanted && links.last().is_none_or(|above| above.parent == link.hash);
-        if !fits {
-            // The node's chain changed under the walk.
-            return self.walk_again();
+    /// The header asked for by [`Need::Header`]. False when it does not fit to the one above: the node's chain changed under the
+    /// walk, or its blocks do not link.
+    pub fn header(&mut self, link: Link) -> bool {
+        match &mut self.state {
+            State::Walking { next, links } => {
+                let fits = link.height == *next && links.last().is_none_or(|above| above.parent == link.hash);
+                if !fits {
+                    self.walk_again();
+                    return false;
+                }
+                links.push(link);
+                self.walked();
+            }
+            State::Reconsidering(why) => {
+                let why = *why;
+                match self.crucial(why) {
+                    Some(held) if (link.height, &link.hash) == (held.height, &held.block_hash) => {
+                        self.position.too_deep = false;
+                        self.state = State::Following;
+                        self.walk_again();
+                    }
+                    _ => self.state = State::Refused(why),
+                }
+            }
+            _ => {}
         }
-        links.push(link);
-        self.walked();
+        true
     }
 
-    /// Starts the walk anew from the highest block that both may have.
+    /// Time has passed: the node is asked again whether its chain holds what is held.
+    pub fn reconsider(&mut self) {
+        if let State::Refused(why) = self.state {
+            self.state = State::Reconsidering(why);
+            if self.crucial(why).is_none() {
+                // All that may be reverted is reverted: only the next block can tell.
+                self.state = State::Following;
+                self.absent();
+            }
+        }
+    }
+
+    /// The block that a chain must have so that it can be followed after a refusal.
+    fn crucial(&self, why: Refusal) -> Option<&RingEntry> {
+        match why {
+            Refusal::TooDeep => self.held.lowest(),
+            Refusal::BelowFinal(height) => self.held.below(height + 1),
+        }
+    }
+
+    fn refuse(&mut self, why: Refusal) {
+        self.position.too_deep |= why == Refusal::TooDeep;
+        self.passed = Passed::default();
+        self.state = State::Refused(why);
+    }
+
+    /// Starts the walk anew from the highest height that both may have.
     fn walk_again(&mut self) {
-        let top = match (self.head, &self.position.tip) {
-            (Some(head), Some((tip, _))) => head.min(*tip),
-            _ => return self.absent(),
+        let (Some(head), Some((tip, _)), Some(lowest)) = (self.head, &self.position.tip, self.held.lowest()) else {
+            return self.absent();
         };
-        if self.held.get(top).is_none() {
+        let top = head.min(*tip);
+        if top < lowest.height {
             return self.absent();
         }
-        self.state = State::Walking { top, links: Vec::new() };
+        self.walk(top, Vec::new());
     }
 
     /// Looks whether the walk has reached common ground.
     fn walked(&mut self) {
-        let State::Walking { links, .. } = &mut self.state else { return };
-        let Some(lowest) = links.last() else { return };
-        let height = lowest.height;
-        match self.held.get(height) {
-            // Above the tip: the block that showed the fork.
-            None if self.position.tip.as_ref().is_some_and(|(tip, _)| height > *tip) => return,
-            // Below all that is held.
-            None => {
-                self.state = State::TooDeep;
-                self.position.too_deep = true;
-                return;
+        let State::Walking { next, links } = &mut self.state else { return };
+        let Some(link) = links.last() else { return };
+        let height = link.height;
+        *next = height.saturating_sub(1);
+        let Some((tip, tip_hash)) = &mut self.position.tip else { return self.walked_below_the_first() };
+        let (held, lowest, below) = (self.held.get(height), self.held.lowest(), self.held.below(height));
+        // Where the network begins, if all blocks from there on may still be reverted.
+        let begin = self.position.first.filter(|first| self.held.is_recent(*first));
+        let revert_from = if held.is_some_and(|h| h.block_hash == link.hash) {
+            links.pop();
+            height + 1
+        } else if let Some(below) = below.filter(|b| b.block_hash == link.parent) {
+            below.height + 1
+        } else if lowest.is_none() && *tip_hash == link.parent {
+            // All that was held is reverted, and where the tip stands was not known.
+            if self.position.first.is_some_and(|first| height <= first) {
+                self.position.tip = None;
+            } else {
+                *tip = height.saturating_sub(1);
             }
-            Some(held) if held.block_hash == lowest.hash => {
-                links.pop();
-            }
-            Some(held) if held.parent_hash == lowest.parent => {}
-            Some(_) if self.held.lowest() == Some(height) => {
-                if self.position.first != Some(height) {
-                    self.state = State::TooDeep;
-                    self.position.too_deep = true;
-                    return;
-                }
-            }
-            Some(_) => return,
+            height
+        } else if let Some(lowest) =
+            lowest.filter(|l| l.parent_hash == link.parent || begin.is_some_and(|b| height <= b))
+        {
+            links.retain(|l| self.position.first.is_none_or(|first| l.height >= first));
+            lowest.height
+        } else if height > *tip || self.held.is_recent(height) {
+            return match self.finalized {
+                Some(finalized) if height <= finalized && held.is_some() => self.refuse(Refusal::BelowFinal(finalized)),
+                _ => {}
+            };
+        } else {
+            return self.refuse(Refusal::TooDeep);
+        };
+        let links: Vec<Link> = std::mem::take(links).into_iter().rev().collect();
+        if let Some(finalized) = self.finalized
+            && !links.is_empty()
+            && self.held.below(finalized + 1).is_some_and(|final_block| final_block.height >= revert_from)
+        {
+            return self.refuse(Refusal::BelowFinal(finalized));
         }
-        let branch: Vec<Link> = std::mem::take(links).into_iter().rev().collect();
-        let reverts_something = branch.first().is_some_and(|l| self.held.get(l.height).is_some());
-        self.state = if reverts_something { State::Branch(branch) } else { State::Following };
+        let reverts_something = !links.is_empty() && self.held.count_from(revert_from) > 0;
+        self.state = if reverts_something { State::Branch { revert_from, links } } else { State::Following };
+    }
+
+    /// The walk shows that there is no block where the network was to begin: down to the block below.
+    fn walked_below_the_first(&mut self) {
+        let base = self.base();
+        let State::Walking { links, .. } = &mut self.state else { return };
+        let Some(ground) = links.pop_if(|l| l.height < base) else { return };
+        let heights = links.last().map_or(0, |l| l.height - base);
+        self.passed = Passed { heights, guessed: true, ground: Some(ground.hash) };
+        self.state = State::Following;
+        if self.head.is_none_or(|head| head < self.next_height()) {
+            self.absent();
+        }
     }
 
     /// Blocks that were asked for, in order.
     pub fn blocks(&mut self, links: &[Link]) -> Vec<Event> {
         match std::mem::replace(&mut self.state, State::Following) {
             State::Following => self.extend(links),
-            State::Branch(branch) => self.switch(&branch, links),
+            State::Branch { revert_from, links: branch } => self.switch(revert_from, &branch, links),
             other => {
                 self.state = other;
                 Vec::new()
@@ -256,23 +331,23 @@ impl Tracker {
             if link.height != self.next_height() {
                 break;
             }
-            match &self.position.tip {
-                Some((_, hash)) if *hash != link.parent => {
-                    self.state = State::Walking { top: link.height, links: vec![link.clone()] };
-                    break;
-                }
-                _ => {
-                    let to_head = self.head.map_or(u64::MAX, |h| h.saturating_sub(link.height));
-                    let remaining = u64::from(self.position.reorg_remaining.saturating_sub(1)).min(to_head);
-                    events.push(self.apply(link, remaining as u32));
-                }
+            let continues = match &self.position.tip {
+                Some((_, hash)) => *hash == link.parent,
+                None => !self.passed.guessed || self.passed.ground.as_ref() == Some(&link.parent),
+            };
+            if !continues {
+                self.walk(link.height.saturating_sub(1), vec![link.clone()]);
+                break;
             }
+            let to_head = self.head.map_or(u64::MAX, |h| h.saturating_sub(link.height));
+            let remaining = u64::from(self.position.reorg_remaining.saturating_sub(1)).min(to_head);
+            events.push(self.apply(link, remaining as u32));
         }
         events
     }
 
     /// Reverts to the ancestor and applies the branch's first blocks, if they are the ones expected.
-    fn switch(&mut self, branch: &[Link], links: &[Link]) -> Vec<Event> {
+    fn switch(&mut self, revert_from: u64, branch: &[Link], links: &[Link]) -> Vec<Event> {
         let expected = links.len() >= branch.len().min(AHEAD)
             && links.len() <= branch.len()
             && links.iter().zip(branch).all(|(l, b)| l.height == b.height && l.hash == b.hash && l.parent == b.parent);
@@ -280,7 +355,7 @@ impl Tracker {
             self.walk_again();
             return Vec::new();
         }
-        let reverts = self.held.count_from(branch[0].height);
+        let reverts = self.held.count_from(revert_from);
         let mut remaining = (reverts + branch.len()) as u32;
         let mut events = Vec::with_capacity(reverts + links.len());
         for _ in 0..reverts {
@@ -295,12 +370,14 @@ impl Tracker {
     }
 
     fn apply(&mut self, link: &Link, remaining: u32) -> Event {
+        self.passed = Passed::default();
         let p = &mut self.position;
         p.sequence += 1;
         p.tip = Some((link.height, link.hash.clone()));
         p.first = p.first.or(Some(link.height));
         p.highest = p.highest.max(Some(link.height));
         p.reorg_remaining = remaining;
+        p.too_deep = false;
         self.held.push(RingEntry {
             network: self.network.clone(),
             height: link.height,
@@ -320,6 +397,7 @@ impl Tracker {
         p.sequence += 1;
         p.tip = match (self.held.tip(), p.first) {
             (Some(below), _) => Some((below.height, below.block_hash.clone())),
+            // Where the parent stands is not known where heights may have no block; it is below, and its hash decides.
             (None, Some(first)) if first < entry.height => Some((entry.height - 1, entry.parent_hash.clone())),
             _ => None,
         };

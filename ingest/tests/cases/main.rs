@@ -7,8 +7,11 @@ mod common;
 mod run;
 
 mod batches;
+mod chain_id;
 mod heads;
+mod null_rounds;
 mod odd;
 mod plain;
 mod polygon;
 mod receipts;
+mod refusals;

@@ -211,10 +211,15 @@ impl FixedNode {
 
     /// Replaces everything from the lowest of these heights on.
     pub fn replace(&self, blocks: Vec<Pair>) {
-        let mut inner = self.shared.lock();
         if let Some(lowest) = blocks.iter().map(Pair::height).min() {
-            inner.blocks.split_off(&lowest);
+            self.replace_from(lowest, blocks);
         }
+    }
+
+    /// Replaces everything from this height on.
+    pub fn replace_from(&self, height: u64, blocks: Vec<Pair>) {
+        let mut inner = self.shared.lock();
+        inner.blocks.split_off(&height);
         inner.blocks.extend(blocks.into_iter().map(|pair| (pair.height(), pair)));
     }
 

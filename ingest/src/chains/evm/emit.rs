@@ -3,7 +3,7 @@
 //! Guarantee: one unit per event, in order, each with the checkpoint that holds after it.
 
 use schemas::{
-    Op, TimeMs, limits, profiles,
+    Op, TimeMs, profiles,
     records::{Checkpoint, NetworkState, RingEntry},
 };
 
@@ -124,23 +124,6 @@ impl Watcher {
             reorg_too_deep: p.too_deep,
             updated_at: TimeMs::now(),
         }
-    }
-
-    /// Writes down that the network stopped (rule 7), and nothing else.
-    pub(super) async fn too_deep(&mut self, tracker: &Tracker) -> Result<Stop, Stop> {
-        let already = self.stored.checkpoint.as_ref().is_some_and(|c| c.reorg_too_deep);
-        if !already {
-            let checkpoint = self.checkpoint(tracker.position(), self.said_finality);
-            let unit = Unit { records: Vec::new(), checkpoint, ring: None, op: None, transactions: 0, more: false };
-            self.outlet.send(unit).await?;
-        }
-        let limit = limits::REORG_LIMIT_BLOCKS;
-        let detail = format!(
-            "the node's chain differs from what is held by more than {limit} blocks; nothing was reverted. When the node is \
-             right, let the network go on with `headwater accept-reorg --network {}`",
-            self.network.slug
-        );
-        Ok(Stop::State(NetworkState::ReorgTooDeep, detail))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of trouble with the node: a state with a message, and a wait; or the end, where only an operator can mend it.
+//! What becomes of trouble with the node: a state with a message, and a wait; or the end, where only another configuration can mend it.
 
 use std::time::Duration;
 
@@ -7,10 +7,15 @@ use nodes::{Class, NodeError, NodeErrorKind, Retry};
 use schemas::records::NetworkState;
 
 use super::{Stop, Watcher, waits};
-use crate::{metrics, tracker::Tracker};
+use crate::{
+    metrics,
+    tracker::{Need, Tracker},
+};
 
 /// Answers of "nothing there" to a block that a head announced, before it is called a state.
 const EMPTY_PATIENCE: u32 = 20;
+/// Such answers before the heights above are looked at: the chain may have no block there.
+const LOOK_ABOVE: u32 = 2;
 /// Without a new head for this many block times (and at least a minute) the node is called stalled.
 const STANDSTILL_BLOCKS: u32 = 20;
 
@@ -23,7 +28,6 @@ impl Watcher {
     ) -> Result<Option<T>, Stop> {
         let error = match outcome {
             Ok(value) => {
-                self.empties = 0;
                 self.waits = waits(self.backoff);
                 return Ok(Some(value));
             }
@@ -46,8 +50,7 @@ impl Watcher {
                 if !receipts {
                     tracker.absent();
                 }
-                let wait = Duration::from_millis(20).saturating_mul(1 << self.empties.min(6)).min(self.backoff.1);
-                self.rest(wait).await;
+                self.rest(self.short_wait()).await;
             }
             Class::Missing => {
                 tracing::error!(network = %self.network.slug, %error, "the node cannot give what is needed");
@@ -68,6 +71,68 @@ impl Watcher {
         Ok(None)
     }
 
+    /// The same for a block or header at a height, where there may be no block: then the heights around show whether that is so.
+    pub(super) async fn usable_at<T>(
+        &mut self,
+        height: u64,
+        outcome: Result<T, NodeError>,
+        tracker: &mut Tracker,
+    ) -> Result<Option<T>, Stop> {
+        let said = match &outcome {
+            Err(e) if e.class() == Class::NoBlock => true,
+            Err(e) if e.class() == Class::Empty && !e.call.contains("Receipt") => {
+                // Alone, `null` is mostly a node that is not so far yet.
+                if matches!(tracker.need(), Need::Blocks { .. }) && self.empties < LOOK_ABOVE {
+                    return self.usable(outcome, tracker).await;
+                }
+                false
+            }
+            _ => return self.usable(outcome, tracker).await,
+        };
+        if matches!(tracker.need(), Need::Branch(_)) {
+            // Its header was there a moment ago.
+            return self.usable(outcome, tracker).await;
+        }
+        tracker.no_block(height, said);
+        if matches!(tracker.need(), Need::Head | Need::Refused(_)) {
+            // Nothing above, or nothing that could be told apart from a node that is behind.
+            return self.usable(outcome, tracker).await;
+        }
+        Ok(None)
+    }
+
+    /// The block above heights that seemed to have none does not follow what is held: the node lacks them, for now.
+    pub(super) async fn no_hole(&mut self, from: u64, above: u64) {
+        self.empties += 1;
+        if self.empties >= EMPTY_PATIENCE {
+            let detail = format!(
+                "endpoint `{}` has no block {from}, and its block {above} does not follow the one held below; is it still syncing?",
+                self.node.endpoint()
+            );
+            self.say(NetworkState::Stalled, Some(detail));
+        }
+        self.rest(self.short_wait()).await;
+    }
+
+    /// A header does not fit to the one above: at times the chain changes under the walk, but a node whose blocks do not link must
+    /// not be asked without a pause.
+    pub(super) async fn unlinked(&mut self, height: u64) {
+        self.empties += 1;
+        if self.empties >= EMPTY_PATIENCE {
+            let detail = format!(
+                "endpoint `{}`: block {height} is not the parent of the block above; do several nodes answer under this name?",
+                self.node.endpoint()
+            );
+            self.say(NetworkState::Stalled, Some(detail));
+        }
+        self.rest(self.short_wait()).await;
+    }
+
+    /// After answers that lead nowhere: longer each time.
+    fn short_wait(&self) -> Duration {
+        Duration::from_millis(20).saturating_mul(1 << self.empties.min(6)).min(self.backoff.1)
+    }
+
     /// A short wait, with jitter.
     pub(super) async fn rest(&mut self, wait: Duration) {
         let jitter = backon::ExponentialBuilder::new().with_min_delay(wait).with_jitter().build().next();
@@ -77,7 +142,8 @@ impl Watcher {
     /// At the head: live, unless the chain should have moved long since.
     pub(super) fn say_at_head(&mut self, tracker: &Tracker) {
         let Some(block_time) = self.profile.block_time_ms.map(Duration::from_millis) else {
-            return self.say(NetworkState::Live, None);
+            self.say(NetworkState::Live, None);
+            return;
         };
         let patience = (block_time * STANDSTILL_BLOCKS).max(Duration::from_secs(60));
         let still = self.head_at.elapsed();
@@ -91,7 +157,8 @@ impl Watcher {
         }
     }
 
-    pub(super) fn say(&self, state: NetworkState, detail: Option<String>) {
+    /// Sets the state. True when that is news.
+    pub(super) fn say(&self, state: NetworkState, detail: Option<String>) -> bool {
         let changed = self.status.send_if_modified(|s| {
             let changed = s.state != state || s.detail != detail;
             (s.state, s.detail) = (state, detail);
@@ -100,6 +167,7 @@ impl Watcher {
         if changed {
             metrics::state(&self.network.slug, state);
         }
+        changed
     }
 
     /// A data directory is never continued on another chain.
@@ -117,22 +185,36 @@ impl Watcher {
         Err(Stop::State(NetworkState::WrongChain, detail))
     }
 
-    /// Asks until the node says its chain id.
-    pub(super) async fn check_node_chain(&mut self) -> Result<(), Stop> {
+    /// Asks until the node says that it is on the network's chain.
+    pub(super) async fn check_node_chain(&mut self) {
         loop {
             match self.node.chain_id().await {
                 Ok(id) if id == self.network.chain_id => {
                     self.waits = waits(self.backoff);
-                    return Ok(());
+                    return;
+                }
+                // No chain has this id (EIP-155): so answers a node, or the proxy before it, that is not ready yet.
+                Ok(0) => {
+                    let wait = self.waits.next().unwrap_or(self.backoff.1);
+                    let detail = format!(
+                        "endpoint `{}` says chain id 0, as nodes do while they start; asked again",
+                        self.node.endpoint()
+                    );
+                    self.say(NetworkState::Stalled, Some(detail));
+                    tokio::time::sleep(wait).await;
                 }
                 Ok(id) => {
                     let (endpoint, wanted) = (self.node.endpoint(), self.network.chain_id);
                     let detail = format!(
                         "endpoint `{endpoint}` is on chain {id}, the configuration says {wanted}: correct its url, or \
-                         `chain_id` of network `{}`, and start again",
-                        self.network.slug
+                         `chain_id` of network `{}`, and start again; the endpoint is asked again every {} s",
+                        self.network.slug,
+                        self.seldom.as_secs()
                     );
-                    return Err(Stop::State(NetworkState::WrongChain, detail));
+                    if self.say(NetworkState::WrongChain, Some(detail.clone())) {
+                        tracing::error!(network = %self.network.slug, detail, "the network is not followed");
+                    }
+                    tokio::time::sleep(self.seldom).await;
                 }
                 Err(error) => {
                     let asked = match error.retry() {

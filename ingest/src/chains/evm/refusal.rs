@@ -1,0 +1,83 @@
+//! A chain that is not followed: it leaves the held one too deep, or below what was published as final (rule 7).
+//!
+//! Guarantee: nothing is reverted; the state and a metric say so; and the network goes on by itself as soon as the node's chain
+//! holds again what is held. That it is too deep is kept in the checkpoint, since a restart must not forget it.
+
+use nodes::evm::HeadView;
+use schemas::{limits, profiles, records::NetworkState};
+use tokio::sync::watch;
+
+use super::{Stop, Watcher};
+use crate::{
+    metrics,
+    tracker::{Refusal, Tracker},
+    unit::Unit,
+};
+
+impl Watcher {
+    /// Says why the node's chain is not followed, and has it looked at again after a while.
+    pub(super) async fn refused(&mut self, why: Refusal, heads: &mut watch::Receiver<HeadView>, tracker: &mut Tracker) {
+        self.fetcher.clear();
+        let (state, detail, wait) = match why {
+            Refusal::TooDeep => (NetworkState::ReorgTooDeep, self.too_deep(), self.seldom),
+            Refusal::BelowFinal(height) => (NetworkState::Stalled, self.below_final(height), self.backoff.1),
+        };
+        if self.say(state, Some(detail.clone())) {
+            tracing::error!(network = %self.network.slug, state = state.as_str(), detail, "the node's chain is not followed");
+            metrics::refused(&self.network.slug, why);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            // Another node may have come behind the same name.
+            () = new_connection(heads, self.connection) => {}
+        }
+        tracker.reconsider();
+    }
+
+    fn too_deep(&self) -> String {
+        format!(
+            "the node's chain differs from what is held by more than {} blocks; nothing was reverted. The network goes on by \
+             itself when the node's chain holds these blocks again; if the node is right, follow its chain under another slug, \
+             since this version does not revert so far",
+            limits::REORG_LIMIT_BLOCKS
+        )
+    }
+
+    fn below_final(&self, height: u64) -> String {
+        format!(
+            "endpoint `{}` tells another chain than the one held at or below block {height}, which was published as final: it is \
+             not believed and nothing was reverted; asked again. If it is right, follow its chain under another slug",
+            self.node.endpoint()
+        )
+    }
+
+    /// The height that readers were told is final.
+    pub(super) fn published_final(&self, tracker: &Tracker) -> Option<u64> {
+        match self.profile.finality {
+            profiles::Finality::Instant => tracker.position().tip.as_ref().map(|(height, _)| *height),
+            _ => self.said_finality.finalized,
+        }
+    }
+
+    /// Keeps in the checkpoint whether the network is stopped, and nothing else.
+    pub(super) async fn say_too_deep(&mut self, tracker: &Tracker) -> Result<(), Stop> {
+        let too_deep = tracker.position().too_deep;
+        if too_deep == self.said_too_deep {
+            return Ok(());
+        }
+        if !too_deep {
+            tracing::info!(network = %self.network.slug, "the node's chain holds what is held again");
+        }
+        self.said_too_deep = too_deep;
+        let checkpoint = self.checkpoint(tracker.position(), self.said_finality);
+        let unit = Unit { records: Vec::new(), checkpoint, ring: None, op: None, transactions: 0, more: false };
+        Ok(self.outlet.send(unit).await?)
+    }
+}
+
+/// Ends when the endpoint was connected anew.
+async fn new_connection(heads: &mut watch::Receiver<HeadView>, known: u64) {
+    if heads.wait_for(|view| view.connection != known).await.is_err() {
+        std::future::pending().await
+    }
+}
