@@ -15,7 +15,7 @@ use common::{
 use loadtest::node::evm::{Config, Simulator};
 use runtime::{
     log::{
-        Log as _, NewRecord, TopicPartition, Transaction,
+        Log as _, LogErrorKind, NewRecord, TopicPartition, Transaction,
         kafka::{KafkaConfig, KafkaLog},
     },
     registry::{Missing, Registry},
@@ -56,8 +56,15 @@ impl Bench {
     }
 
     async fn write(&self, records: Vec<NewRecord>) {
-        let mut producer = self.log.producer("another.program").await.expect("producer");
-        producer.commit(Transaction { records, offsets: None }).await.expect("commit");
+        loop {
+            let mut producer = self.log.producer("another.program").await.expect("producer");
+            match producer.commit(Transaction { records: records.clone(), offsets: None }).await {
+                Ok(()) => return,
+                // A topic takes less than the producer puts together: the next one knows.
+                Err(e) if e.kind == LogErrorKind::Aborted => {}
+                Err(e) => panic!("commit: {e:?}"),
+            }
+        }
     }
 
     /// Dead letters: offset, network, reason.
