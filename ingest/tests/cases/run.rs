@@ -6,7 +6,7 @@ use alloy_primitives::U256;
 use ingest::{Config, Start};
 use loadtest::node::fixed::{FixedNode, Pair, recorded};
 use runtime::log::embedded::EmbeddedLog;
-use schemas::records::{NetworkState, NetworkStatus, Payload};
+use schemas::records::{NetworkState, Payload, StageStatus};
 
 use crate::common::{self, Chain, Stage};
 
@@ -117,7 +117,7 @@ impl Run {
     }
 
     /// Waits for a state of the network.
-    pub async fn state(&self, state: NetworkState) -> NetworkStatus {
+    pub async fn state(&self, state: NetworkState) -> StageStatus {
         common::wait_for_state(&*self.log, state).await
     }
 
