@@ -5,6 +5,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use schemas::TimeMs;
 use serde::Deserialize;
 
+use super::{
+    Sort,
+    windows::{Windows, look},
+};
 use crate::{Store, StoreError};
 
 /// A view.
@@ -59,6 +63,8 @@ const TIMED: [(&str, &str); 4] = [
 
 /// Look-ups at the same time.
 const AT_ONCE: usize = 4;
+/// Heights, or sequences, at a table's end among which its first or last row is looked for at first.
+const FIRST_WIDTH: u64 = 64;
 
 #[derive(Row, Deserialize)]
 struct ColumnRow {
@@ -130,22 +136,40 @@ impl Store {
             .await
     }
 
-    /// Block times of a network's first and last row in the order of the key: two look-ups, however long the table is.
+    /// Block times of a network's first and last row in the order of the key: look-ups near the ends, however long the table is and
+    /// however many parts it has.
     async fn edges(
         &self,
         table: &str,
         key: &str,
         network: &str,
     ) -> Result<(Option<TimeMs>, Option<TimeMs>), StoreError> {
-        let row = |direction: &str| {
-            let sql = format!(
-                "SELECT block_time FROM {table} WHERE network = {{network:String}} \
-                 ORDER BY network {direction}, {key} {direction} LIMIT 1"
-            );
-            self.read(&sql).param("network", network).fetch_optional::<At>()
+        let bounds = match key {
+            "height" => self.height_bounds(network).await?,
+            _ => Some((0, self.processed_sequence(network).await?)),
         };
-        let both = futures::future::try_join(row("ASC"), row("DESC"));
-        let (first, last) = self.within("reading a table's first and last row", both).await?;
-        Ok((first.map(|at| at.block_time), last.map(|at| at.block_time)))
+        let Some((low, high)) = bounds else { return Ok((None, None)) };
+        let first = self.edge(table, key, network, Windows::new(low, high, FIRST_WIDTH, Sort::Oldest), "ASC");
+        let last = self.edge(table, key, network, Windows::new(low, high, FIRST_WIDTH, Sort::Newest), "DESC");
+        futures::future::try_join(first, last).await
+    }
+
+    async fn edge(
+        &self,
+        table: &str,
+        key: &str,
+        network: &str,
+        windows: Windows,
+        direction: &str,
+    ) -> Result<Option<TimeMs>, StoreError> {
+        let sql = format!(
+            "SELECT block_time FROM {table} WHERE network = {{network:String}} \
+             AND {key} BETWEEN {{from:UInt64}} AND {{to:UInt64}} ORDER BY network {direction}, {key} {direction} LIMIT 1"
+        );
+        let looked = look(windows, 1, self.list_time(), |(from, to), _| {
+            let query = self.read_window(&sql).param("network", network).param("from", from).param("to", to);
+            self.within("reading a table's first and last row", query.fetch_all::<At>())
+        });
+        Ok(looked.await?.items.first().map(|at| at.block_time))
     }
 }
