@@ -74,6 +74,8 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
     let edges = GRANULE * PARTS;
     assert_eq!(asked.ask("height_bounds", "", 2 * edges, api.height_bounds(a.name)).await, Some((FIRST_HEIGHT, tip)));
     assert_eq!(asked.ask("processed_sequence", "", edges, api.processed_sequence(a.name)).await, a.blocks);
+    let position = asked.ask("position", "", edges, api.position(a.name)).await;
+    assert_eq!((position.sequence, position.halted), (a.blocks, false));
     let head = asked.ask("head", "", 3 * edges, api.head(a.name)).await.expect("a head");
     assert_eq!(head.number, tip);
     assert_eq!(asked.ask("networks", "", 8 * edges, api.networks()).await.len(), 2);
