@@ -17,6 +17,7 @@ use runtime::{
     log::{
         Log as _, LogErrorKind, NewRecord, TopicPartition, Transaction,
         kafka::{KafkaConfig, KafkaLog},
+        read_all,
     },
     registry::{Missing, Registry},
 };
@@ -157,6 +158,7 @@ async fn every_trouble_has_a_name_and_stays_with_its_network() {
     too_large(&mut b).await;
     foreign(&mut b).await;
     from_the_future(&mut b).await;
+    checkpoint_from_the_future(&mut b).await;
     overtaken(&mut b, &admin).await;
     topic_deleted(&mut b).await;
     all_taken_up(&mut b).await;
@@ -197,6 +199,9 @@ async fn foreign(b: &mut Bench) {
     };
     let records = at.into_iter().flat_map(|t| [garbage(t, 0, None), garbage(t, 0, Some("eth")), garbage(t, 1, None)]);
     b.write(records.collect()).await;
+    // Compacted topics too, where only a key is asked for; read again when ingest starts anew.
+    let keyed = [("ingest.checkpoints", "who knows"), ("ingest.checkpoints", "eth"), ("control.config", "who knows")];
+    b.write(keyed.into_iter().map(|(topic, key)| garbage(topic, 0, Some(key))).collect()).await;
     b.eth_goes_on().await;
     b.op.advance(1).expect("advance");
     b.cluster.until_visible("op", &b.op).await;
@@ -254,6 +259,25 @@ async fn from_the_future(b: &mut Bench) {
     assert!(code == Some(1) && told.lines().skip(1).all(|l| l.contains("\trefused\t")), "{told}");
     let (_, screen, _) = b.cluster.run(&["status", "--api", &b.cluster.headwater.api]);
     assert!(screen.contains("newer") && screen.contains("unreadable"), "{screen}");
+}
+
+/// A checkpoint that a newer version wrote before it was rolled back: op stands still and says why, eth goes on.
+async fn checkpoint_from_the_future(b: &mut Bench) {
+    const AT: TopicPartition = TopicPartition { topic: "ingest.checkpoints", partition: 1 };
+    b.cluster.kill("ingest-1");
+    let records = read_all(&*b.log, AT).await.expect("checkpoints");
+    let ours = records.iter().rfind(|r| r.key.as_deref() == Some(b"op")).expect("a checkpoint of op");
+    let record = |value: Bytes| NewRecord { to: AT, key: ours.key.clone(), value: Some(value), headers: Vec::new() };
+    b.write(vec![record(Bytes::from_static(FROM_THE_FUTURE))]).await;
+    b.cluster.stage("ingest-1");
+    let why = b.until_state("op", "stalled").await;
+    assert!(why.contains("ingest.checkpoints [1]") && why.contains("run that version"), "{why}");
+    b.eth_goes_on().await;
+    b.cluster.kill("ingest-1");
+    b.write(vec![record(ours.value.clone().expect("a value"))]).await;
+    b.cluster.stage("ingest-1");
+    b.op.advance(1).expect("advance");
+    b.cluster.until_visible("op", &b.op).await;
 }
 
 /// Retention passes enrich on the partition of op: op halts, eth goes on.

@@ -1,11 +1,12 @@
 //! Which partition a network has (rule 8): decided once, recorded in `control.config`, never changed by ingest.
 //!
 //! Guarantee: two processes that start at the same time record one partition per network. The transactional id fences the
-//! slower one, which then reads what the other wrote.
+//! slower one, which then reads what the other wrote. A network whose record cannot be read gets no other partition, and stands
+//! still; other networks go on. Other programs' records and kinds that this version does not know are passed over (rule 13).
 
 use std::{collections::HashMap, time::Duration};
 
-use runtime::log::{Log, LogErrorKind, TopicPartition, Transaction, fold};
+use runtime::log::{Log, LogError, LogErrorKind, Record, TopicPartition, Transaction, fold, pass_over};
 use schemas::{
     Network, TimeMs,
     codec::{Codec, Record as _},
@@ -13,22 +14,42 @@ use schemas::{
     topics,
 };
 
-use crate::{error::Error, state::unreadable};
+use crate::{
+    compacted::{Slot, judge, key},
+    error::Error,
+};
 
 /// Transactional id of whoever records partitions while there is no control room.
 const TRANSACTIONAL_ID: &str = "ingest.partitions";
 /// Tries against fencing and aborts.
 const TRIES: u32 = 10;
+/// First part of the key of a network's partition.
+const KIND: &str = "network/";
+
+/// The recorded partitions.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Partitions {
+    /// By network.
+    pub known: HashMap<Network, u32>,
+    /// Networks whose record cannot be read, and in words why.
+    pub unreadable: HashMap<Network, String>,
+}
+
+impl Partitions {
+    fn has(&self, network: &Network) -> bool {
+        self.known.contains_key(network) || self.unreadable.contains_key(network)
+    }
+}
 
 /// Reads the recorded partitions, and records one for each network that has none: the one with the fewest networks, the
 /// lowest of equals, in the order given.
-pub async fn partitions(log: &dyn Log, codec: &Codec, networks: &[Network]) -> Result<HashMap<Network, u32>, Error> {
+pub async fn partitions(log: &dyn Log, codec: &Codec, networks: &[Network]) -> Result<Partitions, Error> {
     let count = partitions_of_all(log).await?;
     let mut tries = 0;
     loop {
-        let known = read(log, codec).await?;
-        if networks.iter().all(|n| known.contains_key(n)) {
-            return Ok(known);
+        let recorded = read(log, codec).await?;
+        if networks.iter().all(|n| recorded.has(n)) {
+            return Ok(recorded);
         }
         match record(log, codec, networks, count).await {
             Ok(()) => {}
@@ -54,9 +75,10 @@ async fn partitions_of_all(log: &dyn Log) -> Result<u32, Error> {
 async fn record(log: &dyn Log, codec: &Codec, networks: &[Network], count: u32) -> Result<(), Error> {
     // First the producer, then the reading: whoever comes later sees all that was written before.
     let mut producer = log.producer(TRANSACTIONAL_ID).await?;
-    let known = read(log, codec).await?;
+    let recorded = read(log, codec).await?;
+    let without: Vec<Network> = networks.iter().filter(|n| !recorded.has(n)).cloned().collect();
     let mut transaction = Transaction::default();
-    for (network, partition) in choose(&known, networks, count) {
+    for (network, partition) in choose(&recorded.known, &without, count) {
         tracing::info!(%network, partition, "the network gets its partition");
         let decided =
             ControlConfig::NetworkPartition(NetworkPartition { network, partition, decided_at: TimeMs::now() });
@@ -94,16 +116,58 @@ fn choose(known: &HashMap<Network, u32>, networks: &[Network], count: u32) -> Ve
     chosen
 }
 
-async fn read(log: &dyn Log, codec: &Codec) -> Result<HashMap<Network, u32>, Error> {
-    let mut known = HashMap::new();
+async fn read(log: &dyn Log, codec: &Codec) -> Result<Partitions, Error> {
+    let mut found = Fold::default();
     fold(log, TopicPartition { topic: topics::CONTROL_CONFIG.name, partition: 0 }, |record| {
-        let Some(value) = &record.value else { return Ok(()) };
-        let ControlConfig::NetworkPartition(p) = codec.decode(value).map_err(|e| unreadable(&record, &e))?;
-        known.insert(p.network, p.partition);
-        Ok::<(), Error>(())
+        found.take(codec, &record);
+        Ok::<(), LogError>(())
     })
     .await?;
-    Ok(known)
+    Ok(found.partitions())
+}
+
+/// The records of `control.config`, one after the other.
+#[derive(Default)]
+struct Fold(HashMap<Network, Slot<u32>>);
+
+impl Fold {
+    fn take(&mut self, codec: &Codec, record: &Record) {
+        let network = match key(record).and_then(|k| k.split_once('/').map(|_| k.strip_prefix(KIND))) {
+            // A kind that this version does not know.
+            Some(None) => return,
+            Some(Some(slug)) => slug.parse::<Network>().ok(),
+            None => None,
+        };
+        let Some(network) = network else {
+            pass_over(record, &"its key is not of the form `kind/id`");
+            return;
+        };
+        let found = judge::<ControlConfig>(codec, record);
+        let found = found.map(|ControlConfig::NetworkPartition(p)| Some(p.partition));
+        self.0.entry(network).or_default().put(record, found);
+    }
+
+    fn partitions(self) -> Partitions {
+        let mut partitions = Partitions::default();
+        for (network, slot) in self.0 {
+            if let Some(problem) = slot.unreadable() {
+                let words = format!(
+                    "this network's partition cannot be read: {problem}. A newer version of this program may have written it: run that \
+                     version. Other networks go on"
+                );
+                partitions.unreadable.insert(network, words);
+            } else if let Some(place) = slot.hidden() {
+                let words = format!(
+                    "this network's partition is not known: another program wrote under its key ({place}). Restore the topic, or remove \
+                     that key when the network is new. Other networks go on"
+                );
+                partitions.unreadable.insert(network, words);
+            } else if let Some(partition) = slot.newest() {
+                partitions.known.insert(network, partition);
+            }
+        }
+        partitions
+    }
 }
 
 #[cfg(test)]
@@ -118,5 +182,46 @@ mod tests {
         let chosen = choose(&known, &wanted, 3);
         assert_eq!(chosen, [(network(2), 1), (network(3), 0), (network(4), 1), (network(5), 2)]);
         assert_eq!(choose(&HashMap::new(), &wanted[..2], 1), [(network(0), 0), (network(1), 0)]);
+    }
+
+    #[test]
+    fn foreign_records_count_for_nothing_and_an_unreadable_one_stops_its_network() {
+        let codec = Codec::builtin();
+        let decided = |slug: &str, partition| {
+            let network = slug.parse().unwrap();
+            ControlConfig::NetworkPartition(NetworkPartition { network, partition, decided_at: TimeMs(0) })
+        };
+        let (a, b) = (codec.encode(&decided("a", 1)).unwrap(), codec.encode(&decided("b", 2)).unwrap());
+        let future: &[u8] = &[0, 0x7f, 0xff, 0xff, 0xff, 1];
+        let records: [(Option<&str>, Option<&[u8]>); 10] = [
+            (Some("network/a"), Some(&a)),
+            (Some("network/b"), Some(&b)),
+            (None, Some(b"x")),
+            (Some("x"), Some(b"x")),
+            (Some("network/"), Some(b"x")),
+            (Some("budget/a"), Some(future)),
+            (Some("network/a"), Some(b"x")),
+            (Some("network/a"), Some(&b)),
+            (Some("network/c"), Some(future)),
+            (Some("network/d"), Some(b"x")),
+        ];
+        let mut fold = Fold::default();
+        for (offset, (key, value)) in records.into_iter().enumerate() {
+            let record = Record {
+                from: TopicPartition { topic: topics::CONTROL_CONFIG.name, partition: 0 },
+                offset: offset as u64,
+                timestamp: TimeMs(0),
+                key: key.map(|k| k.to_owned().into()),
+                value: value.map(bytes::Bytes::copy_from_slice),
+                headers: Vec::new(),
+            };
+            fold.take(&codec, &record);
+        }
+        let network = |slug: &str| slug.parse::<Network>().unwrap();
+        let partitions = fold.partitions();
+        assert_eq!(partitions.known, HashMap::from([(network("a"), 1), (network("b"), 2)]));
+        assert!(partitions.unreadable[&network("c")].contains("control.config [0] at offset 8"));
+        assert!(partitions.unreadable[&network("d")].contains("another program"));
+        assert_eq!(partitions.unreadable.len(), 2);
     }
 }

@@ -19,18 +19,6 @@ pub enum Error {
     /// A family that this version does not watch.
     #[error("network `{0}`: this version of ingest watches networks of family evm only")]
     Family(schemas::Network),
-    /// A record of our own that cannot be read back.
-    #[error("{topic} {partition} at offset {offset} cannot be read: {problem}; restore the log, or remove the record")]
-    Unreadable {
-        /// Topic.
-        topic: &'static str,
-        /// Partition.
-        partition: u32,
-        /// Offset.
-        offset: u64,
-        /// Why.
-        problem: String,
-    },
     /// A partition's task ended by a panic.
     #[error("the task of partition {0} failed: {1}")]
     Task(u32, String),

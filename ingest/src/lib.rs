@@ -16,6 +16,7 @@
 
 pub mod assign;
 pub mod chains;
+mod compacted;
 pub mod config;
 pub mod error;
 pub mod metrics;

@@ -65,7 +65,7 @@ struct Shared {
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
     sources: HashMap<Network, Source>,
-    partitions: HashMap<Network, u32>,
+    partitions: assign::Partitions,
     memory: Memory,
     places: Places,
     reading: Semaphore,
@@ -99,6 +99,9 @@ async fn watch_all(
     log.ensure_topics(&OUTPUTS, config.partitions).await?;
     let slugs: Vec<Network> = sources.iter().map(|s| s.network.slug.clone()).collect();
     let partitions = assign::partitions(&*log, &codec, &slugs).await?;
+    for (network, problem) in &partitions.unreadable {
+        tracing::error!(%network, problem, "the network is not watched");
+    }
     let sources = sources.into_iter().map(|s| (s.network.slug.clone(), s)).collect();
     let (memory, places, reading) = (Memory::default(), Places::default(), Semaphore::new(limits::STATE_READERS));
     let shared = Arc::new(Shared { config, log, codec, sources, partitions, memory, places, reading });
@@ -283,10 +286,19 @@ async fn hold(
 ) -> Result<Ended, Error> {
     let mine: Vec<&Source> = shared
         .partitions
+        .known
         .iter()
         .filter(|(_, n)| **n == partition)
         .filter_map(|(network, _)| shared.sources.get(network))
         .collect();
+    if partition == 0 {
+        // Nobody knows who holds them: the holder of the first partition says so.
+        for (network, problem) in &shared.partitions.unreadable {
+            if let Some(source) = shared.sources.get(network) {
+                status::stalled(&shared.config.board, partition, source, problem);
+            }
+        }
+    }
     if mine.is_empty() {
         return Ok(Ended::Done);
     }
@@ -344,9 +356,10 @@ async fn hold(
     }
 }
 
-/// A record that a topic no longer takes becomes a placeholder the next time, when the limits are read again.
+/// A record that a topic no longer takes becomes a placeholder the next time, when the limits are read again. A partition that one
+/// of the topics does not have yet is there once partitions have been added to it too.
 fn retriable(e: &LogError) -> bool {
-    e.kind == LogErrorKind::TooLarge
+    matches!(e.kind, LogErrorKind::TooLarge | LogErrorKind::Invalid)
 }
 
 /// One life of a partition: producer, state, watchers, publisher.
@@ -369,9 +382,16 @@ async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &Can
     let mut tellers = JoinSet::new();
     for source in mine {
         let network = &source.network.slug;
+        let stored = match stored.remove(network).unwrap_or_else(|| Ok(state::Stored::default())) {
+            Ok(stored) => stored,
+            Err(problem) => {
+                tracing::error!(%network, partition, problem, "the network stands still");
+                status::stalled(board, partition, source, &problem);
+                continue;
+            }
+        };
         let (said, feed) = tokio::sync::watch::channel(status_of(source));
         tellers.spawn(status::tell(board.clone(), partition, feed));
-        let stored = stored.remove(network).unwrap_or_default();
         if let Some(held) = &stored.checkpoint {
             let tip = |e: &&schemas::records::RingEntry| Some(e.height) == held.tip_height;
             let block_time = stored.ring.iter().find(tip).map(|e| e.block_time);

@@ -69,3 +69,13 @@ pub fn blocked(board: &Board, partition: u32, mine: &[&Source], error: &LogError
     }
     board.blocked(partition, Some(format!("nothing can be written: {error}")));
 }
+
+/// Says of a network that it stands still, and why.
+pub fn stalled(board: &Board, partition: u32, source: &Source, problem: &str) {
+    metrics::state(&source.network.slug, NetworkState::Stalled);
+    board.network(partition, &source.network.slug, |row| {
+        NetworkState::Stalled.as_str().clone_into(&mut row.state);
+        row.detail = Some(problem.to_owned());
+        row.family = Some(source.network.family);
+    });
+}

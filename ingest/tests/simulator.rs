@@ -2,16 +2,26 @@
 
 mod common;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use common::{Chain, Stage, config, open, read_chain, trace, wait_for_state, wait_for_tip};
+use bytes::Bytes;
+use common::{Chain, SLUG, Stage, config, open, read_chain, trace, wait_for_state, wait_for_tip};
 use ingest::Start;
 use loadtest::node::evm::{Clock, Config as Sim, Dataset, Fault, FaultKind, Simulator, spawn};
 use runtime::log::{
-    Log,
+    Log, NewRecord, TopicPartition, Transaction,
     embedded::{EmbeddedConfig, EmbeddedLog, Sync},
 };
-use schemas::records::NetworkState;
+use schemas::{
+    Op, TimeMs,
+    codec::Codec,
+    records::{NetworkState, RawBlock, StageStatus},
+    topics,
+};
 
 async fn node(history: u64) -> Simulator {
     trace();
@@ -277,5 +287,134 @@ async fn a_full_log_is_a_state_and_nothing_is_lost() {
     let stage = Stage::start(config(&sim.url(), None, sim.chain_id(), Start::Height(1)), log.clone());
     same_chain(&log, &sim, 1).await;
     stage.stop().await;
+    sim.shutdown().await;
+}
+
+/// What the statuses say of each network.
+async fn told(log: &dyn Log) -> HashMap<String, StageStatus> {
+    let codec = Codec::builtin();
+    let mut told: HashMap<String, StageStatus> = HashMap::new();
+    let records = common::read_topic(log, topics::STAGE_STATUS).await;
+    for status in records.iter().filter_map(|r| r.value.as_ref()).map(|v| codec.decode::<StageStatus>(v).unwrap()) {
+        let Some(network) = status.network.as_ref().map(ToString::to_string) else { continue };
+        if told.get(&network).is_none_or(|known| known.at <= status.at) {
+            told.insert(network, status);
+        }
+    }
+    told
+}
+
+/// Waits until a network's newest status is in a state and was written after `since`.
+async fn until_told(log: &dyn Log, network: &str, state: NetworkState, since: TimeMs) -> StageStatus {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let now = told(log).await;
+        match now.get(network) {
+            Some(s) if s.state == state.as_str() && s.at > since => return s.clone(),
+            other => assert!(Instant::now() < until, "{network} {state:?} was expected, last: {other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Sequences and highest height of a network's headers, checked to be gapless.
+async fn written(log: &dyn Log, network: &str) -> (u64, u64) {
+    let codec = Codec::builtin();
+    let (mut sequence, mut height) = (0, 0);
+    for record in common::read_topic(log, topics::RAW_BLOCKS).await {
+        let block: RawBlock = codec.decode(record.value.as_ref().unwrap()).unwrap();
+        let e = &block.envelope;
+        if e.network.as_str() == network && e.op != Op::Finality {
+            assert_eq!(e.sequence, sequence + 1, "no gap, no repeat");
+            (sequence, height) = (e.sequence, e.height);
+        }
+    }
+    (sequence, height)
+}
+
+async fn until_height(log: &dyn Log, network: &str, height: u64) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while written(log, network).await.1 < height {
+        assert!(Instant::now() < until, "{network} did not reach {height}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn write(log: &dyn Log, records: &[(topics::TopicSpec, u32, &str, Option<Bytes>)]) {
+    let record = |(topic, partition, key, value): &(topics::TopicSpec, u32, &str, Option<Bytes>)| NewRecord {
+        to: TopicPartition { topic: topic.name, partition: *partition },
+        key: Some((*key).to_owned().into()),
+        value: value.clone(),
+        headers: Vec::new(),
+    };
+    let records = records.iter().map(record).collect();
+    let mut producer = log.producer("another.program").await.unwrap();
+    producer.commit(Transaction { records, offsets: None }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn foreign_and_unreadable_records_of_the_state_stay_with_their_network() {
+    let sim = node(10).await;
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).await;
+    let mut config = config(&sim.url(), None, sim.chain_id(), Start::Height(1));
+    let mut other = config.networks[0].clone();
+    other.slug = "other-net".parse().unwrap();
+    config.networks.push(other);
+    let stage = Stage::start(config.clone(), log.clone());
+    for network in [SLUG, "other-net"] {
+        until_told(&*log, network, NetworkState::Live, TimeMs(0)).await;
+    }
+    stage.stop().await;
+    let stopped_at = written(&*log, "other-net").await;
+
+    // Bytes of another program in every topic of the state, and a checkpoint that a newer version wrote.
+    let (checkpoints, control) = (topics::INGEST_CHECKPOINTS, topics::CONTROL_CONFIG);
+    let last = common::read_topic(&*log, checkpoints).await;
+    let last = last.iter().rfind(|r| r.key.as_deref() == Some(b"other-net")).unwrap().clone();
+    let x = || Some(Bytes::from_static(b"x"));
+    let future = || Some(Bytes::from_static(&[0, 0x7f, 0xff, 0xff, 0xff, 1, 2]));
+    let foreign = [
+        (checkpoints, 0, "who knows", x()),
+        (checkpoints, 1, "other-net#3", x()),
+        (control, 0, "who knows", x()),
+        (control, 0, "budget/test-net", future()),
+    ];
+    write(&*log, &foreign).await;
+    write(&*log, &[(checkpoints, last.from.partition, "other-net", future())]).await;
+    let stage = Stage::start(config.clone(), log.clone());
+    let began = TimeMs::now();
+    let head = sim.advance(3).map(|_| sim.head()).unwrap();
+    until_height(&*log, SLUG, head).await;
+    let said = until_told(&*log, "other-net", NetworkState::Stalled, began).await.detail.unwrap();
+    assert!(said.contains("ingest.checkpoints") && said.contains("run that version"), "{said}");
+    stage.stop().await;
+    assert_eq!(written(&*log, "other-net").await, stopped_at, "nothing is written without its checkpoint");
+
+    // What the newer version wrote is replaced by one that can be read: the network goes on.
+    write(&*log, &[(checkpoints, last.from.partition, "other-net", last.value.clone())]).await;
+    let stage = Stage::start(config.clone(), log.clone());
+    until_height(&*log, "other-net", head).await;
+    stage.stop().await;
+
+    // The same with the record that says which partition a network has.
+    write(&*log, &[(control, 0, "network/other-net", future())]).await;
+    let (began, stopped_at) = (TimeMs::now(), written(&*log, "other-net").await);
+    let stage = Stage::start(config.clone(), log.clone());
+    let head = sim.advance(3).map(|_| sim.head()).unwrap();
+    until_height(&*log, SLUG, head).await;
+    let said = until_told(&*log, "other-net", NetworkState::Stalled, began).await.detail.unwrap();
+    assert!(said.contains("control.config") && said.contains("run that version"), "{said}");
+    stage.stop().await;
+    assert_eq!(written(&*log, "other-net").await, stopped_at);
+
+    // Another program's value under the very key of a checkpoint, which compaction has removed at once: nothing is written twice.
+    write(&*log, &[(checkpoints, 0, SLUG, x())]).await;
+    let (began, stopped_at) = (TimeMs::now(), written(&*log, SLUG).await);
+    let stage = Stage::start(config, log.clone());
+    let said = until_told(&*log, SLUG, NetworkState::Stalled, began).await.detail.unwrap();
+    assert!(said.contains("another program wrote under its key"), "{said}");
+    stage.stop().await;
+    assert_eq!(written(&*log, SLUG).await, stopped_at);
     sim.shutdown().await;
 }

@@ -22,6 +22,7 @@
 pub mod conformance;
 pub mod embedded;
 pub mod events;
+mod foreign;
 pub mod kafka;
 pub mod letters;
 mod whole;
@@ -30,6 +31,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+pub use foreign::pass_over;
 use schemas::{TimeMs, topics::TopicSpec};
 pub use whole::{fold, fold_topic, read_all};
 

@@ -9,14 +9,14 @@ use schemas::{
 };
 
 use super::{BUFFER_BYTES, BUFFER_RECORDS, Halt};
-use crate::log::Record;
+use crate::log::{Record, foreign::pass_over};
 
 /// What a record's headers say, or which network they spoil.
 pub type Meta = Result<ChainHeaders, (Network, Halt)>;
 
 /// The key names the network when the headers that only our programs write are there but cannot be used. A record without any
 /// of them is not ours, whatever its key: an error.
-fn meta_of(record: &Record) -> Result<Meta, Halt> {
+pub fn meta_of(record: &Record) -> Result<Meta, Halt> {
     ChainHeaders::parse(|name| record.header(name)).map(Ok).or_else(|e| {
         let why = Halt::BadHeaders { name: e.name, problem: e.problem };
         let ours = [names::SEQUENCE, names::OP].iter().any(|name| record.header(name).is_some());
@@ -87,12 +87,7 @@ pub struct Foreign {
 impl Foreign {
     /// Takes one in.
     pub fn push(&mut self, record: Record, why: Halt) {
-        let from = record.from;
-        crate::metrics::foreign_record(from.topic);
-        tracing::warn!(
-            topic = from.topic, partition = from.partition, offset = record.offset, %why,
-            "a record that another program wrote is passed over; only Headwater's stages may write to its topics"
-        );
+        pass_over(&record, &why);
         if self.records.len() < FOREIGN_RECORDS && self.bytes + size(&record) <= FOREIGN_BYTES {
             self.bytes += size(&record);
             self.records.push((record, why));
