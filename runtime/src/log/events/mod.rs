@@ -37,6 +37,7 @@
 //! ```
 
 mod assembler;
+mod network;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ use super::{
     Consumer, GroupMetadata, Log, LogError, Offsets, PollLimits, Polled, Reader, Record, Topic, TopicPartition,
 };
 use assembler::{Assembler, Flow, Start};
+pub use network::NetworkReader;
 
 /// Bytes of one topic's partition that wait for the other topic.
 pub const BUFFER_BYTES: usize = 16 << 20;

@@ -543,4 +543,79 @@ fn what_was_worked_up_before_is_passed_over() {
     assembler.feed(children);
     let (events, halts) = drain(&mut assembler);
     assert_eq!((events.len(), halts), (0, vec![(network(0), Halt::Overtaken { expected: Some(7), found: 8 })]));
+
+/// A log in a temporary folder with a history on its first partition, of whose topics so many records are gone.
+async fn log_with(
+    history: &[Want],
+    gone: (usize, usize),
+) -> (tempfile::TempDir, std::sync::Arc<crate::log::embedded::EmbeddedLog>) {
+    use crate::log::{NewRecord, Transaction, embedded};
+    let dir = tempfile::tempdir().expect("a folder");
+    let log = embedded::EmbeddedLog::open(embedded::EmbeddedConfig::new(dir.path())).await.expect("a log");
+    log.ensure_topics(&[schemas::topics::RAW_BLOCKS, schemas::topics::RAW_TRANSACTIONS], 1).await.expect("topics");
+    let (headers, children) = records(history);
+    let new = |r: Record| NewRecord { to: r.from, key: r.key, value: r.value, headers: r.headers };
+    let records = headers.into_iter().skip(gone.0).chain(children.into_iter().skip(gone.1)).map(new).collect();
+    let mut producer = log.producer("p").await.expect("a producer");
+    producer.commit(Transaction { records, offsets: None }).await.expect("a commit");
+    (dir, log)
+}
+
+/// Everything that a reader of one network brings until nothing more comes: sequence and children, and how it ended.
+async fn read_alone(log: &dyn Log, n: usize, from: u64) -> (Vec<(u64, usize)>, Option<Halt>) {
+    let mut reader = NetworkReader::open(log, (HEADERS, CHILDREN), 0, &network(n), from).await.expect("a reader");
+    let mut seen = Vec::new();
+    loop {
+        match reader.next(3, 1 << 20, Duration::from_millis(500)).await.expect("an answer") {
+            Batch::Events(events) if events.is_empty() => return (seen, None),
+            Batch::Events(events) => {
+                assert!(
+                    events
+                        .iter()
+                        .all(|e| e.meta.network == network(n) && e.next.is_empty() == (e.meta.sequence < from))
+                );
+                seen.extend(events.iter().map(|e| (e.meta.sequence, e.children.len())));
+            }
+            Batch::Halted { network: halted, why, .. } => {
+                assert_eq!(halted, network(n));
+                return (seen, Some(why));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_network_is_read_again_by_itself() {
+    let want = |network, sequence, children| Want { network, sequence, op: Op::Apply, children };
+    // The second network's children have no header any more, the third one's headers break the contract.
+    let history = [
+        want(0, 1, 2),
+        want(1, 1, 3),
+        want(0, 2, 0),
+        want(2, 7, 1),
+        want(2, 5, 1),
+        want(0, 3, 1),
+        want(1, 2, 1),
+        Want { network: 0, sequence: 3, op: Op::Finality, children: 0 },
+        Want { network: 0, sequence: 4, op: Op::Revert, children: 1 },
+    ];
+    let (_dir, log) = log_with(&history, (0, 0)).await;
+    assert_eq!(read_alone(&*log, 0, 1).await, (vec![(1, 2), (2, 0), (3, 1), (4, 1)], None));
+    assert_eq!(read_alone(&*log, 0, 3).await, (vec![(1, 0), (2, 0), (3, 1), (4, 1)], None));
+    // What is to come is not there any more, or was never there.
+    let (seen, halted) = read_alone(&*log, 2, 4).await;
+    assert!(seen.is_empty() && matches!(halted, Some(Halt::Gap { expected: 4, found: 7 })), "{halted:?}");
+    assert_eq!(read_alone(&*log, 1, 3).await, (vec![(1, 0), (2, 0)], None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_retention_cut_unevenly_is_read_from_where_both_topics_have_it() {
+    let want = |network, sequence| Want { network, sequence, op: Op::Apply, children: 2 };
+    let history: Vec<Want> = (1..=6).flat_map(|s| [want(0, s), want(1, s)]).collect();
+    // Children up to sequence 3 of both networks are gone, headers up to 2.
+    let (_dir, log) = log_with(&history, (4, 12)).await;
+    assert_eq!(read_alone(&*log, 0, 4).await, (vec![(3, 0), (4, 2), (5, 2), (6, 2)], None));
+    let (seen, halted) = read_alone(&*log, 0, 3).await;
+    assert!(seen.is_empty() && matches!(halted, Some(Halt::Overtaken { .. })), "{seen:?} {halted:?}");
 }
