@@ -239,6 +239,8 @@ pub const STORE_LIST_ROWS: u64 = 2_000_000;
 pub const STORE_WRITE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How long the store may refuse a batch, though it answers, before the sink takes it apart to find what is refused.
 pub const STORE_REFUSES: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long a network of which the store refused a block rests before that block is tried again.
+pub const STORE_REFUSED_RESTS: std::time::Duration = std::time::Duration::from_secs(300);
 /// Heights of which completeness is counted at once and kept.
 pub const AUDIT_BUCKET_HEIGHTS: u64 = 1_024;
 /// Rows, of all tables, that the sink inserts at once.

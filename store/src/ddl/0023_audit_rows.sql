@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS audit_rows
     from_height  UInt64 COMMENT 'First height of the bucket: a multiple of 1,024' CODEC(Delta, ZSTD(1)),
     version      UInt64 COMMENT 'Microseconds since 1970 by the store''s clock, from before the count was read; always above the former' CODEC(Delta, ZSTD(1)),
     stale        UInt8 DEFAULT 0 COMMENT '1: something in the bucket changed since; it is to be counted again',
-    runs         Array(Tuple(from_height UInt64, to_height UInt64, blocks UInt64, transactions_expected UInt64, transactions_stored UInt64, logs_expected UInt64, logs_stored UInt64, complete UInt8)) COMMENT 'Consecutive heights that are all complete, or all not, lowest first; empty when the bucket holds no block' CODEC(ZSTD(1)),
+    runs         Array(Tuple(UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt8)) COMMENT 'Consecutive heights that are all complete, or all not, lowest first: first and last height, blocks, transactions expected and stored, logs expected and stored, whether complete. Empty when the bucket holds no block' CODEC(ZSTD(1)),
     first_parent String COMMENT 'Parent hash of the bucket''s lowest block; empty without one' CODEC(ZSTD(1)),
     last_hash    String COMMENT 'Hash of the bucket''s highest block; empty without one' CODEC(ZSTD(1)),
     audited_at   DateTime64(3, 'UTC') COMMENT 'When it was counted, or marked'

@@ -1,12 +1,14 @@
 //! Rows as the sink inserts them, one file per table. They borrow from the decoded records, so that a batch is held once and
 //! a second try writes the same bytes.
 
+mod audit;
 mod block;
 mod block_event;
 mod evm_log;
 mod evm_transaction;
 mod hex;
 
+pub use audit::AuditRow;
 pub use block::BlockRow;
 pub use block_event::BlockEventRow;
 pub use evm_log::EvmLogRow;

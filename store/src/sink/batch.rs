@@ -51,15 +51,15 @@ impl<'a> Phase<'a> {
 /// Phases in order: before a revert is applied, everything before it of its network is on disk (rule 16). A height that is
 /// applied a second time without a revert between (back-fill, again) begins a new phase too, so that the first one's rows
 /// are there to be deleted. Networks do not wait for each other's reorgs.
-pub(super) fn phases(events: &[Event]) -> Vec<Phase<'_>> {
+pub(super) fn phases<'a>(events: &[&'a Event]) -> Vec<Phase<'a>> {
     struct At {
         phase: usize,
         op: Op,
         heights: HashSet<u64>,
     }
-    let mut phases: Vec<Phase<'_>> = Vec::new();
+    let mut phases: Vec<Phase<'a>> = Vec::new();
     let mut networks: HashMap<&Network, At> = HashMap::new();
-    for event in events {
+    for &event in events {
         let e = &event.block.envelope;
         let at = networks.entry(&e.network).or_insert_with(|| At { phase: 0, op: e.op, heights: HashSet::new() });
         if at.op != e.op || at.heights.contains(&e.height) {

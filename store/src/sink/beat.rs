@@ -82,7 +82,7 @@ pub(super) fn halted(board: &Board, partition: u32, network: &Network, state: St
 }
 
 /// These events are visible now.
-pub(super) fn visible(board: &Board, events: &[Event]) {
+pub(super) fn visible<'e>(board: &Board, events: impl Iterator<Item = &'e Event>) {
     for event in events {
         let e = &event.block.envelope;
         let tip: Option<(Option<u64>, Option<TimeMs>)> = match (e.op, e.origin) {

@@ -24,6 +24,12 @@ pub struct SinkConfig {
     pub batch_bytes: usize,
     /// How long a batch may fill while there is more to read. At the head of the log a batch goes at once.
     pub batch_age: Duration,
+    /// How long the store may refuse a batch, though it answers, before the batch is taken apart.
+    pub refusals: Duration,
+    /// How long a network of which the store refused a block rests before that is tried again.
+    pub refused_rests: Duration,
+    /// How often the newest heights of a network are counted, and changed ones again, at most.
+    pub audits: Duration,
     /// Where the sink tells its state.
     pub status: SinkStatus,
     /// What the stage says of itself to others.
@@ -39,6 +45,9 @@ impl SinkConfig {
             batch_rows: limits::SINK_BATCH_ROWS,
             batch_bytes: limits::SINK_BATCH_BYTES,
             batch_age: Duration::from_secs(1),
+            refusals: limits::STORE_REFUSES,
+            refused_rests: limits::STORE_REFUSED_RESTS,
+            audits: Duration::from_secs(60),
             status: SinkStatus::default(),
             board: Board::new(stage::SINK, state::RUNNING),
         }

@@ -16,8 +16,8 @@ pub(super) struct Decoded {
     pub dead: Vec<DeadLetter>,
 }
 
-/// Decodes an event. An error when its header record cannot be read: then its network cannot go on.
-pub(super) fn decode(codec: &Codec, assembled: &events::Event) -> Result<Decoded, String> {
+/// Decodes an event's header record. An error when it cannot be read: then its network cannot go on.
+pub(super) fn header(codec: &Codec, assembled: &events::Event) -> Result<EnrichedBlock, String> {
     let value = assembled.header.value.as_deref().ok_or("the header record has no value")?;
     let block: EnrichedBlock = codec.decode(value).map_err(|e| e.to_string())?;
     let e = &block.envelope;
@@ -25,6 +25,12 @@ pub(super) fn decode(codec: &Codec, assembled: &events::Event) -> Result<Decoded
     if e.network != meta.network || e.sequence != meta.sequence || e.op != meta.op {
         return Err("the header record's value and its record headers contradict each other".into());
     }
+    Ok(block)
+}
+
+/// Decodes the rest of an event.
+pub(super) fn children(codec: &Codec, assembled: &events::Event, block: EnrichedBlock) -> Decoded {
+    let e = &block.envelope;
     let mut dead = Vec::new();
     let mut transactions = Vec::new();
     if e.op == Op::Apply {
@@ -34,9 +40,8 @@ pub(super) fn decode(codec: &Codec, assembled: &events::Event) -> Result<Decoded
             transactions.push(transaction(codec, record, &child, &mut dead));
         }
     }
-    Ok(Decoded { event: Event { block, transactions }, dead })
+    Decoded { event: Event { block, transactions }, dead }
 }
-
 fn transaction(codec: &Codec, record: &Record, of: &ChildEnvelope, dead: &mut Vec<DeadLetter>) -> EnrichedTransaction {
     let decoded = match record.value.as_deref() {
         Some(value) => codec.decode::<EnrichedTransaction>(value).map_err(|e| (e.reason(), e.to_string())),

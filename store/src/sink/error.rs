@@ -13,6 +13,9 @@ pub enum Error {
     /// The log failed for good.
     #[error("the log failed: {0}")]
     Log(#[from] LogError),
+    /// The stage was told to stop; never leaves it.
+    #[error("stopped")]
+    Stopped,
     /// A part of the sink ended without being told to.
     #[error("the sink's {0} ended unexpectedly")]
     Ended(&'static str),

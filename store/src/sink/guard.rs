@@ -4,8 +4,8 @@
 //! is compared and passed over; anything else halts its network and no other.
 //!
 //! The store's last event row is the position of a network, whatever the group's offset says. A sink that finds the next
-//! event missing reads its partition again from the oldest record, once, before it says so: a store that was emptied, or a
-//! network that was halted and put right, heals by itself as long as the log still has what is needed.
+//! event missing reads the network again from the oldest record before it says so (kept in [`super::behind`]): a store that was emptied,
+//! or a network that was halted and put right, heals by itself as long as the log still has what is needed.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,8 +27,8 @@ pub(super) enum Verdict {
     Halted,
     /// Its network halts here, in this state, for this reason.
     Halt(State, String),
-    /// Something between the store's last event and this one is missing: read the partition again from its beginning.
-    Rewind,
+    /// This sequence is wanted, which lies before the event: it is to be looked for in the log.
+    Missing(u64),
 }
 
 /// Events that are read from the store at once for comparison.
@@ -117,8 +117,23 @@ impl Guard {
         self.recorded = Some(state);
     }
 
-    /// Decides about the network's next event from the log. `rewound`: its partition was read from the beginning.
-    pub fn decide(&mut self, e: &Envelope, rewound: bool) -> Verdict {
+    /// Whether the network is halted.
+    pub fn is_halted(&self) -> bool {
+        self.halted
+    }
+
+    /// The sequence that is written next.
+    pub fn next(&self) -> u64 {
+        self.accepted + 1
+    }
+
+    /// The store did not take the event of this sequence, nor anything after it.
+    pub fn refused(&mut self, sequence: u64) {
+        self.accepted = self.accepted.min(sequence.saturating_sub(1));
+    }
+
+    /// Decides about the network's next event from the log.
+    pub fn decide(&mut self, e: &Envelope) -> Verdict {
         if self.halted {
             return Verdict::Halted;
         }
@@ -128,13 +143,15 @@ impl Guard {
                 Some((op, hash)) => {
                     Verdict::Halt(State::LogReplaced, replaced(e, &format!("the store has {op} {hash}")))
                 }
+                // Accepted from this log, so long ago that it is no longer known by heart.
+                None if e.sequence > self.stored => Verdict::Held,
                 None => Verdict::Halt(
                     State::LogReplaced,
                     replaced(e, &format!("the store has no such event, but later ones up to {}", self.accepted)),
                 ),
             }
         } else if e.sequence > self.accepted + 1 {
-            if rewound { Verdict::Halt(State::Overtaken, overtaken(e, self.accepted + 1)) } else { Verdict::Rewind }
+            Verdict::Missing(self.accepted + 1)
         } else {
             match self.unfinished.get(&e.sequence) {
                 Some(hash) if hash != e.block_hash.as_str() => {
@@ -160,16 +177,6 @@ fn replaced(e: &Envelope, what: &str) -> String {
         "the log is not the one that the store was written from: under sequence {} the log has {} {} (height {}), {what}. \
          Nothing was written over. Bring back the log that belongs to this store, or start this network in an empty database.",
         e.sequence, e.op, e.block_hash, e.height
-    )
-}
-
-fn overtaken(e: &Envelope, wanted: u64) -> String {
-    format!(
-        "sequence {wanted} is wanted next, but the oldest that the log still has is {} (height {}): retention removed what \
-         lies between. Nothing was skipped. {}",
-        e.sequence,
-        e.height,
-        State::Overtaken.advice()
     )
 }
 
@@ -216,36 +223,37 @@ mod tests {
     #[test]
     fn the_next_event_is_written_and_a_held_one_passed_over() {
         let mut g = guard(&[(1, Op::Apply, 1), (2, Op::Revert, 1)], &[]);
-        assert_eq!(g.decide(&event(1, Op::Apply, 1), false), Verdict::Held);
-        assert_eq!(g.decide(&event(2, Op::Revert, 1), false), Verdict::Held);
-        assert_eq!(g.decide(&event(3, Op::Apply, 2), false), Verdict::Write);
-        assert_eq!(g.decide(&event(3, Op::Apply, 2), false), Verdict::Held);
-        assert_eq!(g.decide(&event(4, Op::Apply, 3), false), Verdict::Write);
+        assert_eq!(g.decide(&event(1, Op::Apply, 1)), Verdict::Held);
+        assert_eq!(g.decide(&event(2, Op::Revert, 1)), Verdict::Held);
+        assert_eq!(g.decide(&event(3, Op::Apply, 2)), Verdict::Write);
+        assert_eq!(g.decide(&event(3, Op::Apply, 2)), Verdict::Held);
+        assert_eq!(g.decide(&event(4, Op::Apply, 3)), Verdict::Write);
     }
 
     #[test]
     fn another_hash_another_op_or_an_unknown_old_event_is_a_replaced_log() {
         for bad in [event(2, Op::Apply, 9), event(2, Op::Revert, 2), event(1, Op::Apply, 1)] {
             let mut g = guard(&[(2, Op::Apply, 2), (3, Op::Apply, 3)], &[]);
-            let verdict = g.decide(&bad, false);
+            let verdict = g.decide(&bad);
             assert!(matches!(verdict, Verdict::Halt(State::LogReplaced, _)), "{verdict:?}");
-            assert_eq!(g.decide(&event(4, Op::Apply, 4), false), Verdict::Halted);
+            assert_eq!(g.decide(&event(4, Op::Apply, 4)), Verdict::Halted);
         }
     }
 
     #[test]
     fn rows_of_a_cut_off_event_must_be_of_the_same_block() {
         let held = [(1, Op::Apply, 1)];
-        assert_eq!(guard(&held, &[(2, 7)]).decide(&event(2, Op::Apply, 7), false), Verdict::Write);
-        let verdict = guard(&held, &[(2, 7)]).decide(&event(2, Op::Apply, 8), false);
+        assert_eq!(guard(&held, &[(2, 7)]).decide(&event(2, Op::Apply, 7)), Verdict::Write);
+        let verdict = guard(&held, &[(2, 7)]).decide(&event(2, Op::Apply, 8));
         assert!(matches!(verdict, Verdict::Halt(State::LogReplaced, _)), "{verdict:?}");
     }
 
     #[test]
-    fn a_hole_is_looked_for_in_the_whole_log_before_it_halts() {
+    fn behind_a_hole_nothing_is_written_until_what_is_missing_comes() {
         let mut g = guard(&[(1, Op::Apply, 1)], &[]);
-        assert_eq!(g.decide(&event(3, Op::Apply, 3), false), Verdict::Rewind);
-        let verdict = g.decide(&event(3, Op::Apply, 3), true);
-        assert!(matches!(verdict, Verdict::Halt(State::Overtaken, _)), "{verdict:?}");
+        assert_eq!(g.decide(&event(3, Op::Apply, 3)), Verdict::Missing(2));
+        assert_eq!(g.decide(&event(4, Op::Apply, 4)), Verdict::Missing(2));
+        assert_eq!(g.decide(&event(2, Op::Apply, 2)), Verdict::Write);
+        assert_eq!((g.decide(&event(3, Op::Apply, 3)), g.next()), (Verdict::Write, 4));
     }
 }

@@ -12,7 +12,7 @@ use super::{batch::Event, metrics, status::StatusRow};
 use crate::{
     Store, StoreError,
     client::deadline,
-    rows::{BlockEventRow, BlockRow, EvmLogRow, EvmTransactionRow},
+    rows::{AuditRow, BlockEventRow, BlockRow, EvmLogRow, EvmTransactionRow},
 };
 
 /// Settings of every insert. A batch of many networks may touch any number of height ranges. Skip indexes are made at once: where
@@ -104,6 +104,18 @@ pub(super) async fn insert_events(store: &Store, run: &[&Event], stored_at: Time
         }
         insert.end().await?;
         Ok(run.len() as u64)
+    })
+    .await
+}
+
+/// `audit_rows`.
+pub(super) async fn insert_audit(store: &Store, row: &AuditRow<'_>) -> Result<(), StoreError> {
+    let table = "audit_rows";
+    under_deadline(store, table, async {
+        let mut insert = open::<AuditRow<'_>>(store, table).await?;
+        insert.write(row).await?;
+        insert.end().await?;
+        Ok(1)
     })
     .await
 }

@@ -21,6 +21,7 @@ use serde::Deserialize;
 
 use super::{
     insert::{SETTINGS, insert_logs, insert_transactions},
+    stale,
     write::{LOGS, TRANSACTIONS, delete_from},
 };
 use crate::{Store, StoreError, client::deadline, query::wire};
@@ -131,7 +132,7 @@ FROM (SELECT * FROM block_rows FINAL WHERE network = {network:String} AND height
     AND sequence = {sequence:UInt64}) AS b CROSS JOIN t CROSS JOIN l
 WHERE b.unreadable_count + t.stored > b.transaction_count";
 
-/// Adds a block's sums up anew, where its row calls transactions unreadable that have a row by now.
+/// Adds a block's sums up anew, where its row calls transactions unreadable that have a row by now, and has its heights counted again.
 pub async fn sum_up(store: &Store, of: &ChildEnvelope) -> Result<(), StoreError> {
     let statement = store
         .client()
@@ -140,5 +141,7 @@ pub async fn sum_up(store: &Store, of: &ChildEnvelope) -> Result<(), StoreError>
         .param("height", of.height)
         .param("sequence", of.sequence);
     let statement = SETTINGS.iter().fold(statement, |statement, (name, value)| statement.with_setting(*name, *value));
-    deadline("adding up a block", store.config().write_deadline, statement.execute()).await
+    deadline("adding up a block", store.config().write_deadline, statement.execute()).await?;
+    // Last: a repeated call does this again, whatever was cut off before.
+    stale::mark(store, &of.network, &[of.height]).await
 }

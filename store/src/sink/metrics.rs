@@ -45,6 +45,16 @@ pub(super) fn halted(network: &str, yes: bool) {
     metrics::gauge!("headwater_sink_halted", "network" => network.to_owned()).set(f64::from(u8::from(yes)));
 }
 
+/// A network is read again from the oldest record.
+pub(super) fn read_again(network: &str) {
+    metrics::counter!("headwater_sink_second_readings_total", "network" => network.to_owned()).increment(1);
+}
+
+/// The store took everything but a block.
+pub(super) fn refused(network: &str) {
+    metrics::counter!("headwater_sink_refused_blocks_total", "network" => network.to_owned()).increment(1);
+}
+
 /// An event was held already and is the same.
 pub(super) fn replayed() {
     metrics::counter!("headwater_sink_replayed_events_total").increment(1);
@@ -104,6 +114,14 @@ pub fn describe() {
         "Times that the store did not take something and it was sent again, by kind of error."
     );
     metrics::describe_gauge!("headwater_sink_halted", "1 while a network is halted, else 0.");
+    metrics::describe_counter!(
+        "headwater_sink_second_readings_total",
+        "Times that a network was read again from the oldest record, since the store lacked events before the group's position."
+    );
+    metrics::describe_counter!(
+        "headwater_sink_refused_blocks_total",
+        "Times that the store took everything but a block, which halted its network."
+    );
     metrics::describe_counter!(
         "headwater_sink_replayed_events_total",
         "Events that were held already and are the same."

@@ -3,21 +3,29 @@
 //! Guarantee: every block event is in the store once whatever is killed when, what a revert undoes is gone from the views,
 //! and offsets move only when everything before them is on disk (rule 16, kept in [`write`]). An event is never written over
 //! another one and nothing is jumped over: a network whose log does not fit the store halts, the others go on (rules 11
-//! and 12, kept in [`guard`]). While the store is away the sink waits with at most two batches in memory and reads no further.
+//! and 12, kept in [`guard`]). What the store lacks of one network is read again for it alone (kept in [`behind`]), and what the store
+//! refuses of one network stops that one only (kept in [`apart`]). While the store is away the sink waits with at most two batches in
+//! memory, reads no further and stays a member of its group ([`member`]); nothing is committed past a dead letter that is not written
+//! ([`graveyard`]). How whole the rows are is counted beside the writing, never in its way ([`audit`], rule 18).
 
+mod apart;
+mod audit;
 pub mod batch;
 mod beat;
-mod completeness;
+mod behind;
 mod config;
 mod decode;
 mod error;
+mod graveyard;
 mod guard;
 mod insert;
+mod member;
 pub mod mend;
 mod metrics;
 mod patience;
 pub mod pipeline;
 mod reader;
+pub(crate) mod stale;
 mod status;
 mod write;
 

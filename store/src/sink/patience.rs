@@ -1,6 +1,6 @@
 //! Calls to a store that may be away for a while.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -16,15 +16,35 @@ const GRACE: Duration = Duration::from_secs(5);
 /// missing, tables of another version. Everything else passes: no reader's query, however bad, can end the process through it.
 const FOR_GOOD: [StoreErrorKind; 3] = [StoreErrorKind::BadRequest, StoreErrorKind::Denied, StoreErrorKind::Version];
 
+/// What a store says that is there and has room and time, so that it may be this very call that it does not take.
+const REFUSALS: [StoreErrorKind; 3] = [StoreErrorKind::Internal, StoreErrorKind::TooLarge, StoreErrorKind::BadRequest];
+
 /// Makes calls until they succeed. Only for calls that may be repeated without harm.
 #[derive(Clone)]
 pub(super) struct Patience {
     stop: CancellationToken,
+    /// Tries in a row, and time, after which a call counts as refused.
+    refusals: Option<(u32, Duration)>,
 }
 
 impl Patience {
+    /// Tries until it succeeds, however often the store refuses.
     pub fn new(stop: CancellationToken) -> Self {
-        Self { stop }
+        Self { stop, refusals: None }
+    }
+
+    /// The same for calls that concern some networks only: when the store, though it answers, has refused for so many tries and so
+    /// long in a row, that is [`WriteError::Refused`].
+    pub fn until_refused(&self, tries: u32, within: Duration) -> Self {
+        Self { stop: self.stop.clone(), refusals: Some((tries, within)) }
+    }
+
+    /// Waits for as long as between two late tries.
+    pub async fn pause(&self) -> Result<(), WriteError> {
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE.1) => Ok(()),
+            () = self.stop.cancelled() => Err(WriteError::Stopped),
+        }
     }
 
     /// Calls until it succeeds, with growing pauses; what cannot get better is an error at once.
@@ -33,6 +53,7 @@ impl Patience {
         F: Future<Output = Result<T, StoreError>>,
     {
         let mut pause = PAUSE.0;
+        let mut refused: Option<(Instant, u32)> = None;
         let give_up = async {
             self.stop.cancelled().await;
             tokio::time::sleep(GRACE).await;
@@ -43,18 +64,27 @@ impl Patience {
                 result = call() => result,
                 () = &mut give_up => return Err(WriteError::Stopped),
             };
-            match result {
+            let error = match result {
                 Ok(value) => {
                     metrics::store_reachable(true);
                     return Ok(value);
                 }
-                Err(e) if FOR_GOOD.contains(&e.kind) => return Err(e.into()),
-                Err(e) => {
-                    metrics::store_reachable(e.kind != StoreErrorKind::Unreachable);
-                    metrics::retried(e.kind);
-                    tracing::warn!(error = %e, pause_ms = pause.as_millis() as u64, "the store did not take it, trying again");
+                Err(e) => e,
+            };
+            metrics::store_reachable(error.kind != StoreErrorKind::Unreachable);
+            match self.refusals {
+                Some((tries, within)) if REFUSALS.contains(&error.kind) => {
+                    let (since, n) = refused.map_or((Instant::now(), 1), |(since, n)| (since, n + 1));
+                    refused = Some((since, n));
+                    if n >= tries && since.elapsed() >= within {
+                        return Err(WriteError::Refused(error));
+                    }
                 }
+                _ if FOR_GOOD.contains(&error.kind) => return Err(error.into()),
+                _ => refused = None,
             }
+            metrics::retried(error.kind);
+            tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "the store did not take it, trying again");
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE.1),
                 () = self.stop.cancelled() => return Err(WriteError::Stopped),

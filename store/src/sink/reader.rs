@@ -1,10 +1,11 @@
 //! The reading half: events from the log, checked, gathered into the next batch.
 //!
 //! Guarantee: a batch's offsets lie behind its last event and behind everything that was passed over before it, so that
-//! committing them after the write loses nothing.
+//! committing them after the write loses nothing. Why a network is halted is remembered for as long as the process runs, with the
+//! sequence that it lacks: whoever leads its partition back here learns it without reading anything again.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Instant,
 };
@@ -17,12 +18,13 @@ use super::{
     SinkConfig,
     batch::Event,
     beat,
-    decode::{self, decode},
+    behind::{Behind, Wanted},
+    decode,
     guard::{Guard, Verdict},
     metrics,
     patience::Patience,
     status::{State, StatusRow},
-    write::WriteError,
+    write::{Refused, WriteError},
 };
 use crate::Store;
 
@@ -62,12 +64,41 @@ impl Batch {
         let mut keep = self.partitions.iter().map(|p| !gone.contains(p)).collect::<Vec<_>>().into_iter();
         self.events.retain(|_| keep.next().unwrap_or(false));
         self.partitions.retain(|p| !gone.contains(p));
+        self.dead.retain(|letter| !gone.contains(&letter.source_partition));
+        self.rows = self.events.iter().map(Event::rows).sum();
+    }
+
+    fn drop_network(&mut self, network: &Network) {
+        let mut keep = self.events.iter().map(|e| e.network() != network).collect::<Vec<_>>().into_iter();
+        self.partitions.retain(|_| keep.next().unwrap_or(false));
+        self.events.retain(|e| e.network() != network);
+        self.dead.retain(|letter| letter.network.as_ref() != Some(network));
         self.rows = self.events.iter().map(Event::rows).sum();
     }
 }
 
 /// Networks that are looked up in the store at the same time.
 const MEET_AT_ONCE: usize = 8;
+
+/// Which reading events come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The group's.
+    Group,
+    /// The second reading of a network that is behind.
+    Second,
+}
+
+/// Why a network is halted.
+struct Remembered {
+    /// The sequence that its store lacks.
+    missing: u64,
+    state: State,
+    message: String,
+    since: Instant,
+    /// Whether it is tried again just now: it stays halted in what is told until that went well.
+    trying: bool,
+}
 
 /// Checks events and gathers them.
 pub(super) struct Reader {
@@ -76,49 +107,71 @@ pub(super) struct Reader {
     codec: Arc<Codec>,
     patience: Patience,
     guards: HashMap<Network, (u32, Guard)>,
-    /// Partitions that were read again from their beginning.
-    pub rewound: HashSet<u32>,
+    halts: HashMap<Network, Remembered>,
+    pub behind: Behind,
     pub batch: Batch,
 }
 
 impl Reader {
     pub fn new(config: SinkConfig, store: Store, codec: Arc<Codec>, patience: Patience) -> Self {
-        let (guards, rewound) = (HashMap::new(), HashSet::new());
-        Self { config, store, codec, patience, guards, rewound, batch: Batch::default() }
+        Self {
+            config,
+            store,
+            codec,
+            patience,
+            guards: HashMap::new(),
+            halts: HashMap::new(),
+            behind: Behind::default(),
+            batch: Batch::default(),
+        }
     }
 
-    /// Forgets everything about these partitions.
+    /// Forgets everything about these partitions but why their networks were halted.
     pub fn forget(&mut self, partitions: &[u32]) {
+        let gone = |network: &Network| self.guards.get(network).is_some_and(|(p, _)| partitions.contains(p));
+        let gone: Vec<String> = self.guards.keys().filter(|n| gone(n)).map(|n| n.as_str().to_owned()).collect();
+        self.batch.statuses.retain(|s| !gone.contains(&s.network));
         self.guards.retain(|_, (partition, _)| !partitions.contains(partition));
+        self.behind.forget(partitions);
         self.batch.drop_partitions(partitions);
         self.batch.fresh = true;
     }
 
-    /// Forgets everything that is not in the store.
+    /// Forgets everything that is not in the store but why networks were halted.
     pub fn forget_all(&mut self) {
         self.guards.clear();
+        self.behind = Behind::default();
         self.batch = Batch { fresh: true, ..Batch::default() };
     }
 
-    /// Takes events in. Returns the partition that has to be read from its beginning first, if there is one: then nothing
-    /// from the event in question on was taken in.
-    pub async fn take(&mut self, assembled: Vec<events::Event>) -> Result<Option<u32>, WriteError> {
+    /// Takes events in.
+    pub async fn take(&mut self, assembled: Vec<events::Event>, source: Source) -> Result<(), WriteError> {
         self.meet(&assembled).await?;
         for event in assembled {
-            let (partition, next, bytes) = (event.partition, event.next.clone(), event.bytes());
+            let (partition, next) = (event.partition, event.next.clone());
             let foreign: Vec<DeadLetter> = event.foreign.iter().map(decode::foreign).collect();
-            if event.meta.op != Op::Finality && !self.take_one(event, bytes).await? {
-                return Ok(Some(partition));
+            if event.meta.op != Op::Finality {
+                self.take_one(event, source).await?;
             }
             self.batch.dead.extend(foreign);
             self.batch.since.get_or_insert_with(Instant::now);
-            self.batch.offsets.extend(next);
+            self.batch.offsets.extend(self.behind.reached(partition, next));
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// Reads what the store knows of the networks that are new here.
+    /// Reads what the store knows of the networks that are new here, or have rested long enough.
     async fn meet(&mut self, assembled: &[events::Event]) -> Result<(), WriteError> {
+        for event in assembled {
+            let network = &event.meta.network;
+            let rested = |r: &&mut Remembered| {
+                r.state == State::Refused && !r.trying && r.since.elapsed() >= self.config.refused_rests
+            };
+            if let Some(remembered) = self.halts.get_mut(network).filter(rested) {
+                remembered.trying = true;
+                self.guards.remove(network);
+            }
+        }
         let new: BTreeMap<&Network, u32> = assembled
             .iter()
             .filter(|e| e.meta.op != Op::Finality && !self.guards.contains_key(&e.meta.network))
@@ -138,25 +191,42 @@ impl Reader {
         Ok(())
     }
 
-    /// `false` when the event's partition has to be read from its beginning first.
-    async fn take_one(&mut self, assembled: events::Event, bytes: usize) -> Result<bool, WriteError> {
-        let (network, partition) = (assembled.meta.network.clone(), assembled.partition);
-        let decoded = match decode(&self.codec, &assembled) {
-            Ok(decoded) => decoded,
+    async fn take_one(&mut self, assembled: events::Event, source: Source) -> Result<(), WriteError> {
+        let (network, partition, sequence) =
+            (assembled.meta.network.clone(), assembled.partition, assembled.meta.sequence);
+        let Some((_, guard)) = self.guards.get(&network) else { return Ok(()) };
+        if guard.is_halted() {
+            metrics::passed_over(network.as_str());
+            return Ok(());
+        }
+        // It comes again by the second reading.
+        if source == Source::Group && sequence > guard.next() && self.behind.has(&network) {
+            self.behind.pass_over(&network, sequence);
+            return Ok(());
+        }
+        let block = match decode::header(&self.codec, &assembled) {
+            Ok(block) => block,
             Err(error) => {
                 let message = format!(
-                    "the header record of sequence {} (partition {partition}, offset {}) cannot be read: {error}. A newer \
+                    "the header record of sequence {sequence} (partition {partition}, offset {}) cannot be read: {error}. A newer \
                      version of this program may have written it.",
-                    assembled.meta.sequence, assembled.header.offset
+                    assembled.header.offset
                 );
                 self.halt(&network, partition, State::Unreadable, message);
-                return Ok(true);
+                return Ok(());
             }
         };
-        let envelope = &decoded.event.block.envelope;
-        match self.check(partition, envelope).await? {
+        let verdict = self.check(&block.envelope).await?;
+        let next = self.guards.get(&network).map_or(0, |(_, guard)| guard.next());
+        let goes_on = matches!(verdict, Verdict::Write | Verdict::Held);
+        if goes_on && (source == Source::Group || self.behind.meets(&network, next)) {
+            self.no_longer_behind(&network);
+        }
+        match verdict {
             Verdict::Write => {
                 self.running(&network);
+                let bytes = assembled.bytes();
+                let decoded = decode::children(&self.codec, &assembled, block);
                 self.batch.bytes += bytes;
                 self.batch.rows += decoded.event.rows();
                 self.batch.dead.extend(decoded.dead);
@@ -164,34 +234,64 @@ impl Reader {
                 self.batch.events.push(decoded.event);
             }
             Verdict::Held => {
-                self.running(&network);
+                if source == Source::Group {
+                    self.running(&network);
+                }
                 metrics::replayed();
             }
             Verdict::Halted => metrics::passed_over(network.as_str()),
             Verdict::Halt(state, message) => self.halt(&network, partition, state, message),
-            Verdict::Rewind => return Ok(false),
+            Verdict::Missing(from) => match self.halts.get(&network).filter(|r| r.missing == from && !r.trying) {
+                Some(r) => {
+                    let (state, message) = (r.state, r.message.clone());
+                    self.halt(&network, partition, state, message);
+                }
+                None => self.behind.add(Wanted { network, partition, from }, sequence),
+            },
         }
-        Ok(true)
+        Ok(())
     }
 
-    async fn check(&mut self, partition: u32, e: &Envelope) -> Result<Verdict, WriteError> {
-        let rewound = self.rewound.contains(&partition);
+    async fn check(&mut self, e: &Envelope) -> Result<Verdict, WriteError> {
         let (store, patience) = (&self.store, &self.patience);
         let Some((_, guard)) = self.guards.get_mut(&e.network) else { return Ok(Verdict::Halted) };
         if let Some(from) = guard.wants_page(e) {
             let page = patience.again(|| Guard::read_page(store, &e.network, from, guard.page_end(from))).await?;
             guard.set_page(from, page);
         }
-        Ok(guard.decide(e, rewound))
+        Ok(guard.decide(e))
+    }
+
+    /// What was tried again and is on disk by now is halted no more.
+    pub fn confirm(&mut self) {
+        let done = |(n, r): (&Network, &Remembered)| {
+            (r.trying && self.config.status.sequence(n) >= r.missing).then(|| n.clone())
+        };
+        let done: Vec<Network> = self.halts.iter().filter_map(done).collect();
+        for network in done {
+            self.halts.remove(&network);
+            self.running(&network);
+        }
     }
 
     fn running(&mut self, network: &Network) {
+        if self.halts.get(network).is_some_and(|r| r.trying) {
+            return;
+        }
         let Some((partition, guard)) = self.guards.get_mut(network) else { return };
         beat::running(&self.config.board, *partition, network);
         if guard.recorded.replace(State::Running) != Some(State::Running) {
             self.batch.statuses.push(status(network, State::Running, String::new()));
+            self.halts.remove(network);
+            metrics::halted(network.as_str(), false);
         }
         self.config.status.set(network, State::Running, "");
+    }
+
+    fn no_longer_behind(&mut self, network: &Network) {
+        if self.behind.has(network) {
+            self.batch.offsets.extend(self.behind.done(network));
+        }
     }
 
     /// Halts a network: its later events are passed over.
@@ -202,7 +302,31 @@ impl Reader {
         beat::halted(&self.config.board, partition, network, state, &message);
         let (_, guard) = self.guards.entry(network.clone()).or_insert_with(|| (partition, Guard::default()));
         guard.halt(state);
+        let missing = guard.next();
+        if self.halts.get(network).is_none_or(|r| (r.missing, r.state) != (missing, state)) {
+            let remembered =
+                Remembered { missing, state, message: message.clone(), since: Instant::now(), trying: false };
+            self.halts.insert(network.clone(), remembered);
+        }
+        self.no_longer_behind(network);
         self.batch.statuses.push(status(network, state, message));
+    }
+
+    /// Halts a network of which the store refused a block, with all that was gathered of it since.
+    pub fn refuse(&mut self, refused: Refused) {
+        let Refused { network, sequence, height, why } = refused;
+        let message = format!(
+            "the store takes everything but block {height} (sequence {sequence}) of this network: {why}. {}",
+            State::Refused.advice()
+        );
+        self.batch.drop_network(&network);
+        // Somebody else's by now, when it is not known here any more.
+        if let Some((partition, guard)) = self.guards.get_mut(&network) {
+            guard.refused(sequence);
+            let partition = *partition;
+            self.halts.remove(&network);
+            self.halt(&network, partition, State::Refused, message);
+        }
     }
 }
 

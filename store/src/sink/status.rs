@@ -6,7 +6,7 @@ use std::{
 };
 
 use clickhouse::Row;
-use schemas::{Network, TimeMs};
+use schemas::{Envelope, Network, TimeMs};
 use serde::Serialize;
 
 use crate::query::RecentCompleteness;
@@ -22,6 +22,8 @@ pub enum State {
     Overtaken,
     /// A record that its whole block depends on cannot be read. Halted.
     Unreadable,
+    /// The store takes everything but a block of this network. Halted, and tried again now and then.
+    Refused,
 }
 
 impl State {
@@ -32,6 +34,7 @@ impl State {
             Self::LogReplaced => "log_replaced",
             Self::Overtaken => "overtaken",
             Self::Unreadable => "unreadable",
+            Self::Refused => "refused",
         }
     }
 
@@ -47,12 +50,17 @@ impl State {
                  stand still; other networks go on."
             }
             Self::Unreadable => "Run a version that reads it; other networks go on.",
+            Self::Refused => {
+                "Mend what the store says; the block is tried again every few minutes, and the network then goes on by itself."
+            }
         }
     }
 
     /// From its word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Running, Self::LogReplaced, Self::Overtaken, Self::Unreadable].into_iter().find(|s| s.as_str() == word)
+        [Self::Running, Self::LogReplaced, Self::Overtaken, Self::Unreadable, Self::Refused]
+            .into_iter()
+            .find(|s| s.as_str() == word)
     }
 }
 
@@ -65,6 +73,10 @@ pub struct NetworkStatus {
     pub message: String,
     /// Last sequence that is visible.
     pub sequence: u64,
+    /// Height of its block; `None` before the first since this process met the network.
+    pub height: Option<u64>,
+    /// Its block's own time.
+    pub block_time: Option<TimeMs>,
     /// How whole its newest heights were when last asked.
     pub completeness: Option<RecentCompleteness>,
 }
@@ -81,8 +93,18 @@ impl SinkStatus {
 
     pub(super) fn set(&self, network: &Network, state: State, message: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (sequence, completeness) = all.get(network).map_or((0, None), |s| (s.sequence, s.completeness));
-        all.insert(network.clone(), NetworkStatus { state, message: message.into(), sequence, completeness });
+        let status = all.entry(network.clone()).or_insert_with(|| NetworkStatus {
+            state,
+            message: String::new(),
+            sequence: 0,
+            height: None,
+            block_time: None,
+            completeness: None,
+        });
+        status.state = state;
+        if status.message != message {
+            status.message = message.into();
+        }
     }
 
     pub(super) fn completeness(&self, network: &Network, recent: RecentCompleteness) {
@@ -92,10 +114,18 @@ impl SinkStatus {
         }
     }
 
-    pub(super) fn visible(&self, network: &Network, sequence: u64) {
+    /// The last sequence of a network that became visible through this process; 0 before.
+    pub(super) fn sequence(&self, network: &Network) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(network).map_or(0, |s| s.sequence)
+    }
+
+    /// An event and all before it of its network are visible.
+    pub(super) fn visible(&self, e: &Envelope) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(status) = all.get_mut(network) {
-            status.sequence = status.sequence.max(sequence);
+        if let Some(status) = all.get_mut(&e.network)
+            && e.sequence >= status.sequence
+        {
+            (status.sequence, status.height, status.block_time) = (e.sequence, Some(e.height), Some(e.block_time));
         }
     }
 }

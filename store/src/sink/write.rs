@@ -1,25 +1,34 @@
 //! Writing a batch (rule 16).
 //!
 //! Guarantee: rows are on disk before their block's row, the block's row before its event's row, and all of it before
-//! [`Writer::write`] returns; a revert's deletion rows are on disk before its event's row. Whatever is cut off between
+//! [`Writer::write`] returns; a revert's deletion rows are on disk before its event's row. Deletion rows come the same way round: what
+//! a block holds first, the block last, for whoever does it again finds by the block what is to be deleted. Whatever is cut off between
 //! two of these steps is done again by the same events with the same result. So whoever finds an event's row finds
-//! everything of that event.
+//! everything of that event, and nothing of what it replaced. Shown by `tests/sink/cut.rs`, which cuts it at every statement.
+//!
+//! What the store refuses for good stops the network that it belongs to and no other (kept in [`super::apart`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
 
 use futures::future::try_join;
 use schemas::{Envelope, Network, TimeMs};
 
 use super::{
-    batch::{Event, phases},
+    batch::{Event, Phase, phases},
     insert::{SETTINGS, insert_blocks, insert_events, insert_logs, insert_statuses, insert_transactions},
     patience::Patience,
+    stale::{self, Marks},
     status::StatusRow,
 };
 use crate::{Store, StoreError, client::deadline};
 
 /// Heights and sequences named in one statement; keeps its parameters within every server's URL limit.
 const NAMES_PER_STATEMENT: usize = 256;
+/// Fewest tries after which the store counts as refusing.
+const TRIES: u32 = 3;
 
 /// Why a batch was not written.
 #[derive(Debug, thiserror::Error)]
@@ -27,30 +36,42 @@ pub(super) enum WriteError {
     /// The stage was told to stop.
     #[error("stopped")]
     Stopped,
+    /// The store refuses this, though it answers: in what is written, or altogether.
+    #[error("refused: {0}")]
+    Refused(StoreError),
     /// The store refuses for good.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+/// A block event that the store does not take. Nothing after it of its network was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub network: Network,
+    pub sequence: u64,
+    pub height: u64,
+    /// What the store says.
+    pub why: String,
+}
+
 /// Writes batches, one after the other.
 pub(super) struct Writer {
-    store: Store,
+    pub(super) store: Store,
     patience: Patience,
+    /// How long the store may refuse a batch before it is taken apart.
+    refusals: Duration,
     /// Highest height that ever had a block row, per network: a block above it cannot meet another event's rows.
     tops: HashMap<Network, Option<u64>>,
+    /// Networks of which something was refused: they are written apart, so that nobody waits for them a second time.
+    pub(super) suspects: HashSet<Network>,
 }
 
 /// A block of a network and the event that applied it.
 type Held = (u64, u64);
 
 impl Writer {
-    pub fn new(store: Store, patience: Patience) -> Self {
-        Self { store, patience, tops: HashMap::new() }
-    }
-
-    /// Where it writes.
-    pub fn store(&self) -> &Store {
-        &self.store
+    pub fn new(store: Store, patience: Patience, refusals: Duration) -> Self {
+        Self { store, patience, refusals, tops: HashMap::new(), suspects: HashSet::new() }
     }
 
     /// Forgets what it knows of the store: somebody else may have written.
@@ -58,17 +79,50 @@ impl Writer {
         self.tops.clear();
     }
 
-    /// Writes everything of these events, trying again while the store is away.
-    pub async fn write(&mut self, events: &[Event]) -> Result<(), WriteError> {
+    /// Writes everything of these events, trying again while the store is away. Returns what the store does not take.
+    pub async fn write(&mut self, events: &[Event]) -> Result<Vec<Refused>, WriteError> {
         // Taken once, so that a second try writes the same bytes.
         let stored_at = TimeMs::now();
+        let (suspects, others): (Vec<&Event>, Vec<&Event>) =
+            events.iter().partition(|e| self.suspects.contains(e.network()));
+        let patience = self.patience.until_refused(TRIES, self.refusals);
+        let mut refused = match self.write_once(&patience, &others, stored_at).await {
+            Ok(()) => Vec::new(),
+            Err(WriteError::Refused(error)) => {
+                tracing::warn!(%error, events = others.len(), "the store refuses a batch: it is taken apart");
+                self.apart(&others, stored_at).await?
+            }
+            Err(e) => return Err(e),
+        };
+        if !suspects.is_empty() {
+            refused.extend(self.apart(&suspects, stored_at).await?);
+        }
+        Ok(refused)
+    }
+
+    /// Patience with one block event of a batch that was taken apart, and with the statements that look for the cause.
+    pub(super) fn short(&self) -> (Patience, Patience) {
+        (self.patience.until_refused(TRIES, self.refusals / 6), self.patience.until_refused(1, Duration::ZERO))
+    }
+
+    /// Writes events, in order. May be done again with the same result.
+    pub(super) async fn write_once(
+        &mut self,
+        patience: &Patience,
+        events: &[&Event],
+        stored_at: TimeMs,
+    ) -> Result<(), WriteError> {
         for phase in phases(events) {
-            self.revert(&phase.reverts).await?;
+            let marks = self.marks(patience, &phase).await?;
+            self.revert(patience, &phase.reverts).await?;
             if !phase.applies.is_empty() {
-                self.apply(&phase.applies, stored_at).await?;
+                self.apply(patience, &phase.applies, stored_at).await?;
+            }
+            for (network, heights) in &marks {
+                patience.again(|| stale::mark(&self.store, network, heights)).await?;
             }
             let run = phase.events();
-            self.patience.again(|| insert_events(&self.store, &run, stored_at)).await?;
+            patience.again(|| insert_events(&self.store, &run, stored_at)).await?;
         }
         Ok(())
     }
@@ -78,38 +132,35 @@ impl Writer {
         self.patience.again(|| insert_statuses(&self.store, rows)).await
     }
 
-    async fn apply(&mut self, run: &[&Event], stored_at: TimeMs) -> Result<(), WriteError> {
-        self.clear(run).await?;
+    async fn apply(&mut self, patience: &Patience, run: &[&Event], stored_at: TimeMs) -> Result<(), WriteError> {
+        self.clear(patience, run).await?;
         let transactions: Vec<_> = run.iter().map(|e| e.transactions.as_slice()).collect();
         try_join(
-            self.patience.again(|| insert_transactions(&self.store, &transactions)),
-            self.patience.again(|| insert_logs(&self.store, &transactions)),
+            patience.again(|| insert_transactions(&self.store, &transactions)),
+            patience.again(|| insert_logs(&self.store, &transactions)),
         )
         .await?;
-        self.patience.again(|| insert_blocks(&self.store, run, stored_at)).await
+        patience.again(|| insert_blocks(&self.store, run, stored_at)).await
     }
 
-    async fn revert(&self, run: &[&Event]) -> Result<(), WriteError> {
+    async fn revert(&self, patience: &Patience, run: &[&Event]) -> Result<(), WriteError> {
         for (network, held) in by_network(run, |e| Some((e.height, e.reverts_sequence?))) {
-            self.delete(network, &held).await?;
+            self.delete(patience, network, &held).await?;
         }
         Ok(())
     }
 
     /// Deletes what other, older events hold at the heights of these applies.
-    async fn clear(&mut self, run: &[&Event]) -> Result<(), WriteError> {
+    async fn clear(&mut self, patience: &Patience, run: &[&Event]) -> Result<(), WriteError> {
         for (network, applied) in by_network(run, |e| Some((e.height, e.sequence))) {
-            let top = match self.tops.get(network) {
-                Some(top) => *top,
-                None => self.patience.again(|| self.store.height_bounds(network.as_str())).await?.map(|(_, high)| high),
-            };
+            let top = self.top(patience, network).await?;
             let below: BTreeMap<u64, u64> = applied.iter().copied().filter(|(h, _)| Some(*h) <= top).collect();
             let heights: Vec<u64> = below.keys().copied().collect();
             for heights in heights.chunks(NAMES_PER_STATEMENT) {
-                let held = self.patience.again(|| held_at(&self.store, network, heights)).await?;
+                let held = patience.again(|| held_at(&self.store, network, heights)).await?;
                 let others: Vec<Held> =
                     held.into_iter().filter(|(h, s)| below.get(h).is_some_and(|new| s < new)).collect();
-                self.delete(network, &others).await?;
+                self.delete(patience, network, &others).await?;
             }
             let high = applied.iter().map(|(h, _)| *h).max();
             self.tops.insert(network.clone(), top.max(high));
@@ -117,15 +168,41 @@ impl Writer {
         Ok(())
     }
 
-    /// Inserts a deletion row for every key of these events: first the blocks, then what they hold.
-    async fn delete(&self, network: &Network, held: &[Held]) -> Result<(), WriteError> {
+    /// The highest height of a network that ever had a block row.
+    async fn top(&mut self, patience: &Patience, network: &Network) -> Result<Option<u64>, WriteError> {
+        if let Some(top) = self.tops.get(network) {
+            return Ok(*top);
+        }
+        let bounds = patience.again(|| self.store.height_bounds(network.as_str())).await?;
+        let top = bounds.map(|(_, high)| high);
+        self.tops.insert(network.clone(), top);
+        Ok(top)
+    }
+
+    /// Counts that these events may make wrong, by what stands before they are written.
+    async fn marks<'e>(&mut self, patience: &Patience, phase: &Phase<'e>) -> Result<Marks<'e>, WriteError> {
+        let mut marks = Marks::new();
+        for (network, held) in by_network(&phase.events(), |e| Some((e.height, e.sequence))) {
+            if let Some(top) = self.top(patience, network).await? {
+                let counted: Vec<u64> =
+                    held.into_iter().map(|(h, _)| h).filter(|h| stale::may_be_counted(*h, top)).collect();
+                if !counted.is_empty() {
+                    marks.push((network, counted));
+                }
+            }
+        }
+        Ok(marks)
+    }
+
+    /// Inserts a deletion row for every key of these events: first what the blocks hold, then the blocks.
+    async fn delete(&self, patience: &Patience, network: &Network, held: &[Held]) -> Result<(), WriteError> {
         for held in held.chunks(NAMES_PER_STATEMENT) {
-            self.patience.again(|| delete_from(&self.store, BLOCKS, network, held)).await?;
             try_join(
-                self.patience.again(|| delete_from(&self.store, TRANSACTIONS, network, held)),
-                self.patience.again(|| delete_from(&self.store, LOGS, network, held)),
+                patience.again(|| delete_from(&self.store, TRANSACTIONS, network, held)),
+                patience.again(|| delete_from(&self.store, LOGS, network, held)),
             )
             .await?;
+            patience.again(|| delete_from(&self.store, BLOCKS, network, held)).await?;
         }
         Ok(())
     }

@@ -163,11 +163,12 @@ async fn an_unreadable_transaction_leaves_its_block_incomplete() {
     let sink = RunningSink::start(&store, &log);
     until_processed(&store, &a.network, a.sequence).await;
     let status = sink.config.status.clone();
+    until("the sink to ask by itself", || async { status.networks()[&a.network].completeness.is_some() }).await;
     sink.stop().await.expect("a clean end");
     let recent = store.recent_completeness(&a.network, 1_024).await.expect("an answer");
     assert_eq!((recent.blocks, recent.incomplete_blocks), (3, 1));
     assert_eq!(recent.transactions_expected, recent.transactions_stored + 1);
-    assert!(status.networks()[&a.network].completeness.is_some(), "the sink asks by itself");
+    assert_eq!(status.networks()[&a.network].completeness, Some(recent));
     let ranges = store.completeness(&a.network).await.expect("ranges").ranges;
     let told: Vec<_> = ranges.iter().map(|r| (r.from_number, r.to_number, r.complete)).collect();
     assert_eq!(told, [(10, 10, true), (11, 11, false), (12, 12, true)]);

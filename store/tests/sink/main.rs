@@ -1,15 +1,22 @@
 //! The sink, the tables and the queries against the real engine and the real embedded log. Where the engine is not on the
 //! machine the tests fail and say how to fetch it.
 
+mod audit;
+mod behind;
 mod chain;
 mod chaos;
+mod cut;
+mod door;
 #[path = "../engine/harness.rs"]
 #[allow(dead_code)]
 mod harness;
+mod letters;
 mod log_and_store;
 mod mend;
 mod migrations;
 mod queries;
 mod recorded;
+mod refused;
 mod setup;
 mod views;
+mod watched_log;

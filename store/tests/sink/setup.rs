@@ -13,7 +13,7 @@ use runtime::log::{
 use schemas::{
     Network,
     codec::{Codec, Record},
-    topics,
+    topics::{self, TopicSpec},
 };
 use store::{
     Store, StoreConfig,
@@ -36,14 +36,29 @@ pub struct TestLog {
 
 impl TestLog {
     pub async fn open() -> Self {
+        Self::open_with(&topics::ALL).await
+    }
+
+    /// With these topics only.
+    pub async fn open_with(topics: &[TopicSpec]) -> Self {
         let dir = tempfile::tempdir().expect("temp dir");
         let log = EmbeddedLog::open(EmbeddedConfig::new(dir.path().join("log"))).await.expect("a log");
-        log.ensure_topics(&topics::ALL, PARTITIONS).await.expect("topics");
+        log.ensure_topics(topics, PARTITIONS).await.expect("topics");
         Self { log, _dir: dir, codec: Codec::builtin() }
     }
 
     /// Writes events in one transaction, as enrich does.
     pub async fn publish(&self, events: &[Event]) {
+        self.write(self.records(events)).await;
+    }
+
+    pub async fn write(&self, records: Vec<NewRecord>) {
+        let mut producer = self.log.producer("enrich").await.expect("a producer");
+        producer.commit(Transaction { records, offsets: None }).await.expect("a commit");
+    }
+
+    /// The records of events.
+    pub fn records(&self, events: &[Event]) -> Vec<NewRecord> {
         let mut records = Vec::new();
         for event in events {
             let partition = partition_of(event.network());
@@ -64,8 +79,7 @@ impl TestLog {
                 push(topics::ENRICHED_TRANSACTIONS.name, t.key(), value, t.headers());
             }
         }
-        let mut producer = self.log.producer("enrich").await.expect("a producer");
-        producer.commit(Transaction { records, offsets: None }).await.expect("a commit");
+        records
     }
 }
 
@@ -90,11 +104,26 @@ pub struct RunningSink {
 
 impl RunningSink {
     pub fn start(store: &Store, log: &TestLog) -> Self {
+        Self::start_on(store, log.log.clone())
+    }
+
+    /// On any log. Nothing is waited for as long as in earnest.
+    pub fn start_on(store: &Store, log: Arc<dyn Log>) -> Self {
         let mut config = SinkConfig::new(store.config().clone(), "test");
         config.batch_age = Duration::from_millis(20);
+        config.refusals = Duration::from_secs(2);
+        config.refused_rests = Duration::from_secs(3);
+        config.audits = Duration::from_millis(500);
         let stop = CancellationToken::new();
         let codec = Arc::new(Codec::builtin());
-        let task = tokio::spawn(sink::run(config.clone(), log.log.clone(), codec, stop.clone()));
+        let running = sink::run(config.clone(), log, codec, stop.clone());
+        let task = tokio::spawn(async move {
+            let outcome = running.await;
+            if let Err(error) = &outcome {
+                eprintln!("the sink ended: {error}");
+            }
+            outcome
+        });
         Self { config, task, stop }
     }
 

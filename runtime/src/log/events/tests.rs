@@ -543,6 +543,7 @@ fn what_was_worked_up_before_is_passed_over() {
     assembler.feed(children);
     let (events, halts) = drain(&mut assembler);
     assert_eq!((events.len(), halts), (0, vec![(network(0), Halt::Overtaken { expected: Some(7), found: 8 })]));
+}
 
 /// A log in a temporary folder with a history on its first partition, of whose topics so many records are gone.
 async fn log_with(
