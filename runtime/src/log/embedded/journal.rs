@@ -97,17 +97,22 @@ pub fn check(engine_dir: &Path, sync: Sync) -> Result<u64, JournalError> {
 }
 
 /// Writes the newest journal anew, so that what is read of it is also on disk: after a failed write or sync the page cache may
-/// show what the disk does not hold.
+/// show what the disk does not hold. A break with whole batches behind it is refused, as in [`check`]: what follows was
+/// acknowledged.
 pub fn settle(engine_dir: &Path, sync: Sync) -> Result<(), JournalError> {
     if sync == Sync::Os {
         return Ok(());
     }
     let Some(path) = journals(engine_dir)?.pop() else { return Ok(()) };
+    let raw = std::fs::read(&path).map_err(|source| JournalError::Io { path: path.clone(), source })?;
+    let valid = valid_prefix(&raw);
+    if last_written(&raw[valid..]).is_some_and(|last| has_whole_batch(&raw[valid..=valid + last])) {
+        return Err(JournalError::Broken { path, at: valid });
+    }
     let copy = || -> std::io::Result<()> {
-        let raw = std::fs::read(&path)?;
         let temporary = path.with_extension("new");
         let mut file = File::create(&temporary)?;
-        file.write_all(&raw[..valid_prefix(&raw)])?;
+        file.write_all(&raw[..valid])?;
         file.sync_all()?;
         std::fs::rename(&temporary, &path)?;
         sync_directory(engine_dir)
@@ -310,6 +315,24 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), raw);
         assert!(check(dir.path(), Sync::Os).unwrap() > 0, "without syncs this is what power loss may leave");
         assert_eq!(reopened(dir.path()), 2);
+    }
+
+    #[test]
+    fn settling_refuses_what_checking_refuses() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, ends) = journal(dir.path());
+        let whole = std::fs::read(&path).unwrap();
+        let mut raw = whole.clone();
+        raw[ends[0] + 50] ^= 1;
+        std::fs::write(&path, &raw).unwrap();
+        assert!(matches!(settle(dir.path(), Sync::Data), Err(JournalError::Broken { at, .. }) if at == ends[0]));
+        assert!(std::fs::read(&path).unwrap() == raw, "nothing was cut");
+        // A torn last write is what settling is for.
+        let mut raw = whole;
+        raw[ends[1] + 50] ^= 1;
+        std::fs::write(&path, &raw).unwrap();
+        settle(dir.path(), Sync::Data).unwrap();
+        assert_eq!(reopened(dir.path()), 4);
     }
 
     #[test]
