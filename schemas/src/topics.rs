@@ -102,3 +102,28 @@ pub const KNOWN: [TopicSpec; ALL.len() + FORMER.len()] = {
     }
     known
 };
+
+/// A stage's consumer group and the topics that it reads to their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadingGroup {
+    /// The group, without prefix.
+    pub group: &'static str,
+    /// What it reads.
+    pub topics: &'static [TopicSpec],
+    /// What keeps it from reading on, most of the time, when it is far behind.
+    pub usual_cause: &'static str,
+}
+
+/// The groups of the stages whose work is lost when they do not read a topic to its end, in the order of the data.
+pub const READING_GROUPS: [ReadingGroup; 2] = [
+    ReadingGroup {
+        group: "enrich",
+        topics: &[RAW_BLOCKS, RAW_TRANSACTIONS],
+        usual_cause: "what keeps it stands in its messages",
+    },
+    ReadingGroup {
+        group: "sink",
+        topics: &[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS],
+        usual_cause: "the store is away or slow",
+    },
+];

@@ -38,8 +38,12 @@ impl OpenLog {
     }
 }
 
-/// Opens the log: the cluster where one is configured, else the embedded one.
+/// Opens the log: the cluster where one is configured, else the embedded one, for all stages.
 pub async fn open_log(config: &Config) -> Result<OpenLog, LogError> {
+    open(config, |embedded| EmbeddedConfig { readers: topics::READING_GROUPS.to_vec(), ..embedded }).await
+}
+
+async fn open(config: &Config, purpose: impl FnOnce(EmbeddedConfig) -> EmbeddedConfig) -> Result<OpenLog, LogError> {
     if let Some(kafka) = &config.log.kafka {
         let log = connect_kafka(config, kafka).await?;
         return Ok(OpenLog { log: log.clone(), embedded: None, kafka: Some(log) });
@@ -50,7 +54,7 @@ pub async fn open_log(config: &Config) -> Result<OpenLog, LogError> {
         min_free_bytes: config.log.min_free_bytes,
         ..EmbeddedConfig::new(log_dir(config))
     };
-    let embedded = EmbeddedLog::open(embedded).await?;
+    let embedded = EmbeddedLog::open(purpose(embedded)).await?;
     Ok(OpenLog { log: embedded.clone(), embedded: Some(embedded), kafka: None })
 }
 
@@ -101,7 +105,7 @@ pub async fn prepare_topics(config: &Config, open: &OpenLog, stages: &[Stage]) -
     )))
 }
 
-/// Opens a log that is there, for commands that only read: none is made.
+/// Opens a log that is there, for commands that only read: none is made, and nothing goes that a stage may still want.
 pub async fn open_log_for_reading(config: &Config) -> Result<OpenLog, LogError> {
     let dir = log_dir(config);
     if config.log.kafka.is_none() && !dir.is_dir() {
@@ -110,7 +114,7 @@ pub async fn open_log_for_reading(config: &Config) -> Result<OpenLog, LogError> 
             format!("there is no log at {} yet; start `headwater up` with this configuration first", dir.display()),
         ));
     }
-    open_log(config).await
+    open(config, |embedded| EmbeddedConfig { retention_check: None, ..embedded }).await
 }
 
 /// Writes and reads values with the ids of the log's registry (rule 22).

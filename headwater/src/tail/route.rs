@@ -36,12 +36,6 @@ pub struct GroupLag {
     pub lag: u64,
 }
 
-/// Groups and what they read.
-const GROUPS: [(&str, [topics::TopicSpec; 2]); 2] = [
-    ("enrich", [topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS]),
-    ("sink", [topics::ENRICHED_BLOCKS, topics::ENRICHED_TRANSACTIONS]),
-];
-
 /// Where a topic is served.
 pub fn path(topic: &str) -> String {
     format!("/log/{topic}")
@@ -87,10 +81,11 @@ fn unavailable(error: LogError) -> Problem {
 
 async fn lag(State((log, _)): State<Open>) -> Result<Json<Vec<GroupLag>>, Problem> {
     let mut all = Vec::new();
-    for (group, topics) in GROUPS {
-        let lags = log.lag(group, &topics.map(|t| t.name)).await.map_err(unavailable)?;
+    for reading in topics::READING_GROUPS {
+        let names: Vec<_> = reading.topics.iter().map(|t| t.name).collect();
+        let lags = log.lag(reading.group, &names).await.map_err(unavailable)?;
         all.extend(lags.into_iter().map(|l| GroupLag {
-            group: group.to_owned(),
+            group: reading.group.to_owned(),
             topic: l.at.topic.to_owned(),
             partition: l.at.partition,
             lag: l.offsets(),

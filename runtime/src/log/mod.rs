@@ -14,7 +14,7 @@
 //!    [`LogErrorKind::Fenced`] and write nothing. Offsets sent under an old generation of a group are refused likewise.
 //! 5. **Assigned together.** A group's subscription gives partition n of all its topics to one member (`range`, rule 9).
 //! 6. **Nothing jumps.** A reader whose position has been removed by retention is told ([`Polled::OutOfRange`]); it never
-//!    continues elsewhere by itself.
+//!    continues elsewhere by itself. (The embedded log removes nothing that a stage has still to read; a cluster does.)
 //! 7. **Bounded.** A poll returns at most what was asked for; a commit waits when the disk is slow and fails with
 //!    [`LogErrorKind::Full`] when there is no room, without harm to what is there.
 
@@ -233,6 +233,10 @@ pub trait Consumer: Send {
 
     /// Moves the place of an assigned partition.
     async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError>;
+
+    /// Says that nothing from `from` up to `to` will be worked up in this membership: it was passed over, since the network that
+    /// it belongs to is halted. The position does not move; a log that keeps what its stages have not read need not keep this.
+    fn passed_over(&mut self, _at: TopicPartition, _from: u64, _to: u64) {}
 
     /// Stores positions outside a transaction, for stages whose output is not the log. On disk when it returns.
     async fn commit(&mut self, offsets: Offsets) -> Result<(), LogError>;

@@ -79,7 +79,8 @@ impl EmbeddedConsumer {
 
     async fn take_up(&mut self, place: Place) -> Result<Polled, LogError> {
         let found = place.partitions.iter().map(|at| self.shared.partition(*at)).collect::<Result<Vec<_>, _>>()?;
-        let ids = found.iter().map(|(_, id)| *id).collect();
+        let ids: Vec<_> = found.iter().map(|(_, id)| *id).collect();
+        self.shared.holds.begins(&self.membership.group, &ids);
         let positions = self.shared.ask(|reply| Job::Positions(self.membership.group.clone(), ids, reply)).await?;
         let mut cursors = Vec::new();
         let mut assigned = Vec::new();
@@ -149,6 +150,16 @@ impl Consumer for EmbeddedConsumer {
 
     async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError> {
         self.cursor(at).map(|c| c.seek(offset))
+    }
+
+    fn passed_over(&mut self, at: TopicPartition, from: u64, to: u64) {
+        let held = {
+            let (m, groups) = (&self.membership, self.shared.groups.lock().unwrap_or_else(|e| e.into_inner()));
+            groups.holds(&m.group, m.member, m.generation, at)
+        };
+        if held && let Ok((_, id)) = self.shared.partition(at) {
+            self.shared.holds.passed_over(&self.membership.group, id, from, to);
+        }
     }
 
     async fn commit(&mut self, offsets: Offsets) -> Result<(), LogError> {

@@ -169,26 +169,23 @@ impl Directory {
     pub fn engine(&self) -> PathBuf {
         self.path.join(ENGINE_DIR)
     }
+}
 
-    /// Bytes that unprivileged processes may still write on this file system.
-    pub fn free_bytes(&self) -> std::io::Result<u64> {
-        let fs = rustix::fs::statvfs(&self.path)?;
-        Ok(fs.f_bavail.saturating_mul(fs.f_frsize))
-    }
+/// Bytes that unprivileged processes may still write on the file system of a directory.
+pub fn free_bytes(dir: &Path) -> std::io::Result<u64> {
+    let fs = rustix::fs::statvfs(dir)?;
+    Ok(fs.f_bavail.saturating_mul(fs.f_frsize))
+}
 
-    /// Bytes that the files in here take on disk (sparse files by what is allocated).
-    pub fn used_bytes(&self) -> u64 {
-        fn walk(path: &Path) -> u64 {
-            let Ok(entries) = std::fs::read_dir(path) else { return 0 };
-            entries
-                .flatten()
-                .map(|e| match e.metadata() {
-                    Ok(m) if m.is_dir() => walk(&e.path()),
-                    Ok(m) => m.blocks() * 512,
-                    Err(_) => 0, // removed by compaction in between
-                })
-                .sum()
-        }
-        walk(&self.path)
-    }
+/// Bytes that the files below a directory take on disk (sparse files by what is allocated).
+pub fn used_bytes(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries
+        .flatten()
+        .map(|e| match e.metadata() {
+            Ok(m) if m.is_dir() => used_bytes(&e.path()),
+            Ok(m) => m.blocks() * 512,
+            Err(_) => 0, // removed by compaction in between
+        })
+        .sum()
 }

@@ -13,7 +13,11 @@
 //!
 //! Numbers are big-endian. Blob keys carry time and size, so that retention reads keys only.
 
-use std::{ops::Bound, path::Path};
+use std::{
+    ops::Bound,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use schemas::TimeMs;
@@ -32,6 +36,9 @@ const BLOBS_MEMTABLE_BYTES: u64 = 16 << 20;
 const SMALL_MEMTABLE_BYTES: u64 = 4 << 20;
 /// Flushes that may wait before a commit waits: the engine itself stalls in steps of 100 ms from four on.
 pub const WAITING_FLUSHES: usize = 3;
+
+/// How long is waited for memory to be written out before compacting what is there.
+const FLUSHED_WITHIN: Duration = Duration::from_secs(30);
 
 /// An open engine.
 pub struct Engine {
@@ -114,11 +121,11 @@ impl BlobKey {
 
 impl Engine {
     /// Opens or makes the engine's files.
-    pub fn open(dir: &Path) -> Result<Self, fjall::Error> {
+    pub fn open(dir: &Path, max_bytes: Option<u64>) -> Result<Self, fjall::Error> {
         let db = Database::builder(dir)
             .cache_size(BLOCK_CACHE_BYTES)
             .max_cached_files(Some(256))
-            .max_journaling_size(128 << 20)
+            .max_journaling_size(if max_bytes.is_some() { 64 << 20 } else { 128 << 20 }) // no less is possible
             .journal_compression(CompressionType::None) // blobs are compressed already
             .manual_journal_persist(true) // each batch says how
             .worker_threads(1) // with two, one spins while the other compacts
@@ -136,6 +143,28 @@ impl Engine {
     pub fn is_congested(&self) -> Result<bool, fjall::Error> {
         self.db.persist(PersistMode::Buffer)?; // the only question that a failed engine answers
         Ok([&self.blobs, &self.compact, &self.meta].iter().any(|k| k.sealed_memtable_count() >= WAITING_FLUSHES))
+    }
+
+    /// Writes out what is in memory and compacts: journals that are no longer needed go, and what was removed is given up.
+    pub fn give_back(&self) -> Result<(), fjall::Error> {
+        let keyspaces = [&self.blobs, &self.compact, &self.meta];
+        for keyspace in keyspaces {
+            keyspace.rotate_memtable()?;
+        }
+        let started = Instant::now();
+        while keyspaces.iter().any(|k| k.sealed_memtable_count() > 0) && started.elapsed() < FLUSHED_WITHIN {
+            self.db.persist(PersistMode::Buffer)?; // the only question that a failed engine answers
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.compact.major_compact()?;
+        // Files that one compaction finds empty are given up by the next.
+        self.blobs.major_compact()?;
+        self.blobs.major_compact()
+    }
+
+    /// Lets go of the files that only older views of the engine still held.
+    pub fn let_go(&self) -> Result<(), fjall::Error> {
+        self.meta.rotate_memtable().map(drop)
     }
 
     /// Number of the last batch.
@@ -188,7 +217,9 @@ impl Engine {
             .map(|guard| BlobKey::decode(&guard.key()?).ok_or(EngineReadError::Row("blob key")))
     }
 
-    /// Records of a partition from `from` up to `high`, whole blobs until `records` or `bytes` of values are reached.
+    /// Records of a partition from `from` up to `high`, whole blobs until `records` or `bytes` of values are reached. Offsets have
+    /// no holes here, whatever was aborted: they are given out with the batch that writes them. Where one is missing, its records
+    /// are, unless retention has removed them meanwhile: then the low watermark has moved above it.
     pub fn read_blobs(
         &self,
         at: PartitionId,
@@ -205,18 +236,30 @@ impl Engine {
         let end = offset_key(b"", at, range.high);
         let mut out = Vec::new();
         let mut bytes = 0;
+        let mut wanted = range.from;
         for guard in self.blobs.range::<Vec<u8>, _>((Bound::Included(lower), Bound::Excluded(end))) {
             let (key, value) = guard.into_inner()?;
             let key = BlobKey::decode(&key).ok_or(EngineReadError::Row("blob key"))?;
             if key.end() <= range.from {
                 continue;
             }
+            if key.base > wanted {
+                break;
+            }
             let decoded =
                 blob::decode(&value, from, key.base).map_err(|source| EngineReadError::Blob { key, source })?;
+            if decoded.len() as u64 != u64::from(key.records) {
+                return Err(EngineReadError::Blob { key, source: blob::BlobError::Malformed });
+            }
+            wanted = key.end();
             range.take(decoded, &mut out, &mut bytes);
             if out.len() >= range.records || bytes >= range.bytes {
                 break;
             }
+        }
+        // What lies before the hole is handed out first.
+        if out.is_empty() && wanted < range.high {
+            return Err(EngineReadError::Hole { from, offset: wanted });
         }
         Ok(out)
     }
@@ -293,6 +336,14 @@ pub enum EngineReadError {
     /// A row of ours does not parse.
     #[error("a stored {0} does not parse")]
     Row(&'static str),
+    /// Records are missing that nothing removed.
+    #[error("topic {} partition {}: the records from offset {offset} on are missing", from.topic, from.partition)]
+    Hole {
+        /// Where.
+        from: TopicPartition,
+        /// The first of them.
+        offset: u64,
+    },
     /// A blob does not decode.
     #[error("the records from offset {} of topic number {} partition {} on: the blob {source}", key.base, key.at.topic, key.at.partition)]
     Blob {

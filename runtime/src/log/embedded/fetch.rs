@@ -1,6 +1,6 @@
 //! Reading a partition from a place on: from the tail cache when it holds the place, else from disk.
 //!
-//! Guarantee: never beyond the high watermark, never over a hole that retention made.
+//! Guarantee: never beyond the high watermark, never over a hole: one that retention made is out of range, any other is damage.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -112,7 +112,8 @@ impl Cursors {
                 if !out.is_empty() {
                     break;
                 }
-                cursor.fill_from_disk(shared, ends.high, budget).await?;
+                let filled = cursor.fill_from_disk(shared, ends.high, budget).await;
+                // What retention removed meanwhile is no damage.
                 if cursor.ends().low > cursor.position {
                     cursor.ahead.clear();
                     cursor.lost = true;
@@ -122,6 +123,7 @@ impl Cursors {
                         oldest: cursor.ends().low,
                     }));
                 }
+                filled?;
             }
             cursor.drain(&mut out, &mut budget, ends.high);
             if budget.is_spent() {
@@ -186,7 +188,7 @@ impl Cursor {
     /// Hands out what is decoded, as far as the budget goes, and moves the place.
     fn drain(&mut self, out: &mut Vec<Record>, budget: &mut Budget, high: u64) {
         if self.ahead.is_empty() {
-            self.position = high; // a compacted topic may have nothing left up to its end
+            self.position = high; // of a compacted topic, which may have nothing left up to its end
             return;
         }
         while budget.records > 0 {

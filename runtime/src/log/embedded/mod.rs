@@ -5,7 +5,8 @@
 //! * **atomic, durable**: the records of a transaction, its positions and the ends of its partitions are one write batch of the
 //!   engine, `fdatasync`ed before anyone hears of it ([`writer`]);
 //! * **ordered, fenced**: one writer thread gives out offsets and judges epochs and generations in one order with the commits;
-//! * **nothing jumps**: the low watermark moves before records go ([`retention`]), and readers check it after each read;
+//! * **nothing jumps**: the low watermark moves before records go ([`retention`]), and readers check it after each read; what a
+//!   stage's group has still to read does not go at all ([`hold`]): new work waits until there is room ([`room`]);
 //! * **bounded**: queue, batch, cache and engine buffers have limits; `max_bytes` and a reserve of free space are checked before
 //!   each commit, and a disk that is full all the same is waited out: the engine is opened anew, nothing acknowledged is lost.
 //!
@@ -23,19 +24,21 @@ use std::{
 };
 
 use async_trait::async_trait;
-use schemas::topics::TopicSpec;
-use tokio::sync::{mpsc, oneshot, watch};
+use schemas::topics::{ReadingGroup, TopicSpec};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Consumer, Lag, Log, LogError, LogErrorKind, Producer, Reader, Topic, TopicPartition, Watermarks};
 
 mod blob;
 mod cache;
+mod chores;
 mod consumer;
 mod directory;
 mod engine;
 mod fetch;
 mod groups;
+mod hold;
 mod job;
 mod journal;
 mod producer;
@@ -68,23 +71,28 @@ pub struct EmbeddedConfig {
     pub dir: PathBuf,
     /// When a commit is acknowledged.
     pub sync: Sync,
-    /// How often retention is applied.
-    pub retention_check: Duration,
+    /// How often retention is applied; `None`: never, for a process that only looks on.
+    pub retention_check: Option<Duration>,
+    /// Groups whose unread records retention leaves alone: those of the stages that run in this process.
+    pub readers: Vec<ReadingGroup>,
     /// Memory for the newest records, bytes over all partitions.
     pub tail_cache_bytes: usize,
-    /// What the directory may take on disk, bytes; then commits fail with [`LogErrorKind::Full`] until retention has made room.
+    /// What the directory may take on disk, bytes. Before it is reached, what the readers have read goes, the oldest first; when
+    /// none of that is left, commits fail with [`LogErrorKind::Full`] until they have read on.
     pub max_bytes: Option<u64>,
-    /// Free space on the file system that commits leave alone, bytes.
+    /// Free space on the file system that commits leave alone, bytes; who works off, and what makes room, may use half of it.
     pub min_free_bytes: u64,
 }
 
 impl EmbeddedConfig {
-    /// The defaults: synced, retention every 30 s, 32 MiB of cache, no limit of its own, 512 MiB of free space left alone.
+    /// The defaults: synced, retention every 30 s, no reader, 32 MiB of cache, no limit of its own, 512 MiB of free space left
+    /// alone.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
             sync: Sync::Data,
-            retention_check: Duration::from_secs(30),
+            retention_check: Some(Duration::from_secs(30)),
+            readers: Vec::new(),
             tail_cache_bytes: 32 << 20,
             max_bytes: None,
             min_free_bytes: 512 << 20,
@@ -101,6 +109,10 @@ pub(crate) struct Shared {
     cache: Mutex<cache::TailCache>,
     groups: Mutex<groups::Coordinator>,
     positions: Mutex<HashMap<String, HashMap<PartitionId, u64>>>,
+    holds: hold::Holds,
+    limits: room::Limits,
+    /// Told when room is short.
+    short: Arc<Notify>,
     jobs: mpsc::Sender<Job>,
     /// Set when the last handle is gone.
     closing: AtomicBool,
@@ -118,11 +130,14 @@ impl Shared {
         if self.jobs.is_closed() {
             LogError::new(LogErrorKind::Closed, format!("the log in {dir} is closed"))
         } else {
-            LogError::new(
-                LogErrorKind::Unavailable,
-                format!("the log in {dir} is being opened anew after a failed write"),
-            )
+            self.undecided_error()
         }
+    }
+
+    /// The answer while a failed engine is not yet opened anew: what was written last may be there or not.
+    fn undecided_error(&self) -> LogError {
+        let dir = self.dir.display();
+        LogError::new(LogErrorKind::Unavailable, format!("the log in {dir} is being opened anew after a failed write"))
     }
 
     /// Queues a job, waiting while the queue is full, and waits for its answer.
@@ -183,12 +198,12 @@ impl Shared {
     }
 }
 
-fn open_engine(directory: &Directory, sync: Sync) -> Result<Engine, LogError> {
+fn open_engine(directory: &Directory, sync: Sync, max_bytes: Option<u64>) -> Result<Engine, LogError> {
     let path = directory.path();
     directory.check_parts()?;
     journal::check(&directory.engine(), sync).map_err(|e| e.into_log(path))?;
     // The engine asserts where it could report; damage must not take the process down.
-    let engine = std::panic::catch_unwind(AssertUnwindSafe(|| Engine::open(&directory.engine())))
+    let engine = std::panic::catch_unwind(AssertUnwindSafe(|| Engine::open(&directory.engine(), max_bytes)))
         .unwrap_or(Err(fjall::Error::Unrecoverable))
         .map_err(|e| engine::engine_error(path, &e))?;
     directory.note_parts(&[engine.blobs.id(), engine.compact.id(), engine.meta.id()])?;
@@ -198,7 +213,7 @@ fn open_engine(directory: &Directory, sync: Sync) -> Result<Engine, LogError> {
 /// A log in a directory. Cheap to share; closed by [`EmbeddedLog::close`], or when the last handle is gone.
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
-    _retention: AbortOnDropHandle<()>,
+    _retention: Option<AbortOnDropHandle<()>>,
 }
 
 impl EmbeddedLog {
@@ -209,7 +224,10 @@ impl EmbeddedLog {
         let opened = tokio::task::spawn_blocking(move || Self::open_blocking(config, jobs, queue));
         let (shared, every) =
             opened.await.map_err(|_| LogError::new(LogErrorKind::Closed, "the runtime is shutting down"))??;
-        let retention = AbortOnDropHandle::new(tokio::spawn(retention::run(Arc::downgrade(&shared), every)));
+        let retention = every.map(|every| {
+            let running = retention::run(Arc::downgrade(&shared), every, shared.short.clone());
+            AbortOnDropHandle::new(tokio::spawn(running))
+        });
         Ok(Arc::new(Self { shared, _retention: retention }))
     }
 
@@ -217,11 +235,11 @@ impl EmbeddedLog {
         config: EmbeddedConfig,
         jobs: mpsc::Sender<Job>,
         queue: mpsc::Receiver<Job>,
-    ) -> Result<(Arc<Shared>, Duration), LogError> {
+    ) -> Result<(Arc<Shared>, Option<Duration>), LogError> {
         let started = std::time::Instant::now();
         let directory = Directory::take(&config.dir)?;
         let dir = directory.path().to_owned();
-        let engine = open_engine(&directory, config.sync)?;
+        let engine = open_engine(&directory, config.sync, config.max_bytes)?;
         let batch = engine.last_batch().map_err(|e| engine::engine_error(&dir, &e))?;
         let shared = Shared {
             dir: dir.clone(),
@@ -230,6 +248,9 @@ impl EmbeddedLog {
             cache: Mutex::new(cache::TailCache::new(config.tail_cache_bytes)),
             groups: Mutex::default(),
             positions: Mutex::default(),
+            holds: hold::Holds::new(config.readers.clone()),
+            limits: room::Limits { max_bytes: config.max_bytes, min_free: config.min_free_bytes },
+            short: Arc::default(),
             jobs,
             closing: AtomicBool::new(false),
             wake: watch::Sender::new(0),

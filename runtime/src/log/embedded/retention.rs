@@ -1,18 +1,19 @@
-//! Retention: removes whole blobs that are too old or too much, and tombstones that everyone has had a day to see.
+//! Retention: removes whole blobs that are too old or too much, and tombstones that everyone has had a day to see; and where room
+//! is short, what has been read to the end, the oldest first, before new work has to wait.
 //!
-//! Guarantee: the oldest go first, and the low watermark moves before they do. What is being read is not spared: its reader is
-//! told that it is out of range.
+//! Guarantee: the oldest go first, and the low watermark moves before they do. What a group of ours has still to read stays
+//! ([`super::hold`]); what others are reading is not spared: they are told that they are out of range.
 
 use std::{
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use schemas::TimeMs;
 
 use super::{
     Shared,
-    engine::BlobKey,
+    engine::{BlobKey, Engine},
     job::Job,
     state::{PartitionId, TopicState},
 };
@@ -22,19 +23,34 @@ use crate::log::{LogError, LogErrorKind};
 const TOMBSTONES: Duration = Duration::from_secs(24 * 3600);
 /// Blobs removed in one batch, at most.
 const STEP: usize = 512;
+/// Rest between two looks for room, however often it is asked for.
+const REST: Duration = Duration::from_millis(250);
+/// How often the engine is asked to give back what was removed: the files that one compaction finds empty go with the next.
+const GIVE_BACK_AFTER: u32 = 2;
+/// How often the engine is asked to give back what it no longer needs while nothing can be removed.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(30);
 
-/// Applies retention again and again while the log is open.
-pub async fn run(shared: Weak<Shared>, every: Duration) {
+/// Applies retention again and again while the log is open, and makes room when it is asked to.
+pub async fn run(shared: Weak<Shared>, every: Duration, short: Arc<tokio::sync::Notify>) {
     let mut tick = tokio::time::interval(every.max(Duration::from_millis(10)));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut gave_back = GaveBack::default();
     loop {
-        tick.tick().await;
+        let due = tokio::select! { _ = tick.tick() => true, () = short.notified() => false };
         let Some(shared) = shared.upgrade() else { return };
-        match apply(&shared).await {
+        let applied = async {
+            if due {
+                apply(&shared).await?;
+            }
+            make_room(&shared, &mut gave_back).await
+        };
+        match applied.await {
             Ok(()) => {}
             Err(e) if e.kind == LogErrorKind::Closed => return,
             Err(e) => tracing::warn!(error = %e, "retention of the log failed; it is tried again"),
         }
+        drop(shared);
+        tokio::time::sleep(REST).await;
     }
 }
 
@@ -49,7 +65,7 @@ pub async fn apply(shared: &Arc<Shared>) -> Result<(), LogError> {
                 continue;
             }
             loop {
-                let doomed = doomed(shared, &topic, partition, now).await?;
+                let doomed = outlived(shared, &topic, partition, now).await?;
                 let more = doomed.len() == STEP;
                 if !doomed.is_empty() {
                     tracing::debug!(topic = %topic.name, partition, blobs = doomed.len(), "retention");
@@ -64,37 +80,132 @@ pub async fn apply(shared: &Arc<Shared>) -> Result<(), LogError> {
     Ok(())
 }
 
-/// The oldest blobs of a partition that may go.
-async fn doomed(
+/// The oldest blobs of a partition that are too old or too much.
+async fn outlived(
     shared: &Arc<Shared>,
     topic: &Arc<TopicState>,
     partition: u32,
     now: TimeMs,
 ) -> Result<Vec<BlobKey>, LogError> {
     let row = topic.row();
-    let id = PartitionId { topic: topic.id, partition };
     let bytes = topic.partitions.get(partition as usize).map_or(0, |p| p.bytes());
     let mut excess = row.retention_bytes.map_or(0, |limit| bytes.saturating_sub(limit));
     let oldest_kept = row.retention_ms.map(|ms| now.0.saturating_sub_unsigned(ms));
     if excess == 0 && oldest_kept.is_none() {
         return Ok(Vec::new());
     }
-    let shared = shared.clone();
-    let find = move || -> Result<Vec<BlobKey>, LogError> {
-        let guard = shared.engine.read().unwrap_or_else(|e| e.into_inner());
-        let engine = guard.as_ref().ok_or_else(|| shared.closed_error())?;
-        let mut out = Vec::new();
-        for key in engine.blob_keys(id).take(STEP) {
-            let key = key.map_err(|e| e.into_log(&shared.dir))?;
-            if excess == 0 && oldest_kept.is_none_or(|kept| key.written_at.0 >= kept) {
-                break;
-            }
+    let topic = topic.clone();
+    blocking(shared, move |shared| {
+        let mut out = unheld(shared, &topic, partition)?;
+        let outlived = out.iter().take_while(|key| {
+            let goes = excess > 0 || oldest_kept.is_some_and(|kept| key.written_at.0 < kept);
             excess = excess.saturating_sub(u64::from(key.bytes));
-            out.push(key);
-        }
+            goes
+        });
+        let count = outlived.count();
+        out.truncate(count);
         Ok(out)
-    };
-    tokio::task::spawn_blocking(find)
-        .await
-        .map_err(|_| LogError::new(LogErrorKind::Closed, "the runtime is shutting down"))?
+    })
+    .await
+}
+
+/// The oldest blobs of a partition that nobody holds.
+fn unheld(shared: &Shared, topic: &TopicState, partition: u32) -> Result<Vec<BlobKey>, LogError> {
+    let id = PartitionId { topic: topic.id, partition };
+    let held = shared.held_from(topic, id, &[]);
+    let guard = shared.engine.read().unwrap_or_else(|e| e.into_inner());
+    let engine = guard.as_ref().ok_or_else(|| shared.closed_error())?;
+    let keys = engine.blob_keys(id).take(STEP);
+    keys.take_while(|key| key.as_ref().is_ok_and(|k| k.end() <= held) || key.is_err())
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.into_log(&shared.dir))
+}
+
+/// Removes what has been read to the end, the oldest first, until there is room ahead of new work, or nothing more may go.
+async fn make_room(shared: &Arc<Shared>, gave_back: &mut GaveBack) -> Result<(), LogError> {
+    loop {
+        let lacks = blocking(shared, |shared| Ok(shared.limits.measure(shared, None).lacks())).await?;
+        if lacks == 0 {
+            return Ok(());
+        }
+        let doomed = blocking(shared, move |shared| read_to_the_end(shared, lacks)).await?;
+        let nothing = doomed.is_empty();
+        for (topic, keys) in doomed {
+            tracing::debug!(topic = %topic.name, blobs = keys.len(), lacks, "making room");
+            shared.ask(|reply| Job::RemoveBlobs(topic, keys, reply)).await?;
+        }
+        if !nothing {
+            gave_back.owed = GIVE_BACK_AFTER;
+        } else if gave_back.owed == 0 && gave_back.at.is_some_and(|at| at.elapsed() < GIVE_BACK_EVERY) {
+            return Ok(());
+        }
+        gave_back.owed = gave_back.owed.saturating_sub(1);
+        gave_back.at = Some(Instant::now());
+        for step in [Engine::give_back, Engine::let_go] {
+            // The engine moves on what it must still be able to show only when something is written.
+            shared.ask(Job::Mark).await?;
+            blocking(shared, move |shared| {
+                let guard = shared.engine.read().unwrap_or_else(|e| e.into_inner());
+                let engine = guard.as_ref().ok_or_else(|| shared.closed_error())?;
+                step(engine).map_err(|e| super::engine::engine_error(&shared.dir, &e))
+            })
+            .await?;
+        }
+        if nothing && gave_back.owed == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// When the engine was last asked to give back what it no longer needs.
+#[derive(Default)]
+struct GaveBack {
+    at: Option<Instant>,
+    /// How often it is still to be asked since something was removed.
+    owed: u32,
+}
+
+/// The least part of the log that goes at once, so that the engine is not asked to compact for every little.
+const PART: u64 = 32;
+
+/// Blobs of about so many bytes that all our groups have read, the oldest of all partitions first, by topic and partition.
+fn read_to_the_end(shared: &Shared, wanted: u64) -> Result<Vec<(Arc<TopicState>, Vec<BlobKey>)>, LogError> {
+    let mut found: Vec<(TimeMs, Arc<TopicState>, BlobKey)> = Vec::new();
+    let wanted = wanted.max(shared.bytes() / PART);
+    for topic in shared.topics.all().into_iter().filter(|t| !t.compacted && shared.holds.is_read(&t.name)) {
+        for partition in 0..topic.partitions.len() as u32 {
+            let mut newest = TimeMs(i64::MIN);
+            for key in unheld(shared, &topic, partition)? {
+                // A clock that was set back does not change the order within a partition.
+                newest = newest.max(key.written_at);
+                found.push((newest, topic.clone(), key));
+            }
+        }
+    }
+    found.sort_by_key(|(written, ..)| *written);
+    let mut bytes = 0;
+    let mut out: Vec<(Arc<TopicState>, Vec<BlobKey>)> = Vec::new();
+    for (_, topic, key) in found {
+        if bytes >= wanted {
+            break;
+        }
+        bytes += u64::from(key.bytes);
+        match out.iter_mut().find(|(t, keys)| t.id == topic.id && keys.first().is_some_and(|k| k.at == key.at)) {
+            Some((_, keys)) => keys.push(key),
+            None => out.push((topic, vec![key])),
+        }
+    }
+    Ok(out)
+}
+
+/// Does something on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    work: impl FnOnce(&Shared) -> Result<T, LogError> + Send + 'static,
+) -> Result<T, LogError> {
+    let shared = shared.clone();
+    tokio::task::spawn_blocking(move || work(&shared)).await.map_err(|e| match e.is_panic() {
+        true => LogError::new(LogErrorKind::Unavailable, format!("the storage engine broke off: {e}")),
+        false => LogError::new(LogErrorKind::Closed, "the runtime is shutting down"),
+    })?
 }

@@ -51,6 +51,8 @@ pub struct Stage {
     pub topics: Vec<(String, TopicRow)>,
     /// Bytes of blobs to add.
     pub bytes: u64,
+    /// Whether the batch is written although there is nothing in it.
+    pub mark: bool,
     /// Why nothing of this batch may be written.
     pub failed: Option<LogError>,
 }
@@ -58,7 +60,8 @@ pub struct Stage {
 impl Stage {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.blobs.is_empty() && self.removed_blobs.is_empty() && self.compact.is_empty() && self.meta.is_empty()
+        let lists = self.blobs.is_empty() && self.removed_blobs.is_empty();
+        lists && self.compact.is_empty() && self.meta.is_empty() && !self.mark
     }
 
     /// The present ends of a partition within this batch, to be changed.

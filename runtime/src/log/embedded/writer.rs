@@ -11,20 +11,21 @@ use std::{
 };
 
 use fjall::PersistMode;
-use schemas::{TimeMs, topics::TopicSpec};
+use schemas::TimeMs;
 use tokio::sync::mpsc;
 
 use super::{
     Shared, Sync,
+    chores::Chores,
     directory::Directory,
-    engine::{self, BlobKey, is_no_space, offset_key, partition_key},
+    engine::{self, is_no_space},
     job::{Commit, Job, Reply},
     journal,
-    room::Room,
+    room::{Need, Room},
     stage::Stage,
-    state::{Partition, PartitionId, TopicRow, TopicState},
+    state::{Partition, TopicState},
 };
-use crate::log::{LogError, LogErrorKind, TopicPartition};
+use crate::log::{LogError, LogErrorKind};
 
 /// Jobs that may wait; then callers wait.
 pub const QUEUE: usize = 256;
@@ -35,16 +36,14 @@ const SIZE_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait between attempts to open a failed engine anew.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
-/// An answer that is given once the batch is decided.
-type Answer = Box<dyn FnOnce(&Shared)>;
+/// An answer that is given once the batch is decided, or that it is not.
+type Answer = Box<dyn FnOnce(&Shared, Result<(), LogError>)>;
 
 /// The thread's state.
 pub struct Writer {
     shared: Arc<Shared>,
     directory: Directory,
     sync: Sync,
-    max_bytes: Option<u64>,
-    min_free_bytes: u64,
     batch: u64,
     epochs: HashMap<Arc<str>, u64>,
     used: Option<(Instant, u64)>,
@@ -54,17 +53,7 @@ pub struct Writer {
 impl Writer {
     /// The writer of an open log.
     pub fn new(shared: Arc<Shared>, directory: Directory, config: &super::EmbeddedConfig, batch: u64) -> Self {
-        Self {
-            shared,
-            directory,
-            sync: config.sync,
-            max_bytes: config.max_bytes,
-            min_free_bytes: config.min_free_bytes,
-            batch,
-            epochs: HashMap::new(),
-            used: None,
-            reopened: None,
-        }
+        Self { shared, directory, sync: config.sync, batch, epochs: HashMap::new(), used: None, reopened: None }
     }
 
     /// Works until closed, or until nobody can send any more.
@@ -102,25 +91,39 @@ impl Writer {
         let mut later: Vec<Answer> = Vec::new();
         let mut closing = Vec::new();
         let room = self.room();
+        if room.lacks() > 0 {
+            self.shared.short.notify_one();
+        }
+        let shared = self.shared.clone();
+        let chores = Chores { shared: &shared };
         for job in jobs {
             let result = match job {
                 Job::Commit(commit, reply) => Some((self.stage_commit(commit, &mut stage, &room), reply)),
                 Job::EnsureTopics(specs, partitions, reply) => {
-                    Some((self.stage_topics(&specs, partitions, &mut stage), reply))
+                    Some((chores.topics(&specs, partitions, &mut stage), reply))
                 }
-                Job::RemoveBlobs(topic, keys, reply) => Some((stage_removal(&topic, &keys, &mut stage), reply)),
+                Job::RemoveBlobs(topic, keys, reply) => {
+                    chores.removal(&topic, &keys, &mut stage);
+                    Some((Ok(()), reply))
+                }
                 Job::RemoveTombstones(topic, partition, before, reply) => {
-                    Some((self.stage_tombstones(&topic, partition, before, &mut stage), reply))
+                    Some((chores.tombstones(&topic, partition, before, &mut stage), reply))
+                }
+                Job::Mark(reply) => {
+                    stage.mark = true;
+                    Some((Ok(()), reply))
                 }
                 Job::Fence(id, reply) => {
                     let epoch = self.epochs.entry(id).or_insert(0);
                     *epoch += 1;
                     let epoch = *epoch;
-                    later.push(Box::new(move |_| drop(reply.send(Ok(epoch)))));
+                    later.push(Box::new(move |_, decided| drop(reply.send(decided.map(|()| epoch)))));
                     None
                 }
                 Job::Positions(group, at, reply) => {
-                    later.push(Box::new(move |shared| drop(reply.send(Ok(shared.positions_of(&group, &at))))));
+                    later.push(Box::new(move |shared, decided| {
+                        drop(reply.send(decided.map(|()| shared.positions_of(&group, &at))));
+                    }));
                     None
                 }
                 Job::Close(reply) => {
@@ -138,8 +141,10 @@ impl Writer {
         for reply in waiting {
             let _ = reply.send(outcome.clone());
         }
+        // A commit whose outcome nobody knows may still come to light when the engine is opened: until then nothing is decided.
+        let open = self.shared.engine.read().unwrap_or_else(|e| e.into_inner()).is_some();
         for answer in later {
-            answer(&self.shared);
+            answer(&self.shared, if open { Ok(()) } else { Err(self.shared.undecided_error()) });
         }
         closing
     }
@@ -177,7 +182,7 @@ impl Writer {
             }
         }
         let bytes: u64 = commit.parts.iter().map(|p| p.blob.len() as u64).sum();
-        room.check(&self.directory, bytes, stage.bytes)?;
+        room.check(&self.shared, self.need(&commit), bytes, stage.bytes)?;
         let now = TimeMs::now();
         if !commit.parts.is_empty() {
             let guard = self.shared.engine.read().unwrap_or_else(|e| e.into_inner());
@@ -199,76 +204,17 @@ impl Writer {
         Ok(())
     }
 
-    fn stage_topics(&mut self, specs: &[TopicSpec], chain_partitions: u32, stage: &mut Stage) -> Result<(), LogError> {
-        let known = self.shared.topics.all();
-        let mut next_id =
-            known.iter().map(|t| t.id).chain(stage.topics.iter().map(|(_, r)| r.id)).max().unwrap_or(0) + 1;
-        for spec in specs {
-            if stage.topics.iter().any(|(name, _)| name == spec.name) {
-                continue;
+    /// Who brings new work has to wait earlier than who works it off.
+    fn need(&self, commit: &Commit) -> Need {
+        let holds = &self.shared.holds;
+        let works_off = commit.offsets.as_ref().is_some_and(|o| holds.is_reader(&o.group));
+        match () {
+            () if commit.parts.is_empty() => Need::Small,
+            () if works_off || !(holds.is_empty() || commit.parts.iter().any(|p| holds.is_read(&p.topic.name))) => {
+                Need::WorkingOff
             }
-            let mut row = TopicRow::new(next_id, spec, chain_partitions.max(1));
-            if let Some(topic) = self.shared.topics.get(spec.name) {
-                if topic.compacted != row.compacted {
-                    return Err(LogError::new(
-                        LogErrorKind::Invalid,
-                        format!("topic {} exists with another cleanup policy, which cannot be changed", spec.name),
-                    ));
-                }
-                let present = topic.row();
-                (row.id, row.partitions) = (present.id, present.partitions);
-                if row == present {
-                    continue;
-                }
-            } else {
-                next_id += 1;
-            }
-            let json = serde_json::to_vec(&row)
-                .map_err(|e| LogError::new(LogErrorKind::Invalid, format!("topic {}: {e}", spec.name)))?;
-            stage.meta.insert([b"t", spec.name.as_bytes()].concat(), json);
-            stage.topics.push((spec.name.to_owned(), row));
+            () => Need::NewWork,
         }
-        Ok(())
-    }
-
-    fn stage_tombstones(
-        &self,
-        topic: &Arc<TopicState>,
-        partition: u32,
-        before: TimeMs,
-        stage: &mut Stage,
-    ) -> Result<(), LogError> {
-        let at = PartitionId { topic: topic.id, partition };
-        let guard = self.shared.engine.read().unwrap_or_else(|e| e.into_inner());
-        let engine = guard.as_ref().ok_or_else(|| self.shared.closed_error())?;
-        let damaged = |e: engine::EngineReadError| e.into_log(self.directory.path());
-        for guard in engine.compact.prefix(partition_key(b"d", at)) {
-            let (key, value) = guard.into_inner().map_err(|e| damaged(e.into()))?;
-            let written = value.as_ref().try_into().map(i64::from_be_bytes).unwrap_or(i64::MIN);
-            let offset = key.get(9..17).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes);
-            let Some(offset) = offset.filter(|_| written < before.0) else { continue };
-            let record = engine
-                .compact
-                .get(offset_key(b"r", at, offset))
-                .map_err(|e| damaged(e.into()))?
-                .map(|raw| super::blob::decode(&raw, TopicPartition { topic: "", partition }, offset));
-            if stage.compact.contains_key(key.as_ref()) {
-                continue; // replaced within this very batch
-            }
-            if let Some(Ok(records)) = record
-                && let Some(name) = records.into_iter().next().and_then(|r| r.key)
-            {
-                let mut index = partition_key(b"k", at);
-                index.extend_from_slice(&name);
-                if stage.compact.contains_key(&index) {
-                    continue;
-                }
-                stage.compact.insert(index, None);
-            }
-            stage.compact.insert(offset_key(b"r", at, offset), None);
-            stage.compact.insert(key.to_vec(), None);
-        }
-        Ok(())
     }
 
     /// Writes the batch and makes it visible.
@@ -296,6 +242,9 @@ impl Writer {
             }
         }
         self.batch = number;
+        if let Some((_, used)) = &mut self.used {
+            *used += 2 * stage.bytes; // in the journal, and in the tables once they are written out
+        }
         self.publish(stage);
         Ok(())
     }
@@ -357,7 +306,7 @@ impl Writer {
         self.shared.cache.lock().unwrap_or_else(|e| e.into_inner()).clear();
         let opened = journal::settle(&self.directory.engine(), self.sync)
             .map_err(|e| e.into_log(&path))
-            .and_then(|()| super::open_engine(&self.directory, self.sync));
+            .and_then(|()| super::open_engine(&self.directory, self.sync, self.shared.limits.max_bytes));
         match opened {
             Ok(engine) => {
                 let last = engine.last_batch().map_err(|e| engine::engine_error(&path, &e))?;
@@ -387,31 +336,11 @@ impl Writer {
         } else {
             None
         };
-        let used = self.max_bytes.map(|max| {
-            let used = match self.used {
-                Some((at, used)) if at.elapsed() < SIZE_EVERY => used,
-                _ => {
-                    let used = self.directory.used_bytes();
-                    self.used = Some((Instant::now(), used));
-                    used
-                }
-            };
-            (used, max)
-        });
-        Room { free: self.directory.free_bytes().ok(), min_free: self.min_free_bytes, used, failed }
-    }
-}
-
-fn stage_removal(topic: &Arc<TopicState>, keys: &[BlobKey], stage: &mut Stage) -> Result<(), LogError> {
-    for key in keys {
-        let Some(ends) = stage.ends(topic, key.at) else { continue };
-        ends.low = ends.low.max(key.end());
-        ends.bytes = ends.bytes.saturating_sub(u64::from(key.bytes));
-        let low = ends.low;
-        if let Some(partition) = topic.partitions.get(key.at.partition as usize) {
-            partition.raise_low(low);
+        let known = self.used.filter(|(at, _)| at.elapsed() < SIZE_EVERY);
+        let room = self.shared.limits.measure(&self.shared, known.map(|(_, used)| used));
+        if known.is_none() {
+            self.used = room.used.map(|used| (Instant::now(), used));
         }
-        stage.removed_blobs.push(key.encode());
+        Room { failed, ..room }
     }
-    Ok(())
 }

@@ -50,6 +50,8 @@ struct Partition {
     unsettled: bool,
     ready: VecDeque<Ready>,
     foreign: Foreign,
+    /// Whether records of halted networks were passed over since that was last told.
+    passed: bool,
 }
 
 enum Ready {
@@ -132,6 +134,7 @@ impl Assembler {
             unsettled: false,
             ready: VecDeque::new(),
             foreign: Foreign::default(),
+            passed: false,
         };
         self.partitions.insert(partition, state);
         self.turn.retain(|p| *p != partition);
@@ -261,6 +264,22 @@ impl Assembler {
         open
     }
 
+    /// What was passed over behind the last event of each partition since the last time: from where, up to where.
+    pub fn passed_over(&mut self) -> Vec<(TopicPartition, u64, u64)> {
+        let mut passed = Vec::new();
+        let (header_topic, child_topic) = (self.header_topic, self.child_topic);
+        // Foreign records wait for the next event: they are still to become dead letters.
+        for (partition, state) in self.partitions.iter_mut().filter(|(_, s)| s.passed && s.foreign.is_empty()) {
+            state.passed = false;
+            let queues = [(Some(header_topic), &state.headers), (child_topic, &state.children)];
+            passed.extend(queues.into_iter().filter_map(|(topic, queue)| {
+                let at = TopicPartition { topic: topic?, partition: *partition };
+                queue.next.filter(|next| *next > queue.handed).map(|next| (at, queue.handed, next))
+            }));
+        }
+        passed
+    }
+
     /// What is to be paused and resumed since the last time.
     pub fn flow(&mut self) -> Vec<Flow> {
         let mut flow = std::mem::take(&mut self.flow);
@@ -313,7 +332,11 @@ impl Partition {
         let Some((_, meta)) = self.headers.records.front() else { return false };
         let meta = match meta.clone() {
             Ok(meta) if !self.halted.contains(&meta.network) && !self.is_past(&meta) => meta,
-            Ok(_) => return self.headers.pop().is_some(),
+            Ok(meta) => {
+                let halted = self.halted.contains(&meta.network);
+                self.passed |= halted;
+                return self.headers.pass_over(halted);
+            }
             Err((network, why)) => {
                 self.headers.pop();
                 self.halt(network, why);
@@ -345,6 +368,10 @@ impl Partition {
             .into_iter()
             .chain(child_topic.and_then(|t| next(t, &self.children)))
             .collect();
+        for queue in [&mut self.headers, &mut self.children] {
+            queue.handed = queue.next.unwrap_or(queue.handed);
+        }
+        self.passed = false;
         self.ready.push_back(Ready::Event(Box::new(Event {
             partition,
             header,
@@ -365,7 +392,11 @@ impl Partition {
                 self.halt(network, why);
                 true
             }
-            Ok(child) if self.halted.contains(&child.network) || self.is_past(&child) => self.children.pop().is_some(),
+            Ok(child) if self.halted.contains(&child.network) || self.is_past(&child) => {
+                let halted = self.halted.contains(&child.network);
+                self.passed |= halted;
+                self.children.pass_over(halted)
+            }
             Ok(child) if self.matched && self.last.get(&child.network).is_some_and(|last| child.sequence <= *last) => {
                 self.halt(child.network, Halt::MoreChildren { sequence: child.sequence });
                 true

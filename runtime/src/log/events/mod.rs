@@ -279,6 +279,9 @@ impl EventConsumer {
                 Flow::Resume(at) => self.consumer.resume(&[at])?,
             }
         }
+        for (at, from, to) in self.assembler.passed_over() {
+            self.consumer.passed_over(at, from, to);
+        }
         Ok(())
     }
 

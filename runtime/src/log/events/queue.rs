@@ -36,6 +36,8 @@ pub struct Queue {
     bytes: usize,
     /// One past the last record that was taken out.
     pub next: Option<u64>,
+    /// The same at the last event that was put together.
+    pub handed: u64,
     /// Whether the consumer was asked to pause it.
     pub paused: bool,
 }
@@ -58,6 +60,15 @@ impl Queue {
         self.bytes -= size(&record);
         self.next = Some(record.offset + 1);
         Some(record)
+    }
+    /// Takes the record in front out, of which no event will be made: since its network is halted, or since its event was handed
+    /// out before and may still be worked on.
+    pub fn pass_over(&mut self, halted: bool) -> bool {
+        let popped = self.pop().is_some();
+        if !halted {
+            self.handed = self.next.unwrap_or(self.handed);
+        }
+        popped
     }
     /// What is known of the readable records, in order.
     pub fn metas(&self) -> impl Iterator<Item = &ChainHeaders> {
@@ -92,6 +103,11 @@ impl Foreign {
             self.bytes += size(&record);
             self.records.push((record, why));
         }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
     }
 
     /// All of them.

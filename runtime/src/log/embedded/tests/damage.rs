@@ -73,6 +73,73 @@ async fn damage_before_commits_is_refused_by_place_and_left_alone() {
     }
 }
 
+/// Offsets of a topic that is not compacted have no holes; what is missing there was lost.
+#[tokio::test]
+async fn missing_records_are_damage_and_no_jump() {
+    let dir = tempfile::tempdir().unwrap();
+    // From disk: what is still in memory is whole.
+    let config = EmbeddedConfig { tail_cache_bytes: 0, ..config(dir.path()) };
+    let mut ledger = Ledger::open(config).await.unwrap();
+    for _ in 0..30 {
+        ledger.write().await.unwrap();
+    }
+    let headers = TopicPartition { topic: "ledger.headers", partition: 0 };
+    let (_, id) = ledger.log.shared.partition(headers).unwrap();
+    for lost in [29u64, 12] {
+        {
+            let guard = ledger.log.shared.engine.read().unwrap();
+            let engine = guard.as_ref().unwrap();
+            let key = engine.blob_keys(id).map(Result::unwrap).find(|k| k.base == lost).unwrap();
+            engine.blobs.remove(key.encode()).unwrap();
+        }
+        let mut reader = ledger.log.reader(&[(headers, 0)]).await.unwrap();
+        let limits = crate::log::PollLimits { records: 100, bytes: 1 << 20, wait: Duration::from_millis(50) };
+        let polled = reader.poll(limits).await.unwrap();
+        let crate::log::Polled::Records(before) = polled else { panic!("{polled:?}") };
+        assert_eq!(before.iter().map(|r| r.offset).collect::<Vec<_>>(), (0..lost).collect::<Vec<_>>());
+        for _ in 0..2 {
+            let e = reader.poll(limits).await.expect_err("a hole");
+            assert_eq!(e.kind, LogErrorKind::Corrupt, "{e}");
+            let place = format!("topic ledger.headers partition 0: the records from offset {lost} on are missing");
+            assert!(e.message.contains(&place) && e.message.contains(dir.path().to_str().unwrap()), "{e}");
+        }
+        // Behind the hole all is well; whoever wants to may look.
+        reader.seek(headers, lost + 1).await.unwrap();
+        assert_eq!(reader.reached(headers), lost + 1);
+    }
+    ledger.close().await;
+}
+
+/// Aborted and refused transactions leave no holes: the offsets are given out anew.
+#[tokio::test]
+async fn what_is_refused_takes_no_offsets() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(config(dir.path())).await.unwrap();
+    ledger.write().await.unwrap();
+    let log = ledger.log.clone();
+    let at = |topic| TopicPartition { topic, partition: 0 };
+    let record = |topic, value: usize| crate::log::NewRecord {
+        to: at(topic),
+        key: Some("k".into()),
+        value: Some(vec![0; value].into()),
+        headers: Vec::new(),
+    };
+    let write = |records| crate::log::Transaction { records, offsets: None };
+    let high = async |topic| log.watermarks(at(topic)).await.unwrap().high;
+    let before = (high("ledger.headers").await, high("ledger.source").await);
+    let mut fenced = log.producer("p").await.unwrap();
+    let mut producer = log.producer("p").await.unwrap();
+    let too_large = schemas::limits::RECORD_VALUE_BYTES + 1;
+    let e = producer.commit(write(vec![record("ledger.source", 1), record("ledger.headers", too_large)])).await;
+    assert_eq!(e.unwrap_err().kind, LogErrorKind::TooLarge);
+    let e = fenced.commit(write(vec![record("ledger.source", 1)])).await;
+    assert_eq!(e.unwrap_err().kind, LogErrorKind::Fenced);
+    assert_eq!((high("ledger.headers").await, high("ledger.source").await), before);
+    producer.commit(write(vec![record("ledger.source", 1)])).await.unwrap();
+    assert_eq!(high("ledger.source").await, before.1 + 1);
+    ledger.close().await;
+}
+
 #[tokio::test]
 async fn missing_parts_of_the_engine_are_damage_and_no_new_beginning() {
     for part in ["keyspaces/0", "keyspaces/1", "keyspaces/3", "version"] {

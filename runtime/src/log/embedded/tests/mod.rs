@@ -2,8 +2,10 @@
 
 mod crash;
 mod damage;
+mod hold;
 mod ledger;
 mod room;
+mod undecided;
 mod upkeep;
 
 use super::*;

@@ -28,11 +28,7 @@ fn record(topic: &TopicSpec, key: &str, value: Option<Vec<u8>>) -> NewRecord {
 }
 
 async fn open(dir: &Path) -> Arc<EmbeddedLog> {
-    let config = EmbeddedConfig {
-        min_free_bytes: 1 << 20,
-        retention_check: Duration::from_secs(3600),
-        ..EmbeddedConfig::new(dir)
-    };
+    let config = EmbeddedConfig { min_free_bytes: 1 << 20, retention_check: None, ..EmbeddedConfig::new(dir) };
     let log = EmbeddedLog::open(config).await.unwrap();
     log.ensure_topics(&[KEPT, KEYED], 1).await.unwrap();
     log
