@@ -110,7 +110,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// What can be shown of power loss in a test: whatever the newest journal holds behind the end of the last acknowledged commit
-/// may be there, missing, zeroed or there in part, page by page. (That the sync was asked for is the engine's word.)
+/// may be there, missing, zeroed or there in part, page by page. (That what is acknowledged was synced: [`super::power`].)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn power_loss_takes_only_what_was_not_acknowledged() {
     let dir = tempfile::tempdir().unwrap();

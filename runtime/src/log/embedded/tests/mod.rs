@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod hold;
 mod ledger;
+mod power;
 mod room;
 mod undecided;
 mod upkeep;
