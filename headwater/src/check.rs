@@ -2,11 +2,17 @@
 
 use std::path::Path;
 
+use runtime::config::folder::{self, Folder};
+
 use crate::exit::Failure;
 
 /// Checks the file and says what it would do.
 pub fn run(file: &Path) -> Result<(), Failure> {
     let config = runtime::config::load(file)?;
+    let folder = folder::look(&config.data_dir);
+    if let Folder::Wrong(words) = folder {
+        return Err(Failure::config(format!("{}: {words}", file.display())));
+    }
     let networks: Vec<String> =
         config.networks.iter().map(|n| format!("{} ({} endpoints)", n.slug, n.endpoints.len())).collect();
     let what = if networks.is_empty() { "no network".to_owned() } else { networks.join(", ") };
@@ -15,7 +21,11 @@ pub fn run(file: &Path) -> Result<(), Failure> {
         eprintln!("add `[[network]]` to follow a chain; the README shows one");
     }
     let of_kafka = config.log.kafka.iter().flat_map(|kafka| kafka.warnings());
-    for warning in config.store.warnings().into_iter().chain(of_kafka) {
+    let not_ours = match folder {
+        Folder::NotOurs(words) => Some(words),
+        Folder::Fine | Folder::Wrong(_) => None,
+    };
+    for warning in config.store.warnings().into_iter().chain(of_kafka).chain(not_ours) {
         eprintln!("warning: {warning}");
     }
     Ok(())

@@ -81,6 +81,8 @@ fn check_finds_what_would_fail_or_be_ignored_later() {
     assert!(code == Some(0) && told.contains("warning: ") && told.contains("TLS"), "{told}");
     let (code, told) = checked("");
     assert!(code == Some(0) && !told.contains("warning"), "{told}");
+    let (code, told) = checked("[data]\ndir = \"hw.toml/data\"\n");
+    assert!(code == Some(78) && told.contains("hw.toml is no folder"), "{told}");
 }
 
 #[test]

@@ -8,6 +8,8 @@ pub const REORG_LIMIT_BLOCKS: u64 = 256;
 pub const BLOCK_TIME_END_MS: i64 = 9_214_646_400_000;
 /// One record's value in the log. A larger one goes to `dead.letters` and a placeholder takes its place.
 pub const RECORD_VALUE_BYTES: usize = 8 << 20;
+/// The least that the embedded log may be allowed to take: its engine has journals and buffers of about half of that.
+pub const LOG_BYTES_LEAST: u64 = 256 << 20;
 /// Records into which the original bytes of one dead letter may be cut. More are not kept.
 pub const DEAD_LETTER_PARTS: usize = 64;
 /// The words of a dead letter's failure.

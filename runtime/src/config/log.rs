@@ -18,7 +18,8 @@ pub struct Log {
     /// Whether a commit waits for the disk (`"disk"`, the default) or for the operating system only (`"os"`: faster; a power
     /// loss may lose the last commits, a killed process does not). Embedded only.
     pub sync_to_disk: bool,
-    /// Largest size of the embedded log in bytes; `None` for no limit but the disk's.
+    /// Largest size of the embedded log in bytes, at least [`schemas::limits::LOG_BYTES_LEAST`]; `None` for no limit but the
+    /// disk's.
     pub max_bytes: Option<u64>,
     /// Free bytes that the embedded log leaves on its disk.
     pub min_free_bytes: u64,
@@ -175,6 +176,11 @@ pub fn read(mut s: Section, c: &mut Collector) -> Log {
             true
         }
     };
+    let least = schemas::limits::LOG_BYTES_LEAST;
+    if let (Some(p), None) = (max_bytes.as_ref().filter(|p| p.value < least), &kafka) {
+        let problem = format!("is {}, which the log's own journals and buffers take", p.value);
+        c.mistake(p.at, &s.key("max_bytes"), problem, format!("write at least {least} (256 MiB), or leave it out"));
+    }
     let max_bytes = max_bytes.map(|p| p.value);
     let min_free_bytes = min_free_bytes.map_or(512 << 20, |p| p.value);
     s.finish(c);

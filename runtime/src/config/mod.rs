@@ -4,6 +4,7 @@
 //! what to write instead. It opens nothing but the file.
 
 mod doors;
+pub mod folder;
 mod log;
 mod mistakes;
 mod network;

@@ -226,6 +226,10 @@ fn what_cannot_work_is_told() {
     let told: Vec<_> = found.iter().map(|m| (m.0, m.1.as_str())).collect();
     assert_eq!(told, [(3, "log.max_bytes"), (4, "log.min_free_bytes"), (5, "log.sync")], "{found:?}");
     assert!(found.iter().all(|m| m.2.contains("no effect with `kafka`")), "{found:?}");
+    let found = mistakes("[log]\nmax_bytes = 100000000\n");
+    assert_eq!((found.len(), found[0].0, found[0].1.as_str()), (1, 2, "log.max_bytes"), "{found:?}");
+    assert!(found[0].2.contains("at least 268435456 (256 MiB)"), "{found:?}");
+    assert!(parse("[log]\nmax_bytes = 268435456\n", Path::new(""), &env).is_ok());
 }
 
 #[test]
