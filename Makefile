@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+WAY ?= --proxy
+AWAY ?= --store-away 300
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Every cargo command takes the whole workspace, so that features are the same and nothing is compiled twice.
@@ -42,8 +44,13 @@ test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafk
 	env -u HEADWATER_TEST_KAFKA -u HEADWATER_TEST_REGISTRY $(CARGO) test --workspace --locked
 
 .PHONY: chaos
-chaos: build ## Kill stages and brokers, spoil the ways, compare every row. CHAOS="--seconds 3600 --seed 7"
-	$(TARGET)/release/loadtest chaos --proxy $(CHAOS)
+chaos: build ## Kill stages and brokers, spoil the ways, compare every row. CHAOS="--seconds 3600 --seed 7"; WAY= without a proxy
+	$(TARGET)/release/loadtest chaos $(WAY) $(CHAOS)
+
+.PHONY: away
+away: build ## The store away while chains grow, over both logs, then every row compared. AWAY="--store-away 7200 --rate 1000"
+	$(TARGET)/release/loadtest chaos --embedded --calm --seconds 30 $(AWAY)
+	$(TARGET)/release/loadtest chaos --calm --seconds 30 $(AWAY)
 
 .PHONY: fuzz
 fuzz: fetch ## Random statements of an analyst for an hour. HEADWATER_FUZZ_SECONDS=600 HEADWATER_FUZZ_SEED=7

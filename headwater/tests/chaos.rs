@@ -20,6 +20,8 @@ async fn whatever_is_killed_the_rows_are_the_chains() {
         seconds: 120,
         seed: std::env::var("HEADWATER_SEED").ok().and_then(|seed| seed.parse().ok()),
         brokers: 3,
+        embedded: false,
+        max_bytes: None,
         processes: 3,
         rate: 300.0, // of a binary that is not optimized
         proxy: false,

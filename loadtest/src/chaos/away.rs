@@ -16,7 +16,7 @@ pub struct Away {
     pub caught_up: Duration,
     /// What `/health` said just before the store came back.
     pub health: String,
-    /// The most memory that a process of the sink had resident at the end, bytes.
+    /// The most memory that a process with a sink had resident at the end, bytes.
     pub sink_memory: u64,
 }
 
@@ -54,7 +54,11 @@ pub(super) async fn take(
         }
     }
     let cluster = stand.cluster.lock().await;
-    let sinks = (1..=stand.args.processes).filter_map(|n| cluster.peak_memory(&format!("sink-{n}")));
+    let names: Vec<String> = match stand.args.embedded {
+        true => vec![super::UP.to_owned()],
+        false => (1..=stand.args.processes).map(|n| format!("sink-{n}")).collect(),
+    };
+    let sinks = names.iter().filter_map(|name| cluster.peak_memory(name));
     let away = Away {
         lasted: lasting,
         blocks: wanted.iter().map(|(_, height)| height).sum::<u64>() - before,

@@ -34,6 +34,8 @@ use visible::Watch;
 
 /// Stages of which several run.
 const STAGES: [&str; 3] = ["ingest", "enrich", "sink"];
+/// The process of all stages over the embedded log.
+const UP: &str = "up-1";
 /// How long the rows may take to be complete at the beginning and at the end.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// How often it is asked what is visible after a blow.
@@ -51,6 +53,12 @@ pub struct Chaos {
     /// Brokers; with more than one, they are killed too
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=5))]
     pub brokers: u64,
+    /// Over the embedded log: all stages in one process, which is killed; no broker
+    #[arg(long, conflicts_with_all = ["brokers", "processes", "proxy"])]
+    pub embedded: bool,
+    /// What the embedded log may take, bytes: less than comes while the store is away makes it wait
+    #[arg(long, requires = "embedded", value_name = "BYTES")]
+    pub max_bytes: Option<u64>,
     /// Processes of each stage
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=9))]
     pub processes: u64,
@@ -122,21 +130,29 @@ pub async fn report(args: &Chaos, tell: &mut (dyn FnMut(String) + Send)) -> Resu
         Some(path) => path.clone(),
         None => std::env::current_exe()?.with_file_name("headwater"),
     };
-    tell(format!("starting {} broker(s) and a registry", args.brokers));
-    let servers = Servers::start(&args.services, args.brokers, args.proxy).await?;
+    let servers = match args.embedded {
+        true => None,
+        false => {
+            tell(format!("starting {} broker(s) and a registry", args.brokers));
+            Some(Servers::start(&args.services, args.brokers, args.proxy).await?)
+        }
+    };
     let chains = chains::start().await?;
     let cluster = Cluster::start(Settings {
         binary,
         networks: chains.iter().map(|c| (c.slug.to_owned(), Endpoint::from(&c.node))).collect(),
-        log: format!(
-            "kafka = \"{}\"\nschema_registry = \"{}\"\nreplication = {}\n",
-            servers.kafka,
-            servers.registry,
-            args.brokers.min(3)
-        ),
+        log: match &servers {
+            Some(servers) => format!(
+                "kafka = \"{}\"\nschema_registry = \"{}\"\nreplication = {}\n",
+                servers.kafka,
+                servers.registry,
+                args.brokers.min(3)
+            ),
+            None => args.max_bytes.map(|bytes| format!("max_bytes = {bytes}\n")).unwrap_or_default(),
+        },
     })
     .await?;
-    let stand = Stand { args, seed, servers: Arc::new(servers), chains, cluster: Arc::new(Mutex::new(cluster)) };
+    let stand = Stand { args, seed, servers, chains, cluster: Arc::new(Mutex::new(cluster)) };
     let outcome = stand.deal(tell).await;
     let mut cluster = stand.cluster.lock().await;
     if args.keep {
@@ -149,16 +165,20 @@ pub async fn report(args: &Chaos, tell: &mut (dyn FnMut(String) + Send)) -> Resu
 struct Stand<'a> {
     args: &'a Chaos,
     seed: u64,
-    servers: Arc<Servers>,
+    /// Beside a cluster's stages; `None` over the embedded log.
+    servers: Option<Servers>,
     chains: Vec<Arc<Chain>>,
     cluster: Arc<Mutex<Cluster>>,
 }
 
 impl Stand<'_> {
     async fn deal(&self, tell: &mut (dyn FnMut(String) + Send)) -> Result<Report, Failure> {
-        let names: Vec<String> =
-            STAGES.iter().flat_map(|s| (1..=self.args.processes).map(move |n| format!("{s}-{n}"))).collect();
-        for name in names.iter().map(String::as_str).chain(["api-1"]) {
+        let names: Vec<String> = match self.args.embedded {
+            true => vec![UP.to_owned()],
+            false => STAGES.iter().flat_map(|s| (1..=self.args.processes).map(move |n| format!("{s}-{n}"))).collect(),
+        };
+        let api = (!self.args.embedded).then_some("api-1");
+        for name in names.iter().map(String::as_str).chain(api) {
             self.cluster.lock().await.stage(name)?;
         }
         let started = Instant::now();
@@ -181,7 +201,9 @@ impl Stand<'_> {
         let lasting = Duration::from_secs(self.args.seconds);
         let planned = match self.args.calm {
             true => Vec::new(),
-            false => plan::plan(self.seed, lasting, &names, self.args.brokers, self.args.proxy),
+            false => {
+                plan::plan(self.seed, lasting, &names, self.servers.as_ref().map_or(1, |s| s.brokers), self.args.proxy)
+            }
         };
         let begun = tokio::time::Instant::now();
         let mut watch = Watch::begin(self.chains.clone(), self.cluster.lock().await.outside.clone());
@@ -212,13 +234,14 @@ impl Stand<'_> {
                 }
                 Blow::Broker(n) => {
                     blows[1] += 1;
-                    self.servers.kill(*n).await?;
+                    let servers = self.servers.as_ref().ok_or("no broker runs")?;
+                    servers.kill(*n).await?;
                     tokio::time::sleep(away).await;
-                    self.servers.restart(*n).await?;
+                    servers.restart(*n).await?;
                 }
                 Blow::Way(n, way) => {
                     blows[2] += 1;
-                    let proxy = self.servers.proxy.as_ref().ok_or("no proxy runs")?;
+                    let proxy = self.servers.as_ref().and_then(|s| s.proxy.as_ref()).ok_or("no proxy runs")?;
                     proxy.spoil(*n, *way).await?;
                     tokio::time::sleep(away).await;
                     proxy.mend().await?;

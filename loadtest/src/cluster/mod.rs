@@ -135,13 +135,16 @@ impl Cluster {
         self.spawn("store", &["store", "--config", &config])
     }
 
-    /// Starts a stage under a name such as `sink-2`, which is its instance too.
+    /// Starts a stage under a name such as `sink-2`, which is its instance too; `up-1`: all of them in one process.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn stage(&mut self, name: &str) -> Result<(), Failure> {
         let config = self.config.to_string_lossy().into_owned();
         let stage = name.split('-').next().unwrap_or(name);
+        if stage == "up" {
+            return self.spawn(name, &[stage, "--config", &config]);
+        }
         self.spawn(name, &[stage, "--config", &config, "--instance", name, "--admin-listen", "127.0.0.1:0"])
     }
 
