@@ -171,8 +171,9 @@ fn keys_and_headers_say_what_the_value_says() {
         let named = status.key();
         prop_assert_eq!(StageStatus::network_of(&named), status.network.as_ref().map(|n| n.as_str()));
         let other = StageStatus { instance: "host:/data/network/eth".into(), ..status.clone() };
-        prop_assert_eq!(StageStatus::network_of(&other.key()), status.network.as_ref().map(|n| n.as_str()));
-        prop_assert_eq!(other.key() == named, status.network.is_some());
+        let key = other.key();
+        prop_assert_eq!(StageStatus::network_of(&key), status.network.as_ref().map(|n| n.as_str()));
+        prop_assert_eq!(key == named, status.network.is_some());
     });
     fn parse<R: Record>(record: &R) -> ChainHeaders {
         let pairs = record.headers();

@@ -166,8 +166,8 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
     let events = asked.ask("events", "", 2 * edges, api.events(&network, after, after + 256, 256)).await;
     assert_eq!(events.len(), 256);
     for after in [middle, after] {
-        let page =
-            asked.ask("replay", format!("after {after}"), 12 * edges, api.replay(&network, after, after + 256)).await;
+        let part = api.replay(&network, after, after + 256, Some(schemas::limits::REPLAY_TRANSACTIONS));
+        let page = asked.ask("replay", format!("after {after}"), 12 * edges, part).await;
         assert!(!page.events.is_empty() && page.gap.is_none(), "{:?}", page.gap);
     }
     // A bucket's children, twice, and edges of parts.
