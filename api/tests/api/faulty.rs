@@ -90,6 +90,9 @@ impl Reader for FaultyReader {
     async fn seek(&mut self, at: TopicPartition, offset: u64) -> Result<(), LogError> {
         self.0.seek(at, offset).await
     }
+    async fn add(&mut self, more: &[(TopicPartition, u64)]) -> Result<(), LogError> {
+        self.0.add(more).await
+    }
     fn reached(&self, at: TopicPartition) -> u64 {
         self.0.reached(at)
     }
