@@ -59,7 +59,7 @@ async fn a_stage_that_is_gone_is_named_and_so_is_what_to_do() {
 
     // Told to stop, a process leaves the list, and nothing is wrong.
     cluster.signal("sink-2", Signal::TERM);
-    cluster.children.remove("sink-2").expect("runs").wait().expect("ends");
+    cluster.ends("sink-2");
     let left = |health: &Value| instances(health, "sink") == ["sink-1 running"] && is_ok(health);
     until(&cluster, "sink-2 has left", PATIENCE, left).await;
 

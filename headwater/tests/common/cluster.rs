@@ -84,6 +84,11 @@ impl Cluster {
         self.processes.kill(name).expect("kill");
     }
 
+    /// Waits until a process that was told to stop has ended.
+    pub fn ends(&mut self, name: &str) {
+        self.processes.ends(name).expect("ends");
+    }
+
     pub fn signal(&self, name: &str, signal: Signal) {
         self.processes.signal(name, signal).expect("signal");
     }

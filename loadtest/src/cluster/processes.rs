@@ -52,6 +52,16 @@ impl Processes {
         Ok(())
     }
 
+    /// Waits until a process has ended.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn ends(&mut self, name: &str) -> Result<(), Failure> {
+        let mut child = self.children.remove(name).ok_or_else(|| format!("{name} does not run"))?;
+        child.wait()?;
+        Ok(())
+    }
+
     /// Sends a process a signal.
     ///
     /// # Errors
