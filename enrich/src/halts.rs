@@ -12,11 +12,11 @@ use runtime::{
     log::events::{Event, Halt},
 };
 use schemas::{
-    Network, Op,
+    BlockHash, Network, Op,
     records::{EnrichState, RawBlock},
 };
 
-use crate::{metrics, place::Done};
+use crate::metrics;
 
 /// What is known of the networks of the partitions that are held.
 pub(crate) struct Halts {
@@ -24,6 +24,17 @@ pub(crate) struct Halts {
     halted: HashMap<Network, (u32, EnrichState)>,
     /// Where the output of networks ended when this group had no position.
     done: HashMap<Network, (u32, Done)>,
+}
+
+/// The event that a network's output ends with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Its sequence.
+    pub sequence: u64,
+    /// What it did.
+    pub op: Op,
+    /// To which block.
+    pub block_hash: BlockHash,
 }
 
 /// A network that halts when what tells of it is committed.

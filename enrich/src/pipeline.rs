@@ -29,11 +29,9 @@ use crate::{
     halts::{Halting, Halts, Passed, next_of, state_of},
     metrics,
     output::{Limits, Worked, foreign, network, read_header, work_up},
-    place,
+    place::{self, GROUP},
 };
 
-/// The consumer group, and the beginning of the transactional id.
-pub const GROUP: &str = "enrich";
 /// Headers, and their children.
 const INPUT: [TopicSpec; 2] = [topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS];
 /// A network that the configuration lacks: what its records say follows from less than it should, and differs by process.

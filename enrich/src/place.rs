@@ -22,28 +22,20 @@ use runtime::log::{
     events::{Assigned, EventConsumer},
 };
 use schemas::{
-    BlockHash, Codec, Network, Op,
+    Codec, Network, Op,
     headers::ChainHeaders,
     records::{EnrichState, EnrichedBlock, StageStatus, stage_status::stage},
     topics,
 };
 use tokio::time::Instant;
 
-use crate::{halts::Halts, pipeline::GROUP};
+use crate::halts::{Done, Halts};
+
+/// The consumer group, and the beginning of the transactional id.
+pub const GROUP: &str = "enrich";
 
 /// How long the log may say nothing while it is read.
 const SILENCE: Duration = Duration::from_secs(60);
-
-/// The event that a network's output ends with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Done {
-    /// Its sequence.
-    pub sequence: u64,
-    /// What it did.
-    pub op: Op,
-    /// To which block.
-    pub block_hash: BlockHash,
-}
 
 /// Finds the place in each partition, and says it to the reader of events.
 pub(crate) async fn find(

@@ -66,7 +66,7 @@ pub async fn partitions(log: &dyn Log, codec: &Codec, networks: &[Network]) -> R
 /// then gets none that is not there everywhere yet.
 async fn partitions_of_all(log: &dyn Log) -> Result<u32, Error> {
     let mut least = u32::MAX;
-    for topic in [topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS, topics::INGEST_CHECKPOINTS, topics::INGEST_STATUS] {
+    for topic in [topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS, topics::INGEST_CHECKPOINTS] {
         least = least.min(log.partitions(topic.name).await?);
     }
     Ok(least)

@@ -10,4 +10,5 @@ pub mod lifecycle;
 pub mod log;
 pub mod metrics;
 pub mod registry;
+pub mod secret;
 pub mod telemetry;

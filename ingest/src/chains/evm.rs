@@ -180,10 +180,10 @@ impl Watcher {
                 Need::Refused(why) => self.refused(why, &mut heads, &mut tracker).await,
                 Need::Header(height) => {
                     let outcome = self.node.header(height).await;
-                    if let Some(head) = self.usable_at(height, outcome, &mut tracker).await? {
-                        if !tracker.header(link_of(&head)) {
-                            self.unlinked(height).await;
-                        }
+                    if let Some(head) = self.usable_at(height, outcome, &mut tracker).await?
+                        && !tracker.header(link_of(&head))
+                    {
+                        self.unlinked(height).await;
                     }
                 }
                 Need::Blocks { from, to } => self.extend(&mut tracker, from, to).await?,

@@ -61,7 +61,8 @@ async fn batches_over_the_providers_limit_become_smaller() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn batches_may_be_refused_in_any_way() {
-    let ways: [(&str, fn() -> Reply); 10] = [
+    type Way = (&'static str, fn() -> Reply);
+    let ways: [Way; 10] = [
         ("HTTP 413", || Reply::Http(413, String::new())),
         ("HTTP 400 in words", || Reply::Http(400, "batch requests are limited".into())),
         ("HTTP 500 in words", || Reply::Http(500, "boom".into())),

@@ -53,7 +53,7 @@ async fn a_head_of_another_form_is_asked_for() {
 async fn no_head_yet_is_waited_for() {
     let latest = json!("latest");
     let mut run = Run::case("sei-block-receipts-error", 1329, |node| {
-        node.quirk(move |asked, _| (asked.params.first() == Some(&latest)).then(|| Reply::Result(Value::Null)));
+        node.quirk(move |asked, _| (asked.params.first() == Some(&latest)).then_some(Reply::Result(Value::Null)));
     })
     .await;
     run.asked("eth_getBlockByNumber", 5).await;

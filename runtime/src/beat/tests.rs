@@ -122,7 +122,7 @@ async fn a_stage_is_heard_while_it_hangs_and_takes_its_word_back_only_when_it_go
     let config = EmbeddedConfig { min_free_bytes: 0, ..EmbeddedConfig::new(dir.path()) };
     let log = EmbeddedLog::open(config).await.expect("a log");
     log.ensure_topics(&topics::ALL, 1).await.expect("topics");
-    let (free, hangs) = std::sync::mpsc::channel::<()>();
+    let (free, hangs) = std::sync::mpsc::sync_channel::<()>(1);
     let stage_thread = std::thread::spawn({
         let log = log.clone();
         move || {

@@ -11,7 +11,6 @@ mod network;
 mod source;
 
 use std::{
-    fmt,
     net::SocketAddr,
     path::{Component, Path, PathBuf},
 };
@@ -22,6 +21,8 @@ pub use mistakes::{Mistake, Mistakes};
 pub use network::{Contract, Endpoint, Network, Start, Verify};
 use source::{Collector, Env, Placed, Section};
 use url::Url;
+
+pub use crate::secret::Secret;
 
 /// Default of `[api] listen`.
 pub const API_LISTEN: &str = "127.0.0.1:8080";
@@ -35,27 +36,6 @@ const ANALYST: &str = "analyst";
 const API: &str = "api";
 /// Default of `[store] database`.
 pub const DATABASE: &str = "headwater";
-
-/// A text that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-    /// The text itself, to be handed to whoever needs it, never to a log.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// A URL with what may be secret in it (user, password, path after the host, query) replaced by `***`.
 pub fn masked(url: &Url) -> String {

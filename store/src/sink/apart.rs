@@ -12,9 +12,10 @@ use schemas::{Network, TimeMs};
 
 use super::{
     batch::Event,
+    error::WriteError,
     metrics,
     patience::Patience,
-    write::{Refused, WriteError, Writer},
+    write::{Refused, Writer},
 };
 use crate::{Store, StoreError, client::deadline};
 

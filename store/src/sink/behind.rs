@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    member::{LOG_PAUSE, READ, TOPICS},
+    group::{LOG_PAUSE, READ, TOPICS},
     metrics,
 };
 

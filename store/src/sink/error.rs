@@ -1,4 +1,4 @@
-//! Why the sink stops.
+//! Why the sink stops, and why a batch was not written.
 
 use runtime::log::LogError;
 
@@ -19,4 +19,18 @@ pub enum Error {
     /// A part of the sink ended without being told to.
     #[error("the sink's {0} ended unexpectedly")]
     Ended(&'static str),
+}
+
+/// Why a batch was not written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    /// The stage was told to stop.
+    #[error("stopped")]
+    Stopped,
+    /// The store refuses this, though it answers: in what is written, or altogether.
+    #[error("refused: {0}")]
+    Refused(StoreError),
+    /// The store refuses for good.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }

@@ -11,7 +11,7 @@ use schemas::{codec::Codec, records::DeadLetter, topics};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{SinkConfig, member::LOG_PAUSE, metrics};
+use super::{SinkConfig, group::LOG_PAUSE, metrics};
 
 /// Puts what could not be read to the dead letters.
 pub(super) struct Graveyard {

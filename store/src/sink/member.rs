@@ -15,27 +15,19 @@ use runtime::log::{
     Log, LogError, LogErrorKind, TopicPartition,
     events::{self, EventConsumer, Halt},
 };
-use schemas::topics;
 use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Error, SinkConfig, State,
     behind::{Found, SecondReading},
+    error::WriteError,
+    group::{GROUP, LOG_PAUSE, READ, TOPICS},
     metrics,
     reader::{Batch, Reader, Source},
-    write::{Refused, WriteError},
+    write::Refused,
 };
 
-/// The sink's consumer group.
-pub const GROUP: &str = "sink";
-/// Its topics.
-pub const TOPICS: [&str; 2] = [topics::ENRICHED_BLOCKS.name, topics::ENRICHED_TRANSACTIONS.name];
-
-/// Events and bytes that are asked for at once.
-pub(super) const READ: (usize, usize) = (64, 4 << 20);
-/// Pause before a log that did not answer is asked again.
-pub(super) const LOG_PAUSE: Duration = Duration::from_millis(500);
 /// How long to wait for events when there is nothing else to do.
 const IDLE: Duration = Duration::from_secs(1);
 /// How long the store may be behind before the group is served without reading.

@@ -17,6 +17,7 @@ mod config;
 mod decode;
 mod error;
 mod graveyard;
+mod group;
 mod guard;
 mod insert;
 mod member;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{metrics, write::WriteError};
+use super::{error::WriteError, metrics};
 use crate::{StoreError, StoreErrorKind};
 
 /// Shortest and longest pause before a call is made again.

@@ -14,18 +14,19 @@ use schemas::{Envelope, Network, Op, TimeMs, codec::Codec, topics};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-pub use super::member::{GROUP, TOPICS};
+pub use super::group::{GROUP, TOPICS};
 use super::{
     Error, SinkConfig, SinkStatus,
     audit::Auditor,
     batch::Event,
     beat,
+    error::WriteError,
     graveyard::{Burial, Graveyard},
     member::{Reading, Written},
     metrics,
     patience::Patience,
     reader::{Batch, Reader},
-    write::{Refused, WriteError, Writer},
+    write::{Refused, Writer},
 };
 use crate::Store;
 

@@ -20,11 +20,12 @@ use super::{
     beat,
     behind::{Behind, Wanted},
     decode,
+    error::WriteError,
     guard::{Guard, Verdict},
     metrics,
     patience::Patience,
     status::{State, StatusRow},
-    write::{Refused, WriteError},
+    write::Refused,
 };
 use crate::Store;
 

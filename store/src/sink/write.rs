@@ -18,6 +18,7 @@ use schemas::{Envelope, Network, TimeMs};
 
 use super::{
     batch::{Event, Phase, phases},
+    error::WriteError,
     insert::{SETTINGS, insert_blocks, insert_events, insert_logs, insert_statuses, insert_transactions},
     patience::Patience,
     stale::{self, Marks},
@@ -29,20 +30,6 @@ use crate::{Store, StoreError, client::deadline};
 const NAMES_PER_STATEMENT: usize = 256;
 /// Fewest tries after which the store counts as refusing.
 const TRIES: u32 = 3;
-
-/// Why a batch was not written.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WriteError {
-    /// The stage was told to stop.
-    #[error("stopped")]
-    Stopped,
-    /// The store refuses this, though it answers: in what is written, or altogether.
-    #[error("refused: {0}")]
-    Refused(StoreError),
-    /// The store refuses for good.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// A block event that the store does not take. Nothing after it of its network was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,23 +14,13 @@ use tokio::{
 use super::{
     Shared,
     fetch::{Cursor, Cursors},
-    groups::{MemberId, Place},
+    groups::Place,
     job::{Commit, Job},
-    producer::group_offsets,
+    membership::{Membership, group_offsets},
 };
 use crate::log::{
     Consumer, GroupMetadata, LogError, LogErrorKind, Offsets, PollLimits, Polled, Reader, Topic, TopicPartition,
 };
-
-/// What a [`GroupMetadata`] of this log holds.
-pub struct Membership {
-    /// The group.
-    pub group: Arc<str>,
-    /// The member.
-    pub member: MemberId,
-    /// The generation.
-    pub generation: u64,
-}
 
 /// A member of a group.
 pub struct EmbeddedConsumer {

@@ -41,6 +41,7 @@ mod groups;
 mod hold;
 mod job;
 mod journal;
+mod membership;
 mod producer;
 mod retention;
 mod room;

@@ -9,12 +9,12 @@ use schemas::limits::{RECORD_HEADERS_BYTES, RECORD_KEY_BYTES, RECORD_VALUE_BYTES
 use super::{
     Shared,
     blob::Encoder,
-    consumer::Membership,
-    job::{Commit, GroupOffsets, Job},
+    job::{Commit, Job},
+    membership::group_offsets,
     stage::Part,
     state::TopicState,
 };
-use crate::log::{GroupMetadata, LogError, LogErrorKind, NewRecord, Offsets, Producer, TopicPartition, Transaction};
+use crate::log::{LogError, LogErrorKind, NewRecord, Producer, TopicPartition, Transaction};
 
 /// Payload from which encoding leaves the async threads alone, bytes.
 const ENCODE_INLINE_BYTES: usize = 512 << 10;
@@ -146,22 +146,4 @@ fn encode(grouped: Grouped) -> Vec<Part> {
         }
     }
     parts
-}
-
-/// Positions with proof of membership, as the writer judges them.
-pub fn group_offsets(shared: &Shared, group: &GroupMetadata, offsets: Offsets) -> Result<GroupOffsets, LogError> {
-    let membership = group
-        .0
-        .downcast_ref::<Membership>()
-        .ok_or_else(|| LogError::new(LogErrorKind::Invalid, "group membership of another kind of log"))?;
-    let offsets = offsets
-        .into_iter()
-        .map(|(at, offset)| shared.partition(at).map(|(_, id)| (at, id, offset)))
-        .collect::<Result<_, _>>()?;
-    Ok(GroupOffsets {
-        group: membership.group.clone(),
-        member: membership.member,
-        generation: membership.generation,
-        offsets,
-    })
 }

@@ -168,8 +168,11 @@ struct GaveBack {
 /// The least part of the log that goes at once, so that the engine is not asked to compact for every little.
 const PART: u64 = 32;
 
+/// Blobs of one partition of a topic.
+type OfPartition = (Arc<TopicState>, Vec<BlobKey>);
+
 /// Blobs of about so many bytes that all our groups have read, the oldest of all partitions first, by topic and partition.
-fn read_to_the_end(shared: &Shared, wanted: u64) -> Result<Vec<(Arc<TopicState>, Vec<BlobKey>)>, LogError> {
+fn read_to_the_end(shared: &Shared, wanted: u64) -> Result<Vec<OfPartition>, LogError> {
     let mut found: Vec<(TimeMs, Arc<TopicState>, BlobKey)> = Vec::new();
     let wanted = wanted.max(shared.bytes() / PART);
     for topic in shared.topics.all().into_iter().filter(|t| !t.compacted && shared.holds.is_read(&t.name)) {
@@ -184,7 +187,7 @@ fn read_to_the_end(shared: &Shared, wanted: u64) -> Result<Vec<(Arc<TopicState>,
     }
     found.sort_by_key(|(written, ..)| *written);
     let mut bytes = 0;
-    let mut out: Vec<(Arc<TopicState>, Vec<BlobKey>)> = Vec::new();
+    let mut out: Vec<OfPartition> = Vec::new();
     for (_, topic, key) in found {
         if bytes >= wanted {
             break;

@@ -8,8 +8,8 @@ use schemas::limits::{RECORD_HEADERS_BYTES, RECORD_KEY_BYTES, RECORD_VALUE_BYTES
 
 use super::error;
 use crate::{
-    config::Secret,
     log::{LogError, LogErrorKind, TopicPartition},
+    secret::Secret,
 };
 
 /// How to reach a cluster.

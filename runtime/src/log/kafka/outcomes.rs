@@ -12,8 +12,8 @@ use super::{
     tests::{broker, config, unique},
     *,
 };
-use crate::config::Secret;
 use crate::log::{LogErrorKind, NewRecord, PollLimits, Polled, Transaction};
+use crate::secret::Secret;
 
 const TOPIC: Topic = "raw.transactions";
 

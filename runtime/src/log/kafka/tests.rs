@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rdkafka::admin::{AdminClient, AdminOptions};
 
 use super::{config::partition_list, *};
-use crate::config::Secret;
 use crate::log::conformance::{self, Harness};
+use crate::secret::Secret;
 
 struct Cluster {
     config: KafkaConfig,

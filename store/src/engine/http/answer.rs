@@ -2,8 +2,8 @@
 
 use super::compression::Encoder;
 use super::error::Failure;
+use super::job::{Job, Stop};
 use super::reply::{Headers, Output, Part, exception_block, failure_headers};
-use super::work::{Job, Stop};
 use crate::engine::ffi::Figures;
 use bytes::Bytes;
 use hyper::StatusCode;

@@ -22,6 +22,7 @@ mod error;
 mod formats;
 mod gate;
 mod hello;
+mod job;
 mod judge;
 mod lexer;
 mod reply;
@@ -272,7 +273,7 @@ async fn route(
     let going = gone.clone().drop_guard();
     let (pieces, reader) = body::channel(runtime.clone());
     let (output, mut answer) = reply::channel(runtime, ticket.clone());
-    let job = work::Job {
+    let job = job::Job {
         front: Arc::clone(&front),
         user,
         request,

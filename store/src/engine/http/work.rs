@@ -8,76 +8,21 @@ use super::answer::Answer;
 use super::auth::User;
 use super::body::BodyReader;
 use super::caps::Temporary;
-use super::compression::{self, Coding, TooLarge};
+use super::compression;
 use super::error::{Code, Failure};
 use super::formats::Sending;
+use super::hello;
+use super::job::{Job, Stop};
 use super::judge::{self, Kill, Verdict};
-use super::reply::{Gone, Output};
-use super::request::{Request, form_fields};
+use super::reply::Output;
+use super::request::form_fields;
 use super::settings::{Pairs, Settings};
 use super::statement::{Shape, shape};
-use super::ticket::Ticket;
-use super::{Front, hello};
 use crate::engine::describe::ANALYSTS_COMMENT;
-use crate::engine::ffi::{Connection, Exception, QueryResult};
+use crate::engine::ffi::{Connection, QueryResult};
 use crate::engine::sql::{quoted_name, quoted_text};
 use schemas::limits::store as limits;
 use std::io::{self, Read};
-use std::sync::Arc;
-
-/// Everything that a worker needs of its request.
-pub(super) struct Job {
-    pub front: Arc<Front>,
-    pub user: User,
-    pub request: Request,
-    /// The request's random id: its `log_comment`, and the tag of its exception block.
-    pub id: String,
-    pub body_coding: Coding,
-    pub answer_coding: Coding,
-    /// Set when the body is a form.
-    pub boundary: Option<String>,
-    /// The turn is one for ending statements, and for nothing else.
-    pub only_kills: bool,
-    pub ticket: Ticket,
-}
-
-/// Why a worker stops early.
-pub(super) enum Stop {
-    Failed(Failure),
-    /// Nobody reads the answer.
-    Gone,
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-impl From<Exception> for Stop {
-    fn from(exception: Exception) -> Self {
-        Self::Failed(exception.into())
-    }
-}
-
-impl From<Gone> for Stop {
-    fn from(_: Gone) -> Self {
-        Self::Gone
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        let failure = match error.get_ref() {
-            Some(inner) if inner.is::<TooLarge>() => Code::TooLarge.failure(error),
-            _ if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Code::CannotRead.failure(format!("the body ended early: {error}"))
-            }
-            _ => Code::CannotDecompress.failure(format!("the body cannot be read: {error}")),
-        };
-        Self::Failed(failure)
-    }
-}
 
 /// Runs the request to its end.
 pub(super) fn run(mut job: Job, body: BodyReader, output: &Output) {
