@@ -156,7 +156,10 @@ impl Reader {
             }
             self.batch.dead.extend(foreign);
             self.batch.since.get_or_insert_with(Instant::now);
-            self.batch.offsets.extend(self.behind.reached(partition, next));
+            // Where the second reading stands says nothing of the group's position.
+            if source == Source::Group {
+                self.batch.offsets.extend(self.behind.reached(partition, next));
+            }
         }
         Ok(())
     }
