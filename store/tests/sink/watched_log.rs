@@ -85,7 +85,10 @@ impl Log for WatchedLog {
         Ok(Box::new(WatchedConsumer { inner, seen: self.seen.clone() }))
     }
     async fn reader(&self, from: &[(TopicPartition, u64)]) -> Result<Box<dyn Reader>, LogError> {
-        self.seen.readers.fetch_add(1, Ordering::SeqCst);
+        // Who lives is read by every stage when it starts.
+        if from.iter().any(|(at, _)| at.topic == schemas::topics::ENRICHED_BLOCKS.name) {
+            self.seen.readers.fetch_add(1, Ordering::SeqCst);
+        }
         self.inner.reader(from).await
     }
     async fn lag(&self, group: &str, topics: &[Topic]) -> Result<Vec<Lag>, LogError> {
