@@ -161,17 +161,22 @@ impl Lines {
         let mut lines = Self::default();
         for (transaction, receipt) in list(&block["transactions"])?.iter().zip(&list(receipts)?) {
             let logs = list(&receipt["logs"])?;
+            let mut transaction = transaction.clone();
+            // A deposit's nonce stands in its receipt (OP-stack, since Regolith).
+            if transaction["nonce"].is_null() {
+                transaction["nonce"] = receipt["depositNonce"].clone();
+            }
             let of = |columns: &[(&str, &str, Form)], from: &Value| -> Vec<String> {
                 columns.iter().map(|(_, field, form)| text(from, field, *form)).collect()
             };
-            let mut cells = of(&OF_TRANSACTION, transaction);
+            let mut cells = of(&OF_TRANSACTION, &transaction);
             cells.extend(of(&OF_RECEIPT, receipt));
             let status = match receipt["status"].as_str() {
                 Some("0x1") => "success",
                 Some(_) => "failed",
                 None => "unknown",
             };
-            cells.extend([status.to_owned(), fee(transaction, receipt).to_string(), logs.len().to_string()]);
+            cells.extend([status.to_owned(), fee(&transaction, receipt).to_string(), logs.len().to_string()]);
             lines.transactions.push(cells.join("|"));
             lines.logs.extend(logs.iter().map(|log| of(&OF_LOG, log).join("|")));
         }

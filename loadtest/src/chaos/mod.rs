@@ -142,11 +142,13 @@ pub async fn report(args: &Chaos, tell: &mut (dyn FnMut(String) + Send)) -> Resu
         binary,
         networks: chains.iter().map(|c| (c.slug.to_owned(), Endpoint::from(&c.node))).collect(),
         log: match &servers {
+            // So few partitions that each process of a stage has a network: a blow to any of them matters.
             Some(servers) => format!(
-                "kafka = \"{}\"\nschema_registry = \"{}\"\nreplication = {}\n",
+                "kafka = \"{}\"\nschema_registry = \"{}\"\nreplication = {}\npartitions = {}\n",
                 servers.kafka,
                 servers.registry,
-                args.brokers.min(3)
+                args.brokers.min(3),
+                args.processes.max(3)
             ),
             None => args.max_bytes.map(|bytes| format!("max_bytes = {bytes}\n")).unwrap_or_default(),
         },
