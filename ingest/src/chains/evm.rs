@@ -180,10 +180,11 @@ impl Watcher {
                 Need::Refused(why) => self.refused(why, &mut heads, &mut tracker).await,
                 Need::Header(height) => {
                     let outcome = self.node.header(height).await;
+                    let above = tracker.above().unwrap_or(height + 1);
                     if let Some(head) = self.usable_at(height, outcome, &mut tracker).await?
                         && !tracker.header(link_of(&head))
                     {
-                        self.unlinked(height).await;
+                        self.unlinked(height, above).await;
                     }
                 }
                 Need::Blocks { from, to } => self.extend(&mut tracker, from, to).await?,

@@ -185,6 +185,14 @@ impl Tracker {
         }
     }
 
+    /// The height of the block whose parent is looked for.
+    pub fn above(&self) -> Option<u64> {
+        match &self.state {
+            State::Walking { links, .. } => links.last().map(|link| link.height),
+            _ => None,
+        }
+    }
+
     /// The header asked for by [`Need::Header`]. False when it does not fit to the one above: the node's chain changed under the
     /// walk, or its blocks do not link.
     pub fn header(&mut self, link: Link) -> bool {
@@ -275,6 +283,10 @@ impl Tracker {
                 *tip = height.saturating_sub(1);
             }
             height
+        } else if let Some(lowest) = lowest.filter(|l| l.parent_hash == link.hash) {
+            // The block below all that may be reverted: heights without a block lie above it.
+            links.pop();
+            lowest.height
         } else if let Some(lowest) =
             lowest.filter(|l| l.parent_hash == link.parent || begin.is_some_and(|b| height <= b))
         {

@@ -116,11 +116,17 @@ impl Watcher {
 
     /// A header does not fit to the one above: at times the chain changes under the walk, but a node whose blocks do not link must
     /// not be asked without a pause.
-    pub(super) async fn unlinked(&mut self, height: u64) {
+    pub(super) async fn unlinked(&mut self, height: u64, above: u64) {
         self.empties += 1;
         if self.empties >= EMPTY_PATIENCE {
+            let lacking = match (height + 1, above - 1) {
+                (first, last) if first < last => format!(", and it gives none from {first} to {last}"),
+                (first, last) if first == last => format!(", and it gives no block {first}"),
+                _ => String::new(),
+            };
             let detail = format!(
-                "endpoint `{}`: block {height} is not the parent of the block above; do several nodes answer under this name?",
+                "endpoint `{}`: block {height} is not the parent of block {above}{lacking}; does the node lack blocks, or do several nodes \
+                 answer under this name?",
                 self.node.endpoint()
             );
             self.say(NetworkState::Stalled, Some(detail));
