@@ -233,7 +233,7 @@ async fn a_full_log_waits_for_its_readers_and_gets_empty_again() {
         let refused = fill(&mut *ingest, &mut made).await;
         assert!(refused.contains("waiting for worker, which has") && refused.contains("it rests"), "{refused}");
         assert!(refused.contains("of the 256 MiB that it may (`[log] max_bytes`)"), "{refused}");
-        assert!(made > before + 50, "round {round}: a useful amount fits: {}", made - before);
+        assert!(made > before + 20, "round {round}: a useful amount fits: {}", made - before);
         // A status finds room all the same.
         let aside = vec![record(at(&ASIDE), vec![1])];
         ingest.commit(Transaction { records: aside, offsets: None }).await.expect("who adds no work goes on");
