@@ -23,7 +23,10 @@ pub(crate) const fn bucket_of(height: u64) -> u64 {
 /// Whether the bucket of a height may be counted once for all: no reorg that ingest walks back by itself reaches it any more. `top`:
 /// the highest height that the network ever had, or a lower one.
 pub(super) const fn may_be_counted(height: u64, top: u64) -> bool {
-    (bucket_of(height) + AUDIT_BUCKET_HEIGHTS).saturating_add(REORG_LIMIT_BLOCKS) <= top
+    match bucket_of(height).checked_add(AUDIT_BUCKET_HEIGHTS + REORG_LIMIT_BLOCKS) {
+        Some(end) => end <= top,
+        None => false,
+    }
 }
 
 /// The version of what is written now about a bucket: the store's clock, or one above the last when the clock went back.

@@ -227,7 +227,9 @@ async fn a_full_log_waits_for_its_readers_and_gets_empty_again() {
     let mut storing = member(&log, SINK.group, &OUT).await;
     let (mut made, mut worked, mut stored) = (0u64, 0u64, 0u64);
     let mut largest = 0;
-    for round in 0..3 {
+    // How much fits in a round depends on how far the engine has compacted by then.
+    for round in 0.. {
+        assert!(round < 20, "{made} records went through");
         // Nobody reads: the log fills up, and says for whom it waits.
         let before = made;
         let refused = fill(&mut *ingest, &mut made).await;
@@ -255,8 +257,10 @@ async fn a_full_log_waits_for_its_readers_and_gets_empty_again() {
         })
         .await;
         made += 1;
+        if round >= 2 && made * RECORD as u64 > MAX {
+            break;
+        }
     }
-    assert!(made * RECORD as u64 > MAX, "{made} records went through");
     // Between two looks at the directory's size the engine may compact, and have old and new at once.
     assert!(largest < MAX + (32 << 20), "{} MiB", largest >> 20);
     log.close().await.unwrap();
