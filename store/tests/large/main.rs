@@ -51,7 +51,7 @@ async fn no_question_reads_more_than_its_bound() {
     questions::of_the_api(&mut asked, &api, a).await;
     questions::of_the_page(&mut asked, &api).await;
     questions::of_people(&mut asked, &engine);
-    questions::of_the_sink(&mut asked, &stages, a).await;
+    questions::of_the_sink(&mut asked, &stages).await;
     asked.all_within_bounds();
     let names: BTreeSet<String> = asked.names().into_iter().chain(OF_CHECKS.map(str::to_owned)).collect();
     let without: Vec<String> = questions_of_the_store().into_iter().filter(|name| !names.contains(name)).collect();
