@@ -11,15 +11,14 @@
 //!
 //! Of each topic that is read only the newest record of a network is held, however long it is.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::collections::{HashMap, HashSet};
 
+use crate::halts::{Done, Halts};
 use bytes::Bytes;
 use runtime::log::{
-    Log, LogError, LogErrorKind, PollLimits, Polled, Record as LogRecord, TopicPartition,
+    Log, LogError, LogErrorKind, TopicPartition,
     events::{Assigned, EventConsumer},
+    fold,
 };
 use schemas::{
     Codec, Network, Op,
@@ -27,15 +26,9 @@ use schemas::{
     records::{EnrichState, EnrichedBlock, StageStatus, stage_status::stage},
     topics,
 };
-use tokio::time::Instant;
-
-use crate::halts::{Done, Halts};
 
 /// The consumer group, and the beginning of the transactional id.
 pub const GROUP: &str = "enrich";
-
-/// How long the log may say nothing while it is read.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// Finds the place in each partition, and says it to the reader of events.
 pub(crate) async fn find(
@@ -81,13 +74,14 @@ pub(crate) async fn find(
 async fn halted(log: &dyn Log, codec: &Codec) -> Result<Vec<StageStatus>, LogError> {
     let at = TopicPartition { topic: topics::STAGE_STATUS.name, partition: 0 };
     let mut newest: HashMap<Network, StageStatus> = HashMap::new();
-    each(log, at, |record| {
+    fold(log, at, |record| {
         let status = record.value.as_ref().and_then(|value| codec.decode::<StageStatus>(value).ok());
         if let Some(status) = status.filter(|s| s.stage == stage::ENRICH)
             && let Some(network) = status.network.clone()
         {
             newest.insert(network, status);
         }
+        Ok::<(), LogError>(())
     })
     .await?;
     let is_halt = |s: &StageStatus| EnrichState::parse(&s.state).is_ok_and(|state| state != EnrichState::Running);
@@ -98,12 +92,13 @@ async fn halted(log: &dyn Log, codec: &Codec) -> Result<Vec<StageStatus>, LogErr
 async fn output(log: &dyn Log, codec: &Codec, partition: u32) -> Result<HashMap<Network, Done>, LogError> {
     let at = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition };
     let mut newest: HashMap<Network, (ChainHeaders, Option<Bytes>)> = HashMap::new();
-    let read = each(log, at, |record| {
+    let read = fold(log, at, |record| {
         if let Ok(meta) = ChainHeaders::parse(|name| record.header(name))
             && meta.op != Op::Finality
         {
             newest.insert(meta.network.clone(), (meta, record.value));
         }
+        Ok::<(), LogError>(())
     });
     match read.await {
         Ok(()) => {}
@@ -119,33 +114,4 @@ async fn output(log: &dyn Log, codec: &Codec, partition: u32) -> Result<HashMap<
         Ok((network, Done { sequence: meta.sequence, op: meta.op, block_hash: block.envelope.block_hash }))
     };
     newest.into_iter().map(done).collect()
-}
-
-/// Hands over every record of a partition up to its present end, one by one.
-async fn each(log: &dyn Log, at: TopicPartition, mut take: impl FnMut(LogRecord)) -> Result<(), LogError> {
-    let ends = log.watermarks(at).await?;
-    if ends.low >= ends.high {
-        return Ok(());
-    }
-    let mut reader = log.reader(&[(at, ends.low)]).await?;
-    let mut heard = Instant::now();
-    while reader.reached(at) < ends.high {
-        let before = reader.reached(at);
-        let poll = PollLimits { records: 4_096, bytes: 4 << 20, wait: Duration::from_millis(300) };
-        match reader.poll(poll).await? {
-            Polled::Records(records) => records.into_iter().filter(|r| r.offset < ends.high).for_each(&mut take),
-            Polled::OutOfRange { oldest, .. } => reader.seek(at, oldest).await?,
-            Polled::Assigned(_) | Polled::Revoked(_) => {}
-        }
-        if reader.reached(at) > before {
-            heard = Instant::now();
-        } else if heard.elapsed() > SILENCE {
-            let message = format!(
-                "{} [{}] was read up to {before} of {}, then nothing came for {SILENCE:?}",
-                at.topic, at.partition, ends.high
-            );
-            return Err(LogError::new(LogErrorKind::Unavailable, message));
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,9 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use runtime::log::{Log, LogError, LogErrorKind, Record, TopicPartition, Transaction, fold, pass_over};
+use runtime::log::{
+    Log, LogError, LogErrorKind, Record, Topic, TopicPartition, Transaction, events::partitions_of_all, fold, pass_over,
+};
 use schemas::{
     Network, TimeMs,
     codec::{Codec, Record as _},
@@ -21,6 +23,8 @@ use crate::{
 
 /// Transactional id of whoever records partitions while there is no control room.
 const TRANSACTIONAL_ID: &str = "ingest.partitions";
+/// Topics that a network is written to: one that comes while counts are raised gets a partition that all of them have.
+const WRITTEN: [Topic; 3] = [topics::RAW_BLOCKS.name, topics::RAW_TRANSACTIONS.name, topics::INGEST_CHECKPOINTS.name];
 /// Tries against fencing and aborts.
 const TRIES: u32 = 10;
 /// First part of the key of a network's partition.
@@ -44,7 +48,7 @@ impl Partitions {
 /// Reads the recorded partitions, and records one for each network that has none: the one with the fewest networks, the
 /// lowest of equals, in the order given.
 pub async fn partitions(log: &dyn Log, codec: &Codec, networks: &[Network]) -> Result<Partitions, Error> {
-    let count = partitions_of_all(log).await?;
+    let count = partitions_of_all(log, &WRITTEN).await?;
     let mut tries = 0;
     loop {
         let recorded = read(log, codec).await?;
@@ -60,16 +64,6 @@ pub async fn partitions(log: &dyn Log, codec: &Codec, networks: &[Network]) -> R
             Err(e) => return Err(e),
         }
     }
-}
-
-/// How many partitions all topics have that ingest writes a network to: while counts are raised topic by topic, a network that comes
-/// then gets none that is not there everywhere yet.
-async fn partitions_of_all(log: &dyn Log) -> Result<u32, Error> {
-    let mut least = u32::MAX;
-    for topic in [topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS, topics::INGEST_CHECKPOINTS] {
-        least = least.min(log.partitions(topic.name).await?);
-    }
-    Ok(least)
 }
 
 async fn record(log: &dyn Log, codec: &Codec, networks: &[Network], count: u32) -> Result<(), Error> {

@@ -382,7 +382,7 @@ impl EventReader {
         let deadline = Instant::now() + wait;
         loop {
             if let Some(batch) = self.assembler.take(max_events, max_bytes) {
-                self.apply_flow()?;
+                apply_flow(&mut *self.reader, &mut self.assembler)?;
                 return Ok(batch);
             }
             let wait = deadline.saturating_duration_since(Instant::now());
@@ -395,7 +395,7 @@ impl EventReader {
                 Polled::Records(records) => {
                     let nothing = records.is_empty();
                     self.assembler.feed(records);
-                    self.apply_flow()?;
+                    apply_flow(&mut *self.reader, &mut self.assembler)?;
                     if nothing && Instant::now() >= deadline {
                         return Ok(Batch::Events(Vec::new()));
                     }
@@ -404,20 +404,21 @@ impl EventReader {
             }
         }
     }
-
-    fn apply_flow(&mut self) -> Result<(), LogError> {
-        for flow in self.assembler.flow() {
-            match flow {
-                Flow::Pause(at) => self.reader.pause(&[at])?,
-                Flow::Resume(at) => self.reader.resume(&[at])?,
-            }
-        }
-        Ok(())
-    }
 }
 
-/// How many partitions all of these topics have.
-async fn partitions_of_all(log: &dyn Log, topics: &[Topic]) -> Result<u32, LogError> {
+/// Pauses and resumes what the assembler holds too much or enough of.
+fn apply_flow(reader: &mut dyn Reader, assembler: &mut Assembler) -> Result<(), LogError> {
+    for flow in assembler.flow() {
+        match flow {
+            Flow::Pause(at) => reader.pause(&[at])?,
+            Flow::Resume(at) => reader.resume(&[at])?,
+        }
+    }
+    Ok(())
+}
+
+/// How many partitions all of these topics have: while counts are raised topic by topic, the last ones are not everywhere yet.
+pub async fn partitions_of_all(log: &dyn Log, topics: &[Topic]) -> Result<u32, LogError> {
     let mut least = u32::MAX;
     for topic in topics {
         least = least.min(log.partitions(topic).await?);

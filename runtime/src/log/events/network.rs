@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::{
     super::{Log, LogError, Polled, Reader, Record, Topic, TopicPartition},
-    Batch, Event,
-    assembler::{Assembler, Flow, Start},
+    Batch, Event, apply_flow,
+    assembler::{Assembler, Start},
     poll_limits,
     queue::meta_of,
     warn_out_of_range,
@@ -55,7 +55,7 @@ impl NetworkReader {
                 return Ok(Batch::Events(self.sieve.older.drain(..some).collect()));
             }
             if let Some(batch) = self.assembler.take(max_events, max_bytes) {
-                self.apply_flow()?;
+                apply_flow(&mut *self.reader, &mut self.assembler)?;
                 return Ok(batch);
             }
             if Instant::now() >= deadline {
@@ -71,21 +71,11 @@ impl NetworkReader {
                 Polled::Records(records) => {
                     let ours = records.into_iter().filter_map(|r| self.sieve.pass(r)).collect();
                     self.assembler.feed(ours);
-                    self.apply_flow()?;
+                    apply_flow(&mut *self.reader, &mut self.assembler)?;
                 }
                 Polled::Assigned(_) | Polled::Revoked(_) => {}
             }
         }
-    }
-
-    fn apply_flow(&mut self) -> Result<(), LogError> {
-        for flow in self.assembler.flow() {
-            match flow {
-                Flow::Pause(at) => self.reader.pause(&[at])?,
-                Flow::Resume(at) => self.reader.resume(&[at])?,
-            }
-        }
-        Ok(())
     }
 }
 
