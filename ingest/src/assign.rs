@@ -45,8 +45,8 @@ impl Partitions {
     }
 }
 
-/// Reads the recorded partitions, and records one for each network that has none: the one with the fewest networks, the
-/// lowest of equals, in the order given.
+/// Reads the recorded partitions, and records one for each network that has none: the one with the fewest networks, in the
+/// order given, spread over the ranges that processes hold.
 pub async fn partitions(log: &dyn Log, codec: &Codec, networks: &[Network]) -> Result<Partitions, Error> {
     let count = partitions_of_all(log, &WRITTEN).await?;
     let mut tries = 0;
@@ -89,7 +89,13 @@ async fn record(log: &dyn Log, codec: &Codec, networks: &[Network], count: u32) 
     Ok(())
 }
 
-/// Pure: least loaded first.
+/// Where among equals a partition stands: far from those before it (van der Corput's sequence: 0, 32, 16, 48, 8 … of 64). A stage's
+/// processes hold ranges of partitions (rule 9), so that the first few networks fall to different ones.
+fn turn(partition: usize) -> u32 {
+    (partition as u32).reverse_bits()
+}
+
+/// Pure: least loaded first, the furthest from one another among equals.
 fn choose(known: &HashMap<Network, u32>, networks: &[Network], count: u32) -> Vec<(Network, u32)> {
     let mut load = vec![0u32; count.max(1) as usize];
     for partition in known.values() {
@@ -103,7 +109,7 @@ fn choose(known: &HashMap<Network, u32>, networks: &[Network], count: u32) -> Ve
             continue;
         }
         let (partition, n) =
-            load.iter_mut().enumerate().min_by_key(|(i, n)| (**n, *i)).expect("at least one partition");
+            load.iter_mut().enumerate().min_by_key(|(i, n)| (**n, turn(*i))).expect("at least one partition");
         *n += 1;
         chosen.push((network.clone(), partition as u32));
     }
@@ -174,8 +180,27 @@ mod tests {
         let known = HashMap::from([(network(0), 0), (network(1), 2)]);
         let wanted: Vec<_> = (0..6).chain([5]).map(network).collect();
         let chosen = choose(&known, &wanted, 3);
-        assert_eq!(chosen, [(network(2), 1), (network(3), 0), (network(4), 1), (network(5), 2)]);
+        assert_eq!(chosen, [(network(2), 1), (network(3), 0), (network(4), 2), (network(5), 1)]);
         assert_eq!(choose(&HashMap::new(), &wanted[..2], 1), [(network(0), 0), (network(1), 0)]);
+    }
+
+    #[test]
+    fn the_first_networks_fall_to_different_processes() {
+        let networks: Vec<Network> = (0..64).map(|i| format!("n{i}").parse().unwrap()).collect();
+        for (count, processes) in [(64, 2), (64, 4), (64, 3), (8, 4), (12, 3), (100, 7)] {
+            let first = choose(&HashMap::new(), &networks[..processes], count);
+            let per_process = (count as usize).div_ceil(processes);
+            let mut hands: Vec<usize> = first.iter().map(|(_, p)| *p as usize / per_process).collect();
+            hands.sort_unstable();
+            hands.dedup();
+            // One of them may have to share where the numbers are no powers of two.
+            let fewest = if processes.is_power_of_two() && count.is_power_of_two() { processes } else { processes - 1 };
+            assert!(hands.len() >= fewest, "{count} partitions, {processes} processes: {first:?}");
+            let mut all: Vec<u32> = choose(&HashMap::new(), &networks, count).into_iter().map(|(_, p)| p).collect();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), 64.min(count as usize), "each partition once before any has two");
+        }
     }
 
     #[test]

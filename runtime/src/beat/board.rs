@@ -255,7 +255,7 @@ impl Board {
     }
 
     /// What is to be said now: of the process, and of every network in its hands.
-    pub(super) fn statuses(&self, instance: &str, every: Duration) -> Vec<StageStatus> {
+    pub(crate) fn statuses(&self, instance: &str, every: Duration) -> Vec<StageStatus> {
         let mut said = self.said();
         said.news = false;
         said.statuses(&self.0, instance, every, TimeMs::now())

@@ -16,7 +16,7 @@ mod pulse;
 mod roster;
 #[cfg(test)]
 mod tests;
-mod unread;
+pub(crate) mod unread;
 
 pub use board::{Board, Row, Unnamed};
 pub use pulse::Beat;

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use schemas::{TimeMs, topics::TopicSpec};
 
 use super::Board;
-use crate::log::{Lag, Log, events::Event};
+use crate::log::{Lag, Log, LogError, events::Event};
 
 /// From here on it is said: half of what is kept is unread.
 pub const WARN_PERCENT: u32 = 50;
@@ -67,38 +67,45 @@ pub(super) async fn watch(board: Board, log: Arc<dyn Log>, group: &'static str, 
     }
     loop {
         tokio::time::sleep(EVERY).await;
-        let lags = match log.lag(group, &input.map(|t| t.name)).await {
-            Ok(lags) => lags,
-            Err(error) => {
-                tracing::debug!(%error, group, "how much is unread cannot be told now");
-                continue;
-            }
-        };
-        let mut worst = std::collections::BTreeMap::<u32, u32>::new();
-        for lag in lags.iter().filter(|lag| board.holds(lag.at.partition)) {
-            let read = board.read(lag.at.partition);
-            let (spec, tally) = match lag.at.topic == input[0].name {
-                true => (&input[0], read.headers),
-                false => (&input[1], read.children),
-            };
-            let behind =
-                read.written_at.map(|at| Duration::from_millis(TimeMs::now().0.saturating_sub(at.0).max(0) as u64));
-            let percent = percent(lag, spec, tally, behind);
-            crate::metrics::unread(group, lag.at.topic, lag.at.partition, percent);
-            if percent > WARN_PERCENT {
-                tracing::warn!(
-                    group,
-                    topic = lag.at.topic,
-                    partition = lag.at.partition,
-                    percent,
-                    "so much of what the log keeps is unread: at 100 retention removes what is still to be read"
-                );
-            }
-            let entry = worst.entry(lag.at.partition).or_default();
-            *entry = percent.max(*entry);
+        if let Err(error) = look(&board, &*log, group, &input).await {
+            tracing::debug!(%error, group, "how much is unread cannot be told now");
         }
-        worst.into_iter().for_each(|(partition, percent)| board.unread(partition, percent));
     }
+}
+
+/// Asks once.
+pub(crate) async fn look(
+    board: &Board,
+    log: &dyn Log,
+    group: &'static str,
+    input: &[TopicSpec; 2],
+) -> Result<(), LogError> {
+    let lags = log.lag(group, &input.map(|t| t.name)).await?;
+    let mut worst = std::collections::BTreeMap::<u32, u32>::new();
+    for lag in lags.iter().filter(|lag| board.holds(lag.at.partition)) {
+        let read = board.read(lag.at.partition);
+        let (spec, tally) = match lag.at.topic == input[0].name {
+            true => (&input[0], read.headers),
+            false => (&input[1], read.children),
+        };
+        let behind =
+            read.written_at.map(|at| Duration::from_millis(TimeMs::now().0.saturating_sub(at.0).max(0) as u64));
+        let percent = percent(lag, spec, tally, behind);
+        crate::metrics::unread(group, lag.at.topic, lag.at.partition, percent);
+        if percent > WARN_PERCENT {
+            tracing::warn!(
+                group,
+                topic = lag.at.topic,
+                partition = lag.at.partition,
+                percent,
+                "so much of what the log keeps is unread: at 100 retention removes what is still to be read"
+            );
+        }
+        let entry = worst.entry(lag.at.partition).or_default();
+        *entry = percent.max(*entry);
+    }
+    worst.into_iter().for_each(|(partition, percent)| board.unread(partition, percent));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use async_trait::async_trait;
 use super::{Log, TopicPartition};
 
 pub use kit::Kit;
+#[cfg(test)]
+pub(crate) use kit::{at, commit, limits, record};
 pub use watched::Watched;
 
 /// How the suite reaches a back end.

@@ -1,7 +1,7 @@
 //! librdkafka's errors in the classes of the log, and in words that say what to do.
 //!
 //! Guarantee: where the cluster refuses, the message says who was refused what, and the command that grants it; no message
-//! carries the value of a property (headwater/tests/security.rs).
+//! carries the value of a property (headwater/tests/system/security.rs).
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 

@@ -4,9 +4,17 @@ use std::collections::BTreeMap;
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 
+use schemas::records::stage_status::{stage, state};
+
 use super::{config::partition_list, *};
-use crate::log::conformance::{self, Harness};
 use crate::secret::Secret;
+use crate::{
+    beat::{Board, unread::look},
+    log::{
+        Polled,
+        conformance::{self, Harness},
+    },
+};
 
 struct Cluster {
     config: KafkaConfig,
@@ -114,4 +122,43 @@ async fn topics_are_made_compared_and_changed() {
     // Fewer partitions, or another number of replicas, cannot be had.
     let off = log.diff_topics(&all, Some(1)).await.expect("diff");
     assert!(!off.is_empty() && off.iter().all(|d| d.what == "partitions" && !d.can_change), "{off:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_retention_is_about_to_take_is_seen_by_the_brokers_positions() {
+    let Some(brokers) = broker("what_retention_is_about_to_take_is_seen_by_the_brokers_positions") else { return };
+    const RECORDS: u64 = 40;
+    let cluster = Cluster { config: config(brokers, &unique("unread")) };
+    let log = cluster.log().await;
+    let input = [schemas::topics::RAW_BLOCKS, schemas::topics::RAW_TRANSACTIONS];
+    log.ensure_topics(&input, 1).await.expect("topics");
+    let at = |spec: schemas::topics::TopicSpec| conformance::at(spec.name, 0);
+    let mut producer = log.producer("p").await.expect("producer");
+    let records = (0..RECORDS).flat_map(|n| input.map(|t| conformance::record(at(t), &n.to_string(), "value")));
+    conformance::commit(&mut *producer, records.collect()).await;
+
+    let mut consumer = log.consumer("sink", "one", &input.map(|t| t.name)).await.expect("consumer");
+    while !matches!(consumer.poll(conformance::limits(1, 500)).await.expect("poll"), Polled::Assigned(_)) {}
+    let board = Board::new(stage::SINK, state::STARTING);
+    let network: schemas::Network = "eth".parse().expect("a slug");
+    board.held([0]);
+    board.network(0, &network, |row| row.state = "live".into());
+    let seen = async || {
+        look(&board, &*log, "sink", &input).await.expect("asked");
+        let said = board.statuses("host", Duration::from_secs(5));
+        said.iter().find(|s| s.network.as_ref() == Some(&network)).expect("spoken for").unread_percent
+    };
+
+    // All is there still: nothing of a week is unread for long, and forty records are no bytes.
+    consumer.commit(input.map(|t| (at(t), 20)).to_vec()).await.expect("positions");
+    assert_eq!(seen().await, Some(0));
+    // Retention has taken what lies more than six records (`expire`) and the transaction's end back, which is not read.
+    cluster.expire(&log, at(input[1])).await;
+    assert_eq!(seen().await, Some(100));
+    // It has caught up with the children's topic half way.
+    let ends = log.watermarks(at(input[1])).await.expect("ends");
+    consumer.commit(vec![(at(input[1]), ends.low.midpoint(ends.high))]).await.expect("positions");
+    assert_eq!(seen().await, Some(50));
+    consumer.commit(vec![(at(input[1]), ends.high)]).await.expect("positions");
+    assert_eq!(seen().await, Some(0));
 }
