@@ -26,7 +26,7 @@ build: fetch dashboard ## Build the release binary with the dashboard in it
 	@echo "built $(TARGET)/release/headwater"
 
 .PHONY: test
-test: test-static test-rust test-browser ## Run every check and test, as CI does
+test: prerequisites fmt-check lint test-rust test-browser deny ## Run every check and test, as CI does
 	$(call say,all checks and tests passed)
 
 .PHONY: test-static

@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::node::evm::{self, Clock, Config, Dataset, Fault, FaultKind, Simulator};
 use clap::{Args, ValueEnum};
 use instance::Instance;
+pub use processes::{Memory, memory};
 use report::{Report, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -117,7 +117,7 @@ fn children(pid: u32) -> Vec<u32> {
 }
 
 /// The highest resident memory so far.
-pub(super) fn memory(pid: u32) -> Memory {
+pub fn memory(pid: u32) -> Memory {
     let peak = |pid: u32| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

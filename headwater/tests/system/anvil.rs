@@ -1,9 +1,7 @@
 //! `headwater up` on a real EVM node (`anvil`): live blocks, a failing transaction, a reorg, seen through REST and SQL.
 //! `scripts/fetch-anvil` provides it; without it (and outside CI) the test says so and passes over.
 
-mod common;
-
-use common::{Headwater, Net, number, text};
+use crate::common::{Headwater, Net, number, text};
 use loadtest::node::anvil::Anvil;
 use serde_json::json;
 
@@ -43,6 +41,6 @@ async fn a_real_node_is_followed_through_a_failure_and_reorgs() {
     let rows = headwater.query("SELECT number, hash FROM blocks WHERE network = 'anvil' ORDER BY number").await;
     let held: Vec<_> = rows.expect("blocks").iter().map(|row| (number(row, "number"), text(row, "hash"))).collect();
     assert_eq!(held, anvil.chain().await);
-    common::expected::assert_gapless(&headwater, "anvil").await;
+    crate::common::expected::assert_gapless(&headwater, "anvil").await;
     assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
 }

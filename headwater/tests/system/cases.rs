@@ -1,8 +1,6 @@
 //! What real nodes say otherwise than expected, from the node to SQL and REST: the same figures in both, none made up.
 
-mod common;
-
-use common::{Headwater, Net, text};
+use crate::common::{Headwater, Net, text};
 use loadtest::node::fixed::{FixedNode, Pair, recorded};
 use serde_json::{Value, json};
 

@@ -6,8 +6,6 @@
 //! password is ever printed; a stage that loses a right while it runs waits without spinning, goes on when it has it again, and
 //! nothing is lost.
 
-mod common;
-
 use std::{
     path::Path,
     process::{Command, Stdio},
@@ -15,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{
+use crate::common::{
     Net,
     acls::{self, Acl},
     expected,
@@ -184,7 +182,7 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
 
     // What cannot be processed is put aside by enrich and by the sink, and read from outside.
     poison(&log).await;
-    let end = Instant::now() + common::PATIENCE;
+    let end = Instant::now() + crate::common::PATIENCE;
     loop {
         let output = cluster.as_user("dead-letters", &["dead-letters", "list"]).output().expect("run headwater");
         let said = told(&output);
@@ -284,7 +282,7 @@ async fn a_stage_that_loses_a_right_waits_and_goes_on_when_it_has_it_again() {
         cluster.until_visible(&node).await;
     }
     expected::assert_canonical(&cluster.headwater, "eth", &node).await;
-    let end = Instant::now() + common::PATIENCE;
+    let end = Instant::now() + crate::common::PATIENCE;
     while cluster.headwater.network("eth").await.is_none_or(|n| n["lag_blocks"] != 0) {
         assert!(Instant::now() < end, "{:?}", cluster.headwater.network("eth").await);
         tokio::time::sleep(Duration::from_millis(100)).await;

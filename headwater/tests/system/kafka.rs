@@ -2,9 +2,7 @@
 //! registry are made ready by command, processes that sleep too long or stay away are replaced, and every row is there once.
 //! Killing at random for as long as wanted is `loadtest chaos`.
 
-mod common;
-
-use common::{
+use crate::common::{
     Net,
     cluster::{Cluster, recorded_chain, servers},
     expected,

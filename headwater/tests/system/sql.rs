@@ -1,9 +1,7 @@
 //! The queries of docs/sql.md as an analyst types them, over recorded blocks of chains that fork; and where the API says that
 //! the store is.
 
-mod common;
-
-use common::{Headwater, Net, number, recorded};
+use crate::common::{Headwater, Net, number, recorded};
 use loadtest::node::evm::{Clock, Config, Dataset, spawn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,12 +3,10 @@
 //! `dbt/`, `node/`, and curl) checks values against what the stages' user reads of the same rows (`facts.rs`).
 //! `scripts/fetch-clients` prepares them; a language that is not installed is passed over by name.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod curl;
 mod facts;
 
-use common::{Headwater, Net};
+use crate::common::{Headwater, Net};
 use facts::Facts;
 use loadtest::node::evm::{Clock, Config, Dataset, spawn};
 use std::path::{Path, PathBuf};
@@ -135,7 +133,7 @@ async fn clients_that_no_one_here_wrote_read_what_is_there() {
     let output = std::process::Command::new(root.join("scripts/fetch-clients")).output().expect("fetch-clients");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-    let data = Dataset::from_dir(common::recorded().join("ethereum")).expect("recorded blocks");
+    let data = Dataset::from_dir(crate::common::recorded().join("ethereum")).expect("recorded blocks");
     let node = spawn(Config { clock: Clock::Manual, history: 20, ..Config::new(data) }).await.expect("simulator");
     let mut headwater = Headwater::new(&[Net::of("eth", &node)]);
     headwater.start();
@@ -149,7 +147,7 @@ async fn clients_that_no_one_here_wrote_read_what_is_there() {
     std::fs::write(&facts_file, facts.to_string()).expect("write");
     let clients = Clients {
         prepared: String::from_utf8_lossy(&output.stdout).trim().into(),
-        sources: root.join("headwater/tests/clients"),
+        sources: root.join("headwater/tests/system/clients"),
         facts_file,
         facts,
     };

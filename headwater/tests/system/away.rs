@@ -1,14 +1,12 @@
 //! The store away, from the start, while a chain catches up over an embedded log that holds a part of it: the log waits for
 //! the sink and says so, nothing is overtaken, and when the store comes everything is worked off and level again.
 
-mod common;
-
 use std::{
     path::Path,
     time::{Duration, Instant},
 };
 
-use common::{binary, number, text};
+use crate::common::{binary, number, text};
 use loadtest::{
     cluster::{Cluster, Endpoint, Settings},
     node::evm::{Clock, Config, Dataset, spawn},

@@ -1,10 +1,8 @@
 //! What people meet first: exit codes and messages, each naming what is wrong and what to do.
 
-mod common;
-
 use std::process::{Command, Output};
 
-use common::{Headwater, Net, binary};
+use crate::common::{Headwater, Net, binary};
 use loadtest::node::evm::{Clock, Config, Dataset, Fault, FaultKind, spawn};
 use serde_json::Value;
 

@@ -2,11 +2,9 @@
 //! some for longer than a member's session, while chains fork; at the end every row is compared with the source. The seed is printed; `loadtest chaos --seed` deals the same
 //! blows, for as long as wanted.
 
-mod common;
-
 use std::path::Path;
 
-use common::{binary, cluster::servers};
+use crate::common::{binary, cluster::servers};
 use loadtest::chaos::{self, Chaos};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,11 +1,9 @@
 //! `dead-letters replay` over the embedded log, through the process that holds it.
 
-mod common;
-
 use std::process::Command;
 
+use crate::common::{Headwater, binary, number};
 use bytes::Bytes;
-use common::{Headwater, binary, number};
 use runtime::log::{
     Log as _, NewRecord, TopicPartition, Transaction,
     embedded::{EmbeddedConfig, EmbeddedLog},

@@ -1,6 +1,6 @@
 //! curl: every format that people save to a file, with its media type and its content.
 
-use crate::facts::Facts;
+use super::facts::Facts;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::process::Command;

@@ -1,14 +1,12 @@
 //! `kill -9` of the real binary at random moments while blocks arrive and forks happen: at the end every block is there once,
 //! sequences are gapless and totals equal recomputation from the raw receipts.
 
-mod common;
-
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use common::{Headwater, Net, expected};
+use crate::common::{Headwater, Net, expected};
 use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use tokio::task::JoinHandle;
 
@@ -74,7 +72,7 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
             .query(&format!("SELECT countIf(op = 'revert') AS n FROM block_events WHERE network = '{slug}'"))
             .await;
         assert!(
-            common::number(&reverts.expect("events")[0], "n") > 0,
+            crate::common::number(&reverts.expect("events")[0], "n") > 0,
             "no fork happened to {slug}: the test shows too little"
         );
     }

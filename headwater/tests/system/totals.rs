@@ -1,12 +1,10 @@
 //! Counts, gas, fees and logs in SQL and REST equal recomputation from the raw receipts, to the last wei, for every recorded
 //! chain of the project, while the chains grow and fork and after it.
 
-mod common;
-
 use std::sync::Arc;
 
+use crate::common::{Headwater, Net, expected, recorded};
 use alloy_primitives::U256;
-use common::{Headwater, Net, expected, recorded};
 use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 
 /// Every folder of recorded blocks, under a slug of its own.

@@ -1,7 +1,5 @@
 //! Runs the real binary over a temporary data directory, and asks it from outside as people do.
 
-#![allow(dead_code)] // each test file uses its part
-
 pub mod acls;
 pub mod cluster;
 pub mod expected;

@@ -2,16 +2,14 @@
 //! in `/health`, and stays with the network that it concerns (rules 12 and 13). What was set aside is taken up by
 //! `dead-letters replay`, after which every row is as if nothing had happened.
 
-mod common;
-
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use common::{
+use crate::common::{
     Net, PATIENCE,
     cluster::{Cluster, recorded_chain, servers},
     expected, number,
 };
+use bytes::Bytes;
 use loadtest::node::evm::{Config, Simulator};
 use runtime::{
     log::{

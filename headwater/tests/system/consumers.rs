@@ -2,11 +2,9 @@
 //! Kafka and a real registry, and agree with SQL row by row. `scripts/fetch-consumers` prepares them; a language that is not
 //! installed is passed over by name.
 
-mod common;
-
 use std::{collections::BTreeSet, path::PathBuf, process::Stdio, time::Duration};
 
-use common::{Headwater, Net};
+use crate::common::{Headwater, Net};
 use loadtest::node::evm::{Clock, Config, Dataset, spawn};
 use tokio::process::Command;
 
@@ -61,7 +59,7 @@ impl Consumers {
 async fn rows(headwater: &Headwater, columns: &[&str], view: &str, separator: &str) -> BTreeSet<String> {
     let line = columns.iter().map(|c| format!("toString({c})")).collect::<Vec<_>>().join(&format!(", '{separator}', "));
     let found = headwater.query(&format!("SELECT concat({line}) AS line FROM {view}")).await.expect("rows");
-    found.iter().map(|row| common::text(row, "line").to_owned()).collect()
+    found.iter().map(|row| crate::common::text(row, "line").to_owned()).collect()
 }
 
 fn same(what: &str, consumer: Option<BTreeSet<String>>, sql: &BTreeSet<String>) {
@@ -98,7 +96,7 @@ async fn consumers_that_no_one_here_wrote_agree_with_sql() {
         prefix: format!("others-{now:x}."),
     };
 
-    let data = Dataset::from_dir(common::recorded().join("optimism")).expect("recorded blocks");
+    let data = Dataset::from_dir(crate::common::recorded().join("optimism")).expect("recorded blocks");
     let node = spawn(Config { clock: Clock::Manual, history: 40, ..Config::new(data) }).await.expect("simulator");
     let mut headwater = Headwater::new(&[Net::of("op", &node)]);
     let text = std::fs::read_to_string(&headwater.config).expect("read").replace(
@@ -123,7 +121,7 @@ async fn consumers_that_no_one_here_wrote_agree_with_sql() {
         consumers.run("go", "enriched.transactions"),
     );
     let reverts = headwater.query("SELECT count() AS n FROM block_events WHERE op = 'revert'").await.expect("rows");
-    assert!(common::number(&reverts[0], "n") >= 9, "{reverts:?}");
+    assert!(crate::common::number(&reverts[0], "n") >= 9, "{reverts:?}");
     let blocks = rows(&headwater, &["network", "number", "hash", "transaction_count"], "blocks", " ").await;
     assert!(blocks.len() > 40, "{}", blocks.len());
     same("python", python, &blocks);

@@ -2,11 +2,9 @@
 //! and kept away, one stage after the other, and `/health` says which, since when, and what to do; a process that is told to stop
 //! leaves the list.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{
+use crate::common::{
     Net, PATIENCE,
     cluster::{Cluster, recorded_chain, servers},
 };
@@ -70,6 +68,7 @@ async fn a_stage_that_is_gone_is_named_and_so_is_what_to_do() {
         let health =
             until(&cluster, stage, NAMED_WITHIN + SLOWNESS, |health| problem_of(health, stage).is_some()).await;
         let took = killed.elapsed();
+        eprintln!("{stage} was named after {took:?}");
         assert!(took < NAMED_WITHIN + SLOWNESS, "{stage} was named after {took:?}");
         assert_eq!(health["status"], "degraded");
         let problem = problem_of(&health, stage).expect("found");

@@ -1,11 +1,9 @@
 //! A disk that is full under a running process, log and store at once: it says so, it lives on, and when there is room again it
 //! goes on by itself with every block once.
 
-mod common;
-
 use std::{path::Path, process::Command};
 
-use common::{Headwater, Net, expected, number};
+use crate::common::{Headwater, Net, expected, number};
 use loadtest::node::evm::{Clock, Config, Dataset, spawn};
 
 /// Blocks of the chain, about 350 kB each in log and store together.

@@ -1,10 +1,8 @@
 //! Whoever reads, and however much at once, blocks become visible (rule 28): 64 REST clients that ask for what is rare or large, 16
 //! WebSocket clients that resume from the beginning and hardly read, and four analysts at the limit of what a statement may cost.
 //!
-//! The short form runs with the other tests and allows for a machine that is busy with them; the full form, a minute long,
-//! wants each block within two seconds: `cargo test --release --workspace --test shares -- --ignored --nocapture`.
-
-mod common;
+//! Meanwhile the store's process stays within its memory. The short form runs with the other tests and allows for a machine that is
+//! busy with them; the full form, a minute long, wants each block within two seconds: `cargo test --release --workspace --test system -- shares --ignored --nocapture`.
 
 use std::{
     sync::{
@@ -14,8 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Headwater, Net};
-use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
+use crate::common::{Headwater, Net};
+use loadtest::{
+    bench::memory,
+    node::evm::{Clock, Config, Dataset, Simulator, spawn},
+};
+use schemas::limits::store::{MEMORY, MEMORY_BEYOND};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -130,7 +132,7 @@ async fn under_load(blocks: u64, every: Duration, patience: Duration) -> Duratio
             assert!(
                 published.elapsed() < patience,
                 "block {block} is not visible:\n{}",
-                common::tail(&headwater.said())
+                crate::common::tail(&headwater.said())
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -138,8 +140,16 @@ async fn under_load(blocks: u64, every: Duration, patience: Duration) -> Duratio
         tokio::time::sleep(every.saturating_sub(published.elapsed())).await;
     }
     let (answers, statements) = (answers.load(Relaxed), statements.load(Relaxed));
-    eprintln!("longest {longest:?}; {answers} answers of REST, {statements} statements of analysts meanwhile");
+    let peak = memory(headwater.pid()).children;
+    eprintln!(
+        "longest {longest:?}; {answers} answers of REST, {statements} statements of analysts meanwhile; the store held {} of {} MiB",
+        peak >> 20,
+        MEMORY >> 20
+    );
     assert!(answers > 0, "somebody was answered");
+    // What the engine does not count may pass its limit by so much before statements are ended.
+    assert!(peak < MEMORY + MEMORY_BEYOND, "the store held {} MiB", peak >> 20);
+    assert!(!headwater.said().contains("the store is down"), "{}", crate::common::tail(&headwater.said()));
     assert!(headwater.ended().is_none(), "it lives");
     readers.shutdown().await;
     headwater.until("an answer when they are gone", async |h| h.get("/blocks?limit=1").await.ok()).await;

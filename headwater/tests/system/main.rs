@@ -1,0 +1,21 @@
+//! The binary as its users have it: whole processes over real servers, seen from outside. One test binary, so that what waits for
+//! processes to come, go and be missed waits side by side.
+
+mod alive;
+mod anvil;
+mod away;
+mod cases;
+mod chaos;
+mod clients;
+mod common;
+mod consumers;
+mod full_disk;
+mod kafka;
+mod kill;
+mod outcomes;
+mod replay;
+mod security;
+mod shares;
+mod sql;
+mod start;
+mod totals;
