@@ -2,10 +2,12 @@
 //! succeeded).
 //!
 //! Guarantee: a network is dropped only while this member holds its partition and its dead letter is in the log; what a membership
-//! knew ends with it, since events that were not committed come again. It is told by the stage's status, again and again, so that
-//! whoever takes the partition over knows it too ([`crate::place`]).
+//! knew ends with it, since events that were not committed come again. That a network stands still, or goes on, is in the log with the
+//! positions behind the event that it follows from: in the same transaction ([`Halts::tell`]), so that whoever takes the partition over
+//! knows it ([`crate::place`]) however this process ends. It stands on the board before that: said too early it does no harm, since the
+//! event then comes again; said too late it would be a hole. Shown by `tests/pipeline.rs`, with a beat that says nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use runtime::{
     beat::Board,
@@ -13,7 +15,7 @@ use runtime::{
 };
 use schemas::{
     BlockHash, Network, Op,
-    records::{EnrichState, RawBlock},
+    records::{EnrichState, RawBlock, StageStatus},
 };
 
 use crate::metrics;
@@ -22,6 +24,8 @@ use crate::metrics;
 pub(crate) struct Halts {
     board: Board,
     halted: HashMap<Network, (u32, EnrichState)>,
+    /// Those that halted since the last commit, and their partitions.
+    untold: BTreeMap<Network, u32>,
     /// Where the output of networks ended when this group had no position.
     done: HashMap<Network, (u32, Done)>,
 }
@@ -54,7 +58,7 @@ pub(crate) struct Halting {
 impl Halts {
     /// None yet.
     pub fn new(board: Board) -> Self {
-        Self { board, halted: HashMap::new(), done: HashMap::new() }
+        Self { board, halted: HashMap::new(), untold: BTreeMap::new(), done: HashMap::new() }
     }
 
     /// Whether a network's events are dropped.
@@ -62,23 +66,66 @@ impl Halts {
         self.halted.contains_key(network)
     }
 
-    /// A network is halted; `next`: the sequence that it stands before, where it is known.
+    /// A network is halted, since what comes next of it does not fit; `next`: the sequence that it stands before, where it is known.
+    /// Its position stays until the next commit.
     pub fn halt(&mut self, partition: u32, network: &Network, state: EnrichState, why: &str, next: Option<u64>) {
-        let detail = format!("enrich has stopped this network: {why}. {}", advice(state));
-        tracing::error!(%network, partition, state = state.as_str(), "the network is halted: {detail}");
-        metrics::halted(network.as_str(), state.as_str(), true);
-        self.halted.insert(network.clone(), (partition, state));
+        self.say(partition, network, state, why, next);
+        self.halted(partition, network, state, why);
+        self.untold.insert(network.clone(), partition);
+    }
+
+    fn say(&self, partition: u32, network: &Network, state: EnrichState, why: &str, next: Option<u64>) {
         self.board.network(partition, network, |row| {
             state.as_str().clone_into(&mut row.state);
-            row.detail = Some(detail);
+            row.detail = Some(words(state, why));
             row.sequence = next.map(|n| n.saturating_sub(1)).or(row.sequence);
         });
     }
 
-    /// The commit that tells of it has succeeded.
-    pub fn committed(&mut self, halting: Vec<Halting>) {
+    fn halted(&mut self, partition: u32, network: &Network, state: EnrichState, why: &str) {
+        let detail = words(state, why);
+        tracing::error!(%network, partition, state = state.as_str(), "the network is halted: {detail}");
+        metrics::halted(network.as_str(), state.as_str(), true);
+        self.halted.insert(network.clone(), (partition, state));
+    }
+
+    /// What has to be in the log with the positions behind these events: which of their networks go on and which halt, and which
+    /// halted since the last commit.
+    pub fn tell<'e>(
+        &self,
+        instance: &str,
+        passed_on: impl Iterator<Item = &'e Event>,
+        halting: &[Halting],
+    ) -> Vec<StageStatus> {
+        let mut changed = self.untold.clone();
+        for event in passed_on {
+            let (network, partition) = (&event.meta.network, event.partition);
+            if self.board.row(network).is_some_and(|row| !row.state.is_empty()) {
+                self.goes_on(partition, network);
+                changed.insert(network.clone(), partition);
+            }
+        }
         for Halting { partition, network, state, why, sequence } in halting {
-            self.halt(partition, &network, state, &why, Some(sequence));
+            self.say(*partition, network, *state, why, Some(*sequence));
+            changed.insert(network.clone(), *partition);
+        }
+        changed.keys().filter_map(|network| self.board.status(instance, network)).collect()
+    }
+
+    fn goes_on(&self, partition: u32, network: &Network) {
+        tracing::info!(%network, partition, "the network goes on");
+        self.board.network(partition, network, |row| {
+            metrics::halted(network.as_str(), known_word(&row.state), false);
+            row.state.clear();
+            row.detail = None;
+        });
+    }
+
+    /// The commit that tells of these, and of those before, has succeeded.
+    pub fn committed(&mut self, halting: Vec<Halting>) {
+        self.untold.clear();
+        for Halting { partition, network, state, why, .. } in halting {
+            self.halted(partition, &network, state, &why);
         }
     }
 
@@ -87,12 +134,6 @@ impl Halts {
         let (network, partition) = (&event.meta.network, event.partition);
         metrics::processed(network.as_str(), block.height, event.meta.sequence);
         self.board.network(partition, network, |row| {
-            if !row.state.is_empty() {
-                tracing::info!(%network, partition, "the network goes on");
-                metrics::halted(network.as_str(), known_word(&row.state), false);
-                row.state.clear();
-                row.detail = None;
-            }
             row.sequence = Some(event.meta.sequence);
             match event.meta.op {
                 Op::Apply => (row.height, row.block_time) = (Some(block.height), Some(block.time)),
@@ -149,6 +190,7 @@ impl Halts {
             }
             keeps
         });
+        self.untold.retain(|_, partition| !partitions.contains(partition));
         self.done.retain(|_, (partition, _)| !partitions.contains(partition));
     }
 }
@@ -191,6 +233,10 @@ pub(crate) const fn next_of(why: &Halt) -> Option<u64> {
         Halt::FewerChildren { sequence, .. } => Some(*sequence),
         Halt::MoreChildren { .. } | Halt::BadHeaders { .. } => None,
     }
+}
+
+fn words(state: EnrichState, why: &str) -> String {
+    format!("enrich has stopped this network: {why}. {}", advice(state))
 }
 
 const fn advice(state: EnrichState) -> &'static str {

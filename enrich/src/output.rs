@@ -11,7 +11,7 @@ use schemas::{
     Codec, Network, Op, Record, TimeMs,
     codec::EncodeError,
     headers::{ChainHeaders, names},
-    records::{DeadLetter, EnrichedTransaction, Payload, RawBlock, RawTransaction, dead_letter::reason},
+    records::{DeadLetter, EnrichedTransaction, Payload, RawBlock, RawTransaction, StageStatus, dead_letter::reason},
     topics,
 };
 
@@ -213,6 +213,23 @@ pub(crate) fn foreign(codec: &Codec, limits: Limits, event: &Event) -> Vec<NewRe
         letters::records(codec, letter_of(record, reason::FOREIGN, &why.to_string()), limits.letters, &Vec::new())
     };
     event.foreign.iter().flat_map(letter).collect()
+}
+
+/// What is said of a network, as a record.
+pub(crate) fn said(codec: &Codec, status: &StageStatus) -> Option<NewRecord> {
+    match codec.encode(status) {
+        Ok(value) => Some(NewRecord {
+            to: TopicPartition { topic: topics::STAGE_STATUS.name, partition: 0 },
+            key: Some(status.key().into()),
+            value: Some(value),
+            headers: Vec::new(),
+        }),
+        // Its longest text is cut off on the board.
+        Err(error) => {
+            tracing::error!(%error, "a status is too large to be said");
+            None
+        }
+    }
 }
 
 fn letter_of(original: &LogRecord, reason: &str, error: &str) -> DeadLetter {

@@ -28,7 +28,7 @@ use crate::{
     Config, Error,
     halts::{Halting, Halts, Passed, next_of, state_of},
     metrics,
-    output::{Limits, Worked, foreign, network, read_header, work_up},
+    output::{Limits, Worked, foreign, network, read_header, said, work_up},
     place::{self, GROUP},
 };
 
@@ -237,6 +237,8 @@ impl<'a> Member<'a> {
             // A long batch must not starve whatever else runs on this thread.
             tokio::task::yield_now().await;
         }
+        let told = self.halts.tell(&self.config.instance, passed_on.iter().map(|(event, _)| *event), &halting);
+        records.extend(told.iter().filter_map(|status| said(self.codec, status)));
         let offsets = Some((self.events.group(), offsets_after(batch)));
         let committing = Instant::now();
         deadline("committing", self.producer.commit(Transaction { records, offsets })).await?;

@@ -61,10 +61,17 @@ pub(crate) async fn find(
             }
             continue;
         }
-        for status in halted.iter().filter(|s| s.partition == Some(partition)) {
-            let (Some(network), Some(sequence)) = (&status.network, status.sequence) else { continue };
+        let here: Vec<&StageStatus> = halted.iter().filter(|s| s.partition == Some(partition)).collect();
+        // Where it was not said, the output knows.
+        let output = match here.iter().all(|s| s.sequence.is_some()) {
+            true => HashMap::new(),
+            false => output(log, codec, partition).await?,
+        };
+        for status in here {
+            let Some(network) = &status.network else { continue };
+            let sequence = status.sequence.or(output.get(network).map(|done| done.sequence)).unwrap_or(0);
             events.expect(partition, network, sequence + 1);
-            halts.remember(partition, network, &status.state, status.detail.clone(), status.sequence);
+            halts.remember(partition, network, &status.state, status.detail.clone(), Some(sequence));
         }
     }
     Ok(())

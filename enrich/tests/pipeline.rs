@@ -278,8 +278,24 @@ impl Bench {
     }
 
     fn between(&self, aborts: u32, group: &'static str) -> Arc<Between> {
-        Arc::new(Between { inner: self.log.clone(), aborts: Arc::new(aborts.into()), group })
+        Arc::new(Between { inner: self.log.clone(), aborts: Arc::new(aborts.into()), group, mute: false })
     }
+
+    /// Starts the stage with a beat that says nothing, as when the process is killed before it comes to it.
+    fn start_mute(&self) -> (CancellationToken, JoinHandle<Result<(), enrich::Error>>) {
+        self.start_over(Arc::new(Between { inner: self.log.clone(), aborts: Arc::default(), group: "", mute: true }))
+    }
+
+    async fn seen(&self, wanted: usize) -> Vec<(String, u64)> {
+        let blocks = self.blocks(wanted).await;
+        blocks.iter().map(|b| (b.envelope.network.to_string(), b.envelope.sequence)).collect()
+    }
+}
+
+/// The process dies.
+async fn kill(stage: JoinHandle<Result<(), enrich::Error>>) {
+    stage.abort();
+    let _ = stage.await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -312,6 +328,98 @@ async fn a_halt_is_known_after_a_restart_and_what_follows_is_not_jumped_to() {
     assert_eq!((blocks.len(), blocks[0].envelope.network.as_str()), (1, "other"));
     let said = bench.said("eth", |s| s.state == "overtaken").await;
     assert!(said.detail.unwrap().contains("sequence 1 was to come, 2 came"));
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_halt_is_in_the_log_with_the_position_behind_it() {
+    let bench = Bench::new().await;
+    let (_stop, stage) = bench.start_mute();
+    bench.apply_unreadable(small().event("eth", 1)).await;
+    bench.apply(small().event("other", 1)).await;
+    bench.blocks(1).await;
+    kill(stage).await;
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("eth", 2)).await;
+    bench.apply(small().event("other", 2)).await;
+    let said = bench.said("eth", |s| s.state == "overtaken").await;
+    assert!(said.detail.unwrap().contains("sequence 1 was to come, 2 came"));
+    assert_eq!(bench.seen(2).await, [("other".into(), 1), ("other".into(), 2)], "nothing goes on behind the hole");
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+/// A break that the reader of events finds is no event, and has no position; the next event of another network has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_break_in_the_order_is_in_the_log_with_the_position_behind_it() {
+    let bench = Bench::new().await;
+    let (_stop, stage) = bench.start_mute();
+    bench.apply(small().event("eth", 1)).await;
+    bench.apply(small().event("eth", 3)).await;
+    bench.apply(small().event("other", 1)).await;
+    bench.blocks(2).await;
+    kill(stage).await;
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("eth", 4)).await;
+    bench.apply(small().event("other", 2)).await;
+    let said = bench.said("eth", |s| s.detail.as_ref().is_some_and(|d| d.contains("4 came"))).await;
+    assert!(said.detail.unwrap().contains("sequence 2 was to come, 4 came"));
+    assert_eq!(bench.seen(3).await, [("eth".into(), 1), ("other".into(), 1), ("other".into(), 2)]);
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+/// The headers of the record that broke it do not say which sequence it was: what the stage has written does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_halted_before_its_first_event_here_does_not_jump() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("eth", 1)).await;
+    bench.blocks(1).await;
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+    let (_stop, stage) = bench.start_mute();
+    let mut header = bench.record(&small().event("eth", 2).0);
+    for (name, value) in &mut header.headers {
+        if &**name == "sequence" {
+            *value = Bytes::from_static(b"two");
+        }
+    }
+    bench.publish(vec![header]).await;
+    bench.apply(small().event("other", 1)).await;
+    bench.blocks(2).await;
+    kill(stage).await;
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("eth", 3)).await;
+    bench.apply(small().event("other", 2)).await;
+    bench.said("eth", |s| s.detail.as_ref().is_some_and(|d| d.contains("sequence 2 was to come, 3 came"))).await;
+    assert_eq!(bench.seen(3).await, [("eth".into(), 1), ("other".into(), 1), ("other".into(), 2)]);
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+/// A version that reads what stopped a network dies before its beat has said so.
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_network_goes_on_is_in_the_log_with_the_position_behind_it() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("other", 1)).await;
+    let said = bench.said("other", |s| s.sequence == Some(1)).await;
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+    let network = Some("eth".parse().unwrap());
+    let halted = StageStatus { network, state: "unreadable".into(), sequence: Some(0), ..said };
+    let mut record = bench.record(&halted);
+    record.to.partition = 0;
+    bench.publish(vec![record]).await;
+    let (_stop, stage) = bench.start_mute();
+    bench.apply(small().event("eth", 1)).await;
+    bench.blocks(2).await;
+    kill(stage).await;
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("eth", 2)).await;
+    assert_eq!(bench.seen(3).await, [("other".into(), 1), ("eth".into(), 1), ("eth".into(), 2)]);
     stop.cancel();
     stage.await.unwrap().unwrap();
 }

@@ -261,6 +261,12 @@ impl Board {
         said.statuses(&self.0, instance, every, TimeMs::now())
     }
 
+    /// What is to be said of a network in this stage's hands now, for a stage that says it together with its own work.
+    pub fn status(&self, instance: &str, network: &Network) -> Option<StageStatus> {
+        let all = self.said().statuses(&self.0, instance, EVERY, TimeMs::now());
+        all.into_iter().find(|status| status.network.as_ref() == Some(network))
+    }
+
     /// The log took what was said, or why it did not.
     pub(super) fn outcome(&self, error: Option<String>) {
         let mut heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
