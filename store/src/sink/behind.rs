@@ -3,7 +3,7 @@
 //! Guarantee: such a network is read again by itself, from the oldest record on, beside the group and one network at a time; the
 //! group's position is never put back, and no other network waits or is read twice. Until the two readings meet, the network's events
 //! from the group are passed over, and its partition's position stays before the first of them, so that whoever takes over finds
-//! the same.
+//! the same. Where the network's records break off meanwhile, it halts when the readings meet, with all that lies before written.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -38,6 +38,8 @@ pub(super) struct Behind {
     wanted: Vec<Wanted>,
     /// The last sequence of each that was passed over.
     passed: HashMap<Network, u64>,
+    /// Why the group brings no more of them: it says so once.
+    broken: HashMap<Network, Halt>,
     /// Positions of their partitions that are not committed yet.
     held_back: BTreeMap<TopicPartition, u64>,
 }
@@ -57,6 +59,11 @@ impl Behind {
         *passed = sequence.max(*passed);
     }
 
+    /// The group's records of a network that is behind break off.
+    pub fn breaks_off(&mut self, network: &Network, why: Halt) {
+        self.broken.insert(network.clone(), why);
+    }
+
     /// Whether a network is behind no more once its events below `next` are written: the two readings have met.
     pub fn meets(&self, network: &Network, next: u64) -> bool {
         self.has(network) && self.passed.get(network).is_none_or(|passed| *passed < next)
@@ -72,15 +79,16 @@ impl Behind {
         self.wanted.first()
     }
 
-    /// A network is behind no more. Returns positions that may be committed now.
-    pub fn done(&mut self, network: &Network) -> BTreeMap<TopicPartition, u64> {
+    /// A network is behind no more. Returns positions that may be committed now, and why the group brings nothing more of it.
+    pub fn done(&mut self, network: &Network) -> (BTreeMap<TopicPartition, u64>, Option<Halt>) {
         self.wanted.retain(|w| w.network != *network);
         self.passed.remove(network);
+        let broken = self.broken.remove(network);
         let waited_for = |at: &TopicPartition, wanted: &[Wanted]| wanted.iter().any(|w| w.partition == at.partition);
         let (still, free) =
             std::mem::take(&mut self.held_back).into_iter().partition(|(at, _)| waited_for(at, &self.wanted));
         self.held_back = still;
-        free
+        (free, broken)
     }
 
     /// Takes a position that was reached in a partition. Returns it when it may be committed.
@@ -95,8 +103,9 @@ impl Behind {
     /// Forgets partitions.
     pub fn forget(&mut self, partitions: &[u32]) {
         self.wanted.retain(|w| !partitions.contains(&w.partition));
-        let wanted = std::mem::take(&mut self.passed);
-        self.passed = wanted.into_iter().filter(|(network, _)| self.has(network)).collect();
+        let has = |network: &Network| self.wanted.iter().any(|w| w.network == *network);
+        self.passed.retain(|network, _| has(network));
+        self.broken.retain(|network, _| has(network));
         self.held_back.retain(|at, _| !partitions.contains(&at.partition));
     }
 }
@@ -198,8 +207,11 @@ mod tests {
         assert_eq!(behind.first(), Some(&wanted("a", 1)));
         behind.pass_over(&wanted("a", 1).network, 6);
         assert!(!behind.meets(&wanted("a", 1).network, 6) && behind.meets(&wanted("a", 1).network, 7));
-        assert!(behind.done(&wanted("a", 1).network).is_empty());
-        assert_eq!(behind.done(&wanted("b", 1).network), BTreeMap::from([(at(1), 8)]));
+        assert_eq!(behind.done(&wanted("a", 1).network), (BTreeMap::new(), None));
+        let gap = Halt::Gap { expected: 10, found: 12 };
+        behind.breaks_off(&wanted("b", 1).network, gap);
+        assert_eq!(behind.done(&wanted("b", 1).network), (BTreeMap::from([(at(1), 8)]), Some(gap)), "told once");
+        assert_eq!(behind.done(&wanted("b", 1).network), (BTreeMap::new(), None));
         assert_eq!(behind.reached(1, vec![(at(1), 9)]), [(at(1), 9)]);
     }
 
@@ -209,8 +221,10 @@ mod tests {
         behind.add(wanted("a", 1), 5);
         behind.add(wanted("b", 2), 9);
         behind.reached(1, vec![(at(1), 7)]);
+        behind.breaks_off(&wanted("a", 1).network, Halt::Gap { expected: 6, found: 8 });
         behind.forget(&[1]);
         assert_eq!(behind.first(), Some(&wanted("b", 2)));
-        assert!(behind.done(&wanted("b", 2).network).is_empty());
+        assert_eq!(behind.done(&wanted("b", 2).network), (BTreeMap::new(), None));
+        assert_eq!(behind.done(&wanted("a", 1).network), (BTreeMap::new(), None));
     }
 }

@@ -104,9 +104,13 @@ impl Reading {
     /// Waits until nothing is on its way to the store; its offsets are not committed.
     async fn settle(&mut self) -> Result<(), Error> {
         if self.in_flight {
-            let written = self.from_writer.recv().await.ok_or(Error::Ended("writer"))?;
+            match self.from_writer.recv().await {
+                Some(written) => written.refused.into_iter().for_each(|refused| self.reader.refuse(refused)),
+                // It was told to stop before the store took it, as we are.
+                None if self.shutdown.is_cancelled() => {}
+                None => return Err(Error::Ended("writer")),
+            }
             self.in_flight = false;
-            written.refused.into_iter().for_each(|refused| self.reader.refuse(refused));
         }
         Ok(())
     }
@@ -195,13 +199,7 @@ impl Reading {
                 self.reader.forget(&partitions);
                 false
             }
-            // Its second reading will come to the same place, with all that lies before it written.
-            events::Batch::Halted { network, .. } if self.reader.behind.has(&network) => false,
-            events::Batch::Halted { partition, network, why } => {
-                let state = state_of(why);
-                self.reader.halt(&network, partition, state, format!("{why}. {}", state.advice()));
-                true
-            }
+            events::Batch::Halted { partition, network, why } => self.reader.break_off(&network, partition, why),
         }
     }
 
@@ -263,7 +261,7 @@ impl Reading {
     fn not_in_the_log(&mut self, why: Halt) {
         let Some(second) = self.second.take() else { return };
         let wanted = second.wanted;
-        let state = state_of(why);
+        let state = State::of(why);
         let message = format!(
             "sequence {} is wanted next, and from its oldest record on the log does not have it: {why}. Nothing was skipped. {}",
             wanted.from,
@@ -303,14 +301,5 @@ async fn commit(consumer: &mut EventConsumer, offsets: Offsets) -> Result<(), Er
             Ok(())
         }
         Err(e) => Err(e.into()),
-    }
-}
-
-/// What a break in the log means for the network.
-fn state_of(why: Halt) -> State {
-    match why {
-        Halt::Overtaken { .. } | Halt::Gap { .. } => State::Overtaken,
-        Halt::Again { .. } => State::LogReplaced,
-        Halt::FewerChildren { .. } | Halt::MoreChildren { .. } | Halt::BadHeaders { .. } => State::Unreadable,
     }
 }

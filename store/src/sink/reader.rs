@@ -11,7 +11,10 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use runtime::log::{TopicPartition, events};
+use runtime::log::{
+    TopicPartition,
+    events::{self, Halt},
+};
 use schemas::{Envelope, Network, Op, TimeMs, codec::Codec, records::DeadLetter};
 
 use super::{
@@ -223,9 +226,8 @@ impl Reader {
         let verdict = self.check(&block.envelope).await?;
         let next = self.guards.get(&network).map_or(0, |(_, guard)| guard.next());
         let goes_on = matches!(verdict, Verdict::Write | Verdict::Held);
-        if goes_on && (source == Source::Group || self.behind.meets(&network, next)) {
-            self.no_longer_behind(&network);
-        }
+        let met = goes_on && (source == Source::Group || self.behind.meets(&network, next));
+        let broken = if met { self.no_longer_behind(&network) } else { None };
         match verdict {
             Verdict::Write => {
                 self.running(&network);
@@ -250,8 +252,11 @@ impl Reader {
                     let (state, message) = (r.state, r.message.clone());
                     self.halt(&network, partition, state, message);
                 }
-                None => self.behind.add(Wanted { network, partition, from }, sequence),
+                None => self.behind.add(Wanted { network: network.clone(), partition, from }, sequence),
             },
+        }
+        if let Some(why) = broken {
+            self.break_off(&network, partition, why);
         }
         Ok(())
     }
@@ -292,10 +297,25 @@ impl Reader {
         self.config.status.set(network, State::Running, "");
     }
 
-    fn no_longer_behind(&mut self, network: &Network) {
-        if self.behind.has(network) {
-            self.batch.offsets.extend(self.behind.done(network));
+    /// Returns why the group brings nothing more of it.
+    fn no_longer_behind(&mut self, network: &Network) -> Option<Halt> {
+        if !self.behind.has(network) {
+            return None;
         }
+        let (offsets, broken) = self.behind.done(network);
+        self.batch.offsets.extend(offsets);
+        broken
+    }
+
+    /// A network's records break off: nothing more of it comes. `false` when it is behind, and halts when it has caught up.
+    pub fn break_off(&mut self, network: &Network, partition: u32, why: Halt) -> bool {
+        if self.behind.has(network) {
+            self.behind.breaks_off(network, why);
+            return false;
+        }
+        let state = State::of(why);
+        self.halt(network, partition, state, format!("{why}. {}", state.advice()));
+        true
     }
 
     /// Halts a network: its later events are passed over.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use clickhouse::Row;
+use runtime::log::events::Halt;
 use schemas::{Envelope, Network, TimeMs};
 use serde::Serialize;
 
@@ -53,6 +54,15 @@ impl State {
             Self::Refused => {
                 "Mend what the store says; the block is tried again every few minutes, and the network then goes on by itself."
             }
+        }
+    }
+
+    /// What a break in the log means for the network.
+    pub(super) const fn of(why: Halt) -> Self {
+        match why {
+            Halt::Overtaken { .. } | Halt::Gap { .. } => Self::Overtaken,
+            Halt::Again { .. } => Self::LogReplaced,
+            Halt::FewerChildren { .. } | Halt::MoreChildren { .. } | Halt::BadHeaders { .. } => Self::Unreadable,
         }
     }
 

@@ -120,6 +120,42 @@ async fn a_kill_in_the_middle_of_a_second_reading_loses_nothing() {
     engine.stop().await;
 }
 
+/// The log says once that a network breaks off, and it may say so while the network is behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_breaks_off_while_it_is_behind_halts_when_it_has_caught_up() {
+    let engine = Running::start().await;
+    let store = store_in(&engine, "breaks_off");
+    let (log, mut dice) = (TestLog::open().await, Dice(25));
+    let (mut a, mut e) = two();
+    for _ in 0..40 {
+        let events: Vec<_> = a.step(&mut dice).into_iter().chain(e.step(&mut dice)).collect();
+        log.publish(&events).await;
+    }
+    let sink = RunningSink::start(&store, &log);
+    until_processed(&store, &a.network, a.sequence).await;
+    until_processed(&store, &e.network, e.sequence).await;
+    sink.stop().await.expect("a clean end");
+    lose(&engine, &store, "a").await;
+
+    log.publish(&[a.apply(&mut dice)]).await;
+    let last = a.sequence;
+    let _gone = a.apply(&mut dice);
+    log.publish(&[a.apply(&mut dice), e.apply(&mut dice)]).await;
+    let sink = RunningSink::start(&store, &log);
+    until_halted(&sink, &a.network, State::Overtaken).await;
+    log.publish(&[a.apply(&mut dice), e.apply(&mut dice)]).await;
+    until_processed(&store, &e.network, e.sequence).await;
+    until_processed(&store, &a.network, last).await;
+    let told = sink.config.status.networks();
+    assert!(told[&a.network].message.contains(&format!("sequence {} was to come", last + 1)), "{told:?}");
+    until("the position to follow", || async {
+        log.log.lag(pipeline::GROUP, &pipeline::TOPICS).await.expect("lag").iter().all(|l| l.offsets() == 0)
+    })
+    .await;
+    sink.stop().await.expect("a clean end");
+    engine.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rebalances_read_nothing_again_while_a_network_is_halted() {
     let engine = Running::start().await;
