@@ -107,6 +107,10 @@ impl StoreError {
 /// listed is taken for a trouble that passes.
 fn kind_of_exception(text: &str) -> StoreErrorKind {
     use StoreErrorKind::*;
+    // A disk that others fill is full in the middle of a write, under whatever code that write has.
+    if ["No space left on device", "Disk quota exceeded"].iter().any(|words| text.contains(words)) {
+        return Full;
+    }
     let code = text
         .split_once("Code: ")
         .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
@@ -144,5 +148,7 @@ mod tests {
             assert!(error.is_transient() || error.kind == StoreErrorKind::TooLarge, "{passing}: {error}");
         }
         assert_eq!(of("no code at all"), StoreErrorKind::Internal);
+        let full = "Code: 75. DB::ErrnoException: Cannot write to file /x/data.bin, errno: 28, strerror: No space left on device";
+        assert_eq!(of(full), StoreErrorKind::Full, "nothing that a block could be given up for");
     }
 }
