@@ -16,7 +16,7 @@ use crate::{Store, StoreError};
 const OPEN_BUCKETS: usize = 8;
 /// Holes between counted buckets that one question looks into; others are told as not counted.
 const HOLES: usize = 32;
-/// Ranges of one answer.
+/// Ranges of one answer; what lies above is told as not counted.
 const RANGES: usize = 10_000;
 
 /// What is held of a network.
@@ -130,12 +130,14 @@ fn holes(pieces: &[Piece], low: u64, high: u64) -> Vec<(u64, u64)> {
 /// All pieces as one answer.
 fn answer(mut pieces: Vec<Piece>, mut uncounted: Vec<(u64, u64)>) -> Completeness {
     pieces.sort_by_key(|piece| piece.from);
-    uncounted.sort_unstable();
     let all = pieces.into_iter().reduce(|mut all, next| {
         all.add(next);
         all
     });
-    let runs = all.map(|piece| piece.bucket.runs).unwrap_or_default();
+    let mut runs = all.map(|piece| piece.bucket.runs).unwrap_or_default();
+    let beyond = runs.split_off(runs.len().min(RANGES));
+    uncounted.extend(beyond.first().zip(beyond.last()).map(|(first, last)| (first.from_height, last.to_height)));
+    uncounted.sort_unstable();
     let range = |run: Run| CompletenessRange {
         from_number: run.from_height,
         to_number: run.to_height,
@@ -144,7 +146,7 @@ fn answer(mut pieces: Vec<Piece>, mut uncounted: Vec<(u64, u64)>) -> Completenes
         transactions_stored: run.transactions_stored,
         complete: run.complete,
     };
-    Completeness { ranges: runs.into_iter().take(RANGES).map(range).collect(), uncounted }
+    Completeness { ranges: runs.into_iter().map(range).collect(), uncounted }
 }
 
 impl Store {
@@ -272,6 +274,14 @@ mod tests {
         assert_eq!((held.ranges[0].transactions_expected, held.ranges[1].transactions_stored), (1_102, 10));
         assert_eq!(held.uncounted, [(7_000, 7_100), (9_000, 9_500)]);
         assert_eq!(answer(Vec::new(), Vec::new()), Completeness::default());
+    }
+
+    #[test]
+    fn more_ranges_than_one_answer_gives_are_told() {
+        let runs: Vec<Run> = (1..RANGES as u64 + 3).map(|height| run(height, height, height % 2 == 0)).collect();
+        let held = answer(vec![piece(1, &runs)], vec![(20_000, 20_001)]);
+        assert_eq!(held.ranges.len(), RANGES);
+        assert_eq!(held.uncounted, [(10_001, 10_002), (20_000, 20_001)]);
     }
 
     #[test]
