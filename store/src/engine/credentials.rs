@@ -5,7 +5,7 @@
 //! read that file: it lies outside the folder that the sandbox opens to it. A file of a version that knew no user for the API gets
 //! that password, and keeps the others.
 
-use super::Error;
+use super::{Error, random};
 use runtime::config::Secret;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -157,11 +157,7 @@ fn put(
 }
 
 fn random_password() -> Result<String, Error> {
-    let mut bytes = [0u8; 32];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut source| std::io::Read::read_exact(&mut source, &mut bytes))
-        .map_err(Error::io("reading /dev/urandom"))?;
-    Ok(const_hex::encode(bytes))
+    random::hex::<32>().map_err(Error::io("asking for random numbers"))
 }
 
 #[cfg(test)]

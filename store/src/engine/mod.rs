@@ -22,6 +22,7 @@ mod ffi;
 mod http;
 mod library;
 mod process;
+mod random;
 mod room;
 mod sandbox;
 mod serve;

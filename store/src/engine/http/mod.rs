@@ -37,6 +37,7 @@ use super::config::{Config, Limits, Walls};
 use super::credentials::Credentials;
 use super::describe;
 use super::ffi::{Connection, Engine};
+use super::random;
 use super::room::Room;
 use auth::{Hosts, User, Users};
 use compression::Coding;
@@ -254,7 +255,8 @@ async fn route(
         User::Analyst => (&front.analysts, false),
     };
     let runtime = tokio::runtime::Handle::current();
-    let id = random_id()?;
+    // Letters and digits, for it stands in statements.
+    let id = random::hex::<16>().map_err(|e| Code::BadArguments.failure(format!("no random numbers: {e}")))?;
     let ticket = Ticket::new(front.engine, Arc::clone(&front.path), &id, runtime.clone());
     let name = request.query_id.as_deref().unwrap_or(&id);
     let entered = match user {
@@ -327,12 +329,4 @@ async fn keep_time(time: Duration, ticket: Ticket, body: AbortHandle, gone: Canc
         () = gone.cancelled() => {}
         () = tokio::time::sleep(limits::CLOSE_WITHIN) => seat.close(),
     }
-}
-
-/// 128 random bits as letters and digits.
-fn random_id() -> Result<String, Failure> {
-    let mut bytes = [0u8; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|e| Code::BadArguments.failure(format!("no random numbers: {e}")))?;
-    Ok(const_hex::encode(bytes))
 }
