@@ -3,7 +3,8 @@
 //! Guarantee: what many ask for at the same time is read once (clients that were cut off together resume at the same places, and
 //! pages end at the same sequences wherever they begin). At most so many questions run at once, and at most so many bytes are
 //! held; nobody's reading has to do with how fast somebody else's client reads, since pages are read by tasks of their own and
-//! kept for moments only. Whoever sends a page gives it back within [`HOLD`], sent or not.
+//! kept for moments only. What nobody waits for any more when its turn comes is not read: who asks and goes takes nobody's turn.
+//! Whoever sends a page gives it back within [`HOLD`], sent or not.
 //!
 //! A page is the same for every client: it holds the reverts and says which blocks have left the chain since. What of it a client
 //! is told depends on where it began.
@@ -99,8 +100,11 @@ pub struct Pages {
     questions: Arc<Semaphore>,
     held: Arc<Semaphore>,
     units: u32,
-    pages: Arc<Mutex<HashMap<Place, watch::Receiver<State>>>>,
+    pages: Known,
 }
+
+/// Each page with a receiver of its own, which keeps it for whoever comes.
+type Known = Arc<Mutex<HashMap<Place, watch::Receiver<State>>>>;
 
 impl Pages {
     /// With so many questions at once, and so many bytes of frames.
@@ -142,34 +146,54 @@ impl Pages {
         let (questions, held, units) = (Arc::clone(&self.questions), Arc::clone(&self.held), self.units);
         let (store, shutdown) = (store.clone(), shutdown.clone());
         tokio::spawn(async move {
+            let wanted = || is_wanted(&all, &place, &sender);
             let reading = async {
-                let state = match read(&store, &place, &questions, &held, units).await {
-                    Ok(page) => State::There(Arc::new(page)),
+                let state = match read(&store, &place, &questions, &held, units, wanted).await {
+                    Ok(Some(page)) => State::There(Arc::new(page)),
+                    Ok(None) => return false,
                     Err(error) => State::Failed(ApiError::from_store(&error)),
                 };
                 let large = matches!(&state, State::There(page) if page.bytes > SMALL);
                 sender.send_replace(state);
                 tokio::time::sleep(if large { KEPT.1 } else { KEPT.0 }).await;
+                true
             };
-            shutdown.run_until_cancelled(reading).await;
-            all.lock().unwrap_or_else(|e| e.into_inner()).remove(&place);
-            sender.send_replace(State::Gone);
+            // Where it was given up, the place may be somebody else's by now.
+            if shutdown.run_until_cancelled(reading).await != Some(false) {
+                all.lock().unwrap_or_else(|e| e.into_inner()).remove(&place);
+                sender.send_replace(State::Gone);
+            }
         });
         receiver
     }
 }
 
+/// Whether somebody still waits for a page. If not it is forgotten: whoever comes for it asks anew.
+fn is_wanted(all: &Known, place: &Place, sender: &watch::Sender<State>) -> bool {
+    let mut all = all.lock().unwrap_or_else(|e| e.into_inner());
+    let wanted = sender.receiver_count() > 1;
+    if !wanted {
+        all.remove(place);
+    }
+    wanted
+}
+
+/// `None` when nobody waits for it any more.
 async fn read(
     store: &Store,
     place: &Place,
     questions: &Semaphore,
     held: &Arc<Semaphore>,
     units: u32,
-) -> Result<Page, StoreError> {
+    wanted: impl Fn() -> bool,
+) -> Result<Option<Page>, StoreError> {
     let mut tries = AGAIN.1;
     loop {
         // A semaphore that nobody closes.
         let permit = questions.acquire().await;
+        if !wanted() {
+            return Ok(None);
+        }
         crate::metrics::ws_page();
         let found = store.replay(&place.network, place.after, place.until, place.transactions).await?;
         let lost = found.position + 1;
@@ -182,14 +206,14 @@ async fn read(
         }
         if found.torn && nothing {
             tracing::warn!(network = %place.network, sequence = lost, "the store does not hold all of this event: a gap");
-            return Ok(page(place, ReplayPage { gap: Some((lost, lost)), ..found }));
+            return Ok(Some(page(place, ReplayPage { gap: Some((lost, lost)), ..found })));
         }
         let mut page = page(place, found);
         page.bytes = page.events.iter().map(Past::bytes).sum();
         let share = u32::try_from(page.bytes / UNIT).unwrap_or(u32::MAX).clamp(1, units);
         page._held = Arc::clone(held).acquire_many_owned(share).await.ok();
         drop(permit);
-        return Ok(page);
+        return Ok(Some(page));
     }
 }
 
@@ -230,5 +254,45 @@ impl Past {
     fn bytes(&self) -> usize {
         let of = |frame: &Utf8Bytes| frame.len() + FRAME_BYTES;
         self.frames.transactions.iter().chain(&self.frames.block).map(of).sum::<usize>() + of(&self.frames.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::StoreConfig;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn place(after: u64) -> Place {
+        Place { network: "a".parse().expect("a slug"), after, until: after + 1, transactions: None }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_not_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let config = StoreConfig::new(url.parse().expect("a URL"), "db", "user", "password");
+        let (store, shutdown) = (Store::connect(config).expect("a handle"), CancellationToken::new());
+        let pages = Pages::new(1, 1 << 20);
+        let turn = pages.questions.clone().acquire_owned().await.expect("open");
+        for after in 0..1_000 {
+            drop(pages.ask(&store, place(after), &shutdown));
+        }
+        let waits = pages.ask(&store, place(1_000), &shutdown);
+        assert_eq!(pages.pages.lock().expect("no panic").len(), 1_001);
+        drop(turn);
+        let known = async {
+            while pages.pages.lock().expect("no panic").len() > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // The one that is waited for is the first that the store is asked for.
+            let (socket, _) = listener.accept().await.expect("a connection");
+            socket
+        };
+        let _asked = tokio::time::timeout(KEPT.0 / 2, known).await.expect("the others take no turn");
+        assert!(matches!(*waits.borrow(), State::Asked));
+        let others = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(others.is_err(), "nobody else asks");
     }
 }
