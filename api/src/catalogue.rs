@@ -9,7 +9,7 @@ use std::{
 use schemas::limits::store as limits;
 use serde::Serialize;
 use store::{
-    Store,
+    Store, StoreError,
     engine::ANALYST,
     query::{self, TableSize, View},
 };
@@ -115,23 +115,29 @@ pub struct QueryItem {
 
 /// The last answer.
 #[derive(Default)]
-pub struct Catalogue(Mutex<Option<(Instant, Arc<Sql>)>>);
+pub struct Catalogue(Mutex<Option<Last>>);
 
-/// How long an answer is given again.
-const KEPT: Duration = Duration::from_secs(5);
+type Last = (Instant, Result<Arc<Sql>, ApiError>);
+
+/// How long an answer is given again, and a failure: who waits for a store in trouble does not ask it one after the other.
+const KEPT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
 
 impl Catalogue {
     /// The answer, at most [`KEPT`] old. One request asks, others wait for it.
     pub async fn of(&self, store: &Store) -> Result<Arc<Sql>, ApiError> {
         let mut last = self.0.lock().await;
-        if let Some((_, sql)) = last.as_ref().filter(|(at, _)| at.elapsed() < KEPT) {
-            return Ok(Arc::clone(sql));
+        if let Some((at, answer)) = last.as_ref()
+            && at.elapsed() < if answer.is_ok() { KEPT.0 } else { KEPT.1 }
+        {
+            return answer.clone();
         }
-        let views = store.views().await.map_err(|e| ApiError::from_store(&e))?;
-        let tables = store.table_sizes().await.map_err(|e| ApiError::from_store(&e))?;
-        let sql = Arc::new(describe(store, views, tables));
-        *last = Some((Instant::now(), Arc::clone(&sql)));
-        Ok(sql)
+        let asked = async { Ok::<_, StoreError>((store.views().await?, store.table_sizes().await?)) };
+        let answer = match asked.await {
+            Ok((views, tables)) => Ok(Arc::new(describe(store, views, tables))),
+            Err(error) => Err(ApiError::from_store(&error)),
+        };
+        *last = Some((Instant::now(), answer.clone()));
+        answer
     }
 }
 

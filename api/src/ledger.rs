@@ -56,11 +56,11 @@ pub struct GapItem {
     pub to_height: u64,
 }
 
-/// How long an answer is given again.
-const KEPT: Duration = Duration::from_secs(5);
+/// How long an answer is given again, and a failure: who waits for a store in trouble does not ask it one after the other.
+const KEPT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
 
 /// A network's last answer and when it came. Held while the store is asked: one request asks, others wait for it.
-type Last = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Completeness>)>>>;
+type Last = Arc<tokio::sync::Mutex<Option<(Instant, Result<Arc<Completeness>, ApiError>)>>>;
 
 /// The last answers, so that many readers ask the store once. One for each network that is known.
 #[derive(Default)]
@@ -74,13 +74,17 @@ impl Counts {
             Arc::clone(all.entry(network.clone()).or_default())
         };
         let mut last = last.lock().await;
-        if let Some((_, held)) = last.as_ref().filter(|(at, _)| at.elapsed() < KEPT) {
-            return Ok(Arc::clone(held));
+        if let Some((at, answer)) = last.as_ref()
+            && at.elapsed() < if answer.is_ok() { KEPT.0 } else { KEPT.1 }
+        {
+            return answer.clone();
         }
-        let held = store.completeness(network).await.map_err(|e| ApiError::from_store(&e))?;
-        let held = Arc::new(of(network.as_str(), &held));
-        *last = Some((Instant::now(), Arc::clone(&held)));
-        Ok(held)
+        let answer = match store.completeness(network).await {
+            Ok(held) => Ok(Arc::new(of(network.as_str(), &held))),
+            Err(error) => Err(ApiError::from_store(&error)),
+        };
+        *last = Some((Instant::now(), answer.clone()));
+        answer
     }
 }
 
