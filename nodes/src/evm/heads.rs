@@ -14,6 +14,7 @@ use alloy_rpc_client::{ClientBuilder, RpcClient};
 use alloy_transport::{Authorization, TransportErrorKind, TransportResult};
 use alloy_transport_ws::{WebSocketConfig, WsConnect};
 use backon::BackoffBuilder;
+use futures::future::BoxFuture;
 use schemas::limits;
 use tokio::sync::watch;
 
@@ -92,22 +93,15 @@ impl Follower {
     async fn run(mut self) {
         let mut waits = reconnect_waits();
         let mut socket: Option<Subscription> = None;
+        // Beside the polling: a name that does not answer costs latency, too.
+        let mut subscribing: Option<BoxFuture<'static, Result<Subscription, NodeError>>> = None;
         let mut connect_at = Instant::now();
         let mut failing = true;
         loop {
-            if socket.is_none() && self.client.endpoint.ws.is_some() && Instant::now() >= connect_at {
-                match subscribe(&self.client).await {
-                    Ok(s) => {
-                        socket = Some(s);
-                        waits = reconnect_waits();
-                        self.tx.send_modify(|v| v.connection += 1);
-                    }
-                    Err(e) => {
-                        let wait = waits.next().unwrap_or(Duration::from_secs(60));
-                        tracing::warn!(error = %e, ?wait, "no subscription to new heads, polling meanwhile");
-                        connect_at = Instant::now() + wait;
-                    }
-                }
+            let wanted = socket.is_none() && subscribing.is_none() && self.client.endpoint.ws.is_some();
+            if wanted && Instant::now() >= connect_at {
+                let client = self.client.clone();
+                subscribing = Some(Box::pin(async move { subscribe(&client).await }));
             }
             let now = Instant::now();
             let wait = match (&socket, failing) {
@@ -117,6 +111,22 @@ impl Follower {
             };
             let pushed = tokio::select! {
                 pushed = next_head(&mut socket) => Some(pushed),
+                subscribed = outcome(&mut subscribing) => {
+                    subscribing = None;
+                    match subscribed {
+                        Ok(s) => {
+                            socket = Some(s);
+                            waits = reconnect_waits();
+                            self.tx.send_modify(|v| v.connection += 1);
+                        }
+                        Err(e) => {
+                            let wait = waits.next().unwrap_or(Duration::from_secs(60));
+                            tracing::warn!(error = %e, ?wait, "no subscription to new heads, polling meanwhile");
+                            connect_at = Instant::now() + wait;
+                        }
+                    }
+                    continue;
+                }
                 () = tokio::time::sleep(wait) => None,
             };
             match pushed {
@@ -214,6 +224,14 @@ async fn next_head(socket: &mut Option<Subscription>) -> Push {
     }
 }
 
+/// What comes of subscribing; never when nobody does.
+async fn outcome<T>(subscribing: &mut Option<BoxFuture<'static, T>>) -> T {
+    match subscribing {
+        Some(subscribing) => subscribing.await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn subscribe(client: &EvmClient) -> Result<Subscription, NodeError> {
     const METHOD: &str = "eth_subscribe";
     let Some(url) = &client.endpoint.ws else {
@@ -259,7 +277,66 @@ impl PubSubConnect for Once {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+        net::{TcpListener, TcpStream},
+    };
+
     use super::*;
+    use crate::evm::{Checks, Endpoint};
+
+    /// Answers whatever is asked with the head of a chain that has ten blocks a second.
+    async fn answer(socket: TcpStream, began: Instant) -> std::io::Result<()> {
+        let mut socket = BufReader::new(socket);
+        loop {
+            let (mut line, mut length) = (String::new(), 0);
+            while socket.read_line(&mut line).await? > 2 {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().expect("a number");
+                }
+                line.clear();
+            }
+            if length == 0 {
+                return Ok(());
+            }
+            socket.read_exact(&mut vec![0; length]).await?;
+            let (n, hash) = (began.elapsed().as_millis() / 100, format!("0x{}", "11".repeat(32)));
+            let head = serde_json::json!({"number": format!("0x{n:x}"), "hash": hash, "parentHash": hash, "timestamp": "0x65000000"});
+            let body = serde_json::json!({"jsonrpc": "2.0", "id": 1, "result": head}).to_string();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+            socket.get_mut().write_all((head + &body).as_bytes()).await?;
+        }
+    }
+
+    #[tokio::test]
+    async fn heads_are_seen_while_the_subscription_does_not_come_about() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = |l: &TcpListener, scheme| format!("{scheme}://{}", l.local_addr().expect("an address"));
+        let endpoint = Endpoint {
+            name: "a".into(),
+            url: at(&listener, "http").parse().expect("a URL"),
+            ws: Some(at(&silent, "ws").parse().expect("a URL")),
+            headers: Vec::new(),
+        };
+        let began = Instant::now();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(answer(socket, began));
+            }
+        });
+        let checks = Checks::of(&schemas::profiles::TOLERANT);
+        let client = EvmClient::new(endpoint, checks, Tuning::default()).expect("a client");
+        let mut heads = follow(client);
+        let mut seen = std::collections::BTreeSet::new();
+        let several = async {
+            while seen.len() < 5 {
+                heads.changed().await.expect("it is followed");
+                seen.extend(heads.borrow_and_update().head.map(|h| h.number));
+            }
+        };
+        tokio::time::timeout(SUBSCRIBE_TIMEOUT / 2, several).await.expect("heads while nothing answers there");
+    }
 
     #[test]
     fn polling_rests_between_blocks_and_follows_the_chain() {

@@ -165,7 +165,25 @@ fn singly_may_help(e: &NodeError) -> bool {
     !matches!(e.kind, NodeErrorKind::Unreachable(_) | NodeErrorKind::Throttled(Some(_), _))
 }
 
-/// Whether fewer calls in a batch may work where these failed. A refusal that has other reasons shows again on the single call.
+/// Whether fewer calls in a batch may work where these failed. A refusal that has other reasons shows again on the single call. Who
+/// says how long to wait gets no more calls either.
 fn smaller_may_help(e: &NodeError) -> bool {
-    !matches!(e.kind, NodeErrorKind::Empty | NodeErrorKind::Unreachable(_) | NodeErrorKind::Missing(Missing::Pruned, _))
+    use NodeErrorKind::{Empty, Throttled, Unreachable};
+    !matches!(e.kind, Empty | Unreachable(_) | Throttled(Some(_), _) | NodeErrorKind::Missing(Missing::Pruned, _))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_says_how_long_to_wait_gets_no_more_calls() {
+        let of = |kind| NodeError { endpoint: "a".into(), call: "eth_x".into(), kind };
+        let asked = of(NodeErrorKind::Throttled(Some(Duration::from_secs(60)), String::new()));
+        assert!(!singly_may_help(&asked) && !smaller_may_help(&asked));
+        let too_many = of(NodeErrorKind::Throttled(None, "batch too large".into()));
+        assert!(singly_may_help(&too_many) && smaller_may_help(&too_many));
+    }
 }
