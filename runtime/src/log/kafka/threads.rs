@@ -136,12 +136,14 @@ impl Line {
             // Named as the stage's own threads, so that the machine's accounting shows the stage's CPU.
             let name = std::thread::current().name().unwrap_or("kafka").to_owned();
             let named = std::thread::Builder::new().name(name);
-            if let Err(e) = named.spawn(move || line.serve())
-                && state.threads == 0
-            {
-                return Err(LogError::new(LogErrorKind::Unavailable, format!("no thread can be made: {e}")));
+            match named.spawn(move || line.serve()) {
+                Ok(_) => state.threads += 1,
+                Err(e) if state.threads == 0 => {
+                    return Err(LogError::new(LogErrorKind::Unavailable, format!("no thread can be made: {e}")));
+                }
+                // Those that there are do it later.
+                Err(_) => {}
             }
-            state.threads += 1;
         }
         state.jobs.push_back(job);
         drop(state);
