@@ -192,7 +192,7 @@ fn a_large_transaction_goes_through_on_a_slow_way() {
         let (mut whole, mut log_bytes) = (0, 0);
         while whole < noise.len() {
             assert!(Instant::now() < end, "{whole} records");
-            let read = runtime::log::read_all(&*log, AT).await.expect("read");
+            let read = runtime::log::conformance::read_all(&*log, AT).await.expect("read");
             whole = read.len();
             log_bytes = read.iter().map(|r| r.value.as_ref().map_or(0, Bytes::len)).sum();
         }
@@ -250,7 +250,7 @@ async fn a_broker_that_is_gone_and_comes_back_costs_nothing_but_time() {
             Err(e) => assert!(e.is_transient() && Instant::now() < end, "{e:?}"),
         }
     };
-    let written = runtime::log::read_all(&*log, AT).await;
+    let written = runtime::log::conformance::read_all(&*log, AT).await;
     let written = written.expect("read").iter().any(|r| r.value.as_deref() == Some(b"meanwhile"));
     assert!(!written || lost.kind == LogErrorKind::Indefinite, "{lost:?}, and yet it is there");
     if !written {

@@ -14,8 +14,8 @@ use loadtest::node::evm::{Config, Simulator};
 use runtime::{
     log::{
         Log as _, LogErrorKind, NewRecord, TopicPartition, Transaction,
+        conformance::read_all,
         kafka::{KafkaConfig, KafkaLog},
-        read_all,
     },
     registry::{Missing, Registry},
 };

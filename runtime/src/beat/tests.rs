@@ -14,8 +14,8 @@ use schemas::{
 use super::{Beat, Board, Unnamed};
 use crate::log::{
     Log, TopicPartition,
+    conformance::read_all,
     embedded::{EmbeddedConfig, EmbeddedLog},
-    read_all,
 };
 
 const EVERY_SECOND: Duration = Duration::from_secs(1);

@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 pub use foreign::pass_over;
 use schemas::{TimeMs, topics::TopicSpec};
-pub use whole::{fold, fold_topic, read_all};
+pub use whole::fold;
 
 /// A topic's name as callers know it: without the configured prefix, which back ends add.
 pub type Topic = &'static str;

@@ -1,14 +1,14 @@
-//! Reading a partition, or all of a topic, from its beginning to its end, once.
+//! Reading a partition from its beginning to its end, once.
 //!
 //! Guarantee: all records up to the end as it is at the beginning, in order, never fewer: what were missing would be written
 //! twice. They are handed over as they come, so that no more than one poll's worth of them is held, however many there are.
 //! Reading takes as long as records come; what ends it is silence.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use schemas::limits::{STATE_POLL_BYTES, STATE_POLL_RECORDS};
 
-use super::{Log, LogError, LogErrorKind, PollLimits, Polled, Reader, Record, Topic, TopicPartition, Watermarks};
+use super::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, TopicPartition};
 
 /// How long one poll waits.
 const WAIT: Duration = Duration::from_millis(300);
@@ -22,80 +22,40 @@ const SILENT_POLLS: u32 = 100;
 pub async fn fold<E: From<LogError>>(
     log: &dyn Log,
     at: TopicPartition,
-    each: impl FnMut(Record) -> Result<(), E>,
-) -> Result<(), E> {
-    fold_partitions(log, &[at], each).await
-}
-
-/// The same of all partitions of a topic, read together: in order within each.
-///
-/// # Errors
-/// As [`fold`].
-pub async fn fold_topic<E: From<LogError>>(
-    log: &dyn Log,
-    topic: Topic,
-    each: impl FnMut(Record) -> Result<(), E>,
-) -> Result<(), E> {
-    let all: Vec<_> = (0..log.partitions(topic).await?).map(|partition| TopicPartition { topic, partition }).collect();
-    fold_partitions(log, &all, each).await
-}
-
-/// Partitions of one topic.
-async fn fold_partitions<E: From<LogError>>(
-    log: &dyn Log,
-    of: &[TopicPartition],
     mut each: impl FnMut(Record) -> Result<(), E>,
 ) -> Result<(), E> {
-    let ends = log.ends(of).await?;
-    let mut left: HashMap<TopicPartition, Watermarks> =
-        of.iter().copied().zip(ends).filter(|(_, ends)| ends.low < ends.high).collect();
-    if left.is_empty() {
+    let ends = log.watermarks(at).await?;
+    if ends.low >= ends.high {
         return Ok(());
     }
-    let from: Vec<_> = left.iter().map(|(at, ends)| (*at, ends.low)).collect();
-    let mut reader = log.reader(&from).await?;
-    let reached = |reader: &dyn Reader| from.iter().map(|(at, _)| reader.reached(*at)).sum::<u64>();
-    let (mut last, mut silent) = (reached(&*reader), 0);
+    let mut reader = log.reader(&[(at, ends.low)]).await?;
+    let (mut last, mut silent) = (reader.reached(at), 0);
     let limits = PollLimits { records: STATE_POLL_RECORDS, bytes: STATE_POLL_BYTES, wait: WAIT };
     loop {
         match reader.poll(limits).await? {
-            // What lies behind the end came later; who is through is not waited for.
-            Polled::Records(batch) => batch
-                .into_iter()
-                .filter(|r| left.get(&r.from).is_some_and(|ends| r.offset < ends.high))
-                .try_for_each(&mut each)?,
+            // What lies behind the end came later.
+            Polled::Records(batch) => {
+                batch.into_iter().filter(|r| r.offset < ends.high).try_for_each(&mut each)?;
+            }
             // Compaction went on meanwhile; what it removed has a newer record further on.
             Polled::OutOfRange { at, oldest, .. } => reader.seek(at, oldest).await?,
             Polled::Assigned(_) | Polled::Revoked(_) => {}
         }
-        left.retain(|at, ends| reader.reached(*at) < ends.high);
-        let Some((at, ends)) = left.iter().next() else { return Ok(()) };
-        let now = reached(&*reader);
+        let now = reader.reached(at);
+        if now >= ends.high {
+            return Ok(());
+        }
         silent = if now == last { silent + 1 } else { 0 };
         last = now;
         if silent > SILENT_POLLS {
-            let (topic, partition, read, high) = (at.topic, at.partition, reader.reached(*at), ends.high);
+            let (topic, partition, high) = (at.topic, at.partition, ends.high);
             let message = format!(
-                "{topic} [{partition}] was read up to {read} of {high}, then nothing came for {:?}",
+                "{topic} [{partition}] was read up to {now} of {high}, then nothing came for {:?}",
                 WAIT * SILENT_POLLS
             );
             return Err(LogError::new(LogErrorKind::Unavailable, message).into());
         }
     }
-}
-
-/// All records of a partition that is known to be short. Whatever grows is [folded](fold).
-///
-/// # Errors
-/// As [`fold`].
-pub async fn read_all(log: &dyn Log, at: TopicPartition) -> Result<Vec<Record>, LogError> {
-    let mut records = Vec::new();
-    fold(log, at, |record| {
-        records.push(record);
-        Ok::<(), LogError>(())
-    })
-    .await?;
-    Ok(records)
 }
 
 #[cfg(test)]
@@ -104,8 +64,8 @@ mod tests {
 
     use super::*;
     use crate::log::{
-        Consumer, Lag, NewRecord, Producer, TopicSpec, Transaction,
-        conformance::Watched,
+        Consumer, Lag, NewRecord, Producer, Reader, Topic, TopicSpec, Transaction, Watermarks,
+        conformance::{Watched, read_all},
         embedded::{EmbeddedConfig, EmbeddedLog},
     };
 
@@ -117,10 +77,10 @@ mod tests {
         const RECORDS: usize = 60_000;
         let dir = tempfile::tempdir().expect("a folder");
         let log = EmbeddedLog::open(EmbeddedConfig::new(dir.path())).await.expect("a log");
-        log.ensure_topics(&[schemas::topics::INGEST_CHECKPOINTS], 3).await.expect("topic");
+        log.ensure_topics(&[schemas::topics::INGEST_CHECKPOINTS], 2).await.expect("topic");
         let mut producer = log.producer("p").await.expect("producer");
         for chunk in 0..RECORDS / 2_000 {
-            // All in one partition but the last ones; a third partition has none.
+            // All in one partition but the last ones.
             let partition = u32::from(chunk + 1 == RECORDS / 2_000);
             let record = |i: usize| NewRecord {
                 to: TopicPartition { partition, ..AT },
@@ -140,14 +100,6 @@ mod tests {
         };
         fold(&watched, AT, &mut each).await.expect("read");
         assert_eq!(seen, RECORDS - 2_000, "all of them");
-        seen = 0;
-        fold_topic(&watched, AT.topic, |_| {
-            seen += 1;
-            Ok::<(), LogError>(())
-        })
-        .await
-        .expect("read");
-        assert_eq!(seen, RECORDS, "all of all partitions");
         let most = watched.most();
         assert!(most <= STATE_POLL_RECORDS, "{most} records were held at a time");
         assert_eq!(read_all(&watched, AT).await.expect("read").len(), RECORDS - 2_000);

@@ -13,7 +13,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Log, TopicPartition};
+use super::{Log, LogError, Record, TopicPartition};
 
 pub use kit::Kit;
 #[cfg(test)]
@@ -29,6 +29,20 @@ pub trait Harness: Send + Sync {
     async fn restarted(&self) -> Arc<dyn Log>;
     /// Removes all but the newest records of a partition, as retention would.
     async fn expire(&self, log: &Arc<dyn Log>, at: TopicPartition);
+}
+
+/// All records of a partition that a test knows to be short. Stages [fold](super::fold) what they read.
+///
+/// # Errors
+/// As [`super::fold`].
+pub async fn read_all(log: &dyn Log, at: TopicPartition) -> Result<Vec<Record>, LogError> {
+    let mut records = Vec::new();
+    super::fold(log, at, |record| {
+        records.push(record);
+        Ok::<(), LogError>(())
+    })
+    .await?;
+    Ok(records)
 }
 
 /// A case of the suite.
