@@ -1,5 +1,5 @@
 //! The JSON shapes that REST and the WebSocket share: one type per thing, made either from the store's row or from the live
-//! record. Guarantee: both ways give the same JSON for the same chain data (`tests/websocket.rs` compares them).
+//! record. Guarantee: both ways give the same JSON for the same chain data (`tests/api/websocket.rs` compares them).
 
 pub mod block;
 pub mod transaction;

@@ -18,6 +18,17 @@ describe('stateWords', () => {
 		expect(stateWords('reorg_too_deep').hint).toContain('by itself');
 	});
 
+	it('knows every state that the API names, and no command that there is not', () => {
+		const states = [
+			...['starting', 'syncing', 'live', 'stalled', 'wrong_chain', 'no_receipts', 'reorg_too_deep'],
+			...['log_replaced', 'overtaken', 'unreadable', 'refused', 'unconfigured', 'silent']
+		];
+		for (const state of states) {
+			expect(stateWords(state).tone, state).not.toBe('plain');
+			expect(stateWords(state).hint, state).not.toMatch(/headwater (?!up|check|topics|dead-letters)[a-z]/);
+		}
+	});
+
 	it('shows an unknown state as it is', () => {
 		expect(stateWords('half_asleep')).toEqual({ tone: 'plain', label: 'half_asleep', hint: '' });
 		expect(stateWords('constructor').label).toBe('constructor');

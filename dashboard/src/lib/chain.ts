@@ -40,7 +40,6 @@ const STATES: Record<string, Omit<StateWords, 'label'>> = {
 	starting: { tone: 'busy', hint: 'Opening the log and asking the node for its tip.' },
 	syncing: { tone: 'busy', hint: 'Catching up with the tip of the chain.' },
 	stalled: { tone: 'warn', hint: 'The node has reported no new block for longer than this chain takes for one.' },
-	unreachable: { tone: 'warn', hint: 'No endpoint answers. Headwater keeps trying and goes on where it was.' },
 	reorg_too_deep: {
 		tone: 'bad',
 		hint: 'The node tells another chain than the one held, too far back to be followed. Nothing was reverted; it goes on by itself when the node has the held chain again.'
@@ -50,7 +49,12 @@ const STATES: Record<string, Omit<StateWords, 'label'>> = {
 	log_replaced: { tone: 'bad', hint: 'The log holds other events than the store. Nothing is written over.' },
 	overtaken: {
 		tone: 'bad',
-		hint: 'Retention removed records before they were read. headwater accept-gap goes on without them.'
+		hint: 'Retention removed records before they were read. Nothing was skipped; the network goes on under another slug, from there.'
+	},
+	unreadable: { tone: 'bad', hint: 'A record cannot be read, perhaps since a newer version wrote it: run that version.' },
+	refused: {
+		tone: 'bad',
+		hint: 'The store takes everything but a block of this network. It is tried again every few minutes; mend what the store says.'
 	},
 	silent: { tone: 'bad', hint: '' },
 	unconfigured: { tone: 'bad', hint: '' }
