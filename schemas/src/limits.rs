@@ -113,6 +113,8 @@ pub mod store {
     /// Data that the kernel lets the process have beyond [`MEMORY`], a bound on what it may ask for before it is resident: stacks
     /// and what the allocator keeps, untouched for the most part.
     pub const MEMORY_ADDRESSES: u64 = 3 << 30;
+    /// How often readers' statements are ended while it stays beyond: what was ended needs a moment to give back what it held.
+    pub const MEMORY_ENDS: Duration = Duration::from_secs(1);
     /// How often resident memory is looked at.
     pub const MEMORY_LOOK: Duration = Duration::from_millis(100);
     /// How long after a statement was told to end it may go on before the store's process ends with it.

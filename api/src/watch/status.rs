@@ -28,7 +28,7 @@ use crate::health::{Heard, Progress};
 const POLL: PollLimits = PollLimits { records: 1_000, bytes: 1 << 20, wait: Duration::from_secs(1) };
 /// Pause before a log that did not answer is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// A process that has said nothing for so long is taken off the list.
+/// Who has said nothing for so long is taken off the list.
 const LONG_DEAD: Duration = Duration::from_secs(24 * 3_600);
 /// How often the long dead are looked for.
 const SWEEP: Duration = Duration::from_secs(600);
@@ -196,10 +196,9 @@ impl Statuses {
         }
     }
 
-    /// Takes processes off the list that went without a word and have not come back.
+    /// Takes off the list who went without a word and has not come back.
     async fn sweep(&self, instance: &str, log: &dyn Log) -> Result<(), LogError> {
-        let dead: Vec<String> =
-            self.state().said.iter().filter(|(_, h)| is_long_dead(h)).map(|(k, _)| k.clone()).collect();
+        let dead = long_dead(&self.state().said, LONG_DEAD);
         if dead.is_empty() {
             return Ok(());
         }
@@ -211,13 +210,49 @@ impl Statuses {
     }
 }
 
-fn is_long_dead(heard: &Heard) -> bool {
-    heard.status.network.is_none() && heard.at.elapsed() > LONG_DEAD
+/// Keys of processes that are long dead, and of networks that nobody has spoken for as long and no process of the stage has in its
+/// configuration: they were given up, and nothing is wrong.
+fn long_dead(said: &BTreeMap<String, Heard>, after: Duration) -> Vec<String> {
+    let silent = |heard: &Heard| heard.at.elapsed() > after;
+    let configured = |stage: &str, network: &Network| {
+        let mut living = said.values().filter(|h| h.status.network.is_none() && !silent(h) && h.status.stage == stage);
+        living.any(|h| h.status.networks.iter().any(|n| n.slug == network.as_str()))
+    };
+    let dead = said.iter().filter(|(_, heard)| {
+        silent(heard) && heard.status.network.as_ref().is_none_or(|n| !configured(&heard.status.stage, n))
+    });
+    dead.map(|(key, _)| key.clone()).collect()
 }
 
 impl Snapshot {
     /// Why enrich of a former version halted a network.
     pub fn former_halt(&self, network: &Network) -> Option<&EnrichStatus> {
         self.halts.get(network).filter(|status| status.state != EnrichState::Running)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::records::stage_status::ConfiguredNetwork;
+
+    use super::*;
+    use crate::health::testing::said;
+
+    #[tokio::test]
+    async fn who_is_long_dead_goes_and_so_does_a_network_that_was_given_up() {
+        const SILENT: Duration = Duration::from_secs(2);
+        let mut all = BTreeMap::new();
+        let mut hear = |key: &str, status: StageStatus| {
+            all.insert(key.to_owned(), Heard { status, at: Instant::now() });
+        };
+        hear("gone", said("sink", None));
+        hear("given up", said("sink", Some("old")));
+        hear("without a hand", said("sink", Some("eth")));
+        hear("of another stage", said("enrich", Some("eth")));
+        tokio::time::sleep(2 * SILENT).await;
+        let configured = vec![ConfiguredNetwork { slug: "eth".into(), chain_id: None }];
+        hear("alive", StageStatus { networks: configured, ..said("sink", None) });
+        hear("spoken for", said("sink", Some("new")));
+        assert_eq!(long_dead(&all, SILENT), ["given up", "gone", "of another stage"]);
     }
 }

@@ -303,7 +303,8 @@ mod tests {
             let (n, hash) = (began.elapsed().as_millis() / 100, format!("0x{}", "11".repeat(32)));
             let head = serde_json::json!({"number": format!("0x{n:x}"), "hash": hash, "parentHash": hash, "timestamp": "0x65000000"});
             let body = serde_json::json!({"jsonrpc": "2.0", "id": 1, "result": head}).to_string();
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
             socket.get_mut().write_all((head + &body).as_bytes()).await?;
         }
     }

@@ -246,8 +246,9 @@ fn receipts_root(block: &Block, receipts: &[Receipt]) -> Result<(), Lie> {
 
 fn same_root(of: &str, root: B256, told: Option<B256>) -> Result<(), Lie> {
     match told {
-        Some(told) if told != root => Err(format!("the {of} have root {root}, the header says {told}")),
-        _ => Ok(()),
+        Some(told) if told == root => Ok(()),
+        Some(told) => Err(format!("the {of} have root {root}, the header says {told}")),
+        None => Err(format!("the header leaves out the root of the {of}")),
     }
 }
 

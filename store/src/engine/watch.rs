@@ -21,7 +21,7 @@ pub(super) fn start(memory: u64, room: Room, front: Arc<Front>) -> std::io::Resu
         tracing::warn!(%error, "the kernel sets no bound on the store's memory; the watch alone keeps it");
     }
     std::thread::Builder::new().name("memory-watch".to_owned()).spawn(move || {
-        let (mut told, mut looked) = (false, Instant::now());
+        let (mut told, mut looked) = (None::<Instant>, Instant::now());
         loop {
             std::thread::sleep(limits::MEMORY_LOOK);
             if looked.elapsed() >= limits::DISK_LOOK {
@@ -43,15 +43,17 @@ pub(super) fn start(memory: u64, room: Room, front: Arc<Front>) -> std::io::Resu
                     memory >> 20
                 ));
             }
-            let beyond = resident > memory + limits::MEMORY_BEYOND;
-            if beyond && !told {
+            if resident <= memory + limits::MEMORY_BEYOND {
+                told = None;
+            } else if told.is_none_or(|at| at.elapsed() >= limits::MEMORY_ENDS) {
+                // Again while it stays beyond: others came meanwhile.
+                told = Some(Instant::now());
                 tracing::warn!(
                     resident_mib = resident >> 20,
                     "memory is beyond its limit: readers' statements are ended"
                 );
                 front.end_readers();
             }
-            told = beyond;
         }
     })?;
     Ok(())
