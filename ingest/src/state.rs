@@ -2,10 +2,11 @@
 //!
 //! Guarantee: a network whose checkpoint or ring cannot be read is told apart from one that has none, so that it stands still
 //! instead of writing its sequences a second time; other networks go on, and another program's records count for nothing (rule 13).
+//! Nothing is concluded while somebody's transaction hides what lies behind it (rule 10).
 
 use std::collections::HashMap;
 
-use runtime::log::{Log, LogError, Record, TopicPartition, fold, pass_over};
+use runtime::log::{Log, LogError, LogErrorKind, Record, TopicPartition, fold, pass_over};
 use schemas::{
     Network,
     codec::Codec,
@@ -46,11 +47,20 @@ impl Stored {
 /// Networks as stored; in words what stops one that cannot be read.
 pub type States = HashMap<Network, Result<Stored, String>>;
 
-/// Reads checkpoints and rings of a partition, folded as they come, however long it is. Whoever calls this has made the partition's producer, so that nothing below
-/// the high watermark is undecided (rule 10).
+/// Reads checkpoints and rings of a partition, folded as they come, however long it is. Whoever calls this has made the partition's
+/// producer, so that nothing of ours is undecided; where another's transaction is open, it is waited for (rule 10).
 pub async fn read(log: &dyn Log, codec: &Codec, partition: u32) -> Result<States, LogError> {
     let mut found = Fold::default();
-    fold(log, TopicPartition { topic: topics::INGEST_CHECKPOINTS.name, partition }, |record| {
+    let at = TopicPartition { topic: topics::INGEST_CHECKPOINTS.name, partition };
+    if let Some(offset) = log.undecided(at).await? {
+        let message = format!(
+            "a transaction of another program is open on {} [{partition}] from offset {offset} on, and what was written behind it \
+             cannot be read: waiting for its end; Kafka's `kafka-transactions.sh find-hanging` names one that has none",
+            at.topic
+        );
+        return Err(LogError::new(LogErrorKind::Unavailable, message));
+    }
+    fold(log, at, |record| {
         found.take(codec, &record);
         Ok::<(), LogError>(())
     })

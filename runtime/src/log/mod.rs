@@ -188,8 +188,14 @@ pub trait Log: Send + Sync + 'static {
         Ok(ends)
     }
 
+    /// The offset from which on a partition is not decided, since somebody's transaction is open there; `None`: all of it is. Readers
+    /// see nothing behind it. Asked after [`Self::producer`], which decides what its own id left open.
+    async fn undecided(&self, _at: TopicPartition) -> Result<Option<u64>, LogError> {
+        Ok(None)
+    }
+
     /// The producer with this transactional id. Fences and aborts the former holder of the id; when this returns, everything
-    /// below the high watermark is decided.
+    /// that the id wrote is decided.
     async fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError>;
 
     /// A member of a group. `instance` makes it a static member (rule 9).

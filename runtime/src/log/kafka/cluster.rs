@@ -80,6 +80,8 @@ pub struct Cluster {
     pub watch: Arc<Watch>,
     /// Answers questions; belongs to no group.
     query: Arc<BaseConsumer<Heard>>,
+    /// Sees what is not decided yet; made when that is first asked.
+    uncommitted: Mutex<Option<Arc<BaseConsumer<Heard>>>>,
     questions: Threads,
     /// One client for each group whose positions are asked for: there are as many as stages.
     groups: Mutex<HashMap<String, Arc<BaseConsumer<Heard>>>>,
@@ -103,8 +105,8 @@ impl Cluster {
             Ok((admin, Arc::new(query)))
         });
         let (admin, query) = made.await?;
-        let (groups, known, fits) = Default::default();
-        Ok(Arc::new(Self { config, admin, watch, query, questions, groups, known, fits }))
+        let (uncommitted, groups, known, fits) = Default::default();
+        Ok(Arc::new(Self { config, admin, watch, query, uncommitted, questions, groups, known, fits }))
     }
 
     /// Asks with the shared client, on a thread of its own.
@@ -128,6 +130,32 @@ impl Cluster {
     /// Ends of partitions as a read_committed reader sees them, in their order.
     pub async fn ends(&self, of: Vec<TopicPartition>) -> Result<Vec<Watermarks>, LogError> {
         self.ask("the ends of partitions", move |config, query| ends(config, query, &of)).await
+    }
+
+    /// Where the first open transaction of a partition begins, if there is one.
+    pub async fn undecided(&self, at: TopicPartition) -> Result<Option<u64>, LogError> {
+        let there = self.uncommitted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (config, query) = (self.config.clone(), self.query.clone());
+        let (client, open) = self
+            .questions
+            .call(3 * CALL, "whether a transaction is open", move || {
+                let client = match there {
+                    Some(client) => client,
+                    None => Arc::new(
+                        config
+                            .reading(None, &[("isolation.level", "read_uncommitted")])
+                            .create_with_context(Heard::default())
+                            .map_err(|e| error::log_error("ask for open transactions", &e))?,
+                    ),
+                };
+                // In this order: one that ends between the two questions is none.
+                let end = ends(&config, &client, &[at])?.iter().map(|ends| ends.high).max();
+                let decided = ends(&config, &query, &[at])?.iter().map(|ends| ends.high).max();
+                Ok((client, decided.filter(|decided| Some(*decided) < end)))
+            })
+            .await?;
+        *self.uncommitted.lock().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        Ok(open)
     }
 
     /// Positions of a group, in the order of the partitions.

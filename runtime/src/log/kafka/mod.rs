@@ -85,6 +85,10 @@ impl Log for KafkaLog {
         self.0.ends(of.to_vec()).await
     }
 
+    async fn undecided(&self, at: TopicPartition) -> Result<Option<u64>, LogError> {
+        self.0.undecided(at).await
+    }
+
     async fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError> {
         Ok(Box::new(producer::KafkaProducer::new(self.0.clone(), transactional_id).await?))
     }

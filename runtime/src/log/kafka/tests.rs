@@ -162,3 +162,45 @@ async fn what_retention_is_about_to_take_is_seen_by_the_brokers_positions() {
     consumer.commit(vec![(at(input[1]), ends.high)]).await.expect("positions");
     assert_eq!(seen().await, Some(0));
 }
+
+/// What lies behind it is committed and not seen: whoever took what is seen for all would write it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_elses_open_transaction_is_told() {
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+    let Some(brokers) = broker("somebody_elses_open_transaction_is_told") else { return };
+    let config = config(brokers, &unique("undecided"));
+    let log = KafkaLog::connect(config.clone()).await.expect("connect");
+    log.ensure_topics(&[schemas::topics::INGEST_CHECKPOINTS], 1).await.expect("topic");
+    let at = TopicPartition { topic: schemas::topics::INGEST_CHECKPOINTS.name, partition: 0 };
+    let until = async |wanted: Option<u64>| {
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            let told = log.undecided(at).await.expect("an answer");
+            if told == wanted {
+                return;
+            }
+            assert!(std::time::Instant::now() < end, "{told:?} is told, not {wanted:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until(None).await;
+    let id = config.on_wire("somebody");
+    let theirs: BaseProducer = config.client(&[("transactional.id", &id)]).create().expect("a producer");
+    let topic = config.on_wire(at.topic);
+    tokio::task::block_in_place(|| {
+        theirs.init_transactions(CALL).expect("a producer");
+        theirs.begin_transaction().expect("begun");
+        let record = BaseRecord::<[u8], [u8]>::to(&topic).partition(0).key(b"k").payload(b"v");
+        theirs.send(record).map_err(|(e, _)| e).expect("sent");
+        theirs.flush(CALL).expect("written");
+    });
+    let mut ours = log.producer("ours").await.expect("a producer");
+    let (key, value) = (Some("k".into()), Some("v".into()));
+    let record = crate::log::NewRecord { to: at, key, value, headers: Vec::new() };
+    ours.commit(crate::log::Transaction { records: vec![record], offsets: None }).await.expect("committed");
+    until(Some(0)).await;
+    assert_eq!(log.watermarks(at).await.expect("ends").high, 0, "and what was committed behind it is not seen");
+    tokio::task::block_in_place(|| theirs.abort_transaction(CALL)).expect("aborted");
+    until(None).await;
+    assert!(log.watermarks(at).await.expect("ends").high > 0);
+}
