@@ -249,8 +249,9 @@ pub const STORE_REFUSED_RESTS: std::time::Duration = std::time::Duration::from_s
 pub const AUDIT_BUCKET_HEIGHTS: u64 = 1_024;
 /// Rows, of all tables, that the sink inserts at once.
 pub const SINK_BATCH_ROWS: usize = 80_000;
-/// Bytes of records that the sink works up into one batch. It holds at most two batches: one on its way, one filling.
-pub const SINK_BATCH_BYTES: usize = 20 << 20;
+/// Bytes of records that the sink works up into one batch: about 20,000 transactions, beyond which nothing is won. It holds at most two
+/// batches: one on its way, one filling.
+pub const SINK_BATCH_BYTES: usize = 48 << 20;
 /// Block events of one page of a replay.
 pub const REPLAY_EVENTS: u32 = 256;
 /// Transactions of one page of a replay, unless a single block has more.

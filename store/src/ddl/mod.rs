@@ -1,9 +1,10 @@
 //! Numbered DDL, applied in order at start and recorded in `schema_migrations`.
 //!
 //! Guarantee: [`migrate`](Store::migrate) brings any older database to this version and leaves a current one as it is. Every
-//! file is one statement that may be run again (`IF NOT EXISTS`, `OR REPLACE`), and is recorded only after it succeeded, so
-//! that a migration killed half-way is simply run again; several processes may migrate at once. A database that a newer
-//! version has written is refused. Files of a released version never change: a change is a new number.
+//! file is one statement that may be run again (`IF NOT EXISTS`, `OR REPLACE`, or only while what it changes is still there), and is
+//! recorded only after it succeeded, so that a migration killed half-way is simply run again; several processes may migrate at once.
+//! A database that a newer version has written is refused. Files of a released version never change: a change is a new number.
+//! Shown by `tests/sink/migrations.rs`.
 
 use clickhouse::Row;
 use serde::Deserialize;
@@ -19,41 +20,69 @@ pub struct Migration {
     pub name: &'static str,
     /// The statement.
     pub sql: &'static str,
+    /// A question whose answer is a count: the statement is run where it is above 0, else it was run before. For what may not be
+    /// run again, when another process did meanwhile or the record of it was cut off.
+    pub only_if: Option<&'static str>,
+}
+
+impl Migration {
+    const fn new(number: u32, name: &'static str, sql: &'static str) -> Self {
+        Self { number, name, sql, only_if: None }
+    }
+
+    const fn only_if(self, question: &'static str) -> Self {
+        Self { only_if: Some(question), ..self }
+    }
+}
+
+/// Whether a table of rows still has the layout of version 23 and before: with a `sequence` that is stored.
+macro_rules! has_former_layout {
+    ($table:literal) => {
+        concat!(
+            "SELECT count() FROM system.columns WHERE database = currentDatabase() AND table = '",
+            $table,
+            "' AND name = 'sequence' AND default_kind = ''"
+        )
+    };
 }
 
 /// All of this version, in order.
 pub const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, name: "block_rows", sql: include_str!("0001_block_rows.sql") },
-    Migration { number: 2, name: "evm_transaction_rows", sql: include_str!("0002_evm_transaction_rows.sql") },
-    Migration { number: 3, name: "evm_log_rows", sql: include_str!("0003_evm_log_rows.sql") },
-    Migration { number: 4, name: "block_event_rows", sql: include_str!("0004_block_event_rows.sql") },
-    Migration { number: 5, name: "sink_status_rows", sql: include_str!("0005_sink_status_rows.sql") },
-    Migration { number: 6, name: "blocks", sql: include_str!("0006_blocks.sql") },
-    Migration { number: 7, name: "block_events", sql: include_str!("0007_block_events.sql") },
-    Migration { number: 8, name: "transactions", sql: include_str!("0008_transactions.sql") },
-    Migration { number: 9, name: "evm_transactions", sql: include_str!("0009_evm_transactions.sql") },
-    Migration { number: 10, name: "evm_logs", sql: include_str!("0010_evm_logs.sql") },
-    Migration { number: 11, name: "completeness", sql: include_str!("0011_completeness.sql") },
-    Migration { number: 12, name: "evm_log_rows_by_time", sql: include_str!("0012_evm_log_rows_by_time.sql") },
-    Migration {
-        number: 13,
-        name: "block_event_rows_by_height",
-        sql: include_str!("0013_block_event_rows_by_height.sql"),
-    },
-    Migration { number: 14, name: "blocks", sql: include_str!("0014_blocks.sql") },
-    Migration { number: 15, name: "block_events", sql: include_str!("0015_block_events.sql") },
-    Migration { number: 16, name: "transactions", sql: include_str!("0016_transactions.sql") },
-    Migration { number: 17, name: "evm_transactions", sql: include_str!("0017_evm_transactions.sql") },
-    Migration { number: 18, name: "evm_logs", sql: include_str!("0018_evm_logs.sql") },
-    Migration { number: 19, name: "completeness", sql: include_str!("0019_completeness.sql") },
-    Migration {
-        number: 20,
-        name: "evm_transaction_rows_fee_token",
-        sql: include_str!("0020_evm_transaction_rows_fee_token.sql"),
-    },
-    Migration { number: 21, name: "transactions", sql: include_str!("0021_transactions.sql") },
-    Migration { number: 22, name: "evm_transactions", sql: include_str!("0022_evm_transactions.sql") },
-    Migration { number: 23, name: "audit_rows", sql: include_str!("0023_audit_rows.sql") },
+    Migration::new(1, "block_rows", include_str!("0001_block_rows.sql")),
+    Migration::new(2, "evm_transaction_rows", include_str!("0002_evm_transaction_rows.sql")),
+    Migration::new(3, "evm_log_rows", include_str!("0003_evm_log_rows.sql")),
+    Migration::new(4, "block_event_rows", include_str!("0004_block_event_rows.sql")),
+    Migration::new(5, "sink_status_rows", include_str!("0005_sink_status_rows.sql")),
+    Migration::new(6, "blocks", include_str!("0006_blocks.sql")),
+    Migration::new(7, "block_events", include_str!("0007_block_events.sql")),
+    Migration::new(8, "transactions", include_str!("0008_transactions.sql")),
+    Migration::new(9, "evm_transactions", include_str!("0009_evm_transactions.sql")),
+    Migration::new(10, "evm_logs", include_str!("0010_evm_logs.sql")),
+    Migration::new(11, "completeness", include_str!("0011_completeness.sql")),
+    Migration::new(12, "evm_log_rows_by_time", include_str!("0012_evm_log_rows_by_time.sql")),
+    Migration::new(13, "block_event_rows_by_height", include_str!("0013_block_event_rows_by_height.sql")),
+    Migration::new(14, "blocks", include_str!("0014_blocks.sql")),
+    Migration::new(15, "block_events", include_str!("0015_block_events.sql")),
+    Migration::new(16, "transactions", include_str!("0016_transactions.sql")),
+    Migration::new(17, "evm_transactions", include_str!("0017_evm_transactions.sql")),
+    Migration::new(18, "evm_logs", include_str!("0018_evm_logs.sql")),
+    Migration::new(19, "completeness", include_str!("0019_completeness.sql")),
+    Migration::new(20, "evm_transaction_rows_fee_token", include_str!("0020_evm_transaction_rows_fee_token.sql")),
+    Migration::new(21, "transactions", include_str!("0021_transactions.sql")),
+    Migration::new(22, "evm_transactions", include_str!("0022_evm_transactions.sql")),
+    Migration::new(23, "audit_rows", include_str!("0023_audit_rows.sql")),
+    Migration::new(24, "former_block_rows", include_str!("0024_former_block_rows.sql"))
+        .only_if(has_former_layout!("block_rows")),
+    Migration::new(25, "former_evm_transaction_rows", include_str!("0025_former_evm_transaction_rows.sql"))
+        .only_if(has_former_layout!("evm_transaction_rows")),
+    Migration::new(26, "former_evm_log_rows", include_str!("0026_former_evm_log_rows.sql"))
+        .only_if(has_former_layout!("evm_log_rows")),
+    Migration::new(27, "block_rows", include_str!("0027_block_rows.sql")),
+    Migration::new(28, "evm_transaction_rows", include_str!("0028_evm_transaction_rows.sql")),
+    Migration::new(29, "evm_log_rows", include_str!("0029_evm_log_rows.sql")),
+    Migration::new(30, "transactions", include_str!("0030_transactions.sql")),
+    Migration::new(31, "evm_transactions", include_str!("0031_evm_transactions.sql")),
+    Migration::new(32, "evm_logs", include_str!("0032_evm_logs.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \
@@ -95,7 +124,7 @@ impl Store {
         }
         for migration in migrations.iter().filter(|m| applied.iter().all(|a| a.number != m.number)) {
             tracing::info!(number = migration.number, name = migration.name, "migrating the store");
-            self.ddl("migrating the store", self.client().query_raw(migration.sql)).await.map_err(|mut e| {
+            self.run(migration).await.map_err(|mut e| {
                 e.message = format!("migration {} `{}`: {}", migration.number, migration.name, e.message);
                 e
             })?;
@@ -108,6 +137,17 @@ impl Store {
         }
         self.client().clear_cached_metadata().await;
         Ok(())
+    }
+
+    async fn run(&self, migration: &Migration) -> Result<(), StoreError> {
+        if let Some(question) = migration.only_if {
+            let there =
+                self.within("looking at what is to be migrated", self.read(question).fetch_one::<u64>()).await?;
+            if there == 0 {
+                return Ok(());
+            }
+        }
+        self.ddl("migrating the store", self.client().query_raw(migration.sql)).await
     }
 
     async fn ddl(&self, doing: &'static str, statement: clickhouse::query::Query) -> Result<(), StoreError> {

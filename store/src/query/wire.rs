@@ -2,15 +2,11 @@
 
 use alloy_primitives::U256;
 use clickhouse::types::UInt256;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
 /// `UInt256`.
 pub(crate) mod u256 {
     use super::*;
-
-    pub fn serialize<S: Serializer>(v: &U256, s: S) -> Result<S::Ok, S::Error> {
-        UInt256::from_le_bytes(v.to_le_bytes()).serialize(s)
-    }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<U256, D::Error> {
         Ok(U256::from_le_bytes(UInt256::deserialize(d)?.to_le_bytes()))
@@ -20,10 +16,6 @@ pub(crate) mod u256 {
 /// `Nullable(UInt256)`.
 pub(crate) mod u256_option {
     use super::*;
-
-    pub fn serialize<S: Serializer>(v: &Option<U256>, s: S) -> Result<S::Ok, S::Error> {
-        v.map(|v| UInt256::from_le_bytes(v.to_le_bytes())).serialize(s)
-    }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<U256>, D::Error> {
         Ok(Option::<UInt256>::deserialize(d)?.map(|v| U256::from_le_bytes(v.to_le_bytes())))

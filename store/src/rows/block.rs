@@ -1,126 +1,116 @@
 //! `block_rows`.
 
 use alloy_primitives::U256;
-use clickhouse::Row;
 use schemas::{
     TimeMs,
     records::{BlockSummary, EnrichedBlock, EvmHeader},
 };
-use serde::Serialize;
 
 use super::{
-    hex::{Hex, HexBytes},
+    native::{Nullable, Numbers, Strings, Times, Values, Words, columns},
     row_version,
 };
-use crate::query::wire;
 
-/// A row of `block_rows`; columns as there.
-#[derive(Debug, Row, Serialize)]
-#[allow(missing_docs)]
-pub struct BlockRow<'a> {
-    pub network: &'a str,
-    pub height: u64,
-    pub sequence: u64,
-    pub version: u64,
-    pub family: &'static str,
-    pub origin: &'static str,
-    pub hash: &'a str,
-    pub parent_hash: &'a str,
-    pub block_time: TimeMs,
-    pub observed_at: TimeMs,
-    pub stored_at: TimeMs,
-    pub transaction_count: u32,
-    pub log_count: u32,
-    pub failed_count: u32,
-    pub unknown_count: u32,
-    pub unreadable_count: u32,
-    pub token_transfer_count: u32,
-    pub created_count: u32,
-    pub gas_limit: u64,
-    pub gas_used: u64,
-    pub receipt_gas_used: u64,
-    #[serde(with = "wire::u256")]
-    pub fee_total: U256,
-    pub fee_unknown_count: u32,
-    #[serde(with = "wire::u256")]
-    pub gas_price_sum: U256,
-    pub gas_price_count: u32,
-    #[serde(with = "wire::u256_option")]
-    pub gas_price_min: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub gas_price_max: Option<U256>,
-    #[serde(with = "wire::u256")]
-    pub value_total: U256,
-    #[serde(with = "wire::u256_option")]
-    pub base_fee_per_gas: Option<U256>,
-    pub miner: Option<Hex<20>>,
-    #[serde(with = "wire::u256_option")]
-    pub difficulty: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub total_difficulty: Option<U256>,
-    pub size: Option<u64>,
-    pub nonce: Option<Hex<8>>,
-    pub extra_data: HexBytes<'a>,
-    pub sha3_uncles: Option<Hex<32>>,
-    pub state_root: Option<Hex<32>>,
-    pub transactions_root: Option<Hex<32>>,
-    pub receipts_root: Option<Hex<32>>,
-    pub withdrawals_root: Option<Hex<32>>,
-    pub withdrawal_count: Option<u32>,
-    pub blob_gas_used: Option<u64>,
-    pub excess_blob_gas: Option<u64>,
-    pub l1_block_number: Option<u64>,
+columns! {
+    /// `block_rows`; columns as there.
+    BlockColumns of "block_rows" {
+        network: Words,
+        height: Numbers<u64>,
+        version: Numbers<u64>,
+        family: Words,
+        origin: Words,
+        hash: Strings,
+        parent_hash: Strings,
+        block_time: Times,
+        observed_at: Times,
+        stored_at: Times,
+        transaction_count: Numbers<u32>,
+        log_count: Numbers<u32>,
+        failed_count: Numbers<u32>,
+        unknown_count: Numbers<u32>,
+        unreadable_count: Numbers<u32>,
+        token_transfer_count: Numbers<u32>,
+        created_count: Numbers<u32>,
+        gas_limit: Numbers<u64>,
+        gas_used: Numbers<u64>,
+        receipt_gas_used: Numbers<u64>,
+        fee_total: Numbers<U256>,
+        fee_unknown_count: Numbers<u32>,
+        gas_price_sum: Numbers<U256>,
+        gas_price_count: Numbers<u32>,
+        gas_price_min: Nullable<Numbers<U256>>,
+        gas_price_max: Nullable<Numbers<U256>>,
+        value_total: Numbers<U256>,
+        base_fee_per_gas: Nullable<Numbers<U256>>,
+        miner: Nullable<Strings>,
+        difficulty: Nullable<Numbers<U256>>,
+        total_difficulty: Nullable<Numbers<U256>>,
+        size: Nullable<Numbers<u64>>,
+        nonce: Nullable<Strings>,
+        extra_data: Strings,
+        sha3_uncles: Nullable<Strings>,
+        state_root: Nullable<Strings>,
+        transactions_root: Nullable<Strings>,
+        receipts_root: Nullable<Strings>,
+        withdrawals_root: Nullable<Strings>,
+        withdrawal_count: Nullable<Numbers<u32>>,
+        blob_gas_used: Nullable<Numbers<u64>>,
+        excess_blob_gas: Nullable<Numbers<u64>>,
+        l1_block_number: Nullable<Numbers<u64>>,
+    }
 }
 
-impl<'a> BlockRow<'a> {
+impl BlockColumns {
     /// The row of an apply. `header` and `summary` are what the record has, or empty ones.
-    pub fn new(block: &'a EnrichedBlock, header: &'a EvmHeader, summary: &BlockSummary, stored_at: TimeMs) -> Self {
+    pub fn push(&mut self, block: &EnrichedBlock, header: &EvmHeader, summary: &BlockSummary, stored_at: TimeMs) {
         let e = &block.envelope;
-        Self {
-            network: e.network.as_str(),
-            height: e.height,
-            sequence: e.sequence,
-            version: row_version(e.sequence),
-            family: "evm",
-            origin: e.origin.as_str(),
-            hash: e.block_hash.as_str(),
-            parent_hash: e.parent_hash.as_str(),
-            block_time: e.block_time,
-            observed_at: e.observed_at,
-            stored_at,
-            transaction_count: e.tx_count,
-            log_count: e.log_count,
-            failed_count: summary.failed,
-            unknown_count: summary.unknown,
-            unreadable_count: summary.unreadable,
-            token_transfer_count: summary.token_transfers,
-            created_count: summary.contracts_created,
-            gas_limit: header.gas_limit,
-            gas_used: header.gas_used,
-            receipt_gas_used: summary.gas_used,
-            fee_total: summary.fee_total,
-            fee_unknown_count: summary.fee_unknown,
-            gas_price_sum: summary.gas_price_sum,
-            gas_price_count: summary.gas_price_count,
-            gas_price_min: summary.gas_price_min,
-            gas_price_max: summary.gas_price_max,
-            value_total: summary.value_total,
-            base_fee_per_gas: header.base_fee_per_gas,
-            miner: header.miner.map(Into::into),
-            difficulty: header.difficulty,
-            total_difficulty: header.total_difficulty,
-            size: header.size,
-            nonce: header.nonce.map(Into::into),
-            extra_data: HexBytes(&header.extra_data),
-            sha3_uncles: header.sha3_uncles.map(Into::into),
-            state_root: header.state_root.map(Into::into),
-            transactions_root: header.transactions_root.map(Into::into),
-            receipts_root: header.receipts_root.map(Into::into),
-            withdrawals_root: header.withdrawals_root.map(Into::into),
-            withdrawal_count: header.withdrawal_count,
-            blob_gas_used: header.blob_gas_used,
-            excess_blob_gas: header.excess_blob_gas,
-            l1_block_number: header.l1_block_number,
-        }
+        self.network.push(e.network.as_str());
+        self.height.push(e.height);
+        self.version.push(row_version(e.sequence));
+        self.family.push("evm");
+        self.origin.push(e.origin.as_str());
+        self.hash.push(e.block_hash.as_str().as_bytes());
+        self.parent_hash.push(e.parent_hash.as_str().as_bytes());
+        self.block_time.push(e.block_time);
+        self.observed_at.push(e.observed_at);
+        self.stored_at.push(stored_at);
+        self.transaction_count.push(e.tx_count);
+        self.log_count.push(e.log_count);
+        self.failed_count.push(summary.failed);
+        self.unknown_count.push(summary.unknown);
+        self.unreadable_count.push(summary.unreadable);
+        self.token_transfer_count.push(summary.token_transfers);
+        self.created_count.push(summary.contracts_created);
+        self.gas_limit.push(header.gas_limit);
+        self.gas_used.push(header.gas_used);
+        self.receipt_gas_used.push(summary.gas_used);
+        self.fee_total.push(summary.fee_total);
+        self.fee_unknown_count.push(summary.fee_unknown);
+        self.gas_price_sum.push(summary.gas_price_sum);
+        self.gas_price_count.push(summary.gas_price_count);
+        self.gas_price_min.push(summary.gas_price_min);
+        self.gas_price_max.push(summary.gas_price_max);
+        self.value_total.push(summary.value_total);
+        self.base_fee_per_gas.push(header.base_fee_per_gas);
+        self.miner.push(hex(&header.miner).as_deref());
+        self.difficulty.push(header.difficulty);
+        self.total_difficulty.push(header.total_difficulty);
+        self.size.push(header.size);
+        self.nonce.push(hex(&header.nonce).as_deref());
+        self.extra_data.push(const_hex::encode_prefixed(&header.extra_data).as_bytes());
+        self.sha3_uncles.push(hex(&header.sha3_uncles).as_deref());
+        self.state_root.push(hex(&header.state_root).as_deref());
+        self.transactions_root.push(hex(&header.transactions_root).as_deref());
+        self.receipts_root.push(hex(&header.receipts_root).as_deref());
+        self.withdrawals_root.push(hex(&header.withdrawals_root).as_deref());
+        self.withdrawal_count.push(header.withdrawal_count);
+        self.blob_gas_used.push(header.blob_gas_used);
+        self.excess_blob_gas.push(header.excess_blob_gas);
+        self.l1_block_number.push(header.l1_block_number);
     }
+}
+
+/// Bytes as text.
+fn hex(bytes: &Option<impl AsRef<[u8]>>) -> Option<Vec<u8>> {
+    bytes.as_ref().map(|bytes| const_hex::encode_prefixed(bytes).into_bytes())
 }

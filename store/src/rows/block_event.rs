@@ -1,43 +1,41 @@
 //! `block_event_rows`.
 
-use clickhouse::Row;
 use schemas::{Envelope, TimeMs};
-use serde::Serialize;
 
-/// A row of `block_event_rows`; columns as there.
-#[derive(Debug, Row, Serialize)]
-#[allow(missing_docs)]
-pub struct BlockEventRow<'a> {
-    pub network: &'a str,
-    pub sequence: u64,
-    pub op: &'static str,
-    pub origin: &'static str,
-    pub height: u64,
-    pub block_hash: &'a str,
-    pub block_time: TimeMs,
-    pub tx_count: u32,
-    pub log_count: u32,
-    pub reverts_sequence: Option<u64>,
-    pub observed_at: TimeMs,
-    pub stored_at: TimeMs,
+use super::native::{Nullable, Numbers, Strings, Times, Values, Words, columns};
+
+columns! {
+    /// `block_event_rows`; columns as there.
+    BlockEventColumns of "block_event_rows" {
+        network: Words,
+        sequence: Numbers<u64>,
+        op: Words,
+        origin: Words,
+        height: Numbers<u64>,
+        block_hash: Strings,
+        block_time: Times,
+        tx_count: Numbers<u32>,
+        log_count: Numbers<u32>,
+        reverts_sequence: Nullable<Numbers<u64>>,
+        observed_at: Times,
+        stored_at: Times,
+    }
 }
 
-impl<'a> BlockEventRow<'a> {
+impl BlockEventColumns {
     /// The row of a block event.
-    pub fn new(e: &'a Envelope, stored_at: TimeMs) -> Self {
-        Self {
-            network: e.network.as_str(),
-            sequence: e.sequence,
-            op: e.op.as_str(),
-            origin: e.origin.as_str(),
-            height: e.height,
-            block_hash: e.block_hash.as_str(),
-            block_time: e.block_time,
-            tx_count: e.tx_count,
-            log_count: e.log_count,
-            reverts_sequence: e.reverts_sequence,
-            observed_at: e.observed_at,
-            stored_at,
-        }
+    pub fn push(&mut self, e: &Envelope, stored_at: TimeMs) {
+        self.network.push(e.network.as_str());
+        self.sequence.push(e.sequence);
+        self.op.push(e.op.as_str());
+        self.origin.push(e.origin.as_str());
+        self.height.push(e.height);
+        self.block_hash.push(e.block_hash.as_str().as_bytes());
+        self.block_time.push(e.block_time);
+        self.tx_count.push(e.tx_count);
+        self.log_count.push(e.log_count);
+        self.reverts_sequence.push(e.reverts_sequence);
+        self.observed_at.push(e.observed_at);
+        self.stored_at.push(stored_at);
     }
 }

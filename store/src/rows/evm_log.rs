@@ -1,55 +1,67 @@
 //! `evm_log_rows`.
 
-use clickhouse::Row;
 use schemas::{
-    ChildEnvelope, TimeMs,
+    ChildEnvelope,
     records::{DecodedEvent, EvmLog, EvmTransaction},
 };
-use serde::Serialize;
 
 use super::{
-    hex::{Hex, HexBytes},
+    block_hash,
+    native::{Arrays, Fixed, Numbers, Strings, Times, Values, Words, columns},
     row_version,
 };
 
-/// A row of `evm_log_rows`; columns as there.
-#[derive(Debug, Row, Serialize)]
-#[allow(missing_docs)]
-pub struct EvmLogRow<'a> {
-    pub network: &'a str,
-    pub height: u64,
-    pub transaction_index: u32,
-    pub log_index: u32,
-    pub sequence: u64,
-    pub version: u64,
-    pub block_hash: &'a str,
-    pub block_time: TimeMs,
-    pub transaction_hash: Hex<32>,
-    pub address: Hex<20>,
-    pub topics: Vec<Hex<32>>,
-    pub data: HexBytes<'a>,
-    pub event: Option<&'a str>,
-    pub arguments: Option<&'a str>,
+columns! {
+    /// `evm_log_rows`; columns as there.
+    EvmLogColumns of "evm_log_rows" {
+        network: Words,
+        height: Numbers<u64>,
+        transaction_index: Numbers<u32>,
+        log_index: Numbers<u32>,
+        version: Numbers<u64>,
+        block_hash: Fixed<32>,
+        block_time: Times,
+        transaction_hash: Fixed<32>,
+        address: Fixed<20>,
+        topics: Arrays<Fixed<32>>,
+        data: Strings,
+        event: Words,
+        arguments: Strings,
+    }
 }
 
-impl<'a> EvmLogRow<'a> {
-    /// The row of one log of a transaction.
-    pub fn new(e: &'a ChildEnvelope, tx: &EvmTransaction, log: &'a EvmLog, event: Option<&'a DecodedEvent>) -> Self {
-        Self {
-            network: e.network.as_str(),
-            height: e.height,
-            transaction_index: tx.transaction_index,
-            log_index: log.log_index,
-            sequence: e.sequence,
-            version: row_version(e.sequence),
-            block_hash: e.block_hash.as_str(),
-            block_time: e.block_time,
-            transaction_hash: tx.hash.into(),
-            address: log.address.into(),
-            topics: log.topics.iter().map(|t| Hex::from(*t)).collect(),
-            data: HexBytes(&log.data),
-            event: event.map(|d| d.event.as_str()),
-            arguments: event.map(|d| d.arguments.as_str()),
+impl EvmLogColumns {
+    /// The rows of a transaction's logs. `events`: what each is, in the same order, as far as that is known.
+    pub fn push(&mut self, e: &ChildEnvelope, tx: &EvmTransaction, events: &[Option<DecodedEvent>]) {
+        if tx.logs.is_empty() {
+            return;
         }
+        let hash = block_hash(&e.block_hash);
+        for (i, log) in tx.logs.iter().enumerate() {
+            let decoded = events.get(i).and_then(Option::as_ref);
+            self.push_one(e, (hash, tx), log, decoded);
+        }
+    }
+
+    fn push_one(
+        &mut self,
+        e: &ChildEnvelope,
+        (block_hash, tx): ([u8; 32], &EvmTransaction),
+        log: &EvmLog,
+        decoded: Option<&DecodedEvent>,
+    ) {
+        self.network.push(e.network.as_str());
+        self.height.push(e.height);
+        self.transaction_index.push(tx.transaction_index);
+        self.log_index.push(log.log_index);
+        self.version.push(row_version(e.sequence));
+        self.block_hash.push(block_hash);
+        self.block_time.push(e.block_time);
+        self.transaction_hash.push(tx.hash.0);
+        self.address.push(log.address.into_array());
+        self.topics.push_all(log.topics.iter().map(|topic| topic.0));
+        self.data.push(&log.data);
+        self.event.push(decoded.map_or("", |d| &d.event));
+        self.arguments.push(decoded.map_or("", |d| &d.arguments).as_bytes());
     }
 }

@@ -2,178 +2,213 @@
 
 use std::collections::HashSet;
 
-use alloy_primitives::U256;
-use clickhouse::Row;
+use alloy_primitives::{Address, U256};
 use schemas::{
-    ChildEnvelope, TimeMs,
+    ChildEnvelope,
     records::{Enrichment, EvmTransaction},
 };
-use serde::Serialize;
 
 use super::{
-    hex::{Hex, HexBytes},
+    block_hash,
+    evm_transaction_extra::Extra,
+    native::{Arrays, Fixed, Numbers, Strings, Times, Values, Words, columns},
     row_version,
 };
-use crate::query::wire;
 
-/// A row of `evm_transaction_rows`; columns as there.
-#[derive(Debug, Row, Serialize)]
-#[allow(missing_docs)]
-pub struct EvmTransactionRow<'a> {
-    pub network: &'a str,
-    pub height: u64,
-    pub transaction_index: u32,
-    pub sequence: u64,
-    pub version: u64,
-    pub block_hash: &'a str,
-    pub block_time: TimeMs,
-    pub hash: Hex<32>,
-    pub from_address: Hex<20>,
-    pub to_address: Option<Hex<20>>,
-    #[serde(with = "wire::u256")]
-    pub value: U256,
-    pub status: &'static str,
-    #[serde(with = "wire::u256_option")]
-    pub fee: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub execution_fee: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub l1_fee: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub operator_fee: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub blob_fee: Option<U256>,
-    pub method: Option<Hex<4>>,
-    pub failure_cause: Option<&'a str>,
-    pub failure_reason: Option<&'a str>,
-    pub log_count: u32,
-    pub contracts: Vec<Hex<20>>,
-    pub nonce: u64,
-    pub gas: u64,
-    #[serde(with = "wire::u256_option")]
-    pub gas_price: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub max_fee_per_gas: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub max_priority_fee_per_gas: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub max_fee_per_blob_gas: Option<U256>,
-    pub blob_versioned_hashes: Vec<Hex<32>>,
-    pub input: HexBytes<'a>,
-    pub transaction_type: u64,
-    pub chain_id: Option<u64>,
-    pub authorization_count: Option<u32>,
-    pub source_hash: Option<Hex<32>>,
-    #[serde(with = "wire::u256_option")]
-    pub mint: Option<U256>,
-    pub receipt_status: Option<u8>,
-    pub receipt_root: Option<Hex<32>>,
-    pub receipt_gas_used: u64,
-    pub receipt_cumulative_gas_used: u64,
-    #[serde(with = "wire::u256_option")]
-    pub receipt_effective_gas_price: Option<U256>,
-    pub receipt_contract_address: Option<Hex<20>>,
-    pub receipt_blob_gas_used: Option<u64>,
-    #[serde(with = "wire::u256_option")]
-    pub receipt_blob_gas_price: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub receipt_l1_fee: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub receipt_l1_gas_used: Option<U256>,
-    #[serde(with = "wire::u256_option")]
-    pub receipt_l1_gas_price: Option<U256>,
-    pub receipt_l1_fee_scalar: Option<&'a str>,
-    pub receipt_l1_base_fee_scalar: Option<u64>,
-    #[serde(with = "wire::u256_option")]
-    pub receipt_l1_blob_base_fee: Option<U256>,
-    pub receipt_l1_blob_base_fee_scalar: Option<u64>,
-    pub receipt_operator_fee_scalar: Option<u64>,
-    pub receipt_operator_fee_constant: Option<u64>,
-    pub receipt_da_footprint_gas_scalar: Option<u64>,
-    #[serde(with = "wire::u256_option")]
-    pub receipt_token_ratio: Option<U256>,
-    pub receipt_gas_used_for_l1: Option<u64>,
-    pub receipt_l1_block_number: Option<u64>,
-    pub receipt_deposit_nonce: Option<u64>,
-    pub receipt_deposit_receipt_version: Option<u64>,
-    pub fee_token: Option<Hex<20>>,
-    #[serde(with = "wire::u256_option")]
-    pub fee_token_amount: Option<U256>,
-    pub fee_reason: Option<&'a str>,
+columns! {
+    /// `evm_transaction_rows`; columns as there. `call` and `call_arguments` are empty until something decodes calls.
+    EvmTransactionColumns of "evm_transaction_rows" {
+        network: Words,
+        height: Numbers<u64>,
+        transaction_index: Numbers<u32>,
+        version: Numbers<u64>,
+        block_hash: Fixed<32>,
+        block_time: Times,
+        hash: Fixed<32>,
+        from_address: Fixed<20>,
+        to_address: Fixed<20>,
+        value: Numbers<U256>,
+        status: Words,
+        fee: Numbers<U256>,
+        method: Fixed<4>,
+        failure_cause: Words,
+        failure_reason: Strings,
+        log_count: Numbers<u32>,
+        contracts: Arrays<Fixed<20>>,
+        nonce: Numbers<u64>,
+        gas: Numbers<u64>,
+        gas_price: Numbers<U256>,
+        max_fee_per_gas: Numbers<U256>,
+        max_priority_fee_per_gas: Numbers<U256>,
+        input: Strings,
+        transaction_type: Numbers<u64>,
+        chain_id: Numbers<u64>,
+        receipt_status: Numbers<u8>,
+        receipt_gas_used: Numbers<u64>,
+        receipt_cumulative_gas_used: Numbers<u64>,
+        receipt_effective_gas_price: Numbers<U256>,
+        receipt_blob_gas_used: Numbers<u64>,
+        receipt_l1_fee: Numbers<U256>,
+        receipt_l1_gas_used: Numbers<U256>,
+        receipt_l1_gas_price: Numbers<U256>,
+        receipt_l1_fee_scalar: Words,
+        receipt_l1_base_fee_scalar: Numbers<u64>,
+        receipt_l1_blob_base_fee: Numbers<U256>,
+        receipt_l1_blob_base_fee_scalar: Numbers<u64>,
+        receipt_operator_fee_scalar: Numbers<u64>,
+        receipt_operator_fee_constant: Numbers<u64>,
+        operator_fee: Numbers<U256>,
+        receipt_da_footprint_gas_scalar: Numbers<u64>,
+        receipt_token_ratio: Numbers<U256>,
+        receipt_gas_used_for_l1: Numbers<u64>,
+        receipt_l1_block_number: Numbers<u64>,
+        fee_reason: Words,
+        fee_token: Fixed<20>,
+        fee_token_amount: Numbers<U256>,
+        extra: Strings,
+        present: Numbers<u32>,
+    }
 }
 
-impl<'a> EvmTransactionRow<'a> {
-    /// The row of a transaction.
-    pub fn new(e: &'a ChildEnvelope, t: &'a EvmTransaction, x: &'a Enrichment) -> Self {
-        Self {
-            network: e.network.as_str(),
-            height: e.height,
-            transaction_index: t.transaction_index,
-            sequence: e.sequence,
-            version: row_version(e.sequence),
-            block_hash: e.block_hash.as_str(),
-            block_time: e.block_time,
-            hash: t.hash.into(),
-            from_address: t.from_address.into(),
-            to_address: t.to_address.map(Into::into),
-            value: t.value,
-            status: x.status.as_str(),
-            fee: x.fee.map(|f| f.total()),
-            execution_fee: x.fee.map(|f| f.execution),
-            l1_fee: x.fee.and_then(|f| f.l1),
-            operator_fee: x.fee.and_then(|f| f.operator),
-            blob_fee: x.fee.and_then(|f| f.blob),
-            method: x.method.map(Into::into),
-            failure_cause: x.failure_cause.as_deref(),
-            failure_reason: x.failure_reason.as_deref(),
-            log_count: t.logs.len() as u32,
-            contracts: contracts(t),
-            nonce: t.nonce,
-            gas: t.gas,
-            gas_price: t.gas_price,
-            max_fee_per_gas: t.max_fee_per_gas,
-            max_priority_fee_per_gas: t.max_priority_fee_per_gas,
-            max_fee_per_blob_gas: t.max_fee_per_blob_gas,
-            blob_versioned_hashes: t.blob_versioned_hashes.iter().map(|h| Hex::from(*h)).collect(),
-            input: HexBytes(&t.input),
-            transaction_type: t.transaction_type,
-            chain_id: t.chain_id,
-            authorization_count: t.authorization_count,
-            source_hash: t.source_hash.map(Into::into),
-            mint: t.mint,
-            receipt_status: t.receipt_status.and_then(|s| u8::try_from(s).ok()),
-            receipt_root: t.receipt_root.map(Into::into),
-            receipt_gas_used: t.receipt_gas_used,
-            receipt_cumulative_gas_used: t.receipt_cumulative_gas_used,
-            receipt_effective_gas_price: t.receipt_effective_gas_price,
-            receipt_contract_address: t.receipt_contract_address.map(Into::into),
-            receipt_blob_gas_used: t.receipt_blob_gas_used,
-            receipt_blob_gas_price: t.receipt_blob_gas_price,
-            receipt_l1_fee: t.receipt_l1_fee,
-            receipt_l1_gas_used: t.receipt_l1_gas_used,
-            receipt_l1_gas_price: t.receipt_l1_gas_price,
-            receipt_l1_fee_scalar: t.receipt_l1_fee_scalar.as_deref(),
-            receipt_l1_base_fee_scalar: t.receipt_l1_base_fee_scalar,
-            receipt_l1_blob_base_fee: t.receipt_l1_blob_base_fee,
-            receipt_l1_blob_base_fee_scalar: t.receipt_l1_blob_base_fee_scalar,
-            receipt_operator_fee_scalar: t.receipt_operator_fee_scalar,
-            receipt_operator_fee_constant: t.receipt_operator_fee_constant,
-            receipt_da_footprint_gas_scalar: t.receipt_da_footprint_gas_scalar,
-            receipt_token_ratio: t.receipt_token_ratio,
-            receipt_gas_used_for_l1: t.receipt_gas_used_for_l1,
-            receipt_l1_block_number: t.receipt_l1_block_number,
-            receipt_deposit_nonce: t.receipt_deposit_nonce,
-            receipt_deposit_receipt_version: t.receipt_deposit_receipt_version,
-            fee_token: t.fee_currency.map(Into::into),
-            fee_token_amount: x.fee_token_amount,
-            fee_reason: x.fee_reason.as_deref(),
+/// Bits of `present`, as the views have them. A bit for each column that may be null; what is null is stored as zero.
+#[derive(Debug, Clone, Copy)]
+enum Bit {
+    ToAddress,
+    Fee,
+    Method,
+    GasPrice,
+    MaxFee,
+    MaxPriorityFee,
+    ChainId,
+    Status,
+    EffectiveGasPrice,
+    BlobGasUsed,
+    L1Fee,
+    L1GasUsed,
+    L1GasPrice,
+    L1BaseFeeScalar,
+    L1BlobBaseFee,
+    L1BlobBaseFeeScalar,
+    OperatorFeeScalar,
+    OperatorFeeConstant,
+    OperatorFee,
+    DaFootprintGasScalar,
+    TokenRatio,
+    GasUsedForL1,
+    L1BlockNumber,
+    FeeToken,
+    FeeTokenAmount,
+    /// The L1 fee that was paid is the one of the receipt.
+    L1FeePaid,
+}
+
+/// The bits of one row.
+#[derive(Default)]
+struct Present(u32);
+
+impl Present {
+    fn set(&mut self, bit: Bit) {
+        self.0 |= 1 << bit as u32;
+    }
+
+    fn push<'v, C: Values>(&mut self, bit: Bit, column: &mut C, value: Option<C::Value<'v>>) {
+        match value {
+            Some(value) => {
+                self.set(bit);
+                column.push(value);
+            }
+            None => column.push_empty(),
         }
     }
 }
 
+impl EvmTransactionColumns {
+    /// The row of a transaction.
+    pub fn push(&mut self, e: &ChildEnvelope, t: &EvmTransaction, x: &Enrichment) {
+        let mut present = Present::default();
+        self.network.push(e.network.as_str());
+        self.height.push(e.height);
+        self.transaction_index.push(t.transaction_index);
+        self.version.push(row_version(e.sequence));
+        self.block_hash.push(block_hash(&e.block_hash));
+        self.block_time.push(e.block_time);
+        self.hash.push(t.hash.0);
+        self.from_address.push(t.from_address.into_array());
+        present.push(Bit::ToAddress, &mut self.to_address, t.to_address.map(Address::into_array));
+        self.value.push(t.value);
+        self.status.push(x.status.as_str());
+        present.push(Bit::Method, &mut self.method, x.method.map(|m| m.0));
+        self.failure_cause.push(x.failure_cause.as_deref().unwrap_or(""));
+        self.failure_reason.push(x.failure_reason.as_deref().unwrap_or("").as_bytes());
+        self.log_count.push(t.logs.len() as u32);
+        self.contracts.push_all(contracts(t).into_iter().map(Address::into_array));
+        self.nonce.push(t.nonce);
+        self.gas.push(t.gas);
+        present.push(Bit::GasPrice, &mut self.gas_price, t.gas_price);
+        present.push(Bit::MaxFee, &mut self.max_fee_per_gas, t.max_fee_per_gas);
+        present.push(Bit::MaxPriorityFee, &mut self.max_priority_fee_per_gas, t.max_priority_fee_per_gas);
+        self.input.push(&t.input);
+        self.transaction_type.push(t.transaction_type);
+        present.push(Bit::ChainId, &mut self.chain_id, t.chain_id);
+        self.push_receipt(&mut present, t);
+        self.push_fee(&mut present, t, x);
+        self.extra.push(&Extra::of(t, x).json());
+        self.present.push(present.0);
+    }
+
+    fn push_receipt(&mut self, present: &mut Present, t: &EvmTransaction) {
+        let status = t.receipt_status.and_then(|s| u8::try_from(s).ok());
+        present.push(Bit::Status, &mut self.receipt_status, status);
+        self.receipt_gas_used.push(t.receipt_gas_used);
+        self.receipt_cumulative_gas_used.push(t.receipt_cumulative_gas_used);
+        present.push(Bit::EffectiveGasPrice, &mut self.receipt_effective_gas_price, t.receipt_effective_gas_price);
+        present.push(Bit::BlobGasUsed, &mut self.receipt_blob_gas_used, t.receipt_blob_gas_used);
+        present.push(Bit::L1Fee, &mut self.receipt_l1_fee, t.receipt_l1_fee);
+        present.push(Bit::L1GasUsed, &mut self.receipt_l1_gas_used, t.receipt_l1_gas_used);
+        present.push(Bit::L1GasPrice, &mut self.receipt_l1_gas_price, t.receipt_l1_gas_price);
+        self.receipt_l1_fee_scalar.push(t.receipt_l1_fee_scalar.as_deref().unwrap_or(""));
+        present.push(Bit::L1BaseFeeScalar, &mut self.receipt_l1_base_fee_scalar, t.receipt_l1_base_fee_scalar);
+        present.push(Bit::L1BlobBaseFee, &mut self.receipt_l1_blob_base_fee, t.receipt_l1_blob_base_fee);
+        let scalar = t.receipt_l1_blob_base_fee_scalar;
+        present.push(Bit::L1BlobBaseFeeScalar, &mut self.receipt_l1_blob_base_fee_scalar, scalar);
+        present.push(Bit::OperatorFeeScalar, &mut self.receipt_operator_fee_scalar, t.receipt_operator_fee_scalar);
+        let constant = t.receipt_operator_fee_constant;
+        present.push(Bit::OperatorFeeConstant, &mut self.receipt_operator_fee_constant, constant);
+        let footprint = t.receipt_da_footprint_gas_scalar;
+        present.push(Bit::DaFootprintGasScalar, &mut self.receipt_da_footprint_gas_scalar, footprint);
+        present.push(Bit::TokenRatio, &mut self.receipt_token_ratio, t.receipt_token_ratio);
+        present.push(Bit::GasUsedForL1, &mut self.receipt_gas_used_for_l1, t.receipt_gas_used_for_l1);
+        present.push(Bit::L1BlockNumber, &mut self.receipt_l1_block_number, t.receipt_l1_block_number);
+    }
+
+    fn push_fee(&mut self, present: &mut Present, t: &EvmTransaction, x: &Enrichment) {
+        present.push(Bit::Fee, &mut self.fee, x.fee.map(|f| f.total()));
+        present.push(Bit::OperatorFee, &mut self.operator_fee, x.fee.and_then(|f| f.operator));
+        if x.fee.is_some_and(|f| f.l1.is_some() && f.l1 == t.receipt_l1_fee) {
+            present.set(Bit::L1FeePaid);
+        }
+        self.fee_reason.push(x.fee_reason.as_deref().unwrap_or(""));
+        present.push(Bit::FeeToken, &mut self.fee_token, t.fee_currency.map(Address::into_array));
+        present.push(Bit::FeeTokenAmount, &mut self.fee_token_amount, x.fee_token_amount);
+    }
+}
+
+/// Emitters up to which a list is looked through faster than a set.
+const FEW: usize = 32;
+
 /// Receiver, created contract and emitters of logs, each once, in the order in which they occur (rule 20).
-fn contracts(t: &EvmTransaction) -> Vec<Hex<20>> {
-    let mut seen = HashSet::with_capacity(4);
+fn contracts(t: &EvmTransaction) -> Vec<Address> {
     let touched = t.to_address.into_iter().chain(t.receipt_contract_address);
-    touched.chain(t.logs.iter().map(|log| log.address)).filter(|a| seen.insert(*a)).map(Hex::from).collect()
+    let touched = touched.chain(t.logs.iter().map(|log| log.address));
+    if t.logs.len() > FEW {
+        let mut seen = HashSet::with_capacity(FEW);
+        return touched.filter(|address| seen.insert(*address)).collect();
+    }
+    let mut found: Vec<Address> = Vec::with_capacity(4);
+    touched.for_each(|address| {
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    });
+    found
 }

@@ -28,7 +28,7 @@ use super::{
     metrics,
     stale::{VERSION, bucket_of, may_be_counted},
 };
-use crate::{Store, StoreError, query::RecentCompleteness, rows::AuditRow};
+use crate::{Store, StoreError, query::RecentCompleteness};
 
 /// Newest heights that are looked at.
 pub const RECENT_HEIGHTS: u64 = 1_024;
@@ -177,8 +177,8 @@ impl Auditor {
         let version = self.store.read(&sql).param("network", network.as_str()).param("buckets", [bucket].as_slice());
         let version = self.store.within("reading the store's clock", version.fetch_one::<u64>()).await?;
         let counted = self.store.audit_bucket(network, bucket).await?;
-        let row = AuditRow::new(network.as_str(), bucket, version, &counted, TimeMs::now());
-        insert_audit(&self.store, &row).await
+        let now = TimeMs::now();
+        insert_audit(&self.store, |rows| rows.push(network.as_str(), bucket, version, &counted, now)).await
     }
 }
 

@@ -44,7 +44,7 @@ impl SinkConfig {
             instance: instance.into(),
             batch_rows: limits::SINK_BATCH_ROWS,
             batch_bytes: limits::SINK_BATCH_BYTES,
-            batch_age: Duration::from_secs(1),
+            batch_age: Duration::from_secs(2),
             refusals: limits::STORE_REFUSES,
             refused_rests: limits::STORE_REFUSED_RESTS,
             audits: Duration::from_secs(60),

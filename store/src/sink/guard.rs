@@ -64,9 +64,9 @@ impl Guard {
     pub async fn load(store: &Store, network: &Network) -> Result<Self, StoreError> {
         let stored = store.processed_sequence(network.as_str()).await?;
         let sql = "SELECT DISTINCT sequence, hash FROM (
-                SELECT sequence, block_hash AS hash FROM evm_transaction_rows
+                SELECT sequence, concat('0x', lower(hex(block_hash))) AS hash FROM evm_transaction_rows
                 WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
-                UNION ALL SELECT sequence, block_hash AS hash FROM evm_log_rows
+                UNION ALL SELECT sequence, concat('0x', lower(hex(block_hash))) AS hash FROM evm_log_rows
                 WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
                 UNION ALL SELECT sequence, hash FROM block_rows
                 WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0)";

@@ -1,18 +1,21 @@
-//! One insert per table, all rows of a run at once. What a second call sends is the same, byte for byte.
+//! One insert per table, all rows of a run as one block. What a second call sends is the same, byte for byte.
 
 use std::time::Instant;
 
-use clickhouse::{Row, RowWrite, insert::Insert};
 use schemas::{
     TimeMs,
     records::{BlockSummary, EnrichedTransaction, Enrichment, EvmHeader, EvmTransaction, Payload},
 };
 
-use super::{batch::Event, metrics, status::StatusRow};
+use super::{batch::Event, metrics};
 use crate::{
-    Store, StoreError,
+    Store, StoreError, StoreErrorKind,
     client::deadline,
-    rows::{AuditRow, BlockEventRow, BlockRow, EvmLogRow, EvmTransactionRow},
+    rows::{
+        AuditColumns, BlockColumns, BlockEventColumns, EvmLogColumns, EvmTransactionColumns, SinkStatusColumns,
+        StatusRow,
+        native::{Block, Columns},
+    },
 };
 
 /// Settings of every insert. A batch of many networks may touch any number of height ranges. Skip indexes are made at once: where
@@ -25,140 +28,90 @@ pub const SETTINGS: [(&str, &str); 3] = [
     ("optimize_on_insert", "0"),
 ];
 
-type Outcome = Result<u64, clickhouse::error::Error>;
-
 /// `evm_transaction_rows`.
 pub(super) async fn insert_transactions(store: &Store, run: &[&[EnrichedTransaction]]) -> Result<(), StoreError> {
-    let table = "evm_transaction_rows";
-    if run.iter().copied().flatten().all(|t| readable(t).is_none()) {
-        return Ok(());
-    }
-    under_deadline(store, table, async {
-        let mut rows = 0;
-        let mut insert = open::<EvmTransactionRow<'_>>(store, table).await?;
-        for event in run {
-            for t in *event {
-                // A placeholder: the header counts it, no row stands for it, so its block is incomplete (rule 13).
-                let Some(both) = readable(t) else { continue };
-                insert.write(&EvmTransactionRow::new(&t.envelope, &both.0, &both.1)).await?;
-                rows += 1;
-            }
-        }
-        insert.end().await?;
-        Ok(rows)
+    let all = || run.iter().copied().flatten().filter_map(readable);
+    insert::<EvmTransactionColumns>(store, all().count(), |columns| {
+        all().for_each(|(t, both)| columns.push(&t.envelope, &both.0, &both.1));
     })
     .await
 }
 
 /// `evm_log_rows`.
 pub(super) async fn insert_logs(store: &Store, run: &[&[EnrichedTransaction]]) -> Result<(), StoreError> {
-    let table = "evm_log_rows";
-    let none = |t: &EnrichedTransaction| readable(t).is_none_or(|both| both.0.logs.is_empty());
-    if run.iter().copied().flatten().all(none) {
-        return Ok(());
-    }
-    under_deadline(store, table, async {
-        let mut rows = 0;
-        let mut insert = open::<EvmLogRow<'_>>(store, table).await?;
-        for event in run {
-            for t in *event {
-                let Some(both) = readable(t) else { continue };
-                for (i, log) in both.0.logs.iter().enumerate() {
-                    let decoded = both.1.events.get(i).and_then(Option::as_ref);
-                    insert.write(&EvmLogRow::new(&t.envelope, &both.0, log, decoded)).await?;
-                    rows += 1;
-                }
-            }
-        }
-        insert.end().await?;
-        Ok(rows)
+    let all = || run.iter().copied().flatten().filter_map(readable);
+    insert::<EvmLogColumns>(store, all().map(|(_, both)| both.0.logs.len()).sum(), |columns| {
+        all().for_each(|(t, both)| columns.push(&t.envelope, &both.0, &both.1.events));
     })
     .await
 }
 
 /// `block_rows`.
 pub(super) async fn insert_blocks(store: &Store, run: &[&Event], stored_at: TimeMs) -> Result<(), StoreError> {
-    let table = "block_rows";
     let (no_header, no_summary) = (EvmHeader::default(), BlockSummary::default());
-    under_deadline(store, table, async {
-        let mut insert = open::<BlockRow<'_>>(store, table).await?;
+    insert::<BlockColumns>(store, run.len(), |columns| {
         for event in run {
             let block = &event.block;
             let header = block.evm.as_deref().unwrap_or(&no_header);
             let summary = block.summary.as_ref().unwrap_or(&no_summary);
-            insert.write(&BlockRow::new(block, header, summary, stored_at)).await?;
+            columns.push(block, header, summary, stored_at);
         }
-        insert.end().await?;
-        Ok(run.len() as u64)
     })
     .await
 }
 
 /// `block_event_rows`.
 pub(super) async fn insert_events(store: &Store, run: &[&Event], stored_at: TimeMs) -> Result<(), StoreError> {
-    let table = "block_event_rows";
-    under_deadline(store, table, async {
-        let mut insert = open::<BlockEventRow<'_>>(store, table).await?;
-        for event in run {
-            insert.write(&BlockEventRow::new(&event.block.envelope, stored_at)).await?;
-        }
-        insert.end().await?;
-        Ok(run.len() as u64)
+    insert::<BlockEventColumns>(store, run.len(), |columns| {
+        run.iter().for_each(|event| columns.push(&event.block.envelope, stored_at));
     })
     .await
 }
 
-/// `audit_rows`.
-pub(super) async fn insert_audit(store: &Store, row: &AuditRow<'_>) -> Result<(), StoreError> {
-    let table = "audit_rows";
-    under_deadline(store, table, async {
-        let mut insert = open::<AuditRow<'_>>(store, table).await?;
-        insert.write(row).await?;
-        insert.end().await?;
-        Ok(1)
-    })
-    .await
+/// A row of `audit_rows`.
+pub(super) async fn insert_audit(store: &Store, push: impl FnOnce(&mut AuditColumns)) -> Result<(), StoreError> {
+    insert(store, 1, push).await
 }
 
 /// `sink_status_rows`.
 pub(super) async fn insert_statuses(store: &Store, rows: &[StatusRow]) -> Result<(), StoreError> {
-    let table = "sink_status_rows";
-    if rows.is_empty() {
-        return Ok(());
-    }
-    under_deadline(store, table, async {
-        let mut insert = open::<StatusRow>(store, table).await?;
-        for row in rows {
-            insert.write(row).await?;
-        }
-        insert.end().await?;
-        Ok(rows.len() as u64)
-    })
-    .await
+    insert::<SinkStatusColumns>(store, rows.len(), |columns| rows.iter().for_each(|row| columns.push(row))).await
 }
 
-fn readable(t: &EnrichedTransaction) -> Option<&(EvmTransaction, Enrichment)> {
+/// What a row stands for. A placeholder is none: the header counts it, no row stands for it, so its block is incomplete (rule 13).
+fn readable(t: &EnrichedTransaction) -> Option<(&EnrichedTransaction, &(EvmTransaction, Enrichment))> {
     match &t.payload {
-        Payload::Transaction(both) => Some(both),
+        Payload::Transaction(both) => Some((t, both)),
         Payload::Revert | Payload::Unreadable { .. } => None,
     }
 }
 
-async fn open<R: Row + RowWrite>(store: &Store, table: &str) -> Result<Insert<R>, clickhouse::error::Error> {
-    let insert = store.client().insert::<R>(table).await?;
-    Ok(SETTINGS.iter().fold(insert, |insert, (name, value)| insert.with_setting(*name, *value)))
-}
-
-async fn under_deadline(
-    store: &Store,
-    table: &'static str,
-    call: impl Future<Output = Outcome>,
-) -> Result<(), StoreError> {
-    let started = Instant::now();
-    let rows = deadline("inserting rows", store.config().write_deadline, call).await.map_err(|mut e| {
-        e.message = format!("{table}: {}", e.message);
+/// Inserts the rows that `fill` pushes, about so many.
+async fn insert<C: Columns>(store: &Store, rows: usize, fill: impl FnOnce(&mut C)) -> Result<(), StoreError> {
+    if rows == 0 {
+        return Ok(());
+    }
+    let mut columns = C::with_rows(rows);
+    fill(&mut columns);
+    let block = columns
+        .into_block()
+        .map_err(|uneven| StoreError::new(StoreErrorKind::Internal, INSERTING, format!("{}: {uneven}", C::TABLE)))?;
+    let (started, rows) = (Instant::now(), block.rows());
+    deadline(INSERTING, store.config().write_deadline, send::<C>(store, block)).await.map_err(|mut e| {
+        e.message = format!("{}: {}", C::TABLE, e.message);
         e
     })?;
-    metrics::inserted(table, rows, started.elapsed());
+    metrics::inserted(C::TABLE, rows, started.elapsed());
     Ok(())
+}
+
+const INSERTING: &str = "inserting rows";
+
+async fn send<C: Columns>(store: &Store, block: Block) -> Result<(), clickhouse::error::Error> {
+    let insert = store.client().insert_formatted_with(format!("INSERT INTO {} ({}) FORMAT Native", C::TABLE, C::NAMES));
+    let mut insert = SETTINGS.iter().fold(insert, |insert, (name, value)| insert.with_setting(*name, *value));
+    for piece in block.into_pieces() {
+        insert.send(piece).await?;
+    }
+    insert.end().await
 }

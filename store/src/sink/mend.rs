@@ -20,9 +20,9 @@ use schemas::{
 use serde::Deserialize;
 
 use super::{
+    delete::{LOGS, TRANSACTIONS, delete_from},
     insert::{SETTINGS, insert_logs, insert_transactions},
     stale,
-    write::{LOGS, TRANSACTIONS, delete_from},
 };
 use crate::{Store, StoreError, client::deadline, query::wire};
 
@@ -115,12 +115,12 @@ WITH
             sumIf(ifNull(price, 0), paid) AS price_sum, toUInt32(countIf(paid)) AS price_count,
             minOrNullIf(price, paid) AS price_min, maxOrNullIf(price, paid) AS price_max,
             sumIf(value, status != 'failed') AS moved
-        FROM evm_transaction_rows FINAL
+        FROM evm_transactions
         WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64}
     ),
     l AS (
         SELECT toUInt32(countIf(ifNull(event = 'Transfer(address,address,uint256)', 0))) AS transfers
-        FROM evm_log_rows FINAL
+        FROM evm_logs
         WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64}
     )
 SELECT b.* REPLACE (

@@ -27,10 +27,10 @@ use super::{
     guard::{Guard, Verdict},
     metrics,
     patience::Patience,
-    status::{State, StatusRow},
+    status::State,
     write::Refused,
 };
-use crate::Store;
+use crate::{Store, rows::StatusRow};
 
 /// What is written at once, with its position (rule: position travels inside the batch).
 #[derive(Default)]

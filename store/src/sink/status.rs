@@ -5,10 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use clickhouse::Row;
 use runtime::log::events::Halt;
 use schemas::{Envelope, Network, TimeMs};
-use serde::Serialize;
 
 use crate::query::RecentCompleteness;
 
@@ -138,14 +136,4 @@ impl SinkStatus {
             (status.sequence, status.height, status.block_time) = (e.sequence, Some(e.height), Some(e.block_time));
         }
     }
-}
-
-/// A row of `sink_status_rows`.
-#[derive(Debug, Clone, PartialEq, Eq, Row, Serialize)]
-pub(super) struct StatusRow {
-    pub network: String,
-    pub family: &'static str,
-    pub state: &'static str,
-    pub message: String,
-    pub at: TimeMs,
 }

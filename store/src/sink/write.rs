@@ -18,13 +18,13 @@ use schemas::{Envelope, Network, TimeMs};
 
 use super::{
     batch::{Event, Phase, phases},
+    delete::{BLOCKS, Held, LOGS, TRANSACTIONS, delete_from},
     error::WriteError,
-    insert::{SETTINGS, insert_blocks, insert_events, insert_logs, insert_statuses, insert_transactions},
+    insert::{insert_blocks, insert_events, insert_logs, insert_statuses, insert_transactions},
     patience::Patience,
     stale::{self, Marks},
-    status::StatusRow,
 };
-use crate::{Store, StoreError, client::deadline};
+use crate::{Store, StoreError, rows::StatusRow};
 
 /// Heights and sequences named in one statement; keeps its parameters within every server's URL limit.
 const NAMES_PER_STATEMENT: usize = 256;
@@ -52,9 +52,6 @@ pub(super) struct Writer {
     /// Networks of which something was refused: they are written apart, so that nobody waits for them a second time.
     pub(super) suspects: HashSet<Network>,
 }
-
-/// A block of a network and the event that applied it.
-type Held = (u64, u64);
 
 impl Writer {
     pub fn new(store: Store, patience: Patience, refusals: Duration) -> Self {
@@ -212,37 +209,4 @@ async fn held_at(store: &Store, network: &Network, heights: &[u64]) -> Result<Ve
                AND height IN {heights:Array(UInt64)}";
     let query = store.read(sql).param("network", network.as_str()).param("heights", heights);
     store.within("reading what stands at a height", query.fetch_all::<Held>()).await
-}
-
-const BLOCKS: &str = "INSERT INTO block_rows (network, height, sequence, version, is_deleted, block_time)
-SELECT network, height, sequence, 2 * sequence + 1, 1, block_time FROM block_rows
-WHERE network = {network:String} AND height IN {heights:Array(UInt64)} AND sequence IN {sequences:Array(UInt64)}
-    AND is_deleted = 0";
-pub(super) const TRANSACTIONS: &str =
-    "INSERT INTO evm_transaction_rows (network, height, transaction_index, sequence, version, is_deleted, block_time)
-SELECT network, height, transaction_index, sequence, 2 * sequence + 1, 1, block_time FROM evm_transaction_rows
-WHERE network = {network:String} AND height IN {heights:Array(UInt64)} AND sequence IN {sequences:Array(UInt64)}
-    AND is_deleted = 0";
-pub(super) const LOGS: &str =
-    "INSERT INTO evm_log_rows (network, height, transaction_index, log_index, sequence, version, is_deleted, block_time)
-SELECT network, height, transaction_index, log_index, sequence, 2 * sequence + 1, 1, block_time FROM evm_log_rows
-WHERE network = {network:String} AND height IN {heights:Array(UInt64)} AND sequence IN {sequences:Array(UInt64)}
-    AND is_deleted = 0";
-
-/// Runs one of the deletions. Without `FINAL`: a deletion row too many is harmless, one too few is not.
-pub(super) async fn delete_from(
-    store: &Store,
-    sql: &'static str,
-    network: &Network,
-    held: &[Held],
-) -> Result<(), StoreError> {
-    let (heights, sequences): (Vec<u64>, Vec<u64>) = held.iter().copied().unzip();
-    let statement = store
-        .client()
-        .query(sql)
-        .param("network", network.as_str())
-        .param("heights", &heights)
-        .param("sequences", &sequences);
-    let statement = SETTINGS.iter().fold(statement, |statement, (name, value)| statement.with_setting(*name, *value));
-    deadline("inserting deletion rows", store.config().write_deadline, statement.execute()).await
 }

@@ -46,7 +46,12 @@ pub fn sender(number: u64) -> String {
 }
 
 fn address(number: &str) -> String {
-    format!("concat('0x', leftPad(lower(hex({number})), 40, '0'))")
+    bytes(&format!("concat('0x', leftPad(lower(hex({number})), 40, '0'))"))
+}
+
+/// The bytes of a text of hex digits in SQL.
+fn bytes(text: &str) -> String {
+    format!("unhex(substring({text}, 3))")
 }
 
 const TABLES: [&str; 4] = ["evm_log_rows", "evm_transaction_rows", "block_rows", "block_event_rows"];
@@ -81,27 +86,29 @@ fn insert(engine: &Running, network: Network, from: u64, to: u64, rows: u64) {
         "WITH number + {} AS n, intDiv(n, {PER_BLOCK}) AS b SELECT '{name}', {height} AS height, n % {PER_BLOCK}",
         from * PER_BLOCK
     );
-    let hash = hash_of(name, "transaction", "n");
+    let hash = bytes(&hash_of(name, "transaction", "n"));
     let contract = address(&format!("toUInt64(1000000000 + cityHash64(n + 1) % {})", SENDERS / 4));
     let emitter = address("toUInt64(2000000000 + cityHash64(n + 2) % 997)");
     let numbers = format!("FROM numbers({})", (to - from) * PER_BLOCK);
     let block = hash_of(name, "block", "b");
+    let of_block = bytes(&block);
     for statement in [
         format!(
-            "INSERT INTO evm_log_rows (network, height, transaction_index, log_index, sequence, version, block_hash, block_time, \
-             transaction_hash, address, topics) {children}, n % {PER_BLOCK}, b + 1, 2 * (b + 1), {block}, {time}, {hash}, \
-             {emitter}, ['0xddf252ad'] {numbers}"
+            "INSERT INTO evm_log_rows (network, height, transaction_index, log_index, version, block_hash, block_time, \
+             transaction_hash, address, topics) {children}, n % {PER_BLOCK}, 256 * (b + 1), {of_block}, {time}, {hash}, \
+             {emitter}, [unhex('ddf252ad')] {numbers}"
         ),
         format!(
-            "INSERT INTO evm_transaction_rows (network, height, transaction_index, sequence, version, block_hash, block_time, hash, \
-             from_address, to_address, value, status, fee, log_count, contracts, gas, receipt_status, receipt_gas_used) {children}, \
-             b + 1, 2 * (b + 1), {block}, {time}, {hash}, {}, {contract} AS to, toUInt256(n), if(n % 50 = 0, 'failed', 'success'), \
-             toUInt256(21000), 1, [to, {emitter}], 21000, n % 50 != 0, 21000 {numbers}",
+            "INSERT INTO evm_transaction_rows (network, height, transaction_index, version, block_hash, block_time, hash, \
+             from_address, to_address, value, status, fee, log_count, contracts, gas, receipt_status, receipt_gas_used, present) \
+             {children}, 256 * (b + 1), {of_block}, {time}, {hash}, {}, {contract} AS to, toUInt256(n), \
+             if(n % 50 = 0, 'failed', 'success'), toUInt256(21000), 1, [to, {emitter}], 21000, n % 50 != 0, 21000, \
+             bitOr(bitOr(1, 2), 128) {numbers}",
             address(&format!("cityHash64(n) % {SENDERS}"))
         ),
         format!(
-            "INSERT INTO block_rows (network, height, sequence, version, origin, hash, block_time, transaction_count, log_count) \
-             WITH number + {from} AS b SELECT '{name}', {height} AS height, b + 1, 2 * (b + 1), 'live', {block}, {time}, {PER_BLOCK}, \
+            "INSERT INTO block_rows (network, height, version, origin, hash, block_time, transaction_count, log_count) \
+             WITH number + {from} AS b SELECT '{name}', {height} AS height, 256 * (b + 1), 'live', {block}, {time}, {PER_BLOCK}, \
              {PER_BLOCK} FROM numbers({})",
             to - from
         ),

@@ -1,5 +1,7 @@
 //! A model of a chain: grows, reverts, and knows what every view must show.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Network, Op, Origin, Status, TimeMs,
@@ -8,7 +10,7 @@ use schemas::{
         FeeParts, Payload,
     },
 };
-use store::sink::batch::Event;
+use store::sink::{batch::Event, fold::Cause};
 
 /// A small deterministic generator (splitmix64).
 #[derive(Clone)]
@@ -37,13 +39,15 @@ pub struct Chain {
     pub live: Vec<Live>,
     /// (sequence, op, hash) of every event.
     pub events: Vec<(u64, String, String)>,
+    /// Causes that were folded into rows of an event, by its sequence and the transaction's position; the newest revision.
+    pub folded: BTreeMap<(u64, u32), Cause>,
 }
 
 impl Chain {
     /// Begins at a height just below a boundary of partitions for some networks.
     pub fn new(name: &str, first: u64) -> Self {
         let network = name.parse().expect("a slug");
-        Self { network, sequence: 0, first, live: Vec::new(), events: Vec::new() }
+        Self { network, sequence: 0, first, live: Vec::new(), events: Vec::new(), folded: BTreeMap::new() }
     }
 
     fn envelope(&mut self, op: Op, height: u64, hash: B256, parent: B256) -> Envelope {
@@ -109,6 +113,24 @@ impl Chain {
         envelope.reverts_sequence = Some(last.sequence);
         let child = EnrichedTransaction { envelope: envelope.child(), payload: Payload::Revert };
         Some(Event { block: EnrichedBlock { envelope, evm: None, summary: None }, transactions: vec![child] })
+    }
+
+    /// A cause of some transaction that is live, if any is, found out later.
+    pub fn cause(&self, dice: &mut Dice) -> Option<Cause> {
+        let live = self.live.get(dice.roll(self.live.len().max(1) as u64) as usize)?;
+        let e = &live.event.block.envelope;
+        let count = live.event.transactions.len() as u64;
+        (count > 0).then(|| {
+            let revision = 1 + dice.roll(4) as u8;
+            Cause {
+                height: e.height,
+                block_hash: e.block_hash.clone(),
+                transaction_index: dice.roll(count) as u32,
+                revision,
+                cause: (dice.roll(5) > 0).then(|| format!("cause_{revision}_{}", dice.roll(3))),
+                reason: (dice.roll(3) > 0).then(|| format!("because \"{revision}\" \\ {}", dice.roll(1_000))),
+            }
+        })
     }
 
     /// A random step: mostly growth, sometimes a reorg of up to three blocks.

@@ -4,16 +4,22 @@ use std::time::Duration;
 
 use runtime::log::{Log, Offsets, PollLimits, Polled, TopicPartition};
 use schemas::{Status, records::Payload};
-use store::{Store, sink::pipeline};
+use store::{
+    Store,
+    sink::{
+        fold::{Cause, Folded, fold},
+        pipeline,
+    },
+};
 
 use crate::{
-    chain::{Chain, Dice},
+    chain::{Chain, Dice, Live},
     harness::Running,
     setup::{PARTITIONS, RunningSink, TestLog, execute, rows, store_in, until_processed},
 };
 
 type BlockSeen = (String, u64, String, u64, u32, u32);
-type TransactionSeen = (String, u64, u32, String, u64, String, u64);
+type TransactionSeen = (String, u64, u32, String, u64, String, u64, Option<String>, Option<String>);
 type LogSeen = (String, u64, u32, u32, u64);
 type EventSeen = (String, u64, String, String);
 
@@ -33,7 +39,12 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
                 let status = if both.1.status == Status::Failed { "failed" } else { "success" };
                 let hash = both.0.hash.to_string();
                 let index = both.0.transaction_index;
-                transactions.push((name(), e.height, index, hash, e.sequence, status.into(), both.0.receipt_gas_used));
+                let (cause, reason) = match chain.folded.get(&(e.sequence, index)) {
+                    Some(folded) => (folded.cause.clone(), folded.reason.clone()),
+                    None => (both.1.failure_cause.clone(), both.1.failure_reason.clone()),
+                };
+                let gas = both.0.receipt_gas_used;
+                transactions.push((name(), e.height, index, hash, e.sequence, status.into(), gas, cause, reason));
                 logs.extend(both.0.logs.iter().map(|l| (name(), e.height, index, l.log_index, e.sequence)));
             }
         }
@@ -41,7 +52,8 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
     }
     let sql = "SELECT toString(network), number, hash, sequence, transaction_count, failed_count FROM blocks ORDER BY network, number";
     assert_eq!(rows::<BlockSeen>(engine, store, sql).await, blocks, "blocks {when}");
-    let sql = "SELECT toString(network), block_number, transaction_index, hash, sequence, toString(status), gas_used \
+    let sql = "SELECT toString(network), block_number, transaction_index, hash, sequence, toString(status), gas_used, \
+               CAST(failure_cause, 'Nullable(String)'), failure_reason \
                FROM transactions ORDER BY network, block_number, transaction_index";
     assert_eq!(rows::<TransactionSeen>(engine, store, sql).await, transactions, "transactions {when}");
     let sql = "SELECT toString(network), block_number, transaction_index, log_index, sequence FROM evm_logs \
@@ -55,6 +67,29 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
 async fn all_processed(store: &Store, chains: &[Chain]) {
     for chain in chains {
         until_processed(store, &chain.network, chain.sequence).await;
+    }
+}
+
+/// Folds random causes of live transactions, newer and older ones, some twice, whatever the sink is doing meanwhile.
+async fn fold_some(store: &Store, chains: &mut [Chain], dice: &mut Dice) {
+    for chain in chains {
+        let mut causes: Vec<Cause> = (0..dice.roll(4)).filter_map(|_| chain.cause(dice)).collect();
+        causes.extend(causes.first().cloned());
+        let outcomes = fold(store, &chain.network, &causes).await.expect("causes");
+        for (cause, outcome) in causes.into_iter().zip(outcomes) {
+            let at = |live: &&Live| live.event.block.envelope.block_hash == cause.block_hash;
+            let sequence = chain.live.iter().find(at).expect("a live block").event.block.envelope.sequence;
+            let key = (sequence, cause.transaction_index);
+            let held = chain.folded.get(&key).map(|held| held.revision);
+            match outcome {
+                Folded::Done => {
+                    assert!(held.is_none_or(|held| held < cause.revision), "{cause:?} over {held:?}");
+                    chain.folded.insert(key, cause);
+                }
+                Folded::Held => assert!(held.is_some_and(|held| held >= cause.revision), "{cause:?} over {held:?}"),
+                Folded::NoRow => assert_eq!(held, None, "{cause:?}"),
+            }
+        }
     }
 }
 
@@ -97,11 +132,16 @@ async fn views_equal_the_model_after_reorgs_kills_replays_and_late_inserts() {
                 tokio::time::sleep(Duration::from_millis(dice.roll(150))).await;
             }
             tokio::time::sleep(Duration::from_millis(dice.roll(600))).await;
+            fold_some(&store, &mut chains, &mut dice).await;
             sink.kill().await;
+            fold_some(&store, &mut chains, &mut dice).await;
         }
         let sink = RunningSink::start(&store, &log);
         all_processed(&store, &chains).await;
         sink.stop().await.expect("a clean end");
+        fold_some(&store, &mut chains, &mut dice).await;
+        let folded: usize = chains.iter().map(|chain| chain.folded.len()).sum();
+        assert!(folded >= CHAINS as usize, "{folded} causes only");
         compare(&engine, &store, &chains, &format!("after kills, seed {seed}")).await;
 
         // Everything once more: equal events change nothing.
@@ -113,18 +153,23 @@ async fn views_equal_the_model_after_reorgs_kills_replays_and_late_inserts() {
         sink.stop().await.expect("a clean end");
         compare(&engine, &store, &chains, &format!("after a replay, seed {seed}")).await;
 
-        // Inserts that were cut off arrive after the deletions: every reverted row again, with the version it had.
+        // Inserts that were cut off arrive after the deletions: every reverted row again, with the version it had, and with those that
+        // causes gave it.
         for (table, keys) in [
             ("block_rows", "network, height"),
             ("evm_transaction_rows", "network, height, transaction_index"),
             ("evm_log_rows", "network, height, transaction_index, log_index"),
         ] {
             let late = format!(
-                "INSERT INTO {table} ({keys}, sequence, version, is_deleted) SELECT {keys}, sequence, 2 * sequence, 0 \
+                "INSERT INTO {table} ({keys}, version, is_deleted) SELECT {keys}, 256 * sequence + arrayJoin([0, 1, 254]), 0 \
                  FROM {table} WHERE is_deleted = 1"
             );
             execute(&engine, &store, &late).await;
         }
+        // And rows as their events made them after causes were folded in.
+        let late = "INSERT INTO evm_transaction_rows SELECT * REPLACE (256 * sequence AS version, 'late' AS failure_cause) \
+                    FROM evm_transaction_rows FINAL WHERE version % 256 != 0";
+        execute(&engine, &store, late).await;
         compare(&engine, &store, &chains, &format!("after late inserts, seed {seed}")).await;
         for table in ["block_rows", "evm_transaction_rows", "evm_log_rows", "block_event_rows"] {
             execute(&engine, &store, &format!("OPTIMIZE TABLE {table} FINAL")).await;
@@ -140,6 +185,7 @@ async fn views_equal_the_model_after_reorgs_kills_replays_and_late_inserts() {
         let sink = RunningSink::start(&again, &log);
         all_processed(&again, &chains).await;
         sink.stop().await.expect("a clean end");
+        chains.iter_mut().for_each(|chain| chain.folded.clear());
         compare(&engine, &again, &chains, &format!("in a store filled again, seed {seed}")).await;
     }
     engine.stop().await;

@@ -7,9 +7,11 @@ mod chain;
 mod chaos;
 mod cut;
 mod door;
+mod fold;
 #[path = "../engine/harness.rs"]
 #[allow(dead_code)]
 mod harness;
+mod indexes;
 mod letters;
 mod log_and_store;
 mod mend;
@@ -18,5 +20,6 @@ mod queries;
 mod recorded;
 mod refused;
 mod setup;
+mod values;
 mod views;
 mod watched_log;

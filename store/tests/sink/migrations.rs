@@ -22,16 +22,46 @@ async fn migrations_are_run_once_repaired_when_cut_off_and_refused_when_newer() 
     let ledger = "SELECT count() FROM schema_migrations FINAL";
     assert_eq!(rows::<u64>(&engine, &store, ledger).await, [store::ddl::MIGRATIONS.len() as u64]);
 
-    // Cut off between a statement and its record, and before a statement.
-    execute(&engine, &store, "DROP VIEW evm_logs").await;
-    execute(&engine, &store, "TRUNCATE TABLE schema_migrations").await;
-    store.migrate().await.expect("again from the beginning");
-    assert_eq!(rows::<String>(&engine, &store, tables).await, first);
-
     execute(&engine, &store, "INSERT INTO schema_migrations VALUES (9999, 'from_the_future', now64(3))").await;
     let refused = store.migrate().await.expect_err("a newer database");
     assert_eq!(refused.kind, StoreErrorKind::Version);
     assert!(refused.message.contains("9999") && refused.message.contains("newer"), "{refused}");
+    engine.stop().await;
+}
+
+/// Cut off after each statement and before its record; and by two processes at once, of which one is late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_is_cut_off_anywhere_is_run_again() {
+    let engine = Running::start().await;
+    let objects = "SELECT concat(name, ' ', replaceAll(create_table_query, currentDatabase(), '')) FROM system.tables \
+                   WHERE database = currentDatabase() AND name != 'schema_migrations' ORDER BY name";
+    let whole = store_in(&engine, "cut_whole");
+    whole.migrate().await.expect("at once");
+    let wanted = rows::<String>(&engine, &whole, objects).await;
+    assert!(wanted.len() >= 12, "{wanted:?}");
+    let ledger = store::ddl::MIGRATIONS;
+    // What was there in the first versions is said to be run again by `IF NOT EXISTS` and `OR REPLACE` alone.
+    for cut in (0..ledger.len()).filter(|cut| *cut < 2 || *cut >= 22) {
+        let database = format!("cut_{cut}");
+        let store = store_in(&engine, &database);
+        execute(&engine, &store_in(&engine, "default"), &format!("CREATE DATABASE {database}")).await;
+        let table = "CREATE TABLE schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \
+                     ENGINE = ReplacingMergeTree(applied_at) ORDER BY number";
+        execute(&engine, &store, table).await;
+        for migration in &ledger[..=cut] {
+            execute(&engine, &store, migration.sql).await;
+        }
+        let done = format!("INSERT INTO schema_migrations SELECT number + 1, '', now64(3) FROM numbers({cut})");
+        execute(&engine, &store, &done).await;
+        store.migrate().await.expect("the rest");
+        assert_eq!(rows::<String>(&engine, &store, objects).await, wanted, "cut off in {}", ledger[cut].name);
+    }
+    // Who read the ledger before the other one was done does all of it again, and moves no new table away.
+    execute(&engine, &whole, "DROP TABLE former_evm_log_rows").await;
+    execute(&engine, &whole, "INSERT INTO evm_log_rows (network, height) VALUES ('a', 1)").await;
+    execute(&engine, &whole, "DELETE FROM schema_migrations WHERE number >= 24").await;
+    whole.migrate().await.expect("again");
+    assert_eq!(rows::<u64>(&engine, &whole, "SELECT count() FROM evm_logs").await, [1]);
     engine.stop().await;
 }
 

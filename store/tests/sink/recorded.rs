@@ -23,8 +23,8 @@ use crate::{
     setup::{RunningSink, TestLog, rows, store_in, until_processed},
 };
 
-struct Recorded {
-    chain: String,
+pub struct Recorded {
+    pub chain: String,
     block: Value,
     receipts: Vec<Value>,
 }
@@ -38,7 +38,7 @@ fn read(path: &Path) -> Option<Value> {
 }
 
 /// Every block with full transactions and as many receipts.
-fn recorded() -> Vec<Recorded> {
+pub fn recorded() -> Vec<Recorded> {
     let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../loadtest/data");
     let root = std::env::var_os("HEADWATER_DATA").map_or(fixtures, PathBuf::from).join("evm");
     let mut found = Vec::new();
@@ -74,6 +74,9 @@ fn number(v: &Value) -> Option<u64> {
 fn address(v: &Value) -> Option<Address> {
     v.as_str()?.parse().ok()
 }
+fn word(v: &Value) -> Option<B256> {
+    v.as_str()?.parse().ok()
+}
 
 fn transaction(t: &Value, r: &Value, index: usize, next_log: &mut u32) -> EvmTransaction {
     let logs = r["logs"].as_array().cloned().unwrap_or_default();
@@ -87,6 +90,14 @@ fn transaction(t: &Value, r: &Value, index: usize, next_log: &mut u32) -> EvmTra
         gas: number(&t["gas"]).unwrap_or(0),
         gas_price: hex(&t["gasPrice"]),
         max_fee_per_gas: hex(&t["maxFeePerGas"]),
+        max_priority_fee_per_gas: hex(&t["maxPriorityFeePerGas"]),
+        max_fee_per_blob_gas: hex(&t["maxFeePerBlobGas"]),
+        blob_versioned_hashes: t["blobVersionedHashes"].as_array().into_iter().flatten().filter_map(word).collect(),
+        chain_id: number(&t["chainId"]),
+        fee_currency: address(&t["feeCurrency"]),
+        authorization_count: t["authorizationList"].as_array().map(|list| list.len() as u32),
+        source_hash: word(&t["sourceHash"]),
+        mint: hex(&t["mint"]),
         input: t["input"].as_str().and_then(|i| i.parse::<Bytes>().ok()).unwrap_or_default(),
         transaction_type: number(&t["type"]).unwrap_or(0),
         receipt_status: number(&r["status"]),
@@ -96,7 +107,18 @@ fn transaction(t: &Value, r: &Value, index: usize, next_log: &mut u32) -> EvmTra
         receipt_contract_address: address(&r["contractAddress"]),
         receipt_blob_gas_used: number(&r["blobGasUsed"]),
         receipt_blob_gas_price: hex(&r["blobGasPrice"]),
+        receipt_root: word(&r["root"]),
         receipt_l1_fee: hex(&r["l1Fee"]),
+        receipt_l1_gas_used: hex(&r["l1GasUsed"]),
+        receipt_l1_gas_price: hex(&r["l1GasPrice"]),
+        receipt_l1_fee_scalar: r["l1FeeScalar"].as_str().map(str::to_owned),
+        receipt_l1_base_fee_scalar: number(&r["l1BaseFeeScalar"]),
+        receipt_l1_blob_base_fee: hex(&r["l1BlobBaseFee"]),
+        receipt_l1_blob_base_fee_scalar: number(&r["l1BlobBaseFeeScalar"]),
+        receipt_gas_used_for_l1: number(&r["gasUsedForL1"]),
+        receipt_l1_block_number: number(&r["l1BlockNumber"]),
+        receipt_deposit_nonce: number(&r["depositNonce"]),
+        receipt_deposit_receipt_version: number(&r["depositReceiptVersion"]),
         receipt_da_footprint_gas_scalar: number(&r["daFootprintGasScalar"]),
         receipt_token_ratio: hex(&r["tokenRatio"]),
         receipt_operator_fee_scalar: number(&r["operatorFeeScalar"]),
@@ -123,7 +145,7 @@ fn transaction(t: &Value, r: &Value, index: usize, next_log: &mut u32) -> EvmTra
 }
 
 /// A recorded block as the event that enrich would write.
-fn event(r: &Recorded, sequence: u64) -> Event {
+pub fn event(r: &Recorded, sequence: u64) -> Event {
     changed_event(r, sequence, |transactions| transactions)
 }
 
@@ -223,7 +245,8 @@ fn add(totals: &mut BTreeMap<String, NetworkTotals>, r: &Recorded) {
         t.logs += receipt["logs"].as_array().map_or(0, Vec::len) as u64;
         let kind = number(&tx["type"]).unwrap_or(0);
         // OP-stack deposits; Arbitrum's deposits and internal transactions, and its retryables, whose price no receipt tells.
-        if matches!(kind, 0x7e | 0x64 | 0x69 | 0x6a) {
+        // And what was paid in a token.
+        if matches!(kind, 0x7e | 0x64 | 0x69 | 0x6a) || !tx["feeCurrency"].is_null() {
             continue;
         }
         // Receipts before London carry no effective price: it was the price that the transaction stated.

@@ -82,11 +82,13 @@ async fn filled(engine: &Running, store: &Store) {
             format!("numbers({}, {size})", part * size)
         };
         for table in ["block_rows", "block_event_rows"] {
-            let (hash, version) = if table == "block_rows" { ("hash", ", version") } else { ("block_hash", "") };
-            let value = if version.is_empty() { "" } else { ", 2 * number" };
+            let (hash, order, value) = match table {
+                "block_rows" => ("hash", "version", "256 * number"),
+                _ => ("block_hash", "sequence", "number"),
+            };
             let sql = format!(
-                "INSERT INTO {table} (network, height, sequence, block_time, {hash}{version}) \
-                 SELECT 'a', number, number, {}, hex(number){value} FROM {}",
+                "INSERT INTO {table} (network, height, block_time, {hash}, {order}) \
+                 SELECT 'a', number, {}, hex(number), {value} FROM {}",
                 time("number"),
                 of(1)
             );
@@ -95,14 +97,14 @@ async fn filled(engine: &Running, store: &Store) {
         for (table, more, values) in [
             (
                 "evm_transaction_rows",
-                ", value, fee",
-                ", toUInt256(number), if(number % 3 = 0, NULL, toUInt256(number))",
+                ", value, fee, present",
+                ", toUInt256(number), toUInt256(number), if(number % 3 = 0, 0, 2)",
             ),
             ("evm_log_rows", ", log_index", ", number % 10"),
         ] {
             let sql = format!(
-                "INSERT INTO {table} (network, height, transaction_index, sequence, version, block_time{more}) \
-                 SELECT 'a', intDiv(number, 10) AS h, number % 10, h, 2 * h, {}{values} FROM {}",
+                "INSERT INTO {table} (network, height, transaction_index, version, block_time{more}) \
+                 SELECT 'a', intDiv(number, 10) AS h, number % 10, 256 * h, {}{values} FROM {}",
                 time("h"),
                 of(10)
             );
@@ -231,7 +233,8 @@ async fn a_filter_by_any_name_reads_only_what_is_near_and_texts_are_exact() {
     engine.stop().await;
 }
 
-/// A database of the first version keeps its rows, and old parts are found by the new indexes' columns too.
+/// A database of the first version keeps its block events, and old parts are found by the new indexes' columns too. Rows of the
+/// former layout are where they are copied from.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn older_databases_get_the_new_columns_over_their_rows() {
     let engine = Running::start().await;
@@ -254,9 +257,10 @@ async fn older_databases_get_the_new_columns_over_their_rows() {
     ] {
         execute(&engine, &store, &sql).await;
     }
-    for view in ["evm_logs", "block_events"] {
+    for (view, heights) in [("evm_logs", vec![6]), ("block_events", vec![5, 6])] {
         let sql = format!("SELECT height FROM {view} WHERE block_timestamp = {time} ORDER BY height");
-        assert_eq!(rows::<u64>(&engine, &store, &sql).await, [5, 6], "{view}");
+        assert_eq!(rows::<u64>(&engine, &store, &sql).await, heights, "{view}");
     }
+    assert_eq!(rows::<u64>(&engine, &store, "SELECT height FROM former_evm_log_rows").await, [5]);
     engine.stop().await;
 }

@@ -1,0 +1,2 @@
+-- The former layout makes room; its rows are copied from there. Only while the table has that layout: see mod.rs.
+RENAME TABLE evm_transaction_rows TO former_evm_transaction_rows

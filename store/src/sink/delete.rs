@@ -1,0 +1,55 @@
+//! Deletion rows (rule 16): said once, for every table whose rows are keyed (network, height, …).
+
+use schemas::Network;
+
+use super::insert::SETTINGS;
+use crate::{Store, StoreError, client::deadline, rows};
+
+/// A table of rows, and what follows network and height in its key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table {
+    name: &'static str,
+    key: &'static str,
+}
+
+/// `block_rows`.
+pub(super) const BLOCKS: Table = Table { name: "block_rows", key: "" };
+/// `evm_transaction_rows`.
+pub(super) const TRANSACTIONS: Table = Table { name: "evm_transaction_rows", key: "transaction_index, " };
+/// `evm_log_rows`.
+pub(super) const LOGS: Table = Table { name: "evm_log_rows", key: "transaction_index, log_index, " };
+
+impl Table {
+    /// Inserts a deletion row for every key that these events hold at these heights. The time stays, which lists look for rows by.
+    fn deletion(self) -> String {
+        let Self { name, key } = self;
+        let (revisions, deletion) = (rows::REVISIONS, rows::DELETION);
+        format!(
+            "INSERT INTO {name} (network, height, {key}version, is_deleted, block_time)
+SELECT network, height, {key}intDiv(version, {revisions}) * {revisions} + {deletion}, 1, block_time FROM {name}
+WHERE network = {{network:String}} AND height IN {{heights:Array(UInt64)}} AND sequence IN {{sequences:Array(UInt64)}}
+    AND is_deleted = 0"
+        )
+    }
+}
+
+/// A height of a network and the event whose rows stand there.
+pub(super) type Held = (u64, u64);
+
+/// Deletes what events hold in a table. Without `FINAL`: a deletion row too many is harmless, one too few is not.
+pub(super) async fn delete_from(
+    store: &Store,
+    table: Table,
+    network: &Network,
+    held: &[Held],
+) -> Result<(), StoreError> {
+    let (heights, sequences): (Vec<u64>, Vec<u64>) = held.iter().copied().unzip();
+    let statement = store
+        .client()
+        .query(&table.deletion())
+        .param("network", network.as_str())
+        .param("heights", &heights)
+        .param("sequences", &sequences);
+    let statement = SETTINGS.iter().fold(statement, |statement, (name, value)| statement.with_setting(*name, *value));
+    deadline("inserting deletion rows", store.config().write_deadline, statement.execute()).await
+}
