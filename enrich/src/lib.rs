@@ -15,6 +15,7 @@ mod metrics;
 mod output;
 mod pipeline;
 mod place;
+mod shortcut;
 pub mod steps;
 
 pub use config::Config;

@@ -1,21 +1,25 @@
 //! What one event becomes in the log: its enriched records, and the dead letters of what could not be read.
 
-use std::sync::{Arc, LazyLock};
-
 use runtime::log::{
     Log, LogError, NewRecord, Record as LogRecord, TopicPartition,
     events::{Event, Halt},
-    letters,
+    header_name, letters,
 };
 use schemas::{
     Codec, Network, Op, Record, TimeMs,
     codec::EncodeError,
-    headers::{ChainHeaders, names},
+    headers::ChainHeaders,
     records::{DeadLetter, EnrichedTransaction, Payload, RawBlock, RawTransaction, StageStatus, dead_letter::reason},
     topics,
 };
 
-use crate::{Config, halts::Passed, metrics, steps::enrich_event};
+use crate::{
+    Config,
+    halts::Passed,
+    metrics,
+    shortcut::Shortcut,
+    steps::{enrich_record, enriched_block, summary::Summing},
+};
 
 /// Name of this stage in dead letters.
 const STAGE: &str = "enrich";
@@ -76,14 +80,21 @@ pub(crate) fn work_up(
             return Worked::Unreadable { letter, error };
         }
     };
-    let children: Vec<_> =
-        event.children.iter().enumerate().map(|(i, child)| out.decode_child(event, &block, i, child)).collect();
     let passed = Passed { height: block.envelope.height, time: block.envelope.block_time };
-    let transactions = if block.envelope.op == Op::Apply { children.len() } else { 0 };
-    let (block, children) = enrich_event(&config.profile(&block.envelope.network), block, children);
-    for (original, child) in event.children.iter().zip(children) {
-        out.child(event, original, child);
+    let transactions = if block.envelope.op == Op::Apply { event.children.len() } else { 0 };
+    let profile = config.profile(&block.envelope.network);
+    let mut summing = Summing::new(&block);
+    let mut shortcut = Shortcut::new(codec, &block, event.partition, limits.transactions);
+    for (place, original) in event.children.iter().enumerate() {
+        match shortcut.pass_on(&profile, &mut summing, original) {
+            Some(record) => out.records.push(record),
+            None => {
+                let raw = out.decode_child(event, &block, place, original);
+                out.child(event, original, enrich_record(&profile, &mut summing, raw));
+            }
+        }
     }
+    let block = enriched_block(block, summing);
     match out.encode(&block, topics::ENRICHED_BLOCKS.name, limits.blocks) {
         Ok(record) => out.records.push(record),
         // A header has a few kilobytes; only a made-up `extraData` gets here.
@@ -249,21 +260,13 @@ fn letter_of(original: &LogRecord, reason: &str, error: &str) -> DeadLetter {
     }
 }
 
-fn belongs(tx: &RawTransaction, block: &RawBlock) -> bool {
+pub(crate) fn belongs(tx: &RawTransaction, block: &RawBlock) -> bool {
     let (t, b) = (&tx.envelope, &block.envelope);
     (&t.network, t.sequence, t.op) == (&b.network, b.sequence, b.op)
 }
 
 fn index_of(child: &LogRecord) -> Option<u32> {
     ChainHeaders::parse(|name| child.header(name)).ok()?.index
-}
-
-/// Header names are few: made once, shared by all records.
-fn header_name(name: &'static str) -> Arc<str> {
-    static NAMES: LazyLock<[Arc<str>; 6]> = LazyLock::new(|| {
-        [names::NETWORK, names::SEQUENCE, names::OP, names::INDEX, names::TX_COUNT, names::LOG_COUNT].map(Arc::from)
-    });
-    NAMES.iter().find(|known| &***known == name).cloned().unwrap_or_else(|| name.into())
 }
 
 /// The network of an event, for those who only have the event.

@@ -17,6 +17,7 @@ use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value};
 use bytes::Bytes;
 
 use crate::{
+    envelope::ChildEnvelope,
     headers::ChainHeaders,
     limits,
     records::{
@@ -25,13 +26,13 @@ use crate::{
     },
     registry::{SCHEMAS, SchemaVersion},
     topics::{self, TopicSpec},
-    wire::{Datum, Malformed, Row, input::Input, plan::Plan},
+    wire::{Datum, Malformed, Row, enriched_transactions, input::Input, plan::Plan, same},
 };
 
 /// First byte of a value in the Confluent wire format.
-const MAGIC: u8 = 0;
+pub(crate) const MAGIC: u8 = 0;
 /// Magic byte and schema id.
-const PREFIX_BYTES: usize = 5;
+pub(crate) const PREFIX_BYTES: usize = 5;
 
 /// A record of one topic.
 pub trait Record: Row {
@@ -243,6 +244,24 @@ impl Codec {
         }
     }
 
+    /// What stands behind the envelope of a value that this program wrote.
+    pub(crate) fn decode_behind(
+        &self,
+        envelope: &ChildEnvelope,
+        rest: &[u8],
+    ) -> Result<EnrichedTransaction, DecodeError> {
+        let topic = topics::ENRICHED_TRANSACTIONS.name;
+        let id = self.written[const { position(topics::ENRICHED_TRANSACTIONS.name) }];
+        let registered = self.by_id.get(&id).ok_or(DecodeError::UnknownSchema { id })?;
+        let mut datum = Datum { input: Input(rest), plan: &registered.plan };
+        let record = enriched_transactions::read(&mut datum, Some(envelope));
+        let record = record.map_err(|malformed| DecodeError::Malformed { topic, malformed })?;
+        match datum.input.0.len() {
+            0 => Ok(record),
+            bytes => Err(DecodeError::Trailing { topic, bytes }),
+        }
+    }
+
     /// A value of any topic as JSON, for people to look at: fields as in the schema, times in milliseconds, bytes as `0x` hex.
     /// Slow; not for stages.
     pub fn decode_json(&self, value: &[u8]) -> Result<serde_json::Value, DecodeError> {
@@ -302,12 +321,7 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
 const fn position(name: &str) -> usize {
     let mut at = 0;
     while at < topics::KNOWN.len() {
-        let (a, b) = (topics::KNOWN[at].name.as_bytes(), name.as_bytes());
-        let mut i = 0;
-        while a.len() == b.len() && i < a.len() && a[i] == b[i] {
-            i += 1;
-        }
-        if a.len() == b.len() && i == a.len() {
+        if same(topics::KNOWN[at].name, name) {
             return at;
         }
         at += 1;

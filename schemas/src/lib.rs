@@ -6,6 +6,7 @@
 //! * [`topics`]: names, keys, partitions, cleanup and retention of every topic.
 //! * [`headers`]: the record headers that let a record be counted even when its value cannot be decoded.
 //! * [`codec`]: values on the wire, Avro in the Confluent format; [`registry`] has the schemas and their ids, `wire` the columns.
+//! * [`passing`]: raw transactions passed on as enriched ones without being read whole.
 //! * [`profiles`]: what is known of each chain, one row per chain.
 //! * [`limits`]: every size and count limit of the product, in one file.
 //!
@@ -15,6 +16,7 @@ pub mod codec;
 pub mod envelope;
 pub mod headers;
 pub mod limits;
+pub mod passing;
 pub mod primitives;
 pub mod profiles;
 pub mod records;

@@ -5,11 +5,12 @@ mod support;
 use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use proptest::prelude::*;
 use schemas::{
-    Codec, Record,
+    Codec, Op, Record,
     codec::{CodecError, DecodeError, EncodeError},
     headers::ChainHeaders,
     limits,
-    records::{CheckpointRecord, EnrichedBlock, Payload, RawBlock, RawTransaction, StageStatus},
+    passing::{Reader, Writer},
+    records::{CheckpointRecord, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction, StageStatus},
     registry::SCHEMAS,
     topics,
 };
@@ -93,6 +94,35 @@ fn damaged_values_are_errors() {
         damage(&codec, &g.dead_letter(), at, flip, &junk);
         damage(&codec, &g.enrich_status(), at, flip, &junk);
         damage(&codec, &g.stage_status(), at, flip, &junk);
+    });
+}
+
+/// What is written and read with the event's envelope known is what it is without.
+#[test]
+fn the_transactions_of_an_event() {
+    let codec = Codec::builtin();
+    proptest!(ProptestConfig::with_cases(2_048), |(seed: u64, at: usize, flip in 0u8..=255)| {
+        let mut g = Gen(seed);
+        let raw = g.raw_transaction_2();
+        if let Payload::Transaction(tx) = &raw.payload {
+            let (value, mut writer) = (codec.encode(&raw).unwrap(), Writer::new(&codec, &raw.envelope));
+            // What was written before leaves nothing behind.
+            for _ in 0..2 {
+                prop_assert_eq!(&writer.value(tx, value.len()).unwrap(), &value);
+            }
+            prop_assert_eq!(writer.value(tx, value.len() - 1), codec.encode_within(&raw, value.len() - 1));
+        }
+        let enriched = g.enriched_transaction_2();
+        let mut value = codec.encode(&enriched).unwrap().to_vec();
+        let reader = Reader::new(&codec, enriched.envelope.clone());
+        let other = Reader::new(&codec, g.child(Op::Apply));
+        let at = at % value.len();
+        value[at] ^= flip;
+        for value in [&value[..], &value[..at], &[&value[..], &[flip]].concat()] {
+            let alone = codec.decode::<EnrichedTransaction>(value);
+            prop_assert_eq!(&reader.read(value), &alone);
+            prop_assert_eq!(&other.read(value), &alone);
+        }
     });
 }
 

@@ -1,6 +1,6 @@
 //! Why a transaction failed, as far as its records tell. Causes that only a node can tell come later, to another topic.
 
-use schemas::{Status, records::EvmTransaction};
+use schemas::{Status, records::Figures};
 
 /// A cause and its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Failure {
 
 /// A failed transaction that used its whole gas limit ran out of gas: every other failure but an invalid instruction gives the
 /// rest back (EIP-140).
-pub fn of(status: Status, tx: &EvmTransaction) -> Option<Failure> {
+pub fn of(status: Status, tx: &Figures) -> Option<Failure> {
     (status == Status::Failed && tx.gas > 0 && tx.receipt_gas_used == tx.gas)
         .then_some(Failure { cause: "out_of_gas", reason: "the whole gas limit was used" })
 }

@@ -18,7 +18,7 @@
 use alloy_primitives::U256;
 use schemas::{
     profiles::FeeModel,
-    records::{EvmTransaction, FeeParts},
+    records::{FeeParts, Figures},
 };
 
 /// EIP-2718 types.
@@ -68,7 +68,7 @@ impl NoFee {
 }
 
 /// The fee and its parts, or why it cannot be told.
-pub fn of(model: FeeModel, base_fee: Option<U256>, tx: &EvmTransaction) -> Result<FeeParts, NoFee> {
+pub fn of(model: FeeModel, base_fee: Option<U256>, tx: &Figures) -> Result<FeeParts, NoFee> {
     if is_free(model, tx.transaction_type) {
         return Ok(FeeParts::default());
     }
@@ -97,14 +97,14 @@ pub fn of(model: FeeModel, base_fee: Option<U256>, tx: &EvmTransaction) -> Resul
 
 /// What was paid in the transaction's `fee_currency`, in its smallest unit. The block's base fee is in the chain's own token,
 /// so only the receipt can tell the price.
-pub fn token_amount(tx: &EvmTransaction) -> Option<U256> {
+pub fn token_amount(tx: &Figures) -> Option<U256> {
     tx.fee_currency
         .and(tx.receipt_effective_gas_price)
         .map(|price| U256::from(tx.receipt_gas_used).saturating_mul(price))
 }
 
 /// Price really paid, wei per gas (where a token was paid: its smallest unit per gas). `base_fee`: of the block.
-pub fn effective_gas_price(base_fee: Option<U256>, tx: &EvmTransaction) -> Option<U256> {
+pub fn effective_gas_price(base_fee: Option<U256>, tx: &Figures) -> Option<U256> {
     if tx.receipt_effective_gas_price.is_some() {
         return tx.receipt_effective_gas_price;
     }
@@ -127,13 +127,12 @@ fn is_free(model: FeeModel, transaction_type: u64) -> bool {
     }
 }
 
-fn blob_fee(tx: &EvmTransaction) -> Option<U256> {
-    let blobs = tx.blob_versioned_hashes.len() as u64;
-    let used = tx.receipt_blob_gas_used.or_else(|| (blobs > 0).then(|| blobs.saturating_mul(GAS_PER_BLOB)))?;
+fn blob_fee(tx: &Figures) -> Option<U256> {
+    let used = tx.receipt_blob_gas_used.or_else(|| (tx.blobs > 0).then(|| tx.blobs.saturating_mul(GAS_PER_BLOB)))?;
     Some(U256::from(used).saturating_mul(tx.receipt_blob_gas_price?))
 }
 
-fn operator_fee(model: FeeModel, tx: &EvmTransaction) -> Option<U256> {
+fn operator_fee(model: FeeModel, tx: &Figures) -> Option<U256> {
     let (scalar, constant) = (tx.receipt_operator_fee_scalar, tx.receipt_operator_fee_constant);
     if scalar.is_none() && constant.is_none() {
         return None;
@@ -158,20 +157,20 @@ mod tests {
         U256::from(n)
     }
 
-    fn tx(transaction_type: u64) -> EvmTransaction {
-        EvmTransaction {
+    fn tx(transaction_type: u64) -> Figures {
+        Figures {
             transaction_type,
             receipt_gas_used: 21_000,
             receipt_effective_gas_price: Some(wei(1_000_000)),
-            ..EvmTransaction::default()
+            ..Figures::default()
         }
     }
 
     #[test]
     fn price_of_receipts_that_have_none() {
-        let stated = EvmTransaction { gas_price: Some(wei(7)), receipt_effective_gas_price: None, ..tx(0) };
+        let stated = Figures { gas_price: Some(wei(7)), receipt_effective_gas_price: None, ..tx(0) };
         assert_eq!(effective_gas_price(Some(wei(5)), &stated), Some(wei(7)));
-        let mut caps = EvmTransaction {
+        let mut caps = Figures {
             gas_price: Some(wei(99)),
             max_fee_per_gas: Some(wei(10)),
             max_priority_fee_per_gas: Some(wei(2)),
@@ -187,42 +186,39 @@ mod tests {
 
     #[test]
     fn blobs_are_paid_by_type_3_only() {
-        let blob = EvmTransaction {
-            receipt_blob_gas_used: Some(131_072),
-            receipt_blob_gas_price: Some(wei(3)),
-            ..tx(types::BLOB)
-        };
+        let blob =
+            Figures { receipt_blob_gas_used: Some(131_072), receipt_blob_gas_price: Some(wei(3)), ..tx(types::BLOB) };
         let fee = of(FeeModel::Ethereum, None, &blob);
         assert_eq!(fee.map(|f| (f.blob, f.total())), Ok((Some(wei(393_216)), wei(21_000_000_000 + 393_216))));
         // OP-stack since Jovian: the data-availability footprint.
-        let footprint = EvmTransaction {
+        let footprint = Figures {
             transaction_type: 2,
             receipt_l1_fee: Some(wei(11)),
             receipt_da_footprint_gas_scalar: Some(400),
             ..blob
         };
         assert_eq!(of(FeeModel::OpStack, None, &footprint).map(|f| f.total()), Ok(wei(21_000_000_011)));
-        let no_price = EvmTransaction { receipt_blob_gas_used: Some(131_072), ..tx(types::BLOB) };
+        let no_price = Figures { receipt_blob_gas_used: Some(131_072), ..tx(types::BLOB) };
         assert_eq!(of(FeeModel::Ethereum, None, &no_price), Err(NoFee::NoBlobPrice));
     }
 
     #[test]
     fn operator_fee_by_upgrade() {
-        let isthmus = EvmTransaction {
+        let isthmus = Figures {
             receipt_l1_fee: Some(wei(0)),
             receipt_operator_fee_scalar: Some(1_439),
             receipt_operator_fee_constant: Some(1_000),
             ..tx(2)
         };
-        let operator = |model, tx: &EvmTransaction| of(model, None, tx).ok().and_then(|f| f.operator);
+        let operator = |model, tx: &Figures| of(model, None, tx).ok().and_then(|f| f.operator);
         assert_eq!(operator(FeeModel::OpStack, &isthmus), Some(wei(21_000 * 1_439 / 1_000_000 + 1_000)));
         assert_eq!(operator(FeeModel::Mantle, &isthmus), Some(wei(21_000 * 1_439 * 100 + 1_000)));
-        let jovian = EvmTransaction { receipt_da_footprint_gas_scalar: Some(400), ..isthmus.clone() };
+        let jovian = Figures { receipt_da_footprint_gas_scalar: Some(400), ..isthmus };
         assert_eq!(operator(FeeModel::OpStack, &jovian), Some(wei(21_000 * 1_439 * 100 + 1_000)));
-        let mantle = EvmTransaction { receipt_token_ratio: Some(wei(3_000)), ..isthmus.clone() };
+        let mantle = Figures { receipt_token_ratio: Some(wei(3_000)), ..isthmus };
         assert_eq!(operator(FeeModel::FromReceipt, &mantle), Some(wei(21_000 * 1_439 * 100 + 1_000)));
         assert_eq!(operator(FeeModel::Ethereum, &isthmus), None);
-        let bedrock = EvmTransaction { receipt_l1_fee: Some(wei(5)), ..tx(2) };
+        let bedrock = Figures { receipt_l1_fee: Some(wei(5)), ..tx(2) };
         assert_eq!(operator(FeeModel::OpStack, &bedrock), None);
         assert_eq!(of(FeeModel::OpStack, None, &tx(2)), Err(NoFee::NoL1Fee), "an OP-stack receipt without l1Fee");
     }
@@ -240,13 +236,13 @@ mod tests {
 
     #[test]
     fn what_a_token_paid_is_told_in_the_token() {
-        let token = EvmTransaction { fee_currency: Some(Address::repeat_byte(7)), ..tx(0x7b) };
+        let token = Figures { fee_currency: Some(Address::repeat_byte(7)), ..tx(0x7b) };
         for model in [FeeModel::FromReceipt, FeeModel::Ethereum, FeeModel::OpStack] {
             assert_eq!(of(model, Some(wei(5)), &token), Err(NoFee::Token));
         }
         assert_eq!(token_amount(&token), Some(wei(21_000_000_000)));
         // The base fee is in the chain's own token: without the receipt's word there is no amount.
-        let silent = EvmTransaction { receipt_effective_gas_price: None, gas_price: Some(wei(9)), ..token };
+        let silent = Figures { receipt_effective_gas_price: None, gas_price: Some(wei(9)), ..token };
         assert_eq!(token_amount(&silent), None);
         assert_eq!(token_amount(&tx(0x7b)), None);
         assert_eq!(of(FeeModel::FromReceipt, None, &tx(0x7b)).map(|f| f.total()), Ok(wei(21_000_000_000)));

@@ -11,8 +11,12 @@ use alloy_primitives::U256;
 use schemas::{
     Op,
     profiles::Profile,
-    records::{EnrichedBlock, EnrichedTransaction, Enrichment, EvmTransaction, Payload, RawBlock, RawTransaction},
+    records::{
+        EnrichedBlock, EnrichedTransaction, Enrichment, EvmTransaction, Figures, Payload, RawBlock, RawTransaction,
+    },
 };
+
+use summary::Summing;
 
 /// A raw block event as an enriched one, record for record: headers stay headers, reverts and placeholders stay what they
 /// are, finality has no summary.
@@ -21,27 +25,43 @@ pub fn enrich_event(
     block: RawBlock,
     transactions: Vec<RawTransaction>,
 ) -> (EnrichedBlock, Vec<EnrichedTransaction>) {
-    let base_fee = block.evm.as_ref().and_then(|header| header.base_fee_per_gas);
-    let enriched: Vec<_> = transactions
-        .into_iter()
-        .map(|RawTransaction { envelope, payload }| {
-            let payload = match payload {
-                Payload::Transaction(tx) => {
-                    let found = enrich_transaction(profile, base_fee, &tx);
-                    Payload::Transaction(Box::new((*tx, found)))
-                }
-                Payload::Revert => Payload::Revert,
-                Payload::Unreadable { index, error } => Payload::Unreadable { index, error },
-            };
-            EnrichedTransaction { envelope, payload }
-        })
-        .collect();
-    let summary = (block.envelope.op == Op::Apply).then(|| summary::of(base_fee, &enriched));
-    (EnrichedBlock { envelope: block.envelope, evm: block.evm, summary }, enriched)
+    let mut summing = Summing::new(&block);
+    let enriched = transactions.into_iter().map(|raw| enrich_record(profile, &mut summing, raw)).collect();
+    (enriched_block(block, summing), enriched)
+}
+
+/// One record of an event, counted in its block's summary.
+pub fn enrich_record(profile: &Profile, summing: &mut Summing, raw: RawTransaction) -> EnrichedTransaction {
+    let payload = match raw.payload {
+        Payload::Transaction(tx) => {
+            let found = enrich_transaction(profile, summing.base_fee(), &tx);
+            let transfers = found.events.iter().flatten().filter(|e| transfers::is_transfer(&e.event)).count();
+            summing.add(&Figures::from(&*tx), &found, tx.logs.len(), transfers);
+            Payload::Transaction(Box::new((*tx, found)))
+        }
+        Payload::Revert => Payload::Revert,
+        Payload::Unreadable { index, error } => {
+            summing.unreadable();
+            Payload::Unreadable { index, error }
+        }
+    };
+    EnrichedTransaction { envelope: raw.envelope, payload }
+}
+
+/// The block of an event whose records were all counted.
+pub fn enriched_block(block: RawBlock, summing: Summing) -> EnrichedBlock {
+    let summary = (block.envelope.op == Op::Apply).then(|| summing.done());
+    EnrichedBlock { envelope: block.envelope, evm: block.evm, summary }
 }
 
 /// Everything that one transaction tells. `base_fee`: of its block, wei per gas.
 pub fn enrich_transaction(profile: &Profile, base_fee: Option<U256>, tx: &EvmTransaction) -> Enrichment {
+    let events = tx.logs.iter().map(transfers::decode).collect();
+    Enrichment { events, ..enrich_figures(profile, base_fee, &tx.into()) }
+}
+
+/// What is told by all but the logs.
+pub fn enrich_figures(profile: &Profile, base_fee: Option<U256>, tx: &Figures) -> Enrichment {
     let status = status::of(tx);
     let failure = failure::of(status, tx);
     let fee = fee::of(profile.fee_model, base_fee, tx);
@@ -53,6 +73,6 @@ pub fn enrich_transaction(profile: &Profile, base_fee: Option<U256>, tx: &EvmTra
         method: method::of(tx),
         failure_cause: failure.map(|f| f.cause.to_owned()),
         failure_reason: failure.map(|f| f.reason.to_owned()),
-        events: tx.logs.iter().map(transfers::decode).collect(),
+        events: Vec::new(),
     }
 }

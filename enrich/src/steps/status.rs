@@ -1,9 +1,9 @@
 //! Outcome, read from the receipt and never inferred (rule 20).
 
-use schemas::{Status, records::EvmTransaction};
+use schemas::{Status, records::Figures};
 
 /// `unknown` for receipts without status (before EIP-658), and for values that EIP-658 does not have.
-pub fn of(tx: &EvmTransaction) -> Status {
+pub fn of(tx: &Figures) -> Status {
     match tx.receipt_status {
         Some(1) => Status::Success,
         Some(0) => Status::Failed,

@@ -3,51 +3,67 @@
 use alloy_primitives::U256;
 use schemas::{
     Status,
-    records::{BlockSummary, EnrichedTransaction, Enrichment, EvmTransaction, Payload},
+    records::{BlockSummary, Enrichment, Figures, RawBlock},
 };
 
-use super::{fee, transfers};
+use super::fee;
 
-/// Sums over the records of one applied block. `base_fee`: of the block, wei per gas.
-pub fn of(base_fee: Option<U256>, transactions: &[EnrichedTransaction]) -> BlockSummary {
-    let mut sum = BlockSummary::default();
-    for record in transactions {
-        match &record.payload {
-            Payload::Transaction(payload) => add(&mut sum, base_fee, &payload.0, &payload.1),
-            Payload::Unreadable { .. } => {
-                sum.transactions += 1;
-                sum.unreadable += 1;
-            }
-            Payload::Revert => {}
-        }
-    }
-    sum
+/// Sums over the records of one applied block, while they are worked up.
+pub struct Summing {
+    base_fee: Option<U256>,
+    sum: BlockSummary,
 }
 
-fn add(sum: &mut BlockSummary, base_fee: Option<U256>, tx: &EvmTransaction, found: &Enrichment) {
-    sum.transactions += 1;
-    sum.failed += u32::from(found.status == Status::Failed);
-    sum.unknown += u32::from(found.status == Status::Unknown);
-    sum.logs += count(tx.logs.len());
-    sum.token_transfers += count(found.events.iter().flatten().filter(|e| transfers::is_transfer(e)).count());
-    sum.gas_used = sum.gas_used.saturating_add(tx.receipt_gas_used);
-    if found.status != Status::Failed {
-        sum.contracts_created += u32::from(tx.to_address.is_none());
-        sum.value_total = sum.value_total.saturating_add(tx.value);
+impl Summing {
+    /// Of a block, of which nothing is counted yet.
+    pub fn new(block: &RawBlock) -> Self {
+        let base_fee = block.evm.as_ref().and_then(|header| header.base_fee_per_gas);
+        Self { base_fee, sum: BlockSummary::default() }
     }
-    let Some(fee) = &found.fee else {
-        sum.fee_unknown += 1;
-        return;
-    };
-    sum.fee_total = sum.fee_total.saturating_add(fee.total());
-    // Paid gas: deposits, system transactions and state syncs have a price or a use of zero (rule 20).
-    if fee.execution > U256::ZERO
-        && let Some(price) = fee::effective_gas_price(base_fee, tx)
-    {
-        sum.gas_price_sum = sum.gas_price_sum.saturating_add(price);
-        sum.gas_price_count += 1;
-        sum.gas_price_min = Some(sum.gas_price_min.map_or(price, |p| p.min(price)));
-        sum.gas_price_max = Some(sum.gas_price_max.map_or(price, |p| p.max(price)));
+
+    /// Of the block, wei per gas.
+    pub fn base_fee(&self) -> Option<U256> {
+        self.base_fee
+    }
+
+    /// A transaction that cannot be read.
+    pub fn unreadable(&mut self) {
+        self.sum.transactions += 1;
+        self.sum.unreadable += 1;
+    }
+
+    /// A transaction, the number of its logs, and that of the transfers among them.
+    pub fn add(&mut self, tx: &Figures, found: &Enrichment, logs: usize, transfers: usize) {
+        let sum = &mut self.sum;
+        sum.transactions += 1;
+        sum.failed += u32::from(found.status == Status::Failed);
+        sum.unknown += u32::from(found.status == Status::Unknown);
+        sum.logs += count(logs);
+        sum.token_transfers += count(transfers);
+        sum.gas_used = sum.gas_used.saturating_add(tx.receipt_gas_used);
+        if found.status != Status::Failed {
+            sum.contracts_created += u32::from(tx.to_address.is_none());
+            sum.value_total = sum.value_total.saturating_add(tx.value);
+        }
+        let Some(fee) = &found.fee else {
+            sum.fee_unknown += 1;
+            return;
+        };
+        sum.fee_total = sum.fee_total.saturating_add(fee.total());
+        // Paid gas: deposits, system transactions and state syncs have a price or a use of zero (rule 20).
+        if fee.execution > U256::ZERO
+            && let Some(price) = fee::effective_gas_price(self.base_fee, tx)
+        {
+            sum.gas_price_sum = sum.gas_price_sum.saturating_add(price);
+            sum.gas_price_count += 1;
+            sum.gas_price_min = Some(sum.gas_price_min.map_or(price, |p| p.min(price)));
+            sum.gas_price_max = Some(sum.gas_price_max.map_or(price, |p| p.max(price)));
+        }
+    }
+
+    /// The sums.
+    pub fn done(self) -> BlockSummary {
+        self.sum
     }
 }
 

@@ -1,9 +1,17 @@
 //! ERC-20 and ERC-721 `Transfer` and `Approval`. The two standards share signatures and are told apart by what is indexed: an
 //! ERC-20 log has three topics and one word of data, an ERC-721 log four topics and no data. Anything else is not decoded.
 
-use alloy_primitives::{Address, U256};
+use std::{fmt::Write, sync::LazyLock};
+
+use alloy_primitives::{Address, B256, U256, hex};
 use alloy_sol_types::SolEvent;
-use schemas::records::{DecodedEvent, EvmLog};
+use schemas::{
+    passing::LogView,
+    records::{DecodedEvent, EvmLog},
+};
+
+/// What the arguments take, about.
+const ARGUMENTS_BYTES: usize = 160;
 
 mod erc20 {
     alloy_sol_types::sol! {
@@ -19,55 +27,103 @@ mod erc721 {
     }
 }
 
+/// The signatures' hashes as they stand in a record, without `0x`.
+static SIGNATURE_DIGITS: LazyLock<[[u8; 64]; 2]> = LazyLock::new(|| {
+    [erc20::Transfer::SIGNATURE_HASH, erc20::Approval::SIGNATURE_HASH].map(|hash| {
+        let mut digits = [0; 64];
+        // Twice the bytes is all that it can object to.
+        let done = hex::encode_to_slice(hash, &mut digits);
+        debug_assert!(done.is_ok());
+        digits
+    })
+});
+
+/// A known event of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Signature in canonical form.
+    pub signature: &'static str,
+    names: [&'static str; 3],
+    addresses: [Address; 2],
+    number: U256,
+}
+
+impl Found {
+    /// Appends the arguments as a JSON object.
+    pub fn write_arguments(&self, out: &mut String) {
+        let ([first, second, third], [a, b], n) = (self.names, self.addresses, self.number);
+        // A string takes everything.
+        let _ = write!(out, r#"{{"{first}":"{a:#x}","{second}":"{b:#x}","{third}":"{n}"}}"#);
+    }
+}
+
 /// The event of a log; `None` where it is not known or malformed.
 pub fn decode(log: &EvmLog) -> Option<DecodedEvent> {
-    let signature = *log.topics.first()?;
-    let fungible = match (log.topics.len(), log.data.len()) {
+    let found = of(&log.topics, &log.data)?;
+    let mut arguments = String::with_capacity(ARGUMENTS_BYTES);
+    found.write_arguments(&mut arguments);
+    Some(DecodedEvent { event: found.signature.to_owned(), arguments })
+}
+
+/// The event of a log that was only looked at: as good as all that are none of these are told by their first topic's text.
+pub fn look(log: &LogView<'_>) -> Option<Found> {
+    let first = log.topic_digits(0)?;
+    if !SIGNATURE_DIGITS.iter().any(|known| known == first) {
+        return None;
+    }
+    let topic = |at| log.topic(at);
+    match (log.topics(), log.data_len()) {
+        (3, 32) => of(&[topic(0)?, topic(1)?, topic(2)?], &log.data::<32>()?),
+        (4, 0) => of(&[topic(0)?, topic(1)?, topic(2)?, topic(3)?], &[]),
+        _ => None,
+    }
+}
+
+fn of(topics: &[B256], data: &[u8]) -> Option<Found> {
+    let signature = *topics.first()?;
+    let fungible = match (topics.len(), data.len()) {
         (3, 32) => true,
         (4, 0) => false,
         _ => return None,
     };
     if signature == erc20::Transfer::SIGNATURE_HASH {
         return Some(if fungible {
-            let e: erc20::Transfer = event(log)?;
-            decoded(erc20::Transfer::SIGNATURE, ["from", "to", "value"], e.from, e.to, e.value)
+            let e: erc20::Transfer = event(topics, data)?;
+            found(erc20::Transfer::SIGNATURE, ["from", "to", "value"], [e.from, e.to], e.value)
         } else {
-            let e: erc721::Transfer = event(log)?;
-            decoded(erc721::Transfer::SIGNATURE, ["from", "to", "tokenId"], e.from, e.to, e.tokenId)
+            let e: erc721::Transfer = event(topics, data)?;
+            found(erc721::Transfer::SIGNATURE, ["from", "to", "tokenId"], [e.from, e.to], e.tokenId)
         });
     }
     if signature == erc20::Approval::SIGNATURE_HASH {
         return Some(if fungible {
-            let e: erc20::Approval = event(log)?;
-            decoded(erc20::Approval::SIGNATURE, ["owner", "spender", "value"], e.owner, e.spender, e.value)
+            let e: erc20::Approval = event(topics, data)?;
+            found(erc20::Approval::SIGNATURE, ["owner", "spender", "value"], [e.owner, e.spender], e.value)
         } else {
-            let e: erc721::Approval = event(log)?;
-            decoded(erc721::Approval::SIGNATURE, ["owner", "approved", "tokenId"], e.owner, e.approved, e.tokenId)
+            let e: erc721::Approval = event(topics, data)?;
+            found(erc721::Approval::SIGNATURE, ["owner", "approved", "tokenId"], [e.owner, e.approved], e.tokenId)
         });
     }
     None
 }
 
 /// Whether a decoded event moves a token.
-pub fn is_transfer(event: &DecodedEvent) -> bool {
-    event.event == erc20::Transfer::SIGNATURE
+pub fn is_transfer(signature: &str) -> bool {
+    signature == erc20::Transfer::SIGNATURE
 }
 
 /// Addresses with anything but zeros in front are malformed, hence the validation.
-fn event<E: SolEvent>(log: &EvmLog) -> Option<E> {
-    E::decode_raw_log_validate(log.topics.iter().copied(), &log.data).ok()
+fn event<E: SolEvent>(topics: &[B256], data: &[u8]) -> Option<E> {
+    E::decode_raw_log_validate(topics.iter().copied(), data).ok()
 }
 
-fn decoded(signature: &str, names: [&str; 3], a: Address, b: Address, n: U256) -> DecodedEvent {
-    DecodedEvent {
-        event: signature.to_owned(),
-        arguments: format!(r#"{{"{}":"{a:#x}","{}":"{b:#x}","{}":"{n}"}}"#, names[0], names[1], names[2]),
-    }
+fn found(signature: &'static str, names: [&'static str; 3], addresses: [Address; 2], number: U256) -> Found {
+    Found { signature, names, addresses, number }
 }
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{B256, address, b256};
+    use alloy_primitives::{address, b256};
 
     use super::*;
 
@@ -92,7 +148,7 @@ mod tests {
         let expected = r#"{"from":"0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266","to":"0x70997970c51812dc3a010c7d01b50e0d17dc79c8","value":"1000000000000000000000"}"#;
         let event = decode(&log).unwrap();
         assert_eq!((event.event.as_str(), event.arguments.as_str()), ("Transfer(address,address,uint256)", expected));
-        assert!(is_transfer(&event));
+        assert!(is_transfer(&event.event));
 
         log.topics.push(B256::from(U256::from(77)));
         assert_eq!(decode(&log), None, "four topics and data");
@@ -103,7 +159,7 @@ mod tests {
         // keccak256("Approval(address,address,uint256)")
         log.topics[0] = b256!("8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925");
         let event = decode(&log).unwrap();
-        assert!(event.arguments.starts_with(r#"{"owner":"0xf39f"#) && !is_transfer(&event));
+        assert!(event.arguments.starts_with(r#"{"owner":"0xf39f"#) && !is_transfer(&event.event));
         log.topics[1].0[3] = 1;
         assert_eq!(decode(&log), None, "an address with something in front");
         log.topics.truncate(3);

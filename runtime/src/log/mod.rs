@@ -18,6 +18,7 @@
 //! 7. **Bounded.** A poll returns at most what was asked for; a commit waits when the disk is slow and fails with
 //!    [`LogErrorKind::Full`] when there is no room, without harm to what is there.
 
+mod children;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod embedded;
@@ -31,6 +32,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+pub use children::{Children, header_name};
 pub use foreign::pass_over;
 use schemas::{TimeMs, topics::TopicSpec};
 pub use whole::fold;

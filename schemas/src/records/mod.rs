@@ -19,7 +19,7 @@ pub use enriched_block::{BlockSummary, EnrichedBlock};
 pub use enriched_transaction::{DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
 pub use network_status::{NetworkState, NetworkStatus};
 pub use raw_block::{EvmHeader, RawBlock};
-pub use raw_transaction::{EvmLog, EvmTransaction, RawTransaction};
+pub use raw_transaction::{EvmLog, EvmTransaction, Figures, RawTransaction};
 pub use stage_status::{ConfiguredNetwork, StageStatus};
 
 /// What a child record holds.

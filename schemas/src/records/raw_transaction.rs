@@ -1,6 +1,6 @@
 //! `raw.transactions`: one record per transaction, with its receipt and logs.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, Selector, U256};
 
 use super::Payload;
 use crate::envelope::ChildEnvelope;
@@ -107,6 +107,81 @@ pub struct EvmTransaction {
     pub receipt_deposit_receipt_version: Option<u64>,
     /// The transaction's logs in order.
     pub logs: Vec<EvmLog>,
+}
+
+/// What a transaction's outcome, fee and method follow from: everything of it that enrich needs but its logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Position in the block, from 0.
+    pub transaction_index: u32,
+    /// Receiver; `None` when the transaction creates a contract.
+    pub to_address: Option<Address>,
+    /// Value moved, in wei.
+    pub value: U256,
+    /// Gas limit.
+    pub gas: u64,
+    /// Gas price as stated, wei per gas.
+    pub gas_price: Option<U256>,
+    /// EIP-1559 fee cap, wei per gas.
+    pub max_fee_per_gas: Option<U256>,
+    /// EIP-1559 tip cap, wei per gas.
+    pub max_priority_fee_per_gas: Option<U256>,
+    /// Number of EIP-4844 versioned hashes.
+    pub blobs: u64,
+    /// First four bytes of the call data, where there are as many.
+    pub selector: Option<Selector>,
+    /// EIP-2718 type.
+    pub transaction_type: u64,
+    /// Token that the fee was paid in; `None` where it was the chain's own.
+    pub fee_currency: Option<Address>,
+    /// Receipt: 1 success, 0 failure, `None` before EIP-658.
+    pub receipt_status: Option<u64>,
+    /// Receipt: gas used by this transaction.
+    pub receipt_gas_used: u64,
+    /// Receipt: price really paid, wei per gas.
+    pub receipt_effective_gas_price: Option<U256>,
+    /// Receipt: blob gas used.
+    pub receipt_blob_gas_used: Option<u64>,
+    /// Receipt: price of blob gas, wei.
+    pub receipt_blob_gas_price: Option<U256>,
+    /// OP-stack receipt: L1 data fee, wei.
+    pub receipt_l1_fee: Option<U256>,
+    /// OP-stack receipt: operator fee scalar.
+    pub receipt_operator_fee_scalar: Option<u64>,
+    /// OP-stack receipt: operator fee constant.
+    pub receipt_operator_fee_constant: Option<u64>,
+    /// OP-stack receipt: data-availability footprint scalar.
+    pub receipt_da_footprint_gas_scalar: Option<u64>,
+    /// Mantle receipt: token ratio.
+    pub receipt_token_ratio: Option<U256>,
+}
+
+impl From<&EvmTransaction> for Figures {
+    fn from(tx: &EvmTransaction) -> Self {
+        Self {
+            transaction_index: tx.transaction_index,
+            to_address: tx.to_address,
+            value: tx.value,
+            gas: tx.gas,
+            gas_price: tx.gas_price,
+            max_fee_per_gas: tx.max_fee_per_gas,
+            max_priority_fee_per_gas: tx.max_priority_fee_per_gas,
+            blobs: tx.blob_versioned_hashes.len() as u64,
+            selector: tx.input.first_chunk::<4>().map(Selector::from),
+            transaction_type: tx.transaction_type,
+            fee_currency: tx.fee_currency,
+            receipt_status: tx.receipt_status,
+            receipt_gas_used: tx.receipt_gas_used,
+            receipt_effective_gas_price: tx.receipt_effective_gas_price,
+            receipt_blob_gas_used: tx.receipt_blob_gas_used,
+            receipt_blob_gas_price: tx.receipt_blob_gas_price,
+            receipt_l1_fee: tx.receipt_l1_fee,
+            receipt_operator_fee_scalar: tx.receipt_operator_fee_scalar,
+            receipt_operator_fee_constant: tx.receipt_operator_fee_constant,
+            receipt_da_footprint_gas_scalar: tx.receipt_da_footprint_gas_scalar,
+            receipt_token_ratio: tx.receipt_token_ratio,
+        }
+    }
 }
 
 /// A log (event) of a transaction.

@@ -7,12 +7,13 @@ use super::{
     Column, Columns, Datum, Group, Malformed, Row, columns, concat,
     envelopes::{self, CHILD, ChildRow},
     input::{Input, Problem},
-    plan::{ColumnSpec, Plan},
+    plan::{ColumnSpec, Kind, Plan, Step},
     put_nullable,
     raw_transactions::{self, PayloadGroup, TRANSACTION},
-    values::{Item, put_array},
+    values::{Base, ROOM, put_array},
 };
 use crate::{
+    envelope::ChildEnvelope,
     primitives::Status,
     records::{DecodedEvent, EnrichedTransaction, Enrichment, EvmLog, EvmTransaction, FeeParts, Payload},
 };
@@ -61,14 +62,11 @@ columns! { EventRow, DecodedEvent {
 /// A log with its event.
 struct EnrichedLog(EvmLog, Option<DecodedEvent>);
 
-impl Item for EnrichedLog {
+impl EnrichedLog {
     fn columns() -> Vec<ColumnSpec> {
         let mut columns = EvmLog::specs();
         columns.extend(EventRow::specs());
         columns
-    }
-    fn put(&self, out: &mut Vec<u8>) {
-        put_log((&self.0, self.1.as_ref()), out);
     }
     fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
         let (mut log, mut event) = (EvmLog::default(), EventRow::default());
@@ -86,6 +84,33 @@ impl Item for EnrichedLog {
     }
 }
 
+/// The logs and their events, apart as records have them.
+#[derive(Default)]
+struct EnrichedLogs(Vec<EvmLog>, Vec<Option<DecodedEvent>>);
+
+impl Base for EnrichedLogs {
+    const KIND: Kind = Kind::Records(EnrichedLog::columns);
+    fn put(&self, out: &mut Vec<u8>) {
+        put_logs(&self.0, &self.1, out);
+    }
+    fn get(input: &mut Input<'_>, step: &Step) -> Result<Self, Problem> {
+        let room = input.announced(ROOM);
+        let mut logs = Self(Vec::with_capacity(room), Vec::with_capacity(room));
+        input.items(|input| {
+            let EnrichedLog(log, event) = EnrichedLog::get(input, &step.items)?;
+            logs.0.push(log);
+            logs.1.push(event);
+            Ok(())
+        })?;
+        Ok(logs)
+    }
+}
+
+fn put_logs(logs: &[EvmLog], events: &[Option<DecodedEvent>], out: &mut Vec<u8>) {
+    let both = logs.iter().enumerate().map(|(i, log)| (log, events.get(i).and_then(Option::as_ref)));
+    put_array(logs.len(), both, out, put_log);
+}
+
 fn put_log((log, event): (&EvmLog, Option<&DecodedEvent>), out: &mut Vec<u8>) {
     <EvmLog as Columns>::put(log, out);
     match event {
@@ -97,15 +122,16 @@ fn put_log((log, event): (&EvmLog, Option<&DecodedEvent>), out: &mut Vec<u8>) {
 /// The last columns.
 #[derive(Default)]
 struct Tail {
-    logs: Vec<EnrichedLog>,
+    logs: EnrichedLogs,
     error: Option<String>,
 }
 columns! { Tail, Tail {
-    null logs: Vec<EnrichedLog>,
+    null logs: EnrichedLogs,
     null error: String,
 } }
 
-fn put_enrichment(e: &Enrichment, out: &mut Vec<u8>) {
+/// Writes what stands between the transaction and its logs.
+pub(crate) fn put_enrichment(e: &Enrichment, out: &mut Vec<u8>) {
     put_nullable::<Status, _>(&e.status, out);
     let fee = e.fee.as_ref();
     for amount in [
@@ -154,10 +180,8 @@ impl Row for EnrichedTransaction {
                 let (tx, found) = &**payload;
                 <EvmTransaction as Columns>::put(tx, out);
                 put_enrichment(found, out);
-                let logs = tx.logs.iter().enumerate();
                 out.push(2);
-                let events = logs.map(|(i, log)| (log, found.events.get(i).and_then(Option::as_ref)));
-                put_array(tx.logs.len(), events, out, put_log);
+                put_logs(&tx.logs, &found.events, out);
                 out.push(0);
             }
             Payload::Revert => {
@@ -175,27 +199,7 @@ impl Row for EnrichedTransaction {
     }
 
     fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed> {
-        let (mut envelope, mut tx) = (Group::<ChildRow>::new(), PayloadGroup::new());
-        let (mut found, mut tail) = (EnrichmentRow::default(), Tail::default());
-        datum.walk(|column, input, step| match column.checked_sub(CHILD) {
-            None => envelope.read(column, input, step),
-            Some(column) if column < TRANSACTION => tx.read(column, input, step),
-            Some(column) => match (column - TRANSACTION).checked_sub(ENRICHMENT) {
-                None => found.read(column - TRANSACTION, input, step).map(drop),
-                Some(column) => tail.read(column, input, step).map(drop),
-            },
-        })?;
-        let envelope = envelopes::child(envelope)?;
-        let payload = match tx.finish(&envelope, tail.error)? {
-            Payload::Transaction(mut tx) => {
-                let (logs, events) = tail.logs.into_iter().map(|EnrichedLog(log, event)| (log, event)).unzip();
-                tx.logs = logs;
-                Payload::Transaction(Box::new((*tx, enrichment(found, events)?)))
-            }
-            Payload::Revert => Payload::Revert,
-            Payload::Unreadable { index, error } => Payload::Unreadable { index, error },
-        };
-        Ok(Self { envelope, payload })
+        read(datum, None)
     }
 
     fn size_hint(&self) -> usize {
@@ -204,4 +208,34 @@ impl Row for EnrichedTransaction {
             _ => 512,
         }
     }
+}
+
+/// Reads a datum, or what of it stands behind an envelope that is known.
+pub(crate) fn read(datum: &mut Datum<'_, '_>, known: Option<&ChildEnvelope>) -> Result<EnrichedTransaction, Malformed> {
+    let (mut envelope, mut tx) = (Group::<ChildRow>::new(), PayloadGroup::new());
+    let (mut found, mut tail) = (EnrichmentRow::default(), Tail::default());
+    datum.walk_from(if known.is_some() { CHILD } else { 0 }, |column, input, step| {
+        match column.checked_sub(CHILD) {
+            None => envelope.read(column, input, step),
+            Some(column) if column < TRANSACTION => tx.read(column, input, step),
+            Some(column) => match (column - TRANSACTION).checked_sub(ENRICHMENT) {
+                None => found.read(column - TRANSACTION, input, step).map(drop),
+                Some(column) => tail.read(column, input, step).map(drop),
+            },
+        }
+    })?;
+    let envelope = match known {
+        Some(envelope) => envelope.clone(),
+        None => envelopes::child(envelope)?,
+    };
+    let payload = match tx.finish(&envelope, tail.error)? {
+        Payload::Transaction(mut tx) => {
+            let EnrichedLogs(logs, events) = tail.logs;
+            tx.logs = logs;
+            Payload::Transaction(Box::new((*tx, enrichment(found, events)?)))
+        }
+        Payload::Revert => Payload::Revert,
+        Payload::Unreadable { index, error } => Payload::Unreadable { index, error },
+    };
+    Ok(EnrichedTransaction { envelope, payload })
 }

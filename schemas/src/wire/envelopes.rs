@@ -67,7 +67,7 @@ pub(super) fn header(group: Group<HeaderRow>) -> Result<Envelope, Malformed> {
 
 /// [`ChildEnvelope`] while it is read.
 #[derive(Default)]
-pub(super) struct ChildRow {
+pub(crate) struct ChildRow {
     network: Option<Network>,
     sequence: u64,
     op: Option<Op>,

@@ -102,6 +102,13 @@ impl<'a> Input<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Problem::Utf8)
     }
 
+    /// How many items the array's next block says to have, at most `most`: what room is made for before it is read.
+    #[inline]
+    pub(crate) fn announced(&self, most: usize) -> usize {
+        let count = Input(self.0).long().ok().and_then(|count| usize::try_from(count).ok());
+        count.map_or(0, |count| count.min(most).min(self.0.len()))
+    }
+
     /// The items of an `array` (or entries of a `map`), block by block. An item takes at least one byte in every schema
     /// that gets here, so a count above the bytes left is refused before anything is reserved.
     pub(crate) fn items(&mut self, mut item: impl FnMut(&mut Self) -> Result<(), Problem>) -> Result<(), Problem> {

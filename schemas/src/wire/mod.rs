@@ -9,14 +9,15 @@ mod control_config;
 mod dead_letters;
 mod enrich_status;
 mod enriched_blocks;
-mod enriched_transactions;
-mod envelopes;
+pub(crate) mod enriched_transactions;
+pub(crate) mod envelopes;
 pub(crate) mod input;
 pub(crate) mod plan;
 mod raw_blocks;
-mod raw_transactions;
+pub(crate) mod raw_transactions;
 mod stage_status;
 mod status;
+pub(crate) mod strict;
 mod values;
 
 pub(crate) use control_config::NETWORK as NETWORK_KIND;
@@ -83,16 +84,61 @@ impl<'p> Datum<'_, 'p> {
         &mut self,
         read: impl FnMut(usize, &mut Input<'_>, &'p Step) -> Result<(), Problem>,
     ) -> Result<(), Malformed> {
-        self.plan.walk(&mut self.input, read).map_err(|(field, problem)| Malformed { field: field.to_owned(), problem })
+        self.walk_from(0, read)
+    }
+
+    /// From this field of the writer on.
+    fn walk_from(
+        &mut self,
+        field: usize,
+        read: impl FnMut(usize, &mut Input<'_>, &'p Step) -> Result<(), Problem>,
+    ) -> Result<(), Malformed> {
+        let steps = self.plan.0.get(field..).unwrap_or_default();
+        plan::walk(steps, &mut self.input, read)
+            .map_err(|(field, problem)| Malformed { field: field.to_owned(), problem })
     }
 }
 
+/// How a column is written, known while compiling.
+pub(crate) struct Layout {
+    name: &'static str,
+    pub(crate) form: strict::Form,
+    /// Whether a row may have null there.
+    pub(crate) optional: bool,
+}
+
+/// The place of a column.
+pub(crate) const fn place(layout: &[Layout], name: &str) -> usize {
+    let mut at = 0;
+    while !same(layout[at].name, name) {
+        at += 1;
+    }
+    at
+}
+
+/// Whether two texts are the same, known while compiling.
+pub(crate) const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut i = 0;
+    while a.len() == b.len() && i < a.len() && a[i] == b[i] {
+        i += 1;
+    }
+    a.len() == b.len() && i == a.len()
+}
+
+/// Whether null may stand in the slot of a column.
+const fn optional<R, B: values::Base, S: values::Slot<B>>(_: fn(&R) -> &S) -> bool {
+    S::OPTIONAL
+}
+
 /// Columns that belong together: the envelope, the header, the transaction.
-trait Columns: Default {
+pub(crate) trait Columns: Default {
     /// What they are written from.
     type Source;
     /// How many.
     const COUNT: usize;
+    /// Each of them.
+    const LAYOUT: &'static [Layout];
     fn specs() -> Vec<ColumnSpec>;
     fn put(source: &Self::Source, out: &mut Vec<u8>);
     fn read(&mut self, column: usize, input: &mut Input<'_>, step: &Step) -> Result<Cell, Problem>;
@@ -105,7 +151,7 @@ trait Columns: Default {
 
 /// What a column turned out to hold.
 #[derive(PartialEq, Eq)]
-enum Cell {
+pub(crate) enum Cell {
     Value,
     Null,
     /// Null where the row needs a value.
@@ -158,7 +204,12 @@ macro_rules! columns {
     ($row:ty, $source:ty { $($mode:ident $field:ident $(as $name:literal)? : $base:ty),* $(,)? }) => {
         impl $crate::wire::Columns for $row {
             type Source = $source;
-            const COUNT: usize = [$(stringify!($field)),*].len();
+            const COUNT: usize = Self::LAYOUT.len();
+            const LAYOUT: &'static [$crate::wire::Layout] = &[$($crate::wire::Layout {
+                name: columns!(@name $field $($name)?),
+                form: <$base as $crate::wire::values::Base>::FORM,
+                optional: $crate::wire::optional::<$row, $base, _>(|row| &row.$field),
+            }),*];
             fn specs() -> Vec<$crate::wire::plan::ColumnSpec> {
                 vec![$($crate::wire::plan::ColumnSpec {
                     name: columns!(@name $field $($name)?),

@@ -127,17 +127,27 @@ impl Plan {
     pub(crate) fn walk<'p>(
         &'p self,
         input: &mut Input<'_>,
-        mut read: impl FnMut(usize, &mut Input<'_>, &'p Step) -> Result<(), Problem>,
+        read: impl FnMut(usize, &mut Input<'_>, &'p Step) -> Result<(), Problem>,
     ) -> Result<(), (&'p str, Problem)> {
-        for step in &self.0 {
-            match step.column {
-                Some(column) => read(column, input, step),
-                None => step.present(input).and_then(|p| if p { step.shape.skip(input) } else { Ok(()) }),
-            }
-            .map_err(|problem| (&*step.name, problem))?;
-        }
-        Ok(())
+        walk(&self.0, input, read)
     }
+}
+
+/// The same, of these fields.
+#[inline]
+pub(crate) fn walk<'p>(
+    steps: &'p [Step],
+    input: &mut Input<'_>,
+    mut read: impl FnMut(usize, &mut Input<'_>, &'p Step) -> Result<(), Problem>,
+) -> Result<(), (&'p str, Problem)> {
+    for step in steps {
+        match step.column {
+            Some(column) => read(column, input, step),
+            None => step.present(input).and_then(|p| if p { step.shape.skip(input) } else { Ok(()) }),
+        }
+        .map_err(|problem| (&*step.name, problem))?;
+    }
+    Ok(())
 }
 
 /// A type, as far as skipping needs to know it.

@@ -105,6 +105,7 @@ pub(super) struct PayloadGroup {
 impl Columns for Box<EvmTransaction> {
     type Source = EvmTransaction;
     const COUNT: usize = TRANSACTION;
+    const LAYOUT: &'static [super::Layout] = EvmTransaction::LAYOUT;
     fn specs() -> Vec<ColumnSpec> {
         EvmTransaction::specs()
     }
@@ -161,6 +162,14 @@ pub(super) fn put_placeholder(index: u32, out: &mut Vec<u8>) {
     out.resize(out.len() + TRANSACTION - 1, 0);
 }
 
+/// Writes all that follows the envelope of a transaction.
+pub(crate) fn put_transaction(tx: &EvmTransaction, out: &mut Vec<u8>) {
+    <EvmTransaction as Columns>::put(tx, out);
+    out.push(2);
+    put_array(tx.logs.len(), tx.logs.iter(), out, Item::put);
+    out.push(0);
+}
+
 /// About how many bytes a transaction takes.
 pub(super) fn size_hint(tx: &EvmTransaction) -> usize {
     let logs: usize = tx.logs.iter().map(|l| 64 + 67 * l.topics.len() + 2 * l.data.len()).sum();
@@ -175,12 +184,7 @@ impl Row for RawTransaction {
     fn put(&self, out: &mut Vec<u8>) {
         ChildRow::put(&self.envelope, out);
         match &self.payload {
-            Payload::Transaction(tx) => {
-                <EvmTransaction as Columns>::put(tx, out);
-                out.push(2);
-                put_array(tx.logs.len(), tx.logs.iter(), out, Item::put);
-                out.push(0);
-            }
+            Payload::Transaction(tx) => put_transaction(tx, out),
             Payload::Revert => {
                 EvmTransaction::put_nulls(out);
                 Tail::put_nulls(out);

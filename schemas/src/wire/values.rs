@@ -9,6 +9,7 @@ use alloy_primitives::{Address, Bytes as HexBytes, FixedBytes, U256};
 use super::{
     input::{Input, Problem, get_hex, put_bytes, put_hex, put_long},
     plan::{ColumnSpec, Kind, Plan, Step},
+    strict::Form,
 };
 use crate::{
     primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs},
@@ -18,6 +19,8 @@ use crate::{
 /// A value with a form on the wire.
 pub(crate) trait Base: Sized {
     const KIND: Kind;
+    /// How it is written, where it may be passed on unread.
+    const FORM: Form = Form::Other;
     fn put(&self, out: &mut Vec<u8>);
     fn get(input: &mut Input<'_>, step: &Step) -> Result<Self, Problem>;
 }
@@ -77,6 +80,7 @@ impl Base for bool {
 
 impl Base for u64 {
     const KIND: Kind = Kind::Long;
+    const FORM: Form = Form::Long;
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
         put_long(*self as i64, out);
@@ -89,6 +93,7 @@ impl Base for u64 {
 
 impl Base for u32 {
     const KIND: Kind = Kind::Long;
+    const FORM: Form = Form::Short;
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
         put_long(i64::from(*self), out);
@@ -114,6 +119,7 @@ impl Base for TimeMs {
 
 impl Base for String {
     const KIND: Kind = Kind::Text;
+    const FORM: Form = Form::Text;
     fn put(&self, out: &mut Vec<u8>) {
         put_bytes(self.as_bytes(), out);
     }
@@ -156,6 +162,7 @@ states!(NetworkState, EnrichState);
 
 impl<const N: usize> Base for FixedBytes<N> {
     const KIND: Kind = Kind::Text;
+    const FORM: Form = Form::Hex(2 * N);
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
         put_hex(self.as_slice(), out);
@@ -179,6 +186,7 @@ fn fixed_bytes<const N: usize>(input: &mut Input<'_>) -> Result<FixedBytes<N>, P
 
 impl Base for Address {
     const KIND: Kind = Kind::Text;
+    const FORM: Form = Form::Hex(40);
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
         put_hex(self.as_slice(), out);
@@ -191,6 +199,7 @@ impl Base for Address {
 
 impl Base for HexBytes {
     const KIND: Kind = Kind::Text;
+    const FORM: Form = Form::Data;
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
         put_hex(self, out);
@@ -224,10 +233,11 @@ impl Base for bytes::Bytes {
 const CHUNK_DIGITS: usize = 19;
 const CHUNK: u64 = 10u64.pow(CHUNK_DIGITS as u32);
 /// Decimal digits of 2^256 − 1.
-const U256_DIGITS: usize = 78;
+pub(crate) const U256_DIGITS: usize = 78;
 
 impl Base for U256 {
     const KIND: Kind = Kind::Text;
+    const FORM: Form = Form::Decimal;
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
         let mut digits = [0u8; U256_DIGITS];
@@ -240,9 +250,13 @@ impl Base for U256 {
                 n /= 10;
             }
         };
-        match u64::try_from(*self) {
-            Ok(n) => push(n, 1),
-            Err(_) => {
+        match u128::try_from(*self) {
+            Ok(n) if n < u128::from(CHUNK) => push(n as u64, 1),
+            Ok(n) if n < u128::from(CHUNK) * u128::from(CHUNK) => {
+                push((n % u128::from(CHUNK)) as u64, CHUNK_DIGITS);
+                push((n / u128::from(CHUNK)) as u64, 1);
+            }
+            _ => {
                 let mut chunks = self.to_base_le(CHUNK).peekable();
                 while let Some(chunk) = chunks.next() {
                     push(chunk, if chunks.peek().is_some() { CHUNK_DIGITS } else { 1 });
@@ -253,35 +267,43 @@ impl Base for U256 {
     }
     #[inline]
     fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
-        let text = input.bytes()?;
-        if text.is_empty() || text.len() > U256_DIGITS || !text.iter().all(u8::is_ascii_digit) {
-            return Err(Problem::Decimal);
-        }
-        let small = |chunk: &[u8]| chunk.iter().fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
-        if text.len() <= CHUNK_DIGITS {
-            return Ok(Self::from(small(text)));
-        }
-        let (head, rest) = text.split_at(text.len() % CHUNK_DIGITS);
-        let mut value = Self::from(small(head));
-        for chunk in rest.chunks(CHUNK_DIGITS) {
-            value = value
-                .checked_mul(Self::from(CHUNK))
-                .and_then(|v| v.checked_add(Self::from(small(chunk))))
-                .ok_or(Problem::Decimal)?;
-        }
-        Ok(value)
+        decimal(input.bytes()?)
     }
+}
+
+/// A decimal number below 2^256.
+#[inline]
+pub(crate) fn decimal(text: &[u8]) -> Result<U256, Problem> {
+    if text.is_empty() || text.len() > U256_DIGITS || !text.iter().all(u8::is_ascii_digit) {
+        return Err(Problem::Decimal);
+    }
+    let small = |chunk: &[u8]| chunk.iter().fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
+    let (head, rest) = text.split_at(text.len() % CHUNK_DIGITS);
+    // Below 2^128, as every amount that is not made up.
+    if text.len() <= 2 * CHUNK_DIGITS {
+        let wide = |n: u128, chunk: &[u8]| n * u128::from(CHUNK) + u128::from(small(chunk));
+        return Ok(U256::from(rest.chunks(CHUNK_DIGITS).fold(u128::from(small(head)), wide)));
+    }
+    let mut value = U256::from(small(head));
+    for chunk in rest.chunks(CHUNK_DIGITS) {
+        value = value
+            .checked_mul(U256::from(CHUNK))
+            .and_then(|v| v.checked_add(U256::from(small(chunk))))
+            .ok_or(Problem::Decimal)?;
+    }
+    Ok(value)
 }
 
 impl<const N: usize> Base for Vec<FixedBytes<N>> {
     const KIND: Kind = Kind::Texts;
+    const FORM: Form = if N == 32 { Form::Hashes } else { Form::Other };
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
         put_array(self.len(), self.iter(), out, |hash, out| put_hex(hash.as_slice(), out));
     }
     #[inline]
     fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
-        let mut hashes = Self::new();
+        let mut hashes = Self::with_capacity(input.announced(ROOM));
         input.items(|input| fixed_bytes(input).map(|hash| hashes.push(hash)))?;
         Ok(hashes)
     }
@@ -293,11 +315,14 @@ impl<T: Item> Base for Vec<T> {
         put_array(self.len(), self.iter(), out, T::put);
     }
     fn get(input: &mut Input<'_>, step: &Step) -> Result<Self, Problem> {
-        let mut items = Self::new();
+        let mut items = Self::with_capacity(input.announced(ROOM));
         input.items(|input| T::get(input, &step.items).map(|item| items.push(item)))?;
         Ok(items)
     }
 }
+
+/// Items of an array for which room is made before they are read: a count that is made up gets no more.
+pub(crate) const ROOM: usize = 32;
 
 /// Writes an array as one block.
 #[inline]

@@ -1,0 +1,199 @@
+use bytes::Bytes;
+use gen_records::Gen;
+use proptest::prelude::*;
+use runtime::log::{NewRecord, Record as LogRecord, TopicPartition};
+use schemas::{
+    BlockHash, Codec, Op, Record, TimeMs,
+    limits::RECORD_VALUE_BYTES,
+    profiles::{PROFILES, Profile, TOLERANT},
+    records::{Payload, RawBlock, RawTransaction},
+    registry::SCHEMAS,
+    topics,
+    wire::Datum,
+};
+
+use super::*;
+use crate::{
+    output::belongs,
+    steps::{enrich_record, enriched_block},
+};
+
+#[path = "../../../schemas/tests/support/mod.rs"]
+mod gen_records;
+#[path = "../../tests/support/recorded.rs"]
+mod recorded;
+
+const PARTITION: u32 = 3;
+const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+const APPROVAL: &str = "0x8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925";
+
+/// A raw transaction as the log gives it.
+fn in_log(value: Bytes) -> LogRecord {
+    let from = TopicPartition { topic: topics::RAW_TRANSACTIONS.name, partition: PARTITION };
+    LogRecord { from, offset: 1, timestamp: TimeMs(1), key: None, value: Some(value), headers: Vec::new() }
+}
+
+/// What reading it whole, enriching it and writing it gives; none where that is no transaction of the block.
+fn long_way(
+    codec: &Codec,
+    profile: &Profile,
+    summing: &mut Summing,
+    block: &RawBlock,
+    raw: &LogRecord,
+) -> Option<NewRecord> {
+    let raw: RawTransaction = codec.decode(raw.value.as_deref()?).ok()?;
+    if !belongs(&raw, block) || !matches!(raw.payload, Payload::Transaction(_)) {
+        return None;
+    }
+    let enriched = enrich_record(profile, summing, raw);
+    Some(NewRecord {
+        to: TopicPartition { topic: topics::ENRICHED_TRANSACTIONS.name, partition: PARTITION },
+        key: Some(enriched.key().into()),
+        value: Some(codec.encode(&enriched).ok()?),
+        headers: enriched.headers().into_iter().map(|(name, value)| (name.into(), value)).collect(),
+    })
+}
+
+/// Works values up both ways. Returns how many went the short one.
+fn both_ways(codec: &Codec, profile: &Profile, block: &RawBlock, values: &[Bytes]) -> usize {
+    let records: Vec<_> = values.iter().cloned().map(in_log).collect();
+    let mut shortcut = Shortcut::new(codec, block, PARTITION, RECORD_VALUE_BYTES);
+    let mut short = 0;
+    // What was not passed on is not counted either.
+    let (mut sums, mut expected) = (Summing::new(block), Summing::new(block));
+    for record in &records {
+        let Some(got) = shortcut.pass_on(profile, &mut sums, record) else { continue };
+        short += 1;
+        let wanted = long_way(codec, profile, &mut expected, block, record);
+        let wanted = wanted.unwrap_or_else(|| panic!("read whole it is none: {record:?}"));
+        assert_eq!((got.to, &got.key, &got.headers), (wanted.to, &wanted.key, &wanted.headers));
+        assert_eq!(got.value, wanted.value);
+        // One byte less, and there is no room.
+        let least = got.value.as_ref().map_or(0, Bytes::len);
+        let mut tight = Shortcut::new(codec, block, PARTITION, least - 1);
+        assert!(tight.pass_on(profile, &mut Summing::new(block), record).is_none());
+        let mut fits = Shortcut::new(codec, block, PARTITION, least);
+        assert!(fits.pass_on(profile, &mut Summing::new(block), record).is_some());
+    }
+    assert_eq!(enriched_block(block.clone(), sums), enriched_block(block.clone(), expected));
+    short
+}
+
+#[test]
+fn recorded_transactions_go_the_short_way_and_arrive_the_same() {
+    let codec = Codec::builtin();
+    let (mut blocks, mut all) = (0, 0);
+    for recorded in recorded::recorded() {
+        let (block, transactions) = recorded.event("recorded", 7);
+        let values: Vec<_> = transactions.iter().map(|tx| codec.encode(tx).unwrap()).collect();
+        let profile = Profile::of(recorded.chain_id);
+        assert_eq!(both_ways(&codec, &profile, &block, &values), values.len(), "{}", recorded.chain);
+        blocks += 1;
+        all += values.len();
+    }
+    assert!(blocks >= 24 && all > 1_000, "{blocks} blocks, {all} transactions");
+}
+
+/// A block, and transactions of which about half have events that enrich knows, or nearly.
+fn event(g: &mut Gen) -> (RawBlock, Vec<RawTransaction>) {
+    let mut block = g.raw_block();
+    block.envelope.op = Op::Apply;
+    let transactions = (0..1 + g.below(3)).map(|_| {
+        let mut raw = g.raw_transaction_2();
+        raw.envelope = block.envelope.child();
+        if let Payload::Transaction(tx) = &mut raw.payload {
+            tx.transaction_type = [0, 2, 3, 0x69, 0x7e, tx.transaction_type][g.below(6) as usize];
+            for log in tx.logs.iter_mut().filter(|log| !log.topics.is_empty()) {
+                if g.below(3) > 0 {
+                    log.topics[0] = [TRANSFER, APPROVAL][g.below(2) as usize].parse().unwrap();
+                    log.topics.resize_with([3, 4, log.topics.len()][g.below(3) as usize], Default::default);
+                    let words = log.topics.iter_mut().skip(1);
+                    words.for_each(|word| word[12 - g.below(2) as usize..].fill_with(|| g.u64() as u8));
+                    log.data = vec![g.u64() as u8; [0, 31, 32, 33, 0, 32][g.below(6) as usize]].into();
+                }
+            }
+        }
+        raw
+    });
+    let transactions = transactions.collect();
+    (block, transactions)
+}
+
+fn is_transaction(raw: &RawTransaction) -> bool {
+    matches!(raw.payload, Payload::Transaction(_))
+}
+
+/// The datum's bytes changed so that it may mean the same and is written otherwise, or means something else, or nothing.
+fn changed(g: &mut Gen, value: &Bytes) -> Bytes {
+    let mut bytes = value.to_vec();
+    for _ in 0..1 + g.below(2) {
+        let at = g.below(bytes.len() as u64) as usize;
+        match g.below(8) {
+            0 => bytes[at] ^= 1 << g.below(8),
+            1 => bytes[at] = g.u64() as u8,
+            2 => bytes[at] = bytes[at].to_ascii_uppercase(),
+            3 => bytes.truncate(at + 1),
+            4 => bytes.insert(at, [0, 2, b'0'][g.below(3) as usize]),
+            5 => drop(bytes.remove(at)),
+            // A longer form of the same integer, should one stand there.
+            6 => {
+                bytes[at] |= 0x80;
+                bytes.insert(at + 1, 0);
+            }
+            _ => bytes.push(0),
+        }
+        if bytes.is_empty() {
+            break;
+        }
+    }
+    bytes.into()
+}
+
+#[test]
+fn random_transactions_arrive_the_same() {
+    let codec = Codec::builtin();
+    proptest!(ProptestConfig::with_cases(2_000), |(seed: u64)| {
+        let mut g = Gen(seed);
+        let profile = *PROFILES.get(g.below(PROFILES.len() as u64 + 1) as usize).unwrap_or(&TOLERANT);
+        let (block, transactions) = event(&mut g);
+        let values: Vec<_> = transactions.iter().map(|tx| codec.encode(tx).unwrap()).collect();
+        // All but reverts and placeholders.
+        let wanted = transactions.iter().filter(|raw| is_transaction(raw)).count();
+        prop_assert_eq!(both_ways(&codec, &profile, &block, &values), wanted);
+        let changed: Vec<_> = values.iter().flat_map(|v| [changed(&mut g, v), changed(&mut g, v)]).collect();
+        both_ways(&codec, &profile, &block, &changed);
+    });
+}
+
+#[test]
+fn what_is_written_otherwise_is_read_whole() {
+    let codec = Codec::builtin();
+    let (block, transactions) = (0..).map(|seed| event(&mut Gen(seed))).find(|e| is_transaction(&e.1[0])).unwrap();
+    let value = codec.encode(&transactions[0]).unwrap();
+    let short = |block: &RawBlock, value: Bytes| both_ways(&codec, &TOLERANT, block, &[value]);
+    assert_eq!(short(&block, value.clone()), 1);
+    // Of another block, sequence or time.
+    for change in [
+        |b: &mut RawBlock| b.envelope.sequence ^= 1,
+        |b: &mut RawBlock| b.envelope.block_hash = BlockHash::from(alloy_primitives::B256::ZERO),
+        |b: &mut RawBlock| b.envelope.observed_at.0 ^= 1,
+        |b: &mut RawBlock| b.envelope.op = Op::Revert,
+    ] {
+        let mut other = block.clone();
+        change(&mut other);
+        assert_eq!(short(&other, value.clone()), 0);
+    }
+    // Under the first version of the schema.
+    let first = SCHEMAS.iter().find(|s| s.topic == topics::RAW_TRANSACTIONS && s.version == 1).unwrap();
+    let mut former = value.to_vec();
+    former[1..5].copy_from_slice(&first.id.to_be_bytes());
+    assert_eq!(short(&block, former.into()), 0);
+    assert!(Datum::of::<RawTransaction>(first.avsc, &value[5..]).is_err(), "the versions differ");
+    // An upper-case digit means the same.
+    let digit = |b: &u8| b.is_ascii_lowercase() && b.is_ascii_hexdigit();
+    let hash = value.windows(2).rposition(|w| w == b"0x").unwrap();
+    let at = hash + value[hash..].iter().position(digit).unwrap();
+    let mut upper = value.to_vec();
+    upper[at] = upper[at].to_ascii_uppercase();
+    assert_eq!(short(&block, upper.into()), 0);
+}
