@@ -1,29 +1,39 @@
 //! How records lie on disk: up to [`BLOB_RECORDS`] consecutive records of one partition as one compressed blob.
 //!
-//! Guarantee: what [`decode`] returns is what [`Encoder`] was given, or an error: a checksum covers the payload, and every
-//! length is checked before it is used.
+//! Guarantee: what [`decode`] returns is what [`Encoder`] was given, or an error: a checksum covers all but the time of writing, and
+//! every length is checked before it is used.
 //!
 //! ```text
-//! version u8 = 1 | flags u8 (1: lz4) | records u32 | payload bytes before compression u32 | written at, ms i64 | xxh3 u64
-//! payload: per record  key, value, header count, headers (name, value)
+//! version u8 = 2 | flags u8 (1: lz4, 2: hex packed before) | records u32 | bytes of the records u32 | written at, ms i64
+//!     | xxh3 u64 | bytes before lz4 u32
+//! records: per record  key, value, header count, headers (name, value)
 //!          lengths are LEB128; a missing key or value is length 0, a present one its length + 1
 //! ```
+//!
+//! Version 1, which is read as well, had no packing and nothing behind the xxh3, which was of the payload alone.
 
-use std::sync::{Arc, OnceLock};
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use schemas::{TimeMs, headers::names};
-use xxhash_rust::xxh3::xxh3_64;
+use schemas::TimeMs;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::super::{Headers, NewRecord, Record, TopicPartition};
+use super::{
+    super::{Headers, NewRecord, Record, TopicPartition, header_name},
+    pack::{pack, unpack},
+};
 
 /// Records in one blob, at most.
 pub const BLOB_RECORDS: usize = 256;
 /// Payload bytes after which a blob is closed.
 pub const BLOB_BYTES: usize = 1 << 20;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const LZ4: u8 = 1;
-const HEADER: usize = 1 + 1 + 4 + 4 + 8 + 8;
+/// Hex text was packed before ([`pack`]).
+const PACKED: u8 = 2;
+const HEADER: usize = FORMER_HEADER + 4;
+/// Of version 1.
+const FORMER_HEADER: usize = 1 + 1 + 4 + 4 + 8 + 8;
 
 /// Why a blob cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,10 +57,12 @@ pub enum BlobError {
 pub struct Encoder {
     raw: Vec<u8>,
     packed: Vec<u8>,
+    compressed: Vec<u8>,
     records: u32,
 }
 
-fn put_len(out: &mut Vec<u8>, mut n: usize) {
+/// Appends a length, LEB128.
+pub(super) fn put_len(out: &mut Vec<u8>, mut n: usize) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
         n >>= 7;
@@ -95,25 +107,37 @@ impl Encoder {
 
     /// Closes the blob; the next record begins another. The time of writing is filled in later, by [`stamp`].
     pub fn finish(&mut self) -> Vec<u8> {
-        let most = lz4_flex::block::get_maximum_output_size(self.raw.len());
-        if self.packed.len() < most {
-            self.packed.resize(most, 0);
+        self.packed.clear();
+        let packs = pack(&self.raw, &mut self.packed);
+        let plain = if packs { &self.packed } else { &self.raw };
+        let most = lz4_flex::block::get_maximum_output_size(plain.len());
+        if self.compressed.len() < most {
+            self.compressed.resize(most, 0);
         }
-        let packed = lz4_flex::block::compress_into(&self.raw, &mut self.packed).unwrap_or(usize::MAX);
-        let (flags, payload) =
-            if packed < self.raw.len() { (LZ4, &self.packed[..packed]) } else { (0, self.raw.as_slice()) };
+        let compressed = lz4_flex::block::compress_into(plain, &mut self.compressed).unwrap_or(usize::MAX);
+        let compresses = compressed < plain.len();
+        let payload = if compresses { &self.compressed[..compressed] } else { plain.as_slice() };
+        let flags = if compresses { LZ4 } else { 0 } | if packs { PACKED } else { 0 };
         let mut out = Vec::with_capacity(HEADER + payload.len());
         out.push(VERSION);
         out.push(flags);
         out.extend_from_slice(&self.records.to_le_bytes());
         out.extend_from_slice(&(self.raw.len() as u32).to_le_bytes());
+        let plain_len = (plain.len() as u32).to_le_bytes();
+        let checksum = checksum(&out, plain_len, payload);
         out.extend_from_slice(&[0; 8]);
-        out.extend_from_slice(&xxh3_64(payload).to_le_bytes());
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out.extend_from_slice(&plain_len);
         out.extend_from_slice(payload);
         self.raw.clear();
         self.records = 0;
         out
     }
+}
+
+/// Over the payload and what says how to read it: all that stands before the time of writing, and the length before lz4.
+fn checksum(before_time: &[u8], plain_len: [u8; 4], payload: &[u8]) -> u64 {
+    xxh3_64_with_seed(payload, xxh3_64(&[before_time, &plain_len].concat()))
 }
 
 /// Writes the time of writing into a finished blob.
@@ -128,24 +152,40 @@ fn array<const N: usize>(blob: &[u8], at: usize) -> Result<[u8; N], BlobError> {
 /// The records of a blob, in order; the first has offset `base`.
 pub fn decode(blob: &[u8], from: TopicPartition, base: u64) -> Result<Vec<Record>, BlobError> {
     let [version, flags] = array(blob, 0)?;
-    if version != VERSION {
-        return Err(BlobError::Version(version));
-    }
-    if flags & !LZ4 != 0 {
+    let (header, known) = match version {
+        1 => (FORMER_HEADER, LZ4),
+        VERSION => (HEADER, LZ4 | PACKED),
+        other => return Err(BlobError::Version(other)),
+    };
+    if flags & !known != 0 {
         return Err(BlobError::Malformed);
     }
     let records = u32::from_le_bytes(array(blob, 2)?) as usize;
     let raw_len = u32::from_le_bytes(array(blob, 6)?) as usize;
     let timestamp = TimeMs(i64::from_le_bytes(array(blob, 10)?));
-    let checksum = u64::from_le_bytes(array(blob, 18)?);
-    let payload = &blob[HEADER..];
-    if xxh3_64(payload) != checksum {
+    let told = u64::from_le_bytes(array(blob, 18)?);
+    let payload = blob.get(header..).ok_or(BlobError::Short)?;
+    let (plain_len, found) = if version == 1 {
+        (raw_len, xxh3_64(payload))
+    } else {
+        let plain_len = array(blob, FORMER_HEADER)?;
+        (u32::from_le_bytes(plain_len) as usize, checksum(&blob[..10], plain_len, payload))
+    };
+    if found != told {
         return Err(BlobError::Checksum);
     }
-    let raw = if flags & LZ4 != 0 {
-        Bytes::from(lz4_flex::block::decompress(payload, raw_len).map_err(|_| BlobError::Malformed)?)
+    let plain = if flags & LZ4 != 0 {
+        Cow::Owned(lz4_flex::block::decompress(payload, plain_len).map_err(|_| BlobError::Malformed)?)
     } else {
-        Bytes::copy_from_slice(payload)
+        Cow::Borrowed(payload)
+    };
+    if plain.len() != plain_len {
+        return Err(BlobError::Malformed);
+    }
+    let raw = if flags & PACKED != 0 {
+        Bytes::from(unpack(&plain, raw_len).ok_or(BlobError::Malformed)?)
+    } else {
+        Bytes::from(plain.into_owned())
     };
     if raw.len() != raw_len {
         return Err(BlobError::Malformed);
@@ -160,7 +200,7 @@ pub fn decode(blob: &[u8], from: TopicPartition, base: u64) -> Result<Vec<Record
         for _ in 0..count {
             let n = cursor.len()?;
             let name = cursor.take(n)?;
-            let name = intern(std::str::from_utf8(&name).map_err(|_| BlobError::Malformed)?);
+            let name = header_name(std::str::from_utf8(&name).map_err(|_| BlobError::Malformed)?);
             let n = cursor.len()?;
             headers.push((name, cursor.take(n)?));
         }
@@ -201,19 +241,10 @@ impl Cursor<'_> {
     }
 }
 
-/// Header names are few: the known ones are shared instead of allocated per record.
-fn intern(name: &str) -> Arc<str> {
-    static KNOWN: OnceLock<Vec<Arc<str>>> = OnceLock::new();
-    let known = KNOWN.get_or_init(|| {
-        [names::NETWORK, names::SEQUENCE, names::OP, names::INDEX, names::TX_COUNT, names::LOG_COUNT]
-            .map(Arc::from)
-            .to_vec()
-    });
-    known.iter().find(|k| &***k == name).cloned().unwrap_or_else(|| name.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -221,7 +252,8 @@ mod tests {
     const AT: TopicPartition = TopicPartition { topic: "raw.blocks", partition: 3 };
 
     fn bytes() -> impl Strategy<Value = Bytes> {
-        prop::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from)
+        let hex = "(0x[0-9a-f]{0,80}|[a-z]{0,9}){0,6}";
+        prop_oneof![prop::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from), hex.prop_map(Bytes::from)]
     }
     fn record() -> impl Strategy<Value = NewRecord> {
         let headers = prop::collection::vec(("[a-z_]{1,12}".prop_map(|n| Arc::from(n.as_str())), bytes()), 0..5);
@@ -250,6 +282,28 @@ mod tests {
                 prop_assert_eq!(r.timestamp, TimeMs(42));
                 prop_assert_eq!((&r.key, &r.value, &r.headers), (&w.key, &w.value, &w.headers));
             }
+        }
+
+        #[test]
+        fn what_the_first_version_wrote_is_read(records in prop::collection::vec(record(), 0..40), lz4: bool) {
+            let mut encoder = Encoder::default();
+            records.iter().for_each(|r| encoder.push(r));
+            let raw = encoder.raw;
+            let payload = if lz4 { lz4_flex::block::compress(&raw) } else { raw.clone() };
+            let mut blob = vec![1, u8::from(lz4)];
+            blob.extend_from_slice(&(records.len() as u32).to_le_bytes());
+            blob.extend_from_slice(&(raw.len() as u32).to_le_bytes());
+            blob.extend_from_slice(&42i64.to_le_bytes());
+            blob.extend_from_slice(&xxh3_64(&payload).to_le_bytes());
+            blob.extend_from_slice(&payload);
+            let read = decode(&blob, AT, 0).unwrap();
+            prop_assert_eq!(read.len(), records.len());
+            for (r, w) in read.iter().zip(&records) {
+                prop_assert_eq!((&r.key, &r.value, &r.headers), (&w.key, &w.value, &w.headers));
+            }
+            // Packing is not of that version.
+            blob[1] |= PACKED;
+            prop_assert_eq!(decode(&blob, AT, 0).err(), Some(BlobError::Malformed));
         }
 
         #[test]

@@ -42,6 +42,7 @@ mod hold;
 mod job;
 mod journal;
 mod membership;
+mod pack;
 mod producer;
 mod retention;
 mod room;
