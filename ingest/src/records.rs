@@ -4,15 +4,16 @@
 //! revert is one header record without payload and one child record that says the same. A transaction over its topic's limit
 //! becomes a placeholder with its headers, and its record goes to the dead letters, whole (rule 13).
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use nodes::evm::EvmBlock;
-use runtime::log::{Log, LogError, NewRecord, Topic, TopicPartition, letters};
+use runtime::log::{Children, Log, LogError, NewRecord, Topic, TopicPartition, header_name, letters};
 use schemas::{
     Envelope, Op, Origin, TimeMs,
     codec::{Codec, EncodeError, Record},
     limits::RECORD_VALUE_BYTES,
+    passing::Writer,
     records::{
         Checkpoint, CheckpointRecord, DeadLetter, Payload, RawBlock, RawTransaction, RingEntry, dead_letter::reason,
     },
@@ -81,7 +82,7 @@ impl Scribe {
             to: TopicPartition { topic, partition },
             key: Some(Bytes::from(record.key())),
             value: Some(self.codec.encode_within(record, self.limits.of_topic(topic))?),
-            headers: record.headers().into_iter().map(|(name, value)| (shared_name(name), value)).collect(),
+            headers: record.headers().into_iter().map(|(name, value)| (header_name(name), value)).collect(),
         })
     }
 
@@ -99,11 +100,15 @@ impl Scribe {
         let child = envelope.child();
         let header = RawBlock { envelope, evm: Some(Box::new(block.header)) };
         records.push(self.record(&header)?);
+        let to = TopicPartition { topic: topics::RAW_TRANSACTIONS.name, partition: self.partition };
+        let (children, mut writer) = (Children::new(to, &child), Writer::new(&self.codec, &child));
         for transaction in block.transactions {
-            let raw = RawTransaction { envelope: child.clone(), payload: Payload::Transaction(Box::new(transaction)) };
-            match self.record(&raw) {
-                Ok(record) => records.push(record),
-                Err(error) => records.extend(self.placeholder(raw, error)?),
+            match writer.value(&transaction, self.limits.transactions) {
+                Ok(value) => records.push(children.record(transaction.transaction_index, value)),
+                Err(error) => {
+                    let payload = Payload::Transaction(Box::new(transaction));
+                    records.extend(self.placeholder(RawTransaction { envelope: child.clone(), payload }, error)?);
+                }
             }
         }
         Ok(records)
@@ -160,14 +165,6 @@ impl Scribe {
     pub fn ring(&self, entry: RingEntry) -> Result<NewRecord, EncodeError> {
         self.record(&CheckpointRecord::Ring(entry))
     }
-}
-
-/// Header names are the same few for ever: made once, shared by all records.
-fn shared_name(name: &'static str) -> Arc<str> {
-    use schemas::headers::names::*;
-    static NAMES: LazyLock<[Arc<str>; 6]> =
-        LazyLock::new(|| [NETWORK, SEQUENCE, OP, INDEX, TX_COUNT, LOG_COUNT].map(Arc::from));
-    NAMES.iter().find(|n| ***n == *name).cloned().unwrap_or_else(|| name.into())
 }
 
 fn envelope(op: Op, entry: &RingEntry, after: &Position, c: Circumstances) -> Envelope {

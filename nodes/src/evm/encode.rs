@@ -24,7 +24,7 @@ fn list_length(fields: &[&dyn Encodable]) -> usize {
     Header { list: true, payload_length }.length() + payload_length
 }
 
-/// A field that is an empty string when it is not there (`to` of contract creations).
+/// A field that is an empty string when it is not there (`to` of contract creations, the data of a log).
 struct OrEmpty<'a, T>(&'a Option<T>);
 
 impl<T: Encodable> Encodable for OrEmpty<'_, T> {
@@ -57,7 +57,7 @@ encodable_list!(transaction::Authorization, |a| [
     a.r.unwrap_or_default(),
     a.s.unwrap_or_default(),
 ]);
-encodable_list!(Log, |l| [l.address.unwrap_or_default(), ListOf(&l.topics), l.data.clone().unwrap_or_default(),]);
+encodable_list!(Log, |l| [l.address.unwrap_or_default(), ListOf(&l.topics), OrEmpty(&l.data)]);
 
 /// A slice as an RLP list.
 struct ListOf<'a, T>(&'a Option<Vec<T>>);

@@ -13,9 +13,13 @@ use super::keccak::keccak256_all;
 use super::trie::ordered_root;
 use super::{
     encode, sender,
-    wire::{Block, Receipt, Transaction},
+    wire::{Block, Log, Receipt, Transaction},
 };
 use crate::metrics;
+
+/// What a receipt takes without logs, and a log without data, at most (data's own length included).
+const RECEIPT_BYTES: usize = 320;
+const LOG_BYTES: usize = 170;
 
 /// How a check counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,7 +231,9 @@ fn transactions(block: &Block, list: &[Transaction], checks: &Checks) -> Result<
 
 fn receipts_root(block: &Block, receipts: &[Receipt]) -> Result<(), Lie> {
     let encoded = receipts.iter().enumerate().map(|(i, r)| {
-        let mut out = Vec::new();
+        let data = |l: &Log| l.data.as_ref().map_or(0, |data| data.len());
+        let room = r.logs.iter().flatten().map(|l| LOG_BYTES + data(l)).sum::<usize>();
+        let mut out = Vec::with_capacity(RECEIPT_BYTES + room);
         let done = encode::receipt(r, &mut out);
         done.map(|()| out).ok_or_else(|| format!("receipt {i} lacks what the receipts' root is made of"))
     });

@@ -2,9 +2,10 @@
 
 use runtime::log::{Record, events};
 use schemas::{
-    ChildEnvelope, Op, TimeMs,
+    Op, TimeMs,
     codec::Codec,
     headers::ChainHeaders,
+    passing::Reader,
     records::{DeadLetter, EnrichedBlock, EnrichedTransaction, Payload, dead_letter::reason},
 };
 
@@ -34,17 +35,19 @@ pub(super) fn children(codec: &Codec, assembled: &events::Event, block: Enriched
     let mut dead = Vec::new();
     let mut transactions = Vec::new();
     if e.op == Op::Apply {
-        let child = e.child();
+        let reader = Reader::new(codec, e.child());
         transactions.reserve(assembled.children.len());
         for record in &assembled.children {
-            transactions.push(transaction(codec, record, &child, &mut dead));
+            transactions.push(transaction(&reader, record, &mut dead));
         }
     }
     Decoded { event: Event { block, transactions }, dead }
 }
-fn transaction(codec: &Codec, record: &Record, of: &ChildEnvelope, dead: &mut Vec<DeadLetter>) -> EnrichedTransaction {
+
+fn transaction(reader: &Reader<'_>, record: &Record, dead: &mut Vec<DeadLetter>) -> EnrichedTransaction {
+    let of = reader.envelope();
     let decoded = match record.value.as_deref() {
-        Some(value) => codec.decode::<EnrichedTransaction>(value).map_err(|e| (e.reason(), e.to_string())),
+        Some(value) => reader.read(value).map_err(|e| (e.reason(), e.to_string())),
         None => Err((reason::UNDECODABLE, "the record has no value".into())),
     };
     let (reason, error) = match decoded {

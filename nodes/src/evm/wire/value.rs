@@ -256,7 +256,8 @@ impl<'de, T: Wire> Visitor<'de> for ListVisitor<T> {
         Ok(None)
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
+        // Transactions and receipts come by the hundred: few of them, and they are moved each time that the list grows.
+        let mut list = Vec::with_capacity(if size_of::<T>() >= 512 { 64 } else { 0 });
         loop {
             match seq.next_element::<Lenient<T>>() {
                 Ok(Some(Lenient(Some(item)))) => list.push(item),
