@@ -156,6 +156,14 @@ pub mod store {
     pub const API_CONCURRENCY: usize = 6;
     /// Statements of the stages that run at the same time.
     pub const STAGES_CONCURRENCY: usize = 16;
+    /// Connections to the engine that wait for the stages' next statements.
+    pub const STAGES_KEPT: usize = STAGES_CONCURRENCY;
+    /// Connections to the engine that wait for the API's next statements.
+    pub const API_KEPT: usize = 2 * API_CONCURRENCY;
+    /// How long a connection waits for its next statement, and how long it is used at all.
+    pub const KEPT_IDLE: Duration = Duration::from_secs(120);
+    /// See there.
+    pub const KEPT_AGE: Duration = Duration::from_secs(600);
     /// Time of one statement of the stages, the sending of its data and the reading of its result included.
     pub const STAGES_TIME: Duration = Duration::from_secs(600);
     /// Time that a statement waits for its turn before it is answered with 503.

@@ -84,8 +84,9 @@ where
         .enable_all()
         .build()
         .map_err(Error::io("starting the store's runtime"))?;
-    runtime.block_on(answer_until(shutdown, listener, front, address))?;
+    runtime.block_on(answer_until(shutdown, listener, Arc::clone(&front), address))?;
     runtime.shutdown_timeout(Duration::from_secs(2));
+    front.close();
     drop(master);
     if !engine.shutdown() {
         tracing::debug!("threads of the engine end with the process");

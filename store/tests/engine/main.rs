@@ -6,6 +6,7 @@ mod attempts;
 mod clients;
 mod door;
 mod harness;
+mod kept;
 mod lifecycle;
 mod protocol;
 #[path = "../resilience/room.rs"]

@@ -4,6 +4,7 @@
 //! its own that points to this machine (DNS rebinding): only known `Host` headers are answered.
 
 use super::super::credentials::{ANALYST, Credentials};
+use super::super::describe::ANALYSTS_COMMENT;
 use super::error::{Code, Failure};
 use base64::Engine as _;
 use hyper::header::AUTHORIZATION;
@@ -20,6 +21,17 @@ pub(super) enum User {
     Api,
     /// Reads, within limits.
     Analyst,
+}
+
+impl User {
+    /// How the mark of a stage's or the API's statement begins; an analyst's is [`super::super::describe`]'s.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stages => "stages",
+            Self::Api => "api",
+            Self::Analyst => ANALYSTS_COMMENT,
+        }
+    }
 }
 
 /// The three users. Passwords are kept as hashes, which also makes comparing them take the same time whatever is wrong.

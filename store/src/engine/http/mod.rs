@@ -24,6 +24,7 @@ mod gate;
 mod hello;
 mod job;
 mod judge;
+mod kept;
 mod lexer;
 mod reply;
 mod request;
@@ -49,6 +50,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use judge::Judge;
+use kept::Kept;
 use reply::{AnyBody, Part, ReplyBody};
 use request::Request;
 use running::Running;
@@ -87,6 +89,10 @@ pub(super) struct Front {
     /// For ending statements, which must not wait for those that it ends.
     kills: Gate,
     connections: Connections,
+    /// Connections to the engine that wait for the stages' next statements.
+    stages_kept: Kept,
+    /// Those for the API's.
+    api_kept: Kept,
 }
 
 impl Front {
@@ -125,7 +131,23 @@ impl Front {
             analysts: Gate::new(config.limits.analyst_concurrency, limits::QUEUE_TIME),
             kills: Gate::new(limits::KILLS, limits::QUEUE_TIME),
             connections: Connections::new(),
+            stages_kept: Kept::new(limits::STAGES_KEPT),
+            api_kept: Kept::new(limits::API_KEPT),
         })
+    }
+
+    /// The connections that wait for this user's statements. Analysts have none: nothing of theirs is ever given there.
+    fn kept(&self, user: User) -> &Kept {
+        match user {
+            User::Stages => &self.stages_kept,
+            User::Api | User::Analyst => &self.api_kept,
+        }
+    }
+
+    /// Closes the connections that are kept, and keeps none from now on.
+    pub fn close(&self) {
+        self.stages_kept.close();
+        self.api_kept.close();
     }
 
     /// Ends every statement of analysts.
@@ -257,7 +279,7 @@ async fn route(
     let runtime = tokio::runtime::Handle::current();
     // Letters and digits, for it stands in statements.
     let id = random::hex::<16>().map_err(|e| Code::BadArguments.failure(format!("no random numbers: {e}")))?;
-    let ticket = Ticket::new(front.engine, Arc::clone(&front.path), &id, runtime.clone());
+    let ticket = Ticket::new(front.engine, Arc::clone(&front.path), runtime.clone());
     let name = request.query_id.as_deref().unwrap_or(&id);
     let entered = match user {
         User::Stages => None,

@@ -226,17 +226,20 @@ impl<'s> Settings<'s> {
         Ok(out)
     }
 
-    /// What every statement gets: `comment` marks it, `whole` bounds a result that is made in one piece. What a client sets later
+    /// What every statement gets besides its mark: `whole` bounds a result that is made in one piece. What a client sets later
     /// replaces it.
-    pub fn standing(&self, comment: &str, whole: bool) -> Pairs {
+    pub fn standing(&self, whole: bool) -> Pairs {
         let mut out: Vec<(&str, String)> = vec![
-            ("log_comment", comment.to_owned()),
             ("implicit_select", "0".to_owned()),
             ("use_skip_indexes_if_final", "1".to_owned()),
             ("use_skip_indexes_if_final_exact_mode", "1".to_owned()),
         ];
         if whole {
             out.push(("max_result_bytes", limits::WHOLE_RESULT_BYTES.to_string()));
+        }
+        if self.user != User::Analyst {
+            // Results of stages and API are short: two more threads for one's text cost more than they save.
+            out.push(("output_format_parallel_formatting", "0".to_owned()));
         }
         match self.user {
             User::Stages => out.push(("max_execution_time", self.limits.stages_time.as_secs().to_string())),
@@ -265,6 +268,17 @@ impl<'s> Settings<'s> {
         }
         out.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
+}
+
+/// The setting by which a running statement is found.
+pub(super) const COMMENT: &str = "log_comment";
+
+/// The first settings, with those of `later` in their place where both have one.
+pub(super) fn replaced_by(first: Pairs, later: Pairs) -> Pairs {
+    let kept = |(name, _): &(String, String)| later.iter().all(|(other, _)| other != name);
+    let mut all: Pairs = first.into_iter().filter(kept).collect();
+    all.extend(later);
+    all
 }
 
 /// A forced setting given the value that it has anyway. `readonly` may be asked for: nothing is lost by it.
@@ -389,7 +403,7 @@ mod tests {
         assert_eq!(one("max_threads", "x"), Err(36));
         assert!(of(User::Api, &[("readonly", "0")]).is_err());
         let (known, limits) = (known(), Limits::default());
-        let standing = Settings::new(&known, &limits, User::Api, SOME).standing("api id q", false);
+        let standing = Settings::new(&known, &limits, User::Api, SOME).standing(false);
         assert!(standing.contains(&("max_temporary_data_on_disk_size_for_query".to_owned(), "1".to_owned())));
     }
 
@@ -400,7 +414,7 @@ mod tests {
         assert_eq!(of(User::Stages, &[("nonsense", "1")]), Err(115));
         assert_eq!(of(User::Stages, &[("log_comment", "mine")]), Ok(vec![]), "the request's own mark stays");
         let (known, limits) = (known(), Limits::default());
-        let standing = Settings::new(&known, &limits, User::Analyst, SOME).standing("analyst id q", true);
+        let standing = Settings::new(&known, &limits, User::Analyst, SOME).standing(true);
         for (name, value) in [
             ("max_memory_usage", "536870912"),
             ("max_temporary_data_on_disk_size_for_query", "7"),

@@ -45,6 +45,15 @@ pub(super) fn shape(text: &[u8], complete: bool) -> Option<Shape> {
     })
 }
 
+/// Whether a text is one statement that changes nothing of the session in which it runs: it begins as one that reads or inserts
+/// rows, and holds no semicolon, behind which another might stand.
+pub(super) fn leaves_no_trace(text: &[u8]) -> bool {
+    let first = Lexer::new(text).next();
+    let reads_or_inserts =
+        |word: &[u8]| [&b"select"[..], b"with", b"insert"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    matches!(first, Ok(Some((Token::Word(word), ..))) if reads_or_inserts(word)) && !text.contains(&b';')
+}
+
 enum Found {
     Shape(Shape),
     More,
@@ -158,6 +167,31 @@ mod tests {
         );
         assert_eq!(insert_of("INSERT INTO t SELECT 1 FORMAT CSV"), None);
         assert_eq!(insert_of("SELECT 'INSERT INTO t FORMAT CSV'"), None);
+    }
+
+    #[test]
+    fn only_one_select_or_insert_leaves_no_trace() {
+        for text in ["SELECT 1", " /* x */ with 1 AS a SELECT a", "-- x\ninsert INTO t SELECT 1", "INSERT INTO t(a)"] {
+            assert!(leaves_no_trace(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "",
+            "SET max_threads = 1",
+            "USE other",
+            "SET ROLE NONE",
+            "CREATE TEMPORARY TABLE t (a UInt8)",
+            "/* SELECT */ SET a = 1",
+            "SELECT 1; SET max_threads = 1",
+            "SELECT 1;",
+            "INSERT INTO t (a) SELECT 1 ; USE other",
+            "selects",
+            "(SELECT 1)",
+            "'select'",
+            "BEGIN TRANSACTION",
+            "EXPLAIN SELECT 1",
+        ] {
+            assert!(!leaves_no_trace(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

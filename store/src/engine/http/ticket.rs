@@ -1,7 +1,9 @@
 //! Ends a statement from outside: when its client is gone, when its time is over, when the store stops.
 //!
 //! A connection of the engine cannot be interrupted by itself while a call on it runs; `KILL QUERY` from another connection
-//! ends the statement within moments. Statements are found by `log_comment`, which carries the request's random id.
+//! ends the statement within moments. Statements are found by `log_comment`, which carries a random id of the connection on which they
+//! run. A connection is used again only when its statement was through before anybody told it to end ([`Ticket::done`]), and its id with
+//! it: so what is looked for and ended is never another statement ([`super::kept`]).
 //!
 //! Guarantee: a statement that is to end holds its turn, its memory and its core for [`limits::END_WITHIN`] at most (one that writes,
 //! [`limits::END_WRITING_WITHIN`]). Some code of the engine hears neither the clock nor a cancel; then the store's process ends, by
@@ -11,8 +13,8 @@
 use super::super::ffi::Engine;
 use super::super::process;
 use schemas::limits::store as limits;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +30,11 @@ pub(super) enum Why {
 
 #[derive(Debug, Default)]
 struct State {
-    done: AtomicBool,
+    /// The worker is through. Looked at and set together with `cancelled`, so that one of the two came first.
+    done: Mutex<bool>,
     cancelled: CancellationToken,
+    /// The id of the connection on which it runs, once it has one.
+    runs_as: OnceLock<Arc<str>>,
     deadline: AtomicBool,
     gone: AtomicBool,
     writing: AtomicBool,
@@ -40,16 +45,20 @@ struct State {
 pub(super) struct Ticket {
     engine: &'static Engine,
     path: Arc<str>,
-    id: Arc<str>,
     state: Arc<State>,
     runtime: Handle,
 }
 
 impl Ticket {
-    /// `id` must consist of letters and digits: it stands in a statement.
-    pub fn new(engine: &'static Engine, path: Arc<str>, id: &str, runtime: Handle) -> Self {
+    /// Of a statement that has no connection yet.
+    pub fn new(engine: &'static Engine, path: Arc<str>, runtime: Handle) -> Self {
+        Self { engine, path, state: Arc::default(), runtime }
+    }
+
+    /// The statement runs on the connection with this id, of letters and digits: it stands in a statement.
+    pub fn runs_as(&self, id: &str) {
         debug_assert!(id.bytes().all(|b| b.is_ascii_alphanumeric()));
-        Self { engine, path, id: id.into(), state: Arc::default(), runtime }
+        let _ = self.state.runs_as.set(id.into());
     }
 
     /// Whether both are of one statement.
@@ -57,9 +66,15 @@ impl Ticket {
         Arc::ptr_eq(&self.state, &other.state)
     }
 
-    /// The worker is through.
-    pub fn done(&self) {
-        self.state.done.store(true, Ordering::Release);
+    /// The worker is through. Answers whether nobody has told the statement to end; nobody will any more.
+    pub fn done(&self) -> bool {
+        let mut done = self.state.done.lock().unwrap_or_else(PoisonError::into_inner);
+        *done = true;
+        !self.state.cancelled.is_cancelled()
+    }
+
+    fn is_done(&self) -> bool {
+        *self.state.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the worker should stop between two steps.
@@ -95,36 +110,45 @@ impl Ticket {
             Why::ClientGone => self.state.gone.store(true, Ordering::Release),
             Why::Asked => {}
         }
-        if self.state.done.load(Ordering::Acquire) || self.state.cancelled.is_cancelled() {
-            return;
+        {
+            let done = self.state.done.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.state.cancelled.is_cancelled() {
+                return;
+            }
+            self.state.cancelled.cancel();
+            if *done {
+                return; // only the client is still waited for, and not for long any more
+            }
         }
-        self.state.cancelled.cancel();
         let ticket = self.clone();
         self.runtime.spawn_blocking(move || ticket.kill());
     }
 
     fn kill(&self) {
-        let sql = format!("KILL QUERY WHERE splitByChar(' ', Settings['log_comment'], 3)[2] = '{}' ASYNC", self.id);
         let asked = Instant::now();
         loop {
-            if self.state.done.load(Ordering::Acquire) {
+            if self.is_done() {
                 return;
             }
+            let id = self.state.runs_as.get().map_or("", |id| &**id);
             let writing = self.state.writing.load(Ordering::Acquire);
             let within = if writing { limits::END_WRITING_WITHIN } else { limits::END_WITHIN };
             if asked.elapsed() > within {
                 process::end(&format!(
-                    "a statement did not end within {} s after it was told to (request {}); the store starts again",
+                    "a statement did not end within {} s after it was told to ({}); the store starts again",
                     within.as_secs(),
-                    self.id
+                    id
                 ));
             }
-            let killed = self
-                .engine
-                .connect(&[self.path.to_string()])
-                .and_then(|mut connection| connection.query(sql.as_bytes(), "Null", &[]).map(drop));
-            if let Err(error) = killed {
-                tracing::warn!(error = error.0, "a statement could not be ended");
+            if !id.is_empty() {
+                let sql = format!("KILL QUERY WHERE splitByChar(' ', Settings['log_comment'], 3)[2] = '{id}' ASYNC");
+                let killed = self
+                    .engine
+                    .connect(&[self.path.to_string()])
+                    .and_then(|mut connection| connection.query(sql.as_bytes(), "Null", &[]).map(drop));
+                if let Err(error) = killed {
+                    tracing::warn!(error = error.0, "a statement could not be ended");
+                }
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -1,8 +1,8 @@
-//! One request on its own thread: reads the statement, runs it on a fresh connection, writes the answer.
+//! One request on its own thread: reads the statement, runs it on a connection, writes the answer.
 //!
-//! Guarantee: no state goes from one request to the next (a connection each); an answer of 200 to an insert comes after the
-//! engine has written and synced it; an error before the first byte has its status, a later one its exception block. A
-//! connection that the engine has no memory for is an error that passes, never one of the request.
+//! Guarantee: no state goes from one request to the next (a connection of its own, or one that is [`super::kept`]); an answer of
+//! 200 to an insert comes after the engine has written and synced it; an error before the first byte has its status, a later one
+//! its exception block. A connection that the engine has no memory for is an error that passes, never one of the request.
 
 use super::answer::Answer;
 use super::auth::User;
@@ -14,10 +14,11 @@ use super::formats::Sending;
 use super::hello;
 use super::job::{Job, Stop};
 use super::judge::{self, Kill, Verdict};
+use super::kept::{Held, Told};
 use super::reply::Output;
 use super::request::form_fields;
-use super::settings::{Pairs, Settings};
-use super::statement::{Shape, shape};
+use super::settings::{COMMENT, Pairs, Settings, replaced_by};
+use super::statement::{Shape, leaves_no_trace, shape};
 use crate::engine::describe::ANALYSTS_COMMENT;
 use crate::engine::ffi::{Connection, QueryResult};
 use crate::engine::sql::{quoted_name, quoted_text};
@@ -27,8 +28,20 @@ use std::io::{self, Read};
 /// Runs the request to its end.
 pub(super) fn run(mut job: Job, body: BodyReader, output: &Output) {
     let mut answer = Answer::new(output, &job);
-    let stop = job.execute(body, &mut answer).err();
-    job.ticket.done();
+    let stop = match job.execute(body, &mut answer) {
+        Ok(held) => {
+            // Before the last word: whoever has read it may have gone, and that ends nothing any more.
+            let ended_by_itself = job.ticket.done();
+            if let (Some(held), true) = (held, ended_by_itself) {
+                job.front.kept(job.user).keep(held);
+            }
+            answer.end().err()
+        }
+        Err(stop) => {
+            job.ticket.done();
+            Some(stop)
+        }
+    };
     if let Some(Stop::Failed(mut failure)) = stop {
         if job.ticket.is_late() {
             failure = Code::Timeout
@@ -39,7 +52,8 @@ pub(super) fn run(mut job: Job, body: BodyReader, output: &Output) {
 }
 
 impl Job {
-    fn execute(&mut self, mut body: BodyReader, answer: &mut Answer<'_>) -> Result<(), Stop> {
+    /// Everything but the end of the answer. Returns the connection, where it may be kept.
+    fn execute(&mut self, mut body: BodyReader, answer: &mut Answer<'_>) -> Result<Option<Held>, Stop> {
         let limit = self.front.limits.body;
         let mut text = std::mem::take(&mut self.request.query).into_bytes();
         if let Some(boundary) = self.boundary.take() {
@@ -67,44 +81,65 @@ impl Job {
     }
 
     /// A connection with the user's rights, the database and what every statement is told. An analyst's own settings follow when the
-    /// statement is judged: the judge is not asked under them.
-    fn connect(&self, whole: bool) -> Result<Connection, Stop> {
-        let front = &self.front;
+    /// statement is judged: the judge is not asked under them. `kept`: the statement leaves nothing behind.
+    fn connect(&self, whole: bool, kept: bool) -> Result<Held, Stop> {
+        if self.user == User::Analyst {
+            return self.connect_analyst(whole).map(Held::once);
+        }
+        let told = self.told(whole)?;
+        if let Some(held) = kept.then(|| self.front.kept(self.user).take(&told)).flatten() {
+            self.ticket.runs_as(held.id());
+            return Ok(held);
+        }
+        let mut connection = self.open()?;
+        if self.user == User::Api {
+            connection.query(b"SET ROLE NONE", "Null", &[])?;
+        }
+        connection.query(format!("USE {}", quoted_name(&told.database)).as_bytes(), "Null", &[])?;
+        let comment = (COMMENT.to_owned(), format!("{} {} {}", told.user.word(), self.id, self.id));
+        set(&mut connection, std::iter::once(comment).chain(told.settings.clone()), told.read_only)?;
+        self.ticket.runs_as(&self.id);
+        Ok(if kept { Held::again(connection, told, self.id.as_str().into()) } else { Held::once(connection) })
+    }
+
+    fn open(&self) -> Result<Connection, Stop> {
         let room = || Code::NoRoom.failure("the engine has no memory for another connection just now; try again");
-        let mut connection = front.engine.connect(&[front.path.to_string()]).map_err(|_| room())?;
-        let asked = self.request.database.as_deref().filter(|name| !name.is_empty());
-        let (user, database) = match self.user {
-            User::Stages => ("stages", asked.unwrap_or(&front.database)),
-            User::Api => {
-                connection.query(b"SET ROLE NONE", "Null", &[])?;
-                (API_COMMENT, asked.unwrap_or(&front.database))
-            }
-            User::Analyst => {
-                front.judge.refresh(&mut connection)?;
-                if front.walls.grants {
-                    connection.query(b"SET ROLE NONE", "Null", &[])?;
-                }
-                match asked {
-                    Some(other) if other != "default" && *other != *front.database => {
-                        let text = format!("Not enough privileges: analysts read the database {}", front.database);
-                        return Err(Code::AccessDenied.failure(text).into());
-                    }
-                    _ => (ANALYSTS_COMMENT, front.database.as_str()),
-                }
-            }
-        };
-        let use_database = format!("USE {}", quoted_name(database));
-        connection.query(use_database.as_bytes(), "Null", &[])?;
-        let comment = format!("{user} {} {}", self.id, self.request.query_id.as_deref().unwrap_or(&self.id));
+        Ok(self.front.engine.connect(&[self.front.path.to_string()]).map_err(|_| room())?)
+    }
+
+    /// What a connection for this request of a stage or of the API is told.
+    fn told(&self, whole: bool) -> Result<Told, Stop> {
+        let asked_for = self.request.database.as_deref().filter(|name| !name.is_empty());
         let settings = self.settings();
-        set(&mut connection, settings.standing(&comment, whole), None)?;
-        let read_only = match self.user {
-            User::Stages => self.request.read_only.then_some("2"),
-            User::Api => Some("1"),
-            User::Analyst => return Ok(connection),
-        };
-        let asked = settings.asked(&self.request.settings, |name| in_force(&mut connection, name))?;
-        set(&mut connection, asked, read_only)?;
+        let asked = settings.asked(&self.request.settings, |_| None)?;
+        Ok(Told {
+            user: self.user,
+            database: asked_for.unwrap_or(&self.front.database).to_owned(),
+            settings: replaced_by(settings.standing(whole), asked),
+            read_only: match self.user {
+                User::Stages => self.request.read_only.then_some("2"),
+                User::Api | User::Analyst => Some("1"),
+            },
+        })
+    }
+
+    fn connect_analyst(&self, whole: bool) -> Result<Connection, Stop> {
+        let front = &self.front;
+        let mut connection = self.open()?;
+        front.judge.refresh(&mut connection)?;
+        if front.walls.grants {
+            connection.query(b"SET ROLE NONE", "Null", &[])?;
+        }
+        let asked = self.request.database.as_deref().filter(|name| !name.is_empty());
+        if asked.is_some_and(|other| other != "default" && *other != *front.database) {
+            let text = format!("Not enough privileges: analysts read the database {}", front.database);
+            return Err(Code::AccessDenied.failure(text).into());
+        }
+        connection.query(format!("USE {}", quoted_name(&front.database)).as_bytes(), "Null", &[])?;
+        let id = self.request.query_id.as_deref().unwrap_or(&self.id);
+        let comment = (COMMENT.to_owned(), format!("{ANALYSTS_COMMENT} {} {id}", self.id));
+        set(&mut connection, std::iter::once(comment).chain(self.settings().standing(whole)), None)?;
+        self.ticket.runs_as(&self.id);
         Ok(connection)
     }
 
@@ -123,7 +158,7 @@ impl Job {
         data: usize,
         mut rest: impl Read,
         answer: &mut Answer<'_>,
-    ) -> Result<(), Stop> {
+    ) -> Result<Option<Held>, Stop> {
         if self.user != User::Stages {
             return Err(Code::AccessDenied.failure("Not enough privileges: this user reads and cannot insert").into());
         }
@@ -133,8 +168,9 @@ impl Job {
                 .into());
         }
         self.ticket.writes();
-        let mut connection = self.connect(false)?;
-        let mut stream = connection.insert(text[..statement].trim_ascii(), format, &self.request.params)?;
+        let sql = text[..statement].trim_ascii();
+        let mut held = self.connect(false, leaves_no_trace(sql))?;
+        let mut stream = held.connection.insert(sql, format, &self.request.params)?;
         if data < text.len() {
             stream.append(&text[data..])?;
         }
@@ -153,36 +189,45 @@ impl Job {
         }
         let figures = stream.finish()?;
         answer.begin(self, "", Some(figures))?;
-        answer.end()
+        Ok(Some(held))
     }
 
-    fn other(&self, sql: &[u8], format: Option<String>, select: bool, answer: &mut Answer<'_>) -> Result<(), Stop> {
+    fn other(
+        &self,
+        sql: &[u8],
+        format: Option<String>,
+        select: bool,
+        answer: &mut Answer<'_>,
+    ) -> Result<Option<Held>, Stop> {
         if sql.is_empty() {
             return Err(Code::Syntax.failure("Empty query").into());
         }
         let asked = format.clone().or_else(|| self.request.format.clone());
         if hello::is(sql) {
-            return self.hello(asked, answer);
+            return self.hello(asked, answer).map(|()| None);
         }
         if self.user == User::Analyst && self.front.walls.judge {
-            return self.analysts(sql, answer);
+            return self.analysts(sql, answer).map(|()| None);
         }
         let format = asked.unwrap_or_else(|| DEFAULT_FORMAT.to_owned());
         let whole = self.whole(&format, select);
-        let mut connection = self.connect(whole)?;
+        let alone = leaves_no_trace(sql);
+        let mut held = self.connect(whole, alone)?;
+        let connection = &mut held.connection;
         if self.user == User::Analyst {
-            let asked = self.asked(&mut connection, &Pairs::new(), whole)?;
-            set(&mut connection, asked, self.front.walls.limits.then_some("1"))?;
+            let asked = self.asked(connection, &Pairs::new(), whole)?;
+            set(connection, asked, self.front.walls.limits.then_some("1"))?;
         }
-        if connection.classify(sql).is_some_and(|a| a.statements > 1) {
+        if !alone && connection.classify(sql).is_some_and(|a| a.statements > 1) {
             return Err(Code::Syntax.failure("Syntax error (Multi-statements are not allowed)").into());
         }
-        self.run(&mut connection, sql, &format, whole, answer)
+        self.run(connection, sql, &format, whole, answer)?;
+        Ok(Some(held))
     }
 
     /// An analyst's statement: what the judge makes of it runs, and nothing else.
     fn analysts(&self, sql: &[u8], answer: &mut Answer<'_>) -> Result<(), Stop> {
-        let mut connection = self.connect(false)?;
+        let mut connection = self.connect_analyst(false)?;
         let verdict = self.front.judge.judge(&mut connection, sql, &self.request.params)?;
         let default = || {
             let format = judge::format_of(self.request.format.clone())?;
@@ -203,10 +248,7 @@ impl Job {
                 let format = kill.format.clone().map_or_else(default, Ok)?;
                 self.kill(&mut connection, &kill, &format, answer)
             }
-            Verdict::Nothing => {
-                answer.begin(self, "", None)?;
-                answer.end()
-            }
+            Verdict::Nothing => answer.begin(self, "", None),
         }
     }
 
@@ -244,19 +286,17 @@ impl Job {
         }
         let result = connection.query(sql, format, &self.request.params)?;
         answer.begin(self, format, Some(result.figures()))?;
-        answer.data(result.into_bytes())?;
-        answer.end()
+        answer.data(result.into_bytes())
     }
 
     /// The first question of ClickHouse's Go client.
     fn hello(&self, format: Option<String>, answer: &mut Answer<'_>) -> Result<(), Stop> {
         let format = judge::format_of(format)?.unwrap_or_else(|| DEFAULT_FORMAT.to_owned());
-        let mut connection = self.connect(true)?;
+        let mut connection = self.connect(true, false)?.connection;
         if self.request.protocol_version.is_some_and(|version| version > 0) && format.eq_ignore_ascii_case("native") {
             let version = connection.query(b"SELECT version()", "TSVRaw", &[])?;
             answer.begin(self, &format, None)?;
-            answer.data(hello::block(String::from_utf8_lossy(version.as_ref()).trim_end()).into())?;
-            return answer.end();
+            return answer.data(hello::block(String::from_utf8_lossy(version.as_ref()).trim_end()).into());
         }
         self.run(&mut connection, hello::STATEMENT, &format, true, answer)
     }
@@ -307,18 +347,19 @@ impl Job {
             }
             next = stream.next()?;
         }
-        answer.end()
+        Ok(())
     }
 }
-
-/// How the `log_comment` of a statement of the API begins.
-const API_COMMENT: &str = "api";
 
 /// The format of results for which none is named.
 const DEFAULT_FORMAT: &str = "TabSeparated";
 
 /// Sets these, and `readonly` as the last one: from there on nothing changes.
-fn set(connection: &mut Connection, settings: Pairs, read_only: Option<&str>) -> Result<(), Stop> {
+fn set(
+    connection: &mut Connection,
+    settings: impl IntoIterator<Item = (String, String)>,
+    read_only: Option<&str>,
+) -> Result<(), Stop> {
     let readonly = read_only.map(|value| ("readonly".to_owned(), value.to_owned()));
     let each = |(name, value): (String, String)| format!("{name} = {}", quoted_text(&value));
     let list: Vec<String> = settings.into_iter().chain(readonly).map(each).collect();
