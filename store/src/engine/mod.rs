@@ -29,6 +29,8 @@ mod serve;
 mod sql;
 mod supervise;
 mod tidy;
+#[allow(unsafe_code)] // a function of the C library's, for the engine to call
+mod unseen;
 mod watch;
 
 pub use config::{Config, Limits, Walls};

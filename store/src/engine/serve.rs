@@ -11,7 +11,7 @@ use super::http::{self, Front};
 use super::process::Parent;
 use super::room::Room;
 use super::sql::quoted_name;
-use super::{Error, library, sandbox, tidy, watch};
+use super::{Error, library, sandbox, tidy, unseen, watch};
 use crate::ddl::MIGRATIONS;
 use std::future::Future;
 use std::io::Write;
@@ -65,6 +65,9 @@ where
         );
     }
 
+    if !unseen::is_exported() {
+        tracing::debug!("the engine's statements cost more than they need to: this program exports no __xstat");
+    }
     let engine = Engine::load(&library)?;
     let mut master = open(engine, &arguments, &directory.engine(), &config.database)?;
     let path = arguments.first().cloned().unwrap_or_default();

@@ -187,3 +187,30 @@ async fn who_goes_away_ends_no_statement_but_its_own() {
     assert!(rounds > 5, "{rounds}");
     store.stop().await;
 }
+
+/// The engine's count of its own exceptions: a statement that succeeds makes none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_succeeds_throws_nothing() {
+    let store = prepared().await;
+    let thrown = || {
+        let sql = b"SELECT sum(value), arrayStringConcat(groupArray(name || ': ' || last_error_message), ', ') FROM system.errors FORMAT TSV";
+        let text = ok(&store.as_stages("/", sql));
+        let (count, what) = text.split_once('\t').expect("two columns");
+        (count.parse::<u64>().expect("a number"), what.to_owned())
+    };
+    let insert = format!("/?query={}", encoded("INSERT INTO t FORMAT TSV"));
+    let round = || {
+        ok(&store.as_stages("/", b"SELECT 1"));
+        ok(&store.as_stages("/", b"SELECT a FROM t WHERE a = 3"));
+        ok(&store.as_api("/", b"SELECT a FROM t WHERE a = 3"));
+        ok(&store.as_stages(&insert, b"1\n2\n"));
+    };
+    round();
+    let before = thrown();
+    for _ in 0..10 {
+        round();
+    }
+    let after = thrown();
+    assert!(after.0 < before.0 + 10, "40 statements threw {} times: {}", after.0 - before.0, after.1);
+    store.stop().await;
+}
