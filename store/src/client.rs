@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -59,6 +60,7 @@ pub struct Store {
     client: Client,
     server: Client,
     config: StoreConfig,
+    answered: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Store {
@@ -92,7 +94,7 @@ impl Store {
             .with_user(&config.user)
             .with_password(&config.password);
         let client = server.clone().with_database(&config.database);
-        Ok(Self { client, server, config })
+        Ok(Self { client, server, config, answered: Arc::default() })
     }
 
     /// The configuration it was made from.
@@ -126,13 +128,34 @@ impl Store {
         doing: &'static str,
         call: impl Future<Output = Result<T, clickhouse::error::Error>>,
     ) -> Result<T, StoreError> {
-        deadline(doing, self.config.read_deadline, call).await
+        let outcome = deadline(doing, self.config.read_deadline, call).await;
+        if outcome.is_ok() {
+            self.has_answered();
+        }
+        outcome
+    }
+
+    /// The store has answered just now.
+    pub(crate) fn has_answered(&self) {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Whether the store answers, within a second.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let one = self.server.query("SELECT 1").fetch_one::<u8>();
-        deadline("asking whether the store is there", Duration::from_secs(1), one).await.map(drop)
+        deadline("asking whether the store is there", Duration::from_secs(1), one).await?;
+        self.has_answered();
+        Ok(())
+    }
+
+    /// Whether the store answers: it is asked only when nothing that was asked through this handle or a clone of it has been answered
+    /// within `last`.
+    pub async fn is_there(&self, last: Duration) -> Result<(), StoreError> {
+        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        match answered {
+            Some(at) if at.elapsed() < last => Ok(()),
+            _ => self.ping().await,
+        }
     }
 
     /// Waits until the store answers, at most this long. A wrong password fails at once.
@@ -154,12 +177,13 @@ impl fmt::Debug for Store {
     }
 }
 
-/// A call with a deadline, its error classified.
+/// One statement with a deadline, its error classified. It is counted by what is done with it.
 pub(crate) async fn deadline<T>(
     doing: &'static str,
     after: Duration,
     call: impl Future<Output = Result<T, clickhouse::error::Error>>,
 ) -> Result<T, StoreError> {
+    crate::metrics::statement(doing);
     match tokio::time::timeout(after, call).await {
         Ok(result) => result.map_err(|e| StoreError::of(doing, e)),
         Err(_) => Err(StoreError::deadline(doing, after)),

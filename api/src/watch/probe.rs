@@ -1,4 +1,5 @@
-//! Whether the store answers, asked by one statement every few seconds however many ask here.
+//! Whether the store answers, asked by one statement every few seconds however many ask here, and by none while other questions are
+//! answered.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -37,7 +38,7 @@ impl Probe {
     /// Asks again and again, until dropped.
     pub async fn follow(&self, store: &Store) {
         loop {
-            let asked = store.ping().await;
+            let asked = store.is_there(EVERY).await;
             {
                 let mut state = self.state();
                 match asked {

@@ -67,7 +67,7 @@ impl Replaying {
         if joins(span, floor) {
             return Box::pin(std::future::ready(Step::Joined));
         }
-        let follow = || app.positions.follow(&app.store, self.ring.network(), &app.shutdown);
+        let follow = || app.positions.follow(&app.store, &self.ring, &app.shutdown);
         let stored = self.stored.get_or_insert_with(follow).clone();
         let transactions = transactions.then_some(self.share);
         let place = Place { network: self.network().clone(), after: floor, until: floor, transactions };

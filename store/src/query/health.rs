@@ -42,7 +42,7 @@ pub struct ProcessedBlock {
 }
 
 /// How far the store shows a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Row, Deserialize)]
 pub struct StoredPosition {
     /// Sequence of the last block event that is visible; 0 before the first.
     pub sequence: u64,
@@ -113,11 +113,12 @@ impl Store {
 
     /// How far the store shows the network.
     pub async fn position(&self, network: &str) -> Result<StoredPosition, StoreError> {
-        let sql = "SELECT state FROM sink_status_rows FINAL WHERE network = {network:String}";
-        let state = self.read(sql).param("network", network).fetch_optional::<String>();
-        let state = self.within("reading the sink's state", state);
-        let (state, sequence) = futures::future::try_join(state, self.processed_sequence(network)).await?;
-        Ok(StoredPosition { sequence, halted: state.is_some_and(|state| state != "running") })
+        // One statement, since it is asked again and again.
+        let sql = "SELECT ifNull((SELECT sequence FROM block_event_rows WHERE network = {network:String} \
+                       ORDER BY sequence DESC LIMIT 1), 0) AS sequence, \
+                   toBool(ifNull((SELECT state != 'running' FROM sink_status_rows FINAL WHERE network = {network:String}), 0)) AS halted";
+        let call = self.read(sql).param("network", network).fetch_one::<StoredPosition>();
+        self.within("reading how far a network is visible", call).await
     }
 
     /// The network's highest canonical block.
@@ -147,12 +148,13 @@ impl Store {
     pub async fn height_bounds(&self, network: &str) -> Result<Option<(u64, u64)>, StoreError> {
         let sql =
             "SELECT height FROM block_rows WHERE network = {network:String} ORDER BY network ASC, height ASC LIMIT 1";
-        let low = self.read(sql).param("network", network).fetch_optional::<u64>();
+        let low =
+            self.within("reading the lowest height", self.read(sql).param("network", network).fetch_optional::<u64>());
         let sql =
             "SELECT height FROM block_rows WHERE network = {network:String} ORDER BY network DESC, height DESC LIMIT 1";
-        let high = self.read(sql).param("network", network).fetch_optional::<u64>();
-        let both = futures::future::try_join(low, high);
-        let (low, high) = self.within("reading the range of heights", both).await?;
+        let high =
+            self.within("reading the highest height", self.read(sql).param("network", network).fetch_optional::<u64>());
+        let (low, high) = futures::future::try_join(low, high).await?;
         Ok(low.zip(high))
     }
 }

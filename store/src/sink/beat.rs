@@ -13,14 +13,14 @@ use tokio::time::sleep;
 use super::{State, batch::Event};
 use crate::{Store, query::StoredNetwork};
 
-/// How often the store is asked whether it is there, and what of networks that no event has come of yet.
+/// How often the store is asked whether it is there, when it was asked nothing else, and what of networks that no event has come of yet.
 const EVERY: Duration = Duration::from_secs(3);
 
 /// Keeps the board in step with the store, until dropped: whether it answers, and where networks stand of which nothing was
 /// written since their partition came here.
 pub(super) async fn follow(board: Board, store: Store) {
     loop {
-        match store.ping().await {
+        match store.is_there(EVERY).await {
             Ok(()) => board.process(RUNNING, None),
             Err(error) => board.process(
                 STALLED,

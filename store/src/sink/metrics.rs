@@ -88,6 +88,7 @@ pub(super) fn topic_missing() {
 
 /// Says what each of them is, for Prometheus' `# HELP`.
 pub fn describe() {
+    crate::metrics::describe();
     metrics::describe_counter!("headwater_sink_rows_total", "Rows that are on disk, by table.");
     metrics::describe_histogram!("headwater_sink_insert_seconds", "Time that an insert took, by table.");
     metrics::describe_counter!("headwater_sink_events_total", "Block events that are on disk and committed.");
