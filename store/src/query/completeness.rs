@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{Store, StoreError};
 
 /// How whole the newest heights of a network are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Row, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecentCompleteness {
     /// Blocks held.
     pub blocks: u64,
@@ -17,6 +17,31 @@ pub struct RecentCompleteness {
     pub transactions_expected: u64,
     /// Transactions with a row.
     pub transactions_stored: u64,
+}
+
+impl RecentCompleteness {
+    /// The sum of blocks. Pure.
+    pub fn of<'c>(blocks: impl IntoIterator<Item = &'c BlockCount>) -> Self {
+        blocks.into_iter().fold(Self::default(), |sum, block| Self {
+            blocks: sum.blocks + 1,
+            incomplete_blocks: sum.incomplete_blocks + u64::from(!block.whole),
+            transactions_expected: sum.transactions_expected + block.transactions_expected,
+            transactions_stored: sum.transactions_stored + block.transactions_stored,
+        })
+    }
+}
+
+/// How whole a block is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Row, Deserialize)]
+pub struct BlockCount {
+    /// Its height.
+    pub height: u64,
+    /// Transactions that its header counts.
+    pub transactions_expected: u64,
+    /// Transactions with a row.
+    pub transactions_stored: u64,
+    /// Whether every transaction and log that the header counts has its row.
+    pub whole: bool,
 }
 
 /// Consecutive heights of a bucket that are all complete, or all not. Heights that a block's parent hash shows to hold no block
@@ -126,8 +151,14 @@ impl Store {
         let Some((_, tip)) = self.height_bounds(network.as_str()).await? else {
             return Ok(RecentCompleteness::default());
         };
-        let sql = "SELECT count() AS blocks, countIf(b.transaction_count != t.n OR b.log_count != l.n) AS incomplete_blocks, \
-                sum(toUInt64(b.transaction_count)) AS transactions_expected, sum(t.n) AS transactions_stored \
+        let counts = self.counts_from(network, (tip + 1).saturating_sub(heights)).await?;
+        Ok(RecentCompleteness::of(&counts))
+    }
+
+    /// Counts each block from a height on. Likewise.
+    pub async fn counts_from(&self, network: &Network, from: u64) -> Result<Vec<BlockCount>, StoreError> {
+        let sql = "SELECT b.height AS height, toUInt64(b.transaction_count) AS transactions_expected, \
+                t.n AS transactions_stored, toBool(b.transaction_count = t.n AND b.log_count = l.n) AS whole \
             FROM (SELECT height, sequence, transaction_count, log_count FROM block_rows FINAL \
                 WHERE network = {network:String} AND height >= {from:UInt64}) AS b \
             LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_transaction_rows FINAL \
@@ -136,9 +167,8 @@ impl Store {
             LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_log_rows FINAL \
                 WHERE network = {network:String} AND height >= {from:UInt64} GROUP BY height, sequence) AS l \
                 ON b.height = l.height AND b.sequence = l.sequence";
-        let from = (tip + 1).saturating_sub(heights);
         let call = self.read(sql).param("network", network.as_str()).param("from", from);
-        self.within("reading completeness", call.fetch_one::<RecentCompleteness>()).await
+        self.within("reading completeness", call.fetch_all::<BlockCount>()).await
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) mod wire;
 
 pub use blocks::{Block, BlockCursor, BlockFilter};
 pub use catalogue::{TableSize, View, ViewColumn};
-pub use completeness::{Bucket, RecentCompleteness, Run};
+pub use completeness::{BlockCount, Bucket, RecentCompleteness, Run};
 pub use events::{BlockEvent, ReplayEvent, ReplayPage, Rows};
 pub use examples::{Example, examples};
 pub use health::{ProcessedBlock, StoredNetwork, StoredPosition};

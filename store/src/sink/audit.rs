@@ -2,7 +2,10 @@
 //!
 //! Two figures. What is settled, deeper than any reorg, is counted once in buckets of 1,024 heights, kept in `audit_rows`, and again
 //! where something changed ([`super::stale`]): readers add those up instead of reading the rows. The newest 1,024 heights are counted
-//! once a minute, for Prometheus and [`SinkStatus`].
+//! for Prometheus and [`SinkStatus`], what was written of them once a minute ([`super::recent`]).
+//!
+//! What the sink itself knows is not asked for: a network that stands still costs nothing, one that gets on one statement a minute, and
+//! one more where settled heights were written. Now and then everything is looked at ([`NET`]), since others may have changed it.
 //!
 //! Guarantee: no batch ever waits for it. It is a task of its own, asks one question at a time, and rests nine times as long as each
 //! took, so that it takes a tenth of one thread of the store at most. A block whose rows are being written or deleted at that very
@@ -23,21 +26,22 @@ use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::{
-    SinkConfig, SinkStatus,
+    NetworkStatus, SinkConfig, SinkStatus,
     insert::insert_audit,
     metrics,
+    recent::Recent,
     stale::{VERSION, bucket_of, may_be_counted},
 };
-use crate::{Store, StoreError, query::RecentCompleteness};
+use crate::{Store, StoreError};
 
-/// Newest heights that are looked at.
-pub const RECENT_HEIGHTS: u64 = 1_024;
 /// How often it is looked for networks with something to do.
 const LOOK: Duration = Duration::from_secs(5);
 /// How long after a look that found something missing the second one comes.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 /// How often all buckets are compared with those that were counted; between, only the newest and marked ones are.
 const WHOLE: Duration = Duration::from_secs(3_600);
+/// Turns of a network after which what it is not known to have changed is looked at all the same.
+const NET: u32 = 10;
 /// Buckets of a network that are counted before others have their turn.
 const BUCKETS: u64 = 16;
 /// Times as long as a question took that is rested after it, and the bounds of that rest.
@@ -49,6 +53,11 @@ struct Known {
     /// Sequence at the last look.
     sequence: u64,
     looked: Option<Instant>,
+    /// Turns since everything was looked at.
+    turns: u32,
+    recent: Recent,
+    /// A settled height was written since marks were last read.
+    marked: bool,
     /// When all buckets were last compared, and where that stands: buckets from here on were.
     compared: Option<Instant>,
     down_to: Option<u64>,
@@ -84,8 +93,8 @@ impl Auditor {
             let mut more = true;
             while more {
                 more = false;
-                for (network, sequence) in self.status.networks().into_iter().map(|(n, s)| (n, s.sequence)) {
-                    match self.turn(&network, sequence).await {
+                for (network, status) in self.status.networks() {
+                    match self.turn(&network, &status).await {
                         Ok(unfinished) => more |= unfinished,
                         Err(error) => {
                             tracing::warn!(%network, %error, "completeness could not be read");
@@ -98,27 +107,41 @@ impl Auditor {
     }
 
     /// A network's turn. `true` when there is more to count.
-    async fn turn(&mut self, network: &Network, sequence: u64) -> Result<bool, StoreError> {
+    async fn turn(&mut self, network: &Network, status: &NetworkStatus) -> Result<bool, StoreError> {
         let known = self.known.entry(network.clone()).or_default();
+        let sequence = status.sequence;
         let due = known.looked.is_none_or(|at| at.elapsed() >= self.every) && known.sequence != sequence;
         if due {
             (known.looked, known.sequence) = (Some(Instant::now()), sequence);
             self.recent(network).await?;
         }
         let known = self.known.entry(network.clone()).or_default();
-        if due || known.more || known.compared.is_none() { self.settled(network).await } else { Ok(false) }
+        match due || known.more || known.compared.is_none() {
+            true => self.settled(network, status.height).await,
+            false => Ok(false),
+        }
     }
 
     /// Looks at the newest heights.
-    async fn recent(&self, network: &Network) -> Result<(), StoreError> {
-        let mut recent = self.newest(network).await?;
-        if recent.incomplete_blocks > 0 {
-            sleep(SECOND_LOOK).await;
-            let second = self.newest(network).await?;
-            if second.incomplete_blocks < recent.incomplete_blocks {
-                recent = second;
-            }
+    async fn recent(&mut self, network: &Network) -> Result<(), StoreError> {
+        let written = self.status.written().take(network);
+        let known = self.known.entry(network.clone()).or_default();
+        let whole = known.turns == 0;
+        if written.is_none() && !whole && known.recent.is_counted() {
+            return Ok(()); // it was taken with the last look
         }
+        known.turns = (known.turns + 1) % NET;
+        known.marked |= whole || written.is_none_or(|heights| heights.low < known.counted_to);
+        // Where this fails, everything is looked at the next time.
+        let mut kept = std::mem::take(&mut known.recent);
+        let look = written.filter(|_| !whole);
+        let mut recent = rested(kept.look(&self.store, network, look)).await?;
+        // What was in doubt before may be whole by now.
+        if let Some(doubt) = kept.in_doubt() {
+            sleep(SECOND_LOOK).await;
+            recent = rested(kept.look(&self.store, network, Some(doubt))).await?;
+        }
+        self.known.entry(network.clone()).or_default().recent = kept;
         metrics::completeness(network.as_str(), &recent);
         if recent.incomplete_blocks > 0 {
             tracing::warn!(
@@ -133,13 +156,13 @@ impl Auditor {
         Ok(())
     }
 
-    async fn newest(&self, network: &Network) -> Result<RecentCompleteness, StoreError> {
-        rested(self.store.recent_completeness(network, RECENT_HEIGHTS)).await
-    }
-
     /// Counts some buckets that are settled and were not counted, or changed since. `true` when there are more.
-    async fn settled(&mut self, network: &Network) -> Result<bool, StoreError> {
-        let Some(end) = rested(settled_end(&self.store, network)).await? else { return Ok(false) };
+    async fn settled(&mut self, network: &Network, last: Option<u64>) -> Result<bool, StoreError> {
+        let last = match last {
+            Some(height) => Some(height),
+            None => rested(last_height(&self.store, network)).await?,
+        };
+        let Some(end) = last.map(settled_end) else { return Ok(false) };
         let known = self.known.entry(network.clone()).or_default();
         // What was settled once stays settled, also while older heights are filled.
         let end = end.max(known.counted_to);
@@ -153,7 +176,12 @@ impl Auditor {
             buckets.extend((known.counted_to..end).step_by(AUDIT_BUCKET_HEIGHTS as usize).take(BUCKETS as usize));
         }
         let (counted_to, down_to) = (known.counted_to, known.down_to);
-        buckets.extend(rested(marked(&self.store, network)).await?);
+        if known.marked || known.more || whole {
+            known.marked = false;
+            let marked = rested(marked(&self.store, network)).await;
+            self.known.entry(network.clone()).or_default().marked = marked.is_err();
+            buckets.extend(marked?);
+        }
         let down = match down_to {
             Some(below) => rested(uncounted(&self.store, network, below)).await?,
             None => Vec::new(),
@@ -190,16 +218,20 @@ async fn rested<T>(question: impl Future<Output = Result<T, StoreError>>) -> Res
     answer
 }
 
-/// The end of the buckets that may be counted: the first that may not. By the last event, whose rows and all before it are on disk.
-async fn settled_end(store: &Store, network: &Network) -> Result<Option<u64>, StoreError> {
+/// The height of the last event, whose rows and all before it are on disk.
+async fn last_height(store: &Store, network: &Network) -> Result<Option<u64>, StoreError> {
     let sql = "SELECT height FROM block_event_rows WHERE network = {network:String} ORDER BY sequence DESC LIMIT 1";
     let last = store.read(sql).param("network", network.as_str()).fetch_optional::<Last>();
-    let Some(Last { height }) = store.within("reading the last event", last).await? else { return Ok(None) };
+    Ok(store.within("reading the last event", last).await?.map(|last| last.height))
+}
+
+/// The end of the buckets that may be counted, by the height of the last event: the first that may not.
+fn settled_end(height: u64) -> u64 {
     let mut end = bucket_of(height.saturating_sub(REORG_LIMIT_BLOCKS));
     while end > 0 && !may_be_counted(end - 1, height) {
         end -= AUDIT_BUCKET_HEIGHTS.min(end);
     }
-    Ok(Some(end))
+    end
 }
 
 /// Buckets that are marked.

@@ -28,9 +28,11 @@ mod metrics;
 mod patience;
 pub mod pipeline;
 mod reader;
+mod recent;
 pub(crate) mod stale;
 mod status;
 mod write;
+mod written;
 
 pub use config::SinkConfig;
 pub use error::Error;

@@ -117,6 +117,7 @@ async fn write_batches(
             Err(WriteError::Stopped) => return Ok(()),
             Err(WriteError::Refused(e) | WriteError::Store(e)) => return Err(e.into()),
         };
+        writer.store.has_answered();
         tell(&status, &board, &batch.events, &refused);
         metrics::batch(batch.events.len(), batch.rows, started.elapsed());
         if written.send(Written { offsets: batch.offsets, refused }).await.is_err() {
@@ -133,6 +134,7 @@ fn tell(status: &SinkStatus, board: &Board, events: &[Event], refused: &[Refused
     let is_written = |e: &Envelope| refused.iter().all(|r| r.network != e.network || e.sequence < r.sequence);
     for e in events.iter().map(|event| &event.block.envelope).filter(|e| is_written(e)) {
         newest.insert(&e.network, e);
+        status.written().add(&e.network, e.height);
         if e.op == Op::Apply {
             metrics::visible_after(Duration::from_millis(now.0.saturating_sub(e.observed_at.0).max(0) as u64));
         }

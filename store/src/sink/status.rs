@@ -8,6 +8,7 @@ use std::{
 use runtime::log::events::Halt;
 use schemas::{Envelope, Network, TimeMs};
 
+use super::written::Written;
 use crate::query::RecentCompleteness;
 
 /// State of a network at the sink.
@@ -91,7 +92,7 @@ pub struct NetworkStatus {
 
 /// What the sink of this process says, for whoever asks while it runs. Cloning shares it.
 #[derive(Debug, Clone, Default)]
-pub struct SinkStatus(Arc<Mutex<BTreeMap<Network, NetworkStatus>>>);
+pub struct SinkStatus(Arc<Mutex<BTreeMap<Network, NetworkStatus>>>, Written);
 
 impl SinkStatus {
     /// Every network that this sink has met since it started.
@@ -113,6 +114,11 @@ impl SinkStatus {
         if status.message != message {
             status.message = message.into();
         }
+    }
+
+    /// Heights that were written, for the auditor.
+    pub(super) fn written(&self) -> &Written {
+        &self.1
     }
 
     pub(super) fn completeness(&self, network: &Network, recent: RecentCompleteness) {
