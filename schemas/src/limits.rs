@@ -238,6 +238,8 @@ pub mod simulator {
     pub const ORDERED_FORKS: usize = 65_536;
     /// Heights in one list of canonical blocks.
     pub const LISTED_HEIGHTS: u64 = 100_000;
+    /// Transactions whose hashes are kept: of the blocks that were served last.
+    pub const KNOWN_TRANSACTIONS: usize = 131_072;
 }
 /// Length of the store's database name.
 pub const DATABASE_NAME_BYTES: usize = 64;

@@ -1,11 +1,10 @@
 //! What the rows of a block must say, computed naively from what its node answers and from nothing of ours.
 //!
-//! A row is a line of its columns. A recorded block is replayed at many heights with the same transactions and logs, so its lines
-//! are made once.
+//! A row is a line of its columns.
 
 use super::chains::Chain;
 use crate::failure::Failure;
-use alloy_primitives::{U256, keccak256};
+use alloy_primitives::{B256, U256, keccak256};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -184,10 +183,10 @@ impl Lines {
     }
 }
 
-/// Lines of a chain's recorded blocks, asked of its node as they are needed.
+/// Lines of a chain's blocks, asked of its node as they are needed.
 pub struct Expected {
     client: reqwest::Client,
-    known: HashMap<String, Lines>,
+    known: HashMap<B256, Lines>,
 }
 
 impl Expected {
@@ -197,17 +196,22 @@ impl Expected {
         Ok(Self { client: reqwest::Client::builder().timeout(DEADLINE).build()?, known: HashMap::new() })
     }
 
-    /// The lines of a recorded block, which stands at a height of the chain now.
+    /// Forgets the blocks so far.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+
+    /// The lines of a block, by its hash; kept until they are forgotten.
     ///
     /// # Errors
     /// When the node does not answer as a node does.
-    pub async fn lines(&mut self, chain: &Chain, recorded: &str, height: u64) -> Result<&Lines, Failure> {
-        if !self.known.contains_key(recorded) {
-            let block = self.ask(chain, "eth_getBlockByNumber", json!([format!("{height:#x}"), true])).await?;
-            let receipts = self.ask(chain, "eth_getBlockReceipts", json!([format!("{height:#x}")])).await?;
-            self.known.insert(recorded.to_owned(), Lines::of(&block, &receipts)?);
+    pub async fn lines(&mut self, chain: &Chain, hash: B256) -> Result<&Lines, Failure> {
+        if !self.known.contains_key(&hash) {
+            let block = self.ask(chain, "eth_getBlockByHash", json!([hash, true])).await?;
+            let receipts = self.ask(chain, "eth_getBlockReceipts", json!([hash])).await?;
+            self.known.insert(hash, Lines::of(&block, &receipts)?);
         }
-        Ok(&self.known[recorded])
+        Ok(&self.known[&hash])
     }
 
     async fn ask(&self, chain: &Chain, method: &str, params: Value) -> Result<Value, Failure> {

@@ -44,6 +44,7 @@ pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure>
     let mut compared = Compared::default();
     for from in (1..=head).step_by(STEP as usize) {
         let to = (from + STEP - 1).min(head);
+        expected.forget();
         let canonical = chain.node.canonical(from..=to);
         let blocks: Vec<String> = canonical
             .iter()
@@ -57,7 +58,7 @@ pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure>
         for table in [Table::Transactions, Table::Logs] {
             let mut wanted = Vec::new();
             for block in &canonical {
-                let of = expected.lines(chain, &block.recorded, block.height).await?;
+                let of = expected.lines(chain, block.hash).await?;
                 let of = if table == Table::Logs { &of.logs } else { &of.transactions };
                 *(if table == Table::Logs { &mut compared.logs } else { &mut compared.transactions }) +=
                     of.len() as u64;
@@ -71,7 +72,7 @@ pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure>
                 let other = wanted.iter().find(|line| !stored.contains(line)).or(stored.first());
                 let height = other.and_then(|line| line.split(' ').next()?.parse().ok());
                 let Some(block) = canonical.iter().find(|block| Some(block.height) == height) else { return Err(e) };
-                let of = expected.lines(chain, &block.recorded, block.height).await?;
+                let of = expected.lines(chain, block.hash).await?;
                 let of = if table == Table::Logs { &of.logs } else { &of.transactions };
                 let stored = lines(cluster, &one_by_one(slug, table, block.height)).await?;
                 same(slug, &format!("{} at {}", table.sql().0, block.height), &stored, of)?;

@@ -29,7 +29,7 @@ const READ: &[(&[&str], &str)] = &[
         SELECT middle, countIf(block_timestamp <= toDateTime(middle)) FROM transactions",
     ),
     (
-        // The largest amount of a hash that occurs once: a replayed chain repeats transactions.
+        // The largest amount of a hash that occurs once.
         &["rich_hash", "rich_value", "rich_fee", "rich_time_ms"],
         "SELECT hash, max(value), max(fee), max(toUnixTimestamp64Milli(toDateTime64(block_timestamp, 3)))
         FROM transactions GROUP BY hash HAVING count() = 1 AND max(fee) IS NOT NULL ORDER BY max(value) DESC, hash LIMIT 1",

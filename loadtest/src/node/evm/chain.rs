@@ -1,16 +1,18 @@
 //! The simulated chain: which recorded block stands at which height, with which parent, under which hash.
 //!
 //! Guarantee (rule 25): the canonical chain is a pure function of (seed, start, timeline, head). A height's version is how
-//! often forks have replaced it; (height, version) chooses the recorded block and, from version 1 on, the state root; the
-//! parent is the canonical block below. A fork replaces everything from its lowest block to the head, so the chain links at
+//! often forks have replaced it; (height, version) chooses the recorded block and, but for the first appearance of each, the
+//! state root and the mark that its transactions carry, so that no transaction occurs twice; the parent is the canonical block
+//! below. A fork replaces everything from its lowest block to the head, so the chain links at
 //! every moment. Kept in memory: a window of canonical blocks below the head, some replaced ones, and one hash every
 //! [`STRIDE`] heights, from which deeper blocks are computed again when asked for.
 
+use super::content::Mark;
 use super::dataset::Dataset;
 use super::error::Error;
 use super::origin::{Fork, Timeline};
 use super::recorded::Rewrite;
-use super::template::Fill;
+use super::template::{Fill, Values};
 use alloy_primitives::{B256, keccak256};
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 const STRIDE: u64 = 1024;
 /// Recomputed stretches of [`STRIDE`] heights that are kept.
 const STRETCHES: usize = 8;
+/// From so many blocks on their roots are computed on all cores.
+const MANY: usize = 64;
 
 /// One block of the simulated chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +39,36 @@ pub struct Sealed {
     /// Unix time in seconds.
     pub timestamp: u64,
     pub(crate) state_root: B256,
+    pub(crate) transactions_root: B256,
     pub(crate) recorded: usize,
+    /// What its transactions carry; `None`: they are as recorded.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl Sealed {
-    pub(crate) fn fill(&self) -> Fill {
-        Fill::new(self.hash, self.parent, self.state_root, self.height, self.timestamp)
+    /// `hashes`: of its transactions.
+    pub(crate) fn fill<'a>(&self, hashes: &'a [B256]) -> Fill<'a> {
+        Fill::new(&Values {
+            hash: self.hash,
+            parent: self.parent,
+            state_root: self.state_root,
+            transactions_root: self.transactions_root,
+            number: self.height,
+            timestamp: self.timestamp,
+            hashes,
+            mark: self.mark,
+        })
     }
+}
+
+/// What a block has in it, whatever is below it.
+#[derive(Clone, Copy)]
+struct Body {
+    version: u32,
+    recorded: usize,
+    state_root: B256,
+    transactions_root: B256,
+    mark: Option<Mark>,
 }
 
 /// Forks on a schedule: when the head leaves a multiple of `every`, the last `depth` blocks are replaced and the new
@@ -80,7 +107,7 @@ pub(crate) struct Chain {
     /// Hashes at multiples of [`STRIDE`].
     milestones: Vec<(u64, B256)>,
     stretches: VecDeque<Vec<Sealed>>,
-    /// By recorded block: the height at which it was last served with its transactions.
+    /// By recorded block: the height at which it was last served with its transactions as recorded.
     served: Vec<u64>,
 }
 
@@ -113,9 +140,11 @@ impl Chain {
             stretches: VecDeque::new(),
         };
         let head = chain.timeline.head().min(last);
-        for height in chain.start..=head {
-            let block = chain.seal(height, chain.version(height, head), chain.tip());
-            chain.push(block);
+        let mut next = chain.start;
+        while next <= head {
+            let to = (next + STRIDE - 1).min(head);
+            chain.stretch(next..=to, head, chain.tip()).into_iter().for_each(|block| chain.push(block));
+            next = to + 1;
         }
         chain
     }
@@ -189,13 +218,9 @@ impl Chain {
                 self.by_hash.remove(&hash);
             }
         }
-        (low..=head)
-            .map(|height| {
-                let block = self.seal(height, self.version(height, head), self.tip());
-                self.push(block);
-                block
-            })
-            .collect()
+        let new = self.stretch(low..=head, head, self.tip());
+        new.iter().for_each(|block| self.push(*block));
+        new
     }
 
     fn push(&mut self, block: Sealed) {
@@ -233,20 +258,64 @@ impl Chain {
         (scheduled + ordered as u64) as u32
     }
 
-    fn seal(&self, height: u64, version: u32, parent: B256) -> Sealed {
+    /// What (height, version) has in it.
+    fn body(&self, height: u64, version: u32) -> Body {
         let blocks = self.data.blocks();
-        let recorded = ((height - self.start + u64::from(version)) % blocks.len() as u64) as usize;
+        let place = height - self.start + u64::from(version);
+        let recorded = (place % blocks.len() as u64) as usize;
         let block = &blocks[recorded];
-        let salt = (version > 0).then(|| {
+        let repeats = self.timeline.repeats();
+        let again = version > 0 || (place >= blocks.len() as u64 && !repeats);
+        let salt = again.then(|| {
             let mut text = self.root().to_vec();
             text.extend_from_slice(&height.to_be_bytes());
             text.extend_from_slice(&version.to_be_bytes());
             keccak256(text)
         });
+        let mark = salt.filter(|_| !repeats).and_then(|salt| salt.first_chunk().copied());
+        Body {
+            version,
+            recorded,
+            state_root: salt.unwrap_or_else(|| block.state_root()),
+            transactions_root: block.transactions_root(mark.as_ref()),
+            mark,
+        }
+    }
+
+    /// The blocks at `heights` once the head is `head`, on top of `parent`. Many of them are worked out on all cores.
+    fn stretch(&self, heights: RangeInclusive<u64>, head: u64, mut parent: B256) -> Vec<Sealed> {
+        let heights: Vec<u64> = heights.collect();
+        let body = |height: &u64| self.body(*height, self.version(*height, head));
+        let cores = if heights.len() < MANY { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+        let bodies: Vec<Body> = std::thread::scope(|scope| {
+            let (mine, others) = heights.split_at(heights.len().div_ceil(cores));
+            let others: Vec<_> = others
+                .chunks(heights.len().div_ceil(cores).max(1))
+                .map(|part| scope.spawn(move || part.iter().map(body).collect::<Vec<Body>>()))
+                .collect();
+            let mut bodies: Vec<Body> = mine.iter().map(body).collect();
+            for other in others {
+                match other.join() {
+                    Ok(part) => bodies.extend(part),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            bodies
+        });
+        let seal = |(height, body): (u64, Body)| {
+            let block = self.seal(height, body, parent);
+            parent = block.hash;
+            block
+        };
+        heights.into_iter().zip(bodies).map(seal).collect()
+    }
+
+    fn seal(&self, height: u64, body: Body, parent: B256) -> Sealed {
+        let Body { version, recorded, state_root, transactions_root, mark } = body;
         let timestamp = self.timeline.time_ms(height) / 1000;
-        let hash = block.seal(&Rewrite { number: height, parent, timestamp, state_root: salt });
-        let state_root = salt.unwrap_or_else(|| block.state_root());
-        Sealed { height, version, hash, parent, timestamp, state_root, recorded }
+        let rewrite = Rewrite { number: height, parent, timestamp, state_root, transactions_root };
+        let hash = self.data.blocks()[recorded].seal(&rewrite);
+        Sealed { height, version, hash, parent, timestamp, state_root, transactions_root, recorded, mark }
     }
 
     /// The canonical block at `height`.
@@ -273,20 +342,14 @@ impl Chain {
             return stretch[(height - stretch[0].height) as usize];
         }
         let below = self.milestones.partition_point(|(h, _)| *h < height);
-        let (from, mut parent) = match below.checked_sub(1).map(|n| self.milestones[n]) {
+        let (from, parent) = match below.checked_sub(1).map(|n| self.milestones[n]) {
             Some((milestone, hash)) => (milestone + 1, hash),
             None => (self.start, self.root()),
         };
         // Below the window no fork reaches any more: what is computed here stays true.
         let to = (from + STRIDE - 1).min(self.recent[0].height - 1);
         let head = self.head().height;
-        let stretch: Vec<Sealed> = (from..=to)
-            .map(|h| {
-                let block = self.seal(h, self.version(h, head), parent);
-                parent = block.hash;
-                block
-            })
-            .collect();
+        let stretch = self.stretch(from..=to, head, parent);
         let block = stretch[(height - from) as usize];
         self.stretches.push_back(stretch);
         if self.stretches.len() > STRETCHES {
@@ -295,21 +358,28 @@ impl Chain {
         block
     }
 
-    /// Remembers that somebody saw the transactions of `block`.
+    /// Remembers that somebody saw the transactions of `block`, if they are as recorded.
     pub(crate) fn serve(&mut self, block: &Sealed) {
-        self.served[block.recorded] = block.height;
+        if block.mark.is_none() {
+            self.served[block.recorded] = block.height;
+        }
     }
 
-    /// The canonical block that replays recorded block `recorded`, at most at `head`: the one that was served last with its
-    /// transactions, else the newest in memory.
+    /// The canonical block, at most at `head`, that has the transactions of recorded block `recorded` as they were recorded: the
+    /// one that was served last with its transactions, else the newest in memory, else their first appearance.
     pub(crate) fn replaying(&mut self, recorded: usize, head: u64) -> Option<Sealed> {
+        let is = |block: &Sealed| block.recorded == recorded && block.mark.is_none() && block.height <= head;
         let served = self.served[recorded];
-        if served <= head
-            && let Some(block) = self.at(served).filter(|block| block.recorded == recorded)
-        {
+        if let Some(block) = self.at(served).filter(is) {
             return Some(block);
         }
-        self.recent.iter().rev().find(|block| block.recorded == recorded && block.height <= head).copied()
+        let recent = self.recent.iter().rev().find(|block| is(block)).copied();
+        recent.or_else(|| self.at(self.start + recorded as u64).filter(is))
+    }
+
+    /// Whether `block` is canonical.
+    pub(crate) fn holds(&mut self, block: &Sealed) -> bool {
+        self.at(block.height).as_ref() == Some(block)
     }
 
     pub(crate) fn range(&mut self, heights: RangeInclusive<u64>) -> Vec<Sealed> {

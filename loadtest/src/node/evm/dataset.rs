@@ -90,6 +90,18 @@ impl Dataset {
         Ok(Self::new(name.to_owned(), blocks))
     }
 
+    /// Those blocks that were recorded at `height` or above.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn recorded_from(mut self, height: u64) -> Result<Self, Error> {
+        self.blocks.retain(|block| block.number() >= height);
+        if self.blocks.is_empty() {
+            return Err(Error::Setting(format!("{}: no block was recorded at {height} or above", self.name)));
+        }
+        Ok(Self::new(self.name, self.blocks))
+    }
+
     /// The names that [`Self::embedded`] knows.
     pub fn embedded_names() -> impl Iterator<Item = &'static str> {
         EMBEDDED.iter().map(|(name, _)| *name)

@@ -25,6 +25,10 @@ pub enum Origin {
 /// Heights that are reserved ahead when pauses count: how often the file is written.
 const RESERVE: u64 = 64;
 
+/// What a chain is made like. Up to version 1 a replayed block had the recorded transactions again and again.
+const VERSION: u32 = 2;
+const REPEATING: u32 = 1;
+
 /// From `height` on, blocks come at an even pace, the first at `at_ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Segment {
@@ -80,7 +84,7 @@ impl Timeline {
     pub(crate) fn open(origin: Origin, id: Identity) -> Result<Self, Error> {
         let first = id.start + id.history;
         let fresh = |at_ms| State {
-            version: 1,
+            version: VERSION,
             seed: id.seed,
             chain_id: id.chain_id,
             start: id.start,
@@ -101,8 +105,10 @@ impl Timeline {
                 let wrong = |what| Error::Origin { path: path.clone(), what };
                 let state: State = serde_json::from_slice(&bytes).map_err(|e| wrong(format!("not an origin: {e}")))?;
                 let made = fresh(0);
+                if !(REPEATING..=VERSION).contains(&state.version) {
+                    return Err(wrong(format!("made with version {}, not {VERSION}", state.version)));
+                }
                 for (what, then, now) in [
-                    ("version", u64::from(state.version), u64::from(made.version)),
                     ("seed", state.seed, made.seed),
                     ("chain id", state.chain_id, made.chain_id),
                     ("start height", state.start, made.start),
@@ -172,6 +178,11 @@ impl Timeline {
         let after = u128::from(height - segment.height) * u128::from(self.state.interval) / 1_000_000;
         let at = segment.at_ms + after as u64;
         segments.get(next).map_or(at, |s| at.min(s.at_ms))
+    }
+
+    /// Whether this chain shows recorded transactions again and again, as it began to.
+    pub(crate) fn repeats(&self) -> bool {
+        self.state.version == REPEATING
     }
 
     pub(crate) fn forks(&self) -> &[Fork] {

@@ -1,15 +1,18 @@
 //! One recorded block, prepared for replay.
 //!
-//! Guarantee: the header is complete, so that its hash is computed again after number, parent, time or state root change,
-//! and transactions and receipts are untouched, so that both of their roots stay valid. A chain whose recorded hash does not
-//! follow from an Ethereum header (Cosmos chains) gets a stand-in: a keccak of the recorded hash and the header.
+//! Guarantee: the header is complete, so that its hash is computed again after number, parent, time or a root change;
+//! transactions are the recorded ones, or differ by a mark that their hashes and root follow ([`Content`]); receipts are
+//! untouched but for those hashes, so that their root stays valid. A chain whose recorded hash does not follow from an Ethereum
+//! header (Cosmos chains) gets a stand-in: a keccak of the recorded hash and the header.
 
+use super::content::{Content, Mark};
 use super::error::Error;
 use super::template::{Fill, Template};
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
 use serde_json::Value;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// How a block's hash follows from its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +45,8 @@ pub struct Recorded {
     header: Header,
     sealing: Sealing,
     facts: Facts,
-    tx_hashes: Vec<B256>,
+    tx_hashes: Arc<[B256]>,
+    content: Content,
     chain_id: Option<u64>,
     full: Template,
     hashes: Template,
@@ -57,8 +61,8 @@ pub(crate) struct Rewrite {
     pub parent: B256,
     /// Unix time in seconds.
     pub timestamp: u64,
-    /// `None` keeps the recorded one.
-    pub state_root: Option<B256>,
+    pub state_root: B256,
+    pub transactions_root: B256,
 }
 
 /// Which JSON of a block is wanted.
@@ -103,6 +107,7 @@ impl Recorded {
         };
         let chain_id = transactions.iter().find_map(|tx| quantity(tx.get("chainId")?.as_str()?));
         let sealing = if header.hash_slow() == hash { Sealing::Header } else { Sealing::StandIn };
+        let content = Content::of(transactions, &tx_hashes, header.transactions_root);
         let mut short = block.clone();
         short["transactions"] = Value::Array(transactions.iter().map(|tx| tx["hash"].clone()).collect());
         let mut head = block.clone();
@@ -118,11 +123,12 @@ impl Recorded {
             sealing,
             facts,
             chain_id,
-            full: Template::block(&block),
-            hashes: Template::block(&short),
-            head: Template::block(&head),
+            full: Template::block(&block, &content.carriers),
+            hashes: Template::block(&short, &[]),
+            head: Template::block(&head, &[]),
             receipts: Template::receipts(&receipts),
-            tx_hashes,
+            tx_hashes: tx_hashes.into(),
+            content,
             header,
         })
     }
@@ -163,7 +169,7 @@ impl Recorded {
         self.chain_id
     }
 
-    /// Its transactions' hashes in order.
+    /// Its transactions' hashes in order, as recorded.
     #[must_use]
     pub fn tx_hashes(&self) -> &[B256] {
         &self.tx_hashes
@@ -173,15 +179,29 @@ impl Recorded {
         self.header.state_root
     }
 
+    /// The transactions' root under a mark; without one the recorded root.
+    pub(crate) fn transactions_root(&self, mark: Option<&Mark>) -> B256 {
+        mark.map_or(self.header.transactions_root, |mark| self.content.root(mark))
+    }
+
+    /// The transactions' hashes under a mark; without one the recorded ones.
+    pub(crate) fn hashes(&self, mark: Option<&Mark>) -> Arc<[B256]> {
+        mark.map_or_else(|| self.tx_hashes.clone(), |mark| self.content.hashes(mark).into())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.content.is_whole()
+    }
+
     /// The hash of this block with `rewrite` applied.
     pub(crate) fn seal(&self, rewrite: &Rewrite) -> B256 {
         let mut header = self.header.clone();
         header.number = rewrite.number;
         header.parent_hash = rewrite.parent;
         header.timestamp = rewrite.timestamp;
-        if let Some(root) = rewrite.state_root {
-            header.state_root = root;
-        }
+        header.state_root = rewrite.state_root;
+        header.transactions_root = rewrite.transactions_root;
         let hash = header.hash_slow();
         match self.sealing {
             Sealing::Header => hash,
@@ -189,7 +209,7 @@ impl Recorded {
         }
     }
 
-    pub(crate) fn write(&self, form: Form, fill: &Fill, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, form: Form, fill: &Fill<'_>, out: &mut Vec<u8>) {
         match form {
             Form::Full => &self.full,
             Form::Hashes => &self.hashes,
@@ -200,7 +220,7 @@ impl Recorded {
     }
 
     /// One element of [`Form::Full`]'s transactions or of [`Form::Receipts`]; `false` when there is none.
-    pub(crate) fn write_item(&self, form: Form, index: usize, fill: &Fill, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn write_item(&self, form: Form, index: usize, fill: &Fill<'_>, out: &mut Vec<u8>) -> bool {
         match form {
             Form::Full => self.full.splice_item(index, fill, out),
             Form::Receipts => self.receipts.splice_item(index, fill, out),

@@ -347,17 +347,14 @@ impl View<'_> {
         }
         let recorded = &blocks[block.recorded];
         self.shared.stats.served(form, recorded.facts().tx_count);
-        recorded.write(form, &block.fill(), out);
+        recorded.write(form, &block.fill(&self.shared.hashes(&block)), out);
     }
 
     fn write_transaction(&self, hash: &B256, form: Form, out: &mut Vec<u8>) {
-        let data = &self.shared.data;
-        let found = data.find(hash).and_then(|(recorded, index)| {
-            let block = self.shared.chain().replaying(recorded, self.limit)?;
-            Some((block, index))
+        let written = self.shared.find(hash, self.limit).is_some_and(|(block, index)| {
+            let hashes = self.shared.hashes(&block);
+            self.shared.data.blocks()[block.recorded].write_item(form, index, &block.fill(&hashes), out)
         });
-        let written = found
-            .is_some_and(|(block, index)| data.blocks()[block.recorded].write_item(form, index, &block.fill(), out));
         if !written {
             out.extend_from_slice(b"null");
         }

@@ -226,7 +226,7 @@ fn notification(shared: &Shared, head: &HeadEvent, subscription: u64) -> Vec<u8>
     let id = format!("{subscription:#x}");
     // Writing into memory cannot fail.
     let _ = write!(out, r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id}","result":"#);
-    shared.data.blocks()[block.recorded].write(Form::Head, &block.fill(), &mut out);
+    shared.data.blocks()[block.recorded].write(Form::Head, &block.fill(&[]), &mut out);
     out.extend_from_slice(b"}}");
     out
 }

@@ -4,6 +4,7 @@
 
 use super::chain::{Chain, Sealed};
 use super::faults::{Fault, Faults};
+use super::known::Known;
 use super::recorded::Facts;
 use super::{Dataset, Error, origin, stats};
 use alloy_primitives::B256;
@@ -50,6 +51,7 @@ pub struct HeadEvent {
 pub(crate) struct Shared {
     pub data: Arc<Dataset>,
     pub chain: Mutex<Chain>,
+    pub known: Mutex<Known>,
     pub chain_id: u64,
     pub finality_depth: u64,
     pub safe_depth: u64,
@@ -65,6 +67,28 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn chain(&self) -> MutexGuard<'_, Chain> {
         self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hashes of a block's transactions. Called while no lock is held.
+    pub(crate) fn hashes(&self, block: &Sealed) -> Arc<[B256]> {
+        let recorded = &self.data.blocks()[block.recorded];
+        let Some(mark) = block.mark else { return recorded.hashes(None) };
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hashes) = known().get(block.recorded, mark) {
+            return hashes;
+        }
+        let hashes = recorded.hashes(Some(&mark));
+        known().insert(*block, mark, &hashes);
+        hashes
+    }
+
+    /// The canonical block, at most at `head`, and the place in it of a transaction.
+    pub(crate) fn find(&self, hash: &B256, head: u64) -> Option<(Sealed, usize)> {
+        if let Some((recorded, index)) = self.data.find(hash) {
+            return Some((self.chain().replaying(recorded, head)?, index));
+        }
+        let (block, index) = self.known.lock().unwrap_or_else(PoisonError::into_inner).find(hash)?;
+        (block.height <= head && self.chain().holds(&block)).then_some((block, index))
     }
 
     pub(crate) fn span(&self) -> (u64, u64) {

@@ -126,6 +126,66 @@ fn deep_blocks_are_computed_again_as_they_were() {
     assert_eq!(chain.at(5_001), None);
 }
 
+/// Hashes of all transactions of these blocks.
+fn transactions(set: &Dataset, blocks: &[Sealed]) -> Vec<B256> {
+    let of = |block: &Sealed| set.blocks()[block.recorded].hashes(block.mark.as_ref()).to_vec();
+    blocks.iter().flat_map(of).collect()
+}
+
+#[test]
+fn no_transaction_occurs_twice_over_cycles_forks_and_seeds() {
+    for name in Dataset::embedded_names() {
+        let set = data(name);
+        let cycle = set.blocks().len() as u64;
+        let mut chain = chain_at(&set, 3, 3 * cycle + 5, Some(Schedule { depth: 2, every: 7 }));
+        let mut seen = whole(&mut chain);
+        let first: Vec<B256> = set.blocks().iter().flat_map(|block| block.tx_hashes().to_vec()).collect();
+        // The first lap is as recorded, up to where a scheduled fork has replaced it.
+        let untouched = transactions(&set, &seen[..cycle.min(5) as usize]);
+        assert_eq!(untouched, first[..untouched.len()], "{name}");
+        seen.extend(chain.fork(cycle + 2, 3).expect("possible"));
+        seen.extend(chain.fork(3, 20).expect("possible"));
+        let all = transactions(&set, &seen);
+        let different: std::collections::HashSet<&B256> = all.iter().collect();
+        assert_eq!(different.len(), all.len(), "{name}");
+        let mut other = chain_at(&set, 4, 3 * cycle, None);
+        let others = whole(&mut other).split_off(cycle as usize);
+        assert!(transactions(&set, &others).iter().all(|hash| !different.contains(hash)), "{name}: another seed");
+    }
+}
+
+/// What can be encoded is: of the recorded chains only Arbitrum's own transactions cannot, and Cronos has other roots.
+#[test]
+fn hashes_and_roots_follow_from_the_marked_content() {
+    for name in Dataset::embedded_names() {
+        for block in data(name).blocks() {
+            assert_eq!(block.is_whole(), !["arbitrum", "cronos"].contains(&name), "{}", block.name());
+        }
+    }
+}
+
+/// The head of the chain below, as the version before computed it.
+const BEFORE: &str = "0x1b38db7f8231badc9a1c665999ccea3298d56c2bcded6b6406c2456d08d231d7";
+
+/// A chain that began when recorded transactions were shown again and again goes on like that: it is the same chain.
+#[test]
+fn a_chain_of_before_stays_as_it_is() {
+    let set = data("optimism");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("origin.json");
+    let state = r#"{"version":1,"seed":0,"chain_id":1,"start":1,"interval":1000000000,
+        "segments":[{"height":41,"at_ms":1700000000000}],"forks":[{"top":41,"depth":4}],"head":41}"#;
+    std::fs::write(&path, state).expect("written");
+    let identity =
+        Identity { seed: 0, chain_id: 1, start: 1, history: 40, interval: Duration::from_secs(1), clocked: false };
+    let timeline = Timeline::open(Origin::File { path, pause: false }, identity).expect("read");
+    let plan = Plan { seed: 0, chain_id: 1, start: 1, blocks: None, schedule: None, window: 300 };
+    let mut chain = Chain::new(set.clone(), timeline, plan);
+    assert_eq!(chain.head().hash.to_string(), BEFORE);
+    assert!(whole(&mut chain).iter().all(|block| block.mark.is_none()));
+    assert_eq!(chain.replaying(0, 41).map(|block| block.recorded), Some(0));
+}
+
 #[test]
 fn another_seed_is_another_chain() {
     let set = data("polygon");
