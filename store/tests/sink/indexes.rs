@@ -72,6 +72,10 @@ async fn every_look_up_uses_its_index() {
                     format!("network = 'a' AND block_number BETWEEN 0 AND 999999 AND has(contracts, '{address}')"),
                     "by_contract",
                 ),
+                (
+                    format!("network = 'a' AND (from_address = '{address}' OR has(contracts, '{address}'))"),
+                    "<Combined skip indexes>",
+                ),
                 ("block_timestamp = toDateTime64(1700000777, 3, 'UTC')".into(), "by_time"),
                 ("sequence = 777".into(), "by_sequence"),
                 ("sequence > 399990".into(), "by_sequence"),

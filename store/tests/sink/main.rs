@@ -21,6 +21,7 @@ mod queries;
 mod recorded;
 mod refused;
 mod setup;
+mod shown;
 mod values;
 mod views;
 mod watched_log;
