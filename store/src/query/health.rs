@@ -116,7 +116,8 @@ impl Store {
         // One statement, since it is asked again and again.
         let sql = "SELECT ifNull((SELECT sequence FROM block_event_rows WHERE network = {network:String} \
                        ORDER BY sequence DESC LIMIT 1), 0) AS sequence, \
-                   toBool(ifNull((SELECT state != 'running' FROM sink_status_rows FINAL WHERE network = {network:String}), 0)) AS halted";
+                   toBool(ifNull((SELECT countIf(state != 'running') FROM sink_status_rows FINAL \
+                       WHERE network = {network:String}), 0) > 0) AS halted";
         let call = self.read(sql).param("network", network).fetch_one::<StoredPosition>();
         self.within("reading how far a network is visible", call).await
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use schemas::Network;
-use store::{Store, sink::SinkStatus};
+use store::{Store, query::StoredPosition, sink::SinkStatus};
 
 use crate::{
     chain::{Chain, Dice},
@@ -51,6 +51,9 @@ async fn what_the_sink_knows_it_does_not_ask() {
     let first: Vec<_> = (0..20).map(|_| chain.apply(&mut dice)).collect();
     log.publish(&first).await;
     until_counted(&status, &chain.network, 20).await;
+    let position = async |network| store.position(network).await.expect("an answer");
+    assert_eq!(position("a").await, StoredPosition { sequence: 20, halted: false });
+    assert_eq!(position("nobody").await, StoredPosition::default(), "the sink has never told of it");
     // What is asked of settled heights, once, follows.
     tokio::time::sleep(Duration::from_secs(2)).await;
     taken();
