@@ -6,11 +6,15 @@ mod support;
 
 use std::hint::black_box;
 
-use enrich::enrich_event;
+use enrich::{
+    enrich_event,
+    steps::{enrich_figures, transfers},
+};
 use schemas::{
     Codec,
+    passing::{Passing, Reader, Writer},
     profiles::Profile,
-    records::{EnrichedTransaction, RawTransaction},
+    records::{EnrichedTransaction, Payload, RawTransaction},
 };
 use support::recorded;
 
@@ -39,6 +43,16 @@ fn main() {
         eprintln!("{what:<16} {:>6.2} µs", (cpu_ns() - start) as f64 / 1e3 / (ROUNDS * raw.len()) as f64);
     };
     each("encode raw", &mut || raw.iter().for_each(|tx| drop(black_box(codec.encode(*tx)))));
+    each("write raw", &mut || {
+        for (_, (block, txs)) in &events {
+            let mut writer = Writer::new(&codec, &block.envelope.child());
+            for tx in txs {
+                if let Payload::Transaction(tx) = &tx.payload {
+                    drop(black_box(writer.value(tx, usize::MAX)));
+                }
+            }
+        }
+    });
     each("decode raw", &mut || raw_values.iter().for_each(|v| drop(black_box(codec.decode::<RawTransaction>(v)))));
     each("copy events", &mut || drop(black_box(events.clone())));
     each("copy and enrich", &mut || {
@@ -46,8 +60,40 @@ fn main() {
             black_box(enrich_event(&profile, block, txs));
         }
     });
+    each("pass on", &mut || {
+        let mut values = raw_values.iter();
+        for (profile, (block, txs)) in &events {
+            let mut passing = Passing::new(&codec, &block.envelope.child());
+            let (mut logs, mut texts) = (Vec::new(), String::new());
+            for value in values.by_ref().take(txs.len()) {
+                let Some(view) = passing.look(value, &mut logs) else { panic!("a recorded transaction") };
+                let base_fee = block.evm.as_ref().and_then(|header| header.base_fee_per_gas);
+                let found = enrich_figures(profile, base_fee, &view.figures);
+                texts.clear();
+                let events: Vec<_> = logs.iter().map(transfers::look).collect();
+                let ends: Vec<_> = events
+                    .iter()
+                    .map(|event| {
+                        event.iter().for_each(|event| event.write_arguments(&mut texts));
+                        texts.len()
+                    })
+                    .collect();
+                let starts = std::iter::once(0).chain(ends.iter().copied());
+                let texts = starts.zip(&ends).map(|(start, end)| &texts[start..*end]);
+                let both = events.iter().zip(texts).map(|(event, text)| Some((event.as_ref()?.signature, text)));
+                black_box(passing.pass_on(&view, &logs, &found, both, usize::MAX));
+            }
+        }
+    });
     each("encode enriched", &mut || enriched.iter().for_each(|tx| drop(black_box(codec.encode(tx)))));
     each("decode enriched", &mut || {
         values.iter().for_each(|v| drop(black_box(codec.decode::<EnrichedTransaction>(v))))
+    });
+    each("read enriched", &mut || {
+        let mut values = values.iter();
+        for (_, (block, txs)) in &events {
+            let reader = Reader::new(&codec, block.envelope.child());
+            values.by_ref().take(txs.len()).for_each(|value| drop(black_box(reader.read(value))));
+        }
     });
 }

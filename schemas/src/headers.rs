@@ -87,6 +87,14 @@ impl ChainHeaders {
 
     /// From a record's headers, given a look-up by name.
     pub fn parse<'a>(get: impl Fn(&str) -> Option<&'a [u8]>) -> Result<Self, HeaderError> {
+        Self::parse_near(get, None)
+    }
+
+    /// The same; most records are of the network that the one before was of, and share its name.
+    pub fn parse_near<'a>(
+        get: impl Fn(&str) -> Option<&'a [u8]>,
+        before: Option<&Network>,
+    ) -> Result<Self, HeaderError> {
         fn text<'a>(name: &'static str, raw: Option<&'a [u8]>) -> Result<&'a str, HeaderError> {
             let raw = raw.ok_or(HeaderError { name, problem: "missing" })?;
             std::str::from_utf8(raw).map_err(|_| HeaderError { name, problem: "not UTF-8" })
@@ -99,9 +107,12 @@ impl ChainHeaders {
             raw => text(name, raw).and_then(|t| number(name, t)).map(Some),
         };
         Ok(Self {
-            network: text(names::NETWORK, get(names::NETWORK))?
-                .parse()
-                .map_err(|_| HeaderError { name: names::NETWORK, problem: "not a network slug" })?,
+            network: match (get(names::NETWORK), before) {
+                (Some(raw), Some(before)) if raw == before.as_str().as_bytes() => before.clone(),
+                (raw, _) => text(names::NETWORK, raw)?
+                    .parse()
+                    .map_err(|_| HeaderError { name: names::NETWORK, problem: "not a network slug" })?,
+            },
             sequence: number(names::SEQUENCE, text(names::SEQUENCE, get(names::SEQUENCE))?)?,
             op: text(names::OP, get(names::OP))?
                 .parse()

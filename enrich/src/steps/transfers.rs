@@ -1,13 +1,14 @@
 //! ERC-20 and ERC-721 `Transfer` and `Approval`. The two standards share signatures and are told apart by what is indexed: an
 //! ERC-20 log has three topics and one word of data, an ERC-721 log four topics and no data. Anything else is not decoded.
 
-use std::{fmt::Write, sync::LazyLock};
+use std::sync::LazyLock;
 
 use alloy_primitives::{Address, B256, U256, hex};
 use alloy_sol_types::SolEvent;
 use schemas::{
     passing::LogView,
     records::{DecodedEvent, EvmLog},
+    wire::{U256_DIGITS, decimal_text},
 };
 
 /// What the arguments take, about.
@@ -51,9 +52,14 @@ pub struct Found {
 impl Found {
     /// Appends the arguments as a JSON object.
     pub fn write_arguments(&self, out: &mut String) {
-        let ([first, second, third], [a, b], n) = (self.names, self.addresses, self.number);
-        // A string takes everything.
-        let _ = write!(out, r#"{{"{first}":"{a:#x}","{second}":"{b:#x}","{third}":"{n}"}}"#);
+        let [mut a, mut b] = [hex::Buffer::<20, true>::new(), hex::Buffer::new()];
+        let addresses: [&str; 2] = [a.format(&self.addresses[0]), b.format(&self.addresses[1])];
+        let mut digits = [0; U256_DIGITS];
+        let values = [addresses[0], addresses[1], decimal_text(&self.number, &mut digits)];
+        for (begin, (name, value)) in ["{\"", "\",\"", "\",\""].into_iter().zip(self.names.into_iter().zip(values)) {
+            [begin, name, "\":\"", value].into_iter().for_each(|part| out.push_str(part));
+        }
+        out.push_str("\"}");
     }
 }
 

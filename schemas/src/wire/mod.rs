@@ -23,6 +23,7 @@ mod values;
 pub(crate) use control_config::NETWORK as NETWORK_KIND;
 use input::{Input, Problem};
 use plan::{ColumnSpec, Plan, Step};
+pub use values::{U256_DIGITS, decimal_text};
 
 /// A record that the codec can write and read.
 pub trait Row: Sized {

@@ -233,42 +233,48 @@ impl Base for bytes::Bytes {
 const CHUNK_DIGITS: usize = 19;
 const CHUNK: u64 = 10u64.pow(CHUNK_DIGITS as u32);
 /// Decimal digits of 2^256 − 1.
-pub(crate) const U256_DIGITS: usize = 78;
+pub const U256_DIGITS: usize = 78;
 
 impl Base for U256 {
     const KIND: Kind = Kind::Text;
     const FORM: Form = Form::Decimal;
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
-        let mut digits = [0u8; U256_DIGITS];
-        let mut start = digits.len();
-        let mut push = |mut n: u64, width: usize| {
-            let end = start - width;
-            while n > 0 || start > end {
-                start -= 1;
-                digits[start] = b'0' + (n % 10) as u8;
-                n /= 10;
-            }
-        };
-        match u128::try_from(*self) {
-            Ok(n) if n < u128::from(CHUNK) => push(n as u64, 1),
-            Ok(n) if n < u128::from(CHUNK) * u128::from(CHUNK) => {
-                push((n % u128::from(CHUNK)) as u64, CHUNK_DIGITS);
-                push((n / u128::from(CHUNK)) as u64, 1);
-            }
-            _ => {
-                let mut chunks = self.to_base_le(CHUNK).peekable();
-                while let Some(chunk) = chunks.next() {
-                    push(chunk, if chunks.peek().is_some() { CHUNK_DIGITS } else { 1 });
-                }
-            }
-        }
-        put_bytes(&digits[start..], out);
+        put_bytes(decimal_text(self, &mut [0; U256_DIGITS]).as_bytes(), out);
     }
     #[inline]
     fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
         decimal(input.bytes()?)
     }
+}
+
+/// A number in decimal, written into a buffer.
+#[inline]
+pub fn decimal_text<'b>(n: &U256, digits: &'b mut [u8; U256_DIGITS]) -> &'b str {
+    let mut start = digits.len();
+    let mut push = |mut n: u64, width: usize| {
+        let end = start - width;
+        while n > 0 || start > end {
+            start -= 1;
+            digits[start] = b'0' + (n % 10) as u8;
+            n /= 10;
+        }
+    };
+    match u128::try_from(*n) {
+        Ok(n) if n < u128::from(CHUNK) => push(n as u64, 1),
+        Ok(n) if n < u128::from(CHUNK) * u128::from(CHUNK) => {
+            push((n % u128::from(CHUNK)) as u64, CHUNK_DIGITS);
+            push((n / u128::from(CHUNK)) as u64, 1);
+        }
+        _ => {
+            let mut chunks = n.to_base_le(CHUNK).peekable();
+            while let Some(chunk) = chunks.next() {
+                push(chunk, if chunks.peek().is_some() { CHUNK_DIGITS } else { 1 });
+            }
+        }
+    }
+    // They are digits.
+    std::str::from_utf8(&digits[start..]).unwrap_or_default()
 }
 
 /// A decimal number below 2^256.

@@ -102,9 +102,12 @@ type Grouped = Vec<(Arc<TopicState>, TopicPartition, Vec<NewRecord>)>;
 fn group_by_partition(shared: &Shared, records: Vec<NewRecord>) -> Result<Grouped, LogError> {
     let mut index: HashMap<TopicPartition, usize> = HashMap::new();
     let mut grouped: Grouped = Vec::new();
+    // Most records go where the one before went.
+    let mut before: Option<(TopicPartition, usize)> = None;
     for record in records {
-        let slot = match index.get(&record.to) {
-            Some(slot) => *slot,
+        let known = before.filter(|(to, _)| *to == record.to).map(|(_, slot)| slot);
+        let slot = match known.or_else(|| index.get(&record.to).copied()) {
+            Some(slot) => slot,
             None => {
                 let (topic, _) = shared.partition(record.to)?;
                 grouped.push((topic, record.to, Vec::new()));
@@ -112,6 +115,7 @@ fn group_by_partition(shared: &Shared, records: Vec<NewRecord>) -> Result<Groupe
                 grouped.len() - 1
             }
         };
+        before = Some((record.to, slot));
         let (topic, _, list) = &mut grouped[slot];
         let invalid = |what: &str| Err(LogError::new(LogErrorKind::Invalid, format!("{what} on topic {}", topic.name)));
         if topic.compacted && record.key.is_none() {

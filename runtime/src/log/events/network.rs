@@ -89,7 +89,7 @@ struct Sieve {
 
 impl Sieve {
     fn pass(&mut self, record: Record) -> Option<Record> {
-        match meta_of(&record) {
+        match meta_of(&record, None) {
             Ok(Ok(meta)) if meta.network == self.network => {
                 if meta.op == Op::Finality {
                     return None;

@@ -16,8 +16,8 @@ pub type Meta = Result<ChainHeaders, (Network, Halt)>;
 
 /// The key names the network when the headers that only our programs write are there but cannot be used. A record without any
 /// of them is not ours, whatever its key: an error.
-pub fn meta_of(record: &Record) -> Result<Meta, Halt> {
-    ChainHeaders::parse(|name| record.header(name)).map(Ok).or_else(|e| {
+pub fn meta_of(record: &Record, before: Option<&Network>) -> Result<Meta, Halt> {
+    ChainHeaders::parse_near(|name| record.header(name), before).map(Ok).or_else(|e| {
         let why = Halt::BadHeaders { name: e.name, problem: e.problem };
         let ours = [names::SEQUENCE, names::OP].iter().any(|name| record.header(name).is_some());
         let key = record.key.as_deref().and_then(|k| std::str::from_utf8(k).ok());
@@ -45,7 +45,8 @@ pub struct Queue {
 impl Queue {
     /// Takes a record in; gives one back that belongs to no network.
     pub fn push(&mut self, record: Record) -> Option<(Record, Halt)> {
-        match meta_of(&record) {
+        let before = self.records.back().and_then(|(_, meta)| meta.as_ref().ok());
+        match meta_of(&record, before.map(|meta| &meta.network)) {
             Ok(meta) => {
                 self.bytes += size(&record);
                 self.records.push_back((record, meta));
