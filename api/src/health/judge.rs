@@ -79,8 +79,10 @@ pub fn judge(case: &Case<'_>) -> Judged {
         for name in stage::CHAIN {
             let whole = stages.iter().find(|s| s.stage == name);
             let stage_is_silent = whole.is_some_and(|s| s.state == SILENT);
+            // It has no network in its hands yet, and its process says why.
+            let stage_upgrades = case.upgrades(name).is_some();
             let told = case.network(name, &network, whole).into_iter().filter(|found| match found.kind {
-                Kind::Silence => wanted && !stage_is_silent && deaf.is_none(),
+                Kind::Silence => wanted && !stage_is_silent && !stage_upgrades && deaf.is_none(),
                 Kind::Unconfigured => wanted,
                 Kind::Word => true,
             });
@@ -118,6 +120,17 @@ pub fn network_stage(case: &Case<'_>, name: &str, network: &Network) -> NetworkS
         sequence: None,
         error: None,
     };
+    let is_heard = heard.is_some_and(|heard| !heard.is_silent(case.now.at));
+    if let Some(process) = case.upgrades(name).filter(|_| !is_heard) {
+        return NetworkStage {
+            state: state::UPGRADING.to_owned(),
+            since: Some(process.status.since.rfc3339()),
+            heard_at: Some(case.now.wall_of(process.at).rfc3339()),
+            instance: Some(process.status.instance.clone()),
+            error: process.status.detail.clone(),
+            ..blank
+        };
+    }
     let Some(heard) = heard else {
         return if case.is_young() { blank } else { NetworkStage { state: SILENT.to_owned(), ..blank } };
     };
@@ -151,6 +164,12 @@ impl Case<'_> {
 
     fn living<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Heard> {
         self.processes(name).filter(|h| !h.is_silent(self.now.at))
+    }
+
+    /// A process of a stage that brings the store into its layout, while none does the stage's work.
+    fn upgrades<'s>(&'s self, name: &'s str) -> Option<&'s Heard> {
+        let works = self.living(name).any(|h| WELL.contains(&h.status.state.as_str()));
+        self.living(name).find(|h| h.status.state == state::UPGRADING && !works)
     }
 
     /// The stages of the chain, the API, and whatever else was heard of.
@@ -235,12 +254,17 @@ impl Case<'_> {
         let stalled = judged.state != SILENT && !WELL.contains(&judged.state.as_str());
         let first = self.living(name).next().filter(|_| stalled)?;
         let words = first.status.detail.clone().unwrap_or_else(|| format!("it is in the state {}", judged.state));
+        let cure = if judged.state == state::UPGRADING {
+            "Wait: it goes on by itself when that is done, and may be stopped and started meanwhile".to_owned()
+        } else {
+            format!("See the log of {}", first.status.instance)
+        };
         Some(HealthProblem {
             stage: name.to_owned(),
             network: None,
             since: judged.since.clone(),
             problem: format!("{name} is {}: {words}", judged.state),
-            cure: format!("See the log of {}", first.status.instance),
+            cure,
         })
     }
 

@@ -11,7 +11,7 @@ use schemas::{
 };
 use tokio::time::Instant;
 
-use super::{Case, Heard, Judged, Now, Progress, judge, testing::said};
+use super::{Case, Heard, Judged, Now, Progress, judge, network_stage, testing::said};
 use crate::watch::Snapshot;
 
 /// A minute in the life of a deployment with one network.
@@ -204,4 +204,30 @@ fn a_stage_that_does_not_get_on_is_named() {
     let judged = world.judge(201);
     let [p] = &judged.problems[..] else { panic!("{:?}", judged.problems) };
     assert!(p.stage == "sink" && p.problem.contains("stands still at 20, while 180 events wait"), "{p:?}");
+}
+
+#[test]
+fn a_sink_that_upgrades_its_store_is_one_problem_that_says_how_far_it_is() {
+    let mut world = World::new();
+    let upgrading = StageStatus {
+        state: state::UPGRADING.to_owned(),
+        detail: Some("40 % (400 of 1,000 rows), about 30 s left".to_owned()),
+        ..said(stage::SINK, None)
+    };
+    world.all(100, &[stage::SINK]);
+    world.hear(upgrading, 100);
+    let judged = world.judge(110);
+    let words: Vec<&str> = judged.problems.iter().map(|p| p.problem.as_str()).collect();
+    assert_eq!(words, ["sink is upgrading: 40 % (400 of 1,000 rows), about 30 s left"]);
+    assert!(judged.problems[0].cure.starts_with("Wait"), "{}", judged.problems[0].cure);
+    let network: Network = "eth".parse().expect("a slug");
+    let now = Now { at: world.start + Duration::from_secs(110), wall: TimeMs(110_000) };
+    let configured = &world.configured;
+    let case = Case { heard: &world.heard, now, listening: world.start, unheard: None, configured };
+    assert_eq!(network_stage(&case, stage::SINK, &network).state, state::UPGRADING);
+    // Another process that works has the networks, and speaks of them.
+    world.hear(StageStatus { instance: "host-2".to_owned(), ..said(stage::SINK, None) }, 110);
+    assert_eq!(world.judge(111).problems.len(), 1, "nobody speaks of the network");
+    world.hear(said(stage::SINK, Some("eth")), 110);
+    assert!(world.judge(111).problems.is_empty());
 }

@@ -69,8 +69,9 @@ pub struct NetworkHealth {
     pub family: String,
     /// `starting`, `syncing`, `live`, `stalled`, `wrong_chain`, `no_receipts`, `reorg_too_deep` (from its watcher),
     /// `log_replaced`, `overtaken` or `unreadable` (from enrich, or from the store's sink), `refused` (the store takes everything but
-    /// a block of it, which is tried again every few minutes), `unconfigured` (the process that has its partition does not know it),
-    /// or `silent` (the stage that has it says nothing any more).
+    /// a block of it, which is tried again every few minutes), `upgrading` (the sink brings the store of a former version into its
+    /// layout first), `unconfigured` (the process that has its partition does not know it), or `silent` (the stage that has it says
+    /// nothing any more).
     pub state: String,
     /// The node's tip as last seen; null before the first answer.
     pub tip_height: Option<u64>,

@@ -56,6 +56,10 @@ const STATES: Record<string, Omit<StateWords, 'label'>> = {
 		tone: 'bad',
 		hint: 'The store takes everything but a block of this network. It is tried again every few minutes; mend what the store says.'
 	},
+	upgrading: {
+		tone: 'busy',
+		hint: 'The rows of a former version are copied into the layout of this one; new blocks wait in the log meanwhile.'
+	},
 	silent: { tone: 'bad', hint: '' },
 	unconfigured: { tone: 'bad', hint: '' }
 };
@@ -67,6 +71,7 @@ const WELL = ['running', 'live', 'syncing'];
 export function stageWords(state: string): { tone: Tone; label: string } {
 	if (WELL.includes(state)) return { tone: 'good', label: state };
 	if (state === 'starting') return { tone: 'busy', label: 'not heard yet' };
+	if (state === 'upgrading') return { tone: 'busy', label: state };
 	return { tone: 'bad', label: state.replaceAll('_', ' ') };
 }
 

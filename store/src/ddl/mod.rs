@@ -46,6 +46,25 @@ macro_rules! has_former_layout {
     };
 }
 
+/// Whether a table is to make room for one of equal columns: nobody has done that, nor recorded that it was done.
+macro_rules! makes_room {
+    ($table:literal, $number:literal) => {
+        concat!(
+            "SELECT toUInt64(countIf(name = '",
+            $table,
+            "') = 1 AND countIf(name = 'former_",
+            $table,
+            "') = 0 AND ",
+            $number,
+            " NOT IN (SELECT number FROM schema_migrations)) FROM system.tables WHERE database = currentDatabase() AND name IN ('",
+            $table,
+            "', 'former_",
+            $table,
+            "')"
+        )
+    };
+}
+
 /// All of this version, in order.
 pub const MIGRATIONS: &[Migration] = &[
     Migration::new(1, "block_rows", include_str!("0001_block_rows.sql")),
@@ -83,6 +102,14 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(30, "transactions", include_str!("0030_transactions.sql")),
     Migration::new(31, "evm_transactions", include_str!("0031_evm_transactions.sql")),
     Migration::new(32, "evm_logs", include_str!("0032_evm_logs.sql")),
+    Migration::new(33, "former_block_event_rows", include_str!("0033_former_block_event_rows.sql"))
+        .only_if(makes_room!("block_event_rows", 33)),
+    Migration::new(34, "block_event_rows", include_str!("0034_block_event_rows.sql")),
+    Migration::new(35, "former_audit_rows", include_str!("0035_former_audit_rows.sql"))
+        .only_if(makes_room!("audit_rows", 35)),
+    Migration::new(36, "audit_rows", include_str!("0036_audit_rows.sql")),
+    Migration::new(37, "upgrade_rows", include_str!("0037_upgrade_rows.sql")),
+    Migration::new(38, "completeness", include_str!("0038_completeness.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \

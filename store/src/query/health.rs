@@ -111,7 +111,7 @@ impl Store {
         Ok(self.within("reading the last sequence", call).await?.unwrap_or(0))
     }
 
-    /// How far the store shows the network.
+    /// How far the store shows the network. An error while its events are still to be copied from a former layout.
     pub async fn position(&self, network: &str) -> Result<StoredPosition, StoreError> {
         // One statement, since it is asked again and again.
         let sql = "SELECT ifNull((SELECT sequence FROM block_event_rows WHERE network = {network:String} \
@@ -119,7 +119,11 @@ impl Store {
                    toBool(ifNull((SELECT countIf(state != 'running') FROM sink_status_rows FINAL \
                        WHERE network = {network:String}), 0) > 0) AS halted";
         let call = self.read(sql).param("network", network).fetch_one::<StoredPosition>();
-        self.within("reading how far a network is visible", call).await
+        let position = self.within("reading how far a network is visible", call).await?;
+        if position.sequence == 0 {
+            self.is_upgraded(network).await?;
+        }
+        Ok(position)
     }
 
     /// The network's highest canonical block.

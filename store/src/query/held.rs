@@ -152,6 +152,13 @@ fn answer(mut pieces: Vec<Piece>, mut uncounted: Vec<(u64, u64)>) -> Completenes
 impl Store {
     /// What is held of a network.
     pub async fn completeness(&self, network: &Network) -> Result<Completeness, StoreError> {
+        let mut held = self.held(network).await?;
+        // It lies below all that is there: the newest are copied first.
+        held.ranges.splice(0..0, self.to_come(network).await?);
+        Ok(held)
+    }
+
+    async fn held(&self, network: &Network) -> Result<Completeness, StoreError> {
         let Some((low, high)) = self.height_bounds(network.as_str()).await? else {
             return Ok(Completeness::default());
         };

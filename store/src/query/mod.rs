@@ -18,6 +18,7 @@ pub mod held;
 pub mod totals;
 pub mod transaction;
 pub mod transactions;
+mod upgrade;
 mod windows;
 pub(crate) mod wire;
 

@@ -1,12 +1,15 @@
 //! What the sink says of itself and of its networks (rule 27): how far each is visible, and what halts it, so that nobody has to ask
 //! the store for it.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use runtime::beat::Board;
 use schemas::{
     Network, Op, Origin, TimeMs,
-    records::stage_status::state::{RUNNING, STALLED},
+    records::stage_status::state::{RUNNING, STALLED, STARTING},
 };
 use tokio::time::sleep;
 
@@ -16,12 +19,47 @@ use crate::{Store, query::StoredNetwork};
 /// How often the store is asked whether it is there, when it was asked nothing else, and what of networks that no event has come of yet.
 const EVERY: Duration = Duration::from_secs(3);
 
+/// What the stage does as a whole before its usual work, for whoever asks why nothing is written. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Busy {
+    board: Board,
+    with: Arc<Mutex<Option<(&'static str, String)>>>,
+}
+
+impl Busy {
+    /// Nothing is done yet.
+    pub fn new(board: Board) -> Self {
+        let first = (STARTING, "the store's tables are being made".to_owned());
+        Self { board, with: Arc::new(Mutex::new(Some(first))) }
+    }
+
+    /// It is in this state, with this.
+    pub fn say(&self, state: &'static str, words: String) {
+        self.board.process(state, Some(words.clone()));
+        *self.with.lock().unwrap_or_else(PoisonError::into_inner) = Some((state, words));
+    }
+
+    /// The usual work begins.
+    pub fn done(&self) {
+        *self.with.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.board.process(RUNNING, None);
+    }
+
+    fn now(&self) -> Option<(&'static str, String)> {
+        self.with.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Keeps the board in step with the store, until dropped: whether it answers, and where networks stand of which nothing was
 /// written since their partition came here.
-pub(super) async fn follow(board: Board, store: Store) {
+pub(super) async fn follow(busy: Busy, store: Store) {
+    let board = &busy.board;
     loop {
         match store.is_there(EVERY).await {
-            Ok(()) => board.process(RUNNING, None),
+            Ok(()) => match busy.now() {
+                Some((state, words)) => board.process(state, Some(words)),
+                None => board.process(RUNNING, None),
+            },
             Err(error) => board.process(
                 STALLED,
                 Some(format!("the store does not answer: {error}. Nothing is lost; the sink goes on when it is back")),
@@ -32,7 +70,7 @@ pub(super) async fn follow(board: Board, store: Store) {
                 continue;
             }
             match store.network(&network).await {
-                Ok(stored) => found(&board, partition, &network, stored),
+                Ok(stored) => found(board, partition, &network, stored),
                 Err(error) => {
                     tracing::debug!(%network, %error, "where the network stands cannot be read now");
                     break;

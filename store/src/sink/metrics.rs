@@ -86,6 +86,13 @@ pub(super) fn topic_missing() {
     metrics::counter!("headwater_sink_topic_missing_total").increment(1);
 }
 
+/// Rows of the former layout, those of them that are copied into today's, and the time that is left; all 0 when there is nothing to do.
+pub(super) fn upgrade(rows: u64, copied: u64, left: Option<Duration>) {
+    metrics::gauge!("headwater_sink_upgrade_rows").set(rows as f64);
+    metrics::gauge!("headwater_sink_upgrade_copied_rows").set(copied as f64);
+    metrics::gauge!("headwater_sink_upgrade_left_seconds").set(left.map_or(0.0, |left| left.as_secs_f64()));
+}
+
 /// Says what each of them is, for Prometheus' `# HELP`.
 pub fn describe() {
     crate::metrics::describe();
@@ -138,6 +145,15 @@ pub fn describe() {
     metrics::describe_counter!(
         "headwater_sink_dead_letters_total",
         "Records that went to the dead letters, by reason."
+    );
+    metrics::describe_gauge!(
+        "headwater_sink_upgrade_rows",
+        "Rows of a store of a former layout that are to be copied into today's, 0 when there is nothing to do."
+    );
+    metrics::describe_gauge!("headwater_sink_upgrade_copied_rows", "Rows among them that are copied.");
+    metrics::describe_gauge!(
+        "headwater_sink_upgrade_left_seconds",
+        "Time until they are all copied, at the pace so far."
     );
     metrics::describe_counter!(
         "headwater_sink_topic_missing_total",

@@ -6,7 +6,7 @@
 //! and 12, kept in [`guard`]). What the store lacks of one network is read again for it alone (kept in [`behind`]), and what the store
 //! refuses of one network stops that one only (kept in [`apart`]). While the store is away the sink waits with at most two batches in
 //! memory, reads no further and stays a member of its group ([`member`]); nothing is committed past a dead letter that is not written
-//! ([`graveyard`]). How whole the rows are is counted beside the writing, never in its way ([`audit`], rule 18).
+//! ([`graveyard`]). A store of a former layout is upgraded first ([`upgrade`]). How whole the rows are is counted beside the writing, never in its way ([`audit`], rule 18).
 
 mod apart;
 mod audit;
@@ -31,6 +31,7 @@ mod reader;
 mod recent;
 pub(crate) mod stale;
 mod status;
+mod upgrade;
 mod write;
 mod written;
 

@@ -19,13 +19,14 @@ use super::{
     Error, SinkConfig, SinkStatus,
     audit::Auditor,
     batch::Event,
-    beat,
+    beat::{self, Busy},
     error::WriteError,
     graveyard::{Burial, Graveyard},
     member::{Reading, Written},
     metrics,
     patience::Patience,
     reader::{Batch, Reader},
+    upgrade,
     write::{Refused, Writer},
 };
 use crate::Store;
@@ -33,7 +34,7 @@ use crate::Store;
 /// How long a store may take to start before that is told.
 const STORE_STARTS: Duration = Duration::from_secs(10);
 
-/// Runs the sink until `shutdown`. Makes and migrates the database first, waiting for the store as long as it takes.
+/// Runs the sink until `shutdown`. Makes, migrates and upgrades the database first, waiting for the store as long as it takes.
 pub async fn run(
     config: SinkConfig,
     log: Arc<dyn Log>,
@@ -43,9 +44,10 @@ pub async fn run(
     let store = Store::connect(config.store.clone())?;
     let input = [topics::ENRICHED_BLOCKS, topics::ENRICHED_TRANSACTIONS];
     let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), Some((GROUP, input)));
+    let busy = Busy::new(config.board.clone());
     let outcome = tokio::select! {
-        outcome = work(config.clone(), store.clone(), log, codec, shutdown) => outcome,
-        () = beat::follow(config.board, store) => Ok(()), // never: it follows for ever
+        outcome = work(config, store.clone(), log, codec, busy.clone(), shutdown) => outcome,
+        () = beat::follow(busy, store) => Ok(()), // never: it follows for ever
     };
     if outcome.is_ok() {
         beat.farewell().await;
@@ -58,13 +60,18 @@ async fn work(
     store: Store,
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
+    busy: Busy,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let patience = Patience::new(shutdown.clone());
     // A store that starts beside us takes a moment; only after that is its absence worth a line each time.
     tokio::select! { _ = store.wait_ready(STORE_STARTS) => {}, () = shutdown.cancelled() => return Ok(()) }
-    match patience.again(|| store.migrate()).await {
-        Ok(()) => {}
+    let prepared = async {
+        patience.again(|| store.migrate()).await?;
+        upgrade::run(&store, &config, &patience, &busy).await
+    };
+    match prepared.await {
+        Ok(()) => busy.done(),
         Err(WriteError::Stopped) => return Ok(()),
         Err(WriteError::Refused(e) | WriteError::Store(e)) => return Err(e.into()),
     }

@@ -22,6 +22,7 @@ mod recorded;
 mod refused;
 mod setup;
 mod shown;
+mod upgrade;
 mod values;
 mod views;
 mod watched_log;
