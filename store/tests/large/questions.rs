@@ -176,6 +176,8 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
     let counted = asked.ask("audit_bucket", "", bucket, api.audit_bucket(&network, height)).await;
     assert!(counted.runs.iter().all(|run| run.complete && run.transactions_stored == run.blocks * PER_BLOCK));
     asked.ask("recent_completeness", "", 2 * bucket, api.recent_completeness(&network, 1_024)).await;
+    let counts = asked.ask("counts_from", "", 2 * bucket, api.counts_from(&network, tip - 1_023)).await;
+    assert_eq!(counts.len(), 1_024);
     // Nothing was counted before: the newest buckets are, and the rest is told as not counted.
     let held = asked.ask("completeness", "of which nothing was counted", 9 * bucket, api.completeness(&network)).await;
     assert!(held.ranges.iter().all(|range| range.complete && range.blocks == range.to_number - range.from_number + 1));
