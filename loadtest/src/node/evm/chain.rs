@@ -4,7 +4,7 @@
 //! often forks have replaced it; (height, version) chooses the recorded block and, but for the first appearance of each, the
 //! state root and the mark that its transactions carry, so that no transaction occurs twice; the parent is the canonical block
 //! below. A fork replaces everything from its lowest block to the head, so the chain links at
-//! every moment. Kept in memory: a window of canonical blocks below the head, some replaced ones, and one hash every
+//! every moment. A restart works out what no fork reaches any more from the last hash that was written down. Kept in memory: a window of canonical blocks below the head, some replaced ones, and one hash every
 //! [`STRIDE`] heights, from which deeper blocks are computed again when asked for.
 
 use super::content::Mark;
@@ -140,11 +140,15 @@ impl Chain {
             stretches: VecDeque::new(),
         };
         let head = chain.timeline.head().min(last);
-        let mut next = chain.start;
+        // What a former run has settled need not be worked out again, but for the window.
+        let known = chain.timeline.settled().iter().take_while(|(height, _)| height + plan.window as u64 <= head);
+        chain.milestones = known.copied().collect();
+        let (mut next, mut tip) =
+            chain.milestones.last().map_or((chain.start, chain.root()), |(at, hash)| (at + 1, *hash));
         while next <= head {
             let to = (next + STRIDE - 1).min(head);
-            chain.stretch(next..=to, head, chain.tip()).into_iter().for_each(|block| chain.push(block));
-            next = to + 1;
+            chain.stretch(next..=to, head, tip).into_iter().for_each(|block| chain.push(block));
+            (next, tip) = (to + 1, chain.tip());
         }
         chain
     }
@@ -233,6 +237,9 @@ impl Chain {
             && let Some(old) = self.recent.pop_front()
         {
             self.by_hash.remove(&old.hash);
+            if old.height.is_multiple_of(STRIDE) {
+                self.timeline.settle(old.height, old.hash);
+            }
         }
     }
 

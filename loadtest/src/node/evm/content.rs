@@ -80,7 +80,7 @@ impl Marked {
 /// How a transaction's hash is found.
 #[derive(Debug)]
 enum Hash {
-    Encoded(Marked),
+    Encoded(Box<Marked>),
     /// Made of the recorded one.
     StandIn(B256),
 }
@@ -147,7 +147,7 @@ impl Content {
         let inside: Option<Vec<&Room>> = rooted.and_then(|count| rooms[..count].iter().map(Option::as_ref).collect());
         let root = inside.map_or(Root::StandIn(root), |inside| Root::Trie(leaves(&inside)));
         let hash = |(room, hash): (&Option<Room>, &B256)| match room {
-            Some(room) => Hash::Encoded(Marked::new(&room.bytes, room.at)),
+            Some(room) => Hash::Encoded(Box::new(Marked::new(&room.bytes, room.at))),
             None => Hash::StandIn(*hash),
         };
         let hashes = rooms.iter().zip(hashes).map(hash).collect();

@@ -6,6 +6,7 @@
 //! ahead of being served, and after a pause the chain goes on behind the last reserved one.
 
 use super::error::Error;
+use alloy_primitives::B256;
 use schemas::limits::simulator::ORDERED_FORKS;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -55,6 +56,9 @@ struct State {
     forks: Vec<Fork>,
     /// The head without a clock, else how far heights are reserved.
     head: u64,
+    /// Heights and hashes that no fork reaches any more, ascending: where a restart goes on from.
+    #[serde(default)]
+    settled: Vec<(u64, B256)>,
 }
 
 /// What identifies a chain, and its pace.
@@ -92,6 +96,7 @@ impl Timeline {
             segments: vec![Segment { height: first, at_ms }],
             forks: Vec::new(),
             head: first,
+            settled: Vec::new(),
         };
         let memory = |at_ms| Ok(Self { state: fresh(at_ms), clocked: id.clocked, file: None });
         let (path, pause) = match origin {
@@ -178,6 +183,18 @@ impl Timeline {
         let after = u128::from(height - segment.height) * u128::from(self.state.interval) / 1_000_000;
         let at = segment.at_ms + after as u64;
         segments.get(next).map_or(at, |s| at.min(s.at_ms))
+    }
+
+    /// What no fork reaches any more.
+    pub(crate) fn settled(&self) -> &[(u64, B256)] {
+        &self.state.settled
+    }
+
+    /// Notes what no fork reaches any more. It is computed again if it is not written down in time.
+    pub(crate) fn settle(&mut self, height: u64, hash: B256) {
+        if self.file.is_some() && self.state.settled.last().is_none_or(|(known, _)| *known < height) {
+            self.state.settled.push((height, hash));
+        }
     }
 
     /// Whether this chain shows recorded transactions again and again, as it began to.
