@@ -110,6 +110,10 @@ fetch-test: prerequisites ## Fetch the servers, the foreign consumers and SQL cl
 bench: build ## Measure speed, CPU by stage, bytes, memory and latency over both logs (without Java: the embedded one)
 	scripts/bench
 
+.PHONY: bench-peers
+bench-peers: build ## Measure node to Kafka beside ethereum-etl and cryo on the same node
+	scripts/bench-peers
+
 .PHONY: prerequisites
 prerequisites:
 	@scripts/prerequisites

@@ -18,9 +18,14 @@ pub(super) fn spawn(command: &mut Command, folder: &Path) -> Result<Child, Failu
     child.map_err(|e| format!("{}: {e}", command.as_std().get_program().display()).into())
 }
 
+/// What it said.
+pub(super) fn messages(folder: &Path) -> String {
+    fs::read(folder.join(MESSAGES)).map_or_else(|_| String::new(), |said| String::from_utf8_lossy(&said).into_owned())
+}
+
 /// An error with the last messages.
 pub(super) fn explain(error: Failure, folder: &Path) -> Failure {
-    let text = fs::read_to_string(folder.join(MESSAGES)).unwrap_or_default();
+    let text = messages(folder);
     let lines: Vec<&str> = text.lines().collect();
     format!("{error}\nits last messages:\n{}", lines[lines.len().saturating_sub(15)..].join("\n")).into()
 }

@@ -1,15 +1,15 @@
-//! Node → Avro → Kafka: the ingest stage alone, a process of its own, and a peer on the same blocks in the same run.
+//! Node → Avro → Kafka: the ingest stage alone, a process of its own.
 //!
 //! Guarantee: the clock stops when the last record is visible to a read_committed consumer, and the figure counts only when the
 //! topic then holds every transaction of the chain, each once.
 
 use super::{Failure, NETWORK, Node, child, processes};
-use crate::node::evm::Dataset;
 use runtime::log::kafka::{KafkaConfig, KafkaLog};
 use runtime::log::{Log, PollLimits, Polled, TopicPartition};
-use schemas::topics::{Cleanup, RAW_BLOCKS, RAW_TRANSACTIONS, TopicSpec};
+use schemas::topics::{RAW_BLOCKS, RAW_TRANSACTIONS};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,46 +26,60 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// How long it may take to stop.
 const STOP: Duration = Duration::from_secs(20);
 
-/// Blocks becoming records of Kafka.
+/// Blocks becoming records of Kafka, or a peer's files.
 #[derive(Clone, Debug, Serialize)]
 pub struct Feed {
     /// Who did it.
     pub name: String,
+    /// What it checks of what the node says.
+    pub checks: String,
+    /// What it writes, and where.
+    pub writes: String,
     /// Blocks.
     pub blocks: u64,
     /// Transactions in them.
     pub transactions: u64,
-    /// Of Headwater: from the moment the node showed the blocks to the moment the last record was visible. Of a peer: from its
-    /// first records to its last, so without its start.
+    /// Transactions that never arrived, though it was done.
+    pub lost: u64,
+    /// Of Headwater: from the moment the node showed the blocks to the moment the last record was visible. Of a peer: without
+    /// its start, for ethereum-etl from its first records to its last.
     pub seconds: f64,
     /// Transactions that came in that time, per second.
     pub transactions_per_second: f64,
     /// CPU per transaction in microseconds: by thread name of the process, `Kafka broker`, `simulated node`.
     pub cpu_us_per_transaction: BTreeMap<String, f64>,
+    /// The highest resident memory, in bytes.
+    pub peak_memory: u64,
 }
 
 /// The end of one partition.
-struct End {
-    log: Arc<KafkaLog>,
-    at: TopicPartition,
+pub(super) struct End {
+    pub log: Arc<KafkaLog>,
+    pub at: TopicPartition,
 }
 
 /// What was seen of a topic's end.
-struct Seen {
-    first: Instant,
-    last: Instant,
+pub(super) struct Seen {
+    pub first: Instant,
+    pub last: Instant,
     /// Offsets that came until `first`, and until `last`.
-    at_first: u64,
-    at_last: u64,
+    pub at_first: u64,
+    pub at_last: u64,
 }
 
 impl End {
-    async fn offset(&self) -> Result<u64, Failure> {
+    pub(super) async fn offset(&self) -> Result<u64, Failure> {
         Ok(self.log.watermarks(self.at).await?.high)
     }
 
-    /// Waits until `want` offsets came after `from`, and no more come.
-    async fn reach(&self, from: u64, want: u64, child: &mut Child) -> Result<Seen, Failure> {
+    /// Waits until `want` offsets came after `from`, or the process is `done`, and no more come.
+    pub(super) async fn reach(
+        &self,
+        from: u64,
+        want: u64,
+        child: &mut Child,
+        done: impl Fn() -> bool,
+    ) -> Result<Seen, Failure> {
         let mut seen: Option<Seen> = None;
         let mut changed = Instant::now();
         loop {
@@ -77,7 +91,7 @@ impl End {
                 (s.last, s.at_last) = (now, came);
             }
             match seen {
-                Some(seen) if came >= want && changed.elapsed() > QUIET => return Ok(seen),
+                Some(seen) if changed.elapsed() > QUIET && (came >= want || done()) => return Ok(seen),
                 _ if changed.elapsed() > PATIENCE => {
                     return Err(format!("{} of {want} records came; none for {PATIENCE:?}", came).into());
                 }
@@ -106,7 +120,7 @@ impl End {
                 ));
             }
         }
-        let want = transactions(node);
+        let want = transactions(node, 1..=node.simulator.head());
         if (records, places.len() as u64) == (want, want) {
             return Ok(());
         }
@@ -114,35 +128,29 @@ impl End {
     }
 }
 
-fn transactions(node: &Node) -> u64 {
-    node.simulator.canonical(1..=node.simulator.head()).iter().map(|b| b.facts.tx_count).sum()
+/// Transactions of the node's blocks at these heights.
+pub(super) fn transactions(node: &Node, heights: RangeInclusive<u64>) -> u64 {
+    node.simulator.canonical(heights).iter().map(|b| b.facts.tx_count).sum()
 }
 
-fn log_of(brokers: &str, prefix: &str) -> KafkaConfig {
+pub(super) fn log_of(brokers: &str, prefix: &str) -> KafkaConfig {
     KafkaConfig { prefix: prefix.to_owned(), ..KafkaConfig::new(brokers) }
 }
 
 /// CPU that everyone concerned has used so far.
-fn usage(child: &Child) -> processes::Usage {
+pub(super) fn usage(child: &Child) -> processes::Usage {
     let mut usage = child.id().map(processes::usage).unwrap_or_default();
-    usage.insert("simulated node".to_owned(), processes::own(Node::THREADS));
+    usage.insert(processes::NODE.to_owned(), processes::own(Node::THREADS));
     usage.extend(processes::brokers().map(|used| (processes::BROKER.to_owned(), used)));
     usage
 }
 
-fn per_transaction(used: processes::Usage, transactions: u64) -> BTreeMap<String, f64> {
+pub(super) fn per_transaction(used: processes::Usage, transactions: u64) -> BTreeMap<String, f64> {
     used.into_iter().map(|(name, used)| (name, used.as_secs_f64() * 1e6 / transactions.max(1) as f64)).collect()
 }
 
-/// `headwater ingest` over `blocks` blocks.
-pub(super) async fn headwater(
-    binary: &Path,
-    data: Arc<Dataset>,
-    blocks: u64,
-    brokers: &str,
-    extra: &str,
-) -> Result<Feed, Failure> {
-    let node = Node::start(data, blocks).await?;
+/// `headwater ingest` over the blocks of a node that was just started, which hides them.
+pub(super) async fn headwater(binary: &Path, node: &Node, brokers: &str, extra: &str) -> Result<Feed, Failure> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
     let prefix = format!("feed-{now:x}.");
     let folder = tempfile::Builder::new().prefix("headwater-feed-").tempdir()?;
@@ -174,75 +182,25 @@ pub(super) async fn headwater(
     }
     tokio::time::sleep(QUIET).await;
     let (from, before, begun) = (end.offset().await?, usage(&child), Instant::now());
-    let first: u64 = node.simulator.canonical(1..=1).iter().map(|b| b.facts.tx_count).sum();
     node.simulator.clear_faults();
     let head = node.simulator.advance(1)?;
-    let want = transactions(&node) - first;
-    let seen = end.reach(from, want, &mut child).await.map_err(&explain)?;
+    let want = transactions(node, 2..=head);
+    let seen = end.reach(from, want, &mut child, || false).await.map_err(&explain)?;
     let used = processes::since(&before, &usage(&child));
-    end.verify(&node).await?;
+    end.verify(node).await?;
+    let memory = child.id().map(processes::memory).map_or(0, |memory| memory.main + memory.children);
     child::stop(&mut child, STOP).await?;
     let seconds = (seen.last - begun).as_secs_f64();
     Ok(Feed {
         name: "headwater ingest".to_owned(),
+        checks: "hashes, roots, blooms, gas, prices, order".to_owned(),
+        writes: "blocks, transactions, logs; Avro into Kafka, acks=all, in transactions".to_owned(),
         blocks: head - 1,
         transactions: want,
+        lost: 0,
         seconds,
         transactions_per_second: want as f64 / seconds,
         cpu_us_per_transaction: per_transaction(used, want),
-    })
-}
-
-/// `ethereumetl stream` over the first `blocks` of the same chain, with its own topics.
-pub(super) async fn ethereum_etl(
-    program: &Path,
-    data: Arc<Dataset>,
-    blocks: u64,
-    brokers: &str,
-) -> Result<Feed, Failure> {
-    const fn topic(name: &'static str) -> TopicSpec {
-        TopicSpec { name, cleanup: Cleanup::Delete, retention: None, retention_bytes: None, per_network: false }
-    }
-    let cycle = data.blocks().len();
-    let node = Node::start(data, blocks).await?;
-    node.simulator.clear_faults();
-    let log = KafkaLog::connect(log_of(brokers, "")).await?;
-    log.ensure_topics(&[topic("blocks"), topic("transactions"), topic("logs")], 1).await?;
-    let end = End { log, at: TopicPartition { topic: "transactions", partition: 0 } };
-    let folder = tempfile::Builder::new().prefix("headwater-peer-").tempdir()?;
-    std::fs::write(folder.path().join("last"), "0\n")?;
-    let (from, want) = (end.offset().await?, transactions(&node));
-    // It joins what it reads by the transaction's hash, so a batch may hold a replayed transaction only once.
-    let batch = cycle.to_string();
-    let mut peer = Command::new(program);
-    peer.args([
-        "stream",
-        "-e",
-        "block,transaction,log",
-        "-b",
-        &batch,
-        "-B",
-        &batch,
-        "-w",
-        "2",
-        "--period-seconds",
-        "1",
-    ])
-    .args(["-l", "last", "-p", &node.simulator.url(), "-o", &format!("kafka/{brokers}")])
-    .current_dir(folder.path());
-    let mut child = child::spawn(&mut peer, folder.path())?;
-    let before = usage(&child);
-    let reached = end.reach(from, want, &mut child).await;
-    let seen = reached.map_err(|e| child::explain(format!("ethereumetl: {e}").into(), folder.path()))?;
-    let used = processes::since(&before, &usage(&child));
-    child::stop(&mut child, STOP).await?;
-    let seconds = (seen.last - seen.first).as_secs_f64();
-    Ok(Feed {
-        name: "ethereum-etl stream".to_owned(),
-        blocks,
-        transactions: want,
-        seconds,
-        transactions_per_second: (seen.at_last - seen.at_first) as f64 / seconds,
-        cpu_us_per_transaction: per_transaction(used, want),
+        peak_memory: memory,
     })
 }

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Client;
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
@@ -23,6 +24,16 @@ const STOP_DEADLINE: Duration = Duration::from_secs(60);
 /// One request.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
 
+/// How it is set up.
+pub(super) struct Setting<'a> {
+    /// Lines for the configuration's end.
+    pub extra: &'a str,
+    /// Keep its folder, and say where.
+    pub keep: bool,
+    /// Networks, all on the same node; the first is measured.
+    pub networks: usize,
+}
+
 pub(super) struct Instance {
     child: Child,
     pid: u32,
@@ -30,30 +41,39 @@ pub(super) struct Instance {
     keep: bool,
     client: Client,
     api: SocketAddr,
+    admin: SocketAddr,
     store: SocketAddr,
 }
 
 impl Instance {
     /// Starts the binary and waits until its API answers.
-    pub(super) async fn start(binary: &Path, node: &Node, extra: &str, keep: bool) -> Result<Self, Failure> {
+    pub(super) async fn start(binary: &Path, node: &Node, setting: &Setting<'_>) -> Result<Self, Failure> {
+        let keep = setting.keep;
         let folder = tempfile::Builder::new().prefix("headwater-bench-").disable_cleanup(keep).tempdir()?;
         let [api, admin, store] = free_ports()?;
         let config = folder.path().join("headwater.toml");
         let data = folder.path().join("data");
-        let text = format!(
-            "[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n[store]\nlisten = \"{store}\"\n\
-             [[network]]\nslug = \"{NETWORK}\"\nfamily = \"evm\"\nchain_id = {chain}\nstart = 1\n\
-             [[network.endpoint]]\nname = \"simulated\"\nurl = \"{url}\"\nws = \"{ws}\"\n{extra}\n",
-            chain = node.simulator.chain_id(),
-            url = node.simulator.url(),
-            ws = node.simulator.ws_url(),
+        let mut text = format!(
+            "[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n[store]\nlisten = \"{store}\"\n"
         );
+        for n in 1..=setting.networks {
+            let slug = if n == 1 { NETWORK.to_owned() } else { format!("{NETWORK}-{n}") };
+            let (chain, url, ws) = (node.simulator.chain_id(), node.simulator.url(), node.simulator.ws_url());
+            // Writing into memory cannot fail.
+            let _ = write!(
+                text,
+                "[[network]]\nslug = \"{slug}\"\nfamily = \"evm\"\nchain_id = {chain}\nstart = 1\n\
+                 [[network.endpoint]]\nname = \"simulated\"\nurl = \"{url}\"\nws = \"{ws}\"\n"
+            );
+        }
+        text.push_str(setting.extra);
+        text.push('\n');
         fs::write(&config, text)?;
         let child = child::spawn(Command::new(binary).args(["up", "--config"]).arg(&config), folder.path())
             .map_err(|e| format!("{e}; build it, or name it with --release-binary"))?;
         let pid = child.id().ok_or("it ended at once")?;
         let client = Client::builder().timeout(REQUEST_DEADLINE).build()?;
-        let mut instance = Self { child, pid, folder, keep, client, api, store };
+        let mut instance = Self { child, pid, folder, keep, client, api, admin, store };
         let until = Instant::now() + START_DEADLINE;
         while let Err(error) = instance.health().await {
             if let Some(status) = instance.child.try_wait()? {
@@ -85,6 +105,18 @@ impl Instance {
         let health = self.health().await?;
         let network = health["networks"].as_array().and_then(|all| all.iter().find(|n| n["network"] == NETWORK));
         Ok(network.and_then(|n| n["processed_height"].as_u64()).unwrap_or(0))
+    }
+
+    /// How many networks are visible up to `height`.
+    pub(super) async fn all_at(&self, height: u64) -> Result<usize, Failure> {
+        let health = self.health().await?;
+        let networks = health["networks"].as_array().into_iter().flatten();
+        Ok(networks.filter(|n| n["processed_height"].as_u64().is_some_and(|at| at >= height)).count())
+    }
+
+    /// Its metrics, in the Prometheus text format.
+    pub(super) async fn metrics(&self) -> Result<String, Failure> {
+        Ok(self.client.get(format!("http://{}/metrics", self.admin)).send().await?.error_for_status()?.text().await?)
     }
 
     /// Waits until `height` is visible. `patience`: how long nothing may change.
@@ -139,6 +171,11 @@ impl Instance {
 
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Where the store keeps its parts.
+    pub(super) fn store_folder(&self) -> PathBuf {
+        self.data().join("store")
     }
 
     /// Bytes on disk of each entry of the data directory.

@@ -3,35 +3,41 @@
 //! Guarantee: every figure is measured on this machine in this run, with the block set and the settings named beside it;
 //! and the speed counts only when the store then holds exactly what the chain holds (transactions, failures, logs, gas).
 //!
-//! Three measurements: how fast the simulated node is alone; how fast a chain that is already there becomes visible rows,
-//! with CPU, bytes and memory; and how long a new head takes to a WebSocket at a steady rate of transactions. With
-//! `--ingest-only` another: how fast it becomes records of Kafka, and how fast a peer does the same.
+//! Measurements: how fast the simulated node is alone; how fast a chain that is already there becomes visible rows, with CPU, bytes
+//! and memory; how long a new head takes to a WebSocket at a steady rate of transactions; and what idleness costs, by networks. With
+//! `--ingest-only` others: how fast a chain becomes records of Kafka, and how fast peers do the same. With `--against` two binaries
+//! in turn, on the same blocks.
 
 mod child;
+mod compare;
 mod feed;
+mod idle;
 mod instance;
 mod latency;
+mod merges;
+mod peers;
 pub(crate) mod processes;
 mod report;
 mod source;
 mod speed;
 
 use crate::failure::Failure;
-use crate::node::evm::{self, Clock, Config, Dataset, Fault, FaultKind, Simulator};
+use crate::node::evm::{self, Clock, Config, Dataset, Fault, FaultKind, Origin, Simulator};
 use clap::{Args, ValueEnum};
-use instance::Instance;
+use feed::Feed;
+use idle::Idle;
+use instance::{Instance, Setting};
 pub use processes::{Memory, memory};
 use report::{Report, Settings};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The network's name in the measured configuration.
 const NETWORK: &str = "bench";
 
-/// Blocks that go through a broker before it is measured: what runs for weeks elsewhere has just started here, and its virtual
-/// machine compiles for half a minute.
-const WARM_UP: u64 = 5_000;
+/// Canonical blocks that the simulated node keeps at most; deeper ones are computed again when they are asked for.
+const KEPT_BLOCKS: u64 = 65_536;
 
 /// Which log the stages meet at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,15 +72,27 @@ pub struct Bench {
     /// Measures the ingest stage alone: node → Avro → Kafka, acks=all
     #[arg(long, requires = "kafka")]
     ingest_only: bool,
-    /// The program `ethereumetl`, whose `stream` does the same with the first --peer-blocks blocks
-    #[arg(long, value_name = "PATH", requires = "ingest_only")]
+    /// Another `headwater` binary: both are measured in turn on the same blocks, the other first, and compared by ratio
+    #[arg(long, value_name = "PATH")]
     against: Option<PathBuf>,
-    /// Blocks of the peer's measurement
+    /// How often each of both is measured
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100), requires = "against")]
+    rounds: u16,
+    /// The program `ethereumetl`, whose `stream` does the same with the first --peer-blocks blocks
+    #[arg(long, value_name = "PATH", requires = "ingest_only", conflicts_with = "against")]
+    etl: Option<PathBuf>,
+    /// Blocks of ethereum-etl's measurement
     #[arg(long, default_value_t = 200)]
     peer_blocks: u64,
+    /// A Python interpreter that has `cryo`, which writes the same blocks' transactions into files
+    #[arg(long, value_name = "PATH", requires = "ingest_only", conflicts_with = "against")]
+    cryo: Option<PathBuf>,
     /// Folder of recorded blocks; default: the built-in Ethereum blocks
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Only blocks that were recorded at this height or above
+    #[arg(long, value_name = "HEIGHT", default_value_t = 0)]
+    recorded_from: u64,
     /// How the figures are printed
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -84,12 +102,22 @@ pub struct Bench {
     /// Blocks that are there before the speed is measured
     #[arg(long, default_value_t = 2_000)]
     blocks: u64,
+    /// Instead: blocks with at least so many transactions, and the store has merged all it had to before it is counted
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    transactions: Option<u64>,
     /// Transactions per second while the latency is measured
     #[arg(long, default_value_t = 1_000.0)]
     latency_rate: f64,
-    /// Seconds for which the latency is measured
+    /// Seconds for which the latency is measured; 0: it is not
     #[arg(long, default_value_t = 20)]
     latency_seconds: u64,
+    /// Blocks that go through a broker before it is measured: what runs for weeks elsewhere has just started here, and its virtual
+    /// machine compiles for half a minute
+    #[arg(long, default_value_t = 5_000)]
+    warm_up: u64,
+    /// Networks of which the cost of idleness is measured, beside that of one; 0: it is not
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=200))]
+    idle_networks: u16,
     /// Lines for the measured configuration's end, such as a [log] section
     #[arg(long, value_name = "TOML", default_value = "")]
     extra_config: String,
@@ -105,71 +133,189 @@ pub struct Bench {
 pub async fn run(args: Bench) -> Result<(), Failure> {
     // A second installation fails, and changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let data = Arc::new(match &args.data {
+    let data = match &args.data {
         Some(path) => Dataset::from_dir(path)?,
         None => Dataset::embedded("ethereum")?,
-    });
+    };
+    let data = Arc::new(data.recorded_from(args.recorded_from)?);
     let binary = match &args.release_binary {
         Some(path) => path.clone(),
         None => std::env::current_exe()?.with_file_name("headwater"),
     };
-    if args.ingest_only {
-        let brokers = args.kafka.as_deref().ok_or("--ingest-only wants --kafka HOST:PORT")?;
-        feed::headwater(&binary, data.clone(), WARM_UP, brokers, &args.extra_config).await?;
-        let mut feeds = vec![feed::headwater(&binary, data.clone(), args.blocks, brokers, &args.extra_config).await?];
-        let peer = match &args.against {
-            Some(program) => feed::ethereum_etl(program, data.clone(), args.peer_blocks, brokers).await.map(Some),
-            None => Ok(None),
+    let blocks = match args.transactions {
+        Some(transactions) => blocks_with(&data, transactions)?,
+        None => args.blocks,
+    };
+    let at_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
+    let bench = Measuring { args, data, binary, blocks, at_ms };
+    match (&bench.args.against, bench.args.ingest_only) {
+        (None, false) => bench.alone().await,
+        (None, true) => bench.beside_peers().await,
+        (Some(other), false) => bench.against(other).await,
+        (Some(other), true) => bench.ingest_against(other).await,
+    }
+}
+
+/// Blocks beyond the first that have so many transactions, replayed in a cycle from the second on.
+fn blocks_with(data: &Dataset, transactions: u64) -> Result<u64, Failure> {
+    let counts: Vec<u64> = data.blocks().iter().map(|b| b.facts().tx_count).collect();
+    let cycle: u64 = counts.iter().sum();
+    if cycle == 0 {
+        return Err(format!("the recorded blocks of {} have no transactions", data.name()).into());
+    }
+    let (mut blocks, mut left) = (transactions / cycle * counts.len() as u64, transactions % cycle);
+    for count in counts.iter().cycle().skip(1) {
+        if left == 0 {
+            break;
+        }
+        (blocks, left) = (blocks + 1, left.saturating_sub(*count));
+    }
+    Ok(blocks)
+}
+
+/// All that one run measures with.
+struct Measuring {
+    args: Bench,
+    data: Arc<Dataset>,
+    binary: PathBuf,
+    /// Blocks that are measured.
+    blocks: u64,
+    /// When the chain begins, the same for all that are compared: so it is the same chain.
+    at_ms: u64,
+}
+
+impl Measuring {
+    fn kinds(&self) -> Vec<LogKind> {
+        if self.args.log == LogKind::Both { vec![LogKind::Embedded, LogKind::Kafka] } else { vec![self.args.log] }
+    }
+
+    async fn node(&self, blocks: u64) -> Result<Node, Failure> {
+        Node::start(self.data.clone(), blocks, self.at_ms).await
+    }
+
+    fn brokers(&self) -> Result<&str, Failure> {
+        self.args.kafka.as_deref().ok_or_else(|| "this wants --kafka HOST:PORT".into())
+    }
+
+    /// The configuration's end, with topics that no other measurement has.
+    fn extra(&self, kind: LogKind) -> Result<String, Failure> {
+        if kind == LogKind::Embedded {
+            return Ok(self.args.extra_config.clone());
+        }
+        let (brokers, now) = (self.brokers()?, SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
+        Ok(format!("{}\n[log]\nkafka = {brokers:?}\nprefix = \"bench-{now:x}.\"\n", self.args.extra_config))
+    }
+
+    /// Wakes up what a broker does late.
+    async fn warm_up(&self, kind: LogKind) -> Result<(), Failure> {
+        if kind == LogKind::Kafka && self.args.warm_up > 0 {
+            self.feed_of(&self.binary, self.args.warm_up).await?;
+        }
+        Ok(())
+    }
+
+    async fn feed_of(&self, binary: &Path, blocks: u64) -> Result<Feed, Failure> {
+        feed::headwater(binary, &self.node(blocks).await?, self.brokers()?, &self.args.extra_config).await
+    }
+
+    /// One binary over one log, once.
+    async fn whole(&self, binary: &Path, kind: LogKind) -> Result<Report, Failure> {
+        let (args, node) = (&self.args, self.node(self.blocks).await?);
+        let extra = self.extra(kind)?;
+        let mut instance =
+            Instance::start(binary, &node, &Setting { extra: &extra, keep: args.keep, networks: 1 }).await?;
+        let measured = async {
+            let speed =
+                speed::measure(&node, &mut instance, kind != LogKind::Embedded, args.transactions.is_some()).await?;
+            let lasting = Duration::from_secs(args.latency_seconds);
+            let latency = match args.latency_seconds {
+                0 => None,
+                _ => Some(latency::measure(&node, &mut instance, args.latency_rate, lasting).await?),
+            };
+            Ok((speed, latency, processes::memory(instance.pid())))
         };
-        // A peer that fails does not take away what was measured before.
-        let failed = peer.map(|feed| feeds.extend(feed)).err();
-        report::print_feeds(&Settings::new(&args, LogKind::Kafka, &data, &binary), &feeds, args.format)?;
-        return failed.map_or(Ok(()), Err);
-    }
-    let source = source::measure(data.clone()).await?;
-    let kinds = if args.log == LogKind::Both { vec![LogKind::Embedded, LogKind::Kafka] } else { vec![args.log] };
-    let mut reports = Vec::new();
-    for kind in kinds {
-        let settings = Settings::new(&args, kind, &data, &binary);
-        if let (LogKind::Kafka, Some(brokers)) = (kind, &args.kafka) {
-            feed::headwater(&binary, data.clone(), WARM_UP, brokers, &args.extra_config).await?;
-        }
-        let node = Node::start(data.clone(), args.blocks).await?;
-        let extra = format!("{}{}", args.extra_config, log_section(&args, kind)?);
-        let mut instance = Instance::start(&binary, &node, &extra, args.keep).await?;
-        let result = measure(&args, kind, &node, &mut instance).await;
+        let result = measured.await;
         let stopped = instance.stop().await;
-        let (speed, latency, memory) = result.map_err(|e| instance.explain(e))?;
+        let (speed, latency, memory) = result.map_err(|e: Failure| instance.explain(e))?;
         stopped?;
-        reports.push(Report { settings, source: source.clone(), speed, latency, memory });
+        Ok(Report { settings: Settings::new(self, kind, binary), speed, latency, memory })
     }
-    report::print(&reports, args.format)?;
-    Ok(())
-}
 
-/// The configuration's `[log]`, with topics that no other run has.
-fn log_section(args: &Bench, kind: LogKind) -> Result<String, Failure> {
-    match (kind, &args.kafka) {
-        (LogKind::Embedded, _) => Ok(String::new()),
-        (_, None) => Err("--log kafka wants --kafka HOST:PORT".into()),
-        (_, Some(brokers)) => {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
-            Ok(format!("\n[log]\nkafka = {brokers:?}\nprefix = \"bench-{now:x}.\"\n"))
+    /// What idleness costs one binary over the first log, with one network and with several.
+    async fn idle(&self, binary: &Path) -> Result<Vec<Idle>, Failure> {
+        let kind = self.kinds()[0];
+        let mut all = Vec::new();
+        let most = usize::from(self.args.idle_networks);
+        for networks in [1, most].into_iter().take(most.min(2)) {
+            all.push(idle::measure(binary, self.data.clone(), &self.extra(kind)?, networks, self.at_ms).await?);
         }
+        Ok(all)
     }
-}
 
-async fn measure(
-    args: &Bench,
-    kind: LogKind,
-    node: &Node,
-    instance: &mut Instance,
-) -> Result<(speed::Speed, latency::Latency, processes::Memory), Failure> {
-    let speed = speed::measure(node, instance, kind != LogKind::Embedded).await?;
-    let latency =
-        latency::measure(node, instance, args.latency_rate, Duration::from_secs(args.latency_seconds)).await?;
-    let memory = processes::memory(instance.pid());
-    Ok((speed, latency, memory))
+    async fn alone(&self) -> Result<(), Failure> {
+        let source = source::measure(self.data.clone()).await?;
+        let mut reports = Vec::new();
+        for kind in self.kinds() {
+            self.warm_up(kind).await?;
+            reports.push(self.whole(&self.binary, kind).await?);
+        }
+        let idle = self.idle(&self.binary).await?;
+        report::print(&report::Alone { reports, idle, source }, self.args.format)?;
+        Ok(())
+    }
+
+    async fn against(&self, other: &Path) -> Result<(), Failure> {
+        let mut logs = Vec::new();
+        for kind in self.kinds() {
+            self.warm_up(kind).await?;
+            let (mut old, mut new) = (Vec::new(), Vec::new());
+            for round in 1..=self.args.rounds {
+                for (name, binary, reports) in [("other", other, &mut old), ("this", &*self.binary, &mut new)] {
+                    let report =
+                        self.whole(binary, kind).await.map_err(|e| format!("round {round}, the {name} binary: {e}"))?;
+                    let rate = report.speed.transactions_per_second;
+                    tracing::info!(round, binary = name, ?kind, "{rate:.0} transactions/s");
+                    reports.push(report);
+                }
+            }
+            logs.push(compare::Log { settings: Settings::new(self, kind, &self.binary), old, new });
+        }
+        let (old, new) = (self.idle(other).await?, self.idle(&self.binary).await?);
+        let compared = compare::Compared { other: other.to_owned(), logs, idle_old: old, idle_new: new };
+        compare::print(&compared, self.args.format)?;
+        Ok(())
+    }
+
+    async fn ingest_against(&self, other: &Path) -> Result<(), Failure> {
+        self.warm_up(LogKind::Kafka).await?;
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        for _ in 0..self.args.rounds {
+            old.push(self.feed_of(other, self.blocks).await?);
+            new.push(self.feed_of(&self.binary, self.blocks).await?);
+        }
+        let settings = Settings::new(self, LogKind::Kafka, &self.binary);
+        compare::print_feeds(&compare::Feeds { other: other.to_owned(), settings, old, new }, self.args.format)?;
+        Ok(())
+    }
+
+    /// All on one node, one after the other.
+    async fn beside_peers(&self) -> Result<(), Failure> {
+        let (args, brokers) = (&self.args, self.brokers()?);
+        self.warm_up(LogKind::Kafka).await?;
+        let node = self.node(self.blocks).await?;
+        let mut feeds = vec![feed::headwater(&self.binary, &node, brokers, &args.extra_config).await?];
+        // A peer that fails does not take away what was measured before.
+        let mut failed = None;
+        if let Some(python) = &args.cryo {
+            peers::cryo(python, &node).await.map_or_else(|e| failed = Some(e), |feed| feeds.push(feed));
+        }
+        if let Some(program) = &args.etl {
+            let feed = peers::ethereum_etl(program, &node, args.peer_blocks, brokers).await;
+            feed.map_or_else(|e| failed = Some(e), |feed| feeds.push(feed));
+        }
+        report::print_feeds(&Settings::new(self, LogKind::Kafka, &self.binary), &feeds, args.format)?;
+        failed.map_or(Ok(()), Err)
+    }
 }
 
 /// A simulated node on threads of its own, so that its CPU is told apart.
@@ -182,13 +328,14 @@ impl Node {
     /// How the node's threads are called.
     const THREADS: &'static str = "sim";
 
-    /// A chain of `blocks` blocks, of which only the first shows until the fault is cleared.
-    async fn start(data: Arc<Dataset>, blocks: u64) -> Result<Self, Failure> {
+    /// A chain of `blocks` blocks that begins at `at_ms`, of which only the first shows until the fault is cleared.
+    async fn start(data: Arc<Dataset>, blocks: u64, at_ms: u64) -> Result<Self, Failure> {
         let config = Config {
             clock: Clock::Manual,
             history: blocks,
             faults: vec![Fault::always(FaultKind::StaleHead { back: blocks })],
-            window: usize::try_from(blocks)?.saturating_add(8_192),
+            origin: Origin::At(at_ms),
+            window: usize::try_from(blocks.min(KEPT_BLOCKS))?.saturating_add(8_192),
             ..Config::new(data)
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -205,6 +352,24 @@ impl Drop for Node {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enough_blocks_for_the_transactions_and_not_one_more() {
+        let data = Dataset::embedded("ethereum").expect("built in");
+        let counts: Vec<u64> = data.blocks().iter().map(|b| b.facts().tx_count).collect();
+        for want in [1, 100, 1_330, 1_331, 400_000] {
+            let blocks = blocks_with(&data, want).expect("some") as usize;
+            let made: u64 = counts.iter().cycle().skip(1).take(blocks).sum();
+            assert!(made >= want, "{want}: {made}");
+            let less: u64 = counts.iter().cycle().skip(1).take(blocks - 1).sum();
+            assert!(less < want || counts[blocks % counts.len()] == 0, "{want}: {less} would do");
         }
     }
 }

@@ -21,13 +21,26 @@ pub struct Memory {
     pub children: u64,
 }
 
+/// How the children's CPU is called.
+pub(super) const STORE: &str = "store (child process)";
+
+/// How the engine's threads that merge are called.
+pub(super) const MERGES: &str = "MergeMutate";
+
 /// CPU time so far of process `pid` by thread name, and of each child as a whole.
 pub(crate) fn usage(pid: u32) -> Usage {
     let mut usage = Usage::new();
     by_thread(pid, &mut usage);
     for child in children(pid) {
-        *usage.entry("store (child process)".to_owned()).or_default() += of_stat(&format!("/proc/{child}/stat"));
+        *usage.entry(STORE.to_owned()).or_default() += of_stat(&format!("/proc/{child}/stat"));
     }
+    usage
+}
+
+/// CPU time so far of the children of process `pid`, by thread name.
+pub(super) fn of_children(pid: u32) -> Usage {
+    let mut usage = Usage::new();
+    children(pid).into_iter().for_each(|child| by_thread(child, &mut usage));
     usage
 }
 
@@ -37,6 +50,9 @@ pub(super) fn own(name: &str) -> Duration {
     by_thread(std::process::id(), &mut usage);
     usage.get(name).copied().unwrap_or_default()
 }
+
+/// How the simulated node's CPU is called.
+pub(super) const NODE: &str = "simulated node";
 
 /// How the brokers' CPU is called.
 pub(super) const BROKER: &str = "Kafka broker";

@@ -25,7 +25,7 @@ pub struct Source {
 }
 
 pub(super) async fn measure(data: Arc<Dataset>) -> Result<Source, Failure> {
-    let node = Node::start(data, BLOCKS).await?;
+    let node = Node::start(data, BLOCKS, 1_700_000_000_000).await?;
     node.simulator.clear_faults();
     let transactions: u64 = node.simulator.canonical(1..=BLOCKS).iter().map(|b| b.facts.tx_count).sum();
     let client = Client::builder().timeout(Duration::from_secs(60)).build()?;
