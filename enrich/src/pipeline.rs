@@ -29,7 +29,7 @@ use crate::{
     halts::{Halting, Halts, Passed, next_of, state_of},
     metrics,
     output::{Limits, Worked, foreign, network, read_header, said, work_up},
-    place::{self, GROUP},
+    place::{self, GROUP, Outputs},
 };
 
 /// Headers, and their children.
@@ -65,11 +65,12 @@ pub async fn run(
 
 async fn memberships(config: &Config, log: &dyn Log, codec: &Codec, shutdown: &CancellationToken) -> Result<(), Error> {
     let mut retry = RETRY_FIRST;
+    let mut outputs = Outputs::default();
     loop {
         let started = Instant::now();
         let ended = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            ended = Member::join(config, log, codec) => match ended {
+            ended = Member::join(config, log, codec, &mut outputs) => match ended {
                 Ok(mut member) => {
                     config.board.process(RUNNING, None);
                     member.work(shutdown).await
@@ -121,10 +122,16 @@ struct Member<'a> {
     producer: Box<dyn Producer>,
     events: EventConsumer,
     halts: Halts,
+    outputs: &'a mut Outputs,
 }
 
 impl<'a> Member<'a> {
-    async fn join(config: &'a Config, log: &'a dyn Log, codec: &'a Codec) -> Result<Self, LogError> {
+    async fn join(
+        config: &'a Config,
+        log: &'a dyn Log,
+        codec: &'a Codec,
+        outputs: &'a mut Outputs,
+    ) -> Result<Self, LogError> {
         // Producer first: it fences and aborts what an earlier self left open, so that the positions read next are final.
         let id = format!("{GROUP}.{}", config.instance);
         let producer = deadline("making the producer", log.producer(&id)).await?;
@@ -133,7 +140,7 @@ impl<'a> Member<'a> {
         let events = EventConsumer::new(consumer, input[0], Some(input[1]));
         let limits = deadline("asking for the topics' limits", Limits::of(log)).await?;
         let halts = Halts::new(config.board.clone());
-        Ok(Self { config, codec, log, limits, producer, events, halts })
+        Ok(Self { config, codec, log, limits, producer, events, halts, outputs })
     }
 
     /// `Ok` when told to stop.
@@ -177,7 +184,8 @@ impl<'a> Member<'a> {
                 Batch::Assigned(partitions) => {
                     tracing::info!(partitions = ?partitions.iter().map(|p| p.partition).collect::<Vec<_>>(), "assigned");
                     self.config.board.held(partitions.iter().map(|p| p.partition));
-                    place::find(self.log, self.codec, &mut self.events, &mut self.halts, &partitions).await?;
+                    let Self { log, codec, events, halts, outputs, .. } = self;
+                    place::find(*log, codec, events, halts, outputs, &partitions).await?;
                 }
                 Batch::Revoked(partitions) => {
                     tracing::info!(?partitions, "revoked");

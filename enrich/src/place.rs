@@ -9,7 +9,8 @@
 //!   with must be the same one, or the network halts.
 //! * A network that was halted before goes on with the event that it stands before, and with no other.
 //!
-//! Of each topic that is read only the newest record of a network is held, however long it is.
+//! Of each topic that is read only the newest record of a network is held, however long it is. What was read of the output is not read
+//! again by the same process: where that takes longer than the group waits for a member, the next membership goes on from there.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use runtime::log::{
     Log, LogError, LogErrorKind, TopicPartition,
     events::{Assigned, EventConsumer},
-    fold,
+    fold, fold_from,
 };
 use schemas::{
     Codec, Network, Op,
@@ -36,6 +37,7 @@ pub(crate) async fn find(
     codec: &Codec,
     events: &mut EventConsumer,
     halts: &mut Halts,
+    outputs: &mut Outputs,
     assigned: &[Assigned],
 ) -> Result<(), LogError> {
     let halted = halted(log, codec).await?;
@@ -46,7 +48,7 @@ pub(crate) async fn find(
     for Assigned { partition, has_position } in assigned.iter().copied() {
         let is_lost = lost.contains(&partition);
         if is_lost || !has_position {
-            let output = output(log, codec, partition).await?;
+            let output = outputs.of(log, codec, partition).await?;
             if is_lost || !output.is_empty() {
                 let networks = output.len();
                 tracing::warn!(partition, networks, "the group's position is gone; going on where the output ends");
@@ -65,7 +67,7 @@ pub(crate) async fn find(
         // Where it was not said, the output knows.
         let output = match here.iter().all(|s| s.sequence.is_some()) {
             true => HashMap::new(),
-            false => output(log, codec, partition).await?,
+            false => outputs.of(log, codec, partition).await?,
         };
         for status in here {
             let Some(network) = &status.network else { continue };
@@ -95,30 +97,49 @@ async fn halted(log: &dyn Log, codec: &Codec) -> Result<Vec<StageStatus>, LogErr
     Ok(newest.into_values().filter(is_halt).collect())
 }
 
-/// What each network's output ends with.
-async fn output(log: &dyn Log, codec: &Codec, partition: u32) -> Result<HashMap<Network, Done>, LogError> {
-    let at = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition };
-    let mut newest: HashMap<Network, (ChainHeaders, Option<Bytes>)> = HashMap::new();
-    let read = fold(log, at, |record| {
-        if let Ok(meta) = ChainHeaders::parse(|name| record.header(name))
-            && meta.op != Op::Finality
-        {
-            newest.insert(meta.network.clone(), (meta, record.value));
+/// What each network's output ends with, as far as it was read.
+#[derive(Default)]
+pub(crate) struct Outputs(HashMap<u32, Output>);
+
+/// Of one partition.
+#[derive(Default)]
+struct Output {
+    read_to: u64,
+    newest: HashMap<Network, (ChainHeaders, Option<Bytes>)>,
+}
+
+impl Outputs {
+    /// What each network's output ends with in a partition as it is now.
+    async fn of(&mut self, log: &dyn Log, codec: &Codec, partition: u32) -> Result<HashMap<Network, Done>, LogError> {
+        let at = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition };
+        let end = match log.watermarks(at).await {
+            Ok(ends) => ends.high,
+            Err(e) if e.kind == LogErrorKind::NoTopic => return Ok(HashMap::new()),
+            Err(e) => return Err(e),
+        };
+        let output = self.0.entry(partition).or_default();
+        if end < output.read_to {
+            *output = Output::default(); // another topic of this name
         }
-        Ok::<(), LogError>(())
-    });
-    match read.await {
-        Ok(()) => {}
-        Err(e) if e.kind == LogErrorKind::NoTopic => return Ok(HashMap::new()),
-        Err(e) => return Err(e),
+        let newest = &mut output.newest;
+        output.read_to = fold_from(log, at, output.read_to, |record| {
+            if let Ok(meta) = ChainHeaders::parse(|name| record.header(name))
+                && meta.op != Op::Finality
+            {
+                newest.insert(meta.network.clone(), (meta, record.value));
+            }
+            Ok::<(), LogError>(())
+        })
+        .await?;
+        let done = |(network, (meta, value)): (&Network, &(ChainHeaders, Option<Bytes>))| {
+            let block = codec.decode::<EnrichedBlock>(value.as_deref().unwrap_or_default());
+            let block = block.map_err(|e| {
+                let message = format!("{} [{partition}]: this stage's last record of {network}: {e}", at.topic);
+                LogError::new(LogErrorKind::Corrupt, message)
+            })?;
+            let done = Done { sequence: meta.sequence, op: meta.op, block_hash: block.envelope.block_hash };
+            Ok((network.clone(), done))
+        };
+        output.newest.iter().map(done).collect()
     }
-    let done = |(network, (meta, value)): (Network, (ChainHeaders, Option<Bytes>))| {
-        let block = codec.decode::<EnrichedBlock>(value.as_deref().unwrap_or_default());
-        let block = block.map_err(|e| {
-            let message = format!("{} [{partition}]: this stage's last record of {network}: {e}", at.topic);
-            LogError::new(LogErrorKind::Corrupt, message)
-        })?;
-        Ok((network, Done { sequence: meta.sequence, op: meta.op, block_hash: block.envelope.block_hash }))
-    };
-    newest.into_iter().map(done).collect()
 }

@@ -278,12 +278,18 @@ impl Bench {
     }
 
     fn between(&self, aborts: u32, group: &'static str) -> Arc<Between> {
-        Arc::new(Between { inner: self.log.clone(), aborts: Arc::new(aborts.into()), group, mute: false })
+        Arc::new(Between {
+            inner: self.log.clone(),
+            aborts: Arc::new(aborts.into()),
+            group,
+            mute: false,
+            readers: Arc::default(),
+        })
     }
 
     /// Starts the stage with a beat that says nothing, as when the process is killed before it comes to it.
     fn start_mute(&self) -> (CancellationToken, JoinHandle<Result<(), enrich::Error>>) {
-        self.start_over(Arc::new(Between { inner: self.log.clone(), aborts: Arc::default(), group: "", mute: true }))
+        self.start_over(Arc::new(Between { mute: true, ..Arc::into_inner(self.between(0, "")).unwrap() }))
     }
 
     async fn seen(&self, wanted: usize) -> Vec<(String, u64)> {
@@ -478,6 +484,30 @@ async fn a_group_whose_positions_are_gone_writes_nothing_twice() {
     };
     assert_eq!((of("eth"), of("other"), of("new")), ((1..=8).collect(), vec![1], vec![1]));
     assert_eq!(bench.transactions(70).await.len(), 70);
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+/// Reading it may take longer than the group waits for a member.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_of_the_output_is_not_read_again_by_the_next_membership() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    for sequence in 1..=5 {
+        bench.apply(small().event("eth", sequence)).await;
+    }
+    bench.blocks(5).await;
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+    // No position, and two memberships end before there is one.
+    let between = bench.between(2, "another-");
+    bench.apply_unreadable(small().event("eth", 6)).await;
+    let (stop, stage) = bench.start_over(between.clone());
+    bench.said("eth", |s| s.state == "unreadable" && s.sequence == Some(5)).await;
+    let read = between.readers.lock().unwrap().clone();
+    let of_output = read.iter().filter(|(at, _)| at.topic == topics::ENRICHED_BLOCKS.name).collect::<Vec<_>>();
+    assert_eq!(of_output, [&(TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition: PARTITION }, 0)]);
+    assert_eq!(bench.blocks(5).await.len(), 5);
     stop.cancel();
     stage.await.unwrap().unwrap();
 }

@@ -1,7 +1,7 @@
 //! A log in between: it fails commits that are to fail, and calls a group by another name.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicU32, Ordering},
 };
 
@@ -19,6 +19,8 @@ pub struct Between {
     pub group: &'static str,
     /// What stages say of themselves beside their work does not get through.
     pub mute: bool,
+    /// Readers without a group: what they read, and from where on.
+    pub readers: Arc<Mutex<Vec<(TopicPartition, u64)>>>,
 }
 
 struct Aborting(Box<dyn Producer>, Arc<AtomicU32>);
@@ -68,6 +70,7 @@ impl Log for Between {
         self.inner.consumer(&format!("{}{group}", self.group), instance, topics).await
     }
     async fn reader(&self, from: &[(TopicPartition, u64)]) -> Result<Box<dyn Reader>, LogError> {
+        self.readers.lock().unwrap().extend(from);
         self.inner.reader(from).await
     }
     async fn lag(&self, group: &str, topics: &[Topic]) -> Result<Vec<Lag>, LogError> {

@@ -35,7 +35,7 @@ use bytes::Bytes;
 pub use children::{Children, header_name};
 pub use foreign::pass_over;
 use schemas::{TimeMs, topics::TopicSpec};
-pub use whole::fold;
+pub use whole::{fold, fold_from};
 
 /// A topic's name as callers know it: without the configured prefix, which back ends add.
 pub type Topic = &'static str;

@@ -22,13 +22,27 @@ const SILENT_POLLS: u32 = 100;
 pub async fn fold<E: From<LogError>>(
     log: &dyn Log,
     at: TopicPartition,
-    mut each: impl FnMut(Record) -> Result<(), E>,
+    each: impl FnMut(Record) -> Result<(), E>,
 ) -> Result<(), E> {
+    fold_from(log, at, 0, each).await.map(drop)
+}
+
+/// The same from an offset on, or from the oldest record where that is gone. Returns the end, from where it may be gone on later.
+///
+/// # Errors
+/// As [`fold`].
+pub async fn fold_from<E: From<LogError>>(
+    log: &dyn Log,
+    at: TopicPartition,
+    from: u64,
+    mut each: impl FnMut(Record) -> Result<(), E>,
+) -> Result<u64, E> {
     let ends = log.watermarks(at).await?;
-    if ends.low >= ends.high {
-        return Ok(());
+    let from = from.max(ends.low);
+    if from >= ends.high {
+        return Ok(ends.high);
     }
-    let mut reader = log.reader(&[(at, ends.low)]).await?;
+    let mut reader = log.reader(&[(at, from)]).await?;
     let (mut last, mut silent) = (reader.reached(at), 0);
     let limits = PollLimits { records: STATE_POLL_RECORDS, bytes: STATE_POLL_BYTES, wait: WAIT };
     loop {
@@ -43,7 +57,7 @@ pub async fn fold<E: From<LogError>>(
         }
         let now = reader.reached(at);
         if now >= ends.high {
-            return Ok(());
+            return Ok(ends.high);
         }
         silent = if now == last { silent + 1 } else { 0 };
         last = now;
@@ -100,6 +114,14 @@ mod tests {
         };
         fold(&watched, AT, &mut each).await.expect("read");
         assert_eq!(seen, RECORDS - 2_000, "all of them");
+        seen = 0;
+        let mut each = |_: Record| {
+            seen += 1;
+            Ok::<(), LogError>(())
+        };
+        let end = fold_from(&watched, AT, RECORDS as u64 - 2_000 - 10, &mut each).await.expect("read");
+        assert_eq!(fold_from(&watched, AT, end, &mut each).await.expect("read"), end);
+        assert_eq!(seen, 10, "from there on, once");
         let most = watched.most();
         assert!(most <= STATE_POLL_RECORDS, "{most} records were held at a time");
         assert_eq!(read_all(&watched, AT).await.expect("read").len(), RECORDS - 2_000);
