@@ -140,7 +140,6 @@ fn transaction(t: &Value, r: &Value, index: usize, next_log: &mut u32) -> EvmTra
                 }
             })
             .collect(),
-        ..EvmTransaction::default()
     }
 }
 

@@ -260,7 +260,7 @@ async fn logs_show_what_they_are_however_many_signatures_there_are() {
             .collect();
         let known = |i: u32| {
             let event = format!("E{}()", i % signatures);
-            (i % 3 != 0).then(|| DecodedEvent { event, arguments: format!("{{\"i\":\"{i}\"}}") })
+            (!i.is_multiple_of(3)).then(|| DecodedEvent { event, arguments: format!("{{\"i\":\"{i}\"}}") })
         };
         // A record has a limit: the logs are those of several transactions.
         let transaction = |(index, logs): (usize, &[EvmLog])| {
