@@ -50,7 +50,7 @@ fn stage(thread: &str) -> &str {
     let stages = ["ingest", "enrich", "sink", "api"];
     match thread {
         processes::STORE => "store",
-        processes::BROKER | processes::NODE | "ended threads" => thread,
+        processes::BROKER | processes::NODE | processes::ENDED => thread,
         name if ["log-writer", "fjall", "rdk", "kafka"].iter().any(|log| name.starts_with(log)) => "log",
         name => stages.into_iter().find(|stage| name.starts_with(stage)).unwrap_or("other threads"),
     }

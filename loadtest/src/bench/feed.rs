@@ -3,6 +3,7 @@
 //! Guarantee: the clock stops when the last record is visible to a read_committed consumer, and the figure counts only when the
 //! topic then holds every transaction of the chain, each once.
 
+use super::processes::Watch;
 use super::{Failure, NETWORK, Node, child, processes};
 use runtime::log::kafka::{KafkaConfig, KafkaLog};
 use runtime::log::{Log, PollLimits, Polled, TopicPartition};
@@ -138,8 +139,8 @@ pub(super) fn log_of(brokers: &str, prefix: &str) -> KafkaConfig {
 }
 
 /// CPU that everyone concerned has used so far.
-pub(super) fn usage(child: &Child) -> processes::Usage {
-    let mut usage = child.id().map(processes::usage).unwrap_or_default();
+pub(super) fn usage(watch: &Watch) -> processes::Usage {
+    let mut usage = watch.usage();
     usage.insert(processes::NODE.to_owned(), processes::own(Node::THREADS));
     usage.extend(processes::brokers().map(|used| (processes::BROKER.to_owned(), used)));
     usage
@@ -168,6 +169,7 @@ pub(super) async fn headwater(binary: &Path, node: &Node, brokers: &str, extra: 
     let mut ingest = Command::new(binary);
     ingest.args(["ingest", "--instance", "feed", "--config"]).arg(&config);
     let mut child = child::spawn(&mut ingest, folder.path())?;
+    let watch = Watch::start(child.id().ok_or("it ended at once")?);
     let explain = |error: Failure| child::explain(error, folder.path());
     let log = KafkaLog::connect(log_of(brokers, &prefix)).await?;
     let end = End { log, at: TopicPartition { topic: RAW_TRANSACTIONS.name, partition: 0 } };
@@ -181,12 +183,12 @@ pub(super) async fn headwater(binary: &Path, node: &Node, brokers: &str, extra: 
         tokio::time::sleep(POLL).await;
     }
     tokio::time::sleep(QUIET).await;
-    let (from, before, begun) = (end.offset().await?, usage(&child), Instant::now());
+    let (from, before, begun) = (end.offset().await?, usage(&watch), Instant::now());
     node.simulator.clear_faults();
     let head = node.simulator.advance(1)?;
     let want = transactions(node, 2..=head);
     let seen = end.reach(from, want, &mut child, || false).await.map_err(&explain)?;
-    let used = processes::since(&before, &usage(&child));
+    let used = processes::since(&before, &usage(&watch));
     end.verify(node).await?;
     let memory = child.id().map(processes::memory).map_or(0, |memory| memory.main + memory.children);
     child::stop(&mut child, STOP).await?;

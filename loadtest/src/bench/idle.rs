@@ -63,10 +63,10 @@ async fn window(node: &Node, instance: &Instance, networks: usize) -> Result<Idl
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     tokio::time::sleep(REST).await;
-    let (begun, cpu) = (Instant::now(), processes::usage(instance.pid()));
+    let (begun, cpu) = (Instant::now(), instance.usage());
     let counted = statements(&instance.metrics().await?);
     tokio::time::sleep(WINDOW).await;
-    let used = processes::since(&cpu, &processes::usage(instance.pid()));
+    let used = processes::since(&cpu, &instance.usage());
     let after = statements(&instance.metrics().await?);
     let seconds = begun.elapsed().as_secs_f64();
     let asked = |(labels, count): (String, f64)| {

@@ -1,5 +1,6 @@
 //! A `headwater up` of its own: configuration and data in a temporary folder, ports of its own, ended by its process id.
 
+use super::processes::{Usage, Watch};
 use super::{NETWORK, Node, child};
 use crate::cluster::free_ports;
 use crate::failure::Failure;
@@ -37,6 +38,7 @@ pub(super) struct Setting<'a> {
 pub(super) struct Instance {
     child: Child,
     pid: u32,
+    watch: Watch,
     folder: tempfile::TempDir,
     keep: bool,
     client: Client,
@@ -73,7 +75,8 @@ impl Instance {
             .map_err(|e| format!("{e}; build it, or name it with --release-binary"))?;
         let pid = child.id().ok_or("it ended at once")?;
         let client = Client::builder().timeout(REQUEST_DEADLINE).build()?;
-        let mut instance = Self { child, pid, folder, keep, client, api, admin, store };
+        let watch = Watch::start(pid);
+        let mut instance = Self { child, pid, watch, folder, keep, client, api, admin, store };
         let until = Instant::now() + START_DEADLINE;
         while let Err(error) = instance.health().await {
             if let Some(status) = instance.child.try_wait()? {
@@ -85,6 +88,11 @@ impl Instance {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(instance)
+    }
+
+    /// CPU time so far by thread name, and of its children.
+    pub(super) fn usage(&self) -> Usage {
+        self.watch.usage()
     }
 
     pub(super) fn pid(&self) -> u32 {

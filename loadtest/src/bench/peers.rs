@@ -4,6 +4,7 @@
 //! ethereum-etl, which neither awaits nor repeats what it sends, some may be lost: how many stands beside its figure.
 
 use super::feed::{End, Feed, log_of, per_transaction, transactions, usage};
+use super::processes::Watch;
 use super::{Failure, Node, child, processes};
 use runtime::log::kafka::KafkaLog;
 use runtime::log::{Log as _, TopicPartition};
@@ -48,7 +49,8 @@ pub(super) async fn ethereum_etl(program: &Path, node: &Node, blocks: u64, broke
         .args(["--lag", &lag, "-l", "last", "-p", &node.simulator.url(), "-o", &format!("kafka/{brokers}")])
         .current_dir(folder.path());
     let mut child = child::spawn(&mut peer, folder.path())?;
-    let before = usage(&child);
+    let watch = Watch::start(child.id().ok_or("it ended at once")?);
+    let before = usage(&watch);
     // It notes how far it has come.
     let synced = || std::fs::read_to_string(&last).is_ok_and(|at| at.trim().parse() == Ok(blocks));
     let reached = end.reach(from, want, &mut child, synced).await;
@@ -56,7 +58,7 @@ pub(super) async fn ethereum_etl(program: &Path, node: &Node, blocks: u64, broke
     if seen.at_last > want || (want - seen.at_last) * 100 > want * LOST {
         return Err(format!("ethereumetl: {} transactions are in the topic; the chain has {want}", seen.at_last).into());
     }
-    let used = processes::since(&before, &usage(&child));
+    let used = processes::since(&before, &usage(&watch));
     let memory = child.id().map(processes::memory).map_or(0, |memory| memory.main + memory.children);
     child::stop(&mut child, STOP).await?;
     let seconds = (seen.last - seen.first).as_secs_f64();

@@ -1,13 +1,19 @@
 //! What the kernel counted for a process and its children: CPU by thread name, memory, from `/proc`.
 //!
 //! Times are in clock ticks there (utime + stime, `proc_pid_stat(5)`), 10 ms on every common kernel. Threads that ended
-//! are in their process's sum only, and shown as `ended`.
+//! are in their process's sum only: a [`Watch`] looks now and then, so that what it saw of one counts under its name for ever;
+//! the rest is shown as `ended`.
 
 use rustix::param::clock_ticks_per_second;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How often a watch looks.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// CPU time by who used it: `stage` in the first process, `process: …` for children.
 pub(crate) type Usage = BTreeMap<String, Duration>;
@@ -21,6 +27,9 @@ pub struct Memory {
     pub children: u64,
 }
 
+/// How the CPU of threads that ended unseen is called.
+pub(super) const ENDED: &str = "ended threads";
+
 /// How the children's CPU is called.
 pub(super) const STORE: &str = "store (child process)";
 
@@ -31,10 +40,75 @@ pub(super) const MERGES: &str = "MergeMutate";
 pub(crate) fn usage(pid: u32) -> Usage {
     let mut usage = Usage::new();
     by_thread(pid, &mut usage);
+    of_store(pid, &mut usage);
+    usage
+}
+
+fn of_store(pid: u32, usage: &mut Usage) {
     for child in children(pid) {
         *usage.entry(STORE.to_owned()).or_default() += of_stat(&format!("/proc/{child}/stat"));
     }
-    usage
+}
+
+/// Threads of a process that were seen so far, by their id and when they started: name and CPU time.
+#[derive(Debug, Default)]
+struct Seen(HashMap<(u32, u64), (String, Duration)>);
+
+impl Seen {
+    fn look(&mut self, pid: u32) {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return };
+        for task in tasks.flatten() {
+            let Some(id) = task.file_name().to_str().and_then(|id| id.parse().ok()) else { continue };
+            let Ok(stat) = fs::read_to_string(task.path().join("stat")) else { continue };
+            self.0.insert((id, started(&stat)), (group(&stat), ticks(&stat)));
+        }
+    }
+
+    fn usage(&self, pid: u32) -> Usage {
+        let mut usage = Usage::new();
+        for (name, used) in self.0.values() {
+            *usage.entry(name.clone()).or_default() += *used;
+        }
+        let seen: Duration = usage.values().sum();
+        usage.insert(ENDED.to_owned(), of_stat(&format!("/proc/{pid}/stat")).saturating_sub(seen));
+        of_store(pid, &mut usage);
+        usage
+    }
+}
+
+/// Looks at a process's threads until it is dropped.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pid: u32,
+    seen: Arc<Mutex<Seen>>,
+    looking: JoinHandle<()>,
+}
+
+impl Watch {
+    pub(super) fn start(pid: u32) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let looked = seen.clone();
+        let looking = tokio::spawn(async move {
+            loop {
+                looked.lock().unwrap_or_else(PoisonError::into_inner).look(pid);
+                tokio::time::sleep(LOOK).await;
+            }
+        });
+        Self { pid, seen, looking }
+    }
+
+    /// CPU time so far by thread name, and of each child as a whole.
+    pub(super) fn usage(&self) -> Usage {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.look(self.pid);
+        seen.usage(self.pid)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.looking.abort();
+    }
 }
 
 /// CPU time so far of the children of process `pid`, by thread name.
@@ -90,7 +164,7 @@ fn by_thread(pid: u32, usage: &mut Usage) {
         *usage.entry(group(&text)).or_default() += used;
     }
     let all = of_stat(&format!("/proc/{pid}/stat"));
-    *usage.entry("ended threads".to_owned()).or_default() += all.saturating_sub(threads);
+    *usage.entry(ENDED.to_owned()).or_default() += all.saturating_sub(threads);
 }
 
 fn of_stat(path: &str) -> Duration {
@@ -102,6 +176,12 @@ fn ticks(stat: &str) -> Duration {
     let Some((_, rest)) = stat.rsplit_once(')') else { return Duration::ZERO };
     let sum: u64 = rest.split_ascii_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_millis(sum * 1000 / clock_ticks_per_second().max(1))
+}
+
+/// Field 22 of a stat line: when the thread started, in ticks since the machine did.
+fn started(stat: &str) -> u64 {
+    let field = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19));
+    field.and_then(|field| field.parse().ok()).unwrap_or(0)
 }
 
 /// A thread's name without its number: threads of one pool are one.
@@ -151,6 +231,7 @@ mod tests {
         let line = "71 (enrich-main) S 1 71 1 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 9 0 1 1 1";
         assert_eq!(group(line), "enrich");
         assert_eq!(ticks(line), Duration::from_millis(300_000 / clock_ticks_per_second()));
+        assert_eq!(started("71 (a b) S 1 71 1 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 9 0 777 1 1"), 777);
         assert_eq!(group("1 (a (b) c 12) S"), "a (b) c");
     }
 
@@ -166,6 +247,23 @@ mod tests {
         let used = busy.expect("a thread").join().expect("it ends");
         assert!(used >= before + Duration::from_millis(50));
         assert!(memory(std::process::id()).main > 1 << 20);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_a_thread_used_keeps_its_name_after_its_end() {
+        let watch = Watch::start(std::process::id());
+        let used = |usage: &Usage| usage.get("brief-bee").copied().unwrap_or_default();
+        let busy = std::thread::Builder::new().name("brief-bee-1".into()).spawn(|| {
+            while own("brief-bee") < Duration::from_millis(400) {
+                std::hint::black_box((0..100_000u64).map(std::hint::black_box).sum::<u64>());
+            }
+        });
+        tokio::task::spawn_blocking(move || busy.expect("a thread").join()).await.expect("joined").expect("it ends");
+        // The kernel forgets it a moment after it was joined.
+        while own("brief-bee") > Duration::ZERO {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(used(&watch.usage()) >= Duration::from_millis(100), "{:?}", watch.usage());
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) async fn measure(node: &Node, instance: &mut Instance, kafka: bool, l
     // Everything is up when the one block that the node shows is visible.
     instance.reach(1, PATIENCE).await?;
     let warm: BTreeMap<String, u64> = instance.sizes()?.into_iter().collect();
-    let (cpu, own) = (processes::usage(instance.pid()), processes::own(Node::THREADS));
+    let (cpu, own) = (instance.usage(), processes::own(Node::THREADS));
     let (threads, brokers) = (processes::of_children(instance.pid()), processes::brokers());
     let begun = Instant::now();
     simulator.clear_faults();
@@ -56,7 +56,7 @@ pub(super) async fn measure(node: &Node, instance: &mut Instance, kafka: bool, l
     let head = simulator.advance(1)?;
     instance.reach(head, PATIENCE).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    let mut used = processes::since(&cpu, &processes::usage(instance.pid()));
+    let mut used = processes::since(&cpu, &instance.usage());
     let mut threads = processes::since(&threads, &processes::of_children(instance.pid()));
     let own = processes::own(Node::THREADS).saturating_sub(own);
     let brokers = processes::brokers().zip(brokers).map(|(after, before)| after.saturating_sub(before));
