@@ -38,6 +38,9 @@ async fn chain(name: &str) -> Simulator {
 /// Exit status, standard output and standard error.
 type Told = (Option<i32>, String, String);
 
+/// Partition of the second network: of 64 the one furthest from the first's, which is 0.
+const OP: u32 = 32;
+
 /// The test and its cluster.
 struct Bench {
     cluster: Cluster,
@@ -195,7 +198,7 @@ async fn foreign(b: &mut Bench) {
         value: Some(Bytes::from_static(b"{\"not\": \"ours\"}")),
         headers: Vec::new(),
     };
-    let records = at.into_iter().flat_map(|t| [garbage(t, 0, None), garbage(t, 0, Some("eth")), garbage(t, 1, None)]);
+    let records = at.into_iter().flat_map(|t| [garbage(t, 0, None), garbage(t, 0, Some("eth")), garbage(t, OP, None)]);
     b.write(records.collect()).await;
     // Compacted topics too, where only a key is asked for; read again when ingest starts anew.
     let keyed = [("ingest.checkpoints", "who knows"), ("ingest.checkpoints", "eth"), ("control.config", "who knows")];
@@ -261,7 +264,7 @@ async fn from_the_future(b: &mut Bench) {
 
 /// A checkpoint that a newer version wrote before it was rolled back: op stands still and says why, eth goes on.
 async fn checkpoint_from_the_future(b: &mut Bench) {
-    const AT: TopicPartition = TopicPartition { topic: "ingest.checkpoints", partition: 1 };
+    const AT: TopicPartition = TopicPartition { topic: "ingest.checkpoints", partition: OP };
     b.cluster.kill("ingest-1");
     let records = read_all(&*b.log, AT).await.expect("checkpoints");
     let ours = records.iter().rfind(|r| r.key.as_deref() == Some(b"op")).expect("a checkpoint of op");
@@ -269,7 +272,7 @@ async fn checkpoint_from_the_future(b: &mut Bench) {
     b.write(vec![record(Bytes::from_static(FROM_THE_FUTURE))]).await;
     b.cluster.stage("ingest-1");
     let why = b.until_state("op", "stalled").await;
-    assert!(why.contains("ingest.checkpoints [1]") && why.contains("run that version"), "{why}");
+    assert!(why.contains(&format!("ingest.checkpoints [{OP}]")) && why.contains("run that version"), "{why}");
     b.eth_goes_on().await;
     b.cluster.kill("ingest-1");
     b.write(vec![record(ours.value.clone().expect("a value"))]).await;
@@ -281,7 +284,7 @@ async fn checkpoint_from_the_future(b: &mut Bench) {
 /// Retention passes enrich on the partition of op: op halts, eth goes on.
 async fn overtaken(b: &mut Bench, admin: &str) {
     b.cluster.kill("enrich-1");
-    let places = ["raw.blocks", "raw.transactions"].map(|topic| TopicPartition { topic, partition: 1 });
+    let places = ["raw.blocks", "raw.transactions"].map(|topic| TopicPartition { topic, partition: OP });
     let before = b.log.watermarks(places[0]).await.expect("ends").high;
     b.op.advance(2).expect("advance");
     while b.log.watermarks(places[0]).await.expect("ends").high < before + 2 {
