@@ -28,6 +28,20 @@ fn two() -> (Chain, Chain) {
     (a, e)
 }
 
+/// Those two after forty steps each, all of it in the store; the sink has ended.
+async fn two_in(store: &Store, log: &TestLog, dice: &mut Dice) -> (Chain, Chain) {
+    let (mut a, mut e) = two();
+    for _ in 0..40 {
+        let events: Vec<_> = a.step(dice).into_iter().chain(e.step(dice)).collect();
+        log.publish(&events).await;
+    }
+    let sink = RunningSink::start(store, log);
+    until_processed(store, &a.network, a.sequence).await;
+    until_processed(store, &e.network, e.sequence).await;
+    sink.stop().await.expect("a clean end");
+    (a, e)
+}
+
 /// Another member comes and goes, so that all partitions are taken away and given back.
 async fn rebalance(log: &TestLog, seen: &Seen) {
     let mut other = log.log.consumer(pipeline::GROUP, "another", &pipeline::TOPICS).await.expect("a member");
@@ -59,15 +73,7 @@ async fn what_the_store_lost_of_one_network_is_read_again_and_nothing_else() {
     let engine = Running::start().await;
     let store = store_in(&engine, "behind");
     let (log, mut dice) = (TestLog::open().await, Dice(21));
-    let (mut a, mut e) = two();
-    for _ in 0..40 {
-        let events: Vec<_> = a.step(&mut dice).into_iter().chain(e.step(&mut dice)).collect();
-        log.publish(&events).await;
-    }
-    let sink = RunningSink::start(&store, &log);
-    until_processed(&store, &a.network, a.sequence).await;
-    until_processed(&store, &e.network, e.sequence).await;
-    sink.stop().await.expect("a clean end");
+    let (mut a, mut e) = two_in(&store, &log, &mut dice).await;
 
     lose(&engine, &store, "a").await;
     let watched = WatchedLog::over(log.log.clone());
@@ -94,15 +100,7 @@ async fn a_kill_in_the_middle_of_a_second_reading_loses_nothing() {
     let engine = Running::start().await;
     let store = store_in(&engine, "behind_killed");
     let (log, mut dice) = (TestLog::open().await, Dice(22));
-    let (mut a, mut e) = two();
-    for _ in 0..40 {
-        let events: Vec<_> = a.step(&mut dice).into_iter().chain(e.step(&mut dice)).collect();
-        log.publish(&events).await;
-    }
-    let sink = RunningSink::start(&store, &log);
-    until_processed(&store, &a.network, a.sequence).await;
-    until_processed(&store, &e.network, e.sequence).await;
-    sink.stop().await.expect("a clean end");
+    let (mut a, mut e) = two_in(&store, &log, &mut dice).await;
     lose(&engine, &store, "a").await;
 
     // The last event of a: what is missing has to come without another one.
@@ -126,15 +124,7 @@ async fn a_network_that_breaks_off_while_it_is_behind_halts_when_it_has_caught_u
     let engine = Running::start().await;
     let store = store_in(&engine, "breaks_off");
     let (log, mut dice) = (TestLog::open().await, Dice(25));
-    let (mut a, mut e) = two();
-    for _ in 0..40 {
-        let events: Vec<_> = a.step(&mut dice).into_iter().chain(e.step(&mut dice)).collect();
-        log.publish(&events).await;
-    }
-    let sink = RunningSink::start(&store, &log);
-    until_processed(&store, &a.network, a.sequence).await;
-    until_processed(&store, &e.network, e.sequence).await;
-    sink.stop().await.expect("a clean end");
+    let (mut a, mut e) = two_in(&store, &log, &mut dice).await;
     lose(&engine, &store, "a").await;
 
     log.publish(&[a.apply(&mut dice)]).await;
