@@ -22,7 +22,7 @@ use crate::{
     limits,
     records::{
         CheckpointRecord, ControlConfig, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedTransaction, NetworkStatus,
-        Payload, RawBlock, RawTransaction, StageStatus, dead_letter::reason,
+        Payload, ProviderSample, RawBlock, RawTransaction, StageStatus, dead_letter::reason,
     },
     registry::{SCHEMAS, SchemaVersion},
     topics::{self, TopicSpec},
@@ -313,6 +313,7 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::CONTROL_CONFIG => ControlConfig::columns(),
         topics::ENRICH_STATUS => EnrichStatus::columns(),
         topics::STAGE_STATUS => StageStatus::columns(),
+        topics::PROVIDERS_SAMPLES => ProviderSample::columns(),
         _ => DeadLetter::columns(),
     }
 }
@@ -417,6 +418,16 @@ impl Record for StageStatus {
     const TOPIC: TopicSpec = topics::STAGE_STATUS;
     fn key(&self) -> String {
         Self::key_of(&self.stage, &self.instance, self.network.as_ref())
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        Vec::new()
+    }
+}
+
+impl Record for ProviderSample {
+    const TOPIC: TopicSpec = topics::PROVIDERS_SAMPLES;
+    fn key(&self) -> String {
+        self.network.as_str().to_owned()
     }
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         Vec::new()

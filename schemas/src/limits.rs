@@ -70,6 +70,12 @@ pub const EVENTS_OWN_BYTES: usize = 512 << 10;
 pub const HEIGHTS_WITHOUT_BLOCK: u64 = 256;
 /// Blocks of a new branch that must have been fetched before the first revert is written, where the branch is that long.
 pub const REORG_AHEAD_BLOCKS: usize = 16;
+/// Samples of endpoints that wait for the log. More are dropped and counted: no call of a node waits for them.
+pub const SAMPLES_QUEUE: usize = 4_096;
+/// Samples in one transaction of the log.
+pub const SAMPLES_BATCH: usize = 1_024;
+/// An error, a reason, or what was said, in a sample: characters.
+pub const SAMPLE_TEXT_CHARACTERS: usize = 1_000;
 /// Networks in one configuration.
 pub const NETWORKS: usize = 1_000;
 /// Endpoints of one network.

@@ -149,17 +149,18 @@ macro_rules! word_enum {
             /// The word that stands for it on the wire, in SQL and in REST.
             pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $word),* } }
         }
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.as_str()) }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.as_str()) }
         }
-        impl FromStr for $name {
-            type Err = ParseError;
-            fn from_str(s: &str) -> Result<Self, ParseError> {
-                match s { $($word => Ok(Self::$variant),)* _ => Err(ParseError::new(s, $what, $expected)) }
+        impl std::str::FromStr for $name {
+            type Err = $crate::primitives::ParseError;
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                match s { $($word => Ok(Self::$variant),)* _ => Err($crate::primitives::ParseError::new(s, $what, $expected)) }
             }
         }
     };
 }
+pub(crate) use word_enum;
 
 word_enum! {
     /// What a header record does to the network's chain (rules 3 and 4).

@@ -38,7 +38,7 @@ macro_rules! version {
 
 /// All versions. The highest version of a topic is the one that is written. When a schema changes, its former text moves to
 /// `avro/released/v<version>/` and keeps its row here.
-pub const SCHEMAS: [SchemaVersion; 12] = [
+pub const SCHEMAS: [SchemaVersion; 13] = [
     version!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
     version!(topics::RAW_TRANSACTIONS, 1, 2, "released/v1/raw.transactions.avsc"),
     version!(topics::INGEST_CHECKPOINTS, 1, 3, "ingest.checkpoints.avsc"),
@@ -51,4 +51,5 @@ pub const SCHEMAS: [SchemaVersion; 12] = [
     version!(topics::STAGE_STATUS, 1, 10, "stage.status.avsc"),
     version!(topics::RAW_TRANSACTIONS, 2, 11, "raw.transactions.avsc"),
     version!(topics::ENRICHED_TRANSACTIONS, 2, 12, "enriched.transactions.avsc"),
+    version!(topics::PROVIDERS_SAMPLES, 1, 13, "providers.samples.avsc"),
 ];

@@ -61,6 +61,17 @@ pub const STAGE_STATUS: TopicSpec = compacted("stage.status", false);
 pub const ENRICHED_TRANSACTIONS: TopicSpec = chain("enriched.transactions", 4 * GIB);
 /// Block summaries.
 pub const ENRICHED_BLOCKS: TopicSpec = chain("enriched.blocks", GIB);
+/// What stages see of chain nodes: calls, minutes and states of endpoints.
+///
+/// With the partitions of the chain topics, since it is keyed like them, but not bound to their hands: every stage that calls nodes
+/// writes there, whoever holds the partition. It is kept for a short time: the store has the history, and states are repeated.
+pub const PROVIDERS_SAMPLES: TopicSpec = TopicSpec {
+    name: "providers.samples",
+    cleanup: Cleanup::Delete,
+    retention: Some(Duration::from_secs(2 * 24 * 3600)),
+    retention_bytes: Some(GIB / 4),
+    per_network: true,
+};
 /// Decisions of the control plane.
 pub const CONTROL_CONFIG: TopicSpec = compacted("control.config", false);
 /// What could not be processed.
@@ -73,7 +84,7 @@ pub const DEAD_LETTERS: TopicSpec = TopicSpec {
 };
 
 /// All topics of this version.
-pub const ALL: [TopicSpec; 8] = [
+pub const ALL: [TopicSpec; 9] = [
     RAW_BLOCKS,
     RAW_TRANSACTIONS,
     INGEST_CHECKPOINTS,
@@ -82,6 +93,7 @@ pub const ALL: [TopicSpec; 8] = [
     CONTROL_CONFIG,
     DEAD_LETTERS,
     STAGE_STATUS,
+    PROVIDERS_SAMPLES,
 ];
 
 /// Formerly what each network's watcher said of itself.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
+use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value, writer::datum::GenericDatumWriter};
 use proptest::prelude::*;
 use schemas::{
     Codec, Op, Record,
@@ -10,7 +10,9 @@ use schemas::{
     headers::ChainHeaders,
     limits,
     passing::{Reader, Writer},
-    records::{CheckpointRecord, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction, StageStatus},
+    records::{
+        CheckpointRecord, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction, Seen, StageStatus,
+    },
     registry::SCHEMAS,
     topics,
 };
@@ -57,6 +59,7 @@ round_trips! {
     enrich_status: topics::ENRICH_STATUS, enrich_status;
     dead_letters: topics::DEAD_LETTERS, dead_letter;
     stage_status: topics::STAGE_STATUS, stage_status;
+    providers_samples: topics::PROVIDERS_SAMPLES, provider_sample;
 }
 
 /// Damage of every kind: a cut is always an error; a flipped byte is an error or a whole record, never a panic.
@@ -94,6 +97,7 @@ fn damaged_values_are_errors() {
         damage(&codec, &g.dead_letter(), at, flip, &junk);
         damage(&codec, &g.enrich_status(), at, flip, &junk);
         damage(&codec, &g.stage_status(), at, flip, &junk);
+        damage(&codec, &g.provider_sample(), at, flip, &junk);
     });
 }
 
@@ -209,6 +213,37 @@ fn keys_and_headers_say_what_the_value_says() {
         let pairs = record.headers();
         ChainHeaders::parse(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| &v[..])).unwrap()
     }
+}
+
+/// A kind without what it needs, a word of another version, a share above all: errors that name the field, never a made-up value.
+#[test]
+fn samples_that_say_too_little() {
+    use schemas::{records::ProviderSample, wire::Datum};
+    let avsc = SCHEMAS.iter().find(|s| s.topic == topics::PROVIDERS_SAMPLES).unwrap().avsc;
+    let schema = Schema::parse_str(avsc).unwrap();
+    let read = |name: &str, value: Value, record: &ProviderSample| {
+        let encoded = Codec::builtin().encode(record).unwrap();
+        let mut read = GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut &encoded[5..]).unwrap();
+        let Value::Record(fields) = &mut read else { unreachable!() };
+        fields.iter_mut().find(|(n, _)| n == name).unwrap().1 = value;
+        let mut datum = Vec::new();
+        GenericDatumWriter::builder(&schema).build().unwrap().write_value_ref(&mut datum, &read).unwrap();
+        Datum::of::<ProviderSample>(avsc, &datum)
+    };
+    let null = || Value::Union(0, Box::new(Value::Null));
+    let state = support::find(0, Gen::provider_sample, |s| matches!(&s.seen, Seen::State(s) if s.lie.is_some()));
+    let minute = support::find(0, Gen::provider_sample, |s| matches!(s.seen, Seen::Minute(_)));
+    let call = support::find(0, Gen::provider_sample, |s| matches!(s.seen, Seen::Call(_)));
+    for (name, record) in [("calls", &minute), ("outcome", &call), ("url", &state), ("lie_right", &state)] {
+        let error = read(name, null(), record).unwrap_err();
+        assert!(error.contains(name) && error.contains("missing"), "{error}");
+    }
+    let word = |word: &str| Value::Union(1, Box::new(Value::String(word.into())));
+    assert!(read("state", word("lame"), &state).unwrap_err().contains("quarantined"));
+    assert!(read("kind", Value::String("hour".into()), &minute).unwrap_err().contains("call, minute or state"));
+    let more = Value::Union(1, Box::new(Value::Long(1_000_001)));
+    assert!(read("success_rate", more, &state).unwrap_err().contains("success_rate"));
+    assert_eq!(read("outcome", null(), &state), Ok(state));
 }
 
 /// What people see in `tail` and what off-the-shelf consumers get: names, text forms, nulls.

@@ -7,6 +7,7 @@ pub mod enrich_status;
 pub mod enriched_block;
 pub mod enriched_transaction;
 pub mod network_status;
+pub mod provider;
 pub mod raw_block;
 pub mod raw_transaction;
 pub mod stage_status;
@@ -18,6 +19,9 @@ pub use enrich_status::{EnrichState, EnrichStatus};
 pub use enriched_block::{BlockSummary, EnrichedBlock};
 pub use enriched_transaction::{DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
 pub use network_status::{NetworkState, NetworkStatus};
+pub use provider::{
+    CallSample, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState, Seen, Share, Usage,
+};
 pub use raw_block::{EvmHeader, RawBlock};
 pub use raw_transaction::{EvmLog, EvmTransaction, Figures, RawTransaction};
 pub use stage_status::{ConfiguredNetwork, StageStatus};

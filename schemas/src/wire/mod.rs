@@ -13,6 +13,7 @@ pub(crate) mod enriched_transactions;
 pub(crate) mod envelopes;
 pub(crate) mod input;
 pub(crate) mod plan;
+mod provider_samples;
 mod raw_blocks;
 pub(crate) mod raw_transactions;
 mod stage_status;

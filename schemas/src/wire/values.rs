@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs},
-    records::{EnrichState, NetworkState},
+    records::{EnrichState, NetworkState, Outcome, ProviderState, Share},
 };
 
 /// A value with a form on the wire.
@@ -105,6 +105,16 @@ impl Base for u32 {
     }
 }
 
+impl Base for Share {
+    const KIND: Kind = Kind::Long;
+    fn put(&self, out: &mut Vec<u8>) {
+        put_long(i64::from(self.ppm()), out);
+    }
+    fn get(input: &mut Input<'_>, step: &Step) -> Result<Self, Problem> {
+        Ok(Self::from_ppm(u32::get(input, step)?)?)
+    }
+}
+
 impl Base for TimeMs {
     const KIND: Kind = Kind::Long;
     #[inline]
@@ -143,7 +153,7 @@ macro_rules! words {
         }
     )*};
 }
-words!(Network, BlockHash, Op, Origin, Family, Status);
+words!(Network, BlockHash, Op, Origin, Family, Status, Outcome, ProviderState);
 
 macro_rules! states {
     ($($state:ty),*) => {$(

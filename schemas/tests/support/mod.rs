@@ -7,10 +7,11 @@ use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     records::{
-        BlockSummary, Checkpoint, CheckpointRecord, ConfiguredNetwork, ControlConfig, DeadLetter, DecodedEvent,
-        EnrichState, EnrichStatus, EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction,
-        FeeParts, HeldRange, NetworkPartition, NetworkState, NetworkStatus, Payload, RawBlock, RawTransaction,
-        RingEntry, StageStatus,
+        BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, ControlConfig, DeadLetter,
+        DecodedEvent, EndpointState, EnrichState, EnrichStatus, EnrichedBlock, EnrichedTransaction, Enrichment,
+        EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange, Lie, MinuteSample, NetworkPartition, NetworkState,
+        NetworkStatus, Outcome, Payload, ProviderSample, ProviderState, RawBlock, RawTransaction, RingEntry, Seen,
+        Share, StageStatus, Usage,
     },
 };
 
@@ -310,6 +311,73 @@ impl Gen {
             block_time: self.opt(Self::time),
             unread_percent: self.opt(Self::u32),
             networks: self.vec(3, |g| ConfiguredNetwork { slug: g.text(), chain_id: g.opt(Self::number) }),
+        }
+    }
+    pub fn share(&mut self) -> Share {
+        Share::from_ppm(self.below(1_000_001) as u32).unwrap()
+    }
+    pub fn endpoint_state(&mut self) -> EndpointState {
+        use ProviderState as S;
+        EndpointState {
+            url: self.text(),
+            operator: self.text(),
+            state: [S::Ok, S::Slow, S::Behind, S::Throttled, S::Failing, S::Open, S::Quarantined, S::Unknown]
+                [self.below(8) as usize],
+            reason: self.opt(Self::text),
+            since: self.time(),
+            every_ms: self.number(),
+            score: self.opt(|g| g.below(101) as u32),
+            latency_part: self.opt(Self::share),
+            success_part: self.opt(Self::share),
+            height_part: self.opt(Self::share),
+            latency_ms: self.opt(Self::number),
+            latency_p95_ms: self.opt(Self::number),
+            success_rate: self.opt(Self::share),
+            height: self.opt(Self::number),
+            lag_blocks: self.opt(Self::number),
+            in_use: self.below(2) == 0,
+            in_use_since: self.opt(Self::time),
+            last_error: self.opt(Self::text),
+            last_error_at: self.opt(Self::time),
+            last_seen_at: self.opt(Self::time),
+            usage: Usage {
+                hour_calls: self.number(),
+                hour_bytes: self.number(),
+                hour_blocks: self.number(),
+                day_calls: self.number(),
+                day_bytes: self.number(),
+                per_day: self.opt(Self::number),
+            },
+            lie: self.opt(|g| Lie { at: g.time(), found_by: g.text(), said: g.text(), right: g.text() }),
+        }
+    }
+    pub fn provider_sample(&mut self) -> ProviderSample {
+        use Outcome as O;
+        ProviderSample {
+            network: self.network(),
+            endpoint: self.text(),
+            at: self.time(),
+            observer: ProviderSample::observer_of("ingest", &format!("host-{}", self.below(9))),
+            seen: match self.below(3) {
+                0 => Seen::Call(CallSample {
+                    method: self.text(),
+                    probe: self.below(2) == 0,
+                    latency_ms: self.number(),
+                    outcome: [O::Ok, O::Empty, O::Missing, O::Failing, O::Stale, O::Wrong][self.below(6) as usize],
+                    height: self.opt(Self::number),
+                    error: self.opt(Self::text),
+                    bytes: self.number(),
+                }),
+                1 => Seen::Minute(MinuteSample {
+                    method: self.text(),
+                    calls: self.number(),
+                    failures: self.number(),
+                    latency_p50_ms: self.opt(Self::number),
+                    latency_p95_ms: self.opt(Self::number),
+                    bytes: self.number(),
+                }),
+                _ => Seen::State(Box::new(self.endpoint_state())),
+            },
         }
     }
     pub fn enrich_status(&mut self) -> EnrichStatus {
