@@ -1,8 +1,9 @@
 //! What can go wrong with a node, classified once: whose fault, and whether asking again can help.
 //!
-//! Four things that must never be mixed up have a class each: *empty* (the node says that there is nothing yet), *no block* (it
-//! says that the chain never has a block there), *missing* (the node cannot give it: pruned, no receipts, unknown method) and
-//! *failing* (no usable answer came).
+//! Guarantee: five things that must never be mixed up have a word each ([`Outcome`]): *empty* (the node says that there is nothing
+//! yet), *missing* (the node cannot give it: pruned, no receipts, unknown method), *failing* (no usable answer came), *stale* (the
+//! node is behind what others have shown) and *wrong* (the answer contradicts itself, the question, its hashes or the others).
+//! What follows from them for whoever follows a chain is the coarser [`Class`].
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -41,11 +42,41 @@ pub enum NodeErrorKind {
     TooLarge(usize),
     /// A JSON-RPC error that is none of the above.
     Rpc(i64, String),
-    /// The answer contradicts itself, the question or its own hashes.
+    /// The node is behind what others have shown: what it says is old, not false.
+    Stale(String),
+    /// The answer contradicts itself, the question, its own hashes or what the others say.
     Lying(String),
 }
 
-/// The four classes.
+/// How a call ended that did not end well: the word that samples, metrics and people are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The node says that there is nothing, or not yet.
+    Empty,
+    /// The node cannot give it.
+    Missing,
+    /// No usable answer.
+    Failing,
+    /// The node is behind the others.
+    Stale,
+    /// The answer is not true.
+    Wrong,
+}
+
+impl Outcome {
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Missing => "missing",
+            Self::Failing => "failing",
+            Self::Stale => "stale",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+/// What follows for whoever follows the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// Nothing there yet.
@@ -108,13 +139,25 @@ impl fmt::Display for NodeErrorKind {
             Self::Malformed(m) => write!(f, "unusable answer ({m})"),
             Self::TooLarge(limit) => write!(f, "the answer is over the limit of {limit} bytes"),
             Self::Rpc(code, m) => write!(f, "JSON-RPC error {code} ({m})"),
+            Self::Stale(m) => write!(f, "the node is behind the others ({m})"),
             Self::Lying(m) => write!(f, "the answer is not to be believed: {m}"),
         }
     }
 }
 
 impl NodeError {
-    /// Which of the four classes.
+    /// The word for it.
+    pub fn outcome(&self) -> Outcome {
+        match self.kind {
+            NodeErrorKind::Empty | NodeErrorKind::NoBlock(_) => Outcome::Empty,
+            NodeErrorKind::Missing(..) => Outcome::Missing,
+            NodeErrorKind::Stale(_) => Outcome::Stale,
+            NodeErrorKind::Lying(_) => Outcome::Wrong,
+            _ => Outcome::Failing,
+        }
+    }
+
+    /// Which class.
     pub fn class(&self) -> Class {
         match self.kind {
             NodeErrorKind::Empty => Class::Empty,
@@ -159,6 +202,7 @@ impl NodeError {
             Malformed(_) => "malformed",
             TooLarge(_) => "too_large",
             Rpc(..) => "rpc",
+            Stale(_) => "stale",
             Lying(_) => "lying",
         }
     }
@@ -178,37 +222,6 @@ impl NodeError {
     }
 }
 
-/// What a JSON-RPC error means: nodes spell the same things in many ways.
-pub(crate) fn classify_rpc(code: i64, message: &str) -> NodeErrorKind {
-    let m = message.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|w| m.contains(w));
-    if code == -32601
-        || says(&["method not found", "method not supported", "does not exist/is not available", "unsupported method"])
-        || says(&["method is not available", "method is not supported", "not whitelisted", "unknown method"])
-    {
-        NodeErrorKind::Missing(Missing::Method, message.into())
-    } else if says(&["null round"]) {
-        NodeErrorKind::NoBlock(message.into())
-    } else if code == -32005
-        || code == 429
-        || says(&["rate limit", "too many requests", "request limit", "exceeded its", "compute units"])
-    {
-        NodeErrorKind::Throttled(None, message.into())
-    } else if says(&["pruned", "missing trie node", "history unavailable", "archive", "state is not available"]) {
-        NodeErrorKind::Missing(Missing::Pruned, message.into())
-    } else if says(&[
-        "header not found",
-        "block not found",
-        "unknown block",
-        "could not find block",
-        "not yet available",
-    ]) {
-        NodeErrorKind::Empty
-    } else {
-        NodeErrorKind::Rpc(code, message.into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,12 +233,21 @@ mod tests {
     #[test]
     fn the_classes_are_different_things() {
         assert_eq!(of(NodeErrorKind::Empty).class(), Class::Empty);
-        assert_eq!(of(classify_rpc(-32601, "no")).class(), Class::Missing);
-        assert_eq!(of(classify_rpc(-32000, "missing trie node ab")).class(), Class::Missing);
-        assert_eq!(of(classify_rpc(-32000, "header not found")).class(), Class::Empty);
-        assert_eq!(of(classify_rpc(12, "requested epoch was a null round (7)")).class(), Class::NoBlock);
-        assert_eq!(of(classify_rpc(-32000, "boom")).class(), Class::Failing);
-        assert_eq!(of(classify_rpc(-32005, "slow down")).label(), "throttled");
+        assert_eq!(of(NodeErrorKind::Missing(Missing::Method, "no".into())).class(), Class::Missing);
+        assert_eq!(of(NodeErrorKind::NoBlock("null round".into())).class(), Class::NoBlock);
+        assert_eq!(of(NodeErrorKind::Rpc(-32000, "boom".into())).class(), Class::Failing);
+        let words = [
+            (NodeErrorKind::Empty, "empty"),
+            (NodeErrorKind::NoBlock("null round".into()), "empty"),
+            (NodeErrorKind::Missing(Missing::Pruned, "old".into()), "missing"),
+            (NodeErrorKind::Throttled(None, "slow down".into()), "failing"),
+            (NodeErrorKind::Malformed("half".into()), "failing"),
+            (NodeErrorKind::Stale("at 7, others at 9".into()), "stale"),
+            (NodeErrorKind::Lying("another root".into()), "wrong"),
+        ];
+        for (kind, word) in words {
+            assert_eq!(of(kind).outcome().as_str(), word);
+        }
         let wait = Duration::from_secs(7);
         assert_eq!(of(NodeErrorKind::Throttled(Some(wait), String::new())).retry(), Retry::After(wait));
         assert_eq!(of(NodeErrorKind::Refused(403, String::new())).fault(), Fault::Endpoint);

@@ -12,4 +12,4 @@ pub mod evm;
 pub mod mask;
 pub mod metrics;
 
-pub use error::{Class, Fault, Missing, NodeError, NodeErrorKind, Retry};
+pub use error::{Class, Fault, Missing, NodeError, NodeErrorKind, Outcome, Retry};

@@ -15,7 +15,7 @@ pub struct Endpoint {
     pub url: Url,
     /// `ws` or `wss`, for new heads.
     pub ws: Option<Url>,
-    /// Sent with every HTTP request; of a WebSocket's handshake only `authorization`.
+    /// Sent with every HTTP request; with a WebSocket's handshake only `authorization`, or the credentials of the URL of the same host.
     pub headers: Vec<(String, String)>,
 }
 

@@ -20,12 +20,13 @@ use tokio::sync::watch;
 
 use super::{
     client::EvmClient,
-    endpoint::Tuning,
+    endpoint::{Endpoint, Tuning},
     types::{EvmHead, HeadView},
     wire::{self, Lenient},
 };
 use crate::{
     error::{NodeError, NodeErrorKind},
+    mask::user_and_password,
     metrics,
 };
 
@@ -240,10 +241,10 @@ async fn subscribe(client: &EvmClient) -> Result<Subscription, NodeError> {
     let config = WebSocketConfig::default()
         .max_message_size(Some(limits::NODE_WS_FRAME_BYTES))
         .max_frame_size(Some(limits::NODE_WS_FRAME_BYTES));
-    let mut connect = WsConnect::new(url.as_str()).with_config(config);
-    if let Some((_, value)) = client.endpoint.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("authorization")) {
-        connect = connect.with_auth(Authorization::Raw(value.clone()));
-    }
+    // Without its credentials: they go as a header.
+    let mut bare = url.clone();
+    let _ = (bare.set_username(""), bare.set_password(None));
+    let connect = WsConnect::new(bare.as_str()).with_config(config).with_auth_opt(authorization(&client.endpoint));
     let subscribing = async {
         let rpc = ClientBuilder::default().pubsub(Once(connect)).await?;
         let id: B256 = rpc.request(METHOD, ["newHeads"]).await?;
@@ -257,6 +258,19 @@ async fn subscribe(client: &EvmClient) -> Result<Subscription, NodeError> {
         Ok(Err(e)) => Err(client.error(METHOD, None, NodeErrorKind::Unreachable(client.mask.scrub(e.to_string())))),
         Err(_) => Err(client.error(METHOD, None, NodeErrorKind::Timeout(SUBSCRIBE_TIMEOUT))),
     }
+}
+
+/// What a WebSocket's handshake shows who we are with: the configured header, else what stands in the WebSocket's URL, else what
+/// stands in the HTTP URL of the same host.
+fn authorization(endpoint: &Endpoint) -> Option<Authorization> {
+    let configured = endpoint.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("authorization"));
+    if let Some((_, value)) = configured {
+        return Some(Authorization::Raw(value.clone()));
+    }
+    let ws = endpoint.ws.as_ref()?;
+    let same_host = ws.host() == endpoint.url.host();
+    let found = user_and_password(ws).or_else(|| user_and_password(&endpoint.url).filter(|_| same_host));
+    found.map(|(user, password)| Authorization::basic(user, password))
 }
 
 /// A connection that is not silently made again: a reconnect must be seen, since what was pushed meanwhile is lost and the
@@ -283,7 +297,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::evm::{Checks, Endpoint};
+    use crate::evm::Checks;
 
     /// Answers whatever is asked with the head of a chain that has ten blocks a second.
     async fn answer(socket: TcpStream, began: Instant) -> std::io::Result<()> {
@@ -337,6 +351,25 @@ mod tests {
             }
         };
         tokio::time::timeout(SUBSCRIBE_TIMEOUT / 2, several).await.expect("heads while nothing answers there");
+    }
+
+    #[test]
+    fn credentials_of_the_url_go_with_the_websocket_of_the_same_host() {
+        let of = |url: &str, ws: &str, header: Option<&str>| {
+            authorization(&Endpoint {
+                name: "a".into(),
+                url: url.parse().unwrap(),
+                ws: Some(ws.parse().unwrap()),
+                headers: header.map(|v| ("Authorization".to_owned(), v.to_owned())).into_iter().collect(),
+            })
+        };
+        let basic = |user, password| Some(Authorization::basic(user, password));
+        assert_eq!(of("http://u:p%40s@a.example", "ws://a.example:81/x", None), basic("u", "p@s"));
+        assert_eq!(of("http://u:p@a.example", "ws://v:q@a.example", None), basic("v", "q"));
+        assert_eq!(of("http://u:p@a.example", "ws://b.example", None), None, "never to another host");
+        assert_eq!(of("http://a.example", "ws://a.example", None), None);
+        let raw = Some(Authorization::Raw("Bearer t".into()));
+        assert_eq!(of("http://u:p@a.example", "ws://a.example", Some("Bearer t")), raw);
     }
 
     #[test]

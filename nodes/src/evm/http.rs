@@ -5,24 +5,23 @@
 //! drops `Retry-After`, and scans the result once for its end and once for its content; blocks are too big for that.
 //! No compression is asked for: unpacking costs twice what parsing does.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use alloy_json_rpc::{Id, Request};
 use futures::StreamExt;
 use reqwest::{
     StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use schemas::limits;
 use serde::Serialize;
 use url::Url;
 
-use super::wire::{Answer, Envelope, Wire, parse_answer, value::Lenient};
-use crate::{
-    error::{Missing, NodeErrorKind, classify_rpc},
-    mask::Mask,
-    metrics,
+use super::{
+    rpc_error::{classify, classify_foreign},
+    wire::{Answer, Envelope, ErrorObject, Remark, Text, Wire, parse_answer, value::Lenient},
 };
+use crate::{error::NodeErrorKind, mask::Mask, metrics};
 
 /// One endpoint's HTTP side.
 pub struct Http {
@@ -64,6 +63,9 @@ impl Http {
         let request = Request::new(method, Id::Number(1), params);
         let body = serde_json::to_vec(&request).map_err(|e| NodeErrorKind::Malformed(e.to_string()))?;
         let text = self.exchange(body, deadline).await?;
+        if let Some(kind) = self.foreign(&text) {
+            return Err(kind);
+        }
         match parse_answer(&text).map_err(|e| self.malformed(e))? {
             Answer::Result(value) => Ok(value),
             Answer::Null => Err(NodeErrorKind::Empty),
@@ -83,6 +85,9 @@ impl Http {
         let body = serde_json::to_vec(&requests).map_err(|e| NodeErrorKind::Malformed(e.to_string()))?;
         let text = self.exchange(body, deadline).await?;
         if !text.trim_start().starts_with('[') {
+            if let Some(kind) = self.foreign(&text) {
+                return Err(kind);
+            }
             return match parse_answer::<Ignored>(&text).map_err(|e| self.malformed(e))? {
                 Answer::Error(e) => Err(self.rpc_error(e)),
                 _ => Err(NodeErrorKind::Malformed("no list in answer to a batch".into())),
@@ -124,7 +129,7 @@ impl Http {
             .await
             .map_err(unreachable)?;
         let status = response.status();
-        let retry_after = retry_after(response.headers());
+        let retry_after = retry_after(response.headers(), SystemTime::now());
         let announced = response.content_length().unwrap_or(0) as usize;
         if announced > limits::NODE_ANSWER_BYTES {
             return Err(NodeErrorKind::TooLarge(limits::NODE_ANSWER_BYTES));
@@ -148,18 +153,20 @@ impl Http {
         String::from_utf8(bytes).map_err(|_| NodeErrorKind::Malformed("the answer is not UTF-8".into()))
     }
 
-    /// What a status other than 2xx means. Some nodes put JSON-RPC errors under them.
+    /// What a status other than 2xx means. Some nodes put JSON-RPC errors under them, and what those say is what counts.
     fn refusal(&self, status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> NodeErrorKind {
         let text = String::from_utf8_lossy(&body[..body.len().min(4096)]);
-        let said = match parse_answer::<Ignored>(&text) {
-            Ok(Answer::Error(e)) => {
-                let kind = self.rpc_error(e);
-                if let NodeErrorKind::Missing(Missing::Method, _) = kind {
-                    return kind;
-                }
-                kind.to_string()
+        let kind = match parse_answer::<Ignored>(&text) {
+            Ok(Answer::Error(e)) => Some(self.rpc_error(e)),
+            _ => self.foreign(&text),
+        };
+        let said = match kind {
+            Some(NodeErrorKind::Throttled(asked, said)) => {
+                return NodeErrorKind::Throttled(retry_after.or(asked), said);
             }
-            _ => self.mask.scrub(text),
+            Some(kind @ (NodeErrorKind::Missing(..) | NodeErrorKind::NoBlock(_))) => return kind,
+            Some(NodeErrorKind::Malformed(_)) | None => self.mask.scrub(text),
+            Some(kind) => kind.to_string(),
         };
         match status.as_u16() {
             429 => NodeErrorKind::Throttled(retry_after, said),
@@ -168,9 +175,22 @@ impl Http {
         }
     }
 
-    fn rpc_error(&self, e: super::wire::ErrorObject) -> NodeErrorKind {
-        let message = self.mask.scrub(e.message.map(|t| t.0).unwrap_or_default());
-        classify_rpc(e.code.unwrap_or_default(), &message)
+    fn rpc_error(&self, e: ErrorObject) -> NodeErrorKind {
+        let message = e.message.map(|text| Text(self.mask.scrub(text.0)));
+        let data = e.data.map(|data| Remark(self.mask.scrub(data.0)));
+        classify(&ErrorObject { code: e.code, message, data })
+    }
+
+    /// What an answer means that is no JSON-RPC; `None` where it may be.
+    fn foreign(&self, text: &str) -> Option<NodeErrorKind> {
+        Some(match classify_foreign(text)? {
+            NodeErrorKind::Throttled(wait, said) => NodeErrorKind::Throttled(wait, self.mask.scrub(said)),
+            NodeErrorKind::Missing(what, said) => NodeErrorKind::Missing(what, self.mask.scrub(said)),
+            NodeErrorKind::Malformed(said) => NodeErrorKind::Malformed(self.mask.scrub(said)),
+            NodeErrorKind::Rpc(code, said) => NodeErrorKind::Rpc(code, self.mask.scrub(said)),
+            NodeErrorKind::NoBlock(said) => NodeErrorKind::NoBlock(self.mask.scrub(said)),
+            kind => kind,
+        })
     }
 
     fn malformed(&self, e: serde_json::Error) -> NodeErrorKind {
@@ -188,11 +208,20 @@ impl Wire for Ignored {
     }
 }
 
-/// Seconds or an HTTP date; the latter is rare on nodes and read as a short wait.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    let wait = value.trim().parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0).map_or(1.0, |s| s.min(1e6));
-    Some(Duration::from_secs_f64(wait).min(limits::NODE_RETRY_AFTER))
+/// How long a node asks to wait: seconds, or an HTTP date (RFC 9110, section 10.2.3), which is measured by the node's own clock
+/// where the answer says what that shows. At most [`limits::NODE_RETRY_AFTER`]; what is neither is a second.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let date = |text: &str| httpdate::parse_http_date(text).ok();
+    let wait = match (value.parse::<f64>(), date(value)) {
+        (Ok(seconds), _) if seconds.is_finite() && seconds >= 0.0 => Duration::from_secs_f64(seconds.min(1e6)),
+        (_, Some(until)) => {
+            let its_now = headers.get(DATE).and_then(|v| v.to_str().ok()).and_then(|v| date(v.trim())).unwrap_or(now);
+            until.duration_since(its_now).unwrap_or_default()
+        }
+        _ => Duration::from_secs(1),
+    };
+    Some(wait.min(limits::NODE_RETRY_AFTER))
 }
 
 /// An error with its causes.
@@ -205,4 +234,37 @@ fn chain(e: impl std::error::Error) -> String {
         cause = c.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_seconds_or_a_date_by_the_nodes_clock() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let wait = |value: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
+            if let Some(date) = date {
+                headers.insert(DATE, HeaderValue::from_str(date).unwrap());
+            }
+            retry_after(&headers, now).unwrap().as_millis()
+        };
+        assert_eq!(wait("7", None), 7_000);
+        assert_eq!(wait(" 0.25 ", None), 250);
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:49 GMT", None), 12_000);
+        // Its clock is an hour ahead of ours; all three forms of RFC 9110 are read.
+        assert_eq!(wait("Sun, 06 Nov 1994 09:49:40 GMT", Some("Sun, 06 Nov 1994 09:49:37 GMT")), 3_000);
+        assert_eq!(wait("Sunday, 06-Nov-94 08:49:38 GMT", None), 1_000);
+        assert_eq!(wait("Sun Nov  6 08:49:39 1994", None), 2_000);
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:30 GMT", None), 0, "that is over");
+        for odd in ["soon", "-3", "NaN", "1e400"] {
+            assert_eq!(wait(odd, None), 1_000, "{odd}");
+        }
+        let longest = limits::NODE_RETRY_AFTER.as_millis();
+        assert_eq!(wait("86400", None), longest);
+        assert_eq!(wait("Mon, 06 Nov 1995 08:49:37 GMT", None), longest);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
 }

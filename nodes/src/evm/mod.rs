@@ -15,6 +15,7 @@ mod heads;
 mod http;
 mod keccak;
 mod receipts;
+mod rpc_error;
 mod sender;
 mod source;
 mod trie;

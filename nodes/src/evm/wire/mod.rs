@@ -10,7 +10,8 @@ pub mod receipt;
 pub mod transaction;
 pub mod value;
 
-use serde::de::Error as _;
+use serde::de::{Deserialize as _, Error as _};
+use serde_json::value::RawValue;
 
 pub use self::{
     block::{Block, Head},
@@ -26,6 +27,40 @@ object::wire_object! {
         code: i64 = "code",
         /// What the node says.
         message: Text = "message",
+        /// What it adds.
+        data: Remark = "data",
+    }
+}
+
+/// Any value, as the node wrote it, up to [`Remark::BYTES`]; a text without its quotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark(pub String);
+
+impl Remark {
+    /// What is kept of it.
+    pub const BYTES: usize = 1 << 10;
+}
+
+impl Wire for Remark {
+    fn wire<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Self>, D::Error> {
+        let raw = Box::<RawValue>::deserialize(d)?;
+        let text = raw.get().trim_matches('"');
+        Ok((text != "null").then(|| Self(text[..text.floor_char_boundary(Self::BYTES)].to_owned())))
+    }
+}
+
+/// `error` of an envelope. Some proxies put a text there.
+struct AnyError(ErrorObject);
+
+impl Wire for AnyError {
+    fn wire<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Self>, D::Error> {
+        let raw = Box::<RawValue>::deserialize(d)?;
+        if raw.get().starts_with('{') || raw.get() == "null" {
+            let object: Lenient<ErrorObject> = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+            return Ok(object.0.map(AnyError));
+        }
+        let text = Remark::wire(&*raw).map_err(D::Error::custom)?.map(|remark| Text(remark.0));
+        Ok(Some(AnyError(ErrorObject { message: text, ..ErrorObject::default() })))
     }
 }
 
@@ -81,7 +116,7 @@ impl<'de, T: Wire> serde::de::Visitor<'de> for EnvelopeVisitor<T> {
                     let read = map.next_value::<Lenient<T>>();
                     out.result = Some(read.map_err(|e| A::Error::custom(format_args!("result: {e}")))?.0);
                 }
-                "error" => out.error = map.next_value::<Lenient<ErrorObject>>()?.0,
+                "error" => out.error = map.next_value::<Lenient<AnyError>>()?.0.map(|e| e.0),
                 "id" => out.id = map.next_value::<serde_json::Value>()?.as_u64(),
                 _ => {
                     map.next_value::<serde::de::IgnoredAny>()?;
@@ -114,6 +149,14 @@ mod tests {
         assert!(matches!(parse_answer::<Head>("null"), Ok(Answer::Null)));
         match parse_answer::<Head>(r#"{"id":1,"error":{"code":-32601,"message":"no"},"result":null}"#).unwrap() {
             Answer::Error(e) => assert_eq!((e.code, e.message), (Some(-32601), Some(Text("no".into())))),
+            other => panic!("{other:?}"),
+        }
+        match parse_answer::<Head>(r#"{"error":"too many","id":1}"#).unwrap() {
+            Answer::Error(e) => assert_eq!((e.code, e.message), (None, Some(Text("too many".into())))),
+            other => panic!("{other:?}"),
+        }
+        match parse_answer::<Head>(r#"{"error":{"code":1,"message":"m","data":{"a":[1]}}}"#).unwrap() {
+            Answer::Error(e) => assert_eq!(e.data, Some(Remark(r#"{"a":[1]}"#.into()))),
             other => panic!("{other:?}"),
         }
     }
