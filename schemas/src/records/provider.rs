@@ -97,7 +97,8 @@ pub struct ProviderSample {
     pub network: Network,
     /// The endpoint's name in the configuration, unique within its network.
     pub endpoint: String,
-    /// When it was seen, by the observer's clock; of a minute, its beginning.
+    /// When it was seen, by the observer's clock. Of a minute, its beginning, or that of the observer within it: so that what is left
+    /// of a minute after a restart stands beside what was before.
     pub at: TimeMs,
     /// Who saw it: see [`ProviderSample::observer_of`].
     pub observer: String,
@@ -195,6 +196,12 @@ pub struct EndpointState {
     pub last_error_at: Option<TimeMs>,
     /// When it last answered a call.
     pub last_seen_at: Option<TimeMs>,
+    /// Lower is asked first.
+    pub priority: u32,
+    /// What it is used for, words with a space between; empty: all it can do.
+    pub roles: String,
+    /// Requests per 1,000 seconds that are kept to: as configured, or as found out; `None` while nothing is known.
+    pub limit_per_1000_s: Option<u64>,
     /// What it has cost.
     pub usage: Usage,
     /// The lie for which it is in quarantine.

@@ -340,6 +340,9 @@ impl Gen {
             last_error: self.opt(Self::text),
             last_error_at: self.opt(Self::time),
             last_seen_at: self.opt(Self::time),
+            priority: self.u32(),
+            roles: self.text(),
+            limit_per_1000_s: self.opt(Self::number),
             usage: Usage {
                 hour_calls: self.number(),
                 hour_bytes: self.number(),
