@@ -9,6 +9,7 @@
 
 pub mod error;
 pub mod evm;
+pub mod fleet;
 pub mod mask;
 pub mod metrics;
 

@@ -80,6 +80,21 @@ pub const SAMPLE_TEXT_CHARACTERS: usize = 1_000;
 pub const NETWORKS: usize = 1_000;
 /// Endpoints of one network.
 pub const ENDPOINTS_PER_NETWORK: usize = 64;
+/// Name of an endpoint, in characters.
+pub const ENDPOINT_NAME_CHARACTERS: usize = 64;
+/// Name of an operator of endpoints, in characters.
+pub const OPERATOR_CHARACTERS: usize = 64;
+/// Time between two probes of an endpoint: the least and the most that can be configured.
+pub const PROBE_EVERY: (std::time::Duration, std::time::Duration) =
+    (std::time::Duration::from_secs(1), std::time::Duration::from_secs(3_600));
+/// How long a liar must agree with the others, likewise.
+pub const QUARANTINE: (std::time::Duration, std::time::Duration) =
+    (std::time::Duration::from_secs(1), std::time::Duration::from_secs(7 * 86_400));
+/// How long others have to confirm a block, likewise.
+pub const CONFIRM_WITHIN: (std::time::Duration, std::time::Duration) =
+    (std::time::Duration::from_millis(100), std::time::Duration::from_secs(60));
+/// Requests in a configured rate.
+pub const RATE_REQUESTS: u32 = 1_000_000;
 /// Names under which one port may be called besides its own.
 pub const HOSTS: usize = 64;
 /// Sites whose pages may call the API.

@@ -1,0 +1,300 @@
+//! A question to the endpoints of a network: who is asked, for how long, and who is asked next.
+//!
+//! Guarantee: the first good answer is given, from the endpoint in use as long as that is well; an endpoint that fails is
+//! followed by the next at once, and one that takes longer than its patience by the next *beside* it, so that one slow or dead
+//! endpoint costs a question that patience and no more. Nobody is asked twice for one question, and nobody who is not believed.
+//! Each endpoint's failure is taken in once. Where an answer contradicted itself and another operator then gave a good one, the
+//! former is named a liar; where nobody gives a good one, nobody is.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+
+use super::{
+    capability::Scope,
+    clock::Moment,
+    config::Role,
+    fleet::Fleet,
+    member::{Member, Purpose, Turn},
+    metrics,
+    quarantine::Lie,
+    seat::{Request, Seat},
+};
+use crate::error::{Class, Missing, NodeError, NodeErrorKind};
+
+/// What is asked, as far as choosing an endpoint takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask {
+    /// What it is about, in a word: for people, metrics, and what an endpoint is known not to be able to do.
+    pub method: &'static str,
+    /// Who wants it.
+    pub role: Role,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The height that it is about: endpoints that are known not to have it come last.
+    pub height: Option<u64>,
+    /// How long all of it may take.
+    pub within: Duration,
+    /// How long one endpoint may take before the next is asked as well; `None`: by what it usually takes.
+    pub patience: Option<Duration>,
+    /// The endpoint in use first (at the head); otherwise equals share.
+    pub sticky: bool,
+    /// It is known to be there, so that an endpoint that says it is not is followed by the next.
+    pub expected: bool,
+}
+
+impl Ask {
+    /// Something at the head, within 15 s.
+    pub fn new(method: &'static str) -> Self {
+        Self {
+            method,
+            role: Role::Stream,
+            purpose: Purpose::Read,
+            height: None,
+            within: Duration::from_secs(15),
+            patience: None,
+            sticky: true,
+            expected: false,
+        }
+    }
+}
+
+/// An answer, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Answer<T> {
+    /// What was answered.
+    pub value: T,
+    /// Who answered.
+    pub endpoint: Arc<str>,
+    /// Whose that is.
+    pub operator: Arc<str>,
+}
+
+/// One endpoint's outcome within a question.
+struct Outcome<T> {
+    seat: Arc<Seat>,
+    turn: Arc<Turn>,
+    outcome: Result<T, NodeError>,
+}
+
+impl<C: Clone + Send + Sync + 'static> Fleet<C> {
+    /// Asks, until somebody gives a good answer or nobody is left.
+    pub async fn ask<T, F, Fut>(&self, ask: Ask, call: F) -> Result<Answer<T>, NodeError>
+    where
+        F: Fn(Member<C>) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, NodeError>> + Send,
+        T: Send,
+    {
+        let order = self.table().order(&ask, |_| true);
+        self.ask_in_turn(ask, order, call).await
+    }
+
+    /// Asks others than these operators.
+    pub async fn ask_other<T, F, Fut>(&self, ask: Ask, not_operators: &[&str], call: F) -> Result<Answer<T>, NodeError>
+    where
+        F: Fn(Member<C>) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, NodeError>> + Send,
+        T: Send,
+    {
+        let order = self.table().order(&ask, |s| !not_operators.contains(&&*s.operator));
+        self.ask_in_turn(ask, order, call).await
+    }
+
+    /// Asks one endpoint, whatever state it is in; nobody else.
+    pub async fn ask_at<T, F, Fut>(&self, name: &str, ask: Ask, call: F) -> Result<Answer<T>, NodeError>
+    where
+        F: Fn(Member<C>) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, NodeError>> + Send,
+        T: Send,
+    {
+        let order = self.table().seat(name).cloned().into_iter().collect();
+        self.ask_in_turn(Ask { patience: Some(ask.within), ..ask }, order, call).await
+    }
+
+    async fn ask_in_turn<T, F, Fut>(&self, ask: Ask, order: Vec<Arc<Seat>>, call: F) -> Result<Answer<T>, NodeError>
+    where
+        F: Fn(Member<C>) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, NodeError>> + Send,
+        T: Send,
+    {
+        let table = self.table();
+        if order.is_empty() {
+            return Err(table.nobody(&ask));
+        }
+        let clock = &table.clock;
+        let ends = clock.now() + ask.within;
+        let mut running: FuturesUnordered<BoxFuture<'_, Outcome<T>>> = FuturesUnordered::new();
+        let mut failed: Vec<(Arc<Seat>, Arc<Turn>, NodeError)> = Vec::new();
+        let mut rest = order.iter();
+        let mut next_at = clock.now();
+        loop {
+            if clock.now() >= next_at {
+                next_at = match rest.next() {
+                    Some(seat) => {
+                        let patience = table.patience(&ask, seat, rest.as_slice());
+                        running.push(self.one(&ask, seat, patience, ends, &call));
+                        clock.now() + patience
+                    }
+                    None => ends,
+                };
+            }
+            if running.is_empty() && rest.len() == 0 {
+                return Err(worst(failed).unwrap_or_else(|| table.nobody(&ask)));
+            }
+            let came = tokio::select! {
+                came = running.next(), if !running.is_empty() => came,
+                () = clock.until(next_at.min(ends)) => None,
+            };
+            let Some(Outcome { seat, turn, outcome }) = came else {
+                if clock.now() >= ends {
+                    let last = order.first().map_or_else(|| table.hub.network.as_str().into(), |s| s.name.clone());
+                    let kind = NodeErrorKind::Timeout(ask.within);
+                    let timeout = NodeError { endpoint: last, call: ask.method.to_owned(), kind };
+                    return Err(worst(failed).unwrap_or(timeout));
+                }
+                if let Some(slow) = order.get(order.len() - rest.len() - 1).filter(|_| rest.len() > 0) {
+                    metrics::failed_over(table.hub.network.as_str(), &slow.name, "late");
+                }
+                continue;
+            };
+            match outcome {
+                Ok(value) => {
+                    self.settle(&ask, &seat, &failed);
+                    return Ok(Answer { value, endpoint: seat.name.clone(), operator: seat.operator.clone() });
+                }
+                Err(e) if is_final(&ask, &e) => return Err(e),
+                Err(e) => {
+                    self.take_in(&ask, &seat, &turn, &e);
+                    if rest.len() > 0 {
+                        metrics::failed_over(table.hub.network.as_str(), &seat.name, e.outcome().as_str());
+                    }
+                    failed.push((seat, turn, e));
+                    next_at = clock.now();
+                }
+            }
+        }
+    }
+
+    /// One endpoint's part.
+    fn one<'a, T, F, Fut>(
+        &self,
+        ask: &Ask,
+        seat: &Arc<Seat>,
+        patience: Duration,
+        ends: Moment,
+        call: &'a F,
+    ) -> BoxFuture<'a, Outcome<T>>
+    where
+        F: Fn(Member<C>) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, NodeError>> + Send + 'a,
+        T: Send + 'a,
+    {
+        let turn = Arc::new(Turn {
+            method: ask.method,
+            role: ask.role,
+            purpose: ask.purpose,
+            began: self.table().clock.now(),
+            patience,
+            ends: Some(ends),
+            recorded: AtomicBool::new(false),
+        });
+        if seat.state().breaker.is_open() {
+            seat.state().breaker.begin_trial(turn.began);
+        }
+        let member = self.member(seat, turn.clone());
+        let seat = seat.clone();
+        async move { Outcome { outcome: call(member).await, seat, turn } }.boxed()
+    }
+
+    /// Takes in what an endpoint's failure says about it, beyond what its requests said.
+    fn take_in(&self, ask: &Ask, seat: &Seat, turn: &Turn, e: &NodeError) {
+        if let NodeErrorKind::Missing(missing, _) = &e.kind {
+            let (how, scope) = match (missing, ask.height) {
+                (Missing::Method, _) | (Missing::Pruned, None) => ("missing", Scope::All),
+                (Missing::Pruned, Some(height)) => ("pruned", Scope::Below(height)),
+            };
+            let now = self.table().clock.now();
+            seat.state().capabilities.failed(ask.method, how, scope, now);
+        }
+        // What is judged of several answers together was not told by a meter.
+        let judged = matches!(e.kind, NodeErrorKind::Lying(_) | NodeErrorKind::Stale(_));
+        if judged && !turn.recorded.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            let took = self.table().clock.now().saturating_sub(turn.began);
+            let request = Request {
+                method: ask.method,
+                purpose: ask.purpose,
+                calls: 0,
+                took,
+                bytes: 0,
+                height: None,
+                error: Some(e),
+            };
+            seat.ended(None, &request);
+        }
+    }
+
+    /// An endpoint gave a good answer: what does that say of those who did not?
+    fn settle(&self, ask: &Ask, right: &Seat, failed: &[(Arc<Seat>, Arc<Turn>, NodeError)]) {
+        let table = self.table();
+        right.state().capabilities.worked(ask.method, ask.height);
+        for (seat, turn, e) in failed {
+            match &e.kind {
+                NodeErrorKind::Lying(said) if seat.operator != right.operator => {
+                    let what = ask.height.map(|h| format!(" of block {h}")).unwrap_or_default();
+                    let right =
+                        format!("what {} ({}) gave for the same question, which holds", right.name, right.operator);
+                    let said = format!("this in answer to {}{what}: {said}", ask.method);
+                    table.quarantine(seat, &Lie { said, right });
+                }
+                NodeErrorKind::Empty => {
+                    // It had shown that it has the height, or said nothing about it.
+                    let claims = match (ask.height, seat.state().height) {
+                        (Some(asked), Some(known)) => known.height >= asked,
+                        _ => true,
+                    };
+                    if claims {
+                        let said = format!("it has nothing where {} has something", right.name);
+                        let stale = NodeError { kind: NodeErrorKind::Stale(said), ..e.clone() };
+                        self.take_in(ask, seat, &Turn { recorded: AtomicBool::new(false), ..copy(turn) }, &stale);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A turn with the same times.
+fn copy(turn: &Turn) -> Turn {
+    Turn {
+        method: turn.method,
+        role: turn.role,
+        purpose: turn.purpose,
+        began: turn.began,
+        patience: turn.patience,
+        ends: turn.ends,
+        recorded: AtomicBool::new(false),
+    }
+}
+
+/// Whether nobody else is asked after this.
+fn is_final(ask: &Ask, e: &NodeError) -> bool {
+    match e.class() {
+        Class::Empty => !ask.expected,
+        Class::NoBlock => true,
+        Class::Missing | Class::Failing => false,
+    }
+}
+
+/// The failure that says most to whoever asked: that it is not there yet, then of the first endpoint that should have had it.
+fn worst(failed: Vec<(Arc<Seat>, Arc<Turn>, NodeError)>) -> Option<NodeError> {
+    let rank = |e: &NodeError| match e.class() {
+        Class::Empty | Class::NoBlock => 0,
+        Class::Failing => 1,
+        Class::Missing => 2,
+    };
+    failed.into_iter().map(|(_, _, e)| e).min_by_key(rank)
+}

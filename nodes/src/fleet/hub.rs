@@ -1,0 +1,105 @@
+//! What the endpoints of a fleet have in common: heights, who is in use, and where samples go.
+//!
+//! Guarantee: samples never hold a call up: a full queue drops them, which is counted.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use schemas::{Network, records::ProviderSample};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    clock::Moment,
+    heights::{Pulse, best},
+    metrics,
+    score::lag_ok,
+};
+
+/// What they have in common.
+#[derive(Debug)]
+pub(super) struct Hub {
+    pub network: Network,
+    pub observer: String,
+    block_time: Option<Duration>,
+    heights: Mutex<Heights>,
+    samples: Mutex<Option<mpsc::Sender<ProviderSample>>>,
+    /// The endpoint in use, by its place.
+    pub primary: watch::Sender<Option<usize>>,
+}
+
+#[derive(Debug)]
+struct Heights {
+    claims: Vec<Option<(std::sync::Arc<str>, u64)>>,
+    pulse: Pulse,
+}
+
+impl Hub {
+    /// Of a network with so many endpoints.
+    pub fn new(network: Network, observer: &str, endpoints: usize, block_time: Option<Duration>) -> Self {
+        let heights = Heights { claims: vec![None; endpoints], pulse: Pulse::default() };
+        Self {
+            network,
+            observer: observer.to_owned(),
+            block_time,
+            heights: Mutex::new(heights),
+            samples: Mutex::new(None),
+            primary: watch::Sender::new(None),
+        }
+    }
+
+    fn heights(&self) -> MutexGuard<'_, Heights> {
+        self.heights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lag_ok_of(&self, heights: &Heights) -> u64 {
+        lag_ok(self.block_time.or_else(|| heights.pulse.block_time()))
+    }
+
+    /// An endpoint claims a height. Gives the best one, the claim included.
+    pub fn claimed(&self, index: usize, operator: &std::sync::Arc<str>, height: u64, now: Moment) -> u64 {
+        let mut heights = self.heights();
+        if let Some(claim) = heights.claims.get_mut(index) {
+            *claim = Some((operator.clone(), height));
+        }
+        let ok = self.lag_ok_of(&heights);
+        let best = best(heights.claims.iter().flatten().map(|(operator, h)| (&**operator, *h)), ok).unwrap_or(height);
+        heights.pulse.saw(best, now);
+        best
+    }
+
+    /// What an endpoint claims counts no more.
+    pub fn disbelieve(&self, index: usize) {
+        if let Some(claim) = self.heights().claims.get_mut(index) {
+            *claim = None;
+        }
+    }
+
+    /// The best height.
+    pub fn best(&self) -> Option<u64> {
+        let heights = self.heights();
+        let ok = self.lag_ok_of(&heights);
+        best(heights.claims.iter().flatten().map(|(operator, h)| (&**operator, *h)), ok)
+    }
+
+    /// How many blocks behind it are well.
+    pub fn lag_ok(&self) -> u64 {
+        self.lag_ok_of(&self.heights())
+    }
+
+    /// From now on samples go there.
+    pub fn samples_to(&self, sender: mpsc::Sender<ProviderSample>) {
+        *self.samples.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+    }
+
+    /// Sends a sample, where there is room.
+    pub fn send(&self, sample: ProviderSample) {
+        let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*samples
+            && sender.try_send(sample).is_err()
+        {
+            metrics::sample_lost(self.network.as_str());
+        }
+    }
+}

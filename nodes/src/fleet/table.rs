@@ -1,0 +1,205 @@
+//! The endpoints of a network together, without their clients: who is asked, who is in use, who is believed.
+//!
+//! Guarantee: an endpoint is put into quarantine only where another operator is configured, so that a check which nobody passes
+//! never leaves a network without a source; the endpoint in use is never one that is not believed.
+
+use std::{sync::Arc, time::Duration};
+
+use schemas::{
+    Network,
+    records::{Lie as Found, ProviderSample, Seen as Sampled},
+};
+
+use super::{
+    ask::Ask,
+    breaker::Allow,
+    clock::Clock,
+    config::{FleetConfig, MemberConfig, Role},
+    day::Count,
+    hub::Hub,
+    metrics,
+    quarantine::Lie,
+    router::{self, Candidate, Fitness},
+    sample::cut,
+    seat::Seat,
+};
+use crate::error::{NodeError, NodeErrorKind};
+
+/// The endpoints of a network.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub seats: Vec<Arc<Seat>>,
+    pub hub: Arc<Hub>,
+    pub clock: Clock,
+    pub config: FleetConfig,
+    began: schemas::TimeMs,
+    turn: std::sync::atomic::AtomicUsize,
+}
+
+/// The shortest patience with an endpoint.
+const LEAST_PATIENCE: Duration = Duration::from_millis(300);
+/// The longest, where nobody is known to be quicker.
+const MOST_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Table {
+    pub fn new(
+        network: Network,
+        observer: &str,
+        members: Vec<MemberConfig>,
+        config: FleetConfig,
+        clock: Clock,
+    ) -> Self {
+        let hub = Arc::new(Hub::new(network, observer, members.len(), config.block_time));
+        let seat = |(index, m): (usize, MemberConfig)| {
+            let gate = config.limits.gate(&m);
+            let (every, while_) = (config.probe_every, config.quarantine);
+            Arc::new(Seat::new(index, m, gate, hub.clone(), clock.clone(), every, while_))
+        };
+        let seats = members.into_iter().enumerate().map(seat).collect();
+        Self { seats, hub, began: clock.wall(), clock, config, turn: Default::default() }
+    }
+
+    pub fn seat(&self, name: &str) -> Option<&Arc<Seat>> {
+        self.seats.iter().find(|s| &*s.name == name)
+    }
+
+    /// How all stand where somebody wants something.
+    fn candidates(&self, ask: &Ask) -> Vec<Candidate> {
+        let believed = |s: &&Arc<Seat>| {
+            let state = s.state();
+            !state.quarantine.holds() && state.unusable.is_none()
+        };
+        let alone = self.seats.iter().filter(believed).count() <= 1;
+        self.seats.iter().map(|s| s.candidate(ask.method, ask.height, ask.role, alone)).collect()
+    }
+
+    /// Those who may be asked, first first, of whom `allowed` lets pass.
+    pub fn order(&self, ask: &Ask, allowed: impl Fn(&Seat) -> bool) -> Vec<Arc<Seat>> {
+        let primary = self.elect(ask);
+        let mut candidates = self.candidates(ask);
+        for c in &mut candidates {
+            if !self.seats.get(c.index).is_some_and(|s| allowed(s)) {
+                c.fitness = Fitness::Never;
+            }
+        }
+        let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let order = router::order(&candidates, primary, ask.sticky, turn);
+        order.into_iter().filter_map(|i| self.seats.get(i).cloned()).collect()
+    }
+
+    /// Finds out who is in use, where this is asked at the head. What somebody can do of this one thing is no reason to change.
+    fn elect(&self, ask: &Ask) -> Option<usize> {
+        let now = *self.hub.primary.borrow();
+        if !ask.sticky || ask.role != Role::Stream {
+            return now;
+        }
+        let candidates = self.candidates(&Ask { height: ask.height, ..Ask::new("head") });
+        let next = router::primary(&candidates, now);
+        if next != now && next.is_some() {
+            self.use_(now, next);
+        }
+        next.or(now)
+    }
+
+    /// Looks whether another endpoint should be in use.
+    pub fn reelect(&self) {
+        self.elect(&Ask::new("head"));
+    }
+
+    fn use_(&self, former: Option<usize>, next: Option<usize>) {
+        let wall = self.clock.wall();
+        let changed = self.hub.primary.send_if_modified(|p| std::mem::replace(p, next) != next);
+        let Some(seat) = next.and_then(|i| self.seats.get(i)).filter(|_| changed) else { return };
+        seat.state().in_use_since = Some(wall);
+        metrics::primary_changed(self.hub.network.as_str());
+        let former = former.and_then(|i| self.seats.get(i));
+        let reason = former.and_then(|f| f.state().shown.reason.clone()).unwrap_or_default();
+        tracing::info!(
+            network = %self.hub.network, endpoint = %seat.name, former = former.map(|f| &*f.name), reason, "blocks come from another endpoint now"
+        );
+        former.into_iter().chain([seat]).for_each(|s| {
+            s.evaluate(true);
+            s.tell();
+        });
+    }
+
+    /// How long an endpoint may take before the next is asked as well, given who else there is.
+    pub fn patience(&self, ask: &Ask, seat: &Seat, others: &[Arc<Seat>]) -> Duration {
+        if let Some(patience) = ask.patience {
+            return patience;
+        }
+        let seen = seat.state().shown.seen;
+        if !ask.sticky {
+            return (ask.within / 3).max(LEAST_PATIENCE);
+        }
+        let usual = match (seen.p95, self.config.hedge) {
+            (Some(p95), true) => return p95.clamp(Duration::from_millis(50), self.config.patience),
+            (Some(p95), false) => (p95 * 2).clamp(LEAST_PATIENCE, MOST_PATIENCE),
+            (None, _) => self.config.patience,
+        };
+        // Where everybody is slow, asking twice as often helps nobody.
+        let quick = |s: &Arc<Seat>| s.state().shown.seen.median.is_none_or(|m| m * 2 < self.config.patience);
+        if others.iter().any(quick) { usual.min(self.config.patience) } else { usual }
+    }
+
+    /// Puts an endpoint into quarantine. False where it is there already, or where no other operator is configured.
+    pub fn quarantine(&self, seat: &Seat, lie: &Lie) -> bool {
+        if self.seats.iter().all(|s| s.operator == seat.operator) {
+            return false;
+        }
+        let news = seat.lied(Found {
+            at: self.clock.wall(),
+            found_by: self.hub.observer.clone(),
+            said: cut(&lie.said),
+            right: cut(&lie.right),
+        });
+        self.reelect();
+        news
+    }
+
+    /// Takes over what another observer, or this one before a restart, said of an endpoint.
+    pub fn hear(&self, sample: &ProviderSample) {
+        let Sampled::State(state) = &sample.seen else { return };
+        if sample.network != self.hub.network {
+            return;
+        }
+        let Some(seat) = self.seat(&sample.endpoint) else { return };
+        let own = sample.observer == self.hub.observer;
+        let said = Count { calls: state.usage.day_calls, bytes: state.usage.day_bytes };
+        seat.gate.heard(&sample.observer, own, said, sample.at);
+        if own && sample.at >= self.began {
+            return;
+        }
+        match &state.lie {
+            Some(lie) if self.seats.iter().any(|s| s.operator != seat.operator) => {
+                seat.lied_elsewhere(lie);
+                self.reelect();
+            }
+            None if own => seat.state().quarantine.ended_before(sample.at),
+            _ => {}
+        }
+    }
+
+    /// There is nobody to be asked.
+    pub fn nobody(&self, ask: &Ask) -> NodeError {
+        let mut reasons: Vec<String> = Vec::new();
+        for seat in &self.seats {
+            seat.evaluate(true);
+            let state = seat.state();
+            let reason = state.shown.reason.as_deref().unwrap_or("it does not serve this");
+            reasons.push(format!("{}: {reason}", seat.name));
+        }
+        let now = self.clock.now();
+        let wait = self.seats.iter().filter_map(|s| match s.state().breaker.allows(now) {
+            Allow::No(until) => Some(until - now),
+            _ => None,
+        });
+        let kind = match wait.min() {
+            Some(wait) => {
+                NodeErrorKind::Throttled(Some(wait), cut(&format!("no endpoint may be asked: {}", reasons.join(" "))))
+            }
+            None => NodeErrorKind::Unreachable(cut(&format!("no endpoint may be asked: {}", reasons.join(" ")))),
+        };
+        NodeError { endpoint: self.hub.network.as_str().into(), call: ask.method.to_owned(), kind }
+    }
+}
