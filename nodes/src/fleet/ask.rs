@@ -7,7 +7,10 @@
 //! former is named a liar; where nobody gives a good one, nobody is.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -221,7 +224,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         }
         // What is judged of several answers together was not told by a meter.
         let judged = matches!(e.kind, NodeErrorKind::Lying(_) | NodeErrorKind::Stale(_));
-        if judged && !turn.recorded.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        if judged && !turn.recorded.swap(true, Ordering::Relaxed) {
             let took = self.table().clock.now().saturating_sub(turn.began);
             let request = Request {
                 method: ask.method,
@@ -240,6 +243,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
     fn settle(&self, ask: &Ask, right: &Seat, failed: &[(Arc<Seat>, Arc<Turn>, NodeError)]) {
         let table = self.table();
         right.state().capabilities.worked(ask.method, ask.height);
+        right.had();
         for (seat, turn, e) in failed {
             match &e.kind {
                 NodeErrorKind::Lying(said) if seat.operator != right.operator => {
@@ -250,33 +254,14 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
                     table.quarantine(seat, &Lie { said, right });
                 }
                 NodeErrorKind::Empty => {
-                    // It had shown that it has the height, or said nothing about it.
-                    let claims = match (ask.height, seat.state().height) {
-                        (Some(asked), Some(known)) => known.height >= asked,
-                        _ => true,
-                    };
-                    if claims {
-                        let said = format!("it has nothing where {} has something", right.name);
-                        let stale = NodeError { kind: NodeErrorKind::Stale(said), ..e.clone() };
-                        self.take_in(ask, seat, &Turn { recorded: AtomicBool::new(false), ..copy(turn) }, &stale);
-                    }
+                    let said = format!("it has nothing where {} has something", right.name);
+                    let stale = NodeError { kind: NodeErrorKind::Stale(said), ..e.clone() };
+                    turn.recorded.store(false, Ordering::Relaxed);
+                    self.take_in(ask, seat, turn, &stale);
                 }
                 _ => {}
             }
         }
-    }
-}
-
-/// A turn with the same times.
-fn copy(turn: &Turn) -> Turn {
-    Turn {
-        method: turn.method,
-        role: turn.role,
-        purpose: turn.purpose,
-        began: turn.began,
-        patience: turn.patience,
-        ends: turn.ends,
-        recorded: AtomicBool::new(false),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Guarantee: after [`IN_A_ROW`] failures without a success between, nobody is sent there until the back-off has passed, which
 //! doubles up to [`LONGEST`] with jitter (so that a fleet of processes does not come back at once); then one trial at a time
 //! goes there; its success closes the breaker, its failure opens it again. A trial of which nothing is heard ends after
-//! [`TRIAL`]. Pure: no clock, no I/O; jitter is given.
+//! [`TRIAL`]. Whoever has nobody else left may ask all the same. Pure: no clock, no I/O; jitter is given.
 
 use std::time::Duration;
 

@@ -56,6 +56,8 @@ struct Known {
     all: bool,
     below: Option<u64>,
     heights: VecDeque<u64>,
+    /// Different heights that failed without a success between.
+    in_a_row: usize,
     until: Moment,
     times: u32,
 }
@@ -100,7 +102,8 @@ impl Capabilities {
                     k.heights.pop_front();
                 }
                 // One block after the other: it is not about the blocks.
-                k.all |= k.heights.len() >= SOME;
+                k.in_a_row += 1;
+                k.all |= k.in_a_row >= SOME;
             }
             Scope::Height(_) => {}
         }
@@ -117,14 +120,10 @@ impl Capabilities {
             if *w != what {
                 return true;
             }
-            k.all = false;
+            (k.all, k.in_a_row) = (false, 0);
             match height {
                 Some(h) => {
                     k.heights.retain(|known| *known != h);
-                    // Only failures in a row make it one of all heights.
-                    if k.heights.len() >= SOME {
-                        k.heights.drain(..k.heights.len() + 1 - SOME);
-                    }
                     k.below = k.below.map(|b| b.min(h.saturating_sub(1))).filter(|b| *b > 0);
                 }
                 None => k.heights.clear(),

@@ -197,6 +197,11 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         receiver
     }
 
+    /// Sends what was counted in minutes that are not over yet: the last word of a process that stops.
+    pub fn finish(&self) {
+        self.table().seats.iter().for_each(|s| s.finish());
+    }
+
     /// Name and state of every endpoint, in the order of the configuration.
     pub fn snapshot(&self) -> Vec<(Arc<str>, EndpointState)> {
         self.table().seats.iter().map(|s| (s.name.clone(), s.snapshot())).collect()

@@ -1,7 +1,7 @@
 //! How many requests may be under way to an endpoint at once: found out.
 //!
 //! Guarantee: never more than [`MOST`] nor fewer than [`LEAST`]; connections that break or are refused while several are under
-//! way halve it, at most once a second; whole rounds of good answers at the limit raise it by one. Roles that do not follow the
+//! way halve it, at most once a second; [`ROUNDS`] rounds of good answers at the limit raise it by one. Roles that do not follow the
 //! chain have at most half. Pure: no clock, no I/O.
 
 use std::time::Duration;
@@ -14,6 +14,8 @@ pub const MOST: u32 = 64;
 pub const FIRST: u32 = 32;
 /// At the least: a block and its receipts.
 pub const LEAST: u32 = 2;
+/// Rounds of good answers at the limit before it is raised by one.
+const ROUNDS: u32 = 8;
 /// Between two halvings.
 const REST: Duration = Duration::from_secs(1);
 
@@ -56,7 +58,7 @@ impl Flight {
             return;
         }
         self.good += 1;
-        if self.good >= self.most {
+        if self.good >= self.most * ROUNDS {
             self.good = 0;
             self.most = (self.most + 1).min(MOST);
         }
@@ -97,13 +99,9 @@ mod tests {
                 taken += 1;
             }
             for n in 0..taken {
-                if n < 8 {
-                    flight.good()
-                } else {
-                    flight.broke(Duration::from_millis(100 * round))
-                }
-                flight.give(Role::Stream);
+                if n < 8 { flight.good() } else { flight.broke(Duration::from_millis(100 * round)) }
             }
+            (0..taken).for_each(|_| flight.give(Role::Stream));
         }
         assert!((4..=9).contains(&flight.most()), "{flight:?}");
     }

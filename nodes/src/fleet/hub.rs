@@ -8,7 +8,7 @@ use std::{
 };
 
 use schemas::{Network, records::ProviderSample};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::{
     clock::Moment,
@@ -25,6 +25,8 @@ pub(super) struct Hub {
     block_time: Option<Duration>,
     heights: Mutex<Heights>,
     samples: Mutex<Option<mpsc::Sender<ProviderSample>>>,
+    /// A breaker opened: somebody is to be tried sooner than was thought.
+    pub opened: Notify,
     /// The endpoint in use, by its place.
     pub primary: watch::Sender<Option<usize>>,
 }
@@ -45,6 +47,7 @@ impl Hub {
             block_time,
             heights: Mutex::new(heights),
             samples: Mutex::new(None),
+            opened: Notify::new(),
             primary: watch::Sender::new(None),
         }
     }

@@ -195,6 +195,12 @@ impl Gate {
         self.lock().pace.refused(place.sent, self.clock.now(), wait);
     }
 
+    /// It asked to be left alone for another reason.
+    pub fn pause(&self, wait: Duration) {
+        let now = self.clock.now();
+        self.lock().pace.pause(now, wait);
+    }
+
     /// The connection was refused or broke.
     pub fn broke(&self) {
         let now = self.clock.now();

@@ -11,7 +11,7 @@
 //! * [`router`]: who is asked, and when another endpoint comes into use; [`state`]: the word and the sentence for people;
 //! * [`sample`]: what is written down.
 //!
-//! What brings them together: `seat` (one endpoint), `hub` and `table` (what all have in common), [`member`] (the way of a
+//! What brings them together: `seat` and `standing` (one endpoint), `hub` and `table` (what all have in common), [`member`] (the way of a
 //! request), [`ask`] (a question), [`probe`] (the one task of a fleet), `snapshot` (for people).
 
 pub mod ask;
@@ -39,6 +39,7 @@ pub mod score;
 mod seat;
 pub mod sketch;
 mod snapshot;
+mod standing;
 pub mod state;
 mod table;
 #[cfg(test)]

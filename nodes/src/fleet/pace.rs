@@ -6,7 +6,7 @@
 //! (`pace_play.rs` plays that with several kinds of counting). Whoever does not follow the chain has a quarter of the rate, so
 //! that the stream always has at least half (rule 33).
 //!
-//! The rate is unbounded until the first refusal, then what was let through in the last seconds. A refusal takes it down by a
+//! The rate is unbounded until the first refusal, then what was let through in the last seconds, or searched for from below. A refusal takes it down by a
 //! tenth at least, and further where less was let through; what was sent before the last change of the rate is no judgement on
 //! it. Where the endpoint is pressed (requests had to wait) the rate creeps up to just below where it was last refused, the
 //! *wall*, and beyond only after a hold that doubles each time the wall is still there. Pure: no clock, no I/O.
@@ -31,14 +31,18 @@ use super::{clock::Moment, config::Role};
 
 /// The least rate, requests a second.
 const LEAST: f64 = 0.1;
+/// The least that is concluded from the first refusal, requests a second …
+const FOUND_LEAST: f64 = 1.0;
+/// … and how many must have been let through in a second for it to say where the limit is: refusals come before good answers.
+const FEW: f64 = 4.0;
 /// From this rate on there is no limit.
 const UNBOUNDED: f64 = 5_000.0;
 /// What is looked back on to see how much is let through.
 const LOOK: Duration = Duration::from_secs(4);
 /// The wait after a refusal that names none.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Time between two steps up.
-const STEP: Duration = Duration::from_secs(4);
+/// Time between two steps up, where it is known about where the limit is, and where it is searched for.
+const STEP: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(1));
 /// What a step up is at most: below the wall, just beyond it, and where there is none.
 const UP: (f64, f64, f64) = (1.02, 1.05, 1.25);
 /// The share of the wall up to which the rate creeps.
@@ -197,6 +201,11 @@ impl Pace {
         }
     }
 
+    /// The endpoint asked to be left alone for a while, not for too many requests.
+    pub fn pause(&mut self, now: Moment, wait: Duration) {
+        self.paused = self.paused.max(now + wait);
+    }
+
     /// A request that was sent at `sent` was refused for being one too many; `wait` is what the endpoint asked for.
     pub fn refused(&mut self, sent: Moment, now: Moment, wait: Option<Duration>) {
         self.refused += 1;
@@ -211,14 +220,14 @@ impl Pace {
         let through = self.through(now);
         let held = now.saturating_sub(self.changed) >= HELD;
         let (rate, refused_at) = match self.rate {
-            None => (through * BELOW_WALL, through),
-            Some(rate) if held => ((rate * DOWN.0).min(through * BELOW_WALL), rate),
-            Some(rate) => (rate * DOWN.1, rate),
+            None => ((through * BELOW_WALL).max(FOUND_LEAST), Some(through).filter(|t| *t >= FEW)),
+            Some(rate) if held => ((rate * DOWN.0).min(through * BELOW_WALL), Some(rate)),
+            Some(rate) => (rate * DOWN.1, Some(rate)),
         };
         if self.wall.is_some_and(|w| now >= w.until) {
             self.hold = (self.hold * 2).min(HOLD.1);
         }
-        self.wall = Some(Wall { rate: refused_at, until: now + self.hold });
+        self.wall = refused_at.map(|rate| Wall { rate, until: now + self.hold });
         // From when it goes on.
         self.changed = self.paused;
         self.stepped = self.paused;
@@ -245,7 +254,8 @@ impl Pace {
     /// Takes the rate up where that is due.
     fn step(&mut self, now: Moment) {
         let Some(rate) = self.rate else { return };
-        if now < self.stepped + STEP {
+        let step = if self.wall.is_some() { STEP.0 } else { STEP.1 };
+        if now < self.stepped + step {
             return;
         }
         self.stepped = now;

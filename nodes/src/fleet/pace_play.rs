@@ -67,17 +67,11 @@ impl Tally {
     }
 }
 
-/// Somebody wants `demand` requests a second from `from` to `to` and has at most 30 under way; each takes `latency`.
-fn play(
-    pace: &mut Pace,
-    endpoint: &mut Endpoint,
-    from: u64,
-    to: u64,
-    demand: f64,
-    latency: impl Fn(u64) -> u64,
-) -> Tally {
+/// Somebody wants `demand` requests a second from `from` to `to` and has at most 30 under way; a refusal takes `refusal_ms`.
+fn play(pace: &mut Pace, endpoint: &mut Endpoint, from: u64, to: u64, demand: f64, refusal_ms: u64) -> Tally {
     let (mut now, end) = (Duration::from_secs(from), Duration::from_secs(to));
-    let (mut wanted, mut tally, mut sent) = (0.0, Tally::default(), 0u64);
+    // They all come at once at first.
+    let (mut wanted, mut tally, mut sent) = (if from == 0 { 40.0 } else { 0.0 }, Tally::default(), 0u64);
     let mut under_way: BinaryHeap<Reverse<(Moment, Moment, bool, Option<Duration>)>> = BinaryHeap::new();
     let tick = Duration::from_millis(5);
     while now < end {
@@ -96,7 +90,8 @@ fn play(
             wanted -= 1.0;
             sent += 1;
             let outcome = endpoint.lets_through(now);
-            let ends = now + Duration::from_millis(latency(sent));
+            let takes = if outcome.is_ok() { latency(sent) } else { refusal_ms };
+            let ends = now + Duration::from_millis(takes);
             under_way.push(Reverse((ends, now, outcome.is_ok(), outcome.err().flatten())));
         }
         now += tick;
@@ -108,36 +103,59 @@ fn latency(n: u64) -> u64 {
     40 + n * 7_919 % 160
 }
 
-fn endpoints() -> Vec<(Counting, bool)> {
+fn endpoints() -> impl Iterator<Item = (Counting, bool, u64)> {
     let all = [Counting::Windows, Counting::Sliding, Counting::Bucket];
-    all.into_iter().flat_map(|c| [(c, false), (c, true)]).collect()
+    all.into_iter().flat_map(|c| [(c, false, 5), (c, true, 100), (c, true, 300)])
 }
 
 #[test]
 fn a_limit_is_found_out_and_found_out_again_when_it_changes() {
-    for (counting, names_wait) in endpoints() {
+    for (counting, names_wait, refusal_ms) in endpoints() {
         let (mut pace, mut endpoint) = (Pace::new(None), Endpoint::new(counting, 10.0, names_wait));
-        let first = play(&mut pace, &mut endpoint, 0, 60, 50.0, latency);
-        let learned = play(&mut pace, &mut endpoint, 60, 660, 50.0, latency);
-        let rate = f64::from(learned.good) / 600.0;
-        println!(
-            "{counting:?} {names_wait}: first {first:?}, then {rate}/s, {:.2} % refused, pace {:?}",
-            learned.share_refused() * 100.0,
-            pace.rate()
-        );
-        assert!((8.0..=10.0).contains(&rate), "{counting:?}: {rate} a second");
-        assert!(learned.share_refused() < 0.01, "{counting:?}: {learned:?}");
+        let mut play = |endpoint: &mut Endpoint, from, to| play(&mut pace, endpoint, from, to, 50.0, refusal_ms);
+        let within = |tally: Tally, secs: u32, least: f64, most: f64| {
+            let rate = f64::from(tally.good) / f64::from(secs);
+            assert!((least..=most).contains(&rate), "{counting:?}: {rate} a second");
+            assert!(tally.share_refused() < 0.01, "{counting:?}: {tally:?}");
+        };
+        play(&mut endpoint, 0, 60);
+        within(play(&mut endpoint, 60, 660), 600, 8.0, 10.0);
         endpoint.limit = 3.0;
-        let change = play(&mut pace, &mut endpoint, 660, 720, 50.0, latency);
-        let learned = play(&mut pace, &mut endpoint, 720, 1_320, 50.0, latency);
-        let rate = f64::from(learned.good) / 600.0;
-        println!("   change {change:?}, then {rate}/s, {:.2} % refused", learned.share_refused() * 100.0);
-        assert!((2.4..=3.0).contains(&rate), "{counting:?}: {rate} a second");
-        assert!(learned.share_refused() < 0.01, "{counting:?}: {learned:?}");
+        play(&mut endpoint, 660, 720);
+        within(play(&mut endpoint, 720, 1_320), 600, 2.4, 3.0);
+        // More is found out too, at leisure.
         endpoint.limit = 30.0;
-        play(&mut pace, &mut endpoint, 1_320, 3_000, 50.0, latency);
-        let more = play(&mut pace, &mut endpoint, 3_000, 3_060, 50.0, latency);
-        println!("   more {more:?}");
-        assert!(more.good > 24 * 60 && more.share_refused() < 0.02, "{counting:?}: more is found out too: {more:?}");
+        play(&mut endpoint, 1_320, 3_000);
+        within(play(&mut endpoint, 3_000, 3_600), 600, 24.0, 30.0);
     }
+}
+
+#[test]
+fn a_configured_limit_is_never_passed_and_a_lower_one_is_found_out() {
+    let (mut pace, mut endpoint) = (Pace::new(Some(10.0)), Endpoint::new(Counting::Sliding, 10.0, false));
+    let tally = play(&mut pace, &mut endpoint, 0, 600, 50.0, 100);
+    assert_eq!(tally.refused, 0);
+    assert!(tally.good > 9 * 600, "{tally:?}");
+    endpoint.limit = 5.0;
+    play(&mut pace, &mut endpoint, 600, 660, 50.0, 100);
+    let tally = play(&mut pace, &mut endpoint, 660, 1_260, 50.0, 100);
+    assert!(tally.good > 4 * 600 && tally.share_refused() < 0.01, "{tally:?}");
+    endpoint.limit = 100.0;
+    play(&mut pace, &mut endpoint, 1_260, 3_000, 50.0, 100);
+    assert!(pace.rate().is_some_and(|r| r <= 10.0), "{:?}", pace.rate());
+}
+
+#[test]
+fn nothing_goes_before_the_wait_is_over_and_one_refusal_counts_once() {
+    let mut pace = Pace::new(None);
+    let s = Duration::from_secs;
+    assert_eq!(pace.take(Role::Stream, s(1)), Ok(()));
+    (0..50).for_each(|_| pace.accepted(s(1), 1));
+    pace.refused(s(1), s(2), Some(s(7)));
+    let rate = pace.rate();
+    // What was sent before says nothing about the new rate.
+    (0..20).for_each(|_| pace.refused(s(1), s(2), None));
+    assert_eq!((pace.rate(), rate.is_some()), (rate, true));
+    assert_eq!(pace.take(Role::Stream, s(8)), Err(s(1)));
+    assert_eq!(pace.take(Role::Stream, s(9)), Ok(()));
 }

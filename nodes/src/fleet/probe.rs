@@ -21,7 +21,7 @@ use super::{
     seat::Seat,
     votes::{Verdict, Vote, verdict},
 };
-use crate::error::NodeError;
+use crate::error::{Class, NodeError};
 
 /// What a family asks of an endpoint to know how it is.
 #[async_trait]
@@ -69,7 +69,11 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
                 }
             }
             let next = self.trial_at().into_iter().chain([round_at, flush_at]).min().unwrap_or(round_at);
-            table.clock.until(next.max(table.clock.now() + LEAST_WAIT)).await;
+            tokio::time::sleep(LEAST_WAIT).await;
+            tokio::select! {
+                () = table.clock.until(next) => {}
+                () = table.hub.opened.notified() => {}
+            }
         }
     }
 
@@ -88,6 +92,10 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
     async fn round(&self, probe: &dyn Probe<C>) {
         let table = self.table();
         let heights = join_all(table.seats.iter().map(|s| self.look(probe, s))).await;
+        if let Some(best) = table.hub.best() {
+            // Those who were quick were compared with what the others had shown before.
+            table.seats.iter().zip(&heights).filter(|(_, h)| h.is_some()).for_each(|(s, _)| s.behind(best));
+        }
         self.compare(probe, &heights).await;
         table.seats.iter().for_each(|s| {
             s.evaluate(true);
@@ -114,6 +122,10 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         let outcome = tokio::time::timeout(WITHIN, probe.head(&member)).await;
         match outcome {
             Ok(Ok(height)) => Some(height),
+            Ok(Err(e)) if e.class() == Class::Empty => {
+                seat.lacked();
+                None
+            }
             // What failed was told by its meter.
             Ok(Err(_)) | Err(_) => None,
         }

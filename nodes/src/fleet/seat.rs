@@ -1,7 +1,6 @@
 //! One endpoint of a fleet with all that is known of it, without its client.
 //!
-//! Guarantee: every outcome is taken in once, under one lock that is never held across an await; what people are told is
-//! evaluated at most once a second, and at once after whatever may change the state.
+//! Guarantee: every outcome is taken in once, under one lock that is never held across an await.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,27 +13,20 @@ use schemas::{
 };
 
 use super::{
-    breaker::{Allow, Breaker},
+    breaker::Breaker,
     capability::Capabilities,
     clock::{Clock, Moment},
-    config::{MemberConfig, Role},
+    config::MemberConfig,
     heights::Height,
     hub::Hub,
     limits::{Gate, Place},
     member::Purpose,
     metrics,
     quarantine::Quarantine,
-    router::{Candidate, Fitness, PATIENT},
     sample::{Ended, Hour, Sampler, cut},
     score::{Parts, Seen, Window},
-    state::{Facts, judge},
 };
 use crate::error::{NodeError, NodeErrorKind, Retry};
-
-/// Between two evaluations that nothing but good outcomes asks for.
-const EVALUATED_EVERY: Duration = Duration::from_secs(1);
-/// Score of an endpoint of which nothing is known.
-const UNKNOWN_SCORE: u8 = 50;
 
 /// An endpoint.
 pub(super) struct Seat {
@@ -57,7 +49,7 @@ impl std::fmt::Debug for Seat {
 
 /// How the last calls ended, the newest in the lowest bit.
 #[derive(Debug, Default, Clone, Copy)]
-struct Last {
+pub(super) struct Last {
     failed: u16,
     refused: u16,
     known: u32,
@@ -70,9 +62,26 @@ impl Last {
         self.known = (self.known + 1).min(u16::BITS);
     }
 
+    /// The share that failed; 0 while there were only a few.
+    pub fn failing(self) -> f64 {
+        self.share(self.failed)
+    }
+
+    /// The share that was refused for being too many.
+    pub fn refusing(self) -> f64 {
+        self.share(self.refused)
+    }
+
     fn share(self, bits: u16) -> f64 {
         if self.known < 4 { 0.0 } else { f64::from(bits.count_ones()) / f64::from(self.known) }
     }
+}
+
+/// How often in a row an endpoint had nothing, or something older, where others had something.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Lacked {
+    pub times: u32,
+    pub at: Moment,
 }
 
 /// What is known of an endpoint.
@@ -83,7 +92,8 @@ pub(super) struct State {
     pub capabilities: Capabilities,
     pub sampler: Sampler,
     pub hour: Hour,
-    last: Last,
+    pub last: Last,
+    pub lacked: Lacked,
     pub height: Option<Height>,
     pub unusable: Option<String>,
     pub last_error: Option<(String, TimeMs)>,
@@ -101,8 +111,8 @@ pub(super) struct Shown {
     /// `None` before the first outcome.
     pub parts: Option<Parts>,
     pub seen: Seen,
-    evaluated: Option<Moment>,
-    well_since: Option<Moment>,
+    pub evaluated: Option<Moment>,
+    pub well_since: Option<Moment>,
 }
 
 /// A request that ended, as its meter tells of it.
@@ -123,6 +133,8 @@ enum Health {
     Good,
     /// It answered, and cannot give that.
     Neither,
+    /// It answered, and is behind.
+    Late,
     Bad,
 }
 
@@ -135,7 +147,7 @@ fn weigh(error: Option<&NodeError>) -> (Outcome, Health) {
         crate::Outcome::Empty => (Outcome::Empty, Health::Good),
         crate::Outcome::Missing => (Outcome::Missing, Health::Neither),
         crate::Outcome::Failing => (Outcome::Failing, Health::Bad),
-        crate::Outcome::Stale => (Outcome::Stale, Health::Bad),
+        crate::Outcome::Stale => (Outcome::Stale, Health::Late),
         crate::Outcome::Wrong => (Outcome::Wrong, Health::Bad),
     }
 }
@@ -168,6 +180,7 @@ impl Seat {
             sampler: Sampler::default(),
             hour: Hour::default(),
             last: Last::default(),
+            lacked: Lacked::default(),
             height: None,
             unusable: None,
             last_error: None,
@@ -191,14 +204,14 @@ impl Seat {
         if let Some(place) = place {
             match r.error {
                 Some(e) if throttled => self.gate.refused(place, asked_wait(e)),
-                Some(e) if matches!(e.kind, NodeErrorKind::Unreachable(_)) => self.gate.broke(),
-                Some(e) => {
-                    // A busy server may name a wait as well.
-                    if let (NodeErrorKind::Server(..), Some(wait)) = (&e.kind, asked_wait(e)) {
-                        self.gate.refused(place, Some(wait));
-                    }
+                Some(NodeError { kind: NodeErrorKind::Unreachable(_), .. }) => self.gate.broke(),
+                // A busy server may name a wait as well.
+                Some(e @ NodeError { kind: NodeErrorKind::Server(..), .. }) => {
+                    asked_wait(e).into_iter().for_each(|wait| self.gate.pause(wait));
                 }
-                None => self.gate.through(place),
+                Some(NodeError { kind: NodeErrorKind::Timeout(_), .. }) => {}
+                // Whatever it answered, it took the request.
+                Some(_) | None => self.gate.through(place),
             }
         }
         self.gate.bytes(&self.hub.observer, r.bytes);
@@ -211,24 +224,36 @@ impl Seat {
         match health {
             Health::Good => state.window.add(now, Some(r.took), calls, r.bytes),
             Health::Neither => state.window.add_traffic(now, calls, r.bytes),
-            Health::Bad => state.window.add(now, None, calls, r.bytes),
+            Health::Late | Health::Bad => state.window.add(now, None, calls, r.bytes),
         }
         state.hour.add(now, calls, r.bytes, 0);
+        let was_open = state.breaker.is_open();
         state.last.add(health == Health::Bad && !throttled, throttled);
         match health {
             Health::Bad if throttled => {}
             Health::Bad => state.breaker.failure(now, fastrand::f64()),
-            Health::Good | Health::Neither => {
+            Health::Good | Health::Neither | Health::Late => {
+                if was_open {
+                    // What was before is over.
+                    state.last = Last::default();
+                }
                 state.breaker.success();
                 state.last_seen = Some((now, at));
             }
+        }
+        if health == Health::Late {
+            state.lacked = Lacked { times: state.lacked.times.saturating_add(1), at: now };
+        }
+        let turned = was_open != state.breaker.is_open();
+        if turned && !was_open {
+            self.hub.opened.notify_one();
         }
         if let (Some(e), true) = (r.error, health != Health::Good) {
             state.last_error = Some((cut(&format!("{}: {}", e.call, e.kind)), at));
         }
         let ended = Ended { took: r.took, outcome, bytes: r.bytes };
         let (former, sampled) = state.sampler.call(r.method, ended, now, at);
-        let bad = health == Health::Bad;
+        let telling = matches!(health, Health::Bad | Health::Late) || turned;
         drop(state);
         former.into_iter().for_each(|(began, minute)| self.sample(began, Sampled::Minute(minute)));
         if sampled {
@@ -246,7 +271,7 @@ impl Seat {
         if let Some(height) = r.height {
             self.heard(height);
         }
-        self.evaluate(bad);
+        self.evaluate(telling);
     }
 
     /// It showed a height.
@@ -259,6 +284,29 @@ impl Seat {
         let mut state = self.state();
         state.height = Some(Height::after(state.height, height, best, now));
         state.last_seen = Some((now, at));
+    }
+
+    /// It had nothing where something must be.
+    pub fn lacked(&self) {
+        let now = self.clock.now();
+        {
+            let mut state = self.state();
+            state.lacked = Lacked { times: state.lacked.times.saturating_add(1), at: now };
+            state.window.add(now, None, 0, 0);
+        }
+        self.evaluate(true);
+    }
+
+    /// It had what was asked for.
+    pub fn had(&self) {
+        self.state().lacked.times = 0;
+    }
+
+    /// The best height is this, of those that were shown at the same time as its own.
+    pub fn behind(&self, best: u64) {
+        if let Some(height) = &mut self.state().height {
+            height.lag = best.saturating_sub(height.height);
+        }
     }
 
     /// It was found lying, here. True when that is news.
@@ -301,6 +349,12 @@ impl Seat {
         minutes.into_iter().for_each(|(began, minute)| self.sample(began, Sampled::Minute(minute)));
     }
 
+    /// So are those of minutes that are not, at the end.
+    pub fn finish(&self) {
+        let minutes = self.state().sampler.rest();
+        minutes.into_iter().for_each(|(began, minute)| self.sample(began, Sampled::Minute(minute)));
+    }
+
     /// Sends a sample.
     pub fn sample(&self, at: TimeMs, seen: Sampled) {
         self.hub.send(ProviderSample {
@@ -310,122 +364,6 @@ impl Seat {
             observer: self.hub.observer.clone(),
             seen,
         });
-    }
-
-    /// Finds out its state anew; sends it where it became another one. Unless it is forced, at most once a second.
-    pub fn evaluate(&self, forced: bool) {
-        let now = self.clock.now();
-        let due = self.state().shown.evaluated.is_none_or(|last| now.saturating_sub(last) >= EVALUATED_EVERY);
-        if !due && !forced {
-            return;
-        }
-        let changed = self.evaluate_at(now);
-        if changed {
-            self.tell();
-        }
-    }
-
-    /// Sends its whole state.
-    pub fn tell(&self) {
-        let state = Box::new(self.snapshot());
-        self.sample(self.clock.wall(), Sampled::State(state));
-    }
-
-    fn evaluate_at(&self, now: Moment) -> bool {
-        let standing = self.gate.standing(&self.hub.observer, Role::Stream);
-        let (lag_ok, wall, primary) = (self.hub.lag_ok(), self.clock.wall(), *self.hub.primary.borrow());
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let seen = state.window.seen(now);
-        let lag = state.height.map_or(0, |h| h.lag);
-        let facts = Facts {
-            quarantine: state.quarantine.reason(now),
-            unusable: state.unusable.clone(),
-            open: state.breaker.is_open().then(|| match state.breaker.allows(now) {
-                Allow::No(until) => until - now,
-                _ => Duration::ZERO,
-            }),
-            failures: state.breaker.failures(),
-            failing: state.last.share(state.last.failed),
-            refusing: state.last.share(state.last.refused),
-            last_error: state.last_error.as_ref().map(|(e, _)| e.clone()),
-            paused: standing.paused,
-            refused: standing.refused,
-            rate: standing.rate,
-            day: standing.per_day.filter(|_| !standing.day_open).map(|cap| (standing.day_total, cap)),
-            seen,
-            answered: state.last_seen.is_some_and(|(at, _)| now.saturating_sub(at) <= self.probe_every * 3),
-            height: state.height.map(|h| h.height),
-            lag: (lag, lag_ok),
-        };
-        let (word, reason) = judge(&facts);
-        let well = matches!(word, ProviderState::Ok);
-        let shown = &mut state.shown;
-        let changed = shown.state != word;
-        if changed {
-            shown.since = wall;
-        }
-        shown.well_since = if well { shown.well_since.or(Some(now)) } else { None };
-        shown.state = word;
-        shown.reason = reason;
-        shown.parts = seen.success().map(|_| seen.parts(lag, lag_ok));
-        shown.seen = seen;
-        shown.evaluated = Some(now);
-        let figures = metrics::Figures {
-            state: word,
-            score: shown.parts.map_or(0, |p| p.score()),
-            height: facts.height,
-            lag,
-            rate: standing.rate,
-            in_use: primary == Some(self.index),
-        };
-        let reason = shown.reason.clone();
-        drop(guard);
-        metrics::figures(self.hub.network.as_str(), &self.name, &figures);
-        if changed {
-            metrics::state_changed(self.hub.network.as_str(), &self.name, word);
-            let reason = reason.unwrap_or_default();
-            tracing::info!(network = %self.hub.network, endpoint = %self.name, state = %word, reason, "an endpoint's state changed");
-        }
-        changed
-    }
-
-    /// How it stands where somebody wants something of it. `alone`: there is nobody else to be asked.
-    pub fn candidate(&self, what: &str, height: Option<u64>, role: Role, alone: bool) -> Candidate {
-        let now = self.clock.now();
-        let standing = self.gate.standing(&self.hub.observer, role);
-        let lag_ok = self.hub.lag_ok();
-        let state = self.state();
-        let shown = &state.shown;
-        let behind = height.is_some_and(|asked| state.height.is_some_and(|h| h.height.saturating_add(lag_ok) < asked));
-        let poor = !matches!(shown.state, ProviderState::Ok)
-            || standing.paused > PATIENT
-            || behind
-            || state.capabilities.cannot(what, height, now).is_some();
-        let fitness = if state.quarantine.holds()
-            || state.unusable.is_some()
-            || !self.config.roles.contains(&role)
-            || !standing.day_open
-        {
-            Fitness::Never
-        } else {
-            match state.breaker.allows(now) {
-                Allow::Yes if poor => Fitness::Poor,
-                Allow::Yes => Fitness::Well,
-                Allow::Trial => Fitness::Last,
-                Allow::No(_) if alone => Fitness::Last,
-                Allow::No(_) => Fitness::Never,
-            }
-        };
-        Candidate {
-            index: self.index,
-            fitness,
-            priority: self.config.priority,
-            score: shown.parts.map_or(UNKNOWN_SCORE, |p| p.score()),
-            well_for: shown.well_since.map_or(Duration::ZERO, |since| now.saturating_sub(since)),
-            wait: standing.wait,
-            under_way: standing.under_way,
-        }
     }
 }
 

@@ -11,6 +11,8 @@ use super::{quarantine::words, score::Seen};
 
 /// Median from which an endpoint is called slow.
 pub const SLOW: Duration = Duration::from_secs(1);
+/// How often in a row an endpoint may have nothing where others have something, and how long more is held against it.
+const LACKED: (u32, Duration) = (2, Duration::from_secs(60));
 /// How long a refusal for too many requests is held against an endpoint.
 const THROTTLED: Duration = Duration::from_secs(60);
 /// Share of refusals within its last calls from which it counts as throttled.
@@ -43,6 +45,10 @@ pub struct Facts {
     pub day: Option<(u64, u64)>,
     /// The last ten minutes.
     pub seen: Seen,
+    /// How often in a row it had nothing where others had something.
+    pub lacked: u32,
+    /// How long ago the last time was.
+    pub lacked_ago: Duration,
     /// Whether it answered within three periods of probing.
     pub answered: bool,
     /// Its height.
@@ -98,6 +104,10 @@ pub fn judge(f: &Facts) -> (ProviderState, Option<String>) {
         let sentence = format!("Its head{height} is {lag} blocks behind the best; up to {ok} is well.");
         return (ProviderState::Behind, Some(sentence));
     }
+    if f.lacked >= LACKED.0 && f.lacked_ago < LACKED.1 {
+        let sentence = format!("{} times in a row it had nothing, or an older head, where others had more.", f.lacked);
+        return (ProviderState::Behind, Some(sentence));
+    }
     if let Some(median) = f.seen.median.filter(|m| *m >= SLOW) {
         let p95 = f.seen.p95.unwrap_or(median);
         let sentence = format!(
@@ -136,6 +146,7 @@ mod tests {
             assert!(reason.contains(part) && reason.ends_with('.'), "{reason}");
         };
         now(|f| f.seen.median = Some(Duration::from_millis(1_800)), ProviderState::Slow, "longer than 1800 ms");
+        now(|f| f.lacked = 2, ProviderState::Behind, "2 times in a row it had nothing");
         now(|f| f.lag = (1_000, 15), ProviderState::Behind, "at 1000 is 1000 blocks behind the best; up to 15");
         now(|f| f.answered = false, ProviderState::Unknown, "not answered");
         now(

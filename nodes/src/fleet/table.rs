@@ -65,12 +65,13 @@ impl Table {
 
     /// How all stand where somebody wants something.
     fn candidates(&self, ask: &Ask) -> Vec<Candidate> {
-        let believed = |s: &&Arc<Seat>| {
+        let fit = |s: &Arc<Seat>| {
             let state = s.state();
-            !state.quarantine.holds() && state.unusable.is_none()
+            !state.quarantine.holds() && state.unusable.is_none() && !state.breaker.is_open()
         };
-        let alone = self.seats.iter().filter(believed).count() <= 1;
-        self.seats.iter().map(|s| s.candidate(ask.method, ask.height, ask.role, alone)).collect()
+        let fit: Vec<bool> = self.seats.iter().map(fit).collect();
+        let alone = |i: usize| !fit.iter().enumerate().any(|(other, fit)| other != i && *fit);
+        self.seats.iter().map(|s| s.candidate(ask.method, ask.height, ask.role, alone(s.index))).collect()
     }
 
     /// Those who may be asked, first first, of whom `allowed` lets pass.

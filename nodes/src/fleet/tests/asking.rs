@@ -184,3 +184,42 @@ async fn the_only_endpoint_is_asked_even_while_its_breaker_is_open() {
     assert!(shop.newest().await.1.is_ok());
     assert_eq!(shop.lamps[0].asked(), 11);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_endpoint_allows_is_found_out_and_shared_by_all_stages() {
+    const WARM: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_secs(300);
+    let shop = shop("ingest/a", &["a"], |_| {}, FleetConfig::default());
+    shop.lamps[0].set(Fault::Allows(10));
+    let began = tokio::time::Instant::now();
+    let ask = |role| Ask { role, within: WARM, patience: Some(WARM), sticky: false, ..Ask::new("colour") };
+    let asking = |fleet: super::super::Fleet<_>, role| async move {
+        let mut good = 0u32;
+        while began.elapsed() < WARM + LONG {
+            let outcome = fleet.ask(ask(role), |m| colour(m, 5)).await;
+            if began.elapsed() > WARM {
+                good += u32::from(outcome.is_ok());
+            }
+            if outcome.is_err() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        good
+    };
+    let stages = [(shop.fleet.clone(), Role::Stream), (shop.another("causes/a"), Role::Trace)];
+    let askers = stages.into_iter().flat_map(|(fleet, role)| (0..20).map(move |_| (fleet.clone(), role)));
+    let tasks: Vec<_> = askers.map(|(fleet, role)| (role, tokio::spawn(asking(fleet, role)))).collect();
+    tokio::time::sleep(WARM).await;
+    shop.lamps[0].refused.store(0, Ordering::Relaxed);
+    let (mut stream, mut trace) = (0, 0);
+    for (role, task) in tasks {
+        *(if role == Role::Stream { &mut stream } else { &mut trace }) += task.await.expect("no panic");
+    }
+    let rate = f64::from(stream + trace) / LONG.as_secs_f64();
+    assert!((8.0..=10.1).contains(&rate), "{rate} a second");
+    let refused = shop.lamps[0].refused.load(Ordering::Relaxed);
+    assert!(refused * 100 < u64::from(stream + trace), "{refused} refused of {stream} + {trace}");
+    assert!(trace * 2 < stream && trace > 300, "the stream has most of it: {stream} and {trace}");
+    let known = shop.state("a").limit_per_1000_s.expect("found out");
+    assert!((8_000..=10_500).contains(&known), "{known}");
+}

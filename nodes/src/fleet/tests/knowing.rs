@@ -75,6 +75,7 @@ async fn samples_are_few_and_sums_count_everything() {
     shop.fleet.passed(60);
     tokio::time::sleep(Duration::from_secs(70)).await;
     task.abort();
+    shop.fleet.finish();
     let mut calls: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     let (mut summed, mut failed, mut states, mut wrong) = (0, 0, 0, 0);
     while let Ok(sample) = samples.try_recv() {
@@ -95,7 +96,7 @@ async fn samples_are_few_and_sums_count_everything() {
     assert!(calls["lamp_colour"].len() > 100 && wrong == 0);
     let probes = calls["lamp_head"].len() as u64;
     assert_eq!(summed, 1_200 + probes, "and every call is in a sum");
-    assert_eq!(failed, 12);
+    assert!((12..=13).contains(&failed), "a probe may have met one too: {failed}");
     assert!((6..=20).contains(&states), "each probe and each change: {states}");
     let usage = shop.state("a").usage;
     assert_eq!((usage.hour_calls, usage.hour_blocks, usage.day_calls), (1_200 + probes, 60, 1_200 + probes));

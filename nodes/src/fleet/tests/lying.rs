@@ -123,7 +123,7 @@ async fn other_observers_take_a_lie_over_once() {
     // After a restart it is what it was.
     let again = shop("ingest/a", &["a", "b", "c"], |_| {}, config());
     let mut before = told("ingest/a", &finder);
-    before.at.0 -= 1_000;
+    before.at.0 -= 5_000;
     again.fleet.hear(&before);
     assert!(again.state("b").lie.is_some());
     let unknown = ProviderSample { endpoint: "nobody".into(), ..before };

@@ -30,6 +30,8 @@ pub enum Fault {
     Nothing,
     /// 429, with a wait of so many seconds.
     Throttles(Option<u64>),
+    /// 429 with a wait of a second from the so-manieth request of each second on.
+    Allows(u32),
     /// Its answer contradicts itself.
     Contradicts,
     /// It says another colour than the others.
@@ -44,6 +46,8 @@ pub struct Lamp {
     pub latency_ms: AtomicU64,
     pub behind: AtomicU64,
     pub asked: AtomicU64,
+    pub refused: AtomicU64,
+    second: Mutex<(u64, u32)>,
     born: Instant,
 }
 
@@ -73,7 +77,14 @@ impl Lamp {
 
     async fn say(&self, height: u64) -> Result<String, NodeError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let fault = *self.fault.lock().unwrap();
+        let mut fault = *self.fault.lock().unwrap();
+        if let Fault::Allows(most) = fault {
+            let mut second = self.second.lock().unwrap();
+            let now = self.born.elapsed().as_secs();
+            *second = if second.0 == now { (now, second.1 + 1) } else { (now, 1) };
+            fault = if second.1 > most { Fault::Throttles(Some(1)) } else { Fault::None };
+            self.refused.fetch_add(u64::from(fault != Fault::None), Ordering::Relaxed);
+        }
         let latency = Duration::from_millis(self.latency_ms.load(Ordering::Relaxed));
         match fault {
             Fault::Hangs => std::future::pending::<()>().await,
@@ -83,6 +94,7 @@ impl Lamp {
             _ => tokio::time::sleep(latency).await,
         }
         match fault {
+            Fault::Allows(_) => unreachable!("one of the others by now"),
             Fault::None | Fault::Hangs | Fault::Contradicts if height > self.height() => {
                 Err(self.error(NodeErrorKind::Empty))
             }
@@ -137,6 +149,9 @@ pub const NOW: TimeMs = TimeMs(1_790_000_000_000);
 pub struct Shop {
     pub fleet: Fleet<Arc<Lamp>>,
     pub lamps: Lamps,
+    members: Vec<(MemberConfig, Arc<Lamp>)>,
+    config: FleetConfig,
+    clock: Clock,
 }
 
 /// Lamps of these names, each of an operator of its own, 50 ms away.
@@ -148,23 +163,32 @@ pub fn shop(observer: &str, names: &[&str], change: impl Fn(&mut MemberConfig), 
             latency_ms: AtomicU64::new(50),
             behind: AtomicU64::new(0),
             asked: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            second: Mutex::new((0, 0)),
             born: Instant::now(),
         })
     };
     let lamps: Lamps = names.iter().map(lamp).collect();
-    let members = lamps.iter().map(|lamp| {
+    let member = |lamp: &Arc<Lamp>| {
         let mut config = MemberConfig::new(&lamp.name, "http://lamp/***");
         config.account = Account::of([observer, &lamp.name]);
         change(&mut config);
         (config, lamp.clone())
-    });
+    };
+    let members: Vec<_> = lamps.iter().map(member).collect();
     let clock = Clock::fixed(NOW);
     let config = FleetConfig { limits: Limits::new(clock.clone()), block_time: Some(BLOCK), ..config };
-    let fleet = Fleet::new("lamps".parse().unwrap(), observer, members.collect(), config, clock);
-    Shop { fleet, lamps }
+    let fleet = Fleet::new("lamps".parse().unwrap(), observer, members.clone(), config.clone(), clock.clone());
+    Shop { fleet, lamps, members, config, clock }
 }
 
 impl Shop {
+    /// Another stage of the same process, with a fleet of its own over the same lamps.
+    pub fn another(&self, observer: &str) -> Fleet<Arc<Lamp>> {
+        let (members, config) = (self.members.clone(), self.config.clone());
+        Fleet::new("lamps".parse().unwrap(), observer, members, config, self.clock.clone())
+    }
+
     /// Asks for the newest colour, as a watcher does; how long it took, and who answered.
     pub async fn newest(&self) -> (Duration, Result<Arc<str>, NodeError>) {
         let began = Instant::now();
