@@ -1,6 +1,8 @@
 //! Everything that speaks to a chain node.
 //!
+//! * [`source`]: the seam, a network as one source of blocks.
 //! * [`evm`]: Ethereum and everything that speaks its JSON-RPC.
+//! * [`fleet`]: the endpoints of a network as one, whatever its family.
 //! * [`error`]: what can go wrong with a node, classified once.
 //! * [`mask`]: no credential of an endpoint ever reaches a message.
 //!
@@ -12,5 +14,7 @@ pub mod evm;
 pub mod fleet;
 pub mod mask;
 pub mod metrics;
+pub mod source;
 
 pub use error::{Class, Fault, Missing, NodeError, NodeErrorKind, Outcome, Retry};
+pub use source::{ChainSource, Finality, Head, HeadView, SourceBlock, Word};
