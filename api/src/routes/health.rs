@@ -67,7 +67,7 @@ pub struct NetworkHealth {
     pub network: String,
     /// `evm`, `bitcoin` or `stellar`.
     pub family: String,
-    /// `starting`, `syncing`, `live`, `stalled`, `wrong_chain`, `no_receipts`, `reorg_too_deep` (from its watcher),
+    /// `starting`, `syncing`, `live`, `stalled`, `wrong_chain`, `no_receipts`, `reorg_too_deep`, `unconfirmed`, `diverged` (from its watcher),
     /// `log_replaced`, `overtaken` or `unreadable` (from enrich, or from the store's sink), `refused` (the store takes everything but
     /// a block of it, which is tried again every few minutes), `upgrading` (the sink brings the store of a former version into its
     /// layout first), `unconfigured` (the process that has its partition does not know it), or `silent` (the stage that has it says

@@ -38,11 +38,15 @@ pub enum NetworkState {
     NoReceipts,
     /// A reorg deeper than the limit (rule 7). Stopped.
     ReorgTooDeep,
+    /// No second operator has shown the newest blocks in time (rule 24): they are published, below the finalized height they wait.
+    Unconfirmed,
+    /// Operators show different blocks at one height: nothing is published until that is settled.
+    Diverged,
 }
 
 impl NetworkState {
     /// Every state.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Starting,
         Self::Syncing,
         Self::Live,
@@ -50,6 +54,8 @@ impl NetworkState {
         Self::WrongChain,
         Self::NoReceipts,
         Self::ReorgTooDeep,
+        Self::Unconfirmed,
+        Self::Diverged,
     ];
 
     /// The word for it on the wire and in REST.
@@ -62,6 +68,8 @@ impl NetworkState {
             Self::WrongChain => "wrong_chain",
             Self::NoReceipts => "no_receipts",
             Self::ReorgTooDeep => "reorg_too_deep",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Diverged => "diverged",
         }
     }
 
