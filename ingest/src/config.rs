@@ -37,6 +37,9 @@ pub struct Config {
     pub board: Board,
 }
 
+/// Time for a second operator's word where the configuration says nothing.
+pub const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+
 /// One network.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {
@@ -52,13 +55,37 @@ pub struct NetworkConfig {
     pub endpoints: Vec<Endpoint>,
     /// What is checked of a node's answers.
     pub verify: Verify,
+    /// How many operators must show a block's hash before it is published (rule 24).
+    pub confirm: Confirm,
+    /// How long they have for it; then a block above the finalized height is published as `unconfirmed`.
+    pub confirm_within: Duration,
+}
+
+/// How many operators must show a hash. Endpoints of one operator are one voice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Confirm {
+    /// Two where there are two; one where there is one.
+    #[default]
+    Auto,
+    /// The word of the endpoint in use is enough.
+    Never,
+    /// So many, the one in use included; at least one.
+    Operators(u32),
 }
 
 impl NetworkConfig {
     /// An EVM network with one endpoint, starting at the head.
     pub fn evm(slug: Network, chain_id: u64, endpoint: Endpoint) -> Self {
-        let (start, verify) = (Start::Latest, Verify::Profile);
-        Self { slug, family: Family::Evm, chain_id, start, endpoints: vec![endpoint], verify }
+        Self {
+            slug,
+            family: Family::Evm,
+            chain_id,
+            start: Start::Latest,
+            endpoints: vec![endpoint],
+            verify: Verify::Profile,
+            confirm: Confirm::Auto,
+            confirm_within: CONFIRM_WITHIN,
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //! goes on at the next block. Empty, missing and failing answers are told apart, and one network's trouble stops no other.
 //!
 //! * [`tracker`]: fork logic, pure.
-//! * [`chains`]: one watcher per family.
+//! * [`chains`]: one watcher for all families, and what is each family's own.
 //! * [`publisher`]: the only writer of a partition.
 //! * [`status`]: what is said of the stage and its networks.
 //! * [`pipeline`]: all the wiring.
@@ -31,12 +31,11 @@ pub mod unit;
 
 use std::sync::Arc;
 
-use nodes::evm::EvmClient;
 use runtime::log::Log;
 use schemas::{Family, codec::Codec};
 use tokio_util::sync::CancellationToken;
 
-pub use config::{BatchLimits, Config, NetworkConfig, Start, Verify};
+pub use config::{BatchLimits, Config, Confirm, NetworkConfig, Start, Verify};
 pub use error::Error;
 pub use nodes::evm::{Endpoint, Tuning};
 
@@ -55,11 +54,8 @@ pub async fn run(
         if network.family != Family::Evm {
             return Err(Error::Family(network.slug.clone()));
         }
-        let problem = |problem: String| Error::Endpoint { network: network.slug.clone(), problem };
-        let endpoint = network.endpoints.first().ok_or_else(|| problem("it has no [[network.endpoint]]".into()))?;
-        let client = EvmClient::new(endpoint.clone(), chains::evm::checks(network), config.tuning.clone());
-        let node = Arc::new(client.map_err(problem)?);
-        sources.push(source::Source { network: network.clone(), node });
+        let source = chains::evm::source(network, &config.tuning);
+        sources.push(source.map_err(|problem| Error::Endpoint { network: network.slug.clone(), problem })?);
     }
     pipeline::run(config, sources, log, codec, shutdown).await
 }

@@ -45,6 +45,14 @@ pub fn state(network: &Network, now: NetworkState) {
         metrics::gauge!("headwater_ingest_state", "network" => network.to_string(), "state" => state.as_str())
             .set(if state == now { 1.0 } else { 0.0 });
     }
+    let diverged = if now == NetworkState::Diverged { 1.0 } else { 0.0 };
+    metrics::gauge!("headwater_divergence", "network" => network.to_string()).set(diverged);
+}
+
+/// No second operator has shown a block in time; `published`: 1 when it was published all the same, 0 when it waits.
+pub fn unconfirmed(network: &Network, published: u64) {
+    metrics::counter!("headwater_ingest_unconfirmed_total", "network" => network.to_string(), "published" => published.to_string())
+        .increment(1);
 }
 
 /// A reorg was found; depth in blocks.
@@ -94,6 +102,14 @@ pub fn describe() {
     metrics::describe_gauge!(
         "headwater_ingest_state",
         "1 for the state that a network's watcher is in, 0 for the others."
+    );
+    metrics::describe_gauge!(
+        "headwater_divergence",
+        "1 while operators of a network show different blocks at one height."
+    );
+    metrics::describe_counter!(
+        "headwater_ingest_unconfirmed_total",
+        "Blocks, or runs of blocks, that no second operator had shown in time; published or waiting."
     );
     metrics::describe_histogram!("headwater_ingest_reorg_depth", "Depth of reorgs in blocks.");
     metrics::describe_counter!(

@@ -33,10 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     assign,
-    chains::{
-        Places,
-        evm::{Watcher, status_of},
-    },
+    chains::{Places, Seat},
     config::Config,
     error::Error,
     metrics,
@@ -390,7 +387,7 @@ async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &Can
                 continue;
             }
         };
-        let (said, feed) = tokio::sync::watch::channel(status_of(source));
+        let (said, feed) = tokio::sync::watch::channel(source.status());
         tellers.spawn(status::tell(board.clone(), partition, feed));
         if let Some(held) = &stored.checkpoint {
             let tip = |e: &&schemas::records::RingEntry| Some(e.height) == held.tip_height;
@@ -398,16 +395,15 @@ async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &Can
             let at = status::Published { sequence: held.sequence, height: held.tip_height, block_time };
             status::published(board, partition, network, at);
         }
-        let watcher = Watcher::new(
-            (*source).clone(),
-            &shared.config,
+        let seat = Seat {
+            config: shared.config.clone(),
             stored,
-            scribe.clone(),
-            outlet.clone(),
-            shared.places.clone(),
-            said,
-        );
-        watchers.spawn(watcher.run(life.child_token()));
+            scribe: scribe.clone(),
+            outlet: outlet.clone(),
+            places: shared.places.clone(),
+            status: said,
+        };
+        watchers.spawn(source.watch(seat, life.child_token()));
     }
     drop(outlet);
     let mut publisher =

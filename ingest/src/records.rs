@@ -1,33 +1,29 @@
-//! From events to records of the log. Pure.
+//! From events to records of the log, as far as they are the same for every family. Pure.
 //!
-//! Guarantee (rules 2 to 4): an apply is one header record and exactly `tx_count` transaction records of the same sequence; a
-//! revert is one header record without payload and one child record that says the same. A transaction over its topic's limit
-//! becomes a placeholder with its headers, and its record goes to the dead letters, whole (rule 13).
+//! Guarantee (rules 2 to 4): a revert is one header record without payload and one child record that says the same. What an apply
+//! becomes is its family's ([`crate::chains::Family::apply`]).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nodes::evm::EvmBlock;
-use runtime::log::{Children, Log, LogError, NewRecord, Topic, TopicPartition, header_name, letters};
+use nodes::Finality;
+use runtime::log::{Log, LogError, NewRecord, Topic, TopicPartition, header_name};
 use schemas::{
     Envelope, Op, Origin, TimeMs,
     codec::{Codec, EncodeError, Record},
     limits::RECORD_VALUE_BYTES,
-    passing::Writer,
-    records::{
-        Checkpoint, CheckpointRecord, DeadLetter, Payload, RawBlock, RawTransaction, RingEntry, dead_letter::reason,
-    },
+    records::{Checkpoint, CheckpointRecord, Payload, RawBlock, RawTransaction, RingEntry},
     topics,
 };
 
-use crate::{metrics, tracker::Position};
+use crate::tracker::Position;
 
 /// Writes records of one partition.
 #[derive(Clone)]
 pub struct Scribe {
-    codec: Arc<Codec>,
-    partition: u32,
-    limits: Limits,
+    pub(crate) codec: Arc<Codec>,
+    pub(crate) partition: u32,
+    pub(crate) limits: Limits,
 }
 
 /// Bytes that a value may have in the topics that may be short of room for a block.
@@ -66,7 +62,7 @@ pub struct Circumstances {
     /// When we first saw the block.
     pub observed_at: TimeMs,
     /// As the chain says.
-    pub finality: nodes::evm::Finality,
+    pub finality: Finality,
 }
 
 impl Scribe {
@@ -75,7 +71,11 @@ impl Scribe {
         Self { codec, partition, limits }
     }
 
-    fn record<R: Record>(&self, record: &R) -> Result<NewRecord, EncodeError> {
+    /// A record as the log takes it.
+    ///
+    /// # Errors
+    /// One that is larger than its topic takes.
+    pub fn record<R: Record>(&self, record: &R) -> Result<NewRecord, EncodeError> {
         let topic: Topic = R::TOPIC.name;
         let partition = if R::TOPIC.per_network { self.partition } else { 0 };
         Ok(NewRecord {
@@ -84,64 +84,6 @@ impl Scribe {
             value: Some(self.codec.encode_within(record, self.limits.of_topic(topic))?),
             headers: record.headers().into_iter().map(|(name, value)| (header_name(name), value)).collect(),
         })
-    }
-
-    /// Header and transactions of an applied block.
-    pub fn apply(
-        &self,
-        entry: &RingEntry,
-        after: &Position,
-        block: EvmBlock,
-        c: Circumstances,
-    ) -> Result<Vec<NewRecord>, EncodeError> {
-        let envelope =
-            Envelope { tx_count: entry.tx_count, log_count: entry.log_count, ..envelope(Op::Apply, entry, after, c) };
-        let mut records = Vec::with_capacity(block.transactions.len() + 1);
-        let child = envelope.child();
-        let header = RawBlock { envelope, evm: Some(Box::new(block.header)) };
-        records.push(self.record(&header)?);
-        let to = TopicPartition { topic: topics::RAW_TRANSACTIONS.name, partition: self.partition };
-        let (children, mut writer) = (Children::new(to, &child), Writer::new(&self.codec, &child));
-        for transaction in block.transactions {
-            match writer.value(&transaction, self.limits.transactions) {
-                Ok(value) => records.push(children.record(transaction.transaction_index, value)),
-                Err(error) => {
-                    let payload = Payload::Transaction(Box::new(transaction));
-                    records.extend(self.placeholder(RawTransaction { envelope: child.clone(), payload }, error)?);
-                }
-            }
-        }
-        Ok(records)
-    }
-
-    /// A placeholder, and the dead letter that holds the record as it would have been written.
-    fn placeholder(&self, raw: RawTransaction, error: EncodeError) -> Result<Vec<NewRecord>, EncodeError> {
-        let Payload::Transaction(transaction) = &raw.payload else { return Err(error) };
-        let (index, hash) = (transaction.transaction_index, transaction.hash);
-        let envelope = raw.envelope.clone();
-        metrics::oversized(&envelope.network);
-        tracing::error!(
-            network = %envelope.network, height = envelope.height, index, %error,
-            "a placeholder takes its place, and its row is missing until `headwater dead-letters replay` inserts it"
-        );
-        let letter = DeadLetter {
-            source_topic: topics::RAW_TRANSACTIONS.name.into(),
-            source_partition: self.partition,
-            source_offset: None,
-            stage: "ingest".into(),
-            network: Some(envelope.network.clone()),
-            sequence: Some(envelope.sequence),
-            index: Some(index),
-            reason: reason::TOO_LARGE.into(),
-            error: format!("transaction {hash} of block {}: {error}", envelope.block_hash),
-            key: Some(raw.key().into()),
-            value: self.codec.encode_within(&raw, usize::MAX).ok(),
-            failed_at: TimeMs::now(),
-        };
-        let payload = Payload::Unreadable { index, error: error.to_string() };
-        let mut records = vec![self.record(&RawTransaction { envelope, payload })?];
-        records.extend(letters::records(&self.codec, letter, self.limits.letters, &Vec::new()));
-        Ok(records)
     }
 
     /// Both records of a revert.
@@ -167,7 +109,8 @@ impl Scribe {
     }
 }
 
-fn envelope(op: Op, entry: &RingEntry, after: &Position, c: Circumstances) -> Envelope {
+/// The envelope of an event that has no children.
+pub fn envelope(op: Op, entry: &RingEntry, after: &Position, c: Circumstances) -> Envelope {
     Envelope {
         network: entry.network.clone(),
         sequence: after.sequence,
@@ -184,66 +127,5 @@ fn envelope(op: Op, entry: &RingEntry, after: &Position, c: Circumstances) -> En
         log_count: 0,
         reverts_sequence: None,
         reorg_remaining: after.reorg_remaining,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use alloy_primitives::B256;
-    use nodes::evm::{EvmHead, Finality};
-    use schemas::{
-        BlockHash,
-        headers::ChainHeaders,
-        records::{EvmHeader, EvmTransaction},
-    };
-
-    use super::*;
-
-    #[test]
-    fn what_the_log_does_not_take_becomes_a_placeholder_and_a_dead_letter() {
-        let transaction = |index: u32, bytes: usize| EvmTransaction {
-            transaction_index: index,
-            hash: B256::repeat_byte(index as u8),
-            input: vec![7; bytes].into(),
-            ..Default::default()
-        };
-        let head =
-            EvmHead { number: 9, hash: B256::repeat_byte(9), parent_hash: B256::repeat_byte(8), time: TimeMs(1000) };
-        let transactions = vec![transaction(0, 10), transaction(1, 4_000), transaction(2, 0)];
-        let oversized = transactions[1].clone();
-        let block = EvmBlock { head, header: EvmHeader::default(), transactions, log_count: 0 };
-        let entry = RingEntry {
-            network: "n".parse().unwrap(),
-            height: 9,
-            block_hash: BlockHash::from(head.hash),
-            parent_hash: BlockHash::from(head.parent_hash),
-            block_time: TimeMs(1000),
-            sequence: 5,
-            tx_count: 3,
-            log_count: 0,
-        };
-        let after = Position { sequence: 5, ..Position::default() };
-        let codec = Arc::new(Codec::builtin());
-        let at = Circumstances { observed_at: TimeMs(2000), finality: Finality::default() };
-        let limits = Limits { blocks: 1 << 20, transactions: 5_000, letters: 6_000 };
-        let records = Scribe::new(codec.clone(), 3, limits).apply(&entry, &after, block, at).unwrap();
-        let of = |topic: &str| records.iter().filter(|r| r.to.topic == topic).collect::<Vec<_>>();
-        let (children, letters) = (of("raw.transactions"), of("dead.letters"));
-        assert_eq!((of("raw.blocks").len(), children.len(), letters.len()), (1, 3, 2), "the count is kept");
-        for (i, child) in children.iter().enumerate() {
-            assert_eq!(child.to.partition, 3);
-            let get = |n: &str| child.headers.iter().find(|(name, _)| &**name == n).map(|(_, v)| v.as_ref());
-            assert_eq!(ChainHeaders::parse(get).unwrap().index, Some(i as u32));
-        }
-        let raw: RawTransaction = codec.decode(children[1].value.as_ref().unwrap()).unwrap();
-        assert!(matches!(raw.payload, Payload::Unreadable { index: 1, .. }));
-        let letter: DeadLetter = codec.decode(letters[0].value.as_ref().unwrap()).unwrap();
-        assert_eq!((letter.sequence, letter.index, letter.reason.as_str()), (Some(5), Some(1), "too_large"));
-        assert!(letter.error.contains(&B256::repeat_byte(1).to_string()));
-        // Both parts together are the record as it would have been written.
-        let parts: Vec<DeadLetter> = letters.iter().map(|l| codec.decode(l.value.as_ref().unwrap()).unwrap()).collect();
-        let whole: Vec<u8> = parts.into_iter().flat_map(|l| l.value.unwrap()).collect();
-        let raw: RawTransaction = codec.decode(&whole).unwrap();
-        assert_eq!((raw.envelope.sequence, raw.payload), (5, Payload::Transaction(Box::new(oversized))));
     }
 }

@@ -1,16 +1,72 @@
-//! The edge between configuration and watchers: a network and where its blocks come from.
+//! The edge between configuration and watchers: a network and where its blocks come from, whatever its family.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
-use nodes::evm::EvmSource;
+use nodes::ChainSource;
+use schemas::{
+    TimeMs,
+    records::{NetworkState, NetworkStatus},
+};
+use tokio_util::sync::CancellationToken;
 
-use crate::config::NetworkConfig;
+use crate::{
+    chains::{Family, Seat, Watcher},
+    config::NetworkConfig,
+};
 
-/// A network and its node.
+/// A network and where its blocks come from.
 #[derive(Clone)]
 pub struct Source {
     /// As configured.
     pub network: NetworkConfig,
-    /// Where its blocks come from.
-    pub node: Arc<dyn EvmSource>,
+    chain: Arc<dyn Watched>,
+}
+
+impl Source {
+    /// A network of a family.
+    pub fn new<F: Family>(network: NetworkConfig, family: F, node: Arc<dyn ChainSource<Block = F::Block>>) -> Self {
+        Self { network, chain: Arc::new(Chain { family: Arc::new(family), node }) }
+    }
+
+    /// Its status before anything is known.
+    pub fn status(&self) -> NetworkStatus {
+        NetworkStatus {
+            network: self.network.slug.clone(),
+            family: self.network.family,
+            state: NetworkState::Starting,
+            tip_height: None,
+            endpoint: Some(self.chain.endpoint()),
+            detail: None,
+            at: TimeMs::default(),
+        }
+    }
+
+    /// Watches the network until cancelled.
+    pub fn watch(&self, seat: Seat, cancel: CancellationToken) -> Watching {
+        self.chain.watch(self.network.clone(), seat, cancel)
+    }
+}
+
+/// A watcher at work.
+pub type Watching = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A chain without its family's types.
+trait Watched: Send + Sync {
+    fn endpoint(&self) -> String;
+    fn watch(&self, network: NetworkConfig, seat: Seat, cancel: CancellationToken) -> Watching;
+}
+
+struct Chain<F: Family> {
+    family: Arc<F>,
+    node: Arc<dyn ChainSource<Block = F::Block>>,
+}
+
+impl<F: Family> Watched for Chain<F> {
+    fn endpoint(&self) -> String {
+        self.node.endpoint()
+    }
+
+    fn watch(&self, network: NetworkConfig, seat: Seat, cancel: CancellationToken) -> Watching {
+        Box::pin(Watcher::new(network, self.family.clone(), self.node.clone(), seat).run(cancel))
+    }
 }

@@ -8,7 +8,10 @@ use std::time::Duration;
 use common::{Stage, config, open, read_chain, trace, wait_for_state, wait_for_tip};
 use ingest::Start;
 use loadtest::node::anvil::Anvil;
-use nodes::evm::{Checks, EvmClient, EvmSource, Tuning, verify::Weight};
+use nodes::{
+    ChainSource,
+    evm::{Checks, EvmClient, Tuning, verify::Weight},
+};
 use schemas::records::{NetworkState, Payload};
 use serde_json::{Value, json};
 
@@ -99,7 +102,7 @@ async fn follows_impersonated_accounts() {
     let client = EvmClient::new(endpoint, strict, Tuning { tries: 1, ..Tuning::default() }).unwrap();
     let receipt = anvil.receipt(&sent[1].0).await;
     let at = receipt["blockNumber"].as_str().and_then(|n| u64::from_str_radix(n.trim_start_matches("0x"), 16).ok());
-    let lie = client.fetch(at.unwrap()).await.unwrap_err();
+    let lie = client.fetch(at.unwrap(), None).await.unwrap_err();
     assert!(lie.to_string().contains("does not hash"), "{lie}");
 }
 

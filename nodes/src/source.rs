@@ -57,6 +57,12 @@ impl HeadView {
         self.error = None;
         news
     }
+
+    /// A connection was made, perhaps to another node: what the former one called its highest head counts no more.
+    pub fn connected(&mut self) {
+        self.connection += 1;
+        self.highest = None;
+    }
 }
 
 /// What others than the operator that gave a block say of it (rule 24). Endpoints of one operator are one voice.

@@ -61,6 +61,10 @@ pub const INGEST_SHARED_KIB: usize = 192 << 10;
 pub const INGEST_QUEUE_OWN_KIB: usize = 1 << 10;
 /// Blocks that one ingest process fetches at the same time beyond one for each network.
 pub const INGEST_FETCHES: usize = 32;
+/// Linked blocks that one word of another operator vouches for while a network catches up; as many wait for it.
+pub const INGEST_VOUCHED_BLOCKS: usize = 16;
+/// Their transactions; one block of any size at least.
+pub const INGEST_VOUCHED_TRANSACTIONS: usize = 4_096;
 /// Bytes of records that a stage's partitions hold together while they wait for the other topic; then each keeps no more than
 /// [`EVENTS_OWN_BYTES`] per topic.
 pub const EVENTS_BYTES: usize = 128 << 20;

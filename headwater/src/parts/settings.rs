@@ -36,6 +36,8 @@ fn ingest_network(n: &Network) -> ingest::config::NetworkConfig {
             Verify::Signatures => ingest::config::Verify::Signatures,
             Verify::Structure => ingest::config::Verify::Structure,
         },
+        confirm: ingest::Confirm::default(),
+        confirm_within: ingest::config::CONFIRM_WITHIN,
     }
 }
 

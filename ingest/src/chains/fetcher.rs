@@ -5,23 +5,21 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use nodes::{
-    NodeError, NodeErrorKind,
-    evm::{EvmBlock, EvmSource},
-};
-use schemas::{TimeMs, limits::INGEST_FETCHES};
+use nodes::{ChainSource, NodeError, NodeErrorKind, SourceBlock};
+use schemas::{BlockHash, TimeMs, limits::INGEST_FETCHES};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
 /// A block and when it was first seen.
-pub struct Fetched {
+pub struct Fetched<B> {
     /// The block.
-    pub block: EvmBlock,
+    pub block: B,
     /// When its answer was complete.
     pub observed_at: TimeMs,
 }
 
-type Task = AbortOnDropHandle<Result<Fetched, NodeError>>;
+type Node<B> = Arc<dyn ChainSource<Block = B>>;
+type Task<B> = AbortOnDropHandle<Result<Fetched<B>, NodeError>>;
 
 /// Blocks that all networks of a process fetch ahead together. The block that a network waits for needs none of these places, so that
 /// no network waits for another.
@@ -35,44 +33,45 @@ impl Default for Places {
 }
 
 /// A block on its way, with its place where it is not the first.
-struct Ahead {
+struct Ahead<B> {
     height: u64,
-    task: Task,
+    task: Task<B>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 /// Fetches ahead of the watcher.
-pub struct Fetcher {
-    node: Arc<dyn EvmSource>,
-    window: VecDeque<Ahead>,
+pub struct Fetcher<B> {
+    node: Node<B>,
+    window: VecDeque<Ahead<B>>,
     places: Places,
     width: f64,
     max: usize,
 }
 
-impl Fetcher {
+impl<B: SourceBlock> Fetcher<B> {
     /// At most `max` blocks at a time; begins with two.
-    pub fn new(node: Arc<dyn EvmSource>, max: usize, places: Places) -> Self {
+    pub fn new(node: Node<B>, max: usize, places: Places) -> Self {
         Self { node, window: VecDeque::new(), places, width: 2.0, max: max.max(1) }
     }
 
-    /// The block at `from`, with those after it up to `to` on their way. Cancel-safe.
-    pub async fn next(&mut self, from: u64, to: u64) -> Result<Fetched, NodeError> {
+    /// The block at `from`, with those after it up to `to` on their way. `hash`: what is expected at `from`, where a head told it.
+    /// Cancel-safe.
+    pub async fn next(&mut self, from: u64, to: u64, hash: Option<&BlockHash>) -> Result<Fetched<B>, NodeError> {
         // What lies below is not wanted any more: there was no block.
         while self.window.pop_front_if(|ahead| ahead.height < from).is_some() {}
         if self.window.front().is_none_or(|ahead| ahead.height != from) {
             self.clear();
         }
-        self.fill(from, to);
+        self.fill(from, to, hash);
         let outcome = match self.window.front_mut() {
             Some(ahead) => (&mut ahead.task).await,
-            None => return self.fetch_here(from).await,
+            None => return self.fetch_here(from, hash).await,
         };
         self.window.pop_front();
         let outcome = match outcome {
             Ok(outcome) => outcome,
             // The task was ended from outside, as at shutdown: once more, here.
-            Err(_) => return self.fetch_here(from).await,
+            Err(_) => return self.fetch_here(from, hash).await,
         };
         match &outcome {
             Ok(_) => self.width = (self.width + 1.0 / self.width).min(self.max as f64),
@@ -85,7 +84,7 @@ impl Fetcher {
         outcome
     }
 
-    fn fill(&mut self, from: u64, to: u64) {
+    fn fill(&mut self, from: u64, to: u64, hash: Option<&BlockHash>) {
         let mut height = self.window.back().map_or(from, |ahead| ahead.height + 1);
         while self.window.len() < (self.width as usize).max(1) && height <= to {
             let place = match self.window.is_empty() {
@@ -95,15 +94,15 @@ impl Fetcher {
                     Err(_) => return, // as many are on their way as may be
                 },
             };
-            let node = self.node.clone();
-            let task = tokio::spawn(async move { fetch(&*node, height).await });
+            let (node, hash) = (self.node.clone(), hash.filter(|_| height == from).cloned());
+            let task = tokio::spawn(async move { fetch(&*node, height, hash.as_ref()).await });
             self.window.push_back(Ahead { height, task: AbortOnDropHandle::new(task), _place: place });
             height += 1;
         }
     }
 
-    async fn fetch_here(&self, height: u64) -> Result<Fetched, NodeError> {
-        fetch(&*self.node, height).await
+    async fn fetch_here(&self, height: u64, hash: Option<&BlockHash>) -> Result<Fetched<B>, NodeError> {
+        fetch(&*self.node, height, hash).await
     }
 
     /// Forgets what is on its way: it may be of another branch.
@@ -112,7 +111,11 @@ impl Fetcher {
     }
 }
 
-async fn fetch(node: &dyn EvmSource, height: u64) -> Result<Fetched, NodeError> {
-    let block = node.fetch(height).await?;
+async fn fetch<B: SourceBlock>(
+    node: &dyn ChainSource<Block = B>,
+    height: u64,
+    hash: Option<&BlockHash>,
+) -> Result<Fetched<B>, NodeError> {
+    let block = node.fetch(height, hash).await?;
     Ok(Fetched { block, observed_at: TimeMs::now() })
 }

@@ -1,6 +1,20 @@
-//! One watcher per chain family.
+//! Following chains: one watcher for all families (rule 26), and a folder per family with what is its own.
+//!
+//! * [`family`]: what a family adds to following a chain.
+//! * `watcher`: heads, forks, catching up; with `fetcher` (blocks in order, in parallel), `publish` (events to units), `finality`,
+//!   `confirm` (what other operators say), `trouble` and `refusal` (what becomes a state).
+//! * [`evm`]: the first family.
 
+mod confirm;
 pub mod evm;
+pub mod family;
 mod fetcher;
+mod finality;
+mod publish;
+mod refusal;
+mod trouble;
+mod watcher;
 
+pub use family::{Family, Traits};
 pub use fetcher::Places;
+pub use watcher::{Seat, Watcher};

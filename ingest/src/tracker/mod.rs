@@ -4,8 +4,8 @@
 //! whatsoever (`tests/tracker.rs` compares with a naive model over random chains, forks, restarts and lies):
 //!
 //! * sequences have no gap; a revert names the event that it undoes, newest block first; an apply's parent is the tip (rule 4);
-//! * heads are hints: only hashes decide. A head that is merely behind is no reorg; one of the same height or lower with
-//!   another hash may be one;
+//! * heads are hints: only hashes decide. A head that is merely behind is no reorg, and makes no higher one unseen; one of the
+//!   same height or lower with another hash may be a reorg;
 //! * reverts come out only when the whole new branch is known to be linked, and its first blocks have been fetched;
 //! * `reorg_remaining` counts down to 0, may rise, and survives a restart in the middle;
 //! * at most `limit` heights are walked back, counted from the highest ever applied, and never below the finalized height that
@@ -54,7 +54,11 @@ pub struct Tracker {
     position: Position,
     held: Held,
     head: Option<u64>,
+    /// A higher head that was told before one of another chain is looked at: counts again if that one comes to nothing.
+    higher: Option<u64>,
     finalized: Option<u64>,
+    /// What the newest refusal was made of.
+    suspect: Option<Link>,
     passed: Passed,
     state: State,
 }
@@ -75,8 +79,9 @@ impl Tracker {
     pub fn new(network: Network, start: u64, limit: u64, position: Position, ring: Vec<RingEntry>) -> Self {
         let held = Held::restore(limit, &position, ring);
         let state = if position.too_deep { State::Refused(Refusal::TooDeep) } else { State::Following };
-        let (head, finalized, passed) = (None, None, Passed::default());
-        let mut tracker = Self { network, start, position, held, head, finalized, passed, state };
+        let passed = Passed::default();
+        let (head, higher, finalized, suspect) = (None, None, None, None);
+        let mut tracker = Self { network, start, position, held, head, higher, finalized, suspect, passed, state };
         tracker.reconsider();
         tracker
     }
@@ -127,17 +132,26 @@ impl Tracker {
         self.base() + self.passed.heights
     }
 
-    /// The node is said to have this head.
+    /// The node is said to have this head. One that is lower than what was told before is of a node, or of a view behind the same
+    /// name, that is behind; unless it is of another chain than the held one.
     pub fn head(&mut self, height: u64, hash: &BlockHash) {
+        let held = self.held.lowest().zip(self.held.tip()).filter(|(l, t)| (l.height..=t.height).contains(&height));
+        // A block where the held chain has none is of another chain, too.
+        let differs = held.is_some() && self.held.get(height).is_none_or(|held| held.block_hash != *hash);
+        let looks = differs && matches!(self.state, State::Following);
+        let lower = self.head.is_some_and(|known| height < known);
+        if lower && !looks {
+            return;
+        }
+        if lower {
+            self.higher = self.higher.max(self.head);
+        }
         self.head = Some(height);
         if height < self.next_height() {
             // The head is at one of the heights passed over, or below: what seemed to be above them is gone.
             self.passed = Passed::default();
         }
-        let held = self.held.lowest().zip(self.held.tip()).filter(|(l, t)| (l.height..=t.height).contains(&height));
-        // A block where the held chain has none is of another chain, too.
-        let differs = held.is_some() && self.held.get(height).is_none_or(|held| held.block_hash != *hash);
-        if differs && matches!(self.state, State::Following) {
+        if looks {
             self.walk(height, Vec::new());
         }
     }
@@ -155,7 +169,7 @@ impl Tracker {
         }
         self.passed = Passed::default();
         self.state = State::Following;
-        self.head = None;
+        (self.head, self.higher) = (None, None);
     }
 
     /// The node gives no block at the height that was needed, though it has a higher one. `said`: it says that there is none.
@@ -214,7 +228,10 @@ impl Tracker {
                         self.state = State::Following;
                         self.walk_again();
                     }
-                    _ => self.state = State::Refused(why),
+                    _ => {
+                        self.suspect = Some(link);
+                        self.state = State::Refused(why);
+                    }
                 }
             }
             _ => {}
@@ -242,7 +259,24 @@ impl Tracker {
         }
     }
 
+    /// The lowest block of the chain that was refused last: the node's, where another is held.
+    pub fn suspect(&self) -> Option<&Link> {
+        self.suspect.as_ref()
+    }
+
+    /// Others have the chain too that leaves the held one below the finalized height: it is walked down again, and followed as far as
+    /// [`Tracker::finalize`] allows now.
+    pub fn overrule(&mut self) {
+        if matches!(self.state, State::Refused(Refusal::BelowFinal(_))) {
+            self.state = State::Following;
+            self.walk_again();
+        }
+    }
+
     fn refuse(&mut self, why: Refusal) {
+        if let State::Walking { links, .. } = &self.state {
+            self.suspect = links.last().cloned().or(self.suspect.take());
+        }
         self.position.too_deep |= why == Refusal::TooDeep;
         self.passed = Passed::default();
         self.state = State::Refused(why);
@@ -301,14 +335,22 @@ impl Tracker {
             return self.refuse(Refusal::TooDeep);
         };
         let links: Vec<Link> = std::mem::take(links).into_iter().rev().collect();
+        let lowest = links.first().cloned();
         if let Some(finalized) = self.finalized
             && !links.is_empty()
             && self.held.below(finalized + 1).is_some_and(|final_block| final_block.height >= revert_from)
         {
+            self.suspect = lowest;
             return self.refuse(Refusal::BelowFinal(finalized));
         }
         let reverts_something = !links.is_empty() && self.held.count_from(revert_from) > 0;
-        self.state = if reverts_something { State::Branch { revert_from, links } } else { State::Following };
+        if reverts_something {
+            self.higher = None;
+            self.state = State::Branch { revert_from, links };
+        } else {
+            self.head = self.head.max(self.higher.take());
+            self.state = State::Following;
+        }
     }
 
     /// The walk shows that there is no block where the network was to begin: down to the block below.
@@ -322,6 +364,15 @@ impl Tracker {
         if self.head.is_none_or(|head| head < self.next_height()) {
             self.absent();
         }
+    }
+
+    /// Whether this block, which was asked for by [`Need::Blocks`], continues the tip.
+    pub fn continues(&self, link: &Link) -> bool {
+        let follows = match &self.position.tip {
+            Some((_, hash)) => *hash == link.parent,
+            None => !self.passed.guessed || self.passed.ground.as_ref() == Some(&link.parent),
+        };
+        matches!(self.state, State::Following) && link.height == self.next_height() && follows
     }
 
     /// Blocks that were asked for, in order.
@@ -343,11 +394,7 @@ impl Tracker {
             if link.height != self.next_height() {
                 break;
             }
-            let continues = match &self.position.tip {
-                Some((_, hash)) => *hash == link.parent,
-                None => !self.passed.guessed || self.passed.ground.as_ref() == Some(&link.parent),
-            };
-            if !continues {
+            if !self.continues(link) {
                 self.walk(link.height.saturating_sub(1), vec![link.clone()]);
                 break;
             }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
 use async_trait::async_trait;
+use schemas::BlockHash;
 use tokio::sync::watch;
 
 use super::{
     assemble::assemble,
     client::EvmClient,
     heads,
-    source::EvmSource,
-    types::{EvmBlock, EvmHead, Finality, HeadView},
+    types::{EvmBlock, EvmHead},
     verify::{Weight, senders, verify},
     way::Way,
     wire,
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     error::{Class, NodeError, NodeErrorKind},
     metrics,
+    source::{ChainSource, Finality, Head, HeadView},
 };
 
 /// Senders that are recovered in one go: a few milliseconds.
@@ -68,33 +69,32 @@ impl EvmClient {
 }
 
 #[async_trait]
-impl EvmSource for EvmClient {
+impl ChainSource for EvmClient {
+    type Block = EvmBlock;
+
     fn endpoint(&self) -> String {
         self.name().to_owned()
     }
 
-    async fn chain_id(&self) -> Result<u64, NodeError> {
+    async fn chain_id(&self) -> Result<String, NodeError> {
         const METHOD: &str = "eth_chainId";
         let id: U256 = self.call(METHOD, (), None).await?;
-        u64::try_from(id).map_err(|_| {
-            let odd = format!("chain id {id} does not fit into 64 bits");
-            self.error(METHOD, None, NodeErrorKind::Malformed(odd))
-        })
+        Ok(id.to_string())
     }
 
-    async fn head(&self) -> Result<EvmHead, NodeError> {
-        self.header_at("latest".into(), None).await
+    async fn head(&self) -> Result<Head, NodeError> {
+        Ok(self.header_at("latest".into(), None).await?.into())
     }
 
-    async fn header(&self, number: u64) -> Result<EvmHead, NodeError> {
-        self.header_at(format!("0x{number:x}"), Some(number)).await
+    async fn header(&self, height: u64) -> Result<Head, NodeError> {
+        Ok(self.header_at(format!("0x{height:x}"), Some(height)).await?.into())
     }
 
-    async fn fetch(&self, number: u64) -> Result<EvmBlock, NodeError> {
+    async fn fetch(&self, height: u64, _: Option<&BlockHash>) -> Result<EvmBlock, NodeError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.fetch_once(number, tries >= SINGLY_FROM_TRY).await {
+            match self.fetch_once(height, tries >= SINGLY_FROM_TRY).await {
                 // Block and receipts were of different chains, perhaps since one was just replaced: ask for both again.
                 Err(e)
                     if matches!(e.kind, NodeErrorKind::Lying(_))

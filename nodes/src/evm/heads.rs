@@ -21,13 +21,14 @@ use tokio::sync::watch;
 use super::{
     client::EvmClient,
     endpoint::{Endpoint, Tuning},
-    types::{EvmHead, HeadView},
+    types::EvmHead,
     wire::{self, Lenient},
 };
 use crate::{
     error::{NodeError, NodeErrorKind},
     mask::user_and_password,
     metrics,
+    source::HeadView,
 };
 
 /// Deadline of connecting and subscribing.
@@ -118,7 +119,7 @@ impl Follower {
                         Ok(s) => {
                             socket = Some(s);
                             waits = reconnect_waits();
-                            self.tx.send_modify(|v| v.connection += 1);
+                            self.tx.send_modify(|v| v.connected());
                         }
                         Err(e) => {
                             let wait = waits.next().unwrap_or(Duration::from_secs(60));
@@ -155,7 +156,7 @@ impl Follower {
         match self.client.header_at("latest".into(), None).await {
             Ok(head) => {
                 if was_failing {
-                    self.tx.send_modify(|v| v.connection += 1);
+                    self.tx.send_modify(|v| v.connected());
                 }
                 self.saw(head);
                 false
@@ -175,12 +176,7 @@ impl Follower {
 
     fn saw(&mut self, head: EvmHead) {
         self.pace.saw(head.number, Instant::now());
-        self.tx.send_if_modified(|v| {
-            let changed = v.head != Some(head) || v.error.is_some();
-            v.head = Some(head);
-            v.error = None;
-            changed
-        });
+        self.tx.send_if_modified(|v| v.saw(head.into()));
     }
 }
 
@@ -347,7 +343,7 @@ mod tests {
         let several = async {
             while seen.len() < 5 {
                 heads.changed().await.expect("it is followed");
-                seen.extend(heads.borrow_and_update().head.map(|h| h.number));
+                seen.extend(heads.borrow_and_update().head.clone().map(|h| h.height));
             }
         };
         tokio::time::timeout(SUBSCRIBE_TIMEOUT / 2, several).await.expect("heads while nothing answers there");

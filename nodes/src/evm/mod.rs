@@ -1,7 +1,7 @@
 //! EVM nodes: blocks with receipts, checked, and hints of new heads.
 //!
-//! [`EvmSource`] is the seam: a watcher sees one source per network. Today it is one endpoint ([`EvmClient`]); several behind
-//! a router fit the same trait.
+//! The seam is [`crate::source`]: a watcher sees one source per network. Today it is one endpoint ([`EvmClient`]); several behind a
+//! router fit the same trait.
 //!
 //! In the order of their use: `types`, `endpoint`, `wire`; `http` (one exchange), `client` (calls with deadline and retries),
 //! `receipts` and `heads` (what takes several calls), `fetch` (a block that is believed).
@@ -29,6 +29,6 @@ pub use self::{
     client::EvmClient,
     endpoint::{Endpoint, Tuning},
     source::EvmSource,
-    types::{EvmBlock, EvmHead, Finality, HeadView},
+    types::{EvmBlock, EvmHead},
     verify::Checks,
 };

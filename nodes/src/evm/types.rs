@@ -6,8 +6,6 @@ use schemas::{
     records::{EvmHeader, EvmTransaction},
 };
 
-use crate::error::NodeError;
-
 /// A head: as much of a header as following the chain takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EvmHead {
@@ -32,24 +30,4 @@ pub struct EvmBlock {
     pub transactions: Vec<EvmTransaction>,
     /// Number of logs, those of no transaction included: more than the transactions have is a gap that the ledger shows.
     pub log_count: u32,
-}
-
-/// Heights that the chain calls safe and final; `None` where it does not say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Finality {
-    /// `safe`.
-    pub safe: Option<u64>,
-    /// `finalized`.
-    pub finalized: Option<u64>,
-}
-
-/// What is known of the node's head.
-#[derive(Debug, Clone, Default)]
-pub struct HeadView {
-    /// The newest hint.
-    pub head: Option<EvmHead>,
-    /// Why the last poll brought none; cleared by the next head.
-    pub error: Option<NodeError>,
-    /// Rises with every connection: whoever cares checks the chain id again.
-    pub connection: u64,
 }

@@ -1,136 +1,143 @@
-//! From the tracker's events to units for the publisher.
+//! From an EVM block to records of the log. Pure.
 //!
-//! Guarantee: one unit per event, in order, each with the checkpoint that holds after it.
+//! Guarantee (rules 2, 13): an apply is one header record and exactly `tx_count` transaction records of the same sequence. A
+//! transaction over its topic's limit becomes a placeholder with its headers, and its record goes to the dead letters, whole.
 
+use nodes::evm::EvmBlock;
+use runtime::log::{Children, NewRecord, TopicPartition, letters};
 use schemas::{
-    Op, TimeMs, profiles,
-    records::{Checkpoint, NetworkState, RingEntry},
+    Envelope, Op, TimeMs,
+    codec::{EncodeError, Record},
+    passing::Writer,
+    records::{DeadLetter, Payload, RawBlock, RawTransaction, RingEntry, dead_letter::reason},
+    topics,
 };
 
-use nodes::evm::Finality;
-
-use super::{Stop, Watcher};
 use crate::{
-    chains::fetcher::Fetched,
     metrics,
-    records::Circumstances,
-    tracker::{Action, Event, Link, Position, Tracker},
-    unit::Unit,
+    records::{Circumstances, Scribe, envelope},
+    tracker::Position,
 };
 
-impl Watcher {
-    /// Hands events and their blocks to the publisher, one unit per event.
-    pub(super) async fn publish(
-        &mut self,
-        tracker: &Tracker,
-        events: Vec<Event>,
-        fetched: Vec<Fetched>,
-        more: bool,
-    ) -> Result<(), Stop> {
-        let mut blocks = fetched.into_iter();
-        let last = events.len().saturating_sub(1);
-        for (i, event) in events.into_iter().enumerate() {
-            let now = Circumstances { observed_at: TimeMs::now(), finality: self.finality_at(&event) };
-            let more = more || i < last;
-            let unit = match &event.action {
-                Action::Revert(entry) => Unit {
-                    records: self.scribe.revert(entry, &event.after, now).map_err(refused)?,
-                    checkpoint: self.checkpoint(&event.after, now.finality),
-                    ring: None,
-                    op: Some(Op::Revert.as_str()),
-                    transactions: 0,
-                    more,
-                },
-                Action::Apply(link) => {
-                    let Some(Fetched { block, observed_at }) = blocks.next() else { return Ok(()) };
-                    let entry = self.entry(link, event.after.sequence);
-                    let at = Circumstances { observed_at, ..now };
-                    Unit {
-                        records: self.scribe.apply(&entry, &event.after, block, at).map_err(refused)?,
-                        checkpoint: self.checkpoint(&event.after, now.finality),
-                        transactions: entry.tx_count,
-                        ring: Some(entry),
-                        op: Some(Op::Apply.as_str()),
-                        more,
-                    }
-                }
-            };
-            self.said_finality = now.finality;
-            self.outlet.send(unit).await?;
-        }
-        let p = tracker.position();
-        let height = p.tip.as_ref().map(|(h, _)| *h);
-        metrics::position(&self.network.slug, tracker.known_head(), height, p.sequence);
-        Ok(())
-    }
-
-    /// Finality as published with an event: never above what the event's block is at on chains of instant finality.
-    pub(super) fn finality_at(&self, event: &Event) -> Finality {
-        match (self.profile.finality, &event.after.tip) {
-            (profiles::Finality::Instant, Some((tip, _))) => Finality { safe: Some(*tip), finalized: Some(*tip) },
-            _ => self.finality,
+/// Header and transactions of an applied block.
+pub fn apply(
+    scribe: &Scribe,
+    entry: &RingEntry,
+    after: &Position,
+    block: EvmBlock,
+    c: Circumstances,
+) -> Result<Vec<NewRecord>, EncodeError> {
+    let envelope =
+        Envelope { tx_count: entry.tx_count, log_count: entry.log_count, ..envelope(Op::Apply, entry, after, c) };
+    let mut records = Vec::with_capacity(block.transactions.len() + 1);
+    let child = envelope.child();
+    let header = RawBlock { envelope, evm: Some(Box::new(block.header)) };
+    records.push(scribe.record(&header)?);
+    let to = TopicPartition { topic: topics::RAW_TRANSACTIONS.name, partition: scribe.partition };
+    let (children, mut writer) = (Children::new(to, &child), Writer::new(&scribe.codec, &child));
+    for transaction in block.transactions {
+        match writer.value(&transaction, scribe.limits.transactions) {
+            Ok(value) => records.push(children.record(transaction.transaction_index, value)),
+            Err(error) => {
+                let payload = Payload::Transaction(Box::new(transaction));
+                records.extend(placeholder(scribe, RawTransaction { envelope: child.clone(), payload }, error)?);
+            }
         }
     }
-
-    pub(super) fn finality_is_news(&self) -> bool {
-        self.profile.finality != profiles::Finality::Instant
-            && self.finality != self.said_finality
-            && self.said_finality_at.elapsed() >= self.finality_every
-    }
-
-    /// A finality record between blocks (rule 3).
-    pub(super) async fn send_finality(&mut self, tracker: &Tracker) -> Result<(), Stop> {
-        let Some(tip) = tracker.ring().last().cloned() else { return Ok(()) };
-        self.said_finality_at = tokio::time::Instant::now();
-        self.said_finality = self.finality;
-        let c = Circumstances { observed_at: TimeMs::now(), finality: self.finality };
-        let unit = Unit {
-            records: self.scribe.finality(&tip, tracker.position(), c).map_err(refused)?,
-            checkpoint: self.checkpoint(tracker.position(), self.finality),
-            ring: None,
-            op: None,
-            transactions: 0,
-            more: false,
-        };
-        Ok(self.outlet.send(unit).await?)
-    }
-
-    pub(super) fn entry(&self, link: &Link, sequence: u64) -> RingEntry {
-        RingEntry {
-            network: self.network.slug.clone(),
-            height: link.height,
-            block_hash: link.hash.clone(),
-            parent_hash: link.parent.clone(),
-            block_time: link.time,
-            sequence,
-            tx_count: link.tx_count,
-            log_count: link.log_count,
-        }
-    }
-
-    pub(super) fn checkpoint(&self, p: &Position, finality: Finality) -> Checkpoint {
-        Checkpoint {
-            network: self.network.slug.clone(),
-            sequence: p.sequence,
-            tip_height: p.tip.as_ref().map(|(height, _)| *height),
-            tip_hash: p.tip.as_ref().map(|(_, hash)| hash.clone()),
-            first_height: p.first,
-            highest_height: p.highest,
-            reorg_remaining: p.reorg_remaining,
-            safe_height: finality.safe,
-            finalized_height: finality.finalized,
-            chain_id: self.network.chain_id.to_string(),
-            held: self.stored.checkpoint.as_ref().map(|c| c.held.clone()).unwrap_or_default(),
-            reorg_too_deep: p.too_deep,
-            updated_at: TimeMs::now(),
-        }
-    }
+    Ok(records)
 }
 
-/// A record of ours that the log can never take. It stops the network rather than being skipped.
-fn refused(e: schemas::codec::EncodeError) -> Stop {
-    Stop::State(
-        NetworkState::Stalled,
-        format!("a block cannot be written: {e}; raise the topic's max.message.bytes and start again"),
-    )
+/// A placeholder, and the dead letter that holds the record as it would have been written.
+fn placeholder(scribe: &Scribe, raw: RawTransaction, error: EncodeError) -> Result<Vec<NewRecord>, EncodeError> {
+    let Payload::Transaction(transaction) = &raw.payload else { return Err(error) };
+    let (index, hash) = (transaction.transaction_index, transaction.hash);
+    let envelope = raw.envelope.clone();
+    metrics::oversized(&envelope.network);
+    tracing::error!(
+        network = %envelope.network, height = envelope.height, index, %error,
+        "a placeholder takes its place, and its row is missing until `headwater dead-letters replay` inserts it"
+    );
+    let letter = DeadLetter {
+        source_topic: topics::RAW_TRANSACTIONS.name.into(),
+        source_partition: scribe.partition,
+        source_offset: None,
+        stage: "ingest".into(),
+        network: Some(envelope.network.clone()),
+        sequence: Some(envelope.sequence),
+        index: Some(index),
+        reason: reason::TOO_LARGE.into(),
+        error: format!("transaction {hash} of block {}: {error}", envelope.block_hash),
+        key: Some(raw.key().into()),
+        value: scribe.codec.encode_within(&raw, usize::MAX).ok(),
+        failed_at: TimeMs::now(),
+    };
+    let payload = Payload::Unreadable { index, error: error.to_string() };
+    let mut records = vec![scribe.record(&RawTransaction { envelope, payload })?];
+    records.extend(letters::records(&scribe.codec, letter, scribe.limits.letters, &Vec::new()));
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use alloy_primitives::B256;
+    use nodes::{Finality, evm::EvmHead};
+    use schemas::{
+        BlockHash,
+        codec::Codec,
+        headers::ChainHeaders,
+        records::{EvmHeader, EvmTransaction},
+    };
+
+    use super::*;
+    use crate::records::Limits;
+
+    #[test]
+    fn what_the_log_does_not_take_becomes_a_placeholder_and_a_dead_letter() {
+        let transaction = |index: u32, bytes: usize| EvmTransaction {
+            transaction_index: index,
+            hash: B256::repeat_byte(index as u8),
+            input: vec![7; bytes].into(),
+            ..Default::default()
+        };
+        let head =
+            EvmHead { number: 9, hash: B256::repeat_byte(9), parent_hash: B256::repeat_byte(8), time: TimeMs(1000) };
+        let transactions = vec![transaction(0, 10), transaction(1, 4_000), transaction(2, 0)];
+        let oversized = transactions[1].clone();
+        let block = EvmBlock { head, header: EvmHeader::default(), transactions, log_count: 0 };
+        let entry = RingEntry {
+            network: "n".parse().unwrap(),
+            height: 9,
+            block_hash: BlockHash::from(head.hash),
+            parent_hash: BlockHash::from(head.parent_hash),
+            block_time: TimeMs(1000),
+            sequence: 5,
+            tx_count: 3,
+            log_count: 0,
+        };
+        let after = Position { sequence: 5, ..Position::default() };
+        let codec = Arc::new(Codec::builtin());
+        let at = Circumstances { observed_at: TimeMs(2000), finality: Finality::default() };
+        let limits = Limits { blocks: 1 << 20, transactions: 5_000, letters: 6_000 };
+        let records = apply(&Scribe::new(codec.clone(), 3, limits), &entry, &after, block, at).unwrap();
+        let of = |topic: &str| records.iter().filter(|r| r.to.topic == topic).collect::<Vec<_>>();
+        let (children, letters) = (of("raw.transactions"), of("dead.letters"));
+        assert_eq!((of("raw.blocks").len(), children.len(), letters.len()), (1, 3, 2), "the count is kept");
+        for (i, child) in children.iter().enumerate() {
+            assert_eq!(child.to.partition, 3);
+            let get = |n: &str| child.headers.iter().find(|(name, _)| &**name == n).map(|(_, v)| v.as_ref());
+            assert_eq!(ChainHeaders::parse(get).unwrap().index, Some(i as u32));
+        }
+        let raw: RawTransaction = codec.decode(children[1].value.as_ref().unwrap()).unwrap();
+        assert!(matches!(raw.payload, Payload::Unreadable { index: 1, .. }));
+        let letter: DeadLetter = codec.decode(letters[0].value.as_ref().unwrap()).unwrap();
+        assert_eq!((letter.sequence, letter.index, letter.reason.as_str()), (Some(5), Some(1), "too_large"));
+        assert!(letter.error.contains(&B256::repeat_byte(1).to_string()));
+        // Both parts together are the record as it would have been written.
+        let parts: Vec<DeadLetter> = letters.iter().map(|l| codec.decode(l.value.as_ref().unwrap()).unwrap()).collect();
+        let whole: Vec<u8> = parts.into_iter().flat_map(|l| l.value.unwrap()).collect();
+        let raw: RawTransaction = codec.decode(&whole).unwrap();
+        assert_eq!((raw.envelope.sequence, raw.payload), (5, Payload::Transaction(Box::new(oversized))));
+    }
 }

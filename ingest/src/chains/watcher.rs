@@ -1,32 +1,32 @@
-//! The watcher of an EVM network: asks the node for what the tracker needs, hands events to the publisher.
+//! The watcher of a network, whatever its family: asks the source for what the tracker needs, hands events to the publisher.
 //!
-//! Guarantee: nothing is concluded from a head but that it is worth asking; blocks are fetched by number with all receipts
-//! and checked before the tracker sees them. Any trouble with the node is a state of this network with a message that says
-//! what is wrong and what to do; it is asked again, soon or seldom. What only an operator can mend for good (wrong chain, a
-//! reorg that is too deep) is left by itself all the same when the node is right again.
-
-mod emit;
-mod refusal;
-mod trouble;
+//! Guarantee: nothing is concluded from a head but that it is worth asking; blocks are fetched by height with all that belongs to
+//! them, and are checked before the tracker sees them. Any trouble with the source is a state of this network with a message that
+//! says what is wrong and what to do; it is asked again, soon or seldom. What only an operator can mend for good (wrong chain, a
+//! reorg that is too deep) is left by itself all the same when the source is right again. Nothing is published that operators
+//! contradict each other about (`confirm`).
 
 use std::{sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
-use nodes::evm::{Checks, EvmHead, EvmSource, Finality, HeadView};
+use nodes::{ChainSource, Finality, Head, HeadView, SourceBlock};
 use schemas::{
-    BlockHash, TimeMs, limits,
-    profiles::{self, Profile},
+    limits,
     records::{NetworkState, NetworkStatus},
 };
 use tokio::sync::watch;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::sync::CancellationToken;
 
-use super::fetcher::{Fetched, Fetcher, Places};
+use super::{
+    confirm::Said,
+    family::{Family, Traits},
+    fetcher::{Fetched, Fetcher, Places},
+    finality::{Told, told_later},
+};
 use crate::{
-    config::{Config, NetworkConfig, Start, Verify},
+    config::{Config, NetworkConfig, Start},
     metrics,
     records::Scribe,
-    source::Source,
     state::Stored,
     tracker::{Action, Link, Need, Tracker},
     unit::{Gone, Outlet},
@@ -34,32 +34,13 @@ use crate::{
 
 /// Behind the head by this many blocks is catching up.
 const SYNCING_BLOCKS: u64 = 3;
-
-/// The checks of a node's answers.
-pub fn checks(network: &NetworkConfig) -> Checks {
-    let profile = Profile::of(network.chain_id);
-    match network.verify {
-        Verify::Profile => Checks::of(&profile),
-        Verify::Signatures => Checks::of(&profile).with_senders(),
-        Verify::Structure => Checks::structure(&profile),
-    }
-}
-
-/// A network's status before anything is known.
-pub fn status_of(source: &Source) -> NetworkStatus {
-    NetworkStatus {
-        network: source.network.slug.clone(),
-        family: source.network.family,
-        state: NetworkState::Starting,
-        tip_height: None,
-        endpoint: Some(source.node.endpoint()),
-        detail: None,
-        at: TimeMs::default(),
-    }
-}
+/// How long a head is looked for that was told, and that the source then did not have.
+const UNSEEN_FOR: Duration = Duration::from_secs(60);
+/// How often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a watcher stops for good.
-enum Stop {
+pub(super) enum Stop {
     /// Cancelled, or the publisher has gone.
     Ended,
     /// Only an operator can mend it.
@@ -72,51 +53,76 @@ impl From<Gone> for Stop {
     }
 }
 
-/// The watcher of one network.
-pub struct Watcher {
-    network: NetworkConfig,
-    profile: Profile,
-    node: Arc<dyn EvmSource>,
-    stored: Stored,
-    scribe: Scribe,
-    outlet: Outlet,
-    status: watch::Sender<NetworkStatus>,
-    fetcher: Fetcher,
-    backoff: (Duration, Duration),
-    waits: backon::ExponentialBackoff,
-    empties: u32,
-    seldom: Duration,
-    finality_every: Duration,
-    finality: Finality,
-    said_finality: Finality,
-    said_finality_at: tokio::time::Instant,
-    said_too_deep: bool,
-    connection: u64,
-    head_at: tokio::time::Instant,
+/// What a watcher works with besides its chain.
+pub struct Seat {
+    /// The stage's configuration.
+    pub config: Config,
+    /// Where the network stands.
+    pub stored: Stored,
+    /// Writes records of the network's partition.
+    pub scribe: Scribe,
+    /// To the partition's publisher.
+    pub outlet: Outlet,
+    /// Fetches ahead, shared by all networks.
+    pub places: Places,
+    /// Where it says how it is.
+    pub status: watch::Sender<NetworkStatus>,
 }
 
-impl Watcher {
+/// The watcher of one network.
+pub struct Watcher<F: Family> {
+    pub(super) network: NetworkConfig,
+    pub(super) family: Arc<F>,
+    pub(super) traits: Traits,
+    pub(super) node: Arc<dyn ChainSource<Block = F::Block>>,
+    pub(super) stored: Stored,
+    pub(super) scribe: Scribe,
+    pub(super) outlet: Outlet,
+    pub(super) status: watch::Sender<NetworkStatus>,
+    pub(super) fetcher: Fetcher<F::Block>,
+    pub(super) backoff: (Duration, Duration),
+    pub(super) waits: backon::ExponentialBackoff,
+    pub(super) empties: u32,
+    pub(super) seldom: Duration,
+    pub(super) finality_every: Duration,
+    pub(super) finality: Finality,
+    pub(super) said_finality: Finality,
+    pub(super) said_finality_at: tokio::time::Instant,
+    pub(super) said_too_deep: bool,
+    /// Whether it is certain that the chain that is too deep is the network's: nobody else is to be asked, or others have it.
+    pub(super) judged: bool,
+    /// Whether others have a chain too that leaves the held one below the finalized height.
+    pub(super) overruled: bool,
+    pub(super) said: Said,
+    /// The newest head told: its block may be asked for by hash.
+    pub(super) newest: Option<Head>,
+    /// The highest that was told, and when.
+    pub(super) highest: Option<(Head, tokio::time::Instant)>,
+    pub(super) told: watch::Receiver<Told>,
+    pub(super) connection: u64,
+    pub(super) head_at: tokio::time::Instant,
+}
+
+impl<F: Family> Watcher<F> {
     /// A watcher that goes on from what is stored.
     pub fn new(
-        source: Source,
-        config: &Config,
-        stored: Stored,
-        scribe: Scribe,
-        outlet: Outlet,
-        places: Places,
-        status: watch::Sender<NetworkStatus>,
+        network: NetworkConfig,
+        family: Arc<F>,
+        node: Arc<dyn ChainSource<Block = F::Block>>,
+        seat: Seat,
     ) -> Self {
-        let profile = Profile::of(source.network.chain_id);
+        let Seat { config, stored, scribe, outlet, places, status } = seat;
         let finality = stored
             .checkpoint
             .as_ref()
             .map_or_else(Finality::default, |c| Finality { safe: c.safe_height, finalized: c.finalized_height });
         let said_too_deep = stored.checkpoint.as_ref().is_some_and(|c| c.reorg_too_deep);
         Self {
-            network: source.network,
-            profile,
-            fetcher: Fetcher::new(source.node.clone(), config.fetch_parallelism, places),
-            node: source.node,
+            network,
+            traits: family.traits(),
+            family,
+            fetcher: Fetcher::new(node.clone(), config.fetch_parallelism, places),
+            node,
             stored,
             scribe,
             outlet,
@@ -130,6 +136,12 @@ impl Watcher {
             said_finality: finality,
             said_finality_at: tokio::time::Instant::now(),
             said_too_deep,
+            judged: said_too_deep,
+            overruled: false,
+            said: Said::default(),
+            newest: None,
+            highest: None,
+            told: watch::Sender::default().subscribe(),
             connection: 0,
             head_at: tokio::time::Instant::now(),
         }
@@ -166,18 +178,21 @@ impl Watcher {
         let ring = std::mem::take(&mut self.stored.ring);
         let mut tracker = Tracker::new(self.network.slug.clone(), start, limits::REORG_LIMIT_BLOCKS, position, ring);
         let mut heads = self.node.heads();
-        let (finality_out, mut finality_in) = watch::channel(self.finality);
-        let _poller = self.poll_finality(finality_out);
+        let (finality_out, finality_in) = watch::channel(Told::default());
+        self.told = finality_in;
+        let (head_out, head_in) = watch::channel(None);
+        let _poller = self.poll_finality(finality_out, head_in);
         loop {
             if heads.has_changed().is_err() {
                 heads = self.node.heads();
             }
             self.take_head(&mut heads, &mut tracker).await;
-            self.finality = told_later(self.finality, *finality_in.borrow_and_update(), tracker.known_head());
-            tracker.finalize(self.published_final(&tracker));
+            head_out.send_if_modified(|head| std::mem::replace(head, tracker.known_head()) != tracker.known_head());
+            self.finality = told_later(self.finality, *self.told.borrow_and_update());
+            tracker.finalize(self.published_final(&tracker).filter(|_| !self.overruled));
             self.say_too_deep(&tracker).await?;
             match tracker.need() {
-                Need::Refused(why) => self.refused(why, &mut heads, &mut tracker).await,
+                Need::Refused(why) => self.refused(why, &mut heads, &mut tracker).await?,
                 Need::Header(height) => {
                     let outcome = self.node.header(height).await;
                     let above = tracker.above().unwrap_or(height + 1);
@@ -190,41 +205,51 @@ impl Watcher {
                 Need::Blocks { from, to } => self.extend(&mut tracker, from, to).await?,
                 Need::Branch(heights) => self.switch(&mut tracker, &heights).await?,
                 Need::Head => {
+                    self.overruled = false;
                     if tracker.settle() || self.finality_is_news() {
                         self.send_finality(&tracker).await?;
                     }
-                    self.wait_for_head(&mut heads, &mut finality_in, &mut tracker).await?;
+                    self.wait_for_head(&mut heads, &mut tracker).await?;
                 }
             }
         }
     }
 
-    /// Fetches and applies one block.
+    /// Fetches and applies a block, or as many as one word of another operator vouches for.
     async fn extend(&mut self, tracker: &mut Tracker, from: u64, to: u64) -> Result<(), Stop> {
         let behind = to.saturating_sub(from);
-        if behind >= SYNCING_BLOCKS && self.empties == 0 {
+        if behind >= SYNCING_BLOCKS && self.empties == 0 && self.said.is_quiet() {
             self.say(NetworkState::Syncing, None);
         }
-        let outcome = self.fetcher.next(from, to).await;
+        let told = self.newest.clone().filter(|head| head.height == from);
+        let asked = told.clone().filter(|_| self.said.others != Some(false)).map(|head| self.ask_early(head));
+        let outcome = self.fetcher.next(from, to, told.as_ref().map(|head| &head.hash)).await;
         let passed = tracker.passed_heights();
-        let Some(fetched) = self.usable_at(from, outcome, tracker).await? else { return Ok(()) };
-        let events = tracker.blocks(&[link_of_block(&fetched)]);
-        if events.is_empty() {
+        let Some(first) = self.usable_at(from, outcome, tracker).await? else { return Ok(()) };
+        if !tracker.continues(&link_of_block(&first)) {
             // It does not continue the tip: what else is on its way may be of either branch.
+            tracker.blocks(&[link_of_block(&first)]);
             self.fetcher.clear();
             if passed > 0 {
                 self.no_hole(from - passed, from).await;
             }
             return Ok(());
         }
+        let mut fetched = self.run_of(first, to).await;
+        let run: Vec<Head> = fetched.iter().map(|fetched| fetched.block.head()).collect();
+        fetched.truncate(self.may_publish(&run, asked, tracker).await);
+        let Some(last) = fetched.last().map(|last| last.block.head()) else { return Ok(()) };
+        let links: Vec<Link> = fetched.iter().map(link_of_block).collect();
+        let events = tracker.blocks(&links);
+        let behind = to.saturating_sub(last.height);
         self.empties = 0;
         if passed > 0 {
             tracing::info!(network = %self.network.slug, from = from - passed, to = from - 1, "the chain has no block there");
             metrics::heights_without_block(&self.network.slug, passed);
         }
-        self.publish(tracker, events, vec![fetched], behind > 0).await?;
+        self.publish(tracker, events, fetched, behind > 0).await?;
         if behind < SYNCING_BLOCKS {
-            self.say(NetworkState::Live, None);
+            self.say_following();
         }
         Ok(())
     }
@@ -235,16 +260,25 @@ impl Watcher {
         self.fetcher.clear();
         let mut fetched = Vec::with_capacity(heights.len());
         for &height in heights {
-            let outcome = self.fetcher.next(height, to).await;
+            let outcome = self.fetcher.next(height, to, None).await;
             match self.usable_at(height, outcome, tracker).await? {
                 Some(block) => fetched.push(block),
                 None => return Ok(()),
             }
         }
+        let run: Vec<Head> = fetched.iter().map(|fetched| fetched.block.head()).collect();
+        let vouched = self.may_publish(&run, None, tracker).await;
+        if vouched == 0 {
+            return Ok(());
+        }
+        if vouched < run.len() {
+            self.said.unconfirmed = Some(self.unconfirmed());
+        }
         let links: Vec<Link> = fetched.iter().map(link_of_block).collect();
         let events = tracker.blocks(&links);
         if !events.is_empty() {
             self.empties = 0;
+            self.overruled = false;
         }
         let depth = events.iter().filter(|e| matches!(e.action, Action::Revert(_))).count();
         if depth > 0 {
@@ -265,6 +299,12 @@ impl Watcher {
             self.connection = view.connection;
             self.check_node_chain().await;
         }
+        if let Some(head) = view.highest
+            && self.highest.as_ref().is_none_or(|(known, _)| *known != head)
+        {
+            self.highest = Some((head.clone(), tokio::time::Instant::now()));
+            self.saw_head(&head, tracker);
+        }
         if let Some(head) = view.head {
             self.saw_head(&head, tracker);
         }
@@ -273,37 +313,49 @@ impl Watcher {
         }
     }
 
-    fn saw_head(&mut self, head: &EvmHead, tracker: &mut Tracker) {
-        if tracker.known_head() != Some(head.number) {
+    fn saw_head(&mut self, head: &Head, tracker: &mut Tracker) {
+        let before = tracker.known_head();
+        tracker.head(head.height, &head.hash);
+        let known = tracker.known_head();
+        if known != before {
             self.head_at = tokio::time::Instant::now();
         }
-        tracker.head(head.number, &BlockHash::from(head.hash));
-        self.status.send_if_modified(|s| s.tip_height.replace(head.number) != Some(head.number));
+        if known == Some(head.height) {
+            self.newest = Some(head.clone());
+        }
+        self.status.send_if_modified(|s| std::mem::replace(&mut s.tip_height, known) != known);
     }
 
     /// Waits until there may be something to do.
     async fn wait_for_head(
         &mut self,
         heads: &mut watch::Receiver<HeadView>,
-        finality: &mut watch::Receiver<Finality>,
         tracker: &mut Tracker,
     ) -> Result<(), Stop> {
-        if tracker.known_head().is_none() {
+        let Some(known) = tracker.known_head() else {
             let outcome = self.node.head().await;
             if let Some(head) = self.usable(outcome, tracker).await? {
                 self.saw_head(&head, tracker);
             }
             return Ok(());
-        }
+        };
         let reachable = heads.borrow().error.is_none();
         if reachable {
             self.say_at_head(tracker);
         }
+        // Several nodes may answer under one name, and the one that was asked last be behind.
+        let unseen = self.highest.as_ref().filter(|(head, at)| head.height > known && at.elapsed() < UNSEEN_FOR);
+        let unseen = unseen.map(|(head, _)| head.clone());
+        let wait = if unseen.is_some() { LOOK_AGAIN } else { Duration::from_secs(5) };
         tokio::select! {
             // Seen, but not yet taken over.
             Ok(()) = heads.changed() => heads.mark_changed(),
-            Ok(()) = finality.changed() => {}
-            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            Ok(()) = self.told.changed() => {}
+            () = tokio::time::sleep(wait) => {
+                if let Some(head) = unseen {
+                    self.saw_head(&head, tracker);
+                }
+            }
         }
         Ok(())
     }
@@ -326,7 +378,7 @@ impl Watcher {
             (Start::Height(start), None) => start,
             (Start::Latest, None) => loop {
                 match self.node.head().await {
-                    Ok(head) => return head.number,
+                    Ok(head) => return head.height,
                     Err(error) => {
                         let wait = self.waits.next().unwrap_or(self.backoff.1);
                         self.say(NetworkState::Stalled, Some(format!("{error}; retried")));
@@ -336,53 +388,18 @@ impl Watcher {
             },
         }
     }
-
-    /// Asks for safe and final heights at a sensible rate; where the chain has none, once is enough.
-    fn poll_finality(&self, out: watch::Sender<Finality>) -> Option<AbortOnDropHandle<()>> {
-        if self.profile.finality == profiles::Finality::Instant {
-            return None;
-        }
-        let (node, every) = (self.node.clone(), self.finality_every);
-        Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            while !out.is_closed() {
-                match node.finality().await {
-                    Ok(found) => {
-                        out.send_if_modified(|f| std::mem::replace(f, found) != found);
-                    }
-                    Err(error) => tracing::debug!(%error, "no word on finality"),
-                }
-                tokio::time::sleep(every).await;
-            }
-        })))
-    }
 }
 
-/// What is known of finality after `told`. A chain does not take finality back: a lower height, or none, is of a node that is
-/// behind; one above the node's own head is a mistake.
-fn told_later(known: Finality, told: Finality, head: Option<u64>) -> Finality {
-    let possible = |height: &u64| head.is_none_or(|head| *height <= head);
-    Finality {
-        safe: told.safe.filter(possible).or(known.safe),
-        finalized: told.finalized.filter(possible).max(known.finalized),
-    }
-}
-
-fn waits((min, max): (Duration, Duration)) -> backon::ExponentialBackoff {
+pub(super) fn waits((min, max): (Duration, Duration)) -> backon::ExponentialBackoff {
     backon::ExponentialBuilder::new().with_min_delay(min).with_max_delay(max).without_max_times().with_jitter().build()
 }
 
-fn link_of(head: &EvmHead) -> Link {
-    Link {
-        height: head.number,
-        hash: head.hash.into(),
-        parent: head.parent_hash.into(),
-        time: head.time,
-        tx_count: 0,
-        log_count: 0,
-    }
+pub(super) fn link_of(head: &Head) -> Link {
+    let Head { height, hash, parent, time } = head.clone();
+    Link { height, hash, parent, time, tx_count: 0, log_count: 0 }
 }
 
-fn link_of_block(fetched: &Fetched) -> Link {
+fn link_of_block<B: SourceBlock>(fetched: &Fetched<B>) -> Link {
     let block = &fetched.block;
-    Link { tx_count: block.transactions.len() as u32, log_count: block.log_count, ..link_of(&block.head) }
+    Link { tx_count: block.tx_count(), log_count: block.log_count(), ..link_of(&block.head()) }
 }

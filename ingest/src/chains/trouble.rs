@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use backon::BackoffBuilder;
-use nodes::{Class, NodeError, NodeErrorKind, Retry};
+use nodes::{Class, NodeError, Retry};
 use schemas::records::NetworkState;
 
-use super::{Stop, Watcher, waits};
+use super::{
+    family::Family,
+    watcher::{Stop, Watcher, waits},
+};
 use crate::{
     metrics,
     tracker::{Need, Tracker},
@@ -16,10 +19,12 @@ use crate::{
 const EMPTY_PATIENCE: u32 = 20;
 /// Such answers before the heights above are looked at: the chain may have no block there.
 const LOOK_ABOVE: u32 = 2;
+/// Such answers before the head is asked for anew: about a second and a quarter.
+const ASK_AGAIN: u32 = 5;
 /// Without a new head for this many block times (and at least a minute) the node is called stalled.
 const STANDSTILL_BLOCKS: u32 = 20;
 
-impl Watcher {
+impl<F: Family> Watcher<F> {
     /// What may be used of an answer. Trouble becomes a state and a wait; then `None`: look again what is needed.
     pub(super) async fn usable<T>(
         &mut self,
@@ -37,24 +42,26 @@ impl Watcher {
         match error.class() {
             Class::Empty | Class::NoBlock => {
                 self.empties += 1;
-                let receipts = error.call.contains("Receipt");
+                let part = self.family.lacks_a_part(&error);
                 if self.empties >= EMPTY_PATIENCE {
-                    let (state, detail) = if receipts {
-                        (NetworkState::NoReceipts, no_receipts(&error))
+                    let (state, detail) = if part {
+                        (NetworkState::NoReceipts, self.family.incomplete(&error))
                     } else {
                         let detail = format!("{error}, although it announced a head above; is it still syncing?");
                         (NetworkState::Stalled, detail)
                     };
                     self.say(state, Some(detail));
                 }
-                if !receipts {
+                // Of several nodes behind one name another may have it.
+                let announced = matches!(tracker.need(), Need::Blocks { .. }) && self.empties <= ASK_AGAIN;
+                if !part && !announced {
                     tracker.absent();
                 }
                 self.rest(self.short_wait()).await;
             }
             Class::Missing => {
                 tracing::error!(network = %self.network.slug, %error, "the node cannot give what is needed");
-                self.say(NetworkState::NoReceipts, Some(no_receipts(&error)));
+                self.say(NetworkState::NoReceipts, Some(self.family.incomplete(&error)));
                 tokio::time::sleep(self.seldom).await;
             }
             Class::Failing => {
@@ -79,10 +86,12 @@ impl Watcher {
         tracker: &mut Tracker,
     ) -> Result<Option<T>, Stop> {
         let said = match &outcome {
+            _ if !self.traits.heights_without_block => return self.usable(outcome, tracker).await,
             Err(e) if e.class() == Class::NoBlock => true,
-            Err(e) if e.class() == Class::Empty && !e.call.contains("Receipt") => {
+            Err(e) if e.class() == Class::Empty && !self.family.lacks_a_part(e) => {
                 // Alone, `null` is mostly a node that is not so far yet.
-                if matches!(tracker.need(), Need::Blocks { .. }) && self.empties < LOOK_ABOVE {
+                let patience = if tracker.known_head() == Some(height) { ASK_AGAIN } else { LOOK_ABOVE };
+                if matches!(tracker.need(), Need::Blocks { .. }) && self.empties < patience {
                     return self.usable(outcome, tracker).await;
                 }
                 false
@@ -147,9 +156,8 @@ impl Watcher {
 
     /// At the head: live, unless the chain should have moved long since.
     pub(super) fn say_at_head(&mut self, tracker: &Tracker) {
-        let Some(block_time) = self.profile.block_time_ms.map(Duration::from_millis) else {
-            self.say(NetworkState::Live, None);
-            return;
+        let Some(block_time) = self.traits.block_time else {
+            return self.say_following();
         };
         let patience = (block_time * STANDSTILL_BLOCKS).max(Duration::from_secs(60));
         let still = self.head_at.elapsed();
@@ -159,7 +167,7 @@ impl Watcher {
                 format!("the node stands at block {head} for {} s; is it in touch with its peers?", still.as_secs());
             self.say(NetworkState::Stalled, Some(detail));
         } else {
-            self.say(NetworkState::Live, None);
+            self.say_following();
         }
     }
 
@@ -179,44 +187,32 @@ impl Watcher {
     /// A data directory is never continued on another chain.
     pub(super) fn check_stored_chain(&self) -> Result<(), Stop> {
         let Some(stored) = &self.stored.checkpoint else { return Ok(()) };
-        let (held, wanted) = (&stored.chain_id, self.network.chain_id.to_string());
-        if *held == wanted {
+        if stored.chain_id == self.family.chain_id() {
             return Ok(());
         }
-        let detail = format!(
-            "network `{}` is held with chain id {held}, the configuration says {wanted}: correct `chain_id`, or give the \
-             other chain a slug of its own",
-            self.network.slug
-        );
-        Err(Stop::State(NetworkState::WrongChain, detail))
+        Err(Stop::State(NetworkState::WrongChain, self.family.held_chain(&stored.chain_id)))
     }
 
     /// Asks until the node says that it is on the network's chain.
     pub(super) async fn check_node_chain(&mut self) {
         loop {
             match self.node.chain_id().await {
-                Ok(id) if id == self.network.chain_id => {
+                Ok(id) if id == self.family.chain_id() => {
                     self.waits = waits(self.backoff);
                     return;
                 }
-                // No chain has this id (EIP-155): so answers a node, or the proxy before it, that is not ready yet.
-                Ok(0) => {
+                Ok(id) if self.family.is_no_chain(&id) => {
                     let wait = self.waits.next().unwrap_or(self.backoff.1);
                     let detail = format!(
-                        "endpoint `{}` says chain id 0, as nodes do while they start; asked again",
+                        "endpoint `{}` says chain id {id}, as nodes do while they start; asked again",
                         self.node.endpoint()
                     );
                     self.say(NetworkState::Stalled, Some(detail));
                     tokio::time::sleep(wait).await;
                 }
                 Ok(id) => {
-                    let (endpoint, wanted) = (self.node.endpoint(), self.network.chain_id);
-                    let detail = format!(
-                        "endpoint `{endpoint}` is on chain {id}, the configuration says {wanted}: correct its url, or \
-                         `chain_id` of network `{}`, and start again; the endpoint is asked again every {} s",
-                        self.network.slug,
-                        self.seldom.as_secs()
-                    );
+                    let wrong = self.family.wrong_chain(&self.node.endpoint(), &id);
+                    let detail = format!("{wrong}; the endpoint is asked again every {} s", self.seldom.as_secs());
                     if self.say(NetworkState::WrongChain, Some(detail.clone())) {
                         tracing::error!(network = %self.network.slug, detail, "the network is not followed");
                     }
@@ -236,12 +232,4 @@ impl Watcher {
             }
         }
     }
-}
-
-fn no_receipts(error: &NodeError) -> String {
-    let hint = match &error.kind {
-        NodeErrorKind::Missing(nodes::Missing::Pruned, _) => "use an archive node, or a higher `start`",
-        _ => "use an endpoint with eth_getBlockReceipts or eth_getTransactionReceipt for these blocks",
-    };
-    format!("{error}: without receipts nothing is written, since status is read and never inferred; {hint}")
 }

@@ -1,23 +1,50 @@
 //! A chain that is not followed: it leaves the held one too deep, or below what was published as final (rule 7).
 //!
 //! Guarantee: nothing is reverted; the state and a metric say so; and the network goes on by itself as soon as the node's chain
-//! holds again what is held. That it is too deep is kept in the checkpoint, since a restart must not forget it.
+//! holds again what is held. That it is too deep is kept in the checkpoint, since a restart must not forget it. Where there is another
+//! operator, neither is concluded from one operator's word: it must have the chain too. What leaves the held chain below the finalized
+//! height is then followed, as far as any reorg; what is too deep stops the network.
 
-use nodes::evm::HeadView;
-use schemas::{limits, profiles, records::NetworkState};
+use nodes::HeadView;
+use schemas::{limits, records::NetworkState};
 use tokio::sync::watch;
 
-use super::{Stop, Watcher};
+use super::{
+    confirm::Verdict,
+    family::Family,
+    watcher::{Stop, Watcher},
+};
 use crate::{
     metrics,
     tracker::{Refusal, Tracker},
     unit::Unit,
 };
 
-impl Watcher {
+impl<F: Family> Watcher<F> {
     /// Says why the node's chain is not followed, and has it looked at again after a while.
-    pub(super) async fn refused(&mut self, why: Refusal, heads: &mut watch::Receiver<HeadView>, tracker: &mut Tracker) {
+    pub(super) async fn refused(
+        &mut self,
+        why: Refusal,
+        heads: &mut watch::Receiver<HeadView>,
+        tracker: &mut Tracker,
+    ) -> Result<(), Stop> {
         self.fetcher.clear();
+        match self.judge_refused(tracker).await {
+            Verdict::Alone => self.judged = true,
+            Verdict::True if matches!(why, Refusal::BelowFinal(_)) => {
+                tracing::warn!(network = %self.network.slug, "operators agree to a reorg below the finalized height");
+                self.overruled = true;
+                tracker.finalize(None);
+                tracker.overrule();
+                return Ok(());
+            }
+            Verdict::True => self.judged = true,
+            Verdict::Again => {
+                tracker.reconsider();
+                return Ok(());
+            }
+        }
+        self.say_too_deep(tracker).await?;
         let (state, detail, wait) = match why {
             Refusal::TooDeep => (NetworkState::ReorgTooDeep, self.too_deep(), self.seldom),
             Refusal::BelowFinal(height) => (NetworkState::Stalled, self.below_final(height), self.backoff.1),
@@ -32,6 +59,7 @@ impl Watcher {
             () = new_connection(heads, self.connection) => {}
         }
         tracker.reconsider();
+        Ok(())
     }
 
     fn too_deep(&self) -> String {
@@ -53,15 +81,18 @@ impl Watcher {
 
     /// The height that readers were told is final.
     pub(super) fn published_final(&self, tracker: &Tracker) -> Option<u64> {
-        match self.profile.finality {
-            profiles::Finality::Instant => tracker.position().tip.as_ref().map(|(height, _)| *height),
-            _ => self.said_finality.finalized,
+        match self.traits.instant_finality {
+            true => tracker.position().tip.as_ref().map(|(height, _)| *height),
+            false => self.said_finality.finalized,
         }
     }
 
     /// Keeps in the checkpoint whether the network is stopped, and nothing else.
     pub(super) async fn say_too_deep(&mut self, tracker: &Tracker) -> Result<(), Stop> {
-        let too_deep = tracker.position().too_deep;
+        if !tracker.position().too_deep {
+            self.judged = false;
+        }
+        let too_deep = tracker.position().too_deep && self.judged;
         if too_deep == self.said_too_deep {
             return Ok(());
         }

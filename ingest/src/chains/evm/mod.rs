@@ -1,0 +1,123 @@
+//! What is EVM's own in following a chain: the chain id (EIP-155), the checks of what a node says, receipts, and the records that
+//! a block becomes.
+
+mod emit;
+
+use std::{sync::Arc, time::Duration};
+
+use nodes::{
+    NodeError, NodeErrorKind,
+    evm::{Checks, EvmBlock, EvmClient, Tuning},
+};
+use runtime::log::NewRecord;
+use schemas::{
+    Network,
+    codec::EncodeError,
+    profiles::{self, Profile},
+    records::RingEntry,
+};
+
+use super::family::{Family, Traits};
+use crate::{
+    config::{NetworkConfig, Verify},
+    records::{Circumstances, Scribe},
+    source::Source,
+    tracker::Position,
+};
+
+/// A network and its node.
+///
+/// # Errors
+/// No endpoint, or one that cannot be used as configured: what is wrong and what to write instead.
+pub fn source(network: &NetworkConfig, tuning: &Tuning) -> Result<Source, String> {
+    let endpoint = network.endpoints.first().ok_or("it has no [[network.endpoint]]")?;
+    let client = EvmClient::new(endpoint.clone(), checks(network), tuning.clone())?;
+    Ok(Source::new(network.clone(), Evm::of(network), Arc::new(client)))
+}
+
+/// The checks of a node's answers.
+pub fn checks(network: &NetworkConfig) -> Checks {
+    let profile = Profile::of(network.chain_id);
+    match network.verify {
+        Verify::Profile => Checks::of(&profile),
+        Verify::Signatures => Checks::of(&profile).with_senders(),
+        Verify::Structure => Checks::structure(&profile),
+    }
+}
+
+/// An EVM chain.
+#[derive(Debug, Clone)]
+pub struct Evm {
+    slug: Network,
+    chain_id: u64,
+    profile: Profile,
+}
+
+impl Evm {
+    /// The chain of a network.
+    pub fn of(network: &NetworkConfig) -> Self {
+        let chain_id = network.chain_id;
+        Self { slug: network.slug.clone(), chain_id, profile: Profile::of(chain_id) }
+    }
+}
+
+impl Family for Evm {
+    type Block = EvmBlock;
+
+    fn chain_id(&self) -> String {
+        self.chain_id.to_string()
+    }
+
+    fn traits(&self) -> Traits {
+        Traits {
+            instant_finality: self.profile.finality == profiles::Finality::Instant,
+            // Any chain of the tolerant kind may have them (Filecoin has), and only hashes show it.
+            heights_without_block: true,
+            block_time: self.profile.block_time_ms.map(Duration::from_millis),
+        }
+    }
+
+    /// No chain has the id 0 (EIP-155): so answers a node, or the proxy before it, that is not ready yet.
+    fn is_no_chain(&self, said: &str) -> bool {
+        said == "0"
+    }
+
+    fn wrong_chain(&self, endpoint: &str, said: &str) -> String {
+        format!(
+            "endpoint `{endpoint}` is on chain {said}, the configuration says {}: correct its url, or `chain_id` of network `{}`, \
+             and start again",
+            self.chain_id, self.slug
+        )
+    }
+
+    fn held_chain(&self, held: &str) -> String {
+        format!(
+            "network `{}` is held with chain id {held}, the configuration says {}: correct `chain_id`, or give the other chain a \
+             slug of its own",
+            self.slug, self.chain_id
+        )
+    }
+
+    fn lacks_a_part(&self, error: &NodeError) -> bool {
+        error.call.contains("Receipt")
+    }
+
+    fn incomplete(&self, error: &NodeError) -> String {
+        let hint = match &error.kind {
+            NodeErrorKind::Missing(nodes::Missing::Pruned, _) => "use an archive node, or a higher `start`",
+            _ => "use an endpoint with eth_getBlockReceipts or eth_getTransactionReceipt for these blocks",
+        };
+        format!("{error}: without receipts nothing is written, since status is read and never inferred; {hint}")
+    }
+
+    fn apply(
+        &self,
+        scribe: &Scribe,
+        entry: &RingEntry,
+        after: &Position,
+        block: EvmBlock,
+        at: Circumstances,
+    ) -> Result<Vec<NewRecord>, EncodeError> {
+        emit::apply(scribe, entry, after, block, at)
+    }
+}
