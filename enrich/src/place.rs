@@ -85,16 +85,30 @@ async fn halted(log: &dyn Log, codec: &Codec) -> Result<Vec<StageStatus>, LogErr
     let mut newest: HashMap<Network, StageStatus> = HashMap::new();
     fold(log, at, |record| {
         let status = record.value.as_ref().and_then(|value| codec.decode::<StageStatus>(value).ok());
-        if let Some(status) = status.filter(|s| s.stage == stage::ENRICH)
-            && let Some(network) = status.network.clone()
-        {
-            newest.insert(network, status);
+        if let Some(status) = status.filter(|s| s.stage == stage::ENRICH) {
+            keep(&mut newest, status);
         }
         Ok::<(), LogError>(())
     })
     .await?;
     let is_halt = |s: &StageStatus| EnrichState::parse(&s.state).is_ok_and(|state| state != EnrichState::Running);
     Ok(newest.into_values().filter(is_halt).collect())
+}
+
+/// A status counts for no more than what its process said up to this much later, by its own clock, and milliseconds: as long as the beat
+/// may be on its way. A difference beyond is of a clock that was set back.
+const OVERTAKEN_MS: i64 = 15_000;
+
+/// Keeps the newest status of a network. The beat takes what it says from the board and commits it a little later: what a transaction
+/// of the stage said meanwhile stands before it in the log, and is the newer one.
+fn keep(newest: &mut HashMap<Network, StageStatus>, status: StageStatus) {
+    let Some(network) = status.network.clone() else { return };
+    let overtaken = |known: &StageStatus| {
+        known.instance == status.instance && (1..=OVERTAKEN_MS).contains(&(known.at.0 - status.at.0))
+    };
+    if !newest.get(&network).is_some_and(overtaken) {
+        newest.insert(network, status);
+    }
 }
 
 /// What each network's output ends with, as far as it was read.
@@ -141,5 +155,54 @@ impl Outputs {
             Ok((network.clone(), done))
         };
         output.newest.iter().map(done).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::TimeMs;
+
+    use super::*;
+
+    /// Of these, in the log's order, as (instance, time, state), the one that counts.
+    fn counts(said: &[(&str, i64, EnrichState)]) -> String {
+        let mut newest = HashMap::new();
+        for (instance, at, state) in said {
+            let status = StageStatus {
+                stage: stage::ENRICH.into(),
+                instance: (*instance).into(),
+                network: Some("n".parse().expect("a slug")),
+                partition: Some(0),
+                state: state.as_str().into(),
+                since: TimeMs(0),
+                detail: None,
+                every_ms: 5_000,
+                at: TimeMs(*at),
+                family: None,
+                chain_id: None,
+                endpoint: None,
+                tip_height: None,
+                sequence: None,
+                height: None,
+                block_time: None,
+                unread_percent: None,
+                networks: Vec::new(),
+            };
+            keep(&mut newest, status);
+        }
+        newest.remove(&"n".parse::<Network>().expect("a slug")).expect("one counts").state
+    }
+
+    #[test]
+    fn a_beat_that_was_overtaken_hides_no_halt() {
+        let (running, halted) = (EnrichState::Running, EnrichState::LogReplaced);
+        assert_eq!(counts(&[("a", 1_000, running), ("a", 2_000, halted)]), halted.as_str());
+        // Assembled before the halt, committed behind it.
+        assert_eq!(counts(&[("a", 2_000, halted), ("a", 1_900, running)]), halted.as_str());
+        assert_eq!(counts(&[("a", 2_000, running), ("a", 1_100, halted)]), running.as_str());
+        // The next beat, another process, and a clock that was set back count as they come.
+        assert_eq!(counts(&[("a", 2_000, halted), ("a", 1_900, running), ("a", 2_900, running)]), running.as_str());
+        assert_eq!(counts(&[("a", 2_000, halted), ("b", 1_900, running)]), running.as_str());
+        assert_eq!(counts(&[("a", 90_000, halted), ("a", 1_000, running)]), running.as_str());
     }
 }
