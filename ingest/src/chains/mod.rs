@@ -1,7 +1,7 @@
 //! Following chains: one watcher for all families (rule 26), and a folder per family with what is its own.
 //!
 //! * [`family`]: what a family adds to following a chain.
-//! * `watcher`: heads, forks, catching up; with `fetcher` (blocks in order, in parallel), `publish` (events to units), `finality`,
+//! * `watcher`: forks, catching up; with `heads`, `fetcher` (blocks in order, in parallel), `publish` (events to units), `finality`,
 //!   `confirm` (what other operators say), `trouble` and `refusal` (what becomes a state).
 //! * [`evm`]: the first family.
 
@@ -10,6 +10,7 @@ pub mod evm;
 pub mod family;
 mod fetcher;
 mod finality;
+mod heads;
 mod publish;
 mod refusal;
 mod trouble;

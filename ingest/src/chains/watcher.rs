@@ -9,7 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
-use nodes::{ChainSource, Finality, Head, HeadView, SourceBlock};
+use nodes::{ChainSource, Finality, Head, SourceBlock};
 use schemas::{
     limits,
     records::{NetworkState, NetworkStatus},
@@ -34,10 +34,6 @@ use crate::{
 
 /// Behind the head by this many blocks is catching up.
 const SYNCING_BLOCKS: u64 = 3;
-/// How long a head is looked for that was told, and that the source then did not have.
-const UNSEEN_FOR: Duration = Duration::from_secs(60);
-/// How often.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a watcher stops for good.
 pub(super) enum Stop {
@@ -287,77 +283,6 @@ impl<F: Family> Watcher<F> {
         }
         let more = events.last().is_some_and(|e| e.after.reorg_remaining > 0);
         self.publish(tracker, events, fetched, more).await
-    }
-
-    /// Takes over what the head's follower saw; a new connection may lead to another chain.
-    async fn take_head(&mut self, heads: &mut watch::Receiver<HeadView>, tracker: &mut Tracker) {
-        if !heads.has_changed().unwrap_or(false) {
-            return;
-        }
-        let view = heads.borrow_and_update().clone();
-        if view.connection != self.connection {
-            self.connection = view.connection;
-            self.check_node_chain().await;
-        }
-        if let Some(head) = view.highest
-            && self.highest.as_ref().is_none_or(|(known, _)| *known != head)
-        {
-            self.highest = Some((head.clone(), tokio::time::Instant::now()));
-            self.saw_head(&head, tracker);
-        }
-        if let Some(head) = view.head {
-            self.saw_head(&head, tracker);
-        }
-        if let Some(error) = view.error {
-            self.say(NetworkState::Stalled, Some(format!("{error}; retried")));
-        }
-    }
-
-    fn saw_head(&mut self, head: &Head, tracker: &mut Tracker) {
-        let before = tracker.known_head();
-        tracker.head(head.height, &head.hash);
-        let known = tracker.known_head();
-        if known != before {
-            self.head_at = tokio::time::Instant::now();
-        }
-        if known == Some(head.height) {
-            self.newest = Some(head.clone());
-        }
-        self.status.send_if_modified(|s| std::mem::replace(&mut s.tip_height, known) != known);
-    }
-
-    /// Waits until there may be something to do.
-    async fn wait_for_head(
-        &mut self,
-        heads: &mut watch::Receiver<HeadView>,
-        tracker: &mut Tracker,
-    ) -> Result<(), Stop> {
-        let Some(known) = tracker.known_head() else {
-            let outcome = self.node.head().await;
-            if let Some(head) = self.usable(outcome, tracker).await? {
-                self.saw_head(&head, tracker);
-            }
-            return Ok(());
-        };
-        let reachable = heads.borrow().error.is_none();
-        if reachable {
-            self.say_at_head(tracker);
-        }
-        // Several nodes may answer under one name, and the one that was asked last be behind.
-        let unseen = self.highest.as_ref().filter(|(head, at)| head.height > known && at.elapsed() < UNSEEN_FOR);
-        let unseen = unseen.map(|(head, _)| head.clone());
-        let wait = if unseen.is_some() { LOOK_AGAIN } else { Duration::from_secs(5) };
-        tokio::select! {
-            // Seen, but not yet taken over.
-            Ok(()) = heads.changed() => heads.mark_changed(),
-            Ok(()) = self.told.changed() => {}
-            () = tokio::time::sleep(wait) => {
-                if let Some(head) = unseen {
-                    self.saw_head(&head, tracker);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The first height when nothing is held (rule 6).
