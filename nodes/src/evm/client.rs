@@ -1,4 +1,4 @@
-//! Calls to one endpoint, with deadline, retry budget and back-off.
+//! Calls to one endpoint, with deadline, retry budget and back-off. Each request passes the client's [`Route`].
 
 use std::{
     sync::{
@@ -8,20 +8,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy_primitives::{B256, U256};
 use backon::BackoffBuilder;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::{
     endpoint::{Endpoint, Tuning},
-    http::Http,
+    http::{Exchanged, Http},
+    route::{Alone, BLOCK_BY_HASH, Route},
     types::EvmHead,
     verify::Checks,
-    way::Remembered,
     wire::{self, Wire},
 };
 use crate::{
     error::{NodeError, NodeErrorKind},
+    fleet::Done,
     mask::{Mask, masked_url},
     metrics,
 };
@@ -47,7 +49,12 @@ impl RetryBudget {
 
 /// A client of one endpoint. Cheap to clone.
 #[derive(Clone)]
-pub struct EvmClient(Arc<Inner>);
+pub struct EvmClient {
+    inner: Arc<Inner>,
+    pub(super) route: Arc<dyn Route>,
+    /// Whether somebody else can be asked: then one try is enough, and what is odd is not patched up.
+    pub(super) others: bool,
+}
 
 /// What a client holds.
 pub struct Inner {
@@ -57,14 +64,13 @@ pub struct Inner {
     pub(super) endpoint: Endpoint,
     pub(super) tuning: Tuning,
     pub(super) mask: Mask,
-    pub(super) way: Remembered,
     pub(super) budget: RetryBudget,
 }
 
 impl std::ops::Deref for EvmClient {
     type Target = Inner;
     fn deref(&self) -> &Inner {
-        &self.0
+        &self.inner
     }
 }
 
@@ -93,8 +99,20 @@ impl EvmClient {
         let name: Arc<str> = endpoint.name.as_str().into();
         let http = Http::new(name.clone(), endpoint.url.clone(), headers, mask.clone(), tuning.connect_timeout)?;
         let budget = RetryBudget(AtomicI64::new(RetryBudget::MAX));
-        let way = Remembered::default();
-        Ok(Self(Arc::new(Inner { name, http, checks, endpoint, tuning, mask, way, budget })))
+        let inner = Arc::new(Inner { name, http, checks, endpoint, tuning, mask, budget });
+        Ok(Self { inner, route: Arc::new(Alone::default()), others: false })
+    }
+
+    /// The same client on another route, where `others` can be asked or not.
+    #[must_use]
+    pub(super) fn through(&self, route: Arc<dyn Route>, others: bool) -> Self {
+        Self { inner: self.inner.clone(), route, others }
+    }
+
+    /// The same, treated as if nobody else could be asked.
+    #[must_use]
+    pub(super) fn as_the_only_one(&self) -> Self {
+        Self { others: false, ..self.clone() }
     }
 
     /// The endpoint's name.
@@ -115,7 +133,7 @@ impl EvmClient {
         height: Option<u64>,
     ) -> Result<T, NodeError> {
         let attempt = || self.http.call(method, params.clone(), self.tuning.call_timeout);
-        self.retried(method, height, NodeError::worth_another_try, attempt).await
+        self.retried(method, 1, height, NodeError::worth_another_try, attempt).await
     }
 
     /// One call for which there is another way: tried again only where the node was not to be had.
@@ -126,7 +144,7 @@ impl EvmClient {
         height: Option<u64>,
     ) -> Result<T, NodeError> {
         let attempt = || self.http.call(method, params.clone(), self.tuning.call_timeout);
-        self.retried(method, height, NodeError::was_not_answered, attempt).await
+        self.retried(method, 1, height, NodeError::was_not_answered, attempt).await
     }
 
     /// One batch, likewise.
@@ -138,31 +156,37 @@ impl EvmClient {
     ) -> Result<Vec<T>, NodeError> {
         let deadline = batch_deadline(self.tuning.call_timeout, params.len());
         let attempt = || self.http.batch(method, params, deadline);
-        self.retried(method, Some(height), NodeError::was_not_answered, attempt).await
+        self.retried(method, params.len() as u32, Some(height), NodeError::was_not_answered, attempt).await
     }
 
     async fn retried<T, F, Fut>(
         &self,
         method: &'static str,
+        calls: u32,
         height: Option<u64>,
         again: fn(&NodeError) -> bool,
         attempt: F,
     ) -> Result<T, NodeError>
     where
         F: Fn() -> Fut,
-        Fut: Future<Output = Result<T, NodeErrorKind>>,
+        Fut: Future<Output = Exchanged<T>>,
     {
+        let tries = if self.others { 1 } else { self.tuning.tries };
         let mut waits = backon::ExponentialBuilder::new()
             .with_min_delay(self.tuning.backoff_min)
             .with_max_delay(self.tuning.backoff_max)
-            .with_max_times(self.tuning.tries.saturating_sub(1))
+            .with_max_times(tries.saturating_sub(1))
             .with_jitter()
             .build();
         self.budget.earn();
         loop {
+            let admitted = self.route.admit(calls).await?;
             let started = Instant::now();
-            let outcome = attempt().await.map_err(|kind| self.error(method, height, kind));
-            metrics::call_done(&self.name, method, started.elapsed(), outcome.as_ref().map(drop));
+            let Exchanged { outcome, bytes } = attempt().await;
+            let outcome = outcome.map_err(|kind| self.error(method, height, kind));
+            let took = started.elapsed();
+            self.route.done(admitted, Done { method, took, bytes, height: None, error: outcome.as_ref().err() });
+            metrics::call_done(&self.name, method, took, outcome.as_ref().map(drop));
             let error = match outcome {
                 Ok(value) => return Ok(value),
                 Err(e) if !again(&e) => return Err(e),
@@ -185,17 +209,35 @@ impl EvmClient {
 
     /// The header at a height or tag.
     pub(super) async fn header_at(&self, at: String, height: Option<u64>) -> Result<EvmHead, NodeError> {
-        const METHOD: &str = "eth_getBlockByNumber";
-        let head: wire::Head = self.call(METHOD, (at, false), height).await?;
+        self.header_from("eth_getBlockByNumber", at, height).await
+    }
+
+    /// The header with this hash, which is said to be at a height.
+    pub(super) async fn header_with(&self, hash: B256, height: u64) -> Result<EvmHead, NodeError> {
+        let head = self.header_from(BLOCK_BY_HASH, hash.to_string(), Some(height)).await?;
+        if head.hash == hash {
+            return Ok(head);
+        }
+        let lie = format!("asked for the block {hash}, got {}", head.hash);
+        Err(self.error(BLOCK_BY_HASH, Some(height), NodeErrorKind::Lying(lie)))
+    }
+
+    async fn header_from(&self, method: &'static str, at: String, height: Option<u64>) -> Result<EvmHead, NodeError> {
+        let head: wire::Head = self.call(method, (at, false), height).await?;
         let head =
-            EvmHead::try_from(head).map_err(|e| self.error(METHOD, height, NodeErrorKind::Malformed(e.to_string())))?;
+            EvmHead::try_from(head).map_err(|e| self.error(method, height, NodeErrorKind::Malformed(e.to_string())))?;
         match height {
             Some(asked) if asked != head.number => {
                 let lie = format!("asked for block {asked}, got {}", head.number);
-                Err(self.error(METHOD, height, NodeErrorKind::Lying(lie)))
+                Err(self.error(method, height, NodeErrorKind::Lying(lie)))
             }
             _ => Ok(head),
         }
+    }
+
+    /// `eth_chainId`.
+    pub(super) async fn chain(&self) -> Result<U256, NodeError> {
+        self.call("eth_chainId", (), None).await
     }
 }
 

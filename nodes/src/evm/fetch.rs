@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::B256;
 use async_trait::async_trait;
 use schemas::BlockHash;
 use tokio::sync::watch;
@@ -11,33 +11,73 @@ use super::{
     assemble::assemble,
     client::EvmClient,
     heads,
+    receipts::INVALID_PARAMS,
+    route::{BLOCK_BY_HASH, BLOCK_RECEIPTS, FINALITY},
+    source::hash_of,
     types::{EvmBlock, EvmHead},
     verify::{Weight, senders, verify},
-    way::Way,
     wire,
 };
 use crate::{
-    error::{Class, NodeError, NodeErrorKind},
+    error::{Class, Missing, NodeError, NodeErrorKind},
+    fleet::Scope,
     metrics,
     source::{ChainSource, Finality, Head, HeadView},
 };
 
 /// Senders that are recovered in one go: a few milliseconds.
 const SENDERS_AT_ONCE: usize = 16;
+/// A node that announced a block may need a moment until it gives it.
+const MOMENT: Duration = Duration::from_millis(75);
+const BLOCK: &str = "eth_getBlockByNumber";
 /// From this try on, receipts that made a block unbelievable are asked for singly.
 const SINGLY_FROM_TRY: usize = 3;
 
+/// A block to be fetched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At {
+    /// Its height.
+    pub height: u64,
+    /// Its hash, where one was told.
+    pub hash: Option<B256>,
+}
+
 impl EvmClient {
+    /// The block itself, by hash where one was told. One whose height is another than was told with the hash is none: the hint was
+    /// wrong.
+    async fn block_at(&self, at: At) -> Result<wire::Block, NodeError> {
+        let height = Some(at.height);
+        if let Some(hash) = at.hash.filter(|_| !self.route.cannot(BLOCK_BY_HASH, height)) {
+            match self.call::<wire::Block>(BLOCK_BY_HASH, (hash, true), height).await {
+                Ok(block) if block.hash != Some(hash) => {
+                    let told = block.hash.map_or("no hash".into(), |h| h.to_string());
+                    let lie = format!("asked for the block {hash}, got {told}");
+                    return Err(self.error(BLOCK_BY_HASH, height, NodeErrorKind::Lying(lie)));
+                }
+                Ok(block) if block.number != height => {
+                    return Err(self.error(BLOCK_BY_HASH, height, NodeErrorKind::Empty));
+                }
+                Err(NodeError { kind: NodeErrorKind::Missing(Missing::Method, _), .. }) => {
+                    self.route.failed(BLOCK_BY_HASH, "missing", Scope::All);
+                }
+                Err(NodeError { kind: NodeErrorKind::Rpc(..), .. }) => {
+                    self.route.failed(BLOCK_BY_HASH, "rpc", Scope::Height(at.height));
+                }
+                outcome => return outcome,
+            }
+        }
+        self.call::<wire::Block>(BLOCK, (format!("0x{:x}", at.height), true), height).await
+    }
+
     /// Block and receipts, once. The two calls run at the same time where the endpoint has `eth_getBlockReceipts`, unless the
     /// receipts are to come `singly`.
-    async fn fetch_once(&self, number: u64, singly: bool) -> Result<EvmBlock, NodeError> {
-        const BLOCK: &str = "eth_getBlockByNumber";
-        let block = self.call::<wire::Block>(BLOCK, (format!("0x{number:x}"), true), Some(number));
-        let (block, told) = if self.way.get() == Way::Block && !singly {
-            let (block, told) = tokio::join!(block, self.block_receipts(number));
+    async fn fetch_once(&self, at: At, singly: bool) -> Result<EvmBlock, NodeError> {
+        let number = at.height;
+        let (block, told) = if !singly && !self.route.cannot(BLOCK_RECEIPTS, Some(number)) {
+            let (block, told) = tokio::join!(self.block_at(at), self.block_receipts(number, at.hash));
             (block?, Some(told))
         } else {
-            (block.await?, None)
+            (self.block_at(at).await?, None)
         };
         let transactions = block.transactions.as_deref().unwrap_or_default();
         let hashes: Option<Vec<B256>> = transactions.iter().map(|t| t.hash).collect();
@@ -49,10 +89,10 @@ impl EvmClient {
             Some(Ok(receipts)) if hashes.is_empty() => receipts,
             Some(told) => self.whole_receipts(number, block.hash, &hashes, told).await?,
             // What was remembered may be outdated: after a failure the whole block's receipts are asked for again.
-            None => self.single_receipts(number, &hashes).await.inspect_err(|_| self.way.set(Way::Block))?,
+            None => self.single_receipts(number, &hashes).await.inspect_err(|_| self.receipts_again(number))?,
         };
         let lying = |lie| {
-            self.way.set(Way::Block);
+            self.receipts_again(number);
             self.error("block and receipts", Some(number), NodeErrorKind::Lying(lie))
         };
         verify(&block, &receipts, number, &self.checks).map_err(lying)?;
@@ -66,35 +106,34 @@ impl EvmClient {
         assemble(block, receipts)
             .map_err(|e| self.error("block and receipts", Some(number), NodeErrorKind::Malformed(e.to_string())))
     }
-}
 
-#[async_trait]
-impl ChainSource for EvmClient {
-    type Block = EvmBlock;
-
-    fn endpoint(&self) -> String {
-        self.name().to_owned()
+    fn receipts_again(&self, number: u64) {
+        self.route.worked(BLOCK_RECEIPTS, Some(number));
     }
 
-    async fn chain_id(&self) -> Result<String, NodeError> {
-        const METHOD: &str = "eth_chainId";
-        let id: U256 = self.call(METHOD, (), None).await?;
-        Ok(id.to_string())
+    /// The block, from this endpoint, where somebody else can be asked when it fails: it gets a moment for what it does not have yet,
+    /// and a second chance where its two answers may have been of two chains.
+    pub(super) async fn fetch_among_others(&self, at: At) -> Result<EvmBlock, NodeError> {
+        let outcome = self.fetch_once(at, false).await;
+        match &outcome {
+            Err(e) if e.class() == Class::Empty => tokio::time::sleep(MOMENT).await,
+            // Block and receipts of one hash are of one chain.
+            Err(e) if matches!(e.kind, NodeErrorKind::Lying(_)) && at.hash.is_none() => {
+                tracing::debug!(error = %e, "fetching the block again");
+            }
+            _ => return outcome,
+        }
+        self.fetch_once(at, false).await
     }
 
-    async fn head(&self) -> Result<Head, NodeError> {
-        Ok(self.header_at("latest".into(), None).await?.into())
-    }
-
-    async fn header(&self, height: u64) -> Result<Head, NodeError> {
-        Ok(self.header_at(format!("0x{height:x}"), Some(height)).await?.into())
-    }
-
-    async fn fetch(&self, height: u64, _: Option<&BlockHash>) -> Result<EvmBlock, NodeError> {
-        let mut tries = 0;
+    /// The block, from the only endpoint there is.
+    pub(super) async fn fetch_alone(&self, at: At) -> Result<EvmBlock, NodeError> {
+        let (mut tries, mut at) = (0, at);
         loop {
             tries += 1;
-            match self.fetch_once(height, tries >= SINGLY_FROM_TRY).await {
+            match self.fetch_once(at, tries >= SINGLY_FROM_TRY).await {
+                // It does not have the hash that was told: what it has at that height is asked for.
+                Err(e) if at.hash.is_some() && e.class() == Class::Empty => (at.hash, tries) = (None, tries - 1),
                 // Block and receipts were of different chains, perhaps since one was just replaced: ask for both again.
                 Err(e)
                     if matches!(e.kind, NodeErrorKind::Lying(_))
@@ -110,9 +149,18 @@ impl ChainSource for EvmClient {
         }
     }
 
-    async fn finality(&self) -> Result<Finality, NodeError> {
+    /// Safe and final heights.
+    pub(super) async fn final_heights(&self) -> Result<Finality, NodeError> {
+        if self.route.cannot(FINALITY, None) {
+            return Ok(Finality::default());
+        }
         let (safe, finalized) =
             tokio::join!(self.header_at("safe".into(), None), self.header_at("finalized".into(), None));
+        if let (Err(safe), Err(finalized)) = (&safe, &finalized)
+            && [safe, finalized].iter().all(|e| matches!(e.kind, NodeErrorKind::Rpc(INVALID_PARAMS, _)))
+        {
+            self.route.failed(FINALITY, "rpc", Scope::All);
+        }
         // A chain without these tags answers null, or that it does not know them; any other error is no word on finality.
         let height = |outcome: Result<EvmHead, NodeError>| match outcome {
             Ok(head) => Ok(Some(head.number)),
@@ -123,11 +171,37 @@ impl ChainSource for EvmClient {
         };
         Ok(Finality { safe: height(safe)?, finalized: height(finalized)? })
     }
+}
+
+#[async_trait]
+impl ChainSource for EvmClient {
+    type Block = EvmBlock;
+
+    fn endpoint(&self) -> String {
+        self.name().to_owned()
+    }
+
+    async fn chain_id(&self) -> Result<String, NodeError> {
+        Ok(self.chain().await?.to_string())
+    }
+
+    async fn head(&self) -> Result<Head, NodeError> {
+        Ok(self.header_at("latest".into(), None).await?.into())
+    }
+
+    async fn header(&self, height: u64) -> Result<Head, NodeError> {
+        Ok(self.header_at(format!("0x{height:x}"), Some(height)).await?.into())
+    }
+
+    async fn fetch(&self, height: u64, hash: Option<&BlockHash>) -> Result<EvmBlock, NodeError> {
+        self.fetch_alone(At { height, hash: hash.and_then(hash_of) }).await
+    }
+
+    async fn finality(&self) -> Result<Finality, NodeError> {
+        self.final_heights().await
+    }
 
     fn heads(&self) -> watch::Receiver<HeadView> {
         heads::follow(self.clone())
     }
 }
-
-/// JSON-RPC 2.0, section 5.1: what most nodes say of a block tag that they do not know.
-const INVALID_PARAMS: i64 = -32602;

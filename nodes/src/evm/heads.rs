@@ -8,44 +8,36 @@
 
 use std::time::{Duration, Instant};
 
-use alloy_primitives::B256;
-use alloy_pubsub::{ConnectionHandle, PubSubConnect, RawSubscription};
-use alloy_rpc_client::{ClientBuilder, RpcClient};
-use alloy_transport::{Authorization, TransportErrorKind, TransportResult};
-use alloy_transport_ws::{WebSocketConfig, WsConnect};
-use backon::BackoffBuilder;
 use futures::future::BoxFuture;
-use schemas::limits;
 use tokio::sync::watch;
 
 use super::{
     client::EvmClient,
-    endpoint::{Endpoint, Tuning},
+    endpoint::Tuning,
+    subscribe::{Push, Subscription, next_head, reconnect_waits, subscribe},
     types::EvmHead,
-    wire::{self, Lenient},
 };
-use crate::{
-    error::{NodeError, NodeErrorKind},
-    mask::user_and_password,
-    metrics,
-    source::HeadView,
-};
+use crate::{error::NodeError, metrics, source::HeadView};
 
-/// Deadline of connecting and subscribing.
-const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// With a subscription, polling is only the safety net: this many block intervals without a word.
 const SILENT_INTERVALS: u32 = 4;
+/// And at the longest this, however slow the chain is: long enough for a slot or two that are missed on a chain of slots.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+/// The interval between blocks while only one has been seen.
+const UNKNOWN_INTERVAL: Duration = Duration::from_secs(2);
+/// A block is not called overdue sooner than this after the last.
+const OVERDUE_LEAST: Duration = Duration::from_millis(400);
 
 /// The observed interval between blocks.
-#[derive(Debug)]
-struct Pace {
+#[derive(Debug, Default)]
+pub(super) struct Pace {
     interval: Option<Duration>,
     last: Option<(u64, Instant)>,
 }
 
 impl Pace {
     /// Takes a head in; true when it is higher than the last.
-    fn saw(&mut self, number: u64, now: Instant) {
+    pub(super) fn saw(&mut self, number: u64, now: Instant) {
         if let Some((n, at)) = self.last {
             if number <= n {
                 return;
@@ -57,7 +49,7 @@ impl Pace {
     }
 
     /// How long to wait before the next poll.
-    fn wait(&self, now: Instant, t: &Tuning) -> Duration {
+    pub(super) fn wait(&self, now: Instant, t: &Tuning) -> Duration {
         let (Some(interval), Some((_, at))) = (self.interval, self.last) else { return t.poll_min * 2 };
         let due = at + interval.mul_f64(0.9);
         if now < due {
@@ -67,8 +59,20 @@ impl Pace {
         (interval / 20 + (now - due) / 10).clamp(t.poll_min, t.poll_max)
     }
 
-    fn silence(&self, t: &Tuning) -> Duration {
-        (self.interval.unwrap_or(t.poll_max) * SILENT_INTERVALS).clamp(t.poll_min * 10, t.poll_max * 2)
+    /// How long a subscription may be silent before it is asked whether there is nothing new.
+    pub(super) fn silence(&self, t: &Tuning) -> Duration {
+        (self.interval.unwrap_or(t.poll_max) * SILENT_INTERVALS).clamp(t.poll_min * 10, LONGEST_SILENCE)
+    }
+
+    /// When the highest head was seen.
+    pub(super) fn last_at(&self) -> Option<Instant> {
+        self.last.map(|(_, at)| at)
+    }
+
+    /// How long the next block is overdue, beyond half an interval more than usual.
+    pub(super) fn overdue(&self, now: Instant) -> Option<Duration> {
+        let (interval, (_, at)) = (self.interval.unwrap_or(UNKNOWN_INTERVAL), self.last?);
+        now.checked_duration_since(at + interval.mul_f64(1.5).max(OVERDUE_LEAST))
     }
 }
 
@@ -78,7 +82,7 @@ pub(super) fn follow(client: EvmClient) -> watch::Receiver<HeadView> {
     tokio::spawn(async move {
         let ended = tx.clone();
         tokio::select! {
-            () = Follower { pace: Pace { interval: None, last: None }, client, tx }.run() => {}
+            () = Follower { pace: Pace::default(), client, tx }.run() => {}
             () = ended.closed() => {}
         }
     });
@@ -132,7 +136,7 @@ impl Follower {
                 () = tokio::time::sleep(wait) => None,
             };
             match pushed {
-                Some(Push::Head(head)) => self.saw(head),
+                Some(Push::Head(head, _)) => self.saw(head),
                 // A head of another form: what it is about shows by asking.
                 Some(Push::Unreadable) => failing = self.poll(failing).await,
                 Some(Push::Ended) => {
@@ -180,108 +184,11 @@ impl Follower {
     }
 }
 
-fn reconnect_waits() -> backon::ExponentialBackoff {
-    backon::ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(60))
-        .without_max_times()
-        .with_jitter()
-        .build()
-}
-
-struct Subscription {
-    /// The connection ends with it.
-    _client: RpcClient,
-    heads: RawSubscription,
-}
-
-/// What came over the socket.
-enum Push {
-    Head(EvmHead),
-    /// Something happened, but this is no header.
-    Unreadable,
-    Ended,
-}
-
-/// What the socket pushes next; never without a socket.
-async fn next_head(socket: &mut Option<Subscription>) -> Push {
-    let Some(s) = socket else { return std::future::pending().await };
-    loop {
-        match s.heads.recv().await {
-            Ok(raw) => {
-                let head = serde_json::from_str::<Lenient<wire::Head>>(raw.get()).ok().and_then(|l| l.0);
-                return match head.map(EvmHead::try_from) {
-                    Some(Ok(head)) => Push::Head(head),
-                    _ => Push::Unreadable,
-                };
-            }
-            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-            Err(tokio::sync::broadcast::error::RecvError::Closed) => return Push::Ended,
-        }
-    }
-}
-
 /// What comes of subscribing; never when nobody does.
 async fn outcome<T>(subscribing: &mut Option<BoxFuture<'static, T>>) -> T {
     match subscribing {
         Some(subscribing) => subscribing.await,
         None => std::future::pending().await,
-    }
-}
-
-async fn subscribe(client: &EvmClient) -> Result<Subscription, NodeError> {
-    const METHOD: &str = "eth_subscribe";
-    let Some(url) = &client.endpoint.ws else {
-        return Err(client.error(METHOD, None, NodeErrorKind::Unreachable("no WebSocket URL".into())));
-    };
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(limits::NODE_WS_FRAME_BYTES))
-        .max_frame_size(Some(limits::NODE_WS_FRAME_BYTES));
-    // Without its credentials: they go as a header.
-    let mut bare = url.clone();
-    let _ = (bare.set_username(""), bare.set_password(None));
-    let connect = WsConnect::new(bare.as_str()).with_config(config).with_auth_opt(authorization(&client.endpoint));
-    let subscribing = async {
-        let rpc = ClientBuilder::default().pubsub(Once(connect)).await?;
-        let id: B256 = rpc.request(METHOD, ["newHeads"]).await?;
-        let frontend = rpc.pubsub_frontend().ok_or_else(|| TransportErrorKind::custom_str("not a WebSocket"))?;
-        let heads = frontend.get_subscription(id).await?;
-        Ok(Subscription { _client: rpc, heads })
-    };
-    let outcome: Result<TransportResult<Subscription>, _> = tokio::time::timeout(SUBSCRIBE_TIMEOUT, subscribing).await;
-    match outcome {
-        Ok(Ok(s)) => Ok(s),
-        Ok(Err(e)) => Err(client.error(METHOD, None, NodeErrorKind::Unreachable(client.mask.scrub(e.to_string())))),
-        Err(_) => Err(client.error(METHOD, None, NodeErrorKind::Timeout(SUBSCRIBE_TIMEOUT))),
-    }
-}
-
-/// What a WebSocket's handshake shows who we are with: the configured header, else what stands in the WebSocket's URL, else what
-/// stands in the HTTP URL of the same host.
-fn authorization(endpoint: &Endpoint) -> Option<Authorization> {
-    let configured = endpoint.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("authorization"));
-    if let Some((_, value)) = configured {
-        return Some(Authorization::Raw(value.clone()));
-    }
-    let ws = endpoint.ws.as_ref()?;
-    let same_host = ws.host() == endpoint.url.host();
-    let found = user_and_password(ws).or_else(|| user_and_password(&endpoint.url).filter(|_| same_host));
-    found.map(|(user, password)| Authorization::basic(user, password))
-}
-
-/// A connection that is not silently made again: a reconnect must be seen, since what was pushed meanwhile is lost and the
-/// node behind the name may be another one.
-struct Once(WsConnect);
-
-impl PubSubConnect for Once {
-    fn is_local(&self) -> bool {
-        self.0.is_local()
-    }
-    async fn connect(&self) -> TransportResult<ConnectionHandle> {
-        self.0.connect().await
-    }
-    async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
-        Err(TransportErrorKind::non_retryable_str("the connection was lost"))
     }
 }
 
@@ -293,7 +200,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::evm::Checks;
+    use crate::evm::{Checks, Endpoint, subscribe::SUBSCRIBE_TIMEOUT};
 
     /// Answers whatever is asked with the head of a chain that has ten blocks a second.
     async fn answer(socket: TcpStream, began: Instant) -> std::io::Result<()> {
@@ -350,28 +257,9 @@ mod tests {
     }
 
     #[test]
-    fn credentials_of_the_url_go_with_the_websocket_of_the_same_host() {
-        let of = |url: &str, ws: &str, header: Option<&str>| {
-            authorization(&Endpoint {
-                name: "a".into(),
-                url: url.parse().unwrap(),
-                ws: Some(ws.parse().unwrap()),
-                headers: header.map(|v| ("Authorization".to_owned(), v.to_owned())).into_iter().collect(),
-            })
-        };
-        let basic = |user, password| Some(Authorization::basic(user, password));
-        assert_eq!(of("http://u:p%40s@a.example", "ws://a.example:81/x", None), basic("u", "p@s"));
-        assert_eq!(of("http://u:p@a.example", "ws://v:q@a.example", None), basic("v", "q"));
-        assert_eq!(of("http://u:p@a.example", "ws://b.example", None), None, "never to another host");
-        assert_eq!(of("http://a.example", "ws://a.example", None), None);
-        let raw = Some(Authorization::Raw("Bearer t".into()));
-        assert_eq!(of("http://u:p@a.example", "ws://a.example", Some("Bearer t")), raw);
-    }
-
-    #[test]
     fn polling_rests_between_blocks_and_follows_the_chain() {
         let (t, start) = (Tuning::default(), Instant::now());
-        let mut pace = Pace { interval: None, last: None };
+        let mut pace = Pace::default();
         for n in 0..20u64 {
             pace.saw(n, start + Duration::from_secs(2) * n as u32);
         }

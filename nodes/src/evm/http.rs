@@ -23,6 +23,14 @@ use super::{
 };
 use crate::{error::NodeErrorKind, mask::Mask, metrics};
 
+/// How an exchange ended, and the bytes of its answer.
+pub struct Exchanged<T> {
+    /// What came of it.
+    pub outcome: Result<T, NodeErrorKind>,
+    /// Bytes of the answer's body, as far as it was read.
+    pub bytes: usize,
+}
+
 /// One endpoint's HTTP side.
 pub struct Http {
     endpoint: std::sync::Arc<str>,
@@ -59,18 +67,19 @@ impl Http {
         method: &'static str,
         params: impl Serialize + Clone + std::fmt::Debug + Send + Sync + Unpin,
         deadline: Duration,
-    ) -> Result<T, NodeErrorKind> {
+    ) -> Exchanged<T> {
         let request = Request::new(method, Id::Number(1), params);
-        let body = serde_json::to_vec(&request).map_err(|e| NodeErrorKind::Malformed(e.to_string()))?;
-        let text = self.exchange(body, deadline).await?;
-        if let Some(kind) = self.foreign(&text) {
-            return Err(kind);
-        }
-        match parse_answer(&text).map_err(|e| self.malformed(e))? {
-            Answer::Result(value) => Ok(value),
-            Answer::Null => Err(NodeErrorKind::Empty),
-            Answer::Error(e) => Err(self.rpc_error(e)),
-        }
+        self.exchange(&request, deadline, |text| {
+            if let Some(kind) = self.foreign(text) {
+                return Err(kind);
+            }
+            match parse_answer(text).map_err(|e| self.malformed(e))? {
+                Answer::Result(value) => Ok(value),
+                Answer::Null => Err(NodeErrorKind::Empty),
+                Answer::Error(e) => Err(self.rpc_error(e)),
+            }
+        })
+        .await
     }
 
     /// The same method with several parameter lists in one batch. Answers in the order of the questions.
@@ -79,22 +88,24 @@ impl Http {
         method: &'static str,
         params: &[impl Serialize + Clone + std::fmt::Debug + Send + Sync + Unpin],
         deadline: Duration,
-    ) -> Result<Vec<T>, NodeErrorKind> {
+    ) -> Exchanged<Vec<T>> {
         let requests: Vec<_> =
             params.iter().enumerate().map(|(i, p)| Request::new(method, Id::Number(i as u64), p.clone())).collect();
-        let body = serde_json::to_vec(&requests).map_err(|e| NodeErrorKind::Malformed(e.to_string()))?;
-        let text = self.exchange(body, deadline).await?;
+        self.exchange(&requests, deadline, |text| self.batch_answer(text, params.len())).await
+    }
+
+    fn batch_answer<T: Wire>(&self, text: &str, asked: usize) -> Result<Vec<T>, NodeErrorKind> {
         if !text.trim_start().starts_with('[') {
-            if let Some(kind) = self.foreign(&text) {
+            if let Some(kind) = self.foreign(text) {
                 return Err(kind);
             }
-            return match parse_answer::<Ignored>(&text).map_err(|e| self.malformed(e))? {
+            return match parse_answer::<Ignored>(text).map_err(|e| self.malformed(e))? {
                 Answer::Error(e) => Err(self.rpc_error(e)),
                 _ => Err(NodeErrorKind::Malformed("no list in answer to a batch".into())),
             };
         }
-        let answers: Lenient<Vec<Envelope<T>>> = serde_json::from_str(&text).map_err(|e| self.malformed(e))?;
-        let mut out: Vec<Option<T>> = params.iter().map(|_| None).collect();
+        let answers: Lenient<Vec<Envelope<T>>> = serde_json::from_str(text).map_err(|e| self.malformed(e))?;
+        let mut out: Vec<Option<T>> = (0..asked).map(|_| None).collect();
         for answer in answers.0.unwrap_or_default() {
             match (answer.error, answer.result, answer.id) {
                 (Some(e), _, _) => return Err(self.rpc_error(e)),
@@ -108,16 +119,27 @@ impl Http {
             .ok_or(NodeErrorKind::Malformed("answers are missing in a batch".into()))
     }
 
-    /// Sends a body, reads the answer's.
-    async fn exchange(&self, body: Vec<u8>, deadline: Duration) -> Result<String, NodeErrorKind> {
+    /// Sends a question, reads the answer and what it means.
+    async fn exchange<T>(
+        &self,
+        question: &impl Serialize,
+        deadline: Duration,
+        read: impl FnOnce(&str) -> Result<T, NodeErrorKind>,
+    ) -> Exchanged<T> {
+        let body = match serde_json::to_vec(question) {
+            Ok(body) => body,
+            Err(e) => return Exchanged { outcome: Err(NodeErrorKind::Malformed(e.to_string())), bytes: 0 },
+        };
         let started = Instant::now();
-        match tokio::time::timeout(deadline, self.exchange_unbounded(body)).await {
-            Ok(outcome) => outcome,
+        let mut bytes = 0;
+        let answer = match tokio::time::timeout(deadline, self.exchange_unbounded(body, &mut bytes)).await {
+            Ok(answer) => answer,
             Err(_) => Err(NodeErrorKind::Timeout(started.elapsed())),
-        }
+        };
+        Exchanged { outcome: answer.and_then(|text| read(&text)), bytes }
     }
 
-    async fn exchange_unbounded(&self, body: Vec<u8>) -> Result<String, NodeErrorKind> {
+    async fn exchange_unbounded(&self, body: Vec<u8>, read: &mut usize) -> Result<String, NodeErrorKind> {
         let unreachable = |e: reqwest::Error| NodeErrorKind::Unreachable(self.mask.scrub(chain(e.without_url())));
         let response = self
             .client
@@ -145,6 +167,7 @@ impl Http {
                 return Err(NodeErrorKind::TooLarge(limits::NODE_ANSWER_BYTES));
             }
             bytes.extend_from_slice(&chunk);
+            *read = bytes.len();
         }
         metrics::answer_bytes(&self.endpoint, bytes.len());
         if !status.is_success() {

@@ -11,17 +11,19 @@ mod client;
 mod encode;
 mod endpoint;
 mod fetch;
+pub mod fleet;
 mod heads;
 mod http;
 mod keccak;
 mod receipts;
+mod route;
 mod rpc_error;
 mod sender;
 mod source;
+mod subscribe;
 mod trie;
 mod types;
 pub mod verify;
-mod way;
 pub mod wire;
 
 pub use self::{

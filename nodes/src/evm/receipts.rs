@@ -2,31 +2,59 @@
 //!
 //! Guarantee: whatever the block's call answered (an error, too large, one missing, one doubled, an empty list), the receipts
 //! of *this* block are asked for singly before it is given up; one single call comes first, so that a node that has none costs
-//! one call. A way that works for other blocks is not given up for that; only a method that is not there, and the size of a
-//! refused batch, are remembered.
+//! one call. A way that works for other blocks is not given up for that: what is remembered, for a while, is a method that is not
+//! there, a block for which it fails, and the size of a refused batch. Where somebody else can be asked, a list that does not fit
+//! its block is not patched up: it is no true answer.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use alloy_primitives::B256;
 use futures::{StreamExt, TryStreamExt, stream};
 use schemas::limits;
 
-use super::{client::EvmClient, way::Way, wire::Receipt};
+use super::{
+    client::EvmClient,
+    route::{BLOCK_RECEIPTS, RECEIPT, RECEIPTS_BY_HASH},
+    wire::Receipt,
+};
 use crate::{
     error::{Class, Missing, NodeError, NodeErrorKind},
+    fleet::Scope,
     metrics,
 };
 
+/// A node that has a block may need a moment for its receipts.
+const MOMENT: Duration = Duration::from_millis(100);
+
 impl EvmClient {
-    /// `eth_getBlockReceipts`. When the endpoint has no such method this is remembered.
-    pub(super) async fn block_receipts(&self, number: u64) -> Result<Vec<Receipt>, NodeError> {
-        let outcome = self.call_or_else("eth_getBlockReceipts", [format!("0x{number:x}")], Some(number)).await;
-        if let Err(NodeError { kind: NodeErrorKind::Missing(Missing::Method, _), .. }) = &outcome {
-            tracing::info!(
-                endpoint = self.name(),
-                "no eth_getBlockReceipts: receipts are fetched one by one from now on"
-            );
-            self.way.set(Way::Each);
+    /// `eth_getBlockReceipts`, by hash where one is given and the endpoint takes it. What fails is remembered.
+    pub(super) async fn block_receipts(&self, number: u64, hash: Option<B256>) -> Result<Vec<Receipt>, NodeError> {
+        let at = Some(number);
+        if let Some(hash) = hash.filter(|_| !self.route.cannot(RECEIPTS_BY_HASH, at)) {
+            match self.call_or_else(BLOCK_RECEIPTS, [hash.to_string()], at).await {
+                Err(NodeError { kind: NodeErrorKind::Rpc(code, _), .. }) => {
+                    let scope = if code == INVALID_PARAMS { Scope::All } else { Scope::Height(number) };
+                    self.route.failed(RECEIPTS_BY_HASH, "rpc", scope);
+                }
+                outcome => return self.remembered(number, outcome),
+            }
+        }
+        let outcome = self.call_or_else(BLOCK_RECEIPTS, [format!("0x{number:x}")], at).await;
+        self.remembered(number, outcome)
+    }
+
+    fn remembered(&self, number: u64, outcome: Result<Vec<Receipt>, NodeError>) -> Result<Vec<Receipt>, NodeError> {
+        match &outcome {
+            Ok(_) => self.route.worked(BLOCK_RECEIPTS, Some(number)),
+            Err(NodeError { kind: NodeErrorKind::Missing(Missing::Method, _), .. }) => {
+                if self.route.failed(BLOCK_RECEIPTS, "missing", Scope::All) {
+                    tracing::info!(endpoint = self.name(), "no eth_getBlockReceipts: receipts are fetched one by one");
+                }
+            }
+            Err(NodeError { kind: NodeErrorKind::Rpc(..) | NodeErrorKind::TooLarge(_), .. }) => {
+                self.route.failed(BLOCK_RECEIPTS, "rpc", Scope::Height(number));
+            }
+            Err(_) => {}
         }
         outcome
     }
@@ -40,15 +68,27 @@ impl EvmClient {
         hashes: &[B256],
         told: Result<Vec<Receipt>, NodeError>,
     ) -> Result<Vec<Receipt>, NodeError> {
+        let told = match told {
+            Ok(list) if list.is_empty() && self.others => {
+                tokio::time::sleep(MOMENT).await;
+                self.block_receipts(number, block).await
+            }
+            told => told,
+        };
         let mut slots: Vec<Option<Receipt>> = hashes.iter().map(|_| None).collect();
         let mut others = Vec::new();
         let (reason, told) = match told {
             Ok(list) => match place(&mut slots, &mut others, block, hashes, list) {
                 Placed::Whole => return Ok(slots.into_iter().flatten().chain(others).collect()),
                 Placed::Other(list) => return Ok(list),
+                Placed::Part if self.others => {
+                    let found = slots.iter().flatten().count();
+                    let lie = format!("receipts of {found} of the block's {} transactions", hashes.len());
+                    return Err(self.error(BLOCK_RECEIPTS, Some(number), NodeErrorKind::Lying(lie)));
+                }
                 Placed::Part => ("incomplete", None),
             },
-            Err(e) if singly_may_help(&e) => (e.label(), Some(e)),
+            Err(e) if singly_may_help(&e, self.others) => (e.label(), Some(e)),
             Err(e) => return Err(e),
         };
         let lacking: Vec<usize> = (0..slots.len()).filter(|i| slots[*i].is_none()).collect();
@@ -80,7 +120,7 @@ impl EvmClient {
 
     /// Receipts of these transactions in their order: in batches as large as the endpoint takes them, else by single calls.
     pub(super) async fn single_receipts(&self, number: u64, hashes: &[B256]) -> Result<Vec<Receipt>, NodeError> {
-        let mut size = self.way.batch().min(hashes.len());
+        let mut size = self.route.batch(RECEIPT, limits::NODE_RECEIPTS_PER_BATCH).min(hashes.len());
         let mut refused = false;
         while size > 1 {
             match self.receipts_in_batches(number, hashes, size).await {
@@ -95,28 +135,29 @@ impl EvmClient {
                 Err(e) => return Err(e),
             }
         }
-        let calls: Vec<_> =
-            hashes.iter().map(|hash| self.call("eth_getTransactionReceipt", [*hash], Some(number))).collect();
+        let calls: Vec<_> = hashes.iter().map(|hash| self.call(RECEIPT, [*hash], Some(number))).collect();
         let found = stream::iter(calls).buffered(limits::NODE_RECEIPT_BATCHES * 2).try_collect().await?;
         self.remember(1, refused);
         Ok(found)
     }
 
     fn remember(&self, size: usize, refused: bool) {
-        if self.way.batch_worked(size, refused) {
+        if self.route.batch_worked(RECEIPT, size, refused) {
             tracing::info!(endpoint = self.name(), size, "JSON-RPC batches have at most this many calls from now on");
         }
     }
 
     async fn receipts_in_batches(&self, number: u64, hashes: &[B256], size: usize) -> Result<Vec<Receipt>, NodeError> {
         let chunks: Vec<Vec<[B256; 1]>> = hashes.chunks(size).map(|c| c.iter().map(|h| [*h]).collect()).collect();
-        let calls: Vec<_> =
-            chunks.iter().map(|params| self.batch("eth_getTransactionReceipt", params, number)).collect();
+        let calls: Vec<_> = chunks.iter().map(|params| self.batch(RECEIPT, params, number)).collect();
         let batches: Vec<Vec<Receipt>> =
             stream::iter(calls).buffered(limits::NODE_RECEIPT_BATCHES).try_collect().await?;
         Ok(batches.into_iter().flatten().collect())
     }
 }
+
+/// JSON-RPC 2.0, section 5.1.
+pub(super) const INVALID_PARAMS: i64 = -32602;
 
 /// What a list of receipts is for a block.
 enum Placed {
@@ -160,9 +201,13 @@ fn place(
 }
 
 /// Whether single receipts may come where the block's call failed so. An endpoint that is away, or says how long to wait, gets
-/// no more calls.
-fn singly_may_help(e: &NodeError) -> bool {
-    !matches!(e.kind, NodeErrorKind::Unreachable(_) | NodeErrorKind::Throttled(Some(_), _))
+/// no more calls; where `others` can be asked, neither does one that is slow or asks for fewer.
+fn singly_may_help(e: &NodeError, others: bool) -> bool {
+    match e.kind {
+        NodeErrorKind::Unreachable(_) | NodeErrorKind::Throttled(Some(_), _) => false,
+        NodeErrorKind::Timeout(_) | NodeErrorKind::Throttled(None, _) => !others,
+        _ => true,
+    }
 }
 
 /// Whether fewer calls in a batch may work where these failed. A refusal that has other reasons shows again on the single call. Who
@@ -174,16 +219,15 @@ fn smaller_may_help(e: &NodeError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn who_says_how_long_to_wait_gets_no_more_calls() {
         let of = |kind| NodeError { endpoint: "a".into(), call: "eth_x".into(), kind };
         let asked = of(NodeErrorKind::Throttled(Some(Duration::from_secs(60)), String::new()));
-        assert!(!singly_may_help(&asked) && !smaller_may_help(&asked));
+        assert!(!singly_may_help(&asked, false) && !smaller_may_help(&asked));
         let too_many = of(NodeErrorKind::Throttled(None, "batch too large".into()));
-        assert!(singly_may_help(&too_many) && smaller_may_help(&too_many));
+        assert!(singly_may_help(&too_many, false) && smaller_may_help(&too_many));
+        assert!(!singly_may_help(&too_many, true), "somebody else has it");
     }
 }

@@ -134,7 +134,7 @@ fn wait_in(text: &str) -> Option<Duration> {
     const BEFORE: [&str; 7] =
         ["retry in", "retry after", "try again in", "again after", "backoff_seconds", "try_again_in", "retry_after"];
     let rest = BEFORE.iter().find_map(|words| Some(text.split_once(words)?.1))?;
-    let rest = rest.trim_start_matches(|c: char| matches!(c, '"' | '\\' | ':' | '=' | ' '));
+    let rest = rest.trim_start_matches(['"', '\\', ':', '=', ' ']);
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
     let number: f64 = rest[..end].parse().ok().filter(|n: &f64| n.is_finite())?;
     let unit = rest[end..].trim_start();
@@ -180,6 +180,8 @@ pub fn classify_foreign(body: &str) -> Option<NodeErrorKind> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::error::{Class, NodeError};
 
@@ -283,6 +285,15 @@ mod tests {
             "7",
         ] {
             assert_eq!(classify_foreign(answer), None, "{answer}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_a_meaning(code in any::<i64>(), text in "\\PC{0,60}", number in "[0-9.]{0,30}", unit in "[a-z ]{0,3}") {
+            let _ = (of(code, text.clone()), classify_foreign(&text));
+            let wait = wait_in(&format!("{text} retry in {number}{unit}"));
+            prop_assert!(wait.is_none_or(|wait| wait <= limits::NODE_RETRY_AFTER));
         }
     }
 }

@@ -1,5 +1,8 @@
 //! EVM as a source of blocks.
 
+use alloy_primitives::B256;
+use schemas::BlockHash;
+
 use super::types::{EvmBlock, EvmHead};
 use crate::source::{ChainSource, Head, SourceBlock};
 
@@ -22,4 +25,9 @@ impl SourceBlock for EvmBlock {
     fn log_count(&self) -> u32 {
         self.log_count
     }
+}
+
+/// A hash as this family's nodes take it; `None` for what is none of theirs.
+pub(super) fn hash_of(hash: &BlockHash) -> Option<B256> {
+    hash.as_str().parse().ok()
 }

@@ -1,0 +1,361 @@
+//! An EVM network over a fleet of endpoints.
+//!
+//! Guarantee: every call goes through [`Fleet`] (limits, samples, breaker, fail-over); an answer that does not hold, by the checks of
+//! the chain's profile, is asked of the next endpoint at once and is not given; a block is asked for by hash where one was told and
+//! the endpoint takes it. What no check can find, a forged header, is found by the word of other operators ([`second`]). A network
+//! with one endpoint behaves as a single client does.
+//!
+//! * [`chain`]: no endpoint is used before it has said the right chain id.
+//! * [`hub`]: heads from every subscription; polling where there is none.
+//! * [`words`], [`second`]: who showed which block, and what follows when they differ.
+
+mod chain;
+mod hub;
+mod second;
+mod words;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use schemas::{BlockHash, Network};
+use tokio::sync::{Notify, watch};
+
+use self::{chain::Chains, second::Suspects, words::Words};
+use super::{
+    client::EvmClient,
+    endpoint::{Endpoint, Tuning},
+    fetch::At,
+    source::hash_of,
+    types::{EvmBlock, EvmHead},
+    verify::Checks,
+};
+use crate::{
+    error::{Class, NodeError, NodeErrorKind},
+    fleet::{Answer, Ask, Clock, Fleet, FleetConfig, Member, MemberConfig, Probe, Role},
+    source::{ChainSource, Finality, Head, HeadView, Word},
+};
+
+/// Blocks below the newest from which on a block is history: its height is served by whoever has a place free.
+const HISTORY_BLOCKS: u64 = 64;
+/// One ask of a block or header, whatever it takes, where somebody else can be asked.
+const ASK_WITHIN: Duration = Duration::from_secs(20);
+/// Where there is one endpoint only: its own deadlines and retries bound it.
+const ALONE_WITHIN: Duration = Duration::from_secs(600);
+
+/// How many operators must show a block before it is believed. Endpoints of one operator are one voice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Confirm {
+    /// Two where there are two, and half of them where there are more than four, so that fewer than half never suffice.
+    #[default]
+    Auto,
+    /// The word of the endpoint in use is enough.
+    Never,
+    /// So many, the one in use included.
+    Operators(u32),
+}
+
+impl Confirm {
+    /// Operators that are wanted, of those that there are.
+    pub fn wanted(self, operators: usize) -> usize {
+        match self {
+            Self::Auto if operators >= 2 => operators.div_ceil(2).max(2),
+            Self::Auto | Self::Never => 1,
+            Self::Operators(n) => (n as usize).clamp(1, operators.max(1)),
+        }
+    }
+}
+
+/// What an EVM network's fleet is told besides its endpoints.
+#[derive(Debug, Clone)]
+pub struct EvmFleetConfig {
+    /// The network.
+    pub network: Network,
+    /// EIP-155 chain id that each endpoint must say.
+    pub chain_id: u64,
+    /// Who observes: stage and instance.
+    pub observer: String,
+    /// What is checked of a node's answers.
+    pub checks: Checks,
+    /// Deadlines and retries.
+    pub tuning: Tuning,
+    /// Operators that must show a block.
+    pub confirm: Confirm,
+    /// How long they have for it.
+    pub confirm_within: Duration,
+    /// Of the fleet.
+    pub fleet: FleetConfig,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct EvmFleet(Arc<Inner>);
+
+/// What a network's fleet holds.
+pub struct Inner {
+    fleet: Fleet<EvmClient>,
+    config: EvmFleetConfig,
+    /// Operators as configured.
+    operators: usize,
+    members: usize,
+    /// Endpoints that are listened to: of those that have a subscription, who may stream.
+    listened: BTreeSet<String>,
+    chains: Chains,
+    words: Mutex<Words>,
+    /// Told whenever somebody showed something new.
+    shown: Notify,
+    /// Endpoints with a live subscription, and their operators.
+    live: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
+    suspects: Mutex<Suspects>,
+}
+
+impl std::ops::Deref for EvmFleet {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for EvmFleet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EvmFleet({}, {} endpoints)", self.config.network, self.members)
+    }
+}
+
+impl EvmFleet {
+    /// A fleet; nothing is connected yet. Fails on header names or values that HTTP does not allow.
+    pub fn new(config: EvmFleetConfig, endpoints: Vec<(MemberConfig, Endpoint)>, clock: Clock) -> Result<Self, String> {
+        let mut operators: Vec<String> = endpoints.iter().map(|(m, _)| m.operator.clone()).collect();
+        operators.sort_unstable();
+        operators.dedup();
+        let listened = endpoints.iter().filter(|(m, e)| e.ws.is_some() && m.roles.contains(&Role::Stream));
+        let listened = listened.map(|(m, _)| m.name.clone()).collect();
+        let mut members = Vec::with_capacity(endpoints.len());
+        for (member, endpoint) in endpoints {
+            members.push((member, EvmClient::new(endpoint, config.checks, config.tuning.clone())?));
+        }
+        let count = members.len();
+        let fleet = Fleet::new(config.network.clone(), &config.observer, members, config.fleet.clone(), clock);
+        Ok(Self(Arc::new(Inner {
+            fleet,
+            operators: operators.len(),
+            members: count,
+            listened,
+            chains: Chains::default(),
+            words: Mutex::default(),
+            shown: Notify::new(),
+            live: Mutex::default(),
+            suspects: Mutex::default(),
+            config,
+        })))
+    }
+
+    /// The fleet below: its samples, states, and what other observers found.
+    pub fn fleet(&self) -> &Fleet<EvmClient> {
+        &self.0.fleet
+    }
+
+    /// Whether somebody else can be asked.
+    fn others(&self) -> bool {
+        self.members > 1
+    }
+
+    /// A member's client on its way through the fleet.
+    fn client(&self, member: &Member<EvmClient>) -> EvmClient {
+        member.client.through(Arc::new(member.clone()), self.others())
+    }
+
+    fn words(&self) -> MutexGuard<'_, Words> {
+        self.0.words.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An operator showed a block. True when that is news of it.
+    fn show(&self, operator: &Arc<str>, by: &Arc<str>, head: &EvmHead) -> bool {
+        let news = self.words().show(operator, by, head.number, head.hash, Some(head.parent_hash));
+        if news {
+            self.shown.notify_waiters();
+        }
+        news
+    }
+
+    /// An endpoint showed its newest block.
+    fn heard(&self, operator: &Arc<str>, by: &Arc<str>, head: &EvmHead) {
+        self.fleet.heard(by, head.number);
+        self.words().newest_is(operator, head.number);
+        self.show(operator, by, head);
+    }
+
+    fn live(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<str>>> {
+        self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn suspects(&self) -> MutexGuard<'_, Suspects> {
+        self.0.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Operators of the endpoints whose word counts now.
+    fn trusted(&self) -> Vec<Arc<str>> {
+        let members = self.fleet.members();
+        let trusted = members.iter().filter(|m| m.usable() && !m.quarantined());
+        let mut operators: Vec<Arc<str>> = trusted.map(|m| m.operator()).collect();
+        operators.sort_unstable();
+        operators.dedup();
+        operators
+    }
+
+    fn nobody(&self, call: &str) -> NodeError {
+        let kind = NodeErrorKind::Unreachable("no endpoint can be asked".into());
+        NodeError { endpoint: self.config.network.as_str().into(), call: call.into(), kind }
+    }
+
+    fn question(&self, method: &'static str, height: Option<u64>) -> Ask {
+        let within = if self.others() { ASK_WITHIN } else { ALONE_WITHIN };
+        let newest = self.words().height();
+        let history = height.zip(newest).is_some_and(|(height, newest)| height + HISTORY_BLOCKS < newest);
+        let expected = height.zip(newest).is_some_and(|(height, newest)| height <= newest);
+        Ask { height, within, sticky: !history, expected, ..Ask::new(method) }
+    }
+
+    /// Asks the endpoint in use, and the next when it fails.
+    async fn ask<T, F, Fut>(&self, ask: Ask, f: F) -> Result<Answer<T>, NodeError>
+    where
+        T: Send + 'static,
+        F: Fn(EvmClient) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, NodeError>> + Send + 'static,
+    {
+        let (this, f) = (self.clone(), Arc::new(f));
+        self.fleet
+            .ask(ask, move |member| {
+                let (this, f) = (this.clone(), f.clone());
+                async move {
+                    if this.others() {
+                        this.on_chain(&member).await?;
+                    }
+                    f(this.client(&member)).await
+                }
+            })
+            .await
+    }
+
+    /// The block; with `others` from the first that gives it as it should be, without them with all the patience that an only endpoint
+    /// is treated with.
+    async fn block(&self, at: At, others: bool) -> Result<EvmBlock, NodeError> {
+        let answer = self
+            .ask(self.question("block", Some(at.height)), move |client| async move {
+                if others {
+                    client.fetch_among_others(at).await
+                } else {
+                    client.as_the_only_one().fetch_alone(at).await
+                }
+            })
+            .await?;
+        self.show(&answer.operator, &answer.endpoint, &answer.value.head);
+        Ok(answer.value)
+    }
+}
+
+#[async_trait]
+impl ChainSource for EvmFleet {
+    type Block = EvmBlock;
+
+    fn endpoint(&self) -> String {
+        let primary = self.fleet.primary().or_else(|| self.fleet.members().into_iter().next());
+        primary.map_or_else(|| self.config.network.to_string(), |member| member.name().to_string())
+    }
+
+    async fn chain_id(&self) -> Result<String, NodeError> {
+        if self.others() {
+            return Ok(self.chain_of_any().await?.to_string());
+        }
+        let answer = self.ask(self.question("eth_chainId", None), |client| async move { client.chain().await }).await?;
+        Ok(answer.value.to_string())
+    }
+
+    async fn head(&self) -> Result<Head, NodeError> {
+        Ok(self.newest().await?.0.into())
+    }
+
+    async fn header(&self, height: u64) -> Result<Head, NodeError> {
+        let answer = self
+            .ask(self.question("header", Some(height)), move |client| async move {
+                client.header_at(format!("0x{height:x}"), Some(height)).await
+            })
+            .await?;
+        self.show(&answer.operator, &answer.endpoint, &answer.value);
+        Ok(answer.value.into())
+    }
+
+    async fn fetch(&self, height: u64, hash: Option<&BlockHash>) -> Result<EvmBlock, NodeError> {
+        let at = At { height, hash: hash.and_then(hash_of) };
+        let others = self.others();
+        let outcome = match self.block(at, others).await {
+            // Nobody has the hash that was told: what there is at that height.
+            Err(e) if at.hash.is_some() && others && e.class() == Class::Empty => {
+                self.block(At { height, hash: None }, others).await
+            }
+            // Nobody has it as it should be: whatever the nodes of this chain do, they all do it.
+            Err(e) if others && matches!(e.kind, NodeErrorKind::Lying(_)) => self.block(at, false).await,
+            outcome => outcome,
+        };
+        if outcome.is_ok() {
+            self.fleet.passed(1);
+        }
+        outcome
+    }
+
+    async fn finality(&self) -> Result<Finality, NodeError> {
+        let answer = self.ask(self.question("finality", None), |client| async move { client.final_heights().await });
+        Ok(answer.await?.value)
+    }
+
+    fn heads(&self) -> watch::Receiver<HeadView> {
+        hub::follow(self.clone())
+    }
+
+    async fn second_word(&self, head: &Head) -> Word {
+        match hash_of(&head.hash) {
+            Some(hash) => self.word_on(head.height, hash).await,
+            None => Word::Silent,
+        }
+    }
+}
+
+/// What the fleet asks on its own.
+struct Prober(EvmFleet);
+
+#[async_trait]
+impl Probe<EvmClient> for Prober {
+    async fn head(&self, member: &Member<EvmClient>) -> Result<u64, NodeError> {
+        if self.0.others() {
+            self.0.on_chain(member).await?;
+        }
+        let head = self.0.client(member).header_at("latest".into(), None).await?;
+        self.0.heard(&member.operator(), &member.name(), &head);
+        Ok(head.number)
+    }
+
+    async fn block(&self, member: &Member<EvmClient>, height: u64) -> Result<String, NodeError> {
+        let head = self.0.client(member).header_at(format!("0x{height:x}"), Some(height)).await?;
+        Ok(head.hash.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_than_half_of_the_operators_never_suffice() {
+        assert_eq!((Confirm::Auto.wanted(1), Confirm::Never.wanted(5)), (1, 1));
+        assert_eq!((Confirm::Auto.wanted(2), Confirm::Auto.wanted(3), Confirm::Auto.wanted(4)), (2, 2, 2));
+        for operators in 2..60 {
+            let wanted = Confirm::Auto.wanted(operators);
+            assert!(wanted >= 2 && wanted <= operators && wanted * 2 >= operators, "{operators}");
+        }
+        assert_eq!((Confirm::Operators(9).wanted(3), Confirm::Operators(0).wanted(3)), (3, 1));
+    }
+}
