@@ -78,6 +78,12 @@ pub const REORG_AHEAD_BLOCKS: usize = 16;
 pub const SAMPLES_QUEUE: usize = 4_096;
 /// Samples in one transaction of the log.
 pub const SAMPLES_BATCH: usize = 1_024;
+/// Samples of a partition that are read back by who wants the last states: they are repeated with every probe.
+pub const SAMPLES_READ_BACK: u64 = 5_000;
+/// States of endpoints that a process remembers, of all observers together.
+pub const PROVIDER_STATES: usize = 20_000;
+/// Rows of one answer with an endpoint's history.
+pub const PROVIDER_HISTORY_ROWS: u32 = 20_000;
 /// An error, a reason, or what was said, in a sample: characters.
 pub const SAMPLE_TEXT_CHARACTERS: usize = 1_000;
 /// Networks in one configuration.

@@ -110,6 +110,12 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(36, "audit_rows", include_str!("0036_audit_rows.sql")),
     Migration::new(37, "upgrade_rows", include_str!("0037_upgrade_rows.sql")),
     Migration::new(38, "completeness", include_str!("0038_completeness.sql")),
+    Migration::new(39, "provider_sample_rows", include_str!("0039_provider_sample_rows.sql")),
+    Migration::new(40, "provider_minute_rows", include_str!("0040_provider_minute_rows.sql")),
+    Migration::new(41, "endpoint_rows", include_str!("0041_endpoint_rows.sql")),
+    Migration::new(42, "provider_samples", include_str!("0042_provider_samples.sql")),
+    Migration::new(43, "provider_minutes", include_str!("0043_provider_minutes.sql")),
+    Migration::new(44, "endpoints", include_str!("0044_endpoints.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \

@@ -51,7 +51,17 @@ pub struct TableSize {
 }
 
 /// Views in the order in which one meets them; others follow by name.
-const FIRST: [&str; 6] = ["blocks", "block_events", "transactions", "evm_transactions", "evm_logs", "completeness"];
+const FIRST: [&str; 9] = [
+    "blocks",
+    "block_events",
+    "transactions",
+    "evm_transactions",
+    "evm_logs",
+    "completeness",
+    "endpoints",
+    "provider_minutes",
+    "provider_samples",
+];
 
 /// Tables with a block time, and what follows the network in their key.
 const TIMED: [(&str, &str); 4] = [

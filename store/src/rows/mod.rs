@@ -8,6 +8,7 @@ mod evm_log;
 mod evm_transaction;
 mod evm_transaction_extra;
 pub mod native;
+mod provider;
 mod sink_status;
 
 use alloy_primitives::B256;
@@ -18,6 +19,7 @@ pub use block::BlockColumns;
 pub use block_event::BlockEventColumns;
 pub use evm_log::EvmLogColumns;
 pub use evm_transaction::EvmTransactionColumns;
+pub use provider::{EndpointColumns, ProviderMinuteColumns, ProviderSampleColumns};
 pub use sink_status::{SinkStatusColumns, StatusRow};
 
 /// Versions of the rows of an event lie from `sequence × REVISIONS` on (rule 16): the row as the event made it, then its revisions,
@@ -71,5 +73,8 @@ mod tests {
         as_the_table_has_them::<EvmLogColumns>();
         as_the_table_has_them::<EvmTransactionColumns>();
         as_the_table_has_them::<SinkStatusColumns>();
+        as_the_table_has_them::<ProviderSampleColumns>();
+        as_the_table_has_them::<ProviderMinuteColumns>();
+        as_the_table_has_them::<EndpointColumns>();
     }
 }

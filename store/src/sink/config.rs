@@ -30,6 +30,8 @@ pub struct SinkConfig {
     pub refused_rests: Duration,
     /// How often the newest heights of a network are counted, and changed ones again, at most.
     pub audits: Duration,
+    /// How long samples of endpoints are gathered before they are written.
+    pub samples_age: Duration,
     /// Where the sink tells its state.
     pub status: SinkStatus,
     /// What the stage says of itself to others.
@@ -48,6 +50,7 @@ impl SinkConfig {
             refusals: limits::STORE_REFUSES,
             refused_rests: limits::STORE_REFUSED_RESTS,
             audits: Duration::from_secs(60),
+            samples_age: Duration::from_secs(5),
             status: SinkStatus::default(),
             board: Board::new(stage::SINK, state::RUNNING),
         }

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use schemas::{
     TimeMs,
-    records::{BlockSummary, EnrichedTransaction, Enrichment, EvmHeader, EvmTransaction, Payload},
+    records::{
+        BlockSummary, EnrichedTransaction, Enrichment, EvmHeader, EvmTransaction, Payload, ProviderSample, Seen,
+    },
 };
 
 use super::{batch::Event, metrics};
@@ -12,8 +14,8 @@ use crate::{
     Store, StoreError, StoreErrorKind,
     client::deadline,
     rows::{
-        AuditColumns, BlockColumns, BlockEventColumns, EvmLogColumns, EvmTransactionColumns, SinkStatusColumns,
-        StatusRow,
+        AuditColumns, BlockColumns, BlockEventColumns, EndpointColumns, EvmLogColumns, EvmTransactionColumns,
+        ProviderMinuteColumns, ProviderSampleColumns, SinkStatusColumns, StatusRow,
         native::{Block, Columns},
     },
 };
@@ -76,6 +78,26 @@ pub(super) async fn insert_audit(store: &Store, push: impl FnOnce(&mut AuditColu
 /// `sink_status_rows`.
 pub(super) async fn insert_statuses(store: &Store, rows: &[StatusRow]) -> Result<(), StoreError> {
     insert::<SinkStatusColumns>(store, rows.len(), |columns| rows.iter().for_each(|row| columns.push(row))).await
+}
+
+/// `provider_sample_rows`, of the calls among these.
+pub(super) async fn insert_provider_samples(store: &Store, samples: &[ProviderSample]) -> Result<(), StoreError> {
+    let all = || samples.iter().filter_map(|s| if let Seen::Call(call) = &s.seen { Some((s, call)) } else { None });
+    insert::<ProviderSampleColumns>(store, all().count(), |columns| all().for_each(|(s, call)| columns.push(s, call)))
+        .await
+}
+
+/// `provider_minute_rows`, of the minutes among these.
+pub(super) async fn insert_provider_minutes(store: &Store, samples: &[ProviderSample]) -> Result<(), StoreError> {
+    let all =
+        || samples.iter().filter_map(|s| if let Seen::Minute(minute) = &s.seen { Some((s, minute)) } else { None });
+    insert::<ProviderMinuteColumns>(store, all().count(), |columns| all().for_each(|(s, m)| columns.push(s, m))).await
+}
+
+/// `endpoint_rows`, of the states among these.
+pub(super) async fn insert_endpoints(store: &Store, samples: &[ProviderSample]) -> Result<(), StoreError> {
+    let all = || samples.iter().filter_map(|s| if let Seen::State(state) = &s.seen { Some((s, state)) } else { None });
+    insert::<EndpointColumns>(store, all().count(), |columns| all().for_each(|(s, state)| columns.push(s, state))).await
 }
 
 /// What a row stands for. A placeholder is none: the header counts it, no row stands for it, so its block is incomplete (rule 13).

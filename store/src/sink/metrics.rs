@@ -81,6 +81,16 @@ pub(super) fn dead_letter(letter: &DeadLetter) {
         .increment(1);
 }
 
+/// A sample of an endpoint was not written.
+pub(super) fn sample_passed_over(reason: &'static str) {
+    metrics::counter!("headwater_sink_samples_passed_over_total", "reason" => reason).increment(1);
+}
+
+/// Retention removed samples before they were read.
+pub(super) fn samples_overtaken(records: u64) {
+    metrics::counter!("headwater_sink_samples_passed_over_total", "reason" => "overtaken").increment(records);
+}
+
 /// A topic was not there when it was needed; tried again until it is.
 pub(super) fn topic_missing() {
     metrics::counter!("headwater_sink_topic_missing_total").increment(1);
@@ -154,6 +164,10 @@ pub fn describe() {
     metrics::describe_gauge!(
         "headwater_sink_upgrade_left_seconds",
         "Time until they are all copied, at the pace so far."
+    );
+    metrics::describe_counter!(
+        "headwater_sink_samples_passed_over_total",
+        "Samples of endpoints that got no row: too old or ahead of every clock (time), unreadable, or removed before they were read (overtaken)."
     );
     metrics::describe_counter!(
         "headwater_sink_topic_missing_total",

@@ -7,6 +7,8 @@
 //! refuses of one network stops that one only (kept in [`apart`]). While the store is away the sink waits with at most two batches in
 //! memory, reads no further and stays a member of its group ([`member`]); nothing is committed past a dead letter that is not written
 //! ([`graveyard`]). A store of a former layout is upgraded first ([`upgrade`]). How whole the rows are is counted beside the writing, never in its way ([`audit`], rule 18).
+//!
+//! Beside it, `providers.samples` → rows of endpoints, which block events never wait for ([`samples`]).
 
 mod apart;
 mod audit;
@@ -29,6 +31,7 @@ mod patience;
 pub mod pipeline;
 mod reader;
 mod recent;
+pub mod samples;
 pub(crate) mod stale;
 mod status;
 mod upgrade;

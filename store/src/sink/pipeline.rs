@@ -1,4 +1,4 @@
-//! The sink's wiring: reader → (one batch) → writer → (its offsets) → commit, and beside it the auditor.
+//! The sink's wiring: reader → (one batch) → writer → (its offsets) → commit, and beside it the auditor and the samples.
 //!
 //! The writer works on one batch while the reader fills the next, so batches grow by themselves when the store is slow and
 //! stay small when it is not. A batch goes when the writer is free and there is nothing more to read just now, or when it is
@@ -26,6 +26,7 @@ use super::{
     metrics,
     patience::Patience,
     reader::{Batch, Reader},
+    samples::Samples,
     upgrade,
     write::{Refused, Writer},
 };
@@ -83,6 +84,8 @@ async fn work(
     let auditor = Auditor::new(store.clone(), &config);
     let _auditing = AbortOnDropHandle::new(tokio::spawn(auditor.run()));
     let told = (config.status.clone(), config.board.clone());
+    let samples = Samples::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone());
+    let _sampling = AbortOnDropHandle::new(tokio::spawn(samples.run()));
     let writing = tokio::spawn(write_batches(writer, graveyard, told, batches, written));
 
     let reader = Reader::new(config.clone(), store, codec, patience);

@@ -20,6 +20,7 @@ mod migrations;
 mod queries;
 mod recorded;
 mod refused;
+mod samples;
 mod setup;
 mod shown;
 mod upgrade;

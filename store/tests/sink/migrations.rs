@@ -14,7 +14,17 @@ async fn migrations_are_run_once_repaired_when_cut_off_and_refused_when_newer() 
     store.migrate().await.expect("the first time");
     let tables = "SELECT name FROM system.tables WHERE database = 'migrations' ORDER BY name";
     let first = rows::<String>(&engine, &store, tables).await;
-    for view in ["blocks", "block_events", "transactions", "evm_transactions", "evm_logs", "completeness"] {
+    for view in [
+        "blocks",
+        "block_events",
+        "transactions",
+        "evm_transactions",
+        "evm_logs",
+        "completeness",
+        "endpoints",
+        "provider_minutes",
+        "provider_samples",
+    ] {
         assert!(first.iter().any(|t| t == view), "{view} is missing in {first:?}");
     }
     store.migrate().await.expect("the second time");

@@ -114,6 +114,7 @@ impl RunningSink {
         config.refusals = Duration::from_secs(2);
         config.refused_rests = Duration::from_secs(3);
         config.audits = Duration::from_millis(500);
+        config.samples_age = Duration::from_millis(100);
         let stop = CancellationToken::new();
         let codec = Arc::new(Codec::builtin());
         let running = sink::run(config.clone(), log, codec, stop.clone());

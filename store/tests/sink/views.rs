@@ -43,6 +43,13 @@ const PROMISED: &[(&str, &str)] = &[
         "completeness",
         "network from_number to_number blocks transactions_expected transactions_stored complete from_height to_height",
     ),
+    (
+        "endpoints",
+        "network name url score latency_part success_part height_part latency_ms success_rate height lag_blocks state reason \
+         since in_use last_error last_seen_at",
+    ),
+    ("provider_minutes", "network endpoint at method calls failures latency_p50_ms latency_p95_ms bytes observer"),
+    ("provider_samples", "network endpoint at method latency_ms success height error observer"),
 ];
 
 /// The reference for analysts.
