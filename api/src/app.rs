@@ -16,7 +16,7 @@ use crate::{
     ledger::Counts,
     live::{Rates, Rings},
     past::Pages,
-    watch::{Positions, Probe, Statuses, Visible},
+    watch::{Positions, Probe, Providers, Statuses, Visible},
 };
 
 /// What all requests and connections share.
@@ -35,6 +35,8 @@ pub struct App {
     pub pages: Pages,
     /// What the stages say.
     pub statuses: Arc<Statuses>,
+    /// What is said of endpoints.
+    pub providers: Providers,
     /// Whether the store answers.
     pub probe: Arc<Probe>,
     /// When this process began to listen to the stages.

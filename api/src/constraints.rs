@@ -39,6 +39,7 @@ pub fn rule(name: &str) -> Option<Object> {
         "block" => text(BLOCK, 1, 66),
         "hash" => text(HASH, 64, 66),
         "address" | "contract" => text(ADDRESS, 20, 90),
+        "name" => ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)),
         "cause" => text(WORD, 1, 64),
         "cursor" => text(HEX, cursor::LEAST_CHARS, cursor::MAX_CHARS),
         "status" => one_of(&["success", "failed", "unknown"]),

@@ -78,6 +78,14 @@ pub enum ApiError {
         /// Height or hash.
         block: String,
     },
+    /// No endpoint of this name was heard of.
+    #[error("network {network} has no endpoint `{name}` that anybody was heard to call")]
+    ProviderNotFound {
+        /// The slug.
+        network: String,
+        /// The endpoint.
+        name: String,
+    },
     /// No canonical transaction of this hash is stored.
     #[error("network {network} has no transaction {hash} in the store")]
     TransactionNotFound {
@@ -219,6 +227,9 @@ kinds! {
     TRANSACTION_NOT_FOUND = "transaction-not-found", NOT_FOUND, "No such transaction",
         "The store holds no canonical transaction of this hash. It may not be in a block yet, lie before the first held \
          block, or have been removed by a reorg.";
+    PROVIDER_NOT_FOUND = "provider-not-found", NOT_FOUND, "No such endpoint",
+        "No stage has said anything of an endpoint of this name for a day. GET /api/v1/providers/health lists those that are \
+         known; a name is the one in the configuration.";
     FOREIGN_HOST = "foreign-host", MISDIRECTED_REQUEST, "Unknown host name",
         "The header `Host` names a host that is not this server's, as it does when a web page points a name of its own at this \
          machine. Call it by localhost or by the address that it listens on; other names are added to `[api] hosts` in the \
@@ -243,7 +254,7 @@ kinds! {
         "A frame was no operation. Send JSON text such as {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"blocks\"]}. The \
          connection stays open.";
     NOT_AVAILABLE_YET = "not-available-yet", NOT_IMPLEMENTED, "Not available yet",
-        "This WebSocket topic is reserved for a later version. `blocks` and `transactions` are available.";
+        "This WebSocket topic is reserved for a later version. `blocks`, `transactions` and `providers` are available.";
     TOO_MANY_SUBSCRIPTIONS = "too-many-subscriptions", TOO_MANY_REQUESTS, "Too many subscriptions",
         "The connection has as many subscriptions as it may. Unsubscribe from one, or leave `network` out to follow all.";
     SUBSCRIPTION_CONFLICT = "subscription-conflict", CONFLICT, "Subscription in the way",
@@ -267,6 +278,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => Kind::METHOD_NOT_ALLOWED,
             Self::NetworkNotFound { .. } => Kind::NETWORK_NOT_FOUND,
             Self::BlockNotFound { .. } => Kind::BLOCK_NOT_FOUND,
+            Self::ProviderNotFound { .. } => Kind::PROVIDER_NOT_FOUND,
             Self::TransactionNotFound { .. } => Kind::TRANSACTION_NOT_FOUND,
             Self::ForeignHost { .. } => Kind::FOREIGN_HOST,
             Self::ForeignOrigin { .. } => Kind::FOREIGN_ORIGIN,

@@ -28,7 +28,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// Routes whose answers are rows of the store.
-const ROWS: [&str; 3] = ["/api/v1/blocks", "/api/v1/txs", "/api/v1/networks"];
+const ROWS: [&str; 4] = ["/api/v1/blocks", "/api/v1/txs", "/api/v1/networks", "/api/v1/providers"];
+/// One among them that is answered from memory.
+const NO_ROWS: &str = "/api/v1/providers/health";
 
 /// The outermost: who is called, headers and measurements of every answer.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -68,7 +70,8 @@ async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, A
     }
     let _permit = app.requests.try_acquire().map_err(|_| ApiError::Overloaded { what: "requests" })?;
     // Those that ask the store for rows leave some places to the others, however slow it is: health, documents, the page.
-    let _place = match ROWS.iter().any(|rows| request.uri().path().starts_with(rows)) {
+    let _place = match request.uri().path() != NO_ROWS && ROWS.iter().any(|rows| request.uri().path().starts_with(rows))
+    {
         true => Some(app.row_requests.try_acquire().map_err(|_| ApiError::Overloaded { what: "requests for rows" })?),
         false => None,
     };

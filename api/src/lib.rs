@@ -1,7 +1,7 @@
 //! REST, WebSocket, their documents and the dashboard, on one listener.
 //!
 //! * Input: the store's views (REST, replays), `enriched.blocks` and `enriched.transactions` from the end (live frames),
-//!   `stage.status` (health). Output: answers, and what this stage says of itself in `stage.status`.
+//!   `stage.status` (health), `providers.samples` from a little before the end (endpoints). Output: answers, and what this stage says of itself in `stage.status`.
 //! * Guarantee, REST: answers show canonical rows only; every mistake of a request is an RFC 9457 problem that names the
 //!   parameter, its value and what to write; every answer is described by the OpenAPI document that the router itself is made
 //!   from. Requests, bodies, URLs, connections and times are bounded.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! stage.status ─▶ watch::Statuses ──┐
+//! providers.samples ▶ watch::Providers ┤
 //! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ guard ─▶ serve ─▶ listener
 //! enriched.* ─▶ live::reader ─▶ live::Rings ▶ ws ─┘
 //! ```
@@ -37,7 +38,7 @@ use crate::{
     live::{self, Rings},
     past::Pages,
     routes, serve,
-    watch::{Positions, Visible},
+    watch::{Positions, Providers, Visible},
 };
 
 /// The stage. See [`crate::run`].
@@ -67,9 +68,11 @@ pub async fn run(
     });
     tasks.spawn({
         let (shutdown, app) = (shutdown.clone(), Arc::clone(&app));
+        let (log, codec) = (Arc::clone(&log), Arc::clone(&codec));
         async move {
+            let measuring = routes::health::measure(Arc::clone(&app));
             let watching =
-                async { tokio::join!(app.probe.follow(&app.store), routes::health::measure(Arc::clone(&app))) };
+                async { tokio::join!(app.probe.follow(&app.store), app.providers.follow(&*log, &codec), measuring) };
             tokio::select! { _ = watching => {}, () = shutdown.cancelled() => {} }
             Ok(())
         }
@@ -99,6 +102,7 @@ fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationTo
     let (rest, openapi) = routes::rest();
     let openapi = Bytes::from(serde_json::to_vec(&openapi).unwrap_or_default());
     let cors = cors(&config.allowed_origins);
+    let rings = Arc::new(Rings::new(config.ws.buffer_events, config.ws.buffer_bytes));
     let app = Arc::new(App {
         hosts,
         store,
@@ -106,7 +110,8 @@ fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationTo
         statuses: Arc::default(),
         probe: Arc::default(),
         listening: tokio::time::Instant::now(),
-        rings: Arc::new(Rings::new(config.ws.buffer_events, config.ws.buffer_bytes)),
+        providers: Providers::new(Arc::clone(&rings)),
+        rings,
         rates: Arc::default(),
         documents_tag: format!("{}-{:x}", env!("CARGO_PKG_VERSION"), openapi.len()),
         openapi,

@@ -2,9 +2,11 @@
 //! record. Guarantee: both ways give the same JSON for the same chain data (`tests/api/websocket.rs` compares them).
 
 pub mod block;
+pub mod provider;
 pub mod transaction;
 
 pub use block::{BlockItem, BlockRevert};
+pub use provider::{LieItem, ProviderDetail, ProviderItem, ProviderMinuteItem, ScoreParts};
 pub use transaction::{TransactionItem, TransactionRevert};
 
 use serde::Serialize;

@@ -10,6 +10,7 @@ pub mod docs;
 pub mod health;
 pub mod openapi_json;
 pub mod problems;
+pub mod providers;
 pub mod registry;
 pub mod sql;
 pub mod tx;
@@ -53,6 +54,8 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(txs::txs))
         .routes(routes!(tx::tx))
         .routes(routes!(completeness::completeness))
+        .routes(routes!(providers::health))
+        .routes(routes!(providers::provider))
         .routes(routes!(sql::sql))
         .routes(routes!(openapi_json::openapi))
         .routes(routes!(asyncapi::asyncapi))

@@ -13,6 +13,7 @@ use schemas::{Network, Op};
 
 use super::{
     end::End,
+    endpoints::Endpoints,
     follows::Follows,
     outgoing::Outgoing,
     protocol::{Answer, Id, Operation, Topics},
@@ -44,6 +45,7 @@ pub struct Connection {
     step: Option<BoxFuture<'static, Step>>,
     overtaken: VecDeque<Instant>,
     heard: Instant,
+    endpoints: Endpoints,
 }
 
 impl Connection {
@@ -62,6 +64,7 @@ impl Connection {
             step: None,
             overtaken: VecDeque::new(),
             heard: Instant::now(),
+            endpoints: Endpoints::default(),
         }
     }
 
@@ -99,6 +102,10 @@ impl Connection {
                 }
                 () = std::future::ready(()), if more => {}
                 () = self.follows.changed() => self.follows.take_up(&self.app.rings),
+                () = self.endpoints.changed() => {
+                    let frames = self.endpoints.new_ones(&self.app.providers, &self.subscriptions);
+                    self.out.send(frames).await?;
+                }
             }
             more = self.pump().await?;
             self.start_step();
@@ -142,7 +149,14 @@ impl Connection {
             Operation::Ping { id } => self.answer(&Answer::Pong { id: id.as_ref() }).await,
             Operation::Subscribe { id, topics, network, after } => {
                 match self.subscribe(&id, topics, network.as_ref(), after) {
-                    Ok(begins) => self.answer(&Answer::subscribed(&id, topics, network.as_ref(), begins)).await,
+                    Ok(begins) => {
+                        self.answer(&Answer::subscribed(&id, topics, network.as_ref(), begins)).await?;
+                        if topics.providers {
+                            let frames = self.endpoints.begin(&self.app.providers, network.as_ref());
+                            self.out.send(frames).await?;
+                        }
+                        Ok(())
+                    }
                     Err(error) => self.refuse(Some(&id), &error).await,
                 }
             }
@@ -151,7 +165,8 @@ impl Connection {
                     self.follows.set(&self.app.rings, self.subscriptions.wanted());
                     let before = self.replays.front().map(|r| r.network().clone());
                     let subscriptions = &self.subscriptions;
-                    self.replays.retain(|r| !subscriptions.topics(r.network()).is_empty());
+                    self.replays.retain(|r| subscriptions.topics(r.network()).has_chain());
+                    self.endpoints.end_without(subscriptions);
                     if self.replays.front().map(Replaying::network) != before.as_ref() {
                         self.step = None;
                     }
@@ -183,6 +198,9 @@ impl Connection {
         }
         self.subscriptions.add(id.clone(), topics, network.cloned(), after.is_some())?;
         self.follows.set(&self.app.rings, self.subscriptions.wanted());
+        if !topics.has_chain() {
+            return Ok(None);
+        }
         match (network, after) {
             (Some(n), Some(after)) => {
                 self.subscriptions.begin(n, after);

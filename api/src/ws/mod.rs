@@ -4,10 +4,12 @@
 //! are followed by its `position` frame; `after` continues without a hole, from the ring of recent events or, for what is
 //! older, from the store; an apply that was reverted meanwhile is left out together with its revert; what cannot be given
 //! any more is named in a `gap` frame. Nothing that a client sends ends the connection, except what RFC 6455 forbids and
-//! frames beyond four times the limit. Whoever ends it, the close frame with the reason arrives (section 7.1).
+//! frames beyond four times the limit. States of endpoints (`providers`) have no order and no position: their present state comes on
+//! subscribing, and after that each endpoint's last one. Whoever ends it, the close frame with the reason arrives (section 7.1).
 
 mod connection;
 mod end;
+mod endpoints;
 mod follows;
 mod outgoing;
 mod protocol;

@@ -23,22 +23,40 @@ pub struct Topics {
     pub blocks: bool,
     /// Transactions are wanted.
     pub transactions: bool,
+    /// States of endpoints are wanted.
+    pub providers: bool,
 }
 
 impl Topics {
+    /// All that there are.
+    pub const ALL: Self = Self { blocks: true, transactions: true, providers: true };
+
     /// Whether none is wanted.
     pub fn is_empty(self) -> bool {
-        !self.blocks && !self.transactions
+        !self.has_chain() && !self.providers
+    }
+
+    /// Whether block events are wanted, which have an order and a position.
+    pub fn has_chain(self) -> bool {
+        self.blocks || self.transactions
     }
 
     /// What either wants.
     pub fn union(self, other: Self) -> Self {
-        Self { blocks: self.blocks || other.blocks, transactions: self.transactions || other.transactions }
+        Self {
+            blocks: self.blocks || other.blocks,
+            transactions: self.transactions || other.transactions,
+            providers: self.providers || other.providers,
+        }
     }
 
     /// What this wants and the other does not.
     pub fn without(self, other: Self) -> Self {
-        Self { blocks: self.blocks && !other.blocks, transactions: self.transactions && !other.transactions }
+        Self {
+            blocks: self.blocks && !other.blocks,
+            transactions: self.transactions && !other.transactions,
+            providers: self.providers && !other.providers,
+        }
     }
 
     fn parse(words: &[String]) -> Result<Self, ApiError> {
@@ -47,11 +65,13 @@ impl Topics {
             match word.as_str() {
                 "blocks" => topics.blocks = true,
                 "transactions" => topics.transactions = true,
-                "windows" | "providers" | "alerts" => {
+                "providers" => topics.providers = true,
+                "windows" | "alerts" => {
                     return Err(ApiError::NotAvailableYet { topic: word.clone() });
                 }
                 other => {
-                    let problem = format!("`{}` is no topic: write blocks or transactions in `topics`", cut(other));
+                    let problem =
+                        format!("`{}` is no topic: write blocks, transactions or providers in `topics`", cut(other));
                     return Err(ApiError::InvalidOperation { problem });
                 }
             }
@@ -64,7 +84,7 @@ impl Topics {
     }
 
     fn words(self) -> Vec<&'static str> {
-        [(self.blocks, "blocks"), (self.transactions, "transactions")]
+        [(self.blocks, "blocks"), (self.transactions, "transactions"), (self.providers, "providers")]
             .into_iter()
             .filter_map(|(on, word)| on.then_some(word))
             .collect()
@@ -141,6 +161,11 @@ impl Operation {
             Wire::Subscribe { id, topics, network, after } => {
                 let topics = Topics::parse(&topics)?;
                 let network = parse_network(network)?;
+                if after.is_some() && !topics.has_chain() {
+                    let problem =
+                        "`after` goes with blocks or transactions: providers send their present state".to_owned();
+                    return Err(ApiError::InvalidOperation { problem });
+                }
                 if after.is_some() && network.is_none() {
                     let problem = "`after` goes with exactly one network: add `network`".to_owned();
                     return Err(ApiError::InvalidOperation { problem });
@@ -151,7 +176,7 @@ impl Operation {
                 let network = parse_network(network)?;
                 let what = match topics {
                     Some(topics) => Some((Topics::parse(&topics)?, network)),
-                    None if network.is_some() => Some((Topics { blocks: true, transactions: true }, network)),
+                    None if network.is_some() => Some((Topics::ALL, network)),
                     None => None,
                 };
                 Self::Unsubscribe { id, what }
@@ -268,6 +293,11 @@ mod tests {
             (r#"{"op":"subscribe","id":3,"topics":["blocks"],"afer":1}"#, Some(3), "invalid-operation"),
             (r#"{"op":"subscribe","id":3,"topics":["blocks"],"after":1}"#, Some(3), "invalid-operation"),
             (r#"{"op":"subscribe","id":3,"topics":["blocks"],"network":"A B"}"#, Some(3), "invalid-operation"),
+            (
+                r#"{"op":"subscribe","id":3,"topics":["providers"],"network":"a","after":1}"#,
+                Some(3),
+                "invalid-operation",
+            ),
             (r#"{"op":"subscribe","id":3,"topics":["windows"]}"#, Some(3), "not-available-yet"),
             (r#"{"op":"subscribe","id":3,"topics":["blocks","alerts"]}"#, Some(3), "not-available-yet"),
         ] {

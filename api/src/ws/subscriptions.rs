@@ -35,23 +35,30 @@ impl Subscriptions {
         Self { limit, list: Vec::new(), floors: HashMap::new(), left_out: HashMap::new() }
     }
 
-    /// The networks that are wanted; all of them where one subscription wants all.
+    /// The networks whose block events are wanted; all of them where one subscription wants all.
     pub fn wanted(&self) -> Wanted<'_> {
-        match self.list.iter().any(|s| s.network.is_none()) {
+        let chain = || self.list.iter().filter(|s| s.topics.has_chain());
+        match chain().any(|s| s.network.is_none()) {
             true => Wanted::All,
-            false => Wanted::Some(self.list.iter().filter_map(|s| s.network.as_ref()).collect()),
+            false => Wanted::Some(chain().filter_map(|s| s.network.as_ref()).collect()),
         }
     }
 
-    /// The id of a subscription that wants the network.
+    /// The id of a subscription that wants block events of the network.
     pub fn id(&self, network: &Network) -> Option<&Id> {
-        self.list.iter().find(|s| s.network.as_ref().is_none_or(|n| n == network)).map(|s| &s.id)
+        let chain = self.list.iter().filter(|s| s.topics.has_chain());
+        chain.into_iter().find(|s| s.network.as_ref().is_none_or(|n| n == network)).map(|s| &s.id)
     }
 
     /// Topics wanted of a network.
     pub fn topics(&self, network: &Network) -> Topics {
         let matching = self.list.iter().filter(|s| s.network.as_ref().is_none_or(|n| n == network));
         matching.fold(Topics::default(), |all, s| all.union(s.topics))
+    }
+
+    /// Whether states of endpoints are wanted, of any network.
+    pub fn has_providers(&self) -> bool {
+        self.list.iter().any(|s| s.topics.providers)
     }
 
     /// Adds a subscription. With a resume position, nothing else may follow the network yet.
@@ -64,7 +71,7 @@ impl Subscriptions {
             return Err(ApiError::TooManySubscriptions { limit: self.limit });
         }
         if let (true, Some(network)) = (resumes, &network)
-            && !self.topics(network).is_empty()
+            && self.topics(network).has_chain()
         {
             let problem = format!(
                 "this connection already follows {network}, so `after` could not be kept: unsubscribe first, or use another \
@@ -97,7 +104,7 @@ impl Subscriptions {
             return Err(ApiError::SubscriptionConflict { problem });
         }
         self.list.retain(|s| !s.topics.is_empty());
-        let forgotten: Vec<_> = self.floors.keys().filter(|n| self.topics(n).is_empty()).cloned().collect();
+        let forgotten: Vec<_> = self.floors.keys().filter(|n| !self.topics(n).has_chain()).cloned().collect();
         for network in forgotten {
             self.floors.remove(&network);
             self.left_out.remove(&network);
@@ -143,8 +150,9 @@ impl Subscriptions {
 mod tests {
     use super::*;
 
-    const BLOCKS: Topics = Topics { blocks: true, transactions: false };
-    const BOTH: Topics = Topics { blocks: true, transactions: true };
+    const BLOCKS: Topics = Topics { blocks: true, transactions: false, providers: false };
+    const BOTH: Topics = Topics { blocks: true, transactions: true, providers: false };
+    const PROVIDERS: Topics = Topics { blocks: false, transactions: false, providers: true };
 
     fn network(slug: &str) -> Network {
         slug.parse().expect("slug")
@@ -164,9 +172,25 @@ mod tests {
         assert_eq!(limit, ApiError::TooManySubscriptions { limit: 3 });
         s.remove(&Id::Number(9), Some(&(BLOCKS, Some(network("a"))))).expect("there");
         s.remove(&Id::Number(1), None).expect("there");
-        assert_eq!(s.topics(&network("a")), Topics { blocks: false, transactions: true });
+        assert_eq!(s.topics(&network("a")), Topics { blocks: false, transactions: true, providers: false });
         assert!(s.topics(&network("b")).is_empty());
         assert!(s.remove(&Id::Number(1), None).is_err());
+    }
+
+    #[test]
+    fn states_of_endpoints_follow_no_block_events() {
+        let (mut s, a) = (Subscriptions::new(3), network("a"));
+        s.add(Id::Number(1), PROVIDERS, None, false).expect("free");
+        assert!(s.has_providers() && s.id(&a).is_none());
+        assert!(matches!(s.wanted(), Wanted::Some(networks) if networks.is_empty()));
+        s.add(Id::Number(2), BOTH, Some(a.clone()), true).expect("it follows no block events yet");
+        assert_eq!(s.id(&a), Some(&Id::Number(2)));
+        assert!(matches!(s.wanted(), Wanted::Some(networks) if networks == [&a]));
+        s.begin(&a, 5);
+        s.remove(&Id::Number(2), None).expect("there");
+        assert_eq!((s.floor(&a), s.topics(&a)), (None, PROVIDERS));
+        s.remove(&Id::Number(9), Some(&(PROVIDERS, None))).expect("there");
+        assert!(!s.has_providers());
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! The OpenAPI document against what is really served.
 
+use schemas::{
+    TimeMs,
+    records::{EndpointState, Lie, MinuteSample, ProviderState, Seen},
+};
 use serde_json::{Value, json};
 
 use crate::{
     chain::{Chain, recorded},
-    schema,
+    providers, schema,
     world::{Api, World},
 };
 
@@ -39,7 +43,26 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         chain.apply();
     }
     world.publish_and_wait(&chain.events).await;
+    // An endpoint that lied, with a history.
+    let ethereum = "ethereum".parse().expect("a slug");
+    let lie = Lie { at: TimeMs::now(), found_by: "ingest/test".into(), said: "0x1".into(), right: "0x2".into() };
+    let said = EndpointState { lie: Some(lie), ..providers::state(ProviderState::Quarantined) };
+    let minute = MinuteSample {
+        method: "eth_getLogs".into(),
+        calls: 1,
+        failures: 0,
+        latency_p50_ms: Some(1),
+        latency_p95_ms: Some(1),
+        bytes: 1,
+    };
+    for seen in [Seen::State(Box::new(said)), Seen::Minute(minute)] {
+        world.tell(&ethereum, &providers::sample(&ethereum, "one", TimeMs::now(), seen)).await;
+    }
     let api = world.api().await;
+    providers::until(&api, "/api/v1/providers/ethereum/one", "the endpoint and its history", |detail| {
+        detail["history"].as_array().is_some_and(|history| !history.is_empty())
+    })
+    .await;
     let document = api.get("/api/v1/openapi.json").await.json();
     assert_eq!(document["openapi"].as_str().map(|v| v.starts_with("3.")), Some(true));
 
@@ -65,6 +88,12 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         ("/api/v1/txs/{network}/{hash}", format!("/api/v1/txs/ethereum/{unknown}"), 404),
         ("/api/v1/networks/{network}/completeness", "/api/v1/networks/ethereum/completeness".to_owned(), 200),
         ("/api/v1/networks/{network}/completeness", "/api/v1/networks/nowhere/completeness".to_owned(), 404),
+        ("/api/v1/providers/health", "/api/v1/providers/health".to_owned(), 200),
+        ("/api/v1/providers/health", "/api/v1/providers/health?limit=0".to_owned(), 400),
+        ("/api/v1/providers/health", "/api/v1/providers/health?network=nowhere".to_owned(), 404),
+        ("/api/v1/providers/{network}/{name}", "/api/v1/providers/ethereum/one".to_owned(), 200),
+        ("/api/v1/providers/{network}/{name}", "/api/v1/providers/ethereum/none".to_owned(), 404),
+        ("/api/v1/providers/{network}/{name}", "/api/v1/providers/ethereum/one?from=x".to_owned(), 400),
         ("/api/v1/sql", "/api/v1/sql".to_owned(), 200),
         ("/api/v1/sql", "/api/v1/sql?network=ethereum".to_owned(), 400),
     ];

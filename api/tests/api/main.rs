@@ -12,6 +12,7 @@ mod http;
 mod limits;
 mod many;
 mod pages;
+mod providers;
 mod registry;
 mod rest;
 mod resume;

@@ -29,7 +29,17 @@ async fn views_sizes_limits_and_queries_are_told_and_no_password() {
     assert_eq!((&sql["database"], &sql["user"]), (&Value::from(config.database.as_str()), &Value::from("analyst")));
     assert!(!answer.text().contains(&config.password), "the stages' password");
 
-    let views = ["blocks", "block_events", "transactions", "evm_transactions", "evm_logs", "completeness"];
+    let views = [
+        "blocks",
+        "block_events",
+        "transactions",
+        "evm_transactions",
+        "evm_logs",
+        "completeness",
+        "endpoints",
+        "provider_minutes",
+        "provider_samples",
+    ];
     assert_eq!(names(&sql["views"])[..views.len()], views);
     for view in sql["views"].as_array().expect("views") {
         assert!(view["comment"].as_str().is_some_and(|c| !c.is_empty()), "{view}");

@@ -71,7 +71,8 @@ impl World {
     pub async fn start_sink(&mut self) {
         self.store.migrate().await.expect("tables");
         let stop = self.stop.child_token();
-        let config = SinkConfig::new(self.config.clone(), "test");
+        let mut config = SinkConfig::new(self.config.clone(), "test");
+        config.samples_age = Duration::from_millis(100);
         let sink = store::sink::run(config, self.log.clone(), self.codec.clone(), stop.clone());
         self.sink = Some((stop, tokio::spawn(sink)));
     }
