@@ -57,6 +57,8 @@ const READ: &[&str] = &["Read"];
 const WRITE: &[&str] = &["Write"];
 /// Of topics that are written: a stage reads how large a record may be there.
 const OUTPUT: &[&str] = &["Write", "DescribeConfigs"];
+/// Of a topic whose records are small whatever it takes.
+const READ_WRITE: &[&str] = &["Read", "Write"];
 const BOTH: &[&str] = &["Read", "Write", "DescribeConfigs"];
 const DESCRIBE: &[&str] = &["Describe"];
 
@@ -64,17 +66,19 @@ const DESCRIBE: &[&str] = &["Describe"];
 pub fn rights(role: Role) -> Vec<Right> {
     use topics::{
         CONTROL_CONFIG, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS,
-        INGEST_STATUS, RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
+        INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
     };
     let right = |operations, on| Right { operations, on };
     match role {
         Role::Ingest => vec![
             right(BOTH, On::Topics(&[INGEST_CHECKPOINTS, CONTROL_CONFIG])),
             right(OUTPUT, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS, DEAD_LETTERS])),
+            right(READ_WRITE, On::Topics(&[PROVIDERS_SAMPLES])),
             right(READ, On::Group("ingest")),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(WRITE, On::TransactionalIds("ingest.")),
             right(WRITE, On::TransactionalIds("status.ingest.")),
+            right(WRITE, On::TransactionalIds("samples.ingest.")),
         ],
         Role::Enrich => vec![
             right(READ, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, CONTROL_CONFIG])),
@@ -86,15 +90,16 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(WRITE, On::TransactionalIds("status.enrich.")),
         ],
         Role::Sink => vec![
-            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, CONTROL_CONFIG])),
+            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, CONTROL_CONFIG, PROVIDERS_SAMPLES])),
             right(OUTPUT, On::Topics(&[DEAD_LETTERS, STAGE_STATUS])),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(READ, On::Group("sink")),
+            right(READ, On::Group("sink.samples")),
             right(WRITE, On::TransactionalIds("sink.dead-letters.")),
             right(WRITE, On::TransactionalIds("status.sink.")),
         ],
         Role::Api => vec![
-            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS])),
+            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, PROVIDERS_SAMPLES])),
             right(BOTH, On::Topics(&[STAGE_STATUS])),
             // Only there in a cluster that a former version made.
             right(READ, On::Topics(&[INGEST_STATUS, ENRICH_STATUS])),

@@ -1,8 +1,10 @@
-//! `headwater status`: one screen, or one JSON object, of what the running process says: its networks and the lag of its stages.
+//! `headwater status`: one screen, or one JSON object, of what the running process says: its networks, their endpoints, and the
+//! lag of its stages.
 
 use std::{collections::BTreeMap, io::Write, time::Duration};
 
 use clap::Args;
+use schemas::limits;
 use serde_json::Value;
 
 use crate::{
@@ -43,9 +45,11 @@ pub fn run(args: &Status) -> Result<(), Failure> {
             Some(admin) => get(&client, &format!("{admin}/lag")).await?,
             None => Vec::new(),
         };
+        let endpoints = endpoints(&client, &api).await?;
         let text = match args.format {
-            Format::Table => screen(&health, &lags),
+            Format::Table => screen(&health, &endpoints, &lags),
             Format::Json => {
+                health["endpoints"] = Value::Array(endpoints);
                 health["lags"] = serde_json::to_value(&lags)?;
                 format!("{health}\n")
             }
@@ -57,9 +61,36 @@ pub fn run(args: &Status) -> Result<(), Failure> {
     })?
 }
 
+/// All endpoints, page by page; none where a former version answers, which does not know them.
+async fn endpoints(client: &reqwest::Client, api: &str) -> Result<Vec<Value>, Failure> {
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let url = format!("{api}/api/v1/providers/health?limit={}{cursor}", limits::PAGE_ITEMS_MAX);
+        let answer = ask(client, &url).await?;
+        if answer.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(all);
+        }
+        let mut page: Value = read(answer, &url).await?;
+        if let Value::Array(items) = page["items"].take() {
+            all.extend(items);
+        }
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(all),
+        }
+    }
+}
+
 async fn get<T: serde::de::DeserializeOwned>(client: &reqwest::Client, url: &str) -> Result<T, Failure> {
+    read(ask(client, url).await?, url).await
+}
+
+async fn ask(client: &reqwest::Client, url: &str) -> Result<reqwest::Response, Failure> {
     let asked = client.get(url).send().await;
-    let answer = asked.map_err(|e| format!("nothing answers at {url}: {e}; is `headwater up` running?"))?;
+    Ok(asked.map_err(|e| format!("nothing answers at {url}: {e}; is `headwater up` running?"))?)
+}
+
+async fn read<T: serde::de::DeserializeOwned>(answer: reqwest::Response, url: &str) -> Result<T, Failure> {
     let status = answer.status();
     if !status.is_success() {
         return Err(format!("{url} answered {status}: {}", answer.text().await.unwrap_or_default()).into());
@@ -67,16 +98,11 @@ async fn get<T: serde::de::DeserializeOwned>(client: &reqwest::Client, url: &str
     Ok(answer.json().await?)
 }
 
-fn screen(health: &Value, lags: &[GroupLag]) -> String {
+fn screen(health: &Value, endpoints: &[Value], lags: &[GroupLag]) -> String {
     let mut rows = vec![["NETWORK", "STATE", "TIP", "PROCESSED", "LAG", "TX/S", "LAST BLOCK"].map(str::to_owned)];
     let mut notes = Vec::new();
     for n in health["networks"].as_array().into_iter().flatten() {
-        let cell = |key: &str| match &n[key] {
-            Value::Null => "-".to_owned(),
-            Value::String(s) => s.clone(),
-            Value::Number(x) if x.is_f64() => format!("{:.1}", x.as_f64().unwrap_or_default()),
-            other => other.to_string(),
-        };
+        let cell = |key: &str| cell(n, key);
         rows.push([
             cell("network"),
             cell("state"),
@@ -100,6 +126,13 @@ fn screen(health: &Value, lags: &[GroupLag]) -> String {
     }
     notes.extend(health["store_error"].as_str().map(|error| format!("store: {error}")));
     let mut text = format!("status: {}\n\n{}", health["status"].as_str().unwrap_or("unknown"), table(&rows));
+    if !endpoints.is_empty() {
+        text.push_str(&format!("\n{}", table(&endpoint_rows(endpoints))));
+    }
+    notes.extend(endpoints.iter().filter(|e| e["state"] != "ok").filter_map(|endpoint| {
+        let word = |key: &str| endpoint[key].as_str();
+        Some(format!("{}, endpoint {}: {}", word("network")?, word("name")?, word("reason")?))
+    }));
     let mut groups: BTreeMap<&str, u64> = BTreeMap::new();
     for lag in lags {
         *groups.entry(&lag.group).or_default() += lag.lag;
@@ -122,6 +155,27 @@ fn screen(health: &Value, lags: &[GroupLag]) -> String {
         text.push_str(&format!("\n{}\n", notes.join("\n")));
     }
     text
+}
+
+/// A value as a cell shows it.
+fn cell(of: &Value, key: &str) -> String {
+    match &of[key] {
+        Value::Null => "-".to_owned(),
+        Value::String(s) => s.clone(),
+        Value::Number(x) if x.is_f64() => format!("{:.1}", x.as_f64().unwrap_or_default()),
+        other => other.to_string(),
+    }
+}
+
+/// The endpoints, those in use marked.
+fn endpoint_rows(endpoints: &[Value]) -> Vec<[String; 8]> {
+    let head =
+        ["NETWORK", "ENDPOINT", "STATE", "SCORE", "LATENCY MS", "HEIGHT", "BEHIND", "IN USE SINCE"].map(str::to_owned);
+    let row = |e: &Value| {
+        ["network", "name", "state", "score", "latency_ms", "height", "lag_blocks", "in_use_since"]
+            .map(|key| cell(e, key))
+    };
+    std::iter::once(head).chain(endpoints.iter().map(row)).collect()
 }
 
 /// A process, and what it does unless it just works.
@@ -161,10 +215,23 @@ mod tests {
             {"stage": "enrich", "network": null, "since": "T1", "problem": "enrich is silent", "cure": "Start it"},
         ]});
         let lags = [1, 2].map(|lag| GroupLag { group: "sink".into(), topic: "t".into(), partition: 0, lag });
-        let text = screen(&health, &lags);
+        let endpoints = [
+            serde_json::json!({"network": "mantle-mainnet", "name": "official", "state": "ok", "score": 99, "latency_ms": 208,
+                "height": 7, "lag_blocks": 0, "in_use_since": "T0", "reason": null}),
+            serde_json::json!({"network": "mantle-mainnet", "name": "other", "state": "quarantined", "score": null,
+                "latency_ms": null, "height": 7, "lag_blocks": null, "in_use_since": null, "reason": "said 1, right is 2"}),
+        ];
+        let text = screen(&health, &endpoints, &lags);
         assert!(text.contains("mantle-mainnet  stalled  7    5          2    1.2   -"), "{text}");
         assert!(text.contains("enrich  silent   T1     a(silent)     -"), "{text}");
         assert!(text.contains("sink    running  T0     a b(stalled)  3"), "{text}");
+        assert!(
+            text.contains("mantle-mainnet  official  ok           99     208         7       0       T0"),
+            "{text}"
+        );
+        assert!(text.contains("mantle-mainnet  other     quarantined  -      -           7       -       -"), "{text}");
+        assert!(text.contains("mantle-mainnet, endpoint other: said 1, right is 2"), "{text}");
+        assert!(!screen(&health, &[], &lags).contains("ENDPOINT"));
         assert!(text.contains("mantle-mainnet, ingest: the node does not answer. See it"), "{text}");
         assert!(text.contains("enrich: enrich is silent (since T1). Start it"), "{text}");
     }
