@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod pipeline;
 pub mod publisher;
 pub mod records;
+pub mod samples;
 pub mod source;
 pub mod state;
 pub mod status;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use schemas::{Network, records::NetworkState};
+use schemas::{
+    Network,
+    records::{NetworkState, ProviderSample},
+};
 
 use crate::tracker::Refusal;
 
@@ -85,6 +88,19 @@ pub fn topic_missing() {
     metrics::counter!("headwater_ingest_topic_missing_total").increment(1);
 }
 
+/// Samples of endpoints were written.
+pub fn samples(count: usize) {
+    metrics::counter!("headwater_ingest_samples_total").increment(count as u64);
+}
+
+/// The log did not take samples of endpoints.
+pub fn samples_lost(samples: &[ProviderSample]) {
+    for sample in samples {
+        metrics::counter!("headwater_provider_samples_lost_total", "network" => sample.network.to_string())
+            .increment(1);
+    }
+}
+
 /// Says what each of them is, for Prometheus' `# HELP`.
 pub fn describe() {
     metrics::describe_counter!(
@@ -92,6 +108,11 @@ pub fn describe() {
         "Block events that were committed, by network and operation."
     );
     metrics::describe_counter!("headwater_ingest_transactions_total", "Transactions that were committed.");
+    metrics::describe_counter!("headwater_ingest_samples_total", "Samples of endpoints that were written to the log.");
+    metrics::describe_counter!(
+        "headwater_provider_samples_lost_total",
+        "Samples of endpoints that found no place in the queue or that the log did not take, by network."
+    );
     metrics::describe_histogram!("headwater_ingest_commit_seconds", "Time to commit a transaction of the log.");
     metrics::describe_histogram!("headwater_ingest_commit_events", "Block events in one transaction of the log.");
     metrics::describe_counter!("headwater_ingest_bytes_total", "Bytes of the values that were committed.");
