@@ -128,7 +128,7 @@ async fn hostile_frames_get_errors_and_the_connection_lives() {
             "network-not-found",
         ),
         (json!({"op": "subscribe", "id": "w", "topics": ["windows"]}).to_string(), json!("w"), "not-available-yet"),
-        (json!({"op": "subscribe", "id": 7, "topics": ["providers"]}).to_string(), json!(7), "not-available-yet"),
+        (json!({"op": "subscribe", "id": 7, "topics": ["alerts"]}).to_string(), json!(7), "not-available-yet"),
         (json!({"op": "subscribe", "id": 7, "topics": ["alerts"]}).to_string(), json!(7), "not-available-yet"),
         (json!({"op": "unsubscribe", "id": 7}).to_string(), json!(7), "subscription-conflict"),
         (
