@@ -4,6 +4,7 @@
 //! node ──fetch tasks (≤ fetch_parallelism; of all networks limits::INGEST_FETCHES and one each)──▶ watcher (one per network)
 //!      ──queue (limits::INGEST_QUEUE_EVENTS, _KIB; of all partitions INGEST_SHARED_KIB and OWN each)──▶ publisher (one per
 //!        partition) ──transactions──▶ log
+//! fleets ──queue (limits::SAMPLES_QUEUE)──▶ samples (one per process) ──▶ log, and back to the fleets
 //! ```
 //!
 //! Guarantee: a partition's publisher begins only when this process gets the partition in group `ingest`, with a new producer (which
@@ -39,6 +40,7 @@ use crate::{
     metrics,
     publisher::Publisher,
     records::{Limits, Scribe},
+    samples,
     source::Source,
     state, status,
     unit::{Memory, Outlet},
@@ -47,13 +49,14 @@ use crate::{
 /// Consumer group whose members share the partitions.
 pub const GROUP: &str = "ingest";
 /// Topics that ingest writes.
-const OUTPUTS: [topics::TopicSpec; 6] = [
+const OUTPUTS: [topics::TopicSpec; 7] = [
     topics::RAW_BLOCKS,
     topics::RAW_TRANSACTIONS,
     topics::INGEST_CHECKPOINTS,
     topics::STAGE_STATUS,
     topics::CONTROL_CONFIG,
     topics::DEAD_LETTERS,
+    topics::PROVIDERS_SAMPLES,
 ];
 
 /// What all partitions share.
@@ -99,6 +102,8 @@ async fn watch_all(
     for (network, problem) in &partitions.unreadable {
         tracing::error!(%network, problem, "the network is not watched");
     }
+    let fleets = sources.iter().filter_map(|s| Some((s.network.slug.clone(), s.observed.clone()?)));
+    let _samples = samples::start(log.clone(), codec.clone(), &config.instance, &partitions.known, fleets);
     let sources = sources.into_iter().map(|s| (s.network.slug.clone(), s)).collect();
     let (memory, places, reading) = (Memory::default(), Places::default(), Semaphore::new(limits::STATE_READERS));
     let shared = Arc::new(Shared { config, log, codec, sources, partitions, memory, places, reading });

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     chains::{Family, Seat, Watcher},
     config::NetworkConfig,
+    samples::Observed,
 };
 
 /// A network and where its blocks come from.
@@ -19,13 +20,20 @@ use crate::{
 pub struct Source {
     /// As configured.
     pub network: NetworkConfig,
+    /// Whose endpoints are told of in `providers.samples`; `None`: nobody's.
+    pub observed: Option<Arc<dyn Observed>>,
     chain: Arc<dyn Watched>,
 }
 
 impl Source {
     /// A network of a family.
     pub fn new<F: Family>(network: NetworkConfig, family: F, node: Arc<dyn ChainSource<Block = F::Block>>) -> Self {
-        Self { network, chain: Arc::new(Chain { family: Arc::new(family), node }) }
+        Self { network, observed: None, chain: Arc::new(Chain { family: Arc::new(family), node }) }
+    }
+
+    /// The same; what this fleet sees of its endpoints is told.
+    pub fn observed(self, fleet: Arc<dyn Observed>) -> Self {
+        Self { observed: Some(fleet), ..self }
     }
 
     /// Its status before anything is known.
