@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use nodes::fleet::Fleet;
 use runtime::log::{
     Log, LogError, LogErrorKind, NewRecord, PollLimits, Polled, Producer, Record, TopicPartition, Transaction,
 };
@@ -41,6 +42,15 @@ pub trait Observed: Send + Sync {
     fn samples_to(&self, to: mpsc::Sender<ProviderSample>);
     /// A state that an observer holds of one of its endpoints. States of one observer come in order.
     fn hear(&self, sample: &ProviderSample);
+}
+
+impl<C: Clone + Send + Sync + 'static> Observed for Fleet<C> {
+    fn samples_to(&self, to: mpsc::Sender<ProviderSample>) {
+        Self::samples_to(self, to);
+    }
+    fn hear(&self, sample: &ProviderSample) {
+        Self::hear(self, sample);
+    }
 }
 
 /// How long samples are gathered before they are written together.

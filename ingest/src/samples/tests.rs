@@ -12,12 +12,12 @@ use super::*;
 const PARTITIONS: u32 = 4;
 
 #[derive(Default)]
-struct Fleet {
+struct Told {
     to: Mutex<Option<mpsc::Sender<ProviderSample>>>,
     heard: Mutex<Vec<ProviderSample>>,
 }
 
-impl Fleet {
+impl Told {
     fn say(&self, sample: ProviderSample) {
         let to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
         to.as_ref().expect("it was told where to").try_send(sample).expect("there is room");
@@ -31,7 +31,7 @@ impl Fleet {
     }
 }
 
-impl Observed for Fleet {
+impl Observed for Told {
     fn samples_to(&self, to: mpsc::Sender<ProviderSample>) {
         *self.to.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
     }
@@ -50,8 +50,8 @@ fn eth() -> Network {
     "eth".parse().unwrap()
 }
 
-fn started(log: &Arc<EmbeddedLog>, instance: &str) -> (AbortOnDropHandle<()>, Arc<Fleet>) {
-    let fleet = Arc::<Fleet>::default();
+fn started(log: &Arc<EmbeddedLog>, instance: &str) -> (AbortOnDropHandle<()>, Arc<Told>) {
+    let fleet = Arc::<Told>::default();
     let partitions = HashMap::from([(eth(), 3)]);
     let fleets: [(Network, Arc<dyn Observed>); 1] = [(eth(), fleet.clone())];
     let handle = start(log.clone(), Arc::new(Codec::builtin()), instance, &partitions, fleets);
