@@ -22,8 +22,11 @@ pub struct SinkConfig {
     pub batch_rows: usize,
     /// Bytes of records of one batch, at most.
     pub batch_bytes: usize,
-    /// How long a batch may fill while there is more to read. At the head of the log a batch goes at once.
+    /// How long a batch may fill while there is more to read. At the head of the log a batch goes at once, but for its rest.
     pub batch_age: Duration,
+    /// Least time from one small batch to the next, and from one large one (a tenth of `batch_rows` or more). An insert has a price
+    /// whatever it holds, and each is merged with others later.
+    pub batch_rests: (Duration, Duration),
     /// How long the store may refuse a batch, though it answers, before the batch is taken apart.
     pub refusals: Duration,
     /// How long a network of which the store refused a block rests before that is tried again.
@@ -47,6 +50,7 @@ impl SinkConfig {
             batch_rows: limits::SINK_BATCH_ROWS,
             batch_bytes: limits::SINK_BATCH_BYTES,
             batch_age: Duration::from_secs(2),
+            batch_rests: (Duration::from_millis(100), Duration::from_millis(500)),
             refusals: limits::STORE_REFUSES,
             refused_rests: limits::STORE_REFUSED_RESTS,
             audits: Duration::from_secs(60),

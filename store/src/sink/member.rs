@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use runtime::log::{
@@ -32,6 +32,8 @@ use super::{
 const IDLE: Duration = Duration::from_secs(1);
 /// How long the store may be behind before the group is served without reading.
 const STAND_BY: Duration = Duration::from_secs(2);
+/// A batch of this part of what it may hold is a large one.
+const LARGE: usize = 10;
 /// One look at the group then.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -60,6 +62,8 @@ pub(super) struct Reading {
     second: Option<SecondReading>,
     /// Whether the second reading is served next: they take turns.
     seconds_turn: bool,
+    /// When the last batch went.
+    sent: Option<Instant>,
 }
 
 impl Reading {
@@ -71,7 +75,8 @@ impl Reading {
         shutdown: CancellationToken,
     ) -> Self {
         let (in_flight, taken_away, second, seconds_turn) = (false, HashSet::new(), None, false);
-        Self { config, log, reader, to_writer, from_writer, shutdown, in_flight, taken_away, second, seconds_turn }
+        let sent = None;
+        Self { config, log, reader, to_writer, from_writer, shutdown, in_flight, taken_away, second, seconds_turn, sent }
     }
 
     /// Reads until the stage is told to stop.
@@ -101,6 +106,16 @@ impl Reading {
         Ok(())
     }
 
+    /// How long the batch rests before it goes though it is neither full nor old: so that many networks, or a chain that is
+    /// being caught up with, share an insert. A block that comes after a pause does not wait.
+    fn rest(&self) -> Duration {
+        let rest = match self.reader.batch.rows >= self.config.batch_rows / LARGE {
+            true => self.config.batch_rests.1,
+            false => self.config.batch_rests.0,
+        };
+        self.sent.map_or(Duration::ZERO, |sent| rest.saturating_sub(sent.elapsed()))
+    }
+
     /// Waits until nothing is on its way to the store; its offsets are not committed.
     async fn settle(&mut self) -> Result<(), Error> {
         if self.in_flight {
@@ -121,8 +136,10 @@ impl Reading {
         loop {
             self.follow_behind();
             let waiting = !self.reader.batch.is_empty();
-            if waiting && !self.in_flight && (drained || self.reader.batch.is_due(&self.config)) {
+            let rest = self.rest();
+            if waiting && !self.in_flight && (drained && rest.is_zero() || self.reader.batch.is_due(&self.config)) {
                 let batch = std::mem::take(&mut self.reader.batch);
+                self.sent = Some(Instant::now());
                 if self.to_writer.send(batch).await.is_err() {
                     return Err(Error::Ended("writer"));
                 }
@@ -136,8 +153,12 @@ impl Reading {
             let second_may = self.second.is_some() && !full;
             self.seconds_turn = second_may && !self.seconds_turn;
             let seconds_turn = self.seconds_turn;
-            let hurry = waiting && !self.in_flight || second_may && !seconds_turn;
-            let wait = if hurry { Duration::ZERO } else { IDLE };
+            let wait = match (second_may && !seconds_turn, waiting && !self.in_flight) {
+                (true, _) => Duration::ZERO,
+                (false, true) if drained => rest,
+                (false, true) => Duration::ZERO,
+                (false, false) => IDLE,
+            };
             let came = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => {

@@ -1,8 +1,8 @@
 //! The sink's wiring: reader → (one batch) → writer → (its offsets) → commit, and beside it the auditor and the samples.
 //!
 //! The writer works on one batch while the reader fills the next, so batches grow by themselves when the store is slow and
-//! stay small when it is not. A batch goes when the writer is free and there is nothing more to read just now, or when it is
-//! full or old enough.
+//! stay small when it is not. A batch goes when the writer is free, there is nothing more to read just now and the last one went
+//! some moments ago, or when it is full or old enough.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
