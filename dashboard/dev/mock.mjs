@@ -5,6 +5,7 @@
 //
 // GET /mock/reorg?network=SLUG&depth=N   reverts the newest N blocks and applies others
 // GET /mock/down, /mock/up               hangs up and refuses, comes back
+// GET /mock/provider?network=SLUG&name=NAME&to=JSON   makes an endpoint other than it was (see dev/providers.mjs)
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { WebSocketServer } from 'ws';
 import { catalogue } from './catalogue.mjs';
+import { fleet } from './providers.mjs';
 
 const { values: options } = parseArgs({
 	options: {
@@ -47,6 +49,17 @@ for (const [slug, everyMs] of [
 	});
 }
 if (options.mode === 'empty') for (const n of [...networks.keys()].slice(1)) networks.delete(n);
+
+const endpoints = fleet((slug) => networks.get(slug).height - 1, { frozen: options.mode === 'troubled' });
+const provided = () => (options.mode === 'empty' ? [] : endpoints.list([...networks.keys()]));
+
+/** The states of all endpoints, to whoever has asked for them; at first, and then as they change. */
+function tell(ws) {
+	for (const data of provided()) {
+		ws.send(JSON.stringify({ type: 'provider', network: data.network, sequence: networks.get(data.network).sequence, op: 'apply', data }));
+	}
+}
+if (options.mode === 'live') setInterval(() => sockets.forEach((ws) => ws.providers && tell(ws)), 2_000);
 
 let down = false;
 let fork = 0;
@@ -193,6 +206,13 @@ function answer(path, query) {
 		const detail = 'The store at 127.0.0.1:8123 does not answer. Headwater starts it again and keeps what has come.';
 		return [503, { type: 'about:blank', title: 'The store is not reachable', status: 503, detail }];
 	}
+	if (path === '/providers/health') return [200, { items: provided(), next: null }];
+	const [, ...named] = path.match(/^\/providers\/([^/]+)\/([^/]+)$/) ?? [];
+	if (named.length > 0) {
+		const [from, to] = ['from', 'to'].map((name) => Date.parse(query.get(name)));
+		const detail = endpoints.detail(...named.map(decodeURIComponent), from || Date.now() - 3_600_000, to || Date.now());
+		if (detail) return [200, detail];
+	}
 	if (path === '/sql') return [200, catalogue()];
 	if (path === '/blocks') {
 		const items = chains.flatMap((n) => n.chain.map((c) => c.block)).sort((a, b) => b.height - a.height);
@@ -224,6 +244,11 @@ const server = createServer((request, response) => {
 	if (url.pathname.startsWith('/mock/')) {
 		const what = url.pathname.slice(6);
 		if (what === 'reorg') reorg(networks.get(url.searchParams.get('network')), Number(url.searchParams.get('depth') ?? 1));
+		if (what === 'provider') {
+			const [slug, name, to] = ['network', 'name', 'to'].map((key) => url.searchParams.get(key));
+			endpoints.change(slug, name, JSON.parse(to));
+			for (const socket of sockets) if (socket.providers) tell(socket);
+		}
 		if (what === 'down' || what === 'up') down = what === 'down';
 		if (down) for (const socket of sockets) socket.terminate();
 		return response.end('done\n');
@@ -255,8 +280,12 @@ server.on('upgrade', (request, socket, head) => {
 		sockets.add(ws);
 		ws.on('close', () => sockets.delete(ws));
 		ws.on('message', (data) => {
-			const { op, id, network, after } = JSON.parse(data);
+			const { op, id, topics, network, after } = JSON.parse(data);
 			if (op !== 'subscribe') return;
+			if (topics.includes('providers')) {
+				ws.providers = true;
+				return tell(ws);
+			}
 			const n = networks.get(network);
 			if (!n) return ws.send(JSON.stringify({ type: 'error', id, problem: { title: 'No such network', detail: network } }));
 			for (const e of n.log) if (after != null && e.sequence > after) e.text.forEach((t) => ws.send(t));

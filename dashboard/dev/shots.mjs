@@ -115,6 +115,27 @@ try {
 	await narrowSql.waitForSelector('[data-testid=views] details');
 	await shot(narrowSql, 'narrow-sql');
 
+	for (const scheme of ['dark', 'light']) {
+		const providers = await open(`${live}/providers`, { scheme });
+		await providers.waitForSelector('[data-provider]');
+		await wait(2_000);
+		await shot(providers, `providers-${scheme}`);
+		await providers.locator('[data-provider=polygon-rpc] h4 a').click();
+		await providers.waitForSelector('dialog [data-testid=charts]');
+		await providers.locator('dialog label', { hasText: '6 h' }).click();
+		await wait(900);
+		await providers.locator('dialog svg[role=img]').first().hover();
+		await shot(providers, `providers-${scheme}-history`);
+	}
+	const narrowProviders = await open(`${live}/providers`, { viewport: { width: 390, height: 844 }, touch: true });
+	await narrowProviders.waitForSelector('[data-provider]');
+	await wait(1_500);
+	await shot(narrowProviders, 'narrow-providers');
+	await narrowProviders.locator('[data-provider=cheapnode] h4 a').click();
+	await narrowProviders.waitForSelector('dialog [data-testid=charts]');
+	await wait(600);
+	await shot(narrowProviders, 'narrow-providers-history');
+
 	const flood = await mock('--rate', '1000');
 	const fast = await open(flood);
 	await wait(8_000);
@@ -125,13 +146,24 @@ try {
 	await wait(2_500);
 	await shot(troubled, 'troubled');
 
+	await troubled.goto(troubled.url() + 'providers');
+	await troubled.waitForSelector('[data-provider]');
+	await wait(1_500);
+	await shot(troubled, 'troubled-providers');
+
 	const empty = await open(await mock('--mode', 'empty'));
 	await wait(2_500);
 	await shot(empty, 'empty');
+	await empty.goto(empty.url() + 'providers');
+	await wait(1_500);
+	await shot(empty, 'empty-providers');
 
 	const error = await open(await mock('--mode', 'error'), { quiet: true });
 	await wait(2_500);
 	await shot(error, 'error');
+	await error.goto(error.url() + 'providers');
+	await wait(1_500);
+	await shot(error, 'error-providers');
 
 	const lost = await open(live, { quiet: true, scheme: 'light' });
 	await lost.waitForSelector('[data-key]');
@@ -156,6 +188,16 @@ try {
 	await loading.reload();
 	await wait(500);
 	await shot(loading, 'loading');
+	await loading.goto(`${live}/providers`);
+	await wait(500);
+	await shot(loading, 'loading-providers');
+
+	const old = await open(`${live}/providers`, { quiet: true });
+	await old.waitForSelector('[data-provider]');
+	await fetch(`${live}/mock/down`);
+	await wait(8_000);
+	await shot(old, 'disconnected-providers');
+	await fetch(`${live}/mock/up`);
 
 	console.log(problems.length === 0 ? 'no console errors' : problems.join('\n'));
 } finally {

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
+import { checkProviders } from './providers.mjs';
 import { checkSql } from './sql.mjs';
 
 const url = process.env.HEADWATER_URL;
@@ -146,6 +147,11 @@ try {
 	if (process.env.HEADWATER_SCREENSHOT) await page.screenshot({ path: process.env.HEADWATER_SCREENSHOT });
 	const violations = await page.evaluate(() => window.violations);
 
+	// The page of endpoints, by the navigation.
+	await page.locator('nav a', { hasText: 'Providers' }).click();
+	const providers = await checkProviders(page, url, until);
+	violations.push(...(await page.evaluate(() => window.violations)));
+
 	// The page of SQL, by the navigation.
 	await page.locator('nav a', { hasText: 'SQL' }).click();
 	const queries = await checkSql(page, url, until);
@@ -154,7 +160,7 @@ try {
 	assert.deepEqual(violations, [], 'violations of the content security policy');
 	assert.deepEqual(elsewhere, [], 'requests to other hosts');
 	assert.deepEqual(errors, [], 'errors on the console');
-	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${liveSeen} live transactions, ${queries} queries, no errors`);
+	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${liveSeen} live transactions, ${providers} endpoints with a score, ${queries} queries, no errors`);
 } catch (error) {
 	console.error(error.message ?? error);
 	if (errors.length > 0) console.error('console:', errors.join('\n'));

@@ -116,11 +116,90 @@ export interface Problem {
 	status?: number;
 }
 
+/** What a score is made of; each 0 to 1. The score is 100 × (½ latency + ½ success) × height. */
+export interface ScoreParts {
+	latency: number | null;
+	success: number | null;
+	/** 1 near the best height, falling to 0 the further behind. */
+	height: number | null;
+}
+
+/** An endpoint of a network, as `/providers/health` and the topic `providers` have it. */
+export interface Provider {
+	network: string;
+	name: string;
+	/** Credentials masked. */
+	url: string;
+	/** 0 to 100; null before the first answer. */
+	score: number | null;
+	components?: ScoreParts | null;
+	/** Median of the last ten minutes. */
+	latency_ms: number | null;
+	/** 0 to 1. */
+	success_rate: number | null;
+	height: number | null;
+	lag_blocks: number | null;
+	/** `ok`, `slow`, `quarantined`, … Unknown ones are shown as they are. */
+	state: string;
+	/** Why, in a sentence; of a lie, what was said and what is right. */
+	reason?: string | null;
+	since: string | null;
+	in_use: boolean;
+	in_use_since?: string | null;
+	last_error: string | null;
+	last_error_at?: string | null;
+	last_seen_at: string | null;
+	/** When this was written. */
+	at?: string | null;
+	operator?: string | null;
+	roles?: string[] | null;
+	priority?: number | null;
+	calls_per_block?: number | null;
+	bytes_per_block?: number | null;
+	calls_per_day?: number | null;
+	bytes_per_day?: number | null;
+	/** The cap on calls; null: there is none. */
+	per_day?: number | null;
+	/** Requests per second, configured or found out. */
+	limit_per_second?: number | null;
+	/** How often its state is written at least. */
+	probe_every_ms?: number | null;
+	/** For which it is in quarantine. */
+	lie?: ProviderLie | null;
+}
+
+export interface ProviderLie {
+	said: string;
+	/** And who says so. */
+	right: string;
+	at?: string | null;
+	/** Stage and instance. */
+	found_by?: string | null;
+}
+
+/** What an endpoint did in one minute; a minute may have several of these (methods, observers). */
+export interface ProviderMinute {
+	/** The minute's start. */
+	at: string;
+	calls: number;
+	failures: number;
+	/** Of answers; null when there was none. */
+	latency_p50_ms: number | null;
+	latency_p95_ms: number | null;
+	bytes?: number | null;
+}
+
+/** `GET /providers/{network}/{name}`. */
+export interface ProviderDetail extends Provider {
+	history: ProviderMinute[];
+}
+
 export type Op = 'apply' | 'revert';
 
 export type Frame =
 	| { type: 'block'; network: string; sequence: number; op: Op; data: Block }
 	| { type: 'transaction'; network: string; sequence: number; op: Op; data: Transaction }
+	| { type: 'provider'; network: string; sequence: number; op: Op; data: Provider }
 	| { type: 'position'; network: string; sequence: number }
 	| { type: 'gap'; network: string; from: number; to: number }
 	| { type: 'error'; id?: number | null; problem: Problem };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { age, clock, count, instant, methodName, namedArguments, plural, rate, shorten } from './format';
+import { age, clock, count, few, instant, methodName, millis, namedArguments, percent, plural, rate, shorten } from './format';
 
 describe('shorten', () => {
 	it('keeps both ends', () => {
@@ -24,6 +24,38 @@ describe('numbers', () => {
 		expect(rate(1234.4)).toBe('1,234');
 		expect(plural(1, 'block')).toBe('1 block');
 		expect(plural(64, 'block')).toBe('64 blocks');
+	});
+});
+
+describe('measures', () => {
+	it('shows latencies in the unit that people say', () => {
+		expect([0, 0.42, 9.96, 208.4, 999.6, 1_240, 12_000, 120_000].map(millis)).toEqual([
+			'0 ms',
+			'0.4 ms',
+			'10 ms',
+			'208 ms',
+			'1.00 s',
+			'1.24 s',
+			'12.0 s',
+			'120 s'
+		]);
+		expect(millis(null)).toBe('—');
+	});
+
+	it('says 100 % only of all, and 0 % only of none', () => {
+		expect([1, 0.9999, 0.57, 0.29, 0.0002, 0, NaN].map(percent)).toEqual([
+			'100 %',
+			'99.9 %',
+			'57 %',
+			'29 %',
+			'<0.1 %',
+			'0 %',
+			'—'
+		]);
+	});
+
+	it('keeps a digit of small numbers', () => {
+		expect([2, 2.25, 2.04, 9.97, 1_234.6, null].map(few)).toEqual(['2', '2.3', '2', '10', '1,235', '—']);
 	});
 });
 

@@ -19,6 +19,29 @@ export function rate(perSecond: number | null | undefined): string {
 	return perSecond < 100 ? perSecond.toFixed(1) : group(Math.round(perSecond).toString());
 }
 
+/** A small number of something per something: a digit below 10 where it is not whole. */
+export function few(n: number | null | undefined): string {
+	if (n == null || !Number.isFinite(n)) return '—';
+	return n < 9.95 && !Number.isInteger(n) ? n.toFixed(1).replace(/\.0$/, '') : count(Math.round(n));
+}
+
+/** A latency: whole milliseconds below a second, then seconds of three digits. */
+export function millis(ms: number | null | undefined): string {
+	if (ms == null || !Number.isFinite(ms)) return '—';
+	if (ms < 999.5) return ms > 0 && ms < 9.95 ? `${ms.toFixed(1).replace(/\.0$/, '')} ms` : `${Math.round(ms)} ms`;
+	const s = ms / 1000;
+	return `${s < 9.995 ? s.toFixed(2) : s < 99.95 ? s.toFixed(1) : group(Math.round(s).toString())} s`;
+}
+
+/** A share of 0 to 1 in per cent, cut and not rounded, so that 100 % means all and 0 % none; `<0.1 %` for very few. */
+export function percent(share: number | null | undefined): string {
+	if (share == null || !Number.isFinite(share)) return '—';
+	if (share >= 1) return '100 %';
+	if (share <= 0) return '0 %';
+	const tenths = Math.floor(share * 1000 + 1e-9);
+	return tenths === 0 ? '<0.1 %' : `${tenths % 10 === 0 ? tenths / 10 : (tenths / 10).toFixed(1)} %`;
+}
+
 /** How long ago, in at most two units: `0.0 s` never, `now`, `7 s`, `3 m 05 s`, `2 h 11 m`, `4 d 3 h`. */
 export function age(ms: number | null | undefined): string {
 	if (ms == null || !Number.isFinite(ms)) return '—';

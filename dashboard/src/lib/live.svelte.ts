@@ -9,13 +9,14 @@
 
 import type { Connection } from './backoff';
 import { BlockHistory, type Seen } from './blocks';
+import { ServerClock } from './clock';
 import type { Block, DataFrame, Health, NetworkHealth, Page, Problem, Transaction } from './contract';
 import { Feed, type Filter, type Row } from './feed';
 import { instant } from './format';
 import { get, toProblem } from './http';
 import { expired, reverted, said, type Notice } from './notices';
 import { Sequencer, type Delivery } from './sequencer';
-import { LiveSocket } from './socket';
+import { LiveSocket, socketAddress } from './socket';
 
 const HEALTH_MS = 2_000;
 const FLUSH_MS = 250;
@@ -71,7 +72,7 @@ export class Live {
 	private pending: DataFrame[] = [];
 	private flushDue = false;
 	private flushedAt = 0;
-	private offset = 0;
+	private readonly clock = new ServerClock();
 	private lastFrame = 0;
 	private polling: ReturnType<typeof setTimeout> | undefined;
 	private ticking: ReturnType<typeof setInterval> | undefined;
@@ -116,7 +117,7 @@ export class Live {
 			const sent = Date.now();
 			const { body, serverTime } = await get<Health>('/api/v1/health');
 			if (this.stopped) return;
-			this.setClock(serverTime, sent);
+			this.clock.follow(serverTime, sent);
 			this.health = body;
 			this.healthProblem = null;
 			this.healthAt = Date.now();
@@ -141,9 +142,8 @@ export class Live {
 			void this.loadBlocks(n.network);
 		}
 		if (!this.socket) {
-			const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
 			this.socket = new LiveSocket(
-				`${scheme}//${location.host}/api/v1/ws`,
+				socketAddress(),
 				{
 					connection: (state) => (this.connection = state),
 					frame: (frame) => {
@@ -200,7 +200,7 @@ export class Live {
 			const { body } = await get<Page<Block>>(`/api/v1/blocks?${query}`);
 			const history = this.histories.get(network);
 			for (const block of body.items) {
-				if (this.known(block) && !this.feed.isGone(network, block.hash)) history?.apply(block, this.serverNow());
+				if (this.known(block) && !this.feed.isGone(network, block.hash)) history?.apply(block, this.clock.now());
 			}
 			this.withoutPast.delete(network);
 			this.refreshNetworks();
@@ -293,7 +293,7 @@ export class Live {
 				const transactions = history?.revert(data.hash)?.transactions ?? data.transaction_count ?? 0;
 				this.notices = reverted(this.notices, network, data.height, transactions, now);
 			} else {
-				history?.apply(data, this.serverNow());
+				history?.apply(data, this.clock.now());
 				this.pulses.set(network, (this.pulses.get(network) ?? 0) + 1);
 				this.pulse++;
 			}
@@ -304,7 +304,7 @@ export class Live {
 
 	private tick(): void {
 		this.here = Date.now();
-		this.now = this.serverNow();
+		this.now = this.clock.now();
 		this.notices = expired(this.notices, this.here);
 		if (this.feed.sweep(this.here)) this.show();
 		this.sampling = this.feed.sampledAt != null && this.here - this.feed.sampledAt < 5_000;
@@ -318,7 +318,7 @@ export class Live {
 	}
 
 	private refreshNetworks(): void {
-		const now = this.serverNow();
+		const now = this.clock.now();
 		this.networks = (this.health?.networks ?? []).map((health) => {
 			const history = this.histories.get(health.network);
 			return {
@@ -329,16 +329,5 @@ export class Live {
 				pulse: this.pulses.get(health.network) ?? 0
 			};
 		});
-	}
-
-	private serverNow(): number {
-		return Date.now() + this.offset;
-	}
-
-	/** Follows the server's clock by its `Date` header, so that ages are right on a machine whose own clock is not. */
-	private setClock(serverTime: number | null, sent: number): void {
-		if (serverTime == null) return;
-		const measured = serverTime + 500 - (sent + Date.now()) / 2;
-		this.offset = Math.abs(measured) < 1_500 ? 0 : measured;
 	}
 }

@@ -1,5 +1,5 @@
 /**
- * The WebSocket's life: connect, subscribe each network behind its position, and connect again after any end.
+ * The WebSocket's life: connect, subscribe what is wanted, each network behind its position, and connect again after any end.
  *
  * Guarantee: at most one connection at a time, and a next attempt is always due until `stop`.
  */
@@ -12,7 +12,7 @@ export interface SocketEvents {
 	frame(frame: Frame): void;
 	/** A connection ended; unfinished events are void. */
 	lost(): void;
-	/** A subscription was refused. */
+	/** A subscription was refused; `null`: that of all networks. */
 	refused(network: string | null, title: string, detail?: string): void;
 }
 
@@ -20,20 +20,27 @@ export interface SocketEvents {
 const OPEN_MS = 8_000;
 const PING_MS = 20_000;
 
+/** The WebSocket of the server that the page came from. */
+export function socketAddress(): string {
+	return `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}/api/v1/ws`;
+}
+
 export class LiveSocket {
 	private socket: WebSocket | null = null;
 	private failures = 0;
 	private opened: number | null = null;
 	private timer: ReturnType<typeof setTimeout> | undefined;
 	private ping: ReturnType<typeof setInterval> | undefined;
-	private requests = new Map<number, string>();
+	private requests = new Map<number, string | null>();
 	private nextId = 1;
 	private stopped = false;
 
 	constructor(
 		private readonly url: string,
 		private readonly events: SocketEvents,
-		private readonly after: () => Iterable<[network: string, sequence: number | undefined]>
+		/** What to subscribe on every connection; the network `null` is all of them. */
+		private readonly wanted: () => Iterable<readonly [network: string | null, after: number | undefined]>,
+		private readonly topics: readonly string[] = ['blocks', 'transactions']
 	) {}
 
 	/** Connects now, also when an attempt is waiting for its time. */
@@ -51,7 +58,7 @@ export class LiveSocket {
 			this.opened = Date.now();
 			this.requests.clear();
 			this.events.connection({ kind: 'live' });
-			for (const [network, sequence] of this.after()) this.subscribe(network, sequence);
+			for (const [network, sequence] of this.wanted()) this.subscribe(network, sequence);
 			this.ping = setInterval(() => this.send({ op: 'ping' }), PING_MS);
 		};
 		socket.onmessage = (message) => this.received(message.data);
@@ -63,10 +70,11 @@ export class LiveSocket {
 		if (this.socket) this.ended(this.socket);
 	}
 
-	subscribe(network: string, after: number | undefined): void {
+	subscribe(network: string | null, after: number | undefined): void {
 		const id = this.nextId++;
 		this.requests.set(id, network);
-		this.send({ op: 'subscribe', id, topics: ['blocks', 'transactions'], network, ...(after == null ? {} : { after }) });
+		const where = { ...(network == null ? {} : { network }), ...(after == null ? {} : { after }) };
+		this.send({ op: 'subscribe', id, topics: this.topics, ...where });
 	}
 
 	stop(): void {
