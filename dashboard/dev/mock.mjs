@@ -283,6 +283,7 @@ server.on('upgrade', (request, socket, head) => {
 			const { op, id, topics, network, after } = JSON.parse(data);
 			if (op !== 'subscribe') return;
 			if (topics.includes('providers')) {
+				if (options.mode === 'error') return;
 				ws.providers = true;
 				return tell(ws);
 			}

@@ -91,7 +91,7 @@ export function fleet(heights, { frozen = false } = {}) {
 			per_day: spec.per_day ?? null,
 			limit_per_second: spec.limit ?? null,
 			probe_every_ms: 30_000,
-			lie: spec.lie ? { ...spec.lie, at: iso(began - spec.since), found_by: 'ingest/host-1' } : null
+			lie: spec.lie ? { ...spec.lie, at: iso(began - (spec.since ?? 0)), found_by: 'ingest/host-1' } : null
 		};
 	}
 

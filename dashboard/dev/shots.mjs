@@ -188,6 +188,7 @@ try {
 	await loading.reload();
 	await wait(500);
 	await shot(loading, 'loading');
+	await loading.routeWebSocket('**/api/v1/ws', () => {});
 	await loading.goto(`${live}/providers`);
 	await wait(500);
 	await shot(loading, 'loading-providers');

@@ -133,8 +133,10 @@ export interface Provider {
 	/** 0 to 100; null before the first answer. */
 	score: number | null;
 	components?: ScoreParts | null;
-	/** Median of the last ten minutes. */
+	/** Median of the last ten minutes, of answers. */
 	latency_ms: number | null;
+	/** 95th percentile of the same. */
+	latency_p95_ms?: number | null;
 	/** 0 to 1. */
 	success_rate: number | null;
 	height: number | null;

@@ -1,0 +1,117 @@
+// The page /providers in states that a healthy server does not show, against the mock: nothing to show, errors, old data, a lost
+// connection, no WebSocket, an address of nothing. Starts the mocks itself; wants the built page.
+//
+// Environment: CHROMIUM (default /usr/bin/chromium). Exit status: 0 all held, 1 something did not.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const TIMEOUT_MS = 20_000;
+const children = [];
+
+async function mock(mode) {
+	const path = fileURLToPath(new URL('../dev/mock.mjs', import.meta.url));
+	const child = spawn(process.execPath, [path, '--port', '0', '--mode', mode]);
+	children.push(child);
+	child.stderr.pipe(process.stderr);
+	return new Promise((resolve, reject) => {
+		child.stdout.once('data', (line) => resolve(line.toString().trim()));
+		child.once('exit', (code) => reject(new Error(`the mock ended with ${code}`)));
+	});
+}
+
+async function until(what, test) {
+	const end = Date.now() + TIMEOUT_MS;
+	while (!(await test())) {
+		if (Date.now() > end) throw new Error(`waited ${TIMEOUT_MS} ms for: ${what}`);
+		await new Promise((resolve) => setTimeout(resolve, 50));
+	}
+}
+
+let page;
+const browser = await chromium.launch({
+	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+	args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+});
+const thrown = [];
+
+async function open(url, { sockets = true } = {}) {
+	await page?.close();
+	page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+	page.setDefaultTimeout(TIMEOUT_MS);
+	page.on('pageerror', (error) => thrown.push(String(error)));
+	if (!sockets) await page.routeWebSocket('**/api/v1/ws', (socket) => socket.close());
+	await page.goto(url);
+}
+
+const card = (network, name) => page.locator(`[data-network=${network}][data-provider=${name}]`);
+const change = (url, network, name, to) =>
+	fetch(`${url}/mock/provider?${new URLSearchParams({ network, name, to: JSON.stringify(to) })}`);
+
+try {
+	await open(`${await mock('empty')}/providers`);
+	await page.waitForSelector('[data-testid=none]');
+
+	await open(`${await mock('error')}/providers`);
+	await page.waitForSelector('main .problem button');
+	assert.match(await page.locator('main .problem').innerText(), /The store is not reachable/);
+
+	// Old: the endpoint says nothing any more, though the server does.
+	await open(`${await mock('troubled')}/providers`);
+	await until('a card to say that it is old', async () => /no news for \d+ m/.test(await card('ethereum-mainnet', 'alchemy').innerText()));
+
+	// A change comes by the WebSocket and moves the card to the front; while the reader is about to choose, it does not move.
+	const live = await mock('live');
+	await open(`${live}/providers`);
+	const names = () => page.locator('[data-network=ethereum-mainnet][data-provider]').evaluateAll((all) => all.map((c) => c.dataset.provider));
+	await until('worst first', async () => (await names()).join() === 'cheapnode,ankr,publicnode,alchemy');
+	await page.mouse.move(2, 2);
+	const lie = { said: 'a log of 0x1', right: 'a log of 0x2' };
+	await change(live, 'ethereum-mainnet', 'publicnode', { state: 'failing', fails: 1, reason: 'HTTP 403 Forbidden' });
+	await until('the change', async () => (await card('ethereum-mainnet', 'publicnode').getAttribute('data-state')) === 'failing');
+	assert.match(await card('ethereum-mainnet', 'publicnode').innerText(), /HTTP 403 Forbidden/);
+	await until('the failing one to be first', async () => (await names())[0] === 'publicnode');
+	await card('ethereum-mainnet', 'alchemy').locator('h4 a').focus();
+	await change(live, 'ethereum-mainnet', 'alchemy', { state: 'quarantined', lie, latency: 4_900, lag: 20 });
+	await until('the lie', async () => /a log of 0x1.*a log of 0x2/s.test(await card('ethereum-mainnet', 'alchemy').innerText()));
+	assert.equal((await names())[3], 'alchemy', 'a card moved away from under the focus');
+	await until('the worst to be first again', async () => (await names())[0] === 'alchemy');
+
+	// The connection goes: what stands here stays, says of when it is, and goes on.
+	await fetch(`${live}/mock/down`);
+	await until('old data to say so', async () => /as of \d\d:\d\d:\d\d/.test(await card('ethereum-mainnet', 'ankr').innerText()));
+	assert.equal((await names()).length, 4);
+	await fetch(`${live}/mock/up`);
+	await until('the data to be new again', async () => !/as of/.test(await card('ethereum-mainnet', 'ankr').innerText()));
+
+	// An address of nothing.
+	await open(`${live}/providers#/ethereum-mainnet/nobody`);
+	await page.waitForSelector('dialog .problem');
+	await page.keyboard.press('Escape');
+	await until('it to close', async () => (await page.locator('dialog').count()) === 0);
+
+	// Going back closes what a click opened.
+	await page.goto(`${live}/providers`);
+	await card('op-mainnet', 'official').locator('h4 a').click();
+	await page.waitForSelector('dialog [data-testid=charts]');
+	await page.goBack();
+	await until('the history to close', async () => (await page.locator('dialog').count()) === 0);
+
+	// Without a WebSocket the states are asked for.
+	await open(`${live}/providers`, { sockets: false });
+	await card('op-mainnet', 'official').waitFor();
+	await change(live, 'op-mainnet', 'official', { state: 'slow', latency: 2_600 });
+	await until('the change without a WebSocket', async () => (await card('op-mainnet', 'official').getAttribute('data-state')) === 'slow');
+
+	assert.deepEqual(thrown, [], 'errors thrown in the page');
+	console.log('providers: empty, error, old, lost, without a WebSocket: all as they should be');
+} catch (error) {
+	console.error(error.message ?? error);
+	if (thrown.length > 0) console.error('thrown:', thrown.join('\n'));
+	process.exitCode = 1;
+} finally {
+	await browser.close();
+	for (const child of children) child.kill();
+}
