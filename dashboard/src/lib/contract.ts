@@ -154,7 +154,8 @@ export interface Provider {
 	/** When this was written. */
 	at?: string | null;
 	operator?: string | null;
-	roles?: string[] | null;
+	/** None: all that it can do. */
+	roles?: string[] | string | null;
 	priority?: number | null;
 	calls_per_block?: number | null;
 	bytes_per_block?: number | null;
