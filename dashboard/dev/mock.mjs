@@ -206,6 +206,8 @@ function answer(path, query) {
 		const detail = 'The store at 127.0.0.1:8123 does not answer. Headwater starts it again and keeps what has come.';
 		return [503, { type: 'about:blank', title: 'The store is not reachable', status: 503, detail }];
 	}
+	const unknown = path.startsWith('/providers/') && [...query.keys()].find((key) => !['network', 'from', 'to'].includes(key));
+	if (unknown) return [400, { type: 'about:blank', title: 'Unknown parameter', status: 400, detail: unknown }];
 	if (path === '/providers/health') return [200, { items: provided(), next: null }];
 	const [, ...named] = path.match(/^\/providers\/([^/]+)\/([^/]+)$/) ?? [];
 	if (named.length > 0) {

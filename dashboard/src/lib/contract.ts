@@ -155,7 +155,7 @@ export interface Provider {
 	at?: string | null;
 	operator?: string | null;
 	/** None: all that it can do. */
-	roles?: string[] | string | null;
+	roles?: string[] | null;
 	priority?: number | null;
 	calls_per_block?: number | null;
 	bytes_per_block?: number | null;
@@ -182,7 +182,7 @@ export interface ProviderLie {
 
 /** What an endpoint did in one minute; a minute may have several of these (methods, observers). */
 export interface ProviderMinute {
-	/** The minute's start. */
+	/** The minute's start, or where within it counting began. */
 	at: string;
 	calls: number;
 	failures: number;
@@ -195,6 +195,8 @@ export interface ProviderMinute {
 /** `GET /providers/{network}/{name}`. */
 export interface ProviderDetail extends Provider {
 	history: ProviderMinute[];
+	/** Why there is none: the store does not answer. */
+	history_error?: string | null;
 }
 
 export type Op = 'apply' | 'revert';

@@ -48,16 +48,14 @@ describe('ProviderBook', () => {
 		expect(scores(book)).toEqual([['a', 95]]);
 	});
 
-	it('goes by the time of writing where there is one', () => {
+	it('takes what came last, also where another observer wrote it earlier', () => {
 		const book = new ProviderBook();
 		const at = (s: number) => ({ at: `2026-11-28T12:00:0${s}.000Z` });
 		book.frame('apply', provider('a', 50, at(5)), 10);
 		book.frame('apply', provider('a', 40, at(4)), 11);
-		expect(scores(book)).toEqual([['a', 50]]);
+		expect(scores(book)).toEqual([['a', 40]]);
 		book.answer([provider('a', 30, at(3))], 20, 30);
-		expect(scores(book)).toEqual([['a', 50]]);
-		book.answer([provider('a', 70, at(7))], 5, 31);
-		expect(scores(book)).toEqual([['a', 70]]);
+		expect(scores(book)).toEqual([['a', 30]]);
 	});
 
 	it('forgets an endpoint that was taken out', () => {

@@ -2,12 +2,12 @@
  * What is known of every endpoint, from two sources: the answers of `/providers/health`, each the whole list, and the frames of
  * the topic `providers`, each one endpoint.
  *
- * Guarantee: the newest word holds, whichever way it came; an answer drops those that it no longer names, but never what a
- * frame told while the answer was on its way.
+ * Guarantee: what came last holds, except that an answer neither overwrites nor drops what a frame told while it was on its way;
+ * otherwise it drops those that it no longer names. (Times of writing are no order: they are of several observers, of which the
+ * server chooses one for each endpoint.)
  */
 
 import type { Op, Provider } from '../contract';
-import { instant } from '../format';
 
 interface Known {
 	provider: Provider;
@@ -28,8 +28,7 @@ export class ProviderBook {
 		for (const provider of providers) {
 			const key = keyOf(provider);
 			const held = this.known.get(key);
-			const keeps = held && (newer(held.provider, provider) ?? held.heard > sent);
-			next.set(key, keeps ? held : { provider, heard: received });
+			next.set(key, held && held.heard > sent ? held : { provider, heard: received });
 		}
 		for (const [key, held] of this.known) if (held.heard > sent && !next.has(key)) next.set(key, held);
 		this.known = next;
@@ -37,10 +36,8 @@ export class ProviderBook {
 
 	frame(op: Op, provider: Provider, received: number): void {
 		const key = keyOf(provider);
-		if (op === 'revert') return void this.known.delete(key);
-		const held = this.known.get(key);
-		if (held && newer(held.provider, provider)) return;
-		this.known.set(key, { provider, heard: received });
+		if (op === 'revert') this.known.delete(key);
+		else this.known.set(key, { provider, heard: received });
 	}
 
 	get(network: string, name: string): Provider | null {
@@ -57,10 +54,4 @@ export class ProviderBook {
 		}
 		return [...groups].map(([network, providers]) => ({ network, providers }));
 	}
-}
-
-/** Whether `a` was written after `b`; null when one does not say when. */
-function newer(a: Provider, b: Provider): boolean | null {
-	const [left, right] = [instant(a.at), instant(b.at)];
-	return left == null || right == null ? null : left > right;
 }

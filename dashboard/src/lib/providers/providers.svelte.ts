@@ -11,7 +11,7 @@ import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from '../backoff';
 import { ServerClock } from '../clock';
 import type { Page, Problem, Provider, ProviderDetail, ProviderMinute } from '../contract';
-import { get, toProblem } from '../http';
+import { get, RequestError, toProblem } from '../http';
 import { LiveSocket, socketAddress } from '../socket';
 import { keyOf, ProviderBook } from './book';
 import { HOUR_MS, MINUTE_MS, type Span } from './history';
@@ -122,12 +122,14 @@ export class Providers {
 		};
 	}
 
-	/** The state and the minutes of one endpoint over a span. */
+	/** The state and the minutes of one endpoint over a span; the problem of the store where there are no minutes for it. */
 	async history(network: string, name: string, span: Pick<Span, 'ms'>, signal: AbortSignal): Promise<ProviderDetail> {
 		const to = Math.floor(this.clock.now() / MINUTE_MS) * MINUTE_MS + MINUTE_MS;
 		const query = new URLSearchParams({ from: new Date(to - span.ms).toISOString(), to: new Date(to).toISOString() });
 		const path = `/api/v1/providers/${encodeURIComponent(network)}/${encodeURIComponent(name)}?${query}`;
-		return (await get<ProviderDetail>(path, signal)).body;
+		const { body } = await get<ProviderDetail>(path, signal);
+		if (body.history_error) throw new RequestError({ title: 'The store gave no history', detail: body.history_error });
+		return body;
 	}
 
 	private connected(state: Connection): void {
@@ -141,7 +143,7 @@ export class Providers {
 		clearTimeout(this.polling);
 		const sent = Date.now();
 		try {
-			const { body, serverTime } = await get<Page<Provider>>('/api/v1/providers/health?limit=1000', this.gone.signal);
+			const { body, serverTime } = await get<Page<Provider>>('/api/v1/providers/health', this.gone.signal);
 			this.clock.follow(serverTime, sent);
 			this.book.answer(body.items, sent, Date.now());
 			this.heardAt = this.clock.now();
