@@ -3,7 +3,7 @@
 use crate::bench::{self, Bench};
 use crate::chaos::{self, Chaos};
 use crate::failure::Failure;
-use crate::node::evm::{self, Clock, Config, Dataset, Fault, Origin, Schedule};
+use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, Origin, Schedule};
 use crate::wide::{self, Wide};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write as _;
@@ -60,9 +60,13 @@ struct Evm {
     /// … whenever the head leaves a multiple of N
     #[arg(long, value_name = "N", requires = "fork")]
     every: Option<u64>,
-    /// What goes wrong: KIND[:ARGUMENT][@CHANCE|@xCOUNT][/METHOD], for example slow:250@0.1 (repeatable)
+    /// What goes wrong: KIND[:ARGUMENT][@CHANCE|@xCOUNT|@TIME][/METHOD][#HEIGHT|#%N], for example slow:250@0.1 (repeatable)
     #[arg(long = "fault")]
     faults: Vec<Fault>,
+    /// One more endpoint of the same chain: NAME[,listen=ADDR][,path=/KEY][,credentials=USER:PASSWORD][,latency=80ms|uniform:A..B|lognormal:MEDIAN:SIGMA]
+    /// [,limit=RATE/s[+BURST][:after|:bare|:body]][,fault=…][,ws=off] (repeatable); each prints a line NAME URL WEBSOCKET
+    #[arg(long = "endpoint", value_name = "SPEC")]
+    endpoints: Vec<EndpointConfig>,
     /// Another seed is another chain
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -117,6 +121,7 @@ impl Evm {
             forks: self.fork.zip(self.every).map(|(depth, every)| Schedule { depth, every }),
             origin: self.origin.map_or(Origin::Now, |path| Origin::File { path, pause: self.pause }),
             faults: self.faults,
+            endpoints: self.endpoints,
             finality_depth: self.finality,
             safe_depth: self.finality / 2,
             gzip: self.gzip,
@@ -144,6 +149,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Node(Node::Evm(args)) => {
             let node = evm::spawn(args.config()?).await?;
             writeln!(std::io::stdout(), "{}", node.url())?;
+            for endpoint in node.endpoints().iter().skip(1) {
+                let ws = if endpoint.websocket() { endpoint.ws_url() } else { "-".into() };
+                writeln!(std::io::stdout(), "{} {} {ws}", endpoint.name(), endpoint.url())?;
+            }
             std::io::stdout().flush()?;
             stopped().await?;
             node.shutdown().await;

@@ -147,3 +147,138 @@ async fn a_websocket_is_dropped_in_place_of_a_head_and_refused() {
     node.clear_faults();
     assert!(connect_async(node.ws_url()).await.is_ok());
 }
+
+#[tokio::test]
+async fn answers_that_are_no_json() {
+    let node = manual("optimism", 5).await;
+    fault(&node, "html@x1");
+    let page = raw(&node, "eth_blockNumber", json!([])).await.expect("an answer");
+    assert_eq!(page.status(), 200);
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    assert!(page.text().await.expect("text").starts_with("<!DOCTYPE html>"));
+    for text in ["truncated-json@x1", "interleaved@x1"] {
+        let whole =
+            raw(&node, "eth_getBlockReceipts", json!(["latest"])).await.expect("an answer").text().await.expect("text");
+        fault(&node, text);
+        let odd = raw(&node, "eth_getBlockReceipts", json!(["latest"]))
+            .await
+            .expect("an answer")
+            .text()
+            .await
+            .expect("whole");
+        assert_eq!(odd.len(), if text.starts_with('t') { whole.len() / 2 } else { 2 * whole.len() }, "{text}");
+        assert!(serde_json::from_str::<Value>(&odd).is_err(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn connections_that_drip_end_or_stay_silent() {
+    let node = manual("optimism", 5).await;
+    fault(&node, "drip:100@x1");
+    let begun = Instant::now();
+    let answer = raw(&node, "eth_blockNumber", json!([])).await.expect("a head").text().await.expect("whole");
+    assert!(answer.contains("0x6") && begun.elapsed() >= Duration::from_millis(300), "{answer} {:?}", begun.elapsed());
+    for text in ["closed@x1", "half-closed@x1"] {
+        fault(&node, text);
+        let ended = raw(&node, "eth_blockNumber", json!([])).await.expect_err(text);
+        assert!(ended.is_request() && !ended.is_timeout(), "{ended:?}");
+        assert_eq!(node.faults()[0].1, 1);
+    }
+    fault(&node, "silent@x1");
+    let waited = tokio::time::timeout(Duration::from_millis(300), raw(&node, "eth_blockNumber", json!([]))).await;
+    assert!(waited.is_err(), "nothing comes");
+    assert_eq!(call(&node.url(), "eth_blockNumber", json!([])).await, "0x6");
+}
+
+#[tokio::test]
+async fn batches_that_are_not_taken_or_come_back_cut() {
+    let node = manual("optimism", 5).await;
+    let batch =
+        |n: u64| (0..n).map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "eth_chainId"})).collect::<Value>();
+    fault(&node, "no-batch");
+    assert_eq!(common::post(&node.url(), &batch(1)).await["error"]["code"], -32600);
+    assert_eq!(call(&node.url(), "eth_blockNumber", json!([])).await, "0x6");
+    fault(&node, "batch:3");
+    assert_eq!(common::post(&node.url(), &batch(3)).await.as_array().map(Vec::len), Some(3));
+    let refused = common::post(&node.url(), &batch(4)).await;
+    assert!(refused["error"]["message"].as_str().expect("text").contains("at most 3"), "{refused}");
+    fault(&node, "cut-batch");
+    assert_eq!(common::post(&node.url(), &batch(5)).await.as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
+async fn receipts_of_one_block_are_doubled_empty_missing_or_fail() {
+    let node = manual("ethereum", 40).await;
+    let url = node.url();
+    let of = |at: &'static str| answer(&url, "eth_getBlockReceipts", json!([at]));
+    let (truth, beside) = (of("0x11").await, of("0x12").await);
+    let count = truth["result"].as_array().expect("a list").len();
+    fault(&node, "doubled-receipts#17");
+    let doubled = of("0x11").await;
+    assert_eq!(doubled["result"].as_array().map(Vec::len), Some(2 * count));
+    assert_eq!((&doubled["result"][0], &doubled["result"][0]), (&truth["result"][0], &doubled["result"][1]));
+    assert_eq!(of("0x12").await, beside);
+    fault(&node, "empty-receipts#17");
+    assert_eq!((&of("0x11").await["result"], of("0x12").await), (&json!([]), beside.clone()));
+    fault(&node, "null-receipts#17");
+    assert_eq!((&of("0x11").await["result"], of("0x12").await), (&Value::Null, beside.clone()));
+    fault(&node, "rpc-error/eth_getBlockReceipts#17");
+    assert_eq!((&of("0x11").await["error"]["code"], of("0x12").await), (&json!(-32000), beside.clone()));
+    let hash = truth["result"][0]["blockHash"].clone();
+    assert!(answer(&url, "eth_getBlockReceipts", json!([hash])).await.get("error").is_some(), "by its hash too");
+    assert_eq!(
+        call(&url, "eth_getTransactionReceipt", json!([truth["result"][0]["transactionHash"]])).await,
+        truth["result"][0]
+    );
+    fault(&node, "http5xx#17");
+    assert_eq!(raw(&node, "eth_getBlockByNumber", json!(["0x11", true])).await.expect("an answer").status(), 503);
+    assert_eq!(of("0x12").await, beside);
+}
+
+#[tokio::test]
+async fn heads_that_go_backwards_or_are_seen_twice_tags_and_chain_ids() {
+    let node = manual("optimism", 99).await;
+    let url = node.url();
+    fault(&node, "backwards");
+    node.advance(4).expect("advanced");
+    assert_eq!(call(&url, "eth_blockNumber", json!([])).await, "0x60");
+    node.advance(1).expect("advanced");
+    assert_eq!(call(&url, "eth_blockNumber", json!([])).await, "0x5f");
+    assert_eq!(call(&url, "eth_getBlockByNumber", json!(["0x60", false])).await, Value::Null);
+    fault(&node, "two-views:5");
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(call(&url, "eth_blockNumber", json!([])).await);
+    }
+    assert_eq!(seen, ["0x69", "0x64", "0x69", "0x64"]);
+    fault(&node, "no-finalized");
+    assert_eq!(answer(&url, "eth_getBlockByNumber", json!(["finalized", false])).await["error"]["code"], -32602);
+    assert!(call(&url, "eth_getBlockByNumber", json!(["latest", false])).await.is_object());
+    fault(&node, "null");
+    assert_eq!(call(&url, "eth_getBlockByNumber", json!(["latest", false])).await, Value::Null);
+    fault(&node, "wrong-chain:0@400ms");
+    assert_eq!(call(&url, "eth_chainId", json!([])).await, "0x0");
+    let begun = Instant::now();
+    while call(&url, "eth_chainId", json!([])).await != "0xa" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is over after a while");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_stays_behind_announces_nothing() {
+    let node = manual("optimism", 5).await;
+    let (mut socket, _) = connect_async(node.ws_url()).await.expect("a socket");
+    socket.send(Message::text(request("eth_subscribe", json!(["newHeads"])).to_string())).await.expect("sent");
+    assert!(matches!(socket.next().await, Some(Ok(Message::Text(_)))));
+    fault(&node, "stale-head");
+    node.advance(2).expect("advanced");
+    let nothing = tokio::time::timeout(Duration::from_millis(300), socket.next()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+    node.clear_faults();
+    node.advance(1).expect("advanced");
+    let head = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("in time");
+    let head: Value =
+        serde_json::from_str(head.expect("open").expect("a frame").to_text().expect("text")).expect("JSON");
+    assert_eq!(head["params"]["result"]["number"], "0x9");
+}

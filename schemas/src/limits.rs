@@ -271,6 +271,10 @@ pub mod simulator {
     pub const LISTED_HEIGHTS: u64 = 100_000;
     /// Transactions whose hashes are kept: of the blocks that were served last.
     pub const KNOWN_TRANSACTIONS: usize = 131_072;
+    /// How long an answer may be drawn to take.
+    pub const LATENCY: std::time::Duration = std::time::Duration::from_secs(60);
+    /// Forged blocks that an endpoint keeps, and that link to each other in a row.
+    pub const TALES: usize = 4_096;
 }
 /// Length of the store's database name.
 pub const DATABASE_NAME_BYTES: usize = 64;

@@ -1,9 +1,10 @@
 //! What the tests of the simulated node share: a real HTTP client and the recorded blocks of this crate.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
+use loadtest::node::evm::{Clock, Config, Dataset, Endpoint, EndpointConfig, Simulator, spawn};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub fn folder(chain: &str) -> PathBuf {
@@ -17,6 +18,16 @@ pub fn data(chain: &str) -> Dataset {
 /// A node without a clock, with `history` blocks beyond the first.
 pub async fn manual(chain: &str, history: u64) -> Simulator {
     spawn(Config { clock: Clock::Manual, history, ..Config::new(data(chain)) }).await.expect("a simulated node")
+}
+
+/// A node as [`manual`], with one more endpoint, written as on the command line.
+pub async fn beside(chain: &str, history: u64, endpoint: &str) -> (Simulator, Arc<Endpoint>) {
+    let settings: EndpointConfig = endpoint.parse().expect(endpoint);
+    let name = settings.name.clone();
+    let config = Config { clock: Clock::Manual, history, endpoints: vec![settings], ..Config::new(data(chain)) };
+    let node = spawn(config).await.expect("a simulated node");
+    let endpoint = node.endpoint(&name).expect("there");
+    (node, endpoint)
 }
 
 pub fn client() -> reqwest::Client {

@@ -394,5 +394,6 @@ impl Chain {
     }
 }
 
+mod lies;
 #[cfg(test)]
 mod tests;

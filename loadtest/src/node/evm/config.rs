@@ -1,6 +1,6 @@
 //! A simulated node's settings.
 
-use super::{Dataset, Fault, Origin, Schedule};
+use super::{Dataset, EndpointConfig, Fault, Origin, Schedule};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub enum Clock {
 pub struct Config {
     /// What is replayed.
     pub data: Arc<Dataset>,
-    /// Default: a free port on 127.0.0.1.
+    /// Of the first endpoint. Default: a free port on 127.0.0.1.
     pub listen: SocketAddr,
     /// Another seed is another chain.
     pub seed: u64,
@@ -39,8 +39,10 @@ pub struct Config {
     pub forks: Option<Schedule>,
     /// Default: now.
     pub origin: Origin,
-    /// Faults from the start on. Default: none.
+    /// Faults of the first endpoint from the start on. Default: none.
     pub faults: Vec<Fault>,
+    /// Endpoints beside the first. Default: none.
+    pub endpoints: Vec<EndpointConfig>,
     /// How far `finalized` is behind the head. Default 64.
     pub finality_depth: u64,
     /// How far `safe` is behind the head. Default 32.
@@ -67,6 +69,7 @@ impl Config {
             forks: None,
             origin: Origin::Now,
             faults: Vec::new(),
+            endpoints: Vec::new(),
             finality_depth: 64,
             safe_depth: 32,
             window: 2 * WINDOW,

@@ -4,7 +4,8 @@
 //! first appearance of a recorded block has the recorded transactions, each later one, on every branch, has its own: the same
 //! but for a mark and their hashes, which no other block has; and with the same seed, settings and origin it is the same chain
 //! after every restart, forks included (rule 25). Look-ups by hash know the transactions of the blocks that were served last
-//! (131,072 of them), and recorded ones.
+//! (131,072 of them), and recorded ones. Endpoints share the chain and nothing else: each has its own port, latency, limit, faults
+//! and lies.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,24 +22,36 @@
 mod chain;
 mod config;
 mod content;
+mod control;
 mod dataset;
+mod dice;
 mod encode;
+mod endpoint;
 mod error;
 mod faults;
 mod known;
+mod latency;
+mod lies;
+mod limit;
 mod origin;
 mod recorded;
 mod rpc;
 mod server;
+mod session;
 mod shared;
+mod socket;
 mod stats;
 mod template;
+mod view;
 
 pub use chain::{Schedule, Sealed};
 pub use config::{Clock, Config};
 pub use dataset::Dataset;
+pub use endpoint::{Endpoint, EndpointConfig};
 pub use error::Error;
-pub use faults::{Fault, FaultKind, When};
+pub use faults::{Blocks, Fault, FaultKind, When};
+pub use latency::Latency;
+pub use limit::{Limit, Refusal};
 pub use origin::Origin;
 pub use recorded::{Facts, Recorded, Sealing};
 pub use shared::{Canonical, HeadEvent};
@@ -46,23 +59,26 @@ pub use stats::Counts;
 
 use chain::{Chain, Plan};
 use config::WINDOW;
-use faults::Faults;
 use origin::{Identity, Timeline};
 use schemas::limits::simulator::HEADS_BEHIND;
 use shared::Shared;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// What the first endpoint is called.
+pub const MAIN: &str = "main";
+
 /// A running simulated node. Dropping it ends it.
 pub struct Simulator {
-    addr: SocketAddr,
     shared: Arc<Shared>,
+    /// At least the first.
+    endpoints: Vec<Arc<Endpoint>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -99,9 +115,16 @@ pub async fn spawn(config: Config) -> Result<Simulator, Error> {
         interval,
         clocked,
     };
-    let listen = |source| Error::Listen { addr: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-    let addr = listener.local_addr().map_err(listen)?;
+    let first = EndpointConfig { listen: config.listen, faults: config.faults, ..EndpointConfig::new(MAIN) };
+    let mut doors = Vec::with_capacity(1 + config.endpoints.len());
+    for endpoint in std::iter::once(first).chain(config.endpoints) {
+        if doors.iter().any(|(known, _): &(EndpointConfig, TcpListener)| known.name == endpoint.name) {
+            return Err(Error::Setting(format!("two endpoints are called {:?}", endpoint.name)));
+        }
+        let listen = |source| Error::Listen { addr: endpoint.listen, source };
+        let listener = TcpListener::bind(endpoint.listen).await.map_err(listen)?;
+        doors.push((endpoint, listener));
+    }
     let plan = Plan {
         seed: config.seed,
         chain_id,
@@ -122,21 +145,19 @@ pub async fn spawn(config: Config) -> Result<Simulator, Error> {
         finality_depth: config.finality_depth,
         safe_depth: config.safe_depth,
         gzip: config.gzip,
-        faults: Faults::new(config.seed),
-        stats: stats::Stats::default(),
         heads: broadcast::channel(HEADS_BEHIND).0,
-        drops: watch::channel(0).0,
-        sockets: server::socket_permits(),
+        endpoints: OnceLock::new(),
         shutdown: CancellationToken::new(),
     });
-    config.faults.into_iter().for_each(|fault| shared.fault(fault));
-    let mut tasks = Vec::new();
-    let server = shared.clone();
-    tasks.push(tokio::spawn(async move {
-        if let Err(error) = server::serve(server.clone(), listener, server.shutdown.clone()).await {
-            tracing::error!(%error, "the simulated node's server ended");
-        }
-    }));
+    let (mut endpoints, mut tasks) = (Vec::new(), Vec::new());
+    for (settings, listener) in doors {
+        let addr = listener.local_addr().map_err(|source| Error::Listen { addr: settings.listen, source })?;
+        let endpoint = Arc::new(Endpoint::new(settings, addr, shared.clone(), config.seed));
+        tasks.push(tokio::spawn(server::run(endpoint.clone(), listener)));
+        endpoints.push(endpoint);
+    }
+    // Set once, here.
+    let _ = shared.endpoints.set(endpoints.iter().map(Arc::downgrade).collect());
     if clocked {
         let clock = shared.clone();
         tasks.push(tokio::spawn(async move {
@@ -145,26 +166,42 @@ pub async fn spawn(config: Config) -> Result<Simulator, Error> {
             }
         }));
     }
-    Ok(Simulator { addr, shared, tasks })
+    Ok(Simulator { shared, endpoints, tasks })
 }
 
 impl Simulator {
-    /// Where it listens.
+    /// All its endpoints, the first ([`MAIN`]) first.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Arc<Endpoint>] {
+        &self.endpoints
+    }
+
+    /// An endpoint by its name.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Option<Arc<Endpoint>> {
+        self.endpoints.iter().find(|endpoint| endpoint.name() == name).cloned()
+    }
+
+    fn main(&self) -> &Endpoint {
+        &self.endpoints[0]
+    }
+
+    /// Where its first endpoint listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.main().addr()
     }
 
-    /// JSON-RPC over HTTP.
+    /// JSON-RPC over HTTP, of the first endpoint.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        self.main().url()
     }
 
-    /// JSON-RPC over a WebSocket.
+    /// JSON-RPC over a WebSocket, of the first endpoint.
     #[must_use]
     pub fn ws_url(&self) -> String {
-        format!("ws://{}", self.addr)
+        self.main().ws_url()
     }
 
     /// Its chain id.
@@ -203,25 +240,25 @@ impl Simulator {
         self.shared.fork(depth, more)
     }
 
-    /// Adds a fault.
+    /// Adds a fault to the first endpoint.
     pub fn fault(&self, fault: Fault) {
-        self.shared.fault(fault);
+        self.main().fault(fault);
     }
 
-    /// Removes all faults.
+    /// Removes all faults of the first endpoint.
     pub fn clear_faults(&self) {
-        self.shared.faults.clear();
+        self.main().clear_faults();
     }
 
-    /// Each fault as it was written, with how often it hit.
+    /// Each fault of the first endpoint as it was written, with how often it hit.
     #[must_use]
     pub fn faults(&self) -> Vec<(String, u64)> {
-        self.shared.faults.list()
+        self.main().faults()
     }
 
-    /// Ends all WebSockets, without a farewell.
+    /// Ends all WebSockets of the first endpoint, without a farewell.
     pub fn drop_websockets(&self) {
-        self.shared.drop_websockets();
+        self.main().drop_websockets();
     }
 
     /// The present canonical chain at `heights`, as far as it exists.
@@ -236,10 +273,10 @@ impl Simulator {
         self.shared.heads.subscribe()
     }
 
-    /// What it was asked and what it served.
+    /// What the first endpoint was asked and what it served.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.shared.stats.snapshot()
+        self.main().counts()
     }
 
     /// Ends it, and waits at most five seconds for requests that are being answered.

@@ -3,10 +3,10 @@
 //! Guarantee: an unknown block is `null`, an unknown method is -32601, a bad parameter is -32602; a batch is answered in
 //! order; all answers of one call are taken from the chain at one moment. Batches and answers are limited.
 
-use super::Shared;
-use super::chain::Sealed;
-use super::faults::{FaultKind, Hit, Stage};
+use super::Endpoint;
+use super::faults::{About, FaultKind, Hit, Stage, behind};
 use super::recorded::{Form, quantity};
+use super::view::View;
 use alloy_primitives::B256;
 use schemas::limits::simulator as limits;
 use serde::Deserialize;
@@ -37,11 +37,11 @@ pub(crate) struct RpcError {
     message: Cow<'static, str>,
 }
 
-fn error(code: i64, message: impl Into<Cow<'static, str>>) -> RpcError {
+pub(crate) fn error(code: i64, message: impl Into<Cow<'static, str>>) -> RpcError {
     RpcError { code, message: message.into() }
 }
 
-fn no_method(method: &str) -> RpcError {
+pub(crate) fn no_method(method: &str) -> RpcError {
     error(-32601, format!("the method {method} does not exist/is not available"))
 }
 
@@ -75,8 +75,23 @@ impl<'a> Request<'a> {
         Ok(Self { batch: true, calls: raw.into_iter().map(|r| serde_json::from_str(r.get()).ok()).collect() })
     }
 
-    pub(crate) fn methods(&self) -> impl Iterator<Item = &str> + Clone {
+    fn methods(&self) -> impl Iterator<Item = &str> + Clone {
         self.calls.iter().flatten().map(|call| call.method.as_ref())
+    }
+
+    /// A JSON-RPC error for every call.
+    pub(crate) fn refuse(&self, e: &RpcError) -> Vec<u8> {
+        let mut out = Vec::new();
+        for call in &self.calls {
+            out.push(if out.is_empty() { b'[' } else { b',' });
+            write_error(call.as_ref().and_then(|call| call.id), e, &mut out);
+        }
+        if self.batch {
+            out.push(b']');
+        } else {
+            out.remove(0);
+        }
+        out
     }
 
     /// Whether it consists of control calls only, which faults never hit.
@@ -85,7 +100,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The answer to something that is no request.
+/// The answer to something that is no request, or refused as a whole.
 pub(crate) fn refusal(e: &RpcError) -> Vec<u8> {
     let mut out = Vec::new();
     write_error(None, e, &mut out);
@@ -111,25 +126,25 @@ pub(crate) fn write_result(id: Option<&RawValue>, result: &[u8], out: &mut Vec<u
     out.push(b'}');
 }
 
-fn json(value: &Value, out: &mut Vec<u8>) {
+pub(crate) fn json(value: &Value, out: &mut Vec<u8>) {
     out.extend_from_slice(value.to_string().as_bytes());
 }
 
 /// The parameters of a call.
-struct Params(Vec<Value>);
+pub(crate) struct Params(pub Vec<Value>);
 
 impl Params {
-    fn at(&self, n: usize) -> &Value {
+    pub(crate) fn at(&self, n: usize) -> &Value {
         self.0.get(n).unwrap_or(&Value::Null)
     }
 
-    fn hash(&self, n: usize) -> Result<B256, RpcError> {
+    pub(crate) fn hash(&self, n: usize) -> Result<B256, RpcError> {
         let bad = || error(-32602, format!("invalid argument {n}: want a 32-byte hash"));
         self.at(n).as_str().and_then(|s| s.parse().ok()).ok_or_else(bad)
     }
 
     /// A plain number, or a hex quantity.
-    fn number(&self, n: usize, default: Option<u64>) -> Result<u64, RpcError> {
+    pub(crate) fn number(&self, n: usize, default: Option<u64>) -> Result<u64, RpcError> {
         let bad = || error(-32602, format!("invalid argument {n}: want a number"));
         match self.at(n) {
             Value::Null => default.ok_or_else(bad),
@@ -140,14 +155,33 @@ impl Params {
     }
 }
 
-impl Shared {
-    /// Answers all calls of a request.
-    pub(crate) fn answer(&self, request: &Request<'_>) -> Vec<u8> {
+impl Endpoint {
+    /// What a request is for.
+    pub(crate) fn about<'a>(&self, request: &'a Request<'_>) -> Vec<About<'a>> {
+        let choosy = self.faults.choosy();
+        let about = |call: &'a Call<'_>| (call.method.as_ref(), choosy.then(|| self.height(call)).flatten());
+        request.calls.iter().flatten().map(about).collect()
+    }
+
+    /// The height of the block that a call is about.
+    fn height(&self, call: &Call<'_>) -> Option<u64> {
+        let (view, params) = (View::of(self), Params(call.params().ok()?));
+        match call.method.as_ref() {
+            "eth_getBlockByNumber" | "eth_getBlockByHash" | "eth_getBlockReceipts" => view.height(params.at(0)),
+            "eth_getTransactionReceipt" | "eth_getTransactionByHash" => {
+                view.find(&params.hash(0).ok()?).map(|(block, _)| block.height)
+            }
+            _ => None,
+        }
+    }
+
+    /// Answers the first `most` calls of a request.
+    pub(crate) fn answer(&self, request: &Request<'_>, most: usize) -> Vec<u8> {
         let mut out = Vec::new();
         if request.batch {
             out.push(b'[');
         }
-        for (n, call) in request.calls.iter().enumerate() {
+        for (n, call) in request.calls.iter().take(most).enumerate() {
             if n > 0 {
                 out.push(b',');
             }
@@ -170,7 +204,8 @@ impl Shared {
         let hits = if call.method.starts_with("sim_") {
             Vec::new()
         } else {
-            self.faults.hits(Stage::Call, std::iter::once(call.method.as_ref()))
+            let height = if self.faults.choosy() { self.height(call) } else { None };
+            self.faults.hits(Stage::Call, std::iter::once((call.method.as_ref(), height)))
         };
         let done = call.params().map(Params).and_then(|params| match call.method.strip_prefix("sim_") {
             Some(order) => self.control(order, &params, out),
@@ -190,14 +225,22 @@ impl Shared {
     }
 
     fn call(&self, method: &str, params: &Params, hits: &[Hit], out: &mut Vec<u8>) -> Result<(), RpcError> {
-        let mut view = View { shared: self, limit: u64::MAX, swap: None };
-        let mut chain_id = self.chain_id;
+        let mut view = View::of(self);
+        let mut chain_id = self.shared.chain_id;
         for hit in hits {
             match hit.kind {
                 FaultKind::RpcError(code) => return Err(error(code, "simulated error")),
                 FaultKind::NoMethod => return Err(no_method(method)),
                 FaultKind::WrongChain(id) => chain_id = id,
-                FaultKind::StaleHead { .. } => view.limit = view.limit.min(hit.stuck_at),
+                FaultKind::StaleHead { .. } | FaultKind::Backwards | FaultKind::TwoViews { .. } => {
+                    let head = self.shared.span().1;
+                    view.limit = behind(hit.kind, hit.since, head, hit.before).unwrap_or(u64::MAX).min(view.limit);
+                }
+                FaultKind::Null => {
+                    out.extend_from_slice(b"null");
+                    return Ok(());
+                }
+                FaultKind::NoFinalized => view.finality = false,
                 FaultKind::Empty | FaultKind::NullReceipts => {
                     let list = method == "eth_getBlockReceipts" && hit.kind == FaultKind::Empty;
                     if hit.kind == FaultKind::Empty || method.ends_with("Receipts") || method.ends_with("Receipt") {
@@ -206,6 +249,7 @@ impl Shared {
                     }
                 }
                 FaultKind::Lying | FaultKind::OtherBlock => view.swap = Some(hit.kind),
+                FaultKind::EmptyReceipts | FaultKind::DoubledReceipts => view.shape = Some(hit.kind),
                 _ => {}
             }
         }
@@ -235,128 +279,8 @@ impl Shared {
         }
         Ok(())
     }
-
-    /// Control calls: a child process is driven through them.
-    fn control(&self, order: &str, params: &Params, out: &mut Vec<u8>) -> Result<(), RpcError> {
-        let refused = |e: super::Error| error(-32602, e.to_string());
-        match order {
-            "advance" => json(&self.advance(params.number(0, Some(1))?).map_err(refused)?.into(), out),
-            "fork" => {
-                let head = self.fork(params.number(0, None)?, params.number(1, Some(0))?).map_err(refused)?;
-                json(&head.into(), out);
-            }
-            "fault" => {
-                let bad = || error(-32602, "want a list of faults, each a string");
-                let read = |v: &Value| v.as_str().ok_or_else(bad)?.parse().map_err(refused);
-                let faults = params.0.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-                self.faults.clear();
-                faults.into_iter().for_each(|fault| self.fault(fault));
-                json(&serde_json::to_value(self.faults.list()).unwrap_or_default(), out);
-            }
-            "faults" => json(&serde_json::to_value(self.faults.list()).unwrap_or_default(), out),
-            "dropWebSockets" => {
-                self.drop_websockets();
-                out.extend_from_slice(b"true");
-            }
-            "canonical" => {
-                let (start, head) = self.span();
-                let (from, to) = (params.number(0, Some(start))?, params.number(1, Some(head))?);
-                if to.saturating_sub(from) >= limits::LISTED_HEIGHTS {
-                    return Err(error(-32602, format!("at most {} heights", limits::LISTED_HEIGHTS)));
-                }
-                json(&serde_json::to_value(self.canonical(from..=to)).unwrap_or_default(), out);
-            }
-            "stats" => json(&serde_json::to_value(self.stats.snapshot()).unwrap_or_default(), out),
-            other => return Err(no_method(&format!("sim_{other}"))),
-        }
-        Ok(())
-    }
 }
 
 fn form(full: &Value) -> Form {
     if full.as_bool() == Some(true) { Form::Full } else { Form::Hashes }
-}
-
-/// The chain as one call sees it.
-struct View<'a> {
-    shared: &'a Shared,
-    /// A stale node knows nothing above.
-    limit: u64,
-    /// How receipts are falsified.
-    swap: Option<FaultKind>,
-}
-
-impl View<'_> {
-    fn head(&self) -> u64 {
-        self.shared.chain().head().height.min(self.limit)
-    }
-
-    fn at(&self, height: u64) -> Option<Sealed> {
-        if height > self.limit { None } else { self.shared.chain().at(height) }
-    }
-
-    fn by_hash(&self, hash: &B256) -> Option<Sealed> {
-        self.shared.chain().by_hash(hash).filter(|block| block.height <= self.limit)
-    }
-
-    /// A height or a tag.
-    fn tagged(&self, which: &Value) -> Result<Option<Sealed>, RpcError> {
-        let bad = || error(-32602, "invalid argument 0: want a hex quantity or a block tag");
-        let text = which.as_str().ok_or_else(bad)?;
-        let mut chain = self.shared.chain();
-        let (start, head) = (chain.start(), chain.head().height.min(self.limit));
-        let behind = |depth: u64| head.saturating_sub(depth).max(start);
-        let height = match text {
-            "latest" | "pending" => head,
-            "safe" => behind(self.shared.safe_depth),
-            "finalized" => behind(self.shared.finality_depth),
-            "earliest" => start,
-            number => quantity(number).ok_or_else(bad)?,
-        };
-        Ok(if height > head { None } else { chain.at(height) })
-    }
-
-    /// A height, a tag, a hash, or an object with one of them (EIP-1898).
-    fn referred(&self, which: &Value) -> Result<Option<Sealed>, RpcError> {
-        match which {
-            Value::Object(fields) => match (fields.get("blockHash"), fields.get("blockNumber")) {
-                (Some(hash), None) => self.referred(hash),
-                (None, Some(number)) => self.tagged(number),
-                _ => Err(error(-32602, "invalid argument 0: want either blockHash or blockNumber")),
-            },
-            Value::String(text) if text.len() == 66 => match text.parse() {
-                Ok(hash) => Ok(self.by_hash(&hash)),
-                Err(_) => Err(error(-32602, "invalid argument 0: want a 32-byte hash")),
-            },
-            other => self.tagged(other),
-        }
-    }
-
-    fn write(&self, block: Option<Sealed>, form: Form, out: &mut Vec<u8>) {
-        let Some(mut block) = block else { return out.extend_from_slice(b"null") };
-        if form == Form::Full {
-            self.shared.chain().serve(&block);
-        }
-        let blocks = self.shared.data.blocks();
-        match self.swap.filter(|_| form == Form::Receipts) {
-            Some(FaultKind::OtherBlock) => {
-                block = self.at(block.height.saturating_sub(1)).unwrap_or(block);
-            }
-            Some(_) => block.recorded = (block.recorded + 1) % blocks.len(),
-            None => {}
-        }
-        let recorded = &blocks[block.recorded];
-        self.shared.stats.served(form, recorded.facts().tx_count);
-        recorded.write(form, &block.fill(&self.shared.hashes(&block)), out);
-    }
-
-    fn write_transaction(&self, hash: &B256, form: Form, out: &mut Vec<u8>) {
-        let written = self.shared.find(hash, self.limit).is_some_and(|(block, index)| {
-            let hashes = self.shared.hashes(&block);
-            self.shared.data.blocks()[block.recorded].write_item(form, index, &block.fill(&hashes), out)
-        });
-        if !written {
-            out.extend_from_slice(b"null");
-        }
-    }
 }

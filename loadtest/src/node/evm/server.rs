@@ -1,22 +1,21 @@
-//! HTTP and WebSocket on one port: `POST` is JSON-RPC, `GET` with an upgrade is the same over a WebSocket, with
-//! `eth_subscribe` for `newHeads`.
+//! HTTP and WebSocket on one port: `POST` is JSON-RPC, `GET` with an upgrade is the same over a WebSocket (see `session.rs`).
 //!
-//! Guarantee: bodies, frames, batches, connections and subscriptions are limited; a WebSocket that cannot keep up with the
-//! heads is closed, never silently skipped.
+//! Guarantee: bodies, batches and connections are limited. A refused port is closed to the system: connecting to it fails, and what
+//! was connected is cut off.
 
-use super::Shared;
+use super::endpoint::{Endpoint, Entry};
 use super::faults::{FaultKind, Hit, Stage};
-use super::recorded::Form;
-use super::rpc::{Call, Request, refusal, write_result};
-use super::{HeadEvent, chain::Sealed};
+use super::limit::Refusal;
+use super::rpc::{Request, error, refusal};
+use super::session;
+use super::socket::{Connection, Port};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use flate2::{Compression, write::GzEncoder};
 use futures::StreamExt as _;
 use schemas::limits::simulator as limits;
@@ -24,209 +23,250 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast::error::RecvError;
-use tokio_util::sync::CancellationToken;
 
 /// From the first half of a truncated answer to the end of its connection.
 const CUT_AFTER: Duration = Duration::from_millis(20);
-/// How long a reader may take for one frame.
-const SEND_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a request without an answer is held.
+const HOLD: Duration = Duration::from_secs(600);
+/// Between two drops of a dripping body.
+const DROP: Duration = Duration::from_millis(100);
+/// Between two attempts to listen again.
+const AGAIN: Duration = Duration::from_millis(20);
 
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> std::io::Result<()> {
+const PAGE: &str =
+    "<!DOCTYPE html>\n<html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>\n";
+
+/// Serves an endpoint until the node ends; while its port is refused nobody listens.
+pub(crate) async fn run(endpoint: Arc<Endpoint>, mut listener: TcpListener) {
+    let shutdown = endpoint.shared.shutdown.clone();
+    loop {
+        tokio::select! {
+            served = serve(endpoint.clone(), listener) => {
+                if let Err(error) = served {
+                    tracing::error!(%error, "the simulated node's server ended");
+                }
+                return;
+            }
+            () = endpoint.refusing() => {}
+        }
+        endpoint.drop_websockets();
+        endpoint.connections.close();
+        let again = async {
+            endpoint.listening().await;
+            loop {
+                match TcpListener::bind(endpoint.addr()).await {
+                    Ok(listener) => return listener,
+                    Err(_) => tokio::time::sleep(AGAIN).await,
+                }
+            }
+        };
+        listener = tokio::select! {
+            () = shutdown.cancelled() => return,
+            listener = again => listener,
+        };
+    }
+}
+
+async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener) -> std::io::Result<()> {
+    let shutdown = endpoint.shared.shutdown.clone();
     let routes = post(rpc).merge(get(upgrade));
     let app = Router::new()
         .route("/", routes.clone())
         .route("/{*path}", routes)
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
-        .with_state(shared);
-    let listener = listener.tap_io(|stream| {
-        // Small answers must not wait for the one before to be acknowledged; without this option they merely are slower.
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await
+        .with_state(endpoint)
+        .into_make_service_with_connect_info::<Connection>();
+    axum::serve(Port(listener), app).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
-fn status(hit: &Hit) -> Option<Response> {
-    let FaultKind::Http { status, retry_after } = hit.kind else { return None };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, "simulated fault").into_response();
-    if let Some(seconds) = retry_after {
+/// Who may not come in is told so.
+fn entry(endpoint: &Endpoint, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match endpoint.entry(uri.path(), authorization) {
+        Entry::Free => None,
+        Entry::OtherPath => Some((StatusCode::NOT_FOUND, "no such key").into_response()),
+        Entry::NoCredentials => Some((StatusCode::UNAUTHORIZED, "no credentials").into_response()),
+    }
+}
+
+/// What HTTP says in place of an answer.
+async fn instead(endpoint: &Endpoint, connection: &Connection, hit: &Hit) -> Option<Response> {
+    match hit.kind {
+        FaultKind::Http { status, retry_after } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = (status, "simulated fault").into_response();
+            if let Some(seconds) = retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Some(response)
+        }
+        FaultKind::Html => Some(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response()),
+        FaultKind::Silent | FaultKind::Closed | FaultKind::HalfClosed => {
+            match hit.kind {
+                FaultKind::Closed => connection.close(),
+                FaultKind::HalfClosed => connection.half_close(),
+                _ => {}
+            }
+            tokio::select! {
+                () = endpoint.shared.shutdown.cancelled() => {}
+                () = tokio::time::sleep(HOLD) => {}
+            }
+            Some(StatusCode::GATEWAY_TIMEOUT.into_response())
+        }
+        _ => None,
+    }
+}
+
+/// Waits as long as the endpoint takes, and longer where a fault says so.
+pub(super) async fn delay(endpoint: &Endpoint, hits: &[Hit]) {
+    let faults = hits.iter().filter_map(|hit| if let FaultKind::Slow(by) = hit.kind { Some(by) } else { None });
+    let time = endpoint.delay() + faults.sum::<Duration>();
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// 429, or the same as JSON-RPC, when a request is over the limit.
+fn over(endpoint: &Endpoint, request: &Request<'_>) -> Option<Response> {
+    let (way, wait) = endpoint.admit(request.calls.len()).err()?;
+    let mut response = match way {
+        Refusal::Body(code) => return Some(reply(request.refuse(&error(code, "rate limit exceeded")), &[])),
+        Refusal::After | Refusal::Bare => (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests").into_response(),
+    };
+    if way == Refusal::After {
+        let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     Some(response)
 }
 
-async fn delay(hits: &[Hit]) {
+/// The answer to a request as the faults leave it, or a refusal of a batch.
+pub(super) fn answered(endpoint: &Endpoint, request: &Request<'_>, hits: &[Hit]) -> Vec<u8> {
+    let calls = request.calls.len();
     for hit in hits {
-        if let FaultKind::Slow(by) = hit.kind {
-            tokio::time::sleep(by).await;
+        let most = match hit.kind {
+            FaultKind::NoBatch if request.batch => 1,
+            FaultKind::Batch(most) if calls > most as usize => most,
+            _ => continue,
+        };
+        return refusal(&error(-32600, format!("batch of {calls} calls is too large: at most {most}")));
+    }
+    let cut = request.batch && hits.iter().any(|hit| hit.kind == FaultKind::CutBatch);
+    let mut answer = endpoint.answer(request, if cut { calls.div_ceil(2) } else { calls });
+    let half = answer.len() / 2;
+    for hit in hits {
+        match hit.kind {
+            FaultKind::TruncatedJson => answer.truncate(half),
+            FaultKind::Interleaved => {
+                let other = answer.clone();
+                answer.splice(half..half, other);
+            }
+            _ => {}
         }
     }
+    answer
 }
 
-async fn rpc(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn rpc(
+    State(endpoint): State<Arc<Endpoint>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    endpoint.connections.note(&connection);
+    if let Some(refused) = entry(&endpoint, &uri, &headers) {
+        return refused;
+    }
     let request = match Request::read(&body) {
         Ok(request) => request,
-        Err(e) => return reply(refusal(&e), None),
+        Err(e) => return reply(refusal(&e), &[]),
     };
-    let hits = if request.is_control() { Vec::new() } else { shared.faults.hits(Stage::Http, request.methods()) };
-    delay(&hits).await;
-    if let Some(response) = hits.iter().find_map(status) {
-        return response;
+    if request.is_control() {
+        return reply(endpoint.answer(&request, request.calls.len()), &[]);
     }
-    let answer = shared.answer(&request);
-    shared.stats.sent(answer.len());
-    let truncated = hits.iter().any(|hit| hit.kind == FaultKind::Truncated);
+    endpoint.stats.asked();
+    let about = endpoint.about(&request);
+    let hits = endpoint.faults.hits(Stage::Http, about.iter().copied());
+    if let Some(refused) = over(&endpoint, &request) {
+        return refused;
+    }
+    delay(&endpoint, &hits).await;
+    for hit in &hits {
+        if let Some(response) = instead(&endpoint, &connection, hit).await {
+            return response;
+        }
+    }
+    let answer = answered(&endpoint, &request, &hits);
+    endpoint.stats.sent(answer.len());
     let accepts = |v: &HeaderValue| v.to_str().is_ok_and(|v| v.contains("gzip"));
-    if shared.gzip && headers.get(header::ACCEPT_ENCODING).is_some_and(accepts) {
+    if endpoint.shared.gzip && headers.get(header::ACCEPT_ENCODING).is_some_and(accepts) {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         if packed.write_all(&answer).is_ok()
             && let Ok(packed) = packed.finish()
         {
-            let mut response = reply(packed, truncated.then_some(()));
+            let mut response = reply(packed, &hits);
             response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             return response;
         }
     }
-    reply(answer, truncated.then_some(()))
+    reply(answer, &hits)
 }
 
-fn reply(answer: Vec<u8>, truncated: Option<()>) -> Response {
+/// An answer on its way, as the faults let it through.
+fn reply(answer: Vec<u8>, hits: &[Hit]) -> Response {
     let length = answer.len();
-    let body = match truncated {
-        None => Body::from(answer),
-        Some(()) => {
-            let half = Bytes::from(answer).slice(..length / 2);
-            let cut = async {
-                // So that the first half is on its way before the connection ends.
-                tokio::time::sleep(CUT_AFTER).await;
-                Err(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "simulated fault"))
-            };
-            Body::from_stream(futures::stream::iter([Ok(half)]).chain(futures::stream::once(cut)))
-        }
+    let bytes = Bytes::from(answer);
+    let drip = hits.iter().find_map(|hit| if let FaultKind::Drip(rate) = hit.kind { Some(rate) } else { None });
+    let body = if hits.iter().any(|hit| hit.kind == FaultKind::Truncated) {
+        let cut = async {
+            // So that the first half is on its way before the connection ends.
+            tokio::time::sleep(CUT_AFTER).await;
+            Err(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "simulated fault"))
+        };
+        Body::from_stream(futures::stream::iter([Ok(bytes.slice(..length / 2))]).chain(futures::stream::once(cut)))
+    } else if let Some(rate) = drip {
+        let size = (rate as usize / 10).max(1);
+        let pause = if rate >= 10 { DROP } else { Duration::from_secs(1) / rate.max(1) };
+        Body::from_stream(futures::stream::unfold(bytes, move |mut left| async move {
+            tokio::time::sleep(pause).await;
+            let drop = left.split_to(size.min(left.len()));
+            (!drop.is_empty()).then_some((Ok::<_, std::io::Error>(drop), left))
+        }))
+    } else {
+        Body::from(bytes)
     };
     let headers =
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), (header::CONTENT_LENGTH, length.into())];
     (headers, body).into_response()
 }
 
-async fn upgrade(State(shared): State<Arc<Shared>>, upgrade: WebSocketUpgrade) -> Response {
-    let hits = shared.faults.hits(Stage::Http, std::iter::empty());
-    delay(&hits).await;
-    if let Some(response) = hits.iter().find_map(status) {
-        return response;
+async fn upgrade(
+    State(endpoint): State<Arc<Endpoint>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    endpoint.connections.note(&connection);
+    if let Some(refused) = entry(&endpoint, &uri, &headers) {
+        return refused;
     }
-    let Ok(permit) = shared.sockets.clone().try_acquire_owned() else {
+    if !endpoint.websocket() {
+        return (StatusCode::METHOD_NOT_ALLOWED, "there is no WebSocket").into_response();
+    }
+    let hits = endpoint.faults.hits(Stage::Http, std::iter::empty());
+    delay(&endpoint, &hits).await;
+    for hit in &hits {
+        if let Some(response) = instead(&endpoint, &connection, hit).await {
+            return response;
+        }
+    }
+    let Ok(permit) = endpoint.sockets.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many WebSockets").into_response();
     };
     upgrade.max_message_size(limits::BODY_BYTES).on_upgrade(move |socket| async move {
         let _permit = permit;
-        session(&shared, socket).await;
+        session::run(&endpoint, socket).await;
     })
-}
-
-pub(crate) fn socket_permits() -> Arc<tokio::sync::Semaphore> {
-    Arc::new(tokio::sync::Semaphore::new(limits::SOCKETS))
-}
-
-/// One WebSocket, until either side ends it.
-async fn session(shared: &Shared, mut socket: WebSocket) {
-    let mut heads = shared.heads.subscribe();
-    let mut drops = shared.drops.subscribe();
-    let mut subscriptions: Vec<u64> = Vec::new();
-    let mut next = 1;
-    loop {
-        let frames = tokio::select! {
-            () = shared.shutdown.cancelled() => return,
-            _ = drops.changed() => return,
-            head = heads.recv() => match head {
-                Ok(head) => {
-                    let hits = shared.faults.hits(Stage::Notify, std::iter::empty());
-                    if !hits.is_empty() && !subscriptions.is_empty() {
-                        return;
-                    }
-                    subscriptions.iter().map(|id| notification(shared, &head, *id)).collect()
-                }
-                Err(RecvError::Lagged(_) | RecvError::Closed) => return,
-            },
-            message = socket.recv() => match message {
-                Some(Ok(Message::Text(text))) => answer(shared, text.as_bytes(), &mut subscriptions, &mut next).await,
-                Some(Ok(Message::Binary(bytes))) => answer(shared, &bytes, &mut subscriptions, &mut next).await,
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-            },
-        };
-        for frame in frames {
-            shared.stats.sent(frame.len());
-            let Ok(text) = Utf8Bytes::try_from(Bytes::from(frame)) else { return };
-            match tokio::time::timeout(SEND_DEADLINE, socket.send(Message::Text(text))).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return,
-            }
-        }
-    }
-}
-
-async fn answer(shared: &Shared, body: &[u8], subscriptions: &mut Vec<u64>, next: &mut u64) -> Vec<Vec<u8>> {
-    let request = match Request::read(body) {
-        Ok(request) => request,
-        Err(e) => return vec![refusal(&e)],
-    };
-    if let [Some(call)] = request.calls.as_slice()
-        && !request.batch
-        && let Some(answer) = subscription(call, subscriptions, next)
-    {
-        shared.stats.called(&call.method);
-        return vec![answer];
-    }
-    let hits = if request.is_control() { Vec::new() } else { shared.faults.hits(Stage::Http, request.methods()) };
-    delay(&hits).await;
-    let mut answer = shared.answer(&request);
-    if hits.iter().any(|hit| hit.kind == FaultKind::Truncated) {
-        answer.truncate(answer.len() / 2);
-    }
-    vec![answer]
-}
-
-/// `eth_subscribe` and `eth_unsubscribe`, which only a WebSocket has.
-fn subscription(call: &Call<'_>, subscriptions: &mut Vec<u64>, next: &mut u64) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let which = || call.params().ok().and_then(|p| p.first().and_then(|v| v.as_str().map(str::to_owned)));
-    match call.method.as_ref() {
-        "eth_subscribe" => {
-            if which().as_deref() != Some("newHeads") {
-                return Some(call.refuse(-32602, "only newHeads can be subscribed to"));
-            }
-            if subscriptions.len() >= limits::SUBSCRIPTIONS {
-                return Some(call.refuse(-32005, "too many subscriptions"));
-            }
-            subscriptions.push(*next);
-            write_result(call.id, format!("\"{next:#x}\"").as_bytes(), &mut out);
-            *next += 1;
-        }
-        "eth_unsubscribe" => {
-            let id = which().and_then(|id| super::recorded::quantity(&id));
-            let before = subscriptions.len();
-            subscriptions.retain(|known| Some(*known) != id);
-            let gone: &[u8] = if subscriptions.len() < before { b"true" } else { b"false" };
-            write_result(call.id, gone, &mut out);
-        }
-        _ => return None,
-    }
-    Some(out)
-}
-
-fn notification(shared: &Shared, head: &HeadEvent, subscription: u64) -> Vec<u8> {
-    let block: &Sealed = &head.block;
-    let mut out = Vec::with_capacity(2048);
-    let id = format!("{subscription:#x}");
-    // Writing into memory cannot fail.
-    let _ = write!(out, r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id}","result":"#);
-    shared.data.blocks()[block.recorded].write(Form::Head, &block.fill(&[]), &mut out);
-    out.extend_from_slice(b"}}");
-    out
 }

@@ -1,18 +1,17 @@
-//! What a node's server, clock and handle share: the chain behind its lock, faults, counts, and who hears of heads.
+//! What a node's endpoints, clock and handle share: the chain behind its lock, and who hears of heads.
 //!
 //! Guarantee: a head is announced after requests see it, in order, and its instant is taken in between.
 
 use super::chain::{Chain, Sealed};
-use super::faults::{Fault, Faults};
 use super::known::Known;
 use super::recorded::Facts;
-use super::{Dataset, Error, origin, stats};
+use super::{Dataset, Endpoint, Error, origin};
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// One canonical block, as a test compares it.
@@ -56,11 +55,9 @@ pub(crate) struct Shared {
     pub finality_depth: u64,
     pub safe_depth: u64,
     pub gzip: bool,
-    pub faults: Faults,
-    pub stats: stats::Stats,
     pub heads: broadcast::Sender<HeadEvent>,
-    pub drops: watch::Sender<u64>,
-    pub sockets: Arc<tokio::sync::Semaphore>,
+    /// All endpoints of the node, the first first; set once they are made.
+    pub endpoints: OnceLock<Vec<Weak<Endpoint>>>,
     pub shutdown: CancellationToken,
 }
 
@@ -89,6 +86,11 @@ impl Shared {
         }
         let (block, index) = self.known.lock().unwrap_or_else(PoisonError::into_inner).find(hash)?;
         (block.height <= head && self.chain().holds(&block)).then_some((block, index))
+    }
+
+    /// The block, canonical or not, and the place in it of a transaction of a later lap or another branch.
+    pub(crate) fn known(&self, hash: &B256) -> Option<(Sealed, usize)> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).find(hash)
     }
 
     pub(crate) fn span(&self) -> (u64, u64) {
@@ -124,13 +126,8 @@ impl Shared {
         Ok(head)
     }
 
-    pub(crate) fn fault(&self, fault: Fault) {
-        let head = self.chain().head().height;
-        self.faults.add(fault, head);
-    }
-
-    pub(crate) fn drop_websockets(&self) {
-        self.drops.send_modify(|n| *n += 1);
+    pub(crate) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.endpoints.get().into_iter().flatten().filter_map(Weak::upgrade).collect()
     }
 
     pub(crate) fn canonical(&self, heights: RangeInclusive<u64>) -> Vec<Canonical> {

@@ -16,6 +16,9 @@ pub(crate) struct Stats {
     receipts: AtomicU64,
     transactions: AtomicU64,
     bytes: AtomicU64,
+    requests: AtomicU64,
+    throttled: AtomicU64,
+    notifications: AtomicU64,
 }
 
 /// Counts since the start.
@@ -29,8 +32,14 @@ pub struct Counts {
     pub receipts: u64,
     /// Transactions in blocks that were served whole.
     pub transactions: u64,
-    /// Bytes of answers.
+    /// Bytes of answers and notifications.
     pub bytes: u64,
+    /// Requests: HTTP bodies and WebSocket frames, control calls left out.
+    pub requests: u64,
+    /// Of these, requests over the limit.
+    pub throttled: u64,
+    /// New heads that were announced over WebSockets.
+    pub notifications: u64,
 }
 
 impl Stats {
@@ -58,6 +67,18 @@ impl Stats {
         self.bytes.fetch_add(bytes as u64, Relaxed);
     }
 
+    pub(crate) fn asked(&self) {
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn throttled(&self) {
+        self.throttled.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn notified(&self) {
+        self.notifications.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn snapshot(&self) -> Counts {
         Counts {
             methods: self.methods.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -65,6 +86,9 @@ impl Stats {
             receipts: self.receipts.load(Relaxed),
             transactions: self.transactions.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
+            requests: self.requests.load(Relaxed),
+            throttled: self.throttled.load(Relaxed),
+            notifications: self.notifications.load(Relaxed),
         }
     }
 }
