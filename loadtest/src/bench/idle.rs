@@ -1,4 +1,4 @@
-//! What a process costs that has nothing to do: CPU, and statements that it asks the store, per second.
+//! What a process costs that has nothing to do: CPU and statements that it asks the store, per second; memory and threads.
 //!
 //! Measured with one network and with several, each at the end of its chain, so that what a network adds is told apart from what
 //! the process costs by itself. Statements are those that the binary counts itself; one that does not count them shows none.
@@ -33,6 +33,10 @@ pub struct Idle {
     pub cpu_ms_per_second: BTreeMap<String, f64>,
     /// Statements per second, by the labels of the binary's counter; `None`: it does not count them.
     pub statements_per_second: Option<BTreeMap<String, f64>>,
+    /// Resident memory of the stages' process at the end, in bytes.
+    pub resident_bytes: u64,
+    /// Threads of the stages' process at the end.
+    pub threads: usize,
 }
 
 /// Starts the binary with so many networks, lets it come to rest, and measures.
@@ -47,14 +51,19 @@ pub(super) async fn measure(
     node.simulator.clear_faults();
     let setting = Setting { extra, keep: false, networks };
     let mut instance = Instance::start(binary, &node, &setting).await?;
-    let measured = window(&node, &instance, networks).await;
+    let measured = async {
+        at_rest(&node, &instance, networks).await?;
+        window(&instance, networks).await
+    };
+    let measured = measured.await;
     let stopped = instance.stop().await;
     let idle = measured.map_err(|e| instance.explain(e))?;
     stopped?;
     Ok(idle)
 }
 
-async fn window(node: &Node, instance: &Instance, networks: usize) -> Result<Idle, Failure> {
+/// Waits until so many networks are at the chain's end and everything has come to rest.
+pub(super) async fn at_rest(node: &Node, instance: &Instance, networks: usize) -> Result<(), Failure> {
     let until = Instant::now() + PATIENCE;
     while instance.all_at(node.simulator.head()).await? < networks {
         if Instant::now() > until {
@@ -63,6 +72,11 @@ async fn window(node: &Node, instance: &Instance, networks: usize) -> Result<Idl
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     tokio::time::sleep(REST).await;
+    Ok(())
+}
+
+/// Measures a process at rest.
+pub(super) async fn window(instance: &Instance, networks: usize) -> Result<Idle, Failure> {
     let (begun, cpu) = (Instant::now(), instance.usage());
     let counted = statements(&instance.metrics().await?);
     tokio::time::sleep(WINDOW).await;
@@ -78,6 +92,8 @@ async fn window(node: &Node, instance: &Instance, networks: usize) -> Result<Idl
         networks,
         cpu_ms_per_second: used.into_iter().map(|(name, used)| (name, used.as_secs_f64() * 1e3 / seconds)).collect(),
         statements_per_second: after.map(|after| after.into_iter().filter_map(asked).collect()),
+        resident_bytes: processes::resident(instance.pid()),
+        threads: processes::threads(instance.pid()),
     })
 }
 

@@ -60,13 +60,13 @@ impl Instance {
         );
         for n in 1..=setting.networks {
             let slug = if n == 1 { NETWORK.to_owned() } else { format!("{NETWORK}-{n}") };
-            let (chain, url, ws) = (node.simulator.chain_id(), node.simulator.url(), node.simulator.ws_url());
             // Writing into memory cannot fail.
             let _ = write!(
                 text,
-                "[[network]]\nslug = \"{slug}\"\nfamily = \"evm\"\nchain_id = {chain}\nstart = 1\n\
-                 [[network.endpoint]]\nname = \"simulated\"\nurl = \"{url}\"\nws = \"{ws}\"\n"
+                "[[network]]\nslug = \"{slug}\"\nfamily = \"evm\"\nchain_id = {}\nstart = 1\n",
+                node.simulator.chain_id()
             );
+            endpoints(node, &mut text);
         }
         text.push_str(setting.extra);
         text.push('\n');
@@ -211,6 +211,27 @@ impl Instance {
         let explained = child::explain(error, self.folder.path());
         let kept = if self.keep { format!("\nkept in {}", self.folder.path().display()) } else { String::new() };
         format!("{explained}{kept}").into()
+    }
+}
+
+/// The simulated node, or, where it has endpoints beside the first, each of them as an operator's of its own.
+fn endpoints(node: &Node, text: &mut String) {
+    let (main, beside) = match node.simulator.endpoints() {
+        [main, beside @ ..] => (main, beside),
+        [] => return,
+    };
+    // Writing into memory cannot fail.
+    if beside.is_empty() {
+        let (url, ws) = (main.url(), main.ws_url());
+        let _ = write!(text, "[[network.endpoint]]\nname = \"simulated\"\nurl = \"{url}\"\nws = \"{ws}\"\n");
+    }
+    for (n, endpoint) in beside.iter().enumerate() {
+        let (name, url, ws, priority) = (endpoint.name(), endpoint.url(), endpoint.ws_url(), n + 1);
+        let _ = write!(
+            text,
+            "[[network.endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\nws = \"{ws}\"\n\
+             operator = \"operator-{priority}\"\npriority = {priority}\n"
+        );
     }
 }
 

@@ -4,13 +4,14 @@
 //! and the speed counts only when the store then holds exactly what the chain holds (transactions, failures, logs, gas).
 //!
 //! Measurements: how fast the simulated node is alone; how fast a chain that is already there becomes visible rows, with CPU, bytes
-//! and memory; how long a new head takes to a WebSocket at a steady rate of transactions; and what idleness costs, by networks. With
+//! and memory; how long a new head takes to a WebSocket at a steady rate of transactions; what idleness costs, by networks; and what many networks with several endpoints each cost. With
 //! `--ingest-only` others: how fast a chain becomes records of Kafka, and how fast peers do the same. With `--against` two binaries
 //! in turn, on the same blocks.
 
 mod child;
 mod compare;
 mod feed;
+mod fleet;
 mod idle;
 mod instance;
 mod latency;
@@ -22,9 +23,10 @@ mod source;
 mod speed;
 
 use crate::failure::Failure;
-use crate::node::evm::{self, Clock, Config, Dataset, Fault, FaultKind, Origin, Simulator};
+use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, FaultKind, Origin, Simulator};
 use clap::{Args, ValueEnum};
 use feed::Feed;
+use fleet::Fleet;
 use idle::Idle;
 use instance::{Instance, Setting};
 pub use processes::{Memory, memory};
@@ -118,6 +120,12 @@ pub struct Bench {
     /// Networks of which the cost of idleness is measured, beside that of one; 0: it is not
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=200))]
     idle_networks: u16,
+    /// Networks of which it is measured what --fleet-endpoints endpoints each cost; 0: it is not
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(0..=200))]
+    fleet_networks: u16,
+    /// Endpoints, each of an operator of its own, of these networks
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=20))]
+    fleet_endpoints: u16,
     /// Lines for the measured configuration's end, such as a [log] section
     #[arg(long, value_name = "TOML", default_value = "")]
     extra_config: String,
@@ -252,6 +260,15 @@ impl Measuring {
         Ok(all)
     }
 
+    /// What many networks with several endpoints each cost this binary over the first log.
+    async fn fleets(&self) -> Result<Vec<Fleet>, Failure> {
+        let many = (usize::from(self.args.fleet_networks), usize::from(self.args.fleet_endpoints));
+        if many.0 == 0 {
+            return Ok(Vec::new());
+        }
+        fleet::measure(&self.binary, self.data.clone(), &self.extra(self.kinds()[0])?, many, self.at_ms).await
+    }
+
     async fn alone(&self) -> Result<(), Failure> {
         let source = source::measure(self.data.clone()).await?;
         let mut reports = Vec::new();
@@ -260,7 +277,8 @@ impl Measuring {
             reports.push(self.whole(&self.binary, kind).await?);
         }
         let idle = self.idle(&self.binary).await?;
-        report::print(&report::Alone { reports, idle, source }, self.args.format)?;
+        let fleets = self.fleets().await?;
+        report::print(&report::Alone { reports, idle, fleets, source }, self.args.format)?;
         Ok(())
     }
 
@@ -330,10 +348,21 @@ impl Node {
 
     /// A chain of `blocks` blocks that begins at `at_ms`, of which only the first shows until the fault is cleared.
     async fn start(data: Arc<Dataset>, blocks: u64, at_ms: u64) -> Result<Self, Failure> {
+        Self::with(data, blocks, at_ms, Vec::new()).await
+    }
+
+    /// The same with endpoints beside the first, which show the whole chain.
+    async fn with(
+        data: Arc<Dataset>,
+        blocks: u64,
+        at_ms: u64,
+        endpoints: Vec<EndpointConfig>,
+    ) -> Result<Self, Failure> {
         let config = Config {
             clock: Clock::Manual,
             history: blocks,
             faults: vec![Fault::always(FaultKind::StaleHead { back: blocks })],
+            endpoints,
             origin: Origin::At(at_ms),
             window: usize::try_from(blocks.min(KEPT_BLOCKS))?.saturating_add(8_192),
             ..Config::new(data)

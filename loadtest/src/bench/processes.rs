@@ -212,13 +212,26 @@ fn children(pid: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
+/// A figure of `/proc/PID/status`, `proc_pid_status(5)`.
+fn status(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|l| l.split_ascii_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+}
+
+/// The present resident memory of process `pid` alone, in bytes.
+pub(super) fn resident(pid: u32) -> u64 {
+    status(pid, "VmRSS") * 1024
+}
+
+/// The present threads of process `pid` alone.
+pub(super) fn threads(pid: u32) -> usize {
+    status(pid, "Threads") as usize
+}
+
 /// The highest resident memory so far.
 pub fn memory(pid: u32) -> Memory {
-    let peak = |pid: u32| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        line.and_then(|l| l.split_ascii_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
-    };
+    let peak = |pid: u32| status(pid, "VmHWM") * 1024;
     Memory { main: peak(pid), children: children(pid).into_iter().map(peak).sum() }
 }
 
@@ -246,7 +259,9 @@ mod tests {
         });
         let used = busy.expect("a thread").join().expect("it ends");
         assert!(used >= before + Duration::from_millis(50));
-        assert!(memory(std::process::id()).main > 1 << 20);
+        let own = std::process::id();
+        assert!(memory(own).main > 1 << 20 && resident(own) > 1 << 20);
+        assert!((1..1_000).contains(&threads(own)), "{}", threads(own));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

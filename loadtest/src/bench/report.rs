@@ -1,8 +1,8 @@
 //! Figures with what they were measured on, for people or for programs.
 
 use super::{
-    Format, LogKind, Measuring, feed::Feed, idle::Idle, latency::Latency, processes, processes::Memory, source::Source,
-    speed::Speed,
+    Format, LogKind, Measuring, feed::Feed, fleet::Fleet, idle::Idle, latency::Latency, processes, processes::Memory,
+    source::Source, speed::Speed,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -77,6 +77,7 @@ pub(super) struct Report {
 pub(super) struct Alone {
     pub reports: Vec<Report>,
     pub idle: Vec<Idle>,
+    pub fleets: Vec<Fleet>,
     pub source: Source,
 }
 
@@ -175,6 +176,7 @@ fn table(alone: &Alone) -> String {
     out.line("", [], "");
     statements(&mut out, &[&alone.idle]);
     out.line("", [], "");
+    fleets(&mut out, &alone.fleets);
     let source = &alone.source;
     out.line("simulated node alone", [figure(source.transactions_per_second)], "transactions/s, client included");
     out.line("  its CPU", [figure(source.cpu_us_per_transaction)], "µs/transaction");
@@ -206,6 +208,29 @@ pub(super) fn statements(out: &mut Lines, binaries: &[&[Idle]]) {
     let worth = |name: &&str| every().any(|idle| cpu(idle, name).is_some_and(|ms| ms >= 0.5));
     let names = std::iter::once(ALL).chain(names.into_iter().filter(worth));
     both(out, binaries, most, "CPU", "ms a second", names, &cpu);
+    out.line("", [], "");
+}
+
+/// What networks with several endpoints cost, a column for each number of them.
+fn fleets(out: &mut Lines, all: &[Fleet]) {
+    let Some(most) = all.last() else { return };
+    let each = |of: &dyn Fn(&Fleet) -> f64| all.iter().map(|f| figure(of(f))).collect::<Vec<_>>();
+    out.line("networks", all.iter().map(|f| f.idle.networks.to_string()), "");
+    out.line("endpoints of each", all.iter().map(|f| f.endpoints.to_string()), "");
+    let cpu =
+        |f: &Fleet| f.idle.cpu_ms_per_second.iter().filter(|(name, _)| is_product(name)).map(|(_, ms)| ms).sum::<f64>();
+    let ingest = |f: &Fleet| f.idle.cpu_ms_per_second.get("ingest").copied().unwrap_or(0.0);
+    out.line("CPU when idle", each(&cpu), "ms a second");
+    out.line("  ingest", each(&ingest), "ms a second");
+    out.line("memory of the stages when idle", each(&|f| f.idle.resident_bytes as f64 / f64::from(1 << 20)), "MiB");
+    out.line("threads of the stages", all.iter().map(|f| f.idle.threads.to_string()), "");
+    for n in 0..most.endpoints {
+        let asked = |of: fn(&super::fleet::Asked) -> f64| each(&|f| f.asked.get(n).map_or(f64::NAN, of));
+        let what = if n == 0 { "endpoint 1, the one in use".to_owned() } else { format!("endpoint {}", n + 1) };
+        out.line(&what, asked(super::fleet::Asked::calls), "calls a block at the head");
+        out.line("", asked(|a| a.bytes_per_block), "bytes a block, heads and probes included");
+        out.line("", asked(|a| a.idle_calls_per_minute), "calls a minute when idle");
+    }
     out.line("", [], "");
 }
 
