@@ -9,6 +9,7 @@ mod chaos;
 mod clients;
 mod common;
 mod consumers;
+mod faults;
 mod full_disk;
 mod kafka;
 mod kill;
