@@ -1,15 +1,17 @@
 //! `headwater demo`: `up` on simulated nodes that replay recorded blocks as live chains. The same folder continues the same
-//! chains after a restart (rule 25).
+//! chains after a restart (rule 25). Each network has three endpoints of three operators: one is well, one is slow, and one tells a
+//! forged block now and then, comes into quarantine, and out of it again.
 
 use std::{
     fmt::Write as _,
     io::Write as _,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Args;
-use loadtest::node::evm::{self, Clock, Dataset, Origin, Schedule};
+use loadtest::node::evm::{self, Blocks, Clock, Dataset, EndpointConfig, Fault, FaultKind, Latency, Origin, Schedule};
 use store::engine::{Configured, Credentials};
 use tokio::net::TcpListener;
 
@@ -21,6 +23,15 @@ const CHAINS: [(&str, &str, u64, u64); 3] =
 
 /// Blocks that each chain has when the demo starts for the first time.
 const HISTORY: u64 = 30;
+
+/// How long answers of the slow endpoint take: the median, and the deviation of the logarithm.
+const SLOW: Latency = Latency::LogNormal { median: Duration::from_millis(600), sigma: 0.4 };
+
+/// Seconds between two lies of an endpoint, so that one is seen within a minute.
+const LIES_EVERY: f64 = 50.0;
+
+/// How endpoints are looked after: a liar comes back before it lies again.
+const PROVIDERS: &str = "[providers]\nprobe_every = \"5s\"\nquarantine = \"20s\"\n";
 
 /// Arguments of `headwater demo`.
 #[derive(Args)]
@@ -76,17 +87,27 @@ async fn demo(args: Demo, dir: PathBuf) -> Result<(), Failure> {
 
     let mut nodes = Vec::new();
     let mut text = format!("[data]\ndir = {}\n\n", quoted(&dir));
-    let _ =
-        writeln!(text, "[api]\nlisten = \"{api}\"\n\n[admin]\nlisten = \"{admin}\"\n\n[store]\nlisten = \"{store}\"\n");
+    let _ = writeln!(
+        text,
+        "{PROVIDERS}\n[api]\nlisten = \"{api}\"\n\n[admin]\nlisten = \"{admin}\"\n\n[store]\nlisten = \"{store}\"\n"
+    );
     for (slug, data, every, depth) in CHAINS {
         let node = simulate(slug, data, every, depth, args.block_time, &dir).await?;
         let _ = writeln!(
             text,
-            "[[network]]\nslug = \"{slug}\"\nfamily = \"evm\"\nchain_id = {}\nstart = 1\n[[network.endpoint]]\nname = \"simulated\"\nurl = \"{}\"\nws = \"{}\"\n",
-            node.chain_id(),
-            node.url(),
-            node.ws_url(),
+            "[[network]]\nslug = \"{slug}\"\nfamily = \"evm\"\nchain_id = {}\nstart = 1",
+            node.chain_id()
         );
+        for endpoint in node.endpoints() {
+            let _ = writeln!(
+                text,
+                "[[network.endpoint]]\nname = \"{name}\"\noperator = \"operator-of-{name}\"\nurl = \"{url}\"\nws = \"{ws}\"",
+                name = if endpoint.name() == evm::MAIN { "steady" } else { endpoint.name() },
+                url = endpoint.url(),
+                ws = endpoint.ws_url(),
+            );
+        }
+        text.push('\n');
         nodes.push(node);
     }
     std::fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
@@ -105,7 +126,12 @@ async fn simulate(
     block_time: f64,
     dir: &Path,
 ) -> Result<evm::Simulator, Failure> {
+    let lie = Fault::always(FaultKind::ForgedHeader).of(Blocks::Every(lies_every(block_time)));
     let config = evm::Config {
+        endpoints: vec![
+            EndpointConfig { latency: Some(SLOW), ..EndpointConfig::new("slow") },
+            EndpointConfig { faults: vec![lie], ..EndpointConfig::new("liar") },
+        ],
         history: HISTORY,
         clock: Clock::Rate(1.0 / block_time),
         forks: Some(Schedule { depth, every }),
@@ -113,6 +139,11 @@ async fn simulate(
         ..evm::Config::new(Dataset::embedded(data)?)
     };
     Ok(evm::spawn(config).await?)
+}
+
+/// Blocks between two lies.
+fn lies_every(block_time: f64) -> u64 {
+    (LIES_EVERY / block_time).round().max(2.0) as u64
 }
 
 /// A TOML string.
