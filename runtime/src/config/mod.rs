@@ -8,6 +8,7 @@ pub mod folder;
 mod log;
 mod mistakes;
 mod network;
+mod providers;
 mod source;
 
 use std::{
@@ -19,6 +20,7 @@ use doors::Door;
 pub use log::{Kafka, Log};
 pub use mistakes::{Mistake, Mistakes};
 pub use network::{Contract, Endpoint, Network, Start, Verify};
+pub use providers::{Confirm, Providers, Rate, Role};
 use source::{Collector, Env, Placed, Section};
 use url::Url;
 
@@ -66,6 +68,8 @@ pub struct Config {
     pub log: Log,
     /// The store.
     pub store: Store,
+    /// How endpoints are looked after.
+    pub providers: Providers,
     /// The networks to follow.
     pub networks: Vec<Network>,
     /// The operator's contracts.
@@ -190,6 +194,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let embedded = store.url.is_none().then_some(&store_door);
     let listening: Vec<&Door> = [&api, &admin].into_iter().chain(embedded).collect();
     doors::check_ports(&listening, c);
+    let providers = providers::read(root.section("providers", c), c);
     let networks = network::read_all(root.sections("network", c), c);
     let contracts = network::read_contracts(root.sections("contract", c), &networks, folder, c);
     let instance = instance.unwrap_or_else(|| format!("{}:{}", host_name(), data_dir.display()));
@@ -203,6 +208,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
         instance,
         log,
         store,
+        providers,
         networks,
         contracts,
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use schemas::{Family, limits};
@@ -10,6 +11,7 @@ use url::Url;
 
 use super::{
     Secret,
+    providers::{self, Confirm, Rate, Role},
     source::{Collector, Placed, Section},
 };
 
@@ -26,6 +28,10 @@ pub struct Network {
     pub start: Start,
     /// What is checked of its nodes' answers.
     pub verify: Verify,
+    /// How many operators must show a block.
+    pub confirm: Confirm,
+    /// How long they have for it; then the block is published as unconfirmed.
+    pub confirm_within: Duration,
     /// At least one.
     pub endpoints: Vec<Endpoint>,
 }
@@ -61,6 +67,16 @@ pub struct Endpoint {
     pub ws: Option<Url>,
     /// HTTP headers that go with every call.
     pub headers: Vec<(String, Secret)>,
+    /// Whose it is; endpoints of one operator are one voice.
+    pub operator: String,
+    /// What it is used for; never empty.
+    pub roles: Vec<Role>,
+    /// Lower is asked first; equal ones share.
+    pub priority: u16,
+    /// Requests of all our processes together; `None`: found out.
+    pub limit: Option<Rate>,
+    /// A cap on requests a day (UTC), near which only the stream is served.
+    pub per_day: Option<u64>,
 }
 
 /// One of the operator's contracts.
@@ -105,9 +121,16 @@ fn read(mut s: Section, slugs: &mut HashSet<String>, c: &mut Collector) -> Optio
     }
     let start = read_start(&mut s, c);
     let verify = read_verify(&mut s, c);
+    let before = c.count();
     let endpoints = read_endpoints(&mut s, c);
+    let operators = endpoints.iter().map(|e| &*e.operator).collect::<HashSet<_>>().len();
+    // Of endpoints that are not all known nothing is concluded.
+    let operators = if c.count() == before { operators } else { usize::MAX };
+    let confirm = providers::read_confirm(&mut s, operators, c);
+    let confirm_within = providers::read_confirm_within(&mut s, c);
     s.finish(c);
-    Some(Network { slug: slug?, family: family?, chain_id: chain_id?.value, start, verify, endpoints })
+    let (slug, family, chain_id) = (slug?, family?, chain_id?.value);
+    Some(Network { slug, family, chain_id, start, verify, confirm, confirm_within, endpoints })
 }
 
 fn read_verify(s: &mut Section, c: &mut Collector) -> Verify {
@@ -189,11 +212,26 @@ fn read_endpoints(s: &mut Section, c: &mut Collector) -> Vec<Endpoint> {
         c.mistake(at, &s.key("endpoint"), "stands too often", cure);
     }
     let mut names = HashSet::new();
-    sections.into_iter().filter_map(|e| read_endpoint(e, &mut names, c)).collect()
+    let first = sections.first().map(Section::at);
+    let endpoints: Vec<Endpoint> = sections.into_iter().filter_map(|e| read_endpoint(e, &mut names, c)).collect();
+    if let Some(first) = first
+        && !endpoints.is_empty()
+        && endpoints.iter().all(|e| !e.roles.is_empty() && !e.roles.contains(&Role::Stream))
+    {
+        let cure = "add \"stream\" to the `roles` of one, or leave `roles` out: without it nobody follows the chain";
+        c.mistake(first, &s.key("endpoint"), "no endpoint has the role stream", cure);
+    }
+    endpoints
 }
 
 fn read_endpoint(mut s: Section, names: &mut HashSet<String>, c: &mut Collector) -> Option<Endpoint> {
+    let (at, key) = (s.at(), s.key("name"));
     let name = s.string("name", c);
+    if let Some(p) = name.as_ref().filter(|p| !is_name(&p.value)) {
+        let cure =
+            format!("write one line of at most {} characters, such as \"official\"", limits::ENDPOINT_NAME_CHARACTERS);
+        c.mistake(p.at, &key, "is empty, too long, or not in one line", cure);
+    }
     if let Some(p) = &name
         && !names.insert(p.value.clone())
     {
@@ -206,10 +244,31 @@ fn read_endpoint(mut s: Section, names: &mut HashSet<String>, c: &mut Collector)
     let url = read_url(&mut s, "url", &["http", "https"], c);
     let ws = read_url(&mut s, "ws", &["ws", "wss"], c);
     let headers = s.section("headers", c).strings(c).into_iter().map(|(k, v)| (k, Secret::new(v.value))).collect();
+    let operator = providers::read_operator(&mut s, url.as_ref(), c);
+    let roles = providers::read_roles(&mut s, c);
+    let priority = providers::read_priority(&mut s, c);
+    let limit = providers::read_limit(&mut s, c);
+    let per_day = providers::read_per_day(&mut s, c);
     s.finish(c);
     let url = url?;
-    let name = name.map_or_else(|| url.host_str().unwrap_or("endpoint").to_owned(), |p| p.value);
-    Some(Endpoint { name, url, ws, headers })
+    let name = match name {
+        Some(p) => p.value,
+        None => {
+            let host = url.host_str().unwrap_or("endpoint").to_owned();
+            if !names.insert(host.clone()) {
+                let problem =
+                    format!("is left out, and `{host}`, the host, names another endpoint of this network already");
+                c.mistake(at, &key, problem, "give each endpoint a name of its own");
+            }
+            host
+        }
+    };
+    Some(Endpoint { name, url, ws, headers, operator, roles, priority, limit, per_day })
+}
+
+fn is_name(name: &str) -> bool {
+    let characters = name.chars().count();
+    (1..=limits::ENDPOINT_NAME_CHARACTERS).contains(&characters) && !name.chars().any(char::is_control)
 }
 
 fn read_url(s: &mut Section, name: &'static str, schemes: &[&str], c: &mut Collector) -> Option<Url> {

@@ -1,7 +1,7 @@
 //! Reads a TOML document key by key, remembers where each value stood, and collects every mistake instead of stopping at the
 //! first. Parsing is `toml-span`'s; here are only places, `${NAME}` and words for people.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use toml_span::{
     Span, Value,
@@ -32,6 +32,11 @@ impl<'a> Collector<'a> {
         let line = before.iter().filter(|b| **b == b'\n').count() + 1;
         let column = before.iter().rev().take_while(|b| **b != b'\n').count() + 1;
         self.mistakes.push(Mistake { line, column, key: key.into(), problem: problem.into(), cure: cure.into() });
+    }
+
+    /// How many there were so far.
+    pub fn count(&self) -> usize {
+        self.mistakes.len()
     }
 
     /// Whether there was none so far.
@@ -124,6 +129,11 @@ impl<'de> Section<'de> {
         self.table.contains_key(name)
     }
 
+    /// Where a key stands; where its table does, when it is not there.
+    pub fn place(&self, name: &str) -> usize {
+        self.table.get(name).map_or(self.at(), |value| value.span.start)
+    }
+
     fn take(&mut self, name: &'static str) -> Option<Value<'de>> {
         self.known.insert(name);
         self.table.remove(name)
@@ -213,6 +223,32 @@ impl<'de> Section<'de> {
         }
     }
 
+    /// A time with its unit, such as `30s`, within a range; `example` is such a time.
+    pub fn duration(
+        &mut self,
+        name: &'static str,
+        example: &str,
+        (least, most): (Duration, Duration),
+        c: &mut Collector,
+    ) -> Option<Duration> {
+        let key = self.key(name);
+        let p = self.string(name, c)?;
+        let cure = format!(
+            "write a time from {} to {} with its unit (ms, s, m, h, d), such as \"{example}\"",
+            short(least),
+            short(most)
+        );
+        let Some(duration) = duration_of(&p.value) else {
+            c.mistake(p.at, &key, format!("`{}` is no time", p.value), cure);
+            return None;
+        };
+        if duration < least || duration > most {
+            c.mistake(p.at, &key, format!("is {}", p.value), cure);
+            return None;
+        }
+        Some(duration)
+    }
+
     /// Either a string or a whole number, as text.
     pub fn text_or_number(&mut self, name: &'static str, c: &mut Collector) -> Option<Placed<String>> {
         let key = self.key(name);
@@ -289,6 +325,26 @@ fn string_of(value: &mut Value<'_>, key: &str, c: &mut Collector) -> Option<Plac
     }
 }
 
+/// Units of a time, in milliseconds.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// A whole number and its unit.
+fn duration_of(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|ch: char| !ch.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let unit = if unit.trim() == "min" { "m" } else { unit.trim() };
+    let (_, ms) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*ms).map(Duration::from_millis)
+}
+
+/// A time in its largest whole unit.
+fn short(d: Duration) -> String {
+    let ms = d.as_millis() as u64;
+    let (unit, size) = UNITS.iter().rev().find(|(_, size)| ms.is_multiple_of(*size)).unwrap_or(&UNITS[0]);
+    format!("{}{unit}", ms / size)
+}
+
 fn a(value: &ValueInner<'_>) -> &'static str {
     match value {
         ValueInner::String(_) => "a text",
@@ -297,5 +353,25 @@ fn a(value: &ValueInner<'_>) -> &'static str {
         ValueInner::Boolean(_) => "true or false",
         ValueInner::Array(_) => "a list",
         ValueInner::Table(_) => "a table",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_and_written() {
+        let ms = |text: &str| duration_of(text).map(|d| d.as_millis());
+        assert_eq!(
+            [ms("30s"), ms("10m"), ms(" 500 ms "), ms("2min"), ms("7d")],
+            [30_000, 600_000, 500, 120_000, 604_800_000].map(Some)
+        );
+        for wrong in ["", "30", "s", "-3s", "1.5s", "3 weeks", "99999999999999999999s", "999999999999999999d"] {
+            assert_eq!(ms(wrong), None, "{wrong}");
+        }
+        for (d, text) in [(500, "500ms"), (1_000, "1s"), (90_000, "90s"), (3_600_000, "1h"), (0, "0d")] {
+            assert_eq!(short(Duration::from_millis(d)), text);
+        }
     }
 }

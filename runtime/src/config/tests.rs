@@ -289,3 +289,119 @@ fn what_is_verified_is_chosen_per_network() {
     }
     assert!(mistakes(&with("\"none\""))[0].2.contains("\"signatures\""));
 }
+
+#[test]
+fn endpoints_say_whose_they_are_and_how_much_they_give() {
+    let more = r#"
+[[network.endpoint]]
+url = "http://10.0.0.7:8545"
+operator = "own"
+roles = ["serve", "stream"]
+priority = 2
+limit = "300/min"
+per_day = 500_000
+[providers]
+probe_every = "10s"
+hedge = true
+quarantine = "1h"
+"#;
+    let text = GOOD.replace("start = 65000000", "confirm = 2\nconfirm_within = \"1500ms\"") + more;
+    let config = parse(&text, Path::new("/etc/hw"), &env).expect("good");
+    let network = &config.networks[0];
+    assert_eq!((network.confirm, network.confirm_within.as_millis()), (Confirm::Operators(2), 1_500));
+    let [first, second] = &network.endpoints[..] else { panic!("two endpoints") };
+    assert_eq!((first.operator.as_str(), first.priority, first.limit, first.per_day), ("example.org", 1, None, None));
+    assert_eq!(first.roles, Role::ALL);
+    assert_eq!((second.name.as_str(), second.operator.as_str(), second.priority), ("10.0.0.7", "own", 2));
+    assert_eq!(second.roles, [Role::Stream, Role::Serve]);
+    assert_eq!((second.limit.map(Rate::per_second), second.per_day), (Some(5.0), Some(500_000)));
+    let providers = config.providers;
+    assert_eq!((providers.probe_every.as_secs(), providers.hedge, providers.quarantine.as_secs()), (10, true, 3_600));
+    let plain = parse(GOOD, Path::new("/etc/hw"), &env).expect("good");
+    assert_eq!(plain.providers, Providers::default());
+    assert_eq!((plain.networks[0].confirm, plain.networks[0].confirm_within.as_secs()), (Confirm::Auto, 2));
+    for (word, confirm) in [("\"auto\"", Confirm::Auto), ("\"never\"", Confirm::Never), ("1", Confirm::Operators(1))] {
+        let text = GOOD.replace("start = 65000000", &format!("confirm = {word}"));
+        assert_eq!(parse(&text, Path::new("/etc/hw"), &env).expect("good").networks[0].confirm, confirm);
+    }
+}
+
+#[test]
+fn every_mistake_about_endpoints_is_told_where_it_stands() {
+    let text = r#"
+[[network]]
+slug = "a"
+family = "evm"
+chain_id = 1
+confirm = 3
+confirm_within = "1h"
+[[network.endpoint]]
+url = "https://rpc.one.example"
+operator = ""
+roles = ["stream", "sing", "stream"]
+priority = 70000
+limit = "25"
+per_day = 0
+[[network]]
+slug = "b"
+family = "evm"
+chain_id = 1
+confirm = 3
+[[network.endpoint]]
+url = "https://a.two.example"
+roles = ["serve"]
+[[network.endpoint]]
+url = "https://a.two.example"
+name = "second"
+roles = ["trace"]
+[[network.endpoint]]
+url = "https://a.two.example/v2"
+roles = ["trace"]
+[[network]]
+slug = "c"
+family = "evm"
+chain_id = 1
+confirm = "sometimes"
+[[network.endpoint]]
+name = "a\nb"
+url = "https://a.two.example"
+roles = []
+operater = "x"
+[providers]
+probe_every = "30"
+hedge = "no"
+quarantine = "0s"
+"#;
+    let found = mistakes(text);
+    let expected: &[(usize, &str, &str)] = &[
+        (7, "network[0].confirm_within", "from 100ms to 1m"),
+        (10, "network[0].endpoint[0].operator", "registrable domain"),
+        (11, "network[0].endpoint[0].roles", "`sing` is not a role"),
+        (11, "network[0].endpoint[0].roles", "`stream` stands twice"),
+        (12, "network[0].endpoint[0].priority", "up to 65535"),
+        (13, "network[0].endpoint[0].limit", "\"25/s\""),
+        (14, "network[0].endpoint[0].per_day", "never be asked"),
+        (20, "network[1].endpoint", "no endpoint has the role stream"),
+        (27, "network[1].endpoint[2].name", "names another endpoint of this network already"),
+        (34, "network[2].confirm", "is `sometimes`"),
+        (36, "network[2].endpoint[0].name", "one line"),
+        (38, "network[2].endpoint[0].roles", "is empty"),
+        (39, "network[2].endpoint[0].operater", "did you mean `operator`?"),
+        (41, "providers.probe_every", "with its unit (ms, s, m, h, d), such as \"30s\""),
+        (42, "providers.hedge", "true or false"),
+        (43, "providers.quarantine", "from 1s to 7d"),
+    ];
+    for (line, key, words) in expected {
+        assert!(
+            found.iter().any(|(l, k, t)| l == line && k == key && t.contains(words)),
+            "no mistake at {line} for {key} with {words:?} in {found:#?}"
+        );
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    let one = GOOD.replace("start = 65000000", "confirm = 2");
+    let found = mistakes(&one);
+    assert_eq!((found.len(), found[0].1.as_str()), (1, "network[0].confirm"), "{found:?}");
+    assert!(found[0].2.contains("wants 2 operators, and the endpoints are of one operator"), "{found:?}");
+    let zero = mistakes(&GOOD.replace("start = 65000000", "confirm = 0"));
+    assert!(zero.len() == 1 && zero[0].2.contains("\"never\""), "{zero:?}");
+}
