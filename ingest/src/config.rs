@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use nodes::evm::{Endpoint, Tuning};
+use nodes::{
+    evm::{Endpoint, Tuning},
+    fleet::{Account, FleetConfig, MemberConfig},
+    mask::masked_url,
+};
 use runtime::beat::Board;
 use schemas::{
     Family, Network, limits,
@@ -51,8 +55,12 @@ pub struct NetworkConfig {
     pub chain_id: u64,
     /// Where to start when nothing is held yet.
     pub start: Start,
-    /// Where its blocks come from. The first is used; several are for the endpoint router.
+    /// Where its blocks come from.
     pub endpoints: Vec<Endpoint>,
+    /// What the fleet is told of each of them, by name; [`NetworkConfig::members`] makes up what is left out.
+    pub members: Vec<MemberConfig>,
+    /// How they are looked after.
+    pub fleet: FleetConfig,
     /// What is checked of a node's answers.
     pub verify: Verify,
     /// How many operators must show a block's hash before it is published (rule 24).
@@ -82,10 +90,28 @@ impl NetworkConfig {
             chain_id,
             start: Start::Latest,
             endpoints: vec![endpoint],
+            members: Vec::new(),
+            fleet: FleetConfig::default(),
             verify: Verify::Profile,
             confirm: Confirm::Auto,
             confirm_within: CONFIRM_WITHIN,
         }
+    }
+}
+
+impl NetworkConfig {
+    /// The endpoints with what their fleet is told of them. One of which nothing else is said has every role, no known limit, and an
+    /// operator of its own.
+    pub fn members(&self) -> Vec<(MemberConfig, Endpoint)> {
+        let member = |e: &Endpoint| {
+            let said = self.members.iter().find(|m| m.name == e.name).cloned();
+            let made_up = || MemberConfig {
+                account: Account::of([e.url.as_str()]),
+                ..MemberConfig::new(&e.name, &masked_url(&e.url))
+            };
+            (said.unwrap_or_else(made_up), e.clone())
+        };
+        self.endpoints.iter().map(member).collect()
     }
 }
 

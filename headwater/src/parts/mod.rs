@@ -1,6 +1,7 @@
 //! The parts that commands are wired from. The choice between the embedded and the distributed parts is made here and nowhere
 //! else: the stages cannot tell which they got.
 
+mod fleets;
 mod log;
 mod settings;
 mod store;

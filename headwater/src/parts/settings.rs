@@ -1,21 +1,24 @@
 //! What each stage is told, out of the configuration file.
 
-use runtime::config::{Config, Endpoint, Network, Start, Verify};
+use nodes::fleet::Limits;
+use runtime::config::{Config, Confirm, Endpoint, Network, Start, Verify};
 use store::{StoreConfig, sink::SinkConfig};
 
-use super::log::chain_partitions;
+use super::{fleets, log::chain_partitions};
 
 /// What ingest is told.
 pub fn ingest_config(config: &Config) -> ingest::config::Config {
+    // One set for all networks: an account may serve several.
+    let limits = Limits::default();
     ingest::config::Config {
-        networks: config.networks.iter().map(ingest_network).collect(),
+        networks: config.networks.iter().map(|n| ingest_network(n, config, &limits)).collect(),
         instance: config.instance.clone(),
         partitions: chain_partitions(config),
         ..Default::default()
     }
 }
 
-fn ingest_network(n: &Network) -> ingest::config::NetworkConfig {
+fn ingest_network(n: &Network, config: &Config, limits: &Limits) -> ingest::config::NetworkConfig {
     let endpoint = |e: &Endpoint| nodes::evm::Endpoint {
         name: e.name.clone(),
         url: e.url.clone(),
@@ -31,13 +34,19 @@ fn ingest_network(n: &Network) -> ingest::config::NetworkConfig {
             Start::Height(height) => ingest::config::Start::Height(height),
         },
         endpoints: n.endpoints.iter().map(endpoint).collect(),
+        members: fleets::members(n),
+        fleet: fleets::fleet(&config.providers, n, limits),
         verify: match n.verify {
             Verify::Profile => ingest::config::Verify::Profile,
             Verify::Signatures => ingest::config::Verify::Signatures,
             Verify::Structure => ingest::config::Verify::Structure,
         },
-        confirm: ingest::Confirm::default(),
-        confirm_within: ingest::config::CONFIRM_WITHIN,
+        confirm: match n.confirm {
+            Confirm::Auto => ingest::Confirm::Auto,
+            Confirm::Never => ingest::Confirm::Never,
+            Confirm::Operators(n) => ingest::Confirm::Operators(n),
+        },
+        confirm_within: n.confirm_within,
     }
 }
 
