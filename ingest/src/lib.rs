@@ -55,7 +55,7 @@ pub async fn run(
         if network.family != Family::Evm {
             return Err(Error::Family(network.slug.clone()));
         }
-        let source = chains::evm::source(network, &config.tuning);
+        let source = chains::evm::source(network, &config.tuning, &config.instance);
         sources.push(source.map_err(|problem| Error::Endpoint { network: network.slug.clone(), problem })?);
     }
     pipeline::run(config, sources, log, codec, shutdown).await

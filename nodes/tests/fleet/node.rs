@@ -240,6 +240,7 @@ impl Node {
         }
     }
 
+    #[expect(clippy::result_large_err, reason = "the handshake's refusal is what the library says it is")]
     async fn socket(self: Arc<Self>, socket: TcpStream) -> Option<()> {
         let heard = |request: &Request, response: Response| {
             let value = request.headers().get("authorization").and_then(|v| v.to_str().ok()).map(str::to_owned);

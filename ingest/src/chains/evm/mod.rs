@@ -7,32 +7,59 @@ use std::{sync::Arc, time::Duration};
 
 use nodes::{
     NodeError, NodeErrorKind,
-    evm::{Checks, EvmBlock, EvmClient, Tuning},
+    evm::{
+        Checks, EvmBlock, Tuning,
+        fleet::{self, EvmFleet, EvmFleetConfig},
+    },
+    fleet::{Clock, FleetConfig},
 };
 use runtime::log::NewRecord;
 use schemas::{
     Network,
     codec::EncodeError,
     profiles::{self, Profile},
-    records::RingEntry,
+    records::{ProviderSample, RingEntry, stage_status::stage},
 };
 
 use super::family::{Family, Traits};
 use crate::{
-    config::{NetworkConfig, Verify},
+    config::{Confirm, NetworkConfig, Verify},
     records::{Circumstances, Scribe},
     source::Source,
     tracker::Position,
 };
 
-/// A network and its node.
+/// A network and the fleet of its endpoints. `instance` names this process to its samples.
 ///
 /// # Errors
 /// No endpoint, or one that cannot be used as configured: what is wrong and what to write instead.
-pub fn source(network: &NetworkConfig, tuning: &Tuning) -> Result<Source, String> {
-    let endpoint = network.endpoints.first().ok_or("it has no [[network.endpoint]]")?;
-    let client = EvmClient::new(endpoint.clone(), checks(network), tuning.clone())?;
-    Ok(Source::new(network.clone(), Evm::of(network), Arc::new(client)))
+pub fn source(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> Result<Source, String> {
+    if network.endpoints.is_empty() {
+        return Err("it has no [[network.endpoint]]".into());
+    }
+    let fleet = fleet(network, tuning, instance)?;
+    let observed = Arc::new(fleet.fleet().clone());
+    Ok(Source::new(network.clone(), Evm::of(network), Arc::new(fleet)).observed(observed))
+}
+
+/// The fleet of a network's endpoints.
+fn fleet(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> Result<EvmFleet, String> {
+    let usual = Profile::of(network.chain_id).block_time_ms.map(Duration::from_millis);
+    let config = EvmFleetConfig {
+        network: network.slug.clone(),
+        chain_id: network.chain_id,
+        observer: ProviderSample::observer_of(stage::INGEST, instance),
+        checks: checks(network),
+        tuning: tuning.clone(),
+        confirm: match network.confirm {
+            Confirm::Auto => fleet::Confirm::Auto,
+            Confirm::Never => fleet::Confirm::Never,
+            Confirm::Operators(n) => fleet::Confirm::Operators(n),
+        },
+        confirm_within: network.confirm_within,
+        fleet: FleetConfig { block_time: network.fleet.block_time.or(usual), ..network.fleet.clone() },
+    };
+    EvmFleet::new(config, network.members(), Clock::system())
 }
 
 /// The checks of a node's answers.
