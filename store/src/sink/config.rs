@@ -54,7 +54,7 @@ impl SinkConfig {
             refusals: limits::STORE_REFUSES,
             refused_rests: limits::STORE_REFUSED_RESTS,
             audits: Duration::from_secs(60),
-            samples_age: Duration::from_secs(5),
+            samples_age: Duration::from_secs(10),
             status: SinkStatus::default(),
             board: Board::new(stage::SINK, state::RUNNING),
         }
