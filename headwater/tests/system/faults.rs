@@ -101,7 +101,9 @@ impl Row {
             path: what.starts_with("credentials").then(|| "/v3/key".into()),
             ..EndpointConfig::new("odd")
         };
-        let endpoints = vec![odd, EndpointConfig::new("well-1"), EndpointConfig::new("well-2")];
+        // The first that says which chain it is on comes into use.
+        let well = |name| EndpointConfig::new(name).fault("slow:1500/eth_chainId").expect("a fault");
+        let endpoints = vec![odd, well("well-1"), well("well-2")];
         let config = Config { clock: Clock::Manual, history: HISTORY, seed: n as u64, endpoints, ..Config::new(data) };
         let node = spawn(config).await.expect("simulator");
         let odd = node.endpoint("odd").expect("there");
@@ -109,7 +111,7 @@ impl Row {
         Self { what, fault, known, slug, node, odd, came: HashMap::new(), took: HashMap::new() }
     }
 
-    /// Its part of the configuration: the odd endpoint is the one in use at first.
+    /// Its part of the configuration.
     fn network(&self) -> String {
         let mut text = format!(
             "[[network]]\nslug = \"{}\"\nfamily = \"evm\"\nchain_id = {}\nstart = 1\n",
@@ -127,6 +129,7 @@ impl Row {
     }
 
     fn begin(&self) {
+        self.node.endpoints()[2..].iter().for_each(|well| well.clear_faults());
         for word in self.fault.split_whitespace() {
             match word.strip_prefix("limit=") {
                 Some(limit) => self.odd.set_limit(Some(limit.parse().expect(limit))),
@@ -205,6 +208,10 @@ async fn one_endpoint_with_a_fault_costs_moments_and_never_a_false_record() {
         })
         .await;
 
+    for row in &rows {
+        let odd = endpoint(&headwater, &row.slug).await;
+        assert_eq!(odd["in_use"], true, "{}: {odd}", row.what);
+    }
     rows.iter().for_each(Row::begin);
     let gap = PACE / rows.len() as u32;
     for _ in 0..BLOCKS {
