@@ -90,7 +90,8 @@ pub struct FleetConfig {
     pub quarantine: Duration,
     /// Usual time between blocks; `None`: observed.
     pub block_time: Option<Duration>,
-    /// Blocks below the lowest of the newest heights at which endpoints are compared: what ordinary forks do not reach.
+    /// Blocks below the lowest of the newest heights at which endpoints are compared, or a minute's if that is more: what ordinary
+    /// forks do not reach.
     pub settled: u64,
     /// How long an endpoint may take before the next is asked too, at the longest.
     pub patience: Duration,

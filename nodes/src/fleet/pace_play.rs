@@ -67,12 +67,15 @@ impl Tally {
     }
 }
 
+/// A request under way: when it ends and began, whether it is let through, and else the wait that is named.
+type Way = (Moment, Moment, bool, Option<Duration>);
+
 /// Somebody wants `demand` requests a second from `from` to `to` and has at most 30 under way; a refusal takes `refusal_ms`.
 fn play(pace: &mut Pace, endpoint: &mut Endpoint, from: u64, to: u64, demand: f64, refusal_ms: u64) -> Tally {
     let (mut now, end) = (Duration::from_secs(from), Duration::from_secs(to));
     // They all come at once at first.
     let (mut wanted, mut tally, mut sent) = (if from == 0 { 40.0 } else { 0.0 }, Tally::default(), 0u64);
-    let mut under_way: BinaryHeap<Reverse<(Moment, Moment, bool, Option<Duration>)>> = BinaryHeap::new();
+    let mut under_way: BinaryHeap<Reverse<Way>> = BinaryHeap::new();
     let tick = Duration::from_millis(5);
     while now < end {
         while let Some(Reverse((ends, began, good, wait))) = under_way.peek().copied().filter(|r| r.0.0 <= now) {

@@ -143,7 +143,8 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         };
         let able: Vec<(Arc<Seat>, u64)> = table.seats.iter().zip(heights).filter_map(near).collect();
         let Some(lowest) = able.iter().map(|(_, h)| *h).min() else { return };
-        let height = lowest.saturating_sub(table.config.settled);
+        // A minute of blocks, at least: what ordinary forks do not reach.
+        let height = lowest.saturating_sub(table.config.settled.max(lag_ok * 2));
         if able.iter().all(|(s, _)| s.operator == able[0].0.operator) {
             return;
         }

@@ -13,7 +13,7 @@ use schemas::{
 use super::{
     ask::Ask,
     breaker::Allow,
-    clock::Clock,
+    clock::{Clock, Moment},
     config::{FleetConfig, MemberConfig, Role},
     day::Count,
     hub::Hub,
@@ -33,9 +33,12 @@ pub(super) struct Table {
     pub clock: Clock,
     pub config: FleetConfig,
     began: schemas::TimeMs,
+    began_at: Moment,
     turn: std::sync::atomic::AtomicUsize,
 }
 
+/// How long after its beginning a fleet goes to a better priority at once.
+const YOUNG: Duration = Duration::from_secs(10);
 /// The shortest patience with an endpoint.
 const LEAST_PATIENCE: Duration = Duration::from_millis(300);
 /// The longest, where nobody is known to be quicker.
@@ -56,7 +59,7 @@ impl Table {
             Arc::new(Seat::new(index, m, gate, hub.clone(), clock.clone(), every, while_))
         };
         let seats = members.into_iter().enumerate().map(seat).collect();
-        Self { seats, hub, began: clock.wall(), clock, config, turn: Default::default() }
+        Self { seats, hub, began: clock.wall(), began_at: clock.now(), clock, config, turn: Default::default() }
     }
 
     pub fn seat(&self, name: &str) -> Option<&Arc<Seat>> {
@@ -94,12 +97,16 @@ impl Table {
         if !ask.sticky || ask.role != Role::Stream {
             return now;
         }
-        let candidates = self.candidates(&Ask { height: ask.height, ..Ask::new("head") });
+        let mut candidates = self.candidates(&Ask { height: ask.height, ..Ask::new("head") });
+        if self.clock.now().saturating_sub(self.began_at) < YOUNG {
+            // Who answers first is no better than who answers a moment later.
+            candidates.iter_mut().for_each(|c| c.well_for = router::STAYS);
+        }
         let next = router::primary(&candidates, now);
-        if next != now && next.is_some() {
+        if next != now {
             self.use_(now, next);
         }
-        next.or(now)
+        next
     }
 
     /// Looks whether another endpoint should be in use.
@@ -110,15 +117,17 @@ impl Table {
     fn use_(&self, former: Option<usize>, next: Option<usize>) {
         let wall = self.clock.wall();
         let changed = self.hub.primary.send_if_modified(|p| std::mem::replace(p, next) != next);
-        let Some(seat) = next.and_then(|i| self.seats.get(i)).filter(|_| changed) else { return };
-        seat.state().in_use_since = Some(wall);
+        if !changed {
+            return;
+        }
         metrics::primary_changed(self.hub.network.as_str());
-        let former = former.and_then(|i| self.seats.get(i));
+        let of = |index: Option<usize>| index.and_then(|i| self.seats.get(i));
+        let (former, next) = (of(former), of(next));
+        next.into_iter().for_each(|s| s.state().in_use_since = Some(wall));
         let reason = former.and_then(|f| f.state().shown.reason.clone()).unwrap_or_default();
-        tracing::info!(
-            network = %self.hub.network, endpoint = %seat.name, former = former.map(|f| &*f.name), reason, "blocks come from another endpoint now"
-        );
-        former.into_iter().chain([seat]).for_each(|s| {
+        let name = |seat: Option<&Arc<Seat>>| seat.map(|s| s.name.to_string());
+        tracing::info!(network = %self.hub.network, endpoint = name(next), former = name(former), reason, "another endpoint is in use");
+        former.into_iter().chain(next).for_each(|s| {
             s.evaluate(true);
             s.tell();
         });

@@ -104,6 +104,20 @@ async fn a_better_priority_comes_back_when_it_was_well_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn at_the_start_priority_decides_and_not_who_is_first() {
+    let change = |m: &mut super::super::MemberConfig| m.priority = if m.name == "first" { 2 } else { 1 };
+    let shop = shop("test", &["first", "second"], change, FleetConfig::default());
+    shop.fleet.unusable("second", "It has not said its chain yet.");
+    let task = shop.probed();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let primary = || shop.fleet.primary().map(|m| m.name().to_string());
+    assert_eq!(primary().as_deref(), Some("first"));
+    shop.fleet.usable("second");
+    assert_eq!(primary().as_deref(), Some("second"));
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_endpoint_is_asked_early_only_when_that_is_switched_on() {
     for (hedge, least, most) in [(false, 0, 0), (true, 1, 60)] {
         let config = FleetConfig { hedge, probe_every: Duration::from_secs(3_000), ..FleetConfig::default() };
@@ -221,5 +235,5 @@ async fn what_an_endpoint_allows_is_found_out_and_shared_by_all_stages() {
     assert!(refused * 100 < u64::from(stream + trace), "{refused} refused of {stream} + {trace}");
     assert!(trace * 2 < stream && trace > 300, "the stream has most of it: {stream} and {trace}");
     let known = shop.state("a").limit_per_1000_s.expect("found out");
-    assert!((8_000..=10_500).contains(&known), "{known}");
+    assert!((8_000..=12_000).contains(&known), "it may be trying just beyond: {known}");
 }

@@ -31,6 +31,11 @@ async fn an_answer_that_contradicts_itself_names_a_liar_once_somebody_gives_a_go
     );
     assert_eq!(shop.fleet.operators(), 1);
     assert_eq!(shop.lamps[0].asked(), 1, "it is not asked again");
+    // Nor is it where nobody else can be asked.
+    shop.fleet.unusable("b", "It is of another chain.");
+    let error = shop.newest().await.1.expect_err("nobody");
+    assert!(error.to_string().contains("a: It said") && shop.fleet.primary().is_none(), "{error}");
+    assert_eq!(shop.lamps[0].asked(), 0);
 }
 
 #[tokio::test(start_paused = true)]
