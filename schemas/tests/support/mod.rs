@@ -284,7 +284,8 @@ impl Gen {
         NetworkStatus {
             network: self.network(),
             family: [Family::Evm, Family::Bitcoin, Family::Stellar][self.below(3) as usize],
-            state: NetworkState::ALL[self.below(NetworkState::ALL.len() as u64) as usize],
+            // Those of version 1, whose golden records follow from seeds: states that came later stand at the end.
+            state: NetworkState::ALL[self.below(7) as usize],
             tip_height: self.opt(Self::number),
             endpoint: self.opt(Self::text),
             detail: self.opt(Self::text),
