@@ -20,6 +20,8 @@ use crate::{metrics, tracker::Tracker};
 const GRACE: Duration = Duration::from_secs(1);
 /// Contradictions in a row before they are a state: while a fork spreads, operators differ for a moment.
 const DISPUTES: u32 = 2;
+/// Contradictions in a row after which there is a pause even where another endpoint is asked.
+const DECIDED_AT_ONCE: u32 = 4;
 
 /// What was said of earlier blocks.
 #[derive(Debug, Default)]
@@ -66,8 +68,15 @@ impl<F: Family> Watcher<F> {
         tokio::time::timeout(self.network.confirm_within + GRACE, word).await.unwrap_or(Word::Silent)
     }
 
-    /// How many of these linked blocks, lowest first, may be published. None: the state says why, and a pause was made.
-    pub(super) async fn may_publish(&mut self, run: &[Head], asked: Option<Asked>, tracker: &mut Tracker) -> usize {
+    /// How many of these linked blocks, lowest first, may be published; `gave`: the endpoint in use when they were asked for. None: the
+    /// state says why, and a pause was made.
+    pub(super) async fn may_publish(
+        &mut self,
+        run: &[Head],
+        asked: Option<Asked>,
+        gave: &str,
+        tracker: &mut Tracker,
+    ) -> usize {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return 0 };
         let (mut about, mut vouched) = (last, run.len());
         let mut word = self.word(last, asked).await;
@@ -100,22 +109,25 @@ impl<F: Family> Watcher<F> {
                 vouched
             }
             Word::Contradicts { by, says } => {
-                self.disputed(self.diverged(about, &by, &says)).await;
-                // The source may ask another endpoint from now on.
+                self.disputed(self.diverged(gave, about, &by, &says), gave).await;
                 tracker.absent();
                 0
             }
         }
     }
 
-    /// Operators contradict each other: a state when it lasts, and a pause.
-    pub(super) async fn disputed(&mut self, detail: String) {
+    /// Operators contradict each other: a state when it lasts, and a pause; none where the source has found out who lies, and asks
+    /// another than the endpoint that `gave` the block.
+    pub(super) async fn disputed(&mut self, detail: String, gave: &str) {
         self.said.disputes += 1;
         self.fetcher.clear();
         if self.said.disputes >= DISPUTES && self.say(NetworkState::Diverged, Some(detail.clone())) {
             tracing::error!(network = %self.network.slug, detail, "operators contradict each other");
         }
-        self.pause(self.said.disputes).await;
+        let decided = self.node.endpoint() != gave;
+        if !decided || self.said.disputes > DECIDED_AT_ONCE {
+            self.pause(self.said.disputes).await;
+        }
     }
 
     /// Between two questions of the kind: longer each time.
@@ -178,14 +190,11 @@ impl<F: Family> Watcher<F> {
         )
     }
 
-    fn diverged(&self, head: &Head, by: &str, says: &str) -> String {
+    fn diverged(&self, gave: &str, head: &Head, by: &str, says: &str) -> String {
         format!(
-            "endpoint `{}` has block {} as {}, endpoint `{by}` has {says}: nothing is published until they agree; asked again. With \
+            "endpoint `{gave}` has block {} as {}, endpoint `{by}` has {says}: nothing is published until they agree; asked again. With \
              endpoints of a third operator the majority decides; else remove the one that is wrong from network `{}`",
-            self.node.endpoint(),
-            head.height,
-            head.hash,
-            self.network.slug
+            head.height, head.hash, self.network.slug
         )
     }
 }
@@ -211,6 +220,7 @@ impl<F: Family> Watcher<F> {
             self.rest(self.backoff.0).await;
             return Verdict::Again;
         };
+        let gave = self.node.endpoint();
         let head = Head { height: link.height, hash: link.hash.clone(), parent: link.parent.clone(), time: link.time };
         match self.word(&head, None).await {
             Word::Alone => Verdict::Alone,
@@ -228,7 +238,7 @@ impl<F: Family> Watcher<F> {
                 Verdict::Again
             }
             Word::Contradicts { by, says } => {
-                self.disputed(self.diverged(&head, &by, &says)).await;
+                self.disputed(self.diverged(&gave, &head, &by, &says), &gave).await;
                 Verdict::Again
             }
         }

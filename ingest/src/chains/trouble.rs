@@ -173,10 +173,12 @@ impl<F: Family> Watcher<F> {
 
     /// Sets the state. True when that is news.
     pub(super) fn say(&self, state: NetworkState, detail: Option<String>) -> bool {
-        let changed = self.status.send_if_modified(|s| {
-            let changed = s.state != state || s.detail != detail;
-            (s.state, s.detail) = (state, detail);
-            changed
+        let (endpoint, mut changed) = (Some(self.node.endpoint()), false);
+        self.status.send_if_modified(|s| {
+            changed = s.state != state || s.detail != detail;
+            let moved = s.endpoint != endpoint;
+            (s.state, s.detail, s.endpoint) = (state, detail, endpoint);
+            changed || moved
         });
         if changed {
             metrics::state(&self.network.slug, state);

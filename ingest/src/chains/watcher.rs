@@ -217,6 +217,7 @@ impl<F: Family> Watcher<F> {
         if behind >= SYNCING_BLOCKS && self.empties == 0 && self.said.is_quiet() {
             self.say(NetworkState::Syncing, None);
         }
+        let gave = self.node.endpoint();
         let told = self.newest.clone().filter(|head| head.height == from);
         let asked = told.clone().filter(|_| self.said.others != Some(false)).map(|head| self.ask_early(head));
         let outcome = self.fetcher.next(from, to, told.as_ref().map(|head| &head.hash)).await;
@@ -233,7 +234,7 @@ impl<F: Family> Watcher<F> {
         }
         let mut fetched = self.run_of(first, to).await;
         let run: Vec<Head> = fetched.iter().map(|fetched| fetched.block.head()).collect();
-        fetched.truncate(self.may_publish(&run, asked, tracker).await);
+        fetched.truncate(self.may_publish(&run, asked, &gave, tracker).await);
         let Some(last) = fetched.last().map(|last| last.block.head()) else { return Ok(()) };
         let links: Vec<Link> = fetched.iter().map(link_of_block).collect();
         let events = tracker.blocks(&links);
@@ -254,6 +255,7 @@ impl<F: Family> Watcher<F> {
     async fn switch(&mut self, tracker: &mut Tracker, heights: &[u64]) -> Result<(), Stop> {
         let (Some(&from), Some(&to)) = (heights.first(), heights.last()) else { return Ok(()) };
         self.fetcher.clear();
+        let gave = self.node.endpoint();
         let mut fetched = Vec::with_capacity(heights.len());
         for &height in heights {
             let outcome = self.fetcher.next(height, to, None).await;
@@ -263,7 +265,7 @@ impl<F: Family> Watcher<F> {
             }
         }
         let run: Vec<Head> = fetched.iter().map(|fetched| fetched.block.head()).collect();
-        let vouched = self.may_publish(&run, None, tracker).await;
+        let vouched = self.may_publish(&run, None, &gave, tracker).await;
         if vouched == 0 {
             return Ok(());
         }

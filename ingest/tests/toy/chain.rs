@@ -121,12 +121,16 @@ pub enum Other {
     Silent,
     /// An operator that sees this.
     Sees(View),
+    /// Enough of them to decide: whoever contradicts them is asked no more.
+    Decide(View),
 }
 
 pub struct State {
     /// Nodes behind the one name, asked by chance.
     pub views: Vec<View>,
     pub other: Other,
+    /// The endpoint in use.
+    pub endpoint: &'static str,
     pub finality: Finality,
     /// Whether a node says of a height that it never has a block, or just gives none.
     pub says: bool,
@@ -145,7 +149,7 @@ pub struct ToySource {
 impl ToySource {
     pub fn new(view: View) -> Self {
         let (other, finality, asked) = (Other::None, Finality::default(), Vec::new());
-        let state = State { views: vec![view], other, finality, says: false, asked, turn: 0 };
+        let state = State { views: vec![view], other, endpoint: "toy", finality, says: false, asked, turn: 0 };
         Self { state: Arc::new(Mutex::new(state)), heads: watch::Sender::new(HeadView::default()) }
     }
 
@@ -199,7 +203,7 @@ impl ChainSource for ToySource {
     type Block = ToyBlock;
 
     fn endpoint(&self) -> String {
-        "toy".into()
+        self.state().endpoint.into()
     }
     async fn chain_id(&self) -> Result<String, NodeError> {
         Ok(CHAIN_ID.into())
@@ -222,10 +226,21 @@ impl ChainSource for ToySource {
         heads
     }
     async fn second_word(&self, head: &Head) -> Word {
+        let decides = matches!(self.state().other, Other::Decide(_));
+        if decides {
+            // The block has come by then.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let other = {
             let mut state = self.state();
             state.asked.push(format!("word {}", head.height));
-            state.other.clone()
+            let other = state.other.clone();
+            if let Other::Decide(view) = &other
+                && view.at(head.height).is_some_and(|block| block.hash != head.hash)
+            {
+                (state.views, state.endpoint) = (vec![view.clone()], "second");
+            }
+            other
         };
         match other {
             Other::None => Word::Alone,
@@ -233,7 +248,7 @@ impl ChainSource for ToySource {
                 tokio::time::sleep(CONFIRM_WITHIN).await;
                 Word::Silent
             }
-            Other::Sees(view) => match view.at(head.height) {
+            Other::Sees(view) | Other::Decide(view) => match view.at(head.height) {
                 Some(block) if block.hash == head.hash => Word::Agrees,
                 Some(block) => Word::Contradicts { by: "second".into(), says: block.hash.to_string() },
                 None => Word::Silent,

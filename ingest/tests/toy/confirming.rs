@@ -74,6 +74,28 @@ async fn a_live_block_that_another_contradicts_is_not_published() {
     assert_eq!(world.reader.reverts, 3);
 }
 
+/// Where the source finds out at once who lies, a lie costs a question and no pause.
+#[tokio::test]
+async fn a_lie_that_is_found_out_costs_no_pause() {
+    let base = View::default().grown(1..=10, 1);
+    let mut world = following(&base, Other::Sees(base.clone()));
+    world.until(&base, SOON).await;
+    let (mut now, mut took) = (base, Duration::ZERO);
+    for height in 11..=25u64 {
+        let (right, wrong) = (now.grown([height], height), now.grown([height], 1_000 + height));
+        world.source.state().endpoint = "liar";
+        world.source.state().other = Other::Decide(right.clone());
+        world.source.sees(wrong);
+        took += world.until(&right, SOON).await;
+        now = right;
+    }
+    assert_eq!(world.reader.reverts, 0);
+    let named = world.status.wait_for(|status| status.endpoint.as_deref() == Some("second"));
+    tokio::time::timeout(SOON, named).await.expect("the endpoint in use is named").expect("the watcher lives");
+    // A pause is 100 ms here, at least.
+    assert!(took < Duration::from_millis(1_000), "{took:?} for fifteen lies");
+}
+
 /// A fork that spreads is no quarrel.
 #[tokio::test]
 async fn one_contradiction_is_no_state() {
