@@ -12,7 +12,7 @@ use super::{
     client::EvmClient,
     heads,
     receipts::INVALID_PARAMS,
-    route::{BLOCK_BY_HASH, BLOCK_RECEIPTS, FINALITY},
+    route::{BLOCK_BY_HASH, BLOCK_RECEIPTS},
     source::hash_of,
     types::{EvmBlock, EvmHead},
     verify::{Weight, senders, verify},
@@ -149,17 +149,16 @@ impl EvmClient {
         }
     }
 
-    /// Safe and final heights.
+    /// Safe and final heights. An endpoint that does not know the tags is one that cannot give them, where somebody else may.
     pub(super) async fn final_heights(&self) -> Result<Finality, NodeError> {
-        if self.route.cannot(FINALITY, None) {
-            return Ok(Finality::default());
-        }
         let (safe, finalized) =
             tokio::join!(self.header_at("safe".into(), None), self.header_at("finalized".into(), None));
         if let (Err(safe), Err(finalized)) = (&safe, &finalized)
             && [safe, finalized].iter().all(|e| matches!(e.kind, NodeErrorKind::Rpc(INVALID_PARAMS, _)))
+            && self.others
         {
-            self.route.failed(FINALITY, "rpc", Scope::All);
+            let missing = NodeErrorKind::Missing(Missing::Method, finalized.kind.to_string());
+            return Err(self.error("eth_getBlockByNumber", None, missing));
         }
         // A chain without these tags answers null, or that it does not know them; any other error is no word on finality.
         let height = |outcome: Result<EvmHead, NodeError>| match outcome {

@@ -61,7 +61,8 @@ impl Pace {
 
     /// How long a subscription may be silent before it is asked whether there is nothing new.
     pub(super) fn silence(&self, t: &Tuning) -> Duration {
-        (self.interval.unwrap_or(t.poll_max) * SILENT_INTERVALS).clamp(t.poll_min * 10, LONGEST_SILENCE)
+        let least = t.poll_min * 10;
+        (self.interval.unwrap_or(t.poll_max) * SILENT_INTERVALS).clamp(least, LONGEST_SILENCE.max(least))
     }
 
     /// When the highest head was seen.
@@ -269,6 +270,9 @@ mod tests {
         assert!(pace.wait(last, &t) > Duration::from_millis(1700));
         assert_eq!(pace.wait(last + Duration::from_millis(1800), &t), Duration::from_millis(100));
         assert!(pace.wait(last + Duration::from_secs(120), &t) <= t.poll_max);
+        let slow =
+            Tuning { poll_min: Duration::from_secs(60), poll_max: Duration::from_secs(600), ..Tuning::default() };
+        assert_eq!(pace.silence(&slow), Duration::from_secs(600), "as patient as it is told to be");
         pace.saw(5, last);
         assert_eq!(pace.last.unwrap().0, 19, "a stale head is no measure");
         // A jump of many blocks counts per block.

@@ -14,7 +14,7 @@ use schemas::limits;
 
 use super::{
     client::EvmClient,
-    route::{BLOCK_RECEIPTS, RECEIPT, RECEIPTS_BY_HASH},
+    route::{BATCHES, BLOCK_RECEIPTS, RECEIPT, RECEIPTS_BY_HASH},
     wire::Receipt,
 };
 use crate::{
@@ -118,17 +118,23 @@ impl EvmClient {
         Ok(slots.into_iter().flatten().chain(others).collect())
     }
 
-    /// Receipts of these transactions in their order: in batches as large as the endpoint takes them, else by single calls.
+    /// Receipts of these transactions in their order: in batches as large as the endpoint takes them, else by single calls. One that
+    /// closes the connection on a batch may still answer single calls.
     pub(super) async fn single_receipts(&self, number: u64, hashes: &[B256]) -> Result<Vec<Receipt>, NodeError> {
-        let mut size = self.route.batch(RECEIPT, limits::NODE_RECEIPTS_PER_BATCH).min(hashes.len());
-        let mut refused = false;
+        let mut size = match self.route.cannot(BATCHES, Some(number)) {
+            true => 1,
+            false => self.route.batch(RECEIPT, limits::NODE_RECEIPTS_PER_BATCH).min(hashes.len()),
+        };
+        let (mut refused, mut closed) = (false, false);
         while size > 1 {
             match self.receipts_in_batches(number, hashes, size).await {
+                Err(e) if matches!(e.kind, NodeErrorKind::Unreachable(_)) => (size, closed) = (1, true),
                 Err(e) if smaller_may_help(&e) => {
                     tracing::debug!(endpoint = self.name(), size, error = %e, "smaller batches are tried");
                     (size, refused) = (size / 2, true);
                 }
                 Ok(found) => {
+                    self.route.worked(BATCHES, Some(number));
                     self.remember(size, refused);
                     return Ok(found);
                 }
@@ -137,7 +143,13 @@ impl EvmClient {
         }
         let calls: Vec<_> = hashes.iter().map(|hash| self.call(RECEIPT, [*hash], Some(number))).collect();
         let found = stream::iter(calls).buffered(limits::NODE_RECEIPT_BATCHES * 2).try_collect().await?;
-        self.remember(1, refused);
+        match closed {
+            true if self.route.failed(BATCHES, "closed", Scope::Height(number)) => {
+                tracing::debug!(endpoint = self.name(), number, "it closes the connection on batches: single calls");
+            }
+            true => {}
+            false => self.remember(1, refused),
+        }
         Ok(found)
     }
 

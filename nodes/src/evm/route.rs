@@ -19,10 +19,10 @@ pub const BLOCK_RECEIPTS: &str = "eth_getBlockReceipts";
 pub const RECEIPTS_BY_HASH: &str = "eth_getBlockReceipts by hash";
 /// Single receipts, whose batches have a size.
 pub const RECEIPT: &str = "eth_getTransactionReceipt";
+/// Several calls in one request.
+pub const BATCHES: &str = "batches";
 /// A block by its hash.
 pub const BLOCK_BY_HASH: &str = "eth_getBlockByHash";
-/// The tags `safe` and `finalized`.
-pub const FINALITY: &str = "finalized";
 
 /// See the module.
 #[async_trait]

@@ -128,6 +128,41 @@ async fn what_an_endpoint_cannot_do_is_done_the_next_way() {
 }
 
 #[tokio::test]
+async fn finality_is_told_by_whoever_knows_the_tags() {
+    let (node, other) = (Node::start(4).await, Node::start(4).await);
+    let ignorant = |_: &str, params: &Value, answer: Value| match params[0].as_str() {
+        Some("safe" | "finalized") => Reply::Error(json!({"code": -32602, "message": "invalid block tag"})),
+        _ => Reply::Result(answer),
+    };
+    node.twist(ignorant);
+    let fleet = fleet_of(&[&node, &other], &[]);
+    for _ in 0..3 {
+        assert_eq!(fleet.finality().await.unwrap().finalized, Some(FIRST));
+    }
+    assert_eq!(node.calls("eth_getBlockByNumber"), 2, "it is not asked again and again");
+    other.twist(ignorant);
+    assert_eq!(fleet.finality().await.unwrap().finalized, None, "nobody knows them");
+}
+
+#[tokio::test]
+async fn one_that_closes_the_connection_on_batches_answers_single_calls() {
+    for alone in [true, false] {
+        let (node, other) = (Node::start(4).await, Node::start(4).await);
+        for node in [&node, &other] {
+            node.closes.store(true, Ordering::Relaxed);
+            node.twist(|method, _, answer| match method {
+                "eth_getBlockReceipts" => Reply::Error(json!({"code": -32601, "message": "method not found"})),
+                _ => Reply::Result(answer),
+            });
+        }
+        let fleet = if alone { fleet_of(&[&node], &[]) } else { fleet_of(&[&node, &other], &[]) };
+        for height in [FIRST, FIRST + 3] {
+            assert_eq!(fleet.fetch(height, None).await.unwrap().head().height, height);
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_endpoint_alone_is_asked_again_and_its_errors_are_told() {
     let node = Node::start(3).await;
     let fleet = fleet_of(&[&node], &[]);

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -59,6 +59,8 @@ pub struct Node {
     pub authorization: Mutex<(Option<String>, Option<String>)>,
     /// Calls that a batch may have.
     pub batch: AtomicUsize,
+    /// Whether the connection is closed on a batch.
+    pub closes: AtomicBool,
     last: AtomicUsize,
     pub http: String,
     pub ws: String,
@@ -91,6 +93,7 @@ impl Node {
             calls: Mutex::default(),
             authorization: Mutex::default(),
             batch: AtomicUsize::new(usize::MAX),
+            closes: AtomicBool::new(false),
             last: AtomicUsize::new(0),
             http: format!("http://{}", http.local_addr().unwrap()),
             ws: format!("ws://{}", ws.local_addr().unwrap()),
@@ -202,6 +205,9 @@ impl Node {
             socket.read_exact(&mut body).await.ok()?;
             let question: Value = serde_json::from_slice(&body).unwrap();
             let calls = question.as_array().cloned().unwrap_or_else(|| vec![question.clone()]);
+            if question.is_array() && self.closes.load(Ordering::Relaxed) {
+                return None;
+            }
             if question.is_array() && calls.len() > self.batch.load(Ordering::Relaxed) {
                 let body = r#"{"message":"Batch of more than 3 requests are not allowed on free tier","code":31}"#;
                 let head = format!("HTTP/1.1 500 Internal Server Error\r\ncontent-length: {}\r\n\r\n", body.len());
