@@ -57,8 +57,6 @@ const READ: &[&str] = &["Read"];
 const WRITE: &[&str] = &["Write"];
 /// Of topics that are written: a stage reads how large a record may be there.
 const OUTPUT: &[&str] = &["Write", "DescribeConfigs"];
-/// Of a topic whose records are small whatever it takes.
-const READ_WRITE: &[&str] = &["Read", "Write"];
 const BOTH: &[&str] = &["Read", "Write", "DescribeConfigs"];
 const DESCRIBE: &[&str] = &["Describe"];
 
@@ -71,9 +69,8 @@ pub fn rights(role: Role) -> Vec<Right> {
     let right = |operations, on| Right { operations, on };
     match role {
         Role::Ingest => vec![
-            right(BOTH, On::Topics(&[INGEST_CHECKPOINTS, CONTROL_CONFIG])),
+            right(BOTH, On::Topics(&[INGEST_CHECKPOINTS, CONTROL_CONFIG, PROVIDERS_SAMPLES])),
             right(OUTPUT, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS, DEAD_LETTERS])),
-            right(READ_WRITE, On::Topics(&[PROVIDERS_SAMPLES])),
             right(READ, On::Group("ingest")),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(WRITE, On::TransactionalIds("ingest.")),

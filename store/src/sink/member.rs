@@ -76,7 +76,19 @@ impl Reading {
     ) -> Self {
         let (in_flight, taken_away, second, seconds_turn) = (false, HashSet::new(), None, false);
         let sent = None;
-        Self { config, log, reader, to_writer, from_writer, shutdown, in_flight, taken_away, second, seconds_turn, sent }
+        Self {
+            config,
+            log,
+            reader,
+            to_writer,
+            from_writer,
+            shutdown,
+            in_flight,
+            taken_away,
+            second,
+            seconds_turn,
+            sent,
+        }
     }
 
     /// Reads until the stage is told to stop.

@@ -6,15 +6,15 @@
 mod curl;
 mod facts;
 
-use crate::common::{Headwater, Net};
+use crate::common::{Headwater, Net, number};
 use facts::Facts;
 use loadtest::node::evm::{Clock, Config, Dataset, spawn};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::process::Command;
 
-/// How long one program may take.
+/// How long one program may take, and what it reads may take to be there.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A program, the folder of what is prepared for it, and how many checks it has at least: one that stops early has failed.
@@ -127,6 +127,21 @@ async fn end_of(command: &mut Command) -> Result<(bool, String), String> {
     Ok((output.status.success(), said.join("\n")))
 }
 
+/// No view is empty then. A minute of an endpoint is written when it is over.
+async fn until_endpoints_are_told_of(headwater: &Headwater) {
+    let sql = "SELECT least((SELECT count() FROM endpoints), (SELECT count() FROM provider_samples), \
+               (SELECT count() FROM provider_minutes)) AS n";
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let rows = headwater.query(sql).await;
+        if rows.as_ref().is_ok_and(|r| number(&r[0], "n") > 0) {
+            return;
+        }
+        assert!(Instant::now() < end, "{rows:?}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_no_one_here_wrote_read_what_is_there() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -141,6 +156,7 @@ async fn clients_that_no_one_here_wrote_read_what_is_there() {
     headwater.until_visible("eth", &head()).await;
     node.fork_and_advance(2, 1).expect("fork");
     headwater.until_visible("eth", &head()).await;
+    until_endpoints_are_told_of(&headwater).await;
 
     let facts = Facts::read(&headwater).await;
     let facts_file = headwater.dir.path().join("facts");
