@@ -119,7 +119,14 @@ async fn a_refused_port_is_closed_to_the_system_and_opens_again() {
     let client = client();
     let ask = || client.post(door.url()).json(&request(1)).send();
     assert_eq!(ask().await.expect("an answer").status(), 200);
+    // A connection that a client keeps for later.
+    let mut spare = tokio::net::TcpStream::connect(door.addr()).await.expect("connected");
+    assert_eq!(send(&door, 1).await.status(), 200, "whoever came before is let in by now");
     door.fault("refused".parse().expect("valid"));
+    let mut byte = [0; 1];
+    let read = tokio::io::AsyncReadExt::read(&mut spare, &mut byte);
+    let read = tokio::time::timeout(Duration::from_secs(20), read).await.expect("cut off in time");
+    assert!(!matches!(read, Ok(1..)), "{read:?}");
     let end = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("in time");
     assert!(end.is_none_or(|frame| frame.is_err()), "its WebSocket ends");
     let begun = Instant::now();

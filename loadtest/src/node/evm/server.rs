@@ -74,9 +74,9 @@ async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener) -> std::io::Resul
         .route("/", routes.clone())
         .route("/{*path}", routes)
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
-        .with_state(endpoint)
+        .with_state(endpoint.clone())
         .into_make_service_with_connect_info::<Connection>();
-    axum::serve(Port(listener), app).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    axum::serve(Port { listener, endpoint }, app).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
 /// Who may not come in is told so.
@@ -174,7 +174,6 @@ async fn rpc(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    endpoint.connections.note(&connection);
     if let Some(refused) = entry(&endpoint, &uri, &headers) {
         return refused;
     }
@@ -248,7 +247,6 @@ async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    endpoint.connections.note(&connection);
     if let Some(refused) = entry(&endpoint, &uri, &headers) {
         return refused;
     }

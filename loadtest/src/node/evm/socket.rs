@@ -2,39 +2,45 @@
 //!
 //! Guarantee: what is known of a connection ends with it; cutting one off acts at once, whatever is on its way.
 
+use super::endpoint::Endpoint;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A listener whose small answers do not wait for the one before to be acknowledged.
-pub(crate) struct Port(pub TcpListener);
+/// A listener whose small answers do not wait for the one before to be acknowledged, and that notes whom it lets in.
+pub(crate) struct Port {
+    pub listener: TcpListener,
+    pub endpoint: Arc<Endpoint>,
+}
 
 impl Listener for Port {
     type Io = TcpStream;
-    type Addr = SocketAddr;
+    type Addr = Connection;
 
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        let (stream, from) = Listener::accept(&mut self.0).await;
+    async fn accept(&mut self) -> (TcpStream, Connection) {
+        let (stream, _) = Listener::accept(&mut self.listener).await;
         // Without this option answers merely are slower.
         let _ = stream.set_nodelay(true);
-        (stream, from)
+        let connection = Connection(stream.as_fd().try_clone_to_owned().ok().map(|handle| Arc::new(handle.into())));
+        self.endpoint.connections.note(&connection);
+        (stream, connection)
     }
 
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.0.local_addr()
+    fn local_addr(&self) -> std::io::Result<Connection> {
+        Ok(Connection(None))
     }
 }
 
 /// A connection, as requests see it; `None` where the system gave no second handle.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Connection(Option<Arc<std::net::TcpStream>>);
 
 impl Connected<IncomingStream<'_, Port>> for Connection {
     fn connect_info(stream: IncomingStream<'_, Port>) -> Self {
-        Self(stream.io().as_fd().try_clone_to_owned().ok().map(|handle| Arc::new(handle.into())))
+        stream.remote_addr().clone()
     }
 }
 
@@ -57,19 +63,16 @@ impl Connection {
     }
 }
 
-/// The connections of an endpoint that asked for something.
+/// The connections of an endpoint, those too that have not asked for anything yet.
 #[derive(Default)]
 pub(crate) struct Connections(Mutex<Vec<Weak<std::net::TcpStream>>>);
 
 impl Connections {
-    /// Notes a connection with its first request.
-    pub(crate) fn note(&self, connection: &Connection) {
+    fn note(&self, connection: &Connection) {
         let Some(stream) = &connection.0 else { return };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|known| known.strong_count() > 0);
-        if !all.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(stream))) {
-            all.push(Arc::downgrade(stream));
-        }
+        all.push(Arc::downgrade(stream));
     }
 
     /// Cuts all off.
