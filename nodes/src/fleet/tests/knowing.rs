@@ -28,8 +28,9 @@ async fn scores_are_as_the_rule_says() {
     assert_eq!(states["behind"], ProviderState::Behind);
     assert_eq!(states["slow"], ProviderState::Slow);
     let behind = shop.state("behind");
-    assert_eq!(behind.lag_blocks, Some(1_000));
-    assert!(behind.reason.is_some_and(|r| r.contains("1000 blocks behind the best")));
+    // A block may come between two answers of one probe.
+    assert!(behind.lag_blocks.is_some_and(|lag| (999..=1_001).contains(&lag)), "{:?}", behind.lag_blocks);
+    assert!(behind.reason.is_some_and(|r| r.contains("blocks behind the best")));
     assert!(shop.state("refusing").last_error.is_some_and(|e| e.contains("403")));
     assert_eq!(shop.fleet.primary().map(|m| m.name().to_string()).as_deref(), Some("healthy"));
     task.abort();
