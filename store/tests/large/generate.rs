@@ -66,10 +66,28 @@ pub async fn fill(engine: &Running, store: &Store, a: Network, b: Network) {
     }
     insert(engine, b, 0, b.blocks, 50_000);
     insert(engine, a, a.blocks / 2, a.blocks, 25_000);
+    minutes(engine, a.name);
     for (network, _) in [(a.name, 0), (b.name, 0)] {
         run(engine, &format!("INSERT INTO sink_status_rows VALUES ('{network}', 'evm', 'running', '', now64(3))"), "");
     }
     eprintln!("{} transactions in {:.1?}", (a.blocks + b.blocks) * PER_BLOCK, began.elapsed());
+}
+
+/// Endpoints of a network, and methods that each was asked, of which there is a sum every minute …
+pub const ENDPOINTS: u64 = 40;
+pub const METHODS: u64 = 3;
+/// … for so many minutes until now: a month.
+pub const MINUTES: u64 = 30 * 24 * 60;
+
+fn minutes(engine: &Running, network: &str) {
+    let rows = MINUTES * ENDPOINTS * METHODS;
+    let sql = format!(
+        "INSERT INTO provider_minute_rows WITH intDiv(number, {each}) AS minute SELECT '{network}', concat('e', toString(number % \
+         {ENDPOINTS})), toDateTime64(toStartOfMinute(now()), 3, 'UTC') - toIntervalMinute({MINUTES} - minute), 'ingest/one', \
+         concat('m', toString(intDiv(number, {ENDPOINTS}) % {METHODS})), 60, 1, 100, 200, 50000 FROM numbers({rows})",
+        each = ENDPOINTS * METHODS
+    );
+    run(engine, &sql, "");
 }
 
 /// Blocks `from..to`, in parts of so many rows, as the sink inserts them.

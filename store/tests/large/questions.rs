@@ -12,7 +12,7 @@ use store::{
 
 use crate::{
     chain::{Chain, Dice},
-    generate::{FIRST_HEIGHT, Network, PER_BLOCK, block_hash, run, sender, transaction_hash},
+    generate::{FIRST_HEIGHT, METHODS, Network, PER_BLOCK, block_hash, run, sender, transaction_hash},
     harness::{Running, encoded},
     setup::{RunningSink, TestLog, until_processed},
 };
@@ -163,6 +163,11 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
 
     // Replays and completeness.
     let after = a.blocks - 1_000;
+    let from = TimeMs(TimeMs::now().0 - 10 * 86_400_000);
+    let hour = (from, TimeMs(from.0 + 3_600_000));
+    let minutes = api.provider_minutes(&network, "e7", hour, 1_000);
+    let minutes = asked.ask("provider_minutes", "an hour of one endpoint", edges, minutes).await;
+    assert_eq!(minutes.len() as u64, 60 * METHODS);
     let events = asked.ask("events", "", 2 * edges, api.events(&network, after, after + 256, 256)).await;
     assert_eq!(events.len(), 256);
     for after in [middle, after] {
