@@ -6,7 +6,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::clock::Moment;
+use super::{
+    clock::Moment,
+    score::{LAG_OK_MOST, LAG_OK_TIME},
+};
 
 /// The newest height: `claims` are operator and height of each endpoint that is believed.
 pub fn best<'a>(claims: impl IntoIterator<Item = (&'a str, u64)>, lag_ok: u64) -> Option<u64> {
@@ -47,6 +50,13 @@ impl Height {
     }
 }
 
+/// What the best height may rise at once for it to be by blocks that came …
+const LEAP: u64 = 64;
+/// … and in each second since it last did: as many as are looked at where an endpoint may be behind.
+const MOST_PER_SECOND: u64 = LAG_OK_MOST / LAG_OK_TIME.as_secs();
+/// After this long a height far above all that came since was none.
+const LEFT: Duration = Duration::from_secs(60);
+
 /// Time between blocks, as the best height moves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pulse {
@@ -55,8 +65,16 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// The best height is this one now. Looks back on about ten minutes.
+    /// The best height is this one now. Looks back on about ten minutes; begins anew where it leaps further than blocks come,
+    /// and where it came back from there for good.
     pub fn saw(&mut self, height: u64, now: Moment) {
+        if let Some((last, at)) = self.last {
+            let most = LEAP + MOST_PER_SECOND.saturating_mul(now.saturating_sub(at).as_secs());
+            let left = last.saturating_sub(height) > LEAP && now.saturating_sub(at) > LEFT;
+            if height.saturating_sub(last) > most || left {
+                (self.first, self.last) = (Some((height, now)), Some((height, now)));
+            }
+        }
         if self.last.is_some_and(|(h, _)| height <= h) {
             return;
         }
@@ -96,6 +114,22 @@ mod tests {
         assert_eq!(Height::after(known, 90, 101, s(5)).height, 100);
         assert_eq!(Height::after(known, 101, 103, s(5)), Height { height: 101, at: s(5), lag: 2 });
         assert_eq!(Height::after(known, 90, 101, s(11)), Height { height: 90, at: s(11), lag: 11 }, "it went back");
+    }
+
+    #[test]
+    fn a_leap_says_nothing_about_the_time_between_blocks() {
+        let ms = Duration::from_millis;
+        let mut pulse = Pulse::default();
+        pulse.saw(100, ms(0));
+        pulse.saw(1_000_100, ms(50));
+        assert_eq!(pulse.block_time(), None);
+        for n in 0..60 {
+            pulse.saw(101 + n, ms(2_000 * (n + 1)));
+        }
+        assert_eq!(pulse.block_time(), Some(ms(2_000)), "nor does the way back");
+        let mut quick = Pulse::default();
+        (0..5).for_each(|n| quick.saw(100 + n * 120, ms(n * 30_000)));
+        assert_eq!(quick.block_time(), Some(ms(250)), "seen at probes only");
     }
 
     #[test]

@@ -24,6 +24,8 @@ const STEP: Duration = Duration::from_secs(30);
 pub const LAG_OK_BLOCKS: u64 = 3;
 /// … or the time, whichever is more.
 pub const LAG_OK_TIME: Duration = Duration::from_secs(30);
+/// The most blocks that this may be, however quickly they seem to come.
+pub const LAG_OK_MOST: u64 = 600;
 
 /// The parts of a score, each from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,7 +61,7 @@ pub fn height_part(lag: u64, lag_ok: u64) -> f64 {
 /// How many blocks an endpoint may be behind, on a chain with this time between blocks.
 pub fn lag_ok(block_time: Option<Duration>) -> u64 {
     let by_time = block_time.filter(|t| !t.is_zero()).map_or(0.0, |t| LAG_OK_TIME.as_secs_f64() / t.as_secs_f64());
-    (by_time.round() as u64).max(LAG_OK_BLOCKS)
+    (by_time.round() as u64).clamp(LAG_OK_BLOCKS, LAG_OK_MOST)
 }
 
 /// Outcomes of the last ten minutes.
@@ -196,6 +198,7 @@ mod tests {
         assert_eq!(lag_ok(Some(Duration::from_secs(12))), 3);
         assert_eq!(lag_ok(Some(Duration::from_secs(2))), 15);
         assert_eq!(lag_ok(Some(Duration::from_millis(250))), 120);
+        assert_eq!(lag_ok(Some(Duration::from_nanos(50))), 600);
         assert_eq!((height_part(15, 15), height_part(150, 15)), (1.0, 0.0));
     }
 
