@@ -28,8 +28,9 @@ async fn scores_are_as_the_rule_says() {
     assert_eq!(states["behind"], ProviderState::Behind);
     assert_eq!(states["slow"], ProviderState::Slow);
     let behind = shop.state("behind");
-    // A block may come between two answers of one probe.
-    assert!(behind.lag_blocks.is_some_and(|lag| (999..=1_001).contains(&lag)), "{:?}", behind.lag_blocks);
+    // The slow one answers a moment later, when there may be one more; and where a round is under way just now, the others' heights
+    // may still be of the one before, half a minute of blocks ago.
+    assert!(behind.lag_blocks.is_some_and(|lag| (985..=1_001).contains(&lag)), "{behind:?}");
     assert!(behind.reason.is_some_and(|r| r.contains("blocks behind the best")));
     assert!(shop.state("refusing").last_error.is_some_and(|e| e.contains("403")));
     assert_eq!(shop.fleet.primary().map(|m| m.name().to_string()).as_deref(), Some("healthy"));
