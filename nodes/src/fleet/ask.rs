@@ -4,7 +4,8 @@
 //! followed by the next at once, and one that takes longer than its patience by the next *beside* it, so that one slow or dead
 //! endpoint costs a question that patience and no more. Nobody is asked twice for one question, and nobody who is not believed.
 //! Each endpoint's failure is taken in once. Where an answer contradicted itself and another operator then gave a good one, the
-//! former is named a liar; where nobody gives a good one, nobody is.
+//! former is named a liar; where nobody gives a good one, nobody is, and whoever asked is told to wait no longer than until
+//! somebody who may have it can be asked.
 
 use std::{
     sync::{
@@ -26,7 +27,7 @@ use super::{
     quarantine::Lie,
     seat::{Request, Seat},
 };
-use crate::error::{Class, Missing, NodeError, NodeErrorKind};
+use crate::error::{Class, Missing, NodeError, NodeErrorKind, Retry};
 
 /// What is asked, as far as choosing an endpoint takes.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +93,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         T: Send,
     {
         let order = self.table().order(&ask, |_| true);
-        self.ask_in_turn(ask, order, call).await
+        self.ask_in_turn(ask, self.table().seats.clone(), order, call).await
     }
 
     /// Asks others than these operators.
@@ -102,8 +103,10 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         Fut: Future<Output = Result<T, NodeError>> + Send,
         T: Send,
     {
-        let order = self.table().order(&ask, |s| !not_operators.contains(&&*s.operator));
-        self.ask_in_turn(ask, order, call).await
+        let allowed = |s: &Seat| !not_operators.contains(&&*s.operator);
+        let order = self.table().order(&ask, allowed);
+        let allowed = self.table().seats.iter().filter(|s| allowed(s)).cloned().collect();
+        self.ask_in_turn(ask, allowed, order, call).await
     }
 
     /// Asks one endpoint, whatever state it is in; nobody else.
@@ -113,11 +116,18 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         Fut: Future<Output = Result<T, NodeError>> + Send,
         T: Send,
     {
-        let order = self.table().seat(name).cloned().into_iter().collect();
-        self.ask_in_turn(Ask { patience: Some(ask.within), ..ask }, order, call).await
+        let order: Vec<Arc<Seat>> = self.table().seat(name).cloned().into_iter().collect();
+        self.ask_in_turn(Ask { patience: Some(ask.within), ..ask }, order.clone(), order, call).await
     }
 
-    async fn ask_in_turn<T, F, Fut>(&self, ask: Ask, order: Vec<Arc<Seat>>, call: F) -> Result<Answer<T>, NodeError>
+    /// Asks those in `order`, which are those of `allowed` that may be asked now.
+    async fn ask_in_turn<T, F, Fut>(
+        &self,
+        ask: Ask,
+        allowed: Vec<Arc<Seat>>,
+        order: Vec<Arc<Seat>>,
+        call: F,
+    ) -> Result<Answer<T>, NodeError>
     where
         F: Fn(Member<C>) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, NodeError>> + Send,
@@ -125,12 +135,12 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
     {
         let table = self.table();
         if order.is_empty() {
-            return Err(table.nobody(&ask));
+            return Err(table.nobody(&ask, &allowed));
         }
         let clock = &table.clock;
         let ends = clock.now() + ask.within;
         let mut running: FuturesUnordered<BoxFuture<'_, Outcome<T>>> = FuturesUnordered::new();
-        let mut failed: Vec<(Arc<Seat>, Arc<Turn>, NodeError)> = Vec::new();
+        let mut failed: Vec<Failed> = Vec::new();
         let mut rest = order.iter();
         let mut next_at = clock.now();
         loop {
@@ -145,7 +155,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
                 };
             }
             if running.is_empty() && rest.len() == 0 {
-                return Err(worst(failed).unwrap_or_else(|| table.nobody(&ask)));
+                return Err(self.worst(&ask, &allowed, &failed).unwrap_or_else(|| table.nobody(&ask, &allowed)));
             }
             let came = tokio::select! {
                 came = running.next(), if !running.is_empty() => came,
@@ -156,7 +166,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
                     let last = order.first().map_or_else(|| table.hub.network.as_str().into(), |s| s.name.clone());
                     let kind = NodeErrorKind::Timeout(ask.within);
                     let timeout = NodeError { endpoint: last, call: ask.method.to_owned(), kind };
-                    return Err(worst(failed).unwrap_or(timeout));
+                    return Err(self.worst(&ask, &allowed, &failed).unwrap_or(timeout));
                 }
                 if let Some(slow) = order.get(order.len() - rest.len() - 1).filter(|_| rest.len() > 0) {
                     metrics::failed_over(table.hub.network.as_str(), &slow.name, "late");
@@ -239,8 +249,44 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         }
     }
 
+    /// The failure that says most to whoever asked: that it is not there yet, then of the first endpoint that should have had
+    /// it. It asks for no longer a wait than until another one may be asked.
+    fn worst(&self, ask: &Ask, allowed: &[Arc<Seat>], failed: &[Failed]) -> Option<NodeError> {
+        let seldom = |e: &NodeError| e.retry() == Retry::Seldom;
+        let rank = |e: &&NodeError| match e.class() {
+            Class::Empty | Class::NoBlock => 0,
+            Class::Failing if !seldom(e) => 1,
+            Class::Failing => 2,
+            Class::Missing => 3,
+        };
+        let mut worst = failed.iter().map(|(_, _, e)| e).min_by_key(rank)?.clone();
+        if allowed.len() < 2 {
+            return Some(worst);
+        }
+        let now = self.table().clock.now();
+        // Who cannot give it is no reason to ask again soon.
+        let able = |s: &&Arc<Seat>| {
+            !failed.iter().any(|(f, _, e)| f.index == s.index && seldom(e))
+                && s.state().capabilities.cannot(ask.method, ask.height, now).is_none()
+        };
+        let Some(soonest) = self.table().soonest(ask, allowed.iter().filter(able)) else { return Some(worst) };
+        // That nobody who could be asked has a method is an answer, where no certain thing was wanted.
+        let certain = ask.height.is_some() || ask.expected;
+        match &mut worst.kind {
+            NodeErrorKind::Throttled(Some(wait), _) | NodeErrorKind::Server(_, Some(wait), _) => {
+                *wait = soonest.min(*wait);
+            }
+            kind @ (NodeErrorKind::Missing(..) | NodeErrorKind::TooLarge(_)) if certain => {
+                let said = format!("{kind}; those who may have it cannot be asked now");
+                *kind = NodeErrorKind::Throttled(Some(soonest), said);
+            }
+            _ => {}
+        }
+        Some(worst)
+    }
+
     /// An endpoint gave a good answer: what does that say of those who did not?
-    fn settle(&self, ask: &Ask, right: &Seat, failed: &[(Arc<Seat>, Arc<Turn>, NodeError)]) {
+    fn settle(&self, ask: &Ask, right: &Seat, failed: &[Failed]) {
         let table = self.table();
         right.state().capabilities.worked(ask.method, ask.height);
         right.had();
@@ -265,6 +311,8 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
     }
 }
 
+type Failed = (Arc<Seat>, Arc<Turn>, NodeError);
+
 /// Whether nobody else is asked after this.
 fn is_final(ask: &Ask, e: &NodeError) -> bool {
     match e.class() {
@@ -272,14 +320,4 @@ fn is_final(ask: &Ask, e: &NodeError) -> bool {
         Class::NoBlock => true,
         Class::Missing | Class::Failing => false,
     }
-}
-
-/// The failure that says most to whoever asked: that it is not there yet, then of the first endpoint that should have had it.
-fn worst(failed: Vec<(Arc<Seat>, Arc<Turn>, NodeError)>) -> Option<NodeError> {
-    let rank = |e: &NodeError| match e.class() {
-        Class::Empty | Class::NoBlock => 0,
-        Class::Failing => 1,
-        Class::Missing => 2,
-    };
-    failed.into_iter().map(|(_, _, e)| e).min_by_key(rank)
 }

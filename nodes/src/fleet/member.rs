@@ -1,9 +1,10 @@
 //! An endpoint as whoever asks it sees it: its client, and the meter through which every single request to it goes.
 //!
 //! Guarantee: no request goes but after [`Meter::admit`], which waits for the endpoint's limits; each admitted one ends in
-//! exactly one of [`Meter::done`] and a drop, either of which gives its place back. One that is dropped after the patience of
-//! its question has passed counts as a timeout; before, it says nothing about the endpoint (whoever asked went away, or another
-//! endpoint was quicker).
+//! exactly one of [`Meter::done`] and a drop, either of which gives its place back. One that is dropped after it was
+//! under way for the patience of its question counts as a timeout, and so does one that was for half of it when the question's
+//! time is over; otherwise it says nothing about the endpoint (whoever asked went away, or another endpoint was quicker). What
+//! it waited for its limits before is our own doing.
 
 use std::{
     fmt,
@@ -95,12 +96,12 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let Some(place) = self.place.take() else { return };
         let now = self.seat.clock.now();
-        let waited = now.saturating_sub(self.turn.began);
-        if waited < self.turn.patience {
+        let took = now.saturating_sub(self.sent.max(self.turn.began));
+        let over = self.turn.ends.is_some_and(|ends| now >= ends);
+        if took < if over { self.turn.patience / 2 } else { self.turn.patience } {
             return;
         }
-        let took = now.saturating_sub(self.sent);
-        let kind = NodeErrorKind::Timeout(waited);
+        let kind = NodeErrorKind::Timeout(took);
         let error = NodeError { endpoint: self.seat.name.clone(), call: self.turn.method.to_owned(), kind };
         self.turn.recorded.store(true, Ordering::Relaxed);
         let request = Request {

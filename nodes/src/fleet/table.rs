@@ -43,6 +43,8 @@ const YOUNG: Duration = Duration::from_secs(10);
 const LEAST_PATIENCE: Duration = Duration::from_millis(300);
 /// The longest, where nobody is known to be quicker.
 const MOST_PATIENCE: Duration = Duration::from_secs(5);
+/// The shortest wait that is asked of whoever asks.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 impl Table {
     pub fn new(
@@ -190,8 +192,24 @@ impl Table {
         }
     }
 
-    /// There is nobody to be asked.
-    pub fn nobody(&self, ask: &Ask) -> NodeError {
+    /// How long until somebody among these who is believed may be asked this.
+    pub fn soonest<'a>(&self, ask: &Ask, among: impl IntoIterator<Item = &'a Arc<Seat>>) -> Option<Duration> {
+        let now = self.clock.now();
+        let wait = |s: &Arc<Seat>| {
+            let standing = s.gate.standing(&self.hub.observer, ask.role);
+            let state = s.state();
+            let believed = !state.quarantine.holds() && state.unusable.is_none();
+            let open = match state.breaker.allows(now) {
+                Allow::No(until) => until - now,
+                Allow::Yes | Allow::Trial => Duration::ZERO,
+            };
+            (believed && s.config.roles.contains(&ask.role) && standing.day_open).then(|| open.max(standing.paused))
+        };
+        among.into_iter().filter_map(wait).min().map(|wait| wait.max(LEAST_WAIT))
+    }
+
+    /// There is nobody to be asked, of those who could have been.
+    pub fn nobody(&self, ask: &Ask, allowed: &[Arc<Seat>]) -> NodeError {
         let mut reasons: Vec<String> = Vec::new();
         for seat in &self.seats {
             seat.evaluate(true);
@@ -199,12 +217,7 @@ impl Table {
             let reason = state.shown.reason.as_deref().unwrap_or("it does not serve this");
             reasons.push(format!("{}: {reason}", seat.name));
         }
-        let now = self.clock.now();
-        let wait = self.seats.iter().filter_map(|s| match s.state().breaker.allows(now) {
-            Allow::No(until) => Some(until - now),
-            _ => None,
-        });
-        let kind = match wait.min() {
+        let kind = match self.soonest(ask, allowed) {
             Some(wait) => {
                 NodeErrorKind::Throttled(Some(wait), cut(&format!("no endpoint may be asked: {}", reasons.join(" "))))
             }

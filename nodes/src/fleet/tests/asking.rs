@@ -6,7 +6,7 @@ use super::{
     super::{Ask, FleetConfig, Role},
     toy::{BLOCK, Fault, colour, shop},
 };
-use crate::error::NodeErrorKind;
+use crate::error::{NodeErrorKind, Retry};
 
 /// Asks for each new block; the times, sorted, and how often each endpoint answered.
 async fn follow(shop: &super::toy::Shop, blocks: u32) -> (Vec<Duration>, std::collections::BTreeMap<String, u32>) {
@@ -236,4 +236,51 @@ async fn what_an_endpoint_allows_is_found_out_and_shared_by_all_stages() {
     assert!(trace * 2 < stream && trace > 300, "the stream has most of it: {stream} and {trace}");
     let known = shop.state("a").limit_per_1000_s.expect("found out");
     assert!((8_000..=12_000).contains(&known), "it may be trying just beyond: {known}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_its_limit_is_no_timeout_of_an_endpoint() {
+    let shop = shop("test", &["a"], |m| m.limit = Some(1.0), FleetConfig::default());
+    shop.lamps[0].latency_ms.store(900, Ordering::Relaxed);
+    let second = Duration::from_secs(1);
+    let ask = Ask { within: second * 8, patience: Some(second * 3), ..Ask::new("colour") };
+    let asking = (0..30).map(|_| {
+        let fleet = shop.fleet.clone();
+        tokio::spawn(async move { tokio::time::timeout(second * 7, fleet.ask(ask, |m| colour(m, 5))).await })
+    });
+    for asking in asking.collect::<Vec<_>>() {
+        let _ = asking.await;
+    }
+    let state = shop.state("a");
+    assert_eq!((state.state.as_str(), state.success_rate.map(|s| s.ppm())), ("ok", Some(1_000_000)), "{state:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_waits_for_the_first_who_may_be_asked() {
+    let shop = shop("test", &["a", "b"], |_| {}, FleetConfig::default());
+    shop.lamps[1].set(Fault::Down);
+    for _ in 0..3 {
+        let _ = shop.fleet.ask_at("b", Ask::new("colour"), |m| colour(m, 5)).await;
+    }
+    assert_eq!(shop.state("b").state.as_str(), "open");
+    let second = Duration::from_secs(1);
+    // What one does not have the other may.
+    shop.lamps[0].set(Fault::Lacks);
+    let error = shop.fleet.ask(Ask::new("tags"), |m| colour(m, 5)).await.expect_err("nobody");
+    assert!(matches!(error.kind, NodeErrorKind::Missing(..)), "{error}");
+    let ask = Ask { height: Some(5), ..Ask::new("colour") };
+    let error = shop.fleet.ask(ask, |m| colour(m, 5)).await.expect_err("nobody");
+    assert!(matches!(error.retry(), Retry::After(wait) if wait <= second), "{error}");
+    // Nor does one that wants to be left alone for long silence both.
+    shop.lamps[0].set(Fault::Throttles(Some(300)));
+    let error = shop.fleet.ask(Ask::new("head"), |m| colour(m, 5)).await.expect_err("nobody");
+    let Retry::After(wait) = error.retry() else { panic!("{error}") };
+    assert!(wait >= second / 10 && wait <= second, "{wait:?}");
+    shop.lamps[1].set(Fault::None);
+    tokio::time::sleep(wait).await;
+    assert_eq!(shop.newest().await.1.as_deref().ok(), Some("b"));
+    // Where it is the only one, its wait is its wait.
+    let alone = super::toy::shop("test", &["a"], |_| {}, FleetConfig::default());
+    alone.lamps[0].set(Fault::Throttles(Some(300)));
+    assert!(alone.newest().await.1.is_err_and(|e| e.retry() == Retry::After(second * 300)));
 }
