@@ -2,8 +2,9 @@
 //!
 //! Guarantee: an endpoint is probed every `probe_every`, whatever else is asked of it, and one whose breaker is open as soon as
 //! its back-off has passed; a round ends before the next begins. The blocks at one height that ordinary forks do not reach are
-//! compared: the majority of operators is right, who says something else is put into quarantine, and who agrees comes nearer
-//! to its end. Nothing is sent to an endpoint that asked to be left alone.
+//! compared: the majority of operators that are believed is right, who says something else is put into quarantine, and who
+//! agrees comes nearer to its end; where nobody who is believed answers, all are counted. Nothing is sent to an endpoint that
+//! asked to be left alone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,11 +16,12 @@ use super::{
     clock::Moment,
     config::Role,
     fleet::Fleet,
+    heights::best,
     member::{Member, Purpose},
     metrics,
     quarantine::Lie,
     seat::Seat,
-    votes::{Verdict, Vote, verdict},
+    votes::{Verdict, Vote, verdict_of_believed},
 };
 use crate::error::{Class, NodeError};
 
@@ -135,7 +137,14 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
     async fn compare(&self, probe: &dyn Probe<C>, heights: &[Option<u64>]) {
         let table = self.table();
         let lag_ok = table.hub.lag_ok();
-        let Some(best) = table.hub.best() else { return };
+        let believed = |s: &Arc<Seat>| !s.state().quarantine.holds();
+        let shown = || table.seats.iter().zip(heights).filter_map(|(s, h)| Some((s, (*h)?)));
+        // What the fleet knows as the best height is of those who are believed.
+        let best = match shown().any(|(s, _)| believed(s)) {
+            true => table.hub.best(),
+            false => best(shown().map(|(s, h)| (&*s.operator, h)), lag_ok),
+        };
+        let Some(best) = best else { return };
         // Who is far behind cannot be asked for what the others have.
         let near = |(seat, h): (&Arc<Seat>, &Option<u64>)| {
             h.filter(|h| h.saturating_add(lag_ok) >= best && *h <= best.saturating_add(lag_ok))
@@ -155,20 +164,22 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         let said = join_all(asking).await;
         let answered: Vec<(&Arc<Seat>, &str)> =
             able.iter().zip(&said).filter_map(|((seat, _), says)| Some((seat, says.as_deref()?))).collect();
-        let votes: Vec<Vote> =
-            answered.iter().map(|(seat, says)| Vote { endpoint: &seat.name, operator: &seat.operator, says }).collect();
-        match verdict(&votes) {
+        let votes: Vec<(Vote, bool)> = answered
+            .iter()
+            .map(|(seat, says)| (Vote { endpoint: &seat.name, operator: &seat.operator, says }, believed(seat)))
+            .collect();
+        match verdict_of_believed(&votes) {
             Verdict::Alone => {}
             Verdict::Undecided => {
                 metrics::undecided(table.hub.network.as_str());
-                let said: Vec<String> = votes.iter().map(|v| format!("{} says {}", v.endpoint, v.says)).collect();
+                let said: Vec<String> = votes.iter().map(|(v, _)| format!("{} says {}", v.endpoint, v.says)).collect();
                 tracing::warn!(network = %table.hub.network, height, said = said.join(", "), "endpoints contradict each other, and no majority decides");
             }
             Verdict::Right { says, by, liars } => {
                 for (seat, said) in answered {
-                    if by.contains(&&*seat.name) {
+                    if !liars.contains(&&*seat.name) {
                         seat.agreed();
-                    } else if liars.contains(&&*seat.name) {
+                    } else {
                         let lie = Lie {
                             said: format!("that block {height} is {said}"),
                             right: format!("{says}, say {}", by.join(" and ")),
@@ -181,6 +192,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
     }
 
     fn probing(&self, seat: &Arc<Seat>) -> Member<C> {
-        self.free(seat, "probe", Purpose::Probe, WITHIN - Duration::from_millis(100))
+        // Where it first waited for its limit, less than all of the time is left to it.
+        self.free(seat, "probe", Purpose::Probe, WITHIN / 2)
     }
 }

@@ -182,6 +182,11 @@ impl Table {
         if own && sample.at >= self.began {
             return;
         }
+        // An observer that is there repeats it at each probe; what one that is gone said last ends with the quarantine.
+        let kept = self.config.quarantine + self.config.probe_every * 3;
+        if !own && i128::from(self.clock.wall().0) - i128::from(sample.at.0) > kept.as_millis() as i128 {
+            return;
+        }
         match &state.lie {
             Some(lie) if self.seats.iter().any(|s| s.operator != seat.operator) => {
                 seat.lied_elsewhere(lie);

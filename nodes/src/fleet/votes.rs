@@ -1,7 +1,8 @@
 //! Who lies, of several who say what stands at one place: the majority of operators decides, and where there is none nobody does.
 //!
-//! Guarantee: endpoints of one operator are one voice, and an operator whose endpoints contradict each other has none. Nobody is
-//! called a liar unless more than half of the voices say the same. Pure.
+//! Guarantee: endpoints of one operator are one voice, and an operator whose endpoints contradict each other has none. Nobody who
+//! is believed is called a liar unless more than half of the voices say the same. Who is in quarantine has no voice, and is
+//! measured by what the others say; only where nobody is left who is believed do all have one. Pure.
 
 use std::collections::BTreeMap;
 
@@ -56,6 +57,25 @@ pub fn verdict<'a>(votes: &[Vote<'a>]) -> Verdict<'a> {
     Verdict::Right { says, by: names(right), liars: names(wrong) }
 }
 
+/// Counts the votes of those who are believed, and tells by what comes of that who of the others is right. Where a single voice
+/// is believed, it is the measure for those who are not. Of endpoints that are right only those are named that had a voice.
+pub fn verdict_of_believed<'a>(votes: &[(Vote<'a>, bool)]) -> Verdict<'a> {
+    let of = |wanted: bool| votes.iter().filter(move |(_, believed)| *believed == wanted).map(|(vote, _)| vote);
+    let (believed, others): (Vec<Vote<'a>>, Vec<&Vote<'a>>) = (of(true).cloned().collect(), of(false).collect());
+    let Some(first) = believed.first() else {
+        return verdict(&others.into_iter().cloned().collect::<Vec<_>>());
+    };
+    let (says, by, mut liars) = match verdict(&believed) {
+        Verdict::Right { says, by, liars } => (says, by, liars),
+        Verdict::Alone if !others.is_empty() && believed.iter().all(|v| v.says == first.says) => {
+            (first.says, believed.iter().map(|v| v.endpoint).collect(), Vec::new())
+        }
+        none => return none,
+    };
+    liars.extend(others.iter().filter(|v| v.says != says).map(|v| v.endpoint));
+    Verdict::Right { says, by, liars }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -77,6 +97,24 @@ mod tests {
         assert_eq!(verdict(&votes(&[("a", "A", "x"), ("b", "A", "x")])), Verdict::Alone);
         let torn = votes(&[("a", "A", "x"), ("b", "A", "y"), ("c", "C", "x"), ("d", "D", "x")]);
         assert_eq!(verdict(&torn), Verdict::Right { says: "x", by: vec!["a", "c", "d"], liars: vec!["b"] });
+    }
+
+    #[test]
+    fn who_is_not_believed_is_measured_and_has_no_voice() {
+        let of = |all: &[(&'static str, &'static str, bool)]| {
+            let vote = |(name, says, believed): &(&'static str, &'static str, bool)| {
+                (Vote { endpoint: name, operator: name, says }, *believed)
+            };
+            verdict_of_believed(&all.iter().map(vote).collect::<Vec<_>>())
+        };
+        let outvoted = [("a", "x", true), ("b", "x", true), ("c", "y", false), ("d", "y", false), ("e", "y", false)];
+        assert_eq!(of(&outvoted), Verdict::Right { says: "x", by: vec!["a", "b"], liars: vec!["c", "d", "e"] });
+        let one = [("a", "x", true), ("b", "x", false), ("c", "y", false)];
+        assert_eq!(of(&one), Verdict::Right { says: "x", by: vec!["a"], liars: vec!["c"] });
+        assert_eq!(of(&[("a", "x", true), ("b", "y", true), ("c", "y", false)]), Verdict::Undecided);
+        assert_eq!(of(&[("a", "x", true)]), Verdict::Alone);
+        let none = [("a", "x", false), ("b", "x", false), ("c", "y", false)];
+        assert_eq!(of(&none), Verdict::Right { says: "x", by: vec!["a", "b"], liars: vec!["c"] });
     }
 
     proptest! {

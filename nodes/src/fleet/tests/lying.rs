@@ -91,6 +91,42 @@ async fn comparing_finds_the_minority_and_agreement_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_all_are_in_quarantine_those_who_agree_leave_it() {
+    let shop = shop("ingest/a", &["a", "b", "c"], |_| {}, config());
+    for name in ["a", "b", "c"] {
+        assert!(shop.fleet.quarantine(name, Lie { said: "that its chain is 1".into(), right: "2".into() }));
+    }
+    shop.lamps[2].set(Fault::Lies);
+    let task = shop.probed();
+    tokio::time::sleep(QUARANTINE + Duration::from_secs(70)).await;
+    assert_eq!((shop.state("a").lie, shop.state("b").lie), (None, None));
+    assert!(shop.state("c").lie.is_some(), "who does not agree stays");
+    shop.lamps[2].set(Fault::None);
+    tokio::time::sleep(QUARANTINE + Duration::from_secs(70)).await;
+    assert_eq!(shop.state("c").lie, None);
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn liars_in_quarantine_do_not_outvote_those_who_are_believed() {
+    let shop = shop("ingest/a", &["a", "b", "c", "d", "e"], |_| {}, config());
+    for (lamp, name) in shop.lamps[2..].iter().zip(["c", "d", "e"]) {
+        lamp.set(Fault::Lies);
+        assert!(shop.fleet.quarantine(name, Lie { said: "x".into(), right: "y".into() }));
+    }
+    let task = shop.probed();
+    tokio::time::sleep(QUARANTINE + Duration::from_secs(120)).await;
+    let lied: Vec<bool> = shop.fleet.snapshot().iter().map(|(_, s)| s.lie.is_some()).collect();
+    assert_eq!(lied, [false, false, true, true, true]);
+    // One voice that is believed is the measure for them.
+    shop.fleet.quarantine("b", Lie { said: "x".into(), right: "y".into() });
+    tokio::time::sleep(QUARANTINE + Duration::from_secs(70)).await;
+    let lied: Vec<bool> = shop.fleet.snapshot().iter().map(|(_, s)| s.lie.is_some()).collect();
+    assert_eq!(lied, [false, false, true, true, true]);
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_nobody_can_decide_nobody_is_named() {
     let shop = shop("ingest/a", &["a", "b"], |_| {}, config());
     shop.lamps[1].set(Fault::Lies);
@@ -125,6 +161,14 @@ async fn other_observers_take_a_lie_over_once() {
     assert_eq!(hearer.state("b").lie, None);
     finder.fleet.hear(&told("causes/b", &hearer));
     assert!(finder.state("b").lie.is_some(), "nor does another one's trust end it here");
+    // What an observer that is gone said last ends with the quarantine; what this one said itself does not.
+    let late = shop("causes/c", &["a", "b", "c"], |_| {}, config());
+    for (observer, ago, held) in [("ingest/a", 400_000, false), ("causes/c", 400_000, true)] {
+        let mut old = told(observer, &finder);
+        old.at.0 -= ago;
+        late.fleet.hear(&old);
+        assert_eq!(late.state("b").lie.is_some(), held, "{observer}");
+    }
     // After a restart it is what it was.
     let again = shop("ingest/a", &["a", "b", "c"], |_| {}, config());
     let mut before = told("ingest/a", &finder);
