@@ -12,7 +12,7 @@ use super::{
     client::EvmClient,
     heads,
     receipts::INVALID_PARAMS,
-    route::{BLOCK_BY_HASH, BLOCK_RECEIPTS},
+    route::{BLOCK_BY_HASH, BLOCK_RECEIPTS, RECEIPTS_BY_HASH},
     source::hash_of,
     types::{EvmBlock, EvmHead},
     verify::{Weight, senders, verify},
@@ -113,13 +113,21 @@ impl EvmClient {
 
     /// The block, from this endpoint, where somebody else can be asked when it fails: it gets a moment for what it does not have yet,
     /// and a second chance where its two answers may have been of two chains.
-    pub(super) async fn fetch_among_others(&self, at: At) -> Result<EvmBlock, NodeError> {
+    pub(super) async fn fetch_among_others(&self, mut at: At) -> Result<EvmBlock, NodeError> {
         let outcome = self.fetch_once(at, false).await;
         match &outcome {
             Err(e) if e.class() == Class::Empty => tokio::time::sleep(MOMENT).await,
-            // Block and receipts of one hash are of one chain.
-            Err(e) if matches!(e.kind, NodeErrorKind::Lying(_)) && at.hash.is_none() => {
+            // Block and receipts of one hash are of one chain. Where one of them came by number, it may have been of another: then
+            // both are asked for by number, a moment later.
+            Err(e)
+                if matches!(e.kind, NodeErrorKind::Lying(_))
+                    && (at.hash.is_none()
+                        || self.route.cannot(BLOCK_BY_HASH, Some(at.height))
+                        || self.route.cannot(RECEIPTS_BY_HASH, Some(at.height))) =>
+            {
                 tracing::debug!(error = %e, "fetching the block again");
+                at.hash = None;
+                tokio::time::sleep(MOMENT).await;
             }
             _ => return outcome,
         }

@@ -221,6 +221,11 @@ impl<C> Member<C> {
         !state.quarantine.holds() && state.unusable.is_none()
     }
 
+    /// Whether it is configured for this.
+    pub fn serves(&self, role: Role) -> bool {
+        self.seat.config.roles.contains(&role)
+    }
+
     /// Whether it lied and is in quarantine.
     pub fn quarantined(&self) -> bool {
         self.seat.state().quarantine.holds()

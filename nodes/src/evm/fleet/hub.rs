@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use tokio::{
     sync::{mpsc, watch},
     time::MissedTickBehavior,
@@ -32,6 +32,8 @@ use crate::{
 
 /// So many blocks behind another operator's a head is not yet stale.
 const BEHIND: u64 = 1;
+/// Between two questions for the sake of heads that are far above all others.
+const ODD: Duration = Duration::from_secs(1);
 /// Words of the subscriptions that wait for the hub.
 const QUEUE: usize = 64;
 
@@ -140,12 +142,30 @@ struct Hub {
     cross: Cross,
 }
 
+/// What became of a head that was pushed.
+#[derive(PartialEq, Eq)]
+enum Pushed {
+    Taken,
+    /// It is far above what the others showed, who may be dead: whoever is in use is asked.
+    Odd,
+}
+
+/// When what runs beside has ended; never when nothing does.
+async fn ended(beside: &mut Option<BoxFuture<'static, ()>>) {
+    match beside {
+        Some(beside) => beside.await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Hub {
     async fn run(mut self) {
         let mut primary = self.fleet.fleet.primary_watch();
         let mut again = tokio::time::interval(NOT_READY);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut failing, mut polled_at) = (true, Instant::now());
+        // Questions to endpoints that are not well go beside the heads, so that these do not wait for them.
+        let mut beside: Option<BoxFuture<'static, ()>> = None;
         loop {
             let now = Instant::now();
             let wait = if failing { Duration::ZERO } else { self.poll_in(now, polled_at) };
@@ -153,7 +173,11 @@ impl Hub {
             let judge_in = self.fleet.suspects().next_in(now);
             tokio::select! {
                 event = self.events.recv() => match event {
-                    Some(Event::Head(member, head, bytes)) => self.pushed(&member, head, bytes),
+                    Some(Event::Head(member, head, bytes)) => {
+                        if self.pushed(&member, head, bytes) == Pushed::Odd && now.saturating_duration_since(polled_at) > ODD {
+                            (failing, polled_at) = (self.poll(failing).await, Instant::now());
+                        }
+                    }
                     Some(Event::Live(member)) => {
                         self.fleet.live().insert(member.name(), member.operator());
                         if self.in_use(&member) {
@@ -174,9 +198,14 @@ impl Hub {
                     primary.borrow_and_update();
                     self.tx.send_modify(HeadView::connected);
                 }
-                _ = again.tick(), if waiting => self.fleet.ask_again().await,
-                () = tokio::time::sleep(judge_in.unwrap_or_default()), if judge_in.is_some() => {
-                    self.fleet.judge().await;
+                () = ended(&mut beside) => beside = None,
+                _ = again.tick(), if waiting && beside.is_none() => {
+                    let fleet = self.fleet.clone();
+                    beside = Some(Box::pin(async move { fleet.ask_again().await }));
+                }
+                () = tokio::time::sleep(judge_in.unwrap_or_default()), if judge_in.is_some() && beside.is_none() => {
+                    let fleet = self.fleet.clone();
+                    beside = Some(Box::pin(async move { fleet.judge().await }));
                 }
                 () = tokio::time::sleep(wait) => (failing, polled_at) = (self.poll(failing).await, Instant::now()),
             }
@@ -199,15 +228,15 @@ impl Hub {
         self.pace.silence(tuning).saturating_sub(since)
     }
 
-    fn pushed(&mut self, member: &Member<EvmClient>, head: EvmHead, bytes: usize) {
+    fn pushed(&mut self, member: &Member<EvmClient>, head: EvmHead, bytes: usize) -> Pushed {
         self.fleet.fleet.bytes(&member.name(), bytes);
         if member.quarantined() || (self.fleet.others() && !member.usable()) {
-            return;
+            return Pushed::Taken;
         }
         let operator = member.operator();
         if !self.fleet.words().plausible(&operator, head.number) {
             tracing::warn!(endpoint = %member.name(), height = head.number, "a head far above all others is passed over");
-            return;
+            return Pushed::Odd;
         }
         let known = self.fleet.words().known(head.number, head.hash);
         self.fleet.heard(&operator, &member.name(), &head);
@@ -216,6 +245,7 @@ impl Hub {
         if higher || (self.in_use(member) && (!known || !self.fleet.others())) {
             self.saw(head);
         }
+        Pushed::Taken
     }
 
     fn saw(&mut self, head: EvmHead) {

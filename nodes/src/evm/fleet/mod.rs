@@ -99,7 +99,7 @@ pub struct EvmFleet(Arc<Inner>);
 pub struct Inner {
     fleet: Fleet<EvmClient>,
     config: EvmFleetConfig,
-    /// Operators as configured.
+    /// Operators of the endpoints that may stream, as configured.
     operators: usize,
     members: usize,
     /// Endpoints that are listened to: of those that have a subscription, who may stream.
@@ -129,7 +129,9 @@ impl std::fmt::Debug for EvmFleet {
 impl EvmFleet {
     /// A fleet; nothing is connected yet. Fails on header names or values that HTTP does not allow.
     pub fn new(config: EvmFleetConfig, endpoints: Vec<(MemberConfig, Endpoint)>, clock: Clock) -> Result<Self, String> {
-        let mut operators: Vec<String> = endpoints.iter().map(|(m, _)| m.operator.clone()).collect();
+        // Only who may be asked about the chain has a voice.
+        let voices = endpoints.iter().filter(|(m, _)| m.roles.contains(&Role::Stream));
+        let mut operators: Vec<String> = voices.map(|(m, _)| m.operator.clone()).collect();
         operators.sort_unstable();
         operators.dedup();
         let listened = endpoints.iter().filter(|(m, e)| e.ws.is_some() && m.roles.contains(&Role::Stream));
@@ -200,7 +202,7 @@ impl EvmFleet {
     /// Operators of the endpoints whose word counts now.
     fn trusted(&self) -> Vec<Arc<str>> {
         let members = self.fleet.members();
-        let trusted = members.iter().filter(|m| m.usable() && !m.quarantined());
+        let trusted = members.iter().filter(|m| m.usable() && !m.quarantined() && m.serves(Role::Stream));
         let mut operators: Vec<Arc<str>> = trusted.map(|m| m.operator()).collect();
         operators.sort_unstable();
         operators.dedup();
@@ -339,7 +341,10 @@ impl Probe<EvmClient> for Prober {
             self.0.on_chain(member).await?;
         }
         let head = self.0.client(member).header_at("latest".into(), None).await?;
-        self.0.heard(&member.operator(), &member.name(), &head);
+        // Whoever is not believed does not speak for its operator.
+        if !member.quarantined() {
+            self.0.heard(&member.operator(), &member.name(), &head);
+        }
         Ok(head.number)
     }
 

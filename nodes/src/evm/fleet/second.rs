@@ -86,7 +86,7 @@ impl EvmFleet {
                 self.outvote(height, hash);
                 return Word::Agrees;
             }
-            let most = self.words().majority(height, trusted.len());
+            let most = self.words().majority(height, &trusted);
             if let Some((right, _)) = most.filter(|(right, _)| *right != hash) {
                 self.outvote(height, right);
                 return self.contradiction(height, hash).unwrap_or(Word::Silent);
@@ -166,7 +166,7 @@ impl EvmFleet {
         let trusted = self.trusted();
         let minority: Vec<(Arc<str>, B256)> = {
             let words = self.words();
-            if words.majority(height, trusted.len()).is_none_or(|(most, _)| most != right) {
+            if words.majority(height, &trusted).is_none_or(|(most, _)| most != right) {
                 return;
             }
             let other = |o: &Arc<str>| words.of(o, height).filter(|said| said.hash != right);
@@ -189,12 +189,11 @@ impl EvmFleet {
     /// Judges those whose time has come.
     pub(super) async fn judge(&self) {
         let due = self.suspects().due(Instant::now());
+        // First, so that nobody stays aside when this is cut off.
+        due.iter().filter(|s| s.aside).for_each(|s| self.fleet.usable(&s.by));
         for suspect in due {
             let members = self.fleet.members();
             let Some(member) = members.iter().find(|m| m.name() == suspect.by) else { continue };
-            if suspect.aside {
-                self.fleet.usable(&suspect.by);
-            }
             if self.lied(member, &suspect).await {
                 self.words().forget(&member.operator());
                 let said = format!("block {} is {}", suspect.height, suspect.said);
@@ -209,16 +208,19 @@ impl EvmFleet {
     async fn lied(&self, member: &Member<crate::evm::client::EvmClient>, suspect: &Suspect) -> bool {
         let Suspect { height, said, right, .. } = *suspect;
         match self.client(member).header_at(format!("0x{height:x}"), Some(height)).await {
+            // A fork that others knew of, and that it is slow to leave: that is behind, and no lie.
+            Ok(head) if head.hash == said && self.words().was_a_fork(said, height, right) => return false,
             Ok(head) if head.hash == said => {
                 // Unless most changed their mind.
-                return self.words().majority(height, self.trusted().len()).is_none_or(|(most, _)| most == right);
+                let trusted = self.trusted();
+                return self.words().majority(height, &trusted).is_none_or(|(most, _)| most == right);
             }
             Ok(_) => {}
             // It cannot be asked: nothing is proved.
             Err(e) if e.class() != Class::Empty => return false,
             Err(_) => {}
         }
-        if self.words().shown_by_two(said) {
+        if self.words().was_a_fork(said, height, right) {
             return false;
         }
         let this = self.clone();

@@ -1,20 +1,25 @@
 //! Who has shown which block at which height. Pure.
 //!
 //! Guarantee: endpoints of one operator are one voice, and it has one word a height, its latest; a head is a word on its parent, too.
-//! What one operator says never pushes out what another said: each has at most [`HEIGHTS`].
+//! What one operator says never pushes out what another said: each has at most [`HEIGHTS`], and what it said first goes first, however
+//! high that was, so that a word on history is kept beside those on new heads. Who has shown nothing newer for [`SILENT`] is no measure
+//! of how high the chain is.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use alloy_primitives::B256;
 
-/// Heights of one operator that are remembered: what a reorg may reach back.
-const HEIGHTS: usize = 256;
+/// Heights of one operator that are remembered: twice what a reorg may reach back.
+const HEIGHTS: usize = 512;
+/// An operator whose newest height has not risen for so long is not listened to when heights are compared.
+const SILENT: Duration = Duration::from_secs(60);
 /// A head is taken for one of the same chain when it is at most so far above what others have shown.
 const AHEAD: u64 = 64;
-/// Blocks of which it is remembered who showed them first, and whether anybody else did.
+/// Blocks of which it is remembered who showed them.
 const BLOCKS: usize = 512;
 
 /// What an operator said of a height.
@@ -29,15 +34,32 @@ pub struct Said {
 #[derive(Debug, Default)]
 struct Voice {
     said: BTreeMap<u64, Said>,
+    /// Heights of `said`, as they came.
+    order: VecDeque<u64>,
     newest: u64,
+    /// When `newest` last rose.
+    rose: Option<Instant>,
+}
+
+impl Voice {
+    fn rise(&mut self, height: u64) {
+        if height > self.newest {
+            self.rose = Some(Instant::now());
+        }
+        self.newest = height;
+    }
+
+    fn is_silent(&self, now: Instant) -> bool {
+        self.rose.is_none_or(|rose| now.saturating_duration_since(rose) > SILENT)
+    }
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Words {
     voices: BTreeMap<Arc<str>, Voice>,
-    /// Who showed a block first, and whether a second operator ever did.
-    first: BTreeMap<B256, (Arc<str>, bool)>,
+    /// Who ever showed a block.
+    shown: BTreeMap<B256, Vec<Arc<str>>>,
     order: VecDeque<B256>,
 }
 
@@ -49,11 +71,15 @@ impl Words {
         for (height, hash) in [(Some(height), Some(hash)), (height.checked_sub(1), parent)] {
             let (Some(height), Some(hash)) = (height, hash) else { continue };
             let before = voice.said.insert(height, Said { hash, by: by.clone() });
+            if before.is_none() {
+                voice.order.push_back(height);
+            }
             news |= before.is_none_or(|said| said.hash != hash);
         }
-        voice.newest = voice.newest.max(height);
+        voice.rise(voice.newest.max(height));
         while voice.said.len() > HEIGHTS {
-            voice.said.pop_first();
+            let Some(first) = voice.order.pop_front() else { break };
+            voice.said.remove(&first);
         }
         if news {
             [Some(hash), parent].into_iter().flatten().for_each(|hash| self.remember(operator, hash));
@@ -63,24 +89,27 @@ impl Words {
 
     /// The newest block of an operator is this one, whatever it showed before.
     pub fn newest_is(&mut self, operator: &Arc<str>, height: u64) {
-        self.voices.entry(operator.clone()).or_default().newest = height;
+        self.voices.entry(operator.clone()).or_default().rise(height);
     }
 
     fn remember(&mut self, operator: &Arc<str>, hash: B256) {
-        if let Some((first, others)) = self.first.get_mut(&hash) {
-            *others |= first != operator;
+        if let Some(by) = self.shown.get_mut(&hash) {
+            if !by.contains(operator) {
+                by.push(operator.clone());
+            }
             return;
         }
-        self.first.insert(hash, (operator.clone(), false));
+        self.shown.insert(hash, vec![operator.clone()]);
         self.order.push_back(hash);
         if self.order.len() > BLOCKS {
-            self.order.pop_front().and_then(|oldest| self.first.remove(&oldest));
+            self.order.pop_front().and_then(|oldest| self.shown.remove(&oldest));
         }
     }
 
-    /// Whether more than one operator ever showed this block.
-    pub fn shown_by_two(&self, hash: B256) -> bool {
-        self.first.get(&hash).is_some_and(|(_, others)| *others)
+    /// Whether an operator that now says `right` at this height ever showed this block: then it was a fork.
+    pub fn was_a_fork(&self, hash: B256, height: u64, right: B256) -> bool {
+        let came_round = |o: &Arc<str>| self.of(o, height).is_some_and(|said| said.hash == right);
+        self.shown.get(&hash).is_some_and(|by| by.iter().any(came_round))
     }
 
     /// The newest height that an operator showed.
@@ -88,9 +117,12 @@ impl Words {
         Some(self.voices.get(operator)?.newest)
     }
 
-    /// The newest height that anybody showed, but for one who is far above all others.
+    /// The newest height that anybody showed, but for one who is far above all others that are not silent.
     pub fn height(&self) -> Option<u64> {
-        let mut newest: Vec<u64> = self.voices.values().map(|voice| voice.newest).collect();
+        let now = Instant::now();
+        let heard: Vec<u64> = self.voices.values().filter(|v| !v.is_silent(now)).map(|v| v.newest).collect();
+        let everybody = || self.voices.values().map(|voice| voice.newest).collect();
+        let mut newest = if heard.is_empty() { everybody() } else { heard };
         newest.sort_unstable_by_key(|height| std::cmp::Reverse(*height));
         match newest[..] {
             [first, second, ..] if first > second.saturating_add(AHEAD) => Some(second),
@@ -115,13 +147,13 @@ impl Words {
         self.voices.iter().filter(|(_, voice)| says(voice)).map(|(operator, _)| operator.clone()).collect()
     }
 
-    /// The hash that more than half of `operators` say at a height, with how many they are.
-    pub fn majority(&self, height: u64, operators: usize) -> Option<(B256, usize)> {
+    /// The hash that more than half of `operators` say at a height, with how many they are; nobody else has a vote.
+    pub fn majority(&self, height: u64, operators: &[Arc<str>]) -> Option<(B256, usize)> {
         let mut counts: BTreeMap<B256, usize> = BTreeMap::new();
-        for said in self.voices.values().filter_map(|voice| voice.said.get(&height)) {
+        for said in operators.iter().filter_map(|operator| self.of(operator, height)) {
             *counts.entry(said.hash).or_default() += 1;
         }
-        counts.into_iter().find(|(_, n)| *n >= 2 && *n * 2 > operators)
+        counts.into_iter().find(|(_, n)| *n >= 2 && *n * 2 > operators.len())
     }
 
     /// Whether anybody has shown this block.
@@ -130,10 +162,13 @@ impl Words {
     }
 
     fn newest_of_others(&self, operator: &str) -> Option<u64> {
-        self.voices.iter().filter(|(o, _)| &***o != operator).map(|(_, voice)| voice.newest).max()
+        let now = Instant::now();
+        let others = self.voices.iter().filter(|(o, voice)| &***o != operator && !voice.is_silent(now));
+        others.map(|(_, voice)| voice.newest).max()
     }
 
-    /// Whether a head of this operator is to be believed as a hint: not far above what every other operator has shown, where any has.
+    /// Whether a head of this operator is to be believed as a hint: not far above what every other operator has shown of late,
+    /// where any has.
     pub fn plausible(&self, operator: &str, height: u64) -> bool {
         self.newest_of_others(operator).is_none_or(|newest| height <= newest.saturating_add(AHEAD))
     }
@@ -165,12 +200,14 @@ mod tests {
         assert!(show(&mut words, "b", 7, 17, 6));
         assert_eq!(words.agreeing(7, hash(7)), vec!["a".into()], "it changed its mind");
         assert_eq!(words.of("b", 7), Some(&Said { hash: hash(17), by: "b-1".into() }));
-        assert_eq!(words.majority(7, 2), None, "nobody can decide");
+        let of = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Vec<Arc<str>>>();
+        assert_eq!(words.majority(7, &of(&["a", "b"])), None, "nobody can decide");
         assert!(show(&mut words, "c", 7, 17, 6));
-        assert_eq!(words.majority(7, 3), Some((hash(17), 2)));
-        assert_eq!(words.majority(7, 4), None, "half are not most");
+        assert_eq!(words.majority(7, &of(&["a", "b", "c"])), Some((hash(17), 2)));
+        assert_eq!(words.majority(7, &of(&["a", "b", "c", "d"])), None, "half are not most");
+        assert_eq!(words.majority(7, &of(&["a", "d", "e"])), None, "who is not believed has no vote");
         words.forget("c");
-        assert_eq!(words.majority(7, 3), None);
+        assert_eq!(words.majority(7, &of(&["a", "b", "c"])), None);
     }
 
     #[test]
@@ -185,21 +222,50 @@ mod tests {
         show(&mut words, "a", 101, 3, 1);
         words.newest_is(&"a".into(), 101);
         assert_eq!(words.height(), Some(101));
-        assert!(words.shown_by_two(hash(1)) && !words.shown_by_two(hash(3)));
+        assert!(!words.was_a_fork(hash(1), 100, hash(9)), "nobody came round");
+        show(&mut words, "b", 100, 9, 0);
+        assert!(words.was_a_fork(hash(1), 100, hash(9)) && !words.was_a_fork(hash(3), 101, hash(9)));
+        show(&mut words, "b", 100, 1, 0);
         assert_eq!(words.of("b", 100).map(|s| s.hash), Some(hash(1)));
+    }
+
+    #[test]
+    fn a_word_on_history_is_kept_beside_any_number_of_heads() {
+        let mut words = Words::default();
+        for height in 0..2 * HEIGHTS as u64 {
+            show(&mut words, "a", 1_000_000 + height, height as u8, (height as u8).wrapping_sub(1));
+        }
+        show(&mut words, "a", 7, 7, 6);
+        assert_eq!(words.agreeing(7, hash(7)).len(), 1);
+        for height in 0..HEIGHTS as u64 / 2 {
+            show(&mut words, "a", 2_000_000 + 2 * height, 1, 0);
+        }
+        assert!(words.agreeing(7, hash(7)).is_empty(), "and what came first goes first");
+    }
+
+    #[test]
+    fn an_operator_that_has_long_shown_nothing_newer_is_no_measure() {
+        let mut words = Words::default();
+        show(&mut words, "dead", 100, 1, 0);
+        show(&mut words, "a", 165, 2, 1);
+        assert!(!words.plausible("a", 200));
+        let long_ago = Instant::now().checked_sub(SILENT + Duration::from_secs(1));
+        words.voices.get_mut("dead").expect("it spoke").rose = long_ago;
+        assert!(words.plausible("a", 200));
+        assert_eq!(words.height(), Some(165));
     }
 
     proptest! {
         #[test]
-        fn it_stays_small_and_nobody_pushes_out_another(heights in prop::collection::vec(any::<u64>(), 1..600)) {
+        fn it_stays_small_and_nobody_pushes_out_another(heights in prop::collection::vec(any::<u64>(), 1..1_200)) {
             let mut words = Words::default();
             show(&mut words, "honest", 10, 10, 9);
             for (i, height) in heights.iter().enumerate() {
                 show(&mut words, "other", *height, i as u8, 0);
             }
             prop_assert_eq!(words.of("honest", 10).map(|s| s.hash), Some(hash(10)));
-            prop_assert!(words.voices.values().all(|v| v.said.len() <= HEIGHTS));
-            prop_assert!(words.first.len() <= BLOCKS && words.order.len() == words.first.len());
+            prop_assert!(words.voices.values().all(|v| v.said.len() <= HEIGHTS && v.order.len() == v.said.len()));
+            prop_assert!(words.shown.len() <= BLOCKS && words.order.len() == words.shown.len());
         }
     }
 }
