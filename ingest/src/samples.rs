@@ -19,7 +19,7 @@ use std::{
 
 use nodes::fleet::Fleet;
 use runtime::log::{
-    Log, LogError, LogErrorKind, NewRecord, PollLimits, Polled, Producer, Record, TopicPartition, Transaction,
+    self, Log, LogError, LogErrorKind, NewRecord, PollLimits, Polled, Producer, Record, TopicPartition, Transaction,
 };
 use schemas::{
     Network, Record as _, TimeMs,
@@ -180,13 +180,8 @@ impl Samples {
     async fn read(&self, observer: &str, heard: &mut HashMap<Key, TimeMs>) -> Result<Infallible, LogError> {
         let count = self.log.partitions(TOPIC).await?;
         let ours: BTreeSet<u32> = self.partitions.values().copied().filter(|n| *n < count).collect();
-        let (mut places, mut ends) = (Vec::new(), HashMap::new());
-        for partition in ours {
-            let at = TopicPartition { topic: TOPIC, partition };
-            let marks = self.log.watermarks(at).await?;
-            places.push((at, marks.low.max(marks.high.saturating_sub(limits::SAMPLES_READ_BACK))));
-            ends.insert(at, marks.high);
-        }
+        let ours: Vec<_> = ours.into_iter().map(|partition| TopicPartition { topic: TOPIC, partition }).collect();
+        let (places, mut ends) = log::last(&*self.log, &ours, limits::SAMPLES_READ_BACK).await?;
         let mut reader = self.log.reader(&places).await?;
         // Of what was there before, only the last word of each counts: it is heard when all of it has been read.
         let mut before: HashMap<Key, ProviderSample> = HashMap::new();

@@ -233,14 +233,10 @@ impl Providers {
 
     /// Reads from a little before the end of every partition on.
     async fn read(&self, log: &dyn Log, codec: &Codec) -> Result<(), LogError> {
-        let mut places = Vec::new();
-        let mut ends = BTreeMap::new();
-        for partition in 0..log.partitions(topics::PROVIDERS_SAMPLES.name).await? {
-            let at = TopicPartition { topic: topics::PROVIDERS_SAMPLES.name, partition };
-            let marks = log.watermarks(at).await?;
-            places.push((at, marks.low.max(marks.high.saturating_sub(limits::SAMPLES_READ_BACK))));
-            ends.insert(at, marks.high);
-        }
+        let topic = topics::PROVIDERS_SAMPLES.name;
+        let all: Vec<_> =
+            (0..log.partitions(topic).await?).map(|partition| TopicPartition { topic, partition }).collect();
+        let (places, ends) = runtime::log::last(log, &all, limits::SAMPLES_READ_BACK).await?;
         let mut reader = log.reader(&places).await?;
         loop {
             match reader.poll(POLL).await? {

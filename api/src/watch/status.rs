@@ -149,8 +149,7 @@ impl Statuses {
     }
 
     async fn read(&self, instance: &str, log: &dyn Log, codec: &Codec) -> Result<(), LogError> {
-        let mut places = Vec::new();
-        let mut ends = HashMap::new();
+        let mut all = Vec::new();
         for topic in [topics::STAGE_STATUS, topics::INGEST_STATUS, topics::ENRICH_STATUS] {
             let partitions = match log.partitions(topic.name).await {
                 Ok(partitions) => partitions,
@@ -163,13 +162,9 @@ impl Statuses {
                 }
                 Err(e) => return Err(e),
             };
-            for partition in 0..partitions {
-                let at = TopicPartition { topic: topic.name, partition };
-                let marks = log.watermarks(at).await?;
-                places.push((at, marks.low));
-                ends.insert(at, marks.high);
-            }
+            all.extend((0..partitions).map(|partition| TopicPartition { topic: topic.name, partition }));
         }
+        let (places, ends) = runtime::log::last(log, &all, u64::MAX).await?;
         let mut reader = log.reader(&places).await?;
         let mut swept = Instant::now();
         loop {

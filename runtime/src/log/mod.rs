@@ -25,6 +25,7 @@ pub mod embedded;
 pub mod events;
 mod foreign;
 pub mod kafka;
+mod last;
 pub mod letters;
 mod whole;
 
@@ -34,6 +35,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 pub use children::{Children, header_name};
 pub use foreign::pass_over;
+pub use last::last;
 use schemas::{TimeMs, topics::TopicSpec};
 pub use whole::{fold, fold_from};
 
