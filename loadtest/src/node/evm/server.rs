@@ -167,6 +167,17 @@ pub(super) fn answered(endpoint: &Endpoint, request: &Request<'_>, hits: &[Hit])
     answer
 }
 
+/// Waits as the endpoint and its faults do, and gives what comes in the place of an answer, where something does.
+async fn spoilt(endpoint: &Endpoint, connection: &Connection, hits: &[Hit]) -> Option<Response> {
+    delay(endpoint, hits).await;
+    for hit in hits {
+        if let Some(response) = instead(endpoint, connection, hit).await {
+            return Some(response);
+        }
+    }
+    None
+}
+
 async fn rpc(
     State(endpoint): State<Arc<Endpoint>>,
     ConnectInfo(connection): ConnectInfo<Connection>,
@@ -190,11 +201,8 @@ async fn rpc(
     if let Some(refused) = over(&endpoint, &request) {
         return refused;
     }
-    delay(&endpoint, &hits).await;
-    for hit in &hits {
-        if let Some(response) = instead(&endpoint, &connection, hit).await {
-            return response;
-        }
+    if let Some(response) = spoilt(&endpoint, &connection, &hits).await {
+        return response;
     }
     let answer = answered(&endpoint, &request, &hits);
     endpoint.stats.sent(answer.len());
@@ -254,11 +262,8 @@ async fn upgrade(
         return (StatusCode::METHOD_NOT_ALLOWED, "there is no WebSocket").into_response();
     }
     let hits = endpoint.faults.hits(Stage::Http, std::iter::empty());
-    delay(&endpoint, &hits).await;
-    for hit in &hits {
-        if let Some(response) = instead(&endpoint, &connection, hit).await {
-            return response;
-        }
+    if let Some(response) = spoilt(&endpoint, &connection, &hits).await {
+        return response;
     }
     let Ok(permit) = endpoint.sockets.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many WebSockets").into_response();
