@@ -160,6 +160,8 @@ impl Outputs {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use schemas::TimeMs;
 
     use super::*;
@@ -169,24 +171,10 @@ mod tests {
         let mut newest = HashMap::new();
         for (instance, at, state) in said {
             let status = StageStatus {
-                stage: stage::ENRICH.into(),
-                instance: (*instance).into(),
                 network: Some("n".parse().expect("a slug")),
                 partition: Some(0),
-                state: state.as_str().into(),
                 since: TimeMs(0),
-                detail: None,
-                every_ms: 5_000,
-                at: TimeMs(*at),
-                family: None,
-                chain_id: None,
-                endpoint: None,
-                tip_height: None,
-                sequence: None,
-                height: None,
-                block_time: None,
-                unread_percent: None,
-                networks: Vec::new(),
+                ..StageStatus::new(stage::ENRICH, instance, state.as_str(), Duration::from_secs(5), TimeMs(*at))
             };
             keep(&mut newest, status);
         }

@@ -302,24 +302,8 @@ impl Said {
 
     fn statuses(&mut self, shared: &Shared, instance: &str, every: Duration, at: TimeMs) -> Vec<StageStatus> {
         let blank = StageStatus {
-            stage: shared.stage.to_owned(),
-            instance: instance.to_owned(),
-            network: None,
-            partition: None,
-            state: self.process.0.clone(),
-            since: at,
             detail: self.process.1.clone(),
-            every_ms: every.as_millis() as u64,
-            at,
-            family: None,
-            chain_id: None,
-            endpoint: None,
-            tip_height: None,
-            sequence: None,
-            height: None,
-            block_time: None,
-            unread_percent: None,
-            networks: Vec::new(),
+            ..StageStatus::new(shared.stage, instance, &self.process.0, every, at)
         };
         let configured = |(slug, chain_id): (&Network, &Option<u64>)| ConfiguredNetwork {
             slug: slug.to_string(),

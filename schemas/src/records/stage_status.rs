@@ -95,6 +95,30 @@ pub struct ConfiguredNetwork {
 }
 
 impl StageStatus {
+    /// Of a process, at this time and since then, with nothing said that only some stages say.
+    pub fn new(stage: &str, instance: &str, state: &str, every: Duration, at: TimeMs) -> Self {
+        Self {
+            stage: stage.to_owned(),
+            instance: instance.to_owned(),
+            network: None,
+            partition: None,
+            state: state.to_owned(),
+            since: at,
+            detail: None,
+            every_ms: every.as_millis() as u64,
+            at,
+            family: None,
+            chain_id: None,
+            endpoint: None,
+            tip_height: None,
+            sequence: None,
+            height: None,
+            block_time: None,
+            unread_percent: None,
+            networks: Vec::new(),
+        }
+    }
+
     /// The key of a record.
     pub fn key_of(stage: &str, instance: &str, network: Option<&Network>) -> String {
         match network {
