@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nodes::{
     evm::{Endpoint, Tuning},
-    fleet::{Account, FleetConfig, MemberConfig},
+    fleet::{Account, Confirm, FleetConfig, MemberConfig},
     mask::masked_url,
 };
 use runtime::beat::Board;
@@ -67,18 +67,6 @@ pub struct NetworkConfig {
     pub confirm: Confirm,
     /// How long they have for it; then a block above the finalized height is published as `unconfirmed`.
     pub confirm_within: Duration,
-}
-
-/// How many operators must show a hash. Endpoints of one operator are one voice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Confirm {
-    /// Two where there are two; one where there is one.
-    #[default]
-    Auto,
-    /// The word of the endpoint in use is enough.
-    Never,
-    /// So many, the one in use included; at least one.
-    Operators(u32),
 }
 
 impl NetworkConfig {

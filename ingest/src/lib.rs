@@ -36,7 +36,7 @@ use runtime::log::Log;
 use schemas::{Family, codec::Codec};
 use tokio_util::sync::CancellationToken;
 
-pub use config::{BatchLimits, Config, Confirm, NetworkConfig, Start, Verify};
+pub use config::{BatchLimits, Config, NetworkConfig, Start, Verify};
 pub use error::Error;
 pub use nodes::evm::{Endpoint, Tuning};
 

@@ -10,7 +10,12 @@ use ingest::Start;
 use loadtest::node::anvil::Anvil;
 use nodes::{
     ChainSource,
-    evm::{Checks, EvmClient, Tuning, verify::Weight},
+    evm::{
+        Checks, Tuning,
+        fleet::{EvmFleet, EvmFleetConfig},
+        verify::Weight,
+    },
+    fleet::{Clock, Confirm, FleetConfig, MemberConfig},
 };
 use schemas::records::{NetworkState, Payload};
 use serde_json::{Value, json};
@@ -99,7 +104,18 @@ async fn follows_impersonated_accounts() {
     // And it is such a case: what the node says of it does not hash to what it says.
     let endpoint = config(&anvil.url(), None, 31_337, Start::Latest).networks.remove(0).endpoints.remove(0);
     let strict = Checks { transaction_hashes: Weight::Decide, ..Checks::OFF };
-    let client = EvmClient::new(endpoint, strict, Tuning { tries: 1, ..Tuning::default() }).unwrap();
+    let config = EvmFleetConfig {
+        network: "anvil".parse().unwrap(),
+        chain_id: 31_337,
+        observer: "ingest/test".into(),
+        checks: strict,
+        tuning: Tuning { tries: 1, ..Tuning::default() },
+        confirm: Confirm::Auto,
+        confirm_within: Duration::from_secs(2),
+        fleet: FleetConfig::default(),
+    };
+    let member = MemberConfig::new(&endpoint.name, endpoint.url.as_str());
+    let client = EvmFleet::new(config, vec![(member, endpoint)], Clock::system()).unwrap();
     let receipt = anvil.receipt(&sent[1].0).await;
     let at = receipt["blockNumber"].as_str().and_then(|n| u64::from_str_radix(n.trim_start_matches("0x"), 16).ok());
     let lie = client.fetch(at.unwrap(), None).await.unwrap_err();

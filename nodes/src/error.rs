@@ -7,6 +7,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use schemas::records::Outcome;
+
 /// What the node cannot give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
@@ -46,34 +48,6 @@ pub enum NodeErrorKind {
     Stale(String),
     /// The answer contradicts itself, the question, its own hashes or what the others say.
     Lying(String),
-}
-
-/// How a call ended that did not end well: the word that samples, metrics and people are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// The node says that there is nothing, or not yet.
-    Empty,
-    /// The node cannot give it.
-    Missing,
-    /// No usable answer.
-    Failing,
-    /// The node is behind the others.
-    Stale,
-    /// The answer is not true.
-    Wrong,
-}
-
-impl Outcome {
-    /// The word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::Missing => "missing",
-            Self::Failing => "failing",
-            Self::Stale => "stale",
-            Self::Wrong => "wrong",
-        }
-    }
 }
 
 /// What follows for whoever follows the chain.
@@ -146,7 +120,7 @@ impl fmt::Display for NodeErrorKind {
 }
 
 impl NodeError {
-    /// The word for it.
+    /// The word that samples, metrics and people are told; never [`Outcome::Ok`].
     pub fn outcome(&self) -> Outcome {
         match self.kind {
             NodeErrorKind::Empty | NodeErrorKind::NoBlock(_) => Outcome::Empty,
@@ -164,6 +138,14 @@ impl NodeError {
             NodeErrorKind::NoBlock(_) => Class::NoBlock,
             NodeErrorKind::Missing(..) => Class::Missing,
             _ => Class::Failing,
+        }
+    }
+
+    /// The wait that the endpoint asked for.
+    pub fn asked_wait(&self) -> Option<Duration> {
+        match self.retry() {
+            Retry::After(wait) => Some(wait),
+            Retry::Soon | Retry::Seldom => None,
         }
     }
 

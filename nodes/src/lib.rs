@@ -16,5 +16,5 @@ pub mod mask;
 pub mod metrics;
 pub mod source;
 
-pub use error::{Class, Fault, Missing, NodeError, NodeErrorKind, Outcome, Retry};
+pub use error::{Class, Fault, Missing, NodeError, NodeErrorKind, Retry};
 pub use source::{ChainSource, Finality, Head, HeadView, SourceBlock, Word};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nodes::fleet::{Account, FleetConfig, Limits, MemberConfig, Role};
+use nodes::fleet::{Account, FleetConfig, Limits, MemberConfig};
 use runtime::config::{self, Endpoint, Network, Providers};
 use schemas::profiles::Profile;
 
@@ -19,18 +19,10 @@ fn member(e: &Endpoint) -> MemberConfig {
         url: nodes::mask::masked_url(&e.url),
         account: Account::of([e.url.as_str()].into_iter().chain(headers)),
         operator: e.operator.clone(),
-        roles: e.roles.iter().map(|role| self::role(*role)).collect(),
+        roles: e.roles.clone(),
         priority: e.priority,
         limit: e.limit.map(config::Rate::per_second),
         per_day: e.per_day,
-    }
-}
-
-fn role(role: config::Role) -> Role {
-    match role {
-        config::Role::Stream => Role::Stream,
-        config::Role::Trace => Role::Trace,
-        config::Role::Serve => Role::Serve,
     }
 }
 
@@ -49,6 +41,8 @@ pub fn fleet(providers: &Providers, network: &Network, limits: &Limits) -> Fleet
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use nodes::fleet::Role;
 
     use super::*;
 

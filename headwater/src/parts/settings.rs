@@ -42,9 +42,9 @@ fn ingest_network(n: &Network, config: &Config, limits: &Limits) -> ingest::conf
             Verify::Structure => ingest::config::Verify::Structure,
         },
         confirm: match n.confirm {
-            Confirm::Auto => ingest::Confirm::Auto,
-            Confirm::Never => ingest::Confirm::Never,
-            Confirm::Operators(n) => ingest::Confirm::Operators(n),
+            Confirm::Auto => nodes::fleet::Confirm::Auto,
+            Confirm::Never => nodes::fleet::Confirm::Never,
+            Confirm::Operators(n) => nodes::fleet::Confirm::Operators(n),
         },
         confirm_within: n.confirm_within,
     }

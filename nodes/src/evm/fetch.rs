@@ -1,19 +1,14 @@
-//! A source of blocks that are believed: one endpoint, each block with all its receipts, checked before anybody sees it.
+//! Blocks of one endpoint that are believed: each with all its receipts, checked before anybody sees it.
 
 use std::time::Duration;
 
 use alloy_primitives::B256;
-use async_trait::async_trait;
-use schemas::BlockHash;
-use tokio::sync::watch;
 
 use super::{
     assemble::assemble,
     client::EvmClient,
-    heads,
     receipts::INVALID_PARAMS,
     route::{BLOCK_BY_HASH, BLOCK_RECEIPTS, RECEIPTS_BY_HASH},
-    source::hash_of,
     types::{EvmBlock, EvmHead},
     verify::{Weight, senders, verify},
     wire,
@@ -22,7 +17,7 @@ use crate::{
     error::{Class, Missing, NodeError, NodeErrorKind},
     fleet::Scope,
     metrics,
-    source::{ChainSource, Finality, Head, HeadView},
+    source::Finality,
 };
 
 /// Senders that are recovered in one go: a few milliseconds.
@@ -177,38 +172,5 @@ impl EvmClient {
             Err(e) => Err(e),
         };
         Ok(Finality { safe: height(safe)?, finalized: height(finalized)? })
-    }
-}
-
-#[async_trait]
-impl ChainSource for EvmClient {
-    type Block = EvmBlock;
-
-    fn endpoint(&self) -> String {
-        self.name().to_owned()
-    }
-
-    async fn chain_id(&self) -> Result<String, NodeError> {
-        Ok(self.chain().await?.to_string())
-    }
-
-    async fn head(&self) -> Result<Head, NodeError> {
-        Ok(self.header_at("latest".into(), None).await?.into())
-    }
-
-    async fn header(&self, height: u64) -> Result<Head, NodeError> {
-        Ok(self.header_at(format!("0x{height:x}"), Some(height)).await?.into())
-    }
-
-    async fn fetch(&self, height: u64, hash: Option<&BlockHash>) -> Result<EvmBlock, NodeError> {
-        self.fetch_alone(At { height, hash: hash.and_then(hash_of) }).await
-    }
-
-    async fn finality(&self) -> Result<Finality, NodeError> {
-        self.final_heights().await
-    }
-
-    fn heads(&self) -> watch::Receiver<HeadView> {
-        heads::follow(self.clone())
     }
 }

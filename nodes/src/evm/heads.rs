@@ -1,23 +1,11 @@
-//! Hints of new heads: by WebSocket (`newHeads`) where there is one, by polling otherwise and beside it.
-//!
-//! Guarantee: as long as the endpoint answers, a new head is seen within the polling period, whatever the subscription does;
-//! a silent socket only costs latency. Heads are hints: nothing is concluded from one but that it is worth asking.
+//! How often heads are asked for, as the chain goes.
 //!
 //! The polling period follows the chain: the interval between blocks is averaged as it is observed, polling rests until
 //! shortly before the next block is due and is frequent then.
 
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
-use tokio::sync::watch;
-
-use super::{
-    client::EvmClient,
-    endpoint::Tuning,
-    subscribe::{Push, Subscription, next_head, reconnect_waits, subscribe},
-    types::EvmHead,
-};
-use crate::{error::NodeError, metrics, source::HeadView};
+use super::endpoint::Tuning;
 
 /// With a subscription, polling is only the safety net: this many block intervals without a word.
 const SILENT_INTERVALS: u32 = 4;
@@ -77,122 +65,6 @@ impl Pace {
     }
 }
 
-/// Follows the endpoint's heads in a task that ends with its last receiver.
-pub(super) fn follow(client: EvmClient) -> watch::Receiver<HeadView> {
-    let (tx, rx) = watch::channel(HeadView::default());
-    tokio::spawn(async move {
-        let ended = tx.clone();
-        tokio::select! {
-            () = Follower { pace: Pace::default(), client, tx }.run() => {}
-            () = ended.closed() => {}
-        }
-    });
-    rx
-}
-
-struct Follower {
-    client: EvmClient,
-    pace: Pace,
-    tx: watch::Sender<HeadView>,
-}
-
-impl Follower {
-    async fn run(mut self) {
-        let mut waits = reconnect_waits();
-        let mut socket: Option<Subscription> = None;
-        // Beside the polling: a name that does not answer costs latency, too.
-        let mut subscribing: Option<BoxFuture<'static, Result<Subscription, NodeError>>> = None;
-        let mut connect_at = Instant::now();
-        let mut failing = true;
-        loop {
-            let wanted = socket.is_none() && subscribing.is_none() && self.client.endpoint.ws.is_some();
-            if wanted && Instant::now() >= connect_at {
-                let client = self.client.clone();
-                subscribing = Some(Box::pin(async move { subscribe(&client).await }));
-            }
-            let now = Instant::now();
-            let wait = match (&socket, failing) {
-                (_, true) => Duration::ZERO,
-                (Some(_), _) => self.pace.silence(&self.client.tuning),
-                (None, _) => self.pace.wait(now, &self.client.tuning),
-            };
-            let pushed = tokio::select! {
-                pushed = next_head(&mut socket) => Some(pushed),
-                subscribed = outcome(&mut subscribing) => {
-                    subscribing = None;
-                    match subscribed {
-                        Ok(s) => {
-                            socket = Some(s);
-                            waits = reconnect_waits();
-                            self.tx.send_modify(|v| v.connected());
-                        }
-                        Err(e) => {
-                            let wait = waits.next().unwrap_or(Duration::from_secs(60));
-                            tracing::warn!(error = %e, ?wait, "no subscription to new heads, polling meanwhile");
-                            connect_at = Instant::now() + wait;
-                        }
-                    }
-                    continue;
-                }
-                () = tokio::time::sleep(wait) => None,
-            };
-            match pushed {
-                Some(Push::Head(head, _)) => self.saw(head),
-                // A head of another form: what it is about shows by asking.
-                Some(Push::Unreadable) => failing = self.poll(failing).await,
-                Some(Push::Ended) => {
-                    metrics::heads_lost(self.client.name());
-                    tracing::warn!(
-                        endpoint = self.client.name(),
-                        "the subscription to new heads ended, polling meanwhile"
-                    );
-                    socket = None;
-                    connect_at = Instant::now() + waits.next().unwrap_or(Duration::from_secs(1));
-                    // What was missed shows by asking.
-                    failing = self.poll(failing).await;
-                }
-                None => failing = self.poll(failing).await,
-            }
-        }
-    }
-
-    /// Asks for the head. Returns whether it failed; then a pause was made already.
-    async fn poll(&mut self, was_failing: bool) -> bool {
-        match self.client.header_at("latest".into(), None).await {
-            Ok(head) => {
-                if was_failing {
-                    self.tx.send_modify(|v| v.connected());
-                }
-                self.saw(head);
-                false
-            }
-            Err(e) => {
-                let asked = match e.retry() {
-                    crate::Retry::After(d) => d,
-                    _ => Duration::ZERO,
-                };
-                let pause = asked.max(self.client.tuning.poll_max / 5);
-                self.tx.send_modify(|v| v.error = Some(e));
-                tokio::time::sleep(pause).await;
-                true
-            }
-        }
-    }
-
-    fn saw(&mut self, head: EvmHead) {
-        self.pace.saw(head.number, Instant::now());
-        self.tx.send_if_modified(|v| v.saw(head.into()));
-    }
-}
-
-/// What comes of subscribing; never when nobody does.
-async fn outcome<T>(subscribing: &mut Option<BoxFuture<'static, T>>) -> T {
-    match subscribing {
-        Some(subscribing) => subscribing.await,
-        None => std::future::pending().await,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::{
@@ -201,7 +73,15 @@ mod tests {
     };
 
     use super::*;
-    use crate::evm::{Checks, Endpoint, subscribe::SUBSCRIBE_TIMEOUT};
+    use crate::{
+        evm::{
+            Checks, Endpoint,
+            fleet::{EvmFleet, EvmFleetConfig},
+            subscribe::SUBSCRIBE_TIMEOUT,
+        },
+        fleet::{Clock, Confirm, FleetConfig, MemberConfig},
+        source::ChainSource as _,
+    };
 
     /// Answers whatever is asked with the head of a chain that has ten blocks a second.
     async fn answer(socket: TcpStream, began: Instant) -> std::io::Result<()> {
@@ -244,9 +124,19 @@ mod tests {
                 tokio::spawn(answer(socket, began));
             }
         });
-        let checks = Checks::of(&schemas::profiles::TOLERANT);
-        let client = EvmClient::new(endpoint, checks, Tuning::default()).expect("a client");
-        let mut heads = follow(client);
+        let config = EvmFleetConfig {
+            network: "test".parse().expect("a slug"),
+            chain_id: 1,
+            observer: "ingest/test".into(),
+            checks: Checks::of(&schemas::profiles::TOLERANT),
+            tuning: Tuning::default(),
+            confirm: Confirm::Auto,
+            confirm_within: Duration::from_secs(2),
+            fleet: FleetConfig::default(),
+        };
+        let member = MemberConfig::new("a", endpoint.url.as_str());
+        let fleet = EvmFleet::new(config, vec![(member, endpoint)], Clock::system()).expect("a fleet");
+        let mut heads = fleet.heads();
         let mut seen = std::collections::BTreeSet::new();
         let several = async {
             while seen.len() < 5 {

@@ -1,10 +1,10 @@
 //! EVM nodes: blocks with receipts, checked, and hints of new heads.
 //!
-//! The seam is [`crate::source`]: a watcher sees one source per network. Today it is one endpoint ([`EvmClient`]); several behind a
-//! router fit the same trait.
+//! The seam is [`crate::source`]: a watcher sees one source per network, which is the [`fleet`] of its endpoints, be it one.
 //!
 //! In the order of their use: `types`, `endpoint`, `wire`; `http` (one exchange), `client` (calls with deadline and retries),
-//! `receipts` and `heads` (what takes several calls), `fetch` (a block that is believed).
+//! `receipts` (what takes several calls), `fetch` (a block that is believed), `subscribe` and `heads` (what is new, and when to ask);
+//! `fleet` (all endpoints of a network).
 
 mod assemble;
 mod client;
@@ -30,7 +30,6 @@ pub use self::{
     assemble::assemble,
     client::EvmClient,
     endpoint::{Endpoint, Tuning},
-    source::EvmSource,
     types::{EvmBlock, EvmHead},
     verify::Checks,
 };

@@ -4,10 +4,7 @@ use alloy_primitives::B256;
 use schemas::BlockHash;
 
 use super::types::{EvmBlock, EvmHead};
-use crate::source::{ChainSource, Head, SourceBlock};
-
-/// Where an EVM network's blocks come from.
-pub type EvmSource = dyn ChainSource<Block = EvmBlock>;
+use crate::source::{Head, SourceBlock};
 
 impl From<EvmHead> for Head {
     fn from(head: EvmHead) -> Self {

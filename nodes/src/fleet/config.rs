@@ -1,44 +1,31 @@
 //! What a fleet is told: of each endpoint, and of all of them.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::time::Duration;
+
+pub use schemas::records::EndpointRole as Role;
 
 use super::limits::{Account, Limits};
 
-/// What an endpoint is used for (rule 33).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// Following the chain.
-    Stream,
-    /// Traces and calls for causes.
-    Trace,
-    /// What readers ask for.
-    Serve,
+/// How many operators must show a block before it is believed (rule 24). Endpoints of one operator are one voice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Confirm {
+    /// Two where there are two, and half of them where there are more than four, so that fewer than half never suffice.
+    #[default]
+    Auto,
+    /// The word of the endpoint in use is enough.
+    Never,
+    /// So many, the one in use included.
+    Operators(u32),
 }
 
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Stream, Self::Trace, Self::Serve];
-
-    /// The word of the configuration.
-    pub fn as_str(self) -> &'static str {
+impl Confirm {
+    /// Operators that are wanted, of those that there are.
+    pub fn wanted(self, operators: usize) -> usize {
         match self {
-            Self::Stream => "stream",
-            Self::Trace => "trace",
-            Self::Serve => "serve",
+            Self::Auto if operators >= 2 => operators.div_ceil(2).max(2),
+            Self::Auto | Self::Never => 1,
+            Self::Operators(n) => (n as usize).clamp(1, operators.max(1)),
         }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Role {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|r| r.as_str() == s).ok_or_else(|| format!("`{s}` is not a role"))
     }
 }
 
@@ -110,5 +97,21 @@ impl Default for FleetConfig {
             patience: Duration::from_millis(1_000),
             limits: Limits::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_than_half_of_the_operators_never_suffice() {
+        assert_eq!((Confirm::Auto.wanted(1), Confirm::Never.wanted(5)), (1, 1));
+        assert_eq!((Confirm::Auto.wanted(2), Confirm::Auto.wanted(3), Confirm::Auto.wanted(4)), (2, 2, 2));
+        for operators in 2..60 {
+            let wanted = Confirm::Auto.wanted(operators);
+            assert!(wanted >= 2 && wanted <= operators && wanted * 2 >= operators, "{operators}");
+        }
+        assert_eq!((Confirm::Operators(9).wanted(3), Confirm::Operators(0).wanted(3)), (3, 1));
     }
 }

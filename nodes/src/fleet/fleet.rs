@@ -84,16 +84,26 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         self.member(seat, Arc::new(turn))
     }
 
-    /// All endpoints, in the order of the configuration, for what is no question: subscriptions, and finding out what they are.
+    /// An endpoint for what is no question: subscriptions, and finding out what it is.
+    fn at_large(&self, seat: &Arc<Seat>) -> Member<C> {
+        self.free(seat, "call", Purpose::Read, Duration::MAX)
+    }
+
+    /// All endpoints, in the order of the configuration, for what is no question.
     pub fn members(&self) -> Vec<Member<C>> {
-        self.table().seats.iter().map(|s| self.free(s, "call", Purpose::Read, Duration::MAX)).collect()
+        self.table().seats.iter().map(|s| self.at_large(s)).collect()
+    }
+
+    /// The endpoint of this name, likewise.
+    pub fn named(&self, name: &str) -> Option<Member<C>> {
+        self.table().seat(name).map(|s| self.at_large(s))
     }
 
     /// The endpoint in use, or that would be.
     pub fn primary(&self) -> Option<Member<C>> {
         self.table().reelect();
         let index = *self.table().hub.primary.borrow();
-        index.and_then(|i| self.table().seats.get(i)).map(|s| self.free(s, "call", Purpose::Read, Duration::MAX))
+        index.and_then(|i| self.table().seats.get(i)).map(|s| self.at_large(s))
     }
 
     /// The place of the endpoint in use in the configuration, as it changes.
@@ -103,10 +113,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
 
     /// Operators of whom at least one endpoint is to be believed and asked.
     pub fn operators(&self) -> usize {
-        let usable = self.table().seats.iter().filter(|s| {
-            let state = s.state();
-            !state.quarantine.holds() && state.unusable.is_none()
-        });
+        let usable = self.table().seats.iter().filter(|s| s.state().is_believed());
         usable.map(|s| &*s.operator).collect::<std::collections::BTreeSet<_>>().len()
     }
 

@@ -217,8 +217,7 @@ impl<C> Member<C> {
 
     /// Whether it is to be believed and asked, were it alone: not in quarantine, nor declared unusable.
     pub fn usable(&self) -> bool {
-        let state = self.seat.state();
-        !state.quarantine.holds() && state.unusable.is_none()
+        self.seat.state().is_believed()
     }
 
     /// Whether it is configured for this.

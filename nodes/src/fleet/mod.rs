@@ -50,7 +50,7 @@ pub use self::{
     ask::{Answer, Ask},
     capability::{Cannot, Scope},
     clock::{Clock, Moment},
-    config::{FleetConfig, MemberConfig, Role},
+    config::{Confirm, FleetConfig, MemberConfig, Role},
     fleet::Fleet,
     limits::{Account, Limits},
     member::{Admitted, Done, Member, Meter, Purpose},

@@ -26,7 +26,7 @@ use super::{
     sample::{Ended, Hour, Sampler, cut},
     score::{Parts, Seen, Window},
 };
-use crate::error::{NodeError, NodeErrorKind, Retry};
+use crate::error::{NodeError, NodeErrorKind};
 
 /// An endpoint.
 pub(super) struct Seat {
@@ -102,6 +102,13 @@ pub(super) struct State {
     pub shown: Shown,
 }
 
+impl State {
+    /// Whether it is to be believed and asked, were it alone: not in quarantine, nor declared unusable.
+    pub fn is_believed(&self) -> bool {
+        !self.quarantine.holds() && self.unusable.is_none()
+    }
+}
+
 /// What people are told.
 #[derive(Debug, Clone)]
 pub(super) struct Shown {
@@ -140,16 +147,18 @@ enum Health {
 
 /// The word of samples, and what follows for health.
 fn weigh(error: Option<&NodeError>) -> (Outcome, Health) {
-    let Some(error) = error else { return (Outcome::Ok, Health::Good) };
-    match error.outcome() {
-        // What the chain says of itself is an answer.
-        _ if matches!(error.kind, NodeErrorKind::NoBlock(_)) => (Outcome::Ok, Health::Good),
-        crate::Outcome::Empty => (Outcome::Empty, Health::Good),
-        crate::Outcome::Missing => (Outcome::Missing, Health::Neither),
-        crate::Outcome::Failing => (Outcome::Failing, Health::Bad),
-        crate::Outcome::Stale => (Outcome::Stale, Health::Late),
-        crate::Outcome::Wrong => (Outcome::Wrong, Health::Bad),
-    }
+    // That there is no block, ever, is what the chain says of itself.
+    let Some(error) = error.filter(|e| !matches!(e.kind, NodeErrorKind::NoBlock(_))) else {
+        return (Outcome::Ok, Health::Good);
+    };
+    let outcome = error.outcome();
+    let health = match outcome {
+        Outcome::Ok | Outcome::Empty => Health::Good,
+        Outcome::Missing => Health::Neither,
+        Outcome::Stale => Health::Late,
+        Outcome::Failing | Outcome::Wrong => Health::Bad,
+    };
+    (outcome, health)
 }
 
 impl Seat {
@@ -203,11 +212,11 @@ impl Seat {
         let throttled = r.error.is_some_and(|e| matches!(e.kind, NodeErrorKind::Throttled(..)));
         if let Some(place) = place {
             match r.error {
-                Some(e) if throttled => self.gate.refused(place, asked_wait(e)),
+                Some(e) if throttled => self.gate.refused(place, e.asked_wait()),
                 Some(NodeError { kind: NodeErrorKind::Unreachable(_), .. }) => self.gate.broke(),
                 // A busy server may name a wait as well.
                 Some(e @ NodeError { kind: NodeErrorKind::Server(..), .. }) => {
-                    asked_wait(e).into_iter().for_each(|wait| self.gate.pause(wait));
+                    e.asked_wait().into_iter().for_each(|wait| self.gate.pause(wait));
                 }
                 Some(NodeError { kind: NodeErrorKind::Timeout(_), .. }) => {}
                 // Whatever it answered, it took the request.
@@ -364,13 +373,5 @@ impl Seat {
             observer: self.hub.observer.clone(),
             seen,
         });
-    }
-}
-
-/// The wait that an endpoint asked for.
-fn asked_wait(e: &NodeError) -> Option<Duration> {
-    match e.retry() {
-        Retry::After(wait) => Some(wait),
-        _ => None,
     }
 }

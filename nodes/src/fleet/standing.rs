@@ -114,11 +114,7 @@ impl Seat {
             || standing.paused > PATIENT
             || behind
             || state.capabilities.cannot(what, height, now).is_some();
-        let fitness = if state.quarantine.holds()
-            || state.unusable.is_some()
-            || !self.config.roles.contains(&role)
-            || !standing.day_open
-        {
+        let fitness = if !state.is_believed() || !self.config.roles.contains(&role) || !standing.day_open {
             Fitness::Never
         } else {
             match state.breaker.allows(now) {

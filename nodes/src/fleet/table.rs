@@ -72,7 +72,7 @@ impl Table {
     fn candidates(&self, ask: &Ask) -> Vec<Candidate> {
         let fit = |s: &Arc<Seat>| {
             let state = s.state();
-            !state.quarantine.holds() && state.unusable.is_none() && !state.breaker.is_open()
+            state.is_believed() && !state.breaker.is_open()
         };
         let fit: Vec<bool> = self.seats.iter().map(fit).collect();
         let alone = |i: usize| !fit.iter().enumerate().any(|(other, fit)| other != i && *fit);
@@ -203,12 +203,12 @@ impl Table {
         let wait = |s: &Arc<Seat>| {
             let standing = s.gate.standing(&self.hub.observer, ask.role);
             let state = s.state();
-            let believed = !state.quarantine.holds() && state.unusable.is_none();
             let open = match state.breaker.allows(now) {
                 Allow::No(until) => until - now,
                 Allow::Yes | Allow::Trial => Duration::ZERO,
             };
-            (believed && s.config.roles.contains(&ask.role) && standing.day_open).then(|| open.max(standing.paused))
+            (state.is_believed() && s.config.roles.contains(&ask.role) && standing.day_open)
+                .then(|| open.max(standing.paused))
         };
         among.into_iter().filter_map(wait).min().map(|wait| wait.max(LEAST_WAIT))
     }

@@ -11,10 +11,10 @@ use std::{sync::Arc, time::Duration};
 use nodes::{
     evm::{
         Checks, Endpoint, Tuning,
-        fleet::{Confirm, EvmFleet, EvmFleetConfig},
+        fleet::{EvmFleet, EvmFleetConfig},
         verify::Weight,
     },
-    fleet::{Clock, FleetConfig, MemberConfig},
+    fleet::{Clock, Confirm, FleetConfig, MemberConfig},
 };
 
 use schemas::records::EndpointState;

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use schemas::limits;
+pub use schemas::records::EndpointRole as Role;
 use url::{Host, Url};
 
 use super::source::{Collector, Section};
@@ -21,31 +22,6 @@ pub struct Providers {
 impl Default for Providers {
     fn default() -> Self {
         Self { probe_every: Duration::from_secs(30), hedge: false, quarantine: Duration::from_secs(600) }
-    }
-}
-
-/// What an endpoint is used for (rule 33).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Following the chain.
-    Stream,
-    /// Traces and calls for causes.
-    Trace,
-    /// What readers ask for.
-    Serve,
-}
-
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Stream, Self::Trace, Self::Serve];
-
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stream => "stream",
-            Self::Trace => "trace",
-            Self::Serve => "serve",
-        }
     }
 }
 

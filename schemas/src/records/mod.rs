@@ -20,7 +20,8 @@ pub use enriched_block::{BlockSummary, EnrichedBlock};
 pub use enriched_transaction::{DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
 pub use network_status::{NetworkState, NetworkStatus};
 pub use provider::{
-    CallSample, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState, Seen, Share, Usage,
+    CallSample, EndpointRole, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState, Seen, Share,
+    Usage,
 };
 pub use raw_block::{EvmHeader, RawBlock};
 pub use raw_transaction::{EvmLog, EvmTransaction, Figures, RawTransaction};

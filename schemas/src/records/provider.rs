@@ -56,6 +56,23 @@ word_enum! {
     }
 }
 
+word_enum! {
+    /// What an endpoint is used for (rule 33).
+    EndpointRole, "role of an endpoint", "stream, trace or serve" {
+        /// Following the chain.
+        Stream = "stream",
+        /// Traces and calls for causes.
+        Trace = "trace",
+        /// What readers ask for.
+        Serve = "serve",
+    }
+}
+
+impl EndpointRole {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Stream, Self::Trace, Self::Serve];
+}
+
 /// A part of a whole, in parts per million: 0 to 1,000,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Share(u32);

@@ -9,7 +9,7 @@ use nodes::{
     NodeError, NodeErrorKind,
     evm::{
         Checks, EvmBlock, Tuning,
-        fleet::{self, EvmFleet, EvmFleetConfig},
+        fleet::{EvmFleet, EvmFleetConfig},
     },
     fleet::{Clock, FleetConfig},
 };
@@ -23,7 +23,7 @@ use schemas::{
 
 use super::family::{Family, Traits};
 use crate::{
-    config::{Confirm, NetworkConfig, Verify},
+    config::{NetworkConfig, Verify},
     records::{Circumstances, Scribe},
     source::Source,
     tracker::Position,
@@ -51,11 +51,7 @@ fn fleet(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> Result<Evm
         observer: ProviderSample::observer_of(stage::INGEST, instance),
         checks: checks(network),
         tuning: tuning.clone(),
-        confirm: match network.confirm {
-            Confirm::Auto => fleet::Confirm::Auto,
-            Confirm::Never => fleet::Confirm::Never,
-            Confirm::Operators(n) => fleet::Confirm::Operators(n),
-        },
+        confirm: network.confirm,
         confirm_within: network.confirm_within,
         fleet: FleetConfig { block_time: network.fleet.block_time.or(usual), ..network.fleet.clone() },
     };

@@ -88,7 +88,7 @@ impl EvmFleet {
     /// Asks those again that were not ready.
     pub(super) async fn ask_again(&self) {
         for name in self.chains.waiting() {
-            if let Some(member) = self.fleet.members().into_iter().find(|m| m.name() == name) {
+            if let Some(member) = self.fleet.named(&name) {
                 let _ = self.on_chain(&member).await;
             }
         }

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{EvmFleet, Prober, chain::NOT_READY};
 use crate::{
-    error::{NodeError, NodeErrorKind, Retry},
+    error::{NodeError, NodeErrorKind},
     evm::{
         client::EvmClient,
         heads::Pace,
@@ -219,8 +219,9 @@ impl Hub {
     /// How long until the next poll.
     fn poll_in(&self, now: Instant, polled_at: Instant) -> Duration {
         let tuning = &self.fleet.config.tuning;
-        let usable = |name: &Arc<str>| self.fleet.fleet.members().iter().any(|m| m.name() == *name && m.usable());
-        if !self.fleet.live().keys().any(usable) {
+        let members = self.fleet.fleet.members();
+        let live = self.fleet.live();
+        if !members.iter().any(|m| live.contains_key(&m.name()) && m.usable()) {
             return self.pace.wait(now, tuning);
         }
         // Somebody pushes: only silence is a reason to ask.
@@ -240,12 +241,15 @@ impl Hub {
         }
         let known = self.fleet.words().known(head.number, head.hash);
         self.fleet.heard(&operator, &member.name(), &head);
-        let highest = self.tx.borrow().highest.as_ref().map(|h| h.height);
-        let higher = highest.is_none_or(|highest| head.number > highest);
-        if higher || (self.in_use(member) && (!known || !self.fleet.others())) {
+        if self.is_higher(&head) || (self.in_use(member) && (!known || !self.fleet.others())) {
             self.saw(head);
         }
         Pushed::Taken
+    }
+
+    /// Whether it is above all that was seen.
+    fn is_higher(&self, head: &EvmHead) -> bool {
+        self.tx.borrow().highest.as_ref().is_none_or(|highest| head.number > highest.height)
     }
 
     fn saw(&mut self, head: EvmHead) {
@@ -263,8 +267,7 @@ impl Hub {
                 if was_failing {
                     self.tx.send_modify(HeadView::connected);
                 }
-                let higher = self.tx.borrow().highest.as_ref().is_none_or(|highest| head.number > highest.height);
-                if higher || !known || !self.fleet.others() || self.tx.borrow().head.is_none() {
+                if self.is_higher(&head) || !known || !self.fleet.others() || self.tx.borrow().head.is_none() {
                     self.saw(head);
                 } else if self.tx.borrow().error.is_some() {
                     self.tx.send_modify(|view| view.error = None);
@@ -276,11 +279,7 @@ impl Hub {
                 false
             }
             Err(e) => {
-                let asked = match e.retry() {
-                    Retry::After(d) => d,
-                    _ => Duration::ZERO,
-                };
-                let pause = asked.max(self.fleet.config.tuning.poll_max / 5);
+                let pause = e.asked_wait().unwrap_or_default().max(self.fleet.config.tuning.poll_max / 5);
                 self.tx.send_modify(|view| view.error = Some(e));
                 tokio::time::sleep(pause).await;
                 true
@@ -297,11 +296,10 @@ impl Hub {
             expected: true,
             ..Ask::new("head")
         };
-        if let Ok((head, ..)) = self.fleet.head_of_another(ask, &[&primary.operator()]).await {
-            let higher = self.tx.borrow().highest.as_ref().is_none_or(|highest| head.number > highest.height);
-            if higher {
-                self.saw(head);
-            }
+        if let Ok((head, ..)) = self.fleet.head_of_another(ask, &[&primary.operator()]).await
+            && self.is_higher(&head)
+        {
+            self.saw(head);
         }
     }
 }
@@ -333,8 +331,7 @@ impl EvmFleet {
         if !self.others() {
             return Ok(());
         }
-        let members = self.fleet.members();
-        let Some(member) = members.iter().find(|m| &*m.name() == endpoint) else { return Ok(()) };
+        let Some(member) = self.fleet.named(endpoint) else { return Ok(()) };
         let mut newest: Vec<u64> = {
             let (words, trusted) = (self.words(), self.trusted());
             trusted.iter().filter(|o| ***o != *member.operator()).filter_map(|o| words.newest(o)).collect()

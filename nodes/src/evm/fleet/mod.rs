@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     error::{Class, NodeError, NodeErrorKind},
-    fleet::{Answer, Ask, Clock, Fleet, FleetConfig, Member, MemberConfig, Probe, Role},
+    fleet::{Answer, Ask, Clock, Confirm, Fleet, FleetConfig, Member, MemberConfig, Probe, Role},
     source::{ChainSource, Finality, Head, HeadView, Word},
 };
 
@@ -46,29 +46,6 @@ const HISTORY_BLOCKS: u64 = 64;
 const ASK_WITHIN: Duration = Duration::from_secs(20);
 /// Where there is one endpoint only: its own deadlines and retries bound it.
 const ALONE_WITHIN: Duration = Duration::from_secs(600);
-
-/// How many operators must show a block before it is believed. Endpoints of one operator are one voice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Confirm {
-    /// Two where there are two, and half of them where there are more than four, so that fewer than half never suffice.
-    #[default]
-    Auto,
-    /// The word of the endpoint in use is enough.
-    Never,
-    /// So many, the one in use included.
-    Operators(u32),
-}
-
-impl Confirm {
-    /// Operators that are wanted, of those that there are.
-    pub fn wanted(self, operators: usize) -> usize {
-        match self {
-            Self::Auto if operators >= 2 => operators.div_ceil(2).max(2),
-            Self::Auto | Self::Never => 1,
-            Self::Operators(n) => (n as usize).clamp(1, operators.max(1)),
-        }
-    }
-}
 
 /// What an EVM network's fleet is told besides its endpoints.
 #[derive(Debug, Clone)]
@@ -351,21 +328,5 @@ impl Probe<EvmClient> for Prober {
     async fn block(&self, member: &Member<EvmClient>, height: u64) -> Result<String, NodeError> {
         let head = self.0.client(member).header_at(format!("0x{height:x}"), Some(height)).await?;
         Ok(head.hash.to_string())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fewer_than_half_of_the_operators_never_suffice() {
-        assert_eq!((Confirm::Auto.wanted(1), Confirm::Never.wanted(5)), (1, 1));
-        assert_eq!((Confirm::Auto.wanted(2), Confirm::Auto.wanted(3), Confirm::Auto.wanted(4)), (2, 2, 2));
-        for operators in 2..60 {
-            let wanted = Confirm::Auto.wanted(operators);
-            assert!(wanted >= 2 && wanted <= operators && wanted * 2 >= operators, "{operators}");
-        }
-        assert_eq!((Confirm::Operators(9).wanted(3), Confirm::Operators(0).wanted(3)), (3, 1));
     }
 }

@@ -192,9 +192,8 @@ impl EvmFleet {
         // First, so that nobody stays aside when this is cut off.
         due.iter().filter(|s| s.aside).for_each(|s| self.fleet.usable(&s.by));
         for suspect in due {
-            let members = self.fleet.members();
-            let Some(member) = members.iter().find(|m| m.name() == suspect.by) else { continue };
-            if self.lied(member, &suspect).await {
+            let Some(member) = self.fleet.named(&suspect.by) else { continue };
+            if self.lied(&member, &suspect).await {
                 self.words().forget(&member.operator());
                 let said = format!("block {} is {}", suspect.height, suspect.said);
                 let right = format!("block {} is {}", suspect.height, suspect.right);
