@@ -143,7 +143,10 @@ impl Fold {
             return;
         };
         let found = judge::<ControlConfig>(codec, record);
-        let found = found.map(|ControlConfig::NetworkPartition(p)| Some(p.partition));
+        let found = found.map(|found| match found {
+            ControlConfig::NetworkPartition(p) => Some(p.partition),
+            ControlConfig::Request(_) => None,
+        });
         self.0.entry(network).or_default().put(record, found);
     }
 

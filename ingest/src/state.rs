@@ -166,6 +166,7 @@ mod tests {
             held: Vec::new(),
             reorg_too_deep: false,
             updated_at: TimeMs(0),
+            requests: Vec::new(),
         })
     }
 

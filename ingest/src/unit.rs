@@ -132,6 +132,7 @@ mod tests {
             held: Vec::new(),
             reorg_too_deep: false,
             updated_at: schemas::TimeMs(0),
+            requests: Vec::new(),
         };
         Unit { records: vec![record], checkpoint, ring: None, op: None, transactions: 0, more: false }
     }

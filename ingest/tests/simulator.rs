@@ -129,8 +129,13 @@ async fn every_fault_is_outlived() {
         }
         sim.fork_and_advance(1 + i as u64 % 4, 2).unwrap();
         tokio::time::sleep(Duration::from_millis(400)).await;
-        let hits = sim.faults();
-        assert!(hits.iter().any(|(_, n)| *n > 0), "{fault} never happened: {hits:?}");
+        // By chance, or while the endpoint rests after the fault before, hardly anything is asked: blocks come until it was met.
+        let since = Instant::now();
+        while sim.faults().iter().all(|(_, n)| *n == 0) {
+            assert!(since.elapsed() < Duration::from_secs(60), "{fault} never happened");
+            sim.advance(1).unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         sim.clear_faults();
         sim.advance(1).unwrap();
         same_chain(&log, &sim, 1).await;

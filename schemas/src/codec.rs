@@ -437,8 +437,10 @@ impl Record for ProviderSample {
 impl Record for ControlConfig {
     const TOPIC: TopicSpec = topics::CONTROL_CONFIG;
     fn key(&self) -> String {
-        let Self::NetworkPartition(p) = self;
-        format!("{}/{}", crate::wire::NETWORK_KIND, p.network)
+        match self {
+            Self::NetworkPartition(p) => format!("{}/{}", crate::wire::NETWORK_KIND, p.network),
+            Self::Request(r) => format!("{}/{}", crate::wire::REQUEST_KIND, r.id),
+        }
     }
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         Vec::new()

@@ -4,6 +4,12 @@
 pub const NETWORK_SLUG_BYTES: usize = 64;
 /// Recent live blocks that ingest keeps per network, so the deepest reorg that it walks back by itself, in blocks.
 pub const REORG_LIMIT_BLOCKS: u64 = 256;
+/// Requests of one network that are not over, at most; more are refused.
+pub const OPEN_REQUESTS: usize = 64;
+/// Requests of one network that are over and still told of in its checkpoint.
+pub const ENDED_REQUESTS: usize = 16;
+/// Height ranges that one network's checkpoint holds, at most: back-fill that would make more waits until ranges join.
+pub const HELD_RANGES: usize = 1_024;
 /// Milliseconds since 1970 that no block time reaches: the year 2262, where the store's times end in every precision.
 pub const BLOCK_TIME_END_MS: i64 = 9_214_646_400_000;
 /// One record's value in the log. A larger one goes to `dead.letters` and a placeholder takes its place.

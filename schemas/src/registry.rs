@@ -38,18 +38,20 @@ macro_rules! version {
 
 /// All versions. The highest version of a topic is the one that is written. When a schema changes, its former text moves to
 /// `avro/released/v<version>/` and keeps its row here.
-pub const SCHEMAS: [SchemaVersion; 13] = [
+pub const SCHEMAS: [SchemaVersion; 15] = [
     version!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
     version!(topics::RAW_TRANSACTIONS, 1, 2, "released/v1/raw.transactions.avsc"),
-    version!(topics::INGEST_CHECKPOINTS, 1, 3, "ingest.checkpoints.avsc"),
+    version!(topics::INGEST_CHECKPOINTS, 1, 3, "released/v1/ingest.checkpoints.avsc"),
     version!(topics::INGEST_STATUS, 1, 4, "ingest.status.avsc"),
     version!(topics::ENRICHED_TRANSACTIONS, 1, 5, "released/v1/enriched.transactions.avsc"),
     version!(topics::ENRICHED_BLOCKS, 1, 6, "enriched.blocks.avsc"),
-    version!(topics::CONTROL_CONFIG, 1, 7, "control.config.avsc"),
+    version!(topics::CONTROL_CONFIG, 1, 7, "released/v1/control.config.avsc"),
     version!(topics::DEAD_LETTERS, 1, 8, "dead.letters.avsc"),
     version!(topics::ENRICH_STATUS, 1, 9, "enrich.status.avsc"),
     version!(topics::STAGE_STATUS, 1, 10, "stage.status.avsc"),
     version!(topics::RAW_TRANSACTIONS, 2, 11, "raw.transactions.avsc"),
     version!(topics::ENRICHED_TRANSACTIONS, 2, 12, "enriched.transactions.avsc"),
     version!(topics::PROVIDERS_SAMPLES, 1, 13, "providers.samples.avsc"),
+    version!(topics::INGEST_CHECKPOINTS, 2, 14, "ingest.checkpoints.avsc"),
+    version!(topics::CONTROL_CONFIG, 2, 15, "control.config.avsc"),
 ];

@@ -51,11 +51,11 @@ macro_rules! round_trips {
 round_trips! {
     raw_blocks: topics::RAW_BLOCKS, raw_block;
     raw_transactions: topics::RAW_TRANSACTIONS, raw_transaction_2;
-    ingest_checkpoints: topics::INGEST_CHECKPOINTS, checkpoint;
+    ingest_checkpoints: topics::INGEST_CHECKPOINTS, checkpoint_2;
     ingest_status: topics::INGEST_STATUS, status;
     enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction_2;
     enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block;
-    control_config: topics::CONTROL_CONFIG, config;
+    control_config: topics::CONTROL_CONFIG, config_2;
     enrich_status: topics::ENRICH_STATUS, enrich_status;
     dead_letters: topics::DEAD_LETTERS, dead_letter;
     stage_status: topics::STAGE_STATUS, stage_status;

@@ -146,7 +146,9 @@ fn schemas_resolve_by_name() {
         other.replace(r#"{"name":"also_gone""#, r#"{"name":"decided_at","type":["long","null"]},{"name":"also_gone""#);
     let at = bytes.len() - 6;
     bytes.splice(at..at, [0, 10]);
-    let ControlConfig::NetworkPartition(read) = Datum::of::<ControlConfig>(&with, &bytes).unwrap();
+    let ControlConfig::NetworkPartition(read) = Datum::of::<ControlConfig>(&with, &bytes).unwrap() else {
+        panic!("it is of kind network")
+    };
     assert_eq!((read.network.as_str(), read.partition, read.decided_at.0), ("net-a", 7, 5));
     let wrong = with.replace(r#""partition","type":"int""#, r#""partition","type":"string""#);
     assert!(Datum::of::<ControlConfig>(&wrong, &bytes).unwrap_err().contains("partition"));

@@ -84,6 +84,7 @@ fn a_block_with_a_placeholder(codec: &Codec) -> Vec<NewRecord> {
         held: Vec::new(),
         reorg_too_deep: false,
         updated_at: TimeMs::now(),
+        requests: Vec::new(),
     });
     let placeholder = Payload::Unreadable { index: 0, error: "too large".into() };
     vec![

@@ -125,6 +125,7 @@ impl<F: Family> Watcher<F> {
             held: self.stored.checkpoint.as_ref().map(|c| c.held.clone()).unwrap_or_default(),
             reorg_too_deep: p.too_deep,
             updated_at: TimeMs::now(),
+            requests: self.stored.checkpoint.as_ref().map(|c| c.requests.clone()).unwrap_or_default(),
         }
     }
 }

@@ -30,8 +30,10 @@ async fn read(board: &Board, log: &dyn Log, codec: &Codec) -> Result<(), LogErro
             Polled::Records(records) => {
                 // Kinds that are not known and what others wrote are passed over (rules 13 and 34).
                 let decided = records.iter().filter_map(|r| codec.decode::<ControlConfig>(r.value.as_ref()?).ok());
-                for ControlConfig::NetworkPartition(p) in decided {
-                    board.lives_on(p.network, p.partition);
+                for decided in decided {
+                    if let ControlConfig::NetworkPartition(p) = decided {
+                        board.lives_on(p.network, p.partition);
+                    }
                 }
             }
             Polled::OutOfRange { at, oldest, .. } => reader.seek(at, oldest).await?,

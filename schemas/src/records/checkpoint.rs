@@ -41,6 +41,84 @@ pub struct Checkpoint {
     pub reorg_too_deep: bool,
     /// When the record was written.
     pub updated_at: TimeMs,
+    /// Requests under way, in their order, and the last ones that ended (`limits::ENDED_REQUESTS`).
+    pub requests: Vec<RequestProgress>,
+}
+
+/// What became of a request to the watcher ([`Request`](super::Request)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestProgress {
+    /// Id of the request.
+    pub id: String,
+    /// What was asked.
+    pub asks: Asked,
+    /// How it stands.
+    pub state: RequestState,
+    /// What it waits for, or why it failed, in words.
+    pub detail: Option<String>,
+    /// Block events written for it.
+    pub blocks: u64,
+    /// Transactions in them.
+    pub transactions: u64,
+    /// When the state last changed.
+    pub changed_at: TimeMs,
+}
+
+/// What the watcher was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// To fill these heights.
+    Backfill {
+        /// The heights.
+        heights: HeldRange,
+        /// Every height of the range below this one is held.
+        next: u64,
+    },
+    /// To accept a reorg.
+    AcceptReorg,
+}
+
+/// How a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestState {
+    /// Others come first.
+    Queued,
+    /// It is being carried out.
+    Running,
+    /// It is tried again and again; `detail` says what it waits for.
+    Waiting,
+    /// An operator made it pause.
+    Paused,
+    /// An operator ended it.
+    Cancelled,
+    /// All that was asked is done.
+    Done,
+    /// It can never be done; `detail` says why.
+    Failed,
+}
+
+impl RequestState {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Running, Self::Waiting, Self::Paused, Self::Cancelled, Self::Done, Self::Failed];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether it will never change again.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Done | Self::Failed)
+    }
 }
 
 /// A range of heights, both ends included.

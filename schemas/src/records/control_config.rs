@@ -1,5 +1,7 @@
-//! `control.config`, compacted, keyed `kind/id`: what the control plane decided. Here: the partition of each network (rule 8).
+//! `control.config`, compacted, keyed `kind/id`: what the control plane decided: the partition of each
+//! network (rule 8), and what operators ask of the stages (rules 5, 7, 12, 34).
 
+use super::HeldRange;
 use crate::primitives::{Network, TimeMs};
 
 /// A record of `control.config`.
@@ -7,6 +9,8 @@ use crate::primitives::{Network, TimeMs};
 pub enum ControlConfig {
     /// Key `network/SLUG`.
     NetworkPartition(NetworkPartition),
+    /// Key `request/ID`.
+    Request(Request),
 }
 
 /// The partition that a network was given, once and for all.
@@ -18,4 +22,74 @@ pub struct NetworkPartition {
     pub partition: u32,
     /// When it was decided.
     pub decided_at: TimeMs,
+}
+
+/// Something that an operator asks of the stages of a network. It is kept until its tombstone; whoever carries it out says how far it
+/// is ([`RequestProgress`](super::RequestProgress), for what the watcher does).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Its own name: 1 to 64 of `a`–`z`, `0`–`9` and `-`.
+    pub id: String,
+    /// The network that it is about.
+    pub network: Network,
+    /// What is asked.
+    pub asks: Asks,
+    /// What is to become of it.
+    pub wanted: Wanted,
+    /// When it was asked; requests of a network are carried out in this order, then in that of their ids.
+    pub asked_at: TimeMs,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Of the watcher: to fill these heights (rule 5).
+    Backfill {
+        /// The heights.
+        heights: HeldRange,
+        /// Whether those that are held are filled again.
+        again: bool,
+    },
+    /// Of the watcher: to follow the nodes' chain although it leaves the held one deeper than the limit (rule 7).
+    AcceptReorg,
+    /// Of every reader of the network: to go on although these sequences, both ends included, are gone (rule 12).
+    AcceptGap {
+        /// First sequence that is given up.
+        first: u64,
+        /// Last sequence that is given up.
+        last: u64,
+    },
+}
+
+impl Asks {
+    /// The word for it: `backfill`, `accept-reorg`, `accept-gap`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Backfill { .. } => "backfill",
+            Self::AcceptReorg => "accept-reorg",
+            Self::AcceptGap { .. } => "accept-gap",
+        }
+    }
+}
+
+/// What is to become of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// It is to be carried out.
+    Run,
+    /// It waits until it is wanted again.
+    Paused,
+    /// It ends where it is; what it did stays.
+    Cancelled,
+}
+
+impl Wanted {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }

@@ -12,8 +12,8 @@ pub mod raw_block;
 pub mod raw_transaction;
 pub mod stage_status;
 
-pub use checkpoint::{Checkpoint, CheckpointRecord, HeldRange, RingEntry};
-pub use control_config::{ControlConfig, NetworkPartition};
+pub use checkpoint::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry};
+pub use control_config::{Asks, ControlConfig, NetworkPartition, Request, Wanted};
 pub use dead_letter::DeadLetter;
 pub use enrich_status::{EnrichState, EnrichStatus};
 pub use enriched_block::{BlockSummary, EnrichedBlock};

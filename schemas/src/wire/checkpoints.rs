@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     primitives::{BlockHash, ParseError, TimeMs},
-    records::{Checkpoint, CheckpointRecord, HeldRange, RingEntry},
+    records::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry},
 };
 
 const CHECKPOINT: &str = "checkpoint";
@@ -32,6 +32,96 @@ impl Item for HeldRange {
         let mut range = Self::default();
         plan.walk(input, |column, input, step| range.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
         Ok(range)
+    }
+}
+
+#[derive(Default)]
+struct ProgressRow {
+    id: String,
+    asks: String,
+    state: String,
+    detail: Option<String>,
+    first: Option<u64>,
+    last: Option<u64>,
+    next: Option<u64>,
+    blocks: u64,
+    transactions: u64,
+    changed_at: TimeMs,
+}
+columns! { ProgressRow, ProgressRow {
+    must id: String,
+    must asks: String,
+    must state: String,
+    null detail: String,
+    null first: u64,
+    null last: u64,
+    null next: u64,
+    must blocks: u64,
+    must transactions: u64,
+    must changed_at: TimeMs,
+} }
+
+impl Item for ProgressRow {
+    fn columns() -> Vec<ColumnSpec> {
+        Self::specs()
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        <Self as Columns>::put(self, out);
+    }
+    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
+        let mut row = Self::default();
+        plan.walk(input, |column, input, step| row.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
+        Ok(row)
+    }
+}
+
+const BACKFILL: &str = "backfill";
+const ACCEPT_REORG: &str = "accept-reorg";
+
+impl From<RequestProgress> for ProgressRow {
+    fn from(p: RequestProgress) -> Self {
+        let (asks, heights, next) = match p.asks {
+            Asked::Backfill { heights, next } => (BACKFILL, Some(heights), Some(next)),
+            Asked::AcceptReorg => (ACCEPT_REORG, None, None),
+        };
+        Self {
+            id: p.id,
+            asks: asks.to_owned(),
+            state: p.state.as_str().to_owned(),
+            detail: p.detail,
+            first: heights.map(|h| h.from),
+            last: heights.map(|h| h.to),
+            next,
+            blocks: p.blocks,
+            transactions: p.transactions,
+            changed_at: p.changed_at,
+        }
+    }
+}
+
+impl ProgressRow {
+    fn progress(self) -> Result<RequestProgress, Malformed> {
+        let asks = match self.asks.as_str() {
+            BACKFILL => Asked::Backfill {
+                heights: HeldRange {
+                    from: required("requests.first", self.first)?,
+                    to: required("requests.last", self.last)?,
+                },
+                next: required("requests.next", self.next)?,
+            },
+            ACCEPT_REORG => Asked::AcceptReorg,
+            other => return Err(malformed("requests.asks", other, "backfill or accept-reorg")),
+        };
+        let state = RequestState::ALL.into_iter().find(|s| s.as_str() == self.state);
+        Ok(RequestProgress {
+            id: self.id,
+            asks,
+            state: state.ok_or_else(|| malformed("requests.state", &self.state, "a request's state"))?,
+            detail: self.detail,
+            blocks: self.blocks,
+            transactions: self.transactions,
+            changed_at: self.changed_at,
+        })
     }
 }
 
@@ -58,6 +148,7 @@ struct CheckpointRow {
     block_time: Option<TimeMs>,
     tx_count: Option<u32>,
     log_count: Option<u32>,
+    requests: Option<Vec<ProgressRow>>,
 }
 columns! { CheckpointRow, CheckpointRow {
     must kind: String,
@@ -80,6 +171,7 @@ columns! { CheckpointRow, CheckpointRow {
     null block_time: TimeMs,
     null tx_count: u32,
     null log_count: u32,
+    null requests: Vec<ProgressRow>,
 } }
 
 impl Row for CheckpointRecord {
@@ -104,6 +196,7 @@ impl Row for CheckpointRecord {
                 held: Some(c.held),
                 reorg_too_deep: Some(c.reorg_too_deep),
                 updated_at: Some(c.updated_at),
+                requests: Some(c.requests.into_iter().map(ProgressRow::from).collect()),
                 ..CheckpointRow::default()
             },
             Self::Ring(r) => CheckpointRow {
@@ -141,6 +234,12 @@ impl Row for CheckpointRecord {
                 held: required("held", row.held)?,
                 reorg_too_deep: required("reorg_too_deep", row.reorg_too_deep)?,
                 updated_at: required("updated_at", row.updated_at)?,
+                requests: row
+                    .requests
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(ProgressRow::progress)
+                    .collect::<Result<_, _>>()?,
             })),
             RING => Ok(Self::Ring(RingEntry {
                 network,
@@ -152,10 +251,14 @@ impl Row for CheckpointRecord {
                 tx_count: required("tx_count", row.tx_count)?,
                 log_count: required("log_count", row.log_count)?,
             })),
-            other => Err(Malformed {
-                field: "kind".to_owned(),
-                problem: ParseError::new(other, "kind of checkpoint record", "checkpoint or ring").into(),
-            }),
+            other => Err(malformed("kind", other, "checkpoint or ring")),
         }
+    }
+}
+
+fn malformed(field: &str, found: &str, expected: &'static str) -> Malformed {
+    Malformed {
+        field: field.to_owned(),
+        problem: ParseError::new(found, "word of ingest.checkpoints", expected).into(),
     }
 }

@@ -21,7 +21,7 @@ mod status;
 pub(crate) mod strict;
 mod values;
 
-pub(crate) use control_config::NETWORK as NETWORK_KIND;
+pub(crate) use control_config::{NETWORK as NETWORK_KIND, REQUEST as REQUEST_KIND};
 use input::{Input, Problem};
 use plan::{ColumnSpec, Plan, Step};
 pub use values::{U256_DIGITS, decimal_text};

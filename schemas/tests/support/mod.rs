@@ -7,11 +7,11 @@ use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     records::{
-        BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, ControlConfig, DeadLetter,
-        DecodedEvent, EndpointState, EnrichState, EnrichStatus, EnrichedBlock, EnrichedTransaction, Enrichment,
-        EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange, Lie, MinuteSample, NetworkPartition, NetworkState,
-        NetworkStatus, Outcome, Payload, ProviderSample, ProviderState, RawBlock, RawTransaction, RingEntry, Seen,
-        Share, StageStatus, Usage,
+        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, ControlConfig,
+        DeadLetter, DecodedEvent, EndpointState, EnrichState, EnrichStatus, EnrichedBlock, EnrichedTransaction,
+        Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange, Lie, MinuteSample, NetworkPartition,
+        NetworkState, NetworkStatus, Outcome, Payload, ProviderSample, ProviderState, RawBlock, RawTransaction,
+        Request, RequestProgress, RequestState, RingEntry, Seen, Share, StageStatus, Usage, Wanted,
     },
 };
 
@@ -277,8 +277,28 @@ impl Gen {
                 held: self.vec(3, |g| HeldRange { from: g.number(), to: g.number() }),
                 reorg_too_deep: self.below(2) == 0,
                 updated_at: self.time(),
+                requests: Vec::new(),
             })
         }
+    }
+    /// With what version 2 of the schema added.
+    pub fn checkpoint_2(&mut self) -> CheckpointRecord {
+        let mut record = self.checkpoint();
+        if let CheckpointRecord::Checkpoint(c) = &mut record {
+            c.requests = self.vec(3, |g| RequestProgress {
+                id: format!("b-{}", g.below(1_000)),
+                asks: match g.below(2) {
+                    0 => Asked::AcceptReorg,
+                    _ => Asked::Backfill { heights: HeldRange { from: g.number(), to: g.number() }, next: g.number() },
+                },
+                state: RequestState::ALL[g.below(7) as usize],
+                detail: g.opt(Self::text),
+                blocks: g.number(),
+                transactions: g.number(),
+                changed_at: g.time(),
+            });
+        }
+        record
     }
     pub fn status(&mut self) -> NetworkStatus {
         NetworkStatus {
@@ -397,6 +417,26 @@ impl Gen {
             network: self.network(),
             partition: self.u32(),
             decided_at: self.time(),
+        })
+    }
+    /// With what version 2 of the schema added.
+    pub fn config_2(&mut self) -> ControlConfig {
+        if self.below(2) == 0 {
+            return self.config();
+        }
+        ControlConfig::Request(Request {
+            id: format!("r-{}", self.below(1_000)),
+            network: self.network(),
+            asks: match self.below(3) {
+                0 => Asks::Backfill {
+                    heights: HeldRange { from: self.number(), to: self.number() },
+                    again: self.below(2) == 0,
+                },
+                1 => Asks::AcceptReorg,
+                _ => Asks::AcceptGap { first: self.number(), last: self.number() },
+            },
+            wanted: [Wanted::Run, Wanted::Paused, Wanted::Cancelled][self.below(3) as usize],
+            asked_at: self.time(),
         })
     }
     pub fn dead_letter(&mut self) -> DeadLetter {
