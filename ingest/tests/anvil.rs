@@ -57,7 +57,9 @@ async fn follows_a_real_node_through_failures_and_reorgs() {
     for depth in [1, 3, 5] {
         anvil.call("anvil_reorg", json!([depth, []])).await;
         anvil.call("evm_mine", json!([])).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Each is seen before the next one undoes it.
+        let (height, hash) = anvil.head().await;
+        wait_for_tip_or_later(&log, &anvil, height, hash).await;
     }
     let (height, hash) = anvil.head().await;
     let chain = wait_for_tip_or_later(&log, &anvil, height, hash).await;
