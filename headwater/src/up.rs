@@ -85,12 +85,16 @@ pub async fn serve(config: Config, file: PathBuf, stages: &[Stage]) -> Result<()
     let admin = bind(config.admin_listen, "[admin] listen").await?;
     std::fs::create_dir_all(&config.data_dir)
         .map_err(|e| format!("cannot make the data directory {}: {e}; see `[data] dir`", config.data_dir.display()))?;
+    let wanted = stages.iter().any(|stage| matches!(stage, Stage::Sink | Stage::Api)) && config.store.url.is_none();
+    if wanted {
+        // Before the log is written to: a store that this version does not know would never take what follows.
+        engine::check_format(&config.data_dir)?;
+    }
     let open = parts::open_log(&config).await?;
     parts::prepare_topics(&config, &open, stages).await?;
     let codec = Arc::new(parts::codec(&config).await?);
 
     let store_stop = CancellationToken::new();
-    let wanted = stages.iter().any(|stage| matches!(stage, Stage::Sink | Stage::Api)) && config.store.url.is_none();
     let supervisor = match wanted {
         false => None,
         true => {

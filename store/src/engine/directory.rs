@@ -36,7 +36,9 @@ impl Directory {
         std::fs::create_dir_all(root.join("engine")).map_err(Error::io(format!("creating {}", root.display())))?;
         let root = root.canonicalize().map_err(Error::io(format!("opening {}", root.display())))?;
         let lock = lock(&root)?;
-        check_format(&root)?;
+        if !has_format(&root)? {
+            write_durably(&root.join("FORMAT"), &format!("{FORMAT}\n"))?;
+        }
         std::fs::create_dir_all(root.join("config")).map_err(Error::io(format!("creating {}", root.display())))?;
         Ok(Self { root, _lock: lock })
     }
@@ -84,22 +86,29 @@ fn lock(root: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-fn check_format(root: &Path) -> Result<(), Error> {
+/// Whether this release knows the format of the store below a data directory; where there is none yet, it does. Makes and locks
+/// nothing, so that who would fill it can ask before anything is touched.
+///
+/// # Errors
+/// [`Error::NewerFormat`], [`Error::Malformed`], or what the file system says.
+pub fn check_format(data_dir: &Path) -> Result<(), Error> {
+    has_format(&data_dir.join("store")).map(drop)
+}
+
+/// Whether the folder has a format, which then is known; `false`: nothing is kept there yet.
+fn has_format(root: &Path) -> Result<bool, Error> {
     let path = root.join("FORMAT");
     let malformed = |reason: &str| Error::Malformed { path: path.clone(), reason: reason.to_owned() };
     match std::fs::read_to_string(&path) {
         Ok(text) => match text.trim().parse::<u32>() {
-            Ok(FORMAT) => Ok(()),
+            Ok(FORMAT) => Ok(true),
             Ok(found) if found > FORMAT => Err(Error::NewerFormat { dir: root.to_path_buf(), found, known: FORMAT }),
             Ok(_) => Err(malformed("formats below 1 were never released")),
             Err(_) => Err(malformed("it should hold a version number")),
         },
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let held = std::fs::read_dir(root.join("engine")).is_ok_and(|mut entries| entries.next().is_some());
-            if held {
-                return Err(malformed("it is missing beside data"));
-            }
-            write_durably(&path, &format!("{FORMAT}\n"))
+            if held { Err(malformed("it is missing beside data")) } else { Ok(false) }
         }
         Err(e) => Err(Error::io(format!("reading {}", path.display()))(e)),
     }
@@ -140,10 +149,13 @@ mod tests {
     #[test]
     fn newer_and_unreadable_formats_are_refused() {
         let dir = tempfile::tempdir().expect("temp dir");
+        check_format(dir.path()).expect("nothing is there");
         drop(Directory::open(dir.path()).expect("made"));
+        check_format(dir.path()).expect("of this release");
         let format = dir.path().join("store/FORMAT");
         std::fs::write(&format, "2\n").expect("write");
         assert!(matches!(Directory::open(dir.path()), Err(Error::NewerFormat { found: 2, known: 1, .. })));
+        assert!(matches!(check_format(dir.path()), Err(Error::NewerFormat { found: 2, known: 1, .. })));
         std::fs::write(&format, "one\n").expect("write");
         assert!(matches!(Directory::open(dir.path()), Err(Error::Malformed { .. })));
         std::fs::remove_file(&format).expect("remove");

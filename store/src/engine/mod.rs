@@ -35,6 +35,7 @@ mod watch;
 
 pub use config::{Config, Limits, Walls};
 pub use credentials::{ANALYST, API, Configured, Credentials};
+pub use directory::check_format;
 pub use error::Error;
 pub use library::{LIBRARY_VERSION, locate};
 pub use process::Parent;
