@@ -20,3 +20,4 @@ mod shares;
 mod sql;
 mod start;
 mod totals;
+mod upgrade;

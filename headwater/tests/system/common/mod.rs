@@ -3,6 +3,7 @@
 pub mod acls;
 pub mod cluster;
 pub mod expected;
+pub mod former;
 pub mod secure;
 
 use std::{
@@ -124,6 +125,18 @@ impl Headwater {
         let ended = self.child.as_mut()?.try_wait().expect("wait")?;
         self.child = None;
         Some(ended.code())
+    }
+
+    /// Waits until the process has ended by itself; its exit code.
+    pub async fn until_ended(&mut self, what: &str) -> Option<i32> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(code) = self.ended() {
+                return code;
+            }
+            assert!(Instant::now() < end, "{what} did not come in {PATIENCE:?}:\n{}", tail(&self.said()));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The password of the user `analyst`.
