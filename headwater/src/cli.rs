@@ -11,6 +11,7 @@ use crate::{
     dead_letters::{self, Replay},
     demo::{self, Demo},
     exit::Failure,
+    healthz::{self, Healthz},
     stage::Stage,
     status::{self, Status},
     store,
@@ -57,6 +58,8 @@ enum Command {
     Tail(Tail),
     /// One screen: tip, processed height, lag and rate of each network, and the lag of each stage
     Status(Status),
+    /// Ask the running process whether it lives; says it by the exit status (for health checks of containers)
+    Healthz(Healthz),
     /// Print shell completions
     Completions {
         /// The shell
@@ -128,6 +131,7 @@ impl Cli {
             Command::Check(file) => check::run(&file.config),
             Command::Tail(args) => tail::run(&args),
             Command::Status(args) => status::run(&args),
+            Command::Healthz(args) => healthz::run(&args),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "headwater", &mut std::io::stdout());
                 Ok(())

@@ -11,6 +11,7 @@ mod cli;
 mod dead_letters;
 mod demo;
 mod exit;
+mod healthz;
 mod parts;
 mod stage;
 mod status;

@@ -8,6 +8,7 @@ mod cases;
 mod chaos;
 mod clients;
 mod common;
+mod compose;
 mod consumers;
 mod faults;
 mod full_disk;
