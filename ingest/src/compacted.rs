@@ -81,6 +81,11 @@ impl<R> Slot<R> {
     }
 
     /// The newest value of ours.
+    pub fn peek(&self) -> Option<&R> {
+        self.newest.as_ref()
+    }
+
+    /// The newest value of ours.
     pub fn newest(self) -> Option<R> {
         self.newest
     }

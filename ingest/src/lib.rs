@@ -1,6 +1,6 @@
 //! From chain nodes to `raw.*`.
 //!
-//! Input: the nodes of the configured networks. Output topics: `raw.blocks`, `raw.transactions`, `ingest.checkpoints`,
+//! Input: the nodes of the configured networks, and what operators ask (`control.config`). Output topics: `raw.blocks`, `raw.transactions`, `ingest.checkpoints`,
 //! `stage.status`, `dead.letters`, and `control.config` for a network that has no partition yet.
 //!
 //! Guarantee: per network, block events 1, 2, 3 … without a gap and without a repeat as a read_committed reader sees them,
@@ -12,6 +12,7 @@
 //! * [`chains`]: one watcher for all families, and what is each family's own.
 //! * [`publisher`]: the only writer of a partition.
 //! * [`status`]: what is said of the stage and its networks.
+//! * [`requests`]: what operators ask of the watchers.
 //! * [`pipeline`]: all the wiring.
 
 pub mod assign;
@@ -23,6 +24,7 @@ pub mod metrics;
 pub mod pipeline;
 pub mod publisher;
 pub mod records;
+pub mod requests;
 pub mod samples;
 pub mod source;
 pub mod state;

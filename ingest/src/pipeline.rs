@@ -40,6 +40,7 @@ use crate::{
     metrics,
     publisher::Publisher,
     records::{Limits, Scribe},
+    requests::Requests,
     samples,
     source::Source,
     state, status,
@@ -69,6 +70,7 @@ struct Shared {
     memory: Memory,
     places: Places,
     reading: Semaphore,
+    requests: Requests,
 }
 
 /// Runs the stage over these sources until shut down.
@@ -104,9 +106,10 @@ async fn watch_all(
     }
     let fleets = sources.iter().filter_map(|s| Some((s.network.slug.clone(), s.observed.clone()?)));
     let _samples = samples::start(log.clone(), codec.clone(), &config.instance, &partitions.known, fleets);
+    let requests = Requests::follow(log.clone(), codec.clone(), slugs);
     let sources = sources.into_iter().map(|s| (s.network.slug.clone(), s)).collect();
     let (memory, places, reading) = (Memory::default(), Places::default(), Semaphore::new(limits::STATE_READERS));
-    let shared = Arc::new(Shared { config, log, codec, sources, partitions, memory, places, reading });
+    let shared = Arc::new(Shared { config, log, codec, sources, partitions, memory, places, reading, requests });
     follow_assignment(shared, shutdown).await
 }
 
@@ -372,6 +375,7 @@ async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &Can
         let _turn = shared.reading.acquire().await;
         state::read(&*shared.log, &shared.codec, partition).await?
     };
+    shared.requests.up_to_now().await?;
     let limits = Limits::of(&*shared.log).await?;
     let scribe = Scribe::new(shared.codec.clone(), partition, limits);
     let life = cancel.child_token();
@@ -407,6 +411,7 @@ async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &Can
             outlet: outlet.clone(),
             places: shared.places.clone(),
             status: said,
+            requests: shared.requests.of(network),
         };
         watchers.spawn(source.watch(seat, life.child_token()));
     }

@@ -442,8 +442,14 @@ impl Record for ControlConfig {
             Self::Request(r) => format!("{}/{}", crate::wire::REQUEST_KIND, r.id),
         }
     }
+    /// Whose request it is, so that one that cannot be read holds up its own network only.
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
-        Vec::new()
+        match self {
+            Self::NetworkPartition(_) => Vec::new(),
+            Self::Request(r) => {
+                vec![(crate::headers::names::NETWORK, Bytes::copy_from_slice(r.network.as_str().as_bytes()))]
+            }
+        }
     }
 }
 

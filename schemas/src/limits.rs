@@ -6,6 +6,8 @@ pub const NETWORK_SLUG_BYTES: usize = 64;
 pub const REORG_LIMIT_BLOCKS: u64 = 256;
 /// Requests of one network that are not over, at most; more are refused.
 pub const OPEN_REQUESTS: usize = 64;
+/// Requests in the log that one process knows of, whatever their state and network; more are passed over.
+pub const REQUESTS: usize = 4_096;
 /// Requests of one network that are over and still told of in its checkpoint.
 pub const ENDED_REQUESTS: usize = 16;
 /// Height ranges that one network's checkpoint holds, at most: back-fill that would make more waits until ranges join.

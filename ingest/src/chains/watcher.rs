@@ -27,6 +27,7 @@ use crate::{
     config::{Config, NetworkConfig, Start},
     metrics,
     records::Scribe,
+    requests::Wishes,
     state::Stored,
     tracker::{Action, Link, Need, Tracker},
     unit::{Gone, Outlet},
@@ -63,6 +64,8 @@ pub struct Seat {
     pub places: Places,
     /// Where it says how it is.
     pub status: watch::Sender<NetworkStatus>,
+    /// What operators ask of the network.
+    pub requests: watch::Receiver<Wishes>,
 }
 
 /// The watcher of one network.
@@ -97,6 +100,8 @@ pub struct Watcher<F: Family> {
     pub(super) told: watch::Receiver<Told>,
     pub(super) connection: u64,
     pub(super) head_at: tokio::time::Instant,
+    /// What operators ask of the network.
+    pub(super) requests: watch::Receiver<Wishes>,
 }
 
 impl<F: Family> Watcher<F> {
@@ -107,7 +112,7 @@ impl<F: Family> Watcher<F> {
         node: Arc<dyn ChainSource<Block = F::Block>>,
         seat: Seat,
     ) -> Self {
-        let Seat { config, stored, scribe, outlet, places, status } = seat;
+        let Seat { config, stored, scribe, outlet, places, status, requests } = seat;
         let finality = stored
             .checkpoint
             .as_ref()
@@ -140,6 +145,7 @@ impl<F: Family> Watcher<F> {
             told: watch::Sender::default().subscribe(),
             connection: 0,
             head_at: tokio::time::Instant::now(),
+            requests,
         }
     }
 

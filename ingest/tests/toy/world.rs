@@ -6,6 +6,7 @@ use ingest::{
     Config, Endpoint, NetworkConfig, Start,
     chains::{Places, Seat, Traits},
     records::{Limits, Scribe},
+    requests::Wishes,
     source::Source,
     state::Stored,
     unit::{Memory, Outlet, Queued},
@@ -76,6 +77,8 @@ pub struct World {
     pub source: ToySource,
     pub reader: Reader,
     pub status: watch::Receiver<NetworkStatus>,
+    /// What operators ask.
+    pub ask: watch::Sender<Wishes>,
     traits: Traits,
     units: mpsc::Receiver<Queued>,
     cancel: CancellationToken,
@@ -106,6 +109,7 @@ impl World {
         };
         let watched = Source::new(network, Toy { traits }, Arc::new(source.clone()));
         let (said, status) = watch::channel(watched.status());
+        let (ask, asked) = watch::channel(Wishes::default());
         let (outlet, units) = Outlet::channel(&Memory::default());
         let most = 1 << 20;
         let seat = Seat {
@@ -119,10 +123,11 @@ impl World {
             outlet,
             places: Places::default(),
             status: said,
+            requests: asked,
         };
         let cancel = CancellationToken::new();
         let task = tokio::spawn(watched.watch(seat, cancel.clone()));
-        Self { source, reader, status, traits, units, cancel, task }
+        Self { source, reader, status, ask, traits, units, cancel, task }
     }
 
     /// Killed, and begun again from what was published.

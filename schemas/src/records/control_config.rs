@@ -40,6 +40,14 @@ pub struct Request {
     pub asked_at: TimeMs,
 }
 
+impl Request {
+    /// Whether this can name a request: 1 to 64 of `a`–`z`, `0`–`9` and `-`.
+    pub fn is_id(id: &str) -> bool {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        (1..=64).contains(&id.len()) && id.bytes().all(allowed)
+    }
+}
+
 /// What can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
