@@ -88,6 +88,13 @@ impl NetworkConfig {
 }
 
 impl NetworkConfig {
+    /// Whether its endpoints, and all that is said of how they are asked, are the same.
+    pub fn same(&self, other: &Self) -> bool {
+        let fleet = |f: &FleetConfig| (f.probe_every, f.hedge, f.quarantine, f.block_time);
+        let asked = |n: &Self| (n.verify, n.confirm, n.confirm_within, fleet(&n.fleet));
+        self.members() == other.members() && asked(self) == asked(other)
+    }
+
     /// The endpoints with what their fleet is told of them. One of which nothing else is said has every role, no known limit, and an
     /// operator of its own.
     pub fn members(&self) -> Vec<(MemberConfig, Endpoint)> {
@@ -95,6 +102,7 @@ impl NetworkConfig {
             let said = self.members.iter().find(|m| m.name == e.name).cloned();
             let made_up = || MemberConfig {
                 account: Account::of([e.url.as_str()]),
+                place: Account::of([e.url.as_str()]),
                 ..MemberConfig::new(&e.name, &masked_url(&e.url))
             };
             (said.unwrap_or_else(made_up), e.clone())

@@ -1,6 +1,7 @@
 //! From chain nodes to `raw.*`.
 //!
-//! Input: the nodes of the configured networks, and what operators ask (`control.config`). Output topics: `raw.blocks`, `raw.transactions`, `ingest.checkpoints`,
+//! Input: the nodes of the configured networks, and what operators ask (`control.config`). Output topics: `raw.blocks`,
+//! `raw.transactions`, `ingest.checkpoints`,
 //! `stage.status`, `dead.letters`, and `control.config` for a network that has no partition yet.
 //!
 //! Guarantee: per network, block events 1, 2, 3 … without a gap and without a repeat as a read_committed reader sees them,
@@ -13,14 +14,17 @@
 //! * [`publisher`]: the only writer of a partition.
 //! * [`status`]: what is said of the stage and its networks.
 //! * [`requests`]: what operators ask of the watchers.
+//! * [`networks`]: which networks are followed, which may change while the stage runs.
 //! * [`pipeline`]: all the wiring.
 
 pub mod assign;
 pub mod chains;
 mod compacted;
 pub mod config;
+mod crew;
 pub mod error;
 pub mod metrics;
+pub mod networks;
 pub mod pipeline;
 pub mod publisher;
 pub mod records;
@@ -35,14 +39,15 @@ pub mod unit;
 use std::sync::Arc;
 
 use runtime::log::Log;
-use schemas::{Family, codec::Codec};
+use schemas::codec::Codec;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{BatchLimits, Config, NetworkConfig, Start, Verify};
 pub use error::Error;
+pub use networks::Networks;
 pub use nodes::evm::{Endpoint, Tuning};
 
-/// Runs the stage until shut down, or until the log fails for good.
+/// Runs the stage over the networks of its configuration until shut down, or until the log fails for good.
 ///
 /// # Errors
 /// An endpoint that cannot be used as configured, a family that is not watched, or a log that trying again cannot mend.
@@ -52,13 +57,20 @@ pub async fn run(
     codec: Arc<Codec>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let mut sources = Vec::with_capacity(config.networks.len());
-    for network in &config.networks {
-        if network.family != Family::Evm {
-            return Err(Error::Family(network.slug.clone()));
-        }
-        let source = chains::evm::source(network, &config.tuning, &config.instance);
-        sources.push(source.map_err(|problem| Error::Endpoint { network: network.slug.clone(), problem })?);
-    }
-    pipeline::run(config, sources, log, codec, shutdown).await
+    let networks = Networks::new(&config.networks, &config.tuning, &config.instance)?;
+    run_over(config, networks, log, codec, shutdown).await
+}
+
+/// Runs the stage over networks that may come, go and change meanwhile; those of the configuration are not looked at.
+///
+/// # Errors
+/// A log that trying again cannot mend.
+pub async fn run_over(
+    config: Config,
+    networks: Networks,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    pipeline::run(config, networks, log, codec, shutdown).await
 }

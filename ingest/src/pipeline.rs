@@ -25,7 +25,7 @@ use runtime::{
     beat::Beat,
     log::{Log, LogError, LogErrorKind, PollLimits, Polled},
 };
-use schemas::{Network, codec::Codec, limits, records::stage_status::state as word, topics};
+use schemas::{codec::Codec, limits, records::stage_status::state as word, topics};
 use tokio::{
     sync::Semaphore,
     task::{AbortHandle, JoinError, JoinSet},
@@ -33,17 +33,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    assign,
-    chains::{Places, Seat},
+    chains::Places,
     config::Config,
+    crew::Crew,
     error::Error,
     metrics,
+    networks::{Following, Networks},
     publisher::Publisher,
     records::{Limits, Scribe},
     requests::Requests,
-    samples,
-    source::Source,
-    state, status,
+    samples, state, status,
     unit::{Memory, Outlet},
 };
 
@@ -61,30 +60,28 @@ const OUTPUTS: [topics::TopicSpec; 7] = [
 ];
 
 /// What all partitions share.
-struct Shared {
-    config: Config,
-    log: Arc<dyn Log>,
-    codec: Arc<Codec>,
-    sources: HashMap<Network, Source>,
-    partitions: assign::Partitions,
+pub struct Shared {
+    pub(crate) config: Config,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) codec: Arc<Codec>,
+    networks: Networks,
     memory: Memory,
-    places: Places,
-    reading: Semaphore,
-    requests: Requests,
+    pub(crate) places: Places,
+    pub(crate) reading: Semaphore,
+    pub(crate) requests: Requests,
 }
 
-/// Runs the stage over these sources until shut down.
+/// Runs the stage over these networks, as they come and go, until shut down.
 pub async fn run(
     config: Config,
-    sources: Vec<Source>,
+    networks: Networks,
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let named = sources.iter().map(|s| (s.network.slug.clone(), Some(s.network.chain_id)));
-    config.board.configure(named, Some(status::UNNAMED));
+    networks.tell(&config.board);
     let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), None);
-    let outcome = watch_all(config, sources, log, codec, shutdown).await;
+    let outcome = watch_all(config, networks, log, codec, shutdown).await;
     if outcome.is_ok() {
         beat.farewell().await;
     }
@@ -93,24 +90,21 @@ pub async fn run(
 
 async fn watch_all(
     config: Config,
-    sources: Vec<Source>,
+    networks: Networks,
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     log.ensure_topics(&OUTPUTS, config.partitions).await?;
-    let slugs: Vec<Network> = sources.iter().map(|s| s.network.slug.clone()).collect();
-    let partitions = assign::partitions(&*log, &codec, &slugs).await?;
-    for (network, problem) in &partitions.unreadable {
-        tracing::error!(%network, problem, "the network is not watched");
-    }
-    let fleets = sources.iter().filter_map(|s| Some((s.network.slug.clone(), s.observed.clone()?)));
-    let _samples = samples::start(log.clone(), codec.clone(), &config.instance, &partitions.known, fleets);
-    let requests = Requests::follow(log.clone(), codec.clone(), slugs);
-    let sources = sources.into_iter().map(|s| (s.network.slug.clone(), s)).collect();
+    networks.place(&*log, &codec).await?;
+    let _samples = samples::start(log.clone(), codec.clone(), &config.instance, networks.places());
     let (memory, places, reading) = (Memory::default(), Places::default(), Semaphore::new(limits::STATE_READERS));
-    let shared = Arc::new(Shared { config, log, codec, sources, partitions, memory, places, reading, requests });
-    follow_assignment(shared, shutdown).await
+    let requests = Requests::follow(log.clone(), codec.clone());
+    let shared = Arc::new(Shared { config, log, codec, networks, memory, places, reading, requests });
+    tokio::select! {
+        outcome = follow_assignment(shared.clone(), shutdown) => outcome,
+        never = shared.networks.keep_placed(&shared.config.board, &*shared.log, &shared.codec) => match never {},
+    }
 }
 
 /// Pause before a group that refused our membership is joined anew.
@@ -289,24 +283,7 @@ async fn hold(
     cancel: CancellationToken,
     revoked: Arc<AtomicBool>,
 ) -> Result<Ended, Error> {
-    let mine: Vec<&Source> = shared
-        .partitions
-        .known
-        .iter()
-        .filter(|(_, n)| **n == partition)
-        .filter_map(|(network, _)| shared.sources.get(network))
-        .collect();
-    if partition == 0 {
-        // Nobody knows who holds them: the holder of the first partition says so.
-        for (network, problem) in &shared.partitions.unreadable {
-            if let Some(source) = shared.sources.get(network) {
-                status::stalled(&shared.config.board, partition, source, problem);
-            }
-        }
-    }
-    if mine.is_empty() {
-        return Ok(Ended::Done);
-    }
+    let mut changes = shared.networks.subscribe();
     let new_waits = || {
         backon::ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(200))
@@ -322,8 +299,25 @@ async fn hold(
         if revoked.load(Ordering::Acquire) {
             return Ok(Ended::TakenOver);
         }
+        let followed = changes.borrow_and_update().clone();
+        let mine = followed.of(partition);
+        status::only(&shared.config.board, partition, &mine);
+        if partition == 0 {
+            // Nobody knows who holds them: the holder of the first partition says so.
+            for (network, problem) in &followed.partitions.unreadable {
+                if let Some(following) = followed.get(network) {
+                    status::stalled(&shared.config.board, partition, &following.source, problem);
+                }
+            }
+        }
+        if mine.is_empty() {
+            tokio::select! {
+                _ = changes.changed() => continue,
+                () = cancel.cancelled() => return Ok(Ended::Done),
+            }
+        }
         let started = tokio::time::Instant::now();
-        let error = match publish(&shared, partition, &mine, &cancel).await {
+        let error = match publish(&shared, partition, mine.clone(), &cancel).await {
             Ok(()) => return Ok(Ended::Done),
             Err(Error::Log(e)) if revoked.load(Ordering::Acquire) => {
                 tracing::info!(partition, error = %e, "the work on a partition that the group took away has ended");
@@ -368,9 +362,15 @@ fn retriable(e: &LogError) -> bool {
 }
 
 /// One life of a partition: producer, state, watchers, publisher.
-async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &CancellationToken) -> Result<(), Error> {
+async fn publish(
+    shared: &Arc<Shared>,
+    partition: u32,
+    mine: Vec<Following>,
+    cancel: &CancellationToken,
+) -> Result<(), Error> {
+    let changes = shared.networks.subscribe();
     let producer = shared.log.producer(&format!("ingest.{partition}")).await?;
-    let mut stored = {
+    let stored = {
         // Many partitions that are taken over at once are read a few at a time.
         let _turn = shared.reading.acquire().await;
         state::read(&*shared.log, &shared.codec, partition).await?
@@ -383,51 +383,17 @@ async fn publish(shared: &Shared, partition: u32, mine: &[&Source], cancel: &Can
     let (outlet, units) = Outlet::channel(&shared.memory);
     let board = &shared.config.board;
     board.blocked(partition, None);
-    let mut watchers = JoinSet::new();
-    // They end with the watchers that they listen to.
-    let mut tellers = JoinSet::new();
-    for source in mine {
-        let network = &source.network.slug;
-        let stored = match stored.remove(network).unwrap_or_else(|| Ok(state::Stored::default())) {
-            Ok(stored) => stored,
-            Err(problem) => {
-                tracing::error!(%network, partition, problem, "the network stands still");
-                status::stalled(board, partition, source, &problem);
-                continue;
-            }
-        };
-        let (said, feed) = tokio::sync::watch::channel(source.status());
-        tellers.spawn(status::tell(board.clone(), partition, feed));
-        if let Some(held) = &stored.checkpoint {
-            let tip = |e: &&schemas::records::RingEntry| Some(e.height) == held.tip_height;
-            let block_time = stored.ring.iter().find(tip).map(|e| e.block_time);
-            let at = status::Published { sequence: held.sequence, height: held.tip_height, block_time };
-            status::published(board, partition, network, at);
-        }
-        let seat = Seat {
-            config: shared.config.clone(),
-            stored,
-            scribe: scribe.clone(),
-            outlet: outlet.clone(),
-            places: shared.places.clone(),
-            status: said,
-            requests: shared.requests.of(network),
-        };
-        watchers.spawn(source.watch(seat, life.child_token()));
-    }
-    drop(outlet);
+    let mut crew = Crew::new(shared.clone(), partition, scribe.clone(), outlet, life.clone());
+    crew.begin(mine, stored);
     let mut publisher =
         Publisher { partition, producer, scribe, units, board: board.clone(), limits: shared.config.batch };
-    let outcome = publisher.run(cancel).await;
+    let outcome = tokio::select! {
+        outcome = publisher.run(cancel) => outcome,
+        never = crew.follow(changes) => match never {},
+    };
     // Nobody may go on from counters that were not committed.
     life.cancel();
     drop(publisher);
-    while let Some(ended) = watchers.join_next().await {
-        if let Err(e) = ended
-            && e.is_panic()
-        {
-            return Err(Error::Task(partition, e.to_string()));
-        }
-    }
+    crew.ended().await?;
     Ok(outcome?)
 }

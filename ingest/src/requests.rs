@@ -13,7 +13,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     convert::Infallible,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -60,25 +60,19 @@ impl Wishes {
 /// The requests of a process's networks, as far as they have been read.
 pub struct Requests {
     log: Arc<dyn Log>,
-    wishes: HashMap<Network, watch::Receiver<Wishes>>,
+    told: Arc<Told>,
     reached: watch::Receiver<Option<u64>>,
     _reader: AbortOnDropHandle<()>,
 }
 
 impl Requests {
-    /// Follows what is asked of these networks until dropped.
-    pub fn follow(log: Arc<dyn Log>, codec: Arc<Codec>, networks: impl IntoIterator<Item = Network>) -> Self {
-        let (told, wishes): (HashMap<_, _>, HashMap<_, _>) = networks
-            .into_iter()
-            .map(|network| {
-                let (tell, wishes) = watch::channel(Wishes::default());
-                ((network.clone(), tell), (network, wishes))
-            })
-            .unzip();
+    /// Follows what is asked until dropped.
+    pub fn follow(log: Arc<dyn Log>, codec: Arc<Codec>) -> Self {
+        let told = Arc::<Told>::default();
         let (say_reached, reached) = watch::channel(None);
-        let reader = Reading { log: log.clone(), codec, told, reached: say_reached };
+        let reader = Reading { log: log.clone(), codec, told: told.clone(), reached: say_reached };
         let reader = AbortOnDropHandle::new(tokio::spawn(reader.run()));
-        Self { log, wishes, reached, _reader: reader }
+        Self { log, told, reached, _reader: reader }
     }
 
     /// Waits until all that stands in the log now has been read (rule 34).
@@ -102,9 +96,45 @@ impl Requests {
         }
     }
 
-    /// What is asked of a network, from now on. Of one that is not followed here, nothing.
+    /// What is asked of a network, from now on.
     pub fn of(&self, network: &Network) -> watch::Receiver<Wishes> {
-        self.wishes.get(network).cloned().unwrap_or_else(|| watch::channel(Wishes::default()).1)
+        self.told.of(network)
+    }
+}
+
+/// What was read of all networks, and who wants to know it of one.
+#[derive(Default)]
+struct Told(Mutex<Telling>);
+
+#[derive(Default)]
+struct Telling {
+    all: HashMap<Network, Wishes>,
+    to: HashMap<Network, watch::Sender<Wishes>>,
+}
+
+impl Told {
+    fn telling(&self) -> MutexGuard<'_, Telling> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on; networks may come while the process runs.
+    fn of(&self, network: &Network) -> watch::Receiver<Wishes> {
+        let Telling { all, to } = &mut *self.telling();
+        let now = || watch::Sender::new(all.get(network).cloned().unwrap_or_default());
+        to.entry(network.clone()).or_insert_with(now).subscribe()
+    }
+
+    fn tell(&self, wishes: HashMap<Network, Wishes>) {
+        let Telling { all, to } = &mut *self.telling();
+        *all = wishes;
+        for (network, tell) in to {
+            let now = all.get(network).cloned().unwrap_or_default();
+            tell.send_if_modified(|known| {
+                let news = *known != now;
+                *known = now;
+                news
+            });
+        }
     }
 }
 
@@ -112,7 +142,7 @@ impl Requests {
 struct Reading {
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
-    told: HashMap<Network, watch::Sender<Wishes>>,
+    told: Arc<Told>,
     reached: watch::Sender<Option<u64>>,
 }
 
@@ -137,7 +167,7 @@ impl Reading {
             let reached = reader.reached(AT);
             if reached >= ends.high {
                 if std::mem::take(&mut news) {
-                    self.tell(&fold);
+                    self.told.tell(fold.wishes());
                 }
                 self.reached.send_if_modified(|known| {
                     let further = known.is_none_or(|known| reached > known);
@@ -159,18 +189,6 @@ impl Reading {
                 }
                 Polled::Assigned(_) | Polled::Revoked(_) => {}
             }
-        }
-    }
-
-    fn tell(&self, fold: &Fold) {
-        let mut wishes = fold.wishes();
-        for (network, tell) in &self.told {
-            let now = wishes.remove(network).unwrap_or_default();
-            tell.send_if_modified(|known| {
-                let news = *known != now;
-                *known = now;
-                news
-            });
         }
     }
 }

@@ -8,7 +8,7 @@
 //! Guarantee: no block and no call of a node ever waits for it. The writer has a producer of its own, gathers what comes within
 //! [`GATHER`], and drops, counted, what the log does not take: states are repeated with the next probe. Nothing of it ends the stage.
 //! After a start the last state of each endpoint by each observer is heard once, so that a quarantine for a lie outlives a restart;
-//! from then on those of other observers are heard as they come.
+//! from then on those of other observers are heard as they come. The last word on an endpoint that was taken out is never heard.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -29,7 +29,7 @@ use schemas::{
     topics,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -42,6 +42,8 @@ pub trait Observed: Send + Sync {
     fn samples_to(&self, to: mpsc::Sender<ProviderSample>);
     /// A state that an observer holds of one of its endpoints. States of one observer come in order.
     fn hear(&self, sample: &ProviderSample);
+    /// It says of all its endpoints that they are gone, and nothing any more.
+    fn leave(&self);
 }
 
 impl<C: Clone + Send + Sync + 'static> Observed for Fleet<C> {
@@ -50,6 +52,9 @@ impl<C: Clone + Send + Sync + 'static> Observed for Fleet<C> {
     }
     fn hear(&self, sample: &ProviderSample) {
         Self::hear(self, sample);
+    }
+    fn leave(&self) {
+        Self::leave(self, None);
     }
 }
 
@@ -70,40 +75,38 @@ struct Samples {
     codec: Arc<Codec>,
     /// Name of this process to the log.
     instance: String,
-    /// Where each network lives.
-    partitions: HashMap<Network, u32>,
-    fleets: HashMap<Network, Arc<dyn Observed>>,
+    places: watch::Receiver<Arc<Places>>,
+}
+
+/// Whose endpoints are told of, and where.
+#[derive(Clone, Default)]
+pub struct Places {
+    /// Where networks live, those that have left too: their last samples are still to be written.
+    pub partitions: HashMap<Network, u32>,
+    /// The fleets of the others.
+    pub fleets: HashMap<Network, Arc<dyn Observed>>,
 }
 
 /// Whose word of which endpoint.
 type Key = (Network, String, String);
 
-/// Writes and listens for these fleets until the handle is dropped; `partitions` says where each network lives.
+/// Writes and listens for the fleets that there are, as they come and go, until the handle is dropped.
 pub fn start(
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
     instance: &str,
-    partitions: &HashMap<Network, u32>,
-    fleets: impl IntoIterator<Item = (Network, Arc<dyn Observed>)>,
+    places: watch::Receiver<Arc<Places>>,
 ) -> AbortOnDropHandle<()> {
     let (to, samples) = mpsc::channel(limits::SAMPLES_QUEUE);
-    let place =
-        |(network, fleet): (Network, Arc<dyn Observed>)| Some((partitions.get(&network).copied()?, network, fleet));
-    let (mut places, mut all) = (HashMap::new(), HashMap::<Network, Arc<dyn Observed>>::new());
-    for (partition, network, fleet) in fleets.into_iter().filter_map(place) {
-        fleet.samples_to(to.clone());
-        places.insert(network.clone(), partition);
-        all.insert(network, fleet);
-    }
-    let samples_of = Samples { log, codec, instance: instance.to_owned(), partitions: places, fleets: all };
-    AbortOnDropHandle::new(tokio::spawn(samples_of.run(samples)))
+    let fleets = places.borrow().fleets.clone();
+    fleets.values().for_each(|fleet| fleet.samples_to(to.clone()));
+    let samples_of = Samples { log, codec, instance: instance.to_owned(), places };
+    AbortOnDropHandle::new(tokio::spawn(samples_of.run(samples, to)))
 }
 
 impl Samples {
-    async fn run(self, samples: mpsc::Receiver<ProviderSample>) {
-        if !self.fleets.is_empty() {
-            tokio::join!(self.write(samples), self.listen());
-        }
+    async fn run(self, samples: mpsc::Receiver<ProviderSample>, to: mpsc::Sender<ProviderSample>) {
+        tokio::join!(self.write(samples), self.listen(to));
     }
 
     /// Writes what comes, until nobody has anything to say any more.
@@ -143,8 +146,9 @@ impl Samples {
 
     /// Those of networks that have a place in the log.
     fn records(&self, batch: &[ProviderSample]) -> Vec<NewRecord> {
+        let places = self.places.borrow().clone();
         let record = |sample: &ProviderSample| {
-            let partition = *self.partitions.get(&sample.network)?;
+            let partition = places.partitions.get(&sample.network).copied()?;
             let value = self.codec.encode(sample).ok()?;
             let to = TopicPartition { topic: TOPIC, partition };
             Some(NewRecord { to, key: Some(sample.key().into()), value: Some(value), headers: Vec::new() })
@@ -164,25 +168,45 @@ impl Samples {
     }
 
     /// Hears the last states once, and then those of others, for ever.
-    async fn listen(&self) {
+    async fn listen(&self, to: mpsc::Sender<ProviderSample>) {
+        let mut changes = self.places.clone();
         let observer = ProviderSample::observer_of(stage::INGEST, &self.instance);
         // What was heard already is not heard again when the log has to be asked anew.
         let mut heard = HashMap::new();
         loop {
-            match self.read(&observer, &mut heard).await {
-                Ok(never) => match never {},
-                Err(error) => tracing::debug!(%error, "samples of other observers cannot be read; trying again"),
+            let places = changes.borrow_and_update().clone();
+            tokio::select! {
+                // A fleet that is told so twice sends there all the same.
+                Ok(()) = changes.changed() => {
+                    let fleets = changes.borrow().fleets.clone();
+                    fleets.values().for_each(|fleet| fleet.samples_to(to.clone()));
+                    continue;
+                }
+                failed = self.read(&places, &observer, &mut heard) => match failed {
+                    Ok(never) => match never {},
+                    Err(error) => tracing::debug!(%error, "samples of other observers cannot be read; trying again"),
+                },
             }
             sleep(PAUSE).await;
         }
     }
 
-    async fn read(&self, observer: &str, heard: &mut HashMap<Key, TimeMs>) -> Result<Infallible, LogError> {
+    async fn read(
+        &self,
+        places: &Places,
+        observer: &str,
+        heard: &mut HashMap<Key, TimeMs>,
+    ) -> Result<Infallible, LogError> {
         let count = self.log.partitions(TOPIC).await?;
-        let ours: BTreeSet<u32> = self.partitions.values().copied().filter(|n| *n < count).collect();
+        let of_fleets = places.fleets.keys().filter_map(|network| places.partitions.get(network).copied());
+        let ours: BTreeSet<u32> = of_fleets.filter(|n| *n < count).collect();
+        if ours.is_empty() {
+            // Nobody is there to be told.
+            std::future::pending::<()>().await;
+        }
         let ours: Vec<_> = ours.into_iter().map(|partition| TopicPartition { topic: TOPIC, partition }).collect();
-        let (places, mut ends) = log::last(&*self.log, &ours, limits::SAMPLES_READ_BACK).await?;
-        let mut reader = self.log.reader(&places).await?;
+        let (from, mut ends) = log::last(&*self.log, &ours, limits::SAMPLES_READ_BACK).await?;
+        let mut reader = self.log.reader(&from).await?;
         // Of what was there before, only the last word of each counts: it is heard when all of it has been read.
         let mut before: HashMap<Key, ProviderSample> = HashMap::new();
         loop {
@@ -195,7 +219,7 @@ impl Samples {
                 Polled::Assigned(_) | Polled::Revoked(_) => continue,
             };
             for record in records {
-                let Some((key, sample)) = self.state(&record) else { continue };
+                let Some((key, sample)) = self.state(places, &record) else { continue };
                 if heard.get(&key).is_some_and(|last| *last >= sample.at) {
                     continue;
                 }
@@ -203,26 +227,26 @@ impl Samples {
                     before.insert(key, sample);
                 } else if sample.observer != observer {
                     before.remove(&key);
-                    self.hear(heard, key, &sample);
+                    Self::hear(places, heard, key, &sample);
                 }
             }
             ends.retain(|at, end| reader.reached(*at) < *end);
             if ends.is_empty() {
-                before.drain().for_each(|(key, sample)| self.hear(heard, key, &sample));
+                before.drain().for_each(|(key, sample)| Self::hear(places, heard, key, &sample));
             }
         }
     }
 
     /// A state of an endpoint of ours. What cannot be read is another program's, or of a newer version.
-    fn state(&self, record: &Record) -> Option<(Key, ProviderSample)> {
+    fn state(&self, places: &Places, record: &Record) -> Option<(Key, ProviderSample)> {
         let sample: ProviderSample = self.codec.decode(record.value.as_ref()?).ok()?;
         let key = (sample.network.clone(), sample.endpoint.clone(), sample.observer.clone());
-        (matches!(sample.seen, Seen::State(_)) && self.fleets.contains_key(&sample.network)).then_some((key, sample))
+        (matches!(sample.seen, Seen::State(_)) && places.fleets.contains_key(&sample.network)).then_some((key, sample))
     }
 
     /// Tells the endpoint's fleet. That it was told is remembered of a bounded number of observers and endpoints.
-    fn hear(&self, heard: &mut HashMap<Key, TimeMs>, key: Key, sample: &ProviderSample) {
-        if let Some(fleet) = self.fleets.get(&sample.network) {
+    fn hear(places: &Places, heard: &mut HashMap<Key, TimeMs>, key: Key, sample: &ProviderSample) {
+        if let Some(fleet) = places.fleets.get(&sample.network) {
             fleet.hear(sample);
         }
         if heard.len() < limits::PROVIDER_STATES || heard.contains_key(&key) {

@@ -23,12 +23,49 @@ pub struct Source {
     /// Whose endpoints are told of in `providers.samples`; `None`: nobody's.
     pub observed: Option<Arc<dyn Observed>>,
     chain: Arc<dyn Watched>,
+    changes: Option<Arc<dyn Changes>>,
+}
+
+/// Takes a change over that was made ready.
+pub type TakeOver = Box<dyn FnOnce() + Send>;
+
+/// A source whose endpoints can change while it is watched.
+pub trait Changes: Send + Sync {
+    /// Makes everything ready to go on with the endpoints and settings of `network`, which is on the same chain; nothing changes yet.
+    ///
+    /// # Errors
+    /// An endpoint that cannot be used as it is configured: what is wrong and what to write instead.
+    fn prepare(&self, network: &NetworkConfig) -> Result<TakeOver, String>;
 }
 
 impl Source {
     /// A network of a family.
     pub fn new<F: Family>(network: NetworkConfig, family: F, node: Arc<dyn ChainSource<Block = F::Block>>) -> Self {
-        Self { network, observed: None, chain: Arc::new(Chain { family: Arc::new(family), node }) }
+        Self { network, observed: None, chain: Arc::new(Chain { family: Arc::new(family), node }), changes: None }
+    }
+
+    /// The same, whose endpoints can change.
+    pub fn changed_by(self, changes: Arc<dyn Changes>) -> Self {
+        Self { changes: Some(changes), ..self }
+    }
+
+    /// The same source, of a network that is configured so.
+    #[must_use]
+    pub fn configured(&self, network: NetworkConfig) -> Self {
+        Self { network, ..self.clone() }
+    }
+
+    /// Whether it is the same source, whatever its configuration is.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.chain, &other.chain)
+    }
+
+    /// Makes other endpoints ready; `None` where the source has none that could change.
+    ///
+    /// # Errors
+    /// See [`Changes::prepare`].
+    pub fn change(&self, network: &NetworkConfig) -> Result<Option<TakeOver>, String> {
+        self.changes.as_ref().map(|changes| changes.prepare(network)).transpose()
     }
 
     /// The same; what this fleet sees of its endpoints is told.

@@ -11,7 +11,7 @@ use schemas::{
 };
 use tokio::sync::watch;
 
-use crate::{metrics, source::Source};
+use crate::{metrics, networks::Following, source::Source};
 
 /// A network of a partition that is held here, and that is not in this process's configuration.
 pub const UNNAMED: Unnamed = Unnamed {
@@ -60,14 +60,22 @@ pub fn published(board: &Board, partition: u32, network: &Network, at: Published
 }
 
 /// Says of a partition's networks that nothing can be written, and why.
-pub fn blocked(board: &Board, partition: u32, mine: &[&Source], error: &LogError) {
+pub fn blocked(board: &Board, partition: u32, mine: &[Following], error: &LogError) {
     if error.kind == LogErrorKind::NoTopic {
         metrics::topic_missing();
     }
-    for source in mine {
-        metrics::state(&source.network.slug, NetworkState::Stalled);
+    for following in mine {
+        metrics::state(&following.source.network.slug, NetworkState::Stalled);
     }
     board.blocked(partition, Some(format!("nothing can be written: {error}")));
+}
+
+/// Says nothing more of networks of a partition than that they live on it, but for these.
+pub fn only(board: &Board, partition: u32, mine: &[Following]) {
+    let others = board.networks().into_iter().filter(|(network, at)| {
+        *at == partition && mine.iter().all(|following| following.source.network.slug != *network)
+    });
+    others.for_each(|(network, _)| board.forget(&network));
 }
 
 /// Says of a network that it stands still, and why.

@@ -1,6 +1,6 @@
 //! The edge between a network's watcher and its partition's publisher: what belongs together and must not be torn.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use runtime::log::NewRecord;
 use schemas::{
@@ -40,6 +40,17 @@ pub struct Queued {
     /// Its bytes.
     pub bytes: usize,
     _share: Share,
+    _on_its_way: Option<mpsc::Sender<Infallible>>,
+}
+
+/// Tells when nothing is on its way any more.
+pub struct Drained(mpsc::Receiver<Infallible>);
+
+impl Drained {
+    /// Waits until whoever sends has gone, and all that was sent is committed, or was dropped.
+    pub async fn wait(&mut self) {
+        let None = self.0.recv().await;
+    }
 }
 
 /// What the queues of all partitions of a process hold together, beyond a little that is each one's own: many networks that catch up
@@ -60,6 +71,8 @@ pub struct Outlet {
     own: Arc<Semaphore>,
     of_partition: Arc<Semaphore>,
     of_process: Arc<Semaphore>,
+    /// Goes with each unit, where somebody wants to know when the last has arrived.
+    on_its_way: Option<mpsc::Sender<Infallible>>,
 }
 
 /// The publisher has gone: the watcher stops too.
@@ -72,14 +85,21 @@ impl Outlet {
         let (queue, units) = mpsc::channel(limits::INGEST_QUEUE_EVENTS);
         let kib = |n| Arc::new(Semaphore::new(n));
         let (own, of_partition) = (kib(limits::INGEST_QUEUE_OWN_KIB), kib(limits::INGEST_QUEUE_KIB));
-        (Self { queue, own, of_partition, of_process: memory.0.clone() }, units)
+        (Self { queue, own, of_partition, of_process: memory.0.clone(), on_its_way: None }, units)
+    }
+
+    /// An end of the same queue for one of several, and how to know when all that came by it has arrived.
+    pub fn of_one(&self) -> (Self, Drained) {
+        let (on_its_way, drained) = mpsc::channel(1);
+        (Self { on_its_way: Some(on_its_way), ..self.clone() }, Drained(drained))
     }
 
     /// Hands a unit over, waiting for room.
     pub async fn send(&self, unit: Unit) -> Result<(), Gone> {
         let bytes = unit.bytes();
         let _share = self.share(bytes >> 10).await.map_err(|_| Gone)?;
-        self.queue.send(Queued { unit, bytes, _share }).await.map_err(|_| Gone)
+        let _on_its_way = self.on_its_way.clone();
+        self.queue.send(Queued { unit, bytes, _share, _on_its_way }).await.map_err(|_| Gone)
     }
 
     /// Room of the partition's own, which a unit of any size may have to itself, or of what all share: whichever is free first.
@@ -150,6 +170,20 @@ mod tests {
     /// What a future gives without waiting.
     async fn at_once<T>(future: impl Future<Output = T>) -> Result<T, ()> {
         tokio::select! { biased; done = future => Ok(done), () = std::future::ready(()) => Err(()) }
+    }
+
+    #[tokio::test]
+    async fn one_of_several_is_drained_when_its_last_unit_is_done_with() {
+        let (outlet, mut units) = Outlet::channel(&Memory::default());
+        let (one, mut drained) = outlet.of_one();
+        one.send(unit(10)).await.expect("open");
+        outlet.send(unit(10)).await.expect("open");
+        drop(one);
+        let first = units.recv().await.expect("it came");
+        assert!(at_once(drained.wait()).await.is_err(), "it is not committed yet");
+        drop(first);
+        drained.wait().await;
+        assert!(units.recv().await.is_some(), "others' are their own");
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Everything that speaks to a chain node.
 //!
-//! * [`source`]: the seam, a network as one source of blocks.
+//! * [`source`]: the seam, a network as one source of blocks; [`changing`]: one whose endpoints change meanwhile.
 //! * [`evm`]: Ethereum and everything that speaks its JSON-RPC.
 //! * [`fleet`]: the endpoints of a network as one, whatever its family.
 //! * [`error`]: what can go wrong with a node, classified once.
@@ -9,6 +9,7 @@
 //! Guarantee: what a node answers is a *claim*. It is bounded in size and time, parsed exactly, checked against itself and,
 //! where the chain's profile says that this is possible, against its own hashes; nothing else leaves this crate.
 
+pub mod changing;
 pub mod error;
 pub mod evm;
 pub mod fleet;
@@ -16,5 +17,6 @@ pub mod mask;
 pub mod metrics;
 pub mod source;
 
+pub use changing::Changing;
 pub use error::{Class, Fault, Missing, NodeError, NodeErrorKind, Retry};
 pub use source::{ChainSource, Finality, Head, HeadView, SourceBlock, Word};

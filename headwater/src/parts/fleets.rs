@@ -18,6 +18,7 @@ fn member(e: &Endpoint) -> MemberConfig {
         name: e.name.clone(),
         url: nodes::mask::masked_url(&e.url),
         account: Account::of([e.url.as_str()].into_iter().chain(headers)),
+        place: Account::of([e.url.as_str()]),
         operator: e.operator.clone(),
         roles: e.roles.clone(),
         priority: e.priority,

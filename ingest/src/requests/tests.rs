@@ -136,7 +136,7 @@ async fn what_was_asked_before_is_known_at_once_and_what_is_asked_later_soon() {
     };
     assert!(!record(request("a", "n", 1)).headers.is_empty(), "it names its network outside its value");
     let network: Network = "n".parse().expect("a slug");
-    let follow = || Requests::follow(log.clone(), Arc::new(Codec::builtin()), [network.clone()]);
+    let follow = || Requests::follow(log.clone(), Arc::new(Codec::builtin()));
     let empty = follow();
     empty.up_to_now().await.expect("an empty topic is read at once");
     producer.commit(Transaction { records: vec![record(request("a", "n", 1))], offsets: None }).await.expect("commit");

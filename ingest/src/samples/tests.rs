@@ -38,6 +38,7 @@ impl Observed for Told {
     fn hear(&self, sample: &ProviderSample) {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).push(sample.clone());
     }
+    fn leave(&self) {}
 }
 
 async fn log() -> (Arc<EmbeddedLog>, TempDir) {
@@ -53,8 +54,10 @@ fn eth() -> Network {
 fn started(log: &Arc<EmbeddedLog>, instance: &str) -> (AbortOnDropHandle<()>, Arc<Told>) {
     let fleet = Arc::<Told>::default();
     let partitions = HashMap::from([(eth(), 3)]);
-    let fleets: [(Network, Arc<dyn Observed>); 1] = [(eth(), fleet.clone())];
-    let handle = start(log.clone(), Arc::new(Codec::builtin()), instance, &partitions, fleets);
+    let told: Arc<dyn Observed> = fleet.clone();
+    let places = Places { partitions, fleets: HashMap::from([(eth(), told)]) };
+    let places = watch::Sender::new(Arc::new(places)).subscribe();
+    let handle = start(log.clone(), Arc::new(Codec::builtin()), instance, places);
     (handle, fleet)
 }
 

@@ -7,7 +7,7 @@ use url::Url;
 use crate::mask::masked_url;
 
 /// An endpoint as configured. Its `Debug` shows no credential.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Name for people and metrics.
     pub name: String,

@@ -38,6 +38,8 @@ pub struct MemberConfig {
     pub url: String,
     /// What its limits are counted by.
     pub account: Account,
+    /// Its URL alone, without showing it: what it is known by when anything else of its configuration changes.
+    pub place: Account,
     /// Whose it is: endpoints of one operator are one voice.
     pub operator: String,
     /// What it is used for.
@@ -57,6 +59,7 @@ impl MemberConfig {
             name: name.into(),
             url: url.into(),
             account: Account::of([name, url]),
+            place: Account::of([url]),
             operator: name.into(),
             roles: Role::ALL.to_vec(),
             priority: 1,

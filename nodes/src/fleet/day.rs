@@ -92,12 +92,23 @@ impl Day {
         self.by.values().map(|o| o.told.calls + o.counted.calls).sum()
     }
 
+    /// Whether anything was counted on this day.
+    pub fn counts(&mut self, at: TimeMs) -> bool {
+        self.turn(at);
+        self.total() > 0
+    }
+
     /// What one observer has counted.
     pub fn of(&mut self, observer: &str, at: TimeMs) -> Count {
         self.turn(at);
         let count =
             |o: &Observed| Count { calls: o.told.calls + o.counted.calls, bytes: o.told.bytes + o.counted.bytes };
         self.by.get(observer).map(count).unwrap_or_default()
+    }
+
+    /// From now on this is the cap. What was counted counts.
+    pub fn set_cap(&mut self, cap: Option<u64>) {
+        self.cap = cap;
     }
 
     /// The cap.
@@ -123,6 +134,11 @@ mod tests {
         let tomorrow = TimeMs(NOON.0 + DAY_MS);
         assert!(day.allows(Role::Serve, 90, tomorrow) && day.total() == 0);
         assert!(Day::new(None, NOON).allows(Role::Serve, u64::MAX, NOON));
+        day.add("a", 30, 0, tomorrow);
+        day.set_cap(Some(30));
+        assert!(!day.allows(Role::Stream, 1, tomorrow), "what was counted before counts");
+        day.set_cap(None);
+        assert!(day.allows(Role::Serve, 1_000, tomorrow));
     }
 
     #[test]

@@ -54,6 +54,19 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         Self { inner: Arc::new(Inner { table, clients }) }
     }
 
+    /// The fleet that goes on with these endpoints and settings: who is there still, by its URL, keeps all that is known of it. The
+    /// former one is to be asked nothing more once it was told to [`leave`](Self::leave).
+    pub fn succeeded_by(&self, members: Vec<(MemberConfig, C)>, config: FleetConfig) -> Self {
+        let (configs, clients): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+        let table = self.table().succeeded_by(configs, config);
+        Self { inner: Arc::new(Inner { table, clients }) }
+    }
+
+    /// Says of every endpoint that is not in the successor, or of all where there is none, that it is gone, and nothing any more.
+    pub fn leave(&self, successor: Option<&Self>) {
+        self.table().leave(successor.map(Self::table));
+    }
+
     pub(super) fn table(&self) -> &Table {
         &self.inner.table
     }

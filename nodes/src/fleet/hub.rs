@@ -52,6 +52,30 @@ impl Hub {
         }
     }
 
+    /// Goes on with what the former one knows: `heirs` has, for each endpoint, the former place and the present operator.
+    pub fn going_on(self, former: &Self, heirs: &[Option<(usize, std::sync::Arc<str>)>]) -> Self {
+        {
+            let (mut heights, before) = (self.heights(), former.heights());
+            heights.pulse = before.pulse;
+            for (claim, heir) in heights.claims.iter_mut().zip(heirs) {
+                let Some((place, operator)) = heir else { continue };
+                let claimed = before.claims.get(*place).and_then(Option::as_ref);
+                *claim = claimed.map(|(_, height)| (operator.clone(), *height));
+            }
+        }
+        let primary = *former.primary.borrow();
+        let heir = |place| heirs.iter().position(|heir| heir.as_ref().is_some_and(|(former, _)| *former == place));
+        self.primary.send_replace(primary.and_then(heir));
+        let samples = former.samples.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        samples.into_iter().for_each(|samples| self.samples_to(samples));
+        self
+    }
+
+    /// From now on nothing is said any more.
+    pub fn hush(&self) {
+        *self.samples.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn heights(&self) -> MutexGuard<'_, Heights> {
         self.heights.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,7 +6,7 @@
 //! process finds out for itself what the endpoint leaves to it, and takes over what others say that they have spent of a day.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -62,6 +62,28 @@ impl Limits {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         gates.entry(member.account).or_insert_with(|| Arc::new(Gate::new(member, self.clock.clone()))).clone()
     }
+
+    /// Whether it is the same set.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.gates, &other.gates)
+    }
+
+    /// From now on the endpoints' limits are those of `members`, who are all that there are; of several of one account the first
+    /// counts. What was spent of a day stays spent, also of an account that is left out and comes back.
+    pub fn settle<'a>(&self, members: impl IntoIterator<Item = &'a MemberConfig>) {
+        let wall = self.clock.wall();
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = HashSet::new();
+        for member in members.into_iter().filter(|m| seen.insert(m.account)) {
+            if let Some(gate) = gates.get(&member.account) {
+                gate.settle(member);
+            }
+        }
+        // Whose account nobody names any more, and who has counted nothing today, is forgotten.
+        gates.retain(|account, gate| {
+            seen.contains(account) || Arc::strong_count(gate) > 1 || gate.lock().day.counts(wall)
+        });
+    }
 }
 
 /// The way to one endpoint.
@@ -70,6 +92,8 @@ pub(super) struct Gate {
     clock: Clock,
     state: Mutex<State>,
     given_back: Notify,
+    /// The limits are others now: whoever waits reckons anew.
+    settled: Notify,
     /// Who is next, by role.
     turns: [tokio::sync::Mutex<()>; 3],
 }
@@ -124,7 +148,13 @@ impl Gate {
     fn new(member: &MemberConfig, clock: Clock) -> Self {
         let day = Day::new(member.per_day, clock.wall());
         let state = State { pace: Pace::new(member.limit), flight: Flight::default(), day, waiting: 0 };
-        Self { clock, state: Mutex::new(state), given_back: Notify::new(), turns: Default::default() }
+        Self {
+            clock,
+            state: Mutex::new(state),
+            given_back: Notify::new(),
+            settled: Notify::new(),
+            turns: Default::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -161,6 +191,9 @@ impl Gate {
         };
         for _ in 0..calls {
             loop {
+                let settled = self.settled.notified();
+                tokio::pin!(settled);
+                settled.as_mut().enable();
                 let wait = {
                     let mut state = self.lock();
                     let wall = self.clock.wall();
@@ -171,7 +204,7 @@ impl Gate {
                 };
                 match wait {
                     None => break,
-                    Some(wait) => tokio::time::sleep(wait).await,
+                    Some(wait) => tokio::select! { () = tokio::time::sleep(wait) => {}, () = settled => {} },
                 }
             }
         }
@@ -181,6 +214,15 @@ impl Gate {
         let mut place = place;
         place.sent = sent;
         Ok(place)
+    }
+
+    /// From now on these are its limits.
+    fn settle(&self, member: &MemberConfig) {
+        let mut state = self.lock();
+        state.pace.configure(member.limit, self.clock.now());
+        state.day.set_cap(member.per_day);
+        drop(state);
+        self.settled.notify_waiters();
     }
 
     /// The endpoint let a request through, whatever it answered.
@@ -320,5 +362,34 @@ mod tests {
         assert!(waiting.await.expect("no panic"));
         let capped = Closed::Day(1_000);
         assert_eq!(gate.enter("x", Role::Stream, 1_000, LONG).await.map(drop), Err(capped));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_limits_hold_at_once_for_those_who_wait_too() {
+        let member = |limit, per_day| MemberConfig { limit, per_day, ..MemberConfig::new("a", "http://a") };
+        let limits = Limits::new(Clock::fixed(TimeMs(1_000)));
+        let (slow, fast) = (member(Some(0.01), None), member(Some(100.0), Some(50)));
+        let gate = limits.gate(&slow);
+        drop(gate.enter("x", Role::Stream, 1, LONG).await.expect("the first"));
+        let waiting = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.enter("x", Role::Stream, 1, LONG).await.is_ok() }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let began = gate.clock.now();
+        limits.settle([&fast, &slow]);
+        assert!(waiting.await.expect("no panic") && gate.clock.now() - began < Duration::from_secs(1));
+        assert_eq!(gate.standing("x", Role::Stream).per_day, Some(50), "of two of one account the first counts");
+        for _ in 0..48 {
+            drop(gate.enter("x", Role::Stream, 1, LONG).await.expect("within the cap"));
+        }
+        assert_eq!(gate.enter("x", Role::Stream, 1, LONG).await.map(drop), Err(Closed::Day(50)));
+        let took = (gate.clock.now() - began).as_secs_f64();
+        assert!((0.3..2.0).contains(&took), "49 at 100 a second: {took} s");
+        // Left out and back again, the day is what it was.
+        limits.settle([]);
+        drop(gate);
+        limits.settle([]);
+        assert_eq!(limits.gate(&slow).standing("x", Role::Stream).day_total, 50);
     }
 }

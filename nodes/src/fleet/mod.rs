@@ -9,7 +9,7 @@
 //! * [`pace`], [`flight`], [`day`]: the limits, of which [`limits`] has one set per endpoint and process (rule 33);
 //! * [`quarantine`], [`votes`]: who lies and for how long that counts (rule 24); [`heights`]: whose head is believed;
 //! * [`router`]: who is asked, and when another endpoint comes into use; [`state`]: the word and the sentence for people;
-//! * [`sample`]: what is written down.
+//! * [`sample`]: what is written down; [`succession`]: what is kept when the configuration changes.
 //!
 //! What brings them together: `seat` and `standing` (one endpoint), `hub` and `table` (what all have in common), [`member`] (the way of a
 //! request), [`ask`] (a question), [`probe`] (the one task of a fleet), `snapshot` (for people).
@@ -41,6 +41,7 @@ pub mod sketch;
 mod snapshot;
 mod standing;
 pub mod state;
+pub mod succession;
 mod table;
 #[cfg(test)]
 mod tests;

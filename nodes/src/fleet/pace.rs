@@ -165,6 +165,19 @@ impl Pace {
         pace
     }
 
+    /// From now on this is the configured rate, or one is found out. What was found out before says nothing about it; a wait that the
+    /// endpoint asked for is kept.
+    pub fn configure(&mut self, configured: Option<f64>, now: Moment) {
+        let configured = configured.map(|r| (r * ROOM).max(LEAST));
+        if configured == self.configured {
+            return;
+        }
+        self.configured = configured;
+        (self.wall, self.hold, self.pressed) = (None, HOLD.0, false);
+        (self.changed, self.stepped) = (now, now);
+        self.set(configured);
+    }
+
     /// Lets one request go, or says how long to wait before asking again.
     pub fn take(&mut self, role: Role, now: Moment) -> Result<(), Duration> {
         if now < self.paused {

@@ -52,6 +52,11 @@ impl Quarantine {
         Self { while_, gap: probe_every * 3, held: None, ended_at: None }
     }
 
+    /// From now on it must agree for so long, and is probed so often. What it has agreed so far counts.
+    pub fn settle(&mut self, while_: Duration, probe_every: Duration) {
+        (self.while_, self.gap) = (while_, probe_every * 3);
+    }
+
     /// It was found lying. True when that is news: it was believed until now.
     pub fn lied(&mut self, lie: Found) -> bool {
         match &mut self.held {

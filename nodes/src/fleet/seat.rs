@@ -38,7 +38,8 @@ pub(super) struct Seat {
     pub clock: Clock,
     pub hub: Arc<Hub>,
     pub probe_every: Duration,
-    state: Mutex<State>,
+    /// Shared with the seat of the same endpoint in the fleet before and after a change.
+    state: Arc<Mutex<State>>,
 }
 
 impl std::fmt::Debug for Seat {
@@ -198,7 +199,24 @@ impl Seat {
             shown,
         };
         let (name, operator) = (config.name.as_str().into(), config.operator.as_str().into());
-        Self { config, name, operator, index, gate, clock, hub, probe_every, state: Mutex::new(state) }
+        let state = Arc::new(Mutex::new(state));
+        Self { config, name, operator, index, gate, clock, hub, probe_every, state }
+    }
+
+    /// The same endpoint, going on with all that is known of `former`. What its credentials, or its name, brought about is over where
+    /// these are others now.
+    pub fn going_on(self, former: &Self, quarantine: Duration) -> Self {
+        let seat = Self { state: former.state.clone(), ..self };
+        let mut state = seat.state();
+        state.quarantine.settle(quarantine, seat.probe_every);
+        if seat.config.account != former.config.account {
+            (state.breaker, state.last) = (Breaker::default(), Last::default());
+        }
+        if seat.config.account != former.config.account || seat.name != former.name {
+            state.unusable = None;
+        }
+        drop(state);
+        seat
     }
 
     /// What is known of it. Not to be held across an await.

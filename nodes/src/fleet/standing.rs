@@ -35,6 +35,12 @@ impl Seat {
         }
     }
 
+    /// Says that it is not in the configuration any more.
+    pub(super) fn goes(&self) {
+        let state = Box::new(self.snapshot().gone(self.clock.wall()));
+        self.sample(self.clock.wall(), Sampled::State(state));
+    }
+
     /// Sends its whole state.
     pub(super) fn tell(&self) {
         let state = Box::new(self.snapshot());

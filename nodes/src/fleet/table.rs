@@ -22,6 +22,7 @@ use super::{
     router::{self, Candidate, Fitness},
     sample::cut,
     seat::Seat,
+    succession,
 };
 use crate::error::{NodeError, NodeErrorKind};
 
@@ -54,14 +55,53 @@ impl Table {
         config: FleetConfig,
         clock: Clock,
     ) -> Self {
-        let hub = Arc::new(Hub::new(network, observer, members.len(), config.block_time));
+        let hub = Hub::new(network, observer, members.len(), config.block_time);
+        let began = clock.wall();
+        Self::of(members, config, (clock, began), hub, &[])
+    }
+
+    /// The same network with other endpoints, or other settings: who is there still goes on with all that is known of it.
+    pub fn succeeded_by(&self, members: Vec<MemberConfig>, config: FleetConfig) -> Self {
+        let former: Vec<&MemberConfig> = self.seats.iter().map(|s| &s.config).collect();
+        let heirs = succession::heirs(&former, &members);
+        let places: Vec<_> =
+            heirs.iter().zip(&members).map(|(heir, m)| heir.map(|place| (place, m.operator.as_str().into()))).collect();
+        let hub = Hub::new(self.hub.network.clone(), &self.hub.observer, members.len(), config.block_time);
+        let former: Vec<Option<&Seat>> = heirs.iter().map(|heir| heir.map(|place| &*self.seats[place])).collect();
+        Self::of(members, config, (self.clock.clone(), self.began), hub.going_on(&self.hub, &places), &former)
+    }
+
+    /// `former`: for each member the seat that it goes on with; those that are not there begin.
+    fn of(
+        members: Vec<MemberConfig>,
+        config: FleetConfig,
+        (clock, began): (Clock, schemas::TimeMs),
+        hub: Hub,
+        former: &[Option<&Seat>],
+    ) -> Self {
+        let hub = Arc::new(hub);
         let seat = |(index, m): (usize, MemberConfig)| {
             let gate = config.limits.gate(&m);
             let (every, while_) = (config.probe_every, config.quarantine);
-            Arc::new(Seat::new(index, m, gate, hub.clone(), clock.clone(), every, while_))
+            let seat = Seat::new(index, m, gate, hub.clone(), clock.clone(), every, while_);
+            Arc::new(match former.get(index).copied().flatten() {
+                Some(former) => seat.going_on(former, while_),
+                None => seat,
+            })
         };
         let seats = members.into_iter().enumerate().map(seat).collect();
-        Self { seats, hub, began: clock.wall(), began_at: clock.now(), clock, config, turn: Default::default() }
+        Self { seats, hub, began, began_at: clock.now(), clock, config, turn: Default::default() }
+    }
+
+    /// Those who have no part in the successor say that they go; nobody says anything here any more.
+    pub fn leave(&self, successor: Option<&Self>) {
+        for seat in &self.seats {
+            if successor.is_none_or(|successor| successor.seat(&seat.name).is_none()) {
+                seat.finish();
+                seat.goes();
+            }
+        }
+        self.hub.hush();
     }
 
     pub fn seat(&self, name: &str) -> Option<&Arc<Seat>> {

@@ -193,6 +193,16 @@ impl Board {
         }
     }
 
+    /// Nothing more is said of a network than that it lives on its partition.
+    pub fn forget(&self, network: &Network) {
+        let mut said = self.said();
+        if said.networks.remove(network).is_some() {
+            said.news = true;
+            drop(said);
+            self.0.changed.notify_one();
+        }
+    }
+
     /// What is said of a network; `None`: nothing beyond the usual.
     pub fn row(&self, network: &Network) -> Option<Row> {
         self.said().networks.get(network).cloned()

@@ -183,7 +183,7 @@ pub struct EndpointState {
     pub reason: Option<String>,
     /// Since when the state holds.
     pub since: TimeMs,
-    /// How often its observer writes this, in milliseconds.
+    /// How often its observer writes this, in milliseconds; 0: never again, see [`EndpointState::gone`].
     pub every_ms: u64,
     /// 0 to 100 (rule 23); `None` before the first call.
     pub score: Option<u32>,
@@ -263,6 +263,18 @@ impl ProviderSample {
 }
 
 impl EndpointState {
+    /// The last word of an observer on an endpoint that was taken out of its configuration at this time.
+    #[must_use]
+    pub fn gone(self, at: TimeMs) -> Self {
+        let reason = Some("It is not in the configuration any more.".to_owned());
+        Self { state: ProviderState::Unknown, reason, since: at, every_ms: 0, in_use: false, lie: None, ..self }
+    }
+
+    /// Whether this is such a last word.
+    pub fn is_gone(&self) -> bool {
+        self.every_ms == 0
+    }
+
     /// Silence of its observer after which nothing is known of the endpoint any more.
     pub fn patience(&self) -> Duration {
         Duration::from_millis(self.every_ms.max(1).saturating_mul(u64::from(UNKNOWN_AFTER)))

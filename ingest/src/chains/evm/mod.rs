@@ -6,7 +6,7 @@ mod emit;
 use std::{sync::Arc, time::Duration};
 
 use nodes::{
-    NodeError, NodeErrorKind,
+    Changing, NodeError, NodeErrorKind,
     evm::{
         Checks, EvmBlock, Tuning,
         fleet::{EvmFleet, EvmFleetConfig},
@@ -21,11 +21,14 @@ use schemas::{
     records::{ProviderSample, RingEntry, stage_status::stage},
 };
 
+use tokio::sync::mpsc;
+
 use super::family::{Family, Traits};
 use crate::{
     config::{NetworkConfig, Verify},
     records::{Circumstances, Scribe},
-    source::Source,
+    samples::Observed,
+    source::{Changes, Source, TakeOver},
     tracker::Position,
 };
 
@@ -37,15 +40,17 @@ pub fn source(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> Resul
     if network.endpoints.is_empty() {
         return Err("it has no [[network.endpoint]]".into());
     }
-    let fleet = fleet(network, tuning, instance)?;
-    let observed = Arc::new(fleet.fleet().clone());
-    Ok(Source::new(network.clone(), Evm::of(network), Arc::new(fleet)).observed(observed))
+    let fleet = EvmFleet::new(settings(network, tuning, instance), network.members(), Clock::system())?;
+    let endpoints =
+        Arc::new(Endpoints { fleet: Changing::new(fleet), tuning: tuning.clone(), instance: instance.to_owned() });
+    let source = Source::new(network.clone(), Evm::of(network), Arc::new(endpoints.fleet.clone()));
+    Ok(source.observed(endpoints.clone()).changed_by(endpoints))
 }
 
-/// The fleet of a network's endpoints.
-fn fleet(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> Result<EvmFleet, String> {
+/// What a network's fleet is told.
+fn settings(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> EvmFleetConfig {
     let usual = Profile::of(network.chain_id).block_time_ms.map(Duration::from_millis);
-    let config = EvmFleetConfig {
+    EvmFleetConfig {
         network: network.slug.clone(),
         chain_id: network.chain_id,
         observer: ProviderSample::observer_of(stage::INGEST, instance),
@@ -54,8 +59,38 @@ fn fleet(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> Result<Evm
         confirm: network.confirm,
         confirm_within: network.confirm_within,
         fleet: FleetConfig { block_time: network.fleet.block_time.or(usual), ..network.fleet.clone() },
-    };
-    EvmFleet::new(config, network.members(), Clock::system())
+    }
+}
+
+/// The endpoints of a network: a fleet, and whichever succeeds it.
+struct Endpoints {
+    fleet: Changing<EvmFleet>,
+    tuning: Tuning,
+    instance: String,
+}
+
+impl Observed for Endpoints {
+    fn samples_to(&self, to: mpsc::Sender<ProviderSample>) {
+        self.fleet.now().fleet().samples_to(to);
+    }
+    fn hear(&self, sample: &ProviderSample) {
+        self.fleet.now().fleet().hear(sample);
+    }
+    fn leave(&self) {
+        self.fleet.now().fleet().leave(None);
+    }
+}
+
+impl Changes for Endpoints {
+    fn prepare(&self, network: &NetworkConfig) -> Result<TakeOver, String> {
+        let (former, source) = (self.fleet.now(), self.fleet.clone());
+        let successor = former.succeeded_by(settings(network, &self.tuning, &self.instance), network.members())?;
+        Ok(Box::new(move || {
+            let fleet = successor.fleet().clone();
+            source.succeed(successor);
+            former.fleet().leave(Some(&fleet));
+        }))
+    }
 }
 
 /// The checks of a node's answers.

@@ -36,6 +36,14 @@ impl Chains {
         members.entry(name.into()).or_default().clone()
     }
 
+    /// As much of it as is known of the endpoints that stay as they are (`same`), and of those that were not ready.
+    pub fn of_endpoints(&self, same: &BTreeSet<String>) -> Self {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        members.retain(|name, _| same.contains(&**name));
+        let not_ready = self.waiting().into_iter().filter(|name| same.contains(&**name)).collect();
+        Self { members: Mutex::new(members), not_ready: Mutex::new(not_ready) }
+    }
+
     /// Whatever this endpoint said was of an earlier connection.
     pub fn forget(&self, name: &str) {
         self.members.lock().unwrap_or_else(PoisonError::into_inner).remove(name);

@@ -103,32 +103,90 @@ impl std::fmt::Debug for EvmFleet {
     }
 }
 
+/// Who has a voice, and who is listened to.
+struct Voices {
+    /// Of the endpoints that may be asked about the chain.
+    operators: Vec<String>,
+    listened: BTreeSet<String>,
+}
+
+impl Voices {
+    fn of(endpoints: &[(MemberConfig, Endpoint)]) -> Self {
+        let streaming = || endpoints.iter().filter(|(m, _)| m.roles.contains(&Role::Stream));
+        let mut operators: Vec<String> = streaming().map(|(m, _)| m.operator.clone()).collect();
+        operators.sort_unstable();
+        operators.dedup();
+        let listened = streaming().filter(|(_, e)| e.ws.is_some()).map(|(m, _)| m.name.clone()).collect();
+        Self { operators, listened }
+    }
+}
+
+/// A client for each endpoint: one that is there already, or a new one.
+fn clients(
+    config: &EvmFleetConfig,
+    endpoints: Vec<(MemberConfig, Endpoint)>,
+    mut there: impl FnMut(&Endpoint) -> Option<EvmClient>,
+) -> Result<Vec<(MemberConfig, EvmClient)>, String> {
+    let client = |(member, endpoint): (MemberConfig, Endpoint)| {
+        let client = match there(&endpoint) {
+            Some(client) => client,
+            None => EvmClient::new(endpoint, config.checks, config.tuning.clone())?,
+        };
+        Ok((member, client))
+    };
+    endpoints.into_iter().map(client).collect()
+}
+
 impl EvmFleet {
     /// A fleet; nothing is connected yet. Fails on header names or values that HTTP does not allow.
     pub fn new(config: EvmFleetConfig, endpoints: Vec<(MemberConfig, Endpoint)>, clock: Clock) -> Result<Self, String> {
-        // Only who may be asked about the chain has a voice.
-        let voices = endpoints.iter().filter(|(m, _)| m.roles.contains(&Role::Stream));
-        let mut operators: Vec<String> = voices.map(|(m, _)| m.operator.clone()).collect();
-        operators.sort_unstable();
-        operators.dedup();
-        let listened = endpoints.iter().filter(|(m, e)| e.ws.is_some() && m.roles.contains(&Role::Stream));
-        let listened = listened.map(|(m, _)| m.name.clone()).collect();
-        let mut members = Vec::with_capacity(endpoints.len());
-        for (member, endpoint) in endpoints {
-            members.push((member, EvmClient::new(endpoint, config.checks, config.tuning.clone())?));
-        }
-        let count = members.len();
+        let voices = Voices::of(&endpoints);
+        let members = clients(&config, endpoints, |_| None)?;
         let fleet = Fleet::new(config.network.clone(), &config.observer, members, config.fleet.clone(), clock);
         Ok(Self(Arc::new(Inner {
+            operators: voices.operators.len(),
+            members: fleet.members().len(),
             fleet,
-            operators: operators.len(),
-            members: count,
-            listened,
+            listened: voices.listened,
             chains: Chains::default(),
             words: Mutex::default(),
             shown: Notify::new(),
             live: Mutex::default(),
             suspects: Mutex::default(),
+            config,
+        })))
+    }
+
+    /// The fleet that goes on with these endpoints and settings, of the same chain: what is known of endpoints whose URL stays is kept,
+    /// and of those that stay as they are the connections too. Nothing changes here yet. Fails as [`EvmFleet::new`] does.
+    pub fn succeeded_by(
+        &self,
+        config: EvmFleetConfig,
+        endpoints: Vec<(MemberConfig, Endpoint)>,
+    ) -> Result<Self, String> {
+        let voices = Voices::of(&endpoints);
+        let names: BTreeSet<String> = endpoints.iter().map(|(m, _)| m.name.clone()).collect();
+        let mut same = BTreeSet::new();
+        let former = self.fleet.members();
+        let members = clients(&config, endpoints, |endpoint| {
+            let member = former.iter().find(|m| m.client.endpoint == *endpoint)?;
+            same.insert(endpoint.name.clone());
+            (member.client.checks == config.checks).then(|| member.client.clone())
+        })?;
+        let count = members.len();
+        let fleet = self.fleet.succeeded_by(members, config.fleet.clone());
+        // Why an endpoint could not be used was said of it as it was.
+        names.difference(&same).for_each(|name| fleet.usable(name));
+        Ok(Self(Arc::new(Inner {
+            operators: voices.operators.len(),
+            members: count,
+            fleet,
+            listened: voices.listened,
+            chains: self.chains.of_endpoints(&same),
+            words: Mutex::new(self.words().of_operators(&voices.operators)),
+            shown: Notify::new(),
+            live: Mutex::default(),
+            suspects: Mutex::new(self.suspects().of_endpoints(&same)),
             config,
         })))
     }

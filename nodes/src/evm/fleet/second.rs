@@ -6,6 +6,7 @@
 //! quarantined with what it said and what is right; a fork that others know of is no lie. Where nobody has most, nobody is judged.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -43,7 +44,7 @@ struct Suspect {
 }
 
 /// Endpoints that were outvoted and are not yet judged.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Suspects(Vec<Suspect>);
 
 impl Suspects {
@@ -59,6 +60,11 @@ impl Suspects {
     /// How long until the next is to be judged.
     pub fn next_in(&self, now: Instant) -> Option<Duration> {
         self.0.iter().map(|s| s.judged_at.saturating_duration_since(now)).min()
+    }
+
+    /// Those of these endpoints.
+    pub fn of_endpoints(&self, names: &BTreeSet<String>) -> Self {
+        Self(self.0.iter().filter(|s| names.contains(&*s.by)).cloned().collect())
     }
 
     fn due(&mut self, now: Instant) -> Vec<Suspect> {

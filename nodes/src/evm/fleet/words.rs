@@ -31,7 +31,7 @@ pub struct Said {
     pub by: Arc<str>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Voice {
     said: BTreeMap<u64, Said>,
     /// Heights of `said`, as they came.
@@ -55,7 +55,7 @@ impl Voice {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Words {
     voices: BTreeMap<Arc<str>, Voice>,
     /// Who ever showed a block.
@@ -134,6 +134,13 @@ impl Words {
     /// What an operator said counts no more.
     pub fn forget(&mut self, operator: &str) {
         self.voices.remove(operator);
+    }
+
+    /// As much of it as these operators said.
+    pub fn of_operators(&self, operators: &[String]) -> Self {
+        let mut words = self.clone();
+        words.voices.retain(|operator, _| operators.iter().any(|o| **o == **operator));
+        words
     }
 
     /// What an operator says of a height.

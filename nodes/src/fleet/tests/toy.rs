@@ -172,6 +172,7 @@ pub fn shop(observer: &str, names: &[&str], change: impl Fn(&mut MemberConfig), 
     let member = |lamp: &Arc<Lamp>| {
         let mut config = MemberConfig::new(&lamp.name, "http://lamp/***");
         config.account = Account::of([observer, &lamp.name]);
+        config.place = config.account;
         change(&mut config);
         (config, lamp.clone())
     };
@@ -187,6 +188,11 @@ impl Shop {
     pub fn another(&self, observer: &str) -> Fleet<Arc<Lamp>> {
         let (members, config) = (self.members.clone(), self.config.clone());
         Fleet::new("lamps".parse().unwrap(), observer, members, config, self.clock.clone())
+    }
+
+    /// What its fleet was told.
+    pub fn settings(&self) -> FleetConfig {
+        self.config.clone()
     }
 
     /// Asks for the newest colour, as a watcher does; how long it took, and who answered.
