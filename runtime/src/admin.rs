@@ -127,13 +127,16 @@ async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) ->
 
 async fn nothing_here(uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(80).collect();
-    let detail = format!("there is nothing at {path}; there are /healthz, /readyz, /metrics, /lag and /log/TOPIC");
+    let detail = format!(
+        "there is nothing at {path}; there are /healthz, /readyz, /metrics, /lag, /log/TOPIC and, to be posted to, /reload"
+    );
     Problem::new(StatusCode::NOT_FOUND, detail)
 }
 
 async fn not_this_way(method: Method) -> Problem {
     let method: String = method.as_str().chars().take(80).collect();
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not possible here: GET or HEAD"))
+    let words = format!("{method} is not possible here: GET or HEAD, and POST to /reload");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, words)
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {

@@ -190,6 +190,21 @@ pub fn signals() -> std::io::Result<mpsc::Receiver<()>> {
     Ok(rx)
 }
 
+/// SIGHUP as messages: read the configuration again. While one waits, others are the same.
+pub fn hangups() -> std::io::Result<mpsc::Receiver<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (tx, rx) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            if matches!(tx.try_send(()), Err(mpsc::error::TrySendError::Closed(()))) {
+                return;
+            }
+        }
+    });
+    Ok(rx)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

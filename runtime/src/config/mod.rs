@@ -2,9 +2,13 @@
 //!
 //! Guarantee: [`load`] either gives a whole valid [`Config`] or every mistake of the file at once, each with line, key and
 //! what to write instead. It opens nothing but the file.
+//!
+//! A process that runs may read it again: [`changes`] says what differs and what of it can be taken over, and [`Live`] hands that on.
 
+pub mod changes;
 mod doors;
 pub mod folder;
+mod live;
 mod log;
 mod mistakes;
 mod network;
@@ -17,6 +21,7 @@ use std::{
 };
 
 use doors::Door;
+pub use live::Live;
 pub use log::{Kafka, Log};
 pub use mistakes::{Mistake, Mistakes};
 pub use network::{Contract, Endpoint, Network, Start, Verify};
@@ -138,17 +143,33 @@ pub enum ConfigError {
 /// Largest configuration file that is read, in bytes.
 const FILE_BYTES: u64 = 4 << 20;
 
+/// Where the process that runs with this file can be asked, whatever else is wrong in it: its `[admin] listen`. Mistakes are for
+/// [`load`], in the process that is asked: it may know environment variables that this one does not.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn admin_of(file: &Path) -> Result<SocketAddr, ConfigError> {
+    let text = read_text(file)?;
+    let parsed = toml_span::parse(&text).ok();
+    let written = parsed.as_ref().and_then(|root| root.pointer("/admin/listen")?.as_str()?.parse().ok());
+    Ok(written.unwrap_or_else(|| ADMIN_LISTEN.parse().expect("the defaults are addresses")))
+}
+
 /// Reads and checks a file. Relative paths in it are relative to its folder.
 pub fn load(file: &Path) -> Result<Config, ConfigError> {
+    let text = read_text(file)?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    parse(&text, folder, &|name| std::env::var(name).ok())
+        .map_err(|list| Mistakes { file: file.to_owned(), list }.into())
+}
+
+fn read_text(file: &Path) -> Result<String, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
     let size = std::fs::metadata(file).map_err(unreadable)?.len();
     if size > FILE_BYTES {
         return Err(unreadable(std::io::Error::other(format!("it has {size} bytes; at most {FILE_BYTES} are read"))));
     }
-    let text = std::fs::read_to_string(file).map_err(unreadable)?;
-    let folder = file.parent().unwrap_or(Path::new(""));
-    parse(&text, folder, &|name| std::env::var(name).ok())
-        .map_err(|list| Mistakes { file: file.to_owned(), list }.into())
+    std::fs::read_to_string(file).map_err(unreadable)
 }
 
 /// Checks a document. `folder` is what relative paths are relative to.

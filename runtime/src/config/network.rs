@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::{HeaderName, HeaderValue};
 use schemas::{Family, limits};
 use url::Url;
 
@@ -243,7 +244,7 @@ fn read_endpoint(mut s: Section, names: &mut HashSet<String>, c: &mut Collector)
     }
     let url = read_url(&mut s, "url", &["http", "https"], c);
     let ws = read_url(&mut s, "ws", &["ws", "wss"], c);
-    let headers = s.section("headers", c).strings(c).into_iter().map(|(k, v)| (k, Secret::new(v.value))).collect();
+    let headers = read_headers(&mut s, c);
     let operator = providers::read_operator(&mut s, url.as_ref(), c);
     let roles = providers::read_roles(&mut s, c);
     let priority = providers::read_priority(&mut s, c);
@@ -264,6 +265,24 @@ fn read_endpoint(mut s: Section, names: &mut HashSet<String>, c: &mut Collector)
         }
     };
     Some(Endpoint { name, url, ws, headers, operator, roles, priority, limit, per_day })
+}
+
+/// HTTP headers of an endpoint, as HTTP allows them (RFC 9110, section 5).
+fn read_headers(s: &mut Section, c: &mut Collector) -> Vec<(String, Secret)> {
+    let key = s.key("headers");
+    let written = s.section("headers", c).strings(c).into_iter();
+    let read = written.map(|(name, value)| {
+        if HeaderName::from_bytes(name.as_bytes()).is_err() {
+            let cure = "write letters, digits and `-`, such as `authorization`";
+            c.mistake(value.at, &format!("{key}.{name}"), "is no name that HTTP allows", cure);
+        }
+        if HeaderValue::from_str(&value.value).is_err() {
+            let cure = "write visible characters and spaces in one line";
+            c.mistake(value.at, &format!("{key}.{name}"), "has a value that HTTP does not allow", cure);
+        }
+        (name, Secret::new(value.value))
+    });
+    read.collect()
 }
 
 fn is_name(name: &str) -> bool {

@@ -339,7 +339,7 @@ fn duration_of(text: &str) -> Option<Duration> {
 }
 
 /// A time in its largest whole unit.
-fn short(d: Duration) -> String {
+pub(super) fn short(d: Duration) -> String {
     let ms = d.as_millis() as u64;
     let (unit, size) = UNITS.iter().rev().find(|(_, size)| ms.is_multiple_of(*size)).unwrap_or(&UNITS[0]);
     format!("{}{unit}", ms / size)

@@ -327,6 +327,29 @@ quarantine = "1h"
 }
 
 #[test]
+fn headers_are_such_as_http_allows() {
+    let found = mistakes(&GOOD.replace("authorization = \"Bearer ${TOKEN}\"", "\"x y\" = \"1\"\nb = \"a\\nb\""));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!((found[0].0, found[0].1.as_str()), (15, "network[0].endpoint[0].headers.x y"));
+    assert!(found[1].2.contains("in one line") && !found[1].2.contains("a\nb"), "{found:?}");
+}
+
+#[test]
+fn a_file_with_mistakes_still_says_whom_to_ask() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("headwater.toml");
+    let ask = |text: &str| {
+        std::fs::write(&file, text).expect("written");
+        admin_of(&file).map(|address| address.to_string()).map_err(|e| e.to_string())
+    };
+    assert_eq!(ask("[admin]\nlisten = \"127.0.0.1:9\"\n[x]\ny = \"${NOT_SET}\""), Ok("127.0.0.1:9".to_owned()));
+    for unknown in ["", "[admin", "[admin]\nlisten = 7", "admin = 3"] {
+        assert_eq!(ask(unknown), Ok(ADMIN_LISTEN.to_owned()), "{unknown}");
+    }
+    assert!(admin_of(&dir.path().join("none")).is_err());
+}
+
+#[test]
 fn every_mistake_about_endpoints_is_told_where_it_stands() {
     let text = r#"
 [[network]]
