@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalogue::Catalogue,
-    config::Config,
+    config::{Config, NetworkConfig},
     error::ApiError,
     ledger::Counts,
     live::{Rates, Rings},
@@ -66,7 +66,7 @@ pub struct App {
 impl App {
     /// Whether a network is configured, stored, or was heard of; by what is known without asking.
     pub fn knows(&self, network: &Network) -> bool {
-        self.config.networks.iter().any(|n| n.network == *network)
+        self.config.networks.borrow().iter().any(|n| n.network == *network)
             || self.rings.span(network).is_some()
             || self.statuses.knows(network)
             || self.visible.of(network.as_str()).is_some()
@@ -77,7 +77,7 @@ impl App {
         if self.knows(network) {
             return Ok(());
         }
-        self.visible.refresh(&self.store, &self.config.networks).await?;
+        self.visible.refresh(&self.store, &self.networks()).await?;
         match self.knows(network) {
             true => Ok(()),
             false => Err(ApiError::NetworkNotFound { network: network.to_string() }),
@@ -86,7 +86,12 @@ impl App {
 
     /// The networks of the configuration.
     pub fn configured(&self) -> Vec<Network> {
-        self.config.networks.iter().map(|n| n.network.clone()).collect()
+        self.config.networks.borrow().iter().map(|n| n.network.clone()).collect()
+    }
+
+    /// The same with their families.
+    pub fn networks(&self) -> Vec<NetworkConfig> {
+        self.config.networks.borrow().clone()
     }
 
     /// Whether anybody is connected who might want frames.

@@ -7,12 +7,13 @@ use schemas::{
     Family, Network,
     records::stage_status::{stage, state},
 };
+use tokio::sync::watch;
 
 /// Settings of the API stage.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Configured networks, in the order of the file. `/health` names each from the start, heard of or not.
-    pub networks: Vec<NetworkConfig>,
+    /// Configured networks, in the order of the file, as that changes. `/health` names each from the start, heard of or not.
+    pub networks: watch::Receiver<Vec<NetworkConfig>>,
     /// Prefix of the subjects in the built-in schema registry under `/registry`; `None`: another registry has the log's ids.
     pub registry_prefix: Option<String>,
     /// Names under which clients may call us, besides the loopback ones and the listen address.
@@ -38,7 +39,7 @@ pub struct Config {
 }
 
 /// A configured network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkConfig {
     /// Its slug.
     pub network: Network,
@@ -85,6 +86,11 @@ impl Default for WsConfig {
 impl Config {
     /// The defaults for these networks.
     pub fn new(networks: Vec<NetworkConfig>) -> Self {
+        Self::following(watch::Sender::new(networks).subscribe())
+    }
+
+    /// The defaults for networks that come and go.
+    pub fn following(networks: watch::Receiver<Vec<NetworkConfig>>) -> Self {
         Self {
             networks,
             registry_prefix: Some(schemas::topics::DEFAULT_PREFIX.to_owned()),

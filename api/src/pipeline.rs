@@ -17,7 +17,11 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use runtime::{beat::Beat, hosts::Hosts, log::Log};
+use runtime::{
+    beat::{Beat, Board},
+    hosts::Hosts,
+    log::Log,
+};
 use schemas::{codec::Codec, limits, records::stage_status::state::RUNNING};
 use store::Store;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
@@ -31,7 +35,7 @@ use tower_http::{
 use crate::{
     app::App,
     catalogue::Catalogue,
-    config::Config,
+    config::{Config, NetworkConfig},
     error::Error,
     guard,
     ledger::Counts,
@@ -54,7 +58,8 @@ pub async fn run(
     let shutdown = shutdown.child_token();
     let _stop = shutdown.clone().drop_guard();
     let (board, instance) = (config.board.clone(), config.instance.clone());
-    board.configure(config.networks.iter().map(|n| (n.network.clone(), None)), None);
+    let mut networks = config.networks.clone();
+    tell(&board, &networks.borrow_and_update());
     board.process(RUNNING, None);
     let beat = Beat::start(&board, &instance, Arc::clone(&log), Arc::clone(&codec), None);
     let hosts = Hosts::new(listener.local_addr().map_err(Error::Listener)?, &config.hosts);
@@ -78,6 +83,19 @@ pub async fn run(
         }
     });
     tasks.spawn({
+        let (shutdown, board) = (shutdown.clone(), board.clone());
+        async move {
+            let telling = async {
+                while networks.changed().await.is_ok() {
+                    tell(&board, &networks.borrow_and_update());
+                }
+                shutdown.cancelled().await;
+            };
+            tokio::select! { () = telling => {}, () = shutdown.cancelled() => {} }
+            Ok(())
+        }
+    });
+    tasks.spawn({
         let shutdown = shutdown.clone();
         let eager = Arc::clone(&app);
         async move { Ok(live::reader::follow(log, codec, rings, rates, move || eager.has_ws(), shutdown).await?) }
@@ -95,6 +113,11 @@ pub async fn run(
         beat.farewell().await;
     }
     outcome
+}
+
+/// Says on the board which networks are configured.
+fn tell(board: &Board, networks: &[NetworkConfig]) {
+    board.configure(networks.iter().map(|n| (n.network.clone(), None)), None);
 }
 
 /// What is shared, and the router over it.

@@ -1,23 +1,29 @@
 //! What the stage is told at start-up.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use runtime::beat::Board;
+use runtime::beat::{Board, Unnamed};
 use schemas::{
     Network,
     profiles::Profile,
     records::stage_status::{stage, state},
 };
+use tokio::sync::watch;
 
 /// The stage's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Names this process to the consumer group, and is the end of its transactional id (`[runtime] instance`).
     pub instance: String,
-    /// Chain profile per network; [`schemas::profiles::TOLERANT`] for those that are not here.
-    pub profiles: HashMap<Network, Profile>,
-    /// Chain id of each network of the configuration, for others to compare.
-    pub chain_ids: HashMap<Network, u64>,
+    /// Chain id of each network of the configuration, as that changes: its profile follows from it, and others compare it.
+    pub chain_ids: watch::Receiver<HashMap<Network, u64>>,
+    /// Those of networks that were taken out: what is still to be read of them is enriched as before.
+    former: Arc<Mutex<HashMap<Network, u64>>>,
     /// How long a transaction of the log gathers events after its first. Adds to the latency of a block at the tip.
     pub linger: Duration,
     /// The same while catching up, that is, when `catch_up_bytes` came within `linger`: fewer, larger transactions.
@@ -35,9 +41,15 @@ pub struct Config {
 impl Config {
     /// Defaults: 50 ms, 250 ms from 512 KiB on, 8 MiB, 256 events.
     pub fn new(instance: impl Into<String>, chain_ids: HashMap<Network, u64>) -> Self {
+        Self::following(instance, watch::Sender::new(chain_ids).subscribe())
+    }
+
+    /// The same, of networks that come and go.
+    pub fn following(instance: impl Into<String>, chain_ids: watch::Receiver<HashMap<Network, u64>>) -> Self {
+        let former = Arc::new(Mutex::new(chain_ids.borrow().clone()));
         Self {
             instance: instance.into(),
-            profiles: chain_ids.iter().map(|(network, id)| (network.clone(), Profile::of(*id))).collect(),
+            former,
             chain_ids,
             linger: Duration::from_millis(50),
             catch_up_linger: Duration::from_millis(250),
@@ -48,8 +60,50 @@ impl Config {
         }
     }
 
-    /// The profile of a network.
+    /// The profile of a network; [`schemas::profiles::TOLERANT`] of one that was never in the configuration.
     pub fn profile(&self, network: &Network) -> Profile {
-        self.profiles.get(network).copied().unwrap_or_default()
+        let id = self.chain_ids.borrow().get(network).copied();
+        let former = || self.former().get(network).copied();
+        id.or_else(former).map(Profile::of).unwrap_or_default()
+    }
+
+    fn former(&self) -> MutexGuard<'_, HashMap<Network, u64>> {
+        self.former.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says on the board which networks are configured, and remembers them.
+    pub(crate) fn tell(&self, unnamed: Unnamed) {
+        let now = self.chain_ids.borrow().clone();
+        self.former().extend(now.iter().map(|(network, id)| (network.clone(), *id)));
+        self.board.configure(now.into_iter().map(|(network, id)| (network, Some(id))), Some(unnamed));
+    }
+
+    /// The same at every change, for ever.
+    pub(crate) async fn keep_telling(&self, unnamed: Unnamed) -> Infallible {
+        let mut chain_ids = self.chain_ids.clone();
+        while chain_ids.changed().await.is_ok() {
+            self.tell(unnamed);
+        }
+        std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_that_comes_has_its_profile_at_once_and_one_that_went_keeps_it() {
+        let slug = |name: &str| name.parse::<Network>().expect("a slug");
+        let ids = |of: &[(&str, u64)]| of.iter().map(|(name, id)| (slug(name), *id)).collect::<HashMap<_, _>>();
+        let put = watch::Sender::new(ids(&[("op", 10)]));
+        let config = Config::following("one", put.subscribe());
+        let known = |name: &str| config.profile(&slug(name)) == Profile::of(10);
+        assert!(known("op") && !known("base"));
+        put.send_replace(ids(&[("op", 10), ("base", 10)]));
+        assert!(known("base"));
+        config.tell(Unnamed { state: state::UNCONFIGURED, detail: "" });
+        put.send_replace(ids(&[]));
+        assert!(known("op") && known("base"));
     }
 }

@@ -54,9 +54,12 @@ pub async fn run(
     codec: Arc<Codec>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    config.board.configure(config.chain_ids.iter().map(|(network, id)| (network.clone(), Some(*id))), Some(UNNAMED));
+    config.tell(UNNAMED);
     let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), Some((GROUP, INPUT)));
-    let outcome = memberships(&config, &*log, &codec, &shutdown).await;
+    let outcome = tokio::select! {
+        outcome = memberships(&config, &*log, &codec, &shutdown) => outcome,
+        never = config.keep_telling(UNNAMED) => match never {},
+    };
     if outcome.is_ok() {
         beat.farewell().await;
     }

@@ -192,6 +192,23 @@ impl Case<'_> {
         followed
     }
 
+    /// Whether a network was taken out of the configuration of everybody who says what is in it: of each stage its processes that
+    /// live, or, where none does, those that are remembered.
+    pub fn given_up(&self, network: &Network) -> bool {
+        let names = |h: &Heard| h.status.networks.iter().any(|n| n.slug == network.as_str());
+        // The sink's configuration names none.
+        let tell = [stage::INGEST, stage::ENRICH].map(|name| {
+            let mut living = self.living(name).peekable();
+            let told = living.peek().is_some() || self.processes(name).next().is_some();
+            let named = match living.peek() {
+                Some(_) => living.any(names),
+                None => self.processes(name).any(names),
+            };
+            (told, named)
+        });
+        tell[0].0 && tell.iter().all(|(_, named)| !named) && !self.configured.contains(network)
+    }
+
     fn deaf(&self) -> Option<HealthProblem> {
         let patience = EVERY * SILENT_AFTER;
         let since = self.heard.last.unwrap_or(self.listening).max(self.listening);

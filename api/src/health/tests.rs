@@ -178,6 +178,34 @@ fn what_nobody_is_to_follow_makes_nothing_degraded() {
 }
 
 #[test]
+fn a_network_is_given_up_when_nobody_has_it_in_his_configuration() {
+    let (mut world, old) = (World::new(), "old".parse::<Network>().expect("a slug"));
+    let names = |slugs: &[&str]| -> Vec<ConfiguredNetwork> {
+        slugs.iter().map(|slug| ConfiguredNetwork { slug: (*slug).into(), chain_id: Some(1) }).collect()
+    };
+    let given_up = |world: &World, second: u64| {
+        let now = Now { at: world.start + Duration::from_secs(second), wall: TimeMs(1_000 * second as i64) };
+        let (heard, configured) = (&world.heard, &world.configured[..]);
+        Case { heard, now, listening: world.start, unheard: None, configured }.given_up(&old)
+    };
+    assert!(!given_up(&world, 1), "nobody has said anything yet");
+    world.hear(StageStatus { networks: names(&["eth", "old"]), ..said(stage::INGEST, None) }, 10);
+    world.hear(StageStatus { networks: names(&["eth"]), ..said(stage::ENRICH, None) }, 10);
+    assert!(!given_up(&world, 11));
+    assert!(!given_up(&world, 100), "who had it is silent, which is no reason to be silent about it");
+    // A process of the same stage that lives decides.
+    let other = StageStatus { instance: "host-2".into(), networks: names(&["eth"]), ..said(stage::INGEST, None) };
+    world.hear(other, 100);
+    world.hear(StageStatus { networks: names(&["eth"]), ..said(stage::ENRICH, None) }, 100);
+    assert!(given_up(&world, 101));
+    world.hear(StageStatus { networks: names(&["eth", "old"]), ..said(stage::ENRICH, None) }, 101);
+    assert!(!given_up(&world, 102), "enrich is still to be told");
+    world.hear(StageStatus { networks: names(&["eth"]), ..said(stage::ENRICH, None) }, 102);
+    world.configured.push(old.clone());
+    assert!(!given_up(&world, 103), "this process has it");
+}
+
+#[test]
 fn what_retention_is_about_to_take_is_told_from_half_on() {
     let mut world = World::new();
     world.all(100, &[]);

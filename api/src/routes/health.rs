@@ -106,10 +106,10 @@ pub async fn health(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> R
     let case = case(&app, &heard, &configured);
     // A sink of a former version does not say what is visible: then the store is asked, as that version did.
     if case.is_former(SINK) && !app.probe.may_be_starting(app.config.store_grace) {
-        let _ = app.visible.refresh(&app.store, &app.config.networks).await;
+        let _ = app.visible.refresh(&app.store, &app.networks()).await;
     }
     let judged = judge(&case);
-    let more = others(&heard, &configured);
+    let more = others(&heard, &configured, &case);
     let networks: Vec<NetworkHealth> =
         configured.iter().chain(&more).map(|network| of(network, &case, &judged, &app)).collect();
     let store_error = app.probe.error();
@@ -149,9 +149,10 @@ pub async fn measure(app: Arc<App>) {
     }
 }
 
-/// Networks that some stage has and this process's configuration has not.
-fn others(heard: &Snapshot, configured: &[Network]) -> BTreeSet<Network> {
-    let spoken = heard.said.values().filter_map(|h| h.status.network.as_ref());
+/// Networks that some stage has and this process's configuration has not. One that was taken out of all configurations still lives on
+/// its partition, of which the stages speak; it is none of them.
+fn others(heard: &Snapshot, configured: &[Network], case: &Case<'_>) -> BTreeSet<Network> {
+    let spoken = heard.said.values().filter_map(|h| h.status.network.as_ref()).filter(|n| !case.given_up(n));
     spoken.chain(heard.watchers.keys()).filter(|n| !configured.contains(n)).cloned().collect()
 }
 
@@ -160,7 +161,7 @@ fn of(network: &Network, case: &Case<'_>, judged: &Judged, app: &App) -> Network
     let (ingest, sink) = (said(INGEST), said(SINK));
     let former = case.heard.watchers.get(network).filter(|w| ingest.is_none_or(|i| w.at > i.at));
     let stages: Vec<NetworkStage> = CHAIN.iter().map(|stage| network_stage(case, stage, network)).collect();
-    let configured = app.config.networks.iter().find(|n| n.network == *network).map(|n| n.family);
+    let configured = app.config.networks.borrow().iter().find(|n| n.network == *network).map(|n| n.family);
     let family = [ingest, sink].into_iter().flatten().find_map(|s| s.family).or(former.map(|w| w.family));
     // Where the sink has not spoken yet, what some request had to ask the store for.
     let seen = app.visible.of(network.as_str());

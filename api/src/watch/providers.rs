@@ -3,7 +3,7 @@
 //!
 //! Guarantee: nobody who asks waits for the log or the store; of several observers the same one speaks until another has better reason
 //! to ([`first`]); and who has said nothing of an endpoint for three of its periods knows it no longer, from that moment on
-//! `unknown`. Silence is measured from when a word was heard, by this machine's monotonic clock; only for what was there before this
+//! `unknown`; an endpoint that its last observer has taken out of its configuration is gone. Silence is measured from when a word was heard, by this machine's monotonic clock; only for what was there before this
 //! process listened the observer's own clock counts. An endpoint that nobody has spoken of for a day is forgotten.
 //!
 //! Every change of an item has a number, so that a WebSocket connection that knows the number of the last one it sent gets what changed
@@ -70,6 +70,14 @@ struct Shown {
     item: ProviderItem,
     frame: Utf8Bytes,
     change: u64,
+}
+
+impl State {
+    fn forget(&mut self, endpoint: &Endpoint, observer: &str) {
+        let Some(by) = self.words.get_mut(endpoint) else { return };
+        self.count -= usize::from(by.remove(observer).is_some());
+        // Where nobody else speaks of it, the next look takes it away.
+    }
 }
 
 impl Word {
@@ -161,6 +169,9 @@ impl Providers {
         match known {
             // Records of one observer come in order, unless they are read again.
             Some(before) if before.at > word.at => return,
+            // It was taken out of that observer's configuration.
+            Some(_) if word.state.is_gone() => return state.forget(&endpoint, &observer),
+            None if word.state.is_gone() => return,
             Some(_) => {}
             None if state.count >= limits::PROVIDER_STATES => {
                 tracing::warn!(network = %endpoint.0, endpoint = endpoint.1, "more endpoints are told of than are remembered");

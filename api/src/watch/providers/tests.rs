@@ -70,6 +70,25 @@ fn who_is_silent_for_three_periods_knows_it_no_longer_and_is_forgotten_after_a_d
 }
 
 #[test]
+fn an_endpoint_is_gone_when_its_last_observer_has_taken_it_out() {
+    let (all, now) = (providers(), Instant::now());
+    let ok = || said(ProviderState::Ok, true);
+    hear(&all, now, "a", ("ingest/x", 100), ok());
+    hear(&all, now, "a", ("ingest/y", 100), ok());
+    hear(&all, now, "b", ("ingest/x", 100), ok());
+    hear(&all, now, "a", ("ingest/x", 200), ok().gone(TimeMs(200)));
+    assert_eq!(item(&all, "a").observer, "ingest/y", "somebody else still has it");
+    hear(&all, now, "a", ("ingest/y", 200), ok().gone(TimeMs(200)));
+    hear(&all, now, "c", ("ingest/y", 200), ok().gone(TimeMs(200)));
+    let names: Vec<String> = all.items(None, None, 9).0.into_iter().map(|item| item.name).collect();
+    assert_eq!((names, all.state().count), (vec!["b".to_owned()], 1));
+    // What came late says nothing, and who takes it in again is heard.
+    hear(&all, now, "b", ("ingest/x", 50), ok().gone(TimeMs(50)));
+    hear(&all, now, "a", ("ingest/x", 300), ok());
+    assert_eq!((item(&all, "a").state.as_str(), item(&all, "b").state.as_str(), all.state().count), ("ok", "ok", 2));
+}
+
+#[test]
 fn one_observer_speaks_for_an_endpoint_a_lie_first() {
     let (all, now) = (providers(), Instant::now());
     hear(&all, now, "a", ("ingest/x", 100), said(ProviderState::Ok, true));
