@@ -12,6 +12,7 @@ use crate::{
     demo::{self, Demo},
     exit::Failure,
     healthz::{self, Healthz},
+    reload::{self, Reload},
     stage::Stage,
     status::{self, Status},
     store,
@@ -54,6 +55,11 @@ enum Command {
     DeadLetters(DeadLetters),
     /// Check a configuration file: every mistake with line, key and what to write instead; opens nothing
     Check(ConfigFile),
+    /// Have the running process take over what changed in its configuration file, and say what needs a restart
+    ///
+    /// Networks and endpoints come, go and change; nothing else is stopped. With one mistake in the file nothing changes, and the exit
+    /// status is 78. The process reads its own file, with its own environment; SIGHUP does the same and says it in the log.
+    Reload(Reload),
     /// Print the records of a topic
     Tail(Tail),
     /// One screen: tip, processed height, lag and rate of each network, and the lag of each stage
@@ -129,6 +135,7 @@ impl Cli {
             Command::DeadLetters(DeadLetters::Show { offset, config }) => dead_letters::show(&config.config, offset),
             Command::DeadLetters(DeadLetters::Replay(args)) => dead_letters::replay(&args),
             Command::Check(file) => check::run(&file.config),
+            Command::Reload(args) => reload::run(&args),
             Command::Tail(args) => tail::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Healthz(args) => healthz::run(&args),

@@ -15,7 +15,7 @@ use loadtest::node::evm::{self, Blocks, Clock, Dataset, EndpointConfig, Fault, F
 use store::engine::{Configured, Credentials};
 use tokio::net::TcpListener;
 
-use crate::{exit::Failure, parts, stage, up};
+use crate::{exit::Failure, origin, parts, stage, up};
 
 /// The chains that the demo replays: slug, data set, how often a fork comes (blocks) and how deep it is.
 const CHAINS: [(&str, &str, u64, u64); 3] =
@@ -111,7 +111,7 @@ async fn demo(args: Demo, dir: PathBuf) -> Result<(), Failure> {
         nodes.push(node);
     }
     std::fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
-    let result = up::serve(runtime::config::load(&file)?, file, &stage::ALL).await;
+    let result = up::serve(runtime::config::load(&file)?, origin::Origin::of(file), &stage::ALL, None).await;
     for node in nodes {
         node.shutdown().await;
     }

@@ -13,5 +13,16 @@ pub enum Stage {
     Api,
 }
 
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ingest => "ingest",
+            Self::Enrich => "enrich",
+            Self::Sink => "sink",
+            Self::Api => "api",
+        })
+    }
+}
+
 /// In the order of the data.
 pub const ALL: [Stage; 4] = [Stage::Ingest, Stage::Enrich, Stage::Sink, Stage::Api];

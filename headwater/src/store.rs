@@ -18,6 +18,8 @@ pub fn run(file: &Path) -> Result<(), Failure> {
 }
 
 async fn asked_to_stop() {
+    // Nothing of the store is taken over without a restart; a hangup, which the whole process group may get, ends nothing.
+    let _hangups = lifecycle::hangups();
     match lifecycle::signals() {
         Ok(mut signals) => {
             // The sender lives as long as the runtime.

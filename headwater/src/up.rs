@@ -6,30 +6,32 @@
 //!                                                    └▶ api ─▶ REST, WebSocket, dashboard
 //! ```
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use ingest::Networks;
+use nodes::fleet::Limits;
 use runtime::{
     admin::{self, Readiness},
     beat::Board,
-    config::Config,
+    config::{Config, Live},
     lifecycle::{self, Service},
     log::Log,
     telemetry,
 };
 use schemas::codec::Codec;
 use store::engine::{self, ChildCommand, RestartPolicy, StoreState};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     arguments::StageProcess,
     exit::Failure,
+    origin::Origin,
     parts,
+    reload::{self, Reloader},
     stage::{self, Stage},
 };
 
@@ -39,11 +41,12 @@ const GRACE: Duration = Duration::from_secs(20);
 /// Runs every stage until stopped.
 pub fn run(file: &Path) -> Result<(), Failure> {
     telemetry::init_logs();
-    let config = runtime::config::load(file)?;
+    let origin = Origin::of(std::path::absolute(file)?);
+    let config = origin.load()?;
     if config.networks.is_empty() {
         tracing::warn!("no `[[network]]` in {}: nothing will be followed", file.display());
     }
-    parts::block_on(serve(config, file.to_owned(), &stage::ALL))?
+    parts::block_on(async { serve(config, origin, &stage::ALL, Some(lifecycle::hangups()?)).await })?
 }
 
 /// Runs one stage until stopped, beside others in other processes: over Kafka and a store that they all reach.
@@ -51,7 +54,13 @@ pub fn run(file: &Path) -> Result<(), Failure> {
 pub fn run_one(args: &StageProcess, stage: Stage, listen: Option<SocketAddr>) -> Result<(), Failure> {
     telemetry::init_logs();
     let file = &args.config.config;
-    let mut config = runtime::config::load(file)?;
+    let origin = Origin {
+        file: std::path::absolute(file)?,
+        instance: args.instance.clone(),
+        admin_listen: args.admin_listen,
+        api_listen: listen,
+    };
+    let config = origin.load()?;
     let missing = [
         (config.log.kafka.is_none(), "`[log] kafka`: the embedded log belongs to one process"),
         (
@@ -65,16 +74,17 @@ pub fn run_one(args: &StageProcess, stage: Stage, listen: Option<SocketAddr>) ->
             file.display()
         )));
     }
-    if let Some(instance) = &args.instance {
-        config.instance = instance.clone();
-    }
-    config.admin_listen = args.admin_listen.unwrap_or(config.admin_listen);
-    config.api_listen = listen.unwrap_or(config.api_listen);
-    parts::block_on(serve(config, file.to_owned(), &[stage]))?
+    parts::block_on(async { serve(config, origin, &[stage], Some(lifecycle::hangups()?)).await })?
 }
 
-/// Opens everything, in an order in which each failure leaves nothing behind, and runs it.
-pub async fn serve(config: Config, file: PathBuf, stages: &[Stage]) -> Result<(), Failure> {
+/// Opens everything, in an order in which each failure leaves nothing behind, and runs it. `hangups`: when the file is to be read again
+/// without being asked by a command.
+pub async fn serve(
+    config: Config,
+    origin: Origin,
+    stages: &[Stage],
+    hangups: Option<mpsc::Receiver<()>>,
+) -> Result<(), Failure> {
     telemetry::init_metrics()?;
     parts::describe_metrics();
     let signals = lifecycle::signals()?;
@@ -98,14 +108,14 @@ pub async fn serve(config: Config, file: PathBuf, stages: &[Stage]) -> Result<()
     let supervisor = match wanted {
         false => None,
         true => {
-            let arguments = ["store".into(), "--config".into(), file.into_os_string()];
+            let arguments = ["store".into(), "--config".into(), origin.file.clone().into_os_string()];
             let child = ChildCommand::new(std::env::current_exe()?, arguments);
             Some(engine::supervise(child, RestartPolicy::default(), store_stop.clone()))
         }
     };
 
-    let doors = Doors { api, admin, signals, store: supervisor.as_ref().map(engine::Supervisor::state) };
-    let outcome = run_stages(&config, stages, open.log.clone(), codec, doors).await;
+    let doors = Doors { api, admin, signals, hangups, store: supervisor.as_ref().map(engine::Supervisor::state) };
+    let outcome = run_stages(config, origin, stages, open.log.clone(), codec, doors).await;
 
     // The store outlives the stages: the sink's last inserts need it.
     store_stop.cancel();
@@ -128,13 +138,16 @@ async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Failure> {
 struct Doors {
     api: Option<TcpListener>,
     admin: TcpListener,
-    signals: tokio::sync::mpsc::Receiver<()>,
+    signals: mpsc::Receiver<()>,
+    /// When the configuration is to be read again.
+    hangups: Option<mpsc::Receiver<()>>,
     /// The state of the embedded store's process.
     store: Option<watch::Receiver<StoreState>>,
 }
 
 async fn run_stages(
-    config: &Config,
+    config: Config,
+    origin: Origin,
     stages: &[Stage],
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
@@ -147,19 +160,26 @@ async fn run_stages(
         service.spawn("store-state", follow_store(state, readiness.clone(), stop.clone()));
     }
     let mut boards = Vec::new();
+    let mut live = Live::new(config.clone());
+    let mut followed = None;
     if stages.contains(&Stage::Ingest) {
-        let settings = parts::ingest_config(config);
+        let settings = parts::ingest_config(&config);
         boards.push(settings.board.clone());
-        service.spawn_stage("ingest", 2, ingest::run(settings, log.clone(), codec.clone(), stop.clone()))?;
+        let limits = Limits::default();
+        let networks = parts::ingest_networks(&config, &limits);
+        let networks = Networks::new(&networks, &settings.tuning, &settings.instance)?;
+        followed = Some((networks.clone(), limits));
+        let ingest = ingest::run_over(settings, networks, log.clone(), codec.clone(), stop.clone());
+        service.spawn_stage("ingest", 2, ingest)?;
     }
     if stages.contains(&Stage::Enrich) {
-        let settings = parts::enrich_config(config);
+        let settings = parts::enrich_config(&mut live);
         boards.push(settings.board.clone());
         service.spawn_stage("enrich", 1, enrich::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if stages.contains(&Stage::Sink) {
-        let (_, store_config) = parts::connect_store(config, parts::Asker::Sink)?;
-        let settings = parts::sink_config(config, store_config);
+        let (_, store_config) = parts::connect_store(&config, parts::Asker::Sink)?;
+        let settings = parts::sink_config(&config, store_config);
         boards.push(settings.board.clone());
         service.spawn_stage("sink", 1, store::sink::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
@@ -167,15 +187,20 @@ async fn run_stages(
         for warning in config.store.warnings().into_iter().filter(|_| config.store.url.is_some()) {
             tracing::warn!("{warning}");
         }
-        let (store, _) = parts::connect_store(config, parts::Asker::Api)?;
+        let (store, _) = parts::connect_store(&config, parts::Asker::Api)?;
         tracing::info!("dashboard and API at http://{}", listener.local_addr()?);
-        let settings = parts::api_config(config);
+        let settings = parts::api_config(&mut live);
         boards.push(settings.board.clone());
         let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());
         service.spawn_stage("api", 1, api)?;
     }
     service.spawn("readiness", follow_boards(boards, readiness.clone(), stop.clone()));
-    let more = crate::tail::route::routes(log, codec);
+    let reloader = Arc::new(Reloader::new(origin, stages, followed, live));
+    let more = crate::tail::route::routes(log, codec).merge(reload::route::routes(reloader.clone()));
+    if let Some(hangups) = doors.hangups {
+        let stop = stop.clone();
+        service.spawn("reload", async move { reloader.follow(hangups, stop).await });
+    }
     let hosts = config.admin_hosts.clone();
     service.spawn("admin", async move { admin::serve(doors.admin, &hosts, readiness, more, stop).await });
     Ok(service.run(doors.signals).await)

@@ -11,6 +11,7 @@ use std::{collections::HashMap, io::Write};
 use clap::Args;
 use enrich::steps::enrich_transaction;
 use indicatif::{ProgressBar, ProgressStyle};
+use runtime::config::Live;
 use schemas::{
     Network,
     codec::Codec,
@@ -93,8 +94,12 @@ pub fn replay(args: &Replay) -> Result<(), Failure> {
         let (store, _) = parts::connect_store(&config, parts::Asker::Sink)?;
         store.ping().await.map_err(|e| format!("the rows go into the store, which must run (`headwater up`): {e}"))?;
         let finalized = finalized_heights(&config).await?;
-        let work =
-            Work { store, codec: parts::codec(&config).await?, enrich: parts::enrich_config(&config), finalized };
+        let work = Work {
+            store,
+            codec: parts::codec(&config).await?,
+            enrich: parts::enrich_config(&mut Live::new(config.clone())),
+            finalized,
+        };
         let bar = ProgressBar::new_spinner();
         bar.set_style(ProgressStyle::with_template("{spinner} {pos} letters, {elapsed}").expect("a template"));
         let mut out = std::io::stdout().lock();

@@ -13,7 +13,7 @@ use runtime::telemetry;
 use crate::exit::Failure;
 
 pub use log::{codec, connect_kafka, kafka_of, open_log, open_log_for_reading, prepare_topics};
-pub use settings::{api_config, enrich_config, ingest_config, sink_config};
+pub use settings::{api_config, enrich_config, ingest_config, ingest_networks, sink_config};
 pub use store::{Asker, connect_store, engine_config};
 
 /// How long a connection to a process on this machine may take.

@@ -1,21 +1,25 @@
 //! What each stage is told, out of the configuration file.
 
+use std::collections::HashMap;
+
 use nodes::fleet::Limits;
-use runtime::config::{Config, Confirm, Endpoint, Network, Start, Verify};
+use runtime::config::{Config, Confirm, Endpoint, Live, Network, Start, Verify};
 use store::{StoreConfig, sink::SinkConfig};
 
 use super::{fleets, log::chain_partitions};
 
-/// What ingest is told.
+/// What ingest is told, but for its networks.
 pub fn ingest_config(config: &Config) -> ingest::config::Config {
-    // One set for all networks: an account may serve several.
-    let limits = Limits::default();
     ingest::config::Config {
-        networks: config.networks.iter().map(|n| ingest_network(n, config, &limits)).collect(),
         instance: config.instance.clone(),
         partitions: chain_partitions(config),
         ..Default::default()
     }
+}
+
+/// The networks that ingest follows. `limits` are those of all endpoints of the process: an account may serve several networks.
+pub fn ingest_networks(config: &Config, limits: &Limits) -> Vec<ingest::config::NetworkConfig> {
+    config.networks.iter().map(|n| ingest_network(n, config, limits)).collect()
 }
 
 fn ingest_network(n: &Network, config: &Config, limits: &Limits) -> ingest::config::NetworkConfig {
@@ -51,8 +55,12 @@ fn ingest_network(n: &Network, config: &Config, limits: &Limits) -> ingest::conf
 }
 
 /// What enrich is told.
-pub fn enrich_config(config: &Config) -> enrich::Config {
-    enrich::Config::new(&config.instance, config.networks.iter().map(|n| (n.slug.clone(), n.chain_id)).collect())
+pub fn enrich_config(live: &mut Live) -> enrich::Config {
+    let chain_ids = |config: &Config| -> HashMap<schemas::Network, u64> {
+        config.networks.iter().map(|n| (n.slug.clone(), n.chain_id)).collect()
+    };
+    let instance = live.config().instance.clone();
+    enrich::Config::following(instance, live.setting(chain_ids))
 }
 
 /// What the sink is told.
@@ -61,14 +69,16 @@ pub fn sink_config(config: &Config, store: StoreConfig) -> SinkConfig {
 }
 
 /// What the API is told.
-pub fn api_config(config: &Config) -> api::Config {
+pub fn api_config(live: &mut Live) -> api::Config {
     let network = |n: &Network| api::NetworkConfig { network: n.slug.clone(), family: n.family };
+    let networks = live.setting(move |config| config.networks.iter().map(network).collect());
+    let config = live.config();
     let builtin = config.log.kafka.as_ref().is_none_or(|kafka| kafka.schema_registry.is_none());
     api::Config {
         registry_prefix: builtin.then(|| config.log.prefix.clone()),
         hosts: config.api_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
         instance: config.instance.clone(),
-        ..api::Config::new(config.networks.iter().map(network).collect())
+        ..api::Config::following(networks)
     }
 }

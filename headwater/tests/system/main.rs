@@ -15,6 +15,7 @@ mod full_disk;
 mod kafka;
 mod kill;
 mod outcomes;
+mod reload;
 mod replay;
 mod security;
 mod shares;
