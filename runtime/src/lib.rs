@@ -10,5 +10,6 @@ pub mod lifecycle;
 pub mod log;
 pub mod metrics;
 pub mod registry;
+pub mod requests;
 pub mod secret;
 pub mod telemetry;
