@@ -28,6 +28,10 @@ pub(crate) struct Halts {
     untold: BTreeMap<Network, u32>,
     /// Where the output of networks ended when this group had no position.
     done: HashMap<Network, (u32, Done)>,
+    /// Networks before which records are gone, each with the sequence that it stands before.
+    overtaken: HashMap<Network, (u32, u64)>,
+    /// Networks that go on over a gap, in partitions that are read again below the group's position: the request by which they do.
+    catching_up: HashMap<Network, (u32, String)>,
 }
 
 /// The event that a network's output ends with.
@@ -58,7 +62,8 @@ pub(crate) struct Halting {
 impl Halts {
     /// None yet.
     pub fn new(board: Board) -> Self {
-        Self { board, halted: HashMap::new(), untold: BTreeMap::new(), done: HashMap::new() }
+        let (halted, done, overtaken, catching_up) = Default::default();
+        Self { board, halted, untold: BTreeMap::new(), done, overtaken, catching_up }
     }
 
     /// Whether a network's events are dropped.
@@ -72,35 +77,63 @@ impl Halts {
         self.say(partition, network, state, why, next);
         self.halted(partition, network, state, why);
         self.untold.insert(network.clone(), partition);
+        if let Some(next) = next.filter(|_| state == EnrichState::Overtaken) {
+            self.overtaken.insert(network.clone(), (partition, next));
+        }
+    }
+
+    /// Networks before which records are gone: partition, network, and the sequence that it stands before.
+    pub fn overtaken(&self) -> impl Iterator<Item = (u32, &Network, u64)> {
+        self.overtaken.iter().map(|(network, (partition, next))| (*partition, network, *next))
+    }
+
+    /// A network goes on over a gap by this request, in a partition that is read again below the group's position: until that is
+    /// reached it stays what it was in the log, so that whoever takes over reads again too.
+    pub fn catches_up(&mut self, partition: u32, network: Network, id: String) {
+        self.catching_up.insert(network, (partition, id));
     }
 
     fn say(&self, partition: u32, network: &Network, state: EnrichState, why: &str, next: Option<u64>) {
         self.board.network(partition, network, |row| {
             state.as_str().clone_into(&mut row.state);
-            row.detail = Some(words(state, why));
+            row.detail = Some(words(network, state, why));
             row.sequence = next.map(|n| n.saturating_sub(1)).or(row.sequence);
         });
     }
 
     fn halted(&mut self, partition: u32, network: &Network, state: EnrichState, why: &str) {
-        let detail = words(state, why);
+        let detail = words(network, state, why);
         tracing::error!(%network, partition, state = state.as_str(), "the network is halted: {detail}");
         metrics::halted(network.as_str(), state.as_str(), true);
+        self.catching_up.remove(network);
         self.halted.insert(network.clone(), (partition, state));
     }
 
     /// What has to be in the log with the positions behind these events: which of their networks go on and which halt, and which
-    /// halted since the last commit.
+    /// halted since the last commit. `caught_up`: partitions that are read no longer below the group's position from here on.
     pub fn tell<'e>(
-        &self,
+        &mut self,
         instance: &str,
         passed_on: impl Iterator<Item = &'e Event>,
         halting: &[Halting],
+        caught_up: &[u32],
     ) -> Vec<StageStatus> {
         let mut changed = self.untold.clone();
+        let level = |(network, (partition, _)): (&Network, &(u32, String))| {
+            caught_up.contains(partition).then(|| (network.clone(), *partition))
+        };
+        let level: Vec<(Network, u32)> = self.catching_up.iter().filter_map(level).collect();
+        for (network, partition) in level {
+            self.catching_up.remove(&network);
+            self.goes_on(partition, &network);
+            changed.insert(network, partition);
+        }
         for event in passed_on {
             let (network, partition) = (&event.meta.network, event.partition);
-            if self.board.row(network).is_some_and(|row| !row.state.is_empty()) {
+            if let Some((_, id)) = self.catching_up.get(network) {
+                self.say_catching_up(partition, network, id, event.meta.sequence);
+                changed.insert(network.clone(), partition);
+            } else if self.board.row(network).is_some_and(|row| !row.state.is_empty()) {
                 self.goes_on(partition, network);
                 changed.insert(network.clone(), partition);
             }
@@ -110,6 +143,16 @@ impl Halts {
             changed.insert(network.clone(), *partition);
         }
         changed.keys().filter_map(|network| self.board.status(instance, network)).collect()
+    }
+
+    fn say_catching_up(&self, partition: u32, network: &Network, id: &str, sequence: u64) {
+        self.board.network(partition, network, |row| {
+            EnrichState::Overtaken.as_str().clone_into(&mut row.state);
+            row.detail = Some(format!(
+                "enrich goes on behind what was given up (request {id}), and reads the network again: it is at sequence {sequence}"
+            ));
+            row.sequence = Some(sequence);
+        });
     }
 
     fn goes_on(&self, partition: u32, network: &Network) {
@@ -192,6 +235,8 @@ impl Halts {
         });
         self.untold.retain(|_, partition| !partitions.contains(partition));
         self.done.retain(|_, (partition, _)| !partitions.contains(partition));
+        self.overtaken.retain(|_, (partition, _)| !partitions.contains(partition));
+        self.catching_up.retain(|_, (partition, _)| !partitions.contains(partition));
     }
 }
 
@@ -235,16 +280,19 @@ pub(crate) const fn next_of(why: &Halt) -> Option<u64> {
     }
 }
 
-fn words(state: EnrichState, why: &str) -> String {
-    format!("enrich has stopped this network: {why}. {}", advice(state))
+fn words(network: &Network, state: EnrichState, why: &str) -> String {
+    format!("enrich has stopped this network: {why}. {}", advice(network, state))
 }
 
-const fn advice(state: EnrichState) -> &'static str {
-    match state {
+fn advice(network: &Network, state: EnrichState) -> String {
+    let words = match state {
         EnrichState::Running => "",
         EnrichState::Overtaken => {
-            "Nothing was skipped, other networks go on. Follow it under another slug from there; keep the topics' retention \
-             longer than a stage may stand still"
+            return format!(
+                "Nothing was skipped, other networks go on. `headwater accept-gap --config FILE --network {network}` gives up exactly \
+                 what is gone, and says what that is; the network then goes on by itself. Keep the topics' retention longer than a \
+                 stage may stand still"
+            );
         }
         EnrichState::LogReplaced => {
             "Nothing was written twice. Bring back the checkpoints that belong to this log, or follow it under another slug"
@@ -252,5 +300,6 @@ const fn advice(state: EnrichState) -> &'static str {
         EnrichState::Unreadable => {
             "`headwater dead-letters list` has the record, if one came. Run a version that reads it; other networks go on"
         }
-    }
+    };
+    words.to_owned()
 }

@@ -4,7 +4,7 @@
 //! that may pass drops everything that is not committed, joins the group anew and goes on from the committed positions: nothing
 //! is kept over from before, so nothing is written twice (rule 10), and no network stands still for what was not committed.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use runtime::{
     beat::{Beat, Unnamed},
@@ -12,9 +12,10 @@ use runtime::{
         Log, LogError, LogErrorKind, Producer, Transaction,
         events::{Batch, Event, EventConsumer, offsets_after},
     },
+    requests::Requests,
 };
 use schemas::{
-    Codec,
+    Codec, Network,
     records::{
         EnrichState,
         stage_status::state::{RUNNING, STALLED, UNCONFIGURED},
@@ -29,7 +30,7 @@ use crate::{
     halts::{Halting, Halts, Passed, next_of, state_of},
     metrics,
     output::{Limits, Worked, foreign, network, read_header, said, work_up},
-    place::{self, GROUP, Outputs},
+    place::{self, Floors, GROUP, Looking, Outputs},
 };
 
 /// Headers, and their children.
@@ -54,10 +55,13 @@ pub async fn run(
     codec: Arc<Codec>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    let mut requests = Requests::follow(log.clone(), codec.clone());
     config.tell(UNNAMED);
     let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), Some((GROUP, INPUT)));
+    // Before the first event, all that was asked is known (rule 34).
+    tokio::select! { () = requests.ready() => {}, () = shutdown.cancelled() => {} }
     let outcome = tokio::select! {
-        outcome = memberships(&config, &*log, &codec, &shutdown) => outcome,
+        outcome = memberships(&config, &*log, &codec, &requests, &shutdown) => outcome,
         never = config.keep_telling(UNNAMED) => match never {},
     };
     if outcome.is_ok() {
@@ -66,14 +70,29 @@ pub async fn run(
     outcome
 }
 
-async fn memberships(config: &Config, log: &dyn Log, codec: &Codec, shutdown: &CancellationToken) -> Result<(), Error> {
+/// How a membership ended, when it did not fail.
+enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Networks go on over gaps that operators have given up: their partitions are begun again.
+    GoesOn,
+}
+
+async fn memberships(
+    config: &Config,
+    log: &dyn Log,
+    codec: &Codec,
+    requests: &Requests,
+    shutdown: &CancellationToken,
+) -> Result<(), Error> {
     let mut retry = RETRY_FIRST;
     let mut outputs = Outputs::default();
+    let mut overtaken = HashMap::new();
     loop {
         let started = Instant::now();
         let ended = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            ended = Member::join(config, log, codec, &mut outputs) => match ended {
+            ended = Member::join(config, log, codec, requests, &mut outputs, &mut overtaken) => match ended {
                 Ok(mut member) => {
                     config.board.process(RUNNING, None);
                     member.work(shutdown).await
@@ -83,7 +102,8 @@ async fn memberships(config: &Config, log: &dyn Log, codec: &Codec, shutdown: &C
         };
         config.board.released_all();
         let error = match ended {
-            Ok(()) => return Ok(()),
+            Ok(Ended::Stopped) => return Ok(()),
+            Ok(Ended::GoesOn) => continue,
             Err(error) if shutdown.is_cancelled() => {
                 tracing::debug!(%error, "while stopping");
                 return Ok(());
@@ -126,6 +146,9 @@ struct Member<'a> {
     events: EventConsumer,
     halts: Halts,
     outputs: &'a mut Outputs,
+    floors: Floors,
+    requests: &'a Requests,
+    overtaken: &'a mut HashMap<Network, (u32, u64)>,
 }
 
 impl<'a> Member<'a> {
@@ -133,7 +156,9 @@ impl<'a> Member<'a> {
         config: &'a Config,
         log: &'a dyn Log,
         codec: &'a Codec,
+        requests: &'a Requests,
         outputs: &'a mut Outputs,
+        overtaken: &'a mut HashMap<Network, (u32, u64)>,
     ) -> Result<Self, LogError> {
         // Producer first: it fences and aborts what an earlier self left open, so that the positions read next are final.
         let id = format!("{GROUP}.{}", config.instance);
@@ -143,15 +168,18 @@ impl<'a> Member<'a> {
         let events = EventConsumer::new(consumer, input[0], Some(input[1]));
         let limits = deadline("asking for the topics' limits", Limits::of(log)).await?;
         let halts = Halts::new(config.board.clone());
-        Ok(Self { config, codec, log, limits, producer, events, halts, outputs })
+        let floors = Floors::default();
+        Ok(Self { config, codec, log, limits, producer, events, halts, outputs, floors, requests, overtaken })
     }
 
-    /// `Ok` when told to stop.
-    async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), LogError> {
+    async fn work(&mut self, shutdown: &CancellationToken) -> Result<Ended, LogError> {
         loop {
+            if self.goes_on() {
+                return Ok(Ended::GoesOn);
+            }
             let batch = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => return Ok(Ended::Stopped),
                 batch = self.gather() => batch?,
             };
             // What is begun is finished: a commit takes as long as it takes.
@@ -159,6 +187,18 @@ impl<'a> Member<'a> {
                 self.commit(&batch).await?;
             }
         }
+    }
+
+    /// Whether operators have given up what a network stands before. Its partition is begun again then, by a new membership, whose
+    /// producer sees all that this one has written.
+    fn goes_on(&mut self) -> bool {
+        let known = self.requests.known();
+        let given_up = |(_, network, next): &(u32, &Network, u64)| known.behind_gap(network, *next).is_some();
+        let goes_on: Vec<_> =
+            self.halts.overtaken().filter(given_up).map(|(p, n, next)| (n.clone(), (p, next))).collect();
+        let any = !goes_on.is_empty();
+        self.overtaken.extend(goes_on);
+        any
     }
 
     /// Events until the batch is full or `linger` has passed since the first; more of them while catching up.
@@ -187,17 +227,28 @@ impl<'a> Member<'a> {
                 Batch::Assigned(partitions) => {
                     tracing::info!(partitions = ?partitions.iter().map(|p| p.partition).collect::<Vec<_>>(), "assigned");
                     self.config.board.held(partitions.iter().map(|p| p.partition));
-                    let Self { log, codec, events, halts, outputs, .. } = self;
-                    place::find(*log, codec, events, halts, outputs, &partitions).await?;
+                    let known = self.requests.known();
+                    let Self { log, codec, events, halts, outputs, floors, overtaken, .. } = self;
+                    let looking =
+                        Looking { log: *log, codec, events, halts, outputs, floors, overtaken, known: &known };
+                    place::find(looking, &partitions).await?;
                 }
                 Batch::Revoked(partitions) => {
                     tracing::info!(?partitions, "revoked");
                     gathered.retain(|event| !partitions.contains(&event.partition));
                     self.halts.forget(&partitions);
+                    self.floors.forget(&partitions);
                     self.config.board.released(&partitions);
                 }
                 Batch::Halted { partition, network, why } => {
-                    self.halts.halt(partition, &network, state_of(&why), &why.to_string(), next_of(&why));
+                    let next = match next_of(&why) {
+                        None if state_of(&why) == EnrichState::Overtaken => {
+                            let output = self.outputs.of(self.log, self.codec, partition).await?;
+                            Some(output.get(&network).map_or(1, |done| done.sequence + 1))
+                        }
+                        next => next,
+                    };
+                    self.halts.halt(partition, &network, state_of(&why), &why.to_string(), next);
                 }
             }
             if first.is_none() {
@@ -248,9 +299,11 @@ impl<'a> Member<'a> {
             // A long batch must not starve whatever else runs on this thread.
             tokio::task::yield_now().await;
         }
-        let told = self.halts.tell(&self.config.instance, passed_on.iter().map(|(event, _)| *event), &halting);
+        let (offsets, caught_up) = self.floors.lift(offsets_after(batch));
+        let events = passed_on.iter().map(|(event, _)| *event);
+        let told = self.halts.tell(&self.config.instance, events, &halting, &caught_up);
         records.extend(told.iter().filter_map(|status| said(self.codec, status)));
-        let offsets = Some((self.events.group(), offsets_after(batch)));
+        let offsets = Some((self.events.group(), offsets));
         let committing = Instant::now();
         deadline("committing", self.producer.commit(Transaction { records, offsets })).await?;
         metrics::committed(passed_on.len(), transactions, committing.elapsed());
@@ -258,6 +311,7 @@ impl<'a> Member<'a> {
         batch.iter().for_each(|event| self.config.board.consumed(event));
         passed_on.iter().for_each(|(event, passed)| self.halts.passed_on(event, passed));
         self.halts.committed(halting);
+        self.floors.forget(&caught_up);
         Ok(())
     }
 }

@@ -11,10 +11,11 @@ use runtime::log::{
     embedded::{EmbeddedConfig, EmbeddedLog},
 };
 use schemas::{
-    Codec, Op, Record,
+    Codec, Op, Record, TimeMs,
     headers::ChainHeaders,
     records::{
-        DeadLetter, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction, StageStatus,
+        Asks, ControlConfig, DeadLetter, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction,
+        Request, StageStatus, Wanted,
         stage_status::{stage, state},
     },
     topics,
@@ -46,9 +47,19 @@ impl Bench {
     }
 
     fn start_over(&self, log: Arc<dyn Log>) -> (CancellationToken, JoinHandle<Result<(), enrich::Error>>) {
+        self.start_in_batches(log, 256)
+    }
+
+    /// With so many events in a transaction, at most.
+    fn start_in_batches(
+        &self,
+        log: Arc<dyn Log>,
+        events: usize,
+    ) -> (CancellationToken, JoinHandle<Result<(), enrich::Error>>) {
         let stop = CancellationToken::new();
         let mut config = Config::new("test", HashMap::from([("eth".parse().unwrap(), 1)]));
         config.linger = Duration::from_millis(5);
+        config.batch_events = events;
         (stop.clone(), tokio::spawn(run(config, log, self.codec.clone(), stop)))
     }
 
@@ -546,4 +557,93 @@ async fn a_network_that_the_configuration_lacks_is_said() {
     let records = bench.read(topics::STAGE_STATUS.name, 0, 1).await;
     let last = records.iter().rev().find(|r| r.key.as_deref() == Some(process.as_bytes())).unwrap();
     assert_eq!(last.value, None, "a process that stops in an orderly way takes its word back");
+}
+
+impl Bench {
+    /// An operator gives up sequences of a network.
+    async fn give_up(&self, network: &str, first: u64, last: u64) {
+        let request = ControlConfig::Request(Request {
+            id: format!("{network}-{first}"),
+            network: network.parse().unwrap(),
+            asks: Asks::AcceptGap { first, last },
+            wanted: Wanted::Run,
+            asked_at: TimeMs::now(),
+        });
+        let to = TopicPartition { topic: topics::CONTROL_CONFIG.name, partition: 0 };
+        self.publish(vec![NewRecord { to, ..self.record(&request) }]).await;
+    }
+}
+
+fn of(seen: &[(String, u64)], network: &str) -> Vec<u64> {
+    seen.iter().filter(|(n, _)| n == network).map(|(_, sequence)| *sequence).collect()
+}
+
+/// What came of the network meanwhile was passed over, and lies before the group's position.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_goes_on_behind_what_was_given_up_and_no_other_is_written_twice() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("eth", 1)).await;
+    for sequence in 4..=5 {
+        bench.apply(small().event("eth", sequence)).await;
+        bench.apply(small().event("other", sequence - 3)).await;
+    }
+    let said = bench.said("eth", |s| s.state == "overtaken").await;
+    let detail = said.detail.unwrap();
+    assert!(detail.contains("sequence 2 was to come, 4 came"), "{detail}");
+    assert!(detail.contains("headwater accept-gap --config FILE --network eth"), "{detail}");
+    assert_eq!(said.sequence, Some(1));
+    bench.blocks(3).await;
+    bench.give_up("eth", 3, 3).await; // it does not stand there
+    bench.give_up("other", 2, 3).await;
+    bench.apply(small().event("other", 3)).await;
+    bench.blocks(4).await;
+    bench.give_up("eth", 2, 3).await;
+    bench.blocks(6).await;
+    bench.apply(small().event("eth", 6)).await;
+    let seen = bench.seen(7).await;
+    assert_eq!((of(&seen, "eth"), of(&seen, "other")), (vec![1, 4, 5, 6], vec![1, 2, 3]));
+    bench.said("eth", |s| s.state == "running" && s.sequence == Some(6)).await;
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+    // It is no gap any more, and the next one is.
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("eth", 7)).await;
+    bench.apply(small().event("eth", 9)).await;
+    bench.said("eth", |s| s.state == "overtaken" && s.sequence == Some(7)).await;
+    assert_eq!(of(&bench.seen(8).await, "eth"), [1, 4, 5, 6, 7]);
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_while_a_network_goes_on_neither_lose_nor_repeat() {
+    let bench = Bench::new().await;
+    let (_stop, stage) = bench.start();
+    bench.apply(small().event("eth", 1)).await;
+    for sequence in 3..=20 {
+        bench.apply(small().event("eth", sequence)).await;
+        bench.apply(small().event("other", sequence - 2)).await;
+    }
+    bench.said("eth", |s| s.state == "overtaken").await;
+    bench.blocks(19).await;
+    kill(stage).await;
+    bench.give_up("eth", 2, 2).await;
+    // Cut off after every few of its transactions, with a beat that says nothing of it.
+    let mut written = 19;
+    while written < 37 {
+        let mute = Arc::new(Between { mute: true, ..Arc::into_inner(bench.between(0, "")).unwrap() });
+        let (_stop, stage) = bench.start_in_batches(mute, 2);
+        written = bench.blocks((written + 3).min(37)).await.len();
+        kill(stage).await;
+    }
+    let (stop, stage) = bench.start();
+    bench.apply(small().event("eth", 21)).await;
+    bench.apply(small().event("other", 19)).await;
+    let seen = bench.seen(39).await;
+    let eth: Vec<u64> = (1..=21).filter(|s| *s != 2).collect();
+    assert_eq!((of(&seen, "eth"), of(&seen, "other")), (eth, (1..=19).collect::<Vec<_>>()));
+    bench.said("eth", |s| s.state == "running").await;
+    stop.cancel();
+    stage.await.unwrap().unwrap();
 }

@@ -42,14 +42,14 @@ const STATES: Record<string, Omit<StateWords, 'label'>> = {
 	stalled: { tone: 'warn', hint: 'The node has reported no new block for longer than this chain takes for one.' },
 	reorg_too_deep: {
 		tone: 'bad',
-		hint: 'The node tells another chain than the one held, too far back to be followed. Nothing was reverted; it goes on by itself when the node has the held chain again.'
+		hint: 'The node tells another chain than the one held, too far back to be followed. Nothing was reverted. It goes on by itself when the node has the held chain again; if the node is right, headwater accept-reorg follows it.'
 	},
 	wrong_chain: { tone: 'bad', hint: 'The endpoint serves another chain id than the configuration names.' },
 	no_receipts: { tone: 'bad', hint: 'The endpoint gives no receipts, and without them no status is known.' },
 	log_replaced: { tone: 'bad', hint: 'The log holds other events than the store. Nothing is written over.' },
 	overtaken: {
 		tone: 'bad',
-		hint: 'Retention removed records before they were read. Nothing was skipped; the network goes on under another slug, from there.'
+		hint: 'Retention removed records before they were read. Nothing was skipped; headwater accept-gap gives up exactly what is gone, and the network goes on.'
 	},
 	unreadable: { tone: 'bad', hint: 'A record cannot be read, perhaps since a newer version wrote it: run that version.' },
 	refused: {

@@ -49,6 +49,8 @@ pub(super) struct Guard {
     /// State as the store's status table has it.
     pub recorded: Option<State>,
     halted: bool,
+    /// Whether the store was asked.
+    met: bool,
 }
 
 /// An event of the store.
@@ -82,6 +84,7 @@ impl Guard {
             page: (1, 0),
             unfinished: unfinished.into_iter().collect(),
             recorded: recorded.as_deref().and_then(State::parse),
+            met: true,
             ..Self::default()
         })
     }
@@ -125,6 +128,17 @@ impl Guard {
     /// The sequence that is written next.
     pub fn next(&self) -> u64 {
         self.accepted + 1
+    }
+
+    /// Whether what the store holds is known.
+    pub fn is_met(&self) -> bool {
+        self.met
+    }
+
+    /// The network goes on behind this sequence: what the store lacks up to there is given up (rule 12).
+    pub fn give_up(&mut self, last: u64) {
+        self.accepted = self.accepted.max(last);
+        self.halted = false;
     }
 
     /// The store did not take the event of this sequence, nor anything after it.
@@ -205,6 +219,19 @@ mod tests {
             reverts_sequence: None,
             reorg_remaining: 0,
         }
+    }
+
+    #[test]
+    fn what_is_given_up_is_jumped_over_and_nothing_else() {
+        let mut g = guard(&[(1, Op::Apply, 1)], &[]);
+        assert_eq!(g.decide(&event(5, Op::Apply, 5)), Verdict::Missing(2));
+        g.give_up(3);
+        assert_eq!(g.decide(&event(3, Op::Apply, 3)), Verdict::Held, "it was given up, though it came after all");
+        assert_eq!(g.decide(&event(5, Op::Apply, 5)), Verdict::Missing(4));
+        assert_eq!((g.decide(&event(4, Op::Apply, 4)), g.next()), (Verdict::Write, 5));
+        g.halt(State::Overtaken);
+        g.give_up(2);
+        assert_eq!(g.decide(&event(5, Op::Apply, 5)), Verdict::Write, "it never goes back");
     }
 
     fn guard(events: &[(u64, Op, u8)], unfinished: &[(u64, u8)]) -> Guard {

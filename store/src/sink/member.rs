@@ -146,6 +146,7 @@ impl Reading {
     async fn member(&mut self, mut consumer: EventConsumer) -> Result<(), Error> {
         let mut drained = false;
         loop {
+            self.go_on(&mut consumer).await;
             self.follow_behind();
             let waiting = !self.reader.batch.is_empty();
             let rest = self.rest();
@@ -213,13 +214,13 @@ impl Reading {
                         taken => taken?,
                     }
                 }
-                moved => drained |= self.moved(moved),
+                moved => drained |= self.moved(&mut consumer, moved),
             }
         }
     }
 
     /// Follows what the group says besides events. `true` when a network was halted, which is to be told at once.
-    fn moved(&mut self, moved: events::Batch) -> bool {
+    fn moved(&mut self, consumer: &mut EventConsumer, moved: events::Batch) -> bool {
         match moved {
             events::Batch::Events(_) => false,
             events::Batch::Assigned(partitions) => {
@@ -232,7 +233,15 @@ impl Reading {
                 self.reader.forget(&partitions);
                 false
             }
-            events::Batch::Halted { partition, network, why } => self.reader.break_off(&network, partition, why),
+            events::Batch::Halted { partition, network, why } => {
+                let gone = State::of(why) == State::Overtaken && !self.reader.behind.has(&network);
+                let given_up = gone && self.reader.is_given_up(&network);
+                if given_up {
+                    let passed = consumer.let_go_on(partition, &network);
+                    return self.reader.go_on(&network, partition, passed);
+                }
+                self.reader.break_off(&network, partition, why)
+            }
         }
     }
 
@@ -256,7 +265,7 @@ impl Reading {
             }
         };
         for each in moved {
-            self.moved(each);
+            self.moved(consumer, each);
         }
         match taken {
             Ok(()) => Ok(()),
@@ -279,6 +288,22 @@ impl Reading {
         offsets
     }
 
+    /// Lets networks go on of which operators have given up what is gone (rule 12).
+    async fn go_on(&mut self, consumer: &mut EventConsumer) {
+        for (network, partition) in self.reader.overtaken() {
+            if self.reader.wants(&network).is_none() {
+                let asked = self.reader.requests.known().of(&network).next().is_some();
+                if asked && let Err(error) = self.reader.look_up(&network, partition).await {
+                    tracing::debug!(%network, %error, "where the network stands cannot be read now");
+                }
+            }
+            if self.reader.is_given_up(&network) {
+                let passed = consumer.let_go_on(partition, &network);
+                self.reader.go_on(&network, partition, passed);
+            }
+        }
+    }
+
     /// Begins and ends second readings, as networks fall behind and catch up.
     fn follow_behind(&mut self) {
         if self.second.as_ref().is_some_and(|s| !self.reader.behind.has(&s.wanted.network)) {
@@ -298,7 +323,7 @@ impl Reading {
         let message = format!(
             "sequence {} is wanted next, and from its oldest record on the log does not have it: {why}. Nothing was skipped. {}",
             wanted.from,
-            state.advice()
+            state.advice(&wanted.network)
         );
         self.reader.halt(&wanted.network, wanted.partition, state, message);
     }

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use runtime::{
     beat::{Beat, Board},
     log::Log,
+    requests::Requests,
 };
 use schemas::{Envelope, Network, Op, TimeMs, codec::Codec, topics};
 use tokio::{sync::mpsc, time::Instant};
@@ -88,7 +89,10 @@ async fn work(
     let _sampling = AbortOnDropHandle::new(tokio::spawn(samples.run()));
     let writing = tokio::spawn(write_batches(writer, graveyard, told, batches, written));
 
-    let reader = Reader::new(config.clone(), store, codec, patience);
+    // Before the first event, all that was asked is known (rule 34).
+    let mut requests = Requests::follow(log.clone(), codec.clone());
+    tokio::select! { () = requests.ready() => {}, () = shutdown.cancelled() => {} }
+    let reader = Reader::new(config.clone(), store, codec, patience, requests);
     let mut reading = Reading::new(config, log, reader, (to_writer, from_writer), shutdown);
     let read = reading.run().await;
     drop(reading);

@@ -11,9 +11,12 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use runtime::log::{
-    TopicPartition,
-    events::{self, Halt},
+use runtime::{
+    log::{
+        TopicPartition,
+        events::{self, Halt},
+    },
+    requests::Requests,
 };
 use schemas::{Envelope, Network, Op, TimeMs, codec::Codec, records::DeadLetter};
 
@@ -30,7 +33,7 @@ use super::{
     status::State,
     write::Refused,
 };
-use crate::{Store, rows::StatusRow};
+use crate::{Store, StoreError, rows::StatusRow};
 
 /// What is written at once, with its position (rule: position travels inside the batch).
 #[derive(Default)]
@@ -102,6 +105,8 @@ struct Remembered {
     since: Instant,
     /// Whether it is tried again just now: it stays halted in what is told until that went well.
     trying: bool,
+    /// The highest sequence that was passed over since; 0: none.
+    passed: u64,
 }
 
 /// Checks events and gathers them.
@@ -110,6 +115,8 @@ pub(super) struct Reader {
     store: Store,
     codec: Arc<Codec>,
     patience: Patience,
+    /// What operators ask.
+    pub requests: Requests,
     guards: HashMap<Network, (u32, Guard)>,
     halts: HashMap<Network, Remembered>,
     pub behind: Behind,
@@ -117,12 +124,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub fn new(config: SinkConfig, store: Store, codec: Arc<Codec>, patience: Patience) -> Self {
+    pub fn new(config: SinkConfig, store: Store, codec: Arc<Codec>, patience: Patience, requests: Requests) -> Self {
         Self {
             config,
             store,
             codec,
             patience,
+            requests,
             guards: HashMap::new(),
             halts: HashMap::new(),
             behind: Behind::default(),
@@ -204,6 +212,9 @@ impl Reader {
         let Some((_, guard)) = self.guards.get(&network) else { return Ok(()) };
         if guard.is_halted() {
             metrics::passed_over(network.as_str());
+            if let Some(remembered) = self.halts.get_mut(&network) {
+                remembered.passed = remembered.passed.max(sequence);
+            }
             return Ok(());
         }
         // It comes again by the second reading.
@@ -223,7 +234,12 @@ impl Reader {
                 return Ok(());
             }
         };
-        let verdict = self.check(&block.envelope).await?;
+        let mut verdict = self.check(&block.envelope).await?;
+        if let Verdict::Missing(from) = verdict
+            && self.give_up(&network, from)
+        {
+            verdict = self.check(&block.envelope).await?;
+        }
         let next = self.guards.get(&network).map_or(0, |(_, guard)| guard.next());
         let goes_on = matches!(verdict, Verdict::Write | Verdict::Held);
         let met = goes_on && (source == Source::Group || self.behind.meets(&network, next));
@@ -259,6 +275,59 @@ impl Reader {
             self.break_off(&network, partition, why);
         }
         Ok(())
+    }
+
+    /// Jumps over what operators have given up of a network from exactly this sequence on. False when that is nothing.
+    fn give_up(&mut self, network: &Network, from: u64) -> bool {
+        let known = self.requests.known();
+        let Some((next, id)) = known.behind_gap(network, from) else { return false };
+        let Some((_, guard)) = self.guards.get_mut(network) else { return false };
+        tracing::warn!(%network, id, from, next, "the network goes on behind what was given up");
+        guard.give_up(next - 1);
+        true
+    }
+
+    /// Networks that are halted since records are gone, and their partitions.
+    pub fn overtaken(&self) -> Vec<(Network, u32)> {
+        let is_overtaken = |n: &Network| self.halts.get(n).is_some_and(|r| r.state == State::Overtaken);
+        let halted = self.guards.iter().filter(|(n, (_, guard))| guard.is_halted() && is_overtaken(n));
+        halted.map(|(network, (partition, _))| (network.clone(), *partition)).collect()
+    }
+
+    /// The sequence that a network wants next, where the store was asked.
+    pub fn wants(&self, network: &Network) -> Option<u64> {
+        self.guards.get(network).filter(|(_, guard)| guard.is_met()).map(|(_, guard)| guard.next())
+    }
+
+    /// Whether operators have given up what a network wants next.
+    pub fn is_given_up(&self, network: &Network) -> bool {
+        self.wants(network).is_some_and(|next| self.requests.known().behind_gap(network, next).is_some())
+    }
+
+    /// Asks the store, once, where a network stands that was halted before that was known. It stays halted.
+    pub async fn look_up(&mut self, network: &Network, partition: u32) -> Result<(), StoreError> {
+        let mut guard = Guard::load(&self.store, network).await?;
+        guard.halt(State::Overtaken);
+        if let Some(remembered) = self.halts.get_mut(network) {
+            remembered.missing = guard.next();
+        }
+        self.guards.insert(network.clone(), (partition, guard));
+        Ok(())
+    }
+
+    /// A network goes on from where operators have given up what it lacks; `passed`: what the group has passed over of it meanwhile,
+    /// which is read again. False when nothing was given up.
+    pub fn go_on(&mut self, network: &Network, partition: u32, passed: Option<u64>) -> bool {
+        let Some(from) = self.wants(network) else { return false };
+        if !self.give_up(network, from) {
+            return false;
+        }
+        let remembered = self.halts.remove(network).map_or(0, |r| r.passed);
+        let passed = passed.unwrap_or(0).max(remembered);
+        if let Some(next) = self.wants(network).filter(|next| passed >= *next) {
+            self.behind.add(Wanted { network: network.clone(), partition, from: next }, passed);
+        }
+        true
     }
 
     async fn check(&mut self, e: &Envelope) -> Result<Verdict, WriteError> {
@@ -314,7 +383,7 @@ impl Reader {
             return false;
         }
         let state = State::of(why);
-        self.halt(network, partition, state, format!("{why}. {}", state.advice()));
+        self.halt(network, partition, state, format!("{why}. {}", state.advice(network)));
         true
     }
 
@@ -328,8 +397,14 @@ impl Reader {
         guard.halt(state);
         let missing = guard.next();
         if self.halts.get(network).is_none_or(|r| (r.missing, r.state) != (missing, state)) {
-            let remembered =
-                Remembered { missing, state, message: message.clone(), since: Instant::now(), trying: false };
+            let remembered = Remembered {
+                missing,
+                state,
+                message: message.clone(),
+                since: Instant::now(),
+                trying: false,
+                passed: 0,
+            };
             self.halts.insert(network.clone(), remembered);
         }
         self.no_longer_behind(network);
@@ -341,7 +416,7 @@ impl Reader {
         let Refused { network, sequence, height, why } = refused;
         let message = format!(
             "the store takes everything but block {height} (sequence {sequence}) of this network: {why}. {}",
-            State::Refused.advice()
+            State::Refused.advice(&network)
         );
         self.batch.drop_network(&network);
         // Somebody else's by now, when it is not known here any more.

@@ -39,21 +39,24 @@ impl State {
     }
 
     /// What to do about it.
-    pub const fn advice(self) -> &'static str {
-        match self {
+    pub fn advice(self, network: &Network) -> String {
+        let words = match self {
             Self::Running => "",
             Self::LogReplaced => {
                 "Bring back the log that belongs to this store, or start this network in an empty database."
             }
             Self::Overtaken => {
-                "Follow the network under another slug from there, and keep the topics' retention longer than the sink may \
-                 stand still; other networks go on."
+                return format!(
+                    "`headwater accept-gap --config FILE --network {network}` gives up exactly what is gone, and says what that is; the \
+                     network then goes on by itself. Keep the topics' retention longer than the sink may stand still; other networks go on."
+                );
             }
             Self::Unreadable => "Run a version that reads it; other networks go on.",
             Self::Refused => {
                 "Mend what the store says; the block is tried again every few minutes, and the network then goes on by itself."
             }
-        }
+        };
+        words.to_owned()
     }
 
     /// What a break in the log means for the network.

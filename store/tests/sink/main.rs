@@ -9,6 +9,7 @@ mod chaos;
 mod cut;
 mod door;
 mod fold;
+mod gaps;
 #[path = "../engine/harness.rs"]
 #[allow(dead_code)]
 mod harness;

@@ -3,7 +3,7 @@
 //! It relies on this: per partition, one producer writes a transaction's events in the same order to both topics, so children
 //! stand in the order of their headers.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque, hash_map::Entry};
 
 use schemas::{Network, Op, headers::ChainHeaders, limits::EVENTS_BYTES};
 
@@ -43,7 +43,8 @@ struct Partition {
     last: HashMap<Network, u64>,
     /// What networks were worked up to before, where there is no position: nothing before it is wanted.
     done: HashMap<Network, u64>,
-    halted: HashSet<Network>,
+    /// Halted networks, and the highest sequence of each that was passed over since.
+    halted: HashMap<Network, u64>,
     /// Whether a child was ever matched: before that, children of events before the start may lead.
     matched: bool,
     /// Whether what is still to come must tell whose fault something is: then as much is read as ever.
@@ -129,7 +130,7 @@ impl Assembler {
             children: Queue::default(),
             last: HashMap::new(),
             done: HashMap::new(),
-            halted: HashSet::new(),
+            halted: HashMap::new(),
             matched: false,
             unsettled: false,
             ready: VecDeque::new(),
@@ -170,6 +171,25 @@ impl Assembler {
         if let Some(state) = self.partitions.get_mut(&partition) {
             state.done.insert(network.clone(), sequence);
         }
+    }
+
+    /// Says that a network goes on with this sequence and no other: what is below was worked up, or is given up.
+    pub fn go_on(&mut self, partition: u32, network: &Network, sequence: u64) {
+        if let Some(state) = self.partitions.get_mut(&partition) {
+            state.halted.remove(network);
+            state.last.insert(network.clone(), sequence.saturating_sub(1));
+            state.done.insert(network.clone(), sequence);
+        }
+    }
+
+    /// A network is halted no more: its next event comes, whatever it is, behind the highest sequence that was passed over, which is
+    /// returned. `None`: it was not halted.
+    pub fn let_go_on(&mut self, partition: u32, network: &Network) -> Option<u64> {
+        let state = self.partitions.get_mut(&partition)?;
+        let passed = state.halted.remove(network)?;
+        state.last.remove(network);
+        state.done.insert(network.clone(), passed + 1);
+        Some(passed)
     }
 
     /// Retention removed records before this offset that had not been read: reading went on at `oldest`.
@@ -313,9 +333,21 @@ impl Assembler {
 
 impl Partition {
     fn halt(&mut self, network: Network, why: Halt) {
-        if self.halted.insert(network.clone()) {
+        if let Entry::Vacant(entry) = self.halted.entry(network.clone()) {
+            entry.insert(0);
             self.ready.push_back(Ready::Halted(network, why));
         }
+    }
+
+    /// A record of a halted network is passed over.
+    fn passes(&mut self, meta: &ChainHeaders) -> bool {
+        let Some(passed) = self.halted.get_mut(&meta.network) else { return false };
+        // A finality record repeats the sequence of an event that may still be to come.
+        if meta.op != Op::Finality {
+            *passed = (*passed).max(meta.sequence);
+        }
+        self.passed = true;
+        true
     }
 
     /// How many children the header in front announces.
@@ -331,10 +363,9 @@ impl Partition {
         }
         let Some((_, meta)) = self.headers.records.front() else { return false };
         let meta = match meta.clone() {
-            Ok(meta) if !self.halted.contains(&meta.network) && !self.is_past(&meta) => meta,
+            Ok(meta) if !self.halted.contains_key(&meta.network) && !self.is_past(&meta) => meta,
             Ok(meta) => {
-                let halted = self.halted.contains(&meta.network);
-                self.passed |= halted;
+                let halted = self.passes(&meta);
                 return self.headers.pass_over(halted);
             }
             Err((network, why)) => {
@@ -392,9 +423,8 @@ impl Partition {
                 self.halt(network, why);
                 true
             }
-            Ok(child) if self.halted.contains(&child.network) || self.is_past(&child) => {
-                let halted = self.halted.contains(&child.network);
-                self.passed |= halted;
+            Ok(child) if self.halted.contains_key(&child.network) || self.is_past(&child) => {
+                let halted = self.passes(&child);
                 self.children.pass_over(halted)
             }
             Ok(child) if self.matched && self.last.get(&child.network).is_some_and(|last| child.sequence <= *last) => {

@@ -298,6 +298,27 @@ impl EventConsumer {
         self.assembler.resume(partition, network, sequence);
     }
 
+    /// Says that a network goes on with this sequence and no other: what is below was worked up, or is given up (rule 12). Meant for
+    /// right after [`Batch::Assigned`].
+    pub fn go_on(&mut self, partition: u32, network: &Network, sequence: u64) {
+        self.assembler.go_on(partition, network, sequence);
+    }
+
+    /// A network that was halted goes on with its next event, whatever that is. Returns the highest sequence of it that was passed over
+    /// meanwhile; `None` when it was not halted here.
+    pub fn let_go_on(&mut self, partition: u32, network: &Network) -> Option<u64> {
+        self.assembler.let_go_on(partition, network)
+    }
+
+    /// Reads a partition again from these places on, as if the group had no position there: for [`Self::resume`] and [`Self::go_on`].
+    pub async fn begin_again(&mut self, partition: u32, from: &[(TopicPartition, u64)]) -> Result<(), LogError> {
+        for (at, offset) in from {
+            self.consumer.seek(*at, *offset).await?;
+        }
+        self.assembler.start(partition, Start::Beginning);
+        Ok(())
+    }
+
     /// Membership of the present generation, for [`super::Transaction::offsets`].
     pub fn group(&self) -> GroupMetadata {
         self.consumer.group()

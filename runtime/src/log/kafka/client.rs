@@ -129,9 +129,9 @@ impl ReadClient {
                 return assign(client, &places, &paused);
             }
             let place = Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX));
-            client
-                .seek(&context.config.on_wire(at.topic), at.partition as i32, place, CALL)
-                .map_err(|e| error::log_error("seek", &e))
+            let sought = client.seek(&context.config.on_wire(at.topic), at.partition as i32, place, CALL);
+            // One that was assigned just now may not run yet.
+            sought.or_else(|_| assign(client, &places, &paused))
         })
         .await
     }
