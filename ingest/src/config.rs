@@ -14,6 +14,8 @@ use schemas::{
     topics,
 };
 
+use crate::past::Keeper;
+
 /// Configuration of the stage.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -37,6 +39,8 @@ pub struct Config {
     pub fenced_wait: Duration,
     /// Deadlines and retries of calls to nodes.
     pub tuning: Tuning,
+    /// Who knows blocks that the ring has no more (rule 7).
+    pub past: Keeper,
     /// What the stage says of itself.
     pub board: Board,
 }
@@ -162,6 +166,7 @@ impl Default for Config {
             seldom: Duration::from_secs(60),
             fenced_wait: Duration::from_secs(4),
             tuning: Tuning::default(),
+            past: Keeper::default(),
             board: Board::new(stage::INGEST, state::STARTING),
         }
     }

@@ -25,6 +25,7 @@ mod crew;
 pub mod error;
 pub mod metrics;
 pub mod networks;
+pub mod past;
 pub mod pipeline;
 pub mod publisher;
 pub mod records;

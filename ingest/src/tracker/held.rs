@@ -54,6 +54,14 @@ impl Held {
         self.blocks.pop_back()
     }
 
+    /// Forgets this height and all above; depth is counted from `highest` on.
+    pub fn give_up(&mut self, height: u64, highest: u64) {
+        while self.blocks.back().is_some_and(|e| e.height >= height) {
+            self.blocks.pop_back();
+        }
+        self.highest = highest;
+    }
+
     pub fn tip(&self) -> Option<&RingEntry> {
         self.blocks.back()
     }

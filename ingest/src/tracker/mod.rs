@@ -9,12 +9,13 @@
 //! * reverts come out only when the whole new branch is known to be linked, and its first blocks have been fetched;
 //! * `reorg_remaining` counts down to 0, may rise, and survives a restart in the middle;
 //! * at most `limit` heights are walked back, counted from the highest ever applied, and never below the finalized height that
-//!   was published; beyond is [`Need::Refused`] and no event (rule 7), until the node's chain holds what is held again. A reorg
-//!   below the first held block reverts what is held and starts again there (rule 6);
+//!   was published; beyond is [`Need::Refused`] and no event (rule 7), until the node's chain holds what is held again, or an operator
+//!   has what is held given up ([`Tracker::give_up`]). A reorg below the first held block reverts what is held and starts again there (rule 6);
 //! * a height without a block (rule 18) is passed on the proof of hashes: the next block's parent is the block below. That the
 //!   node says so, or gives nothing, is a hint to look above. Only below the first block that is held, where there is nothing
 //!   to compare with, its word counts.
 
+mod accept;
 mod held;
 mod position;
 mod walk;

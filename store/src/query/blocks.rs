@@ -3,7 +3,7 @@
 use alloy_primitives::U256;
 use clickhouse::Row;
 use futures::{StreamExt, TryStreamExt, stream};
-use schemas::{BlockHash, Network, TimeMs, limits};
+use schemas::{BlockHash, Network, TimeMs, limits, records::RingEntry};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -86,6 +86,17 @@ pub(super) const COLUMNS: &str = "network, family, number, hash, parent_hash, ti
     failed_count, unknown_count, unreadable_count, log_count, token_transfer_count, gas_limit, gas_used, fee_total, \
     gas_price_sum, gas_price_count, base_fee_per_gas, miner, size, extra_data, blob_gas_used, excess_blob_gas, sequence, \
     observed_at, stored_at";
+
+#[derive(Row, Deserialize)]
+struct HeldBlock {
+    height: u64,
+    hash: String,
+    parent_hash: String,
+    block_time: TimeMs,
+    sequence: u64,
+    tx_count: u32,
+    log_count: u32,
+}
 
 /// Which blocks.
 #[derive(Debug, Clone, Default)]
@@ -186,6 +197,28 @@ impl Store {
             }),
         };
         Ok(Page { items, next })
+    }
+
+    /// What stands at these heights, both ends included, lowest first: all that a revert has to name.
+    pub async fn held_blocks(&self, network: &Network, from: u64, to: u64) -> Result<Vec<RingEntry>, StoreError> {
+        let sql = "SELECT height, hash, parent_hash, block_time, sequence, toUInt32(transaction_count) AS tx_count, \
+                   toUInt32(log_count) AS log_count FROM block_rows FINAL WHERE network = {network:String} \
+                   AND height BETWEEN {from:UInt64} AND {to:UInt64} ORDER BY height";
+        let query = self.read(sql).param("network", network.as_str()).param("from", from).param("to", to);
+        let held = self.within("reading what stands at heights", query.fetch_all::<HeldBlock>()).await?;
+        let entry = |b: HeldBlock| {
+            Some(RingEntry {
+                network: network.clone(),
+                height: b.height,
+                block_hash: b.hash.parse().ok()?,
+                parent_hash: b.parent_hash.parse().ok()?,
+                block_time: b.block_time,
+                sequence: b.sequence,
+                tx_count: b.tx_count,
+                log_count: b.log_count,
+            })
+        };
+        Ok(held.into_iter().filter_map(entry).collect())
     }
 
     /// The canonical block at a height.
