@@ -29,6 +29,8 @@ pub enum Role {
     Tail,
     /// `headwater dead-letters list` and `show`
     DeadLetters,
+    /// `headwater backfill`, `accept-reorg`, `accept-gap`
+    Requests,
     /// `/lag` on the admin port, which `headwater status` asks: beside what its stage needs
     Lag,
 }
@@ -107,6 +109,22 @@ pub fn rights(role: Role) -> Vec<Right> {
         Role::TopicsDiff => vec![right(&["Describe", "DescribeConfigs"], On::AllTopics)],
         Role::Tail => vec![right(READ, On::AllTopics), right(DESCRIBE, On::Group(READER_GROUP))],
         Role::DeadLetters => vec![right(READ, On::Topics(&[DEAD_LETTERS])), right(DESCRIBE, On::Group(READER_GROUP))],
+        Role::Requests => vec![
+            right(&["Read", "Write"], On::Topics(&[CONTROL_CONFIG])),
+            right(
+                READ,
+                On::Topics(&[
+                    INGEST_CHECKPOINTS,
+                    STAGE_STATUS,
+                    RAW_BLOCKS,
+                    RAW_TRANSACTIONS,
+                    ENRICHED_BLOCKS,
+                    ENRICHED_TRANSACTIONS,
+                ]),
+            ),
+            right(DESCRIBE, On::Group(READER_GROUP)),
+            right(WRITE, On::TransactionalIds("requests")),
+        ],
         Role::Lag => vec![
             right(DESCRIBE, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS])),
             right(DESCRIBE, On::Group("enrich")),

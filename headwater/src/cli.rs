@@ -13,6 +13,7 @@ use crate::{
     exit::Failure,
     healthz::{self, Healthz},
     reload::{self, Reload},
+    requests::{self, Accept, Backfill},
     stage::Stage,
     status::{self, Status},
     store,
@@ -60,6 +61,25 @@ enum Command {
     /// Networks and endpoints come, go and change; nothing else is stopped. With one mistake in the file nothing changes, and the exit
     /// status is 78. The process reads its own file, with its own environment; SIGHUP does the same and says it in the log.
     Reload(Reload),
+    /// Fill a range of heights, beside what is live; the request is kept and outlives kills
+    ///
+    /// Asks the process that watches the network, over either log and from any machine that reaches it; where the log is embedded and
+    /// nothing runs on it, the stages are run here until the range is full. Only final heights are filled, and those that are held are
+    /// skipped. Several requests of a network are carried out one after the other.
+    ///
+    /// Exit status: 0 when the range is full, 1 when it ended otherwise, 2 when it reaches above the finalized height or below what the
+    /// nodes have.
+    Backfill(Backfill),
+    /// Let a network follow the nodes' chain after a reorg deeper than the limit
+    ///
+    /// What is held above the last common block is reverted, newest block first, and the nodes' blocks are applied. Carried out by the
+    /// process that watches the network, once the store has everything that was published.
+    AcceptReorg(Accept),
+    /// Let a network go on past records that retention removed before they were read
+    ///
+    /// Prints what is given up: exactly the sequences that are no longer in the log. `headwater backfill --again` brings their heights
+    /// back.
+    AcceptGap(Accept),
     /// Print the records of a topic
     Tail(Tail),
     /// One screen: tip, processed height, lag and rate of each network, and the lag of each stage
@@ -136,6 +156,9 @@ impl Cli {
             Command::DeadLetters(DeadLetters::Replay(args)) => dead_letters::replay(&args),
             Command::Check(file) => check::run(&file.config),
             Command::Reload(args) => reload::run(&args),
+            Command::Backfill(args) => requests::backfill(&args),
+            Command::AcceptReorg(args) => requests::accept_reorg(&args),
+            Command::AcceptGap(args) => requests::accept_gap(&args),
             Command::Tail(args) => tail::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Healthz(args) => healthz::run(&args),

@@ -111,7 +111,7 @@ async fn demo(args: Demo, dir: PathBuf) -> Result<(), Failure> {
         nodes.push(node);
     }
     std::fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
-    let result = up::serve(runtime::config::load(&file)?, origin::Origin::of(file), &stage::ALL, None).await;
+    let result = up::serve(runtime::config::load(&file)?, origin::Origin::of(file), &stage::ALL, None, None).await;
     for node in nodes {
         node.shutdown().await;
     }

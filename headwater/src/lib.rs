@@ -15,12 +15,14 @@ mod healthz;
 mod origin;
 mod parts;
 mod reload;
+mod requests;
 mod stage;
 mod status;
 mod store;
 mod tail;
 mod topics;
 mod up;
+mod way;
 
 use std::{ffi::OsString, process::ExitCode};
 

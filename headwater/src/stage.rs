@@ -26,3 +26,5 @@ impl std::fmt::Display for Stage {
 
 /// In the order of the data.
 pub const ALL: [Stage; 4] = [Stage::Ingest, Stage::Enrich, Stage::Sink, Stage::Api];
+/// Those that bring blocks into the store.
+pub const INTO_THE_STORE: [Stage; 3] = [Stage::Ingest, Stage::Enrich, Stage::Sink];

@@ -187,7 +187,8 @@ fn instance(i: &Value) -> String {
     }
 }
 
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+/// Rows in columns.
+pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let widths: [usize; N] = std::array::from_fn(|i| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0));
     rows.iter().fold(String::new(), |mut text, row| {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();

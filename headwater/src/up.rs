@@ -8,6 +8,7 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use futures::future::LocalBoxFuture;
 use ingest::Networks;
 use nodes::fleet::Limits;
 use runtime::{
@@ -46,7 +47,7 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     if config.networks.is_empty() {
         tracing::warn!("no `[[network]]` in {}: nothing will be followed", file.display());
     }
-    parts::block_on(async { serve(config, origin, &stage::ALL, Some(lifecycle::hangups()?)).await })?
+    parts::block_on(async { serve(config, origin, &stage::ALL, Some(lifecycle::hangups()?), None).await })?
 }
 
 /// Runs one stage until stopped, beside others in other processes: over Kafka and a store that they all reach.
@@ -74,8 +75,11 @@ pub fn run_one(args: &StageProcess, stage: Stage, listen: Option<SocketAddr>) ->
             file.display()
         )));
     }
-    parts::block_on(async { serve(config, origin, &[stage], Some(lifecycle::hangups()?)).await })?
+    parts::block_on(async { serve(config, origin, &[stage], Some(lifecycle::hangups()?), None).await })?
 }
+
+/// Work beside the stages, with the log that they work on, until the token asks it to stop. When it ends, so do they.
+pub struct Beside(pub Box<dyn FnOnce(Arc<dyn Log>, Arc<Codec>, CancellationToken) -> LocalBoxFuture<'static, ()>>);
 
 /// Opens everything, in an order in which each failure leaves nothing behind, and runs it. `hangups`: when the file is to be read again
 /// without being asked by a command.
@@ -84,6 +88,7 @@ pub async fn serve(
     origin: Origin,
     stages: &[Stage],
     hangups: Option<mpsc::Receiver<()>>,
+    beside: Option<Beside>,
 ) -> Result<(), Failure> {
     telemetry::init_metrics()?;
     parts::describe_metrics();
@@ -115,7 +120,7 @@ pub async fn serve(
     };
 
     let doors = Doors { api, admin, signals, hangups, store: supervisor.as_ref().map(engine::Supervisor::state) };
-    let outcome = run_stages(config, origin, stages, open.log.clone(), codec, doors).await;
+    let outcome = run_stages(config, origin, stages, open.log.clone(), codec, doors, beside).await;
 
     // The store outlives the stages: the sink's last inserts need it.
     store_stop.cancel();
@@ -152,6 +157,7 @@ async fn run_stages(
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
     doors: Doors,
+    beside: Option<Beside>,
 ) -> Result<lifecycle::Outcome, Failure> {
     let readiness = Readiness::default();
     let mut service = Service::new(GRACE);
@@ -163,7 +169,7 @@ async fn run_stages(
     let mut live = Live::new(config.clone());
     let mut followed = None;
     if stages.contains(&Stage::Ingest) {
-        let settings = parts::ingest_config(&config);
+        let settings = ingest::Config { past: parts::past(&config)?, ..parts::ingest_config(&config) };
         boards.push(settings.board.clone());
         let limits = Limits::default();
         let networks = parts::ingest_networks(&config, &limits);
@@ -194,16 +200,26 @@ async fn run_stages(
         let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());
         service.spawn_stage("api", 1, api)?;
     }
+    let beside = beside.map(|Beside(work)| work(log.clone(), codec.clone(), stop.clone()));
     service.spawn("readiness", follow_boards(boards, readiness.clone(), stop.clone()));
     let reloader = Arc::new(Reloader::new(origin, stages, followed, live));
-    let more = crate::tail::route::routes(log, codec).merge(reload::route::routes(reloader.clone()));
+    let more = crate::tail::route::routes(log.clone(), codec.clone())
+        .merge(crate::requests::route::routes(log, codec))
+        .merge(reload::route::routes(reloader.clone()));
     if let Some(hangups) = doors.hangups {
         let stop = stop.clone();
         service.spawn("reload", async move { reloader.follow(hangups, stop).await });
     }
     let hosts = config.admin_hosts.clone();
     service.spawn("admin", async move { admin::serve(doors.admin, &hosts, readiness, more, stop).await });
-    Ok(service.run(doors.signals).await)
+    let all_stop = service.stop_token();
+    let beside = async move {
+        if let Some(work) = beside {
+            work.await;
+            all_stop.cancel();
+        }
+    };
+    Ok(tokio::join!(service.run(doors.signals), beside).0)
 }
 
 /// How often it is looked whether stages are ready.

@@ -15,13 +15,24 @@ const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1
 
 /// What is logged by default: our own rooms; the storage engine only when something is wrong.
 const DEFAULT_FILTER: &str = "info,fjall=warn,lsm_tree=warn";
+/// The same beside a progress bar, which every line would tear.
+const BESIDE_A_BAR: &str = "error";
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Starts logging. `HEADWATER_LOG` filters as `RUST_LOG` does elsewhere (default: `info`); `HEADWATER_LOG_FORMAT=json` gives
 /// one JSON object a line. A second call does nothing.
 pub fn init_logs() {
-    let filter = EnvFilter::try_from_env("HEADWATER_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    init(DEFAULT_FILTER);
+}
+
+/// The same for a command that shows its progress: on a terminal only errors are logged unless `HEADWATER_LOG` says otherwise.
+pub fn init_logs_beside_progress() {
+    init(if std::io::stderr().is_terminal() { BESIDE_A_BAR } else { DEFAULT_FILTER });
+}
+
+fn init(default: &str) {
+    let filter = EnvFilter::try_from_env("HEADWATER_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     let json = std::env::var("HEADWATER_LOG_FORMAT").is_ok_and(|f| f == "json");

@@ -20,6 +20,11 @@ fn log_dir(config: &Config) -> PathBuf {
     config.data_dir.join("log")
 }
 
+/// Whether there is a log: a cluster is, an embedded one once it was made.
+pub fn has_log(config: &Config) -> bool {
+    config.log.kafka.is_some() || log_dir(config).is_dir()
+}
+
 /// The log, and what it takes to close it.
 pub struct OpenLog {
     /// As the stages reach it.

@@ -3,6 +3,7 @@
 
 mod fleets;
 mod log;
+mod past;
 mod settings;
 mod store;
 
@@ -12,16 +13,19 @@ use runtime::telemetry;
 
 use crate::exit::Failure;
 
-pub use log::{codec, connect_kafka, kafka_of, open_log, open_log_for_reading, prepare_topics};
+pub use log::{OpenLog, codec, connect_kafka, has_log, kafka_of, open_log, open_log_for_reading, prepare_topics};
+pub use past::past;
 pub use settings::{api_config, enrich_config, ingest_config, ingest_networks, sink_config};
 pub use store::{Asker, connect_store, engine_config};
 
 /// How long a connection to a process on this machine may take.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+/// How long such a process may take to do what it is asked: a commit waits for a slow disk.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs a command's work on a small runtime of its own. Stages get their own runtimes.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    telemetry::init_logs();
+    telemetry::init_logs(); // unless a command has done it otherwise
     // TLS is rustls with ring for every client; an error means that it was installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,24 +1,21 @@
-//! `headwater tail`: decoded records of the log. The embedded log has one owner: while a process runs on it, that process is
-//! asked over its admin port; otherwise the directory is opened here.
+//! `headwater tail`: decoded records of the log, whoever holds it ([`crate::way`]).
 
-mod follow;
+pub mod follow;
 mod print;
 mod query;
 pub mod route;
 
 pub use query::Query;
 
-use std::sync::Arc;
-
 use clap::Args;
-use futures::StreamExt;
-use runtime::{config::Config, log::LogErrorKind};
+use runtime::config::Config;
 use schemas::{Network, topics};
 
 use crate::{
     arguments::{ConfigFile, Format},
     exit::Failure,
     parts,
+    way::Way,
 };
 use query::{From, topic};
 
@@ -80,62 +77,14 @@ async fn known(config: &Config, spec: topics::TopicSpec, network: &Network) -> R
     )))
 }
 
-/// Calls with every matching record as a line of JSON, until it returns false. Reads the log here; where another process holds
-/// it, asks that one.
+/// Calls with every matching record as a line of JSON, until it returns false.
 pub async fn each_line(
     config: &Config,
     spec: topics::TopicSpec,
     query: Query,
-    mut each: impl AsyncFnMut(&str) -> Result<bool, Failure>,
+    each: impl AsyncFnMut(&str) -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
-    let open = match parts::open_log_for_reading(config).await {
-        Ok(open) => open,
-        Err(e) if e.kind == LogErrorKind::InUse => return remote_lines(config, spec, &query, each).await,
-        Err(e) => return Err(e.into()),
-    };
-    let codec = Arc::new(parts::codec(config).await?);
-    {
-        let mut lines = std::pin::pin!(follow::records(open.log.clone(), codec, spec, query).await?);
-        while let Some(line) = lines.next().await {
-            if !each(&line?).await? {
-                break;
-            }
-        }
-    }
-    Ok(open.close().await?)
-}
-
-/// Asks the process that owns the log, line by line until there are no more or nobody wants more.
-async fn remote_lines(
-    config: &Config,
-    spec: topics::TopicSpec,
-    query: &Query,
-    mut each: impl AsyncFnMut(&str) -> Result<bool, Failure>,
-) -> Result<(), Failure> {
-    let url = format!("http://{}{}", config.admin_listen, route::path(spec.name));
-    let network = query.network.iter().map(|n| format!("&network={n}")).collect::<String>();
-    let query_string = format!("from={}&follow={}{network}", query.from, query.follow);
-    let asked = reqwest::Client::builder()
-        .connect_timeout(parts::CONNECT_DEADLINE)
-        .build()?
-        .get(format!("{url}?{query_string}"))
-        .send()
-        .await
-        .map_err(|e| format!("a process holds the log, but its admin port does not answer at {url}: {e}"))?;
-    if !asked.status().is_success() {
-        let status = asked.status();
-        return Err(format!("{url} answered {status}: {}", asked.text().await.unwrap_or_default()).into());
-    }
-    let mut body = asked.bytes_stream();
-    let mut pending: Vec<u8> = Vec::new();
-    while let Some(chunk) = body.next().await {
-        pending.extend_from_slice(&chunk?);
-        while let Some(end) = pending.iter().position(|b| *b == b'\n') {
-            let line: Vec<u8> = pending.drain(..=end).take(end).collect();
-            if !each(&String::from_utf8_lossy(&line)).await? {
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
+    let way = Way::find(config).await?;
+    way.each_line(spec, query, each).await?;
+    way.close().await
 }

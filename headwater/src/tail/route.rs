@@ -75,7 +75,7 @@ async fn records(
     Ok(([("content-type", "application/x-ndjson")], Body::from_stream(chunks)).into_response())
 }
 
-fn unavailable(error: LogError) -> Problem {
+pub fn unavailable(error: LogError) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
 
