@@ -177,6 +177,14 @@ async fn the_wrong_chain_is_never_followed() {
     let said = wait_for_state(&*log, NetworkState::WrongChain).await;
     assert!(said.detail.unwrap().contains("the configuration says 4242"));
     stage.stop().await;
+    // So it is when all of several endpoints say so, none of which is a liar for that.
+    let mut several = config(&sim.url(), None, 4242, Start::Height(1));
+    let other = ingest::Endpoint { name: "other".into(), ..several.networks[0].endpoints[0].clone() };
+    several.networks[0].endpoints.push(other);
+    let stage = Stage::start(several, log.clone());
+    let said = wait_for_state(&*log, NetworkState::WrongChain).await.detail.unwrap();
+    assert!(said.contains("all endpoints (`node`, `other`) are on chain") && said.contains("says 4242"), "{said}");
+    stage.stop().await;
     assert_eq!(read_chain(&*log).await.sequence, 0);
     // Held with the right id; then the configuration names another.
     let right = Stage::start(config(&sim.url(), None, sim.chain_id(), Start::Height(1)), log.clone());

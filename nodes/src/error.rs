@@ -44,6 +44,8 @@ pub enum NodeErrorKind {
     TooLarge(usize),
     /// A JSON-RPC error that is none of the above.
     Rpc(i64, String),
+    /// The endpoint is on another chain than the configuration says: a mistake of whoever wrote that, and no lie.
+    OtherChain(String),
     /// The node is behind what others have shown: what it says is old, not false.
     Stale(String),
     /// The answer contradicts itself, the question, its own hashes or what the others say.
@@ -113,6 +115,7 @@ impl fmt::Display for NodeErrorKind {
             Self::Malformed(m) => write!(f, "unusable answer ({m})"),
             Self::TooLarge(limit) => write!(f, "the answer is over the limit of {limit} bytes"),
             Self::Rpc(code, m) => write!(f, "JSON-RPC error {code} ({m})"),
+            Self::OtherChain(m) => f.write_str(m),
             Self::Stale(m) => write!(f, "the node is behind the others ({m})"),
             Self::Lying(m) => write!(f, "the answer is not to be believed: {m}"),
         }
@@ -164,7 +167,7 @@ impl NodeError {
         use NodeErrorKind::*;
         match &self.kind {
             Empty | NoBlock(_) => Fault::Nobody,
-            Missing(..) | Throttled(..) | Refused(..) => Fault::Endpoint,
+            Missing(..) | Throttled(..) | Refused(..) | OtherChain(_) => Fault::Endpoint,
             _ => Fault::Node,
         }
     }
@@ -184,6 +187,7 @@ impl NodeError {
             Malformed(_) => "malformed",
             TooLarge(_) => "too_large",
             Rpc(..) => "rpc",
+            OtherChain(_) => "other_chain",
             Stale(_) => "stale",
             Lying(_) => "lying",
         }
@@ -224,6 +228,7 @@ mod tests {
             (NodeErrorKind::Missing(Missing::Pruned, "old".into()), "missing"),
             (NodeErrorKind::Throttled(None, "slow down".into()), "failing"),
             (NodeErrorKind::Malformed("half".into()), "failing"),
+            (NodeErrorKind::OtherChain("on chain 1, not 5".into()), "failing"),
             (NodeErrorKind::Stale("at 7, others at 9".into()), "stale"),
             (NodeErrorKind::Lying("another root".into()), "wrong"),
         ];

@@ -102,6 +102,11 @@ pub trait ChainSource: Send + Sync + 'static {
     /// Name of the endpoint in use, for people.
     fn endpoint(&self) -> String;
 
+    /// Names of all endpoints behind the source, for people.
+    fn endpoints(&self) -> Vec<String> {
+        vec![self.endpoint()]
+    }
+
     /// Which chain the source is on, as the checkpoint keeps it: EIP-155 chain id in decimal for EVM.
     async fn chain_id(&self) -> Result<String, NodeError>;
 

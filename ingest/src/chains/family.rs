@@ -37,8 +37,8 @@ pub trait Family: Send + Sync + 'static {
     /// Whether a source that says this chain id is on no chain at all, as nodes say while they start.
     fn is_no_chain(&self, said: &str) -> bool;
 
-    /// What is wrong and what to do when the endpoint says another chain id.
-    fn wrong_chain(&self, endpoint: &str, said: &str) -> String;
+    /// What is wrong and what to do when the endpoint says another chain id, or all of several say the same other one.
+    fn wrong_chain(&self, endpoints: &[String], said: &str) -> String;
 
     /// The same when the data directory holds another chain under this slug.
     fn held_chain(&self, held: &str) -> String;

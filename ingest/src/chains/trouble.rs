@@ -213,8 +213,8 @@ impl<F: Family> Watcher<F> {
                     tokio::time::sleep(wait).await;
                 }
                 Ok(id) => {
-                    let wrong = self.family.wrong_chain(&self.node.endpoint(), &id);
-                    let detail = format!("{wrong}; the endpoint is asked again every {} s", self.seldom.as_secs());
+                    let wrong = self.family.wrong_chain(&self.node.endpoints(), &id);
+                    let detail = format!("{wrong}; asked again every {} s", self.seldom.as_secs());
                     if self.say(NetworkState::WrongChain, Some(detail.clone())) {
                         tracing::error!(network = %self.network.slug, detail, "the network is not followed");
                     }

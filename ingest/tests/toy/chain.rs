@@ -57,8 +57,8 @@ impl Family for Toy {
     fn is_no_chain(&self, said: &str) -> bool {
         said.is_empty()
     }
-    fn wrong_chain(&self, endpoint: &str, said: &str) -> String {
-        format!("{endpoint} is on {said}")
+    fn wrong_chain(&self, endpoints: &[String], said: &str) -> String {
+        format!("{} is on {said}", endpoints.join(", "))
     }
     fn held_chain(&self, held: &str) -> String {
         format!("{held} is held")

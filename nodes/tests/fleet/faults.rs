@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use super::{
     fleet_of,
     node::{FIRST, Node, Reply},
-    until,
 };
 
 fn http(status: &str, headers: &str, body: &str) -> Reply {
@@ -184,44 +183,6 @@ async fn one_endpoint_alone_is_asked_again_and_its_errors_are_told() {
         e.to_string(),
         format!("a: eth_getBlockByNumber of block {FIRST}: refused with HTTP 403 (key?); check URL, key and plan")
     );
-}
-
-#[tokio::test]
-async fn an_endpoint_that_starts_is_waited_for_and_one_of_another_chain_is_not_used() {
-    let (a, b, c) = (Node::start(3).await, Node::start(3).await, Node::start(3).await);
-    let id = |id: &'static str| {
-        move |method: &str, _: &Value, answer: Value| match method {
-            "eth_chainId" => Reply::Result(json!(id)),
-            _ => Reply::Result(answer),
-        }
-    };
-    a.twist(id("0x0"));
-    b.twist(id("0x89"));
-    let fleet = fleet_of(&[&a, &b, &c], &[]);
-    assert_eq!(fleet.chain_id().await.unwrap(), "999", "one of them is right");
-    let heads = fleet.heads();
-    for height in FIRST..=FIRST + 3 {
-        assert_eq!(fleet.fetch(height, None).await.unwrap().head().height, height);
-    }
-    assert_eq!((a.calls("eth_getBlockReceipts"), b.calls("eth_getBlockReceipts")), (0, 0));
-    assert_eq!(fleet.endpoint(), "c");
-    let wrong = super::state_of(&fleet, "b");
-    assert_eq!(wrong.state.as_str(), "quarantined");
-    let reason = wrong.reason.clone().unwrap_or_default();
-    assert!(reason.contains("chain id 137") && reason.contains("chain id 999"), "{reason}");
-    assert_ne!(super::state_of(&fleet, "a").state.as_str(), "quarantined", "not being ready is no lie");
-    a.twist(super::node::honest);
-    until("the first is used again", || fleet.fleet().members().iter().any(|m| &*m.name() == "a" && m.usable())).await;
-    drop(heads);
-
-    // All on another chain: the network's state is to say so.
-    let fleet = fleet_of(&[&b], &[]);
-    assert_eq!(fleet.chain_id().await.unwrap(), "137");
-    let other = Node::start(3).await;
-    other.twist(id("0x89"));
-    assert_eq!(fleet_of(&[&b, &other], &[]).chain_id().await.unwrap(), "137");
-    other.twist(id("0x0"));
-    assert_eq!(fleet_of(&[&other, &other], &[]).chain_id().await.unwrap(), "0");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! An EVM network over several endpoints: real servers on loopback, each with a fault of its own.
 
 mod cases;
+mod chains;
 mod faults;
 mod heads;
 mod lies;
@@ -47,6 +48,11 @@ fn fleet_of(nodes: &[&Arc<Node>], ws: &[usize]) -> EvmFleet {
 
 /// The same with other checks.
 fn fleet_with(nodes: &[&Arc<Node>], ws: &[usize], checks: Checks) -> EvmFleet {
+    fleet_as(nodes, ws, EvmFleetConfig { checks, ..config() })
+}
+
+/// The same, configured so.
+fn fleet_as(nodes: &[&Arc<Node>], ws: &[usize], config: EvmFleetConfig) -> EvmFleet {
     let endpoints = nodes.iter().enumerate().map(|(i, node)| {
         let name = char::from(b'a' + i as u8).to_string();
         let member = MemberConfig { priority: 1 + i as u16, ..MemberConfig::new(&name, &node.http) };
@@ -58,7 +64,7 @@ fn fleet_with(nodes: &[&Arc<Node>], ws: &[usize], checks: Checks) -> EvmFleet {
         };
         (member, endpoint)
     });
-    EvmFleet::new(EvmFleetConfig { checks, ..config() }, endpoints.collect(), Clock::system()).unwrap()
+    EvmFleet::new(config, endpoints.collect(), Clock::system()).unwrap()
 }
 
 /// What the fleet says of an endpoint.

@@ -140,11 +140,18 @@ impl Family for Evm {
         said == "0"
     }
 
-    fn wrong_chain(&self, endpoint: &str, said: &str) -> String {
+    fn wrong_chain(&self, endpoints: &[String], said: &str) -> String {
+        let (right, slug) = (self.chain_id, &self.slug);
+        if let [endpoint] = endpoints {
+            return format!(
+                "endpoint `{endpoint}` is on chain {said}, the configuration says {right}: correct its url, or `chain_id` of network \
+                 `{slug}`, and start again"
+            );
+        }
         format!(
-            "endpoint `{endpoint}` is on chain {said}, the configuration says {}: correct its url, or `chain_id` of network `{}`, \
-             and start again",
-            self.chain_id, self.slug
+            "all endpoints (`{}`) are on chain {said}, the configuration says {right}: correct `chain_id` of network `{slug}`, or their \
+             urls, and start again",
+            endpoints.join("`, `")
         )
     }
 

@@ -244,11 +244,6 @@ impl EvmFleet {
         operators
     }
 
-    fn nobody(&self, call: &str) -> NodeError {
-        let kind = NodeErrorKind::Unreachable("no endpoint can be asked".into());
-        NodeError { endpoint: self.config.network.as_str().into(), call: call.into(), kind }
-    }
-
     fn question(&self, method: &'static str, height: Option<u64>) -> Ask {
         let within = if self.others() { ASK_WITHIN } else { ALONE_WITHIN };
         let newest = self.words().height();
@@ -302,6 +297,10 @@ impl ChainSource for EvmFleet {
     fn endpoint(&self) -> String {
         let primary = self.fleet.primary().or_else(|| self.fleet.members().into_iter().next());
         primary.map_or_else(|| self.config.network.to_string(), |member| member.name().to_string())
+    }
+
+    fn endpoints(&self) -> Vec<String> {
+        self.fleet.members().iter().map(|member| member.name().to_string()).collect()
     }
 
     async fn chain_id(&self) -> Result<String, NodeError> {

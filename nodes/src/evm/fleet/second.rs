@@ -196,7 +196,7 @@ impl EvmFleet {
     pub(super) async fn judge(&self) {
         let due = self.suspects().due(Instant::now());
         // First, so that nobody stays aside when this is cut off.
-        due.iter().filter(|s| s.aside).for_each(|s| self.fleet.usable(&s.by));
+        due.iter().filter(|s| s.aside && !self.chains.is_elsewhere(&s.by)).for_each(|s| self.fleet.usable(&s.by));
         for suspect in due {
             let Some(member) = self.fleet.named(&suspect.by) else { continue };
             if self.lied(&member, &suspect).await {
