@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use nodes::{ChainSource, SourceBlock, Word};
+use serde_json::json;
 
 use super::{
     fleet_of,
-    node::{FIRST, Node},
+    node::{FIRST, Node, Reply},
     until,
 };
 
@@ -106,6 +107,71 @@ async fn a_head_that_stands_still_is_found_out_by_asking_another() {
         until("the other's head is told", || told(place)).await;
         assert_eq!(fleet.fetch(height, None).await.unwrap().head().height, height);
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+}
+
+/// A wait that is longer than any test.
+fn throttled() -> Reply {
+    Reply::Raw(
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 120\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".into(),
+    )
+}
+
+#[tokio::test]
+async fn a_wait_that_endpoints_ask_for_silences_no_subscription() {
+    let (a, b) = (Node::start(0).await, Node::start(0).await);
+    for node in [&a, &b] {
+        node.twist(|method, _, answer| match method {
+            "eth_chainId" | "newHeads" => Reply::Result(answer),
+            _ => throttled(),
+        });
+    }
+    let fleet = fleet_of(&[&a, &b], &[1]);
+    let heads = fleet.heads();
+    until("the first polls are refused", || a.calls("eth_getBlockByNumber") > 0 && b.calls("eth_getBlockByNumber") > 0)
+        .await;
+    for place in 1..=3usize {
+        until("it is listened to, and its head is told", || {
+            b.grow(if b.subscribers() > 0 { place } else { 0 });
+            heads.borrow().highest.as_ref().is_some_and(|h| h.height == FIRST + place as u64)
+        })
+        .await;
+    }
+    // The first poll and the first probe went side by side.
+    assert!(a.calls("eth_getBlockByNumber") <= 2, "and nobody is asked before its time");
+}
+
+#[tokio::test]
+async fn while_one_endpoint_wants_to_be_left_alone_the_next_that_comes_is_polled() {
+    let (a, b) = (Node::start(1).await, Node::start(1).await);
+    a.twist(|method, _, answer| if method == "eth_chainId" { Reply::Result(answer) } else { throttled() });
+    b.twist(|method, _, answer| Reply::Result(if method == "eth_chainId" { json!("0x0") } else { answer }));
+    let fleet = fleet_of(&[&a, &b], &[]);
+    let heads = fleet.heads();
+    until("the first poll failed", || heads.borrow().error.is_some()).await;
+    b.twist(super::node::honest);
+    until("the head of the other", || heads.borrow().head.is_some()).await;
+    b.grow(2);
+    until("its next head", || heads.borrow().head.as_ref().is_some_and(|h| h.height == FIRST + 2)).await;
+}
+
+#[tokio::test]
+async fn heads_are_heard_while_an_endpoint_that_is_not_ready_lets_us_wait() {
+    let (a, b, c) = (Node::start(0).await, Node::start(0).await, Node::start(0).await);
+    a.twist(|method, _, answer| Reply::Result(if method == "eth_chainId" { json!("0x0") } else { answer }));
+    let fleet = fleet_of(&[&a, &b, &c], &[1, 2]);
+    let heads = fleet.heads();
+    until("a head", || heads.borrow().head.is_some()).await;
+    until("they are listened to", || b.subscribers() + c.subscribers() == 2).await;
+    a.twist(|_, _, _| Reply::Hang);
+    let asked = a.calls("eth_chainId");
+    until("it is asked again, and does not answer", || a.calls("eth_chainId") > asked).await;
+    for place in 1..=4usize {
+        let began = Instant::now();
+        b.grow(place);
+        until("its head is told", || heads.borrow().highest.as_ref().is_some_and(|h| h.height == FIRST + place as u64))
+            .await;
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 }
 

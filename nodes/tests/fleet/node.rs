@@ -62,6 +62,7 @@ pub struct Node {
     /// Whether the connection is closed on a batch.
     pub closes: AtomicBool,
     last: AtomicUsize,
+    subscribers: AtomicUsize,
     pub http: String,
     pub ws: String,
 }
@@ -95,6 +96,7 @@ impl Node {
             batch: AtomicUsize::new(usize::MAX),
             closes: AtomicBool::new(false),
             last: AtomicUsize::new(0),
+            subscribers: AtomicUsize::new(0),
             http: format!("http://{}", http.local_addr().unwrap()),
             ws: format!("ws://{}", ws.local_addr().unwrap()),
         });
@@ -121,6 +123,11 @@ impl Node {
 
     pub fn grow(&self, head: usize) {
         self.head.send_replace(head);
+    }
+
+    /// Subscriptions that it has taken.
+    pub fn subscribers(&self) -> usize {
+        self.subscribers.load(Ordering::Relaxed)
     }
 
     /// Calls of a method so far.
@@ -264,6 +271,7 @@ impl Node {
                     let answer = json!({"jsonrpc": "2.0", "id": call["id"], "result": "0x1"});
                     socket.send(Message::text(answer.to_string())).await.ok()?;
                     subscribed = true;
+                    self.subscribers.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(()) = head.changed() => {
                     let place = *head.borrow_and_update();

@@ -2,6 +2,7 @@
 //!
 //! Guarantee: each endpoint that has a subscription is listened to, and the first word on a block is the hint; the endpoint in use is
 //! polled only while it has none. With a live subscription nobody is polled, unless it is silent for longer than blocks ever took.
+//! No question and no wait that an endpoint asks for keeps another's head from being heard: whoever comes back meanwhile is polled.
 //! A lower head of one endpoint hides no higher one of another, and a head far above what everybody else shows is no hint. While
 //! the endpoint in use shows nothing new though a block is due, another operator is asked whether there is one.
 
@@ -18,7 +19,7 @@ use tokio::{
 
 use super::{EvmFleet, Prober, chain::NOT_READY};
 use crate::{
-    error::{NodeError, NodeErrorKind},
+    error::NodeError,
     evm::{
         client::EvmClient,
         heads::Pace,
@@ -30,8 +31,6 @@ use crate::{
     source::HeadView,
 };
 
-/// So many blocks behind another operator's a head is not yet stale.
-const BEHIND: u64 = 1;
 /// Between two questions for the sake of heads that are far above all others.
 const ODD: Duration = Duration::from_secs(1);
 /// Words of the subscriptions that wait for the hub.
@@ -46,7 +45,7 @@ pub(super) fn follow(fleet: EvmFleet) -> watch::Receiver<HeadView> {
         let listeners = fleet.fleet.members().into_iter().filter(|m| fleet.listened.contains(&*m.name()));
         let listeners: Vec<_> = listeners.map(|m| listen(fleet.clone(), m, events_tx.clone())).collect();
         let probes = fleet.fleet.run(Arc::new(Prober(fleet.clone())));
-        let hub = Hub { pace: Pace::default(), tx, events, cross: Cross::default(), fleet: fleet.clone() };
+        let hub = Hub::new(fleet.clone(), tx, events);
         // The queue stays open where nobody listens.
         let _events = events_tx;
         tokio::select! {
@@ -140,6 +139,14 @@ struct Hub {
     tx: watch::Sender<HeadView>,
     events: mpsc::Receiver<Event>,
     cross: Cross,
+    /// A question for the head that is under way; subscriptions are heard meanwhile.
+    polling: Option<BoxFuture<'static, Polled>>,
+    /// When the last one ended.
+    polled_at: Instant,
+    /// Whether it failed; before the first, true.
+    failing: bool,
+    /// After a failure none begins before.
+    rests_until: Instant,
 }
 
 /// What became of a head that was pushed.
@@ -150,8 +157,16 @@ enum Pushed {
     Odd,
 }
 
+/// What a question for the head brought.
+enum Polled {
+    /// The newest head, and whether anybody showed it before.
+    Newest(Result<(EvmHead, bool), NodeError>),
+    /// That of another operator than the one in use.
+    Another(Option<EvmHead>),
+}
+
 /// When what runs beside has ended; never when nothing does.
-async fn ended(beside: &mut Option<BoxFuture<'static, ()>>) {
+async fn ended<T>(beside: &mut Option<BoxFuture<'static, T>>) -> T {
     match beside {
         Some(beside) => beside.await,
         None => std::future::pending().await,
@@ -159,55 +174,79 @@ async fn ended(beside: &mut Option<BoxFuture<'static, ()>>) {
 }
 
 impl Hub {
+    fn new(fleet: EvmFleet, tx: watch::Sender<HeadView>, events: mpsc::Receiver<Event>) -> Self {
+        let (pace, cross, now) = (Pace::default(), Cross::default(), Instant::now());
+        Self { fleet, pace, tx, events, cross, polling: None, polled_at: now, failing: true, rests_until: now }
+    }
+
     async fn run(mut self) {
         let mut primary = self.fleet.fleet.primary_watch();
         let mut again = tokio::time::interval(NOT_READY);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut failing, mut polled_at) = (true, Instant::now());
         // Questions to endpoints that are not well go beside the heads, so that these do not wait for them.
         let mut beside: Option<BoxFuture<'static, ()>> = None;
+        let mut trusted = 0;
         loop {
             let now = Instant::now();
-            let wait = if failing { Duration::ZERO } else { self.poll_in(now, polled_at) };
+            let wait = if self.failing { self.rests_until.saturating_duration_since(now) } else { self.poll_in(now) };
             let waiting = !self.fleet.chains.waiting().is_empty();
             let judge_in = self.fleet.suspects().next_in(now);
             tokio::select! {
                 event = self.events.recv() => match event {
-                    Some(Event::Head(member, head, bytes)) => {
-                        if self.pushed(&member, head, bytes) == Pushed::Odd && now.saturating_duration_since(polled_at) > ODD {
-                            (failing, polled_at) = (self.poll(failing).await, Instant::now());
-                        }
-                    }
-                    Some(Event::Live(member)) => {
-                        self.fleet.live().insert(member.name(), member.operator());
-                        if self.in_use(&member) {
-                            self.tx.send_modify(HeadView::connected);
-                        }
-                    }
-                    // What it is about, or what was missed, shows by asking.
-                    Some(Event::Unreadable) => (failing, polled_at) = (self.poll(failing).await, Instant::now()),
-                    Some(Event::Lost(member)) => {
-                        self.fleet.live().remove(&member.name());
-                        if self.in_use(&member) {
-                            (failing, polled_at) = (self.poll(failing).await, Instant::now());
-                        }
-                    }
+                    Some(event) => self.take(event),
                     None => return,
                 },
                 Ok(()) = primary.changed(), if self.fleet.others() => {
                     primary.borrow_and_update();
                     self.tx.send_modify(HeadView::connected);
                 }
-                () = ended(&mut beside) => beside = None,
+                polled = ended(&mut self.polling) => {
+                    self.polling = None;
+                    self.polled(polled);
+                }
+                () = ended(&mut beside) => {
+                    beside = None;
+                    if self.fleet.trusted().len() > trusted {
+                        // Whoever came back did not ask to be left alone.
+                        self.rests_until = Instant::now();
+                    }
+                }
                 _ = again.tick(), if waiting && beside.is_none() => {
+                    trusted = self.fleet.trusted().len();
                     let fleet = self.fleet.clone();
                     beside = Some(Box::pin(async move { fleet.ask_again().await }));
                 }
                 () = tokio::time::sleep(judge_in.unwrap_or_default()), if judge_in.is_some() && beside.is_none() => {
+                    trusted = self.fleet.trusted().len();
                     let fleet = self.fleet.clone();
                     beside = Some(Box::pin(async move { fleet.judge().await }));
                 }
-                () = tokio::time::sleep(wait) => (failing, polled_at) = (self.poll(failing).await, Instant::now()),
+                () = tokio::time::sleep(wait), if self.polling.is_none() => self.poll(),
+            }
+        }
+    }
+
+    /// Takes in what a subscription says.
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Head(member, head, bytes) => {
+                if self.pushed(&member, head, bytes) == Pushed::Odd && self.polled_at.elapsed() > ODD {
+                    self.poll();
+                }
+            }
+            Event::Live(member) => {
+                self.fleet.live().insert(member.name(), member.operator());
+                if self.in_use(&member) {
+                    self.tx.send_modify(HeadView::connected);
+                }
+            }
+            // What it is about, or what was missed, shows by asking.
+            Event::Unreadable => self.poll(),
+            Event::Lost(member) => {
+                self.fleet.live().remove(&member.name());
+                if self.in_use(&member) {
+                    self.poll();
+                }
             }
         }
     }
@@ -217,7 +256,7 @@ impl Hub {
     }
 
     /// How long until the next poll.
-    fn poll_in(&self, now: Instant, polled_at: Instant) -> Duration {
+    fn poll_in(&self, now: Instant) -> Duration {
         let tuning = &self.fleet.config.tuning;
         let members = self.fleet.fleet.members();
         let live = self.fleet.live();
@@ -225,7 +264,8 @@ impl Hub {
             return self.pace.wait(now, tuning);
         }
         // Somebody pushes: only silence is a reason to ask.
-        let since = now.saturating_duration_since(self.pace.last_at().map_or(polled_at, |at| at.max(polled_at)));
+        let since =
+            now.saturating_duration_since(self.pace.last_at().map_or(self.polled_at, |at| at.max(self.polled_at)));
         self.pace.silence(tuning).saturating_sub(since)
     }
 
@@ -260,11 +300,21 @@ impl Hub {
         }
     }
 
-    /// Asks for the head. Returns whether it failed; then a pause was made already.
-    async fn poll(&mut self, was_failing: bool) -> bool {
-        match self.fleet.newest().await {
-            Ok((head, known)) => {
-                if was_failing {
+    /// Asks for the head, unless that is under way, or failed and is to rest.
+    fn poll(&mut self) {
+        if self.polling.is_none() && (!self.failing || Instant::now() >= self.rests_until) {
+            let fleet = self.fleet.clone();
+            self.polling = Some(Box::pin(async move { Polled::Newest(fleet.newest().await) }));
+        }
+    }
+
+    /// Takes in what a question for the head brought.
+    fn polled(&mut self, polled: Polled) {
+        let now = Instant::now();
+        self.polled_at = now;
+        match polled {
+            Polled::Newest(Ok((head, known))) => {
+                if std::mem::take(&mut self.failing) {
                     self.tx.send_modify(HeadView::connected);
                 }
                 if self.is_higher(&head) || !known || !self.fleet.others() || self.tx.borrow().head.is_none() {
@@ -272,23 +322,25 @@ impl Hub {
                 } else if self.tx.borrow().error.is_some() {
                     self.tx.send_modify(|view| view.error = None);
                 }
-                let now = Instant::now();
                 if self.fleet.others() && self.cross.due(self.pace.overdue(now), now) {
-                    self.ask_another().await;
+                    self.ask_another();
                 }
-                false
             }
-            Err(e) => {
+            Polled::Newest(Err(e)) => {
                 let pause = e.asked_wait().unwrap_or_default().max(self.fleet.config.tuning.poll_max / 5);
+                (self.failing, self.rests_until) = (true, now + pause);
                 self.tx.send_modify(|view| view.error = Some(e));
-                tokio::time::sleep(pause).await;
-                true
+            }
+            Polled::Another(head) => {
+                if let Some(head) = head.filter(|head| self.is_higher(head)) {
+                    self.saw(head);
+                }
             }
         }
     }
 
-    /// Whether another operator has a block that the endpoint in use does not show.
-    async fn ask_another(&mut self) {
+    /// Asks whether another operator has a block that the endpoint in use does not show.
+    fn ask_another(&mut self) {
         let Some(primary) = self.fleet.fleet.primary() else { return };
         let ask = Ask {
             purpose: Purpose::SecondWord,
@@ -296,71 +348,10 @@ impl Hub {
             expected: true,
             ..Ask::new("head")
         };
-        if let Ok((head, ..)) = self.fleet.head_of_another(ask, &[&primary.operator()]).await
-            && self.is_higher(&head)
-        {
-            self.saw(head);
-        }
-    }
-}
-
-impl EvmFleet {
-    /// The newest head, of the endpoint in use, and whether anybody showed it before. One that is behind what other operators showed is
-    /// stale, and the next is asked.
-    pub(super) async fn newest(&self) -> Result<(EvmHead, bool), NodeError> {
-        let this = self.clone();
-        let answer = self
-            .ask(Ask { expected: true, ..self.question("head", None) }, move |client| {
-                let this = this.clone();
-                async move {
-                    let head = client.header_at("latest".into(), None).await?;
-                    this.fresh(client.name(), &head)
-                        .map_err(|kind| client.error("eth_getBlockByNumber", None, kind))?;
-                    Ok(head)
-                }
-            })
-            .await?;
-        let head = answer.value;
-        let known = self.words().known(head.number, head.hash);
-        self.heard(&answer.operator, &answer.endpoint, &head);
-        Ok((head, known))
-    }
-
-    /// Whether a head is as new as what others show, but for what blocks take to get around.
-    fn fresh(&self, endpoint: &str, head: &EvmHead) -> Result<(), NodeErrorKind> {
-        if !self.others() {
-            return Ok(());
-        }
-        let Some(member) = self.fleet.named(endpoint) else { return Ok(()) };
-        let mut newest: Vec<u64> = {
-            let (words, trusted) = (self.words(), self.trusted());
-            trusted.iter().filter(|o| ***o != *member.operator()).filter_map(|o| words.newest(o)).collect()
-        };
-        newest.sort_unstable_by_key(|height| std::cmp::Reverse(*height));
-        // Where there are more, one alone does not decide.
-        let newest = newest.get(1).or(newest.first()).copied();
-        match newest {
-            Some(newest) if newest > head.number + BEHIND => {
-                Err(NodeErrorKind::Stale(format!("its newest block is {}, another has {newest}", head.number)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The newest head of another operator.
-    pub(super) async fn head_of_another(&self, ask: Ask, but: &[&str]) -> Result<(EvmHead, Arc<str>), NodeError> {
-        let this = self.clone();
-        let answer = self
-            .fleet
-            .ask_other(ask, but, move |member| {
-                let this = this.clone();
-                async move {
-                    this.on_chain(&member).await?;
-                    this.client(&member).header_at("latest".into(), None).await
-                }
-            })
-            .await?;
-        self.heard(&answer.operator, &answer.endpoint, &answer.value);
-        Ok((answer.value, answer.operator))
+        let (fleet, operator) = (self.fleet.clone(), primary.operator());
+        self.polling = Some(Box::pin(async move {
+            let another = fleet.head_of_another(ask, &[&operator]).await;
+            Polled::Another(another.ok().map(|(head, _)| head))
+        }));
     }
 }

@@ -7,10 +7,12 @@
 //!
 //! * [`chain`]: no endpoint is used before it has said the right chain id.
 //! * [`hub`]: heads from every subscription; polling where there is none.
+//! * [`newest`]: the newest head that is not stale.
 //! * [`words`], [`second`]: who showed which block, and what follows when they differ.
 
 mod chain;
 mod hub;
+mod newest;
 mod second;
 mod words;
 
