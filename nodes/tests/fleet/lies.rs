@@ -132,7 +132,7 @@ async fn a_truncated_batch_is_no_answer() {
 }
 
 /// The chain with a forged last block: its roots are right, and its hash is the hash of what it says.
-fn forged(place: usize) -> Vec<Value> {
+pub fn forged(place: usize) -> Vec<Value> {
     let mut chain = blocks();
     let block = &mut chain[place]["block"];
     block["extraData"] = json!("0xbad0");

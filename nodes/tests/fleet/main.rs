@@ -4,6 +4,7 @@ mod cases;
 mod chains;
 mod faults;
 mod heads;
+mod judging;
 mod lies;
 mod node;
 

@@ -8,10 +8,11 @@
 //! * [`chain`]: no endpoint is used before it has said the right chain id.
 //! * [`hub`]: heads from every subscription; polling where there is none.
 //! * [`newest`]: the newest head that is not stale.
-//! * [`words`], [`second`]: who showed which block, and what follows when they differ.
+//! * [`words`], [`second`]: who showed which block; [`judge`]: what follows when they differ.
 
 mod chain;
 mod hub;
+mod judge;
 mod newest;
 mod second;
 mod words;
@@ -27,7 +28,7 @@ use async_trait::async_trait;
 use schemas::{BlockHash, Network};
 use tokio::sync::{Notify, watch};
 
-use self::{chain::Chains, second::Suspects, words::Words};
+use self::{chain::Chains, judge::Suspects, words::Words};
 use super::{
     client::EvmClient,
     endpoint::{Endpoint, Tuning},

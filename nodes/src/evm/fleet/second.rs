@@ -1,12 +1,9 @@
-//! The word of a second operator on a block (rule 24), and what follows when operators differ.
+//! The word of a second operator on a block (rule 24).
 //!
 //! Guarantee: a block that not enough operators show is never said to be agreed on. A subscription's word comes first; else one call
-//! a block asks for the header at that height, counted apart. When more than half of the operators show another block, the one that
-//! gave it is not asked any more, and is judged after a while: if it still says so, or if nobody else ever had its block, it lied and is
-//! quarantined with what it said and what is right; a fork that others know of is no lie. Where nobody has most, nobody is judged.
+//! a block asks for the header at that height, counted apart.
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +13,7 @@ use alloy_primitives::B256;
 use super::EvmFleet;
 use crate::{
     error::{Class, NodeError},
-    fleet::{Ask, Lie, Member, Purpose},
+    fleet::{Ask, Purpose},
     source::Word,
 };
 
@@ -25,52 +22,7 @@ const SUBSCRIPTION: Duration = Duration::from_millis(500);
 /// Between two rounds of questions, at first.
 const ROUND: Duration = Duration::from_millis(100);
 /// Deadline of one question.
-const QUESTION: Duration = Duration::from_secs(2);
-/// After this many times what operators have for their word, an endpoint that was outvoted is judged: what a fork takes to get around.
-const GRACE: u32 = 2;
-/// Endpoints under suspicion at a time, of one network.
-const SUSPECTS: usize = 64;
-
-/// An endpoint that was outvoted.
-#[derive(Debug, Clone)]
-struct Suspect {
-    by: Arc<str>,
-    height: u64,
-    said: B256,
-    right: B256,
-    judged_at: Instant,
-    /// Whether it was put aside meanwhile.
-    aside: bool,
-}
-
-/// Endpoints that were outvoted and are not yet judged.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Suspects(Vec<Suspect>);
-
-impl Suspects {
-    fn add(&mut self, suspect: Suspect) -> bool {
-        let known = self.0.iter().any(|s| s.by == suspect.by);
-        if !known && self.0.len() < SUSPECTS {
-            self.0.push(suspect);
-            return true;
-        }
-        false
-    }
-
-    /// How long until the next is to be judged.
-    pub fn next_in(&self, now: Instant) -> Option<Duration> {
-        self.0.iter().map(|s| s.judged_at.saturating_duration_since(now)).min()
-    }
-
-    /// Those of these endpoints.
-    pub fn of_endpoints(&self, names: &BTreeSet<String>) -> Self {
-        Self(self.0.iter().filter(|s| names.contains(&*s.by)).cloned().collect())
-    }
-
-    fn due(&mut self, now: Instant) -> Vec<Suspect> {
-        self.0.extract_if(.., |s| s.judged_at <= now).collect()
-    }
-}
+pub(super) const QUESTION: Duration = Duration::from_secs(2);
 
 impl EvmFleet {
     /// What other operators say of a block.
@@ -165,83 +117,5 @@ impl EvmFleet {
         let says = |o: &Arc<str>| words.of(o, height).filter(|said| said.hash != hash);
         let said = trusted.iter().find_map(says)?;
         Some(Word::Contradicts { by: said.by.to_string(), says: said.hash.to_string() })
-    }
-
-    /// Most operators say `right`: who says otherwise is put aside where it is the one in use, and judged later.
-    fn outvote(&self, height: u64, right: B256) {
-        let trusted = self.trusted();
-        let minority: Vec<(Arc<str>, B256)> = {
-            let words = self.words();
-            if words.majority(height, &trusted).is_none_or(|(most, _)| most != right) {
-                return;
-            }
-            let other = |o: &Arc<str>| words.of(o, height).filter(|said| said.hash != right);
-            trusted.iter().filter_map(other).map(|said| (said.by.clone(), said.hash)).collect()
-        };
-        for (by, said) in minority {
-            let judged_at = Instant::now() + self.config.confirm_within * GRACE;
-            let aside = self.fleet.primary().is_some_and(|primary| primary.name() == by);
-            let suspect = Suspect { by: by.clone(), height, said, right, judged_at, aside };
-            if !self.suspects().add(suspect) {
-                continue;
-            }
-            tracing::warn!(endpoint = &*by, height, %said, %right, "most operators have another block");
-            if aside {
-                self.fleet.unusable(&by, &format!("says that block {height} is {said}, most operators say {right}"));
-            }
-        }
-    }
-
-    /// Judges those whose time has come.
-    pub(super) async fn judge(&self) {
-        let due = self.suspects().due(Instant::now());
-        // First, so that nobody stays aside when this is cut off.
-        due.iter().filter(|s| s.aside && !self.chains.is_elsewhere(&s.by)).for_each(|s| self.fleet.usable(&s.by));
-        for suspect in due {
-            let Some(member) = self.fleet.named(&suspect.by) else { continue };
-            if self.lied(&member, &suspect).await {
-                self.words().forget(&member.operator());
-                let said = format!("block {} is {}", suspect.height, suspect.said);
-                let right = format!("block {} is {}", suspect.height, suspect.right);
-                tracing::error!(endpoint = %member.name(), said, right, "an endpoint told of a block that there is not");
-                self.fleet.quarantine(&member.name(), Lie { said, right });
-            }
-        }
-    }
-
-    /// Whether what an endpoint said was no fork: it still says so, or nobody else ever had that block.
-    async fn lied(&self, member: &Member<crate::evm::client::EvmClient>, suspect: &Suspect) -> bool {
-        let Suspect { height, said, right, .. } = *suspect;
-        match self.client(member).header_at(format!("0x{height:x}"), Some(height)).await {
-            // A fork that others knew of, and that it is slow to leave: that is behind, and no lie.
-            Ok(head) if head.hash == said && self.words().was_a_fork(said, height, right) => return false,
-            Ok(head) if head.hash == said => {
-                // Unless most changed their mind.
-                let trusted = self.trusted();
-                return self.words().majority(height, &trusted).is_none_or(|(most, _)| most == right);
-            }
-            Ok(_) => {}
-            // It cannot be asked: nothing is proved.
-            Err(e) if e.class() != Class::Empty => return false,
-            Err(_) => {}
-        }
-        if self.words().was_a_fork(said, height, right) {
-            return false;
-        }
-        let this = self.clone();
-        let ask = Ask { purpose: Purpose::SecondWord, within: QUESTION, ..Ask::new("header") };
-        let its_own = member.operator();
-        let others = [&*its_own];
-        let asked = self.fleet.ask_other(ask, &others, move |member| {
-            let this = this.clone();
-            async move {
-                match this.client(&member).header_with(said, height).await {
-                    Ok(_) => Ok(true),
-                    Err(e) if e.class() == Class::Empty => Ok(false),
-                    Err(e) => Err(e),
-                }
-            }
-        });
-        asked.await.is_ok_and(|answer| !answer.value)
     }
 }

@@ -106,9 +106,10 @@ impl Words {
         }
     }
 
-    /// Whether an operator that now says `right` at this height ever showed this block: then it was a fork.
-    pub fn was_a_fork(&self, hash: B256, height: u64, right: B256) -> bool {
-        let came_round = |o: &Arc<str>| self.of(o, height).is_some_and(|said| said.hash == right);
+    /// Whether an operator other than `but` that now says `right` at this height ever showed this block: then it was a fork. Nobody
+    /// is a witness for itself.
+    pub fn was_a_fork(&self, hash: B256, height: u64, right: B256, but: &str) -> bool {
+        let came_round = |o: &Arc<str>| &**o != but && self.of(o, height).is_some_and(|said| said.hash == right);
         self.shown.get(&hash).is_some_and(|by| by.iter().any(came_round))
     }
 
@@ -229,9 +230,10 @@ mod tests {
         show(&mut words, "a", 101, 3, 1);
         words.newest_is(&"a".into(), 101);
         assert_eq!(words.height(), Some(101));
-        assert!(!words.was_a_fork(hash(1), 100, hash(9)), "nobody came round");
+        assert!(!words.was_a_fork(hash(1), 100, hash(9), "c"), "nobody came round");
         show(&mut words, "b", 100, 9, 0);
-        assert!(words.was_a_fork(hash(1), 100, hash(9)) && !words.was_a_fork(hash(3), 101, hash(9)));
+        assert!(words.was_a_fork(hash(1), 100, hash(9), "c") && !words.was_a_fork(hash(3), 101, hash(9), "c"));
+        assert!(!words.was_a_fork(hash(1), 100, hash(9), "b"), "nobody else ever showed it");
         show(&mut words, "b", 100, 1, 0);
         assert_eq!(words.of("b", 100).map(|s| s.hash), Some(hash(1)));
     }

@@ -1,0 +1,96 @@
+//! Who is outvoted is judged: forks, nodes that are slow to leave one, and blocks that only some know are no lies.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use nodes::{ChainSource, SourceBlock, Word, evm::fleet::EvmFleet};
+use schemas::BlockHash;
+use serde_json::Value;
+
+use super::{
+    fleet_of,
+    lies::forged,
+    node::{FIRST, Node, Reply, blocks},
+    state_of, until,
+};
+
+/// The place of the block about which they differ.
+const PLACE: usize = 2;
+const HEIGHT: u64 = FIRST + PLACE as u64;
+const BY_HASH: &str = "eth_getBlockByHash";
+
+fn hash_of(chain: &[Value]) -> BlockHash {
+    chain[PLACE]["block"]["hash"].as_str().unwrap().parse().unwrap()
+}
+
+/// Makes a node show another block in place of the one it has, by number and in its subscription.
+fn shows(node: &Node, block: &Value) {
+    let block = block.clone();
+    node.twist(move |method, _, answer| match method {
+        "eth_getBlockByNumber" | "newHeads" if answer["number"] == block["number"] => Reply::Result(block.clone()),
+        _ => Reply::Result(answer),
+    });
+}
+
+/// Makes a node answer this to the question for a block by its hash.
+fn by_hash(node: &Node, answer: impl Fn() -> Reply + Send + Sync + 'static) {
+    node.twist(move |method, _, other| if method == BY_HASH { answer() } else { Reply::Result(other) });
+}
+
+fn quarantined(fleet: &EvmFleet, name: &str) -> bool {
+    state_of(fleet, name).state.as_str() == "quarantined"
+}
+
+fn used(fleet: &EvmFleet, name: &str) -> bool {
+    fleet.fleet().members().iter().any(|m| &*m.name() == name && m.usable())
+}
+
+/// `a` has told of a forged block, is outvoted and put aside, and tells the right one from now on.
+async fn outvoted(a: &Node, fleet: &EvmFleet) {
+    let block = fleet.fetch(HEIGHT, None).await.unwrap();
+    assert_eq!(block.head().hash, hash_of(&forged(PLACE)));
+    assert!(matches!(fleet.second_word(&block.head()).await, Word::Contradicts { .. }));
+    until("it is put aside", || !used(fleet, "a")).await;
+    shows(a, &blocks()[PLACE]["block"]);
+}
+
+#[tokio::test]
+async fn a_block_that_one_operator_does_not_have_is_no_lie_while_another_knows_it() {
+    let a = Node::with(forged(PLACE), PLACE).await;
+    let (b, c, d) = (Node::start(PLACE).await, Node::start(PLACE).await, Node::start(PLACE).await);
+    let fork = forged(PLACE)[PLACE]["block"].clone();
+    by_hash(&d, move || Reply::Result(fork.clone()));
+    let fleet = fleet_of(&[&a, &b, &c, &d], &[]);
+    let heads = fleet.heads();
+    outvoted(&a, &fleet).await;
+    until("all others are asked", || [&b, &c, &d].iter().all(|node| node.calls(BY_HASH) > 0)).await;
+    until("it is used again", || used(&fleet, "a")).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!quarantined(&fleet, "a") && used(&fleet, "a"), "{:?}", state_of(&fleet, "a").reason);
+    drop(heads);
+}
+
+#[tokio::test]
+async fn a_block_is_a_lie_once_most_say_that_there_is_none() {
+    let a = Node::with(forged(PLACE), PLACE).await;
+    let (b, c) = (Node::start(PLACE).await, Node::start(PLACE).await);
+    let busy = Arc::new(AtomicBool::new(true));
+    let is_busy = busy.clone();
+    by_hash(&c, move || match is_busy.load(Ordering::Relaxed) {
+        true => Reply::Raw("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".into()),
+        false => Reply::Result(Value::Null),
+    });
+    let fleet = fleet_of(&[&a, &b, &c], &[]);
+    let heads = fleet.heads();
+    outvoted(&a, &fleet).await;
+    until("both are asked, twice", || b.calls(BY_HASH) > 1 && c.calls(BY_HASH) > 1).await;
+    assert!(!quarantined(&fleet, "a"), "one of three says so: {:?}", state_of(&fleet, "a").reason);
+    busy.store(false, Ordering::Relaxed);
+    until("it is judged", || quarantined(&fleet, "a")).await;
+    drop(heads);
+}
