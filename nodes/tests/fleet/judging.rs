@@ -94,3 +94,41 @@ async fn a_block_is_a_lie_once_most_say_that_there_is_none() {
     until("it is judged", || quarantined(&fleet, "a")).await;
     drop(heads);
 }
+
+#[tokio::test]
+async fn a_node_that_is_slow_to_leave_a_fork_is_no_liar() {
+    let a = Node::with(forged(PLACE), PLACE).await;
+    let (b, c) = (Node::start(PLACE).await, Node::start(PLACE).await);
+    let (fork, right) = (forged(PLACE)[PLACE]["block"].clone(), blocks()[PLACE]["block"].clone());
+    for node in [&b, &c] {
+        shows(node, &fork);
+    }
+    let fleet = fleet_of(&[&a, &b, &c], &[]);
+    let heads = fleet.heads();
+    let block = fleet.fetch(HEIGHT, None).await.unwrap();
+    assert_eq!(fleet.second_word(&block.head()).await, Word::Agrees, "all are on the fork");
+    // Both that can be asked for another word show it too.
+    for name in ["b", "c"] {
+        let member = fleet.fleet().named(name).unwrap();
+        until("its head is known", || member.height() == Some(HEIGHT)).await;
+    }
+    for node in [&b, &c] {
+        shows(node, &right);
+    }
+    let head = nodes::Head { hash: hash_of(&blocks()), ..block.head() };
+    until_word(&fleet, &head, |word| *word == Word::Agrees).await;
+    until("it is put aside", || !used(&fleet, "a")).await;
+    until("it is used again", || used(&fleet, "a")).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!quarantined(&fleet, "a"), "{:?}", state_of(&fleet, "a").reason);
+    drop(heads);
+}
+
+async fn until_word(fleet: &EvmFleet, head: &nodes::Head, is: impl Fn(&Word) -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(30), async {
+        while !is(&fleet.second_word(head).await) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.expect("the others' word");
+}

@@ -7,6 +7,7 @@ mod heads;
 mod judging;
 mod lies;
 mod node;
+mod simulated;
 
 use std::{sync::Arc, time::Duration};
 

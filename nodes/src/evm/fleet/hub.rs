@@ -271,6 +271,7 @@ impl Hub {
 
     fn pushed(&mut self, member: &Member<EvmClient>, head: EvmHead, bytes: usize) -> Pushed {
         self.fleet.fleet.bytes(&member.name(), bytes);
+        self.fleet.came_round(&member.name(), &head);
         if member.quarantined() || (self.fleet.others() && !member.usable()) {
             return Pushed::Taken;
         }

@@ -3,7 +3,8 @@
 //! Guarantee: when more than half of the operators show another block than somebody has, that one is judged after a while: if it still
 //! says so, or if most operators say that they never had its block and none had it, it lied and is quarantined with what it said and what
 //! is right; a fork that others know of is no lie. All others are asked for that, and where too few can say it is judged again. The endpoint
-//! in use is put aside until then. Where nobody has most, nobody is judged.
+//! in use is put aside until then, or until it shows what they do, if they said so after it: the first to change to another branch is
+//! not put aside by those who are about to. Where nobody has most, nobody is judged.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,10 +16,10 @@ use std::{
 use alloy_primitives::B256;
 use futures::future::join_all;
 
-use super::{EvmFleet, second::QUESTION};
+use super::{EvmFleet, second::QUESTION, words::Said};
 use crate::{
     error::{Class, NodeError},
-    evm::client::EvmClient,
+    evm::{client::EvmClient, types::EvmHead},
     fleet::{Answer, Ask, Lie, Member, Purpose, Role},
 };
 
@@ -69,7 +70,7 @@ impl Suspects {
         let (aside, room) = (suspect.aside, self.0.len() < SUSPECTS);
         match self.0.iter_mut().find(|s| s.by == suspect.by) {
             Some(known) if known.trials > 0 => *known = suspect,
-            // By now it is the one in use.
+            // By now it is the one in use, or the others said so again.
             Some(known) if aside && !known.aside => known.aside = true,
             Some(_) => return None,
             None if room => self.0.push(suspect),
@@ -85,6 +86,15 @@ impl Suspects {
         }
     }
 
+    /// True when an endpoint that is aside shows what most operators say.
+    fn came_round(&mut self, by: &str, head: &EvmHead) -> bool {
+        let shows = |s: &Suspect| {
+            [(head.number, head.hash), (head.number.saturating_sub(1), head.parent_hash)].contains(&(s.height, s.right))
+        };
+        let suspect = self.0.iter_mut().find(|s| s.aside && &*s.by == by && shows(s));
+        suspect.is_some_and(|s| std::mem::take(&mut s.aside))
+    }
+
     /// How long until the next is to be judged.
     pub fn next_in(&self, now: Instant) -> Option<Duration> {
         self.0.iter().map(|s| s.judged_at.saturating_duration_since(now)).min()
@@ -96,19 +106,21 @@ impl Suspects {
 }
 
 impl EvmFleet {
-    /// Most operators say `right`: who says otherwise is judged later, and put aside where it is the one in use.
+    /// Most operators say `right`: who says otherwise is judged later, and put aside where it is the one in use and they said so after
+    /// it.
     pub(super) fn outvote(&self, height: u64, right: B256) {
         let trusted = self.trusted();
-        let minority: Vec<(Arc<str>, B256)> = {
+        let minority: Vec<(Said, bool)> = {
             let words = self.words();
             if words.majority(height, &trusted).is_none_or(|(most, _)| most != right) {
                 return;
             }
-            let other = |o: &Arc<str>| words.of(o, height).filter(|said| said.hash != right);
-            trusted.iter().filter_map(other).map(|said| (said.by.clone(), said.hash)).collect()
+            let other = |o: &Arc<str>| words.of(o, height).filter(|said| said.hash != right).cloned();
+            let heard = |said: &Said| words.majority_after(height, &trusted, said.since).is_some();
+            trusted.iter().filter_map(other).map(|said| (said.clone(), heard(&said))).collect()
         };
-        for (by, said) in minority {
-            let aside = self.fleet.primary().is_some_and(|primary| primary.name() == by);
+        for (Said { by, hash: said, .. }, heard) in minority {
+            let aside = heard && self.fleet.primary().is_some_and(|primary| primary.name() == by);
             let judged_at = Instant::now() + self.config.confirm_within * GRACE;
             let suspect = Suspect { by: by.clone(), height, said, right, judged_at, aside, trials: 0 };
             let Some(aside) = self.suspects().add(suspect) else { continue };
@@ -117,6 +129,13 @@ impl EvmFleet {
                 self.fleet
                     .unusable(&by, &format!("It says that block {height} is {said}, most operators say {right}."));
             }
+        }
+    }
+
+    /// An endpoint shows a block. One that was put aside is used again at once where that is what most say; it is judged all the same.
+    pub(super) fn came_round(&self, by: &str, head: &EvmHead) {
+        if self.suspects().came_round(by, head) && !self.chains.is_elsewhere(by) {
+            self.fleet.usable(by);
         }
     }
 
@@ -157,6 +176,7 @@ impl EvmFleet {
             // It cannot be asked: nothing is proved.
             return Verdict::Open;
         }
+        self.ask_all_others(height, &member.operator()).await;
         // A fork that others knew of, and that it may be slow to leave: that is behind, and no lie.
         if self.words().was_a_fork(said, height, right, &member.operator()) {
             return Verdict::NoLie;
@@ -177,6 +197,18 @@ impl EvmFleet {
             false if lacking * 2 > self.trusted().len() => Verdict::Lie,
             false => Verdict::Open,
         }
+    }
+
+    /// Asks all other operators for their header at a height: what they say now counts.
+    async fn ask_all_others(&self, height: u64, but: &str) {
+        let asking = self.others_than(but).map(|member| {
+            self.asked(member, move |this, member| async move {
+                let head = this.client(&member).header_at(format!("0x{height:x}"), Some(height)).await?;
+                this.show(&member.operator(), &member.name(), &head);
+                Ok(())
+            })
+        });
+        join_all(asking).await;
     }
 
     /// Which of the operators but one, as far as they answer, have a block of this hash, canonical or not.

@@ -378,6 +378,7 @@ impl Probe<EvmClient> for Prober {
             self.0.on_chain(member).await?;
         }
         let head = self.0.client(member).header_at("latest".into(), None).await?;
+        self.0.came_round(&member.name(), &head);
         // Whoever is not believed does not speak for its operator.
         if !member.quarantined() {
             self.0.heard(&member.operator(), &member.name(), &head);

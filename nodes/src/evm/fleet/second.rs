@@ -1,7 +1,8 @@
 //! The word of a second operator on a block (rule 24).
 //!
 //! Guarantee: a block that not enough operators show is never said to be agreed on. A subscription's word comes first; else one call
-//! a block asks for the header at that height, counted apart.
+//! a block asks for the header at that height, counted apart. What operators said before the block was shown contradicts it only when
+//! they say it again: the first to change to another branch is not outvoted by those who are about to.
 
 use std::{
     sync::Arc,
@@ -44,7 +45,11 @@ impl EvmFleet {
                 self.outvote(height, hash);
                 return Word::Agrees;
             }
-            let most = self.words().majority(height, &trusted);
+            let (most, known) = {
+                let words = self.words();
+                let since = words.since(height, hash).unwrap_or(started);
+                (words.majority_after(height, &trusted, since), words.majority(height, &trusted))
+            };
             if let Some((right, _)) = most.filter(|(right, _)| *right != hash) {
                 self.outvote(height, right);
                 return self.contradiction(height, hash).unwrap_or(Word::Silent);
@@ -56,10 +61,11 @@ impl EvmFleet {
             }
             // A subscription's word costs nothing.
             let pushed = |o: &Arc<str>| self.live().values().any(|live| live == o);
-            let patience = if open.iter().any(|o| pushed(o)) {
-                SUBSCRIPTION.min(self.config.confirm_within / 4)
-            } else {
-                Duration::ZERO
+            let patience = match open.iter().any(|o| pushed(o)) {
+                // They told of another one before, and will not do so again.
+                true if known.is_some() => ROUND,
+                true => SUBSCRIPTION.min(self.config.confirm_within / 4),
+                false => Duration::ZERO,
             };
             let at = *ask_at.get_or_insert(started + patience);
             if now < at {

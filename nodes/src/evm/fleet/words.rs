@@ -29,6 +29,10 @@ pub struct Said {
     pub hash: B256,
     /// The endpoint by which it said so.
     pub by: Arc<str>,
+    /// Since when it says so …
+    pub since: Instant,
+    /// … and when it last did.
+    pub at: Instant,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -67,14 +71,15 @@ impl Words {
     /// An operator showed a block, and its parent where that is told, by one of its endpoints. True when that is news.
     pub fn show(&mut self, operator: &Arc<str>, by: &Arc<str>, height: u64, hash: B256, parent: Option<B256>) -> bool {
         let voice = self.voices.entry(operator.clone()).or_default();
-        let mut news = false;
+        let (mut news, at) = (false, Instant::now());
         for (height, hash) in [(Some(height), Some(hash)), (height.checked_sub(1), parent)] {
             let (Some(height), Some(hash)) = (height, hash) else { continue };
-            let before = voice.said.insert(height, Said { hash, by: by.clone() });
-            if before.is_none() {
+            let since = voice.said.get(&height).filter(|said| said.hash == hash).map(|said| said.since);
+            let said = Said { hash, by: by.clone(), since: since.unwrap_or(at), at };
+            if voice.said.insert(height, said).is_none() {
                 voice.order.push_back(height);
             }
-            news |= before.is_none_or(|said| said.hash != hash);
+            news |= since.is_none();
         }
         voice.rise(voice.newest.max(height));
         while voice.said.len() > HEIGHTS {
@@ -155,13 +160,33 @@ impl Words {
         self.voices.iter().filter(|(_, voice)| says(voice)).map(|(operator, _)| operator.clone()).collect()
     }
 
+    /// Since when the first of those says a hash at a height who still say it.
+    pub fn since(&self, height: u64, hash: B256) -> Option<Instant> {
+        let said = self.voices.values().filter_map(|voice| voice.said.get(&height));
+        said.filter(|said| said.hash == hash).map(|said| said.since).min()
+    }
+
     /// The hash that more than half of `operators` say at a height, with how many they are; nobody else has a vote.
     pub fn majority(&self, height: u64, operators: &[Arc<str>]) -> Option<(B256, usize)> {
-        let mut counts: BTreeMap<B256, usize> = BTreeMap::new();
-        for said in operators.iter().filter_map(|operator| self.of(operator, height)) {
-            *counts.entry(said.hash).or_default() += 1;
+        self.majority_of(height, operators, |_| true)
+    }
+
+    /// The same, of words that were said after another one: what was said before may have been left since, with the branch that it is of.
+    pub fn majority_after(&self, height: u64, operators: &[Arc<str>], other: Instant) -> Option<(B256, usize)> {
+        self.majority_of(height, operators, |said| said.at >= other)
+    }
+
+    fn majority_of(
+        &self,
+        height: u64,
+        operators: &[Arc<str>],
+        counts: impl Fn(&Said) -> bool,
+    ) -> Option<(B256, usize)> {
+        let mut votes: BTreeMap<B256, usize> = BTreeMap::new();
+        for said in operators.iter().filter_map(|operator| self.of(operator, height)).filter(|said| counts(said)) {
+            *votes.entry(said.hash).or_default() += 1;
         }
-        counts.into_iter().find(|(_, n)| *n >= 2 && *n * 2 > operators.len())
+        votes.into_iter().find(|(_, n)| *n >= 2 && *n * 2 > operators.len())
     }
 
     /// Whether anybody has shown this block.
@@ -207,7 +232,7 @@ mod tests {
         assert_eq!(words.agreeing(6, hash(6)).len(), 1);
         assert!(show(&mut words, "b", 7, 17, 6));
         assert_eq!(words.agreeing(7, hash(7)), vec!["a".into()], "it changed its mind");
-        assert_eq!(words.of("b", 7), Some(&Said { hash: hash(17), by: "b-1".into() }));
+        assert_eq!(words.of("b", 7).map(|said| (said.hash, &*said.by)), Some((hash(17), "b-1")));
         let of = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Vec<Arc<str>>>();
         assert_eq!(words.majority(7, &of(&["a", "b"])), None, "nobody can decide");
         assert!(show(&mut words, "c", 7, 17, 6));
@@ -216,6 +241,28 @@ mod tests {
         assert_eq!(words.majority(7, &of(&["a", "d", "e"])), None, "who is not believed has no vote");
         words.forget("c");
         assert_eq!(words.majority(7, &of(&["a", "b", "c"])), None);
+    }
+
+    #[test]
+    fn what_was_said_before_another_word_does_not_outvote_it_until_it_is_said_again() {
+        let mut words = Words::default();
+        let all: Vec<Arc<str>> = ["a", "b", "c"].map(Arc::from).into();
+        for operator in ["a", "b", "c"] {
+            show(&mut words, operator, 7, 7, 6);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        show(&mut words, "a", 7, 17, 6);
+        let since = words.since(7, hash(17)).expect("one says so");
+        assert_eq!(words.majority(7, &all), Some((hash(7), 2)));
+        assert_eq!(words.majority_after(7, &all, since), None, "they may be about to say the same");
+        show(&mut words, "b", 7, 7, 6);
+        assert_eq!(words.majority_after(7, &all, since), None);
+        show(&mut words, "c", 8, 8, 7);
+        assert_eq!(words.majority_after(7, &all, since), Some((hash(7), 2)), "a head is a word on its parent");
+        assert_eq!(words.since(7, hash(17)), Some(since));
+        show(&mut words, "a", 7, 17, 6);
+        assert_eq!(words.since(7, hash(17)), Some(since), "since it first said so");
+        assert_eq!(words.since(7, hash(9)), None);
     }
 
     #[test]

@@ -1,0 +1,93 @@
+//! The simulated chain with several endpoints: forks, limits, and slowness as they come together.
+
+use std::{sync::Arc, time::Duration};
+
+use loadtest::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Latency, Simulator, spawn};
+use nodes::{
+    ChainSource, SourceBlock, Word,
+    evm::{
+        Checks, Endpoint,
+        fleet::{EvmFleet, EvmFleetConfig},
+    },
+    fleet::MemberConfig,
+};
+use schemas::{
+    profiles::Profile,
+    records::{ProviderState, Seen},
+};
+
+use super::until;
+
+async fn simulated(data: &str, history: u64, endpoints: Vec<EndpointConfig>) -> Simulator {
+    let data = Dataset::embedded(data).unwrap();
+    spawn(Config { clock: Clock::Manual, history, endpoints, ..Config::new(data) }).await.unwrap()
+}
+
+/// A network over the endpoints of these names, the first the best.
+fn fleet_over(sim: &Simulator, names: &[&str], config: EvmFleetConfig) -> EvmFleet {
+    let of = |(i, name): (usize, &&str)| {
+        let endpoint: Arc<evm::Endpoint> = sim.endpoint(name).unwrap();
+        let member = MemberConfig { priority: 1 + i as u16, ..MemberConfig::new(name, &endpoint.url()) };
+        let (url, ws) = (endpoint.url().parse().unwrap(), endpoint.ws_url().parse().unwrap());
+        (member, Endpoint { name: (*name).into(), url, ws: Some(ws), headers: Vec::new() })
+    };
+    let checks = Checks::of(&Profile::of(sim.chain_id()));
+    let config = EvmFleetConfig { chain_id: sim.chain_id(), checks, ..config };
+    let endpoints = names.iter().enumerate().map(of).collect();
+    EvmFleet::new(config, endpoints, nodes::fleet::Clock::system()).unwrap()
+}
+
+/// Two that change to another branch a moment later than the first are no majority against it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_to_change_to_another_branch_is_not_put_aside_by_the_others() {
+    let late = |name: &str| EndpointConfig {
+        latency: Some(Latency::Fixed(Duration::from_millis(300))),
+        ..EndpointConfig::new(name)
+    };
+    let sim = simulated("optimism", 20, vec![late("late"), late("later")]).await;
+    let config = EvmFleetConfig { confirm_within: Duration::from_secs(5), ..super::config() };
+    let fleet = fleet_over(&sim, &[evm::MAIN, "late", "later"], config);
+    let mut samples = fleet.fleet().samples();
+    fleet.chain_id().await.unwrap();
+    let heads = fleet.heads();
+    let knows = |name: &str, height: u64| fleet.fleet().named(name).unwrap().height() == Some(height);
+    let all_know = |height: u64| [evm::MAIN, "late", "later"].iter().all(|name| knows(name, height));
+    until("all are known", || all_know(sim.head())).await;
+    // Whoever is listened to tells of the next.
+    for endpoint in sim.endpoints() {
+        until("it is listened to", || {
+            let told = endpoint.counts().notifications > 0;
+            if !told {
+                sim.advance(1).unwrap();
+            }
+            told
+        })
+        .await;
+    }
+    assert_eq!(fleet.endpoint(), evm::MAIN);
+    for depth in [1, 2, 1, 3] {
+        let head = sim.advance(2).unwrap();
+        until("all have the branch that is left", || all_know(head)).await;
+        let head = sim.fork_and_advance(depth, 1).unwrap();
+        // The lowest of the new ones is where they differ.
+        let truth = sim.canonical(head - depth..=head - depth).remove(0);
+        until("the first has changed", || heads.borrow().highest.as_ref().is_some_and(|h| h.height == head)).await;
+        let hash = truth.hash.into();
+        let block = fleet.fetch(truth.height, Some(&hash)).await.unwrap();
+        assert_eq!(block.head().hash, hash);
+        assert_eq!(fleet.second_word(&block.head()).await, Word::Agrees, "once the others have changed, too");
+        assert_eq!(fleet.endpoint(), evm::MAIN);
+        until("all are there", || all_know(head)).await;
+    }
+    drop(heads);
+    while let Ok(sample) = samples.try_recv() {
+        match sample.seen {
+            Seen::State(state) if sample.endpoint == evm::MAIN => {
+                assert!(matches!(state.state, ProviderState::Ok | ProviderState::Unknown), "{state:?}");
+            }
+            Seen::State(state) => assert_eq!(state.lie, None, "{}", sample.endpoint),
+            _ => {}
+        }
+    }
+    sim.shutdown().await;
+}
