@@ -48,6 +48,8 @@ pub struct Ask {
     pub sticky: bool,
     /// It is known to be there, so that an endpoint that says it is not is followed by the next.
     pub expected: bool,
+    /// It is something of which one endpoint told, and that may not be: who does not have it is behind only when that is known.
+    pub told: bool,
 }
 
 impl Ask {
@@ -62,6 +64,7 @@ impl Ask {
             patience: None,
             sticky: true,
             expected: false,
+            told: false,
         }
     }
 }
@@ -75,6 +78,8 @@ pub struct Answer<T> {
     pub endpoint: Arc<str>,
     /// Whose that is.
     pub operator: Arc<str>,
+    /// Endpoints that had nothing there, where it was only [told](Ask::told) that there is something.
+    pub lacked: Vec<Arc<str>>,
 }
 
 /// One endpoint's outcome within a question.
@@ -175,8 +180,8 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
             };
             match outcome {
                 Ok(value) => {
-                    self.settle(&ask, &seat, &failed);
-                    return Ok(Answer { value, endpoint: seat.name.clone(), operator: seat.operator.clone() });
+                    let lacked = self.settle(&ask, &seat, &failed);
+                    return Ok(Answer { value, endpoint: seat.name.clone(), operator: seat.operator.clone(), lacked });
                 }
                 Err(e) if is_final(&ask, &e) => return Err(e),
                 Err(e) => {
@@ -236,16 +241,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         let judged = matches!(e.kind, NodeErrorKind::Lying(_) | NodeErrorKind::Stale(_));
         if judged && !turn.recorded.swap(true, Ordering::Relaxed) {
             let took = self.table().clock.now().saturating_sub(turn.began);
-            let request = Request {
-                method: ask.method,
-                purpose: ask.purpose,
-                calls: 0,
-                took,
-                bytes: 0,
-                height: None,
-                error: Some(e),
-            };
-            seat.ended(None, &request);
+            seat.ended(None, &judgement(ask.method, ask.purpose, took, e));
         }
     }
 
@@ -285,9 +281,9 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         Some(worst)
     }
 
-    /// An endpoint gave a good answer: what does that say of those who did not?
-    fn settle(&self, ask: &Ask, right: &Seat, failed: &[Failed]) {
-        let table = self.table();
+    /// An endpoint gave a good answer: what does that say of those who did not? Gives those of whom that is not known yet.
+    fn settle(&self, ask: &Ask, right: &Seat, failed: &[Failed]) -> Vec<Arc<str>> {
+        let (table, mut lacked) = (self.table(), Vec::new());
         right.state().capabilities.worked(ask.method, ask.height);
         right.had();
         for (seat, turn, e) in failed {
@@ -299,6 +295,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
                     let said = format!("this in answer to {}{what}: {said}", ask.method);
                     table.quarantine(seat, &Lie { said, right });
                 }
+                NodeErrorKind::Empty if ask.told => lacked.push(seat.name.clone()),
                 NodeErrorKind::Empty => {
                     let said = format!("it has nothing where {} has something", right.name);
                     let stale = NodeError { kind: NodeErrorKind::Stale(said), ..e.clone() };
@@ -308,7 +305,21 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
                 _ => {}
             }
         }
+        lacked
     }
+
+    /// An endpoint had nothing in answer to a question, and it is known by now that there was something.
+    pub fn stale(&self, endpoint: &str, method: &'static str, said: String) {
+        let Some(seat) = self.table().seat(endpoint) else { return };
+        let error =
+            NodeError { endpoint: seat.name.clone(), call: method.to_owned(), kind: NodeErrorKind::Stale(said) };
+        seat.ended(None, &judgement(method, Purpose::Read, Duration::ZERO, &error));
+    }
+}
+
+/// What is judged of answers, as an outcome of no request.
+fn judgement<'a>(method: &'static str, purpose: Purpose, took: Duration, error: &'a NodeError) -> Request<'a> {
+    Request { method, purpose, calls: 0, took, bytes: 0, height: None, error: Some(error) }
 }
 
 type Failed = (Arc<Seat>, Arc<Turn>, NodeError);

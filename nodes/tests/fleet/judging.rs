@@ -9,8 +9,12 @@ use std::{
 };
 
 use nodes::{ChainSource, SourceBlock, Word, evm::fleet::EvmFleet};
-use schemas::BlockHash;
+use schemas::{
+    BlockHash,
+    records::{Outcome, ProviderSample, Seen},
+};
 use serde_json::Value;
+use tokio::sync::mpsc::Receiver;
 
 use super::{
     fleet_of,
@@ -131,4 +135,62 @@ async fn until_word(fleet: &EvmFleet, head: &nodes::Head, is: impl Fn(&Word) -> 
         }
     });
     waited.await.expect("the others' word");
+}
+
+/// Outcomes of calls and questions to an endpoint so far.
+fn outcomes(samples: &mut Receiver<ProviderSample>, of: &str) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    while let Ok(sample) = samples.try_recv() {
+        match sample.seen {
+            Seen::Call(call) if sample.endpoint == of => outcomes.push(call.outcome),
+            _ => {}
+        }
+    }
+    outcomes
+}
+
+#[tokio::test]
+async fn not_to_have_a_block_that_only_a_liar_has_costs_nothing() {
+    let (steady, c) = (Node::start(PLACE - 1).await, Node::start(PLACE - 1).await);
+    let liar = Node::with(forged(PLACE), PLACE - 1).await;
+    let fleet = fleet_of(&[&steady, &liar, &c], &[0, 1, 2]);
+    let mut samples = fleet.fleet().samples();
+    let heads = fleet.heads();
+    until("all are listened to", || [&steady, &liar, &c].iter().all(|node| node.subscribers() == 1)).await;
+    until("a head", || heads.borrow().head.is_some()).await;
+    liar.grow(PLACE);
+    until("the forged head is told", || heads.borrow().highest.as_ref().is_some_and(|h| h.height == HEIGHT)).await;
+    let told = heads.borrow().highest.clone().unwrap();
+    assert_eq!((told.hash.clone(), fleet.endpoint().as_str()), (hash_of(&forged(PLACE)), "a"));
+    let block = fleet.fetch(HEIGHT, Some(&told.hash)).await.unwrap();
+    assert_eq!(block.head(), told, "nobody knows yet that it is none");
+    for node in [&steady, &c] {
+        node.grow(PLACE);
+    }
+    until_word(&fleet, &told, |word| matches!(word, Word::Contradicts { .. })).await;
+    until("the liar is named", || quarantined(&fleet, "b")).await;
+    let block = fleet.fetch(HEIGHT, None).await.unwrap();
+    assert_eq!(block.head().hash, hash_of(&blocks()));
+    assert_eq!(fleet.second_word(&block.head()).await, Word::Agrees);
+    let outcomes = outcomes(&mut samples, "a");
+    assert!(outcomes.iter().all(|o| matches!(o, Outcome::Ok | Outcome::Empty)), "{outcomes:?}");
+    assert_eq!((state_of(&fleet, "a").state.as_str(), fleet.endpoint().as_str()), ("ok", "a"));
+    drop(heads);
+}
+
+#[tokio::test]
+async fn not_to_have_a_block_that_enough_others_show_is_to_be_behind() {
+    let (late, b, c) = (Node::start(PLACE - 1).await, Node::start(PLACE).await, Node::start(PLACE).await);
+    let fleet = fleet_of(&[&late, &b, &c], &[]);
+    let mut samples = fleet.fleet().samples();
+    fleet.fetch(FIRST, None).await.unwrap();
+    assert_eq!(fleet.endpoint(), "a");
+    let heads = fleet.heads();
+    until("the head of the others is known", || fleet.fleet().named("b").unwrap().height() == Some(HEIGHT)).await;
+    let block = fleet.fetch(HEIGHT, Some(&hash_of(&blocks()))).await.unwrap();
+    assert_eq!(block.head().height, HEIGHT);
+    assert_eq!(fleet.second_word(&block.head()).await, Word::Agrees);
+    let outcomes = outcomes(&mut samples, "a");
+    assert!(outcomes.contains(&Outcome::Stale), "{outcomes:?}");
+    drop(heads);
 }

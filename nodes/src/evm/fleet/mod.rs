@@ -8,11 +8,12 @@
 //! * [`chain`]: no endpoint is used before it has said the right chain id.
 //! * [`hub`]: heads from every subscription; polling where there is none.
 //! * [`newest`]: the newest head that is not stale.
-//! * [`words`], [`second`]: who showed which block; [`judge`]: what follows when they differ.
+//! * [`words`], [`second`]: who showed which block; [`judge`]: what follows when they differ; [`lacking`]: and who had none.
 
 mod chain;
 mod hub;
 mod judge;
+mod lacking;
 mod newest;
 mod second;
 mod words;
@@ -24,11 +25,12 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::B256;
 use async_trait::async_trait;
 use schemas::{BlockHash, Network};
 use tokio::sync::{Notify, watch};
 
-use self::{chain::Chains, judge::Suspects, words::Words};
+use self::{chain::Chains, judge::Suspects, lacking::Lacking, words::Words};
 use super::{
     client::EvmClient,
     endpoint::{Endpoint, Tuning},
@@ -91,6 +93,7 @@ pub struct Inner {
     /// Endpoints with a live subscription, and their operators.
     live: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
     suspects: Mutex<Suspects>,
+    lacking: Mutex<Lacking>,
 }
 
 impl std::ops::Deref for EvmFleet {
@@ -156,6 +159,7 @@ impl EvmFleet {
             shown: Notify::new(),
             live: Mutex::default(),
             suspects: Mutex::default(),
+            lacking: Mutex::default(),
             config,
         })))
     }
@@ -190,6 +194,7 @@ impl EvmFleet {
             shown: Notify::new(),
             live: Mutex::default(),
             suspects: Mutex::new(self.suspects().of_endpoints(&same)),
+            lacking: Mutex::default(),
             config,
         })))
     }
@@ -280,7 +285,7 @@ impl EvmFleet {
     /// is treated with.
     async fn block(&self, at: At, others: bool) -> Result<EvmBlock, NodeError> {
         let answer = self
-            .ask(self.question("block", Some(at.height)), move |client| async move {
+            .ask(Ask { told: at.hash.is_some(), ..self.question("block", Some(at.height)) }, move |client| async move {
                 if others {
                     client.fetch_among_others(at).await
                 } else {
@@ -288,8 +293,27 @@ impl EvmFleet {
                 }
             })
             .await?;
-        self.show(&answer.operator, &answer.endpoint, &answer.value.head);
+        let head = &answer.value.head;
+        self.show(&answer.operator, &answer.endpoint, head);
+        if !answer.lacked.is_empty() {
+            self.lacking().add(head.number, head.hash, answer.lacked);
+            if self.is_agreed(head.number, head.hash) {
+                self.agreed(head.number, head.hash);
+            }
+        }
         Ok(answer.value)
+    }
+
+    fn lacking(&self) -> MutexGuard<'_, Lacking> {
+        self.0.lacking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enough operators show a block: whoever did not have it was behind.
+    fn agreed(&self, height: u64, hash: B256) {
+        let lacked = self.lacking().agreed(height, hash);
+        for endpoint in lacked {
+            self.fleet.stale(&endpoint, "block", format!("it did not have block {height}, {hash}, that others have"));
+        }
     }
 }
 

@@ -42,6 +42,7 @@ impl EvmFleet {
             let agreeing: Vec<Arc<str>> =
                 self.words().agreeing(height, hash).into_iter().filter(|o| trusted.contains(o)).collect();
             if agreeing.len() >= wanted {
+                self.agreed(height, hash);
                 self.outvote(height, hash);
                 return Word::Agrees;
             }
@@ -89,6 +90,13 @@ impl EvmFleet {
                 Err(_) => asked.extend(open.into_iter().cloned()),
             }
         }
+    }
+
+    /// Whether as many operators as are wanted have shown a block.
+    pub(super) fn is_agreed(&self, height: u64, hash: B256) -> bool {
+        let trusted = self.trusted();
+        let agreeing = self.words().agreeing(height, hash);
+        agreeing.iter().filter(|o| trusted.contains(o)).count() >= self.config.confirm.wanted(self.operators)
     }
 
     /// Asks another operator for its header at a height. What it has is remembered as its word.
