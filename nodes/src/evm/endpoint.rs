@@ -47,6 +47,8 @@ pub struct Tuning {
     pub poll_min: Duration,
     /// Longest period of polling for heads.
     pub poll_max: Duration,
+    /// One question for a block or header, whatever it takes, where somebody else can be asked.
+    pub ask_within: Duration,
 }
 
 impl Default for Tuning {
@@ -59,6 +61,7 @@ impl Default for Tuning {
             backoff_max: Duration::from_secs(2),
             poll_min: Duration::from_millis(100),
             poll_max: Duration::from_secs(5),
+            ask_within: Duration::from_secs(20),
         }
     }
 }

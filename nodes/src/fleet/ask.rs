@@ -10,7 +10,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -145,7 +145,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         let clock = &table.clock;
         let ends = clock.now() + ask.within;
         let mut running: FuturesUnordered<BoxFuture<'_, Outcome<T>>> = FuturesUnordered::new();
-        let mut failed: Vec<Failed> = Vec::new();
+        let (mut turns, mut failed): (Vec<Arc<Turn>>, Vec<Failed>) = Default::default();
         let mut rest = order.iter();
         let mut next_at = clock.now();
         loop {
@@ -153,7 +153,9 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
                 next_at = match rest.next() {
                     Some(seat) => {
                         let patience = table.patience(&ask, seat, rest.as_slice());
-                        running.push(self.one(&ask, seat, patience, ends, &call));
+                        let turn = self.turn(&ask, patience, ends);
+                        turns.push(turn.clone());
+                        running.push(self.one(seat, turn, &call));
                         clock.now() + patience
                     }
                     None => ends,
@@ -169,9 +171,13 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
             let Some(Outcome { seat, turn, outcome }) = came else {
                 if clock.now() >= ends {
                     let last = order.first().map_or_else(|| table.hub.network.as_str().into(), |s| s.name.clone());
-                    let kind = NodeErrorKind::Timeout(ask.within);
-                    let timeout = NodeError { endpoint: last, call: ask.method.to_owned(), kind };
-                    return Err(self.worst(&ask, &allowed, &failed).unwrap_or(timeout));
+                    let error = |kind| NodeError { endpoint: last, call: ask.method.to_owned(), kind };
+                    if turns.iter().any(|turn| turn.waits()) {
+                        let said = format!("limits leave no room for it within {} s", ask.within.as_secs());
+                        return Err(error(NodeErrorKind::Throttled(None, said)));
+                    }
+                    let timeout = || error(NodeErrorKind::Timeout(ask.within));
+                    return Err(self.worst(&ask, &allowed, &failed).unwrap_or_else(timeout));
                 }
                 if let Some(slow) = order.get(order.len() - rest.len() - 1).filter(|_| rest.len() > 0) {
                     metrics::failed_over(table.hub.network.as_str(), &slow.name, "late");
@@ -196,21 +202,8 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         }
     }
 
-    /// One endpoint's part.
-    fn one<'a, T, F, Fut>(
-        &self,
-        ask: &Ask,
-        seat: &Arc<Seat>,
-        patience: Duration,
-        ends: Moment,
-        call: &'a F,
-    ) -> BoxFuture<'a, Outcome<T>>
-    where
-        F: Fn(Member<C>) -> Fut + Send + Sync,
-        Fut: Future<Output = Result<T, NodeError>> + Send + 'a,
-        T: Send + 'a,
-    {
-        let turn = Arc::new(Turn {
+    fn turn(&self, ask: &Ask, patience: Duration, ends: Moment) -> Arc<Turn> {
+        Arc::new(Turn {
             method: ask.method,
             role: ask.role,
             purpose: ask.purpose,
@@ -218,7 +211,17 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
             patience,
             ends: Some(ends),
             recorded: AtomicBool::new(false),
-        });
+            waiting: AtomicU32::new(0),
+        })
+    }
+
+    /// One endpoint's part.
+    fn one<'a, T, F, Fut>(&self, seat: &Arc<Seat>, turn: Arc<Turn>, call: &'a F) -> BoxFuture<'a, Outcome<T>>
+    where
+        F: Fn(Member<C>) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, NodeError>> + Send + 'a,
+        T: Send + 'a,
+    {
         if seat.state().breaker.is_open() {
             seat.state().breaker.begin_trial(turn.began);
         }
@@ -245,15 +248,16 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         }
     }
 
-    /// The failure that says most to whoever asked: that it is not there yet, then of the first endpoint that should have had
-    /// it. It asks for no longer a wait than until another one may be asked.
+    /// The failure that says most to whoever asked: that it is not there yet, then that more time would have helped, then of the first
+    /// endpoint that should have had it. It asks for no longer a wait than until another one may be asked.
     fn worst(&self, ask: &Ask, allowed: &[Arc<Seat>], failed: &[Failed]) -> Option<NodeError> {
         let seldom = |e: &NodeError| e.retry() == Retry::Seldom;
         let rank = |e: &&NodeError| match e.class() {
             Class::Empty | Class::NoBlock => 0,
-            Class::Failing if !seldom(e) => 1,
-            Class::Failing => 2,
-            Class::Missing => 3,
+            Class::Failing if matches!(e.kind, NodeErrorKind::Throttled(None, _)) => 1,
+            Class::Failing if !seldom(e) => 2,
+            Class::Failing => 3,
+            Class::Missing => 4,
         };
         let mut worst = failed.iter().map(|(_, _, e)| e).min_by_key(rank)?.clone();
         if allowed.len() < 2 {

@@ -93,6 +93,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
             patience,
             ends: None,
             recorded: Default::default(),
+            waiting: Default::default(),
         };
         self.member(seat, Arc::new(turn))
     }

@@ -10,7 +10,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -129,6 +129,31 @@ pub(super) struct Turn {
     pub ends: Option<Moment>,
     /// Whether the endpoint's failure was taken in already.
     pub recorded: AtomicBool,
+    /// Requests that wait for the endpoint's limits.
+    pub waiting: AtomicU32,
+}
+
+impl Turn {
+    /// Whether it is our own waiting that lasts, and not the endpoint.
+    pub fn waits(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// A request waits for limits; over when dropped.
+struct Waiting<'a>(&'a Turn);
+
+impl<'a> Waiting<'a> {
+    fn new(turn: &'a Turn) -> Self {
+        turn.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(turn)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How long a request outside of a question waits for its limit.
@@ -147,7 +172,9 @@ impl Meter for SeatMeter {
         let (seat, turn) = (&self.seat, &self.turn);
         let asked = seat.clock.now();
         let within = turn.ends.map_or(WITHIN, |ends| ends.saturating_sub(asked));
+        let waiting = Waiting::new(turn);
         let entered = seat.gate.enter(&seat.hub.observer, turn.role, calls.max(1), within).await;
+        drop(waiting);
         let place = entered.map_err(|closed| NodeError {
             endpoint: seat.name.clone(),
             call: turn.method.to_owned(),

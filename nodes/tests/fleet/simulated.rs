@@ -1,12 +1,15 @@
 //! The simulated chain with several endpoints: forks, limits, and slowness as they come together.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use loadtest::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Latency, Simulator, spawn};
+use loadtest::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, FaultKind, Latency, Simulator, spawn};
 use nodes::{
     ChainSource, SourceBlock, Word,
     evm::{
-        Checks, Endpoint,
+        Checks, Endpoint, Tuning,
         fleet::{EvmFleet, EvmFleetConfig},
     },
     fleet::MemberConfig,
@@ -25,9 +28,14 @@ async fn simulated(data: &str, history: u64, endpoints: Vec<EndpointConfig>) -> 
 
 /// A network over the endpoints of these names, the first the best.
 fn fleet_over(sim: &Simulator, names: &[&str], config: EvmFleetConfig) -> EvmFleet {
+    fleet_at(sim, names, None, config)
+}
+
+/// The same, with a limit of requests a second for each.
+fn fleet_at(sim: &Simulator, names: &[&str], limit: Option<f64>, config: EvmFleetConfig) -> EvmFleet {
     let of = |(i, name): (usize, &&str)| {
         let endpoint: Arc<evm::Endpoint> = sim.endpoint(name).unwrap();
-        let member = MemberConfig { priority: 1 + i as u16, ..MemberConfig::new(name, &endpoint.url()) };
+        let member = MemberConfig { priority: 1 + i as u16, limit, ..MemberConfig::new(name, &endpoint.url()) };
         let (url, ws) = (endpoint.url().parse().unwrap(), endpoint.ws_url().parse().unwrap());
         (member, Endpoint { name: (*name).into(), url, ws: Some(ws), headers: Vec::new() })
     };
@@ -88,6 +96,30 @@ async fn the_first_to_change_to_another_branch_is_not_put_aside_by_the_others() 
             Seen::State(state) => assert_eq!(state.lie, None, "{}", sample.endpoint),
             _ => {}
         }
+    }
+    sim.shutdown().await;
+}
+
+/// What one alone would get done, two get done as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_that_let_little_through_and_have_no_receipts_of_blocks_give_a_large_one_all_the_same() {
+    let limited = |name: &str| EndpointConfig {
+        limit: Some("40/s".parse().unwrap()),
+        faults: vec![Fault::always(FaultKind::NoMethod).on("eth_getBlockReceipts")],
+        ..EndpointConfig::new(name)
+    };
+    let endpoints = vec![limited("a"), limited("b")];
+    let sim = simulated("ethereum", 3, endpoints).await;
+    let large = sim.canonical(1..=4).into_iter().max_by_key(|c| c.facts.tx_count).unwrap();
+    assert!(large.facts.tx_count > 150, "several times what goes through in time: {}", large.facts.tx_count);
+    let tuning = Tuning { ask_within: Duration::from_secs(1), ..Tuning::default() };
+    let fleet = fleet_at(&sim, &["a", "b"], Some(40.0), EvmFleetConfig { tuning, ..super::config() });
+    let began = Instant::now();
+    let block = fleet.fetch(large.height, None).await.unwrap();
+    assert_eq!(block.transactions.len() as u64, large.facts.tx_count);
+    assert!(began.elapsed() > Duration::from_secs(2), "more than a question has: {:?}", began.elapsed());
+    for name in ["a", "b"] {
+        assert_ne!(super::state_of(&fleet, name).state, ProviderState::Quarantined, "{name}");
     }
     sim.shutdown().await;
 }

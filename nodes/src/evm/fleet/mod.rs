@@ -47,8 +47,6 @@ use crate::{
 
 /// Blocks below the newest from which on a block is history: its height is served by whoever has a place free.
 const HISTORY_BLOCKS: u64 = 64;
-/// One ask of a block or header, whatever it takes, where somebody else can be asked.
-const ASK_WITHIN: Duration = Duration::from_secs(20);
 /// Where there is one endpoint only: its own deadlines and retries bound it.
 const ALONE_WITHIN: Duration = Duration::from_secs(600);
 
@@ -253,7 +251,7 @@ impl EvmFleet {
     }
 
     fn question(&self, method: &'static str, height: Option<u64>) -> Ask {
-        let within = if self.others() { ASK_WITHIN } else { ALONE_WITHIN };
+        let within = if self.others() { self.config.tuning.ask_within } else { ALONE_WITHIN };
         let newest = self.words().height();
         let history = height.zip(newest).is_some_and(|(height, newest)| height + HISTORY_BLOCKS < newest);
         let expected = height.zip(newest).is_some_and(|(height, newest)| height <= newest);
@@ -281,11 +279,26 @@ impl EvmFleet {
             .await
     }
 
+    /// As much time as an only endpoint gets, for all of them one after the other.
+    fn patiently(&self, ask: Ask) -> Ask {
+        let each = ALONE_WITHIN / u32::try_from(self.members.max(1)).unwrap_or(u32::MAX);
+        Ask { within: ALONE_WITHIN, patience: Some(each), ..ask }
+    }
+
+    /// Whether what it takes may be had with more time: an endpoint, or what is kept to of its limits, lets too few calls through. A
+    /// long wait is whoever's who asks.
+    fn more_time_may_help(&self, e: &NodeError) -> bool {
+        match e.kind {
+            NodeErrorKind::Throttled(wait, _) => wait.is_none_or(|wait| wait <= self.config.tuning.backoff_max),
+            _ => false,
+        }
+    }
+
     /// The block; with `others` from the first that gives it as it should be, without them with all the patience that an only endpoint
     /// is treated with.
-    async fn block(&self, at: At, others: bool) -> Result<EvmBlock, NodeError> {
+    async fn block(&self, ask: Ask, at: At, others: bool) -> Result<EvmBlock, NodeError> {
         let answer = self
-            .ask(Ask { told: at.hash.is_some(), ..self.question("block", Some(at.height)) }, move |client| async move {
+            .ask(Ask { told: at.hash.is_some(), ..ask }, move |client| async move {
                 if others {
                     client.fetch_among_others(at).await
                 } else {
@@ -354,14 +367,20 @@ impl ChainSource for EvmFleet {
 
     async fn fetch(&self, height: u64, hash: Option<&BlockHash>) -> Result<EvmBlock, NodeError> {
         let at = At { height, hash: hash.and_then(hash_of) };
-        let others = self.others();
-        let outcome = match self.block(at, others).await {
+        let (others, ask) = (self.others(), self.question("block", Some(height)));
+        let mut outcome = self.block(ask, at, others).await;
+        if others && at.hash.is_some() && outcome.as_ref().is_err_and(|e| e.class() == Class::Empty) {
             // Nobody has the hash that was told: what there is at that height.
-            Err(e) if at.hash.is_some() && others && e.class() == Class::Empty => {
-                self.block(At { height, hash: None }, others).await
-            }
+            outcome = self.block(ask, At { height, hash: None }, others).await;
+        }
+        outcome = match outcome {
             // Nobody has it as it should be: whatever the nodes of this chain do, they all do it.
-            Err(e) if others && matches!(e.kind, NodeErrorKind::Lying(_)) => self.block(at, false).await,
+            Err(e) if others && matches!(e.kind, NodeErrorKind::Lying(_)) => self.block(ask, at, false).await,
+            // All of them let too few calls through for what it takes: from one at a time, as long as it takes.
+            Err(e) if others && self.more_time_may_help(&e) => {
+                tracing::debug!(network = %self.config.network, height, error = %e, "the block is asked for with more time");
+                self.block(self.patiently(ask), at, false).await
+            }
             outcome => outcome,
         };
         if outcome.is_ok() {
