@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use nodes::{ChainSource, SourceBlock, Word, evm::fleet::EvmFleet};
+use nodes::{ChainSource, SourceBlock, Word, evm::fleet::EvmFleet, fleet::Role};
 use schemas::{
     BlockHash,
     records::{Outcome, ProviderSample, Seen},
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
 
 use super::{
-    fleet_of,
+    fleet_of, fleet_roles,
     lies::forged,
     node::{FIRST, Node, Reply, blocks},
     state_of, until,
@@ -135,6 +135,52 @@ async fn until_word(fleet: &EvmFleet, head: &nodes::Head, is: impl Fn(&Word) -> 
         }
     });
     waited.await.expect("the others' word");
+}
+
+#[tokio::test]
+async fn a_block_by_hash_with_receipts_by_number_is_asked_for_again_when_the_chain_has_changed() {
+    let (a, b) = (Node::start(PLACE).await, Node::start(PLACE).await);
+    // It still has the block that was replaced, and knows receipts by number only: those of the new one.
+    let fork = forged(PLACE)[PLACE]["block"].clone();
+    let old = hash_of(&forged(PLACE));
+    a.twist(move |method, params, answer| match method {
+        BY_HASH => Reply::Result(fork.clone()),
+        "eth_getBlockReceipts" if params[0].as_str().unwrap().len() == 66 => {
+            Reply::Error(serde_json::json!({"code": -32602, "message": "hex string has length 64"}))
+        }
+        _ => Reply::Result(answer),
+    });
+    let fleet = fleet_of(&[&a, &b], &[]);
+    let block = fleet.fetch(HEIGHT, Some(&old)).await.unwrap();
+    assert_eq!(
+        (block.head().hash, block.tx_count()),
+        (hash_of(&blocks()), 3),
+        "never the one with the other's receipts"
+    );
+    assert_eq!((fleet.endpoint().as_str(), b.calls("eth_getBlockReceipts")), ("a", 0));
+    assert!(!quarantined(&fleet, "a"), "{:?}", state_of(&fleet, "a").reason);
+    assert_eq!(a.calls(BY_HASH), 1, "the second time both come by number");
+}
+
+#[tokio::test]
+async fn endpoints_that_are_not_to_stream_have_no_voice() {
+    let liars = [Node::with(forged(PLACE), PLACE).await, Node::with(forged(PLACE), PLACE).await];
+    let (a, honest) = (Node::with(forged(PLACE), PLACE).await, Node::start(PLACE).await);
+    let serve: &[Role] = &[Role::Serve, Role::Trace];
+    let nodes = [&a, &liars[0], &liars[1], &honest];
+    let fleet = fleet_roles(&nodes, &[1, 2, 3], &[Role::ALL.as_slice(), serve, serve, Role::ALL.as_slice()]);
+    let heads = fleet.heads();
+    let block = fleet.fetch(HEIGHT, None).await.unwrap();
+    assert_eq!(block.head().hash, hash_of(&forged(PLACE)));
+    // They are probed like everybody.
+    for name in ["b", "c"] {
+        let member = fleet.fleet().named(name).unwrap();
+        until("its head is known", || member.height() == Some(HEIGHT)).await;
+    }
+    let word = fleet.second_word(&block.head()).await;
+    assert!(matches!(&word, Word::Contradicts { by, .. } if by == "d"), "{word:?}");
+    assert_eq!(liars.iter().map(|node| node.subscribers()).sum::<usize>(), 0, "nor are they listened to");
+    drop(heads);
 }
 
 /// Outcomes of calls and questions to an endpoint so far.

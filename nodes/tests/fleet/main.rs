@@ -17,7 +17,7 @@ use nodes::{
         fleet::{EvmFleet, EvmFleetConfig},
         verify::Weight,
     },
-    fleet::{Clock, Confirm, FleetConfig, MemberConfig},
+    fleet::{Clock, Confirm, FleetConfig, MemberConfig, Role},
 };
 
 use schemas::records::EndpointState;
@@ -55,9 +55,21 @@ fn fleet_with(nodes: &[&Arc<Node>], ws: &[usize], checks: Checks) -> EvmFleet {
 
 /// The same, configured so.
 fn fleet_as(nodes: &[&Arc<Node>], ws: &[usize], config: EvmFleetConfig) -> EvmFleet {
+    fleet_for(nodes, ws, &[], config)
+}
+
+/// One whose endpoints have these roles.
+fn fleet_roles(nodes: &[&Arc<Node>], ws: &[usize], roles: &[&[Role]]) -> EvmFleet {
+    fleet_for(nodes, ws, roles, config())
+}
+
+fn fleet_for(nodes: &[&Arc<Node>], ws: &[usize], roles: &[&[Role]], config: EvmFleetConfig) -> EvmFleet {
     let endpoints = nodes.iter().enumerate().map(|(i, node)| {
         let name = char::from(b'a' + i as u8).to_string();
-        let member = MemberConfig { priority: 1 + i as u16, ..MemberConfig::new(&name, &node.http) };
+        let mut member = MemberConfig { priority: 1 + i as u16, ..MemberConfig::new(&name, &node.http) };
+        if let Some(roles) = roles.get(i) {
+            member.roles = roles.to_vec();
+        }
         let endpoint = Endpoint {
             name,
             url: node.http.parse().unwrap(),
