@@ -301,7 +301,7 @@ async fn hold(
         }
         let followed = changes.borrow_and_update().clone();
         let mine = followed.of(partition);
-        status::only(&shared.config.board, partition, &mine);
+        status::only(&shared.config.board, partition, &mine, &followed);
         if partition == 0 {
             // Nobody knows who holds them: the holder of the first partition says so.
             for (network, problem) in &followed.partitions.unreadable {

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, TopicPartition, pass_over};
+use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, TopicPartition, fold, pass_over};
 use schemas::{
     Network,
     codec::Codec,
@@ -60,8 +60,8 @@ impl Wishes {
 /// The requests of a process's networks, as far as they have been read.
 pub struct Requests {
     log: Arc<dyn Log>,
+    codec: Arc<Codec>,
     told: Arc<Told>,
-    reached: watch::Receiver<Option<u64>>,
     _reader: AbortOnDropHandle<()>,
 }
 
@@ -69,31 +69,36 @@ impl Requests {
     /// Follows what is asked until dropped.
     pub fn follow(log: Arc<dyn Log>, codec: Arc<Codec>) -> Self {
         let told = Arc::<Told>::default();
-        let (say_reached, reached) = watch::channel(None);
-        let reader = Reading { log: log.clone(), codec, told: told.clone(), reached: say_reached };
+        let reader = Reading { log: log.clone(), codec: codec.clone(), told: told.clone() };
         let reader = AbortOnDropHandle::new(tokio::spawn(reader.run()));
-        Self { log, told, reached, _reader: reader }
+        Self { log, codec, told, _reader: reader }
     }
 
-    /// Waits until all that stands in the log now has been read (rule 34).
+    /// Reads all that stands in the log now (rule 34), by a reader of its own: one that follows a cluster cannot tell that it stands at
+    /// an end that came later, where the last offset is no record but the end of a transaction.
     ///
     /// # Errors
     /// What the log says; [`LogErrorKind::Unavailable`] when it cannot be read within half a minute.
     pub async fn up_to_now(&self) -> Result<(), LogError> {
-        let end = self.log.watermarks(AT).await?.high;
-        let mut reached = self.reached.clone();
-        let read = reached.wait_for(|reached| reached.is_some_and(|reached| reached >= end));
+        let (mut found, mut next) = (Fold::default(), 0);
+        let read = fold(&*self.log, AT, |record| {
+            found.take(&self.codec, &record);
+            next = record.offset + 1;
+            Ok::<(), LogError>(())
+        });
         match tokio::time::timeout(PATIENCE, read).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => {
+            Ok(read) => read?,
+            Err(_) => {
                 let message = format!(
-                    "{} was not read up to {end} within {} s: what operators asked is not known, and no network is begun without it",
+                    "{} was not read to its end within {} s: what operators asked is not known, and no network is begun without it",
                     AT.topic,
                     PATIENCE.as_secs()
                 );
-                Err(LogError::new(LogErrorKind::Unavailable, message))
+                return Err(LogError::new(LogErrorKind::Unavailable, message));
             }
         }
+        self.told.tell(found.wishes(), next);
+        Ok(())
     }
 
     /// What is asked of a network, from now on.
@@ -109,6 +114,8 @@ struct Told(Mutex<Telling>);
 #[derive(Default)]
 struct Telling {
     all: HashMap<Network, Wishes>,
+    /// The offset behind the last record that it follows from.
+    next: u64,
     to: HashMap<Network, watch::Sender<Wishes>>,
 }
 
@@ -119,14 +126,18 @@ impl Told {
 
     /// From now on; networks may come while the process runs.
     fn of(&self, network: &Network) -> watch::Receiver<Wishes> {
-        let Telling { all, to } = &mut *self.telling();
+        let Telling { all, to, .. } = &mut *self.telling();
         let now = || watch::Sender::new(all.get(network).cloned().unwrap_or_default());
         to.entry(network.clone()).or_insert_with(now).subscribe()
     }
 
-    fn tell(&self, wishes: HashMap<Network, Wishes>) {
-        let Telling { all, to } = &mut *self.telling();
-        *all = wishes;
+    /// What follows from the records below `next`, unless more is known already.
+    fn tell(&self, wishes: HashMap<Network, Wishes>, next: u64) {
+        let Telling { all, next: known, to } = &mut *self.telling();
+        if next < *known {
+            return;
+        }
+        (*all, *known) = (wishes, next);
         for (network, tell) in to {
             let now = all.get(network).cloned().unwrap_or_default();
             tell.send_if_modified(|known| {
@@ -143,7 +154,6 @@ struct Reading {
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
     told: Arc<Told>,
-    reached: watch::Sender<Option<u64>>,
 }
 
 impl Reading {
@@ -162,24 +172,15 @@ impl Reading {
     async fn read(&self) -> Result<Infallible, LogError> {
         let ends = self.log.watermarks(AT).await?;
         let mut reader = self.log.reader(&[(AT, ends.low)]).await?;
-        let (mut fold, mut news) = (Fold::default(), true);
+        let (mut fold, mut next, mut news) = (Fold::default(), 0, true);
         loop {
-            let reached = reader.reached(AT);
-            if reached >= ends.high {
-                if std::mem::take(&mut news) {
-                    self.told.tell(fold.wishes());
-                }
-                self.reached.send_if_modified(|known| {
-                    let further = known.is_none_or(|known| reached > known);
-                    if further {
-                        *known = Some(reached);
-                    }
-                    further
-                });
+            if reader.reached(AT) >= ends.high && std::mem::take(&mut news) {
+                self.told.tell(fold.wishes(), next);
             }
             match reader.poll(POLL).await? {
                 Polled::Records(records) => {
                     news |= !records.is_empty();
+                    next = records.last().map_or(next, |last| last.offset + 1);
                     records.iter().for_each(|record| fold.take(&self.codec, record));
                 }
                 Polled::OutOfRange { at, oldest, .. } => {

@@ -11,7 +11,11 @@ use schemas::{
 };
 use tokio::sync::watch;
 
-use crate::{metrics, networks::Following, source::Source};
+use crate::{
+    metrics,
+    networks::{Followed, Following},
+    source::Source,
+};
 
 /// A network of a partition that is held here, and that is not in this process's configuration.
 pub const UNNAMED: Unnamed = Unnamed {
@@ -70,10 +74,12 @@ pub fn blocked(board: &Board, partition: u32, mine: &[Following], error: &LogErr
     board.blocked(partition, Some(format!("nothing can be written: {error}")));
 }
 
-/// Says nothing more of networks of a partition than that they live on it, but for these.
-pub fn only(board: &Board, partition: u32, mine: &[Following]) {
+/// Says nothing more of networks of a partition than that they live on it, but for these, and for those whose partition cannot be read.
+pub fn only(board: &Board, partition: u32, mine: &[Following], followed: &Followed) {
     let others = board.networks().into_iter().filter(|(network, at)| {
-        *at == partition && mine.iter().all(|following| following.source.network.slug != *network)
+        *at == partition
+            && mine.iter().all(|following| following.source.network.slug != *network)
+            && !(followed.partitions.unreadable.contains_key(network) && followed.get(network).is_some())
     });
     others.for_each(|(network, _)| board.forget(&network));
 }

@@ -14,7 +14,11 @@ use loadtest::node::evm::{Clock, Config, Dataset, Endpoint, EndpointConfig, MAIN
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::{Headwater, binary, expected, number};
+use crate::common::{
+    Headwater, Net, PATIENCE, binary,
+    cluster::{Cluster, servers},
+    expected, number,
+};
 
 /// A chain of some blocks with more than one endpoint.
 async fn node(data: &str, endpoints: &[&str]) -> Arc<Simulator> {
@@ -302,4 +306,55 @@ async fn endpoints_come_go_and_change_without_a_block_lost() {
     expected::assert_canonical(&hw.headwater, "a", &node).await;
     hw.until_endpoints("a", &[MAIN, "third"]).await;
     assert_eq!(hw.headwater.stop(), Some(0), "{}", hw.headwater.said());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_kafka_each_process_is_told_by_itself() {
+    let Some(servers) = servers("over_kafka_each_process_is_told_by_itself") else { return };
+    let (a, b) = (node("ethereum", &[]).await, node("optimism", &[]).await);
+    let mut cluster = Cluster::new(&[Net::of("a", &a)], &servers).await;
+    assert_eq!(cluster.run(&["topics", "apply"]).0, Some(0));
+    let stages = ["enrich", "api", "sink", "ingest"];
+    let admin = |_| format!("127.0.0.1:{}", loadtest::cluster::free_port().expect("a port"));
+    let stages: Vec<(&str, String)> = stages.iter().map(|stage| (*stage, admin(stage))).collect();
+    stages.iter().for_each(|(stage, admin)| cluster.stage_at(&format!("{stage}-1"), admin));
+    cluster.until_visible("a", &a).await;
+
+    let before = std::fs::read_to_string(&cluster.config).expect("read");
+    std::fs::write(&cluster.config, before.clone() + &network("b", &b, &[(MAIN, "")])).expect("write");
+    for (stage, admin) in &stages {
+        let (code, told, said) = cluster.run(&["reload", "--admin", admin]);
+        assert_eq!(code, Some(0), "{told}{said}{}", cluster.tails());
+        assert!(told.contains(&format!("1 change taken over by {stage}")), "{told}");
+        assert!(told.contains(&format!("This process runs {stage}.")) && told.contains("`network.b`: added"), "{told}");
+    }
+    cluster.until_visible("b", &b).await;
+    expected::assert_canonical(&cluster.headwater, "b", &b).await;
+
+    // Who still has it in its file is named until it is told, too.
+    std::fs::write(&cluster.config, before).expect("write");
+    let listed = async |cluster: &Cluster, wanted: &[&str], status: &str| {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let health = cluster.headwater.get("/health").await.unwrap_or_default();
+            if strings(&health["networks"], "network") == wanted && health["status"] == status {
+                return health;
+            }
+            assert!(Instant::now() < end, "{wanted:?} {status}: {health}\n{}", cluster.tails());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    listed(&cluster, &["a", "b"], "ok").await;
+    for (stage, admin) in stages.iter().rev() {
+        let (code, told, said) = cluster.run(&["reload", "--admin", admin]);
+        assert!(code == Some(0) && told.contains("`network.b`: taken out"), "{stage}: {told}{said}");
+        if *stage == "ingest" {
+            let health = listed(&cluster, &["a", "b"], "degraded").await;
+            assert!(health["problems"].to_string().contains("does not name the network"), "{health}");
+        }
+    }
+    listed(&cluster, &["a"], "ok").await;
+    a.advance(2).expect("more blocks");
+    cluster.until_visible("a", &a).await;
+    expected::assert_canonical(&cluster.headwater, "a", &a).await;
 }

@@ -45,6 +45,13 @@ impl Live {
         setting
     }
 
+    /// Hands the configuration in force to `put`, now and whenever it has become another one: for who keeps its settings in a handle of
+    /// its own. As [`Live::setting`], it is to look at nothing that needs a restart.
+    pub fn follow(&mut self, put: impl Fn(&Config) + Send + Sync + 'static) {
+        put(&self.config);
+        self.settings.push(Box::new(put));
+    }
+
     /// What would become of a configuration file that says this: what changes, and the configuration that would be in force.
     pub fn compare(&self, file: &Config) -> (changes::Changes, Config) {
         changes::between(&self.config, file)
@@ -68,11 +75,18 @@ mod tests {
         let parse = |text: &str| super::super::parse(text, Path::new(""), &|_| None).expect("good");
         let mut live = Live::new(parse("[providers]\nhedge = true"));
         let mut hedge = live.setting(|config| config.providers.hedge);
+        let handle = std::sync::Arc::new(std::sync::Mutex::new(None));
+        live.follow({
+            let handle = handle.clone();
+            move |config| *handle.lock().expect("not poisoned") = Some(config.providers.hedge)
+        });
+        assert_eq!(*handle.lock().expect("not poisoned"), Some(true));
         assert!(*hedge.borrow_and_update());
         live.put(parse("[providers]\nhedge = true\nprobe_every = \"5s\""));
         assert!(!hedge.has_changed().expect("open"));
         live.put(parse("[providers]\nhedge = false"));
         assert!(hedge.has_changed().expect("open") && !*hedge.borrow_and_update());
+        assert_eq!(*handle.lock().expect("not poisoned"), Some(false));
         let (changes, in_force) = live.compare(&parse("[api]\nlisten = \"127.0.0.1:1\""));
         assert!(changes.taken.is_empty() && changes.restart.len() == 1 && in_force == *live.config());
     }
