@@ -300,6 +300,17 @@ pub const STORE_REFUSES: std::time::Duration = std::time::Duration::from_secs(60
 pub const STORE_REFUSED_RESTS: std::time::Duration = std::time::Duration::from_secs(300);
 /// Heights of which completeness is counted at once and kept.
 pub const AUDIT_BUCKET_HEIGHTS: u64 = 1_024;
+/// Blocks above such heights after which they are counted; a deeper reorg has them counted again.
+pub const AUDIT_OPEN_BLOCKS: u64 = 16;
+/// Heights of one partition of the store's rows: the least and the most, multiples of [`AUDIT_BUCKET_HEIGHTS`].
+pub const PARTITION_HEIGHTS: (u32, u32) = (1_024, 4_194_304);
+/// The shortest and the longest time for which rows can be asked to be kept.
+pub const KEEP: (std::time::Duration, std::time::Duration) =
+    (std::time::Duration::from_secs(3_600), std::time::Duration::from_secs(36_500 * 86_400));
+/// The least that the store's rows may be allowed to take: less than that one partition can be.
+pub const STORE_BYTES_LEAST: u64 = 1 << 30;
+/// How long before the store reaches its `max_bytes` that is told.
+pub const STORE_WARNS: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
 /// Rows, of all tables, that the sink inserts at once.
 pub const SINK_BATCH_ROWS: usize = 80_000;
 /// Bytes of records that the sink works up into one batch: about 20,000 transactions, beyond which nothing is won. It holds at most two

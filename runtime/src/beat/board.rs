@@ -293,6 +293,11 @@ impl Board {
         (heard.0.elapsed() > EVERY * SILENT_AFTER).then(error)
     }
 
+    /// What the process says beside its state, if anything: what is wrong, or will be.
+    pub fn said_of_the_process(&self) -> Option<String> {
+        self.said().process.1.clone()
+    }
+
     /// Why the stage cannot do its work just now; `None`: it can.
     pub fn not_ready(&self) -> Option<String> {
         let (word, detail) = self.said().process.clone();

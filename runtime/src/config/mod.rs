@@ -18,6 +18,7 @@ mod source;
 use std::{
     net::SocketAddr,
     path::{Component, Path, PathBuf},
+    time::Duration,
 };
 
 use doors::Door;
@@ -26,6 +27,7 @@ pub use log::{Kafka, Log};
 pub use mistakes::{Mistake, Mistakes};
 pub use network::{Contract, Endpoint, Network, Start, Verify};
 pub use providers::{Confirm, Providers, Rate, Role};
+use schemas::limits;
 use source::{Collector, Env, Placed, Section};
 use url::Url;
 
@@ -104,15 +106,24 @@ pub struct Store {
     pub analyst_password: Option<Secret>,
     /// Whether the analyst's user exists where the kernel cannot confine the engine to its own files.
     pub analyst_without_landlock: bool,
+    /// How long rows are kept, by their blocks' times, unless a network says otherwise; `None`: for ever.
+    pub keep: Option<Duration>,
+    /// How long windows are kept; nothing writes windows yet.
+    pub keep_windows: Option<Duration>,
+    /// Bytes on disk above which the oldest rows go; `None`: no bound.
+    pub max_bytes: Option<u64>,
 }
 
 impl Store {
     /// What is no mistake but should be known where the embedded engine listens.
     pub fn warnings(&self) -> Vec<String> {
+        let windows = "[store] keep_windows: has no effect yet, since nothing writes windows";
+        let windows = self.keep_windows.map(|_| windows.to_owned());
         if self.url.is_some() {
             let words = "[store] api_password: is left out beside `url`, so the API asks the store as the stages' user, and many \
                          readers can keep the sink waiting; make it a user of its own, as docs/clients.md describes";
-            return self.api_password.is_none().then(|| words.to_owned()).into_iter().collect();
+            let shared = self.api_password.is_none().then(|| words.to_owned());
+            return shared.into_iter().chain(windows).collect();
         }
         let open = !self.listen.ip().to_canonical().is_loopback();
         let words = format!(
@@ -120,7 +131,7 @@ impl Store {
              listen on 127.0.0.1 behind a proxy with TLS, or keep the port to a network that you trust",
             self.listen
         );
-        open.then_some(words).into_iter().collect()
+        open.then_some(words).into_iter().chain(windows).collect()
     }
 }
 
@@ -304,6 +315,9 @@ fn read_store(mut s: Section, c: &mut Collector) -> (Store, Door) {
     let analyst_password = s.string("analyst_password", c);
     doors::check_password(&door, s.key("analyst_password"), analyst_password.as_ref(), c);
     let analyst_without_landlock = s.boolean("analyst_without_landlock", c).unwrap_or(false);
+    let keep = s.duration("keep", "90d", limits::KEEP, c);
+    let keep_windows = s.duration("keep_windows", "730d", limits::KEEP, c);
+    let max_bytes = s.bytes("max_bytes", "200GiB", limits::STORE_BYTES_LEAST, c);
     if url.is_some() && password.is_none() {
         let cure = "add `password = \"${HEADWATER_STORE_PASSWORD}\"`; only the embedded store makes its own";
         c.mistake(s.at(), &s.key("password"), "is missing beside `url`", cure);
@@ -321,6 +335,9 @@ fn read_store(mut s: Section, c: &mut Collector) -> (Store, Door) {
         password: password.map(secret),
         analyst_password: analyst_password.map(secret),
         analyst_without_landlock,
+        keep,
+        keep_windows,
+        max_bytes,
     };
     (store, door)
 }

@@ -33,6 +33,8 @@ pub struct Network {
     pub confirm: Confirm,
     /// How long they have for it; then the block is published as unconfirmed.
     pub confirm_within: Duration,
+    /// How long its rows are kept, in the place of `[store] keep`.
+    pub keep: Option<Duration>,
     /// At least one.
     pub endpoints: Vec<Endpoint>,
 }
@@ -129,9 +131,10 @@ fn read(mut s: Section, slugs: &mut HashSet<String>, c: &mut Collector) -> Optio
     let operators = if c.count() == before { operators } else { usize::MAX };
     let confirm = providers::read_confirm(&mut s, operators, c);
     let confirm_within = providers::read_confirm_within(&mut s, c);
+    let keep = s.duration("keep", "30d", limits::KEEP, c);
     s.finish(c);
     let (slug, family, chain_id) = (slug?, family?, chain_id?.value);
-    Some(Network { slug, family, chain_id, start, verify, confirm, confirm_within, endpoints })
+    Some(Network { slug, family, chain_id, start, verify, confirm, confirm_within, keep, endpoints })
 }
 
 fn read_verify(s: &mut Section, c: &mut Collector) -> Verify {

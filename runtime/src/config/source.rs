@@ -234,7 +234,7 @@ impl<'de> Section<'de> {
         let key = self.key(name);
         let p = self.string(name, c)?;
         let cure = format!(
-            "write a time from {} to {} with its unit (ms, s, m, h, d), such as \"{example}\"",
+            "write a time from {} to {} with its unit (ms, s, m, h, d, w, y), such as \"{example}\"",
             short(least),
             short(most)
         );
@@ -247,6 +247,21 @@ impl<'de> Section<'de> {
             return None;
         }
         Some(duration)
+    }
+
+    /// Bytes: a whole number, or a text with a unit, such as `200GiB`; `least` is the smallest that will do.
+    pub fn bytes(&mut self, name: &'static str, example: &str, least: u64, c: &mut Collector) -> Option<u64> {
+        let key = self.key(name);
+        let p = self.text_or_number(name, c)?;
+        let cure = format!(
+            "write at least {least} bytes, with or without a unit (kB, MB, GB, TB, KiB, MiB, GiB, TiB), such as \"{example}\""
+        );
+        match bytes_of(&p.value) {
+            None => c.mistake(p.at, &key, format!("`{}` is no number of bytes", p.value), cure),
+            Some(bytes) if bytes < least => c.mistake(p.at, &key, format!("is {}", p.value), cure),
+            bytes => return bytes,
+        }
+        None
     }
 
     /// Either a string or a whole number, as text.
@@ -326,7 +341,15 @@ fn string_of(value: &mut Value<'_>, key: &str, c: &mut Collector) -> Option<Plac
 }
 
 /// Units of a time, in milliseconds.
-const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const UNITS: [(&str, u64); 7] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+    ("w", 7 * 86_400_000),
+    ("y", 365 * 86_400_000),
+];
 
 /// A whole number and its unit.
 fn duration_of(text: &str) -> Option<Duration> {
@@ -338,10 +361,33 @@ fn duration_of(text: &str) -> Option<Duration> {
     number.parse::<u64>().ok()?.checked_mul(*ms).map(Duration::from_millis)
 }
 
+/// Units of bytes.
+const BYTES: [(&str, u64); 9] = [
+    ("", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+/// A whole number of bytes with its unit, in whichever case.
+fn bytes_of(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|ch: char| !ch.is_ascii_digit() && ch != '_').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let (_, size) = BYTES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()))?;
+    number.replace('_', "").parse::<u64>().ok()?.checked_mul(*size)
+}
+
 /// A time in its largest whole unit.
 pub(super) fn short(d: Duration) -> String {
     let ms = d.as_millis() as u64;
-    let (unit, size) = UNITS.iter().rev().find(|(_, size)| ms.is_multiple_of(*size)).unwrap_or(&UNITS[0]);
+    // Nobody counts in weeks and years what is written in days.
+    let (unit, size) = UNITS[..5].iter().rev().find(|(_, size)| ms.is_multiple_of(*size)).unwrap_or(&UNITS[0]);
     format!("{}{unit}", ms / size)
 }
 
@@ -361,11 +407,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn bytes_are_read() {
+        let read = ["200GiB", " 3 kB ", "10", "1_000mb", "2TiB", "0gb"].map(bytes_of);
+        assert_eq!(read, [200 << 30, 3_000, 10, 1_000_000_000, 2 << 40, 0].map(Some));
+        for wrong in ["", "GiB", "1.5GiB", "-1", "3 apples", "99999999999999999999", "99999999999TiB"] {
+            assert_eq!(bytes_of(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn times_are_read_and_written() {
         let ms = |text: &str| duration_of(text).map(|d| d.as_millis());
         assert_eq!(
-            [ms("30s"), ms("10m"), ms(" 500 ms "), ms("2min"), ms("7d")],
-            [30_000, 600_000, 500, 120_000, 604_800_000].map(Some)
+            [ms("30s"), ms("10m"), ms(" 500 ms "), ms("2min"), ms("7d"), ms("1w"), ms("2y")],
+            [30_000, 600_000, 500, 120_000, 604_800_000, 604_800_000, 63_072_000_000].map(Some)
         );
         for wrong in ["", "30", "s", "-3s", "1.5s", "3 weeks", "99999999999999999999s", "999999999999999999d"] {
             assert_eq!(ms(wrong), None, "{wrong}");

@@ -410,7 +410,7 @@ quarantine = "0s"
         (36, "network[2].endpoint[0].name", "one line"),
         (38, "network[2].endpoint[0].roles", "is empty"),
         (39, "network[2].endpoint[0].operater", "did you mean `operator`?"),
-        (41, "providers.probe_every", "with its unit (ms, s, m, h, d), such as \"30s\""),
+        (41, "providers.probe_every", "with its unit (ms, s, m, h, d, w, y), such as \"30s\""),
         (42, "providers.hedge", "true or false"),
         (43, "providers.quarantine", "from 1s to 7d"),
     ];
@@ -427,4 +427,34 @@ quarantine = "0s"
     assert!(found[0].2.contains("wants 2 operators, and the endpoints are of one operator"), "{found:?}");
     let zero = mistakes(&GOOD.replace("start = 65000000", "confirm = 0"));
     assert!(zero.len() == 1 && zero[0].2.contains("\"never\""), "{zero:?}");
+}
+
+#[test]
+fn how_long_rows_are_kept_is_read_and_what_cannot_be_is_told() {
+    let text = format!(
+        "[store]\nkeep = \"90d\"\nkeep_windows = \"2y\"\nmax_bytes = \"200GiB\"\n{}",
+        GOOD.replace("start = 65000000", "keep = \"30d\"")
+    );
+    let config = parse(&text, Path::new(""), &env).expect("good");
+    let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+    assert_eq!((config.store.keep, config.store.keep_windows), (days(90), days(730)));
+    assert_eq!((config.store.max_bytes, config.networks[0].keep), (Some(200 << 30), days(30)));
+    assert!(config.store.warnings()[0].contains("keep_windows: has no effect yet"), "{:?}", config.store.warnings());
+    let plain = parse(GOOD, Path::new(""), &env).expect("good");
+    assert_eq!((plain.store.keep, plain.store.max_bytes, plain.networks[0].keep), (None, None, None));
+    for (line, key) in [
+        ("keep = \"5m\"", "store.keep"),
+        ("keep = 90", "store.keep"),
+        ("keep = \"3 months\"", "store.keep"),
+        ("keep_windows = \"1s\"", "store.keep_windows"),
+        ("max_bytes = \"1MiB\"", "store.max_bytes"),
+        ("max_bytes = \"much\"", "store.max_bytes"),
+        ("max_bytes = 17", "store.max_bytes"),
+    ] {
+        let found = mistakes(&format!("[store]\n{line}\n"));
+        assert_eq!((found.len(), found[0].0, found[0].1.as_str()), (1, 2, key), "{line}: {found:?}");
+        assert!(found[0].2.contains("such as"), "{found:?}");
+    }
+    let found = mistakes(&GOOD.replace("start = 65000000", "keep = \"0d\""));
+    assert_eq!((found.len(), found[0].1.as_str()), (1, "network[0].keep"), "{found:?}");
 }
