@@ -42,8 +42,11 @@ pub struct RangeItem {
     pub transactions_expected: u64,
     /// Transactions with a row.
     pub transactions_stored: u64,
-    /// Whether everything that the headers count has its row.
+    /// Whether everything that the headers count has its row; not of what was removed.
     pub complete: bool,
+    /// `full`: blocks with their transactions. `header`: blocks of which no transaction was to be had. `pruned`: removed by
+    /// `[store] keep` or `max_bytes`; nothing is held of it, and that is no gap.
+    pub coverage: String,
 }
 
 /// A range of heights.
@@ -54,7 +57,13 @@ pub struct GapItem {
     pub from_height: u64,
     /// Last height.
     pub to_height: u64,
+    /// `not_held`: no block of these heights has come, and a back-fill would bring them. `not_counted`: what is held of them is not
+    /// known yet.
+    pub reason: &'static str,
 }
+
+const NOT_HELD: &str = "not_held";
+const NOT_COUNTED: &str = "not_counted";
 
 /// How long an answer is given again, and a failure: who waits for a store in trouble does not ask it one after the other.
 const KEPT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));
@@ -96,15 +105,16 @@ fn of(network: &str, held: &query::Completeness) -> Completeness {
         transactions_expected: r.transactions_expected,
         transactions_stored: r.transactions_stored,
         complete: r.complete,
+        coverage: r.coverage.as_str().to_owned(),
     };
     let mut known: Vec<(u64, u64)> = held.ranges.iter().map(|r| (r.from_number, r.to_number)).collect();
     known.extend(&held.uncounted);
     known.sort_unstable();
     let gap = |pair: &[(u64, u64)]| {
         let (from_height, to_height) = (pair[0].1.saturating_add(1), pair[1].0.saturating_sub(1));
-        (from_height <= to_height).then_some(GapItem { from_height, to_height })
+        (from_height <= to_height).then_some(GapItem { from_height, to_height, reason: NOT_HELD })
     };
-    let heights = |&(from_height, to_height): &(u64, u64)| GapItem { from_height, to_height };
+    let heights = |&(from_height, to_height): &(u64, u64)| GapItem { from_height, to_height, reason: NOT_COUNTED };
     Completeness {
         network: network.to_owned(),
         ranges: held.ranges.iter().map(item).collect(),
@@ -126,15 +136,16 @@ mod tests {
             transactions_expected: 0,
             transactions_stored: 0,
             complete: true,
+            coverage: query::Coverage::Full,
         };
         let held = query::Completeness {
             ranges: vec![range(5, 9), range(10, 10), range(13, 20), range(40, 50)],
             uncounted: vec![(21, 30), (51, 60)],
         };
         let told = of("a", &held);
-        let heights = |from_height, to_height| GapItem { from_height, to_height };
-        assert_eq!(told.gaps, [heights(11, 12), heights(31, 39)]);
-        assert_eq!(told.uncounted, [heights(21, 30), heights(51, 60)]);
+        let heights = |from_height, to_height, reason| GapItem { from_height, to_height, reason };
+        assert_eq!(told.gaps, [heights(11, 12, NOT_HELD), heights(31, 39, NOT_HELD)]);
+        assert_eq!(told.uncounted, [heights(21, 30, NOT_COUNTED), heights(51, 60, NOT_COUNTED)]);
         assert!(of("a", &query::Completeness::default()).gaps.is_empty());
     }
 }

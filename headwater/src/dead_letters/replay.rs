@@ -60,6 +60,8 @@ enum Outcome {
     WouldInsert,
     AlreadyThere,
     Reverted,
+    /// What lies at its height is not kept any more.
+    Pruned,
     /// Later, perhaps: why not now.
     NotYet(&'static str),
     Refused(String),
@@ -72,6 +74,7 @@ impl Outcome {
             Self::WouldInsert => "would_insert",
             Self::AlreadyThere => "already_there",
             Self::Reverted => "reverted",
+            Self::Pruned => "pruned",
             Self::NotYet(_) => "not_yet",
             Self::Refused(_) => "refused",
         }
@@ -82,6 +85,7 @@ impl Outcome {
             Self::NotYet(why) => why,
             Self::Refused(why) => why,
             Self::Reverted => "the block was reverted: nothing is missing",
+            Self::Pruned => "rows of the block's height were removed by `[store] keep` or `max_bytes`",
             _ => "",
         }
     }
@@ -200,6 +204,7 @@ impl Work {
                 return Ok(Outcome::AlreadyThere);
             }
             Place::Reverted => return Ok(Outcome::Reverted),
+            Place::Pruned => return Ok(Outcome::Pruned),
             Place::NotStored => return Ok(Outcome::NotYet("the sink has not come to this block; run it again later")),
             Place::NotFinal => {
                 return Ok(Outcome::NotYet("the block can still be reverted; run it again when it is final"));

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 
 use nodes::fleet::Limits;
 use runtime::config::{Config, Confirm, Endpoint, Live, Network, Start, Verify};
-use store::{StoreConfig, sink::SinkConfig};
+use schemas::profiles::Profile;
+use store::{
+    StoreConfig,
+    sink::{Keep, Keeping, SinkConfig, week_of_heights},
+};
 
 use super::{fleets, log::chain_partitions};
 
@@ -65,7 +69,21 @@ pub fn enrich_config(live: &mut Live) -> enrich::Config {
 
 /// What the sink is told.
 pub fn sink_config(config: &Config, store: StoreConfig) -> SinkConfig {
-    SinkConfig::new(store, &config.instance)
+    let week = |n: &Network| (n.slug.clone(), week_of_heights(Profile::of(n.chain_id).block_time_ms));
+    SinkConfig {
+        spans: config.networks.iter().map(week).collect(),
+        keep: Keeping::new(keep(config)),
+        ..SinkConfig::new(store, &config.instance)
+    }
+}
+
+/// How long rows are kept. After a change of the configuration: [`Keeping::set`].
+pub fn keep(config: &Config) -> Keep {
+    Keep {
+        everywhere: config.store.keep,
+        networks: config.networks.iter().filter_map(|n| Some((n.slug.clone(), n.keep?))).collect(),
+        max_bytes: config.store.max_bytes,
+    }
 }
 
 /// What the API is told.

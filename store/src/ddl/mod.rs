@@ -46,19 +46,40 @@ macro_rules! has_former_layout {
     };
 }
 
+/// Whether a table of rows still has the partitions of version 44 and before: of all networks together. Where a store of a yet older
+/// layout is half copied into it, that has to come to its end first.
+macro_rules! has_coarse_partitions {
+    ($table:literal) => {
+        concat!(
+            "SELECT toUInt64(countIf(name = 'height') = 1 AND countIf(name = 'span') = 0) \
+             + throwIf(ifNull((SELECT countIf(name = '",
+            $table,
+            "' AND total_rows > 0) > 0 AND countIf(name = 'former_",
+            $table,
+            "') > 0 FROM system.tables WHERE database = currentDatabase()), 0), 'the store is being brought from one former layout into \
+             another: start the version that does so again and let it finish, then start this one') \
+             FROM system.columns WHERE database = currentDatabase() AND table = '",
+            $table,
+            "'"
+        )
+    };
+}
+
 /// Whether a table is to make room for one of equal columns: nobody has done that, nor recorded that it was done.
 macro_rules! makes_room {
-    ($table:literal, $number:literal) => {
+    ($table:literal, $prefix:literal, $number:literal) => {
         concat!(
             "SELECT toUInt64(countIf(name = '",
             $table,
-            "') = 1 AND countIf(name = 'former_",
+            "') = 1 AND countIf(name = '",
+            $prefix,
             $table,
             "') = 0 AND ",
             $number,
             " NOT IN (SELECT number FROM schema_migrations)) FROM system.tables WHERE database = currentDatabase() AND name IN ('",
             $table,
-            "', 'former_",
+            "', '",
+            $prefix,
             $table,
             "')"
         )
@@ -103,10 +124,13 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(31, "evm_transactions", include_str!("0031_evm_transactions.sql")),
     Migration::new(32, "evm_logs", include_str!("0032_evm_logs.sql")),
     Migration::new(33, "former_block_event_rows", include_str!("0033_former_block_event_rows.sql"))
-        .only_if(makes_room!("block_event_rows", 33)),
+        .only_if(makes_room!("block_event_rows", "former_", 33)),
     Migration::new(34, "block_event_rows", include_str!("0034_block_event_rows.sql")),
-    Migration::new(35, "former_audit_rows", include_str!("0035_former_audit_rows.sql"))
-        .only_if(makes_room!("audit_rows", 35)),
+    Migration::new(35, "former_audit_rows", include_str!("0035_former_audit_rows.sql")).only_if(makes_room!(
+        "audit_rows",
+        "former_",
+        35
+    )),
     Migration::new(36, "audit_rows", include_str!("0036_audit_rows.sql")),
     Migration::new(37, "upgrade_rows", include_str!("0037_upgrade_rows.sql")),
     Migration::new(38, "completeness", include_str!("0038_completeness.sql")),
@@ -116,6 +140,25 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(42, "provider_samples", include_str!("0042_provider_samples.sql")),
     Migration::new(43, "provider_minutes", include_str!("0043_provider_minutes.sql")),
     Migration::new(44, "endpoints", include_str!("0044_endpoints.sql")),
+    Migration::new(45, "coarse_block_rows", include_str!("0045_coarse_block_rows.sql"))
+        .only_if(has_coarse_partitions!("block_rows")),
+    Migration::new(46, "coarse_evm_transaction_rows", include_str!("0046_coarse_evm_transaction_rows.sql"))
+        .only_if(has_coarse_partitions!("evm_transaction_rows")),
+    Migration::new(47, "coarse_evm_log_rows", include_str!("0047_coarse_evm_log_rows.sql"))
+        .only_if(has_coarse_partitions!("evm_log_rows")),
+    Migration::new(48, "block_rows", include_str!("0048_block_rows.sql")),
+    Migration::new(49, "evm_transaction_rows", include_str!("0049_evm_transaction_rows.sql")),
+    Migration::new(50, "evm_log_rows", include_str!("0050_evm_log_rows.sql")),
+    Migration::new(51, "coarse_block_event_rows", include_str!("0051_coarse_block_event_rows.sql"))
+        .only_if(makes_room!("block_event_rows", "coarse_", 51)),
+    Migration::new(52, "block_event_rows", include_str!("0052_block_event_rows.sql")),
+    Migration::new(53, "partition_rows", include_str!("0053_partition_rows.sql")),
+    Migration::new(54, "pruned_rows", include_str!("0054_pruned_rows.sql")),
+    Migration::new(55, "blocks", include_str!("0055_blocks.sql")),
+    Migration::new(56, "transactions", include_str!("0056_transactions.sql")),
+    Migration::new(57, "evm_transactions", include_str!("0057_evm_transactions.sql")),
+    Migration::new(58, "evm_logs", include_str!("0058_evm_logs.sql")),
+    Migration::new(59, "completeness", include_str!("0059_completeness.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \

@@ -44,7 +44,7 @@ pub struct BlockCount {
     pub whole: bool,
 }
 
-/// Consecutive heights of a bucket that are all complete, or all not. Heights that a block's parent hash shows to hold no block
+/// Consecutive heights of a bucket that are all complete, or all not, or all without anything but headers. Heights that a block's parent hash shows to hold no block
 /// (null rounds) interrupt nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
@@ -64,6 +64,15 @@ pub struct Run {
     pub logs_stored: u64,
     /// Whether every transaction and log that the headers count has its row.
     pub complete: bool,
+    /// Whether the headers count some, and none of them has a row: the bodies were not to be had.
+    pub header_only: bool,
+}
+
+impl Run {
+    /// How `audit_rows` says it: 1 complete, 2 header only, 0 else.
+    pub(crate) fn word(&self) -> u8 {
+        if self.header_only { 2 } else { u8::from(self.complete) }
+    }
 }
 
 /// What a bucket of heights holds.
@@ -95,8 +104,10 @@ impl Bucket {
         let (mut runs, mut last_hash): (Vec<Run>, String) = (Vec::new(), String::new());
         for b in blocks {
             let complete = (b.transactions_expected, b.logs_expected) == (b.transactions_stored, b.logs_stored);
+            let header_only = !complete && (b.transactions_stored, b.logs_stored) == (0, 0);
             let follows = |r: &Run| r.to_height + 1 == b.height || b.parent_hash == last_hash;
-            match runs.last_mut().filter(|r| r.complete == complete && follows(r)) {
+            let alike = |r: &Run| (r.complete, r.header_only) == (complete, header_only);
+            match runs.last_mut().filter(|r| alike(r) && follows(r)) {
                 Some(run) => {
                     run.to_height = b.height;
                     run.blocks += 1;
@@ -114,6 +125,7 @@ impl Bucket {
                     logs_expected: b.logs_expected,
                     logs_stored: b.logs_stored,
                     complete,
+                    header_only,
                 }),
             }
             last_hash = b.hash;
@@ -197,6 +209,12 @@ mod tests {
         assert_eq!(seen, [(10, 11, 2, true), (12, 15, 2, false), (16, 16, 1, true), (18, 18, 1, true)]);
         assert_eq!((bucket.runs[1].transactions_expected, bucket.runs[1].transactions_stored), (4, 2));
         assert_eq!((bucket.first_parent.as_str(), bucket.last_hash.as_str()), ("h9", "h18"));
+        // 21 and 22 have nothing but their headers.
+        let blocks = [(20, 19, 1), (21, 20, 0), (22, 21, 0), (23, 22, 2)];
+        let bucket = Bucket::of(blocks.into_iter().map(|(h, p, s)| block(h, p, s)).collect());
+        let seen: Vec<_> =
+            bucket.runs.iter().map(|r| (r.from_height, r.to_height, r.complete, r.header_only)).collect();
+        assert_eq!(seen, [(20, 20, false, false), (21, 22, false, true), (23, 23, true, false)]);
         assert_eq!(Bucket::of(Vec::new()), Bucket::default());
     }
 }

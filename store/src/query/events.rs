@@ -66,6 +66,8 @@ pub enum Rows {
 pub struct ReplayPage {
     /// The first sequence that should have been here and is not held (rule 21: a `gap`), with the last one of the hole.
     pub gap: Option<(u64, u64)>,
+    /// Why not.
+    pub reason: GapReason,
     /// Every event behind the gap, in order.
     pub events: Vec<ReplayEvent>,
     /// The last sequence that this part covers: `after` of the next part, and the resume token once it is sent.
@@ -75,6 +77,26 @@ pub struct ReplayPage {
     /// Whether the next event's rows are not whole although nothing has reverted it. Mostly they are just being removed, before
     /// the revert itself becomes visible: ask again. What stays so is lost.
     pub torn: bool,
+}
+
+/// Why sequences are not held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GapReason {
+    /// Nothing is known of them.
+    #[default]
+    NotHeld,
+    /// What they held was removed by `[store] keep` or `max_bytes` (rule 32).
+    Pruned,
+}
+
+impl GapReason {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotHeld => "not_held",
+            Self::Pruned => "pruned",
+        }
+    }
 }
 
 /// Within how many events most reverts follow what they undo: twice the depth of the deepest reorg (rule 4), and as many blocks
@@ -145,9 +167,25 @@ impl Store {
         }
         let missing: Vec<u64> = sequences.into_iter().filter(|sequence| !applied.contains_key(sequence)).collect();
         let undone = self.undone(network, &missing).await?;
+        let lacks = |e: &BlockEvent| missing.contains(&e.sequence) && !undone.contains(&e.sequence);
+        let below = match events.iter().any(lacks) {
+            true => self.pruned_below(network).await?.map_or(0, |pruned| pruned.below),
+            false => 0,
+        };
 
-        let mut page = ReplayPage { gap, events: Vec::new(), position: first - 1, done: false, torn: false };
+        let reason = GapReason::NotHeld;
+        let mut page = ReplayPage { gap, reason, events: Vec::new(), position: first - 1, done: false, torn: false };
         for event in events {
+            if lacks(&event) && event.height < below {
+                // At the front all that was removed is told at once; behind other events, by the next part.
+                if page.gap.is_none() && page.events.is_empty() {
+                    let next = self.next_kept(network, event.sequence, until, below).await?;
+                    let to = next.map_or(until, |next| next - 1);
+                    (page.gap, page.reason, page.position) = (Some((after + 1, to)), GapReason::Pruned, to);
+                    page.done = to >= until;
+                }
+                return Ok(page);
+            }
             let rows = match event.op.as_str() {
                 "apply" => match applied.remove(&event.sequence) {
                     Some((block, transactions)) => Rows::Applied { block, transactions },
@@ -164,6 +202,21 @@ impl Store {
         }
         page.done = !page.torn && page.position >= until;
         Ok(page)
+    }
+
+    /// The first event after `after`, up to `until`, of a height that is not below `below`.
+    async fn next_kept(
+        &self,
+        network: &Network,
+        after: u64,
+        until: u64,
+        below: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT sequence FROM block_event_rows WHERE network = {network:String} AND sequence > {after:UInt64} \
+                   AND sequence <= {until:UInt64} AND height >= {below:UInt64} ORDER BY network, sequence LIMIT 1";
+        let query = self.read(sql).param("network", network.as_str()).param("after", after).param("until", until);
+        let call = query.param("below", below).fetch_optional::<u64>();
+        self.within("looking for what was not removed", call).await
     }
 
     /// Which of these applies, in rising order, a later event has reverted.

@@ -1,11 +1,13 @@
 //! Which ranges of a network are held whole (rule 18), from the counts that the sink keeps.
 //!
-//! Guarantee: what is read does not grow with the rows that are held. Buckets of heights that no reorg reaches any more were
-//! counted by the sink, once (`audit_rows`); those at the open end are counted from their rows, the newest [`OPEN_BUCKETS`]. Where
-//! the sink has not counted yet, in a store of an older version or after a change, the answer says so and claims neither rows
-//! nor gaps. The view `completeness` counts everything each time.
+//! Guarantee: what is read does not grow with the rows that are held. Every bucket of heights that holds a block has a row in
+//! `audit_rows`: its count, or a mark that it is to be counted. The marked ones, which are the open end and what changed a moment ago, are
+//! counted here from their rows, the newest [`OPEN_BUCKETS`]; where there are more (a store that was just upgraded, a long back-fill) the
+//! answer says of the others that they were not counted yet, and claims neither rows nor gaps. What is below the height that
+//! `[store] keep` has removed is one range, `pruned`, whatever was there. The view `completeness` says the same.
 
 use clickhouse::Row;
+use futures::{StreamExt, TryStreamExt, stream};
 use schemas::{Network, limits::AUDIT_BUCKET_HEIGHTS};
 use serde::Deserialize;
 
@@ -14,8 +16,10 @@ use crate::{Store, StoreError};
 
 /// Buckets that one question counts from their rows, at most.
 const OPEN_BUCKETS: usize = 8;
-/// Holes between counted buckets that one question looks into; others are told as not counted.
-const HOLES: usize = 32;
+/// Of them at the same time.
+const AT_ONCE: usize = 4;
+/// Ranges of buckets that were not counted whose edges are looked for; the others are told with the edges of their buckets.
+const EDGES: usize = 32;
 /// Ranges of one answer; what lies above is told as not counted.
 const RANGES: usize = 10_000;
 
@@ -28,7 +32,29 @@ pub struct Completeness {
     pub uncounted: Vec<(u64, u64)>,
 }
 
-/// Consecutive heights that are all complete, or all not. Heights that no block was made for interrupt nothing.
+/// What is held of heights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// Blocks with their transactions.
+    Full,
+    /// Blocks of which no transaction was to be had.
+    Header,
+    /// Nothing any more: `[store] keep` or `max_bytes` has removed it.
+    Pruned,
+}
+
+impl Coverage {
+    /// The word for it in SQL and REST.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Header => "header",
+            Self::Pruned => "pruned",
+        }
+    }
+}
+
+/// Consecutive heights that are all complete, or all not, or all removed. Heights that no block was made for interrupt nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompletenessRange {
     /// First height.
@@ -41,13 +67,16 @@ pub struct CompletenessRange {
     pub transactions_expected: u64,
     /// Transactions with a row.
     pub transactions_stored: u64,
-    /// Whether every transaction and log that the headers count has its row.
+    /// Whether every transaction and log that the headers count has its row; not of what was removed.
     pub complete: bool,
+    /// What is held of it.
+    pub coverage: Coverage,
 }
 
 #[derive(Row, Deserialize)]
 struct Audited {
     from_height: u64,
+    stale: u8,
     #[allow(clippy::type_complexity)]
     runs: Vec<(u64, u64, u64, u64, u64, u64, u64, u8)>,
     first_parent: String,
@@ -82,7 +111,7 @@ impl Piece {
         }
         for run in next.bucket.runs {
             let follows = |last: &Run| linked || last.to_height.checked_add(1) == Some(run.from_height);
-            match self.bucket.runs.last_mut().filter(|last| last.complete == run.complete && follows(last)) {
+            match self.bucket.runs.last_mut().filter(|last| last.word() == run.word() && follows(last)) {
                 Some(last) => join(last, &run),
                 None => self.bucket.runs.push(run),
             }
@@ -100,30 +129,16 @@ fn join(run: &mut Run, next: &Run) {
     run.logs_stored += next.logs_stored;
 }
 
-/// First height of the bucket of a height.
-const fn bucket_of(height: u64) -> u64 {
-    height - height % AUDIT_BUCKET_HEIGHTS
-}
-
-/// What lies between `low` and `high` and in no piece, by whole buckets, highest first. The pieces are sorted.
-fn holes(pieces: &[Piece], low: u64, high: u64) -> Vec<(u64, u64)> {
-    let end = bucket_of(high).saturating_add(AUDIT_BUCKET_HEIGHTS - 1);
-    let mut found = Vec::new();
-    let mut from = bucket_of(low);
-    for piece in pieces {
-        if piece.from > from {
-            found.push((from, (piece.from - 1).min(end)));
-        }
-        match piece.to.checked_add(1) {
-            Some(next) => from = from.max(next),
-            None => return found.into_iter().rev().collect(),
+/// Buckets as ranges of heights, those that follow each other as one. The buckets are sorted.
+fn joined(buckets: &[u64]) -> Vec<(u64, u64)> {
+    let mut found: Vec<(u64, u64)> = Vec::new();
+    for from in buckets {
+        let to = from.saturating_add(AUDIT_BUCKET_HEIGHTS - 1);
+        match found.last_mut().filter(|last| last.1.checked_add(1) == Some(*from)) {
+            Some(last) => last.1 = to,
+            None => found.push((*from, to)),
         }
     }
-    if from <= end {
-        found.push((from, end));
-    }
-    found.retain(|(from, to)| from <= to);
-    found.reverse();
     found
 }
 
@@ -145,6 +160,7 @@ fn answer(mut pieces: Vec<Piece>, mut uncounted: Vec<(u64, u64)>) -> Completenes
         transactions_expected: run.transactions_expected,
         transactions_stored: run.transactions_stored,
         complete: run.complete,
+        coverage: if run.header_only { Coverage::Header } else { Coverage::Full },
     };
     Completeness { ranges: runs.into_iter().map(range).collect(), uncounted }
 }
@@ -152,61 +168,80 @@ fn answer(mut pieces: Vec<Piece>, mut uncounted: Vec<(u64, u64)>) -> Completenes
 impl Store {
     /// What is held of a network.
     pub async fn completeness(&self, network: &Network) -> Result<Completeness, StoreError> {
-        let mut held = self.held(network).await?;
+        let (pruned, to_come) = futures::future::try_join(self.pruned_below(network), self.to_come(network)).await?;
+        let below = pruned.as_ref().map_or(0, |pruned| pruned.below);
         // It lies below all that is there: the newest are copied first.
-        held.ranges.splice(0..0, self.to_come(network).await?);
+        let copied_from = to_come.as_ref().map_or(0, |range| range.to_number.saturating_add(1));
+        let mut held = self.held(network, below, copied_from).await?;
+        let pruned = pruned.filter(|pruned| pruned.from_height < below).map(|pruned| CompletenessRange {
+            from_number: pruned.from_height,
+            to_number: below - 1,
+            blocks: 0,
+            transactions_expected: 0,
+            transactions_stored: 0,
+            complete: false,
+            coverage: Coverage::Pruned,
+        });
+        held.ranges.splice(0..0, pruned.into_iter().chain(to_come));
         Ok(held)
     }
 
-    async fn held(&self, network: &Network) -> Result<Completeness, StoreError> {
-        let Some((low, high)) = self.height_bounds(network.as_str()).await? else {
-            return Ok(Completeness::default());
-        };
-        let mut pieces = self.counted(network).await?;
-        let (mut uncounted, mut left) = (Vec::new(), OPEN_BUCKETS);
-        for (i, (from, mut to)) in holes(&pieces, low, high).into_iter().enumerate() {
-            if i >= HOLES {
+    async fn held(&self, network: &Network, below: u64, copied_from: u64) -> Result<Completeness, StoreError> {
+        let (mut pieces, mut open) = self.counted(network, below, copied_from).await?;
+        // From the highest: those are the open end.
+        let count = open.split_off(open.len().saturating_sub(OPEN_BUCKETS));
+        let count = count.into_iter().map(|bucket| async move {
+            Ok::<_, StoreError>(Piece::of(bucket, self.audit_bucket(network, bucket).await?))
+        });
+        let counted: Vec<Piece> = stream::iter(count).buffered(AT_ONCE).try_collect().await?;
+        pieces.extend(counted);
+        let mut uncounted = Vec::new();
+        for (i, (from, to)) in joined(&open).into_iter().rev().enumerate() {
+            if i >= EDGES {
                 uncounted.push((from, to));
                 continue;
             }
-            while let Some(top) = self.block_in(network, from, to, "DESC").await? {
-                if left == 0 {
-                    let lowest = self.block_in(network, from, to, "ASC").await?.unwrap_or(top);
-                    uncounted.push((lowest, top));
-                    break;
-                }
-                left -= 1;
-                let bucket = bucket_of(top);
-                pieces.push(Piece::of(bucket, self.audit_bucket(network, bucket).await?));
-                match bucket.checked_sub(1).filter(|below| *below >= from) {
-                    Some(below) => to = below,
-                    None => break,
-                }
-            }
+            let edges = futures::future::try_join(
+                self.block_in(network, from, to, "ASC"),
+                self.block_in(network, from, to, "DESC"),
+            );
+            let (lowest, highest) = edges.await?;
+            uncounted.extend(lowest.zip(highest));
         }
         Ok(answer(pieces, uncounted))
     }
 
-    /// The sink's counts, added up as they come.
-    async fn counted(&self, network: &Network) -> Result<Vec<Piece>, StoreError> {
-        let sql = "SELECT from_height, CAST(runs, 'Array(Tuple(UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt8))') AS runs, \
-                   first_parent, last_hash FROM audit_rows FINAL WHERE network = {network:String} AND stale = 0 ORDER BY from_height";
-        let query = self.read(sql).param("network", network.as_str());
+    /// The sink's counts, added up as they come, and the buckets that it is still to count.
+    async fn counted(
+        &self,
+        network: &Network,
+        below: u64,
+        copied_from: u64,
+    ) -> Result<(Vec<Piece>, Vec<u64>), StoreError> {
+        let sql = "SELECT from_height, stale, CAST(runs, 'Array(Tuple(UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt8))') AS runs, \
+                   first_parent, last_hash FROM audit_rows FINAL WHERE network = {network:String} AND from_height >= {below:UInt64} \
+                   AND (stale = 1 OR from_height + {heights:UInt64} > {copied_from:UInt64}) ORDER BY from_height";
+        let query = self.read(sql).param("network", network.as_str()).param("below", below);
+        let query = query.param("heights", AUDIT_BUCKET_HEIGHTS).param("copied_from", copied_from);
         let read = async {
             let mut rows = query.fetch::<Audited>()?;
-            let mut pieces: Vec<Piece> = Vec::new();
+            let (mut pieces, mut open): (Vec<Piece>, Vec<u64>) = (Vec::new(), Vec::new());
             while let Some(row) = rows.next().await? {
-                let run =
-                    |(from_height, to_height, blocks, t_expected, t_stored, l_expected, l_stored, complete)| Run {
-                        from_height,
-                        to_height,
-                        blocks,
-                        transactions_expected: t_expected,
-                        transactions_stored: t_stored,
-                        logs_expected: l_expected,
-                        logs_stored: l_stored,
-                        complete: complete != 0,
-                    };
+                if row.stale != 0 {
+                    open.push(row.from_height);
+                    continue;
+                }
+                let run = |(from_height, to_height, blocks, t_expected, t_stored, l_expected, l_stored, word)| Run {
+                    from_height,
+                    to_height,
+                    blocks,
+                    transactions_expected: t_expected,
+                    transactions_stored: t_stored,
+                    logs_expected: l_expected,
+                    logs_stored: l_stored,
+                    complete: word == 1,
+                    header_only: word == 2,
+                };
                 let runs = row.runs.into_iter().map(run).collect();
                 let bucket = Bucket { runs, first_parent: row.first_parent, last_hash: row.last_hash };
                 let next = Piece::of(row.from_height, bucket);
@@ -215,7 +250,7 @@ impl Store {
                     None => pieces.push(next),
                 }
             }
-            Ok(pieces)
+            Ok((pieces, open))
         };
         self.within("reading counts of completeness", read).await
     }
@@ -247,6 +282,7 @@ mod tests {
             logs_expected: 0,
             logs_stored: 0,
             complete,
+            header_only: false,
         }
     }
 
@@ -306,13 +342,23 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_counted_is_found_newest_first() {
-        assert_eq!(holes(&[], 1_500, 3_000), [(1_024, 3_071)]);
-        let pieces = [piece(2_048, &[]), piece(5_120, &[])];
-        assert_eq!(holes(&pieces, 100, 8_000), [(6_144, 8_191), (3_072, 5_119), (0, 2_047)]);
-        assert_eq!(holes(&pieces, 2_048, 6_143), [(3_072, 5_119)]);
-        assert_eq!(holes(&pieces, 2_048, 3_000), []);
-        let last = Piece { from: 0, to: u64::MAX, bucket: Bucket::default() };
-        assert_eq!(holes(&[last], 0, u64::MAX), []);
+    fn buckets_that_follow_each_other_are_one_range() {
+        assert_eq!(joined(&[]), []);
+        assert_eq!(joined(&[1_024, 2_048, 5_120]), [(1_024, 3_071), (5_120, 6_143)]);
+        assert_eq!(joined(&[u64::MAX - 1_023]), [(u64::MAX - 1_023, u64::MAX)]);
+    }
+
+    #[test]
+    fn blocks_without_bodies_are_a_range_of_their_own() {
+        let header = |from, to| Run { header_only: true, transactions_stored: 0, ..run(from, to, false) };
+        let held = answer(
+            vec![
+                piece(1_024, &[run(1_024, 2_046, true), header(2_047, 2_047)]),
+                piece(2_048, &[header(2_048, 2_050), run(2_051, 2_052, false)]),
+            ],
+            Vec::new(),
+        );
+        let seen: Vec<_> = held.ranges.iter().map(|r| (r.from_number, r.to_number, r.coverage.as_str())).collect();
+        assert_eq!(seen, [(1_024, 2_046, "full"), (2_047, 2_050, "header"), (2_051, 2_052, "full")]);
     }
 }

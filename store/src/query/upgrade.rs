@@ -2,7 +2,7 @@
 
 use schemas::Network;
 
-use super::CompletenessRange;
+use super::{CompletenessRange, held::Coverage};
 use crate::{Store, StoreError, StoreErrorKind};
 
 impl Store {
@@ -19,6 +19,7 @@ impl Store {
             transactions_expected,
             transactions_stored: 0,
             complete: false,
+            coverage: Coverage::Full,
         }))
     }
 

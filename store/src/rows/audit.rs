@@ -69,7 +69,7 @@ impl Values for Runs {
             r.logs_stored,
         ];
         self.numbers.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
-        self.complete.push(u8::from(r.complete));
+        self.complete.push(r.word());
     }
     fn push_empty(&mut self) {
         self.numbers.iter_mut().for_each(Values::push_empty);

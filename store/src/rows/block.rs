@@ -57,12 +57,19 @@ columns! {
         blob_gas_used: Nullable<Numbers<u64>>,
         excess_blob_gas: Nullable<Numbers<u64>>,
         l1_block_number: Nullable<Numbers<u64>>,
+        span: Numbers<u32>,
     }
 }
 
 impl BlockColumns {
-    /// The row of an apply. `header` and `summary` are what the record has, or empty ones.
-    pub fn push(&mut self, block: &EnrichedBlock, header: &EvmHeader, summary: &BlockSummary, stored_at: TimeMs) {
+    /// The row of an apply. `header` and `summary` are what the record has, or empty ones; `span`: heights of a partition.
+    pub fn push(
+        &mut self,
+        block: &EnrichedBlock,
+        (header, summary): (&EvmHeader, &BlockSummary),
+        span: u32,
+        stored_at: TimeMs,
+    ) {
         let e = &block.envelope;
         self.network.push(e.network.as_str());
         self.height.push(e.height);
@@ -107,6 +114,7 @@ impl BlockColumns {
         self.blob_gas_used.push(header.blob_gas_used);
         self.excess_blob_gas.push(header.excess_blob_gas);
         self.l1_block_number.push(header.l1_block_number);
+        self.span.push(span);
     }
 }
 

@@ -27,12 +27,14 @@ columns! {
         data: Strings,
         event: Words,
         arguments: Strings,
+        span: Numbers<u32>,
     }
 }
 
 impl EvmLogColumns {
-    /// The rows of a transaction's logs. `events`: what each is, in the same order, as far as that is known.
-    pub fn push(&mut self, e: &ChildEnvelope, tx: &EvmTransaction, events: &[Option<DecodedEvent>]) {
+    /// The rows of a transaction's logs. `events`: what each is, in the same order, as far as that is known; `span`: heights of a
+    /// partition.
+    pub fn push(&mut self, e: &ChildEnvelope, tx: &EvmTransaction, events: &[Option<DecodedEvent>], span: u32) {
         if tx.logs.is_empty() {
             return;
         }
@@ -40,6 +42,7 @@ impl EvmLogColumns {
         for (i, log) in tx.logs.iter().enumerate() {
             let decoded = events.get(i).and_then(Option::as_ref);
             self.push_one(e, (hash, tx), log, decoded);
+            self.span.push(span);
         }
     }
 

@@ -67,6 +67,7 @@ columns! {
         fee_token_amount: Numbers<U256>,
         extra: Strings,
         present: Numbers<u32>,
+        span: Numbers<u32>,
     }
 }
 
@@ -123,8 +124,8 @@ impl Present {
 }
 
 impl EvmTransactionColumns {
-    /// The row of a transaction.
-    pub fn push(&mut self, e: &ChildEnvelope, t: &EvmTransaction, x: &Enrichment) {
+    /// The row of a transaction. `span`: heights of a partition.
+    pub fn push(&mut self, e: &ChildEnvelope, t: &EvmTransaction, x: &Enrichment, span: u32) {
         let mut present = Present::default();
         self.network.push(e.network.as_str());
         self.height.push(e.height);
@@ -154,6 +155,7 @@ impl EvmTransactionColumns {
         self.push_fee(&mut present, t, x);
         self.extra.push(&Extra::of(t, x).json());
         self.present.push(present.0);
+        self.span.push(span);
     }
 
     fn push_receipt(&mut self, present: &mut Present, t: &EvmTransaction) {

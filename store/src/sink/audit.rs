@@ -1,7 +1,7 @@
 //! Rule 18: how whole the sink's networks are, counted from its own tables.
 //!
-//! Two figures. What is settled, deeper than any reorg, is counted once in buckets of 1,024 heights, kept in `audit_rows`, and again
-//! where something changed ([`super::stale`]): readers add those up instead of reading the rows. The newest 1,024 heights are counted
+//! Two figures. What lies a little below the tip is counted once in buckets of 1,024 heights, kept in `audit_rows`, and again
+//! where something changed ([`super::stale`]): readers add those up instead of reading the rows, of which only the open end is left. The newest 1,024 heights are counted
 //! for Prometheus and [`SinkStatus`], what was written of them once a minute ([`super::recent`]).
 //!
 //! What the sink itself knows is not asked for: a network that stands still costs nothing, one that gets on one statement a minute, and
@@ -17,12 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clickhouse::Row;
 use schemas::{
     Network, TimeMs,
-    limits::{AUDIT_BUCKET_HEIGHTS, REORG_LIMIT_BLOCKS},
+    limits::{AUDIT_BUCKET_HEIGHTS, AUDIT_OPEN_BLOCKS},
 };
-use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::{
@@ -61,6 +59,8 @@ struct Known {
     /// When all buckets were last compared, and where that stands: buckets from here on were.
     compared: Option<Instant>,
     down_to: Option<u64>,
+    /// The highest height that it ever had.
+    top: Option<u64>,
     /// Buckets below this one were settled before, and counted or looked for.
     counted_to: u64,
     /// Whether the last turn left something to count.
@@ -74,11 +74,6 @@ pub(super) struct Auditor {
     /// How often a network has its turn, at most.
     every: Duration,
     known: BTreeMap<Network, Known>,
-}
-
-#[derive(Row, Deserialize)]
-struct Last {
-    height: u64,
 }
 
 impl Auditor {
@@ -158,12 +153,15 @@ impl Auditor {
 
     /// Counts some buckets that are settled and were not counted, or changed since. `true` when there are more.
     async fn settled(&mut self, network: &Network, last: Option<u64>) -> Result<bool, StoreError> {
-        let last = match last {
-            Some(height) => Some(height),
-            None => rested(last_height(&self.store, network)).await?,
-        };
-        let Some(end) = last.map(settled_end) else { return Ok(false) };
         let known = self.known.entry(network.clone()).or_default();
+        // The last event may be of a back-fill, far below.
+        let top = match known.top {
+            Some(top) => Some(top),
+            None => rested(self.store.height_bounds(network.as_str())).await?.map(|(_, high)| high),
+        };
+        let known = self.known.entry(network.clone()).or_default();
+        known.top = top.max(last);
+        let Some(end) = known.top.map(settled_end) else { return Ok(false) };
         // What was settled once stays settled, also while older heights are filled.
         let end = end.max(known.counted_to);
         // Oldest last: readers want the newest first, and an old store is filled up in its own time.
@@ -178,7 +176,7 @@ impl Auditor {
         let (counted_to, down_to) = (known.counted_to, known.down_to);
         if known.marked || known.more || whole {
             known.marked = false;
-            let marked = rested(marked(&self.store, network)).await;
+            let marked = rested(marked(&self.store, network, end)).await;
             self.known.entry(network.clone()).or_default().marked = marked.is_err();
             buckets.extend(marked?);
         }
@@ -218,27 +216,20 @@ async fn rested<T>(question: impl Future<Output = Result<T, StoreError>>) -> Res
     answer
 }
 
-/// The height of the last event, whose rows and all before it are on disk.
-async fn last_height(store: &Store, network: &Network) -> Result<Option<u64>, StoreError> {
-    let sql = "SELECT height FROM block_event_rows WHERE network = {network:String} ORDER BY sequence DESC LIMIT 1";
-    let last = store.read(sql).param("network", network.as_str()).fetch_optional::<Last>();
-    Ok(store.within("reading the last event", last).await?.map(|last| last.height))
-}
-
-/// The end of the buckets that may be counted, by the height of the last event: the first that may not.
+/// The end of the buckets that may be counted, by the highest height: the first that may not.
 fn settled_end(height: u64) -> u64 {
-    let mut end = bucket_of(height.saturating_sub(REORG_LIMIT_BLOCKS));
+    let mut end = bucket_of(height.saturating_sub(AUDIT_OPEN_BLOCKS));
     while end > 0 && !may_be_counted(end - 1, height) {
         end -= AUDIT_BUCKET_HEIGHTS.min(end);
     }
     end
 }
 
-/// Buckets that are marked.
-async fn marked(store: &Store, network: &Network) -> Result<Vec<u64>, StoreError> {
+/// Buckets below a height that are marked.
+async fn marked(store: &Store, network: &Network, below: u64) -> Result<Vec<u64>, StoreError> {
     let sql = "SELECT from_height FROM audit_rows FINAL WHERE network = {network:String} AND stale = 1 \
-               ORDER BY from_height DESC LIMIT {limit:UInt64}";
-    let rows = store.read(sql).param("network", network.as_str()).param("limit", BUCKETS);
+               AND from_height < {below:UInt64} ORDER BY from_height DESC LIMIT {limit:UInt64}";
+    let rows = store.read(sql).param("network", network.as_str()).param("below", below).param("limit", BUCKETS);
     store.within("reading marked counts", rows.fetch_all::<u64>()).await
 }
 

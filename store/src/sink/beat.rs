@@ -24,13 +24,14 @@ const EVERY: Duration = Duration::from_secs(3);
 pub(super) struct Busy {
     board: Board,
     with: Arc<Mutex<Option<(&'static str, String)>>>,
+    warning: Arc<Mutex<Option<String>>>,
 }
 
 impl Busy {
     /// Nothing is done yet.
     pub fn new(board: Board) -> Self {
         let first = (STARTING, "the store's tables are being made".to_owned());
-        Self { board, with: Arc::new(Mutex::new(Some(first))) }
+        Self { board, with: Arc::new(Mutex::new(Some(first))), warning: Arc::default() }
     }
 
     /// It is in this state, with this.
@@ -42,7 +43,16 @@ impl Busy {
     /// The usual work begins.
     pub fn done(&self) {
         *self.with.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.board.process(RUNNING, None);
+        self.board.process(RUNNING, self.warning());
+    }
+
+    /// All is well, and this is to be known before it is not.
+    pub fn warn(&self, words: Option<String>) {
+        *self.warning.lock().unwrap_or_else(PoisonError::into_inner) = words;
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.warning.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn now(&self) -> Option<(&'static str, String)> {
@@ -58,7 +68,7 @@ pub(super) async fn follow(busy: Busy, store: Store) {
         match store.is_there(EVERY).await {
             Ok(()) => match busy.now() {
                 Some((state, words)) => board.process(state, Some(words)),
-                None => board.process(RUNNING, None),
+                None => board.process(RUNNING, busy.warning()),
             },
             Err(error) => board.process(
                 STALLED,

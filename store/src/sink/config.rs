@@ -1,14 +1,17 @@
 //! Settings of the sink.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use runtime::beat::Board;
 use schemas::{
-    limits,
+    Network, limits,
     records::stage_status::{stage, state},
 };
 
-use super::SinkStatus;
+use super::{
+    SinkStatus,
+    keep::{KeepTimes, Keeping},
+};
 use crate::StoreConfig;
 
 /// Settings of the sink.
@@ -35,6 +38,13 @@ pub struct SinkConfig {
     pub audits: Duration,
     /// How long samples of endpoints are gathered before they are written.
     pub samples_age: Duration,
+    /// Heights of one partition of a network that has no rows yet ([`super::week_of_heights`]); of others, those of a chain with a block
+    /// every two seconds.
+    pub spans: BTreeMap<Network, u32>,
+    /// How long rows are kept.
+    pub keep: Keeping,
+    /// When that is looked after.
+    pub keep_times: KeepTimes,
     /// Where the sink tells its state.
     pub status: SinkStatus,
     /// What the stage says of itself to others.
@@ -55,6 +65,9 @@ impl SinkConfig {
             refused_rests: limits::STORE_REFUSED_RESTS,
             audits: Duration::from_secs(60),
             samples_age: Duration::from_secs(10),
+            spans: BTreeMap::new(),
+            keep: Keeping::default(),
+            keep_times: KeepTimes::default(),
             status: SinkStatus::default(),
             board: Board::new(stage::SINK, state::RUNNING),
         }

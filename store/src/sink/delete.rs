@@ -20,13 +20,14 @@ pub(super) const TRANSACTIONS: Table = Table { name: "evm_transaction_rows", key
 pub(super) const LOGS: Table = Table { name: "evm_log_rows", key: "transaction_index, log_index, " };
 
 impl Table {
-    /// Inserts a deletion row for every key that these events hold at these heights. The time stays, which lists look for rows by.
+    /// Inserts a deletion row for every key that these events hold at these heights. The time stays, which lists look
+    /// for rows by, and so does the partition.
     fn deletion(self) -> String {
         let Self { name, key } = self;
         let (revisions, deletion) = (rows::REVISIONS, rows::DELETION);
         format!(
-            "INSERT INTO {name} (network, height, {key}version, is_deleted, block_time)
-SELECT network, height, {key}intDiv(version, {revisions}) * {revisions} + {deletion}, 1, block_time FROM {name}
+            "INSERT INTO {name} (network, height, {key}version, is_deleted, block_time, span)
+SELECT network, height, {key}intDiv(version, {revisions}) * {revisions} + {deletion}, 1, block_time, span FROM {name}
 WHERE network = {{network:String}} AND height IN {{heights:Array(UInt64)}} AND sequence IN {{sequences:Array(UInt64)}}
     AND is_deleted = 0"
         )

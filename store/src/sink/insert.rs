@@ -9,7 +9,7 @@ use schemas::{
     },
 };
 
-use super::{batch::Event, metrics};
+use super::{batch::Event, metrics, spans::Spans};
 use crate::{
     Store, StoreError, StoreErrorKind,
     client::deadline,
@@ -31,32 +31,45 @@ pub const SETTINGS: [(&str, &str); 3] = [
 ];
 
 /// `evm_transaction_rows`.
-pub(super) async fn insert_transactions(store: &Store, run: &[&[EnrichedTransaction]]) -> Result<(), StoreError> {
+pub(super) async fn insert_transactions(
+    store: &Store,
+    run: &[&[EnrichedTransaction]],
+    spans: &Spans,
+) -> Result<(), StoreError> {
     let all = || run.iter().copied().flatten().filter_map(readable);
     insert::<EvmTransactionColumns>(store, all().count(), |columns| {
-        all().for_each(|(t, both)| columns.push(&t.envelope, &both.0, &both.1));
+        all().for_each(|(t, both)| columns.push(&t.envelope, &both.0, &both.1, spans.of(&t.envelope.network)));
     })
     .await
 }
 
 /// `evm_log_rows`.
-pub(super) async fn insert_logs(store: &Store, run: &[&[EnrichedTransaction]]) -> Result<(), StoreError> {
+pub(super) async fn insert_logs(
+    store: &Store,
+    run: &[&[EnrichedTransaction]],
+    spans: &Spans,
+) -> Result<(), StoreError> {
     let all = || run.iter().copied().flatten().filter_map(readable);
     insert::<EvmLogColumns>(store, all().map(|(_, both)| both.0.logs.len()).sum(), |columns| {
-        all().for_each(|(t, both)| columns.push(&t.envelope, &both.0, &both.1.events));
+        all().for_each(|(t, both)| columns.push(&t.envelope, &both.0, &both.1.events, spans.of(&t.envelope.network)));
     })
     .await
 }
 
 /// `block_rows`.
-pub(super) async fn insert_blocks(store: &Store, run: &[&Event], stored_at: TimeMs) -> Result<(), StoreError> {
+pub(super) async fn insert_blocks(
+    store: &Store,
+    run: &[&Event],
+    spans: &Spans,
+    stored_at: TimeMs,
+) -> Result<(), StoreError> {
     let (no_header, no_summary) = (EvmHeader::default(), BlockSummary::default());
     insert::<BlockColumns>(store, run.len(), |columns| {
         for event in run {
             let block = &event.block;
             let header = block.evm.as_deref().unwrap_or(&no_header);
             let summary = block.summary.as_ref().unwrap_or(&no_summary);
-            columns.push(block, header, summary, stored_at);
+            columns.push(block, (header, summary), spans.of(&block.envelope.network), stored_at);
         }
     })
     .await

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use super::{
     delete::{LOGS, TRANSACTIONS, delete_from},
     insert::{SETTINGS, insert_logs, insert_transactions},
-    stale,
+    spans, stale,
 };
 use crate::{Store, StoreError, client::deadline, query::wire};
 
@@ -38,6 +38,8 @@ pub enum Place {
     Held,
     /// Its block was reverted, or another event stands at its height: there is nothing to insert.
     Reverted,
+    /// `[store] keep` has removed what lies at its height: there is nothing to insert.
+    Pruned,
     /// The sink has not come to its event.
     NotStored,
     /// Its block may still be reverted.
@@ -56,6 +58,9 @@ struct Applied {
 pub async fn place(store: &Store, of: &ChildEnvelope, index: u32, finalized: Option<u64>) -> Result<Place, StoreError> {
     if store.processed_sequence(of.network.as_str()).await? < of.sequence {
         return Ok(Place::NotStored);
+    }
+    if store.pruned_below(&of.network).await?.is_some_and(|pruned| pruned.has(of.height)) {
+        return Ok(Place::Pruned);
     }
     let Some(applied) = applied(store, of).await? else { return Ok(Place::Reverted) };
     let sql = "SELECT count() FROM evm_transaction_rows FINAL WHERE network = {network:String} \
@@ -89,8 +94,9 @@ pub async fn insert(store: &Store, transaction: &EnrichedTransaction) -> Result<
     let of = &transaction.envelope;
     let Payload::Transaction(_) = &transaction.payload else { return Ok(Place::Reverted) };
     let run = [std::slice::from_ref(transaction)];
-    insert_logs(store, &run).await?;
-    insert_transactions(store, &run).await?;
+    let spans = spans::held(store, &of.network).await?;
+    insert_logs(store, &run, &spans).await?;
+    insert_transactions(store, &run, &spans).await?;
     if applied(store, of).await?.is_some() {
         sum_up(store, of).await?;
         return Ok(Place::Held);

@@ -65,6 +65,23 @@ pub(super) fn passed_over(network: &str) {
     metrics::counter!("headwater_sink_passed_over_events_total", "network" => network.to_owned()).increment(1);
 }
 
+/// Events were written without their rows, since what they hold is not kept any more.
+pub(super) fn pruned(events: usize) {
+    metrics::counter!("headwater_sink_pruned_events_total").increment(events as u64);
+}
+
+/// Below which height nothing of a network is kept.
+pub(super) fn pruned_below(network: &str, height: u64) {
+    metrics::gauge!("headwater_store_pruned_below", "network" => network.to_owned()).set(height as f64);
+}
+
+/// Bytes of the store's tables on disk, what they may be, and the time after which they would be more.
+pub(super) fn store_bytes(bytes: u64, most: Option<u64>, left: Option<Duration>) {
+    metrics::gauge!("headwater_store_bytes").set(bytes as f64);
+    metrics::gauge!("headwater_store_max_bytes").set(most.map_or(0.0, |most| most as f64));
+    metrics::gauge!("headwater_store_full_in_seconds").set(left.map_or(f64::INFINITY, |left| left.as_secs_f64()));
+}
+
 /// How whole a network's newest heights are (rule 18).
 pub(super) fn completeness(network: &str, recent: &RecentCompleteness) {
     let set = |name: &'static str, value: u64| metrics::gauge!(name, "network" => network.to_owned()).set(value as f64);
@@ -145,6 +162,17 @@ pub fn describe() {
         "Events that were held already and are the same."
     );
     metrics::describe_counter!("headwater_sink_passed_over_events_total", "Events of halted networks that went by.");
+    metrics::describe_counter!(
+        "headwater_sink_pruned_events_total",
+        "Events that were written without their rows, since `[store] keep` has removed what lies at their heights."
+    );
+    metrics::describe_gauge!("headwater_store_pruned_below", "Height below which rows of a network were removed.");
+    metrics::describe_gauge!("headwater_store_bytes", "Bytes of the store's tables on disk.");
+    metrics::describe_gauge!("headwater_store_max_bytes", "`[store] max_bytes`, 0 without one.");
+    metrics::describe_gauge!(
+        "headwater_store_full_in_seconds",
+        "Time until the tables reach `max_bytes` at the growth of the last day."
+    );
     metrics::describe_gauge!("headwater_sink_recent_blocks", "Blocks held among a network's newest 1,024 heights.");
     metrics::describe_gauge!("headwater_sink_recent_incomplete_blocks", "Blocks among them that lack transactions.");
     metrics::describe_gauge!(

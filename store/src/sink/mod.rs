@@ -6,7 +6,7 @@
 //! and 12, kept in [`guard`]). What the store lacks of one network is read again for it alone (kept in [`behind`]), and what the store
 //! refuses of one network stops that one only (kept in [`apart`]). While the store is away the sink waits with at most two batches in
 //! memory, reads no further and stays a member of its group ([`member`]); nothing is committed past a dead letter that is not written
-//! ([`graveyard`]). A store of a former layout is upgraded first ([`upgrade`]). How whole the rows are is counted beside the writing, never in its way ([`audit`], rule 18).
+//! ([`graveyard`]). What is not to be kept is removed beside it, whole partitions at a time ([`keep`]). A store of a former layout is upgraded first ([`upgrade`]). How whole the rows are is counted beside the writing, never in its way ([`audit`], rule 18).
 //!
 //! Beside it, `providers.samples` → rows of endpoints, which block events never wait for ([`samples`]).
 
@@ -19,11 +19,13 @@ mod config;
 mod decode;
 mod delete;
 mod error;
+mod floors;
 pub mod fold;
 mod graveyard;
 mod group;
 mod guard;
 mod insert;
+mod keep;
 mod member;
 pub mod mend;
 mod metrics;
@@ -32,6 +34,7 @@ pub mod pipeline;
 mod reader;
 mod recent;
 pub mod samples;
+mod spans;
 pub(crate) mod stale;
 mod status;
 mod upgrade;
@@ -41,6 +44,8 @@ mod written;
 pub use config::SinkConfig;
 pub use error::Error;
 pub use insert::SETTINGS as INSERT_SETTINGS;
+pub use keep::{Keep, KeepTimes, Keeping};
 pub use metrics::describe as describe_metrics;
 pub use pipeline::run;
+pub use spans::week_of_heights;
 pub use status::{NetworkStatus, SinkStatus, State};

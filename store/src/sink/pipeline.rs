@@ -1,4 +1,4 @@
-//! The sink's wiring: reader → (one batch) → writer → (its offsets) → commit, and beside it the auditor and the samples.
+//! The sink's wiring: reader → (one batch) → writer → (its offsets) → commit, and beside it the auditor, the keeper and the samples.
 //!
 //! The writer works on one batch while the reader fills the next, so batches grow by themselves when the store is slow and
 //! stay small when it is not. A batch goes when the writer is free, there is nothing more to read just now and the last one went
@@ -22,7 +22,9 @@ use super::{
     batch::Event,
     beat::{self, Busy},
     error::WriteError,
+    floors::Floors,
     graveyard::{Burial, Graveyard},
+    keep::Keeper,
     member::{Reading, Written},
     metrics,
     patience::Patience,
@@ -68,9 +70,11 @@ async fn work(
     let patience = Patience::new(shutdown.clone());
     // A store that starts beside us takes a moment; only after that is its absence worth a line each time.
     tokio::select! { _ = store.wait_ready(STORE_STARTS) => {}, () = shutdown.cancelled() => return Ok(()) }
+    let floors = Floors::default();
     let prepared = async {
         patience.again(|| store.migrate()).await?;
-        upgrade::run(&store, &config, &patience, &busy).await
+        upgrade::run(&store, &config, &patience, &busy).await?;
+        patience.again(|| floors.load(&store)).await.map(drop)
     };
     match prepared.await {
         Ok(()) => busy.done(),
@@ -80,10 +84,13 @@ async fn work(
 
     let (to_writer, batches) = mpsc::channel::<Batch>(1);
     let (written, from_writer) = mpsc::channel::<Written>(1);
-    let writer = Writer::new(store.clone(), patience.clone(), config.refusals);
+    let spans = config.spans.clone();
+    let writer = Writer::new(store.clone(), patience.clone(), config.refusals, floors.clone(), spans);
     let graveyard = Graveyard::new(&config, log.clone(), codec.clone(), shutdown.clone());
     let auditor = Auditor::new(store.clone(), &config);
     let _auditing = AbortOnDropHandle::new(tokio::spawn(auditor.run()));
+    let keeper = Keeper::new(store.clone(), &config, floors, busy);
+    let _keeping = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
     let told = (config.status.clone(), config.board.clone());
     let samples = Samples::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone());
     let _sampling = AbortOnDropHandle::new(tokio::spawn(samples.run()));
@@ -114,14 +121,14 @@ async fn write_batches(
 ) -> Result<(), Error> {
     while let Some(batch) = batches.recv().await {
         let started = Instant::now();
-        if batch.fresh {
-            writer.forget();
-        }
         // Before any row: once an event's row is there, it is passed over when it comes again.
         if graveyard.bury(batch.dead).await? == Burial::Stopped {
             return Ok(());
         }
         let all = async {
+            if batch.fresh {
+                writer.forget().await?;
+            }
             let refused = writer.write(&batch.events).await?;
             writer.write_statuses(&batch.statuses).await?;
             Ok::<_, WriteError>(refused)

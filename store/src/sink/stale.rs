@@ -1,12 +1,14 @@
-//! Marks on counts of completeness that a change may have made wrong (rule 18, `audit_rows`).
+//! Marks on counts of completeness that a change may have made wrong, or that were not made yet (rule 18, `audit_rows`).
 //!
-//! Guarantee: a count that stands unmarked was begun after every change to its heights that has an event's row. Whoever changes
-//! something marks when the rows are on disk and before the event's row (a kill between the two does the event again, mark and all);
-//! whoever counts takes its version before it reads, so that a mark that came meanwhile is newer and wins.
+//! Guarantee: each bucket of heights that holds a block has a row, so that whoever reads knows from those alone what was counted and
+//! what has to be counted from the rows: a bucket is marked before its first row is written. A count that stands unmarked was begun after
+//! every change to its heights that has an event's row. Whoever changes something marks when the rows are on disk and before the event's
+//! row (a kill between the two does the event again, mark and all); whoever counts takes its version before it reads, so that a mark
+//! that came meanwhile is newer and wins.
 
 use schemas::{
     Network,
-    limits::{AUDIT_BUCKET_HEIGHTS, REORG_LIMIT_BLOCKS},
+    limits::{AUDIT_BUCKET_HEIGHTS, AUDIT_OPEN_BLOCKS},
 };
 
 use super::insert::SETTINGS;
@@ -20,10 +22,10 @@ pub(crate) const fn bucket_of(height: u64) -> u64 {
     height - height % AUDIT_BUCKET_HEIGHTS
 }
 
-/// Whether the bucket of a height may be counted once for all: no reorg that ingest walks back by itself reaches it any more. `top`:
-/// the highest height that the network ever had, or a lower one.
+/// Whether the bucket of a height may be counted and kept: few reorgs reach it any more, and those that do have it counted again.
+/// `top`: the highest height that the network ever had, or a lower one.
 pub(super) const fn may_be_counted(height: u64, top: u64) -> bool {
-    match bucket_of(height).checked_add(AUDIT_BUCKET_HEIGHTS + REORG_LIMIT_BLOCKS) {
+    match bucket_of(height).checked_add(AUDIT_BUCKET_HEIGHTS + AUDIT_OPEN_BLOCKS) {
         Some(end) => end <= top,
         None => false,
     }
@@ -51,6 +53,18 @@ pub(super) async fn mark(store: &Store, network: &Network, heights: &[u64]) -> R
     Ok(())
 }
 
+/// Marks the buckets of a table of blocks that were never counted nor marked: they are to be counted.
+pub(super) async fn seed(store: &Store, blocks: &str) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT INTO audit_rows (network, from_height, version, stale, audited_at) \
+         SELECT DISTINCT network, intDiv(height, {AUDIT_BUCKET_HEIGHTS}) * {AUDIT_BUCKET_HEIGHTS} AS bucket, 0, 1, now64(3, 'UTC') \
+         FROM {blocks} WHERE (network, bucket) NOT IN (SELECT network, from_height FROM audit_rows) SETTINGS max_threads = 1"
+    );
+    let statement = store.client().query(&sql);
+    let statement = SETTINGS.iter().fold(statement, |s, (name, value)| s.with_setting(*name, *value));
+    deadline("marking counts", store.config().write_deadline, statement.execute()).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,9 +73,9 @@ mod tests {
     fn a_bucket_is_counted_when_no_reorg_reaches_it() {
         let end = 2 * AUDIT_BUCKET_HEIGHTS - 1;
         assert_eq!((bucket_of(end), bucket_of(end + 1)), (AUDIT_BUCKET_HEIGHTS, 2 * AUDIT_BUCKET_HEIGHTS));
-        assert!(!may_be_counted(AUDIT_BUCKET_HEIGHTS, end + REORG_LIMIT_BLOCKS));
-        assert!(may_be_counted(AUDIT_BUCKET_HEIGHTS, end + REORG_LIMIT_BLOCKS + 1));
-        assert!(may_be_counted(end, end + REORG_LIMIT_BLOCKS + 1));
+        assert!(!may_be_counted(AUDIT_BUCKET_HEIGHTS, end + AUDIT_OPEN_BLOCKS));
+        assert!(may_be_counted(AUDIT_BUCKET_HEIGHTS, end + AUDIT_OPEN_BLOCKS + 1));
+        assert!(may_be_counted(end, end + AUDIT_OPEN_BLOCKS + 1));
         assert!(!may_be_counted(u64::MAX - 5, u64::MAX));
     }
 }

@@ -6,10 +6,12 @@
 //! two of these steps is done again by the same events with the same result. So whoever finds an event's row finds
 //! everything of that event, and nothing of what it replaced. Shown by `tests/sink/cut.rs`, which cuts it at every statement.
 //!
+//! Of heights that `[store] keep` removed only the events are written (kept in [`super::floors`]).
+//!
 //! What the store refuses for good stops the network that it belongs to and no other (kept in [`super::apart`]).
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -17,17 +19,22 @@ use futures::future::try_join;
 use schemas::{Envelope, Network, TimeMs};
 
 use super::{
-    batch::{Event, Phase, phases},
+    batch::{Event, phases},
     delete::{BLOCKS, Held, LOGS, TRANSACTIONS, delete_from},
     error::WriteError,
+    floors::{Floors, Heights},
     insert::{insert_blocks, insert_events, insert_logs, insert_statuses, insert_transactions},
+    metrics,
     patience::Patience,
+    spans::{self, Spans},
     stale::{self, Marks},
 };
 use crate::{Store, StoreError, rows::StatusRow};
 
 /// Heights and sequences named in one statement; keeps its parameters within every server's URL limit.
 const NAMES_PER_STATEMENT: usize = 256;
+/// Open buckets of a network that are remembered as marked; one that is forgotten is marked again.
+const OPEN_BUCKETS: usize = 64;
 /// Fewest tries after which the store counts as refusing.
 const TRIES: u32 = 3;
 
@@ -49,18 +56,33 @@ pub(super) struct Writer {
     refusals: Duration,
     /// Highest height that ever had a block row, per network: a block above it cannot meet another event's rows.
     tops: HashMap<Network, Option<u64>>,
+    /// Heights of a partition of each network, as far as they are known, and as the configuration would choose them.
+    spans: Spans,
+    wanted_spans: BTreeMap<Network, u32>,
+    floors: Floors,
+    /// Buckets of heights whose counts this process has marked as open.
+    open: HashMap<Network, BTreeSet<u64>>,
     /// Networks of which something was refused: they are written apart, so that nobody waits for them a second time.
     pub(super) suspects: HashSet<Network>,
 }
 
 impl Writer {
-    pub fn new(store: Store, patience: Patience, refusals: Duration) -> Self {
-        Self { store, patience, refusals, tops: HashMap::new(), suspects: HashSet::new() }
+    pub fn new(
+        store: Store,
+        patience: Patience,
+        refusals: Duration,
+        floors: Floors,
+        wanted_spans: BTreeMap<Network, u32>,
+    ) -> Self {
+        let (tops, suspects, spans, open) = (HashMap::new(), HashSet::new(), Spans::default(), HashMap::new());
+        Self { store, patience, refusals, tops, spans, wanted_spans, floors, open, suspects }
     }
 
     /// Forgets what it knows of the store: somebody else may have written.
-    pub fn forget(&mut self) {
+    pub async fn forget(&mut self) -> Result<(), WriteError> {
         self.tops.clear();
+        self.open.clear();
+        self.patience.again(|| self.floors.load(&self.store)).await.map(drop)
     }
 
     /// Writes everything of these events, trying again while the store is away. Returns what the store does not take.
@@ -96,11 +118,15 @@ impl Writer {
         events: &[&Event],
         stored_at: TimeMs,
     ) -> Result<(), WriteError> {
+        let floors = self.floors.read().await;
+        self.know_spans(patience, events).await?;
         for phase in phases(events) {
-            let marks = self.marks(patience, &phase).await?;
-            self.revert(patience, &phase.reverts).await?;
-            if !phase.applies.is_empty() {
-                self.apply(patience, &phase.applies, stored_at).await?;
+            let (reverts, applies) = (kept(&floors, &phase.reverts), kept(&floors, &phase.applies));
+            metrics::pruned(phase.reverts.len() + phase.applies.len() - reverts.len() - applies.len());
+            let marks = self.marks(patience, &reverts, &applies).await?;
+            self.revert(patience, &reverts).await?;
+            if !applies.is_empty() {
+                self.apply(patience, &applies, stored_at).await?;
             }
             for (network, heights) in &marks {
                 patience.again(|| stale::mark(&self.store, network, heights)).await?;
@@ -117,14 +143,49 @@ impl Writer {
     }
 
     async fn apply(&mut self, patience: &Patience, run: &[&Event], stored_at: TimeMs) -> Result<(), WriteError> {
+        self.open(patience, run).await?;
         self.clear(patience, run).await?;
-        let transactions: Vec<_> = run.iter().map(|e| e.transactions.as_slice()).collect();
+        let (transactions, spans): (Vec<_>, _) = (run.iter().map(|e| e.transactions.as_slice()).collect(), &self.spans);
         try_join(
-            patience.again(|| insert_transactions(&self.store, &transactions)),
-            patience.again(|| insert_logs(&self.store, &transactions)),
+            patience.again(|| insert_transactions(&self.store, &transactions, spans)),
+            patience.again(|| insert_logs(&self.store, &transactions, spans)),
         )
         .await?;
-        patience.again(|| insert_blocks(&self.store, run, stored_at)).await
+        patience.again(|| insert_blocks(&self.store, run, spans, stored_at)).await
+    }
+
+    /// Learns the partitions of networks that are new here, and chooses those of networks that have none.
+    async fn know_spans(&mut self, patience: &Patience, events: &[&Event]) -> Result<(), WriteError> {
+        for event in events {
+            let network = event.network();
+            if !self.spans.knows(network) {
+                let wanted = spans::wanted(&self.wanted_spans, network);
+                let span = patience.again(|| spans::record(&self.store, network.as_str(), wanted)).await?;
+                self.spans.set(network, span);
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks the counts of buckets that are still open, once each, so that readers count them from the rows.
+    async fn open(&mut self, patience: &Patience, run: &[&Event]) -> Result<(), WriteError> {
+        for (network, applied) in by_network(run, |e| Some((e.height, e.sequence))) {
+            let top = self.top(patience, network).await?;
+            let known = self.open.entry(network.clone()).or_default();
+            let is_open = |height: &u64| top.is_none_or(|top| !stale::may_be_counted(*height, top));
+            let buckets = applied.iter().map(|(height, _)| *height).filter(is_open).map(stale::bucket_of);
+            let new: BTreeSet<u64> = buckets.filter(|bucket| !known.contains(bucket)).collect();
+            if new.is_empty() {
+                continue;
+            }
+            let heights: Vec<u64> = new.iter().copied().collect();
+            patience.again(|| stale::mark(&self.store, network, &heights)).await?;
+            known.extend(new);
+            while known.len() > OPEN_BUCKETS {
+                known.pop_first();
+            }
+        }
+        Ok(())
     }
 
     async fn revert(&self, patience: &Patience, run: &[&Event]) -> Result<(), WriteError> {
@@ -164,9 +225,15 @@ impl Writer {
     }
 
     /// Counts that these events may make wrong, by what stands before they are written.
-    async fn marks<'e>(&mut self, patience: &Patience, phase: &Phase<'e>) -> Result<Marks<'e>, WriteError> {
+    async fn marks<'e>(
+        &mut self,
+        patience: &Patience,
+        reverts: &[&'e Event],
+        applies: &[&'e Event],
+    ) -> Result<Marks<'e>, WriteError> {
         let mut marks = Marks::new();
-        for (network, held) in by_network(&phase.events(), |e| Some((e.height, e.sequence))) {
+        let changes: Vec<&Event> = reverts.iter().chain(applies).copied().collect();
+        for (network, held) in by_network(&changes, |e| Some((e.height, e.sequence))) {
             if let Some(top) = self.top(patience, network).await? {
                 let counted: Vec<u64> =
                     held.into_iter().map(|(h, _)| h).filter(|h| stale::may_be_counted(*h, top)).collect();
@@ -190,6 +257,12 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Those of heights that are kept.
+fn kept<'e>(floors: &Heights, run: &[&'e Event]) -> Vec<&'e Event> {
+    let keeps = |event: &&Event| floors.keeps(event.network(), event.block.envelope.height);
+    run.iter().copied().filter(keeps).collect()
 }
 
 /// The pairs that `pick` finds, by network, in order.

@@ -5,8 +5,10 @@ use std::time::Instant;
 use crate::harness::Running;
 use store::{Store, sink};
 
-/// Blocks below the generated ones, so that they lie on both sides of a boundary of partitions (a million heights).
+/// Blocks below the generated ones, so that they lie in several partitions.
 pub const FIRST_HEIGHT: u64 = 980_000;
+/// Heights of a partition, of which there are many.
+pub const SPAN: u32 = 50_176;
 /// Transactions, and logs, of a block.
 pub const PER_BLOCK: u64 = 200;
 /// Senders of network `a`; contracts are a quarter as many.
@@ -68,6 +70,13 @@ pub async fn fill(engine: &Running, store: &Store, a: Network, b: Network) {
     insert(engine, a, a.blocks / 2, a.blocks, 25_000);
     minutes(engine, a.name);
     for (network, _) in [(a.name, 0), (b.name, 0)] {
+        run(engine, &format!("INSERT INTO partition_rows VALUES ('{network}', now64(6), {SPAN})"), "");
+        // As the sink marks each bucket when its first block is written.
+        let marks = format!(
+            "INSERT INTO audit_rows (network, from_height, version, stale, audited_at) SELECT DISTINCT '{network}', \
+             intDiv(height, 1024) * 1024, 0, 1, now64(3) FROM block_rows WHERE network = '{network}'"
+        );
+        run(engine, &marks, "");
         run(engine, &format!("INSERT INTO sink_status_rows VALUES ('{network}', 'evm', 'running', '', now64(3))"), "");
     }
     eprintln!("{} transactions in {:.1?}", (a.blocks + b.blocks) * PER_BLOCK, began.elapsed());
@@ -113,21 +122,21 @@ fn insert(engine: &Running, network: Network, from: u64, to: u64, rows: u64) {
     for statement in [
         format!(
             "INSERT INTO evm_log_rows (network, height, transaction_index, log_index, version, block_hash, block_time, \
-             transaction_hash, address, topics) {children}, n % {PER_BLOCK}, 256 * (b + 1), {of_block}, {time}, {hash}, \
-             {emitter}, [unhex('ddf252ad')] {numbers}"
+             transaction_hash, address, topics, span) {children}, n % {PER_BLOCK}, 256 * (b + 1), {of_block}, {time}, {hash}, \
+             {emitter}, [unhex('ddf252ad')], {SPAN} {numbers}"
         ),
         format!(
             "INSERT INTO evm_transaction_rows (network, height, transaction_index, version, block_hash, block_time, hash, \
-             from_address, to_address, value, status, fee, log_count, contracts, gas, receipt_status, receipt_gas_used, present) \
+             from_address, to_address, value, status, fee, log_count, contracts, gas, receipt_status, receipt_gas_used, present, span) \
              {children}, 256 * (b + 1), {of_block}, {time}, {hash}, {}, {contract} AS to, toUInt256(n), \
              if(n % 50 = 0, 'failed', 'success'), toUInt256(21000), 1, [to, {emitter}], 21000, n % 50 != 0, 21000, \
-             bitOr(bitOr(1, 2), 128) {numbers}",
+             bitOr(bitOr(1, 2), 128), {SPAN} {numbers}",
             address(&format!("cityHash64(n) % {SENDERS}"))
         ),
         format!(
-            "INSERT INTO block_rows (network, height, version, origin, hash, block_time, transaction_count, log_count) \
+            "INSERT INTO block_rows (network, height, version, origin, hash, block_time, transaction_count, log_count, span) \
              WITH number + {from} AS b SELECT '{name}', {height} AS height, 256 * (b + 1), 'live', {block}, {time}, {PER_BLOCK}, \
-             {PER_BLOCK} FROM numbers({})",
+             {PER_BLOCK}, {SPAN} FROM numbers({})",
             to - from
         ),
         format!(

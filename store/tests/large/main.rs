@@ -49,6 +49,7 @@ async fn no_question_reads_more_than_its_bound() {
     let api = store("api", engine.credentials.api.expose());
     let mut asked = Asked::new(&engine);
     questions::of_the_api(&mut asked, &api, a).await;
+    questions::of_the_view(&mut asked, &engine, [a, b]);
     questions::of_the_page(&mut asked, &api).await;
     questions::of_people(&mut asked, &engine);
     questions::of_the_sink(&mut asked, &stages).await;

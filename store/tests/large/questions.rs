@@ -163,6 +163,8 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
 
     // Replays and completeness.
     let after = a.blocks - 1_000;
+    assert_eq!(asked.ask("pruned", "", 1_000, api.pruned()).await, []);
+    assert_eq!(asked.ask("pruned_below", "", 1_000, api.pruned_below(&network)).await, None);
     let from = TimeMs(TimeMs::now().0 - 10 * 86_400_000);
     let hour = (from, TimeMs(from.0 + 3_600_000));
     let minutes = api.provider_minutes(&network, "e7", hour, 1_000);
@@ -195,9 +197,39 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
         );
     }
     count_all(asked.engine, a);
-    let held = asked.ask("completeness", "counted by the sink", 4 * bucket, api.completeness(&network)).await;
+    let held = asked.ask("completeness", "counted by the sink", 3 * bucket, api.completeness(&network)).await;
     assert_eq!(held.ranges.iter().map(|r| (r.from_number, r.to_number)).collect::<Vec<_>>(), [(FIRST_HEIGHT, tip)]);
     assert!(held.uncounted.is_empty() && held.ranges[0].transactions_stored == a.blocks * PER_BLOCK);
+}
+
+/// The view, of all networks, once the sink has counted what it counts: it reads the open ends and the counts.
+pub fn of_the_view(asked: &mut Asked<'_>, engine: &Running, networks: [Network; 2]) {
+    networks.into_iter().for_each(|network| count_all(engine, network));
+    let sql =
+        "SELECT network, from_number, to_number, blocks, transactions_stored, complete, coverage FROM completeness";
+    for about in ["the first time", "again", "once more"] {
+        let began = Instant::now();
+        let reply = engine.as_analyst(&format!("/?wait_end_of_query=1&query={}", encoded(sql)), b"");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let wanted: Vec<String> = networks
+            .iter()
+            .map(|n| {
+                let (to, rows) = (FIRST_HEIGHT + n.blocks - 1, n.blocks * PER_BLOCK);
+                format!("{}\t{FIRST_HEIGHT}\t{to}\t{}\t{rows}\t1\tfull", n.name, n.blocks)
+            })
+            .collect();
+        assert_eq!(reply.text().trim().lines().collect::<Vec<_>>(), wanted);
+        let read = rows_read(&reply.header("x-clickhouse-summary").expect("a summary"));
+        // Of each network two open buckets with both kinds of children, and granules at their edges.
+        let bound = 2 * 2 * (limits::AUDIT_BUCKET_HEIGHTS * PER_BLOCK * 2 + 4 * GRANULE * PARTS);
+        eprintln!("{read:>10} of {bound:>10} rows, {:>8.1?}: the view completeness, {about}", began.elapsed());
+        asked.all.push(("view completeness", about.to_owned(), read, bound));
+    }
+}
+
+fn rows_read(summary: &str) -> u64 {
+    let figure = summary.split_once("\"read_rows\":\"").and_then(|(_, rest)| rest.split('"').next());
+    figure.and_then(|digits| digits.parse().ok()).expect("rows read")
 }
 
 /// Writes the counts of all buckets but the two newest, as the sink's auditor would have.
@@ -229,8 +261,7 @@ pub fn of_people(asked: &mut Asked<'_>, engine: &Running) {
         let reply = engine.as_analyst(&format!("/?wait_end_of_query=1&query={}", encoded(&sql)), b"");
         assert_eq!(reply.status, 200, "{}: {}", example.title, reply.text());
         let summary = reply.header("x-clickhouse-summary").expect("a summary");
-        let figure = summary.split_once("\"read_rows\":\"").and_then(|(_, rest)| rest.split('"').next());
-        let read: u64 = figure.and_then(|digits| digits.parse().ok()).expect("rows read");
+        let read = rows_read(&summary);
         eprintln!("{read:>10} of {:>10} rows: {}", limits::store::ANALYST_ROWS, example.title);
         asked.all.push(("examples", example.title, read, limits::store::ANALYST_ROWS));
     }

@@ -163,7 +163,7 @@ async fn views_equal_the_model_after_reorgs_kills_replays_and_late_inserts() {
             ("evm_log_rows", "network, height, transaction_index, log_index"),
         ] {
             let late = format!(
-                "INSERT INTO {table} ({keys}, version, is_deleted) SELECT {keys}, 256 * sequence + arrayJoin([0, 1, 254]), 0 \
+                "INSERT INTO {table} ({keys}, version, is_deleted, span) SELECT {keys}, 256 * sequence + arrayJoin([0, 1, 254]), 0, span \
                  FROM {table} WHERE is_deleted = 1"
             );
             execute(&engine, &store, &late).await;

@@ -35,22 +35,22 @@ async fn every_look_up_uses_its_index() {
     let rest = format!("FROM numbers({ROWS}) SETTINGS materialize_skip_indexes_on_insert = 1");
     for insert in [
         format!(
-            "INSERT INTO evm_transaction_rows (network, height, version, block_time, hash, from_address, contracts) \
-             SELECT 'a', number, 256 * number, {time}, {}, {}, [{}, toFixedString('x', 20)] {rest}",
+            "INSERT INTO evm_transaction_rows (network, height, version, block_time, hash, from_address, contracts, span) \
+             SELECT 'a', number, 256 * number, {time}, {}, {}, [{}, toFixedString('x', 20)], 302080 {rest}",
             fixed(32),
             fixed(20),
             fixed(20)
         ),
         format!(
-            "INSERT INTO evm_log_rows (network, height, version, block_time, address, topics, transaction_hash) \
-             SELECT 'a', number, 256 * number, {time}, {}, [{}, toFixedString('x', 32)], {} {rest}",
+            "INSERT INTO evm_log_rows (network, height, version, block_time, address, topics, transaction_hash, span) \
+             SELECT 'a', number, 256 * number, {time}, {}, [{}, toFixedString('x', 32)], {}, 302080 {rest}",
             fixed(20),
             fixed(32),
             fixed(32)
         ),
         format!(
-            "INSERT INTO block_rows (network, height, version, block_time, hash) \
-             SELECT 'a', number, 256 * number, {time}, concat('0x', lower(leftPad(hex(number), 64, '0'))) {rest}"
+            "INSERT INTO block_rows (network, height, version, block_time, hash, span) \
+             SELECT 'a', number, 256 * number, {time}, concat('0x', lower(leftPad(hex(number), 64, '0'))), 302080 {rest}"
         ),
     ] {
         execute(&engine, &store, &insert).await;

@@ -6,6 +6,8 @@ mod audit;
 mod behind;
 mod chain;
 mod chaos;
+mod coarse;
+mod counts;
 mod cut;
 mod door;
 mod fold;
@@ -13,7 +15,9 @@ mod gaps;
 #[path = "../engine/harness.rs"]
 #[allow(dead_code)]
 mod harness;
+mod history;
 mod indexes;
+mod keep;
 mod letters;
 mod log_and_store;
 mod mend;

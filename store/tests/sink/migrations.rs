@@ -68,7 +68,7 @@ async fn a_migration_that_is_cut_off_anywhere_is_run_again() {
     }
     // Who read the ledger before the other one was done does all of it again, and moves no new table away.
     execute(&engine, &whole, "DROP TABLE former_evm_log_rows").await;
-    execute(&engine, &whole, "INSERT INTO evm_log_rows (network, height) VALUES ('a', 1)").await;
+    execute(&engine, &whole, "INSERT INTO evm_log_rows (network, height, span) VALUES ('a', 1, 1024)").await;
     execute(&engine, &whole, "DELETE FROM schema_migrations WHERE number >= 24").await;
     whole.migrate().await.expect("again");
     assert_eq!(rows::<u64>(&engine, &whole, "SELECT count() FROM evm_logs").await, [1]);

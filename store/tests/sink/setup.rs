@@ -17,7 +17,7 @@ use schemas::{
 };
 use store::{
     Store, StoreConfig,
-    sink::{self, SinkConfig, batch::Event},
+    sink::{self, KeepTimes, SinkConfig, batch::Event},
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -107,14 +107,27 @@ impl RunningSink {
         Self::start_on(store, log.log.clone())
     }
 
-    /// On any log. Nothing is waited for as long as in earnest.
+    /// On any log.
     pub fn start_on(store: &Store, log: Arc<dyn Log>) -> Self {
+        Self::start_with(store, log, |_| {})
+    }
+
+    /// Configured by `configure`. Nothing is waited for as long as in earnest.
+    pub fn start_with(store: &Store, log: Arc<dyn Log>, configure: impl FnOnce(&mut SinkConfig)) -> Self {
         let mut config = SinkConfig::new(store.config().clone(), "test");
         config.batch_age = Duration::from_millis(20);
         config.refusals = Duration::from_secs(2);
         config.refused_rests = Duration::from_secs(3);
         config.audits = Duration::from_millis(500);
         config.samples_age = Duration::from_millis(100);
+        config.keep_times = KeepTimes {
+            look: Duration::from_millis(100),
+            idle: Duration::from_secs(60),
+            rest: Duration::from_millis(300),
+            hidden: Duration::from_millis(900),
+            growth: Duration::from_millis(500),
+        };
+        configure(&mut config);
         let stop = CancellationToken::new();
         let codec = Arc::new(Codec::builtin());
         let running = sink::run(config.clone(), log, codec, stop.clone());

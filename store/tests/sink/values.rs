@@ -231,8 +231,8 @@ async fn check(engine: &Running, store: &Store) {
     }
     // What nothing decodes yet shows where it is stored.
     assert!(rows.iter().all(|row| row["call"].is_null() && row["call_arguments"].is_null()));
-    let stored = "INSERT INTO evm_transaction_rows (network, height, version, call, call_arguments) \
-                  VALUES ('b', 1, 256, 'f(uint256 a)', '{\"a\":\"1\"}')";
+    let stored = "INSERT INTO evm_transaction_rows (network, height, version, call, call_arguments, span) \
+                  VALUES ('b', 1, 256, 'f(uint256 a)', '{\"a\":\"1\"}', 1024)";
     execute(engine, store, stored).await;
     let row =
         all(engine, store, "SELECT call, call_arguments FROM evm_transactions WHERE network = 'b'").await.remove(0);

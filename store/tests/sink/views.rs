@@ -232,7 +232,7 @@ async fn a_filter_by_any_name_reads_only_what_is_near_and_texts_are_exact() {
     let sql = "SELECT countIf(value_text != toString(value)), countIf(fee_text IS NULL), countIf(fee IS NULL) FROM transactions";
     let unknown = (BLOCKS * 10).div_ceil(3);
     assert_eq!(rows::<(u64, u64, u64)>(&engine, &store, sql).await, [(0, unknown, unknown)]);
-    let most = "INSERT INTO evm_transaction_rows (network, height, value) SELECT 'b', 1, toUInt256(0) - 1";
+    let most = "INSERT INTO evm_transaction_rows (network, height, value, span) SELECT 'b', 1, toUInt256(0) - 1, 1024";
     execute(&engine, &store, most).await;
     let sql = "SELECT value_text FROM evm_transactions WHERE network = 'b'";
     let text = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
@@ -258,7 +258,7 @@ async fn older_databases_get_the_new_columns_over_their_rows() {
     }
     store.migrate().await.expect("to this version");
     for sql in [
-        format!("INSERT INTO evm_log_rows (network, height, block_time) SELECT 'a', 6, {time}"),
+        format!("INSERT INTO evm_log_rows (network, height, block_time, span) SELECT 'a', 6, {time}, 1024"),
         format!("INSERT INTO block_event_rows (network, height, sequence, block_time) SELECT 'a', 6, 2, {time}"),
     ] {
         execute(&engine, &store, &sql).await;

@@ -1,10 +1,10 @@
-//! The statements that copy rows of the former layout.
+//! The statements that copy rows of former layouts.
 //!
 //! Guarantee: each may be run any number of times, and late. What it inserts has the key that it had and a version that rises as the
-//! former one did (`2 × sequence`, deletions one more, become `256 × sequence`, deletions 255 more), so that of each key the same row
+//! former one did (`2 × sequence`, deletions one more, become `256 × sequence`, deletions 255 more; later ones stay), so that of each key the same row
 //! wins as before, against whatever was or will be inserted. Of every key the row that stood is copied, and every deletion row.
 //!
-//! The former layout never changes any more, so its columns stand here and nowhere else.
+//! Former layouts never change any more, so their columns stand here and nowhere else.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -17,17 +17,48 @@ use super::{
 };
 use crate::{Store, StoreError, client::deadline};
 
-/// Tables of the former layout, as the migrations call them now. The last one tells what is held.
-pub(super) const FORMER: [&str; 5] = [TRANSACTIONS, LOGS, BLOCKS, AUDITS, EVENTS];
-const TRANSACTIONS: &str = "former_evm_transaction_rows";
-const LOGS: &str = "former_evm_log_rows";
-const BLOCKS: &str = "former_block_rows";
-/// Counts of completeness.
-pub(super) const AUDITS: &str = "former_audit_rows";
-/// Events.
-pub(super) const EVENTS: &str = "former_block_event_rows";
-/// Those that are copied by heights.
-pub(super) const BY_HEIGHT: [&str; 3] = [TRANSACTIONS, LOGS, BLOCKS];
+/// A former layout: its tables, as the migrations call them now, and how a row of it becomes one of today's.
+pub(super) struct Former {
+    /// Those that are copied by heights: transactions, logs, blocks.
+    pub by_height: [&'static str; 3],
+    /// Counts of completeness, where they have to be copied too.
+    pub audits: Option<&'static str>,
+    /// Events: they tell what is held.
+    pub events: &'static str,
+    mappings: fn() -> [&'static Mapping; 3],
+    /// Whether hashes and addresses are bytes, as today; else they are text.
+    bytes: bool,
+}
+
+/// Up to version 23: text in the place of bytes, and columns that may be null.
+pub(super) static TEXT: Former = Former {
+    by_height: ["former_evm_transaction_rows", "former_evm_log_rows", "former_block_rows"],
+    audits: Some("former_audit_rows"),
+    events: "former_block_event_rows",
+    mappings: || [&TRANSACTIONS_MAPPING, &LOGS_MAPPING, &BLOCKS_MAPPING],
+    bytes: false,
+};
+
+/// Up to version 44: today's columns, in partitions of a million heights of all networks together.
+pub(super) static COARSE: Former = Former {
+    by_height: ["coarse_evm_transaction_rows", "coarse_evm_log_rows", "coarse_block_rows"],
+    audits: None,
+    events: "coarse_block_event_rows",
+    mappings: || [&COARSE_TRANSACTIONS, &COARSE_LOGS, &COARSE_BLOCKS],
+    bytes: true,
+};
+
+impl Former {
+    /// All its tables, in the order in which they are dropped.
+    pub fn all(&self) -> Vec<&'static str> {
+        self.by_height.into_iter().chain(self.audits).chain([self.events]).collect()
+    }
+
+    /// The table of blocks.
+    pub fn blocks(&self) -> &'static str {
+        self.by_height[2]
+    }
+}
 
 /// Memory of one of these statements, bytes.
 const MEMORY: u64 = 448 << 20;
@@ -36,9 +67,12 @@ const PART_BYTES: u64 = 64 << 20;
 /// Rows that are worked on at once: some have a hundred kB of call data.
 const BLOCK_ROWS: u64 = 4_096;
 
+/// Heights of a partition, which former layouts do not have.
+const SPAN: &str = "toUInt32({span:UInt32}) AS span";
 const VERSION: &str = "intDiv(version, 2) * 256 + if(is_deleted = 1, 255, 0)";
 
-/// What is copied from where to where: the former table, the table, and for each of its columns what it is made from.
+/// What is copied from where to where: the former table, the table, and for each of its columns what it is made from; without any, they
+/// are the same, but for the last.
 struct Mapping {
     from: &'static str,
     to: &'static str,
@@ -48,12 +82,18 @@ struct Mapping {
 impl Mapping {
     /// Rows of a range of heights.
     fn insert(&self) -> String {
-        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
-        let values: Vec<&str> = self.columns.iter().map(|(_, value)| value.as_str()).collect();
-        let (from, to, names, values) = (self.from, self.to, names.join(", "), values.join(", "));
+        let (from, to) = (self.from, self.to);
+        let (names, values) = match self.columns.is_empty() {
+            true => (String::new(), format!("*, {SPAN}")),
+            false => {
+                let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+                let values: Vec<&str> = self.columns.iter().map(|(_, value)| value.as_str()).collect();
+                (format!("({}, span)", names.join(", ")), format!("{}, {SPAN}", values.join(", ")))
+            }
+        };
         // `FINAL` shows what stands; deletions are never seen by it.
         format!(
-            "INSERT INTO {to} ({names}) SELECT {values} FROM {from} FINAL \
+            "INSERT INTO {to} {names} SELECT {values} FROM {from} FINAL \
              WHERE network = {{network:String}} AND height BETWEEN {{from:UInt64}} AND {{to:UInt64}} \
              UNION ALL SELECT {values} FROM {from} \
              WHERE network = {{network:String}} AND height BETWEEN {{from:UInt64}} AND {{to:UInt64}} AND is_deleted = 1"
@@ -155,7 +195,7 @@ static TRANSACTIONS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
     columns.extend(numbers);
     columns.push(("extra", extra()));
     columns.push(("present", present()));
-    Mapping { from: TRANSACTIONS, to: "evm_transaction_rows", columns }
+    Mapping { from: TEXT.by_height[0], to: "evm_transaction_rows", columns }
 });
 
 static LOGS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
@@ -168,7 +208,7 @@ static LOGS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
     for name in ["event", "arguments"] {
         columns.push((name, or(name, "''")));
     }
-    Mapping { from: LOGS, to: "evm_log_rows", columns }
+    Mapping { from: TEXT.by_height[1], to: "evm_log_rows", columns }
 });
 
 static BLOCKS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
@@ -181,19 +221,38 @@ static BLOCKS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
     columns.extend(same(&["state_root", "transactions_root", "receipts_root", "withdrawals_root", "withdrawal_count"]));
     columns.extend(same(&["blob_gas_used", "excess_blob_gas", "l1_block_number"]));
     columns.push(("version", VERSION.to_owned()));
-    Mapping { from: BLOCKS, to: "block_rows", columns }
+    Mapping { from: TEXT.by_height[2], to: "block_rows", columns }
 });
 
-/// Copies a range: what the blocks hold first, then the blocks, as the sink writes them (rule 16).
-pub(super) async fn range(store: &Store, network: &str, range: &Range) -> Result<(), StoreError> {
-    let transactions = insert(store, &TRANSACTIONS_MAPPING, network, range);
-    futures::future::try_join(transactions, insert(store, &LOGS_MAPPING, network, range)).await?;
-    insert(store, &BLOCKS_MAPPING, network, range).await
+const fn same_columns(from: &'static str, to: &'static str) -> Mapping {
+    Mapping { from, to, columns: Vec::new() }
 }
 
-async fn insert(store: &Store, mapping: &Mapping, network: &str, range: &Range) -> Result<(), StoreError> {
+static COARSE_TRANSACTIONS: Mapping = same_columns(COARSE.by_height[0], "evm_transaction_rows");
+static COARSE_LOGS: Mapping = same_columns(COARSE.by_height[1], "evm_log_rows");
+static COARSE_BLOCKS: Mapping = same_columns(COARSE.by_height[2], "block_rows");
+
+/// Copies a range: what the blocks hold first, then the blocks, as the sink writes them (rule 16).
+pub(super) async fn range(
+    store: &Store,
+    former: &Former,
+    (network, span): (&str, u32),
+    range: &Range,
+) -> Result<(), StoreError> {
+    let [transactions, logs, blocks] = (former.mappings)();
+    let of = (network, span);
+    futures::future::try_join(insert(store, transactions, of, range), insert(store, logs, of, range)).await?;
+    insert(store, blocks, of, range).await
+}
+
+async fn insert(
+    store: &Store,
+    mapping: &Mapping,
+    (network, span): (&str, u32),
+    range: &Range,
+) -> Result<(), StoreError> {
     let statement = heavy(store, store.client().query(&mapping.insert())).param("network", network);
-    let statement = statement.param("from", range.from).param("to", range.to);
+    let statement = statement.param("span", span).param("from", range.from).param("to", range.to);
     run(store, "copying rows of the former layout", statement).await
 }
 
@@ -212,7 +271,12 @@ pub(super) struct Standing {
 }
 
 /// What stands in a range of the former tables, and of today's.
-pub(super) async fn standing(store: &Store, network: &str, range: &Range) -> Result<(Standing, Standing), StoreError> {
+pub(super) async fn standing(
+    store: &Store,
+    former: &Former,
+    network: &str,
+    range: &Range,
+) -> Result<(Standing, Standing), StoreError> {
     let one = |blocks: &str, transactions: &str, logs: &str, hex: fn(&str) -> String| {
         let (hash, address) = (hex("hash"), hex("address"));
         let of = "FINAL WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64}";
@@ -232,16 +296,22 @@ pub(super) async fn standing(store: &Store, network: &str, range: &Range) -> Res
             deadline("comparing what was copied", store.config().write_deadline, query).await
         }
     };
-    let former = one(BLOCKS, TRANSACTIONS, LOGS, str::to_owned);
-    let today =
-        one("block_rows", "evm_transaction_rows", "evm_log_rows", |name| format!("concat('0x', lower(hex({name})))"));
-    futures::future::try_join(former, today).await
+    let text: fn(&str) -> String = |name| format!("concat('0x', lower(hex({name})))");
+    let [transactions, logs, blocks] = former.by_height;
+    let before = one(blocks, transactions, logs, if former.bytes { text } else { str::to_owned });
+    let today = one("block_rows", "evm_transaction_rows", "evm_log_rows", text);
+    futures::future::try_join(before, today).await
 }
 
 /// Rows of the pieces of some heights: number of the piece, rows.
-pub(super) async fn count(store: &Store, network: &str, look: &Look) -> Result<Vec<(u64, u64)>, StoreError> {
+pub(super) async fn count(
+    store: &Store,
+    former: &Former,
+    network: &str,
+    look: &Look,
+) -> Result<Vec<(u64, u64)>, StoreError> {
     let of = "WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64}";
-    let all: Vec<String> = BY_HEIGHT.iter().map(|table| format!("SELECT height FROM {table} {of}")).collect();
+    let all: Vec<String> = former.by_height.iter().map(|table| format!("SELECT height FROM {table} {of}")).collect();
     let sql = format!(
         "SELECT toUInt64(intDiv({{to:UInt64}} - height, {{step:UInt64}})) AS piece, count() AS n FROM ({}) GROUP BY piece ORDER BY piece",
         all.join(" UNION ALL ")
@@ -252,24 +322,29 @@ pub(super) async fn count(store: &Store, network: &str, look: &Look) -> Result<V
 }
 
 /// The highest height at or below another one that has rows of the former layout.
-pub(super) async fn top(store: &Store, network: &str, at_most: u64) -> Result<Option<u64>, StoreError> {
-    edge(store, network, at_most, "DESC", u64::max).await
+pub(super) async fn top(
+    store: &Store,
+    former: &Former,
+    network: &str,
+    at_most: u64,
+) -> Result<Option<u64>, StoreError> {
+    edge(store, former, network, at_most, ("DESC", u64::max)).await
 }
 
 /// The lowest height that has rows of the former layout.
-pub(super) async fn bottom(store: &Store, network: &str) -> Result<Option<u64>, StoreError> {
-    edge(store, network, u64::MAX, "ASC", u64::min).await
+pub(super) async fn bottom(store: &Store, former: &Former, network: &str) -> Result<Option<u64>, StoreError> {
+    edge(store, former, network, u64::MAX, ("ASC", u64::min)).await
 }
 
 async fn edge(
     store: &Store,
+    former: &Former,
     network: &str,
     at_most: u64,
-    order: &str,
-    better: fn(u64, u64) -> u64,
+    (order, better): (&str, fn(u64, u64) -> u64),
 ) -> Result<Option<u64>, StoreError> {
     let mut found = None;
-    for table in BY_HEIGHT {
+    for table in former.by_height {
         let sql = format!(
             "SELECT height FROM {table} WHERE network = {{network:String}} AND height <= {{at_most:UInt64}} \
              ORDER BY network {order}, height {order} LIMIT 1"
@@ -308,24 +383,44 @@ pub(super) struct Held {
     pub logs: u64,
 }
 
-pub(super) async fn held(store: &Store, network: &str) -> Result<Held, StoreError> {
-    let counts: Vec<String> = BY_HEIGHT
+pub(super) async fn held(store: &Store, former: &Former, network: &str) -> Result<Held, StoreError> {
+    let blocks = former.blocks();
+    let counts: Vec<String> = former
+        .by_height
         .iter()
         .map(|table| format!("(SELECT count() FROM {table} WHERE network = {{network:String}})"))
         .collect();
     let sql = format!(
         "SELECT assumeNotNull({}) AS rows, count() AS blocks, sum(toUInt64(transaction_count)) AS transactions, \
-         sum(toUInt64(log_count)) AS logs FROM {BLOCKS} FINAL WHERE network = {{network:String}}",
+         sum(toUInt64(log_count)) AS logs FROM {blocks} FINAL WHERE network = {{network:String}}",
         counts.join(" + ")
     );
     let query = heavy(store, store.client().query(&sql)).param("network", network).fetch_one::<Held>();
     deadline("counting rows of the former layout", store.config().write_deadline, query).await
 }
 
+/// Usual time between a network's blocks, milliseconds, as the former layout's lowest and highest have it.
+pub(super) async fn block_time_ms(store: &Store, former: &Former, network: &str) -> Result<Option<u64>, StoreError> {
+    let edge = |order: &str| {
+        let blocks = former.blocks();
+        let sql = format!(
+            "SELECT height, toUnixTimestamp64Milli(block_time) FROM {blocks} WHERE network = {{network:String}} \
+             ORDER BY network {order}, height {order} LIMIT 1"
+        );
+        let query = store.read(&sql).param("network", network).fetch_optional::<(u64, i64)>();
+        store.within("reading the times of blocks", query)
+    };
+    let (low, high) = futures::future::try_join(edge("ASC"), edge("DESC")).await?;
+    Ok(low.zip(high).and_then(|((low, began), (high, ended))| {
+        let time = u64::try_from(ended - began).ok()?.checked_div(high.saturating_sub(low))?;
+        (time > 0).then_some(time)
+    }))
+}
+
 /// Tables of the former layout that are there.
-pub(super) async fn tables(store: &Store) -> Result<Vec<String>, StoreError> {
+pub(super) async fn tables(store: &Store, former: &Former) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT name FROM system.tables WHERE database = {database:String} AND name IN {names:Array(String)}";
-    let query = store.read(sql).param("database", store.database()).param("names", FORMER.as_slice());
+    let query = store.read(sql).param("database", store.database()).param("names", former.all());
     store.within("looking for tables of the former layout", query.fetch_all::<String>()).await
 }
 
@@ -344,14 +439,17 @@ pub(super) async fn any_row(store: &Store, tables: &[String]) -> Result<bool, St
 const SEQUENCES: u64 = 250_000;
 
 /// Copies the events of a network, lowest first, so that those that are there have no hole.
-pub(super) async fn events(store: &Store, network: &str) -> Result<(), StoreError> {
+pub(super) async fn events(store: &Store, former: &Former, network: &str) -> Result<(), StoreError> {
     let columns = "network, sequence, op, origin, height, block_hash, block_time, tx_count, log_count, reverts_sequence, observed_at, \
                    stored_at";
-    let sql = "SELECT sequence FROM former_block_event_rows WHERE network = {network:String} ORDER BY network DESC, sequence DESC LIMIT 1";
-    let last = store.read(sql).param("network", network).fetch_optional::<u64>();
+    let from = former.events;
+    let sql = format!(
+        "SELECT sequence FROM {from} WHERE network = {{network:String}} ORDER BY network DESC, sequence DESC LIMIT 1"
+    );
+    let last = store.read(&sql).param("network", network).fetch_optional::<u64>();
     let Some(last) = store.within("reading the last event of the former layout", last).await? else { return Ok(()) };
     let sql = format!(
-        "INSERT INTO block_event_rows ({columns}) SELECT {columns} FROM former_block_event_rows FINAL \
+        "INSERT INTO block_event_rows ({columns}) SELECT {columns} FROM {from} FINAL \
          WHERE network = {{network:String}} AND sequence BETWEEN {{from:UInt64}} AND {{to:UInt64}} ORDER BY sequence"
     );
     let mut from = 0;
@@ -368,11 +466,13 @@ pub(super) async fn events(store: &Store, network: &str) -> Result<(), StoreErro
 }
 
 /// Copies the counts of completeness, which hold again once all rows are there: newer than any count of meanwhile.
-pub(super) async fn audits(store: &Store) -> Result<(), StoreError> {
-    let sql = "INSERT INTO audit_rows (network, from_height, version, stale, runs, first_parent, last_hash, audited_at) \
+pub(super) async fn audits(store: &Store, from: &str) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT INTO audit_rows (network, from_height, version, stale, runs, first_parent, last_hash, audited_at) \
                SELECT network, from_height, greatest(version + 1, toUInt64(toUnixTimestamp64Micro(now64(6)))), stale, runs, \
-               first_parent, last_hash, audited_at FROM former_audit_rows FINAL";
-    run(store, "copying counts of the former layout", heavy(store, store.client().query(sql))).await
+               first_parent, last_hash, audited_at FROM {from} FINAL"
+    );
+    run(store, "copying counts of the former layout", heavy(store, store.client().query(&sql))).await
 }
 
 /// Drops a table of the former layout, whatever its size.
@@ -387,8 +487,13 @@ pub(super) async fn forget(store: &Store) -> Result<(), StoreError> {
 }
 
 /// Drops a partition of the former tables, unless one of these networks has rows there.
-pub(super) async fn drop_partition(store: &Store, partition: u64, unless: &[&str]) -> Result<(), StoreError> {
-    for table in BY_HEIGHT {
+pub(super) async fn drop_partition(
+    store: &Store,
+    former: &Former,
+    partition: u64,
+    unless: &[&str],
+) -> Result<(), StoreError> {
+    for table in former.by_height {
         let sql = format!(
             "SELECT count() FROM (SELECT 1 FROM {table} WHERE network IN {{networks:Array(String)}} \
              AND intDiv(height, 1000000) = {{partition:UInt64}} LIMIT 1)"
@@ -398,7 +503,7 @@ pub(super) async fn drop_partition(store: &Store, partition: u64, unless: &[&str
             return Ok(());
         }
     }
-    for table in BY_HEIGHT {
+    for table in former.by_height {
         let statement = store.client().query(&format!("ALTER TABLE {table} DROP PARTITION {partition}"));
         let statement = statement.with_setting("max_partition_size_to_drop", "0");
         run(store, "dropping rows of the former layout", statement).await?;
@@ -418,6 +523,8 @@ fn heavy(store: &Store, query: Query) -> Query {
         .with_setting("max_block_size", BLOCK_ROWS.to_string())
         .with_setting("min_insert_block_size_bytes", PART_BYTES.to_string())
         .with_setting("do_not_merge_across_partitions_select_final", "1")
+        // What lay in one partition of all networks may go to many of one.
+        .with_setting("max_partitions_per_insert_block", "0")
 }
 
 async fn run(store: &Store, doing: &'static str, statement: Query) -> Result<(), StoreError> {

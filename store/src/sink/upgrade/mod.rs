@@ -1,5 +1,5 @@
-//! The upgrade of a store of the former layout (migrations up to 23, whose tables are called `former_…` since): its rows are copied
-//! into today's tables before the sink reads anything.
+//! The upgrade of a store of a former layout (migrations up to 23, whose tables are called `former_…` since, and up to 44, `coarse_…`):
+//! its rows are copied into today's tables before the sink reads anything.
 //!
 //! Guarantee: nothing is lost, doubled or brought back, wherever it is cut off. Statements copy a range of heights each, newest
 //! first, and may be repeated or come late ([`copy`]); a range counts as copied when what stands in both layouts was compared; a
@@ -17,18 +17,19 @@ mod position;
 mod progress;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
 use schemas::{TimeMs, records::stage_status::state::UPGRADING};
 
 use self::{
+    copy::Former,
     plan::{Pace, Range, partition_floor, partition_of},
     position::{Position, Positions},
     progress::Progress,
 };
-use super::{SinkConfig, beat::Busy, error::WriteError, metrics, patience::Patience};
+use super::{SinkConfig, beat::Busy, error::WriteError, metrics, patience::Patience, spans, stale};
 use crate::{Store, StoreError, StoreErrorKind};
 
 /// How often progress is told in the log.
@@ -47,11 +48,33 @@ pub(super) async fn run(
     patience: &Patience,
     busy: &Busy,
 ) -> Result<(), WriteError> {
+    // The later one first: where a store comes from the earlier, its tables were made a moment ago and are empty.
+    for former in [&copy::COARSE, &copy::TEXT] {
+        let outcome = from(former, store, config, patience, busy).await;
+        metrics::upgrade(0, 0, None);
+        outcome?;
+    }
+    // Whoever dropped the last tables may have been killed before the last step, or another process told of a range after that.
+    let positions = patience.again(|| Positions::read(store)).await?;
+    let told = positions.copied || !positions.networks.is_empty();
+    if told { patience.again(|| copy::forget(store)).await } else { Ok(()) }
+}
+
+/// Copies what is there of a former layout.
+async fn from(
+    former: &'static Former,
+    store: &Store,
+    config: &SinkConfig,
+    patience: &Patience,
+    busy: &Busy,
+) -> Result<(), WriteError> {
     let mut upgrade = Upgrade {
+        former,
         store,
         config,
         patience,
         busy,
+        spans: HashMap::new(),
         positions: Positions::default(),
         pace: Pace::new(),
         began: Instant::now(),
@@ -59,23 +82,24 @@ pub(super) async fn run(
         here: 0,
     };
     let mut vanished = 0;
-    let outcome = loop {
+    loop {
         match upgrade.once().await {
             // Another process has come to the end meanwhile.
             Err(WriteError::Store(e)) if e.kind == StoreErrorKind::Version && vanished < VANISHED => vanished += 1,
-            outcome => break outcome,
+            outcome => return outcome,
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-    };
-    metrics::upgrade(0, 0, None);
-    outcome
+    }
 }
 
 struct Upgrade<'a> {
+    former: &'static Former,
     store: &'a Store,
     config: &'a SinkConfig,
     patience: &'a Patience,
     busy: &'a Busy,
+    /// Heights of a partition of each network.
+    spans: HashMap<String, u32>,
     positions: Positions,
     pace: Pace,
     began: Instant,
@@ -86,21 +110,20 @@ struct Upgrade<'a> {
 
 impl Upgrade<'_> {
     async fn once(&mut self) -> Result<(), WriteError> {
-        let store = self.store;
-        let tables = self.patience.again(|| copy::tables(store)).await?;
+        let (store, former) = (self.store, self.former);
+        let tables = self.patience.again(|| copy::tables(store, former)).await?;
         self.positions = self.patience.again(|| Positions::read(store)).await?;
         let begun = self.positions.copied || !self.positions.networks.is_empty();
         if tables.is_empty() {
-            // Whoever dropped them may have been killed before the last step, or another process told of a range after that.
-            return if begun { self.patience.again(|| copy::forget(store)).await } else { Ok(()) };
+            return Ok(());
         }
         if !begun && !self.patience.again(|| copy::any_row(store, &tables)).await? {
             return self.drop_tables(&tables).await;
         }
         if !self.positions.copied {
-            let stand = copy::BY_HEIGHT.iter().filter(|name| tables.iter().any(|table| table == *name)).count();
+            let stand = former.by_height.iter().filter(|name| tables.iter().any(|table| table == *name)).count();
             // They go together, once that is told, so that either all of them are there or nothing is in them.
-            if stand == copy::BY_HEIGHT.len() {
+            if stand == former.by_height.len() {
                 self.rows().await?;
             } else if stand > 0 {
                 return Err(WriteError::Store(StoreError::new(
@@ -138,10 +161,12 @@ impl Upgrade<'_> {
 
     /// Finds the networks and how much there is of each, where that is not known yet.
     async fn begin(&mut self) -> Result<(), WriteError> {
-        let store = self.store;
+        let (store, former) = (self.store, self.former);
         self.busy.say(UPGRADING, "the store has the layout of a former version: counting its rows".to_owned());
+        // So that what is copied is counted from its rows until counts hold again.
+        self.patience.again(|| stale::seed(store, former.blocks())).await?;
         let mut networks = Vec::new();
-        for table in copy::BY_HEIGHT {
+        for table in former.by_height {
             networks.extend(self.patience.again(|| copy::networks(store, table)).await?);
         }
         networks.sort_unstable();
@@ -150,9 +175,9 @@ impl Upgrade<'_> {
             if self.positions.networks.contains_key(&network) {
                 continue;
             }
-            let held = self.patience.again(|| copy::held(store, &network)).await?;
-            let highest = self.patience.again(|| copy::top(store, &network, u64::MAX)).await?;
-            let lowest = self.patience.again(|| copy::bottom(store, &network)).await?;
+            let held = self.patience.again(|| copy::held(store, former, &network)).await?;
+            let highest = self.patience.again(|| copy::top(store, former, &network, u64::MAX)).await?;
+            let lowest = self.patience.again(|| copy::bottom(store, former, &network)).await?;
             let position = Position {
                 network: network.clone(),
                 version: 1,
@@ -199,14 +224,14 @@ impl Upgrade<'_> {
     /// The highest height of a network whose rows are not copied.
     async fn top(&self, network: &str) -> Result<Option<u64>, WriteError> {
         let Some(to) = self.positions.networks.get(network).and_then(|p| p.to_height) else { return Ok(None) };
-        self.patience.again(|| copy::top(self.store, network, to)).await
+        self.patience.again(|| copy::top(self.store, self.former, network, to)).await
     }
 
     /// The next heights that are copied at once, from `top` down.
     async fn next_range(&mut self, network: &str, top: u64) -> Result<Range, WriteError> {
         loop {
             let look = self.pace.look(top);
-            let counted = self.patience.again(|| copy::count(self.store, network, &look)).await?;
+            let counted = self.patience.again(|| copy::count(self.store, self.former, network, &look)).await?;
             if let Some(range) = self.pace.take(look, &counted) {
                 return Ok(range);
             }
@@ -216,15 +241,16 @@ impl Upgrade<'_> {
     /// Copies a range and compares. Returns what stands in it; `None` when it is to be asked for anew: in smaller pieces, or since
     /// another process has gone on.
     async fn range(&mut self, network: &str, range: &Range) -> Result<Option<copy::Standing>, WriteError> {
-        let store = self.store;
+        let (store, former) = (self.store, self.former);
+        let span = self.span(network).await?;
         let mut tries = 0;
         loop {
-            let copied = self.at_once(|| copy::range(store, network, range)).await?;
+            let copied = self.at_once(|| copy::range(store, former, (network, span), range)).await?;
             let compared = match copied {
-                Ok(()) => self.at_once(|| copy::standing(store, network, range)).await?,
+                Ok(()) => self.at_once(|| copy::standing(store, former, network, range)).await?,
                 Err(error) => Err(error),
             };
-            let (former, today) = match compared {
+            let (before, today) = match compared {
                 Ok(both) => both,
                 Err(error) => {
                     tracing::warn!(network, from = range.from, to = range.to, %error, "copying fewer rows at once");
@@ -234,8 +260,8 @@ impl Upgrade<'_> {
                     return Ok(None);
                 }
             };
-            if former == today {
-                return Ok(Some(former));
+            if before == today {
+                return Ok(Some(before));
             }
             // Another process that has gone on may have dropped the original.
             self.positions = self.patience.again(|| Positions::read(store)).await?;
@@ -245,7 +271,7 @@ impl Upgrade<'_> {
             tries += 1;
             if tries >= TRIES {
                 let (from, to) = (range.from, range.to);
-                tracing::error!(network, from, to, ?former, ?today, "the copy differs from its original");
+                tracing::error!(network, from, to, ?before, ?today, "the copy differs from its original");
                 self.busy.say(
                     UPGRADING,
                     format!(
@@ -256,6 +282,22 @@ impl Upgrade<'_> {
                 self.patience.pause().await?;
             }
         }
+    }
+
+    /// Heights of a partition of a network: by the configuration, else as its blocks' times say.
+    async fn span(&mut self, network: &str) -> Result<u32, WriteError> {
+        if let Some(span) = self.spans.get(network) {
+            return Ok(*span);
+        }
+        let (store, former) = (self.store, self.former);
+        let configured = self.config.spans.iter().find(|(slug, _)| slug.as_str() == network).map(|(_, span)| *span);
+        let wanted = match configured {
+            Some(span) => span,
+            None => spans::week_of_heights(self.patience.again(|| copy::block_time_ms(store, former, network)).await?),
+        };
+        let span = self.patience.again(|| spans::record(store, network, wanted)).await?;
+        self.spans.insert(network.to_owned(), span);
+        Ok(span)
     }
 
     /// Makes a call until it succeeds, or asks for too much time or memory.
@@ -303,7 +345,7 @@ impl Upgrade<'_> {
         let unfinished = |p: &&Position| p.to_height.is_some_and(|to| to >= floor);
         let unless: Vec<&str> =
             self.positions.networks.values().filter(unfinished).map(|p| p.network.as_str()).collect();
-        self.patience.again(|| copy::drop_partition(self.store, partition_of(floor), &unless)).await
+        self.patience.again(|| copy::drop_partition(self.store, self.former, partition_of(floor), &unless)).await
     }
 
     async fn save(&mut self, network: &str) -> Result<(), WriteError> {
@@ -356,16 +398,16 @@ impl Upgrade<'_> {
 
     /// All rows are copied: the counts, the events, and the former tables go. May be done again from the beginning.
     async fn end(&mut self, tables: &[String]) -> Result<(), WriteError> {
-        let store = self.store;
+        let (store, former) = (self.store, self.former);
         let stands = |name: &str| tables.iter().any(|table| table == name);
         self.busy
             .say(UPGRADING, "the store's rows are copied into the layout of this version: the last step".to_owned());
-        if stands(copy::AUDITS) {
-            self.patience.again(|| copy::audits(store)).await?;
+        if let Some(audits) = former.audits.filter(|audits| stands(audits)) {
+            self.patience.again(|| copy::audits(store, audits)).await?;
         }
-        if stands(copy::EVENTS) {
-            for network in self.patience.again(|| copy::networks(store, copy::EVENTS)).await? {
-                self.patience.again(|| copy::events(store, &network)).await?;
+        if stands(former.events) {
+            for network in self.patience.again(|| copy::networks(store, former.events)).await? {
+                self.patience.again(|| copy::events(store, former, &network)).await?;
             }
         }
         self.drop_tables(tables).await?;
@@ -376,7 +418,7 @@ impl Upgrade<'_> {
 
     /// Drops former tables whose rows are all copied.
     async fn drop_tables(&self, tables: &[String]) -> Result<(), WriteError> {
-        for table in copy::FORMER.into_iter().filter(|name| tables.iter().any(|table| table == name)) {
+        for table in self.former.all().into_iter().filter(|name| tables.iter().any(|table| table == name)) {
             self.patience.again(|| copy::drop_table(self.store, table)).await?;
         }
         Ok(())

@@ -1,0 +1,3 @@
+-- Partitions of all networks together make room for partitions of one: its rows are copied from here. Only while the table has them:
+-- see mod.rs.
+RENAME TABLE evm_log_rows TO coarse_evm_log_rows

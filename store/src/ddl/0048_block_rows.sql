@@ -1,0 +1,58 @@
+-- One row per block event that applied a block. The newest version per (network, height) counts. Hashes are text: the table is
+-- of all families. A partition is about a week of one network's heights, so that a week can go at once (rule 32).
+CREATE TABLE IF NOT EXISTS block_rows
+(
+    network              LowCardinality(String) COMMENT 'Slug of the network',
+    height               UInt64 COMMENT 'Block number' CODEC(Delta, ZSTD(1)),
+    version              UInt64 COMMENT 'sequence × 256 + revision, deletion rows + 255 (rule 16)' CODEC(Delta, ZSTD(1)),
+    is_deleted           UInt8 DEFAULT 0 COMMENT '1: the block was reverted',
+    sequence             UInt64 ALIAS intDiv(version, 256) COMMENT 'Sequence of the event that applied the block',
+    family               LowCardinality(String) DEFAULT 'evm' COMMENT 'Chain family',
+    origin               LowCardinality(String) COMMENT 'live or backfill',
+    hash                 String COMMENT 'Block hash' CODEC(ZSTD(1)),
+    parent_hash          String COMMENT 'Hash of the parent' CODEC(ZSTD(1)),
+    block_time           DateTime64(3, 'UTC') COMMENT 'The block''s own time stamp' CODEC(Delta, ZSTD(1)),
+    observed_at          DateTime64(3, 'UTC') COMMENT 'When ingest first saw the block' CODEC(Delta, ZSTD(1)),
+    stored_at            DateTime64(3, 'UTC') COMMENT 'When the sink wrote the row' CODEC(Delta, ZSTD(1)),
+    transaction_count    UInt32 COMMENT 'Transactions as the header record counts them',
+    log_count            UInt32 COMMENT 'Logs as the header record counts them',
+    failed_count         UInt32 COMMENT 'Transactions with status failed',
+    unknown_count        UInt32 COMMENT 'Transactions with status unknown',
+    unreadable_count     UInt32 COMMENT 'Transactions that could not be read; they have no row',
+    token_transfer_count UInt32 COMMENT 'ERC-20 and ERC-721 transfers',
+    created_count        UInt32 COMMENT 'Contracts created by transactions that did not fail',
+    gas_limit            UInt64 COMMENT 'Gas limit of the block',
+    gas_used             UInt64 COMMENT 'Gas used, as the block header says',
+    receipt_gas_used     UInt64 COMMENT 'Sum of gas used over the receipts',
+    fee_total            UInt256 COMMENT 'Sum of the fees really paid, wei' CODEC(ZSTD(1)),
+    fee_unknown_count    UInt32 COMMENT 'Transactions whose fee is not known, not in fee_total',
+    gas_price_sum        UInt256 COMMENT 'Sum of effective gas prices over transactions that paid gas, wei' CODEC(ZSTD(1)),
+    gas_price_count      UInt32 COMMENT 'Number of transactions in gas_price_sum',
+    gas_price_min        Nullable(UInt256) COMMENT 'Lowest of these prices, wei' CODEC(ZSTD(1)),
+    gas_price_max        Nullable(UInt256) COMMENT 'Highest of these prices, wei' CODEC(ZSTD(1)),
+    value_total          UInt256 COMMENT 'Sum of values moved by transactions that did not fail, wei' CODEC(ZSTD(1)),
+    base_fee_per_gas     Nullable(UInt256) COMMENT 'EIP-1559 base fee, wei per gas' CODEC(ZSTD(1)),
+    miner                Nullable(String) COMMENT 'Beneficiary of the fees' CODEC(ZSTD(1)),
+    difficulty           Nullable(UInt256) COMMENT 'Proof-of-work difficulty' CODEC(ZSTD(1)),
+    total_difficulty     Nullable(UInt256) COMMENT 'Sum of difficulties up to this block' CODEC(ZSTD(1)),
+    size                 Nullable(UInt64) COMMENT 'Bytes, as the node counts them',
+    nonce                Nullable(String) COMMENT 'Proof-of-work nonce' CODEC(ZSTD(1)),
+    extra_data           String COMMENT 'Free bytes of the block''s maker' CODEC(ZSTD(1)),
+    sha3_uncles          Nullable(String) COMMENT 'Hash of the list of uncles' CODEC(ZSTD(1)),
+    state_root           Nullable(String) COMMENT 'Root of the state after the block' CODEC(ZSTD(1)),
+    transactions_root    Nullable(String) COMMENT 'Root of the transactions' CODEC(ZSTD(1)),
+    receipts_root        Nullable(String) COMMENT 'Root of the receipts' CODEC(ZSTD(1)),
+    withdrawals_root     Nullable(String) COMMENT 'Root of the withdrawals, EIP-4895' CODEC(ZSTD(1)),
+    withdrawal_count     Nullable(UInt32) COMMENT 'Number of withdrawals',
+    blob_gas_used        Nullable(UInt64) COMMENT 'EIP-4844 blob gas used',
+    excess_blob_gas      Nullable(UInt64) COMMENT 'EIP-4844 excess blob gas',
+    l1_block_number      Nullable(UInt64) COMMENT 'L1 block that an Arbitrum block refers to',
+    span                 UInt32 COMMENT 'Heights of one partition of this network (partition_rows); 0 is refused' CODEC(ZSTD(1)),
+    INDEX by_hash hash TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_time block_time TYPE minmax GRANULARITY 1,
+    INDEX by_sequence intDiv(version, 256) TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+PARTITION BY (network, intDiv(height, span))
+ORDER BY (network, height)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1

@@ -1,0 +1,71 @@
+-- One row per transaction of an applied block, keyed (network, height, transaction_index).
+-- Unreadable transactions have no row: their block counts them (rule 13).
+-- Bytes are stored as bytes; views show them as text, and the indexes are on the views' own expressions, so that a filter by text
+-- uses them. Nothing is Nullable: what is not there is empty, and a bit of `present` tells it from what is zero. Text that is empty
+-- is not there.
+CREATE TABLE IF NOT EXISTS evm_transaction_rows
+(
+    network                         LowCardinality(String) COMMENT 'Slug of the network',
+    height                          UInt64 COMMENT 'Block number' CODEC(Delta, ZSTD(1)),
+    transaction_index               UInt32 COMMENT 'Position in the block, from 0' CODEC(Delta, ZSTD(1)),
+    version                         UInt64 COMMENT 'sequence × 256 + revision, deletion rows + 255 (rule 16)' CODEC(Delta, ZSTD(1)),
+    is_deleted                      UInt8 DEFAULT 0 COMMENT '1: the block was reverted',
+    sequence                        UInt64 ALIAS intDiv(version, 256) COMMENT 'Sequence of the event that applied the block',
+    block_hash                      FixedString(32) COMMENT 'Block hash' CODEC(ZSTD(1)),
+    block_time                      DateTime64(3, 'UTC') COMMENT 'The block''s own time stamp' CODEC(Delta, ZSTD(1)),
+    hash                            FixedString(32) COMMENT 'Transaction hash' CODEC(ZSTD(1)),
+    from_address                    FixedString(20) COMMENT 'Sender' CODEC(ZSTD(1)),
+    to_address                      FixedString(20) COMMENT 'Bit 0. Receiver; null when a contract is created' CODEC(ZSTD(1)),
+    value                           UInt256 COMMENT 'Value moved, wei' CODEC(ZSTD(1)),
+    status                          LowCardinality(String) COMMENT 'success, failed or unknown',
+    fee                             UInt256 COMMENT 'Bit 1. Fee really paid, wei; null when the receipt does not tell' CODEC(ZSTD(1)),
+    method                          FixedString(4) COMMENT 'Bit 2. First four bytes of the call data' CODEC(ZSTD(1)),
+    failure_cause                   LowCardinality(String) COMMENT 'Why the transaction failed, one word',
+    failure_reason                  String COMMENT 'Why the transaction failed, in words' CODEC(ZSTD(1)),
+    log_count                       UInt32 COMMENT 'Number of logs',
+    contracts                       Array(FixedString(20)) COMMENT 'Receiver, created contract and emitters of logs, each once' CODEC(ZSTD(1)),
+    nonce                           UInt64 COMMENT 'The sender''s nonce' CODEC(ZSTD(1)),
+    gas                             UInt64 COMMENT 'Gas limit' CODEC(ZSTD(1)),
+    gas_price                       UInt256 COMMENT 'Bit 3. Gas price as stated, wei per gas' CODEC(ZSTD(1)),
+    max_fee_per_gas                 UInt256 COMMENT 'Bit 4. EIP-1559 fee cap, wei per gas' CODEC(ZSTD(1)),
+    max_priority_fee_per_gas        UInt256 COMMENT 'Bit 5. EIP-1559 tip cap, wei per gas' CODEC(ZSTD(1)),
+    input                           String COMMENT 'Call data' CODEC(ZSTD(1)),
+    transaction_type                UInt64 COMMENT 'EIP-2718 type' CODEC(ZSTD(1)),
+    chain_id                        UInt64 COMMENT 'Bit 6. Chain id that was signed for' CODEC(ZSTD(1)),
+    receipt_status                  UInt8 COMMENT 'Bit 7. 1 success, 0 failure, null before EIP-658' CODEC(ZSTD(1)),
+    receipt_gas_used                UInt64 COMMENT 'Gas used by the transaction' CODEC(ZSTD(1)),
+    receipt_cumulative_gas_used     UInt64 COMMENT 'Gas used in the block up to and with the transaction' CODEC(ZSTD(1)),
+    receipt_effective_gas_price     UInt256 COMMENT 'Bit 8. Price really paid, wei per gas' CODEC(ZSTD(1)),
+    receipt_blob_gas_used           UInt64 COMMENT 'Bit 9. EIP-4844 blob gas used (OP-stack since Jovian: data footprint)' CODEC(ZSTD(1)),
+    receipt_l1_fee                  UInt256 COMMENT 'Bit 10. OP-stack L1 data fee as the receipt says it, wei' CODEC(ZSTD(1)),
+    receipt_l1_gas_used             UInt256 COMMENT 'Bit 11. OP-stack L1 gas used' CODEC(ZSTD(1)),
+    receipt_l1_gas_price            UInt256 COMMENT 'Bit 12. OP-stack L1 gas price, wei' CODEC(ZSTD(1)),
+    receipt_l1_fee_scalar           LowCardinality(String) COMMENT 'OP-stack fee scalar before Ecotone, decimal text',
+    receipt_l1_base_fee_scalar      UInt64 COMMENT 'Bit 13. OP-stack base fee scalar since Ecotone' CODEC(ZSTD(1)),
+    receipt_l1_blob_base_fee        UInt256 COMMENT 'Bit 14. OP-stack L1 blob base fee, wei' CODEC(ZSTD(1)),
+    receipt_l1_blob_base_fee_scalar UInt64 COMMENT 'Bit 15. OP-stack L1 blob base fee scalar' CODEC(ZSTD(1)),
+    receipt_operator_fee_scalar     UInt64 COMMENT 'Bit 16. OP-stack operator fee scalar' CODEC(ZSTD(1)),
+    receipt_operator_fee_constant   UInt64 COMMENT 'Bit 17. OP-stack operator fee constant' CODEC(ZSTD(1)),
+    operator_fee                    UInt256 COMMENT 'Bit 18. OP-stack operator fee, wei' CODEC(ZSTD(1)),
+    receipt_da_footprint_gas_scalar UInt64 COMMENT 'Bit 19. OP-stack data footprint scalar since Jovian' CODEC(ZSTD(1)),
+    receipt_token_ratio             UInt256 COMMENT 'Bit 20. Mantle token ratio, already applied to the L1 fee' CODEC(ZSTD(1)),
+    receipt_gas_used_for_l1         UInt64 COMMENT 'Bit 21. Arbitrum: part of the gas that pays for L1' CODEC(ZSTD(1)),
+    receipt_l1_block_number         UInt64 COMMENT 'Bit 22. Arbitrum: L1 block number' CODEC(ZSTD(1)),
+    fee_reason                      LowCardinality(String) COMMENT 'Why fee is null, one word',
+    fee_token                       FixedString(20) COMMENT 'Bit 23. Token that the fee was paid in; null where it was the chain''s own' CODEC(ZSTD(1)),
+    fee_token_amount                UInt256 COMMENT 'Bit 24. What was paid in fee_token, in its smallest unit' CODEC(ZSTD(1)),
+    call                            LowCardinality(String) COMMENT 'Signature of the called function, where known',
+    call_arguments                  String COMMENT 'JSON object of its arguments by name, where known' CODEC(ZSTD(1)),
+    extra                           String COMMENT 'JSON object of what few transactions have; empty without any' CODEC(ZSTD(1)),
+    present                         UInt32 COMMENT 'Which of the columns with a bit are not null; bit 25: l1_fee is receipt_l1_fee' CODEC(ZSTD(1)),
+    span                            UInt32 COMMENT 'Heights of one partition of this network (partition_rows); 0 is refused' CODEC(ZSTD(1)),
+    INDEX by_hash concat('0x', lower(hex(hash))) TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_from concat('0x', lower(hex(from_address))) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_contract arrayMap(x -> concat('0x', lower(hex(x))), contracts) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_time block_time TYPE minmax GRANULARITY 1,
+    INDEX by_sequence intDiv(version, 256) TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+PARTITION BY (network, intDiv(height, span))
+ORDER BY (network, height, transaction_index)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, merge_selector_base = 30, max_parts_to_merge_at_once = 64, min_bytes_for_wide_part = 33554432, vertical_merge_algorithm_min_rows_to_activate = 1, vertical_merge_algorithm_min_columns_to_activate = 1

@@ -1,0 +1,83 @@
+-- Canonical blocks, each once (rule 17): every 256-bit amount also as decimal text, and every column under the names of
+-- REST too. Aliases and texts cost nothing unless they are selected.
+-- What goes is hidden from the moment at which that is told (pruned_rows) until all of it is gone: no query sees a part of it.
+-- Ordinarily nothing goes, and the set is empty.
+CREATE OR REPLACE VIEW blocks
+(
+    network               LowCardinality(String) COMMENT 'Slug of the network',
+    family                LowCardinality(String) COMMENT 'Chain family: evm',
+    number                UInt64 COMMENT 'Height of the block',
+    hash                  String COMMENT 'Hash of the block',
+    parent_hash           String COMMENT 'Hash of the parent',
+    timestamp             DateTime64(3, 'UTC') COMMENT 'The block''s own time stamp, UTC',
+    transaction_count     UInt32 COMMENT 'Transactions, unreadable ones included',
+    failed_count          UInt32 COMMENT 'Transactions with status failed',
+    gas_limit             UInt64 COMMENT 'Gas limit of the block',
+    gas_used              UInt64 COMMENT 'Gas used, as the header says',
+    sequence              UInt64 COMMENT 'Sequence of the event that applied the block, the network''s total order',
+    observed_at           DateTime64(3, 'UTC') COMMENT 'When Headwater first saw the block, UTC',
+    stored_at             DateTime64(3, 'UTC') COMMENT 'When the row was written and became visible, UTC',
+    origin                LowCardinality(String) COMMENT 'live or backfill',
+    log_count             UInt32 COMMENT 'Logs of the block',
+    unknown_count         UInt32 COMMENT 'Transactions with status unknown',
+    unreadable_count      UInt32 COMMENT 'Transactions that could not be read; they have no row',
+    token_transfer_count  UInt32 COMMENT 'ERC-20 and ERC-721 transfers',
+    created_count         UInt32 COMMENT 'Contracts created by transactions that did not fail',
+    receipt_gas_used      UInt64 COMMENT 'Sum of gas used over the receipts',
+    fee_total             UInt256 COMMENT 'Sum of the fees really paid, wei',
+    fee_unknown_count     UInt32 COMMENT 'Transactions whose fee is not known, not in fee_total',
+    gas_price_sum         UInt256 COMMENT 'Sum of effective gas prices over transactions that paid gas, wei',
+    gas_price_count       UInt32 COMMENT 'Number of transactions in gas_price_sum',
+    gas_price_min         Nullable(UInt256) COMMENT 'Lowest effective gas price of the block, wei per gas',
+    gas_price_max         Nullable(UInt256) COMMENT 'Highest effective gas price of the block, wei per gas',
+    value_total           UInt256 COMMENT 'Sum of values moved by transactions that did not fail, wei',
+    base_fee_per_gas      Nullable(UInt256) COMMENT 'EIP-1559 base fee, wei per gas',
+    miner                 Nullable(String) COMMENT 'Beneficiary of the fees, address',
+    difficulty            Nullable(UInt256) COMMENT 'Proof-of-work difficulty',
+    total_difficulty      Nullable(UInt256) COMMENT 'Sum of difficulties up to this block',
+    size                  Nullable(UInt64) COMMENT 'Bytes, as the node counts them',
+    nonce                 Nullable(String) COMMENT 'Proof-of-work nonce',
+    extra_data            String COMMENT 'Free bytes of the block''s maker',
+    sha3_uncles           Nullable(String) COMMENT 'Hash of the list of uncles',
+    state_root            Nullable(String) COMMENT 'Root of the state after the block',
+    transactions_root     Nullable(String) COMMENT 'Root of the transactions',
+    receipts_root         Nullable(String) COMMENT 'Root of the receipts',
+    withdrawals_root      Nullable(String) COMMENT 'Root of the withdrawals, EIP-4895',
+    withdrawal_count      Nullable(UInt32) COMMENT 'Number of withdrawals',
+    blob_gas_used         Nullable(UInt64) COMMENT 'EIP-4844 blob gas used',
+    excess_blob_gas       Nullable(UInt64) COMMENT 'EIP-4844 excess blob gas',
+    l1_block_number       Nullable(UInt64) COMMENT 'L1 block that an Arbitrum block refers to',
+    fee_total_text        String COMMENT 'fee_total as decimal text',
+    gas_price_sum_text    String COMMENT 'gas_price_sum as decimal text',
+    gas_price_min_text    Nullable(String) COMMENT 'gas_price_min as decimal text',
+    gas_price_max_text    Nullable(String) COMMENT 'gas_price_max as decimal text',
+    value_total_text      String COMMENT 'value_total as decimal text',
+    base_fee_per_gas_text Nullable(String) COMMENT 'base_fee_per_gas as decimal text',
+    difficulty_text       Nullable(String) COMMENT 'difficulty as decimal text',
+    total_difficulty_text Nullable(String) COMMENT 'total_difficulty as decimal text',
+    height                UInt64 COMMENT 'Same as number, as REST calls it',
+    block_number          UInt64 COMMENT 'Same as number, as other views call it',
+    block_time            DateTime64(3, 'UTC') COMMENT 'Same as timestamp, as REST calls it',
+    block_timestamp       DateTime64(3, 'UTC') COMMENT 'Same as timestamp, as other views call it',
+    block_hash            String COMMENT 'Same as hash, as other views call it',
+    tx_count              UInt32 COMMENT 'Same as transaction_count, as other views call it',
+    base_fee              Nullable(UInt256) COMMENT 'Same as base_fee_per_gas, as REST calls it'
+)
+AS SELECT
+    network, family, height AS number, hash, parent_hash, block_time AS timestamp, transaction_count, failed_count,
+    gas_limit, gas_used, sequence, observed_at, stored_at, origin, log_count, unknown_count, unreadable_count,
+    token_transfer_count, created_count, receipt_gas_used, fee_total, fee_unknown_count, gas_price_sum, gas_price_count,
+    gas_price_min, gas_price_max, value_total, base_fee_per_gas, miner, difficulty, total_difficulty, size, nonce,
+    extra_data, sha3_uncles, state_root, transactions_root, receipts_root, withdrawals_root, withdrawal_count,
+    blob_gas_used, excess_blob_gas, l1_block_number,
+    toString(fee_total) AS fee_total_text, toString(gas_price_sum) AS gas_price_sum_text,
+    toString(gas_price_min) AS gas_price_min_text, toString(gas_price_max) AS gas_price_max_text,
+    toString(value_total) AS value_total_text, toString(base_fee_per_gas) AS base_fee_per_gas_text,
+    toString(difficulty) AS difficulty_text, toString(total_difficulty) AS total_difficulty_text,
+    height, height AS block_number, block_time, block_time AS block_timestamp, hash AS block_hash,
+    transaction_count AS tx_count, base_fee_per_gas AS base_fee
+FROM block_rows FINAL
+WHERE (network, intDiv(height, span)) NOT IN
+    (SELECT network, arrayJoin(range(first_part, end_part)) FROM pruned_rows FINAL WHERE gone = 0)
+SETTINGS use_skip_indexes_if_final = 1, use_skip_indexes_if_final_exact_mode = 1, do_not_merge_across_partitions_select_final = 1
+COMMENT 'A row is a canonical block: after a reorg the blocks of the branch that stands, each once'
