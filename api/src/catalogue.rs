@@ -11,7 +11,7 @@ use serde::Serialize;
 use store::{
     Store, StoreError,
     engine::ANALYST,
-    query::{self, TableSize, View},
+    query::{self, Pruned, TableSize, View},
 };
 use tokio::sync::Mutex;
 use url::Url;
@@ -33,6 +33,8 @@ pub struct Sql {
     pub views: Vec<ViewItem>,
     /// The tables behind them, with their sizes.
     pub tables: Vec<TableItem>,
+    /// What was removed of networks by `[store] keep` or `max_bytes`; of others everything that ever came is held.
+    pub removed: Vec<RemovedItem>,
     /// What one statement of that user may cost in the embedded store.
     pub limits: SqlLimits,
     /// Queries that work as typed.
@@ -80,6 +82,23 @@ pub struct TableItem {
     pub oldest: Option<String>,
     /// Block time of the last row; null for tables without blocks.
     pub newest: Option<String>,
+}
+
+/// What was removed of a network.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlRemoved)]
+pub struct RemovedItem {
+    /// The network's slug.
+    pub network: String,
+    /// Lowest height that was ever held.
+    pub from_height: u64,
+    /// Rows are held from this height on.
+    pub below: u64,
+    /// Time of the newest block that was removed.
+    #[schema(format = DateTime)]
+    pub until: String,
+    /// `keep` or `max_bytes`.
+    pub reason: String,
 }
 
 /// What one statement may cost in the embedded store. A server elsewhere has limits of its own.
@@ -131,9 +150,10 @@ impl Catalogue {
         {
             return answer.clone();
         }
-        let asked = async { Ok::<_, StoreError>((store.views().await?, store.table_sizes().await?)) };
+        let asked =
+            async { Ok::<_, StoreError>((store.views().await?, store.table_sizes().await?, store.pruned().await?)) };
         let answer = match asked.await {
-            Ok((views, tables)) => Ok(Arc::new(describe(store, views, tables))),
+            Ok((views, tables, pruned)) => Ok(Arc::new(describe(store, views, tables, pruned))),
             Err(error) => Err(ApiError::from_store(&error)),
         };
         *last = Some((Instant::now(), answer.clone()));
@@ -141,7 +161,7 @@ impl Catalogue {
     }
 }
 
-fn describe(store: &Store, views: Vec<View>, tables: Vec<TableSize>) -> Sql {
+fn describe(store: &Store, views: Vec<View>, tables: Vec<TableSize>, pruned: Vec<Pruned>) -> Sql {
     let view = |v: View| ViewItem {
         name: v.name,
         comment: v.comment,
@@ -159,6 +179,13 @@ fn describe(store: &Store, views: Vec<View>, tables: Vec<TableSize>) -> Sql {
         oldest: t.oldest.map(schemas::TimeMs::rfc3339),
         newest: t.newest.map(schemas::TimeMs::rfc3339),
     };
+    let removed = |p: Pruned| RemovedItem {
+        network: p.network,
+        from_height: p.from_height,
+        below: p.below,
+        until: p.newest_time.rfc3339(),
+        reason: p.reason,
+    };
     let example = |q: query::Example| QueryItem { title: q.title, about: q.about, sql: q.sql };
     Sql {
         url: without_credentials(&store.config().url),
@@ -166,6 +193,7 @@ fn describe(store: &Store, views: Vec<View>, tables: Vec<TableSize>) -> Sql {
         user: ANALYST.to_owned(),
         views: views.into_iter().map(view).collect(),
         tables: tables.into_iter().map(table).collect(),
+        removed: pruned.into_iter().map(removed).collect(),
         limits: SqlLimits {
             seconds: limits::ANALYST_TIME.as_secs(),
             memory_bytes: limits::ANALYST_MEMORY,

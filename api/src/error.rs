@@ -71,12 +71,28 @@ pub enum ApiError {
         network: String,
     },
     /// No canonical block of this height or hash is stored.
-    #[error("network {network} has no block {block} in the store")]
+    #[error("network {network} has no block {block} in the store{}", Doubt(doubt))]
     BlockNotFound {
         /// The slug.
         network: String,
         /// Height or hash.
         block: String,
+        /// What was removed, among which it may have been.
+        doubt: Option<String>,
+    },
+    /// What lies at this height was removed.
+    #[error(
+        "rows of network {network} below height {below} were removed by `[store] {reason}`, those of {height} among them"
+    )]
+    Pruned {
+        /// The slug.
+        network: String,
+        /// The height.
+        height: u64,
+        /// Nothing is held below this one.
+        below: u64,
+        /// Which key of the configuration removed it.
+        reason: String,
     },
     /// No endpoint of this name was heard of.
     #[error("network {network} has no endpoint `{name}` that anybody was heard to call")]
@@ -87,12 +103,14 @@ pub enum ApiError {
         name: String,
     },
     /// No canonical transaction of this hash is stored.
-    #[error("network {network} has no transaction {hash} in the store")]
+    #[error("network {network} has no transaction {hash} in the store{}", Doubt(doubt))]
     TransactionNotFound {
         /// The slug.
         network: String,
         /// The hash.
         hash: String,
+        /// What was removed, among which it may have been.
+        doubt: Option<String>,
     },
     /// The request names a host that is not ours.
     #[error(
@@ -183,6 +201,18 @@ pub enum ApiError {
     Internal,
 }
 
+/// Words on what was removed, behind those on what is not there: that it does not exist cannot be said (rule 31).
+struct Doubt<'d>(&'d Option<String>);
+
+impl std::fmt::Display for Doubt<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(removed) => write!(f, "; it may have been among what was removed: {removed}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The stable names of problems. `type` is `/problems/` and the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
@@ -224,6 +254,9 @@ kinds! {
     BLOCK_NOT_FOUND = "block-not-found", NOT_FOUND, "No such block",
         "The store holds no canonical block of this height or hash. It may not have arrived yet, lie before the first held \
          block, or have been removed by a reorg.";
+    PRUNED = "pruned", GONE, "No longer kept",
+        "The operator keeps rows for a time, or up to a size (`[store] keep`, `max_bytes`), and what lies at this height was removed. \
+         GET /api/v1/networks/{network}/completeness says from which height on rows are held.";
     TRANSACTION_NOT_FOUND = "transaction-not-found", NOT_FOUND, "No such transaction",
         "The store holds no canonical transaction of this hash. It may not be in a block yet, lie before the first held \
          block, or have been removed by a reorg.";
@@ -278,6 +311,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => Kind::METHOD_NOT_ALLOWED,
             Self::NetworkNotFound { .. } => Kind::NETWORK_NOT_FOUND,
             Self::BlockNotFound { .. } => Kind::BLOCK_NOT_FOUND,
+            Self::Pruned { .. } => Kind::PRUNED,
             Self::ProviderNotFound { .. } => Kind::PROVIDER_NOT_FOUND,
             Self::TransactionNotFound { .. } => Kind::TRANSACTION_NOT_FOUND,
             Self::ForeignHost { .. } => Kind::FOREIGN_HOST,

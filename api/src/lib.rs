@@ -18,6 +18,7 @@ pub mod error;
 mod guard;
 mod health;
 pub mod items;
+mod kept;
 mod ledger;
 mod linger;
 mod live;

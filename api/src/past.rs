@@ -19,7 +19,7 @@ use axum::extract::ws::Utf8Bytes;
 use schemas::{Network, Op, limits};
 use store::{
     Store, StoreError,
-    query::{ReplayEvent, ReplayPage, Rows},
+    query::{GapReason, ReplayEvent, ReplayPage, Rows},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,8 @@ pub struct Place {
 pub struct Page {
     /// Sequences that are gone (both included), before the events.
     pub gap: Option<(u64, u64)>,
+    /// Why they are.
+    pub reason: GapReason,
     /// Every event behind the gap, in order.
     pub events: Vec<Past>,
     /// Whether it has transactions too.
@@ -219,7 +221,8 @@ async fn read(
 
 fn page(place: &Place, found: ReplayPage) -> Page {
     let events = found.events.into_iter().map(|event| past(place.network.as_str(), event)).collect();
-    Page { gap: found.gap, events, transactions: place.transactions.is_some(), bytes: 0, _held: None }
+    let (gap, reason) = (found.gap, found.reason);
+    Page { gap, reason, events, transactions: place.transactions.is_some(), bytes: 0, _held: None }
 }
 
 fn past(network: &str, ReplayEvent { event, rows }: ReplayEvent) -> Past {

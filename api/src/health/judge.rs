@@ -18,6 +18,8 @@ use crate::watch::Snapshot;
 /// How long after its start a process waits for the first word of a stage.
 pub const GRACE: Duration = Duration::from_secs(60);
 const SILENT: &str = "silent";
+/// What is no stage, but has its warnings in `/health`.
+const STORE: &str = "store";
 /// States in which nothing is wrong.
 const WELL: [&str; 4] = [state::RUNNING, state::STARTING, "syncing", "live"];
 
@@ -42,6 +44,8 @@ pub struct Judged {
     pub stages: Vec<StageHealth>,
     /// What is wrong, the gravest first.
     pub problems: Vec<HealthProblem>,
+    /// What is to be known before it is wrong: nothing is degraded for it.
+    pub warnings: Vec<HealthProblem>,
     /// Networks that are to be followed, by someone's configuration.
     pub followed: BTreeSet<String>,
 }
@@ -90,7 +94,7 @@ pub fn judge(case: &Case<'_>) -> Judged {
         }
         problems.extend(case.differing(&network));
     }
-    Judged { stages, problems, followed }
+    Judged { stages, problems, warnings: case.warnings(), followed }
 }
 
 /// What kind of problem a stage has with a network.
@@ -264,6 +268,25 @@ impl Case<'_> {
         stage::CHAIN.contains(&name)
             && !self.heard.watchers.is_empty()
             && self.processes(stage::INGEST).next().is_none()
+    }
+
+    /// What processes say though nothing keeps them from their work: of the store, by the sink that looks after it.
+    fn warnings(&self) -> Vec<HealthProblem> {
+        let mut told: Vec<HealthProblem> = Vec::new();
+        for heard in self.living(stage::SINK).filter(|h| h.status.state == state::RUNNING) {
+            let Some(words) = &heard.status.detail else { continue };
+            // Several sinks look after one store.
+            if told.iter().all(|other| other.problem != *words) {
+                told.push(HealthProblem {
+                    stage: STORE.to_owned(),
+                    network: None,
+                    since: None,
+                    problem: words.clone(),
+                    cure: "See docs/keeping.md".to_owned(),
+                });
+            }
+        }
+        told
     }
 
     /// All processes of a stage that live wait for something.

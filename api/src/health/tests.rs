@@ -63,6 +63,36 @@ fn all_is_well_while_everybody_speaks() {
 }
 
 #[test]
+fn what_the_sink_says_of_the_store_beside_its_work_is_a_warning_and_nothing_is_wrong() {
+    let mut world = World::new();
+    world.all(100, &[]);
+    let words = "the store's tables take 190.0 GiB of `[store] max_bytes` = 200.0 GiB";
+    let warns = |instance: &str| StageStatus {
+        instance: instance.into(),
+        detail: Some(words.to_owned()),
+        ..said(stage::SINK, None)
+    };
+    world.hear(StageStatus { detail: Some(words.to_owned()), ..said(stage::SINK, None) }, 101);
+    world.hear(warns("host-2"), 101);
+    let judged = world.judge(102);
+    assert_eq!(judged.problems, []);
+    let [warning] = &judged.warnings[..] else { panic!("{:?}", judged.warnings) };
+    assert_eq!((warning.stage.as_str(), warning.problem.as_str()), ("store", words));
+    assert!(judged.stages.iter().all(|s| s.state == "running"), "{:?}", judged.stages);
+    // What it says while it waits is a problem, and no warning.
+    world.hear(StageStatus { state: state::STALLED.into(), ..warns("host-2") }, 103);
+    world.hear(
+        StageStatus { state: state::STALLED.into(), detail: Some("no store".into()), ..said(stage::SINK, None) },
+        103,
+    );
+    let judged = world.judge(104);
+    assert_eq!((judged.warnings.len(), judged.problems.len()), (0, 1), "{judged:?}");
+    // What was said by whoever is silent is not repeated.
+    world.all(300, &[stage::SINK]);
+    assert_eq!(world.judge(301).warnings, []);
+}
+
+#[test]
 fn a_silent_stage_is_named_once_with_since_and_cure() {
     for name in stage::CHAIN {
         let mut world = World::new();

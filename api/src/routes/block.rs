@@ -14,6 +14,7 @@ use crate::{
     app::App,
     error::ApiError,
     items::BlockItem,
+    kept,
     params::{self, BlockName, Params},
 };
 
@@ -26,7 +27,7 @@ use crate::{
         ("network" = String, Path, description = "The network's slug"),
         ("block" = String, Path, description = "Height, or hash as the chain's explorers print it"),
     ),
-    responses((status = 200, body = BlockItem), (status = 404, description = "No such network or block", body = crate::error::Problem, content_type = "application/problem+json"), Refused)
+    responses((status = 200, body = BlockItem), (status = 404, description = "No such network or block", body = crate::error::Problem, content_type = "application/problem+json"), (status = 410, description = "Rows of this height were removed by `[store] keep` or `max_bytes`", body = crate::error::Problem, content_type = "application/problem+json"), Refused)
 )]
 pub async fn block(
     State(app): State<Arc<App>>,
@@ -35,9 +36,9 @@ pub async fn block(
 ) -> Result<impl IntoResponse, ApiError> {
     Params::parse(query.as_deref(), &[])?;
     let network = params::path_network(&network)?;
-    let name = params::path_block(&block)?;
+    let path_name = params::path_block(&block)?;
     app.known_network(&network).await?;
-    let found = match name {
+    let found = match path_name.clone() {
         BlockName::Height(height) => app.store.block_by_height(&network, height).await,
         BlockName::Hash(hash) => {
             let hash: BlockHash = hash
@@ -47,6 +48,19 @@ pub async fn block(
         }
     };
     let found = found.map_err(|e| ApiError::from_store(&e))?;
-    let row = found.ok_or_else(|| ApiError::BlockNotFound { network: network.to_string(), block: block.clone() })?;
-    Ok(Live(Json(BlockItem::from_row(&row))))
+    if let Some(row) = found {
+        return Ok(Live(Json(BlockItem::from_row(&row))));
+    }
+    if let BlockName::Height(height) = path_name
+        && let Some(pruned) = kept::at(&app, &network, height).await?
+    {
+        return Err(ApiError::Pruned {
+            network: network.to_string(),
+            height,
+            below: pruned.below,
+            reason: pruned.reason,
+        });
+    }
+    let doubt = kept::doubt(&app, &network).await?;
+    Err(ApiError::BlockNotFound { network: network.to_string(), block, doubt })
 }

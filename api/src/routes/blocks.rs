@@ -16,6 +16,7 @@ use crate::{
     cursor,
     error::ApiError,
     items::{BlockItem, Page},
+    kept,
     params::Params,
 };
 
@@ -64,9 +65,12 @@ pub async fn blocks(
     }
     let filter = BlockFilter { network, sort, cursor, limit };
     let page = app.store.blocks(&filter).await.map_err(|e| ApiError::from_store(&e))?;
+    let ends = (filter.cursor.is_none(), page.next.is_none());
+    let note = kept::note(&app, filter.network.as_ref(), sort, ends, None).await?;
     let page = Page {
         items: page.items.iter().map(BlockItem::from_row).collect(),
         next: page.next.map(|c| cursor::encode(&name, &c)),
+        note,
     };
     list(&headers, &page)
 }

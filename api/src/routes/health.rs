@@ -42,6 +42,9 @@ pub struct Health {
     pub store_error: Option<String>,
     /// What is wrong: which stage, of which network, since when, and what to do. Empty while nothing is.
     pub problems: Vec<HealthProblem>,
+    /// What will be wrong some day, and how to keep it from that: of the store, that `[store] max_bytes` is near, and what goes then.
+    /// Nothing is `degraded` for it.
+    pub warnings: Vec<HealthProblem>,
     /// Each stage, with its processes.
     pub stages: Vec<StageHealth>,
     /// Configured networks in the order of the configuration, then others that a stage has.
@@ -119,7 +122,8 @@ pub async fn health(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> R
         Some(_) => HealthStatus::Degraded,
     };
     let status = overall(store, &judged, &networks);
-    Ok(Live(Json(Health { status, store_error, problems: judged.problems, stages: judged.stages, networks })))
+    let Judged { problems, warnings, stages, .. } = judged;
+    Ok(Live(Json(Health { status, store_error, problems, warnings, stages, networks })))
 }
 
 fn case<'a>(app: &App, heard: &'a Snapshot, configured: &'a [Network]) -> Case<'a> {

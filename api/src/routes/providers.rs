@@ -67,7 +67,7 @@ pub async fn health(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> R
     let (items, more) = app.providers.items(network.as_ref(), after.as_ref(), limit as usize);
     let last = items.last().filter(|_| more);
     let next = last.map(|item| cursor::encode(&list, &(&item.network, &item.name)));
-    Ok(Live(Json(Page { items, next })))
+    Ok(Live(Json(Page { items, next, note: None })))
 }
 
 /// One endpoint as it is now, and its calls by minute.

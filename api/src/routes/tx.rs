@@ -13,6 +13,7 @@ use crate::{
     app::App,
     error::ApiError,
     items::transaction::TransactionDetail,
+    kept,
     params::{self, Params},
 };
 
@@ -41,6 +42,9 @@ pub async fn tx(
     let found = app.store.transaction(&network, &hash).await.map_err(|e| ApiError::from_store(&e))?;
     match found.first() {
         Some(row) => Ok(Live(Json(TransactionDetail::from_row(row)))),
-        None => Err(ApiError::TransactionNotFound { network: network.to_string(), hash }),
+        None => {
+            let doubt = kept::doubt(&app, &network).await?;
+            Err(ApiError::TransactionNotFound { network: network.to_string(), hash, doubt })
+        }
     }
 }

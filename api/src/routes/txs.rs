@@ -17,6 +17,7 @@ use crate::{
     cursor,
     error::ApiError,
     items::{Page, TransactionItem},
+    kept,
     params::Params,
 };
 
@@ -99,9 +100,12 @@ pub async fn txs(
         app.known_network(network).await?;
     }
     let page = app.store.transactions(&filter).await.map_err(|e| ApiError::from_store(&e))?;
+    let ends = (filter.cursor.is_none(), page.next.is_none());
+    let note = kept::note(&app, filter.network.as_ref(), sort, ends, filter.from).await?;
     let page = Page {
         items: page.items.iter().map(TransactionItem::from_row).collect(),
         next: page.next.map(|c| cursor::encode(&name, &c)),
+        note,
     };
     list(&headers, &page)
 }

@@ -20,6 +20,8 @@ use super::{
     replay::{self, Replaying, Step},
     subscriptions::Subscriptions,
 };
+use store::query::GapReason;
+
 use crate::{
     app::App,
     error::ApiError,
@@ -325,7 +327,7 @@ impl Connection {
                     self.past(&mut front, page).await?;
                 }
             }
-            Step::Lost { to } => self.gap(front.network(), to).await?,
+            Step::Lost { to } => self.gap(front.network(), to, GapReason::NotHeld).await?,
             Step::Wait => {}
             Step::Away(error) => {
                 if !front.told_away {
@@ -363,10 +365,10 @@ impl Connection {
         Ok(())
     }
 
-    async fn gap(&mut self, network: &Network, to: u64) -> Result<(), End> {
+    async fn gap(&mut self, network: &Network, to: u64, reason: GapReason) -> Result<(), End> {
         let from = self.subscriptions.floor(network).unwrap_or_default() + 1;
         if from <= to {
-            self.answer(&Answer::Gap { network, from, to }).await?;
+            self.answer(&Answer::Gap { network, from, to, reason: reason.as_str() }).await?;
             self.subscriptions.advance(network, to);
         }
         Ok(())
@@ -378,7 +380,7 @@ impl Connection {
         let began = tokio::time::Instant::now();
         let until = began + past::HOLD;
         if let Some((_, to)) = page.gap {
-            self.gap(&network, to).await?;
+            self.gap(&network, to, page.reason).await?;
         }
         let floor = self.subscriptions.floor(&network).unwrap_or_default();
         let mut sent = 0;

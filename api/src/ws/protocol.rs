@@ -235,6 +235,8 @@ pub enum Answer<'a> {
         from: u64,
         /// Last missing sequence.
         to: u64,
+        /// `pruned`: what they held was removed by `[store] keep` or `max_bytes`; `not_held`: nothing is known of them.
+        reason: &'static str,
     },
     /// An operation failed.
     Error {

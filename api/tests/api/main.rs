@@ -9,6 +9,7 @@ mod engine;
 mod faulty;
 mod holes;
 mod http;
+mod kept;
 mod limits;
 mod many;
 mod pages;
