@@ -46,6 +46,8 @@ export interface Health {
 	status: string;
 	networks: NetworkHealth[];
 	problems?: HealthProblem[];
+	/** What will be wrong some day. */
+	warnings?: HealthProblem[];
 	store_error?: string | null;
 }
 
@@ -206,7 +208,7 @@ export type Frame =
 	| { type: 'transaction'; network: string; sequence: number; op: Op; data: Transaction }
 	| { type: 'provider'; network: string; sequence: number; op: Op; data: Provider }
 	| { type: 'position'; network: string; sequence: number }
-	| { type: 'gap'; network: string; from: number; to: number }
+	| { type: 'gap'; network: string; from: number; to: number; reason?: 'not_held' | 'pruned' }
 	| { type: 'error'; id?: number | null; problem: Problem };
 
 export type DataFrame = Extract<Frame, { type: 'block' | 'transaction' }>;
@@ -234,6 +236,17 @@ export interface SqlTable {
 	newest: string | null;
 }
 
+/** What was removed of a network by `[store] keep` or `max_bytes`. */
+export interface SqlRemoved {
+	network: string;
+	from_height: number;
+	/** Rows are held from here on. */
+	below: number;
+	/** Time of the newest block that was removed. */
+	until: string;
+	reason: string;
+}
+
 export interface SqlLimits {
 	seconds: number;
 	memory_bytes: number;
@@ -258,6 +271,7 @@ export interface Sql {
 	user: string;
 	views: SqlView[];
 	tables: SqlTable[];
+	removed?: SqlRemoved[];
 	limits: SqlLimits;
 	queries: SqlQuery[];
 }
