@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use runtime::hosts::Hosts;
+use runtime::{hosts::Hosts, requests::Requests};
 use schemas::Network;
 use store::Store;
 use tokio::sync::Semaphore;
@@ -53,6 +53,8 @@ pub struct App {
     pub catalogue: Catalogue,
     /// What is held of each network, as last counted.
     pub counts: Counts,
+    /// What operators ask of the stages.
+    pub asked: Requests,
     /// REST requests at the same time.
     pub requests: Semaphore,
     /// Those of them that ask the store for rows.

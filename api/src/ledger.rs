@@ -7,12 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use runtime::requests::Known;
 use schemas::Network;
 use serde::Serialize;
 use store::{Store, query};
 use utoipa::ToSchema;
 
-use crate::error::ApiError;
+use crate::{
+    error::ApiError,
+    given_up::{self, GivenUpItem},
+};
 
 /// What is held of a network.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,6 +30,8 @@ pub struct Completeness {
     /// Heights that hold blocks and were not counted yet: neither whole nor a gap so far as is known. The store's sink counts them
     /// in its own time after an upgrade, or after something in them changed.
     pub uncounted: Vec<GapItem>,
+    /// Sequences that operators gave up, since retention had removed them before they were read.
+    pub given_up: Vec<GivenUpItem>,
 }
 
 /// Consecutive heights that are all complete, or all not.
@@ -57,12 +63,13 @@ pub struct GapItem {
     pub from_height: u64,
     /// Last height.
     pub to_height: u64,
-    /// `not_held`: no block of these heights has come, and a back-fill would bring them. `not_counted`: what is held of them is not
-    /// known yet.
+    /// `not_held`: no block of these heights has come, and a back-fill would bring them. `given_up`: events of these heights were given
+    /// up, `given_up` says by which request. `not_counted`: what is held of them is not known yet.
     pub reason: &'static str,
 }
 
 const NOT_HELD: &str = "not_held";
+const GIVEN_UP: &str = "given_up";
 const NOT_COUNTED: &str = "not_counted";
 
 /// How long an answer is given again, and a failure: who waits for a store in trouble does not ask it one after the other.
@@ -77,7 +84,7 @@ pub struct Counts(Mutex<HashMap<Network, Last>>);
 
 impl Counts {
     /// The answer, at most [`KEPT`] old.
-    pub async fn of(&self, store: &Store, network: &Network) -> Result<Arc<Completeness>, ApiError> {
+    pub async fn of(&self, store: &Store, network: &Network, asked: &Known) -> Result<Arc<Completeness>, ApiError> {
         let last = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(all.entry(network.clone()).or_default())
@@ -88,8 +95,9 @@ impl Counts {
         {
             return answer.clone();
         }
-        let answer = match store.completeness(network).await {
-            Ok(held) => Ok(Arc::new(of(network.as_str(), &held))),
+        let held = futures::future::try_join(store.completeness(network), given_up::of(store, network, asked)).await;
+        let answer = match held {
+            Ok((held, given_up)) => Ok(Arc::new(of(network.as_str(), &held, given_up))),
             Err(error) => Err(ApiError::from_store(&error)),
         };
         *last = Some((Instant::now(), answer.clone()));
@@ -97,7 +105,7 @@ impl Counts {
     }
 }
 
-fn of(network: &str, held: &query::Completeness) -> Completeness {
+fn of(network: &str, held: &query::Completeness, given_up: Vec<GivenUpItem>) -> Completeness {
     let item = |r: &query::CompletenessRange| RangeItem {
         from_height: r.from_number,
         to_height: r.to_number,
@@ -110,16 +118,23 @@ fn of(network: &str, held: &query::Completeness) -> Completeness {
     let mut known: Vec<(u64, u64)> = held.ranges.iter().map(|r| (r.from_number, r.to_number)).collect();
     known.extend(&held.uncounted);
     known.sort_unstable();
+    let reason = |from: u64, to: u64| {
+        let overlaps =
+            |g: &GivenUpItem| g.from_height.zip(g.to_height).is_some_and(|(low, high)| low <= to && from <= high);
+        if given_up.iter().any(overlaps) { GIVEN_UP } else { NOT_HELD }
+    };
     let gap = |pair: &[(u64, u64)]| {
         let (from_height, to_height) = (pair[0].1.saturating_add(1), pair[1].0.saturating_sub(1));
-        (from_height <= to_height).then_some(GapItem { from_height, to_height, reason: NOT_HELD })
+        (from_height <= to_height).then_some(GapItem { from_height, to_height, reason: reason(from_height, to_height) })
     };
     let heights = |&(from_height, to_height): &(u64, u64)| GapItem { from_height, to_height, reason: NOT_COUNTED };
+    let gaps = known.windows(2).filter_map(gap).collect();
     Completeness {
         network: network.to_owned(),
         ranges: held.ranges.iter().map(item).collect(),
-        gaps: known.windows(2).filter_map(gap).collect(),
+        gaps,
         uncounted: held.uncounted.iter().map(heights).collect(),
+        given_up,
     }
 }
 
@@ -142,10 +157,18 @@ mod tests {
             ranges: vec![range(5, 9), range(10, 10), range(13, 20), range(40, 50)],
             uncounted: vec![(21, 30), (51, 60)],
         };
-        let told = of("a", &held);
+        let given_up = GivenUpItem {
+            request: "a-1".into(),
+            first_sequence: 7,
+            last_sequence: 9,
+            from_height: Some(35),
+            to_height: Some(36),
+            reason: String::new(),
+        };
+        let told = of("a", &held, vec![given_up]);
         let heights = |from_height, to_height, reason| GapItem { from_height, to_height, reason };
-        assert_eq!(told.gaps, [heights(11, 12, NOT_HELD), heights(31, 39, NOT_HELD)]);
+        assert_eq!(told.gaps, [heights(11, 12, NOT_HELD), heights(31, 39, GIVEN_UP)]);
         assert_eq!(told.uncounted, [heights(21, 30, NOT_COUNTED), heights(51, 60, NOT_COUNTED)]);
-        assert!(of("a", &query::Completeness::default()).gaps.is_empty());
+        assert!(of("a", &query::Completeness::default(), Vec::new()).gaps.is_empty());
     }
 }

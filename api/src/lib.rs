@@ -15,6 +15,7 @@ pub mod config;
 mod constraints;
 mod cursor;
 pub mod error;
+mod given_up;
 mod guard;
 mod health;
 pub mod items;

@@ -21,6 +21,7 @@ use runtime::{
     beat::{Beat, Board},
     hosts::Hosts,
     log::Log,
+    requests::Requests,
 };
 use schemas::{codec::Codec, limits, records::stage_status::state::RUNNING};
 use store::Store;
@@ -63,7 +64,8 @@ pub async fn run(
     board.process(RUNNING, None);
     let beat = Beat::start(&board, &instance, Arc::clone(&log), Arc::clone(&codec), None);
     let hosts = Hosts::new(listener.local_addr().map_err(Error::Listener)?, &config.hosts);
-    let (app, router) = assemble(config, hosts, store, shutdown.clone());
+    let asked = Requests::follow(Arc::clone(&log), Arc::clone(&codec));
+    let (app, router) = assemble(config, hosts, store, asked, shutdown.clone());
     let (rings, rates, statuses) = (Arc::clone(&app.rings), Arc::clone(&app.rates), Arc::clone(&app.statuses));
 
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
@@ -121,7 +123,13 @@ fn tell(board: &Board, networks: &[NetworkConfig]) {
 }
 
 /// What is shared, and the router over it.
-fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationToken) -> (Arc<App>, Router) {
+fn assemble(
+    config: Config,
+    hosts: Hosts,
+    store: Store,
+    asked: Requests,
+    shutdown: CancellationToken,
+) -> (Arc<App>, Router) {
     let (rest, openapi) = routes::rest();
     let openapi = Bytes::from(serde_json::to_vec(&openapi).unwrap_or_default());
     let cors = cors(&config.allowed_origins);
@@ -140,6 +148,7 @@ fn assemble(config: Config, hosts: Hosts, store: Store, shutdown: CancellationTo
         openapi,
         catalogue: Catalogue::default(),
         counts: Counts::default(),
+        asked,
         requests: Semaphore::new(config.concurrent_requests),
         row_requests: Semaphore::new((config.concurrent_requests * 3 / 4).max(1)),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),

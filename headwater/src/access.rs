@@ -98,7 +98,7 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(WRITE, On::TransactionalIds("status.sink.")),
         ],
         Role::Api => vec![
-            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, PROVIDERS_SAMPLES])),
+            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, PROVIDERS_SAMPLES, CONTROL_CONFIG])),
             right(BOTH, On::Topics(&[STAGE_STATUS])),
             // Only there in a cluster that a former version made.
             right(READ, On::Topics(&[INGEST_STATUS, ENRICH_STATUS])),
