@@ -14,7 +14,7 @@ use runtime::{
     log::events::{Event, Halt},
 };
 use schemas::{
-    BlockHash, Network, Op,
+    BlockHash, Network, Op, Origin,
     records::{EnrichState, RawBlock, StageStatus},
 };
 
@@ -175,10 +175,13 @@ impl Halts {
     /// An event of a network was passed on.
     pub fn passed_on(&mut self, event: &Event, block: &Passed) {
         let (network, partition) = (&event.meta.network, event.partition);
-        metrics::processed(network.as_str(), block.height, event.meta.sequence);
+        let live = block.origin == Origin::Live;
+        metrics::processed(network.as_str(), live.then_some(block.height), event.meta.sequence);
         self.board.network(partition, network, |row| {
             row.sequence = Some(event.meta.sequence);
             match event.meta.op {
+                // A block that is filled in is nobody's tip.
+                _ if !live => {}
                 Op::Apply => (row.height, row.block_time) = (Some(block.height), Some(block.time)),
                 Op::Revert => (row.height, row.block_time) = (block.height.checked_sub(1), None),
                 Op::Finality => {}
@@ -254,6 +257,8 @@ pub(crate) struct Passed {
     pub height: u64,
     /// Its time stamp.
     pub time: schemas::TimeMs,
+    /// Whether it came as the head, or is filled in.
+    pub origin: Origin,
 }
 
 /// A state's word for a label, which must be of a closed set.

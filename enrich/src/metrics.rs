@@ -14,9 +14,11 @@ pub(crate) fn worked_up(took: Duration) {
     metrics::histogram!("headwater_enrich_batch_seconds").record(took.as_secs_f64());
 }
 
-/// Newest event of a network that was passed on.
-pub(crate) fn processed(network: &str, height: u64, sequence: u64) {
-    metrics::gauge!("headwater_enrich_processed_height", "network" => network.to_owned()).set(height as f64);
+/// Newest event of a network that was passed on; `height` where it is a live one.
+pub(crate) fn processed(network: &str, height: Option<u64>, sequence: u64) {
+    if let Some(height) = height {
+        metrics::gauge!("headwater_enrich_processed_height", "network" => network.to_owned()).set(height as f64);
+    }
     metrics::gauge!("headwater_enrich_processed_sequence", "network" => network.to_owned()).set(sequence as f64);
 }
 

@@ -80,7 +80,8 @@ pub(crate) fn work_up(
             return Worked::Unreadable { letter, error };
         }
     };
-    let passed = Passed { height: block.envelope.height, time: block.envelope.block_time };
+    let e = &block.envelope;
+    let passed = Passed { height: e.height, time: e.block_time, origin: e.origin };
     let transactions = if block.envelope.op == Op::Apply { event.children.len() } else { 0 };
     let profile = config.profile(&block.envelope.network);
     let mut summing = Summing::new(&block);

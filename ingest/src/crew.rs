@@ -90,6 +90,7 @@ impl Crew {
             scribe: self.scribe.clone(),
             outlet,
             places: self.shared.places.clone(),
+            fill_places: self.shared.fill_places.clone(),
             status: said,
             requests: self.shared.requests.of(network),
         };

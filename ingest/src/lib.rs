@@ -10,6 +10,7 @@
 //! goes on at the next block. Empty, missing and failing answers are told apart, and one network's trouble stops no other.
 //!
 //! * [`tracker`]: fork logic, pure.
+//! * [`fill`]: which heights are wanted on request, pure.
 //! * [`chains`]: one watcher for all families, and what is each family's own.
 //! * [`publisher`]: the only writer of a partition.
 //! * [`status`]: what is said of the stage and its networks.
@@ -23,6 +24,7 @@ mod compacted;
 pub mod config;
 mod crew;
 pub mod error;
+pub mod fill;
 pub mod metrics;
 pub mod networks;
 pub mod past;

@@ -69,6 +69,19 @@ pub fn heights_without_block(network: &Network, heights: u64) {
         .increment(heights);
 }
 
+/// Heights were filled on request, and so many transactions with them.
+pub fn backfilled(network: &Network, heights: u64, transactions: u32) {
+    metrics::counter!("headwater_backfill_heights_total", "network" => network.to_string()).increment(heights);
+    metrics::counter!("headwater_backfill_transactions_total", "network" => network.to_string())
+        .increment(u64::from(transactions));
+}
+
+/// Heights of a request that are still to be filled.
+pub fn backfill_left(network: &Network, request: &str, heights: u64) {
+    metrics::gauge!("headwater_backfill_heights_left", "network" => network.to_string(), "request" => request.to_owned())
+        .set(heights as f64);
+}
+
 /// A node told a chain that is not followed.
 pub fn refused(network: &Network, why: Refusal) {
     let why = match why {
@@ -106,6 +119,18 @@ pub fn describe() {
     metrics::describe_counter!(
         "headwater_ingest_events_total",
         "Block events that were committed, by network and operation."
+    );
+    metrics::describe_counter!(
+        "headwater_backfill_heights_total",
+        "Heights that were filled on request, by network; its rate is the rate of back-fill."
+    );
+    metrics::describe_counter!(
+        "headwater_backfill_transactions_total",
+        "Transactions of blocks that were filled on request."
+    );
+    metrics::describe_gauge!(
+        "headwater_backfill_heights_left",
+        "Heights of a request that are still to be filled, by network and request."
     );
     metrics::describe_counter!("headwater_ingest_transactions_total", "Transactions that were committed.");
     metrics::describe_counter!("headwater_ingest_samples_total", "Samples of endpoints that were written to the log.");

@@ -33,7 +33,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    chains::Places,
+    chains::{FillPlaces, Places},
     config::Config,
     crew::Crew,
     error::Error,
@@ -67,6 +67,7 @@ pub struct Shared {
     networks: Networks,
     memory: Memory,
     pub(crate) places: Places,
+    pub(crate) fill_places: FillPlaces,
     pub(crate) reading: Semaphore,
     pub(crate) requests: Requests,
 }
@@ -99,8 +100,9 @@ async fn watch_all(
     networks.place(&*log, &codec).await?;
     let _samples = samples::start(log.clone(), codec.clone(), &config.instance, networks.places());
     let (memory, places, reading) = (Memory::default(), Places::default(), Semaphore::new(limits::STATE_READERS));
+    let fill_places = FillPlaces::default();
     let requests = Requests::follow(log.clone(), codec.clone());
-    let shared = Arc::new(Shared { config, log, codec, networks, memory, places, reading, requests });
+    let shared = Arc::new(Shared { config, log, codec, networks, memory, places, fill_places, reading, requests });
     tokio::select! {
         outcome = follow_assignment(shared.clone(), shutdown) => outcome,
         never = shared.networks.keep_placed(&shared.config.board, &*shared.log, &shared.codec) => match never {},

@@ -63,6 +63,8 @@ pub struct Circumstances {
     pub observed_at: TimeMs,
     /// As the chain says.
     pub finality: Finality,
+    /// Following the head, or a range on request.
+    pub origin: Origin,
 }
 
 impl Scribe {
@@ -115,7 +117,7 @@ pub fn envelope(op: Op, entry: &RingEntry, after: &Position, c: Circumstances) -
         network: entry.network.clone(),
         sequence: after.sequence,
         op,
-        origin: Origin::Live,
+        origin: c.origin,
         height: entry.height,
         block_hash: entry.block_hash.clone(),
         parent_hash: entry.parent_hash.clone(),

@@ -24,9 +24,16 @@ pub struct Unit {
     pub transactions: u32,
     /// Whether more follows at once, so that waiting for it is worth while.
     pub more: bool,
+    /// A place of what is fetched beside the stream, free again after the commit.
+    pub place: Option<OwnedSemaphorePermit>,
 }
 
 impl Unit {
+    /// A mere checkpoint.
+    pub fn of(checkpoint: Checkpoint) -> Self {
+        Self { records: Vec::new(), checkpoint, ring: None, op: None, transactions: 0, more: false, place: None }
+    }
+
     /// Bytes of values.
     pub fn bytes(&self) -> usize {
         self.records.iter().map(|r| r.value.as_ref().map_or(0, |v| v.len())).sum()
@@ -154,7 +161,7 @@ mod tests {
             updated_at: schemas::TimeMs(0),
             requests: Vec::new(),
         };
-        Unit { records: vec![record], checkpoint, ring: None, op: None, transactions: 0, more: false }
+        Unit { records: vec![record], ..Unit::of(checkpoint) }
     }
 
     /// Sends until there is no room.

@@ -122,6 +122,12 @@ pub trait ChainSource: Send + Sync + 'static {
     /// one view. The caller looks at what it gets; a source that does not have that hash answers with the block that it has.
     async fn fetch(&self, height: u64, hash: Option<&BlockHash>) -> Result<Self::Block, NodeError>;
 
+    /// The same of a final height that is fetched beside the stream, which always goes first: it is shared among all endpoints, waits
+    /// longer for their limits, and is asked of each before it is said not to be there.
+    async fn fetch_history(&self, height: u64) -> Result<Self::Block, NodeError> {
+        self.fetch(height, None).await
+    }
+
     /// Safe and final heights.
     async fn finality(&self) -> Result<Finality, NodeError>;
 

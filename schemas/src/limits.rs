@@ -69,6 +69,10 @@ pub const INGEST_SHARED_KIB: usize = 192 << 10;
 pub const INGEST_QUEUE_OWN_KIB: usize = 1 << 10;
 /// Blocks that one ingest process fetches at the same time beyond one for each network.
 pub const INGEST_FETCHES: usize = 32;
+/// Blocks that one ingest process fetches at the same time for back-fill beyond one for each network.
+pub const INGEST_FILL_FETCHES: usize = 16;
+/// Block events of back-fill that wait for the log, per network: what a live block may find before it.
+pub const INGEST_FILL_QUEUE: usize = 64;
 /// Linked blocks that one word of another operator vouches for while a network catches up; as many wait for it.
 pub const INGEST_VOUCHED_BLOCKS: usize = 16;
 /// Their transactions; one block of any size at least.

@@ -1,6 +1,6 @@
 //! A block in JSON.
 
-use schemas::{Envelope, Family, records::EnrichedBlock};
+use schemas::{Envelope, Family, Origin, records::EnrichedBlock};
 use serde::{Deserialize, Serialize};
 use store::query::Block;
 use utoipa::ToSchema;
@@ -40,12 +40,19 @@ pub struct BlockItem {
     pub fee_total: String,
     /// The network's total order: the event that applied this block.
     pub sequence: u64,
+    /// `live` (it came as the head) or `backfill` (filled in on request: it may lie anywhere below the head).
+    #[serde(default = "live")]
+    pub origin: String,
     /// When Headwater first saw the block.
     #[schema(format = DateTime)]
     pub observed_at: String,
     /// When the store wrote it; null in live WebSocket frames, which may precede the store.
     #[schema(format = DateTime)]
     pub stored_at: Option<String>,
+}
+
+fn live() -> String {
+    Origin::Live.to_string()
 }
 
 /// A block that left the canonical chain (`op` = `revert`).
@@ -85,6 +92,7 @@ impl BlockItem {
             base_fee: row.base_fee_per_gas.map(|f| f.to_string()),
             fee_total: row.fee_total.to_string(),
             sequence: row.sequence,
+            origin: row.origin.clone(),
             observed_at: row.observed_at.rfc3339(),
             stored_at: Some(row.stored_at.rfc3339()),
         }
@@ -110,6 +118,7 @@ impl BlockItem {
             base_fee: evm.and_then(|h| h.base_fee_per_gas).map(|f| f.to_string()),
             fee_total: summary.fee_total.to_string(),
             sequence: e.sequence,
+            origin: e.origin.to_string(),
             observed_at: e.observed_at.rfc3339(),
             stored_at: None,
         })

@@ -7,7 +7,7 @@ use runtime::log::{
     events::{Batch, Event, EventReader},
 };
 use schemas::{
-    Op, TimeMs,
+    Op, Origin, TimeMs,
     codec::Codec,
     records::EnrichedBlock,
     topics::{ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS},
@@ -114,11 +114,14 @@ fn live(event: Event, codec: &Arc<Codec>, rates: &Rates) -> Option<LiveEvent> {
         }
     };
     let e = &block.envelope;
-    if e.op == Op::Apply {
-        rates.add(&e.network, e.tx_count);
+    // What is filled in says nothing of how fast the chain goes, nor of how late its head is.
+    if e.origin == Origin::Live {
+        if e.op == Op::Apply {
+            rates.add(&e.network, e.tx_count);
+        }
+        let age = TimeMs::now().0.saturating_sub(e.observed_at.0).max(0) as u64;
+        crate::metrics::live_event(e.network.as_str(), Duration::from_millis(age));
     }
-    let age = TimeMs::now().0.saturating_sub(e.observed_at.0).max(0) as u64;
-    crate::metrics::live_event(e.network.as_str(), Duration::from_millis(age));
     let transactions = event.children.into_iter().filter_map(|r| r.value).collect();
     Some(LiveEvent::new(block, transactions, Arc::clone(codec)))
 }

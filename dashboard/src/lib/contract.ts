@@ -103,6 +103,8 @@ export interface Block {
 	transaction_count: number;
 	failed_count: number;
 	sequence: number;
+	/** `backfill`: filled in on request, anywhere below the head. */
+	origin?: string;
 	observed_at?: string | null;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BURST, Feed, KEPT, SHOWN_PER_S, STRUCK_MS } from './feed';
+import { BURST, Feed, KEPT, SHOWN_PER_S, STRUCK_MS, following } from './feed';
 import type { Block, DataFrame, Transaction, TxStatus } from './contract';
 
 const T0 = Date.parse('2024-03-14T04:25:35Z');
@@ -34,6 +34,15 @@ function revert(height: number, network = 'a'): DataFrame {
 }
 
 const shown = (f: Feed) => f.rows.map((r) => r.tx.hash);
+
+describe('following', () => {
+	it('leaves out whole events that were filled in, and nothing else', () => {
+		const filled = event(7, 3).map((f) => (f.type === 'block' ? { ...f, data: { ...f.data, origin: 'backfill' } as Block } : f));
+		const live = [...event(8, 2), revert(6)];
+		expect(following([...filled, ...live])).toEqual(live);
+		expect(following([...filled, ...event(7, 1, undefined, 'b')]).map((f) => f.network)).toEqual(['b', 'b']);
+	});
+});
 
 describe('Feed', () => {
 	it('puts the newest first, once each', () => {

@@ -41,6 +41,13 @@ export interface Counts {
 	failed: number;
 }
 
+/** Without the events of blocks that were filled in on request: they are no news of the head. */
+export function following(frames: DataFrame[]): DataFrame[] {
+	const of = (f: DataFrame) => `${f.network} ${f.sequence}`;
+	const filled = new Set(frames.filter((f) => f.type === 'block' && f.op === 'apply' && f.data.origin === 'backfill').map(of));
+	return filled.size === 0 ? frames : frames.filter((f) => !filled.has(of(f)));
+}
+
 export class Feed {
 	rows: Row[] = [];
 	filter: Filter = { network: null, status: null };

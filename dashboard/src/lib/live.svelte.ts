@@ -11,7 +11,7 @@ import type { Connection } from './backoff';
 import { BlockHistory, type Seen } from './blocks';
 import { ServerClock } from './clock';
 import type { Block, DataFrame, Health, NetworkHealth, Page, Problem, Transaction } from './contract';
-import { Feed, type Filter, type Row } from './feed';
+import { Feed, following, type Filter, type Row } from './feed';
 import { instant } from './format';
 import { get, toProblem } from './http';
 import { expired, reverted, said, type Notice } from './notices';
@@ -281,8 +281,8 @@ export class Live {
 	private flush(): void {
 		this.flushDue = false;
 		this.flushedAt = performance.now();
-		const frames = this.pending;
-		if (frames.length === 0) return;
+		if (this.pending.length === 0) return;
+		const frames = following(this.pending);
 		this.pending = [];
 		const now = Date.now();
 		this.feed.commit(frames, now);

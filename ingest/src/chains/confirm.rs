@@ -13,7 +13,12 @@ use nodes::{Head, Word};
 use schemas::{limits, records::NetworkState};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{family::Family, fetcher::Fetched, finality::told_later, watcher::Watcher};
+use super::{
+    family::Family,
+    fetcher::Fetched,
+    finality::told_later,
+    watcher::{Stop, Watcher},
+};
 use crate::{metrics, tracker::Tracker};
 
 /// The source is to answer within `confirm_within`; this much later its silence is taken for an answer.
@@ -58,14 +63,29 @@ impl<F: Family> Watcher<F> {
     }
 
     /// What others say of this block.
-    pub(super) async fn word(&self, head: &Head, asked: Option<Asked>) -> Word {
-        let word = async {
-            match asked.filter(|asked| asked.head == *head) {
+    pub(super) fn word(&self, head: &Head, asked: Option<Asked>) -> impl Future<Output = Word> + Send + 'static {
+        let (node, head, within) = (self.node.clone(), head.clone(), self.network.confirm_within + GRACE);
+        let word = async move {
+            match asked.filter(|asked| asked.head == head) {
                 Some(asked) => asked.word.await.unwrap_or(Word::Silent),
-                None => self.node.second_word(head).await,
+                None => node.second_word(&head).await,
             }
         };
-        tokio::time::timeout(self.network.confirm_within + GRACE, word).await.unwrap_or(Word::Silent)
+        async move { tokio::time::timeout(within, word).await.unwrap_or(Word::Silent) }
+    }
+
+    /// The same; back-fill goes on meanwhile.
+    async fn word_meanwhile(&mut self, head: &Head, asked: Option<Asked>, tracker: &mut Tracker) -> Result<Word, Stop> {
+        let mut word = std::pin::pin!(self.word(head, asked));
+        loop {
+            let may_fill = self.may_fill(tracker);
+            let ready = tokio::select! {
+                biased;
+                word = &mut word => return Ok(word),
+                ready = self.filling.ready(), if may_fill => ready,
+            };
+            self.take_ready(ready, tracker).await?;
+        }
     }
 
     /// How many of these linked blocks, lowest first, may be published; `gave`: the endpoint in use when they were asked for. None: the
@@ -76,21 +96,21 @@ impl<F: Family> Watcher<F> {
         asked: Option<Asked>,
         gave: &str,
         tracker: &mut Tracker,
-    ) -> usize {
-        let (Some(first), Some(last)) = (run.first(), run.last()) else { return 0 };
+    ) -> Result<usize, Stop> {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(0) };
         let (mut about, mut vouched) = (last, run.len());
-        let mut word = self.word(last, asked).await;
+        let mut word = self.word_meanwhile(last, asked, tracker).await?;
         if word == Word::Silent && run.len() > 1 {
             // The others may not be so far yet; that they are of another chain would show below.
             about = first;
-            word = self.word(first, None).await;
+            word = self.word_meanwhile(first, None, tracker).await?;
             if word == Word::Agrees {
                 vouched = 1;
             }
         }
         self.said.others = Some(word != Word::Alone);
         self.finality = told_later(self.finality, *self.told.borrow());
-        match word {
+        Ok(match word {
             Word::Alone | Word::Agrees => {
                 self.said = Said { others: self.said.others, ..Said::default() };
                 vouched
@@ -113,7 +133,7 @@ impl<F: Family> Watcher<F> {
                 tracker.absent();
                 0
             }
-        }
+        })
     }
 
     /// Operators contradict each other: a state when it lasts, and a pause; none where the source has found out who lies, and asks

@@ -6,7 +6,10 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use nodes::{ChainSource, NodeError, NodeErrorKind, SourceBlock};
-use schemas::{BlockHash, TimeMs, limits::INGEST_FETCHES};
+use schemas::{
+    BlockHash, TimeMs,
+    limits::{INGEST_FETCHES, INGEST_FILL_FETCHES},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -32,6 +35,16 @@ impl Default for Places {
     }
 }
 
+/// The same for what is fetched beside the stream (rule 5): places of its own, so that it never takes one of the stream's.
+#[derive(Clone)]
+pub struct FillPlaces(Places);
+
+impl Default for FillPlaces {
+    fn default() -> Self {
+        Self(Places(Arc::new(Semaphore::new(INGEST_FILL_FETCHES))))
+    }
+}
+
 /// A block on its way, with its place where it is not the first.
 struct Ahead<B> {
     height: u64,
@@ -46,12 +59,19 @@ pub struct Fetcher<B> {
     places: Places,
     width: f64,
     max: usize,
+    /// Whether final heights are fetched beside the stream.
+    history: bool,
 }
 
 impl<B: SourceBlock> Fetcher<B> {
     /// At most `max` blocks at a time; begins with two.
     pub fn new(node: Node<B>, max: usize, places: Places) -> Self {
-        Self { node, window: VecDeque::new(), places, width: 2.0, max: max.max(1) }
+        Self { node, window: VecDeque::new(), places, width: 2.0, max: max.max(1), history: false }
+    }
+
+    /// The same for final heights beside the stream.
+    pub fn of_history(node: Node<B>, max: usize, places: FillPlaces) -> Self {
+        Self { history: true, ..Self::new(node, max, places.0) }
     }
 
     /// The block at `from`, with those after it up to `to` on their way. `hash`: what is expected at `from`, where a head told it.
@@ -94,15 +114,16 @@ impl<B: SourceBlock> Fetcher<B> {
                     Err(_) => return, // as many are on their way as may be
                 },
             };
-            let (node, hash) = (self.node.clone(), hash.filter(|_| height == from).cloned());
-            let task = tokio::spawn(async move { fetch(&*node, height, hash.as_ref()).await });
+            let (node, history) = (self.node.clone(), self.history);
+            let hash = hash.filter(|_| height == from).cloned();
+            let task = tokio::spawn(async move { fetch(&*node, history, height, hash.as_ref()).await });
             self.window.push_back(Ahead { height, task: AbortOnDropHandle::new(task), _place: place });
             height += 1;
         }
     }
 
     async fn fetch_here(&self, height: u64, hash: Option<&BlockHash>) -> Result<Fetched<B>, NodeError> {
-        fetch(&*self.node, height, hash).await
+        fetch(&*self.node, self.history, height, hash).await
     }
 
     /// Forgets what is on its way: it may be of another branch.
@@ -113,9 +134,10 @@ impl<B: SourceBlock> Fetcher<B> {
 
 async fn fetch<B: SourceBlock>(
     node: &dyn ChainSource<Block = B>,
+    history: bool,
     height: u64,
     hash: Option<&BlockHash>,
 ) -> Result<Fetched<B>, NodeError> {
-    let block = node.fetch(height, hash).await?;
+    let block = if history { node.fetch_history(height).await? } else { node.fetch(height, hash).await? };
     Ok(Fetched { block, observed_at: TimeMs::now() })
 }

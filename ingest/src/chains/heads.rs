@@ -89,10 +89,17 @@ impl<F: Family> Watcher<F> {
             self.highest.as_ref().filter(|(head, at)| above.contains(&head.height) && at.elapsed() < UNSEEN_FOR);
         let unseen = unseen.map(|(head, _)| head.clone());
         let wait = if unseen.is_some() { LOOK_AGAIN } else { Duration::from_secs(5) };
+        let may_fill = self.may_fill(tracker);
+        let next_try = self.next_try();
         tokio::select! {
+            biased;
             // Seen, but not yet taken over.
             Ok(()) = heads.changed() => heads.mark_changed(),
             Ok(()) = self.told.changed() => {}
+            // What is asked is taken over in the watcher's round.
+            Ok(()) = self.requests.changed() => {}
+            () = until(next_try) => {}
+            ready = self.filling.ready(), if may_fill => self.take_ready(ready, tracker).await?,
             () = tokio::time::sleep(wait) => {
                 if let Some(head) = unseen {
                     self.saw_head(&head, tracker);
@@ -100,5 +107,13 @@ impl<F: Family> Watcher<F> {
             }
         }
         Ok(())
+    }
+}
+
+/// Until a time; for ever where there is none.
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

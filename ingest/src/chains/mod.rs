@@ -3,12 +3,15 @@
 //! * [`family`]: what a family adds to following a chain.
 //! * `watcher`: forks, catching up; with `heads`, `fetcher` (blocks in order, in parallel), `publish` (events to units), `finality`,
 //!   `confirm` (what other operators say), `trouble` and `refusal` (what becomes a state).
+//! * `backfill`: heights that operators ask for, beside the stream; with `filler` (fetches and checks them).
 //! * [`evm`]: the first family.
 
+mod backfill;
 mod confirm;
 pub mod evm;
 pub mod family;
 mod fetcher;
+mod filler;
 mod finality;
 mod heads;
 mod publish;
@@ -17,5 +20,5 @@ mod trouble;
 mod watcher;
 
 pub use family::{Family, Traits};
-pub use fetcher::Places;
+pub use fetcher::{FillPlaces, Places};
 pub use watcher::{Seat, Watcher};

@@ -4,7 +4,7 @@
 
 use nodes::Finality;
 use schemas::{
-    Op, TimeMs,
+    Op, Origin, TimeMs,
     records::{Checkpoint, NetworkState, RingEntry},
 };
 
@@ -32,7 +32,8 @@ impl<F: Family> Watcher<F> {
         let mut blocks = fetched.into_iter();
         let last = events.len().saturating_sub(1);
         for (i, event) in events.into_iter().enumerate() {
-            let now = Circumstances { observed_at: TimeMs::now(), finality: self.finality_at(&event) };
+            let finality = self.finality_at(&event);
+            let now = Circumstances { observed_at: TimeMs::now(), finality, origin: Origin::Live };
             let more = more || i < last;
             let unit = match &event.action {
                 Action::Revert(entry) => Unit {
@@ -42,6 +43,7 @@ impl<F: Family> Watcher<F> {
                     op: Some(Op::Revert.as_str()),
                     transactions: 0,
                     more,
+                    place: None,
                 },
                 Action::Apply(link) => {
                     let Some(Fetched { block, observed_at }) = blocks.next() else { return Ok(()) };
@@ -54,6 +56,7 @@ impl<F: Family> Watcher<F> {
                         ring: Some(entry),
                         op: Some(Op::Apply.as_str()),
                         more,
+                        place: None,
                     }
                 }
             };
@@ -85,7 +88,7 @@ impl<F: Family> Watcher<F> {
         let Some(tip) = tracker.ring().last().cloned() else { return Ok(()) };
         self.said_finality_at = tokio::time::Instant::now();
         self.said_finality = self.finality;
-        let c = Circumstances { observed_at: TimeMs::now(), finality: self.finality };
+        let c = Circumstances { observed_at: TimeMs::now(), finality: self.finality, origin: Origin::Live };
         let unit = Unit {
             records: self.scribe.finality(&tip, tracker.position(), c).map_err(refused)?,
             checkpoint: self.checkpoint(tracker.position(), self.finality),
@@ -93,6 +96,7 @@ impl<F: Family> Watcher<F> {
             op: None,
             transactions: 0,
             more: false,
+            place: None,
         };
         Ok(self.outlet.send(unit).await?)
     }
@@ -122,16 +126,16 @@ impl<F: Family> Watcher<F> {
             safe_height: finality.safe,
             finalized_height: finality.finalized,
             chain_id: self.family.chain_id(),
-            held: self.stored.checkpoint.as_ref().map(|c| c.held.clone()).unwrap_or_default(),
+            held: self.filling.book.held().to_vec(),
             reorg_too_deep: p.too_deep,
             updated_at: TimeMs::now(),
-            requests: self.stored.checkpoint.as_ref().map(|c| c.requests.clone()).unwrap_or_default(),
+            requests: self.filling.book.requests().to_vec(),
         }
     }
 }
 
 /// A record of ours that the log can never take. It stops the network rather than being skipped.
-fn refused(e: schemas::codec::EncodeError) -> Stop {
+pub(super) fn refused(e: schemas::codec::EncodeError) -> Stop {
     Stop::State(
         NetworkState::Stalled,
         format!("a block cannot be written: {e}; raise the topic's max.message.bytes and start again"),

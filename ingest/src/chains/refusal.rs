@@ -101,8 +101,7 @@ impl<F: Family> Watcher<F> {
         }
         self.said_too_deep = too_deep;
         let checkpoint = self.checkpoint(tracker.position(), self.said_finality);
-        let unit = Unit { records: Vec::new(), checkpoint, ring: None, op: None, transactions: 0, more: false };
-        Ok(self.outlet.send(unit).await?)
+        Ok(self.outlet.send(Unit::of(checkpoint)).await?)
     }
 }
 

@@ -62,7 +62,7 @@ impl<F: Family> Watcher<F> {
             Class::Missing => {
                 tracing::error!(network = %self.network.slug, %error, "the node cannot give what is needed");
                 self.say(NetworkState::NoReceipts, Some(self.family.incomplete(&error)));
-                tokio::time::sleep(self.seldom).await;
+                self.idle(self.seldom, tracker).await?;
             }
             Class::Failing => {
                 let wait = match error.retry() {
@@ -72,7 +72,7 @@ impl<F: Family> Watcher<F> {
                 };
                 tracing::warn!(network = %self.network.slug, %error, ?wait, "retrying");
                 self.say(NetworkState::Stalled, Some(format!("{error}; retried")));
-                tokio::time::sleep(wait).await;
+                self.idle(wait, tracker).await?;
             }
         }
         Ok(None)

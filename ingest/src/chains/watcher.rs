@@ -18,13 +18,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    backfill::Filling,
     confirm::Said,
     family::{Family, Traits},
-    fetcher::{Fetched, Fetcher, Places},
+    fetcher::{Fetched, Fetcher, FillPlaces, Places},
     finality::{Told, told_later},
 };
 use crate::{
     config::{Config, NetworkConfig, Start},
+    fill::book::Book,
     metrics,
     records::Scribe,
     requests::Wishes,
@@ -34,7 +36,7 @@ use crate::{
 };
 
 /// Behind the head by this many blocks is catching up.
-const SYNCING_BLOCKS: u64 = 3;
+pub(super) const SYNCING_BLOCKS: u64 = 3;
 
 /// Why a watcher stops for good.
 pub(super) enum Stop {
@@ -62,6 +64,8 @@ pub struct Seat {
     pub outlet: Outlet,
     /// Fetches ahead, shared by all networks.
     pub places: Places,
+    /// The same for back-fill.
+    pub fill_places: FillPlaces,
     /// Where it says how it is.
     pub status: watch::Sender<NetworkStatus>,
     /// What operators ask of the network.
@@ -102,6 +106,7 @@ pub struct Watcher<F: Family> {
     pub(super) head_at: tokio::time::Instant,
     /// What operators ask of the network.
     pub(super) requests: watch::Receiver<Wishes>,
+    pub(super) filling: Filling<F::Block>,
 }
 
 impl<F: Family> Watcher<F> {
@@ -112,11 +117,13 @@ impl<F: Family> Watcher<F> {
         node: Arc<dyn ChainSource<Block = F::Block>>,
         seat: Seat,
     ) -> Self {
-        let Seat { config, stored, scribe, outlet, places, status, requests } = seat;
+        let Seat { config, stored, scribe, outlet, places, fill_places, status, requests } = seat;
         let finality = stored
             .checkpoint
             .as_ref()
             .map_or_else(Finality::default, |c| Finality { safe: c.safe_height, finalized: c.finalized_height });
+        let book = stored.checkpoint.as_ref();
+        let book = book.map_or_else(Book::default, |c| Book::new(c.held.clone(), c.requests.clone()));
         let said_too_deep = stored.checkpoint.as_ref().is_some_and(|c| c.reorg_too_deep);
         Self {
             network,
@@ -146,6 +153,7 @@ impl<F: Family> Watcher<F> {
             connection: 0,
             head_at: tokio::time::Instant::now(),
             requests,
+            filling: Filling::new(book, config.fetch_parallelism, fill_places),
         }
     }
 
@@ -193,6 +201,7 @@ impl<F: Family> Watcher<F> {
             self.finality = told_later(self.finality, *self.told.borrow_and_update());
             tracker.finalize(self.published_final(&tracker).filter(|_| !self.overruled));
             self.say_too_deep(&tracker).await?;
+            self.tend(&mut tracker).await?;
             match tracker.need() {
                 Need::Refused(why) => self.refused(why, &mut heads, &mut tracker).await?,
                 Need::Header(height) => {
@@ -226,7 +235,15 @@ impl<F: Family> Watcher<F> {
         let gave = self.node.endpoint();
         let told = self.newest.clone().filter(|head| head.height == from);
         let asked = told.clone().filter(|_| self.said.others != Some(false)).map(|head| self.ask_early(head));
-        let outcome = self.fetcher.next(from, to, told.as_ref().map(|head| &head.hash)).await;
+        let outcome = loop {
+            let may_fill = self.may_fill(tracker);
+            let ready = tokio::select! {
+                biased;
+                outcome = self.fetcher.next(from, to, told.as_ref().map(|head| &head.hash)) => break outcome,
+                ready = self.filling.ready(), if may_fill => ready,
+            };
+            self.take_ready(ready, tracker).await?;
+        };
         let passed = tracker.passed_heights();
         let Some(first) = self.usable_at(from, outcome, tracker).await? else { return Ok(()) };
         if !tracker.continues(&link_of_block(&first)) {
@@ -240,7 +257,7 @@ impl<F: Family> Watcher<F> {
         }
         let mut fetched = self.run_of(first, to).await;
         let run: Vec<Head> = fetched.iter().map(|fetched| fetched.block.head()).collect();
-        fetched.truncate(self.may_publish(&run, asked, &gave, tracker).await);
+        fetched.truncate(self.may_publish(&run, asked, &gave, tracker).await?);
         let Some(last) = fetched.last().map(|last| last.block.head()) else { return Ok(()) };
         let links: Vec<Link> = fetched.iter().map(link_of_block).collect();
         let events = tracker.blocks(&links);
@@ -271,7 +288,7 @@ impl<F: Family> Watcher<F> {
             }
         }
         let run: Vec<Head> = fetched.iter().map(|fetched| fetched.block.head()).collect();
-        let vouched = self.may_publish(&run, None, &gave, tracker).await;
+        let vouched = self.may_publish(&run, None, &gave, tracker).await?;
         if vouched == 0 {
             return Ok(());
         }
@@ -332,7 +349,7 @@ pub(super) fn link_of(head: &Head) -> Link {
     Link { height, hash, parent, time, tx_count: 0, log_count: 0 }
 }
 
-fn link_of_block<B: SourceBlock>(fetched: &Fetched<B>) -> Link {
+pub(super) fn link_of_block<B: SourceBlock>(fetched: &Fetched<B>) -> Link {
     let block = &fetched.block;
     Link { tx_count: block.tx_count(), log_count: block.log_count(), ..link_of(&block.head()) }
 }

@@ -112,8 +112,9 @@ fn foreign_records_count_for_nothing_and_an_unreadable_one_holds_up_its_network(
 #[test]
 fn what_one_process_holds_is_bounded() {
     let of = |i: usize| request(&format!("r{i}"), "n", 1);
-    let all: Vec<(String, Bytes)> =
-        (0..limits::REQUESTS + 10).map(|i| (format!("request/r{i}"), value(of(i)))).collect();
+    let codec = Codec::builtin();
+    let value = |i| codec.encode(&ControlConfig::Request(of(i))).expect("a value");
+    let all: Vec<(String, Bytes)> = (0..limits::REQUESTS + 10).map(|i| (format!("request/r{i}"), value(i))).collect();
     let raw: Vec<Raw<'_>> = all.iter().map(|(k, v)| (Some(k.as_str()), Some(&v[..]), None)).collect();
     assert_eq!(ids(&folded(&raw), "n").len(), limits::REQUESTS);
 }

@@ -337,6 +337,12 @@ impl Tracker {
         Some(Event { action: Action::Revert(entry), after: self.position.clone() })
     }
 
+    /// The next number of the counter, for a block that is filled in (rule 5): neither tip nor ring know of it.
+    pub fn filled(&mut self) -> Position {
+        self.position.sequence += 1;
+        self.position.clone()
+    }
+
     /// At the node's head nothing of a reorg can be still to come, whatever was expected. True when that had to be said.
     pub fn settle(&mut self) -> bool {
         let at_head = matches!(self.state, State::Following)

@@ -14,7 +14,7 @@ use runtime::log::{
     embedded::{EmbeddedConfig, EmbeddedLog},
 };
 use schemas::{
-    Network, Op, TimeMs,
+    Network, Op, Origin, TimeMs,
     codec::Codec,
     headers::ChainHeaders,
     records::{NetworkState, Payload, RawBlock, RawTransaction, StageStatus},
@@ -151,6 +151,8 @@ pub struct Chain {
     pub finality: usize,
     pub remaining: u32,
     pub last_finalized: Option<u64>,
+    /// Filled on request, in the order of their sequences.
+    pub filled: Vec<RawBlock>,
 }
 
 impl Chain {
@@ -198,6 +200,13 @@ pub async fn read_chain(log: &dyn Log) -> Chain {
         assert_eq!(mine.len(), e.child_records() as usize, "children of sequence {}", e.sequence);
         assert!(mine.iter().all(|c| c.envelope == e.child()));
         match e.op {
+            Op::Apply if e.origin == Origin::Backfill => {
+                let tip = chain.blocks.last().expect("a live block comes first").envelope.height;
+                assert!(e.height <= tip, "nothing is filled above the tip");
+                assert_eq!(mine.len(), e.tx_count as usize);
+                chain.transactions.insert(e.sequence, mine);
+                chain.filled.push(block);
+            }
             Op::Apply => {
                 if let Some(below) = chain.blocks.last() {
                     assert_eq!(below.envelope.block_hash, e.parent_hash, "parents are linked at {}", e.height);

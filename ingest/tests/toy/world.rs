@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ingest::{
     Config, Endpoint, NetworkConfig, Start,
-    chains::{Places, Seat, Traits},
+    chains::{FillPlaces, Places, Seat, Traits},
     records::{Limits, Scribe},
     requests::Wishes,
     source::Source,
@@ -12,7 +12,7 @@ use ingest::{
     unit::{Memory, Outlet, Queued},
 };
 use schemas::{
-    Op,
+    Op, Origin,
     codec::Codec,
     records::{Checkpoint, NetworkState, NetworkStatus, RawBlock, RingEntry},
 };
@@ -37,6 +37,8 @@ pub struct Reader {
     pub finalized: Option<u64>,
     pub checkpoint: Option<Checkpoint>,
     pub ring: Vec<RingEntry>,
+    /// Heights that were filled on request, with the sequence.
+    pub filled: Vec<(u64, u64)>,
 }
 
 impl Reader {
@@ -51,7 +53,10 @@ impl Reader {
             }
             self.sequence += 1;
             assert_eq!(e.sequence, self.sequence, "no gap, no repeat");
-            if e.op == Op::Apply {
+            if e.origin == Origin::Backfill {
+                assert!(queued.unit.ring.is_none() && self.tip().is_some_and(|tip| e.height <= tip));
+                self.filled.push((e.height, e.sequence));
+            } else if e.op == Op::Apply {
                 if let Some((height, hash, _)) = self.blocks.last() {
                     assert!(*height < e.height && *hash == e.parent_hash.to_string(), "linked at {}", e.height);
                 }
@@ -122,6 +127,7 @@ impl World {
             ),
             outlet,
             places: Places::default(),
+            fill_places: FillPlaces::default(),
             status: said,
             requests: asked,
         };
@@ -138,7 +144,10 @@ impl World {
             self.reader.read(unit);
         }
         let start = self.reader.blocks.first().map_or(0, |b| b.0);
-        Self::of(self.source, self.traits, self.reader, start)
+        let wishes = self.ask.borrow().clone();
+        let world = Self::of(self.source, self.traits, self.reader, start);
+        world.ask.send_replace(wishes);
+        world
     }
 
     /// Reads for so long.

@@ -300,6 +300,11 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
                     table.quarantine(seat, &Lie { said, right });
                 }
                 NodeErrorKind::Empty if ask.told => lacked.push(seat.name.clone()),
+                // It does not reach back so far, which says nothing of how it follows the chain.
+                NodeErrorKind::Empty if ask.purpose == Purpose::History => {
+                    let scope = ask.height.map_or(Scope::All, Scope::Below);
+                    seat.state().capabilities.failed(ask.method, "no_history", scope, table.clock.now());
+                }
                 NodeErrorKind::Empty => {
                     let said = format!("it has nothing where {} has something", right.name);
                     let stale = NodeError { kind: NodeErrorKind::Stale(said), ..e.clone() };

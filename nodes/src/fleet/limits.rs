@@ -94,8 +94,8 @@ pub(super) struct Gate {
     given_back: Notify,
     /// The limits are others now: whoever waits reckons anew.
     settled: Notify,
-    /// Who is next, by role.
-    turns: [tokio::sync::Mutex<()>; 3],
+    /// Who is next, by role; history's is the last.
+    turns: [tokio::sync::Mutex<()>; 4],
 }
 
 #[derive(Debug)]
@@ -104,6 +104,8 @@ struct State {
     flight: Flight,
     day: Day,
     waiting: u32,
+    /// Requests that follow the chain and wait for their turn: history waits for them.
+    streams: u32,
 }
 
 /// Why a request did not go.
@@ -134,20 +136,53 @@ impl Drop for Place {
     }
 }
 
+/// Between two looks of history at whether those that follow the chain still wait.
+const YIELDS: Duration = Duration::from_millis(5);
+
+/// Whose turn a request has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// That of a role.
+    Role(Role),
+    /// What is fetched of the past beside the stream: it has its own part of the rate, and goes only where nobody who follows the chain
+    /// waits.
+    History,
+}
+
+impl Way {
+    /// The role that its place under way and its day are counted by.
+    fn role(self) -> Role {
+        match self {
+            Self::Role(role) => role,
+            Self::History => Role::Serve,
+        }
+    }
+
+    fn turn(self) -> usize {
+        match self {
+            Self::Role(role) => role as usize,
+            Self::History => 3,
+        }
+    }
+}
+
 /// Somebody waits; over when dropped.
-struct Waiting<'a>(&'a Gate);
+struct Waiting<'a>(&'a Gate, Way);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.waiting = state.waiting.saturating_sub(1);
+        if self.1 == Way::Role(Role::Stream) {
+            state.streams = state.streams.saturating_sub(1);
+        }
     }
 }
 
 impl Gate {
     fn new(member: &MemberConfig, clock: Clock) -> Self {
         let day = Day::new(member.per_day, clock.wall());
-        let state = State { pace: Pace::new(member.limit), flight: Flight::default(), day, waiting: 0 };
+        let state = State { pace: Pace::new(member.limit), flight: Flight::default(), day, waiting: 0, streams: 0 };
         Self {
             clock,
             state: Mutex::new(state),
@@ -161,25 +196,42 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits, at most `within`, until so many requests may go at once.
-    pub async fn enter(
+    /// As [`Gate::enter_by`], in the turn of a role.
+    #[cfg(test)]
+    async fn enter(
         self: &Arc<Self>,
         observer: &str,
         role: Role,
         calls: u32,
         within: Duration,
     ) -> Result<Place, Closed> {
-        let entering = self.enter_unbounded(observer, role, calls);
+        self.enter_by(observer, Way::Role(role), calls, within).await
+    }
+
+    /// Waits, at most `within`, until so many requests may go at once.
+    pub async fn enter_by(
+        self: &Arc<Self>,
+        observer: &str,
+        way: Way,
+        calls: u32,
+        within: Duration,
+    ) -> Result<Place, Closed> {
+        let entering = self.enter_unbounded(observer, way, calls);
         match tokio::time::timeout(within, entering).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Closed::TooLong { rate: self.lock().pace.rate() }),
         }
     }
 
-    async fn enter_unbounded(self: &Arc<Self>, observer: &str, role: Role, calls: u32) -> Result<Place, Closed> {
-        self.lock().waiting += 1;
-        let _waiting = Waiting(self);
-        let _turn = self.turns[role as usize].lock().await;
+    async fn enter_unbounded(self: &Arc<Self>, observer: &str, way: Way, calls: u32) -> Result<Place, Closed> {
+        let role = way.role();
+        let _waiting = {
+            let mut state = self.lock();
+            state.waiting += 1;
+            state.streams += u32::from(way == Way::Role(Role::Stream));
+            Waiting(self, way)
+        };
+        let _turn = self.turns[way.turn()].lock().await;
         let place = loop {
             let given_back = self.given_back.notified();
             tokio::pin!(given_back);
@@ -200,7 +252,11 @@ impl Gate {
                     if !state.day.allows(role, u64::from(calls), wall) {
                         return Err(Closed::Day(state.day.cap().unwrap_or_default()));
                     }
-                    state.pace.take(role, self.clock.now()).err()
+                    match way {
+                        Way::History if state.streams > 0 => Some(YIELDS),
+                        Way::History => state.pace.take_history(self.clock.now()).err(),
+                        Way::Role(role) => state.pace.take(role, self.clock.now()).err(),
+                    }
                 };
                 match wait {
                     None => break,
@@ -331,6 +387,44 @@ mod tests {
         let took = (gate.clock.now() - began).as_secs_f64();
         assert!((7.9..20.0).contains(&took), "80 requests at 10 a second, half of them with a quarter of it: {took} s");
         assert_eq!(gate.standing("x", Role::Stream).day.calls, 80);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn history_takes_what_the_stream_leaves() {
+        let gate = gate(Some(20.0), None);
+        let history = |gate: Arc<Gate>| async move {
+            loop {
+                let place = gate.enter_by("x", Way::History, 2, LONG).await.expect("in time");
+                gate.through(&place);
+            }
+        };
+        let filling: Vec<_> = (0..8).map(|_| tokio::spawn(history(gate.clone()))).collect();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let alone = gate.standing("x", Role::Stream).day.calls;
+        assert!((120..=160).contains(&alone), "most of the rate where nobody else asks: {alone}");
+        // Whoever follows the chain waits for a request or two, however many of history wait.
+        let mut longest = Duration::ZERO;
+        for _ in 0..20 {
+            let asked = gate.clock.now();
+            gate.through(&gate.enter("x", Role::Stream, 2, LONG).await.expect("in time"));
+            longest = longest.max(gate.clock.now() - asked);
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        }
+        assert!(
+            longest <= Duration::from_millis(220),
+            "two requests at 20 a second, and one that was under way: {longest:?}"
+        );
+        // And where those that follow the chain ask without a pause, nothing of the past goes.
+        let before = gate.standing("x", Role::Stream).day.calls;
+        let mut streams = Vec::new();
+        for _ in 0..100 {
+            let gate = gate.clone();
+            streams.push(async move { gate.enter("x", Role::Stream, 1, LONG).await.map(|place| gate.through(&place)) });
+        }
+        futures::future::join_all(streams).await;
+        let after = gate.standing("x", Role::Stream).day.calls;
+        assert!(after - before <= 104, "{before} {after}");
+        filling.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
     #[tokio::test(start_paused = true)]

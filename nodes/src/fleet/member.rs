@@ -21,7 +21,7 @@ use super::{
     capability::{Cannot, Scope},
     clock::Moment,
     config::Role,
-    limits::{Closed, Place},
+    limits::{Closed, Place, Way},
     metrics,
     seat::{Request, Seat},
 };
@@ -32,6 +32,8 @@ use crate::error::{NodeError, NodeErrorKind};
 pub enum Purpose {
     /// What was wanted in the first place.
     Read,
+    /// A block of the past, fetched beside the stream: it yields the endpoint's limits to all that follows the chain.
+    History,
     /// A second opinion on it.
     SecondWord,
     /// To know how the endpoint is.
@@ -43,6 +45,7 @@ impl Purpose {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
+            Self::History => "history",
             Self::SecondWord => "second_word",
             Self::Probe => "probe",
         }
@@ -156,6 +159,15 @@ impl Drop for Waiting<'_> {
     }
 }
 
+impl Turn {
+    fn way(&self) -> Way {
+        match self.purpose {
+            Purpose::History => Way::History,
+            Purpose::Read | Purpose::SecondWord | Purpose::Probe => Way::Role(self.role),
+        }
+    }
+}
+
 /// How long a request outside of a question waits for its limit.
 const WITHIN: Duration = Duration::from_secs(10);
 
@@ -173,7 +185,7 @@ impl Meter for SeatMeter {
         let asked = seat.clock.now();
         let within = turn.ends.map_or(WITHIN, |ends| ends.saturating_sub(asked));
         let waiting = Waiting::new(turn);
-        let entered = seat.gate.enter(&seat.hub.observer, turn.role, calls.max(1), within).await;
+        let entered = seat.gate.enter_by(&seat.hub.observer, turn.way(), calls.max(1), within).await;
         drop(waiting);
         let place = entered.map_err(|closed| NodeError {
             endpoint: seat.name.clone(),

@@ -59,6 +59,8 @@ const ROOM: f64 = 0.95;
 const BURST: f64 = 0.1;
 /// The share of the rate of each role that does not follow the chain.
 const SHARE: f64 = 0.25;
+/// That of what is fetched of the past beside the stream, which always finds the rest free.
+const HISTORY_SHARE: f64 = 0.75;
 
 /// A clock that stands where it was put.
 #[derive(Debug, Clone, Default)]
@@ -112,6 +114,8 @@ pub struct Pace {
     all: Option<Gcra>,
     /// Of the roles that do not follow the chain.
     shares: [Share; 2],
+    /// Of what is fetched of the past beside the stream.
+    history: Share,
     last: Option<Moment>,
     /// None goes before it: the endpoint asked for it.
     paused: Moment,
@@ -150,6 +154,7 @@ impl Pace {
             rate: None,
             all: None,
             shares: Default::default(),
+            history: Share::default(),
             last: None,
             paused: Duration::ZERO,
             changed: Duration::ZERO,
@@ -180,26 +185,34 @@ impl Pace {
 
     /// Lets one request go, or says how long to wait before asking again.
     pub fn take(&mut self, role: Role, now: Moment) -> Result<(), Duration> {
+        self.take_of(now, |pace| match role {
+            Role::Stream => None,
+            Role::Trace => pace.shares.first_mut(),
+            Role::Serve => pace.shares.last_mut(),
+        })
+    }
+
+    /// The same for what is fetched of the past beside the stream.
+    pub fn take_history(&mut self, now: Moment) -> Result<(), Duration> {
+        self.take_of(now, |pace| Some(&mut pace.history))
+    }
+
+    fn take_of(&mut self, now: Moment, share: impl Fn(&mut Self) -> Option<&mut Share>) -> Result<(), Duration> {
         if now < self.paused {
             return Err(self.paused - now);
         }
         self.step(now);
-        let share = match role {
-            Role::Stream => None,
-            Role::Trace => self.shares.first_mut(),
-            Role::Serve => self.shares.last_mut(),
-        };
-        if let Some(share) = share {
-            if let (Some(gcra), false) = (&share.gcra, share.granted) {
-                gcra.take(now)?;
-                share.granted = true;
-            }
-            if let Some(all) = &self.all {
-                all.take(now).inspect_err(|_| self.pressed = true)?;
-            }
-            share.granted = false;
-        } else if let Some(all) = &self.all {
+        if let Some(share) = share(self)
+            && let (Some(gcra), false) = (&share.gcra, share.granted)
+        {
+            gcra.take(now)?;
+            share.granted = true;
+        }
+        if let Some(all) = &self.all {
             all.take(now).inspect_err(|_| self.pressed = true)?;
+        }
+        if let Some(share) = share(self) {
+            share.granted = false;
         }
         self.last = Some(now);
         Ok(())
@@ -297,6 +310,7 @@ impl Pace {
         for share in &mut self.shares {
             share.gcra = self.rate.map(|r| Gcra::new(r * SHARE, self.last));
         }
+        self.history.gcra = self.rate.map(|r| Gcra::new(r * HISTORY_SHARE, self.last));
     }
 
     /// Requests a second; `None` where no limit is known.

@@ -60,6 +60,8 @@ pub struct RequestProgress {
     pub blocks: u64,
     /// Transactions in them.
     pub transactions: u64,
+    /// Hash of the highest block that was written for it, where its heights go on directly above: the next block's parent.
+    pub last_hash: Option<BlockHash>,
     /// When the state last changed.
     pub changed_at: TimeMs,
 }

@@ -46,6 +46,7 @@ struct ProgressRow {
     next: Option<u64>,
     blocks: u64,
     transactions: u64,
+    last_hash: Option<String>,
     changed_at: TimeMs,
 }
 columns! { ProgressRow, ProgressRow {
@@ -58,6 +59,7 @@ columns! { ProgressRow, ProgressRow {
     null next: u64,
     must blocks: u64,
     must transactions: u64,
+    null last_hash: String,
     must changed_at: TimeMs,
 } }
 
@@ -94,6 +96,7 @@ impl From<RequestProgress> for ProgressRow {
             next,
             blocks: p.blocks,
             transactions: p.transactions,
+            last_hash: p.last_hash.map(|hash| hash.to_string()),
             changed_at: p.changed_at,
         }
     }
@@ -120,6 +123,7 @@ impl ProgressRow {
             detail: self.detail,
             blocks: self.blocks,
             transactions: self.transactions,
+            last_hash: self.last_hash.as_deref().map(|hash| parsed("requests.last_hash", hash)).transpose()?,
             changed_at: self.changed_at,
         })
     }

@@ -295,6 +295,7 @@ impl Gen {
                 detail: g.opt(Self::text),
                 blocks: g.number(),
                 transactions: g.number(),
+                last_hash: g.opt(|g| BlockHash::from(g.hash())),
                 changed_at: g.time(),
             });
         }

@@ -19,9 +19,13 @@ pub(super) fn batch(events: usize, rows: usize, took: Duration) {
     metrics::histogram!("headwater_sink_batch_seconds").record(took.as_secs_f64());
 }
 
-/// Newest thing that is visible of a network.
-pub(super) fn processed(network: &str, height: u64, sequence: u64) {
+/// Newest live height that is visible of a network.
+pub(super) fn processed_height(network: &str, height: u64) {
     metrics::gauge!("headwater_sink_processed_height", "network" => network.to_owned()).set(height as f64);
+}
+
+/// Newest event that is visible of a network.
+pub(super) fn processed(network: &str, sequence: u64) {
     metrics::gauge!("headwater_sink_processed_sequence", "network" => network.to_owned()).set(sequence as f64);
 }
 

@@ -11,7 +11,7 @@ use runtime::{
     log::Log,
     requests::Requests,
 };
-use schemas::{Envelope, Network, Op, TimeMs, codec::Codec, topics};
+use schemas::{Envelope, Network, Op, Origin, TimeMs, codec::Codec, topics};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
@@ -156,13 +156,19 @@ fn tell(status: &SinkStatus, board: &Board, events: &[Event], refused: &[Refused
     for e in events.iter().map(|event| &event.block.envelope).filter(|e| is_written(e)) {
         newest.insert(&e.network, e);
         status.written().add(&e.network, e.height);
-        if e.op == Op::Apply {
+        // What is filled in was asked for, and nobody waits for it at the head.
+        if e.op == Op::Apply && e.origin == Origin::Live {
             metrics::visible_after(Duration::from_millis(now.0.saturating_sub(e.observed_at.0).max(0) as u64));
         }
     }
     beat::visible(board, events.iter().filter(|event| is_written(&event.block.envelope)));
     for (network, e) in newest {
-        metrics::processed(network.as_str(), e.height, e.sequence);
+        metrics::processed(network.as_str(), e.sequence);
+    }
+    for e in events.iter().map(|event| &event.block.envelope).filter(|e| is_written(e)) {
         status.visible(e);
+        if e.origin == Origin::Live {
+            metrics::processed_height(e.network.as_str(), e.height);
+        }
     }
 }

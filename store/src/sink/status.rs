@@ -6,7 +6,7 @@ use std::{
 };
 
 use runtime::log::events::Halt;
-use schemas::{Envelope, Network, TimeMs};
+use schemas::{Envelope, Network, Origin, TimeMs};
 
 use super::written::Written;
 use crate::query::RecentCompleteness;
@@ -142,7 +142,11 @@ impl SinkStatus {
         if let Some(status) = all.get_mut(&e.network)
             && e.sequence >= status.sequence
         {
-            (status.sequence, status.height, status.block_time) = (e.sequence, Some(e.height), Some(e.block_time));
+            status.sequence = e.sequence;
+            // A block that is filled in is nobody's tip.
+            if e.origin == Origin::Live {
+                (status.height, status.block_time) = (Some(e.height), Some(e.block_time));
+            }
         }
     }
 }

@@ -84,7 +84,7 @@ mod tests {
     use alloy_primitives::B256;
     use nodes::{Finality, evm::EvmHead};
     use schemas::{
-        BlockHash,
+        BlockHash, Origin,
         codec::Codec,
         headers::ChainHeaders,
         records::{EvmHeader, EvmTransaction},
@@ -118,7 +118,7 @@ mod tests {
         };
         let after = Position { sequence: 5, ..Position::default() };
         let codec = Arc::new(Codec::builtin());
-        let at = Circumstances { observed_at: TimeMs(2000), finality: Finality::default() };
+        let at = Circumstances { observed_at: TimeMs(2000), finality: Finality::default(), origin: Origin::Live };
         let limits = Limits { blocks: 1 << 20, transactions: 5_000, letters: 6_000 };
         let records = apply(&Scribe::new(codec.clone(), 3, limits), &entry, &after, block, at).unwrap();
         let of = |topic: &str| records.iter().filter(|r| r.to.topic == topic).collect::<Vec<_>>();

@@ -41,12 +41,14 @@ use super::{
 };
 use crate::{
     error::{Class, NodeError, NodeErrorKind},
-    fleet::{Answer, Ask, Clock, Confirm, Fleet, FleetConfig, Member, MemberConfig, Probe, Role},
+    fleet::{Answer, Ask, Clock, Confirm, Fleet, FleetConfig, Member, MemberConfig, Probe, Purpose, Role},
     source::{ChainSource, Finality, Head, HeadView, Word},
 };
 
 /// Blocks below the newest from which on a block is history: its height is served by whoever has a place free.
 const HISTORY_BLOCKS: u64 = 64;
+/// One ask of a block of the past beside the stream, for which its limits are waited for.
+const HISTORY_WITHIN: Duration = Duration::from_secs(60);
 /// Where there is one endpoint only: its own deadlines and retries bound it.
 const ALONE_WITHIN: Duration = Duration::from_secs(600);
 
@@ -294,18 +296,17 @@ impl EvmFleet {
         }
     }
 
+    /// A question about a final height beside the stream.
+    fn historical(&self, height: u64) -> Ask {
+        let within = if self.others() { HISTORY_WITHIN } else { ALONE_WITHIN };
+        let purpose = Purpose::History;
+        Ask { purpose, height: Some(height), within, sticky: false, expected: true, ..Ask::new("history") }
+    }
+
     /// The block; with `others` from the first that gives it as it should be, without them with all the patience that an only endpoint
     /// is treated with.
     async fn block(&self, ask: Ask, at: At, others: bool) -> Result<EvmBlock, NodeError> {
-        let answer = self
-            .ask(Ask { told: at.hash.is_some(), ..ask }, move |client| async move {
-                if others {
-                    client.fetch_among_others(at).await
-                } else {
-                    client.as_the_only_one().fetch_alone(at).await
-                }
-            })
-            .await?;
+        let answer = self.block_by(ask, at, others).await?;
         let head = &answer.value.head;
         self.show(&answer.operator, &answer.endpoint, head);
         if !answer.lacked.is_empty() {
@@ -315,6 +316,13 @@ impl EvmFleet {
             }
         }
         Ok(answer.value)
+    }
+
+    async fn block_by(&self, ask: Ask, at: At, others: bool) -> Result<Answer<EvmBlock>, NodeError> {
+        self.ask(Ask { told: at.hash.is_some(), ..ask }, move |client| async move {
+            if others { client.fetch_among_others(at).await } else { client.as_the_only_one().fetch_alone(at).await }
+        })
+        .await
     }
 
     fn lacking(&self) -> MutexGuard<'_, Lacking> {
@@ -387,6 +395,20 @@ impl ChainSource for EvmFleet {
             self.fleet.passed(1);
         }
         outcome
+    }
+
+    /// What it gives is no word on its height ([`words`]): history that is fetched at speed would push out what was said of new heads.
+    /// Who vouches for it is asked.
+    async fn fetch_history(&self, height: u64) -> Result<EvmBlock, NodeError> {
+        let (ask, at, others) = (self.historical(height), At { height, hash: None }, self.others());
+        let outcome = match self.block_by(ask, at, others).await {
+            Err(e) if others && matches!(e.kind, NodeErrorKind::Lying(_)) => self.block_by(ask, at, false).await,
+            outcome => outcome,
+        };
+        if outcome.is_ok() {
+            self.fleet.passed(1);
+        }
+        outcome.map(|answer| answer.value)
     }
 
     async fn finality(&self) -> Result<Finality, NodeError> {
