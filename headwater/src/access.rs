@@ -75,6 +75,10 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(OUTPUT, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS, DEAD_LETTERS])),
             right(READ, On::Group("ingest")),
             right(DESCRIBE, On::Group(READER_GROUP)),
+            // Back-fill waits for those who read what it writes.
+            right(DESCRIBE, On::Topics(&[ENRICHED_TRANSACTIONS])),
+            right(DESCRIBE, On::Group("enrich")),
+            right(DESCRIBE, On::Group("sink")),
             right(WRITE, On::TransactionalIds("ingest.")),
             right(WRITE, On::TransactionalIds("status.ingest.")),
             right(WRITE, On::TransactionalIds("samples.ingest.")),

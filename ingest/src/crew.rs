@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     networks::{Followed, Following},
     pipeline::Shared,
+    readers::Readers,
     records::Scribe,
     state, status,
     unit::{Drained, Outlet},
@@ -45,12 +46,14 @@ pub struct Crew {
     life: CancellationToken,
     watchers: JoinSet<()>,
     in_hand: HashMap<Network, InHand>,
+    readers: Readers,
 }
 
 impl Crew {
     /// Nobody yet. All that comes ends with `life`.
     pub fn new(shared: Arc<Shared>, partition: u32, scribe: Scribe, outlet: Outlet, life: CancellationToken) -> Self {
-        Self { shared, partition, scribe, outlet, life, watchers: JoinSet::new(), in_hand: HashMap::new() }
+        let readers = Readers::new(shared.log.clone(), partition);
+        Self { shared, partition, scribe, outlet, life, watchers: JoinSet::new(), in_hand: HashMap::new(), readers }
     }
 
     /// Begins with these networks, whose states are these.
@@ -91,6 +94,7 @@ impl Crew {
             outlet,
             places: self.shared.places.clone(),
             fill_places: self.shared.fill_places.clone(),
+            readers: Some(self.readers.clone()),
             status: said,
             requests: self.shared.requests.of(network),
         };

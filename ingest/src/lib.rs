@@ -16,6 +16,7 @@
 //! * [`status`]: what is said of the stage and its networks.
 //! * [`requests`]: what operators ask of the watchers.
 //! * [`networks`]: which networks are followed, which may change while the stage runs.
+//! * [`readers`]: how far those who read what is written are behind.
 //! * [`pipeline`]: all the wiring.
 
 pub mod assign;
@@ -30,6 +31,7 @@ pub mod networks;
 pub mod past;
 pub mod pipeline;
 pub mod publisher;
+pub mod readers;
 pub mod records;
 pub mod requests;
 pub mod samples;

@@ -73,6 +73,9 @@ pub const INGEST_FETCHES: usize = 32;
 pub const INGEST_FILL_FETCHES: usize = 16;
 /// Block events of back-fill that wait for the log, per network: what a live block may find before it.
 pub const INGEST_FILL_QUEUE: usize = 64;
+/// Records of transactions that readers of a partition may have before them while back-fill goes on: what a live block may find before it
+/// on its way to its rows.
+pub const FILL_AHEAD_RECORDS: u64 = 8_192;
 /// Linked blocks that one word of another operator vouches for while a network catches up; as many wait for it.
 pub const INGEST_VOUCHED_BLOCKS: usize = 16;
 /// Their transactions; one block of any size at least.

@@ -2,7 +2,8 @@
 //!
 //! Guarantee: filled blocks take the next numbers of the network's one counter, with `origin` backfill, and touch neither tip nor ring.
 //! They are published only while the network stands at its head and no reorg is under way, one at a time, and never before a live
-//! block that is there; at most [`limits::INGEST_FILL_QUEUE`] of them wait for the log before it. What is held and how far each request
+//! block that is there; at most [`limits::INGEST_FILL_QUEUE`] of them wait for the log before it, and
+//! readers have little of them before them ([`Readers`]). What is held and how far each request
 //! is stands in the checkpoint of the same transaction, so that a kill, a restart or another process goes on at the next height. One
 //! request runs at a time, in order; one that waits for what only an operator can bring lets the others go first. What is asked takes
 //! effect at once, whatever the watcher waits for.
@@ -36,6 +37,7 @@ use crate::{
         ranges,
     },
     metrics,
+    readers::Readers,
     records::Circumstances,
     tracker::{Need, Tracker},
     unit::Unit,
@@ -46,6 +48,7 @@ pub(super) struct Filling<B> {
     /// Requests and what is held.
     pub book: Book,
     places: FillPlaces,
+    readers: Option<Readers>,
     parallelism: usize,
     working: Option<Working<B>>,
     /// Heights that are done and not yet published.
@@ -71,10 +74,10 @@ pub(super) enum Ready<B> {
 
 impl<B> Filling<B> {
     /// Of what a checkpoint keeps.
-    pub fn new(book: Book, parallelism: usize, places: FillPlaces) -> Self {
+    pub fn new(book: Book, parallelism: usize, places: FillPlaces, readers: Option<Readers>) -> Self {
         let queue = Arc::new(Semaphore::new(limits::INGEST_FILL_QUEUE));
         let (working, ready, resting) = Default::default();
-        Self { book, places, parallelism, working, ready, queue, resting }
+        Self { book, places, readers, parallelism, working, ready, queue, resting }
     }
 
     /// The next thing to do; never, while nothing is carried out. Cancel-safe.
@@ -179,6 +182,7 @@ impl<F: Family> Watcher<F> {
             ring: tracker.ring().cloned().collect(),
             confirm_within: self.network.confirm_within,
             backoff: self.backoff,
+            readers: self.filling.readers.clone(),
             out,
         };
         let task = AbortOnDropHandle::new(tokio::spawn(filler.run()));

@@ -19,13 +19,19 @@ use super::{
     fetcher::{Fetched, Fetcher},
     watcher::waits,
 };
-use crate::fill::{
-    book::Job,
-    chain::{Ground, Problem},
+use crate::{
+    fill::{
+        book::Job,
+        chain::{Ground, Problem},
+    },
+    readers::Readers,
 };
 
 /// The source is to answer within `confirm_within`; this much later its silence is taken for an answer.
 const GRACE: Duration = Duration::from_secs(1);
+/// Between two looks at readers that are far behind, and how long that is nothing to be told.
+const READERS_PAUSE: Duration = Duration::from_millis(50);
+const READERS_PATIENCE: Duration = Duration::from_secs(5);
 /// Failures in a row before they are told, where the next try comes soon.
 const TOLD_FROM: u32 = 3;
 
@@ -73,6 +79,8 @@ pub(super) struct Filler<F: Family> {
     pub confirm_within: Duration,
     /// Waits after failures.
     pub backoff: (Duration, Duration),
+    /// Who reads what is written.
+    pub readers: Option<Readers>,
     /// Where it says what it has.
     pub out: mpsc::Sender<Brought<F::Block>>,
 }
@@ -135,6 +143,7 @@ impl<F: Family> Filler<F> {
                 match self.run_of(&mut ground, gap).await {
                     Ok(run) => {
                         tries = Tries::new(self.backoff);
+                        self.let_readers_follow().await?;
                         self.say(Brought::Run(run)).await?;
                     }
                     // Nothing is known below: there may be no block at its first heights.
@@ -153,6 +162,27 @@ impl<F: Family> Filler<F> {
             }
         }
         self.say(Brought::Done).await
+    }
+
+    /// Waits while readers are far behind, and says so where that lasts.
+    async fn let_readers_follow(&self) -> Result<(), Gone> {
+        let Some(readers) = &self.readers else { return Ok(()) };
+        let (began, mut told) = (tokio::time::Instant::now(), false);
+        while let Some(behind) = readers.are_behind().await {
+            if !told && began.elapsed() > READERS_PATIENCE {
+                told = true;
+                let words = format!(
+                    "enrich and the sink have {behind} records before them: nothing is filled until they have followed, so that live \
+                     blocks do not wait; look at their states where that lasts"
+                );
+                self.say(Brought::Waits(words)).await?;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(READERS_PAUSE) => {}
+                () = self.out.closed() => return Err(Gone),
+            }
+        }
+        Ok(())
     }
 
     /// Says what is wrong where that lasts, and waits.

@@ -28,6 +28,7 @@ use crate::{
     config::{Config, NetworkConfig, Start},
     fill::book::Book,
     metrics,
+    readers::Readers,
     records::Scribe,
     requests::Wishes,
     state::Stored,
@@ -66,6 +67,8 @@ pub struct Seat {
     pub places: Places,
     /// The same for back-fill.
     pub fill_places: FillPlaces,
+    /// Who reads what is written; `None`: nobody that back-fill waits for.
+    pub readers: Option<Readers>,
     /// Where it says how it is.
     pub status: watch::Sender<NetworkStatus>,
     /// What operators ask of the network.
@@ -117,7 +120,7 @@ impl<F: Family> Watcher<F> {
         node: Arc<dyn ChainSource<Block = F::Block>>,
         seat: Seat,
     ) -> Self {
-        let Seat { config, stored, scribe, outlet, places, fill_places, status, requests } = seat;
+        let Seat { config, stored, scribe, outlet, places, fill_places, readers, status, requests } = seat;
         let finality = stored
             .checkpoint
             .as_ref()
@@ -153,7 +156,7 @@ impl<F: Family> Watcher<F> {
             connection: 0,
             head_at: tokio::time::Instant::now(),
             requests,
-            filling: Filling::new(book, config.fetch_parallelism, fill_places),
+            filling: Filling::new(book, config.fetch_parallelism, fill_places, readers),
         }
     }
 

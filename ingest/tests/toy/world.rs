@@ -128,6 +128,7 @@ impl World {
             outlet,
             places: Places::default(),
             fill_places: FillPlaces::default(),
+            readers: None,
             status: said,
             requests: asked,
         };
