@@ -17,6 +17,7 @@ mod kill;
 mod outcomes;
 mod reload;
 mod replay;
+mod requests;
 mod security;
 mod shares;
 mod sql;

@@ -300,6 +300,26 @@ async fn overtaken(b: &mut Bench, admin: &str) {
     assert!(why.contains("retention"), "{why}");
     b.eth_goes_on().await;
     assert!(b.enrich_metric("headwater_enrich_halted{network=\"op\",state=\"overtaken\"}").await);
+    given_up(b).await;
+}
+
+/// An operator gives up what is gone, and nothing else: op goes on behind it, by itself, over enrich and the sink.
+async fn given_up(b: &mut Bench) {
+    let sql = "SELECT max(sequence) AS n FROM block_events WHERE network = 'op'";
+    let last = number(&b.cluster.headwater.query(sql).await.expect("block_events")[0], "n");
+    let command = "headwater accept-gap --config FILE --network op";
+    assert!(b.until_state("op", "overtaken").await.contains(command));
+    let (code, _, said) = b.cluster.run(&["accept-gap", "--network", "op"]);
+    let gone = format!("sequences {} to {} of network `op`", last + 1, last + 2);
+    assert!(code == Some(0) && said.contains(&gone), "{said}");
+    b.cluster.until_visible("op", &b.op).await;
+    b.until_state("op", "live").await;
+    let held = number(&b.cluster.headwater.query(sql).await.expect("block_events")[0], "n");
+    let sql = format!("SELECT count() AS n FROM block_events WHERE network = 'op' AND sequence > {last}");
+    let rows = number(&b.cluster.headwater.query(&sql).await.expect("block_events")[0], "n");
+    assert_eq!((held, rows), (last + 3, 1), "exactly what is gone is given up");
+    let (code, _, said) = b.cluster.run(&["accept-gap", "--network", "op"]);
+    assert!(code == Some(1) && said.contains("nothing to accept"), "{said}");
 }
 
 /// A topic is deleted under the running stages: they wait and say so, and go on when it is made again.

@@ -3,9 +3,11 @@
 //! * [`family`]: what a family adds to following a chain.
 //! * `watcher`: forks, catching up; with `heads`, `fetcher` (blocks in order, in parallel), `publish` (events to units), `finality`,
 //!   `confirm` (what other operators say), `trouble` and `refusal` (what becomes a state).
+//! * `accept`: a reorg that is too deep and that an operator accepts.
 //! * `backfill`: heights that operators ask for, beside the stream; with `filler` (fetches and checks them).
 //! * [`evm`]: the first family.
 
+mod accept;
 mod backfill;
 mod confirm;
 pub mod evm;

@@ -53,7 +53,15 @@ impl<F: Family> Watcher<F> {
             tracing::error!(network = %self.network.slug, state = state.as_str(), detail, "the node's chain is not followed");
             metrics::refused(&self.network.slug, why);
         }
+        if let Some(id) = self.acceptance() {
+            if !self.accept(&id, tracker).await? {
+                tracker.reconsider();
+            }
+            return Ok(());
+        }
         tokio::select! {
+            // What is asked is taken over in the watcher's round.
+            Ok(()) = self.requests.changed() => self.requests.mark_changed(),
             () = tokio::time::sleep(wait) => {}
             // Another node may have come behind the same name.
             () = new_connection(heads, self.connection) => {}
@@ -65,17 +73,20 @@ impl<F: Family> Watcher<F> {
     fn too_deep(&self) -> String {
         format!(
             "the node's chain differs from what is held by more than {} blocks; nothing was reverted. The network goes on by \
-             itself when the node's chain holds these blocks again; if the node is right, follow its chain under another slug, \
-             since this version does not revert so far",
-            limits::REORG_LIMIT_BLOCKS
+             itself when the node's chain holds these blocks again; if the node is right, `headwater accept-reorg --config FILE \
+             --network {}` reverts so far and follows it",
+            limits::REORG_LIMIT_BLOCKS,
+            self.network.slug
         )
     }
 
     fn below_final(&self, height: u64) -> String {
         format!(
             "endpoint `{}` tells another chain than the one held at or below block {height}, which was published as final: it is \
-             not believed and nothing was reverted; asked again. If it is right, follow its chain under another slug",
-            self.node.endpoint()
+             not believed and nothing was reverted; asked again. If it is right, `headwater accept-reorg --config FILE --network {}` \
+             follows it",
+            self.node.endpoint(),
+            self.network.slug
         )
     }
 

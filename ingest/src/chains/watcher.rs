@@ -28,6 +28,7 @@ use crate::{
     config::{Config, NetworkConfig, Start},
     fill::book::Book,
     metrics,
+    past::Keeper,
     readers::Readers,
     records::Scribe,
     requests::Wishes,
@@ -110,6 +111,8 @@ pub struct Watcher<F: Family> {
     /// What operators ask of the network.
     pub(super) requests: watch::Receiver<Wishes>,
     pub(super) filling: Filling<F::Block>,
+    /// Who knows blocks that the ring has no more.
+    pub(super) past: Keeper,
 }
 
 impl<F: Family> Watcher<F> {
@@ -157,6 +160,7 @@ impl<F: Family> Watcher<F> {
             head_at: tokio::time::Instant::now(),
             requests,
             filling: Filling::new(book, config.fetch_parallelism, fill_places, readers),
+            past: config.past,
         }
     }
 
