@@ -185,7 +185,7 @@ async fn run_stages(
     }
     if stages.contains(&Stage::Sink) {
         let (_, store_config) = parts::connect_store(&config, parts::Asker::Sink)?;
-        let settings = parts::sink_config(&config, store_config);
+        let settings = parts::sink_config(&mut live, store_config);
         boards.push(settings.board.clone());
         service.spawn_stage("sink", 1, store::sink::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }

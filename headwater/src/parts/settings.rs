@@ -68,17 +68,19 @@ pub fn enrich_config(live: &mut Live) -> enrich::Config {
 }
 
 /// What the sink is told.
-pub fn sink_config(config: &Config, store: StoreConfig) -> SinkConfig {
+pub fn sink_config(live: &mut Live, store: StoreConfig) -> SinkConfig {
     let week = |n: &Network| (n.slug.clone(), week_of_heights(Profile::of(n.chain_id).block_time_ms));
-    SinkConfig {
-        spans: config.networks.iter().map(week).collect(),
-        keep: Keeping::new(keep(config)),
-        ..SinkConfig::new(store, &config.instance)
-    }
+    let spans = live.setting(move |config| config.networks.iter().map(week).collect());
+    let keeping = Keeping::default();
+    live.follow({
+        let keeping = keeping.clone();
+        move |config| keeping.set(keep(config))
+    });
+    SinkConfig { spans, keep: keeping, ..SinkConfig::new(store, &live.config().instance) }
 }
 
-/// How long rows are kept. After a change of the configuration: [`Keeping::set`].
-pub fn keep(config: &Config) -> Keep {
+/// How long rows are kept.
+fn keep(config: &Config) -> Keep {
     Keep {
         everywhere: config.store.keep,
         networks: config.networks.iter().filter_map(|n| Some((n.slug.clone(), n.keep?))).collect(),

@@ -63,13 +63,13 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     restart(&mut c, "admin.hosts", &now.admin_hosts, admin_hosts, |hosts| listed(hosts));
     restart(&mut c, "runtime.instance", &now.instance, instance, Clone::clone);
     compare_log(&mut c, &now.log, log);
-    compare_store(&mut c, &now.store, store);
+    let store = compare_store(&mut c, &now.store, store);
     compare_providers(&mut c, &now.providers, providers);
     let networks = compare_networks(&mut c, &now.networks, networks);
     if now.contracts != *contracts {
         c.restart.push(Change { key: "contract".into(), words: "another list".into() });
     }
-    let in_force = Config { providers: *providers, networks, ..now.clone() };
+    let in_force = Config { store, providers: *providers, networks, ..now.clone() };
     (c, in_force)
 }
 
@@ -145,7 +145,8 @@ fn compare_kafka(c: &mut Changes, now: &Kafka, file: &Kafka) {
     }
 }
 
-fn compare_store(c: &mut Changes, now: &Store, file: &Store) {
+/// The store's settings in force.
+fn compare_store(c: &mut Changes, now: &Store, file: &Store) -> Store {
     let Store {
         url: address,
         listen,
@@ -157,6 +158,9 @@ fn compare_store(c: &mut Changes, now: &Store, file: &Store) {
         api_password,
         analyst_password,
         analyst_without_landlock,
+        keep,
+        keep_windows,
+        max_bytes,
     } = file;
     restart(c, "store.url", &now.url, address, url);
     restart(c, "store.listen", &now.listen, listen, ToString::to_string);
@@ -169,6 +173,15 @@ fn compare_store(c: &mut Changes, now: &Store, file: &Store) {
     restart(c, "store.analyst_password", &now.analyst_password, analyst_password, secret);
     let landlock = (&now.analyst_without_landlock, analyst_without_landlock);
     restart(c, "store.analyst_without_landlock", landlock.0, landlock.1, ToString::to_string);
+    taken(c, "store.keep", &now.keep, keep, kept);
+    taken(c, "store.keep_windows", &now.keep_windows, keep_windows, kept);
+    taken(c, "store.max_bytes", &now.max_bytes, max_bytes, optional(ToString::to_string));
+    Store { keep: *keep, keep_windows: *keep_windows, max_bytes: *max_bytes, ..now.clone() }
+}
+
+/// How long rows are kept.
+fn kept(keep: &Option<Duration>) -> String {
+    keep.as_ref().map_or_else(|| "everything stays".to_owned(), time)
 }
 
 fn compare_providers(c: &mut Changes, now: &Providers, file: &Providers) {
@@ -200,7 +213,7 @@ fn compare_networks(c: &mut Changes, now: &[Network], file: &[Network]) -> Vec<N
 }
 
 fn compare_network(c: &mut Changes, now: &Network, file: &Network) -> Network {
-    let Network { slug, family, chain_id, start, verify, confirm, confirm_within, endpoints } = file;
+    let Network { slug, family, chain_id, start, verify, confirm, confirm_within, keep, endpoints } = file;
     let key = |name: &str| format!("network.{slug}.{name}");
     if (now.family, now.chain_id) != (*family, *chain_id) {
         restart(c, &key("family"), &now.family, family, ToString::to_string);
@@ -230,6 +243,7 @@ fn compare_network(c: &mut Changes, now: &Network, file: &Network) -> Network {
     };
     taken(c, &key("confirm"), &now.confirm, confirm, operators);
     taken(c, &key("confirm_within"), &now.confirm_within, confirm_within, time);
+    taken(c, &key("keep"), &now.keep, keep, optional(time));
     for endpoint in endpoints {
         let key = key(&format!("endpoint.{}", endpoint.name));
         match now.endpoints.iter().find(|former| former.name == endpoint.name) {
@@ -419,6 +433,25 @@ url = "https://rpc.one.example"
         );
         assert_eq!(in_force.networks[0], parse(BEFORE).networks[0]);
         assert_eq!((in_force.networks[1].start, in_force.networks[1].verify), (Start::Latest, Verify::Structure));
+    }
+
+    #[test]
+    fn how_long_rows_are_kept_is_taken_over() {
+        let (taken, restart, in_force) = after(&[
+            ("[store]", "[store]\nkeep = \"90d\"\nkeep_windows = \"365d\"\nmax_bytes = \"1GiB\"\ndatabase = \"d\""),
+            ("chain_id = 2", "chain_id = 2\nkeep = \"30d\""),
+        ]);
+        assert_eq!(
+            taken,
+            [
+                "`store.keep`: 90d; it was everything stays",
+                "`store.keep_windows`: 365d; it was everything stays",
+                "`store.max_bytes`: 1073741824; it was nothing",
+                "`network.b.keep`: 30d; it was nothing",
+            ]
+        );
+        assert_eq!(restart, ["`store.database`: d; it was headwater"]);
+        assert_eq!((in_force.store.max_bytes, in_force.store.database.as_str()), (Some(1 << 30), "headwater"));
     }
 
     #[test]

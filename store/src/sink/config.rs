@@ -8,6 +8,8 @@ use schemas::{
     records::stage_status::{stage, state},
 };
 
+use tokio::sync::watch;
+
 use super::{
     SinkStatus,
     keep::{KeepTimes, Keeping},
@@ -39,8 +41,8 @@ pub struct SinkConfig {
     /// How long samples of endpoints are gathered before they are written.
     pub samples_age: Duration,
     /// Heights of one partition of a network that has no rows yet ([`super::week_of_heights`]); of others, those of a chain with a block
-    /// every two seconds.
-    pub spans: BTreeMap<Network, u32>,
+    /// every two seconds. Networks may come meanwhile.
+    pub spans: watch::Receiver<BTreeMap<Network, u32>>,
     /// How long rows are kept.
     pub keep: Keeping,
     /// When that is looked after.
@@ -65,7 +67,7 @@ impl SinkConfig {
             refused_rests: limits::STORE_REFUSED_RESTS,
             audits: Duration::from_secs(60),
             samples_age: Duration::from_secs(10),
-            spans: BTreeMap::new(),
+            spans: watch::Sender::default().subscribe(),
             keep: Keeping::default(),
             keep_times: KeepTimes::default(),
             status: SinkStatus::default(),

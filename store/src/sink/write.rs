@@ -17,6 +17,7 @@ use std::{
 
 use futures::future::try_join;
 use schemas::{Envelope, Network, TimeMs};
+use tokio::sync::watch;
 
 use super::{
     batch::{Event, phases},
@@ -58,7 +59,7 @@ pub(super) struct Writer {
     tops: HashMap<Network, Option<u64>>,
     /// Heights of a partition of each network, as far as they are known, and as the configuration would choose them.
     spans: Spans,
-    wanted_spans: BTreeMap<Network, u32>,
+    wanted_spans: watch::Receiver<BTreeMap<Network, u32>>,
     floors: Floors,
     /// Buckets of heights whose counts this process has marked as open.
     open: HashMap<Network, BTreeSet<u64>>,
@@ -72,7 +73,7 @@ impl Writer {
         patience: Patience,
         refusals: Duration,
         floors: Floors,
-        wanted_spans: BTreeMap<Network, u32>,
+        wanted_spans: watch::Receiver<BTreeMap<Network, u32>>,
     ) -> Self {
         let (tops, suspects, spans, open) = (HashMap::new(), HashSet::new(), Spans::default(), HashMap::new());
         Self { store, patience, refusals, tops, spans, wanted_spans, floors, open, suspects }
@@ -159,7 +160,7 @@ impl Writer {
         for event in events {
             let network = event.network();
             if !self.spans.knows(network) {
-                let wanted = spans::wanted(&self.wanted_spans, network);
+                let wanted = spans::wanted(&self.wanted_spans.borrow(), network);
                 let span = patience.again(|| spans::record(&self.store, network.as_str(), wanted)).await?;
                 self.spans.set(network, span);
             }

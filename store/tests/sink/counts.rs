@@ -22,7 +22,8 @@ async fn it_equals_a_count_of_all_rows_after_any_history() {
         let mut histories = [History::new("a", 7_000), History::new("b", 300)];
         let start = || {
             RunningSink::start_with(&store, log.log.clone(), |config| {
-                config.spans = [("a", SPAN), ("b", SPAN)].map(|(n, s)| (n.parse().expect("a slug"), s as u32)).into();
+                let spans = [("a", SPAN), ("b", SPAN)].map(|(n, s)| (n.parse().expect("a slug"), s as u32)).into();
+                config.spans = tokio::sync::watch::Sender::new(spans).subscribe();
                 config.keep = keeping.clone();
             })
         };

@@ -25,7 +25,8 @@ use crate::{
 
 fn start(store: &Store, log: &TestLog, keeping: &Keeping, networks: &[&str]) -> RunningSink {
     RunningSink::start_with(store, log.log.clone(), |config| {
-        config.spans = networks.iter().map(|n| (n.parse().expect("a slug"), SPAN as u32)).collect();
+        let spans = networks.iter().map(|n| (n.parse().expect("a slug"), SPAN as u32)).collect();
+        config.spans = tokio::sync::watch::Sender::new(spans).subscribe();
         config.keep = keeping.clone();
     })
 }

@@ -290,7 +290,8 @@ impl Upgrade<'_> {
             return Ok(*span);
         }
         let (store, former) = (self.store, self.former);
-        let configured = self.config.spans.iter().find(|(slug, _)| slug.as_str() == network).map(|(_, span)| *span);
+        let configured =
+            self.config.spans.borrow().iter().find(|(slug, _)| slug.as_str() == network).map(|(_, span)| *span);
         let wanted = match configured {
             Some(span) => span,
             None => spans::week_of_heights(self.patience.again(|| copy::block_time_ms(store, former, network)).await?),
