@@ -12,7 +12,7 @@ use nodes::{
         Checks, Endpoint, Tuning,
         fleet::{EvmFleet, EvmFleetConfig},
     },
-    fleet::MemberConfig,
+    fleet::{FleetConfig, MemberConfig},
 };
 use schemas::{
     profiles::Profile,
@@ -53,7 +53,10 @@ async fn the_first_to_change_to_another_branch_is_not_put_aside_by_the_others() 
         ..EndpointConfig::new(name)
     };
     let sim = simulated("optimism", 20, vec![late("late"), late("later")]).await;
-    let config = EvmFleetConfig { confirm_within: Duration::from_secs(5), ..super::config() };
+    // No probe after the first: what is known of heights is what was pushed, so that no push of the branch that is left comes later.
+    let config = super::config();
+    let fleet = FleetConfig { probe_every: Duration::from_secs(600), ..config.fleet };
+    let config = EvmFleetConfig { confirm_within: Duration::from_secs(5), fleet, ..config };
     let fleet = fleet_over(&sim, &[evm::MAIN, "late", "later"], config);
     let mut samples = fleet.fleet().samples();
     fleet.chain_id().await.unwrap();
