@@ -206,9 +206,10 @@ impl Hub {
                 }
                 () = ended(&mut beside) => {
                     beside = None;
-                    if self.fleet.trusted().len() > trusted {
-                        // Whoever came back did not ask to be left alone.
-                        self.rests_until = Instant::now();
+                    if self.failing && self.fleet.trusted().len() > trusted {
+                        // Whoever came back did not ask to be left alone, and is no part of a question that began before.
+                        (self.polling, self.rests_until) = (None, Instant::now());
+                        self.poll();
                     }
                 }
                 _ = again.tick(), if waiting && beside.is_none() => {
