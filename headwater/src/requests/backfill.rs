@@ -157,6 +157,10 @@ impl Wanted {
         Range { network: &self.network, heights: self.heights, again: self.again }
     }
 
+    fn count(&self) -> u64 {
+        self.heights.to.saturating_sub(self.heights.from).saturating_add(1)
+    }
+
     fn held(&self) -> String {
         let HeldRange { from, to } = self.heights;
         format!("heights {from} to {to} of network `{}` are held already; --again fills them again", self.network)
@@ -203,7 +207,7 @@ fn ways_on(id: &str) -> String {
 /// Asks whoever watches the network, and follows.
 async fn by_another(way: &Way, wanted: &Wanted) -> Result<(), Failure> {
     let Some(id) = asked(way, wanted, UNTIL_FINAL_THERE).await? else { return Ok(()) };
-    let mut screen = Screen::new(&id);
+    let mut screen = Screen::new(&id, wanted.count());
     let mut signals = lifecycle::signals()?;
     let ended = follow(way, &wanted.network, &id, &mut screen, async {
         signals.recv().await;
@@ -270,7 +274,7 @@ async fn here(config: Config, args: &Backfill, wanted: Wanted) -> Result<(), Fai
 
 async fn fill_within(way: &Way, wanted: &Wanted, stopped: impl Future<Output = ()>) -> Result<(), Failure> {
     let Some(id) = asked(way, wanted, UNTIL_FINAL).await? else { return Ok(()) };
-    let mut screen = Screen::new(&id);
+    let mut screen = Screen::new(&id, wanted.count());
     let ended = follow(way, &wanted.network, &id, &mut screen, stopped).await;
     let Ended::Over(progress, sequence) = ended? else {
         screen.end();

@@ -44,27 +44,29 @@ impl Rate {
 pub struct Screen {
     bar: Option<ProgressBar>,
     id: String,
+    /// Heights that were asked for.
+    heights: u64,
     rate: Rate,
     said: Option<Instant>,
     begun: Instant,
 }
 
 impl Screen {
-    /// For a request.
-    pub fn new(id: &str) -> Self {
+    /// For a request of so many heights.
+    pub fn new(id: &str, heights: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0);
+            let bar = ProgressBar::new(heights);
             let template = "{bar:30} {human_pos} of {human_len} heights, {msg}";
             bar.set_style(ProgressStyle::with_template(template).expect("a template"));
             bar
         });
-        Self { bar, id: id.to_owned(), rate: Rate::default(), said: None, begun: Instant::now() }
+        Self { bar, id: id.to_owned(), heights, rate: Rate::default(), said: None, begun: Instant::now() }
     }
 
     /// Shows how it stands; `None`: nobody has taken it up.
     pub fn show(&mut self, progress: Option<&ProgressRow>) {
         let now = Instant::now();
-        let (done, all) = progress.and_then(ProgressRow::heights).unwrap_or_default();
+        let (done, all) = progress.and_then(ProgressRow::heights).unwrap_or((0, self.heights));
         if progress.is_some() {
             self.rate.at(now, done);
         }
