@@ -4,6 +4,7 @@
 mod alive;
 mod anvil;
 mod away;
+mod backfill;
 mod cases;
 mod chaos;
 mod clients;
