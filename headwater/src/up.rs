@@ -79,7 +79,9 @@ pub fn run_one(args: &StageProcess, stage: Stage, listen: Option<SocketAddr>) ->
 }
 
 /// Work beside the stages, with the log that they work on, until the token asks it to stop. When it ends, so do they.
-pub struct Beside(pub Box<dyn FnOnce(Arc<dyn Log>, Arc<Codec>, CancellationToken) -> LocalBoxFuture<'static, ()>>);
+pub struct Beside(pub Box<Aside>);
+
+type Aside = dyn FnOnce(Arc<dyn Log>, Arc<Codec>, CancellationToken) -> LocalBoxFuture<'static, ()>;
 
 /// Opens everything, in an order in which each failure leaves nothing behind, and runs it. `hangups`: when the file is to be read again
 /// without being asked by a command.

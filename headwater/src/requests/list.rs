@@ -78,7 +78,8 @@ fn items<'r>(
     checkpoints: &BTreeMap<Network, CheckpointRow>,
     before: Option<(&BTreeMap<Network, CheckpointRow>, Duration)>,
 ) -> Vec<Item> {
-    let mut requests: BTreeMap<(&Network, &str), (Option<&Request>, Option<&ProgressRow>)> = BTreeMap::new();
+    type Both<'r> = (Option<&'r Request>, Option<&'r ProgressRow>);
+    let mut requests: BTreeMap<(&Network, &str), Both<'_>> = BTreeMap::new();
     for checkpoint in checkpoints.values() {
         for progress in checkpoint.requests().filter(|p| p.asks == "backfill") {
             requests.insert((&checkpoint.network, &progress.id), (None, Some(progress)));

@@ -33,7 +33,8 @@ async fn ask(way: &Way, network: &Network) -> Result<String, Failure> {
     let statuses = statuses(way, network).await?;
     let checkpoint = checkpoints.get(network);
     let said = statuses.get(stage::INGEST);
-    if !checkpoint.is_some_and(|c| c.reorg_too_deep == Some(true)) && !said.is_some_and(is_refused) {
+    let stands = checkpoint.is_some_and(|c| c.reorg_too_deep == Some(true)) || said.is_some_and(is_refused);
+    if !stands {
         let state = said.map_or("not followed by any process", |s| s.state.as_str());
         return Err(Failure::new(format!(
             "network `{network}` does not stand still because of a reorg (it is {state}): there is nothing to accept"

@@ -207,7 +207,7 @@ impl<F: Family> Filler<F> {
         let mut known = self.finalized;
         if known.is_none_or(|known| known < to) {
             // What was told last may be some seconds old.
-            let told = self.node.finality().await.map_err(|e| Trouble::NoFinality(e))?;
+            let told = self.node.finality().await.map_err(Trouble::NoFinality)?;
             known = known.max(told.finalized.filter(|finalized| *finalized <= self.tip));
         }
         // What is above the tip comes live.

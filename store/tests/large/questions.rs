@@ -219,7 +219,7 @@ pub fn of_the_view(asked: &mut Asked<'_>, engine: &Running, networks: [Network; 
             })
             .collect();
         assert_eq!(reply.text().trim().lines().collect::<Vec<_>>(), wanted);
-        let read = rows_read(&reply.header("x-clickhouse-summary").expect("a summary"));
+        let read = rows_read(reply.header("x-clickhouse-summary").expect("a summary"));
         // Of each network two open buckets with both kinds of children, and granules at their edges.
         let bound = 2 * 2 * (limits::AUDIT_BUCKET_HEIGHTS * PER_BLOCK * 2 + 4 * GRANULE * PARTS);
         eprintln!("{read:>10} of {bound:>10} rows, {:>8.1?}: the view completeness, {about}", began.elapsed());
@@ -261,7 +261,7 @@ pub fn of_people(asked: &mut Asked<'_>, engine: &Running) {
         let reply = engine.as_analyst(&format!("/?wait_end_of_query=1&query={}", encoded(&sql)), b"");
         assert_eq!(reply.status, 200, "{}: {}", example.title, reply.text());
         let summary = reply.header("x-clickhouse-summary").expect("a summary");
-        let read = rows_read(&summary);
+        let read = rows_read(summary);
         eprintln!("{read:>10} of {:>10} rows: {}", limits::store::ANALYST_ROWS, example.title);
         asked.all.push(("examples", example.title, read, limits::store::ANALYST_ROWS));
     }

@@ -103,7 +103,10 @@ pub(super) fn due(parts: &[(u64, TimeMs)], before: TimeMs) -> Option<(u64, TimeM
 mod tests {
     use super::*;
 
-    fn held(networks: &[(&str, u64, &[(u64, u64)])]) -> Held {
+    /// A network, its floor, and its partitions with their bytes.
+    type Network<'n> = (&'n str, u64, &'n [(u64, u64)]);
+
+    fn held(networks: &[Network<'_>]) -> Held {
         let network = |floor: u64, parts: &[(u64, u64)]| NetworkParts {
             span: 1_024,
             floor,
