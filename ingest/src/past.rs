@@ -20,6 +20,21 @@ pub trait Past: Send + Sync + 'static {
     /// # Errors
     /// In words why it cannot be told now.
     async fn visible_sequence(&self, network: &Network) -> Result<u64, String>;
+
+    /// What was removed of a network because it is kept no longer (rule 32); `None`: nothing.
+    ///
+    /// # Errors
+    /// In words why it cannot be told now.
+    async fn removed(&self, network: &Network) -> Result<Option<Removed>, String>;
+}
+
+/// Rows that are kept no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// Of all heights below this one.
+    pub below: u64,
+    /// The setting that they went by: `keep` or `max_bytes`.
+    pub by: String,
 }
 
 /// Whoever keeps them, if anybody can be asked.

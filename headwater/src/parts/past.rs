@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ingest::past::{Keeper, Past};
+use ingest::past::{Keeper, Past, Removed};
 use runtime::config::Config;
 use schemas::{Network, records::RingEntry};
 use store::Store;
@@ -30,5 +30,10 @@ impl Past for Rows {
 
     async fn visible_sequence(&self, network: &Network) -> Result<u64, String> {
         self.0.processed_sequence(network.as_str()).await.map_err(|e| e.to_string())
+    }
+
+    async fn removed(&self, network: &Network) -> Result<Option<Removed>, String> {
+        let pruned = self.0.pruned_below(network).await.map_err(|e| e.to_string())?;
+        Ok(pruned.map(|pruned| Removed { below: pruned.below, by: pruned.reason }))
     }
 }

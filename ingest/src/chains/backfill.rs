@@ -172,6 +172,8 @@ impl<F: Family> Watcher<F> {
         let tip = position.tip.as_ref().map_or(0, |(height, _)| *height);
         let settled = position.highest.unwrap_or(0).saturating_sub(limits::REORG_LIMIT_BLOCKS).min(tip);
         let filler = Filler {
+            network: self.network.slug.clone(),
+            past: self.past.clone(),
             family: self.family.clone(),
             node: self.node.clone(),
             fetcher: Fetcher::of_history(self.node.clone(), self.filling.parallelism, self.filling.places.clone()),

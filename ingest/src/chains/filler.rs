@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use nodes::{ChainSource, Class, Head, Missing, NodeError, NodeErrorKind, Retry, SourceBlock, Word};
 use schemas::{
-    limits,
+    Network, limits,
     records::{HeldRange, RingEntry},
 };
 use tokio::sync::mpsc;
@@ -24,6 +24,7 @@ use crate::{
         book::Job,
         chain::{Ground, Problem},
     },
+    past::{Keeper, Removed},
     readers::Readers,
 };
 
@@ -59,6 +60,8 @@ pub(super) enum Brought<B> {
 
 /// See the module.
 pub(super) struct Filler<F: Family> {
+    /// Slug of the network.
+    pub network: Network,
     /// The family.
     pub family: Arc<F>,
     /// Where blocks come from.
@@ -81,6 +84,8 @@ pub(super) struct Filler<F: Family> {
     pub backoff: (Duration, Duration),
     /// Who reads what is written.
     pub readers: Option<Readers>,
+    /// Who keeps the rows, and knows which are kept no longer.
+    pub past: Keeper,
     /// Where it says what it has.
     pub out: mpsc::Sender<Brought<F::Block>>,
 }
@@ -104,6 +109,8 @@ enum Trouble {
         says: String,
     },
     NoFinality(NodeError),
+    /// Who keeps the rows does not answer.
+    NoStore(String),
 }
 
 impl From<Problem> for Trouble {
@@ -128,7 +135,7 @@ impl<F: Family> Filler<F> {
     async fn work(&mut self) -> Result<(), Gone> {
         let mut tries = Tries::new(self.backoff);
         loop {
-            match self.is_final().await {
+            match self.may_be_filled().await {
                 Ok(None) => break,
                 Ok(Some(refused)) => return self.say(Brought::Refused(refused)).await,
                 Err(trouble) => self.bear(&mut tries, trouble).await?,
@@ -196,6 +203,26 @@ impl<F: Family> Filler<F> {
             () = tokio::time::sleep(wait) => Ok(()),
             () = self.out.closed() => Err(Gone),
         }
+    }
+
+    /// Whether all heights are kept and final; in words why the request is refused.
+    async fn may_be_filled(&self) -> Result<Option<String>, Trouble> {
+        match self.is_removed().await? {
+            None => self.is_final().await,
+            refused => Ok(refused),
+        }
+    }
+
+    /// Whether the rows of some heights would not be kept.
+    async fn is_removed(&self) -> Result<Option<String>, Trouble> {
+        let Some(past) = &self.past.0 else { return Ok(None) };
+        let removed = past.removed(&self.network).await.map_err(Trouble::NoStore)?;
+        Ok(removed.filter(|removed| self.job.heights.from < removed.below).map(|Removed { below, by }| {
+            format!(
+                "rows below height {below} were removed by `{by}` and are kept no longer: fill from {below} on, or keep more (`[store] {by}`; \
+                 what was removed before stays away)"
+            )
+        }))
     }
 
     /// Whether all heights are final; in words why the request is refused.
@@ -392,6 +419,7 @@ impl<F: Family> Filler<F> {
                 head.height, head.hash
             ),
             Trouble::NoFinality(e) => format!("the finalized height is not known: {e}; asked again"),
+            Trouble::NoStore(e) => format!("the store does not say which rows are kept no longer: {e}; asked again"),
         }
     }
 }
