@@ -19,8 +19,7 @@ pub struct Page<T: ToSchema> {
     pub items: Vec<T>,
     /// Cursor of the next page; null on the last one. Opaque.
     pub next: Option<String>,
-    /// On the page that reaches to where rows were removed: what was, in words. What is older than that is not in the list, though it
-    /// was on the chain.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// On the page that reaches to where rows were removed: what was, in words; else null. What is older than that is not in the list,
+    /// though it was on the chain.
     pub note: Option<String>,
 }

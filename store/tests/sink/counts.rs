@@ -29,7 +29,7 @@ async fn it_equals_a_count_of_all_rows_after_any_history() {
         };
         let mut sink = start();
         let mut floor = 0;
-        for step in 0..14 {
+        for step in 0..10 {
             let mut words = String::new();
             for h in &mut histories {
                 let (blocks, few, filled) = (1 + dice.roll(400), dice.roll(20), 1 + dice.roll(250));
