@@ -57,7 +57,7 @@ pub async fn follow(
             }
             let now = newest.borrow();
             let progress = now.as_ref().and_then(|row| row.progress(id));
-            if let Some((progress, row)) = progress.filter(|p| p.is_over()).zip(now.as_ref()) {
+            if let Some((progress, row)) = progress.filter(|p| p.is_over() || lacks_depth(p)).zip(now.as_ref()) {
                 return Ok(Ended::Over(Box::new(progress.clone()), row.sequence));
             }
             screen.show(progress);
@@ -110,9 +110,18 @@ pub fn verdict(progress: &ProgressRow, took: Duration) -> Result<String, Failure
             "{range} are filled: {blocks} blocks with {transactions} transactions in {seconds:.1} s ({rate:.1} blocks/s)"
         ));
     }
-    let words = format!("{id}: {range}: {}; {blocks} blocks were filled", screen::state(Some(progress)));
-    let depth = progress.detail.as_ref().is_some_and(|detail| detail.starts_with(NO_HISTORY));
-    Err(if depth { Failure::arguments(words) } else { Failure::new(words) })
+    let mut words = format!("{id}: {range}: {}; {blocks} blocks were filled", screen::state(Some(progress)));
+    if !progress.is_over() {
+        words += &format!(
+            ". The request stays and goes on when an endpoint has them; `headwater backfill cancel {id}` ends it"
+        );
+    }
+    Err(if lacks_depth(progress) { Failure::arguments(words) } else { Failure::new(words) })
+}
+
+/// Whether no node has heights so old: only an operator changes that, so that nobody is kept waiting for it.
+fn lacks_depth(progress: &ProgressRow) -> bool {
+    progress.detail.as_ref().is_some_and(|detail| detail.starts_with(NO_HISTORY))
 }
 
 /// How the reason begins when no node has heights so old.
@@ -138,6 +147,7 @@ mod tests {
             ("cancelled", "", Exit::Failed),
             ("failed", "the network was removed", Exit::Failed),
             ("failed", "below what the nodes have: 10 to 40", Exit::Arguments),
+            ("waiting", "below what the nodes have: block 10 was pruned", Exit::Arguments),
         ] {
             let failed = verdict(&of(state, detail), Duration::ZERO).expect_err("not full");
             assert!(failed.exit == exit && failed.error.to_string().contains(detail), "{failed:?}");

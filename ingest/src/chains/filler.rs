@@ -385,7 +385,8 @@ impl<F: Family> Filler<F> {
                      endpoint that keeps the receipts of these heights"
                 ),
                 NodeErrorKind::Missing(Missing::Pruned, _) => format!(
-                    "block {height} was pruned: {e}. No endpoint has the depth; add an archive endpoint of this network"
+                    "below what the nodes have: block {height} was pruned: {e}. No endpoint has the depth; add an archive endpoint of this \
+                     network"
                 ),
                 NodeErrorKind::Missing(..) => self.family.incomplete(e),
                 NodeErrorKind::Empty if self.family.lacks_a_part(e) => {
