@@ -315,6 +315,8 @@ async fn overtaken(b: &mut Bench, admin: &str) {
     b.eth_goes_on().await;
     assert!(b.enrich_metric("headwater_enrich_halted{network=\"op\",state=\"overtaken\"}").await);
     given_up(b).await;
+    // Enrich joined its group anew for it, and has to have seen eth since to know it again when its topic is gone.
+    b.eth_goes_on().await;
 }
 
 /// An operator gives up what is gone, and nothing else: op goes on behind it, by itself, over enrich and the sink.
