@@ -182,8 +182,16 @@ async fn the_wrong_chain_is_never_followed() {
     let other = ingest::Endpoint { name: "other".into(), ..several.networks[0].endpoints[0].clone() };
     several.networks[0].endpoints.push(other);
     let stage = Stage::start(several, log.clone());
-    let said = wait_for_state(&*log, NetworkState::WrongChain).await.detail.unwrap();
-    assert!(said.contains("all endpoints (`node`, `other`) are on chain") && said.contains("says 4242"), "{said}");
+    // What the stage before said is in the log until this one has spoken.
+    let since = Instant::now();
+    loop {
+        let said = wait_for_state(&*log, NetworkState::WrongChain).await.detail.unwrap();
+        if said.contains("all endpoints (`node`, `other`) are on chain") && said.contains("says 4242") {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "{said}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     stage.stop().await;
     assert_eq!(read_chain(&*log).await.sequence, 0);
     // Held with the right id; then the configuration names another.

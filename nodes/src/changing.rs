@@ -68,6 +68,10 @@ impl<S: ChainSource> ChainSource for Changing<S> {
         self.now().endpoint()
     }
 
+    fn endpoints(&self) -> Vec<String> {
+        self.now().endpoints()
+    }
+
     async fn chain_id(&self) -> Result<String, NodeError> {
         of_the_present!(self, source => source.chain_id())
     }
@@ -82,6 +86,10 @@ impl<S: ChainSource> ChainSource for Changing<S> {
 
     async fn fetch(&self, height: u64, hash: Option<&BlockHash>) -> Result<Self::Block, NodeError> {
         of_the_present!(self, source => source.fetch(height, hash))
+    }
+
+    async fn fetch_history(&self, height: u64) -> Result<Self::Block, NodeError> {
+        of_the_present!(self, source => source.fetch_history(height))
     }
 
     async fn finality(&self) -> Result<Finality, NodeError> {

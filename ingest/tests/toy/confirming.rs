@@ -10,7 +10,7 @@ use crate::{
     world::{Reader, TOLD, World},
 };
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 
 fn following(view: &View, other: Other) -> World {
     let source = ToySource::new(view.clone());

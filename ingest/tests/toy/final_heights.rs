@@ -11,7 +11,7 @@ use crate::{
     world::{Reader, TOLD, World},
 };
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 
 fn final_at(height: u64) -> Finality {
     Finality { safe: None, finalized: Some(height) }

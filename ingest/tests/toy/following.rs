@@ -10,7 +10,7 @@ use crate::{
     world::{Reader, TOLD, World},
 };
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn forks_and_null_rounds_are_followed_over_restarts() {

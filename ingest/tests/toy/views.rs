@@ -6,7 +6,7 @@ use schemas::records::NetworkState;
 
 use crate::{chain::View, world::World};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_lower_head_makes_no_higher_one_unseen() {
@@ -42,7 +42,7 @@ async fn a_view_that_is_behind_costs_no_block() {
         world.source.state().views = vec![now.clone(), behind.clone(), behind.clone()];
         world.source.tell(now.top().clone());
         world.source.tell(behind.top().clone());
-        world.until(&now, Duration::from_secs(3)).await;
+        world.until(&now, Duration::from_secs(30)).await;
     }
     assert_eq!(world.reader.reverts, 0);
     world.state(NetworkState::Live).await;
