@@ -52,6 +52,9 @@ async fn fill(log: &Arc<KafkaLog>, partition: u32, blocks: u64) -> State {
         }
         producer.commit(Transaction { records, offsets: None }).await.expect("commit");
     }
+    // A commit is answered before readers see it. Who takes over fences first (rule 10), and then sees all of it.
+    drop(producer);
+    log.producer(&format!("p{partition}")).await.expect("producer");
     newest
 }
 
