@@ -178,6 +178,15 @@ mod tests {
         fn endpoint(&self) -> String {
             self.name.into()
         }
+        fn endpoints(&self) -> Vec<String> {
+            vec![self.endpoint()]
+        }
+        async fn fetch_history(&self, height: u64) -> Result<Block, NodeError> {
+            self.fetch(height, None).await
+        }
+        async fn second_word(&self, _: &Head) -> Word {
+            Word::Alone
+        }
         async fn chain_id(&self) -> Result<String, NodeError> {
             if self.silent {
                 std::future::pending::<()>().await;

@@ -93,7 +93,8 @@ pub trait SourceBlock: Send + Sync + 'static {
     fn log_count(&self) -> u32;
 }
 
-/// Where a network's blocks come from.
+/// Where a network's blocks come from. No question has an answer of its own here: what stands before a source ([`crate::Changing`])
+/// passes each on, or does not compile.
 #[async_trait]
 pub trait ChainSource: Send + Sync + 'static {
     /// Its blocks.
@@ -103,9 +104,7 @@ pub trait ChainSource: Send + Sync + 'static {
     fn endpoint(&self) -> String;
 
     /// Names of all endpoints behind the source, for people.
-    fn endpoints(&self) -> Vec<String> {
-        vec![self.endpoint()]
-    }
+    fn endpoints(&self) -> Vec<String>;
 
     /// Which chain the source is on, as the checkpoint keeps it: EIP-155 chain id in decimal for EVM.
     async fn chain_id(&self) -> Result<String, NodeError>;
@@ -124,9 +123,7 @@ pub trait ChainSource: Send + Sync + 'static {
 
     /// The same of a final height that is fetched beside the stream, which always goes first: it is shared among all endpoints, waits
     /// longer for their limits, and is asked of each before it is said not to be there.
-    async fn fetch_history(&self, height: u64) -> Result<Self::Block, NodeError> {
-        self.fetch(height, None).await
-    }
+    async fn fetch_history(&self, height: u64) -> Result<Self::Block, NodeError>;
 
     /// Safe and final heights.
     async fn finality(&self) -> Result<Finality, NodeError>;
@@ -138,10 +135,7 @@ pub trait ChainSource: Send + Sync + 'static {
     /// Whether enough operators have shown this hash, whoever gave it included: who that was may have changed since. Answers within `confirm_within`, sooner where a
     /// subscription has shown it or where nobody can be asked. The watcher asks for the last of some blocks that are linked: whoever
     /// agrees to it agrees to its ancestors.
-    async fn second_word(&self, head: &Head) -> Word {
-        let _ = head;
-        Word::Alone
-    }
+    async fn second_word(&self, head: &Head) -> Word;
 }
 
 #[cfg(test)]

@@ -205,6 +205,9 @@ impl ChainSource for ToySource {
     fn endpoint(&self) -> String {
         self.state().endpoint.into()
     }
+    fn endpoints(&self) -> Vec<String> {
+        vec![self.endpoint()]
+    }
     async fn chain_id(&self) -> Result<String, NodeError> {
         Ok(CHAIN_ID.into())
     }
@@ -216,6 +219,9 @@ impl ChainSource for ToySource {
     }
     async fn fetch(&self, height: u64, _: Option<&BlockHash>) -> Result<ToyBlock, NodeError> {
         self.at("fetch", height).map(ToyBlock)
+    }
+    async fn fetch_history(&self, height: u64) -> Result<ToyBlock, NodeError> {
+        self.fetch(height, None).await
     }
     async fn finality(&self) -> Result<Finality, NodeError> {
         self.ask("finality".into(), |_, state| Ok(state.finality))
