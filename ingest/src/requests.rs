@@ -32,8 +32,6 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::compacted::{Found, Slot, judge, key};
 
 const AT: TopicPartition = TopicPartition { topic: topics::CONTROL_CONFIG.name, partition: 0 };
-/// First part of the key of a request.
-const KIND: &str = "request/";
 /// How much one poll brings, and how long it waits.
 const POLL: PollLimits = PollLimits { records: 1_000, bytes: 1 << 20, wait: Duration::from_millis(500) };
 /// Pause before a log that did not answer is read again.
@@ -208,7 +206,7 @@ struct Fold(BTreeMap<String, Entry>);
 impl Fold {
     fn take(&mut self, codec: &Codec, record: &Record) {
         // Another kind, or no key of ours, which who reads partitions counts.
-        let Some(id) = key(record).and_then(|k| k.strip_prefix(KIND)) else { return };
+        let Some(id) = key(record).and_then(Request::id_in) else { return };
         if !Request::is_id(id) {
             return pass_over(record, &"its key names no request");
         }

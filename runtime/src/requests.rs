@@ -21,8 +21,6 @@ const AT: TopicPartition = TopicPartition { topic: topics::CONTROL_CONFIG.name, 
 const POLL: PollLimits = PollLimits { records: 1_000, bytes: 1 << 20, wait: Duration::from_millis(500) };
 /// Pause before a log that did not answer is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// First part of the key of a request.
-const KIND: &str = "request/";
 
 /// All requests, by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +30,7 @@ impl Known {
     /// Takes the next record of `control.config`. True when it changed something.
     pub fn take(&mut self, codec: &Codec, record: &Record) -> bool {
         let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-        let Some(id) = key.and_then(|key| key.strip_prefix(KIND)) else { return false };
+        let Some(id) = key.and_then(Request::id_in) else { return false };
         let Some(value) = &record.value else { return self.0.remove(id).is_some() };
         match codec.decode::<ControlConfig>(value) {
             Ok(found @ ControlConfig::Request(_)) if Some(found.key().as_str()) != key => false,
@@ -75,9 +73,7 @@ impl Known {
         }
         Some(found)
     }
-}
 
-impl Known {
     /// The request by which a network went on over a gap that lies wholly below this sequence, if there is one.
     pub fn went_on(&self, network: &Network, next: u64) -> Option<&str> {
         self.0.values().find_map(|request| match request.asks {
@@ -192,7 +188,7 @@ mod tests {
 
     fn record(request: Option<&Request>, id: &str) -> NewRecord {
         let value = request.map(|r| Codec::builtin().encode(&ControlConfig::Request(r.clone())).expect("a value"));
-        NewRecord { to: AT, key: Some(format!("{KIND}{id}").into()), value, headers: Vec::new() }
+        NewRecord { to: AT, key: Some(Request::key_of(id).into()), value, headers: Vec::new() }
     }
 
     #[test]

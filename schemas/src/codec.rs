@@ -22,7 +22,7 @@ use crate::{
     limits,
     records::{
         CheckpointRecord, ControlConfig, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedTransaction, NetworkStatus,
-        Payload, ProviderSample, RawBlock, RawTransaction, StageStatus, dead_letter::reason,
+        Payload, ProviderSample, RawBlock, RawTransaction, Request, StageStatus, dead_letter::reason,
     },
     registry::{SCHEMAS, SchemaVersion},
     topics::{self, TopicSpec},
@@ -439,7 +439,7 @@ impl Record for ControlConfig {
     fn key(&self) -> String {
         match self {
             Self::NetworkPartition(p) => format!("{}/{}", crate::wire::NETWORK_KIND, p.network),
-            Self::Request(r) => format!("{}/{}", crate::wire::REQUEST_KIND, r.id),
+            Self::Request(r) => Request::key_of(&r.id),
         }
     }
     /// Whose request it is, so that one that cannot be read holds up its own network only.

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use runtime::requests::Known;
-use schemas::{Network, records::Asks, topics};
+use schemas::{
+    Network,
+    records::{Asks, Request},
+    topics,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -20,7 +24,7 @@ pub async fn requests(way: &Way) -> Result<Known, Failure> {
     let mut known = Known::default();
     way.each_line(topics::CONTROL_CONFIG, all(None), async |line| {
         let mut record: Value = serde_json::from_str(line)?;
-        let Some(id) = record["key"].as_str().and_then(|key| key.strip_prefix("request/")).map(str::to_owned) else {
+        let Some(id) = record["key"].as_str().and_then(Request::id_in).map(str::to_owned) else {
             return Ok(true);
         };
         if record["value"].is_null() && record["error"].is_null() {

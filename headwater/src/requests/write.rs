@@ -27,7 +27,7 @@ pub async fn put(log: &dyn Log, codec: &Codec, request: &Request) -> Result<(), 
 
 /// Removes a request.
 pub async fn remove(log: &dyn Log, id: &str) -> Result<(), LogError> {
-    commit(log, removed(format!("request/{id}"))).await
+    commit(log, removed(Request::key_of(id))).await
 }
 
 /// The tombstone of a key.

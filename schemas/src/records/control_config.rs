@@ -41,6 +41,16 @@ pub struct Request {
 }
 
 impl Request {
+    /// The key of the request of this id.
+    pub fn key_of(id: &str) -> String {
+        format!("{}/{id}", crate::wire::REQUEST_KIND)
+    }
+
+    /// The id in a key of `control.config`; `None` for a key of another kind. Whether it can name a request: [`Request::is_id`].
+    pub fn id_in(key: &str) -> Option<&str> {
+        key.strip_prefix(crate::wire::REQUEST_KIND)?.strip_prefix('/')
+    }
+
     /// Whether this can name a request: 1 to 64 of `a`–`z`, `0`–`9` and `-`.
     pub fn is_id(id: &str) -> bool {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
