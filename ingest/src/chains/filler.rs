@@ -5,14 +5,17 @@
 //! word. It comes lowest heights first, each height once. Bounded: a run that waits, a run on its way, and the fetches of
 //! [`FillPlaces`](super::FillPlaces). Whatever goes wrong is told in words and tried again, soon or seldom.
 
+mod trouble;
+
 use std::{sync::Arc, time::Duration};
 
-use nodes::{ChainSource, Class, Head, Missing, NodeError, NodeErrorKind, Retry, SourceBlock, Word};
+use nodes::{ChainSource, Class, Head, NodeError, SourceBlock, Word};
 use schemas::{
     Network, limits,
     records::{HeldRange, RingEntry},
 };
 use tokio::sync::mpsc;
+use trouble::Trouble;
 
 use super::{
     family::Family,
@@ -90,35 +93,6 @@ pub(super) struct Filler<F: Family> {
     pub out: mpsc::Sender<Brought<F::Block>>,
 }
 
-/// Why a run cannot be handed over.
-#[derive(Debug)]
-enum Trouble {
-    Node(u64, NodeError),
-    Chain(Problem),
-    /// It is another than the one that the ring holds.
-    Held {
-        height: u64,
-    },
-    /// Nobody else shows it.
-    Unconfirmed {
-        height: u64,
-    },
-    Contradicted {
-        head: Head,
-        by: String,
-        says: String,
-    },
-    NoFinality(NodeError),
-    /// Who keeps the rows does not answer.
-    NoStore(String),
-}
-
-impl From<Problem> for Trouble {
-    fn from(problem: Problem) -> Self {
-        Self::Chain(problem)
-    }
-}
-
 /// Nobody listens any more.
 struct Gone;
 
@@ -161,7 +135,7 @@ impl<F: Family> Filler<F> {
                     Err(trouble) => {
                         self.fetcher.clear();
                         if trouble.is_for_long() {
-                            return self.say(Brought::Rests(self.words(&trouble))).await;
+                            return self.say(Brought::Rests(trouble.words(&*self.family))).await;
                         }
                         self.bear(&mut tries, trouble).await?;
                     }
@@ -197,7 +171,7 @@ impl<F: Family> Filler<F> {
         let wait = tries.next(&trouble);
         tracing::debug!(id = self.job.id, ?trouble, ?wait, "back-fill tries again");
         if tries.failed >= TOLD_FROM || wait > Duration::from_secs(1) {
-            self.say(Brought::Waits(self.words(&trouble))).await?;
+            self.say(Brought::Waits(trouble.words(&*self.family))).await?;
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => Ok(()),
@@ -374,65 +348,6 @@ impl<F: Family> Filler<F> {
     async fn word(&self, head: &Head) -> Word {
         let word = self.node.second_word(head);
         tokio::time::timeout(self.confirm_within + GRACE, word).await.unwrap_or(Word::Silent)
-    }
-
-    /// What is wrong and what to do.
-    fn words(&self, trouble: &Trouble) -> String {
-        match trouble {
-            Trouble::Node(height, e) => match &e.kind {
-                NodeErrorKind::Missing(Missing::Pruned, _) if self.family.lacks_a_part(e) => format!(
-                    "the receipts of block {height} are gone, though the block is there: {e}. Nothing is written without them; add an \
-                     endpoint that keeps the receipts of these heights"
-                ),
-                NodeErrorKind::Missing(Missing::Pruned, _) => format!(
-                    "below what the nodes have: block {height} was pruned: {e}. No endpoint has the depth; add an archive endpoint of this \
-                     network"
-                ),
-                NodeErrorKind::Missing(..) => self.family.incomplete(e),
-                NodeErrorKind::Empty if self.family.lacks_a_part(e) => {
-                    format!("block {height} is there and its receipts are not: {}", self.family.incomplete(e))
-                }
-                NodeErrorKind::Throttled(..) => format!(
-                    "the endpoints' limits leave no room for block {height}: {e}. It goes on by itself; raise `limit` or `per_day`, or add an \
-                     endpoint"
-                ),
-                _ => format!("block {height}: {e}; tried again"),
-            },
-            Trouble::Chain(Problem::Lacking { from, to }) => format!(
-                "no endpoint has blocks {from} to {to}, and nothing shows that the chain has none there: archive depth is missing. Add an \
-                 archive endpoint of this network"
-            ),
-            Trouble::Chain(Problem::NotLinked { height, parent, below }) => format!(
-                "block {height} as an endpoint has it stands on {parent}, the one that was written below it is {below}: that endpoint tells \
-                 another chain below the finalized height, which is not followed; another is asked"
-            ),
-            Trouble::Held { height } => format!(
-                "what the endpoints have does not fit to the block held at {height}: they tell another chain below the finalized height, \
-                 which is not followed; asked again"
-            ),
-            Trouble::Unconfirmed { height } => format!(
-                "block {height} is below the finalized height and no second operator shows it: nothing is written on one operator's word; \
-                 asked again. Mend or add an endpoint of another operator, or set `confirm = \"never\"` for this network"
-            ),
-            Trouble::Contradicted { head, by, says } => format!(
-                "endpoint `{by}` has block {} as {says}, another has {}: nothing is written until they agree; asked again. With endpoints of \
-                 a third operator the majority decides",
-                head.height, head.hash
-            ),
-            Trouble::NoFinality(e) => format!("the finalized height is not known: {e}; asked again"),
-            Trouble::NoStore(e) => format!("the store does not say which rows are kept no longer: {e}; asked again"),
-        }
-    }
-}
-
-impl Trouble {
-    /// Whether trying soon again cannot help.
-    fn is_for_long(&self) -> bool {
-        match self {
-            Self::Node(_, e) => e.retry() == Retry::Seldom,
-            Self::Chain(Problem::Lacking { .. }) => true,
-            _ => false,
-        }
     }
 }
 
