@@ -6,13 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use runtime::log::{Lag, Log, Topic};
-use schemas::{limits, topics};
+use runtime::log::{Lag, Log};
+use schemas::{limits, topics::READING_GROUPS};
 use tokio::{sync::Mutex, time::Instant};
 
-/// Groups that make rows of what is written, and what each reads.
-const READERS: [(&str, Topic); 2] =
-    [("enrich", topics::RAW_TRANSACTIONS.name), ("sink", topics::ENRICHED_TRANSACTIONS.name)];
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_millis(200);
 /// The longest that an answer is waited for.
@@ -43,8 +40,10 @@ impl Readers {
             return behind;
         }
         let mut behind = 0;
-        for (group, topic) in READERS {
-            let topics = [topic];
+        for reader in READING_GROUPS {
+            // Headers are few beside their children.
+            let (group, &[_, children]) = (reader.group, reader.topics) else { continue };
+            let topics = [children.name];
             let asked = tokio::time::timeout(WITHIN, self.0.log.lag(group, &topics)).await;
             match asked {
                 Ok(Ok(lags)) => {

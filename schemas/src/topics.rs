@@ -120,7 +120,7 @@ pub const KNOWN: [TopicSpec; ALL.len() + FORMER.len()] = {
 pub struct ReadingGroup {
     /// The group, without prefix.
     pub group: &'static str,
-    /// What it reads.
+    /// What it reads: headers, and their children.
     pub topics: &'static [TopicSpec],
     /// What keeps it from reading on, most of the time, when it is far behind.
     pub usual_cause: &'static str,

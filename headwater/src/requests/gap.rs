@@ -8,77 +8,27 @@ use std::collections::BTreeMap;
 use schemas::{
     Network, TimeMs,
     records::{Asks, EnrichState, Request, Wanted, stage_status::stage},
-    topics::{self, TopicSpec},
+    topics::{READING_GROUPS, TopicSpec},
 };
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Accept, configured, new_id,
-    state::{all, checkpoints, requests},
+    Accept, new_id,
+    state::{StatusRow, all, checkpoints, requests, statuses},
 };
-use crate::{exit::Failure, parts, way::Way};
+use crate::{exit::Failure, way::Way};
 
-/// What a stage says of a network.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct StatusRow {
-    /// Its state.
-    pub state: String,
-    /// What is wrong and what to do.
-    #[serde(default)]
-    pub detail: Option<String>,
-    /// Last event that it has passed on.
-    #[serde(default)]
-    pub sequence: Option<u64>,
-    /// Height of that.
-    #[serde(default)]
-    pub height: Option<u64>,
-}
-
-/// The newest word of each stage on a network.
-pub async fn statuses(way: &Way, network: &Network) -> Result<BTreeMap<String, StatusRow>, Failure> {
-    let mut found = BTreeMap::new();
-    way.each_line(topics::STAGE_STATUS, all(Some(network)), async |line| {
-        let mut record: Value = serde_json::from_str(line)?;
-        let value = record["value"].take();
-        if value["network"] == network.as_str()
-            && let Some(stage) = value["stage"].as_str().map(str::to_owned)
-            && let Ok(row) = serde_json::from_value(value)
-        {
-            found.insert(stage, row);
-        }
-        Ok(true)
-    })
-    .await?;
-    Ok(found)
-}
-
-/// What a stage reads: headers, and their children.
-const READS: [(&str, TopicSpec, TopicSpec); 2] = [
-    (stage::ENRICH, topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS),
-    (stage::SINK, topics::ENRICHED_BLOCKS, topics::ENRICHED_TRANSACTIONS),
-];
-
-/// Finds what is missing, prints it, and asks to go on without.
-#[allow(clippy::print_stderr)]
+/// Finds what is missing, says it, and asks to go on without.
 pub fn accept(args: &Accept) -> Result<(), Failure> {
-    let config = runtime::config::load(&args.config.config)?;
-    configured(&config, &args.network)?;
-    let said = parts::block_on(async {
-        let way = Way::find(&config).await?;
-        let said = ask(&way, &args.network).await;
-        way.close().await?;
-        said
-    })??;
-    said.iter().for_each(|line| eprintln!("{line}"));
-    Ok(())
+    args.carry_out(ask)
 }
 
 async fn ask(way: &Way, network: &Network) -> Result<Vec<String>, Failure> {
     let statuses = statuses(way, network).await?;
     let mut known = requests(way).await?;
     let (mut said, mut stands) = (Vec::new(), false);
-    for (stage, headers, children) in READS {
+    for reader in READING_GROUPS {
+        let (stage, &[headers, children]) = (reader.group, reader.topics) else { continue };
         let Some(status) = statuses.get(stage).filter(|s| s.state == EnrichState::Overtaken.as_str()) else { continue };
         stands = true;
         let Some(last) = status.sequence else {
@@ -206,7 +156,7 @@ mod tests {
         Log, NewRecord, TopicPartition, Transaction,
         embedded::{EmbeddedConfig, EmbeddedLog},
     };
-    use schemas::codec::Codec;
+    use schemas::{codec::Codec, topics};
 
     use super::*;
 

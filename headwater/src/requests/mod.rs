@@ -28,7 +28,7 @@ pub use backfill::{Backfill, run as backfill};
 pub use gap::accept as accept_gap;
 pub use reorg::accept as accept_reorg;
 
-use crate::{arguments::ConfigFile, exit::Failure};
+use crate::{arguments::ConfigFile, exit::Failure, parts, way::Way};
 
 /// Arguments of `headwater accept-reorg` and `accept-gap`.
 #[derive(Args)]
@@ -38,6 +38,23 @@ pub struct Accept {
     /// The network that stands still
     #[arg(long, value_name = "SLUG")]
     pub network: Network,
+}
+
+impl Accept {
+    /// Asks over the way to the network's log, and says on standard error what came of it.
+    #[allow(clippy::print_stderr)]
+    fn carry_out(&self, ask: impl AsyncFnOnce(&Way, &Network) -> Result<Vec<String>, Failure>) -> Result<(), Failure> {
+        let config = runtime::config::load(&self.config.config)?;
+        configured(&config, &self.network)?;
+        let said = parts::block_on(async {
+            let way = Way::find(&config).await?;
+            let said = ask(&way, &self.network).await;
+            way.close().await?;
+            said
+        })??;
+        said.iter().for_each(|line| eprintln!("{line}"));
+        Ok(())
+    }
 }
 
 /// Characters of a network's slug that a request's id begins with.

@@ -6,26 +6,14 @@ use schemas::{
 };
 
 use super::{
-    Accept, configured,
-    gap::{StatusRow, statuses},
-    new_id,
-    state::{checkpoints, tidy},
+    Accept, new_id,
+    state::{StatusRow, checkpoints, statuses, tidy},
 };
-use crate::{exit::Failure, parts, way::Way};
+use crate::{exit::Failure, way::Way};
 
 /// Asks.
-#[allow(clippy::print_stderr)]
 pub fn accept(args: &Accept) -> Result<(), Failure> {
-    let config = runtime::config::load(&args.config.config)?;
-    configured(&config, &args.network)?;
-    let said = parts::block_on(async {
-        let way = Way::find(&config).await?;
-        let said = ask(&way, &args.network).await;
-        way.close().await?;
-        said
-    })??;
-    eprintln!("{said}");
-    Ok(())
+    args.carry_out(async |way, network| Ok(vec![ask(way, network).await?]))
 }
 
 async fn ask(way: &Way, network: &Network) -> Result<String, Failure> {

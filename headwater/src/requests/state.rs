@@ -8,7 +8,7 @@ use schemas::{
     records::{Asks, Request},
     topics,
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::row::{CheckpointRow, RequestRow};
@@ -56,6 +56,40 @@ pub fn checkpoint(line: &str) -> Result<Option<CheckpointRow>, Failure> {
     let mut record: Value = serde_json::from_str(line)?;
     let value = record["value"].take();
     Ok(if value["kind"] == "checkpoint" { parsed(value) } else { None })
+}
+
+/// What a stage says of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct StatusRow {
+    /// Its state.
+    pub state: String,
+    /// What is wrong and what to do.
+    #[serde(default)]
+    pub detail: Option<String>,
+    /// Last event that it has passed on.
+    #[serde(default)]
+    pub sequence: Option<u64>,
+    /// Height of that.
+    #[serde(default)]
+    pub height: Option<u64>,
+}
+
+/// The newest word of each stage on a network.
+pub async fn statuses(way: &Way, network: &Network) -> Result<BTreeMap<String, StatusRow>, Failure> {
+    let mut found = BTreeMap::new();
+    way.each_line(topics::STAGE_STATUS, all(Some(network)), async |line| {
+        let mut record: Value = serde_json::from_str(line)?;
+        let value = record["value"].take();
+        if value["network"] == network.as_str()
+            && let Some(stage) = value["stage"].as_str().map(str::to_owned)
+            && let Ok(row) = serde_json::from_value(value)
+        {
+            found.insert(stage, row);
+        }
+        Ok(true)
+    })
+    .await?;
+    Ok(found)
 }
 
 fn parsed<T: DeserializeOwned>(value: Value) -> Option<T> {
