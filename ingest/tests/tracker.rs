@@ -248,6 +248,27 @@ impl World {
         }
     }
 
+    fn act(&mut self, act: &Act) {
+        match *act {
+            Act::Extend(n) => self.node.extend(n),
+            Act::Fork { depth, new } => self.node.fork(depth, new),
+            Act::Hint { back } => self.hint(back),
+            Act::Steps { n, batch } => {
+                for _ in 0..n {
+                    if !self.step(batch, None) {
+                        break;
+                    }
+                }
+            }
+            Act::Kill { keep } => {
+                self.hint(0);
+                self.step(4, Some(keep));
+            }
+            Act::Restart => self.restart(),
+            Act::Lie { height } => self.tracker.head(height, &hash(u64::MAX)),
+        }
+    }
+
     /// Runs until nothing is to be done with a node that keeps still.
     fn quiesce(&mut self) {
         const ROUNDS: usize = 200;
@@ -279,8 +300,10 @@ impl World {
     }
 
     fn check_end(&mut self) {
-        // A node that is far behind cannot be compared; it decides when it has grown again.
-        let tip = self.reader.stack.last().map_or(0, |(l, _)| l.height);
+        // A node that is far behind cannot be compared; it decides when it has grown again. Where all that may be reverted is
+        // reverted, the tracker does not know how far down its tip stands: then only a block above what it may be decides.
+        let held = self.reader.stack.last().map_or(0, |(l, _)| l.height);
+        let tip = self.tracker.position().tip.as_ref().map_or(held, |(height, _)| held.max(*height));
         let missing = (tip + 1).saturating_sub(self.node.head());
         self.node.extend(missing as usize);
         let before = (self.common(), self.reader.highest);
@@ -381,24 +404,7 @@ fn act(depth: usize) -> impl Strategy<Value = Act> {
 
 fn play(world: &mut World, acts: &[Act]) {
     for act in acts {
-        match *act {
-            Act::Extend(n) => world.node.extend(n),
-            Act::Fork { depth, new } => world.node.fork(depth, new),
-            Act::Hint { back } => world.hint(back),
-            Act::Steps { n, batch } => {
-                for _ in 0..n {
-                    if !world.step(batch, None) {
-                        break;
-                    }
-                }
-            }
-            Act::Kill { keep } => {
-                world.hint(0);
-                world.step(4, Some(keep));
-            }
-            Act::Restart => world.restart(),
-            Act::Lie { height } => world.tracker.head(height, &hash(u64::MAX)),
-        }
+        world.act(act);
         if world.stopped {
             return world.check_that_it_goes_on();
         }
@@ -529,6 +535,36 @@ fn remaining_survives_a_kill_in_the_middle() {
     assert_eq!(world.disk.position.reorg_remaining, 20 + 21 - 5);
     world.check_end();
     assert_eq!(world.reader.sequence, 100 + 20 + 21);
+}
+
+#[test]
+fn a_tip_whose_height_is_not_known_is_compared_once_the_node_is_above_it() {
+    let mut world = World::over(0, 8, Node::new(1, 1, false));
+    let acts = [
+        Act::Extend(1),
+        Act::Extend(1),
+        Act::Fork { depth: 1, new: 5 },
+        Act::Extend(7),
+        Act::Hint { back: 0 },
+        Act::Steps { n: 13, batch: 2 },
+        Act::Fork { depth: 8, new: 5 },
+        Act::Kill { keep: 0 },
+        Act::Kill { keep: 2 },
+        Act::Fork { depth: 6, new: 0 },
+    ];
+    for act in &acts {
+        world.act(act);
+    }
+    // Heights 2 to 5 had no block: the tip at 1 may stand at 5 as well, and a node at 2 may be merely behind.
+    assert_eq!(world.tracker.position().tip.as_ref().map(|(height, hash)| (*height, hash.clone())), Some((5, hash(2))));
+    assert_eq!(world.reader.stack.last().map(|(l, _)| l.height), Some(1));
+    world.node.fork(2, 2);
+    world.quiesce();
+    assert!(!world.stopped);
+    world.node.extend(5);
+    world.quiesce();
+    assert!(world.stopped, "twelve heights below the highest block there ever was");
+    assert_eq!(world.reader.stack.last().map(|(l, _)| l.height), Some(1), "and nothing is reverted");
 }
 
 /// Two chains over one ancestor at height 10, as (height, id), and what must be reverted.
