@@ -53,6 +53,11 @@ impl Behind {
         }
     }
 
+    /// A network that is behind is wanted from another sequence on.
+    pub fn from(&mut self, network: &Network, from: u64) {
+        self.wanted.iter_mut().filter(|w| w.network == *network).for_each(|w| w.from = from);
+    }
+
     /// An event of a network that is behind is passed over.
     pub fn pass_over(&mut self, network: &Network, sequence: u64) {
         let passed = self.passed.entry(network.clone()).or_default();

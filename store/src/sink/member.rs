@@ -315,11 +315,15 @@ impl Reading {
         }
     }
 
-    /// The second reading did not find what it was to find.
+    /// The second reading did not find what it was to find. Where operators have given that up already, it begins again behind it: the
+    /// network is behind as before, and its partition's position stays where it is.
     fn not_in_the_log(&mut self, why: Halt) {
         let Some(second) = self.second.take() else { return };
         let wanted = second.wanted;
         let state = State::of(why);
+        if state == State::Overtaken && self.reader.goes_on_behind(&wanted.network, wanted.partition) {
+            return;
+        }
         let message = format!(
             "sequence {} is wanted next, and from its oldest record on the log does not have it: {why}. Nothing was skipped. {}",
             wanted.from,

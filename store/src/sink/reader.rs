@@ -330,6 +330,23 @@ impl Reader {
         true
     }
 
+    /// A network that is behind jumps over what operators have given up of it, and is wanted from there on. False when nothing was given up.
+    pub fn goes_on_behind(&mut self, network: &Network, partition: u32) -> bool {
+        let Some(from) = self.wants(network) else { return false };
+        if !self.give_up(network, from) {
+            return false;
+        }
+        if let Some(next) = self.wants(network) {
+            self.behind.from(network, next);
+            // All that the group passed over was given up, too.
+            let broken = if self.behind.meets(network, next) { self.no_longer_behind(network) } else { None };
+            if let Some(why) = broken {
+                self.break_off(network, partition, why);
+            }
+        }
+        true
+    }
+
     async fn check(&mut self, e: &Envelope) -> Result<Verdict, WriteError> {
         let (store, patience) = (&self.store, &self.patience);
         let Some((_, guard)) = self.guards.get_mut(&e.network) else { return Ok(Verdict::Halted) };

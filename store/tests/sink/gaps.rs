@@ -152,7 +152,6 @@ async fn a_network_that_was_never_met_goes_on_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "open fault: in about one run of seven the network stands still for good after a kill"]
 async fn kills_while_a_network_goes_on_lose_nothing() {
     let engine = Running::start().await;
     let store = store_in(&engine, "given_up_killed");
