@@ -64,6 +64,11 @@ impl Behind {
         *passed = sequence.max(*passed);
     }
 
+    /// The last sequence that was passed over of a network that is behind; 0: none.
+    pub fn passed(&self, network: &Network) -> u64 {
+        self.passed.get(network).copied().unwrap_or(0)
+    }
+
     /// The group's records of a network that is behind break off.
     pub fn breaks_off(&mut self, network: &Network, why: Halt) {
         self.broken.insert(network.clone(), why);

@@ -424,6 +424,10 @@ impl Reader {
             };
             self.halts.insert(network.clone(), remembered);
         }
+        // While it was behind, events were passed over as well.
+        if let Some(remembered) = self.halts.get_mut(network) {
+            remembered.passed = remembered.passed.max(self.behind.passed(network));
+        }
         self.no_longer_behind(network);
         self.batch.statuses.push(status(network, state, message));
     }

@@ -152,6 +152,28 @@ async fn a_network_that_was_never_met_goes_on_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_showed_the_gap_is_read_again_without_another_event() {
+    let engine = Running::start().await;
+    let store = store_in(&engine, "given_up_behind");
+    let (log, mut dice) = (TestLog::open().await, Dice(35));
+    let mut a = Chain::new("a", 10);
+    log.publish(&[a.apply(&mut dice)]).await;
+    let sink = RunningSink::start(&store, &log);
+    until_processed(&store, &a.network, 1).await;
+    sink.stop().await.expect("a clean end");
+    let _gone = a.apply(&mut dice);
+    log.publish(&[a.apply(&mut dice)]).await;
+    // Its first event shows it, once the store was asked: it is looked for in the log first.
+    let sink = RunningSink::start(&store, &log);
+    until_said(&store, &a.network, "overtaken", "sequence 2 ").await;
+    log.give_up(&a.network, 2, 2).await;
+    until_processed(&store, &a.network, 3).await;
+    until_said(&store, &a.network, "running", "").await;
+    sink.stop().await.expect("a clean end");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_while_a_network_goes_on_lose_nothing() {
     let engine = Running::start().await;
     let store = store_in(&engine, "given_up_killed");
