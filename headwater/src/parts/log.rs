@@ -1,6 +1,11 @@
 //! The log: embedded or Kafka, its topics, and the codec of its values.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use runtime::{
     config::{Config, Kafka},
@@ -14,6 +19,11 @@ use runtime::{
 use schemas::{codec::Codec, topics};
 
 use crate::{access, exit::Failure, stage::Stage};
+
+/// How long a log that another process has is waited for.
+const IN_USE: Duration = Duration::from_secs(5);
+/// Pause before it is tried again.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Where the embedded log lives.
 fn log_dir(config: &Config) -> PathBuf {
@@ -43,9 +53,20 @@ impl OpenLog {
     }
 }
 
-/// Opens the log: the cluster where one is configured, else the embedded one, for all stages.
+/// Opens the log: the cluster where one is configured, else the embedded one, for all stages. A command that looks into an embedded log
+/// while nothing runs on it has it for a moment: that is waited for.
 pub async fn open_log(config: &Config) -> Result<OpenLog, LogError> {
-    open(config, |embedded| EmbeddedConfig { readers: topics::READING_GROUPS.to_vec(), ..embedded }).await
+    let until = Instant::now() + IN_USE;
+    loop {
+        let for_stages = |embedded| EmbeddedConfig { readers: topics::READING_GROUPS.to_vec(), ..embedded };
+        match open(config, for_stages).await {
+            Err(error) if error.kind == LogErrorKind::InUse && Instant::now() < until => {
+                tracing::info!("{error}; waiting some seconds for it");
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 async fn open(config: &Config, purpose: impl FnOnce(EmbeddedConfig) -> EmbeddedConfig) -> Result<OpenLog, LogError> {
