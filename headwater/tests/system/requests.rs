@@ -1,5 +1,8 @@
 //! What operators ask, by the commands that they have: back-fill over a running process and without one, and ways on.
 
+mod under_way;
+mod ways;
+
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
@@ -104,7 +107,7 @@ async fn a_range_is_filled_by_the_process_that_runs() {
     let items = list(&headwater).await;
     assert_eq!((items.len(), &items[0]["state"], &items[0]["done"]), (1, &"done".into(), &60.into()), "{items:?}");
 
-    // Paused, resumed and cancelled by its id, while the node answers nothing that is old.
+    // By its id, when it is over.
     let (code, told, said) = run(&headwater, &fill(&["--from", "61", "--to", "110", "--detach"])).await;
     assert_eq!(code, Some(0), "{said}");
     let id = told.trim().to_owned();
@@ -177,53 +180,5 @@ async fn without_a_process_the_command_runs_the_stages_and_a_kill_loses_nothing(
     up_to_the_head(&mut headwater, "eth", &node).await;
     assert_blocks(&headwater, "eth", &node, 1).await;
     expected::assert_gapless(&headwater, "eth").await;
-    assert_eq!(headwater.stop(), Some(0));
-}
-
-/// The nodes' chain leaves the held one 300 blocks deep, and another network's 20 blocks deep but below what is final.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reorg_that_is_too_deep_is_accepted_and_a_kill_goes_on() {
-    let (deep, below_final) = (chain(310, 1_000).await, chain(40, 4).await);
-    let mut headwater = Headwater::new(&[Net::of("deep", &deep), Net::of("final", &below_final)]);
-    headwater.start();
-    for (slug, node, depth) in [("deep", &deep, 300), ("final", &below_final, 20)] {
-        up_to_the_head(&mut headwater, slug, node).await;
-        if slug == "final" {
-            // It is known which blocks are final.
-            let known = async |h: &Headwater| {
-                let (_, _, said) = run(h, &["backfill", "--network", "final", "--from", "1", "--to", "999"]).await;
-                said.contains("that is final").then_some(())
-            };
-            headwater.until("finality", known).await;
-        }
-        node.fork_and_advance(depth, 5).expect("fork");
-    }
-    for (slug, state) in [("deep", "reorg_too_deep"), ("final", "stalled")] {
-        let words = format!("headwater accept-reorg --config FILE --network {slug}");
-        headwater
-            .until(&words, async |h: &Headwater| {
-                let network = h.network(slug).await?;
-                (network["state"] == state && network["error"].as_str()?.contains(&words)).then_some(())
-            })
-            .await;
-        let (code, _, said) = run(&headwater, &["accept-reorg", "--network", slug]).await;
-        assert!(code == Some(0) && said.contains("request "), "{said}");
-    }
-    // Somewhere in the middle.
-    for _ in 0..3 {
-        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-        headwater.kill();
-        headwater.start();
-    }
-    for (slug, node, depth) in [("deep", &deep, 300), ("final", &below_final, 20)] {
-        up_to_the_head(&mut headwater, slug, node).await;
-        expected::assert_canonical(&headwater, slug, node).await;
-        let sql = format!("SELECT countIf(op = 'revert') AS n FROM block_events WHERE network = '{slug}'");
-        assert_eq!(number(&headwater.query(&sql).await.expect("events")[0], "n"), depth, "{slug}");
-        // It lives on as ever, a reorg included.
-        node.fork_and_advance(3, 2).expect("fork");
-        up_to_the_head(&mut headwater, slug, node).await;
-        headwater.until("live", async |h: &Headwater| (h.network(slug).await?["state"] == "live").then_some(())).await;
-    }
     assert_eq!(headwater.stop(), Some(0));
 }
