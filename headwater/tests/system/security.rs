@@ -165,7 +165,7 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     passed("topics");
     // Each stage under its own user: node → visible row.
     let mut listed: Vec<Acl> = [&apply[..], &diff].concat();
-    for role in ["ingest", "enrich", "sink", "api", "tail", "dead-letters"] {
+    for role in ["ingest", "enrich", "sink", "api", "tail", "dead-letters", "requests"] {
         listed.extend(cluster.acls(role, role));
     }
     listed.extend(cluster.acls("lag", "api"));
@@ -196,6 +196,23 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     let tail =
         cluster.as_user("tail", &["tail", "enriched.blocks", "--network", "eth"]).output().expect("run headwater");
     assert!(tail.status.success() && !tail.stdout.is_empty(), "{}", told(&tail));
+    // What operators ask: heights once more, and a way on that is not needed.
+    let fill = ["backfill", "--network", "eth", "--from", "1", "--to", "2", "--again"];
+    loop {
+        let output = cluster.as_user("requests", &fill).output().expect("run headwater");
+        let said = told(&output);
+        // Which blocks are final is heard within seconds.
+        if output.status.code() != Some(2) {
+            assert!(output.status.success() && said.contains("heights 1 to 2 are filled"), "{said}");
+            break;
+        }
+        assert!(Instant::now() < end, "{said}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    refused(
+        vec![(cluster.as_user("requests", &["accept-gap", "--network", "eth"]), 1, words(&["nothing to accept"]))],
+        &password,
+    );
     let lag = reqwest::get(format!("http://{}/lag", cluster.lag)).await.expect("the admin port");
     assert!(lag.status().is_success(), "{:?}", lag.text().await);
 
@@ -205,12 +222,18 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
         audit[begun..denied_from].iter().chain(&audit[denied_to..]).filter(|l| l.contains("is Denied")).collect();
     assert!(denied.is_empty(), "refused though all is granted: {denied:#?}");
     let unused: Vec<&Acl> = listed.iter().filter(|acl| !audit.iter().any(|line| asks_for(line, acl))).collect();
-    // Ingest sets aside what is larger than the log takes: here nothing is. It asks how far readers are while it fills heights on request:
-    // here nobody asks for any. Nor has a former version made this cluster.
+    // Ingest sets aside what is larger than the log takes: here nothing is. It asks how far readers are once it has filled more than a few
+    // heights. Who asks to go on over what is gone looks for what is left: here nothing is gone. Nor has a former version made this
+    // cluster.
     let rare = |acl: &&Acl| match acl.principal.as_str() {
         "User:ingest" => {
             let readers = [name(topics::ENRICHED_TRANSACTIONS), format!("{prefix}enrich"), format!("{prefix}sink")];
             acl.name == name(topics::DEAD_LETTERS) || readers.contains(&acl.name)
+        }
+        "User:requests" => {
+            let chain =
+                [topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS, topics::ENRICHED_BLOCKS, topics::ENRICHED_TRANSACTIONS];
+            chain.iter().any(|topic| acl.name == name(*topic))
         }
         "User:api" => topics::FORMER.iter().any(|topic| acl.name == name(*topic)),
         _ => false,

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Every user and the mechanism by which the broker knows it.
-pub const MECHANISMS: [(&str, &str); 9] = [
+pub const MECHANISMS: [(&str, &str); 10] = [
     ("ingest", "SCRAM-SHA-512"),
     ("enrich", "SCRAM-SHA-256"),
     ("sink", "PLAIN"),
@@ -30,6 +30,7 @@ pub const MECHANISMS: [(&str, &str); 9] = [
     ("topics-diff", "SCRAM-SHA-512"),
     ("tail", "SCRAM-SHA-256"),
     ("dead-letters", "PLAIN"),
+    ("requests", "SCRAM-SHA-512"),
     ("lag", "SCRAM-SHA-512"),
 ];
 pub const STAGES: [&str; 4] = ["ingest", "enrich", "sink", "api"];
@@ -251,7 +252,8 @@ impl Cluster {
 
 pub async fn chain() -> Simulator {
     let data = Dataset::from_dir(super::recorded().join("ethereum")).expect("recorded blocks");
-    spawn(Config { clock: Clock::Manual, history: 5, ..Config::new(data) }).await.expect("simulator")
+    let config = Config { clock: Clock::Manual, history: 5, finality_depth: 2, safe_depth: 1, ..Config::new(data) };
+    spawn(config).await.expect("simulator")
 }
 
 pub fn told(output: &Output) -> String {
