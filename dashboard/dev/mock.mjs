@@ -6,6 +6,7 @@
 // GET /mock/reorg?network=SLUG&depth=N   reverts the newest N blocks and applies others
 // GET /mock/down, /mock/up               hangs up and refuses, comes back
 // GET /mock/provider?network=SLUG&name=NAME&to=JSON   makes an endpoint other than it was (see dev/providers.mjs)
+// GET /mock/gone?network=SLUG&name=NAME   takes an endpoint out
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -51,7 +52,9 @@ for (const [slug, everyMs] of [
 if (options.mode === 'empty') for (const n of [...networks.keys()].slice(1)) networks.delete(n);
 
 const endpoints = fleet((slug) => networks.get(slug).height - 1, { frozen: options.mode === 'troubled' });
-const provided = () => (options.mode === 'empty' ? [] : endpoints.list([...networks.keys()]));
+const gone = new Set();
+const provided = () =>
+	options.mode === 'empty' ? [] : endpoints.list([...networks.keys()]).filter((p) => !gone.has(`${p.network}/${p.name}`));
 
 /** The states of all endpoints, to whoever has asked for them; at first, and then as they change. */
 function tell(ws) {
@@ -250,6 +253,13 @@ const server = createServer((request, response) => {
 			const [slug, name, to] = ['network', 'name', 'to'].map((key) => url.searchParams.get(key));
 			endpoints.change(slug, name, JSON.parse(to));
 			for (const socket of sockets) if (socket.providers) tell(socket);
+		}
+		if (what === 'gone') {
+			const [network, name] = ['network', 'name'].map((key) => url.searchParams.get(key));
+			const data = provided().find((p) => p.network === network && p.name === name);
+			gone.add(`${network}/${name}`);
+			const frame = JSON.stringify({ type: 'provider', network, sequence: networks.get(network).sequence, op: 'revert', data });
+			for (const socket of sockets) if (socket.providers) socket.send(frame);
 		}
 		if (what === 'down' || what === 'up') down = what === 'down';
 		if (down) for (const socket of sockets) socket.terminate();

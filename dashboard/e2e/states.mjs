@@ -79,6 +79,15 @@ try {
 	assert.equal((await names())[3], 'alchemy', 'a card moved away from under the focus');
 	await until('the worst to be first again', async () => (await names())[0] === 'alchemy');
 
+	// One is taken out: its card goes, with nothing loaded anew and no answer of REST.
+	const lost = 'backup-with-a-rather-long-name-that-has-to-be-cut';
+	await card('op-mainnet', lost).waitFor();
+	await page.route('**/api/v1/providers/health*', () => {});
+	await fetch(`${live}/mock/gone?network=op-mainnet&name=${lost}`);
+	await until('the card to go', async () => (await card('op-mainnet', lost).count()) === 0);
+	assert.equal(await card('op-mainnet', 'official').count(), 1);
+	await page.unroute('**/api/v1/providers/health*');
+
 	// The connection goes: what stands here stays, says of when it is, and goes on.
 	await fetch(`${live}/mock/down`);
 	await until('old data to say so', async () => /as of \d\d:\d\d:\d\d/.test(await card('ethereum-mainnet', 'ankr').innerText()));

@@ -3,11 +3,12 @@
 //!
 //! Guarantee: nobody who asks waits for the log or the store; of several observers the same one speaks until another has better reason
 //! to ([`first`]); and who has said nothing of an endpoint for three of its periods knows it no longer, from that moment on
-//! `unknown`; an endpoint that its last observer has taken out of its configuration is gone. Silence is measured from when a word was heard, by this machine's monotonic clock; only for what was there before this
+//! `unknown`; an endpoint that its last observer has taken out of its configuration is gone, and those who watch are told. Silence is measured from when a word was heard, by this machine's monotonic clock; only for what was there before this
 //! process listened the observer's own clock counts. An endpoint that nobody has spoken of for a day is forgotten.
 //!
 //! Every change of an item has a number, so that a WebSocket connection that knows the number of the last one it sent gets what changed
-//! since, each endpoint once: who is slow misses states in between, never the last one.
+//! since, each endpoint once: who is slow misses states in between, never the last one. That an endpoint is gone is such a change; it is
+//! remembered for a day, of a bounded number of them.
 
 use std::{
     collections::BTreeMap,
@@ -57,6 +58,8 @@ struct State {
     words: BTreeMap<Endpoint, BTreeMap<String, Word>>,
     count: usize,
     shown: BTreeMap<Endpoint, Shown>,
+    /// What was shown and is no more.
+    gone: BTreeMap<Endpoint, Gone>,
 }
 
 /// What an observer said last.
@@ -70,6 +73,13 @@ struct Shown {
     item: ProviderItem,
     frame: Utf8Bytes,
     change: u64,
+}
+
+/// The last change of an endpoint that is not there any more.
+struct Gone {
+    frame: Utf8Bytes,
+    change: u64,
+    at: Instant,
 }
 
 impl State {
@@ -140,11 +150,23 @@ impl Providers {
         self.changes.subscribe()
     }
 
-    /// Frames of the endpoints that changed after this number, where their network is wanted, and the number of the last change.
-    pub fn frames(&self, after: u64, wanted: impl Fn(&Network) -> bool) -> (Vec<Utf8Bytes>, u64) {
+    /// Frames of the endpoints that there are, where their network is wanted, and the number of the last change.
+    pub fn present(&self, wanted: impl Fn(&Network) -> bool) -> (Vec<Utf8Bytes>, u64) {
         let state = self.state();
-        let changed = state.shown.iter().filter(|((n, _), shown)| shown.change > after && wanted(n));
-        (changed.map(|(_, shown)| shown.frame.clone()).collect(), *self.changes.borrow())
+        let present = state.shown.iter().filter(|((n, _), _)| wanted(n));
+        (present.map(|(_, shown)| shown.frame.clone()).collect(), *self.changes.borrow())
+    }
+
+    /// Frames of the endpoints that changed or went after this number, in that order, where their network is wanted, and the number of
+    /// the last change.
+    pub fn changed(&self, after: u64, wanted: impl Fn(&Network) -> bool) -> (Vec<Utf8Bytes>, u64) {
+        let state = self.state();
+        let shown = state.shown.iter().map(|(endpoint, shown)| (endpoint, shown.change, &shown.frame));
+        let gone = state.gone.iter().map(|(endpoint, gone)| (endpoint, gone.change, &gone.frame));
+        let mut changed: Vec<_> =
+            shown.chain(gone).filter(|((n, _), change, _)| *change > after && wanted(n)).collect();
+        changed.sort_unstable_by_key(|(_, change, _)| *change);
+        (changed.into_iter().map(|(.., frame)| frame.clone()).collect(), *self.changes.borrow())
     }
 
     /// Takes a record in. `old`: it was there before we were.
@@ -185,33 +207,46 @@ impl Providers {
     /// Makes the items anew and tells of those that changed.
     fn show(&self, now: Instant) {
         let mut state = self.state();
-        let State { words, count, shown } = &mut *state;
+        let State { words, count, shown, gone } = &mut *state;
         let mut change = *self.changes.borrow();
         let before = change;
         words.retain(|endpoint, by| {
             by.retain(|_, word| now.saturating_duration_since(word.heard) <= FORGOTTEN);
             let Some((observer, word)) = first(by, now) else {
-                shown.remove(endpoint);
+                if let Some(last) = shown.remove(endpoint) {
+                    change += 1;
+                    let frame = self.frame(&endpoint.0, Op::Revert, &last.item);
+                    gone.insert(endpoint.clone(), Gone { frame, change, at: now });
+                }
                 return false;
             };
             let silent_since = (!word.is_heard(now)).then(|| word.silent_since());
             let item = ProviderItem::of((&endpoint.0, &endpoint.1), (observer, word.at), &word.state, silent_since);
             if shown.get(endpoint).is_none_or(|shown| shown.item != item) {
                 change += 1;
-                let frame = self.frame(&endpoint.0, &item);
+                let frame = self.frame(&endpoint.0, Op::Apply, &item);
+                gone.remove(endpoint);
                 shown.insert(endpoint.clone(), Shown { item, frame, change });
             }
             true
         });
         *count = words.values().map(BTreeMap::len).sum();
+        gone.retain(|_, gone| now.saturating_duration_since(gone.at) <= FORGOTTEN);
+        while gone.len() > limits::PROVIDER_STATES {
+            let Some(oldest) = gone.iter().min_by_key(|(_, gone)| gone.change).map(|(endpoint, _)| endpoint.clone())
+            else {
+                break;
+            };
+            gone.remove(&oldest);
+        }
         if change > before {
             self.changes.send_replace(change);
         }
     }
 
-    fn frame(&self, network: &Network, item: &ProviderItem) -> Utf8Bytes {
+    fn frame(&self, network: &Network, op: Op, item: &ProviderItem) -> Utf8Bytes {
         let sequence = self.rings.span(network).map_or(0, |span| span.newest);
-        let frame = DataFrame { r#type: "provider", network: network.as_str(), sequence, op: Op::Apply, data: item };
+        let frame = DataFrame { r#type: "provider", network: network.as_str(), sequence, op, data: item };
         frame.text()
     }
 

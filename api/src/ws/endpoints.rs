@@ -1,4 +1,4 @@
-//! States of endpoints for one connection: all of them on subscribing, and then what changed, each endpoint's last state only.
+//! States of endpoints for one connection: all of them on subscribing, and then what changed or went, each endpoint's last state only.
 
 use axum::extract::ws::Message;
 use schemas::Network;
@@ -21,7 +21,7 @@ impl Endpoints {
     pub fn begin(&mut self, providers: &Providers, network: Option<&Network>) -> Vec<Message> {
         // In this order, so that what changes in between wakes it.
         let changes = self.changes.is_none().then(|| providers.changes());
-        let (frames, last) = providers.frames(0, |n| network.is_none_or(|wanted| wanted == n));
+        let (frames, last) = providers.present(|n| network.is_none_or(|wanted| wanted == n));
         if let Some(changes) = changes {
             (self.changes, self.sent) = (Some(changes), last);
         }
@@ -30,7 +30,7 @@ impl Endpoints {
 
     /// What changed since the last time, of what is wanted.
     pub fn new_ones(&mut self, providers: &Providers, subscriptions: &Subscriptions) -> Vec<Message> {
-        let (frames, last) = providers.frames(self.sent, |network| subscriptions.topics(network).providers);
+        let (frames, last) = providers.changed(self.sent, |network| subscriptions.topics(network).providers);
         self.sent = last;
         frames.into_iter().map(Message::Text).collect()
     }

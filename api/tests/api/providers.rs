@@ -159,6 +159,25 @@ async fn states_are_shown_live_and_a_history_by_minute() {
     tell(&world, &eth, "two", state(ProviderState::Quarantined)).await;
     let change = ws.next().await.expect("the change");
     assert_eq!((&change["data"]["name"], &change["data"]["state"]), (&json!("two"), &json!("quarantined")));
+    // It is taken out of the configuration: who watches is told, and REST has it no more.
+    tell(&world, &eth, "two", state(ProviderState::Ok).gone(TimeMs::now())).await;
+    let gone = ws.next().await.expect("that it is gone");
+    assert_eq!(
+        (&gone["type"], &gone["op"], &gone["data"]["name"]),
+        (&json!("provider"), &json!("revert"), &json!("two"))
+    );
+    assert_eq!(gone["data"]["state"], "quarantined", "what was last said");
+    let page = api.get(&format!("{HEALTH}?network=ethereum")).await.json();
+    assert_eq!(names(&page), ["ethereum/one"]);
+    let mut late = Ws::connect(api.at).await;
+    late.send(&json!({"op": "subscribe", "id": 1, "topics": ["providers"], "network": "ethereum"})).await;
+    assert_eq!(late.next().await.expect("an answer")["type"], "subscribed");
+    assert_eq!(late.next().await.expect("the present state")["data"]["name"], "one");
+    late.send(&json!({"op": "ping", "id": 2})).await;
+    assert_eq!(late.next().await.expect("an answer")["type"], "pong", "it never heard of the other");
+    tell(&world, &eth, "two", state(ProviderState::Quarantined)).await;
+    let back = ws.next().await.expect("that it is back");
+    assert_eq!((&back["op"], &back["data"]["name"]), (&json!("apply"), &json!("two")));
     ws.send(&json!({"op": "unsubscribe", "id": 1})).await;
     assert_eq!(ws.next().await.expect("an answer")["type"], "unsubscribed");
     tell(&world, &eth, "two", state(ProviderState::Ok)).await;

@@ -110,11 +110,13 @@ impl Reloaded {
         self.headwater.until(&format!("exactly the networks {wanted:?}"), only).await;
     }
 
-    /// Waits until `/providers/health` has exactly these endpoints of a network.
+    /// Waits until `/providers/health`, and the view `endpoints`, have exactly these endpoints of a network.
     async fn until_endpoints(&mut self, slug: &str, wanted: &[&str]) {
         let only = async |h: &Headwater| {
             let page = h.get(&format!("/providers/health?network={slug}")).await.ok()?;
-            (strings(&page["items"], "name") == wanted).then_some(())
+            let sql = format!("SELECT name FROM endpoints WHERE network = '{slug}' ORDER BY name");
+            let rows = Value::from(h.query(&sql).await.ok()?);
+            (strings(&page["items"], "name") == wanted && strings(&rows, "name") == wanted).then_some(())
         };
         self.headwater.until(&format!("exactly the endpoints {wanted:?} of {slug}"), only).await;
     }

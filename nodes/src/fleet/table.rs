@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use schemas::{
     Network,
-    records::{Lie as Found, ProviderSample, Seen as Sampled},
+    records::{EndpointState, Lie as Found, ProviderSample, Seen as Sampled},
 };
 
 use super::{
@@ -215,8 +215,16 @@ impl Table {
         if sample.network != self.hub.network {
             return;
         }
-        let Some(seat) = self.seat(&sample.endpoint) else { return };
         let own = sample.observer == self.hub.observer;
+        let Some(seat) = self.seat(&sample.endpoint) else {
+            // It was taken out of the file while this process did not run: nobody else takes this observer's word back.
+            if own && !state.is_gone() {
+                let at = self.clock.wall();
+                let state = Box::new(EndpointState::clone(state).gone(at));
+                self.hub.send(ProviderSample { at, seen: Sampled::State(state), ..sample.clone() });
+            }
+            return;
+        };
         let said = Count { calls: state.usage.day_calls, bytes: state.usage.day_bytes };
         seat.gate.heard(&sample.observer, own, said, sample.at);
         if own && sample.at >= self.began {

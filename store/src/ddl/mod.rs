@@ -159,6 +159,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(57, "evm_transactions", include_str!("0057_evm_transactions.sql")),
     Migration::new(58, "evm_logs", include_str!("0058_evm_logs.sql")),
     Migration::new(59, "completeness", include_str!("0059_completeness.sql")),
+    Migration::new(60, "endpoints", include_str!("0060_endpoints.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \

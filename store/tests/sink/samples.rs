@@ -207,6 +207,14 @@ async fn the_newest_word_of_who_is_heard_counts_a_lie_first() {
         of("forgotten", "ingest/one", 500, ok()),
         of("unheard", "ingest/one", 120_000, ok()),
         of("long gone", "ingest/one", 25 * 60 * MINUTE, ok()),
+        // Taken out by its last observer, whatever came late; by one of two; and taken in again.
+        of("taken out", "ingest/one", 500, ok().gone(TimeMs(now - 500))),
+        of("taken out", "ingest/one", 20_000, ok()),
+        of("taken out", "causes/x", 20_000, lies.clone().gone(TimeMs(now - 20_000))),
+        of("taken out by one", "ingest/one", 500, ok().gone(TimeMs(now - 500))),
+        of("taken out by one", "ingest/two", 20_000, ok()),
+        of("taken in again", "ingest/one", 20_000, ok().gone(TimeMs(now - 20_000))),
+        of("taken in again", "ingest/one", 500, ok()),
     ]))
     .await;
     let sink = RunningSink::start(&store, &log);
@@ -234,6 +242,8 @@ async fn the_newest_word_of_who_is_heard_counts_a_lie_first() {
             calls_per_block: None,
             ..endpoint("lies", "causes/x")
         },
+        endpoint("taken in again", "ingest/one"),
+        endpoint("taken out by one", "ingest/two"),
         endpoint("twice", "ingest/one"),
         Endpoint {
             state: "unknown".into(),

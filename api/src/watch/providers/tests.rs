@@ -120,17 +120,17 @@ fn a_reader_that_is_behind_gets_the_last_state_of_what_changed() {
     hear(&all, now, "a", ("x", 1), said(ProviderState::Ok, true));
     hear(&all, now, "b", ("x", 1), said(ProviderState::Ok, false));
     assert!(changes.has_changed().expect("the sender lives"));
-    let (frames, seen) = all.frames(0, |_| true);
+    let (frames, seen) = all.present(|_| true);
     assert_eq!(frames.len(), 2);
-    assert!(all.frames(0, |network| network.as_str() != "eth").0.is_empty());
-    assert_eq!(all.frames(seen, |_| true), (Vec::new(), seen));
+    assert!(all.present(|network| network.as_str() != "eth").0.is_empty());
+    assert_eq!(all.changed(seen, |_| true), (Vec::new(), seen));
     changes.mark_unchanged();
     all.show(now);
     assert!(!changes.has_changed().expect("the sender lives"), "nothing is new");
     for at in 2..5 {
         hear(&all, now, "b", ("x", at), said(ProviderState::Slow, false));
     }
-    let (frames, _) = all.frames(seen, |_| true);
+    let (frames, _) = all.changed(seen, |_| true);
     let [frame] = &frames[..] else { panic!("{frames:?}") };
     let frame: Value = serde_json::from_str(frame).expect("JSON");
     assert_eq!((&frame["type"], &frame["network"], &frame["op"]), (&"provider".into(), &"eth".into(), &"apply".into()));
@@ -170,4 +170,39 @@ fn an_item_says_what_the_state_says() {
     (idle.usage.hour_blocks, idle.roles) = (0, String::new());
     let item = ProviderItem::of((&network, "a"), ("ingest/x", TimeMs(3)), &idle, None);
     assert!(item.calls_per_block.is_none() && item.roles.is_empty() && item.in_use_since.is_none());
+}
+
+#[test]
+fn who_watches_is_told_that_an_endpoint_is_gone_and_who_comes_later_is_not() {
+    let (all, now) = (providers(), Instant::now());
+    let parsed = |frames: &[Utf8Bytes]| -> Vec<(String, String)> {
+        let one = |frame: &Utf8Bytes| {
+            let frame: Value = serde_json::from_str(frame).expect("JSON");
+            let text = |value: &Value| value.as_str().expect("text").to_owned();
+            (text(&frame["op"]), text(&frame["data"]["name"]))
+        };
+        frames.iter().map(one).collect()
+    };
+    let pair = |op: &str, name: &str| (op.to_owned(), name.to_owned());
+    let ok = || said(ProviderState::Ok, true);
+    hear(&all, now, "a", ("ingest/x", 100), ok());
+    hear(&all, now, "b", ("ingest/x", 100), ok());
+    let (_, seen) = all.present(|_| true);
+    hear(&all, now, "a", ("ingest/x", 200), ok().gone(TimeMs(200)));
+    let (frames, gone) = all.changed(seen, |_| true);
+    assert_eq!(parsed(&frames), [pair("revert", "a")]);
+    assert!(all.changed(seen, |network| network.as_str() != "eth").0.is_empty());
+    assert_eq!(all.changed(gone, |_| true), (Vec::new(), gone), "once");
+    assert_eq!(parsed(&all.present(|_| true).0), [pair("apply", "b")]);
+    // Taken in again, for one who saw it go and for one who did not; and silent for a day.
+    hear(&all, now, "a", ("ingest/x", 300), ok());
+    assert_eq!(parsed(&all.changed(gone, |_| true).0), [pair("apply", "a")]);
+    assert_eq!(parsed(&all.changed(seen, |_| true).0), [pair("apply", "a")]);
+    let (_, seen) = all.present(|_| true);
+    all.show(now + FORGOTTEN + Duration::from_millis(1));
+    let (frames, seen) = all.changed(seen, |_| true);
+    assert_eq!(parsed(&frames), [pair("revert", "a"), pair("revert", "b")]);
+    all.show(now + FORGOTTEN * 2 + Duration::from_millis(2));
+    assert!(all.changed(0, |_| true).0.is_empty() && all.state().gone.is_empty());
+    assert_eq!(all.changed(seen, |_| true), (Vec::new(), seen));
 }

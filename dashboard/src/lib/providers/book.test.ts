@@ -64,4 +64,17 @@ describe('ProviderBook', () => {
 		book.frame('revert', provider('a', 50), 11);
 		expect(book.networks()).toEqual([]);
 	});
+
+	it('does not take back in what was taken out while an answer was on its way', () => {
+		const book = new ProviderBook();
+		book.frame('apply', provider('a', 50), 10);
+		book.frame('revert', provider('a', 50), 25);
+		book.answer([provider('a', 50), provider('b', 80)], 20, 30);
+		expect(scores(book)).toEqual([['b', 80]]);
+		book.frame('apply', provider('a', 60), 40);
+		expect(scores(book)).toContainEqual(['a', 60]);
+		book.frame('revert', provider('a', 60), 50);
+		book.answer([provider('a', 70)], 60, 70);
+		expect(scores(book)).toEqual([['a', 70]]);
+	});
 });

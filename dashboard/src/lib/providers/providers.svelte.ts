@@ -2,8 +2,8 @@
  * Everything the page of endpoints shows, as one reactive object: states by REST first and then by WebSocket, the last hour
  * of each card that is in sight by REST, once a minute.
  *
- * Guarantees: without a WebSocket the states are asked for instead, every `POLL_MS`; an endpoint that left the
- * configuration leaves the page within `LIVE_POLL_MS`; the DOM changes at most once per `FLUSH_MS`; at most `AT_ONCE`
+ * Guarantees: without a WebSocket the states are asked for instead, every `POLL_MS`; an endpoint that left the configuration
+ * leaves the page as soon as the server tells, or with the next answer; the DOM changes at most once per `FLUSH_MS`; at most `AT_ONCE`
  * histories are on their way; what is on the page stays when the connection goes.
  */
 

@@ -175,7 +175,15 @@ async fn other_observers_take_a_lie_over_once() {
     before.at.0 -= 5_000;
     again.fleet.hear(&before);
     assert!(again.state("b").lie.is_some());
-    let unknown = ProviderSample { endpoint: "nobody".into(), ..before };
-    again.fleet.hear(&unknown);
+    // One that was taken out of the file meanwhile is taken back, once, by who said it.
+    let mut samples = again.fleet.samples();
+    let taken_out = ProviderSample { endpoint: "nobody".into(), ..before };
+    again.fleet.hear(&ProviderSample { observer: "causes/b".into(), ..taken_out.clone() });
+    again.fleet.hear(&taken_out);
+    let last = samples.try_recv().expect("a last word");
+    assert!(last.endpoint == "nobody" && last.observer == "ingest/a" && last.at > taken_out.at);
+    assert!(matches!(&last.seen, Seen::State(state) if state.is_gone()));
+    again.fleet.hear(&last);
+    assert!(samples.try_recv().is_err(), "said once, and of nobody else's");
     task.abort();
 }
