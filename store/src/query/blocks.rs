@@ -11,7 +11,7 @@ use super::{
     windows::{End, Looked, Windows, look},
     wire,
 };
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, StoreErrorKind};
 
 /// A canonical block.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
@@ -96,6 +96,34 @@ struct HeldBlock {
     sequence: u64,
     tx_count: u32,
     log_count: u32,
+}
+
+impl HeldBlock {
+    fn entry(self, network: &Network) -> Result<RingEntry, StoreError> {
+        let Self { height, hash, parent_hash, block_time, sequence, tx_count, log_count } = self;
+        let parsed = |what: &str, text: &str| {
+            text.parse::<BlockHash>().map_err(|error| {
+                StoreError::new(
+                    StoreErrorKind::Version,
+                    "reading what stands at heights",
+                    format!(
+                        "in block_rows, the {what} of block {height} of {network} (sequence {sequence}) cannot be read: {error}. This \
+                         program writes no such row: find out who did, and have the height written anew with `headwater backfill --again`"
+                    ),
+                )
+            })
+        };
+        Ok(RingEntry {
+            network: network.clone(),
+            height,
+            block_hash: parsed("hash", &hash)?,
+            parent_hash: parsed("parent's hash", &parent_hash)?,
+            block_time,
+            sequence,
+            tx_count,
+            log_count,
+        })
+    }
 }
 
 /// Which blocks.
@@ -199,26 +227,15 @@ impl Store {
         Ok(Page { items, next })
     }
 
-    /// What stands at these heights, both ends included, lowest first: all that a revert has to name.
+    /// What stands at these heights, both ends included, lowest first: all that a revert has to name. A row that holds no block's hash is
+    /// an error and not left out: whoever reverts would pass its height by, and its rows would stay.
     pub async fn held_blocks(&self, network: &Network, from: u64, to: u64) -> Result<Vec<RingEntry>, StoreError> {
         let sql = "SELECT height, hash, parent_hash, block_time, sequence, toUInt32(transaction_count) AS tx_count, \
                    toUInt32(log_count) AS log_count FROM block_rows FINAL WHERE network = {network:String} \
                    AND height BETWEEN {from:UInt64} AND {to:UInt64} ORDER BY height";
         let query = self.read(sql).param("network", network.as_str()).param("from", from).param("to", to);
         let held = self.within("reading what stands at heights", query.fetch_all::<HeldBlock>()).await?;
-        let entry = |b: HeldBlock| {
-            Some(RingEntry {
-                network: network.clone(),
-                height: b.height,
-                block_hash: b.hash.parse().ok()?,
-                parent_hash: b.parent_hash.parse().ok()?,
-                block_time: b.block_time,
-                sequence: b.sequence,
-                tx_count: b.tx_count,
-                log_count: b.log_count,
-            })
-        };
-        Ok(held.into_iter().filter_map(entry).collect())
+        held.into_iter().map(|block| block.entry(network)).collect()
     }
 
     /// The canonical block at a height.

@@ -134,9 +134,10 @@ fn insert(engine: &Running, network: Network, from: u64, to: u64, rows: u64) {
             address(&format!("cityHash64(n) % {SENDERS}"))
         ),
         format!(
-            "INSERT INTO block_rows (network, height, version, origin, hash, block_time, transaction_count, log_count, span) \
-             WITH number + {from} AS b SELECT '{name}', {height} AS height, 256 * (b + 1), 'live', {block}, {time}, {PER_BLOCK}, \
+            "INSERT INTO block_rows (network, height, version, origin, hash, parent_hash, block_time, transaction_count, log_count, span) \
+             WITH number + {from} AS b SELECT '{name}', {height} AS height, 256 * (b + 1), 'live', {block}, {}, {time}, {PER_BLOCK}, \
              {PER_BLOCK}, {SPAN} FROM numbers({})",
+            hash_of(name, "block", "b - 1"),
             to - from
         ),
         format!(

@@ -13,7 +13,7 @@ use store::{
 use crate::{
     chain::{Chain, Dice},
     harness::Running,
-    setup::{RunningSink, TestLog, store_in, until_processed},
+    setup::{RunningSink, TestLog, execute, store_in, until_processed},
 };
 
 /// Everything that a filter finds, page by page.
@@ -210,6 +210,35 @@ async fn lists_look_ups_and_replays_tell_what_the_chain_is() {
     let reverts_of_old =
         all_events.iter().filter(|e| e.sequence > after && e.reverts_sequence.is_some_and(|u| u <= after)).count();
     assert_eq!(delivered.iter().filter(|(_, op)| op == "revert").count(), reverts_of_old);
+
+    // What a revert names is all there or an error: a row that cannot be read is not passed by.
+    let heights: Vec<u64> = a.live.iter().map(|l| l.event.block.envelope.height).collect();
+    let (low, high) = (heights[0], heights[heights.len() - 1]);
+    let held = store.held_blocks(&a.network, low, high).await.expect("all of them");
+    assert_eq!(held.iter().map(|entry| entry.height).collect::<Vec<_>>(), heights);
+    let standing_at = |entry: &schemas::records::RingEntry| (entry.sequence, entry.block_hash.clone());
+    let wanted_at =
+        |l: &crate::chain::Live| (l.event.block.envelope.sequence, l.event.block.envelope.block_hash.clone());
+    assert_eq!(held.iter().map(standing_at).collect::<Vec<_>>(), a.live.iter().map(wanted_at).collect::<Vec<_>>());
+    for (sequence, column, value) in [(2, "hash", "0xABC"), (3, "parent_hash", "")] {
+        let hash = |name: &str| match name == column {
+            true => format!("if(number = 4, '{value}', concat('0x', repeat('a', 64)))"),
+            false => "concat('0x', repeat('b', 64))".to_owned(),
+        };
+        let row = format!(
+            "INSERT INTO block_rows (network, height, version, hash, parent_hash, span) \
+             SELECT 'z', number, {sequence} * 256, {}, {}, 1024 FROM numbers(3, 3)",
+            hash("hash"),
+            hash("parent_hash")
+        );
+        execute(&engine, &store, &row).await;
+        let network = "z".parse().expect("a slug");
+        let error = store.held_blocks(&network, 3, 5).await.expect_err("a row that cannot be read");
+        let words = format!("of block 4 of z (sequence {sequence})");
+        assert!(error.kind == StoreErrorKind::Version && error.message.contains(&words), "{error}");
+        assert!(error.message.contains("backfill --again"), "{error}");
+        assert_eq!(store.held_blocks(&network, 5, 9).await.expect("what can be read").len(), 1);
+    }
 
     // Completeness and limits.
     let ranges = store.completeness(&a.network).await.expect("ranges").ranges;
