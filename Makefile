@@ -52,6 +52,10 @@ away: build ## The store away while chains grow, over both logs, then every row 
 	$(TARGET)/release/loadtest chaos --embedded --calm --seconds 30 $(AWAY)
 	$(TARGET)/release/loadtest chaos --calm --seconds 30 $(AWAY)
 
+.PHONY: completeness
+completeness: build ## How fast completeness answers at 100 million transactions, 15 GB in TMPDIR. COMPLETENESS="--rows 20000000 --dir PATH"
+	$(TARGET)/release/loadtest completeness $(COMPLETENESS)
+
 .PHONY: fuzz
 fuzz: fetch ## Random statements of an analyst for an hour. HEADWATER_FUZZ_SECONDS=600 HEADWATER_FUZZ_SEED=7
 	HEADWATER_FUZZ_SECONDS=$${HEADWATER_FUZZ_SECONDS:-3600} $(CARGO) test --workspace --locked --test fuzz -- --nocapture

@@ -28,6 +28,8 @@ pub struct Config {
     pub concurrent_requests: usize,
     /// How often the store is asked which sequence is visible, per process.
     pub visible_every: Duration,
+    /// How often it is looked for networks of which much came that nobody has asked completeness of.
+    pub count_every: Duration,
     /// How long after the start a store that never answered counts as starting rather than as a fault.
     pub store_grace: Duration,
     /// WebSocket keep-alive.
@@ -99,6 +101,7 @@ impl Config {
             request_deadline: Duration::from_secs(15),
             concurrent_requests: schemas::limits::HTTP_CONCURRENT_REQUESTS,
             visible_every: Duration::from_millis(500),
+            count_every: Duration::from_secs(1),
             store_grace: Duration::from_secs(60),
             ws: WsConfig::default(),
             instance: "headwater".to_owned(),

@@ -78,8 +78,14 @@ pub async fn run(
         let (log, codec) = (Arc::clone(&log), Arc::clone(&codec));
         async move {
             let measuring = routes::health::measure(Arc::clone(&app));
-            let watching =
-                async { tokio::join!(app.probe.follow(&app.store), app.providers.follow(&*log, &codec), measuring) };
+            let watching = async {
+                tokio::join!(
+                    app.probe.follow(&app.store),
+                    app.providers.follow(&*log, &codec),
+                    app.counts.count_ahead(&app),
+                    measuring
+                )
+            };
             tokio::select! { _ = watching => {}, () = shutdown.cancelled() => {} }
             Ok(())
         }

@@ -2,6 +2,7 @@
 
 use crate::bench::{self, Bench};
 use crate::chaos::{self, Chaos};
+use crate::completeness::{self, Completeness};
 use crate::failure::Failure;
 use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, Origin, Schedule};
 use crate::wide::{self, Wide};
@@ -27,6 +28,8 @@ enum Command {
     Bench(Bench),
     /// Kills stages and brokers at random over a real Kafka while chains grow and fork, then compares every row
     Chaos(Chaos),
+    /// Measures how fast completeness answers when a network has a hundred million transactions
+    Completeness(Completeness),
     /// Measures many networks over many partitions in one process of a stage, over slow brokers
     Wide(Wide),
 }
@@ -140,6 +143,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         // Told to stop, it still ends what it started.
         Command::Chaos(args) => tokio::select! {
             outcome = chaos::run(args) => outcome,
+            told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
+        },
+        Command::Completeness(args) => tokio::select! {
+            outcome = completeness::run(args) => outcome,
             told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
         },
         Command::Wide(args) => tokio::select! {

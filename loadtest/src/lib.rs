@@ -7,6 +7,7 @@ pub mod bench;
 pub mod chaos;
 pub mod cli;
 pub mod cluster;
+pub mod completeness;
 pub mod failure;
 pub mod node;
 pub mod wide;

@@ -95,6 +95,8 @@ pub const SAMPLES_QUEUE: usize = 4_096;
 pub const SAMPLES_BATCH: usize = 1_024;
 /// Samples of a partition that are read back by who wants the last states: they are repeated with every probe.
 pub const SAMPLES_READ_BACK: u64 = 5_000;
+/// Networks of which the API remembers what it counted for completeness: at most 0.5 MB each, 0.1 MB as a rule.
+pub const COMPLETENESS_NETWORKS: usize = 256;
 /// States of endpoints that a process remembers, of all observers together.
 pub const PROVIDER_STATES: usize = 20_000;
 /// Rows of one answer with an endpoint's history.

@@ -32,6 +32,6 @@ pub async fn completeness(
     Params::parse(query.as_deref(), &[])?;
     let network = params::path_network(&network)?;
     app.known_network(&network).await?;
-    let held = app.counts.of(&app.store, &network, &app.asked.known()).await?;
+    let held = app.counts.of(&app.store, &network, app.asked.known()).await?;
     Ok(Live(Json(held.as_ref()).into_response()))
 }

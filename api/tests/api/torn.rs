@@ -31,7 +31,7 @@ async fn a_block_with_a_placeholder_is_whole() {
     world.publish_and_wait(&chain.events[2..]).await;
     let counting = Counting::before(world.store.config()).await;
     let mut config = world.config();
-    config.visible_every = Duration::from_secs(3_600);
+    (config.visible_every, config.count_every) = (Duration::from_secs(3_600), Duration::from_secs(3_600));
     let api = world.api_over(config, counting.store()).await;
     let mut ws = Ws::connect(api.at).await;
     ws.subscribe(Some("ethereum"), &["blocks", "transactions"], Some(0)).await;

@@ -8,7 +8,7 @@
 //! `--ingest-only` others: how fast a chain becomes records of Kafka, and how fast peers do the same. With `--against` two binaries
 //! in turn, on the same blocks.
 
-mod child;
+pub(crate) mod child;
 mod compare;
 mod feed;
 mod fleet;

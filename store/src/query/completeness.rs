@@ -1,5 +1,7 @@
 //! Counting what is held whole (rule 18), a bucket of heights at a time. [`super::held`] adds the counts up.
 
+use std::collections::HashMap;
+
 use clickhouse::Row;
 use schemas::{Network, limits::AUDIT_BUCKET_HEIGHTS};
 use serde::Deserialize;
@@ -75,39 +77,42 @@ impl Run {
     }
 }
 
-/// What a bucket of heights holds.
+/// What a bucket of heights holds. `H`: how hashes are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Bucket {
+pub struct Bucket<H = String> {
     /// Its runs, lowest first; none when it holds no block.
     pub runs: Vec<Run>,
     /// Parent hash of its lowest block.
-    pub first_parent: String,
+    pub first_parent: H,
     /// Hash of its highest block.
-    pub last_hash: String,
+    pub last_hash: H,
 }
 
-#[derive(Debug, Clone, Row, Deserialize)]
-struct Counted {
-    height: u64,
-    hash: String,
-    parent_hash: String,
-    transactions_expected: u64,
-    transactions_stored: u64,
-    logs_expected: u64,
-    logs_stored: u64,
+/// A block with what is held of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Counted<H = String> {
+    pub height: u64,
+    pub hash: H,
+    pub parent_hash: H,
+    pub transactions_expected: u64,
+    pub transactions_stored: u64,
+    pub logs_expected: u64,
+    pub logs_stored: u64,
 }
 
-impl Bucket {
+impl<H: Clone + Default + PartialEq> Bucket<H> {
     /// From its blocks, lowest first. Pure.
-    fn of(blocks: Vec<Counted>) -> Self {
-        let first_parent = blocks.first().map(|b| b.parent_hash.clone()).unwrap_or_default();
-        let (mut runs, mut last_hash): (Vec<Run>, String) = (Vec::new(), String::new());
+    pub(super) fn of<'b>(blocks: impl IntoIterator<Item = &'b Counted<H>>) -> Self
+    where
+        H: 'b,
+    {
+        let mut bucket = Self::default();
         for b in blocks {
             let complete = (b.transactions_expected, b.logs_expected) == (b.transactions_stored, b.logs_stored);
             let header_only = !complete && (b.transactions_stored, b.logs_stored) == (0, 0);
-            let follows = |r: &Run| r.to_height + 1 == b.height || b.parent_hash == last_hash;
+            let follows = |r: &Run| r.to_height + 1 == b.height || b.parent_hash == bucket.last_hash;
             let alike = |r: &Run| (r.complete, r.header_only) == (complete, header_only);
-            match runs.last_mut().filter(|r| alike(r) && follows(r)) {
+            match bucket.runs.last_mut().filter(|r| alike(r) && follows(r)) {
                 Some(run) => {
                     run.to_height = b.height;
                     run.blocks += 1;
@@ -116,46 +121,96 @@ impl Bucket {
                     run.logs_expected += b.logs_expected;
                     run.logs_stored += b.logs_stored;
                 }
-                None => runs.push(Run {
-                    from_height: b.height,
-                    to_height: b.height,
-                    blocks: 1,
-                    transactions_expected: b.transactions_expected,
-                    transactions_stored: b.transactions_stored,
-                    logs_expected: b.logs_expected,
-                    logs_stored: b.logs_stored,
-                    complete,
-                    header_only,
-                }),
+                None => {
+                    if bucket.runs.is_empty() {
+                        bucket.first_parent.clone_from(&b.parent_hash);
+                    }
+                    bucket.runs.push(Run {
+                        from_height: b.height,
+                        to_height: b.height,
+                        blocks: 1,
+                        transactions_expected: b.transactions_expected,
+                        transactions_stored: b.transactions_stored,
+                        logs_expected: b.logs_expected,
+                        logs_stored: b.logs_stored,
+                        complete,
+                        header_only,
+                    });
+                }
             }
-            last_hash = b.hash;
+            bucket.last_hash.clone_from(&b.hash);
         }
-        Self { runs, first_parent, last_hash }
+        bucket
     }
+}
+
+/// A line of what [`Store::blocks_between`] asks for.
+#[derive(Row, Deserialize)]
+struct Line {
+    height: u64,
+    sequence: u64,
+    /// 0: a block, 1: its transactions, 2: its logs.
+    kind: u8,
+    hash: String,
+    parent_hash: String,
+    /// Transactions that the header counts, or rows.
+    n: u64,
+    /// Logs that the header counts.
+    logs: u64,
+}
+
+/// Blocks, lowest first, each with the rows of its own event. Pure.
+fn put_together(lines: Vec<Line>) -> Vec<Counted> {
+    let (mut blocks, mut rows) = (Vec::new(), HashMap::new());
+    for line in lines {
+        if line.kind == 0 {
+            blocks.push(line);
+        } else {
+            rows.insert((line.height, line.sequence, line.kind), line.n);
+        }
+    }
+    blocks.sort_unstable_by_key(|block| block.height);
+    let counted = |block: Line| Counted {
+        height: block.height,
+        hash: block.hash,
+        parent_hash: block.parent_hash,
+        transactions_expected: block.n,
+        transactions_stored: rows.get(&(block.height, block.sequence, 1)).copied().unwrap_or_default(),
+        logs_expected: block.logs,
+        logs_stored: rows.get(&(block.height, block.sequence, 2)).copied().unwrap_or_default(),
+    };
+    blocks.into_iter().map(counted).collect()
 }
 
 impl Store {
     /// Counts the bucket that begins at a height, a multiple of [`AUDIT_BUCKET_HEIGHTS`], from its rows.
     pub async fn audit_bucket(&self, network: &Network, from_height: u64) -> Result<Bucket, StoreError> {
-        const SQL: &str = "SELECT b.height AS height, b.hash AS hash, b.parent_hash AS parent_hash, \
-                toUInt64(b.transaction_count) AS transactions_expected, t.n AS transactions_stored, \
-                toUInt64(b.log_count) AS logs_expected, l.n AS logs_stored \
-            FROM (SELECT height, sequence, hash, parent_hash, transaction_count, log_count FROM block_rows FINAL \
-                WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64}) AS b \
-            LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_transaction_rows FINAL \
+        let to_height = from_height.saturating_add(AUDIT_BUCKET_HEIGHTS - 1);
+        Ok(Bucket::of(&self.blocks_between(network, from_height, to_height).await?))
+    }
+
+    /// The blocks of some heights, both ends included, counted from their rows. Three counts side by side and no join: what little of it
+    /// is left is put together here.
+    pub(super) async fn blocks_between(
+        &self,
+        network: &Network,
+        from_height: u64,
+        to_height: u64,
+    ) -> Result<Vec<Counted>, StoreError> {
+        const SQL: &str = "SELECT height, sequence, toUInt8(0) AS kind, hash, parent_hash, toUInt64(transaction_count) AS n, \
+                toUInt64(log_count) AS logs FROM block_rows FINAL \
                 WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64} \
-                GROUP BY height, sequence) AS t ON b.height = t.height AND b.sequence = t.sequence \
-            LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_log_rows FINAL \
-                WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64} \
-                GROUP BY height, sequence) AS l ON b.height = l.height AND b.sequence = l.sequence \
-            ORDER BY height";
+            UNION ALL SELECT height, sequence, toUInt8(1), '', '', count(), toUInt64(0) FROM evm_transaction_rows FINAL \
+                WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64} GROUP BY height, sequence \
+            UNION ALL SELECT height, sequence, toUInt8(2), '', '', count(), toUInt64(0) FROM evm_log_rows FINAL \
+                WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64} GROUP BY height, sequence";
         let call = self
             .read(SQL)
             .with_setting("max_threads", "1")
             .param("network", network.as_str())
             .param("from", from_height)
-            .param("to", from_height.saturating_add(AUDIT_BUCKET_HEIGHTS - 1));
-        self.within("counting a range of heights", call.fetch_all::<Counted>()).await.map(Bucket::of)
+            .param("to", to_height);
+        self.within("counting a range of heights", call.fetch_all::<Line>()).await.map(put_together)
     }
 
     /// How whole the `heights` newest heights are. A block whose rows are being written or deleted at that moment may look incomplete.
@@ -204,17 +259,19 @@ mod tests {
     fn runs_end_where_completeness_changes_and_at_gaps_but_not_at_null_rounds() {
         // 13 and 14 hold no block, as the parent hash of 15 says; 17 is missing.
         let blocks = [(10, 9, 2), (11, 10, 2), (12, 11, 1), (15, 12, 1), (16, 15, 2), (18, 17, 2)];
-        let bucket = Bucket::of(blocks.into_iter().map(|(h, p, s)| block(h, p, s)).collect());
+        let blocks: Vec<Counted> = blocks.into_iter().map(|(h, p, s)| block(h, p, s)).collect();
+        let bucket = Bucket::of(&blocks);
         let seen: Vec<_> = bucket.runs.iter().map(|r| (r.from_height, r.to_height, r.blocks, r.complete)).collect();
         assert_eq!(seen, [(10, 11, 2, true), (12, 15, 2, false), (16, 16, 1, true), (18, 18, 1, true)]);
         assert_eq!((bucket.runs[1].transactions_expected, bucket.runs[1].transactions_stored), (4, 2));
         assert_eq!((bucket.first_parent.as_str(), bucket.last_hash.as_str()), ("h9", "h18"));
         // 21 and 22 have nothing but their headers.
         let blocks = [(20, 19, 1), (21, 20, 0), (22, 21, 0), (23, 22, 2)];
-        let bucket = Bucket::of(blocks.into_iter().map(|(h, p, s)| block(h, p, s)).collect());
+        let blocks: Vec<Counted> = blocks.into_iter().map(|(h, p, s)| block(h, p, s)).collect();
+        let bucket = Bucket::of(&blocks);
         let seen: Vec<_> =
             bucket.runs.iter().map(|r| (r.from_height, r.to_height, r.complete, r.header_only)).collect();
         assert_eq!(seen, [(20, 20, false, false), (21, 22, false, true), (23, 23, true, false)]);
-        assert_eq!(Bucket::of(Vec::new()), Bucket::default());
+        assert_eq!(Bucket::<String>::of([]), Bucket::default());
     }
 }

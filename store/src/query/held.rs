@@ -1,25 +1,11 @@
-//! Which ranges of a network are held whole (rule 18), from the counts that the sink keeps.
-//!
-//! Guarantee: what is read does not grow with the rows that are held. Every bucket of heights that holds a block has a row in
-//! `audit_rows`: its count, or a mark that it is to be counted. The marked ones, which are the open end and what changed a moment ago, are
-//! counted here from their rows, the newest [`OPEN_BUCKETS`]; where there are more (a store that was just upgraded, a long back-fill) the
-//! answer says of the others that they were not counted yet, and claims neither rows nor gaps. What is below the height that
-//! `[store] keep` has removed is one range, `pruned`, whatever was there. The view `completeness` says the same.
+//! Which ranges of a network are held whole (rule 18), from counts of buckets of heights. Pure; [`super::remembered`] asks for the counts.
 
-use clickhouse::Row;
-use futures::{StreamExt, TryStreamExt, stream};
-use schemas::{Network, limits::AUDIT_BUCKET_HEIGHTS};
-use serde::Deserialize;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use schemas::limits::AUDIT_BUCKET_HEIGHTS;
 
 use super::{Bucket, Run};
-use crate::{Store, StoreError};
 
-/// Buckets that one question counts from their rows, at most.
-const OPEN_BUCKETS: usize = 8;
-/// Of them at the same time.
-const AT_ONCE: usize = 4;
-/// Ranges of buckets that were not counted whose edges are looked for; the others are told with the edges of their buckets.
-const EDGES: usize = 32;
 /// Ranges of one answer; what lies above is told as not counted.
 const RANGES: usize = 10_000;
 
@@ -73,39 +59,39 @@ pub struct CompletenessRange {
     pub coverage: Coverage,
 }
 
-#[derive(Row, Deserialize)]
-struct Audited {
-    from_height: u64,
-    stale: u8,
-    #[allow(clippy::type_complexity)]
-    runs: Vec<(u64, u64, u64, u64, u64, u64, u64, u8)>,
-    first_parent: String,
-    last_hash: String,
+/// A block's hash, short: it is only compared with those of blocks around. 0: none.
+pub(super) fn link(hash: &str) -> u64 {
+    if hash.is_empty() {
+        return 0;
+    }
+    let mut hasher = DefaultHasher::new();
+    hash.hash(&mut hasher);
+    hasher.finish().max(1)
 }
 
 /// Buckets that follow each other without a hole, added up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Piece {
+pub(super) struct Piece {
     /// First height of the first bucket.
-    from: u64,
+    pub from: u64,
     /// Last height of the last bucket.
-    to: u64,
-    bucket: Bucket,
+    pub to: u64,
+    bucket: Bucket<u64>,
 }
 
 impl Piece {
-    fn of(from: u64, bucket: Bucket) -> Self {
+    pub fn of(from: u64, bucket: Bucket<u64>) -> Self {
         Self { from, to: from.saturating_add(AUDIT_BUCKET_HEIGHTS - 1), bucket }
     }
 
     /// Adds what follows. Heights between the two hold no block, or blocks that were not counted.
-    fn add(&mut self, next: Self) {
+    pub fn add(&mut self, next: Self) {
         self.to = next.to;
         if self.bucket.runs.is_empty() {
             self.bucket = next.bucket;
             return;
         }
-        let mut linked = self.bucket.last_hash == next.bucket.first_parent && !self.bucket.last_hash.is_empty();
+        let mut linked = self.bucket.last_hash == next.bucket.first_parent && self.bucket.last_hash != 0;
         if !next.bucket.runs.is_empty() {
             self.bucket.last_hash = next.bucket.last_hash;
         }
@@ -130,7 +116,7 @@ fn join(run: &mut Run, next: &Run) {
 }
 
 /// Buckets as ranges of heights, those that follow each other as one. The buckets are sorted.
-fn joined(buckets: &[u64]) -> Vec<(u64, u64)> {
+pub(super) fn joined(buckets: &[u64]) -> Vec<(u64, u64)> {
     let mut found: Vec<(u64, u64)> = Vec::new();
     for from in buckets {
         let to = from.saturating_add(AUDIT_BUCKET_HEIGHTS - 1);
@@ -143,7 +129,7 @@ fn joined(buckets: &[u64]) -> Vec<(u64, u64)> {
 }
 
 /// All pieces as one answer.
-fn answer(mut pieces: Vec<Piece>, mut uncounted: Vec<(u64, u64)>) -> Completeness {
+pub(super) fn answer(mut pieces: Vec<Piece>, mut uncounted: Vec<(u64, u64)>) -> Completeness {
     pieces.sort_by_key(|piece| piece.from);
     let all = pieces.into_iter().reduce(|mut all, next| {
         all.add(next);
@@ -163,107 +149,6 @@ fn answer(mut pieces: Vec<Piece>, mut uncounted: Vec<(u64, u64)>) -> Completenes
         coverage: if run.header_only { Coverage::Header } else { Coverage::Full },
     };
     Completeness { ranges: runs.into_iter().map(range).collect(), uncounted }
-}
-
-impl Store {
-    /// What is held of a network.
-    pub async fn completeness(&self, network: &Network) -> Result<Completeness, StoreError> {
-        let (pruned, to_come) = futures::future::try_join(self.pruned_below(network), self.to_come(network)).await?;
-        let below = pruned.as_ref().map_or(0, |pruned| pruned.below);
-        // It lies below all that is there: the newest are copied first.
-        let copied_from = to_come.as_ref().map_or(0, |range| range.to_number.saturating_add(1));
-        let mut held = self.held(network, below, copied_from).await?;
-        let pruned = pruned.filter(|pruned| pruned.from_height < below).map(|pruned| CompletenessRange {
-            from_number: pruned.from_height,
-            to_number: below - 1,
-            blocks: 0,
-            transactions_expected: 0,
-            transactions_stored: 0,
-            complete: false,
-            coverage: Coverage::Pruned,
-        });
-        held.ranges.splice(0..0, pruned.into_iter().chain(to_come));
-        Ok(held)
-    }
-
-    async fn held(&self, network: &Network, below: u64, copied_from: u64) -> Result<Completeness, StoreError> {
-        let (mut pieces, mut open) = self.counted(network, below, copied_from).await?;
-        // From the highest: those are the open end.
-        let count = open.split_off(open.len().saturating_sub(OPEN_BUCKETS));
-        let count = count.into_iter().map(|bucket| async move {
-            Ok::<_, StoreError>(Piece::of(bucket, self.audit_bucket(network, bucket).await?))
-        });
-        let counted: Vec<Piece> = stream::iter(count).buffered(AT_ONCE).try_collect().await?;
-        pieces.extend(counted);
-        let mut uncounted = Vec::new();
-        for (i, (from, to)) in joined(&open).into_iter().rev().enumerate() {
-            if i >= EDGES {
-                uncounted.push((from, to));
-                continue;
-            }
-            let edges = futures::future::try_join(
-                self.block_in(network, from, to, "ASC"),
-                self.block_in(network, from, to, "DESC"),
-            );
-            let (lowest, highest) = edges.await?;
-            uncounted.extend(lowest.zip(highest));
-        }
-        Ok(answer(pieces, uncounted))
-    }
-
-    /// The sink's counts, added up as they come, and the buckets that it is still to count.
-    async fn counted(
-        &self,
-        network: &Network,
-        below: u64,
-        copied_from: u64,
-    ) -> Result<(Vec<Piece>, Vec<u64>), StoreError> {
-        let sql = "SELECT from_height, stale, CAST(runs, 'Array(Tuple(UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt8))') AS runs, \
-                   first_parent, last_hash FROM audit_rows FINAL WHERE network = {network:String} AND from_height >= {below:UInt64} \
-                   AND (stale = 1 OR from_height + {heights:UInt64} > {copied_from:UInt64}) ORDER BY from_height";
-        let query = self.read(sql).param("network", network.as_str()).param("below", below);
-        let query = query.param("heights", AUDIT_BUCKET_HEIGHTS).param("copied_from", copied_from);
-        let read = async {
-            let mut rows = query.fetch::<Audited>()?;
-            let (mut pieces, mut open): (Vec<Piece>, Vec<u64>) = (Vec::new(), Vec::new());
-            while let Some(row) = rows.next().await? {
-                if row.stale != 0 {
-                    open.push(row.from_height);
-                    continue;
-                }
-                let run = |(from_height, to_height, blocks, t_expected, t_stored, l_expected, l_stored, word)| Run {
-                    from_height,
-                    to_height,
-                    blocks,
-                    transactions_expected: t_expected,
-                    transactions_stored: t_stored,
-                    logs_expected: l_expected,
-                    logs_stored: l_stored,
-                    complete: word == 1,
-                    header_only: word == 2,
-                };
-                let runs = row.runs.into_iter().map(run).collect();
-                let bucket = Bucket { runs, first_parent: row.first_parent, last_hash: row.last_hash };
-                let next = Piece::of(row.from_height, bucket);
-                match pieces.last_mut().filter(|last| last.to.checked_add(1) == Some(next.from)) {
-                    Some(last) => last.add(next),
-                    None => pieces.push(next),
-                }
-            }
-            Ok((pieces, open))
-        };
-        self.within("reading counts of completeness", read).await
-    }
-
-    /// The lowest (`ASC`) or highest (`DESC`) height between two that ever had a block row.
-    async fn block_in(&self, network: &Network, from: u64, to: u64, order: &str) -> Result<Option<u64>, StoreError> {
-        let sql = format!(
-            "SELECT height FROM block_rows WHERE network = {{network:String}} AND height BETWEEN {{from:UInt64}} AND {{to:UInt64}} \
-             ORDER BY network {order}, height {order} LIMIT 1"
-        );
-        let query = self.read(&sql).param("network", network.as_str()).param("from", from).param("to", to);
-        self.within("looking for blocks that were not counted", query.fetch_optional::<u64>()).await
-    }
 }
 
 #[cfg(test)]
@@ -287,8 +172,8 @@ mod tests {
     }
 
     fn piece(from: u64, runs: &[Run]) -> Piece {
-        let first_parent = runs.first().map_or(String::new(), |r| format!("h{}", r.from_height - 1));
-        let last_hash = runs.last().map_or(String::new(), |r| format!("h{}", r.to_height));
+        let first_parent = runs.first().map_or(0, |r| link(&format!("h{}", r.from_height - 1)));
+        let last_hash = runs.last().map_or(0, |r| link(&format!("h{}", r.to_height)));
         Piece::of(from, Bucket { runs: runs.to_vec(), first_parent, last_hash })
     }
 
@@ -331,12 +216,12 @@ mod tests {
     fn heights_that_no_block_was_made_for_interrupt_nothing() {
         // 2,046 to 2,049 hold no block: the parent of 2,050 is 2,045.
         let mut next = piece(2_048, &[run(2_050, 2_060, true)]);
-        next.bucket.first_parent = "h2045".into();
+        next.bucket.first_parent = link("h2045");
         let held = answer(vec![piece(1_024, &[run(1_024, 2_045, true)]), next.clone()], Vec::new());
         assert_eq!(seen(&held), [(1_024, 2_060, 1_033, true)]);
         // The same over a bucket without any.
         next = piece(3_072, &[run(3_080, 3_090, true)]);
-        next.bucket.first_parent = "h2045".into();
+        next.bucket.first_parent = link("h2045");
         let held = answer(vec![piece(1_024, &[run(1_024, 2_045, true)]), piece(2_048, &[]), next], Vec::new());
         assert_eq!(seen(&held), [(1_024, 3_090, 1_033, true)]);
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use schemas::{BlockHash, Status, TimeMs, limits};
 use store::{
     Store, StoreError,
-    query::{BlockFilter, Page, Sort, TransactionFilter},
+    query::{BlockFilter, Page, Remembered, Sort, TransactionFilter},
     sink::mend,
 };
 
@@ -202,6 +202,21 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
     let held = asked.ask("completeness", "counted by the sink", 3 * bucket, api.completeness(&network)).await;
     assert_eq!(held.ranges.iter().map(|r| (r.from_number, r.to_number)).collect::<Vec<_>>(), [(FIRST_HEIGHT, tip)]);
     assert!(held.uncounted.is_empty() && held.ranges[0].transactions_stored == a.blocks * PER_BLOCK);
+    // Who remembers reads what changed.
+    let mut known = Remembered::default();
+    let told =
+        asked.ask("completeness_again", "at first", 3 * bucket, api.completeness_again(&network, &mut known)).await;
+    assert_eq!(told, held);
+    let again = api.completeness_again(&network, &mut known);
+    assert_eq!(asked.ask("completeness_again", "when nothing changed", 2 * edges, again).await, held);
+    let event = format!(
+        "INSERT INTO block_event_rows (network, sequence, op, origin, height) VALUES ('{}', {}, 'apply', 'live', {tip})",
+        a.name,
+        a.blocks + 1
+    );
+    run(asked.engine, &event, "");
+    let again = api.completeness_again(&network, &mut known);
+    assert_eq!(asked.ask("completeness_again", "an event later", 5 * edges, again).await, held);
 }
 
 /// The view, of all networks, once the sink has counted what it counts: it reads the open ends and the counts.
