@@ -6,9 +6,12 @@
 //! A database that a newer version has written is refused. Files of a released version never change: a change is a new number.
 //! Shown by `tests/sink/migrations.rs`.
 
+mod swap;
+
 use clickhouse::Row;
 use serde::Deserialize;
 
+use self::swap::Swap;
 use crate::{Store, StoreError, StoreErrorKind, client::deadline};
 
 /// One numbered statement.
@@ -23,15 +26,22 @@ pub struct Migration {
     /// A question whose answer is a count: the statement is run where it is above 0, else it was run before. For what may not be
     /// run again, when another process did meanwhile or the record of it was cut off.
     pub only_if: Option<&'static str>,
+    /// What is done in the place of the statement, so that readers find the table at every moment.
+    swap: Option<Swap>,
 }
 
 impl Migration {
     const fn new(number: u32, name: &'static str, sql: &'static str) -> Self {
-        Self { number, name, sql, only_if: None }
+        Self { number, name, sql, only_if: None, swap: None }
     }
 
     const fn only_if(self, question: &'static str) -> Self {
         Self { only_if: Some(question), ..self }
+    }
+
+    /// Gives the table's place to one that has the column `span`.
+    const fn makes_room_for(self, table: &'static str, makes: &'static str) -> Self {
+        Self { swap: Some(Swap { table, former: "coarse_", makes, new_column: "span" }), ..self }
     }
 }
 
@@ -141,11 +151,14 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(43, "provider_minutes", include_str!("0043_provider_minutes.sql")),
     Migration::new(44, "endpoints", include_str!("0044_endpoints.sql")),
     Migration::new(45, "coarse_block_rows", include_str!("0045_coarse_block_rows.sql"))
-        .only_if(has_coarse_partitions!("block_rows")),
+        .only_if(has_coarse_partitions!("block_rows"))
+        .makes_room_for("block_rows", include_str!("0048_block_rows.sql")),
     Migration::new(46, "coarse_evm_transaction_rows", include_str!("0046_coarse_evm_transaction_rows.sql"))
-        .only_if(has_coarse_partitions!("evm_transaction_rows")),
+        .only_if(has_coarse_partitions!("evm_transaction_rows"))
+        .makes_room_for("evm_transaction_rows", include_str!("0049_evm_transaction_rows.sql")),
     Migration::new(47, "coarse_evm_log_rows", include_str!("0047_coarse_evm_log_rows.sql"))
-        .only_if(has_coarse_partitions!("evm_log_rows")),
+        .only_if(has_coarse_partitions!("evm_log_rows"))
+        .makes_room_for("evm_log_rows", include_str!("0050_evm_log_rows.sql")),
     Migration::new(48, "block_rows", include_str!("0048_block_rows.sql")),
     Migration::new(49, "evm_transaction_rows", include_str!("0049_evm_transaction_rows.sql")),
     Migration::new(50, "evm_log_rows", include_str!("0050_evm_log_rows.sql")),
@@ -220,9 +233,13 @@ impl Store {
         if let Some(question) = migration.only_if {
             let there =
                 self.within("looking at what is to be migrated", self.read(question).fetch_one::<u64>()).await?;
-            if there == 0 {
+            if there == 0 && migration.swap.is_none() {
                 return Ok(());
             }
+        }
+        if let Some(swap) = &migration.swap {
+            // Where it was cut off the table may be of the new layout, and something be left to do.
+            return self.swap(swap, migration.sql).await;
         }
         self.ddl("migrating the store", self.client().query_raw(migration.sql)).await
     }

@@ -1,6 +1,11 @@
 //! A store whose partitions are a million heights of all networks (migrations up to 44) is copied into partitions of one network, cut off
 //! at its statements: every view shows what it showed (rules 16 and 32).
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
 use store::{Store, ddl::MIGRATIONS};
 
 use crate::{
@@ -114,5 +119,54 @@ async fn a_store_that_is_half_way_from_a_yet_older_layout_is_refused() {
     let refused = half.migrate().await.expect_err("half-way");
     assert!(refused.message.contains("let it finish"), "{refused}");
     assert_eq!(rows::<u64>(&engine, &half, "SELECT height FROM block_rows").await, [1], "nothing was moved");
+    engine.stop().await;
+}
+
+/// Two processes upgrade it at once, and a reader asks all the time: no view is ever without its tables.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_finds_every_table_at_every_moment_of_an_upgrade() {
+    let engine = Arc::new(Running::start().await);
+    let store = store_in(&engine, "headwater");
+    let (log, mut dice) = (TestLog::open().await, Dice(45));
+    let mut history = History::whole("net-0", 3_000);
+    log.publish(&history.grow(&mut dice, 150)).await;
+    let sink = RunningSink::start(&store, &log);
+    until_processed(&store, &history.network, history.sequence).await;
+    sink.stop().await.expect("a clean end");
+    let tops = "SELECT max(number), count() FROM blocks";
+    let before = rows::<(u64, u64)>(&engine, &store, tops).await;
+    for round in 0..3 {
+        let name = format!("read_{round}");
+        let coarse = coarse_database(&engine, &name).await;
+        let (stop, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let reader = |view: &'static str| {
+            let (engine, coarse, stop, looks) = (engine.clone(), coarse.clone(), stop.clone(), looks.clone());
+            tokio::spawn(async move {
+                while !stop.load(Ordering::SeqCst) {
+                    // It fails where a table is missing.
+                    rows::<u64>(&engine, &coarse, &format!("SELECT count() FROM {view}")).await;
+                    looks.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        };
+        let readers = ["blocks", "transactions", "evm_logs"].map(reader);
+        let others = [TestLog::open().await, TestLog::open().await];
+        let sinks = others.each_ref().map(|log| RunningSink::start(&coarse, log));
+        until_upgraded(&engine, &coarse).await;
+        for sink in sinks {
+            until("readiness", || async { sink.config.board.not_ready().is_none() }).await;
+            sink.stop().await.expect("a clean end");
+        }
+        let seen = looks.load(Ordering::SeqCst);
+        until("another look of everybody", || async { looks.load(Ordering::SeqCst) > seen + 6 }).await;
+        stop.store(true, Ordering::SeqCst);
+        for reader in readers {
+            reader.await.expect("a table is missing");
+        }
+        assert_eq!(rows::<(u64, u64)>(&engine, &coarse, tops).await, before, "round {round}");
+        let between = "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE 'swap_%'";
+        assert_eq!(rows::<String>(&engine, &coarse, between).await, Vec::<String>::new());
+    }
+    let Some(engine) = Arc::into_inner(engine) else { panic!("somebody still asks") };
     engine.stop().await;
 }

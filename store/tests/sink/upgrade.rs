@@ -301,9 +301,9 @@ async fn former_database(engine: &Running, name: &str, network: &str) -> Store {
 
 /// Whether a statement changes something of the upgrade.
 fn upgrades(statement: &str) -> bool {
-    let writes =
-        ["INSERT INTO", "DROP ", "RENAME ", "TRUNCATE ", "CREATE "].iter().any(|word| statement.contains(word));
-    writes && ["former_", "coarse_", "upgrade_rows"].iter().any(|word| statement.contains(word))
+    let writes = ["INSERT INTO", "DROP ", "RENAME ", "EXCHANGE ", "TRUNCATE ", "CREATE "];
+    let writes = writes.iter().any(|word| statement.contains(word));
+    writes && ["former_", "coarse_", "swap_", "upgrade_rows"].iter().any(|word| statement.contains(word))
 }
 
 /// Starts a sink, kills it after so many statements. `false` when it had finished before.
