@@ -68,6 +68,10 @@ services: prerequisites ## Start Kafka and a schema registry on free ports; prin
 services-stop: ## Stop them
 	scripts/services down
 
+.PHONY: test-long
+test-long: fetch ## Tests of the store that else try a sample: every statement to be cut off at, more seeds
+	HEADWATER_TEST_LONG=1 $(CARGO) test --workspace --locked --test sink
+
 .PHONY: test-browser
 test-browser: fetch dashboard ## The dashboard in a real browser against the real binary
 	$(call say,dashboard in a browser)

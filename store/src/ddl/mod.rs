@@ -2,7 +2,7 @@
 //!
 //! Guarantee: [`migrate`](Store::migrate) brings any older database to this version and leaves a current one as it is. Every
 //! file is one statement that may be run again (`IF NOT EXISTS`, `OR REPLACE`, or only while what it changes is still there), and is
-//! recorded only after it succeeded, so that a migration killed half-way is simply run again; several processes may migrate at once.
+//! recorded only after it succeeded, some together, so that a migration killed half-way is simply run again, and a few before it; several processes may migrate at once.
 //! A database that a newer version has written is refused. Files of a released version never change: a change is a new number.
 //! Shown by `tests/sink/migrations.rs`.
 
@@ -44,6 +44,18 @@ impl Migration {
         Self { swap: Some(Swap { table, former: "coarse_", makes, new_column: "span" }), ..self }
     }
 }
+
+impl Migration {
+    /// Whether it makes a view that a later file makes anew, whatever was there.
+    fn is_replaced(&self, all: &[Self]) -> bool {
+        let is_view =
+            |m: &Self| m.sql.contains("\nCREATE OR REPLACE VIEW ") || m.sql.starts_with("CREATE OR REPLACE VIEW ");
+        is_view(self) && all.iter().any(|m| m.number > self.number && m.name == self.name && is_view(m))
+    }
+}
+
+/// Migrations that are recorded together at most: those are run again where it is cut off.
+const RECORDED_AT_ONCE: usize = 16;
 
 /// Whether a table of rows still has the layout of version 23 and before: with a `sequence` that is stored.
 macro_rules! has_former_layout {
@@ -212,21 +224,40 @@ impl Store {
                 ),
             ));
         }
+        let mut done: Vec<&Migration> = Vec::new();
         for migration in migrations.iter().filter(|m| applied.iter().all(|a| a.number != m.number)) {
-            tracing::info!(number = migration.number, name = migration.name, "migrating the store");
-            self.run(migration).await.map_err(|mut e| {
-                e.message = format!("migration {} `{}`: {}", migration.number, migration.name, e.message);
-                e
-            })?;
-            let record = self
-                .client()
-                .query("INSERT INTO schema_migrations SELECT {number:UInt32}, {name:String}, now64(3, 'UTC')")
-                .param("number", migration.number)
-                .param("name", migration.name);
-            self.ddl("recording a migration", record).await?;
+            // Views that a later file makes anew are not made: most of the time that a new database takes would go there.
+            if !migration.is_replaced(migrations) {
+                // What looks into the ledger finds all that was done.
+                if migration.only_if.is_some() {
+                    self.record(&mut done).await?;
+                }
+                tracing::info!(number = migration.number, name = migration.name, "migrating the store");
+                self.run(migration).await.map_err(|mut e| {
+                    e.message = format!("migration {} `{}`: {}", migration.number, migration.name, e.message);
+                    e
+                })?;
+            }
+            done.push(migration);
+            if migration.only_if.is_some() || done.len() >= RECORDED_AT_ONCE {
+                self.record(&mut done).await?;
+            }
         }
+        self.record(&mut done).await?;
         self.client().clear_cached_metadata().await;
         Ok(())
+    }
+
+    /// Writes down that these were done; each insert waits for the disk.
+    async fn record(&self, done: &mut Vec<&Migration>) -> Result<(), StoreError> {
+        let (numbers, names): (Vec<u32>, Vec<&str>) = done.drain(..).map(|m| (m.number, m.name)).unzip();
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let sql = "INSERT INTO schema_migrations SELECT number, name, now64(3, 'UTC') FROM (SELECT \
+                   arrayJoin(arrayZip({numbers:Array(UInt32)}, {names:Array(String)})) AS one, one.1 AS number, one.2 AS name)";
+        let record = self.client().query(sql).param("numbers", numbers).param("names", names);
+        self.ddl("recording migrations", record).await
     }
 
     async fn run(&self, migration: &Migration) -> Result<(), StoreError> {
@@ -257,5 +288,16 @@ mod tests {
     fn numbers_rise_without_a_gap() {
         let numbers: Vec<u32> = MIGRATIONS.iter().map(|m| m.number).collect();
         assert_eq!(numbers, (1..=MIGRATIONS.len() as u32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn of_each_view_only_the_last_is_made() {
+        let made: Vec<&Migration> = MIGRATIONS.iter().filter(|m| !m.is_replaced(MIGRATIONS)).collect();
+        let views = made.iter().filter(|m| m.sql.contains("CREATE OR REPLACE VIEW")).map(|m| m.name);
+        let mut names: Vec<&str> = views.collect();
+        names.sort_unstable();
+        let wanted = ["block_events", "blocks", "completeness", "endpoints", "evm_logs", "evm_transactions"];
+        assert_eq!(names, [&wanted[..], &["provider_minutes", "provider_samples", "transactions"]].concat());
+        assert!(MIGRATIONS.iter().filter(|m| m.is_replaced(MIGRATIONS)).all(|m| !m.sql.contains(" TABLE ")));
     }
 }

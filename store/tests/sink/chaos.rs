@@ -15,7 +15,7 @@ use store::{
 use crate::{
     chain::{Chain, Dice, Live},
     harness::Running,
-    setup::{PARTITIONS, RunningSink, TestLog, execute, rows, store_in, until_processed},
+    setup::{PARTITIONS, RunningSink, TestLog, execute, long, rows, store_in, until_processed},
 };
 
 type BlockSeen = (String, u64, String, u64, u32, u32);
@@ -114,7 +114,7 @@ const KILLS: u64 = 3;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_equal_the_model_after_reorgs_kills_replays_and_late_inserts() {
     let engine = Running::start().await;
-    for seed in 0..2 {
+    for seed in 0..if long() { 6 } else { 1 } {
         let mut dice = Dice(seed);
         let store = store_in(&engine, &format!("chaos_{seed}"));
         // Causes are folded in beside the first sink, which may still be making the tables.

@@ -13,7 +13,7 @@ use crate::{
     door::Door,
     harness::Running,
     history::{History, compare},
-    setup::{RunningSink, TestLog, execute, rows, store_in, until, until_processed},
+    setup::{RunningSink, TestLog, execute, long, rows, store_in, until, until_processed},
     upgrade::{assert_same, columns, cut_off_after, shown, until_upgraded},
 };
 
@@ -59,8 +59,8 @@ async fn what_it_held_shows_as_before_wherever_it_is_cut_off() {
     let (log, mut dice) = (TestLog::open().await, Dice(44));
     let mut histories = [History::whole("net-0", 3_000), History::whole("net-1", 999_500)];
     for h in &mut histories {
-        for _ in 0..3 {
-            let mut events = h.grow(&mut dice, 350);
+        for _ in 0..2 {
+            let mut events = h.grow(&mut dice, 300);
             events.extend(h.revert(5));
             let from = h.first - 400 + dice.roll(200);
             events.extend(h.fill(&mut dice, from, from + 60));
@@ -102,7 +102,7 @@ async fn what_it_held_shows_as_before_wherever_it_is_cut_off() {
         if !was_cut {
             break;
         }
-        cut += 2 + dice.roll(5);
+        cut += if long() { 1 } else { 6 + dice.roll(6) };
     }
     assert!(cuts > 2, "{cuts} cuts only");
     engine.stop().await;

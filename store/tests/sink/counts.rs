@@ -21,13 +21,13 @@ use crate::{
     door::{Door, Let},
     harness::Running,
     history::{History, SPAN, compare, keep_from},
-    setup::{RunningSink, TestLog, rows, store_in, until, until_processed},
+    setup::{RunningSink, TestLog, long, rows, store_in, until, until_processed},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_equals_a_count_of_all_rows_after_any_history() {
     let engine = Running::start().await;
-    for seed in 0..2 {
+    for seed in 0..if long() { 4 } else { 1 } {
         let mut dice = Dice(900 + seed);
         let store = store_in(&engine, &format!("counts_{seed}"));
         let (log, keeping) = (TestLog::open().await, Keeping::default());

@@ -64,13 +64,15 @@ async fn cut_off_after(statements: u64, store: &Store, log: &TestLog, door: &Doo
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_replaces_a_block_leaves_nothing_of_it_wherever_it_is_cut_off() {
     let engine = Running::start().await;
+    let store = store_in(&engine, "cut");
+    // Each cut has a network and a log of its own.
+    let mut chains = Vec::new();
     for reverts in [false, true] {
         let mut cuts = 0;
         loop {
-            let store = store_in(&engine, &format!("cut_{reverts}_{cuts}"));
             let door = Door::before(&engine.url).await;
             let (log, mut dice) = (TestLog::open().await, Dice(11 + cuts));
-            let mut chain = Chain::new("a", 10);
+            let mut chain = Chain::new(&format!("net-{}", chains.len()), 10);
             log.publish(&[block(&mut chain, &mut dice, 4)]).await;
             let sink = RunningSink::start(&store, &log);
             until_processed(&store, &chain.network, 1).await;
@@ -91,7 +93,8 @@ async fn whatever_replaces_a_block_leaves_nothing_of_it_wherever_it_is_cut_off()
                 }
             };
             let was_cut = cut_off_after(cuts, &store, &log, &door, &chain, last).await;
-            compare(&engine, &store, &[chain], &format!("reverts: {reverts}, cut off after {cuts} statements")).await;
+            chains.push(chain);
+            compare(&engine, &store, &chains, &format!("reverts: {reverts}, cut off after {cuts} statements")).await;
             if !was_cut {
                 break;
             }

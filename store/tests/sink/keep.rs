@@ -20,7 +20,7 @@ use crate::{
     door::{Door, Let},
     harness::Running,
     history::{History, SPAN, compare, keep_from},
-    setup::{RunningSink, TestLog, execute, rows, store_in, until, until_processed},
+    setup::{RunningSink, TestLog, execute, long, rows, store_in, until, until_processed},
 };
 
 fn start(store: &Store, log: &TestLog, keeping: &Keeping, networks: &[&str]) -> RunningSink {
@@ -214,7 +214,7 @@ async fn reader(engine: Arc<Running>, store: Store, stop: Arc<AtomicBool>, whole
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_sees_half_a_partition_whatever_is_killed_when() {
     let engine = Arc::new(Running::start().await);
-    for seed in 0..2u64 {
+    for seed in 0..if long() { 4 } else { 1u64 } {
         let mut dice = Dice(70 + seed);
         let store = store_in(&engine, &format!("keep_kills_{seed}"));
         let (log, keeping) = (TestLog::open().await, Keeping::default());

@@ -4,7 +4,7 @@ use store::StoreErrorKind;
 
 use crate::{
     harness::Running,
-    setup::{execute, rows, store_in},
+    setup::{execute, long, rows, store_in},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,7 +51,10 @@ async fn a_migration_that_is_cut_off_anywhere_is_run_again() {
     assert!(wanted.len() >= 12, "{wanted:?}");
     let ledger = store::ddl::MIGRATIONS;
     // What was there in the first versions is said to be run again by `IF NOT EXISTS` and `OR REPLACE` alone.
-    for cut in (0..ledger.len()).filter(|cut| *cut < 2 || *cut >= 22) {
+    // All of the later ones in the long form; else those that are run under a condition, those behind them, and some.
+    let wary = |cut: usize| ledger.get(cut).is_some_and(|m| m.only_if.is_some());
+    let tried = |cut: &usize| long() || wary(*cut) || wary(cut.wrapping_sub(1)) || cut % 10 == 9;
+    for cut in (0..ledger.len()).filter(|cut| *cut < 2 || *cut >= 22).filter(|cut| *cut < 2 || tried(cut)) {
         let database = format!("cut_{cut}");
         let store = store_in(&engine, &database);
         execute(&engine, &store_in(&engine, "default"), &format!("CREATE DATABASE {database}")).await;

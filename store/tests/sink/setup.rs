@@ -27,6 +27,11 @@ use crate::harness::Running;
 
 pub const PARTITIONS: u32 = 4;
 
+/// Whether all is to be tried of which tests else try a sample: every statement to be cut off at, more seeds (`make test-long`).
+pub fn long() -> bool {
+    std::env::var_os("HEADWATER_TEST_LONG").is_some()
+}
+
 /// A log in a temporary directory.
 pub struct TestLog {
     pub log: Arc<EmbeddedLog>,

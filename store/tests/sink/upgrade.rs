@@ -25,7 +25,7 @@ use crate::{
     chain::{Chain, Dice, Live},
     door::{Door, Let},
     harness::{PROGRAM, Running},
-    setup::{RunningSink, TestLog, execute, rows, store_in, until, until_processed},
+    setup::{RunningSink, TestLog, execute, long, rows, store_in, until, until_processed},
 };
 
 /// Each view, what orders it, and what of it may differ.
@@ -375,7 +375,7 @@ async fn cut_off_at_any_statement_it_is_gone_on_with() {
     let former = store_in(&engine, "headwater");
     let columns = columns(&engine, &former).await;
     let before = shown(&engine, &former, &columns, "network = 'net-0'").await;
-    let log = TestLog::open().await;
+    let (log, mut dice) = (TestLog::open().await, Dice(46));
     let mut cuts = 0;
     loop {
         let store = former_database(&engine, &format!("cut_{cuts}"), "net-0").await;
@@ -393,7 +393,7 @@ async fn cut_off_at_any_statement_it_is_gone_on_with() {
         if !was_cut {
             break;
         }
-        cuts += 1;
+        cuts += if long() { 1 } else { 2 + dice.roll(6) };
     }
     assert!(cuts > 25, "{cuts} statements only");
     engine.stop().await;
