@@ -92,6 +92,14 @@ impl<S: ChainSource> ChainSource for Changing<S> {
         of_the_present!(self, source => source.fetch_history(height))
     }
 
+    fn at_once(&self) -> usize {
+        self.now().at_once()
+    }
+
+    async fn fetch_together(&self, from: u64, count: usize, history: bool) -> Result<Vec<Self::Block>, NodeError> {
+        of_the_present!(self, source => source.fetch_together(from, count, history))
+    }
+
     async fn finality(&self) -> Result<Finality, NodeError> {
         of_the_present!(self, source => source.finality())
     }
@@ -183,6 +191,12 @@ mod tests {
         }
         async fn fetch_history(&self, height: u64) -> Result<Block, NodeError> {
             self.fetch(height, None).await
+        }
+        fn at_once(&self) -> usize {
+            1
+        }
+        async fn fetch_together(&self, from: u64, _: usize, _: bool) -> Result<Vec<Block>, NodeError> {
+            Ok(vec![self.fetch(from, None).await?])
         }
         async fn second_word(&self, _: &Head) -> Word {
             Word::Alone

@@ -125,6 +125,15 @@ pub trait ChainSource: Send + Sync + 'static {
     /// longer for their limits, and is asked of each before it is said not to be there.
     async fn fetch_history(&self, height: u64) -> Result<Self::Block, NodeError>;
 
+    /// How many heights one question may be about now, where blocks are far below the head: 1 is each by itself. It changes with what
+    /// endpoints take.
+    fn at_once(&self) -> usize;
+
+    /// The blocks of so many heights from one on, checked as those that come by themselves: those before the first that is not to be
+    /// had, at least one, or why there is none at the first. `history`: as [`fetch_history`](Self::fetch_history), else as
+    /// [`fetch`](Self::fetch).
+    async fn fetch_together(&self, from: u64, count: usize, history: bool) -> Result<Vec<Self::Block>, NodeError>;
+
     /// Safe and final heights.
     async fn finality(&self) -> Result<Finality, NodeError>;
 

@@ -57,6 +57,14 @@ pub const NODE_WS_FRAME_BYTES: usize = 1 << 20;
 pub const NODE_RECEIPTS_PER_BATCH: usize = 25;
 /// Such batches at a time; single calls are twice as many.
 pub const NODE_RECEIPT_BATCHES: usize = 4;
+/// Heights that one JSON-RPC batch asks for, at the most, where blocks come far below the head.
+pub const NODE_HEIGHTS_PER_BATCH: usize = 16;
+/// What the answer to such a batch is to be at most, in bytes, by what blocks took of late: large blocks come by themselves …
+pub const NODE_BATCH_BYTES: usize = 1 << 20;
+/// … and what it may be before it is cut off.
+pub const NODE_BATCH_ANSWER_BYTES: usize = 8 << 20;
+/// Blocks that are asked for at a time, of those that one question is about, where an endpoint takes no batches.
+pub const NODE_HEIGHTS_SINGLY: usize = 4;
 /// The longest wait that a node's `Retry-After` can ask for.
 pub const NODE_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(300);
 /// Block events waiting between the watchers of a partition and its publisher.
@@ -67,9 +75,10 @@ pub const INGEST_QUEUE_KIB: usize = 24 << 10;
 pub const INGEST_SHARED_KIB: usize = 192 << 10;
 /// What a partition's queue may hold whatever the others hold, KiB; one block event of any size at least.
 pub const INGEST_QUEUE_OWN_KIB: usize = 1 << 10;
-/// Blocks that one ingest process fetches at the same time beyond one for each network.
+/// Blocks that one ingest process fetches at the same time beyond one for each network; as many small ones as come in one batch
+/// ([`NODE_BATCH_BYTES`]) count as one.
 pub const INGEST_FETCHES: usize = 32;
-/// Blocks that one ingest process fetches at the same time for back-fill beyond one for each network.
+/// The same for back-fill.
 pub const INGEST_FILL_FETCHES: usize = 16;
 /// Block events of back-fill that wait for the log, per network: what a live block may find before it.
 pub const INGEST_FILL_QUEUE: usize = 64;

@@ -69,7 +69,7 @@ async fn pausing_resuming_and_cancelling_take_effect_while_it_runs() {
     let stage = Stage::start(set.config(), log.clone());
     same_live(log, sim).await;
     // Slow enough that it is under way when it is told to pause.
-    sim.fault("slow:60@1".parse::<Fault>().unwrap());
+    ["slow:60@1", "no-batch"].into_iter().for_each(|fault| sim.fault(fault.parse::<Fault>().unwrap()));
     let asked = request("a", 1, 600);
     ask(&**log, &asked).await;
     ask(&**log, &request("b", 601, 610)).await;
@@ -104,7 +104,7 @@ async fn live_blocks_and_forks_come_in_between() {
     let (sim, log) = (&set.sim, &set.log);
     let stage = Stage::start(set.config(), log.clone());
     let live = same_live(log, sim).await.blocks[0].envelope.height;
-    sim.fault("slow:20@1".parse::<Fault>().unwrap());
+    ["slow:20@1", "no-batch"].into_iter().for_each(|fault| sim.fault(fault.parse::<Fault>().unwrap()));
     ask(&**log, &request("a", 1, 500)).await;
     let mut before = 0;
     while progress(&**log, "a").await.is_none_or(|r| !r.state.is_over()) {

@@ -134,6 +134,8 @@ pub struct State {
     pub finality: Finality,
     /// Whether a node says of a height that it never has a block, or just gives none.
     pub says: bool,
+    /// Heights that it takes in one question.
+    pub at_once: usize,
     /// What was asked, in order.
     pub asked: Vec<String>,
     turn: usize,
@@ -149,7 +151,8 @@ pub struct ToySource {
 impl ToySource {
     pub fn new(view: View) -> Self {
         let (other, finality, asked) = (Other::None, Finality::default(), Vec::new());
-        let state = State { views: vec![view], other, endpoint: "toy", finality, says: false, asked, turn: 0 };
+        let state =
+            State { views: vec![view], other, endpoint: "toy", finality, says: false, at_once: 1, asked, turn: 0 };
         Self { state: Arc::new(Mutex::new(state)), heads: watch::Sender::new(HeadView::default()) }
     }
 
@@ -222,6 +225,20 @@ impl ChainSource for ToySource {
     }
     async fn fetch_history(&self, height: u64) -> Result<ToyBlock, NodeError> {
         self.fetch(height, None).await
+    }
+    fn at_once(&self) -> usize {
+        self.state().at_once
+    }
+    async fn fetch_together(&self, from: u64, count: usize, _: bool) -> Result<Vec<ToyBlock>, NodeError> {
+        let mut blocks = Vec::new();
+        for height in from..from + count as u64 {
+            match self.at("together", height) {
+                Ok(head) => blocks.push(ToyBlock(head)),
+                Err(e) if blocks.is_empty() => return Err(e),
+                Err(_) => break,
+            }
+        }
+        Ok(blocks)
     }
     async fn finality(&self) -> Result<Finality, NodeError> {
         self.ask("finality".into(), |_, state| Ok(state.finality))

@@ -67,10 +67,10 @@ fn held(world: &World) -> Vec<HeldRange> {
 /// Heights without a block within a range, at its beginning and at its end are held too, whether nodes say so or are silent.
 #[tokio::test]
 async fn heights_without_a_block_are_held_on_the_proof_of_hashes() {
-    for says in [false, true] {
+    for (says, at_once) in [(false, 1), (true, 1), (false, 4), (true, 4), (false, 16), (true, 16)] {
         let view = base(&[5, 6, 12, 20, 21, 58, 59]);
         let mut world = over(&view);
-        world.source.state().says = says;
+        (world.source.state().says, world.source.state().at_once) = (says, at_once);
         world.until(&live(&view), SOON).await;
         ask(&world, &[(5, 20), (22, 59)]);
         until(&mut world, "r0", |r| r.state == RequestState::Done).await;
@@ -79,6 +79,7 @@ async fn heights_without_a_block_are_held_on_the_proof_of_hashes() {
         let expected: Vec<u64> = (7..=57).filter(|h| ![12, 20, 21].contains(h)).collect();
         assert_eq!(heights(&world), expected);
         assert_eq!(held(&world), [HeldRange { from: 5, to: 20 }, HeldRange { from: 22, to: 59 }]);
+        assert_eq!(world.source.count("together") > 0, at_once > 1);
     }
 }
 

@@ -38,6 +38,28 @@ async fn forks_and_null_rounds_are_followed_over_restarts() {
     }
 }
 
+/// Far below the head blocks come together, as many as the source takes, over heights without a block; near it each comes by itself.
+#[tokio::test]
+async fn catching_up_takes_as_many_at_once_as_the_source_likes() {
+    for (at_once, holes) in [(1, false), (2, false), (5, false), (16, false), (2, true), (16, true)] {
+        let view = View::default().grown((1..=120).filter(|h| !holes || ![7, 8, 40, 77].contains(h)), 1);
+        let source = ToySource::new(view.clone());
+        source.state().at_once = at_once;
+        let mut world = World::of(source, TOLD, Reader::default(), 1);
+        world.until(&view, SOON).await;
+        let asked = world.source.state().asked.clone();
+        let of = |what: &str| asked.iter().filter_map(|a| a.strip_prefix(what)?.trim().parse().ok()).collect();
+        let (singly, together): (Vec<u64>, Vec<u64>) = (of("fetch"), of("together"));
+        assert_eq!(together.is_empty(), at_once == 1, "{at_once}");
+        assert!(together.iter().all(|height| *height <= 112), "near the head: {together:?}");
+        if !holes {
+            let mut all = [singly, together].concat();
+            all.sort_unstable();
+            assert_eq!(all, (1..=120).collect::<Vec<_>>(), "each was asked for once: {at_once} at once");
+        }
+    }
+}
+
 /// Where every height has a block, one that lacks is waited for, and nothing is concluded from heights above.
 #[tokio::test]
 async fn a_chain_without_null_rounds_waits() {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -37,7 +37,7 @@ impl RetryBudget {
     const RETRY: i64 = 10;
     const MAX: i64 = 50 * Self::RETRY;
 
-    fn earn(&self) {
+    pub(super) fn earn(&self) {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < Self::MAX).then_some(n + 1));
     }
     pub(super) fn spend(&self) -> bool {
@@ -54,12 +54,14 @@ pub struct EvmClient {
     pub(super) route: Arc<dyn Route>,
     /// Whether somebody else can be asked: then one try is enough, and what is odd is not patched up.
     pub(super) others: bool,
+    /// Bytes of answers that were read on this route.
+    pub(super) read: Arc<AtomicU64>,
 }
 
 /// What a client holds.
 pub struct Inner {
-    name: Arc<str>,
-    http: Http,
+    pub(super) name: Arc<str>,
+    pub(super) http: Http,
     pub(super) checks: Checks,
     pub(super) endpoint: Endpoint,
     pub(super) tuning: Tuning,
@@ -100,13 +102,13 @@ impl EvmClient {
         let http = Http::new(name.clone(), endpoint.url.clone(), headers, mask.clone(), tuning.connect_timeout)?;
         let budget = RetryBudget(AtomicI64::new(RetryBudget::MAX));
         let inner = Arc::new(Inner { name, http, checks, endpoint, tuning, mask, budget });
-        Ok(Self { inner, route: Arc::new(Alone::default()), others: false })
+        Ok(Self { inner, route: Arc::new(Alone::default()), others: false, read: Arc::default() })
     }
 
     /// The same client on another route, where `others` can be asked or not.
     #[must_use]
     pub(super) fn through(&self, route: Arc<dyn Route>, others: bool) -> Self {
-        Self { inner: self.inner.clone(), route, others }
+        Self { inner: self.inner.clone(), route, others, read: Arc::default() }
     }
 
     /// The same, treated as if nobody else could be asked.
@@ -185,6 +187,7 @@ impl EvmClient {
             let Exchanged { outcome, bytes } = attempt().await;
             let outcome = outcome.map_err(|kind| self.error(method, height, kind));
             let took = started.elapsed();
+            self.read.fetch_add(bytes as u64, Ordering::Relaxed);
             self.route.done(admitted, Done { method, took, bytes, height: None, error: outcome.as_ref().err() });
             metrics::call_done(&self.name, method, took, outcome.as_ref().map(drop));
             let error = match outcome {
@@ -242,6 +245,6 @@ impl EvmClient {
 }
 
 /// Deadline of a batch: that of a call and some more per item.
-fn batch_deadline(call: Duration, items: usize) -> Duration {
+pub(super) fn batch_deadline(call: Duration, items: usize) -> Duration {
     call + Duration::from_millis(50) * items as u32
 }

@@ -24,7 +24,7 @@ use crate::{
 const SENDERS_AT_ONCE: usize = 16;
 /// A node that announced a block may need a moment until it gives it.
 const MOMENT: Duration = Duration::from_millis(75);
-const BLOCK: &str = "eth_getBlockByNumber";
+pub(super) const BLOCK: &str = "eth_getBlockByNumber";
 /// From this try on, receipts that made a block unbelievable are asked for singly.
 const SINGLY_FROM_TRY: usize = 3;
 
@@ -86,6 +86,16 @@ impl EvmClient {
             // What was remembered may be outdated: after a failure the whole block's receipts are asked for again.
             None => self.single_receipts(number, &hashes).await.inspect_err(|_| self.receipts_again(number))?,
         };
+        self.believe(number, block, receipts).await
+    }
+
+    /// The block, once it and its receipts have passed all checks.
+    pub(super) async fn believe(
+        &self,
+        number: u64,
+        block: wire::Block,
+        receipts: Vec<wire::Receipt>,
+    ) -> Result<EvmBlock, NodeError> {
         let lying = |lie| {
             self.receipts_again(number);
             self.error("block and receipts", Some(number), NodeErrorKind::Lying(lie))

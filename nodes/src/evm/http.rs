@@ -69,7 +69,7 @@ impl Http {
         deadline: Duration,
     ) -> Exchanged<T> {
         let request = Request::new(method, Id::Number(1), params);
-        self.exchange(&request, deadline, |text| {
+        self.exchange(&request, (deadline, limits::NODE_ANSWER_BYTES), |text| {
             if let Some(kind) = self.foreign(text) {
                 return Err(kind);
             }
@@ -91,10 +91,28 @@ impl Http {
     ) -> Exchanged<Vec<T>> {
         let requests: Vec<_> =
             params.iter().enumerate().map(|(i, p)| Request::new(method, Id::Number(i as u64), p.clone())).collect();
-        self.exchange(&requests, deadline, |text| self.batch_answer(text, params.len())).await
+        self.exchange(&requests, (deadline, limits::NODE_ANSWER_BYTES), |text| {
+            self.batch_answer(text, params.len())?.into_iter().collect()
+        })
+        .await
     }
 
-    fn batch_answer<T: Wire>(&self, text: &str, asked: usize) -> Result<Vec<T>, NodeErrorKind> {
+    /// Calls of any kind in one batch, of whose answers each is for itself, in the order of the questions. The body is cut off at `most`
+    /// bytes.
+    pub async fn each<T: Wire>(
+        &self,
+        calls: &[(&'static str, serde_json::Value)],
+        deadline: Duration,
+        most: usize,
+    ) -> Exchanged<Vec<Result<T, NodeErrorKind>>> {
+        let request = |(i, (method, params)): (usize, &(&'static str, serde_json::Value))| {
+            Request::new(*method, Id::Number(i as u64), params.clone())
+        };
+        let requests: Vec<_> = calls.iter().enumerate().map(request).collect();
+        self.exchange(&requests, (deadline, most), |text| self.batch_answer(text, calls.len())).await
+    }
+
+    fn batch_answer<T: Wire>(&self, text: &str, asked: usize) -> Result<Vec<Result<T, NodeErrorKind>>, NodeErrorKind> {
         if !text.trim_start().starts_with('[') {
             if let Some(kind) = self.foreign(text) {
                 return Err(kind);
@@ -105,25 +123,26 @@ impl Http {
             };
         }
         let answers: Lenient<Vec<Envelope<T>>> = serde_json::from_str(text).map_err(|e| self.malformed(e))?;
-        let mut out: Vec<Option<T>> = (0..asked).map(|_| None).collect();
+        let mut out: Vec<Option<Result<T, NodeErrorKind>>> = (0..asked).map(|_| None).collect();
         for answer in answers.0.unwrap_or_default() {
-            match (answer.error, answer.result, answer.id) {
-                (Some(e), _, _) => return Err(self.rpc_error(e)),
-                (None, Some(Some(value)), Some(id)) if (id as usize) < out.len() => out[id as usize] = Some(value),
-                (None, Some(None), _) => return Err(NodeErrorKind::Empty),
+            let slot = answer.id.and_then(|id| out.get_mut(usize::try_from(id).ok()?));
+            match (slot, answer.error, answer.result) {
+                (Some(slot), Some(e), _) => *slot = Some(Err(self.rpc_error(e))),
+                // It is about all of them.
+                (None, Some(e), _) => return Err(self.rpc_error(e)),
+                (Some(slot), None, Some(value)) => *slot = Some(value.ok_or(NodeErrorKind::Empty)),
                 _ => return Err(NodeErrorKind::Malformed("an answer in a batch has no result or no id".into())),
             }
         }
-        out.into_iter()
-            .collect::<Option<Vec<T>>>()
-            .ok_or(NodeErrorKind::Malformed("answers are missing in a batch".into()))
+        let missing = || Err(NodeErrorKind::Malformed("an answer is missing in a batch".into()));
+        Ok(out.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect())
     }
 
-    /// Sends a question, reads the answer and what it means.
+    /// Sends a question, reads the answer, up to so many bytes, and what it means.
     async fn exchange<T>(
         &self,
         question: &impl Serialize,
-        deadline: Duration,
+        (deadline, most): (Duration, usize),
         read: impl FnOnce(&str) -> Result<T, NodeErrorKind>,
     ) -> Exchanged<T> {
         let body = match serde_json::to_vec(question) {
@@ -132,14 +151,14 @@ impl Http {
         };
         let started = Instant::now();
         let mut bytes = 0;
-        let answer = match tokio::time::timeout(deadline, self.exchange_unbounded(body, &mut bytes)).await {
+        let answer = match tokio::time::timeout(deadline, self.exchange_unbounded(body, most, &mut bytes)).await {
             Ok(answer) => answer,
             Err(_) => Err(NodeErrorKind::Timeout(started.elapsed())),
         };
         Exchanged { outcome: answer.and_then(|text| read(&text)), bytes }
     }
 
-    async fn exchange_unbounded(&self, body: Vec<u8>, read: &mut usize) -> Result<String, NodeErrorKind> {
+    async fn exchange_unbounded(&self, body: Vec<u8>, most: usize, read: &mut usize) -> Result<String, NodeErrorKind> {
         let unreachable = |e: reqwest::Error| NodeErrorKind::Unreachable(self.mask.scrub(chain(e.without_url())));
         let response = self
             .client
@@ -153,8 +172,8 @@ impl Http {
         let status = response.status();
         let retry_after = retry_after(response.headers(), SystemTime::now());
         let announced = response.content_length().unwrap_or(0) as usize;
-        if announced > limits::NODE_ANSWER_BYTES {
-            return Err(NodeErrorKind::TooLarge(limits::NODE_ANSWER_BYTES));
+        if announced > most {
+            return Err(NodeErrorKind::TooLarge(most));
         }
         let mut bytes = Vec::with_capacity(announced);
         let mut stream = response.bytes_stream();
@@ -163,8 +182,8 @@ impl Http {
                 let text = self.mask.scrub(chain(e.without_url()));
                 NodeErrorKind::Malformed(format!("the body broke off after {} bytes: {text}", bytes.len()))
             })?;
-            if bytes.len() + chunk.len() > limits::NODE_ANSWER_BYTES {
-                return Err(NodeErrorKind::TooLarge(limits::NODE_ANSWER_BYTES));
+            if bytes.len() + chunk.len() > most {
+                return Err(NodeErrorKind::TooLarge(most));
             }
             bytes.extend_from_slice(&chunk);
             *read = bytes.len();

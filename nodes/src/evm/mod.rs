@@ -3,8 +3,8 @@
 //! The seam is [`crate::source`]: a watcher sees one source per network, which is the [`fleet`] of its endpoints, be it one.
 //!
 //! In the order of their use: `types`, `endpoint`, `wire`; `http` (one exchange), `client` (calls with deadline and retries),
-//! `receipts` (what takes several calls), `fetch` (a block that is believed), `subscribe` and `heads` (what is new, and when to ask);
-//! `fleet` (all endpoints of a network).
+//! `receipts` (what takes several calls), `fetch` (a block that is believed), `together` (several in one request), `subscribe` and
+//! `heads` (what is new, and when to ask); `fleet` (all endpoints of a network).
 
 mod assemble;
 mod client;
@@ -21,6 +21,7 @@ mod rpc_error;
 mod sender;
 mod source;
 mod subscribe;
+mod together;
 mod trie;
 mod types;
 pub mod verify;

@@ -212,6 +212,17 @@ fn place(
     if slots.iter().all(Option::is_some) { Placed::Whole } else { Placed::Part }
 }
 
+/// The receipts of a block in the order of its transactions, and what belongs to none of them behind; `None` where that is not what they
+/// are.
+pub(super) fn in_order(block: Option<B256>, hashes: &[B256], list: Vec<Receipt>) -> Option<Vec<Receipt>> {
+    let mut slots: Vec<Option<Receipt>> = hashes.iter().map(|_| None).collect();
+    let mut others = Vec::new();
+    match place(&mut slots, &mut others, block, hashes, list) {
+        Placed::Whole => Some(slots.into_iter().flatten().chain(others).collect()),
+        Placed::Part | Placed::Other(_) => None,
+    }
+}
+
 /// Whether single receipts may come where the block's call failed so. An endpoint that is away, or says how long to wait, gets
 /// no more calls; where `others` can be asked, neither does one that is slow or asks for fewer.
 fn singly_may_help(e: &NodeError, others: bool) -> bool {

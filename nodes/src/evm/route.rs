@@ -3,7 +3,10 @@
 //! Guarantee: every request of a client passes here once, before it is sent and after it ended. Of an endpoint in a fleet it is the
 //! fleet's [`Member`]; a client that stands alone has no limits, and a memory of its own.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -41,6 +44,12 @@ pub trait Route: Send + Sync {
     fn batch(&self, what: &'static str, most: usize) -> usize;
     /// So many calls in a batch worked, after larger ones were `refused` or not. True when that is news.
     fn batch_worked(&self, what: &'static str, size: usize, refused: bool) -> bool;
+    /// How many heights one request may ask for, each with so many calls; 1 is no batch.
+    fn together(&self, calls: u32) -> usize;
+    /// A batch of so many heights came whole, after so long.
+    fn together_worked(&self, heights: usize, took: Duration);
+    /// One did not, where single calls work. True when fewer are asked for from now on.
+    fn together_failed(&self, how: &'static str, heights: usize) -> bool;
 }
 
 /// Of a client that stands alone.
@@ -84,6 +93,17 @@ impl Route for Alone {
     fn batch_worked(&self, what: &'static str, size: usize, refused: bool) -> bool {
         self.with(|c| c.batch_worked(what, size, refused))
     }
+    fn together(&self, _: u32) -> usize {
+        let now = self.clock.now();
+        self.with(|c| c.together.most(now))
+    }
+    fn together_worked(&self, heights: usize, took: Duration) {
+        self.with(|c| c.together.worked(heights, took));
+    }
+    fn together_failed(&self, how: &'static str, heights: usize) -> bool {
+        let now = self.clock.now();
+        self.with(|c| c.together.failed(how, heights, now))
+    }
 }
 
 #[async_trait]
@@ -110,5 +130,14 @@ impl Route for Member<EvmClient> {
     }
     fn batch_worked(&self, what: &'static str, size: usize, refused: bool) -> bool {
         Member::batch_worked(self, what, size, refused)
+    }
+    fn together(&self, calls: u32) -> usize {
+        Member::together(self, calls)
+    }
+    fn together_worked(&self, heights: usize, took: Duration) {
+        Member::together_worked(self, heights, took);
+    }
+    fn together_failed(&self, how: &'static str, heights: usize) -> bool {
+        Member::together_failed(self, how, heights)
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::clock::Moment;
+use super::{clock::Moment, together::Together};
 
 /// How long a failure is remembered at first.
 const FIRST: Duration = Duration::from_secs(300);
@@ -49,6 +49,8 @@ pub struct Cannot {
 pub struct Capabilities {
     known: BTreeMap<(&'static str, &'static str), Known>,
     batches: BTreeMap<&'static str, Batch>,
+    /// How many heights one request may ask for.
+    pub together: Together,
 }
 
 #[derive(Debug, Clone, Default)]

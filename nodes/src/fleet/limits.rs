@@ -305,6 +305,11 @@ impl Gate {
         self.lock().flight.broke(now);
     }
 
+    /// Requests a second that are kept to, where there is a limit.
+    pub fn rate(&self) -> Option<f64> {
+        self.lock().pace.rate()
+    }
+
     /// Counts bytes of answers.
     pub fn bytes(&self, observer: &str, bytes: u64) {
         self.lock().day.add(observer, 0, bytes, self.clock.wall());

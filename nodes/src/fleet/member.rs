@@ -168,6 +168,8 @@ impl Turn {
     }
 }
 
+/// What goes by an endpoint's rate in this time may go as one batch.
+const BATCH_OF: Duration = Duration::from_millis(500);
 /// How long a request outside of a question waits for its limit.
 const WITHIN: Duration = Duration::from_secs(10);
 
@@ -294,6 +296,25 @@ impl<C> Member<C> {
     /// How many calls of `what` a batch may have, at most `most`.
     pub fn batch(&self, what: &'static str, most: usize) -> usize {
         self.seat.state().capabilities.batch(what, most)
+    }
+
+    /// How many heights one request may ask for, each with so many calls; 1 is no batch. A batch goes at once, so that it never has more
+    /// calls than go in [`BATCH_OF`].
+    pub fn together(&self, calls: u32) -> usize {
+        let most = self.seat.state().capabilities.together.most(self.seat.clock.now());
+        let go = |rate: f64| (rate * BATCH_OF.as_secs_f64() / f64::from(calls.max(1))) as usize;
+        self.seat.gate.rate().map_or(most, |rate| go(rate).min(most)).max(1)
+    }
+
+    /// A batch of so many heights came whole, after so long.
+    pub fn together_worked(&self, heights: usize, took: Duration) {
+        self.seat.state().capabilities.together.worked(heights, took);
+    }
+
+    /// One did not, where single calls work. True when fewer are asked for from now on.
+    pub fn together_failed(&self, how: &'static str, heights: usize) -> bool {
+        let now = self.seat.clock.now();
+        self.seat.state().capabilities.together.failed(how, heights, now)
     }
 
     /// So many calls of `what` in a batch worked, after larger batches were `refused` or not. True when that is news.

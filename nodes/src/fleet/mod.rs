@@ -5,7 +5,8 @@
 //! a block; every request passes a [`Meter`], so that all of them are counted, timed and weighed once. What is decided is decided
 //! by pure code without clocks or I/O, a file per thing:
 //!
-//! * [`score`] (rule 23), from [`sketch`]es of latencies; [`breaker`]; [`capability`]: what an endpoint cannot do;
+//! * [`score`] (rule 23), from [`sketch`]es of latencies; [`breaker`]; [`capability`]: what an endpoint cannot do; [`together`]: how
+//!   much one request may ask for;
 //! * [`pace`], [`flight`], [`day`]: the limits, of which [`limits`] has one set per endpoint and process (rule 33);
 //! * [`quarantine`], [`votes`]: who lies and for how long that counts (rule 24); [`heights`]: whose head is believed;
 //! * [`router`]: who is asked, and when another endpoint comes into use; [`state`]: the word and the sentence for people;
@@ -45,6 +46,7 @@ pub mod succession;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod together;
 pub mod votes;
 
 pub use self::{

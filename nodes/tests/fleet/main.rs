@@ -8,6 +8,7 @@ mod judging;
 mod lies;
 mod node;
 mod simulated;
+mod together;
 
 use std::{sync::Arc, time::Duration};
 

@@ -49,6 +49,9 @@ pub enum Reply {
 /// A fault: what becomes of a method's answer.
 pub type Twist = dyn Fn(&str, &Value, Value) -> Reply + Send + Sync;
 
+/// What becomes of the answers of a batch.
+pub type Spoil = fn(Vec<Value>) -> Value;
+
 /// A node.
 pub struct Node {
     blocks: Vec<Value>,
@@ -61,6 +64,9 @@ pub struct Node {
     pub batch: AtomicUsize,
     /// Whether the connection is closed on a batch.
     pub closes: AtomicBool,
+    /// What becomes of the answers of a batch, and how many batches were answered.
+    pub spoils: Mutex<Option<Spoil>>,
+    pub batches: AtomicUsize,
     last: AtomicUsize,
     subscribers: AtomicUsize,
     pub http: String,
@@ -95,6 +101,8 @@ impl Node {
             authorization: Mutex::default(),
             batch: AtomicUsize::new(usize::MAX),
             closes: AtomicBool::new(false),
+            spoils: Mutex::new(None),
+            batches: AtomicUsize::new(0),
             last: AtomicUsize::new(0),
             subscribers: AtomicUsize::new(0),
             http: format!("http://{}", http.local_addr().unwrap()),
@@ -246,7 +254,14 @@ impl Node {
                     Reply::Close => return None,
                 }
             }
-            let body = if question.is_array() { json!(answers) } else { answers.remove(0) }.to_string();
+            let spoils = *self.spoils.lock().unwrap();
+            self.batches.fetch_add(usize::from(question.is_array()), Ordering::Relaxed);
+            let body = match spoils {
+                _ if !question.is_array() => answers.remove(0),
+                Some(spoil) => spoil(answers),
+                None => json!(answers),
+            }
+            .to_string();
             let head =
                 format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
             socket.get_mut().write_all((head + &body).as_bytes()).await.ok()?;

@@ -7,7 +7,7 @@
 //!
 //! * [`chain`]: no endpoint is used before it has said the right chain id.
 //! * [`hub`]: heads from every subscription; polling where there is none.
-//! * [`newest`]: the newest head that is not stale.
+//! * [`newest`]: the newest head that is not stale; [`together`]: blocks of several heights in one question.
 //! * [`words`], [`second`]: who showed which block; [`judge`]: what follows when they differ; [`lacking`]: and who had none.
 
 mod chain;
@@ -16,6 +16,7 @@ mod judge;
 mod lacking;
 mod newest;
 mod second;
+mod together;
 mod words;
 
 use std::{
@@ -30,7 +31,7 @@ use async_trait::async_trait;
 use schemas::{BlockHash, Network};
 use tokio::sync::{Notify, watch};
 
-use self::{chain::Chains, judge::Suspects, lacking::Lacking, words::Words};
+use self::{chain::Chains, judge::Suspects, lacking::Lacking, together::BlockBytes, words::Words};
 use super::{
     client::EvmClient,
     endpoint::{Endpoint, Tuning},
@@ -94,6 +95,8 @@ pub struct Inner {
     live: Mutex<BTreeMap<Arc<str>, Arc<str>>>,
     suspects: Mutex<Suspects>,
     lacking: Mutex<Lacking>,
+    /// What blocks of this chain take, whoever gives them.
+    block_bytes: Arc<BlockBytes>,
 }
 
 impl std::ops::Deref for EvmFleet {
@@ -160,6 +163,7 @@ impl EvmFleet {
             live: Mutex::default(),
             suspects: Mutex::default(),
             lacking: Mutex::default(),
+            block_bytes: Arc::default(),
             config,
         })))
     }
@@ -195,6 +199,7 @@ impl EvmFleet {
             live: Mutex::default(),
             suspects: Mutex::new(self.suspects().of_endpoints(&same)),
             lacking: Mutex::default(),
+            block_bytes: self.block_bytes.clone(),
             config,
         })))
     }
@@ -318,13 +323,6 @@ impl EvmFleet {
         Ok(answer.value)
     }
 
-    async fn block_by(&self, ask: Ask, at: At, others: bool) -> Result<Answer<EvmBlock>, NodeError> {
-        self.ask(Ask { told: at.hash.is_some(), ..ask }, move |client| async move {
-            if others { client.fetch_among_others(at).await } else { client.as_the_only_one().fetch_alone(at).await }
-        })
-        .await
-    }
-
     fn lacking(&self) -> MutexGuard<'_, Lacking> {
         self.0.lacking.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -409,6 +407,14 @@ impl ChainSource for EvmFleet {
             self.fleet.passed(1);
         }
         outcome.map(|answer| answer.value)
+    }
+
+    fn at_once(&self) -> usize {
+        self.heights_together()
+    }
+
+    async fn fetch_together(&self, from: u64, count: usize, history: bool) -> Result<Vec<EvmBlock>, NodeError> {
+        self.blocks_together(from, count, history).await
     }
 
     async fn finality(&self) -> Result<Finality, NodeError> {
