@@ -103,6 +103,56 @@ async fn the_first_to_change_to_another_branch_is_not_put_aside_by_the_others() 
     sim.shutdown().await;
 }
 
+/// Nor by what two of them pushed before they changed, and what comes after the first has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pushes_of_a_branch_that_is_left_put_nobody_aside_however_late_they_come() {
+    let late = |name: &str| EndpointConfig {
+        latency: Some(Latency::Fixed(Duration::from_millis(800))),
+        ..EndpointConfig::new(name)
+    };
+    let sim = simulated("optimism", 20, vec![late("late"), late("later")]).await;
+    let config = super::config();
+    let fleet = FleetConfig { probe_every: Duration::from_secs(600), ..config.fleet };
+    let config = EvmFleetConfig { confirm_within: Duration::from_secs(5), fleet, ..config };
+    let fleet = fleet_over(&sim, &[evm::MAIN, "late", "later"], config);
+    let mut samples = fleet.fleet().samples();
+    fleet.chain_id().await.unwrap();
+    let heads = fleet.heads();
+    let knows = |name: &str, height: u64| fleet.fleet().named(name).unwrap().height() == Some(height);
+    until("all are known", || ["late", "later"].iter().all(|name| knows(name, sim.head()))).await;
+    for endpoint in sim.endpoints() {
+        until("it is listened to", || {
+            let told = endpoint.counts().notifications > 0;
+            if !told {
+                sim.advance(1).unwrap();
+            }
+            told
+        })
+        .await;
+    }
+    for depth in [1, 2] {
+        sim.advance(2).unwrap();
+        // Half of what the others take: their pushes of it come when the first has changed, and long before they tell of the new branch.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let head = sim.fork_and_advance(depth, 1).unwrap();
+        let truth = sim.canonical(head - depth..=head - depth).remove(0);
+        until("the first has changed", || heads.borrow().highest.as_ref().is_some_and(|h| h.height == head)).await;
+        let block = fleet.fetch(truth.height, Some(&truth.hash.into())).await.unwrap();
+        assert_eq!(fleet.second_word(&block.head()).await, Word::Agrees, "once the others have changed, too");
+        assert_eq!(fleet.endpoint(), evm::MAIN);
+        until("all are there", || ["late", "later"].iter().all(|name| knows(name, head))).await;
+    }
+    drop(heads);
+    while let Ok(sample) = samples.try_recv() {
+        if let Seen::State(state) = sample.seen {
+            assert_eq!(state.lie, None, "{}", sample.endpoint);
+            let well = matches!(state.state, ProviderState::Ok | ProviderState::Unknown);
+            assert!(well || sample.endpoint != evm::MAIN, "{state:?}");
+        }
+    }
+    sim.shutdown().await;
+}
+
 /// What one alone would get done, two get done as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_that_let_little_through_and_have_no_receipts_of_blocks_give_a_large_one_all_the_same() {

@@ -282,7 +282,7 @@ impl Hub {
             return Pushed::Odd;
         }
         let known = self.fleet.words().known(head.number, head.hash);
-        self.fleet.heard(&operator, &member.name(), &head);
+        self.fleet.heard(&operator, &member.name(), &head, None);
         if self.is_higher(&head) || (self.in_use(member) && (!known || !self.fleet.others())) {
             self.saw(head);
         }

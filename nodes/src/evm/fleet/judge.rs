@@ -3,7 +3,7 @@
 //! Guarantee: when more than half of the operators show another block than somebody has, that one is judged after a while: if it still
 //! says so, or if most operators say that they never had its block and none had it, it lied and is quarantined with what it said and what
 //! is right; a fork that others know of is no lie. All others are asked for that, and where too few can say it is judged again. The endpoint
-//! in use is put aside until then, or until it shows what they do, if they said so after it: the first to change to another branch is
+//! in use is put aside until then, or until it shows what they do, if they said so when they were asked after it: the first to change to another branch is
 //! not put aside by those who are about to. Where nobody has most, nobody is judged.
 
 use std::{
@@ -203,8 +203,9 @@ impl EvmFleet {
     async fn ask_all_others(&self, height: u64, but: &str) {
         let asking = self.others_than(but).map(|member| {
             self.asked(member, move |this, member| async move {
+                let asked = Instant::now();
                 let head = this.client(&member).header_at(format!("0x{height:x}"), Some(height)).await?;
-                this.show(&member.operator(), &member.name(), &head);
+                this.show(&member.operator(), &member.name(), &head, Some(asked));
                 Ok(())
             })
         });

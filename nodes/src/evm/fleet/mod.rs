@@ -23,7 +23,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use alloy_primitives::B256;
@@ -223,20 +223,20 @@ impl EvmFleet {
         self.0.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An operator showed a block. True when that is news of it.
-    fn show(&self, operator: &Arc<str>, by: &Arc<str>, head: &EvmHead) -> bool {
-        let news = self.words().show(operator, by, head.number, head.hash, Some(head.parent_hash));
+    /// An operator showed a block, in answer to a question of this moment, or unasked. True when that is news of it.
+    fn show(&self, operator: &Arc<str>, by: &Arc<str>, head: &EvmHead, asked: Option<Instant>) -> bool {
+        let news = self.words().show(operator, by, (head.number, head.hash), Some(head.parent_hash), asked);
         if news {
             self.shown.notify_waiters();
         }
         news
     }
 
-    /// An endpoint showed its newest block.
-    fn heard(&self, operator: &Arc<str>, by: &Arc<str>, head: &EvmHead) {
+    /// An endpoint showed its newest block, likewise.
+    fn heard(&self, operator: &Arc<str>, by: &Arc<str>, head: &EvmHead, asked: Option<Instant>) {
         self.fleet.heard(by, head.number);
         self.words().newest_is(operator, head.number);
-        self.show(operator, by, head);
+        self.show(operator, by, head, asked);
     }
 
     fn live(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<str>>> {
@@ -311,9 +311,10 @@ impl EvmFleet {
     /// The block; with `others` from the first that gives it as it should be, without them with all the patience that an only endpoint
     /// is treated with.
     async fn block(&self, ask: Ask, at: At, others: bool) -> Result<EvmBlock, NodeError> {
+        let asked = Instant::now();
         let answer = self.block_by(ask, at, others).await?;
         let head = &answer.value.head;
-        self.show(&answer.operator, &answer.endpoint, head);
+        self.show(&answer.operator, &answer.endpoint, head, Some(asked));
         if !answer.lacked.is_empty() {
             self.lacking().add(head.number, head.hash, answer.lacked);
             if self.is_agreed(head.number, head.hash) {
@@ -362,12 +363,13 @@ impl ChainSource for EvmFleet {
     }
 
     async fn header(&self, height: u64) -> Result<Head, NodeError> {
+        let asked = Instant::now();
         let answer = self
             .ask(self.question("header", Some(height)), move |client| async move {
                 client.header_at(format!("0x{height:x}"), Some(height)).await
             })
             .await?;
-        self.show(&answer.operator, &answer.endpoint, &answer.value);
+        self.show(&answer.operator, &answer.endpoint, &answer.value, Some(asked));
         Ok(answer.value.into())
     }
 
@@ -448,11 +450,12 @@ impl Probe<EvmClient> for Prober {
         if self.0.others() {
             self.0.on_chain(member).await?;
         }
+        let asked = Instant::now();
         let head = self.0.client(member).header_at("latest".into(), None).await?;
         self.0.came_round(&member.name(), &head);
         // Whoever is not believed does not speak for its operator.
         if !member.quarantined() {
-            self.0.heard(&member.operator(), &member.name(), &head);
+            self.0.heard(&member.operator(), &member.name(), &head, Some(asked));
         }
         Ok(head.number)
     }

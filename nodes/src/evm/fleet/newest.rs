@@ -2,7 +2,7 @@
 //!
 //! Guarantee: a head that is behind what other operators showed, by more than what blocks take to get around, is stale: the next is asked.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use super::EvmFleet;
 use crate::{
@@ -18,7 +18,7 @@ impl EvmFleet {
     /// The newest head, of the endpoint in use, and whether anybody showed it before. One that is behind what other operators showed is
     /// stale, and the next is asked.
     pub(super) async fn newest(&self) -> Result<(EvmHead, bool), NodeError> {
-        let this = self.clone();
+        let (this, asked) = (self.clone(), Instant::now());
         let answer = self
             .ask(Ask { expected: true, ..self.question("head", None) }, move |client| {
                 let this = this.clone();
@@ -32,7 +32,7 @@ impl EvmFleet {
             .await?;
         let head = answer.value;
         let known = self.words().known(head.number, head.hash);
-        self.heard(&answer.operator, &answer.endpoint, &head);
+        self.heard(&answer.operator, &answer.endpoint, &head, Some(asked));
         Ok((head, known))
     }
 
@@ -59,7 +59,7 @@ impl EvmFleet {
 
     /// The newest head of another operator.
     pub(super) async fn head_of_another(&self, ask: Ask, but: &[&str]) -> Result<(EvmHead, Arc<str>), NodeError> {
-        let this = self.clone();
+        let (this, asked) = (self.clone(), Instant::now());
         let answer = self
             .fleet
             .ask_other(ask, but, move |member| {
@@ -70,7 +70,7 @@ impl EvmFleet {
                 }
             })
             .await?;
-        self.heard(&answer.operator, &answer.endpoint, &answer.value);
+        self.heard(&answer.operator, &answer.endpoint, &answer.value, Some(asked));
         Ok((answer.value, answer.operator))
     }
 }

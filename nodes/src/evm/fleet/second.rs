@@ -1,8 +1,8 @@
 //! The word of a second operator on a block (rule 24).
 //!
 //! Guarantee: a block that not enough operators show is never said to be agreed on. A subscription's word comes first; else one call
-//! a block asks for the header at that height, counted apart. What operators said before the block was shown contradicts it only when
-//! they say it again: the first to change to another branch is not outvoted by those who are about to.
+//! a block asks for the header at that height, counted apart. Another block outvotes it only by answers to questions that were asked after
+//! it was shown: neither what was said before nor a push that comes late outvotes the first to change to another branch.
 
 use std::{
     sync::Arc,
@@ -101,7 +101,7 @@ impl EvmFleet {
 
     /// Asks another operator for its header at a height. What it has is remembered as its word.
     async fn header_of_another(&self, height: u64, but: &[Arc<str>], within: Duration) -> Result<Arc<str>, NodeError> {
-        let this = self.clone();
+        let (this, asked) = (self.clone(), Instant::now());
         let but: Vec<&str> = but.iter().map(|o| &**o).collect();
         let ask = Ask { purpose: Purpose::SecondWord, height: Some(height), within, ..Ask::new("header") };
         let answer = self
@@ -120,7 +120,7 @@ impl EvmFleet {
             })
             .await?;
         if let Some(head) = &answer.value {
-            self.show(&answer.operator, &answer.endpoint, head);
+            self.show(&answer.operator, &answer.endpoint, head, Some(asked));
         }
         Ok(answer.operator)
     }

@@ -3,7 +3,10 @@
 //! Guarantee: what comes together is aimed at [`NODE_BATCH_BYTES`](limits::NODE_BATCH_BYTES) by what blocks took of late, so that large
 //! blocks come by themselves; what a question of several fails to bring is asked for by itself, in every way that there is for one block.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 use schemas::limits;
 
@@ -56,7 +59,7 @@ impl EvmFleet {
         history: bool,
     ) -> Result<Vec<EvmBlock>, NodeError> {
         let ask = if history { self.historical(from) } else { self.question("block", Some(from)) };
-        let this = self.clone();
+        let (this, asked) = (self.clone(), Instant::now());
         let answer = self
             .ask(ask, move |client| {
                 let this = this.clone();
@@ -71,7 +74,7 @@ impl EvmFleet {
             Ok(answer) => {
                 if !history {
                     for block in &answer.value {
-                        self.show(&answer.operator, &answer.endpoint, &block.head);
+                        self.show(&answer.operator, &answer.endpoint, &block.head, Some(asked));
                     }
                 }
                 self.fleet.passed(answer.value.len() as u64);

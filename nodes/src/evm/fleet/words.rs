@@ -29,10 +29,10 @@ pub struct Said {
     pub hash: B256,
     /// The endpoint by which it said so.
     pub by: Arc<str>,
-    /// Since when it says so …
+    /// Since when it says so.
     pub since: Instant,
-    /// … and when it last did.
-    pub at: Instant,
+    /// When the newest question was asked that it answered so. What it tells unasked may have been on its way for long.
+    pub asked: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -68,18 +68,26 @@ pub struct Words {
 }
 
 impl Words {
-    /// An operator showed a block, and its parent where that is told, by one of its endpoints. True when that is news.
-    pub fn show(&mut self, operator: &Arc<str>, by: &Arc<str>, height: u64, hash: B256, parent: Option<B256>) -> bool {
+    /// An operator showed a block, and its parent where that is told, by one of its endpoints; in answer to a question of this moment, or
+    /// unasked. True when that is news.
+    pub fn show(
+        &mut self,
+        operator: &Arc<str>,
+        by: &Arc<str>,
+        (height, hash): (u64, B256),
+        parent: Option<B256>,
+        asked: Option<Instant>,
+    ) -> bool {
         let voice = self.voices.entry(operator.clone()).or_default();
         let (mut news, at) = (false, Instant::now());
         for (height, hash) in [(Some(height), Some(hash)), (height.checked_sub(1), parent)] {
             let (Some(height), Some(hash)) = (height, hash) else { continue };
-            let since = voice.said.get(&height).filter(|said| said.hash == hash).map(|said| said.since);
-            let said = Said { hash, by: by.clone(), since: since.unwrap_or(at), at };
-            if voice.said.insert(height, said).is_none() {
+            let known = voice.said.get(&height).filter(|said| said.hash == hash);
+            news |= known.is_none();
+            let (since, asked) = known.map_or((at, asked), |known| (known.since, known.asked.max(asked)));
+            if voice.said.insert(height, Said { hash, by: by.clone(), since, asked }).is_none() {
                 voice.order.push_back(height);
             }
-            news |= since.is_none();
         }
         voice.rise(voice.newest.max(height));
         while voice.said.len() > HEIGHTS {
@@ -171,9 +179,10 @@ impl Words {
         self.majority_of(height, operators, |_| true)
     }
 
-    /// The same, of words that were said after another one: what was said before may have been left since, with the branch that it is of.
+    /// The same, of answers to questions that were asked after another word was said: what was said before may have been left since, with
+    /// the branch that it is of, and so may what comes later by a subscription.
     pub fn majority_after(&self, height: u64, operators: &[Arc<str>], other: Instant) -> Option<(B256, usize)> {
-        self.majority_of(height, operators, |said| said.at >= other)
+        self.majority_of(height, operators, |said| said.asked.is_some_and(|asked| asked >= other))
     }
 
     fn majority_of(
@@ -217,15 +226,26 @@ mod tests {
         B256::repeat_byte(byte)
     }
 
+    fn said(words: &mut Words, operator: &str, at: (u64, u8), parent: u8, asked: Option<Instant>) -> bool {
+        let by = format!("{operator}-1").into();
+        words.show(&operator.into(), &by, (at.0, hash(at.1)), Some(hash(parent)), asked)
+    }
+
+    /// In answer to a question that was just asked.
     fn show(words: &mut Words, operator: &str, height: u64, block: u8, parent: u8) -> bool {
-        words.show(&operator.into(), &format!("{operator}-1").into(), height, hash(block), Some(hash(parent)))
+        said(words, operator, (height, block), parent, Some(Instant::now()))
+    }
+
+    /// By a subscription.
+    fn push(words: &mut Words, operator: &str, height: u64, block: u8, parent: u8) -> bool {
+        said(words, operator, (height, block), parent, None)
     }
 
     #[test]
     fn an_operator_is_one_voice_with_one_word_a_height() {
         let mut words = Words::default();
         assert!(show(&mut words, "a", 7, 7, 6) && !show(&mut words, "a", 7, 7, 6));
-        words.show(&"a".into(), &"a-2".into(), 7, hash(7), None);
+        words.show(&"a".into(), &"a-2".into(), (7, hash(7)), None, None);
         assert_eq!(words.agreeing(7, hash(7)).len(), 1);
         assert!(show(&mut words, "b", 8, 8, 7), "and says what its parent is");
         assert_eq!(words.agreeing(7, hash(7)).len(), 2);
@@ -263,6 +283,34 @@ mod tests {
         show(&mut words, "a", 7, 17, 6);
         assert_eq!(words.since(7, hash(17)), Some(since), "since it first said so");
         assert_eq!(words.since(7, hash(9)), None);
+    }
+
+    /// What a subscription brings after another word was said may have been on its way before: of a branch that is left by now.
+    #[test]
+    fn a_late_push_of_a_branch_that_is_left_is_no_vote() {
+        let mut words = Words::default();
+        let all: Vec<Arc<str>> = ["a", "b", "c"].map(Arc::from).into();
+        push(&mut words, "a", 7, 17, 6);
+        let since = words.since(7, hash(17)).expect("one says so");
+        for (height, block) in [(7, 7), (8, 8)] {
+            push(&mut words, "b", height, block, block - 1);
+            push(&mut words, "c", height, block, block - 1);
+        }
+        assert_eq!(words.majority(7, &all), Some((hash(7), 2)));
+        assert_eq!(words.majority_after(7, &all, since), None, "nobody was asked");
+        // An answer to a question of before, too.
+        let before = since.checked_sub(Duration::from_millis(1));
+        ["b", "c"].into_iter().for_each(|o| assert!(!said(&mut words, o, (7, 7), 6, before)));
+        assert_eq!(words.majority_after(7, &all, since), None, "they were asked before");
+        show(&mut words, "b", 7, 7, 6);
+        assert_eq!(words.majority_after(7, &all, since), None, "one of three");
+        show(&mut words, "c", 8, 8, 7);
+        assert_eq!(words.majority_after(7, &all, since), Some((hash(7), 2)), "and an answer is a word on its parent");
+        push(&mut words, "c", 7, 7, 6);
+        assert_eq!(words.majority_after(7, &all, since), Some((hash(7), 2)), "what was answered stays so");
+        push(&mut words, "c", 7, 17, 6);
+        push(&mut words, "c", 7, 7, 6);
+        assert_eq!(words.majority_after(7, &all, since), None, "it has been elsewhere since");
     }
 
     #[test]
