@@ -84,7 +84,12 @@ impl EvmClient {
             Some(Ok(receipts)) if hashes.is_empty() => receipts,
             Some(told) => self.whole_receipts(number, block.hash, &hashes, told).await?,
             // What was remembered may be outdated: after a failure the whole block's receipts are asked for again.
-            None => self.single_receipts(number, &hashes).await.inspect_err(|_| self.receipts_again(number))?,
+            None => self.single_receipts(number, &hashes).await.inspect_err(|e| {
+                // That there was no time for them says nothing about it.
+                if !matches!(e.kind, NodeErrorKind::Throttled(..)) {
+                    self.receipts_again(number);
+                }
+            })?,
         };
         self.believe(number, block, receipts).await
     }

@@ -101,6 +101,7 @@ impl EvmClient {
             error = told.as_ref().map(tracing::field::display),
             "receipts are fetched one by one for this block"
         );
+        self.have_time_for(wanted.len())?;
         let (first, rest) = wanted.split_at(1.min(wanted.len()));
         let mut found = match self.single_receipts(number, first).await {
             Ok(found) => found,
@@ -119,8 +120,10 @@ impl EvmClient {
     }
 
     /// Receipts of these transactions in their order: in batches as large as the endpoint takes them, else by single calls. One that
-    /// closes the connection on a batch may still answer single calls.
+    /// closes the connection on a batch may still answer single calls. Where somebody else can be asked none is begun that its limits,
+    /// as far as they are known, leave no time for.
     pub(super) async fn single_receipts(&self, number: u64, hashes: &[B256]) -> Result<Vec<Receipt>, NodeError> {
+        self.have_time_for(hashes.len())?;
         let mut size = match self.route.cannot(BATCHES, Some(number)) {
             true => 1,
             false => self.route.batch(RECEIPT, limits::NODE_RECEIPTS_PER_BATCH).min(hashes.len()),
@@ -151,6 +154,14 @@ impl EvmClient {
             false => self.remember(1, refused),
         }
         Ok(found)
+    }
+
+    /// Whether its limits, as far as they are known, leave time for so many calls. Whoever asks gives it more where nobody has it in this.
+    fn have_time_for(&self, calls: usize) -> Result<(), NodeError> {
+        match self.others {
+            true => self.route.has_time_for(u32::try_from(calls).unwrap_or(u32::MAX)),
+            false => Ok(()),
+        }
     }
 
     fn remember(&self, size: usize, refused: bool) {

@@ -32,6 +32,8 @@ pub const BLOCK_BY_HASH: &str = "eth_getBlockByHash";
 pub trait Route: Send + Sync {
     /// Waits until so many calls may be sent in one request.
     async fn admit(&self, calls: u32) -> Result<Option<Admitted>, NodeError>;
+    /// Whether so many calls more may go in the time that there is, as far as that is known.
+    fn has_time_for(&self, calls: u32) -> Result<(), NodeError>;
     /// What became of it.
     fn done(&self, admitted: Option<Admitted>, done: Done<'_>);
     /// Whether something is known not to work, at a height where it has one.
@@ -75,6 +77,9 @@ impl Route for Alone {
     async fn admit(&self, _: u32) -> Result<Option<Admitted>, NodeError> {
         Ok(None)
     }
+    fn has_time_for(&self, _: u32) -> Result<(), NodeError> {
+        Ok(())
+    }
     fn done(&self, _: Option<Admitted>, _: Done<'_>) {}
     fn cannot(&self, what: &'static str, height: Option<u64>) -> bool {
         let now = self.clock.now();
@@ -110,6 +115,9 @@ impl Route for Alone {
 impl Route for Member<EvmClient> {
     async fn admit(&self, calls: u32) -> Result<Option<Admitted>, NodeError> {
         self.meter.admit(calls).await.map(Some)
+    }
+    fn has_time_for(&self, calls: u32) -> Result<(), NodeError> {
+        self.meter.has_time_for(calls)
     }
     fn done(&self, admitted: Option<Admitted>, done: Done<'_>) {
         if let Some(admitted) = admitted {

@@ -310,6 +310,19 @@ impl Gate {
         self.lock().pace.rate()
     }
 
+    /// Whether so many requests more may go within a time, by the rate that is kept to: what is known of it now, and no promise.
+    pub fn has_room(&self, way: Way, calls: u32, within: Duration) -> Result<(), Closed> {
+        let state = self.lock();
+        let role = match way {
+            Way::Role(role) => Some(role),
+            Way::History => None,
+        };
+        match state.pace.rate_of(role) {
+            Some(rate) if f64::from(calls) / rate > within.as_secs_f64() => Err(Closed::TooLong { rate: Some(rate) }),
+            _ => Ok(()),
+        }
+    }
+
     /// Counts bytes of answers.
     pub fn bytes(&self, observer: &str, bytes: u64) {
         self.lock().day.add(observer, 0, bytes, self.clock.wall());

@@ -74,6 +74,10 @@ pub trait Meter: Send + Sync + fmt::Debug {
     /// take longer than the question may, and where the day's cap leaves nothing; that is no failure of the endpoint.
     async fn admit(&self, calls: u32) -> Result<Admitted, NodeError>;
 
+    /// Whether so many requests more may be let through in the time that the question has, as far as its limits are known. What there is
+    /// no time for is not begun.
+    fn has_time_for(&self, calls: u32) -> Result<(), NodeError>;
+
     /// An admitted request ended.
     fn done(&self, admitted: Admitted, done: Done<'_>);
 }
@@ -200,6 +204,17 @@ impl Meter for SeatMeter {
             metrics::waited(seat.hub.network.as_str(), &seat.name, waited);
         }
         Ok(Admitted { seat: seat.clone(), place: Some(place), turn: turn.clone(), calls: calls.max(1), sent })
+    }
+
+    fn has_time_for(&self, calls: u32) -> Result<(), NodeError> {
+        let (seat, turn) = (&self.seat, &self.turn);
+        let Some(ends) = turn.ends else { return Ok(()) };
+        let left = ends.saturating_sub(seat.clock.now());
+        seat.gate.has_room(turn.way(), calls, left).map_err(|closed| NodeError {
+            endpoint: seat.name.clone(),
+            call: turn.method.to_owned(),
+            kind: refusal(closed),
+        })
     }
 
     fn done(&self, mut admitted: Admitted, done: Done<'_>) {

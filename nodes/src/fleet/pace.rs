@@ -318,6 +318,16 @@ impl Pace {
         self.rate
     }
 
+    /// The same of what is left to a role, or to the past beside the stream (`None`).
+    pub fn rate_of(&self, role: Option<Role>) -> Option<f64> {
+        let share = match role {
+            Some(Role::Stream) => 1.0,
+            Some(Role::Trace | Role::Serve) => SHARE,
+            None => HISTORY_SHARE,
+        };
+        self.rate.map(|rate| rate * share)
+    }
+
     /// Until when nothing may go.
     pub fn paused(&self, now: Moment) -> Option<Moment> {
         (now < self.paused).then_some(self.paused)

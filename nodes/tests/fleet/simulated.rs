@@ -176,3 +176,36 @@ async fn endpoints_that_let_little_through_and_have_no_receipts_of_blocks_give_a
     }
     sim.shutdown().await;
 }
+
+/// What is known of limits is used at once: where a question has no time for a block's receipts, none of them is asked for in vain, neither
+/// of a first block nor of the next, at the head nor in the past.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_limits_leave_no_time_for_is_not_begun() {
+    let limited = |name: &str| EndpointConfig {
+        faults: vec![Fault::always(FaultKind::NoMethod).on("eth_getBlockReceipts")],
+        ..EndpointConfig::new(name)
+    };
+    let sim = simulated("ethereum", 6, vec![limited("a"), limited("b")]).await;
+    let tuning = Tuning { ask_within: Duration::from_secs(1), ..Tuning::default() };
+    let fleet = fleet_at(&sim, &["a", "b"], Some(80.0), EvmFleetConfig { tuning, ..super::config() });
+    let receipts = || {
+        let of = |name: &str| sim.endpoint(name).unwrap().counts().methods.get("eth_getTransactionReceipt").copied();
+        of("a").unwrap_or_default() + of("b").unwrap_or_default()
+    };
+    let mut large: Vec<_> = sim.canonical(1..=7).into_iter().filter(|c| c.facts.tx_count > 100).collect();
+    assert!(large.len() >= 3, "blocks that take more than a question has");
+    large.truncate(3);
+    for (i, truth) in large.iter().enumerate() {
+        let before = receipts();
+        let block = match i {
+            2 => fleet.fetch_history(truth.height).await.unwrap(),
+            _ => fleet.fetch(truth.height, None).await.unwrap(),
+        };
+        assert_eq!(block.head.hash, truth.hash);
+        assert_eq!(receipts() - before, truth.facts.tx_count, "each receipt is asked for once: block {i}");
+    }
+    for name in ["a", "b"] {
+        assert_ne!(super::state_of(&fleet, name).state, ProviderState::Quarantined, "{name}");
+    }
+    sim.shutdown().await;
+}

@@ -403,6 +403,7 @@ impl ChainSource for EvmFleet {
         let (ask, at, others) = (self.historical(height), At { height, hash: None }, self.others());
         let outcome = match self.block_by(ask, at, others).await {
             Err(e) if others && matches!(e.kind, NodeErrorKind::Lying(_)) => self.block_by(ask, at, false).await,
+            Err(e) if others && self.more_time_may_help(&e) => self.block_by(self.patiently(ask), at, false).await,
             outcome => outcome,
         };
         if outcome.is_ok() {
