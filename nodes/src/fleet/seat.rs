@@ -350,6 +350,9 @@ impl Seat {
 
     fn disbelieved(&self, news: bool, lie: &Found, heard: bool) -> bool {
         if news {
+            // What many answers together show was no request's error.
+            let told = cut(&format!("not to be believed: it said {}; right is {}", lie.said, lie.right));
+            self.state().last_error = Some((told, lie.at));
             self.hub.disbelieve(self.index);
             metrics::lied(self.hub.network.as_str(), &self.name, heard);
             tracing::error!(

@@ -67,6 +67,10 @@ async fn comparing_finds_the_minority_and_agreement_ends_it() {
     let lie = state.lie.clone().expect("found out");
     assert!(lie.said.contains("of another lamp") && lie.right.contains("say a and c"), "{lie:?}");
     assert_eq!(state.state, ProviderState::Quarantined);
+    // No request of it failed; what it said is its last error, with when that was found out.
+    let error = state.last_error.expect("the lie");
+    assert!(error.contains(&lie.said) && error.contains(&lie.right), "{error}");
+    assert_eq!(state.last_error_at, Some(lie.at));
     for _ in 0..20 {
         assert_ne!(shop.newest().await.1.as_deref().ok(), Some("b"));
     }
