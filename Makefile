@@ -56,6 +56,10 @@ away: build ## The store away while chains grow, over both logs, then every row 
 completeness: build ## How fast completeness answers at 100 million transactions, 15 GB in TMPDIR. COMPLETENESS="--rows 20000000 --dir PATH"
 	$(TARGET)/release/loadtest completeness $(COMPLETENESS)
 
+.PHONY: backfill
+backfill: build ## Fill 20,000 heights below a live chain, killed 20 times, compare every one. BACKFILL="--heights 2000 --kills 5 --seed 7"
+	$(TARGET)/release/loadtest backfill $(BACKFILL)
+
 .PHONY: fuzz
 fuzz: fetch ## Random statements of an analyst for an hour. HEADWATER_FUZZ_SECONDS=600 HEADWATER_FUZZ_SEED=7
 	HEADWATER_FUZZ_SECONDS=$${HEADWATER_FUZZ_SECONDS:-3600} $(CARGO) test --workspace --locked --test fuzz -- --nocapture

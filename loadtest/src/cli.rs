@@ -1,5 +1,6 @@
 //! The command line of `loadtest`.
 
+use crate::backfill::{self, Backfill};
 use crate::bench::{self, Bench};
 use crate::chaos::{self, Chaos};
 use crate::completeness::{self, Completeness};
@@ -30,6 +31,8 @@ enum Command {
     Chaos(Chaos),
     /// Measures how fast completeness answers when a network has a hundred million transactions
     Completeness(Completeness),
+    /// Fills heights below a live chain over the embedded log, killed at random, then compares every height with the node
+    Backfill(Backfill),
     /// Measures many networks over many partitions in one process of a stage, over slow brokers
     Wide(Wide),
 }
@@ -147,6 +150,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         },
         Command::Completeness(args) => tokio::select! {
             outcome = completeness::run(args) => outcome,
+            told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
+        },
+        Command::Backfill(args) => tokio::select! {
+            outcome = backfill::run(args) => outcome,
             told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
         },
         Command::Wide(args) => tokio::select! {

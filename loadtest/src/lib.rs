@@ -3,6 +3,7 @@
 //! Guarantee: a simulated node speaks a real node's protocol, serves real recorded content under valid hashes, and is never
 //! the bottleneck of what it feeds.
 
+pub mod backfill;
 pub mod bench;
 pub mod chaos;
 pub mod cli;

@@ -12,6 +12,7 @@ mod common;
 mod compose;
 mod consumers;
 mod faults;
+mod filling;
 mod full_disk;
 mod kafka;
 mod kill;

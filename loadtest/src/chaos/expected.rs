@@ -133,12 +133,12 @@ fn text(object: &Value, field: &str, form: Form) -> String {
     }
 }
 
-fn number(object: &Value, field: &str) -> U256 {
+pub(crate) fn number(object: &Value, field: &str) -> U256 {
     object[field].as_str().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// What is paid for it, wei: nothing by deposits (0x7e) and a chain's own transactions.
-fn fee(transaction: &Value, receipt: &Value) -> U256 {
+pub(crate) fn fee(transaction: &Value, receipt: &Value) -> U256 {
     let kind = number(transaction, "type");
     if kind == U256::from(0x7e) {
         return U256::ZERO;

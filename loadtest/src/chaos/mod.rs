@@ -7,9 +7,9 @@
 
 mod away;
 mod chains;
-mod expected;
+pub(crate) mod expected;
 mod plan;
-mod topics;
+pub(crate) mod topics;
 mod verify;
 mod visible;
 
