@@ -1,8 +1,8 @@
 //! What many networks cost that have several endpoints each: CPU, memory and threads when there is nothing to do, and the calls and
 //! bytes of each endpoint, per block and when idle.
 //!
-//! Measured with one network on one endpoint, then with half of the networks, then with all, so that it is seen whether the cost
-//! grows in proportion. All networks follow one simulated chain over the same endpoints, whose priorities are their order: the first
+//! Measured with one network on one endpoint, then with a fifth of the networks, with half of them, and with all, so that it is seen
+//! whether the cost grows in proportion: what each further network adds from one step to the next is to stay the same. All networks follow one simulated chain over the same endpoints, whose priorities are their order: the first
 //! is the one in use, the others are what a second opinion and the probes cost. Endpoints are counted by the simulated node.
 
 use super::idle::{self, Idle};
@@ -72,7 +72,7 @@ impl Asked {
     }
 }
 
-/// Measures one network on one endpoint, half of the networks, and all.
+/// Measures one network on one endpoint, a fifth of the networks, half of them, and all.
 pub(super) async fn measure(
     binary: &Path,
     data: Arc<Dataset>,
@@ -81,7 +81,10 @@ pub(super) async fn measure(
     at_ms: u64,
 ) -> Result<Vec<Fleet>, Failure> {
     let mut all = Vec::new();
-    for (networks, endpoints) in [(1, 1), (networks.div_ceil(2), endpoints), (networks, endpoints)] {
+    let mut steps = vec![networks.div_ceil(5), networks.div_ceil(2), networks];
+    steps.dedup();
+    let steps = steps.into_iter().map(|networks| (networks, endpoints));
+    for (networks, endpoints) in std::iter::once((1, 1)).chain(steps) {
         all.push(one(binary, data.clone(), extra, (networks, endpoints), at_ms).await?);
     }
     Ok(all)

@@ -220,10 +220,25 @@ fn fleets(out: &mut Lines, all: &[Fleet]) {
     let cpu =
         |f: &Fleet| f.idle.cpu_ms_per_second.iter().filter(|(name, _)| is_product(name)).map(|(_, ms)| ms).sum::<f64>();
     let ingest = |f: &Fleet| f.idle.cpu_ms_per_second.get("ingest").copied().unwrap_or(0.0);
+    let memory = |f: &Fleet| f.idle.resident_bytes as f64 / f64::from(1 << 20);
+    let threads = |f: &Fleet| f.idle.threads as f64;
+    // The first has other endpoints: there is nothing to compare the second with.
+    let further = |of: &dyn Fn(&Fleet) -> f64| {
+        let added = |n: usize| match n.checked_sub(1).map(|before| (&all[before], &all[n])) {
+            Some((a, b)) if a.endpoints == b.endpoints && a.idle.networks < b.idle.networks => {
+                (of(b) - of(a)) / (b.idle.networks - a.idle.networks) as f64
+            }
+            _ => f64::NAN,
+        };
+        (0..all.len()).map(|n| figure(added(n))).collect::<Vec<_>>()
+    };
     out.line("CPU when idle", each(&cpu), "ms a second");
+    out.line("", further(&cpu), "for each further network");
     out.line("  ingest", each(&ingest), "ms a second");
-    out.line("memory of the stages when idle", each(&|f| f.idle.resident_bytes as f64 / f64::from(1 << 20)), "MiB");
+    out.line("memory of the stages when idle", each(&memory), "MiB");
+    out.line("", further(&memory), "for each further network");
     out.line("threads of the stages", all.iter().map(|f| f.idle.threads.to_string()), "");
+    out.line("", further(&threads), "for each further network");
     for n in 0..most.endpoints {
         let asked = |of: fn(&super::fleet::Asked) -> f64| each(&|f| f.asked.get(n).map_or(f64::NAN, of));
         let what = if n == 0 { "endpoint 1, the one in use".to_owned() } else { format!("endpoint {}", n + 1) };
