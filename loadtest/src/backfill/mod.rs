@@ -167,8 +167,7 @@ impl Stand<'_> {
         self.until_final().await?;
 
         let busy = Measuring::start(&self.node, process.outside.clone());
-        let begun = Instant::now();
-        self.ask(process).await?;
+        let begun = self.ask(process).await?;
         self.until_filled(process, self.args.heights).await?;
         let took = begun.elapsed();
         let busy: Delay = busy.end().await?;
@@ -194,8 +193,7 @@ impl Stand<'_> {
         process.answers().await?;
         let first = self.first_live(process).await?;
         let growth = self.grow();
-        let begun = Instant::now();
-        self.ask(process).await?;
+        let begun = self.ask(process).await?;
         let (mut down, mut again, mut in_the_middle) = (Duration::ZERO, Vec::new(), 0);
         // Since when it has not answered, with what was filled then.
         let mut fell: Option<(Instant, u64)> = None;
@@ -256,14 +254,23 @@ impl Stand<'_> {
         Ok(())
     }
 
-    /// Asks for the heights, and leaves it to the process.
-    async fn ask(&self, process: &Process) -> Result<(), Failure> {
-        let to = self.args.heights.to_string();
-        let told = process.command(&["backfill", "--network", NETWORK, "--from", "1", "--to", &to, "--detach"]).await?;
-        if told.trim().is_empty() {
-            return Err("`headwater backfill --detach` told no id: nothing was asked".into());
+    /// Asks for the heights, and leaves it to the process; since when. What was told of finality may be some seconds old: until it is
+    /// known that they are final, it is asked anew.
+    async fn ask(&self, process: &mut Process) -> Result<Instant, Failure> {
+        let (to, end) = (self.args.heights.to_string(), Instant::now() + PATIENCE);
+        loop {
+            let begun = Instant::now();
+            let args = ["backfill", "--network", NETWORK, "--from", "1", "--to", &to, "--detach"];
+            match process.command(&args).await {
+                Ok(told) if told.trim().is_empty() => {
+                    return Err("`headwater backfill --detach` told no id: nothing was asked".into());
+                }
+                Ok(_) => return Ok(begun),
+                Err(error) if Instant::now() > end || !error.to_string().contains("final") => return Err(error),
+                Err(_) => process.runs()?,
+            }
+            tokio::time::sleep(POLL).await;
         }
-        Ok(())
     }
 
     /// The first block of the network, once it is visible: the node's head at that time or before.
