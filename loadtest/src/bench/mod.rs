@@ -8,6 +8,7 @@
 //! `--ingest-only` others: how fast a chain becomes records of Kafka, and how fast peers do the same. With `--against` two binaries
 //! in turn, on the same blocks.
 
+mod catch_up;
 pub(crate) mod child;
 mod compare;
 mod feed;
@@ -24,6 +25,7 @@ mod speed;
 
 use crate::failure::Failure;
 use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, FaultKind, Origin, Simulator};
+pub(crate) use catch_up::catch_up;
 use clap::{Args, ValueEnum};
 use feed::Feed;
 use fleet::Fleet;
@@ -163,22 +165,6 @@ pub async fn run(args: Bench) -> Result<(), Failure> {
         (Some(other), false) => bench.against(other).await,
         (Some(other), true) => bench.ingest_against(other).await,
     }
-}
-
-/// How fast a binary catches up with a chain of these recorded blocks over the embedded log: what the bench measures first.
-///
-/// # Errors
-/// As [`run`].
-pub(crate) async fn catch_up(binary: &Path, data: Arc<Dataset>, blocks: u64) -> Result<Speed, Failure> {
-    let at_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
-    let node = Node::start(data, blocks, at_ms).await?;
-    let setting = Setting { extra: "", keep: false, networks: 1 };
-    let mut instance = Instance::start(binary, &node, &setting).await?;
-    let speed = speed::measure(&node, &mut instance, false, false).await;
-    let stopped = instance.stop().await;
-    let speed = speed.map_err(|e| instance.explain(e))?;
-    stopped?;
-    Ok(speed)
 }
 
 /// Blocks beyond the first that have so many transactions, replayed in a cycle from the second on.
