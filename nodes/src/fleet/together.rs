@@ -53,7 +53,7 @@ impl Together {
     pub fn worked(&mut self, size: usize, took: Duration) {
         self.failures.retain(|_, f| f.size > size);
         if took > SLOW {
-            self.grown = (size / 2).max(FIRST);
+            self.grown = (size / 2).clamp(FIRST, NODE_HEIGHTS_PER_BATCH);
         } else if size >= self.grown {
             self.grown = (size * 2).min(NODE_HEIGHTS_PER_BATCH);
         }
@@ -70,7 +70,7 @@ impl Together {
         } else {
             f.size = f.size.min(size);
         }
-        self.grown = (size / 2).max(FIRST);
+        self.grown = (size / 2).clamp(FIRST, NODE_HEIGHTS_PER_BATCH);
         self.most(now) < before
     }
 }

@@ -209,7 +209,8 @@ async fn whoever_answers_batches_wrongly_is_asked_singly_at_once_and_is_no_liar(
             assert_eq!(got, hashes[1..3], "{what}");
             assert_eq!(node.batches.load(Ordering::Relaxed), 1, "{what}");
             assert_eq!(other.calls("eth_getBlockReceipts"), 0, "{what}: nobody else is asked");
-            assert_eq!(fleet.at_once() > 1, good, "{what}: what was learned");
+            // What another endpoint takes is another matter.
+            assert_eq!(fleet.at_once() > 1, good || !alone, "{what}: what was learned");
             fleet.fetch_together(FIRST + 3, 2, false).await.unwrap();
             assert_eq!(node.batches.load(Ordering::Relaxed), 1 + usize::from(good), "{what}: is remembered");
             assert_eq!(state_of(&fleet, "a").lie, None, "{what}");
