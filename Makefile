@@ -33,15 +33,15 @@ test: prerequisites fmt-check lint test-rust test-browser deny ## Run every chec
 test-static: prerequisites fmt-check lint deny ## Format, lints, licences and who may use what
 
 .PHONY: test-rust
-test-rust: fetch fetch-test dashboard ## All Rust tests, against the real engine, EVM node, Kafka and registry
+test-rust: fetch fetch-test dashboard ## All Rust tests, against the real engine, EVM node, Kafka, registry and PostgreSQL
 	$(call say,Rust tests)
 	$(CARGO) test --workspace --locked --no-run
 	scripts/test-rust $(CARGO) test --workspace --locked
 
 .PHONY: test-embedded
-test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafka and browser: needs no Java
+test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafka, PostgreSQL and browser: needs no Java
 	$(call say,Rust tests without Kafka)
-	env -u HEADWATER_TEST_KAFKA -u HEADWATER_TEST_REGISTRY $(CARGO) test --workspace --locked
+	env -u HEADWATER_TEST_KAFKA -u HEADWATER_TEST_REGISTRY -u HEADWATER_TEST_POSTGRES $(CARGO) test --workspace --locked
 
 .PHONY: chaos
 chaos: build ## Kill stages and brokers, spoil the ways, compare every row. CHAOS="--seconds 3600 --seed 7"; WAY= without a proxy
