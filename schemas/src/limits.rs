@@ -362,3 +362,63 @@ pub const STATUS_DETAIL_CHARACTERS: usize = 2_000;
 pub const STATUSES: usize = 20_000;
 /// Bytes of raw values that enrich works up into one transaction of the log. It holds one batch at a time.
 pub const ENRICH_BATCH_BYTES: usize = 8 << 20;
+/// The control store (`control/`).
+pub mod control {
+    use std::time::Duration;
+
+    /// One statement of the control store, connecting included.
+    pub const DEADLINE: Duration = Duration::from_secs(5);
+    /// Connections of one process to the control store that read (and on PostgreSQL write); SQLite has one more, which writes.
+    pub const CONNECTIONS: u32 = 8;
+    /// How long SQLite waits for another process that writes.
+    pub const BUSY: Duration = Duration::from_secs(4);
+    /// The least characters of `[control] secret`.
+    pub const SECRET_CHARACTERS: usize = 32;
+    /// Keys of one tenant, revoked ones included.
+    pub const KEYS: usize = 10_000;
+    /// Makers above a key: a key that a key made, and so on.
+    pub const KEY_MAKERS: usize = 8;
+    /// A key's name, or a contract's, in characters.
+    pub const NAME_CHARACTERS: usize = 100;
+    /// Networks that one key may be narrowed to.
+    pub const KEY_NETWORKS: usize = 100;
+    /// The shortest and the longest life that a key can be given; without one it lives until it is revoked.
+    pub const KEY_LIFE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3_650 * 86_400));
+    /// How long the former secret of a rotated key may go on to work.
+    pub const KEY_OVERLAP: Duration = Duration::from_secs(7 * 86_400);
+    /// Keys that one process remembers, and prefixes that it remembers as nobody's.
+    pub const KNOWN_KEYS: (usize, usize) = (10_000, 10_000);
+    /// How long what is remembered of a key is believed before the store is asked again. With [`KEY_LOOK_UP`] well below 5 s, within which
+    /// a revoked key stops.
+    pub const KEY_FRESH: Duration = Duration::from_secs(2);
+    /// How long a look-up of a key may take before the store counts as away.
+    pub const KEY_LOOK_UP: Duration = Duration::from_secs(1);
+    /// How long a key that was good goes on to work while the store is away.
+    pub const KEY_WHILE_AWAY: Duration = Duration::from_secs(600);
+    /// Look-ups of unknown keys that one process makes at the same time; more are told to come again.
+    pub const KEY_LOOK_UPS: usize = 8;
+    /// How exactly the last use of a key is kept.
+    pub const KEY_USED_EVERY: Duration = Duration::from_secs(60);
+    /// Contracts of one tenant.
+    pub const CONTRACTS: usize = 100_000;
+    /// Labels of one contract, and one label's characters.
+    pub const LABELS: (usize, usize) = (16, 64);
+    /// An ABI as JSON.
+    pub const ABI_BYTES: usize = 256 << 10;
+    /// Functions, events and errors of one ABI.
+    pub const ABI_ITEMS: usize = 2_000;
+    /// How deep tuples may nest in an ABI.
+    pub const ABI_DEPTH: usize = 16;
+    /// Mistakes of one document that are told.
+    pub const MISTAKES: usize = 20;
+    /// An idempotency key, in characters.
+    pub const IDEMPOTENCY_CHARACTERS: usize = 128;
+    /// How long an idempotency key is remembered.
+    pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(86_400);
+    /// Rows of one page of a list: what it has unless it is asked otherwise, and at most.
+    pub const PAGE: (usize, usize) = (50, 500);
+    /// Entries of the audit that are verified at a time.
+    pub const AUDIT_VERIFIED: usize = 1_000;
+    /// Tenants of one control store.
+    pub const TENANTS: usize = 10_000;
+}

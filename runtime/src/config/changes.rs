@@ -9,8 +9,8 @@ use std::{fmt, time::Duration};
 use url::Url;
 
 use super::{
-    Config, Confirm, Endpoint, Kafka, Log, Network, Providers, Rate, Secret, Start, Store, Verify, masked,
-    source::short,
+    Config, Confirm, Control, ControlPlace, Endpoint, Kafka, Log, Network, Providers, Rate, Secret, Start, Store,
+    Verify, control::shown, masked, source::short,
 };
 
 /// A difference.
@@ -50,6 +50,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
         instance,
         log,
         store,
+        control,
         providers,
         networks,
         contracts,
@@ -64,6 +65,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     restart(&mut c, "runtime.instance", &now.instance, instance, Clone::clone);
     compare_log(&mut c, &now.log, log);
     let store = compare_store(&mut c, &now.store, store);
+    compare_control(&mut c, &now.control, control);
     compare_providers(&mut c, &now.providers, providers);
     let networks = compare_networks(&mut c, &now.networks, networks);
     if now.contracts != *contracts {
@@ -143,6 +145,19 @@ fn compare_kafka(c: &mut Changes, now: &Kafka, file: &Kafka) {
     for name in names {
         restart(c, &format!("log.properties.{name}"), &of(&now.properties, name), &of(properties, name), secret);
     }
+}
+
+fn compare_control(c: &mut Changes, now: &Control, file: &Control) {
+    let Control { place, secret: ours } = file;
+    let url = |place: &ControlPlace| match place {
+        ControlPlace::Sqlite(file) => (format!("sqlite:{}", file.display()), None, None),
+        ControlPlace::Postgres { url, owner_url } => (shown(url), Some(url.clone()), owner_url.clone()),
+    };
+    let (before, after) = (url(&now.place), url(place));
+    let (was, is) = ((&before.0, &before.1), (&after.0, &after.1));
+    restart(c, "control.url", &was, &is, |url| url.0.clone());
+    restart(c, "control.owner_url", &before.2, &after.2, secret);
+    restart(c, "control.secret", &now.secret, ours, secret);
 }
 
 /// The store's settings in force.
@@ -467,7 +482,8 @@ url = "https://rpc.one.example"
                 "password = \"hunter2hunter2\"",
                 "password = \"other-secret-other-secret\"\nurl = \"http://s:1\"\nlisten = \"127.0.0.1:3\"\nhosts = [\"j\"]\ndatabase = \"d\"\n\
                  user = \"u\"\napi_user = \"v\"\napi_password = \"other-secret-other\"\nanalyst_password = \"other-secret-other\"\n\
-                 analyst_without_landlock = true",
+                 analyst_without_landlock = true\n[control]\nurl = \"postgres://a:other-secret@c.example/d\"\n\
+                 owner_url = \"postgres://b:other-secret@c.example/d\"\nsecret = \"other-secret-other-secret-other-secret\"",
             ),
         ]);
         assert!(taken.is_empty(), "{taken:?}");
@@ -494,6 +510,9 @@ url = "https://rpc.one.example"
                 "store.api_password",
                 "store.analyst_password",
                 "store.analyst_without_landlock",
+                "control.url",
+                "control.owner_url",
+                "control.secret",
             ]
         );
         assert!(restart.contains(&"`store.password`: another one".to_owned()), "{restart:?}");

@@ -6,6 +6,7 @@
 //! A process that runs may read it again: [`changes`] says what differs and what of it can be taken over, and [`Live`] hands that on.
 
 pub mod changes;
+mod control;
 mod doors;
 pub mod folder;
 mod live;
@@ -21,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+pub use control::{Control, ControlPlace};
 use doors::Door;
 pub use live::Live;
 pub use log::{Kafka, Log};
@@ -75,6 +77,8 @@ pub struct Config {
     pub log: Log,
     /// The store.
     pub store: Store,
+    /// The control store.
+    pub control: Control,
     /// How endpoints are looked after.
     pub providers: Providers,
     /// The networks to follow.
@@ -154,6 +158,15 @@ pub enum ConfigError {
 /// Largest configuration file that is read, in bytes.
 const FILE_BYTES: u64 = 4 << 20;
 
+/// A time as the file has it, such as `90d`, for arguments of commands.
+///
+/// # Errors
+/// It is none; what to write.
+pub fn time(text: &str) -> Result<Duration, String> {
+    source::duration_of(text)
+        .ok_or_else(|| "write a whole number and its unit (ms, s, m, h, d, w, y), such as 90d".to_owned())
+}
+
 /// Where the process that runs with this file can be asked, whatever else is wrong in it: its `[admin] listen`. Mistakes are for
 /// [`load`], in the process that is asked: it may know environment variables that this one does not.
 ///
@@ -226,6 +239,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let embedded = store.url.is_none().then_some(&store_door);
     let listening: Vec<&Door> = [&api, &admin].into_iter().chain(embedded).collect();
     doors::check_ports(&listening, c);
+    let control = control::read(root.section("control", c), &data_dir, folder, c);
     let providers = providers::read(root.section("providers", c), c);
     let networks = network::read_all(root.sections("network", c), c);
     let contracts = network::read_contracts(root.sections("contract", c), &networks, folder, c);
@@ -240,6 +254,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
         instance,
         log,
         store,
+        control,
         providers,
         networks,
         contracts,

@@ -352,7 +352,7 @@ const UNITS: [(&str, u64); 7] = [
 ];
 
 /// A whole number and its unit.
-fn duration_of(text: &str) -> Option<Duration> {
+pub(super) fn duration_of(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|ch: char| !ch.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);

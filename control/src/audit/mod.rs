@@ -1,0 +1,202 @@
+//! The audit: every change, in the transaction of the change.
+//!
+//! Guarantee: there is no change without its entry ([`Change::end`] refuses one), and no entry without its change. Entries of a tenant
+//! are numbered from 1 without a gap, their times never go back, and each carries the keyed hash of all that it says and of the entry
+//! before it; so whoever changes, removes, adds or swaps one, and has not the secret, is found by [`Control::verify_audit`]. Who removes
+//! the newest entries and sets the head back to an older one is found by comparing with a head that was printed before.
+
+mod change;
+mod list;
+mod verify;
+
+use schemas::TimeMs;
+use serde_json::Value;
+
+pub(crate) use change::Change;
+pub use list::Filter;
+pub use verify::{Misfit, Verified};
+
+use crate::{db::Row, error::Error, id::Id, open::Control, sql::Sql, tenant::Caller};
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A contract was added.
+    ContractCreate,
+    /// A contract was changed.
+    ContractChange,
+    /// A contract was removed.
+    ContractDelete,
+    /// A key was made.
+    KeyCreate,
+    /// A key was changed.
+    KeyChange,
+    /// A key got another secret.
+    KeyRotate,
+    /// A key was revoked.
+    KeyRevoke,
+}
+
+impl Action {
+    /// As the audit has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ContractCreate => "contract.create",
+            Self::ContractChange => "contract.change",
+            Self::ContractDelete => "contract.delete",
+            Self::KeyCreate => "key.create",
+            Self::KeyChange => "key.change",
+            Self::KeyRotate => "key.rotate",
+            Self::KeyRevoke => "key.revoke",
+        }
+    }
+}
+
+/// What it was done to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// `contract`, `key`.
+    pub kind: &'static str,
+    /// Its id; empty where it has none yet.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// Who asked may not.
+    Denied,
+    /// It was tried, and refused or impossible.
+    Failed,
+}
+
+impl Outcome {
+    /// As the audit has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// An entry, as it is read.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Entry {
+    /// Its number in the tenant's chain.
+    pub entry: i64,
+    /// Its id.
+    pub id: Id,
+    /// When.
+    pub at: TimeMs,
+    /// Who: `user`, `key`, `operator`, `system`.
+    pub actor_kind: String,
+    /// A key's id; a word for others.
+    pub actor_id: String,
+    /// For people, as it was then.
+    pub actor_name: String,
+    /// The scopes that it had.
+    pub acting_as: String,
+    /// From where.
+    pub ip: Option<String>,
+    /// The request's id.
+    pub request_id: Option<String>,
+    /// What was done: `contract.create`.
+    pub action: String,
+    /// To what kind of thing.
+    pub resource_kind: String,
+    /// Its id.
+    pub resource_id: String,
+    /// Its name then.
+    pub resource_name: Option<String>,
+    /// As it was; secrets as `{"set":true}`.
+    pub before: Option<Value>,
+    /// As it is since.
+    pub after: Option<Value>,
+    /// `done`, `denied`, `failed`.
+    pub outcome: String,
+    /// The hash of the entry before; empty in the first.
+    pub previous: String,
+    /// Its own.
+    pub hash: String,
+}
+
+/// Columns, in the order in which they are hashed; `hash` itself is none of them.
+const TEXTS: [&str; 15] = [
+    "id",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "acting_as",
+    "ip",
+    "request_id",
+    "action",
+    "resource_kind",
+    "resource_id",
+    "resource_name",
+    "before",
+    "after",
+    "outcome",
+    "previous",
+];
+
+pub(crate) const STATEMENTS: &[(&str, Sql)] = &[
+    ("audit: head", change::HEAD),
+    ("audit: append", change::APPEND),
+    ("audit: new head", change::NEW_HEAD),
+    ("audit: list", list::LIST),
+    ("audit: list by actor", list::BY_ACTOR),
+    ("audit: list by action", list::BY_ACTION),
+    ("audit: list by resource", list::BY_RESOURCE),
+    ("audit: list by kind", list::BY_KIND),
+    ("audit: first at", list::FIRST_AT),
+    ("audit: last at", list::LAST_AT),
+    ("audit: verify", verify::NEXT),
+    ("audit: verify head", verify::HEAD),
+];
+
+fn read(row: &Row) -> Result<Entry, Error> {
+    let json = |column: &str| match row.opt_text(column)? {
+        None => Ok(None),
+        Some(text) => {
+            serde_json::from_str(&text).map(Some).map_err(|e| Error::Corrupt(format!("column {column}: {e}")))
+        }
+    };
+    Ok(Entry {
+        entry: row.int("entry")?,
+        id: row.parsed("id")?,
+        at: TimeMs(row.int("at")?),
+        actor_kind: row.text("actor_kind")?,
+        actor_id: row.text("actor_id")?,
+        actor_name: row.text("actor_name")?,
+        acting_as: row.text("acting_as")?,
+        ip: row.opt_text("ip")?,
+        request_id: row.opt_text("request_id")?,
+        action: row.text("action")?,
+        resource_kind: row.text("resource_kind")?,
+        resource_id: row.text("resource_id")?,
+        resource_name: row.opt_text("resource_name")?,
+        before: json("before")?,
+        after: json("after")?,
+        outcome: row.text("outcome")?,
+        previous: row.text("previous")?,
+        hash: row.text("hash")?,
+    })
+}
+
+impl Control {
+    /// Writes down what was not done: somebody who may not, or something that was refused.
+    ///
+    /// # Errors
+    /// As of every change.
+    pub async fn note(&self, by: Caller<'_>, action: Action, subject: &Subject, outcome: Outcome) -> Result<(), Error> {
+        let mut change = Change::begin(&self.db, &self.pepper, by).await?;
+        let done = change.audit(action, subject, None, None, outcome).await;
+        change.end(done).await
+    }
+}

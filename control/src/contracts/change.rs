@@ -1,0 +1,142 @@
+//! Contracts that are added, changed and removed.
+
+use schemas::limits::control as limits;
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    BY_ADDRESS, Contract, Created, columns, get,
+    input::{Checked, CheckedPatch},
+    read,
+};
+use crate::{
+    audit::{Action, Change, Outcome, Subject},
+    db::{Row, Value},
+    error::Error,
+    id::Id,
+    idempotency::{self, IdempotencyKey},
+    outbox,
+    sql::Sql,
+};
+
+/// The contract that makes the tenant's as many as there may be, if there is one.
+pub(super) const LAST: Sql =
+    Sql::of_tenant("SELECT id FROM tenant_contracts WHERE tenant_id = $1 ORDER BY id LIMIT 1 OFFSET $2");
+pub(super) const INSERT: Sql = Sql::of_tenant(concat!(
+    "INSERT INTO tenant_contracts (tenant_id, id, network, address, name, labels, abi, created_at, updated_at, version) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 1) ON CONFLICT (tenant_id, network, address) DO NOTHING RETURNING ",
+    columns!(),
+    ", abi, CAST(CASE WHEN abi IS NULL THEN 0 ELSE 1 END AS BIGINT) AS has_abi"
+));
+pub(super) const PATCH: Sql = Sql::of_tenant(concat!(
+    "UPDATE tenant_contracts SET name = $3, labels = $4, abi = $5, updated_at = $6, version = version + 1 \
+     WHERE tenant_id = $1 AND id = $2 RETURNING ",
+    columns!(),
+    ", abi, CAST(CASE WHEN abi IS NULL THEN 0 ELSE 1 END AS BIGINT) AS has_abi"
+));
+pub(super) const DELETE: Sql = Sql::of_tenant("DELETE FROM tenant_contracts WHERE tenant_id = $1 AND id = $2");
+
+const KIND: &str = "contract";
+
+pub(super) async fn create(
+    change: &mut Change<'_>,
+    new: &Checked,
+    key: Option<&IdempotencyKey>,
+) -> Result<Created<Contract>, Error> {
+    let tenant = change.by().who.tenant();
+    let (action, request) = (Action::ContractCreate.as_str(), new.canonical());
+    if let Some(key) = key
+        && let Some(id) = idempotency::find(change.tx(), key, action, request.as_bytes()).await?
+    {
+        return Ok(Created { made: get(change.tx(), tenant, &id).await?, again: true });
+    }
+    if !tenant.reach.contains(new.network.as_str()) {
+        return Err(Error::MoreThanMaker(format!("{} is not among your networks", new.network)));
+    }
+    if change.tx().row(LAST, &[Value::from(limits::CONTRACTS as i64 - 1)]).await?.is_some() {
+        return Err(Error::Full { what: "contracts", most: limits::CONTRACTS });
+    }
+    let now = change.at();
+    let id = Id::new(now)?;
+    let values = [
+        Value::from(&id),
+        new.network.as_str().into(),
+        new.address.as_str().into(),
+        new.name.as_str().into(),
+        json!(new.labels).to_string().into(),
+        new.abi.as_ref().map(|abi| abi.text().to_owned()).into(),
+        now.0.into(),
+    ];
+    let rows = change.write(INSERT, &values).await?;
+    let Some(row) = rows.first() else {
+        let other = change.tx().row(BY_ADDRESS, &[new.network.as_str().into(), new.address.as_str().into()]).await?;
+        let other: Option<Id> = other.map(|row: Row| row.parsed("id")).transpose()?;
+        return Err(other.map_or(Error::NotFound, |id| Error::Taken { id }));
+    };
+    let made = read(row)?;
+    change.audit(Action::ContractCreate, &subject(&made), None, Some(seen(&made)), Outcome::Done).await?;
+    outbox::changed(change.tx(), KIND, &made.id).await?;
+    if let Some(key) = key {
+        idempotency::remember(change.tx(), key, action, request.as_bytes(), &made.id).await?;
+    }
+    Ok(Created { made, again: false })
+}
+
+pub(super) async fn patch(
+    change: &mut Change<'_>,
+    id: &Id,
+    version: i64,
+    patch: CheckedPatch,
+) -> Result<Contract, Error> {
+    let tenant = change.by().who.tenant();
+    let before = get(change.tx(), tenant, id).await?;
+    if before.version != version {
+        return Err(Error::Stale { version: before.version });
+    }
+    let abi = match patch.abi {
+        None => before.abi.as_ref().map(|abi| abi.get().to_owned()),
+        Some(abi) => abi.map(|abi| abi.text().to_owned()),
+    };
+    let values = [
+        Value::from(id),
+        patch.name.unwrap_or_else(|| before.name.clone()).into(),
+        json!(patch.labels.as_ref().unwrap_or(&before.labels)).to_string().into(),
+        abi.into(),
+        change.at().0.into(),
+    ];
+    let after = read(change.write(PATCH, &values).await?.first().ok_or(Error::NotFound)?)?;
+    let (was, is) = (Some(seen(&before)), Some(seen(&after)));
+    change.audit(Action::ContractChange, &subject(&after), was, is, Outcome::Done).await?;
+    outbox::changed(change.tx(), KIND, id).await?;
+    Ok(after)
+}
+
+pub(super) async fn delete(change: &mut Change<'_>, id: &Id, version: Option<i64>) -> Result<(), Error> {
+    let tenant = change.by().who.tenant();
+    let before = get(change.tx(), tenant, id).await?;
+    if version.is_some_and(|version| version != before.version) {
+        return Err(Error::Stale { version: before.version });
+    }
+    change.write(DELETE, &[id.into()]).await?;
+    change.audit(Action::ContractDelete, &subject(&before), Some(seen(&before)), None, Outcome::Done).await?;
+    outbox::changed(change.tx(), KIND, id).await
+}
+
+fn subject(contract: &Contract) -> Subject {
+    Subject { kind: KIND, id: contract.id.to_string(), name: Some(contract.name.clone()) }
+}
+
+/// As the audit shows a contract: an ABI by its hash and size.
+fn seen(contract: &Contract) -> Json {
+    let abi = contract
+        .abi
+        .as_ref()
+        .map(|abi| json!({"sha256": const_hex::encode(Sha256::digest(abi.get())), "bytes": abi.get().len()}));
+    json!({
+        "network": contract.network,
+        "address": contract.address,
+        "name": contract.name,
+        "labels": contract.labels,
+        "abi": abi,
+    })
+}

@@ -1,0 +1,130 @@
+//! What people send of a contract. Every mistake at once, each with its path.
+
+use schemas::{Network, limits::control as limits};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::abi::Abi;
+use crate::{
+    error::{Error, Mistake},
+    names,
+};
+
+/// A contract that is to be added. What is not known here is refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewContract {
+    /// Its network.
+    pub network: String,
+    /// Its address: `0x` and 40 hex digits.
+    pub address: String,
+    /// What it is called.
+    pub name: String,
+    /// Words to find it by.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Its ABI, a JSON array.
+    #[serde(default)]
+    pub abi: Option<Value>,
+}
+
+/// What is to change; what is left out stays.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContractPatch {
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// All its labels.
+    #[serde(default)]
+    pub labels: Option<Vec<String>>,
+    /// Its ABI; `null` removes it.
+    #[serde(default, deserialize_with = "there")]
+    pub abi: Option<Option<Value>>,
+}
+
+/// `null` is something else than nothing.
+fn there<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<Value>>, D::Error> {
+    Option::<Value>::deserialize(d).map(Some)
+}
+
+/// Without mistakes.
+pub(super) struct Checked {
+    pub(super) network: Network,
+    pub(super) address: String,
+    pub(super) name: String,
+    pub(super) labels: Vec<String>,
+    pub(super) abi: Option<Abi>,
+}
+
+impl Checked {
+    /// The request, the same for two that mean the same.
+    pub(super) fn canonical(&self) -> String {
+        json!([self.network, self.address, self.name, self.labels, self.abi.as_ref().map(Abi::text)]).to_string()
+    }
+}
+
+/// Without mistakes.
+pub(super) struct CheckedPatch {
+    pub(super) name: Option<String>,
+    pub(super) labels: Option<Vec<String>>,
+    pub(super) abi: Option<Option<Abi>>,
+}
+
+impl NewContract {
+    pub(super) fn checked(&self) -> Result<Checked, Error> {
+        let mut mistakes = Vec::new();
+        let network: Option<Network> = self.network.parse().ok();
+        if network.is_none() {
+            let cure = "write the slug of a network that is followed, such as `mantle-mainnet`";
+            mistakes.push(Mistake::new("network", "is not the slug of a network", cure));
+        }
+        let address = self.address.trim().to_ascii_lowercase();
+        let digits = address.strip_prefix("0x").unwrap_or("");
+        if digits.len() != 40 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            mistakes.push(Mistake::new("address", "is not an address", "write 0x and 40 hex digits"));
+        }
+        let name = names::name("name", &self.name, &mut mistakes);
+        let labels = labels(&self.labels, &mut mistakes);
+        let abi = self.abi.as_ref().and_then(|value| taken(Abi::of(value), &mut mistakes));
+        match network {
+            Some(network) if mistakes.is_empty() => Ok(Checked { network, address, name, labels, abi }),
+            _ => Err(Error::Invalid(mistakes)),
+        }
+    }
+}
+
+impl ContractPatch {
+    pub(super) fn checked(&self) -> Result<CheckedPatch, Error> {
+        let mut mistakes = Vec::new();
+        let name = self.name.as_ref().map(|name| names::name("name", name, &mut mistakes));
+        let labels = self.labels.as_ref().map(|list| labels(list, &mut mistakes));
+        let abi = self.abi.as_ref().map(|abi| abi.as_ref().and_then(|value| taken(Abi::of(value), &mut mistakes)));
+        if mistakes.is_empty() { Ok(CheckedPatch { name, labels, abi }) } else { Err(Error::Invalid(mistakes)) }
+    }
+}
+
+fn taken(abi: Result<Abi, Vec<Mistake>>, mistakes: &mut Vec<Mistake>) -> Option<Abi> {
+    abi.map_err(|found| mistakes.extend(found)).ok()
+}
+
+/// Labels without spaces around them, each once.
+fn labels(list: &[String], mistakes: &mut Vec<Mistake>) -> Vec<String> {
+    let (most, characters) = limits::LABELS;
+    if list.len() > most {
+        mistakes.push(Mistake::new("labels", format!("has {} entries", list.len()), format!("write at most {most}")));
+        return Vec::new();
+    }
+    let mut labels: Vec<String> = Vec::with_capacity(list.len());
+    for (i, label) in list.iter().enumerate() {
+        let label = label.trim();
+        let length = label.chars().count();
+        if length == 0 || length > characters || label.chars().any(char::is_control) {
+            let cure = format!("write 1 to {characters} visible characters");
+            mistakes.push(Mistake::new(format!("labels[{i}]"), "is no label", cure));
+        } else if !labels.iter().any(|l| l == label) {
+            labels.push(label.to_owned());
+        }
+    }
+    labels
+}

@@ -1,0 +1,89 @@
+//! The two databases behind one face: pools, transactions, rows.
+//!
+//! Guarantee: a statement on tenants' rows runs only inside a [`Tx`] that was opened with a tenant, which it binds as `$1` (and on
+//! PostgreSQL tells the row-level security for this transaction alone). Every wait has a deadline. A transaction that is dropped before its
+//! end (an error, a deadline, a caller that went away) takes its connection with it, so that nothing of it is ever committed or seen by
+//! the next.
+
+mod failure;
+pub(crate) mod postgres;
+mod row;
+pub(crate) mod sqlite;
+mod tx;
+
+use sqlx::{Pool, Postgres, Sqlite};
+
+pub(crate) use failure::deadline;
+pub(crate) use row::{Row, Value};
+pub(crate) use tx::{Conn, Tx};
+
+use crate::{error::Error, tenant::Tenant};
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// An open database.
+#[derive(Clone)]
+pub(crate) enum Db {
+    /// SQLite has one writer, which waits in a pool of one connection.
+    Sqlite {
+        /// For transactions that write.
+        writer: Pool<Sqlite>,
+        /// For those that read.
+        readers: Pool<Sqlite>,
+    },
+    /// PostgreSQL.
+    Postgres(Pool<Postgres>),
+}
+
+impl Db {
+    /// A connection. Where there is none, the database is away, whatever it says of itself.
+    async fn connection(&self, write: bool) -> Result<Conn, Error> {
+        self.acquire(write).await.map_err(|e| match e {
+            Error::Database(words) => Error::Away(words),
+            e => e,
+        })
+    }
+
+    async fn acquire(&self, write: bool) -> Result<Conn, Error> {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                let pool = if write { writer } else { readers };
+                Ok(Conn::Sqlite(deadline(pool.acquire()).await?))
+            }
+            Self::Postgres(pool) => Ok(Conn::Postgres(deadline(pool.acquire()).await?)),
+        }
+    }
+
+    /// A transaction that reads a tenant's rows.
+    pub(crate) async fn read(&self, tenant: &Tenant) -> Result<Tx, Error> {
+        Tx::begin(self.connection(false).await?, false, Some(&tenant.id)).await
+    }
+
+    /// A transaction that changes a tenant's rows. For changes that people make there is `audit::Change`, which writes them down.
+    pub(crate) async fn write(&self, tenant: &Tenant) -> Result<Tx, Error> {
+        Tx::begin(self.connection(true).await?, true, Some(&tenant.id)).await
+    }
+
+    /// A transaction for what belongs to no tenant.
+    pub(crate) async fn system(&self, write: bool) -> Result<Tx, Error> {
+        Tx::begin(self.connection(write).await?, write, None).await
+    }
+
+    /// Lets go of every connection.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}

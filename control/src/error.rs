@@ -1,0 +1,148 @@
+//! What can go wrong, sorted once: whose fault it is, and what to do.
+
+use schemas::limits::control as limits;
+
+use crate::id::Id;
+
+/// A mistake in what somebody sent.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Mistake {
+    /// Where: a path such as `abi[3].inputs[0].type`, or `line 4, column 7` of a text that is no JSON.
+    pub path: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to write instead.
+    pub cure: String,
+}
+
+impl Mistake {
+    pub(crate) fn new(path: impl Into<String>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { path: path.into(), problem: problem.into(), cure: cure.into() }
+    }
+}
+
+fn listed(mistakes: &[Mistake]) -> String {
+    let lines: Vec<String> = mistakes.iter().map(|m| format!("{}: {}; {}", m.path, m.problem, m.cure)).collect();
+    lines.join("\n")
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be reached, is busy, or did not answer in time. Nothing was changed, or it is not known (a commit whose answer
+    /// was lost); an idempotency key tells.
+    #[error("the control store is away ({0}); try again when it is back")]
+    Away(String),
+    /// The database has another shape than this version wants.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// Start-up cannot go on with these settings.
+    #[error("{0}")]
+    Settings(String),
+    /// Not there, or not this tenant's.
+    #[error("there is no such thing here")]
+    NotFound,
+    /// Something else with the same name or address is there already.
+    #[error("it is there already, with the id {id}")]
+    Taken {
+        /// Its id.
+        id: Id,
+    },
+    /// Somebody else changed it since it was read.
+    #[error("it was changed since you read it: its version is {version}; read it again")]
+    Stale {
+        /// The present version.
+        version: i64,
+    },
+    /// What was sent has mistakes.
+    #[error("{}", listed(.0))]
+    Invalid(Vec<Mistake>),
+    /// An idempotency key was used for another request.
+    #[error("this idempotency key was used for another request in the last 24 hours; use a new one for each request")]
+    Reused,
+    /// No more of these.
+    #[error("there are {most} {what} already, which is the most; remove what is not needed")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
+    /// The caller would give more than it has.
+    #[error("a key never does more than whoever made it: {0}")]
+    MoreThanMaker(String),
+    /// The database refused, or said what cannot be understood.
+    #[error("the control store failed: {0}")]
+    Database(String),
+    /// What was read of the database cannot be right.
+    #[error("the control store holds what cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// The database's shape is not this version's.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SchemaError {
+    /// A later version of Headwater changed it.
+    #[error(
+        "the control store has migration {found} ({name}), and this version of headwater knows only up to {known}: it was changed by a \
+         later version; run that version or a later one, nothing was touched"
+    )]
+    Newer {
+        /// The number that is not known.
+        found: i64,
+        /// Its name.
+        name: String,
+        /// The last one of this version.
+        known: i64,
+    },
+    /// A migration is not what it was when it was applied.
+    #[error(
+        "migration {number} ({name}) of the control store was applied with the checksum {applied}, and this version has {ours}: the two \
+         were not built from the same files; run the version that made this database, nothing was touched"
+    )]
+    Changed {
+        /// Its number.
+        number: i64,
+        /// Its name.
+        name: String,
+        /// As it was applied.
+        applied: String,
+        /// As it is here.
+        ours: String,
+    },
+    /// It has to be migrated first.
+    #[error(
+        "the control store lacks {missing} migrations; run `headwater control migrate` (with `--dry-run` it only says what it would do)"
+    )]
+    Behind {
+        /// How many.
+        missing: usize,
+    },
+}
+
+/// Why somebody is not let in. What comes from outside is told no more than that (401); only [`Denied::Away`] and [`Denied::Busy`] are
+/// nobody's fault (503).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// It has not the form of a key.
+    #[error("this is no key: one looks like hw_XXXXXXXX_… and was shown once when it was made")]
+    Malformed,
+    /// There is no such key.
+    #[error("this key is not known")]
+    Unknown,
+    /// It was revoked, or who made it was.
+    #[error("this key was revoked")]
+    Revoked,
+    /// Its time is over, or that of who made it.
+    #[error("this key has expired")]
+    Expired,
+    /// Its tenant is suspended.
+    #[error("this key's organisation is suspended")]
+    Suspended,
+    /// The store cannot be asked, and this key is not known here, or has not been confirmed for too long.
+    #[error("keys cannot be looked up: the control store is away")]
+    Away,
+    /// Too many unknown keys are being looked up.
+    #[error("more than {} keys are being looked up at once; try again", limits::KEY_LOOK_UPS)]
+    Busy,
+}

@@ -1,0 +1,73 @@
+//! What people create while Headwater runs, and who may: tenants, keys, contracts, and the audit of every change.
+//!
+//! Guarantee: a tenant's rows are reached only with a [`Tenant`], and only authentication makes one ([`Control::authenticate`],
+//! [`Control::anyone`] where `[auth]` is `none`, [`Operator`] for who holds the store's own credentials). Every statement on them binds
+//! that tenant: the text of one that does not is refused when this crate is compiled ([`Sql`]), and PostgreSQL has row-level security
+//! behind it. What is not there and what is another tenant's are one answer, because they are one statement. A change, its entry in the
+//! audit and what the stages are to be told are one transaction. One code path and one SQL text for SQLite and PostgreSQL.
+//!
+//! There is no other way to a tenant:
+//!
+//! ```no_run
+//! # async fn f(control: control::Control) -> Result<(), control::Error> {
+//! let anyone = control.anyone().ok_or(control::Error::NotFound)?;
+//! control.contract(anyone.tenant(), &"01J0000000000000000000000A".parse()?).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! ```compile_fail,E0451
+//! let tenant = control::Tenant { id: "01J0000000000000000000000A".parse().expect("an id"), reach: control::Networks::All };
+//! ```
+//!
+//! ```compile_fail,E0599
+//! let tenant = control::Tenant::new("01J0000000000000000000000A".parse().expect("an id"));
+//! ```
+//!
+//! ```compile_fail,E0277
+//! let tenant: control::Tenant = serde_json::from_str(r#"{"id":"01J0000000000000000000000A"}"#).expect("a tenant");
+//! ```
+//!
+//! ```compile_fail,E0308
+//! # async fn f(control: control::Control) -> Result<(), control::Error> {
+//! control.contract("01J0000000000000000000000A", &"01J0000000000000000000000A".parse()?).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! ```compile_fail,E0451
+//! # fn f(tenant: control::Tenant) {
+//! let owner = control::Authenticated { tenant, actor: control::Actor::System, scopes: control::Scopes::ALL, expires_at: None };
+//! # }
+//! ```
+
+mod audit;
+mod contracts;
+mod db;
+mod error;
+mod id;
+mod idempotency;
+mod keys;
+mod migrations;
+mod names;
+mod open;
+mod outbox;
+mod pages;
+mod random;
+mod scopes;
+mod secret;
+mod sql;
+mod tenant;
+mod tenants;
+
+pub use audit::{Action, Entry, Filter, Misfit, Outcome, Subject, Verified};
+pub use contracts::{Abi, Contract, ContractPatch, Created, Named, NewContract, What};
+pub use error::{Denied, Error, Mistake};
+pub use id::Id;
+pub use idempotency::IdempotencyKey;
+pub use keys::{Fresh, Key, KeyPatch, NewKey};
+pub use migrations::{Migration, Step};
+pub use open::{Control, Mode, Operator, Trust, migrate};
+pub use pages::{Cursor, Page, Paging};
+pub use scopes::{Allowed, Resource, Scopes, WrongScope};
+pub use sql::{Sql, statements};
+pub use tenant::{Actor, Authenticated, Caller, Networks, Tenant};
+pub use tenants::TenantInfo;

@@ -1,0 +1,271 @@
+//! The control store, opened.
+
+use std::{os::unix::fs::DirBuilderExt, path::Path, time::Duration};
+
+use runtime::config::{Control as Settings, ControlPlace};
+use schemas::{TimeMs, limits::control as limits};
+
+use crate::{
+    audit::Change,
+    db::{Db, Tx, Value, postgres, sqlite},
+    error::{Error, SchemaError},
+    id::Id,
+    keys::{Fresh, NewKey, Remembered},
+    migrations::{self, Step},
+    scopes::Scopes,
+    secret::{self, Pepper},
+    sql::SystemSql,
+    tenant::{Actor, Authenticated, Caller, Networks, Tenant},
+    tenants::TenantInfo,
+};
+
+/// Whom the door lets in: `[auth] mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Everybody is owner of the tenant `default`.
+    None,
+    /// Who has a key.
+    Keys,
+}
+
+/// How long what is remembered of keys is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trust {
+    /// Before the store is asked again.
+    pub fresh: Duration,
+    /// While the store is away.
+    pub while_away: Duration,
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self { fresh: limits::KEY_FRESH, while_away: limits::KEY_WHILE_AWAY }
+    }
+}
+
+/// The control store. One for a process; what it remembers of keys is shared by all who use it.
+pub struct Control {
+    pub(crate) db: Db,
+    pub(crate) pepper: Pepper,
+    pub(crate) remembered: Remembered,
+    mode: Mode,
+}
+
+const MARK: SystemSql =
+    SystemSql("INSERT INTO control_meta (name, value) VALUES ('secret', $1) ON CONFLICT (name) DO NOTHING");
+const MARKED: SystemSql = SystemSql("SELECT value FROM control_meta WHERE name = 'secret'");
+const FIRST_KEY: SystemSql = SystemSql(
+    "INSERT INTO control_meta (name, value) VALUES ('operator key', $1) ON CONFLICT (name) DO NOTHING RETURNING value",
+);
+
+impl Control {
+    /// Opens it. SQLite is made and migrated where that is needed; PostgreSQL must have been migrated (`headwater control migrate`).
+    ///
+    /// # Errors
+    /// It is away ([`Error::Away`]), has another shape ([`Error::Schema`]), or cannot be used with these settings ([`Error::Settings`]).
+    pub async fn open(settings: &Settings, mode: Mode, trust: Trust) -> Result<Self, Error> {
+        let (db, secret) = match &settings.place {
+            ControlPlace::Sqlite(file) => {
+                let folder = make_folder(file)?;
+                let db = sqlite::open(file).await?;
+                for step in migrations::apply(&db, false).await? {
+                    tracing::info!(number = step.number, name = step.name, "the control store was migrated");
+                }
+                let secret = match &settings.secret {
+                    Some(secret) => secret.clone(),
+                    None => secret::of_file(&folder.join("secret"))?,
+                };
+                (db, secret)
+            }
+            ControlPlace::Postgres { url, .. } => {
+                let db = postgres::open(url, limits::CONNECTIONS).await?;
+                let mut tx = db.system(false).await?;
+                let done = check_postgres(&mut tx).await;
+                tx.end(done).await?;
+                let secret = settings.secret.clone().ok_or_else(no_secret)?;
+                (db, secret)
+            }
+        };
+        let pepper = Pepper::new(&secret);
+        check_secret(&db, &pepper).await?;
+        Ok(Self { db, pepper, remembered: Remembered::new(trust), mode })
+    }
+
+    /// Whoever comes without a credential: somebody only where the mode is [`Mode::None`].
+    pub fn anyone(&self) -> Option<Authenticated> {
+        (self.mode == Mode::None).then(|| owner(Id::DEFAULT_TENANT, Actor::Anyone))
+    }
+
+    /// The operator's key of a new store, made once and shown once: the first process that asks gets it, everybody else nothing.
+    ///
+    /// # Errors
+    /// As of every change.
+    pub async fn first_key(&self) -> Result<Option<Fresh>, Error> {
+        let system = owner(Id::DEFAULT_TENANT, Actor::System);
+        let mut change = Change::begin(&self.db, &self.pepper, Caller::here(&system)).await?;
+        let done = async {
+            let first = change.system(FIRST_KEY, &[Value::from(TimeMs::now().rfc3339())]).await?;
+            if first.is_empty() {
+                return Ok(None);
+            }
+            let new =
+                NewKey { name: "operator".to_owned(), scopes: Scopes::ALL, networks: Networks::All, expires_in: None };
+            crate::keys::create_in(&mut change, &self.pepper, new).await.map(Some)
+        };
+        let done = done.await;
+        change.end(done).await
+    }
+
+    /// Lets go of the database.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}
+
+/// Whoever holds the control store's own credentials: the command line on the machine. It may everything, in every tenant.
+pub struct Operator {
+    control: Control,
+    name: String,
+}
+
+impl Operator {
+    /// Opens the store as [`Control::open`] does; `name` is who runs the command, for the audit.
+    ///
+    /// # Errors
+    /// As of [`Control::open`].
+    pub async fn open(settings: &Settings, name: &str) -> Result<Self, Error> {
+        let control = Control::open(settings, Mode::Keys, Trust::default()).await?;
+        Ok(Self { control, name: name.to_owned() })
+    }
+
+    /// The store.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// All tenants, by age.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn tenants(&self) -> Result<Vec<TenantInfo>, Error> {
+        crate::tenants::all(&self.control.db).await
+    }
+
+    /// The operator in one tenant.
+    pub fn within(&self, tenant: &TenantInfo) -> Authenticated {
+        owner(tenant.id, Actor::Operator { name: self.name.clone() })
+    }
+
+    /// The operator in the tenant `default`.
+    pub fn at_home(&self) -> Authenticated {
+        owner(Id::DEFAULT_TENANT, Actor::Operator { name: self.name.clone() })
+    }
+}
+
+fn owner(id: Id, actor: Actor) -> Authenticated {
+    Authenticated { tenant: Tenant { id, reach: Networks::All }, actor, scopes: Scopes::ALL, expires_at: None }
+}
+
+/// Applies what is missing to the database of these settings; with `dry` it says only what that would be, and changes nothing.
+///
+/// # Errors
+/// As of [`Control::open`].
+pub async fn migrate(settings: &Settings, dry: bool) -> Result<Vec<Step>, Error> {
+    match &settings.place {
+        ControlPlace::Sqlite(file) => {
+            if dry && !file.exists() {
+                return Ok(migrations::all(crate::db::Dialect::Sqlite));
+            }
+            make_folder(file)?;
+            let db = sqlite::open(file).await?;
+            let steps = migrations::apply(&db, dry).await;
+            db.close().await;
+            steps
+        }
+        ControlPlace::Postgres { url, owner_url } => {
+            let role = postgres::role(url)?;
+            let owner = owner_url.as_ref().ok_or_else(|| {
+                Error::Settings(
+                    "`[control] owner_url` is missing: it names the role that owns the tables, which migrates them; `url` is the role \
+                     that works with them and owns nothing; docs/control.md shows both"
+                        .to_owned(),
+                )
+            })?;
+            if postgres::role(owner)? == role {
+                return Err(Error::Settings(format!(
+                    "`[control] owner_url` and `url` name the same role, `{role}`: whoever works with the tables must not own them"
+                )));
+            }
+            let db = postgres::open(owner, 1).await?;
+            let steps = migrations::apply(&db, dry).await;
+            let steps = match steps {
+                Ok(steps) if !dry => grant(&db, &role).await.map(|()| steps),
+                other => other,
+            };
+            db.close().await;
+            steps
+        }
+    }
+}
+
+async fn grant(db: &Db, role: &str) -> Result<(), Error> {
+    let mut tx = db.system(true).await?;
+    // Two that give rights at once fail in PostgreSQL ("tuple concurrently updated").
+    let alone = tx.script(migrations::ALONE).await;
+    let done = match alone {
+        Ok(()) => tx.script(&postgres::grants(role)).await,
+        Err(e) => Err(e),
+    };
+    let done = done.map_err(|e| match e {
+        Error::Database(e) => {
+            Error::Settings(format!("`[control] url`: the role `{role}` could not be allowed what it needs: {e}"))
+        }
+        e => e,
+    });
+    tx.end(done).await
+}
+
+async fn check_postgres(tx: &mut Tx) -> Result<(), Error> {
+    postgres::check_role(tx).await?;
+    match migrations::missing(tx).await?.len() {
+        0 => Ok(()),
+        missing => Err(SchemaError::Behind { missing }.into()),
+    }
+}
+
+/// The database remembers the secret's mark.
+async fn check_secret(db: &Db, pepper: &Pepper) -> Result<(), Error> {
+    let mut tx = db.system(false).await?;
+    let marked = tx.system(MARKED, &[]).await;
+    let mut marked = tx.end(marked).await?;
+    if marked.is_empty() {
+        let mut tx = db.system(true).await?;
+        let done = async {
+            tx.system(MARK, &[Value::from(pepper.mark())]).await?;
+            tx.system(MARKED, &[]).await
+        };
+        let done = done.await;
+        marked = tx.end(done).await?;
+    }
+    let mark = marked.first().ok_or_else(|| Error::Corrupt("no mark of the secret".to_owned()))?.text("value")?;
+    match mark == pepper.mark() {
+        true => Ok(()),
+        false => Err(Error::Settings(
+            "the control store was made with another secret: with this one no key would work and no entry of the audit would fit; put \
+             back `[control] secret`, or the file `secret` that was beside the database"
+                .to_owned(),
+        )),
+    }
+}
+
+fn no_secret() -> Error {
+    Error::Settings("`[control] secret` is missing: beside PostgreSQL every process wants the same".to_owned())
+}
+
+/// The folder of a SQLite file, which only its owner may look into.
+fn make_folder(file: &Path) -> Result<&Path, Error> {
+    let folder = file.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
+    let failed = |e: std::io::Error| Error::Settings(format!("{} cannot be made: {e}", folder.display()));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    Ok(folder)
+}

@@ -1,0 +1,149 @@
+//! The secret beside the database: what makes stored hashes of keys useless to who has the database alone, and what the audit's chain
+//! cannot be written anew without.
+//!
+//! Guarantee: a key is stored as HMAC-SHA-256 (RFC 2104) of its whole text under a key that is derived from the secret. A key has 131
+//! random bits, so that no slow hash is needed; and nothing that is in the database alone lets anybody try keys, or make an entry of the
+//! audit that fits. The secret is `[control] secret`, or on one machine the file `secret` beside the database, made once, mode 0600. The
+//! database remembers a mark of the secret, so that a wrong one is told at the start and not by every key being refused.
+
+use std::{
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use hmac::{Hmac, Mac};
+use runtime::config::Secret;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use crate::{error::Error, random};
+
+/// A keyed hash.
+pub(crate) type Hash = [u8; 32];
+
+/// The secret, as the keys that are derived from it.
+pub(crate) struct Pepper {
+    keys: Hmac<Sha256>,
+    audit: Hmac<Sha256>,
+    mark: String,
+}
+
+impl Pepper {
+    pub(crate) fn new(secret: &Secret) -> Self {
+        let derive = |what: &str| {
+            let mut mac = keyed(secret.expose().as_bytes());
+            mac.update(what.as_bytes());
+            mac.finalize().into_bytes()
+        };
+        Self {
+            keys: keyed(&derive("headwater control: keys, 1")),
+            audit: keyed(&derive("headwater control: audit, 1")),
+            mark: const_hex::encode(&derive("headwater control: mark, 1")[..16]),
+        }
+    }
+
+    /// Hash of a key's text.
+    pub(crate) fn of_key(&self, text: &str) -> Hash {
+        let mut mac = self.keys.clone();
+        mac.update(text.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Hash of an entry of the audit: each field with its length, so that no two entries have the same bytes.
+    pub(crate) fn of_entry<'a>(&self, fields: impl IntoIterator<Item = Option<&'a [u8]>>) -> Hash {
+        let mut mac = self.audit.clone();
+        for field in fields {
+            match field {
+                None => mac.update(&[0]),
+                Some(bytes) => {
+                    mac.update(&[1]);
+                    mac.update(&(bytes.len() as u64).to_be_bytes());
+                    mac.update(bytes);
+                }
+            }
+        }
+        mac.finalize().into_bytes().into()
+    }
+
+    /// What the database keeps to know the secret again.
+    pub(crate) fn mark(&self) -> &str {
+        &self.mark
+    }
+}
+
+/// HMAC takes keys of every length.
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes keys of every length")
+}
+
+/// Whether two hashes are equal, in a time that does not depend on where they differ.
+pub(crate) fn same(a: &Hash, b: &Hash) -> bool {
+    a.ct_eq(b).into()
+}
+
+/// The secret in a file, which is made where there is none. Two processes that begin at once agree on one.
+pub(crate) fn of_file(path: &Path) -> Result<Secret, Error> {
+    let failed = |e: std::io::Error| Error::Settings(format!("the control store's secret {}: {e}", path.display()));
+    loop {
+        match std::fs::read_to_string(path) {
+            Ok(text) if text.trim().len() >= 32 => return Ok(Secret::new(text.trim())),
+            Ok(_) => {
+                return Err(Error::Settings(format!(
+                    "{} is not a secret of the control store: put back the one that was there; without it no key works any more",
+                    path.display()
+                )));
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(e)),
+        }
+        let (name, text) = (random::bytes::<8>().map_err(failed)?, random::bytes::<32>().map_err(failed)?);
+        let draft = path.with_extension(const_hex::encode(name));
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
+        let written = file.write_all(const_hex::encode(text).as_bytes()).and_then(|()| file.sync_all());
+        // Whole or not at all, and never over one that is there.
+        let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
+        let _ = std::fs::remove_file(&draft);
+        match linked {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(failed(e)),
+            _ => {}
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(failed)?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_file_is_made_once_and_only_its_owner_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        let all: Vec<Secret> = std::thread::scope(|s| {
+            let threads: Vec<_> = (0..8).map(|_| s.spawn(|| of_file(&path).unwrap())).collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        assert!(all.windows(2).all(|w| w[0] == w[1]), "one secret for all");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft stays");
+        std::fs::write(&path, "").unwrap();
+        assert!(of_file(&path).is_err());
+    }
+
+    #[test]
+    fn what_is_derived_differs_by_secret_purpose_and_fields() {
+        let (a, b) = (Pepper::new(&Secret::new("a".repeat(32))), Pepper::new(&Secret::new("b".repeat(32))));
+        assert_ne!(a.mark(), b.mark());
+        assert!(!same(&a.of_key("x"), &b.of_key("x")));
+        let entry = |fields: &[Option<&str>]| a.of_entry(fields.iter().map(|f| f.map(str::as_bytes)));
+        assert_ne!(entry(&[Some("ab"), Some("c")]), entry(&[Some("a"), Some("bc")]));
+        assert_ne!(entry(&[None, Some("")]), entry(&[Some(""), None]));
+        assert_ne!(entry(&[Some("x")]), a.of_key("x"));
+    }
+}

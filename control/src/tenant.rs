@@ -1,0 +1,185 @@
+//! Who is here, and whose rows that opens.
+//!
+//! Guarantee: nobody outside of this crate can make a [`Tenant`] or an [`Authenticated`] (private fields, no constructor, no `Default`,
+//! no `Deserialize`; lib.rs proves it), and inside only `keys::door` and `open` do.
+
+use std::net::IpAddr;
+
+use schemas::{Network, TimeMs};
+
+use crate::{
+    id::Id,
+    scopes::{Allowed, Resource, Scopes},
+};
+
+/// Networks that somebody may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Networks {
+    /// All, those of later too.
+    All,
+    /// These.
+    Only(Vec<Network>),
+}
+
+impl Networks {
+    /// Whether this one.
+    pub fn contains(&self, network: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(list) => list.iter().any(|n| n.as_str() == network),
+        }
+    }
+
+    /// What both reach.
+    #[must_use]
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::All, both) | (both, Self::All) => both.clone(),
+            (Self::Only(a), Self::Only(_)) => {
+                Self::Only(a.iter().filter(|n| other.contains(n.as_str())).cloned().collect())
+            }
+        }
+    }
+
+    /// Whether all that this reaches `maker` reaches too.
+    pub(crate) fn within(&self, maker: &Self) -> bool {
+        match (self, maker) {
+            (_, Self::All) => true,
+            (Self::All, Self::Only(_)) => false,
+            (Self::Only(list), _) => list.iter().all(|n| maker.contains(n.as_str())),
+        }
+    }
+
+    /// As it is stored and shown: an empty list is all.
+    pub fn listed(&self) -> Vec<&str> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Only(list) => list.iter().map(Network::as_str).collect(),
+        }
+    }
+}
+
+/// The way to one tenant's rows, of these networks. Holding one is the proof of having been let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    pub(crate) id: Id,
+    pub(crate) reach: Networks,
+}
+
+impl Tenant {
+    /// Whose rows.
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+    /// Of which networks; what is of another is not there.
+    pub fn reach(&self) -> &Networks {
+        &self.reach
+    }
+}
+
+/// Who does something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// An API key.
+    Key {
+        /// Its id.
+        id: Id,
+        /// Its name.
+        name: String,
+    },
+    /// Whoever holds the control store's own credentials: the command line.
+    Operator {
+        /// The system's user who ran the command.
+        name: String,
+    },
+    /// Anybody at all, where `[auth]` is `none`.
+    Anyone,
+    /// Headwater itself.
+    System,
+}
+
+impl Actor {
+    /// As the audit has it: `user`, `key`, `operator`, `system`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Key { .. } => "key",
+            Self::Operator { .. } => "operator",
+            Self::Anyone => "user",
+            Self::System => "system",
+        }
+    }
+    /// A key's id; a word for others.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Key { id, .. } => id.as_str(),
+            Self::Operator { .. } => "operator",
+            Self::Anyone => "anyone",
+            Self::System => "system",
+        }
+    }
+    /// For people.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Key { name, .. } | Self::Operator { name } => name,
+            Self::Anyone => "anyone",
+            Self::System => "headwater",
+        }
+    }
+}
+
+/// Somebody who was let in: whose rows, and what may be done.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    pub(crate) tenant: Tenant,
+    pub(crate) actor: Actor,
+    pub(crate) scopes: Scopes,
+    pub(crate) expires_at: Option<TimeMs>,
+}
+
+impl Authenticated {
+    /// The way to the tenant's rows.
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+    /// Who it is.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+    /// The key's id, where it came with one.
+    pub fn key(&self) -> Option<&Id> {
+        match &self.actor {
+            Actor::Key { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+    /// Everything that it may do.
+    pub fn scopes(&self) -> Scopes {
+        self.scopes
+    }
+    /// Whether this may be done. The one question for a table of permissions.
+    pub fn allows(&self, resource: Resource, action: Allowed) -> bool {
+        self.scopes.allows(resource, action)
+    }
+    /// When it ends; `None`: by itself never.
+    pub fn expires_at(&self) -> Option<TimeMs> {
+        self.expires_at
+    }
+}
+
+/// Somebody who changes something, and from where: what the audit says of a change.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// Who.
+    pub who: &'a Authenticated,
+    /// The address that the request came from, behind trusted proxies the client's; `None` for the command line.
+    pub ip: Option<IpAddr>,
+    /// The request's id.
+    pub request_id: Option<&'a str>,
+}
+
+impl<'a> Caller<'a> {
+    /// From this machine, without a request.
+    pub fn here(who: &'a Authenticated) -> Self {
+        Self { who, ip: None, request_id: None }
+    }
+}

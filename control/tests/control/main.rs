@@ -1,0 +1,9 @@
+//! The control store on both databases: SQLite, and PostgreSQL where `scripts/postgres run …` has started one.
+
+mod audit;
+mod common;
+mod contracts;
+mod cut;
+mod keys;
+mod plans;
+mod walls;
