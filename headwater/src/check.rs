@@ -17,6 +17,7 @@ pub fn run(file: &Path) -> Result<(), Failure> {
         config.networks.iter().map(|n| format!("{} ({} endpoints)", n.slug, n.endpoints.len())).collect();
     let what = if networks.is_empty() { "no network".to_owned() } else { networks.join(", ") };
     eprintln!("{}: no mistakes; follows {what}; data in {}", file.display(), config.data_dir.display());
+    eprintln!("tenants, keys and contracts in {}", config.control.place());
     if networks.is_empty() {
         eprintln!("add `[[network]]` to follow a chain; the README shows one");
     }
@@ -25,7 +26,8 @@ pub fn run(file: &Path) -> Result<(), Failure> {
         Folder::NotOurs(words) => Some(words),
         Folder::Fine | Folder::Wrong(_) => None,
     };
-    for warning in config.store.warnings().into_iter().chain(of_kafka).chain(not_ours) {
+    for warning in config.store.warnings().into_iter().chain(of_kafka).chain(config.control.warnings()).chain(not_ours)
+    {
         eprintln!("warning: {warning}");
     }
     Ok(())

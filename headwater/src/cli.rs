@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::{
     acls::{self, Acls},
     arguments::{ConfigFile, StageProcess},
-    check,
+    check, control,
     dead_letters::{self, Replay},
     demo::{self, Demo},
     exit::Failure,
@@ -80,6 +80,15 @@ enum Command {
     /// Prints what is given up: exactly the sequences that are no longer in the log. `headwater backfill --again` brings their heights
     /// back.
     AcceptGap(Accept),
+    /// Make, list, rotate and revoke API keys
+    #[command(subcommand)]
+    Keys(control::Keys),
+    /// Check that no entry of the audit was changed, removed or added
+    #[command(subcommand)]
+    Audit(control::Audit),
+    /// The database of tenants, keys and contracts
+    #[command(subcommand)]
+    Control(control::Control),
     /// Print the records of a topic
     Tail(Tail),
     /// One screen: tip, processed height, lag and rate of each network, and the lag of each stage
@@ -159,6 +168,9 @@ impl Cli {
             Command::Backfill(args) => requests::backfill(&args),
             Command::AcceptReorg(args) => requests::accept_reorg(&args),
             Command::AcceptGap(args) => requests::accept_gap(&args),
+            Command::Keys(command) => control::keys(&command),
+            Command::Audit(command) => control::audit(&command),
+            Command::Control(command) => control::control(&command),
             Command::Tail(args) => tail::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Healthz(args) => healthz::run(&args),

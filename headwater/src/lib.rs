@@ -8,6 +8,7 @@ mod acls;
 mod arguments;
 mod check;
 mod cli;
+mod control;
 mod dead_letters;
 mod demo;
 mod exit;

@@ -11,6 +11,7 @@ mod clients;
 mod common;
 mod compose;
 mod consumers;
+mod control;
 mod faults;
 mod filling;
 mod full_disk;
