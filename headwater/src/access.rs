@@ -114,7 +114,7 @@ pub fn rights(role: Role) -> Vec<Right> {
         Role::Tail => vec![right(READ, On::AllTopics), right(DESCRIBE, On::Group(READER_GROUP))],
         Role::DeadLetters => vec![right(READ, On::Topics(&[DEAD_LETTERS])), right(DESCRIBE, On::Group(READER_GROUP))],
         Role::Requests => vec![
-            right(&["Read", "Write"], On::Topics(&[CONTROL_CONFIG])),
+            right(BOTH, On::Topics(&[CONTROL_CONFIG])),
             right(
                 READ,
                 On::Topics(&[

@@ -207,19 +207,18 @@ fn check_param(path: &str, param: &Value, event: bool, depth: usize, mistakes: &
     if mistakes.len() > before {
         return;
     }
-    let good = match event {
+    // First what names the smallest part.
+    if !decodable(kind, object.contains_key("components")) {
+        let kind: String = kind.chars().take(80).collect();
+        let cure = "write an elementary type (uint256, address, bytes32, string, …), an array of one, or `tuple` with its `components`";
+        return mistakes.push(Mistake::new(format!("{path}.type"), format!("`{kind}` is not a type of the ABI"), cure));
+    }
+    let read = match event {
         true => serde_json::from_value::<EventParam>(param.clone()).map(drop),
         false => serde_json::from_value::<Param>(param.clone()).map(drop),
     };
-    let known = decodable(kind, object.contains_key("components"));
-    match good {
-        Err(e) => mistakes.push(Mistake::new(path, format!("cannot be read: {e}"), cure_of_item())),
-        Ok(()) if !known => {
-            let kind: String = kind.chars().take(80).collect();
-            let cure = "write an elementary type (uint256, address, bytes32, string, …), an array of one, or `tuple` with its `components`";
-            mistakes.push(Mistake::new(format!("{path}.type"), format!("`{kind}` is not a type of the ABI"), cure));
-        }
-        Ok(()) => {}
+    if let Err(e) = read {
+        mistakes.push(Mistake::new(path, format!("cannot be read: {e}"), cure_of_item()));
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Guarantee: [`migrate`](Store::migrate) brings any older database to this version and leaves a current one as it is. Every
 //! file is one statement that may be run again (`IF NOT EXISTS`, `OR REPLACE`, or only while what it changes is still there), and is
-//! recorded only after it succeeded, some together, so that a migration killed half-way is simply run again, and a few before it; several processes may migrate at once.
+//! recorded only after it succeeded, some together, so that a migration killed half-way is simply run again, and a few before it; several
+//! processes may migrate at once: who is behind leaves out what another has written down.
 //! A database that a newer version has written is refused. Files of a released version never change: a change is a new number.
 //! Shown by `tests/sink/migrations.rs`.
 
@@ -232,11 +233,17 @@ impl Store {
                 if migration.only_if.is_some() {
                     self.record(&mut done).await?;
                 }
+                // Another process may be ahead: what it has gone past may not even find its table any more.
+                if self.is_recorded(migration).await? {
+                    continue;
+                }
                 tracing::info!(number = migration.number, name = migration.name, "migrating the store");
-                self.run(migration).await.map_err(|mut e| {
+                if let Err(mut e) = self.run(migration).await
+                    && !self.is_recorded(migration).await?
+                {
                     e.message = format!("migration {} `{}`: {}", migration.number, migration.name, e.message);
-                    e
-                })?;
+                    return Err(e);
+                }
             }
             done.push(migration);
             if migration.only_if.is_some() || done.len() >= RECORDED_AT_ONCE {
@@ -246,6 +253,14 @@ impl Store {
         self.record(&mut done).await?;
         self.client().clear_cached_metadata().await;
         Ok(())
+    }
+
+    /// Whether some process has written down that this was done.
+    async fn is_recorded(&self, migration: &Migration) -> Result<bool, StoreError> {
+        let sql = "SELECT count() FROM schema_migrations WHERE number = {number:UInt32}";
+        let query = self.read(sql).param("number", migration.number);
+        let found = self.within("reading which migrations were applied", query.fetch_one::<u64>()).await?;
+        Ok(found > 0)
     }
 
     /// Writes down that these were done; each insert waits for the disk.

@@ -1,5 +1,7 @@
 //! Migrations: run twice, half-way, and against a newer database.
 
+use std::time::Duration;
+
 use store::StoreErrorKind;
 
 use crate::{
@@ -75,6 +77,32 @@ async fn a_migration_that_is_cut_off_anywhere_is_run_again() {
     execute(&engine, &whole, "DELETE FROM schema_migrations WHERE number >= 24").await;
     whole.migrate().await.expect("again");
     assert_eq!(rows::<u64>(&engine, &whole, "SELECT count() FROM evm_logs").await, [1]);
+    engine.stop().await;
+}
+
+/// As the processes of a stage that start together do, one a little behind the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_processes_make_a_new_database_at_once() {
+    let engine = Running::start().await;
+    let objects = "SELECT concat(name, ' ', replaceAll(create_table_query, currentDatabase(), '')) FROM system.tables \
+                   WHERE database = currentDatabase() AND name != 'schema_migrations' ORDER BY name";
+    let alone = store_in(&engine, "made_alone");
+    alone.migrate().await.expect("made");
+    let wanted = rows::<String>(&engine, &alone, objects).await;
+    for behind in [0, 15, 60, 250] {
+        let database = format!("made_together_{behind}");
+        let together = (0..4).map(|nth| {
+            let store = store_in(&engine, &database);
+            async move {
+                tokio::time::sleep(Duration::from_millis(nth * behind)).await;
+                store.migrate().await
+            }
+        });
+        for outcome in futures::future::join_all(together).await {
+            outcome.expect("made");
+        }
+        assert_eq!(rows::<String>(&engine, &store_in(&engine, &database), objects).await, wanted, "{behind} ms");
+    }
     engine.stop().await;
 }
 
