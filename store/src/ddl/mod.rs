@@ -9,6 +9,8 @@
 
 mod swap;
 
+use std::time::{Duration, Instant};
+
 use clickhouse::Row;
 use serde::Deserialize;
 
@@ -57,6 +59,11 @@ impl Migration {
 
 /// Migrations that are recorded together at most: those are run again where it is cut off.
 const RECORDED_AT_ONCE: usize = 16;
+
+/// How long a statement that failed is tried again, as another process may be in the middle of the same.
+const OTHERS: Duration = Duration::from_secs(5);
+/// Pause before it is.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Whether a table of rows still has the layout of version 23 and before: with a `sequence` that is stored.
 macro_rules! has_former_layout {
@@ -238,12 +245,10 @@ impl Store {
                     continue;
                 }
                 tracing::info!(number = migration.number, name = migration.name, "migrating the store");
-                if let Err(mut e) = self.run(migration).await
-                    && !self.is_recorded(migration).await?
-                {
+                self.run_beside_others(migration).await.map_err(|mut e| {
                     e.message = format!("migration {} `{}`: {}", migration.number, migration.name, e.message);
-                    return Err(e);
-                }
+                    e
+                })?;
             }
             done.push(migration);
             if migration.only_if.is_some() || done.len() >= RECORDED_AT_ONCE {
@@ -273,6 +278,28 @@ impl Store {
                    arrayJoin(arrayZip({numbers:Array(UInt32)}, {names:Array(String)})) AS one, one.1 AS number, one.2 AS name)";
         let record = self.client().query(sql).param("numbers", numbers).param("names", names);
         self.ddl("recording migrations", record).await
+    }
+
+    /// Runs a statement. Where it fails since another process does the same at this moment, what that one did is waited for.
+    async fn run_beside_others(&self, migration: &Migration) -> Result<(), StoreError> {
+        let until = Instant::now() + OTHERS;
+        loop {
+            match self.run(migration).await {
+                Err(error) if matches!(error.kind, StoreErrorKind::Unreachable | StoreErrorKind::Timeout) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    if self.is_recorded(migration).await? {
+                        return Ok(());
+                    }
+                    if Instant::now() > until {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                Ok(()) => return Ok(()),
+            }
+        }
     }
 
     async fn run(&self, migration: &Migration) -> Result<(), StoreError> {
