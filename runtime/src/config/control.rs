@@ -1,6 +1,9 @@
 //! `[control]`: where tenants, keys and contracts are kept.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use schemas::limits::control as limits;
 use url::Url;
@@ -47,7 +50,10 @@ impl Control {
         let ControlPlace::Postgres { url, .. } = &self.place else { return Vec::new() };
         let Ok(url) = url.expose().parse::<Url>() else { return Vec::new() };
         let near = match url.host() {
-            Some(url::Host::Domain(name)) => name.is_empty() || name == "localhost",
+            // Of a scheme that browsers do not know, an address is taken for a name.
+            Some(url::Host::Domain(name)) => {
+                name.is_empty() || name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            }
             Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
             Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
             None => true,
