@@ -567,6 +567,34 @@ fn a_tip_whose_height_is_not_known_is_compared_once_the_node_is_above_it() {
     assert_eq!(world.reader.stack.last().map(|(l, _)| l.height), Some(1), "and nothing is reverted");
 }
 
+#[test]
+fn who_was_killed_with_all_reverted_begins_again() {
+    // The first height has no block on the branch that was followed: what its first block stood on lies below the beginning.
+    let mut world = World::over(4, 8, Node::new(6, 2, false));
+    let acts = [
+        Act::Kill { keep: 2 },
+        Act::Extend(3),
+        Act::Fork { depth: 7, new: 13 },
+        Act::Extend(5),
+        Act::Fork { depth: 1, new: 0 },
+        Act::Hint { back: 0 },
+        Act::Steps { n: 8, batch: 1 },
+        Act::Fork { depth: 13, new: 3 },
+        Act::Extend(1),
+        Act::Extend(4),
+        Act::Kill { keep: 0 },
+        Act::Steps { n: 5, batch: 1 },
+        Act::Kill { keep: 3 },
+    ];
+    for act in &acts {
+        world.act(act);
+    }
+    assert!(world.reader.stack.is_empty(), "killed after the last revert");
+    world.check_end();
+    assert!(!world.stopped);
+    assert_eq!(world.reader.stack[0].0.height, 4);
+}
+
 /// Two chains over one ancestor at height 10, as (height, id), and what must be reverted.
 fn switches(old: &[(u64, u64)], new: &[(u64, u64)], says: bool) -> Vec<u64> {
     let build = |tops: &[(u64, u64)]| {

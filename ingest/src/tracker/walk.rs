@@ -86,6 +86,11 @@ impl Tracker {
                 *tip = height.saturating_sub(1);
             }
             height
+        } else if lowest.is_none() && begin.is_some_and(|b| height <= b) {
+            // All there ever was is reverted, cut off before the new branch came: what seemed to be held lies below the beginning.
+            self.position.tip = None;
+            links.retain(|l| self.position.first.is_none_or(|first| l.height >= first));
+            height
         } else if let Some(lowest) = lowest.filter(|l| l.parent_hash == link.hash) {
             // The block below all that may be reverted: heights without a block lie above it.
             links.pop();
