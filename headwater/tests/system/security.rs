@@ -174,9 +174,11 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     STAGES.iter().for_each(|stage| cluster.stage(stage));
     cluster.until_visible(&node).await;
 
-    // A stage that comes back reads what it left: the state of ingest.
-    cluster.kill("ingest");
-    cluster.stage("ingest");
+    // A stage that comes back reads what it left: the state of ingest, and what enrich said of itself.
+    for stage in ["ingest", "enrich"] {
+        cluster.kill(stage);
+        cluster.stage(stage);
+    }
     node.advance(1).expect("advance");
     cluster.until_visible(&node).await;
 
