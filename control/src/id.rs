@@ -2,9 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+use runtime::private;
 use schemas::TimeMs;
 
-use crate::{error::Error, random};
+use crate::error::Error;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: usize = 26;
@@ -19,7 +20,7 @@ impl Id {
 
     /// A new one.
     pub(crate) fn new(now: TimeMs) -> Result<Self, Error> {
-        let random = random::bytes::<10>().map_err(|e| Error::Settings(format!("no random numbers: {e}")))?;
+        let random = private::random::<10>().map_err(|e| Error::Settings(format!("no random numbers: {e}")))?;
         let mut value = (now.0.max(0) as u128) << 80;
         for (i, byte) in random.into_iter().enumerate() {
             value |= u128::from(byte) << (8 * i);

@@ -6,18 +6,14 @@
 //! audit that fits. The secret is `[control] secret`, or on one machine the file `secret` beside the database, made once, mode 0600. The
 //! database remembers a mark of the secret, so that a wrong one is told at the start and not by every key being refused.
 
-use std::{
-    io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{io::ErrorKind, path::Path};
 
 use hmac::{Hmac, Mac};
-use runtime::config::Secret;
+use runtime::{config::Secret, private};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::{error::Error, random};
+use crate::error::Error;
 
 /// A keyed hash.
 pub(crate) type Hash = [u8; 32];
@@ -97,21 +93,8 @@ pub(crate) fn of_file(path: &Path) -> Result<Secret, Error> {
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(failed(e)),
         }
-        let (name, text) = (random::bytes::<8>().map_err(failed)?, random::bytes::<32>().map_err(failed)?);
-        let draft = path.with_extension(const_hex::encode(name));
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
-        let written = file.write_all(const_hex::encode(text).as_bytes()).and_then(|()| file.sync_all());
-        // Whole or not at all, and never over one that is there.
-        let linked = written.and_then(|()| std::fs::hard_link(&draft, path));
-        let _ = std::fs::remove_file(&draft);
-        match linked {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(failed(e)),
-            _ => {}
-        }
-        if let Some(folder) = path.parent() {
-            std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(failed)?;
-        }
+        let text = private::random::<32>().map(const_hex::encode).map_err(failed)?;
+        private::create(path, &text).map_err(failed)?;
     }
 }
 

@@ -9,6 +9,7 @@ pub mod hosts;
 pub mod lifecycle;
 pub mod log;
 pub mod metrics;
+pub mod private;
 pub mod registry;
 pub mod requests;
 pub mod secret;

@@ -16,11 +16,11 @@ use crate::{
 /// Takes the tenant's head, and holds it until the end: whoever else changes something of this tenant waits here.
 pub(super) const HEAD: Sql =
     Sql::of_tenant("UPDATE audit_heads SET entries = entries WHERE tenant_id = $1 RETURNING entries, at, hash");
-pub(super) const APPEND: Sql = Sql::of_tenant(
-    "INSERT INTO audit_logs (tenant_id, entry, at, id, actor_kind, actor_id, actor_name, acting_as, ip, request_id, action, resource_kind, \
-     resource_id, resource_name, before, after, outcome, previous, hash) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
-);
+pub(super) const APPEND: Sql = Sql::of_tenant(concat!(
+    "INSERT INTO audit_logs (tenant_id, ",
+    columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
+));
 pub(super) const NEW_HEAD: Sql =
     Sql::of_tenant("UPDATE audit_heads SET entries = $2, at = $3, hash = $4 WHERE tenant_id = $1");
 

@@ -32,8 +32,9 @@ pub struct Filter {
 macro_rules! list {
     ($by:literal) => {
         Sql::of_tenant(concat!(
-            "SELECT entry, at, id, actor_kind, actor_id, actor_name, acting_as, ip, request_id, action, resource_kind, resource_id, \
-             resource_name, before, after, outcome, previous, hash FROM audit_logs WHERE tenant_id = $1 ",
+            "SELECT ",
+            columns!(),
+            " FROM audit_logs WHERE tenant_id = $1 ",
             $by,
             "AND entry < $3 AND entry >= $4 AND (COALESCE($5, '') = '' OR actor_id = $5) AND (COALESCE($6, '') = '' OR action = $6) \
              ORDER BY entry DESC LIMIT $7"

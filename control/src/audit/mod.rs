@@ -5,6 +5,14 @@
 //! before it; so whoever changes, removes, adds or swaps one, and has not the secret, is found by [`Control::verify_audit`]. Who removes
 //! the newest entries and sets the head back to an older one is found by comparing with a head that was printed before.
 
+/// All columns of an entry but its tenant's, as they are read.
+macro_rules! columns {
+    () => {
+        "entry, at, id, actor_kind, actor_id, actor_name, acting_as, ip, request_id, action, resource_kind, resource_id, resource_name, \
+         before, after, outcome, previous, hash"
+    };
+}
+
 mod change;
 mod list;
 mod verify;

@@ -15,10 +15,11 @@ use crate::{
 };
 
 pub(super) const HEAD: Sql = Sql::of_tenant("SELECT entries, at, hash FROM audit_heads WHERE tenant_id = $1");
-pub(super) const NEXT: Sql = Sql::of_tenant(
-    "SELECT entry, at, id, actor_kind, actor_id, actor_name, acting_as, ip, request_id, action, resource_kind, resource_id, resource_name, \
-     before, after, outcome, previous, hash FROM audit_logs WHERE tenant_id = $1 AND entry > $2 ORDER BY entry LIMIT $3",
-);
+pub(super) const NEXT: Sql = Sql::of_tenant(concat!(
+    "SELECT ",
+    columns!(),
+    " FROM audit_logs WHERE tenant_id = $1 AND entry > $2 ORDER BY entry LIMIT $3"
+));
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

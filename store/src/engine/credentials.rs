@@ -5,10 +5,8 @@
 //! read that file: it lies outside the folder that the sandbox opens to it. A file of a version that knew no user for the API gets
 //! that password, and keeps the others.
 
-use super::{Error, random};
-use runtime::config::Secret;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use super::Error;
+use runtime::{config::Secret, private};
 use std::path::Path;
 
 /// The analysts' user: read only, with limits that it cannot raise.
@@ -64,10 +62,10 @@ impl Credentials {
         let path = dir.join(FILE);
         if read(&path)?.is_none() {
             std::fs::create_dir_all(&dir).map_err(Error::io(format!("creating {}", dir.display())))?;
-            create(&dir, &path)?;
+            create(&path)?;
         }
         if read(&path)?.is_some_and(|stored| stored.api.is_none()) {
-            complete(&dir, &path)?;
+            complete(&path)?;
         }
         let vanished = || Error::Malformed {
             path: path.clone(),
@@ -112,52 +110,29 @@ fn text(stages: &str, api: &str, analyst: &str) -> String {
     )
 }
 
-/// Writes the file under another name and links it into place, which fails, rather than replaces, when it is there.
-fn create(dir: &Path, path: &Path) -> Result<(), Error> {
+/// Writes the file, unless another process has.
+fn create(path: &Path) -> Result<(), Error> {
     let text = text(&random_password()?, &random_password()?, &random_password()?);
-    put(dir, path, &text, |temporary| match std::fs::hard_link(temporary, path) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(e),
-        _ => Ok(()),
-    })
+    private::create(path, &text).map_err(Error::io(format!("writing {}", path.display())))
 }
 
 /// Replaces a file that lacks the API's password, unless somebody else did so meanwhile: a lock on what is replaced tells.
-fn complete(dir: &Path, path: &Path) -> Result<(), Error> {
+fn complete(path: &Path) -> Result<(), Error> {
     let failed = || Error::io(format!("completing {}", path.display()));
     let old = std::fs::File::open(path).map_err(failed())?;
     old.lock().map_err(failed())?;
     match read(path)? {
         Some(Stored { stages, api: None, analyst }) => {
             let text = text(&stages, &random_password()?, &analyst);
-            put(dir, path, &text, |temporary| std::fs::rename(temporary, path))
+            private::put(path, &text, |draft| std::fs::rename(draft, path))
+                .map_err(Error::io(format!("writing {}", path.display())))
         }
         _ => Ok(()),
     }
 }
 
-/// Writes a private file under a name of this process's own, and puts it `into_place`.
-fn put(
-    dir: &Path,
-    path: &Path,
-    text: &str,
-    into_place: impl FnOnce(&Path) -> std::io::Result<()>,
-) -> Result<(), Error> {
-    let temporary = dir.join(format!("{FILE}.{}", std::process::id()));
-    let _ = std::fs::remove_file(&temporary); // left by a killed process of the same id
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        into_place(&temporary)?;
-        std::fs::File::open(dir)?.sync_all()
-    };
-    let written = write();
-    let _ = std::fs::remove_file(&temporary);
-    written.map_err(Error::io(format!("writing {}", path.display())))
-}
-
 fn random_password() -> Result<String, Error> {
-    random::hex::<32>().map_err(Error::io("asking for random numbers"))
+    private::random::<32>().map(const_hex::encode).map_err(Error::io("asking for random numbers"))
 }
 
 #[cfg(test)]

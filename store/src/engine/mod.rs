@@ -22,7 +22,6 @@ mod ffi;
 mod http;
 mod library;
 mod process;
-mod random;
 mod room;
 mod sandbox;
 mod serve;

@@ -38,7 +38,6 @@ use super::config::{Config, Limits, Walls};
 use super::credentials::Credentials;
 use super::describe;
 use super::ffi::{Connection, Engine};
-use super::random;
 use super::room::Room;
 use auth::{Hosts, User, Users};
 use compression::Coding;
@@ -54,6 +53,7 @@ use kept::Kept;
 use reply::{AnyBody, Part, ReplyBody};
 use request::Request;
 use running::Running;
+use runtime::private;
 use schemas::limits::store as limits;
 use settings::Known;
 use std::convert::Infallible;
@@ -278,7 +278,9 @@ async fn route(
     };
     let runtime = tokio::runtime::Handle::current();
     // Letters and digits, for it stands in statements.
-    let id = random::hex::<16>().map_err(|e| Code::BadArguments.failure(format!("no random numbers: {e}")))?;
+    let id = private::random::<16>()
+        .map(const_hex::encode)
+        .map_err(|e| Code::BadArguments.failure(format!("no random numbers: {e}")))?;
     let ticket = Ticket::new(front.engine, Arc::clone(&front.path), runtime.clone());
     let name = request.query_id.as_deref().unwrap_or(&id);
     let entered = match user {
