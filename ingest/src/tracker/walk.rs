@@ -78,18 +78,13 @@ impl Tracker {
             height + 1
         } else if let Some(below) = below.filter(|b| b.block_hash == link.parent) {
             below.height + 1
-        } else if lowest.is_none() && *tip_hash == link.parent {
-            // All that was held is reverted, and where the tip stands was not known.
+        } else if lowest.is_none() && (*tip_hash == link.parent || begin.is_some_and(|b| height <= b)) {
+            // All that was held is reverted, and where the tip stands was not known: below the beginning, where the walk has come to that.
             if self.position.first.is_some_and(|first| height <= first) {
                 self.position.tip = None;
             } else {
                 *tip = height.saturating_sub(1);
             }
-            height
-        } else if lowest.is_none() && begin.is_some_and(|b| height <= b) {
-            // All there ever was is reverted, cut off before the new branch came: what seemed to be held lies below the beginning.
-            self.position.tip = None;
-            links.retain(|l| self.position.first.is_none_or(|first| l.height >= first));
             height
         } else if let Some(lowest) = lowest.filter(|l| l.parent_hash == link.hash) {
             // The block below all that may be reverted: heights without a block lie above it.

@@ -240,11 +240,6 @@ impl Store {
                 if migration.only_if.is_some() {
                     self.record(&mut done).await?;
                 }
-                // Another process may be ahead: what it has gone past may not even find its table any more.
-                if self.is_recorded(migration).await? {
-                    continue;
-                }
-                tracing::info!(number = migration.number, name = migration.name, "migrating the store");
                 self.run_beside_others(migration).await.map_err(|mut e| {
                     e.message = format!("migration {} `{}`: {}", migration.number, migration.name, e.message);
                     e
@@ -280,26 +275,20 @@ impl Store {
         self.ddl("recording migrations", record).await
     }
 
-    /// Runs a statement. Where it fails since another process does the same at this moment, what that one did is waited for.
+    /// Runs a statement, unless another process is ahead and has: what it has gone past may not even find its table any more. Where it
+    /// fails since another does the same at this moment, what that one did is waited for.
     async fn run_beside_others(&self, migration: &Migration) -> Result<(), StoreError> {
         let until = Instant::now() + OTHERS;
-        loop {
-            match self.run(migration).await {
-                Err(error) if matches!(error.kind, StoreErrorKind::Unreachable | StoreErrorKind::Timeout) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    if self.is_recorded(migration).await? {
-                        return Ok(());
-                    }
-                    if Instant::now() > until {
-                        return Err(error);
-                    }
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                }
-                Ok(()) => return Ok(()),
+        while !self.is_recorded(migration).await? {
+            tracing::info!(number = migration.number, name = migration.name, "migrating the store");
+            let Err(error) = self.run(migration).await else { break };
+            let silent = matches!(error.kind, StoreErrorKind::Unreachable | StoreErrorKind::Timeout);
+            if silent || Instant::now() > until {
+                return Err(error);
             }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
+        Ok(())
     }
 
     async fn run(&self, migration: &Migration) -> Result<(), StoreError> {

@@ -9,6 +9,10 @@ use crate::{
     setup::{execute, long, rows, store_in},
 };
 
+/// All that there is in a database but the ledger, and how it was made.
+const OBJECTS: &str = "SELECT concat(name, ' ', replaceAll(create_table_query, currentDatabase(), '')) FROM system.tables \
+                       WHERE database = currentDatabase() AND name != 'schema_migrations' ORDER BY name";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn migrations_are_run_once_repaired_when_cut_off_and_refused_when_newer() {
     let engine = Running::start().await;
@@ -45,11 +49,9 @@ async fn migrations_are_run_once_repaired_when_cut_off_and_refused_when_newer() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_that_is_cut_off_anywhere_is_run_again() {
     let engine = Running::start().await;
-    let objects = "SELECT concat(name, ' ', replaceAll(create_table_query, currentDatabase(), '')) FROM system.tables \
-                   WHERE database = currentDatabase() AND name != 'schema_migrations' ORDER BY name";
     let whole = store_in(&engine, "cut_whole");
     whole.migrate().await.expect("at once");
-    let wanted = rows::<String>(&engine, &whole, objects).await;
+    let wanted = rows::<String>(&engine, &whole, OBJECTS).await;
     assert!(wanted.len() >= 12, "{wanted:?}");
     let ledger = store::ddl::MIGRATIONS;
     // What was there in the first versions is said to be run again by `IF NOT EXISTS` and `OR REPLACE` alone.
@@ -69,7 +71,7 @@ async fn a_migration_that_is_cut_off_anywhere_is_run_again() {
         let done = format!("INSERT INTO schema_migrations SELECT number + 1, '', now64(3) FROM numbers({cut})");
         execute(&engine, &store, &done).await;
         store.migrate().await.expect("the rest");
-        assert_eq!(rows::<String>(&engine, &store, objects).await, wanted, "cut off in {}", ledger[cut].name);
+        assert_eq!(rows::<String>(&engine, &store, OBJECTS).await, wanted, "cut off in {}", ledger[cut].name);
     }
     // Who read the ledger before the other one was done does all of it again, and moves no new table away.
     execute(&engine, &whole, "DROP TABLE former_evm_log_rows").await;
@@ -84,11 +86,9 @@ async fn a_migration_that_is_cut_off_anywhere_is_run_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_processes_make_a_new_database_at_once() {
     let engine = Running::start().await;
-    let objects = "SELECT concat(name, ' ', replaceAll(create_table_query, currentDatabase(), '')) FROM system.tables \
-                   WHERE database = currentDatabase() AND name != 'schema_migrations' ORDER BY name";
     let alone = store_in(&engine, "made_alone");
     alone.migrate().await.expect("made");
-    let wanted = rows::<String>(&engine, &alone, objects).await;
+    let wanted = rows::<String>(&engine, &alone, OBJECTS).await;
     for behind in [0, 15, 60, 250] {
         let database = format!("made_together_{behind}");
         let together = (0..4).map(|nth| {
@@ -101,7 +101,7 @@ async fn several_processes_make_a_new_database_at_once() {
         for outcome in futures::future::join_all(together).await {
             outcome.expect("made");
         }
-        assert_eq!(rows::<String>(&engine, &store_in(&engine, &database), objects).await, wanted, "{behind} ms");
+        assert_eq!(rows::<String>(&engine, &store_in(&engine, &database), OBJECTS).await, wanted, "{behind} ms");
     }
     engine.stop().await;
 }
