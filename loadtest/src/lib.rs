@@ -8,6 +8,7 @@ pub mod bench;
 pub mod chaos;
 pub mod cli;
 pub mod cluster;
+mod compare;
 pub mod completeness;
 pub mod failure;
 pub mod node;

@@ -5,7 +5,7 @@
 //! record is there.
 
 use crate::bench::processes;
-use crate::cluster::{Cluster, Endpoint, Servers, Settings, Way};
+use crate::cluster::{self, Cluster, Endpoint, Servers, Settings, Way};
 use crate::failure::Failure;
 use crate::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use clap::Args;
@@ -91,10 +91,7 @@ pub async fn run(args: Wide) -> Result<(), Failure> {
 /// # Errors
 /// As [`run`].
 pub async fn report(args: &Wide, tell: &mut (dyn FnMut(String) + Send)) -> Result<Report, Failure> {
-    let binary = match &args.binary {
-        Some(path) => path.clone(),
-        None => std::env::current_exe()?.with_file_name("headwater"),
-    };
+    let binary = cluster::binary(args.binary.as_deref())?;
     let servers = Servers::start(&args.services, args.brokers, args.late > 0).await?;
     let data = Arc::new(Dataset::embedded("optimism")?);
     let mut nodes = Vec::new();

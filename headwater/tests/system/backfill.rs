@@ -1,15 +1,14 @@
 //! Heights filled on request by the real binary, beside a live chain: killed in the middle, again over what is held, and never taken for
 //! the network's head. At the end SQL equals recomputation from the raw receipts, from the first height on.
 
-use std::{
-    process::{Command, Output},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use loadtest::node::evm::{Clock, Config, Dataset, Fault, Simulator, spawn};
 
-use crate::common::{Headwater, Net, binary, expected, number};
+use crate::{
+    common::{Headwater, Net, expected, number},
+    requests::{self, Told},
+};
 
 /// Blocks before the first live one, and from the head down to the finalized one.
 const HISTORY: u64 = 180;
@@ -24,33 +23,18 @@ async fn node() -> Arc<Simulator> {
     Arc::new(spawn(config).await.expect("simulator"))
 }
 
+fn over<'a>(from: &'a str, to: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["backfill", "--network", "op", "--from", from, "--to", to][..], more].concat()
+}
+
 /// `headwater backfill` over these heights; what it says when it ends.
-async fn backfill(headwater: &Headwater, from: u64, to: u64, more: &[&str]) -> Output {
-    let mut command = Command::new(binary());
-    command.args(["backfill", "--config"]).arg(&headwater.config).args(["--network", "op"]);
-    command.args(["--from", &from.to_string(), "--to", &to.to_string()]).args(more);
-    tokio::task::spawn_blocking(move || command.output().expect("run headwater")).await.expect("no panic")
+async fn backfill(headwater: &Headwater, from: u64, to: u64, more: &[&str]) -> Told {
+    requests::run(headwater, &over(&from.to_string(), &to.to_string(), more)).await
 }
 
-/// The same, asked anew until what the nodes call final has been heard, which takes some seconds.
-async fn once_final(headwater: &Headwater, from: u64, to: u64, more: &[&str]) -> Output {
-    let until = Instant::now() + Duration::from_secs(90);
-    loop {
-        let output = backfill(headwater, from, to, more).await;
-        if output.status.code() != Some(2) || Instant::now() > until {
-            return output;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-fn told(output: &Output) -> String {
-    format!(
-        "{:?}\n{}{}",
-        output.status.code(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+/// The same, asked anew until it is known what is final.
+async fn once_final(headwater: &Headwater, from: u64, to: u64, more: &[&str]) -> Told {
+    requests::once_final(headwater, &over(&from.to_string(), &to.to_string(), more)).await
 }
 
 async fn filled(headwater: &Headwater) -> u64 {
@@ -77,7 +61,7 @@ async fn a_range_is_filled_beside_a_live_chain_and_over_a_kill() {
     // The node lacks one height, so that the request is under way until that is mended.
     node.fault(format!("null#{LACKING}").parse::<Fault>().expect("a fault"));
     let asked = once_final(&headwater, 1, first - 1, &["--detach"]).await;
-    assert_eq!(asked.status.code(), Some(0), "{}", told(&asked));
+    assert_eq!(asked.0, Some(0), "{asked:?}");
     headwater.until("what is below it", async |h| (filled(h).await == LACKING - 1).then_some(())).await;
     for _ in 0..3 {
         node.fork_and_advance(1, 2).expect("fork");
@@ -100,7 +84,7 @@ async fn a_range_is_filled_beside_a_live_chain_and_over_a_kill() {
 
     // The same request again follows the one that is there.
     let done = backfill(&headwater, 1, first - 1, &[]).await;
-    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    assert_eq!(done.0, Some(0), "{done:?}");
     headwater.until("all filled blocks", async |h| (filled(h).await == first - 1).then_some(())).await;
     expected::assert_canonical(&headwater, "op", &node).await;
 
@@ -108,7 +92,7 @@ async fn a_range_is_filled_beside_a_live_chain_and_over_a_kill() {
     node.advance(FINALITY + 1).expect("advance");
     head_visible(&mut headwater, &node).await;
     let again = once_final(&headwater, first - 10, first + 3, &["--again"]).await;
-    assert_eq!(again.status.code(), Some(0), "{}", told(&again));
+    assert_eq!(again.0, Some(0), "{again:?}");
     headwater.until("those filled again", async |h| (filled(h).await == first - 1 + 14).then_some(())).await;
     expected::assert_canonical(&headwater, "op", &node).await;
     let gaps = "SELECT count() AS n, max(sequence) AS last FROM (SELECT DISTINCT sequence FROM block_events WHERE network = 'op')";
@@ -121,6 +105,6 @@ async fn a_range_is_filled_beside_a_live_chain_and_over_a_kill() {
 
     // Too high is refused, and says what is final.
     let refused = backfill(&headwater, 1, node.head(), &[]).await;
-    assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
+    assert_eq!(refused.0, Some(2), "{refused:?}");
     assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
 }

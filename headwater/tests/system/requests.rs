@@ -6,6 +6,7 @@ mod ways;
 use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use loadtest::node::evm::{Config, Simulator};
@@ -15,7 +16,7 @@ use serde_json::Value;
 use crate::common::{Headwater, Net, binary, cluster::recorded_chain, expected, number};
 
 /// Exit status, standard output and standard error.
-type Told = (Option<i32>, String, String);
+pub type Told = (Option<i32>, String, String);
 
 fn command(headwater: &Headwater, args: &[&str]) -> Command {
     let mut command = Command::new(binary());
@@ -24,11 +25,23 @@ fn command(headwater: &Headwater, args: &[&str]) -> Command {
 }
 
 /// Runs a command to its end while the test goes on.
-async fn run(headwater: &Headwater, args: &[&str]) -> Told {
+pub async fn run(headwater: &Headwater, args: &[&str]) -> Told {
     let mut command = command(headwater, args);
     let output = tokio::task::spawn_blocking(move || command.output().expect("run headwater")).await.expect("no panic");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// The same, asked anew until what the nodes call final has been heard, which takes some seconds.
+pub async fn once_final(headwater: &Headwater, args: &[&str]) -> Told {
+    let until = Instant::now() + Duration::from_secs(90);
+    loop {
+        let told = run(headwater, args).await;
+        if told.0 != Some(2) || Instant::now() > until {
+            return told;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// A chain of small blocks.
@@ -112,9 +125,9 @@ async fn a_range_is_filled_by_the_process_that_runs() {
     assert_eq!(code, Some(0), "{said}");
     let id = told.trim().to_owned();
     assert!(id.starts_with("eth-") && said.contains(&format!("headwater backfill cancel {id}")), "{told}{said}");
-    let end = std::time::Instant::now() + crate::common::PATIENCE;
+    let end = Instant::now() + crate::common::PATIENCE;
     while state_of(&headwater, &id).await.as_deref() != Some("done") {
-        assert!(std::time::Instant::now() < end, "{:?}", list(&headwater).await);
+        assert!(Instant::now() < end, "{:?}", list(&headwater).await);
     }
     let (code, _, said) = run(&headwater, &["backfill", "cancel", &id]).await;
     assert!(code == Some(1) && said.contains("is over: done"), "{said}");

@@ -6,6 +6,7 @@
 
 use super::process::NETWORK;
 use crate::cluster::{Outside, number};
+use crate::compare::percentile;
 use crate::failure::Failure;
 use crate::node::evm::{HeadEvent, Simulator};
 use serde::Serialize;
@@ -58,8 +59,7 @@ impl Delay {
     fn of(mut times: Vec<Duration>) -> Self {
         times.sort();
         let at = |percent: usize| {
-            let rank = (times.len() * percent).div_ceil(100).max(1) - 1;
-            times.get(rank).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+            percentile(times.iter().copied(), percent).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
         };
         Self { blocks: times.len(), p50_ms: at(50), p99_ms: at(99) }
     }

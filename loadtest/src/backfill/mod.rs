@@ -16,7 +16,7 @@ mod report;
 mod truth;
 
 use crate::bench;
-use crate::cluster::number;
+use crate::cluster::{self, number};
 use crate::failure::Failure;
 use crate::node::evm::{Clock, Config, Dataset, Fault, Simulator, spawn};
 use clap::Args;
@@ -92,10 +92,7 @@ pub async fn run(args: Backfill) -> Result<(), Failure> {
 pub async fn report(args: &Backfill, tell: &mut (dyn FnMut(String) + Send)) -> Result<Report, Failure> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     tell(format!("seed {seed} (HEADWATER_SEED={seed} or --seed {seed} kills at the same moments)"));
-    let binary = match &args.release_binary {
-        Some(path) => path.clone(),
-        None => std::env::current_exe()?.with_file_name("headwater"),
-    };
+    let binary = cluster::binary(args.release_binary.as_deref())?;
     if !args.every.is_finite() || !(0.01..=3_600.0).contains(&args.every) {
         return Err(format!("--every {}: possible is 0.01 to 3600 seconds", args.every).into());
     }

@@ -7,6 +7,7 @@
 use super::process::NETWORK;
 use crate::chaos::expected::{fee, number};
 use crate::cluster::Outside;
+use crate::compare::same;
 use crate::failure::Failure;
 use crate::node::evm::{Canonical, Simulator};
 use alloy_primitives::{U256, keccak256};
@@ -84,9 +85,8 @@ impl<'n> Truth<'n> {
             let canonical = self.node.canonical(from..=to);
             let blocks: Vec<String> = canonical.iter().map(block).collect();
             let range = format!("network = '{NETWORK}' AND block_number BETWEEN {from} AND {to}");
-            let stored = lines(
-                outside,
-                format!(
+            let stored = outside.lines(
+                &format!(
                     "SELECT concat(toString(number), ' ', hash, ' ', parent_hash, ' ', toString(transaction_count), ' ', \
                  toString(failed_count), ' ', toString(gas_used)) AS line \
                  FROM blocks WHERE network = '{NETWORK}' AND number BETWEEN {from} AND {to} ORDER BY number"
@@ -94,9 +94,8 @@ impl<'n> Truth<'n> {
             ).await?;
             same("blocks", &stored, &blocks)?;
             let (transactions, of_these) = self.transactions(&canonical).await?;
-            let stored = lines(
-                outside,
-                format!(
+            let stored = outside.lines(
+                &format!(
                     "SELECT concat(toString(block_number), ' ', block_hash, ' ', toString(count()), ' ', toString(sum(value)), ' ', \
                  toString(sum(ifNull(fee, 0))), ' ', lower(hex(keccak256(arrayStringConcat(arrayMap(x -> x.2, arraySort(x -> x.1, \
                  groupArray((transaction_index, hash)))), ','))))) AS line \
@@ -106,14 +105,12 @@ impl<'n> Truth<'n> {
             same("transactions", &stored, &transactions)?;
             let with_logs = canonical.iter().filter(|b| b.facts.logs > 0);
             let logs: Vec<String> = with_logs.map(|b| format!("{} {} {}", b.height, b.hash, b.facts.logs)).collect();
-            let stored = lines(
-                outside,
-                format!(
+            let stored = outside
+                .lines(&format!(
                     "SELECT concat(toString(block_number), ' ', block_hash, ' ', toString(count())) AS line \
                  FROM evm_logs WHERE {range} GROUP BY block_number, block_hash ORDER BY block_number"
-                ),
-            )
-            .await?;
+                ))
+                .await?;
             same("logs", &stored, &logs)?;
             totals += of_these;
         }
@@ -186,27 +183,6 @@ fn block(b: &Canonical) -> String {
     format!("{} {} {} {} {} {}", b.height, b.hash, b.parent_hash, f.tx_count, f.failed, f.gas_used)
 }
 
-async fn lines(outside: &Outside, sql: String) -> Result<Vec<String>, Failure> {
-    let rows = outside.query(&sql).await?;
-    Ok(rows.iter().map(|row| row["line"].as_str().unwrap_or_default().to_owned()).collect())
-}
-
-/// # Errors
-/// The first difference.
-fn same(what: &str, stored: &[String], wanted: &[String]) -> Result<(), Failure> {
-    if stored == wanted {
-        return Ok(());
-    }
-    let at = stored.iter().zip(wanted).take_while(|(a, b)| a == b).count();
-    let [there, expected] = [stored, wanted].map(|list| list.get(at).map_or("nothing", String::as_str));
-    Err(format!(
-        "{what}: {} lines, {} expected; the first difference: {there:?} where {expected:?} should be",
-        stored.len(),
-        wanted.len()
-    )
-    .into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,14 +200,5 @@ mod tests {
         assert_eq!(first, later, "another lap of the same two recorded blocks");
         assert_eq!((later.blocks, lines.len()), (2, 2));
         assert!(later.fees > U256::ZERO && later.value > U256::ZERO, "{later:?}");
-    }
-
-    #[test]
-    fn the_first_difference_is_told() {
-        let [a, b] = [["1 x".to_owned(), "2 y".to_owned()], ["1 x".to_owned(), "2 z".to_owned()]];
-        assert!(same("blocks", &a, &a).is_ok());
-        let told = same("blocks", &a, &b).expect_err("they differ").to_string();
-        assert!(told.contains("2 y") && told.contains("2 z"), "{told}");
-        assert!(same("blocks", &a[..1], &a).expect_err("one lacks").to_string().contains("nothing"));
     }
 }

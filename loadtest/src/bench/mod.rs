@@ -23,6 +23,7 @@ mod report;
 mod source;
 mod speed;
 
+use crate::cluster;
 use crate::failure::Failure;
 use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, FaultKind, Origin, Simulator};
 pub(crate) use catch_up::catch_up;
@@ -149,10 +150,7 @@ pub async fn run(args: Bench) -> Result<(), Failure> {
         None => Dataset::embedded("ethereum")?,
     };
     let data = Arc::new(data.recorded_from(args.recorded_from)?);
-    let binary = match &args.release_binary {
-        Some(path) => path.clone(),
-        None => std::env::current_exe()?.with_file_name("headwater"),
-    };
+    let binary = cluster::binary(args.release_binary.as_deref())?;
     let blocks = match args.transactions {
         Some(transactions) => blocks_with(&data, transactions)?,
         None => args.blocks,

@@ -13,7 +13,8 @@ pub(crate) mod topics;
 mod verify;
 mod visible;
 
-use crate::cluster::{Cluster, Endpoint, Servers, Settings};
+use crate::cluster::{self, Cluster, Endpoint, Servers, Settings};
+use crate::compare::percentile;
 use crate::failure::Failure;
 use away::Away;
 use chains::Chain;
@@ -126,10 +127,7 @@ pub async fn run(args: Chaos) -> Result<(), Failure> {
 pub async fn report(args: &Chaos, tell: &mut (dyn FnMut(String) + Send)) -> Result<Report, Failure> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     tell(format!("seed {seed} (HEADWATER_SEED={seed} or --seed {seed} deals the same blows)"));
-    let binary = match &args.release_binary {
-        Some(path) => path.clone(),
-        None => std::env::current_exe()?.with_file_name("headwater"),
-    };
+    let binary = cluster::binary(args.release_binary.as_deref())?;
     let servers = match args.embedded {
         true => None,
         false => {
@@ -315,17 +313,11 @@ impl Stand<'_> {
     }
 }
 
-/// What so many of a hundred do not exceed, of durations in order.
-fn percentile(sorted: impl ExactSizeIterator<Item = Duration>, percent: usize) -> Duration {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.take(rank).last().unwrap_or_default()
-}
-
 impl Report {
     /// The recovery that so many of a hundred did not exceed.
     #[must_use]
     pub fn recovery(&self, percent: usize) -> Duration {
-        percentile(self.recoveries.iter().map(|(took, _)| *took), percent)
+        percentile(self.recoveries.iter().map(|(took, _)| *took), percent).unwrap_or_default()
     }
 }
 
@@ -349,7 +341,7 @@ impl std::fmt::Display for Report {
         if let Some(away) = &self.away {
             writeln!(f, "store away  {away}")?;
         }
-        let behind = |percent| seconds(percentile(self.behind.iter().copied(), percent));
+        let behind = |percent| seconds(percentile(self.behind.iter().copied(), percent).unwrap_or_default());
         write!(
             f,
             "behind      age of the oldest block that is not visible: p50 {:.1} s, p95 {:.1} s, p99 {:.1} s",

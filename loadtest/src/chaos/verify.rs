@@ -3,6 +3,7 @@
 use super::chains::Chain;
 use super::expected::{Expected, Table};
 use crate::cluster::{Cluster, number};
+use crate::compare::same;
 use crate::failure::Failure;
 use alloy_primitives::keccak256;
 
@@ -50,11 +51,11 @@ pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure>
             .iter()
             .map(|b| format!("{} {} {} {} {}", b.height, b.hash, b.parent_hash, b.facts.tx_count, b.facts.failed))
             .collect();
-        let stored = lines(cluster, &format!(
+        let stored = cluster.outside.lines(&format!(
             "SELECT concat(toString(number), ' ', hash, ' ', parent_hash, ' ', toString(transaction_count), ' ', toString(failed_count)) AS line \
              FROM blocks WHERE network = '{slug}' AND number BETWEEN {from} AND {to} ORDER BY number"
         )).await?;
-        same(slug, "blocks", &stored, &blocks)?;
+        same(&format!("blocks of {slug}"), &stored, &blocks)?;
         for table in [Table::Transactions, Table::Logs] {
             let mut wanted = Vec::new();
             for block in &canonical {
@@ -67,15 +68,15 @@ pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure>
                     wanted.push(format!("{} {} {} {digest}", block.height, block.hash, of.len()));
                 }
             }
-            let stored = lines(cluster, &digests(slug, table, &format!("BETWEEN {from} AND {to}"))).await?;
-            if let Err(e) = same(slug, table.sql().0, &stored, &wanted) {
+            let stored = cluster.outside.lines(&digests(slug, table, &format!("BETWEEN {from} AND {to}"))).await?;
+            if let Err(e) = same(&format!("{} of {slug}", table.sql().0), &stored, &wanted) {
                 let other = wanted.iter().find(|line| !stored.contains(line)).or(stored.first());
                 let height = other.and_then(|line| line.split(' ').next()?.parse().ok());
                 let Some(block) = canonical.iter().find(|block| Some(block.height) == height) else { return Err(e) };
                 let of = expected.lines(chain, block.hash).await?;
                 let of = if table == Table::Logs { &of.logs } else { &of.transactions };
-                let stored = lines(cluster, &one_by_one(slug, table, block.height)).await?;
-                same(slug, &format!("{} at {}", table.sql().0, block.height), &stored, of)?;
+                let stored = cluster.outside.lines(&one_by_one(slug, table, block.height)).await?;
+                same(&format!("{} at {} of {slug}", table.sql().0, block.height), &stored, of)?;
                 return Err(e);
             }
         }
@@ -84,7 +85,7 @@ pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure>
     for view in ["evm_transactions", "evm_logs", "transactions"] {
         let beyond =
             format!("SELECT toString(count()) AS line FROM {view} WHERE network = '{slug}' AND block_number > {head}");
-        same(slug, &format!("{view} beyond the head"), &lines(cluster, &beyond).await?, &["0".to_owned()])?;
+        same(&format!("{view} beyond the head of {slug}"), &cluster.outside.lines(&beyond).await?, &["0".to_owned()])?;
     }
     let sql = format!(
         "SELECT count() AS n, uniqExact(sequence) AS distinct, min(sequence) AS first, max(sequence) AS last FROM block_events WHERE network = '{slug}'"
@@ -113,23 +114,4 @@ fn digests(slug: &str, table: Table, heights: &str) -> String {
 fn one_by_one(slug: &str, table: Table, height: u64) -> String {
     let (view, order, line) = table.sql();
     format!("SELECT {line} AS line FROM {view} WHERE network = '{slug}' AND block_number = {height} ORDER BY {order}")
-}
-
-async fn lines(cluster: &Cluster, sql: &str) -> Result<Vec<String>, Failure> {
-    let rows = cluster.outside.query(sql).await?;
-    Ok(rows.iter().map(|row| row["line"].as_str().unwrap_or_default().to_owned()).collect())
-}
-
-fn same(slug: &str, what: &str, stored: &[String], wanted: &[String]) -> Result<(), Failure> {
-    if stored == wanted {
-        return Ok(());
-    }
-    let at = stored.iter().zip(wanted).take_while(|(a, b)| a == b).count();
-    let [there, expected] = [stored, wanted].map(|list| list.get(at).map_or("nothing", String::as_str));
-    Err(format!(
-        "{what} of {slug}: {} rows, {} expected; the first difference: {there:?} where {expected:?} should be",
-        stored.len(),
-        wanted.len()
-    )
-    .into())
 }

@@ -9,6 +9,7 @@ mod processes;
 mod proxy;
 mod servers;
 
+pub(crate) use outside::password;
 pub use outside::{Outside, number};
 pub use processes::Processes;
 pub use proxy::{Proxy, Way};
@@ -241,6 +242,14 @@ impl Cluster {
     pub fn keep(&mut self) -> PathBuf {
         self.folder.disable_cleanup(true);
         self.folder.path().to_owned()
+    }
+}
+
+/// The `headwater` binary that was named, or the one beside this program.
+pub(crate) fn binary(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None => Ok(std::env::current_exe()?.with_file_name("headwater")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One request.
@@ -32,11 +32,7 @@ impl Outside {
     /// A password that the store made: `analyst_password` or `stages_password`. `None` until the store has started.
     #[must_use]
     pub fn password(&self, key: &str) -> Option<String> {
-        let text = std::fs::read_to_string(&self.credentials).ok()?;
-        text.lines().find_map(|line| {
-            let (name, value) = line.split_once('=')?;
-            (name.trim() == key).then(|| value.trim().trim_matches('"').to_owned())
-        })
+        password(&self.credentials, key)
     }
 
     /// Rows of a query as the analyst, each an object.
@@ -58,6 +54,15 @@ impl Outside {
             return Err(text.into());
         }
         text.lines().map(|line| serde_json::from_str(line).map_err(|e| format!("{e}: {line}").into())).collect()
+    }
+
+    /// The column `line` of a query, which is text.
+    ///
+    /// # Errors
+    /// What the store says, or that it does not answer.
+    pub async fn lines(&self, sql: &str) -> Result<Vec<String>, Failure> {
+        let rows = self.query(sql).await?;
+        Ok(rows.iter().map(|row| row["line"].as_str().unwrap_or_default().to_owned()).collect())
     }
 
     /// The highest canonical height of a network that is visible in SQL; 0: none.
@@ -82,6 +87,15 @@ impl Outside {
         }
         serde_json::from_str(&text).map_err(|e| format!("{path}: {e}: {text}").into())
     }
+}
+
+/// A password in a store's `credentials.toml`: `analyst_password`, `api_password` or `stages_password`.
+pub(crate) fn password(credentials: &Path, key: &str) -> Option<String> {
+    let text = std::fs::read_to_string(credentials).ok()?;
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == key).then(|| value.trim().trim_matches('"').to_owned())
+    })
 }
 
 /// A whole number of a row: ClickHouse prints 64-bit numbers as numbers or in quotes, by settings.

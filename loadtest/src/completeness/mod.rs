@@ -21,7 +21,7 @@ use tokio::process::{Child, Command};
 use self::fill::{Chain, FIRST_HEIGHT, NETWORK};
 use self::store::Sql;
 use crate::bench::child;
-use crate::cluster::free_ports;
+use crate::cluster::{self, free_ports};
 use crate::failure::Failure;
 
 /// How long it may take until the API answers.
@@ -121,10 +121,7 @@ impl Instance {
 pub async fn run(args: Completeness) -> Result<(), Failure> {
     // Fails when there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let binary = match &args.binary {
-        Some(binary) => binary.clone(),
-        None => std::env::current_exe()?.with_file_name("headwater"),
-    };
+    let binary = cluster::binary(args.binary.as_deref())?;
     let temporary = tempfile::Builder::new().prefix("headwater-completeness-").tempdir()?;
     let folder = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     fs::create_dir_all(&folder)?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, Url};
 
+use crate::cluster::password;
 use crate::failure::Failure;
 
 /// One statement.
@@ -23,13 +24,8 @@ impl Sql {
     /// As this user, whose generated password stands in the data directory.
     pub fn new(data: &Path, at: SocketAddr, user: &'static str) -> Result<Self, Failure> {
         let file = data.join("store/credentials.toml");
-        let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
         let wanted = if user == "headwater" { "stages_password" } else { "analyst_password" };
-        let password = text.lines().find_map(|line| {
-            let (key, value) = line.split_once('=')?;
-            (key.trim() == wanted).then(|| value.trim().trim_matches('"').to_owned())
-        });
-        let password = password.ok_or_else(|| format!("{}: no {wanted}", file.display()))?;
+        let password = password(&file, wanted).ok_or_else(|| format!("{}: no {wanted}", file.display()))?;
         Ok(Self { client: Client::builder().timeout(DEADLINE).build()?, at, user, password })
     }
 

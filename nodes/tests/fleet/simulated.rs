@@ -45,26 +45,23 @@ fn fleet_at(sim: &Simulator, names: &[&str], limit: Option<f64>, config: EvmFlee
     EvmFleet::new(config, endpoints, nodes::fleet::Clock::system()).unwrap()
 }
 
-/// Two that change to another branch a moment later than the first are no majority against it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_first_to_change_to_another_branch_is_not_put_aside_by_the_others() {
-    let late = |name: &str| EndpointConfig {
-        latency: Some(Latency::Fixed(Duration::from_millis(300))),
-        ..EndpointConfig::new(name)
-    };
-    let sim = simulated("optimism", 20, vec![late("late"), late("later")]).await;
-    // No probe after the first: what is known of heights is what was pushed, so that no push of the branch that is left comes later.
+/// A node and two endpoints of its chain that tell everything later.
+async fn two_late(after: Duration) -> Simulator {
+    let late = |name: &str| EndpointConfig { latency: Some(Latency::Fixed(after)), ..EndpointConfig::new(name) };
+    simulated("optimism", 20, vec![late("late"), late("later")]).await
+}
+
+/// A fleet over them. No probe after the first: what is known of heights is what was pushed, so that no push of the branch that is left
+/// comes later.
+fn unprobed(sim: &Simulator) -> EvmFleet {
     let config = super::config();
     let fleet = FleetConfig { probe_every: Duration::from_secs(600), ..config.fleet };
     let config = EvmFleetConfig { confirm_within: Duration::from_secs(5), fleet, ..config };
-    let fleet = fleet_over(&sim, &[evm::MAIN, "late", "later"], config);
-    let mut samples = fleet.fleet().samples();
-    fleet.chain_id().await.unwrap();
-    let heads = fleet.heads();
-    let knows = |name: &str, height: u64| fleet.fleet().named(name).unwrap().height() == Some(height);
-    let all_know = |height: u64| [evm::MAIN, "late", "later"].iter().all(|name| knows(name, height));
-    until("all are known", || all_know(sim.head())).await;
-    // Whoever is listened to tells of the next.
+    fleet_over(sim, &[evm::MAIN, "late", "later"], config)
+}
+
+/// Grows the chain until every endpoint has told of a block: whoever is listened to tells of the next.
+async fn until_heard(sim: &Simulator) {
     for endpoint in sim.endpoints() {
         until("it is listened to", || {
             let told = endpoint.counts().notifications > 0;
@@ -75,6 +72,20 @@ async fn the_first_to_change_to_another_branch_is_not_put_aside_by_the_others() 
         })
         .await;
     }
+}
+
+/// Two that change to another branch a moment later than the first are no majority against it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_to_change_to_another_branch_is_not_put_aside_by_the_others() {
+    let sim = two_late(Duration::from_millis(300)).await;
+    let fleet = unprobed(&sim);
+    let mut samples = fleet.fleet().samples();
+    fleet.chain_id().await.unwrap();
+    let heads = fleet.heads();
+    let knows = |name: &str, height: u64| fleet.fleet().named(name).unwrap().height() == Some(height);
+    let all_know = |height: u64| [evm::MAIN, "late", "later"].iter().all(|name| knows(name, height));
+    until("all are known", || all_know(sim.head())).await;
+    until_heard(&sim).await;
     assert_eq!(fleet.endpoint(), evm::MAIN);
     for depth in [1, 2, 1, 3] {
         let head = sim.advance(2).unwrap();
@@ -106,30 +117,14 @@ async fn the_first_to_change_to_another_branch_is_not_put_aside_by_the_others() 
 /// Nor by what two of them pushed before they changed, and what comes after the first has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pushes_of_a_branch_that_is_left_put_nobody_aside_however_late_they_come() {
-    let late = |name: &str| EndpointConfig {
-        latency: Some(Latency::Fixed(Duration::from_millis(800))),
-        ..EndpointConfig::new(name)
-    };
-    let sim = simulated("optimism", 20, vec![late("late"), late("later")]).await;
-    let config = super::config();
-    let fleet = FleetConfig { probe_every: Duration::from_secs(600), ..config.fleet };
-    let config = EvmFleetConfig { confirm_within: Duration::from_secs(5), fleet, ..config };
-    let fleet = fleet_over(&sim, &[evm::MAIN, "late", "later"], config);
+    let sim = two_late(Duration::from_millis(800)).await;
+    let fleet = unprobed(&sim);
     let mut samples = fleet.fleet().samples();
     fleet.chain_id().await.unwrap();
     let heads = fleet.heads();
     let knows = |name: &str, height: u64| fleet.fleet().named(name).unwrap().height() == Some(height);
     until("all are known", || ["late", "later"].iter().all(|name| knows(name, sim.head()))).await;
-    for endpoint in sim.endpoints() {
-        until("it is listened to", || {
-            let told = endpoint.counts().notifications > 0;
-            if !told {
-                sim.advance(1).unwrap();
-            }
-            told
-        })
-        .await;
-    }
+    until_heard(&sim).await;
     for depth in [1, 2] {
         sim.advance(2).unwrap();
         // Half of what the others take: their pushes of it come when the first has changed, and long before they tell of the new branch.

@@ -8,7 +8,7 @@ use runtime::log::{
 };
 use schemas::topics::{self, TopicSpec};
 
-use super::{assert_blocks, chain, run, up_to_the_head};
+use super::{assert_blocks, chain, once_final, run, up_to_the_head};
 use crate::common::{Headwater, Net, expected, number};
 
 /// The nodes' chain leaves the held one 300 blocks deep, and another network's 20 blocks deep but below what is final.
@@ -133,16 +133,8 @@ async fn blocks_that_a_restored_store_lacks_are_given_up_and_filled_again() {
     node.advance(4).expect("advance");
     up_to_the_head(&mut headwater, "eth", &node).await;
     let (from, to) = ((last + 1).to_string(), (last + 10).to_string());
-    let again = ["backfill", "--network", "eth", "--from", &from, "--to", &to, "--again"];
-    let mut asked = run(&headwater, &[&again[..], &["--detach"]].concat()).await;
-    for _ in 0..60 {
-        // Which blocks are final is heard within seconds.
-        if asked.0 != Some(2) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        asked = run(&headwater, &[&again[..], &["--detach"]].concat()).await;
-    }
+    let again = ["backfill", "--network", "eth", "--from", &from, "--to", &to, "--again", "--detach"];
+    let asked = once_final(&headwater, &again).await;
     assert_eq!(asked.0, Some(0), "{}", asked.2);
     headwater.kill();
     headwater.start();
