@@ -1,25 +1,9 @@
 //! What can go wrong, sorted once: whose fault it is, and what to do.
 
+pub use schemas::Mistake;
 use schemas::limits::control as limits;
 
 use crate::id::Id;
-
-/// A mistake in what somebody sent.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Mistake {
-    /// Where: a path such as `abi[3].inputs[0].type`, or `line 4, column 7` of a text that is no JSON.
-    pub path: String,
-    /// What is wrong.
-    pub problem: String,
-    /// What to write instead.
-    pub cure: String,
-}
-
-impl Mistake {
-    pub(crate) fn new(path: impl Into<String>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { path: path.into(), problem: problem.into(), cure: cure.into() }
-    }
-}
 
 fn listed(mistakes: &[Mistake]) -> String {
     let lines: Vec<String> = mistakes.iter().map(|m| format!("{}: {}; {}", m.path, m.problem, m.cure)).collect();
@@ -42,6 +26,12 @@ pub enum Error {
     /// Not there, or not this tenant's.
     #[error("there is no such thing here")]
     NotFound,
+    /// What a request with this idempotency key made was removed since.
+    #[error("what this request made before was removed since; use a new idempotency key to make another")]
+    MadeAndGone,
+    /// It stands in the configuration file, and is changed there.
+    #[error("this contract stands in the operator's configuration file: change it there and run `headwater reload`")]
+    ReadOnly,
     /// Something else with the same name or address is there already.
     #[error("it is there already, with the id {id}")]
     Taken {

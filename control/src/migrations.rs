@@ -25,13 +25,22 @@ pub struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "begin",
-    common: include_str!("../migrations/0001_begin.sql"),
-    sqlite: include_str!("../migrations/0001_begin.sqlite.sql"),
-    postgres: include_str!("../migrations/0001_begin.postgres.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "begin",
+        common: include_str!("../migrations/0001_begin.sql"),
+        sqlite: include_str!("../migrations/0001_begin.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_begin.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "operator",
+        common: include_str!("../migrations/0002_operator.sql"),
+        sqlite: "",
+        postgres: "",
+    },
+];
 
 impl Migration {
     /// Its text for one of the databases.

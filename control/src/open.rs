@@ -77,10 +77,12 @@ impl Control {
                 };
                 (db, secret)
             }
-            ControlPlace::Postgres { url, .. } => {
+            ControlPlace::Postgres { url, owner_url } => {
                 let db = postgres::open(url, limits::CONNECTIONS).await?;
+                let role = postgres::role(url)?;
+                let owner = owner_url.as_ref().map(postgres::role).transpose()?;
                 let mut tx = db.system(false).await?;
-                let done = check_postgres(&mut tx).await;
+                let done = check_postgres(&mut tx, owner.is_some_and(|owner| owner != role)).await;
                 tx.end(done).await?;
                 let secret = settings.secret.clone().ok_or_else(no_secret)?;
                 (db, secret)
@@ -101,7 +103,7 @@ impl Control {
     /// # Errors
     /// As of every change.
     pub async fn first_key(&self) -> Result<Option<Fresh>, Error> {
-        let system = owner(Id::DEFAULT_TENANT, Actor::System);
+        let system = system();
         let mut change = Change::begin(&self.db, &self.pepper, Caller::here(&system)).await?;
         let done = async {
             let first = change.system(FIRST_KEY, &[Value::from(TimeMs::now().rfc3339())]).await?;
@@ -110,7 +112,7 @@ impl Control {
             }
             let new =
                 NewKey { name: "operator".to_owned(), scopes: Scopes::ALL, networks: Networks::All, expires_in: None };
-            crate::keys::create_in(&mut change, &self.pepper, new).await.map(Some)
+            crate::keys::create_in(&mut change, &self.pepper, new, None).await.map(Some)
         };
         let done = done.await;
         change.end(done).await
@@ -120,6 +122,11 @@ impl Control {
     pub async fn close(&self) {
         self.db.close().await;
     }
+}
+
+/// Headwater itself, in the tenant that is always there.
+pub(crate) fn system() -> Authenticated {
+    owner(Id::DEFAULT_TENANT, Actor::System)
 }
 
 /// Whoever holds the control store's own credentials: the command line on the machine. It may everything, in every tenant.
@@ -184,22 +191,12 @@ pub async fn migrate(settings: &Settings, dry: bool) -> Result<Vec<Step>, Error>
         }
         ControlPlace::Postgres { url, owner_url } => {
             let role = postgres::role(url)?;
-            let owner = owner_url.as_ref().ok_or_else(|| {
-                Error::Settings(
-                    "`[control] owner_url` is missing: it names the role that owns the tables, which migrates them; `url` is the role \
-                     that works with them and owns nothing; docs/control.md shows both"
-                        .to_owned(),
-                )
-            })?;
-            if postgres::role(owner)? == role {
-                return Err(Error::Settings(format!(
-                    "`[control] owner_url` and `url` name the same role, `{role}`: whoever works with the tables must not own them"
-                )));
-            }
+            let owner = owner_url.as_ref().unwrap_or(url);
+            let alone = postgres::role(owner)? == role;
             let db = postgres::open(owner, 1).await?;
             let steps = migrations::apply(&db, dry).await;
             let steps = match steps {
-                Ok(steps) if !dry => grant(&db, &role).await.map(|()| steps),
+                Ok(steps) if !dry => grant(&db, &role, alone).await.map(|()| steps),
                 other => other,
             };
             db.close().await;
@@ -208,12 +205,12 @@ pub async fn migrate(settings: &Settings, dry: bool) -> Result<Vec<Step>, Error>
     }
 }
 
-async fn grant(db: &Db, role: &str) -> Result<(), Error> {
+async fn grant(db: &Db, role: &str, alone: bool) -> Result<(), Error> {
     let mut tx = db.system(true).await?;
     // Two that give rights at once fail in PostgreSQL ("tuple concurrently updated").
-    let alone = tx.script(migrations::ALONE).await;
-    let done = match alone {
-        Ok(()) => tx.script(&postgres::grants(role)).await,
+    let turn = tx.script(migrations::ALONE).await;
+    let done = match turn {
+        Ok(()) => tx.script(&if alone { postgres::kept_from(role) } else { postgres::grants(role) }).await,
         Err(e) => Err(e),
     };
     let done = done.map_err(|e| match e {
@@ -225,8 +222,9 @@ async fn grant(db: &Db, role: &str) -> Result<(), Error> {
     tx.end(done).await
 }
 
-async fn check_postgres(tx: &mut Tx) -> Result<(), Error> {
-    postgres::check_role(tx).await?;
+/// `two`: another role is said to own the tables.
+async fn check_postgres(tx: &mut Tx, two: bool) -> Result<(), Error> {
+    postgres::check_role(tx, two).await?;
     match migrations::missing(tx).await?.len() {
         0 => Ok(()),
         missing => Err(SchemaError::Behind { missing }.into()),

@@ -31,7 +31,7 @@ impl Cursor {
 pub struct Paging {
     /// Where it goes on; `None`: from the beginning.
     pub after: Option<Cursor>,
-    /// How many at most; `None`: 50. More than 500 are 500.
+    /// How many at most; `None`: 50. More than 1,000 are 1,000.
     pub limit: Option<usize>,
 }
 

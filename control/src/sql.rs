@@ -80,6 +80,12 @@ const fn bracket_begins(text: &str, part: &str) -> bool {
     same == part.len()
 }
 
+/// The texts of all statements on what belongs to no tenant that has many rows, with their names: for the same tests.
+pub fn system_statements() -> Vec<(&'static str, &'static str)> {
+    let rooms = [contracts::SYSTEM_STATEMENTS, keys::SYSTEM_STATEMENTS];
+    rooms.into_iter().flatten().map(|(name, sql)| (*name, sql.0)).collect()
+}
+
 /// Every statement that is ever asked for a tenant, with its name: for tests that look at their plans.
 pub fn statements() -> Vec<(&'static str, Sql)> {
     let rooms = [

@@ -8,14 +8,18 @@
 //! * [`codec`]: values on the wire, Avro in the Confluent format; [`registry`] has the schemas and their ids, `wire` the columns.
 //! * [`passing`]: raw transactions passed on as enriched ones without being read whole.
 //! * [`profiles`]: what is known of each chain, one row per chain.
+//! * [`abi`]: what contracts are made of, as their compiler wrote it; [`names`]: names and labels; [`Mistake`]: what is wrong with them.
 //! * [`limits`]: every size and count limit of the product, in one file.
 //!
 //! Guarantee: a schema of today reads what any released version wrote (`tests/compatibility.rs`).
 
+pub mod abi;
 pub mod codec;
 pub mod envelope;
 pub mod headers;
 pub mod limits;
+mod mistake;
+pub mod names;
 pub mod passing;
 pub mod primitives;
 pub mod profiles;
@@ -26,4 +30,5 @@ pub mod wire;
 
 pub use codec::{Codec, Record};
 pub use envelope::{ChildEnvelope, Envelope};
+pub use mistake::Mistake;
 pub use primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs};

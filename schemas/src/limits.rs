@@ -403,12 +403,20 @@ pub mod control {
     pub const CONTRACTS: usize = 100_000;
     /// Labels of one contract, and one label's characters.
     pub const LABELS: (usize, usize) = (16, 64);
-    /// An ABI as JSON.
+    /// An ABI as compact JSON.
     pub const ABI_BYTES: usize = 256 << 10;
+    /// A file that holds one: with blanks, or with what a compiler writes around it.
+    pub const ABI_FILE_BYTES: usize = 4 << 20;
+    /// ABIs of one page of a list, together; a page with more is shorter.
+    pub const PAGE_ABI_BYTES: usize = 2 << 20;
+    /// Contracts of the configuration file.
+    pub const FILE_CONTRACTS: usize = 1_000;
     /// Functions, events and errors of one ABI.
     pub const ABI_ITEMS: usize = 2_000;
     /// How deep tuples may nest in an ABI.
     pub const ABI_DEPTH: usize = 16;
+    /// How deep JSON of a request may nest: an ABI's tuples, each an object in a list, and what is around them.
+    pub const JSON_DEPTH: usize = 2 * ABI_DEPTH + 8;
     /// Mistakes of one document that are told.
     pub const MISTAKES: usize = 20;
     /// An idempotency key, in characters.
@@ -416,7 +424,7 @@ pub mod control {
     /// How long an idempotency key is remembered.
     pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(86_400);
     /// Rows of one page of a list: what it has unless it is asked otherwise, and at most.
-    pub const PAGE: (usize, usize) = (50, 500);
+    pub const PAGE: (usize, usize) = (50, 1_000);
     /// Entries of the audit that are verified at a time.
     pub const AUDIT_VERIFIED: usize = 1_000;
     /// Tenants of one control store.

@@ -55,15 +55,23 @@ pub(super) const LAST_AT: Sql = Sql::of_tenant(
 );
 
 impl Control {
-    /// A page of the audit, newest first.
+    /// A page of the audit, newest first. Who reaches some networks only is not told of what is of another; a page may be short for it.
     ///
     /// # Errors
     /// The store is away; the cursor is of another list.
     pub async fn audit(&self, tenant: &Tenant, filter: &Filter, paging: &Paging) -> Result<Page<Entry>, Error> {
         let mut tx = self.db.read(tenant).await?;
         let page = page(&mut tx, filter, paging).await;
-        tx.end(page).await
+        let mut page = tx.end(page).await?;
+        page.items.retain(|entry| reaches(tenant, entry));
+        Ok(page)
     }
+}
+
+/// Whether what an entry is about lies in networks that may be reached, as it was and as it is.
+fn reaches(tenant: &Tenant, entry: &Entry) -> bool {
+    let of = |side: &Option<serde_json::Value>| side.as_ref()?.get("network")?.as_str().map(str::to_owned);
+    [of(&entry.before), of(&entry.after)].into_iter().flatten().all(|network| tenant.reach.contains(&network))
 }
 
 async fn page(tx: &mut Tx, filter: &Filter, paging: &Paging) -> Result<Page<Entry>, Error> {

@@ -1,18 +1,19 @@
 //! Contracts that are added, changed and removed.
 
-use schemas::limits::control as limits;
+use schemas::{abi::Abi, limits::control as limits};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    BY_ADDRESS, Contract, Created, columns, get,
+    BY_ADDRESS, Contract, Created, Source, columns, get,
     input::{Checked, CheckedPatch},
-    read,
+    operator, own_to_change, read, with_abi,
 };
 use crate::{
     audit::{Action, Change, Outcome, Subject},
     db::{Row, Value},
     error::Error,
+    expected::Expected,
     id::Id,
     idempotency::{self, IdempotencyKey},
     outbox,
@@ -26,13 +27,13 @@ pub(super) const INSERT: Sql = Sql::of_tenant(concat!(
     "INSERT INTO tenant_contracts (tenant_id, id, network, address, name, labels, abi, created_at, updated_at, version) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 1) ON CONFLICT (tenant_id, network, address) DO NOTHING RETURNING ",
     columns!(),
-    ", abi, CAST(CASE WHEN abi IS NULL THEN 0 ELSE 1 END AS BIGINT) AS has_abi"
+    with_abi!()
 ));
 pub(super) const PATCH: Sql = Sql::of_tenant(concat!(
     "UPDATE tenant_contracts SET name = $3, labels = $4, abi = $5, updated_at = $6, version = version + 1 \
      WHERE tenant_id = $1 AND id = $2 RETURNING ",
     columns!(),
-    ", abi, CAST(CASE WHEN abi IS NULL THEN 0 ELSE 1 END AS BIGINT) AS has_abi"
+    with_abi!()
 ));
 pub(super) const DELETE: Sql = Sql::of_tenant("DELETE FROM tenant_contracts WHERE tenant_id = $1 AND id = $2");
 
@@ -48,10 +49,17 @@ pub(super) async fn create(
     if let Some(key) = key
         && let Some(id) = idempotency::find(change.tx(), key, action, request.as_bytes()).await?
     {
-        return Ok(Created { made: get(change.tx(), tenant, &id).await?, again: true });
+        let made = get(change.tx(), tenant, &id).await.map_err(|e| match e {
+            Error::NotFound => Error::MadeAndGone,
+            e => e,
+        })?;
+        return Ok(Created { made, again: true });
     }
     if !tenant.reach.contains(new.network.as_str()) {
         return Err(Error::MoreThanMaker(format!("{} is not among your networks", new.network)));
+    }
+    if let Some(id) = operator::at(change.tx(), new.network.as_str(), &new.address).await? {
+        return Err(Error::Taken { id });
     }
     if change.tx().row(LAST, &[Value::from(limits::CONTRACTS as i64 - 1)]).await?.is_some() {
         return Err(Error::Full { what: "contracts", most: limits::CONTRACTS });
@@ -73,7 +81,7 @@ pub(super) async fn create(
         let other: Option<Id> = other.map(|row: Row| row.parsed("id")).transpose()?;
         return Err(other.map_or(Error::NotFound, |id| Error::Taken { id }));
     };
-    let made = read(row)?;
+    let made = read(row, Source::Tenant)?;
     change.audit(Action::ContractCreate, &subject(&made), None, Some(seen(&made)), Outcome::Done).await?;
     outbox::changed(change.tx(), KIND, &made.id).await?;
     if let Some(key) = key {
@@ -85,17 +93,15 @@ pub(super) async fn create(
 pub(super) async fn patch(
     change: &mut Change<'_>,
     id: &Id,
-    version: i64,
+    expected: &Expected,
     patch: CheckedPatch,
 ) -> Result<Contract, Error> {
     let tenant = change.by().who.tenant();
-    let before = get(change.tx(), tenant, id).await?;
-    if before.version != version {
-        return Err(Error::Stale { version: before.version });
-    }
+    let before = own_to_change(change.tx(), tenant, id).await?;
+    expected.check(before.version)?;
     let abi = match patch.abi {
         None => before.abi.as_ref().map(|abi| abi.get().to_owned()),
-        Some(abi) => abi.map(|abi| abi.text().to_owned()),
+        Some(abi) => abi.as_ref().map(|abi: &Abi| abi.text().to_owned()),
     };
     let values = [
         Value::from(id),
@@ -104,30 +110,28 @@ pub(super) async fn patch(
         abi.into(),
         change.at().0.into(),
     ];
-    let after = read(change.write(PATCH, &values).await?.first().ok_or(Error::NotFound)?)?;
+    let after = read(change.write(PATCH, &values).await?.first().ok_or(Error::NotFound)?, Source::Tenant)?;
     let (was, is) = (Some(seen(&before)), Some(seen(&after)));
     change.audit(Action::ContractChange, &subject(&after), was, is, Outcome::Done).await?;
     outbox::changed(change.tx(), KIND, id).await?;
     Ok(after)
 }
 
-pub(super) async fn delete(change: &mut Change<'_>, id: &Id, version: Option<i64>) -> Result<(), Error> {
+pub(super) async fn delete(change: &mut Change<'_>, id: &Id, expected: &Expected) -> Result<(), Error> {
     let tenant = change.by().who.tenant();
-    let before = get(change.tx(), tenant, id).await?;
-    if version.is_some_and(|version| version != before.version) {
-        return Err(Error::Stale { version: before.version });
-    }
+    let before = own_to_change(change.tx(), tenant, id).await?;
+    expected.check(before.version)?;
     change.write(DELETE, &[id.into()]).await?;
     change.audit(Action::ContractDelete, &subject(&before), Some(seen(&before)), None, Outcome::Done).await?;
     outbox::changed(change.tx(), KIND, id).await
 }
 
-fn subject(contract: &Contract) -> Subject {
+pub(super) fn subject(contract: &Contract) -> Subject {
     Subject { kind: KIND, id: contract.id.to_string(), name: Some(contract.name.clone()) }
 }
 
 /// As the audit shows a contract: an ABI by its hash and size.
-fn seen(contract: &Contract) -> Json {
+pub(super) fn seen(contract: &Contract) -> Json {
     let abi = contract
         .abi
         .as_ref()
@@ -138,5 +142,6 @@ fn seen(contract: &Contract) -> Json {
         "name": contract.name,
         "labels": contract.labels,
         "abi": abi,
+        "source": contract.source,
     })
 }

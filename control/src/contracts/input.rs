@@ -1,14 +1,10 @@
 //! What people send of a contract. Every mistake at once, each with its path.
 
-use schemas::{Network, limits::control as limits};
+use schemas::{Network, abi::Abi, names};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::abi::Abi;
-use crate::{
-    error::{Error, Mistake},
-    names,
-};
+use crate::error::{Error, Mistake};
 
 /// A contract that is to be added. What is not known here is refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -85,7 +81,7 @@ impl NewContract {
             mistakes.push(Mistake::new("address", "is not an address", "write 0x and 40 hex digits"));
         }
         let name = names::name("name", &self.name, &mut mistakes);
-        let labels = labels(&self.labels, &mut mistakes);
+        let labels = names::labels(&self.labels, &mut mistakes);
         let abi = self.abi.as_ref().and_then(|value| taken(Abi::of(value), &mut mistakes));
         match network {
             Some(network) if mistakes.is_empty() => Ok(Checked { network, address, name, labels, abi }),
@@ -98,7 +94,7 @@ impl ContractPatch {
     pub(super) fn checked(&self) -> Result<CheckedPatch, Error> {
         let mut mistakes = Vec::new();
         let name = self.name.as_ref().map(|name| names::name("name", name, &mut mistakes));
-        let labels = self.labels.as_ref().map(|list| labels(list, &mut mistakes));
+        let labels = self.labels.as_ref().map(|list| names::labels(list, &mut mistakes));
         let abi = self.abi.as_ref().map(|abi| abi.as_ref().and_then(|value| taken(Abi::of(value), &mut mistakes)));
         if mistakes.is_empty() { Ok(CheckedPatch { name, labels, abi }) } else { Err(Error::Invalid(mistakes)) }
     }
@@ -106,25 +102,4 @@ impl ContractPatch {
 
 fn taken(abi: Result<Abi, Vec<Mistake>>, mistakes: &mut Vec<Mistake>) -> Option<Abi> {
     abi.map_err(|found| mistakes.extend(found)).ok()
-}
-
-/// Labels without spaces around them, each once.
-fn labels(list: &[String], mistakes: &mut Vec<Mistake>) -> Vec<String> {
-    let (most, characters) = limits::LABELS;
-    if list.len() > most {
-        mistakes.push(Mistake::new("labels", format!("has {} entries", list.len()), format!("write at most {most}")));
-        return Vec::new();
-    }
-    let mut labels: Vec<String> = Vec::with_capacity(list.len());
-    for (i, label) in list.iter().enumerate() {
-        let label = label.trim();
-        let length = label.chars().count();
-        if length == 0 || length > characters || label.chars().any(char::is_control) {
-            let cure = format!("write 1 to {characters} visible characters");
-            mistakes.push(Mistake::new(format!("labels[{i}]"), "is no label", cure));
-        } else if !labels.iter().any(|l| l == label) {
-            labels.push(label.to_owned());
-        }
-    }
-    labels
 }

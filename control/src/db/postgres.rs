@@ -1,4 +1,5 @@
-//! PostgreSQL, as it is opened: a role that owns nothing and that no policy is lifted for, and every transaction bounded in time.
+//! PostgreSQL, as it is opened: a role that no policy is lifted for, and that owns nothing unless there is no other, and every
+//! transaction bounded in time.
 
 use std::str::FromStr;
 
@@ -44,26 +45,33 @@ const ROLE: SystemSql = SystemSql(
      FROM pg_roles r WHERE r.rolname = current_user",
 );
 
-/// Refuses a role that the second wall does not hold for.
-pub(crate) async fn check_role(tx: &mut Tx) -> Result<(), Error> {
+/// Refuses a role that the second wall does not hold for: a super user always, and the tables' owner where another was to own them.
+pub(crate) async fn check_role(tx: &mut Tx, two: bool) -> Result<(), Error> {
     let rows = tx.system(ROLE, &[]).await?;
     let row = rows.first().ok_or_else(|| Error::Database("pg_roles does not name the current role".to_owned()))?;
     let role = row.text("role")?;
-    let cure = "work as a role of its own without SUPERUSER and BYPASSRLS, and give the owner of the tables as `[control] owner_url`, which \
-                only `headwater control migrate` uses; docs/control.md shows both";
+    let cure = "work as a role of its own without SUPERUSER and BYPASSRLS, and give the owner of the tables as `[control] migrate_url`, \
+                which only `headwater control migrate` uses; docs/control.md shows both";
     if row.int("free")? != 0 {
         return Err(Error::Settings(format!(
             "`[control] url`: row-level security does not hold for the role `{role}`; {cure}"
         )));
     }
-    if row.int("owns")? != 0 {
-        return Err(Error::Settings(format!("`[control] url`: the role `{role}` owns the tables; {cure}")));
+    match (row.int("owns")? != 0, two) {
+        (true, true) => Err(Error::Settings(format!("`[control] url`: the role `{role}` owns the tables; {cure}"))),
+        (true, false) => {
+            tracing::warn!(
+                role,
+                "the role of `[control] url` owns the tables: row-level security holds for it, but it could lift it; {cure}"
+            );
+            Ok(())
+        }
+        (false, _) => Ok(()),
     }
-    Ok(())
 }
 
 /// What the working role may do, table by table: nothing else.
-pub(crate) const GRANTS: [(&str, &str); 14] = [
+pub(crate) const GRANTS: [(&str, &str); 15] = [
     ("control_migrations", "SELECT"),
     ("control_meta", "SELECT, INSERT"),
     ("tenants", "SELECT"),
@@ -72,6 +80,7 @@ pub(crate) const GRANTS: [(&str, &str); 14] = [
     ("tenant_monitors", "SELECT, INSERT, UPDATE, DELETE"),
     ("tenant_triggers", "SELECT, INSERT, UPDATE, DELETE"),
     ("tenant_contracts", "SELECT, INSERT, UPDATE, DELETE"),
+    ("operator_contracts", "SELECT, INSERT, UPDATE, DELETE"),
     ("api_keys", "SELECT, INSERT, UPDATE"),
     ("api_key_secrets", "SELECT, INSERT, UPDATE, DELETE"),
     ("audit_heads", "SELECT, UPDATE"),
@@ -88,4 +97,9 @@ pub(crate) fn grants(role: &str) -> String {
         text.push_str(&format!("REVOKE ALL ON {table} FROM {role};\nGRANT {rights} ON {table} TO {role};\n"));
     }
     text
+}
+
+/// The statement that keeps a role that owns the tables from changing what was written into the audit. It could lift that again.
+pub(crate) fn kept_from(role: &str) -> String {
+    format!("REVOKE UPDATE, DELETE, TRUNCATE ON audit_logs FROM \"{}\"", role.replace('"', "\"\""))
 }

@@ -1,6 +1,6 @@
 //! A new key.
 
-use schemas::limits::control as limits;
+use schemas::{TimeMs, limits::control as limits, names};
 
 use super::{Fresh, Key, NewKey, get, networks_json, no_more_than, read, scopes_json, seen, subject, text};
 use crate::{
@@ -8,7 +8,6 @@ use crate::{
     db::{Tx, Value},
     error::{Error, Mistake},
     id::Id,
-    names,
     scopes::Scopes,
     secret::Pepper,
     sql::Sql,
@@ -21,15 +20,20 @@ pub(super) const LAST: Sql =
 pub(super) const INSERT: Sql = Sql::of_tenant(
     "INSERT INTO api_keys (tenant_id, id, prefix, name, scopes, networks, created_at, created_by_kind, created_by, expires_at, version) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1) \
-     RETURNING id, prefix, name, scopes, networks, created_at, created_by_kind, created_by, expires_at, revoked_at, last_used_at, version",
+     RETURNING id, prefix, name, scopes, networks, created_at, updated_at, created_by_kind, created_by, expires_at, revoked_at, last_used_at, version",
 );
 pub(super) const INSERT_SECRET: Sql = Sql::of_tenant(
     "INSERT INTO api_key_secrets (tenant_id, prefix, key_id, hash, valid_until) VALUES ($1, $2, $3, $4, NULL) \
      ON CONFLICT (prefix) DO NOTHING RETURNING key_id",
 );
 
-/// Makes a key in the name of whoever makes the change.
-pub(crate) async fn create_in(change: &mut Change<'_>, pepper: &Pepper, new: NewKey) -> Result<Fresh, Error> {
+/// Makes a key in the name of whoever makes the change; `until` is a time at which it ends, in the place of a life from now on.
+pub(crate) async fn create_in(
+    change: &mut Change<'_>,
+    pepper: &Pepper,
+    new: NewKey,
+    until: Option<TimeMs>,
+) -> Result<Fresh, Error> {
     let who = change.by().who;
     let mut mistakes = Vec::new();
     let name = names::name("name", &new.name, &mut mistakes);
@@ -37,12 +41,13 @@ pub(crate) async fn create_in(change: &mut Change<'_>, pepper: &Pepper, new: New
     if new.expires_in.is_some_and(|d| d < limits::KEY_LIFE.0 || d > limits::KEY_LIFE.1) {
         mistakes.push(Mistake::new("expires", "is out of range", "write a time from 1m to 3650d"));
     }
+    let now = change.at();
+    check_until(until, now, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(Error::Invalid(mistakes));
     }
     no_more_than(who, new.scopes, &new.networks)?;
-    let now = change.at();
-    let wanted = new.expires_in.map(|d| now.0 + d.as_millis() as i64);
+    let wanted = until.map(|t| t.0).or(new.expires_in.map(|d| now.0 + d.as_millis() as i64));
     // It ends with its maker at the latest, and says so.
     let expires = match (wanted, who.expires_at()) {
         (Some(wanted), Some(maker)) if wanted > maker.0 => {
@@ -88,6 +93,18 @@ pub(super) async fn insert_secret(
     let rows = change.write(INSERT_SECRET, &[Value::from(&text.prefix), id.into(), hash.into()]).await?;
     // One in 62^8 for each key that there is.
     if rows.is_empty() { Err(Error::Away("the new key's prefix is taken".to_owned())) } else { Ok(()) }
+}
+
+/// A time at which a key ends has to lie ahead as a life from now on has to.
+pub(super) fn check_until(until: Option<TimeMs>, now: TimeMs, mistakes: &mut Vec<Mistake>) {
+    let (least, most) = (limits::KEY_LIFE.0.as_millis() as i64, limits::KEY_LIFE.1.as_millis() as i64);
+    if until.is_some_and(|t| t.0 - now.0 < least || t.0 - now.0 > most) {
+        mistakes.push(Mistake::new(
+            "expires_at",
+            "is out of range",
+            "write a time that is 1 minute to 3650 days ahead",
+        ));
+    }
 }
 
 pub(super) fn check(scopes: Scopes, networks: &Networks, mistakes: &mut Vec<Mistake>) {

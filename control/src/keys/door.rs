@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Who has this prefix: the one question that is asked before a tenant is known.
-const SECRET: SystemSql =
+pub(super) const SECRET: SystemSql =
     SystemSql("SELECT tenant_id, key_id, hash, valid_until FROM api_key_secrets WHERE prefix = $1");
 
 type Prefix = [u8; 8];

@@ -7,27 +7,29 @@
 
 mod create;
 mod door;
+mod once;
 mod text;
 
 use std::time::Duration;
 
 use runtime::config::Secret;
-use schemas::{Network, TimeMs, limits::control as limits};
+use schemas::{Network, TimeMs, limits::control as limits, names};
 use serde_json::json;
 
 pub(crate) use create::create_in;
 pub(crate) use door::Remembered;
+pub use once::Made;
 
 use crate::{
     audit::{Action, Change, Outcome, Subject},
     db::{Row, Tx, Value},
     error::{Error, Mistake},
+    expected::Expected,
     id::Id,
-    names,
     open::Control,
     pages::{Cursor, Page, Paging},
     scopes::Scopes,
-    sql::Sql,
+    sql::{Sql, SystemSql},
     tenant::{Authenticated, Caller, Networks, Tenant},
 };
 
@@ -46,6 +48,8 @@ pub struct Key {
     pub networks: Networks,
     /// When it was made.
     pub created_at: TimeMs,
+    /// When it was last changed, rotated or revoked.
+    pub updated_at: TimeMs,
     /// What kind of actor made it: `key`, `operator`, `user`, `system`.
     pub created_by_kind: String,
     /// A key's id; a word for others.
@@ -82,6 +86,8 @@ pub struct KeyPatch {
     pub scopes: Option<Scopes>,
     /// Which networks.
     pub networks: Option<Networks>,
+    /// When it ends; `Some(None)`: when it is revoked.
+    pub expires_at: Option<Option<TimeMs>>,
 }
 
 /// A key with its secret, which is never seen again.
@@ -95,7 +101,7 @@ pub struct Fresh {
 
 macro_rules! columns {
     () => {
-        "id, prefix, name, scopes, networks, created_at, created_by_kind, created_by, expires_at, revoked_at, last_used_at, version"
+        "id, prefix, name, scopes, networks, created_at, updated_at, created_by_kind, created_by, expires_at, revoked_at, last_used_at, version"
     };
 }
 
@@ -106,15 +112,15 @@ const LIST: Sql = Sql::of_tenant(concat!(
     " FROM api_keys WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3"
 ));
 const PATCH: Sql = Sql::of_tenant(concat!(
-    "UPDATE api_keys SET name = $3, scopes = $4, networks = $5, version = version + 1 WHERE tenant_id = $1 AND id = $2 RETURNING ",
+    "UPDATE api_keys SET name = $3, scopes = $4, networks = $5, expires_at = $6, updated_at = $7, version = version + 1 WHERE tenant_id = $1 AND id = $2 RETURNING ",
     columns!()
 ));
 const REVOKE: Sql = Sql::of_tenant(concat!(
-    "UPDATE api_keys SET revoked_at = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2 RETURNING ",
+    "UPDATE api_keys SET revoked_at = $3, updated_at = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2 RETURNING ",
     columns!()
 ));
 const ROTATE: Sql = Sql::of_tenant(concat!(
-    "UPDATE api_keys SET prefix = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2 RETURNING ",
+    "UPDATE api_keys SET prefix = $3, updated_at = $4, version = version + 1 WHERE tenant_id = $1 AND id = $2 RETURNING ",
     columns!()
 ));
 const END_SECRETS: Sql = Sql::of_tenant(
@@ -137,6 +143,7 @@ pub(crate) const STATEMENTS: &[(&str, Sql)] = &[
     ("keys: insert", create::INSERT),
     ("keys: insert secret", create::INSERT_SECRET),
 ];
+pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[("keys: of a prefix", door::SECRET)];
 
 impl Control {
     /// Makes a key. Its secret is in the answer and nowhere else.
@@ -145,7 +152,7 @@ impl Control {
     /// It would do more than its maker ([`Error::MoreThanMaker`]), what it is to be has mistakes, or as of every change.
     pub async fn create_key(&self, by: Caller<'_>, new: NewKey) -> Result<Fresh, Error> {
         let mut change = Change::begin(&self.db, &self.pepper, by).await?;
-        let done = create_in(&mut change, &self.pepper, new).await;
+        let done = create_in(&mut change, &self.pepper, new, None).await;
         change.end(done).await
     }
 
@@ -174,13 +181,13 @@ impl Control {
         Ok(Page { items, next })
     }
 
-    /// Changes a key whose version is `version`.
+    /// Changes a key that is of the version expected.
     ///
     /// # Errors
     /// Not there, or not this tenant's; changed since ([`Error::Stale`]); more than the caller has; or as of every change.
-    pub async fn patch_key(&self, by: Caller<'_>, id: &Id, version: i64, patch: KeyPatch) -> Result<Key, Error> {
+    pub async fn patch_key(&self, by: Caller<'_>, id: &Id, expected: &Expected, patch: KeyPatch) -> Result<Key, Error> {
         let mut change = Change::begin(&self.db, &self.pepper, by).await?;
-        let done = patch_in(&mut change, id, version, patch).await;
+        let done = patch_in(&mut change, id, expected, patch).await;
         change.end(done).await
     }
 
@@ -212,11 +219,9 @@ async fn get(tx: &mut Tx, id: &Id) -> Result<Key, Error> {
     read(&row)
 }
 
-async fn patch_in(change: &mut Change<'_>, id: &Id, version: i64, patch: KeyPatch) -> Result<Key, Error> {
+async fn patch_in(change: &mut Change<'_>, id: &Id, expected: &Expected, patch: KeyPatch) -> Result<Key, Error> {
     let before = get(change.tx(), id).await?;
-    if before.version != version {
-        return Err(Error::Stale { version: before.version });
-    }
+    expected.check(before.version)?;
     let who = change.by().who;
     no_more_than(who, before.scopes, &before.networks)?;
     let mut mistakes = Vec::new();
@@ -224,11 +229,28 @@ async fn patch_in(change: &mut Change<'_>, id: &Id, version: i64, patch: KeyPatc
     let scopes = patch.scopes.unwrap_or(before.scopes);
     let networks = patch.networks.unwrap_or_else(|| before.networks.clone());
     create::check(scopes, &networks, &mut mistakes);
+    if let Some(until) = patch.expires_at {
+        create::check_until(until, change.at(), &mut mistakes);
+    }
     if !mistakes.is_empty() {
         return Err(Error::Invalid(mistakes));
     }
     no_more_than(who, scopes, &networks)?;
-    let values = [Value::from(id), name.into(), scopes_json(scopes).into(), networks_json(&networks).into()];
+    let expires = patch.expires_at.unwrap_or(before.expires_at);
+    if let Some(yours) = who.expires_at()
+        && patch.expires_at.is_some()
+        && expires.is_none_or(|t| t > yours)
+    {
+        return Err(Error::MoreThanMaker(format!("yours ends at {}", yours.rfc3339())));
+    }
+    let values = [
+        Value::from(id),
+        name.into(),
+        scopes_json(scopes).into(),
+        networks_json(&networks).into(),
+        expires.map(|t| t.0).into(),
+        change.at().0.into(),
+    ];
     let after = read(change.write(PATCH, &values).await?.first().ok_or(Error::NotFound)?)?;
     let (was, is) = (Some(seen(&before)), Some(seen(&after)));
     change.audit(Action::KeyChange, &subject(&after), was, is, Outcome::Done).await?;
@@ -252,7 +274,7 @@ async fn rotate_in(change: &mut Change<'_>, control: &Control, id: &Id, overlap:
     change.write(DROP_SECRETS, &[Value::from(id), now.into()]).await?;
     let text = text::new()?;
     create::insert_secret(change, &control.pepper, id, &text).await?;
-    let row = change.write(ROTATE, &[Value::from(id), text.prefix.as_str().into()]).await?;
+    let row = change.write(ROTATE, &[Value::from(id), text.prefix.as_str().into(), now.into()]).await?;
     let key = read(row.first().ok_or(Error::NotFound)?)?;
     let (was, is) = (Some(seen(&before)), Some(seen(&key)));
     change.audit(Action::KeyRotate, &subject(&key), was, is, Outcome::Done).await?;
@@ -320,6 +342,7 @@ fn read(row: &Row) -> Result<Key, Error> {
         scopes: Scopes::read(&scopes).map_err(|e| Error::Corrupt(e.to_string()))?,
         networks: if networks.is_empty() { Networks::All } else { Networks::Only(networks) },
         created_at: TimeMs(row.int("created_at")?),
+        updated_at: TimeMs(row.opt_int("updated_at")?.map_or_else(|| row.int("created_at"), Ok)?),
         created_by_kind: row.text("created_by_kind")?,
         created_by: row.text("created_by")?,
         expires_at: time("expires_at")?,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use control::{Action, Caller, ContractPatch, Filter, Mode, Outcome, Paging, Subject, Trust, Verified};
+use control::{Action, Caller, ContractPatch, Expected, Filter, Mode, Outcome, Paging, Subject, Trust, Verified};
 
 use crate::common::{Store, both, contract, key, new_key};
 
@@ -30,11 +30,14 @@ async fn every_change_says_who_from_where_and_what() {
         let by = Caller { who: &who, ip: Some(ip), request_id: Some("req-1") };
         let made = control.create_contract(by, &contract("a", 1), None).await.expect("made").made;
         let patch = ContractPatch { name: Some("renamed".to_owned()), ..ContractPatch::default() };
-        control.patch_contract(by, &made.id, 1, &patch).await.expect("changed");
-        control.patch_contract(by, &made.id, 1, &patch).await.expect_err("stale: nothing is written down");
+        control.patch_contract(by, &made.id, &Expected::version(1), &patch).await.expect("changed");
+        control
+            .patch_contract(by, &made.id, &Expected::version(1), &patch)
+            .await
+            .expect_err("stale: nothing is written down");
         let subject = Subject { kind: "key", id: fresh.key.id.to_string(), name: None };
         control.note(by, Action::KeyRevoke, &subject, Outcome::Denied).await.expect("noted");
-        control.delete_contract(by, &made.id, None).await.expect("removed");
+        control.delete_contract(by, &made.id, &Expected::Any).await.expect("removed");
 
         let all = control.audit(home.tenant(), &Filter::default(), &Paging::default()).await.expect("a page").items;
         let actions: Vec<&str> = all.iter().map(|e| e.action.as_str()).collect();

@@ -1,6 +1,6 @@
 //! Contracts.
 
-use control::{Caller, ContractPatch, Error, IdempotencyKey, Networks, NewContract, NewKey, Paging};
+use control::{Caller, ContractPatch, Error, Expected, IdempotencyKey, Networks, NewContract, NewKey, Paging};
 use serde_json::json;
 
 use crate::common::{both, contract, key, new_key};
@@ -36,22 +36,33 @@ async fn contracts_are_added_found_changed_and_removed() {
             .expect("another network");
 
         let patch = |json: serde_json::Value| serde_json::from_value::<ContractPatch>(json).expect("a patch");
-        let e = control.patch_contract(by, &made.id, 7, &patch(json!({"name": "x"}))).await.unwrap_err();
+        let e = control
+            .patch_contract(by, &made.id, &Expected::version(7), &patch(json!({"name": "x"})))
+            .await
+            .unwrap_err();
         assert!(matches!(e, Error::Stale { version: 1 }), "{e}");
-        let named = control.patch_contract(by, &made.id, 1, &patch(json!({"name": "x"}))).await.expect("changed");
-        assert_eq!((named.name.as_str(), named.version, named.has_abi, named.labels.len()), ("x", 2, true, 1));
-        let bare =
-            control.patch_contract(by, &made.id, 2, &patch(json!({"abi": null, "labels": []}))).await.expect("changed");
-        assert_eq!((bare.name.as_str(), bare.version, bare.has_abi, bare.labels.len()), ("x", 3, false, 0));
+        let named = control
+            .patch_contract(by, &made.id, &Expected::version(1), &patch(json!({"name": "x"})))
+            .await
+            .expect("changed");
+        assert_eq!((named.name.as_str(), named.version, named.abi.is_some(), named.labels.len()), ("x", 2, true, 1));
+        let bare = control
+            .patch_contract(by, &made.id, &Expected::version(2), &patch(json!({"abi": null, "labels": []})))
+            .await
+            .expect("changed");
+        assert_eq!((bare.name.as_str(), bare.version, bare.abi.is_some(), bare.labels.len()), ("x", 3, false, 0));
         assert!(bare.updated_at >= bare.created_at && bare.created_at == made.created_at);
 
-        let e = control.delete_contract(by, &made.id, Some(1)).await.unwrap_err();
+        let e = control.delete_contract(by, &made.id, &Expected::version(1)).await.unwrap_err();
         assert!(matches!(e, Error::Stale { version: 3 }), "{e}");
-        control.delete_contract(by, &made.id, Some(3)).await.expect("removed");
+        control.delete_contract(by, &made.id, &Expected::version(3)).await.expect("removed");
         for gone in [
-            control.delete_contract(by, &made.id, None).await.unwrap_err(),
+            control.delete_contract(by, &made.id, &Expected::Any).await.unwrap_err(),
             control.contract(home.tenant(), &made.id).await.unwrap_err(),
-            control.patch_contract(by, &made.id, 3, &patch(json!({"name": "y"}))).await.unwrap_err(),
+            control
+                .patch_contract(by, &made.id, &Expected::version(3), &patch(json!({"name": "y"})))
+                .await
+                .unwrap_err(),
         ] {
             assert!(matches!(gone, Error::NotFound), "{gone}");
         }
@@ -85,7 +96,7 @@ async fn mistakes_are_told_all_at_once_and_nothing_is_written() {
         let e = control.create_contract(Caller::here(&home), &new, None).await.unwrap_err();
         let Error::Invalid(list) = &e else { panic!("{e}") };
         let paths: Vec<&str> = list.iter().map(|m| m.path.as_str()).collect();
-        assert_eq!(paths, ["network", "address", "name", "labels[1]", "abi[0].inputs[0].type"]);
+        assert_eq!(paths, ["network", "address", "name", "labels.1", "abi.0.inputs.0.type"]);
         assert!(
             serde_json::from_value::<NewContract>(
                 json!({"network": "a", "address": "0x", "name": "n", "tenant_id": "x"})
@@ -163,8 +174,8 @@ async fn another_tenants_and_another_networks_are_not_there() {
             // One answer, word for word, for what is another's and for what is not there.
             let all = [
                 control.contract(home.tenant(), id).await.unwrap_err(),
-                control.patch_contract(Caller::here(&home), id, 1, &patch).await.unwrap_err(),
-                control.delete_contract(Caller::here(&home), id, None).await.unwrap_err(),
+                control.patch_contract(Caller::here(&home), id, &Expected::version(1), &patch).await.unwrap_err(),
+                control.delete_contract(Caller::here(&home), id, &Expected::Any).await.unwrap_err(),
                 control.key(home.tenant(), id).await.unwrap_err(),
                 control.revoke_key(Caller::here(&home), id).await.unwrap_err(),
             ];
@@ -185,8 +196,8 @@ async fn another_tenants_and_another_networks_are_not_there() {
         control.contract(who.tenant(), &ours.id).await.expect("its network");
         for e in [
             control.contract(who.tenant(), &other.id).await.unwrap_err(),
-            control.patch_contract(Caller::here(&who), &other.id, 1, &patch).await.unwrap_err(),
-            control.delete_contract(Caller::here(&who), &other.id, None).await.unwrap_err(),
+            control.patch_contract(Caller::here(&who), &other.id, &Expected::version(1), &patch).await.unwrap_err(),
+            control.delete_contract(Caller::here(&who), &other.id, &Expected::Any).await.unwrap_err(),
         ] {
             assert!(matches!(e, Error::NotFound), "{e}");
         }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use control::{Allowed, Caller, Denied, Error, KeyPatch, Mode, Networks, NewKey, Paging, Resource, Scopes, Trust};
+use control::{
+    Allowed, Caller, Denied, Error, Expected, IdempotencyKey, KeyPatch, Mode, Networks, NewKey, Paging, Resource,
+    Scopes, Trust,
+};
 
 use crate::common::{both, contract, key, new_key, scopes, until};
 
@@ -100,14 +103,17 @@ async fn a_key_never_does_more_than_its_maker() {
         let e = control.rotate_key(Caller::here(&grown), &maker.key.id, Duration::ZERO).await.unwrap_err();
         assert!(matches!(e, Error::MoreThanMaker(_)), "{e}");
         let patch = KeyPatch { name: Some("mine".to_owned()), ..KeyPatch::default() };
-        let e = control.patch_key(Caller::here(&grown), &maker.key.id, 1, patch).await.unwrap_err();
+        let e = control.patch_key(Caller::here(&grown), &maker.key.id, &Expected::version(1), patch).await.unwrap_err();
         assert!(matches!(e, Error::MoreThanMaker(_)), "{e}");
 
         // The maker is narrowed: so is what it made, soon.
         let narrow = KeyPatch { scopes: Some(scopes(&["contracts:read"])), ..KeyPatch::default() };
-        let e = control.patch_key(Caller::here(&home), &maker.key.id, 7, narrow.clone()).await.unwrap_err();
+        let e = control
+            .patch_key(Caller::here(&home), &maker.key.id, &Expected::version(7), narrow.clone())
+            .await
+            .unwrap_err();
         assert!(matches!(e, Error::Stale { version: 1 }), "{e}");
-        control.patch_key(Caller::here(&home), &maker.key.id, 1, narrow).await.expect("narrowed");
+        control.patch_key(Caller::here(&home), &maker.key.id, &Expected::version(1), narrow).await.expect("narrowed");
         until("the child is narrowed", async || {
             let child = control.authenticate(child.text.expose()).await.expect("let in");
             child.scopes() == scopes(&["contracts:read"])
@@ -296,6 +302,51 @@ async fn a_known_key_costs_little() {
         }
         eprintln!("a known key costs {best:?} (sqlite: {})", store.is_sqlite());
         assert!(best <= Duration::from_micros(50), "{best:?}");
+        control.close().await;
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_comes_twice_makes_one_key_and_shows_its_secret_once() {
+    both(async |store| {
+        let operator = store.operator().await;
+        let (control, home) = (operator.control(), operator.at_home());
+        let by = Caller::here(&home);
+        let once = IdempotencyKey::read("a1").expect("a key");
+        let until = Some(schemas::TimeMs(schemas::TimeMs::now().0 + 3_600_000));
+        let make = async || control.create_key_once(by, new_key("k", &["*:read"]), until, Some(&once)).await;
+        let (first, again) = (make().await.expect("made"), make().await.expect("made before"));
+        assert!(first.text.is_some() && again.text.is_none() && first.key == again.key);
+        assert_eq!(first.key.expires_at, until, "to the millisecond");
+        let e = control.create_key_once(by, new_key("other", &["*:read"]), until, Some(&once)).await.unwrap_err();
+        assert!(matches!(e, Error::Reused), "{e}");
+        let past = Some(schemas::TimeMs::now());
+        let e = control.create_key_once(by, new_key("late", &["*:read"]), past, None).await.unwrap_err();
+        assert!(matches!(&e, Error::Invalid(list) if list[0].path == "expires_at"), "{e}");
+
+        let (id, once) = (first.key.id, IdempotencyKey::read("a2").expect("a key"));
+        let rotate = async |expected: Expected| {
+            control.rotate_key_once(by, &id, &expected, Duration::from_secs(60), Some(&once)).await
+        };
+        let e = rotate(Expected::version(7)).await.unwrap_err();
+        assert!(matches!(e, Error::Stale { version: 1 }), "{e}");
+        let (first, again) =
+            (rotate(Expected::version(1)).await.expect("done"), rotate(Expected::Any).await.expect("known"));
+        assert!(first.text.is_some() && again.text.is_none() && first.key == again.key && again.key.version == 2);
+        assert!(first.key.updated_at >= first.key.created_at);
+
+        // Its end can be set anew, by who does not end before.
+        let ends = |at: Option<schemas::TimeMs>| KeyPatch { expires_at: Some(at), ..KeyPatch::default() };
+        let never = control.patch_key(by, &id, &Expected::Any, ends(None)).await.expect("changed");
+        assert_eq!(never.expires_at, None);
+        let soon = Some(schemas::TimeMs(schemas::TimeMs::now().0 + 90_000));
+        let maker = control.create_key_once(by, new_key("maker", &["*:*"]), until, None).await.expect("made");
+        let who = control.authenticate(maker.text.expect("new").expose()).await.expect("let in");
+        control.patch_key(Caller::here(&who), &id, &Expected::Any, ends(soon)).await.expect("changed");
+        let e = control.patch_key(Caller::here(&who), &id, &Expected::Any, ends(None)).await.unwrap_err();
+        assert!(matches!(e, Error::MoreThanMaker(_)), "{e}");
         control.close().await;
         store
     })

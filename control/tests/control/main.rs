@@ -5,5 +5,6 @@ mod common;
 mod contracts;
 mod cut;
 mod keys;
+mod operator;
 mod plans;
 mod walls;

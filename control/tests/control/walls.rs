@@ -92,9 +92,9 @@ async fn a_role_that_no_policy_holds_for_is_refused() {
         let open = async |settings: &runtime::config::Control| {
             Control::open(settings, Mode::Keys, Trust::default()).await.err().expect("refused").to_string()
         };
-        let as_owner = ControlPlace::Postgres { url: owner.clone(), owner_url: None };
+        let as_owner = ControlPlace::Postgres { url: owner.clone(), owner_url: Some(url.clone()) };
         let words = open(&runtime::config::Control { place: as_owner, ..store.settings.clone() }).await;
-        assert!(words.contains("owns the tables") && words.contains("owner_url"), "{words}");
+        assert!(words.contains("owns the tables") && words.contains("migrate_url"), "{words}");
         let (server, name) = store.server.as_ref().expect("it is PostgreSQL");
         for (sql, undo) in [("BYPASSRLS", "NOBYPASSRLS"), ("SUPERUSER", "NOSUPERUSER")] {
             sqlx::raw_sql(&format!("ALTER ROLE {name}_work {sql}")).execute(server).await.expect(sql);
@@ -102,16 +102,33 @@ async fn a_role_that_no_policy_holds_for_is_refused() {
             assert!(words.contains("row-level security does not hold"), "{words}");
             sqlx::raw_sql(&format!("ALTER ROLE {name}_work {undo}")).execute(server).await.expect(undo);
         }
-        let one = ControlPlace::Postgres { url: url.clone(), owner_url: Some(url.clone()) };
-        let e = control::migrate(&runtime::config::Control { place: one, ..store.settings.clone() }, true)
-            .await
-            .unwrap_err();
-        assert!(e.to_string().contains("the same role"), "{e}");
-        let none = ControlPlace::Postgres { url: url.clone(), owner_url: None };
-        let e = control::migrate(&runtime::config::Control { place: none, ..store.settings.clone() }, true)
-            .await
-            .unwrap_err();
-        assert!(e.to_string().contains("owner_url"), "{e}");
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_role_for_all_sees_no_more_than_two_would() {
+    postgres(async |store| {
+        let ControlPlace::Postgres { owner_url, .. } = &store.settings.place else { panic!("it is PostgreSQL") };
+        let url = owner_url.clone().expect("it has one");
+        for owner_url in [None, Some(url.clone())] {
+            let place = ControlPlace::Postgres { url: url.clone(), owner_url };
+            let settings = runtime::config::Control { place, ..store.settings.clone() };
+            assert!(control::migrate(&settings, false).await.expect("migrates").is_empty());
+            let operator = control::Operator::open(&settings, "test").await.expect("opens");
+            let home = operator.at_home();
+            key(operator.control(), &home, new_key("k", &["*:read"])).await;
+            operator.control().close().await;
+        }
+        let pool = PgPool::connect(url.expose()).await.expect("the role");
+        let rows = sqlx::query("SELECT id FROM api_keys").fetch_all(&pool).await.expect("read");
+        assert!(rows.is_empty(), "without a tenant there is nothing");
+        for sql in ["UPDATE audit_logs SET outcome = 'x'", "DELETE FROM audit_logs", "TRUNCATE audit_logs"] {
+            let e = sqlx::raw_sql(sql).execute(&pool).await.expect_err(sql).to_string();
+            assert!(e.contains("permission denied"), "{sql}: {e}");
+        }
+        pool.close().await;
         store
     })
     .await;
@@ -157,6 +174,7 @@ async fn postgres_is_migrated_by_the_command_and_by_nobody_else() {
             "api_key_secrets",
             "api_keys",
             "tenant_contracts",
+            "operator_contracts",
             "tenant_triggers",
             "tenant_monitors",
             "tenant_networks",

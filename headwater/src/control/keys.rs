@@ -83,7 +83,7 @@ fn new(args: &New) -> Result<(), Failure> {
 
 async fn list(operator: &Operator) -> Result<(), Failure> {
     let who = operator.at_home();
-    let mut paging = Paging { limit: Some(500), ..Paging::default() };
+    let mut paging = Paging { limit: Some(1_000), ..Paging::default() };
     let mut out = std::io::stdout().lock();
     writeln!(out, "ID\tPREFIX\tNAME\tSCOPES\tNETWORKS\tMADE BY\tENDS\tLAST USED")?;
     loop {

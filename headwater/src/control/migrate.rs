@@ -12,8 +12,8 @@ use crate::{arguments::ConfigFile, exit::Failure, parts};
 pub enum Control {
     /// Bring its tables to what this version wants; forward only, all of it or nothing
     ///
-    /// PostgreSQL wants it before the first start and after an upgrade, as the role of `[control] owner_url`; it also says what the role of
-    /// `[control] url` may do. SQLite is migrated by whoever opens it.
+    /// PostgreSQL wants it before the first start and after an upgrade, as the role of `[control] migrate_url`; it also says what the role
+    /// of `[control] url` may do. SQLite is migrated by whoever opens it.
     Migrate(Migrate),
 }
 

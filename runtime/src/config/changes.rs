@@ -9,8 +9,8 @@ use std::{fmt, time::Duration};
 use url::Url;
 
 use super::{
-    Config, Confirm, Control, ControlPlace, Endpoint, Kafka, Log, Network, Providers, Rate, Secret, Start, Store,
-    Verify, control::shown, masked, source::short,
+    Config, Confirm, Contract, Control, ControlPlace, Endpoint, Kafka, Log, Network, Providers, Rate, Secret, Start,
+    Store, Verify, control::shown, masked, source::short,
 };
 
 /// A difference.
@@ -68,10 +68,8 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     compare_control(&mut c, &now.control, control);
     compare_providers(&mut c, &now.providers, providers);
     let networks = compare_networks(&mut c, &now.networks, networks);
-    if now.contracts != *contracts {
-        c.restart.push(Change { key: "contract".into(), words: "another list".into() });
-    }
-    let in_force = Config { store, providers: *providers, networks, ..now.clone() };
+    compare_contracts(&mut c, &now.contracts, contracts);
+    let in_force = Config { store, providers: *providers, networks, contracts: contracts.clone(), ..now.clone() };
     (c, in_force)
 }
 
@@ -156,7 +154,7 @@ fn compare_control(c: &mut Changes, now: &Control, file: &Control) {
     let (before, after) = (url(&now.place), url(place));
     let (was, is) = ((&before.0, &before.1), (&after.0, &after.1));
     restart(c, "control.url", &was, &is, |url| url.0.clone());
-    restart(c, "control.owner_url", &before.2, &after.2, secret);
+    restart(c, "control.migrate_url", &before.2, &after.2, secret);
     restart(c, "control.secret", &now.secret, ours, secret);
 }
 
@@ -225,6 +223,27 @@ fn compare_networks(c: &mut Changes, now: &[Network], file: &[Network]) -> Vec<N
         c.taken.push(Change { key: format!("network.{}", former.slug), words });
     }
     in_force
+}
+
+fn compare_contracts(c: &mut Changes, now: &[Contract], file: &[Contract]) {
+    let same = |a: &Contract, b: &Contract| a.network == b.network && a.address == b.address;
+    let key = |contract: &Contract| format!("contract.{}.{}", contract.network, contract.address);
+    for contract in file {
+        let Contract { network: _, address: _, name, labels, abi } = contract;
+        let Some(former) = now.iter().find(|former| same(former, contract)) else {
+            c.taken.push(Change { key: key(contract), words: format!("added, {name}") });
+            continue;
+        };
+        let key = key(contract);
+        taken(c, &format!("{key}.name"), &former.name, name, Clone::clone);
+        taken(c, &format!("{key}.labels"), &former.labels, labels, |labels| listed(labels));
+        taken(c, &format!("{key}.abi"), &former.abi, abi, |abi| {
+            abi.as_ref().map_or_else(|| "nothing".to_owned(), |abi| format!("names {} things", abi.names().len()))
+        });
+    }
+    for former in now.iter().filter(|former| file.iter().all(|contract| !same(former, contract))) {
+        c.taken.push(Change { key: key(former), words: "taken out".to_owned() });
+    }
 }
 
 fn compare_network(c: &mut Changes, now: &Network, file: &Network) -> Network {
@@ -451,6 +470,26 @@ url = "https://rpc.one.example"
     }
 
     #[test]
+    fn contracts_come_go_and_change() {
+        let contract = |n: u8, more: &str| format!("[[contract]]\nnetwork = \"a\"\naddress = \"0x{n:040x}\"\n{more}\n");
+        let with = |contracts: &[String]| parse(&format!("{BEFORE}{}", contracts.concat()));
+        let before = with(&[contract(1, "name = \"one\""), contract(2, "")]);
+        let file = with(&[contract(1, "name = \"uno\"\nlabels = [\"dex\"]"), contract(3, "name = \"three\"")]);
+        let (changes, in_force) = between(&before, &file);
+        let key = |n: u8| format!("`contract.a.0x{n:040x}");
+        assert_eq!(
+            words(&changes.taken),
+            [
+                format!("{}.name`: uno; it was one", key(1)),
+                format!("{}.labels`: dex; it was nothing", key(1)),
+                format!("{}`: added, three", key(3)),
+                format!("{}`: taken out", key(2)),
+            ]
+        );
+        assert!(changes.restart.is_empty() && in_force == file);
+    }
+
+    #[test]
     fn how_long_rows_are_kept_is_taken_over() {
         let (taken, restart, in_force) = after(&[
             ("[store]", "[store]\nkeep = \"90d\"\nkeep_windows = \"365d\"\nmax_bytes = \"1GiB\"\ndatabase = \"d\""),
@@ -483,7 +522,7 @@ url = "https://rpc.one.example"
                 "password = \"other-secret-other-secret\"\nurl = \"http://s:1\"\nlisten = \"127.0.0.1:3\"\nhosts = [\"j\"]\ndatabase = \"d\"\n\
                  user = \"u\"\napi_user = \"v\"\napi_password = \"other-secret-other\"\nanalyst_password = \"other-secret-other\"\n\
                  analyst_without_landlock = true\n[control]\nurl = \"postgres://a:other-secret@c.example/d\"\n\
-                 owner_url = \"postgres://b:other-secret@c.example/d\"\nsecret = \"other-secret-other-secret-other-secret\"",
+                 migrate_url = \"postgres://b:other-secret@c.example/d\"\nsecret = \"other-secret-other-secret-other-secret\"",
             ),
         ]);
         assert!(taken.is_empty(), "{taken:?}");
@@ -511,7 +550,7 @@ url = "https://rpc.one.example"
                 "store.analyst_password",
                 "store.analyst_without_landlock",
                 "control.url",
-                "control.owner_url",
+                "control.migrate_url",
                 "control.secret",
             ]
         );

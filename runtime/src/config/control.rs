@@ -31,7 +31,7 @@ pub enum ControlPlace {
     Postgres {
         /// As the role that works with the tables, `postgres://…`.
         url: Secret,
-        /// As the role that owns them, for `headwater control migrate` alone.
+        /// As the role that owns them, for `headwater control migrate` alone; `None`: the same.
         owner_url: Option<Secret>,
     },
 }
@@ -77,7 +77,7 @@ const EXAMPLE: &str =
 pub(super) fn read(mut s: Section, data_dir: &Path, folder: &Path, c: &mut Collector) -> Control {
     let default = || ControlPlace::Sqlite(data_dir.join("control").join("control.db"));
     let written = s.string("url", c);
-    let owner = s.string("owner_url", c);
+    let (owner, owner_key) = read_owner(&mut s, c);
     let secret = s.string("secret", c);
     let place = match &written {
         None => default(),
@@ -88,12 +88,12 @@ pub(super) fn read(mut s: Section, data_dir: &Path, folder: &Path, c: &mut Colle
             if !is_postgres(&p.value) {
                 let cure =
                     "write a URL such as \"postgres://owner:${HEADWATER_CONTROL_OWNER_PASSWORD}@10.0.0.5/headwater\"";
-                c.mistake(p.at, &s.key("owner_url"), "is no URL of a PostgreSQL database", cure);
+                c.mistake(p.at, &owner_key, "is no URL of a PostgreSQL database", cure);
             }
             ControlPlace::Postgres { url, owner_url: Some(Secret::new(p.value)) }
         }
         (place @ ControlPlace::Sqlite(_), Some(p)) => {
-            c.mistake(p.at, &s.key("owner_url"), "is for PostgreSQL, and `url` is not", "take it out");
+            c.mistake(p.at, &owner_key, "is for PostgreSQL, and `url` is not", "take it out");
             place
         }
         (place, None) => place,
@@ -114,6 +114,18 @@ pub(super) fn read(mut s: Section, data_dir: &Path, folder: &Path, c: &mut Colle
     }
     s.finish(c);
     Control { place, secret: secret.map(|p| Secret::new(p.value)) }
+}
+
+/// Who owns the tables, and the key that says so: `migrate_url`, or `owner_url` as it was called first.
+fn read_owner(s: &mut Section, c: &mut Collector) -> (Option<Placed<String>>, String) {
+    let (now, former) = (s.string("migrate_url", c), s.string("owner_url", c));
+    if let (Some(_), Some(p)) = (&now, &former) {
+        c.mistake(p.at, &s.key("owner_url"), "is the former name of `migrate_url`, which is there too", "take it out");
+    }
+    match (now, former) {
+        (None, Some(p)) => (Some(p), s.key("owner_url")),
+        (now, _) => (now, s.key("migrate_url")),
+    }
 }
 
 fn place(p: &Placed<String>, s: &Section, folder: &Path, c: &mut Collector) -> Option<ControlPlace> {
@@ -171,6 +183,14 @@ mod tests {
         assert!(!format!("{control:?}{}", control.place()).contains("s3cret"));
         assert_eq!(control.place(), "postgres://***@db.example/***");
         assert!(control.warnings()[0].contains("verify-full"));
+        let owner = |control: &Control| match &control.place {
+            ControlPlace::Postgres { owner_url, .. } => owner_url.clone(),
+            other => panic!("{other:?}"),
+        };
+        let renamed = config(&text.replace("owner_url", "migrate_url")).expect("good").control;
+        assert!(owner(&renamed).is_some() && owner(&renamed) == owner(&control));
+        let both = text.replace("secret =", "migrate_url = \"postgres://o:${PW}@db.example/hw\"\nsecret =");
+        assert!(config(&both).expect_err("twice").iter().any(|m| m.key == "control.owner_url" && m.line == 3));
         let near = text.replace("db.example", "127.0.0.1");
         assert!(config(&near).expect("good").control.warnings().is_empty());
         assert!(
@@ -192,6 +212,7 @@ mod tests {
             ("url = \"postgres://h:${PW}@db/hw\"", "control.secret", "missing beside PostgreSQL"),
             ("secret = \"short\"", "control.secret", "shorter than 32"),
             ("owner_url = \"postgres://h:${PW}@db/hw\"", "control.owner_url", "is for PostgreSQL"),
+            ("migrate_url = \"postgres://h:${PW}@db/hw\"", "control.migrate_url", "is for PostgreSQL"),
             ("ulr = \"sqlite:x\"", "control.ulr", "is not known"),
         ] {
             let mistakes = config(&format!("[control]\n{text}")).expect_err(text);

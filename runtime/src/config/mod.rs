@@ -1,11 +1,12 @@
 //! The configuration file: read once, before any port opens; typed; unknown keys refused; secrets masked.
 //!
 //! Guarantee: [`load`] either gives a whole valid [`Config`] or every mistake of the file at once, each with line, key and
-//! what to write instead. It opens nothing but the file.
+//! what to write instead. It opens nothing but the file, and those of ABIs that it names.
 //!
 //! A process that runs may read it again: [`changes`] says what differs and what of it can be taken over, and [`Live`] hands that on.
 
 pub mod changes;
+mod contracts;
 mod control;
 mod doors;
 pub mod folder;
@@ -22,12 +23,13 @@ use std::{
     time::Duration,
 };
 
+pub use contracts::Contract;
 pub use control::{Control, ControlPlace};
 use doors::Door;
 pub use live::Live;
 pub use log::{Kafka, Log};
 pub use mistakes::{Mistake, Mistakes};
-pub use network::{Contract, Endpoint, Network, Start, Verify};
+pub use network::{Endpoint, Network, Start, Verify};
 pub use providers::{Confirm, Providers, Rate, Role};
 use schemas::limits;
 use source::{Collector, Env, Placed, Section};
@@ -242,7 +244,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let control = control::read(root.section("control", c), &data_dir, folder, c);
     let providers = providers::read(root.section("providers", c), c);
     let networks = network::read_all(root.sections("network", c), c);
-    let contracts = network::read_contracts(root.sections("contract", c), &networks, folder, c);
+    let contracts = contracts::read_all(root.sections("contract", c), &networks, folder, c);
     let instance = instance.unwrap_or_else(|| format!("{}:{}", host_name(), data_dir.display()));
     Config {
         data_dir,

@@ -1,10 +1,6 @@
-//! `[[network]]`, `[[network.endpoint]]` and `[[contract]]`.
+//! `[[network]]` and `[[network.endpoint]]`.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use axum::http::{HeaderName, HeaderValue};
 use schemas::{Family, limits};
@@ -82,19 +78,6 @@ pub struct Endpoint {
     pub per_day: Option<u64>,
 }
 
-/// One of the operator's contracts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contract {
-    /// The network it lives on.
-    pub network: schemas::Network,
-    /// Lower-case `0x` address.
-    pub address: String,
-    /// Its name.
-    pub name: String,
-    /// File of its ABI.
-    pub abi: Option<PathBuf>,
-}
-
 pub(super) fn read_all(sections: Vec<Section>, c: &mut Collector) -> Vec<Network> {
     if sections.len() > limits::NETWORKS {
         let problem = format!("{} networks; at most {} in one file", sections.len(), limits::NETWORKS);
@@ -104,7 +87,7 @@ pub(super) fn read_all(sections: Vec<Section>, c: &mut Collector) -> Vec<Network
     sections.into_iter().filter_map(|s| read(s, &mut slugs, c)).collect()
 }
 
-fn missing(s: &Section, name: &str, example: &str, c: &mut Collector) {
+pub(super) fn missing(s: &Section, name: &str, example: &str, c: &mut Collector) {
     c.mistake(s.at(), &s.key(name), "is missing", format!("add a line such as `{name} = {example}`"));
 }
 
@@ -307,46 +290,4 @@ fn read_url(s: &mut Section, name: &'static str, schemes: &[&str], c: &mut Colle
             None
         }
     }
-}
-
-pub(super) fn read_contracts(
-    sections: Vec<Section>,
-    networks: &[Network],
-    folder: &Path,
-    c: &mut Collector,
-) -> Vec<Contract> {
-    sections.into_iter().filter_map(|s| read_contract(s, networks, folder, c)).collect()
-}
-
-fn read_contract(mut s: Section, networks: &[Network], folder: &Path, c: &mut Collector) -> Option<Contract> {
-    if !s.has("network") {
-        missing(&s, "network", "\"mantle-mainnet\"", c);
-    }
-    let network = s.string("network", c).and_then(|p| {
-        let known = networks.iter().find(|n| n.slug.as_str() == p.value).map(|n| n.slug.clone());
-        if known.is_none() {
-            let slugs: Vec<&str> = networks.iter().map(|n| n.slug.as_str()).collect();
-            let problem = format!("`{}` is not a network of this file", p.value);
-            c.mistake(p.at, &s.key("network"), problem, format!("write one of: {}", slugs.join(", ")));
-        }
-        known
-    });
-    if !s.has("address") {
-        missing(&s, "address", "\"0x…\"", c);
-    }
-    let address = s.string("address", c).and_then(|p| {
-        let lower = p.value.to_ascii_lowercase();
-        let digits = lower.strip_prefix("0x").unwrap_or("");
-        let good = digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-        if !good {
-            let problem = format!("`{}` is not an address", p.value);
-            c.mistake(p.at, &s.key("address"), problem, "write 0x and 40 hex digits");
-        }
-        good.then_some(lower)
-    });
-    let name = s.string("name", c).map(|p| p.value);
-    let abi = s.string("abi", c).map(|p| folder.join(p.value));
-    s.finish(c);
-    let address = address?;
-    Some(Contract { network: network?, name: name.unwrap_or_else(|| address.clone()), address, abi })
 }

@@ -4,13 +4,12 @@
 //! or errors have one selector. What is not is refused with the path of the smallest part that is wrong.
 
 use alloy_json_abi::{AbiItem, EventParam, Param};
-use schemas::limits::control as limits;
 use serde_json::Value;
 
-use crate::error::Mistake;
+use crate::{limits::control as limits, mistake::Mistake};
 
 /// A good one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Abi {
     text: String,
     names: Vec<Named>,
@@ -47,7 +46,7 @@ impl Abi {
     /// # Errors
     /// Every mistake, at most 20; of a text that is no JSON line and column.
     pub fn read(text: &str) -> Result<Self, Vec<Mistake>> {
-        if text.len() > limits::ABI_BYTES {
+        if text.len() > limits::ABI_FILE_BYTES {
             return Err(vec![too_large(text.len())]);
         }
         let mut value: Value = serde_json::from_str(text).map_err(|e| {
@@ -80,7 +79,7 @@ impl Abi {
         let mut mistakes = Vec::new();
         let mut names: Vec<Named> = Vec::new();
         for (i, item) in items.iter().enumerate() {
-            let path = format!("abi[{i}]");
+            let path = format!("abi.{i}");
             let before = mistakes.len();
             check_item(&path, item, &mut mistakes);
             if mistakes.len() >= limits::MISTAKES {
@@ -175,7 +174,7 @@ fn check_item(path: &str, item: &Value, mistakes: &mut Vec<Mistake>) {
             Some(Value::Array(params)) => {
                 let event = kind == "event" && list == "inputs";
                 for (i, param) in params.iter().enumerate() {
-                    check_param(&format!("{path}.{list}[{i}]"), param, event, 0, mistakes);
+                    check_param(&format!("{path}.{list}.{i}"), param, event, 0, mistakes);
                 }
             }
             Some(_) => mistakes.push(Mistake::new(format!("{path}.{list}"), "is not an array", cure_of_item())),
@@ -201,7 +200,7 @@ fn check_param(path: &str, param: &Value, event: bool, depth: usize, mistakes: &
     let before = mistakes.len();
     if let Some(Value::Array(components)) = object.get("components") {
         for (i, component) in components.iter().enumerate() {
-            check_param(&format!("{path}.components[{i}]"), component, false, depth + 1, mistakes);
+            check_param(&format!("{path}.components.{i}"), component, false, depth + 1, mistakes);
         }
     }
     if mistakes.len() > before {
@@ -299,21 +298,21 @@ mod tests {
             Abi::of(&abi).unwrap_err().remove(0)
         };
         for (pointer, to, path, words) in [
-            ("/0/inputs/1/type", json!("uint7"), "abi[0].inputs[1].type", "uint7"),
-            ("/0/inputs/1/type", json!("uint256[0]"), "abi[0].inputs[1].type", "uint256[0]"),
-            ("/0/inputs/1/type", json!(7), "abi[0].inputs[1].type", "not a text"),
-            ("/0/inputs/1", json!({"name": "x"}), "abi[0].inputs[1].type", "missing"),
-            ("/0/inputs/1", json!("uint256"), "abi[0].inputs[1]", "not an object"),
-            ("/0/inputs/1/type", json!("tuple"), "abi[0].inputs[1].type", "tuple"),
-            ("/0/inputs/1/type", json!("MyStruct"), "abi[0].inputs[1].type", "MyStruct"),
-            ("/0/inputs", json!({}), "abi[0].inputs", "not an array"),
-            ("/0/name", json!("1x"), "abi[0].name", "no name"),
-            ("/0/type", json!("func"), "abi[0].type", "`func` is not known"),
-            ("/1/inputs/0/indexed", json!("yes"), "abi[1].inputs[0]", "cannot be read"),
-            ("/2/inputs/0/components/1/type", json!("bytes33"), "abi[2].inputs[0].components[1].type", "bytes33"),
-            ("/0/stateMutability", json!("maybe"), "abi[0]", "cannot be read"),
-            ("/1", json!(null), "abi[1]", "not an object"),
-            ("/3", erc20()[0].clone(), "abi[3]", "there twice"),
+            ("/0/inputs/1/type", json!("uint7"), "abi.0.inputs.1.type", "uint7"),
+            ("/0/inputs/1/type", json!("uint256[0]"), "abi.0.inputs.1.type", "uint256[0]"),
+            ("/0/inputs/1/type", json!(7), "abi.0.inputs.1.type", "not a text"),
+            ("/0/inputs/1", json!({"name": "x"}), "abi.0.inputs.1.type", "missing"),
+            ("/0/inputs/1", json!("uint256"), "abi.0.inputs.1", "not an object"),
+            ("/0/inputs/1/type", json!("tuple"), "abi.0.inputs.1.type", "tuple"),
+            ("/0/inputs/1/type", json!("MyStruct"), "abi.0.inputs.1.type", "MyStruct"),
+            ("/0/inputs", json!({}), "abi.0.inputs", "not an array"),
+            ("/0/name", json!("1x"), "abi.0.name", "no name"),
+            ("/0/type", json!("func"), "abi.0.type", "`func` is not known"),
+            ("/1/inputs/0/indexed", json!("yes"), "abi.1.inputs.0", "cannot be read"),
+            ("/2/inputs/0/components/1/type", json!("bytes33"), "abi.2.inputs.0.components.1.type", "bytes33"),
+            ("/0/stateMutability", json!("maybe"), "abi.0", "cannot be read"),
+            ("/1", json!(null), "abi.1", "not an object"),
+            ("/3", erc20()[0].clone(), "abi.3", "there twice"),
         ] {
             let mistake = change(pointer, to.clone());
             assert_eq!(mistake.path, path, "{pointer} {to}: {mistake:?}");
