@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use control::Control;
 use runtime::{hosts::Hosts, requests::Requests};
 use schemas::Network;
 use store::Store;
@@ -66,6 +67,14 @@ pub struct App {
 }
 
 impl App {
+    /// The control store.
+    ///
+    /// # Errors
+    /// It is away.
+    pub fn control(&self) -> Result<Arc<Control>, ApiError> {
+        self.config.control.get()
+    }
+
     /// Whether a network is configured, stored, or was heard of; by what is known without asking.
     pub fn knows(&self, network: &Network) -> bool {
         self.config.networks.borrow().iter().any(|n| n.network == *network)

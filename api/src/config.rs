@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use control::Mode;
 use runtime::beat::Board;
 use schemas::{
     Family, Network,
     records::stage_status::{stage, state},
 };
 use tokio::sync::watch;
+
+use crate::door::ControlStore;
 
 /// Settings of the API stage.
 #[derive(Debug, Clone)]
@@ -21,6 +24,8 @@ pub struct Config {
     /// Origins (`https://host[:port]`, as browsers write them) besides our own that browsers may call from. Empty: same origin
     /// only.
     pub allowed_origins: Vec<String>,
+    /// The control store, and whom the door lets in.
+    pub control: ControlStore,
     /// How long one REST request may take before it is answered with 503.
     pub request_deadline: Duration,
     /// REST requests worked on at the same time; one more is answered with 503 at once. Three quarters of them may ask the store
@@ -98,6 +103,7 @@ impl Config {
             registry_prefix: Some(schemas::topics::DEFAULT_PREFIX.to_owned()),
             hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            control: ControlStore::nowhere(Mode::None),
             request_deadline: Duration::from_secs(15),
             concurrent_requests: schemas::limits::HTTP_CONCURRENT_REQUESTS,
             visible_every: Duration::from_millis(500),

@@ -63,6 +63,28 @@ pub enum ApiError {
     MethodNotAllowed {
         /// What was tried.
         method: String,
+        /// What is possible, as the header `Allow` lists it; empty where the router says it.
+        allow: String,
+    },
+    /// Nobody that is known.
+    #[error("{problem}")]
+    Unauthenticated {
+        /// What is missing or wrong, and no more of it than who came may know.
+        problem: &'static str,
+    },
+    /// Somebody who may not do this.
+    #[error("this needs the scope `{needs}`, and the credential has: {has}")]
+    Forbidden {
+        /// The scope.
+        needs: String,
+        /// Those that are there.
+        has: String,
+    },
+    /// The control store is not open, or did not answer.
+    #[error("the control store is away at the moment: {problem}")]
+    ControlAway {
+        /// In words, without addresses and secrets.
+        problem: String,
     },
     /// A network that is neither configured nor stored.
     #[error("network `{network}` is not known here")]
@@ -249,6 +271,12 @@ kinds! {
         "There is nothing at this path. /docs lists what there is.";
     METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed",
         "The path is there, but not for this method. The header `Allow` names those that are possible.";
+    UNAUTHENTICATED = "unauthenticated", UNAUTHORIZED, "A credential is wanted",
+        "This server lets in who has a key: send `Authorization: Bearer hw_…`, or log in on the page. A key that was revoked, has expired or was          never given gets this answer too. `headwater keys new` makes one on the machine; the first start printed one.";
+    FORBIDDEN = "forbidden", FORBIDDEN, "Not among your scopes",
+        "The credential is good, and may not do this. `x-permission` in /api/v1/openapi.json names the scope that each route wants; a key with          that scope is made by who has it.";
+    CONTROL_AWAY = "control-unavailable", SERVICE_UNAVAILABLE, "The control store is not available",
+        "Keys, contracts and the audit are kept in a database of their own, which does not answer. Blocks and reads go on, and keys that this          process knows work for a while. Try again after the time in `Retry-After`.";
     NETWORK_NOT_FOUND = "network-not-found", NOT_FOUND, "Unknown network",
         "No network of this slug is configured or stored. GET /api/v1/health lists the networks.";
     BLOCK_NOT_FOUND = "block-not-found", NOT_FOUND, "No such block",
@@ -309,6 +337,9 @@ impl ApiError {
             Self::InvalidCursor { .. } => Kind::INVALID_CURSOR,
             Self::RouteNotFound { .. } => Kind::ROUTE_NOT_FOUND,
             Self::MethodNotAllowed { .. } => Kind::METHOD_NOT_ALLOWED,
+            Self::Unauthenticated { .. } => Kind::UNAUTHENTICATED,
+            Self::Forbidden { .. } => Kind::FORBIDDEN,
+            Self::ControlAway { .. } => Kind::CONTROL_AWAY,
             Self::NetworkNotFound { .. } => Kind::NETWORK_NOT_FOUND,
             Self::BlockNotFound { .. } => Kind::BLOCK_NOT_FOUND,
             Self::Pruned { .. } => Kind::PRUNED,
@@ -334,7 +365,7 @@ impl ApiError {
     /// Seconds until trying again may help.
     fn retry_after(&self) -> Option<u64> {
         match self.kind() {
-            Kind::STORE_AWAY => Some(2),
+            Kind::STORE_AWAY | Kind::CONTROL_AWAY => Some(2),
             Kind::OVERLOADED | Kind::DEADLINE => Some(1),
             _ => None,
         }
@@ -440,6 +471,15 @@ impl IntoResponse for ApiError {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Self::Unauthenticated { .. } = &self {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Self::MethodNotAllowed { allow, .. } = &self
+            && let Ok(allow) = HeaderValue::from_str(allow)
+            && !allow.is_empty()
+        {
+            headers.insert(header::ALLOW, allow);
         }
         response
     }

@@ -13,6 +13,7 @@ use schemas::limits;
 
 use crate::{
     app::App,
+    door,
     error::{ApiError, cut},
     metrics,
 };
@@ -27,14 +28,19 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
+/// The id of a request, on its answer.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// Routes whose answers are rows of the store.
 const ROWS: [&str; 4] = ["/api/v1/blocks", "/api/v1/txs", "/api/v1/networks", "/api/v1/providers"];
 /// One among them that is answered from memory.
 const NO_ROWS: &str = "/api/v1/providers/health";
 
 /// The outermost: who is called, headers and measurements of every answer.
-pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let id = door::request_id();
+    request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let mut response = match app.hosts.know(request.uri(), request.headers()) {
         true => next.run(request).await,
@@ -46,6 +52,9 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::from_str(&id.0) {
+        headers.insert(REQUEST_ID, id);
     }
     metrics::answered(&route, response.status().as_u16(), started.elapsed());
     response
@@ -84,5 +93,5 @@ async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, A
 
 /// For paths that exist, but not for this method. The router adds `Allow`.
 pub async fn method_not_allowed(method: Method) -> ApiError {
-    ApiError::MethodNotAllowed { method: cut(method.as_str()) }
+    ApiError::MethodNotAllowed { method: cut(method.as_str()), allow: String::new() }
 }

@@ -14,6 +14,7 @@ mod catalogue;
 pub mod config;
 mod constraints;
 mod cursor;
+mod door;
 pub mod error;
 mod given_up;
 mod guard;
@@ -41,6 +42,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, NetworkConfig, WsConfig};
+pub use door::ControlStore;
 pub use error::Error;
 pub use metrics::describe as describe_metrics;
 

@@ -14,6 +14,11 @@ pub fn refused(kind: &'static str) {
     metrics::counter!("headwater_api_refusals_total", "problem" => kind).increment(1);
 }
 
+/// A credential was not good, by reason.
+pub fn denied(reason: &'static str) {
+    metrics::counter!("headwater_api_denied_total", "reason" => reason).increment(1);
+}
+
 /// WebSocket connections at present.
 pub fn ws_connections(change: f64) {
     metrics::gauge!("headwater_api_ws_connections").increment(change);
@@ -78,6 +83,10 @@ pub fn describe() {
     metrics::describe_counter!(
         "headwater_api_refusals_total",
         "Requests and WebSocket operations that were refused, by kind of problem."
+    );
+    metrics::describe_counter!(
+        "headwater_api_denied_total",
+        "Credentials that did not let anybody in, by reason: what who came is not told."
     );
     metrics::describe_gauge!("headwater_api_ws_connections", "Open WebSocket connections.");
     metrics::describe_counter!("headwater_api_ws_frames_total", "Frames sent to WebSocket clients.");

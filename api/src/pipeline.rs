@@ -3,7 +3,8 @@
 //! ```text
 //! stage.status ─▶ watch::Statuses ──┐
 //! providers.samples ▶ watch::Providers ┤
-//! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ guard ─▶ serve ─▶ listener
+//! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ door ─▶ guard ─▶ serve ─▶ listener
+//! control store ─▶ door::ControlStore ┤
 //! enriched.* ─▶ live::reader ─▶ live::Rings ▶ ws ─┘
 //! ```
 
@@ -14,7 +15,6 @@ use axum::{
     handler::Handler,
     http::{HeaderValue, Method, header},
     middleware,
-    routing::get,
 };
 use bytes::Bytes;
 use runtime::{
@@ -37,6 +37,7 @@ use crate::{
     app::App,
     catalogue::Catalogue,
     config::{Config, NetworkConfig},
+    door,
     error::Error,
     guard,
     ledger::Counts,
@@ -104,6 +105,17 @@ pub async fn run(
         }
     });
     tasks.spawn({
+        let (shutdown, control) = (shutdown.clone(), app.config.control.clone());
+        async move {
+            tokio::select! { () = control.keep_opening(&shutdown) => {}, () = shutdown.cancelled() => {} }
+            shutdown.cancelled().await;
+            if let Ok(control) = control.get() {
+                control.close().await;
+            }
+            Ok(())
+        }
+    });
+    tasks.spawn({
         let shutdown = shutdown.clone();
         let eager = Arc::clone(&app);
         async move { Ok(live::reader::follow(log, codec, rings, rates, move || eager.has_ws(), shutdown).await?) }
@@ -136,7 +148,7 @@ fn assemble(
     asked: Requests,
     shutdown: CancellationToken,
 ) -> (Arc<App>, Router) {
-    let (rest, openapi) = routes::rest();
+    let (router, openapi) = routes::all();
     let openapi = Bytes::from(serde_json::to_vec(&openapi).unwrap_or_default());
     let cors = cors(&config.allowed_origins);
     let rings = Arc::new(Rings::new(config.ws.buffer_events, config.ws.buffer_bytes));
@@ -163,19 +175,13 @@ fn assemble(
         shutdown,
         config,
     });
-    let pages = Router::new()
-        .route("/docs", get(routes::docs::page))
-        .route("/docs/docs.js", get(routes::docs::script))
-        .route("/docs/docs.css", get(routes::docs::style))
-        .route("/problems/{name}", get(routes::problems::page))
-        .fallback_service(routes::dashboard::serve.with_state(Arc::clone(&app)));
-    let router = rest
-        .merge(pages)
-        .merge(routes::registry::routes())
+    let router = router
+        .fallback_service(routes::dashboard::serve.with_state(Arc::clone(&app)))
         .method_not_allowed_fallback(guard::method_not_allowed)
         .layer(RequestBodyLimitLayer::new(limits::HTTP_BODY_BYTES))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::admit));
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::admit))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), door::enter));
     let router = match cors {
         Some(cors) => router.layer(cors),
         None => router,

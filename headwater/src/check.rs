@@ -26,8 +26,9 @@ pub fn run(file: &Path) -> Result<(), Failure> {
         Folder::NotOurs(words) => Some(words),
         Folder::Fine | Folder::Wrong(_) => None,
     };
-    for warning in config.store.warnings().into_iter().chain(of_kafka).chain(config.control.warnings()).chain(not_ours)
-    {
+    let of_doors = config.auth.warnings(&config.doors());
+    let of_parts = config.store.warnings().into_iter().chain(of_kafka).chain(config.control.warnings());
+    for warning in of_doors.into_iter().chain(of_parts).chain(not_ours) {
         eprintln!("warning: {warning}");
     }
     Ok(())

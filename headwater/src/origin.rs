@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use runtime::config::{Config, ConfigError};
+use runtime::config::{Config, ConfigError, Mistakes};
 
 /// A file, and what is said instead of some of its keys.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,10 @@ impl Origin {
         config.instance = self.instance.clone().unwrap_or(config.instance);
         config.admin_listen = self.admin_listen.unwrap_or(config.admin_listen);
         config.api_listen = self.api_listen.unwrap_or(config.api_listen);
-        Ok(config)
+        // What the command line says is under the same rule as what the file says.
+        match config.auth.open_doors(&config.doors()) {
+            list if list.is_empty() => Ok(config),
+            list => Err(Mistakes { file: self.file.clone(), list }.into()),
+        }
     }
 }

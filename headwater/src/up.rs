@@ -100,6 +100,9 @@ pub async fn serve(
         false => None,
     };
     let admin = bind(config.admin_listen, "[admin] listen").await?;
+    for warning in config.auth.warnings(&config.doors()) {
+        tracing::warn!("{warning}");
+    }
     std::fs::create_dir_all(&config.data_dir)
         .map_err(|e| format!("cannot make the data directory {}: {e}; see `[data] dir`", config.data_dir.display()))?;
     let wanted = stages.iter().any(|stage| matches!(stage, Stage::Sink | Stage::Api)) && config.store.url.is_none();
@@ -196,8 +199,9 @@ async fn run_stages(
             tracing::warn!("{warning}");
         }
         let (store, _) = parts::connect_store(&config, parts::Asker::Api)?;
+        let control = parts::control_store(&config).await?;
         tracing::info!("dashboard and API at http://{}", listener.local_addr()?);
-        let settings = parts::api_config(&mut live);
+        let settings = parts::api_config(&mut live, control);
         boards.push(settings.board.clone());
         let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());
         service.spawn_stage("api", 1, api)?;

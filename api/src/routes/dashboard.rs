@@ -52,7 +52,8 @@ pub async fn serve(State(_): State<Arc<App>>, method: Method, uri: Uri, headers:
         });
     }
     if method != Method::GET && method != Method::HEAD {
-        return ApiError::MethodNotAllowed { method: crate::error::cut(method.as_str()) }.into_response();
+        let method = crate::error::cut(method.as_str());
+        return ApiError::MethodNotAllowed { method, allow: "GET,HEAD".to_owned() }.into_response();
     }
     match found {
         Some(found) => send(&file, &found, &headers),

@@ -18,7 +18,7 @@ pub mod txs;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, routing::get};
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -62,7 +62,19 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(crate::ws::upgrade));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts();
     crate::constraints::describe(&mut document);
+    crate::door::describe::describe(&mut document);
     (router, document)
+}
+
+/// Every route but the page's files, and the document of those under `/api/v1`.
+pub fn all() -> (Router<Arc<App>>, openapi::OpenApi) {
+    let (rest, document) = rest();
+    let pages = Router::new()
+        .route("/docs", get(docs::page))
+        .route("/docs/docs.js", get(docs::script))
+        .route("/docs/docs.css", get(docs::style))
+        .route("/problems/{name}", get(problems::page));
+    (rest.merge(pages).merge(registry::routes()), document)
 }
 
 #[cfg(test)]

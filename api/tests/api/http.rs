@@ -90,3 +90,9 @@ fn join_chunks(mut rest: &[u8]) -> Vec<u8> {
     }
     joined
 }
+
+/// A port that nothing listens on.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("address").port()
+}

@@ -5,6 +5,7 @@ mod chain;
 mod closing;
 mod counting;
 mod documents;
+mod door;
 mod engine;
 mod faulty;
 mod holes;

@@ -11,6 +11,7 @@ mod row;
 pub(crate) mod sqlite;
 mod tx;
 
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use sqlx::{Pool, Postgres, Sqlite};
 
 pub(crate) use failure::deadline;
@@ -51,13 +52,13 @@ impl Db {
         })
     }
 
-    async fn acquire(&self, write: bool) -> Result<Conn, Error> {
+    fn acquire(&self, write: bool) -> BoxFuture<'_, Result<Conn, Error>> {
         match self {
             Self::Sqlite { writer, readers } => {
                 let pool = if write { writer } else { readers };
-                Ok(Conn::Sqlite(deadline(pool.acquire()).await?))
+                deadline(pool.acquire()).map_ok(Conn::Sqlite).boxed()
             }
-            Self::Postgres(pool) => Ok(Conn::Postgres(deadline(pool.acquire()).await?)),
+            Self::Postgres(pool) => deadline(pool.acquire()).map_ok(Conn::Postgres).boxed(),
         }
     }
 

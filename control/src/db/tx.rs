@@ -1,6 +1,7 @@
 //! A transaction.
 
-use sqlx::{Postgres, Sqlite, pool::PoolConnection, query::Query};
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
+use sqlx::{Executor, Postgres, Sqlite, pool::PoolConnection, query::Query};
 
 use super::{
     Dialect,
@@ -28,22 +29,30 @@ impl Conn {
         }
     }
 
-    async fn raw(&mut self, text: &str) -> Result<(), Error> {
+    /// Boxed, as [`Self::rows`]: the library's own futures are not seen to be `Send` for every lifetime, and those who serve requests
+    /// have to be able to hand theirs to other threads.
+    fn raw<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, Result<(), Error>> {
         match self {
-            Self::Sqlite(c) => deadline(sqlx::raw_sql(text).execute(&mut **c)).await.map(drop),
-            Self::Postgres(c) => deadline(sqlx::raw_sql(text).execute(&mut **c)).await.map(drop),
+            Self::Sqlite(c) => deadline((&mut **c).execute(sqlx::raw_sql(text))).map_ok(drop).boxed(),
+            Self::Postgres(c) => deadline((&mut **c).execute(sqlx::raw_sql(text))).map_ok(drop).boxed(),
         }
     }
 
-    async fn rows(&mut self, text: &str, values: impl Iterator<Item = Value>) -> Result<Vec<Row>, Error> {
+    fn rows<'a>(
+        &'a mut self,
+        text: &'a str,
+        values: impl Iterator<Item = Value>,
+    ) -> BoxFuture<'a, Result<Vec<Row>, Error>> {
         match self {
             Self::Sqlite(c) => {
                 let query = values.fold(sqlx::query(text), bind);
-                Ok(deadline(query.fetch_all(&mut **c)).await?.into_iter().map(Row::Sqlite).collect())
+                let rows = deadline((&mut **c).fetch_all(query));
+                rows.map_ok(|rows| rows.into_iter().map(Row::Sqlite).collect()).boxed()
             }
             Self::Postgres(c) => {
                 let query = values.fold(sqlx::query(text), bind);
-                Ok(deadline(query.fetch_all(&mut **c)).await?.into_iter().map(Row::Postgres).collect())
+                let rows = deadline((&mut **c).fetch_all(query));
+                rows.map_ok(|rows| rows.into_iter().map(Row::Postgres).collect()).boxed()
             }
         }
     }

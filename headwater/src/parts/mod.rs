@@ -1,6 +1,7 @@
 //! The parts that commands are wired from. The choice between the embedded and the distributed parts is made here and nowhere
 //! else: the stages cannot tell which they got.
 
+mod control;
 mod fleets;
 mod log;
 mod past;
@@ -13,6 +14,7 @@ use runtime::telemetry;
 
 use crate::exit::Failure;
 
+pub use self::control::control_store;
 pub use log::{OpenLog, codec, connect_kafka, has_log, kafka_of, open_log, open_log_for_reading, prepare_topics};
 pub use past::past;
 pub use settings::{api_config, enrich_config, ingest_config, ingest_networks, sink_config};

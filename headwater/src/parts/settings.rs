@@ -89,7 +89,7 @@ fn keep(config: &Config) -> Keep {
 }
 
 /// What the API is told.
-pub fn api_config(live: &mut Live) -> api::Config {
+pub fn api_config(live: &mut Live, control: api::ControlStore) -> api::Config {
     let network = |n: &Network| api::NetworkConfig { network: n.slug.clone(), family: n.family };
     let networks = live.setting(move |config| config.networks.iter().map(network).collect());
     let config = live.config();
@@ -99,6 +99,7 @@ pub fn api_config(live: &mut Live) -> api::Config {
         hosts: config.api_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
         instance: config.instance.clone(),
+        control,
         ..api::Config::following(networks)
     }
 }

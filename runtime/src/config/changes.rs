@@ -9,8 +9,8 @@ use std::{fmt, time::Duration};
 use url::Url;
 
 use super::{
-    Config, Confirm, Contract, Control, ControlPlace, Endpoint, Kafka, Log, Network, Providers, Rate, Secret, Start,
-    Store, Verify, control::shown, masked, source::short,
+    Auth, Config, Confirm, Contract, Control, ControlPlace, Endpoint, Kafka, Log, Network, Providers, Rate, Secret,
+    Start, Store, Verify, control::shown, masked, source::short,
 };
 
 /// A difference.
@@ -47,6 +47,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
         allowed_origins,
         admin_listen,
         admin_hosts,
+        auth,
         instance,
         log,
         store,
@@ -62,6 +63,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     restart(&mut c, "api.allowed_origins", &now.allowed_origins, allowed_origins, |origins| listed(origins));
     restart(&mut c, "admin.listen", &now.admin_listen, admin_listen, ToString::to_string);
     restart(&mut c, "admin.hosts", &now.admin_hosts, admin_hosts, |hosts| listed(hosts));
+    compare_auth(&mut c, &now.auth, auth);
     restart(&mut c, "runtime.instance", &now.instance, instance, Clone::clone);
     compare_log(&mut c, &now.log, log);
     let store = compare_store(&mut c, &now.store, store);
@@ -112,6 +114,12 @@ fn url(url: &Option<Url>) -> String {
 
 fn time(time: &Duration) -> String {
     short(*time)
+}
+
+fn compare_auth(c: &mut Changes, now: &Auth, file: &Auth) {
+    let Auth { mode, allow_remote } = file;
+    restart(c, "auth.mode", &now.mode, mode, |mode| mode.as_str().to_owned());
+    restart(c, "auth.allow_remote", &now.allow_remote, allow_remote, ToString::to_string);
 }
 
 fn compare_log(c: &mut Changes, now: &Log, file: &Log) {
@@ -514,7 +522,7 @@ url = "https://rpc.one.example"
             (
                 "[providers]",
                 "[data]\ndir = \"x\"\n[api]\nlisten = \"127.0.0.1:1\"\nhosts = [\"h\"]\nallowed_origins = [\"https://o.example\"]\n\
-                 [admin]\nlisten = \"127.0.0.1:2\"\nhosts = [\"i\"]\n[runtime]\ninstance = \"me\"\n\
+                 [admin]\nlisten = \"127.0.0.1:2\"\nhosts = [\"i\"]\n[auth]\nmode = \"keys\"\nallow_remote = true\n[runtime]\ninstance = \"me\"\n\
                  [log]\nkafka = \"k:9092\"\nprefix = \"p.\"\n[providers]",
             ),
             (
@@ -536,6 +544,8 @@ url = "https://rpc.one.example"
                 "api.allowed_origins",
                 "admin.listen",
                 "admin.hosts",
+                "auth.mode",
+                "auth.allow_remote",
                 "runtime.instance",
                 "log.prefix",
                 "log.kafka",

@@ -5,6 +5,7 @@
 //!
 //! A process that runs may read it again: [`changes`] says what differs and what of it can be taken over, and [`Live`] hands that on.
 
+mod auth;
 pub mod changes;
 mod contracts;
 mod control;
@@ -23,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+pub use auth::{Auth, AuthMode, is_near};
 pub use contracts::Contract;
 pub use control::{Control, ControlPlace};
 use doors::Door;
@@ -73,6 +75,8 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// Names under which clients may call the admin port.
     pub admin_hosts: Vec<String>,
+    /// Whom the doors let in.
+    pub auth: Auth,
     /// Names this process to its groups.
     pub instance: String,
     /// The log.
@@ -138,6 +142,13 @@ impl Store {
             self.listen
         );
         open.then_some(words).into_iter().chain(windows).collect()
+    }
+}
+
+impl Config {
+    /// The doors that `[auth]` is about, by section.
+    pub fn doors(&self) -> [(&'static str, SocketAddr); 2] {
+        [("api", self.api_listen), ("admin", self.admin_listen)]
     }
 }
 
@@ -231,6 +242,14 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let admin_hosts = doors::read_hosts(&mut section, c);
     section.finish(c);
 
+    let auth = auth::read(root.section("auth", c), c);
+    for (mistake, door) in [&api, &admin]
+        .into_iter()
+        .flat_map(|d| auth.open_doors(&[(d.section, d.address)]).into_iter().map(move |m| (m, d)))
+    {
+        c.mistake(door.at, &mistake.key, mistake.problem, mistake.cure);
+    }
+
     let mut runtime = root.section("runtime", c);
     let instance = runtime.string("instance", c).map(|p| p.value);
     runtime.finish(c);
@@ -253,6 +272,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
         allowed_origins,
         admin_listen: admin.address,
         admin_hosts,
+        auth,
         instance,
         log,
         store,

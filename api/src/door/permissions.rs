@@ -1,0 +1,215 @@
+//! The table of permissions: which route and method needs what.
+//!
+//! Guarantee: it is the only answer to that question. The door lets nothing through to a route that has no row here ([`of`]), whatever the
+//! router holds; the OpenAPI document takes `x-permission` and `security` from it; and tests go over the router and find a row for each
+//! route and a route for each row.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use axum::http::Method;
+use control::{
+    Allowed::{self, Read, Write},
+    Resource::{self, Audit, Chains, Contracts, Keys},
+};
+
+/// What a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: open in every mode.
+    Nothing,
+    /// To be somebody; whatever the scopes.
+    Somebody,
+    /// A scope.
+    Scope(Resource, Allowed),
+}
+
+impl Needs {
+    /// As the documents have it: `none`, `any`, or the scope.
+    pub fn word(self) -> String {
+        match self {
+            Self::Nothing => "none".to_owned(),
+            Self::Somebody => "any".to_owned(),
+            Self::Scope(resource, Read) => format!("{}:read", resource.as_str()),
+            Self::Scope(resource, Write) => format!("{}:write", resource.as_str()),
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Method, as it is written in requests; `*`: every one. `GET` is `HEAD` too.
+    pub method: &'static str,
+    /// The route as the router has it.
+    pub route: &'static str,
+    /// What it needs.
+    pub needs: Needs,
+}
+
+const fn row(method: &'static str, route: &'static str, needs: Needs) -> Row {
+    Row { method, route, needs }
+}
+const fn open(route: &'static str) -> Row {
+    row("GET", route, Needs::Nothing)
+}
+const fn reads(route: &'static str, resource: Resource) -> Row {
+    row("GET", route, Needs::Scope(resource, Read))
+}
+const fn writes(method: &'static str, route: &'static str, resource: Resource) -> Row {
+    row(method, route, Needs::Scope(resource, Write))
+}
+
+/// The table.
+pub const TABLE: &[Row] = &[
+    open("/api/v1/health"),
+    open("/api/v1/openapi.json"),
+    open("/api/v1/asyncapi.json"),
+    open("/docs"),
+    open("/docs/docs.js"),
+    open("/docs/docs.css"),
+    open("/problems/{name}"),
+    // The built-in registry answers what would change it by itself, in its own form.
+    row("*", "/registry/subjects", Needs::Nothing),
+    row("*", "/registry/subjects/{subject}", Needs::Nothing),
+    row("*", "/registry/subjects/{subject}/versions", Needs::Nothing),
+    row("*", "/registry/subjects/{subject}/versions/{version}", Needs::Nothing),
+    row("*", "/registry/schemas/ids/{id}", Needs::Nothing),
+    row("*", "/registry/schemas/ids/{id}/versions", Needs::Nothing),
+    row("*", "/registry/schemas/types", Needs::Nothing),
+    row("*", "/registry/config", Needs::Nothing),
+    row("*", "/registry/config/{subject}", Needs::Nothing),
+    reads("/api/v1/blocks", Chains),
+    reads("/api/v1/blocks/{network}/{block}", Chains),
+    reads("/api/v1/txs", Chains),
+    reads("/api/v1/txs/{network}/{hash}", Chains),
+    reads("/api/v1/networks/{network}/completeness", Chains),
+    reads("/api/v1/providers/health", Chains),
+    reads("/api/v1/providers/{network}/{name}", Chains),
+    reads("/api/v1/sql", Chains),
+    reads("/api/v1/ws", Chains),
+    reads("/api/v1/keys", Keys),
+    writes("POST", "/api/v1/keys", Keys),
+    reads("/api/v1/keys/{id}", Keys),
+    writes("PATCH", "/api/v1/keys/{id}", Keys),
+    writes("DELETE", "/api/v1/keys/{id}", Keys),
+    writes("POST", "/api/v1/keys/{id}/rotate", Keys),
+    reads("/api/v1/contracts", Contracts),
+    writes("POST", "/api/v1/contracts", Contracts),
+    // It names what an ABI holds, and changes nothing.
+    row("POST", "/api/v1/contracts/abi", Needs::Scope(Contracts, Read)),
+    reads("/api/v1/contracts/{id}", Contracts),
+    writes("PATCH", "/api/v1/contracts/{id}", Contracts),
+    writes("DELETE", "/api/v1/contracts/{id}", Contracts),
+    reads("/api/v1/audit", Audit),
+];
+
+static BY_ROUTE: LazyLock<HashMap<&str, Vec<Row>>> = LazyLock::new(|| {
+    let mut by_route: HashMap<&str, Vec<Row>> = HashMap::new();
+    for row in TABLE {
+        by_route.entry(row.route).or_default().push(*row);
+    }
+    by_route
+});
+
+/// What the table says of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// What it needs.
+    Needs(Needs),
+    /// The route has no such method; the rows that it has.
+    NoSuchMethod(&'static [Row]),
+    /// There is no row for the route at all.
+    NoRow,
+}
+
+/// What a request needs, by its method and its route as the router has it.
+pub fn of(method: &Method, route: &str) -> Said {
+    let Some(rows) = BY_ROUTE.get(route) else { return Said::NoRow };
+    let asked = if method == Method::HEAD { "GET" } else { method.as_str() };
+    match rows.iter().find(|row| row.method == asked || row.method == "*") {
+        Some(row) => Said::Needs(row.needs),
+        None => Said::NoSuchMethod(rows),
+    }
+}
+
+/// The methods of these rows, as the header `Allow` lists them.
+pub fn allow(rows: &[Row]) -> String {
+    let methods = rows.iter().map(|row| if row.method == "GET" { "GET,HEAD" } else { row.method });
+    methods.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every route and its methods, out of what the router says of itself: there is no other list of them.
+    fn routes() -> Vec<(String, Vec<String>)> {
+        let (router, _) = crate::routes::all();
+        let text = format!("{router:?}");
+        let number = |text: &str| -> String { text.chars().take_while(char::is_ascii_digit).collect() };
+        let (routes, paths) = text.split_once("node: Node { paths: {").expect("the router's words");
+        let paths = paths.split_once("} }").expect("the end of paths").0;
+        let mut found = Vec::new();
+        for entry in paths.split("RouteId(").skip(1) {
+            let path = entry.split('"').nth(1).expect("a path").to_owned();
+            let own = format!("RouteId({}): MethodRouter(", number(entry));
+            let rest = routes.split_once(&own).expect("the route").1;
+            let rest = rest.split("RouteId(").next().unwrap_or_default();
+            let mut methods: Vec<String> = Vec::new();
+            for method in ["get", "head", "delete", "options", "patch", "post", "put", "trace", "connect"] {
+                let has = rest.split_once(&format!(" {method}: ")).expect("a method").1;
+                if !has.starts_with("None") {
+                    methods.push(method.to_uppercase());
+                }
+            }
+            found.push((path, methods));
+        }
+        assert!(found.len() > 20, "{found:?}");
+        found
+    }
+
+    /// Routes whose rows are written and that are still to come.
+    const TO_COME: [&str; 3] = ["/api/v1/keys", "/api/v1/contracts", "/api/v1/audit"];
+
+    #[test]
+    fn every_route_has_a_row_and_every_row_a_route() {
+        let routes = routes();
+        for (route, methods) in &routes {
+            assert!(!methods.is_empty(), "{route}: the words of the router are not understood");
+            for method in methods {
+                let method: Method = method.parse().expect("a method");
+                let said = of(&method, route);
+                assert!(
+                    matches!(said, Said::Needs(_)),
+                    "{method} {route} has no row in the table of permissions: {said:?}"
+                );
+            }
+        }
+        for row in TABLE {
+            let served = routes.iter().any(|(route, methods)| {
+                route == row.route && (row.method == "*" || methods.iter().any(|m| m == row.method))
+            });
+            assert!(served || TO_COME.iter().any(|r| row.route.starts_with(r)), "{row:?} is of no route");
+        }
+    }
+
+    #[test]
+    fn no_row_stands_twice_and_what_changes_something_is_never_open() {
+        for (i, row) in TABLE.iter().enumerate() {
+            assert!(TABLE[..i].iter().all(|r| (r.method, r.route) != (row.method, row.route)), "{row:?} stands twice");
+            let open = row.needs == Needs::Nothing;
+            let may_be =
+                row.method == "GET" || row.route.starts_with("/registry/") || row.route.starts_with("/api/v1/auth/");
+            assert!(!open || may_be, "{row:?} changes something, and is open");
+        }
+    }
+
+    #[test]
+    fn head_is_get_and_what_is_not_there_is_shut() {
+        assert_eq!(of(&Method::HEAD, "/api/v1/txs"), Said::Needs(Needs::Scope(Chains, Read)));
+        assert_eq!(of(&Method::GET, "/api/v1/nothing"), Said::NoRow);
+        let Said::NoSuchMethod(rows) = of(&Method::PUT, "/api/v1/keys/{id}") else { panic!("no such method") };
+        assert_eq!(allow(rows), "GET,HEAD,PATCH,DELETE");
+        assert_eq!(Needs::Scope(Keys, Write).word(), "keys:write");
+    }
+}

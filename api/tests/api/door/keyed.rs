@@ -1,0 +1,72 @@
+//! An API whose door wants keys, and an operator who makes them.
+
+use std::time::Duration;
+
+use api::{Config, ControlStore};
+use control::{Caller, Fresh, Mode, Networks, NewKey, Operator, Scopes};
+use runtime::config::{Control, ControlPlace};
+use tempfile::TempDir;
+
+use crate::{
+    http::{self, Answer},
+    world::{Api, World},
+};
+
+pub struct Keyed {
+    pub world: World,
+    pub api: Api,
+    pub operator: Operator,
+    pub settings: Control,
+    _dir: TempDir,
+}
+
+/// The control store of a test.
+pub fn settings(dir: &TempDir) -> Control {
+    Control { place: ControlPlace::Sqlite(dir.path().join("control.db")), secret: None }
+}
+
+impl Keyed {
+    /// With these networks, and nobody who writes rows.
+    pub async fn start(networks: &[&str]) -> Self {
+        Self::start_with(networks, |config| config).await
+    }
+
+    pub async fn start_with(networks: &[&str], set: impl FnOnce(Config) -> Config) -> Self {
+        let world = World::without_sink(networks).await;
+        world.store.migrate().await.expect("tables");
+        let dir = tempfile::tempdir().expect("temp dir");
+        let settings = settings(&dir);
+        let operator = Operator::open(&settings, "test").await.expect("a control store");
+        let store = ControlStore::of(settings.clone(), Mode::Keys);
+        store.open().await.expect("opens");
+        let api = world.api_with(set(Config { control: store, ..world.config() })).await;
+        Self { world, api, operator, settings, _dir: dir }
+    }
+
+    /// A key.
+    pub async fn key(&self, scopes: &[&str]) -> Fresh {
+        self.key_of(scopes, &[], None).await
+    }
+
+    pub async fn key_of(&self, scopes: &[&str], networks: &[&str], expires_in: Option<Duration>) -> Fresh {
+        let networks = match networks {
+            [] => Networks::All,
+            list => Networks::Only(list.iter().map(|n| n.parse().expect("a slug")).collect()),
+        };
+        let scopes = Scopes::read(scopes).expect("scopes");
+        let new = NewKey { name: "test".to_owned(), scopes, networks, expires_in };
+        let who = self.operator.at_home();
+        self.operator.control().create_key(Caller::here(&who), new).await.expect("a key")
+    }
+
+    pub async fn revoke(&self, key: &Fresh) {
+        let who = self.operator.at_home();
+        self.operator.control().revoke_key(Caller::here(&who), &key.key.id).await.expect("revoked");
+    }
+
+    /// A request with a key.
+    pub async fn ask(&self, method: &str, target: &str, key: &str) -> Answer {
+        let authorization = format!("Bearer {key}");
+        http::exchange(self.api.at, method, target, &[("Authorization", &authorization)], b"").await
+    }
+}
