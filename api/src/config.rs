@@ -17,6 +17,8 @@ use crate::door::ControlStore;
 pub struct Config {
     /// Configured networks, in the order of the file, as that changes. `/health` names each from the start, heard of or not.
     pub networks: watch::Receiver<Vec<NetworkConfig>>,
+    /// The operator's contracts, as the configuration file has them.
+    pub contracts: watch::Receiver<Vec<runtime::config::Contract>>,
     /// Prefix of the subjects in the built-in schema registry under `/registry`; `None`: another registry has the log's ids.
     pub registry_prefix: Option<String>,
     /// Names under which clients may call us, besides the loopback ones and the listen address.
@@ -100,6 +102,7 @@ impl Config {
     pub fn following(networks: watch::Receiver<Vec<NetworkConfig>>) -> Self {
         Self {
             networks,
+            contracts: watch::Sender::new(Vec::new()).subscribe(),
             registry_prefix: Some(schemas::topics::DEFAULT_PREFIX.to_owned()),
             hosts: Vec::new(),
             allowed_origins: Vec::new(),

@@ -8,7 +8,7 @@ use utoipa::openapi::{
     KnownFormat, ObjectBuilder, OpenApi, RefOr, Schema, SchemaFormat, Type, path::Operation, schema::Object,
 };
 
-use crate::cursor;
+use crate::{cursor, door::describe::operations};
 
 const SLUG: &str = "^[a-z0-9][a-z0-9-]{0,63}$";
 const HASH: &str = "^(0x)?[0-9a-fA-F]{64}$";
@@ -18,6 +18,11 @@ const BLOCK: &str = "^([0-9]{1,19}|(0x)?[0-9a-fA-F]{64})$";
 const ADDRESS: &str = "^(0x[0-9a-fA-F]{40}|([1-9A-Za-z][0-9A-Za-z]|0[0-9A-Za-wyz])[0-9A-Za-z]{18,88})$";
 const WORD: &str = "^[a-z0-9_]{1,64}$";
 const HEX: &str = "^([0-9a-f]{2})+$";
+/// A ULID.
+const ID: &str = "^[0-9A-HJKMNP-TV-Z]{26}$";
+const AUDIT_WORD: &str = "^[0-9A-Za-z._-]+$";
+const TAGS: &str = r#"^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$"#;
+const VISIBLE: &str = "^[!-~]+$";
 const WS_KEY: &str = "^[0-9A-Za-z+/]{21}[AQgw]==$";
 
 fn text(pattern: &str, shortest: usize, longest: usize) -> ObjectBuilder {
@@ -41,6 +46,10 @@ pub fn rule(name: &str) -> Option<Object> {
         "address" | "contract" => text(ADDRESS, 20, 90),
         "name" => ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)),
         "cause" => text(WORD, 1, 64),
+        "id" => text(ID, 26, 26),
+        "actor" | "action" | "resource" => text(AUDIT_WORD, 1, limits::control::AUDIT_WORD_CHARACTERS),
+        "If-Match" => text(TAGS, 1, 1_024),
+        "Idempotency-Key" => text(VISIBLE, 1, limits::control::IDEMPOTENCY_CHARACTERS),
         "cursor" => text(HEX, cursor::LEAST_CHARS, cursor::MAX_CHARS),
         "status" => one_of(&["success", "failed", "unknown"]),
         "sort" => one_of(&["newest", "oldest"]).default(Some("newest".into())),
@@ -64,7 +73,7 @@ pub fn rule(name: &str) -> Option<Object> {
 
 /// Puts the rules into the document.
 pub fn describe(document: &mut OpenApi) {
-    let operations = document.paths.paths.values_mut().filter_map(|item| item.get.as_mut());
+    let operations = document.paths.paths.values_mut().flat_map(operations).map(|(_, operation)| operation);
     for parameter in operations.filter_map(|o: &mut Operation| o.parameters.as_mut()).flatten() {
         let RefOr::T(parameter) = parameter else { continue };
         if let Some(rule) = rule(&parameter.name) {

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemas::Mistake;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -218,9 +219,70 @@ pub enum ApiError {
         /// The newest sequence.
         newest: u64,
     },
+    /// Not there, or not whose key was shown: one answer, word for word.
+    #[error("there is no such {what} here")]
+    NotHere {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// Something else has its place already.
+    #[error("it is there already, with the id {id}")]
+    Taken {
+        /// The other's id.
+        id: String,
+    },
+    /// No more of these.
+    #[error("there are {most} {what} already, which is the most; remove what is not needed")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A change that does not say what it changes.
+    #[error("a change has to say what it was made from: send the `ETag` of what you read as `If-Match`")]
+    IfMatchMissing,
+    /// Somebody else changed it meanwhile.
+    #[error("it was changed since you read it: its version is {version}")]
+    ChangedSince {
+        /// The present version.
+        version: i64,
+    },
+    /// A body with mistakes.
+    #[error("{}", listed(mistakes))]
+    InvalidBody {
+        /// One at least.
+        mistakes: Vec<Mistake>,
+    },
+    /// An idempotency key that was another request's.
+    #[error("this idempotency key was used for another request in the last 24 hours")]
+    KeyReused,
+    /// What a repeated request made is gone.
+    #[error("what this request made before was removed since")]
+    MadeAndGone,
+    /// A key would do more than who makes or changes it.
+    #[error("a key never does more than whoever made it: {problem}")]
+    MoreThanYours {
+        /// What of it.
+        problem: String,
+    },
+    /// What stands in the configuration file is changed there.
+    #[error(
+        "this contract stands in the operator's configuration file: it is changed there, and `headwater reload` takes it over"
+    )]
+    ReadOnly,
     /// A fault of ours; the details are in our log.
     #[error("the request failed by a fault of the server")]
     Internal,
+}
+
+/// The first mistake, and how many more there are.
+fn listed(mistakes: &[Mistake]) -> String {
+    let first = mistakes.first().map(|m| format!("`{}` {}: {}", m.path, m.problem, m.cure)).unwrap_or_default();
+    match mistakes.len() {
+        0 | 1 => first,
+        n => format!("{first} (and {} more)", n - 1),
+    }
 }
 
 /// Words on what was removed, behind those on what is not there: that it does not exist cannot be said (rule 31).
@@ -324,6 +386,33 @@ kinds! {
     POSITION_UNKNOWN = "position-unknown", CONFLICT, "Position ahead of the network",
         "The resume token lies ahead of everything that this server knows of the network: it comes from another deployment, or \
          the data was replaced. Read the present state by REST and subscribe without `after`.";
+    NOT_HERE = "no-such-thing", NOT_FOUND, "Not here",
+        "There is nothing of this id that you can reach: it was never there, was removed, is another organisation's, or of a network that \
+         your key does not reach.";
+    TAKEN = "taken", CONFLICT, "There already",
+        "Something else has this place already, such as a contract at this address of this network. `id` names it.";
+    FULL = "full", CONFLICT, "No more of these",
+        "There are as many of these as there may be. Remove what is not needed.";
+    IF_MATCH_MISSING = "precondition-required", PRECONDITION_REQUIRED, "If-Match is missing",
+        "A change says which version it was made from, so that nobody's change is lost: send the `ETag` that came with what you read as \
+         the header `If-Match`, or `*` for whatever there is.";
+    CHANGED_SINCE = "changed-since", PRECONDITION_FAILED, "Changed since you read it",
+        "Somebody else changed it after you read it; nothing was changed now. `version` is the present one: read it again, look at what is \
+         different, and send the change with the new `ETag`.";
+    INVALID_BODY = "invalid-body", UNPROCESSABLE_ENTITY, "Mistakes in the body",
+        "The body has mistakes, and nothing of it was kept. Each of `errors` has the path of a field, what is wrong with it, and what to write \
+         instead. Fields that are not known, or that only the server sets, are mistakes, and so is a field that stands twice.";
+    KEY_REUSED = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "Idempotency key of another request",
+        "This `Idempotency-Key` came with another request in the last 24 hours. Each request has a key of its own; the same key is for the \
+         same request sent again.";
+    MADE_AND_GONE = "made-and-gone", CONFLICT, "Made, and removed since",
+        "A request with this `Idempotency-Key` was carried out, and what it made was removed since. To make another, send another key.";
+    MORE_THAN_YOURS = "more-than-yours", FORBIDDEN, "More than you may",
+        "A key never does more than whoever makes it, and nobody changes a key that may more than he does: scopes, networks and end of life \
+         count. So does the network of a contract.";
+    READ_ONLY = "read-only", FORBIDDEN, "Changed in the configuration file",
+        "Contracts of the operator (`source` is `operator`) stand in the configuration file as `[[contract]]`. Change the file, and run \
+         `headwater reload`.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "A fault of the server. Its log has the details.";
 }
@@ -358,6 +447,16 @@ impl ApiError {
             Self::TooManySubscriptions { .. } => Kind::TOO_MANY_SUBSCRIPTIONS,
             Self::SubscriptionConflict { .. } => Kind::SUBSCRIPTION_CONFLICT,
             Self::PositionUnknown { .. } => Kind::POSITION_UNKNOWN,
+            Self::NotHere { .. } => Kind::NOT_HERE,
+            Self::Taken { .. } => Kind::TAKEN,
+            Self::Full { .. } => Kind::FULL,
+            Self::IfMatchMissing => Kind::IF_MATCH_MISSING,
+            Self::ChangedSince { .. } => Kind::CHANGED_SINCE,
+            Self::InvalidBody { .. } => Kind::INVALID_BODY,
+            Self::KeyReused => Kind::KEY_REUSED,
+            Self::MadeAndGone => Kind::MADE_AND_GONE,
+            Self::MoreThanYours { .. } => Kind::MORE_THAN_YOURS,
+            Self::ReadOnly => Kind::READ_ONLY,
             Self::Internal => Kind::INTERNAL,
         }
     }
@@ -396,6 +495,25 @@ impl ApiError {
             parameter,
             value,
             expected,
+            id: match self {
+                Self::Taken { id } => Some(id.clone()),
+                _ => None,
+            },
+            version: match self {
+                Self::ChangedSince { version } => Some(*version),
+                _ => None,
+            },
+            errors: match self {
+                Self::InvalidBody { mistakes } => {
+                    let of = |m: &Mistake| BodyError {
+                        path: m.path.clone(),
+                        problem: m.problem.clone(),
+                        cure: m.cure.clone(),
+                    };
+                    Some(mistakes.iter().map(of).collect())
+                }
+                _ => None,
+            },
         }
     }
 
@@ -423,6 +541,30 @@ impl ApiError {
             K::BadRequest | K::Internal => return Self::Internal,
         };
         Self::StoreAway { problem: problem.to_owned() }
+    }
+
+    /// What a refusal of the control store means for a request about a `what`. Addresses and SQL stay in our log.
+    pub fn of_control(error: control::Error, what: &'static str) -> Self {
+        use control::Error as E;
+        match error {
+            E::NotFound => Self::NotHere { what },
+            E::Taken { id } => Self::Taken { id: id.to_string() },
+            E::Full { what, most } => Self::Full { what, most },
+            E::Stale { version } => Self::ChangedSince { version },
+            E::Invalid(mistakes) => Self::InvalidBody { mistakes },
+            E::Reused => Self::KeyReused,
+            E::MadeAndGone => Self::MadeAndGone,
+            E::MoreThanMaker(problem) => Self::MoreThanYours { problem },
+            E::ReadOnly => Self::ReadOnly,
+            E::Away(_) => {
+                tracing::warn!(%error, "the control store did not answer");
+                Self::ControlAway { problem: "it does not answer".to_owned() }
+            }
+            E::Schema(_) | E::Settings(_) | E::Database(_) | E::Corrupt(_) => {
+                tracing::error!(%error, "the control store failed a question");
+                Self::Internal
+            }
+        }
     }
 
     /// A parameter that cannot be used. Long values are cut.
@@ -458,6 +600,27 @@ pub struct Problem {
     /// What to write instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
+    /// The id of what is there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The present version of what was to be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// Every mistake of the body, at most 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Vec<BodyError>>,
+}
+
+/// A mistake of a body.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BodyError {
+    /// Where: names and places with dots between them, or line and column of a text that is no JSON.
+    #[schema(example = "abi.3.inputs.0.type")]
+    pub path: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to write instead.
+    pub cure: String,
 }
 
 impl IntoResponse for ApiError {

@@ -10,7 +10,9 @@
 //! The listener and the shutdown signal are passed in, so that tests use port 0 and their own signal.
 
 mod app;
+mod body;
 mod catalogue;
+mod conditional;
 pub mod config;
 mod constraints;
 mod cursor;
@@ -25,6 +27,7 @@ mod ledger;
 mod linger;
 mod live;
 mod metrics;
+mod of_file;
 mod params;
 mod past;
 mod pipeline;

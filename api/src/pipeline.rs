@@ -84,6 +84,7 @@ pub async fn run(
                     app.probe.follow(&app.store),
                     app.providers.follow(&*log, &codec),
                     app.counts.count_ahead(&app),
+                    crate::of_file::follow(&app),
                     measuring
                 )
             };

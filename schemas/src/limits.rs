@@ -425,6 +425,8 @@ pub mod control {
     pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(86_400);
     /// Rows of one page of a list: what it has unless it is asked otherwise, and at most.
     pub const PAGE: (usize, usize) = (50, 1_000);
+    /// An actor, an action or a resource that the audit is filtered by, in characters.
+    pub const AUDIT_WORD_CHARACTERS: usize = 64;
     /// Entries of the audit that are verified at a time.
     pub const AUDIT_VERIFIED: usize = 1_000;
     /// Tenants of one control store.

@@ -1,11 +1,17 @@
 //! The JSON shapes that REST and the WebSocket share: one type per thing, made either from the store's row or from the live
 //! record. Guarantee: both ways give the same JSON for the same chain data (`tests/api/websocket.rs` compares them).
 
+pub mod audit;
 pub mod block;
+pub mod contract;
+pub mod key;
 pub mod provider;
 pub mod transaction;
 
+pub use audit::AuditItem;
 pub use block::{BlockItem, BlockRevert};
+pub use contract::{ContractDetail, ContractFiguresItem, ContractItem, NamedItem, NamesItem};
+pub use key::{KeyItem, MadeKeyItem};
 pub use provider::{LieItem, ProviderDetail, ProviderItem, ProviderMinuteItem, ScoreParts};
 pub use transaction::{TransactionItem, TransactionRevert};
 

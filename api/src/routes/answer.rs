@@ -14,11 +14,6 @@ pub struct Refused;
 
 impl utoipa::IntoResponses for Refused {
     fn responses() -> std::collections::BTreeMap<String, RefOr<openapi::Response>> {
-        let problem = |description: &str| {
-            let body = openapi::content::ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-            let response = openapi::ResponseBuilder::new().description(description);
-            RefOr::T(response.content("application/problem+json", body).build())
-        };
         [
             ("400".to_owned(), problem("A parameter is wrong; the problem names it and says what to write")),
             ("421".to_owned(), problem("`Host` is not one of this server's names")),
@@ -29,6 +24,29 @@ impl utoipa::IntoResponses for Refused {
         ]
         .into()
     }
+}
+
+/// The refusals of every route with a body.
+pub struct Changed;
+
+impl utoipa::IntoResponses for Changed {
+    fn responses() -> std::collections::BTreeMap<String, RefOr<openapi::Response>> {
+        [
+            ("413".to_owned(), problem("The body is too large")),
+            (
+                "422".to_owned(),
+                problem("The body has mistakes; `errors` has each with its path, and nothing was changed"),
+            ),
+        ]
+        .into()
+    }
+}
+
+/// A problem, for the document.
+fn problem(description: &str) -> RefOr<openapi::Response> {
+    let body = openapi::content::ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let response = openapi::ResponseBuilder::new().description(description);
+    RefOr::T(response.content("application/problem+json", body).build())
 }
 
 /// An answer about the present, which nobody may keep.

@@ -2,12 +2,15 @@
 
 pub mod answer;
 pub mod asyncapi;
+pub mod audit;
 pub mod block;
 pub mod blocks;
 pub mod completeness;
+pub mod contracts;
 pub mod dashboard;
 pub mod docs;
 pub mod health;
+pub mod keys;
 pub mod openapi_json;
 pub mod problems;
 pub mod providers;
@@ -38,6 +41,7 @@ use crate::app::App;
     tags(
         (name = "chains", description = "Canonical blocks and transactions from the store"),
         (name = "state", description = "How Headwater itself is doing"),
+        (name = "control", description = "What people create: contracts, keys, and the audit of every change"),
         (name = "live", description = "The WebSocket"),
         (name = "about", description = "These documents"),
     ),
@@ -57,6 +61,13 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(providers::health))
         .routes(routes!(providers::provider))
         .routes(routes!(sql::sql))
+        .routes(routes!(contracts::contracts, contracts::create))
+        .routes(routes!(contracts::abi))
+        .routes(routes!(contracts::contract, contracts::patch, contracts::delete))
+        .routes(routes!(keys::keys, keys::create))
+        .routes(routes!(keys::key, keys::patch, keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(audit::audit))
         .routes(routes!(openapi_json::openapi))
         .routes(routes!(asyncapi::asyncapi))
         .routes(routes!(crate::ws::upgrade));

@@ -4,6 +4,7 @@
 mod chain;
 mod closing;
 mod counting;
+mod created;
 mod documents;
 mod door;
 mod engine;

@@ -92,9 +92,11 @@ fn keep(config: &Config) -> Keep {
 pub fn api_config(live: &mut Live, control: api::ControlStore) -> api::Config {
     let network = |n: &Network| api::NetworkConfig { network: n.slug.clone(), family: n.family };
     let networks = live.setting(move |config| config.networks.iter().map(network).collect());
+    let contracts = live.setting(|config| config.contracts.clone());
     let config = live.config();
     let builtin = config.log.kafka.as_ref().is_none_or(|kafka| kafka.schema_registry.is_none());
     api::Config {
+        contracts,
         registry_prefix: builtin.then(|| config.log.prefix.clone()),
         hosts: config.api_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),

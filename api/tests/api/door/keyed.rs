@@ -69,4 +69,12 @@ impl Keyed {
         let authorization = format!("Bearer {key}");
         http::exchange(self.api.at, method, target, &[("Authorization", &authorization)], b"").await
     }
+
+    /// The same with a body of JSON and more headers.
+    pub async fn send(&self, method: &str, target: &str, key: &str, more: &[(&str, &str)], body: &str) -> Answer {
+        let authorization = format!("Bearer {key}");
+        let ours = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+        let headers: Vec<(&str, &str)> = ours.iter().chain(more).copied().collect();
+        http::exchange(self.api.at, method, target, &headers, body.as_bytes()).await
+    }
 }

@@ -3,4 +3,4 @@
 mod keyed;
 mod keys;
 
-pub use keyed::Keyed;
+pub use keyed::{Keyed, settings};
