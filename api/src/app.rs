@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use control::Control;
+use quick_cache::sync::Cache;
 use runtime::{hosts::Hosts, requests::Requests};
 use schemas::Network;
 use store::Store;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     catalogue::Catalogue,
     config::{Config, NetworkConfig},
+    door::{Budgets, Came},
     error::ApiError,
     ledger::Counts,
     live::{Rates, Rings},
@@ -56,6 +58,10 @@ pub struct App {
     pub counts: Counts,
     /// What operators ask of the stages.
     pub asked: Requests,
+    /// How much who has asked.
+    pub budgets: Budgets,
+    /// Sessions that were ended by hand.
+    pub ended: Cache<[u8; 16], ()>,
     /// REST requests at the same time.
     pub requests: Semaphore,
     /// Those of them that ask the store for rows.
@@ -73,6 +79,11 @@ impl App {
     /// It is away.
     pub fn control(&self) -> Result<Arc<Control>, ApiError> {
         self.config.control.get()
+    }
+
+    /// Whether who came did so by a session that was ended by hand.
+    pub fn is_ended(&self, came: &Came) -> bool {
+        came.session.as_ref().is_some_and(|session| self.ended.get(&session.nonce).is_some())
     }
 
     /// Whether a network is configured, stored, or was heard of; by what is known without asking.

@@ -3,14 +3,24 @@
 use std::time::Duration;
 
 use control::Mode;
-use runtime::beat::Board;
+use ipnet::IpNet;
+use runtime::{
+    beat::Board,
+    config::{RATE_LIMIT, Rate},
+};
 use schemas::{
     Family, Network,
     records::stage_status::{stage, state},
 };
 use tokio::sync::watch;
 
-use crate::door::ControlStore;
+use axum::http::HeaderMap;
+use url::Url;
+
+use crate::{
+    door::{ControlStore, Peer, address},
+    tls::Certificate,
+};
 
 /// Settings of the API stage.
 #[derive(Debug, Clone)]
@@ -28,6 +38,14 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// The control store, and whom the door lets in.
     pub control: ControlStore,
+    /// How people reach us, where it is said: its pages are ours too.
+    pub public_url: Option<Url>,
+    /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Requests by key, and by address for callers without one.
+    pub rate_limit: Rate,
+    /// The listener's certificate; `None`: plain HTTP.
+    pub certificate: Option<Certificate>,
     /// How long one REST request may take before it is answered with 503.
     pub request_deadline: Duration,
     /// REST requests worked on at the same time; one more is answered with 503 at once. Three quarters of them may ask the store
@@ -107,6 +125,10 @@ impl Config {
             hosts: Vec::new(),
             allowed_origins: Vec::new(),
             control: ControlStore::nowhere(Mode::None),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            rate_limit: RATE_LIMIT,
+            certificate: None,
             request_deadline: Duration::from_secs(15),
             concurrent_requests: schemas::limits::HTTP_CONCURRENT_REQUESTS,
             visible_every: Duration::from_millis(500),
@@ -116,5 +138,15 @@ impl Config {
             instance: "headwater".to_owned(),
             board: Board::new(stage::API, state::RUNNING),
         }
+    }
+
+    /// The origin of the public URL, as browsers write it.
+    pub fn own_origin(&self) -> Option<String> {
+        self.public_url.as_ref().map(|url| url.origin().ascii_serialization())
+    }
+
+    /// Whether a client speaks TLS, to us or to a proxy that is believed.
+    pub(crate) fn is_tls(&self, peer: &Peer, headers: &HeaderMap) -> bool {
+        address::is_tls(peer, headers, &self.trusted_proxies)
     }
 }

@@ -81,6 +81,31 @@ pub enum ApiError {
         /// Those that are there.
         has: String,
     },
+    /// More than is allowed.
+    #[error("that was more than {} requests; the next one is let in {} s from now", standing.limit(), crate::door::up(*wait))]
+    TooFast {
+        /// How the caller stands.
+        standing: crate::door::Standing,
+        /// Until the next one.
+        wait: std::time::Duration,
+    },
+    /// A change by a session without the page's proof.
+    #[error("changes by a session want the header `X-Headwater-Csrf` with the value of GET /api/v1/auth/me's `csrf`")]
+    Csrf,
+    /// What changes something is not JSON.
+    #[error("what changes something is sent as JSON, and this came as {given}")]
+    NotJson {
+        /// What it said to be.
+        given: String,
+    },
+    /// A body that is not of the form.
+    #[error("{problem}; {cure}")]
+    InvalidBody {
+        /// What is wrong.
+        problem: String,
+        /// What to write.
+        cure: String,
+    },
     /// The control store is not open, or did not answer.
     #[error("the control store is away at the moment: {problem}")]
     ControlAway {
@@ -144,7 +169,7 @@ pub enum ApiError {
         host: String,
     },
     /// A browser's page of another origin wants a WebSocket.
-    #[error("pages of {origin} may not connect; `[api] allowed_origins` names those that may")]
+    #[error("pages of {origin} may not do this; `[api] allowed_origins` names those that may")]
     ForeignOrigin {
         /// The `Origin` header.
         origin: String,
@@ -337,6 +362,17 @@ kinds! {
         "This server lets in who has a key: send `Authorization: Bearer hw_…`, or log in on the page. A key that was revoked, has expired or was          never given gets this answer too. `headwater keys new` makes one on the machine; the first start printed one.";
     FORBIDDEN = "forbidden", FORBIDDEN, "Not among your scopes",
         "The credential is good, and may not do this. `x-permission` in /api/v1/openapi.json names the scope that each route wants; a key with          that scope is made by who has it.";
+    TOO_FAST = "rate-limited", TOO_MANY_REQUESTS, "Too many requests",
+        "Requests are counted by key, and by address for callers without one (`[api] rate_limit`). `RateLimit-Limit`, `-Remaining` and `-Reset` \
+         on each answer say how you stand, `Retry-After` when the next one is let in.";
+    CSRF = "csrf", FORBIDDEN, "The page's proof is missing",
+        "A change that comes by the page's session must show that the page itself sent it: by the header `X-Headwater-Csrf` with the value of \
+         GET /api/v1/auth/me's `csrf`. Programs use a key in `Authorization: Bearer` instead, and need none.";
+    NOT_JSON = "not-json", UNSUPPORTED_MEDIA_TYPE, "Not JSON",
+        "What changes something is sent with `Content-Type: application/json`, so that no form of another site can send it. DELETE may come \
+         without a body.";
+    INVALID_BODY = "invalid-body", UNPROCESSABLE_ENTITY, "The body is not of the form",
+        "The body is no JSON, lacks a field, or has one that there is not. /api/v1/openapi.json describes each route's.";
     CONTROL_AWAY = "control-unavailable", SERVICE_UNAVAILABLE, "The control store is not available",
         "Keys, contracts and the audit are kept in a database of their own, which does not answer. Blocks and reads go on, and keys that this          process knows work for a while. Try again after the time in `Retry-After`.";
     NETWORK_NOT_FOUND = "network-not-found", NOT_FOUND, "Unknown network",
@@ -358,7 +394,7 @@ kinds! {
          machine. Call it by localhost or by the address that it listens on; other names are added to `[api] hosts` in the \
          configuration.";
     FOREIGN_ORIGIN = "foreign-origin", FORBIDDEN, "Foreign origin",
-        "Web pages of other origins may not open this WebSocket unless the operator adds their origin to `[api] \
+        "Web pages of other origins may not change anything or open the WebSocket unless the operator adds their origin to `[api] \
          allowed_origins` in the configuration.";
     NOT_A_WEBSOCKET = "not-a-websocket", UPGRADE_REQUIRED, "WebSocket handshake expected",
         "This path speaks the WebSocket protocol (RFC 6455) only. Connect with a WebSocket client, with ws:// or wss://.";
@@ -428,6 +464,10 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => Kind::METHOD_NOT_ALLOWED,
             Self::Unauthenticated { .. } => Kind::UNAUTHENTICATED,
             Self::Forbidden { .. } => Kind::FORBIDDEN,
+            Self::TooFast { .. } => Kind::TOO_FAST,
+            Self::Csrf => Kind::CSRF,
+            Self::NotJson { .. } => Kind::NOT_JSON,
+            Self::InvalidBody { .. } => Kind::INVALID_BODY,
             Self::ControlAway { .. } => Kind::CONTROL_AWAY,
             Self::NetworkNotFound { .. } => Kind::NETWORK_NOT_FOUND,
             Self::BlockNotFound { .. } => Kind::BLOCK_NOT_FOUND,
@@ -463,6 +503,9 @@ impl ApiError {
 
     /// Seconds until trying again may help.
     fn retry_after(&self) -> Option<u64> {
+        if let Self::TooFast { wait, .. } = self {
+            return Some(crate::door::up(*wait).max(1));
+        }
         match self.kind() {
             Kind::STORE_AWAY | Kind::CONTROL_AWAY => Some(2),
             Kind::OVERLOADED | Kind::DEADLINE => Some(1),
@@ -634,6 +677,9 @@ impl IntoResponse for ApiError {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Self::TooFast { standing, .. } = &self {
+            standing.tell(headers);
         }
         if let Self::Unauthenticated { .. } = &self {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -42,6 +42,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     let id = door::request_id();
     request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let secure = is_secured(&app, &request);
     let mut response = match app.hosts.know(request.uri(), request.headers()) {
         true => next.run(request).await,
         false => {
@@ -50,6 +51,9 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         }
     };
     let headers = response.headers_mut();
+    if secure {
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
+    }
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -58,6 +62,17 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     }
     metrics::answered(&route, response.status().as_u16(), started.elapsed());
     response
+}
+
+/// For a year, this name.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Whether browsers are to come by TLS only from now on. Never of `localhost`, which is the name of much else on a machine.
+fn is_secured(app: &App, request: &Request) -> bool {
+    let Some(peer) = request.extensions().get::<door::Peer>() else { return false };
+    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let name = host.split(':').next().unwrap_or_default().trim_end_matches('.');
+    app.config.is_tls(peer, request.headers()) && !name.eq_ignore_ascii_case("localhost")
 }
 
 /// What a request may cost. Inside of CORS, so that an allowed page can read the refusal.

@@ -33,6 +33,7 @@ mod past;
 mod pipeline;
 mod routes;
 mod serve;
+pub mod tls;
 mod watch;
 pub mod ws;
 

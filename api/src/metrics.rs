@@ -19,6 +19,12 @@ pub fn denied(reason: &'static str) {
     metrics::counter!("headwater_api_denied_total", "reason" => reason).increment(1);
 }
 
+/// The certificate's files were others, and could be taken over or not.
+pub fn certificate(taken: bool) {
+    let outcome = if taken { "taken" } else { "refused" };
+    metrics::counter!("headwater_api_certificates_total", "outcome" => outcome).increment(1);
+}
+
 /// WebSocket connections at present.
 pub fn ws_connections(change: f64) {
     metrics::gauge!("headwater_api_ws_connections").increment(change);
@@ -87,6 +93,10 @@ pub fn describe() {
     metrics::describe_counter!(
         "headwater_api_denied_total",
         "Credentials that did not let anybody in, by reason: what who came is not told."
+    );
+    metrics::describe_counter!(
+        "headwater_api_certificates_total",
+        "Times that the files of `[api.tls]` had changed, by whether they were taken over."
     );
     metrics::describe_gauge!("headwater_api_ws_connections", "Open WebSocket connections.");
     metrics::describe_counter!("headwater_api_ws_frames_total", "Frames sent to WebSocket clients.");

@@ -13,10 +13,11 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     handler::Handler,
-    http::{HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware,
 };
 use bytes::Bytes;
+use quick_cache::sync::Cache;
 use runtime::{
     beat::{Beat, Board},
     hosts::Hosts,
@@ -37,7 +38,7 @@ use crate::{
     app::App,
     catalogue::Catalogue,
     config::{Config, NetworkConfig},
-    door,
+    door::{self, Budgets},
     error::Error,
     guard,
     ledger::Counts,
@@ -123,7 +124,17 @@ pub async fn run(
     });
     tasks.spawn({
         let shutdown = shutdown.clone();
-        async move { serve::serve(listener, router, shutdown).await.map_err(Error::Listener) }
+        let certificate = app.config.certificate.clone();
+        async move {
+            let following = async {
+                match &certificate {
+                    Some(certificate) => certificate.follow().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let serving = serve::serve(listener, certificate.clone(), router, shutdown);
+            tokio::select! { served = serving => served.map_err(Error::Listener), () = following => Ok(()) }
+        }
     });
     let mut outcome = Ok(());
     while let Some(ended) = tasks.join_next().await {
@@ -168,6 +179,8 @@ fn assemble(
         catalogue: Catalogue::default(),
         counts: Counts::default(),
         asked,
+        budgets: Budgets::new(config.rate_limit),
+        ended: Cache::new(limits::ENDED_SESSIONS),
         requests: Semaphore::new(config.concurrent_requests),
         row_requests: Semaphore::new((config.concurrent_requests * 3 / 4).max(1)),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),
@@ -195,16 +208,32 @@ fn assemble(
 /// How long a browser may keep what a preflight told it.
 const PREFLIGHT: Duration = Duration::from_secs(600);
 
-/// Same origin unless the operator names others (Fetch standard, CORS protocol): then pages of those may read, without
-/// credentials.
+/// Same origin unless the operator names others (Fetch standard, CORS protocol): then pages of those may call us, with a key of their own
+/// and without the browser's credentials.
 fn cors(allowed: &[String]) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> = allowed.iter().filter_map(|o| o.parse().ok()).collect();
     (!origins.is_empty()).then(|| {
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins))
-            .allow_methods([Method::GET, Method::HEAD])
-            .allow_headers([header::ACCEPT, header::CONTENT_TYPE, header::IF_NONE_MATCH])
-            .expose_headers([header::ETAG, header::RETRY_AFTER, header::ALLOW])
+            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
+            .allow_headers([
+                header::ACCEPT,
+                header::AUTHORIZATION,
+                header::CONTENT_TYPE,
+                header::IF_MATCH,
+                header::IF_NONE_MATCH,
+                HeaderName::from_static("idempotency-key"),
+            ])
+            .expose_headers([
+                header::ETAG,
+                header::LOCATION,
+                header::RETRY_AFTER,
+                header::ALLOW,
+                guard::REQUEST_ID,
+                HeaderName::from_static("ratelimit-limit"),
+                HeaderName::from_static("ratelimit-remaining"),
+                HeaderName::from_static("ratelimit-reset"),
+            ])
             .max_age(PREFLIGHT)
     })
 }

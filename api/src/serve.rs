@@ -1,26 +1,42 @@
-//! The accept loop: HTTP/1.1 with upgrades, a bound on connections, a deadline on headers, and an orderly end of each
-//! (see [`Lingering`]).
+//! The accept loop: HTTP/1.1 with upgrades, over TLS where there is a certificate, a bound on connections, a deadline on handshake and
+//! headers, and an orderly end of each (see [`Lingering`]).
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, extract::Request};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use schemas::limits;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
 
-use crate::linger::Lingering;
+use crate::{
+    door::Peer,
+    linger::Lingering,
+    tls::{self, Certificate},
+};
 
 /// How long a client may take for a request's headers; also how long an idle connection is kept.
 const HEADERS: Duration = Duration::from_secs(30);
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long open connections may take to end after the signal.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Serves until `shutdown`, then lets running requests end.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    certificate: Option<Certificate>,
+    router: Router,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
     let connections = Arc::new(Semaphore::new(limits::HTTP_CONNECTIONS));
     let tracker = TaskTracker::new();
     loop {
@@ -32,10 +48,10 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
                 Err(_) => break, // never: nobody closes the semaphore
             },
         };
-        let socket = tokio::select! {
+        let (socket, address) = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => socket,
+                Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
                     // Out of file descriptors or memory: others may end meanwhile.
@@ -46,23 +62,11 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             },
         };
         drop(socket.set_nodelay(true));
-        let socket = Lingering::new(socket, permit);
-        let service = TowerToHyperService::new(router.clone());
-        let shutdown = shutdown.clone();
+        let (router, shutdown, certificate) = (router.clone(), shutdown.clone(), certificate.clone());
         tracker.spawn(async move {
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADERS)
-                .max_buf_size(64 << 10)
-                .serve_connection(TokioIo::new(socket), service)
-                .with_upgrades();
-            tokio::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = shutdown.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
+            let ended = match certificate {
+                None => talk(Lingering::new(socket, permit), router, Peer { address, tls: false }, shutdown).await,
+                Some(certificate) => talk_tls(socket, permit, &certificate, router, address, shutdown).await,
             };
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
@@ -74,6 +78,62 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
         tracing::warn!(left = tracker.len(), "connections were cut at the end");
     }
     Ok(())
+}
+
+type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+async fn talk_tls(
+    socket: TcpStream,
+    permit: OwnedSemaphorePermit,
+    certificate: &Certificate,
+    router: Router,
+    address: SocketAddr,
+    shutdown: CancellationToken,
+) -> Ended {
+    let handshake = async {
+        let mut first = [0];
+        let plain = socket.peek(&mut first).await? > 0 && first[0] != tls::HANDSHAKE;
+        let mut socket = Lingering::new(socket, permit);
+        if plain {
+            socket.write_all(tls::PLAIN).await?;
+            return Ok(None);
+        }
+        certificate.acceptor().accept(socket).await.map(Some)
+    };
+    let socket = tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        socket = tokio::time::timeout(HANDSHAKE, handshake) => socket??,
+    };
+    match socket {
+        Some(socket) => talk(socket, router, Peer { address, tls: true }, shutdown).await,
+        None => Ok(()),
+    }
+}
+
+/// One connection, whose requests carry who is at its other end.
+async fn talk<S>(socket: S, router: Router, peer: Peer, shutdown: CancellationToken) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = router.map_request(move |mut request: Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(64 << 10)
+        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(service))
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    Ok(ended?)
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

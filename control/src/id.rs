@@ -16,7 +16,7 @@ pub struct Id([u8; LENGTH]);
 
 impl Id {
     /// The tenant of a deployment that has no others.
-    pub(crate) const DEFAULT_TENANT: Self = Self([b'0'; LENGTH]);
+    pub const DEFAULT_TENANT: Self = Self([b'0'; LENGTH]);
 
     /// A new one.
     pub(crate) fn new(now: TimeMs) -> Result<Self, Error> {

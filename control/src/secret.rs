@@ -22,6 +22,7 @@ pub(crate) type Hash = [u8; 32];
 pub(crate) struct Pepper {
     keys: Hmac<Sha256>,
     audit: Hmac<Sha256>,
+    sessions: Hmac<Sha256>,
     mark: String,
 }
 
@@ -35,6 +36,7 @@ impl Pepper {
         Self {
             keys: keyed(&derive("headwater control: keys, 1")),
             audit: keyed(&derive("headwater control: audit, 1")),
+            sessions: keyed(&derive("headwater control: sessions, 1")),
             mark: const_hex::encode(&derive("headwater control: mark, 1")[..16]),
         }
     }
@@ -43,6 +45,16 @@ impl Pepper {
     pub(crate) fn of_key(&self, text: &str) -> Hash {
         let mut mac = self.keys.clone();
         mac.update(text.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Hash of a session's parts, each with its length.
+    pub(crate) fn of_session<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Hash {
+        let mut mac = self.sessions.clone();
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
         mac.finalize().into_bytes().into()
     }
 
@@ -76,6 +88,11 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
 /// Whether two hashes are equal, in a time that does not depend on where they differ.
 pub(crate) fn same(a: &Hash, b: &Hash) -> bool {
     a.ct_eq(b).into()
+}
+
+/// The same of two texts, whose length is no secret.
+pub fn same_text(a: &str, b: &str) -> bool {
+    a.as_bytes().ct_eq(b.as_bytes()).into()
 }
 
 /// The secret in a file, which is made where there is none. Two processes that begin at once agree on one.

@@ -164,6 +164,11 @@ async fn run_stages(
     doors: Doors,
     beside: Option<Beside>,
 ) -> Result<lifecycle::Outcome, Failure> {
+    let control = parts::control_store(&config);
+    let gate = parts::admin_gate(&config, &control);
+    if doors.api.is_some() || gate.is_some() {
+        parts::open_control(&control).await?;
+    }
     let readiness = Readiness::default();
     let mut service = Service::new(GRACE);
     let stop = service.stop_token();
@@ -199,9 +204,13 @@ async fn run_stages(
             tracing::warn!("{warning}");
         }
         let (store, _) = parts::connect_store(&config, parts::Asker::Api)?;
-        let control = parts::control_store(&config).await?;
-        tracing::info!("dashboard and API at http://{}", listener.local_addr()?);
-        let settings = parts::api_config(&mut live, control);
+        let certificate = parts::certificate(&config)?;
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        match &config.api.public_url {
+            Some(url) => tracing::info!("dashboard and API at {url} ({scheme}://{})", listener.local_addr()?),
+            None => tracing::info!("dashboard and API at {scheme}://{}", listener.local_addr()?),
+        }
+        let settings = parts::api_config(&mut live, control.clone(), certificate);
         boards.push(settings.board.clone());
         let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());
         service.spawn_stage("api", 1, api)?;
@@ -216,8 +225,16 @@ async fn run_stages(
         let stop = stop.clone();
         service.spawn("reload", async move { reloader.follow(hangups, stop).await });
     }
+    if gate.is_some() && !stages.contains(&Stage::Api) {
+        let stop = stop.clone();
+        service.spawn("control", async move {
+            control.keep_opening(&stop).await;
+            stop.cancelled().await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
     let hosts = config.admin_hosts.clone();
-    service.spawn("admin", async move { admin::serve(doors.admin, &hosts, readiness, more, stop).await });
+    service.spawn("admin", async move { admin::serve(doors.admin, &hosts, gate, readiness, more, stop).await });
     let all_stop = service.stop_token();
     let beside = async move {
         if let Some(work) = beside {

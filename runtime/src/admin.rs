@@ -1,23 +1,33 @@
 //! The admin port: `/healthz` (the process lives), `/readyz` (it can do its work, else 503 with the reasons) and `/metrics`
 //! (Prometheus). Listens on loopback unless configured otherwise; never exposed to tenants.
 //!
-//! Guarantee: only known host names are answered (see [`Hosts`]), every refusal is an RFC 9457 problem in words of ours, and no
-//! answer is taken for another type than it has.
+//! Guarantee: only known host names are answered (see [`Hosts`]), and no page of another site; where the port is not on loopback, other
+//! machines need what the [`Gate`] wants, but for `/healthz`, which says nothing. Every refusal is an RFC 9457 problem in words of ours, and
+//! no answer is taken for another type than it has.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures::future::BoxFuture;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{hosts::Hosts, telemetry};
+use crate::{
+    hosts::{Hosts, is_foreign_page},
+    telemetry,
+};
 
 /// What is not ready yet, by name, and why.
 pub type NotReady = BTreeMap<String, String>;
@@ -78,29 +88,77 @@ impl IntoResponse for Problem {
         let body = serde_json::json!({
             "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail,
         });
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+        let mut response =
+            (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
-/// Serves the admin port until told to stop. `hosts` are names under which it may be called besides its own; `more` adds routes
+/// Whether a request of another machine may come in: it is given the method and `Authorization: Bearer`'s token.
+pub type Gate = Arc<dyn Fn(Method, Option<String>) -> BoxFuture<'static, Result<(), Problem>> + Send + Sync>;
+
+/// What stands before every route.
+struct Door {
+    hosts: Hosts,
+    /// Where the port listens.
+    listen: IpAddr,
+    gate: Option<Gate>,
+}
+
+impl Door {
+    async fn admit(&self, peer: SocketAddr, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        if !self.hosts.know(uri, headers) {
+            return Err(Problem::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "this host name is not one of the admin port's: call it by localhost or its listen address, or add the name to \
+                 `[admin] hosts`",
+            ));
+        }
+        if is_foreign_page(headers) {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "pages of other sites have no business here"));
+        }
+        let Some(gate) = self.gate.as_ref().filter(|_| uri.path() != "/healthz") else { return Ok(()) };
+        // Who is on this machine may do what its operator may; but not for somebody else, whom it brings along.
+        let (peer, forwarded) = (peer.ip().to_canonical(), ["forwarded", "x-forwarded-for", "via"]);
+        if (peer.is_loopback() || peer == self.listen) && forwarded.iter().all(|name| !headers.contains_key(*name)) {
+            return Ok(());
+        }
+        let mut all = headers.get_all(header::AUTHORIZATION).iter();
+        let token = match (all.next(), all.next()) {
+            (Some(value), None) => {
+                value.to_str().ok().and_then(|v| v.strip_prefix("Bearer ")).map(|t| t.trim().to_owned())
+            }
+            _ => None,
+        };
+        gate(method.clone(), token).await
+    }
+}
+
+/// Serves the admin port until told to stop. `gate`: what other machines need, where they reach it. `hosts` are names under which it may be called besides its own; `more` adds routes
 /// of the process, such as reading topics.
 pub async fn serve(
     listener: TcpListener,
     hosts: &[String],
+    gate: Option<Gate>,
     readiness: Readiness,
     more: Router,
     stop: CancellationToken,
 ) -> Result<(), std::io::Error> {
-    let hosts = Arc::new(Hosts::new(listener.local_addr()?, hosts));
+    let listen = listener.local_addr()?;
+    let door = Arc::new(Door { hosts: Hosts::new(listen, hosts), listen: listen.ip().to_canonical(), gate });
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(measured))
         .with_state(readiness)
         .merge(more)
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_this_way)
-        .layer(middleware::from_fn_with_state(hosts, guard));
+        .layer(middleware::from_fn_with_state(door, guard))
+        .into_make_service_with_connect_info::<SocketAddr>();
     let graceful = stop.clone();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move { graceful.cancelled().await });
     tokio::select! {
@@ -111,15 +169,19 @@ pub async fn serve(
 }
 
 /// Stands before every route.
-async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
-    let mut response = match hosts.know(request.uri(), request.headers()) {
-        true => next.run(request).await,
-        false => Problem::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "this host name is not one of the admin port's: call it by localhost or its listen address, or add the name to \
-             `[admin] hosts`",
-        )
-        .into_response(),
+async fn guard(
+    State(door): State<Arc<Door>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = match door.admit(peer, request.method(), request.uri(), request.headers()).await {
+        Ok(()) => next.run(request).await,
+        Err(problem) => {
+            metrics::counter!("headwater_admin_refusals_total", "status" => problem.status.as_u16().to_string())
+                .increment(1);
+            problem.into_response()
+        }
     };
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
@@ -145,7 +207,7 @@ async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
     (code, Json(missing))
 }
 
-async fn metrics() -> impl IntoResponse {
+async fn measured() -> impl IntoResponse {
     ([("content-type", "text/plain; version=0.0.4")], telemetry::render_metrics())
 }
 
@@ -175,7 +237,9 @@ mod tests {
         let stop = CancellationToken::new();
         let served = tokio::spawn({
             let stop = stop.clone();
-            async move { serve(listener, &["Ops.Example".to_owned()], Readiness::default(), Router::new(), stop).await }
+            async move {
+                serve(listener, &["Ops.Example".to_owned()], None, Readiness::default(), Router::new(), stop).await
+            }
         });
         let own = at.to_string();
         for host in [own.as_str(), "localhost", "ops.example:9090"] {
@@ -197,6 +261,47 @@ mod tests {
                 "{answer}"
             );
             assert!(answer.contains(words), "{answer}");
+        }
+        stop.cancel();
+        served.await.expect("no panic").expect("a clean end");
+    }
+
+    #[tokio::test]
+    async fn beyond_loopback_other_machines_need_what_the_gate_wants() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("address");
+        let gate: Gate = Arc::new(|method, token| {
+            Box::pin(async move {
+                match token.as_deref() {
+                    Some("good") if method == Method::GET => Ok(()),
+                    Some("good") => Err(Problem::new(StatusCode::FORBIDDEN, "reads only")),
+                    _ => Err(Problem::new(StatusCode::UNAUTHORIZED, "a key is wanted")),
+                }
+            })
+        });
+        let stop = CancellationToken::new();
+        let served = tokio::spawn({
+            let stop = stop.clone();
+            async move { serve(listener, &[], Some(gate), Readiness::default(), Router::new(), stop).await }
+        });
+        // Whoever is on this machine comes in; what a proxy on it brings along is somebody else's.
+        let own = at.to_string();
+        let through = format!("{own}\r\nX-Forwarded-For: 203.0.113.9");
+        for (line, host, status) in [
+            ("GET /metrics", own.clone(), 200),
+            ("GET /metrics", through.clone(), 401),
+            ("GET /readyz", through.clone(), 401),
+            ("GET /healthz", through.clone(), 200),
+            ("GET /metrics", format!("{through}\r\nAuthorization: Bearer good"), 200),
+            ("GET /metrics", format!("{through}\r\nAuthorization: Bearer good\r\nAuthorization: Bearer good"), 401),
+            ("POST /metrics", format!("{through}\r\nAuthorization: Bearer good"), 403),
+            ("GET /metrics", format!("{own}\r\nOrigin: http://evil.example"), 403),
+            ("GET /metrics", format!("{own}\r\nSec-Fetch-Site: cross-site"), 403),
+            ("GET /metrics", format!("{own}\r\nOrigin: http://{own}"), 200),
+        ] {
+            let answer = ask(at, line, &host).await;
+            assert!(answer.starts_with(&format!("http/1.1 {status}")), "{line} {host}: {answer}");
+            assert_eq!(answer.contains("www-authenticate: bearer"), status == 401, "{answer}");
         }
         stop.cancel();
         served.await.expect("no panic").expect("a clean end");

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
 /// The names of one port.
 #[derive(Debug, Clone)]
@@ -37,6 +37,24 @@ impl Hosts {
         let name = canonical(host_of(authority));
         self.names.contains(&name) || (self.any_address && name.parse::<IpAddr>().is_ok())
     }
+}
+
+/// Whether a browser's page that sends this is the port's own, as `Origin` says: its host and port are those of `Host`, which must be
+/// known to be ours ([`Hosts::know`]). Without `Origin` it is none.
+pub fn is_own_page(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    match (text(header::ORIGIN).and_then(|origin| origin.split_once("://")), text(header::HOST)) {
+        (Some(("http" | "https", authority)), Some(host)) => authority.eq_ignore_ascii_case(host),
+        _ => false,
+    }
+}
+
+/// Whether a page of another site asks. On a port that no page of another site has any business with, that is refused.
+pub fn is_foreign_page(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|v| v.to_str().ok());
+    headers.contains_key(header::ORIGIN) && !is_own_page(headers)
+        || headers.get_all(header::ORIGIN).iter().count() > 1
+        || matches!(site, Some("cross-site" | "same-site"))
 }
 
 /// The host of `host[:port]`, brackets of IPv6 removed.
@@ -133,6 +151,29 @@ mod tests {
         ] {
             assert!(!asked(&hosts, "/", &[foreign]), "{foreign}");
         }
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_known_by_their_origin() {
+        let foreign = |list: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::HOST, "localhost:9090".parse().expect("value"));
+            for (name, value) in list {
+                headers.append(*name, value.parse().expect("value"));
+            }
+            is_foreign_page(&headers)
+        };
+        assert!(
+            !foreign(&[])
+                && !foreign(&[("origin", "http://localhost:9090")])
+                && !foreign(&[("sec-fetch-site", "none")])
+        );
+        for origin in ["http://evil.example", "null", "", "http://localhost:8080", "http://localhost:9090.evil.example"]
+        {
+            assert!(foreign(&[("origin", origin)]), "{origin}");
+        }
+        assert!(foreign(&[("sec-fetch-site", "cross-site")]));
+        assert!(foreign(&[("origin", "http://localhost:9090"), ("origin", "http://evil.example")]));
     }
 
     #[test]

@@ -149,6 +149,18 @@ pub const WS_CONNECTIONS: usize = 10_000;
 pub const WS_SUBSCRIPTIONS: usize = 64;
 /// A text frame from a WebSocket client.
 pub const WS_CLIENT_FRAME_BYTES: usize = 16 << 10;
+/// Networks of proxies that are believed.
+pub const TRUSTED_PROXIES: usize = 64;
+/// Keys and addresses whose requests one process counts; the coldest are forgotten first, and begin anew.
+pub const RATE_CALLERS: usize = 100_000;
+/// Attempts to log in of one address, a minute.
+pub const LOG_INS: u32 = 10;
+/// How long a session of the page lasts.
+pub const SESSION: std::time::Duration = std::time::Duration::from_secs(12 * 3_600);
+/// How often it is looked whether who opened a WebSocket still may. With `control::KEY_FRESH` and `control::KEY_LOOK_UP` it is 5 s.
+pub const SESSION_LOOK: std::time::Duration = std::time::Duration::from_secs(1);
+/// Sessions that were ended by hand, which one process remembers.
+pub const ENDED_SESSIONS: usize = 10_000;
 /// Body of a REST request.
 pub const HTTP_BODY_BYTES: usize = 1 << 20;
 

@@ -39,6 +39,7 @@ pub fn describe(document: &mut OpenApi) {
                 Needs::Nothing => Vec::new(),
                 _ => [BEARER, SESSION].map(|name| SecurityRequirement::new(name, [""; 0])).to_vec(),
             });
+            refusal(operation, "429", "Too many requests; `Retry-After` and `RateLimit-Reset` say when to come back");
             if row.needs != Needs::Nothing {
                 refusal(operation, "401", "No credential, or none that is good (any more)");
                 refusal(operation, "403", "The credential may not do this; the problem names the scope that is wanted");

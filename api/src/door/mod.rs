@@ -2,110 +2,171 @@
 //!
 //! Guarantee: a request reaches a route only if the table of permissions ([`permissions`]) has a row for its route and method and whoever
 //! sent it may do what the row says; what has no row is shut. Who it is stands in the request's extensions, put there by [`enter`] alone
-//! ([`Who`]). Refusals say no more of keys than that one is needed: an unknown, a wrong, a revoked and an expired one get the same answer.
+//! ([`Who`]). In this order: pages of other sites, the row, the credential, how much, the page's proof, what form, the scope, the network.
 
+pub mod address;
+mod budgets;
 mod control;
+mod credential;
 pub mod describe;
+mod origin;
 pub mod permissions;
+mod reach;
 mod who;
 
 use std::sync::Arc;
 
-use ::control::{Allowed, Authenticated, Denied, Mode, Resource};
+use ::control::{Allowed, Denied, Mode, Resource, Session};
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, header},
+    http::HeaderMap,
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use permissions::{Needs, Said};
+use schemas::limits;
 
-use self::permissions::{Needs, Said};
 pub use self::{
+    address::Peer,
+    budgets::{Budgets, Counted, Standing, up},
     control::ControlStore,
+    credential::{Came, Credential, denied, set_cookie},
+    origin::check as check_origin,
     who::{From, RequestId, Who},
 };
-use crate::{app::App, error::ApiError, metrics};
+use crate::{app::App, error::ApiError};
 
 /// Lets in who may, and says who it is. Inside of CORS, so that an allowed page can read the refusal.
 pub async fn enter(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    match admit(&app, &mut request).await {
+    let mut standing = None;
+    let mut response = match admit(&app, &mut request, &mut standing).await {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
+    };
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
     }
+    response
 }
 
-async fn admit(app: &App, request: &mut Request) -> Result<(), ApiError> {
+async fn admit(app: &App, request: &mut Request, standing: &mut Option<Standing>) -> Result<(), ApiError> {
+    let changes = !origin::is_safe(request.method());
+    if changes {
+        check_origin(request.headers(), &app.config.allowed_origins, app.config.own_origin().as_deref())?;
+    }
     // What the router does not know is answered by the page's files, or by nothing.
-    let Some(route) = request.extensions().get::<MatchedPath>() else { return Ok(()) };
-    let needs = match permissions::of(request.method(), route.as_str()) {
+    let Some(route) = request.extensions().get::<MatchedPath>().cloned() else { return Ok(()) };
+    let route = route.as_str();
+    let row = permissions::of(request.method(), route);
+    let ip = from(app, request);
+    if let Some(ip) = ip {
+        request.extensions_mut().insert(From(ip));
+    }
+    let by_address = ip.map(|ip| Counted::Address(Counted::at(ip)));
+    let free = app.config.control.mode() == Mode::None && ip.is_none_or(|ip| ip.is_loopback());
+    let mut count = |who: Option<Counted>| -> Result<(), ApiError> {
+        let Some(who) = who.filter(|_| !free) else { return Ok(()) };
+        let counted = app.budgets.count(who);
+        *standing = Some(counted.as_ref().map_or_else(|(standing, _)| *standing, |standing| *standing));
+        counted.map(drop).map_err(|(standing, wait)| ApiError::TooFast { standing, wait })
+    };
+    let needs = match row {
         Said::Needs(needs) => needs,
         Said::NoSuchMethod(rows) => {
+            count(by_address)?;
             let method = crate::error::cut(request.method().as_str());
             return Err(ApiError::MethodNotAllowed { method, allow: permissions::allow(rows) });
         }
         Said::NoRow => {
-            tracing::error!(route = route.as_str(), "this route has no row in the table of permissions, and is shut");
+            tracing::error!(route, "this route has no row in the table of permissions, and is shut");
             return Err(ApiError::Internal);
         }
     };
     if needs == Needs::Nothing {
-        return Ok(());
+        count(by_address)?;
+        return check_form(request, route);
     }
-    let Some(who) = who(app, request.headers(), needs).await? else { return Ok(()) };
-    if let Needs::Scope(resource, action) = needs
-        && !who.allows(resource, action)
-    {
-        return Err(ApiError::Forbidden { needs: needs.word(), has: who.scopes().texts().join(" ") });
+    let came = match who(app, request.headers(), needs).await {
+        Ok(came) => came,
+        Err(error) => {
+            // Whoever guesses is counted by where it comes from.
+            count(by_address)?;
+            return Err(error);
+        }
+    };
+    let Some((came, credential)) = came else {
+        count(by_address)?;
+        return Ok(());
+    };
+    count(came.who.key().map(|id| Counted::Key(*id)).or(by_address))?;
+    if let Some(session) = came.session {
+        if changes {
+            check_csrf(request.headers(), &session)?;
+        }
+        request.extensions_mut().insert(session);
+    }
+    check_form(request, route)?;
+    let who = came.who;
+    if let Needs::Scope(resource, action) = needs {
+        if !who.allows(resource, action) {
+            return Err(ApiError::Forbidden { needs: needs.word(), has: who.scopes().texts().join(" ") });
+        }
+        if resource == Resource::Chains
+            && let Some(instead) = reach::check(who.tenant().reach(), route, request.uri())?
+        {
+            *request.uri_mut() = instead;
+        }
+    }
+    if let Some(credential) = credential {
+        request.extensions_mut().insert(credential);
     }
     request.extensions_mut().insert(who);
     Ok(())
 }
 
+/// Where it comes from.
+fn from(app: &App, request: &Request) -> Option<std::net::IpAddr> {
+    let peer = request.extensions().get::<Peer>()?;
+    Some(address::of(peer.address.ip(), request.headers(), &app.config.trusted_proxies))
+}
+
+/// What changes something is JSON; the registry refuses changes in its own form, and looks schemas up by bodies of its own.
+fn check_form(request: &Request, route: &str) -> Result<(), ApiError> {
+    match origin::is_safe(request.method()) || route.starts_with("/registry/") {
+        true => Ok(()),
+        false => origin::check_json(request.method(), request.headers()),
+    }
+}
+
+/// A change by a session proves that it is the page's own.
+fn check_csrf(headers: &HeaderMap, session: &Session) -> Result<(), ApiError> {
+    let mut said = headers.get_all(credential::CSRF).iter();
+    let (first, more) = (said.next(), said.next());
+    let good = first.is_some_and(|v| ::control::same_text(&session.csrf, v.to_str().unwrap_or_default()));
+    if good && more.is_none() { Ok(()) } else { Err(ApiError::Csrf) }
+}
+
+/// Who came, and with what.
+type Comer = (Came, Option<Credential>);
+
 /// Who sends this; nobody in particular where everybody may read of chains and the store is away.
-async fn who(app: &App, headers: &HeaderMap, needs: Needs) -> Result<Option<Arc<Authenticated>>, ApiError> {
+async fn who(app: &App, headers: &HeaderMap, needs: Needs) -> Result<Option<Comer>, ApiError> {
     let control = app.control();
     if app.config.control.mode() == Mode::None {
         return match control {
-            Ok(control) => Ok(control.anyone().map(Arc::new)),
+            Ok(control) => Ok(control.anyone().map(|who| (Came { who: Arc::new(who), session: None }, None))),
             Err(_) if needs == Needs::Scope(Resource::Chains, Allowed::Read) => Ok(None),
             Err(away) => Err(away),
         };
     }
-    let presented = bearer(headers)?;
-    let Some(presented) = presented else {
+    let Some(credential) = Credential::of(headers)? else {
         return Err(ApiError::Unauthenticated { problem: "this needs a key: `Authorization: Bearer hw_…`" });
     };
-    control?.authenticate(presented).await.map(Some).map_err(denied)
-}
-
-/// The token of `Authorization: Bearer TOKEN`. Two of them, or another scheme, are nobody's.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = all.next() else { return Ok(None) };
-    let wrong = |problem| Err(ApiError::Unauthenticated { problem });
-    if all.next().is_some() {
-        return wrong("`Authorization` stands more than once");
+    let came = credential.who(&*control?).await.map_err(denied)?;
+    match app.is_ended(&came) {
+        true => Err(denied(Denied::Revoked)),
+        false => Ok(Some((came, Some(credential)))),
     }
-    let token = value.to_str().ok().and_then(|text| text.split_once(' '));
-    match token {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
-        _ => wrong("`Authorization` is not of the form `Bearer hw_…`"),
-    }
-}
-
-/// What is told outside: nothing of why a key is not good.
-fn denied(denied: Denied) -> ApiError {
-    let (reason, error) = match denied {
-        Denied::Away => ("away", ApiError::ControlAway { problem: "keys cannot be looked up".to_owned() }),
-        Denied::Busy => ("busy", ApiError::Overloaded { what: "unknown keys" }),
-        Denied::Malformed => ("malformed", BAD_KEY),
-        Denied::Unknown => ("unknown", BAD_KEY),
-        Denied::Revoked => ("revoked", BAD_KEY),
-        Denied::Expired => ("expired", BAD_KEY),
-        Denied::Suspended => ("suspended", BAD_KEY),
-    };
-    metrics::denied(reason);
-    error
 }
 
 /// A new id of a request: 128 random bits in hex. Ids of clients are not taken over, since the audit and the log rely on them.
@@ -113,4 +174,17 @@ pub fn request_id() -> RequestId {
     RequestId(format!("{:032x}", fastrand::u128(..)).into())
 }
 
-const BAD_KEY: ApiError = ApiError::Unauthenticated { problem: "this key is not good (any more)" };
+/// Returns when whoever came with this may no longer read of chains: for what goes on behind a request. A store that is away ends nothing
+/// that [`::control::Control`] lets go on.
+pub async fn until_ended(app: &App, credential: Option<Credential>) {
+    let Some(credential) = credential else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(limits::SESSION_LOOK).await;
+        let Ok(control) = app.control() else { continue };
+        match credential.who(&control).await {
+            Ok(came) if came.who.allows(Resource::Chains, Allowed::Read) && !app.is_ended(&came) => {}
+            Err(Denied::Busy) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
+}

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod asyncapi;
 pub mod audit;
+pub mod auth;
 pub mod block;
 pub mod blocks;
 pub mod completeness;
@@ -42,6 +43,7 @@ use crate::app::App;
         (name = "chains", description = "Canonical blocks and transactions from the store"),
         (name = "state", description = "How Headwater itself is doing"),
         (name = "control", description = "What people create: contracts, keys, and the audit of every change"),
+        (name = "access", description = "Who is here, and what that may"),
         (name = "live", description = "The WebSocket"),
         (name = "about", description = "These documents"),
     ),
@@ -70,6 +72,9 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(audit::audit))
         .routes(routes!(openapi_json::openapi))
         .routes(routes!(asyncapi::asyncapi))
+        .routes(routes!(auth::log_in))
+        .routes(routes!(auth::log_out))
+        .routes(routes!(auth::who_is_here))
         .routes(routes!(crate::ws::upgrade));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts();
     crate::constraints::describe(&mut document);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use axum::extract::ws::{Message, WebSocket, close_code};
+use control::Networks;
 use futures::{StreamExt, future::BoxFuture, stream::SplitStream};
 use schemas::{Network, Op};
 
@@ -24,6 +25,7 @@ use store::query::GapReason;
 
 use crate::{
     app::App,
+    door::{self, Credential},
     error::ApiError,
     live::{LiveEvent, Next, Ring, event::Frames},
     metrics,
@@ -48,11 +50,15 @@ pub struct Connection {
     overtaken: VecDeque<Instant>,
     heard: Instant,
     endpoints: Endpoints,
+    /// Networks that whoever opened it reaches.
+    reach: Networks,
+    /// What it was opened with.
+    credential: Option<Credential>,
 }
 
 impl Connection {
     /// A connection that follows nothing yet.
-    pub fn new(app: Arc<App>, socket: WebSocket) -> Self {
+    pub fn new(app: Arc<App>, socket: WebSocket, reach: Networks, credential: Option<Credential>) -> Self {
         let (sink, stream) = socket.split();
         let out = Outgoing::new(sink, app.config.ws.write_deadline);
         let subscriptions = Subscriptions::new(app.config.ws.subscriptions);
@@ -67,6 +73,8 @@ impl Connection {
             overtaken: VecDeque::new(),
             heard: Instant::now(),
             endpoints: Endpoints::default(),
+            reach,
+            credential,
         }
     }
 
@@ -84,6 +92,9 @@ impl Connection {
 
     async fn serve(&mut self) -> Result<(), End> {
         let shutdown = self.app.shutdown.clone();
+        let app = Arc::clone(&self.app);
+        let ended = door::until_ended(&app, self.credential.take());
+        tokio::pin!(ended);
         let mut tick = tokio::time::interval(self.app.config.ws.ping_every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tick.tick().await;
@@ -92,6 +103,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Err(End::Close(close_code::AWAY, "the server stops")),
+                () = &mut ended => return Err(End::Close(close_code::POLICY, "the key is not good any more")),
                 _ = tick.tick() => self.keep_alive().await?,
                 message = self.stream.next() => match message {
                     Some(Ok(message)) => self.hear(message).await?,
@@ -150,6 +162,10 @@ impl Connection {
         match operation {
             Operation::Ping { id } => self.answer(&Answer::Pong { id: id.as_ref() }).await,
             Operation::Subscribe { id, topics, network, after } => {
+                let network = match self.reached(network) {
+                    Ok(network) => network,
+                    Err(error) => return self.refuse(Some(&id), &error).await,
+                };
                 match self.subscribe(&id, topics, network.as_ref(), after) {
                     Ok(begins) => {
                         self.answer(&Answer::subscribed(&id, topics, network.as_ref(), begins)).await?;
@@ -175,6 +191,23 @@ impl Connection {
                     self.answer(&Answer::Unsubscribed { id: &id }).await
                 }
                 Err(error) => self.refuse(Some(&id), &error).await,
+            },
+        }
+    }
+
+    /// The network of a subscription, for a key that is narrowed to some: another one is not there, and all are its own one.
+    fn reached(&self, network: Option<Network>) -> Result<Option<Network>, ApiError> {
+        match (&self.reach, network) {
+            (Networks::All, network) => Ok(network),
+            (reach, Some(network)) if reach.contains(network.as_str()) => Ok(Some(network)),
+            (_, Some(network)) => Err(ApiError::NetworkNotFound { network: network.to_string() }),
+            (Networks::Only(list), None) => match &list[..] {
+                [only] => Ok(Some(only.clone())),
+                _ => {
+                    let reached = self.reach.listed().join(", ");
+                    let problem = format!("this key reaches only some networks: add `network`, one of {reached}");
+                    Err(ApiError::InvalidOperation { problem })
+                }
             },
         }
     }

@@ -5,7 +5,8 @@
 //! older, from the store; an apply that was reverted meanwhile is left out together with its revert; what cannot be given
 //! any more is named in a `gap` frame. Nothing that a client sends ends the connection, except what RFC 6455 forbids and
 //! frames beyond four times the limit. States of endpoints (`providers`) have no order and no position: their present state comes on
-//! subscribing, and after that each endpoint's last one. Whoever ends it, the close frame with the reason arrives (section 7.1).
+//! subscribing, and after that each endpoint's last one. Whoever ends it, the close frame with the reason arrives (section 7.1). It ends within 5 s of the key or session
+//! that opened it; networks that a key does not reach are not there.
 
 mod connection;
 mod end;
@@ -19,13 +20,19 @@ mod subscriptions;
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
-    http::{HeaderMap, header},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
+use control::{Authenticated, Networks};
 use schemas::limits;
 
-use crate::{app::App, error::ApiError};
+use crate::{
+    app::App,
+    door::{self, Credential},
+    error::ApiError,
+};
 
 /// Opens a connection.
 ///
@@ -51,13 +58,16 @@ use crate::{app::App, error::ApiError};
 pub async fn upgrade(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
+    who: Option<Extension<Arc<Authenticated>>>,
+    credential: Option<Extension<Credential>>,
     handshake: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let handshake = handshake.map_err(|e| ApiError::NotAWebSocket { problem: e.body_text() })?;
-    check_origin(&headers, &app.config.allowed_origins)?;
+    door::check_origin(&headers, &app.config.allowed_origins, app.config.own_origin().as_deref())?;
     let permit = Arc::clone(&app.ws_connections)
         .try_acquire_owned()
         .map_err(|_| ApiError::Overloaded { what: "WebSocket connections" })?;
+    let reach = who.map_or(Networks::All, |Extension(who)| who.tenant().reach().clone());
     let response = handshake
         .read_buffer_size(1 << 10)
         .write_buffer_size(16 << 10)
@@ -65,48 +75,9 @@ pub async fn upgrade(
         .max_frame_size(4 * limits::WS_CLIENT_FRAME_BYTES)
         .on_upgrade(move |socket| async move {
             crate::metrics::ws_connections(1.0);
-            connection::Connection::new(app, socket).run().await;
+            connection::Connection::new(app, socket, reach, credential.map(|Extension(c)| c)).run().await;
             crate::metrics::ws_connections(-1.0);
             drop(permit);
         });
     Ok(response.into_response())
-}
-
-/// Browsers name the page's origin; it must be ours (the same host and port as in `Host`) or an allowed one. Programs send
-/// none.
-fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), ApiError> {
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-    let origin = origin.to_str().unwrap_or_default();
-    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
-    let same = match (origin.split_once("://"), host) {
-        (Some(("http" | "https", authority)), Some(host)) => authority.eq_ignore_ascii_case(host),
-        _ => false,
-    };
-    if same || allowed.iter().any(|a| a == origin) {
-        return Ok(());
-    }
-    Err(ApiError::ForeignOrigin { origin: crate::error::cut(origin) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn foreign_pages_are_refused() {
-        let check = |origin: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, "127.0.0.1:8080".parse().expect("value"));
-            if let Some(o) = origin {
-                headers.insert(header::ORIGIN, o.parse().expect("value"));
-            }
-            check_origin(&headers, &["https://ops.example".to_owned()]).is_ok()
-        };
-        assert!(check(None) && check(Some("http://127.0.0.1:8080")) && check(Some("https://ops.example")));
-        for foreign in
-            ["null", "http://evil.example", "http://127.0.0.1:8081", "http://127.0.0.1:8080.evil.example", ""]
-        {
-            assert!(!check(Some(foreign)), "{foreign}");
-        }
-    }
 }

@@ -33,7 +33,24 @@ use crate::{
 pub(super) const SECRET: SystemSql =
     SystemSql("SELECT tenant_id, key_id, hash, valid_until FROM api_key_secrets WHERE prefix = $1");
 
-type Prefix = [u8; 8];
+pub(super) type Prefix = [u8; 8];
+
+/// How somebody shows to have the secret of a prefix.
+pub(super) enum Proof<'a> {
+    /// By its hash: it was sent.
+    Key(&'a Hash),
+    /// By what was made with its hash.
+    Session(&'a (dyn Fn(&Hash) -> bool + Sync)),
+}
+
+impl Proof<'_> {
+    fn holds(&self, hash: &Hash) -> bool {
+        match self {
+            Self::Key(presented) => secret::same(presented, hash),
+            Self::Session(proof) => proof(hash),
+        }
+    }
+}
 
 /// A key as it was when the store was last asked.
 struct Known {
@@ -83,19 +100,24 @@ impl Control {
     pub async fn authenticate(&self, presented: &str) -> Result<Arc<Authenticated>, Denied> {
         let prefix = text::prefix(presented).ok_or(Denied::Malformed)?;
         let hash = self.pepper.of_key(presented);
+        Ok(self.let_in(prefix, Proof::Key(&hash)).await?.0)
+    }
+
+    /// Lets in whoever shows to have the secret of a prefix; the secret's hash comes along.
+    pub(super) async fn let_in(&self, prefix: Prefix, proof: Proof<'_>) -> Result<(Arc<Authenticated>, Hash), Denied> {
         let known = match self.remembered.known.get(&prefix) {
             // No prefix is ever given to another secret, so that this needs no look-up.
-            Some(known) if !secret::same(&known.hash, &hash) => return Err(Denied::Unknown),
+            Some(known) if !proof.holds(&known.hash) => return Err(Denied::Unknown),
             Some(known) => self.present(prefix, known).await?,
             None => self.first(prefix).await?,
         };
-        if !secret::same(&known.hash, &hash) {
+        if !proof.holds(&known.hash) {
             return Err(Denied::Unknown);
         }
         let let_in = known.verdict.clone()?;
         match known.until {
             Some(until) if until.0 <= TimeMs::now().0 => Err(Denied::Expired),
-            _ => Ok(let_in),
+            _ => Ok((let_in, known.hash)),
         }
     }
 

@@ -8,6 +8,7 @@
 mod create;
 mod door;
 mod once;
+mod session;
 mod text;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use serde_json::json;
 pub(crate) use create::create_in;
 pub(crate) use door::Remembered;
 pub use once::Made;
+pub use session::Session;
 
 use crate::{
     audit::{Action, Change, Outcome, Subject},

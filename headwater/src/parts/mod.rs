@@ -14,7 +14,7 @@ use runtime::telemetry;
 
 use crate::exit::Failure;
 
-pub use self::control::control_store;
+pub use self::control::{admin_gate, certificate, control_store, open_control};
 pub use log::{OpenLog, codec, connect_kafka, has_log, kafka_of, open_log, open_log_for_reading, prepare_topics};
 pub use past::past;
 pub use settings::{api_config, enrich_config, ingest_config, ingest_networks, sink_config};

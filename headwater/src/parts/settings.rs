@@ -89,19 +89,28 @@ fn keep(config: &Config) -> Keep {
 }
 
 /// What the API is told.
-pub fn api_config(live: &mut Live, control: api::ControlStore) -> api::Config {
+pub fn api_config(
+    live: &mut Live,
+    control: api::ControlStore,
+    certificate: Option<api::tls::Certificate>,
+) -> api::Config {
     let network = |n: &Network| api::NetworkConfig { network: n.slug.clone(), family: n.family };
     let networks = live.setting(move |config| config.networks.iter().map(network).collect());
     let contracts = live.setting(|config| config.contracts.clone());
     let config = live.config();
     let builtin = config.log.kafka.as_ref().is_none_or(|kafka| kafka.schema_registry.is_none());
+    let public = config.api.public_url.as_ref().and_then(|url| url.host_str().map(str::to_owned));
     api::Config {
         contracts,
         registry_prefix: builtin.then(|| config.log.prefix.clone()),
-        hosts: config.api_hosts.clone(),
+        hosts: config.api_hosts.iter().cloned().chain(public).collect(),
         allowed_origins: config.allowed_origins.clone(),
         instance: config.instance.clone(),
         control,
+        public_url: config.api.public_url.clone(),
+        trusted_proxies: config.api.trusted_proxies.clone(),
+        rate_limit: config.api.rate_limit,
+        certificate,
         ..api::Config::following(networks)
     }
 }

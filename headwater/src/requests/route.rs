@@ -116,7 +116,7 @@ mod tests {
         let more = routes(log.clone(), codec.clone()).merge(crate::tail::route::routes(log.clone(), codec));
         let served = tokio::spawn({
             let stop = stop.clone();
-            async move { admin::serve(listener, &[], Readiness::default(), more, stop).await }
+            async move { admin::serve(listener, &[], None, Readiness::default(), more, stop).await }
         });
         let client = reqwest::Client::new();
         let there = Way::There { client: client.clone(), base: base.clone() };

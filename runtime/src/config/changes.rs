@@ -9,8 +9,8 @@ use std::{fmt, time::Duration};
 use url::Url;
 
 use super::{
-    Auth, Config, Confirm, Contract, Control, ControlPlace, Endpoint, Kafka, Log, Network, Providers, Rate, Secret,
-    Start, Store, Verify, control::shown, masked, source::short,
+    ApiDoor, Auth, Config, Confirm, Contract, Control, ControlPlace, Endpoint, Kafka, Log, Network, Providers, Rate,
+    Secret, Start, Store, Tls, Verify, control::shown, masked, source::short,
 };
 
 /// A difference.
@@ -47,6 +47,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
         allowed_origins,
         admin_listen,
         admin_hosts,
+        api,
         auth,
         instance,
         log,
@@ -63,6 +64,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     restart(&mut c, "api.allowed_origins", &now.allowed_origins, allowed_origins, |origins| listed(origins));
     restart(&mut c, "admin.listen", &now.admin_listen, admin_listen, ToString::to_string);
     restart(&mut c, "admin.hosts", &now.admin_hosts, admin_hosts, |hosts| listed(hosts));
+    compare_api(&mut c, &now.api, api);
     compare_auth(&mut c, &now.auth, auth);
     restart(&mut c, "runtime.instance", &now.instance, instance, Clone::clone);
     compare_log(&mut c, &now.log, log);
@@ -114,6 +116,22 @@ fn url(url: &Option<Url>) -> String {
 
 fn time(time: &Duration) -> String {
     short(*time)
+}
+
+fn compare_api(c: &mut Changes, now: &ApiDoor, file: &ApiDoor) {
+    let ApiDoor { public_url, trusted_proxies, rate_limit, tls } = file;
+    restart(c, "api.public_url", &now.public_url, public_url, optional(ToString::to_string));
+    let proxies = |list: &Vec<ipnet::IpNet>| listed(&list.iter().map(ToString::to_string).collect::<Vec<_>>());
+    restart(c, "api.trusted_proxies", &now.trusted_proxies, trusted_proxies, proxies);
+    restart(c, "api.rate_limit", &now.rate_limit, rate_limit, rate);
+    // What the files hold is looked at while the process runs.
+    restart(
+        c,
+        "api.tls",
+        &now.tls,
+        tls,
+        optional(|tls: &Tls| format!("{} and {}", tls.cert.display(), tls.key.display())),
+    );
 }
 
 fn compare_auth(c: &mut Changes, now: &Auth, file: &Auth) {
@@ -521,7 +539,8 @@ url = "https://rpc.one.example"
         let (taken, restart, in_force) = after(&[
             (
                 "[providers]",
-                "[data]\ndir = \"x\"\n[api]\nlisten = \"127.0.0.1:1\"\nhosts = [\"h\"]\nallowed_origins = [\"https://o.example\"]\n\
+                "[data]\ndir = \"x\"\n[api]\nlisten = \"127.0.0.1:1\"\nhosts = [\"h\"]\nallowed_origins = [\"https://o.example\"]\npublic_url = \"https://p.example\"\ntrusted_proxies = [\"10.0.0.1\"]\n\
+                 rate_limit = \"1/s\"\n[api.tls]\ncert = \"c\"\nkey = \"k\"\n\
                  [admin]\nlisten = \"127.0.0.1:2\"\nhosts = [\"i\"]\n[auth]\nmode = \"keys\"\nallow_remote = true\n[runtime]\ninstance = \"me\"\n\
                  [log]\nkafka = \"k:9092\"\nprefix = \"p.\"\n[providers]",
             ),
@@ -544,6 +563,10 @@ url = "https://rpc.one.example"
                 "api.allowed_origins",
                 "admin.listen",
                 "admin.hosts",
+                "api.public_url",
+                "api.trusted_proxies",
+                "api.rate_limit",
+                "api.tls",
                 "auth.mode",
                 "auth.allow_remote",
                 "runtime.instance",

@@ -5,6 +5,7 @@
 //!
 //! A process that runs may read it again: [`changes`] says what differs and what of it can be taken over, and [`Live`] hands that on.
 
+mod api;
 mod auth;
 pub mod changes;
 mod contracts;
@@ -24,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+pub use api::{ApiDoor, RATE_LIMIT, Tls};
 pub use auth::{Auth, AuthMode, is_near};
 pub use contracts::Contract;
 pub use control::{Control, ControlPlace};
@@ -75,6 +77,8 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// Names under which clients may call the admin port.
     pub admin_hosts: Vec<String>,
+    /// `[api]` beyond its address.
+    pub api: ApiDoor,
     /// Whom the doors let in.
     pub auth: Auth,
     /// Names this process to its groups.
@@ -233,9 +237,10 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let data_dir = read_data_dir(root.section("data", c), folder, c);
 
     let mut section = root.section("api", c);
-    let api = doors::listen(&mut section, "api", API_LISTEN, c);
+    let api_listen = doors::listen(&mut section, "api", API_LISTEN, c);
     let api_hosts = doors::read_hosts(&mut section, c);
     let allowed_origins = doors::read_origins(&mut section, c);
+    let api_door = api::read(&mut section, folder, c);
     section.finish(c);
     let mut section = root.section("admin", c);
     let admin = doors::listen(&mut section, "admin", ADMIN_LISTEN, c);
@@ -243,7 +248,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     section.finish(c);
 
     let auth = auth::read(root.section("auth", c), c);
-    for (mistake, door) in [&api, &admin]
+    for (mistake, door) in [&api_listen, &admin]
         .into_iter()
         .flat_map(|d| auth.open_doors(&[(d.section, d.address)]).into_iter().map(move |m| (m, d)))
     {
@@ -258,7 +263,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let (store, store_door) = read_store(root.section("store", c), c);
     // A store elsewhere takes no port of this machine.
     let embedded = store.url.is_none().then_some(&store_door);
-    let listening: Vec<&Door> = [&api, &admin].into_iter().chain(embedded).collect();
+    let listening: Vec<&Door> = [&api_listen, &admin].into_iter().chain(embedded).collect();
     doors::check_ports(&listening, c);
     let control = control::read(root.section("control", c), &data_dir, folder, c);
     let providers = providers::read(root.section("providers", c), c);
@@ -267,11 +272,12 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let instance = instance.unwrap_or_else(|| format!("{}:{}", host_name(), data_dir.display()));
     Config {
         data_dir,
-        api_listen: api.address,
+        api_listen: api_listen.address,
         api_hosts,
         allowed_origins,
         admin_listen: admin.address,
         admin_hosts,
+        api: api_door,
         auth,
         instance,
         log,

@@ -146,7 +146,7 @@ pub(super) fn read_limit(s: &mut Section, c: &mut Collector) -> Option<Rate> {
 }
 
 /// `25/s`, `300/min`, `10000/h`.
-fn rate_of(text: &str) -> Option<Rate> {
+pub(super) fn rate_of(text: &str) -> Option<Rate> {
     let (requests, per) = text.split_once('/')?;
     let requests = requests.trim().replace('_', "").parse().ok().filter(|n| (1..=limits::RATE_REQUESTS).contains(n))?;
     let secs = match per.trim() {

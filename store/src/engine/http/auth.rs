@@ -112,10 +112,14 @@ impl Hosts {
         Self(runtime::hosts::Hosts::new(listen, configured))
     }
 
-    /// Refuses a request that names another host, or none.
+    /// Refuses a request that names another host, or none, and those of other sites' pages.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
         if self.0.know(uri, headers) {
-            return Ok(());
+            return match runtime::hosts::is_foreign_page(headers) {
+                false => Ok(()),
+                true => Err(Code::AccessDenied
+                    .failure("pages of other sites may not ask the store: ask from a program, or through the API")),
+            };
         }
         let mut failure = Code::AccessDenied.failure(
             "this host name is not one of the store's: call it by localhost or its listen address, or add the name to \

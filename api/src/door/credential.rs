@@ -1,0 +1,146 @@
+//! What somebody comes with: a key in `Authorization: Bearer`, or the page's session in a cookie.
+//!
+//! Guarantee: whatever comes twice, or in another form, is nobody's, and falls back to nothing else. Refusals say no more of keys than that
+//! one is wanted: an unknown, a wrong, a revoked and an expired one get the same answer.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use control::{Authenticated, Control, Denied};
+use runtime::config::Secret;
+
+use crate::{error::ApiError, metrics};
+
+/// The page's cookie.
+pub const COOKIE: &str = "hw_session";
+/// The header by which a page's change proves that it is the page's own.
+pub const CSRF: &str = "x-headwater-csrf";
+
+/// A credential as it came. Kept by what outlives its request (the WebSocket), to be looked at again.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// A key.
+    Key(Secret),
+    /// A session's cookie.
+    Session(Secret),
+}
+
+/// Who came with a credential.
+pub struct Came {
+    /// Who.
+    pub who: Arc<Authenticated>,
+    /// Its session, where it came with one.
+    pub session: Option<control::Session>,
+}
+
+impl Credential {
+    /// What a request has; nothing is no mistake yet.
+    pub fn of(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
+        if let Some(token) = bearer(headers)? {
+            return Ok(Some(Self::Key(Secret::new(token))));
+        }
+        Ok(cookie(headers)?.map(|value| Self::Session(Secret::new(value))))
+    }
+
+    /// Who has it.
+    pub async fn who(&self, control: &Control) -> Result<Came, Denied> {
+        match self {
+            Self::Key(key) => Ok(Came { who: control.authenticate(key.expose()).await?, session: None }),
+            Self::Session(cookie) => {
+                let (who, session) = control.resume_session(cookie.expose()).await?;
+                Ok(Came { who, session: Some(session) })
+            }
+        }
+    }
+}
+
+/// The token of `Authorization: Bearer TOKEN`.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = all.next() else { return Ok(None) };
+    let wrong = |problem| Err(ApiError::Unauthenticated { problem });
+    if all.next().is_some() {
+        return wrong("`Authorization` stands more than once");
+    }
+    match value.to_str().ok().and_then(|text| text.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => wrong("`Authorization` is not of the form `Bearer hw_…`"),
+    }
+}
+
+/// The value of our cookie. Two of the same name are somebody else's doing (a neighbour domain can set one too).
+fn cookie(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
+    let mut ours = all.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == COOKIE);
+    let found = ours.next().map(|(_, value)| value);
+    match ours.next() {
+        Some(_) => Err(ApiError::Unauthenticated { problem: "the cookie `hw_session` stands more than once" }),
+        None => Ok(found.filter(|value| !value.is_empty())),
+    }
+}
+
+/// `Set-Cookie` of a session.
+pub fn set_cookie(value: &str, seconds: u64, secure: bool) -> String {
+    let secure = if secure { "; Secure" } else { "" };
+    format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+}
+
+/// What is told outside: nothing of why a credential is not good.
+pub fn denied(denied: Denied) -> ApiError {
+    let (reason, error) = match denied {
+        Denied::Away => ("away", ApiError::ControlAway { problem: "keys cannot be looked up".to_owned() }),
+        Denied::Busy => ("busy", ApiError::Overloaded { what: "unknown keys" }),
+        Denied::Malformed => ("malformed", BAD),
+        Denied::Unknown => ("unknown", BAD),
+        Denied::Revoked => ("revoked", BAD),
+        Denied::Expired => ("expired", BAD),
+        Denied::Suspended => ("suspended", BAD),
+    };
+    metrics::denied(reason);
+    error
+}
+
+const BAD: ApiError = ApiError::Unauthenticated { problem: "this key or session is not good (any more)" };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(list: &[(&'static str, &str)]) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in list {
+            headers.append(*name, value.parse().expect("value"));
+        }
+        match Credential::of(&headers) {
+            Ok(Some(Credential::Key(key))) => format!("key {}", key.expose()),
+            Ok(Some(Credential::Session(value))) => format!("session {}", value.expose()),
+            Ok(None) => "nothing".to_owned(),
+            Err(_) => "refused".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_credential_is_one_and_of_the_form() {
+        for (list, found) in [
+            (&[][..], "nothing"),
+            (&[("authorization", "Bearer a")], "key a"),
+            (&[("authorization", "bearer a"), ("cookie", "hw_session=b")], "key a"),
+            (&[("cookie", "x=y; hw_session=b; z=1")], "session b"),
+            (&[("cookie", "x=y"), ("cookie", "hw_session=b")], "session b"),
+            (&[("cookie", "hw_session=")], "nothing"),
+            (&[("cookie", "hw_session_=b; Hw_session=c")], "nothing"),
+            (&[("cookie", "hw_session=b; hw_session=c")], "refused"),
+            (&[("authorization", "Bearer a"), ("authorization", "Bearer b")], "refused"),
+            (&[("authorization", "Basic a"), ("cookie", "hw_session=b")], "refused"),
+            (&[("authorization", "Bearer")], "refused"),
+        ] {
+            assert_eq!(of(list), found, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_shut_to_scripts_and_other_sites() {
+        assert_eq!(set_cookie("v", 9, true), "hw_session=v; Path=/; Max-Age=9; HttpOnly; SameSite=Lax; Secure");
+        assert!(!set_cookie("v", 9, false).contains("Secure"));
+    }
+}
