@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use control::Control;
 use quick_cache::sync::Cache;
-use runtime::{hosts::Hosts, requests::Requests};
+use runtime::{control::Follower, hosts::Hosts};
 use schemas::Network;
 use store::Store;
 use tokio::sync::Semaphore;
@@ -57,7 +57,7 @@ pub struct App {
     /// What is held of each network, as last counted.
     pub counts: Counts,
     /// What operators ask of the stages.
-    pub asked: Requests,
+    pub asked: Follower,
     /// How much who has asked.
     pub budgets: Budgets,
     /// Sessions that were ended by hand.

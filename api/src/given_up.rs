@@ -3,7 +3,7 @@
 //! What retention removed before it was read is known by its sequences only. The events that are held around them say which heights
 //! lie between; a reorg among what is gone may have cost others, too.
 
-use runtime::requests::Known;
+use runtime::control::Known;
 use schemas::{
     Network,
     records::{Asks, Wanted},

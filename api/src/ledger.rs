@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use runtime::requests::Known;
+use runtime::control::Known;
 use schemas::{Network, TimeMs, limits};
 use serde::Serialize;
 use store::{

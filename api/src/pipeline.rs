@@ -20,9 +20,9 @@ use bytes::Bytes;
 use quick_cache::sync::Cache;
 use runtime::{
     beat::{Beat, Board},
+    control::Follower,
     hosts::Hosts,
     log::Log,
-    requests::Requests,
 };
 use schemas::{codec::Codec, limits, records::stage_status::state::RUNNING};
 use store::Store;
@@ -66,7 +66,7 @@ pub async fn run(
     board.process(RUNNING, None);
     let beat = Beat::start(&board, &instance, Arc::clone(&log), Arc::clone(&codec), None);
     let hosts = Hosts::new(listener.local_addr().map_err(Error::Listener)?, &config.hosts);
-    let asked = Requests::follow(Arc::clone(&log), Arc::clone(&codec));
+    let asked = Follower::follow(Arc::clone(&log), Arc::clone(&codec));
     let (app, router) = assemble(config, hosts, store, asked, shutdown.clone());
     let (rings, rates, statuses) = (Arc::clone(&app.rings), Arc::clone(&app.rates), Arc::clone(&app.statuses));
 
@@ -157,7 +157,7 @@ fn assemble(
     config: Config,
     hosts: Hosts,
     store: Store,
-    asked: Requests,
+    asked: Follower,
     shutdown: CancellationToken,
 ) -> (Arc<App>, Router) {
     let (router, openapi) = routes::all();

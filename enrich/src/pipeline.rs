@@ -8,11 +8,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use runtime::{
     beat::{Beat, Unnamed},
+    control::Follower,
     log::{
         Log, LogError, LogErrorKind, Producer, Transaction,
         events::{Batch, Event, EventConsumer, offsets_after},
     },
-    requests::Requests,
 };
 use schemas::{
     Codec, Network,
@@ -55,7 +55,7 @@ pub async fn run(
     codec: Arc<Codec>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let mut requests = Requests::follow(log.clone(), codec.clone());
+    let mut requests = Follower::follow(log.clone(), codec.clone());
     config.tell(UNNAMED);
     let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), Some((GROUP, INPUT)));
     // Before the first event, all that was asked is known (rule 34).
@@ -82,7 +82,7 @@ async fn memberships(
     config: &Config,
     log: &dyn Log,
     codec: &Codec,
-    requests: &Requests,
+    requests: &Follower,
     shutdown: &CancellationToken,
 ) -> Result<(), Error> {
     let mut retry = RETRY_FIRST;
@@ -147,7 +147,7 @@ struct Member<'a> {
     halts: Halts,
     outputs: &'a mut Outputs,
     floors: Floors,
-    requests: &'a Requests,
+    requests: &'a Follower,
     overtaken: &'a mut HashMap<Network, (u32, u64)>,
 }
 
@@ -156,7 +156,7 @@ impl<'a> Member<'a> {
         config: &'a Config,
         log: &'a dyn Log,
         codec: &'a Codec,
-        requests: &'a Requests,
+        requests: &'a Follower,
         outputs: &'a mut Outputs,
         overtaken: &'a mut HashMap<Network, (u32, u64)>,
     ) -> Result<Self, LogError> {
@@ -227,6 +227,8 @@ impl<'a> Member<'a> {
                 Batch::Assigned(partitions) => {
                     tracing::info!(partitions = ?partitions.iter().map(|p| p.partition).collect::<Vec<_>>(), "assigned");
                     self.config.board.held(partitions.iter().map(|p| p.partition));
+                    // What was decided while others held them (rule 34).
+                    self.requests.up_to_now().await?;
                     let known = self.requests.known();
                     let Self { log, codec, events, halts, outputs, floors, overtaken, .. } = self;
                     let looking =

@@ -21,12 +21,12 @@ use std::collections::{HashMap, HashSet};
 use crate::halts::{Done, Halts};
 use bytes::Bytes;
 use runtime::{
+    control::Known,
     log::{
         Lag, Log, LogError, LogErrorKind, Offsets, TopicPartition,
         events::{Assigned, EventConsumer},
         fold, fold_from,
     },
-    requests::Known,
 };
 use schemas::{
     Codec, Network, Op,

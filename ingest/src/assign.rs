@@ -7,7 +7,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use runtime::log::{
-    Log, LogError, LogErrorKind, Record, Topic, TopicPartition, Transaction, events::partitions_of_all, fold, pass_over,
+    Log, LogError, LogErrorKind, Record, Topic, TopicPartition, Transaction,
+    compacted::{Slot, judge, key},
+    events::partitions_of_all,
+    fold, pass_over,
 };
 use schemas::{
     Network, TimeMs,
@@ -16,10 +19,7 @@ use schemas::{
     topics,
 };
 
-use crate::{
-    compacted::{Slot, judge, key},
-    error::Error,
-};
+use crate::error::Error;
 
 /// Transactional id of whoever records partitions while there is no control room.
 const TRANSACTIONAL_ID: &str = "ingest.partitions";
@@ -145,7 +145,7 @@ impl Fold {
         let found = judge::<ControlConfig>(codec, record);
         let found = found.map(|found| match found {
             ControlConfig::NetworkPartition(p) => Some(p.partition),
-            ControlConfig::Request(_) => None,
+            _ => None,
         });
         self.0.entry(network).or_default().put(record, found);
     }

@@ -14,14 +14,12 @@
 //! * [`chains`]: one watcher for all families, and what is each family's own.
 //! * [`publisher`]: the only writer of a partition.
 //! * [`status`]: what is said of the stage and its networks.
-//! * [`requests`]: what operators ask of the watchers.
 //! * [`networks`]: which networks are followed, which may change while the stage runs.
 //! * [`readers`]: how far those who read what is written are behind.
 //! * [`pipeline`]: all the wiring.
 
 pub mod assign;
 pub mod chains;
-mod compacted;
 pub mod config;
 mod crew;
 pub mod error;
@@ -33,7 +31,6 @@ pub mod pipeline;
 pub mod publisher;
 pub mod readers;
 pub mod records;
-pub mod requests;
 pub mod samples;
 pub mod source;
 pub mod state;

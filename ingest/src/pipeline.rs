@@ -23,6 +23,7 @@ use std::{
 use backon::BackoffBuilder;
 use runtime::{
     beat::Beat,
+    control::Follower,
     log::{Log, LogError, LogErrorKind, PollLimits, Polled},
 };
 use schemas::{codec::Codec, limits, records::stage_status::state as word, topics};
@@ -41,7 +42,6 @@ use crate::{
     networks::{Following, Networks},
     publisher::Publisher,
     records::{Limits, Scribe},
-    requests::Requests,
     samples, state, status,
     unit::{Memory, Outlet},
 };
@@ -69,7 +69,7 @@ pub struct Shared {
     pub(crate) places: Places,
     pub(crate) fill_places: FillPlaces,
     pub(crate) reading: Semaphore,
-    pub(crate) requests: Requests,
+    pub(crate) requests: Follower,
 }
 
 /// Runs the stage over these networks, as they come and go, until shut down.
@@ -101,7 +101,7 @@ async fn watch_all(
     let _samples = samples::start(log.clone(), codec.clone(), &config.instance, networks.places());
     let (memory, places, reading) = (Memory::default(), Places::default(), Semaphore::new(limits::STATE_READERS));
     let fill_places = FillPlaces::default();
-    let requests = Requests::follow(log.clone(), codec.clone());
+    let requests = Follower::follow(log.clone(), codec.clone());
     let shared = Arc::new(Shared { config, log, codec, networks, memory, places, fill_places, reading, requests });
     tokio::select! {
         outcome = follow_assignment(shared.clone(), shutdown) => outcome,

@@ -6,7 +6,11 @@
 
 use std::collections::HashMap;
 
-use runtime::log::{Log, LogError, LogErrorKind, Record, TopicPartition, fold, pass_over};
+use runtime::log::{
+    Log, LogError, LogErrorKind, Record, TopicPartition,
+    compacted::{Slot, judge, key},
+    fold, pass_over,
+};
 use schemas::{
     Network,
     codec::Codec,
@@ -15,10 +19,7 @@ use schemas::{
     topics,
 };
 
-use crate::{
-    compacted::{Slot, judge, key},
-    tracker::Position,
-};
+use crate::tracker::Position;
 
 /// A network as stored.
 #[derive(Debug, Clone, Default)]

@@ -21,10 +21,11 @@ use crate::{
     headers::ChainHeaders,
     limits,
     records::{
-        CheckpointRecord, ControlConfig, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedTransaction, NetworkStatus,
-        Payload, ProviderSample, RawBlock, RawTransaction, Request, StageStatus, dead_letter::reason,
+        CheckpointRecord, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedTransaction,
+        NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock, RawTransaction, Request, StageStatus,
+        WatchedAddress, dead_letter::reason,
     },
-    registry::{SCHEMAS, SchemaVersion},
+    registry::{SCHEMAS, STILL_WRITTEN, SchemaVersion},
     topics::{self, TopicSpec},
     wire::{Datum, Malformed, Row, enriched_transactions, input::Input, plan::Plan, same},
 };
@@ -42,6 +43,10 @@ pub trait Record: Row {
     fn key(&self) -> String;
     /// Its record headers (rule 3): what lets it be counted when its value cannot be decoded. Empty where nothing is counted.
     fn headers(&self) -> Vec<(&'static str, Bytes)>;
+    /// The version of the schema that it is written with, one of [`STILL_WRITTEN`]; `None` is the newest.
+    fn version(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// Why a codec cannot be made.
@@ -162,6 +167,8 @@ pub struct Codec {
     by_id: HashMap<u32, Registered>,
     /// Ids that are written, in the order of [`topics::KNOWN`].
     written: [u32; topics::KNOWN.len()],
+    /// In the order of [`STILL_WRITTEN`].
+    still_written: [u32; STILL_WRITTEN.len()],
 }
 
 impl Codec {
@@ -181,11 +188,17 @@ impl Codec {
     pub fn with_ids<'a>(ids: impl IntoIterator<Item = (&'a str, u32, u32)>) -> Result<Self, CodecError> {
         let mut by_id = HashMap::new();
         let mut newest: HashMap<&str, (u32, u32)> = HashMap::new();
+        let mut still = [None; STILL_WRITTEN.len()];
         for (topic, version, id) in ids {
             let known = SCHEMAS.iter().find(|s| s.topic.name == topic && s.version == version);
             let known = known.ok_or_else(|| CodecError::UnknownVersion { topic: topic.to_owned(), version })?;
             if by_id.insert(id, register(known)?).is_some() {
                 return Err(CodecError::DuplicateId(id));
+            }
+            for (slot, (topic, version)) in still.iter_mut().zip(STILL_WRITTEN) {
+                if (topic.name, version) == (known.topic.name, known.version) {
+                    *slot = Some(id);
+                }
             }
             let entry = newest.entry(known.topic.name).or_default();
             *entry = (*entry).max((version, id));
@@ -202,7 +215,11 @@ impl Codec {
                 _ => return Err(CodecError::Unregistered { topic: topic.name, version }),
             }
         }
-        Ok(Self { by_id, written })
+        let mut still_written = [0; STILL_WRITTEN.len()];
+        for ((slot, found), (topic, version)) in still_written.iter_mut().zip(still).zip(STILL_WRITTEN) {
+            *slot = found.ok_or(CodecError::Unregistered { topic: topic.name, version })?;
+        }
+        Ok(Self { by_id, written, still_written })
     }
 
     /// The id under which records of a topic are written; `None` for a topic that is not [`topics::KNOWN`].
@@ -219,8 +236,12 @@ impl Codec {
     pub fn encode_within<R: Record>(&self, record: &R, limit: usize) -> Result<Bytes, EncodeError> {
         let id = const { position(R::TOPIC.name) };
         let mut out = Vec::with_capacity(PREFIX_BYTES + record.size_hint());
+        let former = record.version().and_then(|version| {
+            let at = STILL_WRITTEN.iter().position(|still| (still.0.name, still.1) == (R::TOPIC.name, version));
+            at.map(|at| self.still_written[at])
+        });
         out.push(MAGIC);
-        out.extend_from_slice(&self.written[id].to_be_bytes());
+        out.extend_from_slice(&former.unwrap_or(self.written[id]).to_be_bytes());
         record.put(&mut out);
         let bytes = out.len();
         if bytes > limit {
@@ -299,6 +320,9 @@ fn register(known: &SchemaVersion) -> Result<Registered, CodecError> {
     if newest && !plan.is_identity(columns.len()) {
         return Err(wrong("today's schema and the record's columns differ in number or order".to_owned()));
     }
+    if STILL_WRITTEN.iter().any(|still| (still.0.name, still.1) == (topic, known.version)) && !plan.is_beginning() {
+        return Err(wrong("it is still written, and its fields are not the first of the record's columns".to_owned()));
+    }
     Ok(Registered { topic, schema, plan })
 }
 
@@ -311,6 +335,7 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::ENRICHED_TRANSACTIONS => EnrichedTransaction::columns(),
         topics::ENRICHED_BLOCKS => EnrichedBlock::columns(),
         topics::CONTROL_CONFIG => ControlConfig::columns(),
+        topics::CONTROL_TENANTS => ControlTenant::columns(),
         topics::ENRICH_STATUS => EnrichStatus::columns(),
         topics::STAGE_STATUS => StageStatus::columns(),
         topics::PROVIDERS_SAMPLES => ProviderSample::columns(),
@@ -440,16 +465,39 @@ impl Record for ControlConfig {
         match self {
             Self::NetworkPartition(p) => format!("{}/{}", crate::wire::NETWORK_KIND, p.network),
             Self::Request(r) => Request::key_of(&r.id),
+            Self::Watched(w) => Self::key_of(WatchedAddress::KIND, w.network.as_str(), &w.address),
+            Self::Contract(OperatorContract { contract: c, .. }) => {
+                Self::key_of(OperatorContract::KIND, c.network.as_str(), &c.address)
+            }
         }
     }
-    /// Whose request it is, so that one that cannot be read holds up its own network only.
+    /// Whose request it is, so that one that cannot be read holds up its own network only. The revision of what has one.
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         match self {
             Self::NetworkPartition(_) => Vec::new(),
             Self::Request(r) => {
                 vec![(crate::headers::names::NETWORK, Bytes::copy_from_slice(r.network.as_str().as_bytes()))]
             }
+            Self::Watched(WatchedAddress { revision, .. }) | Self::Contract(OperatorContract { revision, .. }) => {
+                vec![crate::headers::revision(*revision)]
+            }
         }
+    }
+    fn version(&self) -> Option<u32> {
+        match self {
+            Self::NetworkPartition(_) | Self::Request(_) => Some(2),
+            Self::Watched(_) | Self::Contract(_) => None,
+        }
+    }
+}
+
+impl Record for ControlTenant {
+    const TOPIC: TopicSpec = topics::CONTROL_TENANTS;
+    fn key(&self) -> String {
+        Self::key_of(&self.tenant, self.thing.kind(), &self.id)
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        vec![crate::headers::revision(self.revision)]
     }
 }
 

@@ -19,8 +19,15 @@ pub mod names {
     pub const INDEX: &str = "index";
     /// Number of transactions, decimal; on header records.
     pub const TX_COUNT: &str = "tx_count";
+    /// The revision, decimal; on what the control store publishes, removals included.
+    pub const REVISION: &str = "revision";
     /// Number of logs, decimal; on header records.
     pub const LOG_COUNT: &str = "log_count";
+}
+
+/// The header that carries a revision.
+pub fn revision(revision: u64) -> (&'static str, Bytes) {
+    (names::REVISION, revision.to_string().into())
 }
 
 /// The headers of a chain record, read or to be written.

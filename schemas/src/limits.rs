@@ -8,6 +8,8 @@ pub const REORG_LIMIT_BLOCKS: u64 = 256;
 pub const OPEN_REQUESTS: usize = 64;
 /// Requests in the log that one process knows of, whatever their state and network; more are passed over.
 pub const REQUESTS: usize = 4_096;
+/// Watched addresses that one process knows of, of all networks, those included that were removed while it ran; more are passed over.
+pub const WATCHED: usize = 500_000;
 /// Requests of one network that are over and still told of in its checkpoint.
 pub const ENDED_REQUESTS: usize = 16;
 /// Height ranges that one network's checkpoint holds, at most: back-fill that would make more waits until ranges join.

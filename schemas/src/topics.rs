@@ -74,6 +74,8 @@ pub const PROVIDERS_SAMPLES: TopicSpec = TopicSpec {
 };
 /// Decisions of the control plane.
 pub const CONTROL_CONFIG: TopicSpec = compacted("control.config", false);
+/// What is a tenant's: for the API and alerts only (rule 34).
+pub const CONTROL_TENANTS: TopicSpec = compacted("control.tenants", false);
 /// What could not be processed.
 pub const DEAD_LETTERS: TopicSpec = TopicSpec {
     name: "dead.letters",
@@ -84,7 +86,7 @@ pub const DEAD_LETTERS: TopicSpec = TopicSpec {
 };
 
 /// All topics of this version.
-pub const ALL: [TopicSpec; 9] = [
+pub const ALL: [TopicSpec; 10] = [
     RAW_BLOCKS,
     RAW_TRANSACTIONS,
     INGEST_CHECKPOINTS,
@@ -94,6 +96,7 @@ pub const ALL: [TopicSpec; 9] = [
     DEAD_LETTERS,
     STAGE_STATUS,
     PROVIDERS_SAMPLES,
+    CONTROL_TENANTS,
 ];
 
 /// Formerly what each network's watcher said of itself.

@@ -55,11 +55,31 @@ round_trips! {
     ingest_status: topics::INGEST_STATUS, status;
     enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction_2;
     enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block;
-    control_config: topics::CONTROL_CONFIG, config_2;
+    control_config: topics::CONTROL_CONFIG, config_3;
+    control_tenants: topics::CONTROL_TENANTS, control_tenant;
     enrich_status: topics::ENRICH_STATUS, enrich_status;
     dead_letters: topics::DEAD_LETTERS, dead_letter;
     stage_status: topics::STAGE_STATUS, stage_status;
     providers_samples: topics::PROVIDERS_SAMPLES, provider_sample;
+}
+
+/// What processes of before know is written as they read it.
+#[test]
+fn what_version_2_could_say_of_control_config_is_written_as_version_2() {
+    let codec = Codec::builtin();
+    let former = SCHEMAS.iter().find(|s| s.topic == topics::CONTROL_CONFIG && s.version == 2).unwrap();
+    let schema = Schema::parse_str(former.avsc).unwrap();
+    proptest!(ProptestConfig::with_cases(512), |(seed: u64)| {
+        let record = Gen(seed).config_2();
+        let value = codec.encode(&record).unwrap();
+        prop_assert_eq!(&value[1..5], &former.id.to_be_bytes());
+        round_trip(&codec, &schema, &record);
+    });
+    let id = codec.id_of(topics::CONTROL_CONFIG.name).unwrap();
+    assert_eq!(codec.encode(&Gen(0).config_3()).unwrap()[1..5], id.to_be_bytes());
+    assert!(id > former.id);
+    let without = SCHEMAS.iter().filter(|s| s.id != former.id).map(|s| (s.topic.name, s.version, s.id));
+    assert!(matches!(Codec::with_ids(without), Err(CodecError::Unregistered { version: 2, .. })));
 }
 
 /// Damage of every kind: a cut is always an error; a flipped byte is an error or a whole record, never a panic.
@@ -98,6 +118,8 @@ fn damaged_values_are_errors() {
         damage(&codec, &g.enrich_status(), at, flip, &junk);
         damage(&codec, &g.stage_status(), at, flip, &junk);
         damage(&codec, &g.provider_sample(), at, flip, &junk);
+        damage(&codec, &g.config_3(), at, flip, &junk);
+        damage(&codec, &g.control_tenant(), at, flip, &junk);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::requests::Known;
+use runtime::control::Known;
 use schemas::{
     Network, TimeMs, limits,
     records::{Asks, HeldRange, Request, Wanted},

@@ -21,7 +21,7 @@ pub mod write;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use clap::Args;
-use runtime::{config::Config, requests::Known};
+use runtime::{config::Config, control::Known};
 use schemas::{Network, TimeMs};
 
 pub use backfill::{Backfill, run as backfill};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runtime::requests::Known;
+use runtime::control::Known;
 use schemas::{
     Network,
     records::{Asks, Request},

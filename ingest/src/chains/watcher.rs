@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
 use nodes::{ChainSource, Finality, Head, SourceBlock};
+use runtime::control::Wishes;
 use schemas::{
     limits,
     records::{NetworkState, NetworkStatus},
@@ -31,7 +32,6 @@ use crate::{
     past::Keeper,
     readers::Readers,
     records::Scribe,
-    requests::Wishes,
     state::Stored,
     tracker::{Action, Link, Need, Tracker},
     unit::{Gone, Outlet},

@@ -5,13 +5,13 @@
 //! [`Asked::Backfill`]'s `next` never falls: every height of the range below it is held. Bounded: [`limits::OPEN_REQUESTS`],
 //! [`limits::ENDED_REQUESTS`], [`limits::HELD_RANGES`].
 
+use runtime::control::Wishes;
 use schemas::{
     BlockHash, TimeMs, limits,
     records::{Asked, Asks, HeldRange, Request, RequestProgress, RequestState, Wanted},
 };
 
 use super::ranges;
-use crate::requests::Wishes;
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

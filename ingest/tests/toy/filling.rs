@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ingest::requests::Wishes;
 use nodes::Finality;
+use runtime::control::Wishes;
 use schemas::{
     TimeMs,
     records::{Asked, Asks, HeldRange, NetworkState, Request, RequestProgress, RequestState, Wanted},

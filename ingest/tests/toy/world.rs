@@ -6,11 +6,11 @@ use ingest::{
     Config, Endpoint, NetworkConfig, Start,
     chains::{FillPlaces, Places, Seat, Traits},
     records::{Limits, Scribe},
-    requests::Wishes,
     source::Source,
     state::Stored,
     unit::{Memory, Outlet, Queued},
 };
+use runtime::control::Wishes;
 use schemas::{
     Op, Origin,
     codec::Codec,

@@ -19,6 +19,7 @@
 //!    [`LogErrorKind::Full`] when there is no room, without harm to what is there.
 
 mod children;
+pub mod compacted;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod embedded;

@@ -1,7 +1,7 @@
-//! `control.config`, compacted, keyed `kind/id`: what the control plane decided: the partition of each
-//! network (rule 8), and what operators ask of the stages (rules 5, 7, 12, 34).
+//! `control.config`, compacted, keyed `kind/id`: what the control plane decided: the partition of each network (rule 8), what operators
+//! ask of the stages (rules 5, 7, 12, 34), and what is everybody's of the contracts that people add (rule 34).
 
-use super::HeldRange;
+use super::{Contract, HeldRange};
 use crate::primitives::{Network, TimeMs};
 
 /// A record of `control.config`.
@@ -11,6 +11,53 @@ pub enum ControlConfig {
     NetworkPartition(NetworkPartition),
     /// Key `request/ID`.
     Request(Request),
+    /// Key `watched/NETWORK/ADDRESS`.
+    Watched(WatchedAddress),
+    /// Key `contract/NETWORK/ADDRESS`.
+    Contract(OperatorContract),
+}
+
+impl ControlConfig {
+    /// The key of a kind of record that is about an address: `watched` or `contract`.
+    pub fn key_of(kind: &str, network: &str, address: &str) -> String {
+        format!("{kind}/{network}/{address}")
+    }
+}
+
+/// An address that somebody calls his own, and nothing of who that is. It is there while anybody does, the file included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchedAddress {
+    /// Its network.
+    pub network: Network,
+    /// The address, lower case.
+    pub address: String,
+    /// Rises with every change of the key, removal included; a record with a lower one than was seen says nothing.
+    pub revision: u64,
+}
+
+impl WatchedAddress {
+    /// The kind, and the first part of the key.
+    pub const KIND: &str = crate::wire::WATCHED_KIND;
+
+    /// Network and address in a key of `control.config`; `None` for a key of another kind, or of no network.
+    pub fn in_key(key: &str) -> Option<(Network, &str)> {
+        let (network, address) = key.strip_prefix(Self::KIND)?.strip_prefix('/')?.split_once('/')?;
+        Some((network.parse().ok()?, address))
+    }
+}
+
+/// A contract of the configuration file, for everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorContract {
+    /// As of [`WatchedAddress::revision`].
+    pub revision: u64,
+    /// The contract.
+    pub contract: Contract,
+}
+
+impl OperatorContract {
+    /// The kind, and the first part of the key.
+    pub const KIND: &str = crate::wire::CONTRACT_KIND;
 }
 
 /// The partition that a network was given, once and for all.

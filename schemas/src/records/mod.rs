@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod control_config;
+pub mod control_tenants;
 pub mod dead_letter;
 pub mod enrich_status;
 pub mod enriched_block;
@@ -13,7 +14,8 @@ pub mod raw_transaction;
 pub mod stage_status;
 
 pub use checkpoint::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry};
-pub use control_config::{Asks, ControlConfig, NetworkPartition, Request, Wanted};
+pub use control_config::{Asks, ControlConfig, NetworkPartition, OperatorContract, Request, Wanted, WatchedAddress};
+pub use control_tenants::{Contract, ControlTenant, TenantThing};
 pub use dead_letter::DeadLetter;
 pub use enrich_status::{EnrichState, EnrichStatus};
 pub use enriched_block::{BlockSummary, EnrichedBlock};

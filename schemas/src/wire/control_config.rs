@@ -1,16 +1,26 @@
 //! `control.config`: `kind` says what was decided.
+//!
+//! Guarantee: what version 2 of the schema could say is written as version 2 says it, so that processes of before read it while a
+//! deployment is upgraded; kinds that came with version 3 are written as version 3.
 
-use super::{Column, Columns, Datum, Malformed, Row, columns, concat, parsed, required};
+use super::{Column, Columns, Datum, Group, Malformed, Row, columns, concat, parsed, required};
 use crate::{
     primitives::{ParseError, TimeMs},
-    records::{Asks, ControlConfig, HeldRange, NetworkPartition, Request, Wanted},
+    records::{
+        Asks, Contract, ControlConfig, HeldRange, NetworkPartition, OperatorContract, Request, Wanted, WatchedAddress,
+    },
 };
 
 /// Kind of the record that gives a network its partition; also the first part of its key.
 pub(crate) const NETWORK: &str = "network";
 /// Kind of what operators ask for; also the first part of its key.
 pub(crate) const REQUEST: &str = "request";
+/// Kind of an address that somebody calls his own; also the first part of its key.
+pub(crate) const WATCHED: &str = "watched";
+/// Kind of a contract of the configuration file, and in `control.tenants` of a tenant's; also a part of its key.
+pub(crate) const CONTRACT: &str = "contract";
 
+/// The columns of version 2.
 #[derive(Default)]
 struct ConfigRow {
     kind: String,
@@ -37,27 +47,53 @@ columns! { ConfigRow, ConfigRow {
     null again: bool,
 } }
 
+/// Those that came with version 3.
+#[derive(Default)]
+struct RevisedRow {
+    revision: Option<u64>,
+    address: Option<String>,
+    name: Option<String>,
+    labels: Option<Vec<String>>,
+    abi: Option<String>,
+}
+columns! { RevisedRow, RevisedRow {
+    null revision: u64,
+    null address: String,
+    null name: String,
+    null labels: Vec<String>,
+    null abi: String,
+} }
+
 impl Row for ControlConfig {
     fn columns() -> Vec<Column> {
-        concat([ConfigRow::specs()])
+        concat([ConfigRow::specs(), RevisedRow::specs()])
     }
 
     fn put(&self, out: &mut Vec<u8>) {
-        let row = match self {
-            Self::NetworkPartition(p) => ConfigRow {
-                kind: NETWORK.to_owned(),
-                id: p.network.as_str().to_owned(),
-                partition: Some(p.partition),
-                decided_at: Some(p.decided_at),
-                ..ConfigRow::default()
-            },
+        let of_address = |kind: &str, network: &crate::primitives::Network, address: &str| ConfigRow {
+            kind: kind.to_owned(),
+            id: format!("{network}/{address}"),
+            network: Some(network.as_str().to_owned()),
+            ..ConfigRow::default()
+        };
+        let (row, more) = match self {
+            Self::NetworkPartition(p) => (
+                ConfigRow {
+                    kind: NETWORK.to_owned(),
+                    id: p.network.as_str().to_owned(),
+                    partition: Some(p.partition),
+                    decided_at: Some(p.decided_at),
+                    ..ConfigRow::default()
+                },
+                None,
+            ),
             Self::Request(r) => {
                 let (first, last, again) = match r.asks {
                     Asks::Backfill { heights, again } => (Some(heights.from), Some(heights.to), Some(again)),
                     Asks::AcceptReorg => (None, None, None),
                     Asks::AcceptGap { first, last } => (Some(first), Some(last), None),
                 };
-                ConfigRow {
+                let row = ConfigRow {
                     kind: REQUEST.to_owned(),
                     id: r.id.clone(),
                     decided_at: Some(r.asked_at),
@@ -68,15 +104,41 @@ impl Row for ControlConfig {
                     last,
                     again,
                     ..ConfigRow::default()
-                }
+                };
+                (row, None)
+            }
+            Self::Watched(w) => {
+                let more = RevisedRow {
+                    revision: Some(w.revision),
+                    address: Some(w.address.clone()),
+                    ..RevisedRow::default()
+                };
+                (of_address(WATCHED, &w.network, &w.address), Some(more))
+            }
+            Self::Contract(OperatorContract { revision, contract: c }) => {
+                let more = RevisedRow {
+                    revision: Some(*revision),
+                    address: Some(c.address.clone()),
+                    name: Some(c.name.clone()),
+                    labels: Some(c.labels.clone()),
+                    abi: c.abi.clone(),
+                };
+                (of_address(CONTRACT, &c.network, &c.address), Some(more))
             }
         };
         ConfigRow::put(&row, out);
+        if let Some(more) = more {
+            RevisedRow::put(&more, out);
+        }
     }
 
     fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed> {
-        let mut row = ConfigRow::default();
-        datum.walk(|column, input, step| row.read(column, input, step).map(drop))?;
+        let (mut row, mut more) = (ConfigRow::default(), Group::<RevisedRow>::new());
+        datum.walk(|column, input, step| match column.checked_sub(ConfigRow::COUNT) {
+            None => row.read(column, input, step).map(drop),
+            Some(column) => more.read(column, input, step),
+        })?;
+        let more = more.finish()?.unwrap_or_default();
         match row.kind.as_str() {
             NETWORK => Ok(Self::NetworkPartition(NetworkPartition {
                 network: parsed("id", &row.id)?,
@@ -106,7 +168,22 @@ impl Row for ControlConfig {
                     id: row.id,
                 }))
             }
-            other => Err(malformed("kind", other, "network or request")),
+            WATCHED => Ok(Self::Watched(WatchedAddress {
+                network: parsed("network", &required("network", row.network)?)?,
+                address: required("address", more.address)?,
+                revision: required("revision", more.revision)?,
+            })),
+            CONTRACT => Ok(Self::Contract(OperatorContract {
+                revision: required("revision", more.revision)?,
+                contract: Contract {
+                    network: parsed("network", &required("network", row.network)?)?,
+                    address: required("address", more.address)?,
+                    name: required("name", more.name)?,
+                    labels: more.labels.unwrap_or_default(),
+                    abi: more.abi,
+                },
+            })),
+            other => Err(malformed("kind", other, "network, request, watched or contract")),
         }
     }
 }

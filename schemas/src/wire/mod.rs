@@ -6,6 +6,7 @@
 
 mod checkpoints;
 mod control_config;
+mod control_tenants;
 mod dead_letters;
 mod enrich_status;
 mod enriched_blocks;
@@ -21,7 +22,9 @@ mod status;
 pub(crate) mod strict;
 mod values;
 
-pub(crate) use control_config::{NETWORK as NETWORK_KIND, REQUEST as REQUEST_KIND};
+pub(crate) use control_config::{
+    CONTRACT as CONTRACT_KIND, NETWORK as NETWORK_KIND, REQUEST as REQUEST_KIND, WATCHED as WATCHED_KIND,
+};
 use input::{Input, Problem};
 use plan::{ColumnSpec, Plan, Step};
 pub use values::{U256_DIGITS, decimal_text};

@@ -111,6 +111,11 @@ impl Plan {
         self.0.len() == columns && self.0.iter().enumerate().all(|(at, step)| step.column == Some(at))
     }
 
+    /// Whether the writer's fields are the first of our columns, each in its place.
+    pub(crate) fn is_beginning(&self) -> bool {
+        self.0.iter().enumerate().all(|(at, step)| step.column == Some(at))
+    }
+
     fn nullable(schema: &Schema) -> (Null, &Schema) {
         if let Schema::Union(union) = schema {
             match union.variants() {

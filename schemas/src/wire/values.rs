@@ -325,6 +325,18 @@ impl<const N: usize> Base for Vec<FixedBytes<N>> {
     }
 }
 
+impl Base for Vec<String> {
+    const KIND: Kind = Kind::Texts;
+    fn put(&self, out: &mut Vec<u8>) {
+        put_array(self.len(), self.iter(), out, |text, out| put_bytes(text.as_bytes(), out));
+    }
+    fn get(input: &mut Input<'_>, step: &Step) -> Result<Self, Problem> {
+        let mut texts = Self::with_capacity(input.announced(ROOM));
+        input.items(|input| String::get(input, step).map(|text| texts.push(text)))?;
+        Ok(texts)
+    }
+}
+
 impl<T: Item> Base for Vec<T> {
     const KIND: Kind = Kind::Records(T::columns);
     fn put(&self, out: &mut Vec<u8>) {

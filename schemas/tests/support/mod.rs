@@ -7,11 +7,12 @@ use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     records::{
-        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, ControlConfig,
-        DeadLetter, DecodedEvent, EndpointState, EnrichState, EnrichStatus, EnrichedBlock, EnrichedTransaction,
-        Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange, Lie, MinuteSample, NetworkPartition,
-        NetworkState, NetworkStatus, Outcome, Payload, ProviderSample, ProviderState, RawBlock, RawTransaction,
-        Request, RequestProgress, RequestState, RingEntry, Seen, Share, StageStatus, Usage, Wanted,
+        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, Contract,
+        ControlConfig, ControlTenant, DeadLetter, DecodedEvent, EndpointState, EnrichState, EnrichStatus,
+        EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange, Lie,
+        MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome, Payload,
+        ProviderSample, ProviderState, RawBlock, RawTransaction, Request, RequestProgress, RequestState, RingEntry,
+        Seen, Share, StageStatus, TenantThing, Usage, Wanted, WatchedAddress,
     },
 };
 
@@ -439,6 +440,32 @@ impl Gen {
             wanted: [Wanted::Run, Wanted::Paused, Wanted::Cancelled][self.below(3) as usize],
             asked_at: self.time(),
         })
+    }
+    /// Kinds that came with version 3.
+    pub fn config_3(&mut self) -> ControlConfig {
+        let revision = self.number();
+        if self.below(2) == 0 {
+            let address = self.text();
+            return ControlConfig::Watched(WatchedAddress { network: self.network(), address, revision });
+        }
+        ControlConfig::Contract(OperatorContract { revision, contract: self.contract() })
+    }
+    pub fn control_tenant(&mut self) -> ControlTenant {
+        ControlTenant {
+            tenant: self.text(),
+            id: self.text(),
+            revision: self.number(),
+            thing: TenantThing::Contract(self.contract()),
+        }
+    }
+    fn contract(&mut self) -> Contract {
+        Contract {
+            network: self.network(),
+            address: self.text(),
+            name: self.text(),
+            labels: (0..self.below(4)).map(|_| self.text()).collect(),
+            abi: self.opt(Self::text),
+        }
     }
     pub fn dead_letter(&mut self) -> DeadLetter {
         DeadLetter {

@@ -214,7 +214,13 @@ impl Reading {
                         taken => taken?,
                     }
                 }
-                moved => drained |= self.moved(&mut consumer, moved),
+                moved => {
+                    if matches!(moved, events::Batch::Assigned(_)) {
+                        // What was decided while others held them (rule 34).
+                        self.reader.requests.up_to_now().await?;
+                    }
+                    drained |= self.moved(&mut consumer, moved);
+                }
             }
         }
     }

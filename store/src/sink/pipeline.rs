@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use runtime::{
     beat::{Beat, Board},
+    control::Follower,
     log::Log,
-    requests::Requests,
 };
 use schemas::{Envelope, Network, Op, Origin, TimeMs, codec::Codec, topics};
 use tokio::{sync::mpsc, time::Instant};
@@ -97,7 +97,7 @@ async fn work(
     let writing = tokio::spawn(write_batches(writer, graveyard, told, batches, written));
 
     // Before the first event, all that was asked is known (rule 34).
-    let mut requests = Requests::follow(log.clone(), codec.clone());
+    let mut requests = Follower::follow(log.clone(), codec.clone());
     tokio::select! { () = requests.ready() => {}, () = shutdown.cancelled() => {} }
     let reader = Reader::new(config.clone(), store, codec, patience, requests);
     let mut reading = Reading::new(config, log, reader, (to_writer, from_writer), shutdown);

@@ -12,11 +12,11 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt, stream};
 use runtime::{
+    control::Follower,
     log::{
         TopicPartition,
         events::{self, Halt},
     },
-    requests::Requests,
 };
 use schemas::{Envelope, Network, Op, TimeMs, codec::Codec, records::DeadLetter};
 
@@ -116,7 +116,7 @@ pub(super) struct Reader {
     codec: Arc<Codec>,
     patience: Patience,
     /// What operators ask.
-    pub requests: Requests,
+    pub requests: Follower,
     guards: HashMap<Network, (u32, Guard)>,
     halts: HashMap<Network, Remembered>,
     pub behind: Behind,
@@ -124,7 +124,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub fn new(config: SinkConfig, store: Store, codec: Arc<Codec>, patience: Patience, requests: Requests) -> Self {
+    pub fn new(config: SinkConfig, store: Store, codec: Arc<Codec>, patience: Patience, requests: Follower) -> Self {
         Self {
             config,
             store,

@@ -5,8 +5,9 @@
 //! of a key counts, as compaction would have it.
 
 use bytes::Bytes;
-use runtime::log::{Record, pass_over};
 use schemas::codec::{self, Codec, DecodeError};
+
+use super::{Record, pass_over};
 
 /// A record that stands under one of our keys.
 #[derive(Debug, PartialEq)]
