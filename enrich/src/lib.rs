@@ -1,12 +1,13 @@
 //! Enrich: what a block event says, worked out from the event alone.
 //!
-//! Input: `raw.blocks`, `raw.transactions`. Output: `enriched.blocks`, `enriched.transactions`; what cannot be read goes to
-//! `dead.letters`, and a network that is halted is named in `stage.status`.
+//! Input: `raw.blocks`, `raw.transactions`, and `control.config` for what is watched. Output: `enriched.blocks`,
+//! `enriched.transactions`; what cannot be read goes to `dead.letters`, and a network that is halted is named in `stage.status`.
 //!
-//! Guarantee: a pure function of each block event ([`enrich_event`], rule 14), in sequence order, exactly once: output,
-//! dead letters and positions are one transaction of the log (rule 10). What cannot be decoded is passed on as a placeholder and
-//! counted (rule 13); reverts and finality pass through; no input panics and none stops the stream. A network whose *header*
-//! record cannot be read, or whose order is broken, halts by name; no other network is held up.
+//! Guarantee: a pure function of each block event and of the contracts that are watched when it is worked up ([`enrich_event`], rules
+//! 14 and 34), in sequence order, exactly once: output, dead letters and positions are one transaction of the log (rule 10). What
+//! cannot be decoded is passed on as a placeholder and counted (rule 13); reverts and finality pass through; no input panics and none
+//! stops the stream. A network whose *header* record cannot be read, or whose order is broken, halts by name; no other network is held
+//! up.
 
 mod config;
 mod error;
@@ -17,6 +18,7 @@ mod pipeline;
 mod place;
 mod shortcut;
 pub mod steps;
+mod watched;
 
 pub use config::Config;
 pub use error::Error;

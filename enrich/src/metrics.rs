@@ -44,6 +44,12 @@ pub(crate) fn topic_missing() {
     metrics::counter!("headwater_enrich_topic_missing_total").increment(1);
 }
 
+/// A block touched more watched contracts than its record has room for.
+pub(crate) fn contracts_left_out(network: &str, contracts: usize) {
+    metrics::counter!("headwater_enrich_contracts_left_out_total", "network" => network.to_owned())
+        .increment(contracts as u64);
+}
+
 /// Says what each of them is, for Prometheus' `# HELP`.
 pub fn describe() {
     metrics::describe_counter!("headwater_enrich_events_total", "Block events passed on.");
@@ -73,5 +79,9 @@ pub fn describe() {
     metrics::describe_counter!(
         "headwater_enrich_topic_missing_total",
         "Times that a topic was not there when it was needed."
+    );
+    metrics::describe_counter!(
+        "headwater_enrich_contracts_left_out_total",
+        "Watched contracts that a block's record had no room for; their sums lack that block."
     );
 }

@@ -18,7 +18,7 @@ use crate::{
     halts::Passed,
     metrics,
     shortcut::Shortcut,
-    steps::{enrich_record, enriched_block, summary::Summing},
+    steps::{contracts::Watched, enrich_record, enriched_block, summary::Summing},
 };
 
 /// Name of this stage in dead letters.
@@ -70,6 +70,7 @@ pub(crate) fn work_up(
     limits: Limits,
     event: &Event,
     block: Result<RawBlock, Why>,
+    watched: Watched,
 ) -> Worked {
     let records = Vec::with_capacity(event.children.len() + 1);
     let mut out = Output { codec, limits, partition: event.partition, records };
@@ -84,7 +85,7 @@ pub(crate) fn work_up(
     let passed = Passed { height: e.height, time: e.block_time, origin: e.origin };
     let transactions = if block.envelope.op == Op::Apply { event.children.len() } else { 0 };
     let profile = config.profile(&block.envelope.network);
-    let mut summing = Summing::new(&block);
+    let mut summing = Summing::new(&block, watched);
     let mut shortcut = Shortcut::new(codec, &block, event.partition, limits.transactions);
     for (place, original) in event.children.iter().enumerate() {
         match shortcut.pass_on(&profile, &mut summing, original) {
@@ -95,7 +96,14 @@ pub(crate) fn work_up(
             }
         }
     }
-    let block = enriched_block(block, summing);
+    let (block, left_out) = enriched_block(block, summing);
+    if left_out > 0 {
+        tracing::warn!(
+            network = %block.envelope.network, sequence = block.envelope.sequence, left_out,
+            "a block touches more watched contracts than its record has room for: the least used ones lack it"
+        );
+        metrics::contracts_left_out(block.envelope.network.as_str(), left_out);
+    }
     match out.encode(&block, topics::ENRICHED_BLOCKS.name, limits.blocks) {
         Ok(record) => out.records.push(record),
         // A header has a few kilobytes; only a made-up `extraData` gets here.

@@ -31,6 +31,7 @@ use crate::{
     metrics,
     output::{Limits, Worked, foreign, network, read_header, said, work_up},
     place::{self, Floors, GROUP, Looking, Outputs},
+    watched::Contracts,
 };
 
 /// Headers, and their children.
@@ -148,6 +149,7 @@ struct Member<'a> {
     outputs: &'a mut Outputs,
     floors: Floors,
     requests: &'a Follower,
+    contracts: Contracts,
     overtaken: &'a mut HashMap<Network, (u32, u64)>,
 }
 
@@ -169,7 +171,21 @@ impl<'a> Member<'a> {
         let limits = deadline("asking for the topics' limits", Limits::of(log)).await?;
         let halts = Halts::new(config.board.clone());
         let floors = Floors::default();
-        Ok(Self { config, codec, log, limits, producer, events, halts, outputs, floors, requests, overtaken })
+        let contracts = Contracts::default();
+        Ok(Self {
+            config,
+            codec,
+            log,
+            limits,
+            producer,
+            events,
+            halts,
+            outputs,
+            floors,
+            requests,
+            contracts,
+            overtaken,
+        })
     }
 
     async fn work(&mut self, shutdown: &CancellationToken) -> Result<Ended, LogError> {
@@ -277,6 +293,7 @@ impl<'a> Member<'a> {
                 why,
                 sequence: event.meta.sequence,
             };
+            let watched = self.contracts.of(self.requests, network(event));
             let block = read_header(self.codec, event);
             match block.as_ref().map_or(Ok(false), |block| self.halts.is_done(event, block)) {
                 Ok(false) => {}
@@ -286,7 +303,7 @@ impl<'a> Member<'a> {
                     continue;
                 }
             }
-            match work_up(self.config, self.codec, self.limits, event, block) {
+            match work_up(self.config, self.codec, self.limits, event, block, watched) {
                 Worked::Done { records: new, transactions: n, passed } => {
                     records.extend(new);
                     transactions += n;

@@ -65,7 +65,8 @@ impl<'e> Shortcut<'e> {
         });
         let value = passing.pass_on(&view, &self.logs, &found, events, self.limit)?;
         let transfers = self.found.iter().flatten().filter(|(e, _)| transfers::is_transfer(e.signature)).count();
-        summing.add(&view.figures, &found, self.logs.len(), transfers);
+        let emitters = self.logs.iter().map(|log| log.address().unwrap_or_default());
+        summing.add(&view.figures, &found, emitters, transfers);
         Some(self.children.record(view.figures.transaction_index, value))
     }
 }

@@ -391,11 +391,24 @@ macro_rules! chain_record {
 }
 chain_record! {
     RawBlock, topics::RAW_BLOCKS, |r| ChainHeaders::of_block(&r.envelope);
-    EnrichedBlock, topics::ENRICHED_BLOCKS, |r| ChainHeaders::of_block(&r.envelope);
     RawTransaction, topics::RAW_TRANSACTIONS,
         |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |tx| tx.transaction_index));
     EnrichedTransaction, topics::ENRICHED_TRANSACTIONS,
         |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |(tx, _)| tx.transaction_index));
+}
+
+impl Record for EnrichedBlock {
+    const TOPIC: TopicSpec = topics::ENRICHED_BLOCKS;
+    fn key(&self) -> String {
+        self.envelope.network.as_str().to_owned()
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        ChainHeaders::of_block(&self.envelope).to_pairs()
+    }
+    /// Where no watched contract is touched there is nothing that version 1 lacks.
+    fn version(&self) -> Option<u32> {
+        self.contracts().is_empty().then_some(1)
+    }
 }
 
 fn index<T>(payload: &Payload<T>, of: impl Fn(&T) -> u32) -> Option<u32> {

@@ -84,11 +84,17 @@ pub struct View<'a> {
 #[derive(Clone, Copy)]
 pub struct LogView<'a> {
     bytes: &'a [u8],
+    address: &'a [u8],
     topics: &'a [u8],
     data: &'a [u8],
 }
 
 impl<'a> LogView<'a> {
+    /// The contract that emitted it.
+    pub fn address(&self) -> Option<Address> {
+        bytes_of(self.address).map(|bytes: [u8; 20]| Address::from(bytes))
+    }
+
     /// Number of topics.
     pub fn topics(&self) -> usize {
         self.topics.len() / HASH_ITEM
@@ -220,7 +226,7 @@ fn figures(input: &mut Input<'_>) -> Option<Figures> {
         CURRENCY = fee_currency, STATUS = receipt_status, USED = receipt_gas_used, PAID = receipt_effective_gas_price,
         BLOB_USED = receipt_blob_gas_used, BLOB_PRICE = receipt_blob_gas_price, L1_FEE = receipt_l1_fee,
         OPERATOR_SCALAR = receipt_operator_fee_scalar, OPERATOR_CONSTANT = receipt_operator_fee_constant,
-        FOOTPRINT = receipt_da_footprint_gas_scalar, RATIO = receipt_token_ratio,
+        FOOTPRINT = receipt_da_footprint_gas_scalar, RATIO = receipt_token_ratio, CREATED = receipt_contract_address,
     }
     let address = |digits: &[u8]| bytes_of(digits).map(|bytes: [u8; 20]| Address::from(bytes));
     let mut f = Figures::default();
@@ -253,6 +259,7 @@ fn figures(input: &mut Input<'_>) -> Option<Figures> {
             (OPERATOR_CONSTANT, Seen::Number(n)) => f.receipt_operator_fee_constant = Some(n as u64),
             (FOOTPRINT, Seen::Number(n)) => f.receipt_da_footprint_gas_scalar = Some(n as u64),
             (RATIO, Seen::Decimal(digits)) => f.receipt_token_ratio = Some(amount_of(digits)?),
+            (CREATED, Seen::Hex(digits)) => f.receipt_contract_address = Some(address(digits)?),
             _ => {}
         }
     }
@@ -269,8 +276,8 @@ fn log<'a>(input: &mut Input<'a>) -> Option<LogView<'a>> {
     const { assert!(EvmLog::LAYOUT.len() == 4 && PLACES[0] == 0 && PLACES[1] == 1 && PLACES[2] == 2 && PLACES[3] == 3) };
     let before = input.0;
     Form::Short.take(input)?;
-    Form::Hex(40).take(input)?;
+    let Seen::Hex(address) = Form::Hex(40).take(input)? else { return None };
     let Seen::Hashes(topics) = Form::Hashes.take(input)? else { return None };
     let Seen::Hex(data) = Form::Data.take(input)? else { return None };
-    Some(LogView { bytes: &before[..before.len() - input.0.len()], topics, data })
+    Some(LogView { bytes: &before[..before.len() - input.0.len()], address, topics, data })
 }

@@ -54,7 +54,7 @@ round_trips! {
     ingest_checkpoints: topics::INGEST_CHECKPOINTS, checkpoint_2;
     ingest_status: topics::INGEST_STATUS, status;
     enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction_2;
-    enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block;
+    enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block_2;
     control_config: topics::CONTROL_CONFIG, config_3;
     control_tenants: topics::CONTROL_TENANTS, control_tenant;
     enrich_status: topics::ENRICH_STATUS, enrich_status;
@@ -110,7 +110,7 @@ fn damaged_values_are_errors() {
         let mut g = Gen(seed);
         damage(&codec, &g.raw_transaction_2(), at, flip, &junk);
         damage(&codec, &g.enriched_transaction_2(), at, flip, &junk);
-        damage(&codec, &g.enriched_block(), at, flip, &junk);
+        damage(&codec, &g.enriched_block_2(), at, flip, &junk);
         damage(&codec, &g.raw_block(), at, flip, &junk);
         damage(&codec, &g.checkpoint(), at, flip, &junk);
         damage(&codec, &g.status(), at, flip, &junk);
@@ -174,7 +174,7 @@ fn ids_are_checked() {
 fn another_registrys_ids() {
     let ids = |skip: usize| SCHEMAS.iter().skip(skip).map(|s| (s.topic.name, s.version, s.id + 4_000_000));
     let codec = Codec::with_ids(ids(0)).unwrap();
-    let record = Gen(7).enriched_block();
+    let record = Gen(7).enriched_block_2();
     let value = codec.encode(&record).unwrap();
     assert_eq!(value[1..5], codec.id_of("enriched.blocks").unwrap().to_be_bytes());
     assert_eq!(codec.decode::<EnrichedBlock>(&value).unwrap(), record);

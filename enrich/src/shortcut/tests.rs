@@ -1,3 +1,4 @@
+use alloy_primitives::Address;
 use bytes::Bytes;
 use gen_records::Gen;
 use proptest::prelude::*;
@@ -6,7 +7,7 @@ use schemas::{
     BlockHash, Codec, Op, Record, TimeMs,
     limits::RECORD_VALUE_BYTES,
     profiles::{PROFILES, Profile, TOLERANT},
-    records::{Payload, RawBlock, RawTransaction},
+    records::{EvmTransaction, Payload, RawBlock, RawTransaction},
     registry::SCHEMAS,
     topics,
     wire::Datum,
@@ -15,7 +16,7 @@ use schemas::{
 use super::*;
 use crate::{
     output::belongs,
-    steps::{enrich_record, enriched_block},
+    steps::{contracts::Watched, enrich_record, enriched_block},
 };
 
 #[path = "../../../schemas/tests/support/mod.rs"]
@@ -54,13 +55,26 @@ fn long_way(
     })
 }
 
+/// The contracts that a transaction touches.
+fn contracts(tx: &EvmTransaction) -> Vec<Address> {
+    let logs = tx.logs.iter().map(|log| log.address);
+    tx.to_address.into_iter().chain(tx.receipt_contract_address).chain(logs).collect()
+}
+
 /// Works values up both ways. Returns how many went the short one.
 fn both_ways(codec: &Codec, profile: &Profile, block: &RawBlock, values: &[Bytes]) -> usize {
     let records: Vec<_> = values.iter().cloned().map(in_log).collect();
     let mut shortcut = Shortcut::new(codec, block, PARTITION, RECORD_VALUE_BYTES);
     let mut short = 0;
-    // What was not passed on is not counted either.
-    let (mut sums, mut expected) = (Summing::new(block), Summing::new(block));
+    // Every other contract is watched. What was not passed on is not counted either.
+    let of = |tx: RawTransaction| match tx.payload {
+        Payload::Transaction(tx) => contracts(&tx),
+        _ => Vec::new(),
+    };
+    let touched = values.iter().filter_map(|value| codec.decode(value).ok()).flat_map(of).step_by(2);
+    let watched = Watched::new(touched.collect());
+    let summing = || Summing::new(block, watched.clone());
+    let (mut sums, mut expected) = (summing(), summing());
     for record in &records {
         let Some(got) = shortcut.pass_on(profile, &mut sums, record) else { continue };
         short += 1;
@@ -71,9 +85,9 @@ fn both_ways(codec: &Codec, profile: &Profile, block: &RawBlock, values: &[Bytes
         // One byte less, and there is no room.
         let least = got.value.as_ref().map_or(0, Bytes::len);
         let mut tight = Shortcut::new(codec, block, PARTITION, least - 1);
-        assert!(tight.pass_on(profile, &mut Summing::new(block), record).is_none());
+        assert!(tight.pass_on(profile, &mut summing(), record).is_none());
         let mut fits = Shortcut::new(codec, block, PARTITION, least);
-        assert!(fits.pass_on(profile, &mut Summing::new(block), record).is_some());
+        assert!(fits.pass_on(profile, &mut summing(), record).is_some());
     }
     assert_eq!(enriched_block(block.clone(), sums), enriched_block(block.clone(), expected));
     short

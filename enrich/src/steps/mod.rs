@@ -1,5 +1,6 @@
 //! One file per step, each a pure function of a transaction, its block's header and its chain's profile.
 
+pub mod contracts;
 pub mod failure;
 pub mod fee;
 pub mod method;
@@ -16,18 +17,19 @@ use schemas::{
     },
 };
 
+use contracts::Watched;
 use summary::Summing;
 
 /// A raw block event as an enriched one, record for record: headers stay headers, reverts and placeholders stay what they
-/// are, finality has no summary.
+/// are, finality has no summary. No contract is watched.
 pub fn enrich_event(
     profile: &Profile,
     block: RawBlock,
     transactions: Vec<RawTransaction>,
 ) -> (EnrichedBlock, Vec<EnrichedTransaction>) {
-    let mut summing = Summing::new(&block);
+    let mut summing = Summing::new(&block, Watched::default());
     let enriched = transactions.into_iter().map(|raw| enrich_record(profile, &mut summing, raw)).collect();
-    (enriched_block(block, summing), enriched)
+    (enriched_block(block, summing).0, enriched)
 }
 
 /// One record of an event, counted in its block's summary.
@@ -36,7 +38,7 @@ pub fn enrich_record(profile: &Profile, summing: &mut Summing, raw: RawTransacti
         Payload::Transaction(tx) => {
             let found = enrich_transaction(profile, summing.base_fee(), &tx);
             let transfers = found.events.iter().flatten().filter(|e| transfers::is_transfer(&e.event)).count();
-            summing.add(&Figures::from(&*tx), &found, tx.logs.len(), transfers);
+            summing.add(&Figures::from(&*tx), &found, tx.logs.iter().map(|log| log.address), transfers);
             Payload::Transaction(Box::new((*tx, found)))
         }
         Payload::Revert => Payload::Revert,
@@ -48,10 +50,16 @@ pub fn enrich_record(profile: &Profile, summing: &mut Summing, raw: RawTransacti
     EnrichedTransaction { envelope: raw.envelope, payload }
 }
 
-/// The block of an event whose records were all counted.
-pub fn enriched_block(block: RawBlock, summing: Summing) -> EnrichedBlock {
-    let summary = (block.envelope.op == Op::Apply).then(|| summing.done());
-    EnrichedBlock { envelope: block.envelope, evm: block.evm, summary }
+/// The block of an event whose records were all counted, and how many watched contracts its record has no room for.
+pub fn enriched_block(block: RawBlock, summing: Summing) -> (EnrichedBlock, usize) {
+    let (summary, left_out) = match block.envelope.op {
+        Op::Apply => {
+            let (summary, left_out) = summing.done();
+            (Some(summary), left_out)
+        }
+        Op::Revert | Op::Finality => (None, 0),
+    };
+    (EnrichedBlock { envelope: block.envelope, evm: block.evm, summary }, left_out)
 }
 
 /// Everything that one transaction tells. `base_fee`: of its block, wei per gas.

@@ -1,24 +1,28 @@
 //! The block's contribution to every metric, as partials that merge by addition, minimum and maximum.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use schemas::{
     Status,
     records::{BlockSummary, Enrichment, Figures, RawBlock},
 };
 
-use super::fee;
+use super::{
+    contracts::{Contracts, Watched},
+    fee,
+};
 
 /// Sums over the records of one applied block, while they are worked up.
 pub struct Summing {
     base_fee: Option<U256>,
     sum: BlockSummary,
+    contracts: Contracts,
 }
 
 impl Summing {
-    /// Of a block, of which nothing is counted yet.
-    pub fn new(block: &RawBlock) -> Self {
+    /// Of a block, of which nothing is counted yet, and of these contracts in it.
+    pub fn new(block: &RawBlock, watched: Watched) -> Self {
         let base_fee = block.evm.as_ref().and_then(|header| header.base_fee_per_gas);
-        Self { base_fee, sum: BlockSummary::default() }
+        Self { base_fee, sum: BlockSummary::default(), contracts: Contracts::of(watched) }
     }
 
     /// Of the block, wei per gas.
@@ -32,13 +36,20 @@ impl Summing {
         self.sum.unreadable += 1;
     }
 
-    /// A transaction, the number of its logs, and that of the transfers among them.
-    pub fn add(&mut self, tx: &Figures, found: &Enrichment, logs: usize, transfers: usize) {
+    /// A transaction, the contracts that emitted its logs, and the number of transfers among these.
+    pub fn add(
+        &mut self,
+        tx: &Figures,
+        found: &Enrichment,
+        logs: impl ExactSizeIterator<Item = Address>,
+        transfers: usize,
+    ) {
         let sum = &mut self.sum;
         sum.transactions += 1;
         sum.failed += u32::from(found.status == Status::Failed);
         sum.unknown += u32::from(found.status == Status::Unknown);
-        sum.logs += count(logs);
+        sum.logs += count(logs.len());
+        self.contracts.add(tx, found.status, logs);
         sum.token_transfers += count(transfers);
         sum.gas_used = sum.gas_used.saturating_add(tx.receipt_gas_used);
         if found.status != Status::Failed {
@@ -61,9 +72,10 @@ impl Summing {
         }
     }
 
-    /// The sums.
-    pub fn done(self) -> BlockSummary {
-        self.sum
+    /// The sums, and how many contracts had no room in them.
+    pub fn done(self) -> (BlockSummary, usize) {
+        let (contracts, left_out) = self.contracts.done();
+        (BlockSummary { contracts, ..self.sum }, left_out)
     }
 }
 

@@ -6,16 +6,23 @@
 //! revert the block any more ([`store::sink::mend`]). Whoever runs it twice inserts nothing twice. What is no transaction's
 //! letter is refused, with what to do instead.
 
-use std::{collections::HashMap, io::Write};
+use std::{
+    collections::{HashMap, HashSet},
+    io::Write,
+};
 
+use alloy_primitives::Address;
 use clap::Args;
-use enrich::steps::enrich_transaction;
+use enrich::steps::{
+    contracts::{Watched, touched},
+    enrich_transaction,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::config::Live;
 use schemas::{
     Network,
     codec::Codec,
-    records::{EnrichedTransaction, Payload, RawTransaction, dead_letter::reason},
+    records::{EnrichedTransaction, EvmTransaction, Payload, RawTransaction, WatchedAddress, dead_letter::reason},
     topics,
 };
 use serde_json::Value;
@@ -103,6 +110,7 @@ pub fn replay(args: &Replay) -> Result<(), Failure> {
             codec: parts::codec(&config).await?,
             enrich: parts::enrich_config(&mut Live::new(config.clone())),
             finalized,
+            watched: watched_contracts(&config).await?,
         };
         let bar = ProgressBar::new_spinner();
         bar.set_style(ProgressStyle::with_template("{spinner} {pos} letters, {elapsed}").expect("a template"));
@@ -174,12 +182,38 @@ async fn finalized_heights(config: &runtime::config::Config) -> Result<HashMap<S
     Ok(heights)
 }
 
+/// The contracts of each network that somebody calls his own, as they are now.
+async fn watched_contracts(config: &runtime::config::Config) -> Result<HashMap<Network, Watched>, Failure> {
+    let query = Query { network: None, from: "beginning".into(), follow: false };
+    let mut there: HashSet<(Network, Address)> = HashSet::new();
+    tail::each_line(config, topics::CONTROL_CONFIG, query, async |line| {
+        let record: Value = serde_json::from_str(line)?;
+        let named = record["key"].as_str().and_then(WatchedAddress::in_key);
+        if let Some((network, address)) = named
+            && let Ok(address) = address.parse()
+        {
+            match record["value"].is_null() {
+                true => there.remove(&(network, address)),
+                false => there.insert((network, address)),
+            };
+        }
+        Ok(true)
+    })
+    .await?;
+    let mut watched: HashMap<Network, HashSet<Address>> = HashMap::new();
+    for (network, address) in there {
+        watched.entry(network).or_default().insert(address);
+    }
+    Ok(watched.into_iter().map(|(network, addresses)| (network, Watched::new(addresses))).collect())
+}
+
 /// What a letter is worked up with.
 struct Work {
     store: Store,
     codec: Codec,
     enrich: enrich::Config,
     finalized: HashMap<String, u64>,
+    watched: HashMap<Network, Watched>,
 }
 
 impl Work {
@@ -192,6 +226,8 @@ impl Work {
             Read::Raw(raw) => &raw.envelope,
             Read::Enriched(enriched) => &enriched.envelope,
         };
+        let watched = self.watched.get(&envelope.network).zip(read.transaction());
+        let contracts = watched.map(|(watched, tx)| touched(tx, watched)).unwrap_or_default();
         let finalized = self.finalized.get(envelope.network.as_str()).copied();
         let index = letter.index.unwrap_or_default();
         let base_fee = match mend::place(&self.store, envelope, index, finalized).await? {
@@ -199,7 +235,7 @@ impl Work {
             Place::Held => {
                 // Whoever inserted the row may have been cut off before the block's sums were put right.
                 if !dry_run {
-                    mend::sum_up(&self.store, envelope).await?;
+                    mend::sum_up(&self.store, envelope, &contracts).await?;
                 }
                 return Ok(Outcome::AlreadyThere);
             }
@@ -222,7 +258,7 @@ impl Work {
                 EnrichedTransaction { envelope, payload: Payload::Transaction(Box::new((*tx, found))) }
             }
         };
-        Ok(match mend::insert(&self.store, &enriched).await? {
+        Ok(match mend::insert(&self.store, &enriched, &contracts).await? {
             Place::Reverted => Outcome::Reverted,
             _ => Outcome::Inserted,
         })
@@ -234,6 +270,21 @@ const NOT_A_TRANSACTION: &str = "the original is a placeholder itself";
 enum Read {
     Raw(Box<RawTransaction>),
     Enriched(Box<EnrichedTransaction>),
+}
+
+impl Read {
+    fn transaction(&self) -> Option<&EvmTransaction> {
+        match self {
+            Self::Raw(raw) => match &raw.payload {
+                Payload::Transaction(tx) => Some(tx),
+                Payload::Revert | Payload::Unreadable { .. } => None,
+            },
+            Self::Enriched(enriched) => match &enriched.payload {
+                Payload::Transaction(both) => Some(&both.0),
+                Payload::Revert | Payload::Unreadable { .. } => None,
+            },
+        }
+    }
 }
 
 /// The letter's transaction; or why there is none, and what to do instead.

@@ -1,6 +1,6 @@
 //! `enriched.blocks`: the block's header and its summary: its contribution to every metric, as mergeable partials.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 
 use super::EvmHeader;
 use crate::envelope::Envelope;
@@ -14,6 +14,13 @@ pub struct EnrichedBlock {
     pub evm: Option<Box<EvmHeader>>,
     /// `None` on reverts and finality.
     pub summary: Option<BlockSummary>,
+}
+
+impl EnrichedBlock {
+    /// Watched contracts that the block touched; none on reverts and finality.
+    pub fn contracts(&self) -> &[ContractSum] {
+        self.summary.as_ref().map_or(&[], |summary| &summary.contracts)
+    }
 }
 
 /// Sums over the block's transactions. Amounts are in wei. Every field merges by addition, minimum or maximum.
@@ -49,4 +56,24 @@ pub struct BlockSummary {
     pub gas_price_max: Option<U256>,
     /// Sum of values moved by transactions that did not fail.
     pub value_total: U256,
+    /// Watched contracts that the block touched, by address.
+    pub contracts: Vec<ContractSum>,
+}
+
+/// What the transactions of a block did at one watched contract: those that were sent to it, created it, or have a log of it (rule 20).
+/// Every field but the address merges by addition.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ContractSum {
+    /// The contract.
+    pub address: Address,
+    /// Transactions.
+    pub transactions: u32,
+    /// With status `failed`.
+    pub failed: u32,
+    /// With status `unknown`.
+    pub unknown: u32,
+    /// Logs of the contract.
+    pub logs: u32,
+    /// Sum of gas used by these transactions.
+    pub gas_used: u64,
 }

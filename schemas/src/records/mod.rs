@@ -18,7 +18,7 @@ pub use control_config::{Asks, ControlConfig, NetworkPartition, OperatorContract
 pub use control_tenants::{Contract, ControlTenant, TenantThing};
 pub use dead_letter::DeadLetter;
 pub use enrich_status::{EnrichState, EnrichStatus};
-pub use enriched_block::{BlockSummary, EnrichedBlock};
+pub use enriched_block::{BlockSummary, ContractSum, EnrichedBlock};
 pub use enriched_transaction::{DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
 pub use network_status::{NetworkState, NetworkStatus};
 pub use provider::{

@@ -136,6 +136,8 @@ pub struct Figures {
     pub fee_currency: Option<Address>,
     /// Receipt: 1 success, 0 failure, `None` before EIP-658.
     pub receipt_status: Option<u64>,
+    /// Receipt: contract that it created.
+    pub receipt_contract_address: Option<Address>,
     /// Receipt: gas used by this transaction.
     pub receipt_gas_used: u64,
     /// Receipt: price really paid, wei per gas.
@@ -171,6 +173,7 @@ impl From<&EvmTransaction> for Figures {
             transaction_type: tx.transaction_type,
             fee_currency: tx.fee_currency,
             receipt_status: tx.receipt_status,
+            receipt_contract_address: tx.receipt_contract_address,
             receipt_gas_used: tx.receipt_gas_used,
             receipt_effective_gas_price: tx.receipt_effective_gas_price,
             receipt_blob_gas_used: tx.receipt_blob_gas_used,

@@ -1,13 +1,18 @@
-//! `enriched.blocks`: envelope, the EVM header, then the summary (both null on reverts and finality).
+//! `enriched.blocks`: envelope, the EVM header, then the summary (both null on reverts and finality), last what watched contracts have
+//! of it.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 
 use super::{
     Column, Columns, Datum, Group, Malformed, Row, columns, concat,
     envelopes::{self, HEADER, HeaderRow},
+    input::{Input, Problem},
+    plan::{ColumnSpec, Plan},
+    put_nullable,
     raw_blocks::put_header,
+    values::Item,
 };
-use crate::records::{BlockSummary, EnrichedBlock, EvmHeader};
+use crate::records::{BlockSummary, ContractSum, EnrichedBlock, EvmHeader};
 
 columns! { BlockSummary, BlockSummary {
     null transactions: u32,
@@ -27,9 +32,41 @@ columns! { BlockSummary, BlockSummary {
     null value_total: U256,
 } }
 
+columns! { ContractSum, ContractSum {
+    must address: Address,
+    must transactions: u32,
+    must failed: u32,
+    must unknown: u32,
+    must logs: u32,
+    must gas_used: u64,
+} }
+
+impl Item for ContractSum {
+    fn columns() -> Vec<ColumnSpec> {
+        Self::specs()
+    }
+    fn put(&self, out: &mut Vec<u8>) {
+        <Self as Columns>::put(self, out);
+    }
+    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
+        let mut sum = Self::default();
+        plan.walk(input, |column, input, step| sum.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
+        Ok(sum)
+    }
+}
+
+/// What version 2 of the schema added.
+#[derive(Default)]
+struct Tail {
+    contracts: Option<Vec<ContractSum>>,
+}
+columns! { Tail, Tail {
+    null contracts: Vec<ContractSum>,
+} }
+
 impl Row for EnrichedBlock {
     fn columns() -> Vec<Column> {
-        concat([HeaderRow::specs(), EvmHeader::specs(), BlockSummary::specs()])
+        concat([HeaderRow::specs(), EvmHeader::specs(), BlockSummary::specs(), Tail::specs()])
     }
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -39,23 +76,32 @@ impl Row for EnrichedBlock {
             Some(summary) => <BlockSummary as Columns>::put(summary, out),
             None => BlockSummary::put_nulls(out),
         }
+        // Without any it is written as version 1.
+        if let Some(summary) = &self.summary
+            && !summary.contracts.is_empty()
+        {
+            put_nullable::<Vec<ContractSum>, _>(&summary.contracts, out);
+        }
     }
 
     fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed> {
         let (mut envelope, mut evm) = (Group::<HeaderRow>::new(), Group::<EvmHeader>::new());
-        let mut summary = Group::<BlockSummary>::new();
+        let (mut summary, mut tail) = (Group::<BlockSummary>::new(), Tail::default());
         datum.walk(|column, input, step| match column.checked_sub(HEADER) {
             None => envelope.read(column, input, step),
             Some(column) => match column.checked_sub(EvmHeader::COUNT) {
                 None => evm.read(column, input, step),
-                Some(column) => summary.read(column, input, step),
+                Some(column) => match column.checked_sub(BlockSummary::COUNT) {
+                    None => summary.read(column, input, step),
+                    Some(column) => tail.read(column, input, step).map(drop),
+                },
             },
         })?;
-        Ok(Self {
-            envelope: envelopes::header(envelope)?,
-            evm: evm.finish()?.map(Box::new),
-            summary: summary.finish()?,
-        })
+        let mut summary = summary.finish()?;
+        if let (Some(summary), Some(contracts)) = (&mut summary, tail.contracts) {
+            summary.contracts = contracts;
+        }
+        Ok(Self { envelope: envelopes::header(envelope)?, evm: evm.finish()?.map(Box::new), summary })
     }
 
     fn size_hint(&self) -> usize {

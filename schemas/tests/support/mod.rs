@@ -7,7 +7,7 @@ use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     records::{
-        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, Contract,
+        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, Contract, ContractSum,
         ControlConfig, ControlTenant, DeadLetter, DecodedEvent, EndpointState, EnrichState, EnrichStatus,
         EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange, Lie,
         MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome, Payload,
@@ -245,11 +245,27 @@ impl Gen {
             gas_price_min: self.opt(Self::amount),
             gas_price_max: self.opt(Self::amount),
             value_total: self.amount(),
+            contracts: Vec::new(),
         }
     }
     pub fn enriched_block(&mut self) -> EnrichedBlock {
         let RawBlock { envelope, evm } = self.raw_block();
         EnrichedBlock { envelope, evm, summary: self.opt(Self::summary) }
+    }
+    /// With what version 2 of the schema added.
+    pub fn enriched_block_2(&mut self) -> EnrichedBlock {
+        let mut record = self.enriched_block();
+        if let Some(summary) = &mut record.summary {
+            summary.contracts = self.vec(3, |g| ContractSum {
+                address: g.address(),
+                transactions: g.u32(),
+                failed: g.u32(),
+                unknown: g.u32(),
+                logs: g.u32(),
+                gas_used: g.number(),
+            });
+        }
+        record
     }
     pub fn checkpoint(&mut self) -> CheckpointRecord {
         if self.below(2) == 0 {

@@ -193,6 +193,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(58, "evm_logs", include_str!("0058_evm_logs.sql")),
     Migration::new(59, "completeness", include_str!("0059_completeness.sql")),
     Migration::new(60, "endpoints", include_str!("0060_endpoints.sql")),
+    Migration::new(61, "block_rows_contracts", include_str!("0061_block_rows_contracts.sql")),
+    Migration::new(62, "contract_blocks", include_str!("0062_contract_blocks.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \
@@ -327,8 +329,9 @@ mod tests {
         let views = made.iter().filter(|m| m.sql.contains("CREATE OR REPLACE VIEW")).map(|m| m.name);
         let mut names: Vec<&str> = views.collect();
         names.sort_unstable();
-        let wanted = ["block_events", "blocks", "completeness", "endpoints", "evm_logs", "evm_transactions"];
-        assert_eq!(names, [&wanted[..], &["provider_minutes", "provider_samples", "transactions"]].concat());
+        let wanted = ["block_events", "blocks", "completeness", "contract_blocks", "endpoints", "evm_logs"];
+        let more = ["evm_transactions", "provider_minutes", "provider_samples", "transactions"];
+        assert_eq!(names, [&wanted[..], &more].concat());
         assert!(MIGRATIONS.iter().filter(|m| m.is_replaced(MIGRATIONS)).all(|m| !m.sql.contains(" TABLE ")));
     }
 }

@@ -51,13 +51,14 @@ pub struct TableSize {
 }
 
 /// Views in the order in which one meets them; others follow by name.
-const FIRST: [&str; 9] = [
+const FIRST: [&str; 10] = [
     "blocks",
     "block_events",
     "transactions",
     "evm_transactions",
     "evm_logs",
     "completeness",
+    "contract_blocks",
     "endpoints",
     "provider_minutes",
     "provider_samples",

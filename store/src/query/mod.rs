@@ -11,6 +11,7 @@
 pub mod blocks;
 pub mod catalogue;
 pub mod completeness;
+pub mod contracts;
 pub mod events;
 pub mod examples;
 pub mod health;
@@ -28,6 +29,7 @@ pub(crate) mod wire;
 pub use blocks::{Block, BlockCursor, BlockFilter};
 pub use catalogue::{TableSize, View, ViewColumn};
 pub use completeness::{BlockCount, Bucket, RecentCompleteness, Run};
+pub use contracts::ContractFigures;
 pub use events::{BlockEvent, GapReason, ReplayEvent, ReplayPage, Rows};
 pub use examples::{Example, examples};
 pub use health::{ProcessedBlock, StoredNetwork, StoredPosition};

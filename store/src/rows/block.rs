@@ -7,7 +7,7 @@ use schemas::{
 };
 
 use super::{
-    native::{Nullable, Numbers, Strings, Times, Values, Words, columns},
+    native::{Arrays, Fixed, Nullable, Numbers, Strings, Times, Values, Words, columns},
     row_version,
 };
 
@@ -58,6 +58,12 @@ columns! {
         excess_blob_gas: Nullable<Numbers<u64>>,
         l1_block_number: Nullable<Numbers<u64>>,
         span: Numbers<u32>,
+        contract_addresses: Arrays<Fixed<20>>,
+        contract_transactions: Arrays<Numbers<u32>>,
+        contract_failed: Arrays<Numbers<u32>>,
+        contract_unknown: Arrays<Numbers<u32>>,
+        contract_logs: Arrays<Numbers<u32>>,
+        contract_gas_used: Arrays<Numbers<u64>>,
     }
 }
 
@@ -115,6 +121,13 @@ impl BlockColumns {
         self.excess_blob_gas.push(header.excess_blob_gas);
         self.l1_block_number.push(header.l1_block_number);
         self.span.push(span);
+        let contracts = &summary.contracts;
+        self.contract_addresses.push_all(contracts.iter().map(|c| c.address.into_array()));
+        self.contract_transactions.push_all(contracts.iter().map(|c| c.transactions));
+        self.contract_failed.push_all(contracts.iter().map(|c| c.failed));
+        self.contract_unknown.push_all(contracts.iter().map(|c| c.unknown));
+        self.contract_logs.push_all(contracts.iter().map(|c| c.logs));
+        self.contract_gas_used.push_all(contracts.iter().map(|c| c.gas_used));
     }
 }
 

@@ -10,7 +10,7 @@
 //! the later one counts, and nothing inserts the earlier one again, since the sink passes over events that the store holds. It is
 //! worked out from the rows alone, so it may be done any number of times.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use clickhouse::Row;
 use schemas::{
     ChildEnvelope,
@@ -90,7 +90,13 @@ async fn applied(store: &Store, of: &ChildEnvelope) -> Result<Option<Applied>, S
 
 /// Inserts the rows of a transaction that is [`Place::Missing`]: its logs first, so that whoever finds its own row finds them
 /// too. [`Place::Reverted`] when its event lost its place meanwhile: then nothing of it stays.
-pub async fn insert(store: &Store, transaction: &EnrichedTransaction) -> Result<Place, StoreError> {
+///
+/// `contracts`: watched ones that it touches.
+pub async fn insert(
+    store: &Store,
+    transaction: &EnrichedTransaction,
+    contracts: &[Address],
+) -> Result<Place, StoreError> {
     let of = &transaction.envelope;
     let Payload::Transaction(_) = &transaction.payload else { return Ok(Place::Reverted) };
     let run = [std::slice::from_ref(transaction)];
@@ -98,7 +104,7 @@ pub async fn insert(store: &Store, transaction: &EnrichedTransaction) -> Result<
     insert_logs(store, &run, &spans).await?;
     insert_transactions(store, &run, &spans).await?;
     if applied(store, of).await?.is_some() {
-        sum_up(store, of).await?;
+        sum_up(store, of, contracts).await?;
         return Ok(Place::Held);
     }
     let held = [(of.height, of.sequence)];
@@ -107,7 +113,8 @@ pub async fn insert(store: &Store, transaction: &EnrichedTransaction) -> Result<
     Ok(Place::Reverted)
 }
 
-/// The sums of a block's row over its transactions' rows, as enrich adds them up.
+/// The sums of a block's row over its transactions' rows, as enrich adds them up. Contracts are those that the row has and those that
+/// are named.
 const SUM_UP: &str = "INSERT INTO block_rows
 WITH
     (SELECT base_fee_per_gas FROM block_rows FINAL WHERE network = {network:String} AND height = {height:UInt64}) AS base_fee,
@@ -128,24 +135,48 @@ WITH
         SELECT toUInt32(countIf(ifNull(event = 'Transfer(address,address,uint256)', 0))) AS transfers
         FROM evm_logs
         WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64}
+    ),
+    b AS (SELECT * FROM block_rows FINAL WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64}),
+    (SELECT arrayConcat(contract_addresses, arrayMap(a -> toFixedString(unhex(substring(a, 3)), 20), {contracts:Array(String)})) FROM b)
+        AS listed,
+    of_logs AS (
+        SELECT address, toUInt32(count()) AS logs FROM evm_log_rows FINAL
+        WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64} AND has(listed, address)
+        GROUP BY address
+    ),
+    of_contracts AS (
+        SELECT address, toUInt32(count()) AS transactions, toUInt32(countIf(status = 'failed')) AS failed,
+            toUInt32(countIf(status = 'unknown')) AS unknown, sum(receipt_gas_used) AS gas
+        FROM evm_transaction_rows FINAL ARRAY JOIN contracts AS address
+        WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64} AND has(listed, address)
+        GROUP BY address
+    ),
+    c AS (
+        SELECT groupArray(address) AS addresses, groupArray(transactions) AS transactions, groupArray(failed) AS failed,
+            groupArray(unknown) AS unknown, groupArray(logs) AS logs, groupArray(gas) AS gas
+        FROM (SELECT address, transactions, failed, unknown, gas, logs FROM of_contracts LEFT JOIN of_logs USING (address) ORDER BY address)
     )
 SELECT b.* REPLACE (
     t.failed AS failed_count, t.unknown AS unknown_count, toUInt32(b.transaction_count - t.stored) AS unreadable_count,
     l.transfers AS token_transfer_count, t.created AS created_count, t.gas AS receipt_gas_used, t.fees AS fee_total,
     t.fees_unknown AS fee_unknown_count, t.price_sum AS gas_price_sum, t.price_count AS gas_price_count,
-    t.price_min AS gas_price_min, t.price_max AS gas_price_max, t.moved AS value_total)
-FROM (SELECT * FROM block_rows FINAL WHERE network = {network:String} AND height = {height:UInt64}
-    AND sequence = {sequence:UInt64}) AS b CROSS JOIN t CROSS JOIN l
+    t.price_min AS gas_price_min, t.price_max AS gas_price_max, t.moved AS value_total,
+    c.addresses AS contract_addresses, c.transactions AS contract_transactions, c.failed AS contract_failed,
+    c.unknown AS contract_unknown, c.logs AS contract_logs, c.gas AS contract_gas_used)
+FROM b CROSS JOIN t CROSS JOIN l CROSS JOIN c
 WHERE b.unreadable_count + t.stored > b.transaction_count";
 
 /// Adds a block's sums up anew, where its row calls transactions unreadable that have a row by now, and has its heights counted again.
-pub async fn sum_up(store: &Store, of: &ChildEnvelope) -> Result<(), StoreError> {
+/// `contracts`: watched ones that its row may lack.
+pub async fn sum_up(store: &Store, of: &ChildEnvelope, contracts: &[Address]) -> Result<(), StoreError> {
+    let contracts: Vec<String> = contracts.iter().map(|c| const_hex::encode_prefixed(c)).collect();
     let statement = store
         .client()
         .query(SUM_UP)
         .param("network", of.network.as_str())
         .param("height", of.height)
-        .param("sequence", of.sequence);
+        .param("sequence", of.sequence)
+        .param("contracts", contracts);
     let statement = SETTINGS.iter().fold(statement, |statement, (name, value)| statement.with_setting(*name, *value));
     deadline("adding up a block", store.config().write_deadline, statement.execute()).await?;
     // Last: a repeated call does this again, whatever was cut off before.

@@ -307,5 +307,5 @@ pub async fn of_the_sink(asked: &mut Asked<'_>, stages: &Store) {
     let transaction = &live.event.transactions[0];
     let place = mend::place(stages, &transaction.envelope, 0, Some(u64::MAX));
     assert_eq!(asked.ask("mend::place", "", 8 * GRANULE * PARTS, place).await, mend::Place::Held);
-    asked.ask("mend::insert", "", 20 * GRANULE * PARTS, mend::insert(stages, transaction)).await;
+    asked.ask("mend::insert", "", 20 * GRANULE * PARTS, mend::insert(stages, transaction, &[])).await;
 }

@@ -1,13 +1,13 @@
 //! A model of a chain: grows, reverts, and knows what every view must show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Network, Op, Origin, Status, TimeMs,
     records::{
-        BlockSummary, DecodedEvent, EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction,
-        FeeParts, Payload,
+        BlockSummary, ContractSum, DecodedEvent, EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog,
+        EvmTransaction, FeeParts, Payload,
     },
 };
 use store::sink::{batch::Event, fold::Cause};
@@ -98,6 +98,7 @@ impl Chain {
             transactions.push(t);
         }
         envelope.log_count = log_index;
+        summary.contracts = contracts(&transactions);
         let header = EvmHeader { gas_limit: 30_000_000, gas_used: summary.gas_used, ..EvmHeader::default() };
         let block = EnrichedBlock { envelope, evm: Some(Box::new(header)), summary: Some(summary) };
         let event = Event { block, transactions };
@@ -142,6 +143,33 @@ impl Chain {
         }
         events
     }
+}
+
+/// Every other address is watched.
+pub fn is_watched(address: &Address) -> bool {
+    address.0[0].is_multiple_of(2)
+}
+
+/// Contracts that a transaction touches.
+pub fn touched(tx: &EvmTransaction) -> BTreeSet<Address> {
+    tx.to_address.into_iter().chain(tx.receipt_contract_address).chain(tx.logs.iter().map(|l| l.address)).collect()
+}
+
+/// What a block's transactions did at watched contracts.
+pub fn contracts(transactions: &[EnrichedTransaction]) -> Vec<ContractSum> {
+    let mut sums = BTreeMap::<Address, ContractSum>::new();
+    for t in transactions {
+        let Payload::Transaction(both) = &t.payload else { continue };
+        for address in touched(&both.0).into_iter().filter(is_watched) {
+            let sum = sums.entry(address).or_insert_with(|| ContractSum { address, ..ContractSum::default() });
+            sum.transactions += 1;
+            sum.failed += u32::from(both.1.status == Status::Failed);
+            sum.unknown += u32::from(both.1.status == Status::Unknown);
+            sum.logs += both.0.logs.iter().filter(|l| l.address == address).count() as u32;
+            sum.gas_used += both.0.receipt_gas_used;
+        }
+    }
+    sums.into_values().collect()
 }
 
 fn transaction(e: &ChildEnvelope, index: u32, logs: u32, first_log: u32, dice: &mut Dice) -> EnrichedTransaction {

@@ -22,18 +22,24 @@ type BlockSeen = (String, u64, String, u64, u32, u32);
 type TransactionSeen = (String, u64, u32, String, u64, String, u64, Option<String>, Option<String>);
 type LogSeen = (String, u64, u32, u32, u64);
 type EventSeen = (String, u64, String, String);
+type ContractSeen = (String, u64, String, u64, u32, u32, u32, u64);
 
 /// Compares every view with the model, row by row.
 pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &str) {
     let mut sorted: Vec<&Chain> = chains.iter().collect();
     sorted.sort_by_key(|c| c.network.as_str().to_owned());
     let (mut blocks, mut transactions, mut logs, mut events) = (vec![], vec![], vec![], vec![]);
+    let mut contracts = vec![];
     for chain in sorted {
         let name = || chain.network.as_str().to_owned();
         for live in &chain.live {
             let e = &live.event.block.envelope;
             let failed = live.event.block.summary.as_ref().map_or(0, |s| s.failed);
             blocks.push((name(), e.height, e.block_hash.as_str().to_owned(), e.sequence, e.tx_count, failed));
+            contracts.extend(crate::chain::contracts(&live.event.transactions).into_iter().map(|c| {
+                let address = c.address.to_string().to_lowercase();
+                (name(), e.height, address, e.sequence, c.transactions, c.failed, c.logs, c.gas_used)
+            }));
             for t in &live.event.transactions {
                 let Payload::Transaction(both) = &t.payload else { continue };
                 let status = if both.1.status == Status::Failed { "failed" } else { "success" };
@@ -59,6 +65,9 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
     let sql = "SELECT toString(network), block_number, transaction_index, log_index, sequence FROM evm_logs \
                ORDER BY network, block_number, transaction_index, log_index";
     assert_eq!(rows::<LogSeen>(engine, store, sql).await, logs, "logs {when}");
+    let sql = "SELECT toString(network), block_number, contract, sequence, transactions, failed, logs, gas_used \
+               FROM contract_blocks ORDER BY network, block_number, contract";
+    assert_eq!(rows::<ContractSeen>(engine, store, sql).await, contracts, "contracts {when}");
     let sql =
         "SELECT toString(network), sequence, toString(op), block_hash FROM block_events ORDER BY network, sequence";
     assert_eq!(rows::<EventSeen>(engine, store, sql).await, events, "block events {when}");

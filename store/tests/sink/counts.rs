@@ -164,7 +164,7 @@ async fn who_remembers_sees_what_is_mended_and_reads_only_what_changed() {
         (held, counts.load(Ordering::SeqCst) - before)
     };
     assert_eq!(ask(&mut remembered).await, (held.clone(), 0), "nothing is counted");
-    assert_eq!(mend::insert(&store, &missing).await.expect("mended"), mend::Place::Held);
+    assert_eq!(mend::insert(&store, &missing, &[]).await.expect("mended"), mend::Place::Held);
     let (mended, statements) = ask(&mut remembered).await;
     assert!(mended.ranges.iter().all(|range| range.complete), "{mended:?}");
     assert_eq!((statements, &mended), (1, &store.completeness(&chain.network).await.expect("an answer")));

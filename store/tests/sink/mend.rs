@@ -1,5 +1,6 @@
 //! A placeholder's rows, inserted later: where the block stands, once, and never where it was reverted.
 
+use alloy_primitives::Address;
 use schemas::{
     Network,
     records::{EnrichedTransaction, Payload},
@@ -10,7 +11,7 @@ use store::sink::{
 };
 
 use crate::{
-    chain::{Chain, Dice},
+    chain::{Chain, Dice, contracts, is_watched, touched},
     chaos::compare,
     harness::Running,
     setup::{RunningSink, TestLog, store_in, until_processed},
@@ -20,7 +21,15 @@ use crate::{
 fn with_placeholder(mut event: Event) -> (Event, EnrichedTransaction) {
     let whole = event.transactions[0].clone();
     event.transactions[0].payload = Payload::Unreadable { index: 0, error: "too large".into() };
+    let summary = event.block.summary.as_mut().expect("a summary");
+    (summary.unreadable, summary.contracts) = (1, contracts(&event.transactions));
     (event, whole)
+}
+
+/// The watched contracts of a transaction.
+fn watched(t: &EnrichedTransaction) -> Vec<Address> {
+    let Payload::Transaction(both) = &t.payload else { panic!("a placeholder") };
+    touched(&both.0).into_iter().filter(is_watched).collect()
 }
 
 /// The next block that has transactions, and logs in the first.
@@ -62,15 +71,15 @@ async fn a_missing_row_is_inserted_once_and_never_into_a_reverted_block() {
     assert!(matches!(place(&held, Some(100)).await, Place::Missing { .. }));
 
     // Twice in a row, as two who run it at once would: the same rows.
-    assert_eq!(mend::insert(&store, &held).await.expect("an insert"), Place::Held);
-    assert_eq!(mend::insert(&store, &held).await.expect("an insert"), Place::Held);
+    assert_eq!(mend::insert(&store, &held, &watched(&held)).await.expect("an insert"), Place::Held);
+    assert_eq!(mend::insert(&store, &held, &watched(&held)).await.expect("an insert"), Place::Held);
     assert_eq!(place(&held, Some(100)).await, Place::Held);
 
     // A revert between look and insert: nothing stays.
     log.publish(&[chain.revert().expect("a block")]).await;
     until_processed(&store, &network, 3).await;
     assert_eq!(place(&reverted, Some(101)).await, Place::Reverted);
-    assert_eq!(mend::insert(&store, &reverted).await.expect("an insert"), Place::Reverted);
+    assert_eq!(mend::insert(&store, &reverted, &watched(&reverted)).await.expect("an insert"), Place::Reverted);
 
     let range = &store.completeness(&network).await.expect("an answer").ranges[0];
     assert!(range.complete && range.transactions_stored == range.transactions_expected, "{range:?}");

@@ -27,6 +27,7 @@ async fn migrations_are_run_once_repaired_when_cut_off_and_refused_when_newer() 
         "evm_transactions",
         "evm_logs",
         "completeness",
+        "contract_blocks",
         "endpoints",
         "provider_minutes",
         "provider_samples",

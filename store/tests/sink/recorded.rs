@@ -359,8 +359,8 @@ async fn mended_blocks_are_as_if_nothing_had_been_missing() {
             until_processed(&store, &chain.parse().expect("a slug"), *sequence).await;
         }
         for transaction in &missing {
-            assert_eq!(mend::insert(&store, transaction).await.expect("an insert"), mend::Place::Held);
-            mend::sum_up(&store, &transaction.envelope).await.expect("once more");
+            assert_eq!(mend::insert(&store, transaction, &[]).await.expect("an insert"), mend::Place::Held);
+            mend::sum_up(&store, &transaction.envelope, &[]).await.expect("once more");
         }
         sink.stop().await.expect("a clean end");
         let of = |view: &str, but: &str, by: &str| {

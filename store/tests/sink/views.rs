@@ -44,6 +44,11 @@ const PROMISED: &[(&str, &str)] = &[
         "network from_number to_number blocks transactions_expected transactions_stored complete from_height to_height",
     ),
     (
+        "contract_blocks",
+        "network contract block_number block_hash block_timestamp transactions failed unknown logs gas_used sequence height \
+         block_time address",
+    ),
+    (
         "endpoints",
         "network name url score latency_part success_part height_part latency_ms success_rate height lag_blocks state reason \
          since in_use last_error last_seen_at",

@@ -77,6 +77,8 @@ struct Mapping {
     from: &'static str,
     to: &'static str,
     columns: Vec<(&'static str, String)>,
+    /// Columns that were added since, and stay empty.
+    added: &'static str,
 }
 
 impl Mapping {
@@ -84,7 +86,8 @@ impl Mapping {
     fn insert(&self) -> String {
         let (from, to) = (self.from, self.to);
         let (names, values) = match self.columns.is_empty() {
-            true => (String::new(), format!("*, {SPAN}")),
+            true if self.added.is_empty() => (String::new(), format!("*, {SPAN}")),
+            true => (format!("(* EXCEPT ({}))", self.added), format!("*, {SPAN}")),
             false => {
                 let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
                 let values: Vec<&str> = self.columns.iter().map(|(_, value)| value.as_str()).collect();
@@ -195,7 +198,7 @@ static TRANSACTIONS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
     columns.extend(numbers);
     columns.push(("extra", extra()));
     columns.push(("present", present()));
-    Mapping { from: TEXT.by_height[0], to: "evm_transaction_rows", columns }
+    Mapping { from: TEXT.by_height[0], to: "evm_transaction_rows", columns, added: "" }
 });
 
 static LOGS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
@@ -208,7 +211,7 @@ static LOGS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
     for name in ["event", "arguments"] {
         columns.push((name, or(name, "''")));
     }
-    Mapping { from: TEXT.by_height[1], to: "evm_log_rows", columns }
+    Mapping { from: TEXT.by_height[1], to: "evm_log_rows", columns, added: "" }
 });
 
 static BLOCKS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
@@ -221,16 +224,20 @@ static BLOCKS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
     columns.extend(same(&["state_root", "transactions_root", "receipts_root", "withdrawals_root", "withdrawal_count"]));
     columns.extend(same(&["blob_gas_used", "excess_blob_gas", "l1_block_number"]));
     columns.push(("version", VERSION.to_owned()));
-    Mapping { from: TEXT.by_height[2], to: "block_rows", columns }
+    Mapping { from: TEXT.by_height[2], to: "block_rows", columns, added: "" }
 });
 
-const fn same_columns(from: &'static str, to: &'static str) -> Mapping {
-    Mapping { from, to, columns: Vec::new() }
+const fn same_columns(from: &'static str, to: &'static str, added: &'static str) -> Mapping {
+    Mapping { from, to, columns: Vec::new(), added }
 }
 
-static COARSE_TRANSACTIONS: Mapping = same_columns(COARSE.by_height[0], "evm_transaction_rows");
-static COARSE_LOGS: Mapping = same_columns(COARSE.by_height[1], "evm_log_rows");
-static COARSE_BLOCKS: Mapping = same_columns(COARSE.by_height[2], "block_rows");
+/// Of blocks, since version 61.
+const CONTRACTS: &str =
+    "contract_addresses, contract_transactions, contract_failed, contract_unknown, contract_logs, contract_gas_used";
+
+static COARSE_TRANSACTIONS: Mapping = same_columns(COARSE.by_height[0], "evm_transaction_rows", "");
+static COARSE_LOGS: Mapping = same_columns(COARSE.by_height[1], "evm_log_rows", "");
+static COARSE_BLOCKS: Mapping = same_columns(COARSE.by_height[2], "block_rows", CONTRACTS);
 
 /// Copies a range: what the blocks hold first, then the blocks, as the sink writes them (rule 16).
 pub(super) async fn range(
