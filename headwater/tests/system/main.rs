@@ -11,6 +11,7 @@ mod clients;
 mod common;
 mod compose;
 mod consumers;
+mod contracts;
 mod control;
 mod faults;
 mod filling;

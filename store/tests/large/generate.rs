@@ -134,9 +134,10 @@ fn insert(engine: &Running, network: Network, from: u64, to: u64, rows: u64) {
             address(&format!("cityHash64(n) % {SENDERS}"))
         ),
         format!(
-            "INSERT INTO block_rows (network, height, version, origin, hash, parent_hash, block_time, transaction_count, log_count, span) \
+            "INSERT INTO block_rows (network, height, version, origin, hash, parent_hash, block_time, transaction_count, log_count, span, \
+             contract_addresses, contract_transactions, contract_failed, contract_unknown, contract_logs, contract_gas_used) \
              WITH number + {from} AS b SELECT '{name}', {height} AS height, 256 * (b + 1), 'live', {block}, {}, {time}, {PER_BLOCK}, \
-             {PER_BLOCK}, {SPAN} FROM numbers({})",
+             {PER_BLOCK}, {SPAN}, [unhex(repeat('cc', 20)), unhex(repeat('dd', 20))], [2, 1], [1, 0], [0, 0], [1, 1], [7, 7] FROM numbers({})",
             hash_of(name, "block", "b - 1"),
             to - from
         ),

@@ -172,6 +172,13 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
     let minutes = api.provider_minutes(&network, "e7", hour, 1_000);
     let minutes = asked.ask("provider_minutes", "an hour of one endpoint", edges, minutes).await;
     assert_eq!(minutes.len() as u64, 60 * METHODS);
+    let (watched, day) = (format!("0x{}", "cc".repeat(20)), 86_400_000);
+    let blocks = day / 12_000;
+    let since = TimeMs(head.timestamp.0 - day + 1);
+    let of = [(watched.as_str(), since)];
+    let figures = api.contract_figures(&network, &of);
+    let figures = asked.ask("contract_figures", "a day", blocks as u64 + 4 * edges, figures).await;
+    assert_eq!((figures[0].transactions, figures[0].failed), (2 * blocks as u64, blocks as u64));
     let events = asked.ask("events", "", 2 * edges, api.events(&network, after, after + 256, 256)).await;
     assert_eq!(events.len(), 256);
     for after in [middle, after] {

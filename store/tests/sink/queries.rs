@@ -6,12 +6,12 @@ use alloy_primitives::Address;
 use schemas::{Status, TimeMs, records::Payload};
 use store::{
     Store, StoreErrorKind,
-    query::{BlockFilter, Rows, Sort, Transaction, TransactionFilter},
+    query::{BlockFilter, ContractFigures, Rows, Sort, Transaction, TransactionFilter},
     sink::batch::Event,
 };
 
 use crate::{
-    chain::{Chain, Dice},
+    chain::{Chain, Dice, contracts, is_watched},
     harness::Running,
     setup::{RunningSink, TestLog, execute, store_in, until_processed},
 };
@@ -125,6 +125,30 @@ async fn lists_look_ups_and_replays_tell_what_the_chain_is() {
     assert_eq!(keys(&all(&store, &everywhere).await), model(&chains, |e, _| inside(e)));
     let hostile = TransactionFilter { contract: Some("' OR 1=1 --".into()), ..base };
     assert_eq!(all(&store, &hostile).await, []);
+
+    // Contracts: each from its own time on; what is not watched, or not yet, has nothing.
+    let (watched, not) = (Address::repeat_byte(200), Address::repeat_byte(201));
+    assert!(is_watched(&watched) && !is_watched(&not));
+    let since = [TimeMs(0), from, TimeMs(tip.block_time.0 + 1)];
+    let texts = [watched, Address::repeat_byte(102), Address::repeat_byte(100), not].map(|a| format!("{a:#x}"));
+    let asked: Vec<(&str, TimeMs)> = texts.iter().map(String::as_str).zip(since.into_iter().chain([from])).collect();
+    let figures = store.contract_figures(&a.network, &asked).await.expect("figures");
+    let summed: Vec<ContractFigures> = asked
+        .iter()
+        .map(|(address, since)| {
+            let blocks = a.live.iter().filter(|l| l.event.block.envelope.block_time >= *since);
+            let sums = blocks.flat_map(|l| contracts(&l.event.transactions));
+            sums.filter(|c| format!("{:#x}", c.address) == *address).fold(ContractFigures::default(), |all, c| {
+                let (transactions, failed) = (u64::from(c.transactions), u64::from(c.failed));
+                ContractFigures { transactions: all.transactions + transactions, failed: all.failed + failed }
+            })
+        })
+        .collect();
+    assert_eq!(figures, summed);
+    assert!(figures[0].transactions > 0 && figures[0].failed > 0 && figures[1].transactions > 0, "{figures:?}");
+    assert_eq!(figures[2..], [ContractFigures::default(); 2]);
+    let refused = store.contract_figures(&a.network, &[("' OR 1", from)]).await.expect_err("no address");
+    assert_eq!(refused.kind, StoreErrorKind::BadRequest);
 
     // Blocks.
     let mut filter = BlockFilter { limit: 9, ..BlockFilter::default() };
