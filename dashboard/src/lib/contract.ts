@@ -118,6 +118,20 @@ export interface Problem {
 	title: string;
 	detail?: string;
 	status?: number;
+	/** The path `/problems/NAME`, the same at every occurrence. */
+	type?: string;
+	/** What stands in the way, of a 409. */
+	id?: string;
+	/** What is wrong with a body, of a 422. */
+	errors?: Mistake[];
+}
+
+/** A mistake in what was sent. */
+export interface Mistake {
+	/** `name`, `abi.3.inputs.0.type`; of a text that is no JSON `line 4, column 7`. */
+	path: string;
+	problem: string;
+	cure?: string;
 }
 
 /** What a score is made of; each 0 to 1. The score is 100 × (½ latency + ½ success) × height. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { age, clock, count, few, instant, methodName, millis, namedArguments, percent, plural, rate, shorten } from './format';
+import { age, clock, count, few, instant, methodName, millis, namedArguments, percent, plural, rate, shorten, stamp } from './format';
 
 describe('shorten', () => {
 	it('keeps both ends', () => {
@@ -15,6 +15,8 @@ describe('numbers', () => {
 		expect(rate(NaN)).toBe('—');
 		expect(age(null)).toBe('—');
 		expect(clock('never')).toBe('—');
+		expect(stamp(new Date(2026, 10, 9, 1, 41, 8).toISOString())).toBe('2026-11-09 01:41:08');
+		expect(stamp(null)).toBe('—');
 	});
 
 	it('groups', () => {

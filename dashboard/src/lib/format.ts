@@ -62,6 +62,13 @@ export function clock(rfc3339: string | number | null | undefined): string {
 	return `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
 }
 
+/** Day and wall clock, `2026-11-29 01:41:18` in the reader's zone; `—` when unreadable. */
+export function stamp(rfc3339: string | number | null | undefined): string {
+	const at = new Date(rfc3339 ?? NaN);
+	if (Number.isNaN(at.getTime())) return '—';
+	return `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${clock(at.getTime())}`;
+}
+
 /** Milliseconds since the epoch, or null. */
 export function instant(rfc3339: string | null | undefined): number | null {
 	if (!rfc3339) return null;

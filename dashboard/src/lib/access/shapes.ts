@@ -1,0 +1,102 @@
+/** The shapes of `/auth/me`, `/contracts`, `/keys` and `/audit`. Times are RFC 3339, durations text such as `90d`. */
+
+export type Action = 'read' | 'write';
+
+/** Whoever did something. */
+export interface Actor {
+	/** `user`, `key`, `operator`, `system`. */
+	kind: string;
+	id: string;
+	name?: string | null;
+}
+
+/** `GET /auth/me`. */
+export interface Me {
+	/** `none`: everybody may everything; `keys`, `accounts`. */
+	mode: string;
+	actor: Actor;
+	/** The key that one acts with. */
+	key?: { id: string; prefix: string; name: string; expires_at?: string | null } | null;
+	scopes: string[];
+	/** Empty: all. */
+	networks: string[];
+	/** Goes back with every change. */
+	csrf?: string | null;
+}
+
+export interface ContractFigures {
+	transactions_24h: number | null;
+	failed_24h: number | null;
+}
+
+/** Something that an ABI names. */
+export interface Named {
+	what: 'function' | 'event' | 'error';
+	/** `transfer(address,uint256)`. */
+	signature: string;
+	/** A selector of 4 bytes, or a topic of 32. */
+	id: string;
+}
+
+export interface Contract {
+	id: string;
+	network: string;
+	address: string;
+	name: string;
+	labels: string[];
+	/** `operator`: it stands in the configuration file, and is changed there. */
+	source: string;
+	version: number;
+	has_abi?: boolean;
+	created_at?: string | null;
+	updated_at?: string | null;
+	/** Null where they cannot be had at the moment. */
+	figures?: ContractFigures | null;
+	/** Of one, not of a list. */
+	abi?: unknown[] | null;
+	names?: Named[] | null;
+}
+
+export interface Key {
+	id: string;
+	/** The part of it that may be seen; `hw_` stands before it. */
+	prefix: string;
+	name: string;
+	scopes: string[];
+	/** Empty: all. */
+	networks: string[];
+	created_at?: string | null;
+	created_by?: Actor | null;
+	expires_at?: string | null;
+	revoked_at?: string | null;
+	/** To a minute. */
+	last_used_at?: string | null;
+	version: number;
+}
+
+/** A key with its secret, which is in no other answer. */
+export interface FreshKey extends Key {
+	key: string;
+}
+
+export interface AuditEntry {
+	id: string;
+	/** Its number in the chain. */
+	entry?: number;
+	at: string;
+	actor: Actor;
+	/** The scopes that it had. */
+	acting_as?: string | null;
+	ip?: string | null;
+	request_id?: string | null;
+	/** `contract.create`. */
+	action: string;
+	resource: { kind: string; id: string; name?: string | null };
+	before?: unknown;
+	after?: unknown;
+	/** `done`, `denied`, `failed`. */
+	outcome: string;
+	hash: string;
+	/** Empty in the first. */
+	previous: string;
+}
