@@ -1,0 +1,96 @@
+/** The audit in words, and its filters as they stand in the page's address. */
+
+import type { Actor, AuditEntry } from './shapes';
+
+export const ACTIONS = [
+	'contract.create',
+	'contract.change',
+	'contract.delete',
+	'key.create',
+	'key.change',
+	'key.rotate',
+	'key.revoke'
+] as const;
+
+export const KINDS = ['contract', 'key'] as const;
+
+const DONE: Record<string, string> = {
+	create: 'added',
+	change: 'changed',
+	delete: 'removed',
+	rotate: 'gave another secret to',
+	revoke: 'revoked'
+};
+const TRIED: Record<string, string> = {
+	create: 'add',
+	change: 'change',
+	delete: 'remove',
+	rotate: 'give another secret to',
+	revoke: 'revoke'
+};
+
+/** What happened, without who and to what: `added the contract`, `tried to revoke the key`. Unknown actions are shown as they are. */
+export function deed(entry: Pick<AuditEntry, 'action' | 'outcome' | 'resource'>): string {
+	const verb = entry.action.split('.').at(-1) ?? '';
+	const kind = entry.resource.kind.replaceAll('_', ' ');
+	const done = entry.outcome === 'done';
+	const words = Object.hasOwn(DONE, verb) ? (done ? DONE[verb] : `tried to ${TRIED[verb]}`) : `${done ? '' : 'tried '}${entry.action} on`;
+	return `${words} the ${kind}`;
+}
+
+export function actorName(actor: Actor): string {
+	return actor.name || actor.id || actor.kind;
+}
+
+export interface AuditFilter {
+	actor: string;
+	action: string;
+	/** An id, or a kind. */
+	resource: string;
+	/** `1h`, `24h`, `7d`, `30d`, `between`, or empty for all. */
+	span: string;
+	/** Of `between`, as a field of date and time has them, in the reader's zone; either may be empty. */
+	from: string;
+	to: string;
+}
+
+const NONE: AuditFilter = { actor: '', action: '', resource: '', span: '', from: '', to: '' };
+
+export const SPANS = [
+	{ value: '', words: 'at any time', ms: null },
+	{ value: '1h', words: 'in the last hour', ms: 3_600_000 },
+	{ value: '24h', words: 'in the last 24 hours', ms: 86_400_000 },
+	{ value: '7d', words: 'in the last 7 days', ms: 7 * 86_400_000 },
+	{ value: '30d', words: 'in the last 30 days', ms: 30 * 86_400_000 },
+	{ value: 'between', words: 'between …', ms: null }
+] as const;
+
+/** From an address; what is not known is left out. */
+export function filterOf(search: string): AuditFilter {
+	const query = new URLSearchParams(search);
+	const filter = { ...NONE };
+	for (const name of Object.keys(NONE) as (keyof AuditFilter)[]) filter[name] = query.get(name) ?? '';
+	if (!SPANS.some((span) => span.value === filter.span)) filter.span = '';
+	return filter;
+}
+
+/** For an address: `?action=key.create`, or nothing. */
+export function searchOf(filter: AuditFilter): string {
+	const set = Object.entries(filter).filter(([name, value]) => value && (filter.span === 'between' || !['from', 'to'].includes(name)));
+	return set.length > 0 ? `?${new URLSearchParams(set)}` : '';
+}
+
+/** For the API, at this time by the reader's clock. */
+export function queryOf(filter: AuditFilter, now: number): Record<string, string> {
+	const query: Record<string, string> = {};
+	for (const name of ['actor', 'action', 'resource'] as const) if (filter[name]) query[name] = filter[name];
+	const span = SPANS.find((s) => s.value === filter.span);
+	if (span?.ms) query.from = new Date(now - span.ms).toISOString();
+	if (filter.span === 'between') {
+		for (const name of ['from', 'to'] as const) {
+			const at = Date.parse(filter[name]);
+			if (!Number.isNaN(at)) query[name] = new Date(at).toISOString();
+		}
+	}
+	return query;
+}
