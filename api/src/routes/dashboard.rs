@@ -24,7 +24,7 @@ struct Files;
 const NOT_BUILT: &str = include_str!("../assets/not-built.html");
 
 /// The paths that the app answers itself: the folders of `dashboard/src/routes`.
-const PAGES: [&str; 3] = ["", "providers", "sql"];
+const PAGES: [&str; 7] = ["", "audit", "contracts", "keys", "login", "providers", "sql"];
 
 /// What the admin port serves, which people look for here.
 const ADMIN: [&str; 5] = ["metrics", "healthz", "readyz", "lag", "log"];
