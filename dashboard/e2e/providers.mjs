@@ -100,6 +100,12 @@ export async function checkProviders(page, url, until) {
 	assert.equal(new URL(page.url()).hash, '');
 	await until('the focus to come back', async () => (await page.evaluate(() => document.activeElement?.textContent)) === name);
 
+	// And the same once more.
+	await page.keyboard.press('Enter');
+	await page.waitForSelector('dialog[open]');
+	await page.keyboard.press('Escape');
+	await until('the history to close again', async () => (await page.locator('dialog').count()) === 0);
+
 	// By its own address, on a narrow screen.
 	const size = page.viewportSize();
 	const deep = scored[0].key.split('/').map(encodeURIComponent).join('/');
