@@ -19,8 +19,8 @@ describe('the state of a key', () => {
 
 describe('who made a key', () => {
 	it('is named', () => {
-		const list = [key('1'), made('2', '1'), made('3', '9'), key('4', { created_by: { kind: 'operator', id: 'operator', name: 'root' } })];
-		expect(list.map((k) => maker(k, list))).toEqual(['—', 'key 1', '9', 'root']);
+		const list = [key('1'), made('2', '1'), made('3', '9'), key('4', { created_by: { kind: 'operator', id: 'operator' } })];
+		expect(list.map((k) => maker(k, list))).toEqual(['—', 'key 1', '9', 'operator']);
 	});
 
 	it('takes along what it made, in whatever order they come, even in a circle', () => {

@@ -30,7 +30,7 @@ export function inOrder(keys: readonly Key[], now: number): Key[] {
 export function maker(key: Key, keys: readonly Key[]): string {
 	const by = key.created_by;
 	if (!by) return '—';
-	return by.kind === 'key' ? (by.name ?? keys.find((k) => k.id === by.id)?.name ?? by.id) : (by.name ?? by.kind);
+	return by.name ?? (by.kind === 'key' ? (keys.find((k) => k.id === by.id)?.name ?? by.id) : by.id);
 }
 
 /** Keys of the list that end with `id`: what it made, what those made, and so on; without those that ended already. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { locate, steps } from './locate';
+import { abiText, locate, steps, syntaxError } from './locate';
 
 const text = `[
   {"type": "function", "name": "a\\"]", "inputs": [
@@ -49,5 +49,46 @@ describe('locate', () => {
 	it('finds nothing in what is no JSON, and does not hang', () => {
 		for (const broken of ['', '[', '[{"a"', '[{"a":', '[{"a":1', '[{1:2}]', '["', '[}', '['.repeat(100_000)]) expect(locate(broken, 'abi.0.a'), broken.slice(0, 9)).toBeNull();
 		expect(locate(text, 'name')).toBeNull();
+	});
+});
+
+describe('abiText', () => {
+	it('is the array as it is written, wherever it stands', () => {
+		expect(abiText(' [1, 2] ')).toEqual({ text: '[1, 2]', from: 1 });
+		expect(abiText('{"a": 1, "abi": [ 1 ]}')).toEqual({ text: '[ 1 ]', from: 16 });
+		expect(abiText('[1,')).toEqual({ text: '[1,', from: 0 });
+	});
+});
+
+describe('syntaxError', () => {
+	it('says where, and what was awaited', () => {
+		for (const [broken, at, awaited] of [
+			['[\n  {,]', '2:4', 'a name in double quotes'],
+			['[1 2]', '1:4', 'a comma or ]'],
+			['{"a" 1}', '1:6', 'a colon'],
+			['[1,]', '1:4', 'a value'],
+			['[', '1:2', 'a value'],
+			['[] []', '1:4', 'nothing more'],
+			['["a\nb"]', '1:2', 'the end of this text, and no line break or lone backslash in it'],
+			['', '1:1', 'a value'],
+			['[01]', '1:2', 'a value'],
+			['[truee]', '1:2', 'a value']
+		] as const) {
+			const found = syntaxError(broken);
+			expect(found && [`${found.place.line}:${found.place.column}`, found.awaited], broken).toEqual([at, awaited]);
+		}
+	});
+
+	it('agrees with the browser on what is JSON', () => {
+		const texts = [text, '1', '-0.5e+3', '"\\u00e9\\n"', 'null', ' {} ', '[[],{"":[]}]', '[1.]', '.5', '+1', "['a']", '{a:1}', '[1,,2]', '{"a":1,}', '\u00a0[]', '"\\x"', '[NaN]', '-', '{"a":1}x'];
+		for (const one of texts) {
+			let good = true;
+			try {
+				JSON.parse(one);
+			} catch {
+				good = false;
+			}
+			expect(syntaxError(one) === null, one).toBe(good);
+		}
 	});
 });

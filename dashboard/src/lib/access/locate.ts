@@ -28,10 +28,9 @@ export function locate(text: string, path: string): Place | null {
 	if (said) return ofLine(text, Number(said[1]), Number(said[2]));
 	const wanted = steps(path);
 	if (!wanted || wanted[0] !== 'abi') return null;
-	const reader = new Reader(text);
-	const whole = reader.value();
-	if (!whole) return null;
-	let at = whole.kind === 'object' && whole.members.has('abi') ? whole.members.get('abi')! : whole;
+	const abi = abiNode(text);
+	if (!abi) return null;
+	let at = abi;
 	for (const step of wanted.slice(1)) {
 		const next: Node | undefined = at.kind === 'array' ? at.items[Number(step)] : at.members.get(step);
 		if (!next) break;
@@ -40,7 +39,18 @@ export function locate(text: string, path: string): Place | null {
 	return placed(text, at.from, at.to);
 }
 
-function placed(text: string, from: number, to: number): Place {
+/** The array, as it is written, in a text that is one or has one under `abi`. The text itself where it is no JSON. */
+export function abiText(text: string): { text: string; from: number } {
+	const node = abiNode(text);
+	return node ? { text: text.slice(node.from, node.to), from: node.from } : { text, from: 0 };
+}
+
+function abiNode(text: string): Node | null {
+	const whole = new Reader(text).document();
+	return whole?.members.get('abi') ?? whole;
+}
+
+export function placed(text: string, from: number, to: number): Place {
 	const before = text.slice(0, from);
 	const line = before.split('\n').length;
 	return { from, to, line, column: from - (before.lastIndexOf('\n') + 1) + 1 };
@@ -54,6 +64,14 @@ function ofLine(text: string, line: number, column: number): Place | null {
 	return { from, to: Math.min(from + 1, text.length), line, column };
 }
 
+/** What is wrong with a text that is no JSON: where, and what was awaited there. Null when it is JSON (RFC 8259). */
+export function syntaxError(text: string): { place: Place; awaited: string } | null {
+	const reader = new Reader(text);
+	if (reader.document()) return null;
+	const from = Math.min(reader.at, text.length);
+	return { place: placed(text, from, Math.min(from + 1, text.length)), awaited: reader.awaited };
+}
+
 interface Node {
 	kind: 'object' | 'array' | 'other';
 	from: number;
@@ -62,29 +80,35 @@ interface Node {
 	items: Node[];
 }
 
-/** Of JSON that was parsed before: it finds places, and no mistakes. */
+const DEPTH = 200;
+const STRING = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const WORD = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])/y;
+
+/** Reads JSON and remembers where each part stands; stops at the first mistake. */
 class Reader {
-	private at = 0;
+	at = 0;
+	awaited = '';
 	private depth = 0;
 
 	constructor(private readonly text: string) {}
+
+	document(): Node | null {
+		const whole = this.value();
+		if (!whole) return null;
+		this.blank();
+		return this.at === this.text.length ? whole : this.fail('nothing more');
+	}
 
 	value(): Node | null {
 		this.blank();
 		const node: Node = { kind: 'other', from: this.at, to: this.at, members: new Map(), items: [] };
 		const first = this.text[this.at];
-		if (++this.depth > 200) return null;
+		if (++this.depth > DEPTH) return this.fail(`no more than ${DEPTH} levels`);
 		if (first === '{' || first === '[') {
 			node.kind = first === '{' ? 'object' : 'array';
 			if (!this.inside(node, first === '{' ? '}' : ']')) return null;
-		} else if (first === '"') {
-			if (this.string() == null) return null;
-		} else {
-			const word = /[^\s,\]}]+/y;
-			word.lastIndex = this.at;
-			const found = word.exec(this.text);
-			if (!found) return null;
-			this.at += found[0].length;
+		} else if (this.take(first === '"' ? STRING : WORD) == null) {
+			return this.fail(first === '"' ? 'the end of this text, and no line break or lone backslash in it' : 'a value');
 		}
 		this.depth--;
 		node.to = this.at;
@@ -93,43 +117,49 @@ class Reader {
 
 	private inside(node: Node, end: string): boolean {
 		this.at++;
+		this.blank();
+		if (this.text[this.at] === end) return this.skip();
 		for (;;) {
-			this.blank();
-			if (this.at >= this.text.length) return false;
-			if (this.text[this.at] === end) break;
-			if (this.text[this.at] === ',') {
-				this.at++;
-				continue;
-			}
-			let name: string | null = null;
+			let name = '';
 			if (node.kind === 'object') {
-				name = this.string();
 				this.blank();
-				if (name == null || this.text[this.at++] !== ':') return false;
+				const quoted = this.take(STRING);
+				if (quoted == null) return !!this.fail('a name in double quotes');
+				name = JSON.parse(quoted) as string;
+				this.blank();
+				if (this.text[this.at] !== ':') return !!this.fail('a colon');
+				this.at++;
 			}
 			const value = this.value();
 			if (!value) return false;
-			if (name != null) node.members.set(name, value);
+			if (node.kind === 'object') node.members.set(name, value);
 			else node.items.push(value);
+			this.blank();
+			if (this.text[this.at] === end) return this.skip();
+			if (this.text[this.at] !== ',') return !!this.fail(`a comma or ${end}`);
+			this.at++;
 		}
+	}
+
+	private skip(): true {
 		this.at++;
 		return true;
 	}
 
-	private string(): string | null {
-		const quoted = /"(?:[^"\\]|\\.)*"/y;
-		quoted.lastIndex = this.at;
-		const found = quoted.exec(this.text);
-		if (!found) return null;
-		this.at += found[0].length;
-		try {
-			return JSON.parse(found[0]) as string;
-		} catch {
-			return null;
-		}
+	private take(pattern: RegExp): string | null {
+		pattern.lastIndex = this.at;
+		const found = pattern.exec(this.text)?.[0];
+		if (found === undefined) return null;
+		this.at += found.length;
+		return found;
 	}
 
 	private blank(): void {
-		while (/\s/.test(this.text[this.at] ?? '')) this.at++;
+		while (' \n\r\t'.includes(this.text[this.at] ?? 'x')) this.at++;
+	}
+
+	private fail(awaited: string): null {
+		this.awaited = awaited;
+		return null;
 	}
 }

@@ -76,7 +76,8 @@ export interface Key {
 
 /** A key with its secret, which is in no other answer. */
 export interface FreshKey extends Key {
-	key: string;
+	/** Null where the same request had been answered before: the answer that had it got lost. */
+	key: string | null;
 }
 
 export interface AuditEntry {
