@@ -1,5 +1,5 @@
-// The page /providers in states that a healthy server does not show, against the mock: nothing to show, errors, old data, a lost
-// connection, no WebSocket, an address of nothing. Starts the mocks itself; wants the built page.
+// The pages in states that a healthy server does not show, against the mock: nothing to show, errors, old data, a lost connection, no
+// WebSocket, an address of nothing. Starts the mocks itself; wants the built pages.
 //
 // Environment: CHROMIUM (default /usr/bin/chromium). Exit status: 0 all held, 1 something did not.
 
@@ -54,7 +54,8 @@ try {
 	await open(`${await mock('empty')}/providers`);
 	await page.waitForSelector('[data-testid=none]');
 
-	await open(`${await mock('error')}/providers`);
+	const erring = await mock('error');
+	await open(`${erring}/providers`);
 	await page.waitForSelector('main .problem button');
 	assert.match(await page.locator('main .problem').innerText(), /The store is not reachable/);
 
@@ -114,8 +115,23 @@ try {
 	await change(live, 'op-mainnet', 'official', { state: 'slow', latency: 2_600 });
 	await until('the change without a WebSocket', async () => (await card('op-mainnet', 'official').getAttribute('data-state')) === 'slow');
 
+	// What was made: nothing yet, an error and another try, and a server that is gone and comes back.
+	for (const path of ['contracts', 'keys', 'audit']) {
+		await open(`${live}/${path}`);
+		await page.waitForSelector('[data-testid=none]');
+		await open(`${erring}/${path}`);
+		await page.waitForSelector('main .problem button');
+		assert.match(await page.locator('main .problem').innerText(), /The store is not reachable/);
+		await page.route(`**/api/v1/${path}?*`, (route) => route.fulfill({ json: { items: [], next: null } }));
+		await page.locator('main .problem button').click();
+		await page.waitForSelector('[data-testid=none]');
+	}
+	await open(`${live}/login?back=%2F%2Fevil.example`);
+	await until('a word that no login is needed', async () => /No login is needed/.test(await page.locator('main').innerText()));
+	assert.equal(await page.locator('main a.btn').getAttribute('href'), '/');
+
 	assert.deepEqual(thrown, [], 'errors thrown in the page');
-	console.log('providers: empty, error, old, lost, without a WebSocket: all as they should be');
+	console.log('providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be');
 } catch (error) {
 	console.error(error.message ?? error);
 	if (thrown.length > 0) console.error('thrown:', thrown.join('\n'));
