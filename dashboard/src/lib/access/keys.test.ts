@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dependents, inOrder, maker, stateOf, whyNotChange } from './keys';
+import { dependents, inOrder, lasting, LIVES, maker, stateOf, whyNotChange } from './keys';
 import type { Key, Me } from './shapes';
 
 const NOW = Date.parse('2026-11-29T00:00:00Z');
@@ -14,6 +14,14 @@ describe('the state of a key', () => {
 		expect(stateOf(key('1', { expires_at: '2026-12-07T00:00:00Z' }), NOW)).toBe('good');
 		expect(stateOf(key('1', { expires_at: '2027-01-01T00:00:00Z', revoked_at: '2026-01-01T00:00:00Z' }), NOW)).toBe('revoked');
 		expect(inOrder([key('1', { revoked_at: 'x' }), key('2')], NOW).map((k) => k.id)).toEqual(['2', '1']);
+	});
+});
+
+describe('how long', () => {
+	it('is read as the server reads it', () => {
+		expect(['90d', ' 12h ', '15m', '0d'].map(lasting)).toEqual([7_776_000_000, 43_200_000, 900_000, 0]);
+		for (const none of ['', '90', 'd', '-1d', '1.5h', '1w', '99999999d']) expect(lasting(none), none).toBeNull();
+		for (const { value } of LIVES) expect(value === '' || lasting(value) != null, value).toBe(true);
 	});
 });
 

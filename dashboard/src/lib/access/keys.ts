@@ -70,6 +70,14 @@ export const LIVES = [
 	{ value: '', words: 'when it is revoked' }
 ] as const;
 
+const UNITS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of `90d`, `12h`, `15m`; null when it is none of these. */
+export function lasting(text: string): number | null {
+	const [, n, unit = ''] = text.trim().match(/^(\d{1,7})([mhd])$/) ?? [];
+	return n ? Number(n) * (UNITS[unit] ?? NaN) : null;
+}
+
 export const OVERLAPS = [
 	{ value: '0s', words: 'not at all: it stops now' },
 	{ value: '15m', words: 'for 15 minutes' },

@@ -16,7 +16,7 @@ export interface Me {
 	mode: string;
 	actor: Actor;
 	/** The key that one acts with. */
-	key?: { id: string; prefix: string; name: string; expires_at?: string | null } | null;
+	key?: { id: string; /** Null while the control store is away. */ prefix: string | null; name: string; expires_at?: string | null } | null;
 	scopes: string[];
 	/** Empty: all. */
 	networks: string[];
@@ -54,6 +54,7 @@ export interface Contract {
 	figures?: ContractFigures | null;
 	/** Of one, not of a list. */
 	abi?: unknown[] | null;
+	/** Empty without an ABI. */
 	names?: Named[] | null;
 }
 
