@@ -98,14 +98,6 @@ pub enum ApiError {
         /// What it said to be.
         given: String,
     },
-    /// A body that is not of the form.
-    #[error("{problem}; {cure}")]
-    InvalidBody {
-        /// What is wrong.
-        problem: String,
-        /// What to write.
-        cure: String,
-    },
     /// The control store is not open, or did not answer.
     #[error("the control store is away at the moment: {problem}")]
     ControlAway {
@@ -371,8 +363,6 @@ kinds! {
     NOT_JSON = "not-json", UNSUPPORTED_MEDIA_TYPE, "Not JSON",
         "What changes something is sent with `Content-Type: application/json`, so that no form of another site can send it. DELETE may come \
          without a body.";
-    INVALID_BODY = "invalid-body", UNPROCESSABLE_ENTITY, "The body is not of the form",
-        "The body is no JSON, lacks a field, or has one that there is not. /api/v1/openapi.json describes each route's.";
     CONTROL_AWAY = "control-unavailable", SERVICE_UNAVAILABLE, "The control store is not available",
         "Keys, contracts and the audit are kept in a database of their own, which does not answer. Blocks and reads go on, and keys that this          process knows work for a while. Try again after the time in `Retry-After`.";
     NETWORK_NOT_FOUND = "network-not-found", NOT_FOUND, "Unknown network",
@@ -467,7 +457,6 @@ impl ApiError {
             Self::TooFast { .. } => Kind::TOO_FAST,
             Self::Csrf => Kind::CSRF,
             Self::NotJson { .. } => Kind::NOT_JSON,
-            Self::InvalidBody { .. } => Kind::INVALID_BODY,
             Self::ControlAway { .. } => Kind::CONTROL_AWAY,
             Self::NetworkNotFound { .. } => Kind::NETWORK_NOT_FOUND,
             Self::BlockNotFound { .. } => Kind::BLOCK_NOT_FOUND,

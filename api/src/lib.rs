@@ -18,6 +18,7 @@ mod constraints;
 mod cursor;
 mod door;
 pub mod error;
+mod figures;
 mod given_up;
 mod guard;
 mod health;

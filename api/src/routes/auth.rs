@@ -7,27 +7,27 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json,
-    body::Bytes,
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use control::{Authenticated, Mode};
 use schemas::limits;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::{Live, Refused};
 use crate::{
     app::App,
+    body::{Body, Fields},
     door::{self, Counted, From, Peer, Who},
     error::ApiError,
     params::Params,
 };
 
 /// What is sent to log in.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "documentation; the value is read by `Fields`, which explains mistakes")]
 pub struct LogIn {
     /// The key, whole.
     #[schema(max_length = 64, example = "hw_…")]
@@ -53,6 +53,7 @@ pub struct Me {
 
 /// An actor, as the audit has it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MyActor)]
 pub struct ActorItem {
     /// `key`, `user`, `operator` or `system`.
     kind: &'static str,
@@ -64,6 +65,7 @@ pub struct ActorItem {
 
 /// A key.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MyKey)]
 pub struct KeyItem {
     /// Its id.
     id: String,
@@ -98,12 +100,11 @@ pub async fn log_in(
     peer: Option<Extension<Peer>>,
     from: Option<Extension<From>>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let asked: LogIn = serde_json::from_slice(&body).map_err(|e| ApiError::InvalidBody {
-        problem: crate::error::cut(&e.to_string()),
-        cure: "write {\"key\":\"hw_…\"}".to_owned(),
-    })?;
+    let mut fields = body.fields()?;
+    let key = fields.required("key", Fields::text).unwrap_or_default();
+    fields.finish()?;
     let control = app.control()?;
     if let Some(anyone) = control.anyone() {
         return Ok(Live(Json(me(&app, &anyone, None).await)).into_response());
@@ -114,7 +115,7 @@ pub async fn log_in(
             .map_err(|(standing, wait)| ApiError::TooFast { standing, wait })?;
     }
     let life = limits::SESSION;
-    let (who, session) = control.begin_session(&asked.key, life).await.map_err(door::denied)?;
+    let (who, session) = control.begin_session(&key, life).await.map_err(door::denied)?;
     let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
     let cookie = door::set_cookie(&session.cookie, life.as_secs(), secure);
     let answer = Live(Json(me(&app, &who, Some(session.csrf)).await));

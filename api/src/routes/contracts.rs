@@ -23,6 +23,7 @@ use crate::{
     conditional, cursor,
     door::Who,
     error::{ApiError, Problem},
+    figures,
     items::{ContractDetail, ContractItem, NamedItem, NamesItem, Page},
     params::Params,
 };
@@ -89,7 +90,8 @@ pub async fn contracts(
     let list = format!("contracts {network:?}");
     let paging = paging(&params, &list)?;
     let page = app.control()?.contracts(who.tenant(), network.as_ref(), &paging).await.map_err(refused)?;
-    let items = page.items.into_iter().map(|c| ContractItem::new(c, None)).collect();
+    let figures = figures::of(&app, &page.items).await;
+    let items = page.items.into_iter().zip(figures).map(|(c, f)| ContractItem::new(c, f)).collect();
     Ok(Live(Json(Page { items, next: page.next.map(|c| cursor::encode(&list, &c.as_str())), note: None })))
 }
 
@@ -143,7 +145,7 @@ pub async fn create(
     let made = app.control()?.create_contract(who.caller(), &new, once.as_ref()).await.map_err(refused)?.made;
     let location = format!("/api/v1/contracts/{}", made.id);
     let version = made.version;
-    Ok(conditional::made(version, location, ContractDetail::new(made, None)))
+    Ok(conditional::made(version, location, detail(&app, made).await))
 }
 
 /// A contract is of a network that is followed, or was.
@@ -185,7 +187,7 @@ pub async fn contract(
     Params::parse(query.as_deref(), &[])?;
     let found = app.control()?.contract(who.tenant(), &path_id(&id, WHAT)?).await.map_err(refused)?;
     let version = found.version;
-    Ok(conditional::shown(version, ContractDetail::new(found, None)))
+    Ok(conditional::shown(version, detail(&app, found).await))
 }
 
 /// Changes a contract.
@@ -230,7 +232,7 @@ pub async fn patch(
     fields.finish()?;
     let changed = app.control()?.patch_contract(who.caller(), &id, &expected, &patch).await.map_err(refused)?;
     let version = changed.version;
-    Ok(conditional::shown(version, ContractDetail::new(changed, None)))
+    Ok(conditional::shown(version, detail(&app, changed).await))
 }
 
 /// Removes a contract. Its rows stay.
@@ -286,4 +288,9 @@ pub fn path_id(text: &str, what: &'static str) -> Result<Id, ApiError> {
 
 fn refused(error: Error) -> ApiError {
     ApiError::of_control(error, WHAT)
+}
+
+async fn detail(app: &App, contract: control::Contract) -> ContractDetail {
+    let figures = figures::of(app, std::slice::from_ref(&contract)).await.into_iter().next().flatten();
+    ContractDetail::new(contract, figures)
 }

@@ -17,7 +17,7 @@ async fn each_change_says_who_from_where_what_and_how_it_was_before() {
     assert_eq!(entries.iter().map(|e| &e["entry"]).collect::<Vec<_>>(), [&json!(3), &json!(2), &json!(1)]);
     let entry = &entries[1];
     assert_eq!(entry["actor"], json!({"kind": "user", "id": "anyone", "name": "anyone"}));
-    assert_eq!(entry["request_id"], json!(request));
+    assert_eq!((&entry["ip"], &entry["request_id"]), (&json!("127.0.0.1"), &json!(request)));
     assert_eq!((&entry["action"], &entry["outcome"]), (&json!("contract.change"), &json!("done")));
     assert_eq!(entry["resource"], json!({"kind": "contract", "id": made["id"], "name": "router"}));
     assert_eq!((&entry["before"]["name"], &entry["after"]["name"]), (&json!("contract 1"), &json!("router")));

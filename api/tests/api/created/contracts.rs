@@ -35,6 +35,7 @@ async fn a_contract_is_added_read_changed_and_removed() {
         ("abi", abi()),
         ("source", json!("tenant")),
         ("version", json!(1)),
+        ("figures", json!({"transactions_24h": 0, "failed_24h": 0})),
     ] {
         assert_eq!(made[field], value, "{field}");
     }
