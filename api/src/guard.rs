@@ -42,7 +42,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     let id = door::request_id();
     request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
-    let secure = is_secured(&app, &request);
+    let (secure, chunked) = (is_secured(&app, &request), request.headers().contains_key(header::TRANSFER_ENCODING));
     let mut response = match app.hosts.know(request.uri(), request.headers()) {
         true => next.run(request).await,
         false => {
@@ -51,6 +51,11 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         }
     };
     let headers = response.headers_mut();
+    if chunked {
+        // Whatever somebody in between made of its length, nothing that follows it on this connection is taken for a request (RFC 9112,
+        // section 6.1).
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if secure {
         headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
     }

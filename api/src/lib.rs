@@ -47,7 +47,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, NetworkConfig, WsConfig};
-pub use door::ControlStore;
+pub use door::{ControlStore, permissions};
 pub use error::Error;
 pub use metrics::describe as describe_metrics;
 

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use control::{Authenticated, Mode};
+use runtime::config::Secret;
 use schemas::limits;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,7 +28,7 @@ use crate::{
 
 /// What is sent to log in.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "documentation; the value is read by `Fields`, which explains mistakes")]
+#[allow(dead_code, reason = "documentation; the values are read by `Fields`, which explains mistakes")]
 pub struct LogIn {
     /// The key, whole.
     #[schema(max_length = 64, example = "hw_…")]
@@ -40,9 +41,9 @@ pub struct Me {
     /// `none`: everybody may everything. `keys`: who has a key.
     mode: &'static str,
     /// Who.
-    actor: ActorItem,
+    actor: MyActor,
     /// The key, where it came with one.
-    key: Option<KeyItem>,
+    key: Option<MyKey>,
     /// What it may.
     scopes: Vec<String>,
     /// Which networks it reaches; empty: all.
@@ -53,8 +54,7 @@ pub struct Me {
 
 /// An actor, as the audit has it.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = MyActor)]
-pub struct ActorItem {
+pub struct MyActor {
     /// `key`, `user`, `operator` or `system`.
     kind: &'static str,
     /// A key's id; a word for others.
@@ -65,8 +65,7 @@ pub struct ActorItem {
 
 /// A key.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = MyKey)]
-pub struct KeyItem {
+pub struct MyKey {
     /// Its id.
     id: String,
     /// Its visible prefix; null while the control store is away.
@@ -103,8 +102,9 @@ pub async fn log_in(
     body: Body,
 ) -> Result<Response, ApiError> {
     let mut fields = body.fields()?;
-    let key = fields.required("key", Fields::text).unwrap_or_default();
+    let key = fields.required("key", Fields::text);
     fields.finish()?;
+    let key = Secret::new(key.unwrap_or_default());
     let control = app.control()?;
     if let Some(anyone) = control.anyone() {
         return Ok(Live(Json(me(&app, &anyone, None).await)).into_response());
@@ -115,7 +115,7 @@ pub async fn log_in(
             .map_err(|(standing, wait)| ApiError::TooFast { standing, wait })?;
     }
     let life = limits::SESSION;
-    let (who, session) = control.begin_session(&key, life).await.map_err(door::denied)?;
+    let (who, session) = control.begin_session(key.expose(), life).await.map_err(door::denied)?;
     let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
     let cookie = door::set_cookie(&session.cookie, life.as_secs(), secure);
     let answer = Live(Json(me(&app, &who, Some(session.csrf)).await));
@@ -161,7 +161,7 @@ async fn me(app: &App, who: &Authenticated, csrf: Option<String>) -> Me {
     let key = match (who.key(), app.control()) {
         (Some(id), Ok(control)) => {
             let key = tokio::time::timeout(PREFIX, control.key(who.tenant(), id)).await.ok().and_then(Result::ok);
-            Some(KeyItem {
+            Some(MyKey {
                 id: id.to_string(),
                 prefix: key.map(|k| k.prefix),
                 name: actor.name().to_owned(),
@@ -172,7 +172,7 @@ async fn me(app: &App, who: &Authenticated, csrf: Option<String>) -> Me {
     };
     Me {
         mode: if app.config.control.mode() == Mode::None { "none" } else { "keys" },
-        actor: ActorItem { kind: actor.kind(), id: actor.id().to_owned(), name: actor.name().to_owned() },
+        actor: MyActor { kind: actor.kind(), id: actor.id().to_owned(), name: actor.name().to_owned() },
         key,
         scopes: who.scopes().texts(),
         networks: who.tenant().reach().listed().into_iter().map(str::to_owned).collect(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::{Config, ControlStore};
-use control::{Caller, Fresh, Mode, Networks, NewKey, Operator, Scopes};
+use control::{Authenticated, Caller, Fresh, Mode, Networks, NewKey, Operator, Scopes};
 use runtime::config::{Control, ControlPlace};
 use tempfile::TempDir;
 
@@ -62,6 +62,27 @@ impl Keyed {
     pub async fn revoke(&self, key: &Fresh) {
         let who = self.operator.at_home();
         self.operator.control().revoke_key(Caller::here(&who), &key.key.id).await.expect("revoked");
+    }
+
+    /// Statements in the control store itself, past everything.
+    pub async fn sql(&self, text: &str) {
+        let ControlPlace::Sqlite(file) = &self.settings.place else { panic!("a file") };
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(30));
+        let pool = sqlx::SqlitePool::connect_with(options).await.expect("the file");
+        sqlx::raw_sql(text).execute(&pool).await.expect("done");
+        pool.close().await;
+    }
+
+    /// The operator in another tenant, which is made.
+    pub async fn second_tenant(&self) -> Authenticated {
+        let id = "01J00000000000000000000002";
+        self.sql(&format!(
+            "INSERT INTO tenants (tenant_id, slug, name, created_at, version) VALUES ('{id}', 'second', 'second', 1, 1); \
+             INSERT INTO audit_heads (tenant_id, entries, at, hash) VALUES ('{id}', 0, 0, '')"
+        ))
+        .await;
+        let tenants = self.operator.tenants().await.expect("tenants");
+        self.operator.within(tenants.iter().find(|t| t.slug == "second").expect("it is there"))
     }
 
     /// A request with a key.

@@ -1,6 +1,13 @@
 //! The door, with a control store of each test's own.
 
+mod attacks;
+mod cost;
 mod keyed;
 mod keys;
+mod matrix;
+mod networks;
+mod rates;
+mod sessions;
+mod tls;
 
 pub use keyed::{Keyed, settings};
