@@ -38,6 +38,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// The control store, and whom the door lets in.
     pub control: ControlStore,
+    /// What `/health` warns of: that everybody of other machines is let in.
+    pub open_door: Option<String>,
     /// How people reach us, where it is said: its pages are ours too.
     pub public_url: Option<Url>,
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
@@ -125,6 +127,7 @@ impl Config {
             hosts: Vec::new(),
             allowed_origins: Vec::new(),
             control: ControlStore::nowhere(Mode::None),
+            open_door: None,
             public_url: None,
             trusted_proxies: Vec::new(),
             rate_limit: RATE_LIMIT,

@@ -122,7 +122,14 @@ pub async fn health(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> R
         Some(_) => HealthStatus::Degraded,
     };
     let status = overall(store, &judged, &networks);
-    let Judged { problems, warnings, stages, .. } = judged;
+    let Judged { problems, mut warnings, stages, .. } = judged;
+    warnings.extend(app.config.open_door.iter().map(|problem| HealthProblem {
+        stage: "api".to_owned(),
+        network: None,
+        since: None,
+        problem: problem.clone(),
+        cure: "write `mode = \"keys\"` under `[auth]`, unless something else keeps strangers out".to_owned(),
+    }));
     Ok(Live(Json(Health { status, store_error, problems, warnings, stages, networks })))
 }
 

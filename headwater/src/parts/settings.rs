@@ -107,6 +107,7 @@ pub fn api_config(
         allowed_origins: config.allowed_origins.clone(),
         instance: config.instance.clone(),
         control,
+        open_door: config.auth.warnings(&config.doors()).into_iter().next(),
         public_url: config.api.public_url.clone(),
         trusted_proxies: config.api.trusted_proxies.clone(),
         rate_limit: config.api.rate_limit,

@@ -174,7 +174,7 @@ fn wrong_names_and_sites_are_told_where_they_stand() {
 
 #[test]
 fn two_ports_that_are_one_are_told_at_the_key_to_change() {
-    let both = "[api]\nlisten = \"127.0.0.1:9000\"\n[admin]\nlisten = \"0.0.0.0:9000\"\n";
+    let both = "[api]\nlisten = \"127.0.0.1:9000\"\n[admin]\nlisten = \"0.0.0.0:9000\"\n[auth]\nmode = \"keys\"\n";
     let one = |text: &str| {
         let found = mistakes(text);
         assert_eq!(found.len(), 1, "{found:?}");

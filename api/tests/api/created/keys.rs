@@ -137,7 +137,8 @@ async fn nobody_makes_or_takes_over_a_key_that_may_more_and_the_attempt_is_in_th
     for (method, target) in
         [("GET", nobodys.clone()), ("DELETE", nobodys.clone()), ("POST", format!("{nobodys}/rotate"))]
     {
-        assert_eq!(kind(&keyed.ask(method, &target, owner.text.expose()).await), (404, "no-such-thing".to_owned()));
+        let answer = keyed.send(method, &target, owner.text.expose(), &[], "").await;
+        assert_eq!(kind(&answer), (404, "no-such-thing".to_owned()), "{method}");
     }
     keyed.api.stop().await;
 }
