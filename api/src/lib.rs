@@ -32,6 +32,7 @@ mod of_file;
 mod params;
 mod past;
 mod pipeline;
+mod publishing;
 mod routes;
 mod serve;
 pub mod tls;

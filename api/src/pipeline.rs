@@ -5,6 +5,7 @@
 //! providers.samples ▶ watch::Providers ┤
 //! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ door ─▶ guard ─▶ serve ─▶ listener
 //! control store ─▶ door::ControlStore ┤
+//!        └─▶ publishing ─▶ control.config, control.tenants
 //! enriched.* ─▶ live::reader ─▶ live::Rings ▶ ws ─┘
 //! ```
 
@@ -44,7 +45,7 @@ use crate::{
     ledger::Counts,
     live::{self, Rings},
     past::Pages,
-    routes, serve,
+    publishing, routes, serve,
     watch::{Positions, Providers, Visible},
 };
 
@@ -73,6 +74,7 @@ pub async fn run(
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
     tasks.spawn({
         let (log, codec, shutdown) = (Arc::clone(&log), Arc::clone(&codec), shutdown.clone());
+        let instance = instance.clone();
         async move { Ok(statuses.follow(instance, log, codec, shutdown).await?) }
     });
     tasks.spawn({
@@ -108,10 +110,11 @@ pub async fn run(
     });
     tasks.spawn({
         let (shutdown, control) = (shutdown.clone(), app.config.control.clone());
+        let (log, codec, instance, board) = (Arc::clone(&log), Arc::clone(&codec), instance.clone(), board.clone());
         async move {
             tokio::select! { () = control.keep_opening(&shutdown) => {}, () = shutdown.cancelled() => {} }
-            shutdown.cancelled().await;
             if let Ok(control) = control.get() {
+                publishing::run(Arc::clone(&control), log, codec, &instance, &board, &shutdown).await;
                 control.close().await;
             }
             Ok(())

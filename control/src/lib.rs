@@ -51,6 +51,7 @@ mod migrations;
 mod open;
 mod outbox;
 mod pages;
+pub mod publisher;
 mod random;
 mod scopes;
 mod secret;

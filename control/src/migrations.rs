@@ -40,6 +40,13 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: "",
     },
+    Migration {
+        number: 3,
+        name: "publish",
+        common: include_str!("../migrations/0003_publish.sql"),
+        sqlite: include_str!("../migrations/0003_publish.sqlite.sql"),
+        postgres: include_str!("../migrations/0003_publish.postgres.sql"),
+    },
 ];
 
 impl Migration {

@@ -14,7 +14,7 @@
 //! # let _ = WRONG;
 //! ```
 
-use crate::{audit, contracts, idempotency, keys, outbox, tenants};
+use crate::{audit, contracts, idempotency, keys, outbox, publisher, tenants};
 
 /// The text of a statement on a tenant's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,8 @@ const fn bracket_begins(text: &str, part: &str) -> bool {
 /// The texts of all statements on what belongs to no tenant that has many rows, with their names: for the same tests.
 pub fn system_statements() -> Vec<(&'static str, &'static str)> {
     let rooms = [contracts::SYSTEM_STATEMENTS, keys::SYSTEM_STATEMENTS];
-    rooms.into_iter().flatten().map(|(name, sql)| (*name, sql.0)).collect()
+    let rooms = rooms.into_iter().flatten().copied();
+    rooms.chain(publisher::statements()).map(|(name, sql)| (name, sql.0)).collect()
 }
 
 /// Every statement that is ever asked for a tenant, with its name: for tests that look at their plans.

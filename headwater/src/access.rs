@@ -65,8 +65,8 @@ const DESCRIBE: &[&str] = &["Describe"];
 /// The list. Read and Write imply Describe, Alter implies it too; AlterConfigs implies DescribeConfigs.
 pub fn rights(role: Role) -> Vec<Right> {
     use topics::{
-        CONTROL_CONFIG, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS,
-        INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
+        CONTROL_CONFIG, CONTROL_TENANTS, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS,
+        INGEST_CHECKPOINTS, INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
     };
     let right = |operations, on| Right { operations, on };
     match role {
@@ -102,12 +102,14 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(WRITE, On::TransactionalIds("status.sink.")),
         ],
         Role::Api => vec![
-            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, PROVIDERS_SAMPLES, CONTROL_CONFIG])),
-            right(BOTH, On::Topics(&[STAGE_STATUS])),
+            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, PROVIDERS_SAMPLES])),
+            // It publishes what changes in the control store (rule 34), and nobody else reads what is a tenant's.
+            right(BOTH, On::Topics(&[STAGE_STATUS, CONTROL_CONFIG, CONTROL_TENANTS])),
             // Only there in a cluster that a former version made.
             right(READ, On::Topics(&[INGEST_STATUS, ENRICH_STATUS])),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(WRITE, On::TransactionalIds("status.api.")),
+            right(WRITE, On::TransactionalIds(control::publisher::TRANSACTIONAL_ID)),
         ],
         Role::TopicsApply => vec![right(&["Create", "Alter", "AlterConfigs"], On::AllTopics)],
         Role::TopicsDiff => vec![right(&["Describe", "DescribeConfigs"], On::AllTopics)],

@@ -270,20 +270,24 @@ impl Case<'_> {
             && self.processes(stage::INGEST).next().is_none()
     }
 
-    /// What processes say though nothing keeps them from their work: of the store, by the sink that looks after it.
+    /// What processes say though nothing keeps them from their work: of the store, by the sink that looks after it; of changes that wait
+    /// to be told to the stages, by the API that publishes them.
     fn warnings(&self) -> Vec<HealthProblem> {
         let mut told: Vec<HealthProblem> = Vec::new();
-        for heard in self.living(stage::SINK).filter(|h| h.status.state == state::RUNNING) {
-            let Some(words) = &heard.status.detail else { continue };
-            // Several sinks look after one store.
-            if told.iter().all(|other| other.problem != *words) {
-                told.push(HealthProblem {
-                    stage: STORE.to_owned(),
-                    network: None,
-                    since: None,
-                    problem: words.clone(),
-                    cure: "See docs/keeping.md".to_owned(),
-                });
+        for (stage, of, page) in [(stage::SINK, STORE, "docs/keeping.md"), (stage::API, stage::API, "docs/control.md")]
+        {
+            for heard in self.living(stage).filter(|h| h.status.state == state::RUNNING) {
+                let Some(words) = &heard.status.detail else { continue };
+                // Several processes look after one store, and wait for one database.
+                if told.iter().all(|other| other.problem != *words) {
+                    told.push(HealthProblem {
+                        stage: of.to_owned(),
+                        network: None,
+                        since: None,
+                        problem: words.clone(),
+                        cure: format!("See {page}"),
+                    });
+                }
             }
         }
         told

@@ -63,7 +63,7 @@ fn all_is_well_while_everybody_speaks() {
 }
 
 #[test]
-fn what_the_sink_says_of_the_store_beside_its_work_is_a_warning_and_nothing_is_wrong() {
+fn what_is_said_beside_the_work_is_a_warning_and_nothing_is_wrong() {
     let mut world = World::new();
     world.all(100, &[]);
     let words = "the store's tables take 190.0 GiB of `[store] max_bytes` = 200.0 GiB";
@@ -79,6 +79,13 @@ fn what_the_sink_says_of_the_store_beside_its_work_is_a_warning_and_nothing_is_w
     let [warning] = &judged.warnings[..] else { panic!("{:?}", judged.warnings) };
     assert_eq!((warning.stage.as_str(), warning.problem.as_str()), ("store", words));
     assert!(judged.stages.iter().all(|s| s.state == "running"), "{:?}", judged.stages);
+    // So is what the API says of changes that wait.
+    let waits = "changes wait to be told to the stages";
+    world.hear(StageStatus { detail: Some(waits.to_owned()), ..said(stage::API, None) }, 102);
+    let warned: Vec<(String, String)> =
+        world.judge(102).warnings.into_iter().map(|warning| (warning.stage, warning.problem)).collect();
+    assert_eq!(warned, [("store".to_owned(), words.to_owned()), ("api".to_owned(), waits.to_owned())]);
+    world.hear(said(stage::API, None), 103);
     // What it says while it waits is a problem, and no warning.
     world.hear(StageStatus { state: state::STALLED.into(), ..warns("host-2") }, 103);
     world.hear(

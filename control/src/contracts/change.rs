@@ -16,7 +16,7 @@ use crate::{
     expected::Expected,
     id::Id,
     idempotency::{self, IdempotencyKey},
-    outbox,
+    outbox::{self, Everybodys},
     sql::Sql,
 };
 
@@ -84,6 +84,7 @@ pub(super) async fn create(
     let made = read(row, Source::Tenant)?;
     change.audit(Action::ContractCreate, &subject(&made), None, Some(seen(&made)), Outcome::Done).await?;
     outbox::changed(change.tx(), KIND, &made.id).await?;
+    outbox::everybodys(change.tx(), Everybodys::Watched, made.network.as_str(), &made.address).await?;
     if let Some(key) = key {
         idempotency::remember(change.tx(), key, action, request.as_bytes(), &made.id).await?;
     }
@@ -123,7 +124,8 @@ pub(super) async fn delete(change: &mut Change<'_>, id: &Id, expected: &Expected
     expected.check(before.version)?;
     change.write(DELETE, &[id.into()]).await?;
     change.audit(Action::ContractDelete, &subject(&before), Some(seen(&before)), None, Outcome::Done).await?;
-    outbox::changed(change.tx(), KIND, id).await
+    outbox::changed(change.tx(), KIND, id).await?;
+    outbox::everybodys(change.tx(), Everybodys::Watched, before.network.as_str(), &before.address).await
 }
 
 pub(super) fn subject(contract: &Contract) -> Subject {

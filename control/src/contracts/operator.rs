@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     id::Id,
     open::{Control, system},
+    outbox::{self, Everybodys},
     sql::SystemSql,
     tenant::{Caller, Tenant},
 };
@@ -136,6 +137,15 @@ async fn put(change: &mut Change<'_>, file: &[config::Contract]) -> Result<Put, 
             let abi = Value::from(new.abi.as_ref().map(|abi| abi.text().to_owned()));
             [Value::from(new.name.as_str()), json!(new.labels).to_string().into(), abi]
         };
+        let (network, address, comes_or_goes) = match &step {
+            Step::Add(new) => (new.network.as_str(), new.address.as_str(), true),
+            Step::Change(old, _) => (old.network.as_str(), old.address.as_str(), false),
+            Step::Remove(old) => (old.network.as_str(), old.address.as_str(), true),
+        };
+        outbox::everybodys(change.tx(), Everybodys::Contract, network, address).await?;
+        if comes_or_goes {
+            outbox::everybodys(change.tx(), Everybodys::Watched, network, address).await?;
+        }
         let (action, before, id) = match step {
             Step::Add(new) => {
                 let id = Id::new(now)?;

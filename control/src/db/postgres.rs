@@ -7,7 +7,7 @@ use runtime::config::Secret;
 use schemas::limits::control as limits;
 use sqlx::{ConnectOptions, pool::PoolOptions, postgres::PgConnectOptions};
 
-use super::{Db, Tx, deadline};
+use super::{Db, Pools, Tx, deadline};
 use crate::{error::Error, sql::SystemSql};
 
 /// Connects; nothing is asked yet.
@@ -29,7 +29,7 @@ pub(crate) async fn open(url: &Secret, connections: u32) -> Result<Db, Error> {
             e => e.to_string(),
         })
     })?;
-    Ok(Db::Postgres(pool))
+    Ok(Db::new(Pools::Postgres(pool)))
 }
 
 /// The role that a URL names.
@@ -71,7 +71,7 @@ pub(crate) async fn check_role(tx: &mut Tx, two: bool) -> Result<(), Error> {
 }
 
 /// What the working role may do, table by table: nothing else.
-pub(crate) const GRANTS: [(&str, &str); 15] = [
+pub(crate) const GRANTS: [(&str, &str); 17] = [
     ("control_migrations", "SELECT"),
     ("control_meta", "SELECT, INSERT"),
     ("tenants", "SELECT"),
@@ -87,6 +87,8 @@ pub(crate) const GRANTS: [(&str, &str); 15] = [
     ("audit_logs", "SELECT, INSERT"),
     ("idempotency_keys", "SELECT, INSERT, DELETE"),
     ("outbox", "SELECT, INSERT, UPDATE, DELETE"),
+    ("config_outbox", "SELECT, INSERT, UPDATE"),
+    ("control_leases", "SELECT, UPDATE"),
 ];
 
 /// The statements that give them.

@@ -9,7 +9,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{Db, deadline};
+use super::{Db, Pools, deadline};
 use crate::error::Error;
 
 /// Opens the file, which is made where there is none.
@@ -27,7 +27,7 @@ pub(crate) async fn open(file: &Path) -> Result<Db, Error> {
     let writer = deadline(pool(1).connect_with(options.clone())).await.map_err(|e| at(file, e))?;
     let reading = options.create_if_missing(false).pragma("query_only", "ON");
     let readers = pool(limits::CONNECTIONS).connect_lazy_with(reading);
-    Ok(Db::Sqlite { writer, readers })
+    Ok(Db::new(Pools::Sqlite { writer, readers }))
 }
 
 fn at(file: &Path, e: Error) -> Error {

@@ -1,7 +1,10 @@
 //! A transaction.
 
+use std::sync::Arc;
+
 use futures::{FutureExt, TryFutureExt, future::BoxFuture};
 use sqlx::{Executor, Postgres, Sqlite, pool::PoolConnection, query::Query};
+use tokio::sync::Notify;
 
 use super::{
     Dialect,
@@ -77,11 +80,14 @@ pub(crate) struct Tx {
     /// Gone once the transaction has ended.
     conn: Option<Conn>,
     tenant: Option<Id>,
+    bell: Arc<Notify>,
+    /// Whether it left something for the stages.
+    tells: bool,
 }
 
 impl Tx {
-    pub(super) async fn begin(conn: Conn, write: bool, tenant: Option<&Id>) -> Result<Self, Error> {
-        let mut tx = Self { conn: Some(conn), tenant: None };
+    pub(super) async fn begin(conn: Conn, bell: Arc<Notify>, write: bool, tenant: Option<&Id>) -> Result<Self, Error> {
+        let mut tx = Self { conn: Some(conn), tenant: None, bell, tells: false };
         let text = match (tx.conn(), write) {
             (Conn::Sqlite(_), true) => "BEGIN IMMEDIATE",
             (Conn::Sqlite(_), false) => "BEGIN",
@@ -137,6 +143,11 @@ impl Tx {
         self.conn().rows(sql.0, values.iter().cloned()).await
     }
 
+    /// It leaves something for the stages: whoever publishes is woken when it is committed.
+    pub(crate) fn tells(&mut self) {
+        self.tells = true;
+    }
+
     /// Several statements without values: migrations.
     pub(crate) async fn script(&mut self, text: &str) -> Result<(), Error> {
         self.conn().raw(text).await
@@ -150,6 +161,9 @@ impl Tx {
             (Ok(done), Ok(())) => {
                 // Back to the pool.
                 drop(self.conn.take());
+                if self.tells {
+                    self.bell.notify_one();
+                }
                 Ok(done)
             }
             (Err(e), Ok(())) => {

@@ -83,7 +83,7 @@ impl Store {
         operator.within(tenants.iter().find(|t| t.slug == "second").expect("it is there"))
     }
 
-    async fn sqlite() -> Self {
+    pub async fn sqlite() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("control").join("control.db");
         let settings = Settings { place: ControlPlace::Sqlite(file.clone()), secret: None };
@@ -119,7 +119,7 @@ impl Store {
         }
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         match &self.raw {
             Raw::Sqlite(pool) => pool.close().await,
             Raw::Postgres(pool) => pool.close().await,

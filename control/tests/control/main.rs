@@ -7,4 +7,7 @@ mod cut;
 mod keys;
 mod operator;
 mod plans;
+mod publisher;
+mod taken_over;
+mod topics;
 mod walls;

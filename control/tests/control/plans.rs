@@ -44,6 +44,9 @@ async fn no_statement_is_without_an_index() {
         }
         let many = numbers(sqlite, 10_000);
         store.raw.run(&format!("INSERT INTO operator_contracts (id, network, address, name, labels, created_at, updated_at, version) SELECT {id}, 'net' || CAST(n % 7 AS TEXT), {id}, 'c', '[]', n, n, 1 FROM {many}")).await;
+        for (kind, published) in [("contract", 0), ("watched", 1)] {
+            store.raw.run(&format!("INSERT INTO config_outbox (kind, network, address, revision, published) SELECT '{kind}', 'net' || CAST(n % 7 AS TEXT), {id}, 1, {published} FROM {many}")).await;
+        }
         store.raw.run("ANALYZE").await;
         let statements = control::statements();
         assert!(statements.len() > 25, "all of them: {}", statements.len());

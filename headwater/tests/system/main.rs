@@ -19,6 +19,7 @@ mod full_disk;
 mod kafka;
 mod kill;
 mod outcomes;
+mod publish;
 mod reload;
 mod replay;
 mod requests;

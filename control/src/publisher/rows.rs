@@ -1,0 +1,197 @@
+//! What is to be published, as it is in the store now.
+//!
+//! Guarantee: a row and its revision are of one moment (one statement), and a change and its revision are committed together; so what
+//! is published under a revision is the thing as that revision left it, or as a later one did whose own turn is still to come. A key is
+//! unpublished until its present revision is marked: a transaction that commits late (PostgreSQL) is found when it does, since nothing
+//! here goes by an order of commits. What is being changed just now is not waited for.
+
+use schemas::{
+    Network,
+    records::{Contract, ControlConfig, ControlTenant, OperatorContract, TenantThing, WatchedAddress},
+};
+
+use crate::{
+    db::{Db, Dialect, Row, Tx, Value},
+    error::Error,
+    sql::SystemSql,
+};
+
+/// Rows that are read at a time. An ABI may take 256 KiB.
+const PAGE: i64 = 64;
+
+const TENANTS: SystemSql = SystemSql(
+    "SELECT o.tenant_id, o.id, o.revision, c.network, c.address, c.name, c.labels, c.abi FROM outbox o \
+     LEFT JOIN tenant_contracts c ON c.tenant_id = o.tenant_id AND c.id = o.id \
+     WHERE o.kind = 'contract' AND o.published < o.revision AND (o.tenant_id, o.id) > ($1, $2) \
+     ORDER BY o.tenant_id, o.id LIMIT $3",
+);
+const CONTRACTS: SystemSql = SystemSql(
+    "SELECT o.network, o.address, o.revision, c.id, c.name, c.labels, c.abi FROM config_outbox o \
+     LEFT JOIN operator_contracts c ON c.network = o.network AND c.address = o.address \
+     WHERE o.kind = 'contract' AND o.published < o.revision AND (o.network, o.address) > ($1, $2) \
+     ORDER BY o.network, o.address LIMIT $3",
+);
+const WATCHED: SystemSql = SystemSql(
+    "SELECT o.network, o.address, o.revision, CAST(CASE \
+     WHEN EXISTS (SELECT 1 FROM operator_contracts c WHERE c.network = o.network AND c.address = o.address) THEN 1 \
+     WHEN EXISTS (SELECT 1 FROM tenant_contracts t WHERE t.network = o.network AND t.address = o.address) THEN 1 \
+     ELSE 0 END AS BIGINT) AS there FROM config_outbox o \
+     WHERE o.kind = 'watched' AND o.published < o.revision AND (o.network, o.address) > ($1, $2) \
+     ORDER BY o.network, o.address LIMIT $3",
+);
+const MARK: SystemSql = SystemSql(
+    "UPDATE outbox SET published = $3 WHERE tenant_id = $1 AND kind = 'contract' AND id = $2 AND published < $3",
+);
+const MARK_CONFIG: SystemSql = SystemSql(
+    "UPDATE config_outbox SET published = $4 WHERE kind = $1 AND network = $2 AND address = $3 AND published < $4",
+);
+// A row that somebody changes just now is published again by what he does; waiting for him would keep everybody's changes.
+const MARK_POSTGRES: SystemSql = SystemSql(
+    "UPDATE outbox SET published = $3 WHERE tenant_id = $1 AND kind = 'contract' AND id IN (SELECT id FROM outbox \
+     WHERE tenant_id = $1 AND kind = 'contract' AND id = $2 AND published < $3 FOR UPDATE SKIP LOCKED)",
+);
+const MARK_CONFIG_POSTGRES: SystemSql = SystemSql(
+    "UPDATE config_outbox SET published = $4 WHERE kind = $1 AND network = $2 AND address IN (SELECT address FROM config_outbox \
+     WHERE kind = $1 AND network = $2 AND address = $3 AND published < $4 FOR UPDATE SKIP LOCKED)",
+);
+
+pub(crate) const STATEMENTS: &[(&str, SystemSql)] = &[
+    ("publisher: tenants'", TENANTS),
+    ("publisher: operator's contracts", CONTRACTS),
+    ("publisher: watched addresses", WATCHED),
+    ("publisher: mark", MARK),
+    ("publisher: mark what is everybody's", MARK_CONFIG),
+];
+
+/// Kinds of things, in the order in which they are published: an address is watched before somebody's row says why.
+pub(super) const KINDS: [Kind; 3] = [Kind::Watched, Kind::Contract, Kind::OfTenant];
+
+/// What is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// `watched` of `control.config`.
+    Watched,
+    /// `contract` of `control.config`.
+    Contract,
+    /// `contract` of `control.tenants`.
+    OfTenant,
+}
+
+/// Which thing: network and address, or tenant and id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(super) struct Place(pub String, pub String);
+
+/// The present row of a thing.
+pub(super) enum Present {
+    Config(ControlConfig),
+    Tenant(ControlTenant),
+    /// It is gone.
+    Nothing,
+}
+
+/// A thing that is to be published.
+pub(super) struct Unpublished {
+    pub kind: Kind,
+    pub place: Place,
+    pub revision: u64,
+    pub present: Present,
+}
+
+/// A transaction that sees what the publisher may see.
+pub(super) async fn begin(db: &Db, write: bool) -> Result<Tx, Error> {
+    let mut tx = db.system(write).await?;
+    tx.set("headwater.publisher", "on").await?;
+    Ok(tx)
+}
+
+/// The next page of what is unpublished of a kind, behind a place, and whether there may be more.
+pub(super) async fn unpublished(db: &Db, kind: Kind, after: &Place) -> Result<(Vec<Unpublished>, bool), Error> {
+    let sql = match kind {
+        Kind::Watched => WATCHED,
+        Kind::Contract => CONTRACTS,
+        Kind::OfTenant => TENANTS,
+    };
+    let mut tx = begin(db, false).await?;
+    let rows = tx.system(sql, &[Value::from(&after.0), Value::from(&after.1), PAGE.into()]).await;
+    let rows = tx.end(rows).await?;
+    let more = rows.len() as i64 == PAGE;
+    Ok((rows.iter().map(|row| read(kind, row)).collect::<Result<_, _>>()?, more))
+}
+
+/// Marks what is in the log.
+pub(super) async fn mark<'a>(db: &Db, published: impl Iterator<Item = &'a Unpublished>) -> Result<(), Error> {
+    let mut tx = begin(db, true).await?;
+    let (of_tenant, of_config) = match tx.dialect() {
+        Dialect::Sqlite => (MARK, MARK_CONFIG),
+        Dialect::Postgres => (MARK_POSTGRES, MARK_CONFIG_POSTGRES),
+    };
+    let done = async {
+        for Unpublished { kind, place: Place(first, second), revision, .. } in published {
+            let revision = Value::from(i64::try_from(*revision).unwrap_or(i64::MAX));
+            match kind {
+                Kind::OfTenant => tx.system(of_tenant, &[first.into(), second.into(), revision]).await?,
+                kind => tx.system(of_config, &[kind.word().into(), first.into(), second.into(), revision]).await?,
+            };
+        }
+        Ok(())
+    };
+    let done = done.await;
+    tx.end(done).await
+}
+
+impl Kind {
+    /// As the store and the keys have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Watched => WatchedAddress::KIND,
+            Self::Contract | Self::OfTenant => OperatorContract::KIND,
+        }
+    }
+
+    /// Its key in its topic.
+    pub fn key(self, Place(first, second): &Place) -> String {
+        match self {
+            Self::OfTenant => ControlTenant::key_of(first, self.word(), second),
+            Self::Watched | Self::Contract => ControlConfig::key_of(self.word(), first, second),
+        }
+    }
+}
+
+fn read(kind: Kind, row: &Row) -> Result<Unpublished, Error> {
+    let revision = u64::try_from(row.int("revision")?).map_err(|_| Error::Corrupt("a revision below 0".to_owned()))?;
+    let (place, present) = match kind {
+        Kind::Watched => {
+            let network: Network = row.parsed("network")?;
+            let place = Place(network.to_string(), row.text("address")?);
+            let address = place.1.clone();
+            let watched = || Present::Config(ControlConfig::Watched(WatchedAddress { network, address, revision }));
+            let present = if row.int("there")? == 1 { watched() } else { Present::Nothing };
+            (place, present)
+        }
+        Kind::Contract => {
+            let there = row.opt_text("id")?.is_some();
+            let contract = if there { Some(contract(row)?) } else { None };
+            let present = contract.map(|contract| ControlConfig::Contract(OperatorContract { revision, contract }));
+            (Place(row.text("network")?, row.text("address")?), present.map_or(Present::Nothing, Present::Config))
+        }
+        Kind::OfTenant => {
+            let (tenant, id) = (row.text("tenant_id")?, row.text("id")?);
+            let there = row.opt_text("address")?.is_some();
+            let thing = if there { Some(TenantThing::Contract(contract(row)?)) } else { None };
+            let record = |thing| ControlTenant { tenant: tenant.clone(), id: id.clone(), revision, thing };
+            let present = thing.map(record).map_or(Present::Nothing, Present::Tenant);
+            (Place(tenant, id), present)
+        }
+    };
+    Ok(Unpublished { kind, place, revision, present })
+}
+
+fn contract(row: &Row) -> Result<Contract, Error> {
+    Ok(Contract {
+        network: row.parsed("network")?,
+        address: row.text("address")?,
+        name: row.text("name")?,
+        labels: row.json("labels")?,
+        abi: row.opt_text("abi")?,
+    })
+}
