@@ -169,7 +169,7 @@ WHERE b.unreadable_count + t.stored > b.transaction_count";
 /// Adds a block's sums up anew, where its row calls transactions unreadable that have a row by now, and has its heights counted again.
 /// `contracts`: watched ones that its row may lack.
 pub async fn sum_up(store: &Store, of: &ChildEnvelope, contracts: &[Address]) -> Result<(), StoreError> {
-    let contracts: Vec<String> = contracts.iter().map(|c| const_hex::encode_prefixed(c)).collect();
+    let contracts: Vec<String> = contracts.iter().map(const_hex::encode_prefixed).collect();
     let statement = store
         .client()
         .query(SUM_UP)
