@@ -13,6 +13,7 @@ mod compose;
 mod consumers;
 mod contracts;
 mod control;
+mod door;
 mod faults;
 mod filling;
 mod full_disk;

@@ -70,6 +70,8 @@ fn check_finds_what_would_fail_or_be_ignored_later() {
         ("[log]\nkafka = \"a:9092\"\nmax_bytes = 1000\n", 3, "log.max_bytes"),
         ("[store]\nlisten = \"0.0.0.0:8123\"\nanalyst_password = \"x\"\n", 3, "store.analyst_password"),
         ("[api]\nhosts = [\"https://a.example\"]\n", 2, "api.hosts"),
+        ("[api]\nlisten = \"0.0.0.0:8080\"\n", 2, "api.listen"),
+        ("[api]\nrate_limit = \"many\"\n", 2, "api.rate_limit"),
     ] {
         let (code, told) = checked(text);
         assert!(code == Some(78) && told.contains("1 mistake "), "{text}: {code:?} {told}");
