@@ -93,7 +93,7 @@ async fn what_is_added_is_counted_in_the_blocks_that_follow() {
     let (status, found) = send(client.get(&one)).await;
     assert!(status == 200 && found["name"] == "L1 block" && found["figures"]["failed_24h"] == 0, "{found}");
 
-    let (status, said) = send(client.delete(&one)).await;
+    let (status, said) = send(client.delete(&one).header("if-match", "*")).await;
     assert_eq!(status, 204, "{said}");
     let last = until_heard(&mut headwater, &node, false).await;
     let (heights, differ) = told(&headwater, first).await;
