@@ -43,9 +43,8 @@ async fn each_change_is_in_the_topics_with_nothing_of_the_tenant_where_everybody
         remove(&control, &second, &theirs).await;
         until_named(&topics, &watched, None).await;
         until("a stage knows it", async || follower.watched(&network).is_empty()).await;
-        let now = topics.now().await;
-        assert_eq!(now.name(&key(&second, &theirs)), None);
-        now.assert_no_older_row();
+        until_named(&topics, &key(&second, &theirs), None).await;
+        topics.now().await.assert_no_older_row();
 
         // Nothing of a tenant where everybody reads.
         let said = topics.all_of_config().await;

@@ -174,13 +174,32 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     STAGES.iter().for_each(|stage| cluster.stage(stage));
     cluster.until_visible(&node).await;
 
-    // A stage that comes back reads what it left: the state of ingest, and what enrich said of itself.
-    for stage in ["ingest", "enrich"] {
+    // A contract that somebody adds is published by the API.
+    let at = TopicPartition { topic: topics::CONTROL_TENANTS.name, partition: 0 };
+    let contracts = format!("{}/api/v1/contracts", cluster.headwater.api);
+    let new = serde_json::json!({"network": "eth", "address": format!("{:#042x}", 1), "name": "one"});
+    let made = reqwest::Client::new().post(contracts).json(&new).send().await.expect("an answer");
+    assert_eq!(made.status().as_u16(), 201, "{:?}", made.text().await);
+    let end = Instant::now() + crate::common::PATIENCE;
+    while log.watermarks(at).await.expect("ends").high == 0 {
+        assert!(Instant::now() < end, "the contract is not in the topic:\n{}", cluster.said("api"));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    // A stage that comes back reads what it left: the state of ingest, what enrich said of itself, and what the API has published.
+    let before = cluster.said("api").len();
+    for stage in ["ingest", "enrich", "api"] {
         cluster.kill(stage);
         cluster.stage(stage);
     }
     node.advance(1).expect("advance");
     cluster.until_visible(&node).await;
+
+    let published = Instant::now() + crate::common::PATIENCE;
+    while !cluster.said("api")[before..].contains("publishes what changes in the control store") {
+        assert!(Instant::now() < published, "{}", cluster.said("api"));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 
     // What cannot be processed is put aside by enrich and by the sink, and read from outside.
     poison(&log).await;
