@@ -60,7 +60,8 @@ class Session {
 
 	async logout(): Promise<void> {
 		try {
-			await send('POST', '/api/v1/auth/logout');
+			// Whatever changes something is JSON, even where there is nothing to say.
+			await send('POST', '/api/v1/auth/logout', { body: {} });
 		} catch (error) {
 			if (!(error instanceof RequestError && error.problem.status === 401)) throw error;
 		}
