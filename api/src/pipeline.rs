@@ -113,9 +113,13 @@ pub async fn run(
         let (log, codec, instance, board) = (Arc::clone(&log), Arc::clone(&codec), instance.clone(), board.clone());
         async move {
             tokio::select! { () = control.keep_opening(&shutdown) => {}, () = shutdown.cancelled() => {} }
-            if let Ok(control) = control.get() {
-                publishing::run(Arc::clone(&control), log, codec, &instance, &board, &shutdown).await;
-                control.close().await;
+            match control.get() {
+                Ok(control) => {
+                    publishing::run(Arc::clone(&control), log, codec, &instance, &board, &shutdown).await;
+                    control.close().await;
+                }
+                // A process without one serves all that needs none.
+                Err(_) => shutdown.cancelled().await,
             }
             Ok(())
         }

@@ -14,6 +14,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::process::Command;
 
+/// A contract of the recorded blocks.
+const TETHER: &str = "0xdac17f958d2ee523a2206206994597c13d831ec7";
 /// How long one program may take, and what it reads may take to be there.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -151,12 +153,24 @@ async fn clients_that_no_one_here_wrote_read_what_is_there() {
     let data = Dataset::from_dir(crate::common::recorded().join("ethereum")).expect("recorded blocks");
     let node = spawn(Config { clock: Clock::Manual, history: 20, ..Config::new(data) }).await.expect("simulator");
     let mut headwater = Headwater::new(&[Net::of("eth", &node)]);
+    let text = std::fs::read_to_string(&headwater.config).expect("read");
+    let watched = format!("{text}\n[[contract]]\nnetwork = \"eth\"\naddress = \"{TETHER}\"\n");
+    std::fs::write(&headwater.config, watched).expect("write");
     headwater.start();
     let head = || node.canonical(node.head()..=node.head()).remove(0).hash.to_string();
     headwater.until_visible("eth", &head()).await;
     node.fork_and_advance(2, 1).expect("fork");
     headwater.until_visible("eth", &head()).await;
     until_endpoints_are_told_of(&headwater).await;
+    // Most blocks have something of the watched contract.
+    let told = "SELECT count() AS n FROM contract_blocks";
+    for _ in 0..60 {
+        if number(&headwater.query(told).await.expect("the view")[0], "n") > 0 {
+            break;
+        }
+        node.advance(1).expect("advance");
+        headwater.until_visible("eth", &head()).await;
+    }
 
     let facts = Facts::read(&headwater).await;
     let facts_file = headwater.dir.path().join("facts");
