@@ -158,6 +158,17 @@ impl Operator {
         crate::tenants::all(&self.control.db).await
     }
 
+    /// Runs statements past every wall, on SQLite: for tests that want what no caller can make.
+    ///
+    /// # Errors
+    /// As the database has it.
+    #[cfg(feature = "testing")]
+    pub async fn script(&self, text: &str) -> Result<(), Error> {
+        let mut tx = self.control.db.system(true).await?;
+        let done = tx.script(text).await;
+        tx.end(done).await
+    }
+
     /// The operator in one tenant.
     pub fn within(&self, tenant: &TenantInfo) -> Authenticated {
         owner(tenant.id, Actor::Operator { name: self.name.clone() })

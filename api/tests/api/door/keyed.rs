@@ -66,11 +66,7 @@ impl Keyed {
 
     /// Statements in the control store itself, past everything.
     pub async fn sql(&self, text: &str) {
-        let ControlPlace::Sqlite(file) = &self.settings.place else { panic!("a file") };
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(30));
-        let pool = sqlx::SqlitePool::connect_with(options).await.expect("the file");
-        sqlx::raw_sql(text).execute(&pool).await.expect("done");
-        pool.close().await;
+        self.operator.script(text).await.expect("done");
     }
 
     /// The operator in another tenant, which is made.
