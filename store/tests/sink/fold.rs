@@ -10,7 +10,7 @@ use store::{
 };
 
 use crate::{
-    chain::{Chain, Dice},
+    chain::{Chain, Dice, contracts},
     chaos::compare,
     harness::Running,
     setup::{RunningSink, TestLog, execute, rows, store_in, until_processed},
@@ -134,6 +134,7 @@ async fn many_causes_are_folded_in_several_statements() {
         })
         .collect();
     event.block.envelope.tx_count = 700;
+    event.block.summary.as_mut().expect("a summary").contracts = contracts(&event.transactions);
     event.block.envelope.log_count = 0;
     if let Some(live) = chain.live.last_mut() {
         live.event = event.clone();
