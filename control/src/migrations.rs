@@ -136,11 +136,13 @@ async fn apply_in(tx: &mut Tx, dry: bool, ours: &[Migration]) -> Result<Vec<Step
         tx.script(ALONE).await?;
     }
     let missing = missing_of(tx, ours).await?;
+    if !dry && missing.len() == ours.len() {
+        tx.script(TABLE).await?;
+    }
     let mut steps = Vec::with_capacity(missing.len());
     for m in missing {
         let sql = m.text(dialect);
         if !dry {
-            tx.script(TABLE).await?;
             tx.script(&sql).await?;
             let values = [Value::from(m.number), m.name.into(), m.checksum(dialect).into(), TimeMs::now().0.into()];
             tx.system(REMEMBER, &values).await?;
