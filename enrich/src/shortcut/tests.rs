@@ -1,4 +1,3 @@
-use alloy_primitives::Address;
 use bytes::Bytes;
 use gen_records::Gen;
 use proptest::prelude::*;
@@ -7,7 +6,7 @@ use schemas::{
     BlockHash, Codec, Op, Record, TimeMs,
     limits::RECORD_VALUE_BYTES,
     profiles::{PROFILES, Profile, TOLERANT},
-    records::{EvmTransaction, Payload, RawBlock, RawTransaction},
+    records::{Payload, RawBlock, RawTransaction},
     registry::SCHEMAS,
     topics,
     wire::Datum,
@@ -55,12 +54,6 @@ fn long_way(
     })
 }
 
-/// The contracts that a transaction touches.
-fn contracts(tx: &EvmTransaction) -> Vec<Address> {
-    let logs = tx.logs.iter().map(|log| log.address);
-    tx.to_address.into_iter().chain(tx.receipt_contract_address).chain(logs).collect()
-}
-
 /// Works values up both ways. Returns how many went the short one.
 fn both_ways(codec: &Codec, profile: &Profile, block: &RawBlock, values: &[Bytes]) -> usize {
     let records: Vec<_> = values.iter().cloned().map(in_log).collect();
@@ -68,7 +61,7 @@ fn both_ways(codec: &Codec, profile: &Profile, block: &RawBlock, values: &[Bytes
     let mut short = 0;
     // Every other contract is watched. What was not passed on is not counted either.
     let of = |tx: RawTransaction| match tx.payload {
-        Payload::Transaction(tx) => contracts(&tx),
+        Payload::Transaction(tx) => tx.contracts(),
         _ => Vec::new(),
     };
     let touched = values.iter().filter_map(|value| codec.decode(value).ok()).flat_map(of).step_by(2);

@@ -1,7 +1,7 @@
 //! What a block's transactions do at watched contracts.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
@@ -15,11 +15,9 @@ use schemas::{
 /// The contracts of a network that somebody calls his own.
 pub type Watched = Arc<HashSet<Address>>;
 
-/// The watched ones among the contracts that a transaction was sent to, created, or has logs of, each once.
+/// The watched ones among the contracts of a transaction.
 pub fn touched(tx: &EvmTransaction, watched: &Watched) -> Vec<Address> {
-    let touched = tx.to_address.into_iter().chain(tx.receipt_contract_address);
-    let touched: BTreeSet<Address> = touched.chain(tx.logs.iter().map(|log| log.address)).collect();
-    touched.into_iter().filter(|address| watched.contains(address)).collect()
+    tx.contracts().into_iter().filter(|address| watched.contains(address)).collect()
 }
 
 /// Sums over the transactions of one block, for each watched contract that it touches.

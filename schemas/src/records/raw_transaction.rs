@@ -1,5 +1,7 @@
 //! `raw.transactions`: one record per transaction, with its receipt and logs.
 
+use std::collections::HashSet;
+
 use alloy_primitives::{Address, B256, Bytes, Selector, U256};
 
 use super::Payload;
@@ -107,6 +109,28 @@ pub struct EvmTransaction {
     pub receipt_deposit_receipt_version: Option<u64>,
     /// The transaction's logs in order.
     pub logs: Vec<EvmLog>,
+}
+
+/// Emitters up to which a list is looked through faster than a set.
+const FEW: usize = 32;
+
+impl EvmTransaction {
+    /// Receiver, created contract and emitters of logs, each once, in the order in which they occur (rule 20).
+    pub fn contracts(&self) -> Vec<Address> {
+        let touched = self.to_address.into_iter().chain(self.receipt_contract_address);
+        let touched = touched.chain(self.logs.iter().map(|log| log.address));
+        if self.logs.len() > FEW {
+            let mut seen = HashSet::with_capacity(FEW);
+            return touched.filter(|address| seen.insert(*address)).collect();
+        }
+        let mut found: Vec<Address> = Vec::with_capacity(4);
+        touched.for_each(|address| {
+            if !found.contains(&address) {
+                found.push(address);
+            }
+        });
+        found
+    }
 }
 
 /// What a transaction's outcome, fee and method follow from: everything of it that enrich needs but its logs.

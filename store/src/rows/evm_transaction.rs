@@ -1,7 +1,5 @@
 //! `evm_transaction_rows`.
 
-use std::collections::HashSet;
-
 use alloy_primitives::{Address, U256};
 use schemas::{
     ChildEnvelope,
@@ -142,7 +140,7 @@ impl EvmTransactionColumns {
         self.failure_cause.push(x.failure_cause.as_deref().unwrap_or(""));
         self.failure_reason.push(x.failure_reason.as_deref().unwrap_or("").as_bytes());
         self.log_count.push(t.logs.len() as u32);
-        self.contracts.push_all(contracts(t).into_iter().map(Address::into_array));
+        self.contracts.push_all(t.contracts().into_iter().map(Address::into_array));
         self.nonce.push(t.nonce);
         self.gas.push(t.gas);
         present.push(Bit::GasPrice, &mut self.gas_price, t.gas_price);
@@ -193,24 +191,4 @@ impl EvmTransactionColumns {
         present.push(Bit::FeeToken, &mut self.fee_token, t.fee_currency.map(Address::into_array));
         present.push(Bit::FeeTokenAmount, &mut self.fee_token_amount, x.fee_token_amount);
     }
-}
-
-/// Emitters up to which a list is looked through faster than a set.
-const FEW: usize = 32;
-
-/// Receiver, created contract and emitters of logs, each once, in the order in which they occur (rule 20).
-fn contracts(t: &EvmTransaction) -> Vec<Address> {
-    let touched = t.to_address.into_iter().chain(t.receipt_contract_address);
-    let touched = touched.chain(t.logs.iter().map(|log| log.address));
-    if t.logs.len() > FEW {
-        let mut seen = HashSet::with_capacity(FEW);
-        return touched.filter(|address| seen.insert(*address)).collect();
-    }
-    let mut found: Vec<Address> = Vec::with_capacity(4);
-    touched.for_each(|address| {
-        if !found.contains(&address) {
-            found.push(address);
-        }
-    });
-    found
 }
