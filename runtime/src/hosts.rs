@@ -51,10 +51,15 @@ pub fn is_own_page(headers: &HeaderMap) -> bool {
 
 /// Whether a page of another site asks. On a port that no page of another site has any business with, that is refused.
 pub fn is_foreign_page(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").and_then(|v| v.to_str().ok());
     headers.contains_key(header::ORIGIN) && !is_own_page(headers)
         || headers.get_all(header::ORIGIN).iter().count() > 1
-        || matches!(site, Some("cross-site" | "same-site"))
+        || names_another_site(headers)
+}
+
+/// Whether a browser says by `Sec-Fetch-Site` (Fetch Metadata) that a page of another site asks.
+pub fn names_another_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|v| v.to_str().ok());
+    matches!(site, Some("cross-site" | "same-site"))
 }
 
 /// The host of `host[:port]`, brackets of IPv6 removed.

@@ -17,10 +17,9 @@ pub fn is_safe(method: &Method) -> bool {
 pub fn check(headers: &HeaderMap, allowed: &[String], own: Option<&str>) -> Result<(), ApiError> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else {
-        let site = headers.get("sec-fetch-site").and_then(|v| v.to_str().ok());
-        return match site {
-            Some("cross-site" | "same-site") => Err(ApiError::ForeignOrigin { origin: "another site".to_owned() }),
-            _ => Ok(()),
+        return match runtime::hosts::names_another_site(headers) {
+            true => Err(ApiError::ForeignOrigin { origin: "another site".to_owned() }),
+            false => Ok(()),
         };
     };
     let origin = origin.to_str().unwrap_or_default();
