@@ -43,7 +43,7 @@ impl utoipa::IntoResponses for Changed {
 }
 
 /// A problem, for the document.
-fn problem(description: &str) -> RefOr<openapi::Response> {
+pub(super) fn problem(description: &str) -> RefOr<openapi::Response> {
     let body = openapi::content::ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let response = openapi::ResponseBuilder::new().description(description);
     RefOr::T(response.content("application/problem+json", body).build())

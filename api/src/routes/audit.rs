@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 
 use super::{
     answer::{Live, Refused},
-    contracts::paging,
+    things::paging,
 };
 use crate::{
     app::App,

@@ -12,11 +12,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use control::{ContractPatch, Cursor, Error, Id, NewContract, Paging};
+use control::{ContractPatch, Error, NewContract};
 use schemas::abi::Abi;
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Changed, Live, Refused};
+use super::{
+    answer::{Changed, Live, Refused},
+    things::{Missing, Stale, Versionless, paging, path_id},
+};
 use crate::{
     app::App,
     body::{Body, Fields},
@@ -95,15 +98,6 @@ pub async fn contracts(
     Ok(Live(Json(Page { items, next: page.next.map(|c| cursor::encode(&list, &c.as_str())), note: None })))
 }
 
-/// Where a list of the control store goes on.
-pub fn paging(params: &Params, list: &str) -> Result<Paging, ApiError> {
-    let after: Option<String> = params.text("cursor")?.map(|text| cursor::decode(list, text)).transpose()?;
-    let after = after.map(|text| Cursor::read(&text)).transpose().map_err(|_| ApiError::InvalidCursor {
-        value: params.text("cursor").ok().flatten().map(crate::error::cut).unwrap_or_default(),
-    })?;
-    Ok(Paging { after, limit: Some(params.limit()? as usize) })
-}
-
 /// Adds a contract.
 #[utoipa::path(
     post,
@@ -174,7 +168,7 @@ async fn known(app: &App, network: &str) -> Result<(), ApiError> {
     params(("id" = String, Path, description = "The contract's id")),
     responses(
         (status = 200, body = ContractDetail, headers(("ETag" = String))),
-        (status = 404, description = "Not here, or not yours", body = Problem, content_type = "application/problem+json"),
+        Missing,
         Refused
     )
 )]
@@ -202,9 +196,9 @@ pub async fn contract(
     request_body = ContractPatchBody,
     responses(
         (status = 200, body = ContractDetail, headers(("ETag" = String))),
-        (status = 404, description = "Not here, or not yours", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "Changed since", body = Problem, content_type = "application/problem+json"),
-        (status = 428, description = "`If-Match` is missing", body = Problem, content_type = "application/problem+json"),
+        Missing,
+        Stale,
+        Versionless,
         Changed,
         Refused
     )
@@ -246,9 +240,9 @@ pub async fn patch(
     ),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 404, description = "Not here, or not yours", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "Changed since", body = Problem, content_type = "application/problem+json"),
-        (status = 428, description = "`If-Match` is missing", body = Problem, content_type = "application/problem+json"),
+        Missing,
+        Stale,
+        Versionless,
         Refused
     )
 )]
@@ -279,11 +273,6 @@ pub async fn abi(RawQuery(query): RawQuery, _: Who, body: Bytes) -> Result<impl 
     let text = std::str::from_utf8(&body).unwrap_or("");
     let abi = Abi::read(text).map_err(|mistakes| ApiError::InvalidBody { mistakes })?;
     Ok(Live(Json(NamesItem { names: abi.names().iter().map(NamedItem::from).collect() })))
-}
-
-/// An id in a path. What has not the form of one is not there.
-pub fn path_id(text: &str, what: &'static str) -> Result<Id, ApiError> {
-    text.parse().map_err(|_| ApiError::NotHere { what })
 }
 
 fn refused(error: Error) -> ApiError {

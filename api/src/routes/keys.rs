@@ -17,14 +17,14 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     answer::{Changed, Live, Refused},
-    contracts::{paging, path_id},
+    things::{Missing, Stale, Versionless, paging, path_id},
 };
 use crate::{
     app::App,
     body::{Body, Fields, MaybeBody},
     conditional, cursor,
     door::Who,
-    error::{ApiError, Problem},
+    error::ApiError,
     items::{KeyItem, MadeKeyItem, Page},
     params::Params,
 };
@@ -156,7 +156,7 @@ pub async fn create(
     params(("id" = String, Path, description = "The key's id")),
     responses(
         (status = 200, body = KeyItem, headers(("ETag" = String))),
-        (status = 404, description = "Not here, or not yours", body = Problem, content_type = "application/problem+json"),
+        Missing,
         Refused
     )
 )]
@@ -183,9 +183,9 @@ pub async fn key(
     request_body = KeyPatchBody,
     responses(
         (status = 200, body = KeyItem, headers(("ETag" = String))),
-        (status = 404, description = "Not here, or not yours", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "Changed since", body = Problem, content_type = "application/problem+json"),
-        (status = 428, description = "`If-Match` is missing", body = Problem, content_type = "application/problem+json"),
+        Missing,
+        Stale,
+        Versionless,
         Changed,
         Refused
     )
@@ -223,7 +223,7 @@ pub async fn patch(
     params(("id" = String, Path, description = "The key's id")),
     responses(
         (status = 204, description = "Every process refuses it within 5 seconds"),
-        (status = 404, description = "Not here, or not yours", body = Problem, content_type = "application/problem+json"),
+        Missing,
         Refused
     )
 )]
@@ -251,8 +251,8 @@ pub async fn revoke(
     request_body = RotateBody,
     responses(
         (status = 200, body = MadeKeyItem, headers(("ETag" = String))),
-        (status = 404, description = "Not here, or not yours", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "Changed since", body = Problem, content_type = "application/problem+json"),
+        Missing,
+        Stale,
         Changed,
         Refused
     )

@@ -17,6 +17,7 @@ pub mod problems;
 pub mod providers;
 pub mod registry;
 pub mod sql;
+pub mod things;
 pub mod tx;
 pub mod txs;
 

@@ -1,0 +1,50 @@
+//! What the routes of the control store's things have in common: ids in paths, where a list goes on, and the refusals of one thing.
+
+use std::collections::BTreeMap;
+
+use control::{Cursor, Id, Paging};
+use utoipa::openapi::{self, RefOr};
+
+use super::answer::problem;
+use crate::{cursor, error::ApiError, params::Params};
+
+/// An id in a path. What has not the form of one is not there.
+pub fn path_id(text: &str, what: &'static str) -> Result<Id, ApiError> {
+    text.parse().map_err(|_| ApiError::NotHere { what })
+}
+
+/// Where a list of the control store goes on.
+pub fn paging(params: &Params, list: &str) -> Result<Paging, ApiError> {
+    let after: Option<String> = params.text("cursor")?.map(|text| cursor::decode(list, text)).transpose()?;
+    let after = after.map(|text| Cursor::read(&text)).transpose().map_err(|_| ApiError::InvalidCursor {
+        value: params.text("cursor").ok().flatten().map(crate::error::cut).unwrap_or_default(),
+    })?;
+    Ok(Paging { after, limit: Some(params.limit()? as usize) })
+}
+
+/// The refusal of what is not there, for the document.
+pub struct Missing;
+
+impl utoipa::IntoResponses for Missing {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        [("404".to_owned(), problem("Not here, or not yours"))].into()
+    }
+}
+
+/// The refusal of a change that was made from another version, for the document.
+pub struct Stale;
+
+impl utoipa::IntoResponses for Stale {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        [("412".to_owned(), problem("Changed since"))].into()
+    }
+}
+
+/// The refusal of a change that names no version, for the document.
+pub struct Versionless;
+
+impl utoipa::IntoResponses for Versionless {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        [("428".to_owned(), problem("`If-Match` is missing"))].into()
+    }
+}
