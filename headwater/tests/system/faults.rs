@@ -184,6 +184,23 @@ async fn endpoint(headwater: &Headwater, slug: &str) -> Value {
     items.iter().find(|item| item["name"] == "odd").cloned().unwrap_or_default()
 }
 
+/// What is known of each endpoint with a fault. Who contradicts the others is judged after a while (`nodes/src/evm/fleet/judge.rs`), so
+/// that this waits until every liar is named, or for as long as a test waits.
+async fn states(headwater: &Headwater, rows: &[Row]) -> Vec<Value> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mut states = Vec::new();
+        for row in rows {
+            states.push(endpoint(headwater, &row.slug).await);
+        }
+        let named = |(row, state): (&Row, &Value)| row.known != Liar || state["state"] == "quarantined";
+        if Instant::now() >= end || rows.iter().zip(&states).all(named) {
+            return states;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
 /// The 95th percentile of some times, ascending.
 fn p95(times: &[Duration]) -> Duration {
     times[(times.len() * 95).div_ceil(100).saturating_sub(1)]
@@ -226,10 +243,7 @@ async fn one_endpoint_with_a_fault_costs_moments_and_never_a_false_record() {
     }
     watch(&mut headwater, &mut rows, Instant::now() + PATIENCE).await;
 
-    let mut states = Vec::new();
-    for row in &rows {
-        states.push(endpoint(&headwater, &row.slug).await);
-    }
+    let states = states(&headwater, &rows).await;
     eprintln!("{:<32} {:>8} {:>8} {:>8} {:>8}  {:<12} reason", "fault", "first", "p50", "p95", "of aim", "state");
     let mut within = 0;
     for (row, state) in rows.iter().zip(&states) {
