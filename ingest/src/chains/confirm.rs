@@ -210,7 +210,7 @@ impl<F: Family> Watcher<F> {
         )
     }
 
-    fn diverged(&self, gave: &str, head: &Head, by: &str, says: &str) -> String {
+    pub(super) fn diverged(&self, gave: &str, head: &Head, by: &str, says: &str) -> String {
         format!(
             "endpoint `{gave}` has block {} as {}, endpoint `{by}` has {says}: nothing is published until they agree; asked again. With \
              endpoints of a third operator the majority decides; else remove the one that is wrong from network `{}`",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::BackoffBuilder;
-use nodes::{Class, NodeError, Retry};
+use nodes::{Class, Head, NodeError, Retry, Word};
 use schemas::records::NetworkState;
 
 use super::{
@@ -12,11 +12,13 @@ use super::{
 };
 use crate::{
     metrics,
-    tracker::{Need, Tracker},
+    tracker::{Link, Need, Tracker},
 };
 
 /// Answers of "nothing there" to a block that a head announced, before it is called a state.
 const EMPTY_PATIENCE: u32 = 20;
+/// Blocks in a row that do not link before others are asked whether they have them: about a third of a second.
+const LINK_PATIENCE: u32 = 5;
 /// Such answers before the heights above are looked at: the chain may have no block there.
 const LOOK_ABOVE: u32 = 2;
 /// Such answers before the head is asked for anew: about a second and a quarter.
@@ -111,33 +113,46 @@ impl<F: Family> Watcher<F> {
     }
 
     /// The block above heights that seemed to have none does not follow what is held: the node lacks them, for now.
-    pub(super) async fn no_hole(&mut self, from: u64, above: u64) {
-        self.empties += 1;
-        if self.empties >= EMPTY_PATIENCE {
-            let detail = format!(
-                "endpoint `{}` has no block {from}, and its block {above} does not follow the one held below; is it still syncing?",
-                self.node.endpoint()
-            );
-            self.say(NetworkState::Stalled, Some(detail));
-        }
-        self.rest(self.short_wait()).await;
+    pub(super) async fn no_hole(&mut self, from: u64, above: &Link) {
+        let detail = format!(
+            "endpoint `{}` has no block {from}, and its block {} does not follow the one held below; is it still syncing?",
+            self.node.endpoint(),
+            above.height
+        );
+        self.does_not_fit(above, detail).await;
     }
 
     /// A header does not fit to the one above: at times the chain changes under the walk, but a node whose blocks do not link must
     /// not be asked without a pause.
-    pub(super) async fn unlinked(&mut self, height: u64, above: u64) {
+    pub(super) async fn unlinked(&mut self, height: u64, above: &Link) {
+        let lacking = match (height + 1, above.height - 1) {
+            (first, last) if first < last => format!(", and it gives none from {first} to {last}"),
+            (first, last) if first == last => format!(", and it gives no block {first}"),
+            _ => String::new(),
+        };
+        let detail = format!(
+            "endpoint `{}`: block {height} is not the parent of block {}{lacking}; does the node lack blocks, or do several nodes \
+             answer under this name?",
+            self.node.endpoint(),
+            above.height
+        );
+        self.does_not_fit(above, detail).await;
+    }
+
+    /// A block of the endpoint's does not fit to what stands below it. When that lasts, others are asked whether they have it: blocks that
+    /// lead nowhere are never offered for a word on the way to publication, so that the source would not find out who lies.
+    async fn does_not_fit(&mut self, block: &Link, detail: String) {
         self.empties += 1;
+        if self.empties.is_multiple_of(LINK_PATIENCE) {
+            let gave = self.node.endpoint();
+            let Link { height, hash, parent, time, .. } = block.clone();
+            let head = Head { height, hash, parent, time };
+            if let Word::Contradicts { by, says } = self.word(&head, None).await {
+                let detail = self.diverged(&gave, &head, &by, &says);
+                return self.disputed(detail, &gave).await;
+            }
+        }
         if self.empties >= EMPTY_PATIENCE {
-            let lacking = match (height + 1, above - 1) {
-                (first, last) if first < last => format!(", and it gives none from {first} to {last}"),
-                (first, last) if first == last => format!(", and it gives no block {first}"),
-                _ => String::new(),
-            };
-            let detail = format!(
-                "endpoint `{}`: block {height} is not the parent of block {above}{lacking}; does the node lack blocks, or do several nodes \
-                 answer under this name?",
-                self.node.endpoint()
-            );
             self.say(NetworkState::Stalled, Some(detail));
         }
         self.rest(self.short_wait()).await;

@@ -213,11 +213,11 @@ impl<F: Family> Watcher<F> {
                 Need::Refused(why) => self.refused(why, &mut heads, &mut tracker).await?,
                 Need::Header(height) => {
                     let outcome = self.node.header(height).await;
-                    let above = tracker.above().unwrap_or(height + 1);
+                    let above = tracker.above().cloned();
                     if let Some(head) = self.usable_at(height, outcome, &mut tracker).await?
                         && !tracker.header(link_of(&head))
                     {
-                        self.unlinked(height, above).await;
+                        self.unlinked(height, &above.unwrap_or_else(|| link_of(&head))).await;
                     }
                 }
                 Need::Blocks { from, to } => self.extend(&mut tracker, from, to).await?,
@@ -255,10 +255,11 @@ impl<F: Family> Watcher<F> {
         let Some(first) = self.usable_at(from, outcome, tracker).await? else { return Ok(()) };
         if !tracker.continues(&link_of_block(&first)) {
             // It does not continue the tip: what else is on its way may be of either branch.
-            tracker.blocks(&[link_of_block(&first)]);
+            let link = link_of_block(&first);
+            tracker.blocks(std::slice::from_ref(&link));
             self.fetcher.clear();
             if passed > 0 {
-                self.no_hole(from - passed, from).await;
+                self.no_hole(from - passed, &link).await;
             }
             return Ok(());
         }

@@ -11,10 +11,10 @@ impl Tracker {
         self.state = State::Walking { next, links };
     }
 
-    /// The height of the block whose parent is looked for.
-    pub fn above(&self) -> Option<u64> {
+    /// The block whose parent is looked for.
+    pub fn above(&self) -> Option<&Link> {
         match &self.state {
-            State::Walking { links, .. } => links.last().map(|link| link.height),
+            State::Walking { links, .. } => links.last(),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use nodes::Finality;
 use schemas::{limits, records::NetworkState};
 
 use crate::{
-    chain::{Other, ToySource, View},
+    chain::{Other, ToySource, View, hash},
     world::{Reader, TOLD, World},
 };
 
@@ -94,6 +94,28 @@ async fn a_lie_that_is_found_out_costs_no_pause() {
     tokio::time::timeout(SOON, named).await.expect("the endpoint in use is named").expect("the watcher lives");
     // A pause is 100 ms here, at least.
     assert!(took < Duration::from_millis(1_000), "{took:?} for fifteen lies");
+}
+
+/// Blocks that stand on nothing the liar has lead to no block that could be published: others are asked all the same, or the network would
+/// stand still for as long as the lie is told.
+#[tokio::test]
+async fn a_lie_that_links_to_nothing_is_found_out() {
+    let base = View::default().grown(1..=10, 1);
+    let mut world = following(&base, Other::Sees(base.clone()));
+    world.until(&base, SOON).await;
+    let right = base.grown(11..=13, 11);
+    let mut wrong = base.grown(11..=13, 900);
+    wrong.0[10].parent = hash(899);
+    world.source.state().endpoint = "liar";
+    world.source.state().other = Other::Sees(right.clone());
+    world.source.sees(wrong.clone());
+    let said = world.state(NetworkState::Diverged).await;
+    assert!(said.contains(wrong.0[10].hash.as_str()) && said.contains(right.0[10].hash.as_str()), "{said}");
+    // Enough of them to decide.
+    world.source.state().other = Other::Decide(right.clone());
+    world.until(&right, SOON).await;
+    assert_eq!(world.reader.reverts, 0, "no false record");
+    world.state(NetworkState::Live).await;
 }
 
 /// A fork that spreads is no quarrel.
