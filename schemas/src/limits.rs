@@ -449,3 +449,17 @@ pub mod control {
     /// Tenants of one control store.
     pub const TENANTS: usize = 10_000;
 }
+
+/// Decoding of calls, events and errors (`decode/`).
+pub mod decoding {
+    /// How deep a type may nest: tuples, lists and arrays.
+    pub const TYPE_DEPTH: usize = 32;
+    /// Words of a type's head, or of all heads of a tuple: fixed arrays are that long at most.
+    pub const TYPE_WORDS: usize = 65_536;
+    /// Arguments of one call, event or error as JSON, in bytes. What says more stays raw.
+    pub const DECODED_BYTES: usize = 1 << 20;
+    /// Calls inside of one call that are told of.
+    pub const INNER_CALLS: usize = 256;
+    /// The least that is taken for readable text, in bytes: four may as well be a selector.
+    pub const TEXT_BYTES: usize = 5;
+}
