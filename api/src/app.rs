@@ -16,6 +16,7 @@ use crate::{
     config::{Config, NetworkConfig},
     door::{Budgets, Came},
     error::ApiError,
+    export::Exports,
     ledger::Counts,
     live::{Rates, Rings},
     past::Pages,
@@ -62,6 +63,8 @@ pub struct App {
     pub budgets: Budgets,
     /// Sessions that were ended by hand.
     pub ended: Cache<[u8; 16], ()>,
+    /// Exports that run.
+    pub exports: Arc<Exports>,
     /// REST requests at the same time.
     pub requests: Semaphore,
     /// Those of them that ask the store for rows.

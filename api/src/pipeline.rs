@@ -188,6 +188,7 @@ fn assemble(
         asked,
         budgets: Budgets::new(config.rate_limit),
         ended: Cache::new(limits::ENDED_SESSIONS),
+        exports: Arc::default(),
         requests: Semaphore::new(config.concurrent_requests),
         row_requests: Semaphore::new((config.concurrent_requests * 3 / 4).max(1)),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),

@@ -145,6 +145,22 @@ pub const TRANSACTIONS_PER_BLOCK: usize = 100_000;
 pub const PAGE_ITEMS_MAX: u32 = 1_000;
 /// Items of a REST list by default.
 pub const PAGE_ITEMS_DEFAULT: u32 = 50;
+/// Rows of an export: at most, and by default.
+pub const EXPORT_ROWS: (u32, u32) = (1_000_000, 100_000);
+/// Rows of an export that are read at once, which is what it holds.
+pub const EXPORT_PART_ROWS: u32 = 10_000;
+/// Exports of one API process at the same time …
+pub const EXPORTS: usize = 8;
+/// … of them of one caller …
+pub const EXPORTS_OF_ONE: usize = 2;
+/// … and of them such as ask the store at the same moment: the API has `store::API_CONCURRENCY` turns there, and lists want some.
+pub const EXPORT_STATEMENTS: usize = 2;
+/// How long an export may take, and how long its client may take nothing of it.
+pub const EXPORT_TIME: std::time::Duration = std::time::Duration::from_secs(1_800);
+/// See [`EXPORT_TIME`].
+pub const EXPORT_STALL: std::time::Duration = std::time::Duration::from_secs(60);
+/// A function's signature, as it is written in a request, in bytes.
+pub const SIGNATURE_BYTES: usize = 1_024;
 /// WebSocket connections of one API process.
 pub const WS_CONNECTIONS: usize = 10_000;
 /// Subscriptions of one WebSocket connection.

@@ -12,7 +12,7 @@ use super::answer::{Live, Refused};
 use crate::{
     app::App,
     error::ApiError,
-    items::transaction::TransactionDetail,
+    items::TransactionDetail,
     kept,
     params::{self, Params},
 };

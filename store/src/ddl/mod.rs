@@ -195,6 +195,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(60, "endpoints", include_str!("0060_endpoints.sql")),
     Migration::new(61, "block_rows_contracts", include_str!("0061_block_rows_contracts.sql")),
     Migration::new(62, "contract_blocks", include_str!("0062_contract_blocks.sql")),
+    Migration::new(63, "evm_transaction_rows_by_method", include_str!("0063_evm_transaction_rows_by_method.sql")),
+    Migration::new(64, "transactions", include_str!("0064_transactions.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \

@@ -24,7 +24,8 @@ const PROMISED: &[(&str, &str)] = &[
     (
         "transactions",
         "network family block_number block_hash block_timestamp transaction_index hash from_address to_address value status \
-         fee failure_cause method sequence gas_used gas_price value_text fee_text height block_time index from to cause reason",
+         fee failure_cause method sequence gas_used gas_price value_text fee_text height block_time index from to cause reason \
+         call",
     ),
     (
         "evm_transactions",
