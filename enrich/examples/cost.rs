@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use enrich::{
     enrich_event,
-    steps::{enrich_figures, transfers},
+    steps::{enrich_figures, fee::InBlock, transfers},
 };
 use schemas::{
     Codec,
@@ -67,8 +67,7 @@ fn main() {
             let (mut logs, mut texts) = (Vec::new(), String::new());
             for value in values.by_ref().take(txs.len()) {
                 let Some(view) = passing.look(value, &mut logs) else { panic!("a recorded transaction") };
-                let base_fee = block.evm.as_ref().and_then(|header| header.base_fee_per_gas);
-                let found = enrich_figures(profile, base_fee, &view.figures);
+                let found = enrich_figures(profile, &InBlock::of(block), &view.figures);
                 texts.clear();
                 let events: Vec<_> = logs.iter().map(transfers::look).collect();
                 let ends: Vec<_> = events

@@ -46,7 +46,7 @@ impl<'e> Shortcut<'e> {
     pub fn pass_on(&mut self, profile: &Profile, summing: &mut Summing, raw: &'e LogRecord) -> Option<NewRecord> {
         let passing = self.passing.as_mut()?;
         let view = passing.look(raw.value.as_deref()?, &mut self.logs)?;
-        let found = enrich_figures(profile, summing.base_fee(), &view.figures);
+        let found = enrich_figures(profile, summing.in_block(), &view.figures);
         self.found.clear();
         self.texts.clear();
         for log in &self.logs {

@@ -226,7 +226,7 @@ fn figures(input: &mut Input<'_>) -> Option<Figures> {
         CURRENCY = fee_currency, STATUS = receipt_status, USED = receipt_gas_used, PAID = receipt_effective_gas_price,
         BLOB_USED = receipt_blob_gas_used, BLOB_PRICE = receipt_blob_gas_price, L1_FEE = receipt_l1_fee,
         OPERATOR_SCALAR = receipt_operator_fee_scalar, OPERATOR_CONSTANT = receipt_operator_fee_constant,
-        FOOTPRINT = receipt_da_footprint_gas_scalar, RATIO = receipt_token_ratio, CREATED = receipt_contract_address,
+        FOOTPRINT = receipt_da_footprint_gas_scalar, RATIO = receipt_token_ratio, FOR_L1 = receipt_gas_used_for_l1, CREATED = receipt_contract_address,
     }
     let address = |digits: &[u8]| bytes_of(digits).map(|bytes: [u8; 20]| Address::from(bytes));
     let mut f = Figures::default();
@@ -259,6 +259,7 @@ fn figures(input: &mut Input<'_>) -> Option<Figures> {
             (OPERATOR_CONSTANT, Seen::Number(n)) => f.receipt_operator_fee_constant = Some(n as u64),
             (FOOTPRINT, Seen::Number(n)) => f.receipt_da_footprint_gas_scalar = Some(n as u64),
             (RATIO, Seen::Decimal(digits)) => f.receipt_token_ratio = Some(amount_of(digits)?),
+            (FOR_L1, Seen::Number(n)) => f.receipt_gas_used_for_l1 = Some(n as u64),
             (CREATED, Seen::Hex(digits)) => f.receipt_contract_address = Some(address(digits)?),
             _ => {}
         }

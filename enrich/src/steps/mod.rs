@@ -8,7 +8,6 @@ pub mod status;
 pub mod summary;
 pub mod transfers;
 
-use alloy_primitives::U256;
 use schemas::{
     Op,
     profiles::Profile,
@@ -18,6 +17,7 @@ use schemas::{
 };
 
 use contracts::Watched;
+use fee::InBlock;
 use summary::Summing;
 
 /// A raw block event as an enriched one, record for record: headers stay headers, reverts and placeholders stay what they
@@ -36,7 +36,7 @@ pub fn enrich_event(
 pub fn enrich_record(profile: &Profile, summing: &mut Summing, raw: RawTransaction) -> EnrichedTransaction {
     let payload = match raw.payload {
         Payload::Transaction(tx) => {
-            let found = enrich_transaction(profile, summing.base_fee(), &tx);
+            let found = enrich_transaction(profile, summing.in_block(), &tx);
             let transfers = found.events.iter().flatten().filter(|e| transfers::is_transfer(&e.event)).count();
             summing.add(&Figures::from(&*tx), &found, tx.logs.iter().map(|log| log.address), transfers);
             Payload::Transaction(Box::new((*tx, found)))
@@ -62,17 +62,17 @@ pub fn enriched_block(block: RawBlock, summing: Summing) -> (EnrichedBlock, usiz
     (EnrichedBlock { envelope: block.envelope, evm: block.evm, summary }, left_out)
 }
 
-/// Everything that one transaction tells. `base_fee`: of its block, wei per gas.
-pub fn enrich_transaction(profile: &Profile, base_fee: Option<U256>, tx: &EvmTransaction) -> Enrichment {
+/// Everything that one transaction tells in its block.
+pub fn enrich_transaction(profile: &Profile, block: &InBlock, tx: &EvmTransaction) -> Enrichment {
     let events = tx.logs.iter().map(transfers::decode).collect();
-    Enrichment { events, ..enrich_figures(profile, base_fee, &tx.into()) }
+    Enrichment { events, ..enrich_figures(profile, block, &tx.into()) }
 }
 
 /// What is told by all but the logs.
-pub fn enrich_figures(profile: &Profile, base_fee: Option<U256>, tx: &Figures) -> Enrichment {
+pub fn enrich_figures(profile: &Profile, block: &InBlock, tx: &Figures) -> Enrichment {
     let status = status::of(tx);
     let failure = failure::of(status, tx);
-    let fee = fee::of(profile.fee_model, base_fee, tx);
+    let fee = fee::of(profile, block, tx);
     Enrichment {
         status,
         fee: fee.ok(),

@@ -16,6 +16,7 @@ use clap::Args;
 use enrich::steps::{
     contracts::{Watched, touched},
     enrich_transaction,
+    fee::InBlock,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::config::Live;
@@ -254,7 +255,8 @@ impl Work {
             Read::Raw(raw) => {
                 let RawTransaction { envelope, payload } = *raw;
                 let Payload::Transaction(tx) = payload else { return Ok(Outcome::Refused(NOT_A_TRANSACTION.into())) };
-                let found = enrich_transaction(&self.enrich.profile(&envelope.network), base_fee, &tx);
+                let block = InBlock { base_fee, time: envelope.block_time };
+                let found = enrich_transaction(&self.enrich.profile(&envelope.network), &block, &tx);
                 EnrichedTransaction { envelope, payload: Payload::Transaction(Box::new((*tx, found))) }
             }
         };
