@@ -24,4 +24,4 @@ pub use config::Config;
 pub use error::Error;
 pub use metrics::describe as describe_metrics;
 pub use pipeline::run;
-pub use steps::enrich_event;
+pub use steps::{enrich_event, enrich_event_with};

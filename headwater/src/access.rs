@@ -65,8 +65,8 @@ const DESCRIBE: &[&str] = &["Describe"];
 /// The list. Read and Write imply Describe, Alter implies it too; AlterConfigs implies DescribeConfigs.
 pub fn rights(role: Role) -> Vec<Right> {
     use topics::{
-        CONTROL_CONFIG, CONTROL_TENANTS, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS,
-        INGEST_CHECKPOINTS, INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
+        CONTROL_CONFIG, CONTROL_TENANTS, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_EVENTS,
+        ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS, INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
     };
     let right = |operations, on| Right { operations, on };
     match role {
@@ -85,7 +85,7 @@ pub fn rights(role: Role) -> Vec<Right> {
         ],
         Role::Enrich => vec![
             right(READ, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, CONTROL_CONFIG])),
-            right(OUTPUT, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, DEAD_LETTERS])),
+            right(OUTPUT, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, ENRICHED_EVENTS, DEAD_LETTERS])),
             right(BOTH, On::Topics(&[STAGE_STATUS])),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(READ, On::Group("enrich")),

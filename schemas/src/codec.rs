@@ -21,8 +21,8 @@ use crate::{
     headers::ChainHeaders,
     limits,
     records::{
-        CheckpointRecord, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedTransaction,
-        NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock, RawTransaction, Request, StageStatus,
+        CheckpointRecord, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedEvent,
+        EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock, RawTransaction, Request, StageStatus,
         WatchedAddress, dead_letter::reason,
     },
     registry::{SCHEMAS, STILL_WRITTEN, SchemaVersion},
@@ -339,6 +339,7 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::ENRICH_STATUS => EnrichStatus::columns(),
         topics::STAGE_STATUS => StageStatus::columns(),
         topics::PROVIDERS_SAMPLES => ProviderSample::columns(),
+        topics::ENRICHED_EVENTS => EnrichedEvent::columns(),
         _ => DeadLetter::columns(),
     }
 }
@@ -395,6 +396,8 @@ chain_record! {
         |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |tx| tx.transaction_index));
     EnrichedTransaction, topics::ENRICHED_TRANSACTIONS,
         |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |(tx, _)| tx.transaction_index));
+    EnrichedEvent, topics::ENRICHED_EVENTS,
+        |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |event| event.log.log_index));
 }
 
 impl Record for EnrichedBlock {
@@ -405,9 +408,13 @@ impl Record for EnrichedBlock {
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         ChainHeaders::of_block(&self.envelope).to_pairs()
     }
-    /// Where no watched contract is touched there is nothing that version 1 lacks.
+    /// Where no facts were used there is nothing that version 2 lacks, and where no watched contract is touched version 1.
     fn version(&self) -> Option<u32> {
-        self.contracts().is_empty().then_some(1)
+        match (self.facts_position, self.contracts().is_empty()) {
+            (None, true) => Some(1),
+            (None, false) => Some(2),
+            (Some(_), _) => None,
+        }
     }
 }
 

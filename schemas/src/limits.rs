@@ -18,6 +18,8 @@ pub const HELD_RANGES: usize = 1_024;
 pub const BLOCK_TIME_END_MS: i64 = 9_214_646_400_000;
 /// One record's value in the log. A larger one goes to `dead.letters` and a placeholder takes its place.
 pub const RECORD_VALUE_BYTES: usize = 8 << 20;
+/// Decoded arguments of one call or of one event, as JSON; and all inner calls of one call. What takes more stays raw.
+pub const ARGUMENTS_BYTES: usize = 64 << 10;
 /// The least that the embedded log may be allowed to take: its engine has journals and buffers of about half of that.
 pub const LOG_BYTES_LEAST: u64 = 256 << 20;
 /// Records into which the original bytes of one dead letter may be cut. More are not kept.

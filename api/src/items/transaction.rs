@@ -172,6 +172,8 @@ mod tests {
                 method: None,
                 failure_cause: None,
                 failure_reason: None,
+                call: None,
+                inner_calls: None,
                 events: Vec::new(),
             };
             let envelope = ChildEnvelope {

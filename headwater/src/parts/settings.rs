@@ -1,6 +1,6 @@
 //! What each stage is told, out of the configuration file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use nodes::fleet::Limits;
 use runtime::config::{Config, Confirm, Endpoint, Live, Network, Start, Verify};
@@ -63,8 +63,12 @@ pub fn enrich_config(live: &mut Live) -> enrich::Config {
     let chain_ids = |config: &Config| -> HashMap<schemas::Network, u64> {
         config.networks.iter().map(|n| (n.slug.clone(), n.chain_id)).collect()
     };
+    let events = |config: &Config| -> HashSet<schemas::Network> {
+        config.networks.iter().filter(|n| n.events).map(|n| n.slug.clone()).collect()
+    };
     let instance = live.config().instance.clone();
-    enrich::Config::following(instance, live.setting(chain_ids))
+    let chain_ids = live.setting(chain_ids);
+    enrich::Config::following(instance, chain_ids).with_events(live.setting(events))
 }
 
 /// What the sink is told.

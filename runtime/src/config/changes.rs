@@ -273,7 +273,7 @@ fn compare_contracts(c: &mut Changes, now: &[Contract], file: &[Contract]) {
 }
 
 fn compare_network(c: &mut Changes, now: &Network, file: &Network) -> Network {
-    let Network { slug, family, chain_id, start, verify, confirm, confirm_within, keep, endpoints } = file;
+    let Network { slug, family, chain_id, start, verify, confirm, confirm_within, keep, events, endpoints } = file;
     let key = |name: &str| format!("network.{slug}.{name}");
     if (now.family, now.chain_id) != (*family, *chain_id) {
         restart(c, &key("family"), &now.family, family, ToString::to_string);
@@ -304,6 +304,7 @@ fn compare_network(c: &mut Changes, now: &Network, file: &Network) -> Network {
     taken(c, &key("confirm"), &now.confirm, confirm, operators);
     taken(c, &key("confirm_within"), &now.confirm_within, confirm_within, time);
     taken(c, &key("keep"), &now.keep, keep, optional(time));
+    taken(c, &key("events"), &now.events, events, ToString::to_string);
     for endpoint in endpoints {
         let key = key(&format!("endpoint.{}", endpoint.name));
         match now.endpoints.iter().find(|former| former.name == endpoint.name) {

@@ -6,6 +6,7 @@ pub mod control_tenants;
 pub mod dead_letter;
 pub mod enrich_status;
 pub mod enriched_block;
+pub mod enriched_event;
 pub mod enriched_transaction;
 pub mod network_status;
 pub mod provider;
@@ -19,7 +20,8 @@ pub use control_tenants::{Contract, ControlTenant, TenantThing};
 pub use dead_letter::DeadLetter;
 pub use enrich_status::{EnrichState, EnrichStatus};
 pub use enriched_block::{BlockSummary, ContractSum, EnrichedBlock};
-pub use enriched_transaction::{DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
+pub use enriched_event::{EmittedEvent, EnrichedEvent};
+pub use enriched_transaction::{DecodedCall, DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
 pub use network_status::{NetworkState, NetworkStatus};
 pub use provider::{
     CallSample, EndpointRole, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState, Seen, Share,

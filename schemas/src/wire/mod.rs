@@ -10,6 +10,7 @@ mod control_tenants;
 mod dead_letters;
 mod enrich_status;
 mod enriched_blocks;
+pub(crate) mod enriched_events;
 pub(crate) mod enriched_transactions;
 pub(crate) mod envelopes;
 pub(crate) mod input;
