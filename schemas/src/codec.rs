@@ -21,7 +21,7 @@ use crate::{
     headers::ChainHeaders,
     limits,
     records::{
-        CheckpointRecord, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedEvent,
+        CheckpointRecord, ContractFacts, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedEvent,
         EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock, RawTransaction, Request, StageStatus,
         WatchedAddress, dead_letter::reason,
     },
@@ -336,6 +336,7 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::ENRICHED_BLOCKS => EnrichedBlock::columns(),
         topics::CONTROL_CONFIG => ControlConfig::columns(),
         topics::CONTROL_TENANTS => ControlTenant::columns(),
+        topics::CONTRACT_FACTS => ContractFacts::columns(),
         topics::ENRICH_STATUS => EnrichStatus::columns(),
         topics::STAGE_STATUS => StageStatus::columns(),
         topics::PROVIDERS_SAMPLES => ProviderSample::columns(),
@@ -515,6 +516,16 @@ impl Record for ControlTenant {
     const TOPIC: TopicSpec = topics::CONTROL_TENANTS;
     fn key(&self) -> String {
         Self::key_of(&self.tenant, self.thing.kind(), &self.id)
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        vec![crate::headers::revision(self.revision)]
+    }
+}
+
+impl Record for ContractFacts {
+    const TOPIC: TopicSpec = topics::CONTRACT_FACTS;
+    fn key(&self) -> String {
+        Self::key_of(&self.network, self.address)
     }
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         vec![crate::headers::revision(self.revision)]

@@ -78,6 +78,8 @@ pub const PROVIDERS_SAMPLES: TopicSpec = TopicSpec {
 pub const CONTROL_CONFIG: TopicSpec = compacted("control.config", false);
 /// What is a tenant's: for the API and alerts only (rule 34).
 pub const CONTROL_TENANTS: TopicSpec = compacted("control.tenants", false);
+/// What is known of contracts: proxies, implementations by height, ABIs, names (rule 14).
+pub const CONTRACT_FACTS: TopicSpec = compacted("contract.facts", true);
 /// What could not be processed.
 pub const DEAD_LETTERS: TopicSpec = TopicSpec {
     name: "dead.letters",
@@ -88,7 +90,7 @@ pub const DEAD_LETTERS: TopicSpec = TopicSpec {
 };
 
 /// All topics of this version.
-pub const ALL: [TopicSpec; 11] = [
+pub const ALL: [TopicSpec; 12] = [
     RAW_BLOCKS,
     RAW_TRANSACTIONS,
     INGEST_CHECKPOINTS,
@@ -100,6 +102,7 @@ pub const ALL: [TopicSpec; 11] = [
     PROVIDERS_SAMPLES,
     CONTROL_TENANTS,
     ENRICHED_EVENTS,
+    CONTRACT_FACTS,
 ];
 
 /// Formerly what each network's watcher said of itself.

@@ -66,6 +66,7 @@ round_trips! {
     enriched_events: topics::ENRICHED_EVENTS, enriched_event;
     control_config: topics::CONTROL_CONFIG, config_3;
     control_tenants: topics::CONTROL_TENANTS, control_tenant;
+    contract_facts: topics::CONTRACT_FACTS, contract_facts;
     enrich_status: topics::ENRICH_STATUS, enrich_status;
     dead_letters: topics::DEAD_LETTERS, dead_letter;
     stage_status: topics::STAGE_STATUS, stage_status;

@@ -1,6 +1,7 @@
 //! One file per topic.
 
 pub mod checkpoint;
+pub mod contract_facts;
 pub mod control_config;
 pub mod control_tenants;
 pub mod dead_letter;
@@ -15,6 +16,7 @@ pub mod raw_transaction;
 pub mod stage_status;
 
 pub use checkpoint::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry};
+pub use contract_facts::{ContractFacts, FactSource, FoundBy, Implementation, ProxyKind};
 pub use control_config::{Asks, ControlConfig, NetworkPartition, OperatorContract, Request, Wanted, WatchedAddress};
 pub use control_tenants::{Contract, ControlTenant, TenantThing};
 pub use dead_letter::DeadLetter;

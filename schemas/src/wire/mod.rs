@@ -5,6 +5,7 @@
 //! and form, and no input panics.
 
 mod checkpoints;
+mod contract_facts;
 mod control_config;
 mod control_tenants;
 mod dead_letters;

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     records::{
-        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, Contract, ContractSum,
+        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, Contract, ContractFacts, ContractSum,
         ControlConfig, ControlTenant, DeadLetter, DecodedCall, DecodedEvent, EmittedEvent, EndpointState, EnrichState, EnrichStatus,
-        EnrichedBlock, EnrichedEvent, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange, Lie,
+        EnrichedBlock, EnrichedEvent, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FactSource, FeeParts, FoundBy, HeldRange, Implementation, Lie,
         MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome, Payload,
-        ProviderSample, ProviderState, RawBlock, RawTransaction, Request, RequestProgress, RequestState, RingEntry,
+        ProviderSample, ProviderState, ProxyKind, RawBlock, RawTransaction, Request, RequestProgress, RequestState, RingEntry,
         Seen, Share, StageStatus, TenantThing, Usage, Wanted, WatchedAddress,
     },
 };
@@ -507,6 +507,27 @@ impl Gen {
             name: self.text(),
             labels: (0..self.below(4)).map(|_| self.text()).collect(),
             abi: self.opt(Self::text),
+        }
+    }
+    pub fn contract_facts(&mut self) -> ContractFacts {
+        ContractFacts {
+            network: self.network(),
+            address: self.address(),
+            revision: self.number(),
+            name: self.opt(Self::text),
+            name_source: self.opt(|g| FactSource::ALL[g.below(4) as usize]),
+            abi: self.opt(Self::text),
+            abi_source: self.opt(|g| FactSource::ALL[g.below(4) as usize]),
+            source_host: self.opt(Self::text),
+            proxy: self.opt(|g| ProxyKind::ALL[g.below(7) as usize]),
+            implementations: self.vec(3, |g| Implementation {
+                from_height: g.number(),
+                selector: g.opt(Self::fixed),
+                address: g.opt(Self::address),
+                found_by: FoundBy::ALL[g.below(2) as usize],
+                block_hash: g.opt(|g| BlockHash::from(g.hash())),
+            }),
+            found_at: self.time(),
         }
     }
     pub fn dead_letter(&mut self) -> DeadLetter {
