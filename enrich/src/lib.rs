@@ -9,6 +9,7 @@
 //! stops the stream. A network whose *header* record cannot be read, or whose order is broken, halts by name; no other network is held
 //! up.
 
+pub mod causes;
 mod config;
 mod error;
 mod halts;

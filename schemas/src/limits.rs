@@ -397,6 +397,45 @@ pub const ENRICH_BATCH_BYTES: usize = 8 << 20;
 /// Watched contracts whose sums stand in one block's record: about 300 kB of text, below what every broker takes. Of more that one
 /// block touches, those with the fewest transactions are left out, and counted in a metric.
 pub const CONTRACTS_PER_BLOCK: usize = 4_096;
+/// Facts about contracts (rule 14).
+pub mod facts {
+    use std::time::Duration;
+
+    /// Contracts of which a process keeps facts. The stage that finds them stops at three quarters of it, the operator's aside.
+    pub const CONTRACTS: usize = 200_000;
+    /// Bytes of the texts of ABIs of which a process keeps what they say. The stage that finds them stops at three quarters of it.
+    pub const ABI_BYTES: usize = 64 << 20;
+    /// Entries of one contract's implementations: selectors of a diamond, upgrades. Of more the oldest go.
+    pub const IMPLEMENTATIONS: usize = 4_096;
+    /// How many contracts stand behind each other: a proxy, its beacon, what that names, and one more.
+    pub const DEPTH: usize = 4;
+    /// ABIs that one call or event is tried with.
+    pub const ABIS: usize = 16;
+    /// Contracts that wait to be looked at, per process; of more the least seen go.
+    pub const WAITING: usize = 20_000;
+    /// Contracts of which it is remembered that they were looked at, twice that many at most.
+    pub const LOOKED_AT: usize = 100_000;
+    /// Contracts whose ABI waits to be asked for.
+    pub const WAITING_FOR_ABI: usize = 512;
+    /// One answer of a contract source: it may hold whole source texts.
+    pub const SOURCE_ANSWER_BYTES: usize = 8 << 20;
+    /// How long one question to a contract source may take, connecting included.
+    pub const SOURCE_DEADLINE: Duration = Duration::from_secs(20);
+    /// Contract sources in one file.
+    pub const SOURCES: usize = 32;
+    /// Answers of contract sources that are kept on disk; of more the oldest go.
+    pub const CACHED: usize = 50_000;
+    /// Bytes of them.
+    pub const CACHED_BYTES: u64 = 512 << 20;
+    /// How long it is believed that a contract source has nothing on a contract: people verify them later.
+    pub const NOTHING_KEPT: Duration = Duration::from_secs(6 * 3_600);
+    /// Questions to nodes that one network may cost a second, and a day, where nothing is configured.
+    pub const CALLS: (u32, u64) = (5, 50_000);
+    /// Questions a second to a contract source, and a day, where nothing is configured: below what free plans give.
+    pub const QUESTIONS: (u32, u64) = (2, 50_000);
+    /// How long what has no log of its own (a Safe's implementation, an account's delegation) is believed before it is asked for again.
+    pub const ASKED_AGAIN: Duration = Duration::from_secs(3_600);
+}
 /// The control store (`control/`).
 pub mod control {
     use std::time::Duration;

@@ -83,6 +83,14 @@ pub struct Implementation {
     pub block_hash: Option<BlockHash>,
 }
 
+/// What follows from the records of `contract.facts`, taken one after the other: a newer record of a contract takes the former's place.
+pub trait FactsFold {
+    /// The present facts of a contract.
+    fn put(&mut self, facts: ContractFacts);
+    /// Nothing is known of it any more.
+    fn remove(&mut self, network: &Network, address: Address);
+}
+
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$doc])*

@@ -16,7 +16,7 @@ pub mod raw_transaction;
 pub mod stage_status;
 
 pub use checkpoint::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry};
-pub use contract_facts::{ContractFacts, FactSource, FoundBy, Implementation, ProxyKind};
+pub use contract_facts::{ContractFacts, FactSource, FactsFold, FoundBy, Implementation, ProxyKind};
 pub use control_config::{Asks, ControlConfig, NetworkPartition, OperatorContract, Request, Wanted, WatchedAddress};
 pub use control_tenants::{Contract, ControlTenant, TenantThing};
 pub use dead_letter::DeadLetter;
