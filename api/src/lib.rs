@@ -16,6 +16,7 @@ mod conditional;
 pub mod config;
 mod constraints;
 mod cursor;
+mod decoding;
 mod door;
 pub mod error;
 mod export;

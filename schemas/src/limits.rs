@@ -161,6 +161,12 @@ pub const EXPORT_STATEMENTS: usize = 2;
 pub const EXPORT_TIME: std::time::Duration = std::time::Duration::from_secs(1_800);
 /// See [`EXPORT_TIME`].
 pub const EXPORT_STALL: std::time::Duration = std::time::Duration::from_secs(60);
+/// ABIs that an API process has prepared for decoding what is read, and the characters of their texts.
+pub const PREPARED_ABIS: usize = 1_024;
+/// See [`PREPARED_ABIS`].
+pub const PREPARED_ABI_CHARACTERS: u64 = 16 << 20;
+/// Functions that one name may stand for in a request, and ABIs of contracts of one's own that are looked into for them.
+pub const METHODS_OF_A_NAME: (usize, u32) = (64, 64);
 /// A function's signature, as it is written in a request, in bytes.
 pub const SIGNATURE_BYTES: usize = 1_024;
 /// WebSocket connections of one API process.
@@ -483,6 +489,8 @@ pub mod control {
     pub const ABI_FILE_BYTES: usize = 4 << 20;
     /// ABIs of one page of a list, together; a page with more is shorter.
     pub const PAGE_ABI_BYTES: usize = 2 << 20;
+    /// Addresses of one look-up of contracts.
+    pub const LOOK_UP_ADDRESSES: usize = 64;
     /// Contracts of the configuration file.
     pub const FILE_CONTRACTS: usize = 1_000;
     /// Functions, events and errors of one ABI.

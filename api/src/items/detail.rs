@@ -1,15 +1,15 @@
 //! One transaction with everything that is known of it, in JSON.
 
 use alloy_primitives::U256;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use store::query::{Log, transaction::EvmDetail};
 use utoipa::ToSchema;
 
 use super::TransactionItem;
 
 /// A transaction with everything that is known of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TransactionDetail {
     /// What lists show too.
     #[serde(flatten)]
@@ -61,14 +61,14 @@ pub struct TransactionDetail {
 }
 
 /// A called function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Call)]
 pub struct CallItem {
     /// Signature with the names of its parameters, such as `transfer(address to, uint256 amount)`.
     pub signature: String,
     /// Arguments by name, by position where they have none; integers as decimal strings. Null where they are too large to be kept.
     #[schema(value_type = Option<Object>)]
-    pub arguments: Option<Value>,
+    pub arguments: Option<Box<RawValue>>,
     /// What the called contract is called; null where nobody says.
     pub contract: Option<String>,
     /// Whose ABI it was decoded by on reading: `yours`, `operator`, a source of ABIs such as `sourcify`, or `builtin` (the table that is
@@ -79,7 +79,7 @@ pub struct CallItem {
 }
 
 /// A call inside a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = InnerCall)]
 pub struct InnerCallItem {
     /// The called contract; null where the outer call does not say.
@@ -93,7 +93,7 @@ pub struct InnerCallItem {
     pub signature: Option<String>,
     /// Arguments by name; null where the function is not known.
     #[schema(value_type = Option<Object>)]
-    pub arguments: Option<Value>,
+    pub arguments: Option<Box<RawValue>>,
     /// Selector of the called function; null where there is no call data.
     pub method: Option<String>,
     /// It was decoded on reading.
@@ -101,7 +101,7 @@ pub struct InnerCallItem {
 }
 
 /// An event (log) of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Event)]
 pub struct EventItem {
     /// Position in the block, from 0.
@@ -115,7 +115,7 @@ pub struct EventItem {
     pub event: Option<String>,
     /// Arguments by name, integers as decimal strings; null when the event is not known.
     #[schema(value_type = Option<Object>)]
-    pub arguments: Option<Value>,
+    pub arguments: Option<Box<RawValue>>,
     /// The log's topics, 0 to 4 of 32 bytes.
     pub topics: Vec<String>,
     /// The log's data, hex.
@@ -127,7 +127,7 @@ pub struct EventItem {
 }
 
 /// A token that moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Transfer)]
 pub struct TransferItem {
     /// `erc20`, `erc721`, `erc1155`, or `wrapped` (the chain's own coin, wrapped or unwrapped).
@@ -152,7 +152,7 @@ pub struct TransferItem {
 }
 
 /// The parts of the fee really paid, in the chain's smallest unit; they add up to the fee. Parts that the chain does not have are null.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FeePartsItem {
     /// For execution: gas used × effective gas price, where the chain does not count more into its gas.
     #[schema(pattern = "^[0-9]+$")]
@@ -235,6 +235,6 @@ fn amount(amount: Option<U256>) -> Option<String> {
     amount.map(|amount| amount.to_string())
 }
 
-fn json(text: Option<&str>) -> Option<Value> {
-    text.and_then(|text| serde_json::from_str(text).ok())
+fn json(text: Option<&str>) -> Option<Box<RawValue>> {
+    text.and_then(|text| RawValue::from_string(text.to_owned()).ok())
 }
