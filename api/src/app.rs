@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     catalogue::Catalogue,
     config::{Config, NetworkConfig},
+    decoding::Abis,
     door::{Budgets, Came},
     error::ApiError,
+    export::Exports,
     ledger::Counts,
     live::{Rates, Rings},
     past::Pages,
@@ -62,6 +64,10 @@ pub struct App {
     pub budgets: Budgets,
     /// Sessions that were ended by hand.
     pub ended: Cache<[u8; 16], ()>,
+    /// ABIs that readers used of late.
+    pub abis: Abis,
+    /// Exports that run.
+    pub exports: Arc<Exports>,
     /// REST requests at the same time.
     pub requests: Semaphore,
     /// Those of them that ask the store for rows.

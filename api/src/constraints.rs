@@ -16,6 +16,8 @@ const HASH: &str = "^(0x)?[0-9a-fA-F]{64}$";
 const BLOCK: &str = "^([0-9]{1,19}|(0x)?[0-9a-fA-F]{64})$";
 /// An EVM address, or letters and digits that do not look like the beginning of one.
 const ADDRESS: &str = "^(0x[0-9a-fA-F]{40}|([1-9A-Za-z][0-9A-Za-z]|0[0-9A-Za-wyz])[0-9A-Za-z]{18,88})$";
+/// A selector, a name, or a name with what the types of its parameters are written with.
+const METHOD: &str = r"^(0x[0-9a-fA-F]{8}|[A-Za-z_$][0-9A-Za-z_$]*(\([0-9A-Za-z_$, ()\[\]]*\))?)$";
 const WORD: &str = "^[a-z0-9_]{1,64}$";
 const HEX: &str = "^([0-9a-f]{2})+$";
 /// A ULID.
@@ -42,6 +44,7 @@ pub fn rule(name: &str) -> Option<Object> {
     let object = match name {
         "network" => text(SLUG, 1, limits::NETWORK_SLUG_BYTES),
         "block" => text(BLOCK, 1, 66),
+        "method" => text(METHOD, 1, limits::SIGNATURE_BYTES),
         "hash" => text(HASH, 64, 66),
         "address" | "contract" => text(ADDRESS, 20, 90),
         "name" => ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)),
@@ -52,6 +55,7 @@ pub fn rule(name: &str) -> Option<Object> {
         "Idempotency-Key" => text(VISIBLE, 1, limits::control::IDEMPOTENCY_CHARACTERS),
         "cursor" => text(HEX, cursor::LEAST_CHARS, cursor::MAX_CHARS),
         "status" => one_of(&["success", "failed", "unknown"]),
+        "format" => one_of(&["csv", "json", "ndjson"]),
         "sort" => one_of(&["newest", "oldest"]).default(Some("newest".into())),
         "from" | "to" => ObjectBuilder::new()
             .schema_type(Type::String)
@@ -71,13 +75,25 @@ pub fn rule(name: &str) -> Option<Object> {
     Some(object.build())
 }
 
+/// The rule of a parameter of a route, where that has one of its own.
+fn rule_of(path: &str, name: &str) -> Option<Object> {
+    if (path, name) != ("/api/v1/txs/export", "limit") {
+        return rule(name);
+    }
+    let (most, default) = limits::EXPORT_ROWS;
+    let rows = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most));
+    Some(rows.default(Some(default.into())).build())
+}
+
 /// Puts the rules into the document.
 pub fn describe(document: &mut OpenApi) {
-    let operations = document.paths.paths.values_mut().flat_map(operations).map(|(_, operation)| operation);
-    for parameter in operations.filter_map(|o: &mut Operation| o.parameters.as_mut()).flatten() {
-        let RefOr::T(parameter) = parameter else { continue };
-        if let Some(rule) = rule(&parameter.name) {
-            parameter.schema = Some(RefOr::T(Schema::Object(rule)));
+    for (path, item) in &mut document.paths.paths {
+        let operations = operations(item).map(|(_, operation)| operation);
+        for parameter in operations.filter_map(|o: &mut Operation| o.parameters.as_mut()).flatten() {
+            let RefOr::T(parameter) = parameter else { continue };
+            if let Some(rule) = rule_of(path, &parameter.name) {
+                parameter.schema = Some(RefOr::T(Schema::Object(rule)));
+            }
         }
     }
 }

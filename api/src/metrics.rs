@@ -25,6 +25,21 @@ pub fn certificate(taken: bool) {
     metrics::counter!("headwater_api_certificates_total", "outcome" => outcome).increment(1);
 }
 
+/// Exports at present.
+pub fn exports(change: f64) {
+    metrics::gauge!("headwater_api_exports").increment(change);
+}
+
+/// An export ended, by how.
+pub fn export(end: &'static str) {
+    metrics::counter!("headwater_api_exports_total", "end" => end).increment(1);
+}
+
+/// Rows were given to exports.
+pub fn export_rows(rows: u64) {
+    metrics::counter!("headwater_api_export_rows_total").increment(rows);
+}
+
 /// WebSocket connections at present.
 pub fn ws_connections(change: f64) {
     metrics::gauge!("headwater_api_ws_connections").increment(change);

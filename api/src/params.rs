@@ -52,9 +52,14 @@ impl Params {
 
     /// `limit`: items of a page.
     pub fn limit(&self) -> Result<u32, ApiError> {
-        let expected = format!("a number from 1 to {}", limits::PAGE_ITEMS_MAX);
-        let in_range = |v: &str| v.parse().ok().filter(|n| (1..=limits::PAGE_ITEMS_MAX).contains(n));
-        Ok(self.parsed("limit", &expected, in_range)?.unwrap_or(limits::PAGE_ITEMS_DEFAULT))
+        self.limited((limits::PAGE_ITEMS_MAX, limits::PAGE_ITEMS_DEFAULT))
+    }
+
+    /// `limit`, at most so much, and so much by default.
+    pub fn limited(&self, (most, default): (u32, u32)) -> Result<u32, ApiError> {
+        let expected = format!("a number from 1 to {most}");
+        let in_range = |v: &str| v.parse().ok().filter(|n| (1..=most).contains(n));
+        Ok(self.parsed("limit", &expected, in_range)?.unwrap_or(default))
     }
 
     /// `sort`: `newest` (default) or `oldest` first.
@@ -82,10 +87,12 @@ impl Params {
 
     /// An account or contract address.
     pub fn address(&self, name: &str) -> Result<Option<String>, ApiError> {
-        let expected = "an address: 0x and 40 hex digits, or as explorers of the chain print it";
-        self.parsed(name, expected, address)
+        self.parsed(name, ADDRESS, address)
     }
 }
+
+/// What an address is.
+pub const ADDRESS: &str = "an address: 0x and 40 hex digits, or as explorers of the chain print it";
 
 const NETWORK: &str = "a network slug such as ethereum-mainnet; /api/v1/health lists them";
 
@@ -125,6 +132,12 @@ pub fn path_block(value: &str) -> Result<BlockName, ApiError> {
     })
 }
 
+/// A failure's cause: a word.
+pub fn cause(text: &str) -> Option<String> {
+    let is_word = (1..=64).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    is_word.then(|| text.to_owned())
+}
+
 /// 64 hex digits with or without `0x`, in lower case.
 fn hash(text: &str) -> Option<String> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
@@ -133,7 +146,7 @@ fn hash(text: &str) -> Option<String> {
 
 /// EVM addresses in lower case; those of other families as they are, whose alphabets (base58, bech32, strkey) are
 /// alphanumeric and at most 90 characters long.
-fn address(text: &str) -> Option<String> {
+pub fn address(text: &str) -> Option<String> {
     match text.strip_prefix("0x") {
         Some(digits) => {
             (digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_ascii_lowercase())

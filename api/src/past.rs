@@ -27,7 +27,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     error::ApiError,
     items::{BlockItem, BlockRevert, TransactionItem},
-    live::event::{DataFrame, Frames},
+    live::{
+        Mark,
+        event::{DataFrame, Frames},
+    },
 };
 
 /// How long a connection may hold a page. What it has not sent by then is read again when the client has taken the rest.
@@ -239,6 +242,7 @@ fn past(network: &str, ReplayEvent { event, rows }: ReplayEvent) -> Past {
                 DataFrame { r#type: "transaction", network, sequence, op, data }.text()
             };
             frames.transactions = transactions.iter().map(transaction).collect();
+            frames.marks = transactions.iter().map(Mark::from_row).collect();
         }
         Rows::Undone => {}
         Rows::Revert => frames.revert(BlockRevert {
@@ -256,7 +260,8 @@ fn past(network: &str, ReplayEvent { event, rows }: ReplayEvent) -> Past {
 impl Past {
     fn bytes(&self) -> usize {
         let of = |frame: &Utf8Bytes| frame.len() + FRAME_BYTES;
-        self.frames.transactions.iter().chain(&self.frames.block).map(of).sum::<usize>() + of(&self.frames.position)
+        let texts = self.frames.transactions.iter().chain(&self.frames.block).map(of).sum::<usize>();
+        texts + self.frames.marks.iter().map(Mark::bytes).sum::<usize>() + of(&self.frames.position)
     }
 }
 

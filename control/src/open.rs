@@ -93,6 +93,11 @@ impl Control {
         Ok(Self { db, pepper, remembered: Remembered::new(trust), mode })
     }
 
+    /// Whether what is added through the API is everybody's: everybody may see and change it anyway (rule 14).
+    pub(crate) fn is_public(&self) -> bool {
+        self.mode == Mode::None
+    }
+
     /// Whoever comes without a credential: somebody only where the mode is [`Mode::None`].
     pub fn anyone(&self) -> Option<Authenticated> {
         (self.mode == Mode::None).then(|| owner(Id::DEFAULT_TENANT, Actor::Anyone))

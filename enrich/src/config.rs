@@ -1,7 +1,7 @@
 //! What the stage is told at start-up.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -24,6 +24,8 @@ pub struct Config {
     pub chain_ids: watch::Receiver<HashMap<Network, u64>>,
     /// Those of networks that were taken out: what is still to be read of them is enriched as before.
     former: Arc<Mutex<HashMap<Network, u64>>>,
+    /// Networks whose logs are written to `enriched.events` too, as that changes.
+    events: watch::Receiver<HashSet<Network>>,
     /// How long a transaction of the log gathers events after its first. Adds to the latency of a block at the tip.
     pub linger: Duration,
     /// The same while catching up, that is, when `catch_up_bytes` came within `linger`: fewer, larger transactions.
@@ -44,13 +46,14 @@ impl Config {
         Self::following(instance, watch::Sender::new(chain_ids).subscribe())
     }
 
-    /// The same, of networks that come and go.
+    /// The same, of networks that come and go; none has its logs written to `enriched.events`.
     pub fn following(instance: impl Into<String>, chain_ids: watch::Receiver<HashMap<Network, u64>>) -> Self {
         let former = Arc::new(Mutex::new(chain_ids.borrow().clone()));
         Self {
             instance: instance.into(),
             former,
             chain_ids,
+            events: watch::Sender::default().subscribe(),
             linger: Duration::from_millis(50),
             catch_up_linger: Duration::from_millis(250),
             catch_up_bytes: 512 << 10,
@@ -60,11 +63,21 @@ impl Config {
         }
     }
 
+    /// With the logs of these networks written to `enriched.events`, as they come and go.
+    pub fn with_events(self, events: watch::Receiver<HashSet<Network>>) -> Self {
+        Self { events, ..self }
+    }
+
     /// The profile of a network; [`schemas::profiles::TOLERANT`] of one that was never in the configuration.
     pub fn profile(&self, network: &Network) -> Profile {
         let id = self.chain_ids.borrow().get(network).copied();
         let former = || self.former().get(network).copied();
         id.or_else(former).map(Profile::of).unwrap_or_default()
+    }
+
+    /// Whether a network's logs are written to `enriched.events` too.
+    pub(crate) fn has_events(&self, network: &Network) -> bool {
+        self.events.borrow().contains(network)
     }
 
     fn former(&self) -> MutexGuard<'_, HashMap<Network, u64>> {

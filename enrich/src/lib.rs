@@ -9,6 +9,7 @@
 //! stops the stream. A network whose *header* record cannot be read, or whose order is broken, halts by name; no other network is held
 //! up.
 
+pub mod causes;
 mod config;
 mod error;
 mod halts;
@@ -24,4 +25,4 @@ pub use config::Config;
 pub use error::Error;
 pub use metrics::describe as describe_metrics;
 pub use pipeline::run;
-pub use steps::enrich_event;
+pub use steps::{enrich_event, enrich_event_with};

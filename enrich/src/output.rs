@@ -1,7 +1,7 @@
 //! What one event becomes in the log: its enriched records, and the dead letters of what could not be read.
 
 use runtime::log::{
-    Log, LogError, NewRecord, Record as LogRecord, TopicPartition,
+    Log, LogError, LogErrorKind, NewRecord, Record as LogRecord, TopicPartition,
     events::{Event, Halt},
     header_name, letters,
 };
@@ -9,7 +9,11 @@ use schemas::{
     Codec, Network, Op, Record, TimeMs,
     codec::EncodeError,
     headers::ChainHeaders,
-    records::{DeadLetter, EnrichedTransaction, Payload, RawBlock, RawTransaction, StageStatus, dead_letter::reason},
+    limits::RECORD_VALUE_BYTES,
+    records::{
+        DeadLetter, EmittedEvent, EnrichedEvent, EnrichedTransaction, Enrichment, EvmTransaction, Payload, RawBlock,
+        RawTransaction, StageStatus, dead_letter::reason,
+    },
     topics,
 };
 
@@ -17,8 +21,10 @@ use crate::{
     Config,
     halts::Passed,
     metrics,
-    shortcut::Shortcut,
-    steps::{contracts::Watched, enrich_record, enriched_block, summary::Summing},
+    shortcut::{Room, Shortcut},
+    steps::{
+        contracts::Watched, decode::Decoder, enrich_record, enriched_block, known::Known, summary::Summing,
+    },
 };
 
 /// Name of this stage in dead letters.
@@ -49,6 +55,7 @@ pub(crate) enum Worked {
 pub(crate) struct Limits {
     blocks: usize,
     transactions: usize,
+    events: usize,
     letters: usize,
 }
 
@@ -58,6 +65,11 @@ impl Limits {
         Ok(Self {
             blocks: log.value_limit(topics::ENRICHED_BLOCKS.name).await?,
             transactions: log.value_limit(topics::ENRICHED_TRANSACTIONS.name).await?,
+            // Only networks that have it switched on need that topic.
+            events: match log.value_limit(topics::ENRICHED_EVENTS.name).await {
+                Err(error) if error.kind == LogErrorKind::NoTopic => RECORD_VALUE_BYTES,
+                limit => limit?,
+            },
             letters: log.value_limit(topics::DEAD_LETTERS.name).await?,
         })
     }
@@ -70,7 +82,7 @@ pub(crate) fn work_up(
     limits: Limits,
     event: &Event,
     block: Result<RawBlock, Why>,
-    watched: Watched,
+    (watched, known): (Watched, &Known),
 ) -> Worked {
     let records = Vec::with_capacity(event.children.len() + 1);
     let mut out = Output { codec, limits, partition: event.partition, records };
@@ -86,17 +98,22 @@ pub(crate) fn work_up(
     let transactions = if block.envelope.op == Op::Apply { event.children.len() } else { 0 };
     let profile = config.profile(&block.envelope.network);
     let mut summing = Summing::new(&block, watched);
-    let mut shortcut = Shortcut::new(codec, &block, event.partition, limits.transactions);
+    let mut decoder = Decoder::new(known, block.envelope.height);
+    let has_events = config.has_events(&block.envelope.network);
+    let room = Room { transactions: limits.transactions, events: has_events.then_some(limits.events) };
+    let mut shortcut = Shortcut::new(codec, &block, event.partition, room);
     for (place, original) in event.children.iter().enumerate() {
-        match shortcut.pass_on(&profile, &mut summing, original) {
-            Some(record) => out.records.push(record),
-            None => {
-                let raw = out.decode_child(event, &block, place, original);
-                out.child(event, original, enrich_record(&profile, &mut summing, raw));
-            }
+        if shortcut.pass_on(&profile, &mut summing, &mut decoder, original, &mut out.records).is_some() {
+            continue;
         }
+        let raw = out.decode_child(event, &block, place, original);
+        let child = enrich_record(&profile, &mut summing, &mut decoder, raw);
+        if has_events {
+            out.events(&child);
+        }
+        out.child(event, original, child);
     }
-    let (block, left_out) = enriched_block(block, summing);
+    let (block, left_out) = enriched_block(block, summing, known.position);
     if left_out > 0 {
         tracing::warn!(
             network = %block.envelope.network, sequence = block.envelope.sequence, left_out,
@@ -165,10 +182,18 @@ impl Output<'_> {
         RawTransaction { envelope, payload: Payload::Unreadable { index, error } }
     }
 
-    /// Writes a child; one that has grown over the limit becomes a placeholder.
-    fn child(&mut self, event: &Event, original: &LogRecord, child: EnrichedTransaction) {
+    /// Writes a child. One that has grown over the limit is first written with less of what was decoded, so that decoding costs no
+    /// transaction; then it becomes a placeholder.
+    fn child(&mut self, event: &Event, original: &LogRecord, mut child: EnrichedTransaction) {
         let (topic, limit) = (topics::ENRICHED_TRANSACTIONS.name, self.limits.transactions);
-        let encoded = self.encode(&child, topic, limit).or_else(|error| {
+        let mut encoded = self.encode(&child, topic, limit);
+        for leave_out in [Self::call_arguments, Self::decoded_events] {
+            if let (Err(_), Payload::Transaction(both)) = (&encoded, &mut child.payload) {
+                leave_out(&mut both.1);
+                encoded = self.encode(&child, topic, limit);
+            }
+        }
+        let encoded = encoded.or_else(|error| {
             let index = match &child.payload {
                 Payload::Transaction(payload) => payload.0.transaction_index,
                 Payload::Unreadable { index, .. } => *index,
@@ -184,6 +209,45 @@ impl Output<'_> {
             Ok(record) => self.records.push(record),
             // A placeholder has a few hundred bytes.
             Err(error) => tracing::error!(%error, "a placeholder was too large"),
+        }
+    }
+
+    fn call_arguments(found: &mut Enrichment) {
+        found.inner_calls = None;
+        if let Some(call) = &mut found.call {
+            call.arguments = None;
+        }
+    }
+
+    fn decoded_events(found: &mut Enrichment) {
+        found.events.fill(None);
+    }
+
+    /// Writes a child's logs by themselves: those of a transaction, or a revert's one record. What has no room is first written raw.
+    fn events(&mut self, child: &EnrichedTransaction) {
+        let (topic, limit) = (topics::ENRICHED_EVENTS.name, self.limits.events);
+        let of = |payload| EnrichedEvent { envelope: child.envelope.clone(), payload };
+        let records = match &child.payload {
+            Payload::Transaction(both) => events_of(&both.0, &both.1).collect(),
+            Payload::Revert => vec![Payload::Revert],
+            Payload::Unreadable { .. } => Vec::new(),
+        };
+        for payload in records {
+            let mut record = of(payload);
+            let mut encoded = self.encode(&record, topic, limit);
+            if let (Err(_), Payload::Transaction(event)) = (&encoded, &mut record.payload) {
+                event.decoded = None;
+                encoded = self.encode(&record, topic, limit);
+            }
+            if let (Err(error), Payload::Transaction(event)) = (&encoded, &record.payload) {
+                let payload = Payload::Unreadable { index: event.log.log_index, error: error.to_string() };
+                encoded = self.encode(&of(payload), topic, limit);
+            }
+            match encoded {
+                Ok(record) => self.records.push(record),
+                // A placeholder has a few hundred bytes.
+                Err(error) => tracing::error!(%error, "a placeholder was too large"),
+            }
         }
     }
 
@@ -250,6 +314,18 @@ pub(crate) fn said(codec: &Codec, status: &StageStatus) -> Option<NewRecord> {
             None
         }
     }
+}
+
+/// The logs of a transaction, each by itself.
+pub(crate) fn events_of<'t>(tx: &'t EvmTransaction, found: &'t Enrichment) -> impl Iterator<Item = Payload<EmittedEvent>> + 't {
+    tx.logs.iter().enumerate().map(|(at, log)| {
+        Payload::Transaction(Box::new(EmittedEvent {
+            transaction_index: tx.transaction_index,
+            transaction_hash: tx.hash,
+            log: log.clone(),
+            decoded: found.events.get(at).cloned().flatten(),
+        }))
+    })
 }
 
 fn letter_of(original: &LogRecord, reason: &str, error: &str) -> DeadLetter {

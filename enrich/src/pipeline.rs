@@ -30,6 +30,7 @@ use crate::{
     halts::{Halting, Halts, Passed, next_of, state_of},
     metrics,
     output::{Limits, Worked, foreign, network, read_header, said, work_up},
+    steps::known::Known,
     place::{self, Floors, GROUP, Looking, Outputs},
     watched::Contracts,
 };
@@ -303,7 +304,9 @@ impl<'a> Member<'a> {
                     continue;
                 }
             }
-            match work_up(self.config, self.codec, self.limits, event, block, watched) {
+            // Nothing tells facts of contracts yet.
+            let known = Known::default();
+            match work_up(self.config, self.codec, self.limits, event, block, (watched, &known)) {
                 Worked::Done { records: new, transactions: n, passed } => {
                     records.extend(new);
                     transactions += n;

@@ -2,7 +2,11 @@
 
 mod support;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use enrich::{Config, run};
@@ -14,14 +18,14 @@ use schemas::{
     Codec, Op, Record, TimeMs,
     headers::ChainHeaders,
     records::{
-        Asks, ControlConfig, DeadLetter, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction,
-        Request, StageStatus, Wanted,
+        Asks, ControlConfig, DeadLetter, EnrichedBlock, EnrichedEvent, EnrichedTransaction, Payload, RawBlock,
+        RawTransaction, Request, StageStatus, Wanted,
         stage_status::{stage, state},
     },
     topics,
 };
 use support::{Recorded, log::Between, recorded};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 const PARTITION: u32 = 1;
@@ -56,10 +60,18 @@ impl Bench {
         log: Arc<dyn Log>,
         events: usize,
     ) -> (CancellationToken, JoinHandle<Result<(), enrich::Error>>) {
-        let stop = CancellationToken::new();
         let mut config = Config::new("test", HashMap::from([("eth".parse().unwrap(), 1)]));
-        config.linger = Duration::from_millis(5);
         config.batch_events = events;
+        self.start_as(log, config)
+    }
+
+    fn start_as(
+        &self,
+        log: Arc<dyn Log>,
+        mut config: Config,
+    ) -> (CancellationToken, JoinHandle<Result<(), enrich::Error>>) {
+        let stop = CancellationToken::new();
+        config.linger = Duration::from_millis(5);
         (stop.clone(), tokio::spawn(run(config, log, self.codec.clone(), stop)))
     }
 
@@ -179,6 +191,106 @@ async fn every_kind_of_event_is_passed_on_in_order() {
     let seen: Vec<_> = txs.iter().map(|t| (t.envelope.sequence, t.payload == Payload::Revert)).collect();
     let expected: Vec<_> = (0..7).map(|_| (1, false)).chain([(2, true)]).chain((0..7).map(|_| (3, false))).collect();
     assert_eq!(seen, expected);
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+/// Of the network `eth`, whose logs are written by themselves.
+fn with_events(instance: &str) -> Config {
+    let events = HashSet::from(["eth".parse().unwrap()]);
+    let config = Config::new(instance, HashMap::from([("eth".parse().unwrap(), 1)]));
+    config.with_events(watch::Sender::new(events).subscribe())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_written_by_themselves_where_that_is_switched_on() {
+    let bench = Bench::new().await;
+    let (stop, stage) = bench.start_as(bench.log.clone(), with_events("test"));
+    let first = small().event("eth", 1);
+    let logs = |(_, txs): &(RawBlock, Vec<RawTransaction>)| -> usize {
+        let of = |tx: &RawTransaction| match &tx.payload {
+            Payload::Transaction(tx) => tx.logs.len(),
+            _ => 0,
+        };
+        txs.iter().map(of).sum()
+    };
+    let count = logs(&first);
+    assert!(count > 3, "{count}");
+    bench.apply(first.clone()).await;
+    bench.apply(revert(&first.0, 2)).await;
+    bench.apply(small().event("eth", 3)).await;
+    let records = bench.read(topics::ENRICHED_EVENTS.name, PARTITION, 2 * count + 1).await;
+    let read = |r: &LogRecord| bench.codec.decode::<EnrichedEvent>(r.value.as_ref().unwrap()).unwrap();
+    let events: Vec<EnrichedEvent> = records.iter().map(read).collect();
+    assert_eq!(events.len(), 2 * count + 1);
+    // Each says what the transaction's record says, at its index, and its headers too.
+    let (mut wanted, mut decoded) = (Vec::new(), 0);
+    for tx in bench.transactions(15).await {
+        match tx.payload {
+            Payload::Transaction(both) => {
+                for (log, event) in both.0.logs.iter().zip(&both.1.events) {
+                    wanted.push((tx.envelope.clone(), Some((both.0.hash, log.clone(), event.clone()))));
+                    decoded += usize::from(event.is_some());
+                }
+            }
+            _ => wanted.push((tx.envelope.clone(), None)),
+        }
+    }
+    let got = events.into_iter().map(|e| {
+        let event = match e.payload {
+            Payload::Transaction(event) => Some((event.transaction_hash, event.log, event.decoded)),
+            _ => None,
+        };
+        (e.envelope, event)
+    });
+    assert_eq!(got.collect::<Vec<_>>(), wanted);
+    assert!(decoded > 0 && wanted.iter().filter(|(_, event)| event.is_none()).count() == 1);
+    for (record, (envelope, event)) in records.iter().zip(&wanted) {
+        let headers = ChainHeaders::parse(|name| record.header(name)).unwrap();
+        assert_eq!((headers.sequence, headers.op), (envelope.sequence, envelope.op));
+        assert_eq!(headers.index, event.as_ref().map(|(_, log, _)| log.log_index));
+    }
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+/// Whoever works a block up, and with whatever before it, its records have the same bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_the_same_whoever_made_them() {
+    const BLOCKS: u64 = 24;
+    let (one, several) = (Bench::new().await, Bench::new().await);
+    let (stop, stage) = one.start_as(one.log.clone(), with_events("one"));
+    let blocks: Vec<_> = recorded().into_iter().filter(|r| r.receipts.len() < 100).collect();
+    let mut running: Option<(CancellationToken, JoinHandle<Result<(), enrich::Error>>)> = None;
+    for sequence in 1..=BLOCKS {
+        let event = blocks[sequence as usize % blocks.len()].event("eth", sequence);
+        one.apply(event.clone()).await;
+        several.apply(event).await;
+        if sequence % 3 == 1 {
+            // The next process comes while the former one is at work, which it fences.
+            let mut config = with_events(["b", "c"][sequence as usize / 3 % 2]);
+            config.batch_events = 1 + sequence as usize % 4;
+            if let Some((stop, stage)) = running.take() {
+                stop.cancel();
+                stage.await.unwrap().unwrap();
+            }
+            running = Some(several.start_as(several.log.clone(), config));
+        }
+    }
+    for topic in [topics::ENRICHED_BLOCKS, topics::ENRICHED_TRANSACTIONS, topics::ENRICHED_EVENTS] {
+        let least = if topic == topics::ENRICHED_BLOCKS { BLOCKS as usize } else { 1 };
+        one.blocks(BLOCKS as usize).await;
+        several.blocks(BLOCKS as usize).await;
+        let all = async |bench: &Bench| {
+            let records = bench.read(topic.name, PARTITION, least).await;
+            records.into_iter().map(|r| (r.key, r.value, r.headers)).collect::<Vec<_>>()
+        };
+        let (wanted, got) = (all(&one).await, all(&several).await);
+        assert!(wanted.len() >= least && got == wanted, "{}: {} and {}", topic.name, wanted.len(), got.len());
+    }
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+    let (stop, stage) = running.unwrap();
     stop.cancel();
     stage.await.unwrap().unwrap();
 }
@@ -527,7 +639,7 @@ async fn what_was_read_of_the_output_is_not_read_again_by_the_next_membership() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_without_positions_does_not_go_on_behind_another_block() {
     let bench = Bench::new().await;
-    let mut written = EnrichedBlock { envelope: small().event("eth", 1).0.envelope, evm: None, summary: None };
+    let mut written = EnrichedBlock { envelope: small().event("eth", 1).0.envelope, evm: None, summary: None, facts_position: None };
     written.envelope.block_hash = written.envelope.parent_hash.clone();
     bench.publish(vec![bench.record(&written)]).await;
     let (stop, stage) = bench.start();

@@ -166,6 +166,11 @@ fn check_transaction(record: &EnrichedTransaction, at: &str) {
         let Some(event) = event else { continue };
         let arguments: Value = serde_json::from_str(&event.arguments).unwrap();
         let arguments: Vec<_> = arguments.as_object().unwrap().iter().collect();
+        let name = event.event.split('(').next().unwrap();
+        let transfers = ["Transfer", "Approval"].contains(&name);
+        if !transfers || !matches!((log.topics.len(), log.data.len()), (3, 32) | (4, 0)) {
+            continue;
+        }
         assert_eq!(arguments.len(), 3);
         let word = |i: usize| format!("0x{}", &hex::encode(log.topics[i])[24..]);
         let texts: Vec<_> = arguments.iter().map(|(_, v)| v.as_str().unwrap().to_owned()).collect();
@@ -173,6 +178,37 @@ fn check_transaction(record: &EnrichedTransaction, at: &str) {
         let number = if log.topics.len() == 4 { log.topics[3].0 } else { log.data[..].try_into().unwrap() };
         assert!(texts.contains(&U256::from_be_bytes(number).to_string()), "{at}");
     }
+    if let Some(call) = &found.call {
+        assert!(tx.to_address.is_some() && tx.input.len() >= 4 && call.signature.ends_with(')'), "{at}");
+        assert!(serde_json::from_str::<Value>(call.arguments.as_deref().unwrap()).unwrap().is_object(), "{at}");
+    }
+    for inner in found.inner_calls.iter().flat_map(|text| serde_json::from_str::<Vec<Value>>(text).unwrap()) {
+        let keys: Vec<_> = inner.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["arguments", "call", "method", "to", "value"], "{at}");
+        assert_eq!(inner["call"].is_null(), inner["arguments"].is_null(), "{at}");
+        assert!(inner["arguments"].is_null() || inner["arguments"].is_object(), "{at}");
+    }
+}
+
+/// The greater part of what recorded blocks say is decoded, and calls inside of calls are among it.
+#[test]
+fn shares_that_are_decoded() {
+    let [mut calls, mut called, mut logs, mut events, mut inner] = [0usize; 5];
+    for r in recorded() {
+        let (block, txs) = r.event("recorded", 1);
+        for tx in &enrich_event(&Profile::of(r.chain_id), block, txs).1 {
+            let (tx, found) = payload(tx);
+            let is_call = found.method.is_some() && decode::text(&tx.input).is_none();
+            calls += usize::from(is_call);
+            called += usize::from(is_call && found.call.is_some());
+            logs += tx.logs.len();
+            events += found.events.iter().flatten().count();
+            inner += usize::from(found.inner_calls.is_some());
+        }
+    }
+    let share = |part: usize, of: usize| part as f64 / of as f64;
+    let (of_calls, of_logs) = (share(called, calls), share(events, logs));
+    assert!(of_calls >= 0.70 && of_logs >= 0.88 && inner > 10, "{called}/{calls} calls, {events}/{logs} logs, {inner}");
 }
 
 /// A block of which a real transaction failed by running out of gas, and others that failed otherwise.

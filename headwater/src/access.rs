@@ -17,6 +17,8 @@ pub enum Role {
     Ingest,
     /// `headwater enrich`
     Enrich,
+    /// `headwater causes`
+    Causes,
     /// `headwater sink`
     Sink,
     /// `headwater api`
@@ -65,8 +67,8 @@ const DESCRIBE: &[&str] = &["Describe"];
 /// The list. Read and Write imply Describe, Alter implies it too; AlterConfigs implies DescribeConfigs.
 pub fn rights(role: Role) -> Vec<Right> {
     use topics::{
-        CONTROL_CONFIG, CONTROL_TENANTS, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS,
-        INGEST_CHECKPOINTS, INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
+        CONTRACT_FACTS, CONTROL_CONFIG, CONTROL_TENANTS, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_EVENTS,
+        ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS, INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
     };
     let right = |operations, on| Right { operations, on };
     match role {
@@ -84,13 +86,22 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(WRITE, On::TransactionalIds("samples.ingest.")),
         ],
         Role::Enrich => vec![
-            right(READ, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, CONTROL_CONFIG])),
-            right(OUTPUT, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, DEAD_LETTERS])),
+            right(READ, On::Topics(&[RAW_BLOCKS, RAW_TRANSACTIONS, CONTROL_CONFIG, CONTRACT_FACTS])),
+            right(OUTPUT, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, ENRICHED_EVENTS, DEAD_LETTERS])),
             right(BOTH, On::Topics(&[STAGE_STATUS])),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(READ, On::Group("enrich")),
             right(WRITE, On::TransactionalIds("enrich.")),
             right(WRITE, On::TransactionalIds("status.enrich.")),
+        ],
+        Role::Causes => vec![
+            right(READ, On::Topics(&[RAW_TRANSACTIONS, CONTROL_CONFIG])),
+            right(BOTH, On::Topics(&[CONTRACT_FACTS])),
+            right(OUTPUT, On::Topics(&[STAGE_STATUS])),
+            right(DESCRIBE, On::Group(READER_GROUP)),
+            right(READ, On::Group("causes")),
+            right(WRITE, On::TransactionalIds("causes.")),
+            right(WRITE, On::TransactionalIds("status.causes.")),
         ],
         Role::Sink => vec![
             right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, CONTROL_CONFIG, PROVIDERS_SAMPLES])),
@@ -102,7 +113,7 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(WRITE, On::TransactionalIds("status.sink.")),
         ],
         Role::Api => vec![
-            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, PROVIDERS_SAMPLES])),
+            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, PROVIDERS_SAMPLES, CONTRACT_FACTS])),
             // It publishes what changes in the control store (rule 34), and nobody else reads what is a tenant's.
             right(BOTH, On::Topics(&[STAGE_STATUS, CONTROL_CONFIG, CONTROL_TENANTS])),
             // Only there in a cluster that a former version made.
@@ -144,6 +155,7 @@ pub fn topics_of(stage: Stage) -> Vec<(TopicSpec, &'static str)> {
     let role = match stage {
         Stage::Ingest => Role::Ingest,
         Stage::Enrich => Role::Enrich,
+        Stage::Causes => Role::Causes,
         Stage::Sink => Role::Sink,
         Stage::Api => Role::Api,
     };

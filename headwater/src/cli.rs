@@ -39,6 +39,8 @@ enum Command {
     Ingest(StageProcess),
     /// Run the stage from `raw.*` to `enriched.*` (needs `[log] kafka`)
     Enrich(StageProcess),
+    /// Run the stage that finds facts about contracts (proxies, names, ABIs), beside the stream (needs `[log] kafka`)
+    Causes(StageProcess),
     /// Run the stage from `enriched.*` to the store (needs `[log] kafka` and `[store] url`)
     Sink(StageProcess),
     /// Run REST, WebSocket and dashboard (needs `[log] kafka` and `[store] url`)
@@ -153,6 +155,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args),
             Command::Ingest(args) => up::run_one(&args, Stage::Ingest, None),
             Command::Enrich(args) => up::run_one(&args, Stage::Enrich, None),
+            Command::Causes(args) => up::run_one(&args, Stage::Causes, None),
             Command::Sink(args) => up::run_one(&args, Stage::Sink, None),
             Command::Api(args) => up::run_one(&args.stage, Stage::Api, args.listen),
             Command::Store(file) => store::run(&file.config),

@@ -7,6 +7,8 @@ pub enum Stage {
     Ingest,
     /// `raw.*` → `enriched.*`.
     Enrich,
+    /// Facts about contracts, beside the stream.
+    Causes,
     /// `enriched.*` → store.
     Sink,
     /// REST, WebSocket, dashboard.
@@ -18,6 +20,7 @@ impl std::fmt::Display for Stage {
         f.write_str(match self {
             Self::Ingest => "ingest",
             Self::Enrich => "enrich",
+            Self::Causes => "causes",
             Self::Sink => "sink",
             Self::Api => "api",
         })
@@ -25,6 +28,6 @@ impl std::fmt::Display for Stage {
 }
 
 /// In the order of the data.
-pub const ALL: [Stage; 4] = [Stage::Ingest, Stage::Enrich, Stage::Sink, Stage::Api];
+pub const ALL: [Stage; 5] = [Stage::Ingest, Stage::Enrich, Stage::Causes, Stage::Sink, Stage::Api];
 /// Those that bring blocks into the store.
 pub const INTO_THE_STORE: [Stage; 3] = [Stage::Ingest, Stage::Enrich, Stage::Sink];

@@ -1,9 +1,10 @@
-//! `headwater up`: every stage in one process; `headwater ingest`, `enrich`, `sink`, `api`: one of them. The log is embedded or
+//! `headwater up`: every stage in one process; `headwater ingest`, `enrich`, `causes`, `sink`, `api`: one of them. The log is embedded or
 //! Kafka, the store embedded or a server: the stages cannot tell.
 //!
 //! ```text
 //! nodes ─▶ ingest ─▶ raw.* ─▶ enrich ─▶ enriched.* ─┬▶ sink ─▶ store (child process)
-//!                                                    └▶ api ─▶ REST, WebSocket, dashboard
+//!           │          └─▶ causes ─▶ contract.facts ─▶ enrich, api
+//!           └ ─ ─ ─ ─ ─ ─ ─ ┘                        └▶ api ─▶ REST, WebSocket, dashboard
 //! ```
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -178,13 +179,14 @@ async fn run_stages(
     let mut boards = Vec::new();
     let mut live = Live::new(config.clone());
     let mut followed = None;
+    // Stages that ask nodes keep to the endpoints' limits together (rule 33).
+    let limits = Limits::default();
     if stages.contains(&Stage::Ingest) {
         let settings = ingest::Config { past: parts::past(&config)?, ..parts::ingest_config(&config) };
         boards.push(settings.board.clone());
-        let limits = Limits::default();
         let networks = parts::ingest_networks(&config, &limits);
         let networks = Networks::new(&networks, &settings.tuning, &settings.instance)?;
-        followed = Some((networks.clone(), limits));
+        followed = Some((networks.clone(), limits.clone()));
         let ingest = ingest::run_over(settings, networks, log.clone(), codec.clone(), stop.clone());
         service.spawn_stage("ingest", 2, ingest)?;
     }
@@ -192,6 +194,11 @@ async fn run_stages(
         let settings = parts::enrich_config(&mut live);
         boards.push(settings.board.clone());
         service.spawn_stage("enrich", 1, enrich::run(settings, log.clone(), codec.clone(), stop.clone()))?;
+    }
+    if stages.contains(&Stage::Causes) {
+        let settings = parts::causes_config(&mut live, &limits)?;
+        boards.push(settings.board.clone());
+        service.spawn_stage("causes", 1, enrich::causes::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if stages.contains(&Stage::Sink) {
         let (_, store_config) = parts::connect_store(&config, parts::Asker::Sink)?;

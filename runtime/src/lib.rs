@@ -6,6 +6,7 @@ pub mod beat;
 pub mod cache;
 pub mod config;
 pub mod control;
+pub mod facts;
 pub mod hosts;
 pub mod lifecycle;
 pub mod log;

@@ -21,8 +21,8 @@ use crate::{
     headers::ChainHeaders,
     limits,
     records::{
-        CheckpointRecord, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedTransaction,
-        NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock, RawTransaction, Request, StageStatus,
+        CheckpointRecord, ContractFacts, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedEvent,
+        EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock, RawTransaction, Request, StageStatus,
         WatchedAddress, dead_letter::reason,
     },
     registry::{SCHEMAS, STILL_WRITTEN, SchemaVersion},
@@ -336,9 +336,11 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::ENRICHED_BLOCKS => EnrichedBlock::columns(),
         topics::CONTROL_CONFIG => ControlConfig::columns(),
         topics::CONTROL_TENANTS => ControlTenant::columns(),
+        topics::CONTRACT_FACTS => ContractFacts::columns(),
         topics::ENRICH_STATUS => EnrichStatus::columns(),
         topics::STAGE_STATUS => StageStatus::columns(),
         topics::PROVIDERS_SAMPLES => ProviderSample::columns(),
+        topics::ENRICHED_EVENTS => EnrichedEvent::columns(),
         _ => DeadLetter::columns(),
     }
 }
@@ -395,6 +397,8 @@ chain_record! {
         |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |tx| tx.transaction_index));
     EnrichedTransaction, topics::ENRICHED_TRANSACTIONS,
         |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |(tx, _)| tx.transaction_index));
+    EnrichedEvent, topics::ENRICHED_EVENTS,
+        |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |event| event.log.log_index));
 }
 
 impl Record for EnrichedBlock {
@@ -405,9 +409,13 @@ impl Record for EnrichedBlock {
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         ChainHeaders::of_block(&self.envelope).to_pairs()
     }
-    /// Where no watched contract is touched there is nothing that version 1 lacks.
+    /// Where no facts were used there is nothing that version 2 lacks, and where no watched contract is touched version 1.
     fn version(&self) -> Option<u32> {
-        self.contracts().is_empty().then_some(1)
+        match (self.facts_position, self.contracts().is_empty()) {
+            (None, true) => Some(1),
+            (None, false) => Some(2),
+            (Some(_), _) => None,
+        }
     }
 }
 
@@ -508,6 +516,16 @@ impl Record for ControlTenant {
     const TOPIC: TopicSpec = topics::CONTROL_TENANTS;
     fn key(&self) -> String {
         Self::key_of(&self.tenant, self.thing.kind(), &self.id)
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        vec![crate::headers::revision(self.revision)]
+    }
+}
+
+impl Record for ContractFacts {
+    const TOPIC: TopicSpec = topics::CONTRACT_FACTS;
+    fn key(&self) -> String {
+        Self::key_of(&self.network, self.address)
     }
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         vec![crate::headers::revision(self.revision)]

@@ -18,6 +18,8 @@ pub const HELD_RANGES: usize = 1_024;
 pub const BLOCK_TIME_END_MS: i64 = 9_214_646_400_000;
 /// One record's value in the log. A larger one goes to `dead.letters` and a placeholder takes its place.
 pub const RECORD_VALUE_BYTES: usize = 8 << 20;
+/// Decoded arguments of one call or of one event, as JSON; and all inner calls of one call. What takes more stays raw.
+pub const ARGUMENTS_BYTES: usize = 64 << 10;
 /// The least that the embedded log may be allowed to take: its engine has journals and buffers of about half of that.
 pub const LOG_BYTES_LEAST: u64 = 256 << 20;
 /// Records into which the original bytes of one dead letter may be cut. More are not kept.
@@ -145,6 +147,28 @@ pub const TRANSACTIONS_PER_BLOCK: usize = 100_000;
 pub const PAGE_ITEMS_MAX: u32 = 1_000;
 /// Items of a REST list by default.
 pub const PAGE_ITEMS_DEFAULT: u32 = 50;
+/// Rows of an export: at most, and by default.
+pub const EXPORT_ROWS: (u32, u32) = (1_000_000, 100_000);
+/// Rows of an export that are read at once, which is what it holds.
+pub const EXPORT_PART_ROWS: u32 = 10_000;
+/// Exports of one API process at the same time …
+pub const EXPORTS: usize = 8;
+/// … of them of one caller …
+pub const EXPORTS_OF_ONE: usize = 2;
+/// … and of them such as ask the store at the same moment: the API has `store::API_CONCURRENCY` turns there, and lists want some.
+pub const EXPORT_STATEMENTS: usize = 2;
+/// How long an export may take, and how long its client may take nothing of it.
+pub const EXPORT_TIME: std::time::Duration = std::time::Duration::from_secs(1_800);
+/// See [`EXPORT_TIME`].
+pub const EXPORT_STALL: std::time::Duration = std::time::Duration::from_secs(60);
+/// ABIs that an API process has prepared for decoding what is read, and the characters of their texts.
+pub const PREPARED_ABIS: usize = 1_024;
+/// See [`PREPARED_ABIS`].
+pub const PREPARED_ABI_CHARACTERS: u64 = 16 << 20;
+/// Functions that one name may stand for in a request, and ABIs of contracts of one's own that are looked into for them.
+pub const METHODS_OF_A_NAME: (usize, u32) = (64, 64);
+/// A function's signature, as it is written in a request, in bytes.
+pub const SIGNATURE_BYTES: usize = 1_024;
 /// WebSocket connections of one API process.
 pub const WS_CONNECTIONS: usize = 10_000;
 /// Subscriptions of one WebSocket connection.
@@ -379,6 +403,45 @@ pub const ENRICH_BATCH_BYTES: usize = 8 << 20;
 /// Watched contracts whose sums stand in one block's record: about 300 kB of text, below what every broker takes. Of more that one
 /// block touches, those with the fewest transactions are left out, and counted in a metric.
 pub const CONTRACTS_PER_BLOCK: usize = 4_096;
+/// Facts about contracts (rule 14).
+pub mod facts {
+    use std::time::Duration;
+
+    /// Contracts of which a process keeps facts. The stage that finds them stops at three quarters of it, the operator's aside.
+    pub const CONTRACTS: usize = 200_000;
+    /// Bytes of the texts of ABIs of which a process keeps what they say. The stage that finds them stops at three quarters of it.
+    pub const ABI_BYTES: usize = 64 << 20;
+    /// Entries of one contract's implementations: selectors of a diamond, upgrades. Of more the oldest go.
+    pub const IMPLEMENTATIONS: usize = 4_096;
+    /// How many contracts stand behind each other: a proxy, its beacon, what that names, and one more.
+    pub const DEPTH: usize = 4;
+    /// ABIs that one call or event is tried with.
+    pub const ABIS: usize = 16;
+    /// Contracts that wait to be looked at, per process; of more the least seen go.
+    pub const WAITING: usize = 20_000;
+    /// Contracts of which it is remembered that they were looked at, twice that many at most.
+    pub const LOOKED_AT: usize = 100_000;
+    /// Contracts whose ABI waits to be asked for.
+    pub const WAITING_FOR_ABI: usize = 512;
+    /// One answer of a contract source: it may hold whole source texts.
+    pub const SOURCE_ANSWER_BYTES: usize = 8 << 20;
+    /// How long one question to a contract source may take, connecting included.
+    pub const SOURCE_DEADLINE: Duration = Duration::from_secs(20);
+    /// Contract sources in one file.
+    pub const SOURCES: usize = 32;
+    /// Answers of contract sources that are kept on disk; of more the oldest go.
+    pub const CACHED: usize = 50_000;
+    /// Bytes of them.
+    pub const CACHED_BYTES: u64 = 512 << 20;
+    /// How long it is believed that a contract source has nothing on a contract: people verify them later.
+    pub const NOTHING_KEPT: Duration = Duration::from_secs(6 * 3_600);
+    /// Questions to nodes that one network may cost a second, and a day, where nothing is configured.
+    pub const CALLS: (u32, u64) = (5, 50_000);
+    /// Questions a second to a contract source, and a day, where nothing is configured: below what free plans give.
+    pub const QUESTIONS: (u32, u64) = (2, 50_000);
+    /// How long what has no log of its own (a Safe's implementation, an account's delegation) is believed before it is asked for again.
+    pub const ASKED_AGAIN: Duration = Duration::from_secs(3_600);
+}
 /// The control store (`control/`).
 pub mod control {
     use std::time::Duration;
@@ -426,6 +489,8 @@ pub mod control {
     pub const ABI_FILE_BYTES: usize = 4 << 20;
     /// ABIs of one page of a list, together; a page with more is shorter.
     pub const PAGE_ABI_BYTES: usize = 2 << 20;
+    /// Addresses of one look-up of contracts.
+    pub const LOOK_UP_ADDRESSES: usize = 64;
     /// Contracts of the configuration file.
     pub const FILE_CONTRACTS: usize = 1_000;
     /// Functions, events and errors of one ABI.
@@ -448,4 +513,18 @@ pub mod control {
     pub const AUDIT_VERIFIED: usize = 1_000;
     /// Tenants of one control store.
     pub const TENANTS: usize = 10_000;
+}
+
+/// Decoding of calls, events and errors (`decode/`).
+pub mod decoding {
+    /// How deep a type may nest: tuples, lists and arrays.
+    pub const TYPE_DEPTH: usize = 32;
+    /// Words of a type's head, or of all heads of a tuple: fixed arrays are that long at most.
+    pub const TYPE_WORDS: usize = 65_536;
+    /// Arguments of one call, event or error as JSON, in bytes. What says more stays raw.
+    pub const DECODED_BYTES: usize = 1 << 20;
+    /// Calls inside of one call that are told of.
+    pub const INNER_CALLS: usize = 256;
+    /// The least that is taken for readable text, in bytes: four may as well be a selector.
+    pub const TEXT_BYTES: usize = 5;
 }

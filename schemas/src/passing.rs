@@ -7,6 +7,8 @@
 //! of another schema version, of another event, not in the one form that is written here, damaged, or without a transaction is `None`
 //! when it is looked at and has to be read whole (`enrich/src/shortcut/tests.rs`).
 
+mod events;
+
 use alloy_primitives::{Address, B256, Selector};
 use bytes::Bytes;
 
@@ -23,6 +25,12 @@ use crate::{
         strict::{Form, HASH_ITEM, Seen, amount_of, bytes_of, count},
     },
 };
+
+pub use crate::wire::enriched_transactions::CallTexts;
+pub use events::Events;
+
+/// Signature and arguments of a decoded event.
+pub type Decoded<'a> = (&'a str, &'a str);
 
 /// Writes the transactions of one applied block: the same bytes as [`Codec::encode`] of their records.
 pub struct Writer {
@@ -76,13 +84,38 @@ pub struct Passing {
 pub struct View<'a> {
     /// What enrich needs of it.
     pub figures: Figures,
+    /// Hex digits of its hash, 64 of them.
+    hash: &'a [u8],
+    /// Hex digits of the call data.
+    input: &'a [u8],
     /// Envelope and transaction, as they are.
     before_logs: &'a [u8],
+}
+
+impl View<'_> {
+    /// Bytes of the call data.
+    pub fn input_len(&self) -> usize {
+        self.input.len() / 2
+    }
+
+    /// The call data, in the place of what is in `bytes`.
+    pub fn read_input(&self, bytes: &mut Vec<u8>) {
+        read_digits(self.input, bytes);
+    }
+}
+
+/// The bytes of hex digits that were looked at, in the place of what is in `bytes`.
+fn read_digits(digits: &[u8], bytes: &mut Vec<u8>) {
+    bytes.resize(digits.len() / 2, 0);
+    // Lower-case digits two by two are all that was taken.
+    let done = const_hex::decode_to_slice(digits, bytes);
+    debug_assert!(done.is_ok());
 }
 
 /// One of its logs.
 #[derive(Clone, Copy)]
 pub struct LogView<'a> {
+    index: u32,
     bytes: &'a [u8],
     address: &'a [u8],
     topics: &'a [u8],
@@ -90,6 +123,11 @@ pub struct LogView<'a> {
 }
 
 impl<'a> LogView<'a> {
+    /// Position in the block, from 0.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
     /// The contract that emitted it.
     pub fn address(&self) -> Option<Address> {
         bytes_of(self.address).map(|bytes: [u8; 20]| Address::from(bytes))
@@ -116,9 +154,9 @@ impl<'a> LogView<'a> {
         self.data.len() / 2
     }
 
-    /// The data, where it has just so many bytes.
-    pub fn data<const N: usize>(&self) -> Option<[u8; N]> {
-        bytes_of(self.data)
+    /// The data, in the place of what is in `bytes`.
+    pub fn read_data(&self, bytes: &mut Vec<u8>) {
+        read_digits(self.data, bytes);
     }
 }
 
@@ -133,7 +171,7 @@ impl Passing {
     pub fn look<'a>(&self, value: &'a [u8], logs: &mut Vec<LogView<'a>>) -> Option<View<'a>> {
         logs.clear();
         let mut input = Input(value.strip_prefix(&*self.raw)?);
-        let figures = figures(&mut input)?;
+        let (figures, hash, call) = figures(&mut input)?;
         let before_logs = &value[PREFIX_BYTES..value.len() - input.0.len()];
         if input.byte().ok()? != 2 {
             return None;
@@ -144,24 +182,26 @@ impl Passing {
         }
         let whole = many == 0 || input.byte().ok()? == 0;
         // No error, and nothing behind it.
-        (whole && input.0 == [0]).then_some(View { figures, before_logs })
+        (whole && input.0 == [0]).then_some(View { figures, hash, input: call, before_logs })
     }
 
-    /// The value for `enriched.transactions`: what was looked at, with what was found. `events` are those of the logs, in their order
-    /// (signature and arguments), in the place of `found.events`. `None`: it takes more than `limit` bytes.
+    /// The value for `enriched.transactions`: what was looked at, with what was found: `call` in the place of
+    /// `found.call` and `found.inner_calls`, and `events`, those of the logs in their order, in the place of `found.events`. `None`: it
+    /// takes more than `limit` bytes.
     pub fn pass_on<'e>(
         &mut self,
         view: &View<'_>,
         logs: &[LogView<'_>],
         found: &Enrichment,
-        events: impl Iterator<Item = Option<(&'e str, &'e str)>>,
+        call: CallTexts<'_>,
+        events: impl Iterator<Item = Option<Decoded<'e>>>,
         limit: usize,
     ) -> Option<Bytes> {
         let out = &mut self.out;
         out.clear();
         out.extend_from_slice(&self.enriched);
         out.extend_from_slice(view.before_logs);
-        enriched_transactions::put_enrichment(found, out);
+        enriched_transactions::put_enrichment(found, call, out);
         out.push(2);
         if !logs.is_empty() {
             put_long(logs.len() as i64, out);
@@ -213,7 +253,8 @@ impl<'c> Reader<'c> {
     }
 }
 
-fn figures(input: &mut Input<'_>) -> Option<Figures> {
+/// The figures, and the digits of hash and call data.
+fn figures<'a>(input: &mut Input<'a>) -> Option<(Figures, &'a [u8], &'a [u8])> {
     const fn at(name: &str) -> usize {
         place(EvmTransaction::LAYOUT, name)
     }
@@ -221,15 +262,16 @@ fn figures(input: &mut Input<'_>) -> Option<Figures> {
         ($($name:ident = $field:ident),* $(,)?) => { $(const $name: usize = at(stringify!($field));)* };
     }
     places! {
-        INDEX = transaction_index, TO = to_address, VALUE = value, GAS = gas, PRICE = gas_price, CAP = max_fee_per_gas,
+        INDEX = transaction_index, HASH = hash, TO = to_address, VALUE = value, GAS = gas, PRICE = gas_price, CAP = max_fee_per_gas,
         TIP = max_priority_fee_per_gas, BLOBS = blob_versioned_hashes, INPUT = input, TYPE = transaction_type,
         CURRENCY = fee_currency, STATUS = receipt_status, USED = receipt_gas_used, PAID = receipt_effective_gas_price,
         BLOB_USED = receipt_blob_gas_used, BLOB_PRICE = receipt_blob_gas_price, L1_FEE = receipt_l1_fee,
         OPERATOR_SCALAR = receipt_operator_fee_scalar, OPERATOR_CONSTANT = receipt_operator_fee_constant,
-        FOOTPRINT = receipt_da_footprint_gas_scalar, RATIO = receipt_token_ratio, CREATED = receipt_contract_address,
+        FOOTPRINT = receipt_da_footprint_gas_scalar, RATIO = receipt_token_ratio, FOR_L1 = receipt_gas_used_for_l1, CREATED = receipt_contract_address,
     }
     let address = |digits: &[u8]| bytes_of(digits).map(|bytes: [u8; 20]| Address::from(bytes));
     let mut f = Figures::default();
+    let (mut hash, mut call): (&[u8], &[u8]) = (&[], &[]);
     for (place, column) in EvmTransaction::LAYOUT.iter().enumerate() {
         let Some(seen) = column.form.take_nullable(input)? else {
             if !column.optional {
@@ -239,6 +281,7 @@ fn figures(input: &mut Input<'_>) -> Option<Figures> {
         };
         match (place, seen) {
             (INDEX, Seen::Number(n)) => f.transaction_index = n as u32,
+            (HASH, Seen::Hex(digits)) => hash = digits,
             (TO, Seen::Hex(digits)) => f.to_address = Some(address(digits)?),
             (VALUE, Seen::Decimal(digits)) => f.value = amount_of(digits)?,
             (GAS, Seen::Number(n)) => f.gas = n as u64,
@@ -246,7 +289,10 @@ fn figures(input: &mut Input<'_>) -> Option<Figures> {
             (CAP, Seen::Decimal(digits)) => f.max_fee_per_gas = Some(amount_of(digits)?),
             (TIP, Seen::Decimal(digits)) => f.max_priority_fee_per_gas = Some(amount_of(digits)?),
             (BLOBS, Seen::Hashes(items)) => f.blobs = (items.len() / HASH_ITEM) as u64,
-            (INPUT, Seen::Hex(digits)) => f.selector = digits.get(..8).and_then(bytes_of).map(Selector::new),
+            (INPUT, Seen::Hex(digits)) => {
+                call = digits;
+                f.selector = digits.get(..8).and_then(bytes_of).map(Selector::new);
+            }
             (TYPE, Seen::Number(n)) => f.transaction_type = n as u64,
             (CURRENCY, Seen::Hex(digits)) => f.fee_currency = Some(address(digits)?),
             (STATUS, Seen::Number(n)) => f.receipt_status = Some(n as u64),
@@ -259,11 +305,12 @@ fn figures(input: &mut Input<'_>) -> Option<Figures> {
             (OPERATOR_CONSTANT, Seen::Number(n)) => f.receipt_operator_fee_constant = Some(n as u64),
             (FOOTPRINT, Seen::Number(n)) => f.receipt_da_footprint_gas_scalar = Some(n as u64),
             (RATIO, Seen::Decimal(digits)) => f.receipt_token_ratio = Some(amount_of(digits)?),
+            (FOR_L1, Seen::Number(n)) => f.receipt_gas_used_for_l1 = Some(n as u64),
             (CREATED, Seen::Hex(digits)) => f.receipt_contract_address = Some(address(digits)?),
             _ => {}
         }
     }
-    Some(f)
+    Some((f, hash, call))
 }
 
 fn log<'a>(input: &mut Input<'a>) -> Option<LogView<'a>> {
@@ -275,9 +322,9 @@ fn log<'a>(input: &mut Input<'a>) -> Option<LogView<'a>> {
     ];
     const { assert!(EvmLog::LAYOUT.len() == 4 && PLACES[0] == 0 && PLACES[1] == 1 && PLACES[2] == 2 && PLACES[3] == 3) };
     let before = input.0;
-    Form::Short.take(input)?;
+    let Seen::Number(index) = Form::Short.take(input)? else { return None };
     let Seen::Hex(address) = Form::Hex(40).take(input)? else { return None };
     let Seen::Hashes(topics) = Form::Hashes.take(input)? else { return None };
     let Seen::Hex(data) = Form::Data.take(input)? else { return None };
-    Some(LogView { bytes: &before[..before.len() - input.0.len()], address, topics, data })
+    Some(LogView { index: index as u32, bytes: &before[..before.len() - input.0.len()], address, topics, data })
 }

@@ -38,7 +38,7 @@ macro_rules! version {
 
 /// All versions. The highest version of a topic is the one that is written. When a schema changes, its former text moves to
 /// `avro/released/v<version>/` and keeps its row here.
-pub const SCHEMAS: [SchemaVersion; 18] = [
+pub const SCHEMAS: [SchemaVersion; 22] = [
     version!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
     version!(topics::RAW_TRANSACTIONS, 1, 2, "released/v1/raw.transactions.avsc"),
     version!(topics::INGEST_CHECKPOINTS, 1, 3, "released/v1/ingest.checkpoints.avsc"),
@@ -50,15 +50,20 @@ pub const SCHEMAS: [SchemaVersion; 18] = [
     version!(topics::ENRICH_STATUS, 1, 9, "enrich.status.avsc"),
     version!(topics::STAGE_STATUS, 1, 10, "stage.status.avsc"),
     version!(topics::RAW_TRANSACTIONS, 2, 11, "raw.transactions.avsc"),
-    version!(topics::ENRICHED_TRANSACTIONS, 2, 12, "enriched.transactions.avsc"),
+    version!(topics::ENRICHED_TRANSACTIONS, 2, 12, "released/v2/enriched.transactions.avsc"),
     version!(topics::PROVIDERS_SAMPLES, 1, 13, "providers.samples.avsc"),
     version!(topics::INGEST_CHECKPOINTS, 2, 14, "ingest.checkpoints.avsc"),
     version!(topics::CONTROL_CONFIG, 2, 15, "released/v2/control.config.avsc"),
-    version!(topics::ENRICHED_BLOCKS, 2, 16, "enriched.blocks.avsc"),
+    version!(topics::ENRICHED_BLOCKS, 2, 16, "released/v2/enriched.blocks.avsc"),
     version!(topics::CONTROL_CONFIG, 3, 17, "control.config.avsc"),
     version!(topics::CONTROL_TENANTS, 1, 18, "control.tenants.avsc"),
+    version!(topics::ENRICHED_TRANSACTIONS, 3, 19, "enriched.transactions.avsc"),
+    version!(topics::ENRICHED_BLOCKS, 3, 20, "enriched.blocks.avsc"),
+    version!(topics::ENRICHED_EVENTS, 1, 21, "enriched.events.avsc"),
+    version!(topics::CONTRACT_FACTS, 1, 22, "contract.facts.avsc"),
 ];
 
 /// Former versions, topic and version, in which records are still written that have nothing to say that came later: so processes of
 /// before read them while a deployment is upgraded. The newest one only adds fields behind theirs.
-pub const STILL_WRITTEN: [(TopicSpec, u32); 2] = [(topics::CONTROL_CONFIG, 2), (topics::ENRICHED_BLOCKS, 1)];
+pub const STILL_WRITTEN: [(TopicSpec, u32); 3] =
+    [(topics::CONTROL_CONFIG, 2), (topics::ENRICHED_BLOCKS, 1), (topics::ENRICHED_BLOCKS, 2)];

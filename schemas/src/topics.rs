@@ -61,6 +61,8 @@ pub const STAGE_STATUS: TopicSpec = compacted("stage.status", false);
 pub const ENRICHED_TRANSACTIONS: TopicSpec = chain("enriched.transactions", 4 * GIB);
 /// Block summaries.
 pub const ENRICHED_BLOCKS: TopicSpec = chain("enriched.blocks", GIB);
+/// Logs, each a record of its own with its decoded event: of networks that have this switched on (`events = true`).
+pub const ENRICHED_EVENTS: TopicSpec = chain("enriched.events", 4 * GIB);
 /// What stages see of chain nodes: calls, minutes and states of endpoints.
 ///
 /// With the partitions of the chain topics, since it is keyed like them, but not bound to their hands: every stage that calls nodes
@@ -76,6 +78,8 @@ pub const PROVIDERS_SAMPLES: TopicSpec = TopicSpec {
 pub const CONTROL_CONFIG: TopicSpec = compacted("control.config", false);
 /// What is a tenant's: for the API and alerts only (rule 34).
 pub const CONTROL_TENANTS: TopicSpec = compacted("control.tenants", false);
+/// What is known of contracts: proxies, implementations by height, ABIs, names (rule 14).
+pub const CONTRACT_FACTS: TopicSpec = compacted("contract.facts", true);
 /// What could not be processed.
 pub const DEAD_LETTERS: TopicSpec = TopicSpec {
     name: "dead.letters",
@@ -86,7 +90,7 @@ pub const DEAD_LETTERS: TopicSpec = TopicSpec {
 };
 
 /// All topics of this version.
-pub const ALL: [TopicSpec; 10] = [
+pub const ALL: [TopicSpec; 12] = [
     RAW_BLOCKS,
     RAW_TRANSACTIONS,
     INGEST_CHECKPOINTS,
@@ -97,6 +101,8 @@ pub const ALL: [TopicSpec; 10] = [
     STAGE_STATUS,
     PROVIDERS_SAMPLES,
     CONTROL_TENANTS,
+    ENRICHED_EVENTS,
+    CONTRACT_FACTS,
 ];
 
 /// Formerly what each network's watcher said of itself.

@@ -9,9 +9,9 @@ use schemas::{
     codec::{CodecError, DecodeError, EncodeError},
     headers::ChainHeaders,
     limits,
-    passing::{Reader, Writer},
+    passing::{Events, Passing, Reader, Writer},
     records::{
-        CheckpointRecord, EnrichedBlock, EnrichedTransaction, Payload, RawBlock, RawTransaction, Seen, StageStatus,
+        CheckpointRecord, DecodedEvent, EmittedEvent, EnrichedBlock, EnrichedEvent, EnrichedTransaction, Payload, RawBlock, RawTransaction, Seen, StageStatus,
     },
     registry::SCHEMAS,
     topics,
@@ -61,27 +61,34 @@ round_trips! {
     raw_transactions: topics::RAW_TRANSACTIONS, raw_transaction_2;
     ingest_checkpoints: topics::INGEST_CHECKPOINTS, checkpoint_2;
     ingest_status: topics::INGEST_STATUS, status;
-    enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction_2;
-    enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block_2;
+    enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction_3;
+    enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block_3;
+    enriched_events: topics::ENRICHED_EVENTS, enriched_event;
     control_config: topics::CONTROL_CONFIG, config_3;
     control_tenants: topics::CONTROL_TENANTS, control_tenant;
+    contract_facts: topics::CONTRACT_FACTS, contract_facts;
     enrich_status: topics::ENRICH_STATUS, enrich_status;
     dead_letters: topics::DEAD_LETTERS, dead_letter;
     stage_status: topics::STAGE_STATUS, stage_status;
     providers_samples: topics::PROVIDERS_SAMPLES, provider_sample;
 }
 
-/// A block that touches no watched contract is written as processes of before read it.
+/// A block for which no facts were used, or that touches no watched contract either, is written as processes of before read it.
 #[test]
-fn blocks_without_watched_contracts_are_written_as_version_1() {
+fn blocks_are_written_as_the_first_version_that_can_say_what_they_say() {
     let codec = Codec::builtin();
-    let former = SCHEMAS.iter().find(|s| s.topic == topics::ENRICHED_BLOCKS && s.version == 1).unwrap();
-    let mut seen = [0; 2];
-    for seed in 0..200 {
-        let record = Gen(seed).enriched_block_2();
+    let mut seen = [0; 3];
+    for seed in 0..400 {
+        let record = Gen(seed).enriched_block_3();
         let value = codec.encode(&record).unwrap();
-        assert_eq!(value[1..5] == former.id.to_be_bytes(), record.contracts().is_empty());
-        seen[usize::from(record.contracts().is_empty())] += 1;
+        let version = match (record.facts_position, record.contracts().is_empty()) {
+            (None, true) => 1,
+            (None, false) => 2,
+            (Some(_), _) => 3,
+        };
+        let wanted = SCHEMAS.iter().find(|s| s.topic == topics::ENRICHED_BLOCKS && s.version == version).unwrap();
+        assert_eq!(value[1..5], wanted.id.to_be_bytes());
+        seen[version as usize - 1] += 1;
     }
     assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
 }
@@ -131,8 +138,9 @@ fn damaged_values_are_errors() {
     proptest!(ProptestConfig::with_cases(2_048), |(seed: u64, at: usize, flip in 1u8..=255, junk in junk)| {
         let mut g = Gen(seed);
         damage(&codec, &g.raw_transaction_2(), at, flip, &junk);
-        damage(&codec, &g.enriched_transaction_2(), at, flip, &junk);
-        damage(&codec, &g.enriched_block_2(), at, flip, &junk);
+        damage(&codec, &g.enriched_transaction_3(), at, flip, &junk);
+        damage(&codec, &g.enriched_block_3(), at, flip, &junk);
+        damage(&codec, &g.enriched_event(), at, flip, &junk);
         damage(&codec, &g.raw_block(), at, flip, &junk);
         damage(&codec, &g.checkpoint(), at, flip, &junk);
         damage(&codec, &g.status(), at, flip, &junk);
@@ -160,7 +168,7 @@ fn the_transactions_of_an_event() {
             }
             prop_assert_eq!(writer.value(tx, value.len() - 1), codec.encode_within(&raw, value.len() - 1));
         }
-        let enriched = g.enriched_transaction_2();
+        let enriched = g.enriched_transaction_3();
         let mut value = codec.encode(&enriched).unwrap().to_vec();
         let reader = Reader::new(&codec, enriched.envelope.clone());
         let other = Reader::new(&codec, g.child(Op::Apply));
@@ -170,6 +178,42 @@ fn the_transactions_of_an_event() {
             let alone = codec.decode::<EnrichedTransaction>(value);
             prop_assert_eq!(&reader.read(value), &alone);
             prop_assert_eq!(&other.read(value), &alone);
+        }
+    });
+}
+
+/// Logs that were looked at are written as their records are.
+#[test]
+fn the_events_of_a_block() {
+    let codec = Codec::builtin();
+    proptest!(ProptestConfig::with_cases(2_048), |(seed: u64)| {
+        let raw = Gen(seed).raw_transaction_2();
+        let Payload::Transaction(tx) = &raw.payload else { return Ok(()) };
+        let value = codec.encode(&raw).unwrap();
+        let (mut logs, mut data) = (Vec::new(), vec![7]);
+        let view = Passing::new(&codec, &raw.envelope).look(&value, &mut logs).unwrap();
+        view.read_input(&mut data);
+        prop_assert_eq!((&data[..], view.input_len()), (&tx.input[..], tx.input.len()));
+        let mut events = Events::new(&codec, &raw.envelope);
+        prop_assert_eq!(logs.len(), tx.logs.len());
+        for (at, (log, seen)) in tx.logs.iter().zip(&logs).enumerate() {
+            seen.read_data(&mut data);
+            prop_assert_eq!((&data[..], seen.data_len()), (&log.data[..], log.data.len()));
+            let decoded = (at % 2 == 0).then(|| DecodedEvent { event: "e(x y)".into(), arguments: "{}".into() });
+            let event = EmittedEvent {
+                transaction_index: tx.transaction_index,
+                transaction_hash: tx.hash,
+                log: log.clone(),
+                decoded: decoded.clone(),
+            };
+            let wanted = {
+                let payload = Payload::Transaction(event.into());
+                codec.encode(&EnrichedEvent { envelope: raw.envelope.clone(), payload }).unwrap()
+            };
+            let texts = decoded.as_ref().map(|d| (d.event.as_str(), d.arguments.as_str()));
+            let limit = wanted.len();
+            prop_assert_eq!(events.value(&view, seen, texts, limit), Some(wanted));
+            prop_assert_eq!(events.value(&view, seen, texts, limit - 1), None);
         }
     });
 }
@@ -196,7 +240,7 @@ fn ids_are_checked() {
 fn another_registrys_ids() {
     let ids = |skip: usize| SCHEMAS.iter().skip(skip).map(|s| (s.topic.name, s.version, s.id + 4_000_000));
     let codec = Codec::with_ids(ids(0)).unwrap();
-    let record = Gen(7).enriched_block_2();
+    let record = EnrichedBlock { facts_position: Some(5), ..Gen(7).enriched_block_2() };
     let value = codec.encode(&record).unwrap();
     assert_eq!(value[1..5], codec.id_of("enriched.blocks").unwrap().to_be_bytes());
     assert_eq!(codec.decode::<EnrichedBlock>(&value).unwrap(), record);

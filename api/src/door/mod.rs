@@ -32,7 +32,7 @@ pub use self::{
     control::ControlStore,
     credential::{Came, Credential, denied, set_cookie},
     origin::check as check_origin,
-    who::{From, RequestId, Who},
+    who::{Asking, From, RequestId, Who},
 };
 use crate::{app::App, error::ApiError};
 

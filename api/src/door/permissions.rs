@@ -84,6 +84,7 @@ pub const TABLE: &[Row] = &[
     reads("/api/v1/blocks", Chains),
     reads("/api/v1/blocks/{network}/{block}", Chains),
     reads("/api/v1/txs", Chains),
+    reads("/api/v1/txs/export", Chains),
     reads("/api/v1/txs/{network}/{hash}", Chains),
     reads("/api/v1/networks/{network}/completeness", Chains),
     reads("/api/v1/providers/health", Chains),

@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use control::{Authenticated, Caller, Tenant};
 
+use super::Counted;
 use crate::{app::App, error::ApiError};
 
 /// The id of a request, in the answer's `x-request-id`, the log and the audit.
@@ -48,6 +49,38 @@ impl FromRequestParts<Arc<App>> for Who {
             who: Arc::clone(who),
             ip: parts.extensions.get::<From>().map(|from| from.0),
             request_id: parts.extensions.get::<RequestId>().cloned(),
+        })
+    }
+}
+
+/// Whoever reads of chains: somebody, or nobody in particular where everybody may and the control store is away.
+#[derive(Debug, Clone, Default)]
+pub struct Asking {
+    /// Who.
+    pub who: Option<Arc<Authenticated>>,
+    ip: Option<IpAddr>,
+}
+
+impl Asking {
+    /// As what it is counted: by key, else by address.
+    pub fn counted(&self) -> Option<Counted> {
+        let key = self.who.as_ref().and_then(|who| who.key()).map(|id| Counted::Key(*id));
+        key.or(self.ip.map(|ip| Counted::Address(Counted::at(ip))))
+    }
+
+    /// The way to the tenant's rows, where there is one.
+    pub fn tenant(&self) -> Option<&Tenant> {
+        self.who.as_ref().map(|who| who.tenant())
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Asking {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Self::Rejection> {
+        Ok(Self {
+            who: parts.extensions.get::<Arc<Authenticated>>().cloned(),
+            ip: parts.extensions.get::<From>().map(|from| from.0),
         })
     }
 }

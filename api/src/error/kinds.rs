@@ -47,6 +47,9 @@ kinds! {
     TOO_FAST = "rate-limited", TOO_MANY_REQUESTS, "Too many requests",
         "Requests are counted by key, and by address for callers without one (`[api] rate_limit`). `RateLimit-Limit`, `-Remaining` and `-Reset` \
          on each answer say how you stand, `Retry-After` when the next one is let in.";
+    TOO_MANY_EXPORTS = "too-many-exports", TOO_MANY_REQUESTS, "Too many exports at the same time",
+        "One caller may run two exports at the same time, so that others have a turn. Read one of them to its end, or close its connection: \
+         the next one is let in at once.";
     CSRF = "csrf", FORBIDDEN, "The page's proof is missing",
         "A change that comes by the page's session must show that the page itself sent it: by the header `X-Headwater-Csrf` with the value of \
          GET /api/v1/auth/me's `csrf`. Programs use a key in `Authorization: Bearer` instead, and need none.";

@@ -198,6 +198,12 @@ pub enum ApiError {
         /// Of what.
         what: &'static str,
     },
+    /// More exports of one caller than there may be.
+    #[error("{most} exports of yours are running, which is the most: let one of them end")]
+    TooManyExports {
+        /// How many there may be.
+        most: usize,
+    },
     /// The request's deadline passed.
     #[error("the answer was not ready within {seconds} s")]
     Deadline {
@@ -343,6 +349,7 @@ impl ApiError {
             Self::BodyTooLarge { .. } => Kind::BODY_TOO_LARGE,
             Self::StoreAway { .. } => Kind::STORE_AWAY,
             Self::Overloaded { .. } => Kind::OVERLOADED,
+            Self::TooManyExports { .. } => Kind::TOO_MANY_EXPORTS,
             Self::Deadline { .. } => Kind::DEADLINE,
             Self::InvalidOperation { .. } => Kind::INVALID_OPERATION,
             Self::NotAvailableYet { .. } => Kind::NOT_AVAILABLE_YET,
@@ -370,6 +377,7 @@ impl ApiError {
         }
         match self.kind() {
             Kind::STORE_AWAY | Kind::CONTROL_AWAY => Some(2),
+            Kind::TOO_MANY_EXPORTS => Some(10),
             Kind::OVERLOADED | Kind::DEADLINE => Some(1),
             _ => None,
         }

@@ -1,8 +1,9 @@
 //! A block in JSON.
 
+use alloy_primitives::U256;
 use schemas::{Envelope, Family, Origin, records::EnrichedBlock};
 use serde::{Deserialize, Serialize};
-use store::query::Block;
+use store::query::{Block, BlockFees, TokenFees};
 use utoipa::ToSchema;
 
 /// A canonical block.
@@ -49,6 +50,67 @@ pub struct BlockItem {
     /// When the store wrote it; null in live WebSocket frames, which may precede the store.
     #[schema(format = DateTime)]
     pub stored_at: Option<String>,
+}
+
+/// A canonical block with what its transactions paid, part by part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlockDetail {
+    /// What lists show too.
+    #[serde(flatten)]
+    pub block: BlockItem,
+    /// Transactions with status `unknown`.
+    pub unknown_count: u32,
+    /// Transactions that could not be read: they are counted, and have no row.
+    pub unreadable_count: u32,
+    /// ERC-20 and ERC-721 transfers.
+    pub token_transfer_count: u32,
+    /// Sums of the parts of the fees; they add up to `fee_total`.
+    pub fee_parts: FeeSumsItem,
+    /// Transactions whose fee is not known, or was paid in a token: they are not in `fee_total`.
+    pub fee_unknown: u64,
+    /// What was paid in tokens; the 100 that most transactions paid with.
+    pub fee_tokens: Vec<FeeTokenItem>,
+    /// Who got the fees.
+    pub miner: Option<String>,
+    /// Bytes, as the node counts them.
+    pub size: Option<u64>,
+    /// Free bytes of the block's maker, hex.
+    pub extra_data: String,
+    /// Blob gas used (EIP-4844).
+    pub blob_gas_used: Option<u64>,
+    /// Excess blob gas (EIP-4844).
+    pub excess_blob_gas: Option<u64>,
+}
+
+/// Sums over a block's transactions, in the chain's smallest unit; null where none of them has that part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = FeeSums)]
+pub struct FeeSumsItem {
+    /// For execution.
+    #[schema(pattern = "^[0-9]+$")]
+    pub execution: Option<String>,
+    /// For data on L1.
+    #[schema(pattern = "^[0-9]+$")]
+    pub l1: Option<String>,
+    /// OP-stack operator fees.
+    #[schema(pattern = "^[0-9]+$")]
+    pub operator: Option<String>,
+    /// Blob fees (EIP-4844).
+    #[schema(pattern = "^[0-9]+$")]
+    pub blob: Option<String>,
+}
+
+/// What a block's transactions paid in one token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = FeeToken)]
+pub struct FeeTokenItem {
+    /// The token's address.
+    pub token: String,
+    /// Sum, in its smallest unit; null where no amount is known.
+    #[schema(pattern = "^[0-9]+$")]
+    pub amount: Option<String>,
+    /// Transactions that paid with it.
+    pub transactions: u64,
 }
 
 fn live() -> String {
@@ -122,6 +184,37 @@ impl BlockItem {
             observed_at: e.observed_at.rfc3339(),
             stored_at: None,
         })
+    }
+}
+
+impl BlockDetail {
+    /// From the store's row and the sums over its transactions.
+    pub fn new(row: &Block, fees: &BlockFees) -> Self {
+        let text = |sum: Option<U256>| sum.map(|sum| sum.to_string());
+        let of_token = |paid: &TokenFees| FeeTokenItem {
+            token: paid.token.clone(),
+            amount: text(paid.amount),
+            transactions: paid.transactions,
+        };
+        Self {
+            block: BlockItem::from_row(row),
+            unknown_count: row.unknown_count,
+            unreadable_count: row.unreadable_count,
+            token_transfer_count: row.token_transfer_count,
+            fee_parts: FeeSumsItem {
+                execution: text(fees.parts.execution),
+                l1: text(fees.parts.l1),
+                operator: text(fees.parts.operator),
+                blob: text(fees.parts.blob),
+            },
+            fee_unknown: fees.parts.unknown,
+            fee_tokens: fees.tokens.iter().map(of_token).collect(),
+            miner: row.miner.clone(),
+            size: row.size,
+            extra_data: row.extra_data.clone(),
+            blob_gas_used: row.blob_gas_used,
+            excess_blob_gas: row.excess_blob_gas,
+        }
     }
 }
 

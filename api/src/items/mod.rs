@@ -4,13 +4,15 @@
 pub mod audit;
 pub mod block;
 pub mod contract;
+pub mod detail;
 pub mod key;
 pub mod provider;
 pub mod transaction;
 
 pub use audit::AuditItem;
-pub use block::{BlockItem, BlockRevert};
+pub use block::{BlockDetail, BlockItem, BlockRevert};
 pub use contract::{ContractDetail, ContractFiguresItem, ContractItem, NamedItem, NamesItem};
+pub use detail::{CallItem, EventItem, FeePartsItem, InnerCallItem, TransactionDetail, TransferItem};
 pub use key::{KeyItem, MadeKeyItem};
 pub use provider::{LieItem, ProviderDetail, ProviderItem, ProviderMinuteItem, ScoreParts};
 pub use transaction::{TransactionItem, TransactionRevert};

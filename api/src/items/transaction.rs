@@ -7,7 +7,7 @@ use schemas::{
     records::{EnrichedTransaction, Payload},
 };
 use serde::{Deserialize, Serialize};
-use store::query::{Log, Transaction};
+use store::query::Transaction;
 use utoipa::ToSchema;
 
 use super::block::BlockRevert;
@@ -44,6 +44,9 @@ pub struct TransactionItem {
     pub reason: Option<String>,
     /// Selector of the called function (`0x` and 8 hex digits); null for plain transfers and contract creations.
     pub method: Option<String>,
+    /// Signature of the called function with the names of its parameters, such as `transfer(address to, uint256 amount)`; null where it
+    /// is not known, or the call data is none of it.
+    pub signature: Option<String>,
     /// Gas used; null on families without gas.
     pub gas_used: Option<u64>,
     /// Price really paid per gas, in wei; null when the receipt does not tell, or a token was paid.
@@ -74,62 +77,6 @@ pub struct TransactionRevert {
     pub sequence: u64,
 }
 
-/// An event (log) of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Event)]
-pub struct EventItem {
-    /// Position in the block, from 0.
-    pub log_index: u32,
-    /// Emitting contract.
-    pub address: String,
-    /// Signature such as `Transfer(address,address,uint256)`; null when the event is not known.
-    pub event: Option<String>,
-    /// Arguments by name, integers as decimal strings; null when the event is not known.
-    #[schema(value_type = Option<Object>)]
-    pub arguments: Option<serde_json::Value>,
-    /// The log's topics, 0 to 4 of 32 bytes.
-    pub topics: Vec<String>,
-    /// The log's data, hex.
-    pub data: String,
-}
-
-/// The parts of the fee really paid, in the chain's smallest unit. Parts that the chain does not have are null.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct FeePartsItem {
-    /// Gas used × effective gas price.
-    #[schema(pattern = "^[0-9]+$")]
-    pub execution: String,
-    /// OP-stack L1 data fee.
-    #[schema(pattern = "^[0-9]+$")]
-    pub l1: Option<String>,
-    /// OP-stack operator fee.
-    #[schema(pattern = "^[0-9]+$")]
-    pub operator: Option<String>,
-    /// Blob fee (EIP-4844).
-    #[schema(pattern = "^[0-9]+$")]
-    pub blob: Option<String>,
-}
-
-/// A transaction with everything that is known of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct TransactionDetail {
-    /// What lists show too.
-    #[serde(flatten)]
-    pub transaction: TransactionItem,
-    /// Its events, in order.
-    pub events: Vec<EventItem>,
-    /// The fee's parts; null when `fee` is.
-    pub fee_parts: Option<FeePartsItem>,
-    /// Why `fee` is null: `token` (it was paid in one), `no_price`, `no_l1_fee`, `no_blob_price`, `retryable` or `unknown`; null
-    /// where it is told.
-    pub fee_reason: Option<String>,
-    /// Token that the fee was paid in; null where it was the chain's own.
-    pub fee_token: Option<String>,
-    /// What was paid in `fee_token`, in its smallest unit.
-    #[schema(pattern = "^[0-9]+$")]
-    pub fee_token_amount: Option<String>,
-}
-
 impl TransactionItem {
     /// From the store's row.
     pub fn from_row(row: &Transaction) -> Self {
@@ -148,6 +95,7 @@ impl TransactionItem {
             cause: row.failure_cause.clone(),
             reason: row.failure_reason.clone(),
             method: row.method.clone(),
+            signature: row.call.clone(),
             gas_used: has_gas.then_some(row.gas_used),
             gas_price: row.gas_price.map(|p| p.to_string()),
             fee: row.fee.map(|f| f.to_string()),
@@ -175,6 +123,7 @@ impl TransactionItem {
             cause: found.failure_cause.clone(),
             reason: found.failure_reason.clone(),
             method: found.method.map(hex::encode_prefixed),
+            signature: None,
             gas_used: Some(tx.receipt_gas_used),
             gas_price: tx.receipt_effective_gas_price.filter(|_| tx.fee_currency.is_none()).map(|p| p.to_string()),
             fee: found.fee.map(|f| f.total().to_string()),
@@ -193,39 +142,6 @@ impl TransactionRevert {
             block_hash: block.hash.clone(),
             reverts_sequence: block.reverts_sequence,
             sequence: block.sequence,
-        }
-    }
-}
-
-impl TransactionDetail {
-    /// From the store's rows.
-    pub fn from_row(row: &store::query::TransactionDetail) -> Self {
-        let text = |part: Option<alloy_primitives::U256>| part.map(|p| p.to_string());
-        Self {
-            transaction: TransactionItem::from_row(&row.transaction),
-            events: row.logs.iter().map(EventItem::from_row).collect(),
-            fee_parts: row.evm.execution_fee.map(|execution| FeePartsItem {
-                execution: execution.to_string(),
-                l1: text(row.evm.l1_fee),
-                operator: text(row.evm.operator_fee),
-                blob: text(row.evm.blob_fee),
-            }),
-            fee_reason: row.evm.fee_reason.clone(),
-            fee_token: row.evm.fee_token.clone(),
-            fee_token_amount: text(row.evm.fee_token_amount),
-        }
-    }
-}
-
-impl EventItem {
-    fn from_row(log: &Log) -> Self {
-        Self {
-            log_index: log.log_index,
-            address: log.address.clone(),
-            event: log.event.clone(),
-            arguments: log.arguments.as_deref().and_then(|json| serde_json::from_str(json).ok()),
-            topics: log.topics.clone(),
-            data: log.data.clone(),
         }
     }
 }
@@ -256,6 +172,8 @@ mod tests {
                 method: None,
                 failure_cause: None,
                 failure_reason: None,
+                call: None,
+                inner_calls: None,
                 events: Vec::new(),
             };
             let envelope = ChildEnvelope {

@@ -11,6 +11,7 @@ use schemas::{
 };
 use serde::Serialize;
 
+use super::Mark;
 use crate::items::{BlockItem, BlockRevert, TransactionItem, TransactionRevert};
 
 /// A block event as it came from the log.
@@ -44,6 +45,8 @@ pub struct Frames {
     pub block: Option<Utf8Bytes>,
     /// One frame per readable transaction, by position; on a revert one for all.
     pub transactions: Vec<Utf8Bytes>,
+    /// What filters look at, of each transaction; empty on a revert, which is everybody's.
+    pub marks: Vec<Mark>,
     /// The `position` frame that follows.
     pub position: Utf8Bytes,
 }
@@ -75,7 +78,7 @@ impl LiveEvent {
     pub fn new(block: EnrichedBlock, transactions: Vec<Bytes>, codec: Arc<Codec>) -> Self {
         let e = &block.envelope;
         // Frames are kept beside the records once they are made; JSON takes about as much as Avro does here.
-        let bytes = 2 * (1_024 + transactions.iter().map(|t| t.len() + 64).sum::<usize>());
+        let bytes = 2 * (1_024 + transactions.iter().map(|t| t.len() + 128).sum::<usize>());
         Self {
             network: e.network.clone(),
             sequence: e.sequence,
@@ -133,10 +136,10 @@ impl Source {
                     return None;
                 }
             };
-            let data = TransactionItem::from_record(&record)?;
-            Some(DataFrame { r#type: "transaction", network, sequence, op, data }.text())
+            let (data, mark) = (TransactionItem::from_record(&record)?, Mark::from_record(&record)?);
+            Some((DataFrame { r#type: "transaction", network, sequence, op, data }.text(), mark))
         });
-        frames.transactions = transactions.collect();
+        (frames.transactions, frames.marks) = transactions.unzip();
         let block = |data| DataFrame { r#type: "block", network, sequence, op, data }.text();
         frames.block = BlockItem::from_record(&self.block).map(block);
         frames

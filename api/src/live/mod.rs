@@ -6,10 +6,12 @@
 //! connections. Live events may precede their visibility in the store.
 
 pub mod event;
+pub mod mark;
 pub mod rates;
 pub mod reader;
 pub mod ring;
 
 pub use event::LiveEvent;
+pub use mark::Mark;
 pub use rates::Rates;
 pub use ring::{Next, Ring, Rings};

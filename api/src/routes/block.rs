@@ -13,12 +13,12 @@ use super::answer::{Live, Refused};
 use crate::{
     app::App,
     error::ApiError,
-    items::BlockItem,
+    items::BlockDetail,
     kept,
     params::{self, BlockName, Params},
 };
 
-/// One canonical block, by height or hash.
+/// One canonical block, by height or hash, and what its transactions paid. The transactions themselves: `GET /txs?network=…&block=…`.
 #[utoipa::path(
     get,
     path = "/blocks/{network}/{block}",
@@ -27,7 +27,7 @@ use crate::{
         ("network" = String, Path, description = "The network's slug"),
         ("block" = String, Path, description = "Height, or hash as the chain's explorers print it"),
     ),
-    responses((status = 200, body = BlockItem), (status = 404, description = "No such network or block", body = crate::error::Problem, content_type = "application/problem+json"), (status = 410, description = "Rows of this height were removed by `[store] keep` or `max_bytes`", body = crate::error::Problem, content_type = "application/problem+json"), Refused)
+    responses((status = 200, body = BlockDetail), (status = 404, description = "No such network or block", body = crate::error::Problem, content_type = "application/problem+json"), (status = 410, description = "Rows of this height were removed by `[store] keep` or `max_bytes`", body = crate::error::Problem, content_type = "application/problem+json"), Refused)
 )]
 pub async fn block(
     State(app): State<Arc<App>>,
@@ -49,7 +49,9 @@ pub async fn block(
     };
     let found = found.map_err(|e| ApiError::from_store(&e))?;
     if let Some(row) = found {
-        return Ok(Live(Json(BlockItem::from_row(&row))));
+        let fees = app.store.block_fees(&network, row.number, row.sequence).await;
+        let fees = fees.map_err(|e| ApiError::from_store(&e))?;
+        return Ok(Live(Json(BlockDetail::new(&row, &fees))));
     }
     if let BlockName::Height(height) = path_name
         && let Some(pruned) = kept::at(&app, &network, height).await?

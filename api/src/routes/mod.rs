@@ -10,6 +10,7 @@ pub mod completeness;
 pub mod contracts;
 pub mod dashboard;
 pub mod docs;
+pub mod export;
 pub mod health;
 pub mod keys;
 pub mod openapi_json;
@@ -59,6 +60,7 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(blocks::blocks))
         .routes(routes!(block::block))
         .routes(routes!(txs::txs))
+        .routes(routes!(export::export))
         .routes(routes!(tx::tx))
         .routes(routes!(completeness::completeness))
         .routes(routes!(providers::health))

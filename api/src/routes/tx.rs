@@ -11,8 +11,10 @@ use axum::{
 use super::answer::{Live, Refused};
 use crate::{
     app::App,
+    decoding,
+    door::Asking,
     error::ApiError,
-    items::transaction::TransactionDetail,
+    items::TransactionDetail,
     kept,
     params::{self, Params},
 };
@@ -33,6 +35,7 @@ use crate::{
 pub async fn tx(
     State(app): State<Arc<App>>,
     Path((network, hash)): Path<(String, String)>,
+    asking: Asking,
     RawQuery(query): RawQuery,
 ) -> Result<impl IntoResponse, ApiError> {
     Params::parse(query.as_deref(), &[])?;
@@ -41,7 +44,7 @@ pub async fn tx(
     app.known_network(&network).await?;
     let found = app.store.transaction(&network, &hash).await.map_err(|e| ApiError::from_store(&e))?;
     match found.first() {
-        Some(row) => Ok(Live(Json(TransactionDetail::from_row(row)))),
+        Some(row) => Ok(Live(Json(decoding::detail(&app, &asking, &network, row).await))),
         None => {
             let doubt = kept::doubt(&app, &network).await?;
             Err(ApiError::TransactionNotFound { network: network.to_string(), hash, doubt })

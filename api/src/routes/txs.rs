@@ -7,7 +7,6 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use schemas::Status;
 use store::query::TransactionFilter;
 use utoipa::IntoParams;
 
@@ -15,13 +14,13 @@ use super::answer::{Refused, list};
 use crate::{
     app::App,
     cursor,
+    door::Asking,
     error::ApiError,
+    filters,
     items::{Page, TransactionItem},
     kept,
     params::Params,
 };
-
-const KNOWN: &[&str] = &["network", "contract", "address", "status", "cause", "from", "to", "sort", "limit", "cursor"];
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -33,6 +32,11 @@ struct Query {
     contract: Option<String>,
     /// The same for an address, or sent by it.
     address: Option<String>,
+    /// Calling this function: its selector (`0x` and 8 hex digits), its signature such as `transfer(address,uint256)`, or a name that
+    /// is known, such as `transfer`, which stands for every function of that name.
+    method: Option<String>,
+    /// In this block, by height or hash; goes with `network`.
+    block: Option<String>,
     /// `success`, `failed` or `unknown`.
     status: Option<String>,
     /// Failed for this cause, such as `out_of_gas`.
@@ -60,45 +64,22 @@ struct Query {
     responses(
         (status = 200, body = Page<TransactionItem>),
         (status = 304, description = "`If-None-Match` names the page's entity tag: nothing is new"),
-        (status = 404, description = "No such network", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such network, or no block of this hash", body = crate::error::Problem, content_type = "application/problem+json"),
         Refused
     )
 )]
 pub async fn txs(
     State(app): State<Arc<App>>,
+    asking: Asking,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let params = Params::parse(query.as_deref(), KNOWN)?;
-    let word = |v: &str| {
-        let word = (1..=64).contains(&v.len()) && v.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-        word.then(|| v.to_owned())
-    };
-    let sort = params.sort()?;
-    let mut filter = TransactionFilter {
-        network: params.network()?,
-        contract: params.address("contract")?,
-        address: params.address("address")?,
-        status: params.parsed("status", "success, failed or unknown", |v| v.parse::<Status>().ok())?,
-        cause: params.parsed("cause", "a failure cause: a word of a-z, 0-9 and _, such as out_of_gas", word)?,
-        from: params.time("from")?,
-        to: params.time("to")?,
-        sort,
-        cursor: None,
-        limit: params.limit()?,
-    };
-    if let (Some(from), Some(to)) = (filter.from, filter.to)
-        && from >= to
-    {
-        let value = params.text("to")?.unwrap_or_default();
-        return Err(ApiError::invalid("to", value, "a time after `from`"));
-    }
-    let TransactionFilter { network, contract, address, status, cause, from, to, .. } = &filter;
-    let name = format!("txs {network:?} {contract:?} {address:?} {status:?} {cause:?} {from:?} {to:?} {sort:?}");
-    filter.cursor = params.text("cursor")?.map(|text| cursor::decode(&name, text)).transpose()?;
-    if let Some(network) = &filter.network {
-        app.known_network(network).await?;
-    }
+    let known: Vec<&str> = filters::KNOWN.into_iter().chain(["limit", "cursor"]).collect();
+    let params = Params::parse(query.as_deref(), &known)?;
+    let (filter, name) = filters::read(&app, &asking, &params).await?;
+    let cursor = params.text("cursor")?.map(|text| cursor::decode(&name, text)).transpose()?;
+    let filter = TransactionFilter { cursor, limit: params.limit()?, ..filter };
+    let sort = filter.sort;
     let page = app.store.transactions(&filter).await.map_err(|e| ApiError::from_store(&e))?;
     let ends = (filter.cursor.is_none(), page.next.is_none());
     let note = kept::note(&app, filter.network.as_ref(), sort, ends, filter.from).await?;

@@ -15,6 +15,7 @@ use schemas::{Network, Op};
 use super::{
     end::End,
     endpoints::Endpoints,
+    filter::Filter,
     follows::Follows,
     outgoing::Outgoing,
     protocol::{Answer, Id, Operation, Topics},
@@ -25,10 +26,10 @@ use store::query::GapReason;
 
 use crate::{
     app::App,
-    door::{self, Credential},
+    door::{self, Asking, Credential},
     error::ApiError,
     live::{LiveEvent, Next, Ring, event::Frames},
-    metrics,
+    methods, metrics,
     past::{self, Page},
 };
 
@@ -50,6 +51,8 @@ pub struct Connection {
     overtaken: VecDeque<Instant>,
     heard: Instant,
     endpoints: Endpoints,
+    /// Who opened it.
+    asking: Asking,
     /// Networks that whoever opened it reaches.
     reach: Networks,
     /// What it was opened with.
@@ -58,7 +61,7 @@ pub struct Connection {
 
 impl Connection {
     /// A connection that follows nothing yet.
-    pub fn new(app: Arc<App>, socket: WebSocket, reach: Networks, credential: Option<Credential>) -> Self {
+    pub fn new(app: Arc<App>, socket: WebSocket, asking: Asking, credential: Option<Credential>) -> Self {
         let (sink, stream) = socket.split();
         let out = Outgoing::new(sink, app.config.ws.write_deadline);
         let subscriptions = Subscriptions::new(app.config.ws.subscriptions);
@@ -73,7 +76,8 @@ impl Connection {
             overtaken: VecDeque::new(),
             heard: Instant::now(),
             endpoints: Endpoints::default(),
-            reach,
+            reach: asking.tenant().map_or(Networks::All, |tenant| tenant.reach().clone()),
+            asking,
             credential,
         }
     }
@@ -161,14 +165,21 @@ impl Connection {
     async fn carry_out(&mut self, operation: Operation) -> Result<(), End> {
         match operation {
             Operation::Ping { id } => self.answer(&Answer::Pong { id: id.as_ref() }).await,
-            Operation::Subscribe { id, topics, network, after } => {
+            Operation::Subscribe { id, topics, network, after, mut filter, method } => {
                 let network = match self.reached(network) {
                     Ok(network) => network,
                     Err(error) => return self.refuse(Some(&id), &error).await,
                 };
-                match self.subscribe(&id, topics, network.as_ref(), after) {
+                if let Some(method) = method {
+                    match methods::named(&self.app, &self.asking, "method", &method).await {
+                        Ok(methods) => filter.methods = methods,
+                        Err(error) => return self.refuse(Some(&id), &error).await,
+                    }
+                }
+                match self.subscribe(&id, topics, network.as_ref(), after, &filter) {
                     Ok(begins) => {
-                        self.answer(&Answer::subscribed(&id, topics, network.as_ref(), begins)).await?;
+                        let answer = Answer::subscribed(&id, topics, network.as_ref(), begins, &filter);
+                        self.answer(&answer).await?;
                         if topics.providers {
                             let frames = self.endpoints.begin(&self.app.providers, network.as_ref());
                             self.out.send(frames).await?;
@@ -219,6 +230,7 @@ impl Connection {
         topics: Topics,
         network: Option<&Network>,
         after: Option<u64>,
+        filter: &Filter,
     ) -> Result<Option<u64>, ApiError> {
         if let Some(n) = network {
             if !self.app.knows(n) {
@@ -231,7 +243,7 @@ impl Connection {
                 return Err(ApiError::PositionUnknown { network: n.to_string(), after, newest: span.newest });
             }
         }
-        self.subscriptions.add(id.clone(), topics, network.cloned(), after.is_some())?;
+        self.subscriptions.add(id.clone(), topics, network.cloned(), filter.clone(), after.is_some())?;
         self.follows.set(&self.app.rings, self.subscriptions.wanted());
         if !topics.has_chain() {
             return Ok(None);
@@ -295,24 +307,21 @@ impl Connection {
         let apply = event.op == Op::Apply;
         let of = if apply { Some(event.sequence) } else { event.reverts_sequence };
         let told = !of.is_some_and(|of| self.subscriptions.is_left_out(&event.network, of));
-        let frames = self.frames(&event.network, event.frames(), told, None);
-        self.out.send(frames).await?;
+        let chosen = self.frames(&event.network, event.frames(), told, None);
+        self.out.send(chosen.frames).await?;
         self.passed(&event.network, event.sequence, event.reverts_sequence);
         Ok(())
     }
 
-    /// The frames of an event, from its `begun`th transaction on. One that is left out has its position only.
-    fn frames(&self, network: &Network, made: &Frames, told: bool, begun: Option<usize>) -> Vec<Message> {
-        let topics = self.subscriptions.topics(network);
-        let mut frames = Vec::with_capacity(made.transactions.len() + 2);
-        if topics.blocks && told && begun.is_none() {
-            frames.extend(made.block.clone().map(Message::Text));
-        }
-        if topics.transactions && told {
-            frames.extend(made.transactions.iter().skip(begun.unwrap_or(0)).cloned().map(Message::Text));
-        }
-        frames.push(Message::Text(made.position.clone()));
-        frames
+    /// The frames of an event that are wanted, from its `begun`th transaction on. One that is left out has its position only.
+    fn frames(&self, network: &Network, made: &Frames, told: bool, begun: Option<usize>) -> Chosen {
+        let wants = self.subscriptions.wants(network);
+        let block = made.block.clone().filter(|_| wants.blocks && told && begun.is_none());
+        let places = if told { wants.chosen(made, begun.unwrap_or(0)) } else { Vec::new() };
+        let transactions = places.iter().map(|place| made.transactions[*place].clone());
+        let before = usize::from(block.is_some());
+        let texts = block.into_iter().chain(transactions).chain([made.position.clone()]);
+        Chosen { frames: texts.map(Message::Text).collect(), before, places, after: made.transactions.len() }
     }
 
     /// All frames of an event were sent.
@@ -391,8 +400,8 @@ impl Connection {
         {
             let told = !self.subscriptions.is_left_out(network, sequence);
             self.subscriptions.forget_left_out(network, sequence);
-            let frames = self.frames(network, event.frames(), told, Some(transactions));
-            self.out.send(frames).await?;
+            let chosen = self.frames(network, event.frames(), told, Some(transactions));
+            self.out.send(chosen.frames).await?;
             self.passed(network, sequence, None);
         }
         Ok(())
@@ -426,12 +435,11 @@ impl Connection {
                 Some(undone) => !self.subscriptions.is_left_out(&network, undone),
                 None => !event.undone,
             };
-            let frames = self.frames(&network, &event.frames, told, begun);
-            let taken = self.out.send_before(&frames, until).await?;
-            if taken < frames.len() {
-                let block = usize::from(begun.is_none() && told && self.subscriptions.topics(&network).blocks);
+            let chosen = self.frames(&network, &event.frames, told, begun);
+            let taken = self.out.send_before(&chosen.frames, until).await?;
+            if taken < chosen.frames.len() {
                 if taken > 0 || begun.is_some() {
-                    front.begun = Some((event.sequence, begun.unwrap_or(0) + taken.saturating_sub(block)));
+                    front.begun = Some((event.sequence, chosen.next(taken)));
                 }
                 break;
             }
@@ -448,6 +456,24 @@ impl Connection {
             self.out.drain().await?;
         }
         Ok(())
+    }
+}
+
+/// What is sent of an event.
+struct Chosen {
+    frames: Vec<Message>,
+    /// Frames before the first transaction's.
+    before: usize,
+    /// Whose the transactions' frames are: places in the event.
+    places: Vec<usize>,
+    /// The place behind the last transaction.
+    after: usize,
+}
+
+impl Chosen {
+    /// The first transaction's place that is still to be sent when so many frames were.
+    fn next(&self, taken: usize) -> usize {
+        self.places.get(taken.saturating_sub(self.before)).copied().unwrap_or(self.after)
     }
 }
 

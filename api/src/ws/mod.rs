@@ -6,11 +6,12 @@
 //! any more is named in a `gap` frame. Nothing that a client sends ends the connection, except what RFC 6455 forbids and
 //! frames beyond four times the limit. States of endpoints (`providers`) have no order and no position: their present state comes on
 //! subscribing, and after that each endpoint's last one. Whoever ends it, the close frame with the reason arrives (section 7.1). It ends within 5 s of the key or session
-//! that opened it; networks that a key does not reach are not there.
+//! that opened it; networks that a key does not reach are not there. Filters choose among transactions: see [`filter`].
 
 mod connection;
 mod end;
 mod endpoints;
+mod filter;
 mod follows;
 mod outgoing;
 mod protocol;
@@ -25,12 +26,11 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use control::{Authenticated, Networks};
 use schemas::limits;
 
 use crate::{
     app::App,
-    door::{self, Credential},
+    door::{self, Asking, Credential},
     error::ApiError,
 };
 
@@ -58,7 +58,7 @@ use crate::{
 pub async fn upgrade(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    who: Option<Extension<Arc<Authenticated>>>,
+    asking: Asking,
     credential: Option<Extension<Credential>>,
     handshake: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
@@ -67,7 +67,6 @@ pub async fn upgrade(
     let permit = Arc::clone(&app.ws_connections)
         .try_acquire_owned()
         .map_err(|_| ApiError::Overloaded { what: "WebSocket connections" })?;
-    let reach = who.map_or(Networks::All, |Extension(who)| who.tenant().reach().clone());
     let response = handshake
         .read_buffer_size(1 << 10)
         .write_buffer_size(16 << 10)
@@ -75,7 +74,7 @@ pub async fn upgrade(
         .max_frame_size(4 * limits::WS_CLIENT_FRAME_BYTES)
         .on_upgrade(move |socket| async move {
             crate::metrics::ws_connections(1.0);
-            connection::Connection::new(app, socket, reach, credential.map(|Extension(c)| c)).run().await;
+            connection::Connection::new(app, socket, asking, credential.map(|Extension(c)| c)).run().await;
             crate::metrics::ws_connections(-1.0);
             drop(permit);
         });

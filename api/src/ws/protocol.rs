@@ -4,6 +4,7 @@ use axum::extract::ws::Utf8Bytes;
 use schemas::{Network, limits};
 use serde::{Deserialize, Serialize};
 
+use super::filter::Filter;
 use crate::error::{ApiError, Problem, cut};
 
 /// How a client names its operation, so that answers can be told apart: a number or a short text.
@@ -104,6 +105,10 @@ pub enum Operation {
         network: Option<Network>,
         /// Resume token.
         after: Option<u64>,
+        /// Which of the transactions; without the method.
+        filter: Filter,
+        /// The called function, as it was written.
+        method: Option<String>,
     },
     /// Stop following: the subscription of this id, or (with topics) these topics of this network.
     Unsubscribe {
@@ -122,9 +127,25 @@ pub enum Operation {
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 enum Wire {
-    Subscribe { id: Id, topics: Vec<String>, network: Option<String>, after: Option<u64> },
-    Unsubscribe { id: Id, topics: Option<Vec<String>>, network: Option<String> },
-    Ping { id: Option<Id> },
+    Subscribe {
+        id: Id,
+        topics: Vec<String>,
+        network: Option<String>,
+        after: Option<u64>,
+        contract: Option<String>,
+        address: Option<String>,
+        status: Option<String>,
+        cause: Option<String>,
+        method: Option<String>,
+    },
+    Unsubscribe {
+        id: Id,
+        topics: Option<Vec<String>>,
+        network: Option<String>,
+    },
+    Ping {
+        id: Option<Id>,
+    },
 }
 
 impl Operation {
@@ -158,7 +179,7 @@ impl Operation {
 
     fn from_wire(wire: Wire) -> Result<Self, ApiError> {
         Ok(match wire {
-            Wire::Subscribe { id, topics, network, after } => {
+            Wire::Subscribe { id, topics, network, after, contract, address, status, cause, method } => {
                 let topics = Topics::parse(&topics)?;
                 let network = parse_network(network)?;
                 if after.is_some() && !topics.has_chain() {
@@ -170,7 +191,16 @@ impl Operation {
                     let problem = "`after` goes with exactly one network: add `network`".to_owned();
                     return Err(ApiError::InvalidOperation { problem });
                 }
-                Self::Subscribe { id, topics, network, after }
+                let (contract, address) = (contract.as_deref(), address.as_deref());
+                let filter = Filter::read(contract, address, status.as_deref(), cause.as_deref())?;
+                if !topics.transactions && (!filter.is_empty() || method.is_some()) {
+                    let problem =
+                        "contract, address, status, cause and method choose among transactions: add transactions to \
+                                   `topics`, or leave them out"
+                            .to_owned();
+                    return Err(ApiError::InvalidOperation { problem });
+                }
+                Self::Subscribe { id, topics, network, after, filter, method }
             }
             Wire::Unsubscribe { id, topics, network } => {
                 let network = parse_network(network)?;
@@ -215,6 +245,9 @@ pub enum Answer<'a> {
         network: Option<&'a Network>,
         /// Where it begins: the first frames are of the next sequence. Null when it follows all networks or nothing is known.
         after: Option<u64>,
+        /// Which of the transactions come, where not all do: what was asked for, and the selectors that `method` stands for.
+        #[serde(skip_serializing_if = "Filter::is_empty")]
+        filter: &'a Filter,
     },
     /// It is over.
     Unsubscribed {
@@ -249,8 +282,14 @@ pub enum Answer<'a> {
 
 impl Answer<'_> {
     /// The subscription's acknowledgement.
-    pub fn subscribed<'a>(id: &'a Id, topics: Topics, network: Option<&'a Network>, after: Option<u64>) -> Answer<'a> {
-        Answer::Subscribed { id, topics: topics.words(), network, after }
+    pub fn subscribed<'a>(
+        id: &'a Id,
+        topics: Topics,
+        network: Option<&'a Network>,
+        after: Option<u64>,
+        filter: &'a Filter,
+    ) -> Answer<'a> {
+        Answer::Subscribed { id, topics: topics.words(), network, after, filter }
     }
 
     /// As text.
@@ -269,8 +308,11 @@ mod tests {
     fn operations_parse() {
         let text =
             r#"{"op":"subscribe","id":1,"topics":["blocks","transactions"],"network":"mantle-mainnet","after":1234}"#;
-        let Ok(Operation::Subscribe { id, topics, network, after }) = Operation::parse(text) else { panic!("{text}") };
-        assert_eq!((id, after), (Id::Number(1), Some(1234)));
+        let Ok(Operation::Subscribe { id, topics, network, after, filter, method }) = Operation::parse(text) else {
+            panic!("{text}")
+        };
+        assert_eq!((id, after, method), (Id::Number(1), Some(1234), None));
+        assert!(filter.is_empty());
         assert!(topics.blocks && topics.transactions);
         assert_eq!(network.map(|n| n.to_string()).as_deref(), Some("mantle-mainnet"));
         assert_eq!(Operation::parse(r#"{"op":"ping"}"#), Ok(Operation::Ping { id: None }));
@@ -300,6 +342,13 @@ mod tests {
                 Some(3),
                 "invalid-operation",
             ),
+            (r#"{"op":"subscribe","id":3,"topics":["transactions"],"status":"bad"}"#, Some(3), "invalid-parameter"),
+            (r#"{"op":"subscribe","id":3,"topics":["transactions"],"contract":"0x1"}"#, Some(3), "invalid-parameter"),
+            (r#"{"op":"subscribe","id":3,"topics":["transactions"],"sender":"0x1"}"#, Some(3), "invalid-operation"),
+            (r#"{"op":"subscribe","id":3,"topics":["transactions"],"status":7}"#, Some(3), "invalid-operation"),
+            (r#"{"op":"subscribe","id":3,"topics":["blocks"],"status":"failed"}"#, Some(3), "invalid-operation"),
+            (r#"{"op":"subscribe","id":3,"topics":["blocks"],"method":"transfer"}"#, Some(3), "invalid-operation"),
+            (r#"{"op":"unsubscribe","id":3,"status":"failed"}"#, Some(3), "invalid-operation"),
             (r#"{"op":"subscribe","id":3,"topics":["windows"]}"#, Some(3), "not-available-yet"),
             (r#"{"op":"subscribe","id":3,"topics":["blocks","alerts"]}"#, Some(3), "not-available-yet"),
         ] {

@@ -8,15 +8,37 @@ use std::collections::{HashMap, HashSet};
 use schemas::Network;
 
 use super::{
+    filter::Filter,
     follows::Wanted,
     protocol::{Id, Topics},
 };
-use crate::error::ApiError;
+use crate::{error::ApiError, live::event::Frames};
 
 struct Subscription {
     id: Id,
     topics: Topics,
     network: Option<Network>,
+    /// Of its transactions.
+    filter: Filter,
+}
+
+/// What is wanted of a network's block events.
+pub struct Wants<'s> {
+    /// Blocks.
+    pub blocks: bool,
+    /// Transactions, by one filter or another; empty: none.
+    filters: Vec<&'s Filter>,
+}
+
+impl Wants<'_> {
+    /// Which transactions of an event are wanted, from this one on: their places.
+    pub fn chosen(&self, event: &Frames, from: usize) -> Vec<usize> {
+        let wanted = |place: &usize| {
+            let mark = event.marks.get(*place);
+            self.filters.iter().any(|filter| mark.is_none_or(|mark| filter.matches(mark)))
+        };
+        (from..event.transactions.len()).filter(wanted).collect()
+    }
 }
 
 /// The state of one connection.
@@ -56,13 +78,27 @@ impl Subscriptions {
         matching.fold(Topics::default(), |all, s| all.union(s.topics))
     }
 
+    /// What is wanted of a network's block events.
+    pub fn wants(&self, network: &Network) -> Wants<'_> {
+        let matching = || self.list.iter().filter(|s| s.network.as_ref().is_none_or(|n| n == network));
+        let filters = matching().filter(|s| s.topics.transactions).map(|s| &s.filter).collect();
+        Wants { blocks: matching().any(|s| s.topics.blocks), filters }
+    }
+
     /// Whether states of endpoints are wanted, of any network.
     pub fn has_providers(&self) -> bool {
         self.list.iter().any(|s| s.topics.providers)
     }
 
     /// Adds a subscription. With a resume position, nothing else may follow the network yet.
-    pub fn add(&mut self, id: Id, topics: Topics, network: Option<Network>, resumes: bool) -> Result<(), ApiError> {
+    pub fn add(
+        &mut self,
+        id: Id,
+        topics: Topics,
+        network: Option<Network>,
+        filter: Filter,
+        resumes: bool,
+    ) -> Result<(), ApiError> {
         if self.list.iter().any(|s| s.id == id) {
             let problem = "a subscription of this id exists on the connection: choose another id".to_owned();
             return Err(ApiError::SubscriptionConflict { problem });
@@ -79,7 +115,7 @@ impl Subscriptions {
             );
             return Err(ApiError::SubscriptionConflict { problem });
         }
-        self.list.push(Subscription { id, topics, network });
+        self.list.push(Subscription { id, topics, network, filter });
         Ok(())
     }
 
@@ -148,7 +184,11 @@ impl Subscriptions {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::Selector;
+    use schemas::Status;
+
     use super::*;
+    use crate::live::Mark;
 
     const BLOCKS: Topics = Topics { blocks: true, transactions: false, providers: false };
     const BOTH: Topics = Topics { blocks: true, transactions: true, providers: false };
@@ -161,14 +201,17 @@ mod tests {
     #[test]
     fn topics_are_the_union() {
         let mut s = Subscriptions::new(3);
-        s.add(Id::Number(1), BLOCKS, None, false).expect("free");
+        s.add(Id::Number(1), BLOCKS, None, Filter::default(), false).expect("free");
         assert_eq!(s.topics(&network("a")), BLOCKS);
-        s.add(Id::Number(2), BOTH, Some(network("a")), false).expect("free");
+        s.add(Id::Number(2), BOTH, Some(network("a")), Filter::default(), false).expect("free");
         assert_eq!((s.topics(&network("a")), s.topics(&network("b"))), (BOTH, BLOCKS));
-        assert!(s.add(Id::Number(2), BLOCKS, None, false).is_err(), "id taken");
-        assert!(s.add(Id::Number(3), BLOCKS, Some(network("a")), true).is_err(), "resume while it is followed");
-        s.add(Id::Number(4), BLOCKS, Some(network("c")), false).expect("free");
-        let limit = s.add(Id::Number(5), BLOCKS, None, false).expect_err("limit");
+        assert!(s.add(Id::Number(2), BLOCKS, None, Filter::default(), false).is_err(), "id taken");
+        assert!(
+            s.add(Id::Number(3), BLOCKS, Some(network("a")), Filter::default(), true).is_err(),
+            "resume while it is followed"
+        );
+        s.add(Id::Number(4), BLOCKS, Some(network("c")), Filter::default(), false).expect("free");
+        let limit = s.add(Id::Number(5), BLOCKS, None, Filter::default(), false).expect_err("limit");
         assert_eq!(limit, ApiError::TooManySubscriptions { limit: 3 });
         s.remove(&Id::Number(9), Some(&(BLOCKS, Some(network("a"))))).expect("there");
         s.remove(&Id::Number(1), None).expect("there");
@@ -180,10 +223,10 @@ mod tests {
     #[test]
     fn states_of_endpoints_follow_no_block_events() {
         let (mut s, a) = (Subscriptions::new(3), network("a"));
-        s.add(Id::Number(1), PROVIDERS, None, false).expect("free");
+        s.add(Id::Number(1), PROVIDERS, None, Filter::default(), false).expect("free");
         assert!(s.has_providers() && s.id(&a).is_none());
         assert!(matches!(s.wanted(), Wanted::Some(networks) if networks.is_empty()));
-        s.add(Id::Number(2), BOTH, Some(a.clone()), true).expect("it follows no block events yet");
+        s.add(Id::Number(2), BOTH, Some(a.clone()), Filter::default(), true).expect("it follows no block events yet");
         assert_eq!(s.id(&a), Some(&Id::Number(2)));
         assert!(matches!(s.wanted(), Wanted::Some(networks) if networks == [&a]));
         s.begin(&a, 5);
@@ -194,10 +237,38 @@ mod tests {
     }
 
     #[test]
+    fn a_transaction_is_wanted_once_by_whichever_filter() {
+        let (mut s, a) = (Subscriptions::new(4), network("a"));
+        let transfer = Selector::new([0xa9, 0x05, 0x9c, 0xbb]);
+        let failed = Filter { status: Some(Status::Failed), ..Filter::default() };
+        let called = Filter { methods: vec![transfer], ..Filter::default() };
+        s.add(Id::Number(1), BOTH, Some(a.clone()), failed, false).expect("free");
+        let mark = |status, method| Mark { from: None, touched: [].into(), status, cause: None, method };
+        let marks = vec![
+            mark(Status::Success, None),
+            mark(Status::Failed, None),
+            mark(Status::Success, Some(transfer)),
+            mark(Status::Failed, Some(transfer)),
+        ];
+        let event = Frames { transactions: vec!["".into(); 4], marks, ..Frames::default() };
+        assert_eq!((s.wants(&a).blocks, s.wants(&a).chosen(&event, 0)), (true, vec![1, 3]));
+        s.add(Id::Number(2), BOTH, None, called, false).expect("free");
+        assert_eq!((s.wants(&a).chosen(&event, 0), s.wants(&a).chosen(&event, 2)), (vec![1, 2, 3], vec![2, 3]));
+        assert_eq!(s.wants(&network("b")).chosen(&event, 0), [2, 3]);
+        // What left the chain is everybody's who has transactions, and nobody's who has none.
+        let revert = Frames { transactions: vec!["".into()], ..Frames::default() };
+        assert_eq!(s.wants(&a).chosen(&revert, 0), [0]);
+        s.remove(&Id::Number(1), None).expect("there");
+        s.remove(&Id::Number(2), None).expect("there");
+        s.add(Id::Number(3), BLOCKS, None, Filter::default(), false).expect("free");
+        assert_eq!(s.wants(&a).chosen(&revert, 0), [0usize; 0]);
+    }
+
+    #[test]
     fn a_floor_never_falls_and_what_is_left_out_is_forgotten_with_its_revert() {
         let mut s = Subscriptions::new(1);
         let n = network("a");
-        s.add(Id::Number(1), BOTH, Some(n.clone()), true).expect("free");
+        s.add(Id::Number(1), BOTH, Some(n.clone()), Filter::default(), true).expect("free");
         s.begin(&n, 5);
         s.begin(&n, 9);
         assert_eq!(s.floor(&n), Some(5));

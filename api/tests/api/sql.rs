@@ -35,6 +35,7 @@ async fn views_sizes_limits_and_queries_are_told_and_no_password() {
         "transactions",
         "evm_transactions",
         "evm_logs",
+        "token_transfers",
         "completeness",
         "contract_blocks",
         "endpoints",

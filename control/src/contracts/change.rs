@@ -18,6 +18,7 @@ use crate::{
     idempotency::{self, IdempotencyKey},
     outbox::{self, Everybodys},
     sql::Sql,
+    tenant::Actor,
 };
 
 /// The contract that makes the tenant's as many as there may be, if there is one.
@@ -84,6 +85,7 @@ pub(super) async fn create(
     let made = read(row, Source::Tenant)?;
     change.audit(Action::ContractCreate, &subject(&made), None, Some(seen(&made)), Outcome::Done).await?;
     outbox::changed(change.tx(), KIND, &made.id).await?;
+    public(change, &made).await?;
     outbox::everybodys(change.tx(), Everybodys::Watched, made.network.as_str(), &made.address).await?;
     if let Some(key) = key {
         idempotency::remember(change.tx(), key, action, request.as_bytes(), &made.id).await?;
@@ -115,6 +117,7 @@ pub(super) async fn patch(
     let (was, is) = (Some(seen(&before)), Some(seen(&after)));
     change.audit(Action::ContractChange, &subject(&after), was, is, Outcome::Done).await?;
     outbox::changed(change.tx(), KIND, id).await?;
+    public(change, &after).await?;
     Ok(after)
 }
 
@@ -125,7 +128,16 @@ pub(super) async fn delete(change: &mut Change<'_>, id: &Id, expected: &Expected
     change.write(DELETE, &[id.into()]).await?;
     change.audit(Action::ContractDelete, &subject(&before), Some(seen(&before)), None, Outcome::Done).await?;
     outbox::changed(change.tx(), KIND, id).await?;
+    public(change, &before).await?;
     outbox::everybodys(change.tx(), Everybodys::Watched, before.network.as_str(), &before.address).await
+}
+
+/// Where everybody is let in, what is added is everybody's, and told to all stages as the file's contracts are (rule 14).
+async fn public(change: &mut Change<'_>, contract: &Contract) -> Result<(), Error> {
+    if *change.by().who.actor() == Actor::Anyone {
+        outbox::everybodys(change.tx(), Everybodys::Contract, contract.network.as_str(), &contract.address).await?;
+    }
+    Ok(())
 }
 
 pub(super) fn subject(contract: &Contract) -> Subject {

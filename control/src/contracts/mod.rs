@@ -6,6 +6,7 @@
 
 mod change;
 mod input;
+mod look_up;
 mod operator;
 
 use schemas::{Network, TimeMs, limits::control as limits};
@@ -65,6 +66,13 @@ pub struct Contract {
     pub version: i64,
 }
 
+impl Contract {
+    /// Whether an ABI is known of it, which not every look-up brings along.
+    pub fn has_abi(&self) -> bool {
+        self.abi_length > 0
+    }
+}
+
 /// What a request made, or had made before.
 #[derive(Debug, Clone)]
 pub struct Created<T> {
@@ -93,6 +101,7 @@ macro_rules! without_abi {
     };
 }
 use with_abi;
+use without_abi;
 
 const GET: Sql = Sql::of_tenant(concat!(
     "SELECT ",
@@ -123,6 +132,8 @@ pub(crate) const STATEMENTS: &[(&str, Sql)] = &[
     ("contracts: list of a network", LIST_OF_NETWORK),
     ("contracts: by address", BY_ADDRESS),
     ("contracts: the last that may be", change::LAST),
+    look_up::STATEMENTS[0],
+    look_up::STATEMENTS[1],
     ("contracts: insert", change::INSERT),
     ("contracts: patch", change::PATCH),
     ("contracts: delete", change::DELETE),

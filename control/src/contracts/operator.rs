@@ -49,6 +49,10 @@ const GET: SystemSql = whole!("WHERE id = $1");
 const LIST: SystemSql = listed!("WHERE id > $1 ORDER BY id LIMIT $2");
 const LIST_OF_NETWORK: SystemSql = listed!("WHERE network = $3 AND id > $1 ORDER BY id LIMIT $2");
 const BY_ADDRESS: SystemSql = SystemSql("SELECT id FROM operator_contracts WHERE network = $1 AND address = $2");
+/// As many as [`super::look_up`] asks for at once.
+const AMONG: SystemSql = listed!(
+    "WHERE network = $1 AND address IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+);
 const ALL: SystemSql = whole!("WHERE id > $1 ORDER BY id LIMIT $2");
 const INSERT: SystemSql = SystemSql(
     "INSERT INTO operator_contracts (id, network, address, name, labels, abi, created_at, updated_at, version) \
@@ -64,6 +68,7 @@ pub(crate) const STATEMENTS: &[(&str, SystemSql)] = &[
     ("operator's contracts: list", LIST),
     ("operator's contracts: list of a network", LIST_OF_NETWORK),
     ("operator's contracts: by address", BY_ADDRESS),
+    ("operator's contracts: at addresses", AMONG),
     ("operator's contracts: all", ALL),
     ("operator's contracts: insert", INSERT),
     ("operator's contracts: change", CHANGE),
@@ -219,6 +224,11 @@ pub(super) async fn list(
 pub(super) async fn at(tx: &mut Tx, network: &str, address: &str) -> Result<Option<Id>, Error> {
     let rows = tx.system(BY_ADDRESS, &[network.into(), address.into()]).await?;
     rows.first().map(|row| row.parsed("id")).transpose()
+}
+
+/// Those of a network and of these addresses, which are the rest of the values, without their ABIs.
+pub(super) async fn among(tx: &mut Tx, values: &[Value]) -> Result<Vec<Contract>, Error> {
+    of_rows(tx.system(AMONG, values).await?)
 }
 
 fn of_rows(rows: Vec<Row>) -> Result<Vec<Contract>, Error> {

@@ -212,7 +212,7 @@ impl Publisher {
     /// Compares the log with the store, then publishes what is unpublished, for ever.
     async fn publish_all(&self, mut producer: Box<dyn Producer>) -> Result<Infallible, PublishError> {
         let limits = Limits::of(&*self.log).await?;
-        let found = take_over::take_over(&self.control.db, &*self.log, &self.codec).await?;
+        let found = take_over::take_over(&self.control.db, &*self.log, &self.codec, self.control.is_public()).await?;
         tracing::info!(
             instance = self.instance,
             differ = found,
@@ -244,7 +244,7 @@ impl Publisher {
         for kind in KINDS {
             let mut after = Place::default();
             loop {
-                let (page, more) = rows::unpublished(&self.control.db, kind, &after).await?;
+                let (page, more) = rows::unpublished(&self.control.db, kind, &after, self.control.is_public()).await?;
                 let Some(last) = page.last() else { break };
                 after = last.place.clone();
                 found += page.len();

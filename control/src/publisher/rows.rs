@@ -25,9 +25,13 @@ const TENANTS: SystemSql = SystemSql(
      WHERE o.kind = 'contract' AND o.published < o.revision AND (o.tenant_id, o.id) > ($1, $2) \
      ORDER BY o.tenant_id, o.id LIMIT $3",
 );
+// The file's; and while everybody is the tenant `default` (`$4` is 1), that one's too.
 const CONTRACTS: SystemSql = SystemSql(
-    "SELECT o.network, o.address, o.revision, c.id, c.name, c.labels, c.abi FROM config_outbox o \
+    "SELECT o.network, o.address, o.revision, COALESCE(c.id, t.id) AS id, COALESCE(c.name, t.name) AS name, \
+     COALESCE(c.labels, t.labels) AS labels, CASE WHEN c.id IS NULL THEN t.abi ELSE c.abi END AS abi FROM config_outbox o \
      LEFT JOIN operator_contracts c ON c.network = o.network AND c.address = o.address \
+     LEFT JOIN tenant_contracts t ON t.tenant_id = '00000000000000000000000000' AND t.network = o.network \
+     AND t.address = o.address AND CAST($4 AS BIGINT) = 1 \
      WHERE o.kind = 'contract' AND o.published < o.revision AND (o.network, o.address) > ($1, $2) \
      ORDER BY o.network, o.address LIMIT $3",
 );
@@ -105,14 +109,23 @@ pub(super) async fn begin(db: &Db, write: bool) -> Result<Tx, Error> {
 }
 
 /// The next page of what is unpublished of a kind, behind a place, and whether there may be more.
-pub(super) async fn unpublished(db: &Db, kind: Kind, after: &Place) -> Result<(Vec<Unpublished>, bool), Error> {
+///
+/// `public`: whether what is added through the API is everybody's, as where `[auth]` is `none`.
+pub(super) async fn unpublished(
+    db: &Db,
+    kind: Kind,
+    after: &Place,
+    public: bool,
+) -> Result<(Vec<Unpublished>, bool), Error> {
     let sql = match kind {
         Kind::Watched => WATCHED,
         Kind::Contract => CONTRACTS,
         Kind::OfTenant => TENANTS,
     };
     let mut tx = begin(db, false).await?;
-    let rows = tx.system(sql, &[Value::from(&after.0), Value::from(&after.1), PAGE.into()]).await;
+    let mut values = vec![Value::from(&after.0), Value::from(&after.1), PAGE.into()];
+    values.extend((kind == Kind::Contract).then(|| Value::from(i64::from(public))));
+    let rows = tx.system(sql, &values).await;
     let rows = tx.end(rows).await?;
     let more = rows.len() as i64 == PAGE;
     Ok((rows.iter().map(|row| read(kind, row)).collect::<Result<_, _>>()?, more))

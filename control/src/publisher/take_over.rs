@@ -40,8 +40,10 @@ const ALL: SystemSql = SystemSql(
 );
 const ALL_CONTRACTS: SystemSql = SystemSql(
     "SELECT o.network AS first, o.address AS second, o.revision, o.published, \
-     CAST(CASE WHEN c.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS there FROM config_outbox o \
+     CAST(CASE WHEN COALESCE(c.id, t.id) IS NULL THEN 0 ELSE 1 END AS BIGINT) AS there FROM config_outbox o \
      LEFT JOIN operator_contracts c ON c.network = o.network AND c.address = o.address \
+     LEFT JOIN tenant_contracts t ON t.tenant_id = '00000000000000000000000000' AND t.network = o.network \
+     AND t.address = o.address AND CAST($4 AS BIGINT) = 1 \
      WHERE o.kind = 'contract' AND (o.network, o.address) > ($1, $2) ORDER BY o.network, o.address LIMIT $3",
 );
 const ALL_WATCHED: SystemSql = SystemSql(
@@ -63,10 +65,18 @@ const RAISE_CONFIG: SystemSql = SystemSql(
      revision = CASE WHEN config_outbox.revision < $3 THEN $3 ELSE config_outbox.revision END",
 );
 
+/// What was added while the door let in holders of keys is everybody's too once it lets in everybody.
+const EVERYBODYS: SystemSql = SystemSql(
+    "INSERT INTO config_outbox (kind, network, address, revision, published) \
+     SELECT 'contract', network, address, 1, 0 FROM tenant_contracts WHERE tenant_id = '00000000000000000000000000' \
+     ON CONFLICT (kind, network, address) DO NOTHING",
+);
+
 pub(crate) const STATEMENTS: &[(&str, SystemSql)] = &[
     ("publisher: all tenants' contracts", ALL),
     ("publisher: all operator's contracts", ALL_CONTRACTS),
     ("publisher: all watched addresses", ALL_WATCHED),
+    ("publisher: what is everybody's now", EVERYBODYS),
 ];
 
 /// What the log has under a key.
@@ -79,8 +89,19 @@ struct Said {
 type AllSaid = HashMap<(Kind, Place), Said>;
 
 /// Compares, and marks in the store what is to be published. How many things that were.
-pub(super) async fn take_over(db: &Db, log: &dyn Log, codec: &Codec) -> Result<usize, PublishError> {
+/// `public`: as for [`unpublished`](super::rows::unpublished).
+pub(super) async fn take_over(
+    db: &Db,
+    log: &dyn Log,
+    codec: &Codec,
+    public: bool,
+) -> Result<usize, PublishError> {
     let mut said = AllSaid::default();
+    if public {
+        let mut tx = begin(db, true).await?;
+        let done = tx.system(EVERYBODYS, &[]).await.map(drop);
+        tx.end(done).await?;
+    }
     for kind in [Kind::Watched, Kind::OfTenant] {
         let each = |record: Record| {
             take(&mut said, codec, &record);
@@ -92,7 +113,7 @@ pub(super) async fn take_over(db: &Db, log: &dyn Log, codec: &Codec) -> Result<u
     for kind in [Kind::Watched, Kind::Contract, Kind::OfTenant] {
         let mut after = Place::default();
         loop {
-            let (page, steps) = compare(db, kind, &after, &mut said).await?;
+            let (page, steps) = compare(db, kind, &after, &mut said, public).await?;
             raise(db, &steps).await?;
             changed += steps.len();
             match page {
@@ -159,14 +180,22 @@ struct Step {
 }
 
 /// Compares a page, which is taken out of `said`. Its last row, if there may be more behind it, and what is to be done.
-async fn compare(db: &Db, kind: Kind, after: &Place, said: &mut AllSaid) -> Result<(Option<Place>, Vec<Step>), Error> {
+async fn compare(
+    db: &Db,
+    kind: Kind,
+    after: &Place,
+    said: &mut AllSaid,
+    public: bool,
+) -> Result<(Option<Place>, Vec<Step>), Error> {
     let sql = match kind {
         Kind::Watched => ALL_WATCHED,
         Kind::Contract => ALL_CONTRACTS,
         Kind::OfTenant => ALL,
     };
     let mut tx = begin(db, false).await?;
-    let rows = tx.system(sql, &[Value::from(&after.0), Value::from(&after.1), PAGE.into()]).await;
+    let mut values = vec![Value::from(&after.0), Value::from(&after.1), PAGE.into()];
+    values.extend((kind == Kind::Contract).then(|| Value::from(i64::from(public))));
+    let rows = tx.system(sql, &values).await;
     let rows = tx.end(rows).await?;
     let mut last = None;
     let mut steps = Vec::new();

@@ -82,6 +82,60 @@ async fn contracts_are_added_found_changed_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contracts_are_found_by_address_and_by_what_they_name() {
+    both(async |store| {
+        let operator = store.operator().await;
+        let (control, home) = (operator.control(), operator.at_home());
+        let second = store.second_tenant(&operator).await;
+        let abi = json!([{"type": "function", "name": "swap", "inputs": [], "outputs": [], "stateMutability": "view"}]);
+        for n in 1..=40 {
+            let abi = (n == 7).then(|| abi.clone());
+            let new = NewContract { name: format!("ours {n}"), abi, ..contract("a", n) };
+            control.create_contract(Caller::here(&home), &new, None).await.expect("made");
+        }
+        let theirs = NewContract { name: "theirs".to_owned(), abi: Some(abi.clone()), ..contract("a", 7) };
+        control.create_contract(Caller::here(&second), &theirs, None).await.expect("made");
+        let of_file = runtime::config::Contract {
+            network: "a".parse().expect("a slug"),
+            address: contract("a", 41).address,
+            name: "the file's".to_owned(),
+            labels: Vec::new(),
+            abi: None,
+        };
+        control.put_operator_contracts(&[of_file]).await.expect("put");
+
+        let addresses: Vec<String> = (1..=41).chain([99]).map(|n| contract("a", n).address).collect();
+        let asked: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        let network = "a".parse().expect("a slug");
+        let names = async |who: &control::Authenticated, asked: &[&str]| -> Vec<String> {
+            let found = control.contracts_at(who.tenant(), &network, asked).await.expect("found");
+            assert!(found.iter().all(|c| c.abi.is_none()));
+            let with_abi: Vec<&str> = found.iter().filter(|c| c.has_abi()).map(|c| c.address.as_str()).collect();
+            assert!(with_abi.iter().all(|address| *address == addresses[6]), "{with_abi:?}");
+            let mut names: Vec<String> = found.into_iter().map(|c| c.name).collect();
+            names.sort_unstable();
+            names
+        };
+        let found = names(&home, &asked).await;
+        assert_eq!((found.len(), found[0].as_str()), (41, "ours 1"), "{found:?}");
+        assert_eq!(found[40], "the file's");
+        assert_eq!(names(&second, &asked).await, ["the file's", "theirs"]);
+        assert_eq!(names(&home, &[]).await, [""; 0]);
+        assert_eq!(names(&home, &asked[..1]).await, ["ours 1"]);
+        let other = "b".parse().expect("a slug");
+        assert!(control.contracts_at(home.tenant(), &other, &asked).await.expect("none").is_empty());
+        // By name: each tenant's own.
+        for who in [&home, &second] {
+            assert_eq!(control.abis_naming(who.tenant(), "swap", 5).await.expect("one").len(), 1);
+            assert_eq!(control.abis_naming(who.tenant(), "wap", 5).await.expect("none").len(), 0);
+        }
+        control.close().await;
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mistakes_are_told_all_at_once_and_nothing_is_written() {
     both(async |store| {
         let operator = store.operator().await;

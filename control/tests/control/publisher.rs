@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use control::{
-    NewContract,
+    Mode, NewContract, Trust,
     publisher::{Pace, TRANSACTIONAL_ID},
 };
 use runtime::config;
@@ -88,6 +88,51 @@ async fn the_files_contracts_are_everybodys_and_what_others_change_is_looked_for
         until_named(&topics, &watch_two, None).await;
         until_named(&topics, &watch_one, Some("")).await;
         until_named(&topics, &key(&home, &mine), Some("contract 3")).await;
+        topics.now().await.assert_no_older_row();
+        running.stop().await;
+        control.close().await;
+        store
+    })
+    .await;
+}
+
+/// While the door lets in everybody, what is added is everybody's (rule 14); when it no longer does, that is taken back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_anyone_adds_is_everybodys_while_the_door_is_open() {
+    both(async |store| {
+        let topics = Topics::new().await;
+        let of = |n: u64| format!("contract/a/{}", address(n));
+        let open = |mode| async { Arc::new(store.open_with(mode, Trust::default()).await) };
+
+        // Added by a key, so it is the tenant's alone.
+        let control = open(Mode::Keys).await;
+        let home = store.operator().await.at_home();
+        create(&control, &home, "a", 1).await;
+        let running = Running::start(topics.publisher(&control, "one"));
+        until_named(&topics, &format!("watched/a/{}", address(1)), Some("")).await;
+        assert_eq!(topics.now().await.name(&of(1)), None);
+        running.stop().await;
+        control.close().await;
+
+        let control = open(Mode::None).await;
+        let anyone = control.anyone().expect("everybody is let in");
+        let running = Running::start(topics.publisher(&control, "two"));
+        until_named(&topics, &of(1), Some("contract 1")).await;
+        let second = create(&control, &anyone, "a", 2).await;
+        until_named(&topics, &of(2), Some("contract 2")).await;
+        rename(&control, &anyone, &second, "two").await;
+        until_named(&topics, &of(2), Some("two")).await;
+        let third = create(&control, &anyone, "a", 3).await;
+        until_named(&topics, &of(3), Some("contract 3")).await;
+        remove(&control, &anyone, &third).await;
+        until_named(&topics, &of(3), None).await;
+        running.stop().await;
+        control.close().await;
+
+        let control = open(Mode::Keys).await;
+        let running = Running::start(topics.publisher(&control, "three"));
+        until_named(&topics, &of(1), None).await;
+        until_named(&topics, &of(2), None).await;
         topics.now().await.assert_no_older_row();
         running.stop().await;
         control.close().await;

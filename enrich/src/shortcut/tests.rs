@@ -1,3 +1,7 @@
+use std::sync::Arc;
+
+use ::decode::Abi;
+use alloy_primitives::{Address, Selector};
 use bytes::Bytes;
 use gen_records::Gen;
 use proptest::prelude::*;
@@ -6,7 +10,7 @@ use schemas::{
     BlockHash, Codec, Op, Record, TimeMs,
     limits::RECORD_VALUE_BYTES,
     profiles::{PROFILES, Profile, TOLERANT},
-    records::{Payload, RawBlock, RawTransaction},
+    records::{EnrichedEvent, Payload, RawBlock, RawTransaction},
     registry::SCHEMAS,
     topics,
     wire::Datum,
@@ -14,8 +18,12 @@ use schemas::{
 
 use super::*;
 use crate::{
-    output::belongs,
-    steps::{contracts::Watched, enrich_record, enriched_block},
+    output::{belongs, events_of},
+    steps::{
+        contracts::Watched,
+        enrich_record, enriched_block,
+        known::{Known, Lookup},
+    },
 };
 
 #[path = "../../../schemas/tests/support/mod.rs"]
@@ -27,37 +35,79 @@ const PARTITION: u32 = 3;
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
 const APPROVAL: &str = "0x8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925";
 
+/// Facts of contracts whose address is an even number: names of their own for what others have too.
+struct Even(Abi);
+
+impl Lookup for Even {
+    fn abis<'a>(&'a self, address: Address, _: u64, _: Option<Selector>, found: &mut Vec<&'a Abi>) {
+        if address.0[19].is_multiple_of(2) {
+            found.push(&self.0);
+        }
+    }
+}
+
+fn known() -> Known {
+    let lines = [
+        "function transfer(address dst, uint256 wad)",
+        "function multicall(bytes[] calls)",
+        "event Transfer(address indexed src, address indexed dst, uint256 wad)",
+    ];
+    Known { position: Some(7), facts: Some(Arc::new(Even(Abi::from_lines(lines).unwrap()))) }
+}
+
 /// A raw transaction as the log gives it.
 fn in_log(value: Bytes) -> LogRecord {
     let from = TopicPartition { topic: topics::RAW_TRANSACTIONS.name, partition: PARTITION };
     LogRecord { from, offset: 1, timestamp: TimeMs(1), key: None, value: Some(value), headers: Vec::new() }
 }
 
-/// What reading it whole, enriching it and writing it gives; none where that is no transaction of the block.
+/// What reading it whole, enriching it and writing it gives: the transaction, then its logs; none where that is no transaction of the
+/// block.
 fn long_way(
     codec: &Codec,
     profile: &Profile,
     summing: &mut Summing,
+    decoder: &mut Decoder<'_>,
     block: &RawBlock,
     raw: &LogRecord,
-) -> Option<NewRecord> {
+) -> Option<Vec<NewRecord>> {
     let raw: RawTransaction = codec.decode(raw.value.as_deref()?).ok()?;
     if !belongs(&raw, block) || !matches!(raw.payload, Payload::Transaction(_)) {
         return None;
     }
-    let enriched = enrich_record(profile, summing, raw);
+    let enriched = enrich_record(profile, summing, decoder, raw);
+    let Payload::Transaction(both) = &enriched.payload else { return None };
+    let events = events_of(&both.0, &both.1);
+    let events: Vec<_> =
+        events.map(|payload| EnrichedEvent { envelope: enriched.envelope.clone(), payload }).collect();
+    let mut records = vec![record(codec, &enriched)?];
+    for event in &events {
+        records.push(record(codec, event)?);
+    }
+    Some(records)
+}
+
+fn record<R: Record>(codec: &Codec, of: &R) -> Option<NewRecord> {
     Some(NewRecord {
-        to: TopicPartition { topic: topics::ENRICHED_TRANSACTIONS.name, partition: PARTITION },
-        key: Some(enriched.key().into()),
-        value: Some(codec.encode(&enriched).ok()?),
-        headers: enriched.headers().into_iter().map(|(name, value)| (name.into(), value)).collect(),
+        to: TopicPartition { topic: R::TOPIC.name, partition: PARTITION },
+        key: Some(of.key().into()),
+        value: Some(codec.encode(of).ok()?),
+        headers: of.headers().into_iter().map(|(name, value)| (name.into(), value)).collect(),
     })
+}
+
+/// Room for values of so many bytes.
+fn room(transactions: usize, events: usize) -> Room {
+    Room { transactions, events: Some(events) }
 }
 
 /// Works values up both ways. Returns how many went the short one.
 fn both_ways(codec: &Codec, profile: &Profile, block: &RawBlock, values: &[Bytes]) -> usize {
     let records: Vec<_> = values.iter().cloned().map(in_log).collect();
-    let mut shortcut = Shortcut::new(codec, block, PARTITION, RECORD_VALUE_BYTES);
+    let known = known();
+    let decoder = || Decoder::new(&known, block.envelope.height);
+    let (mut looks, mut reads) = (decoder(), decoder());
+    let mut shortcut = Shortcut::new(codec, block, PARTITION, room(RECORD_VALUE_BYTES, RECORD_VALUE_BYTES));
     let mut short = 0;
     // Every other contract is watched. What was not passed on is not counted either.
     let of = |tx: RawTransaction| match tx.payload {
@@ -69,20 +119,33 @@ fn both_ways(codec: &Codec, profile: &Profile, block: &RawBlock, values: &[Bytes
     let summing = || Summing::new(block, watched.clone());
     let (mut sums, mut expected) = (summing(), summing());
     for record in &records {
-        let Some(got) = shortcut.pass_on(profile, &mut sums, record) else { continue };
+        let mut got = Vec::new();
+        if shortcut.pass_on(profile, &mut sums, &mut looks, record, &mut got).is_none() {
+            assert!(got.is_empty());
+            continue;
+        }
         short += 1;
-        let wanted = long_way(codec, profile, &mut expected, block, record);
+        let wanted = long_way(codec, profile, &mut expected, &mut reads, block, record);
         let wanted = wanted.unwrap_or_else(|| panic!("read whole it is none: {record:?}"));
-        assert_eq!((got.to, &got.key, &got.headers), (wanted.to, &wanted.key, &wanted.headers));
-        assert_eq!(got.value, wanted.value);
+        assert_eq!(got.len(), wanted.len());
+        for (got, wanted) in got.iter().zip(&wanted) {
+            assert_eq!((got.to, &got.key, &got.headers), (wanted.to, &wanted.key, &wanted.headers));
+            assert_eq!(got.value, wanted.value);
+        }
         // One byte less, and there is no room.
-        let least = got.value.as_ref().map_or(0, Bytes::len);
-        let mut tight = Shortcut::new(codec, block, PARTITION, least - 1);
-        assert!(tight.pass_on(profile, &mut summing(), record).is_none());
-        let mut fits = Shortcut::new(codec, block, PARTITION, least);
-        assert!(fits.pass_on(profile, &mut summing(), record).is_some());
+        let bytes = |record: &NewRecord| record.value.as_ref().map_or(0, Bytes::len);
+        let (least, events) = (bytes(&got[0]), got[1..].iter().map(bytes).max());
+        let fits = |room: Room| {
+            let (mut records, mut shortcut) = (Vec::new(), Shortcut::new(codec, block, PARTITION, room));
+            let done = shortcut.pass_on(profile, &mut summing(), &mut decoder(), record, &mut records);
+            assert_eq!(records.len(), if done.is_some() { got.len() } else { 0 });
+            done.is_some()
+        };
+        assert!(!fits(room(least - 1, RECORD_VALUE_BYTES)) && fits(room(least, events.unwrap_or_default())));
+        assert!(events.is_none_or(|events| !fits(room(least, events - 1))));
     }
-    assert_eq!(enriched_block(block.clone(), sums), enriched_block(block.clone(), expected));
+    let position = known.position;
+    assert_eq!(enriched_block(block.clone(), sums, position), enriched_block(block.clone(), expected, position));
     short
 }
 
@@ -110,6 +173,19 @@ fn event(g: &mut Gen) -> (RawBlock, Vec<RawTransaction>) {
         raw.envelope = block.envelope.child();
         if let Payload::Transaction(tx) = &mut raw.payload {
             tx.transaction_type = [0, 2, 3, 0x69, 0x7e, tx.transaction_type][g.below(6) as usize];
+            tx.input = match g.below(4) {
+                0 => call(g).into(),
+                // The same inside of a multicall, which is exact or not.
+                1 => {
+                    let inner = call(g);
+                    let mut input = MULTICALL.to_vec();
+                    [32, 1, 32, inner.len() as u64 - g.below(2)].into_iter().for_each(|n| input.extend(word(n)));
+                    input.extend(&inner);
+                    input.resize(4 + input.len().next_multiple_of(32), 0);
+                    input.into()
+                }
+                _ => tx.input.clone(),
+            };
             for log in tx.logs.iter_mut().filter(|log| !log.topics.is_empty()) {
                 if g.below(3) > 0 {
                     log.topics[0] = [TRANSFER, APPROVAL][g.below(2) as usize].parse().unwrap();
@@ -124,6 +200,21 @@ fn event(g: &mut Gen) -> (RawBlock, Vec<RawTransaction>) {
     });
     let transactions = transactions.collect();
     (block, transactions)
+}
+
+const MULTICALL: [u8; 4] = [0xac, 0x96, 0x50, 0xd8];
+
+fn word(n: u64) -> [u8; 32] {
+    alloy_primitives::U256::from(n).to_be_bytes()
+}
+
+/// `transfer(address,uint256)`, or nearly.
+fn call(g: &mut Gen) -> Vec<u8> {
+    let mut input = vec![0xa9, 0x05, 0x9c, 0xbb];
+    input.extend([word(g.u64()), word(g.u64())].concat());
+    input.resize([68, 68, 68, 67, 100][g.below(5) as usize], 0);
+    input[4] = u8::from(g.below(8) == 0);
+    input
 }
 
 fn is_transaction(raw: &RawTransaction) -> bool {

@@ -1,14 +1,16 @@
-//! One file per step, each a pure function of a transaction, its block's header and its chain's profile.
+//! One file per step, each a pure function of a transaction, its block's header, its chain's profile and what is known of contracts.
 
 pub mod contracts;
+pub mod decode;
 pub mod failure;
 pub mod fee;
+pub mod known;
 pub mod method;
 pub mod status;
 pub mod summary;
+pub mod texts;
 pub mod transfers;
 
-use alloy_primitives::U256;
 use schemas::{
     Op,
     profiles::Profile,
@@ -17,27 +19,46 @@ use schemas::{
     },
 };
 
+use self::decode::Decoder;
 use contracts::Watched;
+use fee::InBlock;
+use known::Known;
 use summary::Summing;
 
 /// A raw block event as an enriched one, record for record: headers stay headers, reverts and placeholders stay what they
-/// are, finality has no summary. No contract is watched.
+/// are, finality has no summary. No contract is watched, and none is known.
 pub fn enrich_event(
     profile: &Profile,
     block: RawBlock,
     transactions: Vec<RawTransaction>,
 ) -> (EnrichedBlock, Vec<EnrichedTransaction>) {
+    enrich_event_with(profile, &Known::default(), block, transactions)
+}
+
+/// The same with what is known of contracts.
+pub fn enrich_event_with(
+    profile: &Profile,
+    known: &Known,
+    block: RawBlock,
+    transactions: Vec<RawTransaction>,
+) -> (EnrichedBlock, Vec<EnrichedTransaction>) {
     let mut summing = Summing::new(&block, Watched::default());
-    let enriched = transactions.into_iter().map(|raw| enrich_record(profile, &mut summing, raw)).collect();
-    (enriched_block(block, summing).0, enriched)
+    let mut decoder = Decoder::new(known, block.envelope.height);
+    let enriched = transactions.into_iter().map(|raw| enrich_record(profile, &mut summing, &mut decoder, raw)).collect();
+    (enriched_block(block, summing, known.position).0, enriched)
 }
 
 /// One record of an event, counted in its block's summary.
-pub fn enrich_record(profile: &Profile, summing: &mut Summing, raw: RawTransaction) -> EnrichedTransaction {
+pub fn enrich_record(
+    profile: &Profile,
+    summing: &mut Summing,
+    decoder: &mut Decoder<'_>,
+    raw: RawTransaction,
+) -> EnrichedTransaction {
     let payload = match raw.payload {
         Payload::Transaction(tx) => {
-            let found = enrich_transaction(profile, summing.base_fee(), &tx);
-            let transfers = found.events.iter().flatten().filter(|e| transfers::is_transfer(&e.event)).count();
+            let found = enrich_transaction(profile, summing.in_block(), decoder, &tx);
+            let transfers = tx.logs.iter().filter(|log| transfers::is_transfer(&log.topics, log.data.len())).count();
             summing.add(&Figures::from(&*tx), &found, tx.logs.iter().map(|log| log.address), transfers);
             Payload::Transaction(Box::new((*tx, found)))
         }
@@ -51,7 +72,9 @@ pub fn enrich_record(profile: &Profile, summing: &mut Summing, raw: RawTransacti
 }
 
 /// The block of an event whose records were all counted, and how many watched contracts its record has no room for.
-pub fn enriched_block(block: RawBlock, summing: Summing) -> (EnrichedBlock, usize) {
+/// `facts_position`: of what was known of contracts.
+pub fn enriched_block(block: RawBlock, summing: Summing, facts_position: Option<u64>) -> (EnrichedBlock, usize) {
+    let facts_position = facts_position.filter(|_| block.envelope.op == Op::Apply);
     let (summary, left_out) = match block.envelope.op {
         Op::Apply => {
             let (summary, left_out) = summing.done();
@@ -59,20 +82,26 @@ pub fn enriched_block(block: RawBlock, summing: Summing) -> (EnrichedBlock, usiz
         }
         Op::Revert | Op::Finality => (None, 0),
     };
-    (EnrichedBlock { envelope: block.envelope, evm: block.evm, summary }, left_out)
+    (EnrichedBlock { envelope: block.envelope, evm: block.evm, summary, facts_position }, left_out)
 }
 
-/// Everything that one transaction tells. `base_fee`: of its block, wei per gas.
-pub fn enrich_transaction(profile: &Profile, base_fee: Option<U256>, tx: &EvmTransaction) -> Enrichment {
-    let events = tx.logs.iter().map(transfers::decode).collect();
-    Enrichment { events, ..enrich_figures(profile, base_fee, &tx.into()) }
+/// Everything that one transaction tells in its block.
+pub fn enrich_transaction(
+    profile: &Profile,
+    block: &InBlock,
+    decoder: &mut Decoder<'_>,
+    tx: &EvmTransaction,
+) -> Enrichment {
+    let (call, inner_calls) = decoder.call_of(tx);
+    let events = tx.logs.iter().map(|log| decoder.event_of(log)).collect();
+    Enrichment { call, inner_calls, events, ..enrich_figures(profile, block, &tx.into()) }
 }
 
-/// What is told by all but the logs.
-pub fn enrich_figures(profile: &Profile, base_fee: Option<U256>, tx: &Figures) -> Enrichment {
+/// What is told by all but call data and logs.
+pub fn enrich_figures(profile: &Profile, block: &InBlock, tx: &Figures) -> Enrichment {
     let status = status::of(tx);
     let failure = failure::of(status, tx);
-    let fee = fee::of(profile.fee_model, base_fee, tx);
+    let fee = fee::of(profile, block, tx);
     Enrichment {
         status,
         fee: fee.ok(),
@@ -81,6 +110,8 @@ pub fn enrich_figures(profile: &Profile, base_fee: Option<U256>, tx: &Figures) -
         method: method::of(tx),
         failure_cause: failure.map(|f| f.cause.to_owned()),
         failure_reason: failure.map(|f| f.reason.to_owned()),
+        call: None,
+        inner_calls: None,
         events: Vec::new(),
     }
 }

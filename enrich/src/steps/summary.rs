@@ -8,12 +8,12 @@ use schemas::{
 
 use super::{
     contracts::{Contracts, Watched},
-    fee,
+    fee::{self, InBlock},
 };
 
 /// Sums over the records of one applied block, while they are worked up.
 pub struct Summing {
-    base_fee: Option<U256>,
+    block: InBlock,
     sum: BlockSummary,
     contracts: Contracts,
 }
@@ -21,13 +21,12 @@ pub struct Summing {
 impl Summing {
     /// Of a block, of which nothing is counted yet, and of these contracts in it.
     pub fn new(block: &RawBlock, watched: Watched) -> Self {
-        let base_fee = block.evm.as_ref().and_then(|header| header.base_fee_per_gas);
-        Self { base_fee, sum: BlockSummary::default(), contracts: Contracts::of(watched) }
+        Self { block: InBlock::of(block), sum: BlockSummary::default(), contracts: Contracts::of(watched) }
     }
 
-    /// Of the block, wei per gas.
-    pub fn base_fee(&self) -> Option<U256> {
-        self.base_fee
+    /// What the block has to do with its transactions' fees.
+    pub fn in_block(&self) -> &InBlock {
+        &self.block
     }
 
     /// A transaction that cannot be read.
@@ -63,7 +62,7 @@ impl Summing {
         sum.fee_total = sum.fee_total.saturating_add(fee.total());
         // Paid gas: deposits, system transactions and state syncs have a price or a use of zero (rule 20).
         if fee.execution > U256::ZERO
-            && let Some(price) = fee::effective_gas_price(self.base_fee, tx)
+            && let Some(price) = fee::effective_gas_price(self.block.base_fee, tx)
         {
             sum.gas_price_sum = sum.gas_price_sum.saturating_add(price);
             sum.gas_price_count += 1;

@@ -15,7 +15,10 @@ use alloy_primitives::Address;
 use clap::Args;
 use enrich::steps::{
     contracts::{Watched, touched},
+    decode::Decoder,
     enrich_transaction,
+    fee::InBlock,
+    known::Known,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::config::Live;
@@ -254,7 +257,11 @@ impl Work {
             Read::Raw(raw) => {
                 let RawTransaction { envelope, payload } = *raw;
                 let Payload::Transaction(tx) = payload else { return Ok(Outcome::Refused(NOT_A_TRANSACTION.into())) };
-                let found = enrich_transaction(&self.enrich.profile(&envelope.network), base_fee, &tx);
+                // No facts: what they tell is applied when the row is read.
+                let known = Known::default();
+                let mut decoder = Decoder::new(&known, envelope.height);
+                let block = InBlock { base_fee, time: envelope.block_time };
+                let found = enrich_transaction(&self.enrich.profile(&envelope.network), &block, &mut decoder, &tx);
                 EnrichedTransaction { envelope, payload: Payload::Transaction(Box::new((*tx, found))) }
             }
         };

@@ -27,6 +27,16 @@ fn member(e: &Endpoint) -> MemberConfig {
     }
 }
 
+/// An endpoint, as its client is told.
+pub fn endpoint(e: &Endpoint) -> nodes::evm::Endpoint {
+    nodes::evm::Endpoint {
+        name: e.name.clone(),
+        url: e.url.clone(),
+        ws: e.ws.clone(),
+        headers: e.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
+    }
+}
+
 /// How a network's endpoints are looked after. `limits` are those of all fleets of the process.
 pub fn fleet(providers: &Providers, network: &Network, limits: &Limits) -> FleetConfig {
     FleetConfig {

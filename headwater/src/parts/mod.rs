@@ -1,6 +1,7 @@
 //! The parts that commands are wired from. The choice between the embedded and the distributed parts is made here and nowhere
 //! else: the stages cannot tell which they got.
 
+mod causes;
 mod control;
 mod fleets;
 mod log;
@@ -14,6 +15,7 @@ use runtime::telemetry;
 
 use crate::exit::Failure;
 
+pub use self::causes::causes_config;
 pub use self::control::{admin_gate, certificate, control_store, open_control};
 pub use log::{OpenLog, codec, connect_kafka, has_log, kafka_of, open_log, open_log_for_reading, prepare_topics};
 pub use past::past;
@@ -47,6 +49,7 @@ pub fn describe_metrics() {
     nodes::metrics::describe();
     ingest::metrics::describe();
     enrich::describe_metrics();
+    enrich::causes::describe_metrics();
     ::store::sink::describe_metrics();
     api::describe_metrics();
 }

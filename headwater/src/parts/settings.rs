@@ -1,9 +1,9 @@
 //! What each stage is told, out of the configuration file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use nodes::fleet::Limits;
-use runtime::config::{Config, Confirm, Endpoint, Live, Network, Start, Verify};
+use runtime::config::{Config, Confirm, Live, Network, Start, Verify};
 use schemas::profiles::Profile;
 use store::{
     StoreConfig,
@@ -27,12 +27,6 @@ pub fn ingest_networks(config: &Config, limits: &Limits) -> Vec<ingest::config::
 }
 
 fn ingest_network(n: &Network, config: &Config, limits: &Limits) -> ingest::config::NetworkConfig {
-    let endpoint = |e: &Endpoint| nodes::evm::Endpoint {
-        name: e.name.clone(),
-        url: e.url.clone(),
-        ws: e.ws.clone(),
-        headers: e.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
-    };
     ingest::config::NetworkConfig {
         slug: n.slug.clone(),
         family: n.family,
@@ -41,7 +35,7 @@ fn ingest_network(n: &Network, config: &Config, limits: &Limits) -> ingest::conf
             Start::Latest => ingest::config::Start::Latest,
             Start::Height(height) => ingest::config::Start::Height(height),
         },
-        endpoints: n.endpoints.iter().map(endpoint).collect(),
+        endpoints: n.endpoints.iter().map(fleets::endpoint).collect(),
         members: fleets::members(n),
         fleet: fleets::fleet(&config.providers, n, limits),
         verify: match n.verify {
@@ -63,8 +57,12 @@ pub fn enrich_config(live: &mut Live) -> enrich::Config {
     let chain_ids = |config: &Config| -> HashMap<schemas::Network, u64> {
         config.networks.iter().map(|n| (n.slug.clone(), n.chain_id)).collect()
     };
+    let events = |config: &Config| -> HashSet<schemas::Network> {
+        config.networks.iter().filter(|n| n.events).map(|n| n.slug.clone()).collect()
+    };
     let instance = live.config().instance.clone();
-    enrich::Config::following(instance, live.setting(chain_ids))
+    let chain_ids = live.setting(chain_ids);
+    enrich::Config::following(instance, chain_ids).with_events(live.setting(events))
 }
 
 /// What the sink is told.

@@ -25,7 +25,7 @@ async fn every_query_of_the_document_works_as_typed() {
     }
 
     let examples = store::query::examples();
-    assert_eq!(examples.len(), 10);
+    assert_eq!(examples.len(), 12);
     for example in &examples {
         let rows = headwater.query(&example.sql).await.unwrap_or_else(|e| panic!("{}: {e}", example.title));
         assert!(!rows.is_empty(), "{} has no row", example.title);

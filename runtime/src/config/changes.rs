@@ -9,7 +9,7 @@ use std::{fmt, time::Duration};
 use url::Url;
 
 use super::{
-    ApiDoor, Auth, Config, Confirm, Contract, Control, ControlPlace, Endpoint, Kafka, Log, Network, Providers, Rate,
+    ApiDoor, Auth, Causes, Config, Confirm, Contract, ContractSource, Control, ControlPlace, Endpoint, Kafka, Log, Network, Providers, Rate,
     Secret, Start, Store, Tls, Verify, control::shown, masked, source::short,
 };
 
@@ -56,6 +56,8 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
         providers,
         networks,
         contracts,
+        causes,
+        contract_sources,
     } = file;
     let shown = |path: &std::path::Path| path.display().to_string();
     restart(&mut c, "data.dir", &shown(&now.data_dir), &shown(data_dir), Clone::clone);
@@ -73,6 +75,8 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     compare_providers(&mut c, &now.providers, providers);
     let networks = compare_networks(&mut c, &now.networks, networks);
     compare_contracts(&mut c, &now.contracts, contracts);
+    compare_causes(&mut c, &now.causes, causes);
+    compare_sources(&mut c, &now.contract_sources, contract_sources);
     let in_force = Config { store, providers: *providers, networks, contracts: contracts.clone(), ..now.clone() };
     (c, in_force)
 }
@@ -272,8 +276,26 @@ fn compare_contracts(c: &mut Changes, now: &[Contract], file: &[Contract]) {
     }
 }
 
+fn compare_causes(c: &mut Changes, now: &Causes, file: &Causes) {
+    let Causes { calls, limit, per_day } = file;
+    restart(c, "causes.calls", &now.calls, calls, ToString::to_string);
+    restart(c, "causes.limit", &now.limit, limit, rate);
+    restart(c, "causes.per_day", &now.per_day, per_day, ToString::to_string);
+}
+
+/// Contract sources have no names: all of them are told, and where only what is hidden differs, that.
+fn compare_sources(c: &mut Changes, now: &Vec<ContractSource>, file: &Vec<ContractSource>) {
+    let one = |source: &ContractSource| {
+        let ContractSource { kind: _, url: _, key: _, networks, limit, per_day } = source;
+        let of = networks.as_ref().map(|of| of.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        let of = of.map(|of| format!(" for {of}")).unwrap_or_default();
+        format!("{}{of} ({}, {per_day} a day)", source.name(), rate(limit))
+    };
+    restart(c, "contract_source", now, file, |all| listed(&all.iter().map(one).collect::<Vec<_>>()));
+}
+
 fn compare_network(c: &mut Changes, now: &Network, file: &Network) -> Network {
-    let Network { slug, family, chain_id, start, verify, confirm, confirm_within, keep, endpoints } = file;
+    let Network { slug, family, chain_id, start, verify, confirm, confirm_within, keep, events, endpoints } = file;
     let key = |name: &str| format!("network.{slug}.{name}");
     if (now.family, now.chain_id) != (*family, *chain_id) {
         restart(c, &key("family"), &now.family, family, ToString::to_string);
@@ -304,6 +326,7 @@ fn compare_network(c: &mut Changes, now: &Network, file: &Network) -> Network {
     taken(c, &key("confirm"), &now.confirm, confirm, operators);
     taken(c, &key("confirm_within"), &now.confirm_within, confirm_within, time);
     taken(c, &key("keep"), &now.keep, keep, optional(time));
+    taken(c, &key("events"), &now.events, events, ToString::to_string);
     for endpoint in endpoints {
         let key = key(&format!("endpoint.{}", endpoint.name));
         match now.endpoints.iter().find(|former| former.name == endpoint.name) {

@@ -8,6 +8,7 @@
 mod api;
 mod auth;
 pub mod changes;
+mod causes;
 mod contracts;
 mod control;
 mod doors;
@@ -27,6 +28,7 @@ use std::{
 
 pub use api::{ApiDoor, RATE_LIMIT, Tls};
 pub use auth::{Auth, AuthMode, is_near};
+pub use causes::{Causes, ContractSource};
 pub use contracts::Contract;
 pub use control::{Control, ControlPlace};
 use doors::Door;
@@ -95,6 +97,10 @@ pub struct Config {
     pub networks: Vec<Network>,
     /// The operator's contracts.
     pub contracts: Vec<Contract>,
+    /// What may be asked of nodes for facts about contracts.
+    pub causes: Causes,
+    /// Who is asked for names and ABIs of contracts, in this order.
+    pub contract_sources: Vec<ContractSource>,
 }
 
 /// `[store]`.
@@ -269,6 +275,8 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let providers = providers::read(root.section("providers", c), c);
     let networks = network::read_all(root.sections("network", c), c);
     let contracts = contracts::read_all(root.sections("contract", c), &networks, folder, c);
+    let causes = causes::read(root.section("causes", c), c);
+    let contract_sources = causes::read_all(root.sections("contract_source", c), &networks, c);
     let instance = instance.unwrap_or_else(|| format!("{}:{}", host_name(), data_dir.display()));
     Config {
         data_dir,
@@ -286,6 +294,8 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
         providers,
         networks,
         contracts,
+        causes,
+        contract_sources,
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Network {
     pub confirm_within: Duration,
     /// How long its rows are kept, in the place of `[store] keep`.
     pub keep: Option<Duration>,
+    /// Whether each of its logs is written to `enriched.events` too.
+    pub events: bool,
     /// At least one.
     pub endpoints: Vec<Endpoint>,
 }
@@ -115,9 +117,10 @@ fn read(mut s: Section, slugs: &mut HashSet<String>, c: &mut Collector) -> Optio
     let confirm = providers::read_confirm(&mut s, operators, c);
     let confirm_within = providers::read_confirm_within(&mut s, c);
     let keep = s.duration("keep", "30d", limits::KEEP, c);
+    let events = s.boolean("events", c).unwrap_or(false);
     s.finish(c);
     let (slug, family, chain_id) = (slug?, family?, chain_id?.value);
-    Some(Network { slug, family, chain_id, start, verify, confirm, confirm_within, keep, endpoints })
+    Some(Network { slug, family, chain_id, start, verify, confirm, confirm_within, keep, events, endpoints })
 }
 
 fn read_verify(s: &mut Section, c: &mut Collector) -> Verify {

@@ -24,6 +24,7 @@ pub mod compacted;
 pub mod conformance;
 pub mod embedded;
 pub mod events;
+pub mod followed;
 mod foreign;
 pub mod kafka;
 mod last;

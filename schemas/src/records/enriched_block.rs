@@ -14,6 +14,9 @@ pub struct EnrichedBlock {
     pub evm: Option<Box<EvmHeader>>,
     /// `None` on reverts and finality.
     pub summary: Option<BlockSummary>,
+    /// Offset in the network's partition of `contract.facts` before which all facts were used for the block's records; `None` when
+    /// none was. Records before version 3 have none.
+    pub facts_position: Option<u64>,
 }
 
 impl EnrichedBlock {

@@ -31,6 +31,10 @@ pub struct Enrichment {
     pub failure_cause: Option<String>,
     /// The failure in words.
     pub failure_reason: Option<String>,
+    /// The function called; `None` where it is not known. Records before version 3 have none.
+    pub call: Option<DecodedCall>,
+    /// Calls inside the call, one level deep, as a JSON array; `None` where there are none. Records before version 3 have none.
+    pub inner_calls: Option<String>,
     /// One entry per log, in the order of `EvmTransaction::logs`; `None` where the event is not known.
     pub events: Vec<Option<DecodedEvent>>,
 }
@@ -55,11 +59,22 @@ impl FeeParts {
     }
 }
 
+/// A decoded call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodedCall {
+    /// Signature with names, such as `transfer(address to, uint256 amount)`.
+    pub signature: String,
+    /// JSON object of the arguments, as those of [`DecodedEvent`]; `None` where they take more than
+    /// [`ARGUMENTS_BYTES`](crate::limits::ARGUMENTS_BYTES), or the record would be too large with them.
+    pub arguments: Option<String>,
+}
+
 /// A decoded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodedEvent {
-    /// Signature in canonical form, such as `Transfer(address,address,uint256)`.
+    /// Signature with names, such as `Transfer(address indexed from, address indexed to, uint256 value)`. Records before version 3
+    /// have the canonical form, `Transfer(address,address,uint256)`.
     pub event: String,
-    /// JSON object of the arguments by name: addresses lower-case hex, integers decimal strings.
+    /// JSON object of the arguments, by name (by position where unnamed): addresses and bytes lower-case hex, integers decimal strings.
     pub arguments: String,
 }

@@ -1,11 +1,13 @@
 //! One file per topic.
 
 pub mod checkpoint;
+pub mod contract_facts;
 pub mod control_config;
 pub mod control_tenants;
 pub mod dead_letter;
 pub mod enrich_status;
 pub mod enriched_block;
+pub mod enriched_event;
 pub mod enriched_transaction;
 pub mod network_status;
 pub mod provider;
@@ -14,12 +16,14 @@ pub mod raw_transaction;
 pub mod stage_status;
 
 pub use checkpoint::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry};
+pub use contract_facts::{ContractFacts, FactSource, FactsFold, FoundBy, Implementation, ProxyKind};
 pub use control_config::{Asks, ControlConfig, NetworkPartition, OperatorContract, Request, Wanted, WatchedAddress};
 pub use control_tenants::{Contract, ControlTenant, TenantThing};
 pub use dead_letter::DeadLetter;
 pub use enrich_status::{EnrichState, EnrichStatus};
 pub use enriched_block::{BlockSummary, ContractSum, EnrichedBlock};
-pub use enriched_transaction::{DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
+pub use enriched_event::{EmittedEvent, EnrichedEvent};
+pub use enriched_transaction::{DecodedCall, DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
 pub use network_status::{NetworkState, NetworkStatus};
 pub use provider::{
     CallSample, EndpointRole, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState, Seen, Share,

@@ -180,6 +180,8 @@ pub struct Figures {
     pub receipt_da_footprint_gas_scalar: Option<u64>,
     /// Mantle receipt: token ratio.
     pub receipt_token_ratio: Option<U256>,
+    /// Arbitrum receipt: part of the gas used that pays for L1.
+    pub receipt_gas_used_for_l1: Option<u64>,
 }
 
 impl From<&EvmTransaction> for Figures {
@@ -207,6 +209,7 @@ impl From<&EvmTransaction> for Figures {
             receipt_operator_fee_constant: tx.receipt_operator_fee_constant,
             receipt_da_footprint_gas_scalar: tx.receipt_da_footprint_gas_scalar,
             receipt_token_ratio: tx.receipt_token_ratio,
+            receipt_gas_used_for_l1: tx.receipt_gas_used_for_l1,
         }
     }
 }

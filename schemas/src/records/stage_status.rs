@@ -21,6 +21,8 @@ pub mod stage {
     pub const INGEST: &str = "ingest";
     /// `raw.*` to `enriched.*`.
     pub const ENRICH: &str = "enrich";
+    /// Facts about contracts, beside the stream.
+    pub const CAUSES: &str = "causes";
     /// `enriched.*` to the store.
     pub const SINK: &str = "sink";
     /// REST, WebSocket, dashboard.

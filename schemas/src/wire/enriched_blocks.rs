@@ -1,5 +1,5 @@
 //! `enriched.blocks`: envelope, the EVM header, then the summary (both null on reverts and finality), last what watched contracts have
-//! of it.
+//! of it, and how far facts were known.
 
 use alloy_primitives::{Address, U256};
 
@@ -55,13 +55,15 @@ impl Item for ContractSum {
     }
 }
 
-/// What version 2 of the schema added.
+/// What versions 2 and 3 of the schema added.
 #[derive(Default)]
 struct Tail {
     contracts: Option<Vec<ContractSum>>,
+    facts_position: Option<u64>,
 }
 columns! { Tail, Tail {
     null contracts: Vec<ContractSum>,
+    null facts_position: u64,
 } }
 
 impl Row for EnrichedBlock {
@@ -76,11 +78,15 @@ impl Row for EnrichedBlock {
             Some(summary) => <BlockSummary as Columns>::put(summary, out),
             None => BlockSummary::put_nulls(out),
         }
-        // Without any it is written as version 1.
-        if let Some(summary) = &self.summary
-            && !summary.contracts.is_empty()
-        {
-            put_nullable::<Vec<ContractSum>, _>(&summary.contracts, out);
+        // What follows is left out as far as nothing is said of it: that is how versions 1 and 2 were written.
+        let contracts = self.summary.as_ref().map(|summary| &summary.contracts).filter(|sums| !sums.is_empty());
+        match (contracts, self.facts_position) {
+            (None, None) => return,
+            (Some(contracts), _) => put_nullable::<Vec<ContractSum>, _>(contracts, out),
+            (None, Some(_)) => out.push(0),
+        }
+        if self.facts_position.is_some() {
+            put_nullable::<u64, _>(&self.facts_position, out);
         }
     }
 
@@ -101,7 +107,12 @@ impl Row for EnrichedBlock {
         if let (Some(summary), Some(contracts)) = (&mut summary, tail.contracts) {
             summary.contracts = contracts;
         }
-        Ok(Self { envelope: envelopes::header(envelope)?, evm: evm.finish()?.map(Box::new), summary })
+        Ok(Self {
+            envelope: envelopes::header(envelope)?,
+            evm: evm.finish()?.map(Box::new),
+            summary,
+            facts_position: tail.facts_position,
+        })
     }
 
     fn size_hint(&self) -> usize {

@@ -6,7 +6,7 @@ use alloy_primitives::{Selector, U256};
 use super::{
     Column, Columns, Datum, Group, Malformed, Row, columns, concat,
     envelopes::{self, CHILD, ChildRow},
-    input::{Input, Problem},
+    input::{Input, Problem, put_bytes},
     plan::{ColumnSpec, Kind, Plan, Step},
     put_nullable,
     raw_transactions::{self, PayloadGroup, TRANSACTION},
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     envelope::ChildEnvelope,
     primitives::Status,
-    records::{DecodedEvent, EnrichedTransaction, Enrichment, EvmLog, EvmTransaction, FeeParts, Payload},
+    records::{DecodedCall, DecodedEvent, EnrichedTransaction, Enrichment, EvmLog, EvmTransaction, FeeParts, Payload},
 };
 
 /// [`Enrichment`] on the wire.
@@ -32,6 +32,9 @@ struct EnrichmentRow {
     failure_reason: Option<String>,
     fee_reason: Option<String>,
     fee_token_amount: Option<U256>,
+    call: Option<String>,
+    call_arguments: Option<String>,
+    inner_calls: Option<String>,
 }
 columns! { EnrichmentRow, EnrichmentRow {
     null status: Status,
@@ -45,6 +48,9 @@ columns! { EnrichmentRow, EnrichmentRow {
     null failure_reason: String,
     null fee_reason: String,
     null fee_token_amount: U256,
+    null call: String,
+    null call_arguments: String,
+    null inner_calls: String,
 } }
 const ENRICHMENT: usize = EnrichmentRow::COUNT;
 
@@ -130,8 +136,30 @@ columns! { Tail, Tail {
     null error: String,
 } }
 
-/// Writes what stands between the transaction and its logs.
-pub(crate) fn put_enrichment(e: &Enrichment, out: &mut Vec<u8>) {
+/// What is decoded of a call, as it is written: signature, arguments, calls inside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallTexts<'a> {
+    /// Signature with names.
+    pub call: Option<&'a str>,
+    /// JSON object.
+    pub arguments: Option<&'a str>,
+    /// JSON array.
+    pub inner_calls: Option<&'a str>,
+}
+
+impl<'a> CallTexts<'a> {
+    fn of(e: &'a Enrichment) -> Self {
+        let call = e.call.as_ref();
+        Self {
+            call: call.map(|call| call.signature.as_str()),
+            arguments: call.and_then(|call| call.arguments.as_deref()),
+            inner_calls: e.inner_calls.as_deref(),
+        }
+    }
+}
+
+/// Writes what stands between the transaction and its logs; `call` in the place of what `e` has of it.
+pub(crate) fn put_enrichment(e: &Enrichment, call: CallTexts<'_>, out: &mut Vec<u8>) {
     put_nullable::<Status, _>(&e.status, out);
     let fee = e.fee.as_ref();
     for amount in [
@@ -148,6 +176,15 @@ pub(crate) fn put_enrichment(e: &Enrichment, out: &mut Vec<u8>) {
     put_nullable::<String, _>(&e.failure_reason, out);
     put_nullable::<String, _>(&e.fee_reason, out);
     put_nullable::<U256, _>(&e.fee_token_amount, out);
+    for text in [call.call, call.arguments, call.inner_calls] {
+        match text {
+            Some(text) => {
+                out.push(2);
+                put_bytes(text.as_bytes(), out);
+            }
+            None => out.push(0),
+        }
+    }
 }
 
 fn enrichment(row: EnrichmentRow, events: Vec<Option<DecodedEvent>>) -> Result<Enrichment, Malformed> {
@@ -164,6 +201,12 @@ fn enrichment(row: EnrichmentRow, events: Vec<Option<DecodedEvent>>) -> Result<E
         method: row.method,
         failure_cause: row.failure_cause,
         failure_reason: row.failure_reason,
+        call: match (row.call, row.call_arguments) {
+            (Some(signature), arguments) => Some(DecodedCall { signature, arguments }),
+            (None, None) => None,
+            (None, Some(_)) => return Err(Malformed::missing("call")),
+        },
+        inner_calls: row.inner_calls,
         events,
     })
 }
@@ -179,7 +222,7 @@ impl Row for EnrichedTransaction {
             Payload::Transaction(payload) => {
                 let (tx, found) = &**payload;
                 <EvmTransaction as Columns>::put(tx, out);
-                put_enrichment(found, out);
+                put_enrichment(found, CallTexts::of(found), out);
                 out.push(2);
                 put_logs(&tx.logs, &found.events, out);
                 out.push(0);

@@ -5,11 +5,13 @@
 //! and form, and no input panics.
 
 mod checkpoints;
+mod contract_facts;
 mod control_config;
 mod control_tenants;
 mod dead_letters;
 mod enrich_status;
 mod enriched_blocks;
+pub(crate) mod enriched_events;
 pub(crate) mod enriched_transactions;
 pub(crate) mod envelopes;
 pub(crate) mod input;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs},
-    records::{EnrichState, NetworkState, Outcome, ProviderState, Share},
+    records::{EnrichState, FactSource, FoundBy, NetworkState, Outcome, ProviderState, ProxyKind, Share},
 };
 
 /// A value with a form on the wire.
@@ -153,7 +153,9 @@ macro_rules! words {
         }
     )*};
 }
-words!(Network, BlockHash, Op, Origin, Family, Status, Outcome, ProviderState);
+words!(
+    Network, BlockHash, Op, Origin, Family, Status, Outcome, ProviderState, FactSource, ProxyKind, FoundBy
+);
 
 macro_rules! states {
     ($($state:ty),*) => {$(

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     records::{
-        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, Contract, ContractSum,
-        ControlConfig, ControlTenant, DeadLetter, DecodedEvent, EndpointState, EnrichState, EnrichStatus,
-        EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, HeldRange, Lie,
+        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, Contract, ContractFacts, ContractSum,
+        ControlConfig, ControlTenant, DeadLetter, DecodedCall, DecodedEvent, EmittedEvent, EndpointState, EnrichState, EnrichStatus,
+        EnrichedBlock, EnrichedEvent, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FactSource, FeeParts, FoundBy, HeldRange, Implementation, Lie,
         MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome, Payload,
-        ProviderSample, ProviderState, RawBlock, RawTransaction, Request, RequestProgress, RequestState, RingEntry,
+        ProviderSample, ProviderState, ProxyKind, RawBlock, RawTransaction, Request, RequestProgress, RequestState, RingEntry,
         Seen, Share, StageStatus, TenantThing, Usage, Wanted, WatchedAddress,
     },
 };
@@ -199,6 +199,8 @@ impl Gen {
                 method: g.opt(Self::fixed),
                 failure_cause: g.opt(Self::text),
                 failure_reason: g.opt(Self::text),
+                call: None,
+                inner_calls: None,
                 events: (0..tx.logs.len())
                     .map(|_| g.opt(|g| DecodedEvent { event: g.text(), arguments: g.text() }))
                     .collect(),
@@ -225,6 +227,24 @@ impl Gen {
         }
         record
     }
+    /// With what version 3 of the schema added.
+    pub fn enriched_transaction_3(&mut self) -> EnrichedTransaction {
+        let mut record = self.enriched_transaction_2();
+        if let Payload::Transaction(both) = &mut record.payload {
+            both.1.call = self.opt(|g| DecodedCall { signature: g.text(), arguments: g.opt(Self::text) });
+            both.1.inner_calls = self.opt(Self::text);
+        }
+        record
+    }
+    pub fn enriched_event(&mut self) -> EnrichedEvent {
+        let (envelope, payload) = self.payload(|g| EmittedEvent {
+            transaction_index: g.u32(),
+            transaction_hash: g.hash(),
+            log: g.log(),
+            decoded: g.opt(|g| DecodedEvent { event: g.text(), arguments: g.text() }),
+        });
+        EnrichedEvent { envelope, payload }
+    }
     pub fn raw_block(&mut self) -> RawBlock {
         RawBlock { envelope: self.envelope(), evm: self.opt(|g| Box::new(g.header())) }
     }
@@ -250,7 +270,7 @@ impl Gen {
     }
     pub fn enriched_block(&mut self) -> EnrichedBlock {
         let RawBlock { envelope, evm } = self.raw_block();
-        EnrichedBlock { envelope, evm, summary: self.opt(Self::summary) }
+        EnrichedBlock { envelope, evm, summary: self.opt(Self::summary), facts_position: None }
     }
     /// With what version 2 of the schema added.
     pub fn enriched_block_2(&mut self) -> EnrichedBlock {
@@ -265,6 +285,12 @@ impl Gen {
                 gas_used: g.number(),
             });
         }
+        record
+    }
+    /// With what version 3 of the schema added.
+    pub fn enriched_block_3(&mut self) -> EnrichedBlock {
+        let mut record = self.enriched_block_2();
+        record.facts_position = self.opt(Self::number);
         record
     }
     pub fn checkpoint(&mut self) -> CheckpointRecord {
@@ -481,6 +507,27 @@ impl Gen {
             name: self.text(),
             labels: (0..self.below(4)).map(|_| self.text()).collect(),
             abi: self.opt(Self::text),
+        }
+    }
+    pub fn contract_facts(&mut self) -> ContractFacts {
+        ContractFacts {
+            network: self.network(),
+            address: self.address(),
+            revision: self.number(),
+            name: self.opt(Self::text),
+            name_source: self.opt(|g| FactSource::ALL[g.below(4) as usize]),
+            abi: self.opt(Self::text),
+            abi_source: self.opt(|g| FactSource::ALL[g.below(4) as usize]),
+            source_host: self.opt(Self::text),
+            proxy: self.opt(|g| ProxyKind::ALL[g.below(7) as usize]),
+            implementations: self.vec(3, |g| Implementation {
+                from_height: g.number(),
+                selector: g.opt(Self::fixed),
+                address: g.opt(Self::address),
+                found_by: FoundBy::ALL[g.below(2) as usize],
+                block_hash: g.opt(|g| BlockHash::from(g.hash())),
+            }),
+            found_at: self.time(),
         }
     }
     pub fn dead_letter(&mut self) -> DeadLetter {

@@ -195,6 +195,13 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(60, "endpoints", include_str!("0060_endpoints.sql")),
     Migration::new(61, "block_rows_contracts", include_str!("0061_block_rows_contracts.sql")),
     Migration::new(62, "contract_blocks", include_str!("0062_contract_blocks.sql")),
+    Migration::new(63, "evm_transaction_rows_by_method", include_str!("0063_evm_transaction_rows_by_method.sql")),
+    Migration::new(64, "transactions", include_str!("0064_transactions.sql")),
+    Migration::new(65, "block_rows_facts", include_str!("0065_block_rows_facts.sql")),
+    Migration::new(66, "blocks", include_str!("0066_blocks.sql")),
+    Migration::new(67, "evm_transactions", include_str!("0067_evm_transactions.sql")),
+    Migration::new(68, "evm_logs", include_str!("0068_evm_logs.sql")),
+    Migration::new(69, "token_transfers", include_str!("0069_token_transfers.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \
@@ -330,7 +337,7 @@ mod tests {
         let mut names: Vec<&str> = views.collect();
         names.sort_unstable();
         let wanted = ["block_events", "blocks", "completeness", "contract_blocks", "endpoints", "evm_logs"];
-        let more = ["evm_transactions", "provider_minutes", "provider_samples", "transactions"];
+        let more = ["evm_transactions", "provider_minutes", "provider_samples", "token_transfers", "transactions"];
         assert_eq!(names, [&wanted[..], &more].concat());
         assert!(MIGRATIONS.iter().filter(|m| m.is_replaced(MIGRATIONS)).all(|m| !m.sql.contains(" TABLE ")));
     }

@@ -51,12 +51,13 @@ pub struct TableSize {
 }
 
 /// Views in the order in which one meets them; others follow by name.
-const FIRST: [&str; 10] = [
+const FIRST: [&str; 11] = [
     "blocks",
     "block_events",
     "transactions",
     "evm_transactions",
     "evm_logs",
+    "token_transfers",
     "completeness",
     "contract_blocks",
     "endpoints",

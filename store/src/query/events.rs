@@ -279,7 +279,7 @@ impl Store {
             "SELECT {} FROM transactions WHERE network = {{network:String}} \
              AND block_number IN {{heights:Array(UInt64)}} AND sequence IN {{sequences:Array(UInt64)}} \
              ORDER BY sequence, transaction_index",
-            transactions::COLUMNS
+            transactions::COLUMNS_OF_REPLAYS
         );
         let query = self.read(&sql).param("network", network.as_str()).param("heights", heights);
         let call = query.param("sequences", sequences).fetch_all::<Transaction>();

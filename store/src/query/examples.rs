@@ -58,9 +58,9 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_ten_each_with_a_title_of_its_own() {
+    fn the_document_has_twelve_each_with_a_title_of_its_own() {
         let all = examples();
-        assert_eq!(all.len(), 10);
+        assert_eq!(all.len(), 12);
         for (i, example) in all.iter().enumerate() {
             assert!(!example.title.is_empty() && example.sql.starts_with("SELECT"), "{example:?}");
             assert!(all[..i].iter().all(|e| e.title != example.title), "{}", example.title);

@@ -44,6 +44,8 @@ pub struct Transaction {
     pub failure_reason: Option<String>,
     /// First four bytes of the call data.
     pub method: Option<String>,
+    /// Signature of the called function with names, where it is known.
+    pub call: Option<String>,
     /// Gas used.
     pub gas_used: u64,
     /// Effective gas price, wei per gas.
@@ -56,11 +58,25 @@ pub struct Transaction {
     pub log_count: u32,
     /// Sequence of the event that applied the block.
     pub sequence: u64,
+    /// Receiver, created contract and emitters of logs, each once; only where they are asked for: of a replay's transactions.
+    pub touched: Vec<String>,
 }
 
-pub(super) const COLUMNS: &str = "network, family, block_number, block_hash, block_timestamp, transaction_index, hash, \
-    from_address, to_address, value, status, failure_cause, failure_reason, method, gas_used, gas_price, fee, log_count, \
-    sequence";
+/// Its columns, with this for [`Transaction::touched`], which few need.
+macro_rules! columns {
+    ($touched:literal) => {
+        concat!(
+            "network, family, block_number, block_hash, block_timestamp, transaction_index, hash, from_address, to_address, value, \
+             status, failure_cause, failure_reason, method, call, gas_used, gas_price, fee, log_count, sequence, ",
+            $touched
+        )
+    };
+}
+
+/// Columns of a list.
+pub(super) const COLUMNS: &str = columns!("emptyArrayString() AS touched");
+/// Columns of a replay's transactions.
+pub(super) const COLUMNS_OF_REPLAYS: &str = columns!("contracts AS touched");
 
 /// Which transactions. All that is given must hold.
 #[derive(Debug, Clone, Default)]
@@ -75,6 +91,10 @@ pub struct TransactionFilter {
     pub status: Option<Status>,
     /// With this failure cause.
     pub cause: Option<String>,
+    /// Calling one of these functions: selectors, `0x` and 8 lower-case hex digits. Empty: whatever they call.
+    pub methods: Vec<String>,
+    /// In the block of this height. Goes with a network.
+    pub block: Option<u64>,
     /// In blocks not earlier than this.
     pub from: Option<TimeMs>,
     /// In blocks earlier than this.
@@ -104,6 +124,8 @@ pub struct TransactionCursor {
 const FIRST_HEIGHTS: u64 = 16;
 /// Width of the first window of times of a list, in milliseconds.
 const FIRST_MS: u64 = 10_000;
+/// The same of an export, which wants more rows at once: so many times as wide.
+const OF_EXPORT: u64 = 8;
 
 impl Store {
     /// Transactions of one network by height and position, or of all networks by time.
@@ -111,11 +133,24 @@ impl Store {
         &self,
         filter: &TransactionFilter,
     ) -> Result<Page<Transaction, TransactionCursor>, StoreError> {
-        let limit = filter.limit.clamp(1, limits::PAGE_ITEMS_MAX);
+        self.page(filter, filter.limit.clamp(1, limits::PAGE_ITEMS_MAX), 1).await
+    }
+
+    /// The same in larger pages, of up to [`limits::EXPORT_PART_ROWS`], for who wants everything.
+    pub async fn export(&self, filter: &TransactionFilter) -> Result<Page<Transaction, TransactionCursor>, StoreError> {
+        self.page(filter, filter.limit.clamp(1, limits::EXPORT_PART_ROWS), OF_EXPORT).await
+    }
+
+    async fn page(
+        &self,
+        filter: &TransactionFilter,
+        limit: u32,
+        wider: u64,
+    ) -> Result<Page<Transaction, TransactionCursor>, StoreError> {
         let Some((low, high)) = self.transaction_bounds(filter).await? else {
             return Ok(Page { items: Vec::new(), next: None });
         };
-        let first = if filter.network.is_some() { FIRST_HEIGHTS } else { FIRST_MS };
+        let first = wider * if filter.network.is_some() { FIRST_HEIGHTS } else { FIRST_MS };
         let sql = sql(filter);
         let looked =
             look(Windows::new(low, high, first, filter.sort), limit, self.list_time(), |(from, to), missing| {
@@ -146,6 +181,9 @@ impl Store {
             None => self.time_bounds().await?,
         };
         let Some((mut low, mut high)) = bounds else { return Ok(None) };
+        if let (Some(block), true) = (filter.block, filter.network.is_some()) {
+            (low, high) = (low.max(block), high.min(block));
+        }
         if filter.network.is_none() {
             low = low.max(filter.from.map_or(0, |t| t.0.max(0) as u64));
             high = high.min(filter.to.map_or(u64::MAX, |t| (t.0.max(1) as u64) - 1));
@@ -226,6 +264,7 @@ fn sql(filter: &TransactionFilter) -> String {
     add(filter.address.is_some(), "(from_address = {address:String} OR has(contracts, {address:String}))");
     add(filter.status.is_some(), "status = {status:String}");
     add(filter.cause.is_some(), "failure_cause = {cause:String}");
+    add(!filter.methods.is_empty(), "method IN {methods:Array(String)}");
     add(filter.from.is_some(), "block_timestamp >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')");
     add(filter.to.is_some(), "block_timestamp < fromUnixTimestamp64Milli({to:Int64}, 'UTC')");
     let conditions = conditions.join(" AND ");
@@ -251,6 +290,9 @@ fn bind(mut query: clickhouse::query::Query, filter: &TransactionFilter) -> clic
     }
     if let Some(status) = filter.status {
         query = query.param("status", status.as_str());
+    }
+    if !filter.methods.is_empty() {
+        query = query.param("methods", filter.methods.as_slice());
     }
     for (name, value) in [("from", filter.from), ("to", filter.to)] {
         if let Some(time) = value {

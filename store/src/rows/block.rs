@@ -64,6 +64,7 @@ columns! {
         contract_unknown: Arrays<Numbers<u32>>,
         contract_logs: Arrays<Numbers<u32>>,
         contract_gas_used: Arrays<Numbers<u64>>,
+        facts_position: Nullable<Numbers<u64>>,
     }
 }
 
@@ -128,6 +129,7 @@ impl BlockColumns {
         self.contract_unknown.push_all(contracts.iter().map(|c| c.unknown));
         self.contract_logs.push_all(contracts.iter().map(|c| c.logs));
         self.contract_gas_used.push_all(contracts.iter().map(|c| c.gas_used));
+        self.facts_position.push(block.facts_position);
     }
 }
 

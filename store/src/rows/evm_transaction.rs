@@ -14,7 +14,7 @@ use super::{
 };
 
 columns! {
-    /// `evm_transaction_rows`; columns as there. `call` and `call_arguments` are empty until something decodes calls.
+    /// `evm_transaction_rows`; columns as there.
     EvmTransactionColumns of "evm_transaction_rows" {
         network: Words,
         height: Numbers<u64>,
@@ -63,6 +63,8 @@ columns! {
         fee_reason: Words,
         fee_token: Fixed<20>,
         fee_token_amount: Numbers<U256>,
+        call: Words,
+        call_arguments: Strings,
         extra: Strings,
         present: Numbers<u32>,
         span: Numbers<u32>,
@@ -151,6 +153,9 @@ impl EvmTransactionColumns {
         present.push(Bit::ChainId, &mut self.chain_id, t.chain_id);
         self.push_receipt(&mut present, t);
         self.push_fee(&mut present, t, x);
+        self.call.push(x.call.as_ref().map_or("", |call| &call.signature));
+        let arguments = x.call.as_ref().and_then(|call| call.arguments.as_deref());
+        self.call_arguments.push(arguments.unwrap_or("").as_bytes());
         self.extra.push(&Extra::of(t, x).json());
         self.present.push(present.0);
         self.span.push(span);

@@ -35,6 +35,9 @@ pub(super) struct Extra<'a> {
     receipt_deposit_nonce: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt_deposit_receipt_version: Option<u64>,
+    /// A JSON array, as text: what was recorded is what is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inner_calls: Option<&'a str>,
 }
 
 /// Written in lower-case digits.
@@ -48,7 +51,7 @@ impl Serialize for Hex<Address> {
 }
 
 impl<'a> Extra<'a> {
-    pub fn of(t: &'a EvmTransaction, x: &Enrichment) -> Self {
+    pub fn of(t: &'a EvmTransaction, x: &'a Enrichment) -> Self {
         let decimal = |amount: U256| amount.to_string();
         let fee = x.fee.as_ref();
         let rest = |f: &schemas::records::FeeParts| {
@@ -69,6 +72,7 @@ impl<'a> Extra<'a> {
             mint: t.mint.map(decimal),
             receipt_deposit_nonce: t.receipt_deposit_nonce,
             receipt_deposit_receipt_version: t.receipt_deposit_receipt_version,
+            inner_calls: x.inner_calls.as_deref(),
         }
     }
 

@@ -132,9 +132,9 @@ WITH
         WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64}
     ),
     l AS (
-        SELECT toUInt32(countIf(ifNull(event = 'Transfer(address,address,uint256)', 0))) AS transfers
-        FROM evm_logs
-        WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64}
+        SELECT toUInt32(count()) AS transfers
+        FROM token_transfers
+        WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64} AND standard IN ('erc20', 'erc721')
     ),
     b AS (SELECT * FROM block_rows FINAL WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64}),
     (SELECT arrayConcat(contract_addresses, arrayMap(a -> toFixedString(unhex(substring(a, 3)), 20), {contracts:Array(String)})) FROM b)

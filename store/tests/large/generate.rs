@@ -47,6 +47,19 @@ pub fn sender(number: u64) -> String {
     format!("0x{number:040x}")
 }
 
+/// Functions that a block's transactions call, one after the other.
+const FUNCTIONS: u64 = 16;
+
+/// The selector of one of them.
+pub fn method(number: u64) -> String {
+    format!("0xa9059c{number:02x}")
+}
+
+/// The selector of a function that one transaction of each network calls.
+pub fn rare_method() -> String {
+    "0xdeadbeef".to_owned()
+}
+
 fn address(number: &str) -> String {
     bytes(&format!("concat('0x', leftPad(lower(hex({number})), 40, '0'))"))
 }
@@ -127,10 +140,11 @@ fn insert(engine: &Running, network: Network, from: u64, to: u64, rows: u64) {
         ),
         format!(
             "INSERT INTO evm_transaction_rows (network, height, transaction_index, version, block_hash, block_time, hash, \
-             from_address, to_address, value, status, fee, log_count, contracts, gas, receipt_status, receipt_gas_used, present, span) \
+             from_address, to_address, value, status, fee, method, log_count, contracts, gas, receipt_status, receipt_gas_used, present, span) \
              {children}, 256 * (b + 1), {of_block}, {time}, {hash}, {}, {contract} AS to, toUInt256(n), \
-             if(n % 50 = 0, 'failed', 'success'), toUInt256(21000), 1, [to, {emitter}], 21000, n % 50 != 0, 21000, \
-             bitOr(bitOr(1, 2), 128), {SPAN} {numbers}",
+             if(n % 50 = 0, 'failed', 'success'), toUInt256(21000), \
+             if(n = 4321, unhex('deadbeef'), concat(unhex('a9059c'), char(n % {FUNCTIONS}))), 1, [to, {emitter}], 21000, n % 50 != 0, 21000, \
+             bitOr(bitOr(1, 2), bitOr(4, 128)), {SPAN} {numbers}",
             address(&format!("cityHash64(n) % {SENDERS}"))
         ),
         format!(

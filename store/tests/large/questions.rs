@@ -12,7 +12,7 @@ use store::{
 
 use crate::{
     chain::{Chain, Dice},
-    generate::{FIRST_HEIGHT, METHODS, Network, PER_BLOCK, block_hash, run, sender, transaction_hash},
+    generate::{self, FIRST_HEIGHT, METHODS, Network, PER_BLOCK, block_hash, run, sender, transaction_hash},
     harness::{Running, encoded},
     setup::{RunningSink, TestLog, until_processed},
 };
@@ -89,6 +89,9 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
         let found =
             asked.ask("block_by_height", height.to_string(), edges, api.block_by_height(&network, height)).await;
         assert_eq!(found.map(|b| b.hash), Some(block_hash(a.name, block)));
+        let fees = api.block_fees(&network, height, block + 1);
+        let fees = asked.ask("block_fees", height.to_string(), 2 * edges, fees).await;
+        assert_eq!(fees.parts.execution.map(|sum| sum.to_string()), Some((PER_BLOCK * 21_000).to_string()));
         let hash: BlockHash = block_hash(a.name, block).parse().expect("a hash");
         let found = asked.ask("block_by_hash", height.to_string(), 2 * edges, api.block_by_hash(&network, &hash)).await;
         assert_eq!(found.map(|b| b.number), Some(height));
@@ -115,6 +118,9 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
             let filter = TransactionFilter { network, sort, limit: 1_000, ..Default::default() };
             let page = asked.ask("transactions", &*about, 20 * edges, api.transactions(&filter)).await;
             assert!(page.items.len() == 1_000 && page.next.is_some());
+            let filter = TransactionFilter { limit: limits::EXPORT_PART_ROWS, ..filter };
+            let page = asked.ask("export", &*about, 30 * edges, api.export(&filter)).await;
+            assert!(page.items.len() as u32 == limits::EXPORT_PART_ROWS && page.next.is_some());
         }
     }
     let of_a = TransactionFilter { network: Some(network.clone()), limit: 50, ..Default::default() };
@@ -129,6 +135,22 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
             asked.ask("transactions", format!("by contract {about}"), 3_000_000, api.transactions(&filter)).await;
         assert_eq!(page.items, []);
     }
+    // By method: of a function that few call the index knows where, of one that many call the first windows are full.
+    for (about, method, most) in [
+        ("that many call", generate::method(3), 20 * edges),
+        ("that is called rarely", generate::rare_method(), 3_000_000),
+        ("that nobody calls", "0x00000000".to_owned(), 3_000_000),
+    ] {
+        let filter = TransactionFilter { methods: vec![method.clone()], ..of_a.clone() };
+        let page = asked.ask("transactions", format!("by a method {about}"), most, api.transactions(&filter)).await;
+        assert!(page.items.iter().all(|t| t.method.as_ref() == Some(&method)), "{about}");
+        assert_eq!(page.items.is_empty(), about == "that nobody calls", "{about}");
+    }
+    // Of one block.
+    let block = FIRST_HEIGHT + middle;
+    let filter = TransactionFilter { block: Some(block), limit: 1_000, ..of_a.clone() };
+    let page = asked.ask("transactions", "of one block", 3 * edges, api.transactions(&filter)).await;
+    assert!(page.items.len() as u64 == PER_BLOCK && page.items.iter().all(|t| t.block_number == block));
     // By time: the index on time leads to the heights.
     let time = |height: u64| TimeMs(1_700_000_000_000 + height as i64 * 12_000);
     let from = FIRST_HEIGHT + middle;

@@ -100,7 +100,7 @@ impl Chain {
         envelope.log_count = log_index;
         summary.contracts = contracts(&transactions);
         let header = EvmHeader { gas_limit: 30_000_000, gas_used: summary.gas_used, ..EvmHeader::default() };
-        let block = EnrichedBlock { envelope, evm: Some(Box::new(header)), summary: Some(summary) };
+        let block = EnrichedBlock { envelope, evm: Some(Box::new(header)), summary: Some(summary), facts_position: None };
         let event = Event { block, transactions };
         self.live.push(Live { event: event.clone() });
         event
@@ -113,7 +113,7 @@ impl Chain {
         let mut envelope = self.envelope(Op::Revert, last.height, hash, hash);
         envelope.reverts_sequence = Some(last.sequence);
         let child = EnrichedTransaction { envelope: envelope.child(), payload: Payload::Revert };
-        Some(Event { block: EnrichedBlock { envelope, evm: None, summary: None }, transactions: vec![child] })
+        Some(Event { block: EnrichedBlock { envelope, evm: None, summary: None, facts_position: None }, transactions: vec![child] })
     }
 
     /// A cause of some transaction that is live, if any is, found out later.
@@ -205,6 +205,8 @@ fn transaction(e: &ChildEnvelope, index: u32, logs: u32, first_log: u32, dice: &
         method: None,
         failure_cause: failed.then(|| "out_of_gas".into()),
         failure_reason: failed.then(|| "all gas was used".into()),
+        call: None,
+        inner_calls: None,
         events: (0..logs)
             .map(|i| {
                 (i == 0)

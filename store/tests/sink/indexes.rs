@@ -35,11 +35,12 @@ async fn every_look_up_uses_its_index() {
     let rest = format!("FROM numbers({ROWS}) SETTINGS materialize_skip_indexes_on_insert = 1");
     for insert in [
         format!(
-            "INSERT INTO evm_transaction_rows (network, height, version, block_time, hash, from_address, contracts, span) \
-             SELECT 'a', number, 256 * number, {time}, {}, {}, [{}, toFixedString('x', 20)], 302080 {rest}",
+            "INSERT INTO evm_transaction_rows (network, height, version, block_time, hash, from_address, contracts, method, present, span) \
+             SELECT 'a', number, 256 * number, {time}, {}, {}, [{}, toFixedString('x', 20)], {}, 4, 302080 {rest}",
             fixed(32),
             fixed(20),
-            fixed(20)
+            fixed(20),
+            fixed(4)
         ),
         format!(
             "INSERT INTO evm_log_rows (network, height, version, block_time, address, topics, transaction_hash, span) \
@@ -55,7 +56,7 @@ async fn every_look_up_uses_its_index() {
     ] {
         execute(&engine, &store, &insert).await;
     }
-    let (hash, address) = (word(64), word(40));
+    let (hash, address, selector) = (word(64), word(40), word(8));
     let transactions =
         "network, block_number, hash, from_address, to_address, value, status, failure_cause, method, fee, contracts";
     for view in ["transactions", "evm_transactions"] {
@@ -76,6 +77,8 @@ async fn every_look_up_uses_its_index() {
                     format!("network = 'a' AND (from_address = '{address}' OR has(contracts, '{address}'))"),
                     "<Combined skip indexes>",
                 ),
+                (format!("method = '{selector}'"), "by_method"),
+                (format!("network = 'a' AND method IN ['{selector}', '0xffffffff']"), "by_method"),
                 ("block_timestamp = toDateTime64(1700000777, 3, 'UTC')".into(), "by_time"),
                 ("sequence = 777".into(), "by_sequence"),
                 ("sequence > 399990".into(), "by_sequence"),

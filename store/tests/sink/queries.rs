@@ -123,6 +123,15 @@ async fn lists_look_ups_and_replays_tell_what_the_chain_is() {
     assert_eq!(keys(&all(&store, &between).await), model(&chains, |e, _| in_a(e) && inside(e)));
     let everywhere = TransactionFilter { network: None, ..between };
     assert_eq!(keys(&all(&store, &everywhere).await), model(&chains, |e, _| inside(e)));
+    let block = TransactionFilter { block: Some(tip.height - 1), ..of_a.clone() };
+    assert_eq!(
+        keys(&all(&store, &block).await),
+        model(&chains, |e, _| in_a(e) && e.block.envelope.height == tip.height - 1)
+    );
+    // Larger pages are the same list.
+    let whole = TransactionFilter { limit: 10_000, ..of_a.clone() };
+    let exported = store.export(&whole).await.expect("all");
+    assert_eq!((keys(&exported.items), exported.next), (model(&chains, |e, _| in_a(e)), None));
     let hostile = TransactionFilter { contract: Some("' OR 1=1 --".into()), ..base };
     assert_eq!(all(&store, &hostile).await, []);
 

@@ -257,7 +257,7 @@ async fn past(engine: &Running, store: &Store, name: &str) -> Vec<Event> {
         let envelope = envelope(&chain, (sequence, op), height, &hash, reverts);
         let child = EnrichedTransaction { envelope: envelope.child(), payload: Payload::Revert };
         let transactions = if op == Op::Revert { vec![child] } else { Vec::new() };
-        Event { block: EnrichedBlock { envelope, evm: None, summary: None }, transactions }
+        Event { block: EnrichedBlock { envelope, evm: None, summary: None, facts_position: None }, transactions }
     };
     rows.into_iter().map(event).collect()
 }
@@ -271,7 +271,7 @@ async fn continued(engine: &Running, store: &Store, name: &str) -> Chain {
     chain.sequence = rows::<u64>(engine, store, &sql).await[0];
     for (height, hash, sequence) in blocks {
         let envelope = envelope(&chain, (sequence, Op::Apply), height, &hash, None);
-        let event = Event { block: EnrichedBlock { envelope, evm: None, summary: None }, transactions: Vec::new() };
+        let event = Event { block: EnrichedBlock { envelope, evm: None, summary: None, facts_position: None }, transactions: Vec::new() };
         chain.live.push(Live { event });
     }
     chain

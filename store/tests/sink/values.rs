@@ -201,6 +201,8 @@ async fn check(engine: &Running, store: &Store) {
             method: None,
             failure_cause: None,
             failure_reason: None,
+            call: None,
+            inner_calls: None,
             events: Vec::new(),
         };
         (case.set)(&mut t, &mut x);
@@ -275,6 +277,8 @@ async fn logs_show_what_they_are_however_many_signatures_there_are() {
                 method: None,
                 failure_cause: None,
                 failure_reason: None,
+                call: None,
+                inner_calls: None,
                 events,
             };
             let payload = Payload::Transaction(Box::new((t, x)));

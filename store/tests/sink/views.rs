@@ -14,7 +14,7 @@ const PROMISED: &[(&str, &str)] = &[
     (
         "blocks",
         "network family number hash parent_hash timestamp transaction_count failed_count gas_limit gas_used sequence \
-         observed_at stored_at height block_number block_time block_timestamp block_hash tx_count base_fee fee_total_text",
+         observed_at stored_at height block_number block_time block_timestamp block_hash tx_count base_fee fee_total_text facts_position",
     ),
     (
         "block_events",
@@ -24,7 +24,8 @@ const PROMISED: &[(&str, &str)] = &[
     (
         "transactions",
         "network family block_number block_hash block_timestamp transaction_index hash from_address to_address value status \
-         fee failure_cause method sequence gas_used gas_price value_text fee_text height block_time index from to cause reason",
+         fee failure_cause method sequence gas_used gas_price value_text fee_text height block_time index from to cause reason \
+         call",
     ),
     (
         "evm_transactions",
@@ -32,12 +33,17 @@ const PROMISED: &[(&str, &str)] = &[
          gas_price input transaction_type max_fee_per_gas max_priority_fee_per_gas receipt_gas_used \
          receipt_cumulative_gas_used receipt_effective_gas_price receipt_status receipt_contract_address fee l1_fee \
          operator_fee blob_fee fee_reason fee_token fee_token_amount fee_token_amount_text method failure_cause failure_reason sequence value_text fee_text l1_fee_text \
-         receipt_effective_gas_price_text height block_time index from to gas_used cause reason",
+         receipt_effective_gas_price_text height block_time index from to gas_used cause reason call call_arguments inner_calls",
     ),
     (
         "evm_logs",
         "network log_index transaction_hash transaction_index address data topics block_number block_timestamp block_hash \
          event arguments sequence height block_time",
+    ),
+    (
+        "token_transfers",
+        "token_address from_address to_address value transaction_hash log_index block_timestamp block_number block_hash \
+         network sequence standard token_id value_text token_id_text height block_time token from to",
     ),
     (
         "completeness",

@@ -8,6 +8,7 @@
 //! * [`chain`]: no endpoint is used before it has said the right chain id.
 //! * [`hub`]: heads from every subscription; polling where there is none.
 //! * [`newest`]: the newest head that is not stale; [`together`]: blocks of several heights in one question.
+//! * [`state`]: code, storage and calls at a block's hash.
 //! * [`words`], [`second`]: who showed which block; [`judge`]: what follows when they differ; [`lacking`]: and who had none.
 
 mod chain;
@@ -16,6 +17,7 @@ mod judge;
 mod lacking;
 mod newest;
 mod second;
+mod state;
 mod together;
 mod words;
 
@@ -31,6 +33,7 @@ use async_trait::async_trait;
 use schemas::{BlockHash, Network};
 use tokio::sync::{Notify, watch};
 
+pub use self::state::{Called, StateAt};
 use self::{chain::Chains, judge::Suspects, lacking::Lacking, together::BlockBytes, words::Words};
 use super::{
     client::EvmClient,

@@ -1,0 +1,225 @@
+//! An ABI prepared for decoding.
+
+use std::{fmt::Write, sync::Arc};
+
+use alloy_json_abi::{AbiItem, EventParam, Param};
+use alloy_primitives::B256;
+use schemas::Mistake;
+
+use crate::{
+    lines::{self, LineError},
+    types::{Fields, Unsupported},
+};
+
+/// Functions and errors by selector, events by topic 0; several may have one. What cannot be decoded (a type of a library, an empty
+/// tuple) is left out.
+#[derive(Debug, Clone, Default)]
+pub struct Abi {
+    functions: Table<[u8; 4], Callable>,
+    errors: Table<[u8; 4], Callable>,
+    events: Table<B256, Logged>,
+    /// Their first topic is no signature's.
+    pub(crate) anonymous: Vec<Logged>,
+}
+
+/// A function or a custom error.
+#[derive(Debug, Clone)]
+pub(crate) struct Callable {
+    pub(crate) signature: Arc<str>,
+    pub(crate) fields: Fields,
+}
+
+/// An event in one of its shapes.
+#[derive(Debug, Clone)]
+pub(crate) struct Logged {
+    pub(crate) signature: Arc<str>,
+    pub(crate) fields: Fields,
+    pub(crate) indexed: Box<[bool]>,
+    /// Topics of a log of it, the signature's too where there is one.
+    pub(crate) topics: usize,
+}
+
+impl Abi {
+    /// Of JSON as a compiler writes it.
+    ///
+    /// # Errors
+    /// What [`schemas::abi::Abi::read`] objects to.
+    pub fn parse(json: &str) -> Result<Self, Vec<Mistake>> {
+        schemas::abi::Abi::read(json).map(|abi| Self::prepare(&abi))
+    }
+
+    /// Of one that is checked already.
+    pub fn prepare(abi: &schemas::abi::Abi) -> Self {
+        // It is what was checked.
+        let items: Vec<AbiItem<'static>> = serde_json::from_str(abi.text()).unwrap_or_default();
+        Self::of(items.iter(), false)
+    }
+
+    /// Of human-readable lines: `function transfer(address to, uint256 value)`. Empty ones and those that begin with `#` are passed over.
+    ///
+    /// # Errors
+    /// The first line that is none.
+    pub fn from_lines<'l>(lines: impl IntoIterator<Item = &'l str>) -> Result<Self, LineError> {
+        Ok(Self::of(read(lines)?.iter(), false))
+    }
+
+    /// Functions, events and errors of it that can be decoded.
+    pub fn len(&self) -> usize {
+        self.functions.rows.len() + self.errors.rows.len() + self.events.rows.len() + self.anonymous.len()
+    }
+
+    /// Whether nothing can be decoded by it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it has a function with this selector.
+    pub fn has_function(&self, selector: [u8; 4]) -> bool {
+        self.functions(selector).next().is_some()
+    }
+
+    /// Selectors of the functions with this name, each once.
+    pub fn selectors(&self, name: &str) -> impl Iterator<Item = [u8; 4]> {
+        let named = move |it: &Callable| it.signature.strip_prefix(name).is_some_and(|rest| rest.starts_with('('));
+        let mut last = None;
+        self.functions.rows.iter().filter(move |row| named(&row.1) && last.replace(row.0) != Some(row.0)).map(|row| row.0)
+    }
+
+    /// Of items; with `loose` also the two shapes of each event that are no guess: nothing indexed, and all indexed.
+    pub(crate) fn of<'i>(items: impl Iterator<Item = &'i AbiItem<'static>> + Clone, loose: bool) -> Self {
+        let mut abi = Self::default();
+        for item in items.clone() {
+            match item {
+                AbiItem::Function(f) => {
+                    let (Ok(it), id) = (callable(&f.name, &f.inputs), f.selector()) else { continue };
+                    abi.functions.rows.push((id.0, it));
+                }
+                AbiItem::Error(e) => {
+                    let (Ok(it), id) = (callable(&e.name, &e.inputs), e.selector()) else { continue };
+                    abi.errors.rows.push((id.0, it));
+                }
+                AbiItem::Event(e) => {
+                    let Ok(it) = logged(&e.name, &e.inputs, e.anonymous) else { continue };
+                    match e.anonymous {
+                        true => abi.anonymous.push(it),
+                        false => abi.events.rows.push((e.selector(), it)),
+                    }
+                }
+                AbiItem::Constructor(_) | AbiItem::Fallback(_) | AbiItem::Receive(_) => {}
+            }
+        }
+        if loose {
+            for item in items {
+                let AbiItem::Event(e) = item else { continue };
+                if e.anonymous || e.inputs.is_empty() {
+                    continue;
+                }
+                let id = e.selector();
+                for all in [false, true] {
+                    let mut inputs = e.inputs.clone();
+                    inputs.iter_mut().for_each(|p| p.indexed = all);
+                    let Ok(it) = logged(&e.name, &inputs, false) else { continue };
+                    // One that the table has in words goes before.
+                    let there = abi.events.rows.iter().any(|(other, row)| *other == id && row.topics == it.topics);
+                    if !there && it.topics <= 4 && it.fields.each.iter().all(|field| !all || field.ty.is_value()) {
+                        abi.events.rows.push((id, it));
+                    }
+                }
+            }
+        }
+        // Stable: alternatives keep their order.
+        abi.functions.rows.sort_by_key(|row| row.0);
+        abi.errors.rows.sort_by_key(|row| row.0);
+        abi.events.rows.sort_by_key(|row| row.0);
+        abi
+    }
+
+    #[inline]
+    pub(crate) fn functions(&self, selector: [u8; 4]) -> impl Iterator<Item = &Callable> {
+        self.functions.of(selector)
+    }
+
+    #[inline]
+    pub(crate) fn errors(&self, selector: [u8; 4]) -> impl Iterator<Item = &Callable> {
+        self.errors.of(selector)
+    }
+
+    #[inline]
+    pub(crate) fn events(&self, topic: B256) -> impl Iterator<Item = &Logged> {
+        self.events.of(topic)
+    }
+}
+
+/// Rows in the order of their keys, alternatives side by side.
+#[derive(Debug, Clone)]
+struct Table<K, V> {
+    rows: Vec<(K, V)>,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self { rows: Vec::new() }
+    }
+}
+
+impl<K: Ord + Copy, V> Table<K, V> {
+    #[inline]
+    fn of(&self, key: K) -> impl Iterator<Item = &V> {
+        let from = self.rows.partition_point(|row| row.0 < key);
+        self.rows[from..].iter().take_while(move |row| row.0 == key).map(|row| &row.1)
+    }
+}
+
+pub(crate) fn read<'l>(lines: impl IntoIterator<Item = &'l str>) -> Result<Vec<AbiItem<'static>>, LineError> {
+    let mut items = Vec::new();
+    for (at, line) in lines.into_iter().enumerate() {
+        items.extend(lines::item(line).map_err(|problem| LineError { line: at + 1, problem })?);
+    }
+    Ok(items)
+}
+
+fn callable(name: &str, inputs: &[Param]) -> Result<Callable, Unsupported> {
+    let mut signature = String::from(name);
+    write_params(inputs.iter().map(|p| (p, false)), &mut signature);
+    Ok(Callable { signature: signature.into(), fields: Fields::of(inputs, 0)? })
+}
+
+fn logged(name: &str, inputs: &[EventParam], anonymous: bool) -> Result<Logged, Unsupported> {
+    let mut signature = String::from(name);
+    signature.push('(');
+    for (at, p) in inputs.iter().enumerate() {
+        write_param(at, &p.ty, &p.components, p.indexed, &p.name, &mut signature);
+    }
+    signature.push_str(if anonymous { ") anonymous" } else { ")" });
+    let indexed: Box<[bool]> = inputs.iter().map(|p| p.indexed).collect();
+    let topics = indexed.iter().filter(|i| **i).count() + usize::from(!anonymous);
+    Ok(Logged { signature: signature.into(), fields: Fields::of_event(inputs)?, indexed, topics })
+}
+
+fn write_params<'p>(params: impl Iterator<Item = (&'p Param, bool)>, out: &mut String) {
+    out.push('(');
+    for (at, (p, indexed)) in params.enumerate() {
+        write_param(at, &p.ty, &p.components, indexed, &p.name, out);
+    }
+    out.push(')');
+}
+
+fn write_param(at: usize, ty: &str, components: &[Param], indexed: bool, name: &str, out: &mut String) {
+    if at > 0 {
+        out.push_str(", ");
+    }
+    match ty.strip_prefix("tuple") {
+        Some(array) => {
+            write_params(components.iter().map(|p| (p, false)), out);
+            out.push_str(array);
+        }
+        None => out.push_str(ty),
+    }
+    if indexed {
+        out.push_str(" indexed");
+    }
+    if !name.is_empty() {
+        // Writing to a text cannot fail.
+        _ = write!(out, " {name}");
+    }
+}

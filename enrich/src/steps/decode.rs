@@ -1,0 +1,147 @@
+//! Calls and events as signatures and arguments, by the ABIs that are known and by the table of public signatures (`decode/`).
+//!
+//! Guarantee: arguments of one call or event, and all calls inside a call, take at most [`ARGUMENTS_BYTES`]; what takes more stays
+//! raw, so that no record becomes much larger by being decoded.
+
+use std::ops::Range;
+
+use ::decode::{Abi, InnerCall};
+use alloy_primitives::{Address, B256, Selector, hex};
+use schemas::{
+    limits::ARGUMENTS_BYTES,
+    records::{DecodedCall, DecodedEvent, EvmLog, EvmTransaction},
+    wire::{U256_DIGITS, decimal_text},
+};
+
+use super::known::Known;
+
+/// Decodes what the transactions of one block say.
+pub struct Decoder<'k> {
+    known: &'k Known,
+    height: u64,
+    /// Kept from one look-up to the next.
+    abis: Vec<&'k Abi>,
+}
+
+/// A decoded call, whose texts were appended to a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called<'k> {
+    /// Signature with names.
+    pub signature: &'k str,
+    /// Where the arguments are, a JSON object; `None` where they are too large.
+    pub arguments: Option<Range<usize>>,
+    /// Where the calls inside are, a JSON array; `None` where there are none, or they are too large.
+    pub inner_calls: Option<Range<usize>>,
+}
+
+impl<'k> Decoder<'k> {
+    /// For a block at a height.
+    pub fn new(known: &'k Known, height: u64) -> Self {
+        Self { known, height, abis: Vec::new() }
+    }
+
+    /// The offset of facts that are used.
+    pub fn position(&self) -> Option<u64> {
+        self.known.position
+    }
+
+    /// Decodes a call of a contract. Appends the texts to `out`; nothing where it is not known.
+    pub fn call(&mut self, to: Address, input: &[u8], out: &mut String) -> Option<Called<'k>> {
+        let selector = Selector::from(*input.first_chunk::<4>()?);
+        self.known.abis(to, self.height, Some(selector), &mut self.abis);
+        let start = out.len();
+        let found = ::decode::call_into(&self.abis, input, out)?;
+        let signature = &**found.signature;
+        let arguments = within(start, out);
+        let inner_calls = self.inner_calls(to, input, out);
+        Some(Called { signature, arguments, inner_calls })
+    }
+
+    /// Appends the calls inside of a call, one level deep, as a JSON array.
+    fn inner_calls(&mut self, to: Address, input: &[u8], out: &mut String) -> Option<Range<usize>> {
+        let inner = ::decode::inner_calls(to, input).calls;
+        let start = out.len();
+        for (at, call) in inner.iter().enumerate() {
+            out.push_str(if at == 0 { "[" } else { "," });
+            self.inner_call(call, out);
+            // One that is too large alone is refused before the others are made.
+            if out.len() - start > ARGUMENTS_BYTES {
+                break;
+            }
+        }
+        if inner.is_empty() {
+            return None;
+        }
+        out.push(']');
+        within(start, out)
+    }
+
+    fn inner_call(&mut self, call: &InnerCall<'_>, out: &mut String) {
+        let selector = call.input.first_chunk::<4>().map(|bytes| Selector::from(*bytes));
+        let mut digits = [0; U256_DIGITS];
+        let quoted = |name: &str, text: Option<&str>, out: &mut String| {
+            out.push_str(name);
+            match text {
+                Some(text) => ["\"", text, "\""].into_iter().for_each(|part| out.push_str(part)),
+                None => out.push_str("null"),
+            }
+        };
+        quoted("{\"to\":", Some(hex::Buffer::<20, true>::new().format(&call.to)), out);
+        quoted(",\"value\":", call.value.as_ref().map(|value| decimal_text(value, &mut digits)), out);
+        let mut method = hex::Buffer::<4, true>::new();
+        quoted(",\"method\":", selector.as_ref().map(|selector| &*method.format(selector)), out);
+        // The signature stands before the arguments, and is known behind them.
+        let start = out.len();
+        out.push_str(",\"arguments\":");
+        let before = out.len();
+        self.known.abis(call.to, self.height, selector, &mut self.abis);
+        let found = ::decode::call_into(&self.abis, call.input, out);
+        match found {
+            Some(found) => {
+                // A signature is identifiers, types and punctuation: nothing in it needs escaping.
+                out.insert_str(start, &[",\"call\":\"", found.signature, "\""].concat());
+            }
+            None => {
+                out.truncate(before);
+                out.push_str("null");
+                out.insert_str(start, ",\"call\":null");
+            }
+        }
+        out.push('}');
+    }
+
+    /// Decodes a log. Appends the arguments to `out`, a JSON object, and gives the signature; nothing where it is not known.
+    pub fn event(&mut self, emitter: Address, topics: &[B256], data: &[u8], out: &mut String) -> Option<&'k str> {
+        self.known.abis(emitter, self.height, None, &mut self.abis);
+        let start = out.len();
+        let found = ::decode::event_into(&self.abis, topics, data, out)?;
+        within(start, out).map(|_| &**found.signature)
+    }
+
+    /// What a transaction calls: the call, and the calls inside.
+    pub(super) fn call_of(&mut self, tx: &EvmTransaction) -> (Option<DecodedCall>, Option<String>) {
+        let mut texts = String::new();
+        let Some(called) = tx.to_address.and_then(|to| self.call(to, &tx.input, &mut texts)) else { return (None, None) };
+        let text = |range: Range<usize>| texts[range].to_owned();
+        let inner_calls = called.inner_calls.clone().map(text);
+        let call = DecodedCall { signature: called.signature.to_owned(), arguments: called.arguments.map(text) };
+        (Some(call), inner_calls)
+    }
+
+    /// What a log says.
+    pub(super) fn event_of(&mut self, log: &EvmLog) -> Option<DecodedEvent> {
+        let mut arguments = String::new();
+        let event = self.event(log.address, &log.topics, &log.data, &mut arguments)?;
+        Some(DecodedEvent { event: event.to_owned(), arguments })
+    }
+}
+
+/// Where a text from `start` on is, which is taken back where it is too large.
+fn within(start: usize, out: &mut String) -> Option<Range<usize>> {
+    let range = start..out.len();
+    if range.len() > ARGUMENTS_BYTES {
+        out.truncate(start);
+        return None;
+    }
+    Some(range)
+}

@@ -1,0 +1,96 @@
+//! What the stage `causes` is told, out of the configuration file: nodes, how they may be asked, and contract sources.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use enrich::causes::{Calls, Config, Nodes, sources::SourceConfig};
+use nodes::{
+    evm::{
+        Checks, Endpoint, Tuning,
+        fleet::{EvmFleet, EvmFleetConfig},
+    },
+    fleet::{Clock, Confirm, Limits},
+};
+use runtime::config::{self, ContractSource, Live, Network, Providers};
+use schemas::{
+    Family,
+    profiles::Profile,
+    records::{ProviderSample, stage_status::stage},
+};
+
+use super::fleets;
+
+/// The stage's configuration. `limits` are those of all endpoints of the process.
+///
+/// # Errors
+/// An endpoint that cannot be used as configured: what is wrong.
+pub fn causes_config(live: &mut Live, limits: &Limits) -> Result<Config, String> {
+    let file = live.config().clone();
+    let calls = Calls { per_second: file.causes.limit.per_second(), per_day: file.causes.per_day };
+    let mut settings = Config::new(&file.instance, file.data_dir.join("contracts-cache"));
+    settings.calls = file.causes.calls.then_some(calls);
+    settings.sources = file.contract_sources.iter().map(source).collect();
+    let followed = Followed { limits: limits.clone(), instance: file.instance.clone(), before: Mutex::default() };
+    settings.nodes.set(followed.nodes(&file)?);
+    let nodes = settings.nodes.clone();
+    live.follow(move |config| match followed.nodes(config) {
+        Ok(all) => nodes.set(all),
+        Err(error) => tracing::error!(error, "facts are found by the former endpoints"),
+    });
+    Ok(settings)
+}
+
+fn source(s: &ContractSource) -> SourceConfig {
+    SourceConfig {
+        kind: s.kind,
+        url: s.url.clone(),
+        key: s.key.clone(),
+        networks: s.networks.clone(),
+        per_second: s.limit.per_second(),
+        per_day: s.per_day,
+    }
+}
+
+/// The fleets of all networks, as they were made last: one stays as long as nothing of its network changes.
+struct Followed {
+    limits: Limits,
+    instance: String,
+    before: Mutex<BTreeMap<schemas::Network, (Network, Providers, Nodes)>>,
+}
+
+impl Followed {
+    fn nodes(&self, config: &config::Config) -> Result<BTreeMap<schemas::Network, Nodes>, String> {
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = BTreeMap::new();
+        for network in config.networks.iter().filter(|n| n.family == Family::Evm && !n.endpoints.is_empty()) {
+            let same = before.get(&network.slug).filter(|(n, p, _)| n == network && *p == config.providers);
+            let nodes = match same {
+                Some((.., nodes)) => nodes.clone(),
+                None => self.fleet(network, &config.providers)?,
+            };
+            now.insert(network.slug.clone(), (network.clone(), config.providers, nodes));
+        }
+        *before = now;
+        Ok(before.iter().map(|(network, (.., nodes))| (network.clone(), nodes.clone())).collect())
+    }
+
+    fn fleet(&self, network: &Network, providers: &Providers) -> Result<Nodes, String> {
+        let settings = EvmFleetConfig {
+            network: network.slug.clone(),
+            chain_id: network.chain_id,
+            observer: ProviderSample::observer_of(stage::CAUSES, &self.instance),
+            checks: Checks::of(&Profile::of(network.chain_id)),
+            tuning: Tuning::default(),
+            confirm: Confirm::Never,
+            confirm_within: network.confirm_within,
+            fleet: fleets::fleet(providers, network, &self.limits),
+        };
+        let endpoints: Vec<Endpoint> = network.endpoints.iter().map(fleets::endpoint).collect();
+        let members = fleets::members(network).into_iter().zip(endpoints).collect();
+        let fleet = EvmFleet::new(settings, members, Clock::system())?;
+        Ok(Nodes { chain_id: network.chain_id, fleet })
+    }
+}
+
