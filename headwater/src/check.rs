@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use runtime::config::folder::{self, Folder};
+use runtime::config::{
+    Network,
+    folder::{self, Folder},
+};
+use schemas::profiles::{Profile, Proof};
 
 use crate::exit::Failure;
 
@@ -13,13 +17,15 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     if let Folder::Wrong(words) = folder {
         return Err(Failure::config(format!("{}: {words}", file.display())));
     }
-    let networks: Vec<String> =
-        config.networks.iter().map(|n| format!("{} ({} endpoints)", n.slug, n.endpoints.len())).collect();
+    let networks: Vec<String> = config.networks.iter().map(in_short).collect();
     let what = if networks.is_empty() { "no network".to_owned() } else { networks.join(", ") };
     eprintln!("{}: no mistakes; follows {what}; data in {}", file.display(), config.data_dir.display());
     eprintln!("tenants, keys and contracts in {}", config.control.place());
     if networks.is_empty() {
         eprintln!("add `[[network]]` to follow a chain; the README shows one");
+    }
+    for note in config.networks.iter().filter_map(of_profile) {
+        eprintln!("note: {note}");
     }
     let of_kafka = config.log.kafka.iter().flat_map(|kafka| kafka.warnings());
     let not_ours = match folder {
@@ -32,4 +38,24 @@ pub fn run(file: &Path) -> Result<(), Failure> {
         eprintln!("warning: {warning}");
     }
     Ok(())
+}
+
+fn in_short(network: &Network) -> String {
+    let profile = Profile::of(network.chain_id).proof.as_str();
+    format!("{} ({} endpoints, profile {profile})", network.slug, network.endpoints.len())
+}
+
+/// What is to be known of a network whose chain's profile rests on documentation only, or that has none.
+fn of_profile(network: &Network) -> Option<String> {
+    let (slug, id, profile) = (&network.slug, network.chain_id, Profile::of(network.chain_id));
+    match profile.proof {
+        Proof::Proved | Proof::Development => None,
+        Proof::Unproven => Some(format!(
+            "{slug}: fees of chain {id} ({}) are reckoned by its documentation; no recorded receipt has proved them (docs/fees.md)",
+            profile.name
+        )),
+        Proof::Unknown => Some(format!(
+            "{slug}: chain {id} is not known: fees are what its receipts have fields for, and hashes decide nothing (docs/fees.md)"
+        )),
+    }
 }

@@ -5,4 +5,4 @@
 pub mod log;
 mod recorded;
 
-pub use recorded::{Recorded, amount, number, recorded};
+pub use recorded::{Recorded, amount, json, number, recorded, roots};

@@ -36,20 +36,28 @@ fn chain_id(chain: &str) -> u64 {
     }
 }
 
-fn json(path: &Path) -> Value {
+/// A file's JSON-RPC result, with or without its envelopes.
+pub fn json(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut value: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    match value.get_mut("result") {
-        Some(result) => result.take(),
-        None => value,
+    for envelope in ["response", "result"] {
+        if let Some(inner) = value.get_mut(envelope) {
+            value = inner.take();
+        }
     }
+    value
+}
+
+/// The folders of recorded data: of the repository, and the one that `HEADWATER_DATA` names.
+pub fn roots() -> Vec<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../loadtest/data");
+    [Some(here), std::env::var_os("HEADWATER_DATA").map(PathBuf::from)].into_iter().flatten().collect()
 }
 
 /// Every recorded block with receipts: of the repository, and of the folder that `HEADWATER_DATA` names.
 pub fn recorded() -> Vec<Recorded> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../loadtest/data");
     let mut all = Vec::new();
-    for root in [Some(here), std::env::var_os("HEADWATER_DATA").map(PathBuf::from)].into_iter().flatten() {
+    for root in roots() {
         for item in json(&root.join("MANIFEST.json"))["items"].as_array().unwrap() {
             let files: Vec<_> = item["files"].as_array().unwrap().iter().filter_map(|f| f["path"].as_str()).collect();
             let of =
@@ -98,7 +106,7 @@ impl Recorded {
         let b = &self.block;
         let block_hash = |v: &Value| v.as_str().unwrap().parse::<BlockHash>().unwrap();
         let logs: usize = self.receipts.iter().map(|r| r["logs"].as_array().unwrap().len()).sum();
-        let time = TimeMs::from_secs(number(&b["timestamp"]).unwrap());
+        let time = TimeMs::from_stamp(number(&b["timestamp"]).unwrap()).unwrap();
         let envelope = Envelope {
             network: network.parse().unwrap(),
             sequence,
@@ -155,6 +163,7 @@ fn transaction(t: &Value, r: &Value) -> EvmTransaction {
         input: bytes(&t["input"]).unwrap(),
         transaction_type: number(&t["type"]).unwrap_or(0),
         chain_id: number(&t["chainId"]),
+        fee_currency: address(&t["feeCurrency"]),
         mint: amount(&t["mint"]),
         receipt_status: number(&r["status"]),
         receipt_root: hash(&r["root"]),
@@ -169,6 +178,7 @@ fn transaction(t: &Value, r: &Value) -> EvmTransaction {
         receipt_operator_fee_scalar: number(&r["operatorFeeScalar"]),
         receipt_operator_fee_constant: number(&r["operatorFeeConstant"]),
         receipt_da_footprint_gas_scalar: number(&r["daFootprintGasScalar"]),
+        receipt_token_ratio: amount(&r["tokenRatio"]),
         receipt_gas_used_for_l1: number(&r["gasUsedForL1"]),
         logs: r["logs"]
             .as_array()

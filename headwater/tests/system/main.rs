@@ -15,6 +15,7 @@ mod contracts;
 mod control;
 mod door;
 mod faults;
+mod fees;
 mod filling;
 mod full_disk;
 mod kafka;

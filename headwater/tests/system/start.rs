@@ -60,6 +60,25 @@ fn checked(text: &str) -> (Option<i32>, String) {
     (output.status.code(), stderr(&output))
 }
 
+/// Rule 24: what a chain's profile rests on.
+#[test]
+fn check_says_what_each_network_s_profile_rests_on() {
+    let network = |slug: &str, id: u64| {
+        format!(
+            "[[network]]\nslug = \"{slug}\"\nfamily = \"evm\"\nchain_id = {id}\n\
+             [[network.endpoint]]\nurl = \"http://node.example\"\n"
+        )
+    };
+    let chains = [("mantle", 5_000), ("bsc", 56), ("anvil", 31_337), ("own", 987_654_321)];
+    let (code, told) = checked(&chains.map(|(slug, id)| network(slug, id)).concat());
+    assert_eq!(code, Some(0), "{told}");
+    for (slug, word) in [("mantle", "proved"), ("bsc", "unproven"), ("anvil", "development"), ("own", "unknown")] {
+        assert!(told.contains(&format!("{slug} (1 endpoints, profile {word})")), "{told}");
+        let noted = told.contains(&format!("note: {slug}: "));
+        assert_eq!(noted, ["unproven", "unknown"].contains(&word), "{slug}: {told}");
+    }
+}
+
 #[test]
 fn check_finds_what_would_fail_or_be_ignored_later() {
     for (text, line, key) in [

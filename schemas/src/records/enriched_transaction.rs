@@ -42,9 +42,9 @@ pub struct Enrichment {
 /// The fee really paid, in wei of the network's fee token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeeParts {
-    /// Gas used × effective gas price.
+    /// Gas used × effective gas price; where L1's share is charged as gas, without it.
     pub execution: U256,
-    /// OP-stack L1 data fee.
+    /// L1's share: beside the gas on OP-stack, Scroll and Mantle since Arsia; a part of it on Arbitrum and Mantle before Arsia.
     pub l1: Option<U256>,
     /// OP-stack operator fee.
     pub operator: Option<U256>,
