@@ -9,7 +9,8 @@ export default {
 	preprocess: vitePreprocess(),
 	compilerOptions: { runes: true },
 	kit: {
-		adapter: adapter({ pages: 'build', assets: 'build', strict: true }),
+		// `any.html` is the page of what has a name in its path: the server gives it for `/txs/NETWORK/HASH` and the like.
+		adapter: adapter({ pages: 'build', assets: 'build', fallback: 'any.html', strict: true }),
 		// A fixed name keeps two builds of one source byte for byte equal.
 		version: { name: version },
 		output: { bundleStrategy: 'single' },

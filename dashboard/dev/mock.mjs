@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { WebSocketServer } from 'ws';
 import { catalogue } from './catalogue.mjs';
+import { detailOf, methodOf } from './decoded.mjs';
 import { fleet } from './providers.mjs';
 
 const { values: options } = parseArgs({
@@ -68,6 +69,32 @@ let down = false;
 let fork = 0;
 const sockets = new Set();
 
+const PARTS = ['execution', 'l1', 'operator', 'blob'];
+
+/** Null where none of them has it. */
+function summed(amounts) {
+	const there = amounts.filter((amount) => amount != null);
+	return there.length > 0 ? there.reduce((sum, amount) => sum + BigInt(amount), 0n).toString() : null;
+}
+
+/** Whether a transaction fits a list's or a subscription's filters. */
+function fits(t, of) {
+	const has = (address) => [t.to, ...t.detail.events.map((e) => e.address)].includes(address.toLowerCase());
+	const called = t.signature?.split('(')[0];
+	const at = Date.parse(t.block_time);
+	return (
+		(!of.network || t.network === of.network) &&
+		(!of.status || t.status === of.status) &&
+		(!of.cause || t.cause === of.cause) &&
+		(!of.method || t.method === of.method || called === of.method) &&
+		(!of.contract || has(of.contract)) &&
+		(!of.address || t.from === of.address.toLowerCase() || has(of.address)) &&
+		(!of.block || t.height === Number(of.block)) &&
+		(!of.from || at >= Date.parse(of.from)) &&
+		(!of.to || at < Date.parse(of.to))
+	);
+}
+
 /** One block of the next `size` recorded transactions; index 0 is the deposit on the OP stack, as recorded. */
 function make(n, height, at, size) {
 	const hash = sha(n.slug, height, fork);
@@ -78,6 +105,7 @@ function make(n, height, at, size) {
 		const repeated = n.cursor > n.source.length;
 		transactions.push({
 			...rest,
+			...methodOf(from),
 			network: n.slug,
 			hash: repeated ? sha(from.hash, height, index, fork) : from.hash,
 			height,
@@ -86,7 +114,7 @@ function make(n, height, at, size) {
 			cause: from.status === 'failed' ? (index % 2 ? 'out_of_gas' : 'reverted') : null,
 			reason: from.status === 'failed' && !(index % 2) ? 'UniswapV2Router: INSUFFICIENT_OUTPUT_AMOUNT' : null,
 			block_time: new Date(at).toISOString(),
-			detail: { events, fee_parts, logs }
+			detail: { ...detailOf(from, index), logs }
 		});
 	}
 	const now = new Date().toISOString();
@@ -104,6 +132,13 @@ function make(n, height, at, size) {
 		gas_limit: 30_000_000,
 		base_fee: recorded.find((b) => b.network === n.slug).base_fee,
 		fee_total: transactions.reduce((sum, t) => sum + BigInt(t.fee), 0n).toString(),
+		fee_parts: Object.fromEntries(PARTS.map((part) => [part, summed(transactions.map((t) => t.detail.fee_parts[part]))])),
+		fee_unknown: 0,
+		fee_tokens: [],
+		unknown_count: 0,
+		unreadable_count: 0,
+		miner: '0x4838b106fce9647bdf1e7877bf73ce8b0bad5f97',
+		size: 180 * size,
 		observed_at: new Date(at + 300).toISOString(),
 		stored_at: now
 	};
@@ -122,10 +157,15 @@ function append(n, op, { block, transactions }) {
 	} else {
 		n.chain.pop();
 	}
-	const text = [...frames.map((f) => JSON.stringify(f)), JSON.stringify({ type: 'position', network: n.slug, sequence })];
+	const position = JSON.stringify({ type: 'position', network: n.slug, sequence });
+	/** Frames for whoever narrowed by `of`. */
+	const text = (of) => {
+		const left = frames.filter((f, i) => f.type !== 'transaction' || fits(transactions[i - 1], of));
+		return [...left.map((f) => JSON.stringify(f)), position];
+	};
 	n.log.push({ sequence, text });
 	if (n.log.length > 300) n.log.shift();
-	for (const socket of sockets) if (socket.wants.has(n.slug)) text.forEach((t) => socket.send(t));
+	for (const socket of sockets) if (socket.wants.has(n.slug)) text(socket.wants.get(n.slug)).forEach((t) => socket.send(t));
 }
 
 function nextBlock(n, past) {
@@ -226,17 +266,22 @@ function answer(path, query) {
 		const items = chains.flatMap((n) => n.chain.map((c) => c.block)).sort((a, b) => b.height - a.height);
 		return [200, { items: items.slice(0, limit), next: null }];
 	}
-	if (path === '/txs') {
-		const status = query.get('status');
-		const all = chains.flatMap((n) => n.chain.flatMap((c) => c.transactions));
-		const items = all.filter((t) => !status || t.status === status).sort(byNewest).slice(0, limit);
-		return [200, { items: items.map(({ detail, ...tx }) => tx), next: null }];
+	if (path === '/txs' || path === '/txs/export') {
+		const all = chains.flatMap((n) => n.chain.flatMap((c) => c.transactions)).filter((t) => fits(t, Object.fromEntries(query)));
+		const sorted = all.sort(query.get('sort') === 'oldest' ? (a, b) => byNewest(b, a) : byNewest);
+		const from = Number(query.get('cursor') ?? 0);
+		const items = sorted.slice(from, from + limit).map(({ detail, ...tx }) => tx);
+		if (path === '/txs/export') return [200, items];
+		return [200, { items, next: from + limit < sorted.length ? String(from + limit) : null }];
 	}
-	const [, slug, hash] = path.match(/^\/txs\/([^/]+)\/([^/]+)$/) ?? [];
-	const found = networks.get(slug)?.chain.flatMap((c) => c.transactions).find((t) => t.hash === hash);
+	const [, kind, slug, name] = path.match(/^\/(txs|blocks)\/([^/]+)\/([^/]+)$/) ?? [];
+	const chain = networks.get(slug)?.chain ?? [];
+	const block = kind === 'blocks' && chain.find((c) => String(c.block.height) === name || c.block.hash === name);
+	if (block) return [200, block.block];
+	const found = kind === 'txs' && chain.flatMap((c) => c.transactions).find((t) => t.hash === name);
 	if (found) {
 		const { detail, ...tx } = found;
-		return [200, { ...tx, events: detail.events, fee_parts: detail.fee_parts }];
+		return [200, { ...tx, ...detail }];
 	}
 	const detail = `Nothing is known at ${path}.`;
 	return [404, { type: 'about:blank', title: 'Not found', status: 404, detail }];
@@ -275,7 +320,8 @@ const server = createServer((request, response) => {
 		response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
 		return response.end(JSON.stringify(body));
 	}
-	const page = url.pathname === '/' ? '/index.html' : url.pathname;
+	const thing = /^\/(txs|blocks)\/[^/]+\/[^/]+$/.test(url.pathname);
+	const page = url.pathname === '/' ? '/index.html' : thing ? '/any.html' : url.pathname;
 	const path = normalize(extname(page) ? page : `${page}.html`);
 	try {
 		const bytes = readFileSync(join(build, path));
@@ -291,11 +337,11 @@ const wss = new WebSocketServer({ noServer: true });
 server.on('upgrade', (request, socket, head) => {
 	if (down || !request.url.startsWith('/api/v1/ws')) return socket.destroy();
 	wss.handleUpgrade(request, socket, head, (ws) => {
-		ws.wants = new Set();
+		ws.wants = new Map();
 		sockets.add(ws);
 		ws.on('close', () => sockets.delete(ws));
 		ws.on('message', (data) => {
-			const { op, id, topics, network, after } = JSON.parse(data);
+			const { op, id, topics, network, after, ...narrowing } = JSON.parse(data);
 			if (op !== 'subscribe') return;
 			if (topics.includes('providers')) {
 				if (options.mode === 'error') return;
@@ -304,8 +350,8 @@ server.on('upgrade', (request, socket, head) => {
 			}
 			const n = networks.get(network);
 			if (!n) return ws.send(JSON.stringify({ type: 'error', id, problem: { title: 'No such network', detail: network } }));
-			for (const e of n.log) if (after != null && e.sequence > after) e.text.forEach((t) => ws.send(t));
-			ws.wants.add(network);
+			for (const e of n.log) if (after != null && e.sequence > after) e.text(narrowing).forEach((t) => ws.send(t));
+			ws.wants.set(network, narrowing);
 		});
 	});
 });

@@ -11,12 +11,14 @@ for (const name of readdirSync(build).filter((n) => n.endsWith('.html'))) {
 	const page = new URL(name, build);
 	let html = readFileSync(page, 'utf8');
 	let moved = 0;
+	// The fallback's path may have any depth; all other pages lie beside their files.
+	const root = html.includes('src="./theme.js"') ? './' : '/';
 
 	html = html.replace(/<script>([\s\S]*?)<\/script>/g, (_, code) => {
 		const name = `start.${createHash('sha256').update(code).digest('hex').slice(0, 10)}.js`;
 		writeFileSync(new URL(name, build), code.trim() + '\n');
 		moved++;
-		return `<script src="./${name}"></script>`;
+		return `<script src="${root}${name}"></script>`;
 	});
 	html = html.replace(/ 'sha256-[^']+'/g, '');
 

@@ -1,4 +1,5 @@
-//! The dashboard: `dashboard/build`, inside the binary. Its own paths ([`PAGES`]) get the pages that were built for them.
+//! The dashboard: `dashboard/build`, inside the binary. Its own paths ([`PAGES`]) get the pages that were built for them; of what
+//! one can be looked at alone ([`THINGS`]) there is one page, which finds out by its address what it is of.
 //!
 //! Guarantee: what is neither a page nor a file is a 404, so that a program that asks the wrong port does not take the page for
 //! its answer; only scripts that were built in run (`script-src` names our files and the hashes of the page's inline scripts);
@@ -24,7 +25,13 @@ struct Files;
 const NOT_BUILT: &str = include_str!("../assets/not-built.html");
 
 /// The paths that the app answers itself: the folders of `dashboard/src/routes`.
-const PAGES: [&str; 7] = ["", "audit", "contracts", "keys", "login", "providers", "sql"];
+const PAGES: [&str; 8] = ["", "audit", "contracts", "keys", "login", "providers", "sql", "txs"];
+
+/// The same with names in brackets, where anything may stand but nothing. They get [`ANY`].
+const THINGS: [&str; 2] = ["blocks/[network]/[block]", "txs/[network]/[hash]"];
+
+/// The page of every path that the app knows: it begins empty (`fallback` in `dashboard/svelte.config.js`).
+const ANY: &str = "any.html";
 
 /// What the admin port serves, which people look for here.
 const ADMIN: [&str; 5] = ["metrics", "healthz", "readyz", "lag", "log"];
@@ -37,11 +44,13 @@ pub async fn serve(State(_): State<Arc<App>>, method: Method, uri: Uri, headers:
     if ["api", "docs", "problems", "registry"].contains(&first) {
         return missing("");
     }
-    let page = PAGES.contains(&path);
+    let thing = is_thing(path);
+    let page = thing || PAGES.contains(&path);
     let file = match path {
         "favicon.ico" => "favicon.svg".to_owned(),
         "" => "index.html".to_owned(),
-        app if PAGES.contains(&app) => format!("{app}.html"),
+        _ if thing => ANY.to_owned(),
+        app if page => format!("{app}.html"),
         other => other.to_owned(),
     };
     let found = Files::get(&file);
@@ -62,6 +71,13 @@ pub async fn serve(State(_): State<Arc<App>>, method: Method, uri: Uri, headers:
             (StatusCode::OK, kind, NOT_BUILT).into_response()
         }
     }
+}
+
+fn is_thing(path: &str) -> bool {
+    let fits =
+        |(pattern, part): (&str, &str)| if pattern.starts_with('[') { !part.is_empty() } else { pattern == part };
+    let parts: Vec<&str> = path.split('/').collect();
+    THINGS.iter().any(|t| t.split('/').count() == parts.len() && t.split('/').zip(parts.iter().copied()).all(fits))
 }
 
 fn send(path: &str, file: &EmbeddedFile, headers: &HeaderMap) -> Response {
@@ -127,7 +143,7 @@ fn sha256_base64(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A folder with a page is a path of the app; what stands in brackets would need more than a list.
+    /// A folder with a page is a path of the app.
     #[test]
     fn the_pages_are_those_of_the_dashboard() {
         fn pages(folder: &std::path::Path, path: &str, found: &mut Vec<String>) {
@@ -144,7 +160,18 @@ mod tests {
         let mut found = Vec::new();
         pages(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboard/src/routes"), "", &mut found);
         found.sort_unstable();
-        assert_eq!(found, PAGES);
+        let (things, pages): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| path.contains('['));
+        assert_eq!((pages, things), (PAGES.map(str::to_owned).to_vec(), THINGS.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn a_thing_has_a_path_of_its_own() {
+        for path in ["txs/op-mainnet/0xab", "blocks/op-mainnet/7", "blocks/op-mainnet/0xab"] {
+            assert!(is_thing(path), "{path}");
+        }
+        for path in ["txs", "txs/op-mainnet", "txs//0xab", "txs/op-mainnet/", "txs/a/b/c", "blocks", "tx/a/b", ""] {
+            assert!(!is_thing(path), "{path}");
+        }
     }
 
     #[test]

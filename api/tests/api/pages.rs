@@ -26,9 +26,16 @@ async fn pages_need_nothing_from_elsewhere_and_are_protected() {
     // The app's own path gets its page; whatever else is not there does not, and is no HTML.
     let page = api.get("/?network=a").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
-    for target in
-        ["/missing.js", "/api/v2/health", "/networks", "/metrics", "/log/raw.blocks", "/../../etc/passwd", "/%2e%2e/"]
-    {
+    for target in [
+        "/missing.js",
+        "/api/v2/health",
+        "/networks",
+        "/txs/a",
+        "/metrics",
+        "/log/raw.blocks",
+        "/../../etc/passwd",
+        "/%2e%2e/",
+    ] {
         let answer = api.get(target).await;
         assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/problem+json")), "{target}");
         let admin = answer.text().contains("[admin] listen");
@@ -42,16 +49,21 @@ async fn pages_need_nothing_from_elsewhere_and_are_protected() {
 async fn the_dashboards_files_are_served_as_they_are() {
     let world = World::without_sink(&[]).await;
     let api = world.api().await;
-    let (page, sql) = (api.get("/").await, api.get("/sql").await);
+    let (page, sql, thing) = (api.get("/").await, api.get("/sql").await, api.get("/txs/op-mainnet/0xab").await);
     for header in ["content-type", "content-security-policy"] {
         assert_eq!(page.header(header), sql.header(header), "{header}");
+        assert_eq!(page.header(header), thing.header(header), "{header}");
     }
+    let thing = thing.text();
     let (page, sql) = (page.text(), sql.text());
-    let named = [&page, &sql].into_iter().flat_map(|text| text.split('"'));
-    let named: Vec<&str> = named.filter_map(|part| part.strip_prefix("./")).filter(|p| p.contains('.')).collect();
+    // The page of a thing may lie at any depth: it names its files from the root.
+    let deep = thing.split('"').filter_map(|part| part.strip_prefix('/'));
+    let named = [&page, &sql].into_iter().flat_map(|text| text.split('"')).filter_map(|part| part.strip_prefix("./"));
+    let named: Vec<&str> = named.chain(deep.clone()).filter(|p| p.contains('.')).collect();
     if named.is_empty() {
         assert!(page.contains("make dashboard"), "an unbuilt dashboard says how to build it: {page}");
     } else {
+        assert!(deep.count() > 0 && !thing.contains("\"./"), "{thing}");
         assert!(sql.contains("<title>SQL · Headwater</title>") && page.contains("<title>Headwater</title>"));
     }
     if !named.is_empty() {

@@ -64,7 +64,10 @@ export interface Transaction {
 	status: TxStatus;
 	cause?: string | null;
 	reason?: string | null;
+	/** The selector; of older servers a signature. */
 	method?: string | null;
+	/** What was called, with names: `transfer(address to, uint256 amount)`; null where it is not known. */
+	signature?: string | null;
 	gas_used?: number | string | null;
 	gas_price?: string | null;
 	fee?: string | null;
@@ -72,13 +75,55 @@ export interface Transaction {
 	sequence: number;
 }
 
-export interface TxEvent {
+/** Something that was decoded. */
+export interface Decoded {
+	/** Decoded on reading, by facts that came after its block. */
+	late?: boolean | null;
+	/** Whose words these are: `operator`, `builtin`, …; unknown ones are shown as they are. */
+	source?: string | null;
+}
+
+export interface TxCall extends Decoded {
+	/** With names: `transfer(address to, uint256 amount)`. */
+	signature?: string | null;
+	/** An object by name, integers as decimal text. */
+	arguments?: unknown;
+	/** The contract's name. */
+	contract?: string | null;
+}
+
+/** A call that another one carries, one level deep. */
+export interface InnerCall extends TxCall {
+	to?: string | null;
+	value?: string | null;
+	/** The selector. */
+	method?: string | null;
+	input?: string | null;
+}
+
+export interface TxEvent extends Decoded {
 	log_index: number;
 	address: string;
+	contract?: string | null;
 	event?: string | null;
 	arguments?: unknown;
 	topics?: string[] | null;
 	data?: string | null;
+}
+
+/** A movement of a token. */
+export interface Transfer {
+	/** `erc20`, `erc721`, `erc1155`, `wrapped`. */
+	standard: string;
+	token: string;
+	token_name?: string | null;
+	from: string | null;
+	to: string | null;
+	/** Which one, where each is its own. */
+	id?: string | null;
+	/** In the token's smallest unit. */
+	amount?: string | null;
+	log_index?: number | null;
 }
 
 export interface FeeParts {
@@ -89,8 +134,25 @@ export interface FeeParts {
 }
 
 export interface TransactionDetail extends Transaction {
+	call?: TxCall | null;
+	inner_calls?: InnerCall[] | null;
+	/** Readable text that was sent as input: no call. */
+	text?: string | null;
+	input?: string | null;
 	events?: TxEvent[] | null;
+	transfers?: Transfer[] | null;
 	fee_parts?: FeeParts | null;
+	/** Why `fee` is null. */
+	fee_reason?: string | null;
+	/** What it was paid in, where that is no coin of the chain. */
+	fee_token?: string | null;
+	fee_token_amount?: string | null;
+	/** The limit. */
+	gas?: number | string | null;
+	nonce?: number | string | null;
+	type?: number | string | null;
+	max_fee_per_gas?: string | null;
+	max_priority_fee_per_gas?: string | null;
 }
 
 export interface Block {
@@ -102,6 +164,25 @@ export interface Block {
 	block_time: string | null;
 	transaction_count: number;
 	failed_count: number;
+	log_count?: number | null;
+	gas_used?: number | null;
+	gas_limit?: number | null;
+	/** In wei. */
+	base_fee?: string | null;
+	/** Of those paid in the chain's own coin and known. */
+	fee_total?: string | null;
+	fee_parts?: FeeParts | null;
+	/** Transactions whose fee is not in the sum. */
+	fee_unknown?: number | null;
+	fee_tokens?: { token: string; amount: string; transactions: number }[] | null;
+	/** Transactions whose status is not known, and those that could not be read. */
+	unknown_count?: number | null;
+	unreadable_count?: number | null;
+	miner?: string | null;
+	/** In bytes. */
+	size?: number | null;
+	extra_data?: string | null;
+	stored_at?: string | null;
 	sequence: number;
 	/** `backfill`: filled in on request, anywhere below the head. */
 	origin?: string;

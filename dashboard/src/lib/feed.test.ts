@@ -192,3 +192,25 @@ describe('Feed', () => {
 		expect(f.rows).toEqual([]);
 	});
 });
+
+describe('older rows that were asked for', () => {
+	it('stand at the end, once, also while paused, and are kept beside what comes', () => {
+		const feed = new Feed(4, true);
+		feed.merge([tx(9, 1), tx(9, 0), tx(8, 0), tx(7, 0)]);
+		feed.pause();
+		feed.extend([tx(7, 0), tx(6, 0), tx(5, 0)]);
+		expect(shown(feed)).toEqual(['0x9.1', '0x9.0', '0x8.0', '0x7.0', '0x6.0', '0x5.0']);
+		feed.commit(event(10, 2), 0);
+		expect(shown(feed)[0]).toBe('0x9.1');
+		feed.resume();
+		// As many as were asked for are kept: the oldest go.
+		expect(shown(feed)).toEqual(['0x10.1', '0x10.0', '0x9.1', '0x9.0', '0x8.0', '0x7.0']);
+	});
+
+	it('of reverted blocks stay out', () => {
+		const feed = new Feed(4, true);
+		feed.commit([revert(6)], 0);
+		feed.extend([tx(6, 0), tx(5, 0)]);
+		expect(shown(feed)).toEqual(['0x5.0']);
+	});
+});

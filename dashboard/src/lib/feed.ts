@@ -1,7 +1,7 @@
 /**
  * The live table: which transactions are shown, newest first.
  *
- * Guarantees: at most `KEPT` rows and `KEPT` withheld ones, whatever arrives; a transaction is held once; `seen` counts every
+ * Guarantees: at most `KEPT` rows (and what `extend` was given) and `KEPT` withheld ones, whatever arrives; a transaction is held once; `seen` counts every
  * one of them exactly (less those of reverted blocks), also where only a sample is shown; failed ones are preferred in the
  * sample, up to half of it. Rows of a reverted block are marked, and go when `sweep` finds them old enough. From the moment of
  * `pause` on the rows stand still, whatever comes from wherever; only what the reader asks for after it (another filter) moves
@@ -55,6 +55,12 @@ export class Feed {
 	/** When rows were last left out of the sample; null: never. */
 	sampledAt: number | null = null;
 
+	/** `kept` bounds the rows at the beginning; `narrowed`: the server sends only what fits. */
+	constructor(
+		private kept = KEPT,
+		private readonly narrowed = false
+	) {}
+
 	private paused = false;
 	private held: Row[] = [];
 	private heldCounts = new Map<string, number>();
@@ -92,7 +98,7 @@ export class Feed {
 			} else if (frame.op === 'apply') {
 				this.gone.delete(key);
 				this.count(key, frame.data);
-				if (matches(this.filter, frame.data)) fresh.push(row(frame.data, now));
+				if (this.fits(frame.data)) fresh.push(row(frame.data, now));
 			}
 		}
 		this.admit(fresh, now);
@@ -111,7 +117,11 @@ export class Feed {
 		}
 		const shown = this.sample(fresh, now).reverse();
 		const keys = new Set(shown.map((r) => r.key));
-		this.rows = [...shown, ...this.rows.filter((r) => !keys.has(r.key))].slice(0, KEPT);
+		this.rows = [...shown, ...this.rows.filter((r) => !keys.has(r.key))].slice(0, this.kept);
+	}
+
+	private fits(tx: Transaction): boolean {
+		return this.narrowed || matches(this.filter, tx);
 	}
 
 	/** As many as the tokens allow, evenly spread; failed ones are preferred, up to half of them. The order stays. */
@@ -183,10 +193,19 @@ export class Feed {
 		this.asked = false;
 		const held = new Set([...this.rows, ...this.held].map((r) => r.key));
 		const added = items
-			.filter((tx) => matches(this.filter, tx) && !this.isGone(tx.network, tx.block_hash))
+			.filter((tx) => this.fits(tx) && !this.isGone(tx.network, tx.block_hash))
 			.map((tx) => row(tx, 0))
 			.filter((r) => !held.has(r.key) && held.add(r.key));
-		if (added.length > 0) this.rows = [...this.rows, ...added].sort(newestFirst).slice(0, KEPT);
+		if (added.length > 0) this.rows = [...this.rows, ...added].sort(newestFirst).slice(0, this.kept);
+	}
+
+	/** Older rows behind those that are shown, also while paused: whoever asks for them is looking there. */
+	extend(items: Transaction[]): void {
+		const held = new Set([...this.rows, ...this.held].map((r) => r.key));
+		const added = items.filter((tx) => !this.isGone(tx.network, tx.block_hash)).map((tx) => row(tx, 0));
+		const fresh = added.filter((r) => !held.has(r.key) && held.add(r.key));
+		this.rows = [...this.rows, ...fresh];
+		this.kept = Math.max(this.kept, this.rows.length);
 	}
 
 	/** Another filter: rows that still match stay until the answer for it is merged. */
@@ -217,7 +236,7 @@ export class Feed {
 		this.rows = this.rows.filter((r) => !this.dropped.has(r.tx.network));
 		if (this.held.length > 0) {
 			const keys = new Set(this.held.map((r) => r.key));
-			this.rows = [...this.held, ...this.rows.filter((r) => !keys.has(r.key))].slice(0, KEPT);
+			this.rows = [...this.held, ...this.rows.filter((r) => !keys.has(r.key))].slice(0, this.kept);
 		}
 		this.held = [];
 		this.heldCounts.clear();

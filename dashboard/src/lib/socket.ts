@@ -40,7 +40,9 @@ export class LiveSocket {
 		private readonly events: SocketEvents,
 		/** What to subscribe on every connection; the network `null` is all of them. */
 		private readonly wanted: () => Iterable<readonly [network: string | null, after: number | undefined]>,
-		private readonly topics: readonly string[] = ['blocks', 'transactions']
+		private readonly topics: readonly string[] = ['blocks', 'transactions'],
+		/** What transactions are narrowed by, as the API calls it. */
+		private readonly narrowing: Readonly<Record<string, string>> = {}
 	) {}
 
 	/** Connects now, also when an attempt is waiting for its time. */
@@ -74,7 +76,7 @@ export class LiveSocket {
 		const id = this.nextId++;
 		this.requests.set(id, network);
 		const where = { ...(network == null ? {} : { network }), ...(after == null ? {} : { after }) };
-		this.send({ op: 'subscribe', id, topics: this.topics, ...where });
+		this.send({ op: 'subscribe', id, topics: this.topics, ...where, ...this.narrowing });
 	}
 
 	stop(): void {
