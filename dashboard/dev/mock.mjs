@@ -269,10 +269,11 @@ function answer(path, query) {
 	if (path === '/txs' || path === '/txs/export') {
 		const all = chains.flatMap((n) => n.chain.flatMap((c) => c.transactions)).filter((t) => fits(t, Object.fromEntries(query)));
 		const sorted = all.sort(query.get('sort') === 'oldest' ? (a, b) => byNewest(b, a) : byNewest);
-		const from = Number(query.get('cursor') ?? 0);
+		// Behind the last of the page before, wherever that stands now.
+		const from = query.has('cursor') ? sorted.findIndex((t) => t.hash === query.get('cursor')) + 1 : 0;
 		const items = sorted.slice(from, from + limit).map(({ detail, ...tx }) => tx);
 		if (path === '/txs/export') return [200, items];
-		return [200, { items, next: from + limit < sorted.length ? String(from + limit) : null }];
+		return [200, { items, next: from + limit < sorted.length ? items.at(-1).hash : null }];
 	}
 	const [, kind, slug, name] = path.match(/^\/(txs|blocks)\/([^/]+)\/([^/]+)$/) ?? [];
 	const chain = networks.get(slug)?.chain ?? [];
@@ -316,6 +317,11 @@ const server = createServer((request, response) => {
 	if (url.pathname.startsWith('/api/v1/')) {
 		if (down) return request.socket.destroy();
 		const [status, body] = answer(url.pathname.slice('/api/v1'.length), url.searchParams);
+		if (url.searchParams.get('format') === 'csv' && status === 200) {
+			const columns = ['network', 'hash', 'height', 'status', 'method'];
+			response.writeHead(200, { 'content-type': 'text/csv; charset=utf-8' });
+			return response.end([columns, ...body.map((tx) => columns.map((column) => tx[column] ?? ''))].join('\n') + '\n');
+		}
 		const type = status < 400 ? 'application/json' : 'application/problem+json';
 		response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
 		return response.end(JSON.stringify(body));

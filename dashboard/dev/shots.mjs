@@ -115,6 +115,23 @@ try {
 	await narrowSql.waitForSelector('[data-testid=views] details');
 	await shot(narrowSql, 'narrow-sql');
 
+	const { items } = await (await fetch(`${live}/api/v1/txs?limit=500`)).json();
+	const decoded = items.find((tx) => tx.signature?.startsWith('fill')) ?? items.find((tx) => tx.signature) ?? items[0];
+	for (const [name, options] of [['light', { scheme: 'light' }], ['narrow', { viewport: { width: 390, height: 844 }, touch: true }]]) {
+		const txs = await open(`${live}/txs`, options);
+		await txs.waitForSelector('main [data-key]');
+		await wait(2_500);
+		await shot(txs, `txs-${name}`);
+		await txs.goto(`${live}/txs/${decoded.network}/${decoded.hash}`);
+		await txs.waitForSelector('[data-testid=facts]');
+		await wait(500);
+		await txs.screenshot({ path: `${dir}/tx-${name}.png`, fullPage: true });
+		await txs.goto(`${live}/blocks/${decoded.network}/${decoded.height}`);
+		await txs.waitForSelector('main [data-key]');
+		await wait(500);
+		await shot(txs, `block-${name}`);
+	}
+
 	for (const scheme of ['dark', 'light']) {
 		const providers = await open(`${live}/providers`, { scheme });
 		await providers.waitForSelector('[data-provider]');

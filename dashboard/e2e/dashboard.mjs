@@ -7,10 +7,13 @@
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { checkAudit } from './audit.mjs';
+import { checkBlock } from './block.mjs';
 import { checkContracts, removeContract } from './contracts.mjs';
 import { checkKeys, revokeKey } from './keys.mjs';
 import { checkProviders } from './providers.mjs';
 import { checkSql } from './sql.mjs';
+import { checkTx } from './tx.mjs';
+import { checkTxs } from './txs.mjs';
 
 const url = process.env.HEADWATER_URL;
 if (!url) {
@@ -31,7 +34,8 @@ const elsewhere = [];
 let started = false;
 /** Answers to mistakes that the checks make on purpose; the browser writes each down as an error. */
 const provoked = (message) =>
-	/status of (409|412|422) /.test(message.text()) && /\/api\/v1\/(contracts|keys)\b/.test(message.location().url);
+	(/status of (409|412|422) /.test(message.text()) && /\/api\/v1\/(contracts|keys)\b/.test(message.location().url)) ||
+	(/status of 404 /.test(message.text()) && /\/txs\/[^/]+\/0x1+$/.test(message.location().url));
 page.on('console', (message) => {
 	if (message.type() !== 'error' || provoked(message)) return;
 	if (!started && /status of 503/.test(message.text())) return;
@@ -153,6 +157,13 @@ try {
 	if (process.env.HEADWATER_SCREENSHOT) await page.screenshot({ path: process.env.HEADWATER_SCREENSHOT });
 	const violations = await page.evaluate(() => window.violations);
 
+	// The page of transactions, by the navigation; one of them; and its block.
+	await page.locator('nav a', { hasText: 'Transactions' }).click();
+	const shown = await checkTxs(page, url, until);
+	const tx = await checkTx(page, url, until);
+	const ofBlock = await checkBlock(page, url, until, tx);
+	violations.push(...(await page.evaluate(() => window.violations)));
+
 	// The page of endpoints, by the navigation.
 	await page.locator('nav a', { hasText: 'Providers' }).click();
 	const providers = await checkProviders(page, url, until);
@@ -182,7 +193,7 @@ try {
 	assert.deepEqual(violations, [], 'violations of the content security policy');
 	assert.deepEqual(elsewhere, [], 'requests to other hosts');
 	assert.deepEqual(errors, [], 'errors on the console');
-	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${liveSeen} live transactions, ${providers} endpoints with a score, ${queries} queries, ${entries} changes of a contract, no errors`);
+	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${liveSeen} live transactions, ${shown} in the list, ${tx.events.length} events of one, a block of ${ofBlock}, ${providers} endpoints with a score, ${queries} queries, ${entries} changes of a contract, no errors`);
 } catch (error) {
 	console.error(error.message ?? error);
 	if (errors.length > 0) console.error('console:', errors.join('\n'));

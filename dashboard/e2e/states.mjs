@@ -126,12 +126,66 @@ try {
 		await page.locator('main .problem button').click();
 		await page.waitForSelector('[data-testid=none]');
 	}
+	// Transactions: none, an error and another try, what is behind, and a connection that goes and comes back.
+	await open(`${await mock('empty')}/txs`);
+	await page.waitForSelector('[data-testid=none]');
+	await open(`${erring}/txs`);
+	await page.waitForSelector('main .problem button');
+	assert.match(await page.locator('main .problem').innerText(), /The store is not reachable/);
+	await page.route('**/api/v1/txs?*', (route) => route.fulfill({ json: { items: [], next: null } }));
+	await page.locator('main .problem button').click();
+	await page.waitForSelector('[data-testid=none]');
+	await open(`${await mock('troubled')}/txs`);
+	await until('a word about what may be missing', async () =>
+		(await page.locator('[data-testid=degraded]').allInnerTexts()).some((text) => /op-mainnet is reorg too deep/.test(text))
+	);
+	await open(`${live}/txs`);
+	await page.waitForSelector('main [data-key]');
+	await fetch(`${live}/mock/down`);
+	await page.waitForSelector('[data-testid=lost]');
+	assert.ok((await page.locator('main [data-key]').count()) > 0, 'the rows went with the connection');
+	await fetch(`${live}/mock/up`);
+	await until('new rows again', async () => (await page.locator('[data-testid=lost]').count()) === 0);
+
+	// A reorg takes rows away.
+	await page.goto(`${live}/txs?network=op-mainnet`);
+	await page.waitForSelector('main [data-key]');
+	await page.mouse.move(2, 2);
+	await until('the live connection', async () => (await page.locator('.connection.live').count()) === 1);
+	const gone = await page.locator('main [data-key]').first().getAttribute('data-key');
+	await fetch(`${live}/mock/reorg?network=op-mainnet&depth=4`);
+	await until('the reverted rows to go', async () => (await page.locator(`main [data-key="${gone}"]`).count()) === 0);
+
+	// Text as input, calls inside, what was decoded later, and a reason in place of a fee.
+	const { items } = await (await fetch(`${live}/api/v1/txs?limit=1000`)).json();
+	const details = [];
+	for (const { network, hash } of items.slice(0, 400)) details.push(await (await fetch(`${live}/api/v1/txs/${network}/${hash}`)).json());
+	for (const [what, test, shown] of [
+		['text', (tx) => tx.text, '[data-testid=text]'],
+		['calls inside', (tx) => tx.inner_calls?.length, '[data-testid=inner] li'],
+		['a late mark', (tx) => tx.call?.late, '[data-testid=late]']
+	]) {
+		const tx = details.find((detail) => detail.hash && test(detail));
+		assert.ok(tx, `no transaction of the mock has ${what}`);
+		await page.goto(`${live}/txs/${tx.network}/${tx.hash}`);
+		await page.waitForSelector(shown);
+	}
+	const [one] = details;
+	await page.route('**/api/v1/txs/*/*', (route) =>
+		route.fulfill({ json: { ...one, fee: null, fee_parts: null, fee_reason: 'token', fee_token: one.from, fee_token_amount: '1234567' } })
+	);
+	await page.goto(`${live}/txs/${one.network}/${one.hash}`);
+	await until('why there is no fee', async () => /paid in a token.*1,234,567/s.test(await page.locator('[data-testid=fee]').innerText()));
+	await page.unroute('**/api/v1/txs/*/*');
+	await page.goto(`${live}/blocks/op-mainnet/1`);
+	await page.waitForSelector('main .problem');
+
 	await open(`${live}/login?back=%2F%2Fevil.example`);
 	await until('a word that no login is needed', async () => /No login is needed/.test(await page.locator('main').innerText()));
 	assert.equal(await page.locator('main a.btn').getAttribute('href'), '/');
 
 	assert.deepEqual(thrown, [], 'errors thrown in the page');
-	console.log('providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be');
+	console.log('transactions, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be');
 } catch (error) {
 	console.error(error.message ?? error);
 	if (thrown.length > 0) console.error('thrown:', thrown.join('\n'));

@@ -77,9 +77,9 @@ export interface Transaction {
 
 /** Something that was decoded. */
 export interface Decoded {
-	/** Decoded on reading, by facts that came after its block. */
+	/** Decoded on reading, by what was not known when its block came, or by an ABI of the reader's own. */
 	late?: boolean | null;
-	/** Whose words these are: `operator`, `builtin`, …; unknown ones are shown as they are. */
+	/** Whose ABI that was: `yours`, `operator`, `sourcify`, `builtin`, …; null: decoded when its block came. */
 	source?: string | null;
 }
 
@@ -153,6 +153,11 @@ export interface TransactionDetail extends Transaction {
 	type?: number | string | null;
 	max_fee_per_gas?: string | null;
 	max_priority_fee_per_gas?: string | null;
+	max_fee_per_blob_gas?: string | null;
+	blob_versioned_hashes?: string[] | null;
+	/** What the receiver is called. */
+	to_name?: string | null;
+	created_contract?: string | null;
 }
 
 export interface Block {
@@ -174,7 +179,7 @@ export interface Block {
 	fee_parts?: FeeParts | null;
 	/** Transactions whose fee is not in the sum. */
 	fee_unknown?: number | null;
-	fee_tokens?: { token: string; amount: string; transactions: number }[] | null;
+	fee_tokens?: { token: string; amount: string | null; transactions: number }[] | null;
 	/** Transactions whose status is not known, and those that could not be read. */
 	unknown_count?: number | null;
 	unreadable_count?: number | null;
@@ -182,6 +187,8 @@ export interface Block {
 	/** In bytes. */
 	size?: number | null;
 	extra_data?: string | null;
+	blob_gas_used?: number | null;
+	token_transfer_count?: number | null;
 	stored_at?: string | null;
 	sequence: number;
 	/** `backfill`: filled in on request, anywhere below the head. */

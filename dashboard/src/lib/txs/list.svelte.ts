@@ -21,6 +21,8 @@ import { follows, narrowing, NONE, queryOf, type TxFilter } from './filter';
 const PAGE = 50;
 const LIVE = 300;
 export const MOST = 2_000;
+/** Pages of nothing new that are passed over at once. */
+const OVERLAPS = 20;
 const HEALTH_MS = 5_000;
 const FLUSH_MS = 250;
 /** As in `live.svelte.ts`: the store is ahead of the stream, and nothing comes. */
@@ -155,8 +157,15 @@ export class TxList {
 			// New rows have pushed the last ones out: what comes behind the last one that is left is asked for by its time.
 			const pushed = last != null && time != null && at.last !== this.rows.at(-1)?.key && follows(this.filter);
 			const query = pushed ? { ...at.query, to: new Date(time + 1).toISOString() } : at.query;
-			this.feed.extend(await this.page(query, pushed ? null : at.next, signal));
-			this.end();
+			const before = this.rows.length;
+			let next = pushed ? null : at.next;
+			// A page may hold nothing but what stands here already: of a large block, asked for by its time.
+			for (let i = 0; i < OVERLAPS; i++) {
+				this.feed.extend(await this.page(query, next, signal));
+				this.end();
+				next = this.tail.next;
+				if (this.rows.length > before || next == null) break;
+			}
 		} catch (error) {
 			if (signal.aborted) return;
 			this.problem = toProblem(error);

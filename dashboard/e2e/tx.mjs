@@ -1,0 +1,91 @@
+// A transaction's own page against a running server: what it shows is what the API says, decoded and raw, by an address that can be
+// passed on; and what is not there is said.
+
+import assert from 'node:assert/strict';
+
+/** Opens pages of transactions. Answers the one that has most to tell, as the API has it. */
+export async function checkTx(page, url, until) {
+	const api = async (path) => (await fetch(new URL(`/api/v1${path}`, url))).json();
+	const open = async (tx) => {
+		await page.goto(new URL(`/txs/${tx.network}/${tx.hash}`, url).href);
+		await page.waitForSelector('[data-testid=facts]');
+		return api(`/txs/${tx.network}/${tx.hash}`);
+	};
+	const part = (id) => page.locator(`[data-testid=${id}]`);
+	const { items } = await api('/txs?limit=300');
+
+	// Of those with a known call, or any, the one with most events.
+	let most = null;
+	for (const item of [...items.filter((tx) => tx.signature), ...items].slice(0, 60)) {
+		const detail = await api(`/txs/${item.network}/${item.hash}`);
+		const weight = (tx) => (tx.call ? 5 : 0) + Math.min(tx.events.length, 20) + 3 * (tx.inner_calls?.length ?? 0);
+		if (!most || weight(detail) > weight(most)) most = detail;
+	}
+	const tx = await open(most);
+	assert.match(await page.title(), /· Headwater$/);
+	assert.equal(await page.locator('nav a[aria-current]').innerText(), 'Transactions');
+	assert.ok((await page.locator('main .hash').innerText()).includes(tx.hash));
+	assert.ok((await part('outcome').innerText()).includes(tx.status));
+	const facts = await part('facts').innerText();
+	for (const word of [tx.from, tx.height.toLocaleString('en-US')]) assert.ok(facts.includes(word), `${word} is not in: ${facts}`);
+
+	// The call: name and arguments as the API has them, the input beside them when it is asked for.
+	const call = await part('call').innerText();
+	if (tx.call) {
+		assert.ok(call.includes(tx.call.signature.match(/^\w+/)[0]), call);
+		const named = await part('call').locator('[data-argument]').evaluateAll((all) => all.map((item) => item.dataset.argument));
+		for (const name of Object.keys(tx.call.arguments ?? {})) assert.ok(named.includes(name), `${name} is not in: ${named}`);
+		assert.equal(await part('call').locator('[data-testid=raw]').count(), 0);
+		await part('raw-input').click();
+		assert.ok((await part('call').locator('[data-testid=raw]').innerText()).includes(tx.input.slice(0, 10)));
+	} else if (tx.method) {
+		assert.ok(call.includes(tx.method), call);
+	}
+
+	// Events: each once, decoded by name with topics and data on demand, or topics and data.
+	const events = part('events').locator('[data-event]');
+	assert.equal(await events.count(), Math.min(tx.events.length, 30));
+	const decoded = tx.events.findIndex((event) => event.event);
+	if (decoded >= 0 && decoded < 30) {
+		const name = tx.events[decoded].event.match(/^\w+/)[0];
+		assert.equal(await events.nth(decoded).getAttribute('data-event'), name);
+		await part('raw-events').click();
+		assert.ok((await events.nth(decoded).innerText()).includes(tx.events[decoded].topics[0]));
+	}
+	if (tx.transfers?.length) assert.equal(await part('transfers').locator('li').count(), Math.min(tx.transfers.length, 50));
+
+	// The fee: its parts add up to the whole, as the page itself says.
+	if (tx.fee != null) {
+		const parts = Object.entries(tx.fee_parts).filter(([, amount]) => amount != null).map(([name]) => name);
+		assert.deepEqual(await part('fee').locator('[data-part]').evaluateAll((all) => all.map((row) => row.dataset.part)), parts);
+		assert.equal(await part('fee').locator('.note').count(), 0);
+	} else {
+		assert.equal(await part('no-fee').count(), 1);
+	}
+
+	// Why one failed; and its like.
+	const failed = items.find((item) => item.status === 'failed');
+	if (failed) {
+		const detail = await open(failed);
+		const why = await part('why').innerText();
+		assert.ok(why.includes((detail.cause ?? 'failed').replaceAll('_', ' ')), why);
+	}
+
+	// Nothing of that name.
+	await page.goto(new URL(`/txs/${tx.network}/0x${'1'.repeat(64)}`, url).href);
+	await page.waitForSelector('main .problem');
+
+	// On a narrow screen, with the raw input.
+	const size = page.viewportSize();
+	await page.setViewportSize({ width: 390, height: 844 });
+	await open(tx);
+	if (await part('raw-input').count()) await part('raw-input').click();
+	const width = await page.evaluate(() => document.documentElement.scrollWidth);
+	assert.ok(width <= 390, `the page is ${width} px wide on a screen of 390`);
+	await page.setViewportSize(size);
+
+	// To its block.
+	await part('block').click();
+	await until('the block’s page', async () => new URL(page.url()).pathname === `/blocks/${tx.network}/${tx.height}`);
+	return tx;
+}
