@@ -128,6 +128,7 @@ export class TxList {
 		try {
 			if (follows(this.filter)) {
 				const health = await this.ask(signal);
+				signal.throwIfAborted();
 				for (const n of this.followed(health)) this.sequencer.seed(n.network, n.processed_sequence ?? undefined);
 			}
 			const query = queryOf(this.filter, this.clock.now());
@@ -176,6 +177,8 @@ export class TxList {
 	private async page(query: Record<string, string>, cursor: string | null, signal: AbortSignal): Promise<Transaction[]> {
 		const asked = new URLSearchParams({ ...query, limit: String(PAGE), ...(cursor ? { cursor } : {}) });
 		const { body } = await get<Page<Transaction>>(`/api/v1/txs?${asked}`, signal);
+		// An answer that was there already when another filter was chosen.
+		signal.throwIfAborted();
 		this.tail = { query, next: body.next, last: undefined };
 		return body.items;
 	}
