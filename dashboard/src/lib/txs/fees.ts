@@ -26,7 +26,7 @@ const REASONS: Record<string, string> = {
 	no_price: 'The receipt has no price of gas.',
 	no_l1_fee: 'The receipt does not tell the fee for data on L1.',
 	no_blob_price: 'The receipt does not tell the price of blobs.',
-	not_in_receipt: 'The receipt does not have what it takes.',
+	not_in_receipt: 'Something that was paid is in no receipt of this kind on this chain.',
 	retryable: 'It is a retryable ticket: who paid stands in another transaction.',
 	unknown: 'The receipt does not tell what it takes.'
 };
