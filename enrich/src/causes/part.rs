@@ -78,6 +78,11 @@ pub struct Part {
 }
 
 impl Part {
+    /// Nothing is known yet; the stream is read on from there.
+    pub fn from(next: u64) -> Self {
+        Self { next, ..Self::default() }
+    }
+
     /// Takes a record of `contract.facts`, when the partition is taken over.
     pub fn remember(&mut self, facts: ContractFacts) {
         let network = self.networks.entry(facts.network.clone()).or_default();

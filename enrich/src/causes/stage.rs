@@ -387,7 +387,7 @@ async fn take_over(
         Some(position) => position,
         None => log.watermarks(at).await?.low,
     };
-    let mut part = Part { next, ..Part::default() };
+    let mut part = Part::from(next);
     told.0.0.into_values().for_each(|facts| part.remember(facts));
     Ok(part)
 }
