@@ -9,6 +9,7 @@
 mod abi;
 mod builtin;
 mod exact;
+pub mod facts;
 mod inner;
 mod lines;
 mod movements;

@@ -50,6 +50,13 @@ pub(crate) fn contracts_left_out(network: &str, contracts: usize) {
         .increment(contracts as u64);
 }
 
+/// So much is known of contracts in this process, and so much was left out for want of room.
+pub(crate) fn facts(contracts: usize, abi_bytes: usize, left_out: u64) {
+    metrics::gauge!("headwater_enrich_facts_contracts").set(contracts as f64);
+    metrics::gauge!("headwater_enrich_facts_abi_bytes").set(abi_bytes as f64);
+    metrics::gauge!("headwater_enrich_facts_left_out").set(left_out as f64);
+}
+
 /// Says what each of them is, for Prometheus' `# HELP`.
 pub fn describe() {
     metrics::describe_counter!("headwater_enrich_events_total", "Block events passed on.");
@@ -80,6 +87,9 @@ pub fn describe() {
         "headwater_enrich_topic_missing_total",
         "Times that a topic was not there when it was needed."
     );
+    metrics::describe_gauge!("headwater_enrich_facts_contracts", "Contracts of which facts are known, when partitions came last.");
+    metrics::describe_gauge!("headwater_enrich_facts_abi_bytes", "Bytes of their ABIs.");
+    metrics::describe_gauge!("headwater_enrich_facts_left_out", "Facts that had no room.");
     metrics::describe_counter!(
         "headwater_enrich_contracts_left_out_total",
         "Watched contracts that a block's record had no room for; their sums lack that block."

@@ -27,10 +27,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, Error,
+    facts::Facts,
     halts::{Halting, Halts, Passed, next_of, state_of},
     metrics,
     output::{Limits, Worked, foreign, network, read_header, said, work_up},
-    steps::known::Known,
     place::{self, Floors, GROUP, Looking, Outputs},
     watched::Contracts,
 };
@@ -58,12 +58,13 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let mut requests = Follower::follow(log.clone(), codec.clone());
+    let facts = Facts::follow(log.clone(), codec.clone());
     config.tell(UNNAMED);
     let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), Some((GROUP, INPUT)));
     // Before the first event, all that was asked is known (rule 34).
     tokio::select! { () = requests.ready() => {}, () = shutdown.cancelled() => {} }
     let outcome = tokio::select! {
-        outcome = memberships(&config, &*log, &codec, &requests, &shutdown) => outcome,
+        outcome = memberships(&config, &*log, &codec, (&requests, &facts), &shutdown) => outcome,
         never = config.keep_telling(UNNAMED) => match never {},
     };
     if outcome.is_ok() {
@@ -84,7 +85,7 @@ async fn memberships(
     config: &Config,
     log: &dyn Log,
     codec: &Codec,
-    requests: &Follower,
+    told: (&Follower, &Facts),
     shutdown: &CancellationToken,
 ) -> Result<(), Error> {
     let mut retry = RETRY_FIRST;
@@ -94,7 +95,7 @@ async fn memberships(
         let started = Instant::now();
         let ended = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            ended = Member::join(config, log, codec, requests, &mut outputs, &mut overtaken) => match ended {
+            ended = Member::join(config, log, codec, told, &mut outputs, &mut overtaken) => match ended {
                 Ok(mut member) => {
                     config.board.process(RUNNING, None);
                     member.work(shutdown).await
@@ -103,6 +104,7 @@ async fn memberships(
             },
         };
         config.board.released_all();
+        told.1.release_all();
         let error = match ended {
             Ok(Ended::Stopped) => return Ok(()),
             Ok(Ended::GoesOn) => continue,
@@ -150,6 +152,7 @@ struct Member<'a> {
     outputs: &'a mut Outputs,
     floors: Floors,
     requests: &'a Follower,
+    facts: &'a Facts,
     contracts: Contracts,
     overtaken: &'a mut HashMap<Network, (u32, u64)>,
 }
@@ -159,7 +162,7 @@ impl<'a> Member<'a> {
         config: &'a Config,
         log: &'a dyn Log,
         codec: &'a Codec,
-        requests: &'a Follower,
+        (requests, facts): (&'a Follower, &'a Facts),
         outputs: &'a mut Outputs,
         overtaken: &'a mut HashMap<Network, (u32, u64)>,
     ) -> Result<Self, LogError> {
@@ -184,6 +187,7 @@ impl<'a> Member<'a> {
             outputs,
             floors,
             requests,
+            facts,
             contracts,
             overtaken,
         })
@@ -246,6 +250,8 @@ impl<'a> Member<'a> {
                     self.config.board.held(partitions.iter().map(|p| p.partition));
                     // What was decided while others held them (rule 34).
                     self.requests.up_to_now().await?;
+                    let held: Vec<u32> = partitions.iter().map(|p| p.partition).collect();
+                    self.facts.hold(&held).await?;
                     let known = self.requests.known();
                     let Self { log, codec, events, halts, outputs, floors, overtaken, .. } = self;
                     let looking =
@@ -257,6 +263,7 @@ impl<'a> Member<'a> {
                     gathered.retain(|event| !partitions.contains(&event.partition));
                     self.halts.forget(&partitions);
                     self.floors.forget(&partitions);
+                    self.facts.release(&partitions);
                     self.config.board.released(&partitions);
                 }
                 Batch::Halted { partition, network, why } => {
@@ -304,8 +311,8 @@ impl<'a> Member<'a> {
                     continue;
                 }
             }
-            // Nothing tells facts of contracts yet.
-            let known = Known::default();
+            // As they are now: what comes while the block is worked up is another one's.
+            let known = self.facts.of(event.partition, network(event));
             match work_up(self.config, self.codec, self.limits, event, block, (watched, &known)) {
                 Worked::Done { records: new, transactions: n, passed } => {
                     records.extend(new);

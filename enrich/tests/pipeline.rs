@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::{Address, keccak256};
 use bytes::Bytes;
 use enrich::{Config, run};
 use runtime::log::{
@@ -18,8 +19,8 @@ use schemas::{
     Codec, Op, Record, TimeMs,
     headers::ChainHeaders,
     records::{
-        Asks, ControlConfig, DeadLetter, EnrichedBlock, EnrichedEvent, EnrichedTransaction, Payload, RawBlock,
-        RawTransaction, Request, StageStatus, Wanted,
+        Asks, ContractFacts, ControlConfig, DeadLetter, EnrichedBlock, EnrichedEvent, EnrichedTransaction, FactSource,
+        Implementation, Payload, RawBlock, RawTransaction, Request, StageStatus, Wanted,
         stage_status::{stage, state},
     },
     topics,
@@ -756,6 +757,64 @@ async fn kills_while_a_network_goes_on_neither_lose_nor_repeat() {
     let eth: Vec<u64> = (1..=21).filter(|s| *s != 2).collect();
     assert_eq!((of(&seen, "eth"), of(&seen, "other")), (eth, (1..=19).collect::<Vec<_>>()));
     bench.said("eth", |s| s.state == "running").await;
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+}
+
+/// Facts that are there before a block decode it, and the block's record says how far they were known; a block of before has none.
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_decode_what_follows_them_and_their_position_is_told() {
+    let bench = Bench::new().await;
+    let (proxy, behind) = (Address::repeat_byte(0xaa), Address::repeat_byte(0xbb));
+    let (block, mut transactions) = small().event("eth", 1);
+    let Payload::Transaction(called) = &mut transactions[0].payload else { panic!("it is a transaction") };
+    called.to_address = Some(proxy);
+    called.input = [&keccak256("alpha(uint256)")[..4], &[0; 31], &[7]].concat().into();
+    let network = block.envelope.network.clone();
+    let abi = r#"[{"type":"function","name":"alpha","inputs":[{"name":"amount","type":"uint256"}],"outputs":[],"stateMutability":"view"}]"#;
+    let entry = Implementation {
+        from_height: block.envelope.height,
+        address: Some(behind),
+        ..Implementation::default()
+    };
+    let of_proxy = ContractFacts {
+        revision: 1,
+        implementations: vec![entry],
+        ..ContractFacts::nothing(network.clone(), proxy)
+    };
+    let of_other = ContractFacts {
+        revision: 1,
+        abi: Some(abi.into()),
+        abi_source: Some(FactSource::Operator),
+        ..ContractFacts::nothing(network, behind)
+    };
+    let call = |all: &[EnrichedTransaction], sequence| {
+        let mut of = all.iter().filter(|tx| tx.envelope.sequence == sequence);
+        let Some(Payload::Transaction(first)) = of.next().map(|tx| tx.payload.clone()) else { panic!("there is one") };
+        first.1.call.map(|call| (call.signature, call.arguments.unwrap_or_default()))
+    };
+    let count = transactions.len();
+
+    // Nothing is known yet.
+    bench.apply((block.clone(), transactions.clone())).await;
+    let (stop, stage) = bench.start();
+    assert_eq!((call(&bench.transactions(count).await, 1), bench.blocks(1).await[0].facts_position), (None, None));
+    stop.cancel();
+    stage.await.unwrap().unwrap();
+
+    bench.publish(vec![bench.record(&of_other), bench.record(&of_proxy)]).await;
+    let again = |(mut block, mut transactions): (RawBlock, Vec<RawTransaction>)| {
+        block.envelope.sequence = 2;
+        transactions.iter_mut().for_each(|tx| tx.envelope.sequence = 2);
+        (block, transactions)
+    };
+    bench.apply(again((block, transactions))).await;
+    let (stop, stage) = bench.start();
+    let told = call(&bench.transactions(2 * count).await, 2);
+    assert_eq!(told, Some(("alpha(uint256 amount)".to_owned(), "{\"amount\":\"7\"}".to_owned())));
+    let at = TopicPartition { topic: topics::CONTRACT_FACTS.name, partition: PARTITION };
+    let end = bench.log.watermarks(at).await.unwrap().high;
+    assert_eq!(bench.blocks(2).await[1].facts_position, Some(end));
     stop.cancel();
     stage.await.unwrap().unwrap();
 }

@@ -21,6 +21,10 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     let what = if networks.is_empty() { "no network".to_owned() } else { networks.join(", ") };
     eprintln!("{}: no mistakes; follows {what}; data in {}", file.display(), config.data_dir.display());
     eprintln!("tenants, keys and contracts in {}", config.control.place());
+    if !config.contract_sources.is_empty() {
+        let sources: Vec<String> = config.contract_sources.iter().map(|source| source.name()).collect();
+        eprintln!("names and ABIs of contracts from {}", sources.join(", "));
+    }
     if networks.is_empty() {
         eprintln!("add `[[network]]` to follow a chain; the README shows one");
     }

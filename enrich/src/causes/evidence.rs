@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use alloy_primitives::{Address, B256, FixedBytes};
-use alloy_sol_types::{SolEvent, sol};
+use alloy_sol_types::{SolEvent, abi::AbiDecoderConfig, sol};
 use memchr::memmem::Finder;
 use schemas::records::{EvmLog, EvmTransaction, ProxyKind};
 
@@ -64,7 +64,7 @@ fn of_log(topic: B256, log: &EvmLog, changes: &mut Vec<Change>) {
     } else if topic == BeaconUpgraded::SIGNATURE_HASH {
         changes.extend(named(log).map(|address| whole(Some(ProxyKind::Beacon), address)));
     } else if topic == DiamondCut::SIGNATURE_HASH && log.topics.len() == 1 {
-        let Ok(cut) = DiamondCut::abi_decode_data_validate(&log.data) else { return };
+        let Ok(cut) = DiamondCut::abi_decode_data_with_config(&log.data, exactly()) else { return };
         for facet in cut.0 {
             let address = (facet.action != REMOVE && !facet.facetAddress.is_zero()).then_some(facet.facetAddress);
             changes.extend(facet.functionSelectors.into_iter().map(|selector| Change {
@@ -75,6 +75,11 @@ fn of_log(topic: B256, log: &EvmLog, changes: &mut Vec<Change>) {
             }));
         }
     }
+}
+
+/// The canonical encoding only: in any other, parts may stand for several, and a short text for more than there is room.
+pub fn exactly() -> AbiDecoderConfig {
+    AbiDecoderConfig::new().strict(true).validate_allow_trailing_bytes(true)
 }
 
 /// The one address that a log names: indexed, as EIP-1967 has it, or not, as proxies before it did.
@@ -163,6 +168,14 @@ mod tests {
         assert_eq!(told, [(Some(1), Some(5)), (Some(2), Some(5)), (Some(3), None)]);
         assert!(said(log(vec![DiamondCut::SIGNATURE_HASH], data[..data.len() - 33].to_vec())).is_empty());
         assert!(said(log(vec![DiamondCut::SIGNATURE_HASH], vec![0xff; 640])).is_empty());
+        // Two parts that stand in one place are none.
+        let one = (vec![cut(0, 5, &[1])], Address::ZERO, Bytes::new()).abi_encode_params();
+        let mut twice = one.clone();
+        twice[127] = 2;
+        twice.splice(128..128, [&[0; 31][..], &[0x40]].concat());
+        twice[191] = 0x40;
+        assert!(said(log(vec![DiamondCut::SIGNATURE_HASH], one)).len() == 1);
+        assert!(said(log(vec![DiamondCut::SIGNATURE_HASH], twice)).is_empty());
     }
 
     #[test]

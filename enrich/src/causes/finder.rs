@@ -10,7 +10,6 @@ use std::{
 };
 
 use alloy_primitives::{Address, Bytes, U256};
-use alloy_sol_types::SolCall;
 use nodes::{
     Class, Missing, NodeError, NodeErrorKind,
     evm::fleet::{Called, EvmFleet, StateAt},
@@ -247,7 +246,7 @@ impl Look<'_> {
                     let Some(to) = self.slot(of, slot.at).await? else { continue };
                     let mut behind = vec![(of, is(self, slot.kind, to))];
                     if slot.kind == ProxyKind::Beacon
-                        && let Some(named) = self.call(to, proxy::implementation::SELECTOR).await?
+                        && let Some(named) = self.call(to, proxy::IMPLEMENTATION).await?
                         && let Some(named) = proxy::implementation_in(&named)
                     {
                         behind.push((to, Behind { proxy: None, implementations: vec![self.entry(named)] }));
@@ -255,7 +254,7 @@ impl Look<'_> {
                     return Ok(Looked { behind, code, again: again(slot.kind) });
                 }
                 if diamond
-                    && let Some(facets) = self.call(of, proxy::facets::SELECTOR).await?
+                    && let Some(facets) = self.call(of, proxy::FACETS).await?
                     && let Some(implementations) = proxy::facets_in(&facets, self.at.height)
                 {
                     let behind = vec![(of, Behind { proxy: Some(ProxyKind::Eip2535), implementations })];

@@ -35,13 +35,6 @@ pub struct Operators {
     revisions: Arc<HashMap<String, u64>>,
 }
 
-impl Operators {
-    /// Networks of a partition.
-    pub fn of_partition(&self, partition: u32) -> impl Iterator<Item = &Network> {
-        self.partitions.iter().filter(move |(_, of)| **of == partition).map(|(network, _)| network)
-    }
-}
-
 impl Fold for Operators {
     fn take(&mut self, codec: &Codec, record: &Record) {
         let Some(key) = key(record) else { return };

@@ -15,8 +15,8 @@ use schemas::{
     BlockHash, Network, Op, TimeMs,
     codec::Codec,
     headers::ChainHeaders,
-    limits::REORG_LIMIT_BLOCKS,
-    records::{Contract, EvmTransaction, FactsFold, Payload, RawTransaction},
+    limits::{REORG_LIMIT_BLOCKS, facts as limits},
+    records::{Contract, ContractFacts, EvmTransaction, FactSource, FactsFold, Payload, RawTransaction},
 };
 
 use runtime::log::Record;
@@ -78,15 +78,19 @@ pub struct Part {
 }
 
 impl Part {
+    /// Nothing is known yet; the stream is read on from there.
+    pub fn from(next: u64) -> Self {
+        Self { next, ..Self::default() }
+    }
+
     /// Takes a record of `contract.facts`, when the partition is taken over.
-    pub fn remember(&mut self, facts: schemas::records::ContractFacts) {
+    pub fn remember(&mut self, facts: ContractFacts) {
         let network = self.networks.entry(facts.network.clone()).or_default();
         network.shared.abi(facts.address, facts.abi.is_some());
         self.ledger.put(facts);
     }
 
     /// Takes the next record of the stream. `see`: whether contracts that it touches may be taken note of, which costs reading it.
-    /// Returns the network that it is of.
     pub fn take(&mut self, codec: &Codec, record: &Record, see: impl FnOnce() -> bool) {
         (self.next, self.read_on) = (record.offset + 1, true);
         let Ok(headers) = ChainHeaders::parse_near(|name| record.header(name), self.before.as_ref()) else { return };
@@ -118,23 +122,22 @@ impl Part {
                     }
                     let named = changes.iter().filter_map(|change| change.address).chain(proxies);
                     let weighted: Vec<(Address, u32)> = named.map(|address| (address, BEHIND)).collect();
-                    self.see(&network, height, &hash, weighted.into_iter(), None);
+                    self.see(&network, height, &hash, weighted.into_iter());
                 }
                 let seen = touched(&transaction).map(|address| (address, 1));
-                self.see(&network, height, &hash, seen.collect::<Vec<_>>().into_iter(), None);
+                self.see(&network, height, &hash, seen.collect::<Vec<_>>().into_iter());
             }
             Payload::Unreadable { .. } => {}
         }
     }
 
-    /// Contracts were seen in a block. `operators`: whose count for more.
+    /// Contracts were seen in a block; each with how much that counts.
     fn see(
         &mut self,
         network: &Network,
         height: u64,
         hash: &BlockHash,
         contracts: impl Iterator<Item = (Address, u32)>,
-        operators: Option<&Operators>,
     ) {
         let (Some(of), Ok(hash)) = (self.networks.get(network), hash.as_str().parse::<B256>()) else { return };
         let now = Instant::now();
@@ -143,8 +146,8 @@ impl Part {
             let place: Place = (network.clone(), address);
             let facts = self.ledger.get(&place);
             let lowest = facts.and_then(|facts| facts.implementations.first()).map(|first| first.from_height);
-            let named = facts.is_some_and(|facts| facts.name_source == Some(schemas::records::FactSource::Operator))
-                || operators.is_some_and(|of| of.contracts.contains_key(&place));
+            // Somebody calls it his own.
+            let named = facts.is_some_and(|facts| facts.name_source == Some(FactSource::Operator));
             waiting.see(Wish { address, height, hash }, if named { URGENT } else { weight }, lowest, now);
         }
         drop(waiting);
@@ -161,13 +164,13 @@ impl Part {
         let mut next: Vec<Address> = Vec::new();
         for (address, behind) in behind {
             for to in behind.implementations.iter().filter_map(|i| i.address) {
-                if !next.contains(&to) && next.len() < schemas::limits::facts::ABIS {
+                if !next.contains(&to) && next.len() < limits::ABIS {
                     next.push(to);
                 }
             }
             self.ledger.behind(&(network.clone(), address), &At { height, hash: &hash, now: TimeMs::now() }, behind);
         }
-        self.see(&network, height, &hash, next.into_iter().map(|address| (address, BEHIND)), None);
+        self.see(&network, height, &hash, next.into_iter().map(|address| (address, BEHIND)));
     }
 
     /// What a contract source said.

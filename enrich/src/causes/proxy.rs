@@ -15,6 +15,8 @@ use schemas::{
     records::{FoundBy, Implementation, ProxyKind},
 };
 
+use super::evidence::exactly;
+
 sol! {
     /// EIP-2535.
     struct Facet {
@@ -27,6 +29,10 @@ sol! {
     function implementation() returns (address);
 }
 
+/// What a diamond is asked: `facets()`.
+pub const FACETS: [u8; 4] = facetsCall::SELECTOR;
+/// What a beacon is asked: `implementation()`.
+pub const IMPLEMENTATION: [u8; 4] = implementationCall::SELECTOR;
 const DELEGATECALL: u8 = 0xf4;
 /// Code that is shorter than this and hands calls on is asked for all slots, whichever it names: bytes.
 const SHORT: usize = 2 << 10;
@@ -120,7 +126,7 @@ pub fn judge(code: &[u8]) -> Code {
     if short && has(&SAFE) {
         slots.push(Slot { at: U256::ZERO, kind: ProxyKind::Safe });
     }
-    let diamond = has(&facets::SELECTOR);
+    let diamond = has(&FACETS);
     if short && slots.is_empty() && !diamond {
         // It hands calls on, and does not say where it reads to whom.
         slots.extend([*implementation, *beacon]);
@@ -138,7 +144,7 @@ pub fn address_in(word: U256) -> Option<Address> {
 
 /// What `facets()` returned, as entries of a height; `None` where it is no such list.
 pub fn facets_in(returned: &[u8], height: u64) -> Option<Vec<Implementation>> {
-    let facets = facets::abi_decode_returns_validate(returned).ok()?;
+    let facets = facetsCall::abi_decode_returns_with_config(returned, exactly()).ok()?;
     let entries = facets.into_iter().filter(|facet| !facet.facetAddress.is_zero()).flat_map(|facet| {
         facet.functionSelectors.into_iter().map(move |selector| Implementation {
             from_height: height,
@@ -187,8 +193,8 @@ mod tests {
         let hex = |slot: U256| format!("{slot:064x}");
         assert_eq!(hex(SLOTS.implementation.at), "360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc");
         assert_eq!(hex(SLOTS.beacon.at), "a3f0ad74e5423aebfd80d3ef4346578335a9a72aeaee59ff6cb3582b35133d50");
-        assert_eq!(facets::SELECTOR, hex!("7a0ed627"));
-        assert_eq!(implementation::SELECTOR, hex!("5c60da1b"));
+        assert_eq!(FACETS, hex!("7a0ed627"));
+        assert_eq!(IMPLEMENTATION, hex!("5c60da1b"));
         assert_eq!(SAFE, keccak256("masterCopy()")[..4]);
     }
 
@@ -220,7 +226,7 @@ mod tests {
         assert_eq!(asks(&named).0, [ProxyKind::Beacon]);
         let long = [delegating.clone(), vec![0; SHORT]].concat();
         assert_eq!(asks(&long), (vec![], false));
-        let diamond = [&long[..], &facets::SELECTOR].concat();
+        let diamond = [&long[..], &FACETS].concat();
         assert_eq!(asks(&diamond), (vec![], true));
         let safe = [&delegating[..], &SAFE].concat();
         assert_eq!(asks(&safe).0, [ProxyKind::Safe]);

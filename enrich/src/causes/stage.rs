@@ -220,7 +220,7 @@ impl<'s, 'a> Member<'s, 'a> {
                 self.stage.operators.hold(&[0]).await?;
                 self.operators_at = None;
                 for (at, position) in assigned {
-                    let part = self.take_over(at, position).await?;
+                    let part = take_over(self.stage.log, self.stage.codec, at, position).await?;
                     self.parts.insert(at.partition, part);
                 }
             }
@@ -266,34 +266,6 @@ impl<'s, 'a> Member<'s, 'a> {
             *seen += 1;
             asks && *seen <= SEEN_A_SECOND
         });
-    }
-
-    /// Reads what is known of a partition's contracts to its end.
-    async fn take_over(&self, at: TopicPartition, position: Option<u64>) -> Result<Part, LogError> {
-        let (log, codec) = (self.stage.log, self.stage.codec);
-        let facts = TopicPartition { topic: FACTS, partition: at.partition };
-        // What a former holder had under way is decided first: it is his, or nobody's.
-        let until = Instant::now() + CALL_DEADLINE;
-        while let Some(offset) = log.undecided(facts).await? {
-            if Instant::now() > until {
-                let message = format!("{FACTS} [{}] is not decided from offset {offset} on", at.partition);
-                return Err(LogError::new(LogErrorKind::Unavailable, message));
-            }
-            tokio::time::sleep(RETRY_FIRST).await;
-        }
-        let mut told = Told(Remembered::default());
-        let each = |record: Record| {
-            told.take(codec, &record);
-            Ok::<(), LogError>(())
-        };
-        fold(log, facts, each).await?;
-        let next = match position {
-            Some(position) => position,
-            None => log.watermarks(at).await?.low,
-        };
-        let mut part = Part { next, ..Part::default() };
-        told.0.0.into_values().for_each(|facts| part.remember(facts));
-        Ok(part)
     }
 
     fn take_findings(&mut self) {
@@ -386,6 +358,38 @@ impl<'s, 'a> Member<'s, 'a> {
         metrics::known(contracts, abi_bytes);
         Ok(())
     }
+}
+
+/// Reads what is known of a partition's contracts to its end.
+async fn take_over(
+    log: &dyn Log,
+    codec: &Codec,
+    at: TopicPartition,
+    position: Option<u64>,
+) -> Result<Part, LogError> {
+    let facts = TopicPartition { topic: FACTS, partition: at.partition };
+    // What a former holder had under way is decided first: it is his, or nobody's.
+    let until = Instant::now() + CALL_DEADLINE;
+    while let Some(offset) = log.undecided(facts).await? {
+        if Instant::now() > until {
+            let message = format!("{FACTS} [{}] is not decided from offset {offset} on", at.partition);
+            return Err(LogError::new(LogErrorKind::Unavailable, message));
+        }
+        tokio::time::sleep(RETRY_FIRST).await;
+    }
+    let mut told = Told(Remembered::default());
+    let each = |record: Record| {
+        told.take(codec, &record);
+        Ok::<(), LogError>(())
+    };
+    fold(log, facts, each).await?;
+    let next = match position {
+        Some(position) => position,
+        None => log.watermarks(at).await?.low,
+    };
+    let mut part = Part::from(next);
+    told.0.0.into_values().for_each(|facts| part.remember(facts));
+    Ok(part)
 }
 
 /// The newest facts of each contract.

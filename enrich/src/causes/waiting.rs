@@ -122,7 +122,9 @@ impl Waiting {
 
     /// It is to be looked at again when it is seen: what rested on a reverted block is gone.
     pub fn forget(&mut self, address: &Address) {
-        self.looked.iter_mut().for_each(|looked| drop(looked.remove(address)));
+        for looked in &mut self.looked {
+            looked.remove(address);
+        }
     }
 
     /// Everything is to be looked at again: a part of the stream was missed.

@@ -14,6 +14,7 @@ mod consumers;
 mod contracts;
 mod control;
 mod door;
+mod facts;
 mod faults;
 mod fees;
 mod filling;

@@ -165,7 +165,7 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     passed("topics");
     // Each stage under its own user: node → visible row.
     let mut listed: Vec<Acl> = [&apply[..], &diff].concat();
-    for role in ["ingest", "enrich", "sink", "api", "tail", "dead-letters", "requests"] {
+    for role in ["ingest", "enrich", "causes", "sink", "api", "tail", "dead-letters", "requests"] {
         listed.extend(cluster.acls(role, role));
     }
     listed.extend(cluster.acls("lag", "api"));
@@ -186,9 +186,21 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
-    // A stage that comes back reads what it left: the state of ingest, what enrich said of itself, and what the API has published.
+    // Through an open door it is everybody's, and a fact of a contract.
+    let facts = async || {
+        let of = topics::CONTRACT_FACTS.name;
+        let partitions = log.partitions(of).await.expect("partitions");
+        let all: Vec<_> = (0..partitions).map(|partition| TopicPartition { topic: of, partition }).collect();
+        log.ends(&all).await.expect("ends").iter().map(|ends| ends.high).sum::<u64>()
+    };
+    while facts().await == 0 {
+        assert!(Instant::now() < end, "no fact is in the topic:\n{}", cluster.said("causes"));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    // A stage that comes back reads what it left: the state of ingest, what enrich said of itself, facts, and what the API has published.
     let before = cluster.said("api").len();
-    for stage in ["ingest", "enrich", "api"] {
+    for stage in ["ingest", "enrich", "causes", "api"] {
         cluster.kill(stage);
         cluster.stage(stage);
     }

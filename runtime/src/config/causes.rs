@@ -164,11 +164,9 @@ fn read_source(mut s: Section, networks: &[Network], c: &mut Collector) -> Optio
         ContractSource { kind: kind?, url: if written { url? } else { default? }, key, networks: of, limit, per_day };
     // One instance is of one chain.
     let pro = source.url.host_str() == Some("api.blockscout.com");
-    if source.kind == FactSource::Blockscout && !pro && source.networks.is_none() {
-        if networks.len() != 1 {
-            let cure = "add a line such as `networks = [\"mantle-mainnet\"]`: an instance knows one chain";
-            c.mistake(place, &name, "is missing beside the `url` of a Blockscout instance", cure);
-        }
+    if source.kind == FactSource::Blockscout && !pro && source.networks.is_none() && networks.len() != 1 {
+        let cure = "add a line such as `networks = [\"mantle-mainnet\"]`: an instance knows one chain";
+        c.mistake(place, &name, "is missing beside the `url` of a Blockscout instance", cure);
     }
     Some(source)
 }

@@ -21,9 +21,10 @@ use super::{
 };
 
 /// Every user and the mechanism by which the broker knows it.
-pub const MECHANISMS: [(&str, &str); 10] = [
+pub const MECHANISMS: [(&str, &str); 11] = [
     ("ingest", "SCRAM-SHA-512"),
     ("enrich", "SCRAM-SHA-256"),
+    ("causes", "SCRAM-SHA-256"),
     ("sink", "PLAIN"),
     ("api", "SCRAM-SHA-512"),
     ("topics-apply", "SCRAM-SHA-512"),
@@ -33,7 +34,7 @@ pub const MECHANISMS: [(&str, &str); 10] = [
     ("requests", "SCRAM-SHA-512"),
     ("lag", "SCRAM-SHA-512"),
 ];
-pub const STAGES: [&str; 4] = ["ingest", "enrich", "sink", "api"];
+pub const STAGES: [&str; 5] = ["ingest", "enrich", "causes", "sink", "api"];
 pub const PASSWORD: &str = "HEADWATER_KAFKA_PASSWORD";
 
 /// A secure broker of our own.
