@@ -30,8 +30,8 @@ use crate::{
     halts::{Halting, Halts, Passed, next_of, state_of},
     metrics,
     output::{Limits, Worked, foreign, network, read_header, said, work_up},
-    steps::known::Known,
     place::{self, Floors, GROUP, Looking, Outputs},
+    steps::known::Known,
     watched::Contracts,
 };
 
