@@ -21,7 +21,7 @@ use crate::{
     ledger::Counts,
     live::{Rates, Rings},
     past::Pages,
-    watch::{Positions, Probe, Providers, Statuses, Visible},
+    watch::{Facts, Positions, Probe, Providers, Statuses, Visible},
 };
 
 /// What all requests and connections share.
@@ -64,6 +64,8 @@ pub struct App {
     pub budgets: Budgets,
     /// Sessions that were ended by hand.
     pub ended: Cache<[u8; 16], ()>,
+    /// What is known of contracts.
+    pub facts: Facts,
     /// ABIs that readers used of late.
     pub abis: Abis,
     /// Exports that run.

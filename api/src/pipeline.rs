@@ -6,6 +6,7 @@
 //! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ door ─▶ guard ─▶ serve ─▶ listener
 //! control store ─▶ door::ControlStore ┤
 //!        └─▶ publishing ─▶ control.config, control.tenants
+//! contract.facts ─▶ watch::Facts ───┤
 //! enriched.* ─▶ live::reader ─▶ live::Rings ▶ ws ─┘
 //! ```
 
@@ -47,7 +48,7 @@ use crate::{
     live::{self, Rings},
     past::Pages,
     publishing, routes, serve,
-    watch::{Positions, Providers, Visible},
+    watch::{Facts, Positions, Providers, Visible},
 };
 
 /// The stage. See [`crate::run`].
@@ -69,7 +70,8 @@ pub async fn run(
     let beat = Beat::start(&board, &instance, Arc::clone(&log), Arc::clone(&codec), None);
     let hosts = Hosts::new(listener.local_addr().map_err(Error::Listener)?, &config.hosts);
     let asked = Follower::follow(Arc::clone(&log), Arc::clone(&codec));
-    let (app, router) = assemble(config, hosts, store, asked, shutdown.clone());
+    let facts = Facts::new(Arc::clone(&log), Arc::clone(&codec));
+    let (app, router) = assemble(config, hosts, store, (asked, facts), shutdown.clone());
     let (rings, rates, statuses) = (Arc::clone(&app.rings), Arc::clone(&app.rates), Arc::clone(&app.statuses));
 
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
@@ -89,6 +91,7 @@ pub async fn run(
                     app.providers.follow(&*log, &codec),
                     app.counts.count_ahead(&app),
                     crate::of_file::follow(&app),
+                    app.facts.follow(),
                     measuring
                 )
             };
@@ -165,7 +168,7 @@ fn assemble(
     config: Config,
     hosts: Hosts,
     store: Store,
-    asked: Follower,
+    (asked, facts): (Follower, Facts),
     shutdown: CancellationToken,
 ) -> (Arc<App>, Router) {
     let (router, openapi) = routes::all();
@@ -189,6 +192,7 @@ fn assemble(
         asked,
         budgets: Budgets::new(config.rate_limit),
         ended: Cache::new(limits::ENDED_SESSIONS),
+        facts,
         abis: Abis::default(),
         exports: Arc::default(),
         requests: Semaphore::new(config.concurrent_requests),

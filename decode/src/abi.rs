@@ -82,7 +82,11 @@ impl Abi {
     pub fn selectors(&self, name: &str) -> impl Iterator<Item = [u8; 4]> {
         let named = move |it: &Callable| it.signature.strip_prefix(name).is_some_and(|rest| rest.starts_with('('));
         let mut last = None;
-        self.functions.rows.iter().filter(move |row| named(&row.1) && last.replace(row.0) != Some(row.0)).map(|row| row.0)
+        self.functions
+            .rows
+            .iter()
+            .filter(move |row| named(&row.1) && last.replace(row.0) != Some(row.0))
+            .map(|row| row.0)
     }
 
     /// Of items; with `loose` also the two shapes of each event that are no guess: nothing indexed, and all indexed.

@@ -11,7 +11,8 @@ const TEXTS: [&str; 2] = [include_str!("../signatures/common.txt"), include_str!
 
 static TABLE: LazyLock<Abi> = LazyLock::new(|| {
     // A line that is none is found by the test, and passed over here.
-    let items: Vec<_> = TEXTS.iter().flat_map(|text| text.lines()).flat_map(|line| read([line]).unwrap_or_default()).collect();
+    let items: Vec<_> =
+        TEXTS.iter().flat_map(|text| text.lines()).flat_map(|line| read([line]).unwrap_or_default()).collect();
     Abi::of(items.iter(), true)
 });
 

@@ -75,7 +75,14 @@ impl Reader<'_> {
     }
 
     #[inline]
-    fn member(&mut self, field: &Field, base: usize, head: &mut usize, tail: &mut usize, out: &mut String) -> Option<()> {
+    fn member(
+        &mut self,
+        field: &Field,
+        base: usize,
+        head: &mut usize,
+        tail: &mut usize,
+        out: &mut String,
+    ) -> Option<()> {
         self.value(&field.ty, base, head, tail, out)
     }
 
@@ -121,7 +128,8 @@ impl Reader<'_> {
                 let rest = self.data.get(at + WORD..)?;
                 let bytes = rest.get(..length)?;
                 let padded = length.checked_next_multiple_of(WORD)?;
-                if rest.get(length..padded)?.iter().any(|b| *b != 0) || 2 * length > self.end.saturating_sub(out.len()) {
+                if rest.get(length..padded)?.iter().any(|b| *b != 0) || 2 * length > self.end.saturating_sub(out.len())
+                {
                     return None;
                 }
                 match ty.kind {

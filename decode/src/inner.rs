@@ -186,7 +186,8 @@ fn look(own: Address, input: &[u8]) -> Option<InnerCalls<'_>> {
                 }
                 // The list as it would be a function's only parameter.
                 1 => {
-                    let (_, fields, _) = ROWS.iter().find(|row| matches!(row.2, Tuples { list: 0, to: 0, value: Some(1), input: 2 }))?;
+                    let (_, fields, _) =
+                        ROWS.iter().find(|row| matches!(row.2, Tuples { list: 0, to: 0, value: Some(1), input: 2 }))?;
                     exact::parameters(fields, calls, &mut String::new())?;
                     Data(calls).tuples(0, 0, 0, Some(1), 2, &mut found)?;
                 }

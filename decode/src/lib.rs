@@ -67,7 +67,11 @@ pub fn call(abis: &[&Abi], input: &[u8]) -> Option<Decoded> {
 #[inline]
 pub fn call_into<'a>(abis: &[&'a Abi], input: &[u8], out: &mut String) -> Option<Found<'a>> {
     let (selector, data) = input.split_first_chunk::<4>()?;
-    each(abis, |abi| abi.functions(*selector).find(|it| attempt(out, |out| exact::parameters(&it.fields, data, out))).map(|it| &it.signature))
+    each(abis, |abi| {
+        abi.functions(*selector)
+            .find(|it| attempt(out, |out| exact::parameters(&it.fields, data, out)))
+            .map(|it| &it.signature)
+    })
 }
 
 /// Decodes what a call gave back when it was reverted: `Error(string)`, `Panic(uint256)`, custom errors.
@@ -78,7 +82,11 @@ pub fn error(abis: &[&Abi], data: &[u8]) -> Option<Decoded> {
 /// The same; the arguments are appended to `out`, to which nothing is done where there is nothing.
 pub fn error_into<'a>(abis: &[&'a Abi], data: &[u8], out: &mut String) -> Option<Found<'a>> {
     let (selector, data) = data.split_first_chunk::<4>()?;
-    each(abis, |abi| abi.errors(*selector).find(|it| attempt(out, |out| exact::parameters(&it.fields, data, out))).map(|it| &it.signature))
+    each(abis, |abi| {
+        abi.errors(*selector)
+            .find(|it| attempt(out, |out| exact::parameters(&it.fields, data, out)))
+            .map(|it| &it.signature)
+    })
 }
 
 /// Decodes a log of a contract whose ABIs are `abis`.
@@ -89,7 +97,9 @@ pub fn event(abis: &[&Abi], topics: &[B256], data: &[u8]) -> Option<Decoded> {
 /// The same; the arguments are appended to `out`, to which nothing is done where there is nothing.
 #[inline]
 pub fn event_into<'a>(abis: &[&'a Abi], topics: &[B256], data: &[u8], out: &mut String) -> Option<Found<'a>> {
-    let mut exact = |it: &abi::Logged, topics: &[B256]| attempt(out, |out| exact::event(&it.fields, &it.indexed, topics, data, out));
+    let mut exact = |it: &abi::Logged, topics: &[B256]| {
+        attempt(out, |out| exact::event(&it.fields, &it.indexed, topics, data, out))
+    };
     if let Some((first, rest)) = topics.split_first() {
         let found = each(abis, |abi| {
             abi.events(*first).find(|it| it.topics == topics.len() && exact(it, rest)).map(|it| &it.signature)
@@ -98,7 +108,9 @@ pub fn event_into<'a>(abis: &[&'a Abi], topics: &[B256], data: &[u8], out: &mut 
             return found;
         }
     }
-    each(abis, |abi| abi.anonymous.iter().find(|it| it.topics == topics.len() && exact(it, topics)).map(|it| &it.signature))
+    each(abis, |abi| {
+        abi.anonymous.iter().find(|it| it.topics == topics.len() && exact(it, topics)).map(|it| &it.signature)
+    })
 }
 
 /// The selector of a function's signature, with or without names: `transfer(address,uint256)`.

@@ -9,7 +9,9 @@ use schemas::limits::decoding as limits;
 
 /// A line that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {problem}: write it like `event Transfer(address indexed from, address indexed to, uint256 value)`")]
+#[error(
+    "line {line}: {problem}: write it like `event Transfer(address indexed from, address indexed to, uint256 value)`"
+)]
 pub struct LineError {
     /// Which one, from 1.
     pub line: usize,
@@ -29,7 +31,10 @@ pub(crate) fn item(text: &str) -> Result<Option<AbiItem<'static>>, String> {
     let mut rest = rest;
     let params = members(&mut rest, 0)?;
     let params_of = |params: Vec<Read>| -> Result<Vec<Param>, String> {
-        params.into_iter().map(|p| if p.indexed { Err("`indexed` is for events".to_owned()) } else { p.param() }).collect()
+        params
+            .into_iter()
+            .map(|p| if p.indexed { Err("`indexed` is for events".to_owned()) } else { p.param() })
+            .collect()
     };
     Ok(Some(match kind {
         "function" => AbiItem::from(Function {
@@ -140,9 +145,14 @@ mod tests {
             ("function f()", "f()"),
             ("function f ( )", ""),
             ("error E(bytes4 selector)", "E(bytes4)"),
-            ("event X(address indexed a, (uint8 x, (bytes b, int24[2] c)[] d)[3][] indexed e, string f) anonymous",
-             "X(address,(uint8,(bytes,int24[2])[])[3][],string)"),
-            ("function g((address,uint256) p, uint256[] q) payable returns (uint256, bytes[])", "g((address,uint256),uint256[])"),
+            (
+                "event X(address indexed a, (uint8 x, (bytes b, int24[2] c)[] d)[3][] indexed e, string f) anonymous",
+                "X(address,(uint8,(bytes,int24[2])[])[3][],string)",
+            ),
+            (
+                "function g((address,uint256) p, uint256[] q) payable returns (uint256, bytes[])",
+                "g((address,uint256),uint256[])",
+            ),
         ];
         for (line, expected) in same {
             match expected {
@@ -155,8 +165,17 @@ mod tests {
         assert_eq!(e.inputs[1].components[1].components[0].name, "b");
         assert_eq!(item("# x"), Ok(None));
         for wrong in [
-            "function", "function f", "function f(uint256", "function f(uint256 1x)", "function f(uint256 a b)", "f(uint256)",
-            "function f(uint256 indexed a)", "event E(,)", "event E((uint256 a)", "fallback f()", "function f(uint256 a,)",
+            "function",
+            "function f",
+            "function f(uint256",
+            "function f(uint256 1x)",
+            "function f(uint256 a b)",
+            "f(uint256)",
+            "function f(uint256 indexed a)",
+            "event E(,)",
+            "event E((uint256 a)",
+            "fallback f()",
+            "function f(uint256 a,)",
         ] {
             assert!(item(wrong).is_err(), "{wrong}");
         }

@@ -156,7 +156,8 @@ fn lists(data: &[u8]) -> Option<(&[u8], &[u8])> {
     let bytes = count.checked_mul(32)?;
     let second = bytes.checked_add(96)?;
     let right = number(0)? == 64 && number(32)? == second && number(second)? == count;
-    (right && data.len() == second.checked_add(32)?.checked_add(bytes)?).then(|| (&data[96..second], &data[second + 32..]))
+    (right && data.len() == second.checked_add(32)?.checked_add(bytes)?)
+        .then(|| (&data[96..second], &data[second + 32..]))
 }
 
 /// Movements of one log.

@@ -11,7 +11,8 @@ pub fn text(input: &[u8]) -> Option<&str> {
         return None;
     }
     let text = std::str::from_utf8(input).ok()?;
-    let readable = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}') || matches!(c, '\n' | '\r' | '\t');
+    let readable =
+        |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}') || matches!(c, '\n' | '\r' | '\t');
     if !text.chars().all(readable) || text.trim().is_empty() {
         return None;
     }

@@ -70,16 +70,16 @@ impl Type {
                 return Ok(Self { kind: Kind::List(inner), dynamic: true, words: 1 });
             }
             let count: usize = count.parse().map_err(|_| Unsupported)?;
-            let words = inner.words.checked_mul(count).filter(|n| (1..=limits::TYPE_WORDS).contains(n)).ok_or(Unsupported)?;
+            let words =
+                inner.words.checked_mul(count).filter(|n| (1..=limits::TYPE_WORDS).contains(n)).ok_or(Unsupported)?;
             let dynamic = inner.dynamic;
             return Ok(Self { kind: Kind::Array(inner, count), dynamic, words: if dynamic { 1 } else { words } });
         }
         let number = |text: &str| text.parse::<usize>().map_err(|_| Unsupported);
         let pad = |bits: &str| match bits {
             "" => Ok(0),
-            bits => number(bits).and_then(|n| {
-                if n % 8 == 0 && (8..=256).contains(&n) { Ok(32 - n / 8) } else { Err(Unsupported) }
-            }),
+            bits => number(bits)
+                .and_then(|n| if n % 8 == 0 && (8..=256).contains(&n) { Ok(32 - n / 8) } else { Err(Unsupported) }),
         };
         let kind = match ty {
             "address" => Kind::Address,
@@ -131,11 +131,19 @@ impl Fields {
         Self::new(params.iter().map(|p| (p.name.as_str(), p.ty.as_str(), p.components.as_slice())), 0)
     }
 
-    fn new<'p>(params: impl Iterator<Item = (&'p str, &'p str, &'p [Param])>, depth: usize) -> Result<Self, Unsupported> {
+    fn new<'p>(
+        params: impl Iterator<Item = (&'p str, &'p str, &'p [Param])>,
+        depth: usize,
+    ) -> Result<Self, Unsupported> {
         let (mut each, mut names, mut words) = (Vec::<Field>::new(), Vec::new(), 0);
         for (at, (name, ty, components)) in params.enumerate() {
             // Without a name, or with one that was there before: by position.
-            let name = if name.is_empty() || names.contains(&name) { at.to_string() } else { names.push(name); name.to_owned() };
+            let name = if name.is_empty() || names.contains(&name) {
+                at.to_string()
+            } else {
+                names.push(name);
+                name.to_owned()
+            };
             let begin = if at == 0 { '{' } else { ',' };
             let key = format!("{begin}{}:", serde_json::Value::String(name)).into_boxed_str();
             let ty = Type::of(ty, components, depth)?;

@@ -107,9 +107,7 @@ fn main() {
         }
     });
     let (none, many) = (Known::default(), Known { position: Some(1), facts: Some(Arc::new(Many::of(&raw))) });
-    for (what, known) in
-        [("pass on raw", None), ("pass on", Some(&none)), ("pass on, 1,000 ABIs", Some(&many))]
-    {
+    for (what, known) in [("pass on raw", None), ("pass on", Some(&none)), ("pass on, 1,000 ABIs", Some(&many))] {
         each(what, &mut || {
             let mut values = raw_values.iter();
             for (profile, (block, txs)) in &events {

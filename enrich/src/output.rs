@@ -22,9 +22,7 @@ use crate::{
     halts::Passed,
     metrics,
     shortcut::{Room, Shortcut},
-    steps::{
-        contracts::Watched, decode::Decoder, enrich_record, enriched_block, known::Known, summary::Summing,
-    },
+    steps::{contracts::Watched, decode::Decoder, enrich_record, enriched_block, known::Known, summary::Summing},
 };
 
 /// Name of this stage in dead letters.
@@ -317,7 +315,10 @@ pub(crate) fn said(codec: &Codec, status: &StageStatus) -> Option<NewRecord> {
 }
 
 /// The logs of a transaction, each by itself.
-pub(crate) fn events_of<'t>(tx: &'t EvmTransaction, found: &'t Enrichment) -> impl Iterator<Item = Payload<EmittedEvent>> + 't {
+pub(crate) fn events_of<'t>(
+    tx: &'t EvmTransaction,
+    found: &'t Enrichment,
+) -> impl Iterator<Item = Payload<EmittedEvent>> + 't {
     tx.logs.iter().enumerate().map(|(at, log)| {
         Payload::Transaction(Box::new(EmittedEvent {
             transaction_index: tx.transaction_index,

@@ -69,7 +69,8 @@ impl Running {
 impl Bench {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let log = EmbeddedLog::open(EmbeddedConfig { min_free_bytes: 0, ..EmbeddedConfig::new(dir.path().join("log")) });
+        let log =
+            EmbeddedLog::open(EmbeddedConfig { min_free_bytes: 0, ..EmbeddedConfig::new(dir.path().join("log")) });
         let log = log.await.expect("a log");
         log.ensure_topics(&topics::ALL, 2).await.expect("topics");
         let config = Config::new("test", dir.path().join("contracts-cache"));
@@ -362,7 +363,8 @@ async fn a_proxy_of_a_real_node_is_known_before_and_after_its_upgrade() {
     let (alpha, beta) = (node.deploy(&silent("alpha()")).await, node.deploy(&silent("beta()")).await);
     let proxied = node.deploy(&proxy(alpha)).await;
     // EIP-1167, in the form of its text.
-    let minimal = [&hex!("363d3d373d3d3d363d73")[..], alpha.as_slice(), &hex!("5af43d82803e903d91602b57fd5bf3")].concat();
+    let minimal =
+        [&hex!("363d3d373d3d3d363d73")[..], alpha.as_slice(), &hex!("5af43d82803e903d91602b57fd5bf3")].concat();
     let cloned = node.deploy(&[&hex!("3d602d80600a3d3981f3")[..], &minimal].concat()).await;
     let running = bench.start();
 

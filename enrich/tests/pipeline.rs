@@ -640,7 +640,8 @@ async fn what_was_read_of_the_output_is_not_read_again_by_the_next_membership() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_without_positions_does_not_go_on_behind_another_block() {
     let bench = Bench::new().await;
-    let mut written = EnrichedBlock { envelope: small().event("eth", 1).0.envelope, evm: None, summary: None, facts_position: None };
+    let mut written =
+        EnrichedBlock { envelope: small().event("eth", 1).0.envelope, evm: None, summary: None, facts_position: None };
     written.envelope.block_hash = written.envelope.parent_hash.clone();
     bench.publish(vec![bench.record(&written)]).await;
     let (stop, stage) = bench.start();

@@ -21,9 +21,9 @@ use crate::{
     headers::ChainHeaders,
     limits,
     records::{
-        CheckpointRecord, ContractFacts, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedEvent,
-        EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock, RawTransaction, Request, StageStatus,
-        WatchedAddress, dead_letter::reason,
+        CheckpointRecord, ContractFacts, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock,
+        EnrichedEvent, EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock,
+        RawTransaction, Request, StageStatus, WatchedAddress, dead_letter::reason,
     },
     registry::{SCHEMAS, STILL_WRITTEN, SchemaVersion},
     topics::{self, TopicSpec},

@@ -11,7 +11,8 @@ use schemas::{
     limits,
     passing::{Events, Passing, Reader, Writer},
     records::{
-        CheckpointRecord, DecodedEvent, EmittedEvent, EnrichedBlock, EnrichedEvent, EnrichedTransaction, Payload, RawBlock, RawTransaction, Seen, StageStatus,
+        CheckpointRecord, DecodedEvent, EmittedEvent, EnrichedBlock, EnrichedEvent, EnrichedTransaction, Payload,
+        RawBlock, RawTransaction, Seen, StageStatus,
     },
     registry::SCHEMAS,
     topics,

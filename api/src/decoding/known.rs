@@ -1,11 +1,14 @@
 //! What is known of contracts when a transaction is read: names and ABIs, the reader's own, the operator's, and facts.
+//!
+//! Guarantee: what stands behind a proxy is what stood there at the transaction's height; of one thing the reader's own word comes first,
+//! then the operator's, then what others say.
 
 use std::{collections::HashMap, sync::Arc};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Selector};
 use control::{Contract, Source};
-use decode::Abi;
-use schemas::Network;
+use decode::{Abi, facts::OfNetwork};
+use schemas::{Network, limits::facts as limits};
 use tokio::time::timeout;
 
 use super::{ADDRESSES, PATIENCE};
@@ -14,7 +17,10 @@ use crate::{app::App, door::Asking, error::ApiError};
 /// Names and ABIs for one answer.
 #[derive(Default)]
 pub struct Known {
+    /// Of the control store.
     contracts: HashMap<Address, One>,
+    facts: Option<Arc<OfNetwork>>,
+    height: u64,
 }
 
 /// A contract of the control store.
@@ -36,11 +42,20 @@ pub struct Candidate<'k> {
 }
 
 impl Known {
-    /// Looks up what is known of contracts of a network; of more than so many, of the first. What cannot be had in time is not known.
-    pub async fn look_up(app: &App, asking: &Asking, network: &Network, _height: u64, addresses: &[Address]) -> Self {
-        let mut known = Self::default();
-        let asked = known.ask(app, asking, network, &addresses[..addresses.len().min(ADDRESSES)]);
-        match timeout(PATIENCE, asked).await {
+    /// Looks up what is known of contracts of a network at a height; of more than so many, of the first. What cannot be had in time is not
+    /// known.
+    pub async fn look_up(app: &App, asking: &Asking, network: &Network, height: u64, addresses: &[Address]) -> Self {
+        let mut known = Self { contracts: HashMap::new(), facts: app.facts.of(network), height };
+        let mut wanted: Vec<Address> = addresses.iter().take(ADDRESSES).copied().collect();
+        // A tenant may have named what stands behind a proxy.
+        for address in addresses.iter().take(ADDRESSES) {
+            for behind in known.behind(*address, None) {
+                if wanted.len() < ADDRESSES && !wanted.contains(&behind) {
+                    wanted.push(behind);
+                }
+            }
+        }
+        match timeout(PATIENCE, known.ask(app, asking, network, &wanted)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "a transaction is shown without names of contracts"),
             Err(_) => tracing::debug!("a transaction is shown without all names of contracts: they took too long"),
@@ -80,14 +95,48 @@ impl Known {
     /// What a contract is called.
     pub fn name_of(&self, address: &str) -> Option<String> {
         let address: Address = address.parse().ok()?;
-        self.contracts.get(&address).map(|one| one.name.clone())
+        if let Some(one) = self.contracts.get(&address) {
+            return Some(one.name.clone());
+        }
+        self.facts.as_ref()?.name(&address).map(|(name, _)| name.to_owned())
     }
 
     /// ABIs for a call to a contract with this selector, or for a log of it; the best first.
-    pub fn abis(&self, address: Address, _selector: Option<[u8; 4]>) -> Vec<Candidate<'_>> {
-        let own = self.contracts.get(&address).and_then(|one| Some((one, one.abi.as_deref()?)));
-        let candidate =
-            |(one, abi): (&One, _)| Candidate { abi, source: one.source.word(), is_own: one.source == Source::Tenant };
-        own.into_iter().map(|(one, abi)| candidate((one, abi))).collect()
+    pub fn abis(&self, address: Address, selector: Option<Selector>) -> Vec<Candidate<'_>> {
+        let mut contracts = vec![address];
+        contracts.extend(self.behind(address, selector));
+        let of_store = |wanted: Source| {
+            let ones = contracts.iter().filter_map(|address| self.contracts.get(address));
+            ones.filter(move |one| one.source == wanted).filter_map(move |one| {
+                let is_own = wanted == Source::Tenant;
+                Some(Candidate { abi: one.abi.as_deref()?, source: wanted.word(), is_own })
+            })
+        };
+        let facts = self.facts.as_deref();
+        let of_facts = contracts.iter().filter_map(|address| {
+            let (abi, source) = facts?.get(address)?.abi.as_ref()?;
+            Some(Candidate { abi, source: source.as_str(), is_own: false })
+        });
+        of_store(Source::Tenant).chain(of_store(Source::Operator)).chain(of_facts).take(limits::ABIS).collect()
+    }
+
+    /// What calls to a contract are handed on to at the height, nearest first.
+    fn behind(&self, address: Address, selector: Option<Selector>) -> Vec<Address> {
+        let Some(facts) = self.facts.as_deref() else { return Vec::new() };
+        let (mut found, mut level): (Vec<Address>, Vec<Address>) = (Vec::new(), vec![address]);
+        for _ in 1..limits::DEPTH {
+            let next: Vec<Address> = level
+                .iter()
+                .filter_map(|address| facts.get(address))
+                .flat_map(|known| known.at(self.height, selector))
+                .filter(|next| *next != address && !found.contains(next))
+                .collect();
+            if next.is_empty() || found.len() >= limits::ABIS {
+                break;
+            }
+            found.extend_from_slice(&next);
+            level = next;
+        }
+        found
     }
 }

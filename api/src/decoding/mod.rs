@@ -9,9 +9,10 @@ mod known;
 
 use std::{collections::HashSet, str::FromStr};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Selector};
 use decode::{Decoded, Source};
 use schemas::{Network, limits::control as limits};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use abis::Abis;
@@ -74,7 +75,7 @@ fn addresses(detail: &TransactionDetail) -> impl Iterator<Item = Address> {
 }
 
 fn call(detail: &mut TransactionDetail, known: &Known, called: &Called) {
-    let selector = called.input.first_chunk::<4>().copied();
+    let selector = called.input.first_chunk::<4>().map(Selector::from);
     let candidates = known.abis(called.to, selector);
     let stored = detail.call.as_ref().map(|call| call.signature.as_str());
     if let Some((found, source)) = better(stored, &candidates, |abis| decode::call(abis, &called.input)) {
@@ -94,15 +95,22 @@ fn call(detail: &mut TransactionDetail, known: &Known, called: &Called) {
 /// What the stream said of the calls inside, in their order: signature and arguments.
 type Stored = Vec<(Option<String>, Option<Box<RawValue>>)>;
 
-fn stored_inner_calls(_: &store::query::TransactionDetail) -> Stored {
-    Vec::new()
+#[derive(Deserialize)]
+struct StoredCall {
+    call: Option<String>,
+    arguments: Option<Box<RawValue>>,
+}
+
+fn stored_inner_calls(row: &store::query::TransactionDetail) -> Stored {
+    let stored = row.evm.inner_calls.as_deref().and_then(|json| serde_json::from_str::<Vec<StoredCall>>(json).ok());
+    stored.unwrap_or_default().into_iter().map(|stored| (stored.call, stored.arguments)).collect()
 }
 
 fn inner_calls(known: &Known, inner: &decode::InnerCalls<'_>, stored: Stored) -> Vec<InnerCallItem> {
     let mut stored = stored.into_iter();
     let item = |call: &decode::InnerCall<'_>| {
         let (mut signature, mut arguments) = stored.next().unwrap_or_default();
-        let selector = call.input.first_chunk::<4>().copied();
+        let selector = call.input.first_chunk::<4>().map(Selector::from);
         let better = selector.and_then(|selector| {
             let candidates = known.abis(call.to, Some(selector));
             better(signature.as_deref(), &candidates, |abis| decode::call(abis, call.input))

@@ -80,6 +80,9 @@ pub struct BlockDetail {
     pub blob_gas_used: Option<u64>,
     /// Excess blob gas (EIP-4844).
     pub excess_blob_gas: Option<u64>,
+    /// Offset in the network's partition of the topic `contract.facts` before which all facts were used to decode its transactions; null:
+    /// none was. What came later is applied on reading, and marked `late`.
+    pub facts_position: Option<u64>,
 }
 
 /// Sums over a block's transactions, in the chain's smallest unit; null where none of them has that part.
@@ -214,6 +217,7 @@ impl BlockDetail {
             extra_data: row.extra_data.clone(),
             blob_gas_used: row.blob_gas_used,
             excess_blob_gas: row.excess_blob_gas,
+            facts_position: row.facts_position,
         }
     }
 }

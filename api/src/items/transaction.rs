@@ -123,7 +123,7 @@ impl TransactionItem {
             cause: found.failure_cause.clone(),
             reason: found.failure_reason.clone(),
             method: found.method.map(hex::encode_prefixed),
-            signature: None,
+            signature: found.call.as_ref().map(|call| call.signature.clone()),
             gas_used: Some(tx.receipt_gas_used),
             gas_price: tx.receipt_effective_gas_price.filter(|_| tx.fee_currency.is_none()).map(|p| p.to_string()),
             fee: found.fee.map(|f| f.total().to_string()),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use nodes::evm::{EvmBlock, assemble, wire};
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Network, Op, Origin, TimeMs,
@@ -83,6 +83,16 @@ impl Chain {
         self.apply_with(|transactions| {
             let first = transactions.first_mut().expect("a block with transactions");
             first.payload = Payload::Unreadable { index: 0, error: "spoilt".to_owned() };
+        })
+    }
+
+    /// The next block joins the chain; its first transaction calls this with that.
+    pub fn apply_calling(&mut self, to: Address, input: &[u8]) -> Event {
+        self.apply_with(|transactions| {
+            let Some(Payload::Transaction(first)) = transactions.first_mut().map(|t| &mut t.payload) else {
+                panic!("a block with transactions");
+            };
+            (first.to_address, first.input) = (Some(to), input.to_vec().into());
         })
     }
 

@@ -1,12 +1,17 @@
 //! What is decoded on reading: by the reader's own ABIs, for the reader alone (rule 14), and said so.
 
+use alloy_primitives::{Address, keccak256};
 use control::{Caller, Networks, NewKey, Scopes};
-use schemas::{Status, records::Payload};
+use schemas::{
+    Status,
+    records::{ContractFacts, FactSource, FoundBy, Implementation, Payload},
+};
 use serde_json::{Value, json};
 
 use crate::{
     chain::{Chain, recorded},
     door::Keyed,
+    world::World,
 };
 
 const TRANSFER: [u8; 4] = [0xa9, 0x05, 0x9c, 0xbb];
@@ -118,4 +123,60 @@ async fn a_tenants_abi_is_applied_for_that_tenant_alone() {
     assert_eq!(keyed.send("DELETE", &path, mine, &[("If-Match", "*")], "").await.status, 204);
     assert_eq!(read(mine).await, before);
     keyed.api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_to_be_known_later_is_applied_on_reading_and_says_so() {
+    let world = World::start(&["ethereum"]).await;
+    let api = world.api().await;
+    let mut chain = Chain::new("ethereum", recorded("ethereum"));
+    let (proxy, code) = (Address::repeat_byte(0x71), Address::repeat_byte(0x72));
+    let input = [&keccak256("functionOfFacts(uint256)")[..4], &[0; 31], &[7]].concat();
+    for _ in 0..2 {
+        chain.apply_calling(proxy, &input);
+    }
+    world.publish_and_wait(&chain.events).await;
+    let hash = |n: usize| {
+        let Payload::Transaction(payload) = &chain.canonical[n].1[0].payload else { panic!("a transaction") };
+        const_hex::encode_prefixed(payload.0.hash)
+    };
+    let (before, at) = (hash(0), hash(1));
+    let read = async |hash: &str| api.get(&format!("/api/v1/txs/ethereum/{hash}")).await.json();
+    assert_eq!(read(&at).await["call"], Value::Null);
+    assert_eq!(read(&at).await["text"], Value::Null);
+
+    // A proxy with code behind it from the second block on.
+    let abi = json!([{"type": "function", "name": "functionOfFacts", "stateMutability": "view", "outputs": [],
+        "inputs": [{"name": "seven", "type": "uint256"}]}]);
+    let implementation = Implementation {
+        from_height: chain.canonical[1].0.envelope.height,
+        address: Some(code),
+        found_by: FoundBy::Stream,
+        ..Implementation::default()
+    };
+    let of = |address| ContractFacts { revision: 1, ..ContractFacts::nothing(chain.network.clone(), address) };
+    let facts = ContractFacts {
+        name: Some("A proxy".to_owned()),
+        name_source: Some(FactSource::Sourcify),
+        implementations: vec![implementation],
+        ..of(proxy)
+    };
+    world.tell(&chain.network, &facts).await;
+    let facts = ContractFacts { abi: Some(abi.to_string()), abi_source: Some(FactSource::Sourcify), ..of(code) };
+    world.tell(&chain.network, &facts).await;
+    let known = async {
+        while read(&at).await["call"].is_null() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), known).await.expect("known in time");
+    let detail = read(&at).await;
+    let call = json!({"signature": "functionOfFacts(uint256 seven)", "arguments": {"seven": "7"}, "contract": "A proxy",
+        "source": "sourcify", "late": true});
+    assert_eq!((&detail["call"], &detail["to_name"]), (&call, &json!("A proxy")));
+    // What lists show is what the stream said, the same for everybody.
+    assert_eq!(detail["signature"], Value::Null);
+    let detail = read(&before).await;
+    assert_eq!((&detail["call"], &detail["to_name"]), (&Value::Null, &json!("A proxy")), "nothing stood behind it then");
+    api.stop().await;
 }

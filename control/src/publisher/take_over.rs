@@ -90,12 +90,7 @@ type AllSaid = HashMap<(Kind, Place), Said>;
 
 /// Compares, and marks in the store what is to be published. How many things that were.
 /// `public`: as for [`unpublished`](super::rows::unpublished).
-pub(super) async fn take_over(
-    db: &Db,
-    log: &dyn Log,
-    codec: &Codec,
-    public: bool,
-) -> Result<usize, PublishError> {
+pub(super) async fn take_over(db: &Db, log: &dyn Log, codec: &Codec, public: bool) -> Result<usize, PublishError> {
     let mut said = AllSaid::default();
     if public {
         let mut tx = begin(db, true).await?;

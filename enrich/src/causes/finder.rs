@@ -128,7 +128,8 @@ impl Finder {
                 let _ = tokio::time::timeout(NAP, self.shared.news.notified()).await;
                 continue;
             };
-            let mut look = Look { fleet: &nodes.fleet, pace: &mut pace, at: StateAt { height: wish.height, hash: wish.hash } };
+            let mut look =
+                Look { fleet: &nodes.fleet, pace: &mut pace, at: StateAt { height: wish.height, hash: wish.hash } };
             match look.contract(wish.address).await {
                 Ok(looked) => {
                     if !self.tell(&nodes, &wish, looked).await {

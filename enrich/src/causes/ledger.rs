@@ -124,7 +124,8 @@ impl Ledger {
             facts.proxy = kind.or(facts.proxy);
             let mut any = kind.is_some();
             for entry in behind.implementations {
-                any |= insert(&mut facts.implementations, Implementation { block_hash: Some(at.hash.clone()), ..entry });
+                any |=
+                    insert(&mut facts.implementations, Implementation { block_hash: Some(at.hash.clone()), ..entry });
             }
             any
         });
@@ -310,8 +311,7 @@ mod tests {
     }
 
     fn upgraded(ledger: &mut Ledger, contract: u8, height: u64, to: u8) {
-        let change =
-            Change { contract: address(contract), selector: None, address: Some(address(to)), proxy: None };
+        let change = Change { contract: address(contract), selector: None, address: Some(address(to)), proxy: None };
         ledger.change(&network(), &At { height, hash: &hash(height), now: TimeMs(1_000) }, &change);
     }
 

@@ -33,7 +33,8 @@ pub fn waiting(network: &Network, contracts: usize) {
 /// A contract source was asked, or its kept answer used, and what came: `verified`, `nothing`, `cached`, `does_not_fit`, `unusable`,
 /// `other_chain`, `throttled`, `away`, `refused`.
 pub fn source_asked(kind: FactSource, outcome: &'static str) {
-    metrics::counter!("headwater_causes_source_answers_total", "kind" => kind.as_str(), "outcome" => outcome).increment(1);
+    metrics::counter!("headwater_causes_source_answers_total", "kind" => kind.as_str(), "outcome" => outcome)
+        .increment(1);
 }
 
 /// A contract's ABI was to be asked for, and the queue was full.
@@ -58,7 +59,10 @@ pub fn describe() {
     describe_gauge!("headwater_causes_contracts", "Contracts of which this process keeps facts.");
     describe_gauge!("headwater_causes_abi_bytes", "Bytes of their ABIs.");
     describe_counter!("headwater_causes_refused_total", "Facts that were found and had no room.");
-    describe_counter!("headwater_causes_looked_at_total", "Contracts that nodes were asked about, by network and outcome.");
+    describe_counter!(
+        "headwater_causes_looked_at_total",
+        "Contracts that nodes were asked about, by network and outcome."
+    );
     describe_gauge!("headwater_causes_waiting", "Contracts that wait to be looked at, by network.");
     describe_counter!(
         "headwater_causes_source_answers_total",
@@ -72,5 +76,8 @@ pub fn describe() {
         "headwater_causes_missed_records_total",
         "Records of the stream that retention removed before they were looked at."
     );
-    describe_counter!("headwater_causes_rejoins_total", "Times that group and producer were made anew after an error of the log.");
+    describe_counter!(
+        "headwater_causes_rejoins_total",
+        "Times that group and producer were made anew after an error of the log."
+    );
 }

@@ -38,13 +38,15 @@ const DELEGATECALL: u8 = 0xf4;
 const SHORT: usize = 2 << 10;
 /// EIP-1167, around the address; and the variants that its text and common factories have.
 const MINIMAL: [(&[u8], &[u8]); 2] = [
-    (&[0x36, 0x3d, 0x3d, 0x37, 0x3d, 0x3d, 0x3d, 0x36, 0x3d, 0x73], &[
-        0x5a, 0xf4, 0x3d, 0x82, 0x80, 0x3e, 0x90, 0x3d, 0x91, 0x60, 0x2b, 0x57, 0xfd, 0x5b, 0xf3,
-    ]),
+    (
+        &[0x36, 0x3d, 0x3d, 0x37, 0x3d, 0x3d, 0x3d, 0x36, 0x3d, 0x73],
+        &[0x5a, 0xf4, 0x3d, 0x82, 0x80, 0x3e, 0x90, 0x3d, 0x91, 0x60, 0x2b, 0x57, 0xfd, 0x5b, 0xf3],
+    ),
     // Without the last jump (Solady, "PUSH0" clones).
-    (&[0x5f, 0x5f, 0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0x73], &[
-        0x5a, 0xf4, 0x3d, 0x5f, 0x5f, 0x3e, 0x60, 0x2a, 0x57, 0x3d, 0x5f, 0xfd, 0x5b, 0x3d, 0x5f, 0xf3,
-    ]),
+    (
+        &[0x5f, 0x5f, 0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0x73],
+        &[0x5a, 0xf4, 0x3d, 0x5f, 0x5f, 0x3e, 0x60, 0x2a, 0x57, 0x3d, 0x5f, 0xfd, 0x5b, 0x3d, 0x5f, 0xf3],
+    ),
 ];
 /// EIP-7702, before the address.
 const DELEGATION: [u8; 3] = [0xef, 0x01, 0x00];
@@ -120,8 +122,7 @@ pub fn judge(code: &[u8]) -> Code {
     let has = |bytes: &[u8]| memmem::find(code, bytes).is_some();
     let Slots { implementation, beacon, proxiable, zeppelin } = &*SLOTS;
     let all = [implementation, beacon, proxiable, zeppelin];
-    let mut slots: Vec<Slot> =
-        all.into_iter().filter(|slot| has(&slot.at.to_be_bytes::<32>())).copied().collect();
+    let mut slots: Vec<Slot> = all.into_iter().filter(|slot| has(&slot.at.to_be_bytes::<32>())).copied().collect();
     let short = code.len() < SHORT;
     if short && has(&SAFE) {
         slots.push(Slot { at: U256::ZERO, kind: ProxyKind::Safe });
@@ -201,7 +202,8 @@ mod tests {
     #[test]
     fn minimal_proxies_and_delegations_name_it_themselves() {
         // The text of EIP-1167.
-        let minimal = hex!("363d3d373d3d3d363d73bebebebebebebebebebebebebebebebebebebebe5af43d82803e903d91602b57fd5bf3");
+        let minimal =
+            hex!("363d3d373d3d3d363d73bebebebebebebebebebebebebebebebebebebebe5af43d82803e903d91602b57fd5bf3");
         assert_eq!(judge(&minimal), Code::Names(ProxyKind::Eip1167, TO));
         let with_arguments = [&minimal[..], &[1, 2, 3]].concat();
         assert_eq!(judge(&with_arguments), Code::Names(ProxyKind::Eip1167, TO));

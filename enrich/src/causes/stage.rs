@@ -21,9 +21,9 @@ use runtime::{
     beat::Beat,
     facts::Told,
     log::{
-        Consumer, Log, LogError, LogErrorKind, NewRecord, PollLimits, Polled, Producer, Record, TopicPartition, Transaction,
+        Consumer, Log, LogError, LogErrorKind, NewRecord, PollLimits, Polled, Producer, Record, TopicPartition,
+        Transaction, fold,
         followed::{Fold, Followed},
-        fold,
     },
 };
 use schemas::{
@@ -237,7 +237,9 @@ impl<'s, 'a> Member<'s, 'a> {
             Polled::OutOfRange { at, wanted, oldest } => {
                 metrics::missed(oldest.saturating_sub(wanted));
                 tracing::warn!(
-                    partition = at.partition, wanted, oldest,
+                    partition = at.partition,
+                    wanted,
+                    oldest,
                     "retention removed transactions before they were looked at for facts: upgrades among them are not known, proxies \
                      are asked again when they are seen"
                 );
@@ -329,7 +331,10 @@ impl<'s, 'a> Member<'s, 'a> {
         }
         if refused > 0 {
             metrics::refused(refused);
-            tracing::warn!(refused, "facts about contracts were found and have no room; see the limits in docs/facts.md");
+            tracing::warn!(
+                refused,
+                "facts about contracts were found and have no room; see the limits in docs/facts.md"
+            );
         }
         let at = |partition: &u32| TopicPartition { topic: INPUT, partition: *partition };
         let offsets: Vec<_> = self.parts.iter().map(|(partition, part)| (at(partition), part.next)).collect();
@@ -413,7 +418,11 @@ fn record(codec: &Codec, partition: u32, facts: ContractFacts, limit: usize) -> 
     let value = match facts.is_nothing() {
         true => None,
         false => codec.encode_within(&facts, limit).ok().or_else(|| {
-            tracing::warn!(key, limit, "facts about a contract are larger than the topic takes, and are written without its ABI");
+            tracing::warn!(
+                key,
+                limit,
+                "facts about a contract are larger than the topic takes, and are written without its ABI"
+            );
             let bare = ContractFacts { abi: None, abi_source: None, implementations: Vec::new(), ..facts };
             codec.encode_within(&bare, limit).ok()
         }),

@@ -78,8 +78,7 @@ fn long_way(
     let enriched = enrich_record(profile, summing, decoder, raw);
     let Payload::Transaction(both) = &enriched.payload else { return None };
     let events = events_of(&both.0, &both.1);
-    let events: Vec<_> =
-        events.map(|payload| EnrichedEvent { envelope: enriched.envelope.clone(), payload }).collect();
+    let events: Vec<_> = events.map(|payload| EnrichedEvent { envelope: enriched.envelope.clone(), payload }).collect();
     let mut records = vec![record(codec, &enriched)?];
     for event in &events {
         records.push(record(codec, event)?);

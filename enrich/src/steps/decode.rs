@@ -121,7 +121,9 @@ impl<'k> Decoder<'k> {
     /// What a transaction calls: the call, and the calls inside.
     pub(super) fn call_of(&mut self, tx: &EvmTransaction) -> (Option<DecodedCall>, Option<String>) {
         let mut texts = String::new();
-        let Some(called) = tx.to_address.and_then(|to| self.call(to, &tx.input, &mut texts)) else { return (None, None) };
+        let Some(called) = tx.to_address.and_then(|to| self.call(to, &tx.input, &mut texts)) else {
+            return (None, None);
+        };
         let text = |range: Range<usize>| texts[range].to_owned();
         let inner_calls = called.inner_calls.clone().map(text);
         let call = DecodedCall { signature: called.signature.to_owned(), arguments: called.arguments.map(text) };

@@ -44,7 +44,8 @@ pub fn enrich_event_with(
 ) -> (EnrichedBlock, Vec<EnrichedTransaction>) {
     let mut summing = Summing::new(&block, Watched::default());
     let mut decoder = Decoder::new(known, block.envelope.height);
-    let enriched = transactions.into_iter().map(|raw| enrich_record(profile, &mut summing, &mut decoder, raw)).collect();
+    let enriched =
+        transactions.into_iter().map(|raw| enrich_record(profile, &mut summing, &mut decoder, raw)).collect();
     (enriched_block(block, summing, known.position).0, enriched)
 }
 

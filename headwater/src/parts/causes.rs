@@ -93,4 +93,3 @@ impl Followed {
         Ok(Nodes { chain_id: network.chain_id, fleet })
     }
 }
-

@@ -2,10 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use schemas::{
-    limits::facts as limits,
-    records::FactSource,
-};
+use schemas::{limits::facts as limits, records::FactSource};
 use url::Url;
 
 use super::{
@@ -245,8 +242,16 @@ mod tests {
             ("[[contract_source]]\nkind = \"etherscan\"", "contract_source[0].key", "is missing"),
             ("[[contract_source]]\nkind = \"sourcify\"\nkey = \"\"", "contract_source[0].key", "is empty"),
             ("[[contract_source]]\nkind = \"sourcify\"\nurl = \"ftp://x\"", "contract_source[0].url", "http"),
-            ("[[contract_source]]\nkind = \"sourcify\"\nurl = \"https://x.example/?apikey=1\"", "contract_source[0].url", "query"),
-            ("[[contract_source]]\nkind = \"sourcify\"\nnetworks = [\"c\"]", "contract_source[0].networks", "not a network"),
+            (
+                "[[contract_source]]\nkind = \"sourcify\"\nurl = \"https://x.example/?apikey=1\"",
+                "contract_source[0].url",
+                "query",
+            ),
+            (
+                "[[contract_source]]\nkind = \"sourcify\"\nnetworks = [\"c\"]",
+                "contract_source[0].networks",
+                "not a network",
+            ),
             (
                 "[[contract_source]]\nkind = \"blockscout\"\nurl = \"https://x.example\"",
                 "contract_source[0].networks",

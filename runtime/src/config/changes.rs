@@ -9,8 +9,8 @@ use std::{fmt, time::Duration};
 use url::Url;
 
 use super::{
-    ApiDoor, Auth, Causes, Config, Confirm, Contract, ContractSource, Control, ControlPlace, Endpoint, Kafka, Log, Network, Providers, Rate,
-    Secret, Start, Store, Tls, Verify, control::shown, masked, source::short,
+    ApiDoor, Auth, Causes, Config, Confirm, Contract, ContractSource, Control, ControlPlace, Endpoint, Kafka, Log,
+    Network, Providers, Rate, Secret, Start, Store, Tls, Verify, control::shown, masked, source::short,
 };
 
 /// A difference.

@@ -7,8 +7,8 @@
 
 mod api;
 mod auth;
-pub mod changes;
 mod causes;
+pub mod changes;
 mod contracts;
 mod control;
 mod doors;

@@ -153,9 +153,7 @@ macro_rules! words {
         }
     )*};
 }
-words!(
-    Network, BlockHash, Op, Origin, Family, Status, Outcome, ProviderState, FactSource, ProxyKind, FoundBy
-);
+words!(Network, BlockHash, Op, Origin, Family, Status, Outcome, ProviderState, FactSource, ProxyKind, FoundBy);
 
 macro_rules! states {
     ($($state:ty),*) => {$(

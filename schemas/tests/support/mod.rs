@@ -7,12 +7,13 @@ use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     records::{
-        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, Contract, ContractFacts, ContractSum,
-        ControlConfig, ControlTenant, DeadLetter, DecodedCall, DecodedEvent, EmittedEvent, EndpointState, EnrichState, EnrichStatus,
-        EnrichedBlock, EnrichedEvent, EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FactSource, FeeParts, FoundBy, HeldRange, Implementation, Lie,
-        MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome, Payload,
-        ProviderSample, ProviderState, ProxyKind, RawBlock, RawTransaction, Request, RequestProgress, RequestState, RingEntry,
-        Seen, Share, StageStatus, TenantThing, Usage, Wanted, WatchedAddress,
+        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, Contract,
+        ContractFacts, ContractSum, ControlConfig, ControlTenant, DeadLetter, DecodedCall, DecodedEvent, EmittedEvent,
+        EndpointState, EnrichState, EnrichStatus, EnrichedBlock, EnrichedEvent, EnrichedTransaction, Enrichment,
+        EvmHeader, EvmLog, EvmTransaction, FactSource, FeeParts, FoundBy, HeldRange, Implementation, Lie, MinuteSample,
+        NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome, Payload, ProviderSample,
+        ProviderState, ProxyKind, RawBlock, RawTransaction, Request, RequestProgress, RequestState, RingEntry, Seen,
+        Share, StageStatus, TenantThing, Usage, Wanted, WatchedAddress,
     },
 };
 

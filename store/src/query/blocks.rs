@@ -67,6 +67,8 @@ pub struct Block {
     pub blob_gas_used: Option<u64>,
     /// Excess blob gas.
     pub excess_blob_gas: Option<u64>,
+    /// Offset in the network's partition of `contract.facts` before which all facts were used; `None`: none was.
+    pub facts_position: Option<u64>,
     /// Sequence of the event that applied the block.
     pub sequence: u64,
     /// When ingest first saw it.
@@ -84,7 +86,7 @@ impl Block {
 
 pub(super) const COLUMNS: &str = "network, family, number, hash, parent_hash, timestamp, origin, transaction_count, \
     failed_count, unknown_count, unreadable_count, log_count, token_transfer_count, gas_limit, gas_used, fee_total, \
-    gas_price_sum, gas_price_count, base_fee_per_gas, miner, size, extra_data, blob_gas_used, excess_blob_gas, sequence, \
+    gas_price_sum, gas_price_count, base_fee_per_gas, miner, size, extra_data, blob_gas_used, excess_blob_gas, facts_position, sequence, \
     observed_at, stored_at";
 
 #[derive(Row, Deserialize)]

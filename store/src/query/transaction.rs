@@ -44,6 +44,8 @@ pub struct EvmDetail {
     pub input: String,
     /// JSON object of the call's arguments, where the called function is known.
     pub call_arguments: Option<String>,
+    /// JSON array of the calls inside the call, where there are any: `call` and `arguments` of each, where known.
+    pub inner_calls: Option<String>,
     /// EIP-2718 type.
     pub transaction_type: u64,
     /// Created contract.
@@ -72,7 +74,7 @@ pub struct EvmDetail {
 }
 
 const DETAIL: &str = "nonce, gas, gas_price AS stated_gas_price, max_fee_per_gas, max_priority_fee_per_gas, \
-    max_fee_per_blob_gas, blob_versioned_hashes, input, call_arguments, transaction_type, receipt_contract_address, \
+    max_fee_per_blob_gas, blob_versioned_hashes, input, call_arguments, inner_calls, transaction_type, receipt_contract_address, \
     receipt_cumulative_gas_used, execution_fee, l1_fee, operator_fee, blob_fee, fee_reason, fee_token, \
     fee_token_amount";
 

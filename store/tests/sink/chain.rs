@@ -100,7 +100,8 @@ impl Chain {
         envelope.log_count = log_index;
         summary.contracts = contracts(&transactions);
         let header = EvmHeader { gas_limit: 30_000_000, gas_used: summary.gas_used, ..EvmHeader::default() };
-        let block = EnrichedBlock { envelope, evm: Some(Box::new(header)), summary: Some(summary), facts_position: None };
+        let block =
+            EnrichedBlock { envelope, evm: Some(Box::new(header)), summary: Some(summary), facts_position: None };
         let event = Event { block, transactions };
         self.live.push(Live { event: event.clone() });
         event
@@ -113,7 +114,10 @@ impl Chain {
         let mut envelope = self.envelope(Op::Revert, last.height, hash, hash);
         envelope.reverts_sequence = Some(last.sequence);
         let child = EnrichedTransaction { envelope: envelope.child(), payload: Payload::Revert };
-        Some(Event { block: EnrichedBlock { envelope, evm: None, summary: None, facts_position: None }, transactions: vec![child] })
+        Some(Event {
+            block: EnrichedBlock { envelope, evm: None, summary: None, facts_position: None },
+            transactions: vec![child],
+        })
     }
 
     /// A cause of some transaction that is live, if any is, found out later.

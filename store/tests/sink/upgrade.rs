@@ -271,7 +271,10 @@ async fn continued(engine: &Running, store: &Store, name: &str) -> Chain {
     chain.sequence = rows::<u64>(engine, store, &sql).await[0];
     for (height, hash, sequence) in blocks {
         let envelope = envelope(&chain, (sequence, Op::Apply), height, &hash, None);
-        let event = Event { block: EnrichedBlock { envelope, evm: None, summary: None, facts_position: None }, transactions: Vec::new() };
+        let event = Event {
+            block: EnrichedBlock { envelope, evm: None, summary: None, facts_position: None },
+            transactions: Vec::new(),
+        };
         chain.live.push(Live { event });
     }
     chain

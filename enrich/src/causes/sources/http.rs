@@ -58,7 +58,8 @@ pub fn client() -> Result<Client, String> {
 
 fn within_the_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let stays = attempt.previous().first().is_some_and(|first| {
-        let place = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
+        let place =
+            |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
         place(first) == place(attempt.url())
     });
     if stays && attempt.previous().len() <= REDIRECTS { attempt.follow() } else { attempt.stop() }

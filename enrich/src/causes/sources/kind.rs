@@ -247,7 +247,11 @@ mod tests {
             assert!(matches!(error(fast), Err(Trouble::Throttled(None, _))), "{fast}");
         }
         assert!(matches!(error("Max daily rate limit reached. 100000"), Err(Trouble::Throttled(Some(DAY_WAIT), _))));
-        for key in ["Invalid API Key (#err2)", "Missing/Invalid API Key", "Too many invalid api key attempts, please try later"] {
+        for key in [
+            "Invalid API Key (#err2)",
+            "Missing/Invalid API Key",
+            "Too many invalid api key attempts, please try later",
+        ] {
             assert!(matches!(error(key), Err(Trouble::Refused(_))), "{key}");
         }
         for chain in [
@@ -282,7 +286,8 @@ mod tests {
     fn sourcifys_answers() {
         let ask = |status, body| said(FactSource::Sourcify, status, body);
         let abi = json!([{"type": "receive"}]);
-        let whole = json!({"match": "exact_match", "abi": abi, "compilation": {"name": "Router", "language": "Solidity"}});
+        let whole =
+            json!({"match": "exact_match", "abi": abi, "compilation": {"name": "Router", "language": "Solidity"}});
         assert_eq!(ask(200, whole), Ok(Said::Verified { name: Some("Router".into()), abi: Some(abi.to_string()) }));
         assert_eq!(ask(404, json!({"match": null, "chainId": "1"})), Ok(Said::Nothing));
         let chain = json!({"customCode": "unsupported_chain", "message": "The chain is not supported", "errorId": "1"});

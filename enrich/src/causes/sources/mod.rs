@@ -237,7 +237,9 @@ impl Asking {
             Ok(said) => {
                 pace.answered();
                 Ok(match said {
-                    Said::Verified { name, abi } => Some(judged(kind, &host, wanted, name, abi).unwrap_or_else(nothing)),
+                    Said::Verified { name, abi } => {
+                        Some(judged(kind, &host, wanted, name, abi).unwrap_or_else(nothing))
+                    }
                     Said::Nothing => {
                         metrics::source_asked(kind, "nothing");
                         Some(nothing())
@@ -283,13 +285,7 @@ fn verified(of: &SourceConfig, kept: Kept) -> Verified {
 }
 
 /// What can be used of an answer; `None`: nothing.
-fn judged(
-    kind: FactSource,
-    host: &str,
-    wanted: &Wanted,
-    name: Option<String>,
-    abi: Option<String>,
-) -> Option<Kept> {
+fn judged(kind: FactSource, host: &str, wanted: &Wanted, name: Option<String>, abi: Option<String>) -> Option<Kept> {
     let refused = |what: &'static str, why: String| {
         metrics::source_asked(kind, what);
         tracing::warn!(%kind, host, network = %wanted.network, contract = %wanted.address, why, "an ABI is not taken");
@@ -311,7 +307,8 @@ fn judged(
         }
     };
     // Names are shown: one line, as long as anybody's.
-    let name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(schemas::limits::control::NAME_CHARACTERS).collect());
+    let name = name
+        .map(|name| name.chars().filter(|c| !c.is_control()).take(schemas::limits::control::NAME_CHARACTERS).collect());
     let name = name.filter(|name: &String| !name.trim().is_empty());
     if abi.is_some() {
         metrics::source_asked(kind, "verified");

@@ -160,9 +160,17 @@ async fn away_slow_throttled_pages_and_redirects_are_left_alone() {
         ("a page", Box::new(move |_, _| page())),
         ("no JSON", Box::new(|_, _| "Page not found".into_response())),
         ("a redirect", Box::new(move |_, _| (StatusCode::FOUND, [(header::LOCATION, other.clone())]).into_response())),
-        ("throttled", Box::new(|_, _| json_of(200, json!({"status": "0", "message": "NOTOK", "result": "Max rate limit reached"})))),
+        (
+            "throttled",
+            Box::new(|_, _| {
+                json_of(200, json!({"status": "0", "message": "NOTOK", "result": "Max rate limit reached"}))
+            }),
+        ),
         ("429", Box::new(|_, _| json_of(429, json!({"message": "Too many requests"})))),
-        ("a refusal", Box::new(|_, _| json_of(200, json!({"status": "0", "message": "NOTOK", "result": "Invalid API Key"})))),
+        (
+            "a refusal",
+            Box::new(|_, _| json_of(200, json!({"status": "0", "message": "NOTOK", "result": "Invalid API Key"}))),
+        ),
         ("too large", Box::new(|_, _| "x".repeat(limits::SOURCE_ANSWER_BYTES + 1).into_response())),
         ("a server's fault", Box::new(|_, _| json_of(502, json!({})))),
     ];

@@ -106,14 +106,8 @@ impl EvmFleet {
     {
         let any_traces = self.fleet.members().iter().any(|member| member.serves(Role::Trace));
         let role = if any_traces { Role::Trace } else { Role::Serve };
-        let ask = Ask {
-            role,
-            height: Some(at.height),
-            within: WITHIN,
-            sticky: false,
-            expected: true,
-            ..Ask::new(method)
-        };
+        let ask =
+            Ask { role, height: Some(at.height), within: WITHIN, sticky: false, expected: true, ..Ask::new(method) };
         let call = &call;
         let answer = self.fleet.ask(ask, move |member| async move {
             self.on_chain(&member).await?;
