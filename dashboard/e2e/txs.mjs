@@ -12,7 +12,7 @@ export async function checkTxs(page, url, until) {
 		);
 	const settled = () => page.waitForFunction(() => !document.querySelector('.table.old, main [aria-busy=true]'));
 	const search = () => Object.fromEntries(new URL(page.url()).searchParams);
-	const none = () => page.locator('[data-testid=none]').count();
+	const none = () => page.locator('[data-testid=none], [data-testid=none-yet]').count();
 	/** All rows are such, and there are some, or a word that there are none. */
 	const only = (what, fits) =>
 		until(what, async () => {

@@ -21,8 +21,8 @@ import { follows, narrowing, NONE, queryOf, type TxFilter } from './filter';
 const PAGE = 50;
 const LIVE = 300;
 export const MOST = 2_000;
-/** Pages of nothing new that are passed over at once. */
-const OVERLAPS = 20;
+/** Pages that are asked for at once, as long as they bring nothing. */
+const AT_ONCE = 10;
 const HEALTH_MS = 5_000;
 const FLUSH_MS = 250;
 /** As in `live.svelte.ts`: the store is ahead of the stream, and nothing comes. */
@@ -132,8 +132,7 @@ export class TxList {
 				for (const n of this.followed(health)) this.sequencer.seed(n.network, n.processed_sequence ?? undefined);
 			}
 			const query = queryOf(this.filter, this.clock.now());
-			const items = await this.page(query, null, signal);
-			this.feed.extend(items.filter((tx) => tx.sequence <= (this.sequencer.position(tx.network) ?? Infinity)));
+			await this.fill(query, null, 1, signal);
 			this.table = { kind: 'ready' };
 			this.end();
 			if (follows(this.filter)) this.follow();
@@ -158,21 +157,28 @@ export class TxList {
 			// New rows have pushed the last ones out: what comes behind the last one that is left is asked for by its time.
 			const pushed = last != null && time != null && at.last !== this.rows.at(-1)?.key && follows(this.filter);
 			const query = pushed ? { ...at.query, to: new Date(time + 1).toISOString() } : at.query;
-			const before = this.rows.length;
-			let next = pushed ? null : at.next;
-			// A page may hold nothing but what stands here already: of a large block, asked for by its time.
-			for (let i = 0; i < OVERLAPS; i++) {
-				this.feed.extend(await this.page(query, next, signal));
-				this.end();
-				next = this.tail.next;
-				if (this.rows.length > before || next == null) break;
-			}
+			await this.fill(query, pushed ? null : at.next, this.feed.rows.length + 1, signal);
+			this.end();
 		} catch (error) {
 			if (signal.aborted) return;
 			this.problem = toProblem(error);
 		}
 		this.loading = false;
 	};
+
+	/**
+	 * Pages until so many rows are there, or none are left. A page may hold nothing new and yet have a next one: the server looks a
+	 * bounded piece at a time, and of a large block that was asked for by its time everything may stand here already.
+	 */
+	private async fill(query: Record<string, string>, cursor: string | null, rows: number, signal: AbortSignal): Promise<void> {
+		for (let i = 0; i < AT_ONCE; i++) {
+			const items = await this.page(query, cursor, signal);
+			// What is above the position comes by the stream.
+			this.feed.extend(items.filter((tx) => tx.sequence <= (this.sequencer.position(tx.network) ?? Infinity)));
+			cursor = this.tail?.next ?? null;
+			if (this.feed.rows.length >= rows || cursor == null) return;
+		}
+	}
 
 	private async page(query: Record<string, string>, cursor: string | null, signal: AbortSignal): Promise<Transaction[]> {
 		const asked = new URLSearchParams({ ...query, limit: String(PAGE), ...(cursor ? { cursor } : {}) });

@@ -44,6 +44,12 @@ function answer(url: URL): unknown {
 	const oldest = searchParams.get('sort') === 'oldest';
 	const to = Date.parse(searchParams.get('to') ?? '') || Infinity;
 	const heights = Array.from({ length: top }, (_, i) => (oldest ? i + 1 : top - i)).filter((height) => T0 + height * 1000 < to);
+	// As a server that looks a piece at a time: pages without anything, as many as the cause says.
+	const empty = Number(searchParams.get('cause') ?? 0);
+	if (empty > 0) {
+		const page = Number(searchParams.get('cursor') ?? 0) + 1;
+		return page > empty ? { items: [tx(1)], next: null } : { items: [], next: String(page) };
+	}
 	const from = searchParams.has('cursor') ? heights.indexOf(Number(searchParams.get('cursor'))) + 1 : 0;
 	const page = heights.slice(from, from + 4);
 	return { items: page.map((height) => tx(height)), next: from + 4 < heights.length ? String(page.at(-1)) : null };
@@ -121,6 +127,17 @@ describe('transactions that fit a filter', () => {
 		list.stop();
 	});
 
+	it('are looked for through pages that hold none, a bounded number at once', async () => {
+		const list = await started({ ...NONE, cause: '3' });
+		expect([heights(list), list.more]).toEqual([[1], false]);
+		list.narrow({ ...NONE, cause: '15' });
+		await soon();
+		expect([heights(list), list.more, list.table.kind]).toEqual([[], true, 'ready']);
+		await list.further();
+		expect([heights(list), list.more]).toEqual([[1], false]);
+		list.stop();
+	});
+
 	it('stand still altogether with the oldest first', async () => {
 		const list = await started({ ...NONE, sort: 'oldest' });
 		expect([heights(list), list.connection, sockets.length]).toEqual([[1, 2, 3, 4], null, 0]);
@@ -150,9 +167,9 @@ describe('transactions that fit a filter', () => {
 	});
 
 	it('that the stream refuses are shown with the reason', async () => {
-		const list = await started({ ...NONE, cause: 'x' });
-		sockets[0]?.onmessage?.({ data: JSON.stringify({ type: 'error', id: 1, problem: { title: 'Invalid', detail: 'no such cause' } }) });
-		expect(list.refused).toBe('a: no such cause');
+		const list = await started({ ...NONE, method: 'x' });
+		sockets[0]?.onmessage?.({ data: JSON.stringify({ type: 'error', id: 1, problem: { title: 'Invalid', detail: 'no such method' } }) });
+		expect(list.refused).toBe('a: no such method');
 		expect(heights(list)).toEqual([8, 7]);
 		list.stop();
 	});
