@@ -75,7 +75,9 @@ impl Known {
         };
         held(&self.implementations, height, |i| i.selector.is_none()).for_each(&mut add);
         match selector {
-            Some(_) => held(&self.implementations, height, |i| i.selector == selector && selector.is_some()).for_each(add),
+            Some(_) => {
+                held(&self.implementations, height, |i| i.selector == selector && selector.is_some()).for_each(add)
+            }
             None if self.implementations.last().is_none_or(|last| last.from_height < height) => {
                 self.facets.iter().for_each(|facet| add(Some(*facet)));
             }
@@ -268,7 +270,8 @@ mod tests {
 
     /// Facts of a contract whose ABI has a function of this name.
     fn facts(n: u8, function: &str, implementations: &[(u64, u8)]) -> ContractFacts {
-        let abi = format!(r#"[{{"type":"function","name":"{function}","inputs":[],"outputs":[],"stateMutability":"view"}}]"#);
+        let abi =
+            format!(r#"[{{"type":"function","name":"{function}","inputs":[],"outputs":[],"stateMutability":"view"}}]"#);
         let entry = |(from_height, n): &(u64, u8)| Implementation {
             from_height: *from_height,
             address: Some(address(*n)),
@@ -290,7 +293,9 @@ mod tests {
         let mut found = Vec::new();
         of.abis(address(n), height, selector, &mut found);
         let whose = |abi: &Abi| {
-            let is = |m: &u8| of.get(&address(*m)).and_then(|k| k.abi.as_ref()).is_some_and(|(a, _)| std::ptr::eq(&**a, abi));
+            let is = |m: &u8| {
+                of.get(&address(*m)).and_then(|k| k.abi.as_ref()).is_some_and(|(a, _)| std::ptr::eq(&**a, abi))
+            };
             (1..=30).find(is).expect("somebody's")
         };
         found.into_iter().map(whose).collect()

@@ -33,7 +33,7 @@ use super::{
 
 /// Pause after nodes gave no answer.
 const AWAY: Duration = Duration::from_secs(5);
-/// How long what nodes have no state of is not asked for.
+/// How long what nodes have no state of, or no method for, is not asked for.
 const GONE: Duration = Duration::from_secs(600);
 /// The longest sleep until it is looked again whether there is something to do.
 const NAP: Duration = Duration::from_secs(60);
@@ -143,15 +143,17 @@ impl Finder {
                             self.shared.waiting().gone(wish.height);
                             "gone"
                         }
+                        (NodeErrorKind::Missing(Missing::Method, _), _) => "no_method",
                         // It was reverted, or the endpoint that was asked does not have it yet.
                         (_, Class::Empty | Class::NoBlock) => "unknown_block",
                         _ => "failed",
                     };
                     metrics::looked_at(&self.network, outcome);
                     tracing::debug!(network = %self.network, contract = %wish.address, error = %e, "a contract was not looked at");
-                    if outcome == "failed" {
-                        let wait = e.asked_wait().unwrap_or(AWAY).min(NAP);
-                        tokio::time::sleep(wait).await;
+                    match outcome {
+                        "failed" => tokio::time::sleep(e.asked_wait().unwrap_or(AWAY).min(NAP)).await,
+                        "no_method" => tokio::time::sleep(GONE).await,
+                        _ => {}
                     }
                 }
             }

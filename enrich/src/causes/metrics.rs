@@ -19,7 +19,7 @@ pub fn refused(things: u64) {
     metrics::counter!("headwater_causes_refused_total").increment(things);
 }
 
-/// A contract was looked at, and how that ended: `proxy`, `plain`, `account`, `gone`, `unknown_block`, `failed`.
+/// A contract was looked at, and how that ended: `proxy`, `plain`, `account`, `gone`, `unknown_block`, `no_method`, `failed`.
 pub fn looked_at(network: &Network, outcome: &'static str) {
     metrics::counter!("headwater_causes_looked_at_total", "network" => network.to_string(), "outcome" => outcome)
         .increment(1);

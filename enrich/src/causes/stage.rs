@@ -366,12 +366,7 @@ impl<'s, 'a> Member<'s, 'a> {
 }
 
 /// Reads what is known of a partition's contracts to its end.
-async fn take_over(
-    log: &dyn Log,
-    codec: &Codec,
-    at: TopicPartition,
-    position: Option<u64>,
-) -> Result<Part, LogError> {
+async fn take_over(log: &dyn Log, codec: &Codec, at: TopicPartition, position: Option<u64>) -> Result<Part, LogError> {
     let facts = TopicPartition { topic: FACTS, partition: at.partition };
     // What a former holder had under way is decided first: it is his, or nobody's.
     let until = Instant::now() + CALL_DEADLINE;

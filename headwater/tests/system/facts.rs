@@ -131,7 +131,8 @@ async fn a_proxy_is_decoded_by_what_stood_behind_it_at_the_height() {
     abi(&headwater, &second, "Second", function("beta", beta)).await;
     headwater
         .until("the operator's word on both", async |h| {
-            let told = |of: &str, name: &str| facts(h, of).is_some_and(|f| f["name"] == name && f["abi_source"] == "operator");
+            let told =
+                |of: &str, name: &str| facts(h, of).is_some_and(|f| f["name"] == name && f["abi_source"] == "operator");
             (told(&first, "First") && told(&second, "Second")).then_some(())
         })
         .await;
