@@ -114,7 +114,9 @@ mod tests {
         assert_eq!(pace.turn(now, wall), Turn::After(Duration::from_secs(10)), "the day is used up");
         let tomorrow = TimeMs(wall.0 + 10_000);
         assert_eq!(pace.turn(now + Duration::from_secs(10), tomorrow), Turn::Now);
-        (0..20).for_each(|_| drop(pace.failed(now)));
+        for _ in 0..20 {
+            pace.failed(now);
+        }
         assert_eq!(pace.failed(now), MOST);
         pace.stop();
         assert_eq!(pace.turn(now + MOST, tomorrow), Turn::Never);
