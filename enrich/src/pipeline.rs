@@ -32,7 +32,6 @@ use crate::{
     metrics,
     output::{Limits, Worked, foreign, network, read_header, said, work_up},
     place::{self, Floors, GROUP, Looking, Outputs},
-    steps::known::Known,
     watched::Contracts,
 };
 
