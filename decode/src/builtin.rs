@@ -49,7 +49,8 @@ mod tests {
     fn every_line_is_read_once_and_decodes() {
         let mut seen = HashSet::new();
         let mut count = 0;
-        for line in TEXTS.iter().flat_map(|text| text.lines()).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for line in TEXTS.iter().flat_map(|text| text.lines()).filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
             let as_item = line.replace("packed ", "function ");
             let item = lines::item(&as_item).unwrap_or_else(|e| panic!("{line}: {e}")).expect(line);
             let one = Abi::of([&item].into_iter(), false);

@@ -181,7 +181,8 @@ impl Reader<'_> {
             self.value(ty, base, &mut head, &mut tail, out)?;
         }
         out.push(']');
-        Some(tail)
+        // Empty lists write too, and what stands before them.
+        (out.len() <= self.end).then_some(tail)
     }
 }
 

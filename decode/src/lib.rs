@@ -67,7 +67,9 @@ pub fn call(abis: &[&Abi], input: &[u8]) -> Option<Decoded> {
 #[inline]
 pub fn call_into<'a>(abis: &[&'a Abi], input: &[u8], out: &mut String) -> Option<Found<'a>> {
     let (selector, data) = input.split_first_chunk::<4>()?;
-    each(abis, |abi| abi.functions(*selector).find(|it| attempt(out, |out| it.decode(data, out))).map(|it| &it.signature))
+    each(abis, |abi| {
+        abi.functions(*selector).find(|it| attempt(out, |out| it.decode(data, out))).map(|it| &it.signature)
+    })
 }
 
 /// Decodes what a call gave back when it was reverted: `Error(string)`, `Panic(uint256)`, custom errors.

@@ -8,11 +8,11 @@ mod random;
 
 use std::time::{Duration, Instant};
 
-use alloy_dyn_abi::{DynSolType, DynSolValue};
+use alloy_dyn_abi::DynSolValue;
 use alloy_primitives::{Address, B256, hex};
 use decode::{Abi, Source};
 use fastrand::Rng;
-use random::{Param, as_json, damaged, line, param, value};
+use random::{ALLOY_DEPTH, Param, damaged, line, nesting, param, theirs, value};
 use serde_json::Value;
 
 fn variable(name: &str, default: u64) -> u64 {
@@ -38,12 +38,13 @@ fn case(rng: &mut Rng, selectors: &[[u8; 4]], topics: &[B256]) {
     // By its own ABI: what is decoded is what the oracle reads, and the other way round.
     let selector = abi.selectors("f").next().expect("a function");
     let input = [&selector[..], &data].concat();
-    let ty = DynSolType::Tuple(params.iter().map(|p| p.ty.clone()).collect());
-    let theirs = ty.abi_decode_params(&data).ok().filter(|value| value.abi_encode_params() == data);
-    let theirs = theirs.and_then(|value| if let DynSolValue::Tuple(values) = value { Some(as_json(&params, &values)) } else { None });
+    let readable = params.iter().all(|p| nesting(&p.ty) <= ALLOY_DEPTH);
+    let theirs = theirs(&params, &data);
     for it in [decode::call(&[&abi], &input), decode::error(&[&abi], &input)] {
-        let ours = it.filter(|it| it.source == Source::Abi(0)).map(|it| serde_json::from_str::<Value>(&it.arguments).expect("JSON"));
-        assert_eq!(ours, theirs, "{text} {}", hex::encode(&input));
+        let ours = it
+            .filter(|it| it.source == Source::Abi(0))
+            .map(|it| serde_json::from_str::<Value>(&it.arguments).expect("JSON"));
+        assert!(!readable || ours == theirs, "{text} {}: {ours:?} and {theirs:?}", hex::encode(&input));
     }
 
     // By the table, behind selectors and topics that it knows.
@@ -86,14 +87,27 @@ fn anything_is_decoded_exactly_or_not_at_all() {
     let seconds = variable("HEADWATER_FUZZ_SECONDS", 2);
     let seed = variable("HEADWATER_FUZZ_SEED", 17);
     let calls = [
-        "multicall(bytes[])", "multicall(uint256,bytes[])", "aggregate3((address,bool,bytes)[])", "multiSend(bytes)",
-        "execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)", "execute(bytes32,bytes)",
-        "executeBatch(address[],uint256[],bytes[])", "transfer(address,uint256)", "swapExactTokensForTokens(uint256,uint256,address[],address,uint256)",
-        "handleOps((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)[],address)", "setL1BlockValuesEcotone()",
+        "multicall(bytes[])",
+        "multicall(uint256,bytes[])",
+        "aggregate3((address,bool,bytes)[])",
+        "multiSend(bytes)",
+        "execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)",
+        "execute(bytes32,bytes)",
+        "executeBatch(address[],uint256[],bytes[])",
+        "transfer(address,uint256)",
+        "swapExactTokensForTokens(uint256,uint256,address[],address,uint256)",
+        "handleOps((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes)[],address)",
+        "setL1BlockValuesEcotone()",
     ];
     let selectors = calls.map(|line| decode::selector(line).expect(line));
-    let topics = ["Transfer(address,address,uint256)", "TransferBatch(address,address,address,uint256[],uint256[])",
-        "TransferSingle(address,address,address,uint256,uint256)", "Swap(string,address)", "x()"].map(alloy_primitives::keccak256);
+    let topics = [
+        "Transfer(address,address,uint256)",
+        "TransferBatch(address,address,address,uint256[],uint256[])",
+        "TransferSingle(address,address,address,uint256,uint256)",
+        "Swap(string,address)",
+        "x()",
+    ]
+    .map(alloy_primitives::keccak256);
     let (start, mut cases) = (Instant::now(), 0);
     while start.elapsed() < Duration::from_secs(seconds) {
         case(&mut Rng::with_seed(seed.wrapping_add(cases)), &selectors, &topics);

@@ -64,7 +64,8 @@ fn recorded() -> (Vec<Item>, bool) {
             for receipt in receipts.as_ref().and_then(Value::as_array).into_iter().flatten() {
                 for log in receipt["logs"].as_array().into_iter().flatten() {
                     let topics = log["topics"].as_array().into_iter().flatten();
-                    let topics = topics.map(|topic| topic.as_str().and_then(|t| t.parse().ok()).expect("a topic")).collect();
+                    let topics =
+                        topics.map(|topic| topic.as_str().and_then(|t| t.parse().ok()).expect("a topic")).collect();
                     let at = format!("{} log {}", receipt["transactionHash"], log["logIndex"]);
                     items.push(Item { chain: chain.clone(), at, topics: Some(topics), data: bytes(&log["data"]) });
                 }
@@ -115,15 +116,21 @@ fn all_is_as_another_decoder_reads_it() {
     let prepared = Command::new(root.join("../scripts/fetch-consumers")).output().expect("fetch-consumers");
     let python = PathBuf::from(String::from_utf8_lossy(&prepared.stdout).trim()).join("python");
     if !prepared.status.success() || !python.join(".complete").exists() {
-        assert!(std::env::var_os("CI").is_none(), "Python with eth-abi is not prepared: {}", String::from_utf8_lossy(&prepared.stderr));
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "Python with eth-abi is not prepared: {}",
+            String::from_utf8_lossy(&prepared.stderr)
+        );
         eprintln!("SKIPPED the comparison with eth-abi: Python is not prepared; see scripts/fetch-consumers");
         return;
     }
     let file = std::env::temp_dir().join(format!("headwater-decoded-{}.ndjson", std::process::id()));
     fs::write(&file, lines).expect("write");
-    let mut tables: Vec<PathBuf> = fs::read_dir(root.join("signatures")).expect("table").flatten().map(|e| e.path()).collect();
+    let mut tables: Vec<PathBuf> =
+        fs::read_dir(root.join("signatures")).expect("table").flatten().map(|e| e.path()).collect();
     tables.sort();
-    let output = Command::new(python.join("bin/python")).arg(root.join("tests/check.py")).arg(&file).args(&tables).output();
+    let output =
+        Command::new(python.join("bin/python")).arg(root.join("tests/check.py")).arg(&file).args(&tables).output();
     let output = output.expect("python");
     println!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}\nsee {}", String::from_utf8_lossy(&output.stderr), file.display());

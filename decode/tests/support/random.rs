@@ -34,9 +34,10 @@ pub fn param(rng: &mut Rng, depth: usize, at: usize) -> Param {
     };
     while depth > 0 && rng.u8(..3) == 0 {
         depth -= 1;
-        ty = match rng.bool() {
+        let n = rng.usize(1..4);
+        ty = match rng.bool() || n * words(&ty) > 500 {
             true => DynSolType::Array(Box::new(ty)),
-            false => DynSolType::FixedArray(Box::new(ty), rng.usize(1..4)),
+            false => DynSolType::FixedArray(Box::new(ty), n),
         };
     }
     // Now and then as deep as may be.
@@ -46,6 +47,48 @@ pub fn param(rng: &mut Rng, depth: usize, at: usize) -> Param {
         }
     }
     Param { ty, name, members }
+}
+
+/// Words of a value, about.
+fn words(ty: &DynSolType) -> usize {
+    match ty {
+        DynSolType::FixedArray(inner, n) => n * words(inner),
+        DynSolType::Tuple(types) => types.iter().map(words).sum(),
+        _ => 1,
+    }
+}
+
+/// How deep a type nests.
+pub fn nesting(ty: &DynSolType) -> usize {
+    match ty {
+        DynSolType::Array(inner) | DynSolType::FixedArray(inner, _) => 1 + nesting(inner),
+        DynSolType::Tuple(types) => 1 + types.iter().map(nesting).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// What alloy says: its own encoding of what it reads must be the data, and the values must fit their types, which it does not look at.
+/// It reads nothing that nests deeper than [`ALLOY_DEPTH`].
+pub fn theirs(params: &[Param], data: &[u8]) -> Option<Value> {
+    let ty = DynSolType::Tuple(params.iter().map(|p| p.ty.clone()).collect());
+    let value = ty.abi_decode_params(data).ok()?;
+    let DynSolValue::Tuple(values) = &value else { return None };
+    (fits(&value) && value.abi_encode_params() == data).then(|| as_json(params, values))
+}
+
+/// How deep alloy reads, with room for what it counts itself.
+pub const ALLOY_DEPTH: usize = 10;
+
+fn fits(value: &DynSolValue) -> bool {
+    match value {
+        DynSolValue::Uint(n, bits) => *bits == 256 || n.bit_len() <= *bits,
+        DynSolValue::Int(n, bits) => (*n << (256 - bits)).asr(256 - bits) == *n,
+        DynSolValue::FixedBytes(word, size) => word[*size..].iter().all(|b| *b == 0),
+        DynSolValue::Array(values) | DynSolValue::FixedArray(values) | DynSolValue::Tuple(values) => {
+            values.iter().all(fits)
+        }
+        _ => true,
+    }
 }
 
 fn elementary(rng: &mut Rng) -> DynSolType {
