@@ -61,7 +61,7 @@ backfill: build ## Fill 20,000 heights below a live chain, killed 20 times, comp
 	$(TARGET)/release/loadtest backfill $(BACKFILL)
 
 .PHONY: fuzz
-fuzz: fetch ## Random statements of an analyst for an hour. HEADWATER_FUZZ_SECONDS=600 HEADWATER_FUZZ_SEED=7
+fuzz: fetch ## Random statements of an analyst, answers of nodes and calldata, an hour each. HEADWATER_FUZZ_SECONDS=600 HEADWATER_FUZZ_SEED=7
 	HEADWATER_FUZZ_SECONDS=$${HEADWATER_FUZZ_SECONDS:-3600} $(CARGO) test --workspace --locked --test fuzz -- --nocapture
 
 .PHONY: services

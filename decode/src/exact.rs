@@ -41,6 +41,30 @@ pub(crate) fn event(fields: &Fields, indexed: &[bool], topics: &[B256], data: &[
     (tail == data.len() && topics.next().is_none()).then_some(())
 }
 
+/// Decodes values that stand side by side without padding, as rollups pass what they tell a block.
+pub(crate) fn packed(fields: &Fields, data: &[u8], out: &mut String) -> Option<()> {
+    let mut rest = data;
+    for field in &fields.each {
+        out.push_str(&field.key);
+        let (size, left) = match field.ty.kind {
+            Kind::Uint(pad) | Kind::Int(pad) => (WORD - pad, true),
+            Kind::Address => (20, true),
+            Kind::Bool => (1, true),
+            Kind::Fixed(size) => (size, false),
+            _ => return None,
+        };
+        let (bytes, behind) = rest.split_at_checked(size)?;
+        let negative = matches!(field.ty.kind, Kind::Int(_)) && bytes.first()? & 0x80 != 0;
+        let mut word = [if negative { 0xff } else { 0 }; WORD];
+        let at = if left { WORD - size } else { 0 };
+        word[at..at + size].copy_from_slice(bytes);
+        elementary(&field.ty.kind, &word, out)?;
+        rest = behind;
+    }
+    out.push_str(if fields.each.is_empty() { "{}" } else { "}" });
+    rest.is_empty().then_some(())
+}
+
 struct Reader<'d> {
     data: &'d [u8],
     /// The length that the text must not pass.
@@ -157,7 +181,8 @@ impl Reader<'_> {
             self.value(ty, base, &mut head, &mut tail, out)?;
         }
         out.push(']');
-        Some(tail)
+        // Empty lists write too, and what stands before them.
+        (out.len() <= self.end).then_some(tail)
     }
 }
 
