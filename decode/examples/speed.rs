@@ -1,5 +1,5 @@
 //! Prints the CPU time that decoding takes per log and per call of the recorded blocks (Linux):
-//! `cargo run --release -p decode --example cost -- FOLDER`, FOLDER as `loadtest/data`.
+//! `cargo run --release -p decode --example speed -- FOLDER`, FOLDER as `loadtest/data`.
 
 use std::{fs, hint::black_box, path::PathBuf};
 
