@@ -177,6 +177,10 @@ async fn what_came_to_be_known_later_is_applied_on_reading_and_says_so() {
     // What lists show is what the stream said, the same for everybody.
     assert_eq!(detail["signature"], Value::Null);
     let detail = read(&before).await;
-    assert_eq!((&detail["call"], &detail["to_name"]), (&Value::Null, &json!("A proxy")), "nothing stood behind it then");
+    assert_eq!(
+        (&detail["call"], &detail["to_name"]),
+        (&Value::Null, &json!("A proxy")),
+        "nothing stood behind it then"
+    );
     api.stop().await;
 }
