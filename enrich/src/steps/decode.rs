@@ -208,7 +208,9 @@ mod tests {
         let many: Vec<_> = (0..200).map(transfer).collect();
         let (call, inner) = decoded(multicall(&many));
         let room = call.unwrap().arguments.map(|arguments| arguments.len());
-        assert!(room.is_some_and(|len| len < ARGUMENTS_BYTES) && inner.is_some_and(|inner| inner.len() < ARGUMENTS_BYTES));
+        assert!(
+            room.is_some_and(|len| len < ARGUMENTS_BYTES) && inner.is_some_and(|inner| inner.len() < ARGUMENTS_BYTES)
+        );
         let large = multicall(&[vec![1; ARGUMENTS_BYTES / 2]]);
         let (call, inner) = decoded(large);
         assert_eq!(call.map(|call| (call.signature.starts_with("multicall("), call.arguments)), Some((true, None)));

@@ -215,10 +215,7 @@ fn transaction(e: &ChildEnvelope, index: u32, logs: u32, first_log: u32, dice: &
         call: None,
         inner_calls: None,
         events: (0..logs)
-            .map(|i| {
-                (i == 0)
-                    .then(|| DecodedEvent { event: TRANSFER.into(), arguments: "{}".into() })
-            })
+            .map(|i| (i == 0).then(|| DecodedEvent { event: TRANSFER.into(), arguments: "{}".into() }))
             .collect(),
     };
     EnrichedTransaction { envelope: e.clone(), payload: Payload::Transaction(Box::new((tx, enrichment))) }

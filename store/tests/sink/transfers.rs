@@ -160,6 +160,7 @@ async fn what_is_nearly_a_movement_is_none_in_both() {
 #[test]
 fn wrapped_coins_are_those_that_decode_knows() {
     let view = MIGRATIONS.iter().rev().find(|m| m.name == "token_transfers").expect("the view");
-    let named: Vec<Address> = view.sql.split('\'').filter(|text| text.starts_with("0x")).filter_map(|text| text.parse().ok()).collect();
+    let named: Vec<Address> =
+        view.sql.split('\'').filter(|text| text.starts_with("0x")).filter_map(|text| text.parse().ok()).collect();
     assert_eq!(named, WRAPPED);
 }

@@ -148,7 +148,8 @@ fn cases() -> Vec<Case> {
             x.call = Some(DecodedCall { signature: call.into(), arguments: arguments.map(str::to_owned) });
         }));
     }
-    let inner = r#"[{"to":"0x","value":null,"method":null,"call":"f(string a)","arguments":{"a":"\"quoted\" \\ / \u2713 ✓"}}]"#;
+    let inner =
+        r#"[{"to":"0x","value":null,"method":null,"call":"f(string a)","arguments":{"a":"\"quoted\" \\ / \u2713 ✓"}}]"#;
     cases.push(case(vec![("inner_calls", json!(inner))], move |_, x| x.inner_calls = Some(inner.into())));
     cases.push(case(vec![("fee_reason", json!("token"))], |_, x| x.fee_reason = Some("token".into())));
     let some = |n: u64| Some(U256::from(n));
