@@ -73,7 +73,8 @@ fn case(rng: &mut Rng, selectors: &[[u8; 4]], topics: &[B256]) {
     let mut line = format!("event {text}").into_bytes();
     for (i, is) in indexed.iter().enumerate() {
         if *is && line.len() > i {
-            line[rng.usize(..line.len())] = *rng.choice(b"(),[] x9i\t").expect("some");
+            let at = rng.usize(..line.len());
+            line[at] = *rng.choice(b"(),[] x9i\t").expect("some");
             assert!(i < 5);
         }
     }
