@@ -1,6 +1,6 @@
 //! An ABI prepared for decoding.
 
-use std::{fmt::Write, sync::Arc};
+use std::{collections::HashSet, fmt::Write, sync::Arc};
 
 use alloy_json_abi::{AbiItem, EventParam, Param};
 use alloy_primitives::{B256, keccak256};
@@ -141,6 +141,8 @@ impl Abi {
             }
         }
         if loose {
+            // A shape that the table has in words goes before.
+            let mut there: HashSet<(B256, usize)> = abi.events.rows.iter().map(|(id, row)| (*id, row.topics)).collect();
             for item in items {
                 let AbiItem::Event(e) = item else { continue };
                 if e.anonymous || e.inputs.is_empty() {
@@ -151,9 +153,8 @@ impl Abi {
                     let mut inputs = e.inputs.clone();
                     inputs.iter_mut().for_each(|p| p.indexed = all);
                     let Ok(it) = logged(&e.name, &inputs, false) else { continue };
-                    // One that the table has in words goes before.
-                    let there = abi.events.rows.iter().any(|(other, row)| *other == id && row.topics == it.topics);
-                    if !there && it.topics <= 4 && it.fields.each.iter().all(|field| !all || field.ty.is_value()) {
+                    let values = it.fields.each.iter().all(|field| !all || field.ty.is_value());
+                    if values && it.topics <= 4 && there.insert((id, it.topics)) {
                         abi.events.rows.push((id, it));
                     }
                 }

@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 use schemas::limits::decoding as limits;
 
 use crate::{
-    types::{Field, Fields, Kind, Type},
+    types::{Fields, Kind, Type},
     write,
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn event(fields: &Fields, indexed: &[bool], topics: &[B256], data: &[
     for (field, indexed) in fields.each.iter().zip(indexed) {
         out.push_str(&field.key);
         if !indexed {
-            reader.member(field, 0, &mut head, &mut tail, out)?;
+            reader.value(&field.ty, 0, &mut head, &mut tail, out)?;
         } else if field.ty.is_value() {
             elementary(&field.ty.kind, topics.next()?, out)?;
         } else {
@@ -92,22 +92,10 @@ impl Reader<'_> {
         }
         for field in &fields.each {
             out.push_str(&field.key);
-            self.member(field, base, &mut head, &mut tail, out)?;
+            self.value(&field.ty, base, &mut head, &mut tail, out)?;
         }
         out.push_str(if fields.each.is_empty() { "{}" } else { "}" });
         Some(tail)
-    }
-
-    #[inline]
-    fn member(
-        &mut self,
-        field: &Field,
-        base: usize,
-        head: &mut usize,
-        tail: &mut usize,
-        out: &mut String,
-    ) -> Option<()> {
-        self.value(&field.ty, base, head, tail, out)
     }
 
     /// A value whose head is at `head`, in a sequence whose heads begin at `base` and whose next tail at `tail`. Both move on.
