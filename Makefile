@@ -61,7 +61,7 @@ backfill: build ## Fill 20,000 heights below a live chain, killed 20 times, comp
 	$(TARGET)/release/loadtest backfill $(BACKFILL)
 
 .PHONY: fuzz
-fuzz: fetch ## Random statements of an analyst for an hour. HEADWATER_FUZZ_SECONDS=600 HEADWATER_FUZZ_SEED=7
+fuzz: fetch ## Random statements of an analyst, answers of nodes and calldata, an hour each. HEADWATER_FUZZ_SECONDS=600 HEADWATER_FUZZ_SEED=7
 	HEADWATER_FUZZ_SECONDS=$${HEADWATER_FUZZ_SECONDS:-3600} $(CARGO) test --workspace --locked --test fuzz -- --nocapture
 
 .PHONY: services
@@ -73,8 +73,9 @@ services-stop: ## Stop them
 	scripts/services down
 
 .PHONY: test-long
-test-long: fetch ## Tests of the store that else try a sample: every statement to be cut off at, more seeds
+test-long: fetch dashboard ## What else is tried by a sample: every statement to be cut off at, more seeds; an export of a million rows
 	HEADWATER_TEST_LONG=1 $(CARGO) test --workspace --locked --test sink
+	HEADWATER_TEST_LONG=1 $(CARGO) test --workspace --locked --test api -- export::a_large --nocapture
 
 .PHONY: test-browser
 test-browser: fetch dashboard ## The dashboard in a real browser against the real binary

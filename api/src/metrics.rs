@@ -113,6 +113,13 @@ pub fn describe() {
         "headwater_api_certificates_total",
         "Times that the files of `[api.tls]` had changed, by whether they were taken over."
     );
+    metrics::describe_gauge!("headwater_api_exports", "Exports that run.");
+    metrics::describe_counter!(
+        "headwater_api_exports_total",
+        "Exports that ended, by how: `whole`, or cut off since the client was `gone` or `stalled`, its key not good any more (`denied`), the \
+         time up (`late`), the service `stopped`, or the `store` away."
+    );
+    metrics::describe_counter!("headwater_api_export_rows_total", "Rows that were given to exports.");
     metrics::describe_gauge!("headwater_api_ws_connections", "Open WebSocket connections.");
     metrics::describe_counter!("headwater_api_ws_frames_total", "Frames sent to WebSocket clients.");
     metrics::describe_counter!(

@@ -4,8 +4,6 @@
 const word = (value) => BigInt(value).toString(16).padStart(64, '0');
 const hash = (n) => '0x' + n.toString(16).padStart(64, 'a7');
 
-const TRANSFER = 'Transfer(address indexed from, address indexed to, uint256 value)';
-
 /** By the recorded method: selector, signature with names, and arguments made of the transaction. */
 const KNOWN = {
 	'transfer(address,uint256)': ['0xa9059cbb', 'transfer(address to, uint256 amount)', (t) => ({ to: t.to, amount: t.amount })],
@@ -65,7 +63,7 @@ export function detailOf(recorded, index) {
 			: recorded.method
 				? (selector ?? recorded.method) + word(about.to ?? 1) + word(about.amount)
 				: '0x',
-		events: recorded.events.map((e) => ({ ...e, event: e.event ? TRANSFER : null, contract: null, late: false })),
+		events: recorded.events.map((e) => ({ ...e, contract: null, late: false })),
 		transfers: moved.map((e) => ({ standard: 'erc20', token: e.address, token_name: null, from: e.arguments.from, to: e.arguments.to, id: null, amount: e.arguments.value, log_index: e.log_index })),
 		fee_parts: recorded.fee_parts,
 		fee_reason: null,

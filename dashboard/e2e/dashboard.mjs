@@ -12,7 +12,7 @@ import { checkContracts, removeContract } from './contracts.mjs';
 import { checkKeys, revokeKey } from './keys.mjs';
 import { checkProviders } from './providers.mjs';
 import { checkSql } from './sql.mjs';
-import { checkTx } from './tx.mjs';
+import { checkOwnAbi, checkTx } from './tx.mjs';
 import { checkTxs } from './txs.mjs';
 
 const url = process.env.HEADWATER_URL;
@@ -162,6 +162,7 @@ try {
 	const shown = await checkTxs(page, url, until);
 	const tx = await checkTx(page, url, until);
 	const ofBlock = await checkBlock(page, url, until, tx);
+	assert.ok(await checkOwnAbi(page, url, until), 'nobody calls transfer(address,uint256)');
 	violations.push(...(await page.evaluate(() => window.violations)));
 
 	// The page of endpoints, by the navigation.

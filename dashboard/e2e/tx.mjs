@@ -89,3 +89,40 @@ export async function checkTx(page, url, until) {
 	await until('the block’s page', async () => new URL(page.url()).pathname === `/blocks/${tx.network}/${tx.height}`);
 	return tx;
 }
+
+/**
+ * An ABI of one's own: what is there already is decoded by it on reading, and says so; what the next blocks bring is called by its names.
+ * Takes it away again. Answers the function's name, or null where the newest transactions call nothing that could be tried.
+ */
+export async function checkOwnAbi(page, url, until) {
+	const api = (path, init) => fetch(new URL(`/api/v1${path}`, url), init);
+	const { items } = await (await api('/txs?method=transfer(address,uint256)&status=success&limit=300')).json();
+	const calls = new Map();
+	for (const { network, to } of items) calls.set(`${network} ${to}`, (calls.get(`${network} ${to}`) ?? 0) + 1);
+	if (calls.size === 0) return null;
+	const [network, address] = [...calls].sort((a, b) => b[1] - a[1])[0][0].split(' ');
+	const before = items.find((tx) => tx.network === network && tx.to === address);
+	const uint = { type: 'uint256', name: 'howMuch' };
+	const abi = [{ type: 'function', name: 'transfer', stateMutability: 'nonpayable', inputs: [{ type: 'address', name: 'toWhom' }, uint], outputs: [] }];
+	const body = JSON.stringify({ network, address, name: 'A token of ours', abi });
+	const made = await api('/contracts', { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+	assert.equal(made.status, 201, await made.clone().text());
+	const { id, version } = await made.json();
+
+	await until('what is there to be called by the new names', async () => {
+		await page.goto(new URL(`/txs/${network}/${before.hash}`, url).href);
+		await page.waitForSelector('[data-testid=facts]');
+		return (await page.locator('[data-testid=call] [data-argument=howMuch]').count()) === 1;
+	});
+	const call = await page.locator('[data-testid=call]').innerText();
+	assert.ok(call.includes('A token of ours'), call);
+	assert.equal(await page.locator('[data-testid=call] [data-testid=late]').count(), 1);
+
+	await until('the next blocks to be decoded by it', async () => {
+		const { items } = await (await api(`/txs?${new URLSearchParams({ network, contract: address, method: '0xa9059cbb', limit: 50 })}`)).json();
+		return items.some((tx) => tx.sequence > before.sequence && tx.signature?.includes('howMuch'));
+	});
+	const gone = await api(`/contracts/${id}`, { method: 'DELETE', headers: { 'if-match': `"${version}"` } });
+	assert.ok(gone.ok, await gone.text());
+	return 'transfer';
+}

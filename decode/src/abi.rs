@@ -1,12 +1,13 @@
 //! An ABI prepared for decoding.
 
-use std::{fmt::Write, sync::Arc};
+use std::{collections::HashSet, fmt::Write, sync::Arc};
 
 use alloy_json_abi::{AbiItem, EventParam, Param};
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 use schemas::Mistake;
 
 use crate::{
+    exact,
     lines::{self, LineError},
     types::{Fields, Unsupported},
 };
@@ -27,6 +28,19 @@ pub struct Abi {
 pub(crate) struct Callable {
     pub(crate) signature: Arc<str>,
     pub(crate) fields: Fields,
+    /// Whether values stand side by side without padding.
+    pub(crate) packed: bool,
+}
+
+impl Callable {
+    /// Writes the arguments that stand behind the selector.
+    #[inline]
+    pub(crate) fn decode(&self, data: &[u8], out: &mut String) -> Option<()> {
+        match self.packed {
+            false => exact::parameters(&self.fields, data, out),
+            true => exact::packed(&self.fields, data, out),
+        }
+    }
 }
 
 /// An event in one of its shapes.
@@ -89,6 +103,20 @@ impl Abi {
             .map(|row| row.0)
     }
 
+    /// The table's: with loose shapes of events, and with functions whose parameters are packed, which are none of their signature.
+    pub(crate) fn table(items: &[AbiItem<'static>], packed: &[AbiItem<'static>]) -> Self {
+        let mut abi = Self::of(items.iter(), true);
+        for item in packed {
+            let AbiItem::Function(f) = item else { continue };
+            let signature = format!("{}()", f.name);
+            let hash = keccak256(&signature);
+            let (Some(id), Ok(fields)) = (hash.first_chunk(), Fields::of(&f.inputs, 0)) else { continue };
+            abi.functions.rows.push((*id, Callable { signature: signature.into(), fields, packed: true }));
+        }
+        abi.functions.rows.sort_by_key(|row| row.0);
+        abi
+    }
+
     /// Of items; with `loose` also the two shapes of each event that are no guess: nothing indexed, and all indexed.
     pub(crate) fn of<'i>(items: impl Iterator<Item = &'i AbiItem<'static>> + Clone, loose: bool) -> Self {
         let mut abi = Self::default();
@@ -113,6 +141,8 @@ impl Abi {
             }
         }
         if loose {
+            // A shape that the table has in words goes before.
+            let mut there: HashSet<(B256, usize)> = abi.events.rows.iter().map(|(id, row)| (*id, row.topics)).collect();
             for item in items {
                 let AbiItem::Event(e) = item else { continue };
                 if e.anonymous || e.inputs.is_empty() {
@@ -123,9 +153,8 @@ impl Abi {
                     let mut inputs = e.inputs.clone();
                     inputs.iter_mut().for_each(|p| p.indexed = all);
                     let Ok(it) = logged(&e.name, &inputs, false) else { continue };
-                    // One that the table has in words goes before.
-                    let there = abi.events.rows.iter().any(|(other, row)| *other == id && row.topics == it.topics);
-                    if !there && it.topics <= 4 && it.fields.each.iter().all(|field| !all || field.ty.is_value()) {
+                    let values = it.fields.each.iter().all(|field| !all || field.ty.is_value());
+                    if values && it.topics <= 4 && there.insert((id, it.topics)) {
                         abi.events.rows.push((id, it));
                     }
                 }
@@ -185,7 +214,7 @@ pub(crate) fn read<'l>(lines: impl IntoIterator<Item = &'l str>) -> Result<Vec<A
 fn callable(name: &str, inputs: &[Param]) -> Result<Callable, Unsupported> {
     let mut signature = String::from(name);
     write_params(inputs.iter().map(|p| (p, false)), &mut signature);
-    Ok(Callable { signature: signature.into(), fields: Fields::of(inputs, 0)? })
+    Ok(Callable { signature: signature.into(), fields: Fields::of(inputs, 0)?, packed: false })
 }
 
 fn logged(name: &str, inputs: &[EventParam], anonymous: bool) -> Result<Logged, Unsupported> {

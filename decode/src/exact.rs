@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 use schemas::limits::decoding as limits;
 
 use crate::{
-    types::{Field, Fields, Kind, Type},
+    types::{Fields, Kind, Type},
     write,
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn event(fields: &Fields, indexed: &[bool], topics: &[B256], data: &[
     for (field, indexed) in fields.each.iter().zip(indexed) {
         out.push_str(&field.key);
         if !indexed {
-            reader.member(field, 0, &mut head, &mut tail, out)?;
+            reader.value(&field.ty, 0, &mut head, &mut tail, out)?;
         } else if field.ty.is_value() {
             elementary(&field.ty.kind, topics.next()?, out)?;
         } else {
@@ -39,6 +39,30 @@ pub(crate) fn event(fields: &Fields, indexed: &[bool], topics: &[B256], data: &[
     }
     out.push_str(if fields.each.is_empty() { "{}" } else { "}" });
     (tail == data.len() && topics.next().is_none()).then_some(())
+}
+
+/// Decodes values that stand side by side without padding, as rollups pass what they tell a block.
+pub(crate) fn packed(fields: &Fields, data: &[u8], out: &mut String) -> Option<()> {
+    let mut rest = data;
+    for field in &fields.each {
+        out.push_str(&field.key);
+        let (size, left) = match field.ty.kind {
+            Kind::Uint(pad) | Kind::Int(pad) => (WORD - pad, true),
+            Kind::Address => (20, true),
+            Kind::Bool => (1, true),
+            Kind::Fixed(size) => (size, false),
+            _ => return None,
+        };
+        let (bytes, behind) = rest.split_at_checked(size)?;
+        let negative = matches!(field.ty.kind, Kind::Int(_)) && bytes.first()? & 0x80 != 0;
+        let mut word = [if negative { 0xff } else { 0 }; WORD];
+        let at = if left { WORD - size } else { 0 };
+        word[at..at + size].copy_from_slice(bytes);
+        elementary(&field.ty.kind, &word, out)?;
+        rest = behind;
+    }
+    out.push_str(if fields.each.is_empty() { "{}" } else { "}" });
+    rest.is_empty().then_some(())
 }
 
 struct Reader<'d> {
@@ -68,22 +92,10 @@ impl Reader<'_> {
         }
         for field in &fields.each {
             out.push_str(&field.key);
-            self.member(field, base, &mut head, &mut tail, out)?;
+            self.value(&field.ty, base, &mut head, &mut tail, out)?;
         }
         out.push_str(if fields.each.is_empty() { "{}" } else { "}" });
         Some(tail)
-    }
-
-    #[inline]
-    fn member(
-        &mut self,
-        field: &Field,
-        base: usize,
-        head: &mut usize,
-        tail: &mut usize,
-        out: &mut String,
-    ) -> Option<()> {
-        self.value(&field.ty, base, head, tail, out)
     }
 
     /// A value whose head is at `head`, in a sequence whose heads begin at `base` and whose next tail at `tail`. Both move on.
@@ -157,7 +169,8 @@ impl Reader<'_> {
             self.value(ty, base, &mut head, &mut tail, out)?;
         }
         out.push(']');
-        Some(tail)
+        // Empty lists write too, and what stands before them.
+        (out.len() <= self.end).then_some(tail)
     }
 }
 

@@ -68,9 +68,7 @@ pub fn call(abis: &[&Abi], input: &[u8]) -> Option<Decoded> {
 pub fn call_into<'a>(abis: &[&'a Abi], input: &[u8], out: &mut String) -> Option<Found<'a>> {
     let (selector, data) = input.split_first_chunk::<4>()?;
     each(abis, |abi| {
-        abi.functions(*selector)
-            .find(|it| attempt(out, |out| exact::parameters(&it.fields, data, out)))
-            .map(|it| &it.signature)
+        abi.functions(*selector).find(|it| attempt(out, |out| it.decode(data, out))).map(|it| &it.signature)
     })
 }
 
@@ -82,11 +80,7 @@ pub fn error(abis: &[&Abi], data: &[u8]) -> Option<Decoded> {
 /// The same; the arguments are appended to `out`, to which nothing is done where there is nothing.
 pub fn error_into<'a>(abis: &[&'a Abi], data: &[u8], out: &mut String) -> Option<Found<'a>> {
     let (selector, data) = data.split_first_chunk::<4>()?;
-    each(abis, |abi| {
-        abi.errors(*selector)
-            .find(|it| attempt(out, |out| exact::parameters(&it.fields, data, out)))
-            .map(|it| &it.signature)
-    })
+    each(abis, |abi| abi.errors(*selector).find(|it| attempt(out, |out| it.decode(data, out))).map(|it| &it.signature))
 }
 
 /// Decodes a log of a contract whose ABIs are `abis`.

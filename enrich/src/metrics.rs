@@ -87,7 +87,10 @@ pub fn describe() {
         "headwater_enrich_topic_missing_total",
         "Times that a topic was not there when it was needed."
     );
-    metrics::describe_gauge!("headwater_enrich_facts_contracts", "Contracts of which facts are known, when partitions came last.");
+    metrics::describe_gauge!(
+        "headwater_enrich_facts_contracts",
+        "Contracts of which facts are known, when partitions came last."
+    );
     metrics::describe_gauge!("headwater_enrich_facts_abi_bytes", "Bytes of their ABIs.");
     metrics::describe_gauge!("headwater_enrich_facts_left_out", "Facts that had no room.");
     metrics::describe_counter!(

@@ -773,16 +773,10 @@ async fn facts_decode_what_follows_them_and_their_position_is_told() {
     called.input = [&keccak256("alpha(uint256)")[..4], &[0; 31], &[7]].concat().into();
     let network = block.envelope.network.clone();
     let abi = r#"[{"type":"function","name":"alpha","inputs":[{"name":"amount","type":"uint256"}],"outputs":[],"stateMutability":"view"}]"#;
-    let entry = Implementation {
-        from_height: block.envelope.height,
-        address: Some(behind),
-        ..Implementation::default()
-    };
-    let of_proxy = ContractFacts {
-        revision: 1,
-        implementations: vec![entry],
-        ..ContractFacts::nothing(network.clone(), proxy)
-    };
+    let entry =
+        Implementation { from_height: block.envelope.height, address: Some(behind), ..Implementation::default() };
+    let of_proxy =
+        ContractFacts { revision: 1, implementations: vec![entry], ..ContractFacts::nothing(network.clone(), proxy) };
     let of_other = ContractFacts {
         revision: 1,
         abi: Some(abi.into()),

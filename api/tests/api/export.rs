@@ -94,6 +94,7 @@ async fn filled(world: &World, rows: u64) {
     world.store.migrate().await.expect("tables");
     for sql in [
         "INSERT INTO partition_rows VALUES ('ethereum', now64(6), 50176)".to_owned(),
+        "INSERT INTO sink_status_rows VALUES ('ethereum', 'evm', 'running', '', now64(3))".to_owned(),
         format!(
             "INSERT INTO evm_transaction_rows (network, height, transaction_index, version, block_hash, block_time, hash, from_address, \
              to_address, value, status, fee, method, failure_reason, call, gas, receipt_status, receipt_gas_used, present, span) \

@@ -71,7 +71,7 @@ async fn views_sizes_limits_and_queries_are_told_and_no_password() {
     let limits = sql["limits"].as_object().expect("limits");
     assert!(limits.len() >= 7 && limits.values().all(|n| n.as_u64() > Some(0)), "{limits:?}");
     let queries = sql["queries"].as_array().expect("queries");
-    assert!(queries.len() == 10 && queries.iter().all(|q| q["sql"].as_str().is_some_and(|s| s.starts_with("SELECT"))));
+    assert!(queries.len() == 12 && queries.iter().all(|q| q["sql"].as_str().is_some_and(|s| s.starts_with("SELECT"))));
     api.stop().await;
 }
 

@@ -147,3 +147,78 @@ fn within(start: usize, out: &mut String) -> Option<Range<usize>> {
     }
     Some(range)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::U256;
+
+    use super::*;
+
+    fn word(n: u64) -> [u8; 32] {
+        U256::from(n).to_be_bytes()
+    }
+
+    /// `transfer(address,uint256)` of so much to the address 2.
+    fn transfer(amount: u64) -> Vec<u8> {
+        [&[0xa9, 0x05, 0x9c, 0xbb][..], &word(2), &word(amount)].concat()
+    }
+
+    /// `multicall(bytes[])` of these calls.
+    fn multicall(calls: &[Vec<u8>]) -> Vec<u8> {
+        let (mut heads, mut tails) = (Vec::new(), Vec::new());
+        for call in calls {
+            heads.extend(word((32 * calls.len() + tails.len()) as u64));
+            tails.extend(word(call.len() as u64));
+            tails.extend(call);
+            tails.resize(tails.len().next_multiple_of(32), 0);
+        }
+        [&[0xac, 0x96, 0x50, 0xd8][..], &word(32), &word(calls.len() as u64), &heads, &tails].concat()
+    }
+
+    /// What is decoded of a call, in its record.
+    fn decoded(input: Vec<u8>) -> (Option<DecodedCall>, Option<String>) {
+        let known = Known::default();
+        let to = Address::repeat_byte(9);
+        let tx = EvmTransaction { to_address: Some(to), input: input.into(), ..EvmTransaction::default() };
+        Decoder::new(&known, 1).call_of(&tx)
+    }
+
+    #[test]
+    fn calls_inside_of_a_call_are_told_in_their_order() {
+        let unknown = vec![0xfe, 0xdc, 0xba, 0x98, 1];
+        let (call, inner) = decoded(multicall(&[transfer(5), unknown, vec![]]));
+        assert!(call.as_ref().is_some_and(|c| c.signature.starts_with("multicall(bytes[] ") && c.arguments.is_some()));
+        let to = "\"to\":\"0x0909090909090909090909090909090909090909\",\"value\":null";
+        let inner = inner.unwrap();
+        let begin = format!("[{{{to},\"method\":\"0xa9059cbb\",\"call\":\"transfer(address ");
+        assert!(inner.starts_with(&begin), "{inner}");
+        let end = format!(
+            "\"5\"}}}},{{{to},\"method\":\"0xfedcba98\",\"call\":null,\"arguments\":null}},\
+             {{{to},\"method\":null,\"call\":null,\"arguments\":null}}]"
+        );
+        assert!(inner.ends_with(&end), "{inner}");
+        let (call, inner) = decoded(transfer(5));
+        assert!(call.is_some_and(|c| c.signature.starts_with("transfer(address ")) && inner.is_none());
+        assert_eq!(decoded(vec![]), (None, None));
+    }
+
+    #[test]
+    fn what_is_too_large_stays_raw_and_the_name_is_told() {
+        // The arguments have all of the calls as hex; each call alone is small.
+        let many: Vec<_> = (0..200).map(transfer).collect();
+        let (call, inner) = decoded(multicall(&many));
+        let room = call.unwrap().arguments.map(|arguments| arguments.len());
+        assert!(
+            room.is_some_and(|len| len < ARGUMENTS_BYTES) && inner.is_some_and(|inner| inner.len() < ARGUMENTS_BYTES)
+        );
+        let large = multicall(&[vec![1; ARGUMENTS_BYTES / 2]]);
+        let (call, inner) = decoded(large);
+        assert_eq!(call.map(|call| (call.signature.starts_with("multicall("), call.arguments)), Some((true, None)));
+        assert!(inner.is_some_and(|inner| inner.len() < 200));
+        // An event is not told without its arguments.
+        let mut out = String::from("before");
+        assert_eq!(within(0, &mut "x".repeat(ARGUMENTS_BYTES + 1)), None);
+        assert_eq!(Decoder::new(&Known::default(), 1).event(Address::ZERO, &[], &[], &mut out), None);
+        assert_eq!(out, "before");
+    }
+}

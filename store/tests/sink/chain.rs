@@ -12,6 +12,9 @@ use schemas::{
 };
 use store::sink::{batch::Event, fold::Cause};
 
+/// An event as records tell it.
+pub const TRANSFER: &str = "Transfer(address indexed from, address indexed to, uint256 value)";
+
 /// A small deterministic generator (splitmix64).
 #[derive(Clone)]
 pub struct Dice(pub u64);
@@ -212,10 +215,7 @@ fn transaction(e: &ChildEnvelope, index: u32, logs: u32, first_log: u32, dice: &
         call: None,
         inner_calls: None,
         events: (0..logs)
-            .map(|i| {
-                (i == 0)
-                    .then(|| DecodedEvent { event: "Transfer(address,address,uint256)".into(), arguments: "{}".into() })
-            })
+            .map(|i| (i == 0).then(|| DecodedEvent { event: TRANSFER.into(), arguments: "{}".into() }))
             .collect(),
     };
     EnrichedTransaction { envelope: e.clone(), payload: Payload::Transaction(Box::new((tx, enrichment))) }

@@ -28,6 +28,7 @@ mod refused;
 mod samples;
 mod setup;
 mod shown;
+mod transfers;
 mod upgrade;
 mod values;
 mod views;

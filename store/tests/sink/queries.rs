@@ -11,7 +11,7 @@ use store::{
 };
 
 use crate::{
-    chain::{Chain, Dice, contracts, is_watched},
+    chain::{Chain, Dice, TRANSFER, contracts, is_watched},
     harness::Running,
     setup::{RunningSink, TestLog, execute, store_in, until_processed},
 };
@@ -196,7 +196,7 @@ async fn lists_look_ups_and_replays_tell_what_the_chain_is() {
         detail.logs.iter().map(|l| l.log_index).collect::<Vec<_>>(),
         tx.logs.iter().map(|l| l.log_index).collect::<Vec<_>>()
     );
-    assert_eq!(detail.logs[0].event.as_deref(), Some("Transfer(address,address,uint256)"));
+    assert_eq!(detail.logs[0].event.as_deref(), Some(TRANSFER));
     assert!(store.transaction(&a.network, "0xabc").await.expect("an answer").is_empty());
 
     // Replay: applies that still stand, each with its transactions, and no revert of what was left out.

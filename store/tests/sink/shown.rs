@@ -1,7 +1,9 @@
 //! The views show of recorded blocks what they showed when the tables had the former layout: every column of every view, row by row.
 //!
 //! `shown.tsv` holds, for each column, the rows and a checksum over their texts, by the program of 7a61b88 (tables of text, migrations
-//! up to 23), made by this very test with `HEADWATER_SHOWN_TO=FILE`, which writes instead of comparing. With `HEADWATER_DATA` too,
+//! up to 23), made by this very test with `HEADWATER_SHOWN_TO=FILE`, which writes instead of comparing; but for
+//! `event` and `arguments` of logs, of which more is decoded since, and with names, and for the parts of Arbitrum's fees, of which the
+//! one for L1 is told apart since. With `HEADWATER_DATA` too,
 //! the same can be done with other recorded blocks, before and after a change.
 
 use std::{collections::BTreeMap, fmt::Write};

@@ -4,7 +4,7 @@
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256};
 use schemas::{
     Status,
-    records::{DecodedEvent, EnrichedTransaction, Enrichment, EvmLog, EvmTransaction, FeeParts, Payload},
+    records::{DecodedCall, DecodedEvent, EnrichedTransaction, Enrichment, EvmLog, EvmTransaction, FeeParts, Payload},
 };
 use serde_json::{Map, Value, json};
 use store::Store;
@@ -12,7 +12,7 @@ use store::Store;
 use crate::{
     chain::{Chain, Dice},
     harness::Running,
-    setup::{RunningSink, TestLog, execute, store_in, until_processed},
+    setup::{RunningSink, TestLog, store_in, until_processed},
 };
 
 type Set = Box<dyn Fn(&mut EvmTransaction, &mut Enrichment)>;
@@ -141,6 +141,16 @@ fn cases() -> Vec<Case> {
     cases.push(case(vec![("failure_reason", json!(why)), ("reason", json!(why))], move |_, x| {
         x.failure_reason = Some(why.into());
     }));
+    let call = "f(uint256 a, string b)";
+    for arguments in [None, Some("{}"), Some(r#"{"a":"1","b":"\"quoted\" \\ / \u2713 ✓"}"#)] {
+        let shows = vec![("call", json!(call)), ("call_arguments", json!(arguments))];
+        cases.push(case(shows, move |_, x| {
+            x.call = Some(DecodedCall { signature: call.into(), arguments: arguments.map(str::to_owned) });
+        }));
+    }
+    let inner =
+        r#"[{"to":"0x","value":null,"method":null,"call":"f(string a)","arguments":{"a":"\"quoted\" \\ / \u2713 ✓"}}]"#;
+    cases.push(case(vec![("inner_calls", json!(inner))], move |_, x| x.inner_calls = Some(inner.into())));
     cases.push(case(vec![("fee_reason", json!("token"))], |_, x| x.fee_reason = Some("token".into())));
     let some = |n: u64| Some(U256::from(n));
     let parts = [
@@ -231,14 +241,6 @@ async fn check(engine: &Running, store: &Store) {
             assert_eq!(shown(value), shown(&wanted[name]), "{name} of case {i}: {:?}", case.shows);
         }
     }
-    // What nothing decodes yet shows where it is stored.
-    assert!(rows.iter().all(|row| row["call"].is_null() && row["call_arguments"].is_null()));
-    let stored = "INSERT INTO evm_transaction_rows (network, height, version, call, call_arguments, span) \
-                  VALUES ('b', 1, 256, 'f(uint256 a)', '{\"a\":\"1\"}', 1024)";
-    execute(engine, store, stored).await;
-    let row =
-        all(engine, store, "SELECT call, call_arguments FROM evm_transactions WHERE network = 'b'").await.remove(0);
-    assert_eq!((row["call"].as_str(), row["call_arguments"].as_str()), (Some("f(uint256 a)"), Some("{\"a\":\"1\"}")));
     sink.stop().await.expect("a clean end");
 }
 

@@ -115,6 +115,7 @@ impl Cluster {
                 cluster.broker.env["CA"]
             );
             let text = text
+                .replace("family = \"evm\"\n", "family = \"evm\"\nevents = true\n")
                 .replace(
                     &format!("[store]\nlisten = \"{listen}\"\n"),
                     &format!("[store]\nurl = \"http://{listen}\"\npassword = \"{password}\"\n"),
