@@ -61,7 +61,7 @@ fn what_nests_too_deep_is_left_out() {
         "function f(uint8[0] x)",
         "function f(() x)",
     ] {
-        assert_eq!(Abi::from_lines([line]).unwrap().len(), 0, "{line}");
+        assert!(Abi::from_lines([line]).map_or(true, |abi| abi.is_empty()), "{line}");
     }
     for line in [
         "function f(fixed128x18 x)",
