@@ -62,7 +62,7 @@ fn main() {
     let mut each = |what: &str, of: usize, work: &mut dyn FnMut(&mut String) -> usize| {
         let n = work(&mut out);
         let start = cpu_ns();
-        (0..ROUNDS).for_each(|_| drop(black_box(work(&mut out))));
+        (0..ROUNDS).for_each(|_| _ = black_box(work(&mut out)));
         let ns = (cpu_ns() - start) as f64 / (ROUNDS * of) as f64;
         eprintln!("{what:<22} {ns:>7.0} ns each, {} decoded", done(n, of));
     };

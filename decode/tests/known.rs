@@ -123,10 +123,7 @@ fn abis_go_before_the_table_and_each_before_the_next() {
     assert_eq!(&*it.signature, "f((uint256 x, bytes y)[] z)");
     let it = call(
         &[&other],
-        &input(
-            "two(string)",
-            &words(&["20", "3", "610a22000000000000000000000000000000000000000000000000000000000000"]),
-        ),
+        &input("two(string)", &words(&["20", "3", "610a220000000000000000000000000000000000000000000000000000000000"])),
     );
     assert_eq!(it.unwrap().arguments, "{\"0\":\"a\\n\\\"\"}");
     let broken = words(&["20", "1", "ff00000000000000000000000000000000000000000000000000000000000000"]);

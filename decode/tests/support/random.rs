@@ -15,7 +15,7 @@ pub struct Param {
     pub members: Vec<Param>,
 }
 
-/// A random one; of tuples and arrays up to `depth`.
+/// A random one; of tuples and arrays that nest up to `depth`.
 pub fn param(rng: &mut Rng, depth: usize, at: usize) -> Param {
     let name = match rng.u8(..8) {
         0 => String::new(),
@@ -23,26 +23,24 @@ pub fn param(rng: &mut Rng, depth: usize, at: usize) -> Param {
         1 => "same".to_owned(),
         _ => format!("p{at}"),
     };
-    let (mut members, mut depth) = (Vec::new(), depth);
+    let mut members = Vec::new();
     let mut ty = if depth > 0 && rng.u8(..3) == 0 {
-        depth -= 1;
         let n = if depth > 8 { 1 } else { rng.usize(1..4) };
-        members = (0..n).map(|i| param(rng, if depth > 8 { depth } else { depth.min(3) }, i)).collect();
+        members = (0..n).map(|i| param(rng, depth - 1, i)).collect();
         DynSolType::Tuple(members.iter().map(|m| m.ty.clone()).collect())
     } else {
         elementary(rng)
     };
-    while depth > 0 && rng.u8(..3) == 0 {
-        depth -= 1;
+    while nesting(&ty) < depth && rng.u8(..3) == 0 {
         let n = rng.usize(1..4);
         ty = match rng.bool() || n * words(&ty) > 500 {
             true => DynSolType::Array(Box::new(ty)),
             false => DynSolType::FixedArray(Box::new(ty), n),
         };
     }
-    // Now and then as deep as may be.
-    if depth > 8 && members.is_empty() {
-        for _ in 0..depth {
+    // Where much is allowed, now and then as deep as may be.
+    if depth > 8 && rng.bool() {
+        while nesting(&ty) < depth {
             ty = DynSolType::Array(Box::new(ty));
         }
     }
