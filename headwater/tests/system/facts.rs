@@ -63,7 +63,7 @@ fn facts(headwater: &Headwater, address: &str) -> Option<Value> {
     let key = format!("anvil/{address}");
     let lines = String::from_utf8(output.stdout).expect("text");
     let records = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    records.filter(|record| record["key"] == key.as_str()).last().map(|mut record| record["value"].take())
+    records.rev().find(|record| record["key"] == key.as_str()).map(|mut record| record["value"].take())
 }
 
 /// Heights and addresses of what stands behind a contract.
