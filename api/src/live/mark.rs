@@ -32,7 +32,7 @@ impl Mark {
             touched: tx.contracts().into(),
             status: found.status,
             cause: found.failure_cause.as_deref().map(Into::into),
-            method: found.method.map(Into::into),
+            method: found.method,
         })
     }
 
