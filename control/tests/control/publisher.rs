@@ -102,7 +102,7 @@ async fn what_anyone_adds_is_everybodys_while_the_door_is_open() {
     both(async |store| {
         let topics = Topics::new().await;
         let of = |n: u64| format!("contract/a/{}", address(n));
-        let open = async |mode| { Arc::new(store.open_with(mode, Trust::default()).await) };
+        let open = async |mode| Arc::new(store.open_with(mode, Trust::default()).await);
 
         // Added by a key, so it is the tenant's alone.
         let control = open(Mode::Keys).await;
