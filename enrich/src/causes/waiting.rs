@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn nobody_is_looked_at_twice_without_a_reason() {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
-        let mut is_wanted = |waiting: &mut Waiting, n, height, lowest, now| {
+        let is_wanted = |waiting: &mut Waiting, n, height, lowest, now| {
             waiting.see(wish(n, height), 1, lowest, now);
             waiting.next().is_some()
         };
