@@ -33,10 +33,12 @@ def amount(value):
     return None if value is None else int(value, 16)
 
 
-def price(block, tx, receipt):
-    """Paid per gas: what the receipt says, else EIP-1559."""
+def price(chain, block, tx, receipt):
+    """Paid per gas: what the receipt says, else EIP-1559; on Arbitrum what is offered says nothing."""
     if receipt.get("effectiveGasPrice") is not None:
         return amount(receipt["effectiveGasPrice"])
+    if chain in ARBITRUM:
+        return None
     base, cap, tip = (amount(x) for x in (block.get("baseFeePerGas"), tx.get("maxFeePerGas"), tx.get("maxPriorityFeePerGas")))
     if None not in (base, cap, tip):
         return min(cap, base + tip)
@@ -57,7 +59,7 @@ def fee(chain, block, tx, receipt):
         return None, "token"
     if chain in ARBITRUM and kind == 0x69:
         return None, "retryable"
-    per_gas = price(block, tx, receipt)
+    per_gas = price(chain, block, tx, receipt)
     if per_gas is None:
         return None, "no_price"
     parts = {"execution": gas * per_gas}

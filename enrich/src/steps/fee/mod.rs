@@ -84,7 +84,7 @@ pub fn of(profile: &Profile, block: &InBlock, tx: &Figures) -> Result<FeeParts, 
         return Err(NoFee::NotInReceipt);
     }
     let price = match model {
-        FeeModel::ZkSync | FeeModel::ReceiptPrice => tx.receipt_effective_gas_price,
+        FeeModel::ZkSync | FeeModel::ReceiptPrice | FeeModel::Arbitrum => tx.receipt_effective_gas_price,
         _ => effective_gas_price(block.base_fee, tx),
     };
     let price = price.ok_or(NoFee::NoPrice)?;

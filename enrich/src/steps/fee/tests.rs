@@ -57,7 +57,7 @@ fn price_of_receipts_that_have_none() {
     assert_eq!(effective_gas_price(Some(wei(9)), &caps), Some(wei(10)));
     assert_eq!(effective_gas_price(None, &caps), Some(wei(99)));
     // What was offered is not what is paid where the sequencer sets the price.
-    for model in [FeeModel::ZkSync, FeeModel::ReceiptPrice] {
+    for model in [FeeModel::ZkSync, FeeModel::ReceiptPrice, FeeModel::Arbitrum] {
         assert_eq!(fee(model, &stated), Err(NoFee::NoPrice), "{model:?}");
         assert_eq!(fee(model, &tx(0x71)).map(|f| f.total()), Ok(wei(21_000_000_000)), "{model:?}");
     }
