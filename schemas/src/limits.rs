@@ -407,16 +407,22 @@ pub const CONTRACTS_PER_BLOCK: usize = 4_096;
 pub mod facts {
     use std::time::Duration;
 
-    /// Contracts of which a process keeps facts. The stage that finds them stops at three quarters of it, the operator's aside.
+    /// Contracts of one partition of which a process keeps facts. The stage that finds them stops at three quarters of it, the operator's
+    /// aside.
     pub const CONTRACTS: usize = 200_000;
-    /// Bytes of the texts of ABIs of which a process keeps what they say. The stage that finds them stops at three quarters of it.
+    /// Bytes of the texts of ABIs of one partition of which a process keeps what they say. The stage that finds them stops at three
+    /// quarters of it.
     pub const ABI_BYTES: usize = 64 << 20;
+    /// Entries of implementations of one partition that a process keeps, of all contracts together.
+    pub const ENTRIES: usize = 500_000;
     /// Entries of one contract's implementations: selectors of a diamond, upgrades. Of more the oldest go.
     pub const IMPLEMENTATIONS: usize = 4_096;
     /// How many contracts stand behind each other: a proxy, its beacon, what that names, and one more.
     pub const DEPTH: usize = 4;
     /// ABIs that one call or event is tried with.
     pub const ABIS: usize = 16;
+    /// Contracts that are looked at for them: the one that is called, or emits, and those behind it.
+    pub const WALKED: usize = 16;
     /// Contracts that wait to be looked at, per process; of more the least seen go.
     pub const WAITING: usize = 20_000;
     /// Contracts of which it is remembered that they were looked at, twice that many at most.
