@@ -501,6 +501,8 @@ pub mod control {
     pub const FILE_CONTRACTS: usize = 1_000;
     /// Functions, events and errors of one ABI.
     pub const ABI_ITEMS: usize = 2_000;
+    /// Name of an item, of a parameter or of a component in an ABI.
+    pub const ABI_NAME_BYTES: usize = 256;
     /// How deep tuples may nest in an ABI.
     pub const ABI_DEPTH: usize = 16;
     /// How deep JSON of a request may nest: an ABI's tuples, each an object in a list, and what is around them.
@@ -529,6 +531,11 @@ pub mod decoding {
     pub const TYPE_WORDS: usize = 65_536;
     /// Arguments of one call, event or error as JSON, in bytes. What says more stays raw.
     pub const DECODED_BYTES: usize = 1 << 20;
+    /// A signature with names, in bytes. A function, an event or an error whose signature is longer is not decoded.
+    pub const SIGNATURE_BYTES: usize = 4 << 10;
+    /// Signatures and arguments of one transaction that are kept with it, in bytes: its call and the calls inside, then its logs in their
+    /// order. The first log that has no room, and those behind it, stay raw. More than 7,000 transfers of tokens.
+    pub const TRANSACTION_BYTES: usize = 2 << 20;
     /// Calls inside of one call that are told of.
     pub const INNER_CALLS: usize = 256;
     /// The least that is taken for readable text, in bytes: four may as well be a selector.
