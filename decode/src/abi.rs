@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt::Write, sync::Arc};
 
 use alloy_json_abi::{AbiItem, EventParam, Param};
 use alloy_primitives::{B256, keccak256};
-use schemas::Mistake;
+use schemas::{Mistake, limits::decoding as limits};
 
 use crate::{
     exact,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Functions and errors by selector, events by topic 0; several may have one. What cannot be decoded (a type of a library, an empty
-/// tuple) is left out.
+/// tuple) is left out, and so is what has a signature over [`limits::SIGNATURE_BYTES`].
 #[derive(Debug, Clone, Default)]
 pub struct Abi {
     functions: Table<[u8; 4], Callable>,
@@ -214,7 +214,7 @@ pub(crate) fn read<'l>(lines: impl IntoIterator<Item = &'l str>) -> Result<Vec<A
 fn callable(name: &str, inputs: &[Param]) -> Result<Callable, Unsupported> {
     let mut signature = String::from(name);
     write_params(inputs.iter().map(|p| (p, false)), &mut signature);
-    Ok(Callable { signature: signature.into(), fields: Fields::of(inputs, 0)?, packed: false })
+    Ok(Callable { signature: short(signature)?, fields: Fields::of(inputs, 0)?, packed: false })
 }
 
 fn logged(name: &str, inputs: &[EventParam], anonymous: bool) -> Result<Logged, Unsupported> {
@@ -226,7 +226,12 @@ fn logged(name: &str, inputs: &[EventParam], anonymous: bool) -> Result<Logged, 
     signature.push_str(if anonymous { ") anonymous" } else { ")" });
     let indexed: Box<[bool]> = inputs.iter().map(|p| p.indexed).collect();
     let topics = indexed.iter().filter(|i| **i).count() + usize::from(!anonymous);
-    Ok(Logged { signature: signature.into(), fields: Fields::of_event(inputs)?, indexed, topics })
+    Ok(Logged { signature: short(signature)?, fields: Fields::of_event(inputs)?, indexed, topics })
+}
+
+/// A signature, which is written wherever something is decoded by it.
+fn short(signature: String) -> Result<Arc<str>, Unsupported> {
+    if signature.len() <= limits::SIGNATURE_BYTES { Ok(signature.into()) } else { Err(Unsupported) }
 }
 
 fn write_params<'p>(params: impl Iterator<Item = (&'p Param, bool)>, out: &mut String) {
@@ -254,5 +259,27 @@ fn write_param(at: usize, ty: &str, components: &[Param], indexed: bool, name: &
     if !name.is_empty() {
         // Writing to a text cannot fail.
         _ = write!(out, " {name}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_too_long_a_signature_is_left_out() {
+        // `E(uint8 n…, …)`: so many parameters, the last one's name as long as it takes.
+        let line = |bytes: usize| {
+            let others = "uint8 a, ".repeat(100);
+            let rest = bytes - "event E(".len() + "event ".len() - others.len() - "uint8 )".len();
+            format!("event E({others}uint8 {})", "n".repeat(rest))
+        };
+        for (bytes, events) in [(limits::SIGNATURE_BYTES, 1), (limits::SIGNATURE_BYTES + 1, 0)] {
+            let line = line(bytes);
+            assert_eq!(line.len(), bytes + "event ".len());
+            assert_eq!(Abi::from_lines([&*line]).map(|abi| abi.len()).ok(), Some(events), "{bytes}");
+            let function = line.replace("event ", "function ");
+            assert_eq!(Abi::from_lines([&*function]).map(|abi| abi.len()).ok(), Some(events), "{bytes}");
+        }
     }
 }

@@ -198,6 +198,12 @@ fn check_param(path: &str, param: &Value, event: bool, depth: usize, mistakes: &
         return mistakes.push(Mistake::new(format!("{path}.type"), problem, "write a type such as `uint256`"));
     };
     let before = mistakes.len();
+    if let Some(Value::String(name)) = object.get("name")
+        && name.len() > limits::ABI_NAME_BYTES
+    {
+        let cure = format!("shorten it: at most {} bytes", limits::ABI_NAME_BYTES);
+        mistakes.push(Mistake::new(format!("{path}.name"), format!("has {} bytes", name.len()), cure));
+    }
     if let Some(Value::Array(components)) = object.get("components") {
         for (i, component) in components.iter().enumerate() {
             check_param(&format!("{path}.components.{i}"), component, false, depth + 1, mistakes);
@@ -246,7 +252,8 @@ fn decodable(kind: &str, components: bool) -> bool {
 
 fn is_identifier(name: &str) -> bool {
     let good = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'$';
-    name.len() <= 256 && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(good)
+    let short = name.len() <= limits::ABI_NAME_BYTES;
+    short && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(good)
 }
 
 #[cfg(test)]
@@ -345,6 +352,20 @@ mod tests {
         }
         let deep = json!([{"type": "error", "name": "E", "inputs": [param]}]);
         assert!(Abi::of(&deep).unwrap_err()[0].problem.contains("too deep"));
+        let named = |bytes: usize| {
+            let name = "n".repeat(bytes);
+            let component = json!([{"name": name, "type": "uint8"}]);
+            json!([{"type": "event", "name": "E", "anonymous": false, "inputs": [
+                {"name": name, "type": "uint8", "indexed": true},
+                {"name": "t", "type": "tuple", "indexed": false, "components": component}]}])
+        };
+        assert!(Abi::of(&named(limits::ABI_NAME_BYTES)).is_ok());
+        let mistakes = Abi::of(&named(limits::ABI_NAME_BYTES + 1)).unwrap_err();
+        let paths: Vec<_> = mistakes.iter().map(|m| (m.path.as_str(), m.problem.as_str())).collect();
+        assert_eq!(
+            paths,
+            [("abi.0.inputs.0.name", "has 257 bytes"), ("abi.0.inputs.1.components.0.name", "has 257 bytes")]
+        );
         let wrong: Vec<Value> = (0..100).map(|_| json!(1)).collect();
         assert_eq!(Abi::of(&json!(wrong)).unwrap_err().len(), limits::MISTAKES);
     }

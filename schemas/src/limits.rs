@@ -407,16 +407,22 @@ pub const CONTRACTS_PER_BLOCK: usize = 4_096;
 pub mod facts {
     use std::time::Duration;
 
-    /// Contracts of which a process keeps facts. The stage that finds them stops at three quarters of it, the operator's aside.
+    /// Contracts of one partition of which a process keeps facts. The stage that finds them stops at three quarters of it, the operator's
+    /// aside.
     pub const CONTRACTS: usize = 200_000;
-    /// Bytes of the texts of ABIs of which a process keeps what they say. The stage that finds them stops at three quarters of it.
+    /// Bytes of the texts of ABIs of one partition of which a process keeps what they say. The stage that finds them stops at three
+    /// quarters of it.
     pub const ABI_BYTES: usize = 64 << 20;
+    /// Entries of implementations of one partition that a process keeps, of all contracts together.
+    pub const ENTRIES: usize = 500_000;
     /// Entries of one contract's implementations: selectors of a diamond, upgrades. Of more the oldest go.
     pub const IMPLEMENTATIONS: usize = 4_096;
     /// How many contracts stand behind each other: a proxy, its beacon, what that names, and one more.
     pub const DEPTH: usize = 4;
     /// ABIs that one call or event is tried with.
     pub const ABIS: usize = 16;
+    /// Contracts that are looked at for them: the one that is called, or emits, and those behind it.
+    pub const WALKED: usize = 16;
     /// Contracts that wait to be looked at, per process; of more the least seen go.
     pub const WAITING: usize = 20_000;
     /// Contracts of which it is remembered that they were looked at, twice that many at most.
@@ -495,6 +501,8 @@ pub mod control {
     pub const FILE_CONTRACTS: usize = 1_000;
     /// Functions, events and errors of one ABI.
     pub const ABI_ITEMS: usize = 2_000;
+    /// Name of an item, of a parameter or of a component in an ABI.
+    pub const ABI_NAME_BYTES: usize = 256;
     /// How deep tuples may nest in an ABI.
     pub const ABI_DEPTH: usize = 16;
     /// How deep JSON of a request may nest: an ABI's tuples, each an object in a list, and what is around them.
@@ -523,6 +531,11 @@ pub mod decoding {
     pub const TYPE_WORDS: usize = 65_536;
     /// Arguments of one call, event or error as JSON, in bytes. What says more stays raw.
     pub const DECODED_BYTES: usize = 1 << 20;
+    /// A signature with names, in bytes. A function, an event or an error whose signature is longer is not decoded.
+    pub const SIGNATURE_BYTES: usize = 4 << 10;
+    /// Signatures and arguments of one transaction that are kept with it, in bytes: its call and the calls inside, then its logs in their
+    /// order. The first log that has no room, and those behind it, stay raw. More than 7,000 transfers of tokens.
+    pub const TRANSACTION_BYTES: usize = 2 << 20;
     /// Calls inside of one call that are told of.
     pub const INNER_CALLS: usize = 256;
     /// The least that is taken for readable text, in bytes: four may as well be a selector.

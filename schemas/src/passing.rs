@@ -217,6 +217,9 @@ impl Passing {
                 }
                 None => out.extend_from_slice(&[0, 0]),
             }
+            if out.len() > limit {
+                return None;
+            }
         }
         out.extend_from_slice(&[0, 0]); // the array's end, and no error
         (out.len() <= limit).then(|| Bytes::copy_from_slice(out))

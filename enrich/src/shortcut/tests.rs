@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use runtime::log::{NewRecord, Record as LogRecord, TopicPartition};
 use schemas::{
     BlockHash, Codec, Op, Record, TimeMs,
-    limits::RECORD_VALUE_BYTES,
+    limits::{ARGUMENTS_BYTES, RECORD_VALUE_BYTES, decoding::TRANSACTION_BYTES},
     profiles::{PROFILES, Profile, TOLERANT},
-    records::{EnrichedEvent, Payload, RawBlock, RawTransaction},
+    records::{EnrichedEvent, EvmLog, Payload, RawBlock, RawTransaction},
     registry::SCHEMAS,
     topics,
     wire::Datum,
@@ -51,6 +51,7 @@ fn known() -> Known {
         "function transfer(address dst, uint256 wad)",
         "function multicall(bytes[] calls)",
         "event Transfer(address indexed src, address indexed dst, uint256 wad)",
+        "event Filled(string text)",
     ];
     Known { position: Some(7), facts: Some(Arc::new(Even(Abi::from_lines(lines).unwrap()))) }
 }
@@ -293,4 +294,39 @@ fn what_is_written_otherwise_is_read_whole() {
     let mut upper = value.to_vec();
     upper[at] = upper[at].to_ascii_uppercase();
     assert_eq!(short(&block, upper.into()), 0);
+}
+
+#[test]
+fn at_the_end_of_its_room_a_transaction_arrives_the_same() {
+    const AROUND: usize = "Filled(string text)".len() + "{\"text\":\"\"}".len();
+    let codec = Codec::builtin();
+    let (block, transactions) = (0..).map(|seed| event(&mut Gen(seed))).find(|e| is_transaction(&e.1[0])).unwrap();
+    // Logs whose signatures and arguments take so many bytes.
+    let filled = |bytes: usize| {
+        let text = bytes - AROUND;
+        let mut data = [word(32), word(text as u64)].concat();
+        data.resize(64 + text, b'x');
+        data.resize(64 + text.next_multiple_of(32), 0);
+        let topics = vec![alloy_primitives::keccak256("Filled(string)")];
+        EvmLog { address: Address::repeat_byte(2), topics, data: data.into(), ..EvmLog::default() }
+    };
+    let each = ARGUMENTS_BYTES;
+    for (over, wanted) in [(0, TRANSACTION_BYTES / each), (1, TRANSACTION_BYTES / each - 1)] {
+        let mut raw = transactions[0].clone();
+        let Payload::Transaction(tx) = &mut raw.payload else { panic!("a transaction") };
+        (tx.to_address, tx.input) = (None, Default::default());
+        let last = TRANSACTION_BYTES - (TRANSACTION_BYTES / each - 1) * each;
+        tx.logs = (1..TRANSACTION_BYTES / each).map(|_| filled(each)).collect();
+        // One that would have room were it the last one.
+        tx.logs.extend([filled(last + over), filled(AROUND + 1)]);
+        (0..).zip(&mut tx.logs).for_each(|(index, log)| log.log_index = index);
+        assert_eq!(both_ways(&codec, &TOLERANT, &block, &[codec.encode(&raw).unwrap()]), 1);
+        let known = known();
+        let mut decoder = Decoder::new(&known, block.envelope.height);
+        let enriched = enrich_record(&TOLERANT, &mut Summing::new(&block, Watched::default()), &mut decoder, raw);
+        let Payload::Transaction(both) = enriched.payload else { panic!("a transaction") };
+        let decoded: Vec<bool> = both.1.events.iter().map(Option::is_some).collect();
+        let expected: Vec<bool> = (0..both.0.logs.len()).map(|at| at < wanted).collect();
+        assert_eq!(decoded, expected, "{over}");
+    }
 }

@@ -1,14 +1,15 @@
 //! Calls and events as signatures and arguments, by the ABIs that are known and by the table of public signatures (`decode/`).
 //!
-//! Guarantee: arguments of one call or event, and all calls inside a call, take at most [`ARGUMENTS_BYTES`]; what takes more stays
-//! raw, so that no record becomes much larger by being decoded.
+//! Guarantee: arguments of one call or event, and all calls inside a call, take at most [`ARGUMENTS_BYTES`], and all that is decoded of a
+//! transaction, signatures too, at most [`TRANSACTION_BYTES`]: the call counts first, then the logs in their order. What takes more
+//! stays raw, so that no record becomes much larger by being decoded.
 
 use std::ops::Range;
 
 use ::decode::{Abi, InnerCall};
 use alloy_primitives::{Address, B256, Selector, hex};
 use schemas::{
-    limits::ARGUMENTS_BYTES,
+    limits::{ARGUMENTS_BYTES, decoding::TRANSACTION_BYTES},
     records::{DecodedCall, DecodedEvent, EvmLog, EvmTransaction},
     wire::{U256_DIGITS, decimal_text},
 };
@@ -19,8 +20,12 @@ use super::known::Known;
 pub struct Decoder<'k> {
     known: &'k Known,
     height: u64,
+    /// Bytes that the present transaction has left.
+    room: usize,
     /// Kept from one look-up to the next.
     abis: Vec<&'k Abi>,
+    /// The ABIs of the last emitter: logs of one contract often stand in a row.
+    emitted: (Option<Address>, Vec<&'k Abi>),
 }
 
 /// A decoded call, whose texts were appended to a text.
@@ -37,7 +42,12 @@ pub struct Called<'k> {
 impl<'k> Decoder<'k> {
     /// For a block at a height.
     pub fn new(known: &'k Known, height: u64) -> Self {
-        Self { known, height, abis: Vec::new() }
+        Self { known, height, room: TRANSACTION_BYTES, abis: Vec::new(), emitted: (None, Vec::new()) }
+    }
+
+    /// The next transaction: it has all of the room.
+    pub fn begin(&mut self) {
+        self.room = TRANSACTION_BYTES;
     }
 
     /// The offset of facts that are used.
@@ -54,6 +64,7 @@ impl<'k> Decoder<'k> {
         let signature = &**found.signature;
         let arguments = within(start, out);
         let inner_calls = self.inner_calls(to, input, out);
+        self.room = self.room.saturating_sub(signature.len() + out.len() - start);
         Some(Called { signature, arguments, inner_calls })
     }
 
@@ -110,12 +121,28 @@ impl<'k> Decoder<'k> {
         out.push('}');
     }
 
-    /// Decodes a log. Appends the arguments to `out`, a JSON object, and gives the signature; nothing where it is not known.
+    /// Decodes the next log of a transaction. Appends the arguments to `out`, a JSON object, and gives the signature; nothing where it is
+    /// not known, or where the transaction has no room left.
     pub fn event(&mut self, emitter: Address, topics: &[B256], data: &[u8], out: &mut String) -> Option<&'k str> {
-        self.known.abis(emitter, self.height, None, &mut self.abis);
+        if self.room == 0 {
+            return None;
+        }
+        let (of, abis) = &mut self.emitted;
+        if *of != Some(emitter) {
+            self.known.abis(emitter, self.height, None, abis);
+            *of = Some(emitter);
+        }
         let start = out.len();
-        let found = ::decode::event_into(&self.abis, topics, data, out)?;
-        within(start, out).map(|_| &**found.signature)
+        let found = ::decode::event_into(abis, topics, data, out)?;
+        let arguments = within(start, out)?;
+        let Some(room) = self.room.checked_sub(found.signature.len() + arguments.len()) else {
+            // Nor has any log behind it.
+            self.room = 0;
+            out.truncate(start);
+            return None;
+        };
+        self.room = room;
+        Some(&**found.signature)
     }
 
     /// What a transaction calls: the call, and the calls inside.
@@ -150,7 +177,7 @@ fn within(start: usize, out: &mut String) -> Option<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::U256;
+    use alloy_primitives::{U256, keccak256};
 
     use super::*;
 
@@ -220,5 +247,34 @@ mod tests {
         assert_eq!(within(0, &mut "x".repeat(ARGUMENTS_BYTES + 1)), None);
         assert_eq!(Decoder::new(&Known::default(), 1).event(Address::ZERO, &[], &[], &mut out), None);
         assert_eq!(out, "before");
+    }
+
+    #[test]
+    fn a_transaction_has_so_much_room_and_the_logs_behind_stay_raw() {
+        let known = Known::default();
+        let mut decoder = Decoder::new(&known, 1);
+        let topics = [keccak256("Transfer(address,address,uint256)"), B256::ZERO, B256::ZERO];
+        let emitter = Address::repeat_byte(9);
+        let mut all = |decoder: &mut Decoder<'_>| {
+            let (mut bytes, mut logs, mut out) = (0, 0, String::new());
+            while let Some(signature) = decoder.event(emitter, &topics, &word(5), &mut out) {
+                (bytes, logs) = (bytes + signature.len(), logs + 1);
+            }
+            (bytes + out.len(), logs)
+        };
+        let (bytes, logs) = all(&mut decoder);
+        assert!(
+            bytes <= TRANSACTION_BYTES && TRANSACTION_BYTES - bytes < bytes / logs && logs > 7_000,
+            "{bytes} {logs}"
+        );
+        assert_eq!(all(&mut decoder), (0, 0));
+        decoder.begin();
+        assert_eq!(all(&mut decoder), (bytes, logs));
+        // The call counts too.
+        decoder.begin();
+        let mut texts = String::new();
+        let called = decoder.call(emitter, &transfer(5), &mut texts);
+        let called = called.map_or(0, |called| called.signature.len() + texts.len());
+        assert!(called > 0 && decoder.room == TRANSACTION_BYTES - called);
     }
 }

@@ -93,6 +93,7 @@ pub fn enrich_transaction(
     decoder: &mut Decoder<'_>,
     tx: &EvmTransaction,
 ) -> Enrichment {
+    decoder.begin();
     let (call, inner_calls) = decoder.call_of(tx);
     let events = tx.logs.iter().map(|log| decoder.event_of(log)).collect();
     Enrichment { call, inner_calls, events, ..enrich_figures(profile, block, &tx.into()) }

@@ -26,6 +26,7 @@ impl<'k> Texts<'k> {
     pub fn read(&mut self, decoder: &mut Decoder<'k>, transaction: &View<'_>, logs: &[LogView<'_>]) {
         let Self { called, events, transfers, text, topics, bytes } = self;
         text.clear();
+        decoder.begin();
         let figures = &transaction.figures;
         *called = figures.to_address.filter(|_| figures.selector.is_some()).and_then(|to| {
             transaction.read_input(bytes);

@@ -35,7 +35,8 @@ pub struct Enrichment {
     pub call: Option<DecodedCall>,
     /// Calls inside the call, one level deep, as a JSON array; `None` where there are none. Records before version 3 have none.
     pub inner_calls: Option<String>,
-    /// One entry per log, in the order of `EvmTransaction::logs`; `None` where the event is not known.
+    /// One entry per log, in the order of `EvmTransaction::logs`; `None` where the event is not known, or the transaction has no room for
+    /// it ([`TRANSACTION_BYTES`](crate::limits::decoding::TRANSACTION_BYTES)).
     pub events: Vec<Option<DecodedEvent>>,
 }
 
