@@ -120,23 +120,24 @@ impl Known {
         of_store(Source::Tenant).chain(of_store(Source::Operator)).chain(of_facts).take(limits::ABIS).collect()
     }
 
-    /// What calls to a contract are handed on to at the height, nearest first.
+    /// What calls to a contract are handed on to at the height, nearest first, each once, as far as the stream looks.
     fn behind(&self, address: Address, selector: Option<Selector>) -> Vec<Address> {
         let Some(facts) = self.facts.as_deref() else { return Vec::new() };
-        let (mut found, mut level): (Vec<Address>, Vec<Address>) = (Vec::new(), vec![address]);
+        let (mut contracts, mut level) = (vec![address], 0..1);
         for _ in 1..limits::DEPTH {
-            let next: Vec<Address> = level
-                .iter()
-                .filter_map(|address| facts.get(address))
-                .flat_map(|known| known.at(self.height, selector))
-                .filter(|next| *next != address && !found.contains(next))
-                .collect();
-            if next.is_empty() || found.len() >= limits::ABIS {
+            for at in level.clone() {
+                let Some(known) = contracts.get(at).and_then(|address| facts.get(address)) else { continue };
+                for next in known.at(self.height, selector) {
+                    if contracts.len() < limits::WALKED && !contracts.contains(&next) {
+                        contracts.push(next);
+                    }
+                }
+            }
+            if contracts.len() == level.end {
                 break;
             }
-            found.extend_from_slice(&next);
-            level = next;
+            level = level.end..contracts.len();
         }
-        found
+        contracts.split_off(1)
     }
 }
