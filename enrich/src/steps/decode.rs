@@ -255,7 +255,7 @@ mod tests {
         let mut decoder = Decoder::new(&known, 1);
         let topics = [keccak256("Transfer(address,address,uint256)"), B256::ZERO, B256::ZERO];
         let emitter = Address::repeat_byte(9);
-        let mut all = |decoder: &mut Decoder<'_>| {
+        let all = |decoder: &mut Decoder<'_>| {
             let (mut bytes, mut logs, mut out) = (0, 0, String::new());
             while let Some(signature) = decoder.event(emitter, &topics, &word(5), &mut out) {
                 (bytes, logs) = (bytes + signature.len(), logs + 1);
