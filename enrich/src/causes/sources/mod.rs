@@ -228,7 +228,7 @@ impl Asking {
         };
         pace.asked(Instant::now(), TimeMs::now());
         let outcome = match http::get(&self.client, url, key).await {
-            Ok(answer) => kind::read(config.kind, &config.url, &answer),
+            Ok(answer) => kind::read(config.kind, &config.url, key, &answer),
             Err(trouble) => Err(trouble),
         };
         let (kind, host) = (config.kind, config.host());
@@ -302,7 +302,7 @@ fn judged(kind: FactSource, host: &str, wanted: &Wanted, name: Option<String>, a
         }
         Some(Err(mistakes)) => {
             let first = mistakes.first().map(|m| format!("{}: {}", m.path, m.problem)).unwrap_or_default();
-            refused("unusable", format!("it is no good ABI: {first}"));
+            refused("unusable", http::shown(&format!("it is no good ABI: {first}"), None));
             None
         }
     };
