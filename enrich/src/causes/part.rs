@@ -70,6 +70,8 @@ pub struct Part {
     pub ledger: Ledger,
     /// Where the stream is read on.
     pub next: u64,
+    /// What was committed of it.
+    pub committed: u64,
     /// Whether `next` is further than what was committed.
     pub read_on: bool,
     /// Its networks, as far as something of them came.
@@ -80,7 +82,12 @@ pub struct Part {
 impl Part {
     /// Nothing is known yet; the stream is read on from there.
     pub fn from(next: u64) -> Self {
-        Self { next, ..Self::default() }
+        Self { next, committed: next, ..Self::default() }
+    }
+
+    /// All that was found up to `next` is in the log.
+    pub fn is_committed(&mut self) {
+        (self.committed, self.read_on) = (self.next, false);
     }
 
     /// Takes a record of `contract.facts`, when the partition is taken over.
