@@ -26,8 +26,9 @@ use super::{
     finder::{Found, Shared},
     ledger::{At, Ledger, Place},
     operators::Operators,
+    proxy,
     sources::Answered,
-    waiting::{URGENT, Wish},
+    waiting::{Known, URGENT, Wish},
 };
 
 /// How much more a contract counts that stands behind one that was looked at, or that a log named.
@@ -152,10 +153,14 @@ impl Part {
         for (address, weight) in contracts.filter(|(address, _)| !is_precompiled(address)) {
             let place: Place = (network.clone(), address);
             let facts = self.ledger.get(&place);
-            let lowest = facts.and_then(|facts| facts.implementations.first()).map(|first| first.from_height);
+            let first = facts.and_then(|facts| facts.implementations.first());
+            let known = Known {
+                lowest: first.map(|first| first.from_height),
+                silent: facts.and_then(|facts| facts.proxy).is_some_and(proxy::is_silent),
+            };
             // Somebody calls it his own.
             let named = facts.is_some_and(|facts| facts.name_source == Some(FactSource::Operator));
-            waiting.see(Wish { address, height, hash }, if named { URGENT } else { weight }, lowest, now);
+            waiting.see(Wish { address, height, hash }, if named { URGENT } else { weight }, known, now);
         }
         drop(waiting);
         of.shared.saw();
