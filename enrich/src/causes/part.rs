@@ -122,6 +122,7 @@ impl Part {
             }
             Payload::Transaction(transaction) => {
                 of.applied(&hash);
+                self.ledger.came(&network, height);
                 let at = At { height, hash: &hash, now };
                 if may_say {
                     let (changes, proxies) = evidence::changes(&transaction);
@@ -155,7 +156,7 @@ impl Part {
             let facts = self.ledger.get(&place);
             let first = facts.and_then(|facts| facts.implementations.first());
             let known = Known {
-                lowest: first.map(|first| first.from_height),
+                lowest: first.filter(|_| !self.ledger.is_to_be_confirmed(&place)).map(|first| first.from_height),
                 silent: facts.and_then(|facts| facts.proxy).is_some_and(proxy::is_silent),
             };
             // Somebody calls it his own.

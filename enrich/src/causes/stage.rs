@@ -189,6 +189,10 @@ impl<'s, 'a> Member<'s, 'a> {
     async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), LogError> {
         while !shutdown.is_cancelled() {
             let polled = self.consumer.poll(POLL).await?;
+            let entries: usize = self.parts.values().map(|part| part.ledger.entries()).sum();
+            for part in self.parts.values_mut() {
+                part.ledger.entries_elsewhere = entries - part.ledger.entries();
+            }
             self.polled(polled).await?;
             self.take_findings();
             self.take_operators();
