@@ -417,6 +417,10 @@ pub mod facts {
     pub const ENTRIES: usize = 500_000;
     /// Entries of one contract's implementations: selectors of a diamond, upgrades. Of more the oldest go.
     pub const IMPLEMENTATIONS: usize = 4_096;
+    /// Entries of a contract that nobody but its own logs speaks of, neither a node nor the operator; of more the newest are refused.
+    pub const UNCONFIRMED: usize = 256;
+    /// Entries of all contracts' implementations in one process that finds them, the operator's aside: about 100 MB.
+    pub const ENTRIES: usize = 500_000;
     /// How many contracts stand behind each other: a proxy, its beacon, what that names, and one more.
     pub const DEPTH: usize = 4;
     /// ABIs that one call or event is tried with.

@@ -239,7 +239,7 @@ impl Look<'_> {
         let code = self.code(of).await?;
         let is = |this: &Self, kind, to| Behind { proxy: Some(kind), implementations: vec![this.entry(to)] };
         // What no log tells of is asked again after a while.
-        let again = |kind| matches!(kind, ProxyKind::Eip7702 | ProxyKind::Safe).then_some(limits::ASKED_AGAIN);
+        let again = |kind| proxy::is_silent(kind).then_some(limits::ASKED_AGAIN);
         match proxy::judge(&code) {
             // It may have code later.
             Code::None => Ok(Looked { behind: Vec::new(), code, again: Some(limits::ASKED_AGAIN) }),

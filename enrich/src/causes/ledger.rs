@@ -3,14 +3,15 @@
 //!
 //! Guarantee: a function of what it was told, in order; what changed is given once, as the records to be written. What an operator says
 //! of name and ABI stands over everything else. A revert takes back exactly what rests on the reverted block and those above it. Sizes
-//! have limits; what is beyond them is refused and counted, the operator's contracts excepted.
+//! have limits; what is beyond them is refused and counted, the operator's contracts excepted. What a contract's own logs say of it has
+//! a narrower one, since anybody may write such logs: once a node or the operator confirmed it, there is room.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alloy_primitives::Address;
 use schemas::{
     BlockHash, Network, TimeMs,
-    limits::facts as limits,
+    limits::{REORG_LIMIT_BLOCKS, facts as limits},
     records::{Contract, ContractFacts, FactSource, FactsFold, FoundBy, Implementation, ProxyKind},
 };
 
@@ -56,19 +57,40 @@ pub struct Verified {
 #[derive(Debug, Default)]
 pub struct Ledger {
     of: HashMap<Place, ContractFacts>,
-    /// Contracts with entries that rest on the block of a height.
-    rests: HashMap<Network, BTreeMap<u64, BTreeSet<Address>>>,
+    rests: HashMap<Network, Rests>,
     changed: BTreeSet<Place>,
     abi_bytes: usize,
+    /// Entries of all contracts' implementations.
+    entries: usize,
+    /// The same of other partitions of this process.
+    pub entries_elsewhere: usize,
+    /// Contracts of which a node said what their logs had said already.
+    confirmed: HashSet<Place>,
     /// Things that were refused for want of room.
     pub refused: u64,
+}
+
+/// What may be reverted in a network.
+#[derive(Debug, Default)]
+struct Rests {
+    /// The highest block that came.
+    tip: u64,
+    /// Contracts with entries that rest on the block of a height, from [`Self::floor`] on.
+    at: BTreeMap<u64, BTreeSet<Address>>,
+}
+
+impl Rests {
+    /// Blocks below it are not reverted any more, as far as it goes by rule.
+    fn floor(&self) -> u64 {
+        self.tip.saturating_sub(REORG_LIMIT_BLOCKS)
+    }
 }
 
 impl FactsFold for Ledger {
     fn put(&mut self, facts: ContractFacts) {
         let place = (facts.network.clone(), facts.address);
-        let former = self.of.get(&place).map_or(0, abi_bytes);
-        self.abi_bytes = self.abi_bytes - former + abi_bytes(&facts);
+        let former = self.of.get(&place).map_or((0, 0), sizes);
+        self.resized(former, sizes(&facts));
         for entry in &facts.implementations {
             self.rest(&place, entry.from_height);
         }
@@ -76,14 +98,21 @@ impl FactsFold for Ledger {
     }
 
     fn remove(&mut self, network: &Network, address: Address) {
-        if let Some(former) = self.of.remove(&(network.clone(), address)) {
-            self.abi_bytes -= abi_bytes(&former);
+        let place = (network.clone(), address);
+        if let Some(former) = self.of.remove(&place) {
+            self.resized(sizes(&former), (0, 0));
+            self.confirmed.remove(&place);
         }
     }
 }
 
-fn abi_bytes(facts: &ContractFacts) -> usize {
-    facts.abi.as_ref().map_or(0, String::len)
+/// Bytes of the ABI, and entries.
+fn sizes(facts: &ContractFacts) -> (usize, usize) {
+    (facts.abi.as_ref().map_or(0, String::len), facts.implementations.len())
+}
+
+fn is_operators(facts: &ContractFacts) -> bool {
+    [facts.name_source, facts.abi_source].contains(&Some(FactSource::Operator))
 }
 
 impl Ledger {
@@ -97,6 +126,54 @@ impl Ledger {
         (self.of.len(), self.abi_bytes)
     }
 
+    /// Entries of all contracts' implementations.
+    pub fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// A block of this height came: what lies deeper below it than any reorg is settled.
+    pub fn came(&mut self, network: &Network, height: u64) {
+        if self.rests.get(network).is_some_and(|rests| rests.tip >= height) {
+            return;
+        }
+        let rests = self.rests.entry(network.clone()).or_default();
+        rests.tip = height;
+        let floor = rests.floor();
+        while let Some(lowest) = rests.at.first_entry().filter(|lowest| *lowest.key() < floor) {
+            lowest.remove();
+        }
+    }
+
+    /// Whether there is no more room for what the contract's logs say, until a node confirms it.
+    pub fn is_to_be_confirmed(&self, place: &Place) -> bool {
+        let full = self.of.get(place).is_some_and(|facts| facts.implementations.len() >= limits::UNCONFIRMED);
+        full && !self.is_confirmed(place)
+    }
+
+    /// Whether somebody else than the contract itself says that it hands calls on: of the kinds, logs name these two.
+    fn is_confirmed(&self, place: &Place) -> bool {
+        let by_logs = [None, Some(ProxyKind::Beacon), Some(ProxyKind::Eip2535)];
+        self.of.get(place).is_some_and(|facts| {
+            is_operators(facts)
+                || !by_logs.contains(&facts.proxy)
+                || facts.implementations.iter().any(|i| i.found_by == FoundBy::Call)
+        }) || self.confirmed.contains(place)
+    }
+
+    /// Room for entries of a contract; `node`: for what a node says.
+    fn room(&self, place: &Place, node: bool) -> Room {
+        let facts = self.of.get(place);
+        let confirmed = node || self.is_confirmed(place);
+        let most = if confirmed { limits::IMPLEMENTATIONS } else { limits::UNCONFIRMED };
+        let left = match facts.is_some_and(is_operators) {
+            true => most,
+            false => limits::ENTRIES.saturating_sub(self.entries + self.entries_elsewhere),
+        };
+        let held = facts.map_or(0, |facts| facts.implementations.len());
+        let most = most.min(held + left);
+        Room { most, oldest_go: confirmed && most == limits::IMPLEMENTATIONS }
+    }
+
     /// A log said something.
     pub fn change(&mut self, network: &Network, at: &At<'_>, change: &Change) {
         let place = (network.clone(), change.contract);
@@ -107,11 +184,15 @@ impl Ledger {
             found_by: FoundBy::Stream,
             block_hash: Some(at.hash.clone()),
         };
+        let (room, mut refused) = (self.room(&place, false), false);
         self.alter(&place, at.now, |facts| {
-            let kind = change.proxy.filter(|_| facts.proxy.is_none());
+            let put = insert(&mut facts.implementations, entry, room);
+            refused = put == Put::NoRoom;
+            let kind = change.proxy.filter(|_| facts.proxy.is_none() && !refused);
             facts.proxy = kind.or(facts.proxy);
-            insert(&mut facts.implementations, entry) | kind.is_some()
+            put == Put::News || kind.is_some()
         });
+        self.refused += u64::from(refused);
     }
 
     /// A node said what stands behind a contract.
@@ -119,16 +200,26 @@ impl Ledger {
         if behind == Behind::default() && !self.of.contains_key(place) {
             return;
         }
+        let says = !behind.implementations.is_empty();
+        let (room, mut refused) = (self.room(place, says), 0);
         self.alter(place, at.now, |facts| {
             let kind = behind.proxy.filter(|kind| facts.proxy != Some(*kind));
             facts.proxy = kind.or(facts.proxy);
             let mut any = kind.is_some();
             for entry in behind.implementations {
-                any |=
-                    insert(&mut facts.implementations, Implementation { block_hash: Some(at.hash.clone()), ..entry });
+                let entry = Implementation { block_hash: Some(at.hash.clone()), ..entry };
+                match insert(&mut facts.implementations, entry, room) {
+                    Put::News => any = true,
+                    Put::Known => {}
+                    Put::NoRoom => refused += 1,
+                }
             }
             any
         });
+        self.refused += refused;
+        if says && self.of.contains_key(place) && !self.is_confirmed(place) {
+            self.confirmed.insert(place.clone());
+        }
     }
 
     /// A contract source said something.
@@ -186,14 +277,19 @@ impl Ledger {
 
     /// Contracts of a network of which the operator says something.
     pub fn said_by_operator(&self) -> BTreeSet<Place> {
-        let said = |f: &ContractFacts| [f.name_source, f.abi_source].contains(&Some(FactSource::Operator));
-        self.of.iter().filter(|(_, facts)| said(facts)).map(|(place, _)| place.clone()).collect()
+        self.of.iter().filter(|(_, facts)| is_operators(facts)).map(|(place, _)| place.clone()).collect()
     }
 
     /// A block was reverted: what rests on it, or on one above it, is gone. Gives the contracts that this is about.
     pub fn revert(&mut self, network: &Network, height: u64, now: TimeMs) -> BTreeSet<Address> {
         let Some(rests) = self.rests.get_mut(network) else { return BTreeSet::new() };
-        let above: BTreeSet<Address> = rests.split_off(&height).into_values().flatten().collect();
+        let mut above: BTreeSet<Address> = rests.at.split_off(&height).into_values().flatten().collect();
+        if height < rests.floor() {
+            // Deeper than by rule: an operator had it so.
+            let on_it = |facts: &ContractFacts| facts.implementations.iter().any(|i| i.from_height >= height);
+            let of = self.of.iter().filter(|((of, _), facts)| of == network && on_it(facts));
+            above.extend(of.map(|((_, address), _)| *address));
+        }
         for address in above.iter().copied() {
             self.alter(&(network.clone(), address), now, |facts| {
                 let before = facts.implementations.len();
@@ -210,7 +306,15 @@ impl Ledger {
     }
 
     fn rest(&mut self, (network, address): &Place, height: u64) {
-        self.rests.entry(network.clone()).or_default().entry(height).or_default().insert(*address);
+        let rests = self.rests.entry(network.clone()).or_default();
+        if height >= rests.floor() {
+            rests.at.entry(height).or_default().insert(*address);
+        }
+    }
+
+    fn resized(&mut self, former: (usize, usize), now: (usize, usize)) {
+        self.abi_bytes = self.abi_bytes - former.0 + now.0;
+        self.entries = self.entries - former.1 + now.1;
     }
 
     fn alter(&mut self, place: &Place, now: TimeMs, change: impl FnOnce(&mut ContractFacts) -> bool) {
@@ -224,13 +328,14 @@ impl Ledger {
     fn alter_always(&mut self, place: &Place, now: TimeMs, change: impl FnOnce(&mut ContractFacts) -> bool) {
         let nothing = || ContractFacts::nothing(place.0.clone(), place.1);
         let known = self.of.entry(place.clone()).or_insert_with(nothing);
-        let former = abi_bytes(known);
+        let former = sizes(known);
         if change(known) {
             // Above all that was said of this contract, its removals included, as long as clocks do not jump.
             known.revision = (known.revision + 1).max(u64::try_from(now.0).unwrap_or(0));
             known.found_at = now;
-            self.abi_bytes = self.abi_bytes - former + abi_bytes(known);
+            let now = sizes(known);
             let heights: BTreeSet<u64> = known.implementations.iter().map(|i| i.from_height).collect();
+            self.resized(former, now);
             heights.into_iter().for_each(|height| self.rest(place, height));
             self.changed.insert(place.clone());
         } else if known.is_nothing() {
@@ -245,6 +350,7 @@ impl Ledger {
             let facts = self.of.get(&place)?.clone();
             if facts.is_nothing() {
                 self.of.remove(&place);
+                self.confirmed.remove(&place);
             }
             Some(facts)
         });
@@ -257,206 +363,50 @@ impl Ledger {
     }
 }
 
-/// Puts an entry in its place. True when that is news.
-fn insert(list: &mut Vec<Implementation>, entry: Implementation) -> bool {
+/// How many entries a contract may have, and whether of more the oldest go.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    most: usize,
+    oldest_go: bool,
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Put {
+    News,
+    Known,
+    NoRoom,
+}
+
+/// Puts an entry in its place.
+fn insert(list: &mut Vec<Implementation>, entry: Implementation, room: Room) -> Put {
     let (height, selector) = (entry.from_height, entry.selector);
     let same = |i: &Implementation| i.selector == selector;
     let held = list.iter().rposition(|i| same(i) && i.from_height <= height);
     if let Some(held) = held.and_then(|at| list.get_mut(at)) {
         if held.address == entry.address {
-            return false;
+            return Put::Known;
         }
         // Of several in one block the last one counts from the next block on.
         if held.from_height == height {
             *held = entry;
-            return true;
+            return Put::News;
         }
     }
     // What a node said of a later block holds from here on already, as far as anybody knows.
     let next = list.iter().position(|i| same(i) && i.from_height > height);
-    if let Some(next) = next
-        && list[next].address == entry.address
-        && list[next].found_by == FoundBy::Call
-    {
-        list.remove(next);
+    match next.filter(|next| list[*next].address == entry.address && list[*next].found_by == FoundBy::Call) {
+        Some(next) => drop(list.remove(next)),
+        None if list.len() >= room.most && !room.oldest_go => return Put::NoRoom,
+        None => {}
     }
     let at = list.iter().rposition(|i| i.from_height <= height).map_or(0, |at| at + 1);
     list.insert(at, entry);
-    if list.len() > limits::IMPLEMENTATIONS {
+    if room.oldest_go && list.len() > room.most {
         list.remove(0);
     }
-    true
+    Put::News
 }
 
 #[cfg(test)]
-mod tests {
-    use alloy_primitives::{B256, FixedBytes};
-
-    use super::*;
-
-    fn network() -> Network {
-        "eth".parse().expect("a slug")
-    }
-
-    fn address(n: u8) -> Address {
-        Address::repeat_byte(n)
-    }
-
-    fn place(n: u8) -> Place {
-        (network(), address(n))
-    }
-
-    fn hash(n: u64) -> BlockHash {
-        BlockHash::from(B256::with_last_byte(n as u8))
-    }
-
-    fn upgraded(ledger: &mut Ledger, contract: u8, height: u64, to: u8) {
-        let change = Change { contract: address(contract), selector: None, address: Some(address(to)), proxy: None };
-        ledger.change(&network(), &At { height, hash: &hash(height), now: TimeMs(1_000) }, &change);
-    }
-
-    fn asked(ledger: &mut Ledger, contract: u8, height: u64, is: u8) {
-        let entry = Implementation {
-            from_height: height,
-            address: Some(address(is)),
-            found_by: FoundBy::Call,
-            ..Implementation::default()
-        };
-        let behind = Behind { proxy: Some(ProxyKind::Eip1967), implementations: vec![entry] };
-        ledger.behind(&place(contract), &At { height, hash: &hash(height), now: TimeMs(1_000) }, behind);
-    }
-
-    fn entries(ledger: &Ledger, contract: u8) -> Vec<(u64, u8)> {
-        let of = ledger.get(&place(contract)).map(|f| f.implementations.clone()).unwrap_or_default();
-        of.into_iter().map(|i| (i.from_height, i.address.expect("one")[0])).collect()
-    }
-
-    #[test]
-    fn upgrades_stand_by_height_and_a_revert_takes_them_back() {
-        let mut ledger = Ledger::default();
-        asked(&mut ledger, 1, 90, 5);
-        upgraded(&mut ledger, 1, 100, 6);
-        upgraded(&mut ledger, 1, 101, 7);
-        assert_eq!(entries(&ledger, 1), [(90, 5), (100, 6), (101, 7)]);
-        let first = ledger.take_changes();
-        assert_eq!(first.len(), 1);
-        assert!(first[0].proxy == Some(ProxyKind::Eip1967) && !ledger.has_changed());
-        ledger.revert(&network(), 101, TimeMs(2_000));
-        ledger.revert(&network(), 100, TimeMs(2_000));
-        assert_eq!(entries(&ledger, 1), [(90, 5)]);
-        let again = ledger.take_changes();
-        assert!(again.len() == 1 && again[0].revision > first[0].revision);
-        ledger.revert(&network(), 95, TimeMs(2_000));
-        assert!(!ledger.has_changed(), "nothing rests on it");
-        ledger.revert(&network(), 90, TimeMs(2_000));
-        assert!(ledger.take_changes()[0].is_nothing(), "its key is removed");
-        assert_eq!(ledger.get(&place(1)), None);
-    }
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let mut ledger = Ledger::default();
-        upgraded(&mut ledger, 1, 100, 6);
-        let mut again = Ledger::default();
-        ledger.take_changes().into_iter().for_each(|facts| again.put(facts));
-        again.revert(&network(), 100, TimeMs(2_000));
-        assert!(again.take_changes()[0].is_nothing(), "a kill forgets nothing that could be reverted");
-    }
-
-    #[test]
-    fn the_same_thing_is_no_news() {
-        let mut ledger = Ledger::default();
-        upgraded(&mut ledger, 1, 100, 6);
-        ledger.take_changes();
-        upgraded(&mut ledger, 1, 100, 6);
-        asked(&mut ledger, 1, 150, 6);
-        assert_eq!(entries(&ledger, 1), [(100, 6)]);
-        // That it is a proxy of this kind is.
-        assert_eq!(ledger.take_changes().len(), 1);
-        asked(&mut ledger, 1, 160, 6);
-        assert!(!ledger.has_changed());
-    }
-
-    #[test]
-    fn an_older_answer_reaches_further_back() {
-        let mut ledger = Ledger::default();
-        asked(&mut ledger, 1, 150, 6);
-        asked(&mut ledger, 1, 100, 6);
-        assert_eq!(entries(&ledger, 1), [(100, 6)]);
-        asked(&mut ledger, 1, 50, 5);
-        assert_eq!(entries(&ledger, 1), [(50, 5), (100, 6)]);
-        upgraded(&mut ledger, 1, 100, 7);
-        upgraded(&mut ledger, 1, 100, 8);
-        assert_eq!(entries(&ledger, 1), [(50, 5), (100, 8)], "the last one of a block");
-    }
-
-    #[test]
-    fn selectors_of_a_diamond_are_apart() {
-        let mut ledger = Ledger::default();
-        let cut = |ledger: &mut Ledger, height: u64, selector: u8, facet: Option<u8>| {
-            let change = Change {
-                contract: address(1),
-                selector: Some(FixedBytes([selector; 4])),
-                address: facet.map(address),
-                proxy: Some(ProxyKind::Eip2535),
-            };
-            ledger.change(&network(), &At { height, hash: &hash(height), now: TimeMs(1) }, &change);
-        };
-        cut(&mut ledger, 10, 1, Some(5));
-        cut(&mut ledger, 10, 2, Some(5));
-        cut(&mut ledger, 11, 1, None);
-        let list = &ledger.get(&place(1)).expect("known").implementations;
-        assert_eq!(list.len(), 3);
-        assert_eq!(ledger.get(&place(1)).expect("known").proxy, Some(ProxyKind::Eip2535));
-    }
-
-    #[test]
-    fn the_operator_stands_over_all_and_leaves_no_trace() {
-        let mut ledger = Ledger::default();
-        let contract = |abi: Option<&str>| Contract {
-            network: network(),
-            address: format!("{:#x}", address(1)),
-            name: "Router".into(),
-            labels: Vec::new(),
-            abi: abi.map(str::to_owned),
-        };
-        let source = Verified {
-            source: FactSource::Sourcify,
-            host: "sourcify.dev".into(),
-            name: Some("Other".into()),
-            abi: Some("[1]".into()),
-        };
-        ledger.operators(&place(1), TimeMs(1), Some(&contract(None)));
-        ledger.verified(&place(1), TimeMs(1), source.clone());
-        let facts = ledger.get(&place(1)).expect("known").clone();
-        assert_eq!((facts.name.as_deref(), facts.abi.as_deref()), (Some("Router"), Some("[1]")));
-        assert_eq!(facts.source_host.as_deref(), Some("sourcify.dev"));
-        ledger.operators(&place(1), TimeMs(1), Some(&contract(Some("[]"))));
-        ledger.verified(&place(1), TimeMs(1), source);
-        let facts = ledger.get(&place(1)).expect("known").clone();
-        assert_eq!((facts.abi.as_deref(), facts.abi_source), (Some("[]"), Some(FactSource::Operator)));
-        assert_eq!(facts.source_host, None);
-        assert_eq!(ledger.said_by_operator().into_iter().collect::<Vec<_>>(), [place(1)]);
-        ledger.take_changes();
-        ledger.operators(&place(1), TimeMs(1), Some(&contract(Some("[]"))));
-        assert!(!ledger.has_changed());
-        ledger.operators(&place(1), TimeMs(1), None);
-        assert!(ledger.take_changes()[0].is_nothing());
-        ledger.operators(&place(1), TimeMs(1), None);
-        assert!(ledger.take_changes().is_empty() && ledger.size() == (0, 0));
-    }
-
-    #[test]
-    fn what_is_beyond_the_limits_is_refused_and_counted() {
-        let mut ledger = Ledger::default();
-        let large = |n: u8| Verified {
-            source: FactSource::Etherscan,
-            host: String::new(),
-            name: None,
-            abi: Some(" ".repeat(limits::ABI_BYTES / 2 + usize::from(n))),
-        };
-        ledger.verified(&place(1), TimeMs(1), large(1));
-        ledger.verified(&place(2), TimeMs(1), large(2));
-        assert_eq!((ledger.size().0, ledger.refused), (1, 1));
-    }
-}
+mod tests;

@@ -10,7 +10,8 @@
 //! stream exactly, reverts included; what nodes say is of one block's hash; what contract sources say fits the code.
 //!
 //! In the order of the data: [`evidence`] (logs), [`part`] and [`ledger`] (what is known), [`waiting`], [`finder`] and [`proxy`]
-//! (nodes), [`sources`] (names and ABIs), [`operators`] (`control.config`), [`stage`] (the wiring).
+//! (nodes), [`sources`] (names and ABIs), [`operators`] (`control.config`), [`topic`] (`contract.facts`),
+//! [`stage`] (the wiring).
 
 pub mod config;
 mod evidence;
@@ -23,6 +24,7 @@ mod part;
 mod proxy;
 pub mod sources;
 mod stage;
+mod topic;
 mod waiting;
 
 pub use config::{AllNodes, Calls, Config, Nodes};

@@ -26,8 +26,9 @@ use super::{
     finder::{Found, Shared},
     ledger::{At, Ledger, Place},
     operators::Operators,
+    proxy,
     sources::Answered,
-    waiting::{URGENT, Wish},
+    waiting::{Known, URGENT, Wish},
 };
 
 /// How much more a contract counts that stands behind one that was looked at, or that a log named.
@@ -70,6 +71,8 @@ pub struct Part {
     pub ledger: Ledger,
     /// Where the stream is read on.
     pub next: u64,
+    /// What was committed of it.
+    pub committed: u64,
     /// Whether `next` is further than what was committed.
     pub read_on: bool,
     /// Its networks, as far as something of them came.
@@ -80,7 +83,12 @@ pub struct Part {
 impl Part {
     /// Nothing is known yet; the stream is read on from there.
     pub fn from(next: u64) -> Self {
-        Self { next, ..Self::default() }
+        Self { next, committed: next, ..Self::default() }
+    }
+
+    /// All that was found up to `next` is in the log.
+    pub fn is_committed(&mut self) {
+        (self.committed, self.read_on) = (self.next, false);
     }
 
     /// Takes a record of `contract.facts`, when the partition is taken over.
@@ -114,6 +122,7 @@ impl Part {
             }
             Payload::Transaction(transaction) => {
                 of.applied(&hash);
+                self.ledger.came(&network, height);
                 let at = At { height, hash: &hash, now };
                 if may_say {
                     let (changes, proxies) = evidence::changes(&transaction);
@@ -145,10 +154,14 @@ impl Part {
         for (address, weight) in contracts.filter(|(address, _)| !is_precompiled(address)) {
             let place: Place = (network.clone(), address);
             let facts = self.ledger.get(&place);
-            let lowest = facts.and_then(|facts| facts.implementations.first()).map(|first| first.from_height);
+            let first = facts.and_then(|facts| facts.implementations.first());
+            let known = Known {
+                lowest: first.filter(|_| !self.ledger.is_to_be_confirmed(&place)).map(|first| first.from_height),
+                silent: facts.and_then(|facts| facts.proxy).is_some_and(proxy::is_silent),
+            };
             // Somebody calls it his own.
             let named = facts.is_some_and(|facts| facts.name_source == Some(FactSource::Operator));
-            waiting.see(Wish { address, height, hash }, if named { URGENT } else { weight }, lowest, now);
+            waiting.see(Wish { address, height, hash }, if named { URGENT } else { weight }, known, now);
         }
         drop(waiting);
         of.shared.saw();

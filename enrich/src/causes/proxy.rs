@@ -135,6 +135,11 @@ pub fn judge(code: &[u8]) -> Code {
     Code::Asks { slots, diamond }
 }
 
+/// Whether what stands behind a contract of this kind may change without a log that we know.
+pub fn is_silent(kind: ProxyKind) -> bool {
+    matches!(kind, ProxyKind::Eip1822 | ProxyKind::Eip7702 | ProxyKind::Safe)
+}
+
 /// The address that a word of storage names, where it names one.
 pub fn address_in(word: U256) -> Option<Address> {
     let bytes = B256::from(word);

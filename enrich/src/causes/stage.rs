@@ -19,20 +19,12 @@ use std::{
 
 use runtime::{
     beat::Beat,
-    facts::Told,
     log::{
-        Consumer, Log, LogError, LogErrorKind, NewRecord, PollLimits, Polled, Producer, Record, TopicPartition,
-        Transaction, fold,
-        followed::{Fold, Followed},
+        Consumer, Log, LogError, LogErrorKind, Offsets, PollLimits, Polled, Producer, Record, TopicPartition,
+        Transaction, followed::Followed,
     },
 };
-use schemas::{
-    Network,
-    codec::{Codec, Record as _},
-    headers,
-    records::{ContractFacts, FactsFold, stage_status::state},
-    topics,
-};
+use schemas::{Network, codec::Codec, records::stage_status::state, topics};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout},
@@ -46,6 +38,7 @@ use super::{
     operators::Operators,
     part::Part,
     sources::{self, Answered, Queue},
+    topic,
 };
 use crate::Error;
 
@@ -53,19 +46,18 @@ use crate::Error;
 pub const GROUP: &str = "causes";
 
 const INPUT: &str = topics::RAW_TRANSACTIONS.name;
-const FACTS: &str = topics::CONTRACT_FACTS.name;
 /// How much of the stream one poll brings. It waits so long, while what was found waits for it.
 const POLL: PollLimits = PollLimits { records: 2_000, bytes: 4 << 20, wait: Duration::from_millis(200) };
 /// Positions of a stream that says nothing are committed this often: more of it is read again after a kill.
 const POSITIONS: Duration = Duration::from_secs(2);
-/// Bytes of records in one transaction, unless one record has more.
-const COMMIT_BYTES: usize = 4 << 20;
 /// Records a second that are read for the contracts that they touch; of more only some are, which is enough to see who is seen often.
 const SEEN_A_SECOND: u32 = 300;
 /// Findings that wait for the stage.
 const FOUND: usize = 256;
-const CALL_DEADLINE: Duration = Duration::from_secs(60);
-const RETRY_FIRST: Duration = Duration::from_millis(100);
+/// The longest that one call of the log takes.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(60);
+/// The first pause before the log is asked again.
+pub const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MOST: Duration = Duration::from_secs(5);
 
 /// Runs until told to stop, or until the log refuses for good.
@@ -176,7 +168,7 @@ impl<'s, 'a> Member<'s, 'a> {
         let (log, instance) = (stage.log, &stage.config.instance);
         let producer = deadline("making the producer", log.producer(&format!("{GROUP}.{instance}"))).await?;
         let consumer = deadline("joining the group", log.consumer(GROUP, instance, &[INPUT])).await?;
-        let value_limit = deadline("asking for the topic's limit", log.value_limit(FACTS)).await?;
+        let value_limit = deadline("asking for the topic's limit", log.value_limit(topic::FACTS)).await?;
         let (find, found) = mpsc::channel(FOUND);
         let now = Instant::now();
         Ok(Self {
@@ -197,6 +189,10 @@ impl<'s, 'a> Member<'s, 'a> {
     async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), LogError> {
         while !shutdown.is_cancelled() {
             let polled = self.consumer.poll(POLL).await?;
+            let entries: usize = self.parts.values().map(|part| part.ledger.entries()).sum();
+            for part in self.parts.values_mut() {
+                part.ledger.entries_elsewhere = entries - part.ledger.entries();
+            }
             self.polled(polled).await?;
             self.take_findings();
             self.take_operators();
@@ -220,7 +216,7 @@ impl<'s, 'a> Member<'s, 'a> {
                 self.stage.operators.hold(&[0]).await?;
                 self.operators_at = None;
                 for (at, position) in assigned {
-                    let part = take_over(self.stage.log, self.stage.codec, at, position).await?;
+                    let part = topic::take_over(self.stage.log, self.stage.codec, at, position).await?;
                     self.parts.insert(at.partition, part);
                 }
             }
@@ -317,15 +313,14 @@ impl<'s, 'a> Member<'s, 'a> {
         }
     }
 
-    /// Writes what changed, with the positions that it follows from. In several transactions where it is much: those before the last one
-    /// carry the positions as they were, so that after a kill the same is found again.
+    /// Writes what changed, with the positions that it follows from, under the group's generation.
     async fn commit(&mut self) -> Result<(), LogError> {
         let mut records = Vec::new();
         let mut refused = 0;
         for (partition, part) in &mut self.parts {
             for facts in part.ledger.take_changes() {
                 metrics::written(&facts.network, facts.is_nothing());
-                records.push(record(self.stage.codec, *partition, facts, self.value_limit));
+                records.push(topic::record(self.stage.codec, *partition, facts, self.value_limit));
             }
             refused += std::mem::take(&mut part.ledger.refused);
         }
@@ -336,93 +331,21 @@ impl<'s, 'a> Member<'s, 'a> {
                 "facts about contracts were found and have no room; see the limits in docs/facts.md"
             );
         }
-        let at = |partition: &u32| TopicPartition { topic: INPUT, partition: *partition };
-        let offsets: Vec<_> = self.parts.iter().map(|(partition, part)| (at(partition), part.next)).collect();
-        let mut batches: Vec<Vec<NewRecord>> = vec![Vec::new()];
-        let mut bytes = 0;
-        for record in records {
-            let size = record.value.as_ref().map_or(0, bytes::Bytes::len) + 200;
-            if bytes > 0 && bytes + size > COMMIT_BYTES {
-                batches.push(Vec::new());
-                bytes = 0;
-            }
-            bytes += size;
-            if let Some(last) = batches.last_mut() {
-                last.push(record);
-            }
-        }
-        let last = batches.len() - 1;
-        for (n, records) in batches.into_iter().enumerate() {
-            let offsets = (n == last).then(|| (self.consumer.group(), offsets.clone()));
+        let at = |of: fn(&Part) -> u64| -> Offsets {
+            let input = |partition| TopicPartition { topic: INPUT, partition };
+            self.parts.iter().map(|(partition, part)| (input(*partition), of(part))).collect()
+        };
+        for (records, offsets) in topic::transactions(records, &at(|part| part.committed), &at(|part| part.next)) {
+            let offsets = Some((self.consumer.group(), offsets));
             deadline("committing", self.producer.commit(Transaction { records, offsets })).await?;
         }
         self.committed = Instant::now();
-        self.parts.values_mut().for_each(|part| part.read_on = false);
+        self.parts.values_mut().for_each(Part::is_committed);
         let sizes = self.parts.values().map(|part| part.ledger.size());
         let (contracts, abi_bytes) = sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
         metrics::known(contracts, abi_bytes);
         Ok(())
     }
-}
-
-/// Reads what is known of a partition's contracts to its end.
-async fn take_over(log: &dyn Log, codec: &Codec, at: TopicPartition, position: Option<u64>) -> Result<Part, LogError> {
-    let facts = TopicPartition { topic: FACTS, partition: at.partition };
-    // What a former holder had under way is decided first: it is his, or nobody's.
-    let until = Instant::now() + CALL_DEADLINE;
-    while let Some(offset) = log.undecided(facts).await? {
-        if Instant::now() > until {
-            let message = format!("{FACTS} [{}] is not decided from offset {offset} on", at.partition);
-            return Err(LogError::new(LogErrorKind::Unavailable, message));
-        }
-        tokio::time::sleep(RETRY_FIRST).await;
-    }
-    let mut told = Told(Remembered::default());
-    let each = |record: Record| {
-        told.take(codec, &record);
-        Ok::<(), LogError>(())
-    };
-    fold(log, facts, each).await?;
-    let next = match position {
-        Some(position) => position,
-        None => log.watermarks(at).await?.low,
-    };
-    let mut part = Part::from(next);
-    told.0.0.into_values().for_each(|facts| part.remember(facts));
-    Ok(part)
-}
-
-/// The newest facts of each contract.
-#[derive(Debug, Clone, Default)]
-struct Remembered(HashMap<(Network, alloy_primitives::Address), ContractFacts>);
-
-impl FactsFold for Remembered {
-    fn put(&mut self, facts: ContractFacts) {
-        self.0.insert((facts.network.clone(), facts.address), facts);
-    }
-    fn remove(&mut self, network: &Network, address: alloy_primitives::Address) {
-        self.0.remove(&(network.clone(), address));
-    }
-}
-
-/// Facts as a record; without the ABI where that makes it too large for the topic; a removal where nothing is known any more.
-fn record(codec: &Codec, partition: u32, facts: ContractFacts, limit: usize) -> NewRecord {
-    let (name, revision) = headers::revision(facts.revision);
-    let to = TopicPartition { topic: FACTS, partition };
-    let key = facts.key();
-    let value = match facts.is_nothing() {
-        true => None,
-        false => codec.encode_within(&facts, limit).ok().or_else(|| {
-            tracing::warn!(
-                key,
-                limit,
-                "facts about a contract are larger than the topic takes, and are written without its ABI"
-            );
-            let bare = ContractFacts { abi: None, abi_source: None, implementations: Vec::new(), ..facts };
-            codec.encode_within(&bare, limit).ok()
-        }),
-    };
-    NewRecord { to, key: Some(key.into()), value, headers: vec![(name.into(), revision)] }
 }
 
 async fn deadline<T>(what: &str, call: impl Future<Output = Result<T, LogError>>) -> Result<T, LogError> {

@@ -22,6 +22,15 @@ pub struct Wish {
     pub hash: B256,
 }
 
+/// What is known of a contract that is seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known {
+    /// The lowest height at which something is known to stand behind it.
+    pub lowest: Option<u64>,
+    /// What stands behind it may change without a log that says so: it is looked at anew from time to time, and after a restart.
+    pub silent: bool,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     times: u32,
@@ -54,9 +63,9 @@ pub struct Waiting {
 pub const URGENT: u32 = 1_000;
 
 impl Waiting {
-    /// A contract was seen. `lowest`: the lowest height at which something is known to stand behind it.
-    pub fn see(&mut self, wish: Wish, weight: u32, lowest: Option<u64>, now: Instant) {
-        if wish.height < self.gone_below || self.is_moot(&wish, lowest, now) {
+    /// A contract was seen.
+    pub fn see(&mut self, wish: Wish, weight: u32, known: Known, now: Instant) {
+        if wish.height < self.gone_below || self.is_moot(&wish, known, now) {
             return;
         }
         if let Some(seen) = self.seen.get_mut(&wish.address) {
@@ -73,12 +82,12 @@ impl Waiting {
     }
 
     /// Whether there is no reason to look.
-    fn is_moot(&self, wish: &Wish, lowest: Option<u64>, now: Instant) -> bool {
+    fn is_moot(&self, wish: &Wish, Known { lowest, silent }: Known, now: Instant) -> bool {
         let look = self.looked.iter().find_map(|looked| looked.get(&wish.address));
         match look {
             Some(Look { again: Some(again), .. }) if now >= *again => false,
             Some(look) => lowest.is_none_or(|lowest| wish.height >= lowest) || wish.height >= look.lowest,
-            None => !self.missed && lowest.is_some_and(|lowest| wish.height >= lowest),
+            None => !self.missed && !silent && lowest.is_some_and(|lowest| wish.height >= lowest),
         }
     }
 
@@ -143,6 +152,8 @@ impl Waiting {
 mod tests {
     use super::*;
 
+    const NOTHING: Known = Known { lowest: None, silent: false };
+
     fn wish(n: u8, height: u64) -> Wish {
         Wish { address: Address::repeat_byte(n), height, hash: B256::with_last_byte(height as u8) }
     }
@@ -150,11 +161,11 @@ mod tests {
     #[test]
     fn who_is_seen_most_comes_first_at_the_newest_block() {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
-        waiting.see(wish(1, 5), 1, None, now);
-        waiting.see(wish(2, 6), 1, None, now);
-        waiting.see(wish(2, 8), 1, None, now);
-        waiting.see(wish(2, 7), 1, None, now);
-        waiting.see(wish(3, 5), URGENT, None, now);
+        waiting.see(wish(1, 5), 1, NOTHING, now);
+        waiting.see(wish(2, 6), 1, NOTHING, now);
+        waiting.see(wish(2, 8), 1, NOTHING, now);
+        waiting.see(wish(2, 7), 1, NOTHING, now);
+        waiting.see(wish(3, 5), URGENT, NOTHING, now);
         assert_eq!(waiting.next(), Some(wish(3, 5)));
         assert_eq!(waiting.next(), Some(wish(2, 8)));
         assert_eq!((waiting.next(), waiting.next()), (Some(wish(1, 5)), None));
@@ -164,7 +175,7 @@ mod tests {
     fn nobody_is_looked_at_twice_without_a_reason() {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
         let is_wanted = |waiting: &mut Waiting, n, height, lowest, now| {
-            waiting.see(wish(n, height), 1, lowest, now);
+            waiting.see(wish(n, height), 1, Known { lowest, silent: false }, now);
             waiting.next().is_some()
         };
         assert!(!is_wanted(&mut waiting, 1, 10, Some(10), now), "the stream told");
@@ -181,16 +192,29 @@ mod tests {
     }
 
     #[test]
+    fn what_no_log_tells_of_is_looked_at_after_a_restart() {
+        let (mut waiting, now) = (Waiting::default(), Instant::now());
+        let known = Known { lowest: Some(10), silent: true };
+        waiting.see(wish(1, 20), 1, known, now);
+        assert_eq!(waiting.next(), Some(wish(1, 20)), "it is known from the topic, and nobody looked since");
+        waiting.looked(&wish(1, 20), Some(limits::ASKED_AGAIN), now);
+        waiting.see(wish(1, 21), 1, known, now);
+        assert_eq!(waiting.next(), None);
+        waiting.see(wish(1, 22), 1, known, now + limits::ASKED_AGAIN);
+        assert_eq!(waiting.next(), Some(wish(1, 22)));
+    }
+
+    #[test]
     fn what_nodes_do_not_have_is_not_asked() {
         let (mut waiting, now) = (Waiting::default(), Instant::now());
-        waiting.see(wish(1, 5), 1, None, now);
-        waiting.see(wish(2, 7), 1, None, now);
+        waiting.see(wish(1, 5), 1, NOTHING, now);
+        waiting.see(wish(2, 7), 1, NOTHING, now);
         waiting.gone(5);
         assert_eq!((waiting.next(), waiting.next()), (Some(wish(2, 7)), None));
-        waiting.see(wish(1, 5), 1, None, now);
+        waiting.see(wish(1, 5), 1, NOTHING, now);
         assert_eq!(waiting.len(), 0);
         waiting.try_all();
-        waiting.see(wish(1, 5), 1, None, now);
+        waiting.see(wish(1, 5), 1, NOTHING, now);
         assert_eq!(waiting.len(), 1);
     }
 
@@ -204,9 +228,9 @@ mod tests {
         };
         for n in 0..limits::WAITING as u32 * 2 {
             let often = Wish { address: Address::repeat_byte(0xff), ..wish(0, 1) };
-            waiting.see(Wish { address: address(n), ..wish(0, 1) }, 1, None, now);
+            waiting.see(Wish { address: address(n), ..wish(0, 1) }, 1, NOTHING, now);
             if n % 100 == 0 {
-                waiting.see(often, 1, None, now);
+                waiting.see(often, 1, NOTHING, now);
             }
             assert!(waiting.len() <= limits::WAITING);
         }

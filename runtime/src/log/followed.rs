@@ -14,7 +14,7 @@ use std::{
 };
 
 use schemas::codec::Codec;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, Topic, TopicPartition, fold_from};
@@ -23,8 +23,11 @@ use super::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, Topic, Topi
 const POLL: PollLimits = PollLimits { records: 500, bytes: 1 << 20, wait: Duration::from_millis(250) };
 /// Pause before a log that did not answer is read again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest that [`Followed::hold`] takes for a partition.
+/// How long [`Followed::hold`] waits while nothing comes.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what was read of a partition before its reading ended midway is good for going on from: less than any log keeps what says
+/// that a key was removed.
+const KEPT: Duration = Duration::from_secs(600);
 
 /// What follows from the records of a partition. Cloned when it changes while somebody has a snapshot: let that be cheap.
 pub trait Fold: Clone + Default + Send + Sync + 'static {
@@ -41,6 +44,12 @@ pub struct Snapshot<F> {
     pub next: u64,
 }
 
+impl<F: Default> Default for Snapshot<F> {
+    fn default() -> Self {
+        Self { fold: Arc::default(), next: 0 }
+    }
+}
+
 /// Follows partitions until the last clone is dropped. Clones are the same.
 #[derive(Clone)]
 pub struct Followed<F: Fold> {
@@ -53,6 +62,11 @@ struct Shared<F> {
     codec: Arc<Codec>,
     topic: Topic,
     held: Mutex<BTreeMap<u32, Snapshot<F>>>,
+    /// Partitions that are read whole, as far as that is, and when their last record came; one at a time.
+    begun: tokio::sync::Mutex<BTreeMap<u32, (Instant, Snapshot<F>)>>,
+    /// When the last record came.
+    moved: Mutex<Instant>,
+    patience: Duration,
     /// Told when other partitions are held.
     holds: watch::Sender<()>,
     /// Told when records were taken in.
@@ -62,28 +76,25 @@ struct Shared<F> {
 impl<F: Fold> Followed<F> {
     /// Of this topic; no partition is held yet. Runs on the present runtime.
     pub fn new(log: Arc<dyn Log>, codec: Arc<Codec>, topic: Topic) -> Self {
+        Self::with_patience(log, codec, topic, PATIENCE)
+    }
+
+    fn with_patience(log: Arc<dyn Log>, codec: Arc<Codec>, topic: Topic, patience: Duration) -> Self {
         let (holds, news) = (watch::Sender::new(()), watch::Sender::new(()));
-        let shared = Arc::new(Shared { log, codec, topic, held: Mutex::default(), holds, news });
+        let (held, begun, moved) = (Mutex::default(), tokio::sync::Mutex::default(), Mutex::new(Instant::now()));
+        let shared = Arc::new(Shared { log, codec, topic, held, begun, moved, patience, holds, news });
         let reading = AbortOnDropHandle::new(tokio::spawn(shared.clone().run()));
         Self { shared, _reading: Arc::new(reading) }
     }
 
     /// Follows these partitions from now on, beside those that are held already. Of all of them what is in the log now is known when it
-    /// returns.
+    /// returns, however long that takes, as long as it comes. Where it fails, the next attempt goes on from what was read.
     ///
     /// # Errors
-    /// What the log says; [`LogErrorKind::Unavailable`] when a partition cannot be read within a minute.
+    /// What the log says; [`LogErrorKind::Unavailable`] when nothing comes of a partition for a minute.
     pub async fn hold(&self, partitions: &[u32]) -> Result<(), LogError> {
         for partition in partitions {
-            match tokio::time::timeout(PATIENCE, self.shared.up_to_now(*partition)).await {
-                Ok(read) => read?,
-                Err(_) => {
-                    let topic = self.shared.topic;
-                    let message =
-                        format!("{topic} [{partition}] was not read to its end within {} s", PATIENCE.as_secs());
-                    return Err(LogError::new(LogErrorKind::Unavailable, message));
-                }
-            }
+            self.shared.patiently(*partition).await?;
         }
         self.shared.holds.send_replace(());
         Ok(())
@@ -136,6 +147,29 @@ impl<F: Fold> Shared<F> {
         }
     }
 
+    fn moved(&self) -> MutexGuard<'_, Instant> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a partition to its end as it is now, as long as records come.
+    async fn patiently(&self, partition: u32) -> Result<(), LogError> {
+        *self.moved() = Instant::now();
+        let mut reading = std::pin::pin!(self.up_to_now(partition));
+        loop {
+            let until = *self.moved() + self.patience;
+            match tokio::time::timeout_at(until, &mut reading).await {
+                Ok(read) => return read,
+                Err(_) if *self.moved() + self.patience > until => {}
+                Err(_) => {
+                    let (topic, patience) = (self.topic, self.patience);
+                    let message =
+                        format!("{topic} [{partition}] was not read to its end: nothing came for {patience:?}");
+                    return Err(LogError::new(LogErrorKind::Unavailable, message));
+                }
+            }
+        }
+    }
+
     /// Reads a partition to its end as it is now: on from where it is known, or whole.
     async fn up_to_now(&self, partition: u32) -> Result<(), LogError> {
         let known = self.held().get(&partition).map(|snapshot| snapshot.next);
@@ -143,6 +177,7 @@ impl<F: Fold> Shared<F> {
         let read = match known {
             Some(next) if !self.was_made_anew(at, next).await? => {
                 let each = |record| {
+                    *self.moved() = Instant::now();
                     self.take(partition, std::iter::once(&record));
                     Ok::<(), LogError>(())
                 };
@@ -153,8 +188,7 @@ impl<F: Fold> Shared<F> {
         match read {
             Err(error) if error.kind == LogErrorKind::NoTopic => {
                 // It is made by whoever writes there first, or by an operator.
-                let nothing = || Snapshot { fold: Arc::default(), next: 0 };
-                self.held().entry(partition).or_insert_with(nothing);
+                self.held().entry(partition).or_default();
                 Ok(())
             }
             read => read,
@@ -169,15 +203,28 @@ impl<F: Fold> Shared<F> {
         }
     }
 
+    /// Reads a partition from its beginning, or on from where its reading ended midway.
     async fn whole(&self, at: TopicPartition) -> Result<(), LogError> {
-        let (mut fold, mut next) = (F::default(), 0);
+        let mut begun = self.begun.lock().await;
+        let known = begun.get(&at.partition).map(|(when, snapshot)| (when.elapsed(), snapshot.next));
+        if let Some((age, next)) = known
+            && (age > KEPT || self.was_made_anew(at, next).await?)
+        {
+            begun.remove(&at.partition);
+        }
+        let (when, snapshot) = begun.entry(at.partition).or_insert_with(|| (Instant::now(), Snapshot::default()));
+        let from = snapshot.next;
         let each = |record: Record| {
-            fold.take(&self.codec, &record);
-            next = record.offset + 1;
+            *when = Instant::now();
+            *self.moved() = *when;
+            Arc::make_mut(&mut snapshot.fold).take(&self.codec, &record);
+            snapshot.next = record.offset + 1;
             Ok::<(), LogError>(())
         };
-        let end = fold_from(&*self.log, at, 0, each).await?;
-        self.held().insert(at.partition, Snapshot { fold: Arc::new(fold), next: next.max(end) });
+        let end = fold_from(&*self.log, at, from, each).await?;
+        if let Some((_, whole)) = begun.remove(&at.partition) {
+            self.held().insert(at.partition, Snapshot { next: whole.next.max(end), ..whole });
+        }
         self.news.send_replace(());
         Ok(())
     }
@@ -247,11 +294,52 @@ impl<F: Fold> Shared<F> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
     use crate::log::{
         NewRecord, Transaction,
         embedded::{EmbeddedConfig, EmbeddedLog},
+        whole::tests::{AT, Scripted},
     };
+
+    /// How many records there were.
+    #[derive(Clone, Default, Debug)]
+    struct Count(u64);
+
+    impl Fold for Count {
+        fn take(&mut self, _: &Codec, record: &Record) {
+            assert_eq!(record.offset, self.0, "each once, in order");
+            self.0 += 1;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_long_partition_is_read_to_its_end_and_what_was_read_is_not_read_again() {
+        let pause = Duration::from_millis(4);
+        let scripted = |silent_from| Scripted { pause, ..Scripted::silent_from(silent_from) };
+        let follow = |log: &Scripted| {
+            let (log, codec) = (Arc::new(log.clone()), Arc::new(Codec::builtin()));
+            Followed::<Count>::with_patience(log, codec, AT.topic, Duration::from_secs(1))
+        };
+        let (log, began) = (scripted(100), std::time::Instant::now());
+        let followed = follow(&log);
+        followed.hold(&[AT.partition]).await.expect("held");
+        assert!(began.elapsed() > Duration::from_secs(2), "longer than it waits where nothing comes");
+        let whole = followed.of(AT.partition).expect("held");
+        assert_eq!((whole.next, whole.fold.0), (100, 100));
+
+        let log = scripted(7);
+        let followed = follow(&log);
+        let error = followed.hold(&[AT.partition]).await.expect_err("nothing comes any more");
+        assert_eq!(error.kind, LogErrorKind::Unavailable, "{error}");
+        assert!(followed.of(AT.partition).is_none(), "half of it is nothing to work with");
+        log.silent_from.store(100, Ordering::SeqCst);
+        followed.hold(&[AT.partition]).await.expect("held");
+        let whole = followed.of(AT.partition).expect("held");
+        assert_eq!((whole.next, whole.fold.0), (100, 100));
+        assert_eq!(log.opened_at.lock().expect("no panic")[..2], [0, 7], "it goes on where it was");
+    }
 
     const TOPIC: schemas::topics::TopicSpec = schemas::topics::CONTRACT_FACTS;
 

@@ -73,7 +73,12 @@ pub async fn fold_from<E: From<LogError>>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    };
+
     use bytes::Bytes;
 
     use super::*;
@@ -83,7 +88,7 @@ mod tests {
         embedded::{EmbeddedConfig, EmbeddedLog},
     };
 
-    const AT: TopicPartition = TopicPartition { topic: schemas::topics::INGEST_CHECKPOINTS.name, partition: 0 };
+    pub const AT: TopicPartition = TopicPartition { topic: schemas::topics::INGEST_CHECKPOINTS.name, partition: 0 };
 
     /// However many records there are, a handful is held.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,17 +141,27 @@ mod tests {
             got += 1;
             Ok::<(), LogError>(())
         };
-        fold(&Scripted { silent_from: 100 }, AT, &mut count).await.expect("more silence than may be in one piece");
-        let e = fold(&Scripted { silent_from: 7 }, AT, &mut count).await.expect_err("silence");
+        fold(&Scripted::silent_from(100), AT, &mut count).await.expect("more silence than may be in one piece");
+        let e = fold(&Scripted::silent_from(7), AT, &mut count).await.expect_err("silence");
         assert_eq!(e.kind, LogErrorKind::Unavailable, "{e}");
         assert!(e.message.contains("up to 7 of 100"), "{e}");
         assert_eq!(got, 107);
     }
 
     /// A partition of 100 records of which one comes with every tenth poll, until none comes any more.
-    #[derive(Clone, Copy)]
-    struct Scripted {
-        silent_from: u64,
+    #[derive(Clone)]
+    pub struct Scripted {
+        pub silent_from: Arc<AtomicU64>,
+        /// How long a poll takes.
+        pub pause: Duration,
+        /// Where readers began.
+        pub opened_at: Arc<Mutex<Vec<u64>>>,
+    }
+
+    impl Scripted {
+        pub fn silent_from(offset: u64) -> Self {
+            Self { silent_from: Arc::new(offset.into()), pause: Duration::ZERO, opened_at: Arc::default() }
+        }
     }
 
     struct ScriptedReader {
@@ -160,8 +175,10 @@ mod tests {
         async fn watermarks(&self, _: TopicPartition) -> Result<Watermarks, LogError> {
             Ok(Watermarks { low: 0, high: 100 })
         }
-        async fn reader(&self, _: &[(TopicPartition, u64)]) -> Result<Box<dyn Reader>, LogError> {
-            Ok(Box::new(ScriptedReader { script: *self, next: 0, polls: 0 }))
+        async fn reader(&self, from: &[(TopicPartition, u64)]) -> Result<Box<dyn Reader>, LogError> {
+            let next = from[0].1;
+            self.opened_at.lock().expect("no panic").push(next);
+            Ok(Box::new(ScriptedReader { script: self.clone(), next, polls: 0 }))
         }
         async fn ensure_topics(&self, _: &[TopicSpec], _: u32) -> Result<(), LogError> {
             unreachable!("only read")
@@ -186,9 +203,10 @@ mod tests {
     #[async_trait::async_trait]
     impl Reader for ScriptedReader {
         async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
-            assert_eq!(limits.wait, WAIT);
+            assert!(limits.wait <= WAIT);
+            tokio::time::sleep(self.script.pause).await;
             self.polls += 1;
-            if self.next >= self.script.silent_from || !self.polls.is_multiple_of(10) {
+            if self.next >= self.script.silent_from.load(Ordering::SeqCst) || !self.polls.is_multiple_of(10) {
                 return Ok(Polled::Records(Vec::new()));
             }
             self.next += 1;

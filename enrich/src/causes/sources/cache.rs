@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 pub struct Kept {
     /// When it came, in milliseconds since 1970.
     pub at: i64,
+    /// Keccak-256 of the deployed code that it was held against, in hex: it is no answer on other code, which an address may get by a
+    /// destruction and a new deployment, or on another chain of the same id.
+    pub code: String,
     /// The contract's name.
     pub name: Option<String>,
     /// Its ABI: checked, and it fits the code.
@@ -30,9 +33,10 @@ impl Kept {
         self.name.is_none() && self.abi.is_none()
     }
 
-    /// Whether it is still believed: people verify contracts later, and nobody takes back what was verified.
-    pub fn holds(&self, now: TimeMs) -> bool {
-        !self.is_nothing() || now.0.saturating_sub(self.at) < limits::NOTHING_KEPT.as_millis() as i64
+    /// Whether it is still believed of this code: people verify contracts later, and nobody takes back what was verified.
+    pub fn holds(&self, code: &str, now: TimeMs) -> bool {
+        let fresh = !self.is_nothing() || now.0.saturating_sub(self.at) < limits::NOTHING_KEPT.as_millis() as i64;
+        self.code == code && fresh
     }
 }
 
@@ -76,10 +80,10 @@ impl Cache {
         self.folder.join(source).join(chain.to_string()).join(format!("{of:#x}.json"))
     }
 
-    /// What a source said of a contract, if it still holds.
-    pub fn get(&self, source: &str, chain: u64, of: Address, now: TimeMs) -> Option<Kept> {
+    /// What a source said of a contract, if it still holds of its code, of which this is the hash.
+    pub fn get(&self, source: &str, chain: u64, of: Address, code: &str, now: TimeMs) -> Option<Kept> {
         let text = fs::read(self.path(source, chain, of)).ok()?;
-        serde_json::from_slice(&text).ok().filter(|kept: &Kept| kept.holds(now))
+        serde_json::from_slice(&text).ok().filter(|kept: &Kept| kept.holds(code, now))
     }
 
     /// Keeps an answer.
@@ -123,8 +127,10 @@ fn write_whole(path: &Path, text: &[u8]) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
+    const CODE: &str = "0xc0de";
+
     fn kept(at: i64, abi: Option<&str>) -> Kept {
-        Kept { at, name: None, abi: abi.map(str::to_owned) }
+        Kept { at, code: CODE.into(), name: None, abi: abi.map(str::to_owned) }
     }
 
     #[test]
@@ -137,12 +143,17 @@ mod tests {
         cache.put("etherscan-b", 1, of, &kept(1_000, None)).expect("kept");
         let cache = Cache::open(folder.clone());
         let late = TimeMs(1_000 + limits::NOTHING_KEPT.as_millis() as i64);
-        assert_eq!(cache.get("sourcify-a", 1, of, late), Some(kept(1_000, Some("[]"))));
-        assert_eq!(cache.get("etherscan-b", 1, of, TimeMs(1_001)), Some(kept(1_000, None)));
-        assert_eq!(cache.get("etherscan-b", 1, of, late), None);
-        assert_eq!(cache.get("sourcify-a", 2, of, late), None);
+        assert_eq!(cache.get("sourcify-a", 1, of, CODE, late), Some(kept(1_000, Some("[]"))));
+        assert_eq!(cache.get("etherscan-b", 1, of, CODE, TimeMs(1_001)), Some(kept(1_000, None)));
+        assert_eq!(cache.get("etherscan-b", 1, of, CODE, late), None);
+        assert_eq!(cache.get("sourcify-a", 2, of, CODE, late), None);
+        assert_eq!(cache.get("sourcify-a", 1, of, "0xother", late), None, "it has other code now");
+        assert_eq!(cache.get("etherscan-b", 1, of, "0xother", TimeMs(1_001)), None);
+        // As a release wrote it that did not know the code.
+        fs::write(cache.path("sourcify-a", 1, of), r#"{"at":1000,"name":null,"abi":"[]"}"#).expect("written");
+        assert_eq!(cache.get("sourcify-a", 1, of, CODE, late), None);
         fs::write(cache.path("sourcify-a", 1, of), "{").expect("written");
-        assert_eq!(cache.get("sourcify-a", 1, of, late), None, "what cannot be read is not there");
+        assert_eq!(cache.get("sourcify-a", 1, of, CODE, late), None, "what cannot be read is not there");
     }
 
     #[test]
@@ -153,7 +164,7 @@ mod tests {
             cache.put("s", 1, Address::repeat_byte(n), &kept(i64::from(n), Some("[]"))).expect("kept");
         }
         cache.put("s", 1, Address::repeat_byte(3), &kept(9, Some("[1]"))).expect("kept");
-        let there = |cache: &Cache, n| cache.get("s", 1, Address::repeat_byte(n), TimeMs(0)).is_some();
+        let there = |cache: &Cache, n| cache.get("s", 1, Address::repeat_byte(n), CODE, TimeMs(0)).is_some();
         assert_eq!((1..=5).filter(|n| there(&cache, *n)).collect::<Vec<_>>(), [3, 4, 5]);
         assert_eq!(cache.files.len(), 3);
         let small = Cache::with_limits(dir.path().to_owned(), 3, 1);

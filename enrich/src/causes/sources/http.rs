@@ -2,9 +2,9 @@
 //!
 //! Guarantee: an answer is read within its deadline, up to a limit, whole or not at all. A redirect is followed within the host that the
 //! operator named, and nowhere else: what a source answers never makes us ask another machine. A page where JSON was to come is an
-//! outage, whatever its status. No key of a source is in a message.
+//! outage, whatever its status. No key of a source is in a message, and none is longer than a line.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use futures::StreamExt;
 use reqwest::{
@@ -70,7 +70,7 @@ fn within_the_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 /// # Errors
 /// [`Trouble`]; of an answer with a status that says that the source is away or wants no more, that.
 pub async fn get(client: &Client, url: Url, key: Option<&str>) -> Result<Answer, Trouble> {
-    let away = |e: reqwest::Error| Trouble::Away(scrub(&chain(&e.without_url()), key));
+    let away = |e: reqwest::Error| Trouble::Away(shown(&chain(&e.without_url()), key));
     let answer = client.get(url).header("accept", "application/json").send().await.map_err(away)?;
     let status = answer.status();
     let wait = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
@@ -85,7 +85,7 @@ pub async fn get(client: &Client, url: Url, key: Option<&str>) -> Result<Answer,
         body.extend_from_slice(&piece);
     }
     let body = String::from_utf8(body).map_err(|_| Trouble::Away("it sent no text".to_owned()))?;
-    let shown = || scrub(body.trim().get(..).unwrap_or_default(), key).chars().take(120).collect::<String>();
+    let shown = || shown(body.trim(), key);
     match status {
         StatusCode::TOO_MANY_REQUESTS => Err(Trouble::Throttled(wait, shown())),
         StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED => {
@@ -99,12 +99,25 @@ pub async fn get(client: &Client, url: Url, key: Option<&str>) -> Result<Answer,
     }
 }
 
-/// The text without the key.
-fn scrub(text: &str, key: Option<&str>) -> String {
-    match key.filter(|key| !key.is_empty()) {
-        Some(key) => text.replace(key, "***"),
-        None => text.to_owned(),
+/// Characters of a source's words that are shown.
+const SHOWN: usize = 120;
+
+/// A source's words as they may be shown: without the key, and cut.
+pub fn shown(text: &str, key: Option<&str>) -> String {
+    scrub(text, key).chars().take(SHOWN).collect()
+}
+
+/// The text without the key, as it is and as it stands in a URL.
+pub fn scrub<'t>(text: &'t str, key: Option<&str>) -> Cow<'t, str> {
+    let Some(key) = key.filter(|key| !key.is_empty()) else { return text.into() };
+    let in_url: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
+    let mut text = Cow::Borrowed(text);
+    for key in [key, &in_url] {
+        if text.contains(key) {
+            text = text.replace(key, "***").into();
+        }
     }
+    text
 }
 
 /// An error with its causes.

@@ -1,8 +1,9 @@
 //! What each kind of contract source is asked, and what its answers mean. Pure.
 //!
 //! Guarantee: whatever a source sends is one of: what it says of the contract, that it has nothing, that it is to be asked more slowly
-//! or later, or that it will not answer until an operator changes something. Sources: the documentation of Etherscan's API v2,
-//! Blockscout's API v2 and Etherscan-compatible API, and Sourcify's API v2, as `docs/facts.md` cites them.
+//! or later, or that it will not answer until an operator changes something. None of it holds the source's key, though the source sent
+//! it back, and its words are short. Sources: the documentation of Etherscan's API v2, Blockscout's API v2 and Etherscan-compatible API,
+//! and Sourcify's API v2, as `docs/facts.md` cites them.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use schemas::records::FactSource;
 use serde_json::Value;
 use url::Url;
 
-use super::http::{Answer, Trouble};
+use super::http::{Answer, Trouble, scrub, shown};
 
 /// What a source says of a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +73,30 @@ pub fn question(kind: FactSource, base: &Url, key: Option<&str>, chain: u64, of:
     Some(url)
 }
 
-/// What an answer says.
+/// What an answer to a question with this key says.
 ///
 /// # Errors
 /// What keeps it from saying anything.
-pub fn read(kind: FactSource, base: &Url, answer: &Answer) -> Result<Said, Trouble> {
+pub fn read(kind: FactSource, base: &Url, key: Option<&str>, answer: &Answer) -> Result<Said, Trouble> {
+    let shown = |words: String| shown(&words, key);
+    match whole(kind, base, answer) {
+        Ok(Said::Verified { name, abi }) => {
+            // A text that is to be read is left as it is, or left out.
+            let abi = abi.filter(|abi| scrub(abi, key) == *abi);
+            Ok(match name.map(|name| scrub(&name, key).into_owned()) {
+                None if abi.is_none() => Said::Nothing,
+                name => Said::Verified { name, abi },
+            })
+        }
+        Ok(Said::OtherChain(words)) => Ok(Said::OtherChain(shown(words))),
+        Ok(Said::Nothing) => Ok(Said::Nothing),
+        Err(Trouble::Throttled(wait, words)) => Err(Trouble::Throttled(wait, shown(words))),
+        Err(Trouble::Away(words)) => Err(Trouble::Away(shown(words))),
+        Err(Trouble::Refused(words)) => Err(Trouble::Refused(shown(words))),
+    }
+}
+
+fn whole(kind: FactSource, base: &Url, answer: &Answer) -> Result<Said, Trouble> {
     let value: Value = serde_json::from_str(&answer.body)
         .map_err(|e| Trouble::Away(format!("status {}, and it is no JSON: {e}", answer.status)))?;
     match kind {
@@ -158,7 +178,7 @@ fn words(said: &str) -> Words {
 }
 
 fn blockscout(status: u16, value: &Value) -> Result<Said, Trouble> {
-    let said = || text(value, "message").unwrap_or("nothing").chars().take(120).collect::<String>();
+    let said = || text(value, "message").unwrap_or("nothing");
     match status {
         404 => Ok(Said::Nothing),
         200 => Ok(match (abi_in(value.get("abi")), text(value, "name")) {
@@ -172,10 +192,10 @@ fn blockscout(status: u16, value: &Value) -> Result<Said, Trouble> {
 
 fn sourcify(status: u16, value: &Value) -> Result<Said, Trouble> {
     let code = text(value, "customCode").unwrap_or_default();
-    let said = || text(value, "message").unwrap_or(code).chars().take(120).collect::<String>();
+    let said = || text(value, "message").unwrap_or(code);
     match (status, code) {
-        (_, "unsupported_chain") => Ok(Said::OtherChain(said())),
-        (_, "too_many_requests") => Err(Trouble::Throttled(None, said())),
+        (_, "unsupported_chain") => Ok(Said::OtherChain(said().to_owned())),
+        (_, "too_many_requests") => Err(Trouble::Throttled(None, said().to_owned())),
         (404, _) => Ok(Said::Nothing),
         (200, _) => {
             let name = value.get("compilation").and_then(|c| text(c, "name")).map(str::to_owned);
@@ -200,6 +220,7 @@ mod tests {
     }
 
     const OF: Address = Address::repeat_byte(0xab);
+    const KEY: &str = "K3Y OF+OURS";
 
     #[test]
     fn each_kind_is_asked_its_own_way() {
@@ -226,7 +247,7 @@ mod tests {
     }
 
     fn said(kind: FactSource, status: u16, body: Value) -> Result<Said, Trouble> {
-        read(kind, &url("https://a.example"), &Answer { status, body: body.to_string() })
+        read(kind, &url("https://a.example"), Some(KEY), &Answer { status, body: body.to_string() })
     }
 
     #[test]
@@ -266,6 +287,34 @@ mod tests {
         for odd in [json!(7), json!({}), json!({"result": 7}), json!([])] {
             assert!(ask(odd).is_err());
         }
+    }
+
+    #[test]
+    fn whatever_is_sent_back_it_is_short_and_without_the_key() {
+        let in_url = "chainid=1&apikey=K3Y+OF%2BOURS&module=contract";
+        let long = "x".repeat(1 << 20);
+        for kind in [FactSource::Etherscan, FactSource::Blockscout, FactSource::Sourcify] {
+            for says in ["Invalid API Key", "rate limit", "Max daily", "unsupported chainid", "something"] {
+                let words = format!("{KEY} {in_url} {says} {KEY} {long}");
+                for status in [200, 400, 403, 429, 500] {
+                    let words = json!({"result": words, "message": words, "name": KEY, "customCode": words});
+                    let heard = format!("{:?}", said(kind, status, words));
+                    assert!(!heard.contains(KEY) && !heard.contains("%2BOURS"), "{heard}");
+                    assert!(heard.len() < 200, "{heard}");
+                }
+            }
+        }
+        let chain = json!({"customCode": "unsupported_chain", "message": format!("{in_url}{long}")});
+        let heard = said(FactSource::Sourcify, 404, chain);
+        assert!(
+            matches!(&heard, Ok(Said::OtherChain(words)) if words.len() == 120 && words.contains("***")),
+            "{heard:?}"
+        );
+        // An ABI that holds it is none.
+        let abi = json!([{"type": "receive", "note": KEY}]);
+        let heard = said(FactSource::Blockscout, 200, json!({"abi": abi, "name": format!("of {KEY}")}));
+        assert_eq!(heard, Ok(Said::Verified { name: Some("of ***".into()), abi: None }));
+        assert_eq!(said(FactSource::Blockscout, 200, json!({"abi": abi})), Ok(Said::Nothing));
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod tests;
 
 use std::{path::PathBuf, sync::Arc};
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, Bytes, keccak256};
 use runtime::secret::Secret;
 use schemas::{
     Network, TimeMs,
@@ -170,6 +170,7 @@ impl Asking {
     /// The first source's word that can be used, in the order of the configuration.
     async fn ask(&mut self, wanted: Wanted) -> Option<Verified> {
         let mut later: Option<Instant> = None;
+        let code = keccak256(&wanted.code).to_string();
         for at in 0..self.sources.len() {
             let source = &mut self.sources[at];
             let about = source.config.networks.as_ref().is_none_or(|of| of.contains(&wanted.network));
@@ -177,7 +178,7 @@ impl Asking {
                 continue;
             }
             let folder = source.config.folder();
-            if let Some(kept) = self.cache.get(&folder, wanted.chain_id, wanted.address, TimeMs::now()) {
+            if let Some(kept) = self.cache.get(&folder, wanted.chain_id, wanted.address, &code, TimeMs::now()) {
                 metrics::source_asked(source.config.kind, "cached");
                 if kept.is_nothing() {
                     continue;
@@ -194,7 +195,7 @@ impl Asking {
                 }
                 Turn::Never => continue,
             }
-            match self.ask_one(at, &wanted).await {
+            match self.ask_one(at, &wanted, &code).await {
                 Ok(Some(kept)) => {
                     let source = &self.sources[at].config;
                     if let Err(error) = self.cache.put(&folder, wanted.chain_id, wanted.address, &kept) {
@@ -220,7 +221,7 @@ impl Asking {
     }
 
     /// One source's answer, as it is to be kept; `None` when it has nothing on the chain; or how long it is to be left alone.
-    async fn ask_one(&mut self, at: usize, wanted: &Wanted) -> Result<Option<Kept>, Duration> {
+    async fn ask_one(&mut self, at: usize, wanted: &Wanted, code: &str) -> Result<Option<Kept>, Duration> {
         let Source { config, pace, without } = &mut self.sources[at];
         let key = config.key.as_ref().map(Secret::expose);
         let Some(url) = kind::question(config.kind, &config.url, key, wanted.chain_id, wanted.address) else {
@@ -228,21 +229,21 @@ impl Asking {
         };
         pace.asked(Instant::now(), TimeMs::now());
         let outcome = match http::get(&self.client, url, key).await {
-            Ok(answer) => kind::read(config.kind, &config.url, &answer),
+            Ok(answer) => kind::read(config.kind, &config.url, key, &answer),
             Err(trouble) => Err(trouble),
         };
         let (kind, host) = (config.kind, config.host());
-        let nothing = || Kept { at: TimeMs::now().0, name: None, abi: None };
+        let kept = |(name, abi)| Kept { at: TimeMs::now().0, code: code.to_owned(), name, abi };
         match outcome {
             Ok(said) => {
                 pace.answered();
                 Ok(match said {
                     Said::Verified { name, abi } => {
-                        Some(judged(kind, &host, wanted, name, abi).unwrap_or_else(nothing))
+                        Some(kept(judged(kind, &host, wanted, name, abi).unwrap_or_default()))
                     }
                     Said::Nothing => {
                         metrics::source_asked(kind, "nothing");
-                        Some(nothing())
+                        Some(kept((None, None)))
                     }
                     Said::OtherChain(words) => {
                         metrics::source_asked(kind, "other_chain");
@@ -284,8 +285,14 @@ fn verified(of: &SourceConfig, kept: Kept) -> Verified {
     Verified { source: of.kind, host: of.host(), name: kept.name, abi: kept.abi }
 }
 
-/// What can be used of an answer; `None`: nothing.
-fn judged(kind: FactSource, host: &str, wanted: &Wanted, name: Option<String>, abi: Option<String>) -> Option<Kept> {
+/// Name and ABI, as far as they can be used; `None`: nothing.
+fn judged(
+    kind: FactSource,
+    host: &str,
+    wanted: &Wanted,
+    name: Option<String>,
+    abi: Option<String>,
+) -> Option<(Option<String>, Option<String>)> {
     let refused = |what: &'static str, why: String| {
         metrics::source_asked(kind, what);
         tracing::warn!(%kind, host, network = %wanted.network, contract = %wanted.address, why, "an ABI is not taken");
@@ -302,7 +309,7 @@ fn judged(kind: FactSource, host: &str, wanted: &Wanted, name: Option<String>, a
         }
         Some(Err(mistakes)) => {
             let first = mistakes.first().map(|m| format!("{}: {}", m.path, m.problem)).unwrap_or_default();
-            refused("unusable", format!("it is no good ABI: {first}"));
+            refused("unusable", http::shown(&format!("it is no good ABI: {first}"), None));
             None
         }
     };
@@ -313,7 +320,7 @@ fn judged(kind: FactSource, host: &str, wanted: &Wanted, name: Option<String>, a
     if abi.is_some() {
         metrics::source_asked(kind, "verified");
     }
-    Some(Kept { at: TimeMs::now().0, name, abi })
+    Some((name, abi))
 }
 
 fn selectors(abi: &Abi) -> impl Iterator<Item = [u8; 4]> + '_ {

@@ -136,6 +136,28 @@ async fn the_first_that_has_something_counts_and_is_asked_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_is_of_the_code_and_without_the_key() {
+    let (abi, code) = abi("total");
+    let sends_back = move |_: usize, uri: &str| {
+        assert!(uri.contains("apikey=s3cret"), "{uri}");
+        json_of(200, etherscan(&format!("Vault of {uri}"), &abi))
+    };
+    let server = Server::start(sends_back).await;
+    let bench = Bench::new();
+    let said = bench.ask(vec![server.of(FactSource::Etherscan)], &code, 10_000).await.expect("found");
+    assert!(
+        said.name.as_ref().is_some_and(|name| name.starts_with("Vault of /") && !name.contains("s3cret")),
+        "{said:?}"
+    );
+    assert_eq!(bench.ask(vec![server.of(FactSource::Etherscan)], &code, 10_000).await, Some(said));
+    assert_eq!(server.asked(), 1);
+    // Another contract stands at the address now: what was said is not of it.
+    let other = Bytes::from_static(&[0x60, 0x00]);
+    assert_eq!(bench.ask(vec![server.of(FactSource::Etherscan)], &other, 1_000).await, None);
+    assert_eq!(server.asked(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_lies_is_no_answer_and_the_next_is_asked() {
     let (right, code) = abi("total");
     let (wrong, _) = abi("other");
