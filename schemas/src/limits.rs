@@ -413,13 +413,12 @@ pub mod facts {
     /// Bytes of the texts of ABIs of one partition of which a process keeps what they say. The stage that finds them stops at three
     /// quarters of it.
     pub const ABI_BYTES: usize = 64 << 20;
-    /// Entries of implementations of one partition that a process keeps, of all contracts together.
-    pub const ENTRIES: usize = 500_000;
     /// Entries of one contract's implementations: selectors of a diamond, upgrades. Of more the oldest go.
     pub const IMPLEMENTATIONS: usize = 4_096;
     /// Entries of a contract that nobody but its own logs speaks of, neither a node nor the operator; of more the newest are refused.
     pub const UNCONFIRMED: usize = 256;
-    /// Entries of all contracts' implementations in one process that finds them, the operator's aside: about 100 MB.
+    /// Entries of all contracts' implementations: of one partition in a process that reads them, in all in one that finds them, the
+    /// operator's aside there. About 100 MB.
     pub const ENTRIES: usize = 500_000;
     /// How many contracts stand behind each other: a proxy, its beacon, what that names, and one more.
     pub const DEPTH: usize = 4;

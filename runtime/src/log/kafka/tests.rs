@@ -105,9 +105,17 @@ async fn topics_are_made_compared_and_changed() {
         .set("retention.ms", "1000")
         .set("segment.ms", "123456789");
     log.0.admin.alter_configs([&alter], &AdminOptions::new()).await.expect("alter");
-    let off = log.diff_topics(&all, Some(3)).await.expect("diff");
-    let of_it: Vec<_> = off.iter().filter(|d| d.topic == name).map(|d| d.what.as_str()).collect();
-    assert!(of_it.contains(&"partitions") && of_it.contains(&"retention.ms"), "{off:?}");
+    // A broker takes a change in a moment after it was acknowledged.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let off = log.diff_topics(&all, Some(3)).await.expect("diff");
+        let of_it: Vec<_> = off.iter().filter(|d| d.topic == name).map(|d| d.what.as_str()).collect();
+        if of_it.contains(&"partitions") && of_it.contains(&"retention.ms") {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{off:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     log.apply_topics(&all, Some(3)).await.expect("apply");
     assert_eq!(log.diff_topics(&all, Some(3)).await.expect("diff"), []);
     let described = log
