@@ -9,6 +9,18 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use schemas::records::Outcome;
 
+/// An error's words, with those of its causes.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(c) = cause {
+        text.push_str(": ");
+        text.push_str(&c.to_string());
+        cause = c.source();
+    }
+    text
+}
+
 /// What the node cannot give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {

@@ -18,5 +18,5 @@ pub mod metrics;
 pub mod source;
 
 pub use changing::Changing;
-pub use error::{Class, Fault, Missing, NodeError, NodeErrorKind, Retry};
+pub use error::{Class, Fault, Missing, NodeError, NodeErrorKind, Retry, with_causes};
 pub use source::{ChainSource, Finality, Head, HeadView, SourceBlock, Word};

@@ -208,21 +208,26 @@ impl Passing {
         }
         for (log, event) in logs.iter().zip(events) {
             out.extend_from_slice(log.bytes);
-            match event {
-                Some((signature, arguments)) => {
-                    for text in [signature, arguments] {
-                        out.push(2);
-                        put_bytes(text.as_bytes(), out);
-                    }
-                }
-                None => out.extend_from_slice(&[0, 0]),
-            }
+            put_event(event, out);
             if out.len() > limit {
                 return None;
             }
         }
         out.extend_from_slice(&[0, 0]); // the array's end, and no error
         (out.len() <= limit).then(|| Bytes::copy_from_slice(out))
+    }
+}
+
+/// What a log is: two columns, both null where that is not known.
+fn put_event(event: Option<Decoded<'_>>, out: &mut Vec<u8>) {
+    match event {
+        Some((signature, arguments)) => {
+            for text in [signature, arguments] {
+                out.push(2);
+                put_bytes(text.as_bytes(), out);
+            }
+        }
+        None => out.extend_from_slice(&[0, 0]),
     }
 }
 

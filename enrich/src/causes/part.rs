@@ -221,16 +221,11 @@ impl Part {
     }
 }
 
-/// Contracts that a transaction calls, makes, or has logs of.
+/// Contracts that a transaction calls, makes, or has logs of: whoever is only sent something is not called.
 fn touched(transaction: &EvmTransaction) -> impl Iterator<Item = Address> {
-    let called = transaction.to_address.filter(|_| !transaction.input.is_empty());
-    let mut found: Vec<Address> = called.into_iter().chain(transaction.receipt_contract_address).collect();
-    for log in &transaction.logs {
-        if !found.contains(&log.address) {
-            found.push(log.address);
-        }
-    }
-    found.into_iter()
+    let has_logs = |address: &Address| transaction.logs.iter().any(|log| log.address == *address);
+    let sent = transaction.to_address.filter(|to| transaction.input.is_empty() && !has_logs(to));
+    transaction.contracts().into_iter().filter(move |address| Some(*address) != sent)
 }
 
 fn is_precompiled(address: &Address) -> bool {

@@ -21,7 +21,11 @@ use super::{
     rpc_error::{classify, classify_foreign},
     wire::{Answer, Envelope, ErrorObject, Remark, Text, Wire, parse_answer, value::Lenient},
 };
-use crate::{error::NodeErrorKind, mask::Mask, metrics};
+use crate::{
+    error::{NodeErrorKind, with_causes},
+    mask::Mask,
+    metrics,
+};
 
 /// How an exchange ended, and the bytes of its answer.
 pub struct Exchanged<T> {
@@ -57,7 +61,7 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|e| mask.scrub(format!("cannot make an HTTP client: {}", chain(e))))?;
+            .map_err(|e| mask.scrub(format!("cannot make an HTTP client: {}", with_causes(&e))))?;
         Ok(Self { endpoint, client, url, mask })
     }
 
@@ -159,7 +163,8 @@ impl Http {
     }
 
     async fn exchange_unbounded(&self, body: Vec<u8>, most: usize, read: &mut usize) -> Result<String, NodeErrorKind> {
-        let unreachable = |e: reqwest::Error| NodeErrorKind::Unreachable(self.mask.scrub(chain(e.without_url())));
+        let unreachable =
+            |e: reqwest::Error| NodeErrorKind::Unreachable(self.mask.scrub(with_causes(&e.without_url())));
         let response = self
             .client
             .post(self.url.clone())
@@ -179,7 +184,7 @@ impl Http {
         let mut stream = response.bytes_stream();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|e| {
-                let text = self.mask.scrub(chain(e.without_url()));
+                let text = self.mask.scrub(with_causes(&e.without_url()));
                 NodeErrorKind::Malformed(format!("the body broke off after {} bytes: {text}", bytes.len()))
             })?;
             if bytes.len() + chunk.len() > most {
@@ -264,18 +269,6 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         _ => Duration::from_secs(1),
     };
     Some(wait.min(limits::NODE_RETRY_AFTER))
-}
-
-/// An error with its causes.
-fn chain(e: impl std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut cause = e.source();
-    while let Some(c) = cause {
-        text.push_str(": ");
-        text.push_str(&c.to_string());
-        cause = c.source();
-    }
-    text
 }
 
 #[cfg(test)]

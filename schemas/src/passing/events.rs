@@ -2,16 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{Decoded, HASH_ITEM, LogView, View, begin};
+use super::{Decoded, HASH_ITEM, LogView, View, begin, put_event};
 use crate::{
     codec::Codec,
     envelope::ChildEnvelope,
     topics,
-    wire::{
-        Columns,
-        envelopes::ChildRow,
-        input::{put_bytes, put_long},
-    },
+    wire::{Columns, envelopes::ChildRow, input::put_long},
 };
 
 /// Writes the events of one applied block for `enriched.events`: the same bytes as [`Codec::encode`] of their records.
@@ -52,15 +48,7 @@ impl Events {
         }
         out.push(0);
         put_digits(log.data, out);
-        match event {
-            Some((signature, arguments)) => {
-                for text in [signature, arguments] {
-                    out.push(2);
-                    put_bytes(text.as_bytes(), out);
-                }
-            }
-            None => out.extend_from_slice(&[0, 0]),
-        }
+        put_event(event, out);
         out.push(0); // no error
         (out.len() <= limit).then(|| Bytes::copy_from_slice(out))
     }

@@ -7,6 +7,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use futures::StreamExt;
+use nodes::with_causes;
 use reqwest::{
     Client, StatusCode,
     header::RETRY_AFTER,
@@ -70,7 +71,7 @@ fn within_the_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 /// # Errors
 /// [`Trouble`]; of an answer with a status that says that the source is away or wants no more, that.
 pub async fn get(client: &Client, url: Url, key: Option<&str>) -> Result<Answer, Trouble> {
-    let away = |e: reqwest::Error| Trouble::Away(shown(&chain(&e.without_url()), key));
+    let away = |e: reqwest::Error| Trouble::Away(shown(&with_causes(&e.without_url()), key));
     let answer = client.get(url).header("accept", "application/json").send().await.map_err(away)?;
     let status = answer.status();
     let wait = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
@@ -116,18 +117,6 @@ pub fn scrub<'t>(text: &'t str, key: Option<&str>) -> Cow<'t, str> {
         if text.contains(key) {
             text = text.replace(key, "***").into();
         }
-    }
-    text
-}
-
-/// An error with its causes.
-fn chain(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut cause = e.source();
-    while let Some(c) = cause {
-        text.push_str(": ");
-        text.push_str(&c.to_string());
-        cause = c.source();
     }
     text
 }
