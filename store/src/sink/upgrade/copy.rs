@@ -71,36 +71,40 @@ const BLOCK_ROWS: u64 = 4_096;
 const SPAN: &str = "toUInt32({span:UInt32}) AS span";
 const VERSION: &str = "intDiv(version, 2) * 256 + if(is_deleted = 1, 255, 0)";
 
-/// What is copied from where to where: the former table, the table, and for each of its columns what it is made from; without any, they
-/// are the same, but for the last.
+/// What is copied from where to where: the former table, the table, and for each of its columns what it is made from; without any, the
+/// former table's columns are copied as they are, and what was added since stays empty.
 struct Mapping {
     from: &'static str,
     to: &'static str,
     columns: Vec<(&'static str, String)>,
-    /// Columns that were added since, and stay empty.
-    added: &'static str,
 }
 
 impl Mapping {
+    /// Names of the columns, and what they are made from.
+    async fn names_and_values(&self, store: &Store) -> Result<(Vec<String>, Vec<String>), StoreError> {
+        if !self.columns.is_empty() {
+            return Ok(self.columns.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).unzip());
+        }
+        let sql = "SELECT name FROM system.columns WHERE database = {database:String} AND table = {table:String} AND default_kind IN ('', 'DEFAULT') \
+                   ORDER BY position";
+        let query = store.read(sql).param("database", store.database()).param("table", self.from);
+        let names = store.within("reading columns of the former layout", query.fetch_all::<String>()).await?;
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        Ok((names.clone(), names))
+    }
+
     /// Rows of a range of heights.
-    fn insert(&self) -> String {
+    async fn insert(&self, store: &Store) -> Result<String, StoreError> {
         let (from, to) = (self.from, self.to);
-        let (names, values) = match self.columns.is_empty() {
-            true if self.added.is_empty() => (String::new(), format!("*, {SPAN}")),
-            true => (format!("(* EXCEPT ({}))", self.added), format!("*, {SPAN}")),
-            false => {
-                let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
-                let values: Vec<&str> = self.columns.iter().map(|(_, value)| value.as_str()).collect();
-                (format!("({}, span)", names.join(", ")), format!("{}, {SPAN}", values.join(", ")))
-            }
-        };
+        let (names, values) = self.names_and_values(store).await?;
+        let (names, values) = (format!("({}, span)", names.join(", ")), format!("{}, {SPAN}", values.join(", ")));
         // `FINAL` shows what stands; deletions are never seen by it.
-        format!(
+        Ok(format!(
             "INSERT INTO {to} {names} SELECT {values} FROM {from} FINAL \
              WHERE network = {{network:String}} AND height BETWEEN {{from:UInt64}} AND {{to:UInt64}} \
              UNION ALL SELECT {values} FROM {from} \
              WHERE network = {{network:String}} AND height BETWEEN {{from:UInt64}} AND {{to:UInt64}} AND is_deleted = 1"
-        )
+        ))
     }
 }
 
@@ -198,7 +202,7 @@ static TRANSACTIONS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
     columns.extend(numbers);
     columns.push(("extra", extra()));
     columns.push(("present", present()));
-    Mapping { from: TEXT.by_height[0], to: "evm_transaction_rows", columns, added: "" }
+    Mapping { from: TEXT.by_height[0], to: "evm_transaction_rows", columns }
 });
 
 static LOGS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
@@ -211,7 +215,7 @@ static LOGS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
     for name in ["event", "arguments"] {
         columns.push((name, or(name, "''")));
     }
-    Mapping { from: TEXT.by_height[1], to: "evm_log_rows", columns, added: "" }
+    Mapping { from: TEXT.by_height[1], to: "evm_log_rows", columns }
 });
 
 static BLOCKS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
@@ -224,20 +228,16 @@ static BLOCKS_MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
     columns.extend(same(&["state_root", "transactions_root", "receipts_root", "withdrawals_root", "withdrawal_count"]));
     columns.extend(same(&["blob_gas_used", "excess_blob_gas", "l1_block_number"]));
     columns.push(("version", VERSION.to_owned()));
-    Mapping { from: TEXT.by_height[2], to: "block_rows", columns, added: "" }
+    Mapping { from: TEXT.by_height[2], to: "block_rows", columns }
 });
 
-const fn same_columns(from: &'static str, to: &'static str, added: &'static str) -> Mapping {
-    Mapping { from, to, columns: Vec::new(), added }
+const fn same_columns(from: &'static str, to: &'static str) -> Mapping {
+    Mapping { from, to, columns: Vec::new() }
 }
 
-/// Of blocks, since version 61.
-const CONTRACTS: &str =
-    "contract_addresses, contract_transactions, contract_failed, contract_unknown, contract_logs, contract_gas_used";
-
-static COARSE_TRANSACTIONS: Mapping = same_columns(COARSE.by_height[0], "evm_transaction_rows", "");
-static COARSE_LOGS: Mapping = same_columns(COARSE.by_height[1], "evm_log_rows", "");
-static COARSE_BLOCKS: Mapping = same_columns(COARSE.by_height[2], "block_rows", CONTRACTS);
+static COARSE_TRANSACTIONS: Mapping = same_columns(COARSE.by_height[0], "evm_transaction_rows");
+static COARSE_LOGS: Mapping = same_columns(COARSE.by_height[1], "evm_log_rows");
+static COARSE_BLOCKS: Mapping = same_columns(COARSE.by_height[2], "block_rows");
 
 /// Copies a range: what the blocks hold first, then the blocks, as the sink writes them (rule 16).
 pub(super) async fn range(
@@ -258,7 +258,7 @@ async fn insert(
     (network, span): (&str, u32),
     range: &Range,
 ) -> Result<(), StoreError> {
-    let statement = heavy(store, store.client().query(&mapping.insert())).param("network", network);
+    let statement = heavy(store, store.client().query(&mapping.insert(store).await?)).param("network", network);
     let statement = statement.param("span", span).param("from", range.from).param("to", range.to);
     run(store, "copying rows of the former layout", statement).await
 }
