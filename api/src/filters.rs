@@ -42,7 +42,8 @@ pub async fn read(app: &App, asking: &Asking, params: &Params) -> Result<(Transa
         contract: params.address("contract")?,
         address: params.address("address")?,
         status: params.parsed("status", "success, failed or unknown", |v| v.parse::<Status>().ok())?,
-        cause: params.parsed("cause", CAUSE, cause)?,
+        causes: params.parsed("cause", CAUSE, cause)?.into_iter().collect(),
+        found_by: None,
         methods,
         block,
         from: params.time("from")?,
@@ -57,9 +58,9 @@ pub async fn read(app: &App, asking: &Asking, params: &Params) -> Result<(Transa
         let value = params.text("to")?.unwrap_or_default();
         return Err(ApiError::invalid("to", value, "a time after `from`"));
     }
-    let TransactionFilter { network, contract, address, status, cause, methods, block, from, to, sort, .. } = &filter;
+    let TransactionFilter { network, contract, address, status, causes, methods, block, from, to, sort, .. } = &filter;
     let name = format!(
-        "txs {network:?} {contract:?} {address:?} {status:?} {cause:?} {methods:?} {block:?} {from:?} {to:?} {sort:?}"
+        "txs {network:?} {contract:?} {address:?} {status:?} {causes:?} {methods:?} {block:?} {from:?} {to:?} {sort:?}"
     );
     Ok((filter, name))
 }
