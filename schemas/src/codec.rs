@@ -20,10 +20,11 @@ use crate::{
     envelope::ChildEnvelope,
     headers::ChainHeaders,
     limits,
+    primitives::Op,
     records::{
         CheckpointRecord, ContractFacts, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock,
-        EnrichedEvent, EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock,
-        RawTransaction, Request, StageStatus, WatchedAddress, dead_letter::reason,
+        EnrichedCause, EnrichedEvent, EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample,
+        RawBlock, RawTransaction, Request, StageStatus, WatchedAddress, dead_letter::reason,
     },
     registry::{SCHEMAS, STILL_WRITTEN, SchemaVersion},
     topics::{self, TopicSpec},
@@ -341,6 +342,7 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::STAGE_STATUS => StageStatus::columns(),
         topics::PROVIDERS_SAMPLES => ProviderSample::columns(),
         topics::ENRICHED_EVENTS => EnrichedEvent::columns(),
+        topics::ENRICHED_CAUSES => EnrichedCause::columns(),
         _ => DeadLetter::columns(),
     }
 }
@@ -529,6 +531,24 @@ impl Record for ContractFacts {
     }
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         vec![crate::headers::revision(self.revision)]
+    }
+}
+
+impl Record for EnrichedCause {
+    const TOPIC: TopicSpec = topics::ENRICHED_CAUSES;
+    fn key(&self) -> String {
+        Self::key_of(&self.network, &self.block_hash, self.transaction_index)
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        let headers = ChainHeaders {
+            network: self.network.clone(),
+            sequence: self.sequence,
+            op: Op::Apply,
+            index: Some(self.transaction_index),
+            tx_count: None,
+            log_count: None,
+        };
+        headers.to_pairs()
     }
 }
 

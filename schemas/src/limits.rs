@@ -405,6 +405,7 @@ pub const ENRICH_BATCH_BYTES: usize = 8 << 20;
 /// Watched contracts whose sums stand in one block's record: about 300 kB of text, below what every broker takes. Of more that one
 /// block touches, those with the fewest transactions are left out, and counted in a metric.
 pub const CONTRACTS_PER_BLOCK: usize = 4_096;
+pub mod causes;
 /// Facts about contracts (rule 14).
 pub mod facts {
     use std::time::Duration;

@@ -1,0 +1,25 @@
+//! Causes of failures (rule 14): what one record may hold, and how many wait.
+
+use std::time::Duration;
+
+/// The sentence of a cause, in bytes.
+pub const REASON_BYTES: usize = 512;
+/// What the failing frame gave back: so many bytes of it are kept.
+pub const OUTPUT_BYTES: usize = 1_024;
+/// The calls around the failing frame, as JSON, in bytes.
+pub const CALLS_BYTES: usize = 8 << 10;
+/// The node's words of a frame, or the name of a rule or a group, in bytes.
+pub const WORDS_BYTES: usize = 256;
+/// Arguments of an error as JSON, in bytes.
+pub const ARGUMENTS_BYTES: usize = 4 << 10;
+/// Revisions of a row that causes may have (rule 16): above the row as its event made it, below its deletion.
+pub const REVISIONS: std::ops::RangeInclusive<u8> = 1..=254;
+
+/// Causes that the sink holds until their block's rows are stored, of all networks; beyond it reads no further.
+pub const WAITING: usize = 20_000;
+/// Bytes of them.
+pub const WAITING_BYTES: usize = 64 << 20;
+/// How long a network whose rows do not come may keep others waiting before its causes are passed over, and read again later.
+pub const WAITING_FOR_ROWS: Duration = Duration::from_secs(60);
+/// The age, by [`EnrichedCause::found_at`](crate::records::EnrichedCause), at which a cause without rows is given up: the topic's retention.
+pub const GIVEN_UP: Duration = Duration::from_secs(7 * 24 * 3_600);
