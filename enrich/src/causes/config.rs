@@ -15,7 +15,7 @@ use schemas::{
 };
 use tokio::sync::watch;
 
-use super::sources::SourceConfig;
+use super::facts::sources::SourceConfig;
 
 /// How nodes of a network may be asked.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,0 +1,1 @@
+//! Why a transaction failed, with evidence, late (rule 14).
