@@ -6,12 +6,14 @@
 //! Guarantee: nothing waits for this stage, and nothing in the log is kept for it: where retention is faster it goes on behind what is
 //! gone, and says so.
 
+mod budget;
 pub mod config;
 pub mod facts;
 pub mod failures;
 mod metrics;
 mod pace;
 
+pub use budget::{Budget, Budgets};
 pub use config::{AllNodes, Calls, Config, Nodes};
 pub use facts::{GROUP, run, sources};
 pub use metrics::describe as describe_metrics;

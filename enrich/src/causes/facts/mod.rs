@@ -22,6 +22,6 @@ mod stage;
 mod topic;
 mod waiting;
 
-use super::{config, metrics, pace};
+use super::{budget, config, metrics, pace};
 
 pub use stage::{GROUP, run};

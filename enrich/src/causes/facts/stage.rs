@@ -255,7 +255,7 @@ impl<'s, 'a> Member<'s, 'a> {
 
     fn take(&mut self, record: &Record) {
         let Some(part) = self.parts.get_mut(&record.from.partition) else { return };
-        let asks = self.stage.config.calls.is_some();
+        let asks = self.stage.config.calls;
         let (since, seen) = &mut self.seen;
         part.take(self.stage.codec, record, || {
             if since.elapsed() >= Duration::from_secs(1) {
@@ -296,7 +296,9 @@ impl<'s, 'a> Member<'s, 'a> {
 
     /// One for each network that is held and has nodes.
     fn start_finders(&mut self) {
-        let Some(calls) = self.stage.config.calls else { return };
+        if !self.stage.config.calls {
+            return;
+        }
         for (network, of) in self.parts.values().flat_map(|part| &part.networks) {
             if self.finders.contains_key(network) || self.stage.config.nodes.of(network).is_none() {
                 continue;
@@ -304,7 +306,7 @@ impl<'s, 'a> Member<'s, 'a> {
             let finder = Finder {
                 network: network.clone(),
                 nodes: self.stage.config.nodes.clone(),
-                calls,
+                budget: self.stage.config.budgets.of(network),
                 shared: of.shared.clone(),
                 sources: self.stage.sources.clone(),
                 found: self.find.clone(),
