@@ -1,1 +1,3 @@
 //! Why a transaction failed, with evidence, late (rule 14).
+
+pub mod evidence;
