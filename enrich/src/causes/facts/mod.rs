@@ -22,6 +22,7 @@ mod stage;
 mod topic;
 mod waiting;
 
-use super::{budget, config, metrics, pace};
+use super::{budget, config, metrics, pace, rejoin};
 
-pub use stage::{GROUP, run};
+pub use stage::GROUP;
+pub(super) use stage::run;
