@@ -1,5 +1,7 @@
 //! Every size and count limit of the product, in one file. Bytes unless the name says otherwise.
 
+pub mod traces;
+
 /// Length of a network's slug.
 pub const NETWORK_SLUG_BYTES: usize = 64;
 /// Recent live blocks that ingest keeps per network, so the deepest reorg that it walks back by itself, in blocks.
