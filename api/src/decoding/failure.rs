@@ -3,11 +3,11 @@
 //! Guarantee: cause and sentence are those of the stream, but where an ABI of the reader's own names the error otherwise, or where nothing
 //! had named it when the cause was found and something does now: that is marked `late`.
 
-use alloy_primitives::{Address, Selector};
-use decode::Decoded;
+use alloy_primitives::Address;
+use decode::causes::{Cause, Named, Table, name_again};
 use schemas::{TimeMs, limits::finding};
 
-use super::{Known, better, json};
+use super::{Candidate, Known, json};
 use crate::items::{FailureItem, TransactionDetail};
 
 /// Contracts of a call tree that are named.
@@ -74,17 +74,38 @@ fn again(failure: &mut FailureItem, known: &Known, to: Option<&str>) {
             contracts.push(address);
         }
     }
-    let candidates: Vec<_> = contracts.iter().flat_map(|contract| known.abis(*contract, None::<Selector>)).collect();
-    let stored = failure.error_signature.as_deref();
-    let found = better(stored, &candidates, |abis| decode::error(abis, &output));
-    if let Some((found, source)) = found {
-        say(failure, found, source);
+    let candidates: Vec<Candidate<'_>> = contracts.iter().flat_map(|contract| known.abis(*contract, None)).collect();
+    if let Some((named, source)) = named(failure.error_signature.as_deref(), &candidates, &output) {
+        say(failure, named, source);
     }
 }
 
-fn say(failure: &mut FailureItem, found: Decoded, source: &str) {
-    failure.error_signature = Some(found.signature.as_ref().into());
-    failure.error_arguments = json(found.arguments);
+/// As [`super::better`]: a reader's own ABI comes in the place of another name, any other only where there is none.
+fn named<'k>(stored: Option<&str>, candidates: &[Candidate<'k>], output: &[u8]) -> Option<(Named, &'k str)> {
+    let by = |candidate: &&Candidate<'k>| {
+        let named = name_again(output, &[candidate.abi], Table::builtin())?;
+        Some((named, candidate.source))
+    };
+    let own = candidates.iter().filter(|candidate| candidate.is_own).find_map(|candidate| by(&candidate));
+    if let Some((named, source)) = own.filter(|(named, _)| stored != Some(&*named.signature)) {
+        return Some((named, source));
+    }
+    if stored.is_some() {
+        return None;
+    }
+    candidates.iter().find_map(|candidate| by(&candidate))
+}
+
+/// A class that says something stays, unless the new name has one too.
+fn say(failure: &mut FailureItem, named: Named, source: &str) {
+    let is_classed = failure.cause.as_deref().and_then(Cause::of).is_some_and(Cause::is_classed);
+    if named.cause.is_classed() || !is_classed {
+        failure.cause = Some(named.cause.word().to_owned());
+        failure.rule = Some(named.rule);
+    }
+    failure.reason = Some(named.reason);
+    failure.error_signature = Some(named.signature);
+    failure.error_arguments = json(named.arguments);
     (failure.source, failure.late) = (Some(source.to_owned()), true);
 }
 
