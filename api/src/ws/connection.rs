@@ -13,6 +13,7 @@ use futures::{StreamExt, future::BoxFuture, stream::SplitStream};
 use schemas::{Network, Op};
 
 use super::{
+    causes::ComingCauses,
     end::End,
     endpoints::Endpoints,
     filter::Filter,
@@ -51,6 +52,7 @@ pub struct Connection {
     overtaken: VecDeque<Instant>,
     heard: Instant,
     endpoints: Endpoints,
+    causes: ComingCauses,
     /// Who opened it.
     asking: Asking,
     /// Networks that whoever opened it reaches.
@@ -76,6 +78,7 @@ impl Connection {
             overtaken: VecDeque::new(),
             heard: Instant::now(),
             endpoints: Endpoints::default(),
+            causes: ComingCauses::default(),
             reach: asking.tenant().map_or(Networks::All, |tenant| tenant.reach().clone()),
             asking,
             credential,
@@ -120,12 +123,15 @@ impl Connection {
                 }
                 () = std::future::ready(()), if more => {}
                 () = self.follows.changed() => self.follows.take_up(&self.app.rings),
+                () = self.causes.changed() => {}
                 () = self.endpoints.changed() => {
                     let frames = self.endpoints.new_ones(&self.app.providers, &self.subscriptions);
                     self.out.send(frames).await?;
                 }
             }
             more = self.pump().await?;
+            let causes = self.causes.due(&self.app.causes, &self.subscriptions);
+            self.out.send(causes).await?;
             self.start_step();
         }
     }
@@ -180,6 +186,9 @@ impl Connection {
                     Ok(begins) => {
                         let answer = Answer::subscribed(&id, topics, network.as_ref(), begins, &filter);
                         self.answer(&answer).await?;
+                        if topics.transactions {
+                            self.causes.begin(&self.app.causes, network.as_ref());
+                        }
                         if topics.providers {
                             let frames = self.endpoints.begin(&self.app.providers, network.as_ref());
                             self.out.send(frames).await?;
@@ -196,6 +205,7 @@ impl Connection {
                     let subscriptions = &self.subscriptions;
                     self.replays.retain(|r| subscriptions.topics(r.network()).has_chain());
                     self.endpoints.end_without(subscriptions);
+                    self.causes.end_without(subscriptions);
                     if self.replays.front().map(Replaying::network) != before.as_ref() {
                         self.step = None;
                     }
