@@ -129,11 +129,14 @@ export function similarTo(t, all) {
 }
 
 export function endpointsThen(t, providers) {
-	return providers.map(({ name, state, lag_blocks, last_error }) => ({
+	return providers.map(({ name, state, lag_blocks, latency_ms, last_error }) => ({
 		endpoint: name,
 		state,
 		height: lag_blocks == null ? null : t.height - lag_blocks,
 		lag_blocks,
+		calls: 60,
+		failures: last_error ? 7 : 0,
+		latency_ms,
 		error: last_error,
 		at: t.block_time
 	}));

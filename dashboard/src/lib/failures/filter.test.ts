@@ -33,6 +33,7 @@ describe('filters of failures', () => {
 		const before = ['c', 'a'].map((cause) => groupKey(group(cause)));
 		expect(arrangeGroups(all, before, true).map((g) => g.cause)).toEqual(['c', 'a', 'b']);
 		expect(arrangeGroups(all, before, false)).toBe(all);
-		expect(groupKey(group('a', { error_selector: '0x1' }))).not.toBe(groupKey(group('a')));
+		expect(groupKey(group('a', { error_selector: '0x1' }))).toBe(groupKey(group('a')));
+		expect(groupKey(group('a', { method: '0x1' }))).not.toBe(groupKey(group('a')));
 	});
 });

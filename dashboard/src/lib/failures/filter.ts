@@ -67,9 +67,9 @@ export function groupPath(group: FailureGroup, window: string): string {
 	});
 }
 
-/** One group and no other. */
-export function groupKey({ network, cause, method, contract, error_selector }: FailureGroup): string {
-	return [network, cause, method, contract, error_selector].map((part) => part ?? '').join(' ');
+/** One group and no other; its error is that of the newest one, and changes. */
+export function groupKey({ network, cause, method, contract }: FailureGroup): string {
+	return [network, cause, method, contract].map((part) => part ?? '').join(' ');
 }
 
 /**

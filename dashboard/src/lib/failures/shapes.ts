@@ -24,8 +24,9 @@ export interface CallFrame {
 	/** The cause is in this one. */
 	failed_here?: boolean | null;
 	calls?: CallFrame[] | null;
-	/** How many calls were left out in it. */
-	omitted?: number | null;
+	/** How many calls were left out beside those in it, and how many levels between it and the one above. */
+	left_out?: number | null;
+	left_out_levels?: number | null;
 }
 
 /** Why a transaction failed: `failure` of `GET /txs/{network}/{hash}`. */
@@ -113,6 +114,11 @@ export interface EndpointThen {
 	state: string | null;
 	height?: number | null;
 	lag_blocks?: number | null;
+	/** Of the minutes around the block. */
+	calls?: number | null;
+	failures?: number | null;
+	latency_ms?: number | null;
+	/** The last failure. */
 	error?: string | null;
 	at?: string | null;
 }

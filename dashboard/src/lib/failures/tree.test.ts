@@ -44,12 +44,13 @@ describe('calls of a trace', () => {
 
 	it('read amounts in every form, and names where they are', () => {
 		expect(['0x10', '16', 16, '0x', '', null, 'ten', '-1'].map((raw) => decimal(raw))).toEqual(['16', '16', '16', null, null, null, null, null]);
-		expect(treeOf({ value: '0xde0b6b3a7640000', gas: '0x5208', gas_used: 21_000, signature: 'swap(uint256 a)', omitted: 3 })).toMatchObject({
+		expect(treeOf({ value: '0xde0b6b3a7640000', gas: '0x5208', gas_used: 21_000, signature: 'swap(uint256 a)', left_out: 3, left_out_levels: 9 })).toMatchObject({
 			value: '1000000000000000000',
 			gas: 21_000,
 			gasUsed: 21_000,
 			name: 'swap',
-			omitted: 3
+			omitted: 3,
+			skipped: 9
 		});
 		expect(treeOf({ value: '0x0' })?.value).toBeNull();
 	});

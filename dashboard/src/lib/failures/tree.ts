@@ -29,6 +29,8 @@ export interface CallNode {
 	calls: CallNode[];
 	/** Calls in it that are not drawn. */
 	omitted: number;
+	/** Levels between it and the one above that are not drawn. */
+	skipped: number;
 }
 
 export function treeOf(root: CallFrame | null | undefined): CallNode | null {
@@ -72,7 +74,8 @@ function node(frame: CallFrame, depth: number, room: { left: number }): CallNode
 		here: frame.failed_here === true,
 		onPath: false,
 		calls: drawn,
-		omitted: given.length - drawn.length + Math.max(0, number(frame.omitted) ?? 0)
+		omitted: given.length - drawn.length + (number(frame.left_out) ?? 0),
+		skipped: number(frame.left_out_levels) ?? 0
 	};
 }
 

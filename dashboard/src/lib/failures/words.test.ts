@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { TransactionDetail } from '../contract';
 import { CAUSE_GROUPS, causeWords, depthWords, failureOf, FOUND_BY, foundWords, isChoice, sentenceOf } from './words';
 
-/** The classes of the table of causes (docs/causes.md). */
+/** The classes of the table of causes. */
 const CLASSES =
 	'slippage deadline allowance balance funds liquidity gas_limit access paused reentrancy math bounds assert signature state input not_found ' +
 	'transfer_failed bad_code static_write oracle limits bridge wallet custom opaque unknown';

@@ -21,23 +21,21 @@ export interface Found {
 
 export interface Answer {
 	items: Found[];
+	/** What was not looked at, or what to write instead. */
+	note?: string | null;
 }
 
 /** The least that is asked for while somebody types; Enter and what is pasted are asked for at once. */
 export const LEAST = 3;
 
-/** A hash: what has one is found, or is not there yet. */
-export function isHash(text: string): boolean {
-	return /^(0x)?[0-9a-f]{64}$/i.test(text);
+/** Whether there is a hash in it: what has one is found, or is not there yet. */
+export function hasHash(text: string): boolean {
+	return /(^|[^0-9a-z])(0x)?[0-9a-f]{64}([^0-9a-z]|$)/i.test(text);
 }
 
-/** As it is asked: without what came along when it was copied (blanks, quotes, the address of an explorer's page). */
+/** As it is asked; the server finds hashes, addresses and heights in whatever stands around them. */
 export function questionOf(text: string): string {
-	const trimmed = text.trim().replace(/^["'`<(]+|["'`>),.;]+$/g, '');
-	const inAddress = /^https?:\/\/\S*\/(0x[0-9a-f]{64}|0x[0-9a-f]{40})\b/i.exec(trimmed);
-	if (inAddress) return inAddress[1]!;
-	// Heights are copied with their groups.
-	return /^\d{1,3}([,’'\u00a0\u202f ]\d{3})+$/.test(trimmed) ? trimmed.replace(/\D/g, '') : trimmed;
+	return text.trim();
 }
 
 /** Its page here; null: none is known. */

@@ -7,7 +7,7 @@
 
 import type { Problem } from '../contract';
 import { get, toProblem } from '../http';
-import { isHash, LEAST, pathOf, questionOf, type Answer, type Found } from './results';
+import { hasHash, LEAST, pathOf, questionOf, type Answer, type Found } from './results';
 
 const TYPING_MS = 220;
 /** A transaction that was sent just now is in a block soon. */
@@ -18,6 +18,8 @@ export class Search {
 	/** What the answer is to; empty: nothing was asked. */
 	asked = $state.raw('');
 	items = $state.raw<Found[]>([]);
+	/** What the server says besides. */
+	note = $state.raw<string | null>(null);
 	busy = $state.raw(false);
 	problem = $state.raw<Problem | null>(null);
 	/** Whether it is asked again by itself. */
@@ -61,7 +63,7 @@ export class Search {
 		this.request = null;
 		this.asked = '';
 		this.items = [];
-		this.problem = null;
+		this.problem = this.note = null;
 		this.busy = this.waiting = this.go = false;
 	}
 
@@ -74,6 +76,7 @@ export class Search {
 			const { body } = await get<Answer>(`/api/v1/search?${new URLSearchParams({ q: question })}`, request.signal);
 			if (request.signal.aborted) return;
 			this.items = body.items.filter((found) => pathOf(found) != null);
+			this.note = body.note ?? null;
 			this.problem = null;
 		} catch (error) {
 			if (request.signal.aborted) return;
@@ -81,7 +84,7 @@ export class Search {
 			this.problem = toProblem(error);
 		}
 		this.busy = false;
-		this.waiting = this.items.length === 0 && !this.problem && isHash(question) && this.times < AGAIN_TIMES;
+		this.waiting = this.items.length === 0 && !this.problem && hasHash(question) && this.times < AGAIN_TIMES;
 		if (this.waiting) {
 			this.times++;
 			this.due = setTimeout(() => void this.ask(question), AGAIN_MS);
