@@ -116,7 +116,7 @@ fn json(text: Option<&str>) -> Option<Box<RawValue>> {
     text.and_then(|text| RawValue::from_string(text.to_owned()).ok())
 }
 
-/// Transactions that failed alike within a time: for the same cause, calling the same function of the same contract.
+/// Transactions that failed alike within a time: for the same cause and with the same error, calling the same function of the same contract.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = FailureGroup)]
 pub struct FailureGroupItem {
@@ -132,7 +132,7 @@ pub struct FailureGroupItem {
     pub contract: Option<String>,
     /// What it is called; null where nobody says.
     pub contract_name: Option<String>,
-    /// Selector of the error that came most recently; null where there was none.
+    /// Selector of the error; null where nothing came back.
     pub error_selector: Option<String>,
     /// Its signature, where it is known.
     pub error_signature: Option<String>,
@@ -180,14 +180,15 @@ impl FailureGroupItem {
 pub struct Failures {
     /// The groups, the largest first.
     pub items: Vec<FailureGroupItem>,
-    /// Transactions of the time, failed or not.
+    /// How many groups there are, those included that are not among `items`.
     pub total: u64,
-    /// Those that failed, in groups that are not among `items` too.
+    /// How many transactions failed, in all groups.
     pub failed: u64,
-    /// The time: `1h`, `24h` or `7d`.
+    /// The time that was asked about: `1h`, `24h` or `7d`.
     #[schema(pattern = "^(1h|24h|7d)$")]
     pub window: String,
-    /// Its beginning.
+    /// From when on they were counted: later than the beginning of that time where so many failed that the whole of it would have taken too
+    /// long.
     #[schema(format = DateTime)]
     pub from: String,
     /// Its end.

@@ -96,7 +96,7 @@ pub async fn failures(
         item.contract_name = contract.and_then(|contract| names.of_contract(&item.network, contract));
     }
     let (total, failed) = (found.total, found.failed);
-    let (from, to) = (filter.from.rfc3339(), filter.to.rfc3339());
+    let (from, to) = (found.from.rfc3339(), filter.to.rfc3339());
     Ok(Live(Json(Failures { items, total, failed, window: window.word().to_owned(), from, to })))
 }
 

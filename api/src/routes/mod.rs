@@ -51,7 +51,7 @@ use crate::app::App;
         (name = "live", description = "The WebSocket"),
         (name = "about", description = "These documents"),
     ),
-    components(schemas(crate::error::Problem)),
+    components(schemas(crate::error::Problem, crate::items::CauseItem)),
 )]
 struct Document;
 

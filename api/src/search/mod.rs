@@ -96,12 +96,12 @@ async fn hash(app: &App, hash: &str, networks: &[Network]) -> Result<Vec<FoundIt
 
 async fn height(app: &App, height: u64, networks: &[Network]) -> Result<Vec<FoundItem>, ApiError> {
     let found = app.store.found_height(height, networks).await.map_err(|e| ApiError::from_store(&e))?;
-    let item = |(network, hash): (String, String)| FoundItem {
+    let item = |found: store::query::FoundHeight| FoundItem {
         kind: "block".to_owned(),
         id: height.to_string(),
-        path: format!("/blocks/{network}/{height}"),
-        network,
-        hash: Some(hash),
+        path: format!("/blocks/{}/{height}", found.network),
+        network: found.network,
+        hash: Some(found.hash),
         height: Some(height),
         ..FoundItem::default()
     };

@@ -217,7 +217,10 @@ async fn what_failed_is_listed_grouped_and_compared() {
         let example = item["example"].as_str().expect("a hash");
         assert!(of(0..4).iter().any(|hash| hash == example), "{item}");
     }
-    assert!(found["total"].as_u64() >= Some(6), "{found}");
+    assert_eq!((found["total"].as_u64(), items.len()), (Some(3), 3), "{found}");
+    let one = groups(&format!("&network=ethereum&limit=1&contract={ROUTER:#x}")).await;
+    assert_eq!((&one["total"], &one["failed"], one["items"].as_array().map(Vec::len)), (&json!(3), &json!(6), Some(1)));
+    assert_eq!(one["items"][0]["share"], json!(0.5), "{one}");
     let only = groups("&network=ethereum&cause=out_of_gas").await;
     assert_eq!(only["items"].as_array().expect("items").iter().map(|i| i["count"].as_u64().unwrap_or(0)).sum::<u64>(), 2, "{only}");
     let all = groups(&format!("&contract={ROUTER:#x}")).await;

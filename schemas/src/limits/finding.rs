@@ -4,8 +4,6 @@ use std::time::Duration;
 
 /// Groups of one answer about failures: at most, and by default.
 pub const FAILURE_GROUPS: (u32, u32) = (200, 50);
-/// Parts into which the time of such an answer is cut for its trends.
-pub const TREND_PARTS: usize = 24;
 /// Transactions that failed alike, of one answer: at most, and by default.
 pub const SIMILAR: (u32, u32) = (50, 10);
 /// What one search gives.
