@@ -316,6 +316,8 @@ pub mod store {
     pub const CHILD_LINE: u64 = 16 << 10;
 }
 
+pub mod finding;
+
 /// Simulated chain nodes.
 pub mod simulator {
     /// Body of a request or WebSocket message.

@@ -15,14 +15,20 @@ pub const ARGUMENTS_BYTES: usize = 4 << 10;
 /// Revisions of a row that causes may have (rule 16): above the row as its event made it, below its deletion.
 pub const REVISIONS: std::ops::RangeInclusive<u8> = 1..=254;
 
-/// Causes that the sink holds until their block's rows are stored, of all networks; beyond it reads no further.
-pub const WAITING: usize = 20_000;
-/// Bytes of them.
-pub const WAITING_BYTES: usize = 64 << 20;
-/// How long a network whose rows do not come may keep others waiting before its causes are passed over, and read again later.
+/// Causes of one partition that the sink holds until their block's rows are stored, and bytes of them; beyond it, it reads no further there.
+pub const WAITING: (usize, usize) = (4_096, 8 << 20);
+/// How long a network whose rows do not come may keep others of its partition waiting before its causes are passed over, and read again
+/// once its rows come.
 pub const WAITING_FOR_ROWS: Duration = Duration::from_secs(60);
 /// The age, by [`EnrichedCause::found_at`](crate::records::EnrichedCause), at which a cause without rows is given up: the topic's retention.
 pub const GIVEN_UP: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// Groups of failures that one question about them may meet; of more the smallest are left out.
+pub const GROUPS: usize = 10_000;
+/// Equal parts of its time in which such an answer counts each group.
+pub const TREND_PARTS: usize = 24;
+/// Occurrences of a hash or a height, over all networks, that one search gives.
+pub const FOUND: u32 = 20;
 
 /// Failed transactions that wait for evidence, per process; of more the oldest get their record without.
 pub const FAILURES_WAITING: usize = 20_000;
@@ -36,7 +42,7 @@ pub const SAMPLED: u32 = 20;
 /// How long what a group failed of last is good for telling others of it.
 pub const SAMPLE_KEPT: Duration = Duration::from_secs(600);
 /// Groups that are counted, per partition; of more those go that were not seen for longest.
-pub const GROUPS: usize = 10_000;
+pub const GROUPS_COUNTED: usize = 10_000;
 /// Blocks of one network for whose failures evidence is asked for at once.
 pub const BLOCKS_AT_ONCE: usize = 2;
 /// Decided causes that are remembered when a partition is taken over: what is older than all of these is decided too.

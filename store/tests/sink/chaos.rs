@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use runtime::log::{Log, Offsets, PollLimits, Polled, TopicPartition};
-use schemas::{Status, records::Payload};
+use schemas::{
+    Status, TimeMs,
+    records::{EnrichedCause, Payload},
+};
 use store::{
     Store,
     sink::{
-        fold::{Cause, Folded, fold},
+        fold::{Folded, fold},
         pipeline,
     },
 };
@@ -20,6 +23,15 @@ use crate::{
 
 type BlockSeen = (String, u64, String, u64, u32, u32);
 type TransactionSeen = (String, u64, u32, String, u64, String, u64, Option<String>, Option<String>);
+type CauseSeen = (String, u64, u32, String, u64, u8, String, String, String, bool);
+type EvidenceSeen = (
+    (Option<String>, Option<String>),
+    (Option<String>, Option<String>),
+    Option<u16>,
+    (Option<String>, Option<String>, Option<String>, Option<String>),
+    (Option<String>, Option<String>),
+    Option<TimeMs>,
+);
 type LogSeen = (String, u64, u32, u32, u64);
 type EventSeen = (String, u64, String, String);
 type ContractSeen = (String, u64, String, u64, u32, u32, u32, u64);
@@ -29,7 +41,7 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
     let mut sorted: Vec<&Chain> = chains.iter().collect();
     sorted.sort_by_key(|c| c.network.as_str().to_owned());
     let (mut blocks, mut transactions, mut logs, mut events) = (vec![], vec![], vec![], vec![]);
-    let mut contracts = vec![];
+    let (mut contracts, mut causes) = (vec![], vec![]);
     for chain in sorted {
         let name = || chain.network.as_str().to_owned();
         for live in &chain.live {
@@ -45,8 +57,10 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
                 let status = if both.1.status == Status::Failed { "failed" } else { "success" };
                 let hash = both.0.hash.to_string();
                 let index = both.0.transaction_index;
-                let (cause, reason) = match chain.folded.get(&(e.sequence, index)) {
-                    Some(folded) => (folded.cause.clone(), folded.reason.clone()),
+                let folded = chain.folded.get(&(e.sequence, index));
+                causes.extend(folded.map(|c| cause_seen(c, &hash)));
+                let (cause, reason) = match folded {
+                    Some(folded) => (Some(folded.cause.clone()), Some(folded.reason.clone())),
                     None => (both.1.failure_cause.clone(), both.1.failure_reason.clone()),
                 };
                 let gas = both.0.receipt_gas_used;
@@ -62,6 +76,16 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
                CAST(failure_cause, 'Nullable(String)'), failure_reason \
                FROM transactions ORDER BY network, block_number, transaction_index";
     assert_eq!(rows::<TransactionSeen>(engine, store, sql).await, transactions, "transactions {when}");
+    let sql = "SELECT (toString(network), block_number, transaction_index, transaction_hash, sequence, revision, \
+                   toString(assumeNotNull(cause)), assumeNotNull(reason), toString(assumeNotNull(found_by)), toBool(approximate)), \
+                   ((rule, cause_group), (entry_address, frame_address), frame_depth, \
+                   (error, error_selector, error_signature, error_arguments), (output, calls), found_at) \
+               FROM causes ORDER BY network, block_number, transaction_index";
+    assert_eq!(rows::<(CauseSeen, EvidenceSeen)>(engine, store, sql).await, causes, "causes {when}");
+    let sql = "SELECT count() FROM transactions AS t FULL JOIN causes AS c \
+               ON t.network = c.network AND t.block_number = c.block_number AND t.transaction_index = c.transaction_index \
+               WHERE NOT (ifNull(t.found_by, '') = ifNull(c.found_by, '') AND ifNull(t.error_selector, '') = ifNull(c.error_selector, ''))";
+    assert_eq!(rows::<u64>(engine, store, sql).await, [0], "found_by of transactions {when}");
     let sql = "SELECT toString(network), block_number, transaction_index, log_index, sequence FROM evm_logs \
                ORDER BY network, block_number, transaction_index, log_index";
     assert_eq!(rows::<LogSeen>(engine, store, sql).await, logs, "logs {when}");
@@ -73,6 +97,38 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
     assert_eq!(rows::<EventSeen>(engine, store, sql).await, events, "block events {when}");
 }
 
+/// How the view shows a cause.
+fn cause_seen(c: &EnrichedCause, hash: &str) -> (CauseSeen, EvidenceSeen) {
+    let address = |address: Option<alloy_primitives::Address>| address.map(|a| format!("{a:#x}"));
+    (
+        (
+            c.network.as_str().to_owned(),
+            c.height,
+            c.transaction_index,
+            hash.to_owned(),
+            c.sequence,
+            c.revision,
+            c.cause.clone(),
+            c.reason.clone(),
+            c.found_by.as_str().to_owned(),
+            c.approximate,
+        ),
+        (
+            (c.rule.clone(), c.group.clone()),
+            (address(c.entry), address(c.frame_address)),
+            c.frame_depth,
+            (
+                c.error.clone(),
+                c.error_selector.map(|s| format!("{s:#x}")),
+                c.error_signature.clone(),
+                c.error_arguments.clone(),
+            ),
+            (Some(&c.output).filter(|o| !o.is_empty()).map(|o| format!("{o:#x}")), c.calls.clone()),
+            Some(c.found_at),
+        ),
+    )
+}
+
 async fn all_processed(store: &Store, chains: &[Chain]) {
     for chain in chains {
         until_processed(store, &chain.network, chain.sequence).await;
@@ -82,7 +138,7 @@ async fn all_processed(store: &Store, chains: &[Chain]) {
 /// Folds random causes of live transactions, newer and older ones, some twice, whatever the sink is doing meanwhile.
 async fn fold_some(store: &Store, chains: &mut [Chain], dice: &mut Dice) {
     for chain in chains {
-        let mut causes: Vec<Cause> = (0..dice.roll(4)).filter_map(|_| chain.cause(dice)).collect();
+        let mut causes: Vec<EnrichedCause> = (0..dice.roll(4)).filter_map(|_| chain.cause(dice)).collect();
         causes.extend(causes.first().cloned());
         let outcomes = fold(store, &chain.network, &causes).await.expect("causes");
         for (cause, outcome) in causes.into_iter().zip(outcomes) {

@@ -125,6 +125,7 @@ impl RunningSink {
         config.refused_rests = Duration::from_secs(3);
         config.audits = Duration::from_millis(500);
         config.samples_age = Duration::from_millis(100);
+        config.causes_age = Duration::from_millis(50);
         config.keep_times = KeepTimes {
             look: Duration::from_millis(100),
             idle: Duration::from_secs(60),

@@ -63,7 +63,7 @@ pub struct Groups {
 impl Groups {
     /// A failure of a group was read, at an offset.
     pub fn see(&mut self, group: &Group, offset: u64, now: Instant) -> Verdict {
-        if !self.of.contains_key(group) && self.of.len() >= limits::GROUPS && !self.make_room(now) {
+        if !self.of.contains_key(group) && self.of.len() >= limits::GROUPS_COUNTED && !self.make_room(now) {
             return Verdict::Look;
         }
         let counted = self.of.entry(group.clone()).or_insert_with(|| Counted {
@@ -158,7 +158,7 @@ impl Groups {
         let (_, least, _) = idle.select_nth_unstable(half);
         let least = *least;
         self.of.retain(|_, c| !c.waits.is_empty() || now.duration_since(c.last_seen) < least);
-        self.of.len() < limits::GROUPS
+        self.of.len() < limits::GROUPS_COUNTED
     }
 }
 

@@ -11,6 +11,7 @@ use super::template::{Fill, Template};
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -46,6 +47,7 @@ pub struct Recorded {
     sealing: Sealing,
     facts: Facts,
     tx_hashes: Arc<[B256]>,
+    contracts: HashMap<Address, usize>,
     content: Content,
     chain_id: Option<u64>,
     full: Template,
@@ -105,6 +107,12 @@ impl Recorded {
             logs: list.iter().map(|r| r["logs"].as_array().map_or(0, Vec::len) as u64).sum(),
             gas_used: header.gas_used,
         };
+        let mut contracts = HashMap::new();
+        let receivers = transactions.iter().map(|tx| &tx["to"]);
+        let emitters = list.iter().filter_map(|r| r["logs"].as_array()).flatten().map(|log| &log["address"]);
+        for address in receivers.chain(emitters).filter_map(|value| value.as_str()?.parse().ok()) {
+            *contracts.entry(address).or_default() += 1;
+        }
         let chain_id = transactions.iter().find_map(|tx| quantity(tx.get("chainId")?.as_str()?));
         let sealing = if header.hash_slow() == hash { Sealing::Header } else { Sealing::StandIn };
         let content = Content::of(transactions, &tx_hashes, header.transactions_root);
@@ -128,6 +136,7 @@ impl Recorded {
             head: Template::block(&head, &[]),
             receipts: Template::receipts(&receipts),
             tx_hashes: tx_hashes.into(),
+            contracts,
             content,
             header,
         })
@@ -173,6 +182,12 @@ impl Recorded {
     #[must_use]
     pub fn tx_hashes(&self) -> &[B256] {
         &self.tx_hashes
+    }
+
+    /// How often each address is a transaction's receiver or a log's emitter in it.
+    #[must_use]
+    pub fn contracts(&self) -> &HashMap<Address, usize> {
+        &self.contracts
     }
 
     pub(crate) fn state_root(&self) -> B256 {
