@@ -120,7 +120,7 @@ impl Part {
     pub fn take(&mut self, codec: &Codec, record: &Record, asks: impl Fn(&Network) -> bool) {
         self.next = record.offset + 1;
         self.read = self.read.max(self.next);
-        if self.next >= self.former.read {
+        if record.offset >= self.former.read {
             self.former.forget();
         }
         let failed = record.header(names::STATUS) == Some(Status::Failed.as_str().as_bytes());
