@@ -120,7 +120,8 @@ export function groupsOf(all, query) {
 		groups.set(key, group);
 	}
 	const items = [...groups.values()].sort((a, b) => b.count - a.count).slice(0, Number(query.get('limit') ?? 50));
-	return [200, { items, total: there.length, failed: failed.length, window }];
+	const iso = (ms) => new Date(ms).toISOString();
+	return [200, { items, total: groups.size, failed: failed.length, window, from: iso(since), to: iso(Date.now()) }];
 }
 
 export function similarTo(t, all) {

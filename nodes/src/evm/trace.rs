@@ -682,3 +682,55 @@ fn returned(data: &Value) -> Option<Bytes> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_failed_call_returned_is_found_however_it_is_told() {
+        let of = |data: Value| returned(&data).map(|data| const_hex::encode(data));
+        let text = Some("08c379a0".to_owned());
+        assert_eq!(of(json!("0x08c379a0")), text);
+        assert_eq!(of(json!("Reverted 0x08c379a0")), text);
+        assert_eq!(of(json!({"message": "x", "data": "0x08c379a0"})), text);
+        assert_eq!(of(json!("0x08c379a")), Some("08c379".into()), "half a byte is none");
+        assert_eq!((of(json!("Reverted")), of(json!(null)), of(json!("0x"))), (None, None, Some(String::new())));
+        let long = format!("0x{}", "ab".repeat(limits::REVERT_BYTES + 9));
+        assert_eq!(returned(&json!(long)).map(|data| data.len()), Some(limits::REVERT_BYTES));
+    }
+
+    #[test]
+    fn a_call_that_failed_is_told_from_one_that_was_refused() {
+        let of = |code, message: &str| is_failure(&ToldError { code, message: message.into(), data: Value::Null });
+        for (code, message) in [
+            (3, "execution reverted: no"),
+            (-32000, "out of gas"),
+            (-32000, "invalid opcode: INVALID"),
+            (-32000, "write protection"),
+            (-32015, "VM execution error."),
+            (-32603, "EVM error InvalidJump"),
+        ] {
+            assert!(of(code, message), "{message}");
+        }
+        for message in
+            ["insufficient funds for gas * price + value", "header not found", "missing trie node", "rate limit"]
+        {
+            assert!(!of(-32000, message), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_transaction_s_trace_begins_with_it_and_fails() {
+        let wanted =
+            Wanted { index: 0, hash: B256::ZERO, from: Address::repeat_byte(1), to: Some(Address::repeat_byte(2)) };
+        let of = |from: u8, to: u8, error: &str| {
+            let (from, to) = (Address::repeat_byte(from), Address::repeat_byte(to));
+            let json = json!({"from": from, "to": to, "error": error, "calls": [{"from": "odd"}]}).to_string();
+            root_of_call_tracer(json.as_bytes()).and_then(|root| root.fits(&wanted))
+        };
+        assert_eq!(of(1, 2, "execution reverted"), Ok(()));
+        assert!(of(3, 2, "x").is_err() && of(1, 3, "x").is_err() && of(1, 2, "").is_err());
+        assert!(root_of_call_tracer(b"[]").is_err() && root_of_parity(b"[]").is_err());
+    }
+}

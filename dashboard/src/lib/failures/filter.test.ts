@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ALL, arrangeGroups, failureFilterOf, failureQueryOf, failureSearchOf, failuresNarrowed, failuresPath, groupKey, groupPath } from './filter';
+import { ALL, arrangeGroups, cutOf, failureFilterOf, failureQueryOf, failureSearchOf, failuresNarrowed, failuresPath, groupKey, groupPath } from './filter';
 import type { FailureGroup } from './shapes';
 
 const PAIR = '0xb4e16d0168e52d35cacd2c6185b44281ec28c9dc';
@@ -26,6 +26,14 @@ describe('filters of failures', () => {
 			`/txs?network=a&contract=${PAIR}&method=0x022c0d9f&status=failed&cause=slippage&span=1h`
 		);
 		expect(groupPath(group('gas_limit'), '24h')).toBe('/txs?network=a&status=failed&cause=gas_limit&span=24h');
+	});
+
+	it('say how far back was counted, where that is less than was asked for', () => {
+		const to = '2026-11-29T10:00:00.000Z';
+		expect(cutOf({ window: '1h', from: '2026-11-29T09:00:00.000Z', to })).toBeNull();
+		expect(cutOf({ window: '24h', from: '2026-11-29T09:00:00.000Z', to })).toBe(Date.parse('2026-11-29T09:00:00Z'));
+		expect(cutOf({ window: '24h' })).toBeNull();
+		expect(cutOf({ window: '1y', from: to, to })).toBeNull();
 	});
 
 	it('leave cards in their places while one of them is pointed at', () => {

@@ -1,7 +1,8 @@
 /** The filters of `/failures`: as they stand in the page's address, as the API takes them, and the way from a group to its transactions. */
 
 import { txsPath } from '../txs/paths';
-import type { FailureGroup } from './shapes';
+import { instant } from '../format';
+import type { FailureGroup, Failures } from './shapes';
 
 export interface FailureFilter {
 	network: string;
@@ -16,9 +17,9 @@ export interface FailureFilter {
 
 /** `slot`: a twenty-fourth of it, in words. */
 export const WINDOWS = [
-	{ value: '1h', label: '1 h', words: 'the last hour', slot: '2½ minutes' },
-	{ value: '24h', label: '24 h', words: 'the last 24 hours', slot: 'hour' },
-	{ value: '7d', label: '7 d', words: 'the last 7 days', slot: '7 hours' }
+	{ value: '1h', label: '1 h', words: 'the last hour', slot: '2½ minutes', ms: 3_600_000 },
+	{ value: '24h', label: '24 h', words: 'the last 24 hours', slot: 'hour', ms: 86_400_000 },
+	{ value: '7d', label: '7 d', words: 'the last 7 days', slot: '7 hours', ms: 7 * 86_400_000 }
 ] as const;
 
 export const DEFAULT_WINDOW = '24h';
@@ -65,6 +66,13 @@ export function groupPath(group: FailureGroup, window: string): string {
 		status: 'failed',
 		span: window
 	});
+}
+
+/** From when on an answer was counted, where that is clearly less than its window; milliseconds, else null. */
+export function cutOf({ window, from, to }: Pick<Failures, 'window' | 'from' | 'to'>): number | null {
+	const asked = WINDOWS.find(({ value }) => value === window);
+	const [since, until] = [instant(from), instant(to)];
+	return asked && since != null && until != null && until - since < 0.98 * asked.ms ? since : null;
 }
 
 /** One group and no other; its error is that of the newest one, and changes. */

@@ -9,7 +9,7 @@ import { ServerClock } from '../clock';
 import type { Health, Problem } from '../contract';
 import { get, toProblem } from '../http';
 import type { Loading } from '../live.svelte';
-import { ALL, arrangeGroups, failureQueryOf, groupKey, type FailureFilter } from './filter';
+import { ALL, arrangeGroups, cutOf, failureQueryOf, groupKey, type FailureFilter } from './filter';
 import type { FailureGroup, Failures } from './shapes';
 
 /** Milliseconds between two answers, and after one that failed. */
@@ -23,6 +23,8 @@ export class FailureList {
 	groups = $state.raw<FailureGroup[]>([]);
 	total = $state.raw<number | null>(null);
 	failed = $state.raw<number | null>(null);
+	/** From when on it was counted, where that is less than was asked for, milliseconds. */
+	cut = $state.raw<number | null>(null);
 	/** What went wrong though something is shown, and when that was read, milliseconds by the server's clock. */
 	problem = $state.raw<Problem | null>(null);
 	asOf = $state.raw<number | null>(null);
@@ -86,6 +88,7 @@ export class FailureList {
 			this.groups = arrangeGroups(body.items, this.groups.map(groupKey), this.held && !fresh);
 			this.total = body.total ?? null;
 			this.failed = body.failed ?? null;
+			this.cut = cutOf(body);
 			this.asOf = this.now = this.clock.now();
 			this.problem = null;
 			this.table = { kind: 'ready' };

@@ -101,10 +101,13 @@ export interface FailureGroup {
 /** `GET /failures`. */
 export interface Failures {
 	items: FailureGroup[];
-	/** Transactions of the window, and failed ones of them. */
+	/** Groups, also those that are not among `items`; and all that failed. */
 	total?: number | null;
 	failed?: number | null;
 	window?: string | null;
+	/** How far back was counted, and until when. */
+	from?: string | null;
+	to?: string | null;
 }
 
 /** What an endpoint was when a block came: `GET /txs/{network}/{hash}/endpoints`. */
