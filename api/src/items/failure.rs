@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use decode::causes::Cause;
 use schemas::{TimeMs, records::EnrichedCause};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -105,7 +106,10 @@ impl FailureItem {
     pub fn sentence(&self) -> String {
         match (&self.reason, &self.cause, self.pending) {
             (Some(reason), ..) => reason.clone(),
-            (None, Some(cause), _) => format!("It failed ({cause}); nothing more is known of it"),
+            (None, Some(word), _) => match Cause::of(word) {
+                Some(cause) => format!("It failed ({word}: {})", cause.about()),
+                None => format!("It failed ({word}); nothing more is known of it"),
+            },
             (None, None, true) => "It failed; why is being looked for".to_owned(),
             (None, None, false) => "It failed; why is not known".to_owned(),
         }

@@ -148,7 +148,7 @@ impl Causes {
         let mut known = log.partitions(topic).await?;
         let all: Vec<_> = (0..known).map(|partition| TopicPartition { topic, partition }).collect();
         let (mut places, ends) = runtime::log::last(log, &all, finding::CAUSES_READ_BACK).await?;
-        if self.lock().first + self.lock().held.len() as u64 > 0 {
+        if *self.newest.borrow() > 0 {
             // What was read before an interruption is not read again; what came meanwhile is in the rows.
             places = ends.into_iter().collect();
         }
