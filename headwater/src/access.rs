@@ -97,8 +97,9 @@ pub fn rights(role: Role) -> Vec<Right> {
         ],
         Role::Causes => vec![
             right(READ, On::Topics(&[RAW_TRANSACTIONS, CONTROL_CONFIG])),
-            right(BOTH, On::Topics(&[CONTRACT_FACTS])),
-            right(OUTPUT, On::Topics(&[ENRICHED_CAUSES, STAGE_STATUS])),
+            // Who takes a partition over reads back what was decided.
+            right(BOTH, On::Topics(&[CONTRACT_FACTS, ENRICHED_CAUSES])),
+            right(OUTPUT, On::Topics(&[STAGE_STATUS])),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(READ, On::Group("causes")),
             right(READ, On::Group("causes-failures")),

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! nodes ─▶ ingest ─▶ raw.* ─▶ enrich ─▶ enriched.* ─┬▶ sink ─▶ store (child process)
-//!           │          └─▶ causes ─▶ contract.facts ─▶ enrich, api
+//!           │          └─▶ causes ─▶ contract.facts ─▶ enrich, api; enriched.causes ─▶ sink, api
 //!           └ ─ ─ ─ ─ ─ ─ ─ ┘                        └▶ api ─▶ REST, WebSocket, dashboard
 //! ```
 
@@ -93,6 +93,10 @@ pub async fn serve(
     hangups: Option<mpsc::Receiver<()>>,
     beside: Option<Beside>,
 ) -> Result<(), Failure> {
+    if stages.contains(&Stage::Causes) {
+        // A mistake in it stops the start before anything is opened.
+        parts::table_of_causes(&config).map_err(Failure::config)?;
+    }
     telemetry::init_metrics()?;
     parts::describe_metrics();
     let signals = lifecycle::signals()?;
@@ -198,7 +202,7 @@ async fn run_stages(
     if stages.contains(&Stage::Causes) {
         let settings = parts::causes_config(&mut live, &limits)?;
         boards.push(settings.board.clone());
-        service.spawn_stage("causes", 1, enrich::causes::run(settings, log.clone(), codec.clone(), stop.clone()))?;
+        service.spawn_stage("causes", 2, enrich::causes::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if stages.contains(&Stage::Sink) {
         let (_, store_config) = parts::connect_store(&config, parts::Asker::Sink)?;

@@ -37,7 +37,6 @@ impl CallKind {
     }
 
     /// Of a client's word, however it is written.
-    #[allow(dead_code)]
     pub(crate) fn of(word: &str) -> Self {
         let all = [
             Self::StaticCall,
@@ -97,8 +96,6 @@ pub struct Frame {
     pub calls: Vec<Frame>,
     /// How many of the older calls that went well are not there.
     pub left_out: u32,
-    /// Whether the call behind the last of [`Frame::calls`] was left out.
-    pub hides_inner: bool,
 }
 
 /// A trace that is not read.

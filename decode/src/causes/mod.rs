@@ -5,13 +5,24 @@
 //! contracts say is cleaned of control characters and cut before it stands in a sentence. Which row of the table said the class is
 //! always told.
 
+mod building;
+mod by;
 mod cause;
 mod frame;
 mod geth;
+mod json;
 mod parity;
+mod said;
+mod sentence;
 mod table;
+mod text;
+mod tree;
+mod values;
+mod verdict;
+mod way;
 
 use alloy_primitives::{Address, U256};
+use schemas::limits::traces as limits;
 
 pub use self::{
     cause::Cause,
@@ -134,43 +145,32 @@ pub fn parity(json: &[u8]) -> Result<Frame, TraceError> {
 
 /// Why it failed, by its trace.
 pub fn by_trace(frame: &Frame, tx: &Failed<'_>, abis: &dyn Abis, table: &Table) -> Finding {
-    _ = (frame, abis, table);
-    unknown(tx)
+    by::trace(frame, tx, abis, table)
 }
 
 /// Why it failed, by the same call made again at its block's parent: approximate, since what stood before it in the block is missing.
 pub fn by_call(answer: &CallAnswer, tx: &Failed<'_>, abis: &dyn Abis, table: &Table) -> Finding {
-    _ = (answer, abis, table);
-    unknown(tx)
+    by::call(answer, tx, abis, table)
 }
 
 /// Why it failed, as far as the transaction and its receipt tell.
 pub fn by_receipt(tx: &Failed<'_>, table: &Table) -> Finding {
-    _ = table;
-    unknown(tx)
+    by::receipt(tx, table)
 }
 
 /// Names what came back with other ABIs, such as a tenant's: `None` where they know nothing of it. `abis` alone are asked, in their
 /// order; `output` is a finding's, or what stands in a row.
 pub fn name_again(output: &[u8], abis: &[&Abi], table: &Table) -> Option<Named> {
-    _ = (output, abis, table);
-    None
+    by::again(output, abis, table)
 }
 
-fn unknown(tx: &Failed<'_>) -> Finding {
-    Finding {
-        cause: Cause::Unknown,
-        reason: "nothing is known but that it failed".to_owned(),
-        rule: "read:nothing".to_owned(),
-        approximate: false,
-        entry: tx.to,
-        frame: None,
-        depth: 0,
-        error: None,
-        error_selector: None,
-        output: Vec::new(),
-        error_signature: None,
-        error_arguments: None,
-        calls: None,
+impl CallAnswer {
+    /// Of a JSON-RPC error: its message, and its `data`, in which clients put what came back as `0x…` or behind `Reverted `.
+    pub fn of_error(message: &str, data: Option<&str>) -> Self {
+        let hex = data.map(str::trim).map(|data| data.strip_prefix("Reverted ").unwrap_or(data));
+        let hex = hex.and_then(|data| data.strip_prefix("0x")).unwrap_or_default();
+        let hex = hex.get(..hex.len().min(2 * limits::OUTPUT_BYTES)).unwrap_or_default();
+        let data = alloy_primitives::hex::decode(hex).unwrap_or_default();
+        Self::Refused { message: text::cleaned(message, limits::ERROR_BYTES), data }
     }
 }

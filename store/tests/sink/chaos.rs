@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use clickhouse::Row;
 use runtime::log::{Log, Offsets, PollLimits, Polled, TopicPartition};
 use schemas::{
     Status, TimeMs,
     records::{EnrichedCause, Payload},
 };
+use serde::Deserialize;
 use store::{
     Store,
     sink::{
@@ -23,15 +25,33 @@ use crate::{
 
 type BlockSeen = (String, u64, String, u64, u32, u32);
 type TransactionSeen = (String, u64, u32, String, u64, String, u64, Option<String>, Option<String>);
-type CauseSeen = (String, u64, u32, String, u64, u8, String, String, String, bool);
-type EvidenceSeen = (
-    (Option<String>, Option<String>),
-    (Option<String>, Option<String>),
-    Option<u16>,
-    (Option<String>, Option<String>, Option<String>, Option<String>),
-    (Option<String>, Option<String>),
-    Option<TimeMs>,
-);
+/// A row of the view `causes`.
+#[derive(Debug, PartialEq, Row, Deserialize)]
+struct CauseSeen {
+    network: String,
+    block_number: u64,
+    transaction_index: u32,
+    transaction_hash: String,
+    sequence: u64,
+    revision: u8,
+    cause: Option<String>,
+    reason: Option<String>,
+    found_by: Option<String>,
+    approximate: u8,
+    rule: Option<String>,
+    cause_group: Option<String>,
+    entry_address: Option<String>,
+    frame_address: Option<String>,
+    frame_depth: Option<u16>,
+    error: Option<String>,
+    error_selector: Option<String>,
+    error_signature: Option<String>,
+    error_arguments: Option<String>,
+    output: Option<String>,
+    calls: Option<String>,
+    found_at: Option<TimeMs>,
+}
+
 type LogSeen = (String, u64, u32, u32, u64);
 type EventSeen = (String, u64, String, String);
 type ContractSeen = (String, u64, String, u64, u32, u32, u32, u64);
@@ -76,12 +96,10 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
                CAST(failure_cause, 'Nullable(String)'), failure_reason \
                FROM transactions ORDER BY network, block_number, transaction_index";
     assert_eq!(rows::<TransactionSeen>(engine, store, sql).await, transactions, "transactions {when}");
-    let sql = "SELECT (toString(network), block_number, transaction_index, transaction_hash, sequence, revision, \
-                   toString(assumeNotNull(cause)), assumeNotNull(reason), toString(assumeNotNull(found_by)), toBool(approximate)), \
-                   ((rule, cause_group), (entry_address, frame_address), frame_depth, \
-                   (error, error_selector, error_signature, error_arguments), (output, calls), found_at) \
-               FROM causes ORDER BY network, block_number, transaction_index";
-    assert_eq!(rows::<(CauseSeen, EvidenceSeen)>(engine, store, sql).await, causes, "causes {when}");
+    let sql = "SELECT network, block_number, transaction_index, transaction_hash, sequence, revision, cause, reason, found_by, \
+               approximate, rule, cause_group, entry_address, frame_address, frame_depth, error, error_selector, error_signature, \
+               error_arguments, output, calls, found_at FROM causes ORDER BY network, block_number, transaction_index";
+    assert_eq!(rows::<CauseSeen>(engine, store, sql).await, causes, "causes {when}");
     let sql = "SELECT count() FROM transactions AS t FULL JOIN causes AS c \
                ON t.network = c.network AND t.block_number = c.block_number AND t.transaction_index = c.transaction_index \
                WHERE NOT (ifNull(t.found_by, '') = ifNull(c.found_by, '') AND ifNull(t.error_selector, '') = ifNull(c.error_selector, ''))";
@@ -98,35 +116,32 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
 }
 
 /// How the view shows a cause.
-fn cause_seen(c: &EnrichedCause, hash: &str) -> (CauseSeen, EvidenceSeen) {
+fn cause_seen(c: &EnrichedCause, hash: &str) -> CauseSeen {
     let address = |address: Option<alloy_primitives::Address>| address.map(|a| format!("{a:#x}"));
-    (
-        (
-            c.network.as_str().to_owned(),
-            c.height,
-            c.transaction_index,
-            hash.to_owned(),
-            c.sequence,
-            c.revision,
-            c.cause.clone(),
-            c.reason.clone(),
-            c.found_by.as_str().to_owned(),
-            c.approximate,
-        ),
-        (
-            (c.rule.clone(), c.group.clone()),
-            (address(c.entry), address(c.frame_address)),
-            c.frame_depth,
-            (
-                c.error.clone(),
-                c.error_selector.map(|s| format!("{s:#x}")),
-                c.error_signature.clone(),
-                c.error_arguments.clone(),
-            ),
-            (Some(&c.output).filter(|o| !o.is_empty()).map(|o| format!("{o:#x}")), c.calls.clone()),
-            Some(c.found_at),
-        ),
-    )
+    CauseSeen {
+        network: c.network.as_str().to_owned(),
+        block_number: c.height,
+        transaction_index: c.transaction_index,
+        transaction_hash: hash.to_owned(),
+        sequence: c.sequence,
+        revision: c.revision,
+        cause: Some(c.cause.clone()),
+        reason: Some(c.reason.clone()),
+        found_by: Some(c.found_by.as_str().to_owned()),
+        approximate: u8::from(c.approximate),
+        rule: c.rule.clone(),
+        cause_group: c.group.clone(),
+        entry_address: address(c.entry),
+        frame_address: address(c.frame_address),
+        frame_depth: c.frame_depth,
+        error: c.error.clone(),
+        error_selector: c.error_selector.map(|s| format!("{s:#x}")),
+        error_signature: c.error_signature.clone(),
+        error_arguments: c.error_arguments.clone(),
+        output: Some(&c.output).filter(|o| !o.is_empty()).map(|o| format!("{o:#x}")),
+        calls: c.calls.clone(),
+        found_at: Some(c.found_at),
+    }
 }
 
 async fn all_processed(store: &Store, chains: &[Chain]) {

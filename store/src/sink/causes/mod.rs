@@ -115,7 +115,7 @@ impl Causes {
             self.follow(&mut *consumer, &mut waiting, polled).await?;
             metrics::causes_waiting(waiting.len());
             let idle = waiting.len() == 0 && waiting.passed().is_empty() && waiting.unplaced().is_empty();
-            if waiting.len() < BATCH && (idle || looked_at.elapsed() < self.age) {
+            if waiting.fresh() < BATCH && (idle || looked_at.elapsed() < self.age) {
                 self.commit(&mut *consumer, &mut waiting, &mut positions).await?;
                 continue;
             }
@@ -203,7 +203,8 @@ impl Causes {
             }
             Polled::Revoked(gone) => waiting.revoked(&gone),
             Polled::OutOfRange { at, wanted, oldest } => {
-                metrics::causes_overtaken(oldest.saturating_sub(wanted));
+                // From the beginning is asked for where the store says nothing.
+                metrics::causes_overtaken(if wanted == 0 { 0 } else { oldest.saturating_sub(wanted) });
                 consumer.seek(at, oldest).await?;
                 waiting.place(at, oldest);
             }

@@ -73,6 +73,8 @@ pub(super) struct Waiting {
     partitions: BTreeMap<TopicPartition, Partition>,
     held: Vec<Held>,
     stored: HashMap<Network, Stored>,
+    /// Causes that came since it was last asked which are ready.
+    fresh: usize,
 }
 
 impl Waiting {
@@ -127,6 +129,7 @@ impl Waiting {
         if partition.passed.contains_key(&cause.network) {
             return;
         }
+        self.fresh += 1;
         partition.unsettled.insert(offset);
         self.held.push(Held { place: Place { at, offset, epoch: partition.epoch }, cause });
     }
@@ -134,6 +137,11 @@ impl Waiting {
     /// Causes that are held.
     pub fn len(&self) -> usize {
         self.held.len()
+    }
+
+    /// Causes that came since it was last asked which are ready.
+    pub fn fresh(&self) -> usize {
+        self.fresh
     }
 
     /// Networks that are passed over.
@@ -157,6 +165,7 @@ impl Waiting {
 
     /// Takes out the causes whose events are stored.
     pub fn ready(&mut self) -> Vec<Held> {
+        self.fresh = 0;
         let stored = &self.stored;
         let is_ready =
             |held: &mut Held| stored.get(&held.cause.network).is_some_and(|s| s.sequence >= held.cause.sequence);
