@@ -124,6 +124,6 @@ mod tests {
         let (a, b) = (Address::repeat_byte(1), Address::repeat_byte(2));
         let text = format!(r#"{deep}{{"to":"{a}","x":"\"to\":"}},{{"to": "{b}"}},{{"to":null}},{{"to":"0x12"}},{{"to"#);
         assert_eq!(called(&text), [a, b]);
-        assert_eq!(called("\"to\":\"é0x0101010101010101010101010101010101010101"), []);
+        assert!(called("\"to\":\"é0x0101010101010101010101010101010101010101").is_empty());
     }
 }

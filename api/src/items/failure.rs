@@ -290,7 +290,10 @@ mod tests {
         let item = |cause: Option<&str>, reason: Option<&str>, pending| {
             FailureItem::from_row((cause, reason), &Failure::default(), pending).sentence()
         };
-        assert_eq!(item(Some("slippage"), Some("output 41 below the minimum 42"), false), "output 41 below the minimum 42");
+        assert_eq!(
+            item(Some("slippage"), Some("output 41 below the minimum 42"), false),
+            "output 41 below the minimum 42"
+        );
         assert!(item(Some("gas_limit"), None, true).contains("gas_limit"));
         assert!(item(None, None, true).contains("being looked for"));
         assert!(item(None, None, false).contains("not known"));

@@ -12,13 +12,7 @@ use std::{
 
 use axum::extract::ws::Utf8Bytes;
 use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Reader, Record, TopicPartition};
-use schemas::{
-    Network, Op, TimeMs,
-    codec::Codec,
-    limits::finding,
-    records::EnrichedCause,
-    topics::ENRICHED_CAUSES,
-};
+use schemas::{Network, Op, TimeMs, codec::Codec, limits::finding, records::EnrichedCause, topics::ENRICHED_CAUSES};
 use tokio::{sync::watch, time::Instant};
 
 use super::{Mark, event::DataFrame};

@@ -235,7 +235,9 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
     assert_eq!(minutes.len() as u64, 60 * METHODS);
     // Each endpoint's rows lie apart: a granule of each.
     let around = (TimeMs(from.0 + 60_000), TimeMs(from.0 + 180_000));
-    let then = asked.ask("endpoints_at", "two minutes", 3 * ENDPOINTS * GRANULE, api.endpoints_at(&network, around, 100)).await;
+    let then = asked
+        .ask("endpoints_at", "two minutes", 3 * ENDPOINTS * GRANULE, api.endpoints_at(&network, around, 100))
+        .await;
     assert!(then.iter().any(|endpoint| endpoint.endpoint == "e7" && endpoint.calls > 0), "{then:?}");
     let (watched, day) = (format!("0x{}", "cc".repeat(20)), 86_400_000);
     let blocks = day / 12_000;
