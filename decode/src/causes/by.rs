@@ -45,6 +45,9 @@ pub(super) fn trace(root: &Frame, tx: &Failed<'_>, abis: &dyn Abis, table: &Tabl
         (outer, at) = (it, deeper.last().map(|step| step.frame));
     }
     let word = steps.last().and_then(|step| step.frame.error.clone());
+    if steps.len() > 1 && word.as_deref().is_some_and(way::never_began) {
+        steps.pop();
+    }
     finding(verdict, tx, &steps, data, word)
 }
 
@@ -72,11 +75,7 @@ fn one(steps: &[Step<'_>], data: &[u8], tx: &Failed<'_>, abis: &dyn Abis, table:
     if let Some(text) = step.frame.revert_reason.as_deref().filter(|_| step.frame.output_len == 0) {
         return of_text(&view, &known, text, table);
     }
-    // Calls inside are not told by every client, and then what they used is all there is.
-    if steps.len() == 1 && step.frame.calls.is_empty() && nearly_all(tx) && !tx.input.is_empty() {
-        return gas_limit(tx, "read:nearly_all_gas");
-    }
-    let inner = last_failed(step.frame).map(|inner| {
+    let inner = step.frame.calls.last().filter(|call| call.error.is_some()).map(|inner| {
         let mut deeper = steps.to_vec();
         deeper.push(step.on(inner));
         let data = way::follow(&mut deeper, table);
@@ -147,7 +146,8 @@ pub(super) fn call(answer: &CallAnswer, tx: &Failed<'_>, abis: &dyn Abis, table:
             let message = message.trim();
             let verdict = match revert_text(message) {
                 Some(text) if !text.is_empty() => of_text(&view, &known, text, table),
-                Some(_) if nearly_all(tx) => gas_limit(tx, "read:nearly_all_gas"),
+                // A revert gives the rest back: here it was something else.
+                Some(_) if tx.gas > 0 && tx.gas_used >= tx.gas => gas_limit(tx, "read:all_gas"),
                 Some(_) => verdict::of_nothing(&view, &known, true, None),
                 None => of_message(&view, &known, message, table),
             };
@@ -230,7 +230,7 @@ fn nearly_all(tx: &Failed<'_>) -> bool {
 fn gas_limit(tx: &Failed<'_>, rule: &str) -> Verdict {
     let reason = match tx.gas_used >= tx.gas {
         true => format!("the whole gas limit of {} was used", tx.gas),
-        false => format!("of the gas limit of {} nearly all was used, {}: too little was left for a call inside", tx.gas, tx.gas_used),
+        false => format!("of the gas limit of {} nearly all was used, {}: most likely a call inside had too little", tx.gas, tx.gas_used),
     };
     Verdict::bare(Cause::GasLimit, rule, reason)
 }

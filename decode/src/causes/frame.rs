@@ -88,6 +88,8 @@ pub struct Frame {
     pub output: Vec<u8>,
     /// How long that is.
     pub output_len: usize,
+    /// Whether the node said what it gave back, be it nothing.
+    pub output_told: bool,
     /// The node's word for what went wrong, cleaned; there exactly where the call failed.
     pub error: Option<String>,
     /// What the node read in the output, cleaned.

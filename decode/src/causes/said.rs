@@ -80,7 +80,8 @@ fn inside(
     table: &Table,
 ) -> Option<Vec<u8>> {
     match reading.said {
-        Said::Text(_) => nested(abis, text_bytes(data)?),
+        // Data inside of a text need be no text.
+        Said::Text(_) | Said::Bytes => nested(abis, text_bytes(data)?),
         Said::Error => {
             let wrapper = table.wrapper(&reading.types()?)?;
             let values = Values::of(reading.arguments.as_deref()?);
@@ -119,7 +120,15 @@ fn one(abis: &[&Abi], data: &[u8]) -> Reading {
     match *selector {
         TEXT if text_bytes(data).is_some() => {
             let bytes = text_bytes(data).unwrap_or_default();
-            let text = std::str::from_utf8(bytes).ok().map(|text| cleaned(text, limits::VALUE_BYTES));
+            let text = match std::str::from_utf8(bytes) {
+                Ok(text) => Some(text),
+                // What was cut off may end inside of a letter.
+                Err(e) if e.error_len().is_none() => {
+                    bytes.get(..e.valid_up_to()).and_then(|bytes| std::str::from_utf8(bytes).ok())
+                }
+                Err(_) => None,
+            };
+            let text = text.map(|text| cleaned(text, limits::VALUE_BYTES));
             let arguments = text.as_ref().map(|text| serde_json::json!({ "reason": text }).to_string());
             let said = text.map_or(Said::Bytes, Said::Text);
             let signature = own("Error(string reason)");

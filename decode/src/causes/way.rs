@@ -44,6 +44,14 @@ pub(super) fn is_out_of_gas(word: &str) -> bool {
     lower.contains("outofgas") || lower.contains("gasuint64overflow") || lower.contains("codestorageoutofgas")
 }
 
+/// Whether the word is one of calls that never began: what was called did nothing, and whoever called it failed.
+pub(super) fn never_began(word: &str) -> bool {
+    let plain: String = word.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect();
+    ["insufficientbalance", "outoffund", "notenoughbalance", "maxcalldepth", "calltoodeep", "calldepth"]
+        .iter()
+        .any(|start| plain.starts_with(start))
+}
+
 fn reverted(frame: &Frame) -> bool {
     frame.error.as_deref().is_some_and(is_revert)
 }
@@ -52,7 +60,7 @@ fn reverted(frame: &Frame) -> bool {
 fn hides(root: &Frame) -> bool {
     let mut open: Vec<&Frame> = root.calls.iter().collect();
     while let Some(frame) = open.pop() {
-        if frame.error.is_some() && frame.output_len > 0 {
+        if frame.error.is_some() && frame.output_told {
             return false;
         }
         open.extend(&frame.calls);

@@ -113,7 +113,7 @@ fn nested(client: Client, call: &Call, from: u8, depth: usize) -> Value {
         let word = match (client, word) {
             (Client::Reth, "out of gas") => "OutOfGas".to_owned(),
             (Client::Reth, "stack underflow (0 <=> 2)") => "StackUnderflow".to_owned(),
-            (Client::Nethermind | Client::Besu | Client::OldBesu, word) => word[..1].to_uppercase() + &word[1..],
+            (Client::Nethermind | Client::Besu | Client::OldBesu, word) if word.is_ascii() => word[..1].to_uppercase() + &word[1..],
             (_, word) => word.to_owned(),
         };
         put("error", word.into());

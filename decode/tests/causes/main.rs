@@ -2,6 +2,7 @@
 
 mod answers;
 mod clients;
+mod documents;
 mod classes;
 mod random;
 mod recorded;

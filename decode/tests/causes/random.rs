@@ -147,7 +147,7 @@ fn what_is_made_to_hurt_is_bounded() {
     // Failed ones are kept, up to what memory they may take.
     let input = "ab".repeat(2_000);
     let failed = format!("{{\"type\":\"CALL\",\"error\":\"execution reverted\",\"input\":\"0x{input}\",\"output\":\"0x{input}\"}},");
-    assert_eq!(call_tracer(&wide(&failed.repeat(20_000))), Err(TraceError::TooLarge));
+    assert_eq!(call_tracer(&wide(&failed.repeat(14_000))), Err(TraceError::TooLarge));
     explain(&call_tracer(&wide(&failed.repeat(5_000))).expect("kept"), rng);
     // Long.
     assert!(matches!(call_tracer(&vec![b' '; limits::TRACE_BYTES + 1]), Err(TraceError::TooLong(_))));

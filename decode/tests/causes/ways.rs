@@ -60,6 +60,19 @@ fn the_last_call_whose_data_was_handed_on() {
 }
 
 #[test]
+fn what_a_client_hides_is_taken_from_the_last_call_and_what_it_tells_is_not() {
+    let root = over(text("Sale: sold out"), vec![fine(), failing(&Ok(vec![]), 0xcc)]);
+    for (client, frame) in [(Client::Geth, 0xaa), (Client::Erigon, 0xaa), (Client::Parity, 0xaa), (Client::OldGeth, 0xcc)] {
+        assert_eq!(find(client, &root).frame, Some(address(frame)), "{client:?}");
+    }
+    // A caller speaks of a call that failed; or it made another one behind it.
+    let own = over(text("STF"), vec![fine(), failing(&Ok(vec![]), 0xcc)]);
+    assert_eq!(find(Client::OldGeth, &own).frame, Some(address(0xaa)));
+    let survived = over(text("Sale: sold out"), vec![failing(&Ok(vec![]), 0xcc), fine()]);
+    assert_eq!(find(Client::OldGeth, &survived).frame, Some(address(0xaa)));
+}
+
+#[test]
 fn errors_inside_of_errors_lead_to_the_call_that_made_them() {
     let slippage = error("V4TooLittleReceived(uint256,uint256)", &[42, 41]);
     let old = text("Too little received");
@@ -68,7 +81,7 @@ fn errors_inside_of_errors_lead_to_the_call_that_made_them() {
         [&hex!("08c379a0")[..], &word(32), &word(old.len() as u64), &old, &padding].concat()
     };
     for (outer, inner) in [
-        (wrapping("WrappedError(address,bytes4,bytes,bytes)", &[0xb0b, 0, 128, 128 + 64 + 128 - 32], &[&slippage, &[]]), &slippage),
+        (wrapping("WrappedError(address,bytes4,bytes,bytes)", &[0xb0b, 0, 128, 256], &[&slippage, &[]]), &slippage),
         (wrapping("ExecutionFailed(uint256,bytes)", &[3, 64], &[&slippage]), &slippage),
         (wrapping("PostOpReverted(bytes)", &[32], &[&slippage]), &slippage),
         (text_of_data, &old),
