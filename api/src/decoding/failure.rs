@@ -45,7 +45,7 @@ fn called(calls: &str) -> Vec<Address> {
 }
 
 /// Names the error and the contracts by what is known now.
-pub(super) fn name(detail: &mut TransactionDetail, known: &Known) {
+pub(super) fn name(detail: &mut TransactionDetail, known: &Known, table: &Table) {
     let Some(failure) = &mut detail.failure else { return };
     failure.entry_name = failure.entry.as_deref().and_then(|entry| known.name_of(entry));
     if let Some(frame) = &mut failure.frame {
@@ -57,12 +57,12 @@ pub(super) fn name(detail: &mut TransactionDetail, known: &Known) {
             failure.names.insert(text, name);
         }
     }
-    again(failure, known, detail.transaction.to.as_deref());
+    again(failure, known, table, detail.transaction.to.as_deref());
     detail.sentence = Some(failure.sentence());
 }
 
 /// The error by ABIs of the contract that failed, of those before it, and of the one that was called.
-fn again(failure: &mut FailureItem, known: &Known, to: Option<&str>) {
+fn again(failure: &mut FailureItem, known: &Known, table: &Table, to: Option<&str>) {
     let Some(output) = failure.output.as_deref().and_then(|output| const_hex::decode(output).ok()) else { return };
     if output.len() < 4 {
         return;
@@ -75,15 +75,20 @@ fn again(failure: &mut FailureItem, known: &Known, to: Option<&str>) {
         }
     }
     let candidates: Vec<Candidate<'_>> = contracts.iter().flat_map(|contract| known.abis(*contract, None)).collect();
-    if let Some((named, source)) = named(failure.error_signature.as_deref(), &candidates, &output) {
+    if let Some((named, source)) = named(failure.error_signature.as_deref(), &candidates, &output, table) {
         say(failure, named, source);
     }
 }
 
 /// As [`super::better`]: a reader's own ABI comes in the place of another name, any other only where there is none.
-fn named<'k>(stored: Option<&str>, candidates: &[Candidate<'k>], output: &[u8]) -> Option<(Named, &'k str)> {
+fn named<'k>(
+    stored: Option<&str>,
+    candidates: &[Candidate<'k>],
+    output: &[u8],
+    table: &Table,
+) -> Option<(Named, &'k str)> {
     let by = |candidate: &&Candidate<'k>| {
-        let named = name_again(output, &[candidate.abi], Table::builtin())?;
+        let named = name_again(output, &[candidate.abi], table)?;
         Some((named, candidate.source))
     };
     let own = candidates.iter().filter(|candidate| candidate.is_own).find_map(|candidate| by(&candidate));
@@ -119,6 +124,6 @@ mod tests {
         let (a, b) = (Address::repeat_byte(1), Address::repeat_byte(2));
         let text = format!(r#"{deep}{{"to":"{a}","x":"\"to\":"}},{{"to": "{b}"}},{{"to":null}},{{"to":"0x12"}},{{"to"#);
         assert_eq!(called(&text), [a, b]);
-        assert_eq!(called("\"to\":\"é0x0101010101010101010101010101010101010101"), []);
+        assert!(called("\"to\":\"é0x0101010101010101010101010101010101010101").is_empty());
     }
 }

@@ -65,7 +65,7 @@ pub async fn detail(
             detail.text = decode::text(&called.input).map(str::to_owned);
         }
     }
-    failure::name(&mut detail, &known);
+    failure::name(&mut detail, &known, &app.config.causes);
     for event in &mut detail.events {
         self::event(event, &known, &mut detail.transfers);
     }

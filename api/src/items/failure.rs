@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use decode::causes::Cause;
 use schemas::{TimeMs, records::EnrichedCause};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -105,7 +106,10 @@ impl FailureItem {
     pub fn sentence(&self) -> String {
         match (&self.reason, &self.cause, self.pending) {
             (Some(reason), ..) => reason.clone(),
-            (None, Some(cause), _) => format!("It failed ({cause}); nothing more is known of it"),
+            (None, Some(word), _) => match Cause::of(word) {
+                Some(cause) => format!("It failed ({word}: {})", cause.about()),
+                None => format!("It failed ({word}); nothing more is known of it"),
+            },
             (None, None, true) => "It failed; why is being looked for".to_owned(),
             (None, None, false) => "It failed; why is not known".to_owned(),
         }
@@ -286,7 +290,10 @@ mod tests {
         let item = |cause: Option<&str>, reason: Option<&str>, pending| {
             FailureItem::from_row((cause, reason), &Failure::default(), pending).sentence()
         };
-        assert_eq!(item(Some("slippage"), Some("output 41 below the minimum 42"), false), "output 41 below the minimum 42");
+        assert_eq!(
+            item(Some("slippage"), Some("output 41 below the minimum 42"), false),
+            "output 41 below the minimum 42"
+        );
         assert!(item(Some("gas_limit"), None, true).contains("gas_limit"));
         assert!(item(None, None, true).contains("being looked for"));
         assert!(item(None, None, false).contains("not known"));

@@ -149,7 +149,11 @@ mod tests {
         assert_eq!(lags[..5], [Some(0), Some(3), Some(4), Some(0), Some(10)]);
         assert_eq!(lags[6], None);
         // Four blocks a second: 30 s are 120 blocks.
-        let fast = [EndpointAt { lowest: Some(0), ..at(Some(480), 9, 0, None, 0) }, at(Some(400), 9, 0, None, 0), at(Some(300), 9, 0, None, 0)];
+        let fast = [
+            EndpointAt { lowest: Some(0), ..at(Some(480), 9, 0, None, 0) },
+            at(Some(400), 9, 0, None, 0),
+            at(Some(300), 9, 0, None, 0),
+        ];
         let items = EndpointAtItem::of(&fast);
         assert_eq!([&*items[1].state, &*items[2].state], ["ok", "behind"]);
     }

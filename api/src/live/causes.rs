@@ -12,13 +12,7 @@ use std::{
 
 use axum::extract::ws::Utf8Bytes;
 use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Reader, Record, TopicPartition};
-use schemas::{
-    Network, Op, TimeMs,
-    codec::Codec,
-    limits::finding,
-    records::EnrichedCause,
-    topics::ENRICHED_CAUSES,
-};
+use schemas::{Network, Op, TimeMs, codec::Codec, limits::finding, records::EnrichedCause, topics::ENRICHED_CAUSES};
 use tokio::{sync::watch, time::Instant};
 
 use super::{Mark, event::DataFrame};
@@ -148,7 +142,7 @@ impl Causes {
         let mut known = log.partitions(topic).await?;
         let all: Vec<_> = (0..known).map(|partition| TopicPartition { topic, partition }).collect();
         let (mut places, ends) = runtime::log::last(log, &all, finding::CAUSES_READ_BACK).await?;
-        if self.lock().first + self.lock().held.len() as u64 > 0 {
+        if *self.newest.borrow() > 0 {
             // What was read before an interruption is not read again; what came meanwhile is in the rows.
             places = ends.into_iter().collect();
         }

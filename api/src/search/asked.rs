@@ -35,7 +35,8 @@ pub fn read(text: &str) -> Asked {
         return Asked::Address(address);
     }
     // People write heights as pages show them: 18,000,000 or 18 000 000 or #18000000.
-    let digits: String = text.trim_start_matches('#').chars().filter(|c| !matches!(c, ',' | '_' | ' ' | '\'' | '\u{202f}')).collect();
+    let digits: String =
+        text.trim_start_matches('#').chars().filter(|c| !matches!(c, ',' | '_' | ' ' | '\'' | '\u{202f}')).collect();
     let is_height = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     match digits.parse() {
         Ok(height) if is_height => Asked::Height(height),

@@ -21,7 +21,8 @@ use crate::{
 };
 
 /// What to write.
-pub const EXPECTED: &str = "a hash, a height, an address, or a part of a contract's or network's name; at most 256 bytes";
+pub const EXPECTED: &str =
+    "a hash, a height, an address, or a part of a contract's or network's name; at most 256 bytes";
 
 /// What a text finds in these networks: in the one that is named, or in all that the caller reaches.
 ///
@@ -109,12 +110,7 @@ async fn height(app: &App, height: u64, networks: &[Network]) -> Result<Vec<Foun
 }
 
 /// Contracts of this address that somebody has named come first; then the networks in which it occurs.
-async fn address(
-    app: &App,
-    asking: &Asking,
-    address: &str,
-    networks: &[Network],
-) -> Result<Vec<FoundItem>, ApiError> {
+async fn address(app: &App, asking: &Asking, address: &str, networks: &[Network]) -> Result<Vec<FoundItem>, ApiError> {
     let names = Names::of(app, asking, networks.iter().map(|network| (network.as_str(), address))).await;
     let named = |network: &Network| {
         names.of_contract(network.as_str(), address).map(|name| contract(network.as_str(), address, Some(name)))

@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn all_that_is_asked_must_hold() {
-        let read = |contract, address, status, cause| Filter::read(contract, address, status, (cause, None)).expect("good");
+        let read =
+            |contract, address, status, cause| Filter::read(contract, address, status, (cause, None)).expect("good");
         assert!(Filter::default().is_empty() && Filter::default().matches(&mark()));
         for (filter, matches) in [
             (read(Some(TOKEN), None, None, None), true),

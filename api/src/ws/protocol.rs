@@ -193,7 +193,8 @@ impl Operation {
                     return Err(ApiError::InvalidOperation { problem });
                 }
                 let (contract, address) = (contract.as_deref(), address.as_deref());
-                let filter = Filter::read(contract, address, status.as_deref(), (cause.as_deref(), found_by.as_deref()))?;
+                let filter =
+                    Filter::read(contract, address, status.as_deref(), (cause.as_deref(), found_by.as_deref()))?;
                 if !topics.transactions && (!filter.is_empty() || method.is_some()) {
                     let problem =
                         "contract, address, status, cause, found_by and method choose among transactions: add transactions to \

@@ -37,7 +37,10 @@ async fn a_cause_comes_after_its_transaction_to_whoever_wants_it() {
     chain.apply();
     world.publish_and_wait(&chain.events).await;
     let Value::Array(mut all) = json!([{}, {"cause": "slippage", "found_by": "trace"}, {"address": format!("{ROUTER:#x}")},
-        {"cause": "deadline"}, {"status": "success"}]) else { panic!("a list") };
+        {"cause": "deadline"}, {"status": "success"}])
+    else {
+        panic!("a list")
+    };
     let mut connections = Vec::new();
     for more in all.drain(..) {
         let mut ws = Ws::connect(api.at).await;
@@ -53,12 +56,19 @@ async fn a_cause_comes_after_its_transaction_to_whoever_wants_it() {
     let hash = hash_of(first(&event));
     for ws in &mut connections[..3] {
         let frames = until(ws, "cause").await;
-        let position = frames.iter().position(|frame| frame["type"] == "position" && frame["sequence"] == told.sequence);
+        let position =
+            frames.iter().position(|frame| frame["type"] == "position" && frame["sequence"] == told.sequence);
         assert!(position.is_some_and(|at| at + 1 < frames.len()), "after all of its block: {frames:?}");
         let frame = frames.last().expect("the cause");
-        assert_eq!((&frame["network"], &frame["sequence"], &frame["op"]), (&json!("ethereum"), &json!(told.sequence), &json!("apply")));
+        assert_eq!(
+            (&frame["network"], &frame["sequence"], &frame["op"]),
+            (&json!("ethereum"), &json!(told.sequence), &json!("apply"))
+        );
         let data = &frame["data"];
-        assert_eq!((&data["hash"], &data["cause"], &data["found_by"]), (&json!(hash), &json!("slippage"), &json!("trace")));
+        assert_eq!(
+            (&data["hash"], &data["cause"], &data["found_by"]),
+            (&json!(hash), &json!("slippage"), &json!("trace"))
+        );
         assert_eq!((&data["block_hash"], &data["revision"]), (&json!(told.block_hash.to_string()), &json!(1)));
     }
     // To the others it is not told: what comes next is the next block.
@@ -96,7 +106,13 @@ async fn a_resume_goes_by_positions_and_is_told_of_the_last_moments_again() {
     let mut positions: Vec<u64> =
         frames.iter().filter(|f| f["type"] == "position").filter_map(|f| f["sequence"].as_u64()).collect();
     if positions.last() < Some(&chain.sequence()) {
-        positions.extend(ws.until(chain.sequence()).await.iter().filter(|f| f["type"] == "position").filter_map(|f| f["sequence"].as_u64()));
+        positions.extend(
+            ws.until(chain.sequence())
+                .await
+                .iter()
+                .filter(|f| f["type"] == "position")
+                .filter_map(|f| f["sequence"].as_u64()),
+        );
     }
     assert_eq!(positions, (1..=chain.sequence()).collect::<Vec<_>>());
     // A block that left the chain: a cause of it that is told to nobody who was not told of it.

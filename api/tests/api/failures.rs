@@ -5,9 +5,7 @@ use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
 use control::{Caller, Networks, NewKey, Scopes};
 use schemas::{
     TimeMs,
-    records::{
-        CallSample, CauseEvidence, EnrichedCause, EnrichedTransaction, MinuteSample, Outcome, Payload, Seen,
-    },
+    records::{CallSample, CauseEvidence, EnrichedCause, EnrichedTransaction, MinuteSample, Outcome, Payload, Seen},
 };
 use serde_json::{Value, json};
 
@@ -78,7 +76,10 @@ pub fn cause(record: &EnrichedTransaction, class: &str, output: &[u8]) -> Enrich
         error_signature: None,
         error_arguments: None,
         output: Bytes::copy_from_slice(output),
-        calls: Some(json!({"type": "CALL", "to": ROUTER, "calls": [{"type": "CALL", "to": POOL, "failed_here": true}]}).to_string()),
+        calls: Some(
+            json!({"type": "CALL", "to": ROUTER, "calls": [{"type": "CALL", "to": POOL, "failed_here": true}]})
+                .to_string(),
+        ),
         group: None,
         found_at: TimeMs::now(),
     }
@@ -112,7 +113,10 @@ async fn a_cause_is_pending_and_then_there_with_its_evidence() {
     let before = detail(&api, "ethereum", &hash).await;
     assert_eq!((&before["status"], &before["found_by"]), (&json!("failed"), &Value::Null));
     let failure = &before["failure"];
-    assert_eq!((&failure["pending"], &failure["found_by"], &failure["late"]), (&json!(true), &Value::Null, &json!(false)));
+    assert_eq!(
+        (&failure["pending"], &failure["found_by"], &failure["late"]),
+        (&json!(true), &Value::Null, &json!(false))
+    );
     assert!(before["sentence"].as_str().is_some_and(|s| !s.is_empty()), "{before}");
 
     let told = cause(first(&fails), "slippage", &output("NobodyKnows(uint256)", 41));
@@ -142,9 +146,10 @@ async fn a_cause_is_pending_and_then_there_with_its_evidence() {
     }
     assert_eq!(failure["calls"]["calls"][0]["failed_here"], true);
     // One that did not fail has no failure.
-    let good = chain.transactions().into_iter().find(|t| {
-        matches!(&t.payload, Payload::Transaction(p) if p.1.status == schemas::Status::Success)
-    });
+    let good = chain
+        .transactions()
+        .into_iter()
+        .find(|t| matches!(&t.payload, Payload::Transaction(p) if p.1.status == schemas::Status::Success));
     let good = detail(&api, "ethereum", &hash_of(&good.expect("one that succeeded"))).await;
     assert_eq!((&good["failure"], &good["sentence"], &good["similar"]), (&Value::Null, &Value::Null, &json!([])));
     api.stop().await;
@@ -161,8 +166,12 @@ async fn what_failed_is_listed_grouped_and_compared() {
         let event = ethereum.apply_failing(ROUTER, &swap());
         told.push(match n {
             0..4 => cause(first(&event), "slippage", &errors[n / 3]),
-            _ => EnrichedCause { found_by: CauseEvidence::Receipt, output: Bytes::new(), error_selector: None,
-                ..cause(first(&event), "gas_limit", &[]) },
+            _ => EnrichedCause {
+                found_by: CauseEvidence::Receipt,
+                output: Bytes::new(),
+                error_selector: None,
+                ..cause(first(&event), "gas_limit", &[])
+            },
         });
     }
     let other = mantle.apply_failing(ROUTER, &swap());
@@ -180,7 +189,8 @@ async fn what_failed_is_listed_grouped_and_compared() {
 
     // Lists: by class, by either of its names, and by evidence.
     let list = async |query: &str| {
-        let answer = api.get(&format!("/api/v1/txs?network=ethereum&sort=oldest&limit=100&contract={ROUTER:#x}{query}")).await;
+        let answer =
+            api.get(&format!("/api/v1/txs?network=ethereum&sort=oldest&limit=100&contract={ROUTER:#x}{query}")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         hashes(&answer.json())
     };
@@ -210,7 +220,10 @@ async fn what_failed_is_listed_grouped_and_compared() {
     let slippage: Vec<&Value> = items.iter().filter(|item| item["cause"] == "slippage").collect();
     assert!(!slippage.is_empty(), "{found}");
     for item in &slippage {
-        assert_eq!((&item["contract"], &item["method_name"]), (&json!(format!("{ROUTER:#x}")), &json!("swapExactTokensForTokens")));
+        assert_eq!(
+            (&item["contract"], &item["method_name"]),
+            (&json!(format!("{ROUTER:#x}")), &json!("swapExactTokensForTokens"))
+        );
         assert_eq!(item["trend"].as_array().map(Vec::len), Some(24));
         let sum: u64 = item["trend"].as_array().expect("numbers").iter().filter_map(Value::as_u64).sum();
         assert_eq!(Some(sum), item["count"].as_u64(), "{item}");
@@ -222,10 +235,16 @@ async fn what_failed_is_listed_grouped_and_compared() {
     assert_eq!((&one["total"], &one["failed"], one["items"].as_array().map(Vec::len)), (&json!(3), &json!(6), Some(1)));
     assert_eq!(one["items"][0]["share"], json!(0.5), "{one}");
     let only = groups("&network=ethereum&cause=out_of_gas").await;
-    assert_eq!(only["items"].as_array().expect("items").iter().map(|i| i["count"].as_u64().unwrap_or(0)).sum::<u64>(), 2, "{only}");
+    assert_eq!(
+        only["items"].as_array().expect("items").iter().map(|i| i["count"].as_u64().unwrap_or(0)).sum::<u64>(),
+        2,
+        "{only}"
+    );
     let all = groups(&format!("&contract={ROUTER:#x}")).await;
     assert_eq!(all["failed"], 7, "of both networks: {all}");
-    for (query, parameter) in [("&window=2h", "window"), ("&limit=0", "limit"), ("&limit=201", "limit"), ("&sort=newest", "sort")] {
+    for (query, parameter) in
+        [("&window=2h", "window"), ("&limit=0", "limit"), ("&limit=201", "limit"), ("&sort=newest", "sort")]
+    {
         let answer = api.get(&format!("/api/v1/failures?limit=9{query}")).await;
         assert_eq!(answer.status, 400, "{query}");
         let named = answer.json()["parameter"].as_str().map(str::to_owned);
@@ -276,7 +295,12 @@ async fn endpoints_are_told_as_they_were() {
         })
     };
     let minute = MinuteSample {
-        method: "eth_blockNumber".into(), calls: 40, failures: 2, latency_p50_ms: Some(90), latency_p95_ms: Some(200), bytes: 1,
+        method: "eth_blockNumber".into(),
+        calls: 40,
+        failures: 2,
+        latency_p50_ms: Some(90),
+        latency_p95_ms: Some(200),
+        bytes: 1,
     };
     let tell = async |endpoint: &str, after: i64, seen: Seen| {
         world.tell(&chain.network, &sample(&chain.network, endpoint, TimeMs(at.0 + after), seen)).await;
@@ -288,18 +312,24 @@ async fn endpoints_are_told_as_they_were() {
     tell("elsewhen", 600_000, call(Some(2_000), Outcome::Ok, None)).await;
     let target = format!("/api/v1/txs/ethereum/{}/endpoints", hash_of(first(&event)));
     let found = until(&api, &target, "all samples", |found| {
-        let calls = found["items"].as_array().map(|items| items.iter().filter_map(|i| i["calls"].as_u64()).sum::<u64>());
+        let calls =
+            found["items"].as_array().map(|items| items.iter().filter_map(|i| i["calls"].as_u64()).sum::<u64>());
         calls == Some(42)
     })
     .await;
-    let told = |name: &str| found["items"].as_array().expect("items").iter().find(|i| i["endpoint"] == name).expect(name).clone();
+    let told = |name: &str| {
+        found["items"].as_array().expect("items").iter().find(|i| i["endpoint"] == name).expect(name).clone()
+    };
     let good = told("good");
     assert_eq!((&good["state"], &good["height"], &good["lag_blocks"]), (&json!("ok"), &json!(1_000), &json!(0)));
     assert_eq!((&good["calls"], &good["failures"], &good["latency_ms"]), (&json!(40), &json!(2), &json!(90)));
     let late = told("late");
     assert_eq!((&late["state"], &late["lag_blocks"]), (&json!("behind"), &json!(10)));
     let broken = told("broken");
-    assert_eq!((&broken["state"], &broken["error"], &broken["height"]), (&json!("failing"), &json!("HTTP 503"), &Value::Null));
+    assert_eq!(
+        (&broken["state"], &broken["error"], &broken["height"]),
+        (&json!("failing"), &json!("HTTP 503"), &Value::Null)
+    );
     assert_eq!(found["items"].as_array().map(Vec::len), Some(3), "{found}");
     let whole = detail(&api, "ethereum", &hash_of(first(&event))).await;
     assert_eq!(whole["endpoints"], found["items"]);

@@ -108,8 +108,12 @@ mod tests {
             error: None,
             at: TimeMs(calls as i64),
         };
-        let joined = joined(vec![one("b", 3, Some(7)), one("c", 9, None)], vec![one("a", 50, None), one("b", 40, None), one("c", 1, None)]);
-        let told: Vec<_> = joined.iter().map(|one| (one.endpoint.as_str(), one.calls, one.failures, one.height)).collect();
+        let joined = joined(
+            vec![one("b", 3, Some(7)), one("c", 9, None)],
+            vec![one("a", 50, None), one("b", 40, None), one("c", 1, None)],
+        );
+        let told: Vec<_> =
+            joined.iter().map(|one| (one.endpoint.as_str(), one.calls, one.failures, one.height)).collect();
         assert_eq!(told, [("a", 50, 25, None), ("b", 40, 20, Some(7)), ("c", 9, 4, None)]);
     }
 }
