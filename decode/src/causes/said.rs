@@ -173,7 +173,7 @@ fn text_bytes(data: &[u8]) -> Option<&[u8]> {
 fn number(data: &[u8], at: usize) -> Option<usize> {
     let word = data.get(at..)?.first_chunk::<WORD>()?;
     let (high, low) = word.split_last_chunk::<8>()?;
-    (high == &[0; 24]).then(|| usize::try_from(u64::from_be_bytes(*low)).ok())?
+    (*high == [0; 24]).then(|| usize::try_from(u64::from_be_bytes(*low)).ok())?
 }
 
 /// Data inside of a text: as bytes, or as hex.
