@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::{
     envelope::ChildEnvelope,
-    headers::ChainHeaders,
+    headers::{self, ChainHeaders},
     limits,
     primitives::Op,
     records::{
@@ -395,12 +395,25 @@ macro_rules! chain_record {
 }
 chain_record! {
     RawBlock, topics::RAW_BLOCKS, |r| ChainHeaders::of_block(&r.envelope);
-    RawTransaction, topics::RAW_TRANSACTIONS,
-        |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |tx| tx.transaction_index));
     EnrichedTransaction, topics::ENRICHED_TRANSACTIONS,
         |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |(tx, _)| tx.transaction_index));
     EnrichedEvent, topics::ENRICHED_EVENTS,
         |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |event| event.log.log_index));
+}
+
+impl Record for RawTransaction {
+    const TOPIC: TopicSpec = topics::RAW_TRANSACTIONS;
+    fn key(&self) -> String {
+        self.envelope.network.as_str().to_owned()
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        let index = index(&self.payload, |tx| tx.transaction_index);
+        let mut pairs = ChainHeaders::of_child(&self.envelope, index).to_pairs();
+        if let Payload::Transaction(transaction) = &self.payload {
+            pairs.extend(headers::status(transaction.status()));
+        }
+        pairs
+    }
 }
 
 impl Record for EnrichedBlock {

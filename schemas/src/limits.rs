@@ -1,5 +1,8 @@
 //! Every size and count limit of the product, in one file. Bytes unless the name says otherwise.
 
+pub mod evidence;
+pub mod traces;
+
 /// Length of a network's slug.
 pub const NETWORK_SLUG_BYTES: usize = 64;
 /// Recent live blocks that ingest keeps per network, so the deepest reorg that it walks back by itself, in blocks.
@@ -312,6 +315,8 @@ pub mod store {
     /// One line of the store's process to its parent.
     pub const CHILD_LINE: u64 = 16 << 10;
 }
+
+pub mod finding;
 
 /// Simulated chain nodes.
 pub mod simulator {

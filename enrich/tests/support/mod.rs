@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unused_imports)] // each test binary uses its part
 
+pub mod bench;
+pub mod causes;
 pub mod log;
 mod recorded;
 

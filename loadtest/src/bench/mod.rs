@@ -11,6 +11,7 @@
 mod catch_up;
 pub(crate) mod child;
 mod compare;
+mod contracts;
 mod feed;
 mod fleet;
 mod idle;
@@ -28,6 +29,7 @@ use crate::failure::Failure;
 use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, FaultKind, Origin, Simulator};
 pub(crate) use catch_up::catch_up;
 use clap::{Args, ValueEnum};
+use contracts::Contracts;
 use feed::Feed;
 use fleet::Fleet;
 use idle::Idle;
@@ -130,6 +132,9 @@ pub struct Bench {
     /// Endpoints, each of an operator of its own, of these networks
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=20))]
     fleet_endpoints: u16,
+    /// Contracts of the operator, each with an ABI: half of them are those that the recorded blocks name most often
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1_000), conflicts_with = "ingest_only")]
+    contracts: u16,
     /// Lines for the measured configuration's end, such as a [log] section
     #[arg(long, value_name = "TOML", default_value = "")]
     extra_config: String,
@@ -156,7 +161,11 @@ pub async fn run(args: Bench) -> Result<(), Failure> {
         None => args.blocks,
     };
     let at_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
-    let bench = Measuring { args, data, binary, blocks, at_ms };
+    let contracts = match args.contracts {
+        0 => None,
+        count => Some(Contracts::of(&data, count.into())?),
+    };
+    let bench = Measuring { args, data, contracts, binary, blocks, at_ms };
     match (&bench.args.against, bench.args.ingest_only) {
         (None, false) => bench.alone().await,
         (None, true) => bench.beside_peers().await,
@@ -186,6 +195,7 @@ fn blocks_with(data: &Dataset, transactions: u64) -> Result<u64, Failure> {
 struct Measuring {
     args: Bench,
     data: Arc<Dataset>,
+    contracts: Option<Contracts>,
     binary: PathBuf,
     /// Blocks that are measured.
     blocks: u64,
@@ -230,7 +240,11 @@ impl Measuring {
     /// One binary over one log, once.
     async fn whole(&self, binary: &Path, kind: LogKind) -> Result<Report, Failure> {
         let (args, node) = (&self.args, self.node(self.blocks).await?);
-        let extra = self.extra(kind)?;
+        let mut extra = self.extra(kind)?;
+        if let Some(contracts) = &self.contracts {
+            extra.push('\n');
+            extra.push_str(&contracts.lines);
+        }
         let mut instance =
             Instance::start(binary, &node, &Setting { extra: &extra, keep: args.keep, networks: 1 }).await?;
         let measured = async {

@@ -19,6 +19,8 @@ pub(super) struct Settings {
     log: &'static str,
     store: &'static str,
     extra_config: String,
+    /// Contracts of the operator, each with an ABI.
+    contracts: u16,
     /// Blocks that went through the broker before.
     broker_warmed_with: u64,
     binary: String,
@@ -44,6 +46,7 @@ impl Settings {
             },
             store: "embedded",
             extra_config: of.args.extra_config.clone(),
+            contracts: of.args.contracts,
             broker_warmed_with: if log == LogKind::Embedded { 0 } else { of.args.warm_up },
             binary: binary.display().to_string(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
@@ -111,6 +114,9 @@ impl Lines {
         self.line("cores", [], &format!("{}, {}, Linux {}", s.cores, s.processor, s.kernel));
         if !s.extra_config.trim().is_empty() {
             self.line("configuration", [], s.extra_config.trim());
+        }
+        if s.contracts > 0 {
+            self.line("contracts", [], &format!("{}, each with an ABI", s.contracts));
         }
         if s.broker_warmed_with > 0 {
             self.line(

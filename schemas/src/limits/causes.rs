@@ -29,3 +29,21 @@ pub const GROUPS: usize = 4_000;
 pub const TREND_PARTS: usize = 24;
 /// Occurrences of a hash or a height, over all networks, that one search gives.
 pub const FOUND: u32 = 20;
+
+/// Failed transactions that wait for evidence, per process; of more the oldest get their record without.
+pub const FAILURES_WAITING: usize = 20_000;
+/// Bytes of them, about.
+pub const FAILURES_WAITING_BYTES: usize = 64 << 20;
+/// How long one may wait for evidence: what the configuration may say.
+pub const GIVE_UP_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3_600));
+/// Failures of one group (network, contract, method, whether all gas was used) of which evidence is asked for within a minute; the rest are
+/// told by those.
+pub const SAMPLED: u32 = 20;
+/// How long what a group failed of last is good for telling others of it.
+pub const SAMPLE_KEPT: Duration = Duration::from_secs(600);
+/// Groups that are counted, per partition; of more those go that were not seen for longest.
+pub const GROUPS_COUNTED: usize = 10_000;
+/// Blocks of one network for whose failures evidence is asked for at once.
+pub const BLOCKS_AT_ONCE: usize = 2;
+/// Decided causes that are remembered when a partition is taken over: what is older than all of these is decided too.
+pub const DECIDED: usize = 500_000;

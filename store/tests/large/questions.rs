@@ -12,7 +12,7 @@ use store::{
 
 use crate::{
     chain::{Chain, Dice},
-    generate::{self, FIRST_HEIGHT, METHODS, Network, PER_BLOCK, block_hash, run, sender, transaction_hash},
+    generate::{self, ENDPOINTS, FIRST_HEIGHT, METHODS, Network, PER_BLOCK, block_hash, run, sender, transaction_hash},
     harness::{Running, encoded},
     setup::{RunningSink, TestLog, until_processed},
 };
@@ -241,6 +241,12 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
     let minutes = api.provider_minutes(&network, "e7", hour, 1_000);
     let minutes = asked.ask("provider_minutes", "an hour of one endpoint", edges, minutes).await;
     assert_eq!(minutes.len() as u64, 60 * METHODS);
+    // Each endpoint's rows lie apart: a granule of each.
+    let around = (TimeMs(from.0 + 60_000), TimeMs(from.0 + 180_000));
+    let then = asked
+        .ask("endpoints_at", "two minutes", 3 * ENDPOINTS * GRANULE, api.endpoints_at(&network, around, 100))
+        .await;
+    assert!(then.iter().any(|endpoint| endpoint.endpoint == "e7" && endpoint.calls > 0), "{then:?}");
     let (watched, day) = (format!("0x{}", "cc".repeat(20)), 86_400_000);
     let blocks = day / 12_000;
     let since = TimeMs(head.timestamp.0 - day + 1);

@@ -8,9 +8,11 @@
 use super::content::{Content, Mark};
 use super::error::Error;
 use super::template::{Fill, Template};
+use super::traces::{self, Traces};
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -46,12 +48,14 @@ pub struct Recorded {
     sealing: Sealing,
     facts: Facts,
     tx_hashes: Arc<[B256]>,
+    contracts: HashMap<Address, usize>,
     content: Content,
     chain_id: Option<u64>,
     full: Template,
     hashes: Template,
     head: Template,
     receipts: Template,
+    traces: Traces,
 }
 
 /// The values of a block's header that a simulated chain rewrites.
@@ -105,6 +109,12 @@ impl Recorded {
             logs: list.iter().map(|r| r["logs"].as_array().map_or(0, Vec::len) as u64).sum(),
             gas_used: header.gas_used,
         };
+        let mut contracts = HashMap::new();
+        let receivers = transactions.iter().map(|tx| &tx["to"]);
+        let emitters = list.iter().filter_map(|r| r["logs"].as_array()).flatten().map(|log| &log["address"]);
+        for address in receivers.chain(emitters).filter_map(|value| value.as_str()?.parse().ok()) {
+            *contracts.entry(address).or_default() += 1;
+        }
         let chain_id = transactions.iter().find_map(|tx| quantity(tx.get("chainId")?.as_str()?));
         let sealing = if header.hash_slow() == hash { Sealing::Header } else { Sealing::StandIn };
         let content = Content::of(transactions, &tx_hashes, header.transactions_root);
@@ -127,10 +137,32 @@ impl Recorded {
             hashes: Template::block(&short, &[]),
             head: Template::block(&head, &[]),
             receipts: Template::receipts(&receipts),
+            traces: Traces::new(),
             tx_hashes: tx_hashes.into(),
+            contracts,
             content,
             header,
         })
+    }
+
+    /// With what was recorded of why its transactions failed (`traces_failed.json`).
+    ///
+    /// # Errors
+    /// [`Error::Data`] when that cannot be read, or is of transactions that did not fail.
+    pub fn with_traces(mut self, text: &[u8]) -> Result<Self, Error> {
+        self.traces = traces::read(&self.name, text)?;
+        match self.traces.keys().find(|place| **place >= self.tx_hashes.len()) {
+            Some(place) => {
+                let what = format!("traces: there is no transaction {place}");
+                Err(Error::Data { name: self.name, what })
+            }
+            None => Ok(self),
+        }
+    }
+
+    /// Recorded traces of its failures, by their place.
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// Where it comes from: `chain/number`.
@@ -173,6 +205,12 @@ impl Recorded {
     #[must_use]
     pub fn tx_hashes(&self) -> &[B256] {
         &self.tx_hashes
+    }
+
+    /// How often each address is a transaction's receiver or a log's emitter in it.
+    #[must_use]
+    pub fn contracts(&self) -> &HashMap<Address, usize> {
+        &self.contracts
     }
 
     pub(crate) fn state_root(&self) -> B256 {
