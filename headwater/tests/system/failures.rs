@@ -101,17 +101,18 @@ async fn each_failed_transaction_has_its_own_cause() {
     let (mirror, burner) = (chain.deploy(MIRROR).await, chain.deploy(BURNER).await);
     let spinner = chain.deploy(SPINNER).await;
 
+    let (height, head) = chain.anvil.head().await;
     let mut headwater = Headwater::new(&[Net {
         slug: "anvil",
         chain_id: 31_337,
-        start: "latest".into(),
+        start: height.to_string(),
         url: chain.anvil.url(),
         ws: Some(chain.anvil.ws_url()),
     }]);
     let config = std::fs::read_to_string(&headwater.config).expect("the file");
     std::fs::write(&headwater.config, config + "\n[causes]\nlimit = \"50/s\"\n").expect("written");
     headwater.start();
-    headwater.until_visible("anvil", &chain.anvil.head().await.1).await;
+    headwater.until_visible("anvil", &head).await;
 
     let panic = |code| reverting("Panic(uint256)", &word(code));
     let cases: Vec<(&str, String, &[&str])> = vec![
