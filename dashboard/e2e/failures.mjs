@@ -88,7 +88,7 @@ export async function checkFailures(page, url, until) {
 		if (failure.pending) continue;
 		await until('the last word', async () => (await part('pending').count()) === 0);
 		assert.equal(await part('why').getAttribute('data-cause'), failure.cause ?? '');
-		if (failure.reason) assert.equal((await part('sentence').innerText()).trim(), failure.reason.trim());
+		if (failure.reason) assert.equal((await part('sentence').innerText()).trim().toLowerCase(), failure.reason.trim().toLowerCase());
 		if (failure.found_by) assert.match(await part('found-by').innerText(), /^Found by /);
 		assert.equal(await part('approximate').count(), failure.approximate ? 1 : 0);
 		const tree = part('call-tree');

@@ -93,7 +93,7 @@ pub async fn serve(
     hangups: Option<mpsc::Receiver<()>>,
     beside: Option<Beside>,
 ) -> Result<(), Failure> {
-    if stages.contains(&Stage::Causes) {
+    if stages.contains(&Stage::Causes) || stages.contains(&Stage::Api) {
         // A mistake in it stops the start before anything is opened.
         parts::table_of_causes(&config).map_err(Failure::config)?;
     }
@@ -199,7 +199,7 @@ async fn run_stages(
         boards.push(settings.board.clone());
         service.spawn_stage("enrich", 1, enrich::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
-    if stages.contains(&Stage::Causes) {
+    if stages.contains(&Stage::Causes) || stages.contains(&Stage::Api) {
         let settings = parts::causes_config(&mut live, &limits)?;
         boards.push(settings.board.clone());
         service.spawn_stage("causes", 2, enrich::causes::run(settings, log.clone(), codec.clone(), stop.clone()))?;
@@ -221,7 +221,8 @@ async fn run_stages(
             Some(url) => tracing::info!("dashboard and API at {url} ({scheme}://{})", listener.local_addr()?),
             None => tracing::info!("dashboard and API at {scheme}://{}", listener.local_addr()?),
         }
-        let settings = parts::api_config(&mut live, control.clone(), certificate);
+        let mut settings = parts::api_config(&mut live, control.clone(), certificate);
+        settings.causes = parts::table_of_causes(&config)?;
         boards.push(settings.board.clone());
         let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());
         service.spawn_stage("api", 1, api)?;

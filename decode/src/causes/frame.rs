@@ -38,14 +38,8 @@ impl CallKind {
 
     /// Of a client's word, however it is written.
     pub(crate) fn of(word: &str) -> Self {
-        let all = [
-            Self::StaticCall,
-            Self::DelegateCall,
-            Self::CallCode,
-            Self::Create2,
-            Self::Create,
-            Self::SelfDestruct,
-        ];
+        let all =
+            [Self::StaticCall, Self::DelegateCall, Self::CallCode, Self::Create2, Self::Create, Self::SelfDestruct];
         match all.into_iter().find(|kind| kind.word().eq_ignore_ascii_case(word)) {
             Some(kind) => kind,
             None if word.eq_ignore_ascii_case("suicide") => Self::SelfDestruct,
@@ -88,6 +82,8 @@ pub struct Frame {
     pub output: Vec<u8>,
     /// How long that is.
     pub output_len: usize,
+    /// Whether the node said what it gave back, be it nothing.
+    pub output_told: bool,
     /// The node's word for what went wrong, cleaned; there exactly where the call failed.
     pub error: Option<String>,
     /// What the node read in the output, cleaned.

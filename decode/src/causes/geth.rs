@@ -66,7 +66,10 @@ fn field(key: &str, events: &mut Events<'_>, building: &mut Building) -> Result<
         "gas" => frame.gas = json::number(&value)?,
         "gasUsed" => frame.gas_used = json::number(&value)?,
         "input" => (frame.input, frame.input_len) = json::bytes(&value, limits::INPUT_BYTES)?,
-        "output" => (frame.output, frame.output_len) = json::bytes(&value, limits::OUTPUT_BYTES)?,
+        "output" => {
+            (frame.output, frame.output_len) = json::bytes(&value, limits::OUTPUT_BYTES)?;
+            frame.output_told = true;
+        }
         "error" => frame.error = Some(cleaned(&value, limits::ERROR_BYTES)).filter(|word| !word.is_empty()),
         _ => frame.revert_reason = Some(cleaned(&value, limits::VALUE_BYTES)).filter(|word| !word.is_empty()),
     }

@@ -134,6 +134,7 @@ fn item(events: &mut Events<'_>) -> Result<Option<Item>, TraceError> {
     match says {
         Some(hex) if frame.output.is_empty() && hex.starts_with("0x") => {
             (frame.output, frame.output_len) = json::bytes(&hex, limits::OUTPUT_BYTES)?;
+            frame.output_told = true;
         }
         Some(text) if !text.starts_with("0x") => {
             frame.revert_reason = Some(cleaned(&text, limits::VALUE_BYTES)).filter(|text| !text.is_empty());
@@ -161,7 +162,10 @@ fn parts(events: &mut Events<'_>, frame: &mut Frame) -> Result<(), TraceError> {
             "gasUsed" => frame.gas_used = json::number(&value)?,
             "value" | "balance" => frame.value = json::quantity(&value)?,
             "input" | "init" => (frame.input, frame.input_len) = json::bytes(&value, limits::INPUT_BYTES)?,
-            "output" => (frame.output, frame.output_len) = json::bytes(&value, limits::OUTPUT_BYTES)?,
+            "output" => {
+                (frame.output, frame.output_len) = json::bytes(&value, limits::OUTPUT_BYTES)?;
+                frame.output_told = true;
+            }
             _ => {}
         }
     }

@@ -63,7 +63,8 @@ pub(super) fn read(abis: &[&Abi], data: &[u8], table: &Table) -> Reading {
     loop {
         let data = layers.last().map(Vec::as_slice).unwrap_or_default();
         let mut reading = one(abis, data);
-        let inner = if layers.len() < limits::WRAPPED { inside(abis, data, &mut reading, &mut around, table) } else { None };
+        let inner =
+            if layers.len() < limits::WRAPPED { inside(abis, data, &mut reading, &mut around, table) } else { None };
         match inner {
             Some(inner) => layers.push(inner),
             None => return Reading { layers, around, ..reading },
@@ -80,7 +81,8 @@ fn inside(
     table: &Table,
 ) -> Option<Vec<u8>> {
     match reading.said {
-        Said::Text(_) => nested(abis, text_bytes(data)?),
+        // Data inside of a text need be no text.
+        Said::Text(_) | Said::Bytes => nested(abis, text_bytes(data)?),
         Said::Error => {
             let wrapper = table.wrapper(&reading.types()?)?;
             let values = Values::of(reading.arguments.as_deref()?);
@@ -91,7 +93,10 @@ fn inside(
             }
             let hex = wrapper.data.and_then(|at| values.at(at));
             let inner = hex.and_then(|hex| const_hex::decode(hex).ok()).filter(|inner| !inner.is_empty());
-            if inner.is_none() && wrapper.text.is_some() && let Some(text) = around.clone() {
+            if inner.is_none()
+                && wrapper.text.is_some()
+                && let Some(text) = around.clone()
+            {
                 reading.said = Said::Text(text);
             }
             inner
@@ -101,14 +106,8 @@ fn inside(
 }
 
 fn one(abis: &[&Abi], data: &[u8]) -> Reading {
-    let bare = |said| Reading {
-        said,
-        selector: None,
-        signature: None,
-        arguments: None,
-        layers: Vec::new(),
-        around: None,
-    };
+    let bare =
+        |said| Reading { said, selector: None, signature: None, arguments: None, layers: Vec::new(), around: None };
     if data.is_empty() {
         return bare(Said::Nothing);
     }
@@ -119,7 +118,15 @@ fn one(abis: &[&Abi], data: &[u8]) -> Reading {
     match *selector {
         TEXT if text_bytes(data).is_some() => {
             let bytes = text_bytes(data).unwrap_or_default();
-            let text = std::str::from_utf8(bytes).ok().map(|text| cleaned(text, limits::VALUE_BYTES));
+            let text = match std::str::from_utf8(bytes) {
+                Ok(text) => Some(text),
+                // What was cut off may end inside of a letter.
+                Err(e) if e.error_len().is_none() => {
+                    bytes.get(..e.valid_up_to()).and_then(|bytes| std::str::from_utf8(bytes).ok())
+                }
+                Err(_) => None,
+            };
+            let text = text.map(|text| cleaned(text, limits::VALUE_BYTES));
             let arguments = text.as_ref().map(|text| serde_json::json!({ "reason": text }).to_string());
             let said = text.map_or(Said::Bytes, Said::Text);
             let signature = own("Error(string reason)");
@@ -216,7 +223,10 @@ mod tests {
         for (with, without) in [
             ("F()", "F()"),
             ("Error(string reason)", "Error(string)"),
-            ("E(address a, uint256, (bytes4 x, (bytes y)[] z)[2] w, bool)", "E(address,uint256,(bytes4,(bytes)[])[2],bool)"),
+            (
+                "E(address a, uint256, (bytes4 x, (bytes y)[] z)[2] w, bool)",
+                "E(address,uint256,(bytes4,(bytes)[])[2],bool)",
+            ),
         ] {
             assert_eq!(types(with), without);
         }

@@ -44,6 +44,14 @@ pub(super) fn is_out_of_gas(word: &str) -> bool {
     lower.contains("outofgas") || lower.contains("gasuint64overflow") || lower.contains("codestorageoutofgas")
 }
 
+/// Whether the word is one of calls that never began: what was called did nothing, and whoever called it failed.
+pub(super) fn never_began(word: &str) -> bool {
+    let plain: String = word.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect();
+    ["insufficientbalance", "outoffund", "notenoughbalance", "maxcalldepth", "calltoodeep", "calldepth"]
+        .iter()
+        .any(|start| plain.starts_with(start))
+}
+
 fn reverted(frame: &Frame) -> bool {
     frame.error.as_deref().is_some_and(is_revert)
 }
@@ -52,7 +60,7 @@ fn reverted(frame: &Frame) -> bool {
 fn hides(root: &Frame) -> bool {
     let mut open: Vec<&Frame> = root.calls.iter().collect();
     while let Some(frame) = open.pop() {
-        if frame.error.is_some() && frame.output_len > 0 {
+        if frame.error.is_some() && frame.output_told {
             return false;
         }
         open.extend(&frame.calls);
@@ -92,13 +100,19 @@ fn next<'f>(frame: &'f Frame, data: &[u8], layers: &[Vec<u8>], hidden: bool) -> 
     let last = frame.calls.last().filter(|call| call.error.is_some());
     if !data.is_empty() {
         let same = |call: &&Frame| reverted(call) && call.output_len > 0 && call.output == data;
-        let inside = |call: &&Frame| reverted(call) && layers.iter().skip(1).any(|layer| !layer.is_empty() && call.output == *layer);
-        let proxied = |call: &&Frame| {
-            call.kind.is_delegated() && call.input == frame.input && call.input_len == frame.input_len && !call.input.is_empty()
+        let inside = |call: &&Frame| {
+            reverted(call) && layers.iter().skip(1).any(|layer| !layer.is_empty() && call.output == *layer)
         };
-        return failed().find(same).or_else(|| failed().find(inside)).or_else(|| {
-            last.filter(|call| reverted(call) && call.output_len == 0 && (hidden || proxied(call)))
-        });
+        let proxied = |call: &&Frame| {
+            call.kind.is_delegated()
+                && call.input == frame.input
+                && call.input_len == frame.input_len
+                && !call.input.is_empty()
+        };
+        return failed()
+            .find(same)
+            .or_else(|| failed().find(inside))
+            .or_else(|| last.filter(|call| reverted(call) && call.output_len == 0 && (hidden || proxied(call))));
     }
     let word = frame.error.as_deref().unwrap_or_default();
     let spent = |call: &Frame| !reverted(call);

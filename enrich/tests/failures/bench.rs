@@ -18,8 +18,8 @@ use runtime::log::{
     fold,
 };
 use schemas::{
-    BlockHash, ChildEnvelope, Codec, Network, Op, Record, TimeMs,
-    records::{ControlConfig, EnrichedCause, EvmTransaction, NetworkPartition, Payload, RawTransaction},
+    BlockHash, Codec, Envelope, Network, Op, Origin, Record, TimeMs,
+    records::{ControlConfig, EnrichedCause, EvmTransaction, NetworkPartition, Payload, RawBlock, RawTransaction},
     topics,
 };
 use tokio::{task::JoinHandle, time::Instant};
@@ -108,35 +108,45 @@ impl Bench {
         producer.commit(Transaction { records, offsets: None }).await.expect("committed");
     }
 
-    fn child(&mut self, op: Op, height: u64, hash: B256) -> ChildEnvelope {
+    fn envelope(&mut self, op: Op, height: u64, hash: B256, transactions: usize) -> Envelope {
         self.sequence += 1;
         let time = TimeMs(height as i64 * 1_000);
-        ChildEnvelope {
+        Envelope {
             network: network(),
             sequence: self.sequence,
             op,
+            origin: Origin::Live,
             height,
             block_hash: BlockHash::from(hash),
+            parent_hash: BlockHash::from(B256::ZERO),
             block_time: time,
             observed_at: time,
+            safe_height: None,
+            finalized_height: None,
+            tx_count: transactions as u32,
+            log_count: 0,
+            reverts_sequence: None,
+            reorg_remaining: 0,
         }
     }
 
     /// A block; transactions have the indexes in which they stand. Returns its sequence.
     pub async fn apply(&mut self, height: u64, hash: B256, transactions: Vec<EvmTransaction>) -> u64 {
-        let envelope = self.child(Op::Apply, height, hash);
+        let header = self.envelope(Op::Apply, height, hash, transactions.len());
+        let envelope = header.child();
+        let header = RawBlock { envelope: header, evm: Some(Box::default()) };
         let records = transactions.into_iter().zip(0..).map(|(transaction, transaction_index)| {
             let transaction = EvmTransaction { transaction_index, ..transaction };
             let payload = Payload::Transaction(Box::new(transaction));
             self.record(&RawTransaction { envelope: envelope.clone(), payload }, PARTITION)
         });
-        let records = records.collect();
+        let records = std::iter::once(self.record(&header, PARTITION)).chain(records).collect();
         self.publish("t.ingest", records).await;
         envelope.sequence
     }
 
     pub async fn revert(&mut self, height: u64, hash: B256) {
-        let envelope = self.child(Op::Revert, height, hash);
+        let envelope = self.envelope(Op::Revert, height, hash, 0).child();
         let raw = RawTransaction { envelope, payload: Payload::Revert };
         self.publish("t.ingest", vec![self.record(&raw, PARTITION)]).await;
     }

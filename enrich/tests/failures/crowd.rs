@@ -1,17 +1,20 @@
 //! A contract that fails by the thousand: the budget is kept, groups are right, nobody else pays for it.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use enrich::causes::{Budgets, Calls};
+use runtime::log::{Log as _, PollLimits, Polled, TopicPartition};
 use schemas::{
     limits::causes as limits,
     records::{CauseEvidence, EvmTransaction},
+    topics,
 };
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bench::{Bench, contract, failed, fine, hash},
-    node::Node,
+    bench::{Bench, PARTITION, contract, failed, fine, hash, network},
+    node::{CHAIN_ID, Node},
 };
 
 const SECONDS: u64 = 6;
@@ -92,4 +95,59 @@ async fn what_does_not_fit_is_told_and_none_is_passed_over() {
     let causes = bench.until(all).await;
     running.stop().await;
     assert_eq!(causes.len(), all);
+}
+
+/// Publishes a crowd of failures and says how long each block took until enrich had passed it on.
+async fn delays(causes: bool) -> Vec<Duration> {
+    let node = Node::start().await;
+    let mut bench = Bench::with(&node).await;
+    bench.config.budgets = Budgets::new(Calls { per_second: 5.0, per_day: 1_000_000 });
+    let stop = CancellationToken::new();
+    let settings = enrich::Config::new("enrich", HashMap::from([(network(), CHAIN_ID)]));
+    let stream = tokio::spawn(enrich::run(settings, bench.log.clone(), bench.codec.clone(), stop.clone()));
+    let running = causes.then(|| bench.start());
+    let out = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition: PARTITION };
+    let mut reader = bench.log.reader(&[(out, 0)]).await.expect("a reader");
+    let limits = PollLimits { records: 100, bytes: 1 << 20, wait: Duration::from_millis(5) };
+    let (began, mut delays) = (Instant::now(), Vec::new());
+    for block in 0..SECONDS * BLOCKS_A_SECOND {
+        let many = A_SECOND / BLOCKS_A_SECOND;
+        let transactions: Vec<EvmTransaction> = (0..many).map(|n| failed(block * many + n, contract(1))).collect();
+        node.has(hash(block + 1), &transactions, "too many");
+        let sent = Instant::now();
+        bench.apply(block + 1, hash(block + 1), transactions).await;
+        while let Polled::Records(records) = reader.poll(limits).await.expect("read") {
+            if !records.is_empty() {
+                break;
+            }
+            assert!(sent.elapsed() < Duration::from_secs(20), "nothing is passed on");
+        }
+        delays.push(sent.elapsed());
+        tokio::time::sleep_until(began + Duration::from_millis((block + 1) * 1_000 / BLOCKS_A_SECOND)).await;
+    }
+    if let Some(running) = running {
+        bench.until((SECONDS * A_SECOND) as usize).await;
+        running.stop().await;
+    }
+    stop.cancel();
+    stream.await.expect("it ends").expect("without an error");
+    delays.sort();
+    delays
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_stream_is_as_fast_beside_a_crowd() {
+    let (without, with) = (delays(false).await, delays(true).await);
+    let (half, most) = (without.len() / 2, without.len() - 1);
+    println!(
+        "{A_SECOND} failures/s: a block is passed on after {:.0?} (median; at most {:.0?}) without causes, {:.0?} ({:.0?}) beside them",
+        without[half], without[most], with[half], with[most]
+    );
+    // Two stages share this machine here; a process of its own shares nothing.
+    assert!(
+        with[half] < without[half] * 2 + Duration::from_millis(150),
+        "{:?} instead of {:?}",
+        with[half],
+        without[half]
+    );
 }

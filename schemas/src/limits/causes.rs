@@ -23,8 +23,8 @@ pub const WAITING_FOR_ROWS: Duration = Duration::from_secs(60);
 /// The age, by [`EnrichedCause::found_at`](crate::records::EnrichedCause), at which a cause without rows is given up: the topic's retention.
 pub const GIVEN_UP: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// Groups of failures that one question about them may meet; of more the smallest are left out.
-pub const GROUPS: usize = 10_000;
+/// Groups of failures of one step of a question about them, of which there are about ten; of more the smallest are counted, not told.
+pub const GROUPS: usize = 4_000;
 /// Equal parts of its time in which such an answer counts each group.
 pub const TREND_PARTS: usize = 24;
 /// Occurrences of a hash or a height, over all networks, that one search gives.

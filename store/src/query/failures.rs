@@ -46,7 +46,7 @@ pub struct FailuresFilter {
 pub struct Failures {
     /// The largest first.
     pub groups: Vec<FailureGroup>,
-    /// How many groups there are.
+    /// How many groups there are; at least so many, where there are more than [`GROUPS`] in a part of the time.
     pub total: u64,
     /// How many transactions failed, in all groups.
     pub failed: u64,
@@ -98,6 +98,8 @@ struct Counted {
     trend: Vec<u64>,
     example: String,
     last_at: TimeMs,
+    /// In the first row all that failed in the window, in the others 0.
+    failed: u64,
 }
 
 type Key = (String, Option<String>, Option<String>, Option<String>, Option<String>);
@@ -136,7 +138,7 @@ fn sum(windows: Vec<Counted>) -> (Vec<FailureGroup>, u64) {
     let mut groups: HashMap<Key, FailureGroup> = HashMap::new();
     let mut failed = 0;
     for counted in windows {
-        failed += counted.count;
+        failed += counted.failed;
         match groups.entry(counted.key()) {
             std::collections::hash_map::Entry::Vacant(empty) => drop(empty.insert(counted.group())),
             std::collections::hash_map::Entry::Occupied(mut group) => {
@@ -174,7 +176,8 @@ fn sql(filter: &FailuresFilter) -> String {
     add(!filter.methods.is_empty(), "method IN {methods:Array(String)}");
     let conditions = conditions.join(" AND ");
     format!(
-        "SELECT network, failure_cause AS cause, method, to_address AS contract, error_selector, \
+        "SELECT *, if(row_number() OVER (ORDER BY count DESC) = 1, sum(count) OVER (), 0) AS failed FROM ( \
+         SELECT network, failure_cause AS cause, method, to_address AS contract, error_selector, \
              tupleElement(argMax(tuple(CAST(call, 'Nullable(String)')), place), 1) AS newest_call, \
              tupleElement(argMax(tuple(error_signature), place), 1) AS newest_signature, \
              tupleElement(argMax(tuple(failure_reason), place), 1) AS newest_reason, \
@@ -185,8 +188,8 @@ fn sql(filter: &FailuresFilter) -> String {
                  least(intDiv((toUnixTimestamp64Milli(block_timestamp) - {{from:Int64}}) * {TREND_PARTS}, {{width:Int64}}), {last}) \
                      AS at_part \
              FROM evm_transactions WHERE {conditions}) \
-         GROUP BY network, failure_cause, method, to_address, error_selector \
-         ORDER BY count DESC LIMIT {GROUPS}",
+         GROUP BY network, failure_cause, method, to_address, error_selector) \
+         ORDER BY failed DESC, count DESC LIMIT {GROUPS}",
         last = TREND_PARTS - 1
     )
 }
@@ -323,14 +326,17 @@ mod tests {
             trend,
             example: format!("0x{last_at}"),
             last_at: TimeMs(last_at),
+            failed: 0,
         }
     }
 
     #[test]
     fn windows_add_up_to_groups_with_the_newest_as_example() {
-        let windows = vec![counted("slippage", 2, 9), counted("deadline", 4, 8), counted("slippage", 3, 5)];
+        let mut windows = vec![counted("slippage", 2, 9), counted("deadline", 4, 8), counted("slippage", 3, 5)];
+        // A group that has no row there is counted all the same.
+        (windows[0].failed, windows[2].failed) = (7, 3);
         let (groups, failed) = sum(windows);
-        assert_eq!((groups.len(), failed), (2, 9));
+        assert_eq!((groups.len(), failed), (2, 10));
         assert_eq!(
             (groups[0].cause.as_deref(), groups[0].count, groups[0].example.as_str()),
             (Some("slippage"), 5, "0x9")

@@ -209,6 +209,14 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
         assert!(began.elapsed() < Duration::from_secs(60), "{about}");
         eprintln!("    {} failed in {} groups, back to {}", found.failed, found.total, found.from.0);
         assert!(found.failed > 0 || filter.contract.is_some(), "{about}");
+        if filter.contract.is_none() && found.from == filter.from {
+            let blocks = (span as u64 / 12_000).min(a.blocks);
+            assert!(
+                found.failed.abs_diff(blocks * PER_BLOCK / 50) <= PER_BLOCK,
+                "all are counted {about}: {}",
+                found.failed
+            );
+        }
     }
     let hash = page.items[0].hash.clone();
     let detail = asked.ask("transaction", "that failed", 5 * edges, api.transaction(&network, &hash)).await;

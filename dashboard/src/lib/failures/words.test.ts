@@ -1,16 +1,17 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { TransactionDetail } from '../contract';
-import { CAUSE_GROUPS, causeWords, depthWords, failureOf, FOUND_BY, foundWords, isChoice, sentenceOf } from './words';
+import { approximateWords, CAUSE_GROUPS, causeWords, depthWords, failureOf, FOUND_BY, foundWords, isChoice, sentenceOf } from './words';
 
-/** The classes of the table of causes. */
-const CLASSES =
-	'slippage deadline allowance balance funds liquidity gas_limit access paused reentrancy math bounds assert signature state input not_found ' +
-	'transfer_failed bad_code static_write oracle limits bridge wallet custom opaque unknown';
+/** The classes as the table of causes has them. */
+const table = readFileSync(new URL('../../../../decode/src/causes/cause.rs', import.meta.url), 'utf8');
+const CLASSES = [...table.matchAll(/^ {4}[A-Z]\w+ "(\w+)" "/gm)].map(([, word]) => word);
 
 describe('words about failures', () => {
 	it('have every class, once, with what it means', () => {
 		const all = CAUSE_GROUPS.flatMap((group) => group.causes);
-		expect([...all].sort()).toEqual(CLASSES.split(' ').sort());
+		expect(CLASSES.length).toBeGreaterThan(20);
+		expect([...all].sort()).toEqual([...CLASSES].sort());
 		for (const cause of all) expect(causeWords(cause).hint).toMatch(/^[A-Z].*\.$/);
 		expect(isChoice('slippage')).toBe(true);
 		expect(isChoice('out_of_gas')).toBe(false);
@@ -32,8 +33,15 @@ describe('words about failures', () => {
 		const failure = { cause: 'slippage', reason: null, pending: false };
 		expect(failureOf({ ...tx, failure })).toBe(failure);
 		expect(sentenceOf(failure)).toMatch(/price moved/);
+		expect(sentenceOf({ cause: 'balance', reason: 'too few tokens: 3 of 4' })).toBe('Too few tokens: 3 of 4');
+		for (const reason of ['0xab refused', 'transfer(address) refused', 'iOS', 'Too late']) expect(sentenceOf({ cause: null, reason })).toBe(reason);
 		expect(sentenceOf({ cause: null, reason: null, pending: true })).toMatch(/being looked into/);
 		expect(sentenceOf({ cause: null, reason: null })).toMatch(/Nothing more is known/);
+	});
+
+	it('say why a cause is approximate, by how it was found', () => {
+		expect(new Set(['call', 'budget', 'receipt'].map(approximateWords)).size).toBe(3);
+		expect(approximateWords(null)).toBe(approximateWords('receipt'));
 	});
 
 	it('say how deep', () => {

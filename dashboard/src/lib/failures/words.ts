@@ -108,7 +108,12 @@ export function foundWords(foundBy: string | null | undefined): FoundWords | nul
 	return { label, choice: label, hint: '' };
 }
 
-export const APPROXIMATE = 'Found on a state that may differ a little from the one it ran on: what stood before it in its block is missing.';
+/** Why a cause is called approximate. */
+export function approximateWords(foundBy: string | null | undefined): string {
+	if (foundBy === 'call') return 'Found on a state that may differ a little from the one it ran on: what stood before it in its block is missing.';
+	if (foundBy === 'budget') return 'Taken from others like it, which were looked into.';
+	return 'The most likely cause by what its receipt says: nobody has seen what happened inside.';
+}
 
 /** What is known of why it failed, also of a server that knows only cause and reason; null where it did not fail. */
 export function failureOf(tx: TransactionDetail): Failure | null {
@@ -118,12 +123,17 @@ export function failureOf(tx: TransactionDetail): Failure | null {
 
 /** The sentence, or what can be said without one. */
 export function sentenceOf(failure: { cause: string | null; reason?: string | null; pending?: boolean | null }): string {
-	if (failure.reason) return failure.reason;
+	if (failure.reason) return sentenceCase(failure.reason);
 	const { hint } = causeWords(failure.cause);
 	if (hint) return hint;
 	return failure.pending
 		? 'Why it failed is being looked into.'
 		: 'Nothing more is known of why it failed. What it did was undone; the fee was paid.';
+}
+
+/** With a capital, where it begins with a word and not with a name, a number or code. */
+function sentenceCase(text: string): string {
+	return /^[a-z]+[ ,;:’'-]/.test(text) ? text[0]!.toUpperCase() + text.slice(1) : text;
 }
 
 /** How deep the frame is that failed: `in the call itself`, `three calls deep`. */

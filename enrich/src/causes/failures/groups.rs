@@ -167,3 +167,64 @@ impl Counted {
         self.latest.as_ref().filter(|latest| now.duration_since(latest.at) < limits::SAMPLE_KEPT)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::Address;
+    use decode::causes::{Failed, by_receipt};
+
+    use super::*;
+
+    fn group(n: u64) -> Group {
+        let network = "eth".parse().expect("a slug");
+        Group { network, contract: Some(Address::left_padding_from(&n.to_be_bytes())), method: None, spent: false }
+    }
+
+    fn finding(cause: Cause) -> Finding {
+        Finding { cause, ..by_receipt(&Failed::default(), decode::causes::Table::builtin()) }
+    }
+
+    #[test]
+    fn some_a_minute_are_looked_at_and_the_rest_is_told_by_them() {
+        let (mut groups, start) = (Groups::default(), Instant::now());
+        let looks = |groups: &mut Groups, from: u64, now| {
+            (from..from + 100).filter(|n| groups.see(&group(1), *n, now) == Verdict::Look).count()
+        };
+        assert_eq!(looks(&mut groups, 0, start), limits::SAMPLED as usize);
+        assert!(groups.told(&group(1), start).is_none(), "none has ended yet");
+        let waited = groups.looked(&group(1), Some(&finding(Cause::Slippage)), start);
+        assert_eq!(waited, (u64::from(limits::SAMPLED)..100).collect::<Vec<_>>(), "those that waited for it");
+        groups.looked(&group(1), Some(&finding(Cause::Deadline)), start);
+        assert_eq!(groups.told(&group(1), start).map(|latest| latest.cause), Some(Cause::Deadline));
+        assert_eq!(groups.see(&group(1), 100, start), Verdict::Told);
+        assert_eq!(groups.see(&group(2), 101, start), Verdict::Look, "another group");
+        let words = groups.words(&group(1)).expect("some");
+        assert!(words.contains("101 in this minute, 20 of them looked at"), "{words}");
+        assert!(words.contains("1 slippage") && words.contains("1 deadline"), "{words}");
+        assert_eq!(looks(&mut groups, 200, start + MINUTE), limits::SAMPLED as usize, "the next minute");
+        let late = start + limits::SAMPLE_KEPT;
+        assert!(groups.told(&group(1), late).is_none(), "too long ago");
+    }
+
+    #[test]
+    fn whoever_was_decided_otherwise_waits_no_longer() {
+        let (mut groups, now) = (Groups::default(), Instant::now());
+        let waits = (0..u64::from(limits::SAMPLED) + 3).filter(|n| groups.see(&group(1), *n, now) == Verdict::Waits);
+        let waits: Vec<u64> = waits.collect();
+        groups.forget(&group(1), waits[1]);
+        assert_eq!(groups.looked(&group(1), None, now), [waits[0], waits[2]]);
+    }
+
+    #[test]
+    fn groups_have_a_limit_and_those_that_are_waited_for_stay() {
+        let (mut groups, now) = (Groups::default(), Instant::now());
+        let waits = (0..=u64::from(limits::SAMPLED)).map(|n| groups.see(&group(0), n, now)).last();
+        assert_eq!(waits, Some(Verdict::Waits));
+        for n in 1..2 * limits::GROUPS_COUNTED as u64 {
+            groups.see(&group(n), n, now + Duration::from_millis(n));
+            assert!(groups.len() <= limits::GROUPS_COUNTED);
+        }
+        assert!(!groups.looked(&group(0), None, now).is_empty());
+        assert!(groups.words(&group(2 * limits::GROUPS_COUNTED as u64 - 1)).is_some(), "the newest stay");
+    }
+}

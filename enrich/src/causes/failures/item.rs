@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use alloy_primitives::{Address, Selector};
-use decode::causes::{Cause, Failed};
+use decode::causes::Failed;
 use schemas::{BlockHash, Network, TimeMs, records::EvmTransaction};
 use tokio::time::Instant;
 
@@ -91,8 +91,8 @@ impl Item {
         }
     }
 
-    /// As it is classed; `same_call`: what others of its group failed of.
-    pub fn failed<'a>(&'a self, same_call: Option<(Cause, &'a str)>) -> Failed<'a> {
+    /// As it is classed.
+    pub fn failed(&self) -> Failed<'_> {
         Failed {
             from: self.transaction.from_address,
             to: self.transaction.to_address,
@@ -101,7 +101,7 @@ impl Item {
             gas: self.transaction.gas,
             gas_used: self.transaction.receipt_gas_used,
             block_time: u64::try_from(self.block_time.0 / 1_000).ok(),
-            same_call,
+            same_call: None,
         }
     }
 

@@ -24,6 +24,9 @@ use super::{
     record::{self, Decided},
 };
 
+/// The rule by which one is classed as others of its group are.
+const SAME_CALL: &str = "read:same_call";
+
 /// How it ended with one that nodes were asked about.
 #[derive(Debug)]
 pub enum Ended {
@@ -223,18 +226,20 @@ impl Part {
     }
 
     fn by_receipt(&mut self, item: &Arc<Item>, found_by: CauseEvidence) {
-        let finding = by_receipt(&item.failed(None), &self.table);
+        let finding = by_receipt(&item.failed(), &self.table);
         self.decide(item, Decided { finding, found_by, group: None });
     }
 
     /// Nobody was asked: what others of the group failed of, where that is known.
     fn by_group(&mut self, item: &Arc<Item>, group: &Group) {
-        let latest = self.groups.told(group, Instant::now()).cloned();
-        let same = latest.as_ref().map(|latest| (latest.cause, latest.reason.as_str()));
-        let mut finding = by_receipt(&item.failed(same), &self.table);
-        if let Some(latest) = latest.filter(|latest| latest.cause == finding.cause) {
-            finding.error_selector = finding.error_selector.or(latest.error_selector);
-            finding.error_signature = finding.error_signature.or(latest.error_signature);
+        let mut finding = by_receipt(&item.failed(), &self.table);
+        // A receipt that tells it for certain needs nobody else's word.
+        if let Some(latest) = self.groups.told(group, Instant::now()).filter(|_| finding.approximate) {
+            finding.cause = latest.cause;
+            finding.reason = format!("most likely as calls like it before: {}", latest.reason);
+            finding.rule = SAME_CALL.to_owned();
+            finding.error_selector = latest.error_selector;
+            finding.error_signature = latest.error_signature.clone();
         }
         let group = self.groups.words(group);
         self.decide(item, Decided { finding, found_by: CauseEvidence::Budget, group });

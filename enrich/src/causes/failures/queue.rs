@@ -134,3 +134,70 @@ impl Queue {
         self.inner().away.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::B256;
+    use schemas::{ChildEnvelope, Op, TimeMs, records::EvmTransaction};
+
+    use super::*;
+
+    fn item(offset: u64, height: u64) -> Arc<Item> {
+        let raw = ChildEnvelope {
+            network: "eth".parse().expect("a slug"),
+            sequence: height,
+            op: Op::Apply,
+            height,
+            block_hash: B256::with_last_byte(height as u8).into(),
+            block_time: TimeMs(0),
+            observed_at: TimeMs(0),
+        };
+        Item::new((0, offset), raw, EvmTransaction::default())
+    }
+
+    fn offsets(items: &[Arc<Item>]) -> Vec<u64> {
+        items.iter().map(|item| item.offset).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_newest_block_comes_first_with_all_that_failed_in_it() {
+        let queue = Queue::default();
+        [item(1, 5), item(2, 7), item(3, 7), item(4, 6)].into_iter().for_each(|item| queue.put(item));
+        assert_eq!(offsets(&queue.next().await), [2, 3]);
+        queue.forget(&item(4, 6));
+        assert_eq!(offsets(&queue.next().await), [1]);
+        assert!(timeout_at(Instant::now() + NAP, queue.next()).await.is_err(), "nothing is left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_nodes_are_away_nobody_is_asked_and_then_the_newest() {
+        let queue = Queue::default();
+        queue.put(item(1, 5));
+        let items = queue.next().await;
+        queue.away(items, "no answer".into());
+        queue.put(item(2, 6));
+        let began = Instant::now();
+        assert_eq!(offsets(&queue.next().await), [2]);
+        assert!((FIRST..FIRST * 2).contains(&began.elapsed()), "{:?}", began.elapsed());
+        assert!(queue.is_away().is_some_and(|(_, why)| why == "no answer"));
+        queue.away(vec![item(2, 6)], "no answer".into());
+        let began = Instant::now();
+        assert_eq!(offsets(&queue.next().await), [2]);
+        assert!(began.elapsed() >= FIRST * 2, "the pause grows");
+        queue.answered();
+        assert!(queue.is_away().is_none());
+        assert_eq!(offsets(&queue.next().await), [1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_block_that_nobody_has_lets_others_go_first() {
+        let queue = Queue::default();
+        queue.put(item(1, 5));
+        queue.again(vec![item(2, 6)], Duration::from_secs(2));
+        let began = Instant::now();
+        assert_eq!(offsets(&queue.next().await), [1]);
+        assert!(began.elapsed() < Duration::from_millis(10));
+        assert_eq!(offsets(&queue.next().await), [2]);
+        assert!(began.elapsed() >= Duration::from_secs(2));
+    }
+}

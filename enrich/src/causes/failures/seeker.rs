@@ -172,7 +172,7 @@ impl Seeker {
 
     fn class(&self, item: &Item, found: Evidence) -> Ended {
         let known = self.facts.of(item.partition, &self.network);
-        let (tx, abis) = (item.failed(None), known.at(item.height));
+        let (tx, abis) = (item.failed(), known.at(item.height));
         match found {
             Evidence::Trace { frame, whole } => {
                 let mut finding = by_trace(&frame, &tx, &abis, &self.table);
