@@ -234,7 +234,7 @@ async fn what_failed_is_listed_grouped_and_compared() {
     let one = groups(&format!("&network=ethereum&limit=1&contract={ROUTER:#x}")).await;
     assert_eq!((&one["total"], &one["failed"], one["items"].as_array().map(Vec::len)), (&json!(3), &json!(6), Some(1)));
     assert_eq!(one["items"][0]["share"], json!(0.5), "{one}");
-    let only = groups("&network=ethereum&cause=out_of_gas").await;
+    let only = groups(&format!("&network=ethereum&cause=out_of_gas&contract={ROUTER:#x}")).await;
     assert_eq!(
         only["items"].as_array().expect("items").iter().map(|i| i["count"].as_u64().unwrap_or(0)).sum::<u64>(),
         2,
