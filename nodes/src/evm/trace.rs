@@ -363,7 +363,7 @@ impl EvmClient {
                 Err(kind) => Err(kind),
             },
             // A door that is closed for this method only: others are let through.
-            Err(NodeErrorKind::Refused(status @ (403 | 404 | 405), said)) => {
+            Err(NodeErrorKind::Refused(status @ 403..=405, said)) => {
                 Err(NodeErrorKind::Missing(Missing::Method, format!("HTTP {status}: {said}")))
             }
             Err(kind) => Err(kind),
