@@ -90,12 +90,14 @@ impl Causes {
         (inner.held.iter().skip(skip).cloned().collect(), inner.first + inner.held.len() as u64)
     }
 
-    /// Those of the last moments, of a network or of all, for a subscription that begins.
-    pub fn recent(&self, network: Option<&Network>) -> Vec<Arc<LiveCause>> {
+    /// Those of the last moments, of a network or of all, for a subscription that begins, and those of what it is sent of the past:
+    /// `after` a sequence.
+    pub fn recent(&self, network: Option<&Network>, after: Option<u64>) -> Vec<Arc<LiveCause>> {
         let since = TimeMs::now().0 - finding::CAUSES_AGAIN.as_millis() as i64;
         let inner = self.lock();
         let wanted = |cause: &&Arc<LiveCause>| {
-            cause.found_at.0 >= since && network.is_none_or(|network| *network == cause.network)
+            let is_new = cause.found_at.0 >= since || after.is_some_and(|after| cause.sequence > after);
+            is_new && network.is_none_or(|network| *network == cause.network)
         };
         inner.held.iter().filter(wanted).cloned().collect()
     }
@@ -203,11 +205,12 @@ mod tests {
         causes.push(cause("a", 1, "", 2 * finding::CAUSES_AGAIN));
         causes.push(cause("a", 2, "", Duration::from_secs(1)));
         causes.push(cause("b", 3, "", Duration::from_secs(1)));
-        let sequences = |network: Option<&str>| -> Vec<u64> {
+        let sequences = |network: Option<&str>, after: Option<u64>| -> Vec<u64> {
             let network: Option<Network> = network.map(|n| n.parse().expect("a slug"));
-            causes.recent(network.as_ref()).iter().map(|cause| cause.sequence).collect()
+            causes.recent(network.as_ref(), after).iter().map(|cause| cause.sequence).collect()
         };
-        assert_eq!((sequences(None), sequences(Some("a"))), (vec![2, 3], vec![2]));
+        assert_eq!((sequences(None, None), sequences(Some("a"), None)), (vec![2, 3], vec![2]));
+        assert_eq!((sequences(Some("a"), Some(0)), sequences(Some("a"), Some(1))), (vec![1, 2], vec![2]));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Guarantee: a cause waits until the block that it is of has been sent, by the ring or by a replay; at most
 //! [`finding::WAITING_CAUSES`] wait, the oldest go first. One may come twice, with the same revision: after a subscription those of the last
-//! moments are told again, since the rows that it replays may not have had them yet.
+//! moments are told again, and those of the blocks that it resumes with: the ring's transactions are as they came, without a cause.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -24,14 +24,14 @@ pub struct ComingCauses {
 }
 
 impl ComingCauses {
-    /// For a subscription to transactions of a network, or of all, that has just begun.
-    pub fn begin(&mut self, causes: &Causes, network: Option<&Network>) {
+    /// For a subscription to transactions of a network, or of all, that has just begun, `after` a sequence where it resumes.
+    pub fn begin(&mut self, causes: &Causes, network: Option<&Network>, after: Option<u64>) {
         if self.changes.is_none() {
             let changes = causes.changes();
             self.next = *changes.borrow();
             self.changes = Some(changes);
         }
-        for cause in causes.recent(network) {
+        for cause in causes.recent(network, after) {
             if !self.waiting.iter().any(|waiting| Arc::ptr_eq(waiting, &cause)) {
                 self.wait(cause);
             }
@@ -108,7 +108,7 @@ mod tests {
     fn a_cause_waits_for_its_transaction() {
         let (mut subscriptions, a) = subscribed(Filter::default());
         let (causes, mut coming) = (Causes::default(), ComingCauses::default());
-        coming.begin(&causes, None);
+        coming.begin(&causes, None, None);
         for (network, sequence) in [("a", 7), ("a", 5), ("b", 1)] {
             coming.wait(LiveCause::for_tests(network, sequence));
         }
@@ -138,7 +138,7 @@ mod tests {
             let (mut subscriptions, a) = subscribed(filter);
             subscriptions.begin(&a, 9);
             let (causes, mut coming) = (Causes::default(), ComingCauses::default());
-            coming.begin(&causes, None);
+            coming.begin(&causes, None, None);
             coming.wait(LiveCause::for_tests("a", 9));
             assert_eq!(coming.due(&causes, &subscriptions).len(), told, "{cause}");
         }

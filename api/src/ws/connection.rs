@@ -186,7 +186,7 @@ impl Connection {
                         let answer = Answer::subscribed(&id, topics, network.as_ref(), begins, &filter);
                         self.answer(&answer).await?;
                         if topics.transactions {
-                            self.causes.begin(&self.app.causes, network.as_ref());
+                            self.causes.begin(&self.app.causes, network.as_ref(), after);
                         }
                         if topics.providers {
                             let frames = self.endpoints.begin(&self.app.providers, network.as_ref());

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     chain::Chain,
     door::Keyed,
-    failures::{ROUTER, first, fresh, hash_of, swap},
+    failures::{ROUTER, call, first, fresh, hash_of},
     http::Answer,
 };
 
@@ -21,10 +21,11 @@ fn found(answer: &Answer) -> Vec<(String, String, Value)> {
 async fn world() -> (Keyed, Chain, Chain) {
     let mut keyed = Keyed::start(&["ethereum", "mantle"]).await;
     keyed.world.start_sink().await;
-    let (mut ethereum, mut mantle) = (fresh("ethereum"), fresh("mantle"));
+    // The newest is found first.
+    let (mut ethereum, mut mantle) = (fresh("ethereum"), fresh("mantle").since(1_700_000_000));
     for chain in [&mut ethereum, &mut mantle] {
         for _ in 0..3 {
-            chain.apply_failing(ROUTER, &swap());
+            chain.apply_failing(ROUTER, &call());
         }
         keyed.world.publish_and_wait(&chain.events).await;
     }

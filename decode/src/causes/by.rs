@@ -106,7 +106,8 @@ fn of_steps<'a>(steps: &[Step<'_>], abis: &'a dyn Abis) -> Vec<&'a Abi> {
 
 /// A text that stands for data.
 fn of_text(view: &View<'_>, abis: &[&Abi], text: &str, table: &Table) -> Verdict {
-    let data = text.strip_prefix("0x").and_then(|hex| hex::decode(hex).ok()).unwrap_or_else(|| text.as_bytes().to_vec());
+    let data =
+        text.strip_prefix("0x").and_then(|hex| hex::decode(hex).ok()).unwrap_or_else(|| text.as_bytes().to_vec());
     // Texts of less than five bytes are no selectors here.
     let wrapped = match text.starts_with("0x") {
         true => data,
@@ -136,7 +137,8 @@ pub(super) fn call(answer: &CallAnswer, tx: &Failed<'_>, abis: &dyn Abis, table:
             if receipt.cause.is_classed() {
                 return Finding { approximate: true, ..receipt };
             }
-            let reason = "the same call goes well at the block before: what came before it in its own block changed that";
+            let reason =
+                "the same call goes well at the block before: what came before it in its own block changed that";
             approximate(Verdict::bare(Cause::Unknown, "read:goes_well_before", reason.to_owned()), &[], None)
         }
         CallAnswer::Refused { message, data } => {
@@ -171,14 +173,18 @@ fn revert_text(message: &str) -> Option<&str> {
 }
 
 fn of_message(view: &View<'_>, abis: &[&Abi], message: &str, table: &Table) -> Verdict {
-    let bare = ["err: ", "EVM error: ", "EVM error ", "EvmError: "].iter().fold(message, |m, p| m.strip_prefix(p).unwrap_or(m));
+    let bare = ["err: ", "EVM error: ", "EVM error ", "EvmError: "]
+        .iter()
+        .fold(message, |m, p| m.strip_prefix(p).unwrap_or(m));
     match table.message(bare) {
         Some(it) => {
-            let said = it.row.say.as_ref().and_then(|say| say.say(&|name| match name {
-                "limit" => (view.tx.gas > 0).then(|| view.tx.gas.to_string()),
-                "text" => Some(bare.to_owned()),
-                _ => None,
-            }));
+            let said = it.row.say.as_ref().and_then(|say| {
+                say.say(&|name| match name {
+                    "limit" => (view.tx.gas > 0).then(|| view.tx.gas.to_string()),
+                    "text" => Some(bare.to_owned()),
+                    _ => None,
+                })
+            });
             let reason = said.unwrap_or_else(|| format!("{}; the node says: {bare}", it.row.cause.about()));
             Verdict::bare(it.row.cause, &it.rule, reason)
         }
@@ -200,7 +206,10 @@ fn of_receipt(tx: &Failed<'_>, table: &Table) -> (Verdict, bool) {
         let values = Values::of(&call.arguments);
         let deadline = ["deadline", "expiration", "sigDeadline"].iter().find_map(|name| values.get(name));
         if let Some(deadline) = deadline.and_then(|text| text.parse::<u64>().ok()).filter(|it| *it > 0 && *it < time) {
-            let reason = format!("its deadline was {deadline}, and its block is of {time} (seconds since 1970): {} too late", time - deadline);
+            let reason = format!(
+                "its deadline was {deadline}, and its block is of {time} (seconds since 1970): {} too late",
+                time - deadline
+            );
             return (Verdict::bare(Cause::Deadline, "read:deadline", reason), false);
         }
     }
@@ -230,7 +239,10 @@ fn nearly_all(tx: &Failed<'_>) -> bool {
 fn gas_limit(tx: &Failed<'_>, rule: &str) -> Verdict {
     let reason = match tx.gas_used >= tx.gas {
         true => format!("the whole gas limit of {} was used", tx.gas),
-        false => format!("of the gas limit of {} nearly all was used, {}: most likely a call inside had too little", tx.gas, tx.gas_used),
+        false => format!(
+            "of the gas limit of {} nearly all was used, {}: most likely a call inside had too little",
+            tx.gas, tx.gas_used
+        ),
     };
     Verdict::bare(Cause::GasLimit, rule, reason)
 }

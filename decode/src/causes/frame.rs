@@ -38,14 +38,8 @@ impl CallKind {
 
     /// Of a client's word, however it is written.
     pub(crate) fn of(word: &str) -> Self {
-        let all = [
-            Self::StaticCall,
-            Self::DelegateCall,
-            Self::CallCode,
-            Self::Create2,
-            Self::Create,
-            Self::SelfDestruct,
-        ];
+        let all =
+            [Self::StaticCall, Self::DelegateCall, Self::CallCode, Self::Create2, Self::Create, Self::SelfDestruct];
         match all.into_iter().find(|kind| kind.word().eq_ignore_ascii_case(word)) {
             Some(kind) => kind,
             None if word.eq_ignore_ascii_case("suicide") => Self::SelfDestruct,

@@ -63,7 +63,8 @@ pub(super) fn read(abis: &[&Abi], data: &[u8], table: &Table) -> Reading {
     loop {
         let data = layers.last().map(Vec::as_slice).unwrap_or_default();
         let mut reading = one(abis, data);
-        let inner = if layers.len() < limits::WRAPPED { inside(abis, data, &mut reading, &mut around, table) } else { None };
+        let inner =
+            if layers.len() < limits::WRAPPED { inside(abis, data, &mut reading, &mut around, table) } else { None };
         match inner {
             Some(inner) => layers.push(inner),
             None => return Reading { layers, around, ..reading },
@@ -92,7 +93,10 @@ fn inside(
             }
             let hex = wrapper.data.and_then(|at| values.at(at));
             let inner = hex.and_then(|hex| const_hex::decode(hex).ok()).filter(|inner| !inner.is_empty());
-            if inner.is_none() && wrapper.text.is_some() && let Some(text) = around.clone() {
+            if inner.is_none()
+                && wrapper.text.is_some()
+                && let Some(text) = around.clone()
+            {
                 reading.said = Said::Text(text);
             }
             inner
@@ -102,14 +106,8 @@ fn inside(
 }
 
 fn one(abis: &[&Abi], data: &[u8]) -> Reading {
-    let bare = |said| Reading {
-        said,
-        selector: None,
-        signature: None,
-        arguments: None,
-        layers: Vec::new(),
-        around: None,
-    };
+    let bare =
+        |said| Reading { said, selector: None, signature: None, arguments: None, layers: Vec::new(), around: None };
     if data.is_empty() {
         return bare(Said::Nothing);
     }
@@ -225,7 +223,10 @@ mod tests {
         for (with, without) in [
             ("F()", "F()"),
             ("Error(string reason)", "Error(string)"),
-            ("E(address a, uint256, (bytes4 x, (bytes y)[] z)[2] w, bool)", "E(address,uint256,(bytes4,(bytes)[])[2],bool)"),
+            (
+                "E(address a, uint256, (bytes4 x, (bytes y)[] z)[2] w, bool)",
+                "E(address,uint256,(bytes4,(bytes)[])[2],bool)",
+            ),
         ] {
             assert_eq!(types(with), without);
         }

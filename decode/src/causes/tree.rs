@@ -5,12 +5,7 @@ use std::fmt::Write;
 use alloy_primitives::hex;
 use schemas::limits::traces as limits;
 
-use super::{
-    Frame,
-    text::cleaned,
-    verdict::shown,
-    way::Step,
-};
+use super::{Frame, text::cleaned, verdict::shown, way::Step};
 use crate::write;
 
 /// Of a node's word in it.

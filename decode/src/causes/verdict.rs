@@ -112,9 +112,7 @@ pub(super) fn of_data(view: &View<'_>, abis: &[&Abi], data: &[u8], table: &Table
     let (found, words, values) = match &reading.said {
         Said::Nothing => return None,
         Said::Text(text) => (table.text(text, function), Some(text.clone()), Values::default()),
-        Said::Panic(code) => {
-            (table.panic(*code, function), Some(format!("Panic({code})")), values(&reading))
-        }
+        Said::Panic(code) => (table.panic(*code, function), Some(format!("Panic({code})")), values(&reading)),
         Said::Error => {
             let types = reading.types().unwrap_or_default();
             let values = values(&reading);
@@ -163,11 +161,16 @@ fn unclassed(view: &View<'_>, reading: &Reading, words: Option<&str>) -> Verdict
     let who = view.who();
     let (rule, reason) = match (&reading.said, words, reading.selector) {
         (Said::Text(_), Some(text), _) => ("read:text", format!("{who} says: {text}")),
-        (Said::Panic(code), ..) => ("read:panic", format!("{who} panicked with a code that Solidity does not have: {code}")),
+        (Said::Panic(code), ..) => {
+            ("read:panic", format!("{who} panicked with a code that Solidity does not have: {code}"))
+        }
         (Said::Error, Some(words), _) => ("read:error", format!("{who} refused with {words}")),
         (Said::Selector, _, Some(selector)) => {
             let selector = hex::encode_prefixed(selector);
-            ("read:selector", format!("{who} refused with an error whose name nobody here knows: {selector}; its ABI would tell"))
+            (
+                "read:selector",
+                format!("{who} refused with an error whose name nobody here knows: {selector}; its ABI would tell"),
+            )
         }
         _ => {
             let data = reading.layers.last().map(Vec::as_slice).unwrap_or_default();
@@ -184,9 +187,10 @@ pub(super) fn of_nothing(view: &View<'_>, abis: &[&Abi], calls: bool, inner: Opt
     let (who, call) = (view.who(), view.call(function.as_deref()));
     let after = inner.map(|inner| format!(", after a call that it made had failed: {inner}")).unwrap_or_default();
     // An ABI without this function, and nothing that was handed on to other code.
-    let strange = !abis.is_empty() && !calls && !view.creates && view.input.first_chunk::<4>().is_some_and(|selector| {
-        !abis.iter().any(|abi| abi.has_function(*selector))
-    });
+    let strange = !abis.is_empty()
+        && !calls
+        && !view.creates
+        && view.input.first_chunk::<4>().is_some_and(|selector| !abis.iter().any(|abi| abi.has_function(*selector)));
     if strange {
         let reason = format!("{who} has no function for {call}, as far as its ABI tells");
         return Verdict::bare(Cause::NotFound, "read:unknown_function", reason);
@@ -202,7 +206,14 @@ pub(super) fn of_nothing(view: &View<'_>, abis: &[&Abi], calls: bool, inner: Opt
 /// Of a node's word that is not that of a revert.
 pub(super) fn of_word(view: &View<'_>, abis: &[&Abi], word: &str, table: &Table) -> Verdict {
     let function = view.function(abis);
-    let empty = Reading { said: Said::Nothing, selector: None, signature: None, arguments: None, layers: Vec::new(), around: None };
+    let empty = Reading {
+        said: Said::Nothing,
+        selector: None,
+        signature: None,
+        arguments: None,
+        layers: Vec::new(),
+        around: None,
+    };
     let lookup = |name: &str| value(name, view, function.as_deref(), &empty, &Values::default(), Some(word));
     match table.word(word) {
         Some(Match { row, rule }) => {
@@ -227,7 +238,8 @@ pub(super) fn out_of_gas(steps: &[Step<'_>], tx: &Failed<'_>, verdict: Verdict) 
         let left = limit.saturating_sub(used);
         let who = step.account.map_or_else(|| "a contract".to_owned(), shown);
         if given <= 2_300 && !step.frame.value.is_zero() {
-            let reason = format!("coins could not be sent to {who}: its code needs more than the {given} gas that it was given");
+            let reason =
+                format!("coins could not be sent to {who}: its code needs more than the {given} gas that it was given");
             return Verdict::bare(Cause::TransferFailed, "read:stipend", reason);
         }
         // Flat traces do not tell what a failed call used.

@@ -100,13 +100,19 @@ fn next<'f>(frame: &'f Frame, data: &[u8], layers: &[Vec<u8>], hidden: bool) -> 
     let last = frame.calls.last().filter(|call| call.error.is_some());
     if !data.is_empty() {
         let same = |call: &&Frame| reverted(call) && call.output_len > 0 && call.output == data;
-        let inside = |call: &&Frame| reverted(call) && layers.iter().skip(1).any(|layer| !layer.is_empty() && call.output == *layer);
-        let proxied = |call: &&Frame| {
-            call.kind.is_delegated() && call.input == frame.input && call.input_len == frame.input_len && !call.input.is_empty()
+        let inside = |call: &&Frame| {
+            reverted(call) && layers.iter().skip(1).any(|layer| !layer.is_empty() && call.output == *layer)
         };
-        return failed().find(same).or_else(|| failed().find(inside)).or_else(|| {
-            last.filter(|call| reverted(call) && call.output_len == 0 && (hidden || proxied(call)))
-        });
+        let proxied = |call: &&Frame| {
+            call.kind.is_delegated()
+                && call.input == frame.input
+                && call.input_len == frame.input_len
+                && !call.input.is_empty()
+        };
+        return failed()
+            .find(same)
+            .or_else(|| failed().find(inside))
+            .or_else(|| last.filter(|call| reverted(call) && call.output_len == 0 && (hidden || proxied(call))));
     }
     let word = frame.error.as_deref().unwrap_or_default();
     let spent = |call: &Frame| !reverted(call);

@@ -9,7 +9,14 @@ use super::{
 };
 
 fn call(message: &str, data: Option<&str>) -> (Cause, String) {
-    let tx = Failed { from: address(0xee), to: Some(address(1)), input: &[1, 2, 3, 4], gas: 100_000, gas_used: 50_000, ..Failed::default() };
+    let tx = Failed {
+        from: address(0xee),
+        to: Some(address(1)),
+        input: &[1, 2, 3, 4],
+        gas: 100_000,
+        gas_used: 50_000,
+        ..Failed::default()
+    };
     let it = by_call(&CallAnswer::of_error(message, data), &tx, &(), Table::builtin());
     assert!(it.approximate && it.frame.is_none() && it.calls.is_none());
     (it.cause, it.rule)
@@ -23,7 +30,11 @@ fn clients_refuse_a_call_in_their_own_ways() {
         ("execution reverted", Some(&slippage), Cause::Slippage),
         ("execution reverted: Too little received", None, Cause::Slippage),
         ("VM execution error.", Some(&format!("Reverted {slippage}")), Cause::Slippage),
-        ("VM Exception while processing transaction: reverted with reason Too little received", Some(&slippage), Cause::Slippage),
+        (
+            "VM Exception while processing transaction: reverted with reason Too little received",
+            Some(&slippage),
+            Cause::Slippage,
+        ),
         ("execution reverted", None, Cause::Opaque),
         ("execution reverted", Some("0x"), Cause::Opaque),
         ("Reverted", None, Cause::Opaque),
@@ -54,8 +65,26 @@ fn clients_refuse_a_call_in_their_own_ways() {
 
 #[test]
 fn what_a_receipt_tells_alone() {
-    let swap = [&hex!("38ed1739")[..], &word(10), &word(42), &word(160), &word(0xb0b), &word(1_700_000_000), &word(2), &word(1), &word(2)].concat();
-    let tx = Failed { to: Some(address(1)), input: &swap, gas: 200_000, gas_used: 30_000, block_time: Some(1_699_999_999), ..Failed::default() };
+    let swap = [
+        &hex!("38ed1739")[..],
+        &word(10),
+        &word(42),
+        &word(160),
+        &word(0xb0b),
+        &word(1_700_000_000),
+        &word(2),
+        &word(1),
+        &word(2),
+    ]
+    .concat();
+    let tx = Failed {
+        to: Some(address(1)),
+        input: &swap,
+        gas: 200_000,
+        gas_used: 30_000,
+        block_time: Some(1_699_999_999),
+        ..Failed::default()
+    };
     let said = |tx: Failed<'_>| {
         let it = by_receipt(&tx, Table::builtin());
         (it.cause, it.rule, it.approximate)
@@ -66,7 +95,10 @@ fn what_a_receipt_tells_alone() {
     assert!(by_receipt(&late, Table::builtin()).reason.contains("1 too late"));
     assert_eq!(said(Failed { gas_used: 200_000, ..late }), (Cause::GasLimit, "read:all_gas".to_owned(), true));
     assert_eq!(said(Failed { gas_used: 199_000, ..tx }), (Cause::GasLimit, "read:nearly_all_gas".to_owned(), true));
-    assert_eq!(said(Failed { same_call: Some((Cause::Paused, "it is paused")), ..tx }), (Cause::Paused, "read:same_call".to_owned(), true));
+    assert_eq!(
+        said(Failed { same_call: Some((Cause::Paused, "it is paused")), ..tx }),
+        (Cause::Paused, "read:same_call".to_owned(), true)
+    );
     assert_eq!(said(Failed { same_call: Some((Cause::Opaque, "")), ..tx }).0, Cause::Slippage);
     assert_eq!(said(Failed { input: &[1, 2, 3, 4], ..tx }), (Cause::Unknown, "read:nothing".to_owned(), true));
     assert_eq!(said(Failed { to: None, ..tx }).0, Cause::Unknown);

@@ -33,11 +33,19 @@ fn cases() -> Vec<(Result<Vec<u8>, &'static str>, Cause, &'static str)> {
         (Ok(text("PancakeRouter: EXCESSIVE_INPUT_AMOUNT")), Slippage, "more than the maximum"),
         (Ok(text("UniswapV2Router: EXPIRED")), Deadline, "too late"),
         (Ok(error("SignatureExpired(uint256)", &[1_700_000_000])), Deadline, "its deadline was 1700000000"),
-        (Ok(error("ERC20InsufficientAllowance(address,uint256,uint256)", &[0xb0b, 5, 9])), Allowance, "may take 5 of the token"),
+        (
+            Ok(error("ERC20InsufficientAllowance(address,uint256,uint256)", &[0xb0b, 5, 9])),
+            Allowance,
+            "may take 5 of the token",
+        ),
         (Ok(text("ERC20: insufficient allowance")), Allowance, "has to approve more"),
         (Ok(error("ERC20InsufficientBalance(address,uint256,uint256)", &[0xb0b, 5, 9])), Balance, "has 5 of the token"),
         (Ok(text("ERC20: transfer amount exceeds balance")), Balance, "too few tokens"),
-        (Ok(error("InsufficientBalance(uint256,uint256)", &[5, 9])), Funds, "has 5 of the chain's own coin, and 9 are needed"),
+        (
+            Ok(error("InsufficientBalance(uint256,uint256)", &[5, 9])),
+            Funds,
+            "has 5 of the chain's own coin, and 9 are needed",
+        ),
         (Err("insufficient balance for transfer"), Funds, "too little of the chain's own coin"),
         (Ok(text("UniswapV2: INSUFFICIENT_LIQUIDITY")), Liquidity, "too little"),
         (Err("out of gas"), GasLimit, "the gas ran out"),
@@ -99,11 +107,29 @@ pub fn failing(said: &Result<Vec<u8>, &'static str>, to: u8) -> Call {
 pub fn deep(leaf: Call, levels: u8) -> Call {
     let mut call = leaf;
     for level in 0..levels {
-        let fine = Call { kind: "STATICCALL", to: 0x70, gas: 1_000, gas_used: 100, input: vec![1, 2, 3, 4], output: vec![1; 32], ..Call::default() };
+        let fine = Call {
+            kind: "STATICCALL",
+            to: 0x70,
+            gas: 1_000,
+            gas_used: 100,
+            input: vec![1, 2, 3, 4],
+            output: vec![1; 32],
+            ..Call::default()
+        };
         let output = call.output.clone();
         // Whoever called one that halted has nothing to hand on, and reverts without a word.
         let gas = call.gas * 64 / 63 + 1;
-        call = Call { kind: "CALL", to: 0x50 + level, gas, gas_used: gas - gas / 64, input: vec![5, 6, 7, 8], output, error: Some("execution reverted"), calls: vec![fine, call], ..Call::default() };
+        call = Call {
+            kind: "CALL",
+            to: 0x50 + level,
+            gas,
+            gas_used: gas - gas / 64,
+            input: vec![5, 6, 7, 8],
+            output,
+            error: Some("execution reverted"),
+            calls: vec![fine, call],
+            ..Call::default()
+        };
     }
     call
 }
@@ -116,11 +142,20 @@ fn each_class_in_the_call_itself_and_three_calls_deep() {
             for levels in [0, 3] {
                 let root = deep(failing(&said, 0xcc), levels);
                 let frame = read(client, &root);
-                let tx = Failed { from: address(0xee), to: Some(address(root.to)), input: &root.input, gas: root.gas + 21_000, gas_used: root.gas_used + 21_000, ..Failed::default() };
+                let tx = Failed {
+                    from: address(0xee),
+                    to: Some(address(root.to)),
+                    input: &root.input,
+                    gas: root.gas + 21_000,
+                    gas_used: root.gas_used + 21_000,
+                    ..Failed::default()
+                };
                 let it = by_trace(&frame, &tx, &(), Table::builtin());
                 let about = format!("{client:?}, {levels} deep, {said:?}: {it:?}");
                 let hidden = client == Client::ParityHidden && said.is_ok();
-                let old = client == Client::OldBesu && levels > 0 && (said.is_err() || said.as_ref().is_ok_and(Vec::is_empty));
+                let old = client == Client::OldBesu
+                    && levels > 0
+                    && (said.is_err() || said.as_ref().is_ok_and(Vec::is_empty));
                 if hidden || old {
                     // No reason is there to be read, or it looks like gas.
                     assert!(matches!(it.cause, Cause::Opaque | Cause::GasLimit), "{about}");
@@ -131,20 +166,32 @@ fn each_class_in_the_call_itself_and_three_calls_deep() {
                 assert!(it.reason.len() <= 512 && !it.rule.is_empty() && !it.approximate, "{about}");
                 assert_eq!(it.entry, Some(address(root.to)), "{about}");
                 // A caller's word on another's transfer is the caller's, where nothing tells more.
-                let own = client == Client::OldGeth && levels > 0 && matches!(cause, Cause::TransferFailed | Cause::BadCode | Cause::Wallet);
-                if client != Client::OldBesu && !own && !(client == Client::OldGeth && said.as_ref().is_ok_and(|data| !data.starts_with(&hex!("08c379a0")))) {
+                let own = client == Client::OldGeth
+                    && levels > 0
+                    && matches!(cause, Cause::TransferFailed | Cause::BadCode | Cause::Wallet);
+                if client != Client::OldBesu
+                    && !own
+                    && !(client == Client::OldGeth
+                        && said.as_ref().is_ok_and(|data| !data.starts_with(&hex!("08c379a0"))))
+                {
                     // Of a call that never began its caller failed.
-                    let began = levels == 0 || !matches!(said, Err("insufficient balance for transfer" | "max call depth exceeded"));
+                    let began = levels == 0
+                        || !matches!(said, Err("insufficient balance for transfer" | "max call depth exceeded"));
                     let (frame, depth) = if began { (0xcc, levels) } else { (0x50, levels - 1) };
                     assert_eq!((it.frame, it.depth), (Some(address(frame)), depth.into()), "{about}");
                 }
-                if let Ok(data) = &said && data.len() >= 4 {
+                if let Ok(data) = &said
+                    && data.len() >= 4
+                {
                     assert!(it.error_selector.is_some() && it.output == data[..data.len().min(1024)], "{about}");
                 }
                 let calls: serde_json::Value = serde_json::from_str(it.calls.as_deref().expect("calls")).expect("JSON");
                 let mut at = &calls;
                 for _ in 0..it.depth {
-                    at = at["calls"].as_array().and_then(|calls| calls.iter().rev().find(|call| call["calls"].is_array())).expect("the way");
+                    at = at["calls"]
+                        .as_array()
+                        .and_then(|calls| calls.iter().rev().find(|call| call["calls"].is_array()))
+                        .expect("the way");
                 }
                 assert!(at["failed_here"] == true, "{about}");
             }

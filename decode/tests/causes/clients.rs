@@ -113,13 +113,17 @@ fn nested(client: Client, call: &Call, from: u8, depth: usize) -> Value {
         let word = match (client, word) {
             (Client::Reth, "out of gas") => "OutOfGas".to_owned(),
             (Client::Reth, "stack underflow (0 <=> 2)") => "StackUnderflow".to_owned(),
-            (Client::Nethermind | Client::Besu | Client::OldBesu, word) if word.is_ascii() => word[..1].to_uppercase() + &word[1..],
+            (Client::Nethermind | Client::Besu | Client::OldBesu, word) if word.is_ascii() => {
+                word[..1].to_uppercase() + &word[1..]
+            }
             (_, word) => word.to_owned(),
         };
         put("error", word.into());
         let tells = match client {
             Client::OldGeth | Client::OldBesu => None,
-            Client::Nethermind | Client::Geth | Client::Erigon | Client::Reth | Client::Besu | Client::Arbitrum => text(&call.output),
+            Client::Nethermind | Client::Geth | Client::Erigon | Client::Reth | Client::Besu | Client::Arbitrum => {
+                text(&call.output)
+            }
             _ => None,
         };
         if let Some(text) = tells.filter(|_| reverted) {
@@ -134,7 +138,8 @@ fn nested(client: Client, call: &Call, from: u8, depth: usize) -> Value {
         put("beforeEVMTransfers", json!([{"purpose": "feePayment", "from": "0x00", "to": null, "value": "0x1"}]));
         put("afterEVMTransfers", json!([[{"calls": [{"x": [1, {}]}]}]]));
     }
-    let calls: Vec<Value> = call.calls.iter().map(|inner| nested(client, inner, account(call, from), depth + 1)).collect();
+    let calls: Vec<Value> =
+        call.calls.iter().map(|inner| nested(client, inner, account(call, from), depth + 1)).collect();
     if client != Client::OldBesu && (!calls.is_empty() || client == Client::Nethermind) {
         put("calls", calls.into());
     }
@@ -186,10 +191,38 @@ fn flat(client: Client, call: &Call, from: u8, place: &mut Vec<usize>, list: &mu
 }
 
 fn tree() -> Call {
-    let leaf = Call { kind: "CALL", to: 3, gas: 500, gas_used: 400, input: vec![9; 68], error: Some("execution reverted"), output: vec![1, 2, 3, 4], ..Call::default() };
-    let fine = Call { kind: "STATICCALL", to: 4, gas: 600, gas_used: 10, input: vec![8; 36], output: vec![0; 32], calls: vec![leaf.clone()], ..Call::default() };
-    let proxied = Call { kind: "DELEGATECALL", to: 2, value: 7, calls: vec![fine.clone(), leaf.clone()], ..leaf.clone() };
-    Call { kind: "CALL", to: 1, value: 7, gas: 900, gas_used: 800, input: vec![9; 68], calls: vec![fine, proxied], ..leaf }
+    let leaf = Call {
+        kind: "CALL",
+        to: 3,
+        gas: 500,
+        gas_used: 400,
+        input: vec![9; 68],
+        error: Some("execution reverted"),
+        output: vec![1, 2, 3, 4],
+        ..Call::default()
+    };
+    let fine = Call {
+        kind: "STATICCALL",
+        to: 4,
+        gas: 600,
+        gas_used: 10,
+        input: vec![8; 36],
+        output: vec![0; 32],
+        calls: vec![leaf.clone()],
+        ..Call::default()
+    };
+    let proxied =
+        Call { kind: "DELEGATECALL", to: 2, value: 7, calls: vec![fine.clone(), leaf.clone()], ..leaf.clone() };
+    Call {
+        kind: "CALL",
+        to: 1,
+        value: 7,
+        gas: 900,
+        gas_used: 800,
+        input: vec![9; 68],
+        calls: vec![fine, proxied],
+        ..leaf
+    }
 }
 
 #[test]
@@ -197,15 +230,25 @@ fn every_client_tells_the_same_tree() {
     for client in ALL {
         let root = read(client, &tree());
         assert_eq!((root.kind, root.from, root.to), (CallKind::Call, address(0xee), Some(address(1))), "{client:?}");
-        assert_eq!((root.gas, root.gas_used, root.input_len, root.input.len()), (900, if client == Client::ParityHidden { 0 } else { 800 }, 68, 68), "{client:?}");
+        assert_eq!(
+            (root.gas, root.gas_used, root.input_len, root.input.len()),
+            (900, if client == Client::ParityHidden { 0 } else { 800 }, 68, 68),
+            "{client:?}"
+        );
         assert!(root.error.is_some(), "{client:?}");
         if client == Client::OldBesu {
             assert!(root.calls.is_empty());
             continue;
         }
         let [fine, proxied] = &root.calls[..] else { panic!("{client:?}: {root:?}") };
-        assert_eq!((fine.kind, fine.error.as_ref(), fine.input.len(), fine.calls.len(), fine.left_out), (CallKind::StaticCall, None, 4, 0, 1));
-        assert_eq!((proxied.kind, proxied.to, proxied.value), (CallKind::DelegateCall, Some(address(2)), Default::default()));
+        assert_eq!(
+            (fine.kind, fine.error.as_ref(), fine.input.len(), fine.calls.len(), fine.left_out),
+            (CallKind::StaticCall, None, 4, 0, 1)
+        );
+        assert_eq!(
+            (proxied.kind, proxied.to, proxied.value),
+            (CallKind::DelegateCall, Some(address(2)), Default::default())
+        );
         assert_eq!(proxied.calls.len(), 2);
         let shown = !matches!(client, Client::OldGeth | Client::ParityHidden);
         assert_eq!(proxied.calls[1].output, if shown { vec![1, 2, 3, 4] } else { vec![] }, "{client:?}");
@@ -227,12 +270,23 @@ fn what_is_no_trace_is_refused_with_a_reason() {
     assert_eq!(call_tracer(b"{}"), Err(TraceError::Nothing));
     assert_eq!(parity(b"[]"), Err(TraceError::Nothing));
     assert_eq!(parity(b"null"), Err(TraceError::Nothing));
-    for wrong in ["[]", "1", "{\"type\":\"CALL\",\"calls\":7}", "{\"type\":\"CALL\",\"calls\":[1]}", "{\"type\":\"CALL\",\"calls\":[[{}]]}",
-        "{\"type\":\"CALL\",\"gas\":\"many\"}", "{\"type\":\"CALL\",\"to\":\"0x12\"}", "{\"type\":\"CALL\",\"input\":\"0xzz\"}", "{\"type\":\"CALL\"} {}"] {
+    for wrong in [
+        "[]",
+        "1",
+        "{\"type\":\"CALL\",\"calls\":7}",
+        "{\"type\":\"CALL\",\"calls\":[1]}",
+        "{\"type\":\"CALL\",\"calls\":[[{}]]}",
+        "{\"type\":\"CALL\",\"gas\":\"many\"}",
+        "{\"type\":\"CALL\",\"to\":\"0x12\"}",
+        "{\"type\":\"CALL\",\"input\":\"0xzz\"}",
+        "{\"type\":\"CALL\"} {}",
+    ] {
         assert!(call_tracer(wrong.as_bytes()).is_err(), "{wrong}");
     }
     // Calls that do not make one tree.
-    let item = |place: &str, hash: &str| format!("{{\"type\":\"call\",\"action\":{{}},\"traceAddress\":{place},\"transactionHash\":\"{hash}\"}}");
+    let item = |place: &str, hash: &str| {
+        format!("{{\"type\":\"call\",\"action\":{{}},\"traceAddress\":{place},\"transactionHash\":\"{hash}\"}}")
+    };
     for (wrong, why) in [
         (vec![item("[0]", "a")], "out of order"),
         (vec![item("[]", "a"), item("[]", "a")], "out of order"),
@@ -244,6 +298,9 @@ fn what_is_no_trace_is_refused_with_a_reason() {
         assert!(error.contains(why), "{error}");
     }
     // What trace_replayTransaction wraps around it.
-    let replayed = format!("{{\"output\":\"0x01020304\",\"stateDiff\":{{\"a\":[1]}},\"trace\":{},\"vmTrace\":null}}", String::from_utf8_lossy(&trace(Client::ParityHidden, &tree())));
+    let replayed = format!(
+        "{{\"output\":\"0x01020304\",\"stateDiff\":{{\"a\":[1]}},\"trace\":{},\"vmTrace\":null}}",
+        String::from_utf8_lossy(&trace(Client::ParityHidden, &tree()))
+    );
     assert_eq!(parity(replayed.as_bytes()).unwrap().output, [1, 2, 3, 4]);
 }

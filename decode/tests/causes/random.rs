@@ -4,7 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use decode::causes::{CallAnswer, Failed, Finding, Frame, Table, TraceError, by_call, by_receipt, by_trace, call_tracer, name_again, parity};
+use decode::causes::{
+    CallAnswer, Failed, Finding, Frame, Table, TraceError, by_call, by_receipt, by_trace, call_tracer, name_again,
+    parity,
+};
 use fastrand::Rng;
 use schemas::limits::traces as limits;
 
@@ -35,7 +38,14 @@ fn output(rng: &mut Rng) -> Vec<u8> {
 }
 
 fn call(rng: &mut Rng, depth: usize) -> Call {
-    let words = ["execution reverted", "out of gas", "invalid opcode: INVALID", "stack underflow (0 <=> 2)", "write protection", "\u{202e}?"];
+    let words = [
+        "execution reverted",
+        "out of gas",
+        "invalid opcode: INVALID",
+        "stack underflow (0 <=> 2)",
+        "write protection",
+        "\u{202e}?",
+    ];
     let kinds = ["CALL", "STATICCALL", "DELEGATECALL", "CALLCODE", "CREATE", "CREATE2", "SELFDESTRUCT"];
     let calls = if depth == 0 { 0 } else { rng.usize(..4) };
     Call {
@@ -107,7 +117,15 @@ fn anything_is_read_or_refused() {
             explain(&frame, rng);
         }
         let data = output(rng);
-        check(&by_call(&CallAnswer::of_error(&String::from_utf8_lossy(&bytes(rng, 90)), Some(&format!("0x{}", alloy_primitives::hex::encode(&data)))), &Failed::default(), &(), Table::builtin()));
+        check(&by_call(
+            &CallAnswer::of_error(
+                &String::from_utf8_lossy(&bytes(rng, 90)),
+                Some(&format!("0x{}", alloy_primitives::hex::encode(&data))),
+            ),
+            &Failed::default(),
+            &(),
+            Table::builtin(),
+        ));
         assert!(one.elapsed() < Duration::from_secs(1), "{:?}: {}", one.elapsed(), String::from_utf8_lossy(&json));
     }
     eprintln!("{cases} cases from seed {seed}");
@@ -115,7 +133,9 @@ fn anything_is_read_or_refused() {
 
 /// Calls in calls, so many.
 fn nested(levels: usize, rest: &str) -> Vec<u8> {
-    let open = format!("{{\"type\":\"CALL\",\"gas\":\"0xffff\",\"gasUsed\":\"0xffff\",\"error\":\"execution reverted\",\"input\":\"0x01020304\"{rest},\"calls\":[");
+    let open = format!(
+        "{{\"type\":\"CALL\",\"gas\":\"0xffff\",\"gasUsed\":\"0xffff\",\"error\":\"execution reverted\",\"input\":\"0x01020304\"{rest},\"calls\":["
+    );
     let mut json = open.repeat(levels - 1);
     json.push_str(open.trim_end_matches(",\"calls\":["));
     json.push_str(&"}]".repeat(levels - 1));
@@ -138,7 +158,9 @@ fn what_is_made_to_hurt_is_bounded() {
     _ = call_tracer(brackets(3_000_000).as_bytes());
     // Wide: calls that went well are let go of.
     let fine = "{\"type\":\"CALL\",\"gas\":\"0x1\",\"input\":\"0x01020304\",\"output\":\"0x00\"},";
-    let wide = |calls: &str| format!("{{\"type\":\"CALL\",\"error\":\"execution reverted\",\"calls\":[{}{{\"type\":\"CALL\",\"error\":\"out of gas\"}}]}}", calls).into_bytes();
+    let wide = |calls: &str| {
+        format!("{{\"type\":\"CALL\",\"error\":\"execution reverted\",\"calls\":[{}{{\"type\":\"CALL\",\"error\":\"out of gas\"}}]}}", calls).into_bytes()
+    };
     let frame = call_tracer(&wide(&fine.repeat(200_000))).expect("wide");
     assert!(frame.calls.len() <= limits::SIBLINGS, "{}", frame.calls.len());
     assert_eq!(usize::try_from(frame.left_out).expect("small") + frame.calls.len(), 200_001);
@@ -146,13 +168,18 @@ fn what_is_made_to_hurt_is_bounded() {
     assert_eq!(it.depth, 1);
     // Failed ones are kept, up to what memory they may take.
     let input = "ab".repeat(2_000);
-    let failed = format!("{{\"type\":\"CALL\",\"error\":\"execution reverted\",\"input\":\"0x{input}\",\"output\":\"0x{input}\"}},");
+    let failed = format!(
+        "{{\"type\":\"CALL\",\"error\":\"execution reverted\",\"input\":\"0x{input}\",\"output\":\"0x{input}\"}},"
+    );
     assert_eq!(call_tracer(&wide(&failed.repeat(14_000))), Err(TraceError::TooLarge));
     explain(&call_tracer(&wide(&failed.repeat(5_000))).expect("kept"), rng);
     // Long.
     assert!(matches!(call_tracer(&vec![b' '; limits::TRACE_BYTES + 1]), Err(TraceError::TooLong(_))));
     assert!(matches!(parity(&vec![b' '; limits::TRACE_BYTES + 1]), Err(TraceError::TooLong(_))));
-    let long = format!("{{\"type\":\"CALL\",\"error\":\"execution reverted\",\"output\":\"0x{}\"}}", "08c379a0".repeat(2_000_000));
+    let long = format!(
+        "{{\"type\":\"CALL\",\"error\":\"execution reverted\",\"output\":\"0x{}\"}}",
+        "08c379a0".repeat(2_000_000)
+    );
     let frame = call_tracer(long.as_bytes()).expect("long");
     assert_eq!((frame.output.len(), frame.output_len), (limits::OUTPUT_BYTES, 8_000_000));
     explain(&frame, rng);

@@ -27,7 +27,15 @@ struct Recorded {
 
 impl Recorded {
     fn failed(&self) -> Failed<'_> {
-        Failed { from: self.from, to: self.to, input: &self.input, gas: self.gas, gas_used: self.gas_used, block_time: Some(self.time), ..Failed::default() }
+        Failed {
+            from: self.from,
+            to: self.to,
+            input: &self.input,
+            gas: self.gas,
+            gas_used: self.gas_used,
+            block_time: Some(self.time),
+            ..Failed::default()
+        }
     }
 }
 
@@ -58,13 +66,18 @@ fn recorded() -> Vec<Recorded> {
         }
         folders.sort();
         for folder in folders {
-            let (Some(block), Some(receipts)) = (read(&folder.join("block.json")), read(&folder.join("receipts.json"))) else { continue };
+            let (Some(block), Some(receipts)) = (read(&folder.join("block.json")), read(&folder.join("receipts.json")))
+            else {
+                continue;
+            };
             let traces = read(&folder.join("traces_failed.json"));
             let chain = folder.parent().and_then(|p| p.file_name()).expect("a name").to_string_lossy().into_owned();
             for receipt in list(Some(&receipts)).filter(|receipt| receipt["status"] == "0x0") {
                 let hash = receipt["transactionHash"].as_str().expect("a hash").to_owned();
                 let tx = list(block.get("transactions")).find(|tx| tx["hash"] == hash.as_str()).expect("a transaction");
-                let trace = list(traces.as_ref()).find(|it| it["transactionHash"] == hash.as_str()).map(|it| it["callTracer"].to_string());
+                let trace = list(traces.as_ref())
+                    .find(|it| it["transactionHash"] == hash.as_str())
+                    .map(|it| it["callTracer"].to_string());
                 if let Some(known) = all.iter_mut().find(|it| it.hash == hash) {
                     known.trace = known.trace.take().or(trace);
                     continue;
@@ -126,7 +139,9 @@ fn recorded_failures_are_explained_and_read_again() {
         }
     }
     assert!(traced >= 14 && telling >= 10, "{traced} traces, {telling} tell something");
-    println!("{unknown} of {telling} traces that tell something are unknown or opaque; of {traced} by receipt alone {by_receipt_unknown} are");
+    println!(
+        "{unknown} of {telling} traces that tell something are unknown or opaque; of {traced} by receipt alone {by_receipt_unknown} are"
+    );
     assert!(100 * unknown <= 3 * telling, "{unknown} of {telling}");
     assert!(100 * by_receipt_unknown <= 60 * traced, "{by_receipt_unknown} of {traced}");
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -135,13 +150,21 @@ fn recorded_failures_are_explained_and_read_again() {
     let prepared = Command::new(root.join("../scripts/fetch-consumers")).output().expect("fetch-consumers");
     let python = PathBuf::from(String::from_utf8_lossy(&prepared.stdout).trim()).join("python");
     if !prepared.status.success() || !python.join(".complete").exists() {
-        assert!(std::env::var_os("CI").is_none(), "Python with eth-abi is not prepared: {}", String::from_utf8_lossy(&prepared.stderr));
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "Python with eth-abi is not prepared: {}",
+            String::from_utf8_lossy(&prepared.stderr)
+        );
         eprintln!("SKIPPED the independent reading: Python is not prepared; see scripts/fetch-consumers");
         return;
     }
     let file = std::env::temp_dir().join(format!("headwater-causes-{}.ndjson", std::process::id()));
     fs::write(&file, lines).expect("write");
-    let output = Command::new(python.join("bin/python")).arg(root.join("tests/causes/check.py")).arg(&file).output().expect("python");
+    let output = Command::new(python.join("bin/python"))
+        .arg(root.join("tests/causes/check.py"))
+        .arg(&file)
+        .output()
+        .expect("python");
     println!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}\nsee {}", String::from_utf8_lossy(&output.stderr), file.display());
     fs::remove_file(&file).expect("remove");

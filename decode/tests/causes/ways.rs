@@ -16,12 +16,29 @@ pub fn find(client: Client, root: &Call) -> Finding {
 }
 
 fn with(client: Client, root: &Call, abis: &dyn Abis) -> Finding {
-    let tx = Failed { from: address(0xee), to: Some(address(root.to)), input: &root.input, gas: root.gas + 21_000, gas_used: root.gas_used + 21_000, ..Failed::default() };
+    let tx = Failed {
+        from: address(0xee),
+        to: Some(address(root.to)),
+        input: &root.input,
+        gas: root.gas + 21_000,
+        gas_used: root.gas_used + 21_000,
+        ..Failed::default()
+    };
     by_trace(&read(client, root), &tx, abis, Table::builtin())
 }
 
 fn over(output: Vec<u8>, calls: Vec<Call>) -> Call {
-    Call { kind: "CALL", to: 0xaa, gas: 2_000_000, gas_used: 1_000_000, input: vec![1, 2, 3, 4], output, error: Some("execution reverted"), calls, ..Call::default() }
+    Call {
+        kind: "CALL",
+        to: 0xaa,
+        gas: 2_000_000,
+        gas_used: 1_000_000,
+        input: vec![1, 2, 3, 4],
+        output,
+        error: Some("execution reverted"),
+        calls,
+        ..Call::default()
+    }
 }
 
 fn fine() -> Call {
@@ -62,7 +79,9 @@ fn the_last_call_whose_data_was_handed_on() {
 #[test]
 fn what_a_client_hides_is_taken_from_the_last_call_and_what_it_tells_is_not() {
     let root = over(text("Sale: sold out"), vec![fine(), failing(&Ok(vec![]), 0xcc)]);
-    for (client, frame) in [(Client::Geth, 0xaa), (Client::Erigon, 0xaa), (Client::Parity, 0xaa), (Client::OldGeth, 0xcc)] {
+    for (client, frame) in
+        [(Client::Geth, 0xaa), (Client::Erigon, 0xaa), (Client::Parity, 0xaa), (Client::OldGeth, 0xcc)]
+    {
         assert_eq!(find(client, &root).frame, Some(address(frame)), "{client:?}");
     }
     // A caller speaks of a call that failed; or it made another one behind it.
@@ -98,7 +117,11 @@ fn errors_inside_of_errors_lead_to_the_call_that_made_them() {
         assert_eq!((it.cause, it.frame, &it.output), (Cause::Slippage, Some(address(0xaa)), &outer), "{it:?}");
     }
     // Errors in errors in errors.
-    let twice = wrapping("ExecutionFailed(uint256,bytes)", &[3, 64], &[&wrapping("PostOpReverted(bytes)", &[32], &[&slippage])]);
+    let twice = wrapping(
+        "ExecutionFailed(uint256,bytes)",
+        &[3, 64],
+        &[&wrapping("PostOpReverted(bytes)", &[32], &[&slippage])],
+    );
     assert_eq!(find(Client::OldBesu, &over(twice, vec![])).cause, Cause::Slippage);
     let mut deep = slippage;
     for _ in 0..40 {
@@ -119,13 +142,22 @@ fn errors_inside_of_errors_lead_to_the_call_that_made_them() {
     assert_eq!(find(Client::Geth, &over(with_revert(&error("InvalidSigner()", &[])), vec![])).cause, Cause::Signature);
     assert_eq!(find(Client::Geth, &over(with_revert(&error("Who()", &[])), vec![])).cause, Cause::Wallet);
     assert_eq!(find(Client::Geth, &over(with_revert(&[]), vec![])).cause, Cause::Wallet);
-    assert_eq!(find(Client::Geth, &over(wrapped_text("FailedOp(uint256,string)", 1, "AA21 didn't pay prefund"), vec![])).cause, Cause::Funds);
+    assert_eq!(
+        find(Client::Geth, &over(wrapped_text("FailedOp(uint256,string)", 1, "AA21 didn't pay prefund"), vec![])).cause,
+        Cause::Funds
+    );
 }
 
 #[test]
 fn who_says_no_more_than_that_a_call_failed_is_looked_behind() {
     let allowance = error("ERC20InsufficientAllowance(address,uint256,uint256)", &[0xb0b, 5, 9]);
-    for outer in [text("STF"), text("Multicall3: call failed"), text("GS013"), text("TransferHelper: TRANSFER_FROM_FAILED"), error("SafeERC20FailedOperation(address)", &[7])] {
+    for outer in [
+        text("STF"),
+        text("Multicall3: call failed"),
+        text("GS013"),
+        text("TransferHelper: TRANSFER_FROM_FAILED"),
+        error("SafeERC20FailedOperation(address)", &[7]),
+    ] {
         let it = find(Client::Geth, &over(outer, vec![fine(), deep(failing(&Ok(allowance.clone()), 0xcc), 1), fine()]));
         assert_eq!((it.cause, it.frame, it.depth), (Cause::Allowance, Some(address(0xcc)), 2), "{it:?}");
         assert!(it.reason.contains("may take 5") && it.reason.contains("passed on as"), "{}", it.reason);
@@ -134,9 +166,15 @@ fn who_says_no_more_than_that_a_call_failed_is_looked_behind() {
     assert_eq!((it.cause, it.frame), (Cause::TransferFailed, Some(address(0xaa))));
     // An error that is not known is more than a call that failed, and less than a transfer that did.
     let unknown = error("WhoKnows()", &[]);
-    assert_eq!(find(Client::Geth, &over(text("GS013"), vec![failing(&Ok(unknown.clone()), 0xcc)])).frame, Some(address(0xcc)));
+    assert_eq!(
+        find(Client::Geth, &over(text("GS013"), vec![failing(&Ok(unknown.clone()), 0xcc)])).frame,
+        Some(address(0xcc))
+    );
     assert_eq!(find(Client::Geth, &over(text("STF"), vec![failing(&Ok(unknown), 0xcc)])).cause, Cause::TransferFailed);
-    assert_eq!(find(Client::Geth, &over(text("GS013"), vec![failing(&Err("out of gas"), 0xcc)])).cause, Cause::GasLimit);
+    assert_eq!(
+        find(Client::Geth, &over(text("GS013"), vec![failing(&Err("out of gas"), 0xcc)])).cause,
+        Cause::GasLimit
+    );
 }
 
 #[test]
@@ -183,7 +221,12 @@ fn abis_of_the_code_that_ran_name_its_errors() {
     let it = with(Client::Geth, &root, &Known(address(0xcc), abi.clone()));
     assert_eq!(it.error_signature.as_deref(), Some("VaultLocked(uint256 until, address who)"));
     assert_eq!(it.cause, Cause::Custom);
-    assert!(it.reason.contains(&format!("{} refused with VaultLocked(until: 17, who: 0x", hex::encode_prefixed(address(0xab)))), "{}", it.reason);
+    assert!(
+        it.reason
+            .contains(&format!("{} refused with VaultLocked(until: 17, who: 0x", hex::encode_prefixed(address(0xab)))),
+        "{}",
+        it.reason
+    );
     let without = find(Client::Geth, &root);
     assert_eq!((without.cause, without.error_signature), (Cause::Custom, None));
     // A tenant's ABI names what stands in the row.
@@ -192,13 +235,20 @@ fn abis_of_the_code_that_ran_name_its_errors() {
     assert_eq!(named.arguments, "{\"until\":\"17\",\"who\":\"0x0000000000000000000000000000000000000b0b\"}");
     assert_eq!(decode::causes::name_again(&without.output, &[], Table::builtin()), None);
     assert_eq!(decode::causes::name_again(&text("x"), &[&abi], Table::builtin()), None);
-    let table = Table::parse("[[error]]\nis = \"VaultLocked\"\nclass = \"paused\"\nsay = \"locked until {until}\"").unwrap();
+    let table =
+        Table::parse("[[error]]\nis = \"VaultLocked\"\nclass = \"paused\"\nsay = \"locked until {until}\"").unwrap();
     let named = decode::causes::name_again(&without.output, &[&abi], &table).unwrap();
-    assert_eq!((named.cause, named.reason.as_str(), named.rule.as_str()), (Cause::Paused, "locked until 17", "file:error:VaultLocked"));
+    assert_eq!(
+        (named.cause, named.reason.as_str(), named.rule.as_str()),
+        (Cause::Paused, "locked until 17", "file:error:VaultLocked")
+    );
     // Nothing came back, and the ABI knows no such function.
     let silent = Call { input: vec![7; 36], ..over(vec![], vec![]) };
     assert_eq!(with(Client::Geth, &silent, &Known(address(0xaa), abi.clone())).cause, Cause::NotFound);
-    assert_eq!(with(Client::Geth, &Call { calls: vec![fine()], ..silent }, &Known(address(0xaa), abi)).cause, Cause::Opaque);
+    assert_eq!(
+        with(Client::Geth, &Call { calls: vec![fine()], ..silent }, &Known(address(0xaa), abi)).cause,
+        Cause::Opaque
+    );
 }
 
 #[test]

@@ -133,7 +133,7 @@ async fn each_failed_transaction_has_its_own_cause() {
         let row = cause(&mut headwater, hash, block).await;
         assert!(classes.contains(&text(&row, "cause").as_str()), "{data}: {row}");
         assert_eq!((row["found_by"].as_str(), number(&row, "revision")), (Some("trace"), 1), "{row}");
-        assert_eq!(row["frame"].as_str(), Some(to.as_str()), "{row}");
+        assert_eq!(row["frame"].as_str(), Some(**to), "{row}");
         if data.len() > 18 {
             assert_eq!(text(&row, "selector"), format!("0x{}", &data[10..18]), "{row}");
         }

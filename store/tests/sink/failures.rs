@@ -33,6 +33,9 @@ struct Failed {
     cause: EnrichedCause,
 }
 
+/// By network, cause, receiver and selector: how many, and the newest one's hash.
+type Groups = BTreeMap<(String, String, Option<String>, Option<String>), (u64, String)>;
+
 fn failed_of(event: &Event) -> Vec<u32> {
     let is_failed = |t: &schemas::records::EnrichedTransaction| match &t.payload {
         Payload::Transaction(both) if both.1.status == Status::Failed => Some(both.0.transaction_index),
@@ -41,11 +44,11 @@ fn failed_of(event: &Event) -> Vec<u32> {
     event.transactions.iter().filter_map(is_failed).collect()
 }
 
-/// Groups as the model counts them: by network, cause, receiver and selector; how many, and the newest's hash.
-fn groups(failed: &[Failed]) -> BTreeMap<(String, String, Option<String>, Option<String>), (u64, String)> {
+/// Groups as the model counts them.
+fn groups(failed: &[Failed]) -> Groups {
     let mut sorted = failed.to_vec();
     sorted.sort_by_key(|f| (f.at, f.height, f.index));
-    let mut groups = BTreeMap::new();
+    let mut groups = Groups::new();
     for f in sorted {
         let selector = f.cause.error_selector.map(|s| format!("{s:#x}"));
         let group = groups.entry((f.network, f.cause.cause, f.receiver, selector)).or_insert((0, String::new()));
@@ -54,7 +57,7 @@ fn groups(failed: &[Failed]) -> BTreeMap<(String, String, Option<String>, Option
     groups
 }
 
-fn found(groups: &[FailureGroup]) -> BTreeMap<(String, String, Option<String>, Option<String>), (u64, String)> {
+fn found(groups: &[FailureGroup]) -> Groups {
     let key = |g: &FailureGroup| {
         assert_eq!((g.trend.len(), g.trend.iter().sum::<u64>()), (TREND_PARTS, g.count));
         let cause = g.cause.clone().expect("a cause");

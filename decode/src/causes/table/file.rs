@@ -27,13 +27,19 @@ pub(super) fn read(text: &str) -> Result<Layer, Vec<Mistake>> {
         return Err(file.mistakes);
     }
     match toml_span::parse(text) {
-        Err(e) => file.mistake(e.span.start, format!("is no TOML: {e}"), "quote texts, and write one `key = value` a line"),
+        Err(e) => {
+            file.mistake(e.span.start, format!("is no TOML: {e}"), "quote texts, and write one `key = value` a line")
+        }
         Ok(mut document) => match document.take() {
             ValueInner::Table(kinds) => {
                 for (kind, mut rows) in kinds {
                     match rows.take() {
                         ValueInner::Array(rows) => file.rows(&kind.name, rows),
-                        _ => file.mistake(kind.span.start, format!("`{}` is no list of rows", kind.name), format!("write {KINDS}")),
+                        _ => file.mistake(
+                            kind.span.start,
+                            format!("`{}` is no list of rows", kind.name),
+                            format!("write {KINDS}"),
+                        ),
                     }
                 }
             }
@@ -83,7 +89,9 @@ impl File<'_> {
             Some((_, ValueInner::Integer(code))) => vec![code],
             Some((_, ValueInner::Array(codes))) => codes.iter().filter_map(Value::as_integer).collect(),
             Some((span, _)) => return self.mistake(span.start, "a panic's code is a number", "such as `code = 0x11`"),
-            None => return self.mistake(of.at, "a row of `[[panic]]` has no `code`", "write one, such as `code = 0x11`"),
+            None => {
+                return self.mistake(of.at, "a row of `[[panic]]` has no `code`", "write one, such as `code = 0x11`");
+            }
         };
         let Some(row) = self.row(of, &mut keys) else { return };
         self.rest(of, &keys);
@@ -159,7 +167,11 @@ impl File<'_> {
         };
         let (data, text) = (position("data", "bytes"), position("text", "string"));
         if data.is_none() && text.is_none() {
-            self.mistake(of.at, "a row of `[[wrapper]]` has neither `data` nor `text`", "say which parameter holds the other error");
+            self.mistake(
+                of.at,
+                "a row of `[[wrapper]]` has neither `data` nor `text`",
+                "say which parameter holds the other error",
+            );
         }
         self.rest(of, &keys);
         self.layer.wrappers.push(Wrapper { signature: error.signature(), data, text });
@@ -173,12 +185,20 @@ impl File<'_> {
                 Some(cause) => cause,
                 None => {
                     let said = value.as_str().unwrap_or(value.as_ref().type_str()).to_owned();
-                    self.mistake(value.span.start, format!("`{said}` is no class"), format!("write one of {}", words()));
+                    self.mistake(
+                        value.span.start,
+                        format!("`{said}` is no class"),
+                        format!("write one of {}", words()),
+                    );
                     return None;
                 }
             },
             None => {
-                self.mistake(of.at, format!("a row of `[[{}]]` has no `class`", of.kind), format!("write one of {}", words()));
+                self.mistake(
+                    of.at,
+                    format!("a row of `[[{}]]` has no `class`", of.kind),
+                    format!("write one of {}", words()),
+                );
                 return None;
             }
         };
@@ -196,7 +216,11 @@ impl File<'_> {
         let inner = match keys.remove("inner") {
             None => false,
             Some(value) => value.as_bool().unwrap_or_else(|| {
-                self.mistake(value.span.start, "`inner` is neither true nor false", "write `inner = true`, or leave it out");
+                self.mistake(
+                    value.span.start,
+                    "`inner` is neither true nor false",
+                    "write `inner = true`, or leave it out",
+                );
                 false
             }),
         };
@@ -218,7 +242,11 @@ impl File<'_> {
                 Some(text) if !text.is_empty() => texts.push(text.to_owned()),
                 _ => {
                     let cure = format!("write `{key} = \"…\"` or `{key} = [\"…\", \"…\"]`");
-                    self.mistake(value.span.start, format!("`{key}` of `[[{}]]` has something that is no text", of.kind), cure);
+                    self.mistake(
+                        value.span.start,
+                        format!("`{key}` of `[[{}]]` has something that is no text", of.kind),
+                        cure,
+                    );
                 }
             }
         }
@@ -233,7 +261,11 @@ impl File<'_> {
             _ => "`is`, `starts`, `like`, `holds`, `class`, `say`, `inner`, `within`",
         };
         for key in keys.keys() {
-            self.mistake(key.span.start, format!("`{}` is no key of `[[{}]]`", key.name, of.kind), format!("its keys are {known}"));
+            self.mistake(
+                key.span.start,
+                format!("`{}` is no key of `[[{}]]`", key.name, of.kind),
+                format!("its keys are {known}"),
+            );
         }
     }
 }
