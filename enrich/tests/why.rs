@@ -373,6 +373,15 @@ async fn evidence_is_of_the_block_s_hash_and_no_question_goes_without_a_turn() {
     }
     let found = evidence(&fleet, &block, &of_both, &Few(AtomicUsize::new(1))).await;
     assert!(matches!(found[..], [Evidence::Trace { .. }, Evidence::Trace { .. }]), "one question for both: {found:?}");
+    // What nobody has is asked for once, and costs no turn again.
+    let silent = Door::before(&node.anvil, WAYS[4].1).await;
+    let silent = silent.fleet();
+    for turns in [1 + 2 + 1 + 2, 1 + 2] {
+        let free = Free::default();
+        let found = evidence(&silent, &block, &of_both, &free).await;
+        assert!(matches!(found[..], [Evidence::Call(_), Evidence::Call(_)]), "{found:?}");
+        assert_eq!(free.0.load(Ordering::Relaxed), turns);
+    }
     // Where the node is away, calls do not stand in for traces that may come later.
     drop(door);
     let away = BlockOfFailures { last: false, ..block };

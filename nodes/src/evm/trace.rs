@@ -35,6 +35,8 @@ const DEBUG_TRANSACTION: &str = "debug_traceTransaction";
 const PARITY_BLOCK: &str = "trace_block";
 const PARITY_TRANSACTION: &str = "trace_transaction";
 const CALL: &str = "eth_call";
+/// The methods that give traces of a block, and of a transaction.
+pub(super) const WAYS: [[&str; 2]; 2] = [[DEBUG_BLOCK, PARITY_BLOCK], [DEBUG_TRANSACTION, PARITY_TRANSACTION]];
 /// Code of a JSON-RPC error that says that a call was reverted (execution-apis, `eth_call`).
 const REVERTED: i64 = 3;
 /// What is kept of an answer's beginning, to see what it is where it is no JSON-RPC.
@@ -363,7 +365,7 @@ impl EvmClient {
                 Err(kind) => Err(kind),
             },
             // A door that is closed for this method only: others are let through.
-            Err(NodeErrorKind::Refused(status @ (403 | 404 | 405), said)) => {
+            Err(NodeErrorKind::Refused(status @ 403..=405, said)) => {
                 Err(NodeErrorKind::Missing(Missing::Method, format!("HTTP {status}: {said}")))
             }
             Err(kind) => Err(kind),

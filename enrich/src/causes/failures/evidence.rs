@@ -3,7 +3,7 @@
 //! Guarantee: evidence is of the block's *hash* (rule 14). In this order, each for what the one before left open: the traces of the block,
 //! in one question, where several failed; the trace of the transaction, whose receipt names the block afterwards; the transaction's call
 //! at the parent's hash, which is approximate, and waits for traces that may come later. What nobody gives is said with why, so that whoever asks knows whether asking again can
-//! help. No question goes without a turn ([`Turns`]), and nothing is read without a bound (`schemas::limits::evidence`).
+//! help. No question goes without a turn ([`Turns`]), none where it is known that nobody can answer, and nothing is read without a bound (`schemas::limits::evidence`).
 
 use std::future::Future;
 
@@ -98,6 +98,11 @@ fn why(e: &NodeError) -> Why {
     }
 }
 
+/// Nobody needs to be asked to know it.
+fn nobody() -> Why {
+    Why::Refused("no endpoint has traces there, as far as they have shown".into())
+}
+
 /// Of two reasons the one that leaves more open: what asking again may bring, then what a node said of this block.
 fn worse(before: Option<Why>, now: Why) -> Why {
     let rank = |why: &Why| match why {
@@ -176,6 +181,9 @@ pub async fn evidence(
 
 async fn by_block(nodes: &EvmFleet, block: &BlockOfFailures, open: &mut [Open<'_>], turns: &impl Turns) {
     for some in open.chunks_mut(limits::WANTED) {
+        if !nodes.may_trace(block.height, true) {
+            return some.iter_mut().for_each(|one| one.fails(nobody()));
+        }
         if !turns.turn().await {
             return some.iter_mut().for_each(|one| one.fails(Why::Budget));
         }
@@ -197,6 +205,9 @@ async fn by_block(nodes: &EvmFleet, block: &BlockOfFailures, open: &mut [Open<'_
 }
 
 async fn by_hash(nodes: &EvmFleet, block: &BlockOfFailures, one: &mut Open<'_>, turns: &impl Turns) {
+    if !nodes.may_trace(block.height, false) {
+        return one.fails(nobody());
+    }
     // The trace, and the receipt behind it.
     if !(turns.turn().await && turns.turn().await) {
         return one.fails(Why::Budget);

@@ -15,7 +15,7 @@ use crate::{
     error::{NodeError, NodeErrorKind},
     evm::{
         client::EvmClient,
-        trace::{BlockTraces, CallEnd, CallLike, Trace, Wanted},
+        trace::{BlockTraces, CallEnd, CallLike, Trace, WAYS, Wanted},
     },
     fleet::{Ask, Role},
 };
@@ -42,6 +42,14 @@ impl EvmFleet {
     pub async fn trace_transaction(&self, at: StateAt, wanted: Wanted) -> Result<Trace, NodeError> {
         let _room = self.large_answer("trace_transaction").await?;
         self.evidence("trace_transaction", at, move |client| async move { client.trace_of(at, wanted).await }).await
+    }
+
+    /// Whether an endpoint may have traces at a height, as far as they have shown: of a whole block, or of one transaction.
+    pub fn may_trace(&self, height: u64, of_block: bool) -> bool {
+        let (role, ways) = (self.role_of_evidence(), if of_block { WAYS[0] } else { WAYS[1] });
+        let members = self.fleet.members();
+        let mut able = members.iter().filter(|member| member.serves(role));
+        able.any(|member| ways.iter().any(|way| member.cannot(way, Some(height)).is_none()))
     }
 
     /// The call that a transaction is, at the state of its block's parent. What stood before it in its block is missing.
