@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { TransactionDetail } from '../contract';
-import { approximateWords, CAUSE_GROUPS, causeWords, depthWords, failureOf, FOUND_BY, foundWords, isChoice, sentenceOf } from './words';
+import { approximateWords, briefly, CAUSE_GROUPS, causeWords, depthWords, failureOf, FOUND_BY, foundWords, isChoice, sentenceOf } from './words';
 
 /** The classes as the table of causes has them. */
 const table = readFileSync(new URL('../../../../decode/src/causes/cause.rs', import.meta.url), 'utf8');
@@ -36,7 +36,8 @@ describe('words about failures', () => {
 		expect(sentenceOf({ cause: 'balance', reason: 'too few tokens: 3 of 4' })).toBe('Too few tokens: 3 of 4');
 		for (const reason of ['0xab refused', 'transfer(address) refused', 'iOS', 'Too late']) expect(sentenceOf({ cause: null, reason })).toBe(reason);
 		expect(sentenceOf({ cause: null, reason: null, pending: true })).toMatch(/being looked into/);
-		expect(sentenceOf({ cause: null, reason: null })).toMatch(/Nothing more is known/);
+		expect(sentenceOf({ cause: null, reason: null })).toMatch(/not known yet/);
+		expect(briefly(`0x${'ab'.repeat(20)} refused 0x${'cd'.repeat(32)}`)).toBe(`0xabab…abab refused 0x${'cd'.repeat(32)}`);
 	});
 
 	it('say why a cause is approximate, by how it was found', () => {

@@ -4,6 +4,7 @@
  */
 
 import type { TransactionDetail } from '../contract';
+import { shorten } from '../format';
 import type { Failure } from './shapes';
 
 export interface CauseWords {
@@ -128,7 +129,12 @@ export function sentenceOf(failure: { cause: string | null; reason?: string | nu
 	if (hint) return hint;
 	return failure.pending
 		? 'Why it failed is being looked into.'
-		: 'Nothing more is known of why it failed. What it did was undone; the fee was paid.';
+		: 'Why it failed is not known yet. What it did was undone; the fee was paid.';
+}
+
+/** The sentence for where there is little room: addresses are cut. */
+export function briefly(sentence: string): string {
+	return sentence.replace(/0x[0-9a-f]{40}\b/gi, (address) => shorten(address));
 }
 
 /** With a capital, where it begins with a word and not with a name, a number or code. */
