@@ -199,7 +199,7 @@ async fn run_stages(
         boards.push(settings.board.clone());
         service.spawn_stage("enrich", 1, enrich::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
-    if stages.contains(&Stage::Causes) || stages.contains(&Stage::Api) {
+    if stages.contains(&Stage::Causes) {
         let settings = parts::causes_config(&mut live, &limits)?;
         boards.push(settings.board.clone());
         service.spawn_stage("causes", 2, enrich::causes::run(settings, log.clone(), codec.clone(), stop.clone()))?;
