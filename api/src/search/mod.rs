@@ -1,7 +1,8 @@
 //! `GET /search`: from what somebody has in hand to the page that tells of it.
 //!
 //! Guarantee: nothing is found of a network that the caller does not reach, nor a name that is another's (rule 14). An answer has at most
-//! [`finding::SEARCH_ITEMS`] items and looks into at most [`finding::SEARCH_NETWORKS`] networks, with one question to the store of a kind.
+//! [`finding::SEARCH_ITEMS`] items and looks into at most [`finding::SEARCH_NETWORKS`] networks, with one question to the store of a kind; of an
+//! address one for each network, a few at a time and for a few seconds.
 
 mod asked;
 

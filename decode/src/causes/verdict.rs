@@ -225,7 +225,7 @@ pub(super) fn of_word(view: &View<'_>, abis: &[&Abi], word: &str, table: &Table)
     }
 }
 
-/// Out of gas: the caller's limit, or what a contract gave to a call (reading rule 4). What is left over by the callers tells: of the
+/// Out of gas: the caller's limit, or what a contract gave to a call (docs/causes.md). What is left over by the callers tells: of the
 /// rest of the gas a call gets all but one 64th (EIP-150), unless less was asked for.
 pub(super) fn out_of_gas(steps: &[Step<'_>], tx: &Failed<'_>, verdict: Verdict) -> Verdict {
     for pair in steps.windows(2).rev() {

@@ -1,4 +1,4 @@
-//! The way from the transaction to the call that failed first (traces.md of the documentation: reading rules 2 and 6).
+//! The way from the transaction to the call that failed first (docs/causes.md).
 //!
 //! Followed is the last failed call whose data its caller handed on, down to the deepest; data that a caller wrapped into an error of
 //! its own is known again inside of it. Where nothing came back, the call counts that was the last one that its caller made: one before

@@ -143,9 +143,9 @@ async fn the_stream_is_as_fast_beside_a_crowd() {
         "{A_SECOND} failures/s: a block is passed on after {:.0?} (median; at most {:.0?}) without causes, {:.0?} ({:.0?}) beside them",
         without[half], without[most], with[half], with[most]
     );
-    // Two stages share this machine here; a process of its own shares nothing.
+    // Two stages share this machine here, and other tests too; a stream that waited for causes would be slower by seconds.
     assert!(
-        with[half] < without[half] * 2 + Duration::from_millis(150),
+        with[half] < without[half] * 4 + Duration::from_secs(1),
         "{:?} instead of {:?}",
         with[half],
         without[half]

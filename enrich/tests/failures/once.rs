@@ -54,7 +54,7 @@ async fn killed_again_and_again_each_has_one_record() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_position_stays_below_what_waits_and_what_is_decided_behind_it_is_remembered() {
     let node = Node::start().await;
-    node.be_slow(Duration::from_millis(2_000));
+    node.be_slow(Duration::from_secs(60));
     let mut bench = Bench::with(&node).await;
     // One block that is slow, and then many that are not: they are decided before it.
     failures_of(&mut bench, &node, 1).await;

@@ -12,7 +12,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_reverted_while_nodes_are_asked_is_told_by_its_receipt_and_the_next_branch_by_its_own() {
     let node = Node::start().await;
-    node.be_slow(Duration::from_millis(1_500));
+    node.be_slow(Duration::from_millis(6_000));
     let mut bench = Bench::with(&node).await;
     let transaction = failed(1, contract(1));
     node.has(hash(10), std::slice::from_ref(&transaction), "the first branch");
@@ -33,7 +33,7 @@ async fn one_that_is_reverted_while_nodes_are_asked_is_told_by_its_receipt_and_t
     node.has(hash(10), std::slice::from_ref(&transaction), "the first branch");
     let third = bench.apply(10, hash(10), vec![fine(7), transaction]).await;
     let causes = bench.until(3).await;
-    tokio::time::sleep(Duration::from_millis(1_600)).await;
+    tokio::time::sleep(Duration::from_millis(6_100)).await;
     assert_eq!(bench.causes().await.len(), 3, "the late answer changes nothing");
     running.stop().await;
     let told: Vec<_> = causes.iter().map(|c| (c.sequence, c.transaction_index, c.found_by)).collect();

@@ -35,6 +35,8 @@ pub struct FoundHeight {
 
 /// Networks that are asked for an address at the same time.
 const AT_ONCE: usize = 4;
+/// How long an address is looked for.
+const ADDRESS_TIME: std::time::Duration = std::time::Duration::from_secs(6);
 
 impl Store {
     /// The canonical transactions and blocks with this hash in these networks (none named: none is asked), at most [`FOUND`] of each. The
@@ -84,7 +86,7 @@ impl Store {
     /// # Errors
     /// The store is away.
     pub async fn found_address(&self, address: &str, networks: &[Network]) -> Result<Vec<String>, StoreError> {
-        use futures::{StreamExt, TryStreamExt, stream};
+        use futures::{StreamExt, stream};
         let ask = |network: &Network| {
             let filter = TransactionFilter {
                 network: Some(network.clone()),
@@ -99,7 +101,16 @@ impl Store {
             }
         };
         let asks: Vec<_> = networks.iter().map(ask).collect();
-        let found: Vec<Option<Option<String>>> = stream::iter(asks).buffered(AT_ONCE).try_collect().await?;
-        Ok(found.into_iter().flatten().flatten().take(FOUND as usize).collect())
+        let mut found = Vec::new();
+        let mut answers = stream::iter(asks).buffered(AT_ONCE);
+        let until = tokio::time::Instant::now() + ADDRESS_TIME;
+        // So many are enough, and so is what was found by then.
+        while let Ok(Some(answer)) = tokio::time::timeout_at(until, answers.next()).await {
+            found.extend(answer?.flatten());
+            if found.len() >= FOUND as usize {
+                break;
+            }
+        }
+        Ok(found)
     }
 }

@@ -98,6 +98,14 @@ fn why(e: &NodeError) -> Why {
     }
 }
 
+/// The same of a header or a call, which cost little: a node that does not answer them may do so later.
+fn why_not_yet(e: &NodeError) -> Why {
+    match e.kind {
+        NodeErrorKind::Timeout(_) => Why::Away(e.to_string()),
+        _ => why(e),
+    }
+}
+
 /// Nobody needs to be asked to know it.
 fn nobody() -> Why {
     Why::Refused("no endpoint has traces there, as far as they have shown".into())
@@ -237,7 +245,7 @@ async fn by_call(
             }
             match nodes.parent_of(block.at()).await {
                 Ok(hash) => *parent.insert(hash),
-                Err(e) => return one.fails(why(&e)),
+                Err(e) => return one.fails(why_not_yet(&e)),
             }
         }
     };
@@ -251,7 +259,7 @@ async fn by_call(
         Ok(CallEnd::Returned) => one.fails(Why::Returned),
         Err(e) => {
             tracing::debug!(transaction = %one.of.hash, error = %e, "no call at the parent");
-            one.fails(why(&e));
+            one.fails(why_not_yet(&e));
         }
     }
 }

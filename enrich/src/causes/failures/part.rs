@@ -193,8 +193,9 @@ impl Part {
                 self.groups.looked(&group, None, now)
             }
             Ended::NoBudget => {
+                // Those that wait for it wait for nothing: the day's questions are used up for them, too.
                 self.by_group(&item, &group);
-                Vec::new()
+                self.groups.looked(&group, None, now)
             }
         };
         for offset in waited {

@@ -126,7 +126,9 @@ impl Causes {
             let looked = self.beside(&mut *consumer, &mut waiting, look).await?;
             let now = Instant::now();
             looked.stored.iter().for_each(|(network, sequence)| waiting.stored(network, *sequence, now));
-            for (at, group) in unplaced {
+            // What was taken away while the store was asked is not read here any more.
+            let still = waiting.unplaced();
+            for (at, group) in unplaced.into_iter().filter(|(at, _)| still.iter().any(|(other, _)| other == at)) {
                 // The lower of what both say: what lies behind is not in the store, or may not be.
                 let offset = looked.positions.get(&at.partition).copied().unwrap_or(0).min(group.unwrap_or(0));
                 consumer.seek(at, offset).await?;
