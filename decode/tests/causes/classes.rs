@@ -25,7 +25,10 @@ pub fn error(signature: &str, words: &[u64]) -> Vec<u8> {
 }
 
 /// What a call gave back, or the node's word, and the class with a part of the sentence.
-fn cases() -> Vec<(Result<Vec<u8>, &'static str>, Cause, &'static str)> {
+/// What a frame ended with, data or an error's word; its class; and what its sentence has.
+type Case = (Result<Vec<u8>, &'static str>, Cause, &'static str);
+
+fn cases() -> Vec<Case> {
     use Cause::*;
     vec![
         (Ok(error("V4TooLittleReceived(uint256,uint256)", &[42, 41])), Slippage, "41, which is below the minimum 42"),

@@ -107,7 +107,7 @@ fn tells(frame: &Frame) -> bool {
 
 fn line(it: &Recorded, found_by: &str, finding: &Finding) -> Value {
     json!({"chain": it.chain, "hash": it.hash, "found_by": found_by, "cause": finding.cause.word(), "reason": finding.reason, "rule": finding.rule,
-        "frame": finding.frame.map(|it| hex::encode_prefixed(it)), "depth": finding.depth, "output": hex::encode_prefixed(&finding.output),
+        "frame": finding.frame.map(hex::encode_prefixed), "depth": finding.depth, "output": hex::encode_prefixed(&finding.output),
         "selector": finding.error_selector.map(hex::encode_prefixed), "signature": finding.error_signature, "arguments": finding.error_arguments,
         "trace": it.trace, "gas": it.gas, "gas_used": it.gas_used})
 }

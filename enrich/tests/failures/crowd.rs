@@ -144,10 +144,5 @@ async fn the_stream_is_as_fast_beside_a_crowd() {
         without[half], without[most], with[half], with[most]
     );
     // Two stages share this machine here, and other tests too; a stream that waited for causes would be slower by seconds.
-    assert!(
-        with[half] < without[half] * 4 + Duration::from_secs(1),
-        "{:?} instead of {:?}",
-        with[half],
-        without[half]
-    );
+    assert!(with[half] < without[half] * 4 + Duration::from_secs(1), "{:?} instead of {:?}", with[half], without[half]);
 }
