@@ -335,9 +335,9 @@ async fn every_class_is_found_in_every_way() {
         }
         table.push(format!("{way:28} {:4} failures {right:4} right {less:4} not to be known", happened.len()));
     }
-    println!("{} cases of {} classes", happened.len(), classes.len());
-    table.iter().for_each(|line| println!("{line}"));
-    said.iter().for_each(|line| println!("{line}"));
+    eprintln!("{} cases of {} classes", happened.len(), classes.len());
+    table.iter().for_each(|line| eprintln!("{line}"));
+    said.iter().for_each(|line| eprintln!("{line}"));
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -443,6 +443,6 @@ async fn a_transaction_that_fails_in_two_branches_has_each_branch_s_cause() {
     let found = evidence(&fleet, &before, &[&transaction], &Free::default()).await;
     assert!(matches!(&found[..], [Evidence::None(_) | Evidence::Call(_)]), "{found:?}");
     if let Evidence::Call(answer) = &found[0] {
-        println!("of the former block: {answer:?}");
+        eprintln!("of the former block: {answer:?}");
     }
 }

@@ -60,7 +60,7 @@ impl ComingCauses {
         }
         let mut due = Vec::new();
         self.waiting.retain(|cause| {
-            if !subscriptions.floor(&cause.network).is_some_and(|floor| floor >= cause.sequence) {
+            if subscriptions.floor(&cause.network).is_none_or(|floor| floor < cause.sequence) {
                 return true;
             }
             let told = !subscriptions.is_left_out(&cause.network, cause.sequence);

@@ -52,7 +52,7 @@ async fn a_thousand_failures_a_second_cost_the_budget_and_no_more() {
     let of = |found_by| causes.iter().filter(|cause| cause.found_by == found_by).count();
     let (traced, told) = (of(CauseEvidence::Trace), of(CauseEvidence::Budget));
     let asked = node.asked();
-    println!(
+    eprintln!(
         "{all} failures in {SECONDS} s, all decided after {took:.1?}: {traced} traced, {told} by their group; {asked} questions"
     );
     // The day's first minute, or two of them: 20 of the crowd each; and everybody else.
@@ -139,7 +139,7 @@ async fn delays(causes: bool) -> Vec<Duration> {
 async fn the_stream_is_as_fast_beside_a_crowd() {
     let (without, with) = (delays(false).await, delays(true).await);
     let (half, most) = (without.len() / 2, without.len() - 1);
-    println!(
+    eprintln!(
         "{A_SECOND} failures/s: a block is passed on after {:.0?} (median; at most {:.0?}) without causes, {:.0?} ({:.0?}) beside them",
         without[half], without[most], with[half], with[most]
     );

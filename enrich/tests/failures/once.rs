@@ -42,7 +42,7 @@ async fn killed_again_and_again_each_has_one_record() {
     let causes = bench.until(failures).await;
     assert!(causes.iter().all(|cause| cause.found_by == CauseEvidence::Trace), "nodes answered all the time");
     running.stop().await;
-    println!("{kills} kills: {between} of {failures} decided between them, each once; {} questions", node.asked());
+    eprintln!("{kills} kills: {between} of {failures} decided between them, each once; {} questions", node.asked());
     // All is decided: started again, it says nothing and asks nobody.
     let asked = node.asked();
     let running = bench.start();

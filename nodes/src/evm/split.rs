@@ -104,6 +104,9 @@ impl Split {
         while let Some(byte) = bytes.first().copied() {
             if let At::In(of) = self.at {
                 let (taken, ended) = self.scan(bytes);
+                if ended && taken == 0 && !self.begun {
+                    return Err(Broken("a value is missing"));
+                }
                 self.keep(of, &bytes[..taken]);
                 bytes = &bytes[taken..];
                 if ended {

@@ -603,6 +603,10 @@ fn root_of_call_tracer(json: &[u8]) -> Result<Root, String> {
         #[serde(borrow, default)]
         error: Option<Cow<'a, str>>,
     }
+    // A list would be taken for the fields in their order.
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return Err("no frame of a call: it is no object".to_owned());
+    }
     let frame: Frame<'_> = serde_json::from_slice(json).map_err(|e| format!("no frame of a call: {e}"))?;
     let failed = frame.error.is_some_and(|error| !error.is_empty());
     Ok(Root { from: address(frame.from), to: address(frame.to), failed })

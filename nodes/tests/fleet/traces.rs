@@ -170,7 +170,7 @@ async fn with_each_fault_the_next_method_or_endpoint_gives_it_and_nobody_is_accu
             let singly = both.trace_transaction(block.at, block.wanted[0]).await;
             *given.entry(singly.unwrap_or_else(|e| panic!("{fault:?}: {e}")).endpoint.to_string()).or_default() += 1;
         }
-        println!("{fault:?}: {given:?}, {:?}", began.elapsed());
+        eprintln!("{fault:?}: {given:?}, {:?}", began.elapsed());
         assert!(began.elapsed() < Duration::from_secs(60), "{fault:?}");
         assert!(!both.fleet().members().iter().any(|member| member.quarantined()), "{fault:?}");
         // Of the methods that are there the ones that work are used at the same endpoint.
@@ -199,7 +199,7 @@ async fn a_trace_of_another_block_is_none() {
         sim.fork(1).unwrap();
         let wanted = one.wanted[0];
         let e = fleet.trace_block(StateAt { height: head, hash: gone }, vec![wanted]).await.unwrap_err();
-        println!("{client}: {e}");
+        eprintln!("{client}: {e}");
     }
 }
 
@@ -305,6 +305,6 @@ async fn traces_of_any_length_are_taken_apart_as_they_come() {
     let found = fleet.trace_block(at, vec![wanted]).await.unwrap().of;
     assert!(found[0].as_ref().unwrap().json.len() < 2_000);
     let grown = most_mib().saturating_sub(before);
-    println!("140 MB of traces took {:?} and {grown} MiB", began.elapsed());
+    eprintln!("140 MB of traces took {:?} and {grown} MiB", began.elapsed());
     assert!(grown < 130, "{grown} MiB");
 }
