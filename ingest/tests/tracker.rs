@@ -354,6 +354,9 @@ impl World {
             self.node.chain[0] = u64::MAX >> 1;
         }
         self.node.extend(3);
+        // Where all that may be reverted is reverted, its tip may stand lower than it knows: a block above that decides.
+        let tip = self.tracker.position().tip.as_ref().map_or(0, |(height, _)| *height);
+        self.node.extend((tip + 1).saturating_sub(self.node.head()) as usize);
         self.disk.position = self.tracker.position().clone();
         assert!(self.disk.position.too_deep, "a restart does not forget it");
         self.restart();
@@ -433,6 +436,25 @@ proptest! {
         let mut world = World::over(start, 8, Node::new(blocks, holes, says));
         play(&mut world, &acts);
     }
+}
+
+/// A kill cut a branch off when all that may be reverted was: the tip is below heights without a block, and how far is not known.
+#[test]
+fn goes_on_where_the_tip_stands_lower_than_is_known() {
+    let mut world = World::over(5, 8, Node::new(2, 2, false));
+    let forks = [(1, 11), (5, 9), (2, 13)].map(|(depth, new)| Act::Fork { depth, new });
+    let acts = [
+        Act::Hint { back: 0 },
+        Act::Steps { n: 11, batch: 2 },
+        Act::Fork { depth: 9, new: 13 },
+        Act::Steps { n: 9, batch: 1 },
+        Act::Extend(1),
+        Act::Kill { keep: 5 },
+        Act::Fork { depth: 11, new: 0 },
+        Act::Extend(2),
+    ];
+    play(&mut world, &forks.into_iter().chain(acts).collect::<Vec<_>>());
+    assert_eq!(world.reader.first, Some(5));
 }
 
 /// Follows `blocks` blocks, forks them by `depth` (longer by one) and returns the world at rest.
