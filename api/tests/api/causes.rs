@@ -52,7 +52,7 @@ async fn a_cause_comes_after_its_transaction_to_whoever_wants_it() {
     let told = cause(first(&event), "slippage", &output("One(uint256)", 1));
     world.tell(&chain.network, &told).await;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    world.publish_and_wait(&[event.clone()]).await;
+    world.publish_and_wait(std::slice::from_ref(&event)).await;
     let hash = hash_of(first(&event));
     for ws in &mut connections[..3] {
         let frames = until(ws, "cause").await;
@@ -73,7 +73,7 @@ async fn a_cause_comes_after_its_transaction_to_whoever_wants_it() {
     }
     // To the others it is not told: what comes next is the next block.
     let next = chain.apply();
-    world.publish_and_wait(&[next.clone()]).await;
+    world.publish_and_wait(std::slice::from_ref(&next)).await;
     for ws in &mut connections[3..] {
         let frames = ws.until(chain.sequence()).await;
         assert!(frames.iter().all(|frame| frame["type"] != "cause"), "{frames:?}");

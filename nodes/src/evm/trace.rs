@@ -695,7 +695,7 @@ mod tests {
 
     #[test]
     fn what_a_failed_call_returned_is_found_however_it_is_told() {
-        let of = |data: Value| returned(&data).map(|data| const_hex::encode(data));
+        let of = |data: Value| returned(&data).map(const_hex::encode);
         let text = Some("08c379a0".to_owned());
         assert_eq!(of(json!("0x08c379a0")), text);
         assert_eq!(of(json!("Reverted 0x08c379a0")), text);
