@@ -12,7 +12,9 @@ export async function checkTx(page, url, until) {
 		return api(`/txs/${tx.network}/${tx.hash}`);
 	};
 	const part = (id) => page.locator(`[data-testid=${id}]`);
-	const { items } = await api('/txs?limit=300');
+	// Deep enough that no fork takes them away while they are looked at.
+	const deep = new Date(Date.now() - 20_000).toISOString();
+	const { items } = await api(`/txs?limit=300&to=${deep}`);
 
 	// Of those with a known call, or any, the one with most events.
 	let most = null;
