@@ -214,14 +214,12 @@ pub fn silent(function: &str) -> Vec<u8> {
 
 pub struct Node {
     pub anvil: Anvil,
-    pub from: Value,
 }
 
 impl Node {
     pub async fn start() -> Option<Self> {
         let anvil = Anvil::start(runtime::cache::folder().as_deref())?;
-        let from = anvil.call("eth_accounts", json!([])).await[0].clone();
-        Some(Self { anvil, from })
+        Some(Self { anvil })
     }
 
     pub fn nodes(&self) -> AllNodes {
@@ -245,14 +243,7 @@ impl Node {
     }
 
     pub async fn send(&self, to: Option<Address>, data: &[u8]) -> Value {
-        let mut transaction = json!({"from": self.from, "data": hex::encode_prefixed(data), "gas": "0x1e8480"});
-        if let Some(to) = to {
-            transaction["to"] = json!(to);
-        }
-        let hash = self.anvil.call("eth_sendTransaction", json!([transaction])).await;
-        let receipt = self.anvil.receipt(&hash).await;
-        assert_eq!(receipt["status"], "0x1", "{receipt}");
-        receipt
+        self.anvil.send(to.map(|to| to.to_string()).as_deref(), &hex::encode_prefixed(data)).await
     }
 
     pub async fn deploy(&self, code: &[u8]) -> Address {

@@ -84,6 +84,22 @@ impl Anvil {
         self.call("eth_getBlockByNumber", json!([at, false])).await
     }
 
+    /// Sends a transaction from the node's first account, which makes a contract where `to` is none; its receipt.
+    ///
+    /// # Panics
+    /// When it does not succeed.
+    pub async fn send(&self, to: Option<&str>, data: &str) -> Value {
+        let from = self.call("eth_accounts", json!([])).await[0].take();
+        let mut transaction = json!({"from": from, "data": data, "gas": "0x1e8480"});
+        if let Some(to) = to {
+            transaction["to"] = json!(to);
+        }
+        let hash = self.call("eth_sendTransaction", json!([transaction])).await;
+        let receipt = self.receipt(&hash).await;
+        assert_eq!(receipt["status"], "0x1", "{receipt}");
+        receipt
+    }
+
     /// The receipt, once the transaction is mined.
     ///
     /// # Panics
