@@ -23,7 +23,12 @@ fn main() -> Result<()> {
         for (number, folder) in blocks {
             let block = compact(&fs::read_to_string(folder.join("block.json"))?);
             let receipts = compact(&fs::read_to_string(folder.join("receipts.json"))?);
-            writeln!(packed, r#"{{"number":{number},"block":{block},"receipts":{receipts}}}"#)?;
+            let traces = folder.join("traces_failed.json");
+            let traces = match traces.is_file() {
+                true => format!(r#","traces":{}"#, compact(&fs::read_to_string(traces)?)),
+                false => String::new(),
+            };
+            writeln!(packed, r#"{{"number":{number},"block":{block},"receipts":{receipts}{traces}}}"#)?;
         }
         fs::write(out.join(format!("{name}.ndjson.gz")), packed.finish()?)?;
         writeln!(table, r#"    ("{name}", include_bytes!(concat!(env!("OUT_DIR"), "/{name}.ndjson.gz"))),"#)?;

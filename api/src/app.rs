@@ -19,7 +19,7 @@ use crate::{
     error::ApiError,
     export::Exports,
     ledger::Counts,
-    live::{Rates, Rings},
+    live::{Causes, Rates, Rings},
     past::Pages,
     watch::{Facts, Positions, Probe, Providers, Statuses, Visible},
 };
@@ -48,6 +48,8 @@ pub struct App {
     pub listening: tokio::time::Instant,
     /// Recent live events.
     pub rings: Arc<Rings>,
+    /// Recent causes of failures.
+    pub causes: Causes,
     /// Rates on the live edge.
     pub rates: Arc<Rates>,
     /// The OpenAPI document.

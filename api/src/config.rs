@@ -1,8 +1,9 @@
 //! What `run` is told. Read and checked by the caller, once, before the port opens.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use control::Mode;
+use decode::causes::Table;
 use ipnet::IpNet;
 use runtime::{
     beat::Board,
@@ -59,6 +60,8 @@ pub struct Config {
     pub count_every: Duration,
     /// How long after the start a store that never answered counts as starting rather than as a fault.
     pub store_grace: Duration,
+    /// The table of causes (`[causes] table` before ours), by which errors are named again on reading.
+    pub causes: Arc<Table>,
     /// WebSocket keep-alive.
     pub ws: WsConfig,
     /// Name of this process (`[runtime] instance`).
@@ -137,6 +140,7 @@ impl Config {
             visible_every: Duration::from_millis(500),
             count_every: Duration::from_secs(1),
             store_grace: Duration::from_secs(60),
+            causes: Arc::new(Table::builtin().clone()),
             ws: WsConfig::default(),
             instance: "headwater".to_owned(),
             board: Board::new(stage::API, state::RUNNING),

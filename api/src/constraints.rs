@@ -49,6 +49,9 @@ pub fn rule(name: &str) -> Option<Object> {
         "address" | "contract" => text(ADDRESS, 20, 90),
         "name" => ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)),
         "cause" => text(WORD, 1, 64),
+        "found_by" => one_of(&["trace", "call", "receipt", "budget"]),
+        "window" => one_of(&["1h", "24h", "7d"]).default(Some("24h".into())),
+        "q" => text(r"\S", 1, limits::finding::SEARCH_BYTES),
         "id" => text(ID, 26, 26),
         "actor" | "action" | "resource" => text(AUDIT_WORD, 1, limits::control::AUDIT_WORD_CHARACTERS),
         "If-Match" => text(TAGS, 1, 1_024),
@@ -77,12 +80,14 @@ pub fn rule(name: &str) -> Option<Object> {
 
 /// The rule of a parameter of a route, where that has one of its own.
 fn rule_of(path: &str, name: &str) -> Option<Object> {
-    if (path, name) != ("/api/v1/txs/export", "limit") {
-        return rule(name);
-    }
-    let (most, default) = limits::EXPORT_ROWS;
-    let rows = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most));
-    Some(rows.default(Some(default.into())).build())
+    let (most, default) = match (path, name) {
+        ("/api/v1/txs/export", "limit") => limits::EXPORT_ROWS,
+        ("/api/v1/failures", "limit") => limits::finding::FAILURE_GROUPS,
+        ("/api/v1/txs/{network}/{hash}/similar", "limit") => limits::finding::SIMILAR,
+        _ => return rule(name),
+    };
+    let items = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most));
+    Some(items.default(Some(default.into())).build())
 }
 
 /// Puts the rules into the document.

@@ -32,7 +32,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Routes whose answers are rows of the store.
-const ROWS: [&str; 4] = ["/api/v1/blocks", "/api/v1/txs", "/api/v1/networks", "/api/v1/providers"];
+const ROWS: [&str; 6] =
+    ["/api/v1/blocks", "/api/v1/txs", "/api/v1/networks", "/api/v1/providers", "/api/v1/failures", "/api/v1/search"];
 /// One among them that is answered from memory.
 const NO_ROWS: &str = "/api/v1/providers/health";
 

@@ -9,6 +9,7 @@
 //!
 //! The listener and the shutdown signal are passed in, so that tests use port 0 and their own signal.
 
+mod alike;
 mod app;
 mod body;
 mod catalogue;
@@ -38,6 +39,7 @@ mod past;
 mod pipeline;
 mod publishing;
 mod routes;
+mod search;
 mod serve;
 pub mod tls;
 mod watch;

@@ -55,6 +55,11 @@ pub fn ws_overtaken() {
     metrics::counter!("headwater_api_ws_overtaken_total").increment(1);
 }
 
+/// A cause waited so long for its transaction's frame that it had to go.
+pub fn causes_passed_over() {
+    metrics::counter!("headwater_api_live_causes_passed_over_total").increment(1);
+}
+
 /// The live reader lost events of a network: its ring begins anew.
 pub fn live_hole(network: &str) {
     metrics::counter!("headwater_api_live_holes_total", "network" => network.to_owned()).increment(1);
@@ -125,6 +130,10 @@ pub fn describe() {
     metrics::describe_counter!(
         "headwater_api_ws_overtaken_total",
         "Times that the live edge overtook a slow WebSocket reader."
+    );
+    metrics::describe_counter!(
+        "headwater_api_live_causes_passed_over_total",
+        "Causes of failures that a WebSocket client was not told live: its transactions did not come in time."
     );
     metrics::describe_counter!(
         "headwater_api_ws_replayed_events_total",

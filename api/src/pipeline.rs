@@ -7,7 +7,7 @@
 //! control store ─▶ door::ControlStore ┤
 //!        └─▶ publishing ─▶ control.config, control.tenants
 //! contract.facts ─▶ watch::Facts ───┤
-//! enriched.* ─▶ live::reader ─▶ live::Rings ▶ ws ─┘
+//! enriched.* ─▶ live::{reader, Causes} ─▶ live::Rings ▶ ws ─┘
 //! ```
 
 use std::{sync::Arc, time::Duration};
@@ -45,7 +45,7 @@ use crate::{
     error::Error,
     guard,
     ledger::Counts,
-    live::{self, Rings},
+    live::{self, Causes, Rings},
     past::Pages,
     publishing, routes, serve,
     watch::{Facts, Positions, Providers, Visible},
@@ -92,6 +92,7 @@ pub async fn run(
                     app.counts.count_ahead(&app),
                     crate::of_file::follow(&app),
                     app.facts.follow(),
+                    app.causes.follow(&*log, &codec),
                     measuring
                 )
             };
@@ -184,6 +185,7 @@ fn assemble(
         listening: tokio::time::Instant::now(),
         providers: Providers::new(Arc::clone(&rings)),
         rings,
+        causes: Causes::default(),
         rates: Arc::default(),
         documents_tag: format!("{}-{:x}", env!("CARGO_PKG_VERSION"), openapi.len()),
         openapi,

@@ -6,6 +6,7 @@
 // GET /mock/reorg?network=SLUG&depth=N   reverts the newest N blocks and applies others
 // GET /mock/down, /mock/up               hangs up and refuses, comes back
 // GET /mock/provider?network=SLUG&name=NAME&to=JSON   makes an endpoint other than it was (see dev/providers.mjs)
+// GET /mock/hold?on=1|0                   causes of failures do not come any more; come again
 // GET /mock/gone?network=SLUG&name=NAME   takes an endpoint out
 
 import { createHash } from 'node:crypto';
@@ -17,6 +18,7 @@ import { parseArgs } from 'node:util';
 import { WebSocketServer } from 'ws';
 import { catalogue } from './catalogue.mjs';
 import { detailOf, methodOf } from './decoded.mjs';
+import { endpointsThen, failureFor, groupsOf, searched, similarTo } from './failures.mjs';
 import { fleet } from './providers.mjs';
 
 const { values: options } = parseArgs({
@@ -86,6 +88,7 @@ function fits(t, of) {
 		(!of.network || t.network === of.network) &&
 		(!of.status || t.status === of.status) &&
 		(!of.cause || t.cause === of.cause) &&
+		(!of.found_by || t.found_by === of.found_by) &&
 		(!of.method || t.method === of.method || called === of.method) &&
 		(!of.contract || has(of.contract)) &&
 		(!of.address || t.from === of.address.toLowerCase() || has(of.address)) &&
@@ -111,12 +114,14 @@ function make(n, height, at, size) {
 			height,
 			block_hash: hash,
 			index,
-			cause: from.status === 'failed' ? (index % 2 ? 'out_of_gas' : 'reverted') : null,
-			reason: from.status === 'failed' && !(index % 2) ? 'UniswapV2Router: INSUFFICIENT_OUTPUT_AMOUNT' : null,
+			cause: null,
+			reason: null,
+			found_by: null,
 			block_time: new Date(at).toISOString(),
 			detail: { ...detailOf(from, index), logs }
 		});
 	}
+	for (const [i, t] of transactions.filter((t) => t.status === 'failed').entries()) explain(n, t, height + i);
 	const now = new Date().toISOString();
 	const block = {
 		network: n.slug,
@@ -145,13 +150,35 @@ function make(n, height, at, size) {
 	return { block, transactions };
 }
 
+/** Milliseconds from a block to the causes of its failures. */
+const CAUSES_MS = 4_000;
+let holding = false;
+
+/** The cause of a failure comes later; of what is old it is there already. */
+function explain(n, t, which) {
+	const { cause, reason, found_by } = failureFor(t, which);
+	t.which = which;
+	if (Date.now() - Date.parse(t.block_time) > CAUSES_MS) return void Object.assign(t, { cause, reason, found_by });
+	setTimeout(function come() {
+		if (holding) return void setTimeout(come, 300);
+		const kept = n.chain.find((c) => c.block.hash === t.block_hash)?.transactions[t.index];
+		if (!kept) return;
+		Object.assign(kept, { cause, reason, found_by });
+		const { network, hash, height, block_hash, index, sequence } = kept;
+		const data = { network, hash, height, block_hash, index, sequence, revision: 1, cause, reason, found_by };
+		for (const socket of sockets) {
+			if (socket.wants.has(network) && fits(kept, socket.wants.get(network))) socket.send(JSON.stringify({ type: 'cause', network, sequence, op: 'apply', data }));
+		}
+	}, CAUSES_MS);
+}
+
 function append(n, op, { block, transactions }) {
 	const sequence = ++n.sequence;
 	const frames = [];
 	const frame = (type, data) => frames.push({ type, network: n.slug, sequence, op, data: { ...data, sequence } });
 	frame('block', block);
 	if (op === 'apply') {
-		for (const { detail, ...tx } of transactions) frame('transaction', tx);
+		for (const { detail, which, ...tx } of transactions) frame('transaction', tx);
 		n.chain.push({ block: { ...block, sequence }, transactions: transactions.map((t) => ({ ...t, sequence })) });
 		if (n.chain.length > 300) n.chain.shift();
 	} else {
@@ -238,6 +265,9 @@ function health() {
 	return { status, problems: silent ? [problem] : [], networks: items };
 }
 
+/** As lists have it. */
+const bare = ({ detail, which, ...tx }) => tx;
+
 const byNewest = (a, b) => Date.parse(b.block_time) - Date.parse(a.block_time) || b.index - a.index;
 
 function answer(path, query) {
@@ -271,7 +301,7 @@ function answer(path, query) {
 		const sorted = all.sort(query.get('sort') === 'oldest' ? (a, b) => byNewest(b, a) : byNewest);
 		// Behind the last of the page before, wherever that stands now.
 		const from = query.has('cursor') ? sorted.findIndex((t) => t.hash === query.get('cursor')) + 1 : 0;
-		const items = sorted.slice(from, from + limit).map(({ detail, ...tx }) => tx);
+		const items = sorted.slice(from, from + limit).map(bare);
 		if (path === '/txs/export') return [200, items];
 		return [200, { items, next: from + limit < sorted.length ? items.at(-1).hash : null }];
 	}
@@ -279,10 +309,17 @@ function answer(path, query) {
 	const chain = networks.get(slug)?.chain ?? [];
 	const block = kind === 'blocks' && chain.find((c) => String(c.block.height) === name || c.block.hash === name);
 	if (block) return [200, block.block];
+	const every = () => [...networks.values()].flatMap((n) => n.chain.flatMap((c) => c.transactions));
+	if (path === '/failures') return groupsOf(every(), query);
+	if (path === '/search') return [200, { items: searched([...networks.values()], query.get('q') ?? '') }];
+	const [, ofSlug, ofHash, what] = path.match(/^\/txs\/([^/]+)\/([^/]+)\/(similar|endpoints)$/) ?? [];
+	const of = what && networks.get(ofSlug)?.chain.flatMap((c) => c.transactions).find((t) => t.hash === ofHash);
+	if (of) return [200, { items: what === 'similar' ? similarTo(of, every()).map(bare) : endpointsThen(of, endpoints.list([ofSlug])) }];
 	const found = kind === 'txs' && chain.flatMap((c) => c.transactions).find((t) => t.hash === name);
 	if (found) {
-		const { detail, ...tx } = found;
-		return [200, { ...tx, ...detail }];
+		const pending = found.status === 'failed' && found.found_by == null;
+		const failure = found.status === 'failed' ? { ...failureFor(found, found.which), ...(pending ? { cause: null, reason: null, found_by: null, frame: null, calls: null, error: null, error_selector: null, error_signature: null, output: null, approximate: false, rule: null } : {}), pending } : null;
+		return [200, { ...bare(found), ...found.detail, failure }];
 	}
 	const detail = `Nothing is known at ${path}.`;
 	return [404, { type: 'about:blank', title: 'Not found', status: 404, detail }];
@@ -310,6 +347,7 @@ const server = createServer((request, response) => {
 			const frame = JSON.stringify({ type: 'provider', network, sequence: networks.get(network).sequence, op: 'revert', data });
 			for (const socket of sockets) if (socket.providers) socket.send(frame);
 		}
+		if (what === 'hold') holding = url.searchParams.get('on') === '1';
 		if (what === 'down' || what === 'up') down = what === 'down';
 		if (down) for (const socket of sockets) socket.terminate();
 		return response.end('done\n');

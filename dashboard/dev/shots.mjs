@@ -132,6 +132,25 @@ try {
 		await shot(txs, `block-${name}`);
 	}
 
+	const why = items.filter((tx) => tx.found_by);
+	for (const [name, options] of [['light', { scheme: 'light' }], ['dark', {}], ['narrow', { viewport: { width: 390, height: 844 }, touch: true }]]) {
+		const failures = await open(`${live}/failures`, options);
+		await failures.waitForSelector('[data-testid=group]');
+		await wait(500);
+		await shot(failures, `failures-${name}`);
+		for (const cause of ['balance', 'deadline', 'opaque']) {
+			const tx = why.find((tx) => tx.cause === cause);
+			await failures.goto(`${live}/txs/${tx.network}/${tx.hash}`);
+			await failures.waitForSelector('[data-testid=similar] li, [data-testid=similar] p');
+			await failures.screenshot({ path: `${dir}/failed-${cause}-${name}.png`, fullPage: true });
+		}
+		await failures.keyboard.press('/');
+		await failures.keyboard.type('uniswap');
+		await failures.waitForSelector('[data-found]');
+		await failures.keyboard.press('ArrowDown');
+		await shot(failures, `search-${name}`);
+	}
+
 	for (const scheme of ['dark', 'light']) {
 		const providers = await open(`${live}/providers`, { scheme });
 		await providers.waitForSelector('[data-provider]');

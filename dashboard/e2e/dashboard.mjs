@@ -9,8 +9,10 @@ import { chromium } from 'playwright-core';
 import { checkAudit } from './audit.mjs';
 import { checkBlock } from './block.mjs';
 import { checkContracts, removeContract } from './contracts.mjs';
+import { checkFailures } from './failures.mjs';
 import { checkKeys, revokeKey } from './keys.mjs';
 import { checkProviders } from './providers.mjs';
+import { checkSearch } from './search.mjs';
 import { checkSql } from './sql.mjs';
 import { checkOwnAbi, checkTx } from './tx.mjs';
 import { checkTxs } from './txs.mjs';
@@ -165,6 +167,13 @@ try {
 	assert.ok(await checkOwnAbi(page, url, until), 'nobody calls transfer(address,uint256)');
 	violations.push(...(await page.evaluate(() => window.violations)));
 
+	// Why transactions failed, by the navigation; and from anything that is pasted to its page.
+	await page.locator('nav a', { hasText: 'Failures' }).click();
+	const failures = await checkFailures(page, url, until);
+	violations.push(...(await page.evaluate(() => window.violations)));
+	const took = await checkSearch(page, url, until);
+	violations.push(...(await page.evaluate(() => window.violations)));
+
 	// The page of endpoints, by the navigation.
 	await page.locator('nav a', { hasText: 'Providers' }).click();
 	const providers = await checkProviders(page, url, until);
@@ -194,7 +203,7 @@ try {
 	assert.deepEqual(violations, [], 'violations of the content security policy');
 	assert.deepEqual(elsewhere, [], 'requests to other hosts');
 	assert.deepEqual(errors, [], 'errors on the console');
-	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${liveSeen} live transactions, ${shown} in the list, ${tx.events.length} events of one, a block of ${ofBlock}, ${providers} endpoints with a score, ${queries} queries, ${entries} changes of a contract, no errors`);
+	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${liveSeen} live transactions, ${shown} in the list, ${tx.events.length} events of one, a block of ${ofBlock}, ${failures.groups} groups of failures (${failures.kinds} kinds looked at, ${failures.traced} with a trace), from a hash to its sentence in ${took} ms, ${providers} endpoints with a score, ${queries} queries, ${entries} changes of a contract, no errors`);
 } catch (error) {
 	console.error(error.message ?? error);
 	if (errors.length > 0) console.error('console:', errors.join('\n'));

@@ -180,12 +180,92 @@ try {
 	await page.goto(`${live}/blocks/op-mainnet/1`);
 	await page.waitForSelector('main .problem');
 
+	// Failures: none, an error and another try, old ones while the server is away, a window and a cause.
+	await open(`${await mock('empty')}/failures`);
+	await page.waitForSelector('[data-testid=none]');
+	await open(`${erring}/failures`);
+	await page.waitForSelector('main .problem button');
+	await page.route('**/api/v1/failures?*', (route) => route.fulfill({ json: { items: [], total: 0, failed: 0, window: '24h' } }));
+	await page.locator('main .problem button').click();
+	await page.waitForSelector('[data-testid=none]');
+	await open(`${live}/failures?cause=balance`);
+	const groups = () => page.locator('[data-testid=group]').evaluateAll((all) => all.map((card) => card.dataset.cause));
+	await until('groups of one cause', async () => (await groups()).length > 0 && new Set(await groups()).size === 1);
+	await fetch(`${live}/mock/down`);
+	await page.waitForSelector('[data-testid=old]');
+	assert.ok((await groups()).length > 0, 'the cards went with the connection');
+	await fetch(`${live}/mock/up`);
+	await until('new figures again', async () => (await page.locator('[data-testid=old]').count()) === 0);
+	await page.locator('select[name=cause]').selectOption('static_write');
+	await page.waitForSelector('[data-testid=none] button');
+
+	// A failed one whose cause is not there yet: the page shows it by itself when it has come, and the list does, too.
+	await fetch(`${live}/mock/hold?on=1`);
+	await open(`${live}/txs?status=failed&network=polygon-mainnet`);
+	await page.waitForSelector('main [data-key]');
+	await page.mouse.move(2, 2);
+	let young;
+	await until('a failure without a cause', async () => {
+		const { items } = await (await fetch(`${live}/api/v1/txs?status=failed&network=polygon-mainnet&limit=5`)).json();
+		young = items.find((tx) => tx.found_by == null);
+		return young && (await page.locator(`main [data-hash="${young.hash}"]`).count()) === 1;
+	});
+	const row = page.locator(`main [data-hash="${young.hash}"]`);
+	assert.equal(await row.locator('.cause').count(), 0);
+	const other = await browser.newPage();
+	await other.goto(`${live}/txs/${young.network}/${young.hash}`);
+	await other.waitForSelector('[data-testid=pending]');
+	await fetch(`${live}/mock/hold?on=0`);
+	await until('the cause in the list', async () => (await row.locator('.cause').count()) === 1);
+	await other.waitForSelector('[data-testid=found-by]');
+	assert.equal(await other.locator('[data-testid=pending]').count(), 0);
+	await other.close();
+
+	// By a call made again: marked; by a trace three calls deep: the way to it is open, what is beside it folds; the output beside the error.
+	const causes = (await (await fetch(`${live}/api/v1/txs?status=failed&limit=1000`)).json()).items;
+	const ofCause = (cause) => causes.find((tx) => tx.cause === cause);
+	const path = (tx) => `${live}/txs/${tx.network}/${tx.hash}`;
+	await page.goto(path(ofCause('deadline')));
+	await page.waitForSelector('[data-testid=approximate]');
+	await page.goto(path(ofCause('balance')));
+	const tree = page.locator('[data-testid=call-tree]');
+	await tree.waitFor();
+	assert.equal(await tree.locator('[data-here]').count(), 1);
+	assert.ok(await tree.locator('[data-here]').isVisible());
+	assert.equal(await tree.locator('[data-path]').count(), 4);
+	await tree.locator('summary').first().focus();
+	await page.keyboard.press('Enter');
+	assert.ok(!(await tree.locator('[data-here]').isVisible()), 'the tree did not fold by the keyboard');
+	assert.equal(await page.locator('[data-testid=error-name]').innerText(), 'ERC20InsufficientBalance');
+	await page.locator('[data-testid=raw-output]').click();
+	assert.match(await page.locator('[data-testid=where] [data-testid=raw]').innerText(), /0xe450d38c/);
+
+	// The search box: several things of one name, none, and a hash that comes later.
+	await page.keyboard.press('/');
+	await page.keyboard.type('uniswap');
+	await until('a line for each network', async () => (await page.locator('[data-found=contract]').count()) === 3);
+	await page.keyboard.press('ArrowUp');
+	await page.keyboard.press('Enter');
+	await until('the contract’s transactions', async () => new URL(page.url()).searchParams.has('contract'));
+	const late = '0x' + 'ee'.repeat(32);
+	let known = false;
+	await page.route('**/api/v1/search?*', (route) =>
+		route.fulfill({ json: { items: known ? [{ kind: 'transaction', network: young.network, hash: young.hash }] : [] } })
+	);
+	await page.keyboard.press('/');
+	await page.keyboard.type(late);
+	await page.keyboard.press('Enter');
+	await until('a word that it is waited for', async () => /looked for again/.test(await page.locator('[data-testid=search-said]').innerText()));
+	known = true;
+	await until('its page', async () => new URL(page.url()).pathname === `/txs/${young.network}/${young.hash}`);
+	await page.unroute('**/api/v1/search?*');
+
 	await open(`${live}/login?back=%2F%2Fevil.example`);
 	await until('a word that no login is needed', async () => /No login is needed/.test(await page.locator('main').innerText()));
 	assert.equal(await page.locator('main a.btn').getAttribute('href'), '/');
 
 	assert.deepEqual(thrown, [], 'errors thrown in the page');
-	console.log('transactions, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be');
+	console.log('transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be');
 } catch (error) {
 	console.error(error.message ?? error);
 	if (thrown.length > 0) console.error('thrown:', thrown.join('\n'));

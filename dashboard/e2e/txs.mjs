@@ -10,7 +10,7 @@ export async function checkTxs(page, url, until) {
 		page.locator('main [data-key]').evaluateAll((all) =>
 			all.map((row) => ({ ...row.dataset, method: row.querySelector('[data-method]').dataset.method }))
 		);
-	const settled = () => page.waitForFunction(() => !document.querySelector('.table.old, main [aria-busy=true]'));
+	const settled = () => page.waitForFunction(() => !document.querySelector('.tx-rows.old, main [aria-busy=true]'));
 	const search = () => Object.fromEntries(new URL(page.url()).searchParams);
 	const none = () => page.locator('[data-testid=none], [data-testid=none-yet]').count();
 	/** All rows are such, and there are some, or a word that there are none. */

@@ -8,6 +8,7 @@
 
 mod abi;
 mod builtin;
+pub mod causes;
 mod exact;
 pub mod facts;
 mod inner;

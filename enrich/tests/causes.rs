@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use alloy_primitives::{hex, keccak256};
-use enrich::causes::Calls;
+use enrich::causes::{Budgets, Calls};
 use schemas::records::{Contract, ContractFacts, ControlConfig, FactSource, FoundBy, OperatorContract, ProxyKind};
 use support::causes::{Bench, Node, address, behind, hash, network, proxy, silent, transaction, upgrade_to, upgraded};
 
@@ -84,7 +84,7 @@ async fn a_proxy_of_a_real_node_is_known_before_and_after_its_upgrade() {
     let Some(node) = Node::start().await else { return };
     let mut bench = Bench::new().await;
     bench.config.nodes = node.nodes();
-    bench.config.calls = Some(Calls { per_second: 50.0, per_day: 10_000 });
+    (bench.config.calls, bench.config.budgets) = (true, Budgets::new(Calls { per_second: 50.0, per_day: 10_000 }));
     let (alpha, beta) = (node.deploy(&silent("alpha()")).await, node.deploy(&silent("beta()")).await);
     let proxied = node.deploy(&proxy(alpha)).await;
     // EIP-1167, in the form of its text.

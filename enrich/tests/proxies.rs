@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use alloy_primitives::{Address, Bytes, FixedBytes, U256, hex, keccak256};
 use alloy_sol_types::{SolValue, sol};
-use enrich::causes::Calls;
+use enrich::causes::{Budgets, Calls};
 use schemas::records::{ContractFacts, FoundBy, ProxyKind};
 use serde_json::json;
 use support::causes::{Bench, Node, address, behind, hash, silent, transaction, upgrade_to, upgraded};
@@ -117,7 +117,7 @@ async fn on_a_node() -> Option<(Node, Bench)> {
     let node = Node::start().await?;
     let mut bench = Bench::new().await;
     bench.config.nodes = node.nodes();
-    bench.config.calls = Some(Calls { per_second: 50.0, per_day: 10_000 });
+    (bench.config.calls, bench.config.budgets) = (true, Budgets::new(Calls { per_second: 50.0, per_day: 10_000 }));
     Some((node, bench))
 }
 

@@ -161,7 +161,7 @@ fn check_transaction(record: &EnrichedTransaction, at: &str) {
         None => assert!(tx.to_address.is_none() || tx.input.len() < 4, "{at}"),
     }
     match found.failure_cause.as_deref() {
-        Some("out_of_gas") => assert_eq!((found.status, tx.gas), (Status::Failed, tx.receipt_gas_used), "{at}"),
+        Some("gas_limit") => assert_eq!((found.status, tx.gas), (Status::Failed, tx.receipt_gas_used), "{at}"),
         Some(other) => panic!("{at}: {other}"),
         None => assert!(found.status != Status::Failed || tx.receipt_gas_used < tx.gas, "{at}"),
     }
@@ -228,6 +228,6 @@ fn causes_that_the_records_tell() {
         .filter(|tx| payload(tx).1.status == Status::Failed)
         .map(|tx| payload(&tx).1.failure_cause.clone())
         .collect();
-    assert!(causes.iter().any(|c| c.as_deref() == Some("out_of_gas")));
+    assert!(causes.iter().any(|c| c.as_deref() == Some("gas_limit")));
     assert!(causes.iter().filter(|c| c.is_none()).count() > 10);
 }

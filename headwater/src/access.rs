@@ -67,9 +67,9 @@ const DESCRIBE: &[&str] = &["Describe"];
 /// The list. Read and Write imply Describe, Alter implies it too; AlterConfigs implies DescribeConfigs.
 pub fn rights(role: Role) -> Vec<Right> {
     use topics::{
-        CONTRACT_FACTS, CONTROL_CONFIG, CONTROL_TENANTS, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_EVENTS,
-        ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS, INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS, RAW_TRANSACTIONS,
-        STAGE_STATUS,
+        CONTRACT_FACTS, CONTROL_CONFIG, CONTROL_TENANTS, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_CAUSES,
+        ENRICHED_EVENTS, ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS, INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS,
+        RAW_TRANSACTIONS, STAGE_STATUS,
     };
     let right = |operations, on| Right { operations, on };
     match role {
@@ -97,24 +97,46 @@ pub fn rights(role: Role) -> Vec<Right> {
         ],
         Role::Causes => vec![
             right(READ, On::Topics(&[RAW_TRANSACTIONS, CONTROL_CONFIG])),
-            right(BOTH, On::Topics(&[CONTRACT_FACTS])),
+            // Who takes a partition over reads back what was decided.
+            right(BOTH, On::Topics(&[CONTRACT_FACTS, ENRICHED_CAUSES])),
             right(OUTPUT, On::Topics(&[STAGE_STATUS])),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(READ, On::Group("causes")),
+            right(READ, On::Group("causes-failures")),
             right(WRITE, On::TransactionalIds("causes.")),
+            right(WRITE, On::TransactionalIds("causes-failures.")),
             right(WRITE, On::TransactionalIds("status.causes.")),
         ],
         Role::Sink => vec![
-            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, CONTROL_CONFIG, PROVIDERS_SAMPLES])),
+            right(
+                READ,
+                On::Topics(&[
+                    ENRICHED_BLOCKS,
+                    ENRICHED_TRANSACTIONS,
+                    ENRICHED_CAUSES,
+                    CONTROL_CONFIG,
+                    PROVIDERS_SAMPLES,
+                ]),
+            ),
             right(OUTPUT, On::Topics(&[DEAD_LETTERS, STAGE_STATUS])),
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(READ, On::Group("sink")),
+            right(READ, On::Group("sink.causes")),
             right(READ, On::Group("sink.samples")),
             right(WRITE, On::TransactionalIds("sink.dead-letters.")),
             right(WRITE, On::TransactionalIds("status.sink.")),
         ],
         Role::Api => vec![
-            right(READ, On::Topics(&[ENRICHED_BLOCKS, ENRICHED_TRANSACTIONS, PROVIDERS_SAMPLES, CONTRACT_FACTS])),
+            right(
+                READ,
+                On::Topics(&[
+                    ENRICHED_BLOCKS,
+                    ENRICHED_TRANSACTIONS,
+                    ENRICHED_CAUSES,
+                    PROVIDERS_SAMPLES,
+                    CONTRACT_FACTS,
+                ]),
+            ),
             // It publishes what changes in the control store (rule 34), and nobody else reads what is a tenant's.
             right(BOTH, On::Topics(&[STAGE_STATUS, CONTROL_CONFIG, CONTROL_TENANTS])),
             // Only there in a cluster that a former version made.

@@ -8,11 +8,12 @@ use runtime::config::{
 };
 use schemas::profiles::{Profile, Proof};
 
-use crate::exit::Failure;
+use crate::{exit::Failure, parts};
 
 /// Checks the file and says what it would do.
 pub fn run(file: &Path) -> Result<(), Failure> {
     let config = runtime::config::load(file)?;
+    parts::table_of_causes(&config).map_err(Failure::config)?;
     let folder = folder::look(&config.data_dir);
     if let Folder::Wrong(words) = folder {
         return Err(Failure::config(format!("{}: {words}", file.display())));
@@ -24,6 +25,9 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     if !config.contract_sources.is_empty() {
         let sources: Vec<String> = config.contract_sources.iter().map(|source| source.name()).collect();
         eprintln!("names and ABIs of contracts from {}", sources.join(", "));
+    }
+    if let Some(table) = &config.causes.table {
+        eprintln!("causes of failures by {} and our table", table.display());
     }
     if networks.is_empty() {
         eprintln!("add `[[network]]` to follow a chain; the README shows one");

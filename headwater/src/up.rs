@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! nodes ─▶ ingest ─▶ raw.* ─▶ enrich ─▶ enriched.* ─┬▶ sink ─▶ store (child process)
-//!           │          └─▶ causes ─▶ contract.facts ─▶ enrich, api
+//!           │          └─▶ causes ─▶ contract.facts ─▶ enrich, api; enriched.causes ─▶ sink, api
 //!           └ ─ ─ ─ ─ ─ ─ ─ ┘                        └▶ api ─▶ REST, WebSocket, dashboard
 //! ```
 
@@ -93,6 +93,10 @@ pub async fn serve(
     hangups: Option<mpsc::Receiver<()>>,
     beside: Option<Beside>,
 ) -> Result<(), Failure> {
+    if stages.contains(&Stage::Causes) || stages.contains(&Stage::Api) {
+        // A mistake in it stops the start before anything is opened.
+        parts::table_of_causes(&config).map_err(Failure::config)?;
+    }
     telemetry::init_metrics()?;
     parts::describe_metrics();
     let signals = lifecycle::signals()?;
@@ -198,7 +202,7 @@ async fn run_stages(
     if stages.contains(&Stage::Causes) {
         let settings = parts::causes_config(&mut live, &limits)?;
         boards.push(settings.board.clone());
-        service.spawn_stage("causes", 1, enrich::causes::run(settings, log.clone(), codec.clone(), stop.clone()))?;
+        service.spawn_stage("causes", 2, enrich::causes::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if stages.contains(&Stage::Sink) {
         let (_, store_config) = parts::connect_store(&config, parts::Asker::Sink)?;
@@ -217,7 +221,8 @@ async fn run_stages(
             Some(url) => tracing::info!("dashboard and API at {url} ({scheme}://{})", listener.local_addr()?),
             None => tracing::info!("dashboard and API at {scheme}://{}", listener.local_addr()?),
         }
-        let settings = parts::api_config(&mut live, control.clone(), certificate);
+        let mut settings = parts::api_config(&mut live, control.clone(), certificate);
+        settings.causes = parts::table_of_causes(&config)?;
         boards.push(settings.board.clone());
         let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());
         service.spawn_stage("api", 1, api)?;

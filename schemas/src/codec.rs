@@ -18,12 +18,13 @@ use bytes::Bytes;
 
 use crate::{
     envelope::ChildEnvelope,
-    headers::ChainHeaders,
+    headers::{self, ChainHeaders},
     limits,
+    primitives::Op,
     records::{
         CheckpointRecord, ContractFacts, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock,
-        EnrichedEvent, EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock,
-        RawTransaction, Request, StageStatus, WatchedAddress, dead_letter::reason,
+        EnrichedCause, EnrichedEvent, EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample,
+        RawBlock, RawTransaction, Request, StageStatus, WatchedAddress, dead_letter::reason,
     },
     registry::{SCHEMAS, STILL_WRITTEN, SchemaVersion},
     topics::{self, TopicSpec},
@@ -341,6 +342,7 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::STAGE_STATUS => StageStatus::columns(),
         topics::PROVIDERS_SAMPLES => ProviderSample::columns(),
         topics::ENRICHED_EVENTS => EnrichedEvent::columns(),
+        topics::ENRICHED_CAUSES => EnrichedCause::columns(),
         _ => DeadLetter::columns(),
     }
 }
@@ -393,12 +395,25 @@ macro_rules! chain_record {
 }
 chain_record! {
     RawBlock, topics::RAW_BLOCKS, |r| ChainHeaders::of_block(&r.envelope);
-    RawTransaction, topics::RAW_TRANSACTIONS,
-        |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |tx| tx.transaction_index));
     EnrichedTransaction, topics::ENRICHED_TRANSACTIONS,
         |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |(tx, _)| tx.transaction_index));
     EnrichedEvent, topics::ENRICHED_EVENTS,
         |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |event| event.log.log_index));
+}
+
+impl Record for RawTransaction {
+    const TOPIC: TopicSpec = topics::RAW_TRANSACTIONS;
+    fn key(&self) -> String {
+        self.envelope.network.as_str().to_owned()
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        let index = index(&self.payload, |tx| tx.transaction_index);
+        let mut pairs = ChainHeaders::of_child(&self.envelope, index).to_pairs();
+        if let Payload::Transaction(transaction) = &self.payload {
+            pairs.extend(headers::status(transaction.status()));
+        }
+        pairs
+    }
 }
 
 impl Record for EnrichedBlock {
@@ -529,6 +544,24 @@ impl Record for ContractFacts {
     }
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         vec![crate::headers::revision(self.revision)]
+    }
+}
+
+impl Record for EnrichedCause {
+    const TOPIC: TopicSpec = topics::ENRICHED_CAUSES;
+    fn key(&self) -> String {
+        Self::key_of(&self.network, &self.block_hash, self.transaction_index)
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        let headers = ChainHeaders {
+            network: self.network.clone(),
+            sequence: self.sequence,
+            op: Op::Apply,
+            index: Some(self.transaction_index),
+            tx_count: None,
+            log_count: None,
+        };
+        headers.to_pairs()
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     envelope::{ChildEnvelope, Envelope},
-    primitives::{Network, Op},
+    primitives::{Network, Op, Status},
 };
 
 /// Header names.
@@ -23,6 +23,14 @@ pub mod names {
     pub const REVISION: &str = "revision";
     /// Number of logs, decimal; on header records.
     pub const LOG_COUNT: &str = "log_count";
+    /// `failed` or `unknown`; on records of `raw.transactions` whose transaction did not succeed.
+    pub const STATUS: &str = "status";
+}
+
+/// The header that says that a transaction did not succeed, so that whoever looks for those decodes nothing else. Those that succeeded
+/// have none, and neither has anything that was written before there was this header.
+pub fn status(status: Status) -> Option<(&'static str, Bytes)> {
+    (status != Status::Success).then(|| (names::STATUS, Bytes::from_static(status.as_str().as_bytes())))
 }
 
 /// The header that carries a revision.
@@ -128,5 +136,37 @@ impl ChainHeaders {
             tx_count: optional(names::TX_COUNT)?,
             log_count: optional(names::LOG_COUNT)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        codec::Record as _,
+        primitives::TimeMs,
+        records::{EvmTransaction, Payload, RawTransaction},
+    };
+
+    #[test]
+    fn only_what_did_not_succeed_says_so() {
+        let of = |receipt_status| {
+            let envelope = ChildEnvelope {
+                network: "eth".parse().unwrap(),
+                sequence: 1,
+                op: Op::Apply,
+                height: 1,
+                block_hash: "ab".repeat(32).parse().unwrap(),
+                block_time: TimeMs(0),
+                observed_at: TimeMs(0),
+            };
+            let transaction = EvmTransaction { receipt_status, ..EvmTransaction::default() };
+            let payload = Payload::Transaction(Box::new(transaction));
+            let pairs = RawTransaction { envelope, payload }.headers();
+            (pairs.len(), pairs.into_iter().find(|(name, _)| *name == names::STATUS).map(|(_, value)| value))
+        };
+        assert_eq!(of(Some(1)), (4, None));
+        assert_eq!(of(Some(0)), (5, Some(Bytes::from_static(b"failed"))));
+        assert_eq!(of(None), (5, Some(Bytes::from_static(b"unknown"))));
     }
 }

@@ -1,5 +1,8 @@
 //! Every size and count limit of the product, in one file. Bytes unless the name says otherwise.
 
+pub mod evidence;
+pub mod traces;
+
 /// Length of a network's slug.
 pub const NETWORK_SLUG_BYTES: usize = 64;
 /// Recent live blocks that ingest keeps per network, so the deepest reorg that it walks back by itself, in blocks.
@@ -313,6 +316,8 @@ pub mod store {
     pub const CHILD_LINE: u64 = 16 << 10;
 }
 
+pub mod finding;
+
 /// Simulated chain nodes.
 pub mod simulator {
     /// Body of a request or WebSocket message.
@@ -403,6 +408,7 @@ pub const ENRICH_BATCH_BYTES: usize = 8 << 20;
 /// Watched contracts whose sums stand in one block's record: about 300 kB of text, below what every broker takes. Of more that one
 /// block touches, those with the fewest transactions are left out, and counted in a metric.
 pub const CONTRACTS_PER_BLOCK: usize = 4_096;
+pub mod causes;
 /// Facts about contracts (rule 14).
 pub mod facts {
     use std::time::Duration;

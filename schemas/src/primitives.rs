@@ -205,6 +205,17 @@ word_enum! {
     }
 }
 
+impl Status {
+    /// What a receipt's status says (EIP-658).
+    pub fn of_receipt(status: Option<u64>) -> Self {
+        match status {
+            Some(1) => Self::Success,
+            Some(0) => Self::Failed,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

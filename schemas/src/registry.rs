@@ -38,7 +38,7 @@ macro_rules! version {
 
 /// All versions. The highest version of a topic is the one that is written. When a schema changes, its former text moves to
 /// `avro/released/v<version>/` and keeps its row here.
-pub const SCHEMAS: [SchemaVersion; 22] = [
+pub const SCHEMAS: [SchemaVersion; 23] = [
     version!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
     version!(topics::RAW_TRANSACTIONS, 1, 2, "released/v1/raw.transactions.avsc"),
     version!(topics::INGEST_CHECKPOINTS, 1, 3, "released/v1/ingest.checkpoints.avsc"),
@@ -61,6 +61,7 @@ pub const SCHEMAS: [SchemaVersion; 22] = [
     version!(topics::ENRICHED_BLOCKS, 3, 20, "enriched.blocks.avsc"),
     version!(topics::ENRICHED_EVENTS, 1, 21, "enriched.events.avsc"),
     version!(topics::CONTRACT_FACTS, 1, 22, "contract.facts.avsc"),
+    version!(topics::ENRICHED_CAUSES, 1, 23, "enriched.causes.avsc"),
 ];
 
 /// Former versions, topic and version, in which records are still written that have nothing to say that came later: so processes of

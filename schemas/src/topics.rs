@@ -63,6 +63,8 @@ pub const ENRICHED_TRANSACTIONS: TopicSpec = chain("enriched.transactions", 4 * 
 pub const ENRICHED_BLOCKS: TopicSpec = chain("enriched.blocks", GIB);
 /// Logs, each a record of its own with its decoded event: of networks that have this switched on (`events = true`).
 pub const ENRICHED_EVENTS: TopicSpec = chain("enriched.events", 4 * GIB);
+/// Why transactions failed, found by a second look, late (rule 14).
+pub const ENRICHED_CAUSES: TopicSpec = chain("enriched.causes", GIB);
 /// What stages see of chain nodes: calls, minutes and states of endpoints.
 ///
 /// With the partitions of the chain topics, since it is keyed like them, but not bound to their hands: every stage that calls nodes
@@ -90,7 +92,7 @@ pub const DEAD_LETTERS: TopicSpec = TopicSpec {
 };
 
 /// All topics of this version.
-pub const ALL: [TopicSpec; 12] = [
+pub const ALL: [TopicSpec; 13] = [
     RAW_BLOCKS,
     RAW_TRANSACTIONS,
     INGEST_CHECKPOINTS,
@@ -103,6 +105,7 @@ pub const ALL: [TopicSpec; 12] = [
     CONTROL_TENANTS,
     ENRICHED_EVENTS,
     CONTRACT_FACTS,
+    ENRICHED_CAUSES,
 ];
 
 /// Formerly what each network's watcher said of itself.

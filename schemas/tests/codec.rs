@@ -65,6 +65,7 @@ round_trips! {
     enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction_3;
     enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block_3;
     enriched_events: topics::ENRICHED_EVENTS, enriched_event;
+    enriched_causes: topics::ENRICHED_CAUSES, enriched_cause;
     control_config: topics::CONTROL_CONFIG, config_3;
     control_tenants: topics::CONTROL_TENANTS, control_tenant;
     contract_facts: topics::CONTRACT_FACTS, contract_facts;

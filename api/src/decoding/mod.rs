@@ -5,7 +5,9 @@
 //! and ABIs of one answer are looked up within [`PATIENCE`]; a control store that is away costs names, never the answer.
 
 mod abis;
+mod failure;
 mod known;
+mod names;
 
 use std::{collections::HashSet, str::FromStr};
 
@@ -17,6 +19,7 @@ use serde_json::value::RawValue;
 
 pub use abis::Abis;
 use known::{Candidate, Known};
+pub use names::Names;
 
 use crate::{
     app::App,
@@ -50,7 +53,9 @@ pub async fn detail(
     let called = Called::of(&detail);
     let inner = called.as_ref().map(|called| decode::inner_calls(called.to, &called.input)).unwrap_or_default();
     let inside = inner.calls.iter().map(|call| call.to);
-    let addresses: Vec<Address> = addresses(&detail).chain(inside).collect();
+    detail.failure = failure::of_row(row);
+    let failing = detail.failure.as_ref().map(failure::addresses).unwrap_or_default();
+    let addresses: Vec<Address> = addresses(&detail).take(ADDRESSES / 2).chain(failing).chain(inside).collect();
     let known = Known::look_up(app, asking, network, row.transaction.block_number, &addresses).await;
     detail.to_name = detail.transaction.to.as_deref().and_then(|to| known.name_of(to));
     if let Some(called) = &called {
@@ -60,6 +65,7 @@ pub async fn detail(
             detail.text = decode::text(&called.input).map(str::to_owned);
         }
     }
+    failure::name(&mut detail, &known, &app.config.causes);
     for event in &mut detail.events {
         self::event(event, &known, &mut detail.transfers);
     }

@@ -2,7 +2,7 @@
 //!
 //! Guarantee: it holds for every route of [`Resource::Chains`](control::Resource), by the one place where requests come in: a network in the
 //! path or in the query that the key does not reach is answered as one that does not exist. A list over all networks becomes one of the
-//! key's network; where it has several, one has to be named.
+//! key's network; where it has several, one has to be named, but for what looks at each of them by itself ([`OF_ALL`]).
 
 use axum::http::Uri;
 use control::Networks;
@@ -11,6 +11,8 @@ use crate::error::ApiError;
 
 /// Routes without a network that tell nothing of any.
 const OF_NONE: [&str; 2] = ["/api/v1/sql", "/api/v1/ws"];
+/// Routes that look at all that is reached where no network is named.
+const OF_ALL: [&str; 2] = ["/api/v1/search", "/api/v1/failures"];
 
 /// Whether this may be asked; and what is asked instead, where a network has to be added.
 pub fn check(networks: &Networks, route: &str, uri: &Uri) -> Result<Option<Uri>, ApiError> {
@@ -31,6 +33,9 @@ pub fn check(networks: &Networks, route: &str, uri: &Uri) -> Result<Option<Uri>,
     let mut named = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "network").peekable();
     if named.peek().is_some() {
         named.try_for_each(|(_, network)| refuse(&network))?;
+        return Ok(None);
+    }
+    if OF_ALL.contains(&route) && !reached.is_empty() {
         return Ok(None);
     }
     let [only] = &reached[..] else {
@@ -68,7 +73,14 @@ mod tests {
             assert_eq!(check(networks, tx, "/api/v1/txs/c/0x1"), Err("network-not-found"));
             assert_eq!(check(networks, tx, "/api/v1/txs/%61/0x1"), Err("network-not-found"));
             assert_eq!(check(networks, "/api/v1/sql", "/api/v1/sql"), Ok(None));
+            for route in OF_ALL {
+                assert_eq!(check(networks, route, &format!("{route}?limit=1")), Ok(None));
+                assert_eq!(check(networks, route, &format!("{route}?network=a")), Ok(None));
+                assert_eq!(check(networks, route, &format!("{route}?network=c")), Err("network-not-found"));
+            }
         }
-        assert_eq!(check(&only(&[]), txs, "/api/v1/txs"), Err("invalid-parameter"), "a key of nothing");
+        for route in [txs, OF_ALL[0], OF_ALL[1]] {
+            assert_eq!(check(&only(&[]), route, route), Err("invalid-parameter"), "a key of nothing");
+        }
     }
 }

@@ -46,7 +46,7 @@ impl Format {
 }
 
 /// The columns of CSV, in their order.
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 20] = [
     "network",
     "family",
     "height",
@@ -66,6 +66,7 @@ pub const COLUMNS: [&str; 19] = [
     "gas_price",
     "fee",
     "sequence",
+    "found_by",
 ];
 
 /// Bytes of one piece, about.
@@ -173,6 +174,7 @@ fn fields(item: &TransactionItem) -> [Cow<'_, str>; COLUMNS.len()] {
         maybe(&item.gas_price),
         maybe(&item.fee),
         number(item.sequence),
+        maybe(&item.found_by),
     ]
 }
 
@@ -205,6 +207,7 @@ mod tests {
             status: "failed".into(),
             cause: Some("revert".into()),
             reason: Some(reason.into()),
+            found_by: Some("trace".into()),
             method: None,
             signature: Some("f(uint256 a, bytes[] b)".into()),
             gas_used: Some(21_000),

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use store::query::{Log, transaction::EvmDetail};
 use utoipa::ToSchema;
 
-use super::TransactionItem;
+use super::{EndpointAtItem, FailureItem, TransactionItem};
 
 /// A transaction with everything that is known of it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -14,6 +14,14 @@ pub struct TransactionDetail {
     /// What lists show too.
     #[serde(flatten)]
     pub transaction: TransactionItem,
+    /// Why it failed, in a sentence; null when it did not fail.
+    pub sentence: Option<String>,
+    /// Why it failed, with the evidence; null when it did not fail.
+    pub failure: Option<FailureItem>,
+    /// Others that failed alike, the nearest in time first; null where the store did not say in time. `/similar` has more of them.
+    pub similar: Option<Vec<TransactionItem>>,
+    /// Endpoints of its network as they were at its block's time; null where the store did not say in time.
+    pub endpoints: Option<Vec<EndpointAtItem>>,
     /// The called function; null where it is not known, and where no contract is called.
     pub call: Option<CallItem>,
     /// Calls inside the call, one level deep: of multicalls, Safe and ERC-4337 bundles.
@@ -174,6 +182,10 @@ impl TransactionDetail {
         let evm = &row.evm;
         Self {
             transaction: TransactionItem::from_row(&row.transaction),
+            sentence: None,
+            failure: None,
+            similar: None,
+            endpoints: None,
             call: row.transaction.call.as_ref().map(|signature| CallItem {
                 signature: signature.clone(),
                 arguments: json(evm.call_arguments.as_deref()),

@@ -38,10 +38,12 @@ pub struct TransactionItem {
     /// `success`, `failed`, or `unknown` (a receipt without status, before EIP-658).
     #[schema(pattern = "^(success|failed|unknown)$")]
     pub status: String,
-    /// Why it failed, as a word such as `out_of_gas`; null when it did not fail or nothing is known.
+    /// Why it failed, as a word such as `slippage`; null when it did not fail or nothing is known.
     pub cause: Option<String>,
     /// The failure in words.
     pub reason: Option<String>,
+    /// By what the cause was found: `trace`, `call`, `receipt` or `budget`; null when it did not fail, and while it is not decided.
+    pub found_by: Option<String>,
     /// Selector of the called function (`0x` and 8 hex digits); null for plain transfers and contract creations.
     pub method: Option<String>,
     /// Signature of the called function with the names of its parameters, such as `transfer(address to, uint256 amount)`; null where it
@@ -94,6 +96,7 @@ impl TransactionItem {
             status: row.status.clone(),
             cause: row.failure_cause.clone(),
             reason: row.failure_reason.clone(),
+            found_by: row.found_by.clone(),
             method: row.method.clone(),
             signature: row.call.clone(),
             gas_used: has_gas.then_some(row.gas_used),
@@ -122,6 +125,8 @@ impl TransactionItem {
             status: found.status.to_string(),
             cause: found.failure_cause.clone(),
             reason: found.failure_reason.clone(),
+            // What is found by a second look comes later, by itself.
+            found_by: None,
             method: found.method.map(hex::encode_prefixed),
             signature: found.call.as_ref().map(|call| call.signature.clone()),
             gas_used: Some(tx.receipt_gas_used),

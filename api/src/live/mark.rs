@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, Selector};
 use schemas::{
     Status,
-    records::{EnrichedTransaction, Payload},
+    records::{CauseEvidence, EnrichedCause, EnrichedTransaction, Payload},
 };
 use store::query::Transaction;
 
@@ -18,6 +18,8 @@ pub struct Mark {
     pub status: Status,
     /// Why it failed.
     pub cause: Option<Box<str>>,
+    /// By what that was found.
+    pub found_by: Option<CauseEvidence>,
     /// Selector of the called function.
     pub method: Option<Selector>,
 }
@@ -32,6 +34,7 @@ impl Mark {
             touched: tx.contracts().into(),
             status: found.status,
             cause: found.failure_cause.as_deref().map(Into::into),
+            found_by: None,
             method: found.method,
         })
     }
@@ -43,7 +46,20 @@ impl Mark {
             touched: row.touched.iter().filter_map(|address| address.parse().ok()).collect(),
             status: row.status.parse().unwrap_or(Status::Unknown),
             cause: row.failure_cause.as_deref().map(Into::into),
+            found_by: row.found_by.as_deref().and_then(|word| word.parse().ok()),
             method: row.method.as_deref().and_then(|hex| hex.parse().ok()),
+        }
+    }
+
+    /// From a cause that came later. A transaction that failed has no logs: it touched what it called, and nothing else.
+    pub fn from_cause(cause: &EnrichedCause) -> Self {
+        Self {
+            from: cause.from_address,
+            touched: cause.contract.into_iter().collect(),
+            status: Status::Failed,
+            cause: Some(cause.cause.as_str().into()),
+            found_by: Some(cause.found_by),
+            method: cause.method,
         }
     }
 

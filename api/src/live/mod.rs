@@ -5,12 +5,14 @@
 //! pace; what it was too slow for, or what the reader lost, it is told ([`ring::Next::Behind`]). Memory does not grow with
 //! connections. Live events may precede their visibility in the store.
 
+pub mod causes;
 pub mod event;
 pub mod mark;
 pub mod rates;
 pub mod reader;
 pub mod ring;
 
+pub use causes::{Causes, LiveCause};
 pub use event::LiveEvent;
 pub use mark::Mark;
 pub use rates::Rates;

@@ -42,6 +42,7 @@ mod tests {
             "position",
             "block",
             "transaction",
+            "cause",
             "gap",
             "error",
         ] {

@@ -25,7 +25,7 @@ struct Files;
 const NOT_BUILT: &str = include_str!("../assets/not-built.html");
 
 /// The paths that the app answers itself: the folders of `dashboard/src/routes`.
-const PAGES: [&str; 8] = ["", "audit", "contracts", "keys", "login", "providers", "sql", "txs"];
+const PAGES: [&str; 9] = ["", "audit", "contracts", "failures", "keys", "login", "providers", "sql", "txs"];
 
 /// The same with names in brackets, where anything may stand but nothing. They get [`ANY`].
 const THINGS: [&str; 2] = ["blocks/[network]/[block]", "txs/[network]/[hash]"];

@@ -27,28 +27,6 @@ use crate::{
 struct Query {
     /// `csv` (default), `json` (one array), or `ndjson` (an object a line).
     format: Option<String>,
-    /// Only this network, by height and position. Without it: all networks, by time.
-    network: Option<String>,
-    /// Sent to this contract, creating it, or with a log from it.
-    contract: Option<String>,
-    /// The same for an address, or sent by it.
-    address: Option<String>,
-    /// Calling this function: its selector, its signature, or a name that is known.
-    method: Option<String>,
-    /// In this block, by height or hash; goes with `network`.
-    block: Option<String>,
-    /// `success`, `failed` or `unknown`.
-    status: Option<String>,
-    /// Failed for this cause, such as `out_of_gas`.
-    cause: Option<String>,
-    /// In blocks not earlier than this (RFC 3339).
-    #[param(format = DateTime)]
-    from: Option<String>,
-    /// In blocks earlier than this (RFC 3339).
-    #[param(format = DateTime)]
-    to: Option<String>,
-    /// `newest` (default) or `oldest` first.
-    sort: Option<String>,
     /// Rows at most: 1 to 1,000,000, 100,000 by default.
     limit: Option<u32>,
 }
@@ -63,7 +41,7 @@ struct Query {
     get,
     path = "/txs/export",
     tag = "chains",
-    params(Query),
+    params(filters::Query, Query),
     responses(
         (status = 200, description = "The file", content_type = "text/csv", body = String),
         (status = 404, description = "No such network, or no block of this hash", body = crate::error::Problem, content_type = "application/problem+json"),

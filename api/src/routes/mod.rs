@@ -11,12 +11,14 @@ pub mod contracts;
 pub mod dashboard;
 pub mod docs;
 pub mod export;
+pub mod failures;
 pub mod health;
 pub mod keys;
 pub mod openapi_json;
 pub mod problems;
 pub mod providers;
 pub mod registry;
+pub mod search;
 pub mod sql;
 pub mod things;
 pub mod tx;
@@ -49,7 +51,7 @@ use crate::app::App;
         (name = "live", description = "The WebSocket"),
         (name = "about", description = "These documents"),
     ),
-    components(schemas(crate::error::Problem)),
+    components(schemas(crate::error::Problem, crate::items::CauseItem)),
 )]
 struct Document;
 
@@ -62,6 +64,10 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(txs::txs))
         .routes(routes!(export::export))
         .routes(routes!(tx::tx))
+        .routes(routes!(tx::similar))
+        .routes(routes!(tx::endpoints))
+        .routes(routes!(failures::failures))
+        .routes(routes!(search::search))
         .routes(routes!(completeness::completeness))
         .routes(routes!(providers::health))
         .routes(routes!(providers::provider))

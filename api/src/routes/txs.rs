@@ -26,29 +26,6 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "documentation; the values are read by `Params`, which explains mistakes")]
 struct Query {
-    /// Only this network, by height and position. Without it: all networks, by time.
-    network: Option<String>,
-    /// Sent to this contract, creating it, or with a log from it.
-    contract: Option<String>,
-    /// The same for an address, or sent by it.
-    address: Option<String>,
-    /// Calling this function: its selector (`0x` and 8 hex digits), its signature such as `transfer(address,uint256)`, or a name that
-    /// is known, such as `transfer`, which stands for every function of that name.
-    method: Option<String>,
-    /// In this block, by height or hash; goes with `network`.
-    block: Option<String>,
-    /// `success`, `failed` or `unknown`.
-    status: Option<String>,
-    /// Failed for this cause, such as `out_of_gas`.
-    cause: Option<String>,
-    /// In blocks not earlier than this (RFC 3339).
-    #[param(format = DateTime)]
-    from: Option<String>,
-    /// In blocks earlier than this (RFC 3339).
-    #[param(format = DateTime)]
-    to: Option<String>,
-    /// `newest` (default) or `oldest` first.
-    sort: Option<String>,
     /// Items of a page: 1 to 1,000, 50 by default.
     limit: Option<u32>,
     /// `next` of the page before.
@@ -60,7 +37,7 @@ struct Query {
     get,
     path = "/txs",
     tag = "chains",
-    params(Query),
+    params(filters::Query, Query),
     responses(
         (status = 200, body = Page<TransactionItem>),
         (status = 304, description = "`If-None-Match` names the page's entity tag: nothing is new"),

@@ -13,25 +13,25 @@ use futures::{StreamExt, future::BoxFuture, stream::SplitStream};
 use schemas::{Network, Op};
 
 use super::{
+    causes::ComingCauses,
     end::End,
     endpoints::Endpoints,
     filter::Filter,
     follows::Follows,
     outgoing::Outgoing,
     protocol::{Answer, Id, Operation, Topics},
-    replay::{self, Replaying, Step},
+    replay::{Replaying, Step},
     subscriptions::Subscriptions,
 };
-use store::query::GapReason;
-
 use crate::{
     app::App,
     door::{self, Asking, Credential},
     error::ApiError,
     live::{LiveEvent, Next, Ring, event::Frames},
     methods, metrics,
-    past::{self, Page},
 };
+
+mod past;
 
 /// Events copied from a ring before the client is listened to again.
 const BATCH: usize = 64;
@@ -51,6 +51,7 @@ pub struct Connection {
     overtaken: VecDeque<Instant>,
     heard: Instant,
     endpoints: Endpoints,
+    causes: ComingCauses,
     /// Who opened it.
     asking: Asking,
     /// Networks that whoever opened it reaches.
@@ -76,6 +77,7 @@ impl Connection {
             overtaken: VecDeque::new(),
             heard: Instant::now(),
             endpoints: Endpoints::default(),
+            causes: ComingCauses::default(),
             reach: asking.tenant().map_or(Networks::All, |tenant| tenant.reach().clone()),
             asking,
             credential,
@@ -120,12 +122,15 @@ impl Connection {
                 }
                 () = std::future::ready(()), if more => {}
                 () = self.follows.changed() => self.follows.take_up(&self.app.rings),
+                () = self.causes.changed() => {}
                 () = self.endpoints.changed() => {
                     let frames = self.endpoints.new_ones(&self.app.providers, &self.subscriptions);
                     self.out.send(frames).await?;
                 }
             }
             more = self.pump().await?;
+            let causes = self.causes.due(&self.app.causes, &self.subscriptions);
+            self.out.send(causes).await?;
             self.start_step();
         }
     }
@@ -180,6 +185,9 @@ impl Connection {
                     Ok(begins) => {
                         let answer = Answer::subscribed(&id, topics, network.as_ref(), begins, &filter);
                         self.answer(&answer).await?;
+                        if topics.transactions {
+                            self.causes.begin(&self.app.causes, network.as_ref(), after);
+                        }
                         if topics.providers {
                             let frames = self.endpoints.begin(&self.app.providers, network.as_ref());
                             self.out.send(frames).await?;
@@ -196,6 +204,7 @@ impl Connection {
                     let subscriptions = &self.subscriptions;
                     self.replays.retain(|r| subscriptions.topics(r.network()).has_chain());
                     self.endpoints.end_without(subscriptions);
+                    self.causes.end_without(subscriptions);
                     if self.replays.front().map(Replaying::network) != before.as_ref() {
                         self.step = None;
                     }
@@ -356,106 +365,6 @@ impl Connection {
         let floor = self.subscriptions.floor(front.network()).unwrap_or_default();
         let transactions = self.subscriptions.topics(front.network()).transactions;
         self.step = Some(front.step(&self.app, floor, transactions, alone));
-    }
-
-    async fn replayed(&mut self, step: Step) -> Result<(), End> {
-        let Some(mut front) = self.replays.pop_front() else { return Ok(()) };
-        match step {
-            Step::Joined => return self.join(&front).await,
-            Step::Past(page) => {
-                front.told_away = false;
-                // Transactions may have been subscribed to while a page without them was on its way.
-                if page.transactions || !self.subscriptions.topics(front.network()).transactions {
-                    self.past(&mut front, page).await?;
-                }
-            }
-            Step::Lost { to } => self.gap(front.network(), to, GapReason::NotHeld).await?,
-            Step::Wait => {}
-            Step::Away(error) => {
-                if !front.told_away {
-                    front.told_away = true;
-                    self.refuse(Some(&front.id), &error).await?;
-                }
-            }
-            Step::Refused(error) => {
-                drop(self.subscriptions.remove(&front.id, None));
-                self.follows.set(&self.app.rings, self.subscriptions.wanted());
-                return self.refuse(Some(&front.id), &error).await;
-            }
-        }
-        self.replays.push_back(front);
-        Ok(())
-    }
-
-    /// From here on the ring has it all. What it holds of the past is told without what was undone in it.
-    async fn join(&mut self, front: &Replaying) -> Result<(), End> {
-        let network = front.network();
-        let floor = self.subscriptions.floor(network).unwrap_or_default();
-        let events = replay::rest(&front.ring, floor);
-        for undone in replay::undone(&events) {
-            self.subscriptions.leave_out(network, undone);
-        }
-        if let (Some((sequence, transactions)), Some(event)) = (front.begun, events.first())
-            && event.sequence == sequence
-        {
-            let told = !self.subscriptions.is_left_out(network, sequence);
-            self.subscriptions.forget_left_out(network, sequence);
-            let chosen = self.frames(network, event.frames(), told, Some(transactions));
-            self.out.send(chosen.frames).await?;
-            self.passed(network, sequence, None);
-        }
-        Ok(())
-    }
-
-    async fn gap(&mut self, network: &Network, to: u64, reason: GapReason) -> Result<(), End> {
-        let from = self.subscriptions.floor(network).unwrap_or_default() + 1;
-        if from <= to {
-            self.answer(&Answer::Gap { network, from, to, reason: reason.as_str() }).await?;
-            self.subscriptions.advance(network, to);
-        }
-        Ok(())
-    }
-
-    /// Sends what the client takes of a page in the time that it may be held.
-    async fn past(&mut self, front: &mut Replaying, page: Arc<Page>) -> Result<(), End> {
-        let network = front.network().clone();
-        let began = tokio::time::Instant::now();
-        let until = began + past::HOLD;
-        if let Some((_, to)) = page.gap {
-            self.gap(&network, to, page.reason).await?;
-        }
-        let floor = self.subscriptions.floor(&network).unwrap_or_default();
-        let mut sent = 0;
-        for event in page.events.iter().filter(|e| e.sequence > floor) {
-            let begun = front.begun.take().filter(|(sequence, _)| *sequence == event.sequence).map(|(_, n)| n);
-            if event.undone && begun.is_none() {
-                self.subscriptions.leave_out(&network, event.sequence);
-            }
-            let told = match event.reverts_sequence {
-                Some(undone) => !self.subscriptions.is_left_out(&network, undone),
-                None => !event.undone,
-            };
-            let chosen = self.frames(&network, &event.frames, told, begun);
-            let taken = self.out.send_before(&chosen.frames, until).await?;
-            if taken < chosen.frames.len() {
-                if taken > 0 || begun.is_some() {
-                    front.begun = Some((event.sequence, chosen.next(taken)));
-                }
-                break;
-            }
-            self.passed(&network, event.sequence, event.reverts_sequence);
-            sent += 1;
-        }
-        drop(page);
-        metrics::ws_replayed(sent);
-        let late = tokio::time::Instant::now() >= until;
-        if late || began.elapsed() < WELL {
-            front.learn(!late);
-        }
-        if late {
-            self.out.drain().await?;
-        }
-        Ok(())
     }
 }
 

@@ -4,12 +4,12 @@
 //! what left the chain know no filter: whoever was sent a transaction is told when its block is undone.
 
 use alloy_primitives::{Address, Selector};
-use schemas::Status;
-use serde::Serialize;
+use schemas::{Status, records::CauseEvidence};
+use serde::{Serialize, Serializer};
 
 use crate::{
     error::ApiError,
-    filters::CAUSE,
+    filters::{self, CAUSE},
     live::Mark,
     params::{self, ADDRESS},
 };
@@ -29,6 +29,9 @@ pub struct Filter {
     /// Failed for this cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// Failed for a cause that was found so.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "word")]
+    pub found_by: Option<CauseEvidence>,
     /// Calling one of these functions: selectors. Empty: whatever they call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<Selector>,
@@ -61,13 +64,14 @@ impl Filter {
         contract: Option<&str>,
         address: Option<&str>,
         status: Option<&str>,
-        cause: Option<&str>,
+        (cause, found_by): (Option<&str>, Option<&str>),
     ) -> Result<Self, ApiError> {
         Ok(Self {
             contract: read("contract", contract, ADDRESS, Account::read)?,
             address: read("address", address, ADDRESS, Account::read)?,
             status: read("status", status, "success, failed or unknown", |text| text.parse().ok())?,
             cause: read("cause", cause, CAUSE, params::cause)?,
+            found_by: filters::found_by(found_by)?,
             methods: Vec::new(),
         })
     }
@@ -84,9 +88,19 @@ impl Filter {
         self.contract.as_ref().is_none_or(touches)
             && self.address.as_ref().is_none_or(|account| is_from(account) || touches(account))
             && self.status.is_none_or(|status| mark.status == status)
-            && self.cause.as_ref().is_none_or(|cause| mark.cause.as_deref() == Some(cause))
+            && self.cause.as_ref().is_none_or(|cause| mark.cause.as_deref().is_some_and(|told| is(told, cause)))
+            && self.found_by.is_none_or(|found_by| mark.found_by == Some(found_by))
             && (self.methods.is_empty() || mark.method.is_some_and(|method| self.methods.contains(&method)))
     }
+}
+
+/// Whether a row's cause is the one that is asked for, by whichever of its names.
+fn is(told: &str, cause: &str) -> bool {
+    told == cause || filters::written(cause).iter().any(|word| word == told)
+}
+
+fn word<S: Serializer>(found_by: &Option<CauseEvidence>, to: S) -> Result<S::Ok, S::Error> {
+    found_by.map(CauseEvidence::as_str).serialize(to)
 }
 
 fn read<T>(
@@ -111,6 +125,7 @@ mod tests {
             touched: [TOKEN.parse().expect("an address")].into(),
             status: Status::Failed,
             cause: Some("out_of_gas".into()),
+            found_by: Some(CauseEvidence::Trace),
             method: Some(Selector::new([0xa9, 0x05, 0x9c, 0xbb])),
         }
     }
@@ -122,7 +137,8 @@ mod tests {
 
     #[test]
     fn all_that_is_asked_must_hold() {
-        let read = |contract, address, status, cause| Filter::read(contract, address, status, cause).expect("good");
+        let read =
+            |contract, address, status, cause| Filter::read(contract, address, status, (cause, None)).expect("good");
         assert!(Filter::default().is_empty() && Filter::default().matches(&mark()));
         for (filter, matches) in [
             (read(Some(TOKEN), None, None, None), true),
@@ -133,7 +149,10 @@ mod tests {
             (read(None, None, Some("failed"), None), true),
             (read(None, None, Some("success"), None), false),
             (read(None, None, None, Some("out_of_gas")), true),
+            (read(None, None, None, Some("gas_limit")), true),
             (read(None, None, None, Some("revert")), false),
+            (Filter::read(None, None, None, (None, Some("trace"))).expect("good"), true),
+            (Filter::read(None, None, None, (Some("gas_limit"), Some("call"))).expect("good"), false),
             (read(Some(TOKEN), Some(SENDER), Some("failed"), Some("out_of_gas")), true),
             (read(Some(TOKEN), Some(SENDER), Some("unknown"), Some("out_of_gas")), false),
             (of(&["0x12345678", "0xa9059cbb"]), true),
@@ -141,7 +160,7 @@ mod tests {
         ] {
             assert_eq!(filter.matches(&mark()), matches, "{filter:?}");
         }
-        let plain = Mark { method: None, cause: None, ..mark() };
+        let plain = Mark { method: None, cause: None, found_by: None, ..mark() };
         assert!(!of(&["0x00000000"]).matches(&plain));
         let told =
             serde_json::to_value(Filter { contract: Account::read(TOKEN), ..of(&["0xa9059cbb"]) }).expect("JSON");
@@ -151,10 +170,11 @@ mod tests {
     #[test]
     fn mistakes_say_what_to_write() {
         for (parameter, filter) in [
-            ("contract", Filter::read(Some("0x12"), None, None, None)),
-            ("address", Filter::read(None, Some(""), None, None)),
-            ("status", Filter::read(None, None, Some("Failed"), None)),
-            ("cause", Filter::read(None, None, None, Some("out of gas"))),
+            ("contract", Filter::read(Some("0x12"), None, None, (None, None))),
+            ("address", Filter::read(None, Some(""), None, (None, None))),
+            ("status", Filter::read(None, None, Some("Failed"), (None, None))),
+            ("cause", Filter::read(None, None, None, (Some("out of gas"), None))),
+            ("found_by", Filter::read(None, None, None, (None, Some("guess")))),
         ] {
             let problem = filter.expect_err(parameter).problem();
             assert_eq!(problem.parameter.as_deref(), Some(parameter));

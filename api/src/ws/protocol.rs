@@ -136,6 +136,7 @@ enum Wire {
         address: Option<String>,
         status: Option<String>,
         cause: Option<String>,
+        found_by: Option<String>,
         method: Option<String>,
     },
     Unsubscribe {
@@ -179,7 +180,7 @@ impl Operation {
 
     fn from_wire(wire: Wire) -> Result<Self, ApiError> {
         Ok(match wire {
-            Wire::Subscribe { id, topics, network, after, contract, address, status, cause, method } => {
+            Wire::Subscribe { id, topics, network, after, contract, address, status, cause, found_by, method } => {
                 let topics = Topics::parse(&topics)?;
                 let network = parse_network(network)?;
                 if after.is_some() && !topics.has_chain() {
@@ -192,10 +193,11 @@ impl Operation {
                     return Err(ApiError::InvalidOperation { problem });
                 }
                 let (contract, address) = (contract.as_deref(), address.as_deref());
-                let filter = Filter::read(contract, address, status.as_deref(), cause.as_deref())?;
+                let filter =
+                    Filter::read(contract, address, status.as_deref(), (cause.as_deref(), found_by.as_deref()))?;
                 if !topics.transactions && (!filter.is_empty() || method.is_some()) {
                     let problem =
-                        "contract, address, status, cause and method choose among transactions: add transactions to \
+                        "contract, address, status, cause, found_by and method choose among transactions: add transactions to \
                                    `topics`, or leave them out"
                             .to_owned();
                     return Err(ApiError::InvalidOperation { problem });

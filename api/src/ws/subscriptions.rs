@@ -12,7 +12,10 @@ use super::{
     follows::Wanted,
     protocol::{Id, Topics},
 };
-use crate::{error::ApiError, live::event::Frames};
+use crate::{
+    error::ApiError,
+    live::{Mark, event::Frames},
+};
 
 struct Subscription {
     id: Id,
@@ -38,6 +41,13 @@ impl Wants<'_> {
             self.filters.iter().any(|filter| mark.is_none_or(|mark| filter.matches(mark)))
         };
         (from..event.transactions.len()).filter(wanted).collect()
+    }
+}
+
+impl Wants<'_> {
+    /// Whether a transaction is wanted.
+    pub fn has(&self, mark: &Mark) -> bool {
+        self.filters.iter().any(|filter| filter.matches(mark))
     }
 }
 
@@ -88,6 +98,11 @@ impl Subscriptions {
     /// Whether states of endpoints are wanted, of any network.
     pub fn has_providers(&self) -> bool {
         self.list.iter().any(|s| s.topics.providers)
+    }
+
+    /// Whether transactions are wanted, of any network.
+    pub fn has_transactions(&self) -> bool {
+        self.list.iter().any(|s| s.topics.transactions)
     }
 
     /// Adds a subscription. With a resume position, nothing else may follow the network yet.
@@ -188,7 +203,6 @@ mod tests {
     use schemas::Status;
 
     use super::*;
-    use crate::live::Mark;
 
     const BLOCKS: Topics = Topics { blocks: true, transactions: false, providers: false };
     const BOTH: Topics = Topics { blocks: true, transactions: true, providers: false };
@@ -243,7 +257,8 @@ mod tests {
         let failed = Filter { status: Some(Status::Failed), ..Filter::default() };
         let called = Filter { methods: vec![transfer], ..Filter::default() };
         s.add(Id::Number(1), BOTH, Some(a.clone()), failed, false).expect("free");
-        let mark = |status, method| Mark { from: None, touched: [].into(), status, cause: None, method };
+        let mark =
+            |status, method| Mark { from: None, touched: [].into(), status, cause: None, found_by: None, method };
         let marks = vec![
             mark(Status::Success, None),
             mark(Status::Failed, None),

@@ -96,6 +96,18 @@ impl Chain {
         })
     }
 
+    /// The same, and it fails.
+    pub fn apply_failing(&mut self, to: Address, input: &[u8]) -> Event {
+        self.apply_with(|transactions| {
+            let Some(Payload::Transaction(first)) = transactions.first_mut().map(|t| &mut t.payload) else {
+                panic!("a block with transactions");
+            };
+            (first.to_address, first.input) = (Some(to), input.to_vec().into());
+            (first.receipt_status, first.receipt_contract_address) = (Some(0), None);
+            first.logs.clear();
+        })
+    }
+
     fn apply_with(&mut self, change: impl FnOnce(&mut Vec<RawTransaction>)) -> Event {
         let height = self.first + self.canonical.len() as u64;
         let content = self.contents[(self.made % self.contents.len() as u64) as usize].clone();

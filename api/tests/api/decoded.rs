@@ -64,7 +64,12 @@ async fn a_tenants_abi_is_applied_for_that_tenant_alone() {
     let read = async |key: &str| -> Value {
         let answer = keyed.ask("GET", &target, key).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
+        let mut detail = answer.json();
+        // They are null where the store took long, and decode nothing.
+        for beside in ["similar", "endpoints"] {
+            detail.as_object_mut().expect("an object").remove(beside);
+        }
+        detail
     };
 
     // Before anybody says anything: the table that is compiled in.

@@ -84,6 +84,9 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
     let height = block.envelope.height;
     let hash = &block.envelope.block_hash;
     let unknown = format!("0x{}", "0".repeat(64));
+    let all = chain.transactions();
+    let mut items = all.iter().filter_map(api::items::TransactionItem::from_record);
+    let failed = items.find(|item| item.status == "failed").expect("one that failed").hash;
     let cases = [
         ("/api/v1/health", "/api/v1/health".to_owned(), 200),
         ("/api/v1/health", "/api/v1/health?x=1".to_owned(), 400),
@@ -99,6 +102,19 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         ("/api/v1/txs", "/api/v1/txs?status=maybe".to_owned(), 400),
         ("/api/v1/txs/{network}/{hash}", format!("/api/v1/txs/ethereum/{}", tx.hash), 200),
         ("/api/v1/txs/{network}/{hash}", format!("/api/v1/txs/ethereum/{unknown}"), 404),
+        ("/api/v1/txs", "/api/v1/txs?found_by=guess".to_owned(), 400),
+        ("/api/v1/txs/{network}/{hash}", format!("/api/v1/txs/ethereum/{failed}"), 200),
+        ("/api/v1/txs/{network}/{hash}/similar", format!("/api/v1/txs/ethereum/{failed}/similar?limit=3"), 200),
+        ("/api/v1/txs/{network}/{hash}/similar", format!("/api/v1/txs/ethereum/{failed}/similar?limit=0"), 400),
+        ("/api/v1/txs/{network}/{hash}/similar", format!("/api/v1/txs/ethereum/{unknown}/similar"), 404),
+        ("/api/v1/txs/{network}/{hash}/endpoints", format!("/api/v1/txs/ethereum/{failed}/endpoints"), 200),
+        ("/api/v1/txs/{network}/{hash}/endpoints", format!("/api/v1/txs/ethereum/{unknown}/endpoints"), 404),
+        ("/api/v1/failures", "/api/v1/failures?window=7d".to_owned(), 200),
+        ("/api/v1/failures", "/api/v1/failures?window=2h".to_owned(), 400),
+        ("/api/v1/failures", "/api/v1/failures?network=nowhere".to_owned(), 404),
+        ("/api/v1/search", format!("/api/v1/search?q={failed}"), 200),
+        ("/api/v1/search", "/api/v1/search".to_owned(), 400),
+        ("/api/v1/search", "/api/v1/search?q=x&network=nowhere".to_owned(), 404),
         ("/api/v1/networks/{network}/completeness", "/api/v1/networks/ethereum/completeness".to_owned(), 200),
         ("/api/v1/networks/{network}/completeness", "/api/v1/networks/nowhere/completeness".to_owned(), 404),
         ("/api/v1/providers/health", "/api/v1/providers/health".to_owned(), 200),

@@ -1,6 +1,7 @@
 //! The API against the real engine, the embedded log and the real sink, on recorded blocks. Each test has a database, a log and
 //! a port of its own. Where the engine is not on the machine the tests fail and say how to fetch it.
 
+mod causes;
 mod chain;
 mod closing;
 mod counting;
@@ -10,6 +11,7 @@ mod documents;
 mod door;
 mod engine;
 mod export;
+mod failures;
 mod faulty;
 mod filters;
 mod holes;
@@ -23,6 +25,7 @@ mod registry;
 mod rest;
 mod resume;
 mod schema;
+mod search;
 mod slow;
 mod sql;
 mod torn;

@@ -36,6 +36,7 @@ async fn views_sizes_limits_and_queries_are_told_and_no_password() {
         "evm_transactions",
         "evm_logs",
         "token_transfers",
+        "causes",
         "completeness",
         "contract_blocks",
         "endpoints",

@@ -1,4 +1,4 @@
-//! Contracts by what others know of them: by their addresses, and by a function's name.
+//! Contracts by what others know of them: by their addresses, by a function's name, and by a part of their own.
 //!
 //! Guarantee: one answer is about at most [`limits::LOOK_UP_ADDRESSES`] addresses, of a network that is reached; the tenant's own contract
 //! comes before the operator's of the same address.
@@ -27,7 +27,16 @@ const AT: Sql = Sql::of_tenant(concat!(
 const NAMING: Sql =
     Sql::of_tenant("SELECT abi FROM tenant_contracts WHERE tenant_id = $1 AND abi LIKE $2 ORDER BY id LIMIT $3");
 
-pub(super) const STATEMENTS: [(&str, Sql); 2] = [("contracts: at addresses", AT), ("contracts: naming", NAMING)];
+/// Contracts whose name has this text in it, in lower case, oldest first.
+const CALLED: Sql = Sql::of_tenant(concat!(
+    "SELECT ",
+    columns!(),
+    without_abi!(),
+    " FROM tenant_contracts WHERE tenant_id = $1 AND LOWER(name) LIKE $2 ESCAPE '!' ORDER BY id LIMIT $3"
+));
+
+pub(super) const STATEMENTS: [(&str, Sql); 3] =
+    [("contracts: at addresses", AT), ("contracts: naming", NAMING), ("contracts: called", CALLED)];
 
 impl Control {
     /// The contracts at these addresses, lower case, without their ABIs. Of more than [`limits::LOOK_UP_ADDRESSES`] the first are looked up.
@@ -46,6 +55,18 @@ impl Control {
         let mut tx = self.db.read(tenant).await?;
         let found = at(&mut tx, network, &addresses[..addresses.len().min(limits::LOOK_UP_ADDRESSES)]).await;
         tx.end(found).await
+    }
+
+    /// The tenant's own contracts with this text in their name, however it is written, without their ABIs; at most so many, of networks
+    /// that are reached.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn contracts_called(&self, tenant: &Tenant, part: &str, most: u32) -> Result<Vec<Contract>, Error> {
+        let mut tx = self.db.read(tenant).await?;
+        let found = called(&mut tx, part, most).await;
+        let found = tx.end(found).await?;
+        Ok(found.into_iter().filter(|contract| tenant.reach.contains(contract.network.as_str())).collect())
     }
 
     /// ABIs of the tenant's own contracts that may name a function, event or error so; at most so many.
@@ -73,6 +94,18 @@ async fn at(tx: &mut Tx, network: &Network, addresses: &[&str]) -> Result<Vec<Co
         }
     }
     Ok(all)
+}
+
+async fn called(tx: &mut Tx, part: &str, most: u32) -> Result<Vec<Contract>, Error> {
+    let mut pattern = "%".to_owned();
+    for character in part.to_lowercase().chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    of_rows(tx.rows(CALLED, &[pattern.into(), i64::from(most).into()]).await?)
 }
 
 async fn naming(tx: &mut Tx, name: &str, most: u32) -> Result<Vec<String>, Error> {

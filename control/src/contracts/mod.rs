@@ -134,6 +134,7 @@ pub(crate) const STATEMENTS: &[(&str, Sql)] = &[
     ("contracts: the last that may be", change::LAST),
     look_up::STATEMENTS[0],
     look_up::STATEMENTS[1],
+    look_up::STATEMENTS[2],
     ("contracts: insert", change::INSERT),
     ("contracts: patch", change::PATCH),
     ("contracts: delete", change::DELETE),

@@ -129,6 +129,16 @@ async fn contracts_are_found_by_address_and_by_what_they_name() {
             assert_eq!(control.abis_naming(who.tenant(), "swap", 5).await.expect("one").len(), 1);
             assert_eq!(control.abis_naming(who.tenant(), "wap", 5).await.expect("none").len(), 0);
         }
+        let called = async |who: &control::Authenticated, part: &str| -> Vec<String> {
+            let found = control.contracts_called(who.tenant(), part, 5).await.expect("found");
+            found.into_iter().map(|c| c.name).collect()
+        };
+        assert_eq!(called(&home, "OURS 4").await, ["ours 4", "ours 40"]);
+        assert_eq!(called(&home, "ours").await.len(), 5);
+        assert_eq!(called(&home, "theirs").await, [""; 0]);
+        for part in ["%", "_", "!", "ours_4", "'"] {
+            assert_eq!(called(&home, part).await, [""; 0], "{part}: what is looked for is a text, no pattern");
+        }
         control.close().await;
         store
     })

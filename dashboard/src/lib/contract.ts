@@ -3,6 +3,8 @@
  * strings in the chain's smallest unit; times are RFC 3339. What a server adds is carried along and shown in the detail.
  */
 
+import type { EndpointThen, Failure, LateCause } from './failures/shapes';
+
 export type TxStatus = 'success' | 'failed' | 'unknown';
 
 export interface NetworkHealth {
@@ -64,6 +66,8 @@ export interface Transaction {
 	status: TxStatus;
 	cause?: string | null;
 	reason?: string | null;
+	/** How that was found: `receipt`, `trace`, `call`, `budget`. */
+	found_by?: string | null;
 	/** The selector; of older servers a signature. */
 	method?: string | null;
 	/** What was called, with names: `transfer(address to, uint256 amount)`; null where it is not known. */
@@ -158,6 +162,11 @@ export interface TransactionDetail extends Transaction {
 	/** What the receiver is called. */
 	to_name?: string | null;
 	created_contract?: string | null;
+	/** Why it failed, with evidence; null unless it did. */
+	failure?: Failure | null;
+	/** What the endpoints were when its block came. */
+	endpoints?: EndpointThen[] | null;
+	similar?: Transaction[] | null;
 }
 
 export interface Block {
@@ -311,6 +320,7 @@ export type Frame =
 	| { type: 'block'; network: string; sequence: number; op: Op; data: Block }
 	| { type: 'transaction'; network: string; sequence: number; op: Op; data: Transaction }
 	| { type: 'provider'; network: string; sequence: number; op: Op; data: Provider }
+	| { type: 'cause'; network: string; sequence: number; data: LateCause }
 	| { type: 'position'; network: string; sequence: number }
 	| { type: 'gap'; network: string; from: number; to: number; reason?: 'not_held' | 'pruned' }
 	| { type: 'error'; id?: number | null; problem: Problem };

@@ -45,6 +45,24 @@ describe('following', () => {
 });
 
 describe('Feed', () => {
+	it('sets a cause into its row and no other, whichever comes first, and moves nothing', () => {
+		const f = new Feed();
+		const late = (height: number, index: number, block = `0xb${height}`) => ({ network: 'a', hash: `0x${height}.${index}`, block_hash: block, index, cause: 'slippage', reason: 'r', found_by: 'trace' });
+		f.commit(event(1, 2, () => 'failed'), T0);
+		expect(f.explain(late(1, 1))).toBe(true);
+		expect(f.explain(late(1, 0, '0xother'))).toBe(false);
+		expect(f.rows.map((r) => r.tx.cause ?? null)).toEqual(['slippage', null]);
+		expect(f.explain(late(2, 0))).toBe(false);
+		f.commit(event(2, 1, () => 'failed'), T0);
+		expect(f.rows[0]!.tx).toMatchObject({ hash: '0x2.0', cause: 'slippage', found_by: 'trace' });
+		f.pause();
+		f.commit(event(3, 1, () => 'failed'), T0);
+		expect(f.explain(late(3, 0))).toBe(true);
+		expect(shown(f)).toEqual(['0x2.0', '0x1.1', '0x1.0']);
+		f.resume();
+		expect(f.rows[0]!.tx.cause).toBe('slippage');
+	});
+
 	it('puts the newest first, once each', () => {
 		const f = new Feed();
 		f.commit(event(1, 2), T0);

@@ -10,6 +10,7 @@
 
 import { instant } from './format';
 import type { DataFrame, Transaction, TxStatus } from './contract';
+import type { LateCause } from './failures/shapes';
 
 export const KEPT = 500;
 /** How long a reverted row stays, struck through, in milliseconds. */
@@ -19,7 +20,7 @@ export const SHOWN_PER_S = 25;
 export const BURST = 400;
 /** Answers that wait while the table is paused. */
 const ANSWERS = 4;
-/** Blocks whose counts can still be taken back, over all networks. */
+/** Blocks whose counts can still be taken back, and causes that rows may still come for, over all networks. */
 const COUNTED = 4_096;
 
 export interface Row {
@@ -71,6 +72,7 @@ export class Feed {
 	private asked = false;
 	private counted = new Map<string, Counts>();
 	private gone = new Map<string, true>();
+	private causes = new Map<string, LateCause>();
 	private tokens = BURST;
 	private refilled = 0;
 
@@ -98,7 +100,7 @@ export class Feed {
 			} else if (frame.op === 'apply') {
 				this.gone.delete(key);
 				this.count(key, frame.data);
-				if (this.fits(frame.data)) fresh.push(row(frame.data, now));
+				if (this.fits(frame.data)) fresh.push(this.explained(row(frame.data, now)));
 			}
 		}
 		this.admit(fresh, now);
@@ -141,6 +143,22 @@ export class Feed {
 		const bad = Math.max(room - others.length, Math.min(failed.length, Math.ceil(room / 2)));
 		const keep = new Set([...spread(failed, bad), ...spread(others, room - Math.min(bad, failed.length))]);
 		return fresh.filter((r) => keep.has(r));
+	}
+
+	/** The cause of a failure, which comes after its transaction. Rows do not move by it. False: it is of no row that is held. */
+	explain(late: LateCause): boolean {
+		const key = `${late.network} ${late.block_hash} ${late.index}`;
+		remember(this.causes, key, late, COUNTED);
+		const shown = this.rows.some((r) => r.key === key);
+		if (shown) this.rows = this.rows.map((r) => (r.key === key ? this.explained(r) : r));
+		const held = this.held.some((r) => r.key === key);
+		if (held) this.held = this.held.map((r) => (r.key === key ? this.explained(r) : r));
+		return shown || held;
+	}
+
+	private explained(r: Row): Row {
+		const late = this.causes.get(r.key);
+		return late ? { ...r, tx: { ...r.tx, cause: late.cause, reason: late.reason ?? null, found_by: late.found_by ?? null } } : r;
 	}
 
 	private count(key: string, tx: Transaction): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { age, clock, count, few, instant, methodName, millis, namedArguments, percent, plural, rate, shorten, stamp } from './format';
+import { age, clock, count, few, instant, methodName, millis, percent, plural, rate, shorten, stamp } from './format';
 
 describe('shorten', () => {
 	it('keeps both ends', () => {
@@ -86,20 +86,5 @@ describe('methodName', () => {
 		expect(methodName('0xa9059cbb')).toBe('0xa9059cbb');
 		expect(methodName('0x')).toBeNull();
 		expect(methodName(null)).toBeNull();
-	});
-});
-
-describe('namedArguments', () => {
-	it('takes every shape a decoder may choose', () => {
-		const want = [{ name: 'value', value: '115792089237316195423570985008687907853' }];
-		expect(namedArguments({ value: '115792089237316195423570985008687907853' })).toEqual(want);
-		expect(namedArguments([{ name: 'value', type: 'uint256', value: '115792089237316195423570985008687907853' }])).toEqual(want);
-		expect(namedArguments('{"value":"115792089237316195423570985008687907853"}')).toEqual(want);
-		expect(namedArguments(['0xab'])).toEqual([{ name: '0', value: '0xab' }]);
-		expect(namedArguments('115792089237316195423570985008687907853')).toEqual([
-			{ name: '', value: '115792089237316195423570985008687907853' }
-		]);
-		expect(namedArguments(null)).toEqual([]);
-		expect(namedArguments('not json')).toEqual([{ name: '', value: 'not json' }]);
 	});
 });

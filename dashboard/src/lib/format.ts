@@ -91,35 +91,6 @@ function pad(n: number): string {
 	return n.toString().padStart(2, '0');
 }
 
-/**
- * An event's arguments as name and text, whatever shape the decoder chose: an object, a list of `{name, value}`, a list of
- * values, or one of these as JSON text. Empty when there is nothing to show.
- */
-export function namedArguments(raw: unknown): { name: string; value: string }[] {
-	let value = raw;
-	if (typeof value === 'string') {
-		if (value === '') return [];
-		try {
-			value = JSON.parse(value);
-		} catch {
-			return [{ name: '', value: raw as string }];
-		}
-	}
-	if (value == null) return [];
-	if (Array.isArray(value)) {
-		return value.map((item, i) => {
-			if (item && typeof item === 'object' && 'value' in item) {
-				const named = item as { name?: unknown; value: unknown };
-				return { name: String(named.name || i), value: text(named.value) };
-			}
-			return { name: String(i), value: text(item) };
-		});
-	}
-	if (typeof value === 'object') return Object.entries(value).map(([name, v]) => ({ name, value: text(v) }));
-	// A bare number in JSON text may be longer than a double: show what was sent.
-	return [{ name: '', value: String(raw) }];
-}
-
 /** Any JSON value in one line. */
 export function text(value: unknown): string {
 	if (value == null) return '—';

@@ -148,6 +148,7 @@ export class Live {
 					connection: (state) => (this.connection = state),
 					frame: (frame) => {
 						this.lastFrame = Date.now();
+						if (frame.type === 'cause' && this.feed.explain(frame.data)) this.schedule();
 						this.deliver(this.sequencer.push(frame));
 					},
 					lost: () => this.sequencer.disconnected(),
@@ -281,7 +282,7 @@ export class Live {
 	private flush(): void {
 		this.flushDue = false;
 		this.flushedAt = performance.now();
-		if (this.pending.length === 0) return;
+		if (this.pending.length === 0) return this.show();
 		const frames = following(this.pending);
 		this.pending = [];
 		const now = Date.now();

@@ -15,7 +15,7 @@ use schemas::{
 };
 use tokio::sync::watch;
 
-use super::sources::SourceConfig;
+use super::{budget::Budgets, facts::sources::SourceConfig, failures::Failures};
 
 /// How nodes of a network may be asked.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,8 +79,12 @@ pub struct Config {
     pub instance: String,
     /// The networks' nodes.
     pub nodes: AllNodes,
-    /// How they may be asked; `None`: not at all.
-    pub calls: Option<Calls>,
+    /// How often they may be asked, for facts and for failures together.
+    pub budgets: Budgets,
+    /// Whether they are asked what stands behind contracts.
+    pub calls: bool,
+    /// How causes of failures are found.
+    pub failures: Failures,
     /// Who is asked for names and ABIs, in this order.
     pub sources: Vec<SourceConfig>,
     /// Where answers of sources are kept.
@@ -95,7 +99,9 @@ impl Config {
         Self {
             instance: instance.into(),
             nodes: AllNodes::default(),
-            calls: None,
+            budgets: Budgets::new(Calls::default()),
+            calls: false,
+            failures: Failures::default(),
             sources: Vec::new(),
             cache,
             board: Board::new(stage::CAUSES, state::RUNNING),

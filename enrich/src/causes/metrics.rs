@@ -1,6 +1,11 @@
 //! What the stage tells Prometheus.
 
-use schemas::{Network, records::FactSource};
+use std::time::Duration;
+
+use schemas::{
+    Network,
+    records::{EnrichedCause, FactSource},
+};
 
 /// Records of `contract.facts` were written.
 pub fn written(network: &Network, removed: bool) {
@@ -47,6 +52,43 @@ pub fn missed(records: u64) {
     metrics::counter!("headwater_causes_missed_records_total").increment(records);
 }
 
+/// A cause was decided.
+pub fn decided(cause: &EnrichedCause) {
+    metrics::counter!(
+        "headwater_causes_failures_total",
+        "network" => cause.network.to_string(), "cause" => cause.cause.clone(), "found_by" => cause.found_by.as_str()
+    )
+    .increment(1);
+}
+
+/// So many failures of a network have no final record yet.
+pub fn failures_waiting(network: &Network, waiting: usize) {
+    metrics::gauge!("headwater_causes_failures_waiting", "network" => network.to_string()).set(waiting as f64);
+}
+
+/// What this process holds of failures: bytes, groups, and how long the oldest has waited.
+pub fn failures_held(bytes: usize, groups: usize, oldest: Duration) {
+    metrics::gauge!("headwater_causes_failures_bytes").set(bytes as f64);
+    metrics::gauge!("headwater_causes_failures_groups").set(groups as f64);
+    metrics::gauge!("headwater_causes_failures_oldest_seconds").set(oldest.as_secs_f64());
+}
+
+/// Records of a partition of the stream behind the position below which all failures are decided.
+pub fn failures_lag(partition: u32, records: u64) {
+    metrics::gauge!("headwater_causes_failures_lag_records", "partition" => partition.to_string()).set(records as f64);
+}
+
+/// Nodes were asked for the evidence of a block's failures.
+pub fn looked_for_evidence(network: &Network, took: Duration) {
+    metrics::histogram!("headwater_causes_evidence_seconds", "network" => network.to_string())
+        .record(took.as_secs_f64());
+}
+
+/// Records of the stream were removed by retention before their failures were looked at.
+pub fn missed_failures(records: u64) {
+    metrics::counter!("headwater_causes_failures_missed_records_total").increment(records);
+}
+
 /// Membership and producer were made anew after an error of the log.
 pub fn rejoined() {
     metrics::counter!("headwater_causes_rejoins_total").increment(1);
@@ -75,6 +117,26 @@ pub fn describe() {
     describe_counter!(
         "headwater_causes_missed_records_total",
         "Records of the stream that retention removed before they were looked at."
+    );
+    describe_counter!(
+        "headwater_causes_failures_total",
+        "Failed transactions whose cause was decided, by network, cause and what it was found by."
+    );
+    describe_gauge!("headwater_causes_failures_waiting", "Failed transactions without a final record, by network.");
+    describe_gauge!("headwater_causes_failures_bytes", "Bytes of them that this process holds.");
+    describe_gauge!("headwater_causes_failures_groups", "Groups of failures that are counted.");
+    describe_gauge!("headwater_causes_failures_oldest_seconds", "How long the one has waited that waits longest.");
+    describe_gauge!(
+        "headwater_causes_failures_lag_records",
+        "Records of the stream behind the position below which all failures are decided, by partition."
+    );
+    metrics::describe_histogram!(
+        "headwater_causes_evidence_seconds",
+        "Asking nodes for a block's evidence, by network."
+    );
+    describe_counter!(
+        "headwater_causes_failures_missed_records_total",
+        "Records of the stream that retention removed before their failures were looked at."
     );
     describe_counter!(
         "headwater_causes_rejoins_total",

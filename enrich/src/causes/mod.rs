@@ -1,32 +1,63 @@
-//! Causes: what only a second look tells, late, beside the stream (rule 14). Today facts about contracts: which code stands behind a
-//! proxy at which height, names, and ABIs.
+//! Causes: what only a second look tells, late, beside the stream (rule 14).
 //!
-//! Input: `raw.transactions`, `control.config` (the operator's contracts), nodes at a block's hash, contract sources where configured.
-//! Output: `contract.facts`.
+//! [`facts`]: which code stands behind a contract at which height, names and ABIs; writes `contract.facts`. [`failures`]: why a
+//! transaction failed; writes `enriched.causes`. Each has a consumer group and a position of its own, and they share the nodes' budget.
 //!
 //! Guarantee: nothing waits for this stage, and nothing in the log is kept for it: where retention is faster it goes on behind what is
-//! gone, and says so. One process writes a partition's facts, whoever has it by the group's assignment; another's transaction is fenced
-//! by its generation. Whoever takes it over reads all facts first. Facts and positions are one transaction. What logs say follows the
-//! stream exactly, reverts included; what nodes say is of one block's hash; what contract sources say fits the code.
-//!
-//! In the order of the data: [`evidence`] (logs), [`part`] and [`ledger`] (what is known), [`waiting`], [`finder`] and [`proxy`]
-//! (nodes), [`sources`] (names and ABIs), [`operators`] (`control.config`), [`topic`] (`contract.facts`),
-//! [`stage`] (the wiring).
+//! gone, and says so.
 
+mod budget;
 pub mod config;
-mod evidence;
-mod finder;
-mod ledger;
+pub mod facts;
+pub mod failures;
 mod metrics;
-mod operators;
 mod pace;
-mod part;
-mod proxy;
-pub mod sources;
-mod stage;
-mod topic;
-mod waiting;
+mod rejoin;
 
+use std::sync::Arc;
+
+use runtime::{beat::Beat, log::Log};
+use schemas::codec::Codec;
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+pub use budget::{Budget, Budgets};
 pub use config::{AllNodes, Calls, Config, Nodes};
+pub use facts::{GROUP, sources};
 pub use metrics::describe as describe_metrics;
-pub use stage::{GROUP, run};
+
+/// Runs both consumers until told to stop, or until the log refuses for good.
+///
+/// # Errors
+/// What the log says and does not pass.
+pub async fn run(
+    config: Config,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let configured = || config.nodes.networks().into_iter().map(|(network, id)| (network, Some(id)));
+    config.board.configure(configured(), None);
+    let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), None);
+    let doing = rejoin::Doing::new(config.board.clone());
+    let mut changes = config.nodes.changes();
+    let both = async {
+        tokio::try_join!(
+            facts::run(&config, doing.clone(), log.clone(), codec.clone(), &shutdown),
+            failures::run(&config, doing.clone(), log.clone(), codec.clone(), &shutdown),
+        )
+    };
+    let outcome = tokio::select! {
+        outcome = both => outcome.map(drop),
+        () = async {
+            while changes.changed().await.is_ok() {
+                config.board.configure(configured(), None);
+            }
+            std::future::pending().await
+        } => Ok(()),
+    };
+    if outcome.is_ok() {
+        beat.farewell().await;
+    }
+    outcome
+}

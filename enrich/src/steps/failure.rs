@@ -12,8 +12,8 @@ pub struct Failure {
 }
 
 /// A failed transaction that used its whole gas limit ran out of gas: every other failure but an invalid instruction gives the
-/// rest back (EIP-140).
+/// rest back (EIP-140). The word is the class of the table of causes; records and rows of before have `out_of_gas` for it.
 pub fn of(status: Status, tx: &Figures) -> Option<Failure> {
     (status == Status::Failed && tx.gas > 0 && tx.receipt_gas_used == tx.gas)
-        .then_some(Failure { cause: "out_of_gas", reason: "the whole gas limit was used" })
+        .then_some(Failure { cause: "gas_limit", reason: "the whole gas limit was used" })
 }

@@ -4,9 +4,5 @@ use schemas::{Status, records::Figures};
 
 /// `unknown` for receipts without status (before EIP-658), and for values that EIP-658 does not have.
 pub fn of(tx: &Figures) -> Status {
-    match tx.receipt_status {
-        Some(1) => Status::Success,
-        Some(0) => Status::Failed,
-        _ => Status::Unknown,
-    }
+    Status::of_receipt(tx.receipt_status)
 }

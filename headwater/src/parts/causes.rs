@@ -1,11 +1,16 @@
-//! What the stage `causes` is told, out of the configuration file: nodes, how they may be asked, and contract sources.
+//! What the stage `causes` is told, out of the configuration file: nodes, how they may be asked, contract sources, and the table of causes.
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    io::Read as _,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use enrich::causes::{Calls, Config, Nodes, sources::SourceConfig};
+use enrich::causes::{
+    Budgets, Calls, Config, Nodes,
+    failures::{Failures, Table},
+    sources::SourceConfig,
+};
 use nodes::{
     evm::{
         Checks, Endpoint, Tuning,
@@ -22,6 +27,9 @@ use schemas::{
 
 use super::fleets;
 
+/// Largest file of rows for the table of causes, in bytes.
+const TABLE_BYTES: u64 = 1 << 20;
+
 /// The stage's configuration. `limits` are those of all endpoints of the process.
 ///
 /// # Errors
@@ -30,16 +38,41 @@ pub fn causes_config(live: &mut Live, limits: &Limits) -> Result<Config, String>
     let file = live.config().clone();
     let calls = Calls { per_second: file.causes.limit.per_second(), per_day: file.causes.per_day };
     let mut settings = Config::new(&file.instance, file.data_dir.join("contracts-cache"));
-    settings.calls = file.causes.calls.then_some(calls);
+    settings.budgets = Budgets::new(calls);
+    settings.calls = file.causes.calls;
+    settings.failures = Failures {
+        traces: file.causes.traces,
+        table: table_of_causes(&file)?,
+        give_up_after: file.causes.give_up_after,
+    };
     settings.sources = file.contract_sources.iter().map(source).collect();
     let followed = Followed { limits: limits.clone(), instance: file.instance.clone(), before: Mutex::default() };
     settings.nodes.set(followed.nodes(&file)?);
     let nodes = settings.nodes.clone();
     live.follow(move |config| match followed.nodes(config) {
         Ok(all) => nodes.set(all),
-        Err(error) => tracing::error!(error, "facts are found by the former endpoints"),
+        Err(error) => tracing::error!(error, "facts and causes are found by the former endpoints"),
     });
     Ok(settings)
+}
+
+/// The table of causes: the rows of `[causes] table`, where there is one, before ours.
+///
+/// # Errors
+/// The file cannot be read, or has mistakes: all of them, with what to write instead.
+pub fn table_of_causes(config: &config::Config) -> Result<Arc<Table>, String> {
+    let Some(file) = &config.causes.table else { return Ok(Arc::new(Table::builtin().clone())) };
+    let name = file.display();
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).and_then(|file| file.take(TABLE_BYTES + 1).read_to_string(&mut text));
+    opened.map_err(|e| format!("{name}: {e}; `[causes] table` names the file"))?;
+    if text.len() as u64 > TABLE_BYTES {
+        return Err(format!("{name}: `[causes] table` has more than {TABLE_BYTES} bytes; take rows out"));
+    }
+    Table::parse(&text).map(Arc::new).map_err(|mistakes| {
+        let lines = mistakes.iter().map(|m| format!("{name}: {}: {}; {}", m.path, m.problem, m.cure));
+        lines.collect::<Vec<_>>().join("\n")
+    })
 }
 
 fn source(s: &ContractSource) -> SourceConfig {

@@ -15,7 +15,7 @@ use runtime::telemetry;
 
 use crate::exit::Failure;
 
-pub use self::causes::causes_config;
+pub use self::causes::{causes_config, table_of_causes};
 pub use self::control::{admin_gate, certificate, control_store, open_control};
 pub use log::{OpenLog, codec, connect_kafka, has_log, kafka_of, open_log, open_log_for_reading, prepare_topics};
 pub use past::past;

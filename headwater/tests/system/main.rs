@@ -15,6 +15,7 @@ mod contracts;
 mod control;
 mod door;
 mod facts;
+mod failures;
 mod faults;
 mod fees;
 mod filling;

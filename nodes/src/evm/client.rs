@@ -161,7 +161,7 @@ impl EvmClient {
         self.retried(method, params.len() as u32, Some(height), NodeError::was_not_answered, attempt).await
     }
 
-    async fn retried<T, F, Fut>(
+    pub(super) async fn retried<T, F, Fut>(
         &self,
         method: &'static str,
         calls: u32,

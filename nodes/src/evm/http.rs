@@ -35,6 +35,20 @@ pub struct Exchanged<T> {
     pub bytes: usize,
 }
 
+/// A JSON-RPC error as it was told.
+#[derive(Debug, Clone)]
+pub struct ToldError {
+    /// Its number; 0 where it has none.
+    pub code: i64,
+    /// Its words.
+    pub message: String,
+    /// What it adds.
+    pub data: serde_json::Value,
+}
+
+/// What is read of an answer that refuses, where others are not kept.
+const REFUSAL_BYTES: usize = 64 << 10;
+
 /// One endpoint's HTTP side.
 pub struct Http {
     endpoint: std::sync::Arc<str>,
@@ -162,18 +176,25 @@ impl Http {
         Exchanged { outcome: answer.and_then(|text| read(&text)), bytes }
     }
 
-    async fn exchange_unbounded(&self, body: Vec<u8>, most: usize, read: &mut usize) -> Result<String, NodeErrorKind> {
+    async fn send(&self, body: Vec<u8>) -> Result<reqwest::Response, NodeErrorKind> {
         let unreachable =
             |e: reqwest::Error| NodeErrorKind::Unreachable(self.mask.scrub(with_causes(&e.without_url())));
-        let response = self
+        let request = self
             .client
             .post(self.url.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(ACCEPT, HeaderValue::from_static("application/json"))
-            .body(body)
-            .send()
-            .await
-            .map_err(unreachable)?;
+            .body(body);
+        request.send().await.map_err(unreachable)
+    }
+
+    fn broke_off(&self, e: reqwest::Error, after: usize) -> NodeErrorKind {
+        let text = self.mask.scrub(with_causes(&e.without_url()));
+        NodeErrorKind::Malformed(format!("the body broke off after {after} bytes: {text}"))
+    }
+
+    async fn exchange_unbounded(&self, body: Vec<u8>, most: usize, read: &mut usize) -> Result<String, NodeErrorKind> {
+        let response = self.send(body).await?;
         let status = response.status();
         let retry_after = retry_after(response.headers(), SystemTime::now());
         let announced = response.content_length().unwrap_or(0) as usize;
@@ -183,10 +204,7 @@ impl Http {
         let mut bytes = Vec::with_capacity(announced);
         let mut stream = response.bytes_stream();
         while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|e| {
-                let text = self.mask.scrub(with_causes(&e.without_url()));
-                NodeErrorKind::Malformed(format!("the body broke off after {} bytes: {text}", bytes.len()))
-            })?;
+            let chunk = chunk.map_err(|e| self.broke_off(e, bytes.len()))?;
             if bytes.len() + chunk.len() > most {
                 return Err(NodeErrorKind::TooLarge(most));
             }
@@ -198,6 +216,98 @@ impl Http {
             return Err(self.refusal(status, retry_after, &bytes));
         }
         String::from_utf8(bytes).map_err(|_| NodeErrorKind::Malformed("the answer is not UTF-8".into()))
+    }
+
+    /// One call whose answer is handed to `take` as it comes, and is not kept. A status other than 2xx is an error as everywhere.
+    pub async fn streamed(
+        &self,
+        method: &'static str,
+        params: impl Serialize + Clone + std::fmt::Debug + Send + Sync + Unpin,
+        (deadline, most): (Duration, usize),
+        take: impl FnMut(&[u8]) -> Result<(), NodeErrorKind>,
+    ) -> Exchanged<()> {
+        let body = match serde_json::to_vec(&Request::new(method, Id::Number(1), params)) {
+            Ok(body) => body,
+            Err(e) => return Exchanged { outcome: Err(NodeErrorKind::Malformed(e.to_string())), bytes: 0 },
+        };
+        let (started, mut bytes) = (Instant::now(), 0);
+        let outcome = match tokio::time::timeout(deadline, self.stream(body, most, &mut bytes, take)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(NodeErrorKind::Timeout(started.elapsed())),
+        };
+        Exchanged { outcome, bytes }
+    }
+
+    async fn stream(
+        &self,
+        body: Vec<u8>,
+        most: usize,
+        read: &mut usize,
+        mut take: impl FnMut(&[u8]) -> Result<(), NodeErrorKind>,
+    ) -> Result<(), NodeErrorKind> {
+        let response = self.send(body).await?;
+        let status = response.status();
+        let retry_after = retry_after(response.headers(), SystemTime::now());
+        if response.content_length().is_some_and(|announced| announced > most as u64) {
+            return Err(NodeErrorKind::TooLarge(most));
+        }
+        let mut refused = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|e| self.broke_off(e, *read))?;
+            *read += chunk.len();
+            match status.is_success() {
+                true if *read > most => return Err(NodeErrorKind::TooLarge(most)),
+                true => take(&chunk)?,
+                false if *read > REFUSAL_BYTES => break,
+                false => refused.extend_from_slice(&chunk),
+            }
+        }
+        metrics::answer_bytes(&self.endpoint, *read);
+        if status.is_success() { Ok(()) } else { Err(self.refusal(status, retry_after, &refused)) }
+    }
+
+    /// What an answer of which this is the beginning says that is no JSON-RPC.
+    pub fn said_instead(&self, beginning: &[u8]) -> Option<NodeErrorKind> {
+        self.foreign(&String::from_utf8_lossy(beginning))
+    }
+
+    /// What a JSON-RPC error says, and its data as JSON. Credentials are masked in the former.
+    pub fn told(&self, error: &[u8]) -> Result<ToldError, NodeErrorKind> {
+        #[derive(serde::Deserialize)]
+        struct Told {
+            code: Option<serde_json::Value>,
+            message: Option<serde_json::Value>,
+            data: Option<serde_json::Value>,
+        }
+        let text = |value: serde_json::Value| match value {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        if let Ok(message) = serde_json::from_slice::<String>(error) {
+            return Ok(ToldError { code: 0, message: self.mask.scrub(message), data: serde_json::Value::Null });
+        }
+        let told: Told = serde_json::from_slice(error).map_err(|e| self.malformed(e))?;
+        Ok(ToldError {
+            code: told.code.and_then(|code| code.as_i64()).unwrap_or_default(),
+            message: self.mask.scrub(told.message.map(text).unwrap_or_default()),
+            data: told.data.unwrap_or_default(),
+        })
+    }
+
+    /// What kind of error that is.
+    pub fn kind_of(&self, told: &ToldError) -> NodeErrorKind {
+        let data = match &told.data {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        let short = |text: String| text[..text.floor_char_boundary(Remark::BYTES)].to_owned();
+        self.rpc_error(ErrorObject {
+            code: Some(told.code),
+            message: Some(Text(short(told.message.clone()))),
+            data: data.map(|data| Remark(short(data))),
+        })
     }
 
     /// What a status other than 2xx means. Some nodes put JSON-RPC errors under them, and what those say is what counts.

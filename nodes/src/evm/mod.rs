@@ -4,7 +4,7 @@
 //!
 //! In the order of their use: `types`, `endpoint`, `wire`; `http` (one exchange), `client` (calls with deadline and retries),
 //! `receipts` (what takes several calls), `fetch` (a block that is believed), `together` (several in one request), `subscribe` and
-//! `heads` (what is new, and when to ask); `fleet` (all endpoints of a network).
+//! `heads` (what is new, and when to ask); `trace` (why transactions failed), over `split`; `fleet` (all endpoints of a network).
 
 mod assemble;
 mod client;
@@ -20,8 +20,10 @@ mod route;
 mod rpc_error;
 mod sender;
 mod source;
+mod split;
 mod subscribe;
 mod together;
+pub mod trace;
 mod trie;
 mod types;
 pub mod verify;

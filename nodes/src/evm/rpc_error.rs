@@ -33,6 +33,14 @@ const NO_METHOD: &[&str] = &[
     "method is disabled",
     "method disabled",
     "namespace is disabled",
+    "not available on the free tier",
+    "not available on your",
+    "not available for your",
+    "not available on this plan",
+    "not supported on your",
+    "not supported on this plan",
+    "not enabled for your",
+    "requires a paid plan",
 ];
 const NO_BLOCK: &[&str] = &["null round"];
 const TOO_MANY: &[&str] = &[

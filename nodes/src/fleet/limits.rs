@@ -13,7 +13,7 @@ use std::{
 };
 
 use schemas::TimeMs;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::{
     clock::{Clock, Moment},
@@ -43,6 +43,8 @@ impl Account {
 pub struct Limits {
     gates: Arc<Mutex<HashMap<Account, Arc<Gate>>>>,
     clock: Clock,
+    /// Answers that take memory, and may be read at a time.
+    large: Arc<Semaphore>,
 }
 
 impl Default for Limits {
@@ -54,7 +56,12 @@ impl Default for Limits {
 impl Limits {
     /// None yet.
     pub fn new(clock: Clock) -> Self {
-        Self { gates: Arc::default(), clock }
+        Self { gates: Arc::default(), clock, large: Arc::new(Semaphore::new(schemas::limits::evidence::AT_ONCE)) }
+    }
+
+    /// Waits until one more answer that takes memory may be read; `None` never comes.
+    pub async fn large_answer(&self) -> Option<OwnedSemaphorePermit> {
+        self.large.clone().acquire_owned().await.ok()
     }
 
     /// The gate of an endpoint; made with the limits of who comes first.

@@ -9,6 +9,7 @@ mod lies;
 mod node;
 mod simulated;
 mod together;
+mod traces;
 
 use std::{sync::Arc, time::Duration};
 

@@ -21,13 +21,13 @@ use schemas::{
 
 use super::until;
 
-async fn simulated(data: &str, history: u64, endpoints: Vec<EndpointConfig>) -> Simulator {
+pub(super) async fn simulated(data: &str, history: u64, endpoints: Vec<EndpointConfig>) -> Simulator {
     let data = Dataset::embedded(data).unwrap();
     spawn(Config { clock: Clock::Manual, history, endpoints, ..Config::new(data) }).await.unwrap()
 }
 
 /// A network over the endpoints of these names, the first the best.
-fn fleet_over(sim: &Simulator, names: &[&str], config: EvmFleetConfig) -> EvmFleet {
+pub(super) fn fleet_over(sim: &Simulator, names: &[&str], config: EvmFleetConfig) -> EvmFleet {
     fleet_at(sim, names, None, config)
 }
 

@@ -1,8 +1,15 @@
-//! `[causes]` and `[[contract_source]]`: what may be asked for facts about contracts, and whom.
+//! `[causes]` and `[[contract_source]]`: what may be asked for facts about contracts and for causes of failures, and whom.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use schemas::{limits::facts as limits, records::FactSource};
+use schemas::{
+    limits::{causes as of_failures, facts as limits},
+    records::FactSource,
+};
 use url::Url;
 
 use super::{
@@ -13,10 +20,16 @@ use super::{
 };
 
 /// `[causes]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Causes {
     /// Whether nodes are asked what stands behind contracts.
     pub calls: bool,
+    /// Whether nodes are asked why transactions failed.
+    pub traces: bool,
+    /// A file with rows for the table of causes, which go before ours.
+    pub table: Option<PathBuf>,
+    /// How long a failed transaction may wait for evidence.
+    pub give_up_after: Duration,
     /// Questions to the nodes of one network.
     pub limit: Rate,
     /// Questions to the nodes of one network a day (UTC).
@@ -25,7 +38,14 @@ pub struct Causes {
 
 impl Default for Causes {
     fn default() -> Self {
-        Self { calls: true, limit: a_second(limits::CALLS.0), per_day: limits::CALLS.1 }
+        Self {
+            calls: true,
+            traces: true,
+            table: None,
+            give_up_after: Duration::from_secs(600),
+            limit: a_second(limits::CALLS.0),
+            per_day: limits::CALLS.1,
+        }
     }
 }
 
@@ -63,13 +83,23 @@ fn a_second(requests: u32) -> Rate {
     Rate { requests, per: Duration::from_secs(1) }
 }
 
-pub(super) fn read(mut s: Section, c: &mut Collector) -> Causes {
+pub(super) fn read(mut s: Section, folder: &Path, c: &mut Collector) -> Causes {
     let default = Causes::default();
     let calls = s.boolean("calls", c).unwrap_or(default.calls);
+    let traces = s.boolean("traces", c).unwrap_or(default.traces);
+    let table = s.string("table", c).map(|p| {
+        if p.value.trim().is_empty() {
+            let cure = "write the name of a file, such as \"causes.toml\", or leave it out";
+            c.mistake(p.at, &s.key("table"), "is empty", cure);
+        }
+        folder.join(p.value)
+    });
+    let give_up_after = s.duration("give_up_after", "10m", of_failures::GIVE_UP_AFTER, c);
+    let give_up_after = give_up_after.unwrap_or(default.give_up_after);
     let limit = read_limit(&mut s, default.limit, c);
     let per_day = read_per_day(&mut s, default.per_day, c);
     s.finish(c);
-    Causes { calls, limit, per_day }
+    Causes { calls, traces, table, give_up_after, limit, per_day }
 }
 
 fn read_limit(s: &mut Section, default: Rate, c: &mut Collector) -> Rate {
@@ -215,12 +245,16 @@ mod tests {
 
     #[test]
     fn each_kind_has_what_it_needs() {
-        let text = "[causes]\ncalls = false\nlimit = \"1/s\"\nper_day = 7\n\
+        let text = "[causes]\ncalls = false\nlimit = \"1/s\"\nper_day = 7\ntraces = false\ntable = \"causes.toml\"\n\
+            give_up_after = \"90s\"\n\
             [[contract_source]]\nkind = \"sourcify\"\n\
             [[contract_source]]\nkind = \"blockscout\"\nurl = \"https://explorer.example\"\nnetworks = [\"b\"]\nlimit = \"3/min\"\nper_day = 9\n\
             [[contract_source]]\nkind = \"etherscan\"\nkey = \"${KEY}\"\n";
         let config = config(text).expect("good");
         assert_eq!((config.causes.calls, config.causes.limit.per_second(), config.causes.per_day), (false, 1.0, 7));
+        let causes = &config.causes;
+        assert_eq!((causes.traces, causes.give_up_after), (false, Duration::from_secs(90)));
+        assert_eq!(causes.table.as_deref(), Some(Path::new("causes.toml")), "in the configuration's folder");
         let names: Vec<String> = config.contract_sources.iter().map(ContractSource::name).collect();
         assert_eq!(names, ["sourcify sourcify.dev", "blockscout explorer.example", "etherscan api.etherscan.io"]);
         let blockscout = &config.contract_sources[1];
@@ -235,6 +269,8 @@ mod tests {
         for (text, key, words) in [
             ("[causes]\nlimit = \"fast\"", "causes.limit", "no rate"),
             ("[causes]\nper_day = 0", "causes.per_day", "is 0"),
+            ("[causes]\ntable = \"\"", "causes.table", "is empty"),
+            ("[causes]\ngive_up_after = \"2d\"", "causes.give_up_after", "is 2d"),
             ("[causes]\ntabel = \"x\"", "causes.tabel", "is not known"),
             ("[[contract_source]]\nurl = \"https://x.example\"", "contract_source[0].kind", "is missing"),
             ("[[contract_source]]\nkind = \"operator\"", "contract_source[0].kind", "no kind"),

@@ -277,8 +277,13 @@ fn compare_contracts(c: &mut Changes, now: &[Contract], file: &[Contract]) {
 }
 
 fn compare_causes(c: &mut Changes, now: &Causes, file: &Causes) {
-    let Causes { calls, limit, per_day } = file;
+    let Causes { calls, traces, table, give_up_after, limit, per_day } = file;
     restart(c, "causes.calls", &now.calls, calls, ToString::to_string);
+    restart(c, "causes.traces", &now.traces, traces, ToString::to_string);
+    restart(c, "causes.table", &now.table, table, |table| {
+        table.as_ref().map_or_else(|| "nothing".to_owned(), |table| table.display().to_string())
+    });
+    restart(c, "causes.give_up_after", &now.give_up_after, give_up_after, |time| short(*time));
     restart(c, "causes.limit", &now.limit, limit, rate);
     restart(c, "causes.per_day", &now.per_day, per_day, ToString::to_string);
 }

@@ -275,7 +275,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let providers = providers::read(root.section("providers", c), c);
     let networks = network::read_all(root.sections("network", c), c);
     let contracts = contracts::read_all(root.sections("contract", c), &networks, folder, c);
-    let causes = causes::read(root.section("causes", c), c);
+    let causes = causes::read(root.section("causes", c), folder, c);
     let contract_sources = causes::read_all(root.sections("contract_source", c), &networks, c);
     let instance = instance.unwrap_or_else(|| format!("{}:{}", host_name(), data_dir.display()));
     Config {

@@ -40,9 +40,9 @@ impl Children {
 
 /// Header names are few: made once, shared by all records.
 pub fn header_name(name: &str) -> Arc<str> {
-    static NAMES: LazyLock<[Arc<str>; 6]> = LazyLock::new(|| {
-        [names::NETWORK, names::SEQUENCE, names::OP, names::INDEX, names::TX_COUNT, names::LOG_COUNT].map(Arc::from)
-    });
+    use names::{INDEX, LOG_COUNT, NETWORK, OP, SEQUENCE, STATUS, TX_COUNT};
+    static NAMES: LazyLock<[Arc<str>; 7]> =
+        LazyLock::new(|| [NETWORK, SEQUENCE, OP, INDEX, TX_COUNT, LOG_COUNT, STATUS].map(Arc::from));
     NAMES.iter().find(|known| &***known == name).cloned().unwrap_or_else(|| name.into())
 }
 

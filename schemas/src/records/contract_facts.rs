@@ -3,7 +3,7 @@
 
 use alloy_primitives::{Address, FixedBytes};
 
-use crate::primitives::{BlockHash, Network, ParseError, TimeMs};
+use crate::primitives::{BlockHash, Network, TimeMs};
 
 /// The present facts of one contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,38 +89,6 @@ pub trait FactsFold {
     fn put(&mut self, facts: ContractFacts);
     /// Nothing is known of it any more.
     fn remove(&mut self, network: &Network, address: Address);
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant),* }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The word on the wire.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = ParseError;
-            fn from_str(word: &str) -> Result<Self, ParseError> {
-                let known = Self::ALL.iter().find(|known| known.as_str() == word);
-                known.copied().ok_or_else(|| ParseError::new(word, $what, concat!($($word, " "),*)))
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
 }
 
 words! {

@@ -27,7 +27,7 @@ pub struct Enrichment {
     pub fee_token_amount: Option<U256>,
     /// First four bytes of the call data of a call with at least four; `None` for plain transfers and contract creations.
     pub method: Option<Selector>,
-    /// Why a failed transaction failed, as far as the records alone tell (such as `out_of_gas`).
+    /// Why a failed transaction failed, as far as the records alone tell (`gas_limit`; records of before say `out_of_gas`).
     pub failure_cause: Option<String>,
     /// The failure in words.
     pub failure_reason: Option<String>,

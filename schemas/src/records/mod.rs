@@ -1,5 +1,8 @@
 //! One file per topic.
 
+#[macro_use]
+mod words;
+
 pub mod checkpoint;
 pub mod contract_facts;
 pub mod control_config;
@@ -7,6 +10,7 @@ pub mod control_tenants;
 pub mod dead_letter;
 pub mod enrich_status;
 pub mod enriched_block;
+pub mod enriched_cause;
 pub mod enriched_event;
 pub mod enriched_transaction;
 pub mod network_status;
@@ -22,6 +26,7 @@ pub use control_tenants::{Contract, ControlTenant, TenantThing};
 pub use dead_letter::DeadLetter;
 pub use enrich_status::{EnrichState, EnrichStatus};
 pub use enriched_block::{BlockSummary, ContractSum, EnrichedBlock};
+pub use enriched_cause::{CauseEvidence, EnrichedCause};
 pub use enriched_event::{EmittedEvent, EnrichedEvent};
 pub use enriched_transaction::{DecodedCall, DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
 pub use network_status::{NetworkState, NetworkStatus};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use alloy_primitives::{Address, B256, Bytes, Selector, U256};
 
 use super::Payload;
-use crate::envelope::ChildEnvelope;
+use crate::{envelope::ChildEnvelope, primitives::Status};
 
 /// A record of `raw.transactions`.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,6 +115,12 @@ pub struct EvmTransaction {
 const FEW: usize = 32;
 
 impl EvmTransaction {
+    /// Outcome, read from the receipt and never inferred (rule 20): `unknown` for receipts without status (before EIP-658), and for values
+    /// that EIP-658 does not have.
+    pub fn status(&self) -> Status {
+        Status::of_receipt(self.receipt_status)
+    }
+
     /// Receiver, created contract and emitters of logs, each once, in the order in which they occur (rule 20).
     pub fn contracts(&self) -> Vec<Address> {
         let touched = self.to_address.into_iter().chain(self.receipt_contract_address);

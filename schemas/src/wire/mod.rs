@@ -11,6 +11,7 @@ mod control_tenants;
 mod dead_letters;
 mod enrich_status;
 mod enriched_blocks;
+mod enriched_causes;
 pub(crate) mod enriched_events;
 pub(crate) mod enriched_transactions;
 pub(crate) mod envelopes;

@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs},
-    records::{EnrichState, FactSource, FoundBy, NetworkState, Outcome, ProviderState, ProxyKind, Share},
+    records::{
+        CauseEvidence, EnrichState, FactSource, FoundBy, NetworkState, Outcome, ProviderState, ProxyKind, Share,
+    },
 };
 
 /// A value with a form on the wire.
@@ -105,6 +107,22 @@ impl Base for u32 {
     }
 }
 
+macro_rules! small {
+    ($($number:ty),*) => {$(
+        impl Base for $number {
+            const KIND: Kind = Kind::Long;
+            fn put(&self, out: &mut Vec<u8>) {
+                put_long(i64::from(*self), out);
+            }
+            fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+                let n = input.long()?;
+                n.try_into().map_err(|_| Problem::Range(n))
+            }
+        }
+    )*};
+}
+small!(u8, u16);
+
 impl Base for Share {
     const KIND: Kind = Kind::Long;
     fn put(&self, out: &mut Vec<u8>) {
@@ -153,7 +171,20 @@ macro_rules! words {
         }
     )*};
 }
-words!(Network, BlockHash, Op, Origin, Family, Status, Outcome, ProviderState, FactSource, ProxyKind, FoundBy);
+words!(
+    Network,
+    BlockHash,
+    Op,
+    Origin,
+    Family,
+    Status,
+    Outcome,
+    ProviderState,
+    FactSource,
+    ProxyKind,
+    FoundBy,
+    CauseEvidence
+);
 
 macro_rules! states {
     ($($state:ty),*) => {$(

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     records::{
-        Asked, Asks, BlockSummary, CallSample, Checkpoint, CheckpointRecord, ConfiguredNetwork, Contract,
-        ContractFacts, ContractSum, ControlConfig, ControlTenant, DeadLetter, DecodedCall, DecodedEvent, EmittedEvent,
-        EndpointState, EnrichState, EnrichStatus, EnrichedBlock, EnrichedEvent, EnrichedTransaction, Enrichment,
-        EvmHeader, EvmLog, EvmTransaction, FactSource, FeeParts, FoundBy, HeldRange, Implementation, Lie, MinuteSample,
-        NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome, Payload, ProviderSample,
-        ProviderState, ProxyKind, RawBlock, RawTransaction, Request, RequestProgress, RequestState, RingEntry, Seen,
-        Share, StageStatus, TenantThing, Usage, Wanted, WatchedAddress,
+        Asked, Asks, BlockSummary, CallSample, CauseEvidence, Checkpoint, CheckpointRecord, ConfiguredNetwork,
+        Contract, ContractFacts, ContractSum, ControlConfig, ControlTenant, DeadLetter, DecodedCall, DecodedEvent,
+        EmittedEvent, EndpointState, EnrichState, EnrichStatus, EnrichedBlock, EnrichedCause, EnrichedEvent,
+        EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FactSource, FeeParts, FoundBy, HeldRange,
+        Implementation, Lie, MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome,
+        Payload, ProviderSample, ProviderState, ProxyKind, RawBlock, RawTransaction, Request, RequestProgress,
+        RequestState, RingEntry, Seen, Share, StageStatus, TenantThing, Usage, Wanted, WatchedAddress,
     },
 };
 
@@ -245,6 +245,37 @@ impl Gen {
             decoded: g.opt(|g| DecodedEvent { event: g.text(), arguments: g.text() }),
         });
         EnrichedEvent { envelope, payload }
+    }
+    pub fn enriched_cause(&mut self) -> EnrichedCause {
+        EnrichedCause {
+            network: self.network(),
+            sequence: self.number(),
+            height: self.number(),
+            block_hash: self.block_hash(),
+            block_time: self.time(),
+            transaction_index: self.u32(),
+            transaction_hash: self.hash(),
+            revision: 1 + self.below(254) as u8,
+            cause: self.text(),
+            reason: self.text(),
+            rule: self.opt(Self::text),
+            found_by: CauseEvidence::ALL[self.below(4) as usize],
+            approximate: self.below(2) == 0,
+            from_address: self.opt(Self::address),
+            contract: self.opt(Self::address),
+            method: self.opt(Self::fixed),
+            entry: self.opt(Self::address),
+            frame_address: self.opt(Self::address),
+            frame_depth: self.opt(|g| g.u32() as u16),
+            error: self.opt(Self::text),
+            error_selector: self.opt(Self::fixed),
+            error_signature: self.opt(Self::text),
+            error_arguments: self.opt(Self::text),
+            output: self.bytes(),
+            calls: self.opt(Self::text),
+            group: self.opt(Self::text),
+            found_at: self.time(),
+        }
     }
     pub fn raw_block(&mut self) -> RawBlock {
         RawBlock { envelope: self.envelope(), evm: self.opt(|g| Box::new(g.header())) }

@@ -202,6 +202,11 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(67, "evm_transactions", include_str!("0067_evm_transactions.sql")),
     Migration::new(68, "evm_logs", include_str!("0068_evm_logs.sql")),
     Migration::new(69, "token_transfers", include_str!("0069_token_transfers.sql")),
+    Migration::new(70, "evm_transaction_rows_causes", include_str!("0070_evm_transaction_rows_causes.sql")),
+    Migration::new(71, "transactions", include_str!("0071_transactions.sql")),
+    Migration::new(72, "evm_transactions", include_str!("0072_evm_transactions.sql")),
+    Migration::new(73, "causes", include_str!("0073_causes.sql")),
+    Migration::new(74, "cause_position_rows", include_str!("0074_cause_position_rows.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \
@@ -336,7 +341,7 @@ mod tests {
         let views = made.iter().filter(|m| m.sql.contains("CREATE OR REPLACE VIEW")).map(|m| m.name);
         let mut names: Vec<&str> = views.collect();
         names.sort_unstable();
-        let wanted = ["block_events", "blocks", "completeness", "contract_blocks", "endpoints", "evm_logs"];
+        let wanted = ["block_events", "blocks", "causes", "completeness", "contract_blocks", "endpoints", "evm_logs"];
         let more = ["evm_transactions", "provider_minutes", "provider_samples", "token_transfers", "transactions"];
         assert_eq!(names, [&wanted[..], &more].concat());
         assert!(MIGRATIONS.iter().filter(|m| m.is_replaced(MIGRATIONS)).all(|m| !m.sql.contains(" TABLE ")));

@@ -51,13 +51,14 @@ pub struct TableSize {
 }
 
 /// Views in the order in which one meets them; others follow by name.
-const FIRST: [&str; 11] = [
+const FIRST: [&str; 12] = [
     "blocks",
     "block_events",
     "transactions",
     "evm_transactions",
     "evm_logs",
     "token_transfers",
+    "causes",
     "completeness",
     "contract_blocks",
     "endpoints",

@@ -17,6 +17,8 @@ pub struct TransactionDetail {
     pub evm: EvmDetail,
     /// Its logs in order.
     pub logs: Vec<Log>,
+    /// What is known of its failure; `None` unless its status is `failed`.
+    pub failure: Option<Failure>,
 }
 
 /// What an EVM transaction has beyond the list's columns. Amounts in wei.
@@ -78,6 +80,42 @@ const DETAIL: &str = "nonce, gas, gas_price AS stated_gas_price, max_fee_per_gas
     receipt_cumulative_gas_used, execution_fee, l1_fee, operator_fee, blob_fee, fee_reason, fee_token, \
     fee_token_amount";
 
+/// What is known of a failure beyond cause and reason. Nothing while no final cause is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Row, Deserialize)]
+pub struct Failure {
+    /// `trace`, `call`, `receipt` or `budget`; `None` while no final cause is known.
+    pub found_by: Option<String>,
+    /// Whether the evidence is not of the very transaction.
+    pub approximate: bool,
+    /// Row of the table of causes that matched.
+    pub rule: Option<String>,
+    /// What it was counted with.
+    pub group: Option<String>,
+    /// Whose code the outermost frame ran.
+    pub entry: Option<String>,
+    /// Whose frame failed.
+    pub frame_address: Option<String>,
+    /// Calls above that frame.
+    pub frame_depth: Option<u16>,
+    /// The node's words of it.
+    pub error: Option<String>,
+    /// First four bytes that it gave back.
+    pub error_selector: Option<String>,
+    /// Signature of the error with names, where it is known.
+    pub error_signature: Option<String>,
+    /// JSON object of its arguments.
+    pub error_arguments: Option<String>,
+    /// The first KiB that it gave back, hex.
+    pub output: Option<String>,
+    /// JSON of the calls around it.
+    pub calls: Option<String>,
+    /// When the cause was decided.
+    pub found_at: Option<TimeMs>,
+}
+
+const FAILURE: &str = "found_by, toBool(approximate) AS approximate, rule, cause_group AS `group`, entry_address AS entry, frame_address, \
+    frame_depth, error, error_selector, error_signature, error_arguments, output, calls, found_at";
+
 /// A log of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
 pub struct Log {
@@ -128,9 +166,16 @@ impl Store {
             );
             let logs = at(&logs).fetch_all::<Log>();
             let (evm, logs) = self.within("reading a transaction", futures::future::try_join(evm, logs)).await?;
+            let failure = match transaction.status.as_str() {
+                "failed" => {
+                    let cause = at(&format!("SELECT {FAILURE} FROM causes {place}")).fetch_optional::<Failure>();
+                    Some(self.within("reading a cause", cause).await?.unwrap_or_default())
+                }
+                _ => None,
+            };
             // Reverted between the two questions: not canonical any more.
             if let Some(evm) = evm {
-                details.push(TransactionDetail { transaction, evm, logs });
+                details.push(TransactionDetail { transaction, evm, logs, failure });
             }
         }
         Ok(details)

@@ -42,6 +42,8 @@ pub struct Transaction {
     pub failure_cause: Option<String>,
     /// Why it failed, in words.
     pub failure_reason: Option<String>,
+    /// What the final cause was found by: `trace`, `call`, `receipt` or `budget`; `None` while none is known.
+    pub found_by: Option<String>,
     /// First four bytes of the call data.
     pub method: Option<String>,
     /// Signature of the called function with names, where it is known.
@@ -67,7 +69,7 @@ macro_rules! columns {
     ($touched:literal) => {
         concat!(
             "network, family, block_number, block_hash, block_timestamp, transaction_index, hash, from_address, to_address, value, \
-             status, failure_cause, failure_reason, method, call, gas_used, gas_price, fee, log_count, sequence, ",
+             status, failure_cause, failure_reason, found_by, method, call, gas_used, gas_price, fee, log_count, sequence, ",
             $touched
         )
     };
@@ -89,8 +91,10 @@ pub struct TransactionFilter {
     pub address: Option<String>,
     /// With this outcome.
     pub status: Option<Status>,
-    /// With this failure cause.
-    pub cause: Option<String>,
+    /// With one of these failure causes. Empty: whatever it is.
+    pub causes: Vec<String>,
+    /// With a final cause that was found by this.
+    pub found_by: Option<String>,
     /// Calling one of these functions: selectors, `0x` and 8 lower-case hex digits. Empty: whatever they call.
     pub methods: Vec<String>,
     /// In the block of this height. Goes with a network.
@@ -263,7 +267,8 @@ fn sql(filter: &TransactionFilter) -> String {
     add(filter.contract.is_some(), "has(contracts, {contract:String})");
     add(filter.address.is_some(), "(from_address = {address:String} OR has(contracts, {address:String}))");
     add(filter.status.is_some(), "status = {status:String}");
-    add(filter.cause.is_some(), "failure_cause = {cause:String}");
+    add(!filter.causes.is_empty(), "failure_cause IN {causes:Array(String)}");
+    add(filter.found_by.is_some(), "found_by = {found_by:String}");
     add(!filter.methods.is_empty(), "method IN {methods:Array(String)}");
     add(filter.from.is_some(), "block_timestamp >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')");
     add(filter.to.is_some(), "block_timestamp < fromUnixTimestamp64Milli({to:Int64}, 'UTC')");
@@ -282,7 +287,7 @@ fn bind(mut query: clickhouse::query::Query, filter: &TransactionFilter) -> clic
             .param("c_time", c.block_timestamp.0)
             .param("c_network", c.network.as_str());
     }
-    let texts = [("contract", &filter.contract), ("address", &filter.address), ("cause", &filter.cause)];
+    let texts = [("contract", &filter.contract), ("address", &filter.address), ("found_by", &filter.found_by)];
     for (name, value) in texts {
         if let Some(value) = value {
             query = query.param(name, value.as_str());
@@ -293,6 +298,9 @@ fn bind(mut query: clickhouse::query::Query, filter: &TransactionFilter) -> clic
     }
     if !filter.methods.is_empty() {
         query = query.param("methods", filter.methods.as_slice());
+    }
+    if !filter.causes.is_empty() {
+        query = query.param("causes", filter.causes.as_slice());
     }
     for (name, value) in [("from", filter.from), ("to", filter.to)] {
         if let Some(time) = value {

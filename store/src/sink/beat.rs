@@ -2,6 +2,7 @@
 //! the store for it.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -24,14 +25,14 @@ const EVERY: Duration = Duration::from_secs(3);
 pub(super) struct Busy {
     board: Board,
     with: Arc<Mutex<Option<(&'static str, String)>>>,
-    warning: Arc<Mutex<Option<String>>>,
+    warnings: Arc<Mutex<BTreeMap<&'static str, String>>>,
 }
 
 impl Busy {
     /// Nothing is done yet.
     pub fn new(board: Board) -> Self {
         let first = (STARTING, "the store's tables are being made".to_owned());
-        Self { board, with: Arc::new(Mutex::new(Some(first))), warning: Arc::default() }
+        Self { board, with: Arc::new(Mutex::new(Some(first))), warnings: Arc::default() }
     }
 
     /// It is in this state, with this.
@@ -46,13 +47,19 @@ impl Busy {
         self.board.process(RUNNING, self.warning());
     }
 
-    /// All is well, and this is to be known before it is not.
-    pub fn warn(&self, words: Option<String>) {
-        *self.warning.lock().unwrap_or_else(PoisonError::into_inner) = words;
+    /// All is well, and this is to be known before it is not, of what a part of it does.
+    pub fn warn(&self, of: &'static str, words: Option<String>) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        match words {
+            Some(words) => drop(warnings.insert(of, words)),
+            None => drop(warnings.remove(of)),
+        }
     }
 
     fn warning(&self) -> Option<String> {
-        self.warning.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let words: Vec<&str> = warnings.values().map(String::as_str).collect();
+        (!words.is_empty()).then(|| words.join("; "))
     }
 
     fn now(&self) -> Option<(&'static str, String)> {

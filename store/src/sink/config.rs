@@ -38,6 +38,10 @@ pub struct SinkConfig {
     pub refused_rests: Duration,
     /// How often the newest heights of a network are counted, and changed ones again, at most.
     pub audits: Duration,
+    /// How long causes of failures are gathered before they are folded into their rows, and how often it is looked whether rows have come.
+    pub causes_age: Duration,
+    /// How long a network whose rows do not come may keep causes of others waiting.
+    pub causes_wait: Duration,
     /// How long samples of endpoints are gathered before they are written.
     pub samples_age: Duration,
     /// Heights of one partition of a network that has no rows yet ([`super::week_of_heights`]); of others, those of a chain with a block
@@ -66,6 +70,8 @@ impl SinkConfig {
             refusals: limits::STORE_REFUSES,
             refused_rests: limits::STORE_REFUSED_RESTS,
             audits: Duration::from_secs(60),
+            causes_age: Duration::from_millis(500),
+            causes_wait: limits::causes::WAITING_FOR_ROWS,
             samples_age: Duration::from_secs(10),
             spans: watch::Sender::default().subscribe(),
             keep: Keeping::default(),

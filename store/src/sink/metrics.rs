@@ -112,6 +112,38 @@ pub(super) fn samples_overtaken(records: u64) {
     metrics::counter!("headwater_sink_samples_passed_over_total", "reason" => "overtaken").increment(records);
 }
 
+/// What became of causes.
+pub(super) fn causes(outcome: &'static str, causes: usize) {
+    if causes > 0 {
+        metrics::counter!("headwater_sink_causes_total", "outcome" => outcome).increment(causes as u64);
+    }
+}
+
+/// Causes that are held until their rows come.
+pub(super) fn causes_waiting(causes: usize) {
+    metrics::gauge!("headwater_sink_causes_waiting").set(causes as f64);
+}
+
+/// Networks whose causes are passed over until their rows come.
+pub(super) fn causes_passed_over(networks: usize) {
+    metrics::gauge!("headwater_sink_causes_passed_over_networks").set(networks as f64);
+}
+
+/// Retention removed causes before they were read.
+pub(super) fn causes_overtaken(records: u64) {
+    metrics::counter!("headwater_sink_causes_total", "outcome" => "overtaken").increment(records);
+}
+
+/// Causes of one network were folded.
+pub(super) fn folded(took: Duration) {
+    metrics::histogram!("headwater_sink_fold_seconds").record(took.as_secs_f64());
+}
+
+/// From the finding of a cause to its visible row.
+pub(super) fn cause_visible_after(took: Duration) {
+    metrics::histogram!("headwater_sink_cause_visible_seconds").record(took.as_secs_f64());
+}
+
 /// A topic was not there when it was needed; tried again until it is.
 pub(super) fn topic_missing() {
     metrics::counter!("headwater_sink_topic_missing_total").increment(1);
@@ -200,6 +232,21 @@ pub fn describe() {
     metrics::describe_counter!(
         "headwater_sink_samples_passed_over_total",
         "Samples of endpoints that got no row: too old or ahead of every clock (time), unreadable, or removed before they were read (overtaken)."
+    );
+    metrics::describe_counter!(
+        "headwater_sink_causes_total",
+        "Causes of failures that were read, by what became of them: folded into their row, held there already, void (no row of their block \
+         stands), given_up (no row came in a week), refused by the store, unreadable, or removed before they were read (overtaken)."
+    );
+    metrics::describe_gauge!("headwater_sink_causes_waiting", "Causes that are held until their blocks' rows come.");
+    metrics::describe_gauge!(
+        "headwater_sink_causes_passed_over_networks",
+        "Networks whose causes are passed over until their rows come, so that others do not wait for them."
+    );
+    metrics::describe_histogram!("headwater_sink_fold_seconds", "Time to fold the causes of one network at once.");
+    metrics::describe_histogram!(
+        "headwater_sink_cause_visible_seconds",
+        "Time from the finding of a cause to its visible row."
     );
     metrics::describe_counter!(
         "headwater_sink_topic_missing_total",

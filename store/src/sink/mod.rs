@@ -8,6 +8,8 @@
 //! memory, reads no further and stays a member of its group ([`member`]); nothing is committed past a dead letter that is not written
 //! ([`graveyard`]). What is not to be kept is removed beside it, whole partitions at a time ([`keep`]). A store of a former layout is upgraded first ([`upgrade`]). How whole the rows are is counted beside the writing, never in its way ([`audit`], rule 18).
 //!
+//! Beside it, `enriched.causes` → the rows of failed transactions, once they are there ([`causes`], [`fold`]): block events never wait for it.
+//!
 //! Beside it, `providers.samples` → rows of endpoints, which block events never wait for ([`samples`]).
 
 mod apart;
@@ -15,6 +17,7 @@ mod audit;
 pub mod batch;
 mod beat;
 mod behind;
+pub mod causes;
 mod config;
 mod decode;
 mod delete;

@@ -1,4 +1,4 @@
-//! The sink's wiring: reader → (one batch) → writer → (its offsets) → commit, and beside it the auditor, the keeper and the samples.
+//! The sink's wiring: reader → (one batch) → writer → (its offsets) → commit, and beside it the auditor, the keeper, the causes and the samples.
 //!
 //! The writer works on one batch while the reader fills the next, so batches grow by themselves when the store is slow and
 //! stay small when it is not. A batch goes when the writer is free, there is nothing more to read just now and the last one went
@@ -21,6 +21,7 @@ use super::{
     audit::Auditor,
     batch::Event,
     beat::{self, Busy},
+    causes::Causes,
     error::WriteError,
     floors::Floors,
     graveyard::{Burial, Graveyard},
@@ -89,6 +90,8 @@ async fn work(
     let graveyard = Graveyard::new(&config, log.clone(), codec.clone(), shutdown.clone());
     let auditor = Auditor::new(store.clone(), &config);
     let _auditing = AbortOnDropHandle::new(tokio::spawn(auditor.run()));
+    let causes = Causes::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone(), busy.clone());
+    let _folding = AbortOnDropHandle::new(tokio::spawn(causes.run()));
     let keeper = Keeper::new(store.clone(), &config, floors, busy);
     let _keeping = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
     let told = (config.status.clone(), config.board.clone());

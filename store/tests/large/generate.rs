@@ -71,6 +71,9 @@ fn bytes(text: &str) -> String {
 
 const TABLES: [&str; 4] = ["evm_log_rows", "evm_transaction_rows", "block_rows", "block_event_rows"];
 
+/// Why one failed transaction in ten thousand failed.
+pub const RARE_CAUSE: &str = "static_write";
+
 /// Makes both networks. `b` overlaps `a` in heights and times.
 pub async fn fill(engine: &Running, store: &Store, a: Network, b: Network) {
     store.migrate().await.expect("a schema");
@@ -140,11 +143,14 @@ fn insert(engine: &Running, network: Network, from: u64, to: u64, rows: u64) {
         ),
         format!(
             "INSERT INTO evm_transaction_rows (network, height, transaction_index, version, block_hash, block_time, hash, \
-             from_address, to_address, value, status, fee, method, log_count, contracts, gas, receipt_status, receipt_gas_used, present, span) \
+             from_address, to_address, value, status, fee, method, log_count, contracts, gas, receipt_status, receipt_gas_used, present, span, \
+             failure_cause, found_by, error_selector, evidence) \
              {children}, 256 * (b + 1), {of_block}, {time}, {hash}, {}, {contract} AS to, toUInt256(n), \
              if(n % 50 = 0, 'failed', 'success'), toUInt256(21000), \
              if(n = 4321, unhex('deadbeef'), concat(unhex('a9059c'), char(n % {FUNCTIONS}))), 1, [to, {emitter}], 21000, n % 50 != 0, 21000, \
-             bitOr(bitOr(1, 2), bitOr(4, 128)), {SPAN} {numbers}",
+             bitOr(bitOr(1, 2), bitOr(4, 128)), {SPAN}, if(n % 50 = 0, if(n % 500000 = 0, '{RARE_CAUSE}', 'slippage'), ''), \
+             if(n % 50 = 0, 'trace', ''), if(n % 100 = 0, unhex('08c379a0'), ''), \
+             if(n % 50 = 0, '{{\"error_signature\":\"Error(string)\",\"found_at\":1700000000000}}', '') {numbers}",
             address(&format!("cityHash64(n) % {SENDERS}"))
         ),
         format!(

@@ -12,7 +12,7 @@ use store::{
 
 use crate::{
     chain::{Chain, Dice},
-    generate::{self, FIRST_HEIGHT, METHODS, Network, PER_BLOCK, block_hash, run, sender, transaction_hash},
+    generate::{self, ENDPOINTS, FIRST_HEIGHT, METHODS, Network, PER_BLOCK, block_hash, run, sender, transaction_hash},
     harness::{Running, encoded},
     setup::{RunningSink, TestLog, until_processed},
 };
@@ -183,6 +183,53 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
         assert!(pages < 1_000, "it comes to an end");
     }
 
+    // Failures: of a rare cause the index knows where; groups are counted as far back as their time allows; what is like one of them is near.
+    let rare = TransactionFilter { causes: vec![generate::RARE_CAUSE.into()], limit: 5, ..of_a.clone() };
+    let page = asked.ask("transactions", "by a cause that is rare", 3_000_000, api.transactions(&rare)).await;
+    assert!(
+        !page.items.is_empty() && page.items.iter().all(|t| t.failure_cause.as_deref() == Some(generate::RARE_CAUSE))
+    );
+    let to = TimeMs(head.timestamp.0 + 1);
+    for (about, span, contract) in [
+        ("of an hour", 3_600_000, None),
+        ("of a week", 7 * 86_400_000, None),
+        ("of a week at a contract", 7 * 86_400_000, page.items[0].to_address.clone()),
+    ] {
+        let filter = store::query::FailuresFilter {
+            networks: vec![network.clone()],
+            contract,
+            causes: Vec::new(),
+            methods: Vec::new(),
+            from: TimeMs(to.0 - span),
+            to,
+            limit: 50,
+        };
+        let began = Instant::now();
+        let found = asked.ask("failures", about, 8 * limits::STORE_LIST_ROWS, api.failures(&filter)).await;
+        assert!(began.elapsed() < Duration::from_secs(60), "{about}");
+        eprintln!("    {} failed in {} groups, back to {}", found.failed, found.total, found.from.0);
+        assert!(found.failed > 0 || filter.contract.is_some(), "{about}");
+        if filter.contract.is_none() && found.from == filter.from {
+            let blocks = (span as u64 / 12_000).min(a.blocks);
+            assert!(
+                found.failed.abs_diff(blocks * PER_BLOCK / 50) <= PER_BLOCK,
+                "all are counted {about}: {}",
+                found.failed
+            );
+        }
+    }
+    let hash = page.items[0].hash.clone();
+    let detail = asked.ask("transaction", "that failed", 5 * edges, api.transaction(&network, &hash)).await;
+    assert!(detail[0].failure.as_ref().is_some_and(|f| f.found_by.as_deref() == Some("trace")));
+    asked.ask("similar_failures", "", 6_000_000, api.similar_failures(&network, &detail[0], 10)).await;
+    let networks = [network.clone(), "b".parse().expect("a slug")];
+    let found = asked.ask("found_hash", "", 8 * edges, api.found_hash(&hash, &networks)).await;
+    assert!(found.len() == 1 && found[0].kind == "transaction" && found[0].status.as_deref() == Some("failed"));
+    let found = asked.ask("found_height", "", 4 * edges, api.found_height(tip, &networks)).await;
+    assert!(found.iter().any(|f| f.network == a.name));
+    let found = asked.ask("found_address", "", 6_000_000, api.found_address(&by_sender, &networks)).await;
+    assert!(found.contains(&a.name.to_owned()));
+
     // Replays and completeness.
     let after = a.blocks - 1_000;
     assert_eq!(asked.ask("pruned", "", 1_000, api.pruned()).await, []);
@@ -194,6 +241,12 @@ pub async fn of_the_api(asked: &mut Asked<'_>, api: &Store, a: Network) {
     let minutes = api.provider_minutes(&network, "e7", hour, 1_000);
     let minutes = asked.ask("provider_minutes", "an hour of one endpoint", edges, minutes).await;
     assert_eq!(minutes.len() as u64, 60 * METHODS);
+    // Each endpoint's rows lie apart: a granule of each.
+    let around = (TimeMs(from.0 + 60_000), TimeMs(from.0 + 180_000));
+    let then = asked
+        .ask("endpoints_at", "two minutes", 3 * ENDPOINTS * GRANULE, api.endpoints_at(&network, around, 100))
+        .await;
+    assert!(then.iter().any(|endpoint| endpoint.endpoint == "e7" && endpoint.calls > 0), "{then:?}");
     let (watched, day) = (format!("0x{}", "cc".repeat(20)), 86_400_000);
     let blocks = day / 12_000;
     let since = TimeMs(head.timestamp.0 - day + 1);

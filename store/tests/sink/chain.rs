@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Network, Op, Origin, Status, TimeMs,
     records::{
-        BlockSummary, ContractSum, DecodedEvent, EnrichedBlock, EnrichedTransaction, Enrichment, EvmHeader, EvmLog,
-        EvmTransaction, FeeParts, Payload,
+        BlockSummary, CauseEvidence, ContractSum, DecodedEvent, EnrichedBlock, EnrichedCause, EnrichedTransaction,
+        Enrichment, EvmHeader, EvmLog, EvmTransaction, FeeParts, Payload,
     },
 };
-use store::sink::{batch::Event, fold::Cause};
+use store::sink::batch::Event;
 
 /// An event as records tell it.
 pub const TRANSFER: &str = "Transfer(address indexed from, address indexed to, uint256 value)";
@@ -29,6 +29,47 @@ impl Dice {
     }
 }
 
+/// A cause of a transaction of an event, with everything that one can have, or little.
+pub fn cause_of(event: &Event, index: u32, revision: u8, dice: &mut Dice) -> EnrichedCause {
+    let e = &event.block.envelope;
+    let mut maybe =
+        |what: &str| (dice.roll(3) > 0).then(|| format!("{what} '{}' \\ ? {{\"a\": \"\\n\"}}", dice.roll(1_000)));
+    let (rule, group, error) = (maybe("rule"), maybe("group"), maybe("error\tor\nnot"));
+    let (error_signature, error_arguments, calls) = (maybe("Bad(uint256 it)"), maybe("{}"), maybe("[]"));
+    let reason = format!("because \"{revision}\" \\ ? 'it'\n{}", dice.roll(1_000));
+    let mut address = || (dice.roll(2) > 0).then(|| Address::repeat_byte(dice.roll(256) as u8));
+    let (from_address, entry, frame_address) = (address(), address(), address());
+    EnrichedCause {
+        network: e.network.clone(),
+        sequence: e.sequence,
+        height: e.height,
+        block_hash: e.block_hash.clone(),
+        block_time: e.block_time,
+        transaction_index: index,
+        transaction_hash: B256::ZERO,
+        revision,
+        cause: format!("cause_{revision}_{}", dice.roll(3)),
+        reason,
+        rule,
+        found_by: CauseEvidence::ALL[dice.roll(4) as usize],
+        approximate: dice.roll(2) > 0,
+        from_address,
+        contract: None,
+        method: None,
+        entry,
+        frame_address,
+        frame_depth: (dice.roll(2) > 0).then(|| dice.roll(1_024) as u16),
+        error,
+        error_selector: (dice.roll(2) > 0).then(|| FixedBytes::from((dice.roll(1 << 32) as u32).to_be_bytes())),
+        error_signature,
+        error_arguments,
+        output: Bytes::from(vec![dice.roll(256) as u8; dice.roll(40) as usize]),
+        calls,
+        group,
+        found_at: TimeMs::now(),
+    }
+}
+
 /// A block that is canonical.
 #[derive(Clone)]
 pub struct Live {
@@ -43,7 +84,7 @@ pub struct Chain {
     /// (sequence, op, hash) of every event.
     pub events: Vec<(u64, String, String)>,
     /// Causes that were folded into rows of an event, by its sequence and the transaction's position; the newest revision.
-    pub folded: BTreeMap<(u64, u32), Cause>,
+    pub folded: BTreeMap<(u64, u32), EnrichedCause>,
 }
 
 impl Chain {
@@ -124,21 +165,10 @@ impl Chain {
     }
 
     /// A cause of some transaction that is live, if any is, found out later.
-    pub fn cause(&self, dice: &mut Dice) -> Option<Cause> {
+    pub fn cause(&self, dice: &mut Dice) -> Option<EnrichedCause> {
         let live = self.live.get(dice.roll(self.live.len().max(1) as u64) as usize)?;
-        let e = &live.event.block.envelope;
         let count = live.event.transactions.len() as u64;
-        (count > 0).then(|| {
-            let revision = 1 + dice.roll(4) as u8;
-            Cause {
-                height: e.height,
-                block_hash: e.block_hash.clone(),
-                transaction_index: dice.roll(count) as u32,
-                revision,
-                cause: (dice.roll(5) > 0).then(|| format!("cause_{revision}_{}", dice.roll(3))),
-                reason: (dice.roll(3) > 0).then(|| format!("because \"{revision}\" \\ {}", dice.roll(1_000))),
-            }
-        })
+        (count > 0).then(|| cause_of(&live.event, dice.roll(count) as u32, 1 + dice.roll(4) as u8, dice))
     }
 
     /// A random step: mostly growth, sometimes a reorg of up to three blocks.

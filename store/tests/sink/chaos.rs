@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use clickhouse::Row;
 use runtime::log::{Log, Offsets, PollLimits, Polled, TopicPartition};
-use schemas::{Status, records::Payload};
+use schemas::{
+    Status, TimeMs,
+    records::{EnrichedCause, Payload},
+};
+use serde::Deserialize;
 use store::{
     Store,
     sink::{
-        fold::{Cause, Folded, fold},
+        fold::{Folded, fold},
         pipeline,
     },
 };
@@ -20,6 +25,33 @@ use crate::{
 
 type BlockSeen = (String, u64, String, u64, u32, u32);
 type TransactionSeen = (String, u64, u32, String, u64, String, u64, Option<String>, Option<String>);
+/// A row of the view `causes`.
+#[derive(Debug, PartialEq, Row, Deserialize)]
+struct CauseSeen {
+    network: String,
+    block_number: u64,
+    transaction_index: u32,
+    transaction_hash: String,
+    sequence: u64,
+    revision: u8,
+    cause: Option<String>,
+    reason: Option<String>,
+    found_by: Option<String>,
+    approximate: u8,
+    rule: Option<String>,
+    cause_group: Option<String>,
+    entry_address: Option<String>,
+    frame_address: Option<String>,
+    frame_depth: Option<u16>,
+    error: Option<String>,
+    error_selector: Option<String>,
+    error_signature: Option<String>,
+    error_arguments: Option<String>,
+    output: Option<String>,
+    calls: Option<String>,
+    found_at: Option<TimeMs>,
+}
+
 type LogSeen = (String, u64, u32, u32, u64);
 type EventSeen = (String, u64, String, String);
 type ContractSeen = (String, u64, String, u64, u32, u32, u32, u64);
@@ -29,7 +61,7 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
     let mut sorted: Vec<&Chain> = chains.iter().collect();
     sorted.sort_by_key(|c| c.network.as_str().to_owned());
     let (mut blocks, mut transactions, mut logs, mut events) = (vec![], vec![], vec![], vec![]);
-    let mut contracts = vec![];
+    let (mut contracts, mut causes) = (vec![], vec![]);
     for chain in sorted {
         let name = || chain.network.as_str().to_owned();
         for live in &chain.live {
@@ -45,8 +77,10 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
                 let status = if both.1.status == Status::Failed { "failed" } else { "success" };
                 let hash = both.0.hash.to_string();
                 let index = both.0.transaction_index;
-                let (cause, reason) = match chain.folded.get(&(e.sequence, index)) {
-                    Some(folded) => (folded.cause.clone(), folded.reason.clone()),
+                let folded = chain.folded.get(&(e.sequence, index));
+                causes.extend(folded.map(|c| cause_seen(c, &hash)));
+                let (cause, reason) = match folded {
+                    Some(folded) => (Some(folded.cause.clone()), Some(folded.reason.clone())),
                     None => (both.1.failure_cause.clone(), both.1.failure_reason.clone()),
                 };
                 let gas = both.0.receipt_gas_used;
@@ -62,6 +96,14 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
                CAST(failure_cause, 'Nullable(String)'), failure_reason \
                FROM transactions ORDER BY network, block_number, transaction_index";
     assert_eq!(rows::<TransactionSeen>(engine, store, sql).await, transactions, "transactions {when}");
+    let sql = "SELECT network, block_number, transaction_index, transaction_hash, sequence, revision, cause, reason, found_by, \
+               approximate, rule, cause_group, entry_address, frame_address, frame_depth, error, error_selector, error_signature, \
+               error_arguments, output, calls, found_at FROM causes ORDER BY network, block_number, transaction_index";
+    assert_eq!(rows::<CauseSeen>(engine, store, sql).await, causes, "causes {when}");
+    let sql = "SELECT count() FROM transactions AS t FULL JOIN causes AS c \
+               ON t.network = c.network AND t.block_number = c.block_number AND t.transaction_index = c.transaction_index \
+               WHERE NOT (ifNull(t.found_by, '') = ifNull(c.found_by, '') AND ifNull(t.error_selector, '') = ifNull(c.error_selector, ''))";
+    assert_eq!(rows::<u64>(engine, store, sql).await, [0], "found_by of transactions {when}");
     let sql = "SELECT toString(network), block_number, transaction_index, log_index, sequence FROM evm_logs \
                ORDER BY network, block_number, transaction_index, log_index";
     assert_eq!(rows::<LogSeen>(engine, store, sql).await, logs, "logs {when}");
@@ -73,6 +115,35 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
     assert_eq!(rows::<EventSeen>(engine, store, sql).await, events, "block events {when}");
 }
 
+/// How the view shows a cause.
+fn cause_seen(c: &EnrichedCause, hash: &str) -> CauseSeen {
+    let address = |address: Option<alloy_primitives::Address>| address.map(|a| format!("{a:#x}"));
+    CauseSeen {
+        network: c.network.as_str().to_owned(),
+        block_number: c.height,
+        transaction_index: c.transaction_index,
+        transaction_hash: hash.to_owned(),
+        sequence: c.sequence,
+        revision: c.revision,
+        cause: Some(c.cause.clone()),
+        reason: Some(c.reason.clone()),
+        found_by: Some(c.found_by.as_str().to_owned()),
+        approximate: u8::from(c.approximate),
+        rule: c.rule.clone(),
+        cause_group: c.group.clone(),
+        entry_address: address(c.entry),
+        frame_address: address(c.frame_address),
+        frame_depth: c.frame_depth,
+        error: c.error.clone(),
+        error_selector: c.error_selector.map(|s| format!("{s:#x}")),
+        error_signature: c.error_signature.clone(),
+        error_arguments: c.error_arguments.clone(),
+        output: Some(&c.output).filter(|o| !o.is_empty()).map(|o| format!("{o:#x}")),
+        calls: c.calls.clone(),
+        found_at: Some(c.found_at),
+    }
+}
+
 async fn all_processed(store: &Store, chains: &[Chain]) {
     for chain in chains {
         until_processed(store, &chain.network, chain.sequence).await;
@@ -82,7 +153,7 @@ async fn all_processed(store: &Store, chains: &[Chain]) {
 /// Folds random causes of live transactions, newer and older ones, some twice, whatever the sink is doing meanwhile.
 async fn fold_some(store: &Store, chains: &mut [Chain], dice: &mut Dice) {
     for chain in chains {
-        let mut causes: Vec<Cause> = (0..dice.roll(4)).filter_map(|_| chain.cause(dice)).collect();
+        let mut causes: Vec<EnrichedCause> = (0..dice.roll(4)).filter_map(|_| chain.cause(dice)).collect();
         causes.extend(causes.first().cloned());
         let outcomes = fold(store, &chain.network, &causes).await.expect("causes");
         for (cause, outcome) in causes.into_iter().zip(outcomes) {

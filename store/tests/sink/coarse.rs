@@ -34,7 +34,7 @@ async fn coarse_database(engine: &Running, name: &str) -> Store {
     }
     for table in ["block_rows", "evm_transaction_rows", "evm_log_rows"] {
         let all = format!(
-            "INSERT INTO {name}.{table} SELECT * EXCEPT ('^(span|contract_.*|facts_position)$') FROM headwater.{table} SETTINGS max_partitions_per_insert_block = 0"
+            "INSERT INTO {name}.{table} SELECT * EXCEPT ('^(span|contract_.*|facts_position|found_by|error_selector|evidence)$') FROM headwater.{table} SETTINGS max_partitions_per_insert_block = 0"
         );
         execute(engine, &server, &all).await;
     }

@@ -1,31 +1,23 @@
 //! Causes that come late: into the row of their block, the newest revision, and never into another one (rules 14 and 16).
 
-use schemas::records::Payload;
+use schemas::records::{EnrichedCause, Payload};
 use store::{
     Store, StoreErrorKind,
     sink::{
         batch::Event,
-        fold::{Cause, Folded, fold},
+        fold::{Folded, fold},
     },
 };
 
 use crate::{
-    chain::{Chain, Dice, contracts},
+    chain::{Chain, Dice, cause_of, contracts},
     chaos::compare,
     harness::Running,
     setup::{RunningSink, TestLog, execute, rows, store_in, until_processed},
 };
 
-fn cause(of: &Event, index: u32, revision: u8) -> Cause {
-    let e = &of.block.envelope;
-    Cause {
-        height: e.height,
-        block_hash: e.block_hash.clone(),
-        transaction_index: index,
-        revision,
-        cause: Some(format!("cause_{revision}")),
-        reason: Some(format!("reason {revision}")),
-    }
+fn cause(of: &Event, index: u32, revision: u8) -> EnrichedCause {
+    cause_of(of, index, revision, &mut Dice(u64::from(index) << 8 | u64::from(revision)))
 }
 
 /// The next block with at least two transactions.
@@ -41,7 +33,7 @@ fn block(chain: &mut Chain, dice: &mut Dice) -> Event {
     }
 }
 
-async fn folded(store: &Store, chain: &mut Chain, of: &Event, causes: &[Cause]) -> Vec<Folded> {
+async fn folded(store: &Store, chain: &mut Chain, of: &Event, causes: &[EnrichedCause]) -> Vec<Folded> {
     let outcomes = fold(store, &chain.network, causes).await.expect("an answer");
     for (cause, outcome) in causes.iter().zip(&outcomes) {
         if *outcome == Folded::Done {
@@ -67,19 +59,21 @@ async fn the_newest_revision_stands_in_the_row_of_its_block_and_nowhere_else() {
 
     // Newer, older, the same, twice at once, elsewhere, of another block.
     let mut elsewhere = cause(&first, 77, 1);
-    let of_another = Cause { block_hash: second.block.envelope.block_hash.clone(), ..early.clone() };
-    let causes = [cause(&first, 1, 3), cause(&first, 1, 2), cause(&first, 0, 1), elsewhere.clone(), of_another];
+    let of_another = EnrichedCause { block_hash: second.block.envelope.block_hash.clone(), ..early.clone() };
+    // Of the same block, applied by another event.
+    let of_another_event = EnrichedCause { sequence: 2, ..early.clone() };
+    let causes =
+        [cause(&first, 1, 3), cause(&first, 1, 2), early.clone(), elsewhere.clone(), of_another, of_another_event];
     let outcomes = folded(&store, &mut chain, &first, &causes).await;
-    assert_eq!(outcomes, [Folded::Done, Folded::Held, Folded::Done, Folded::NoRow, Folded::NoRow]);
+    assert_eq!(outcomes, [Folded::Done, Folded::Held, Folded::Done, Folded::NoRow, Folded::NoRow, Folded::NoRow]);
     compare(&engine, &store, std::slice::from_ref(&chain), "after folding").await;
     let again = [cause(&first, 1, 2), cause(&first, 1, 3), cause(&first, 0, 1)];
     assert_eq!(folded(&store, &mut chain, &first, &again).await, [Folded::Held; 3]);
     assert_eq!(folded(&store, &mut chain, &first, &[cause(&first, 0, 254)]).await, [Folded::Done]);
-    let nothing = Cause { cause: None, reason: None, ..cause(&second, 0, 9) };
-    assert_eq!(folded(&store, &mut chain, &second, &[nothing]).await, [Folded::Done]);
+    assert_eq!(folded(&store, &mut chain, &second, &[cause(&second, 0, 9)]).await, [Folded::Done]);
     compare(&engine, &store, std::slice::from_ref(&chain), "after folding again").await;
     // Nothing else of the rows changed.
-    let same = "SELECT countDistinct(sipHash64(tuple(* EXCEPT (version, failure_cause, failure_reason)))), count() > 1 \
+    let same = "SELECT countDistinct(sipHash64(tuple(* EXCEPT (version, failure_cause, failure_reason, found_by, error_selector, evidence)))), count() > 1 \
                 FROM evm_transaction_rows WHERE height = 999999 AND transaction_index = 1";
     assert_eq!(rows::<(u64, u8)>(&engine, &store, same).await, [(1, 1)]);
 
@@ -99,7 +93,7 @@ async fn the_newest_revision_stands_in_the_row_of_its_block_and_nowhere_else() {
     log.publish(std::slice::from_ref(&third)).await;
     until_processed(&store, &chain.network, 4).await;
     assert_eq!(folded(&store, &mut chain, &second, &[cause(&second, 0, 11)]).await, [Folded::NoRow]);
-    let all: Vec<Cause> = (0..third.transactions.len() as u32).map(|i| cause(&third, i, 1)).collect();
+    let all: Vec<EnrichedCause> = (0..third.transactions.len() as u32).map(|i| cause(&third, i, 1)).collect();
     assert!(folded(&store, &mut chain, &third, &all).await.iter().all(|outcome| *outcome == Folded::Done));
     compare(&engine, &store, std::slice::from_ref(&chain), "after a reorg").await;
 
@@ -142,7 +136,7 @@ async fn many_causes_are_folded_in_several_statements() {
     log.publish(std::slice::from_ref(&event)).await;
     let sink = RunningSink::start(&store, &log);
     until_processed(&store, &chain.network, 1).await;
-    let causes: Vec<Cause> = (0..700).rev().map(|i| cause(&event, i, 1)).collect();
+    let causes: Vec<EnrichedCause> = (0..700).rev().map(|i| cause(&event, i, 1)).collect();
     assert!(folded(&store, &mut chain, &event, &causes).await.iter().all(|outcome| *outcome == Folded::Done));
     compare(&engine, &store, &[chain], "after many causes").await;
     sink.stop().await.expect("a clean end");

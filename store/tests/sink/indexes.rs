@@ -35,8 +35,8 @@ async fn every_look_up_uses_its_index() {
     let rest = format!("FROM numbers({ROWS}) SETTINGS materialize_skip_indexes_on_insert = 1");
     for insert in [
         format!(
-            "INSERT INTO evm_transaction_rows (network, height, version, block_time, hash, from_address, contracts, method, present, span) \
-             SELECT 'a', number, 256 * number, {time}, {}, {}, [{}, toFixedString('x', 20)], {}, 4, 302080 {rest}",
+            "INSERT INTO evm_transaction_rows (network, height, version, block_time, hash, from_address, contracts, method, present, span, failure_cause) \
+             SELECT 'a', number, 256 * number, {time}, {}, {}, [{}, toFixedString('x', 20)], {}, 4, 302080, if(number = 777, 'oracle', if(number % 3 = 0, 'slippage', '')) {rest}",
             fixed(32),
             fixed(20),
             fixed(20),
@@ -79,6 +79,9 @@ async fn every_look_up_uses_its_index() {
                 ),
                 (format!("method = '{selector}'"), "by_method"),
                 (format!("network = 'a' AND method IN ['{selector}', '0xffffffff']"), "by_method"),
+                ("failure_cause = 'oracle'".into(), "by_cause"),
+                ("cause = 'oracle'".into(), "by_cause"),
+                ("network = 'a' AND failure_cause IN ['oracle', 'bridge']".into(), "by_cause"),
                 ("block_timestamp = toDateTime64(1700000777, 3, 'UTC')".into(), "by_time"),
                 ("sequence = 777".into(), "by_sequence"),
                 ("sequence > 399990".into(), "by_sequence"),

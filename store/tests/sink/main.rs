@@ -4,12 +4,14 @@
 mod asks;
 mod audit;
 mod behind;
+mod causes;
 mod chain;
 mod chaos;
 mod coarse;
 mod counts;
 mod cut;
 mod door;
+mod failures;
 mod fold;
 mod gaps;
 #[path = "../engine/harness.rs"]

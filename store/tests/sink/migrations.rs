@@ -26,6 +26,7 @@ async fn migrations_are_run_once_repaired_when_cut_off_and_refused_when_newer() 
         "transactions",
         "evm_transactions",
         "evm_logs",
+        "causes",
         "completeness",
         "contract_blocks",
         "endpoints",

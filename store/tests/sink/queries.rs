@@ -99,7 +99,7 @@ async fn lists_look_ups_and_replays_tell_what_the_chain_is() {
     let failed = TransactionFilter { status: Some(Status::Failed), ..of_a.clone() };
     let is_failed = |e: &Event, i| part(e, i).1.status == Status::Failed;
     assert_eq!(keys(&all(&store, &failed).await), model(&chains, |e, i| in_a(e) && is_failed(e, i)));
-    let cause = TransactionFilter { cause: Some("out_of_gas".into()), ..base.clone() };
+    let cause = TransactionFilter { causes: vec!["out_of_gas".into(), "gas_limit".into()], ..base.clone() };
     assert_eq!(keys(&all(&store, &cause).await), model(&chains, is_failed));
     for address in [Address::repeat_byte(100), Address::repeat_byte(200), Address::repeat_byte(3)] {
         let text = format!("{address:#x}");

@@ -13,6 +13,7 @@ use runtime::log::{
 use schemas::{
     Network,
     codec::{Codec, Record},
+    records::EnrichedCause,
     topics::{self, TopicSpec},
 };
 use store::{
@@ -55,6 +56,21 @@ impl TestLog {
     /// Writes events in one transaction, as enrich does.
     pub async fn publish(&self, events: &[Event]) {
         self.write(self.records(events)).await;
+    }
+
+    /// Writes causes, as the stage that finds them does.
+    pub async fn publish_causes(&self, causes: &[EnrichedCause]) {
+        let record = |cause: &EnrichedCause| NewRecord {
+            to: TopicPartition { topic: topics::ENRICHED_CAUSES.name, partition: partition_of(&cause.network) },
+            key: Some(cause.key().into()),
+            value: Some(self.codec.encode(cause).expect("a cause")),
+            headers: cause.headers().into_iter().map(|(n, v)| (n.into(), v)).collect(),
+        };
+        let mut producer = self.log.producer("causes").await.expect("a producer");
+        for some in causes.chunks(1_000) {
+            let records = some.iter().map(record).collect();
+            producer.commit(Transaction { records, offsets: None }).await.expect("a commit");
+        }
     }
 
     pub async fn write(&self, records: Vec<NewRecord>) {
@@ -125,6 +141,7 @@ impl RunningSink {
         config.refused_rests = Duration::from_secs(3);
         config.audits = Duration::from_millis(500);
         config.samples_age = Duration::from_millis(100);
+        config.causes_age = Duration::from_millis(50);
         config.keep_times = KeepTimes {
             look: Duration::from_millis(100),
             idle: Duration::from_secs(60),

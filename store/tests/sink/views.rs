@@ -25,7 +25,7 @@ const PROMISED: &[(&str, &str)] = &[
         "transactions",
         "network family block_number block_hash block_timestamp transaction_index hash from_address to_address value status \
          fee failure_cause method sequence gas_used gas_price value_text fee_text height block_time index from to cause reason \
-         call",
+         call found_by error_selector",
     ),
     (
         "evm_transactions",
@@ -33,7 +33,8 @@ const PROMISED: &[(&str, &str)] = &[
          gas_price input transaction_type max_fee_per_gas max_priority_fee_per_gas receipt_gas_used \
          receipt_cumulative_gas_used receipt_effective_gas_price receipt_status receipt_contract_address fee l1_fee \
          operator_fee blob_fee fee_reason fee_token fee_token_amount fee_token_amount_text method failure_cause failure_reason sequence value_text fee_text l1_fee_text \
-         receipt_effective_gas_price_text height block_time index from to gas_used cause reason call call_arguments inner_calls",
+         receipt_effective_gas_price_text height block_time index from to gas_used cause reason call call_arguments inner_calls \
+         found_by error_selector error_signature error_arguments frame_address",
     ),
     (
         "evm_logs",
@@ -44,6 +45,11 @@ const PROMISED: &[(&str, &str)] = &[
         "token_transfers",
         "token_address from_address to_address value transaction_hash log_index block_timestamp block_number block_hash \
          network sequence standard token_id value_text token_id_text height block_time token from to",
+    ),
+    (
+        "causes",
+        "network block_hash transaction_index revision cause reason found_by frame_address error_selector output block_number \
+         block_timestamp transaction_hash approximate rule to_address method error_signature error_arguments calls sequence height block_time",
     ),
     (
         "completeness",

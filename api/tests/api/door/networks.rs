@@ -12,9 +12,14 @@ async fn another_network_is_not_there_for_a_narrowed_key() {
     let keyed = Keyed::start(&["ethereum", "mantle"]).await;
     let key = keyed.key_of(&["*:read"], &["ethereum"], None).await;
     let both = keyed.key_of(&["*:read"], &["ethereum", "mantle"], None).await;
-    for path in
-        ["/api/v1/txs?network=", "/api/v1/blocks?network=", "/api/v1/providers/health?network=", "/api/v1/networks/"]
-    {
+    for path in [
+        "/api/v1/txs?network=",
+        "/api/v1/blocks?network=",
+        "/api/v1/providers/health?network=",
+        "/api/v1/failures?network=",
+        "/api/v1/search?q=x&network=",
+        "/api/v1/networks/",
+    ] {
         let tail = if path.ends_with('/') { "/completeness" } else { "" };
         let ask = async |network: &str| keyed.ask("GET", &format!("{path}{network}{tail}"), key.text.expose()).await;
         let (own, other, nowhere) = (ask("ethereum").await, ask("mantle").await, ask("nowhere").await);
@@ -25,6 +30,11 @@ async fn another_network_is_not_there_for_a_narrowed_key() {
     assert_eq!(all.status, 400);
     assert!(all.text().contains("ethereum, mantle"), "{}", all.text());
     assert_eq!(keyed.ask("GET", "/api/v1/txs", key.text.expose()).await.status, 200, "of its one network");
+    for path in ["/api/v1/failures", "/api/v1/search?q=x"] {
+        for key in [&key, &both] {
+            assert_eq!(keyed.ask("GET", path, key.text.expose()).await.status, 200, "{path}: of all that it reaches");
+        }
+    }
     // The WebSocket, likewise.
     let authorization = format!("Bearer {}", key.text.expose());
     let mut ws = Ws::connect_with(keyed.api.at, &[("authorization", &authorization)]).await.expect("opens");

@@ -6,8 +6,8 @@ const ROUTER = '0x7a250d5630b4cf539739df2c5dacb4c659f2488d';
 
 describe('filters of transactions', () => {
 	it('stand in the address and come back', () => {
-		const filter = { ...NONE, network: 'op-mainnet', contract: ROUTER, method: 'swap', status: 'failed', cause: 'out_of_gas', span: '24h', sort: 'oldest' };
-		expect(searchOf(filter)).toBe(`?network=op-mainnet&contract=${ROUTER}&method=swap&status=failed&cause=out_of_gas&span=24h&sort=oldest`);
+		const filter = { ...NONE, network: 'op-mainnet', contract: ROUTER, method: 'swap', status: 'failed', cause: 'out_of_gas', found_by: 'trace', span: '24h', sort: 'oldest' };
+		expect(searchOf(filter)).toBe(`?network=op-mainnet&contract=${ROUTER}&method=swap&status=failed&cause=out_of_gas&found_by=trace&span=24h&sort=oldest`);
 		expect(filterOf(searchOf(filter))).toEqual(filter);
 		const between = { ...NONE, span: 'between', from: '2026-11-29T01:00:00.000Z', to: '2026-11-29T01:30:00.000Z' };
 		expect(filterOf(searchOf(between))).toEqual(between);
@@ -29,7 +29,7 @@ describe('filters of transactions', () => {
 	});
 
 	it('narrow a subscription, where new rows belong to it', () => {
-		expect(narrowing({ ...NONE, network: 'a', status: 'failed', method: '0xa9059cbb', span: '1h' })).toEqual({ status: 'failed', method: '0xa9059cbb' });
+		expect(narrowing({ ...NONE, network: 'a', status: 'failed', found_by: 'call', method: '0xa9059cbb', span: '1h' })).toEqual({ status: 'failed', found_by: 'call', method: '0xa9059cbb' });
 		expect(follows(NONE)).toBe(true);
 		expect(follows({ ...NONE, span: '1h' })).toBe(true);
 		expect(follows({ ...NONE, span: 'between', from: '2026-11-29T01:00:00Z' })).toBe(true);

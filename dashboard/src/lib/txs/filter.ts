@@ -14,6 +14,8 @@ export interface TxFilter {
 	method: string;
 	status: string;
 	cause: string;
+	/** How the cause was found: `trace`, `call`, … */
+	found_by: string;
 	/** A height; goes with `network`. */
 	block: string;
 	/** One of `SPANS`, or empty for all. */
@@ -32,6 +34,7 @@ export const NONE: TxFilter = {
 	method: '',
 	status: '',
 	cause: '',
+	found_by: '',
 	block: '',
 	span: '',
 	from: '',
@@ -54,7 +57,7 @@ export const SPANS = [
 export const EXPORT_ROWS = 1_000_000;
 
 /** What the API and the WebSocket call by the same name. */
-const SHARED = ['contract', 'address', 'method', 'status', 'cause'] as const;
+const SHARED = ['contract', 'address', 'method', 'status', 'cause', 'found_by'] as const;
 
 /** From an address; what is not known is left out. */
 export function filterOf(search: string): TxFilter {

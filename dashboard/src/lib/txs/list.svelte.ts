@@ -9,6 +9,7 @@
 import type { Connection } from '../backoff';
 import { ServerClock } from '../clock';
 import type { DataFrame, Health, Page, Problem, Transaction } from '../contract';
+import type { LateCause } from '../failures/shapes';
 import { Feed, following, type Row } from '../feed';
 import { instant } from '../format';
 import { get, toProblem } from '../http';
@@ -28,6 +29,8 @@ const FLUSH_MS = 250;
 /** As in `live.svelte.ts`: the store is ahead of the stream, and nothing comes. */
 const STUCK_MS = 20_000;
 const AGAIN_MS = 5_000;
+/** Until what causes brought into a list that is narrowed by them is read; the store has them a moment later than the stream. */
+const READ_MS = 1_500;
 
 export class TxList {
 	filter = $state.raw<TxFilter>(NONE);
@@ -67,6 +70,7 @@ export class TxList {
 	private tail: { query: Record<string, string>; next: string | null; last: string | undefined } | null = null;
 	private lastFrame = 0;
 	private again: ReturnType<typeof setTimeout> | undefined;
+	private reading: ReturnType<typeof setTimeout> | undefined;
 	private stopped = false;
 
 	start(filter: TxFilter): void {
@@ -83,6 +87,7 @@ export class TxList {
 		clearInterval(this.ticking);
 		clearTimeout(this.due);
 		clearTimeout(this.again);
+		clearTimeout(this.reading);
 		this.request.abort();
 		this.socket?.stop();
 		removeEventListener('online', this.reconnect);
@@ -106,7 +111,8 @@ export class TxList {
 		this.request = new AbortController();
 		clearTimeout(this.due);
 		clearTimeout(this.again);
-		this.due = this.again = undefined;
+		clearTimeout(this.reading);
+		this.due = this.again = this.reading = undefined;
 		this.socket?.stop();
 		this.socket = null;
 		this.connection = follows(this.filter) ? { kind: 'connecting' } : null;
@@ -215,7 +221,8 @@ export class TxList {
 				connection: (state) => (this.connection = state),
 				frame: (frame) => {
 					this.lastFrame = Date.now();
-					this.deliver(this.sequencer.push(frame));
+					if (frame.type === 'cause') this.explained(frame.data);
+					else this.deliver(this.sequencer.push(frame));
 				},
 				lost: () => this.sequencer.disconnected(),
 				refused: (network, title, detail) => (this.refused = `${network ? `${network}: ` : ''}${detail ?? title}`)
@@ -236,6 +243,27 @@ export class TxList {
 		}
 		for (const frame of delivery.frames) this.pending.push(frame);
 		this.due ??= setTimeout(() => this.flush(), FLUSH_MS);
+	}
+
+	/** A cause has come. Where the list is narrowed by causes, its transaction did not fit before: it is read. */
+	private explained(late: LateCause): void {
+		const shown = this.feed.explain(late);
+		if (shown) this.due ??= setTimeout(() => this.flush(), FLUSH_MS);
+		else if (this.filter.cause || this.filter.found_by) this.reading ??= setTimeout(() => void this.read(), READ_MS);
+	}
+
+	private async read(): Promise<void> {
+		this.reading = undefined;
+		const { signal } = this.request;
+		try {
+			const query = new URLSearchParams({ ...queryOf(this.filter, this.clock.now()), limit: String(PAGE) });
+			const { body } = await get<Page<Transaction>>(`/api/v1/txs?${query}`, signal);
+			if (signal.aborted) return;
+			this.feed.merge(body.items.filter((tx) => tx.sequence <= (this.sequencer.position(tx.network) ?? Infinity)));
+			this.show();
+		} catch {
+			// It is read with the next cause.
+		}
 	}
 
 	private flush(): void {

@@ -100,6 +100,33 @@ describe('transactions that fit a filter', () => {
 		list.stop();
 	});
 
+	it('are told their causes later; where causes narrow, what has come to fit is read', async () => {
+		const cause = (height: number) => {
+			const data = { network: 'a', hash: `0x${height}.0`, height, block_hash: `0xb${height}`, index: 0, cause: 'slippage', reason: 'r', found_by: 'trace' };
+			sockets[0]?.onmessage?.({ data: JSON.stringify({ type: 'cause', network: 'a', sequence: height, op: 'apply', data }) });
+		};
+		const list = await started();
+		sockets[0]?.block(9);
+		cause(9);
+		cause(7);
+		await soon();
+		expect(list.rows.map((row) => [row.tx.height, row.tx.cause ?? null])).toEqual([[9, 'slippage'], [8, null], [7, 'slippage']]);
+		const before = asked.length;
+		cause(3);
+		await vi.advanceTimersByTimeAsync(3_000);
+		expect(asked.slice(before).filter((path) => path.startsWith('/api/v1/txs'))).toEqual([]);
+		list.stop();
+
+		sockets = [];
+		const narrowed = await started({ ...NONE, found_by: 'trace' });
+		expect(heights(narrowed)).toEqual([8, 7]);
+		sockets[0]?.block(9, false);
+		cause(9);
+		await vi.advanceTimersByTimeAsync(3_000);
+		expect(heights(narrowed)).toEqual([9, 8, 7]);
+		narrowed.stop();
+	});
+
 	it('stand still while paused, and are counted', async () => {
 		const list = await started();
 		list.setPaused(true);

@@ -4,10 +4,11 @@
 //! transaction over its topic's limit becomes a placeholder with its headers, and its record goes to the dead letters, whole.
 
 use nodes::evm::EvmBlock;
-use runtime::log::{Children, NewRecord, TopicPartition, letters};
+use runtime::log::{Children, NewRecord, TopicPartition, header_name, letters};
 use schemas::{
     Envelope, Op, TimeMs,
     codec::{EncodeError, Record},
+    headers,
     passing::Writer,
     records::{DeadLetter, Payload, RawBlock, RawTransaction, RingEntry, dead_letter::reason},
     topics,
@@ -37,7 +38,12 @@ pub fn apply(
     let (children, mut writer) = (Children::new(to, &child), Writer::new(&scribe.codec, &child));
     for transaction in block.transactions {
         match writer.value(&transaction, scribe.limits.transactions) {
-            Ok(value) => records.push(children.record(transaction.transaction_index, value)),
+            Ok(value) => {
+                let mut record = children.record(transaction.transaction_index, value);
+                let status = headers::status(transaction.status());
+                record.headers.extend(status.map(|(name, value)| (header_name(name), value)));
+                records.push(record);
+            }
             Err(error) => {
                 let payload = Payload::Transaction(Box::new(transaction));
                 records.extend(placeholder(scribe, RawTransaction { envelope: child.clone(), payload }, error)?);

@@ -32,10 +32,13 @@ struct Line<'a> {
     block: &'a RawValue,
     #[serde(borrow)]
     receipts: &'a RawValue,
+    #[serde(borrow, default)]
+    traces: Option<&'a RawValue>,
 }
 
 impl Dataset {
-    /// Reads a folder of recorded blocks: `NUMBER/block.json` and `NUMBER/receipts.json`. Blocks without receipts are left out.
+    /// Reads a folder of recorded blocks: `NUMBER/block.json` and `NUMBER/receipts.json`, and `NUMBER/traces_failed.json` where it is
+    /// there. Blocks without receipts are left out.
     ///
     /// # Errors
     /// When a file cannot be read or understood, or there is no block.
@@ -61,11 +64,13 @@ impl Dataset {
         numbers.sort();
         let mut blocks = Vec::with_capacity(numbers.len());
         for (number, folder) in numbers {
-            blocks.push(Recorded::parse(
+            let block = Recorded::parse(
                 &format!("{name}/{number}"),
                 &read(&folder.join("block.json"))?,
                 &read(&folder.join("receipts.json"))?,
-            )?);
+            )?;
+            let traces = folder.join("traces_failed.json");
+            blocks.push(if traces.is_file() { block.with_traces(&read(&traces)?)? } else { block });
         }
         Ok(Self::new(name, blocks))
     }
@@ -85,7 +90,11 @@ impl Dataset {
             let line = line.map_err(|e| bad(e.to_string()))?;
             let line: Line<'_> = serde_json::from_str(&line).map_err(|e| bad(e.to_string()))?;
             let name = format!("{name}/{}", line.number);
-            blocks.push(Recorded::parse(&name, line.block.get().as_bytes(), line.receipts.get().as_bytes())?);
+            let block = Recorded::parse(&name, line.block.get().as_bytes(), line.receipts.get().as_bytes())?;
+            blocks.push(match line.traces {
+                Some(traces) => block.with_traces(traces.get().as_bytes())?,
+                None => block,
+            });
         }
         Ok(Self::new(name.to_owned(), blocks))
     }

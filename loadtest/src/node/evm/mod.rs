@@ -20,6 +20,7 @@
 //! ```
 
 mod chain;
+mod client;
 mod config;
 mod content;
 mod control;
@@ -42,9 +43,11 @@ mod shared;
 mod socket;
 mod stats;
 mod template;
+mod traces;
 mod view;
 
 pub use chain::{Schedule, Sealed};
+pub use client::Client;
 pub use config::{Clock, Config};
 pub use dataset::Dataset;
 pub use endpoint::{Endpoint, EndpointConfig};

@@ -8,6 +8,7 @@
 use super::content::{Content, Mark};
 use super::error::Error;
 use super::template::{Fill, Template};
+use super::traces::{self, Traces};
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
 use serde_json::Value;
@@ -54,6 +55,7 @@ pub struct Recorded {
     hashes: Template,
     head: Template,
     receipts: Template,
+    traces: Traces,
 }
 
 /// The values of a block's header that a simulated chain rewrites.
@@ -135,11 +137,32 @@ impl Recorded {
             hashes: Template::block(&short, &[]),
             head: Template::block(&head, &[]),
             receipts: Template::receipts(&receipts),
+            traces: Traces::new(),
             tx_hashes: tx_hashes.into(),
             contracts,
             content,
             header,
         })
+    }
+
+    /// With what was recorded of why its transactions failed (`traces_failed.json`).
+    ///
+    /// # Errors
+    /// [`Error::Data`] when that cannot be read, or is of transactions that did not fail.
+    pub fn with_traces(mut self, text: &[u8]) -> Result<Self, Error> {
+        self.traces = traces::read(&self.name, text)?;
+        match self.traces.keys().find(|place| **place >= self.tx_hashes.len()) {
+            Some(place) => {
+                let what = format!("traces: there is no transaction {place}");
+                Err(Error::Data { name: self.name, what })
+            }
+            None => Ok(self),
+        }
+    }
+
+    /// Recorded traces of its failures, by their place.
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// Where it comes from: `chain/number`.

@@ -6,6 +6,7 @@
 use super::Endpoint;
 use super::faults::{About, FaultKind, Hit, Stage, behind};
 use super::recorded::{Form, quantity};
+use super::traces;
 use super::view::View;
 use alloy_primitives::B256;
 use schemas::limits::simulator as limits;
@@ -33,12 +34,13 @@ pub(crate) struct Request<'a> {
 }
 
 pub(crate) struct RpcError {
-    code: i64,
-    message: Cow<'static, str>,
+    pub code: i64,
+    pub message: Cow<'static, str>,
+    pub data: Option<String>,
 }
 
 pub(crate) fn error(code: i64, message: impl Into<Cow<'static, str>>) -> RpcError {
-    RpcError { code, message: message.into() }
+    RpcError { code, message: message.into(), data: None }
 }
 
 pub(crate) fn no_method(method: &str) -> RpcError {
@@ -116,7 +118,11 @@ fn write_error(id: Option<&RawValue>, e: &RpcError, out: &mut Vec<u8>) {
     open(id, out);
     let message = Value::String(e.message.clone().into_owned());
     // Writing into memory cannot fail.
-    let _ = write!(out, r#","error":{{"code":{},"message":{message}}}}}"#, e.code);
+    let _ = write!(out, r#","error":{{"code":{},"message":{message}"#, e.code);
+    if let Some(data) = &e.data {
+        let _ = write!(out, r#","data":{}"#, Value::String(data.clone()));
+    }
+    out.extend_from_slice(b"}}");
 }
 
 pub(crate) fn write_result(id: Option<&RawValue>, result: &[u8], out: &mut Vec<u8>) {
@@ -171,6 +177,7 @@ impl Endpoint {
             "eth_getTransactionReceipt" | "eth_getTransactionByHash" => {
                 view.find(&params.hash(0).ok()?).map(|(block, _)| block.height)
             }
+            method if traces::is_ours(method) => traces::height(method, &params, &view),
             _ => None,
         }
     }
@@ -275,6 +282,7 @@ impl Endpoint {
             }
             "eth_getTransactionReceipt" => view.write_transaction(&params.hash(0)?, Form::Receipts, out),
             "eth_getTransactionByHash" => view.write_transaction(&params.hash(0)?, Form::Full, out),
+            ours if traces::is_ours(ours) => return traces::answer(self, ours, params, hits, &view, out),
             other => return Err(no_method(other)),
         }
         Ok(())

@@ -38,6 +38,16 @@ impl<'a> View<'a> {
         truth.map(|truth| self.endpoint.told(truth))
     }
 
+    /// The block below one.
+    pub(crate) fn below(&self, block: &Sealed) -> Option<Sealed> {
+        self.at(block.height.checked_sub(1)?)
+    }
+
+    /// The block above one, where that stands on it.
+    pub(crate) fn above(&self, block: &Sealed) -> Option<Sealed> {
+        self.at(block.height + 1).filter(|above| above.parent == block.hash)
+    }
+
     pub(crate) fn by_hash(&self, hash: &B256) -> Option<Sealed> {
         if let Some(tale) = self.endpoint.tale(hash) {
             return Some(tale.block).filter(|block| block.height <= self.limit);

@@ -8,7 +8,7 @@
 //! * [`chain`]: no endpoint is used before it has said the right chain id.
 //! * [`hub`]: heads from every subscription; polling where there is none.
 //! * [`newest`]: the newest head that is not stale; [`together`]: blocks of several heights in one question.
-//! * [`state`]: code, storage and calls at a block's hash.
+//! * [`state`]: code, storage and calls at a block's hash; [`traces`]: why transactions failed.
 //! * [`words`], [`second`]: who showed which block; [`judge`]: what follows when they differ; [`lacking`]: and who had none.
 
 mod chain;
@@ -19,6 +19,7 @@ mod newest;
 mod second;
 mod state;
 mod together;
+mod traces;
 mod words;
 
 use std::{

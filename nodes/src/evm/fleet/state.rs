@@ -13,7 +13,7 @@ use super::EvmFleet;
 use crate::{
     error::{NodeError, NodeErrorKind},
     evm::client::EvmClient,
-    fleet::{Ask, Role},
+    fleet::Ask,
 };
 
 /// How long one question may take, all endpoints and waiting for limits included.
@@ -104,8 +104,7 @@ impl EvmFleet {
         F: Fn(EvmClient) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, NodeError>> + Send + 'static,
     {
-        let any_traces = self.fleet.members().iter().any(|member| member.serves(Role::Trace));
-        let role = if any_traces { Role::Trace } else { Role::Serve };
+        let role = self.role_of_evidence();
         let ask =
             Ask { role, height: Some(at.height), within: WITHIN, sticky: false, expected: true, ..Ask::new(method) };
         let call = &call;

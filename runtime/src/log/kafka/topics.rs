@@ -31,6 +31,9 @@ const SAFE_REPLICAS: usize = 3;
 /// The property that says how many replicas must have what is acknowledged.
 const IN_SYNC: &str = "min.insync.replicas";
 
+/// Until when topics that were made have to be named by the brokers: those that are busy took more than ten seconds.
+const APPEARS_WITHIN: Duration = Duration::from_secs(60);
+
 /// One thing in which a topic is not as wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
@@ -174,10 +177,65 @@ impl KafkaLog {
         let there = specs.iter().zip(&counts).filter(|(spec, _)| spec.per_network).filter_map(|(_, n)| *n).max();
         let chain = there.unwrap_or(chain_partitions).max(1);
         let mut made = Vec::new();
-        for spec in missing {
+        for spec in &missing {
             made.push(self.make(spec, if spec.per_network { chain } else { 1 }));
         }
-        try_join_all(made).await.map(drop)
+        try_join_all(made).await?;
+        self.until_they_appear(&missing).await?;
+        // How many replicas there are by the brokers' default is known only now.
+        if self.0.config.replication < 0 {
+            let mut set = Vec::new();
+            for spec in missing {
+                set.push(self.keep_in_sync(spec));
+            }
+            try_join_all(set).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until brokers name all of them. Metadata takes a moment to come round; where brokers are busy, or many topics are made at
+    /// a time, more than that.
+    async fn until_they_appear(&self, made: &[&TopicSpec]) -> Result<(), LogError> {
+        let started = Instant::now();
+        let mut said = started;
+        let mut awaited = made.to_vec();
+        loop {
+            let mut asked = Vec::new();
+            for spec in &awaited {
+                asked.push(self.0.partition_count(spec.name, "Describe"));
+            }
+            let counts = try_join_all(asked).await?;
+            awaited =
+                awaited.into_iter().zip(counts).filter(|(_, count)| count.is_none()).map(|(spec, _)| spec).collect();
+            let Some(first) = awaited.first() else {
+                return Ok(());
+            };
+            let first = self.0.config.on_wire(first.name);
+            if started.elapsed() > APPEARS_WITHIN {
+                let message = format!(
+                    "topic {first} was made {} s ago and no broker that was asked names it, nor {} others; is the cluster's \
+                     controller well? What was made stays: start again",
+                    APPEARS_WITHIN.as_secs(),
+                    awaited.len() - 1
+                );
+                return Err(LogError::new(LogErrorKind::Unavailable, message));
+            }
+            if said.elapsed() > CALL {
+                said = Instant::now();
+                tracing::warn!(topics = awaited.len(), first, "topics were made and brokers do not name them yet");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Raises how many replicas of a topic must have what is acknowledged, where it has enough of them.
+    async fn keep_in_sync(&self, spec: &TopicSpec) -> Result<(), LogError> {
+        if let Some(found) = self.0.find(spec.name, "Describe", Instant::now()).await?
+            && let Some(want) = in_sync_wanted(found.replicas, found.property(IN_SYNC))
+        {
+            self.set(&self.0.config.on_wire(spec.name), vec![(IN_SYNC, &want.to_string())]).await?;
+        }
+        Ok(())
     }
 
     async fn make(&self, spec: &TopicSpec, partitions: u32) -> Result<(), LogError> {
@@ -202,22 +260,6 @@ impl KafkaLog {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((_, code)) => return Err(failed(&KafkaError::AdminOp(code))),
             }
-        }
-        // Metadata takes a moment to come round.
-        let deadline = tokio::time::Instant::now() + CALL;
-        while self.0.partition_count(spec.name, "Describe").await?.is_none() {
-            if tokio::time::Instant::now() > deadline {
-                let message = format!("topic {name} was made but does not appear");
-                return Err(LogError::new(LogErrorKind::Unavailable, message));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        // How many replicas there are by the brokers' default is known only now.
-        if self.0.config.replication < 0
-            && let Some(found) = self.0.find(spec.name, "Describe", Instant::now()).await?
-            && let Some(want) = in_sync_wanted(found.replicas, found.property(IN_SYNC))
-        {
-            self.set(&name, vec![(IN_SYNC, &want.to_string())]).await?;
         }
         Ok(())
     }

@@ -148,7 +148,7 @@ impl Keeper {
         let pruned = self.floors.load(&self.store).await?;
         pruned.iter().for_each(|p| metrics::pruned_below(&p.network, p.below));
         if keep.is_for_ever() && pruned.is_empty() {
-            self.busy.warn(None);
+            self.busy.warn("keep", None);
             return Ok(false);
         }
         let mut held = parts::held(&self.store).await?;
@@ -233,7 +233,7 @@ impl Keeper {
     async fn by_size(&mut self, keep: &Keep, held: &mut Held) -> Result<Vec<(String, u64)>, StoreError> {
         let Some(most) = keep.max_bytes else {
             metrics::store_bytes(held.bytes, None, None);
-            self.busy.warn(None);
+            self.busy.warn("keep", None);
             return Ok(Vec::new());
         };
         let mut last: BTreeMap<String, Part> = BTreeMap::new();
@@ -256,7 +256,7 @@ impl Keeper {
         let growth = self.growth.as_ref().map(|(_, growth)| *growth).unwrap_or_default();
         let left = growth.until(held.staying(), most);
         metrics::store_bytes(held.bytes, Some(most), left);
-        self.busy.warn(words::warning(held.staying(), most, (growth, left), next.as_ref()));
+        self.busy.warn("keep", words::warning(held.staying(), most, (growth, left), next.as_ref()));
         Ok(published)
     }
 

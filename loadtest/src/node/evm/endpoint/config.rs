@@ -1,6 +1,6 @@
 //! How one endpoint of a simulated chain is set up, and how that is written on a command line.
 
-use super::super::{Error, Fault, Latency, Limit};
+use super::super::{Client, Error, Fault, Latency, Limit};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
@@ -23,6 +23,8 @@ pub struct EndpointConfig {
     pub faults: Vec<Fault>,
     /// Whether it has a WebSocket. Default: yes.
     pub websocket: bool,
+    /// Which client it plays where somebody asks why transactions failed. Default: geth.
+    pub client: Client,
 }
 
 impl EndpointConfig {
@@ -38,6 +40,7 @@ impl EndpointConfig {
             limit: None,
             faults: Vec::new(),
             websocket: true,
+            client: Client::Geth,
         }
     }
 
@@ -54,7 +57,7 @@ impl EndpointConfig {
 impl FromStr for EndpointConfig {
     type Err = Error;
 
-    /// `NAME[,listen=ADDR][,path=/PATH][,credentials=USER:PASSWORD][,latency=…][,limit=…][,fault=…]…[,ws=off]`
+    /// `NAME[,listen=ADDR][,path=/PATH][,credentials=USER:PASSWORD][,latency=…][,limit=…][,fault=…]…[,ws=off][,client=…]`
     fn from_str(text: &str) -> Result<Self, Error> {
         let bad = |what: &str| Error::Setting(format!("endpoint {text:?}: {what}"));
         let mut parts = text.split(',');
@@ -74,11 +77,12 @@ impl FromStr for EndpointConfig {
                 "latency" => config.latency = Some(value.parse()?),
                 "limit" => config.limit = Some(value.parse()?),
                 "fault" => config.faults.push(value.parse()?),
+                "client" => config.client = value.parse()?,
                 "ws" if matches!(value, "on" | "off") => config.websocket = value == "on",
                 _ => {
                     return Err(bad(
                         "there are listen=ADDR, path=/PATH, credentials=USER:PASSWORD, latency=…, limit=…, fault=… \
-                         (repeatable), ws=on|off",
+                         (repeatable), ws=on|off, client=…",
                     ));
                 }
             }
@@ -94,15 +98,26 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let text = "slow,listen=127.0.0.1:8545,path=/v3/key,credentials=user:word,latency=lognormal:300ms:0.4,\
-                    limit=10/s:bare,fault=html@0.1,fault=old-fork#%20,ws=off";
+                    limit=10/s:bare,fault=html@0.1,fault=old-fork#%20,ws=off,client=besu-old";
         let config: EndpointConfig = text.parse().expect("valid");
         assert_eq!((config.name.as_str(), config.listen.port(), config.websocket), ("slow", 8545, false));
         assert_eq!((config.path.as_deref(), config.credentials.as_deref()), (Some("/v3/key"), Some("user:word")));
         assert_eq!(config.faults.iter().map(ToString::to_string).collect::<Vec<_>>(), ["html@0.1", "old-fork#%20"]);
         assert_eq!(config.latency.expect("set").to_string(), "lognormal:300ms:0.4");
         assert_eq!(config.limit.expect("set").to_string(), "10/s+10:bare");
+        assert_eq!((config.client, config.client.to_string()), (Client::BesuOld, "besu-old".into()));
         assert_eq!("plain".parse::<EndpointConfig>().expect("valid"), EndpointConfig::new("plain"));
-        for text in ["", "a=b", "a,b", "a,ws=maybe", "a,path=key", "a,credentials=x", "a,fault=gone", "a,listen=here"] {
+        for text in [
+            "",
+            "a=b",
+            "a,b",
+            "a,ws=maybe",
+            "a,path=key",
+            "a,credentials=x",
+            "a,fault=gone",
+            "a,listen=here",
+            "a,client=x",
+        ] {
             assert!(text.parse::<EndpointConfig>().is_err(), "{text}");
         }
     }

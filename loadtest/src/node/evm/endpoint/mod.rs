@@ -14,7 +14,7 @@ use super::limit::Bucket;
 use super::shared::Shared;
 use super::socket::Connections;
 use super::stats::Stats;
-use super::{Counts, Latency, Limit, Refusal, dice};
+use super::{Client, Counts, Latency, Limit, Refusal, dice};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use schemas::limits::simulator as limits;
 use std::net::SocketAddr;
@@ -48,6 +48,7 @@ struct Manner {
     latency: Option<Latency>,
     bucket: Option<Bucket>,
     websocket: bool,
+    client: Client,
 }
 
 /// Whom an endpoint lets in.
@@ -73,6 +74,7 @@ impl Endpoint {
                 latency: config.latency,
                 bucket: config.limit.map(|limit| Bucket::full(limit, Instant::now())),
                 websocket: config.websocket,
+                client: config.client,
             }),
             requests: AtomicU64::new(0),
             faults: Faults::new(if config.name == super::MAIN { seed } else { dice::seed_of(seed, &config.name) }),
@@ -158,6 +160,17 @@ impl Endpoint {
         if !websocket {
             self.drop_websockets();
         }
+    }
+
+    /// Which client it plays from now on.
+    pub fn set_client(&self, client: Client) {
+        self.manner().client = client;
+    }
+
+    /// Which client it plays.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.manner().client
     }
 
     /// Whether it has a WebSocket.

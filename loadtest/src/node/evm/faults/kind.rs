@@ -59,6 +59,12 @@ pub enum FaultKind {
     RpcError(i64),
     /// `no-method`: -32601, as a node that does not know the method.
     NoMethod,
+    /// `pruned`: traces and calls are refused, since the state is gone.
+    Pruned,
+    /// `trace-timeout`: traces take longer than the node allows; of a block each item says so.
+    TraceTimeout,
+    /// `other-trace`: the traces of the block below, or of the next transaction of the block.
+    OtherTrace,
     /// `ws-drop`: a WebSocket is dropped in place of a head's notification.
     WsDrop,
     /// `lying`: another block's receipts, with the hash and number of the block that was asked for.
@@ -101,7 +107,7 @@ pub(crate) enum Forgery {
 }
 
 /// Words without an argument.
-const WORDS: [(&str, FaultKind); 26] = [
+const WORDS: [(&str, FaultKind); 29] = [
     ("silent", FaultKind::Silent),
     ("html", FaultKind::Html),
     ("truncated", FaultKind::Truncated),
@@ -120,6 +126,9 @@ const WORDS: [(&str, FaultKind); 26] = [
     ("backwards", FaultKind::Backwards),
     ("no-finalized", FaultKind::NoFinalized),
     ("no-method", FaultKind::NoMethod),
+    ("pruned", FaultKind::Pruned),
+    ("trace-timeout", FaultKind::TraceTimeout),
+    ("other-trace", FaultKind::OtherTrace),
     ("ws-drop", FaultKind::WsDrop),
     ("lying", FaultKind::Lying),
     ("other-block", FaultKind::OtherBlock),

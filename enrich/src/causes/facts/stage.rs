@@ -17,18 +17,12 @@ use std::{
     time::Duration,
 };
 
-use runtime::{
-    beat::Beat,
-    log::{
-        Consumer, Log, LogError, LogErrorKind, Offsets, PollLimits, Polled, Producer, Record, TopicPartition,
-        Transaction, followed::Followed,
-    },
+use runtime::log::{
+    Consumer, Log, LogError, Offsets, PollLimits, Polled, Producer, Record, TopicPartition, Transaction,
+    followed::Followed,
 };
-use schemas::{Network, codec::Codec, records::stage_status::state, topics};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout},
-};
+use schemas::{Network, codec::Codec, topics};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
@@ -37,6 +31,7 @@ use super::{
     metrics,
     operators::Operators,
     part::Part,
+    rejoin::{Doing, Rejoin, deadline},
     sources::{self, Answered, Queue},
     topic,
 };
@@ -54,22 +49,18 @@ const POSITIONS: Duration = Duration::from_secs(2);
 const SEEN_A_SECOND: u32 = 300;
 /// Findings that wait for the stage.
 const FOUND: usize = 256;
-/// The longest that one call of the log takes.
-pub const CALL_DEADLINE: Duration = Duration::from_secs(60);
-/// The first pause before the log is asked again.
-pub const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_MOST: Duration = Duration::from_secs(5);
 
 /// Runs until told to stop, or until the log refuses for good.
+///
+/// # Errors
+/// What the log says and does not pass.
 pub async fn run(
-    config: Config,
+    config: &Config,
+    doing: Doing,
     log: Arc<dyn Log>,
     codec: Arc<Codec>,
-    shutdown: CancellationToken,
+    shutdown: &CancellationToken,
 ) -> Result<(), Error> {
-    let configured = || config.nodes.networks().into_iter().map(|(network, id)| (network, Some(id)));
-    config.board.configure(configured(), None);
-    let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), None);
     let operators = Followed::<Operators>::new(log.clone(), codec.clone(), topics::CONTROL_CONFIG.name);
     let (answers, answered) = mpsc::channel(FOUND);
     let (sources, _asking) = match config.sources.is_empty() {
@@ -80,21 +71,8 @@ pub async fn run(
             (Queue::to(to), Some(AbortOnDropHandle::new(tokio::spawn(asking))))
         }
     };
-    let mut stage = Stage { config: &config, log: &*log, codec: &codec, operators, sources, answered };
-    let mut changes = config.nodes.changes();
-    let outcome = tokio::select! {
-        outcome = stage.memberships(&shutdown) => outcome,
-        () = async {
-            while changes.changed().await.is_ok() {
-                config.board.configure(configured(), None);
-            }
-            std::future::pending().await
-        } => Ok(()),
-    };
-    if outcome.is_ok() {
-        beat.farewell().await;
-    }
-    outcome
+    let mut stage = Stage { config, log: &*log, codec: &codec, operators, sources, answered };
+    stage.memberships(Rejoin::new(GROUP, doing), shutdown).await
 }
 
 struct Stage<'a> {
@@ -107,15 +85,14 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    async fn memberships(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
-        let mut retry = RETRY_FIRST;
+    async fn memberships(&mut self, mut rejoin: Rejoin, shutdown: &CancellationToken) -> Result<(), Error> {
         loop {
             let started = Instant::now();
             let ended = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 joined = Member::join(self) => match joined {
                     Ok(mut member) => {
-                        member.stage.config.board.process(state::RUNNING, None);
+                        rejoin.joined();
                         member.work(shutdown).await
                     }
                     Err(error) => Err(error),
@@ -123,25 +100,9 @@ impl Stage<'_> {
             };
             self.config.board.released_all();
             let Err(error) = ended else { return Ok(()) };
-            if shutdown.is_cancelled() {
-                tracing::debug!(%error, "while stopping");
+            if !rejoin.after(error, started, shutdown).await? {
                 return Ok(());
             }
-            use LogErrorKind::*;
-            if !matches!(error.kind, Fenced | Aborted | Indefinite | Unavailable | Denied | Full | TooLarge | NoTopic) {
-                return Err(Error::Log(error));
-            }
-            if started.elapsed() > 2 * RETRY_MOST {
-                retry = RETRY_FIRST;
-            }
-            tracing::warn!(%error, kind = ?error.kind, retry_in = ?retry, "joining anew");
-            metrics::rejoined();
-            self.config.board.process(state::STALLED, Some(format!("causes joins its group anew: {error}")));
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(retry) => {}
-            }
-            retry = (retry * 2).min(RETRY_MOST);
         }
     }
 }
@@ -255,7 +216,7 @@ impl<'s, 'a> Member<'s, 'a> {
 
     fn take(&mut self, record: &Record) {
         let Some(part) = self.parts.get_mut(&record.from.partition) else { return };
-        let asks = self.stage.config.calls.is_some();
+        let asks = self.stage.config.calls;
         let (since, seen) = &mut self.seen;
         part.take(self.stage.codec, record, || {
             if since.elapsed() >= Duration::from_secs(1) {
@@ -296,7 +257,9 @@ impl<'s, 'a> Member<'s, 'a> {
 
     /// One for each network that is held and has nodes.
     fn start_finders(&mut self) {
-        let Some(calls) = self.stage.config.calls else { return };
+        if !self.stage.config.calls {
+            return;
+        }
         for (network, of) in self.parts.values().flat_map(|part| &part.networks) {
             if self.finders.contains_key(network) || self.stage.config.nodes.of(network).is_none() {
                 continue;
@@ -304,7 +267,7 @@ impl<'s, 'a> Member<'s, 'a> {
             let finder = Finder {
                 network: network.clone(),
                 nodes: self.stage.config.nodes.clone(),
-                calls,
+                budget: self.stage.config.budgets.of(network),
                 shared: of.shared.clone(),
                 sources: self.stage.sources.clone(),
                 found: self.find.clone(),
@@ -346,10 +309,4 @@ impl<'s, 'a> Member<'s, 'a> {
         metrics::known(contracts, abi_bytes);
         Ok(())
     }
-}
-
-async fn deadline<T>(what: &str, call: impl Future<Output = Result<T, LogError>>) -> Result<T, LogError> {
-    timeout(CALL_DEADLINE, call).await.unwrap_or_else(|_| {
-        Err(LogError::new(LogErrorKind::Indefinite, format!("{what}: no answer from the log in {CALL_DEADLINE:?}")))
-    })
 }

@@ -15,17 +15,17 @@ use nodes::{
     evm::fleet::{Called, EvmFleet, StateAt},
 };
 use schemas::{
-    BlockHash, Network, TimeMs,
+    BlockHash, Network,
     limits::facts as limits,
     records::{FoundBy, Implementation, ProxyKind},
 };
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    config::{AllNodes, Calls, Nodes},
+    budget::Budget,
+    config::{AllNodes, Nodes},
     ledger::Behind,
     metrics,
-    pace::{Pace, Turn},
     proxy::{self, Code},
     sources::{Queue, Wanted},
     waiting::{Waiting, Wish},
@@ -93,7 +93,7 @@ pub struct Finder {
     /// Its nodes.
     pub nodes: AllNodes,
     /// How often they may be asked.
-    pub calls: Calls,
+    pub budget: Budget,
     /// Who waits.
     pub shared: Arc<Shared>,
     /// Who is asked for ABIs.
@@ -112,7 +112,6 @@ struct Looked {
 impl Finder {
     /// See the module.
     pub async fn run(self) {
-        let mut pace = Pace::new(self.calls.per_second, self.calls.per_day);
         let mut gone_since: Option<Instant> = None;
         loop {
             if gone_since.is_some_and(|since| since.elapsed() > GONE) {
@@ -128,8 +127,11 @@ impl Finder {
                 let _ = tokio::time::timeout(NAP, self.shared.news.notified()).await;
                 continue;
             };
-            let mut look =
-                Look { fleet: &nodes.fleet, pace: &mut pace, at: StateAt { height: wish.height, hash: wish.hash } };
+            let look = Look {
+                fleet: &nodes.fleet,
+                budget: &self.budget,
+                at: StateAt { height: wish.height, hash: wish.hash },
+            };
             match look.contract(wish.address).await {
                 Ok(looked) => {
                     if !self.tell(&nodes, &wish, looked).await {
@@ -195,35 +197,24 @@ impl Finder {
 
 struct Look<'a> {
     fleet: &'a EvmFleet,
-    pace: &'a mut Pace,
+    budget: &'a Budget,
     at: StateAt,
 }
 
 impl Look<'_> {
-    async fn turn(&mut self) {
-        loop {
-            match self.pace.turn(tokio::time::Instant::now(), TimeMs::now()) {
-                Turn::Now => break,
-                Turn::After(wait) => tokio::time::sleep(wait.min(NAP)).await,
-                Turn::Never => std::future::pending().await,
-            }
-        }
-        self.pace.asked(tokio::time::Instant::now(), TimeMs::now());
-    }
-
-    async fn code(&mut self, of: Address) -> Result<Bytes, NodeError> {
-        self.turn().await;
+    async fn code(&self, of: Address) -> Result<Bytes, NodeError> {
+        self.budget.turn().await;
         self.fleet.code_at(of, self.at).await
     }
 
-    async fn slot(&mut self, of: Address, slot: U256) -> Result<Option<Address>, NodeError> {
-        self.turn().await;
+    async fn slot(&self, of: Address, slot: U256) -> Result<Option<Address>, NodeError> {
+        self.budget.turn().await;
         Ok(proxy::address_in(self.fleet.storage_at(of, slot, self.at).await?))
     }
 
     /// What a call returns; `None` where it fails.
-    async fn call(&mut self, to: Address, data: impl Into<Bytes>) -> Result<Option<Bytes>, NodeError> {
-        self.turn().await;
+    async fn call(&self, to: Address, data: impl Into<Bytes>) -> Result<Option<Bytes>, NodeError> {
+        self.budget.turn().await;
         Ok(match self.fleet.call_at(to, data.into(), self.at).await? {
             Called::Returned(data) => Some(data),
             Called::Failed => None,
@@ -235,7 +226,7 @@ impl Look<'_> {
         Implementation { from_height, address: Some(address), found_by, ..Implementation::default() }
     }
 
-    async fn contract(&mut self, of: Address) -> Result<Looked, NodeError> {
+    async fn contract(&self, of: Address) -> Result<Looked, NodeError> {
         let code = self.code(of).await?;
         let is = |this: &Self, kind, to| Behind { proxy: Some(kind), implementations: vec![this.entry(to)] };
         // What no log tells of is asked again after a while.

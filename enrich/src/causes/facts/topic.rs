@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use super::{
     ledger::Place,
     part::Part,
-    stage::{CALL_DEADLINE, RETRY_FIRST},
+    rejoin::{CALL_DEADLINE, RETRY_FIRST},
 };
 
 /// The topic.
