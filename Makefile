@@ -36,7 +36,7 @@ test-static: prerequisites fmt-check lint deny ## Format, lints, licences and wh
 test-rust: fetch fetch-test dashboard ## All Rust tests, against the real engine, EVM node, Kafka, registry and PostgreSQL
 	$(call say,Rust tests)
 	$(CARGO) test --workspace --locked --no-run
-	scripts/test-rust $(CARGO) test --workspace --locked
+	scripts/test-rust scripts/once-more $(CARGO) test --workspace --locked
 
 .PHONY: test-embedded
 test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafka, PostgreSQL and browser: needs no Java
