@@ -62,6 +62,9 @@ pub struct Config {
     pub store_grace: Duration,
     /// The table of causes (`[causes] table` before ours), by which errors are named again on reading.
     pub causes: Arc<Table>,
+    /// How long after its block's time a failed transaction without a final cause still waits for one: `[causes] give_up_after`, and
+    /// [`schemas::limits::finding::CAUSE_ON_ITS_WAY`].
+    pub cause_pending: Duration,
     /// WebSocket keep-alive.
     pub ws: WsConfig,
     /// Name of this process (`[runtime] instance`).
@@ -141,6 +144,7 @@ impl Config {
             count_every: Duration::from_secs(1),
             store_grace: Duration::from_secs(60),
             causes: Arc::new(Table::builtin().clone()),
+            cause_pending: Duration::from_secs(600) + schemas::limits::finding::CAUSE_ON_ITS_WAY,
             ws: WsConfig::default(),
             instance: "headwater".to_owned(),
             board: Board::new(stage::API, state::RUNNING),

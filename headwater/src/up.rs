@@ -223,6 +223,7 @@ async fn run_stages(
         }
         let mut settings = parts::api_config(&mut live, control.clone(), certificate);
         settings.causes = parts::table_of_causes(&config)?;
+        settings.cause_pending = config.causes.give_up_after + schemas::limits::finding::CAUSE_ON_ITS_WAY;
         boards.push(settings.board.clone());
         let api = api::run(settings, listener, store, log.clone(), codec.clone(), stop.clone());
         service.spawn_stage("api", 1, api)?;

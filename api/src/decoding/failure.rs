@@ -3,9 +3,11 @@
 //! Guarantee: cause and sentence are those of the stream, but where an ABI of the reader's own names the error otherwise, or where nothing
 //! had named it when the cause was found and something does now: that is marked `late`.
 
+use std::time::Duration;
+
 use alloy_primitives::Address;
 use decode::causes::{Cause, Named, Table, name_again};
-use schemas::{TimeMs, limits::finding};
+use schemas::TimeMs;
 
 use super::{Candidate, Known, json};
 use crate::items::{FailureItem, TransactionDetail};
@@ -13,12 +15,12 @@ use crate::items::{FailureItem, TransactionDetail};
 /// Contracts of a call tree that are named.
 const NAMED: usize = 32;
 
-/// What is stored of it; nothing where the transaction did not fail.
-pub(super) fn of_row(row: &store::query::TransactionDetail) -> Option<FailureItem> {
+/// What is stored of it; nothing where the transaction did not fail. One without a final cause waits for it until it is older than `pending`.
+pub(super) fn of_row(row: &store::query::TransactionDetail, pending: Duration) -> Option<FailureItem> {
     let failure = row.failure.as_ref()?;
     let transaction = &row.transaction;
     let age = TimeMs::now().0.saturating_sub(transaction.block_timestamp.0);
-    let fresh = u128::try_from(age).is_ok_and(|age| age < finding::CAUSE_PENDING.as_millis());
+    let fresh = u128::try_from(age).is_ok_and(|age| age < pending.as_millis());
     let told = (transaction.failure_cause.as_deref(), transaction.failure_reason.as_deref());
     Some(FailureItem::from_row(told, failure, failure.found_by.is_none() && fresh))
 }

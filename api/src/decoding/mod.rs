@@ -53,7 +53,7 @@ pub async fn detail(
     let called = Called::of(&detail);
     let inner = called.as_ref().map(|called| decode::inner_calls(called.to, &called.input)).unwrap_or_default();
     let inside = inner.calls.iter().map(|call| call.to);
-    detail.failure = failure::of_row(row);
+    detail.failure = failure::of_row(row, app.config.cause_pending);
     let failing = detail.failure.as_ref().map(failure::addresses).unwrap_or_default();
     let addresses: Vec<Address> = addresses(&detail).take(ADDRESSES / 2).chain(failing).chain(inside).collect();
     let known = Known::look_up(app, asking, network, row.transaction.block_number, &addresses).await;

@@ -12,9 +12,9 @@ pub const SEARCH_ITEMS: usize = 20;
 pub const SEARCH_BYTES: usize = 256;
 /// Networks that one search looks into.
 pub const SEARCH_NETWORKS: usize = 256;
-/// How long after its block's time a failed transaction without a final cause still waits for one: what the causes' consumer takes at most
-/// by default, and a while for the way.
-pub const CAUSE_PENDING: Duration = Duration::from_secs(15 * 60);
+/// How long a failed transaction without a final cause still waits for one after the causes' consumer has given it up at the latest: the
+/// way from the block's time to the consumer, and from there to the row.
+pub const CAUSE_ON_ITS_WAY: Duration = Duration::from_secs(5 * 60);
 /// Live causes that one process holds for its WebSocket connections: how many, and their bytes.
 pub const LIVE_CAUSES: (usize, usize) = (8_192, 8 << 20);
 /// Live causes of one connection that wait until their transactions have been sent; the oldest go first.

@@ -30,7 +30,8 @@ use crate::causes::{
     metrics,
 };
 
-/// How long a block that no node has may be on its way to them; the revert of one that was reverted is on its way as well.
+/// How long a block that no node has may be on its way to them, where they have shown its height; the revert of one that was reverted is
+/// on its way as well. At most a quarter of all patience. Nodes that are behind are waited for until the failure is given up.
 const ON_ITS_WAY: Duration = Duration::from_secs(20);
 /// Pause before such a block is asked for again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -114,10 +115,13 @@ impl Seeker {
             items.iter().for_each(|item| item.was_asked());
             return true;
         };
-        self.settle(items, found).await
+        let behind = nodes.fleet.traces_are_behind(first.height);
+        self.settle(items, found, behind).await
     }
 
-    async fn settle(&self, items: Vec<Arc<Item>>, found: Vec<Evidence>) -> bool {
+    /// `behind`: no node that may be asked has shown the block's height.
+    async fn settle(&self, items: Vec<Arc<Item>>, found: Vec<Evidence>, behind: bool) -> bool {
+        let on_its_way = ON_ITS_WAY.min(self.give_up_after / 4);
         let (mut away, mut missing, mut said, mut answered) = (Vec::new(), Vec::new(), String::new(), false);
         for (item, found) in items.into_iter().zip(found) {
             let ended = match found {
@@ -127,7 +131,7 @@ impl Seeker {
                     away.push(item);
                     continue;
                 }
-                Evidence::None(Why::OtherBlock(_)) if item.since.elapsed() < ON_ITS_WAY => {
+                Evidence::None(Why::OtherBlock(_)) if behind || item.since.elapsed() < on_its_way => {
                     answered = true;
                     item.was_asked();
                     missing.push(item);
@@ -153,7 +157,7 @@ impl Seeker {
             }
         }
         if !missing.is_empty() {
-            self.queue.again(missing, AGAIN);
+            self.queue.again(missing, if behind { SOME_AWAY } else { AGAIN });
         }
         match (answered, away.is_empty()) {
             (true, true) => self.queue.answered(),

@@ -12,7 +12,7 @@ use loadtest::{
 };
 use rustix::process::Signal;
 
-use super::{Headwater, Net, PATIENCE, binary, number, recorded};
+use super::{Headwater, Net, PATIENCE, binary, number, recorded, visible};
 
 /// How many brokers there are.
 pub fn brokers() -> u64 {
@@ -117,7 +117,7 @@ impl Cluster {
     /// Waits until the block is visible; stages that ended by themselves are told.
     pub async fn until_visible(&mut self, slug: &str, node: &Simulator) {
         let head = node.canonical(node.head()..=node.head()).remove(0);
-        let sql = format!("SELECT count() AS n FROM blocks WHERE network = '{slug}' AND hash = '{}'", head.hash);
+        let sql = visible(slug, &head.hash.to_string());
         let end = Instant::now() + PATIENCE;
         loop {
             let rows = self.headwater.query(&sql).await;

@@ -187,9 +187,9 @@ impl Headwater {
         }
     }
 
-    /// Waits until the block with this hash is visible in SQL.
+    /// Waits until the block with this hash is visible in SQL, and its event, which is written last.
     pub async fn until_visible(&mut self, slug: &str, hash: &str) {
-        let sql = format!("SELECT count() AS n FROM blocks WHERE network = '{slug}' AND hash = '{hash}'");
+        let sql = visible(slug, hash);
         let end = Instant::now() + PATIENCE;
         loop {
             let rows = self.query(&sql).await;
@@ -203,6 +203,14 @@ impl Headwater {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// Counts the block with this hash where it is visible, and its event, which is written last.
+pub fn visible(slug: &str, hash: &str) -> String {
+    format!(
+        "SELECT count() AS n FROM blocks WHERE network = '{slug}' AND hash = '{hash}' \
+         AND sequence IN (SELECT sequence FROM block_events WHERE network = '{slug}' AND block_hash = '{hash}')"
+    )
 }
 
 pub fn tail(text: &str) -> String {

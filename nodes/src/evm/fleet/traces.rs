@@ -52,6 +52,14 @@ impl EvmFleet {
         able.any(|member| ways.iter().any(|way| member.cannot(way, Some(height)).is_none()))
     }
 
+    /// Whether all endpoints that may be asked for traces have shown less than a height of late: what they lack there may still come.
+    pub fn traces_are_behind(&self, height: u64) -> bool {
+        let role = self.role_of_evidence();
+        let members = self.fleet.members();
+        let mut able = members.iter().filter(|member| member.serves(role)).peekable();
+        able.peek().is_some() && able.all(|member| member.height().is_some_and(|shown| shown < height))
+    }
+
     /// The call that a transaction is, at the state of its block's parent. What stood before it in its block is missing.
     ///
     /// # Errors
