@@ -27,6 +27,8 @@ pub struct CausesOverTime {
     pub counts: Vec<CauseCount>,
     /// From when on they were counted: later than was asked where the time did not suffice for more.
     pub from: TimeMs,
+    /// The last event of the network that is in it; 0 before the first.
+    pub sequence: u64,
 }
 
 /// Failed transactions of a step with one cause.

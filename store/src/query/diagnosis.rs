@@ -12,6 +12,8 @@ pub struct DiagnosisFilter {
     pub network: Network,
     /// A contract of it: `0x` and 40 lower-case hex digits on EVM. `None`: the network alone.
     pub contract: Option<String>,
+    /// Whether windows of the contract may tell of it: that one exists tells that somebody watches it. Else it is read from rows alone.
+    pub contract_windows: bool,
     /// The time in question: the minutes that end with it.
     pub at: TimeMs,
 }
@@ -19,7 +21,7 @@ pub struct DiagnosisFilter {
 /// The minutes in question, and the day before them in steps of equal length.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Diagnosis {
-    /// Minutes that one judges: [`DIAGNOSED_MS`] long, the last is the one that the time lies in.
+    /// Minutes that one judges: those of [`DIAGNOSED_MS`], and the one that the time lies in.
     pub from: TimeMs,
     /// Their end.
     pub to: TimeMs,
@@ -35,6 +37,8 @@ pub struct Diagnosis {
     pub endpoints: Vec<EndpointAt>,
     /// The same endpoints over the day before.
     pub usual_endpoints: Vec<EndpointAt>,
+    /// The last event of the network that is in it; 0 before the first.
+    pub sequence: u64,
 }
 
 /// A step of the day before.
@@ -47,7 +51,7 @@ pub struct Usual {
 }
 
 /// Length of the time that is judged, milliseconds.
-pub const DIAGNOSED_MS: i64 = 10 * 60_000;
+pub const DIAGNOSED_MS: i64 = 5 * 60_000;
 
 impl Store {
     /// What a verdict about these minutes rests on. From windows alone: where there are none it says so by being empty or not complete.

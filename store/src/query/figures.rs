@@ -24,8 +24,8 @@ pub struct Figures {
     pub token_transfers: Option<u64>,
     /// Gas used over receipts.
     pub gas_used: u64,
-    /// Gas limits of the blocks; 0 of contracts.
-    pub gas_limit: u64,
+    /// Gas limits of the blocks (some chains have 2^50 and more); 0 of contracts.
+    pub gas_limit: u128,
     /// Sum of base fees over blocks that have one.
     pub base_fee_sum: U256,
     /// Number of blocks in it.
@@ -78,7 +78,7 @@ impl Figures {
 
     /// Gas used by gas limits; `None` of contracts, and where no block has a limit.
     pub fn fullness(&self) -> Option<f64> {
-        ratio(self.gas_used, self.gas_limit)
+        (self.gas_limit > 0).then(|| self.gas_used as f64 / self.gas_limit as f64)
     }
 
     /// Mean time from block to block, milliseconds; `None` with less than two heights.

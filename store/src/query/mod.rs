@@ -56,7 +56,7 @@ pub use providers::ProviderMinute;
 pub use pruned::Pruned;
 pub use remembered::Remembered;
 pub use search::{FoundHash, FoundHeight};
-pub use series::{Point, Series, SeriesFilter};
+pub use series::{Point, Series, SeriesAnswer, SeriesFilter};
 pub use totals::NetworkTotals;
 pub use transaction::{Failure, Log, TransactionDetail};
 pub use transactions::{Transaction, TransactionCursor, TransactionFilter};

@@ -12,6 +12,8 @@ pub struct OverviewFilter {
     pub network: Network,
     /// A contract of it: `0x` and 40 lower-case hex digits on EVM. `None`: the whole network.
     pub contract: Option<String>,
+    /// Whether windows of the contract may tell of it: that one exists tells that somebody watches it. Else it is read from rows alone.
+    pub contract_windows: bool,
     /// From this time on; cut down to a whole minute.
     pub from: TimeMs,
     /// Before this time; rounded up to a whole minute.
@@ -33,8 +35,8 @@ pub struct Overview {
     pub reason: Option<String>,
     /// Where it comes from.
     pub source: Source,
-    /// The last event of the network that windows were computed at; `None` where no window is in it.
-    pub sequence: Option<u64>,
+    /// The last event of the network that is in it; 0 before the first.
+    pub sequence: u64,
 }
 
 impl Store {

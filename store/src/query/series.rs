@@ -12,6 +12,8 @@ pub struct SeriesFilter {
     pub network: Network,
     /// A contract of it: `0x` and 40 lower-case hex digits on EVM. `None`: the whole network.
     pub contract: Option<String>,
+    /// Whether windows of the contract may tell of it: that one exists tells that somebody watches it. Else it is read from rows alone.
+    pub contract_windows: bool,
     /// Which figures; each is answered once, in this order.
     pub metrics: Vec<Metric>,
     /// In these steps.
@@ -20,6 +22,15 @@ pub struct SeriesFilter {
     pub from: TimeMs,
     /// To this time: a step that begins at it or later is not in it.
     pub to: TimeMs,
+}
+
+/// Figures over time.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SeriesAnswer {
+    /// As they were asked for.
+    pub series: Vec<Series>,
+    /// The last event of the network that is in them; 0 before the first.
+    pub sequence: u64,
 }
 
 /// A figure over time.
@@ -51,7 +62,7 @@ impl Store {
     ///
     /// # Errors
     /// The time is empty or has too many steps, or the store is away.
-    pub async fn series(&self, filter: &SeriesFilter) -> Result<Vec<Series>, StoreError> {
+    pub async fn series(&self, filter: &SeriesFilter) -> Result<SeriesAnswer, StoreError> {
         let _ = filter;
         Err(StoreError::new(StoreErrorKind::Internal, "reading windows", "no table of windows is made yet"))
     }
