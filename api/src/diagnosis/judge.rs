@@ -1,14 +1,13 @@
 //! The judgement.
 
+use store::query::Figures;
+
 use super::{
-    Case, EndpointThen, Sums,
+    Case, EndpointThen,
     usual::{self, Range},
     words,
 };
-use crate::{
-    derived,
-    items::{EvidenceItem, Figure},
-};
+use crate::items::{EvidenceItem, Figure};
 
 /// How old the newest block may be, milliseconds, and how many block intervals, whichever is more (rule 23's `lag_ok`).
 const AGE_OK: (u64, u64) = (30_000, 3);
@@ -142,7 +141,7 @@ struct Seen<'c> {
 
 impl Seen<'_> {
     fn tell(&mut self, name: &str, unit: &str, value: f64, usual: Option<Range>, points: Option<Verdict>, note: Option<String>) {
-        let figure = |value: f64| Some(if unit == "wei/gas" { Figure::Amount(format!("{value:.0}")) } else { Figure::Number(value) });
+        let figure = |value: f64| Some(if unit == "price" { Figure::Amount(format!("{value:.0}")) } else { Figure::Number(value) });
         self.evidence.push(EvidenceItem {
             name: name.to_owned(),
             value: figure(value),
@@ -171,7 +170,7 @@ impl Seen<'_> {
             self.lack(format!("what fails at {name}: it had no transaction in the last minutes"));
             return Own::Usual;
         };
-        let rate = derived::share(now.failed.into(), now.transactions.into()).unwrap_or(0.0);
+        let rate = now.failure_rate().unwrap_or(0.0);
         if now.transactions < usual::TRANSACTIONS {
             self.lack(format!(
                 "what fails at {name}: {} transactions in the last minutes are too few to tell chance from trouble",
@@ -183,12 +182,12 @@ impl Seen<'_> {
             let told = case.contract_usual.iter().filter_map(usual::failure_rate).count();
             self.too_few(&format!("the failure rate of {name}"), told);
         }
-        let rest = Sums {
+        let rest = Figures {
             transactions: case.now.transactions.saturating_sub(now.transactions),
             failed: case.now.failed.saturating_sub(now.failed),
-            ..Sums::default()
+            ..Figures::default()
         };
-        let rest_rate = derived::share(rest.failed.into(), rest.transactions.into());
+        let rest_rate = rest.failure_rate();
         let higher = usual::is_higher((now.failed, now.transactions), (rest.failed, rest.transactions));
         if rest.transactions < usual::TRANSACTIONS {
             self.lack(format!(
@@ -205,10 +204,10 @@ impl Seen<'_> {
         let alone = higher || rest.transactions < usual::TRANSACTIONS;
         let points = (high && alone).then_some(Verdict::Contract);
         let counted = format!("{} of {} transactions in the last minutes", now.failed, now.transactions);
-        self.tell(&format!("failure rate of {name}"), "share", rate, own, points, Some(counted));
+        self.tell(&format!("failure rate of {name}"), "ratio", rate, own, points, Some(counted));
         if let Some(rest) = rest_rate {
             let note = "the network's other transactions in the last minutes".to_owned();
-            self.tell("failure rate of the rest of the network", "share", rest, None, None, Some(note));
+            self.tell("failure rate of the rest of the network", "ratio", rest, None, None, Some(note));
         }
         if points.is_none() {
             return if high { Own::AsOthers } else { Own::Usual };
@@ -233,7 +232,7 @@ impl Seen<'_> {
     fn failures(&mut self, asked: &Own) -> Option<Finding> {
         let case = self.case;
         let now = &case.now;
-        let Some(rate) = derived::share(now.failed.into(), now.transactions.into()) else {
+        let Some(rate) = now.failure_rate() else {
             self.lack("what fails in the network: there was no transaction in the last minutes");
             return None;
         };
@@ -248,7 +247,7 @@ impl Seen<'_> {
         let worst = worst.filter(|worst| worst.of > 0 && worst.failed as f64 > MOST * worst.of as f64);
         let points = high.map(|_| if worst.is_some() { Verdict::Contract } else { Verdict::Chain });
         let counted = format!("{} of {} transactions in the last minutes", now.failed, now.transactions);
-        self.tell("failure rate of the network", "share", rate, own, points, Some(counted));
+        self.tell("failure rate of the network", "ratio", rate, own, points, Some(counted));
         let (own, verdict) = (high?, points?);
         let (percent, usually) = (words::percent(rate), words::percents(own));
         let clause = match worst {
@@ -265,23 +264,22 @@ impl Seen<'_> {
 
     fn fullness(&mut self) -> Option<String> {
         let case = self.case;
-        let of = |sums: &Sums| derived::share(sums.gas_used, sums.gas_limit);
-        let Some(value) = of(&case.now) else {
+        let Some(value) = case.now.fullness() else {
             self.lack("how full blocks are: none of the last minutes tells a gas limit");
             return None;
         };
-        let range = usual::range(case.usual.iter().filter_map(of));
+        let range = usual::range(case.usual.iter().filter_map(Figures::fullness));
         if range.is_none() {
-            self.too_few("how full blocks are", case.usual.iter().filter_map(of).count());
+            self.too_few("how full blocks are", case.usual.iter().filter_map(Figures::fullness).count());
         }
         let high = range.filter(|range| value > range.1 + FULLER.0 || (value >= FULL && value > range.1 + FULLER.1));
-        self.tell("fullness of blocks", "share", value, range, high.map(|_| Verdict::Chain), Some("gas used by gas limit".to_owned()));
+        self.tell("fullness of blocks", "ratio", value, range, high.map(|_| Verdict::Chain), Some("gas used by gas limit".to_owned()));
         high.map(|range| format!("blocks are {} full, usually {}", words::percent(value), words::percents(range)))
     }
 
     fn base_fee(&mut self) -> Option<String> {
         let case = self.case;
-        let of = |sums: &Sums| derived::mean(sums.base_fee_sum, sums.base_fee_count).map(words::number);
+        let of = |figures: &Figures| figures.base_fee_avg().map(words::number);
         let Some(value) = of(&case.now) else {
             self.lack("the base fee: blocks of the last minutes tell none");
             return None;
@@ -291,7 +289,7 @@ impl Seen<'_> {
             self.too_few("the base fee", case.usual.iter().filter_map(of).count());
         }
         let high = range.filter(|range| value > range.1 * DEARER && value > 0.0);
-        self.tell("base fee", "wei/gas", value, range, high.map(|_| Verdict::Chain), Some("mean of the last minutes' blocks".to_owned()));
+        self.tell("base fee", "price", value, range, high.map(|_| Verdict::Chain), Some("mean of the last minutes' blocks".to_owned()));
         high.map(|(low, high)| {
             let (low, high) = (words::price(low), words::price(high));
             let usually = if low == high { low } else { format!("{low} to {high}") };
@@ -301,36 +299,35 @@ impl Seen<'_> {
 
     /// Milliseconds between blocks, as is usual.
     fn usual_interval(&self) -> Option<Range> {
-        let of = |sums: &Sums| derived::interval_ms(sums.first, sums.last).map(|ms| ms as f64);
-        usual::range(self.case.usual.iter().filter_map(of))
+        usual::range(self.case.usual.iter().filter_map(Figures::block_interval_ms))
     }
 
     fn interval(&mut self) -> Option<String> {
-        let Some(value) = derived::interval_ms(self.case.now.first, self.case.now.last) else {
+        let Some(value) = self.case.now.block_interval_ms() else {
             self.lack("how fast blocks come: there were fewer than two in the last minutes");
             return None;
         };
         let range = self.usual_interval();
         if range.is_none() {
-            let of = |sums: &&Sums| derived::interval_ms(sums.first, sums.last).is_some();
-            self.too_few("how fast blocks come", self.case.usual.iter().filter(of).count());
+            let told = self.case.usual.iter().filter_map(Figures::block_interval_ms).count();
+            self.too_few("how fast blocks come", told);
         }
-        let slow = range.filter(|range| value as f64 > range.1 * SLOWER && value >= 1_000);
-        self.tell("block interval", "ms", value as f64, range, slow.map(|_| Verdict::Chain), None);
+        let slow = range.filter(|range| value > range.1 * SLOWER && value >= 1_000.0);
+        self.tell("block interval", "ms", value, range, slow.map(|_| Verdict::Chain), None);
         slow.map(|range| {
-            format!("a block comes every {}, usually every {}", words::time(value), words::time(range.1 as u64))
+            format!("a block comes every {}, usually every {}", words::time(value as u64), words::time(range.1 as u64))
         })
     }
 
     /// How old the newest block is.
     fn age(&mut self) -> Option<String> {
         let case = self.case;
-        let newest = case.now.last.or_else(|| case.usual.iter().filter_map(|sums| sums.last).max_by_key(|(height, _)| *height));
+        let newest = case.now.last.or_else(|| case.usual.iter().filter_map(|figures| figures.last).max_by_key(|(height, _)| *height));
         let Some((height, time)) = newest else {
             self.lack("how old the newest block is: none of the last day is known");
             return None;
         };
-        let age = u64::try_from(case.at.0.saturating_sub(time)).unwrap_or(0);
+        let age = u64::try_from(case.at.0.saturating_sub(time.0)).unwrap_or(0);
         let interval = self.usual_interval().map_or(0.0, |range| range.1);
         let most = AGE_OK.0.max(AGE_OK.1.saturating_mul(interval as u64));
         let old = age > most;

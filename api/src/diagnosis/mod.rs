@@ -1,41 +1,22 @@
-//! "Is it us, the chain or the provider?": figures of the last minutes beside what is usual, and one sentence. Pure: no clock, no store.
+//! "Is it us, the chain or the provider?": figures of the last minutes beside what is usual, and one sentence. [`judge`] is pure.
 //!
 //! Guarantee: `contract`, `chain` or `provider` is said only where a figure lies beyond its own last day by more than chance explains
 //! ([`usual`]), or an endpoint says itself that it is not well; every comparison that was not possible is named. Who cannot see the chain
 //! is told that first; then what fails at the contract alone; then what is the matter with the chain; then single endpoints, which others
 //! stand in for.
 
+mod gather;
 mod judge;
 #[cfg(test)]
 mod tests;
 mod usual;
 mod words;
 
-use alloy_primitives::U256;
 use schemas::TimeMs;
+use store::query::Figures;
 
+pub use gather::of;
 pub use judge::judge;
-
-/// Sums over a time, of a network or of a contract.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sums {
-    /// Transactions.
-    pub transactions: u64,
-    /// Those that failed.
-    pub failed: u64,
-    /// Gas used.
-    pub gas_used: u128,
-    /// Gas limits of the blocks; 0 where blocks tell none.
-    pub gas_limit: u128,
-    /// Base fees of the blocks, added up.
-    pub base_fee_sum: U256,
-    /// Blocks with a base fee.
-    pub base_fee_count: u64,
-    /// Lowest block, its height and time in milliseconds.
-    pub first: Option<(u64, i64)>,
-    /// Highest block.
-    pub last: Option<(u64, i64)>,
-}
 
 /// How an endpoint was.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,13 +52,13 @@ pub struct Case {
     /// The time that it is about.
     pub at: TimeMs,
     /// The network in the last minutes.
-    pub now: Sums,
+    pub now: Figures,
     /// The network in five-minute windows of the day before, whole ones.
-    pub usual: Vec<Sums>,
+    pub usual: Vec<Figures>,
     /// The contract likewise.
-    pub contract_now: Option<Sums>,
+    pub contract_now: Option<Figures>,
     /// The contract likewise.
-    pub contract_usual: Vec<Sums>,
+    pub contract_usual: Vec<Figures>,
     /// The endpoints at that time.
     pub endpoints: Vec<EndpointThen>,
     /// The contract that most of the network's failures called.

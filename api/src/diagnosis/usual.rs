@@ -4,8 +4,7 @@
 //! jumps by chance alone: it stands out only if the lower end of its 99 % Wilson score interval (E. B. Wilson, 1927: the interval for a
 //! share that is right for few samples and near 0 too) lies above what is usual.
 
-use super::Sums;
-use crate::derived;
+use store::query::Figures;
 
 /// Windows that what is usual is told from, at least: an hour of them.
 pub const WINDOWS: usize = 12;
@@ -35,28 +34,32 @@ pub fn range(values: impl Iterator<Item = f64>) -> Option<Range> {
     Some((at(0.05)?, at(0.95)?))
 }
 
+/// The share of a part, 0 to 1; `None` of nothing.
+pub fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
 /// What share of a window's transactions failed, where that were enough.
-pub fn failure_rate(sums: &Sums) -> Option<f64> {
-    let rate = || derived::share(sums.failed.into(), sums.transactions.into());
-    (sums.transactions >= WINDOW_TRANSACTIONS).then(rate).flatten()
+pub fn failure_rate(sums: &Figures) -> Option<f64> {
+    (sums.transactions >= WINDOW_TRANSACTIONS).then(|| sums.failure_rate()).flatten()
 }
 
 /// What is usual of failure rates. Where windows have too few transactions each, all of them together are one figure, and what chance
 /// makes of it in the last minutes is usual.
-pub fn failure_rates(windows: &[Sums], transactions_now: u64) -> Option<Range> {
+pub fn failure_rates(windows: &[Figures], transactions_now: u64) -> Option<Range> {
     if let Some(range) = range(windows.iter().filter_map(failure_rate)) {
         return Some(range);
     }
     let all = windows.iter().fold((0u64, 0u64), |(t, f), s| (t.saturating_add(s.transactions), f.saturating_add(s.failed)));
     let enough = windows.len() >= WINDOWS && all.0 >= WINDOW_TRANSACTIONS * WINDOWS as u64;
-    let rate = derived::share(all.1.into(), all.0.into()).filter(|_| enough)?;
+    let rate = share(all.1, all.0).filter(|_| enough)?;
     let by_chance = interval(rate * transactions_now as f64, transactions_now.max(1) as f64);
     Some((by_chance.0, by_chance.1))
 }
 
 /// Whether a share of the last minutes is higher than is usual.
 pub fn is_high_share(part: u64, whole: u64, usual: Range) -> bool {
-    let Some(share) = derived::share(part.into(), whole.into()) else { return false };
+    let Some(share) = share(part, whole) else { return false };
     whole >= TRANSACTIONS && share >= usual.1 + HIGHER && interval(part as f64, whole as f64).0 > usual.1
 }
 
@@ -79,8 +82,8 @@ fn interval(part: f64, whole: f64) -> Range {
 mod tests {
     use super::*;
 
-    fn sums(transactions: u64, failed: u64) -> Sums {
-        Sums { transactions, failed, ..Sums::default() }
+    fn sums(transactions: u64, failed: u64) -> Figures {
+        Figures { transactions, failed, ..Figures::default() }
     }
 
     #[test]

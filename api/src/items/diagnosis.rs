@@ -34,7 +34,7 @@ pub struct EvidenceItem {
     pub name: String,
     /// The figure of the last minutes: a number, or a decimal string for amounts and prices.
     pub value: Option<Figure>,
-    /// Its unit: `share` (0 to 1), `wei/gas`, `ms`, `blocks`, or `score` (0 to 100).
+    /// Its unit: `ratio` (0 to 1), `price` (wei per gas), `ms`, `blocks` or `endpoints`.
     pub unit: String,
     /// The lower end of what is usual; null where nothing is known of it.
     pub usual_low: Option<Figure>,

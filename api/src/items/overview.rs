@@ -1,7 +1,11 @@
 //! What happened within a time, in JSON, as `/metrics/overview` gives it.
 
+use schemas::TimeMs;
 use serde::Serialize;
+use store::query::Overview;
 use utoipa::ToSchema;
+
+use super::series::rounded;
 
 /// What happened on a network, or at one of its contracts, in the trailing complete minutes and the current one (rule 20).
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -35,6 +39,19 @@ pub struct OverviewItem {
     /// Mean of the gas prices that transactions really paid, rounded down, in the chain's price unit; null where none paid gas.
     #[schema(pattern = "^[0-9]+$")]
     pub gas_price_avg: Option<String>,
+    /// Median of these prices, within 1/64; null where it is not known.
+    #[schema(pattern = "^[0-9]+$")]
+    pub gas_price_p50: Option<String>,
+    /// Their 95th percentile, within 1/64; null where it is not known.
+    #[schema(pattern = "^[0-9]+$")]
+    pub gas_price_p95: Option<String>,
+    /// Mean of the blocks' base fees, rounded down; null where they have none.
+    #[schema(pattern = "^[0-9]+$")]
+    pub base_fee_avg: Option<String>,
+    /// Gas used by the blocks' gas limits, 0 to 1; null of contracts, and where blocks have no limit.
+    pub fullness: Option<f64>,
+    /// Different senders, within some 2.3 %; null where it is not known.
+    pub senders: Option<u64>,
     /// Gas used by transactions.
     pub gas_used: u64,
     /// Sum of the fees really paid, in the chain's smallest unit; without those that are not known or were paid in tokens.
@@ -57,6 +74,47 @@ pub struct OverviewItem {
     /// What it was added up from: `windows`, or `rows` where there were none.
     #[schema(pattern = "^(windows|rows)$")]
     pub source: String,
+}
+
+impl OverviewItem {
+    /// From the store's answer about a time.
+    pub fn of(
+        network: &str,
+        contract: Option<&str>,
+        window: &str,
+        (from, to): (TimeMs, TimeMs),
+        found: &Overview,
+    ) -> Self {
+        let figures = &found.figures;
+        Self {
+            network: network.to_owned(),
+            contract: contract.map(str::to_owned),
+            window: window.to_owned(),
+            from: from.rfc3339(),
+            to: to.rfc3339(),
+            blocks: figures.blocks,
+            transactions: figures.transactions,
+            failed: figures.failed,
+            unknown: figures.unknown,
+            failure_rate: figures.failure_rate().map(rounded),
+            tps: figures.tps(to.0.saturating_sub(from.0)).map_or(0.0, rounded),
+            gas_price_avg: figures.gas_price_avg().map(|price| price.to_string()),
+            gas_price_p50: figures.gas_price_p50.map(|price| price.to_string()),
+            gas_price_p95: figures.gas_price_p95.map(|price| price.to_string()),
+            base_fee_avg: figures.base_fee_avg().map(|fee| fee.to_string()),
+            fullness: figures.fullness().map(rounded),
+            senders: figures.senders,
+            gas_used: figures.gas_used,
+            fee_total: figures.fee_total.to_string(),
+            value_total: figures.value_total.to_string(),
+            block_interval_ms: figures.block_interval_ms().map(|ms| ms.round() as u64),
+            last_height: figures.last.map(|(height, _)| height),
+            last_block_at: figures.last.map(|(_, time)| time.rfc3339()),
+            complete: found.complete,
+            reason: found.reason.clone(),
+            source: found.source.as_str().to_owned(),
+        }
+    }
 }
 
 /// The same of each network that whoever asks reaches.

@@ -3,16 +3,50 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use store::query::{Point, Series as StoredSeries, Value};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, Schema, SchemaType, Type},
+    },
+};
 
 /// A value: a number, or a decimal string for amounts and prices.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Figure {
-    /// Counts, rates, milliseconds.
+    /// Things.
+    Count(u64),
+    /// Rates, milliseconds.
     Number(f64),
     /// Amounts and prices in the chain's smallest unit.
     Amount(String),
+}
+
+impl PartialSchema for Figure {
+    fn schema() -> RefOr<Schema> {
+        let kinds = [Type::Number, Type::String].into_iter().collect::<SchemaType>();
+        let about = "A number; of amounts and prices a decimal string";
+        RefOr::T(ObjectBuilder::new().schema_type(kinds).description(Some(about)).build().into())
+    }
+}
+
+impl ToSchema for Figure {}
+
+impl From<Value> for Figure {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Count(count) => Self::Count(count),
+            Value::Number(number) => Self::Number(rounded(number)),
+            Value::Amount(amount) => Self::Amount(amount.to_string()),
+        }
+    }
+}
+
+/// To six places behind the point.
+pub fn rounded(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
 }
 
 /// A metric over one step.
@@ -33,17 +67,40 @@ pub struct PointItem {
     pub reason: Option<String>,
 }
 
+impl PointItem {
+    fn of(point: Point) -> Self {
+        Self {
+            at: point.at.rfc3339(),
+            value: point.value.map(Figure::from),
+            complete: point.complete,
+            source: point.source.as_str().to_owned(),
+            reason: point.reason,
+        }
+    }
+}
+
 /// One metric over time.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = MetricSeries)]
 pub struct MetricSeriesItem {
     /// The metric's word.
     pub metric: String,
-    /// Of what its values are: `share` (0 to 1), `transactions`, `transactions/s`, `transfers`, `addresses`, `ms`, `gas`, or a unit of price
-    /// or amount such as `wei/gas` and `wei`.
+    /// What its values are counted in: `ratio` (0 to 1), `count`, `per_second`, `ms`, `gas`, `price` (the chain's price unit: wei per gas), or
+    /// `amount` (its smallest unit: wei).
     pub unit: String,
     /// One for each step from `from` (included) to `to` (not), the oldest first.
     pub points: Vec<PointItem>,
+}
+
+impl MetricSeriesItem {
+    /// From the store's answer.
+    pub fn of(series: StoredSeries) -> Self {
+        Self {
+            metric: series.metric.as_str().to_owned(),
+            unit: series.metric.unit().as_str().to_owned(),
+            points: series.points.into_iter().map(PointItem::of).collect(),
+        }
+    }
 }
 
 /// One metric of a network, or of one of its contracts, over time.

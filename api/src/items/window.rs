@@ -1,7 +1,10 @@
 //! A window, in JSON, as the WebSocket's topic `windows` gives it.
 
+use schemas::records::Window;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::series::rounded;
 
 /// What happened within a window of a network, or of one of its contracts. What is not known is null. A window that comes again, by a
 /// higher `sequence`, takes the place of what came before.
@@ -57,4 +60,35 @@ pub struct WindowItem {
     pub reason: Option<String>,
     /// The network's last event that it was made at.
     pub sequence: u64,
+}
+
+impl WindowItem {
+    /// From the live record.
+    pub fn of(window: &Window) -> Self {
+        let (partial, told) = (&window.partial, &window.told);
+        let rate = (partial.transactions > 0).then(|| partial.failed as f64 / partial.transactions as f64);
+        Self {
+            contract: window.contract.map(const_hex::encode_prefixed),
+            window_seconds: window.window_seconds,
+            window_start: window.window_start.rfc3339(),
+            blocks: partial.blocks,
+            transactions: partial.transactions,
+            failed: partial.failed,
+            failure_rate: rate.map(rounded),
+            tps: rounded(partial.transactions as f64 / f64::from(window.window_seconds.max(1))),
+            gas_price_avg: told.gas_price_avg.map(|price| price.to_string()),
+            gas_price_p50: told.gas_price_p50.map(|price| price.to_string()),
+            gas_price_p95: told.gas_price_p95.map(|price| price.to_string()),
+            fee_total: partial.fee_total.to_string(),
+            base_fee_avg: partial.base_fee_avg().map(|fee| fee.to_string()),
+            fullness: partial.fullness().map(rounded),
+            senders: told.senders,
+            block_interval_ms: partial.block_interval_ms().filter(|_| window.contract.is_none()).map(|ms| ms.round() as u64),
+            gas_used: partial.gas_used,
+            value_total: partial.value_total.to_string(),
+            complete: window.complete,
+            reason: window.reason.clone(),
+            sequence: window.sequence,
+        }
+    }
 }

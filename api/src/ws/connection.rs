@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy_primitives::Address;
 use axum::extract::ws::{Message, WebSocket, close_code};
 use control::Networks;
 use futures::{StreamExt, future::BoxFuture, stream::SplitStream};
@@ -22,13 +23,14 @@ use super::{
     protocol::{Answer, Id, Operation, Topics},
     replay::{Replaying, Step},
     subscriptions::Subscriptions,
+    windows::ComingWindows,
 };
 use crate::{
     app::App,
     door::{self, Asking, Credential},
     error::ApiError,
     live::{LiveEvent, Next, Ring, event::Frames},
-    methods, metrics,
+    methods, metrics, windows,
 };
 
 mod past;
@@ -52,6 +54,7 @@ pub struct Connection {
     heard: Instant,
     endpoints: Endpoints,
     causes: ComingCauses,
+    windows: ComingWindows,
     /// Who opened it.
     asking: Asking,
     /// Networks that whoever opened it reaches.
@@ -78,6 +81,7 @@ impl Connection {
             heard: Instant::now(),
             endpoints: Endpoints::default(),
             causes: ComingCauses::default(),
+            windows: ComingWindows::default(),
             reach: asking.tenant().map_or(Networks::All, |tenant| tenant.reach().clone()),
             asking,
             credential,
@@ -123,6 +127,10 @@ impl Connection {
                 () = std::future::ready(()), if more => {}
                 () = self.follows.changed() => self.follows.take_up(&self.app.rings),
                 () = self.causes.changed() => {}
+                () = self.windows.changed() => {
+                    let frames = self.windows.new_ones(&self.app.windows, &self.subscriptions);
+                    self.out.send(frames).await?;
+                }
                 () = self.endpoints.changed() => {
                     let frames = self.endpoints.new_ones(&self.app.providers, &self.subscriptions);
                     self.out.send(frames).await?;
@@ -181,12 +189,22 @@ impl Connection {
                         Err(error) => return self.refuse(Some(&id), &error).await,
                     }
                 }
+                if let Err(error) = self.may_watch(topics, network.as_ref(), &filter).await {
+                    return self.refuse(Some(&id), &error).await;
+                }
                 match self.subscribe(&id, topics, network.as_ref(), after, &filter) {
                     Ok(begins) => {
                         let answer = Answer::subscribed(&id, topics, network.as_ref(), begins, &filter);
                         self.answer(&answer).await?;
                         if topics.transactions {
                             self.causes.begin(&self.app.causes, network.as_ref(), after);
+                        }
+                        if topics.windows {
+                            let wanted = |of: &Network, contract: Option<&Address>| {
+                                network.as_ref().is_none_or(|network| network == of) && filter.takes_window(contract)
+                            };
+                            let frames = self.windows.begin(&self.app.windows, wanted);
+                            self.out.send(frames).await?;
                         }
                         if topics.providers {
                             let frames = self.endpoints.begin(&self.app.providers, network.as_ref());
@@ -205,6 +223,7 @@ impl Connection {
                     self.replays.retain(|r| subscriptions.topics(r.network()).has_chain());
                     self.endpoints.end_without(subscriptions);
                     self.causes.end_without(subscriptions);
+                    self.windows.end_without(subscriptions);
                     if self.replays.front().map(Replaying::network) != before.as_ref() {
                         self.step = None;
                     }
@@ -229,6 +248,15 @@ impl Connection {
                     Err(ApiError::InvalidOperation { problem })
                 }
             },
+        }
+    }
+
+    /// Windows of a contract are told to who has the contract.
+    async fn may_watch(&self, topics: Topics, network: Option<&Network>, filter: &Filter) -> Result<(), ApiError> {
+        let (true, Some(network), Some(contract)) = (topics.windows, network, &filter.contract) else { return Ok(()) };
+        match windows::has_contract(&self.app, &self.asking, network, contract.text()).await {
+            true => Ok(()),
+            false => Err(ApiError::NotHere { what: "contract" }),
         }
     }
 
