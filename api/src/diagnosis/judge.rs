@@ -182,11 +182,9 @@ impl Seen<'_> {
             let told = case.contract_usual.iter().filter_map(usual::failure_rate).count();
             self.too_few(&format!("the failure rate of {name}"), told);
         }
-        let rest = Figures {
-            transactions: case.now.transactions.saturating_sub(now.transactions),
-            failed: case.now.failed.saturating_sub(now.failed),
-            ..Figures::default()
-        };
+        let others = case.now.transactions.saturating_sub(now.transactions);
+        let failed = case.now.failed.saturating_sub(now.failed).min(others);
+        let rest = Figures { transactions: others, failed, ..Figures::default() };
         let rest_rate = rest.failure_rate();
         let higher = usual::is_higher((now.failed, now.transactions), (rest.failed, rest.transactions));
         if rest.transactions < usual::TRANSACTIONS {

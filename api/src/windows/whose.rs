@@ -1,5 +1,6 @@
 //! Of which network or contract figures are wanted, and whether who asks has the contract.
 
+use runtime::config::Contract as Operators;
 use schemas::Network;
 use tokio::time::timeout;
 
@@ -58,11 +59,10 @@ impl Whose {
 /// Whether who asks has a contract: its organisation's, or the operator's, which is everybody's. Where the control store is away it is the
 /// operator's only.
 pub async fn has_contract(app: &App, asking: &Asking, network: &Network, contract: &str) -> bool {
-    let operators = app.config.contracts.borrow();
-    if operators.iter().any(|c| c.network == *network && c.address.eq_ignore_ascii_case(contract)) {
+    let is_this = |c: &Operators| c.network == *network && c.address.eq_ignore_ascii_case(contract);
+    if app.config.contracts.borrow().iter().any(is_this) {
         return true;
     }
-    drop(operators);
     let (Some(tenant), Ok(control)) = (asking.tenant(), app.control()) else { return false };
     match timeout(PATIENCE, control.contracts_at(tenant, network, &[contract])).await {
         Ok(Ok(found)) => !found.is_empty(),

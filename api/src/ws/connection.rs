@@ -30,10 +30,11 @@ use crate::{
     door::{self, Asking, Credential},
     error::ApiError,
     live::{LiveEvent, Next, Ring, event::Frames},
-    methods, metrics, windows,
+    methods, metrics,
 };
 
 mod past;
+mod reach;
 
 /// Events copied from a ring before the client is listened to again.
 const BATCH: usize = 64;
@@ -189,7 +190,8 @@ impl Connection {
                         Err(error) => return self.refuse(Some(&id), &error).await,
                     }
                 }
-                if let Err(error) = self.may_watch(topics, network.as_ref(), &filter).await {
+                let whom = (&*self.app, &self.asking);
+                if let Err(error) = reach::may_watch(whom, topics, network.as_ref(), &filter).await {
                     return self.refuse(Some(&id), &error).await;
                 }
                 match self.subscribe(&id, topics, network.as_ref(), after, &filter) {
@@ -231,32 +233,6 @@ impl Connection {
                 }
                 Err(error) => self.refuse(Some(&id), &error).await,
             },
-        }
-    }
-
-    /// The network of a subscription, for a key that is narrowed to some: another one is not there, and all are its own one.
-    fn reached(&self, network: Option<Network>) -> Result<Option<Network>, ApiError> {
-        match (&self.reach, network) {
-            (Networks::All, network) => Ok(network),
-            (reach, Some(network)) if reach.contains(network.as_str()) => Ok(Some(network)),
-            (_, Some(network)) => Err(ApiError::NetworkNotFound { network: network.to_string() }),
-            (Networks::Only(list), None) => match &list[..] {
-                [only] => Ok(Some(only.clone())),
-                _ => {
-                    let reached = self.reach.listed().join(", ");
-                    let problem = format!("this key reaches only some networks: add `network`, one of {reached}");
-                    Err(ApiError::InvalidOperation { problem })
-                }
-            },
-        }
-    }
-
-    /// Windows of a contract are told to who has the contract.
-    async fn may_watch(&self, topics: Topics, network: Option<&Network>, filter: &Filter) -> Result<(), ApiError> {
-        let (true, Some(network), Some(contract)) = (topics.windows, network, &filter.contract) else { return Ok(()) };
-        match windows::has_contract(&self.app, &self.asking, network, contract.text()).await {
-            true => Ok(()),
-            false => Err(ApiError::NotHere { what: "contract" }),
         }
     }
 
