@@ -68,8 +68,8 @@ const DESCRIBE: &[&str] = &["Describe"];
 pub fn rights(role: Role) -> Vec<Right> {
     use topics::{
         CONTRACT_FACTS, CONTROL_CONFIG, CONTROL_TENANTS, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_CAUSES,
-        ENRICHED_EVENTS, ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS, INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS,
-        RAW_TRANSACTIONS, STAGE_STATUS,
+        ENRICHED_EVENTS, ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS, INGEST_STATUS, METRICS_WINDOWS, PROVIDERS_SAMPLES,
+        RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
     };
     let right = |operations, on| Right { operations, on };
     match role {
@@ -116,6 +116,7 @@ pub fn rights(role: Role) -> Vec<Right> {
                     ENRICHED_CAUSES,
                     CONTROL_CONFIG,
                     PROVIDERS_SAMPLES,
+                    METRICS_WINDOWS,
                 ]),
             ),
             right(OUTPUT, On::Topics(&[DEAD_LETTERS, STAGE_STATUS])),
@@ -123,6 +124,7 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(READ, On::Group("sink")),
             right(READ, On::Group("sink.causes")),
             right(READ, On::Group("sink.samples")),
+            right(READ, On::Group("sink.windows")),
             right(WRITE, On::TransactionalIds("sink.dead-letters.")),
             right(WRITE, On::TransactionalIds("status.sink.")),
         ],

@@ -19,7 +19,7 @@ pub struct Figures {
     /// That could not be read.
     pub unreadable: u64,
     /// Logs.
-    pub logs: u64,
+    pub logs: Option<u64>,
     /// Transfers of tokens.
     pub token_transfers: Option<u64>,
     /// Gas used over receipts.

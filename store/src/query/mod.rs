@@ -11,6 +11,7 @@
 pub mod block_fees;
 pub mod blocks;
 pub mod by_cause;
+mod by_rows;
 pub mod catalogue;
 pub mod completeness;
 pub mod contracts;
@@ -29,6 +30,8 @@ pub mod pruned;
 pub mod remembered;
 pub mod search;
 pub mod series;
+mod steps;
+mod told;
 pub mod totals;
 pub mod transaction;
 pub mod transactions;

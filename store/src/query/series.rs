@@ -2,8 +2,12 @@
 
 use schemas::{Network, TimeMs};
 
-use super::{Metric, Source, Step, Value};
-use crate::{Store, StoreError, StoreErrorKind};
+use super::{
+    Figures, Metric, Source, Step, Value,
+    steps::{StepFigures, Wanted, steps_of},
+    told::check_contract,
+};
+use crate::{Store, StoreError};
 
 /// Which figures, of whom, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +61,68 @@ pub struct Point {
     pub reason: Option<String>,
 }
 
+const ASKING: &str = "reading figures over time";
+
 impl Store {
     /// Figures of a network or a contract over time: each step from its window; where there is none from rows, if the ledger is full there.
     ///
     /// # Errors
     /// The time is empty or has too many steps, or the store is away.
     pub async fn series(&self, filter: &SeriesFilter) -> Result<SeriesAnswer, StoreError> {
-        let _ = filter;
-        Err(StoreError::new(StoreErrorKind::Internal, "reading windows", "no table of windows is made yet"))
+        check_contract(filter.contract.as_deref(), ASKING)?;
+        let wanted = Wanted {
+            network: &filter.network,
+            contract: filter.contract.as_deref(),
+            contract_windows: filter.contract_windows,
+            step: filter.step,
+            times: steps_of(filter.step, filter.from, filter.to, ASKING)?,
+            sketches: filter.metrics.iter().any(|metric| metric.is_of_sketches()),
+            rows: true,
+        };
+        let (steps, sequence) = self.steps(&wanted).await?;
+        let series = filter.metrics.iter().map(|metric| Series {
+            metric: *metric,
+            points: steps.iter().map(|step| point(step, *metric, filter.step)).collect(),
+        });
+        Ok(SeriesAnswer { series: series.collect(), sequence })
+    }
+}
+
+/// A figure of a step. Pure.
+fn point(step: &StepFigures, metric: Metric, length: Step) -> Point {
+    let value = step.figures.as_ref().and_then(|figures| figures.value(metric, length.ms()));
+    // Quantiles and senders may be unknown where sums are not.
+    let prices = |figures: &Figures| match metric {
+        Metric::GasPriceP50 | Metric::GasPriceP95 => figures.gas_price_count > 0,
+        Metric::Senders | Metric::TokenTransfers => true,
+        _ => false,
+    };
+    let unknown = step.complete && value.is_none() && step.figures.as_ref().is_some_and(prices);
+    let reason = match (unknown, step.source) {
+        (false, _) => step.reason.clone(),
+        (true, Source::Rows) => {
+            Some("rows of this time do not tell it, or are more than one question reads".to_owned())
+        }
+        (true, Source::Windows) => Some("records of this time do not tell it".to_owned()),
+    };
+    Point { at: TimeMs(step.at), value, complete: step.complete && !unknown, source: step.source, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_complete_step_does_not_know_is_said() {
+        let figures = Figures { transactions: 9, gas_price_count: 4, senders: Some(3), ..Figures::default() };
+        let mut step = StepFigures { at: 60_000, figures: Some(figures), complete: true, ..StepFigures::default() };
+        let p50 = point(&step, Metric::GasPriceP50, Step::Minute);
+        assert!(!p50.complete && p50.value.is_none() && p50.reason.is_some(), "{p50:?}");
+        let senders = point(&step, Metric::Senders, Step::Minute);
+        assert_eq!((senders.value, senders.complete, senders.reason), (Some(Value::Count(3)), true, None));
+        // Nobody paid gas: there is no price, and nothing is missing.
+        step.figures = Some(Figures::default());
+        let p95 = point(&step, Metric::GasPriceP95, Step::Minute);
+        assert_eq!((p95.value, p95.complete, p95.reason), (None, true, None));
     }
 }
