@@ -71,7 +71,7 @@ fn naive(recorded: &Recorded) -> (Naive, BTreeMap<Address, Naive>) {
             }
             price = (!(gas * paid).is_zero()).then_some(paid);
         }
-        let mut count = |sums: &mut Naive| {
+        let count = |sums: &mut Naive| {
             let failed = r["status"] == "0x0";
             sums.transactions += 1;
             sums.failed += u64::from(failed);

@@ -19,6 +19,8 @@ pub enum Role {
     Enrich,
     /// `headwater causes`
     Causes,
+    /// `headwater aggregate`
+    Aggregate,
     /// `headwater sink`
     Sink,
     /// `headwater api`
@@ -107,6 +109,16 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(WRITE, On::TransactionalIds("causes-failures.")),
             right(WRITE, On::TransactionalIds("status.causes.")),
         ],
+        Role::Aggregate => vec![
+            right(READ, On::Topics(&[ENRICHED_BLOCKS])),
+            // Who takes a partition over reads how far its windows are published.
+            right(BOTH, On::Topics(&[METRICS_WINDOWS])),
+            right(OUTPUT, On::Topics(&[STAGE_STATUS])),
+            right(DESCRIBE, On::Group(READER_GROUP)),
+            right(READ, On::Group("aggregate")),
+            right(WRITE, On::TransactionalIds("aggregate.")),
+            right(WRITE, On::TransactionalIds("status.aggregate.")),
+        ],
         Role::Sink => vec![
             right(
                 READ,
@@ -181,6 +193,7 @@ pub fn topics_of(stage: Stage) -> Vec<(TopicSpec, &'static str)> {
         Stage::Ingest => Role::Ingest,
         Stage::Enrich => Role::Enrich,
         Stage::Causes => Role::Causes,
+        Stage::Aggregate => Role::Aggregate,
         Stage::Sink => Role::Sink,
         Stage::Api => Role::Api,
     };
