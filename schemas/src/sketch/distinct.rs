@@ -277,6 +277,7 @@ mod tests {
             senders.add(&[n; 20]);
         }
         assert_eq!(senders.estimate(), 3);
-        assert_eq!(senders.encode(), [0u8; 0], "of addresses of twenty 0, 1 and 2");
+        // As another program has them (Python's `xxhash`): registers 179, 868 and 1162 hold 1 each.
+        assert_eq!(senders.encode(), [1, 193, 89, 129, 216, 2, 193, 146, 1]);
     }
 }

@@ -13,6 +13,7 @@ use super::{
     values::Item,
 };
 use crate::{
+    limits::windows::SKETCH_BYTES,
     primitives::TimeMs,
     records::{BlockSummary, ContractSum, EnrichedBlock, EvmHeader, TokenFees},
     sketch::{Bins, Distinct},
@@ -80,6 +81,18 @@ macro_rules! items {
     )*};
 }
 items!(ContractSum, TokenFees);
+
+impl ContractSum {
+    /// Bytes that one takes in its block's record at most: two sketches, and what else there is.
+    pub const BYTES_AT_MOST: usize = 2 * SKETCH_BYTES + 1_024;
+
+    /// Bytes that it takes in its block's record.
+    pub fn bytes(&self) -> usize {
+        let mut out = Vec::with_capacity(512);
+        <Self as Columns>::put(self, &mut out);
+        out.len()
+    }
+}
 
 /// What versions 2 to 4 of the schema added.
 #[derive(Default)]
