@@ -92,6 +92,7 @@ fn keep(config: &Config) -> Keep {
         everywhere: config.store.keep,
         networks: config.networks.iter().filter_map(|n| Some((n.slug.clone(), n.keep?))).collect(),
         max_bytes: config.store.max_bytes,
+        windows: config.store.keep_windows,
     }
 }
 
