@@ -244,8 +244,8 @@ mod tests {
 
     #[test]
     fn every_value_is_in_its_bin_and_no_further_from_its_middle_than_a_64th() {
-        let edges = (0..256).flat_map(|shift| {
-            let power = U256::ONE << shift;
+        let edges = (0..256usize).flat_map(|shift| {
+            let power: U256 = U256::ONE << shift;
             [power, power.saturating_sub(U256::ONE), power | (power >> 1), power | (power >> 5), power | (power >> 6)]
         });
         for value in edges.chain((1..5_000u32).map(U256::from)).chain([U256::MAX]).filter(|v| !v.is_zero()) {
