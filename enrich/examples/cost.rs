@@ -11,18 +11,21 @@ use decode::Abi;
 use enrich::{
     enrich_event,
     steps::{
+        contracts::Watched,
         decode::Decoder,
-        enrich_figures,
+        enrich_figures, enrich_record, enriched_block,
         fee::InBlock,
         known::{Known, Lookup},
+        summary::Summing,
         texts::Texts,
+        transfers::is_transfer,
     },
 };
 use schemas::{
-    Codec,
+    Codec, TimeMs,
     passing::{CallTexts, Passing, Reader, Writer},
     profiles::Profile,
-    records::{EnrichedTransaction, Payload, RawTransaction},
+    records::{EnrichedBlock, EnrichedTransaction, Figures, Partial, Payload, RawBlock, RawTransaction},
 };
 use support::recorded;
 
@@ -32,6 +35,35 @@ const ROUNDS: usize = 30;
 fn cpu_ns() -> u64 {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     stat.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+type Event = (Profile, (RawBlock, Vec<RawTransaction>));
+
+/// The contracts that are called most in these blocks, as many of each block.
+fn most_called(events: &[Event], each: usize) -> Watched {
+    let of_block = |(_, (_, txs)): &Event| {
+        let mut calls: HashMap<Address, usize> = HashMap::new();
+        for tx in txs {
+            if let Payload::Transaction(tx) = &tx.payload {
+                tx.contracts().into_iter().for_each(|address| *calls.entry(address).or_default() += 1);
+            }
+        }
+        let mut most: Vec<_> = calls.into_iter().collect();
+        most.sort_by_key(|(address, times)| (std::cmp::Reverse(*times), *address));
+        most.into_iter().take(each).map(|(address, _)| (address, TimeMs(0)))
+    };
+    Arc::new(events.iter().flat_map(of_block).collect())
+}
+
+/// A block worked up while these contracts are watched.
+fn block_of((profile, (block, txs)): &Event, watched: &Watched) -> EnrichedBlock {
+    let known = Known::default();
+    let (mut summing, mut decoder) =
+        (Summing::new(block, watched.clone()), Decoder::new(&known, block.envelope.height));
+    for tx in txs.iter().cloned() {
+        enrich_record(profile, &mut summing, &mut decoder, tx);
+    }
+    enriched_block(block.clone(), summing, None).0
 }
 
 /// An operator's ABIs: those of a token and of a router at the contracts that are called most, others at made-up addresses.
@@ -129,6 +161,78 @@ fn main() {
                     });
                 }
             }
+        });
+    }
+    let looked_at: Vec<Vec<_>> = events
+        .iter()
+        .map(|(profile, (block, txs))| {
+            let transactions = txs.iter().filter_map(|tx| match &tx.payload {
+                Payload::Transaction(tx) => Some(tx),
+                _ => None,
+            });
+            let looked_at = transactions.map(|tx| {
+                let figures = Figures::from(&**tx);
+                let transfers: Vec<bool> = tx.logs.iter().map(|log| is_transfer(&log.topics, log.data.len())).collect();
+                (figures, enrich_figures(profile, &InBlock::of(block), &figures), tx, transfers)
+            });
+            looked_at.collect()
+        })
+        .collect();
+    for watched_each in [0, 20, 50] {
+        let watched = most_called(&events, watched_each);
+        each(&format!("sum up, {watched_each} contracts"), &mut || {
+            for ((_, (block, _)), looked_at) in events.iter().zip(&looked_at) {
+                let mut summing = Summing::new(block, watched.clone());
+                for (figures, found, tx, transfers) in looked_at {
+                    summing.add(figures, found, tx.logs.iter().map(|log| log.address), transfers);
+                }
+                black_box(summing.done());
+            }
+        });
+        let blocks: Vec<EnrichedBlock> = events.iter().map(|event| block_of(event, &watched)).collect();
+        let values: Vec<_> = blocks.iter().filter_map(|block| codec.encode(block).ok()).collect();
+        let bare = |block: &EnrichedBlock| {
+            let mut block = block.clone();
+            if let Some(summary) = &mut block.summary {
+                (summary.bins, summary.senders, summary.fees) = (None, None, None);
+                summary.contracts.clear();
+            }
+            codec.encode(&block).ok()
+        };
+        let before: Vec<_> = blocks.iter().filter_map(bare).collect();
+        let contracts: usize = blocks.iter().map(|block| block.contracts().len()).sum();
+        let sums = blocks.iter().flat_map(EnrichedBlock::contracts).map(schemas::records::ContractSum::bytes);
+        eprintln!(
+            "  a block's record: {} bytes, {} without sketches and contracts; {:.1} contracts of {} bytes",
+            mean(&values),
+            mean(&before),
+            contracts as f64 / blocks.len() as f64,
+            sums.sum::<usize>() / contracts.max(1),
+        );
+        let per_block = |what: &str, work: &mut dyn FnMut()| {
+            let start = cpu_ns();
+            (0..ROUNDS).for_each(|_| work());
+            eprintln!(
+                "  {what:<32} {:>6.1} µs a block",
+                (cpu_ns() - start) as f64 / 1e3 / (ROUNDS * blocks.len()) as f64
+            );
+        };
+        per_block("encode it", &mut || blocks.iter().for_each(|block| drop(black_box(codec.encode(block)))));
+        per_block("decode it", &mut || {
+            values.iter().for_each(|value| drop(black_box(codec.decode::<EnrichedBlock>(value))));
+        });
+        per_block("merge its partials into others", &mut || {
+            let (mut network, mut contracts) = (Partial::default(), HashMap::<Address, Partial>::new());
+            for block in &blocks {
+                let Some(summary) = &block.summary else { continue };
+                network.merge(&Partial::of_block(&block.envelope, block.evm.as_deref(), summary));
+                for sum in &summary.contracts {
+                    if let Some(partial) = Partial::of_contract(&block.envelope, sum) {
+                        contracts.entry(sum.address).or_default().merge(&partial);
+                    }
+                }
+            }
+            black_box((network, contracts));
         });
     }
     each("encode enriched", &mut || enriched.iter().for_each(|tx| drop(black_box(codec.encode(tx)))));

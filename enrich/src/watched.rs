@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use runtime::control::Follower;
-use schemas::Network;
+use schemas::{Network, TimeMs, limits::windows::WATCHED_MARGIN};
 
 use crate::steps::contracts::Watched;
 
@@ -23,8 +23,15 @@ impl Contracts {
         {
             return read.clone();
         }
-        let read: Watched = Arc::new(now.iter().filter_map(|address| address.parse().ok()).collect());
+        let from = |(address, published): (&String, &TimeMs)| Some((address.parse().ok()?, watched_from(*published)));
+        let read: Watched = Arc::new(now.iter().filter_map(from).collect());
         self.0.insert(network.clone(), (now, read.clone()));
         read
     }
+}
+
+/// The block time from which on every block is looked through for a contract, by when its record was published: a function of the record
+/// alone, so that a replay says the same. What was worked up before this process had read the record is of blocks with an earlier time.
+fn watched_from(published: TimeMs) -> TimeMs {
+    TimeMs(published.0.saturating_add_unsigned(WATCHED_MARGIN.as_millis() as u64))
 }

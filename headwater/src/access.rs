@@ -19,6 +19,8 @@ pub enum Role {
     Enrich,
     /// `headwater causes`
     Causes,
+    /// `headwater aggregate`
+    Aggregate,
     /// `headwater sink`
     Sink,
     /// `headwater api`
@@ -68,8 +70,8 @@ const DESCRIBE: &[&str] = &["Describe"];
 pub fn rights(role: Role) -> Vec<Right> {
     use topics::{
         CONTRACT_FACTS, CONTROL_CONFIG, CONTROL_TENANTS, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_CAUSES,
-        ENRICHED_EVENTS, ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS, INGEST_STATUS, PROVIDERS_SAMPLES, RAW_BLOCKS,
-        RAW_TRANSACTIONS, STAGE_STATUS,
+        ENRICHED_EVENTS, ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS, INGEST_STATUS, METRICS_WINDOWS, PROVIDERS_SAMPLES,
+        RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
     };
     let right = |operations, on| Right { operations, on };
     match role {
@@ -107,6 +109,16 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(WRITE, On::TransactionalIds("causes-failures.")),
             right(WRITE, On::TransactionalIds("status.causes.")),
         ],
+        Role::Aggregate => vec![
+            right(READ, On::Topics(&[ENRICHED_BLOCKS])),
+            // Who takes a partition over reads how far its windows are published.
+            right(BOTH, On::Topics(&[METRICS_WINDOWS])),
+            right(OUTPUT, On::Topics(&[STAGE_STATUS])),
+            right(DESCRIBE, On::Group(READER_GROUP)),
+            right(READ, On::Group("aggregate")),
+            right(WRITE, On::TransactionalIds("aggregate.")),
+            right(WRITE, On::TransactionalIds("status.aggregate.")),
+        ],
         Role::Sink => vec![
             right(
                 READ,
@@ -116,6 +128,7 @@ pub fn rights(role: Role) -> Vec<Right> {
                     ENRICHED_CAUSES,
                     CONTROL_CONFIG,
                     PROVIDERS_SAMPLES,
+                    METRICS_WINDOWS,
                 ]),
             ),
             right(OUTPUT, On::Topics(&[DEAD_LETTERS, STAGE_STATUS])),
@@ -123,6 +136,7 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(READ, On::Group("sink")),
             right(READ, On::Group("sink.causes")),
             right(READ, On::Group("sink.samples")),
+            right(READ, On::Group("sink.windows")),
             right(WRITE, On::TransactionalIds("sink.dead-letters.")),
             right(WRITE, On::TransactionalIds("status.sink.")),
         ],
@@ -134,6 +148,7 @@ pub fn rights(role: Role) -> Vec<Right> {
                     ENRICHED_TRANSACTIONS,
                     ENRICHED_CAUSES,
                     PROVIDERS_SAMPLES,
+                    METRICS_WINDOWS,
                     CONTRACT_FACTS,
                 ]),
             ),
@@ -179,6 +194,7 @@ pub fn topics_of(stage: Stage) -> Vec<(TopicSpec, &'static str)> {
         Stage::Ingest => Role::Ingest,
         Stage::Enrich => Role::Enrich,
         Stage::Causes => Role::Causes,
+        Stage::Aggregate => Role::Aggregate,
         Stage::Sink => Role::Sink,
         Stage::Api => Role::Api,
     };

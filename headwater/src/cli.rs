@@ -41,6 +41,8 @@ enum Command {
     Enrich(StageProcess),
     /// Run the stage that finds facts about contracts (proxies, names, ABIs), beside the stream (needs `[log] kafka`)
     Causes(StageProcess),
+    /// Run the stage that merges blocks into windows of a minute to a day, `enriched.blocks` to `metrics.windows` (needs `[log] kafka`)
+    Aggregate(StageProcess),
     /// Run the stage from `enriched.*` to the store (needs `[log] kafka` and `[store] url`)
     Sink(StageProcess),
     /// Run REST, WebSocket and dashboard (needs `[log] kafka` and `[store] url`)
@@ -156,6 +158,7 @@ impl Cli {
             Command::Ingest(args) => up::run_one(&args, Stage::Ingest, None),
             Command::Enrich(args) => up::run_one(&args, Stage::Enrich, None),
             Command::Causes(args) => up::run_one(&args, Stage::Causes, None),
+            Command::Aggregate(args) => up::run_one(&args, Stage::Aggregate, None),
             Command::Sink(args) => up::run_one(&args, Stage::Sink, None),
             Command::Api(args) => up::run_one(&args.stage, Stage::Api, args.listen),
             Command::Store(file) => store::run(&file.config),

@@ -9,6 +9,8 @@ pub enum Stage {
     Enrich,
     /// Facts about contracts, beside the stream.
     Causes,
+    /// `enriched.blocks` → `metrics.windows`, beside the stream.
+    Aggregate,
     /// `enriched.*` → store.
     Sink,
     /// REST, WebSocket, dashboard.
@@ -21,6 +23,7 @@ impl std::fmt::Display for Stage {
             Self::Ingest => "ingest",
             Self::Enrich => "enrich",
             Self::Causes => "causes",
+            Self::Aggregate => "aggregate",
             Self::Sink => "sink",
             Self::Api => "api",
         })
@@ -28,6 +31,7 @@ impl std::fmt::Display for Stage {
 }
 
 /// In the order of the data.
-pub const ALL: [Stage; 5] = [Stage::Ingest, Stage::Enrich, Stage::Causes, Stage::Sink, Stage::Api];
+pub const ALL: [Stage; 6] =
+    [Stage::Ingest, Stage::Enrich, Stage::Causes, Stage::Aggregate, Stage::Sink, Stage::Api];
 /// Those that bring blocks into the store.
 pub const INTO_THE_STORE: [Stage; 3] = [Stage::Ingest, Stage::Enrich, Stage::Sink];

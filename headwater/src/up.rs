@@ -1,10 +1,11 @@
-//! `headwater up`: every stage in one process; `headwater ingest`, `enrich`, `causes`, `sink`, `api`: one of them. The log is embedded or
-//! Kafka, the store embedded or a server: the stages cannot tell.
+//! `headwater up`: every stage in one process; `headwater ingest`, `enrich`, `causes`, `aggregate`, `sink`, `api`: one of them. The log is
+//! embedded or Kafka, the store embedded or a server: the stages cannot tell.
 //!
 //! ```text
 //! nodes ─▶ ingest ─▶ raw.* ─▶ enrich ─▶ enriched.* ─┬▶ sink ─▶ store (child process)
 //!           │          └─▶ causes ─▶ contract.facts ─▶ enrich, api; enriched.causes ─▶ sink, api
-//!           └ ─ ─ ─ ─ ─ ─ ─ ┘                        └▶ api ─▶ REST, WebSocket, dashboard
+//!           └ ─ ─ ─ ─ ─ ─ ─ ┘                        ├▶ api ─▶ REST, WebSocket, dashboard
+//!                                                    └▶ aggregate ─▶ metrics.windows ─▶ sink, api
 //! ```
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -203,6 +204,11 @@ async fn run_stages(
         let settings = parts::causes_config(&mut live, &limits)?;
         boards.push(settings.board.clone());
         service.spawn_stage("causes", 2, enrich::causes::run(settings, log.clone(), codec.clone(), stop.clone()))?;
+    }
+    if stages.contains(&Stage::Aggregate) {
+        let settings = parts::aggregate_config(&mut live);
+        boards.push(settings.board.clone());
+        service.spawn_stage("aggregate", 1, aggregate::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if stages.contains(&Stage::Sink) {
         let (_, store_config) = parts::connect_store(&config, parts::Asker::Sink)?;

@@ -24,7 +24,7 @@ use crate::{
     records::{
         CheckpointRecord, ContractFacts, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock,
         EnrichedCause, EnrichedEvent, EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample,
-        RawBlock, RawTransaction, Request, StageStatus, WatchedAddress, dead_letter::reason,
+        RawBlock, RawTransaction, Request, StageStatus, WatchedAddress, Window, dead_letter::reason,
     },
     registry::{SCHEMAS, STILL_WRITTEN, SchemaVersion},
     topics::{self, TopicSpec},
@@ -343,6 +343,7 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::PROVIDERS_SAMPLES => ProviderSample::columns(),
         topics::ENRICHED_EVENTS => EnrichedEvent::columns(),
         topics::ENRICHED_CAUSES => EnrichedCause::columns(),
+        topics::METRICS_WINDOWS => Window::columns(),
         _ => DeadLetter::columns(),
     }
 }
@@ -424,13 +425,9 @@ impl Record for EnrichedBlock {
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         ChainHeaders::of_block(&self.envelope).to_pairs()
     }
-    /// Where no facts were used there is nothing that version 2 lacks, and where no watched contract is touched version 1.
+    /// What has no summary, as reverts and finality, says nothing that version 1 lacks.
     fn version(&self) -> Option<u32> {
-        match (self.facts_position, self.contracts().is_empty()) {
-            (None, true) => Some(1),
-            (None, false) => Some(2),
-            (Some(_), _) => None,
-        }
+        self.is_as_version_1().then_some(1)
     }
 }
 
@@ -558,6 +555,24 @@ impl Record for EnrichedCause {
             sequence: self.sequence,
             op: Op::Apply,
             index: Some(self.transaction_index),
+            tx_count: None,
+            log_count: None,
+        };
+        headers.to_pairs()
+    }
+}
+
+impl Record for Window {
+    const TOPIC: TopicSpec = topics::METRICS_WINDOWS;
+    fn key(&self) -> String {
+        Self::key_of(&self.network, self.contract, self.window_seconds, self.window_start)
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        let headers = ChainHeaders {
+            network: self.network.clone(),
+            sequence: self.sequence,
+            op: Op::Apply,
+            index: None,
             tx_count: None,
             log_count: None,
         };

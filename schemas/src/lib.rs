@@ -9,6 +9,7 @@
 //! * [`passing`]: raw transactions passed on as enriched ones without being read whole.
 //! * [`profiles`]: what is known of each chain, one row per chain.
 //! * [`abi`]: what contracts are made of, as their compiler wrote it; [`names`]: names and labels; [`Mistake`]: what is wrong with them.
+//! * [`sketch`]: how prices are distributed and how many different addresses there were, mergeable in every order (rule 15).
 //! * [`limits`]: every size and count limit of the product, in one file.
 //!
 //! Guarantee: a schema of today reads what any released version wrote (`tests/compatibility.rs`).
@@ -25,6 +26,7 @@ pub mod primitives;
 pub mod profiles;
 pub mod records;
 pub mod registry;
+pub mod sketch;
 pub mod topics;
 pub mod wire;
 

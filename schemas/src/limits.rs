@@ -1,7 +1,9 @@
 //! Every size and count limit of the product, in one file. Bytes unless the name says otherwise.
 
 pub mod evidence;
+pub mod metrics;
 pub mod traces;
+pub mod windows;
 
 /// Length of a network's slug.
 pub const NETWORK_SLUG_BYTES: usize = 64;
@@ -405,8 +407,8 @@ pub const STATUS_DETAIL_CHARACTERS: usize = 2_000;
 pub const STATUSES: usize = 20_000;
 /// Bytes of raw values that enrich works up into one transaction of the log. It holds one batch at a time.
 pub const ENRICH_BATCH_BYTES: usize = 8 << 20;
-/// Watched contracts whose sums stand in one block's record: about 300 kB of text, below what every broker takes. Of more that one
-/// block touches, those with the fewest transactions are left out, and counted in a metric.
+/// Watched contracts whose sums stand in one block's record, at most [`windows::CONTRACTS_BYTES`] of them. Of more that one block touches,
+/// those with the fewest transactions are left out, counted in the record and in a metric.
 pub const CONTRACTS_PER_BLOCK: usize = 4_096;
 pub mod causes;
 /// Facts about contracts (rule 14).

@@ -270,7 +270,7 @@ fn figures<'a>(input: &mut Input<'a>) -> Option<(Figures, &'a [u8], &'a [u8])> {
         ($($name:ident = $field:ident),* $(,)?) => { $(const $name: usize = at(stringify!($field));)* };
     }
     places! {
-        INDEX = transaction_index, HASH = hash, TO = to_address, VALUE = value, GAS = gas, PRICE = gas_price, CAP = max_fee_per_gas,
+        INDEX = transaction_index, HASH = hash, FROM = from_address, TO = to_address, VALUE = value, GAS = gas, PRICE = gas_price, CAP = max_fee_per_gas,
         TIP = max_priority_fee_per_gas, BLOBS = blob_versioned_hashes, INPUT = input, TYPE = transaction_type,
         CURRENCY = fee_currency, STATUS = receipt_status, USED = receipt_gas_used, PAID = receipt_effective_gas_price,
         BLOB_USED = receipt_blob_gas_used, BLOB_PRICE = receipt_blob_gas_price, L1_FEE = receipt_l1_fee,
@@ -290,6 +290,7 @@ fn figures<'a>(input: &mut Input<'a>) -> Option<(Figures, &'a [u8], &'a [u8])> {
         match (place, seen) {
             (INDEX, Seen::Number(n)) => f.transaction_index = n as u32,
             (HASH, Seen::Hex(digits)) => hash = digits,
+            (FROM, Seen::Hex(digits)) => f.from_address = address(digits)?,
             (TO, Seen::Hex(digits)) => f.to_address = Some(address(digits)?),
             (VALUE, Seen::Decimal(digits)) => f.value = amount_of(digits)?,
             (GAS, Seen::Number(n)) => f.gas = n as u64,

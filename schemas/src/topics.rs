@@ -14,7 +14,7 @@ pub const DEFAULT_KAFKA_PARTITIONS: u32 = 64;
 pub enum Cleanup {
     /// By age and size of a partition.
     Delete,
-    /// Keeps the newest record per key; a record without value removes its key.
+    /// Keeps the newest record per key; a record without value removes its key. With a retention, records go by age as well.
     Compact,
 }
 
@@ -82,6 +82,15 @@ pub const CONTROL_CONFIG: TopicSpec = compacted("control.config", false);
 pub const CONTROL_TENANTS: TopicSpec = compacted("control.tenants", false);
 /// What is known of contracts: proxies, implementations by height, ABIs, names (rule 14).
 pub const CONTRACT_FACTS: TopicSpec = compacted("contract.facts", true);
+/// What the blocks of each minute, five minutes, hour and day did, of networks and of watched contracts (rule 15): the newest record of
+/// each window, for a month.
+pub const METRICS_WINDOWS: TopicSpec = TopicSpec {
+    name: "metrics.windows",
+    cleanup: Cleanup::Compact,
+    retention: Some(Duration::from_secs(30 * 24 * 3600)),
+    retention_bytes: None,
+    per_network: true,
+};
 /// What could not be processed.
 pub const DEAD_LETTERS: TopicSpec = TopicSpec {
     name: "dead.letters",
@@ -92,7 +101,7 @@ pub const DEAD_LETTERS: TopicSpec = TopicSpec {
 };
 
 /// All topics of this version.
-pub const ALL: [TopicSpec; 13] = [
+pub const ALL: [TopicSpec; 14] = [
     RAW_BLOCKS,
     RAW_TRANSACTIONS,
     INGEST_CHECKPOINTS,
@@ -106,6 +115,7 @@ pub const ALL: [TopicSpec; 13] = [
     ENRICHED_EVENTS,
     CONTRACT_FACTS,
     ENRICHED_CAUSES,
+    METRICS_WINDOWS,
 ];
 
 /// Formerly what each network's watcher said of itself.

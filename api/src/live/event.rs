@@ -75,7 +75,12 @@ impl<T: Serialize> DataFrame<'_, T> {
 
 impl LiveEvent {
     /// From the header record and the values of its child records.
-    pub fn new(block: EnrichedBlock, transactions: Vec<Bytes>, codec: Arc<Codec>) -> Self {
+    pub fn new(mut block: EnrichedBlock, transactions: Vec<Bytes>, codec: Arc<Codec>) -> Self {
+        // No frame shows what windows are merged from, and it may take hundreds of kilobytes.
+        if let Some(summary) = &mut block.summary {
+            summary.contracts = Vec::new();
+            (summary.bins, summary.senders, summary.fees) = (None, None, None);
+        }
         let e = &block.envelope;
         // Frames are kept beside the records once they are made; JSON takes about as much as Avro does here.
         let bytes = 2 * (1_024 + transactions.iter().map(|t| t.len() + 128).sum::<usize>());

@@ -115,7 +115,7 @@ fn both_ways(codec: &Codec, profile: &Profile, block: &RawBlock, values: &[Bytes
         _ => Vec::new(),
     };
     let touched = values.iter().filter_map(|value| codec.decode(value).ok()).flat_map(of).step_by(2);
-    let watched = Watched::new(touched.collect());
+    let watched = Watched::new(touched.map(|address| (address, TimeMs(7))).collect());
     let summing = || Summing::new(block, watched.clone());
     let (mut sums, mut expected) = (summing(), summing());
     for record in &records {

@@ -59,8 +59,9 @@ pub fn enrich_record(
     let payload = match raw.payload {
         Payload::Transaction(tx) => {
             let found = enrich_transaction(profile, summing.in_block(), decoder, &tx);
-            let transfers = tx.logs.iter().filter(|log| transfers::is_transfer(&log.topics, log.data.len())).count();
-            summing.add(&Figures::from(&*tx), &found, tx.logs.iter().map(|log| log.address), transfers);
+            let is_transfer = tx.logs.iter().map(|log| transfers::is_transfer(&log.topics, log.data.len()));
+            let transfers: Vec<bool> = is_transfer.collect();
+            summing.add(&Figures::from(&*tx), &found, tx.logs.iter().map(|log| log.address), &transfers);
             Payload::Transaction(Box::new((*tx, found)))
         }
         Payload::Revert => Payload::Revert,

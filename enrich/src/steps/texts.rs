@@ -15,7 +15,7 @@ use super::{
 pub struct Texts<'k> {
     called: Option<Called<'k>>,
     events: Vec<Option<(&'k str, Range<usize>)>>,
-    transfers: usize,
+    transfers: Vec<bool>,
     text: String,
     topics: Vec<B256>,
     bytes: Vec<u8>,
@@ -33,12 +33,12 @@ impl<'k> Texts<'k> {
             decoder.call(to, bytes, text)
         });
         events.clear();
-        *transfers = 0;
+        transfers.clear();
         for log in logs {
             topics.clear();
             topics.extend((0..log.topics()).filter_map(|at| log.topic(at)));
             log.read_data(bytes);
-            *transfers += usize::from(transfers::is_transfer(topics, bytes.len()));
+            transfers.push(transfers::is_transfer(topics, bytes.len()));
             let start = text.len();
             let event = log.address().and_then(|emitter| decoder.event(emitter, topics, bytes, text));
             events.push(event.map(|signature| (signature, start..text.len())));
@@ -64,8 +64,8 @@ impl<'k> Texts<'k> {
         })
     }
 
-    /// Number of logs that are transfers of tokens.
-    pub fn transfers(&self) -> usize {
-        self.transfers
+    /// Whether each log is a transfer of a token, in their order.
+    pub fn transfers(&self) -> &[bool] {
+        &self.transfers
     }
 }

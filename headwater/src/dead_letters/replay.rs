@@ -13,13 +13,7 @@ use std::{
 
 use alloy_primitives::Address;
 use clap::Args;
-use enrich::steps::{
-    contracts::{Watched, touched},
-    decode::Decoder,
-    enrich_transaction,
-    fee::InBlock,
-    known::Known,
-};
+use enrich::steps::{contracts::touched, decode::Decoder, enrich_transaction, fee::InBlock, known::Known};
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::config::Live;
 use schemas::{
@@ -186,7 +180,7 @@ async fn finalized_heights(config: &runtime::config::Config) -> Result<HashMap<S
 }
 
 /// The contracts of each network that somebody calls his own, as they are now.
-async fn watched_contracts(config: &runtime::config::Config) -> Result<HashMap<Network, Watched>, Failure> {
+async fn watched_contracts(config: &runtime::config::Config) -> Result<HashMap<Network, HashSet<Address>>, Failure> {
     let query = Query { network: None, from: "beginning".into(), follow: false };
     let mut there: HashSet<(Network, Address)> = HashSet::new();
     tail::each_line(config, topics::CONTROL_CONFIG, query, async |line| {
@@ -207,7 +201,7 @@ async fn watched_contracts(config: &runtime::config::Config) -> Result<HashMap<N
     for (network, address) in there {
         watched.entry(network).or_default().insert(address);
     }
-    Ok(watched.into_iter().map(|(network, addresses)| (network, Watched::new(addresses))).collect())
+    Ok(watched)
 }
 
 /// What a letter is worked up with.
@@ -216,7 +210,7 @@ struct Work {
     codec: Codec,
     enrich: enrich::Config,
     finalized: HashMap<String, u64>,
-    watched: HashMap<Network, Watched>,
+    watched: HashMap<Network, HashSet<Address>>,
 }
 
 impl Work {

@@ -65,6 +65,15 @@ pub fn enrich_config(live: &mut Live) -> enrich::Config {
     enrich::Config::following(instance, chain_ids).with_events(live.setting(events))
 }
 
+/// What aggregate is told.
+pub fn aggregate_config(live: &mut Live) -> aggregate::Config {
+    let instance = live.config().instance.clone();
+    let families = |config: &Config| -> HashMap<schemas::Network, schemas::Family> {
+        config.networks.iter().map(|n| (n.slug.clone(), n.family)).collect()
+    };
+    aggregate::Config::following(instance, live.setting(families))
+}
+
 /// What the sink is told.
 pub fn sink_config(live: &mut Live, store: StoreConfig) -> SinkConfig {
     let week = |n: &Network| (n.slug.clone(), week_of_heights(Profile::of(n.chain_id).block_time_ms));
@@ -83,6 +92,7 @@ fn keep(config: &Config) -> Keep {
         everywhere: config.store.keep,
         networks: config.networks.iter().filter_map(|n| Some((n.slug.clone(), n.keep?))).collect(),
         max_bytes: config.store.max_bytes,
+        windows: config.store.keep_windows,
     }
 }
 

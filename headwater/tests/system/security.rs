@@ -165,7 +165,7 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     passed("topics");
     // Each stage under its own user: node → visible row.
     let mut listed: Vec<Acl> = [&apply[..], &diff].concat();
-    for role in ["ingest", "enrich", "causes", "sink", "api", "tail", "dead-letters", "requests"] {
+    for role in ["ingest", "enrich", "causes", "aggregate", "sink", "api", "tail", "dead-letters", "requests"] {
         listed.extend(cluster.acls(role, role));
     }
     listed.extend(cluster.acls("lag", "api"));
@@ -198,9 +198,9 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
-    // A stage that comes back reads what it left: the state of ingest, what enrich said of itself, facts, and what the API has published.
+    // A stage that comes back reads what it left: the state of ingest, what enrich said of itself, facts, windows, and what the API has published.
     let before = cluster.said("api").len();
-    for stage in ["ingest", "enrich", "causes", "api"] {
+    for stage in ["ingest", "enrich", "causes", "aggregate", "api"] {
         cluster.kill(stage);
         cluster.stage(stage);
     }

@@ -128,7 +128,7 @@ pub struct Store {
     pub analyst_without_landlock: bool,
     /// How long rows are kept, by their blocks' times, unless a network says otherwise; `None`: for ever.
     pub keep: Option<Duration>,
-    /// How long windows are kept; nothing writes windows yet.
+    /// How long windows are kept, by their beginning, whole months of them; `None`: for ever.
     pub keep_windows: Option<Duration>,
     /// Bytes on disk above which the oldest rows go; `None`: no bound.
     pub max_bytes: Option<u64>,
@@ -137,13 +137,10 @@ pub struct Store {
 impl Store {
     /// What is no mistake but should be known where the embedded engine listens.
     pub fn warnings(&self) -> Vec<String> {
-        let windows = "[store] keep_windows: has no effect yet, since nothing writes windows";
-        let windows = self.keep_windows.map(|_| windows.to_owned());
         if self.url.is_some() {
             let words = "[store] api_password: is left out beside `url`, so the API asks the store as the stages' user, and many \
                          readers can keep the sink waiting; make it a user of its own, as docs/clients.md describes";
-            let shared = self.api_password.is_none().then(|| words.to_owned());
-            return shared.into_iter().chain(windows).collect();
+            return self.api_password.is_none().then(|| words.to_owned()).into_iter().collect();
         }
         let open = !self.listen.ip().to_canonical().is_loopback();
         let words = format!(
@@ -151,7 +148,7 @@ impl Store {
              listen on 127.0.0.1 behind a proxy with TLS, or keep the port to a network that you trust",
             self.listen
         );
-        open.then_some(words).into_iter().chain(windows).collect()
+        open.then_some(words).into_iter().collect()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Addresses that somebody calls his own.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
 use schemas::{
-    Network,
+    Network, TimeMs,
     codec::Codec,
     headers::names,
     limits,
@@ -19,8 +19,8 @@ use crate::log::{
     pass_over,
 };
 
-/// Watched addresses of one network, lower case.
-pub type Watched = HashSet<String>;
+/// Watched addresses of one network, lower case, and when the newest record of each was published.
+pub type Watched = HashMap<String, TimeMs>;
 
 /// Those of all networks.
 pub(super) type ByNetwork = BTreeMap<Network, Arc<Watched>>;
@@ -64,15 +64,16 @@ impl Addresses {
             }
             self.revisions.insert(key.to_owned(), revision);
         }
-        let is_there = self.of.get(&network).is_some_and(|set| set.contains(address));
-        if is_there == there {
+        let published = there.then_some(record.timestamp);
+        if self.of.get(&network).and_then(|set| set.get(address)).copied() == published {
             return false;
         }
-        let set = Arc::make_mut(&mut self.of).entry(network).or_default();
-        match there {
-            true => Arc::make_mut(set).insert(address.to_owned()),
-            false => Arc::make_mut(set).remove(address),
-        }
+        let set = Arc::make_mut(Arc::make_mut(&mut self.of).entry(network).or_default());
+        match published {
+            Some(published) => set.insert(address.to_owned(), published),
+            None => set.remove(address),
+        };
+        true
     }
 
     /// Keeps the sets that are as they were, so that who holds one sees that it did not change.

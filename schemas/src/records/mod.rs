@@ -14,10 +14,12 @@ pub mod enriched_cause;
 pub mod enriched_event;
 pub mod enriched_transaction;
 pub mod network_status;
+pub mod partial;
 pub mod provider;
 pub mod raw_block;
 pub mod raw_transaction;
 pub mod stage_status;
+pub mod window;
 
 pub use checkpoint::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry};
 pub use contract_facts::{ContractFacts, FactSource, FactsFold, FoundBy, Implementation, ProxyKind};
@@ -30,6 +32,7 @@ pub use enriched_cause::{CauseEvidence, EnrichedCause};
 pub use enriched_event::{EmittedEvent, EnrichedEvent};
 pub use enriched_transaction::{DecodedCall, DecodedEvent, EnrichedTransaction, Enrichment, FeeParts};
 pub use network_status::{NetworkState, NetworkStatus};
+pub use partial::{Mark, Partial, TokenFees};
 pub use provider::{
     CallSample, EndpointRole, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState, Seen, Share,
     Usage,
@@ -37,6 +40,7 @@ pub use provider::{
 pub use raw_block::{EvmHeader, RawBlock};
 pub use raw_transaction::{EvmLog, EvmTransaction, Figures, RawTransaction};
 pub use stage_status::{ConfiguredNetwork, StageStatus};
+pub use window::{Told, Window};
 
 /// What a child record holds.
 #[derive(Debug, Clone, PartialEq)]

@@ -144,6 +144,8 @@ impl EvmTransaction {
 pub struct Figures {
     /// Position in the block, from 0.
     pub transaction_index: u32,
+    /// Sender.
+    pub from_address: Address,
     /// Receiver; `None` when the transaction creates a contract.
     pub to_address: Option<Address>,
     /// Value moved, in wei.
@@ -194,6 +196,7 @@ impl From<&EvmTransaction> for Figures {
     fn from(tx: &EvmTransaction) -> Self {
         Self {
             transaction_index: tx.transaction_index,
+            from_address: tx.from_address,
             to_address: tx.to_address,
             value: tx.value,
             gas: tx.gas,

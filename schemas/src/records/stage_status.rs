@@ -23,6 +23,8 @@ pub mod stage {
     pub const ENRICH: &str = "enrich";
     /// Facts about contracts, beside the stream.
     pub const CAUSES: &str = "causes";
+    /// `enriched.blocks` to `metrics.windows`, beside the stream.
+    pub const AGGREGATE: &str = "aggregate";
     /// `enriched.*` to the store.
     pub const SINK: &str = "sink";
     /// REST, WebSocket, dashboard.

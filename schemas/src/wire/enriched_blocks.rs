@@ -1,5 +1,5 @@
-//! `enriched.blocks`: envelope, the EVM header, then the summary (both null on reverts and finality), last what watched contracts have
-//! of it, and how far facts were known.
+//! `enriched.blocks`: envelope, the EVM header, then the summary (both null on reverts and finality), then what later versions added: what
+//! watched contracts have of it, how far facts were known, the sketches.
 
 use alloy_primitives::{Address, U256};
 
@@ -12,7 +12,12 @@ use super::{
     raw_blocks::put_header,
     values::Item,
 };
-use crate::records::{BlockSummary, ContractSum, EnrichedBlock, EvmHeader};
+use crate::{
+    limits::windows::SKETCH_BYTES,
+    primitives::TimeMs,
+    records::{BlockSummary, ContractSum, EnrichedBlock, EvmHeader, TokenFees},
+    sketch::{Bins, Distinct},
+};
 
 columns! { BlockSummary, BlockSummary {
     null transactions: u32,
@@ -39,31 +44,73 @@ columns! { ContractSum, ContractSum {
     must unknown: u32,
     must logs: u32,
     must gas_used: u64,
+    null token_transfers: u32,
+    null fee_total: U256,
+    null fee_unknown: u32,
+    null value_total: U256,
+    null gas_price_sum: U256,
+    null gas_price_count: u32,
+    null gas_price_min: U256,
+    null gas_price_max: U256,
+    null bins as "gas_price_bins": Bins,
+    null senders as "senders_sketch": Distinct,
+    null watched_from: TimeMs,
 } }
 
-impl Item for ContractSum {
-    fn columns() -> Vec<ColumnSpec> {
-        Self::specs()
-    }
-    fn put(&self, out: &mut Vec<u8>) {
-        <Self as Columns>::put(self, out);
-    }
-    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
-        let mut sum = Self::default();
-        plan.walk(input, |column, input, step| sum.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
-        Ok(sum)
+columns! { TokenFees, TokenFees {
+    must token: Address,
+    must total: U256,
+    must count: u64,
+} }
+
+macro_rules! items {
+    ($($item:ty),*) => {$(
+        impl Item for $item {
+            fn columns() -> Vec<ColumnSpec> {
+                Self::specs()
+            }
+            fn put(&self, out: &mut Vec<u8>) {
+                <Self as Columns>::put(self, out);
+            }
+            fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
+                let mut item = Self::default();
+                plan.walk(input, |column, input, step| item.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
+                Ok(item)
+            }
+        }
+    )*};
+}
+items!(ContractSum, TokenFees);
+
+impl ContractSum {
+    /// Bytes that one takes in its block's record at most: two sketches, and what else there is.
+    pub const BYTES_AT_MOST: usize = 2 * SKETCH_BYTES + 1_024;
+
+    /// Bytes that it takes in its block's record.
+    pub fn bytes(&self) -> usize {
+        let mut out = Vec::with_capacity(512);
+        <Self as Columns>::put(self, &mut out);
+        out.len()
     }
 }
 
-/// What versions 2 and 3 of the schema added.
+/// What versions 2 to 4 of the schema added.
 #[derive(Default)]
 struct Tail {
     contracts: Option<Vec<ContractSum>>,
     facts_position: Option<u64>,
+    contracts_left_out: Option<u32>,
+    bins: Option<Bins>,
+    senders: Option<Distinct>,
+    fees: Option<Vec<TokenFees>>,
 }
 columns! { Tail, Tail {
     null contracts: Vec<ContractSum>,
     null facts_position: u64,
+    null contracts_left_out: u32,
+    null bins as "gas_price_bins": Bins,
+    null senders as "senders_sketch": Distinct,
+    null fees as "token_fees": Vec<TokenFees>,
 } }
 
 impl Row for EnrichedBlock {
@@ -78,15 +125,24 @@ impl Row for EnrichedBlock {
             Some(summary) => <BlockSummary as Columns>::put(summary, out),
             None => BlockSummary::put_nulls(out),
         }
-        // What follows is left out as far as nothing is said of it: that is how versions 1 and 2 were written.
-        let contracts = self.summary.as_ref().map(|summary| &summary.contracts).filter(|sums| !sums.is_empty());
-        match (contracts, self.facts_position) {
-            (None, None) => return,
-            (Some(contracts), _) => put_nullable::<Vec<ContractSum>, _>(contracts, out),
-            (None, Some(_)) => out.push(0),
+        // What follows is left out where nothing is said of it: that is how version 1 was written.
+        if self.is_as_version_1() {
+            return;
         }
-        if self.facts_position.is_some() {
-            put_nullable::<u64, _>(&self.facts_position, out);
+        let summary = self.summary.as_ref();
+        match summary.map(|summary| &summary.contracts).filter(|sums| !sums.is_empty()) {
+            Some(contracts) => put_nullable::<Vec<ContractSum>, _>(contracts, out),
+            None => out.push(0),
+        }
+        put_nullable::<u64, _>(&self.facts_position, out);
+        match summary {
+            Some(summary) => {
+                put_nullable::<u32, _>(&summary.contracts_left_out, out);
+                put_nullable::<Bins, _>(&summary.bins, out);
+                put_nullable::<Distinct, _>(&summary.senders, out);
+                put_nullable::<Vec<TokenFees>, _>(&summary.fees, out);
+            }
+            None => out.extend_from_slice(&[0; 4]),
         }
     }
 
@@ -104,8 +160,10 @@ impl Row for EnrichedBlock {
             },
         })?;
         let mut summary = summary.finish()?;
-        if let (Some(summary), Some(contracts)) = (&mut summary, tail.contracts) {
-            summary.contracts = contracts;
+        if let Some(summary) = &mut summary {
+            summary.contracts = tail.contracts.unwrap_or_default();
+            summary.contracts_left_out = tail.contracts_left_out.unwrap_or_default();
+            (summary.bins, summary.senders, summary.fees) = (tail.bins, tail.senders, tail.fees);
         }
         Ok(Self {
             envelope: envelopes::header(envelope)?,

@@ -38,6 +38,9 @@ pub enum Problem {
     /// A word or a newtype that did not parse.
     #[error(transparent)]
     Parse(#[from] crate::primitives::ParseError),
+    /// Bytes of a sketch that are none.
+    #[error(transparent)]
+    Sketch(#[from] crate::sketch::NotASketch),
     /// A field that this kind of record must have.
     #[error("it is missing")]
     Missing,

@@ -24,6 +24,7 @@ mod stage_status;
 mod status;
 pub(crate) mod strict;
 mod values;
+mod windows;
 
 pub(crate) use control_config::{
     CONTRACT as CONTRACT_KIND, NETWORK as NETWORK_KIND, REQUEST as REQUEST_KIND, WATCHED as WATCHED_KIND,

@@ -6,15 +6,18 @@ use alloy_primitives::{Address, B64, B256, Bytes as HexBytes, FixedBytes, U256, 
 use bytes::Bytes;
 use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
+    limits::windows::SECONDS,
     records::{
         Asked, Asks, BlockSummary, CallSample, CauseEvidence, Checkpoint, CheckpointRecord, ConfiguredNetwork,
         Contract, ContractFacts, ContractSum, ControlConfig, ControlTenant, DeadLetter, DecodedCall, DecodedEvent,
         EmittedEvent, EndpointState, EnrichState, EnrichStatus, EnrichedBlock, EnrichedCause, EnrichedEvent,
         EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FactSource, FeeParts, FoundBy, HeldRange,
-        Implementation, Lie, MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome,
-        Payload, ProviderSample, ProviderState, ProxyKind, RawBlock, RawTransaction, Request, RequestProgress,
-        RequestState, RingEntry, Seen, Share, StageStatus, TenantThing, Usage, Wanted, WatchedAddress,
+        Implementation, Lie, Mark, MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract,
+        Outcome, Partial, Payload, ProviderSample, ProviderState, ProxyKind, RawBlock, RawTransaction, Request,
+        RequestProgress, RequestState, RingEntry, Seen, Share, StageStatus, TenantThing, TokenFees, Told, Usage,
+        Wanted, WatchedAddress, Window,
     },
+    sketch::{Bins, Distinct},
 };
 
 /// A stream of values that follows from a seed.
@@ -297,7 +300,7 @@ impl Gen {
             gas_price_min: self.opt(Self::amount),
             gas_price_max: self.opt(Self::amount),
             value_total: self.amount(),
-            contracts: Vec::new(),
+            ..BlockSummary::default()
         }
     }
     pub fn enriched_block(&mut self) -> EnrichedBlock {
@@ -315,6 +318,7 @@ impl Gen {
                 unknown: g.u32(),
                 logs: g.u32(),
                 gas_used: g.number(),
+                ..ContractSum::default()
             });
         }
         record
@@ -324,6 +328,101 @@ impl Gen {
         let mut record = self.enriched_block_2();
         record.facts_position = self.opt(Self::number);
         record
+    }
+    /// With what version 4 of the schema added.
+    pub fn enriched_block_4(&mut self) -> EnrichedBlock {
+        let mut record = self.enriched_block_3();
+        if let Some(summary) = &mut record.summary {
+            summary.contracts_left_out = self.below(3) as u32;
+            summary.bins = self.opt(Self::bins);
+            summary.senders = self.opt(Self::distinct);
+            summary.fees = self.opt(Self::token_fees);
+            for sum in &mut summary.contracts {
+                sum.token_transfers = self.u32();
+                sum.fee_total = self.amount();
+                sum.fee_unknown = self.u32();
+                sum.value_total = self.amount();
+                sum.gas_price_sum = self.amount();
+                sum.gas_price_count = self.u32();
+                sum.gas_price_min = self.opt(Self::amount);
+                sum.gas_price_max = self.opt(Self::amount);
+                sum.bins = self.opt(Self::bins);
+                sum.senders = self.opt(Self::distinct);
+                sum.watched_from = self.opt(Self::time);
+            }
+        }
+        record
+    }
+    /// Of prices of every size.
+    pub fn bins(&mut self) -> Bins {
+        let mut bins = Bins::default();
+        let most = 1 + self.below(9);
+        (0..self.below(1 << most)).for_each(|_| bins.add(self.amount()));
+        bins
+    }
+    /// Of few or many addresses.
+    pub fn distinct(&mut self) -> Distinct {
+        let mut distinct = Distinct::default();
+        let most = 1 + self.below(13);
+        (0..self.below(1 << most)).for_each(|_| distinct.add(self.address().as_slice()));
+        distinct
+    }
+    pub fn token_fees(&mut self) -> Vec<TokenFees> {
+        let mut fees = Vec::new();
+        for one in self.vec(5, |g| TokenFees { token: g.address(), total: g.amount(), count: g.number() }) {
+            one.add_to(&mut fees);
+        }
+        fees
+    }
+    /// A block's place, some of them the same.
+    pub fn mark(&mut self) -> Mark {
+        Mark { height: self.below(1_000), time: TimeMs(self.below(100) as i64) }
+    }
+    pub fn partial(&mut self) -> Partial {
+        Partial {
+            blocks: self.number(),
+            transactions: self.number(),
+            failed: self.number(),
+            unknown: self.number(),
+            unreadable: self.number(),
+            logs: self.number(),
+            token_transfers: self.number(),
+            contracts_created: self.number(),
+            gas_used: self.number(),
+            gas_limit: self.amount(),
+            base_fee_sum: self.amount(),
+            base_fee_count: self.number(),
+            base_fee_min: self.opt(Self::amount),
+            base_fee_max: self.opt(Self::amount),
+            fee_total: self.amount(),
+            fee_unknown: self.number(),
+            fees: self.opt(Self::token_fees),
+            value_total: self.amount(),
+            gas_price_sum: self.amount(),
+            gas_price_count: self.number(),
+            gas_price_min: self.opt(Self::amount),
+            gas_price_max: self.opt(Self::amount),
+            bins: self.opt(Self::bins),
+            senders: self.opt(Self::distinct),
+            first: self.opt(Self::mark),
+            last: self.opt(Self::mark),
+        }
+    }
+    pub fn window(&mut self) -> Window {
+        let partial = self.partial();
+        Window {
+            network: self.network(),
+            contract: self.opt(Self::address),
+            window_seconds: SECONDS[self.below(4) as usize],
+            window_start: self.time(),
+            complete: self.below(2) == 0,
+            reason: self.opt(Self::text),
+            watched_from: self.opt(Self::time),
+            sequence: self.number(),
+            height: self.number(),
+            told: Told::of(&partial),
+            partial,
+        }
     }
     pub fn checkpoint(&mut self) -> CheckpointRecord {
         if self.below(2) == 0 {

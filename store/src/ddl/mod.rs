@@ -207,6 +207,10 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(72, "evm_transactions", include_str!("0072_evm_transactions.sql")),
     Migration::new(73, "causes", include_str!("0073_causes.sql")),
     Migration::new(74, "cause_position_rows", include_str!("0074_cause_position_rows.sql")),
+    Migration::new(75, "window_rows", include_str!("0075_window_rows.sql")),
+    Migration::new(76, "pruned_window_rows", include_str!("0076_pruned_window_rows.sql")),
+    Migration::new(77, "windows", include_str!("0077_windows.sql")),
+    Migration::new(78, "window_position_rows", include_str!("0078_window_position_rows.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \
@@ -342,7 +346,8 @@ mod tests {
         let mut names: Vec<&str> = views.collect();
         names.sort_unstable();
         let wanted = ["block_events", "blocks", "causes", "completeness", "contract_blocks", "endpoints", "evm_logs"];
-        let more = ["evm_transactions", "provider_minutes", "provider_samples", "token_transfers", "transactions"];
+        let more =
+            ["evm_transactions", "provider_minutes", "provider_samples", "token_transfers", "transactions", "windows"];
         assert_eq!(names, [&wanted[..], &more].concat());
         assert!(MIGRATIONS.iter().filter(|m| m.is_replaced(MIGRATIONS)).all(|m| !m.sql.contains(" TABLE ")));
     }

@@ -51,7 +51,7 @@ pub struct TableSize {
 }
 
 /// Views in the order in which one meets them; others follow by name.
-const FIRST: [&str; 12] = [
+const FIRST: [&str; 13] = [
     "blocks",
     "block_events",
     "transactions",
@@ -59,6 +59,7 @@ const FIRST: [&str; 12] = [
     "evm_logs",
     "token_transfers",
     "causes",
+    "windows",
     "completeness",
     "contract_blocks",
     "endpoints",

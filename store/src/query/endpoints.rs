@@ -53,6 +53,18 @@ const MINUTES: &str = "SELECT endpoint, CAST(NULL, 'Nullable(UInt64)') AS height
     GROUP BY endpoint ORDER BY endpoint LIMIT {limit:UInt32}";
 
 impl Store {
+    /// The same by minutes alone, over a longer time: a day and more.
+    pub(super) async fn endpoints_by_minutes(
+        &self,
+        network: &Network,
+        (from, to): (TimeMs, TimeMs),
+        limit: u32,
+    ) -> Result<Vec<EndpointAt>, StoreError> {
+        let query = self.read(MINUTES).param("network", network.as_str()).param("from", from.0.max(0));
+        let query = query.param("to", to.0.max(0)).param("limit", limit);
+        self.within(ASKING, query.fetch_all::<EndpointAt>()).await
+    }
+
     /// The endpoints of a network that were called from `from` (included) to `to` (not), by name, at most so many.
     ///
     /// # Errors

@@ -103,7 +103,7 @@ struct Audited {
     last_hash: String,
 }
 
-fn short(block: Counted) -> (u64, Counted<u64>) {
+pub(super) fn short(block: Counted) -> (u64, Counted<u64>) {
     let (hash, parent_hash) = (link(&block.hash), link(&block.parent_hash));
     let Counted { height, transactions_expected, transactions_stored, logs_expected, logs_stored, .. } = block;
     let short =
@@ -147,7 +147,7 @@ impl Store {
         if !known.standing.is_some_and(alike) {
             // It lies below all that is there: the newest are copied first.
             let copied_from = to_come.as_ref().map_or(0, |range| range.to_number.saturating_add(1));
-            (known.counted, known.marked) = self.counted(network, below, copied_from).await?;
+            (known.counted, known.marked) = self.counted(network, (below, u64::MAX), copied_from).await?;
         }
         let newest = known.marked.len().saturating_sub(OPEN_BUCKETS);
         self.count_open(network, &mut known, newest, (standing.sequence, changed)).await?;
@@ -267,18 +267,20 @@ impl Store {
         Ok(uncounted)
     }
 
-    /// The sink's counts, added up as they come, and the buckets that it is still to count with the versions of their marks.
-    async fn counted(
+    /// The sink's counts, added up as they come, and the buckets that it is still to count with the versions of their marks; of buckets that
+    /// begin between two heights, both included.
+    pub(super) async fn counted(
         &self,
         network: &Network,
-        below: u64,
+        (first, last): (u64, u64),
         copied_from: u64,
     ) -> Result<(Vec<Piece>, Vec<(u64, u64)>), StoreError> {
         let sql = "SELECT from_height, version, stale, \
                    CAST(runs, 'Array(Tuple(UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt8))') AS runs, \
-                   first_parent, last_hash FROM audit_rows FINAL WHERE network = {network:String} AND from_height >= {below:UInt64} \
+                   first_parent, last_hash FROM audit_rows FINAL WHERE network = {network:String} \
+                   AND from_height BETWEEN {first:UInt64} AND {last:UInt64} \
                    AND (stale = 1 OR from_height + {heights:UInt64} > {copied_from:UInt64}) ORDER BY from_height";
-        let query = self.read(sql).param("network", network.as_str()).param("below", below);
+        let query = self.read(sql).param("network", network.as_str()).param("first", first).param("last", last);
         let query = query.param("heights", AUDIT_BUCKET_HEIGHTS).param("copied_from", copied_from);
         let read = async {
             let mut rows = query.fetch::<Audited>()?;

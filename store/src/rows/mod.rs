@@ -10,6 +10,7 @@ mod evm_transaction_extra;
 pub mod native;
 mod provider;
 mod sink_status;
+mod window;
 
 use alloy_primitives::B256;
 use schemas::BlockHash;
@@ -21,6 +22,7 @@ pub use evm_log::EvmLogColumns;
 pub use evm_transaction::EvmTransactionColumns;
 pub use provider::{EndpointColumns, ProviderMinuteColumns, ProviderSampleColumns};
 pub use sink_status::{SinkStatusColumns, StatusRow};
+pub use window::WindowColumns;
 
 /// Versions of the rows of an event lie from `sequence × REVISIONS` on (rule 16): the row as the event made it, then its revisions,
 /// last its deletion.
@@ -80,5 +82,6 @@ mod tests {
         as_the_table_has_them::<ProviderSampleColumns>();
         as_the_table_has_them::<ProviderMinuteColumns>();
         as_the_table_has_them::<EndpointColumns>();
+        as_the_table_has_them::<WindowColumns>();
     }
 }

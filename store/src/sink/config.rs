@@ -42,6 +42,8 @@ pub struct SinkConfig {
     pub causes_age: Duration,
     /// How long a network whose rows do not come may keep causes of others waiting.
     pub causes_wait: Duration,
+    /// How long windows are gathered before they are written: an open one comes again every second or so.
+    pub windows_age: Duration,
     /// How long samples of endpoints are gathered before they are written.
     pub samples_age: Duration,
     /// Heights of one partition of a network that has no rows yet ([`super::week_of_heights`]); of others, those of a chain with a block
@@ -72,6 +74,7 @@ impl SinkConfig {
             audits: Duration::from_secs(60),
             causes_age: Duration::from_millis(500),
             causes_wait: limits::causes::WAITING_FOR_ROWS,
+            windows_age: Duration::from_secs(1),
             samples_age: Duration::from_secs(10),
             spans: watch::Sender::default().subscribe(),
             keep: Keeping::default(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use schemas::{
     TimeMs,
     records::{
-        BlockSummary, EnrichedTransaction, Enrichment, EvmHeader, EvmTransaction, Payload, ProviderSample, Seen,
+        BlockSummary, EnrichedTransaction, Enrichment, EvmHeader, EvmTransaction, Payload, ProviderSample, Seen, Window,
     },
 };
 
@@ -15,7 +15,7 @@ use crate::{
     client::deadline,
     rows::{
         AuditColumns, BlockColumns, BlockEventColumns, EndpointColumns, EvmLogColumns, EvmTransactionColumns,
-        ProviderMinuteColumns, ProviderSampleColumns, SinkStatusColumns, StatusRow,
+        ProviderMinuteColumns, ProviderSampleColumns, SinkStatusColumns, StatusRow, WindowColumns,
         native::{Block, Columns},
     },
 };
@@ -111,6 +111,12 @@ pub(super) async fn insert_provider_minutes(store: &Store, samples: &[ProviderSa
 pub(super) async fn insert_endpoints(store: &Store, samples: &[ProviderSample]) -> Result<(), StoreError> {
     let all = || samples.iter().filter_map(|s| if let Seen::State(state) = &s.seen { Some((s, state)) } else { None });
     insert::<EndpointColumns>(store, all().count(), |columns| all().for_each(|(s, state)| columns.push(s, state))).await
+}
+
+/// `window_rows`.
+pub(super) async fn insert_windows(store: &Store, windows: &[&Window]) -> Result<(), StoreError> {
+    insert::<WindowColumns>(store, windows.len(), |columns| windows.iter().for_each(|window| columns.push(window)))
+        .await
 }
 
 /// What a row stands for. A placeholder is none: the header counts it, no row stands for it, so its block is incomplete (rule 13).

@@ -144,6 +144,13 @@ pub(super) fn cause_visible_after(took: Duration) {
     metrics::histogram!("headwater_sink_cause_visible_seconds").record(took.as_secs_f64());
 }
 
+/// What became of windows.
+pub(super) fn windows(outcome: &'static str, windows: usize) {
+    if windows > 0 {
+        metrics::counter!("headwater_sink_windows_total", "outcome" => outcome).increment(windows as u64);
+    }
+}
+
 /// A topic was not there when it was needed; tried again until it is.
 pub(super) fn topic_missing() {
     metrics::counter!("headwater_sink_topic_missing_total").increment(1);
@@ -247,6 +254,11 @@ pub fn describe() {
     metrics::describe_histogram!(
         "headwater_sink_cause_visible_seconds",
         "Time from the finding of a cause to its visible row."
+    );
+    metrics::describe_counter!(
+        "headwater_sink_windows_total",
+        "Windows that were read, by what became of them: written (of those that come again within a second the last), not_kept (older than \
+         keep_windows), unreadable, or removed before they were read (overtaken)."
     );
     metrics::describe_counter!(
         "headwater_sink_topic_missing_total",

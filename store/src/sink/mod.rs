@@ -10,6 +10,8 @@
 //!
 //! Beside it, `enriched.causes` → the rows of failed transactions, once they are there ([`causes`], [`fold`]): block events never wait for it.
 //!
+//! Beside it, `metrics.windows` → rows of windows, which wait for no block's row and let none wait ([`windows`]).
+//!
 //! Beside it, `providers.samples` → rows of endpoints, which block events never wait for ([`samples`]).
 
 mod apart;
@@ -34,6 +36,7 @@ pub mod mend;
 mod metrics;
 mod patience;
 pub mod pipeline;
+mod position;
 mod reader;
 mod recent;
 pub mod samples;
@@ -41,6 +44,7 @@ mod spans;
 pub(crate) mod stale;
 mod status;
 mod upgrade;
+pub mod windows;
 mod write;
 mod written;
 

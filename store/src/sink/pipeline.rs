@@ -1,4 +1,5 @@
-//! The sink's wiring: reader → (one batch) → writer → (its offsets) → commit, and beside it the auditor, the keeper, the causes and the samples.
+//! The sink's wiring: reader → (one batch) → writer → (its offsets) → commit, and beside it the auditor, the keeper, the causes,
+//! the windows and the samples.
 //!
 //! The writer works on one batch while the reader fills the next, so batches grow by themselves when the store is slow and
 //! stay small when it is not. A batch goes when the writer is free, there is nothing more to read just now and the last one went
@@ -32,6 +33,7 @@ use super::{
     reader::{Batch, Reader},
     samples::Samples,
     upgrade,
+    windows::Windows,
     write::{Refused, Writer},
 };
 use crate::Store;
@@ -97,6 +99,8 @@ async fn work(
     let told = (config.status.clone(), config.board.clone());
     let samples = Samples::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone());
     let _sampling = AbortOnDropHandle::new(tokio::spawn(samples.run()));
+    let windows = Windows::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone());
+    let _telling = AbortOnDropHandle::new(tokio::spawn(windows.run()));
     let writing = tokio::spawn(write_batches(writer, graveyard, told, batches, written));
 
     // Before the first event, all that was asked is known (rule 34).

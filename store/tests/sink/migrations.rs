@@ -32,6 +32,7 @@ async fn migrations_are_run_once_repaired_when_cut_off_and_refused_when_newer() 
         "endpoints",
         "provider_minutes",
         "provider_samples",
+        "windows",
     ] {
         assert!(first.iter().any(|t| t == view), "{view} is missing in {first:?}");
     }

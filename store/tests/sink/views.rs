@@ -52,6 +52,12 @@ const PROMISED: &[(&str, &str)] = &[
          block_timestamp transaction_hash approximate rule to_address method error_signature error_arguments calls sequence height block_time",
     ),
     (
+        "windows",
+        "network contract window_start window_seconds transactions failed gas_used fee_total gas_price_avg gas_price_p50 gas_price_p95 \
+         senders complete sequence unknown unreadable logs token_transfers gas_limit fullness base_fee_avg base_fee_min base_fee_max \
+         fee_unknown value_total gas_price_min gas_price_max block_interval_ms blocks reason fee_total_text gas_price_p95_text",
+    ),
+    (
         "completeness",
         "network from_number to_number blocks transactions_expected transactions_stored complete from_height to_height",
     ),

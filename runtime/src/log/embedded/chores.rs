@@ -12,6 +12,9 @@ use super::{
 };
 use crate::log::{LogError, LogErrorKind, TopicPartition};
 
+/// Records of one partition that go by age in one step, at most.
+const AGED: usize = 512;
+
 /// Stages them, one after the other, into a batch of the writer's.
 pub struct Chores<'a> {
     /// What everyone shares.
@@ -89,6 +92,42 @@ impl Chores<'_> {
             }
             stage.compact.insert(offset_key(b"r", at, offset), None);
             stage.compact.insert(key.to_vec(), None);
+        }
+        Ok(())
+    }
+
+    /// Removes records of a compacted topic that are older than this, [`AGED`] at most: the newest of their keys, since the others are gone.
+    /// Offsets rise with time, so that it ends at the first younger one.
+    pub fn aged(
+        &self,
+        topic: &Arc<TopicState>,
+        partition: u32,
+        before: TimeMs,
+        stage: &mut Stage,
+    ) -> Result<(), LogError> {
+        let at = PartitionId { topic: topic.id, partition };
+        let guard = self.shared.engine.read().unwrap_or_else(|e| e.into_inner());
+        let engine = guard.as_ref().ok_or_else(|| self.shared.closed_error())?;
+        let damaged = |e: engine::EngineReadError| e.into_log(&self.shared.dir);
+        for guard in engine.compact.prefix(partition_key(b"r", at)).take(AGED) {
+            let (key, raw) = guard.into_inner().map_err(|e| damaged(e.into()))?;
+            let offset = key.get(9..17).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes);
+            let Some(offset) = offset else { continue };
+            // What cannot be read is told by whoever reads it, and stays.
+            let Ok(records) = blob::decode(&raw, TopicPartition { topic: "", partition }, offset) else { continue };
+            let Some(record) = records.into_iter().next() else { continue };
+            if record.timestamp.0 >= before.0 {
+                return Ok(());
+            }
+            let mut index = partition_key(b"k", at);
+            index.extend_from_slice(&record.key.unwrap_or_default());
+            // Replaced within this very batch, which removes the record itself.
+            if stage.compact.contains_key(&index) {
+                continue;
+            }
+            stage.compact.insert(index, None);
+            stage.compact.insert(key.to_vec(), None);
+            stage.compact.insert(offset_key(b"d", at, offset), None);
         }
         Ok(())
     }

@@ -52,6 +52,8 @@ pub enum Job {
     RemoveBlobs(Arc<TopicState>, Vec<BlobKey>, Reply<()>),
     /// Removes tombstones of a partition that are older than this.
     RemoveTombstones(Arc<TopicState>, u32, TimeMs, Reply<()>),
+    /// Removes some of the records of a partition of a compacted topic that are older than this, the oldest first.
+    RemoveAged(Arc<TopicState>, u32, TimeMs, Reply<()>),
     /// Writes a batch of nothing but its number.
     Mark(Reply<()>),
     /// Stops.

@@ -1,4 +1,5 @@
-//! Retention: removes whole blobs that are too old or too much, and tombstones that everyone has had a day to see; and where room
+//! Retention: removes whole blobs that are too old or too much, of compacted topics records that are too old and tombstones that everyone
+//! has had a day to see; and where room
 //! is short, what has been read to the end, the oldest first, before new work has to wait.
 //!
 //! Guarantee: the oldest go first, and the low watermark moves before they do. What a group of ours has still to read stays
@@ -62,6 +63,10 @@ pub async fn apply(shared: &Arc<Shared>) -> Result<(), LogError> {
             if topic.compacted {
                 let before = TimeMs(now.0 - TOMBSTONES.as_millis() as i64);
                 shared.ask(|reply| Job::RemoveTombstones(topic.clone(), partition, before, reply)).await?;
+                if let Some(ms) = topic.row().retention_ms {
+                    let before = TimeMs(now.0.saturating_sub_unsigned(ms));
+                    shared.ask(|reply| Job::RemoveAged(topic.clone(), partition, before, reply)).await?;
+                }
                 continue;
             }
             loop {

@@ -109,6 +109,9 @@ impl Writer {
                 Job::RemoveTombstones(topic, partition, before, reply) => {
                     Some((chores.tombstones(&topic, partition, before, &mut stage), reply))
                 }
+                Job::RemoveAged(topic, partition, before, reply) => {
+                    Some((chores.aged(&topic, partition, before, &mut stage), reply))
+                }
                 Job::Mark(reply) => {
                     stage.mark = true;
                     Some((Ok(()), reply))

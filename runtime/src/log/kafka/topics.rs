@@ -52,8 +52,13 @@ pub struct Difference {
 /// Properties that a topic is to have.
 fn properties(spec: &TopicSpec) -> Vec<(&'static str, String)> {
     let forever = || "-1".to_owned();
+    let policy = match spec.cleanup {
+        Cleanup::Delete => "delete",
+        Cleanup::Compact if spec.retention.is_some() => "compact,delete",
+        Cleanup::Compact => "compact",
+    };
     let mut properties = vec![
-        ("cleanup.policy", if spec.cleanup == Cleanup::Compact { "compact" } else { "delete" }.to_owned()),
+        ("cleanup.policy", policy.to_owned()),
         ("retention.ms", spec.retention.map_or_else(forever, |d| d.as_millis().to_string())),
         ("retention.bytes", spec.retention_bytes.map_or_else(forever, |b| b.to_string())),
         ("max.message.bytes", max_message_bytes().to_string()),

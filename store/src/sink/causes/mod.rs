@@ -2,12 +2,11 @@
 //!
 //! Guarantee: each cause is folded into the row of its own event once that is stored, or known to be void: its row was reverted, replaced,
 //! is not kept, or could never be read. Positions move behind what is settled only ([`waiting`]), and the store says itself up to where
-//! it has causes ([`position`]): a store that was lost, or is another one, gets them again as long as the log has them. Block events
+//! it has causes ([`super::position`]): a store that was lost, or is another one, gets them again as long as the log has them. Block events
 //! never wait for causes: this is a group, a task and statements of its own, whatever becomes of it does not end the sink, and nothing of
 //! it has to run in the process that writes a partition's rows, since versions alone decide ([`super::fold`]). Of a network whose rows do
 //! not come only so many are held ([`limits::WAITING`]). Shown by `tests/sink/{causes,fold}.rs`.
 
-mod position;
 mod waiting;
 
 use std::{
@@ -21,10 +20,7 @@ use runtime::log::{Consumer, Log, LogError, LogErrorKind, PollLimits, Polled, To
 use schemas::{Network, TimeMs, codec::Codec, limits::causes as limits, records::EnrichedCause, topics};
 use tokio::time::sleep;
 
-use self::{
-    position::Positions,
-    waiting::{Held, Place, Waiting},
-};
+use self::waiting::{Held, Place, Waiting};
 use super::{
     SinkConfig,
     beat::Busy,
@@ -32,6 +28,7 @@ use super::{
     fold::{Folded, fold},
     metrics,
     patience::Patience,
+    position::Positions,
 };
 use crate::{Store, StoreError, StoreErrorKind};
 
@@ -40,6 +37,8 @@ pub const GROUP: &str = "sink.causes";
 /// Its topic.
 pub const TOPICS: [&str; 1] = [topics::ENRICHED_CAUSES.name];
 
+/// Where the store says how far it has them.
+const POSITIONS: &str = "cause_position_rows";
 /// How much one poll brings.
 const POLL: PollLimits = PollLimits { records: 2_048, bytes: 4 << 20, wait: Duration::from_millis(100) };
 /// Causes beyond which nothing more is gathered before they are folded.
@@ -108,7 +107,7 @@ impl Causes {
     /// One membership of the group.
     async fn member(&self) -> Result<(), Failure> {
         let mut consumer = self.log.consumer(GROUP, &self.instance, &TOPICS).await?;
-        let (mut waiting, mut positions) = (Waiting::default(), Positions::default());
+        let (mut waiting, mut positions) = (Waiting::default(), Positions::of(POSITIONS));
         let mut looked_at = Instant::now();
         loop {
             let polled = consumer.poll(POLL).await?;
@@ -122,7 +121,7 @@ impl Causes {
             looked_at = Instant::now();
 
             let (unplaced, networks) = (waiting.unplaced(), waiting.networks());
-            let look = self.look(!unplaced.is_empty(), networks);
+            let look = self.look((!unplaced.is_empty()).then_some(&positions), networks);
             let looked = self.beside(&mut *consumer, &mut waiting, look).await?;
             let now = Instant::now();
             looked.stored.iter().for_each(|(network, sequence)| waiting.stored(network, *sequence, now));
@@ -215,10 +214,14 @@ impl Causes {
     }
 
     /// Asks how far the store has what is waited for.
-    async fn look(&self, positions: bool, networks: std::collections::BTreeSet<Network>) -> Result<Looked, WriteError> {
+    async fn look(
+        &self,
+        positions: Option<&Positions>,
+        networks: std::collections::BTreeSet<Network>,
+    ) -> Result<Looked, WriteError> {
         let positions = match positions {
-            true => self.patience.again(|| Positions::read(&self.store)).await?,
-            false => BTreeMap::new(),
+            Some(positions) => self.patience.again(|| positions.read(&self.store)).await?,
+            None => BTreeMap::new(),
         };
         let ask = |network: Network| async move {
             let sequence = self.patience.again(|| self.store.processed_sequence(network.as_str())).await?;

@@ -11,6 +11,7 @@
 mod forecast;
 mod parts;
 mod plan;
+mod windows;
 mod words;
 
 use std::{
@@ -22,6 +23,7 @@ use std::{
 use schemas::{Network, TimeMs};
 use tokio::{sync::watch, time::sleep};
 
+pub(super) use self::windows::oldest_window;
 use self::{
     forecast::Growth,
     parts::Hidden,
@@ -33,6 +35,8 @@ use crate::{Store, StoreError};
 /// How long rows are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Keep {
+    /// Windows, by their beginning, whole months of them; `None`: for ever.
+    pub windows: Option<Duration>,
     /// Of every network, by their blocks' times; `None`: for ever.
     pub everywhere: Option<Duration>,
     /// Of these networks, in the place of that.
@@ -48,7 +52,7 @@ impl Keep {
     }
 
     fn is_for_ever(&self) -> bool {
-        self.everywhere.is_none() && self.networks.is_empty() && self.max_bytes.is_none()
+        self.everywhere.is_none() && self.networks.is_empty() && self.max_bytes.is_none() && self.windows.is_none()
     }
 }
 
@@ -66,6 +70,11 @@ impl Keeping {
     /// With this to begin with.
     pub fn new(keep: Keep) -> Self {
         Self(Arc::new(watch::Sender::new(keep)))
+    }
+
+    /// What is to be kept.
+    pub(super) fn now(&self) -> Keep {
+        self.0.borrow().clone()
     }
 
     /// This is to be kept from now on. What is gone stays gone.
@@ -147,6 +156,7 @@ impl Keeper {
     async fn look(&mut self, keep: &Keep, now: TimeMs) -> Result<bool, StoreError> {
         let pruned = self.floors.load(&self.store).await?;
         pruned.iter().for_each(|p| metrics::pruned_below(&p.network, p.below));
+        windows::prune(&self.store, keep.windows, now, self.times.rest).await?;
         if keep.is_for_ever() && pruned.is_empty() {
             self.busy.warn("keep", None);
             return Ok(false);

@@ -171,6 +171,31 @@ async fn tombstones_go_after_their_time_and_take_nothing_else_along() {
     log.close().await.unwrap();
 }
 
+#[tokio::test]
+async fn records_of_a_compacted_topic_go_by_age_where_it_has_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).await;
+    let mut producer = log.producer("p").await.unwrap();
+    let write = |records| Transaction { records, offsets: None };
+    let value = || Some(vec![1u8]);
+    let keys = async |log: &EmbeddedLog| keyed(log).await.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    producer.commit(write(vec![record(&KEYED, "a", value()), record(&KEYED, "b", value())])).await.unwrap();
+    log.apply_retention().await.unwrap();
+    assert_eq!(keys(&log).await, ["a", "b"], "it has none");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    log.ensure_topics(&[TopicSpec { retention: Some(Duration::from_millis(500)), ..KEYED }], 1).await.unwrap();
+    producer.commit(write(vec![record(&KEYED, "b", value()), record(&KEYED, "c", value())])).await.unwrap();
+    log.apply_retention().await.unwrap();
+    assert_eq!(keys(&log).await, ["b", "c"], "what was written anew is young");
+    producer.commit(write(vec![record(&KEYED, "a", value())])).await.unwrap();
+    assert_eq!(keys(&log).await, ["b", "c", "a"], "a key comes again");
+    log.close().await.unwrap();
+    drop((producer, log));
+    let log = open(dir.path()).await;
+    assert_eq!(keys(&log).await, ["b", "c", "a"]);
+    log.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_producers_share_syncs_and_all_are_served() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,86 @@
+//! The stage's wiring: `enriched.blocks` → windows → one transaction of the log with the position that they can be made anew from.
+//!
+//! At most one poll of the stream is held beside the windows; the next is read when what follows from it is committed, so a slow log slows
+//! the reading down. An error of the log that may pass drops everything, joins the group anew and goes on from what is committed: nothing is
+//! kept over from before (rule 10).
+
+use std::{sync::Arc, time::Duration};
+
+use runtime::{
+    beat::Beat,
+    log::{Log, LogErrorKind},
+};
+use schemas::{
+    Codec,
+    records::stage_status::state::{RUNNING, STALLED},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, Error, member::Member, metrics};
+
+/// The consumer group, and the beginning of the transactional id.
+pub const GROUP: &str = "aggregate";
+
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_MOST: Duration = Duration::from_secs(5);
+
+/// Runs until told to stop, or until the log refuses for good.
+///
+/// # Errors
+/// What the log says and does not pass.
+pub async fn run(
+    config: Config,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    config.tell();
+    let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), None);
+    let outcome = tokio::select! {
+        outcome = memberships(&config, &*log, &codec, &shutdown) => outcome,
+        never = config.keep_telling() => match never {},
+    };
+    if outcome.is_ok() {
+        beat.farewell().await;
+    }
+    outcome
+}
+
+async fn memberships(config: &Config, log: &dyn Log, codec: &Codec, shutdown: &CancellationToken) -> Result<(), Error> {
+    let mut retry = RETRY_FIRST;
+    loop {
+        let started = Instant::now();
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            joined = Member::join(config, log, codec) => match joined {
+                Ok(mut member) => {
+                    config.board.process(RUNNING, None);
+                    member.work(shutdown).await
+                }
+                Err(error) => Err(error),
+            },
+        };
+        config.board.released_all();
+        let Err(error) = ended else { return Ok(()) };
+        if shutdown.is_cancelled() {
+            tracing::debug!(%error, "while stopping");
+            return Ok(());
+        }
+        use LogErrorKind::*;
+        if !matches!(error.kind, Fenced | Aborted | Indefinite | Unavailable | Denied | Full | TooLarge | NoTopic) {
+            return Err(Error::Log(error));
+        }
+        if started.elapsed() > 2 * RETRY_MOST {
+            retry = RETRY_FIRST;
+        }
+        tracing::warn!(%error, kind = ?error.kind, retry_in = ?retry, "joining anew");
+        metrics::rejoined();
+        config.board.process(STALLED, Some(format!("aggregate joins its group anew: {error}")));
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(retry) => {}
+        }
+        retry = (retry * 2).min(RETRY_MOST);
+    }
+}

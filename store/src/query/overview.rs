@@ -1,0 +1,264 @@
+//! What happened in a time, as one set of figures.
+
+use schemas::{
+    Network, TimeMs,
+    records::Partial,
+    sketch::{Bins, Distinct},
+};
+
+use super::{
+    Figures, Source, Step,
+    by_rows::Ask,
+    steps::{Word, reason, word},
+    told::{Heads, Window, check_contract, figures},
+};
+use crate::{Store, StoreError, StoreErrorKind};
+
+/// Of whom, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverviewFilter {
+    /// The network.
+    pub network: Network,
+    /// A contract of it: `0x` and 40 lower-case hex digits on EVM. `None`: the whole network.
+    pub contract: Option<String>,
+    /// Whether windows of the contract may tell of it: that one exists tells that somebody watches it. Else it is read from rows alone.
+    pub contract_windows: bool,
+    /// From this time on; cut down to a whole minute.
+    pub from: TimeMs,
+    /// Before this time; rounded up to a whole minute.
+    pub to: TimeMs,
+}
+
+/// What happened in a time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Overview {
+    /// The first minute that is in it.
+    pub from: TimeMs,
+    /// The end of the last.
+    pub to: TimeMs,
+    /// The figures.
+    pub figures: Figures,
+    /// Whether all minutes that are over are in it, whole. The one at the network's head is still open, and counts with what it has.
+    pub complete: bool,
+    /// What is missing, in words, where it is not complete.
+    pub reason: Option<String>,
+    /// Where it comes from.
+    pub source: Source,
+    /// The last event of the network that is in it; 0 before the first.
+    pub sequence: u64,
+}
+
+const ASKING: &str = "adding up windows";
+/// The longest time, milliseconds: 32 days.
+const LONGEST_MS: i64 = 32 * 86_400_000;
+/// Up to this length minutes are added up, beyond it hours, with minutes at the ends: less to read.
+const MINUTES_MS: i64 = 2 * 3_600_000;
+/// Hours that are taken apart into their minutes, at most.
+const HOURS_APART: usize = 26;
+
+impl Store {
+    /// What happened at a network or a contract in a time: from windows, or where those do not tell all of it from rows, if the ledger is
+    /// full there.
+    ///
+    /// # Errors
+    /// The time is empty or too long, or the store is away.
+    pub async fn overview(&self, filter: &OverviewFilter) -> Result<Overview, StoreError> {
+        let contract = filter.contract.as_deref();
+        check_contract(contract, ASKING)?;
+        let (from, to) = (Step::Minute.start(filter.from.0.max(0)), Step::Minute.ceil(filter.to.0.max(0)));
+        if from >= to || to - from > LONGEST_MS {
+            let message = "the time must be at least a minute and at most 32 days: mend `from` and `to`";
+            return Err(StoreError::new(StoreErrorKind::BadRequest, ASKING, message));
+        }
+        let windows = contract.is_none() || filter.contract_windows;
+        let (added, heads) = self.added(filter, (from, to)).await?;
+        let mut overview = Overview {
+            from: TimeMs(from),
+            to: TimeMs(to),
+            figures: added.figures(),
+            complete: added.missing.is_none(),
+            reason: added.missing,
+            source: Source::Windows,
+            sequence: added.sequence.max(heads.network.map_or(0, |(_, sequence)| sequence)),
+        };
+        if overview.complete && windows {
+            return Ok(overview);
+        }
+        // Rows tell all of it or nothing: quantiles of a part and of another cannot be put together.
+        let ask = Ask {
+            network: &filter.network,
+            contract,
+            base: from,
+            width: to - from,
+            steps: (0, 0),
+            sketches: true,
+            open: true,
+        };
+        match self.computed(&ask).await?.remove(&0) {
+            Some(Ok(computed)) => {
+                overview.figures = computed.figures;
+                (overview.complete, overview.reason, overview.source) = (true, None, Source::Rows);
+                overview.sequence = overview.sequence.max(computed.sequence);
+            }
+            Some(Err(refusal)) => overview.reason = Some(reason(overview.reason.as_deref(), refusal)),
+            None => {}
+        }
+        Ok(overview)
+    }
+
+    /// Windows of the time, added up.
+    async fn added(&self, filter: &OverviewFilter, (from, to): (i64, i64)) -> Result<(Added, Heads), StoreError> {
+        let contract = filter.contract.as_deref();
+        let windows = contract.is_none() || filter.contract_windows;
+        let whose = contract.filter(|_| windows);
+        if !windows {
+            return Ok((Added { missing: Some("no window tells of it".into()), ..Added::default() }, Heads::default()));
+        }
+        let hours = (Step::Hour.ceil(from), Step::Hour.start(to));
+        let apart = to - from <= MINUTES_MS || hours.0 >= hours.1;
+        let (hours, edges) = match apart {
+            true => ((from, from), vec![(from, to)]),
+            false => (hours, [(from, hours.0), (hours.1, to)].into_iter().filter(|(a, b)| a < b).collect::<Vec<_>>()),
+        };
+        let of_hours: Vec<(i64, i64)> = (hours.0 < hours.1).then_some(hours).into_iter().collect();
+        let (of_hours, of_minutes, heads) = futures::future::try_join3(
+            self.told(&filter.network, whose, Step::Hour.seconds(), &of_hours, true),
+            self.told(&filter.network, whose, Step::Minute.seconds(), &edges, true),
+            self.window_heads(&filter.network, whose),
+        )
+        .await?;
+        let is_contract = contract.is_some();
+        let starts =
+            |step: Step, (from, to): (i64, i64)| (0..(to - from) / step.ms()).map(move |i| from + i * step.ms());
+        // An hour that is not whole may be whole in all minutes that are over: the one that is still open is.
+        let whole = |at: &i64| word(&of_hours, &heads, is_contract, windows, *at).step(*at).complete;
+        let (mut whole_hours, torn): (Vec<i64>, Vec<i64>) = starts(Step::Hour, hours).partition(whole);
+        let newest = heads.network.map_or(i64::MIN, |(at, _)| at);
+        let take_apart: Vec<(i64, i64)> = torn.iter().map(|at| (*at, at + Step::Hour.ms())).collect();
+        let mut minutes = of_minutes;
+        let mut edges = edges;
+        if take_apart.len() <= HOURS_APART {
+            let more = self.told(&filter.network, whose, Step::Minute.seconds(), &take_apart, true).await?;
+            minutes.network.extend(more.network);
+            minutes.contract.extend(more.contract);
+            edges.extend(take_apart);
+        } else {
+            whole_hours.extend(torn);
+        }
+        let mut added = Added::default();
+        for at in whole_hours {
+            added.add(&word(&of_hours, &heads, is_contract, windows, at), (at, Step::Hour), newest);
+        }
+        edges.sort_unstable();
+        for at in edges.into_iter().flat_map(|edge| starts(Step::Minute, edge)) {
+            added.add(&word(&minutes, &heads, is_contract, windows, at), (at, Step::Minute), newest);
+        }
+        if newest < from && added.missing.is_none() {
+            added.missing = Some("no window tells of it".into());
+        }
+        Ok((added, heads))
+    }
+}
+
+/// Windows, added up.
+#[derive(Debug, Default)]
+struct Added {
+    partial: Partial,
+    /// The only one of them that has blocks, if it is.
+    alone: Option<Window>,
+    /// What the earliest that is not whole lacks.
+    missing: Option<String>,
+    missing_at: Option<i64>,
+    sequence: u64,
+}
+
+impl Added {
+    /// What is open is told without sketches: quantiles and senders are of what is over then, but where there is nothing else.
+    fn take(&mut self, window: &Window, open: bool) {
+        self.alone = (self.partial.blocks == 0).then(|| window.clone());
+        self.sequence = self.sequence.max(window.sequence);
+        if open && window.partial.bins.is_none() {
+            let over = (Some(Bins::default()), Some(Distinct::default()));
+            self.partial.merge(&Partial { bins: over.0, senders: over.1, ..window.partial.clone() });
+        } else {
+            self.partial.merge(&window.partial);
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        self.alone.as_ref().map_or_else(|| figures(&self.partial), Window::figures)
+    }
+
+    /// Adds a step as windows tell it. What lies behind the head is not missing, and the minute at the head is still open.
+    fn add(&mut self, word: &Word<'_>, (at, length): (i64, Step), newest: i64) {
+        let open = at.saturating_add(length.ms()) > newest;
+        if let Word::Window(window) = word {
+            self.take(window, open);
+        }
+        let whole = match word {
+            Word::Window(window) | Word::Nothing(window) => window.complete,
+            Word::None(_) => false,
+        };
+        if whole || open || self.missing_at.is_some_and(|other| other <= at) {
+            return;
+        }
+        let words = word.step(at).reason.unwrap_or_else(|| "it is not whole".to_owned());
+        self.missing = Some(format!("from {}: {words}", TimeMs(at).rfc3339()));
+        self.missing_at = Some(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::U256;
+
+    use super::*;
+
+    #[test]
+    fn the_earliest_that_is_missing_is_named_and_the_open_minute_is_not() {
+        let one = |complete, transactions| Window {
+            partial: Partial { transactions, ..Partial::default() },
+            complete,
+            reason: (!complete).then(|| "a gap".to_owned()),
+            sequence: transactions,
+            ..Window::default()
+        };
+        let (whole, torn) = (one(true, 2), one(false, 3));
+        let newest = 180_000;
+        let mut added = Added::default();
+        added.add(&Word::Window(&torn), (newest, Step::Minute), newest);
+        added.add(&Word::None("none"), (newest + 60_000, Step::Minute), newest);
+        added.add(&Word::Window(&whole), (0, Step::Minute), newest);
+        assert_eq!((added.partial.transactions, added.missing.as_deref(), added.sequence), (5, None, 3));
+        added.add(&Word::None("none"), (120_000, Step::Minute), newest);
+        added.add(&Word::Nothing(&torn), (60_000, Step::Minute), newest);
+        assert_eq!(added.missing.as_deref(), Some("from 1970-01-01T00:01:00.000Z: a gap"));
+        assert_eq!(added.partial.transactions, 5);
+    }
+
+    #[test]
+    fn quantiles_are_of_what_is_over_and_of_what_is_open_where_there_is_nothing_else() {
+        let price = |price: u64| {
+            let mut bins = Bins::default();
+            bins.add(U256::from(price));
+            Window {
+                partial: Partial { blocks: 1, transactions: 1, bins: Some(bins), ..Partial::default() },
+                prices: (Some(U256::from(price)), None),
+                complete: true,
+                ..Window::default()
+            }
+        };
+        let mut open = price(900);
+        (open.partial.bins, open.partial.senders, open.complete) = (None, None, false);
+        let newest = 60_000;
+        let mut added = Added::default();
+        added.add(&Word::Window(&open), (newest, Step::Minute), newest);
+        assert_eq!(added.figures().gas_price_p50, Some(U256::from(900)));
+        added.add(&Word::Window(&price(8)), (0, Step::Minute), newest);
+        let figures = added.figures();
+        assert_eq!((figures.transactions, figures.gas_price_p50, figures.senders), (2, Some(U256::from(8)), Some(0)));
+        // One that is over and has none leaves them unknown.
+        added.add(&Word::Window(&open), (0, Step::Minute), newest);
+        assert_eq!(added.figures().gas_price_p50, None);
+    }
+}

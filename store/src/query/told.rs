@@ -1,0 +1,279 @@
+//! Windows as the store has them: rows of `window_rows`, and what they say about each other.
+//!
+//! Guarantee: what is read is bounded by the windows that are asked for and by the parts that they lie in, whatever the table holds.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::U256;
+use clickhouse::Row;
+use schemas::{
+    Network, TimeMs,
+    records::{Mark, Partial},
+    sketch::{Bins, Distinct},
+};
+use serde::Deserialize;
+
+use super::{Figures, wire};
+use crate::{Store, StoreError, StoreErrorKind};
+
+/// Windows of a network and of one of its contracts, by their beginning.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub network: BTreeMap<i64, Window>,
+    pub contract: BTreeMap<i64, Window>,
+}
+
+/// A window.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Window {
+    pub partial: Partial,
+    /// What it tells by itself: of one window without sketches they cannot be told from the partial.
+    pub prices: (Option<U256>, Option<U256>),
+    pub senders: Option<u64>,
+    pub complete: bool,
+    pub reason: Option<String>,
+    pub sequence: u64,
+}
+
+/// The heads: how far windows go.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Heads {
+    /// Beginning of the network's newest minute, which is still open, and the event that it was told at.
+    pub network: Option<(i64, u64)>,
+    /// From which block time on the contract is looked through for, by its newest window.
+    pub watched_from: Option<i64>,
+}
+
+#[derive(Row, Deserialize)]
+struct Line {
+    contract: String,
+    window_start: TimeMs,
+    sequence: u64,
+    complete: u8,
+    reason: String,
+    blocks: u64,
+    transactions: u64,
+    failed: u64,
+    unknown: u64,
+    unreadable: u64,
+    logs: u64,
+    token_transfers: u64,
+    contracts_created: u64,
+    gas_used: u64,
+    #[serde(with = "wire::u256")]
+    gas_limit: U256,
+    #[serde(with = "wire::u256")]
+    base_fee_sum: U256,
+    base_fee_count: u64,
+    #[serde(with = "wire::u256_option")]
+    base_fee_min: Option<U256>,
+    #[serde(with = "wire::u256_option")]
+    base_fee_max: Option<U256>,
+    #[serde(with = "wire::u256")]
+    fee_total: U256,
+    fee_unknown: u64,
+    #[serde(with = "wire::u256")]
+    value_total: U256,
+    #[serde(with = "wire::u256")]
+    gas_price_sum: U256,
+    gas_price_count: u64,
+    #[serde(with = "wire::u256_option")]
+    gas_price_min: Option<U256>,
+    #[serde(with = "wire::u256_option")]
+    gas_price_max: Option<U256>,
+    #[serde(with = "wire::u256_option")]
+    gas_price_p50: Option<U256>,
+    #[serde(with = "wire::u256_option")]
+    gas_price_p95: Option<U256>,
+    senders: Option<u64>,
+    first_height: Option<u64>,
+    first_time: Option<TimeMs>,
+    last_height: Option<u64>,
+    last_time: Option<TimeMs>,
+    price_hex: Option<String>,
+    sender_hex: Option<String>,
+}
+
+const COLUMNS: &str = "contract, window_start, sequence, complete, reason, blocks, transactions, failed, unknown, unreadable, logs, \
+    token_transfers, contracts_created, gas_used, gas_limit, base_fee_sum, base_fee_count, base_fee_min, base_fee_max, fee_total, \
+    fee_unknown, value_total, gas_price_sum, gas_price_count, gas_price_min, gas_price_max, gas_price_p50, gas_price_p95, senders, \
+    first_height, first_time, last_height, last_time";
+
+/// Windows that `keep_windows` removed are hidden at once.
+const KEPT: &str = "window_start >= (SELECT max(pruned_before) FROM pruned_window_rows)";
+
+fn mark(height: Option<u64>, time: Option<TimeMs>) -> Option<Mark> {
+    height.zip(time).map(|(height, time)| Mark { height, time })
+}
+
+impl Line {
+    fn window(self) -> Window {
+        // What cannot be read is not known.
+        let bytes = |hex: Option<String>| const_hex::decode(hex?).ok();
+        let partial = Partial {
+            blocks: self.blocks,
+            transactions: self.transactions,
+            failed: self.failed,
+            unknown: self.unknown,
+            unreadable: self.unreadable,
+            logs: self.logs,
+            token_transfers: self.token_transfers,
+            contracts_created: self.contracts_created,
+            gas_used: self.gas_used,
+            gas_limit: self.gas_limit,
+            base_fee_sum: self.base_fee_sum,
+            base_fee_count: self.base_fee_count,
+            base_fee_min: self.base_fee_min,
+            base_fee_max: self.base_fee_max,
+            fee_total: self.fee_total,
+            fee_unknown: self.fee_unknown,
+            fees: None,
+            value_total: self.value_total,
+            gas_price_sum: self.gas_price_sum,
+            gas_price_count: self.gas_price_count,
+            gas_price_min: self.gas_price_min,
+            gas_price_max: self.gas_price_max,
+            bins: bytes(self.price_hex).and_then(|bytes| Bins::decode(&bytes).ok()),
+            senders: bytes(self.sender_hex).and_then(|bytes| Distinct::decode(&bytes).ok()),
+            first: mark(self.first_height, self.first_time),
+            last: mark(self.last_height, self.last_time),
+        };
+        Window {
+            partial,
+            prices: (self.gas_price_p50, self.gas_price_p95),
+            senders: self.senders,
+            complete: self.complete != 0,
+            reason: Some(self.reason).filter(|reason| !reason.is_empty()),
+            sequence: self.sequence,
+        }
+    }
+}
+
+impl Window {
+    /// Its figures, with what it tells by itself.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            gas_price_p50: self.prices.0,
+            gas_price_p95: self.prices.1,
+            senders: self.senders,
+            ..figures(&self.partial)
+        }
+    }
+}
+
+/// The figures of a partial.
+pub(super) fn figures(p: &Partial) -> Figures {
+    Figures {
+        blocks: p.blocks,
+        transactions: p.transactions,
+        failed: p.failed,
+        unknown: p.unknown,
+        unreadable: p.unreadable,
+        logs: Some(p.logs),
+        token_transfers: Some(p.token_transfers),
+        gas_used: p.gas_used,
+        gas_limit: u128::try_from(p.gas_limit).unwrap_or(u128::MAX),
+        base_fee_sum: p.base_fee_sum,
+        base_fee_count: p.base_fee_count,
+        base_fee_min: p.base_fee_min,
+        base_fee_max: p.base_fee_max,
+        fee_total: p.fee_total,
+        fee_unknown: p.fee_unknown,
+        value_total: p.value_total,
+        gas_price_sum: p.gas_price_sum,
+        gas_price_count: p.gas_price_count,
+        gas_price_min: p.gas_price_min,
+        gas_price_max: p.gas_price_max,
+        gas_price_p50: p.gas_price(500),
+        gas_price_p95: p.gas_price(950),
+        senders: p.senders(),
+        first: p.first.map(|mark| (mark.height, mark.time)),
+        last: p.last.map(|mark| (mark.height, mark.time)),
+    }
+}
+
+/// A contract's name is never empty: that is the network's own.
+pub(super) fn check_contract(contract: Option<&str>, doing: &'static str) -> Result<(), StoreError> {
+    match contract {
+        Some("") => Err(StoreError::new(StoreErrorKind::BadRequest, doing, "an empty text is no contract's address")),
+        _ => Ok(()),
+    }
+}
+
+impl Store {
+    /// Windows of one length that begin in these times (first included, last not); with their sketches where those are to be merged.
+    pub(super) async fn told(
+        &self,
+        network: &Network,
+        contract: Option<&str>,
+        seconds: u32,
+        times: &[(i64, i64)],
+        sketches: bool,
+    ) -> Result<Told, StoreError> {
+        if times.is_empty() {
+            return Ok(Told::default());
+        }
+        let sketches = match sketches {
+            true => "hex(price_sketch) AS price_hex, hex(sender_sketch) AS sender_hex",
+            false => "CAST(NULL, 'Nullable(String)') AS price_hex, CAST(NULL, 'Nullable(String)') AS sender_hex",
+        };
+        let whose = match contract {
+            Some(_) => "contract IN ('', {contract:String})",
+            None => "contract = ''",
+        };
+        let ranges: Vec<String> = (0..times.len())
+            .map(|i| {
+                format!(
+                    "(window_start >= fromUnixTimestamp64Milli({{f{i}:Int64}}, 'UTC') \
+                     AND window_start < fromUnixTimestamp64Milli({{t{i}:Int64}}, 'UTC'))"
+                )
+            })
+            .collect();
+        let sql = format!(
+            "SELECT {COLUMNS}, {sketches} FROM window_rows FINAL WHERE network = {{network:String}} AND {whose} \
+             AND window_seconds = {{seconds:UInt32}} AND ({}) AND {KEPT}",
+            ranges.join(" OR ")
+        );
+        let query = self.read(&sql).with_setting("do_not_merge_across_partitions_select_final", "1");
+        let mut query = query.param("network", network.as_str()).param("seconds", seconds);
+        if let Some(contract) = contract {
+            query = query.param("contract", contract);
+        }
+        for (i, (from, to)) in times.iter().enumerate() {
+            query = query.param(&format!("f{i}"), *from).param(&format!("t{i}"), *to);
+        }
+        let lines = self.within("reading windows", query.fetch_all::<Line>()).await?;
+        let mut told = Told::default();
+        for line in lines {
+            let (of_network, start) = (line.contract.is_empty(), line.window_start.0);
+            let windows = if of_network { &mut told.network } else { &mut told.contract };
+            windows.insert(start, line.window());
+        }
+        Ok(told)
+    }
+
+    /// How far windows of a network go, and since when a contract of it has some.
+    pub(super) async fn window_heads(&self, network: &Network, contract: Option<&str>) -> Result<Heads, StoreError> {
+        // In the key's order, from its end: a granule of each part that reaches there.
+        let newest = |whose: &str, what: &str| {
+            format!(
+                "SELECT toUnixTimestamp64Milli(window_start) AS at, {what} AS told FROM window_rows WHERE network = {{network:String}} \
+                 AND contract = {whose} AND window_seconds = 60 AND {KEPT} ORDER BY window_start DESC, sequence DESC LIMIT 1"
+            )
+        };
+        let head = newest("''", "toInt64(sequence)");
+        let head = self.read(&head).param("network", network.as_str()).fetch_optional::<(i64, i64)>();
+        let watched = async {
+            let Some(contract) = contract else { return Ok(None) };
+            let sql = newest("{contract:String}", "ifNull(toUnixTimestamp64Milli(watched_from), toInt64(-1))");
+            let query = self.read(&sql).param("network", network.as_str()).param("contract", contract);
+            query.fetch_optional::<(i64, i64)>().await
+        };
+        let both = futures::future::try_join(head, watched);
+        let (head, watched) = self.within("reading how far windows go", both).await?;
+        Ok(Heads {
+            network: head.map(|(at, sequence)| (at, u64::try_from(sequence).unwrap_or_default())),
+            watched_from: watched.map(|(_, from)| from).filter(|from| *from >= 0),
+        })
+    }
+}
