@@ -4,7 +4,7 @@
 //! filled in below the first one, a contract that is watched late, records that are gone, and restarts from the position that was committed,
 //! or from below it. `HEADWATER_HISTORIES` names another number of them, `HEADWATER_SEED` the first seed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use aggregate::windows::{Applied, Change, Clock, Network, Open, Part, Parts, Place, Reverted};
 use alloy_primitives::{Address, U256};
@@ -38,8 +38,8 @@ enum Event {
 /// What is in the rows.
 #[derive(Default, Clone)]
 struct Rows {
-    live: Vec<Block>,
-    filled: Vec<Block>,
+    live: Vec<Rc<Block>>,
+    filled: Vec<Rc<Block>>,
 }
 
 struct History {
@@ -55,7 +55,7 @@ struct History {
     sequence: u64,
     rows: Rows,
     /// Blocks below the first one, of which ranges are filled.
-    below: Vec<Block>,
+    below: Vec<Rc<Block>>,
 }
 
 fn partial(rng: &mut Rng, height: u64, time: i64) -> Partial {
@@ -122,7 +122,7 @@ impl History {
         format!("0x{:064x}", self.hashes).parse().expect("a hash")
     }
 
-    fn block(&mut self, before: Option<&Block>, time: i64) -> Block {
+    fn block(&mut self, before: Option<&Block>, time: i64) -> Rc<Block> {
         let parent = match before {
             Some(before) => before.hash.clone(),
             None => self.hash(),
@@ -140,11 +140,11 @@ impl History {
             }
         }
         let parts = Parts { network, contracts, left_out: false };
-        Block { height, hash: self.hash(), parent, time, parts }
+        Rc::new(Block { height, hash: self.hash(), parent, time, parts })
     }
 
     /// The next block of a chain.
-    fn after(&mut self, chain: &[Block]) -> Block {
+    fn after(&mut self, chain: &[Rc<Block>]) -> Rc<Block> {
         let tip = chain.last().expect("a block").clone();
         let mut times: Vec<i64> = self.below.iter().chain(chain).rev().take(11).map(|block| block.time).collect();
         times.sort_unstable();
@@ -165,7 +165,7 @@ impl History {
         events.push(Event::Change(self.sequence, change));
     }
 
-    fn apply(&mut self, block: Block, origin: Origin, events: &mut Vec<Event>) {
+    fn apply(&mut self, block: Rc<Block>, origin: Origin, events: &mut Vec<Event>) {
         if self.finality && self.rng.u8(0..4) == 0 && origin == Origin::Live {
             self.finalized = self.finalized.max(block.height.saturating_sub(self.rng.u64(0..12)));
         }
@@ -201,8 +201,11 @@ impl History {
                 let depth = if self.rng.u8(0..4) == 0 { most } else { most.min(self.rng.usize(1..5)) };
                 for _ in 0..depth {
                     let gone = self.rows.live.pop().expect("a block");
-                    let change =
-                        Change::Revert(Reverted { height: gone.height, hash: gone.hash, time: TimeMs(gone.time) });
+                    let change = Change::Revert(Reverted {
+                        height: gone.height,
+                        hash: gone.hash.clone(),
+                        time: TimeMs(gone.time),
+                    });
                     self.event(change, events);
                     rows.push(self.rows.clone());
                 }
@@ -249,7 +252,7 @@ impl History {
 }
 
 fn recompute(rows: &Rows, window: &Window) -> Partial {
-    let inside = |block: &&Block| (window.window_start.0..window.end().0).contains(&block.time);
+    let inside = |block: &&Rc<Block>| (window.window_start.0..window.end().0).contains(&block.time);
     let mut sum = Partial::default();
     for block in rows.live.iter().chain(&rows.filled).filter(inside) {
         match window.contract {
@@ -387,11 +390,11 @@ fn judge(history: &History, given: &Given, is_whole: bool) {
 }
 
 /// How far time has passed, by the model.
-fn water(clock: Clock, chain: &[Block]) -> i64 {
+fn water(clock: Clock, chain: &[Rc<Block>]) -> i64 {
     match clock {
         Clock::BlockTime => chain.iter().map(|block| block.time).max().unwrap_or(i64::MIN),
         Clock::MedianTimePast => {
-            let median = |blocks: &[Block]| {
+            let median = |blocks: &[Rc<Block>]| {
                 let mut times: Vec<i64> = blocks.iter().map(|block| block.time).collect();
                 times.sort_unstable();
                 times[5]

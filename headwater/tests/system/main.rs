@@ -33,3 +33,4 @@ mod sql;
 mod start;
 mod totals;
 mod upgrade;
+mod windows;
