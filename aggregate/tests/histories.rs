@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use aggregate::windows::{Applied, Change, Clock, Network, Open, Part, Parts, Place, Reverted};
+use aggregate::windows::{Applied, Change, Clock, Network, Open, Part, Parts, Place, Reverted, Trailing};
 use alloy_primitives::{Address, U256};
 use fastrand::Rng;
 use schemas::{
@@ -354,6 +354,9 @@ fn play(seed: u64) {
     }
     process.publish(&mut rng, &rows, &mut given, true);
     judge(&history, &given, is_whole);
+    if is_whole {
+        trail(&history, &events, &rows, &mut rng);
+    }
 }
 
 /// At the end, every window that is complete is what the rows give, and whatever can be complete is.
@@ -389,6 +392,29 @@ fn judge(history: &History, given: &Given, is_whole: bool) {
     }
 }
 
+/// Trailing windows after each event.
+fn trail(history: &History, events: &[Event], rows: &[Rows], rng: &mut Rng) {
+    let longest = history.pace * rng.i64(1..30);
+    let mut trailing = Trailing::new(longest);
+    let first = rows[0].live[0].time;
+    for (event, rows) in events.iter().zip(rows) {
+        let Event::Change(sequence, change) = event else { continue };
+        trailing.take(*sequence, change.clone());
+        let ms = rng.i64(1..=longest);
+        let Some((end, sum, is_complete)) = trailing.window(ms, None) else { continue };
+        let tip = rows.live.last().expect("a block").time;
+        let mut expected = Partial::default();
+        let inside = rows.live.iter().filter(|block| tip - ms < block.time && block.time <= tip);
+        inside.for_each(|block| expected.merge(&block.parts.network));
+        assert_eq!(end.0, tip);
+        if is_complete {
+            assert_eq!(sum, expected, "trailing {ms} ms at {sequence}");
+        } else {
+            assert!(tip - ms < first || history.falls, "trailing {ms} ms at {sequence} is complete");
+        }
+    }
+}
+
 /// How far time has passed, by the model.
 fn water(clock: Clock, chain: &[Rc<Block>]) -> i64 {
     match clock {
@@ -419,4 +445,41 @@ fn windows_are_what_the_rows_give_whatever_happened() {
     let other = std::thread::spawn(part(1));
     part(0)();
     other.join().expect("the other half");
+}
+
+/// Four days of blocks, of which none is ever final.
+#[test]
+fn what_is_held_does_not_grow_with_history() {
+    let mut windows = Network::new("net".parse().expect("a slug"), Clock::BlockTime);
+    let hash = |n: u64| format!("0x{n:064x}").parse::<BlockHash>().expect("a hash");
+    let mut rng = Rng::with_seed(3);
+    let (mut most, mut first_day) = ((0, 0), (0, 0));
+    let day = 86_400_000 / 12_000;
+    for n in 1..=4 * day {
+        let time = n as i64 * 12_000;
+        let contracts = CONTRACTS.into_iter().filter(|_| n % 7 == 0);
+        let part = |contract| Part { contract, watched_from: Some(TimeMs(0)), partial: Partial::default() };
+        let parts =
+            Parts { network: partial(&mut rng, n, time), contracts: contracts.map(part).collect(), left_out: false };
+        let block = Applied {
+            origin: Origin::Live,
+            height: n,
+            hash: hash(n),
+            parent: hash(n - 1),
+            time: TimeMs(time),
+            finalized: None,
+            parts,
+        };
+        windows.take(n, place(n as usize), Change::Apply(Box::new(block)));
+        if n % 16 == 0 {
+            windows.drain(Open { network: true, contracts: true });
+            let held = windows.held();
+            most = (most.0.max(held.0), most.1.max(held.1));
+        }
+        if n == day {
+            first_day = most;
+        }
+    }
+    assert!(most.0 <= 256 + 12 + 16 + 5, "{} blocks", most.0);
+    assert!(most.1 <= first_day.1 + 3 * 30, "{} sums, {} on the first day", most.1, first_day.1);
 }
