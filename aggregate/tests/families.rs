@@ -91,7 +91,8 @@ impl Fed {
 
     fn apply(&mut self, header: &Header) {
         let mark = Some(Mark { height: header.height, time: header.time });
-        let network = Partial { blocks: 1, transactions: header.transactions(), first: mark, last: mark, ..Partial::default() };
+        let network =
+            Partial { blocks: 1, transactions: header.transactions(), first: mark, last: mark, ..Partial::default() };
         self.take(Change::Apply(Box::new(Applied {
             origin: Origin::Live,
             height: header.height,
@@ -198,7 +199,8 @@ fn stellars_windows_are_those_of_its_ledgers() {
         let fed = feed(&headers, Clock::BlockTime, fork_every);
         let (complete, with_blocks) = check(&fed, &headers, clock);
         assert!(complete >= 5 && with_blocks >= 8, "{complete} {with_blocks}");
-        let minute = fed.windows.values().find(|window| window.complete && window.window_seconds == 60).expect("a minute");
+        let minute =
+            fed.windows.values().find(|window| window.complete && window.window_seconds == 60).expect("a minute");
         assert!(minute.partial.block_interval_ms().is_some_and(|ms| (4_000.0..8_000.0).contains(&ms)), "{minute:?}");
     }
 }
