@@ -164,7 +164,11 @@ export function figures(networks, { trouble, mode, rate }) {
 				const ranges = [{ from_height: 38_000_000, to_height: 38_102_300, complete: true, coverage: 'full' }, { from_height: 38_102_378, to_height: 38_104_000, complete: true, coverage: 'full' }];
 				return [200, { ranges: gap ? ranges : ranges.slice(0, 1), gaps: gap ? [{ from_height: 38_102_301, to_height: 38_102_377, reason: 'no endpoint had them yet' }] : [] }];
 			}
-			if (mode === 'empty' && (path.startsWith('/metrics/') || path === '/diagnosis')) return [200, { items: [], series: [] }];
+			if (mode === 'empty' && path.startsWith('/metrics/')) return [200, { items: [], series: [] }];
+			if (mode === 'empty' && path === '/diagnosis') {
+				const missing = ['the last day: no window of it is held'];
+				return [200, { verdict: 'nothing', sentence: 'Nothing could be compared: no block was seen yet.', at: iso(Date.now()), evidence: [], missing }];
+			}
 			if (path === '/metrics/series') return [200, series(query)];
 			if (path === '/metrics/causes') return [200, causes(query)];
 			if (path === '/metrics/overview') return [200, overview(query)];
