@@ -25,10 +25,10 @@ const TICK_MS = 1_000;
 const EVERY_MS = {
 	recent: 30_000,
 	day: 300_000,
-	causes: 30_000,
-	diagnosis: 30_000,
+	causes: 45_000,
+	diagnosis: 45_000,
 	providers: 60_000,
-	completeness: 60_000,
+	completeness: 120_000,
 	/** With windows by WebSocket: to be sure. Without: `SERIES_ASKED_MS`. */
 	series: 300_000
 };
@@ -57,6 +57,11 @@ export class Overview {
 	/** By network. */
 	recent = $state.raw<ReadonlyMap<string, OverviewItem>>(new Map());
 	day = $state.raw<ReadonlyMap<string, OverviewItem>>(new Map());
+	/** Why the last minutes of all networks, or the endpoints, could not be read the last time. */
+	recentProblem = $state.raw<Problem | null>(null);
+	providersProblem = $state.raw<Problem | null>(null);
+	/** The last minutes were read once. */
+	known = $state(false);
 	connection = $state.raw<Connection>({ kind: 'connecting' });
 	/** The server's clock, milliseconds; ticks each second. */
 	now = $state(0);
@@ -240,7 +245,9 @@ export class Overview {
 		if (document.hidden) return;
 		this.once('recent', this.gone.signal, async (signal) => {
 			this.recent = await this.overview('5m', signal);
-		});
+			this.recentProblem = null;
+			this.known = true;
+		}, (problem) => (this.recentProblem = problem));
 		this.once('day', this.gone.signal, async (signal) => {
 			this.day = await this.overview('24h', signal);
 		});
@@ -248,8 +255,9 @@ export class Overview {
 			const sent = Date.now();
 			const { body } = await get<Page<Provider>>('/api/v1/providers/health', signal);
 			this.endpoints.answer(body.items, sent, Date.now());
+			this.providersProblem = null;
 			this.showProviders();
-		});
+		}, (problem) => (this.providersProblem = problem));
 		if (!this.network) return;
 		const { signal } = this.looking;
 		this.once('series', signal, () => this.loadSeries(signal), (problem) => (this.problem = problem));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { axisOf, DEFAULT, startOf } from './range';
+import type { CausesPoint } from './shapes';
 import { heights, NAMED, OTHERS, stackOf, UNTOLD } from './stack';
 
 const axis = axisOf({ ...DEFAULT, between: { from: 0, to: 600_000 } }, 0);
@@ -8,7 +9,7 @@ const column = (...values: (number | null)[]) => [...values, ...new Array<null>(
 
 describe('causes', () => {
 	it('add up to what failed, whatever is not told yet', () => {
-		const items = [
+		const items: CausesPoint[] = [
 			{ at: at(0), causes: { slippage: 3, balance: 1, unknown: 2 } },
 			{ at: at(1), causes: { slippage: 9 } },
 			{ at: '1999-01-01T00:00:00Z', causes: { slippage: 99 } }

@@ -7,7 +7,7 @@ const network = (more: Partial<NetworkHealth> = {}): NetworkHealth => ({ network
 const health = (...networks: NetworkHealth[]): Health => ({ status: 'ok', networks });
 const provider = (name: string, state: string, more: Partial<Provider> = {}) => ({ network: 'op', name, state, in_use: false, since: null, ...more }) as Provider;
 const item = (failed: number, transactions: number): OverviewItem => ({ network: 'op', failed, transactions, failure_rate: failed / transactions });
-const known = (more: Partial<Known>): Known => ({ health: health(network()), providers: [], recent: new Map(), day: new Map(), ...more });
+const known = (more: Partial<Known>): Known => ({ health: health(network()), providers: [], recent: new Map(), day: new Map(), blind: [], ...more });
 
 describe('what is wrong', () => {
 	it('is nothing when all is well', () => {
@@ -28,6 +28,12 @@ describe('what is wrong', () => {
 		]);
 		expect(list[0]!.hint).toBe('Start it.');
 		expect(list[1]!.links[0]!.href).toBe('/?network=eth#diagnosis');
+	});
+
+	it('is not nothing where nothing can be seen', () => {
+		const blind = [{ what: 'How many transactions fail', problem: { title: 'The store is not reachable' } }];
+		expect(wrongNow(known({ blind })).map(({ text }) => text)).toEqual(['How many transactions fail cannot be told: The store is not reachable']);
+		expect(wrongNow(known({ health: { status: 'degraded', networks: [] } }))[0]!.text).toBe('The server calls itself degraded');
 	});
 
 	it('is a lag that can be seen', () => {

@@ -7,7 +7,7 @@
  */
 
 import { stateWords } from '../chain';
-import type { Health, Provider } from '../contract';
+import type { Health, Problem, Provider } from '../contract';
 import { count, percent, plural } from '../format';
 import { providerWords, troubled } from '../providers/words';
 import { searchOf } from './range';
@@ -38,9 +38,11 @@ export interface Known {
 	/** By network: the last five minutes, and the last day. */
 	recent: ReadonlyMap<string, OverviewItem>;
 	day: ReadonlyMap<string, OverviewItem>;
+	/** Why figures or endpoints could not be read the last time. */
+	blind: readonly { what: string; problem: Problem }[];
 }
 
-export function wrongNow({ health, providers, recent, day }: Known): Wrong[] {
+export function wrongNow({ health, providers, recent, day, blind }: Known): Wrong[] {
 	const list: Wrong[] = [];
 	for (const { stage, network, since, problem, cure } of health?.problems ?? []) {
 		if (network != null) continue;
@@ -49,6 +51,10 @@ export function wrongNow({ health, providers, recent, day }: Known): Wrong[] {
 	if (health?.store_error) {
 		const text = 'The store does not answer';
 		list.push({ key: 'store', tone: 'bad', network: null, text, hint: sentence(health.store_error), since: null, links: [] });
+	}
+	for (const { what, problem } of blind) {
+		const hint = sentence(problem.detail ?? '');
+		list.push({ key: `blind ${what}`, tone: 'warn', network: null, text: `${what} cannot be told: ${problem.title}`, hint, since: null, links: [] });
 	}
 	for (const n of health?.networks ?? []) {
 		const words = stateWords(n.state);
@@ -74,6 +80,10 @@ export function wrongNow({ health, providers, recent, day }: Known): Wrong[] {
 	for (const [network, all] of byNetwork(providers)) list.push(...ofEndpoints(network, all));
 	for (const { stage, problem, cure, since } of health?.warnings ?? []) {
 		list.push({ key: `warning ${stage} ${problem}`, tone: 'warn', network: null, text: problem, hint: sentence(cure), since, links: [] });
+	}
+	if (list.length === 0 && health?.status === 'degraded') {
+		const text = 'The server calls itself degraded';
+		list.push({ key: 'degraded', tone: 'bad', network: null, text, hint: 'It does not say why: headwater status tells more.', since: null, links: [] });
 	}
 	return list.sort((a, b) => Number(a.tone === 'warn') - Number(b.tone === 'warn'));
 }
