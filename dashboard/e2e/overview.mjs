@@ -75,6 +75,8 @@ export async function checkOverview(page, url, until) {
 	await until('the slider to follow', async () => Math.abs(Number(await slider.inputValue()) - 18) <= 1);
 	await page.mouse.down();
 	await page.mouse.move(box.x + box.width * 0.5, box.y + box.height / 2, { steps: 6 });
+	// Long enough for live figures to come in between.
+	await new Promise((resolve) => setTimeout(resolve, 1_500));
 	await page.mouse.move(box.x + box.width * 0.6, box.y + box.height / 2, { steps: 6 });
 	await page.mouse.up();
 	await until('the brush in the address', async () => search().has('from'));

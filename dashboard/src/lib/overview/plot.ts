@@ -49,6 +49,7 @@ const HATCH = 7;
 
 export class Plot {
 	private readonly u: uPlot;
+	private marked = false;
 	private readonly colors = new Map<string, string>();
 
 	constructor(
@@ -138,7 +139,13 @@ export class Plot {
 	/** Shows what is marked by the keyboard. */
 	mark(steps: readonly [number, number] | null): void {
 		const { axis } = this.picture;
-		if (!steps) return this.u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+		if (!steps) {
+			// What the pointer brushes over meanwhile is not ours to take away.
+			if (this.marked) this.u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+			this.marked = false;
+			return;
+		}
+		this.marked = true;
 		const at = (step: number) => this.u.valToPos((axis.from + step * axis.step.ms) / 1_000, 'x');
 		const left = at(Math.min(...steps));
 		this.u.setSelect({ left, top: 0, width: at(Math.max(...steps) + 1) - left, height: this.u.over.clientHeight }, false);
