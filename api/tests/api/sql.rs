@@ -37,6 +37,7 @@ async fn views_sizes_limits_and_queries_are_told_and_no_password() {
         "evm_logs",
         "token_transfers",
         "causes",
+        "windows",
         "completeness",
         "contract_blocks",
         "endpoints",

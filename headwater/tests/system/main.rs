@@ -13,6 +13,7 @@ mod compose;
 mod consumers;
 mod contracts;
 mod control;
+mod diagnosis;
 mod door;
 mod facts;
 mod failures;

@@ -280,7 +280,8 @@ impl Around {
         let behind = behind.or(self.behind);
         // A chain begins with block 0 or 1.
         let low = before.or(own.map(|(first, _)| first).filter(|first| *first <= 1));
-        let high = behind.or(own.map(|(_, last)| last).or(before).filter(|_| open));
+        // What lies behind the last block is not known, whoever asks.
+        let high = behind.or(own.map(|(_, last)| last).filter(|_| open));
         if let Some((_, until)) =
             self.pruned.filter(|(below, _)| low.or(own.map(|own| own.0)).is_none_or(|low| low < *below))
         {
@@ -449,7 +450,7 @@ impl Step for Transactions {
 
 /// A step without lines had nothing in it.
 fn put_together(ask: &Ask<'_>, blocks: Option<&Blocks>, transactions: Option<&Transactions>) -> Computed {
-    let sequence = blocks.map_or(0, |b| b.s_sequence);
+    let sequence = blocks.map_or(0, |b| b.s_sequence).max(transactions.map_or(0, |t| t.s_sequence));
     if ask.contract.is_some() {
         let none = Figures { senders: ask.sketches.then_some(0), ..Figures::default() };
         return Computed { figures: transactions.map_or(none, Transactions::figures), sequence };
@@ -489,7 +490,7 @@ mod tests {
         assert_eq!(around.judge(Some((1, 9)), None, Some(10), false), Ok(()), "the chain's first");
         assert_eq!(around.judge(Some((30, 40)), Some(29), None, false), Err(Refusal::Open));
         assert_eq!(around.judge(Some((30, 40)), Some(29), None, true), Ok(()));
-        assert_eq!(around.judge(None, Some(40), None, true), Ok(()), "nothing came since");
+        assert_eq!(around.judge(None, Some(40), None, true), Err(Refusal::Open), "nothing came since");
         around.full = vec![(20, 40)];
         assert_eq!(
             around.judge(Some((20, 25)), None, Some(26), false),

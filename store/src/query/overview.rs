@@ -1,12 +1,16 @@
 //! What happened in a time, as one set of figures.
 
-use schemas::{Network, TimeMs, records::Partial};
+use schemas::{
+    Network, TimeMs,
+    records::Partial,
+    sketch::{Bins, Distinct},
+};
 
 use super::{
     Figures, Source, Step,
     by_rows::Ask,
     steps::{Word, reason, word},
-    told::{Heads, check_contract, figures},
+    told::{Heads, Window, check_contract, figures},
 };
 use crate::{Store, StoreError, StoreErrorKind};
 
@@ -71,7 +75,7 @@ impl Store {
         let mut overview = Overview {
             from: TimeMs(from),
             to: TimeMs(to),
-            figures: figures(&added.partial),
+            figures: added.figures(),
             complete: added.missing.is_none(),
             reason: added.missing,
             source: Source::Windows,
@@ -160,6 +164,8 @@ impl Store {
 #[derive(Debug, Default)]
 struct Added {
     partial: Partial,
+    /// The only one of them that has blocks, if it is.
+    alone: Option<Window>,
     /// What the earliest that is not whole lacks.
     missing: Option<String>,
     missing_at: Option<i64>,
@@ -167,17 +173,32 @@ struct Added {
 }
 
 impl Added {
+    /// What is open is told without sketches: quantiles and senders are of what is over then, but where there is nothing else.
+    fn take(&mut self, window: &Window, open: bool) {
+        self.alone = (self.partial.blocks == 0).then(|| window.clone());
+        self.sequence = self.sequence.max(window.sequence);
+        if open && window.partial.bins.is_none() {
+            let over = (Some(Bins::default()), Some(Distinct::default()));
+            self.partial.merge(&Partial { bins: over.0, senders: over.1, ..window.partial.clone() });
+        } else {
+            self.partial.merge(&window.partial);
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        self.alone.as_ref().map_or_else(|| figures(&self.partial), Window::figures)
+    }
+
     /// Adds a step as windows tell it. What lies behind the head is not missing, and the minute at the head is still open.
     fn add(&mut self, word: &Word<'_>, (at, length): (i64, Step), newest: i64) {
+        let open = at.saturating_add(length.ms()) > newest;
         if let Word::Window(window) = word {
-            self.partial.merge(&window.partial);
-            self.sequence = self.sequence.max(window.sequence);
+            self.take(window, open);
         }
         let whole = match word {
             Word::Window(window) | Word::Nothing(window) => window.complete,
             Word::None(_) => false,
         };
-        let open = at.saturating_add(length.ms()) > newest;
         if whole || open || self.missing_at.is_some_and(|other| other <= at) {
             return;
         }
@@ -189,8 +210,9 @@ impl Added {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::U256;
+
     use super::*;
-    use crate::query::told::Window;
 
     #[test]
     fn the_earliest_that_is_missing_is_named_and_the_open_minute_is_not() {
@@ -212,5 +234,31 @@ mod tests {
         added.add(&Word::Nothing(&torn), (60_000, Step::Minute), newest);
         assert_eq!(added.missing.as_deref(), Some("from 1970-01-01T00:01:00.000Z: a gap"));
         assert_eq!(added.partial.transactions, 5);
+    }
+
+    #[test]
+    fn quantiles_are_of_what_is_over_and_of_what_is_open_where_there_is_nothing_else() {
+        let price = |price: u64| {
+            let mut bins = Bins::default();
+            bins.add(U256::from(price));
+            Window {
+                partial: Partial { blocks: 1, transactions: 1, bins: Some(bins), ..Partial::default() },
+                prices: (Some(U256::from(price)), None),
+                complete: true,
+                ..Window::default()
+            }
+        };
+        let mut open = price(900);
+        (open.partial.bins, open.partial.senders, open.complete) = (None, None, false);
+        let newest = 60_000;
+        let mut added = Added::default();
+        added.add(&Word::Window(&open), (newest, Step::Minute), newest);
+        assert_eq!(added.figures().gas_price_p50, Some(U256::from(900)));
+        added.add(&Word::Window(&price(8)), (0, Step::Minute), newest);
+        let figures = added.figures();
+        assert_eq!((figures.transactions, figures.gas_price_p50, figures.senders), (2, Some(U256::from(8)), Some(0)));
+        // One that is over and has none leaves them unknown.
+        added.add(&Word::Window(&open), (0, Step::Minute), newest);
+        assert_eq!(added.figures().gas_price_p50, None);
     }
 }

@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
-use crate::harness::Running;
+use alloy_primitives::U256;
+use schemas::sketch::{Bins, Distinct};
 use store::{Store, sink};
+
+use crate::harness::Running;
 
 /// Blocks below the generated ones, so that they lie in several partitions.
 pub const FIRST_HEIGHT: u64 = 980_000;
@@ -170,6 +173,71 @@ fn insert(engine: &Running, network: Network, from: u64, to: u64, rows: u64) {
     ] {
         run(engine, &statement, &settings);
     }
+}
+
+/// Networks that have windows (`a` and others), and watched contracts of each.
+pub const WINDOW_NETWORKS: u64 = 50;
+pub const CONTRACTS: u64 = 200;
+/// Transactions of a minute of a network, as many as `a` has, and of one of a contract.
+pub const A_MINUTE: (u64, u64) = (5 * PER_BLOCK, 10);
+
+/// A network that has windows, and a contract of it.
+pub fn window_network(number: u64) -> String {
+    if number == 0 { "a".to_owned() } else { format!("w{number}") }
+}
+
+pub fn contract(number: u64) -> String {
+    format!("0x{:040x}", 7_000_000_000 + number)
+}
+
+/// A week of windows until a time, milliseconds since 1970: of each network all, of each contract every 16th minute, every third five
+/// minutes, and every hour and day.
+pub fn windows(engine: &Running, end: u64) {
+    let began = Instant::now();
+    let base = end / 86_400_000 * 86_400_000 - 7 * 86_400_000;
+    let hex = |bytes: Vec<u8>| format!("unhex('{}')", bytes.iter().map(|b| format!("{b:02x}")).collect::<String>());
+    let sketches = |prices: u64, senders: u64| {
+        let (mut bins, mut set) = (Bins::default(), Distinct::default());
+        (0..prices).for_each(|n| bins.add(U256::from(1_000_000_000 + n * n * 1_000_000)));
+        (0..senders).for_each(|n| set.add(&n.to_be_bytes()));
+        (hex(bins.encode()), hex(set.encode()))
+    };
+    let settings: String = sink::INSERT_SETTINGS.iter().map(|(name, value)| format!("&{name}={value}")).collect();
+    let settings =
+        format!("max_block_size=500000&max_insert_block_size=500000&max_threads=2&max_insert_threads=2{settings}");
+    for (seconds, every) in [(60_u64, 16_u64), (300, 3), (3_600, 1), (86_400, 1)] {
+        let slots = (end - base).div_ceil(seconds * 1_000);
+        let name = "if(i = 0, 'a', concat('w', toString(i)))";
+        for (whose, contracts, each, (prices, senders)) in [
+            ("''", 1, 1, sketches(500, 600)),
+            (
+                "concat('0x', leftPad(lower(hex(toUInt64(7000000000 + c))), 40, '0'))",
+                CONTRACTS,
+                every,
+                sketches(10, 10),
+            ),
+        ] {
+            let transactions = if contracts == 1 { A_MINUTE.0 } else { A_MINUTE.1 } * seconds / 60;
+            let statement = format!(
+                "INSERT INTO window_rows (network, contract, window_seconds, window_start, sequence, height, complete, reason, watched_from, \
+                 blocks, transactions, failed, gas_used, gas_limit, fee_total, value_total, gas_price_sum, gas_price_count, gas_price_p50, \
+                 gas_price_p95, senders, first_height, first_time, last_height, last_time, price_sketch, sender_sketch) \
+                 WITH intDiv(number, {slots}) AS pair, intDiv(pair, {contracts}) AS i, pair % {contracts} AS c, \
+                     {base} + (number % {slots}) * {seconds} * 1000 AS at, fromUnixTimestamp64Milli(toInt64(at), 'UTC') AS start \
+                 SELECT {name}, {whose}, {seconds}, start, 1 + intDiv(at, 12000), 1, at + {seconds} * 1000 <= {end}, \
+                     if(at + {seconds} * 1000 <= {end}, '', 'it is still open'), fromUnixTimestamp64Milli(toInt64({base}), 'UTC'), {seconds} / 12, \
+                     {transactions}, {transactions} / 50, {transactions} * 21000, 30000000, {transactions}, {transactions}, \
+                     toUInt256({transactions}) * 1000000000, {transactions}, toUInt256(1000000000), toUInt256(2000000000), 500, \
+                     intDiv(at, 12000), start, intDiv(at, 12000) + {seconds} / 12 - 1, start + {seconds} - 12, {prices}, {senders} \
+                 FROM numbers({}) WHERE cityHash64(number) % {each} = 0",
+                slots * contracts * WINDOW_NETWORKS
+            );
+            run(engine, &statement, &settings);
+        }
+    }
+    eprintln!("{} windows in {:.1?}", run(engine, "SELECT count() FROM window_rows", ""), began.elapsed());
+    let size = "SELECT formatReadableSize(sum(bytes_on_disk)), count() FROM system.parts WHERE table = 'window_rows' AND active";
+    eprintln!("    size and parts: {}", run(engine, size, ""));
 }
 
 /// Runs a statement of the stages'.

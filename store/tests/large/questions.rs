@@ -17,13 +17,13 @@ use crate::{
     setup::{RunningSink, TestLog, until_processed},
 };
 
-const GRANULE: u64 = 8_192;
+pub const GRANULE: u64 = 8_192;
 /// Parts that one place of a table may lie in, at most, as they are made here: by number of blocks and by key.
-const PARTS: u64 = 12;
+pub const PARTS: u64 = 12;
 
 /// What was asked.
 pub struct Asked<'e> {
-    engine: &'e Running,
+    pub engine: &'e Running,
     all: Vec<(&'static str, String, u64, u64)>,
 }
 
@@ -39,7 +39,7 @@ impl<'e> Asked<'e> {
     }
 
     /// Asks a question of this name, which may read so many rows.
-    async fn ask<T>(
+    pub async fn ask<T>(
         &mut self,
         name: &'static str,
         about: impl Into<String>,
