@@ -19,9 +19,10 @@ use crate::{
     error::ApiError,
     export::Exports,
     ledger::Counts,
-    live::{Causes, Rates, Rings},
+    live::{Causes, Rates, Rings, Windows},
     past::Pages,
     watch::{Facts, Positions, Probe, Providers, Statuses, Visible},
+    windows::Answers,
 };
 
 /// What all requests and connections share.
@@ -50,6 +51,10 @@ pub struct App {
     pub rings: Arc<Rings>,
     /// Recent causes of failures.
     pub causes: Causes,
+    /// Present windows, and recent ones.
+    pub windows: Windows,
+    /// Answers about figures that are given again.
+    pub answers: Answers,
     /// Rates on the live edge.
     pub rates: Arc<Rates>,
     /// The OpenAPI document.

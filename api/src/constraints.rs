@@ -19,6 +19,9 @@ const ADDRESS: &str = "^(0x[0-9a-fA-F]{40}|([1-9A-Za-z][0-9A-Za-z]|0[0-9A-Za-wyz
 /// A selector, a name, or a name with what the types of its parameters are written with.
 const METHOD: &str = r"^(0x[0-9a-fA-F]{8}|[A-Za-z_$][0-9A-Za-z_$]*(\([0-9A-Za-z_$, ()\[\]]*\))?)$";
 const WORD: &str = "^[a-z0-9_]{1,64}$";
+/// Metrics, with commas between them; the server knows which there are.
+const METRICS: &str = "^[a-z0-9_]+(,[a-z0-9_]+)*$";
+const METRICS_BYTES: usize = 256;
 const HEX: &str = "^([0-9a-f]{2})+$";
 /// A ULID.
 const ID: &str = "^[0-9A-HJKMNP-TV-Z]{26}$";
@@ -51,6 +54,8 @@ pub fn rule(name: &str) -> Option<Object> {
         "cause" => text(WORD, 1, 64),
         "found_by" => one_of(&["trace", "call", "receipt", "budget"]),
         "window" => one_of(&["1h", "24h", "7d"]).default(Some("24h".into())),
+        "metric" => text(METRICS, 3, METRICS_BYTES),
+        "step" => one_of(&["1m", "5m", "1h", "1d"]).default(Some("1m".into())),
         "q" => text(r"\S", 1, limits::finding::SEARCH_BYTES),
         "id" => text(ID, 26, 26),
         "actor" | "action" | "resource" => text(AUDIT_WORD, 1, limits::control::AUDIT_WORD_CHARACTERS),
@@ -60,7 +65,7 @@ pub fn rule(name: &str) -> Option<Object> {
         "status" => one_of(&["success", "failed", "unknown"]),
         "format" => one_of(&["csv", "json", "ndjson"]),
         "sort" => one_of(&["newest", "oldest"]).default(Some("newest".into())),
-        "from" | "to" => ObjectBuilder::new()
+        "from" | "to" | "at" => ObjectBuilder::new()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
             .min_length(Some(20)),
@@ -80,6 +85,14 @@ pub fn rule(name: &str) -> Option<Object> {
 
 /// The rule of a parameter of a route, where that has one of its own.
 fn rule_of(path: &str, name: &str) -> Option<Object> {
+    match (path, name) {
+        ("/api/v1/metrics/overview", "window") => {
+            let words = crate::windows::Trailing::ALL.map(crate::windows::Trailing::word);
+            return Some(one_of(&words).default(Some("1h".into())).build());
+        }
+        ("/api/v1/metrics/series", "format") => return Some(one_of(&["json", "csv"]).default(Some("json".into())).build()),
+        _ => {}
+    }
     let (most, default) = match (path, name) {
         ("/api/v1/txs/export", "limit") => limits::EXPORT_ROWS,
         ("/api/v1/failures", "limit") => limits::finding::FAILURE_GROUPS,

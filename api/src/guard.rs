@@ -32,8 +32,16 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Routes whose answers are rows of the store.
-const ROWS: [&str; 6] =
-    ["/api/v1/blocks", "/api/v1/txs", "/api/v1/networks", "/api/v1/providers", "/api/v1/failures", "/api/v1/search"];
+const ROWS: [&str; 8] = [
+    "/api/v1/blocks",
+    "/api/v1/txs",
+    "/api/v1/networks",
+    "/api/v1/providers",
+    "/api/v1/failures",
+    "/api/v1/search",
+    "/api/v1/metrics",
+    "/api/v1/diagnosis",
+];
 /// One among them that is answered from memory.
 const NO_ROWS: &str = "/api/v1/providers/health";
 

@@ -18,6 +18,7 @@ pub mod config;
 mod constraints;
 mod cursor;
 mod decoding;
+mod diagnosis;
 mod door;
 pub mod error;
 mod export;
@@ -43,6 +44,7 @@ mod search;
 mod serve;
 pub mod tls;
 mod watch;
+mod windows;
 pub mod ws;
 
 use std::sync::Arc;

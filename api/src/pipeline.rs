@@ -7,7 +7,8 @@
 //! control store ─▶ door::ControlStore ┤
 //!        └─▶ publishing ─▶ control.config, control.tenants
 //! contract.facts ─▶ watch::Facts ───┤
-//! enriched.* ─▶ live::{reader, Causes} ─▶ live::Rings ▶ ws ─┘
+//! enriched.* ─▶ live::{reader, Causes} ─▶ live::Rings ▶ ws ─┤
+//! metrics.windows ─▶ live::Windows ─▶ ws ───────────────────┘
 //! ```
 
 use std::{sync::Arc, time::Duration};
@@ -45,10 +46,11 @@ use crate::{
     error::Error,
     guard,
     ledger::Counts,
-    live::{self, Causes, Rings},
+    live::{self, Causes, Rings, Windows},
     past::Pages,
     publishing, routes, serve,
     watch::{Facts, Positions, Providers, Visible},
+    windows::Answers,
 };
 
 /// The stage. See [`crate::run`].
@@ -93,6 +95,7 @@ pub async fn run(
                     crate::of_file::follow(&app),
                     app.facts.follow(),
                     app.causes.follow(&*log, &codec),
+                    app.windows.follow(&*log, &codec),
                     measuring
                 )
             };
@@ -186,6 +189,8 @@ fn assemble(
         providers: Providers::new(Arc::clone(&rings)),
         rings,
         causes: Causes::default(),
+        windows: Windows::default(),
+        answers: Answers::default(),
         rates: Arc::default(),
         documents_tag: format!("{}-{:x}", env!("CARGO_PKG_VERSION"), openapi.len()),
         openapi,
@@ -246,6 +251,7 @@ fn cors(allowed: &[String]) -> Option<CorsLayer> {
                 header::RETRY_AFTER,
                 header::ALLOW,
                 guard::REQUEST_ID,
+                routes::answer::SEQUENCE,
                 HeaderName::from_static("ratelimit-limit"),
                 HeaderName::from_static("ratelimit-remaining"),
                 HeaderName::from_static("ratelimit-reset"),

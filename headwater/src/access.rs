@@ -148,6 +148,7 @@ pub fn rights(role: Role) -> Vec<Right> {
                     ENRICHED_TRANSACTIONS,
                     ENRICHED_CAUSES,
                     PROVIDERS_SAMPLES,
+                    METRICS_WINDOWS,
                     CONTRACT_FACTS,
                 ]),
             ),

@@ -11,7 +11,8 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, Signature, TxKind, U256};
 use alloy_trie::root::ordered_trie_root_encoded;
-use common::{call, manual};
+use common::{call, folder, manual};
+use loadtest::node::evm::{Clock, Config, Dataset, Look, spawn};
 use serde_json::{Value, json};
 use std::str::FromStr;
 
@@ -222,4 +223,44 @@ async fn everything_served_can_be_recomputed_over_cycles_and_a_fork() {
             assert_ne!(parent, replaced);
         }
     }
+}
+
+#[tokio::test]
+async fn a_staged_block_can_be_recomputed_too_and_looks_as_it_is_told_to() {
+    let usdt: Address = "0xdac17f958d2ee523a2206206994597c13d831ec7".parse().expect("an address");
+    let full = Look { room: 1.0, ..Look::QUIET };
+    let dear = Look { base_fee: 1.0, ..Look::QUIET };
+    let failing = Look { failing: Some(usdt), ..Look::QUIET };
+    let looks = [Look::QUIET, full, dear, failing, Look::QUIET];
+    let data = Dataset::staged(folder("ethereum").join("14764013"), 12, looks).expect("a stage");
+    let config = Config { clock: Clock::Manual, history: 7, ..Config::new(data) };
+    let node = spawn(config).await.expect("a simulated node");
+    let (mut parent, mut seen, mut hashes) = (None, Vec::new(), std::collections::BTreeSet::new());
+    for height in 1..=8u64 {
+        parent = Some(check(&node.url(), height, parent).await);
+        let at = format!("{height:#x}");
+        let block = call(&node.url(), "eth_getBlockByNumber", json!([at, true])).await;
+        let receipts = call(&node.url(), "eth_getBlockReceipts", json!([at])).await;
+        let receipts = receipts.as_array().expect("receipts");
+        let fullness =
+            number(&block, "gasUsed").expect("used") as f64 / number(&block, "gasLimit").expect("limit") as f64;
+        let base_fee = number(&block, "baseFeePerGas").expect("a base fee");
+        let failed = receipts.iter().filter(|r| r["status"] == "0x0").count();
+        seen.push((fullness, base_fee, failed));
+        for (receipt, tx) in receipts.iter().zip(block["transactions"].as_array().expect("transactions")) {
+            let price = number(receipt, "effectiveGasPrice").expect("a price");
+            assert!(price >= base_fee && number(tx, "gasPrice") == Some(price), "{receipt}");
+            let to_it = opt::<Address>(receipt, "to") == Some(usdt);
+            assert!(height != 4 || !to_it || receipt["status"] == "0x0", "{receipt}");
+            assert!(hashes.insert(get::<B256>(tx, "hash")), "a transaction of two blocks at {height}");
+        }
+        let indexes =
+            receipts.iter().flat_map(|r| r["logs"].as_array().expect("logs")).map(|log| number(log, "logIndex"));
+        assert!(indexes.enumerate().all(|(i, index)| index == Some(i as u64)));
+    }
+    let quiet = seen[0];
+    assert!((quiet.0 - 0.5).abs() < 0.01 && (seen[1].0 - 1.0).abs() < 0.01, "{seen:?}");
+    assert!(seen[2].1 >= 4 * quiet.1 && quiet.1 > 1_000_000_000, "{seen:?}");
+    assert!(seen[3].2 > quiet.2, "{seen:?}");
+    assert_eq!((seen[4], seen[5]), (quiet, quiet), "after the last it begins again");
 }

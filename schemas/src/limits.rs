@@ -1,6 +1,7 @@
 //! Every size and count limit of the product, in one file. Bytes unless the name says otherwise.
 
 pub mod evidence;
+pub mod metrics;
 pub mod traces;
 pub mod windows;
 

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 /// Routes without a network that tell nothing of any.
 const OF_NONE: [&str; 2] = ["/api/v1/sql", "/api/v1/ws"];
 /// Routes that look at all that is reached where no network is named.
-const OF_ALL: [&str; 2] = ["/api/v1/search", "/api/v1/failures"];
+const OF_ALL: [&str; 3] = ["/api/v1/search", "/api/v1/failures", "/api/v1/metrics/overview"];
 
 /// Whether this may be asked; and what is asked instead, where a network has to be added.
 pub fn check(networks: &Networks, route: &str, uri: &Uri) -> Result<Option<Uri>, ApiError> {

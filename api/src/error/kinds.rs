@@ -97,7 +97,7 @@ kinds! {
         "A frame was no operation. Send JSON text such as {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"blocks\"]}. The \
          connection stays open.";
     NOT_AVAILABLE_YET = "not-available-yet", NOT_IMPLEMENTED, "Not available yet",
-        "This WebSocket topic is reserved for a later version. `blocks`, `transactions` and `providers` are available.";
+        "This WebSocket topic is reserved for a later version. `blocks`, `transactions`, `windows` and `providers` are available.";
     TOO_MANY_SUBSCRIPTIONS = "too-many-subscriptions", TOO_MANY_REQUESTS, "Too many subscriptions",
         "The connection has as many subscriptions as it may. Unsubscribe from one, or leave `network` out to follow all.";
     SUBSCRIPTION_CONFLICT = "subscription-conflict", CONFLICT, "Subscription in the way",

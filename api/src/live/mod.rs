@@ -11,9 +11,11 @@ pub mod mark;
 pub mod rates;
 pub mod reader;
 pub mod ring;
+pub mod windows;
 
 pub use causes::{Causes, LiveCause};
 pub use event::LiveEvent;
 pub use mark::Mark;
 pub use rates::Rates;
 pub use ring::{Next, Ring, Rings};
+pub use windows::{LiveWindow, Windows};

@@ -1,7 +1,7 @@
 //! What the routes' answers have in common: the refusals of all, and how long who may keep what.
 
 use axum::{
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -71,6 +71,24 @@ pub fn list<T: serde::Serialize>(headers: &HeaderMap, page: &T) -> Result<Respon
         return Ok((StatusCode::NOT_MODIFIED, common).into_response());
     }
     Ok((common, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// The event of the network that an answer is true at, on the answer.
+pub const SEQUENCE: HeaderName = HeaderName::from_static("x-headwater-sequence");
+
+/// An answer about figures, with an entity tag. It is kept for a second at most, by nobody between.
+pub fn figures(headers: &HeaderMap, media_type: &'static str, body: &Bytes, sequence: Option<u64>) -> Response {
+    use sha2::Digest as _;
+    let quoted = format!("\"{}\"", const_hex::encode(&sha2::Sha256::digest(body)[..16]));
+    let common = [(header::ETAG, format!("W/{quoted}")), (header::CACHE_CONTROL, "private, max-age=1".to_owned())];
+    let mut response = match matches_tag(headers, &quoted) {
+        true => (StatusCode::NOT_MODIFIED, common).into_response(),
+        false => (common, [(header::CONTENT_TYPE, media_type)], body.clone()).into_response(),
+    };
+    if let Some(sequence) = sequence {
+        response.headers_mut().insert(SEQUENCE, sequence.into());
+    }
+    response
 }
 
 /// A document that stays the same while the process runs, with an entity tag and conditional answers (RFC 9110).

@@ -43,6 +43,8 @@ mod tests {
             "block",
             "transaction",
             "cause",
+            "provider",
+            "window",
             "gap",
             "error",
         ] {

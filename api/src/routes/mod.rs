@@ -6,19 +6,23 @@ pub mod audit;
 pub mod auth;
 pub mod block;
 pub mod blocks;
+pub mod causes;
 pub mod completeness;
 pub mod contracts;
 pub mod dashboard;
+pub mod diagnosis;
 pub mod docs;
 pub mod export;
 pub mod failures;
 pub mod health;
 pub mod keys;
 pub mod openapi_json;
+pub mod overview;
 pub mod problems;
 pub mod providers;
 pub mod registry;
 pub mod search;
+pub mod series;
 pub mod sql;
 pub mod things;
 pub mod tx;
@@ -45,13 +49,14 @@ use crate::app::App;
     ),
     tags(
         (name = "chains", description = "Canonical blocks and transactions from the store"),
+        (name = "figures", description = "Rates, prices, fees and more over time, and what is the matter"),
         (name = "state", description = "How Headwater itself is doing"),
         (name = "control", description = "What people create: contracts, keys, and the audit of every change"),
         (name = "access", description = "Who is here, and what that may"),
         (name = "live", description = "The WebSocket"),
         (name = "about", description = "These documents"),
     ),
-    components(schemas(crate::error::Problem, crate::items::CauseItem)),
+    components(schemas(crate::error::Problem, crate::items::CauseItem, crate::items::WindowItem)),
 )]
 struct Document;
 
@@ -66,6 +71,10 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(tx::tx))
         .routes(routes!(tx::similar))
         .routes(routes!(tx::endpoints))
+        .routes(routes!(overview::overview))
+        .routes(routes!(series::series))
+        .routes(routes!(causes::causes))
+        .routes(routes!(diagnosis::diagnosis))
         .routes(routes!(failures::failures))
         .routes(routes!(search::search))
         .routes(routes!(completeness::completeness))

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy_primitives::Address;
 use axum::extract::ws::{Message, WebSocket, close_code};
 use control::Networks;
 use futures::{StreamExt, future::BoxFuture, stream::SplitStream};
@@ -22,6 +23,7 @@ use super::{
     protocol::{Answer, Id, Operation, Topics},
     replay::{Replaying, Step},
     subscriptions::Subscriptions,
+    windows::ComingWindows,
 };
 use crate::{
     app::App,
@@ -32,6 +34,7 @@ use crate::{
 };
 
 mod past;
+mod reach;
 
 /// Events copied from a ring before the client is listened to again.
 const BATCH: usize = 64;
@@ -52,6 +55,7 @@ pub struct Connection {
     heard: Instant,
     endpoints: Endpoints,
     causes: ComingCauses,
+    windows: ComingWindows,
     /// Who opened it.
     asking: Asking,
     /// Networks that whoever opened it reaches.
@@ -78,6 +82,7 @@ impl Connection {
             heard: Instant::now(),
             endpoints: Endpoints::default(),
             causes: ComingCauses::default(),
+            windows: ComingWindows::default(),
             reach: asking.tenant().map_or(Networks::All, |tenant| tenant.reach().clone()),
             asking,
             credential,
@@ -123,6 +128,10 @@ impl Connection {
                 () = std::future::ready(()), if more => {}
                 () = self.follows.changed() => self.follows.take_up(&self.app.rings),
                 () = self.causes.changed() => {}
+                () = self.windows.changed() => {
+                    let frames = self.windows.new_ones(&self.app.windows, &self.subscriptions);
+                    self.out.send(frames).await?;
+                }
                 () = self.endpoints.changed() => {
                     let frames = self.endpoints.new_ones(&self.app.providers, &self.subscriptions);
                     self.out.send(frames).await?;
@@ -181,12 +190,23 @@ impl Connection {
                         Err(error) => return self.refuse(Some(&id), &error).await,
                     }
                 }
+                let whom = (&*self.app, &self.asking);
+                if let Err(error) = reach::may_watch(whom, topics, network.as_ref(), &filter).await {
+                    return self.refuse(Some(&id), &error).await;
+                }
                 match self.subscribe(&id, topics, network.as_ref(), after, &filter) {
                     Ok(begins) => {
                         let answer = Answer::subscribed(&id, topics, network.as_ref(), begins, &filter);
                         self.answer(&answer).await?;
                         if topics.transactions {
                             self.causes.begin(&self.app.causes, network.as_ref(), after);
+                        }
+                        if topics.windows {
+                            let wanted = |of: &Network, contract: Option<&Address>| {
+                                network.as_ref().is_none_or(|network| network == of) && filter.takes_window(contract)
+                            };
+                            let frames = self.windows.begin(&self.app.windows, wanted);
+                            self.out.send(frames).await?;
                         }
                         if topics.providers {
                             let frames = self.endpoints.begin(&self.app.providers, network.as_ref());
@@ -205,29 +225,13 @@ impl Connection {
                     self.replays.retain(|r| subscriptions.topics(r.network()).has_chain());
                     self.endpoints.end_without(subscriptions);
                     self.causes.end_without(subscriptions);
+                    self.windows.end_without(subscriptions);
                     if self.replays.front().map(Replaying::network) != before.as_ref() {
                         self.step = None;
                     }
                     self.answer(&Answer::Unsubscribed { id: &id }).await
                 }
                 Err(error) => self.refuse(Some(&id), &error).await,
-            },
-        }
-    }
-
-    /// The network of a subscription, for a key that is narrowed to some: another one is not there, and all are its own one.
-    fn reached(&self, network: Option<Network>) -> Result<Option<Network>, ApiError> {
-        match (&self.reach, network) {
-            (Networks::All, network) => Ok(network),
-            (reach, Some(network)) if reach.contains(network.as_str()) => Ok(Some(network)),
-            (_, Some(network)) => Err(ApiError::NetworkNotFound { network: network.to_string() }),
-            (Networks::Only(list), None) => match &list[..] {
-                [only] => Ok(Some(only.clone())),
-                _ => {
-                    let reached = self.reach.listed().join(", ");
-                    let problem = format!("this key reaches only some networks: add `network`, one of {reached}");
-                    Err(ApiError::InvalidOperation { problem })
-                }
             },
         }
     }

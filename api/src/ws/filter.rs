@@ -48,6 +48,11 @@ pub struct Account {
 }
 
 impl Account {
+    /// In the form that is stored.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     fn read(text: &str) -> Option<Self> {
         let text = params::address(text)?;
         let evm = text.parse().ok();
@@ -74,6 +79,21 @@ impl Filter {
             found_by: filters::found_by(found_by)?,
             methods: Vec::new(),
         })
+    }
+
+    /// Whether it asks for a contract, and for nothing else.
+    pub fn is_of_contract_alone(&self) -> bool {
+        self.contract.is_some() && Self { contract: None, ..self.clone() }.is_empty()
+    }
+
+    /// Whether a window of this contract, or of the network as a whole, is wanted: without a contract those of networks alone, else those
+    /// of that contract.
+    pub fn takes_window(&self, contract: Option<&Address>) -> bool {
+        match (&self.contract, contract) {
+            (None, None) => true,
+            (Some(account), Some(contract)) => account.evm.as_ref() == Some(contract),
+            _ => false,
+        }
     }
 
     /// Whether it lets everything through.

@@ -6,7 +6,8 @@
 //! any more is named in a `gap` frame. Nothing that a client sends ends the connection, except what RFC 6455 forbids and
 //! frames beyond four times the limit. States of endpoints (`providers`) have no order and no position: their present state comes on
 //! subscribing, and after that each endpoint's last one. Nor have causes of failures ([`causes`]), which come with transactions: what was found
-//! out while a client was away is in the rows that it reads. Whoever ends it, the close frame with the reason arrives (section 7.1). It ends within 5 s of the key or session
+//! out while a client was away is in the rows that it reads. Windows (`windows`) have no position either: the present ones come on subscribing, and after
+//! that each that is published; those of a contract come to whoever names the contract, and has it. Whoever ends it, the close frame with the reason arrives (section 7.1). It ends within 5 s of the key or session
 //! that opened it; networks that a key does not reach are not there. Filters choose among transactions: see [`filter`].
 
 mod causes;
@@ -19,6 +20,7 @@ mod outgoing;
 mod protocol;
 mod replay;
 mod subscriptions;
+mod windows;
 
 use std::sync::Arc;
 

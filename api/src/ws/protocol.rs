@@ -26,15 +26,17 @@ pub struct Topics {
     pub transactions: bool,
     /// States of endpoints are wanted.
     pub providers: bool,
+    /// Windows are wanted.
+    pub windows: bool,
 }
 
 impl Topics {
     /// All that there are.
-    pub const ALL: Self = Self { blocks: true, transactions: true, providers: true };
+    pub const ALL: Self = Self { blocks: true, transactions: true, providers: true, windows: true };
 
     /// Whether none is wanted.
     pub fn is_empty(self) -> bool {
-        !self.has_chain() && !self.providers
+        !self.has_chain() && !self.providers && !self.windows
     }
 
     /// Whether block events are wanted, which have an order and a position.
@@ -48,6 +50,7 @@ impl Topics {
             blocks: self.blocks || other.blocks,
             transactions: self.transactions || other.transactions,
             providers: self.providers || other.providers,
+            windows: self.windows || other.windows,
         }
     }
 
@@ -57,6 +60,7 @@ impl Topics {
             blocks: self.blocks && !other.blocks,
             transactions: self.transactions && !other.transactions,
             providers: self.providers && !other.providers,
+            windows: self.windows && !other.windows,
         }
     }
 
@@ -67,12 +71,13 @@ impl Topics {
                 "blocks" => topics.blocks = true,
                 "transactions" => topics.transactions = true,
                 "providers" => topics.providers = true,
-                "windows" | "alerts" => {
+                "windows" => topics.windows = true,
+                "alerts" => {
                     return Err(ApiError::NotAvailableYet { topic: word.clone() });
                 }
                 other => {
                     let problem =
-                        format!("`{}` is no topic: write blocks, transactions or providers in `topics`", cut(other));
+                        format!("`{}` is no topic: write blocks, transactions, windows or providers in `topics`", cut(other));
                     return Err(ApiError::InvalidOperation { problem });
                 }
             }
@@ -85,8 +90,13 @@ impl Topics {
     }
 
     fn words(self) -> Vec<&'static str> {
-        [(self.blocks, "blocks"), (self.transactions, "transactions"), (self.providers, "providers")]
-            .into_iter()
+        [
+            (self.blocks, "blocks"),
+            (self.transactions, "transactions"),
+            (self.windows, "windows"),
+            (self.providers, "providers"),
+        ]
+        .into_iter()
             .filter_map(|(on, word)| on.then_some(word))
             .collect()
     }
@@ -185,7 +195,7 @@ impl Operation {
                 let network = parse_network(network)?;
                 if after.is_some() && !topics.has_chain() {
                     let problem =
-                        "`after` goes with blocks or transactions: providers send their present state".to_owned();
+                        "`after` goes with blocks or transactions: windows and providers send their present state".to_owned();
                     return Err(ApiError::InvalidOperation { problem });
                 }
                 if after.is_some() && network.is_none() {
@@ -195,11 +205,16 @@ impl Operation {
                 let (contract, address) = (contract.as_deref(), address.as_deref());
                 let filter =
                     Filter::read(contract, address, status.as_deref(), (cause.as_deref(), found_by.as_deref()))?;
-                if !topics.transactions && (!filter.is_empty() || method.is_some()) {
+                let of_windows = topics.windows && filter.is_of_contract_alone() && method.is_none();
+                if !topics.transactions && !of_windows && (!filter.is_empty() || method.is_some()) {
                     let problem =
-                        "contract, address, status, cause, found_by and method choose among transactions: add transactions to \
-                                   `topics`, or leave them out"
+                        "contract, address, status, cause, found_by and method choose among transactions, and contract among windows: \
+                                   add transactions to `topics`, or leave them out"
                             .to_owned();
+                    return Err(ApiError::InvalidOperation { problem });
+                }
+                if topics.windows && contract.is_some() && network.is_none() {
+                    let problem = "windows of a contract are of one network: add `network`".to_owned();
                     return Err(ApiError::InvalidOperation { problem });
                 }
                 Self::Subscribe { id, topics, network, after, filter, method }
@@ -351,7 +366,17 @@ mod tests {
             (r#"{"op":"subscribe","id":3,"topics":["blocks"],"status":"failed"}"#, Some(3), "invalid-operation"),
             (r#"{"op":"subscribe","id":3,"topics":["blocks"],"method":"transfer"}"#, Some(3), "invalid-operation"),
             (r#"{"op":"unsubscribe","id":3,"status":"failed"}"#, Some(3), "invalid-operation"),
-            (r#"{"op":"subscribe","id":3,"topics":["windows"]}"#, Some(3), "not-available-yet"),
+            (
+                r#"{"op":"subscribe","id":3,"topics":["windows"],"network":"a","after":1}"#,
+                Some(3),
+                "invalid-operation",
+            ),
+            (r#"{"op":"subscribe","id":3,"topics":["windows"],"status":"failed"}"#, Some(3), "invalid-operation"),
+            (
+                r#"{"op":"subscribe","id":3,"topics":["windows"],"contract":"0x00000000000000000000000000000000000000bb"}"#,
+                Some(3),
+                "invalid-operation",
+            ),
             (r#"{"op":"subscribe","id":3,"topics":["blocks","alerts"]}"#, Some(3), "not-available-yet"),
         ] {
             let (got, error) = Operation::parse(text).expect_err(text);

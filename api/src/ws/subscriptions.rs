@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use alloy_primitives::Address;
 use schemas::Network;
 
 use super::{
@@ -98,6 +99,18 @@ impl Subscriptions {
     /// Whether states of endpoints are wanted, of any network.
     pub fn has_providers(&self) -> bool {
         self.list.iter().any(|s| s.topics.providers)
+    }
+
+    /// Whether windows are wanted, of any network.
+    pub fn has_windows(&self) -> bool {
+        self.list.iter().any(|s| s.topics.windows)
+    }
+
+    /// Whether a window is wanted.
+    pub fn wants_window(&self, network: &Network, contract: Option<&Address>) -> bool {
+        self.list.iter().any(|s| {
+            s.topics.windows && s.network.as_ref().is_none_or(|n| n == network) && s.filter.takes_window(contract)
+        })
     }
 
     /// Whether transactions are wanted, of any network.
@@ -204,9 +217,9 @@ mod tests {
 
     use super::*;
 
-    const BLOCKS: Topics = Topics { blocks: true, transactions: false, providers: false };
-    const BOTH: Topics = Topics { blocks: true, transactions: true, providers: false };
-    const PROVIDERS: Topics = Topics { blocks: false, transactions: false, providers: true };
+    const BLOCKS: Topics = Topics { blocks: true, transactions: false, providers: false, windows: false };
+    const BOTH: Topics = Topics { blocks: true, transactions: true, providers: false, windows: false };
+    const PROVIDERS: Topics = Topics { blocks: false, transactions: false, providers: true, windows: false };
 
     fn network(slug: &str) -> Network {
         slug.parse().expect("slug")
@@ -229,7 +242,7 @@ mod tests {
         assert_eq!(limit, ApiError::TooManySubscriptions { limit: 3 });
         s.remove(&Id::Number(9), Some(&(BLOCKS, Some(network("a"))))).expect("there");
         s.remove(&Id::Number(1), None).expect("there");
-        assert_eq!(s.topics(&network("a")), Topics { blocks: false, transactions: true, providers: false });
+        assert_eq!(s.topics(&network("a")), Topics { blocks: false, transactions: true, providers: false, windows: false });
         assert!(s.topics(&network("b")).is_empty());
         assert!(s.remove(&Id::Number(1), None).is_err());
     }

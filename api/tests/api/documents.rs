@@ -87,6 +87,10 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
     let all = chain.transactions();
     let mut items = all.iter().filter_map(api::items::TransactionItem::from_record);
     let failed = items.find(|item| item.status == "failed").expect("one that failed").hash;
+    // The blocks' own time, long ago.
+    let around = "step=1m&from=2023-11-14T22:00:00Z&to=2023-11-14T23:00:00Z";
+    let metrics = store::query::Metric::ALL.map(store::query::Metric::as_str).join(",");
+    let (contract_address, at) = (format!("0x{:040x}", 1), "2023-11-14T22:20:00Z");
     let cases = [
         ("/api/v1/health", "/api/v1/health".to_owned(), 200),
         ("/api/v1/health", "/api/v1/health?x=1".to_owned(), 400),
@@ -109,6 +113,21 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         ("/api/v1/txs/{network}/{hash}/similar", format!("/api/v1/txs/ethereum/{unknown}/similar"), 404),
         ("/api/v1/txs/{network}/{hash}/endpoints", format!("/api/v1/txs/ethereum/{failed}/endpoints"), 200),
         ("/api/v1/txs/{network}/{hash}/endpoints", format!("/api/v1/txs/ethereum/{unknown}/endpoints"), 404),
+        ("/api/v1/metrics/overview", "/api/v1/metrics/overview".to_owned(), 200),
+        ("/api/v1/metrics/overview", "/api/v1/metrics/overview?network=silent&window=24h".to_owned(), 200),
+        ("/api/v1/metrics/overview", "/api/v1/metrics/overview?window=7d".to_owned(), 400),
+        ("/api/v1/metrics/overview", "/api/v1/metrics/overview?network=nowhere".to_owned(), 404),
+        ("/api/v1/metrics/series", format!("/api/v1/metrics/series?network=ethereum&metric=tps&{around}"), 200),
+        ("/api/v1/metrics/series", format!("/api/v1/metrics/series?network=ethereum&metric={metrics}&{around}"), 200),
+        ("/api/v1/metrics/series", "/api/v1/metrics/series?network=ethereum&metric=tip".to_owned(), 400),
+        ("/api/v1/metrics/series", "/api/v1/metrics/series?network=nowhere&metric=tps".to_owned(), 404),
+        ("/api/v1/metrics/causes", format!("/api/v1/metrics/causes?network=ethereum&{around}"), 200),
+        ("/api/v1/metrics/causes", "/api/v1/metrics/causes".to_owned(), 400),
+        ("/api/v1/metrics/causes", "/api/v1/metrics/causes?network=nowhere".to_owned(), 404),
+        ("/api/v1/diagnosis", "/api/v1/diagnosis?network=ethereum".to_owned(), 200),
+        ("/api/v1/diagnosis", format!("/api/v1/diagnosis?network=ethereum&contract={contract_address}&at={at}"), 200),
+        ("/api/v1/diagnosis", "/api/v1/diagnosis?network=ethereum&at=2999-01-01T00:00:00Z".to_owned(), 400),
+        ("/api/v1/diagnosis", "/api/v1/diagnosis?network=nowhere".to_owned(), 404),
         ("/api/v1/failures", "/api/v1/failures?window=7d".to_owned(), 200),
         ("/api/v1/failures", "/api/v1/failures?window=2h".to_owned(), 400),
         ("/api/v1/failures", "/api/v1/failures?network=nowhere".to_owned(), 404),

@@ -47,6 +47,8 @@ fn walk(document: &Value, schema: &Value, value: &Value, at: &str, problems: &mu
             "example",
             "enum",
             "maximum",
+            "additionalProperties",
+            "propertyNames",
         ];
         assert!(known.contains(&key.as_str()), "this test does not know `{key}`");
     }
@@ -80,6 +82,11 @@ fn walk(document: &Value, schema: &Value, value: &Value, at: &str, problems: &mu
         Value::Object(object) => {
             let mut documented = Vec::new();
             properties(document, schema, &mut documented);
+            if let Some(each) = fields.get("additionalProperties").filter(|each| each.is_object()) {
+                for (name, field) in object {
+                    walk(document, each, field, &format!("{at}.{name}"), problems);
+                }
+            }
             // Free-form objects (decoded arguments) are documented as such.
             if documented.is_empty() {
                 return;

@@ -127,7 +127,11 @@ async fn hostile_frames_get_errors_and_the_connection_lives() {
             json!(7),
             "network-not-found",
         ),
-        (json!({"op": "subscribe", "id": "w", "topics": ["windows"]}).to_string(), json!("w"), "not-available-yet"),
+        (
+            json!({"op": "subscribe", "id": "w", "topics": ["windows"], "method": "transfer"}).to_string(),
+            json!("w"),
+            "invalid-operation",
+        ),
         (json!({"op": "subscribe", "id": 7, "topics": ["alerts"]}).to_string(), json!(7), "not-available-yet"),
         (json!({"op": "subscribe", "id": 7, "topics": ["alerts"]}).to_string(), json!(7), "not-available-yet"),
         (json!({"op": "unsubscribe", "id": 7}).to_string(), json!(7), "subscription-conflict"),

@@ -18,6 +18,10 @@ async fn another_network_is_not_there_for_a_narrowed_key() {
         "/api/v1/providers/health?network=",
         "/api/v1/failures?network=",
         "/api/v1/search?q=x&network=",
+        "/api/v1/metrics/overview?network=",
+        "/api/v1/metrics/series?metric=tps&network=",
+        "/api/v1/metrics/causes?network=",
+        "/api/v1/diagnosis?network=",
         "/api/v1/networks/",
     ] {
         let tail = if path.ends_with('/') { "/completeness" } else { "" };
@@ -30,11 +34,14 @@ async fn another_network_is_not_there_for_a_narrowed_key() {
     assert_eq!(all.status, 400);
     assert!(all.text().contains("ethereum, mantle"), "{}", all.text());
     assert_eq!(keyed.ask("GET", "/api/v1/txs", key.text.expose()).await.status, 200, "of its one network");
-    for path in ["/api/v1/failures", "/api/v1/search?q=x"] {
+    for path in ["/api/v1/failures", "/api/v1/search?q=x", "/api/v1/metrics/overview"] {
         for key in [&key, &both] {
             assert_eq!(keyed.ask("GET", path, key.text.expose()).await.status, 200, "{path}: of all that it reaches");
         }
     }
+    let listed = keyed.ask("GET", "/api/v1/metrics/overview?window=5m", key.text.expose()).await.json();
+    let networks: Vec<&str> = listed["items"].as_array().expect("a list").iter().filter_map(|i| i["network"].as_str()).collect();
+    assert_eq!(networks, ["ethereum"]);
     // The WebSocket, likewise.
     let authorization = format!("Bearer {}", key.text.expose());
     let mut ws = Ws::connect_with(keyed.api.at, &[("authorization", &authorization)]).await.expect("opens");

@@ -34,7 +34,7 @@ pub(crate) struct Carrier {
 
 impl Carrier {
     /// Where a transaction has room for a mark.
-    fn of(tx: &Value) -> Option<Self> {
+    pub(super) fn of(tx: &Value) -> Option<Self> {
         let deposit = tx["type"].as_str().and_then(quantity) == Some(encode::DEPOSIT);
         let key = if deposit { "sourceHash" } else { "s" };
         let recorded = tx[key].as_str()?.to_owned();

@@ -116,7 +116,7 @@ impl Dataset {
         EMBEDDED.iter().map(|(name, _)| *name)
     }
 
-    fn new(name: String, blocks: Vec<Recorded>) -> Self {
+    pub(super) fn new(name: String, blocks: Vec<Recorded>) -> Self {
         let mut transactions = HashMap::new();
         for (n, block) in blocks.iter().enumerate() {
             for (index, hash) in block.tx_hashes().iter().enumerate() {
@@ -160,7 +160,8 @@ impl Dataset {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
+/// A recorded file, as far as it is not too large.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let file = |source| Error::File { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     std::fs::File::open(path).map_err(file)?.take(RECORDED_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(file)?;

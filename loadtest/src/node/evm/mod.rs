@@ -41,6 +41,7 @@ mod server;
 mod session;
 mod shared;
 mod socket;
+mod staged;
 mod stats;
 mod template;
 mod traces;
@@ -58,6 +59,7 @@ pub use limit::{Limit, Refusal};
 pub use origin::Origin;
 pub use recorded::{Facts, Recorded, Sealing};
 pub use shared::{Canonical, HeadEvent};
+pub use staged::Look;
 pub use stats::Counts;
 
 use chain::{Chain, Plan};

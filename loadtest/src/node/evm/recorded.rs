@@ -268,13 +268,14 @@ impl Recorded {
 }
 
 /// The `result` of an answer, or the value itself when it is a bare result.
-fn result(name: &str, what: &str, bytes: &[u8]) -> Result<Value, Error> {
+pub(super) fn result(name: &str, what: &str, bytes: &[u8]) -> Result<Value, Error> {
     let mut value: Value = serde_json::from_slice(bytes)
         .map_err(|e| Error::Data { name: name.to_owned(), what: format!("{what}: {e}") })?;
     Ok(if value.get("jsonrpc").is_some() { value["result"].take() } else { value })
 }
 
-fn header(block: &Value) -> Result<Header, String> {
+/// The header of a block's JSON.
+pub(super) fn header(block: &Value) -> Result<Header, String> {
     Ok(Header {
         parent_hash: required(block, "parentHash")?,
         ommers_hash: required(block, "sha3Uncles")?,
