@@ -19,11 +19,17 @@ const FIRST: u64 = 512;
 const DECIDED: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// A window as it is written. Trailing hours and days are merged from minutes and from hours that are over: these have their sketches; of the
+/// A window with what is written of it. Trailing hours and days are merged from minutes and from hours that are over: these have their sketches; of the
 /// others, what follows from them is told.
-pub fn record(codec: &Codec, partition: u32, window: Window, limit: usize) -> Result<NewRecord, EncodeError> {
+#[must_use]
+pub fn as_written(window: Window) -> Window {
     let is_merged = window.window_seconds == 60 || window.window_seconds == 3_600 && window.complete;
-    let window = if is_merged { window } else { window.without_sketches() };
+    if is_merged { window } else { window.without_sketches() }
+}
+
+/// Its record.
+pub fn record(codec: &Codec, partition: u32, window: Window, limit: usize) -> Result<NewRecord, EncodeError> {
+    let window = as_written(window);
     let headers: Headers = window.headers().into_iter().map(|(name, value)| (header_name(name), value)).collect();
     let value = codec.encode_within(&window, limit)?;
     let to = TopicPartition { topic: topics::METRICS_WINDOWS.name, partition };

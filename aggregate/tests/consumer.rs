@@ -303,7 +303,7 @@ async fn what_is_not_due_again_is_not_published_again() {
     stage.await.expect("joins").expect("ends well");
     let before = bench.windows(0).await;
     let closed = |windows: &[(LogRecord, Window)]| windows.iter().filter(|(_, window)| window.complete).count();
-    // Twice: with what it committed, and by a group that has lost its position.
+    // Each start reads again what the day still needs.
     for _ in 0..2 {
         let (stop, stage) = bench.start();
         tokio::time::sleep(Duration::from_millis(800)).await;

@@ -4,9 +4,9 @@
 //! filled in below the first one, a contract that is watched late, records that are gone, and restarts from the position that was committed,
 //! or from below it. `HEADWATER_HISTORIES` names another number of them, `HEADWATER_SEED` the first seed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
-use aggregate::windows::{Applied, Change, Clock, Network, Open, Part, Parts, Place, Reverted};
+use aggregate::windows::{Applied, Change, Clock, Network, Open, Part, Parts, Place, Reverted, Trailing};
 use alloy_primitives::{Address, U256};
 use fastrand::Rng;
 use schemas::{
@@ -38,8 +38,8 @@ enum Event {
 /// What is in the rows.
 #[derive(Default, Clone)]
 struct Rows {
-    live: Vec<Block>,
-    filled: Vec<Block>,
+    live: Vec<Rc<Block>>,
+    filled: Vec<Rc<Block>>,
 }
 
 struct History {
@@ -55,7 +55,7 @@ struct History {
     sequence: u64,
     rows: Rows,
     /// Blocks below the first one, of which ranges are filled.
-    below: Vec<Block>,
+    below: Vec<Rc<Block>>,
 }
 
 fn partial(rng: &mut Rng, height: u64, time: i64) -> Partial {
@@ -122,7 +122,7 @@ impl History {
         format!("0x{:064x}", self.hashes).parse().expect("a hash")
     }
 
-    fn block(&mut self, before: Option<&Block>, time: i64) -> Block {
+    fn block(&mut self, before: Option<&Block>, time: i64) -> Rc<Block> {
         let parent = match before {
             Some(before) => before.hash.clone(),
             None => self.hash(),
@@ -140,11 +140,11 @@ impl History {
             }
         }
         let parts = Parts { network, contracts, left_out: false };
-        Block { height, hash: self.hash(), parent, time, parts }
+        Rc::new(Block { height, hash: self.hash(), parent, time, parts })
     }
 
     /// The next block of a chain.
-    fn after(&mut self, chain: &[Block]) -> Block {
+    fn after(&mut self, chain: &[Rc<Block>]) -> Rc<Block> {
         let tip = chain.last().expect("a block").clone();
         let mut times: Vec<i64> = self.below.iter().chain(chain).rev().take(11).map(|block| block.time).collect();
         times.sort_unstable();
@@ -165,7 +165,7 @@ impl History {
         events.push(Event::Change(self.sequence, change));
     }
 
-    fn apply(&mut self, block: Block, origin: Origin, events: &mut Vec<Event>) {
+    fn apply(&mut self, block: Rc<Block>, origin: Origin, events: &mut Vec<Event>) {
         if self.finality && self.rng.u8(0..4) == 0 && origin == Origin::Live {
             self.finalized = self.finalized.max(block.height.saturating_sub(self.rng.u64(0..12)));
         }
@@ -201,8 +201,11 @@ impl History {
                 let depth = if self.rng.u8(0..4) == 0 { most } else { most.min(self.rng.usize(1..5)) };
                 for _ in 0..depth {
                     let gone = self.rows.live.pop().expect("a block");
-                    let change =
-                        Change::Revert(Reverted { height: gone.height, hash: gone.hash, time: TimeMs(gone.time) });
+                    let change = Change::Revert(Reverted {
+                        height: gone.height,
+                        hash: gone.hash.clone(),
+                        time: TimeMs(gone.time),
+                    });
                     self.event(change, events);
                     rows.push(self.rows.clone());
                 }
@@ -249,7 +252,7 @@ impl History {
 }
 
 fn recompute(rows: &Rows, window: &Window) -> Partial {
-    let inside = |block: &&Block| (window.window_start.0..window.end().0).contains(&block.time);
+    let inside = |block: &&Rc<Block>| (window.window_start.0..window.end().0).contains(&block.time);
     let mut sum = Partial::default();
     for block in rows.live.iter().chain(&rows.filled).filter(inside) {
         match window.contract {
@@ -351,6 +354,9 @@ fn play(seed: u64) {
     }
     process.publish(&mut rng, &rows, &mut given, true);
     judge(&history, &given, is_whole);
+    if is_whole {
+        trail(&history, &events, &rows, &mut rng);
+    }
 }
 
 /// At the end, every window that is complete is what the rows give, and whatever can be complete is.
@@ -386,12 +392,35 @@ fn judge(history: &History, given: &Given, is_whole: bool) {
     }
 }
 
+/// Trailing windows after each event.
+fn trail(history: &History, events: &[Event], rows: &[Rows], rng: &mut Rng) {
+    let longest = history.pace * rng.i64(1..30);
+    let mut trailing = Trailing::new(longest);
+    let first = rows[0].live[0].time;
+    for (event, rows) in events.iter().zip(rows) {
+        let Event::Change(sequence, change) = event else { continue };
+        trailing.take(*sequence, change.clone());
+        let ms = rng.i64(1..=longest);
+        let Some((end, sum, is_complete)) = trailing.window(ms, None) else { continue };
+        let tip = rows.live.last().expect("a block").time;
+        let mut expected = Partial::default();
+        let inside = rows.live.iter().filter(|block| tip - ms < block.time && block.time <= tip);
+        inside.for_each(|block| expected.merge(&block.parts.network));
+        assert_eq!(end.0, tip);
+        if is_complete {
+            assert_eq!(sum, expected, "trailing {ms} ms at {sequence}");
+        } else {
+            assert!(tip - ms < first || history.falls, "trailing {ms} ms at {sequence} is complete");
+        }
+    }
+}
+
 /// How far time has passed, by the model.
-fn water(clock: Clock, chain: &[Block]) -> i64 {
+fn water(clock: Clock, chain: &[Rc<Block>]) -> i64 {
     match clock {
         Clock::BlockTime => chain.iter().map(|block| block.time).max().unwrap_or(i64::MIN),
         Clock::MedianTimePast => {
-            let median = |blocks: &[Block]| {
+            let median = |blocks: &[Rc<Block>]| {
                 let mut times: Vec<i64> = blocks.iter().map(|block| block.time).collect();
                 times.sort_unstable();
                 times[5]
@@ -416,4 +445,41 @@ fn windows_are_what_the_rows_give_whatever_happened() {
     let other = std::thread::spawn(part(1));
     part(0)();
     other.join().expect("the other half");
+}
+
+/// Four days of blocks, of which none is ever final.
+#[test]
+fn what_is_held_does_not_grow_with_history() {
+    let mut windows = Network::new("net".parse().expect("a slug"), Clock::BlockTime);
+    let hash = |n: u64| format!("0x{n:064x}").parse::<BlockHash>().expect("a hash");
+    let mut rng = Rng::with_seed(3);
+    let (mut most, mut first_day) = ((0, 0), (0, 0));
+    let day = 86_400_000 / 12_000;
+    for n in 1..=4 * day {
+        let time = n as i64 * 12_000;
+        let contracts = CONTRACTS.into_iter().filter(|_| n % 7 == 0);
+        let part = |contract| Part { contract, watched_from: Some(TimeMs(0)), partial: Partial::default() };
+        let parts =
+            Parts { network: partial(&mut rng, n, time), contracts: contracts.map(part).collect(), left_out: false };
+        let block = Applied {
+            origin: Origin::Live,
+            height: n,
+            hash: hash(n),
+            parent: hash(n - 1),
+            time: TimeMs(time),
+            finalized: None,
+            parts,
+        };
+        windows.take(n, place(n as usize), Change::Apply(Box::new(block)));
+        if n % 16 == 0 {
+            windows.drain(Open { network: true, contracts: true });
+            let held = windows.held();
+            most = (most.0.max(held.0), most.1.max(held.1));
+        }
+        if n == day {
+            first_day = most;
+        }
+    }
+    assert!(most.0 <= 256 + 12 + 16 + 5, "{} blocks", most.0);
+    assert!(most.1 <= first_day.1 + 3 * 30, "{} sums, {} on the first day", most.1, first_day.1);
 }

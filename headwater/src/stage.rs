@@ -31,7 +31,6 @@ impl std::fmt::Display for Stage {
 }
 
 /// In the order of the data.
-pub const ALL: [Stage; 6] =
-    [Stage::Ingest, Stage::Enrich, Stage::Causes, Stage::Aggregate, Stage::Sink, Stage::Api];
+pub const ALL: [Stage; 6] = [Stage::Ingest, Stage::Enrich, Stage::Causes, Stage::Aggregate, Stage::Sink, Stage::Api];
 /// Those that bring blocks into the store.
 pub const INTO_THE_STORE: [Stage; 3] = [Stage::Ingest, Stage::Enrich, Stage::Sink];

@@ -5,6 +5,7 @@ use crate::bench::{self, Bench};
 use crate::chaos::{self, Chaos};
 use crate::completeness::{self, Completeness};
 use crate::failure::Failure;
+use crate::merging::{self, Merging};
 use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, Origin, Schedule};
 use crate::wide::{self, Wide};
 use clap::{Args, Parser, Subcommand};
@@ -35,6 +36,8 @@ enum Command {
     Backfill(Backfill),
     /// Measures many networks over many partitions in one process of a stage, over slow brokers
     Wide(Wide),
+    /// Measures what merging blocks into windows costs a core, and what a day of windows takes in the log
+    Windows(Merging),
 }
 
 #[derive(Debug, Subcommand)]
@@ -160,6 +163,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             outcome = wide::run(args) => outcome,
             told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
         },
+        Command::Windows(args) => merging::run(args),
         Command::Node(Node::Evm(args)) => {
             let node = evm::spawn(args.config()?).await?;
             writeln!(std::io::stdout(), "{}", node.url())?;

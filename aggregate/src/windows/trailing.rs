@@ -1,8 +1,8 @@
 //! Trailing windows, which rules are evaluated over (rule 30): what blocks did in (t − w, t], t the time of a network's last block.
 //!
 //! Guarantee: a function of the network's events up to its last one: the merge of the partials of the canonical blocks whose time is in
-//! (t − w, t]. Complete from a block on before which another one is held whose time is at or before t − w: the first one that is held never
-//! is. Held are the blocks of the longest window before every block that can still be reverted, and no others.
+//! (t − w, t]. Complete where no block that is not held has a time behind t − w: that of the first one that is held never is. Held are the
+//! blocks of the longest window before every block that can still be reverted, and no others.
 
 use std::collections::VecDeque;
 
@@ -22,13 +22,15 @@ struct Block {
 pub struct Trailing {
     longest_ms: i64,
     blocks: VecDeque<Block>,
+    /// No block that is not held has a later time.
+    from: i64,
     sequence: Option<u64>,
 }
 
 impl Trailing {
     /// For windows of at most so many milliseconds.
     pub fn new(longest_ms: i64) -> Self {
-        Self { longest_ms, blocks: VecDeque::new(), sequence: None }
+        Self { longest_ms, blocks: VecDeque::new(), from: 0, sequence: None }
     }
 
     /// Takes the next event of the network; live ones only count. Where events are missing it begins anew.
@@ -44,6 +46,9 @@ impl Trailing {
             Change::Apply(block) if block.origin == schemas::Origin::Live => {
                 if self.blocks.back().is_some_and(|tip| tip.hash != block.parent) {
                     self.blocks.clear();
+                }
+                if self.blocks.is_empty() {
+                    self.from = block.time.0;
                 }
                 let parts = block.parts;
                 self.blocks.push_back(Block {
@@ -63,13 +68,14 @@ impl Trailing {
         }
     }
 
-    /// Whatever block is the tip after a reorg, its window is held, and one block before it.
+    /// Whatever block is the tip after a reorg, its window is held.
     fn forget(&mut self) {
         let Some(tip) = self.blocks.back().map(|tip| tip.height) else { return };
-        let lowest = self.blocks.iter().find(|block| block.height.saturating_add(REORG_LIMIT_BLOCKS) >= tip);
-        let Some(from) = lowest.map(|block| block.time.saturating_sub(self.longest_ms)) else { return };
-        while self.blocks.get(1).is_some_and(|second| second.time <= from) {
-            self.blocks.pop_front();
+        let can_be_tip = |block: &&Block| block.height.saturating_add(REORG_LIMIT_BLOCKS) >= tip;
+        let Some(least) = self.blocks.iter().filter(can_be_tip).map(|block| block.time).min() else { return };
+        let from = least.saturating_sub(self.longest_ms);
+        while let Some(first) = self.blocks.pop_front_if(|first| first.time <= from) {
+            self.from = self.from.max(first.time);
         }
     }
 
@@ -88,7 +94,7 @@ impl Trailing {
                 }
             }
         }
-        let is_complete = self.blocks.front().is_some_and(|first| first.time <= from) && ms <= self.longest_ms;
+        let is_complete = self.from <= from && ms <= self.longest_ms;
         Some((TimeMs(end), sum, is_complete))
     }
 }

@@ -140,8 +140,18 @@ struct Seen<'c> {
 }
 
 impl Seen<'_> {
-    fn tell(&mut self, name: &str, unit: &str, value: f64, usual: Option<Range>, points: Option<Verdict>, note: Option<String>) {
-        let figure = |value: f64| Some(if unit == "price" { Figure::Amount(format!("{value:.0}")) } else { Figure::Number(value) });
+    fn tell(
+        &mut self,
+        name: &str,
+        unit: &str,
+        value: f64,
+        usual: Option<Range>,
+        points: Option<Verdict>,
+        note: Option<String>,
+    ) {
+        let figure = |value: f64| {
+            Some(if unit == "price" { Figure::Amount(format!("{value:.0}")) } else { Figure::Number(value) })
+        };
         self.evidence.push(EvidenceItem {
             name: name.to_owned(),
             value: figure(value),
@@ -159,7 +169,9 @@ impl Seen<'_> {
 
     fn too_few(&mut self, what: &str, held: usize) {
         let needed = usual::WINDOWS;
-        self.lack(format!("{what} against its last day: {held} of at least {needed} five-minute windows of it tell of it"));
+        self.lack(format!(
+            "{what} against its last day: {held} of at least {needed} five-minute windows of it tell of it"
+        ));
     }
 
     /// The contract's failures, against its own last day and against the rest of the network.
@@ -210,7 +222,8 @@ impl Seen<'_> {
         if points.is_none() {
             return if high { Own::AsOthers } else { Own::Usual };
         }
-        let usually = own.map_or("how many usually do is not known".to_owned(), |own| format!("usually {}", words::percents(own)));
+        let usually = own
+            .map_or("how many usually do is not known".to_owned(), |own| format!("usually {}", words::percents(own)));
         let others = match rest_rate.filter(|_| rest.transactions >= usual::TRANSACTIONS) {
             Some(rest) => format!(", while of the network's other transactions {} failed", words::percent(rest)),
             None => String::new(),
@@ -271,7 +284,14 @@ impl Seen<'_> {
             self.too_few("how full blocks are", case.usual.iter().filter_map(Figures::fullness).count());
         }
         let high = range.filter(|range| value > range.1 + FULLER.0 || (value >= FULL && value > range.1 + FULLER.1));
-        self.tell("fullness of blocks", "ratio", value, range, high.map(|_| Verdict::Chain), Some("gas used by gas limit".to_owned()));
+        self.tell(
+            "fullness of blocks",
+            "ratio",
+            value,
+            range,
+            high.map(|_| Verdict::Chain),
+            Some("gas used by gas limit".to_owned()),
+        );
         high.map(|range| format!("blocks are {} full, usually {}", words::percent(value), words::percents(range)))
     }
 
@@ -287,7 +307,14 @@ impl Seen<'_> {
             self.too_few("the base fee", case.usual.iter().filter_map(of).count());
         }
         let high = range.filter(|range| value > range.1 * DEARER && value > 0.0);
-        self.tell("base fee", "price", value, range, high.map(|_| Verdict::Chain), Some("mean of the last minutes' blocks".to_owned()));
+        self.tell(
+            "base fee",
+            "price",
+            value,
+            range,
+            high.map(|_| Verdict::Chain),
+            Some("mean of the last minutes' blocks".to_owned()),
+        );
         high.map(|(low, high)| {
             let (low, high) = (words::price(low), words::price(high));
             let usually = if low == high { low } else { format!("{low} to {high}") };
@@ -320,7 +347,10 @@ impl Seen<'_> {
     /// How old the newest block is.
     fn age(&mut self) -> Option<String> {
         let case = self.case;
-        let newest = case.now.last.or_else(|| case.usual.iter().filter_map(|figures| figures.last).max_by_key(|(height, _)| *height));
+        let newest = case
+            .now
+            .last
+            .or_else(|| case.usual.iter().filter_map(|figures| figures.last).max_by_key(|(height, _)| *height));
         let Some((height, time)) = newest else {
             self.lack("how old the newest block is: none of the last day is known");
             return None;
@@ -330,7 +360,14 @@ impl Seen<'_> {
         let most = AGE_OK.0.max(AGE_OK.1.saturating_mul(interval as u64));
         let old = age > most;
         let note = format!("block {height}");
-        self.tell("age of the newest block", "ms", age as f64, Some((0.0, most as f64)), old.then_some(Verdict::Provider), Some(note));
+        self.tell(
+            "age of the newest block",
+            "ms",
+            age as f64,
+            Some((0.0, most as f64)),
+            old.then_some(Verdict::Provider),
+            Some(note),
+        );
         old.then(|| {
             let known = if case.endpoints.is_empty() { "" } else { " of any endpoint" };
             format!(
@@ -377,7 +414,9 @@ impl Seen<'_> {
                 let how = if alike { word(&first.state) } else { "not well" };
                 format!("all {all} endpoints are {how}, such as {}: {}", first.name, about(first))
             }
-            (n, all) => format!("{n} of {all} endpoints are not well, such as {}, which is {}", first.name, about(first)),
+            (n, all) => {
+                format!("{n} of {all} endpoints are not well, such as {}, which is {}", first.name, about(first))
+            }
         };
         Some((blind, clause))
     }

@@ -1,5 +1,6 @@
 //! `kill -9` of the real binary at random moments while blocks arrive and forks happen: at the end every block is there once,
-//! sequences are gapless and totals equal recomputation from the raw receipts.
+//! sequences are gapless and totals equal recomputation from the raw receipts,
+//! and windows recomputation from transactions.
 
 use std::{
     sync::Arc,
@@ -68,6 +69,7 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
         let head = node.canonical(node.head()..=node.head()).remove(0);
         headwater.until_visible(slug, &head.hash.to_string()).await;
         expected::assert_canonical(&headwater, slug, node).await;
+        crate::windows::assert_same(&headwater, slug, "").await;
         let reverts = headwater
             .query(&format!("SELECT countIf(op = 'revert') AS n FROM block_events WHERE network = '{slug}'"))
             .await;

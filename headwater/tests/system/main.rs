@@ -34,3 +34,4 @@ mod sql;
 mod start;
 mod totals;
 mod upgrade;
+mod windows;

@@ -2,7 +2,8 @@
 //! chains grow and fork; then every row is compared with the source.
 //!
 //! Guarantee: what is done when is a function of the seed, which is printed; and the run succeeds only when, at its end, the
-//! rows are exactly the canonical chain's, sequences are gapless in the store and on the topics, and nothing is a dead letter.
+//! rows are exactly the canonical chain's, windows are what those rows give, sequences are gapless in the store and on the topics, and
+//! nothing is a dead letter.
 //! Threads and machines do not repeat themselves: the same seed deals the same blows, not the same races.
 
 mod away;
@@ -34,7 +35,7 @@ use verify::Compared;
 use visible::Watch;
 
 /// Stages of which several run.
-const STAGES: [&str; 3] = ["ingest", "enrich", "sink"];
+const STAGES: [&str; 4] = ["ingest", "enrich", "aggregate", "sink"];
 /// The process of all stages over the embedded log.
 const UP: &str = "up-1";
 /// How long the rows may take to be complete at the beginning and at the end.
@@ -287,6 +288,8 @@ impl Stand<'_> {
         let mut records = 0;
         for chain in &self.chains {
             let rows = verify::rows(&cluster, chain).await?;
+            let windows = crate::windows::same(&cluster.outside, chain.slug, "", PATIENCE).await?;
+            compared.windows += windows;
             for (pair, counts) in topics::PAIRS.iter().zip(&on_topics) {
                 let (events, children) = counts.get(chain.slug).copied().unwrap_or_default();
                 if events != rows.events {
@@ -333,9 +336,9 @@ impl std::fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "compared    {} blocks, {} transactions, {} logs by every column, {} block events, {} records of four topics: \
+            "compared    {} blocks, {} transactions, {} logs by every column, {} windows, {} block events, {} records of four topics: \
              equal, each once, gapless",
-            c.blocks, c.transactions, c.logs, c.events, c.records
+            c.blocks, c.transactions, c.logs, c.windows, c.events, c.records
         )?;
         let seconds = |d: Duration| d.as_secs_f64();
         if let Some(away) = &self.away {

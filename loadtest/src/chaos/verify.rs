@@ -19,6 +19,8 @@ pub struct Compared {
     pub transactions: u64,
     /// Their logs.
     pub logs: u64,
+    /// Complete windows of a minute to a day.
+    pub windows: u64,
     /// Block events, reverts among them.
     pub events: u64,
     /// Records of the topics of blocks and transactions, raw and enriched.
@@ -30,6 +32,7 @@ impl std::ops::AddAssign for Compared {
         self.blocks += other.blocks;
         self.transactions += other.transactions;
         self.logs += other.logs;
+        self.windows += other.windows;
         self.events += other.events;
     }
 }
