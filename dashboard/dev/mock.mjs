@@ -1,7 +1,8 @@
 // A stand-in for the API, for work on the page: the built page and the `/api/v1` contract, over blocks made of recorded
 // transactions. Development only.
 //
-//   node dev/mock.mjs [--port 8080] [--mode live|empty|error|troubled] [--rate TX_PER_S]
+//   node dev/mock.mjs [--port 8080] [--mode live|empty|error|troubled] [--rate TX_PER_S] [--networks N]
+//               [--trouble contract|chain|provider|nothing]
 //
 // GET /mock/reorg?network=SLUG&depth=N   reverts the newest N blocks and applies others
 // GET /mock/down, /mock/up               hangs up and refuses, comes back
@@ -12,37 +13,49 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { dirname, extname, join, normalize } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { WebSocketServer } from 'ws';
+import { asset } from './assets.mjs';
 import { catalogue } from './catalogue.mjs';
 import { detailOf, methodOf } from './decoded.mjs';
 import { endpointsThen, failureFor, groupsOf, searched, similarTo } from './failures.mjs';
+import { fits } from './fits.mjs';
+import { figures } from './metrics.mjs';
 import { fleet } from './providers.mjs';
 
 const { values: options } = parseArgs({
 	options: {
 		port: { type: 'string', default: '8080' },
 		mode: { type: 'string', default: 'live' },
-		rate: { type: 'string', default: '0' }
+		rate: { type: 'string', default: '0' },
+		networks: { type: 'string', default: '3' },
+		trouble: { type: 'string', default: 'contract' }
 	}
 });
-const here = dirname(fileURLToPath(import.meta.url));
-const build = join(here, '..', 'build');
-const recorded = JSON.parse(readFileSync(join(here, 'recorded.json'), 'utf8'));
+const recorded = JSON.parse(readFileSync(new URL('recorded.json', import.meta.url), 'utf8'));
 const sha = (...parts) => '0x' + createHash('sha256').update(parts.join(' ')).digest('hex');
 
+const SOURCES = [['ethereum-mainnet', 6000], ['polygon-mainnet', 2000], ['op-mainnet', 2000]];
+const MORE = ['base', 'arbitrum-one', 'mantle', 'linea', 'scroll', 'bsc', 'gnosis', 'celo', 'avalanche', 'unichain', 'blast', 'zksync', 'cronos', 'berachain', 'taiko', 'sonic', 'fraxtal'];
+
+/** So many networks: the recorded ones, then others by their transactions. */
+function named(count) {
+	return Array.from({ length: count }, (_, i) => {
+		const [of, everyMs] = SOURCES[i % SOURCES.length];
+		if (i < SOURCES.length) return [of, everyMs, of];
+		const name = MORE[(i - SOURCES.length) % MORE.length];
+		const round = Math.floor((i - SOURCES.length) / MORE.length);
+		return [`${name}-${['mainnet', 'sepolia', 'hoodi', 'devnet'][round] ?? `net-${round}`}`, everyMs, of];
+	});
+}
+
 const networks = new Map();
-for (const [slug, everyMs] of [
-	['ethereum-mainnet', 6000],
-	['polygon-mainnet', 2000],
-	['op-mainnet', 2000]
-]) {
-	const blocks = recorded.filter((b) => b.network === slug);
+for (const [slug, everyMs, of] of named(Number(options.networks))) {
+	const blocks = recorded.filter((b) => b.network === of);
 	networks.set(slug, {
 		slug,
 		everyMs,
+		of,
 		source: blocks.flatMap((b) => b.transactions),
 		sizes: blocks.map((b) => b.transactions.length),
 		height: blocks[0].height,
@@ -67,6 +80,13 @@ function tell(ws) {
 }
 if (options.mode === 'live') setInterval(() => sockets.forEach((ws) => ws.providers && tell(ws)), 2_000);
 
+const metrics = figures(() => [...networks.keys()], options);
+/** Windows that are open or were changed, to whoever has asked for them. */
+function tellWindows(ws, frames) {
+	for (const frame of frames) if ((frame.data.contract ?? '') === ws.windows.contract) ws.send(JSON.stringify(frame));
+}
+if (options.mode === 'live') setInterval(() => !down && metrics.tick((frames) => sockets.forEach((ws) => ws.windows && tellWindows(ws, frames))), 1_000);
+
 let down = false;
 let fork = 0;
 const sockets = new Set();
@@ -77,25 +97,6 @@ const PARTS = ['execution', 'l1', 'operator', 'blob'];
 function summed(amounts) {
 	const there = amounts.filter((amount) => amount != null);
 	return there.length > 0 ? there.reduce((sum, amount) => sum + BigInt(amount), 0n).toString() : null;
-}
-
-/** Whether a transaction fits a list's or a subscription's filters. */
-function fits(t, of) {
-	const has = (address) => [t.to, ...t.detail.events.map((e) => e.address)].includes(address.toLowerCase());
-	const called = t.signature?.split('(')[0];
-	const at = Date.parse(t.block_time);
-	return (
-		(!of.network || t.network === of.network) &&
-		(!of.status || t.status === of.status) &&
-		(!of.cause || t.cause === of.cause) &&
-		(!of.found_by || t.found_by === of.found_by) &&
-		(!of.method || t.method === of.method || called === of.method) &&
-		(!of.contract || has(of.contract)) &&
-		(!of.address || t.from === of.address.toLowerCase() || has(of.address)) &&
-		(!of.block || t.height === Number(of.block)) &&
-		(!of.from || at >= Date.parse(of.from)) &&
-		(!of.to || at < Date.parse(of.to))
-	);
 }
 
 /** One block of the next `size` recorded transactions; index 0 is the deposit on the OP stack, as recorded. */
@@ -135,7 +136,7 @@ function make(n, height, at, size) {
 		log_count: transactions.reduce((sum, t) => sum + t.detail.logs, 0),
 		gas_used: transactions.reduce((sum, t) => sum + t.gas_used, 0),
 		gas_limit: 30_000_000,
-		base_fee: recorded.find((b) => b.network === n.slug).base_fee,
+		base_fee: recorded.find((b) => b.network === n.of).base_fee,
 		fee_total: transactions.reduce((sum, t) => sum + BigInt(t.fee), 0n).toString(),
 		fee_parts: Object.fromEntries(PARTS.map((part) => [part, summed(transactions.map((t) => t.detail.fee_parts[part]))])),
 		fee_unknown: 0,
@@ -212,6 +213,8 @@ function reorg(n, depth) {
 		n.height--;
 	}
 	for (let i = 0; i < depth; i++) nextBlock(n);
+	const frames = metrics.reorg(n.slug);
+	for (const ws of sockets) if (ws.windows) tellWindows(ws, frames);
 }
 
 if (options.mode !== 'empty') {
@@ -280,6 +283,8 @@ function answer(path, query) {
 		const detail = 'The store at 127.0.0.1:8123 does not answer. Headwater starts it again and keeps what has come.';
 		return [503, { type: 'about:blank', title: 'The store is not reachable', status: 503, detail }];
 	}
+	const told = metrics.answer(path, query);
+	if (told) return told;
 	const unknown = path.startsWith('/providers/') && [...query.keys()].find((key) => !['network', 'from', 'to'].includes(key));
 	if (unknown) return [400, { type: 'about:blank', title: 'Unknown parameter', status: 400, detail: unknown }];
 	if (path === '/providers/health') return [200, { items: provided(), next: null }];
@@ -325,11 +330,6 @@ function answer(path, query) {
 	return [404, { type: 'about:blank', title: 'Not found', status: 404, detail }];
 }
 
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json' };
-const CSP =
-	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
 const server = createServer((request, response) => {
 	const url = new URL(request.url, 'http://mock');
 	if (url.pathname.startsWith('/mock/')) {
@@ -364,17 +364,7 @@ const server = createServer((request, response) => {
 		response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
 		return response.end(JSON.stringify(body));
 	}
-	const thing = /^\/(txs|blocks)\/[^/]+\/[^/]+$/.test(url.pathname);
-	const page = url.pathname === '/' ? '/index.html' : thing ? '/any.html' : url.pathname;
-	const path = normalize(extname(page) ? page : `${page}.html`);
-	try {
-		const bytes = readFileSync(join(build, path));
-		response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream', 'content-security-policy': CSP });
-		response.end(bytes);
-	} catch {
-		response.writeHead(404);
-		response.end('not found\n');
-	}
+	asset(url.pathname, response);
 });
 
 const wss = new WebSocketServer({ noServer: true });
@@ -387,11 +377,16 @@ server.on('upgrade', (request, socket, head) => {
 		ws.on('message', (data) => {
 			const { op, id, topics, network, after, ...narrowing } = JSON.parse(data);
 			if (op !== 'subscribe') return;
+			if (topics.includes('windows') && options.mode === 'live') {
+				ws.windows = { contract: narrowing.contract ?? '' };
+				tellWindows(ws, metrics.present());
+			}
 			if (topics.includes('providers')) {
 				if (options.mode === 'error') return;
 				ws.providers = true;
-				return tell(ws);
+				tell(ws);
 			}
+			if (!topics.includes('blocks') && !topics.includes('transactions')) return;
 			const n = networks.get(network);
 			if (!n) return ws.send(JSON.stringify({ type: 'error', id, problem: { title: 'No such network', detail: network } }));
 			for (const e of n.log) if (after != null && e.sequence > after) e.text(narrowing).forEach((t) => ws.send(t));

@@ -105,6 +105,25 @@ try {
 	}
 	await shot(middle, 'events');
 
+	for (const [name, args, path, options] of [
+		['one', ['--networks', '1', '--trouble', 'nothing'], '/?window=24h', { scheme: 'light' }],
+		['five', ['--networks', '5'], '/?network=polygon-mainnet', {}],
+		['fifty', ['--networks', '50', '--trouble', 'chain'], '/', { scheme: 'light' }],
+		['narrow', ['--networks', '5'], '/', { viewport: { width: 390, height: 844 }, touch: true }]
+	]) {
+		const url = await mock(...args);
+		const overview = await open(url + path, options);
+		await overview.waitForSelector('[data-testid=charts][aria-busy=false]');
+		await wait(2_500);
+		if (name === 'five') await fetch(`${url}/mock/reorg?network=polygon-mainnet&depth=3`);
+		await overview.locator('[data-testid=time]').focus();
+		for (let i = 0; i < 20; i++) await overview.keyboard.press(i < 12 ? 'ArrowLeft' : 'Shift+ArrowLeft');
+		await wait(900);
+		const height = await overview.evaluate(() => document.getElementById('transactions').getBoundingClientRect().top + scrollY);
+		const clip = { x: 0, y: 0, width: overview.viewportSize().width, height };
+		await overview.screenshot({ path: `${dir}/overview-${name}.png`, fullPage: true, clip });
+	}
+
 	const sql = await open(`${live}/sql`, { scheme: 'light' });
 	await sql.waitForSelector('[data-testid=views] details');
 	await shot(sql, 'sql');

@@ -11,6 +11,7 @@ import { checkBlock } from './block.mjs';
 import { checkContracts, removeContract } from './contracts.mjs';
 import { checkFailures } from './failures.mjs';
 import { checkKeys, revokeKey } from './keys.mjs';
+import { checkOverview } from './overview.mjs';
 import { checkProviders } from './providers.mjs';
 import { checkSearch } from './search.mjs';
 import { checkSql } from './sql.mjs';
@@ -159,6 +160,10 @@ try {
 	if (process.env.HEADWATER_SCREENSHOT) await page.screenshot({ path: process.env.HEADWATER_SCREENSHOT });
 	const violations = await page.evaluate(() => window.violations);
 
+	// What is wrong, and windows as charts.
+	const windows = await checkOverview(page, url, until);
+	violations.push(...(await page.evaluate(() => window.violations)));
+
 	// The page of transactions, by the navigation; one of them; and its block.
 	await page.locator('nav a', { hasText: 'Transactions' }).click();
 	const shown = await checkTxs(page, url, until);
@@ -203,7 +208,7 @@ try {
 	assert.deepEqual(violations, [], 'violations of the content security policy');
 	assert.deepEqual(elsewhere, [], 'requests to other hosts');
 	assert.deepEqual(errors, [], 'errors on the console');
-	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${liveSeen} live transactions, ${shown} in the list, ${tx.events.length} events of one, a block of ${ofBlock}, ${failures.groups} groups of failures (${failures.kinds} kinds looked at, ${failures.traced} with a trace), from a hash to its sentence in ${took} ms, ${providers} endpoints with a score, ${queries} queries, ${entries} changes of a contract, no errors`);
+	console.log(`dashboard at ${url}: ${cardNames.length} networks, ${liveSeen} live transactions, ${windows} windows compared, ${shown} in the list, ${tx.events.length} events of one, a block of ${ofBlock}, ${failures.groups} groups of failures (${failures.kinds} kinds looked at, ${failures.traced} with a trace), from a hash to its sentence in ${took} ms, ${providers} endpoints with a score, ${queries} queries, ${entries} changes of a contract, no errors`);
 } catch (error) {
 	console.error(error.message ?? error);
 	if (errors.length > 0) console.error('console:', errors.join('\n'));

@@ -7,13 +7,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { checkOverviewStates } from './overview-states.mjs';
 
 const TIMEOUT_MS = 20_000;
 const children = [];
 
-async function mock(mode) {
+async function mock(mode, ...args) {
 	const path = fileURLToPath(new URL('../dev/mock.mjs', import.meta.url));
-	const child = spawn(process.execPath, [path, '--port', '0', '--mode', mode]);
+	const child = spawn(process.execPath, [path, '--port', '0', '--mode', mode, ...args]);
 	children.push(child);
 	child.stderr.pipe(process.stderr);
 	return new Promise((resolve, reject) => {
@@ -44,6 +45,7 @@ async function open(url, { sockets = true } = {}) {
 	page.on('pageerror', (error) => thrown.push(String(error)));
 	if (!sockets) await page.routeWebSocket('**/api/v1/ws', (socket) => socket.close());
 	await page.goto(url);
+	return page;
 }
 
 const card = (network, name) => page.locator(`[data-network=${network}][data-provider=${name}]`);
@@ -51,6 +53,8 @@ const change = (url, network, name, to) =>
 	fetch(`${url}/mock/provider?${new URLSearchParams({ network, name, to: JSON.stringify(to) })}`);
 
 try {
+	const requests = await checkOverviewStates({ mock, open, until, browser });
+
 	await open(`${await mock('empty')}/providers`);
 	await page.waitForSelector('[data-testid=none]');
 
@@ -265,7 +269,7 @@ try {
 	assert.equal(await page.locator('main a.btn').getAttribute('href'), '/');
 
 	assert.deepEqual(thrown, [], 'errors thrown in the page');
-	console.log('transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be');
+	console.log(`overview (${requests} requests a minute with 50 networks), transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be`);
 } catch (error) {
 	console.error(error.message ?? error);
 	if (thrown.length > 0) console.error('thrown:', thrown.join('\n'));

@@ -4,6 +4,7 @@
  */
 
 import type { EndpointThen, Failure, LateCause } from './failures/shapes';
+import type { WindowData } from './overview/shapes';
 
 export type TxStatus = 'success' | 'failed' | 'unknown';
 
@@ -320,6 +321,7 @@ export type Frame =
 	| { type: 'block'; network: string; sequence: number; op: Op; data: Block }
 	| { type: 'transaction'; network: string; sequence: number; op: Op; data: Transaction }
 	| { type: 'provider'; network: string; sequence: number; op: Op; data: Provider }
+	| { type: 'window'; network: string; sequence: number; op: Op; data: WindowData }
 	| { type: 'cause'; network: string; sequence: number; data: LateCause }
 	| { type: 'position'; network: string; sequence: number }
 	| { type: 'gap'; network: string; from: number; to: number; reason?: 'not_held' | 'pruned' }

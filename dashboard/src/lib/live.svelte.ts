@@ -15,10 +15,12 @@ import { Feed, following, type Filter, type Row } from './feed';
 import { instant } from './format';
 import { get, toProblem } from './http';
 import { expired, reverted, said, type Notice } from './notices';
+import { withRevert, type Reorg } from './overview/reorgs';
 import { Sequencer, type Delivery } from './sequencer';
 import { LiveSocket, socketAddress } from './socket';
 
-const HEALTH_MS = 2_000;
+/** Ten requests a minute; blocks themselves come by WebSocket. */
+const HEALTH_MS = 6_000;
 const FLUSH_MS = 250;
 /** Frames waiting for a flush before one is made at once (a hidden tab has no animation frames). */
 const PENDING = 20_000;
@@ -27,8 +29,11 @@ const SPARK_BLOCKS = 40;
 /** The stream counts as stuck when the store is ahead of it for this long without a frame. */
 const STUCK_MS = 15_000;
 const RESYNC_MS = 5_000;
-/** What failed to load is asked for again with every fourth health answer. */
-const RETRY_POLLS = 4;
+/** What failed to load is asked for again with every second health answer. */
+const RETRY_POLLS = 2;
+/** Up to so many networks, the last blocks of each are loaded; of more, the last blocks of all of them, by one request. */
+const EACH = 6;
+const FIRST_BLOCKS = 500;
 
 export interface NetworkView {
 	health: NetworkHealth;
@@ -57,6 +62,8 @@ export class Live {
 	sampling = $state.raw(false);
 	filter = $state.raw<Filter>({ network: null, status: null });
 	notices = $state.raw<Notice[]>([]);
+	/** Those that came since the page was opened, oldest first. */
+	reorgs = $state.raw<Reorg[]>([]);
 	/** The server's clock, milliseconds; ticks each second. */
 	now = $state.raw(0);
 	/** Our own clock, milliseconds; ticks with it. */
@@ -139,8 +146,8 @@ export class Live {
 		for (const n of fresh) {
 			this.histories.set(n.network, new BlockHistory());
 			this.sequencer.seed(n.network, n.processed_sequence ?? undefined);
-			void this.loadBlocks(n.network);
 		}
+		this.loadPast(fresh.map((n) => n.network));
 		if (!this.socket) {
 			this.socket = new LiveSocket(
 				socketAddress(),
@@ -164,7 +171,12 @@ export class Live {
 		this.polls++;
 		if (this.polls % RETRY_POLLS !== 0) return;
 		if (this.table.kind === 'error' && !this.loads) void this.loadRows(true);
-		for (const network of this.withoutPast) void this.loadBlocks(network);
+		this.loadPast([...this.withoutPast]);
+	}
+
+	private loadPast(networks: readonly string[]): void {
+		if (networks.length > EACH) void this.loadBlocks(null);
+		else for (const network of networks) void this.loadBlocks(network);
 	}
 
 	/** A connection that looks open and brings nothing while the store goes on is renewed. */
@@ -195,19 +207,20 @@ export class Live {
 		this.show();
 	};
 
-	private async loadBlocks(network: string): Promise<void> {
+	/** `null`: of all networks. */
+	private async loadBlocks(network: string | null): Promise<void> {
+		const of = network == null ? [...this.histories.keys()] : [network];
 		try {
-			const query = new URLSearchParams({ network, limit: '60' });
+			const query = new URLSearchParams(network == null ? { limit: String(FIRST_BLOCKS) } : { network, limit: '60' });
 			const { body } = await get<Page<Block>>(`/api/v1/blocks?${query}`);
-			const history = this.histories.get(network);
 			for (const block of body.items) {
-				if (this.known(block) && !this.feed.isGone(network, block.hash)) history?.apply(block, this.clock.now());
+				if (this.known(block) && !this.feed.isGone(block.network, block.hash)) this.histories.get(block.network)?.apply(block, this.clock.now());
 			}
-			this.withoutPast.delete(network);
+			for (const name of of) this.withoutPast.delete(name);
 			this.refreshNetworks();
 		} catch {
 			// Only the sparkline's past: live blocks fill it, and it is asked for again.
-			this.withoutPast.add(network);
+			for (const name of of) this.withoutPast.add(name);
 		}
 	}
 
@@ -293,6 +306,8 @@ export class Live {
 			if (op === 'revert') {
 				const transactions = history?.revert(data.hash)?.transactions ?? data.transaction_count ?? 0;
 				this.notices = reverted(this.notices, network, data.height, transactions, now);
+				const block = { network, height: data.height, time: instant(data.block_time), transactions };
+				this.reorgs = withRevert(this.reorgs, block, this.clock.now());
 			} else {
 				history?.apply(data, this.clock.now());
 				this.pulses.set(network, (this.pulses.get(network) ?? 0) + 1);
