@@ -75,7 +75,9 @@ fn network(slug: &str, node: &Simulator) -> String {
 
 fn is_right(answer: &Value, situation: &Situation) -> bool {
     let sentence = answer["sentence"].as_str().unwrap_or_default();
-    answer["verdict"] == situation.verdict && situation.words.iter().all(|word| sentence.contains(word))
+    // Where heads stand still, the last minutes are not whole, and the answer says so; else nothing is missing, a moment after the start.
+    let whole = answer["missing"].as_array().is_some_and(Vec::is_empty) || situation.slug == "behind";
+    answer["verdict"] == situation.verdict && whole && situation.words.iter().all(|word| sentence.contains(word))
 }
 
 /// Asks until the answer is right.
@@ -127,8 +129,6 @@ async fn six_situations_get_the_right_sentence_each() {
         let answer =
             until_right(&mut headwater, situation, &format!("/diagnosis?network={}{contract}", situation.slug)).await;
         report += &format!("{}: {}\n", situation.slug, answer["sentence"].as_str().unwrap_or_default());
-        let missing = answer["missing"].as_array().expect("a list");
-        assert!(missing.is_empty(), "{}: {missing:?}", situation.slug);
         let evidence = answer["evidence"].as_array().expect("a list");
         assert!(evidence.len() >= 6, "{answer:#}");
         assert_eq!(evidence[0]["verdict"].is_null(), situation.verdict == "nothing", "{answer:#}");
