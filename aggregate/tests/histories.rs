@@ -88,8 +88,11 @@ impl History {
         let mut rng = Rng::with_seed(seed);
         let clock = *rng.choice(&[Clock::BlockTime, Clock::BlockTime, Clock::MedianTimePast]).expect("one");
         let pace = match clock {
-            Clock::BlockTime => *rng.choice(&[250, 2_000, 12_000, 50_000, 600_000, 5_000_000]).expect("one"),
-            Clock::MedianTimePast => *rng.choice(&[600_000, 3_000_000]).expect("one"),
+            Clock::BlockTime => {
+                let paces = [250, 2_000, 2_000, 12_000, 12_000, 50_000, 50_000, 600_000, 1_500_000];
+                if rng.u8(0..24) == 0 { 5_000_000 } else { *rng.choice(&paces).expect("one") }
+            }
+            Clock::MedianTimePast => *rng.choice(&[600_000, 1_200_000]).expect("one"),
         };
         let falls = clock == Clock::MedianTimePast || rng.u8(0..4) == 0;
         // Near the end of a day.

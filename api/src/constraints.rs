@@ -90,7 +90,9 @@ fn rule_of(path: &str, name: &str) -> Option<Object> {
             let words = crate::windows::Trailing::ALL.map(crate::windows::Trailing::word);
             return Some(one_of(&words).default(Some("1h".into())).build());
         }
-        ("/api/v1/metrics/series", "format") => return Some(one_of(&["json", "csv"]).default(Some("json".into())).build()),
+        ("/api/v1/metrics/series", "format") => {
+            return Some(one_of(&["json", "csv"]).default(Some("json".into())).build());
+        }
         _ => {}
     }
     let (most, default) = match (path, name) {

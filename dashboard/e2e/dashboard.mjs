@@ -160,10 +160,6 @@ try {
 	if (process.env.HEADWATER_SCREENSHOT) await page.screenshot({ path: process.env.HEADWATER_SCREENSHOT });
 	const violations = await page.evaluate(() => window.violations);
 
-	// What is wrong, and windows as charts.
-	const windows = await checkOverview(page, url, until);
-	violations.push(...(await page.evaluate(() => window.violations)));
-
 	// The page of transactions, by the navigation; one of them; and its block.
 	await page.locator('nav a', { hasText: 'Transactions' }).click();
 	const shown = await checkTxs(page, url, until);
@@ -187,6 +183,12 @@ try {
 	// The page of SQL, by the navigation.
 	await page.locator('nav a', { hasText: 'SQL' }).click();
 	const queries = await checkSql(page, url, until);
+	violations.push(...(await page.evaluate(() => window.violations)));
+
+	// What is wrong, and windows as charts, by the navigation.
+	await page.setViewportSize({ width: 1440, height: 900 });
+	await page.locator('nav a', { hasText: 'Overview' }).click();
+	const windows = await checkOverview(page, url, until);
 	violations.push(...(await page.evaluate(() => window.violations)));
 
 	// What is made here: contracts, keys, and their entries in the audit. Each page by the navigation.

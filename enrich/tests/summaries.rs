@@ -201,3 +201,38 @@ fn check_sums_of_chains(all: &Partial, naive: &Naive) -> f64 {
     assert!((told / exact - 1.0).abs() < 0.07, "{told} for {exact}");
     (told / exact - 1.0).abs()
 }
+
+/// What summaries add to a block's record: about two bytes for each sender and for each price bin of the network, and a few hundred for a
+/// contract. As a share of the block's transactions in the log it is little.
+#[test]
+fn what_sketches_and_contracts_take_in_a_blocks_record() {
+    let codec = Codec::builtin();
+    let bytes = |block: &EnrichedBlock| codec.encode(block).unwrap().len();
+    let (mut blocks, mut of_transactions, mut bare, mut sketched, mut contracts, mut of_contracts) = (0, 0, 0, 0, 0, 0);
+    for recorded in recorded() {
+        let profile = Profile::of(recorded.chain_id);
+        let (raw, transactions) = recorded.event("recorded", 1);
+        of_transactions += transactions.iter().map(|tx| codec.encode(tx).unwrap().len()).sum::<usize>();
+        let mut calls: Vec<(usize, Address)> =
+            naive(&recorded).1.into_iter().map(|(address, sums)| (sums.transactions as usize, address)).collect();
+        calls.sort_unstable_by(|a, b| b.cmp(a));
+        let watched =
+            |most: usize| Watched::new(calls.iter().take(most).map(|(_, address)| (*address, FROM)).collect());
+        let mut block = worked_up(&profile, raw.clone(), transactions.clone(), &watched(0));
+        let with = bytes(&block);
+        let summary = block.summary.as_mut().unwrap();
+        (summary.bins, summary.senders, summary.fees) = (None, None, None);
+        (blocks, bare, sketched) = (blocks + 1, bare + bytes(&block), sketched + with);
+        let block = worked_up(&profile, raw, transactions, &watched(20));
+        contracts += block.contracts().len();
+        of_contracts += bytes(&block) - with;
+        assert!(block.contracts().iter().all(|sum| sum.bytes() <= 4_096));
+    }
+    let (more, each) = ((sketched - bare) / blocks, of_contracts / contracts);
+    eprintln!(
+        "{blocks} blocks: {} bytes each without sketches, {more} more with them, {each} for each of {contracts} contracts",
+        bare / blocks
+    );
+    eprintln!("their transactions: {} bytes a block", of_transactions / blocks);
+    assert!(more <= 1_024 && each <= 512, "{more} {each}");
+}

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use alloy_primitives::Address;
-use runtime::log::{Log, NewRecord, TopicPartition};
+use runtime::log::{NewRecord, TopicPartition};
 use schemas::{
     TimeMs,
     limits::windows::WATCHED_MARGIN,

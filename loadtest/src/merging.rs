@@ -2,14 +2,17 @@
 //! core, no log in between.
 //!
 //! Guarantee: the records are those of the stages' codec, each block with sums of so many watched contracts, with prices and senders in
-//! their sketches; what is counted is CPU time of this thread.
+//! their sketches; one thread does it, so that a second of it is a second of a core that has nothing else to do.
 
-use std::{collections::HashMap, io::Write as _, time::Duration};
+use std::{
+    collections::HashMap,
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use aggregate::windows::{Change, Clock, Network, Open, Place};
 use alloy_primitives::{Address, U256};
 use clap::Args;
-use rustix::time::{ClockId, clock_gettime};
 use schemas::{
     Codec, Envelope, Op, Origin, Record as _, TimeMs,
     limits::windows as limits,
@@ -56,15 +59,15 @@ pub fn run(args: Merging) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "merging     {:.0} blocks/s a core with {} contracts each ({} blocks in {:.2} s of CPU; {:.0} % of it decoding), {} records of windows\n\
+        "merging     {:.0} blocks/s a core with {} contracts each ({} blocks in {:.2} s; {:.0} % of it decoding), {} records of windows\n\
          held        {} blocks, {} sums at the end\n\
          a day       of a block in {} s with {} active contracts: {} records, {:.1} MB written into the log; {} keys, {:.1} MB once it is compacted; \
          of {:.1} MB of blocks",
-        args.blocks as f64 / speed.cpu.as_secs_f64(),
+        args.blocks as f64 / speed.took.as_secs_f64(),
         args.contracts,
         args.blocks,
-        speed.cpu.as_secs_f64(),
-        speed.decoding.as_secs_f64() / speed.cpu.as_secs_f64() * 100.0,
+        speed.took.as_secs_f64(),
+        speed.decoding.as_secs_f64() / speed.took.as_secs_f64() * 100.0,
         speed.records,
         speed.held.0,
         speed.held.1,
@@ -80,15 +83,10 @@ pub fn run(args: Merging) -> Result<(), Failure> {
 }
 
 struct Speed {
-    cpu: Duration,
+    took: Duration,
     decoding: Duration,
     records: u64,
     held: (usize, usize),
-}
-
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// A block as enrich writes it.
@@ -193,12 +191,12 @@ fn caught_up(codec: &Codec, args: Merging) -> Result<Speed, Failure> {
     let mut windows = network()?;
     let (mut took, mut decoding, mut records) = (Duration::ZERO, Duration::ZERO, 0);
     for first in (0..args.blocks).step_by(POLL) {
-        let begun = cpu();
+        let begun = Instant::now();
         let last = (first + POLL as u64).min(args.blocks);
         for (n, value) in (first..last).zip(values.iter().cycle()) {
-            let before = cpu();
+            let before = Instant::now();
             let block = codec.decode::<EnrichedBlock>(value)?;
-            decoding += cpu().saturating_sub(before);
+            decoding += before.elapsed();
             let block = moved(block, n, every_ms);
             windows.take(n + 1, place(n), Change::of(&block)?);
         }
@@ -206,9 +204,9 @@ fn caught_up(codec: &Codec, args: Merging) -> Result<Speed, Failure> {
             written(codec, window)?;
             records += 1;
         }
-        took += cpu().saturating_sub(begun);
+        took += begun.elapsed();
     }
-    Ok(Speed { cpu: took, decoding, records, held: windows.held() })
+    Ok(Speed { took, decoding, records, held: windows.held() })
 }
 
 struct Day {

@@ -26,7 +26,7 @@ pub fn differences(slug: &str, contract: &str, seconds: u32) -> String {
     let figures = "count() AS n, countIf(status = 'failed') AS f, countIf(status = 'unknown') AS u, sum(gas_used) AS g, \
                    sum(ifNull(fee, 0)) AS fees, sumIf(value, status != 'failed') AS v";
     format!(
-        "SELECT concat(toString(if(w.at = toDateTime64(0, 3, 'UTC'), t.at, w.at) AS at), ' {seconds}s: ',
+        "SELECT concat(toString(if(w.at = toDateTime64(0, 3, 'UTC'), t.at, w.at) AS starts), ' {seconds}s: ',
                 toString((w.complete, w.n, w.f, w.u, w.g, w.fees, w.v)), ' where rows give ', toString((t.n, t.f, t.u, t.g, t.fees, t.v)),
                 ' ', ifNull(w.reason, '')) AS line
          FROM (
@@ -39,9 +39,9 @@ pub fn differences(slug: &str, contract: &str, seconds: u32) -> String {
             FROM transactions WHERE network = '{slug}' AND {touched} GROUP BY at
          ) AS t ON w.at = t.at
          WHERE (w.complete = 1 AND (w.n, w.f, w.u, w.g, w.fees, w.v) != (t.n, t.f, t.u, t.g, t.fees, t.v))
-            OR (w.complete = 0 AND at > {from} AND at + INTERVAL {seconds} SECOND <= {tip})
-            OR (w.complete = 1 AND at + INTERVAL {seconds} SECOND > {tip})
-         ORDER BY at",
+            OR (w.complete = 0 AND starts > {from} AND starts + INTERVAL {seconds} SECOND <= {tip})
+            OR (w.complete = 1 AND starts + INTERVAL {seconds} SECOND > {tip})
+         ORDER BY starts",
         tip = format!("(SELECT max(timestamp) FROM blocks WHERE network = '{slug}')"),
     )
 }

@@ -242,7 +242,8 @@ async fn a_staged_block_can_be_recomputed_too_and_looks_as_it_is_told_to() {
         let block = call(&node.url(), "eth_getBlockByNumber", json!([at, true])).await;
         let receipts = call(&node.url(), "eth_getBlockReceipts", json!([at])).await;
         let receipts = receipts.as_array().expect("receipts");
-        let fullness = number(&block, "gasUsed").expect("used") as f64 / number(&block, "gasLimit").expect("limit") as f64;
+        let fullness =
+            number(&block, "gasUsed").expect("used") as f64 / number(&block, "gasLimit").expect("limit") as f64;
         let base_fee = number(&block, "baseFeePerGas").expect("a base fee");
         let failed = receipts.iter().filter(|r| r["status"] == "0x0").count();
         seen.push((fullness, base_fee, failed));
@@ -253,7 +254,8 @@ async fn a_staged_block_can_be_recomputed_too_and_looks_as_it_is_told_to() {
             assert!(height != 4 || !to_it || receipt["status"] == "0x0", "{receipt}");
             assert!(hashes.insert(get::<B256>(tx, "hash")), "a transaction of two blocks at {height}");
         }
-        let indexes = receipts.iter().flat_map(|r| r["logs"].as_array().expect("logs")).map(|log| number(log, "logIndex"));
+        let indexes =
+            receipts.iter().flat_map(|r| r["logs"].as_array().expect("logs")).map(|log| number(log, "logIndex"));
         assert!(indexes.enumerate().all(|(i, index)| index == Some(i as u64)));
     }
     let quiet = seen[0];

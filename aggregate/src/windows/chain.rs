@@ -100,11 +100,6 @@ impl Chain {
         self.released.checked_sub(1).and_then(|last| self.blocks.get(last)).map_or(NEVER, |block| block.median)
     }
 
-    /// The earliest time of blocks that can still be reverted.
-    pub fn revertible_from(&self) -> Option<i64> {
-        self.blocks.iter().skip(self.released).map(|block| block.time).min()
-    }
-
     /// One more.
     pub fn push(&mut self, height: u64, hash: BlockHash, time: i64, sequence: u64, place: Place, parts: Parts) {
         let (water, median) = self.tip().map_or((NEVER, NEVER), |tip| (tip.water, tip.median));

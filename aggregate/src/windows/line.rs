@@ -329,7 +329,8 @@ impl Line {
         if self.is_fill {
             return BTreeSet::new();
         }
-        let from = self.chain.revertible_from().unwrap_or(i64::MAX).min(self.chain.water());
+        // In the place of those that can be reverted, blocks of any later time may stand by now.
+        let from = self.chain.settled();
         let mut uncertain = BTreeSet::new();
         for (at, minute) in &self.minutes {
             for size in SIZES {

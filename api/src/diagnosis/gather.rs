@@ -190,6 +190,9 @@ mod tests {
         let told = of_calls(&rows);
         let states: Vec<&str> = told.iter().map(|endpoint| &*endpoint.state).collect();
         assert_eq!(states, ["ok", "slow", "behind", "failing", "quarantined", "unknown"]);
-        assert_eq!((told[2].lag_blocks, told[3].reason.as_deref(), &told[0].reason), (Some(10), Some("HTTP 503"), &None));
+        assert_eq!(
+            (told[2].lag_blocks, told[3].reason.as_deref(), &told[0].reason),
+            (Some(10), Some("HTTP 503"), &None)
+        );
     }
 }

@@ -3,7 +3,7 @@
 use store::query::Figures;
 
 use super::{
-    Case, EndpointThen,
+    Case,
     usual::{self, Range},
     words,
 };
@@ -21,10 +21,6 @@ const DEARER: f64 = 1.5;
 const SLOWER: f64 = 2.0;
 /// A contract that is more than this share of all failures is what fails.
 const MOST: f64 = 0.5;
-/// States in which an endpoint shows what there is, late or dearly.
-const SEEING: [&str; 3] = ["ok", "slow", "throttled"];
-const WELL: &str = "ok";
-const UNKNOWN: &str = "unknown";
 
 /// Where the cause likely is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,15 +129,25 @@ fn listed(missing: &[String]) -> String {
 }
 
 /// What was looked at.
-struct Seen<'c> {
-    case: &'c Case,
+pub(super) struct Seen<'c> {
+    pub(super) case: &'c Case,
     evidence: Vec<EvidenceItem>,
     missing: Vec<String>,
 }
 
 impl Seen<'_> {
-    fn tell(&mut self, name: &str, unit: &str, value: f64, usual: Option<Range>, points: Option<Verdict>, note: Option<String>) {
-        let figure = |value: f64| Some(if unit == "price" { Figure::Amount(format!("{value:.0}")) } else { Figure::Number(value) });
+    pub(super) fn tell(
+        &mut self,
+        name: &str,
+        unit: &str,
+        value: f64,
+        usual: Option<Range>,
+        points: Option<Verdict>,
+        note: Option<String>,
+    ) {
+        let figure = |value: f64| {
+            Some(if unit == "price" { Figure::Amount(format!("{value:.0}")) } else { Figure::Number(value) })
+        };
         self.evidence.push(EvidenceItem {
             name: name.to_owned(),
             value: figure(value),
@@ -153,13 +159,15 @@ impl Seen<'_> {
         });
     }
 
-    fn lack(&mut self, what: impl Into<String>) {
+    pub(super) fn lack(&mut self, what: impl Into<String>) {
         self.missing.push(what.into());
     }
 
     fn too_few(&mut self, what: &str, held: usize) {
         let needed = usual::WINDOWS;
-        self.lack(format!("{what} against its last day: {held} of at least {needed} five-minute windows of it tell of it"));
+        self.lack(format!(
+            "{what} against its last day: {held} of at least {needed} five-minute windows of it tell of it"
+        ));
     }
 
     /// The contract's failures, against its own last day and against the rest of the network.
@@ -210,7 +218,8 @@ impl Seen<'_> {
         if points.is_none() {
             return if high { Own::AsOthers } else { Own::Usual };
         }
-        let usually = own.map_or("how many usually do is not known".to_owned(), |own| format!("usually {}", words::percents(own)));
+        let usually = own
+            .map_or("how many usually do is not known".to_owned(), |own| format!("usually {}", words::percents(own)));
         let others = match rest_rate.filter(|_| rest.transactions >= usual::TRANSACTIONS) {
             Some(rest) => format!(", while of the network's other transactions {} failed", words::percent(rest)),
             None => String::new(),
@@ -271,7 +280,14 @@ impl Seen<'_> {
             self.too_few("how full blocks are", case.usual.iter().filter_map(Figures::fullness).count());
         }
         let high = range.filter(|range| value > range.1 + FULLER.0 || (value >= FULL && value > range.1 + FULLER.1));
-        self.tell("fullness of blocks", "ratio", value, range, high.map(|_| Verdict::Chain), Some("gas used by gas limit".to_owned()));
+        self.tell(
+            "fullness of blocks",
+            "ratio",
+            value,
+            range,
+            high.map(|_| Verdict::Chain),
+            Some("gas used by gas limit".to_owned()),
+        );
         high.map(|range| format!("blocks are {} full, usually {}", words::percent(value), words::percents(range)))
     }
 
@@ -287,7 +303,14 @@ impl Seen<'_> {
             self.too_few("the base fee", case.usual.iter().filter_map(of).count());
         }
         let high = range.filter(|range| value > range.1 * DEARER && value > 0.0);
-        self.tell("base fee", "price", value, range, high.map(|_| Verdict::Chain), Some("mean of the last minutes' blocks".to_owned()));
+        self.tell(
+            "base fee",
+            "price",
+            value,
+            range,
+            high.map(|_| Verdict::Chain),
+            Some("mean of the last minutes' blocks".to_owned()),
+        );
         high.map(|(low, high)| {
             let (low, high) = (words::price(low), words::price(high));
             let usually = if low == high { low } else { format!("{low} to {high}") };
@@ -320,7 +343,10 @@ impl Seen<'_> {
     /// How old the newest block is.
     fn age(&mut self) -> Option<String> {
         let case = self.case;
-        let newest = case.now.last.or_else(|| case.usual.iter().filter_map(|figures| figures.last).max_by_key(|(height, _)| *height));
+        let newest = case
+            .now
+            .last
+            .or_else(|| case.usual.iter().filter_map(|figures| figures.last).max_by_key(|(height, _)| *height));
         let Some((height, time)) = newest else {
             self.lack("how old the newest block is: none of the last day is known");
             return None;
@@ -330,7 +356,14 @@ impl Seen<'_> {
         let most = AGE_OK.0.max(AGE_OK.1.saturating_mul(interval as u64));
         let old = age > most;
         let note = format!("block {height}");
-        self.tell("age of the newest block", "ms", age as f64, Some((0.0, most as f64)), old.then_some(Verdict::Provider), Some(note));
+        self.tell(
+            "age of the newest block",
+            "ms",
+            age as f64,
+            Some((0.0, most as f64)),
+            old.then_some(Verdict::Provider),
+            Some(note),
+        );
         old.then(|| {
             let known = if case.endpoints.is_empty() { "" } else { " of any endpoint" };
             format!(
@@ -338,68 +371,5 @@ impl Seen<'_> {
                 words::time(age)
             )
         })
-    }
-
-    /// Endpoints that are not well, in words, and whether none shows what there is.
-    fn endpoints(&mut self) -> Option<(bool, String)> {
-        let case = self.case;
-        let known: Vec<&EndpointThen> = case.endpoints.iter().filter(|e| e.state != UNKNOWN).collect();
-        if known.is_empty() {
-            self.lack("endpoints: nothing is known of how they were");
-            return None;
-        }
-        let bad: Vec<&EndpointThen> = known.iter().copied().filter(|e| e.state != WELL).collect();
-        let (all, well) = (known.len(), known.len() - bad.len());
-        let points = (!bad.is_empty()).then_some(Verdict::Provider);
-        self.tell("endpoints that are well", "endpoints", well as f64, Some((all as f64, all as f64)), points, None);
-        for endpoint in &bad {
-            let (unit, value) = match (&*endpoint.state, endpoint.lag_blocks, endpoint.latency_ms) {
-                ("behind", Some(lag), _) => ("blocks", lag as f64),
-                (.., Some(latency)) => ("ms", latency as f64),
-                (_, Some(lag), None) => ("blocks", lag as f64),
-                _ => continue,
-            };
-            let note = Some(about(endpoint));
-            self.tell(&format!("endpoint {}", endpoint.name), unit, value, None, Some(Verdict::Provider), note);
-        }
-        let first = bad.first()?;
-        let blind = bad.len() == all && known.iter().all(|e| !SEEING.contains(&&*e.state));
-        let clause = match (bad.len(), all) {
-            (_, 1) => format!("the only endpoint, {}, is {}", first.name, about(first)),
-            (1, _) => format!(
-                "endpoint {} is {}; the other {} well, so that blocks come from there",
-                first.name,
-                about(first),
-                if well == 1 { "is".to_owned() } else { format!("{well} are") }
-            ),
-            (n, all) if n == all => {
-                let alike = bad.iter().all(|e| e.state == first.state);
-                let how = if alike { word(&first.state) } else { "not well" };
-                format!("all {all} endpoints are {how}, such as {}: {}", first.name, about(first))
-            }
-            (n, all) => format!("{n} of {all} endpoints are not well, such as {}, which is {}", first.name, about(first)),
-        };
-        Some((blind, clause))
-    }
-}
-
-/// A state in words that follow `is`.
-fn word(state: &str) -> &str {
-    match state {
-        "open" => "not asked for a while, since it failed again and again",
-        "quarantined" => "in quarantine for what it said",
-        "throttled" => "throttling",
-        other => other,
-    }
-}
-
-/// How an endpoint is, in words that follow `is`.
-fn about(endpoint: &EndpointThen) -> String {
-    let word = word(&endpoint.state);
-    match (&*endpoint.state, endpoint.latency_ms, endpoint.lag_blocks, &endpoint.reason) {
-        ("slow", Some(latency), ..) => format!("slow: half of its answers take {} or more", words::time(latency)),
-        ("behind", _, Some(lag), _) if lag > 0 => format!("behind by {lag} blocks"),
-        (.., Some(reason)) => format!("{word} ({})", reason.trim_end_matches('.')),
-        _ => word.to_owned(),
     }
 }

@@ -5,6 +5,7 @@
 //! is told that first; then what fails at the contract alone; then what is the matter with the chain; then single endpoints, which others
 //! stand in for.
 
+mod endpoints;
 mod gather;
 mod judge;
 #[cfg(test)]

@@ -88,7 +88,12 @@ fn one_bad_contract_is_named() {
         ..quiet(Some("Router"))
     };
     let judged = judge(&bad);
-    let words = ["The contract: 41 % of the transactions with Router failed", "(82 of 200)", "usually 1.0 to 3.0 %", "2.0 % failed"];
+    let words = [
+        "The contract: 41 % of the transactions with Router failed",
+        "(82 of 200)",
+        "usually 1.0 to 3.0 %",
+        "2.0 % failed",
+    ];
     says(&judged, Verdict::Contract, &words);
     assert_eq!(judged.evidence[0].name, "failure rate of Router");
     // It is named to whoever asks about the network, too.
@@ -97,7 +102,11 @@ fn one_bad_contract_is_named() {
         worst: Some(Worst { name: "0x71".into(), failed: 560, of: 600 }),
         ..quiet(None)
     };
-    says(&judge(&of_network), Verdict::Contract, &["560 of 600 failures", "0x71", "20 % failed", "usually 1.0 to 3.0 %"]);
+    says(
+        &judge(&of_network),
+        Verdict::Contract,
+        &["560 of 600 failures", "0x71", "20 % failed", "usually 1.0 to 3.0 %"],
+    );
     // Full blocks beside it are told, and change nothing.
     let judged = judge(&Case { now: figures(3_000, 138, 0.99, 25), ..bad.clone() });
     says(&judged, Verdict::Contract, &["Router", "; besides, blocks are 99 % full"]);
@@ -139,7 +148,8 @@ fn full_blocks_and_a_dear_base_fee_are_the_chain() {
 
 #[test]
 fn one_slow_endpoint_is_named_and_the_others_stand_in() {
-    let endpoints = vec![endpoint("one", "ok", 80, 0), endpoint("two", "slow", 2_900, 0), endpoint("three", "ok", 90, 0)];
+    let endpoints =
+        vec![endpoint("one", "ok", 80, 0), endpoint("two", "slow", 2_900, 0), endpoint("three", "ok", 90, 0)];
     let judged = judge(&Case { endpoints, ..quiet(None) });
     let words = ["The provider: endpoint two is slow: half of its answers take 2.9 s or more", "the other 2 are well"];
     says(&judged, Verdict::Provider, &words);
@@ -148,7 +158,11 @@ fn one_slow_endpoint_is_named_and_the_others_stand_in() {
     let mut failing = endpoint("two", "failing", 80, 0);
     failing.reason = Some("6 of 10 calls failed.".into());
     let endpoints = vec![endpoint("one", "ok", 80, 0), failing];
-    says(&judge(&Case { endpoints, ..quiet(None) }), Verdict::Provider, &["two is failing (6 of 10 calls failed); the other is well"]);
+    says(
+        &judge(&Case { endpoints, ..quiet(None) }),
+        Verdict::Provider,
+        &["two is failing (6 of 10 calls failed); the other is well"],
+    );
 }
 
 #[test]
@@ -156,11 +170,19 @@ fn all_endpoints_behind_come_before_everything() {
     // They say it themselves, each behind a better one that is known of.
     let endpoints = vec![endpoint("one", "behind", 80, 40), endpoint("two", "behind", 80, 38)];
     let judged = judge(&Case { endpoints, ..quiet(Some("Router")) });
-    says(&judged, Verdict::Provider, &["all 2 endpoints are behind, such as one: behind by 40 blocks", "what is newer is not known"]);
+    says(
+        &judged,
+        Verdict::Provider,
+        &["all 2 endpoints are behind, such as one: behind by 40 blocks", "what is newer is not known"],
+    );
     // Their heads stand still together: none of them is behind another.
     let mut still = quiet(None);
     still.at = TimeMs(AT + 180_000);
-    says(&judge(&still), Verdict::Provider, &["the newest block that is known of any endpoint is 3 min old", "or the chain itself stands still"]);
+    says(
+        &judge(&still),
+        Verdict::Provider,
+        &["the newest block that is known of any endpoint is 3 min old", "or the chain itself stands still"],
+    );
     // A slow chain is not behind: three of its intervals may pass.
     let mut slow = quiet(None);
     for figures in slow.usual.iter_mut().chain([&mut slow.now]) {
@@ -182,10 +204,19 @@ fn what_could_not_be_compared_is_named() {
     // A contract that is quiet, and one whose past is not known.
     let seldom = Case { contract_now: Some(figures(3, 3, 0.0, 0)), ..quiet(Some("Router")) };
     assert!(judge(&seldom).missing.iter().any(|missing| missing.contains("too few to tell chance from trouble")));
-    let new = Case { contract_usual: Vec::new(), contract_now: Some(figures(200, 120, 0.0, 0)), ..quiet(Some("Router")) };
+    let new =
+        Case { contract_usual: Vec::new(), contract_now: Some(figures(200, 120, 0.0, 0)), ..quiet(Some("Router")) };
     let judged = judge(&new);
-    says(&judged, Verdict::Contract, &["60 % of the transactions with Router failed", "how many usually do is not known"]);
-    assert!(judged.missing.iter().any(|missing| missing.contains("the failure rate of Router")), "{:?}", judged.missing);
+    says(
+        &judged,
+        Verdict::Contract,
+        &["60 % of the transactions with Router failed", "how many usually do is not known"],
+    );
+    assert!(
+        judged.missing.iter().any(|missing| missing.contains("the failure rate of Router")),
+        "{:?}",
+        judged.missing
+    );
     let unknown = Case { endpoints: vec![endpoint("one", "unknown", 0, 0)], ..quiet(None) };
     assert!(judge(&unknown).missing.iter().any(|missing| missing.contains("endpoints")));
 }
@@ -196,9 +227,8 @@ mod random {
     use super::*;
 
     fn any_figures() -> impl Strategy<Value = Figures> {
-        (0u64..5_000, 0u64..5_000, 0.0f64..1.2, 0u64..500).prop_map(|(transactions, failed, full, fee)| {
-            figures(transactions, failed.min(transactions), full, fee)
-        })
+        (0u64..5_000, 0u64..5_000, 0.0f64..1.2, 0u64..500)
+            .prop_map(|(transactions, failed, full, fee)| figures(transactions, failed.min(transactions), full, fee))
     }
 
     proptest! {

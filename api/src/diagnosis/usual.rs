@@ -50,7 +50,8 @@ pub fn failure_rates(windows: &[Figures], transactions_now: u64) -> Option<Range
     if let Some(range) = range(windows.iter().filter_map(failure_rate)) {
         return Some(range);
     }
-    let all = windows.iter().fold((0u64, 0u64), |(t, f), s| (t.saturating_add(s.transactions), f.saturating_add(s.failed)));
+    let all =
+        windows.iter().fold((0u64, 0u64), |(t, f), s| (t.saturating_add(s.transactions), f.saturating_add(s.failed)));
     let enough = windows.len() >= WINDOWS && all.0 >= WINDOW_TRANSACTIONS * WINDOWS as u64;
     let rate = share(all.1, all.0).filter(|_| enough)?;
     let by_chance = interval(rate * transactions_now as f64, transactions_now.max(1) as f64);

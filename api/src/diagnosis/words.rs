@@ -47,7 +47,10 @@ mod tests {
 
     #[test]
     fn figures_read_well() {
-        assert_eq!(["0 %", "0.4 %", "2.5 %", "41 %", "100 %"].map(str::to_owned), [0.0, 0.004, 0.025, 0.41, 1.0].map(percent));
+        assert_eq!(
+            ["0 %", "0.4 %", "2.5 %", "41 %", "100 %"].map(str::to_owned),
+            [0.0, 0.004, 0.025, 0.41, 1.0].map(percent)
+        );
         assert_eq!((percents((0.01, 0.03)), percents((0.02, 0.02))), ("1.0 to 3.0 %".to_owned(), "2.0 %".to_owned()));
         assert_eq!([400, 2_400, 12_000, 180_000, 18_000_000].map(time), ["400 ms", "2.4 s", "12 s", "3 min", "5 h"]);
         assert_eq!([120.0, 31.4e9, 7e9, 5e6].map(price), ["120 wei", "31 gwei", "7.0 gwei", "0.0050 gwei"]);

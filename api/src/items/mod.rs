@@ -25,7 +25,9 @@ pub use found::{EndpointAtItem, EndpointsAt, FoundItem, FoundItems};
 pub use key::{KeyItem, MadeKeyItem};
 pub use overview::{OverviewAnswer, OverviewItem, Overviews};
 pub use provider::{LieItem, ProviderDetail, ProviderItem, ProviderMinuteItem, ScoreParts};
-pub use series::{CausesPointItem, CausesSeries, Figure, ManySeries, MetricSeriesItem, PointItem, Series, SeriesAnswer};
+pub use series::{
+    CausesPointItem, CausesSeries, Figure, ManySeries, MetricSeriesItem, PointItem, Series, SeriesAnswer,
+};
 pub use transaction::{TransactionItem, TransactionRevert};
 pub use window::WindowItem;
 

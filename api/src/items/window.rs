@@ -83,7 +83,10 @@ impl WindowItem {
             base_fee_avg: partial.base_fee_avg().map(|fee| fee.to_string()),
             fullness: partial.fullness().map(rounded),
             senders: told.senders,
-            block_interval_ms: partial.block_interval_ms().filter(|_| window.contract.is_none()).map(|ms| ms.round() as u64),
+            block_interval_ms: partial
+                .block_interval_ms()
+                .filter(|_| window.contract.is_none())
+                .map(|ms| ms.round() as u64),
             gas_used: partial.gas_used,
             value_total: partial.value_total.to_string(),
             complete: window.complete,

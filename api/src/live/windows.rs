@@ -13,9 +13,7 @@ use std::{
 use alloy_primitives::Address;
 use axum::extract::ws::Utf8Bytes;
 use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Reader, Record, TopicPartition};
-use schemas::{
-    Network, Op, TimeMs, codec::Codec, limits::metrics as limits, records::Window, topics::METRICS_WINDOWS,
-};
+use schemas::{Network, Op, TimeMs, codec::Codec, limits::metrics as limits, records::Window, topics::METRICS_WINDOWS};
 use tokio::{sync::watch, time::Instant};
 
 use super::event::DataFrame;
@@ -91,7 +89,9 @@ impl Inner {
         let is_full = self.held.0 >= count || self.held.1 + window.bytes() > bytes;
         if is_full && place.1.is_some() && !self.present.contains_key(&place) {
             if !std::mem::replace(&mut self.left_out, true) {
-                tracing::warn!("there are more windows of contracts than are held: of some a WebSocket client sees the first one when it changes");
+                tracing::warn!(
+                    "there are more windows of contracts than are held: of some a WebSocket client sees the first one when it changes"
+                );
             }
             return;
         }

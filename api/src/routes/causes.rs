@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_step_has_all_of_its_causes() {
-        let count = |at, cause: Option<&str>, count| CauseCount { at: TimeMs(at), cause: cause.map(str::to_owned), count };
+        let count =
+            |at, cause: Option<&str>, count| CauseCount { at: TimeMs(at), cause: cause.map(str::to_owned), count };
         let counts = vec![count(60_000, Some("slippage"), 3), count(60_000, None, 2), count(0, Some("deadline"), 1)];
         let items = items(&CausesOverTime { counts, ..CausesOverTime::default() });
         let told: Vec<(&str, Vec<(&str, u64)>)> = items

@@ -76,7 +76,8 @@ pub async fn series(
     let is_csv = params.parsed("format", "json or csv", format)?.unwrap_or(false);
     let span = Span::read(&params, TimeMs::now())?;
     if span.steps() * metrics.len() > limits::ANSWER_POINTS {
-        let expected = format!("fewer metrics, or fewer steps: one answer has at most {} points", limits::ANSWER_POINTS);
+        let expected =
+            format!("fewer metrics, or fewer steps: one answer has at most {} points", limits::ANSWER_POINTS);
         return Err(ApiError::invalid("metric", params.text("metric")?.unwrap_or_default(), expected));
     }
     let whose = Whose::read_one(&app, &asking, &params).await?;
@@ -147,7 +148,8 @@ fn metrics(text: Option<&str>) -> Result<Vec<Metric>, ApiError> {
     let text = text.ok_or_else(|| ApiError::invalid("metric", "", format!("one or more of {}", known())))?;
     let mut metrics = Vec::new();
     for word in text.split(',') {
-        let metric: Metric = word.parse().map_err(|_| ApiError::invalid("metric", word, format!("one of {}", known())))?;
+        let metric: Metric =
+            word.parse().map_err(|_| ApiError::invalid("metric", word, format!("one of {}", known())))?;
         if metrics.contains(&metric) {
             return Err(ApiError::invalid("metric", word, "each metric once"));
         }

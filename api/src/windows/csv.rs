@@ -29,7 +29,16 @@ pub fn of(
             let reason = point.reason.as_deref().unwrap_or_default();
             let contract = contract.unwrap_or_default();
             writer.write_record([
-                network, contract, step, &point.at, &one.metric, &one.unit, &value, complete, &point.source, reason,
+                network,
+                contract,
+                step,
+                &point.at,
+                &one.metric,
+                &one.unit,
+                &value,
+                complete,
+                &point.source,
+                reason,
             ])?;
         }
     }

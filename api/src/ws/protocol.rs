@@ -76,8 +76,10 @@ impl Topics {
                     return Err(ApiError::NotAvailableYet { topic: word.clone() });
                 }
                 other => {
-                    let problem =
-                        format!("`{}` is no topic: write blocks, transactions, windows or providers in `topics`", cut(other));
+                    let problem = format!(
+                        "`{}` is no topic: write blocks, transactions, windows or providers in `topics`",
+                        cut(other)
+                    );
                     return Err(ApiError::InvalidOperation { problem });
                 }
             }
@@ -97,8 +99,8 @@ impl Topics {
             (self.providers, "providers"),
         ]
         .into_iter()
-            .filter_map(|(on, word)| on.then_some(word))
-            .collect()
+        .filter_map(|(on, word)| on.then_some(word))
+        .collect()
     }
 }
 
@@ -195,7 +197,8 @@ impl Operation {
                 let network = parse_network(network)?;
                 if after.is_some() && !topics.has_chain() {
                     let problem =
-                        "`after` goes with blocks or transactions: windows and providers send their present state".to_owned();
+                        "`after` goes with blocks or transactions: windows and providers send their present state"
+                            .to_owned();
                     return Err(ApiError::InvalidOperation { problem });
                 }
                 if after.is_some() && network.is_none() {
@@ -366,11 +369,7 @@ mod tests {
             (r#"{"op":"subscribe","id":3,"topics":["blocks"],"status":"failed"}"#, Some(3), "invalid-operation"),
             (r#"{"op":"subscribe","id":3,"topics":["blocks"],"method":"transfer"}"#, Some(3), "invalid-operation"),
             (r#"{"op":"unsubscribe","id":3,"status":"failed"}"#, Some(3), "invalid-operation"),
-            (
-                r#"{"op":"subscribe","id":3,"topics":["windows"],"network":"a","after":1}"#,
-                Some(3),
-                "invalid-operation",
-            ),
+            (r#"{"op":"subscribe","id":3,"topics":["windows"],"network":"a","after":1}"#, Some(3), "invalid-operation"),
             (r#"{"op":"subscribe","id":3,"topics":["windows"],"status":"failed"}"#, Some(3), "invalid-operation"),
             (
                 r#"{"op":"subscribe","id":3,"topics":["windows"],"contract":"0x00000000000000000000000000000000000000bb"}"#,

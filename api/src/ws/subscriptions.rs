@@ -242,7 +242,10 @@ mod tests {
         assert_eq!(limit, ApiError::TooManySubscriptions { limit: 3 });
         s.remove(&Id::Number(9), Some(&(BLOCKS, Some(network("a"))))).expect("there");
         s.remove(&Id::Number(1), None).expect("there");
-        assert_eq!(s.topics(&network("a")), Topics { blocks: false, transactions: true, providers: false, windows: false });
+        assert_eq!(
+            s.topics(&network("a")),
+            Topics { blocks: false, transactions: true, providers: false, windows: false }
+        );
         assert!(s.topics(&network("b")).is_empty());
         assert!(s.remove(&Id::Number(1), None).is_err());
     }

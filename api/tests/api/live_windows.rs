@@ -64,7 +64,10 @@ async fn the_present_ones_come_first_and_a_contracts_to_who_has_it() {
     let start = |frame: &Value| frame["data"]["window_start"].as_str().expect("a time").to_owned();
     for n in [2, 3] {
         let frame = all.frame().await;
-        assert_eq!((&frame["type"], &frame["network"], &frame["op"]), (&json!("window"), &json!("ethereum"), &json!("apply")));
+        assert_eq!(
+            (&frame["type"], &frame["network"], &frame["op"]),
+            (&json!("window"), &json!("ethereum"), &json!("apply"))
+        );
         assert_eq!(start(&frame), format!("1970-01-01T00:0{n}:00.000Z"), "the open one and the one before");
         let data = &frame["data"];
         assert_eq!((&data["contract"], &data["blocks"], &data["complete"]), (&Value::Null, &json!(n), &json!(true)));
@@ -88,7 +91,9 @@ async fn the_present_ones_come_first_and_a_contracts_to_who_has_it() {
         assert!(ws.quiet(300).await, "nothing of other contracts");
     }
     // What a stranger asks for over REST comes from rows: that somebody watches is not told.
-    let target = format!("/api/v1/metrics/series?network=ethereum&metric=transactions&contract={ROUTER:#x}&from=1970-01-01T00:01:00Z&to=1970-01-01T00:04:00Z");
+    let target = format!(
+        "/api/v1/metrics/series?network=ethereum&metric=transactions&contract={ROUTER:#x}&from=1970-01-01T00:01:00Z&to=1970-01-01T00:04:00Z"
+    );
     let answer = keyed.ask("GET", &target, other.text.expose()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let points = answer.json()["points"].as_array().expect("points").clone();

@@ -29,4 +29,4 @@ pub const NEEDED_MS: i64 = 4 * 24 * 3_600 * 1_000;
 /// The least between two records of a network's window that is still open …
 pub const OPEN_EVERY: Duration = Duration::from_secs(1);
 /// … and of those of its contracts.
-pub const CONTRACTS_OPEN_EVERY: Duration = Duration::from_secs(5);
+pub const CONTRACTS_OPEN_EVERY: Duration = Duration::from_secs(10);

@@ -50,4 +50,4 @@ CREATE TABLE IF NOT EXISTS window_rows
 ENGINE = ReplacingMergeTree(sequence)
 PARTITION BY toYYYYMM(window_start)
 ORDER BY (network, contract, window_seconds, window_start)
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, min_bytes_for_wide_part = 33554432
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, min_bytes_for_wide_part = 33554432, vertical_merge_algorithm_min_rows_to_activate = 1, vertical_merge_algorithm_min_columns_to_activate = 1

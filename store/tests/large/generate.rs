@@ -190,8 +190,8 @@ pub fn contract(number: u64) -> String {
     format!("0x{:040x}", 7_000_000_000 + number)
 }
 
-/// A week of windows until a time, milliseconds since 1970: of each network all, of each contract every 16th minute, every third five
-/// minutes, and every hour and day.
+/// A week of windows until a time, milliseconds since 1970: of each network all, of each contract one minute in 64, five minutes in 12, one
+/// hour in four, and every day.
 pub fn windows(engine: &Running, end: u64) {
     let began = Instant::now();
     let base = end / 86_400_000 * 86_400_000 - 7 * 86_400_000;
@@ -203,9 +203,10 @@ pub fn windows(engine: &Running, end: u64) {
         (hex(bins.encode()), hex(set.encode()))
     };
     let settings: String = sink::INSERT_SETTINGS.iter().map(|(name, value)| format!("&{name}={value}")).collect();
-    let settings =
-        format!("max_block_size=500000&max_insert_block_size=500000&max_threads=2&max_insert_threads=2{settings}");
-    for (seconds, every) in [(60_u64, 16_u64), (300, 3), (3_600, 1), (86_400, 1)] {
+    let settings = format!(
+        "max_block_size=65536&max_insert_block_size=65536&min_insert_block_size_rows=65536&max_threads=1&max_insert_threads=1{settings}"
+    );
+    for (seconds, every) in [(60_u64, 64_u64), (300, 12), (3_600, 4), (86_400, 1)] {
         let slots = (end - base).div_ceil(seconds * 1_000);
         let name = "if(i = 0, 'a', concat('w', toString(i)))";
         for (whose, contracts, each, (prices, senders)) in [

@@ -67,7 +67,7 @@ fn summary(event: &Event, watched: &BTreeMap<Address, i64>) -> BlockSummary {
             price.into_iter().for_each(|price| bins.add(price));
             senders.add(sender.as_slice());
         }
-        for price in price {
+        if let Some(price) = price {
             sum.gas_price_sum += price;
             sum.gas_price_count += 1;
             sum.gas_price_min = Some(sum.gas_price_min.map_or(price, |p| p.min(price)));
@@ -95,7 +95,7 @@ fn summary(event: &Event, watched: &BTreeMap<Address, i64>) -> BlockSummary {
                 price.into_iter().for_each(|price| bins.add(price));
                 senders.add(sender.as_slice());
             }
-            for price in price {
+            if let Some(price) = price {
                 c.gas_price_sum += price;
                 c.gas_price_count += 1;
                 c.gas_price_min = Some(c.gas_price_min.map_or(price, |p| p.min(price)));

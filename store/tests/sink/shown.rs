@@ -3,7 +3,7 @@
 //! `shown.tsv` holds, for each column, the rows and a checksum over their texts, by the program of 7a61b88 (tables of text, migrations
 //! up to 23), made by this very test with `HEADWATER_SHOWN_TO=FILE`, which writes instead of comparing; but for
 //! `event` and `arguments` of logs, of which more is decoded since, and with names, and for the parts of Arbitrum's fees, of which the
-//! one for L1 is told apart since. With `HEADWATER_DATA` too,
+//! one for L1 is told apart since, and for the class of transactions that used up their gas, which is called `gas_limit` since. With `HEADWATER_DATA` too,
 //! the same can be done with other recorded blocks, before and after a change.
 
 use std::{collections::BTreeMap, fmt::Write};

@@ -145,6 +145,7 @@ async fn the_last_word_on_each_window_stands_whatever_is_killed_away_read_again_
 
     // The store is lost, the log is not, nor what the group has committed.
     let again = store_in(&engine, "windows_again");
+    again.migrate().await.expect("tables");
     let sink = RunningSink::start(&again, &log);
     until("the windows to be in the new store", || async { shown(&engine, &again).await.len() == wanted.len() }).await;
     assert_eq!(shown(&engine, &again).await, wanted, "in a store filled again");
@@ -161,7 +162,7 @@ async fn old_windows_go_by_the_month_and_do_not_come_back() {
     (0..20).for_each(|_| drop(day::apply(&mut chain, &mut dice, &watched)));
     let old = day::windows(&chain, 0);
     // The same, of now.
-    let month = 30 * 86_400_000;
+    let month = 30 * 86_400_000_u64;
     let now = TimeMs::now().0;
     let mut fresh = old.clone();
     fresh.iter_mut().for_each(|w| w.window_start = Window::start_of(TimeMs(now), w.window_seconds));
@@ -182,7 +183,7 @@ async fn old_windows_go_by_the_month_and_do_not_come_back() {
     let all = rows::<u64>(&engine, &store, count).await[0];
     assert_eq!(all as usize, last_words(&old).len() + fresh.len());
 
-    keeping.set(Keep { windows: Some(Duration::from_millis(2 * month as u64)), ..Keep::default() });
+    keeping.set(Keep { windows: Some(Duration::from_millis(2 * month)), ..Keep::default() });
     until("old windows to be hidden", || async {
         rows::<u64>(&engine, &store, count).await[0] as usize == fresh.len()
     })

@@ -40,7 +40,8 @@ async fn another_network_is_not_there_for_a_narrowed_key() {
         }
     }
     let listed = keyed.ask("GET", "/api/v1/metrics/overview?window=5m", key.text.expose()).await.json();
-    let networks: Vec<&str> = listed["items"].as_array().expect("a list").iter().filter_map(|i| i["network"].as_str()).collect();
+    let networks: Vec<&str> =
+        listed["items"].as_array().expect("a list").iter().filter_map(|i| i["network"].as_str()).collect();
     assert_eq!(networks, ["ethereum"]);
     // The WebSocket, likewise.
     let authorization = format!("Bearer {}", key.text.expose());

@@ -231,9 +231,12 @@ export class Overview {
 			const next = axisOf(this.view, this.now);
 			if (!sameAxis(next, this.axis)) {
 				// A new step begins: the picture moves on by one.
+				const before = this.axis.from;
 				const same = next.step === this.axis.step && next.length === this.axis.length;
 				this.axis = next;
 				if (same) this.book.before(startOf(next, -1));
+				// Asleep meanwhile: what came then is not told again.
+				if (next.from - before > 2 * next.step.ms) this.due.delete('series');
 				this.changed++;
 			}
 		}

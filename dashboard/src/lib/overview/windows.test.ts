@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { axisOf, DEFAULT, MINUTE_MS, startOf } from './range';
 import type { SeriesPoint, Value, WindowData } from './shapes';
-import { column, KEPT, stateOf, statesOf, sumOf, WindowBook } from './windows';
+import { column, KEPT, SETTLED_MS, stateOf, statesOf, sumOf, WindowBook } from './windows';
 
 const NOW = Date.parse('2026-11-29T13:05:20Z');
 const axis = axisOf(DEFAULT, NOW);
@@ -16,19 +16,20 @@ function frame(i: number, sequence: number, transactions: number, more: Partial<
 }
 
 describe('windows', () => {
-	it('fold several series into one window each, no more complete than their least complete figure', () => {
+	it('fold several series into one window each, as whole as their first figure says', () => {
 		const book = new WindowBook();
 		book.answer(
 			{
 				series: [
 					{ metric: 'transactions', points: [point(0, 10), point(1, 11, { complete: false, reason: 'a gap' })] },
 					{ metric: 'fee_total', points: [point(0, '123456789012345678901', { source: 'rows' }), point(1, null)] },
+					{ metric: 'gas_price_p50', points: [point(0, null, { complete: false, reason: 'no sketch' })] },
 					{ metric: 'of_tomorrow', points: [point(0, 1)] }
 				]
 			},
 			1
 		);
-		expect(book.at(startOf(axis, 0))).toMatchObject({ values: { transactions: 10, fee_total: '123456789012345678901' }, complete: true, source: 'rows' });
+		expect(book.at(startOf(axis, 0))).toMatchObject({ reason: null, values: { transactions: 10, fee_total: '123456789012345678901' }, complete: true, source: 'rows' });
 		expect(book.at(startOf(axis, 1))).toMatchObject({ complete: false, reason: 'a gap' });
 		expect(column(book, axis, 'transactions').slice(0, 3)).toEqual([10, 11, null]);
 		expect(sumOf(column(book, axis, 'transactions'))).toBe(21);
@@ -48,10 +49,13 @@ describe('windows', () => {
 
 	it('keep what a frame told while an answer was on its way, and take a later answer', () => {
 		const book = new WindowBook();
-		book.frame(frame(3, 5, 50), 2_000);
-		book.answer({ series: [{ metric: 'transactions', points: [point(3, 40)] }] }, 1_000);
+		book.frame(frame(3, 5, 50), 20_000);
+		book.answer({ series: [{ metric: 'transactions', points: [point(3, 40)] }] }, 19_000);
 		expect(book.at(startOf(axis, 3))!.values.transactions).toBe(50);
-		book.answer({ series: [{ metric: 'transactions', points: [point(3, 60)] }] }, 3_000);
+		// The store may not have it yet.
+		book.answer({ series: [{ metric: 'transactions', points: [point(3, 40)] }] }, 20_500);
+		expect(book.at(startOf(axis, 3))!.values.transactions).toBe(50);
+		book.answer({ series: [{ metric: 'transactions', points: [point(3, 60)] }] }, 20_000 + SETTLED_MS);
 		expect(book.at(startOf(axis, 3))!.values.transactions).toBe(60);
 	});
 
@@ -66,6 +70,10 @@ describe('windows', () => {
 		book.frame(frame(3, 9, 66), 5);
 		book.frame(frame(3, 10, 66), 6);
 		expect(book.at(startOf(axis, 3))!.corrected).toBe(true);
+		// Digits that the two sources round each in its way are no correction.
+		book.frame(frame(4, 1, 70, { block_interval_ms: 2_000, failure_rate: 0.333333 }), 1);
+		book.answer({ series: [{ metric: 'transactions', points: [point(4, 70)] }, { metric: 'block_interval_ms', points: [point(4, 1_999.6)] }] }, 60_000);
+		expect(book.at(startOf(axis, 4))!.corrected).toBe(false);
 	});
 
 	it('are forgotten, the oldest first', () => {
@@ -79,9 +87,9 @@ describe('windows', () => {
 
 	it('say what they are', () => {
 		const book = new WindowBook();
-		book.answer({ series: [{ metric: 'transactions', points: [point(0, 1), point(1, 1, { source: 'rows' }), point(2, 1, { complete: false, reason: 'a gap' }), point(57, 1, { complete: false }), point(40, 1, { complete: false }), point(59, 1, { complete: false })] }] }, 1);
+		book.answer({ series: [{ metric: 'transactions', points: [point(0, 1), point(1, 1, { source: 'rows' }), point(2, 1, { complete: false, reason: 'a gap' }), point(57, 1, { complete: false }), point(40, 1, { complete: false }), point(41, null, { complete: false, reason: 'before the first block' }), point(59, 1, { complete: false })] }] }, 1);
 		const states = statesOf(book, axis, NOW);
-		expect([0, 1, 2, 3, 40, 57, 59].map((i) => states[i])).toEqual(['complete', 'rows', 'incomplete', 'none', 'incomplete', 'open', 'open']);
+		expect([0, 1, 2, 3, 40, 41, 57, 59].map((i) => states[i])).toEqual(['complete', 'rows', 'incomplete', 'none', 'incomplete', 'none', 'open', 'open']);
 		// A gap is known at once, however young the window is.
 		book.frame(frame(58, 2, 1, { complete: false, reason: 'a gap' }), 2);
 		expect(stateOf(book.at(startOf(axis, 58)), startOf(axis, 58), MINUTE_MS, NOW)).toBe('incomplete');

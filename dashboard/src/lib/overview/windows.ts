@@ -3,8 +3,8 @@
  * `windows`.
  *
  * Guarantees: of two frames of one window the one with the higher sequence holds, in whichever order they come; an answer does not
- * overwrite what a frame told while it was on its way; at most `KEPT` windows are held. A window that was complete and is told
- * otherwise later was corrected, which is what a reorg does. Pure.
+ * overwrite what a frame told while it was on its way, or so shortly before that the store may not have it; at most `KEPT` windows are held.
+ * A window that was complete and whose sums are told otherwise later was corrected, which is what a reorg does. Pure.
  */
 
 import { instant } from '../format';
@@ -12,6 +12,10 @@ import { startOf, type Axis } from './range';
 import { METRICS, type Metric, type SeriesAnswer, type Value, type WindowData } from './shapes';
 
 export const KEPT = 1_600;
+/** So long the store may be behind what is told live, milliseconds. */
+export const SETTLED_MS = 10_000;
+/** What is compared to know whether a window was corrected: exact sums, which both sources tell by the same digits. */
+const SUMS = ['transactions', 'failed', 'fee_total'] as const;
 
 export interface Window {
 	/** Its start, milliseconds. */
@@ -50,20 +54,18 @@ export class WindowBook {
 				if (at == null) continue;
 				let window = told.get(at);
 				if (!window) {
+					// Whether it is whole is said of the window by its first figure: a later one may only lack what makes it (a quantile's sketch).
 					const { complete, source, reason } = point;
 					window = { at, values: {}, complete, source: source ?? 'windows', reason: reason ?? null, sequence: null, heard: sent, corrected: false };
 					told.set(at, window);
 				}
 				window.values[metric] = point.value;
-				// The same window throughout, and no more complete than its least complete figure.
-				window.complete &&= point.complete;
-				window.reason ??= point.reason ?? null;
 				if (point.source === 'rows') window.source = 'rows';
 			}
 		}
 		for (const [at, window] of told) {
 			const held = this.known.get(at);
-			if (held && held.heard > sent) continue;
+			if (held && held.heard > (held.sequence == null ? sent : sent - SETTLED_MS)) continue;
 			window.corrected = corrected(held, window);
 			this.known.set(at, window);
 		}
@@ -109,7 +111,7 @@ export class WindowBook {
 function corrected(held: Window | undefined, now: Window): boolean {
 	if (!held) return false;
 	if (held.corrected) return true;
-	return held.complete && METRICS.some((metric) => held.values[metric] !== undefined && now.values[metric] !== undefined && String(held.values[metric]) !== String(now.values[metric]));
+	return held.complete && SUMS.some((metric) => held.values[metric] !== undefined && now.values[metric] !== undefined && String(held.values[metric]) !== String(now.values[metric]));
 }
 
 function isMetric(name: string): name is Metric {
@@ -125,7 +127,7 @@ export type State = 'complete' | 'rows' | 'open' | 'incomplete' | 'none';
 export function stateOf(window: Window | undefined, start: number, stepMs: number, now: number): State {
 	const ending = now < start + stepMs + Math.max(ENDING_MS, stepMs);
 	if (now < start + stepMs || (ending && !window?.complete && window?.reason == null)) return 'open';
-	if (!window) return 'none';
+	if (!window || (!window.complete && window.values.transactions == null)) return 'none';
 	if (!window.complete) return 'incomplete';
 	return window.source === 'rows' ? 'rows' : 'complete';
 }
