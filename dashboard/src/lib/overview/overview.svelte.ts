@@ -2,8 +2,8 @@
  * Figures of the page `/` as one reactive object: windows of the network that is looked at, the last minutes of all networks, the
  * endpoints' states, and the diagnosis.
  *
- * Guarantees: at most `EVERY_MS`-paced requests whatever the number of networks (one for all of them, or of the one that is looked at), none while the page is
- * hidden; windows come by WebSocket and, without one, by asking; the DOM changes at most once per `FLUSH_MS`; what is on the page stays
+ * Guarantees: requests come as `EVERY_MS` paces them whatever the number of networks (each is for all of them, or of the one that is looked at), and
+ * none while the page is hidden; windows come by WebSocket and, without one, by asking; the DOM changes at most once per `FLUSH_MS`; what is on the page stays
  * when an answer does not come; an answer for what is no longer looked at is dropped.
  */
 
@@ -165,7 +165,10 @@ export class Overview {
 					const was = this.connection.kind;
 					this.connection = state;
 					// What came while there was no connection is not told again.
-					if (state.kind === 'live' && was !== 'live') this.due.delete('series');
+					if (state.kind === 'live' && was !== 'live') {
+						for (const what of ['series', ...this.failures.keys()] as const) this.due.delete(what);
+						this.failures.clear();
+					}
 					if (state.kind !== 'live') this.pushed = false;
 				},
 				frame: (frame) => this.frame(frame),
