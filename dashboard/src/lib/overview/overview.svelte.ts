@@ -2,8 +2,8 @@
  * Figures of the page `/` as one reactive object: windows of the network that is looked at, the last minutes of all networks, the
  * endpoints' states, and the diagnosis.
  *
- * Guarantees: at most `EVERY_MS`-paced requests whatever the number of networks (one for all of them, or of the one that is looked at), none while the page is
- * hidden; windows come by WebSocket and, without one, by asking; the DOM changes at most once per `FLUSH_MS`; what is on the page stays
+ * Guarantees: requests come as `EVERY_MS` paces them whatever the number of networks (each is for all of them, or of the one that is looked at), and
+ * none while the page is hidden; windows come by WebSocket and, without one, by asking; the DOM changes at most once per `FLUSH_MS`; what is on the page stays
  * when an answer does not come; an answer for what is no longer looked at is dropped.
  */
 
@@ -33,8 +33,9 @@ const EVERY_MS = {
 	series: 300_000
 };
 const SERIES_ASKED_MS = 10_000;
-/** Until what failed is tried again. */
+/** Until what failed is tried again: twice as long after each further failure, up to the longest. */
 const RETRY_MS = 10_000;
+const LONGEST_MS = 60_000;
 
 type Ask = keyof typeof EVERY_MS;
 
@@ -76,6 +77,8 @@ export class Overview {
 	/** The server has the topic `windows`. */
 	private pushed = false;
 	private readonly due = new Map<Ask, number>();
+	/** How often each failed since it last did not. */
+	private readonly failures = new Map<Ask, number>();
 	private ticking: ReturnType<typeof setInterval> | undefined;
 	private flushing: ReturnType<typeof setTimeout> | undefined;
 	private frames: WindowData[] = [];
@@ -115,6 +118,7 @@ export class Overview {
 
 	retry = (): void => {
 		this.due.clear();
+		this.failures.clear();
 		if (this.connection.kind !== 'live') this.socket?.connect();
 		this.ask();
 	};
@@ -161,7 +165,10 @@ export class Overview {
 					const was = this.connection.kind;
 					this.connection = state;
 					// What came while there was no connection is not told again.
-					if (state.kind === 'live' && was !== 'live') this.due.delete('series');
+					if (state.kind === 'live' && was !== 'live') {
+						for (const what of ['series', ...this.failures.keys()] as const) this.due.delete(what);
+						this.failures.clear();
+					}
 					if (state.kind !== 'live') this.pushed = false;
 				},
 				frame: (frame) => this.frame(frame),
@@ -282,16 +289,22 @@ export class Overview {
 		});
 	}
 
-	private once(what: Ask, signal: AbortSignal, load: (signal: AbortSignal) => Promise<void>, failed?: (problem: Problem) => void): void {
+	private once(what: Ask, signal: AbortSignal, load: (signal: AbortSignal) => Promise<void>, said?: (problem: Problem) => void): void {
 		const now = Date.now();
 		if ((this.due.get(what) ?? 0) > now) return;
 		this.due.set(what, Infinity);
 		load(signal).then(
-			() => !signal.aborted && this.due.set(what, now + (what === 'series' && !this.pushed ? SERIES_ASKED_MS : EVERY_MS[what])),
+			() => {
+				if (signal.aborted) return;
+				this.failures.delete(what);
+				this.due.set(what, now + (what === 'series' && !this.pushed ? SERIES_ASKED_MS : EVERY_MS[what]));
+			},
 			(error: unknown) => {
 				if (signal.aborted) return;
-				this.due.set(what, Date.now() + RETRY_MS);
-				failed?.(toProblem(error));
+				const failed = this.failures.get(what) ?? 0;
+				this.failures.set(what, failed + 1);
+				this.due.set(what, Date.now() + Math.min(LONGEST_MS, RETRY_MS * 2 ** failed));
+				said?.(toProblem(error));
 			}
 		);
 	}
