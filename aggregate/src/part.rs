@@ -135,11 +135,13 @@ impl Part {
                 contracts: may(held.contracts_opened, config.contracts_open_every),
             };
             let given = held.windows.drain(open);
-            if open.network {
-                held.opened = Some(now);
-            }
-            if open.contracts && given.iter().any(|window| window.contract.is_some()) {
-                held.contracts_opened = Some(now);
+            // A second is over from the last one that was given on, so that a block after a pause waits for nothing.
+            let is_open = |window: &&Window| window.window_seconds == 60 && !window.complete;
+            for window in given.iter().filter(is_open) {
+                match window.contract {
+                    None => held.opened = Some(now),
+                    Some(_) => held.contracts_opened = Some(now),
+                }
             }
             windows.extend(given);
         }

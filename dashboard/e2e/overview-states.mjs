@@ -5,6 +5,10 @@ import assert from 'node:assert/strict';
 
 /** Requests that fifty networks may cost in a minute. */
 const REQUESTS = 30;
+/** Until something of the page is to be seen, milliseconds. */
+const PAINT_MS = 1_500;
+/** From a key or a move to the picture after it, of three quarters of them: the machine of a test is shared. */
+const INTERACTION_MS = 100;
 
 /** `mock(mode, ...args)` starts one and answers its address, `open(url, options)` answers a page. */
 export async function checkOverviewStates({ mock, open, until, browser }) {
@@ -15,6 +19,11 @@ export async function checkOverviewStates({ mock, open, until, browser }) {
 	const began = Date.now();
 	crowd.on('request', (request) => {
 		if (new URL(request.url()).pathname.startsWith('/api/') && Date.now() - began < 60_000) asked.push(new URL(request.url()).pathname);
+	});
+	await crowd.addInitScript(() => {
+		window.took = [];
+		const note = (list) => window.took.push(...list.getEntries().map((entry) => entry.duration));
+		new PerformanceObserver(note).observe({ type: 'event', durationThreshold: 16 });
 	});
 	await crowd.goto(many);
 
@@ -99,11 +108,26 @@ export async function checkOverviewStates({ mock, open, until, browser }) {
 	// Fifty networks: few requests in the first minute, in which it loads; found by name, one click to the charts of one.
 	await new Promise((resolve) => setTimeout(resolve, Math.max(0, 60_000 - (Date.now() - began))));
 	assert.ok(asked.length <= REQUESTS, `${asked.length} requests in a minute: ${asked.join(', ')}`);
+	const paint = await crowd.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0].startTime);
+	assert.ok(paint <= PAINT_MS, `the first paint took ${paint} ms`);
+	await crowd.locator('[data-testid=time]').focus();
+	await crowd.evaluate(() => void window.took.splice(0));
+	const over = await crowd.locator('[data-chart=transactions] .u-over').boundingBox();
+	for (let i = 0; i < 30; i++) {
+		await crowd.keyboard.press('ArrowLeft');
+		await crowd.mouse.move(over.x + 10 + i * 8, over.y + 30);
+		await new Promise((resolve) => setTimeout(resolve, 40));
+	}
+	await new Promise((resolve) => setTimeout(resolve, 500));
+	// Those that are quicker than a picture are not told of.
+	const took = (await crowd.evaluate(() => window.took)).sort((a, b) => a - b);
+	const interaction = took[Math.floor(took.length * 0.75)] ?? 16;
+	assert.ok(interaction <= INTERACTION_MS, `three quarters of keys and moves took up to ${interaction} ms: ${took.join(', ')}`);
 	assert.equal(await crowd.locator('[data-testid=networks] a').count(), 50);
 	await crowd.locator('[data-testid=find-network]').fill('celo');
 	await until('the found ones', async () => (await crowd.locator('[data-testid=networks] a').count()) === 3);
 	await crowd.locator('[data-testid=networks] [data-network=celo-sepolia]').click();
 	await until('its charts', async () => (await crowd.locator('[data-testid=figures]').getAttribute('aria-label')) === 'Figures of celo-sepolia');
 	await crowd.close();
-	return asked.length;
+	return `${asked.length} requests a minute, first paint ${Math.round(paint)} ms, interaction ${interaction} ms with 50 networks`;
 }

@@ -53,7 +53,7 @@ const change = (url, network, name, to) =>
 	fetch(`${url}/mock/provider?${new URLSearchParams({ network, name, to: JSON.stringify(to) })}`);
 
 try {
-	const requests = await checkOverviewStates({ mock, open, until, browser });
+	const figures = await checkOverviewStates({ mock, open, until, browser });
 
 	await open(`${await mock('empty')}/providers`);
 	await page.waitForSelector('[data-testid=none]');
@@ -269,7 +269,7 @@ try {
 	assert.equal(await page.locator('main a.btn').getAttribute('href'), '/');
 
 	assert.deepEqual(thrown, [], 'errors thrown in the page');
-	console.log(`overview (${requests} requests a minute with 50 networks), transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be`);
+	console.log(`overview (${figures}), transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be`);
 } catch (error) {
 	console.error(error.message ?? error);
 	if (thrown.length > 0) console.error('thrown:', thrown.join('\n'));

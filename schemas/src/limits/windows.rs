@@ -30,3 +30,9 @@ pub const NEEDED_MS: i64 = 4 * 24 * 3_600 * 1_000;
 pub const OPEN_EVERY: Duration = Duration::from_secs(1);
 /// … and of those of its contracts.
 pub const CONTRACTS_OPEN_EVERY: Duration = Duration::from_secs(10);
+/// Steps of one answer about figures over time: a day of minutes, a week of five minutes, a quarter of hours, six years of days.
+pub const STEPS: i64 = 2_200;
+/// The longest time that one overview adds up, in milliseconds: 32 days.
+pub const OVERVIEW_MS: i64 = 32 * 86_400_000;
+/// Steps and causes that one part of an answer about causes over time counts.
+pub const CAUSE_LINES: u32 = 100_000;

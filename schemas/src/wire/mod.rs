@@ -20,6 +20,7 @@ pub(crate) mod plan;
 mod provider_samples;
 mod raw_blocks;
 pub(crate) mod raw_transactions;
+mod sketches;
 mod stage_status;
 mod status;
 pub(crate) mod strict;

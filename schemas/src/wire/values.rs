@@ -16,7 +16,6 @@ use crate::{
     records::{
         CauseEvidence, EnrichState, FactSource, FoundBy, NetworkState, Outcome, ProviderState, ProxyKind, Share,
     },
-    sketch::{Bins, Distinct},
 };
 
 /// A value with a form on the wire.
@@ -270,21 +269,6 @@ impl Base for bytes::Bytes {
         input.bytes().map(Self::copy_from_slice)
     }
 }
-
-macro_rules! sketches {
-    ($($sketch:ty),*) => {$(
-        impl Base for $sketch {
-            const KIND: Kind = Kind::Binary;
-            fn put(&self, out: &mut Vec<u8>) {
-                put_bytes(&self.encode(), out);
-            }
-            fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
-                Ok(Self::decode(input.bytes()?)?)
-            }
-        }
-    )*};
-}
-sketches!(Bins, Distinct);
 
 /// Decimal digits that always fit 64 bits.
 const CHUNK_DIGITS: usize = 19;

@@ -1,5 +1,6 @@
 -- What the blocks of a time did, of a network (contract empty) or of a watched contract: windows of a minute, five, an hour and a day
 -- (rule 15). Of a window the row of the highest sequence counts, so that a replay changes nothing and a reorg corrects it.
+-- Granules are small, by rows and by bytes: what is asked for is an hour or a day of one key, and sketches are its largest part.
 -- No height reaches into the key: a partition is the month that the window begins in, which is a function of the key (rule 32).
 CREATE TABLE IF NOT EXISTS window_rows
 (
@@ -50,4 +51,4 @@ CREATE TABLE IF NOT EXISTS window_rows
 ENGINE = ReplacingMergeTree(sequence)
 PARTITION BY toYYYYMM(window_start)
 ORDER BY (network, contract, window_seconds, window_start)
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, min_bytes_for_wide_part = 33554432, vertical_merge_algorithm_min_rows_to_activate = 1, vertical_merge_algorithm_min_columns_to_activate = 1
+SETTINGS index_granularity = 1024, index_granularity_bytes = 1048576, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1, min_bytes_for_wide_part = 33554432, vertical_merge_algorithm_min_rows_to_activate = 1, vertical_merge_algorithm_min_columns_to_activate = 1

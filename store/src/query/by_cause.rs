@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clickhouse::Row;
-use schemas::{Network, TimeMs};
+use schemas::{Network, TimeMs, limits::windows::CAUSE_LINES};
 use serde::Deserialize;
 
 use super::{
@@ -54,8 +54,6 @@ pub struct CauseCount {
 const ASKING: &str = "counting failures by cause";
 /// Width of the first window of times, in milliseconds.
 const FIRST_MS: u64 = 600_000;
-/// Steps and causes of one window, at most.
-const LINES: u32 = 100_000;
 
 #[derive(Row, Deserialize)]
 struct Line {
@@ -82,7 +80,7 @@ impl Store {
              t.failure_cause AS cause, count() AS failures, max(t.sequence) AS newest FROM transactions AS t \
              WHERE t.network = {{network:String}} AND t.status = 'failed' {touched}\
              AND t.block_timestamp BETWEEN fromUnixTimestamp64Milli({{w_from:Int64}}, 'UTC') \
-             AND fromUnixTimestamp64Milli({{w_to:Int64}}, 'UTC') GROUP BY step, cause ORDER BY step DESC LIMIT {LINES}"
+             AND fromUnixTimestamp64Milli({{w_to:Int64}}, 'UTC') GROUP BY step, cause ORDER BY step DESC LIMIT {CAUSE_LINES}"
         );
         // Windows of whole times: of a step that two of them count the counts are added up.
         let time = |ms: i64| u64::try_from(ms).unwrap_or_default();

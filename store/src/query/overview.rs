@@ -2,6 +2,7 @@
 
 use schemas::{
     Network, TimeMs,
+    limits::windows::OVERVIEW_MS,
     records::Partial,
     sketch::{Bins, Distinct},
 };
@@ -49,8 +50,6 @@ pub struct Overview {
 }
 
 const ASKING: &str = "adding up windows";
-/// The longest time, milliseconds: 32 days.
-const LONGEST_MS: i64 = 32 * 86_400_000;
 /// Up to this length minutes are added up, beyond it hours, with minutes at the ends: less to read.
 const MINUTES_MS: i64 = 2 * 3_600_000;
 /// Hours that are taken apart into their minutes, at most.
@@ -66,7 +65,7 @@ impl Store {
         let contract = filter.contract.as_deref();
         check_contract(contract, ASKING)?;
         let (from, to) = (Step::Minute.start(filter.from.0.max(0)), Step::Minute.ceil(filter.to.0.max(0)));
-        if from >= to || to - from > LONGEST_MS {
+        if from >= to || to - from > OVERVIEW_MS {
             let message = "the time must be at least a minute and at most 32 days: mend `from` and `to`";
             return Err(StoreError::new(StoreErrorKind::BadRequest, ASKING, message));
         }

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Network, TimeMs};
+use schemas::{
+    Network, TimeMs,
+    limits::{self, windows::STEPS},
+};
 
 use super::{
     Figures, Source, Step,
@@ -41,13 +44,10 @@ pub(super) struct StepFigures {
     pub reason: Option<String>,
 }
 
-/// Steps of one answer, at most: a day of minutes, a week of five minutes, a quarter of hours, five years of days.
-pub(super) const STEPS: i64 = 2_200;
-
 /// The steps that a range of times touches: the beginning of the first and the end of the last.
 pub(super) fn steps_of(step: Step, from: TimeMs, to: TimeMs, doing: &'static str) -> Result<(i64, i64), StoreError> {
     let refused = |message: String| Err(StoreError::new(StoreErrorKind::BadRequest, doing, message));
-    let (from, to) = (step.start(from.0.max(0)), step.ceil(to.0.clamp(0, schemas::limits::BLOCK_TIME_END_MS)));
+    let (from, to) = (step.start(from.0.max(0)), step.ceil(to.0.clamp(0, limits::BLOCK_TIME_END_MS)));
     if from >= to {
         return refused(format!("the time is empty: `to` must be later than `from`, by a step of {step}"));
     }

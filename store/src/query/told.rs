@@ -235,6 +235,8 @@ impl Store {
             ranges.join(" OR ")
         );
         let query = self.read(&sql).with_setting("do_not_merge_across_partitions_select_final", "1");
+        // Few rows: more threads cost more than they bring.
+        let query = query.with_setting("max_threads", "1");
         let mut query = query.param("network", network.as_str()).param("seconds", seconds);
         if let Some(contract) = contract {
             query = query.param("contract", contract);
@@ -262,11 +264,16 @@ impl Store {
             )
         };
         let head = newest("''", "toInt64(sequence)");
-        let head = self.read(&head).param("network", network.as_str()).fetch_optional::<(i64, i64)>();
+        let head = self
+            .read(&head)
+            .with_setting("max_threads", "1")
+            .param("network", network.as_str())
+            .fetch_optional::<(i64, i64)>();
         let watched = async {
             let Some(contract) = contract else { return Ok(None) };
             let sql = newest("{contract:String}", "ifNull(toUnixTimestamp64Milli(watched_from), toInt64(-1))");
-            let query = self.read(&sql).param("network", network.as_str()).param("contract", contract);
+            let query = self.read(&sql).with_setting("max_threads", "1").param("network", network.as_str());
+            let query = query.param("contract", contract);
             query.fetch_optional::<(i64, i64)>().await
         };
         let both = futures::future::try_join(head, watched);

@@ -75,8 +75,6 @@ export interface WindowData extends Partial<Record<Metric, Value>> {
 	sequence: number;
 }
 
-export type Verdict = 'contract' | 'chain' | 'provider' | 'nothing';
-
 export interface Evidence {
 	name: string;
 	value: Value;
@@ -91,7 +89,7 @@ export interface Evidence {
 
 /** `/diagnosis`. */
 export interface Diagnosis {
-	/** Unknown ones are shown as they are. */
+	/** `contract`, `chain`, `provider`, `nothing`. Unknown ones are shown as they are. */
 	verdict: string;
 	sentence: string;
 	at: string;
