@@ -34,7 +34,7 @@ async fn each_change_is_in_the_topics_with_nothing_of_the_tenant_where_everybody
         until_named(&topics, &watched, Some("")).await;
         rename(&control, &home, &mine, "mine").await;
         until_named(&topics, &key(&home, &mine), Some("mine")).await;
-        until("a stage knows it", async || follower.watched(&network).contains(&address(1))).await;
+        until("a stage knows it", async || follower.watched(&network).contains_key(&address(1))).await;
 
         // One of two goes: the address stays watched. The other goes.
         remove(&control, &home, &mine).await;
