@@ -166,7 +166,7 @@ fn moved(mut block: EnrichedBlock, n: u64, every_ms: i64) -> EnrichedBlock {
 }
 
 fn network() -> Result<Network, Failure> {
-    Ok(Network::new("bench".parse().map_err(|e| format!("{e}"))?, Clock::BlockTime))
+    Ok(Network::new("bench".parse::<schemas::Network>()?, Clock::BlockTime))
 }
 
 fn place(n: u64) -> Place {
