@@ -18,7 +18,7 @@ export async function checkFailures(page, url, until) {
 			return shown.length > 0 ? shown.every(fits) : (await part('none').count()) === 1;
 		});
 
-	assert.equal(new URL(page.url()).pathname, '/failures');
+	await until('the page', async () => new URL(page.url()).pathname === '/failures');
 	await until('a card', async () => (await part('group').count()) > 0);
 	assert.equal(await page.title(), 'Failures · Headwater');
 	assert.equal(await page.locator('nav a[aria-current=page]').innerText(), 'Failures');

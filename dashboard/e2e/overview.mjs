@@ -10,7 +10,7 @@ const MINUTE_MS = 60_000;
 /** Checks the page that `page` is on, then loads it anew. Answers how many windows were compared. */
 export async function checkOverview(page, url, until) {
 	const api = async (path) => (await fetch(new URL(`/api/v1${path}`, url))).json();
-	assert.equal(await page.locator('nav a[aria-current=page]').innerText(), 'Overview');
+	await until('the page', async () => (await page.locator('nav a[aria-current=page]').innerText()) === 'Overview');
 
 	// What is wrong, or a word that nothing is.
 	await until('a word about now', async () => (await page.locator('[data-testid=now] :is([data-testid=fine], li)').count()) > 0);

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { age, clock, count, few, instant, methodName, millis, percent, plural, rate, shorten, stamp } from './format';
+import { age, briefHashes, clock, count, few, instant, methodName, millis, percent, plural, rate, shorten, stamp } from './format';
+
+it('shortens hashes inside of a text', () => {
+	expect(briefHashes(`block 75 is 0x${'ab'.repeat(32)}; 0x1234 stays`)).toBe('block 75 is 0xabab…abab; 0x1234 stays');
+});
 
 describe('shorten', () => {
 	it('keeps both ends', () => {

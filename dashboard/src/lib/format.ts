@@ -7,6 +7,11 @@ export function shorten(text: string, head = 6, tail = 4): string {
 	return text.length <= head + tail + 1 ? text : `${text.slice(0, head)}…${text.slice(-tail)}`;
 }
 
+/** Text in which hashes and addresses are shortened. */
+export function briefHashes(text: string): string {
+	return text.replaceAll(/0x[0-9a-f]{40,}/gi, (hash) => shorten(hash));
+}
+
 /** A count or height; `—` when there is none. */
 export function count(n: number | null | undefined): string {
 	if (n == null || !Number.isFinite(n)) return '—';

@@ -146,8 +146,8 @@ async fn windows_are_what_transactions_are_whatever_was_killed_and_reverted() {
         headwater.kill();
     }
     headwater.start();
-    // So far that days, hours and the time from which the contract is watched lie behind.
-    while ethereum.head() < 400 || optimism.head() < 400 {
+    // So far that midnight, five minutes after it, and the time from which the contract is watched lie behind.
+    while ethereum.head() < 500 || optimism.head() < 500 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     chains.iter().for_each(JoinHandle::abort);
@@ -188,7 +188,7 @@ async fn over_kafka_too_with_two_of_each() {
     cluster.until_visible("eth", &node).await;
     for round in 0..6 {
         let name = if round % 2 == 0 { "aggregate-1" } else { "aggregate-2" };
-        node.advance(30).expect("advance");
+        node.advance(60).expect("advance");
         tokio::time::sleep(Duration::from_millis(700)).await;
         cluster.kill(name);
         node.fork_and_advance(7, 20).expect("fork");

@@ -36,6 +36,8 @@ const SERIES_ASKED_MS = 10_000;
 /** Until what failed is tried again: twice as long after each further failure, up to the longest. */
 const RETRY_MS = 10_000;
 const LONGEST_MS = 60_000;
+/** The diagnosis is asked for at once when an endpoint's state changes, no oftener than this. */
+const AGAIN_MS = 15_000;
 
 type Ask = keyof typeof EVERY_MS;
 
@@ -85,6 +87,8 @@ export class Overview {
 	private gone = new AbortController();
 	private looking = new AbortController();
 	private providersChanged = false;
+	/** Of the endpoints of the network that is looked at. */
+	private states = '';
 
 	start(view: View): void {
 		this.view = view;
@@ -230,6 +234,12 @@ export class Overview {
 
 	private showProviders(): void {
 		this.providers = this.endpoints.networks().flatMap((n) => n.providers);
+		const states = this.providers.map((p) => (p.network === this.network ? `${p.name} ${p.state}` : '')).join();
+		if (states === this.states) return;
+		this.states = states;
+		// What the diagnosis says of endpoints is no longer so.
+		const due = this.due.get('diagnosis') ?? Infinity;
+		if (due !== Infinity) this.due.set('diagnosis', Math.min(due, Math.max(Date.now(), due - EVERY_MS.diagnosis + AGAIN_MS)));
 	}
 
 	private tick = (): void => {

@@ -236,10 +236,10 @@ export class Plot {
 			ctx.rect(left, top, width, height);
 			ctx.clip();
 			if (state !== 'open') {
-				ctx.fillStyle = withAlpha(this.color(state === 'incomplete' ? '--warn' : '--faint'), 0.08);
+				ctx.fillStyle = withAlpha(this.color(state === 'incomplete' ? '--warn' : '--faint'), state === 'none' ? 0.04 : 0.08);
 				ctx.fillRect(left, top, width, height);
 			}
-			ctx.strokeStyle = withAlpha(this.color(state === 'incomplete' ? '--warn' : '--faint'), state === 'open' ? 0.35 : 0.4);
+			ctx.strokeStyle = withAlpha(this.color(state === 'incomplete' ? '--warn' : '--faint'), state === 'open' ? 0.35 : state === 'none' ? 0.2 : 0.4);
 			ctx.lineWidth = uPlot.pxRatio;
 			if (state === 'none') ctx.setLineDash([2 * uPlot.pxRatio, 4 * uPlot.pxRatio]);
 			ctx.beginPath();

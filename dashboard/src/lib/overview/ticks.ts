@@ -9,8 +9,10 @@ export function ticks(axis: Axis, width: number, zoneMinutes = new Date(axis.fro
 	const room = Math.max(2, Math.floor(width / 76));
 	const by = (MINUTES.find((minutes) => (axis.to - axis.from) / 60_000 / minutes <= room) ?? MINUTES.at(-1)!) * 60_000;
 	const zone = zoneMinutes * 60_000;
+	// One at the very end would be cut off.
+	const last = axis.to - (axis.to - axis.from) * (24 / width);
 	const found = [];
-	for (let at = Math.ceil((axis.from - zone) / by) * by + zone; at <= axis.to; at += by) found.push(at / 1_000);
+	for (let at = Math.ceil((axis.from - zone) / by) * by + zone; at < last; at += by) found.push(at / 1_000);
 	return found;
 }
 
