@@ -93,6 +93,8 @@ describe('windows', () => {
 		// A gap is known at once, however young the window is.
 		book.frame(frame(58, 2, 1, { complete: false, reason: 'a gap' }), 2);
 		expect(stateOf(book.at(startOf(axis, 58)), startOf(axis, 58), MINUTE_MS, NOW)).toBe('incomplete');
+		book.frame(frame(58, 3, 1, { complete: false, reason: 'its end is not reached' }), 3);
+		expect(stateOf(book.at(startOf(axis, 58)), startOf(axis, 58), MINUTE_MS, NOW)).toBe('open');
 		expect(stateOf(undefined, NOW + 1, MINUTE_MS, NOW)).toBe('open');
 	});
 });

@@ -118,6 +118,8 @@ function isMetric(name: string): name is Metric {
 	return (METRICS as readonly string[]).includes(name);
 }
 
+/** How the server says so. */
+const NOT_ENDED = /^its end is not reached/;
 /** So long after its end, the block that ends a window may still be on its way, milliseconds; a step, where that is longer. */
 const ENDING_MS = 120_000;
 
@@ -126,7 +128,7 @@ export type State = 'complete' | 'rows' | 'open' | 'incomplete' | 'none';
 
 export function stateOf(window: Window | undefined, start: number, stepMs: number, now: number): State {
 	const ending = now < start + stepMs + Math.max(ENDING_MS, stepMs);
-	if (now < start + stepMs || (ending && !window?.complete && window?.reason == null)) return 'open';
+	if (now < start + stepMs || (ending && !window?.complete && (window?.reason == null || NOT_ENDED.test(window.reason)))) return 'open';
 	if (!window || (!window.complete && window.values.transactions == null)) return 'none';
 	if (!window.complete) return 'incomplete';
 	return window.source === 'rows' ? 'rows' : 'complete';
