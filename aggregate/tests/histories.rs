@@ -232,7 +232,8 @@ impl History {
             {
                 let from = self.rng.usize(0..self.below.len());
                 let until = self.rng.usize(from..=self.below.len());
-                for block in self.below[from..until].to_vec() {
+                let below = self.below[from..until].to_vec();
+                for block in below {
                     self.apply(block, Origin::Backfill, events);
                     rows.push(self.rows.clone());
                     if self.rng.u8(0..4) == 0 {

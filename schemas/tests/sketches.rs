@@ -99,10 +99,9 @@ fn addresses() -> impl Strategy<Value = Vec<Address>> {
     })
 }
 
-fn mixed<T: Clone>(values: impl Strategy<Value = Vec<T>>) -> impl Strategy<Value = (Vec<T>, Vec<T>)>
+fn mixed<T>(values: impl Strategy<Value = Vec<T>>) -> impl Strategy<Value = (Vec<T>, Vec<T>)>
 where
-    Vec<T>: std::fmt::Debug,
-    T: std::fmt::Debug,
+    T: Clone + std::fmt::Debug,
 {
     values.prop_flat_map(|values| (Just(values.clone()), Just(values).prop_shuffle()))
 }

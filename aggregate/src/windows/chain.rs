@@ -87,7 +87,7 @@ impl Chain {
 
     /// Where to read from to know enough of what comes next: some blocks back.
     pub fn trail(&self) -> Option<Place> {
-        self.blocks.iter().rev().take(self.clock.trail()).last().map(|block| block.place)
+        self.blocks.get(self.blocks.len().saturating_sub(self.clock.trail())).map(|block| block.place)
     }
 
     /// Up to where time has passed; [`NEVER`]: not known.

@@ -84,5 +84,5 @@ impl Window {
 
 /// A contract as it stands in keys, records and rows: empty for the network as a whole.
 pub fn text_of(contract: Option<Address>) -> String {
-    contract.map(|address| const_hex::encode_prefixed(address)).unwrap_or_default()
+    contract.map(const_hex::encode_prefixed).unwrap_or_default()
 }
