@@ -279,8 +279,9 @@ type Given = BTreeMap<(Option<Address>, u32, i64), Window>;
 /// A process with the network in its hands.
 struct Process {
     windows: Network,
-    /// The event that comes next.
+    /// The event that comes next, and the last one that came.
     next: usize,
+    last: usize,
     /// What is committed: how far windows are published, and where to read from.
     published: usize,
     position: u64,
@@ -292,12 +293,19 @@ fn place(at: usize) -> Place {
 
 impl Process {
     fn new(clock: Clock) -> Self {
-        Self { windows: Network::new("net".parse().expect("a slug"), clock), next: 0, published: 0, position: 0 }
+        Self {
+            windows: Network::new("net".parse().expect("a slug"), clock),
+            next: 0,
+            last: 0,
+            published: 0,
+            position: 0,
+        }
     }
 
     fn take(&mut self, events: &[Event]) {
         if let Event::Change(sequence, change) = &events[self.next] {
             self.windows.take(*sequence, place(self.next), change.clone());
+            self.last = self.next;
         }
         self.next += 1;
     }
@@ -305,7 +313,8 @@ impl Process {
     fn publish(&mut self, rng: &mut Rng, rows: &[Rows], given: &mut Given, check: bool) {
         let open = Open { network: rng.bool(), contracts: rng.bool() };
         for window in self.windows.drain(open) {
-            let rows = &rows[self.next - 1];
+            // What is gone is not known of before the next event.
+            let rows = &rows[self.last];
             if window.complete && check {
                 let key = (window.contract, window.window_seconds, window.window_start);
                 assert_eq!(window.partial, recompute(rows, &window), "{key:?} at {}", window.sequence);
