@@ -7,7 +7,7 @@ use alloy_primitives::{Address, U256};
 use api::items::TransactionItem;
 use schemas::{
     Network, TimeMs,
-    records::{Partial, Told, Window},
+    records::{EnrichedTransaction, Partial, Payload, Told, Window},
 };
 use serde_json::{Value, json};
 use store::query::{Metric, SeriesFilter, Source, Step};
@@ -62,6 +62,16 @@ fn minutes(chain: &Chain) -> BTreeMap<i64, Vec<&Event>> {
 
 fn items(events: &[&Event]) -> Vec<TransactionItem> {
     events.iter().flat_map(|(_, txs)| txs).filter_map(TransactionItem::from_record).collect()
+}
+
+/// Prices that were paid for gas. Receipts from before London do not say them; the transactions do.
+fn prices(events: &[&Event]) -> Vec<f64> {
+    let of = |record: &EnrichedTransaction| {
+        let Payload::Transaction(payload) = &record.payload else { return None };
+        let tx = &payload.0;
+        Some(f64::from(tx.receipt_effective_gas_price.or(tx.gas_price)?))
+    };
+    events.iter().flat_map(|(_, txs)| txs).filter_map(of).collect()
 }
 
 fn failed(items: &[TransactionItem]) -> usize {
@@ -162,7 +172,7 @@ async fn figures_are_what_the_chain_tells_from_rows_and_from_windows() {
         assert_eq!((&points(0)[n]["value"], &points(1)[n]["value"]), (&json!(items.len()), &json!(failed(&items))));
         assert_eq!(points(2)[n]["value"], json!(sum(items.iter().filter_map(|item| item.fee.as_deref()))));
         let median = points(4)[n]["value"].as_str().expect("a price").parse::<f64>().expect("a price");
-        let mut prices: Vec<f64> = items.iter().filter_map(|i| i.gas_price.as_deref()?.parse().ok()).collect();
+        let mut prices = prices(events);
         prices.sort_by(f64::total_cmp);
         let exact = prices[(prices.len() - 1) / 2];
         assert!((median - exact).abs() <= exact / 32.0, "{median} {exact}");

@@ -69,6 +69,8 @@ async fn a_node_that_is_behind_is_waited_for() {
     // A quarter of it is what a block takes that nodes have heard of.
     bench.config.failures.give_up_after = Duration::from_secs(24);
     let transaction = failed(1, contract(1));
+    // It stands in a block below in what the node has so far.
+    node.has(hash(890), std::slice::from_ref(&transaction), "of another block");
     bench.apply(950, hash(950), vec![transaction.clone()]).await;
     let running = bench.start();
     tokio::time::sleep(Duration::from_secs(8)).await;
