@@ -158,9 +158,10 @@ impl History {
             4 => tip.time + self.rng.i64(0..=20) * self.pace,
             _ => tip.time + self.rng.i64(0..=2 * self.pace),
         };
-        // Nor more than two hours in the future, and so ahead of what comes later.
-        let most = times.iter().max().map_or(i64::MAX, |most| most.saturating_add(20 * self.pace));
-        self.block(Some(&tip), time.min(most))
+        // Nor is one so far in the future that it is more than two hours ahead of what comes later.
+        let highest = self.below.iter().chain(chain).map(|block| block.time).max().unwrap_or(i64::MIN);
+        let least = if self.clock == Clock::MedianTimePast { highest - 7_200_000 } else { i64::MIN };
+        self.block(Some(&tip), time.max(least))
     }
 
     fn event(&mut self, change: Change, events: &mut Vec<Event>) {
