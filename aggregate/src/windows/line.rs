@@ -351,11 +351,11 @@ impl Line {
         *self = Self { why, ..Self::new(self.chain.clock(), self.is_fill) };
     }
 
-    /// Where to read from to have all that is needed of it; `None`: nothing is.
-    pub fn rewind(&self) -> Option<Place> {
+    /// Where to read from to have all that is needed of it since a time of the log; `None`: nothing is.
+    pub fn rewind(&self, since: i64) -> Option<Place> {
         let days = self.days.values().map(|day| day.from);
         let tip = self.chain.tip().map(|tip| tip.place);
-        days.chain(tip).min_by_key(|place| place.offset)
+        days.chain(tip).filter(|place| place.at.0 >= since).min_by_key(|place| place.offset)
     }
 
     /// Whether something has changed that is still to be given.

@@ -210,11 +210,13 @@ impl Network {
     }
 
     /// Where to read from to have all that is still needed of it; `None`: nothing is. What has been needed for longer than `patience_ms`
-    /// is needed no more: a chain that stands still keeps no other network of its partition waiting at each start.
+    /// is needed no more: a chain that stands still keeps no other network of its partition waiting at each start. Of one that moves slowly
+    /// the younger days are.
     pub fn rewind(&self, now: TimeMs, patience_ms: i64) -> Option<Place> {
-        let fill = self.fill.as_ref().and_then(|fill| fill.line.rewind());
-        let live = self.live.rewind();
-        live.into_iter().chain(fill).filter(|from| now.0 - from.at.0 <= patience_ms).min_by_key(|from| from.offset)
+        let since = now.0.saturating_sub(patience_ms);
+        let fill = self.fill.as_ref().and_then(|fill| fill.line.rewind(since));
+        let live = self.live.rewind(since);
+        live.into_iter().chain(fill).min_by_key(|from| from.offset)
     }
 }
 

@@ -117,9 +117,10 @@ async fn assert_sketches(headwater: &Headwater, slug: &str) {
             (SELECT window_start AS at, toFloat64(gas_price_p50) AS p50, senders FROM windows
              WHERE network = '{slug}' AND contract = '' AND window_seconds = 60 AND complete AND transactions > 0) AS w
          JOIN
-            (SELECT toDateTime64(toStartOfMinute(block_timestamp), 3, 'UTC') AS at, toFloat64(quantileExactLow(0.5)(gas_price)) AS low,
-                    toFloat64(quantileExactHigh(0.5)(gas_price)) AS high, uniqExact(from_address) AS senders
-             FROM transactions WHERE network = '{slug}' GROUP BY at) AS t USING (at)
+            (SELECT toDateTime64(toStartOfMinute(block_timestamp), 3, 'UTC') AS at, quantileExactLowIf(0.5)(price, price > 0) AS low,
+                    quantileExactHighIf(0.5)(price, price > 0) AS high, uniqExact(from_address) AS senders
+             FROM (SELECT *, toFloat64(ifNull(receipt_effective_gas_price, gas_price)) AS price FROM evm_transactions
+                   WHERE network = '{slug}') GROUP BY at) AS t USING (at)
          WHERE w.p50 NOT BETWEEN t.low * 0.984 AND t.high * 1.016 OR abs(w.senders - t.senders) > t.senders * 0.12 + 1"
     );
     let differ = headwater.query(&sql).await.expect("both");

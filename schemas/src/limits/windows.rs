@@ -36,3 +36,5 @@ pub const STEPS: i64 = 2_200;
 pub const OVERVIEW_MS: i64 = 32 * 86_400_000;
 /// Steps and causes that one part of an answer about causes over time counts.
 pub const CAUSE_LINES: u32 = 100_000;
+/// Milliseconds that windows may be behind the blocks that are stored, beside the minute at the head: what is later is read from rows.
+pub const WINDOWS_LATE_MS: i64 = 10_000;

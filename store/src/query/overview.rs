@@ -2,7 +2,7 @@
 
 use schemas::{
     Network, TimeMs,
-    limits::windows::OVERVIEW_MS,
+    limits::windows::{OVERVIEW_MS, WINDOWS_LATE_MS},
     records::Partial,
     sketch::{Bins, Distinct},
 };
@@ -120,10 +120,11 @@ impl Store {
             false => (hours, [(from, hours.0), (hours.1, to)].into_iter().filter(|(a, b)| a < b).collect::<Vec<_>>()),
         };
         let of_hours: Vec<(i64, i64)> = (hours.0 < hours.1).then_some(hours).into_iter().collect();
-        let (of_hours, of_minutes, heads) = futures::future::try_join3(
+        let (of_hours, of_minutes, heads, head) = futures::future::try_join4(
             self.told(&filter.network, whose, Step::Hour.seconds(), &of_hours, true),
             self.told(&filter.network, whose, Step::Minute.seconds(), &edges, true),
             self.window_heads(&filter.network, whose),
+            self.head(filter.network.as_str()),
         )
         .await?;
         let is_contract = contract.is_some();
@@ -132,7 +133,7 @@ impl Store {
         // An hour that is not whole may be whole in all minutes that are over: the one that is still open is.
         let whole = |at: &i64| word(&of_hours, &heads, is_contract, windows, *at).step(*at).complete;
         let (mut whole_hours, torn): (Vec<i64>, Vec<i64>) = starts(Step::Hour, hours).partition(whole);
-        let newest = heads.network.map_or(i64::MIN, |(at, _)| at);
+        let newest = open_from(heads.network.map(|(at, _)| at), head.map(|block| block.timestamp.0));
         let take_apart: Vec<(i64, i64)> = torn.iter().map(|at| (*at, at + Step::Hour.ms())).collect();
         let mut minutes = of_minutes;
         let mut edges = edges;
@@ -156,6 +157,16 @@ impl Store {
             added.missing = Some("no window tells of it".into());
         }
         Ok((added, heads))
+    }
+}
+
+/// From where on what is not told by windows is not missing: the minute at the head, of windows, and where these are behind the network's
+/// newest block by more than a minute and [`WINDOWS_LATE_MS`], that block's.
+fn open_from(windows: Option<i64>, block: Option<i64>) -> i64 {
+    match (windows, block) {
+        (Some(at), Some(block)) if block >= at + Step::Minute.ms() + WINDOWS_LATE_MS => Step::Minute.start(block),
+        (Some(at), _) => at,
+        (None, _) => i64::MIN,
     }
 }
 
@@ -233,6 +244,21 @@ mod tests {
         added.add(&Word::Nothing(&torn), (60_000, Step::Minute), newest);
         assert_eq!(added.missing.as_deref(), Some("from 1970-01-01T00:01:00.000Z: a gap"));
         assert_eq!(added.partial.transactions, 5);
+    }
+
+    #[test]
+    fn what_windows_lack_behind_blocks_is_missing() {
+        let minute = 60_000;
+        assert_eq!(open_from(Some(2 * minute), Some(2 * minute + 5_000)), 2 * minute);
+        assert_eq!(open_from(Some(2 * minute), Some(3 * minute + 9_000)), 2 * minute, "they are on their way");
+        assert_eq!(open_from(Some(2 * minute), Some(4 * minute + 1_000)), 4 * minute);
+        assert_eq!((open_from(Some(minute), None), open_from(None, Some(minute))), (minute, i64::MIN));
+        let whole = Window { complete: true, ..Window::default() };
+        let newest = open_from(Some(0), Some(10 * minute));
+        let mut added = Added::default();
+        added.add(&Word::Window(&whole), (0, Step::Minute), newest);
+        added.add(&Word::None("none"), (minute, Step::Minute), newest);
+        assert_eq!(added.missing.as_deref(), Some("from 1970-01-01T00:01:00.000Z: none"));
     }
 
     #[test]

@@ -71,6 +71,7 @@ pub(super) enum Word<'w> {
 }
 
 const NO_WINDOW: &str = "no window tells of it";
+const UNREADABLE: &str = "a transaction that may have touched the contract could not be read";
 const NOT_WATCHED: &str = "the contract was not watched yet";
 
 /// Pure: what windows tell of the step that begins at a time.
@@ -85,6 +86,8 @@ pub(super) fn word<'w>(told: &'w Told, heads: &Heads, contract: bool, windows: b
     match (told.contract.get(&at), network) {
         (Some(window), _) => Word::Window(window),
         (None, _) if heads.watched_from.is_none_or(|from| from > at) => Word::None(NOT_WATCHED),
+        // One that could not be read may have touched it.
+        (None, Some(network)) if network.partial.unreadable > 0 => Word::None(UNREADABLE),
         (None, Some(network)) => Word::Nothing(network),
         (None, None) => Word::None(NO_WINDOW),
     }
@@ -173,6 +176,8 @@ pub(super) fn reason(of_windows: Option<&str>, refusal: Refusal) -> String {
 
 #[cfg(test)]
 mod tests {
+    use schemas::records::Partial;
+
     use super::*;
 
     fn window(complete: bool) -> Window {
@@ -191,6 +196,13 @@ mod tests {
         assert!(step(60).complete && step(60).figures.is_some_and(|f| f.transactions == 0 && f.senders == Some(0)));
         assert_eq!((step(120).complete, step(120).reason.as_deref()), (false, Some("a gap")));
         assert!(step(180).complete && step(180).reason.is_none());
+        let unreadable = Window {
+            partial: Partial { blocks: 1, transactions: 1, unreadable: 1, ..Partial::default() },
+            ..window(true)
+        };
+        let told_less = Told { network: [(60, unreadable)].into(), ..Told::default() };
+        let step_less = word(&told_less, &heads, true, true, 60).step(60);
+        assert_eq!((step_less.figures, step_less.reason.as_deref()), (None, Some(UNREADABLE)));
         assert_eq!((step(240).figures, step(240).reason.as_deref()), (None, Some(NO_WINDOW)));
         // Of who must not know whether it is watched nothing of it is told.
         assert_eq!(word(&told, &heads, true, false, 180).step(180).figures, None);

@@ -260,7 +260,7 @@ impl Store {
         let newest = |whose: &str, what: &str| {
             format!(
                 "SELECT toUnixTimestamp64Milli(window_start) AS at, {what} AS told FROM window_rows WHERE network = {{network:String}} \
-                 AND contract = {whose} AND window_seconds = 60 AND {KEPT} ORDER BY window_start DESC, sequence DESC LIMIT 1"
+                 AND contract = {whose} AND window_seconds = 60 AND blocks > 0 AND {KEPT} ORDER BY window_start DESC, sequence DESC LIMIT 1"
             )
         };
         let head = newest("''", "toInt64(sequence)");

@@ -97,19 +97,21 @@ impl Chores<'_> {
     }
 
     /// Removes records of a compacted topic that are older than this, [`AGED`] at most: the newest of their keys, since the others are gone.
-    /// Offsets rise with time, so that it ends at the first younger one.
+    /// Offsets rise with time, so that it ends at the first younger one. Whether there may be more.
     pub fn aged(
         &self,
         topic: &Arc<TopicState>,
         partition: u32,
         before: TimeMs,
         stage: &mut Stage,
-    ) -> Result<(), LogError> {
+    ) -> Result<bool, LogError> {
         let at = PartitionId { topic: topic.id, partition };
         let guard = self.shared.engine.read().unwrap_or_else(|e| e.into_inner());
         let engine = guard.as_ref().ok_or_else(|| self.shared.closed_error())?;
         let damaged = |e: engine::EngineReadError| e.into_log(&self.shared.dir);
+        let mut looked = 0;
         for guard in engine.compact.prefix(partition_key(b"r", at)).take(AGED) {
+            looked += 1;
             let (key, raw) = guard.into_inner().map_err(|e| damaged(e.into()))?;
             let offset = key.get(9..17).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes);
             let Some(offset) = offset else { continue };
@@ -117,7 +119,7 @@ impl Chores<'_> {
             let Ok(records) = blob::decode(&raw, TopicPartition { topic: "", partition }, offset) else { continue };
             let Some(record) = records.into_iter().next() else { continue };
             if record.timestamp.0 >= before.0 {
-                return Ok(());
+                return Ok(false);
             }
             let mut index = partition_key(b"k", at);
             index.extend_from_slice(&record.key.unwrap_or_default());
@@ -129,7 +131,7 @@ impl Chores<'_> {
             stage.compact.insert(key.to_vec(), None);
             stage.compact.insert(offset_key(b"d", at, offset), None);
         }
-        Ok(())
+        Ok(looked == AGED)
     }
 
     /// Removes the oldest blobs of a partition, as far as nobody holds them: since they were chosen, a group may have gone back.

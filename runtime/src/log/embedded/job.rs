@@ -53,7 +53,7 @@ pub enum Job {
     /// Removes tombstones of a partition that are older than this.
     RemoveTombstones(Arc<TopicState>, u32, TimeMs, Reply<()>),
     /// Removes some of the records of a partition of a compacted topic that are older than this, the oldest first.
-    RemoveAged(Arc<TopicState>, u32, TimeMs, Reply<()>),
+    RemoveAged(Arc<TopicState>, u32, TimeMs, Reply<bool>),
     /// Writes a batch of nothing but its number.
     Mark(Reply<()>),
     /// Stops.

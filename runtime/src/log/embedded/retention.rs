@@ -24,6 +24,8 @@ use crate::log::{LogError, LogErrorKind};
 const TOMBSTONES: Duration = Duration::from_secs(24 * 3600);
 /// Blobs removed in one batch, at most.
 const STEP: usize = 512;
+/// Batches of aged records of a compacted partition that go each time.
+const AGED_STEPS: usize = 64;
 /// Rest between two looks for room, however often it is asked for.
 const REST: Duration = Duration::from_millis(250);
 /// How often the engine is asked to give back what was removed: the files that one compaction finds empty go with the next.
@@ -65,7 +67,11 @@ pub async fn apply(shared: &Arc<Shared>) -> Result<(), LogError> {
                 shared.ask(|reply| Job::RemoveTombstones(topic.clone(), partition, before, reply)).await?;
                 if let Some(ms) = topic.row().retention_ms {
                     let before = TimeMs(now.0.saturating_sub_unsigned(ms));
-                    shared.ask(|reply| Job::RemoveAged(topic.clone(), partition, before, reply)).await?;
+                    for _ in 0..AGED_STEPS {
+                        if !shared.ask(|reply| Job::RemoveAged(topic.clone(), partition, before, reply)).await? {
+                            break;
+                        }
+                    }
                 }
                 continue;
             }

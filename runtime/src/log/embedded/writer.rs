@@ -110,7 +110,13 @@ impl Writer {
                     Some((chores.tombstones(&topic, partition, before, &mut stage), reply))
                 }
                 Job::RemoveAged(topic, partition, before, reply) => {
-                    Some((chores.aged(&topic, partition, before, &mut stage), reply))
+                    match chores.aged(&topic, partition, before, &mut stage) {
+                        Ok(more) => {
+                            later.push(Box::new(move |_, decided| drop(reply.send(decided.map(|()| more)))));
+                        }
+                        Err(e) => drop(reply.send(Err(e))),
+                    }
+                    None
                 }
                 Job::Mark(reply) => {
                     stage.mark = true;
