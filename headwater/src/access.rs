@@ -110,7 +110,7 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(WRITE, On::TransactionalIds("status.causes.")),
         ],
         Role::Aggregate => vec![
-            right(READ, On::Topics(&[ENRICHED_BLOCKS])),
+            right(READ, On::Topics(&[ENRICHED_BLOCKS, CONTROL_CONFIG])),
             // Who takes a partition over reads how far its windows are published.
             right(BOTH, On::Topics(&[METRICS_WINDOWS])),
             right(OUTPUT, On::Topics(&[STAGE_STATUS])),
