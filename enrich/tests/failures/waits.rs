@@ -62,26 +62,6 @@ async fn a_transaction_that_the_node_has_in_another_block_is_no_evidence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_behind_is_waited_for() {
-    let node = Node::start().await;
-    node.be_behind(100);
-    let mut bench = Bench::with(&node).await;
-    // A quarter of it is what a block takes that nodes have heard of.
-    bench.config.failures.give_up_after = Duration::from_secs(24);
-    let transaction = failed(1, contract(1));
-    // It stands in a block below in what the node has so far.
-    node.has(hash(890), std::slice::from_ref(&transaction), "of another block");
-    bench.apply(950, hash(950), vec![transaction.clone()]).await;
-    let running = bench.start();
-    tokio::time::sleep(Duration::from_secs(8)).await;
-    assert!(bench.causes().await.is_empty(), "it waits");
-    node.has(hash(950), std::slice::from_ref(&transaction), "came late");
-    let causes = bench.until(1).await;
-    running.stop().await;
-    assert_eq!(causes[0].found_by, CauseEvidence::Trace, "{:?}", causes[0]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_come_back_are_asked_for_what_waited_the_newest_first() {
     let node = Node::start().await;
     node.be_away(true);
