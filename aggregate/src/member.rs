@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use runtime::log::{
     Consumer, Log, LogError, LogErrorKind, NewRecord, Offsets, PollLimits, Polled, Producer, TopicPartition,
-    Transaction,
+    Transaction, membership::deadline,
 };
 use schemas::{Codec, topics};
 use tokio::time::{Instant, timeout};
@@ -27,8 +27,6 @@ const POSITIONS: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(10);
 /// Bytes of records in one transaction, about.
 const COMMIT_BYTES: usize = 4 << 20;
-/// Deadline of a call to the log. A commit that says nothing for so long counts as indefinite.
-const CALL_DEADLINE: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub struct Member<'a> {
@@ -232,11 +230,4 @@ fn in_transactions(records: Vec<NewRecord>) -> Vec<Vec<NewRecord>> {
     }
     all.push(some);
     all
-}
-
-/// A call of the log within its deadline.
-pub async fn deadline<T>(what: &str, call: impl Future<Output = Result<T, LogError>>) -> Result<T, LogError> {
-    timeout(CALL_DEADLINE, call).await.unwrap_or_else(|_| {
-        Err(LogError::new(LogErrorKind::Indefinite, format!("{what}: no answer from the log in {CALL_DEADLINE:?}")))
-    })
 }

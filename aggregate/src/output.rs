@@ -3,21 +3,19 @@
 //! Guarantee: the newest record of a partition of `metrics.windows` names the offset of `enriched.blocks` below which all that was due is
 //! published ([`READ`]): it is written in the transaction that this became true by, and a transaction without records publishes nothing.
 
-use runtime::log::{Headers, Log, LogError, LogErrorKind, NewRecord, Record, TopicPartition, fold_from, header_name};
+use runtime::log::{
+    Headers, Log, LogError, NewRecord, Record, TopicPartition, fold_from, header_name, membership::decided,
+};
 use schemas::{
     codec::{Codec, EncodeError, Record as _},
     records::Window,
     topics,
 };
-use tokio::time::{Duration, Instant};
 
 /// The header that says how far the input was read when the record was written.
 pub const READ: &str = "read";
 /// Offsets that are read back at first; sixteen times as many each time that no record of ours was among them.
 const FIRST: u64 = 512;
-/// How long it may take until what a former holder had under way is decided.
-const DECIDED: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A window with what is written of it. Trailing hours and days are merged from minutes and from hours that are over: these have their sketches; of the
 /// others, what follows from them is told.
@@ -56,14 +54,7 @@ fn read_of(record: &Record) -> Option<u64> {
 /// What the log says.
 pub async fn read_before(log: &dyn Log, partition: u32) -> Result<Option<u64>, LogError> {
     let at = TopicPartition { topic: topics::METRICS_WINDOWS.name, partition };
-    let until = Instant::now() + DECIDED;
-    while let Some(offset) = log.undecided(at).await? {
-        if Instant::now() > until {
-            let message = format!("{} [{partition}] is not decided from offset {offset} on", at.topic);
-            return Err(LogError::new(LogErrorKind::Unavailable, message));
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    decided(log, at).await?;
     let ends = log.watermarks(at).await?;
     let mut back = FIRST;
     loop {

@@ -4,11 +4,11 @@
 //! the reading down. An error of the log that may pass drops everything, joins the group anew and goes on from what is committed: nothing is
 //! kept over from before (rule 10).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use runtime::{
     beat::Beat,
-    log::{Log, LogErrorKind},
+    log::{Log, membership::Pauses},
 };
 use schemas::{
     Codec,
@@ -21,9 +21,6 @@ use crate::{Config, Error, member::Member, metrics};
 
 /// The consumer group, and the beginning of the transactional id.
 pub const GROUP: &str = "aggregate";
-
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_MOST: Duration = Duration::from_secs(5);
 
 /// Runs until told to stop, or until the log refuses for good.
 ///
@@ -48,7 +45,7 @@ pub async fn run(
 }
 
 async fn memberships(config: &Config, log: &dyn Log, codec: &Codec, shutdown: &CancellationToken) -> Result<(), Error> {
-    let mut retry = RETRY_FIRST;
+    let mut pauses = Pauses::default();
     loop {
         let started = Instant::now();
         let ended = tokio::select! {
@@ -67,13 +64,10 @@ async fn memberships(config: &Config, log: &dyn Log, codec: &Codec, shutdown: &C
             tracing::debug!(%error, "while stopping");
             return Ok(());
         }
-        use LogErrorKind::*;
-        if !matches!(error.kind, Fenced | Aborted | Indefinite | Unavailable | Denied | Full | TooLarge | NoTopic) {
+        if !error.is_mended_by_joining() {
             return Err(Error::Log(error));
         }
-        if started.elapsed() > 2 * RETRY_MOST {
-            retry = RETRY_FIRST;
-        }
+        let retry = pauses.after(started);
         tracing::warn!(%error, kind = ?error.kind, retry_in = ?retry, "joining anew");
         metrics::rejoined();
         config.board.process(STALLED, Some(format!("aggregate joins its group anew: {error}")));
@@ -81,6 +75,5 @@ async fn memberships(config: &Config, log: &dyn Log, codec: &Codec, shutdown: &C
             () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(retry) => {}
         }
-        retry = (retry * 2).min(RETRY_MOST);
     }
 }

@@ -12,6 +12,7 @@ use runtime::{
     log::{
         Log, LogError, LogErrorKind, Producer, Transaction,
         events::{Batch, Event, EventConsumer, offsets_after},
+        membership::{Pauses, deadline},
     },
 };
 use schemas::{
@@ -22,7 +23,7 @@ use schemas::{
     },
     topics::{self, TopicSpec},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,10 +46,6 @@ const UNNAMED: Unnamed = Unnamed {
 };
 /// How long an empty poll waits.
 const POLL_WAIT: Duration = Duration::from_secs(1);
-/// Deadline of a call to the log. A commit that says nothing for so long counts as indefinite.
-const CALL_DEADLINE: Duration = Duration::from_secs(60);
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_MOST: Duration = Duration::from_secs(5);
 
 /// Runs until told to stop, or until the log refuses for good.
 pub async fn run(
@@ -88,7 +85,7 @@ async fn memberships(
     told: (&Follower, &Facts),
     shutdown: &CancellationToken,
 ) -> Result<(), Error> {
-    let mut retry = RETRY_FIRST;
+    let mut pauses = Pauses::default();
     let mut outputs = Outputs::default();
     let mut overtaken = HashMap::new();
     loop {
@@ -114,21 +111,13 @@ async fn memberships(
             }
             Err(error) => error,
         };
-        match error.kind {
-            LogErrorKind::Fenced
-            | LogErrorKind::Aborted
-            | LogErrorKind::Indefinite
-            | LogErrorKind::Unavailable
-            | LogErrorKind::Denied
-            | LogErrorKind::Full => {}
-            // The limits are read again.
-            LogErrorKind::TooLarge => {}
-            LogErrorKind::NoTopic => metrics::topic_missing(),
-            _ => return Err(Error::Log(error)),
+        if !error.is_mended_by_joining() {
+            return Err(Error::Log(error));
         }
-        if started.elapsed() > 2 * RETRY_MOST {
-            retry = RETRY_FIRST;
+        if error.kind == LogErrorKind::NoTopic {
+            metrics::topic_missing();
         }
+        let retry = pauses.after(started);
         tracing::warn!(%error, kind = ?error.kind, retry_in = ?retry, "joining anew");
         metrics::rejoined(kind_name(error.kind));
         config.board.process(STALLED, Some(format!("enrich joins its group anew: {error}")));
@@ -136,7 +125,6 @@ async fn memberships(
             () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(retry) => {}
         }
-        retry = (retry * 2).min(RETRY_MOST);
     }
 }
 
@@ -343,12 +331,6 @@ impl<'a> Member<'a> {
         self.floors.forget(&caught_up);
         Ok(())
     }
-}
-
-async fn deadline<T>(what: &str, call: impl Future<Output = Result<T, LogError>>) -> Result<T, LogError> {
-    timeout(CALL_DEADLINE, call).await.unwrap_or_else(|_| {
-        Err(LogError::new(LogErrorKind::Indefinite, format!("{what}: no answer from the log in {CALL_DEADLINE:?}")))
-    })
 }
 
 fn kind_name(kind: LogErrorKind) -> &'static str {

@@ -1,38 +1,21 @@
-//! What the stage's consumers have in common: deadlines of the log's calls, and joining the group anew after an error that may pass
-//! (rule 10).
+//! What the stage's consumers have in common: joining the group anew after an error that may pass (rule 10), and what they say of the
+//! process together.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use runtime::{
     beat::Board,
-    log::{LogError, LogErrorKind},
+    log::{LogError, membership::Pauses},
 };
 use schemas::records::stage_status::state;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics;
 use crate::Error;
-
-/// The longest that one call of the log takes.
-pub const CALL_DEADLINE: Duration = Duration::from_secs(60);
-/// The first pause before the log is asked again.
-pub const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_MOST: Duration = Duration::from_secs(5);
-
-/// A call of the log within its deadline.
-///
-/// # Errors
-/// What the log says; [`LogErrorKind::Indefinite`] when it says nothing.
-pub async fn deadline<T>(what: &str, call: impl Future<Output = Result<T, LogError>>) -> Result<T, LogError> {
-    timeout(CALL_DEADLINE, call).await.unwrap_or_else(|_| {
-        Err(LogError::new(LogErrorKind::Indefinite, format!("{what}: no answer from the log in {CALL_DEADLINE:?}")))
-    })
-}
 
 /// What the consumers say of the process together: it runs when all of them do. Clones are the same.
 #[derive(Clone)]
@@ -67,13 +50,13 @@ impl Doing {
 pub struct Rejoin {
     who: &'static str,
     doing: Doing,
-    retry: Duration,
+    pauses: Pauses,
 }
 
 impl Rejoin {
     /// Of the consumer of this group.
     pub fn new(who: &'static str, doing: Doing) -> Self {
-        Self { who, doing, retry: RETRY_FIRST }
+        Self { who, doing, pauses: Pauses::default() }
     }
 
     /// The group is joined.
@@ -97,14 +80,10 @@ impl Rejoin {
             tracing::debug!(who, %error, "while stopping");
             return Ok(false);
         }
-        use LogErrorKind::*;
-        if !matches!(error.kind, Fenced | Aborted | Indefinite | Unavailable | Denied | Full | TooLarge | NoTopic) {
+        if !error.is_mended_by_joining() {
             return Err(Error::Log(error));
         }
-        if started.elapsed() > 2 * RETRY_MOST {
-            self.retry = RETRY_FIRST;
-        }
-        let retry = self.retry;
+        let retry = self.pauses.after(started);
         tracing::warn!(who, %error, kind = ?error.kind, retry_in = ?retry, "joining anew");
         metrics::rejoined();
         self.doing.say(who, Some(format!("{who} joins its group anew: {error}")));
@@ -112,7 +91,6 @@ impl Rejoin {
             () = shutdown.cancelled() => return Ok(false),
             () = tokio::time::sleep(retry) => {}
         }
-        self.retry = (retry * 2).min(RETRY_MOST);
         Ok(true)
     }
 }

@@ -29,6 +29,7 @@ mod foreign;
 pub mod kafka;
 mod last;
 pub mod letters;
+pub mod membership;
 mod whole;
 
 use std::{sync::Arc, time::Duration};
@@ -330,6 +331,12 @@ impl LogError {
     pub fn nothing_written(&self) -> bool {
         use LogErrorKind::*;
         matches!(self.kind, Fenced | Aborted | TooLarge | Full | NoTopic | Denied | Invalid)
+    }
+
+    /// Whether a member of a group goes on by joining it anew, from the committed positions: limits, topics and rights are looked at again.
+    pub fn is_mended_by_joining(&self) -> bool {
+        use LogErrorKind::*;
+        matches!(self.kind, Fenced | Aborted | Indefinite | Unavailable | Denied | Full | TooLarge | NoTopic)
     }
 
     /// Whether the same call may succeed later.

@@ -19,7 +19,7 @@ use std::{
 
 use runtime::log::{
     Consumer, Log, LogError, Offsets, PollLimits, Polled, Producer, Record, TopicPartition, Transaction,
-    followed::Followed,
+    followed::Followed, membership::deadline,
 };
 use schemas::{Network, codec::Codec, topics};
 use tokio::{sync::mpsc, time::Instant};
@@ -31,7 +31,7 @@ use super::{
     metrics,
     operators::Operators,
     part::Part,
-    rejoin::{Doing, Rejoin, deadline},
+    rejoin::{Doing, Rejoin},
     sources::{self, Answered, Queue},
     topic,
 };

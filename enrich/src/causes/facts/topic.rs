@@ -10,8 +10,8 @@ use alloy_primitives::Address;
 use runtime::{
     facts::{Told, removed_at},
     log::{
-        Log, LogError, LogErrorKind, NewRecord, Offsets, Record, TopicPartition, compacted::key, fold,
-        followed::Fold as _,
+        Log, LogError, NewRecord, Offsets, Record, TopicPartition, compacted::key, fold, followed::Fold as _,
+        membership::decided,
     },
 };
 use schemas::{
@@ -21,13 +21,8 @@ use schemas::{
     records::{ContractFacts, FactsFold},
     topics,
 };
-use tokio::time::Instant;
 
-use super::{
-    ledger::Place,
-    part::Part,
-    rejoin::{CALL_DEADLINE, RETRY_FIRST},
-};
+use super::{ledger::Place, part::Part};
 
 /// The topic.
 pub const FACTS: &str = topics::CONTRACT_FACTS.name;
@@ -45,15 +40,7 @@ pub async fn take_over(
     position: Option<u64>,
 ) -> Result<Part, LogError> {
     let facts = TopicPartition { topic: FACTS, partition: at.partition };
-    // What a former holder had under way is decided first: it is his, or nobody's.
-    let until = Instant::now() + CALL_DEADLINE;
-    while let Some(offset) = log.undecided(facts).await? {
-        if Instant::now() > until {
-            let message = format!("{FACTS} [{}] is not decided from offset {offset} on", at.partition);
-            return Err(LogError::new(LogErrorKind::Unavailable, message));
-        }
-        tokio::time::sleep(RETRY_FIRST).await;
-    }
+    decided(log, facts).await?;
     let mut remembered = Remembered::default();
     let each = |record: Record| {
         remembered.take(codec, &record);

@@ -6,12 +6,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use runtime::log::{Log, LogError, LogErrorKind, Record, TopicPartition, fold_from};
+use runtime::log::{Log, LogError, Record, TopicPartition, fold_from, membership::decided};
 use schemas::{Network, headers::ChainHeaders, limits::causes as limits, topics};
-use tokio::time::Instant;
 
 use super::record::READ;
-use crate::causes::rejoin::{CALL_DEADLINE, RETRY_FIRST};
 
 /// Offsets that are read back at first.
 const FIRST: u64 = 4_096;
@@ -71,15 +69,7 @@ impl Before {
 /// What the log says.
 pub async fn read_back(log: &dyn Log, partition: u32, position: u64) -> Result<Before, LogError> {
     let at = TopicPartition { topic: topics::ENRICHED_CAUSES.name, partition };
-    // What a former holder had under way is decided first: it is his, or nobody's.
-    let until = Instant::now() + CALL_DEADLINE;
-    while let Some(offset) = log.undecided(at).await? {
-        if Instant::now() > until {
-            let message = format!("{} [{partition}] is not decided from offset {offset} on", at.topic);
-            return Err(LogError::new(LogErrorKind::Unavailable, message));
-        }
-        tokio::time::sleep(RETRY_FIRST).await;
-    }
+    decided(log, at).await?;
     let ends = log.watermarks(at).await?;
     let mut back = FIRST;
     loop {

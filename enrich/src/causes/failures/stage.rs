@@ -18,7 +18,7 @@ use std::{
 
 use runtime::log::{
     Consumer, Log, LogError, LogErrorKind, NewRecord, Offsets, PollLimits, Polled, Producer, TopicPartition,
-    Transaction,
+    Transaction, membership::deadline,
 };
 use schemas::{Network, codec::Codec, limits::causes as limits, records::stage_status::state, topics};
 use tokio::{sync::mpsc, time::Instant};
@@ -36,7 +36,7 @@ use crate::{
     causes::{
         config::Config,
         metrics,
-        rejoin::{Doing, Rejoin, deadline},
+        rejoin::{Doing, Rejoin},
     },
 };
 
