@@ -15,6 +15,7 @@
 //! Beside it, `providers.samples` → rows of endpoints, which block events never wait for ([`samples`]).
 
 mod apart;
+mod aside;
 mod audit;
 pub mod batch;
 mod beat;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use runtime::log::{Consumer, Log, LogError, LogErrorKind, Offsets, PollLimits, Polled, Record, TopicPartition};
+use runtime::log::{Consumer, Log, LogError, Offsets, PollLimits, Polled, Record, TopicPartition};
 use schemas::{
     TimeMs,
     codec::Codec,
@@ -24,6 +24,7 @@ use tokio::time::sleep;
 
 use super::{
     SinkConfig,
+    aside::{Failure, LOOK, STAND_BY, memberships},
     error::WriteError,
     insert::{insert_endpoints, insert_provider_minutes, insert_provider_samples},
     metrics,
@@ -40,12 +41,6 @@ pub const TOPICS: [&str; 1] = [topics::PROVIDERS_SAMPLES.name];
 const POLL: PollLimits = PollLimits { records: 4_096, bytes: 4 << 20, wait: Duration::from_millis(500) };
 /// Records of one batch, at most.
 const BATCH: usize = 20_000;
-/// How long the store may take before the group is served without reading, and one look at it then.
-const STAND_BY: Duration = Duration::from_secs(2);
-/// See there.
-const LOOK: Duration = Duration::from_millis(100);
-/// Pause before a log or a store that failed is asked again.
-const PAUSE: Duration = Duration::from_secs(2);
 /// What the tables keep: calls, minutes, states.
 const KEPT: [Duration; 3] = [days(1), days(90), days(30)];
 /// How far ahead of our clock a time may lie.
@@ -115,17 +110,7 @@ impl Samples {
 
     /// Until it is dropped, or the stage is told to stop.
     pub async fn run(self) {
-        loop {
-            match self.member().await {
-                Ok(()) | Err(Failure::Write(WriteError::Stopped)) => return,
-                // A cluster whose topics an operator makes may not have it yet.
-                Err(Failure::Log(error)) if error.is_transient() && error.kind != LogErrorKind::Denied => {
-                    tracing::debug!(%error, "samples cannot be read; trying again");
-                }
-                Err(failure) => tracing::warn!(%failure, "samples do not get into the store; trying again"),
-            }
-            sleep(PAUSE).await;
-        }
+        memberships("samples", || self.member()).await;
     }
 
     /// One membership of the group.
@@ -196,15 +181,6 @@ impl Samples {
         self.patience.again(|| insert_provider_minutes(&self.store, samples)).await?;
         self.patience.again(|| insert_endpoints(&self.store, samples)).await
     }
-}
-
-/// Why a membership ended.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("the log failed: {0}")]
-    Log(#[from] LogError),
-    #[error("the store refuses: {0}")]
-    Write(#[from] WriteError),
 }
 
 #[cfg(test)]

@@ -16,12 +16,13 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use runtime::log::{Consumer, Log, LogError, LogErrorKind, Offsets, PollLimits, Polled, Record, TopicPartition};
+use runtime::log::{Consumer, Log, LogError, Offsets, PollLimits, Polled, Record, TopicPartition};
 use schemas::{Network, TimeMs, codec::Codec, limits, records::Window, topics};
 use tokio::time::sleep;
 
 use super::{
     SinkConfig,
+    aside::{Failure, LOOK, STAND_BY, memberships},
     error::WriteError,
     insert::insert_windows,
     keep::{Keeping, oldest_window},
@@ -42,12 +43,6 @@ const POSITIONS: &str = "window_position_rows";
 const POLL: PollLimits = PollLimits { records: 4_096, bytes: 8 << 20, wait: Duration::from_millis(100) };
 /// Windows of one batch, at most, and bytes of their records; a poll's more.
 const BATCH: (usize, usize) = (20_000, 16 << 20);
-/// How long the store may take before the group is served without reading, and one look at it then.
-const STAND_BY: Duration = Duration::from_secs(2);
-/// See there.
-const LOOK: Duration = Duration::from_millis(100);
-/// Pause before a log or a store that failed is asked again.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// Brings windows to the store.
 pub(super) struct Windows {
@@ -124,17 +119,7 @@ impl Windows {
 
     /// Until it is dropped, or the stage is told to stop.
     pub async fn run(self) {
-        loop {
-            match self.member().await {
-                Ok(()) | Err(Failure::Write(WriteError::Stopped)) => return,
-                // A cluster whose topics an operator makes may not have it yet.
-                Err(Failure::Log(error)) if error.is_transient() && error.kind != LogErrorKind::Denied => {
-                    tracing::debug!(%error, "windows cannot be read; trying again");
-                }
-                Err(failure) => tracing::warn!(%failure, "windows do not get into the store; trying again"),
-            }
-            sleep(PAUSE).await;
-        }
+        memberships("windows", || self.member()).await;
     }
 
     /// One membership of the group.
@@ -266,13 +251,4 @@ impl Held {
     fn all(&self) -> Vec<TopicPartition> {
         self.placed.iter().chain(self.unplaced.keys()).copied().collect()
     }
-}
-
-/// Why a membership ended.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("the log failed: {0}")]
-    Log(#[from] LogError),
-    #[error("the store refuses: {0}")]
-    Write(#[from] WriteError),
 }

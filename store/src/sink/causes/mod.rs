@@ -16,13 +16,14 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use runtime::log::{Consumer, Log, LogError, LogErrorKind, PollLimits, Polled, TopicPartition};
+use runtime::log::{Consumer, Log, LogError, PollLimits, Polled, TopicPartition};
 use schemas::{Network, TimeMs, codec::Codec, limits::causes as limits, records::EnrichedCause, topics};
 use tokio::time::sleep;
 
 use self::waiting::{Held, Place, Waiting};
 use super::{
     SinkConfig,
+    aside::{Failure, LOOK, STAND_BY, memberships},
     beat::Busy,
     error::WriteError,
     fold::{Folded, fold},
@@ -43,12 +44,6 @@ const POSITIONS: &str = "cause_position_rows";
 const POLL: PollLimits = PollLimits { records: 2_048, bytes: 4 << 20, wait: Duration::from_millis(100) };
 /// Causes beyond which nothing more is gathered before they are folded.
 const BATCH: usize = 2_048;
-/// How long the store may take before the group is served without reading, and one look at it then.
-const STAND_BY: Duration = Duration::from_secs(2);
-/// See there.
-const LOOK: Duration = Duration::from_millis(100);
-/// Pause before a log or a store that failed is asked again.
-const PAUSE: Duration = Duration::from_secs(2);
 /// Networks that the store is asked about at the same time.
 const AT_ONCE: usize = 8;
 /// Tries after which the store counts as refusing.
@@ -91,17 +86,7 @@ impl Causes {
 
     /// Until it is dropped, or the stage is told to stop.
     pub async fn run(self) {
-        loop {
-            match self.member().await {
-                Ok(()) | Err(Failure::Write(WriteError::Stopped)) => return,
-                // A cluster whose topics an operator makes may not have it yet.
-                Err(Failure::Log(error)) if error.is_transient() && error.kind != LogErrorKind::Denied => {
-                    tracing::debug!(%error, "causes cannot be read; trying again");
-                }
-                Err(failure) => tracing::warn!(%failure, "causes do not get into the store; trying again"),
-            }
-            sleep(PAUSE).await;
-        }
+        memberships("causes", || self.member()).await;
     }
 
     /// One membership of the group.
@@ -350,13 +335,4 @@ fn pauses(consumer: &mut dyn Consumer, waiting: &mut Waiting) -> Result<(), LogE
 /// Whether it may be what is asked, rather than the store.
 fn is_of_the_statement(error: &StoreError) -> bool {
     matches!(error.kind, StoreErrorKind::Internal | StoreErrorKind::TooLarge | StoreErrorKind::BadRequest)
-}
-
-/// Why a membership ended.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("the log failed: {0}")]
-    Log(#[from] LogError),
-    #[error("the store refuses: {0}")]
-    Write(#[from] WriteError),
 }
