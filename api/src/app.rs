@@ -1,6 +1,6 @@
 //! What all requests and connections share, made once by the wiring.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use control::Control;
@@ -15,7 +15,7 @@ use crate::{
     catalogue::Catalogue,
     config::{Config, NetworkConfig},
     decoding::Abis,
-    door::{Budgets, Came},
+    door::{Asking, Budgets, Came},
     error::ApiError,
     export::Exports,
     ledger::Counts,
@@ -126,7 +126,20 @@ impl App {
         self.config.networks.borrow().iter().map(|n| n.network.clone()).collect()
     }
 
-    /// The same with their families.
+    /// Networks that whoever asks reaches: those of the configuration, and those of which the store has something.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn reached(&self, asking: &Asking) -> Result<BTreeSet<Network>, ApiError> {
+        let reach = asking.reach();
+        let mut all: BTreeSet<Network> = self.configured().into_iter().collect();
+        self.visible.refresh(&self.store, &self.networks()).await?;
+        all.extend(self.visible.networks().into_iter().filter_map(|known| known.network.parse().ok()));
+        all.retain(|network| reach.contains(network.as_str()));
+        Ok(all)
+    }
+
+    /// The networks of the configuration with their families.
     pub fn networks(&self) -> Vec<NetworkConfig> {
         self.config.networks.borrow().clone()
     }

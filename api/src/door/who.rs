@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use control::{Authenticated, Caller, Tenant};
+use control::{Authenticated, Caller, Networks, Tenant};
 
 use super::Counted;
 use crate::{app::App, error::ApiError};
@@ -71,6 +71,11 @@ impl Asking {
     /// The way to the tenant's rows, where there is one.
     pub fn tenant(&self) -> Option<&Tenant> {
         self.who.as_ref().map(|who| who.tenant())
+    }
+
+    /// The networks that are reached.
+    pub fn reach(&self) -> &Networks {
+        self.tenant().map_or(&Networks::All, Tenant::reach)
     }
 }
 

@@ -66,8 +66,7 @@ pub async fn causes(
     let params = Params::parse(query.as_deref(), KNOWN)?;
     let span = Span::read(&params, TimeMs::now())?;
     let whose = Whose::read_one(&app, &asking, &params).await?;
-    let [from, to] = [params.text("from")?, params.text("to")?].map(|text| text.unwrap_or("-").to_owned());
-    let name = format!("causes {} {} {from} {to}", whose.name(), span.step);
+    let name = format!("causes {} {} {}", whose.name(), span.step, Span::name(&params)?);
     let ask = async || {
         let filter = CausesFilter {
             network: whose.network.clone(),
@@ -85,11 +84,7 @@ pub async fn causes(
             to: span.to.rfc3339(),
             items: items(&found),
         };
-        let body = serde_json::to_vec(&answer).map_err(|error| {
-            tracing::error!(%error, "a series could not be written");
-            ApiError::Internal
-        })?;
-        Ok(Kept::new(body, found.sequence))
+        Kept::json(&answer, found.sequence)
     };
     let kept = app.answers.of(&app.rings, &whose.network, name, ask).await?;
     Ok(figures(&headers, "application/json", &kept.body, Some(kept.sequence)))

@@ -72,11 +72,7 @@ pub async fn diagnosis(
     let name = format!("diagnosis {} {} {called:?}", whose.name(), params.text("at")?.unwrap_or("-"));
     let ask = async || {
         let (found, sequence) = diagnosis::of(&app, &whose, called.as_deref(), at).await?;
-        let body = serde_json::to_vec(&found).map_err(|error| {
-            tracing::error!(%error, "a diagnosis could not be written");
-            ApiError::Internal
-        })?;
-        Ok(Kept::new(body, sequence).at_most(limits::DIAGNOSIS_KEPT))
+        Ok(Kept::json(&found, sequence)?.at_most(limits::DIAGNOSIS_KEPT))
     };
     let kept = app.answers.of(&app.rings, &whose.network, name, ask).await?;
     Ok(figures(&headers, "application/json", &kept.body, Some(kept.sequence)))

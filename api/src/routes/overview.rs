@@ -1,15 +1,14 @@
 //! `GET /metrics/overview`: what happened within the last minutes.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{RawQuery, State},
     http::HeaderMap,
     response::Response,
 };
-use control::Networks;
 use futures::{StreamExt as _, TryStreamExt as _};
-use schemas::{Network, TimeMs, limits::metrics as limits};
+use schemas::{TimeMs, limits::metrics as limits};
 use serde_json::value::RawValue;
 use store::query::OverviewFilter;
 use utoipa::IntoParams;
@@ -21,7 +20,7 @@ use crate::{
     error::ApiError,
     items::{OverviewAnswer, OverviewItem},
     params::Params,
-    windows::{Kept, Trailing, Whose},
+    windows::{Kept, Trailing, Whose, json, not_written},
 };
 
 const KNOWN: &[&str] = &["network", "contract", "window"];
@@ -66,29 +65,16 @@ pub async fn overview(
         return Ok(figures(&headers, "application/json", &kept.body, Some(kept.sequence)));
     }
     let app = &*app;
-    let each = futures::stream::iter(reached(app, &asking).await?).map(|network| async move {
+    let reached = app.reached(&asking).await?.into_iter().take(limits::OVERVIEW_NETWORKS);
+    let each = futures::stream::iter(reached).map(|network| async move {
         let whose = Whose { network, contract: None, own: true };
         one(app, &whose, window).await
     });
     let all: Vec<Kept> = each.buffered(limits::OVERVIEW_AT_ONCE).try_collect().await?;
     let items: Result<Vec<&RawValue>, _> = all.iter().map(|kept| serde_json::from_slice(&kept.body)).collect();
-    let body = items.and_then(|items| serde_json::to_vec(&serde_json::json!({ "items": items }))).map_err(internal)?;
+    let items = items.map_err(not_written)?;
+    let body = json(&serde_json::json!({ "items": items }))?;
     Ok(figures(&headers, "application/json", &body.into(), None))
-}
-
-fn internal(error: serde_json::Error) -> ApiError {
-    tracing::error!(%error, "figures could not be written");
-    ApiError::Internal
-}
-
-/// The networks that are looked at where none is named.
-async fn reached(app: &App, asking: &Asking) -> Result<Vec<Network>, ApiError> {
-    let reach = asking.tenant().map_or(&Networks::All, |tenant| tenant.reach());
-    let mut all: BTreeSet<Network> = app.configured().into_iter().collect();
-    app.visible.refresh(&app.store, &app.networks()).await?;
-    all.extend(app.visible.networks().into_iter().filter_map(|known| known.network.parse().ok()));
-    all.retain(|network| reach.contains(network.as_str()));
-    Ok(all.into_iter().take(limits::OVERVIEW_NETWORKS).collect())
 }
 
 async fn one(app: &App, whose: &Whose, window: Trailing) -> Result<Kept, ApiError> {
@@ -105,7 +91,7 @@ async fn one(app: &App, whose: &Whose, window: Trailing) -> Result<Kept, ApiErro
         let found = app.store.overview(&filter).await.map_err(|e| ApiError::from_store(&e))?;
         let contract = whose.contract.as_deref();
         let item = OverviewItem::of(whose.network.as_str(), contract, window.word(), (filter.from, to), &found);
-        Ok(Kept::new(serde_json::to_vec(&item).map_err(internal)?, found.sequence))
+        Kept::json(&item, found.sequence)
     };
     app.answers.of(&app.rings, &whose.network, name, ask).await
 }

@@ -18,7 +18,7 @@ use crate::{
     error::ApiError,
     items::{ManySeries, MetricSeriesItem, Series, SeriesAnswer},
     params::Params,
-    windows::{Kept, Span, Whose, csv},
+    windows::{Kept, Span, Whose, csv, not_written},
 };
 
 const KNOWN: &[&str] = &["network", "contract", "metric", "step", "from", "to", "format"];
@@ -81,10 +81,9 @@ pub async fn series(
         return Err(ApiError::invalid("metric", params.text("metric")?.unwrap_or_default(), expected));
     }
     let whose = Whose::read_one(&app, &asking, &params).await?;
-    // What was left out is the same question a moment later.
-    let [from, to] = [params.text("from")?, params.text("to")?].map(|text| text.unwrap_or("-").to_owned());
     let words: Vec<&str> = metrics.iter().map(|metric| metric.as_str()).collect();
-    let name = format!("series {} {} {} {from} {to} {is_csv}", whose.name(), words.join(","), span.step);
+    let asked = Span::name(&params)?;
+    let name = format!("series {} {} {} {asked} {is_csv}", whose.name(), words.join(","), span.step);
     let ask = async || {
         let filter = SeriesFilter {
             network: whose.network.clone(),
@@ -97,17 +96,11 @@ pub async fn series(
         };
         let found = app.store.series(&filter).await.map_err(|e| ApiError::from_store(&e))?;
         let series: Vec<MetricSeriesItem> = found.series.into_iter().map(MetricSeriesItem::of).collect();
-        let body = if is_csv {
-            let whose = (whose.network.as_str(), whose.contract.as_deref());
-            csv::of(whose, span.step.as_str(), &series).map_err(|error| error.to_string())
-        } else {
-            serde_json::to_vec(&answer(&whose, span, series)).map_err(|error| error.to_string())
-        };
-        let body = body.map_err(|error| {
-            tracing::error!(error, "a series could not be written");
-            ApiError::Internal
-        })?;
-        Ok(Kept::new(body, found.sequence))
+        if !is_csv {
+            return Kept::json(&answer(&whose, span, series), found.sequence);
+        }
+        let of = (whose.network.as_str(), whose.contract.as_deref());
+        Ok(Kept::new(csv::of(of, span.step.as_str(), &series).map_err(not_written)?, found.sequence))
     };
     let kept = app.answers.of(&app.rings, &whose.network, name, ask).await?;
     let media_type = if is_csv { "text/csv; charset=utf-8; header=present" } else { "application/json" };

@@ -6,10 +6,7 @@
 
 mod asked;
 
-use std::collections::BTreeSet;
-
 use asked::Asked;
-use control::Networks;
 use schemas::{Network, limits::finding};
 use tokio::time::timeout;
 
@@ -61,18 +58,14 @@ pub async fn find(app: &App, asking: &Asking, text: &str, network: Option<Networ
 
 /// The networks that are looked into, and whether there are more.
 async fn reached(app: &App, asking: &Asking, network: Option<Network>) -> Result<(Vec<Network>, bool), ApiError> {
-    let reach = asking.tenant().map_or(&Networks::All, |tenant| tenant.reach());
     if let Some(network) = network {
-        if !reach.contains(network.as_str()) {
+        if !asking.reach().contains(network.as_str()) {
             return Err(ApiError::NetworkNotFound { network: network.to_string() });
         }
         app.known_network(&network).await?;
         return Ok((vec![network], false));
     }
-    let mut all: BTreeSet<Network> = app.configured().into_iter().collect();
-    app.visible.refresh(&app.store, &app.networks()).await?;
-    all.extend(app.visible.networks().into_iter().filter_map(|known| known.network.parse().ok()));
-    all.retain(|network| reach.contains(network.as_str()));
+    let all = app.reached(asking).await?;
     let cut = all.len() > finding::SEARCH_NETWORKS;
     Ok((all.into_iter().take(finding::SEARCH_NETWORKS).collect(), cut))
 }

@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 use schemas::{Network, limits::metrics as limits};
+use serde::Serialize;
 use tokio::sync::Mutex;
 
 use crate::{error::ApiError, live::Rings};
@@ -37,6 +38,14 @@ impl Kept {
         Self { body: body.into(), sequence, asked: Instant::now(), at_most: limits::KEPT.1 }
     }
 
+    /// The same as JSON.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`]: it cannot be written.
+    pub fn json(answer: &impl Serialize, sequence: u64) -> Result<Self, ApiError> {
+        Ok(Self::new(json(answer)?, sequence))
+    }
+
     /// The same, for less time, since it rests on more than blocks.
     #[must_use]
     pub fn at_most(self, at_most: Duration) -> Self {
@@ -48,6 +57,20 @@ impl Kept {
         let age = now.saturating_duration_since(self.asked);
         age < limits::KEPT.0 || (age < self.at_most && newest.is_some_and(|newest| newest <= self.sequence))
     }
+}
+
+/// What is answered, as JSON.
+///
+/// # Errors
+/// [`ApiError::Internal`]: it cannot be written.
+pub fn json(answer: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(answer).map_err(not_written)
+}
+
+/// An answer that cannot be written is a fault of ours.
+pub fn not_written(error: impl std::fmt::Display) -> ApiError {
+    tracing::error!(%error, "figures could not be written");
+    ApiError::Internal
 }
 
 #[derive(Clone)]

@@ -9,6 +9,6 @@ pub mod csv;
 mod times;
 mod whose;
 
-pub use answers::{Answers, Kept};
+pub use answers::{Answers, Kept, json, not_written};
 pub use times::{Span, Trailing};
 pub use whose::{Whose, has_contract};

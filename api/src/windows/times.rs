@@ -93,6 +93,15 @@ impl Span {
         }
     }
 
+    /// What of a request decides it, but for the step: what was left out is the same question a moment later.
+    ///
+    /// # Errors
+    /// A parameter that stands there twice.
+    pub fn name(params: &Params) -> Result<String, ApiError> {
+        let [from, to] = [params.text("from")?, params.text("to")?].map(|text| text.unwrap_or("-"));
+        Ok(format!("{from} {to}"))
+    }
+
     /// How many steps there are.
     pub const fn steps(self) -> usize {
         ((self.to.0 - self.from.0 + self.step.ms() - 1) / self.step.ms()) as usize

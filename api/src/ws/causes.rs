@@ -10,7 +10,7 @@ use axum::extract::ws::Message;
 use schemas::{Network, limits::finding};
 use tokio::sync::watch;
 
-use super::subscriptions::Subscriptions;
+use super::{subscriptions::Subscriptions, wakes::risen};
 use crate::live::{Causes, LiveCause};
 
 /// How far a connection has come.
@@ -81,11 +81,7 @@ impl ComingCauses {
 
     /// Until a new one came; for ever while none is wanted. Safe to drop and call again.
     pub async fn changed(&mut self) {
-        match &mut self.changes {
-            // The sender lives as long as the service.
-            Some(changes) => drop(changes.changed().await),
-            None => std::future::pending().await,
-        }
+        risen(&mut self.changes).await;
     }
 }
 

@@ -4,7 +4,7 @@ use axum::extract::ws::Message;
 use schemas::Network;
 use tokio::sync::watch;
 
-use super::subscriptions::Subscriptions;
+use super::{subscriptions::Subscriptions, wakes::risen};
 use crate::watch::Providers;
 
 /// How far a connection has come.
@@ -44,10 +44,6 @@ impl Endpoints {
 
     /// Until something changed; for ever while no endpoint is wanted. Safe to drop and call again.
     pub async fn changed(&mut self) {
-        match &mut self.changes {
-            // The sender lives as long as the service.
-            Some(changes) => drop(changes.changed().await),
-            None => std::future::pending().await,
-        }
+        risen(&mut self.changes).await;
     }
 }

@@ -20,6 +20,7 @@ mod outgoing;
 mod protocol;
 mod replay;
 mod subscriptions;
+mod wakes;
 mod windows;
 
 use std::sync::Arc;
