@@ -1,4 +1,4 @@
-//! Evidence of why transactions failed, as nodes give it: traces, and calls in their place (`nodes/src/evm/trace.rs`). Bytes unless the name says
+//! Evidence of why transactions failed, as nodes give it: traces, and calls in their place (`nodes/src/evm/trace`). Bytes unless the name says
 //! otherwise.
 
 use std::time::Duration;
