@@ -17,7 +17,10 @@ mod questions;
 #[allow(dead_code)]
 mod setup;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use generate::{Network, PER_BLOCK, fill, run};
 use harness::Running;
@@ -64,25 +67,20 @@ async fn no_question_reads_more_than_its_bound() {
 
 /// Every public question of `store::query`, by its function's name.
 fn questions_of_the_store() -> BTreeSet<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/query");
-    let mut found = BTreeSet::new();
-    for file in std::fs::read_dir(&folder).expect("the folder of questions").flatten() {
-        let text = std::fs::read_to_string(file.path()).expect("a source file");
-        for line in text.lines().map(str::trim_start) {
-            let named = line.strip_prefix("pub async fn ").and_then(|rest| rest.split(['(', '<']).next());
-            found.extend(named.map(str::to_owned));
-        }
-    }
+    let found: BTreeSet<String> = sources_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/query"))
+        .iter()
+        .flat_map(|(_, text)| text.lines())
+        .filter_map(|line| line.trim_start().strip_prefix("pub async fn ")?.split(['(', '<']).next())
+        .map(str::to_owned)
+        .collect();
     assert!(found.len() >= 15, "the questions are elsewhere: {found:?}");
     found
 }
 
-/// Statements are made in the rooms that this test looks into, and nowhere else.
-#[test]
-fn every_question_has_a_bound() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project");
-    let mut strays = Vec::new();
-    let mut folders = vec![root.join("api/src"), root.join("headwater/src")];
+/// Every source file in `folder` and the folders in it, with its text.
+fn sources_below(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder of sources").flatten() {
             let path = entry.path();
@@ -90,20 +88,38 @@ fn every_question_has_a_bound() {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") {
                 let text = std::fs::read_to_string(&path).expect("a source file");
-                // A statement names a table or view of the store.
-                let tables = ["_rows", "transactions", "blocks", "evm_logs", "block_events", "completeness"];
-                let says = |line: &str| {
-                    line.split_once(" FROM ").is_some_and(|(before, rest)| {
-                        before.contains("SELECT") && tables.iter().any(|table| rest.contains(table))
-                    })
-                };
-                // The demo prints one for people to type.
-                let shown = path.ends_with("demo.rs");
-                strays.extend(
-                    text.lines().filter(|line| says(line) && !shown).map(|line| format!("{}: {line}", path.display())),
-                );
+                found.push((path, text));
             }
         }
+    }
+    found
+}
+
+#[test]
+fn sources_are_read_from_folders_in_folders() {
+    let read = sources_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/query"));
+    for file in ["query/overview.rs", "query/by_rows/lines.rs"] {
+        assert!(read.iter().any(|(path, text)| path.ends_with(file) && !text.is_empty()), "{file} was not read");
+    }
+}
+
+/// Statements are made in the rooms that this test looks into, and nowhere else.
+#[test]
+fn every_question_has_a_bound() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project");
+    let mut strays = Vec::new();
+    for (path, text) in ["api/src", "headwater/src"].iter().flat_map(|folder| sources_below(&root.join(folder))) {
+        // A statement names a table or view of the store.
+        let tables = ["_rows", "transactions", "blocks", "evm_logs", "block_events", "completeness"];
+        let says = |line: &str| {
+            line.split_once(" FROM ").is_some_and(|(before, rest)| {
+                before.contains("SELECT") && tables.iter().any(|table| rest.contains(table))
+            })
+        };
+        // The demo prints one for people to type.
+        let shown = path.ends_with("demo.rs");
+        strays
+            .extend(text.lines().filter(|line| says(line) && !shown).map(|line| format!("{}: {line}", path.display())));
     }
     assert!(strays.is_empty(), "statements outside store/src: {strays:#?}");
 }
