@@ -96,6 +96,8 @@ fn of_report(report: &Report) -> Vec<Figure> {
     if let Some(latency) = &report.latency {
         figures.push(figure("head to WebSocket, p50", "ms", latency.p50_ms));
         figures.push(figure("head to WebSocket, p99", "ms", latency.p99_ms));
+        figures.push(figure("head to its window, p50", "ms", latency.windows.p50_ms));
+        figures.push(figure("head to its window, p99", "ms", latency.windows.p99_ms));
     }
     figures
 }

@@ -178,6 +178,12 @@ fn table(alone: &Alone) -> String {
         out.line("head to WebSocket, p50", ms(|l| l.p50_ms), &rate);
         out.line("head to WebSocket, p99", ms(|l| l.p99_ms), &format!("ms, {} blocks", latency.blocks));
         out.line("head to WebSocket, slowest", ms(|l| l.max_ms), "ms");
+        out.line("head to its window, p50", ms(|l| l.windows.p50_ms), "ms");
+        out.line(
+            "head to its window, p99",
+            ms(|l| l.windows.p99_ms),
+            &format!("ms, {} windows", latency.windows.count),
+        );
     }
     out.line("", [], "");
     statements(&mut out, &[&alone.idle]);
