@@ -23,15 +23,16 @@ impl Contracts {
         {
             return read.clone();
         }
-        let from = |(address, published): (&String, &TimeMs)| Some((address.parse().ok()?, watched_from(*published)));
+        let from = |(address, since): (&String, &TimeMs)| Some((address.parse().ok()?, watched_from(*since)));
         let read: Watched = Arc::new(now.iter().filter_map(from).collect());
         self.0.insert(network.clone(), (now, read.clone()));
         read
     }
 }
 
-/// The block time from which on every block is looked through for a contract, by when its record was published: a function of the record
-/// alone, so that a replay says the same. What was worked up before this process had read the record is of blocks with an earlier time.
-fn watched_from(published: TimeMs) -> TimeMs {
-    TimeMs(published.0.saturating_add_unsigned(WATCHED_MARGIN.as_millis() as u64))
+/// The block time from which on every block is looked through for a contract, by since when its record says that it is watched: a function of
+/// the record alone, so that a replay says the same. What was worked up before this process had read the record is of blocks with an earlier
+/// time.
+fn watched_from(since: TimeMs) -> TimeMs {
+    TimeMs(since.0.saturating_add_unsigned(WATCHED_MARGIN.as_millis() as u64))
 }

@@ -26,9 +26,9 @@ fn block() -> Recorded {
 }
 
 impl Bench {
-    async fn watch(&self, address: Address, revision: u64) {
-        let network = "eth".parse().unwrap();
-        let record = ControlConfig::Watched(WatchedAddress { network, address: format!("{address:#x}"), revision });
+    async fn watch(&self, address: Address, revision: u64, since: Option<TimeMs>) {
+        let (network, address) = ("eth".parse().unwrap(), format!("{address:#x}"));
+        let record = ControlConfig::Watched(WatchedAddress { network, address, revision, since });
         self.publish(vec![NewRecord { to: CONFIG, ..self.record(&record) }]).await;
     }
 
@@ -72,8 +72,9 @@ async fn since_when_a_contract_is_watched_follows_from_its_record_alone() {
     let (stop, stage) = bench.start();
     let mut sequence = 0;
     assert_eq!(bench.next(&mut sequence, contract).await, None, "nobody calls it his own");
-    bench.watch(contract, 1).await;
-    let from = TimeMs(bench.published().await.0 + margin);
+    bench.watch(contract, 1, None).await;
+    let published = bench.published().await;
+    let from = TimeMs(published.0 + margin);
     bench.until(&mut sequence, contract, from).await;
     stop.cancel();
     stage.await.unwrap().unwrap();
@@ -82,8 +83,19 @@ async fn since_when_a_contract_is_watched_follows_from_its_record_alone() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let (stop, stage) = bench.start();
     assert_eq!(bench.next(&mut sequence, contract).await, Some(from));
-    // The record that stands there now counts.
-    bench.watch(contract, 2).await;
+    // Somebody else adds it, too: nothing moves. What is counted of the other contract says that this process has read so far.
+    let another = transactions.iter().find_map(|transaction| match &transaction.payload {
+        Payload::Transaction(tx) => tx.contracts().into_iter().find(|address| *address != contract),
+        _ => None,
+    });
+    let another = another.expect("a block that touches two contracts");
+    bench.watch(contract, 2, Some(published)).await;
+    bench.watch(another, 1, None).await;
+    let of_another = TimeMs(bench.published().await.0 + margin);
+    bench.until(&mut sequence, another, of_another).await;
+    assert_eq!(bench.next(&mut sequence, contract).await, Some(from));
+    // Of a record that does not say since when, its own time counts.
+    bench.watch(contract, 3, None).await;
     let later = TimeMs(bench.published().await.0 + margin);
     assert!(later > from);
     bench.until(&mut sequence, contract, later).await;

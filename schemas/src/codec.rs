@@ -519,7 +519,8 @@ impl Record for ControlConfig {
     fn version(&self) -> Option<u32> {
         match self {
             Self::NetworkPartition(_) | Self::Request(_) => Some(2),
-            Self::Watched(_) | Self::Contract(_) => None,
+            Self::Watched(WatchedAddress { since: Some(_), .. }) => None,
+            Self::Watched(_) | Self::Contract(_) => Some(3),
         }
     }
 }

@@ -38,7 +38,7 @@ macro_rules! version {
 
 /// All versions. The highest version of a topic is the one that is written. When a schema changes, its former text moves to
 /// `avro/released/v<version>/` and keeps its row here.
-pub const SCHEMAS: [SchemaVersion; 25] = [
+pub const SCHEMAS: [SchemaVersion; 26] = [
     version!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
     version!(topics::RAW_TRANSACTIONS, 1, 2, "released/v1/raw.transactions.avsc"),
     version!(topics::INGEST_CHECKPOINTS, 1, 3, "released/v1/ingest.checkpoints.avsc"),
@@ -55,7 +55,7 @@ pub const SCHEMAS: [SchemaVersion; 25] = [
     version!(topics::INGEST_CHECKPOINTS, 2, 14, "ingest.checkpoints.avsc"),
     version!(topics::CONTROL_CONFIG, 2, 15, "released/v2/control.config.avsc"),
     version!(topics::ENRICHED_BLOCKS, 2, 16, "released/v2/enriched.blocks.avsc"),
-    version!(topics::CONTROL_CONFIG, 3, 17, "control.config.avsc"),
+    version!(topics::CONTROL_CONFIG, 3, 17, "released/v3/control.config.avsc"),
     version!(topics::CONTROL_TENANTS, 1, 18, "control.tenants.avsc"),
     version!(topics::ENRICHED_TRANSACTIONS, 3, 19, "enriched.transactions.avsc"),
     version!(topics::ENRICHED_BLOCKS, 3, 20, "released/v3/enriched.blocks.avsc"),
@@ -64,8 +64,10 @@ pub const SCHEMAS: [SchemaVersion; 25] = [
     version!(topics::ENRICHED_CAUSES, 1, 23, "enriched.causes.avsc"),
     version!(topics::ENRICHED_BLOCKS, 4, 24, "enriched.blocks.avsc"),
     version!(topics::METRICS_WINDOWS, 1, 25, "metrics.windows.avsc"),
+    version!(topics::CONTROL_CONFIG, 4, 34, "control.config.avsc"),
 ];
 
 /// Former versions, topic and version, in which records are still written that have nothing to say that came later: so processes of
 /// before read them while a deployment is upgraded. The newest one only adds fields behind theirs.
-pub const STILL_WRITTEN: [(TopicSpec, u32); 2] = [(topics::CONTROL_CONFIG, 2), (topics::ENRICHED_BLOCKS, 1)];
+pub const STILL_WRITTEN: [(TopicSpec, u32); 3] =
+    [(topics::CONTROL_CONFIG, 2), (topics::CONTROL_CONFIG, 3), (topics::ENRICHED_BLOCKS, 1)];

@@ -11,8 +11,8 @@ use schemas::{
     limits,
     passing::{Events, Passing, Reader, Writer},
     records::{
-        BlockSummary, CheckpointRecord, DecodedEvent, EmittedEvent, EnrichedBlock, EnrichedEvent, EnrichedTransaction,
-        Payload, RawBlock, RawTransaction, Seen, StageStatus,
+        BlockSummary, CheckpointRecord, ControlConfig, DecodedEvent, EmittedEvent, EnrichedBlock, EnrichedEvent,
+        EnrichedTransaction, Payload, RawBlock, RawTransaction, Seen, StageStatus,
     },
     registry::SCHEMAS,
     topics,
@@ -67,7 +67,7 @@ round_trips! {
     enriched_events: topics::ENRICHED_EVENTS, enriched_event;
     enriched_causes: topics::ENRICHED_CAUSES, enriched_cause;
     metrics_windows: topics::METRICS_WINDOWS, window;
-    control_config: topics::CONTROL_CONFIG, config_3;
+    control_config: topics::CONTROL_CONFIG, config_4;
     control_tenants: topics::CONTROL_TENANTS, control_tenant;
     contract_facts: topics::CONTRACT_FACTS, contract_facts;
     enrich_status: topics::ENRICH_STATUS, enrich_status;
@@ -107,18 +107,26 @@ fn blocks_without_sketches_are_written_as_the_first_version() {
 
 /// What processes of before know is written as they read it.
 #[test]
-fn what_version_2_could_say_of_control_config_is_written_as_version_2() {
+fn what_former_versions_could_say_of_control_config_is_written_as_they_say_it() {
     let codec = Codec::builtin();
-    let former = SCHEMAS.iter().find(|s| s.topic == topics::CONTROL_CONFIG && s.version == 2).unwrap();
+    let of = |version| SCHEMAS.iter().find(|s| s.topic == topics::CONTROL_CONFIG && s.version == version).unwrap();
+    let former = of(2);
     proptest!(ProptestConfig::with_cases(512), |(seed: u64)| {
         let record = Gen(seed).config_2();
         let value = codec.encode(&record).unwrap();
         prop_assert_eq!(&value[1..5], &former.id.to_be_bytes());
         round_trip(&codec, &record);
     });
-    let id = codec.id_of(topics::CONTROL_CONFIG.name).unwrap();
-    assert_eq!(codec.encode(&Gen(0).config_3()).unwrap()[1..5], id.to_be_bytes());
-    assert!(id > former.id);
+    assert_eq!(codec.id_of(topics::CONTROL_CONFIG.name), Some(of(4).id));
+    let mut seen = [0; 2];
+    for seed in 0..200 {
+        assert_eq!(codec.encode(&Gen(seed).config_3()).unwrap()[1..5], of(3).id.to_be_bytes());
+        let record = Gen(seed).config_4();
+        let is_new = matches!(&record, ControlConfig::Watched(watched) if watched.since.is_some());
+        assert_eq!(codec.encode(&record).unwrap()[1..5], of(if is_new { 4 } else { 3 }).id.to_be_bytes());
+        seen[usize::from(is_new)] += 1;
+    }
+    assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
     let without = SCHEMAS.iter().filter(|s| s.id != former.id).map(|s| (s.topic.name, s.version, s.id));
     assert!(matches!(Codec::with_ids(without), Err(CodecError::Unregistered { version: 2, .. })));
 }
@@ -161,7 +169,7 @@ fn damaged_values_are_errors() {
         damage(&codec, &g.enrich_status(), at, flip, &junk);
         damage(&codec, &g.stage_status(), at, flip, &junk);
         damage(&codec, &g.provider_sample(), at, flip, &junk);
-        damage(&codec, &g.config_3(), at, flip, &junk);
+        damage(&codec, &g.config_4(), at, flip, &junk);
         damage(&codec, &g.control_tenant(), at, flip, &junk);
     });
 }

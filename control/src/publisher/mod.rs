@@ -19,6 +19,7 @@ mod lease;
 mod metrics;
 mod records;
 mod rows;
+mod since;
 mod take_over;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -29,6 +30,7 @@ use records::Limits;
 use rows::{KINDS, Place, Unpublished};
 use runtime::log::{Log, Producer, Transaction};
 use schemas::codec::Codec;
+use since::Since;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
@@ -212,7 +214,9 @@ impl Publisher {
     /// Compares the log with the store, then publishes what is unpublished, for ever.
     async fn publish_all(&self, mut producer: Box<dyn Producer>) -> Result<Infallible, PublishError> {
         let limits = Limits::of(&*self.log).await?;
-        let found = take_over::take_over(&self.control.db, &*self.log, &self.codec, self.control.is_public()).await?;
+        let mut since = Since::default();
+        let public = self.control.is_public();
+        let found = take_over::take_over(&self.control.db, &*self.log, &self.codec, public, &mut since).await?;
         tracing::info!(
             instance = self.instance,
             differ = found,
@@ -222,7 +226,7 @@ impl Publisher {
         let mut waiting_since: Option<Instant> = None;
         loop {
             let looked = Instant::now();
-            let refused = self.look(&mut *producer, &limits, &mut waiting_since).await?;
+            let refused = self.look(&mut *producer, &limits, &mut since, &mut waiting_since).await?;
             self.say(true, refused);
             tokio::select! {
                 () = self.control.db.changed() => {}
@@ -237,6 +241,7 @@ impl Publisher {
         &self,
         producer: &mut dyn Producer,
         limits: &Limits,
+        since: &mut Since,
         waiting_since: &mut Option<Instant>,
     ) -> Result<Option<String>, PublishError> {
         let mut refused: Option<PublishError> = None;
@@ -244,12 +249,14 @@ impl Publisher {
         for kind in KINDS {
             let mut after = Place::default();
             loop {
-                let (page, more) = rows::unpublished(&self.control.db, kind, &after, self.control.is_public()).await?;
+                let (mut page, more) =
+                    rows::unpublished(&self.control.db, kind, &after, self.control.is_public()).await?;
                 let Some(last) = page.last() else { break };
                 after = last.place.clone();
                 found += page.len();
-                let since = *waiting_since.get_or_insert_with(Instant::now);
-                metrics::waiting(found, since.elapsed().as_secs_f64());
+                let waits = *waiting_since.get_or_insert_with(Instant::now);
+                metrics::waiting(found, waits.elapsed().as_secs_f64());
+                page.iter_mut().for_each(|thing| since.say(thing));
                 let mut batch = Batch::default();
                 for thing in &page {
                     match records::record(&self.codec, limits, thing) {

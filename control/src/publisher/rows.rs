@@ -177,7 +177,8 @@ fn read(kind: Kind, row: &Row) -> Result<Unpublished, Error> {
             let network: Network = row.parsed("network")?;
             let place = Place(network.to_string(), row.text("address")?);
             let address = place.1.clone();
-            let watched = || Present::Config(ControlConfig::Watched(WatchedAddress { network, address, revision }));
+            let watched =
+                || Present::Config(ControlConfig::Watched(WatchedAddress { network, address, revision, since: None }));
             let present = if row.int("there")? == 1 { watched() } else { Present::Nothing };
             (place, present)
         }

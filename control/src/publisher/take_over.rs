@@ -20,6 +20,7 @@ use super::{
     error::PublishError,
     records,
     rows::{Kind, Place, begin},
+    since::Since,
 };
 use crate::{
     db::{Db, Value},
@@ -89,8 +90,14 @@ struct Said {
 type AllSaid = HashMap<(Kind, Place), Said>;
 
 /// Compares, and marks in the store what is to be published. How many things that were.
-/// `public`: as for [`unpublished`](super::rows::unpublished).
-pub(super) async fn take_over(db: &Db, log: &dyn Log, codec: &Codec, public: bool) -> Result<usize, PublishError> {
+/// `public`: as for [`unpublished`](super::rows::unpublished). `since`: filled with what the log says.
+pub(super) async fn take_over(
+    db: &Db,
+    log: &dyn Log,
+    codec: &Codec,
+    public: bool,
+    since: &mut Since,
+) -> Result<usize, PublishError> {
     let mut said = AllSaid::default();
     if public {
         let mut tx = begin(db, true).await?;
@@ -99,7 +106,7 @@ pub(super) async fn take_over(db: &Db, log: &dyn Log, codec: &Codec, public: boo
     }
     for kind in [Kind::Watched, Kind::OfTenant] {
         let each = |record: Record| {
-            take(&mut said, codec, &record);
+            take(&mut said, since, codec, &record);
             Ok::<(), LogError>(())
         };
         fold(log, records::place(kind), each).await?;
@@ -133,7 +140,7 @@ pub(super) async fn take_over(db: &Db, log: &dyn Log, codec: &Codec, public: boo
     Ok(changed)
 }
 
-fn take(said: &mut AllSaid, codec: &Codec, record: &Record) {
+fn take(said: &mut AllSaid, since: &mut Since, codec: &Codec, record: &Record) {
     let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
     let Some(place) = key.and_then(|key| place_of(record.from.topic, key)) else { return };
     let header = || record.header(names::REVISION).and_then(|n| std::str::from_utf8(n).ok()?.parse().ok());
@@ -149,8 +156,9 @@ fn take(said: &mut AllSaid, codec: &Codec, record: &Record) {
         }
     };
     let revision = header().or_else(inside).unwrap_or(0);
-    let known = said.entry(place).or_default();
+    let known = said.entry(place.clone()).or_default();
     if revision >= known.revision || record.value.is_none() {
+        since.take(codec, place.0, &place.1, record);
         *known = Said { revision: revision.max(known.revision), there: record.value.is_some() };
     }
 }

@@ -59,6 +59,49 @@ async fn each_change_is_in_the_topics_with_nothing_of_the_tenant_where_everybody
     .await;
 }
 
+/// Whoever comes and goes, while somebody has it; over a change of publishers, too. After nobody had it, it begins anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn since_when_an_address_is_watched_stays_while_anybody_has_it() {
+    both(async |store| {
+        let (_operator, control, home, second) = opened(&store).await;
+        let topics = Topics::new().await;
+        let running = Running::start(topics.publisher(&control, "one"));
+        let watched = format!("watched/a/{}", address(1));
+        let revision = async || topics.now().await.revision(&watched);
+        // The next record of the address, whoever's doing it is.
+        let until_behind = async |before: Option<u64>| {
+            until("its next record is there", async || revision().await > before).await;
+            topics.since(&watched).await
+        };
+
+        let mine = create(&control, &home, "a", 1).await;
+        let first = until_behind(None).await.expect("it says since when");
+        let before = revision().await;
+        let theirs = create(&control, &second, "a", 1).await;
+        assert_eq!(until_behind(before).await, Some(first), "another one has it, too");
+        let before = revision().await;
+        remove(&control, &home, &mine).await;
+        assert_eq!(until_behind(before).await, Some(first), "who had it first goes");
+        running.stop().await;
+
+        let running = Running::start(topics.publisher(&control, "two"));
+        running.until_publishes().await;
+        let before = revision().await;
+        let mine = create(&control, &home, "a", 1).await;
+        assert_eq!(until_behind(before).await, Some(first), "another process publishes");
+        remove(&control, &home, &mine).await;
+        remove(&control, &second, &theirs).await;
+        until_named(&topics, &watched, None).await;
+        create(&control, &second, "a", 1).await;
+        until_named(&topics, &watched, Some("")).await;
+        assert!(topics.since(&watched).await > Some(first), "nobody had it meanwhile");
+        running.stop().await;
+        control.close().await;
+        store
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_files_contracts_are_everybodys_and_what_others_change_is_looked_for() {
     both(async |store| {

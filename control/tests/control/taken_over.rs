@@ -82,7 +82,8 @@ async fn partitions_requests_and_kinds_of_others_stay_as_they_are() {
         topics.put(&asked.key(), Some(&asked), None).await;
         topics.put("later/kind", None, None).await;
         // What was watched in a former life of the store, and is no more.
-        let gone = WatchedAddress { network: "a".parse().expect("a slug"), address: "0xdead".into(), revision: 9 };
+        let (network, address) = ("a".parse().expect("a slug"), "0xdead".into());
+        let gone = WatchedAddress { network, address, revision: 9, since: None };
         topics.put("watched/a/0xdead", Some(&ControlConfig::Watched(gone)), Some(9)).await;
         topics.put("watched/a/0xbeef", None, Some(4)).await;
         let running = Running::start(topics.publisher(&control, "one").at(pace()));

@@ -16,7 +16,7 @@ use runtime::{
     },
 };
 use schemas::{
-    Codec,
+    Codec, TimeMs,
     codec::Record as _,
     headers::names,
     records::{ControlConfig, ControlTenant, TenantThing},
@@ -165,6 +165,16 @@ impl Topics {
             }
         }
         said
+    }
+
+    /// What the newest record of an address says since when it is watched.
+    pub async fn since(&self, key: &str) -> Option<TimeMs> {
+        let records = self.records(topics::CONTROL_CONFIG).await;
+        let newest = records.iter().rev().find(|record| record.key.as_deref() == Some(key.as_bytes()))?;
+        match self.codec.decode(newest.value.as_ref()?).expect("a record") {
+            ControlConfig::Watched(found) => found.since,
+            other => panic!("{} is no address", other.key()),
+        }
     }
 
     /// Offsets that were written, of both topics.

@@ -41,7 +41,8 @@ fn value(request: Request) -> Bytes {
 }
 
 fn watched(slug: &str, address: &str, revision: u64) -> ControlConfig {
-    ControlConfig::Watched(WatchedAddress { network: network(slug), address: address.to_owned(), revision })
+    let since = None;
+    ControlConfig::Watched(WatchedAddress { network: network(slug), address: address.to_owned(), revision, since })
 }
 
 /// An id that no registry of ours has, and something behind it.
@@ -197,6 +198,23 @@ fn an_address_is_watched_by_its_highest_revision_whatever_comes_later() {
     ] {
         assert_eq!(is_watched(&records), expected, "{what}");
     }
+}
+
+/// A record that says since when counts by that, whenever it was written itself.
+#[test]
+fn since_when_an_address_is_watched_stands_in_its_record() {
+    let of = |revision, since| {
+        let (network, address) = (network("n"), "0xa".to_owned());
+        encoded(&ControlConfig::Watched(WatchedAddress { network, address, revision, since }))
+    };
+    let (old, first, second) = (of(1, None), of(2, Some(TimeMs(-7))), of(3, Some(TimeMs(-7))));
+    let since = |values: &[&Bytes]| {
+        let records: Vec<Raw<'_>> =
+            values.iter().map(|value| (Some("watched/n/0xa"), Some(&value[..]), None)).collect();
+        folded(&records).addresses.of[&network("n")]["0xa"]
+    };
+    assert_eq!(since(&[&old]), TimeMs(0), "when it was written");
+    assert_eq!((since(&[&old, &first]), since(&[&first, &second])), (TimeMs(-7), TimeMs(-7)));
 }
 
 /// What a process of before had: the codec of its version. A kind that it did not know stands there in a schema that it did not know.

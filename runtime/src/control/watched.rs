@@ -19,7 +19,8 @@ use crate::log::{
     pass_over,
 };
 
-/// Watched addresses of one network, lower case, and when the newest record of each was published.
+/// Watched addresses of one network, lower case, and since when each is without a break, as its record says: where it says nothing of that,
+/// since it was published.
 pub type Watched = HashMap<String, TimeMs>;
 
 /// Those of all networks.
@@ -41,11 +42,13 @@ impl Addresses {
             return false;
         };
         let told = || record.header(names::REVISION).and_then(|n| std::str::from_utf8(n).ok()?.parse::<u64>().ok());
-        let (revision, there) = match judge::<ControlConfig>(codec, record) {
-            Found::Ours(ControlConfig::Watched(watched)) => (Some(watched.revision), true),
-            Found::Removed => (told(), false),
+        let (revision, since) = match judge::<ControlConfig>(codec, record) {
+            Found::Ours(ControlConfig::Watched(watched)) => {
+                (Some(watched.revision), Some(watched.since.unwrap_or(record.timestamp)))
+            }
+            Found::Removed => (told(), None),
             // A newer version wrote more of it than this one knows. All that is needed stands in the key and the header.
-            Found::Unreadable(_) if told().is_some() => (told(), true),
+            Found::Unreadable(_) if told().is_some() => (told(), Some(record.timestamp)),
             Found::Unreadable(why) => {
                 tracing::error!(key, why, "a watched address cannot be read, and has no revision: it is passed over");
                 return false;
@@ -64,13 +67,12 @@ impl Addresses {
             }
             self.revisions.insert(key.to_owned(), revision);
         }
-        let published = there.then_some(record.timestamp);
-        if self.of.get(&network).and_then(|set| set.get(address)).copied() == published {
+        if self.of.get(&network).and_then(|set| set.get(address)).copied() == since {
             return false;
         }
         let set = Arc::make_mut(Arc::make_mut(&mut self.of).entry(network).or_default());
-        match published {
-            Some(published) => set.insert(address.to_owned(), published),
+        match since {
+            Some(since) => set.insert(address.to_owned(), since),
             None => set.remove(address),
         };
         true

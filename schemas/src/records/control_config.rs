@@ -33,6 +33,9 @@ pub struct WatchedAddress {
     pub address: String,
     /// Rises with every change of the key, removal included; a record with a lower one than was seen says nothing.
     pub revision: u64,
+    /// Since when somebody has called it his own without a break, whoever came and went meanwhile; `None`, as in records of before: since
+    /// this record was written.
+    pub since: Option<TimeMs>,
 }
 
 impl WatchedAddress {

@@ -1,7 +1,8 @@
 //! `control.config`: `kind` says what was decided.
 //!
 //! Guarantee: what version 2 of the schema could say is written as version 2 says it, so that processes of before read it while a
-//! deployment is upgraded; kinds that came with version 3 are written as version 3.
+//! deployment is upgraded; kinds that came with version 3 are written as version 3, but for addresses that say since when they are
+//! watched, which came with version 4.
 
 use super::{Column, Columns, Datum, Group, Malformed, Row, columns, concat, parsed, required};
 use crate::{
@@ -64,9 +65,18 @@ columns! { RevisedRow, RevisedRow {
     null abi: String,
 } }
 
+/// Those that came with version 4.
+#[derive(Default)]
+struct SinceRow {
+    since: Option<TimeMs>,
+}
+columns! { SinceRow, SinceRow {
+    null since: TimeMs,
+} }
+
 impl Row for ControlConfig {
     fn columns() -> Vec<Column> {
-        concat([ConfigRow::specs(), RevisedRow::specs()])
+        concat([ConfigRow::specs(), RevisedRow::specs(), SinceRow::specs()])
     }
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -130,13 +140,19 @@ impl Row for ControlConfig {
         if let Some(more) = more {
             RevisedRow::put(&more, out);
         }
+        if let Self::Watched(WatchedAddress { since: Some(since), .. }) = self {
+            SinceRow::put(&SinceRow { since: Some(*since) }, out);
+        }
     }
 
     fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed> {
-        let (mut row, mut more) = (ConfigRow::default(), Group::<RevisedRow>::new());
+        let (mut row, mut more, mut last) = (ConfigRow::default(), Group::<RevisedRow>::new(), SinceRow::default());
         datum.walk(|column, input, step| match column.checked_sub(ConfigRow::COUNT) {
             None => row.read(column, input, step).map(drop),
-            Some(column) => more.read(column, input, step),
+            Some(column) => match column.checked_sub(RevisedRow::COUNT) {
+                None => more.read(column, input, step),
+                Some(column) => last.read(column, input, step).map(drop),
+            },
         })?;
         let more = more.finish()?.unwrap_or_default();
         match row.kind.as_str() {
@@ -172,6 +188,7 @@ impl Row for ControlConfig {
                 network: parsed("network", &required("network", row.network)?)?,
                 address: required("address", more.address)?,
                 revision: required("revision", more.revision)?,
+                since: last.since,
             })),
             CONTRACT => Ok(Self::Contract(OperatorContract {
                 revision: required("revision", more.revision)?,

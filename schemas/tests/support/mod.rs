@@ -619,9 +619,17 @@ impl Gen {
         let revision = self.number();
         if self.below(2) == 0 {
             let address = self.text();
-            return ControlConfig::Watched(WatchedAddress { network: self.network(), address, revision });
+            return ControlConfig::Watched(WatchedAddress { network: self.network(), address, revision, since: None });
         }
         ControlConfig::Contract(OperatorContract { revision, contract: self.contract() })
+    }
+    /// With what version 4 added.
+    pub fn config_4(&mut self) -> ControlConfig {
+        let mut record = self.config_3();
+        if let ControlConfig::Watched(watched) = &mut record {
+            watched.since = self.opt(Self::time);
+        }
+        record
     }
     pub fn control_tenant(&mut self) -> ControlTenant {
         ControlTenant {
