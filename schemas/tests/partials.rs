@@ -47,6 +47,7 @@ fn a_block_says_what_its_summary_says() {
     let (summary, header) = (block.summary.clone().unwrap(), block.evm.clone().unwrap());
     let whole = Partial::of_block(&block.envelope, Some(&header), &summary);
     assert_eq!((whole.blocks, whole.transactions), (1, u64::from(summary.transactions)));
+    assert_eq!(whole.contracts_left_out, u64::from(summary.contracts_left_out));
     assert_eq!((whole.base_fee_count, whole.base_fee_avg()), (1, header.base_fee_per_gas));
     assert_eq!((&whole.bins, &whole.senders, &whole.fees), (&summary.bins, &summary.senders, &summary.fees));
     for sum in &summary.contracts {

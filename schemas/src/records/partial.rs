@@ -33,6 +33,9 @@ pub struct Partial {
     pub token_transfers: u64,
     /// Contracts created by transactions that did not fail.
     pub contracts_created: u64,
+    /// Watched contracts that a block touched and that its record had no room for, over all blocks; 0 of a contract. Where there are some, nothing
+    /// is known of a contract that no sum names.
+    pub contracts_left_out: u64,
     /// Sum of gas used over receipts.
     pub gas_used: u64,
     /// Sum of the blocks' gas limits: with [`gas_used`](Self::gas_used) their fullness. Zero of a contract, and where there are none.
@@ -102,6 +105,7 @@ impl Default for Partial {
             logs: 0,
             token_transfers: 0,
             contracts_created: 0,
+            contracts_left_out: 0,
             gas_used: 0,
             gas_limit: U256::ZERO,
             base_fee_sum: U256::ZERO,
@@ -138,6 +142,7 @@ impl Partial {
             logs: summary.logs.into(),
             token_transfers: summary.token_transfers.into(),
             contracts_created: summary.contracts_created.into(),
+            contracts_left_out: summary.contracts_left_out.into(),
             gas_used: summary.gas_used,
             gas_limit: header.map_or(U256::ZERO, |header| U256::from(header.gas_limit)),
             base_fee_sum: base_fee.unwrap_or_default(),
@@ -198,6 +203,7 @@ impl Partial {
             (&mut self.logs, other.logs),
             (&mut self.token_transfers, other.token_transfers),
             (&mut self.contracts_created, other.contracts_created),
+            (&mut self.contracts_left_out, other.contracts_left_out),
             (&mut self.gas_used, other.gas_used),
             (&mut self.base_fee_count, other.base_fee_count),
             (&mut self.fee_unknown, other.fee_unknown),

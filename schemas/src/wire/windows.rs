@@ -66,6 +66,7 @@ columns! { Partial, Partial {
     must logs: u64,
     must token_transfers: u64,
     must contracts_created: u64,
+    must contracts_left_out: u64,
     must gas_used: u64,
     must gas_limit: U256,
     must base_fee_sum: U256,

@@ -388,6 +388,7 @@ impl Gen {
             logs: self.number(),
             token_transfers: self.number(),
             contracts_created: self.number(),
+            contracts_left_out: self.number(),
             gas_used: self.number(),
             gas_limit: self.amount(),
             base_fee_sum: self.amount(),

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS window_rows
     logs              UInt64 COMMENT 'Logs; of a contract its own' CODEC(ZSTD(1)),
     token_transfers   UInt64 COMMENT 'ERC-20 and ERC-721 transfers among these' CODEC(ZSTD(1)),
     contracts_created UInt64 COMMENT 'Contracts created by transactions that did not fail' CODEC(ZSTD(1)),
+    contracts_left_out UInt64 COMMENT 'Watched contracts that blocks touched and that their records had no room for' CODEC(ZSTD(1)),
     gas_used          UInt64 COMMENT 'Gas used over receipts' CODEC(ZSTD(1)),
     gas_limit         UInt256 COMMENT 'Gas limits of the blocks; 0 of a contract' CODEC(ZSTD(1)),
     base_fee_sum      UInt256 COMMENT 'Sum of base fees over blocks that have one' CODEC(ZSTD(1)),

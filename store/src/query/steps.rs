@@ -1,8 +1,8 @@
 //! Steps of time, each from its window; where there is none, or it is not complete, from rows.
 //!
 //! Guarantee: a step is said to be complete only where its window is, or where the ledger is full over its rows ([`super::by_rows`]). A contract
-//! has no window where nothing touched it: that is nothing, and not unknown, where the network's window is complete and every block was looked
-//! through for the contract from its beginning on.
+//! has no window where nothing touched it: that is nothing, and not unknown, where the network's window is complete, every block was looked
+//! through for the contract from its beginning on, and no record of a block had to leave contracts out.
 
 use std::collections::BTreeMap;
 
@@ -72,6 +72,7 @@ pub(super) enum Word<'w> {
 
 const NO_WINDOW: &str = "no window tells of it";
 const UNREADABLE: &str = "a transaction that may have touched the contract could not be read";
+const LEFT_OUT: &str = "a block of this time touched more watched contracts than its record has room for";
 const NOT_WATCHED: &str = "the contract was not watched yet";
 
 /// Pure: what windows tell of the step that begins at a time.
@@ -88,6 +89,7 @@ pub(super) fn word<'w>(told: &'w Told, heads: &Heads, contract: bool, windows: b
         (None, _) if heads.watched_from.is_none_or(|from| from > at) => Word::None(NOT_WATCHED),
         // One that could not be read may have touched it.
         (None, Some(network)) if network.partial.unreadable > 0 => Word::None(UNREADABLE),
+        (None, Some(network)) if network.partial.contracts_left_out > 0 => Word::None(LEFT_OUT),
         (None, Some(network)) => Word::Nothing(network),
         (None, None) => Word::None(NO_WINDOW),
     }
@@ -203,6 +205,12 @@ mod tests {
         let told_less = Told { network: [(60, unreadable)].into(), ..Told::default() };
         let step_less = word(&told_less, &heads, true, true, 60).step(60);
         assert_eq!((step_less.figures, step_less.reason.as_deref()), (None, Some(UNREADABLE)));
+        let left_out =
+            Window { partial: Partial { blocks: 1, contracts_left_out: 1, ..Partial::default() }, ..window(true) };
+        let told_less = Told { network: [(60, left_out)].into(), ..Told::default() };
+        let step_less = word(&told_less, &heads, true, true, 60).step(60);
+        assert_eq!((step_less.figures, step_less.complete, step_less.reason.as_deref()), (None, false, Some(LEFT_OUT)));
+        assert!(word(&told_less, &heads, false, true, 60).step(60).complete, "the network lacks nothing");
         assert_eq!((step(240).figures, step(240).reason.as_deref()), (None, Some(NO_WINDOW)));
         // Of who must not know whether it is watched nothing of it is told.
         assert_eq!(word(&told, &heads, true, false, 180).step(180).figures, None);

@@ -59,6 +59,7 @@ struct Line {
     logs: u64,
     token_transfers: u64,
     contracts_created: u64,
+    contracts_left_out: u64,
     gas_used: u64,
     #[serde(with = "wire::u256")]
     gas_limit: U256,
@@ -95,7 +96,7 @@ struct Line {
 }
 
 const COLUMNS: &str = "contract, window_start, sequence, complete, reason, blocks, transactions, failed, unknown, unreadable, logs, \
-    token_transfers, contracts_created, gas_used, gas_limit, base_fee_sum, base_fee_count, base_fee_min, base_fee_max, fee_total, \
+    token_transfers, contracts_created, contracts_left_out, gas_used, gas_limit, base_fee_sum, base_fee_count, base_fee_min, base_fee_max, fee_total, \
     fee_unknown, value_total, gas_price_sum, gas_price_count, gas_price_min, gas_price_max, gas_price_p50, gas_price_p95, senders, \
     first_height, first_time, last_height, last_time";
 
@@ -119,6 +120,7 @@ impl Line {
             logs: self.logs,
             token_transfers: self.token_transfers,
             contracts_created: self.contracts_created,
+            contracts_left_out: self.contracts_left_out,
             gas_used: self.gas_used,
             gas_limit: self.gas_limit,
             base_fee_sum: self.base_fee_sum,

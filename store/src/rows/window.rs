@@ -25,6 +25,7 @@ columns! {
         logs: Numbers<u64>,
         token_transfers: Numbers<u64>,
         contracts_created: Numbers<u64>,
+        contracts_left_out: Numbers<u64>,
         gas_used: Numbers<u64>,
         gas_limit: Numbers<U256>,
         base_fee_sum: Numbers<U256>,
@@ -75,6 +76,7 @@ impl WindowColumns {
         self.logs.push(p.logs);
         self.token_transfers.push(p.token_transfers);
         self.contracts_created.push(p.contracts_created);
+        self.contracts_left_out.push(p.contracts_left_out);
         self.gas_used.push(p.gas_used);
         self.gas_limit.push(p.gas_limit);
         self.base_fee_sum.push(p.base_fee_sum);
