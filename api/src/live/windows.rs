@@ -1,7 +1,7 @@
 //! `metrics.windows`, followed: the present window of each size, for whoever begins to watch, and each one that is published.
 //!
-//! Guarantee: each window is decoded and serialised once for all connections; what is held is bounded by number and bytes; of two windows
-//! with one key the later record stands. Windows have no position: a reader that is too slow for the recent ones is told the present ones
+//! Guarantee: each window is decoded and serialised once for all connections; what is held is bounded by number and bytes, and the contracts
+//! go first whose windows came longest ago; of two windows with one key the later record stands. Windows have no position: a reader that is too slow for the recent ones is told the present ones
 //! again, and nothing that is gone from there. Whatever becomes of the topic ends nothing else.
 
 use std::{
@@ -33,6 +33,8 @@ pub struct LiveWindow {
     pub network: Network,
     /// Its contract; `None` of the network.
     pub contract: Option<Address>,
+    /// Where it begins.
+    pub start: TimeMs,
     /// The frame.
     pub frame: Utf8Bytes,
 }
@@ -42,7 +44,7 @@ impl LiveWindow {
         let (network, sequence) = (window.network.as_str(), window.sequence);
         let data = WindowItem::of(window);
         let frame = DataFrame { r#type: "window", network, sequence, op: Op::Apply, data }.text();
-        Self { network: window.network.clone(), contract: window.contract, frame }
+        Self { network: window.network.clone(), contract: window.contract, start: window.window_start, frame }
     }
 
     fn bytes(&self) -> usize {
@@ -67,12 +69,24 @@ struct Inner {
     first: u64,
     /// Bytes of these.
     bytes: usize,
-    /// By start.
-    present: HashMap<Place, BTreeMap<TimeMs, Arc<LiveWindow>>>,
+    present: HashMap<Place, Present>,
+    /// Places of contracts, by when the newest window of each came.
+    by_age: BTreeMap<u64, Place>,
+    /// Windows of contracts that came.
+    came: u64,
     /// How many are present, and their bytes.
     held: (usize, usize),
-    /// Windows of contracts that were left out since there are too many.
-    left_out: bool,
+    /// Whether windows of contracts went since there were too many.
+    evicted: bool,
+}
+
+/// The present windows of a place.
+#[derive(Default)]
+struct Present {
+    /// By start.
+    windows: BTreeMap<TimeMs, Arc<LiveWindow>>,
+    /// Of a contract: its number in [`Inner::by_age`].
+    came: Option<u64>,
 }
 
 impl Default for Windows {
@@ -82,29 +96,50 @@ impl Default for Windows {
 }
 
 impl Inner {
-    /// Takes a window among the present ones, in its place.
-    fn keep(&mut self, place: Place, start: TimeMs, window: &Arc<LiveWindow>) {
-        let most = if place.1.is_some() { PRESENT.1 } else { PRESENT.0 };
-        let (count, bytes) = limits::LIVE_WINDOWS;
-        let is_full = self.held.0 >= count || self.held.1 + window.bytes() > bytes;
-        if is_full && place.1.is_some() && !self.present.contains_key(&place) {
-            if !std::mem::replace(&mut self.left_out, true) {
-                tracing::warn!(
-                    "there are more windows of contracts than are held: of some a WebSocket client sees the first one when it changes"
-                );
-            }
+    /// Takes a window among the present ones, in its place. Where there are too many, those of contracts go that came longest ago.
+    fn keep(&mut self, seconds: u32, window: &Arc<LiveWindow>) {
+        let most = if window.contract.is_some() { PRESENT.1 } else { PRESENT.0 };
+        let place = (window.network.clone(), window.contract, seconds);
+        let of_place = self.present.entry(place.clone()).or_default();
+        let oldest = of_place.windows.first_key_value().map(|(first, _)| *first);
+        if of_place.windows.len() >= most && oldest.is_some_and(|oldest| oldest > window.start) {
             return;
-        }
-        let of_place = self.present.entry(place).or_default();
-        if of_place.len() >= most && of_place.first_key_value().is_some_and(|(first, _)| *first > start) {
-            return;
-        }
-        let mut gone: Vec<Arc<LiveWindow>> = of_place.insert(start, Arc::clone(window)).into_iter().collect();
-        while of_place.len() > most {
-            gone.extend(of_place.pop_first().map(|(_, window)| window));
         }
         self.held.0 += 1;
         self.held.1 += window.bytes();
+        let mut gone: Vec<Arc<LiveWindow>> =
+            of_place.windows.insert(window.start, Arc::clone(window)).into_iter().collect();
+        while of_place.windows.len() > most {
+            gone.extend(of_place.windows.pop_first().map(|(_, window)| window));
+        }
+        if window.contract.is_some() {
+            self.came += 1;
+            if let Some(before) = of_place.came.replace(self.came) {
+                self.by_age.remove(&before);
+            }
+            self.by_age.insert(self.came, place);
+        }
+        self.let_go(gone);
+        self.evict();
+    }
+
+    fn evict(&mut self) {
+        let (count, bytes) = limits::LIVE_WINDOWS;
+        while self.held.0 > count || self.held.1 > bytes {
+            // Networks' stay: there are few of them.
+            let Some((_, place)) = self.by_age.pop_first() else { return };
+            if !std::mem::replace(&mut self.evicted, true) {
+                tracing::warn!(
+                    "there are more windows of contracts than are held: of those that came longest ago a WebSocket client sees the next \
+                     one first"
+                );
+            }
+            let windows = self.present.remove(&place).unwrap_or_default().windows;
+            self.let_go(windows.into_values());
+        }
+    }
+
+    fn let_go(&mut self, gone: impl IntoIterator<Item = Arc<LiveWindow>>) {
         for window in gone {
             self.held.0 -= 1;
             self.held.1 -= window.bytes();
@@ -131,19 +166,20 @@ impl Windows {
     }
 
     /// The present ones that are wanted, of each network and contract the longest first, and the number behind the newest.
-    pub fn present(&self, wanted: impl Fn(&Network, Option<&Address>) -> bool) -> (Vec<Arc<LiveWindow>>, u64) {
+    pub fn present(&self, wanted: impl Fn(&LiveWindow) -> bool) -> (Vec<Arc<LiveWindow>>, u64) {
         let inner = self.lock();
         let next = inner.first + inner.recent.len() as u64;
-        let mut found: Vec<_> =
-            inner.present.iter().filter(|((network, contract, _), _)| wanted(network, contract.as_ref())).collect();
+        let wants = |present: &Present| present.windows.values().any(|window| wanted(window));
+        let mut found: Vec<_> = inner.present.iter().filter(|(_, present)| wants(present)).collect();
         found.sort_by(|((a, of_a, size_a), _), ((b, of_b, size_b), _)| (a, of_a, size_b).cmp(&(b, of_b, size_a)));
-        (found.into_iter().flat_map(|(_, windows)| windows.values().cloned()).collect(), next)
+        let all = found.into_iter().flat_map(|(_, present)| present.windows.values());
+        (all.filter(|window| wanted(window)).cloned().collect(), next)
     }
 
-    fn push(&self, place: Place, start: TimeMs, window: LiveWindow) {
+    fn push(&self, seconds: u32, window: LiveWindow) {
         let window = Arc::new(window);
         let mut inner = self.lock();
-        inner.keep(place, start, &window);
+        inner.keep(seconds, &window);
         inner.bytes += window.bytes();
         inner.recent.push_back(window);
         let (most, bytes) = limits::RECENT_WINDOWS;
@@ -160,10 +196,7 @@ impl Windows {
     fn take(&self, codec: &Codec, record: &Record) {
         let Some(value) = record.value.as_deref() else { return };
         match codec.decode::<Window>(value) {
-            Ok(window) => {
-                let place = (window.network.clone(), window.contract, window.window_seconds);
-                self.push(place, window.window_start, LiveWindow::of(&window));
-            }
+            Ok(window) => self.push(window.window_seconds, LiveWindow::of(&window)),
             // Another program's, or of a version that this one does not know (rule 13).
             Err(error) => tracing::debug!(%error, offset = record.offset, "a window cannot be shown live"),
         }
@@ -227,8 +260,8 @@ pub(crate) mod testing {
         /// Publishes a window of a minute.
         pub(crate) fn publish(&self, network: &str, contract: Option<Address>, minute: i64, frame: &str) {
             let network: Network = network.parse().expect("a slug");
-            let window = LiveWindow { network: network.clone(), contract, frame: frame.into() };
-            self.push((network, contract, 60), TimeMs(minute * 60_000), window);
+            let window = LiveWindow { network, contract, start: TimeMs(minute * 60_000), frame: frame.into() };
+            self.push(60, window);
         }
     }
 }
@@ -256,9 +289,9 @@ mod tests {
         ] {
             windows.publish(network, contract, minute, frame);
         }
-        let (of_networks, next) = windows.present(|_, contract| contract.is_none());
+        let (of_networks, next) = windows.present(|window| window.contract.is_none());
         assert_eq!((texts(&of_networks), next), (vec!["a2", "a3 again", "b9"], 8));
-        let (of_router, _) = windows.present(|_, contract| contract == Some(&router));
+        let (of_router, _) = windows.present(|window| window.contract == Some(router));
         assert_eq!(texts(&of_router), ["router3"]);
         let (new, next) = windows.from(4);
         assert_eq!(texts(&new.expect("held")), ["a1 after a reorg", "router2", "router3", "b9"]);
@@ -284,15 +317,29 @@ mod tests {
     }
 
     #[test]
-    fn contracts_beyond_the_bound_are_left_out_and_networks_never() {
+    fn beyond_the_bound_contracts_go_that_came_longest_ago_and_networks_never() {
         let windows = Windows::default();
         let address = |n: usize| Address::left_padding_from(&n.to_be_bytes());
-        for n in 0..limits::LIVE_WINDOWS.0 + 10 {
+        let of = |n: usize| texts(&windows.present(|window| window.contract == Some(address(n))).0).join(" ");
+        let (held, places) = (|| windows.lock().held, || windows.lock().by_age.len());
+        let most = limits::LIVE_WINDOWS.0;
+        windows.publish("b", None, 1, "b");
+        for n in 0..most - 1 {
             windows.publish("a", Some(address(n)), 1, "x");
         }
-        windows.publish("b", None, 1, "b");
-        assert_eq!(windows.lock().held.0, limits::LIVE_WINDOWS.0 + 1);
         windows.publish("a", Some(address(0)), 2, "later");
-        assert_eq!(texts(&windows.present(|_, contract| contract == Some(&address(0))).0), ["later"]);
+        assert_eq!((held().0, of(1).as_str()), (most, "x"), "all are held");
+        for n in most..most + 10 {
+            windows.publish("a", Some(address(n)), 1, "new");
+        }
+        assert_eq!((held().0, places()), (most, most - 1));
+        assert_eq!((of(most + 9).as_str(), of(1).as_str(), of(0).as_str()), ("new", "", "later"));
+        assert_eq!(texts(&windows.present(|window| window.contract.is_none()).0), ["b"]);
+        // Bytes are bounded, too.
+        let long = "x".repeat(limits::LIVE_WINDOWS.1 / 4);
+        for n in 0..9 {
+            windows.publish("a", Some(address(n)), 3, &long);
+        }
+        assert!(held().1 <= limits::LIVE_WINDOWS.1 && held().0 < 5, "{:?}", held());
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     error::ApiError,
     items::{OverviewAnswer, OverviewItem},
     params::Params,
-    windows::{Kept, Trailing, Whose, json, not_written},
+    windows::{self, Kept, Trailing, Whose, json, not_written},
 };
 
 const KNOWN: &[&str] = &["network", "contract", "window"];
@@ -67,7 +67,7 @@ pub async fn overview(
     let app = &*app;
     let reached = app.reached(&asking).await?.into_iter().take(limits::OVERVIEW_NETWORKS);
     let each = futures::stream::iter(reached).map(|network| async move {
-        let whose = Whose { network, contract: None, own: true };
+        let whose = Whose { network, contract: None, own: Some(windows::ALL) };
         one(app, &whose, window).await
     });
     let all: Vec<Kept> = each.buffered(limits::OVERVIEW_AT_ONCE).try_collect().await?;

@@ -7,11 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_primitives::Address;
 use axum::extract::ws::{Message, WebSocket, close_code};
 use control::Networks;
 use futures::{StreamExt, future::BoxFuture, stream::SplitStream};
-use schemas::{Network, Op};
+use schemas::{Network, Op, limits};
 
 use super::{
     causes::ComingCauses,
@@ -29,7 +28,7 @@ use crate::{
     app::App,
     door::{self, Asking, Credential},
     error::ApiError,
-    live::{LiveEvent, Next, Ring, event::Frames},
+    live::{LiveEvent, LiveWindow, Next, Ring, event::Frames},
     methods, metrics,
 };
 
@@ -109,6 +108,8 @@ impl Connection {
         let mut tick = tokio::time::interval(self.app.config.ws.ping_every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tick.tick().await;
+        let mut look = tokio::time::interval(limits::metrics::CONTRACTS_LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut more = false;
         loop {
             tokio::select! {
@@ -116,6 +117,7 @@ impl Connection {
                 () = shutdown.cancelled() => return Err(End::Close(close_code::AWAY, "the server stops")),
                 () = &mut ended => return Err(End::Close(close_code::POLICY, "the key is not good any more")),
                 _ = tick.tick() => self.keep_alive().await?,
+                _ = look.tick(), if self.subscriptions.has_contracts() => self.end_lost().await?,
                 message = self.stream.next() => match message {
                     Some(Ok(message)) => self.hear(message).await?,
                     Some(Err(error)) => return Err(End::of_read(error)),
@@ -191,7 +193,7 @@ impl Connection {
                     }
                 }
                 let whom = (&*self.app, &self.asking);
-                if let Err(error) = reach::may_watch(whom, topics, network.as_ref(), &filter).await {
+                if let Err(error) = reach::may_watch(whom, topics, network.as_ref(), &mut filter).await {
                     return self.refuse(Some(&id), &error).await;
                 }
                 match self.subscribe(&id, topics, network.as_ref(), after, &filter) {
@@ -202,8 +204,9 @@ impl Connection {
                             self.causes.begin(&self.app.causes, network.as_ref(), after);
                         }
                         if topics.windows {
-                            let wanted = |of: &Network, contract: Option<&Address>| {
-                                network.as_ref().is_none_or(|network| network == of) && filter.takes_window(contract)
+                            let wanted = |window: &LiveWindow| {
+                                network.as_ref().is_none_or(|network| *network == window.network)
+                                    && filter.takes_window(window)
                             };
                             let frames = self.windows.begin(&self.app.windows, wanted);
                             self.out.send(frames).await?;
@@ -251,7 +254,7 @@ impl Connection {
             }
             // What the ring has not seen is looked up by the first step of the replay.
             if let (Some(after), Some(span)) = (after, self.app.rings.span(n))
-                && after > span.newest.saturating_add(schemas::limits::WS_AHEAD_SEQUENCES)
+                && after > span.newest.saturating_add(limits::WS_AHEAD_SEQUENCES)
             {
                 return Err(ApiError::PositionUnknown { network: n.to_string(), after, newest: span.newest });
             }

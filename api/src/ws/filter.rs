@@ -4,13 +4,13 @@
 //! what left the chain know no filter: whoever was sent a transaction is told when its block is undone.
 
 use alloy_primitives::{Address, Selector};
-use schemas::{Status, records::CauseEvidence};
+use schemas::{Status, TimeMs, records::CauseEvidence};
 use serde::{Serialize, Serializer};
 
 use crate::{
     error::ApiError,
     filters::{self, CAUSE},
-    live::Mark,
+    live::{LiveWindow, Mark},
     params::{self, ADDRESS},
 };
 
@@ -35,6 +35,9 @@ pub struct Filter {
     /// Calling one of these functions: selectors. Empty: whatever they call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<Selector>,
+    /// Of the contract's windows those that begin at this time or later; `None`: none.
+    #[serde(skip)]
+    pub windows_from: Option<TimeMs>,
 }
 
 /// An address, in the form that is compared.
@@ -78,6 +81,7 @@ impl Filter {
             cause: read("cause", cause, CAUSE, params::cause)?,
             found_by: filters::found_by(found_by)?,
             methods: Vec::new(),
+            windows_from: None,
         })
     }
 
@@ -86,12 +90,13 @@ impl Filter {
         self.contract.is_some() && Self { contract: None, ..self.clone() }.is_empty()
     }
 
-    /// Whether a window of this contract, or of the network as a whole, is wanted: without a contract those of networks alone, else those
-    /// of that contract.
-    pub fn takes_window(&self, contract: Option<&Address>) -> bool {
-        match (&self.contract, contract) {
+    /// Whether a window is wanted: without a contract those of networks alone, else those of that contract that whoever asks is told of.
+    pub fn takes_window(&self, window: &LiveWindow) -> bool {
+        match (&self.contract, &window.contract) {
             (None, None) => true,
-            (Some(account), Some(contract)) => account.evm.as_ref() == Some(contract),
+            (Some(account), Some(contract)) => {
+                account.evm.as_ref() == Some(contract) && self.windows_from.is_some_and(|from| from <= window.start)
+            }
             _ => false,
         }
     }

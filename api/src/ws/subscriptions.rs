@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use alloy_primitives::Address;
 use schemas::Network;
 
 use super::{
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     error::ApiError,
-    live::{Mark, event::Frames},
+    live::{LiveWindow, Mark, event::Frames},
 };
 
 struct Subscription {
@@ -107,10 +106,39 @@ impl Subscriptions {
     }
 
     /// Whether a window is wanted.
-    pub fn wants_window(&self, network: &Network, contract: Option<&Address>) -> bool {
+    pub fn wants_window(&self, window: &LiveWindow) -> bool {
         self.list.iter().any(|s| {
-            s.topics.windows && s.network.as_ref().is_none_or(|n| n == network) && s.filter.takes_window(contract)
+            s.topics.windows && s.network.as_ref().is_none_or(|n| *n == window.network) && s.filter.takes_window(window)
         })
+    }
+
+    /// Whether windows of contracts are wanted.
+    pub fn has_contracts(&self) -> bool {
+        self.list.iter().any(|s| s.topics.windows && s.filter.contract.is_some())
+    }
+
+    /// The contracts whose windows are wanted, by network.
+    pub fn contracts_of_windows(&self) -> HashMap<Network, Vec<String>> {
+        let mut contracts: HashMap<Network, Vec<String>> = HashMap::new();
+        for s in self.list.iter().filter(|s| s.topics.windows) {
+            if let (Some(network), Some(contract)) = (&s.network, &s.filter.contract) {
+                contracts.entry(network.clone()).or_default().push(contract.text().to_owned());
+            }
+        }
+        contracts
+    }
+
+    /// No windows of this contract any more: the ids of subscriptions that followed them.
+    pub fn end_windows(&mut self, network: &Network, contract: &str) -> Vec<Id> {
+        let mut ended = Vec::new();
+        for s in self.list.iter_mut().filter(|s| s.topics.windows && s.network.as_ref() == Some(network)) {
+            if s.filter.contract.as_ref().is_some_and(|own| own.text() == contract) {
+                s.topics.windows = false;
+                ended.push(s.id.clone());
+            }
+        }
+        self.list.retain(|s| !s.topics.is_empty());
+        ended
     }
 
     /// Whether transactions are wanted, of any network.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::Address;
 use axum::extract::ws::Message;
-use schemas::Network;
 use tokio::sync::watch;
 
 use super::{subscriptions::Subscriptions, wakes::risen};
@@ -19,26 +17,26 @@ pub struct ComingWindows {
     next: u64,
 }
 
-fn frames(windows: &[Arc<LiveWindow>], wanted: impl Fn(&Network, Option<&Address>) -> bool) -> Vec<Message> {
-    let wanted = windows.iter().filter(|window| wanted(&window.network, window.contract.as_ref()));
+fn frames(windows: &[Arc<LiveWindow>], wanted: impl Fn(&LiveWindow) -> bool) -> Vec<Message> {
+    let wanted = windows.iter().filter(|window| wanted(window));
     wanted.map(|window| Message::Text(window.frame.clone())).collect()
 }
 
 impl ComingWindows {
     /// The present ones, for a subscription that has just begun.
-    pub fn begin(&mut self, windows: &Windows, wanted: impl Fn(&Network, Option<&Address>) -> bool) -> Vec<Message> {
+    pub fn begin(&mut self, windows: &Windows, wanted: impl Fn(&LiveWindow) -> bool) -> Vec<Message> {
         // In this order, so that what comes in between wakes it.
         let changes = self.changes.is_none().then(|| windows.changes());
         let (present, next) = windows.present(wanted);
         if let Some(changes) = changes {
             (self.changes, self.next) = (Some(changes), next);
         }
-        frames(&present, |_, _| true)
+        frames(&present, |_| true)
     }
 
     /// Those that came since; where more came than are held, the present ones.
     pub fn new_ones(&mut self, windows: &Windows, subscriptions: &Subscriptions) -> Vec<Message> {
-        let wanted = |network: &Network, contract: Option<&Address>| subscriptions.wants_window(network, contract);
+        let wanted = |window: &LiveWindow| subscriptions.wants_window(window);
         let (new, next) = windows.from(self.next);
         self.next = next;
         match new {
@@ -47,7 +45,7 @@ impl ComingWindows {
                 crate::metrics::ws_overtaken();
                 let (present, next) = windows.present(wanted);
                 self.next = next;
-                frames(&present, |_, _| true)
+                frames(&present, |_| true)
             }
         }
     }
@@ -67,6 +65,9 @@ impl ComingWindows {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::Address;
+    use schemas::{Network, TimeMs};
+
     use super::*;
     use crate::ws::{
         filter::Filter,
@@ -88,16 +89,17 @@ mod tests {
         windows.publish("a", Some(router), 1, "router1");
         windows.publish("b", None, 1, "b1");
         subscriptions.add(Id::Number(1), WINDOWS, None, Filter::default(), false).expect("free");
-        let present = coming.begin(&windows, |network, contract| subscriptions.wants_window(network, contract));
+        let present = coming.begin(&windows, |window| subscriptions.wants_window(window));
         assert_eq!(texts(&present), ["a1", "b1"], "contracts come to whoever names them");
         windows.publish("a", Some(router), 2, "router2");
         windows.publish("b", None, 2, "b2");
         assert_eq!(texts(&coming.new_ones(&windows, &subscriptions)), ["b2"]);
         let named = format!("{router:#x}");
-        let filter = Filter::read(Some(&named), None, None, (None, None)).expect("an address");
+        let mut filter = Filter::read(Some(&named), None, None, (None, None)).expect("an address");
+        filter.windows_from = Some(TimeMs(0));
         let a: Network = "a".parse().expect("a slug");
         subscriptions.add(Id::Number(2), WINDOWS, Some(a), filter, false).expect("free");
-        let of_router = coming.begin(&windows, |_, contract| contract == Some(&router));
+        let of_router = coming.begin(&windows, |window| window.contract == Some(router));
         assert_eq!(texts(&of_router), ["router2"]);
         windows.publish("a", Some(router), 3, "router3");
         windows.publish("a", Some(Address::ZERO), 3, "another");

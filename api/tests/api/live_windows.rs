@@ -2,7 +2,7 @@
 
 use alloy_primitives::Address;
 use control::{Caller, Networks, NewKey, Scopes};
-use schemas::records::Window;
+use schemas::{TimeMs, records::Window};
 use serde_json::{Value, json};
 
 use crate::{
@@ -47,6 +47,8 @@ async fn the_present_ones_come_first_and_a_contracts_to_who_has_it() {
         chain.apply();
     }
     let (network, events) = (chain.network.clone(), &chain.canonical);
+    // The contract's last window is from before it is known to be its owner's alone: somebody else had it.
+    let told = TimeMs::now().0 / 60_000 + 4;
     for n in 1..4 {
         keyed.world.tell(&network, &minute(&events[..n], None, n as i64)).await;
         keyed.world.tell(&network, &minute(&events[..n], Some(ROUTER), n as i64)).await;
@@ -77,19 +79,27 @@ async fn the_present_ones_come_first_and_a_contracts_to_who_has_it() {
     }
     let to_router = json!({"network": "ethereum", "contract": format!("{ROUTER:#x}")});
     assert_eq!(subscribe(&mut own, to_router.clone()).await["type"], "subscribed");
-    let frame = own.frame().await;
-    assert_eq!(frame["data"]["contract"], json!(format!("{ROUTER:#x}")), "{frame}");
-    let refused = subscribe(&mut strange, to_router).await;
+    assert!(own.quiet(300).await, "nothing from before it was added");
+    let refused = subscribe(&mut strange, to_router.clone()).await;
     assert_eq!(refused["problem"]["type"], "/problems/no-such-thing", "{refused}");
     // A window that is published again, after a reorg, comes again.
     for contract in [None, Some(ROUTER), Some(Address::repeat_byte(9))] {
         keyed.world.tell(&network, &minute(&events[1..4], contract, 1)).await;
     }
-    for (ws, contract) in [(&mut all, Value::Null), (&mut own, json!(format!("{ROUTER:#x}")))] {
+    keyed.world.tell(&network, &minute(&events[1..4], Some(ROUTER), told)).await;
+    let of_told = TimeMs(told * 60_000).rfc3339();
+    for (ws, contract, at) in [
+        (&mut all, Value::Null, "1970-01-01T00:01:00.000Z".to_owned()),
+        (&mut own, json!(format!("{ROUTER:#x}")), of_told.clone()),
+    ] {
         let frame = ws.frame().await;
-        assert_eq!((start(&frame), &frame["data"]["contract"]), ("1970-01-01T00:01:00.000Z".to_owned(), &contract));
-        assert!(ws.quiet(300).await, "nothing of other contracts");
+        assert_eq!((start(&frame), &frame["data"]["contract"]), (at, &contract));
+        assert!(ws.quiet(300).await, "nothing of other contracts, nor from before");
     }
+    // Who comes later is told it at once.
+    let mut later = open(mine.text.expose()).await;
+    assert_eq!(subscribe(&mut later, to_router.clone()).await["type"], "subscribed");
+    assert_eq!(start(&later.frame().await), of_told);
     // What a stranger asks for over REST comes from rows: that somebody watches is not told.
     let target = format!(
         "/api/v1/metrics/series?network=ethereum&metric=transactions&contract={ROUTER:#x}&from=1970-01-01T00:01:00Z&to=1970-01-01T00:04:00Z"
@@ -98,5 +108,17 @@ async fn the_present_ones_come_first_and_a_contracts_to_who_has_it() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let points = answer.json()["points"].as_array().expect("points").clone();
     assert!(points.iter().all(|point| point["source"] != "windows" || point["value"].is_null()), "{points:?}");
+    // When the contract is removed, its windows end with a word.
+    let id = made.json()["id"].as_str().expect("an id").to_owned();
+    let target = format!("/api/v1/contracts/{id}");
+    let gone = keyed.send("DELETE", &target, write.text.expose(), &[("if-match", "*")], "").await;
+    assert_eq!(gone.status, 204, "{}", gone.text());
+    let end = tokio::time::timeout(std::time::Duration::from_secs(20), own.frame()).await.expect("it is told");
+    assert_eq!(
+        (&end["type"], &end["id"], &end["problem"]["type"]),
+        (&json!("error"), &json!(1), &json!("/problems/no-such-thing"))
+    );
+    keyed.world.tell(&network, &minute(&events[1..4], Some(ROUTER), told + 1)).await;
+    assert!(own.quiet(1_000).await, "nothing comes any more");
     keyed.api.stop().await;
 }

@@ -143,7 +143,7 @@ async fn figures_are_what_the_chain_tells_from_rows_and_from_windows() {
     let filter = SeriesFilter {
         network: chain.network.clone(),
         contract: None,
-        contract_windows: true,
+        contract_windows: Some(TimeMs(0)),
         metrics: vec![Metric::Failed],
         step: Step::Minute,
         from: TimeMs(first_minute),

@@ -28,5 +28,7 @@ pub const DIAGNOSIS_GROUPS: u32 = 200;
 pub const LIVE_WINDOWS: (usize, usize) = (65_536, 96 << 20);
 /// Windows that came of late, which its connections read: how many, and bytes.
 pub const RECENT_WINDOWS: (usize, usize) = (16_384, 16 << 20);
+/// How often a connection looks whether who opened it still has the contracts whose windows it follows.
+pub const CONTRACTS_LOOK: Duration = Duration::from_secs(3);
 /// Records of each partition of `metrics.windows` that are read back when following it begins.
 pub const WINDOWS_READ_BACK: u64 = 20_000;

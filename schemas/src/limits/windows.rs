@@ -13,6 +13,9 @@ pub const SECONDS: [u32; 4] = [60, 300, 3_600, 86_400];
 /// How long after a contract's record in `control.config` every block is looked through for it, by the block's own time: until then a
 /// process may not have read the record yet, or the chain's clock may be ahead of ours.
 pub const WATCHED_MARGIN: Duration = Duration::from_secs(120);
+/// How long after somebody added a contract he is told of its windows, by their beginning: [`WATCHED_MARGIN`], and a minute in which that is
+/// published. So he sees the same whether somebody else had it before or nobody.
+pub const TOLD_MARGIN: Duration = Duration::from_secs(180);
 /// Bytes of the sums of watched contracts in one block's record: below what every broker takes. Contracts beyond it are left out, those
 /// with the fewest transactions first.
 pub const CONTRACTS_BYTES: usize = 640 << 10;

@@ -16,8 +16,9 @@ pub struct DiagnosisFilter {
     pub network: Network,
     /// A contract of it: `0x` and 40 lower-case hex digits on EVM. `None`: the network alone.
     pub contract: Option<String>,
-    /// Whether windows of the contract may tell of it: that one exists tells that somebody watches it. Else it is read from rows alone.
-    pub contract_windows: bool,
+    /// From which beginning on windows of the contract may tell of it: that one exists tells that somebody watches it. Else it is read from rows
+    /// alone.
+    pub contract_windows: Option<TimeMs>,
     /// The time in question: the minutes that end with it.
     pub at: TimeMs,
 }

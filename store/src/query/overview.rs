@@ -22,8 +22,9 @@ pub struct OverviewFilter {
     pub network: Network,
     /// A contract of it: `0x` and 40 lower-case hex digits on EVM. `None`: the whole network.
     pub contract: Option<String>,
-    /// Whether windows of the contract may tell of it: that one exists tells that somebody watches it. Else it is read from rows alone.
-    pub contract_windows: bool,
+    /// From which beginning on windows of the contract may tell of it: that one exists tells that somebody watches it. Else it is read from rows
+    /// alone.
+    pub contract_windows: Option<TimeMs>,
     /// From this time on; cut down to a whole minute.
     pub from: TimeMs,
     /// Before this time; rounded up to a whole minute.
@@ -69,7 +70,7 @@ impl Store {
             let message = "the time must be at least a minute and at most 32 days: mend `from` and `to`";
             return Err(StoreError::new(StoreErrorKind::BadRequest, ASKING, message));
         }
-        let windows = contract.is_none() || filter.contract_windows;
+        let windows = contract.is_none() || filter.contract_windows.is_some();
         let (added, heads) = self.added(filter, (from, to)).await?;
         let mut overview = Overview {
             from: TimeMs(from),
@@ -108,8 +109,8 @@ impl Store {
     /// Windows of the time, added up.
     async fn added(&self, filter: &OverviewFilter, (from, to): (i64, i64)) -> Result<(Added, Heads), StoreError> {
         let contract = filter.contract.as_deref();
-        let windows = contract.is_none() || filter.contract_windows;
-        let whose = contract.filter(|_| windows);
+        let windows = contract.is_none() || filter.contract_windows.is_some();
+        let whose = contract.zip(filter.contract_windows);
         if !windows {
             return Ok((Added { missing: Some("no window tells of it".into()), ..Added::default() }, Heads::default()));
         }

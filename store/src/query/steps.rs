@@ -23,8 +23,8 @@ use crate::{Store, StoreError, StoreErrorKind};
 pub(super) struct Wanted<'a> {
     pub network: &'a Network,
     pub contract: Option<&'a str>,
-    /// Whether windows of the contract may be used.
-    pub contract_windows: bool,
+    /// Windows of the contract that begin at this time or later may be used.
+    pub contract_windows: Option<TimeMs>,
     pub step: Step,
     /// Beginning of the first step, and the end of the last, milliseconds since 1970.
     pub times: (i64, i64),
@@ -114,8 +114,8 @@ impl Store {
     /// Every step, the oldest first, and the last event that is in them.
     pub(super) async fn steps(&self, wanted: &Wanted<'_>) -> Result<(Vec<StepFigures>, u64), StoreError> {
         let (from, to) = wanted.times;
-        let windows = wanted.contract_windows || wanted.contract.is_none();
-        let contract = wanted.contract.filter(|_| windows);
+        let windows = wanted.contract_windows.is_some() || wanted.contract.is_none();
+        let contract = wanted.contract.zip(wanted.contract_windows);
         let times = [wanted.times];
         let told = self.told(wanted.network, contract, wanted.step.seconds(), &times, false);
         let (told, heads) = futures::future::try_join(told, self.window_heads(wanted.network, contract)).await?;

@@ -203,11 +203,12 @@ pub(super) fn check_contract(contract: Option<&str>, doing: &'static str) -> Res
 }
 
 impl Store {
-    /// Windows of one length that begin in these times (first included, last not); with their sketches where those are to be merged.
+    /// Windows of one length that begin in these times (first included, last not), of the contract none that begins before the time beside it;
+    /// with their sketches where those are to be merged.
     pub(super) async fn told(
         &self,
         network: &Network,
-        contract: Option<&str>,
+        contract: Option<(&str, TimeMs)>,
         seconds: u32,
         times: &[(i64, i64)],
         sketches: bool,
@@ -240,7 +241,7 @@ impl Store {
         // Few rows: more threads cost more than they bring.
         let query = query.with_setting("max_threads", "1");
         let mut query = query.param("network", network.as_str()).param("seconds", seconds);
-        if let Some(contract) = contract {
+        if let Some((contract, _)) = contract {
             query = query.param("contract", contract);
         }
         for (i, (from, to)) in times.iter().enumerate() {
@@ -250,14 +251,22 @@ impl Store {
         let mut told = Told::default();
         for line in lines {
             let (of_network, start) = (line.contract.is_empty(), line.window_start.0);
-            let windows = if of_network { &mut told.network } else { &mut told.contract };
-            windows.insert(start, line.window());
+            if of_network {
+                told.network.insert(start, line.window());
+            } else if contract.is_some_and(|(_, from)| from.0 <= start) {
+                told.contract.insert(start, line.window());
+            }
         }
         Ok(told)
     }
 
-    /// How far windows of a network go, and since when a contract of it has some.
-    pub(super) async fn window_heads(&self, network: &Network, contract: Option<&str>) -> Result<Heads, StoreError> {
+    /// How far windows of a network go, and since when a contract of it has some: not before the time beside it, and only where one that begins
+    /// then or later says so.
+    pub(super) async fn window_heads(
+        &self,
+        network: &Network,
+        contract: Option<(&str, TimeMs)>,
+    ) -> Result<Heads, StoreError> {
         // In the key's order, from its end: a granule of each part that reaches there.
         let newest = |whose: &str, what: &str| {
             format!(
@@ -272,7 +281,7 @@ impl Store {
             .param("network", network.as_str())
             .fetch_optional::<(i64, i64)>();
         let watched = async {
-            let Some(contract) = contract else { return Ok(None) };
+            let Some((contract, _)) = contract else { return Ok(None) };
             let sql = newest("{contract:String}", "ifNull(toUnixTimestamp64Milli(watched_from), toInt64(-1))");
             let query = self.read(&sql).with_setting("max_threads", "1").param("network", network.as_str());
             let query = query.param("contract", contract);
@@ -282,7 +291,9 @@ impl Store {
         let (head, watched) = self.within("reading how far windows go", both).await?;
         Ok(Heads {
             network: head.map(|(at, sequence)| (at, u64::try_from(sequence).unwrap_or_default())),
-            watched_from: watched.map(|(_, from)| from).filter(|from| *from >= 0),
+            watched_from: watched.zip(contract).and_then(|((at, from), (_, told_from))| {
+                (from >= 0 && at >= told_from.0).then_some(from.max(told_from.0))
+            }),
         })
     }
 }

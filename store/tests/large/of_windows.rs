@@ -64,7 +64,7 @@ pub async fn all(asked: &mut Asked<'_>, api: &Store, [a, b]: [Network; 2]) {
         let filter = DiagnosisFilter {
             network: a.name.parse().expect("a slug"),
             contract,
-            contract_windows: true,
+            contract_windows: Some(TimeMs(0)),
             at: TimeMs(at),
         };
         let most = 12 * granules(600) + 12 * GRANULE * PARTS + endpoints;
@@ -86,7 +86,7 @@ fn overview(network: &str, contract: Option<String>, (from, to): (i64, i64)) -> 
     OverviewFilter {
         network: network.parse().expect("a slug"),
         contract,
-        contract_windows: true,
+        contract_windows: Some(TimeMs(0)),
         from: TimeMs(from),
         to: TimeMs(to),
     }
@@ -109,7 +109,7 @@ async fn overviews(asked: &mut Asked<'_>, api: &Store, (a, end): (Network, i64))
     // A contract that nobody watches, from rows: its transactions, their neighbours, and the ledger's open end.
     let ledger = 2 * (limits::AUDIT_BUCKET_HEIGHTS * PER_BLOCK * 2 + 8 * edges);
     let filter =
-        OverviewFilter { contract_windows: false, ..overview(a.name, Some(emitter(7)), (end - 3_600_000, end)) };
+        OverviewFilter { contract_windows: None, ..overview(a.name, Some(emitter(7)), (end - 3_600_000, end)) };
     let of_rows = 300 * PER_BLOCK + 20 * edges + ledger;
     let found = asked.ask("overview", "an hour from rows", of_rows, api.overview(&filter)).await;
     assert!(found.complete && found.source == Source::Rows && found.figures.transactions > 0, "{found:?}");
@@ -120,7 +120,7 @@ async fn series(asked: &mut Asked<'_>, api: &Store, (a, end): (Network, i64), b:
         SeriesFilter {
             network: network.parse().expect("a slug"),
             contract,
-            contract_windows: true,
+            contract_windows: Some(TimeMs(0)),
             metrics: metrics.to_vec(),
             step,
             from: TimeMs(from),
@@ -181,7 +181,7 @@ async fn times(api: &Store, end: i64) {
         let filter = SeriesFilter {
             network: network.parse().expect("a slug"),
             contract,
-            contract_windows: true,
+            contract_windows: Some(TimeMs(0)),
             metrics: Metric::ALL.to_vec(),
             step,
             from: TimeMs(step.ceil(end) - back),

@@ -104,7 +104,7 @@ fn filter(chain: &Chain, contract: Option<Address>, step: Step, (from, to): (i64
     SeriesFilter {
         network: chain.network.clone(),
         contract: contract.map(|c| format!("{c:#x}")),
-        contract_windows: true,
+        contract_windows: Some(TimeMs(0)),
         metrics: Metric::ALL.to_vec(),
         step,
         from: TimeMs(from),
@@ -160,7 +160,7 @@ async fn a_day_of_windows_equals_what_sql_counts_after_reorgs_and_so_do_answers_
     let overview = |contract: Option<Address>, from: i64, to: i64| OverviewFilter {
         network: chain.network.clone(),
         contract: contract.map(|c| format!("{c:#x}")),
-        contract_windows: true,
+        contract_windows: Some(TimeMs(0)),
         from: TimeMs(from),
         to: TimeMs(to),
     };
@@ -264,7 +264,7 @@ async fn a_day_of_windows_equals_what_sql_counts_after_reorgs_and_so_do_answers_
     }
     // Whoever does not have the contract gets the same from rows, and no word of windows.
     let mut hidden = filter(&chain, Some(CONTRACT), Step::Hour, DAY);
-    hidden.contract_windows = false;
+    hidden.contract_windows = None;
     let answer = store.series(&hidden).await.expect("an answer");
     assert!(answer.series[0].points.iter().all(|point| point.complete && point.source == Source::Rows));
 
@@ -334,7 +334,7 @@ async fn what_is_not_known_is_said_with_its_reason() {
     let asked = OverviewFilter {
         network: chain.network.clone(),
         contract: None,
-        contract_windows: true,
+        contract_windows: Some(TimeMs(0)),
         from: TimeMs(torn_at - 600_000),
         to: TimeMs(torn_at),
     };
@@ -362,7 +362,7 @@ async fn what_is_not_known_is_said_with_its_reason() {
     let evidence = DiagnosisFilter {
         network: chain.network.clone(),
         contract: Some(format!("{CONTRACT:#x}")),
-        contract_windows: true,
+        contract_windows: Some(TimeMs(0)),
         at: TimeMs(at),
     };
     let found = store.diagnosis(&evidence).await.expect("evidence");

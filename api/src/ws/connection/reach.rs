@@ -9,7 +9,7 @@ use crate::{
     door::Asking,
     error::ApiError,
     windows,
-    ws::{filter::Filter, protocol::Topics},
+    ws::{end::End, filter::Filter, protocol::Topics},
 };
 
 impl Connection {
@@ -29,18 +29,33 @@ impl Connection {
             },
         }
     }
+
+    /// Ends following the windows of contracts that whoever opened it has not got any more, and says so.
+    pub(super) async fn end_lost(&mut self) -> Result<(), End> {
+        for (network, contracts) in self.subscriptions.contracts_of_windows() {
+            let asked: Vec<&str> = contracts.iter().map(String::as_str).collect();
+            for contract in windows::lost(&self.app, &self.asking, &network, &asked).await {
+                for id in self.subscriptions.end_windows(&network, &contract) {
+                    self.refuse(Some(&id), &ApiError::NotHere { what: "contract" }).await?;
+                }
+            }
+        }
+        self.windows.end_without(&self.subscriptions);
+        Ok(())
+    }
 }
 
-/// Windows of a contract are told to who has the contract.
+/// Windows of a contract are told to who has the contract: from which beginning on, goes into the filter.
 pub(super) async fn may_watch(
     (app, asking): (&App, &Asking),
     topics: Topics,
     network: Option<&Network>,
-    filter: &Filter,
+    filter: &mut Filter,
 ) -> Result<(), ApiError> {
     let (true, Some(network), Some(contract)) = (topics.windows, network, &filter.contract) else { return Ok(()) };
-    match windows::has_contract(app, asking, network, contract.text()).await {
-        true => Ok(()),
-        false => Err(ApiError::NotHere { what: "contract" }),
+    filter.windows_from = windows::windows_from(app, asking, network, contract.text()).await;
+    match filter.windows_from {
+        Some(_) => Ok(()),
+        None => Err(ApiError::NotHere { what: "contract" }),
     }
 }
