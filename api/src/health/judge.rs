@@ -69,10 +69,13 @@ pub fn judge(case: &Case<'_>) -> Judged {
     let mut stages: Vec<StageHealth> = Vec::new();
     for name in case.names() {
         let judged = case.stage(&name);
-        if stage::CHAIN.contains(&name.as_str()) && judged.state == SILENT && deaf.is_none() {
+        // Without aggregate blocks flow, and figures come from rows: it is missed only where it was there.
+        let is_judged = stage::CHAIN.contains(&name.as_str()) || name == stage::AGGREGATE;
+        if is_judged && judged.state == SILENT && deaf.is_none() {
             problems.push(case.silent(&name, None, judged.since.clone(), &judged));
-        } else if stage::CHAIN.contains(&name.as_str()) && deaf.is_none() {
+        } else if is_judged && deaf.is_none() {
             problems.extend(case.stalled(&name, &judged));
+            problems.extend(case.partly(&name));
         }
         stages.push(judged);
     }
@@ -172,7 +175,7 @@ impl Case<'_> {
 
     /// A process of a stage that brings the store into its layout, while none does the stage's work.
     fn upgrades<'s>(&'s self, name: &'s str) -> Option<&'s Heard> {
-        let works = self.living(name).any(|h| WELL.contains(&h.status.state.as_str()));
+        let works = self.living(name).any(|h| is_working(&h.status.state));
         self.living(name).find(|h| h.status.state == state::UPGRADING && !works)
     }
 
@@ -295,7 +298,7 @@ impl Case<'_> {
 
     /// All processes of a stage that live wait for something.
     fn stalled(&self, name: &str, judged: &StageHealth) -> Option<HealthProblem> {
-        let stalled = judged.state != SILENT && !WELL.contains(&judged.state.as_str());
+        let stalled = judged.state != SILENT && !is_working(&judged.state);
         let first = self.living(name).next().filter(|_| stalled)?;
         let words = first.status.detail.clone().unwrap_or_else(|| format!("it is in the state {}", judged.state));
         let cure = if judged.state == state::UPGRADING {
@@ -310,6 +313,24 @@ impl Case<'_> {
             problem: format!("{name} is {}: {words}", judged.state),
             cure,
         })
+    }
+
+    /// What processes of a stage that live do not get done beside what blocks wait for.
+    fn partly(&self, name: &str) -> Vec<HealthProblem> {
+        let mut told: Vec<HealthProblem> = Vec::new();
+        for heard in self.living(name).filter(|h| h.status.state == state::PARTLY) {
+            let problem = heard.status.detail.clone().unwrap_or_else(|| format!("{name} does not do all of its work"));
+            if told.iter().all(|other| other.problem != problem) {
+                told.push(HealthProblem {
+                    stage: name.to_owned(),
+                    network: None,
+                    since: Some(heard.status.since.rfc3339()),
+                    problem,
+                    cure: format!("See the log of {}", heard.status.instance),
+                });
+            }
+        }
+        told
     }
 
     fn silent(
@@ -447,6 +468,11 @@ impl Case<'_> {
             cure: "Give every process the same [[network]] sections".to_owned(),
         })
     }
+}
+
+/// Whether a process in this state passes blocks on.
+fn is_working(word: &str) -> bool {
+    WELL.contains(&word) || word == state::PARTLY
 }
 
 fn advice(name: &str) -> &'static str {

@@ -1,7 +1,7 @@
 //! How the service is doing, judged from what its stages say of themselves (rule 27). Pure: no clock, no store, no log.
 //!
 //! Guarantee: a stage that every network passes (ingest, enrich, sink) is named when it is silent, halted, or does not get on, with
-//! the time since when and what to do; nothing is `ok` that was not heard of within three of its own periods. What was not
+//! the time since when and what to do, and so is aggregate where it was ever heard of; nothing is `ok` that was not heard of within three of its own periods. What was not
 //! followed on purpose (a network that no process has in its configuration) makes nothing degraded.
 
 mod judge;
@@ -54,7 +54,7 @@ impl Now {
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HealthProblem {
-    /// The stage that it is about: `ingest`, `enrich`, `sink`, `api`, or `log` when the log itself does not answer.
+    /// The stage that it is about: `ingest`, `enrich`, `aggregate`, `sink`, `api`, or `log` when the log itself does not answer.
     pub stage: String,
     /// The network that it is about; null when it is about all of them.
     pub network: Option<String>,
@@ -72,8 +72,8 @@ pub struct HealthProblem {
 pub struct StageHealth {
     /// `ingest`, `enrich`, `sink` or `api`.
     pub stage: String,
-    /// `running`, `starting` (never heard of, and this process is young), `stalled` (it waits for something and says for what), or
-    /// `silent`: no process of it has been heard for three of its periods.
+    /// `running`, `starting` (never heard of, and this process is young), `stalled` (it waits for something and says for what), `partly` (what
+    /// no block waits for is not done, and it says what), or `silent`: no process of it has been heard for three of its periods.
     pub state: String,
     /// Since when.
     #[schema(format = DateTime)]

@@ -116,6 +116,37 @@ fn a_silent_stage_is_named_once_with_since_and_cure() {
 }
 
 #[test]
+fn aggregate_is_missed_where_it_was_heard_of_and_windows_that_do_not_get_into_the_store_are_told() {
+    let mut world = World::new();
+    world.all(100, &[]);
+    assert_eq!(world.judge(101).problems, [], "nobody runs aggregate");
+    world.hear(said(stage::AGGREGATE, None), 100);
+    world.hear(said(stage::AGGREGATE, Some("eth")), 100);
+    assert_eq!(world.judge(101).problems, []);
+    world.all(120, &[]);
+    let judged = world.judge(121);
+    let [p] = &judged.problems[..] else { panic!("{:?}", judged.problems) };
+    assert_eq!((p.stage.as_str(), p.since.as_deref()), ("aggregate", Some("1970-01-01T00:01:40.000Z")));
+    assert!(p.problem.contains("silent") && p.cure.contains("headwater aggregate"), "{p:?}");
+    let waits =
+        StageStatus { state: state::STALLED.into(), detail: Some("no log".into()), ..said(stage::AGGREGATE, None) };
+    world.hear(waits, 121);
+    assert_eq!(world.judge(122).problems[0].problem, "aggregate is stalled: no log");
+    world.hear(said(stage::AGGREGATE, None), 122);
+    assert_eq!(world.judge(123).problems, []);
+
+    // One process of two, whose blocks flow.
+    let words = "windows do not get into the store: no such table";
+    let partly = StageStatus { state: state::PARTLY.into(), detail: Some(words.into()), ..said(stage::SINK, None) };
+    world.hear(partly, 123);
+    world.hear(StageStatus { instance: "host-2".into(), ..said(stage::SINK, None) }, 123);
+    let judged = world.judge(124);
+    let [p] = &judged.problems[..] else { panic!("{:?}", judged.problems) };
+    assert_eq!((p.stage.as_str(), p.problem.as_str(), p.network.as_deref()), ("sink", words, None));
+    assert_eq!(judged.stages.iter().find(|s| s.stage == "sink").map(|s| s.state.as_str()), Some("running"));
+}
+
+#[test]
 fn a_network_whose_partition_nobody_has_is_named_though_the_stage_lives() {
     let mut world = World::new();
     world.all(100, &[]);

@@ -204,10 +204,7 @@ impl Connection {
                             self.causes.begin(&self.app.causes, network.as_ref(), after);
                         }
                         if topics.windows {
-                            let wanted = |window: &LiveWindow| {
-                                network.as_ref().is_none_or(|network| *network == window.network)
-                                    && filter.takes_window(window)
-                            };
+                            let wanted = |window: &LiveWindow| filter.takes_window(network.as_ref(), window);
                             let frames = self.windows.begin(&self.app.windows, wanted);
                             self.out.send(frames).await?;
                         }

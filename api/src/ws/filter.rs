@@ -4,7 +4,7 @@
 //! what left the chain know no filter: whoever was sent a transaction is told when its block is undone.
 
 use alloy_primitives::{Address, Selector};
-use schemas::{Status, TimeMs, records::CauseEvidence};
+use schemas::{Network, Status, TimeMs, records::CauseEvidence};
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -90,9 +90,11 @@ impl Filter {
         self.contract.is_some() && Self { contract: None, ..self.clone() }.is_empty()
     }
 
-    /// Whether a window is wanted: without a contract those of networks alone, else those of that contract that whoever asks is told of.
-    pub fn takes_window(&self, window: &LiveWindow) -> bool {
+    /// Whether a window is wanted, of this network or of all: without a contract those of networks alone, else those of that contract that
+    /// whoever asks is told of.
+    pub fn takes_window(&self, network: Option<&Network>, window: &LiveWindow) -> bool {
         match (&self.contract, &window.contract) {
+            _ if network.is_some_and(|network| *network != window.network) => false,
             (None, None) => true,
             (Some(account), Some(contract)) => {
                 account.evm.as_ref() == Some(contract) && self.windows_from.is_some_and(|from| from <= window.start)

@@ -107,9 +107,7 @@ impl Subscriptions {
 
     /// Whether a window is wanted.
     pub fn wants_window(&self, window: &LiveWindow) -> bool {
-        self.list.iter().any(|s| {
-            s.topics.windows && s.network.as_ref().is_none_or(|n| *n == window.network) && s.filter.takes_window(window)
-        })
+        self.list.iter().any(|s| s.topics.windows && s.filter.takes_window(s.network.as_ref(), window))
     }
 
     /// Whether windows of contracts are wanted.

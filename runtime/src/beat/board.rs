@@ -301,7 +301,8 @@ impl Board {
     /// Why the stage cannot do its work just now; `None`: it can.
     pub fn not_ready(&self) -> Option<String> {
         let (word, detail) = self.said().process.clone();
-        let waits = (word != state::RUNNING).then(|| detail.unwrap_or(word));
+        let works = [state::RUNNING, state::PARTLY].contains(&word.as_str());
+        let waits = (!works).then(|| detail.unwrap_or(word));
         self.unheard().map(|why| format!("the log does not take its status: {why}")).or(waits)
     }
 }

@@ -41,6 +41,8 @@ pub mod state {
     pub const STARTING: &str = "starting";
     /// It waits for what it cannot do without (the log, the store, a node), and tries again.
     pub const STALLED: &str = "stalled";
+    /// It does its work, but for a part of it that no block waits for, and says which.
+    pub const PARTLY: &str = "partly";
     /// It brings the store of a former version into its own layout, and does its work when that is done.
     pub const UPGRADING: &str = "upgrading";
     /// The process has the network's partition, and its configuration does not name the network: nobody follows it.

@@ -10,7 +10,7 @@ use std::{
 use runtime::beat::Board;
 use schemas::{
     Network, Op, Origin, TimeMs,
-    records::stage_status::state::{RUNNING, STALLED, STARTING},
+    records::stage_status::state::{PARTLY, RUNNING, STALLED, STARTING},
 };
 use tokio::time::sleep;
 
@@ -25,14 +25,15 @@ const EVERY: Duration = Duration::from_secs(3);
 pub(super) struct Busy {
     board: Board,
     with: Arc<Mutex<Option<(&'static str, String)>>>,
-    warnings: Arc<Mutex<BTreeMap<&'static str, String>>>,
+    warnings: Arc<Words>,
+    failing: Arc<Words>,
 }
 
 impl Busy {
     /// Nothing is done yet.
     pub fn new(board: Board) -> Self {
         let first = (STARTING, "the store's tables are being made".to_owned());
-        Self { board, with: Arc::new(Mutex::new(Some(first))), warnings: Arc::default() }
+        Self { board, with: Arc::new(Mutex::new(Some(first))), warnings: Arc::default(), failing: Arc::default() }
     }
 
     /// It is in this state, with this.
@@ -44,27 +45,46 @@ impl Busy {
     /// The usual work begins.
     pub fn done(&self) {
         *self.with.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.board.process(RUNNING, self.warning());
+        self.usual();
+    }
+
+    /// The state of the usual work.
+    fn usual(&self) {
+        match words_of(&self.failing) {
+            Some(words) => self.board.process(PARTLY, Some(words)),
+            None => self.board.process(RUNNING, words_of(&self.warnings)),
+        }
+    }
+
+    /// A part of the work beside block events fails, and why; or does not any more.
+    pub fn fails(&self, of: &'static str, words: Option<String>) {
+        say(&self.failing, of, words);
     }
 
     /// All is well, and this is to be known before it is not, of what a part of it does.
     pub fn warn(&self, of: &'static str, words: Option<String>) {
-        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        match words {
-            Some(words) => drop(warnings.insert(of, words)),
-            None => drop(warnings.remove(of)),
-        }
-    }
-
-    fn warning(&self) -> Option<String> {
-        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        let words: Vec<&str> = warnings.values().map(String::as_str).collect();
-        (!words.is_empty()).then(|| words.join("; "))
+        say(&self.warnings, of, words);
     }
 
     fn now(&self) -> Option<(&'static str, String)> {
         self.with.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+type Words = Mutex<BTreeMap<&'static str, String>>;
+
+fn say(all: &Words, of: &'static str, words: Option<String>) {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    match words {
+        Some(words) => drop(all.insert(of, words)),
+        None => drop(all.remove(of)),
+    }
+}
+
+fn words_of(all: &Words) -> Option<String> {
+    let all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    let words: Vec<&str> = all.values().map(String::as_str).collect();
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// Keeps the board in step with the store, until dropped: whether it answers, and where networks stand of which nothing was
@@ -75,7 +95,7 @@ pub(super) async fn follow(busy: Busy, store: Store) {
         match store.is_there(EVERY).await {
             Ok(()) => match busy.now() {
                 Some((state, words)) => board.process(state, Some(words)),
-                None => board.process(RUNNING, busy.warning()),
+                None => busy.usual(),
             },
             Err(error) => board.process(
                 STALLED,

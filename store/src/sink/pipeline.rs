@@ -94,12 +94,12 @@ async fn work(
     let _auditing = AbortOnDropHandle::new(tokio::spawn(auditor.run()));
     let causes = Causes::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone(), busy.clone());
     let _folding = AbortOnDropHandle::new(tokio::spawn(causes.run()));
-    let keeper = Keeper::new(store.clone(), &config, floors, busy);
+    let keeper = Keeper::new(store.clone(), &config, floors, busy.clone());
     let _keeping = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
     let told = (config.status.clone(), config.board.clone());
     let samples = Samples::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone());
     let _sampling = AbortOnDropHandle::new(tokio::spawn(samples.run()));
-    let windows = Windows::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone());
+    let windows = Windows::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone(), busy);
     let _telling = AbortOnDropHandle::new(tokio::spawn(windows.run()));
     let writing = tokio::spawn(write_batches(writer, graveyard, told, batches, written));
 

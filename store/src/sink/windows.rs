@@ -4,25 +4,31 @@
 //! replay changes nothing, and a window that a reorg corrects stands whatever is read again later. Positions move only behind what is on
 //! disk, and the store says itself up to where it has windows ([`super::position`]): one that was lost, or is another one, gets them again as
 //! long as the log has them. Block events never wait for it, nor it for them: it is a group, a batch and a task of its own, and whatever
-//! becomes of it does not end the sink. Shown by `tests/sink/windows.rs`.
+//! becomes of it does not end the sink; that it fails is said ([`Busy::fails`]). Shown by `tests/sink/windows.rs`.
+//!
+//! Of a network whose log is not the one that the store was written from (`log_replaced`, rule 11) nothing is written: another log counts its
+//! events anew. Its windows are read again when that is over, since the position stays before them. What comes in the moment before the sink
+//! finds out is not told apart.
 //!
 //! What `[store] keep_windows` would remove at once is not written. A record that is not ours, or of a version that this one does not know,
 //! is passed over and counted.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt::Display,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use alloy_primitives::Address;
-use runtime::log::{Consumer, Log, LogError, Offsets, PollLimits, Polled, Record, TopicPartition};
+use runtime::log::{Consumer, Log, LogError, LogErrorKind, Offsets, PollLimits, Polled, Record, TopicPartition};
 use schemas::{Network, TimeMs, codec::Codec, limits, records::Window, topics};
 use tokio::time::sleep;
 
 use super::{
-    SinkConfig,
+    SinkConfig, SinkStatus, State,
     aside::{Failure, LOOK, STAND_BY, memberships},
+    beat::Busy,
     error::WriteError,
     insert::insert_windows,
     keep::{Keeping, oldest_window},
@@ -30,7 +36,7 @@ use super::{
     patience::Patience,
     position::Positions,
 };
-use crate::Store;
+use crate::{Store, StoreError};
 
 /// The consumer group.
 pub const GROUP: &str = "sink.windows";
@@ -53,10 +59,18 @@ pub(super) struct Windows {
     patience: Patience,
     keeping: Keeping,
     age: Duration,
+    status: SinkStatus,
+    busy: Busy,
+    /// How long it may fail before that is said, and since when it does.
+    grace: Duration,
+    failing: Mutex<Option<Instant>>,
 }
 
 /// Network, contract, seconds and beginning of a window.
 type Key = (Network, Option<Address>, u32, i64);
+
+/// Where something of each network stands.
+type Stuck = BTreeMap<Network, (TopicPartition, u64)>;
 
 /// What is written at once, with its positions.
 #[derive(Default)]
@@ -65,6 +79,8 @@ struct Batch {
     windows: HashMap<Key, Window>,
     bytes: usize,
     offsets: BTreeMap<TopicPartition, u64>,
+    /// Where the first window of each network stands.
+    first: Stuck,
     since: Option<Instant>,
 }
 
@@ -96,6 +112,9 @@ impl Batch {
                 continue;
             }
             self.bytes += value.len();
+            if !self.first.contains_key(&window.network) {
+                self.first.insert(window.network.clone(), (record.from, record.offset));
+            }
             let key = (window.network.clone(), window.contract, window.window_seconds, window.window_start.0);
             let newer = |held: &Window| held.sequence > window.sequence;
             if !self.windows.get(&key).is_some_and(newer) {
@@ -112,14 +131,50 @@ fn is_ours(window: &Window) -> bool {
 }
 
 impl Windows {
-    pub fn new(store: Store, log: Arc<dyn Log>, codec: Arc<Codec>, config: &SinkConfig, patience: Patience) -> Self {
-        let (keeping, age) = (config.keep.clone(), config.windows_age);
-        Self { store, log, codec, instance: config.instance.clone(), patience, keeping, age }
+    pub fn new(
+        store: Store,
+        log: Arc<dyn Log>,
+        codec: Arc<Codec>,
+        config: &SinkConfig,
+        patience: Patience,
+        busy: Busy,
+    ) -> Self {
+        let (keeping, age, grace) = (config.keep.clone(), config.windows_age, config.windows_patience);
+        let (instance, status, failing) = (config.instance.clone(), config.status.clone(), Mutex::default());
+        Self { store, log, codec, instance, patience, keeping, age, status, busy, grace, failing }
     }
 
     /// Until it is dropped, or the stage is told to stop.
     pub async fn run(self) {
-        memberships("windows", || self.member()).await;
+        let this = &self;
+        let member = move || async move {
+            let ended = this.member().await;
+            match &ended {
+                // Where nobody makes windows there is nothing to be had.
+                Err(Failure::Log(error)) if error.kind == LogErrorKind::NoTopic => {}
+                Err(failure) => this.fails(failure),
+                Ok(()) => {}
+            }
+            ended
+        };
+        memberships("windows", member).await;
+    }
+
+    /// It did not work, or has not for a while.
+    fn fails(&self, why: &dyn Display) {
+        let since = *self.failing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.grace {
+            let words = format!(
+                "windows do not get into the store: {why}. Blocks and transactions do; figures are added up from them meanwhile"
+            );
+            self.busy.fails("windows", Some(words));
+        }
+    }
+
+    fn works(&self) {
+        if self.failing.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            self.busy.fails("windows", None);
+        }
     }
 
     /// One membership of the group.
@@ -128,6 +183,9 @@ impl Windows {
         let mut held = Held::default();
         let mut positions = Positions::of(POSITIONS);
         let mut batch = Batch::default();
+        let joined = Instant::now();
+        // The first windows that were not written, of networks whose log was replaced.
+        let mut stuck = Stuck::new();
         loop {
             let polled = consumer.poll(POLL).await?;
             self.follow(&mut *consumer, &mut held, &mut batch, polled).await?;
@@ -135,12 +193,16 @@ impl Windows {
                 self.place(&mut *consumer, &mut held, &positions).await?;
             }
             if !batch.is_due(self.age) {
+                // It reads, and there is nothing to be written.
+                if batch.since.is_none() && joined.elapsed() >= self.grace {
+                    self.works();
+                }
                 // What was told too soon after the last time is told now.
                 self.tell(&mut positions).await;
                 continue;
             }
             let mut next = Batch::default();
-            {
+            let replaced = {
                 let write = self.write(&batch);
                 tokio::pin!(write);
                 loop {
@@ -148,6 +210,7 @@ impl Windows {
                         biased;
                         written = &mut write => break written?,
                         () = sleep(STAND_BY) => {
+                            self.fails(&"the store has not taken them yet");
                             // The group is served, and brings nothing more.
                             consumer.pause(&held.all())?;
                             let polled = consumer.poll(PollLimits { wait: LOOK, ..POLL }).await?;
@@ -155,15 +218,31 @@ impl Windows {
                         }
                     }
                 }
-            }
+            };
+            self.works();
             consumer.resume(&held.placed())?;
-            // Positions of what went to others meanwhile are theirs to move.
-            let ours: Offsets = batch.offsets.into_iter().filter(|(at, _)| held.placed.contains(at)).collect();
+            for (network, first) in batch.first.into_iter().filter(|(network, _)| replaced.contains(network)) {
+                stuck.entry(network).or_insert(first);
+            }
+            stuck.retain(|_, (at, _)| held.placed.contains(at));
+            // Positions of what went to others meanwhile are theirs to move; none passes what is to be read again.
+            let ours = batch.offsets.into_iter().filter(|(at, _)| held.placed.contains(at));
+            let ours: Offsets =
+                ours.map(|(at, offset)| (at, before(&stuck, at).map_or(offset, |o| o.min(offset)))).collect();
             if !ours.is_empty() {
                 positions.reached(&ours);
                 consumer.commit(ours).await?;
             }
             self.tell(&mut positions).await;
+            let mended: BTreeSet<TopicPartition> =
+                stuck.iter().filter(|(network, _)| !replaced.contains(*network)).map(|(_, (at, _))| *at).collect();
+            for at in mended {
+                if let Some(offset) = before(&stuck, at) {
+                    consumer.seek(at, offset).await?;
+                    next.offsets.remove(&at);
+                    stuck.retain(|_, (of, _)| *of != at);
+                }
+            }
             batch = next;
         }
     }
@@ -209,17 +288,31 @@ impl Windows {
         Ok(())
     }
 
-    /// Rows of a batch, again until they are on disk.
-    async fn write(&self, batch: &Batch) -> Result<(), WriteError> {
+    /// Rows of a batch, again until they are on disk, but for those of networks whose log was replaced, which are given.
+    async fn write(&self, batch: &Batch) -> Result<HashSet<Network>, WriteError> {
         // In the order of the key, so that a second try writes the same bytes.
-        let mut windows: Vec<&Window> = batch.windows.values().collect();
+        let replaced = self.patience.again(|| self.replaced()).await?;
+        let mut windows: Vec<&Window> = batch.windows.values().filter(|w| !replaced.contains(&w.network)).collect();
+        metrics::windows("log_replaced", batch.windows.len() - windows.len());
+        if windows.is_empty() {
+            return Ok(replaced);
+        }
         windows.sort_by(|a, b| {
             let key = |w: &'_ Window| (w.contract, w.window_seconds, w.window_start);
             a.network.as_str().cmp(b.network.as_str()).then_with(|| key(a).cmp(&key(b)))
         });
         self.patience.again(|| insert_windows(&self.store, &windows)).await?;
         metrics::windows("written", windows.len());
-        Ok(())
+        Ok(replaced)
+    }
+
+    /// Networks whose log is not the one that the store was written from, by this process's word and by the store's.
+    async fn replaced(&self) -> Result<HashSet<Network>, StoreError> {
+        let sql = "SELECT network FROM sink_status_rows FINAL WHERE state = 'log_replaced'";
+        let told = self.store.within("reading which logs were replaced", self.store.read(sql).fetch_all::<String>());
+        let ours = self.status.networks().into_iter().filter(|(_, status)| status.state == State::LogReplaced);
+        let told = told.await?.into_iter().filter_map(|slug| slug.parse().ok());
+        Ok(told.chain(ours.map(|(network, _)| network)).collect())
     }
 
     async fn tell(&self, positions: &mut Positions) {
@@ -232,6 +325,11 @@ impl Windows {
     fn oldest(&self) -> TimeMs {
         self.keeping.now().windows.map_or(TimeMs(i64::MIN), |keep| oldest_window(TimeMs::now(), keep))
     }
+}
+
+/// The lowest of these places in a partition.
+fn before(stuck: &Stuck, at: TopicPartition) -> Option<u64> {
+    stuck.values().filter(|(of, _)| *of == at).map(|(_, offset)| *offset).min()
 }
 
 /// Partitions that are ours.

@@ -154,6 +154,62 @@ async fn the_last_word_on_each_window_stands_whatever_is_killed_away_read_again_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_written_from_a_replaced_log_and_what_fails_for_long_is_said() {
+    let engine = Running::start().await;
+    let store = store_in(&engine, "windows_replaced");
+    store.migrate().await.expect("tables");
+    let (log, mut dice, watched) = (TestLog::open().await, Dice(11), BTreeMap::new());
+    let mut chains: Vec<Chain> = (0..2).map(|i| Chain::new(&format!("net-{i}"), 1 + i)).collect();
+    let state = async |state: &str, second: u32| {
+        let row = format!("('net-0', 'evm', '{state}', '', toDateTime64('2026-01-01 00:00:0{second}', 3, 'UTC'))");
+        let sql = format!("INSERT INTO sink_status_rows (network, family, state, message, at) VALUES {row}");
+        execute(&engine, &store, &sql).await;
+    };
+    state("log_replaced", 1).await;
+    let mut told = Vec::new();
+    for chain in &mut chains {
+        (0..6).for_each(|_| drop(day::apply(chain, &mut dice, &watched)));
+        told.extend(day::windows(chain, 0));
+    }
+    tell(&log, &told).await;
+    let door = Door::before(&engine.url).await;
+    let sink = RunningSink::start_with(&door.store(&store), log.log.clone(), |config| {
+        config.windows_age = Duration::from_millis(20);
+        config.windows_patience = Duration::from_millis(300);
+    });
+    let of = |network: &str| {
+        let prefix = format!("{network}/");
+        let words = last_words(&told);
+        words.into_iter().filter(|shown| shown.0.starts_with(&prefix)).collect::<Vec<_>>()
+    };
+    until("the other network's windows", || async { shown(&engine, &store).await == of("net-1") }).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(shown(&engine, &store).await, of("net-1"), "nothing of the replaced log");
+
+    // The right log is back: what was passed by comes too, when something new does.
+    state("running", 2).await;
+    let last = of("net-0").len();
+    assert!(last > 0);
+    tell(&log, &told[told.len() - 1..]).await;
+    until("all windows", || async { shown(&engine, &store).await == last_words(&told) }).await;
+
+    // Windows alone do not get in: that is said, and the process is ready all the same.
+    let said = || sink.config.board.said_of_the_process().unwrap_or_default();
+    assert_eq!(said(), "");
+    door.rule(|statement| match statement.contains("INSERT INTO window_rows") {
+        true => Let::Break,
+        false => Let::Through,
+    });
+    tell(&log, &told[..1]).await;
+    until("a word", || async { said().contains("windows do not get into the store") }).await;
+    assert!(sink.config.board.not_ready().is_none(), "blocks go on");
+    door.rule(|_| Let::Through);
+    until("no word", || async { said().is_empty() }).await;
+    sink.stop().await.expect("a clean end");
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_windows_go_by_the_month_and_do_not_come_back() {
     let engine = Running::start().await;
     let store = store_in(&engine, "windows_keep");
