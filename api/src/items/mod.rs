@@ -23,7 +23,7 @@ pub use diagnosis::{Diagnosis, EvidenceItem};
 pub use failure::{CauseItem, FailureGroupItem, FailureItem, Failures, FrameItem};
 pub use found::{EndpointAtItem, EndpointsAt, FoundItem, FoundItems};
 pub use key::{KeyItem, MadeKeyItem};
-pub use overview::{OverviewAnswer, OverviewItem, Overviews};
+pub use overview::{MissingItem, OverviewAnswer, OverviewItem, OverviewOfOne, Overviews};
 pub use provider::{LieItem, ProviderDetail, ProviderItem, ProviderMinuteItem, ScoreParts};
 pub use series::{
     CausesPointItem, CausesSeries, Figure, ManySeries, MetricSeriesItem, PointItem, Series, SeriesAnswer,

@@ -117,11 +117,36 @@ impl OverviewItem {
     }
 }
 
+/// A network whose figures could not be had, among others that stand.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = OverviewMissing)]
+pub struct MissingItem {
+    /// The network's slug.
+    pub network: String,
+    /// The time that was asked about: `1m`, `5m`, `1h` or `24h`.
+    #[schema(pattern = "^(1m|5m|1h|24h)$")]
+    pub window: String,
+    /// Always false.
+    pub complete: bool,
+    /// Why there are none, in a sentence.
+    pub reason: String,
+}
+
+/// What is told of a network in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum OverviewOfOne {
+    /// Its figures.
+    Figures(Box<OverviewItem>),
+    /// Why there are none.
+    Missing(MissingItem),
+}
+
 /// The same of each network that whoever asks reaches.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Overviews {
-    /// By network.
-    pub items: Vec<OverviewItem>,
+    /// By network. Of one that fails it is said why; the others stand.
+    pub items: Vec<OverviewOfOne>,
 }
 
 /// One network's figures where `network` is named, else a list.

@@ -7,9 +7,9 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use futures::{StreamExt as _, TryStreamExt as _};
-use schemas::{TimeMs, limits::metrics as limits};
-use serde_json::value::RawValue;
+use futures::StreamExt as _;
+use schemas::{Network, TimeMs, limits::metrics as limits};
+use serde_json::value::{RawValue, to_raw_value};
 use store::query::OverviewFilter;
 use utoipa::IntoParams;
 
@@ -18,7 +18,7 @@ use crate::{
     app::App,
     door::Asking,
     error::ApiError,
-    items::{OverviewAnswer, OverviewItem},
+    items::{MissingItem, OverviewAnswer, OverviewItem},
     params::Params,
     windows::{self, Kept, Trailing, Whose, json, not_written},
 };
@@ -67,14 +67,31 @@ pub async fn overview(
     let app = &*app;
     let reached = app.reached(&asking).await?.into_iter().take(limits::OVERVIEW_NETWORKS);
     let each = futures::stream::iter(reached).map(|network| async move {
-        let whose = Whose { network, contract: None, own: Some(windows::ALL) };
-        one(app, &whose, window).await
+        let whose = Whose { network: network.clone(), contract: None, own: Some(windows::ALL) };
+        (network, one(app, &whose, window).await)
     });
-    let all: Vec<Kept> = each.buffered(limits::OVERVIEW_AT_ONCE).try_collect().await?;
-    let items: Result<Vec<&RawValue>, _> = all.iter().map(|kept| serde_json::from_slice(&kept.body)).collect();
-    let items = items.map_err(not_written)?;
-    let body = json(&serde_json::json!({ "items": items }))?;
+    let body = all(each.buffered(limits::OVERVIEW_AT_ONCE).collect().await, window)?;
     Ok(figures(&headers, "application/json", &body.into(), None))
+}
+
+/// A list of what each network answered. One that failed says why; the others stand, unless there are none.
+fn all(answers: Vec<(Network, Result<Kept, ApiError>)>, window: Trailing) -> Result<Vec<u8>, ApiError> {
+    let fails = !answers.is_empty() && answers.iter().all(|(_, answer)| answer.is_err());
+    let mut items: Vec<Box<RawValue>> = Vec::with_capacity(answers.len());
+    for (network, answer) in answers {
+        let item = match answer {
+            Ok(kept) => serde_json::from_slice(&kept.body),
+            Err(error) if fails => return Err(error),
+            Err(error) => to_raw_value(&MissingItem {
+                network: network.to_string(),
+                window: window.word().to_owned(),
+                complete: false,
+                reason: error.problem().detail,
+            }),
+        };
+        items.push(item.map_err(not_written)?);
+    }
+    json(&serde_json::json!({ "items": items }))
 }
 
 async fn one(app: &App, whose: &Whose, window: Trailing) -> Result<Kept, ApiError> {
@@ -94,4 +111,23 @@ async fn one(app: &App, whose: &Whose, window: Trailing) -> Result<Kept, ApiErro
         Kept::json(&item, found.sequence)
     };
     app.answers.of(&app.rings, &whose.network, name, ask).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_that_fails_is_told_beside_those_that_stand() {
+        let network = |slug: &str| -> Network { slug.parse().expect("a slug") };
+        let good = || Ok(Kept::new(r#"{"network":"a","transactions":7}"#, 1));
+        let bad = || Err(ApiError::NetworkNotFound { network: "b".to_owned() });
+        let told = all(vec![(network("a"), good()), (network("b"), bad())], Trailing::Hour).expect("a list");
+        let told: serde_json::Value = serde_json::from_slice(&told).expect("JSON");
+        assert_eq!((&told["items"][0]["transactions"], &told["items"][1]["network"]), (&7.into(), &"b".into()));
+        assert_eq!((&told["items"][1]["complete"], &told["items"][1]["window"]), (&false.into(), &"1h".into()));
+        assert!(told["items"][1]["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{told}");
+        assert!(all(vec![(network("b"), bad())], Trailing::Hour).is_err(), "nothing stands");
+        assert_eq!(all(Vec::new(), Trailing::Hour).expect("a list"), br#"{"items":[]}"#);
+    }
 }

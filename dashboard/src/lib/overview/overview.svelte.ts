@@ -335,7 +335,9 @@ export class Overview {
 		const sent = Date.now();
 		const { body, serverTime } = await get<{ items: OverviewItem[] }>(`/api/v1/metrics/overview?window=${window}`, signal);
 		this.clock.follow(serverTime, sent);
-		return new Map(body.items.map((item) => [item.network, item]));
+		// Of one that failed there is the reason, and no figure.
+		const none = { transactions: null, failed: null, failure_rate: null };
+		return new Map(body.items.map((item) => [item.network, { ...none, ...item }]));
 	}
 
 	/** What is looked at, for a request. */
