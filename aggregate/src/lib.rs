@@ -9,6 +9,7 @@
 
 mod config;
 mod error;
+mod former;
 mod member;
 mod metrics;
 mod output;

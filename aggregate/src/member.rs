@@ -12,11 +12,17 @@ use runtime::log::{
     Consumer, Log, LogError, LogErrorKind, NewRecord, Offsets, PollLimits, Polled, Producer, TopicPartition,
     Transaction, membership::deadline,
 };
-use schemas::{Codec, topics};
+use schemas::{Codec, Network, topics};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, metrics, output, part::Part, pipeline::GROUP};
+use crate::{
+    Config,
+    former::{self, Former},
+    metrics, output,
+    part::Part,
+    pipeline::GROUP,
+};
 
 const INPUT: &str = topics::ENRICHED_BLOCKS.name;
 /// How much of the stream one poll brings. It waits so long, while windows that are open may wait for their second to be over.
@@ -92,10 +98,18 @@ impl<'a> Member<'a> {
                     "retention removed blocks that windows still needed; these windows are incomplete, and say so"
                 );
                 self.consumer.seek(at, oldest).await?;
+                let unread =
+                    self.parts.get(&at.partition).is_some_and(|part| wanted <= oldest && part.is_behind(oldest));
+                let former = if unread { self.former(at.partition).await? } else { BTreeMap::new() };
                 match self.parts.get_mut(&at.partition) {
                     // Another topic of this name: nothing of it is published.
                     Some(part) if wanted > oldest => *part = Part::new(at.partition, oldest, 0),
-                    Some(part) => part.lost(oldest),
+                    Some(part) => {
+                        part.lost(oldest);
+                        if unread {
+                            part.doubt(former);
+                        }
+                    }
                     None => {}
                 }
             }
@@ -131,8 +145,19 @@ impl<'a> Member<'a> {
             told
         };
         tracing::info!(partition = at.partition, from, published_to = told, end = ends.high, "assigned");
-        self.parts.insert(at.partition, Part::new(at.partition, from, told));
+        let mut part = Part::new(at.partition, from, told);
+        // Where the group's position is gone too, nothing is out of range.
+        if from >= ends.low && part.is_behind(ends.low) {
+            part.doubt(self.former(at.partition).await?);
+        }
+        self.parts.insert(at.partition, part);
         Ok(())
+    }
+
+    /// What was published of a partition of which events were lost that nobody had read.
+    async fn former(&self, partition: u32) -> Result<BTreeMap<Network, Former>, LogError> {
+        tracing::warn!(partition, "events were lost that nobody had read; what was published before is looked through");
+        former::read(self.log, self.codec, self.config, partition).await
     }
 
     /// Publishes what is to be published, with the positions.

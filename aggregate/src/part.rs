@@ -16,7 +16,9 @@ use schemas::{
 use tokio::time::Instant;
 
 use crate::{
-    Config, metrics,
+    Config,
+    former::Former,
+    metrics,
     windows::{self, Change, Open, Place},
 };
 
@@ -41,6 +43,8 @@ pub struct Part {
     /// When the newest record was written.
     at: TimeMs,
     before: Option<Network>,
+    /// What was published of networks of which events were lost that nobody had read, until the next one of theirs comes.
+    former: BTreeMap<Network, Former>,
 }
 
 impl Part {
@@ -54,12 +58,18 @@ impl Part {
             committed: from,
             at: TimeMs(i64::MIN),
             before: None,
+            former: BTreeMap::new(),
         }
     }
 
     /// Below this, all that was due is published.
     pub fn told(&self) -> u64 {
         self.told
+    }
+
+    /// Whether something was published, and what follows it ends below this offset, so that events between are lost.
+    pub fn is_behind(&self, oldest: u64) -> bool {
+        (1..oldest).contains(&self.told)
     }
 
     /// How far it was read.
@@ -70,6 +80,11 @@ impl Part {
     /// Retention removed what is below this offset before it was read. Each network finds out by its sequences what that was.
     pub fn lost(&mut self, oldest: u64) {
         self.read = self.read.max(oldest);
+    }
+
+    /// Between what is published and what can be read events were lost: this was published.
+    pub fn doubt(&mut self, former: BTreeMap<Network, Former>) {
+        self.former = former;
     }
 
     /// Takes a record in. Returns whether it had been before a restart.
@@ -97,7 +112,16 @@ impl Part {
         let value = record.value.as_deref().unwrap_or_default();
         let block = codec.decode::<EnrichedBlock>(value).map_err(|e| e.to_string());
         match block.and_then(|block| Ok((block.envelope.sequence, Change::of(&block)?))) {
-            Ok((sequence, change)) => held.windows.take(sequence, place, change),
+            Ok((sequence, change)) => {
+                let is_event = !matches!(change, Change::Finality(_));
+                held.windows.take(sequence, place, change);
+                let former = self.before.as_ref().filter(|_| is_event && !again);
+                if let Some(former) = former.and_then(|network| self.former.remove(network))
+                    && former.sequence.saturating_add(1) < sequence
+                {
+                    held.windows.doubt(former.windows, former.sequence);
+                }
+            }
             Err(why) => {
                 let sequence = headers.sequence;
                 held.windows.lost(&format!("the record of event {sequence} cannot be read: {why}"));

@@ -18,7 +18,7 @@ use schemas::{
     Codec, Envelope, Family, Network, Op, Origin, Record as _, TimeMs,
     records::{BlockSummary, ContractSum, EnrichedBlock, Partial, Window},
     sketch::{Bins, Distinct},
-    topics,
+    topics::{self, TopicSpec},
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -352,4 +352,57 @@ async fn what_cannot_be_read_makes_windows_incomplete_and_halts_nobody() {
         let (found, sum) = (&window.partial, chain.recompute(&stands));
         assert_eq!((found.blocks, found.fee_total), (sum.blocks, sum.fee_total), "{}", window.key());
     }
+}
+
+/// Away for longer than the blocks are kept: among what nobody read were reverts of blocks in windows that were over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_whose_blocks_may_be_gone_unseen_are_complete_no_more() {
+    let bench = Bench::new().await;
+    let mut chain = Chain::new("one", 21);
+    let mut events = Vec::new();
+    (0..80).for_each(|_| chain.apply(&mut events));
+    bench.write(0, &events).await;
+    let (stop, stage) = bench.start();
+    bench.until(0, &chain.network, chain.sequence).await;
+    stop.cancel();
+    stage.await.expect("joins").expect("ends well");
+    let over = bench.windows(0).await.iter().filter(|(_, window)| window.complete).count();
+    assert!(over > 10, "{over}");
+
+    let mut unseen = Vec::new();
+    for _ in 0..20 {
+        let gone = chain.blocks.pop().expect("a block");
+        let event = chain.event(Op::Revert, Some(&gone));
+        unseen.push(event);
+        chain.after.push(chain.blocks.clone());
+    }
+    (0..30).for_each(|_| chain.apply(&mut unseen));
+    bench.write(0, &unseen).await;
+    let short = TopicSpec { retention_bytes: Some(1), ..topics::ENRICHED_BLOCKS };
+    bench.log.ensure_topics(&[short], 2).await.expect("other retention");
+    bench.log.apply_retention().await.expect("removed");
+    bench.log.ensure_topics(&[topics::ENRICHED_BLOCKS], 2).await.expect("as it was");
+    let mut rest = Vec::new();
+    (0..40).for_each(|_| chain.apply(&mut rest));
+    bench.write(0, &rest).await;
+    let (stop, stage) = bench.start();
+    bench.until(0, &chain.network, chain.sequence).await;
+    stop.cancel();
+    stage.await.expect("joins").expect("ends well");
+
+    let (mut newest, mut doubted) = (BTreeMap::new(), 0);
+    for (_, window) in bench.windows(0).await {
+        let lost = window.reason.as_deref().is_some_and(|reason| reason.contains("may have reverted blocks of it"));
+        doubted += usize::from(lost);
+        newest.insert(window.key(), window);
+    }
+    assert!(doubted > 10, "{doubted}");
+    let mut complete = 0;
+    for window in newest.values().filter(|window| window.complete) {
+        let stands = Window { sequence: chain.sequence, ..window.clone() };
+        let (found, sum) = (&window.partial, chain.recompute(&stands));
+        assert_eq!((found.blocks, found.fee_total), (sum.blocks, sum.fee_total), "{}", window.key());
+        complete += 1;
+    }
+    assert!(complete > 5, "{complete} behind what was lost");
 }

@@ -13,7 +13,8 @@
 //!   over the blocks that are canonical then gives. Shown by `tests/histories.rs`, over random histories, for each window that is given.
 //! * *Complete* is a window that began after the first block that is held, through which the chain is linked by hashes, and whose end the
 //!   chain's [`Clock`] has passed. With whatever breaks the chain (records that are gone, a reorg below what is kept) all that it makes
-//!   uncertain is given once more as incomplete, with the reason.
+//!   uncertain is given once more as incomplete, with the reason; so is what was given before a restart, where events were lost that
+//!   nobody had read ([`Network::doubt`]).
 //! * *Memory does not depend on history*: blocks that can still be reverted ([`REORG_LIMIT_BLOCKS`](schemas::limits::REORG_LIMIT_BLOCKS),
 //!   or down to the final height) keep their partials, until the last of their minute cannot be reverted; then the minute goes into three
 //!   accumulators of its contracts (five minutes, hour, day), which go when no block can fall into them any more: once the median time of

@@ -140,6 +140,25 @@ impl Network {
         }
     }
 
+    /// These were published as complete at event `last`, and what came between that and the last event that was taken is lost: blocks of theirs
+    /// may have been reverted there. They are given once more, as incomplete.
+    pub fn doubt(&mut self, windows: Vec<Window>, last: u64) {
+        let (sequence, height) = (self.stands(), self.height);
+        let (from, to) = (last.saturating_add(1), sequence.saturating_sub(1));
+        let why = format!(
+            "the log has no events {from} to {to} of the network any more, which may have reverted blocks of it"
+        );
+        let doubtful = windows.into_iter().map(|window| Window {
+            complete: false,
+            reason: Some(why.clone()),
+            sequence,
+            height,
+            ..window
+        });
+        // What is known of one by now comes behind, and stands.
+        self.uncertain.splice(0..0, doubtful);
+    }
+
     fn stands(&self) -> u64 {
         self.sequence.unwrap_or(0)
     }

@@ -29,6 +29,9 @@ pub const FILL_IDLE_EVENTS: u64 = 20_000;
 /// How long a record may stay needed by the stage that merges windows, in milliseconds by the log's times: four days, below what chain topics
 /// keep. A network that has stood still for longer has incomplete windows after the next start.
 pub const NEEDED_MS: i64 = 4 * 24 * 3_600 * 1_000;
+/// Records of `metrics.windows` that are read back, at most, where events were lost that nobody had read: which of the windows that were
+/// published may not be right any more.
+pub const LOOK_BACK: u64 = 1_000_000;
 /// The least between two records of a network's window that is still open …
 pub const OPEN_EVERY: Duration = Duration::from_secs(1);
 /// … and of those of its contracts.
