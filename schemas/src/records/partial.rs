@@ -83,6 +83,16 @@ pub struct Mark {
     pub time: TimeMs,
 }
 
+impl Mark {
+    /// Milliseconds from one block to the next, on the mean, from this one to a higher one; `None` where that is not higher, or its time
+    /// is earlier: blocks' own times may fall, and what they tell then is no interval.
+    pub fn interval_ms(self, last: Self) -> Option<f64> {
+        let blocks = last.height.checked_sub(self.height).filter(|blocks| *blocks > 0)?;
+        let ms = last.time.0.checked_sub(self.time.0).filter(|ms| *ms >= 0)?;
+        Some(ms as f64 / blocks as f64)
+    }
+}
+
 /// Fees that were paid in one token.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TokenFees {
@@ -258,10 +268,7 @@ impl Partial {
     /// Milliseconds from one block to the next, from the first to the last, on the mean; `None` with fewer than two heights, or where times
     /// fall.
     pub fn block_interval_ms(&self) -> Option<f64> {
-        let (first, last) = (self.first?, self.last?);
-        let blocks = last.height.checked_sub(first.height).filter(|blocks| *blocks > 0)?;
-        let ms = last.time.0.checked_sub(first.time.0).filter(|ms| *ms >= 0)?;
-        Some(ms as f64 / blocks as f64)
+        self.first?.interval_ms(self.last?)
     }
 
     /// The share of the blocks' gas limits that was used, 0 to 1; `None` where there are no limits.

@@ -31,7 +31,7 @@ CREATE OR REPLACE VIEW windows
     value_total        UInt256 COMMENT 'Value moved by transactions that did not fail, wei',
     gas_price_min      Nullable(UInt256) COMMENT 'Lowest effective gas price that was paid',
     gas_price_max      Nullable(UInt256) COMMENT 'Highest effective gas price that was paid',
-    block_interval_ms  Nullable(Float64) COMMENT 'Mean time from block to block, milliseconds; null with less than two heights',
+    block_interval_ms  Nullable(Float64) COMMENT 'Mean time from block to block, milliseconds; null with less than two heights, and where times fall',
     blocks             UInt64 COMMENT 'Blocks; of a contract those that touched it',
     reason             Nullable(String) COMMENT 'Why the window is not complete; null where it is',
     watched_from       Nullable(DateTime64(3, 'UTC')) COMMENT 'Of a contract: from this block time on every block was looked through for it',

@@ -1,7 +1,7 @@
 //! Figures of a time, of a network or of a contract: sums, and what is told from them. Pure.
 
 use alloy_primitives::U256;
-use schemas::TimeMs;
+use schemas::{TimeMs, records::Mark};
 
 use super::{Metric, Value};
 
@@ -81,11 +81,10 @@ impl Figures {
         (self.gas_limit > 0).then(|| self.gas_used as f64 / self.gas_limit as f64)
     }
 
-    /// Mean time from block to block, milliseconds; `None` with less than two heights.
+    /// Mean time from block to block, milliseconds; `None` with less than two heights, and where times fall.
     pub fn block_interval_ms(&self) -> Option<f64> {
-        let ((low, first), (high, last)) = self.first.zip(self.last)?;
-        let heights = high.checked_sub(low).filter(|heights| *heights > 0)?;
-        Some((last.0.saturating_sub(first.0)).max(0) as f64 / heights as f64)
+        let [first, last] = [self.first?, self.last?].map(|(height, time)| Mark { height, time });
+        first.interval_ms(last)
     }
 
     /// Transactions a second over a time of so many milliseconds.
@@ -157,5 +156,7 @@ mod tests {
         assert_eq!(some.value(Metric::Fullness, 60_000), Some(Value::Number(0.25)));
         assert_eq!(some.value(Metric::GasPriceAvg, 60_000), Some(Value::Amount(U256::from(3))));
         assert_eq!(some.value(Metric::BlockIntervalMs, 60_000), Some(Value::Number(2_000.0)));
+        let falls = Figures { last: Some((14, TimeMs(999))), ..some };
+        assert_eq!(falls.value(Metric::BlockIntervalMs, 60_000), None, "as partials and the view say it");
     }
 }
