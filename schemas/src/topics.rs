@@ -14,7 +14,7 @@ pub const DEFAULT_KAFKA_PARTITIONS: u32 = 64;
 pub enum Cleanup {
     /// By age and size of a partition.
     Delete,
-    /// Keeps the newest record per key; a record without value removes its key. With a retention, records go by age as well.
+    /// Keeps the newest record per key; a record without value removes its key. With a retention, records go by age, and by size, as well.
     Compact,
 }
 
@@ -83,12 +83,12 @@ pub const CONTROL_TENANTS: TopicSpec = compacted("control.tenants", false);
 /// What is known of contracts: proxies, implementations by height, ABIs, names (rule 14).
 pub const CONTRACT_FACTS: TopicSpec = compacted("contract.facts", true);
 /// What the blocks of each minute, five minutes, hour and day did, of networks and of watched contracts (rule 15): the newest record of
-/// each window, for a month.
+/// each window, for a month, and as far as the bytes suffice: those that were written longest ago go first.
 pub const METRICS_WINDOWS: TopicSpec = TopicSpec {
     name: "metrics.windows",
     cleanup: Cleanup::Compact,
     retention: Some(Duration::from_secs(30 * 24 * 3600)),
-    retention_bytes: None,
+    retention_bytes: Some(2 * GIB),
     per_network: true,
 };
 /// What could not be processed.

@@ -7,6 +7,7 @@ use schemas::{TimeMs, topics::TopicSpec};
 use super::{
     Shared, blob,
     engine::{self, BlobKey, offset_key, partition_key},
+    job::Older,
     stage::Stage,
     state::{PartitionId, TopicRow, TopicState},
 };
@@ -102,7 +103,7 @@ impl Chores<'_> {
         &self,
         topic: &Arc<TopicState>,
         partition: u32,
-        before: TimeMs,
+        older: Older,
         stage: &mut Stage,
     ) -> Result<bool, LogError> {
         let at = PartitionId { topic: topic.id, partition };
@@ -115,10 +116,13 @@ impl Chores<'_> {
             let (key, raw) = guard.into_inner().map_err(|e| damaged(e.into()))?;
             let offset = key.get(9..17).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes);
             let Some(offset) = offset else { continue };
+            if matches!(older, Older::Below(first) if offset >= first) {
+                return Ok(false);
+            }
             // What cannot be read is told by whoever reads it, and stays.
             let Ok(records) = blob::decode(&raw, TopicPartition { topic: "", partition }, offset) else { continue };
             let Some(record) = records.into_iter().next() else { continue };
-            if record.timestamp.0 >= before.0 {
+            if matches!(older, Older::Than(before) if record.timestamp.0 >= before.0) {
                 return Ok(false);
             }
             let mut index = partition_key(b"k", at);

@@ -290,6 +290,22 @@ impl Engine {
         Ok(out)
     }
 
+    /// The offset below which records of a compacted topic are to go, so that at most `limit` bytes of them stay, or the newest; `None`: none are.
+    pub fn beyond_limit(&self, at: PartitionId, limit: u64) -> Result<Option<u64>, EngineReadError> {
+        let (mut first, mut bytes) = (None, 0u64);
+        // From the newest back: what comes when the limit is reached is too much.
+        for guard in self.compact.prefix(partition_key(b"r", at)).rev() {
+            let (key, value) = guard.into_inner()?;
+            bytes = bytes.saturating_add((key.len() + value.len()) as u64);
+            let offset = key.get(9..17).and_then(|k| k.try_into().ok()).map(u64::from_be_bytes);
+            if bytes > limit {
+                return Ok(first.or(offset));
+            }
+            first = offset.or(first);
+        }
+        Ok(None)
+    }
+
     /// Offset of the newest record of a key of a compacted topic.
     pub fn newest_of_key(&self, index_key: &[u8]) -> Result<Option<u64>, EngineReadError> {
         match self.compact.get(index_key)? {

@@ -38,6 +38,15 @@ pub struct Commit {
     pub offsets: Option<GroupOffsets>,
 }
 
+/// Which records of a compacted partition go; offsets rise with time.
+#[derive(Debug, Clone, Copy)]
+pub enum Older {
+    /// Those that were written before this.
+    Than(TimeMs),
+    /// Those below this offset.
+    Below(u64),
+}
+
 /// What the writer does.
 pub enum Job {
     /// Writes a transaction.
@@ -52,8 +61,8 @@ pub enum Job {
     RemoveBlobs(Arc<TopicState>, Vec<BlobKey>, Reply<()>),
     /// Removes tombstones of a partition that are older than this.
     RemoveTombstones(Arc<TopicState>, u32, TimeMs, Reply<()>),
-    /// Removes some of the records of a partition of a compacted topic that are older than this, the oldest first.
-    RemoveAged(Arc<TopicState>, u32, TimeMs, Reply<bool>),
+    /// Removes some of the records of a partition of a compacted topic that are older than this, the oldest first. Whether there may be more.
+    RemoveAged(Arc<TopicState>, u32, Older, Reply<bool>),
     /// Writes a batch of nothing but its number.
     Mark(Reply<()>),
     /// Stops.

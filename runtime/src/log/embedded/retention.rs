@@ -1,6 +1,5 @@
-//! Retention: removes whole blobs that are too old or too much, of compacted topics records that are too old and tombstones that everyone
-//! has had a day to see; and where room
-//! is short, what has been read to the end, the oldest first, before new work has to wait.
+//! Retention: removes whole blobs that are too old or too much, of compacted topics records that are too old or too much (the oldest first,
+//! whatever their keys) and tombstones that everyone has had a day to see; and where room is short, what has been read to the end, the oldest first, before new work has to wait.
 //!
 //! Guarantee: the oldest go first, and the low watermark moves before they do. What a group of ours has still to read stays
 //! ([`super::hold`]); what others are reading is not spared: they are told that they are out of range.
@@ -15,7 +14,7 @@ use schemas::TimeMs;
 use super::{
     Shared,
     engine::{BlobKey, Engine},
-    job::Job,
+    job::{Job, Older},
     state::{PartitionId, TopicState},
 };
 use crate::log::{LogError, LogErrorKind};
@@ -26,6 +25,8 @@ const TOMBSTONES: Duration = Duration::from_secs(24 * 3600);
 const STEP: usize = 512;
 /// Batches of aged records of a compacted partition that go each time.
 const AGED_STEPS: usize = 64;
+/// The part of a compacted partition's limit that is written between two measurements.
+const MEASURED: u64 = 8;
 /// Rest between two looks for room, however often it is asked for.
 const REST: Duration = Duration::from_millis(250);
 /// How often the engine is asked to give back what was removed: the files that one compaction finds empty go with the next.
@@ -67,11 +68,11 @@ pub async fn apply(shared: &Arc<Shared>) -> Result<(), LogError> {
                 shared.ask(|reply| Job::RemoveTombstones(topic.clone(), partition, before, reply)).await?;
                 if let Some(ms) = topic.row().retention_ms {
                     let before = TimeMs(now.0.saturating_sub_unsigned(ms));
-                    for _ in 0..AGED_STEPS {
-                        if !shared.ask(|reply| Job::RemoveAged(topic.clone(), partition, before, reply)).await? {
-                            break;
-                        }
-                    }
+                    aged(shared, &topic, partition, Older::Than(before)).await?;
+                }
+                if let Some(first) = beyond_limit(shared, &topic, partition).await? {
+                    tracing::debug!(topic = %topic.name, partition, below = first, "retention by size");
+                    aged(shared, &topic, partition, Older::Below(first)).await?;
                 }
                 continue;
             }
@@ -89,6 +90,38 @@ pub async fn apply(shared: &Arc<Shared>) -> Result<(), LogError> {
         }
     }
     Ok(())
+}
+
+/// Removes old records of a compacted topic, so many steps of them at most.
+async fn aged(shared: &Arc<Shared>, topic: &Arc<TopicState>, partition: u32, older: Older) -> Result<(), LogError> {
+    for _ in 0..AGED_STEPS {
+        if !shared.ask(|reply| Job::RemoveAged(topic.clone(), partition, older, reply)).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The offset below which records of a compacted topic are too much. What there is of it is counted at the start, and each time that a
+/// [`MEASURED`]th of what may be there has been written; so it may be that much more.
+async fn beyond_limit(shared: &Arc<Shared>, topic: &Arc<TopicState>, partition: u32) -> Result<Option<u64>, LogError> {
+    let Some(limit) = topic.row().retention_bytes else { return Ok(None) };
+    let Some(state) = topic.partitions.get(partition as usize).filter(|state| state.is_to_be_measured()) else {
+        return Ok(None);
+    };
+    let written = state.bytes();
+    let at = PartitionId { topic: topic.id, partition };
+    let found = blocking(shared, move |shared| {
+        let guard = shared.engine.read().unwrap_or_else(|e| e.into_inner());
+        let engine = guard.as_ref().ok_or_else(|| shared.closed_error())?;
+        engine.beyond_limit(at, limit).map_err(|e| e.into_log(&shared.dir))
+    });
+    let found = found.await?;
+    // Where much is to go it may take several turns.
+    if found.is_none() {
+        state.measured(written, limit / MEASURED);
+    }
+    Ok(found)
 }
 
 /// The oldest blobs of a partition that are too old or too much.

@@ -55,12 +55,14 @@ pub struct Partition {
     low: AtomicU64,
     next: AtomicU64,
     bytes: AtomicU64,
+    /// Of a compacted topic: its size is measured again when so many bytes have been written.
+    measured_at: AtomicU64,
 }
 
 impl Partition {
     /// With these ends.
     pub fn new(row: PartitionRow) -> Self {
-        Self { low: row.low.into(), next: row.next.into(), bytes: row.bytes.into() }
+        Self { low: row.low.into(), next: row.next.into(), bytes: row.bytes.into(), measured_at: 0.into() }
     }
     /// Oldest and next offset.
     pub fn ends(&self) -> Watermarks {
@@ -68,9 +70,17 @@ impl Partition {
         let low = self.low.load(Ordering::Acquire);
         Watermarks { low, high: self.next.load(Ordering::Acquire).max(low) }
     }
-    /// Bytes of its blobs.
+    /// Bytes of its blobs; of a compacted topic all that were ever written, those that were replaced included.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
+    }
+    /// Whether a compacted topic's size is to be measured.
+    pub fn is_to_be_measured(&self) -> bool {
+        self.bytes() >= self.measured_at.load(Ordering::Acquire)
+    }
+    /// It was measured; again after so many bytes more.
+    pub fn measured(&self, written: u64, more: u64) {
+        self.measured_at.store(written.saturating_add(more), Ordering::Release);
     }
     /// As it is to be stored.
     pub fn row(&self) -> PartitionRow {

@@ -109,8 +109,8 @@ impl Writer {
                 Job::RemoveTombstones(topic, partition, before, reply) => {
                     Some((chores.tombstones(&topic, partition, before, &mut stage), reply))
                 }
-                Job::RemoveAged(topic, partition, before, reply) => {
-                    match chores.aged(&topic, partition, before, &mut stage) {
+                Job::RemoveAged(topic, partition, older, reply) => {
+                    match chores.aged(&topic, partition, older, &mut stage) {
                         Ok(more) => {
                             later.push(Box::new(move |_, decided| drop(reply.send(decided.map(|()| more)))));
                         }

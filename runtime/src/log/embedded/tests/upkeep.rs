@@ -273,3 +273,37 @@ async fn what_is_cached_but_not_published_is_not_read() {
     }
     assert_eq!(offsets, [0, 1, 2]);
 }
+
+/// Of a compacted topic with a limit what was written longest ago goes first, whatever its key.
+#[tokio::test]
+async fn a_compacted_topic_with_a_limit_loses_what_was_written_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).await;
+    let mut producer = log.producer("p").await.unwrap();
+    let mut put = async |key: String| {
+        let noise: Vec<u8> = (0..1000).map(|_| fastrand::u8(..)).collect();
+        producer.commit(Transaction { records: vec![record(&KEYED, &key, Some(noise))], offsets: None }).await.unwrap();
+    };
+    // The first written is the last by key.
+    for n in (0..40).rev() {
+        put(format!("{n:02}")).await;
+    }
+    put("39".to_owned()).await;
+    let keys = async || keyed(&log).await.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    log.ensure_topics(&[TopicSpec { retention_bytes: Some(12_000), ..KEYED }], 1).await.unwrap();
+    log.apply_retention().await.unwrap();
+    let left = keys().await;
+    let wanted: Vec<String> = (0..10).rev().map(|n| format!("{n:02}")).chain(["39".to_owned()]).collect();
+    assert!((8..=11).contains(&left.len()) && wanted.ends_with(&left), "{left:?}");
+    // What is left is found by its key: it is replaced, and not doubled. So are those that went.
+    for key in ["00", "20"] {
+        put(key.to_owned()).await;
+    }
+    for _ in 0..12 {
+        put("99".to_owned()).await;
+    }
+    log.apply_retention().await.unwrap();
+    let left = keys().await;
+    assert_eq!((left.iter().filter(|key| *key == "00").count(), left.last().map(String::as_str)), (1, Some("99")));
+    assert!(left.len() <= 13, "{left:?}");
+}
