@@ -73,6 +73,7 @@ pub async fn read(
     partition: u32,
 ) -> Result<BTreeMap<Network, Former>, LogError> {
     let at = TopicPartition { topic: topics::METRICS_WINDOWS.name, partition };
+    tracing::warn!(partition, "events were lost that nobody had read; what was published before is looked through");
     let from = log.watermarks(at).await?.high.saturating_sub(limits::LOOK_BACK);
     let mut tails: BTreeMap<Network, Tail> = BTreeMap::new();
     fold_from(log, at, from, |record| {

@@ -12,17 +12,11 @@ use runtime::log::{
     Consumer, Log, LogError, LogErrorKind, NewRecord, Offsets, PollLimits, Polled, Producer, TopicPartition,
     Transaction, membership::deadline,
 };
-use schemas::{Codec, Network, topics};
+use schemas::{Codec, topics};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Config,
-    former::{self, Former},
-    metrics, output,
-    part::Part,
-    pipeline::GROUP,
-};
+use crate::{Config, former, metrics, output, part::Part, pipeline::GROUP};
 
 const INPUT: &str = topics::ENRICHED_BLOCKS.name;
 /// How much of the stream one poll brings. It waits so long, while windows that are open may wait for their second to be over.
@@ -100,7 +94,11 @@ impl<'a> Member<'a> {
                 self.consumer.seek(at, oldest).await?;
                 let unread =
                     self.parts.get(&at.partition).is_some_and(|part| wanted <= oldest && part.is_behind(oldest));
-                let former = if unread { self.former(at.partition).await? } else { BTreeMap::new() };
+                let former = if unread {
+                    former::read(self.log, self.codec, self.config, at.partition).await?
+                } else {
+                    BTreeMap::new()
+                };
                 match self.parts.get_mut(&at.partition) {
                     // Another topic of this name: nothing of it is published.
                     Some(part) if wanted > oldest => *part = Part::new(at.partition, oldest, 0),
@@ -148,16 +146,10 @@ impl<'a> Member<'a> {
         let mut part = Part::new(at.partition, from, told);
         // Where the group's position is gone too, nothing is out of range.
         if from >= ends.low && part.is_behind(ends.low) {
-            part.doubt(self.former(at.partition).await?);
+            part.doubt(former::read(self.log, self.codec, self.config, at.partition).await?);
         }
         self.parts.insert(at.partition, part);
         Ok(())
-    }
-
-    /// What was published of a partition of which events were lost that nobody had read.
-    async fn former(&self, partition: u32) -> Result<BTreeMap<Network, Former>, LogError> {
-        tracing::warn!(partition, "events were lost that nobody had read; what was published before is looked through");
-        former::read(self.log, self.codec, self.config, partition).await
     }
 
     /// Publishes what is to be published, with the positions.
