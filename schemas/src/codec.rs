@@ -22,9 +22,10 @@ use crate::{
     limits,
     primitives::Op,
     records::{
-        CheckpointRecord, ContractFacts, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock,
-        EnrichedCause, EnrichedEvent, EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample,
-        RawBlock, RawTransaction, Request, StageStatus, WatchedAddress, Window, dead_letter::reason,
+        AlertCommand, AlertDelivery, AlertEvent, AlertMatch, AlertOutbox, AlertRing, AlertState, CheckpointRecord,
+        ContractFacts, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedCause,
+        EnrichedEvent, EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock,
+        RawTransaction, Request, StageStatus, WatchedAddress, Window, dead_letter::reason,
     },
     registry::{SCHEMAS, STILL_WRITTEN, SchemaVersion},
     topics::{self, TopicSpec},
@@ -344,6 +345,13 @@ fn columns_of(topic: &str) -> Vec<crate::wire::Column> {
         topics::ENRICHED_EVENTS => EnrichedEvent::columns(),
         topics::ENRICHED_CAUSES => EnrichedCause::columns(),
         topics::METRICS_WINDOWS => Window::columns(),
+        topics::ALERTS_RING => AlertRing::columns(),
+        topics::ALERTS_MATCHES => AlertMatch::columns(),
+        topics::ALERTS_STATE => AlertState::columns(),
+        topics::ALERTS_EVENTS => AlertEvent::columns(),
+        topics::ALERTS_OUTBOX => AlertOutbox::columns(),
+        topics::ALERTS_DELIVERIES => AlertDelivery::columns(),
+        topics::ALERTS_COMMANDS => AlertCommand::columns(),
         _ => DeadLetter::columns(),
     }
 }
@@ -533,6 +541,12 @@ impl Record for ControlTenant {
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         vec![crate::headers::revision(self.revision)]
     }
+    fn version(&self) -> Option<u32> {
+        match self.thing.definition() {
+            None => Some(1),
+            Some(_) => None,
+        }
+    }
 }
 
 impl Record for ContractFacts {
@@ -588,5 +602,48 @@ impl Record for DeadLetter {
     }
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         Vec::new()
+    }
+}
+
+macro_rules! alerts_record {
+    ($($record:ty, $topic:expr, |$this:ident| $key:expr;)*) => {$(
+        impl Record for $record {
+            const TOPIC: TopicSpec = $topic;
+            fn key(&self) -> String {
+                let $this = self;
+                $key
+            }
+            fn headers(&self) -> Vec<(&'static str, Bytes)> {
+                Vec::new()
+            }
+        }
+    )*};
+}
+alerts_record! {
+    AlertMatch, topics::ALERTS_MATCHES, |r| r.tenant.clone();
+    AlertEvent, topics::ALERTS_EVENTS, |r| r.tenant.clone();
+    AlertDelivery, topics::ALERTS_DELIVERIES, |r| r.tenant.clone();
+    AlertCommand, topics::ALERTS_COMMANDS, |r| r.tenant.clone();
+    AlertOutbox, topics::ALERTS_OUTBOX, |r| Self::key_of(&r.tenant, &r.id);
+}
+
+impl Record for AlertRing {
+    const TOPIC: TopicSpec = topics::ALERTS_RING;
+    fn key(&self) -> String {
+        Self::key_of(&self.network, self.sequence)
+    }
+    /// Whose it is, so that one that cannot be read holds up its own network only.
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        vec![(crate::headers::names::NETWORK, Bytes::copy_from_slice(self.network.as_str().as_bytes()))]
+    }
+}
+
+impl Record for AlertState {
+    const TOPIC: TopicSpec = topics::ALERTS_STATE;
+    fn key(&self) -> String {
+        Self::key_of(&self.tenant, &self.source_id, &self.group)
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        vec![crate::headers::revision(self.revision)]
     }
 }

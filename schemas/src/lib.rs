@@ -10,6 +10,7 @@
 //! * [`profiles`]: what is known of each chain, one row per chain.
 //! * [`abi`]: what contracts are made of, as their compiler wrote it; [`names`]: names and labels; [`Mistake`]: what is wrong with them.
 //! * [`sketch`]: how prices are distributed and how many different addresses there were, mergeable in every order (rule 15).
+//! * [`ulid_of`]: identities that follow from what they are of.
 //! * [`limits`]: every size and count limit of the product, in one file.
 //!
 //! Guarantee: a schema of today reads what any released version wrote (`tests/compatibility.rs`).
@@ -28,9 +29,11 @@ pub mod records;
 pub mod registry;
 pub mod sketch;
 pub mod topics;
+mod ulid;
 pub mod wire;
 
 pub use codec::{Codec, Record};
 pub use envelope::{ChildEnvelope, Envelope};
 pub use mistake::Mistake;
 pub use primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs};
+pub use ulid::ulid_of;

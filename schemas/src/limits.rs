@@ -1,5 +1,7 @@
 //! Every size and count limit of the product, in one file. Bytes unless the name says otherwise.
 
+pub mod alerts;
+pub mod conditions;
 pub mod evidence;
 pub mod metrics;
 pub mod traces;
@@ -530,6 +532,25 @@ pub mod control {
     pub const AUDIT_WORD_CHARACTERS: usize = 64;
     /// Entries of the audit that are verified at a time.
     pub const AUDIT_VERIFIED: usize = 1_000;
+    /// Rules, monitors, channels and silences of one tenant.
+    pub const fn definitions(kind: crate::records::DefinitionKind) -> usize {
+        use crate::records::DefinitionKind as K;
+        match kind {
+            K::Rule => 10_000,
+            K::Monitor => 50_000,
+            K::Channel | K::Silence => 1_000,
+        }
+    }
+    /// One of them as JSON.
+    pub const DEFINITION_BYTES: usize = 512 << 10;
+    /// Definitions of one page of a list, together; a page with more is shorter.
+    pub const PAGE_DEFINITION_BYTES: usize = 4 << 20;
+    /// Why a channel is disabled, in characters.
+    pub const DISABLED_CHARACTERS: usize = 500;
+    /// How long the link of a message that acknowledges its alert is good.
+    pub const ACK_TOKEN_GOOD: Duration = Duration::from_secs(86_400);
+    /// Such a link's token, in characters.
+    pub const ACK_TOKEN_CHARACTERS: usize = 512;
     /// Tenants of one control store.
     pub const TENANTS: usize = 10_000;
 }

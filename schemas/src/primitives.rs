@@ -131,6 +131,10 @@ impl TimeMs {
         let in_unit = [1, 1_000, 1_000_000].into_iter().map(|per_ms| stamp / per_ms);
         in_unit.into_iter().find(|ms| (FIRST_MS..end_ms).contains(ms)).map(|ms| Self(ms as i64))
     }
+    /// From RFC 3339 with any offset; what is below a millisecond is cut. `None`: it is none.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        chrono::DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()))
+    }
     /// RFC 3339 in UTC with milliseconds, as REST prints times.
     pub fn rfc3339(self) -> String {
         chrono::DateTime::from_timestamp_millis(self.0)

@@ -38,7 +38,7 @@ macro_rules! version {
 
 /// All versions. The highest version of a topic is the one that is written. When a schema changes, its former text moves to
 /// `avro/released/v<version>/` and keeps its row here.
-pub const SCHEMAS: [SchemaVersion; 26] = [
+pub const SCHEMAS: [SchemaVersion; 34] = [
     version!(topics::RAW_BLOCKS, 1, 1, "raw.blocks.avsc"),
     version!(topics::RAW_TRANSACTIONS, 1, 2, "released/v1/raw.transactions.avsc"),
     version!(topics::INGEST_CHECKPOINTS, 1, 3, "released/v1/ingest.checkpoints.avsc"),
@@ -56,7 +56,7 @@ pub const SCHEMAS: [SchemaVersion; 26] = [
     version!(topics::CONTROL_CONFIG, 2, 15, "released/v2/control.config.avsc"),
     version!(topics::ENRICHED_BLOCKS, 2, 16, "released/v2/enriched.blocks.avsc"),
     version!(topics::CONTROL_CONFIG, 3, 17, "released/v3/control.config.avsc"),
-    version!(topics::CONTROL_TENANTS, 1, 18, "control.tenants.avsc"),
+    version!(topics::CONTROL_TENANTS, 1, 18, "released/v1/control.tenants.avsc"),
     version!(topics::ENRICHED_TRANSACTIONS, 3, 19, "enriched.transactions.avsc"),
     version!(topics::ENRICHED_BLOCKS, 3, 20, "released/v3/enriched.blocks.avsc"),
     version!(topics::ENRICHED_EVENTS, 1, 21, "enriched.events.avsc"),
@@ -64,10 +64,22 @@ pub const SCHEMAS: [SchemaVersion; 26] = [
     version!(topics::ENRICHED_CAUSES, 1, 23, "enriched.causes.avsc"),
     version!(topics::ENRICHED_BLOCKS, 4, 24, "enriched.blocks.avsc"),
     version!(topics::METRICS_WINDOWS, 1, 25, "metrics.windows.avsc"),
+    version!(topics::ALERTS_RING, 1, 26, "alerts.ring.avsc"),
+    version!(topics::ALERTS_MATCHES, 1, 27, "alerts.matches.avsc"),
+    version!(topics::ALERTS_STATE, 1, 28, "alerts.state.avsc"),
+    version!(topics::ALERTS_EVENTS, 1, 29, "alerts.events.avsc"),
+    version!(topics::ALERTS_OUTBOX, 1, 30, "alerts.outbox.avsc"),
+    version!(topics::ALERTS_DELIVERIES, 1, 31, "alerts.deliveries.avsc"),
+    version!(topics::ALERTS_COMMANDS, 1, 32, "alerts.commands.avsc"),
+    version!(topics::CONTROL_TENANTS, 2, 33, "control.tenants.avsc"),
     version!(topics::CONTROL_CONFIG, 4, 34, "control.config.avsc"),
 ];
 
 /// Former versions, topic and version, in which records are still written that have nothing to say that came later: so processes of
 /// before read them while a deployment is upgraded. The newest one only adds fields behind theirs.
-pub const STILL_WRITTEN: [(TopicSpec, u32); 3] =
-    [(topics::CONTROL_CONFIG, 2), (topics::CONTROL_CONFIG, 3), (topics::ENRICHED_BLOCKS, 1)];
+pub const STILL_WRITTEN: [(TopicSpec, u32); 4] = [
+    (topics::CONTROL_CONFIG, 2),
+    (topics::CONTROL_CONFIG, 3),
+    (topics::ENRICHED_BLOCKS, 1),
+    (topics::CONTROL_TENANTS, 1),
+];

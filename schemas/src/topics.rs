@@ -34,6 +34,7 @@ pub struct TopicSpec {
 }
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 const GIB: u64 = 1 << 30;
 
 const fn chain(name: &'static str, retention_bytes: u64) -> TopicSpec {
@@ -44,6 +45,10 @@ const fn chain(name: &'static str, retention_bytes: u64) -> TopicSpec {
         retention_bytes: Some(retention_bytes),
         per_network: true,
     }
+}
+const fn of_tenants(name: &'static str, retention: Duration) -> TopicSpec {
+    let retention_bytes = Some(GIB);
+    TopicSpec { name, cleanup: Cleanup::Delete, retention: Some(retention), retention_bytes, per_network: false }
 }
 const fn compacted(name: &'static str, per_network: bool) -> TopicSpec {
     TopicSpec { name, cleanup: Cleanup::Compact, retention: None, retention_bytes: None, per_network }
@@ -91,6 +96,20 @@ pub const METRICS_WINDOWS: TopicSpec = TopicSpec {
     retention_bytes: Some(2 * GIB),
     per_network: true,
 };
+/// What each block event that is not final gave to alerts, so that a revert takes back exactly that (rule 29).
+pub const ALERTS_RING: TopicSpec = compacted("alerts.ring", true);
+/// What rules and monitors found, by tenant.
+pub const ALERTS_MATCHES: TopicSpec = of_tenants("alerts.matches", WEEK);
+/// Where each alert stands in its life.
+pub const ALERTS_STATE: TopicSpec = compacted("alerts.state", false);
+/// Every transition of every alert.
+pub const ALERTS_EVENTS: TopicSpec = of_tenants("alerts.events", MONTH);
+/// Messages that are still to be sent.
+pub const ALERTS_OUTBOX: TopicSpec = compacted("alerts.outbox", false);
+/// Every attempt to send a message.
+pub const ALERTS_DELIVERIES: TopicSpec = of_tenants("alerts.deliveries", MONTH);
+/// What people ask of alerts.
+pub const ALERTS_COMMANDS: TopicSpec = of_tenants("alerts.commands", WEEK);
 /// What could not be processed.
 pub const DEAD_LETTERS: TopicSpec = TopicSpec {
     name: "dead.letters",
@@ -101,7 +120,7 @@ pub const DEAD_LETTERS: TopicSpec = TopicSpec {
 };
 
 /// All topics of this version.
-pub const ALL: [TopicSpec; 14] = [
+pub const ALL: [TopicSpec; 21] = [
     RAW_BLOCKS,
     RAW_TRANSACTIONS,
     INGEST_CHECKPOINTS,
@@ -116,6 +135,13 @@ pub const ALL: [TopicSpec; 14] = [
     CONTRACT_FACTS,
     ENRICHED_CAUSES,
     METRICS_WINDOWS,
+    ALERTS_RING,
+    ALERTS_MATCHES,
+    ALERTS_STATE,
+    ALERTS_EVENTS,
+    ALERTS_OUTBOX,
+    ALERTS_DELIVERIES,
+    ALERTS_COMMANDS,
 ];
 
 /// Formerly what each network's watcher said of itself.

@@ -68,12 +68,19 @@ round_trips! {
     enriched_causes: topics::ENRICHED_CAUSES, enriched_cause;
     metrics_windows: topics::METRICS_WINDOWS, window;
     control_config: topics::CONTROL_CONFIG, config_4;
-    control_tenants: topics::CONTROL_TENANTS, control_tenant;
+    control_tenants: topics::CONTROL_TENANTS, control_tenant_2;
     contract_facts: topics::CONTRACT_FACTS, contract_facts;
     enrich_status: topics::ENRICH_STATUS, enrich_status;
     dead_letters: topics::DEAD_LETTERS, dead_letter;
     stage_status: topics::STAGE_STATUS, stage_status;
     providers_samples: topics::PROVIDERS_SAMPLES, provider_sample;
+    alerts_ring: topics::ALERTS_RING, alert_ring;
+    alerts_matches: topics::ALERTS_MATCHES, alert_match;
+    alerts_state: topics::ALERTS_STATE, alert_state;
+    alerts_events: topics::ALERTS_EVENTS, alert_event;
+    alerts_outbox: topics::ALERTS_OUTBOX, alert_outbox;
+    alerts_deliveries: topics::ALERTS_DELIVERIES, alert_delivery;
+    alerts_commands: topics::ALERTS_COMMANDS, alert_command;
 }
 
 /// What has no summary is written as processes of before read it, and so is a summary that says no more than theirs.
@@ -131,6 +138,22 @@ fn what_former_versions_could_say_of_control_config_is_written_as_they_say_it() 
     assert!(matches!(Codec::with_ids(without), Err(CodecError::Unregistered { version: 2, .. })));
 }
 
+/// The same of what is a tenant's.
+#[test]
+fn contracts_of_tenants_are_written_as_version_1() {
+    let codec = Codec::builtin();
+    let former = SCHEMAS.iter().find(|s| s.topic == topics::CONTROL_TENANTS && s.version == 1).unwrap();
+    proptest!(ProptestConfig::with_cases(512), |(seed: u64)| {
+        let record = Gen(seed).control_tenant();
+        let value = codec.encode(&record).unwrap();
+        prop_assert_eq!(&value[1..5], &former.id.to_be_bytes());
+        round_trip(&codec, &record);
+    });
+    let id = codec.id_of(topics::CONTROL_TENANTS.name).unwrap();
+    assert_eq!(codec.encode(&Gen(0).control_tenant_2()).unwrap()[1..5], id.to_be_bytes());
+    assert!(id > former.id);
+}
+
 /// Damage of every kind: a cut is always an error; a flipped byte is an error or a whole record, never a panic.
 fn damage<R: Record + PartialEq + std::fmt::Debug>(codec: &Codec, record: &R, at: usize, flip: u8, junk: &[u8]) {
     let value = codec.encode(record).unwrap();
@@ -171,6 +194,13 @@ fn damaged_values_are_errors() {
         damage(&codec, &g.provider_sample(), at, flip, &junk);
         damage(&codec, &g.config_4(), at, flip, &junk);
         damage(&codec, &g.control_tenant(), at, flip, &junk);
+        damage(&codec, &g.alert_ring(), at, flip, &junk);
+        damage(&codec, &g.alert_match(), at, flip, &junk);
+        damage(&codec, &g.alert_state(), at, flip, &junk);
+        damage(&codec, &g.alert_event(), at, flip, &junk);
+        damage(&codec, &g.alert_outbox(), at, flip, &junk);
+        damage(&codec, &g.alert_delivery(), at, flip, &junk);
+        damage(&codec, &g.alert_command(), at, flip, &junk);
     });
 }
 

@@ -3,6 +3,7 @@
 #[macro_use]
 mod words;
 
+pub mod alerts;
 pub mod checkpoint;
 pub mod contract_facts;
 pub mod control_config;
@@ -21,10 +22,15 @@ pub mod raw_transaction;
 pub mod stage_status;
 pub mod window;
 
+pub use alerts::{
+    Alert, AlertCommand, AlertDelivery, AlertEvent, AlertEventKind, AlertLinks, AlertMatch, AlertOutbox, AlertPhase,
+    AlertRing, AlertSource, AlertState, Command, DeliveryState, Figured, Found, FoundKind, MatchOp, MatchSeen,
+    MatchState, Severity, SourceKind,
+};
 pub use checkpoint::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry};
 pub use contract_facts::{ContractFacts, FactSource, FactsFold, FoundBy, Implementation, ProxyKind};
 pub use control_config::{Asks, ControlConfig, NetworkPartition, OperatorContract, Request, Wanted, WatchedAddress};
-pub use control_tenants::{Contract, ControlTenant, TenantThing};
+pub use control_tenants::{Contract, ControlTenant, Definition, DefinitionKind, TenantThing};
 pub use dead_letter::DeadLetter;
 pub use enrich_status::{EnrichState, EnrichStatus};
 pub use enriched_block::{BlockSummary, ContractSum, EnrichedBlock};

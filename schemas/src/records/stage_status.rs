@@ -25,6 +25,8 @@ pub mod stage {
     pub const CAUSES: &str = "causes";
     /// `enriched.blocks` to `metrics.windows`, beside the stream.
     pub const AGGREGATE: &str = "aggregate";
+    /// Rules and monitors of tenants, beside the stream.
+    pub const ALERTS: &str = "alerts";
     /// `enriched.*` to the store.
     pub const SINK: &str = "sink";
     /// REST, WebSocket, dashboard.

@@ -4,6 +4,7 @@
 //! made, and by reading our bytes with a stock Avro reader in the tests); what is read is checked for exact length, ranges
 //! and form, and no input panics.
 
+mod alerts;
 mod checkpoints;
 mod contract_facts;
 mod control_config;

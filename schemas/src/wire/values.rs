@@ -14,7 +14,8 @@ use super::{
 use crate::{
     primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs},
     records::{
-        CauseEvidence, EnrichState, FactSource, FoundBy, NetworkState, Outcome, ProviderState, ProxyKind, Share,
+        AlertEventKind, CauseEvidence, DeliveryState, EnrichState, FactSource, FoundBy, NetworkState, Outcome,
+        ProviderState, ProxyKind, Share,
     },
 };
 
@@ -183,7 +184,9 @@ words!(
     FactSource,
     ProxyKind,
     FoundBy,
-    CauseEvidence
+    CauseEvidence,
+    AlertEventKind,
+    DeliveryState
 );
 
 macro_rules! states {

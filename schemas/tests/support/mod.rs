@@ -8,14 +8,16 @@ use schemas::{
     BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
     limits::windows::SECONDS,
     records::{
-        Asked, Asks, BlockSummary, CallSample, CauseEvidence, Checkpoint, CheckpointRecord, ConfiguredNetwork,
-        Contract, ContractFacts, ContractSum, ControlConfig, ControlTenant, DeadLetter, DecodedCall, DecodedEvent,
-        EmittedEvent, EndpointState, EnrichState, EnrichStatus, EnrichedBlock, EnrichedCause, EnrichedEvent,
-        EnrichedTransaction, Enrichment, EvmHeader, EvmLog, EvmTransaction, FactSource, FeeParts, FoundBy, HeldRange,
-        Implementation, Lie, Mark, MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract,
-        Outcome, Partial, Payload, ProviderSample, ProviderState, ProxyKind, RawBlock, RawTransaction, Request,
-        RequestProgress, RequestState, RingEntry, Seen, Share, StageStatus, TenantThing, TokenFees, Told, Usage,
-        Wanted, WatchedAddress, Window,
+        AlertCommand, AlertDelivery, AlertEvent, AlertEventKind, AlertMatch, AlertOutbox, AlertRing, AlertSource,
+        AlertState, Asked, Asks, BlockSummary, CallSample, CauseEvidence, Checkpoint, CheckpointRecord, Command,
+        ConfiguredNetwork, Contract, ContractFacts, ContractSum, ControlConfig, ControlTenant, DeadLetter, DecodedCall,
+        DecodedEvent, Definition, DefinitionKind, DeliveryState, EmittedEvent, EndpointState, EnrichState,
+        EnrichStatus, EnrichedBlock, EnrichedCause, EnrichedEvent, EnrichedTransaction, Enrichment, EvmHeader, EvmLog,
+        EvmTransaction, FactSource, FeeParts, Figured, Found, FoundBy, FoundKind, HeldRange, Implementation, Lie, Mark,
+        MatchOp, MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome, Partial,
+        Payload, ProviderSample, ProviderState, ProxyKind, RawBlock, RawTransaction, Request, RequestProgress,
+        RequestState, RingEntry, Seen, Share, SourceKind, StageStatus, TenantThing, TokenFees, Told, Usage, Wanted,
+        WatchedAddress, Window,
     },
     sketch::{Bins, Distinct},
 };
@@ -640,6 +642,23 @@ impl Gen {
             thing: TenantThing::Contract(self.contract()),
         }
     }
+    /// Kinds that came with version 2.
+    pub fn control_tenant_2(&mut self) -> ControlTenant {
+        let kind = DefinitionKind::ALL[self.below(4) as usize];
+        let definition = Definition {
+            name: self.text(),
+            version: self.number(),
+            definition: self.text(),
+            sealed: self.opt(Self::text),
+            disabled: self.opt(Self::text),
+        };
+        ControlTenant {
+            tenant: self.text(),
+            id: self.text(),
+            revision: self.number(),
+            thing: TenantThing::of(kind, definition),
+        }
+    }
     fn contract(&mut self) -> Contract {
         Contract {
             network: self.network(),
@@ -685,6 +704,125 @@ impl Gen {
             value: self.opt(|g| Bytes::from(g.bytes().to_vec())),
             failed_at: self.time(),
         }
+    }
+}
+
+impl Gen {
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize]
+    }
+    pub fn alert_ring(&mut self) -> AlertRing {
+        AlertRing {
+            network: self.network(),
+            sequence: self.number(),
+            height: self.number(),
+            block_hash: self.block_hash(),
+            given: self.text(),
+        }
+    }
+    pub fn alert_match(&mut self) -> AlertMatch {
+        use MatchOp::{Figure, IncludedAgain, Match, Retract, Settled};
+        let op = self.pick(&[Match, Retract, IncludedAgain, Figure, Settled]);
+        let source = AlertSource {
+            kind: self.pick(&[SourceKind::Rule, SourceKind::Monitor]),
+            id: self.text(),
+            name: self.text(),
+            version: self.number(),
+        };
+        let found = |g: &mut Self| Found {
+            transaction_hash: g.hash(),
+            kind: g.pick(&[FoundKind::Event, FoundKind::Function, FoundKind::Transaction]),
+            position: g.opt(Self::u32),
+            condition: g.u32(),
+            signature: g.opt(Self::text),
+            arguments: g.text(),
+        };
+        AlertMatch {
+            tenant: self.text(),
+            source: if op == Settled { AlertSource::nobody() } else { source },
+            op,
+            network: self.network(),
+            sequence: self.number(),
+            height: self.number(),
+            block_hash: self.opt(Self::block_hash),
+            at: self.time(),
+            observed_at: self.time(),
+            contract: self.opt(Self::text),
+            group: self.vec(3, |g| (g.text(), g.text())).into_iter().collect(),
+            found: matches!(op, Match | Retract | IncludedAgain).then(|| found(self)),
+            figure: (op == Figure).then(|| Figured { over: self.below(2) == 0, evidence: self.text() }),
+        }
+    }
+    pub fn alert_state(&mut self) -> AlertState {
+        AlertState {
+            tenant: self.text(),
+            source_id: self.text(),
+            group: self.text(),
+            revision: self.number(),
+            state: self.text(),
+        }
+    }
+    pub fn alert_event(&mut self) -> AlertEvent {
+        use AlertEventKind::{Acknowledged, Amended, Fired, IncludedAgain, Pending, Repeated, Resolved, Retracted};
+        let kinds = [Pending, Fired, Amended, Acknowledged, Repeated, Resolved, Retracted, IncludedAgain];
+        AlertEvent {
+            tenant: self.text(),
+            alert_id: self.text(),
+            kind: self.pick(&kinds),
+            revision: self.number(),
+            at: self.time(),
+            by: self.opt(Self::text),
+            note: self.opt(Self::text),
+            network: self.network(),
+            sequence: self.opt(Self::number),
+            height: self.opt(Self::number),
+            alert: self.text(),
+            matches: self.text(),
+        }
+    }
+    pub fn alert_outbox(&mut self) -> AlertOutbox {
+        AlertOutbox {
+            tenant: self.text(),
+            id: self.text(),
+            alert_id: self.opt(Self::text),
+            channel_id: self.text(),
+            kind: self.text(),
+            created_at: self.time(),
+            next_attempt_at: self.time(),
+            attempts: self.u32(),
+            order: self.number(),
+            body: self.text(),
+            done_at: self.opt(Self::time),
+            thread: self.opt(Self::text),
+        }
+    }
+    pub fn alert_delivery(&mut self) -> AlertDelivery {
+        use DeliveryState::{Failed, Queued, Replaced, Sent};
+        AlertDelivery {
+            tenant: self.text(),
+            id: self.text(),
+            alert_id: self.opt(Self::text),
+            channel_id: self.text(),
+            channel_type: self.text(),
+            kind: self.text(),
+            state: self.pick(&[Queued, Sent, Failed, Replaced]),
+            at: self.time(),
+            attempt: self.u32(),
+            status: self.opt(|g| g.number() as u16),
+            latency_ms: self.opt(Self::number),
+            error: self.opt(Self::text),
+            next_attempt_at: self.opt(Self::time),
+            thread: self.opt(Self::text),
+        }
+    }
+    pub fn alert_command(&mut self) -> AlertCommand {
+        let what = match self.below(4) {
+            0 => Command::Acknowledge { alert_id: self.text(), note: self.opt(Self::text) },
+            1 => Command::TestChannel { channel_id: self.text(), delivery_id: self.text() },
+            2 => Command::ReplayDelivery { delivery_id: self.text() },
+            _ => Command::ReplayChannel { channel_id: self.text(), since: self.time() },
+        };
+        AlertCommand { tenant: self.text(), id: self.text(), at: self.time(), by: self.text(), what }
     }
 }
 

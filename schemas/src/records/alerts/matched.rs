@@ -1,0 +1,136 @@
+//! `alerts.matches`, keyed by tenant: what a tenant's rules and monitors found, in the order in which they found it. Written by the group
+//! `alerts.match`.
+//!
+//! A match is (tenant, source, network, transaction hash, condition and position inside the transaction): never a height, a block hash or a
+//! log's index in its block, which a reorg changes (rule 29).
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::B256;
+
+use crate::primitives::{BlockHash, Network, TimeMs, word_enum};
+
+word_enum! {
+    /// What can raise an alert.
+    SourceKind, "source of alerts", "rule or monitor" {
+        /// A figure over or under a threshold.
+        Rule = "rule",
+        /// Transactions, events or calls that fit conditions.
+        Monitor = "monitor",
+    }
+}
+
+/// The rule or monitor behind an alert, as it was when it found something.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AlertSource {
+    /// Rule or monitor.
+    pub kind: SourceKind,
+    /// Its id.
+    pub id: String,
+    /// Its name then.
+    pub name: String,
+    /// Its version then, from 1.
+    pub version: u64,
+}
+
+impl AlertSource {
+    /// The source of what is of no rule and no monitor: [`MatchOp::Settled`].
+    pub fn nobody() -> Self {
+        Self { kind: SourceKind::Monitor, id: String::new(), name: String::new(), version: 0 }
+    }
+}
+
+word_enum! {
+    /// What a record of `alerts.matches` says.
+    MatchOp, "word of alerts.matches", "match, retract, included_again, figure or settled" {
+        /// A monitor's condition fits.
+        Match = "match",
+        /// The block of a match was reverted: the match is taken back, as it was given.
+        Retract = "retract",
+        /// A match that was taken back stands in the new branch.
+        IncludedAgain = "included_again",
+        /// A rule's figure crossed its threshold, or its evidence changed while it holds.
+        Figure = "figure",
+        /// A reorg in which this tenant was told something is over; `source` is [`AlertSource::nobody`].
+        Settled = "settled",
+    }
+}
+
+word_enum! {
+    /// What fits a monitor's condition.
+    FoundKind, "kind of match", "event, function or transaction" {
+        /// A log.
+        Event = "event",
+        /// The transaction's own call.
+        Function = "function",
+        /// The transaction.
+        Transaction = "transaction",
+    }
+}
+
+/// What fits a monitor's condition, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The transaction.
+    pub transaction_hash: B256,
+    /// Event, function or transaction.
+    pub kind: FoundKind,
+    /// Event: the log's place inside its transaction, from 0.
+    pub position: Option<u32>,
+    /// Which of the monitor's conditions of this kind, from 0 in the order of its definition.
+    pub condition: u32,
+    /// Canonical signature, no blanks; `None` for a transaction.
+    pub signature: Option<String>,
+    /// JSON object of the arguments by name; `{}` for a transaction.
+    pub arguments: String,
+}
+
+/// What a rule's figure says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figured {
+    /// Whether the condition holds.
+    pub over: bool,
+    /// JSON: the rule's evidence, as REST shows it.
+    pub evidence: String,
+}
+
+/// A record of `alerts.matches`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertMatch {
+    /// Whose.
+    pub tenant: String,
+    /// Which rule or monitor.
+    pub source: AlertSource,
+    /// What is said.
+    pub op: MatchOp,
+    /// The network.
+    pub network: Network,
+    /// The block event by which this is said; 0 where a clock says it.
+    pub sequence: u64,
+    /// Height of the block; 0 where there is none.
+    pub height: u64,
+    /// The block; `None` where a clock says it.
+    pub block_hash: Option<BlockHash>,
+    /// The block's time, or the stored clock by which a rule was looked at.
+    pub at: TimeMs,
+    /// When the block was first seen, or the stored clock.
+    pub observed_at: TimeMs,
+    /// The contract that the alert is about, lower case.
+    pub contract: Option<String>,
+    /// The group: values by the names in `group_by`.
+    pub group: BTreeMap<String, String>,
+    /// What fits a monitor's condition: with match, retract and included_again.
+    pub found: Option<Found>,
+    /// What a rule's figure says: with figure.
+    pub figure: Option<Figured>,
+}
+
+impl AlertMatch {
+    /// What tells a match from every other of the same tenant and source, whatever block it stands in; `None` for what is no match.
+    pub fn identity(&self) -> Option<String> {
+        let found = self.found.as_ref()?;
+        let position = found.position.map(|p| p.to_string()).unwrap_or_default();
+        let (hash, kind) = (found.transaction_hash, found.kind);
+        Some(format!("{}/{hash}/{kind}/{}/{position}", self.network, found.condition))
+    }
+}
