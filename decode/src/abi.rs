@@ -77,6 +77,36 @@ impl Abi {
         Ok(Self::of(read(lines)?.iter(), false))
     }
 
+    /// Of items that were read elsewhere.
+    pub fn from_items(items: &[AbiItem<'static>]) -> Self {
+        Self::of(items.iter(), false)
+    }
+
+    /// Signatures of the events with this first topic, with names and `indexed`, one for each shape.
+    pub fn events_of(&self, topic: B256) -> impl Iterator<Item = &str> {
+        self.events(topic).map(|it| &*it.signature)
+    }
+
+    /// Signatures of the functions with this selector, with names.
+    pub fn functions_of(&self, selector: [u8; 4]) -> impl Iterator<Item = &str> {
+        self.functions(selector).filter(|it| !it.packed).map(|it| &*it.signature)
+    }
+
+    /// Decodes a call by this ABI alone, whatever is appended behind the arguments: a contract does not look at it, and whoever sends it
+    /// would else choose not to be seen. The arguments are appended to `out`, to which nothing is done where there is nothing.
+    pub fn call_beginning_into(&self, input: &[u8], out: &mut String) -> bool {
+        let Some((selector, data)) = input.split_first_chunk::<4>() else { return false };
+        let mut rows = self.functions(*selector).filter(|it| !it.packed);
+        rows.any(|it| crate::attempt(out, |out| exact::beginning(&it.fields, data, out).map(drop)))
+    }
+
+    /// Decodes a log by this ABI alone. The arguments are appended to `out`, to which nothing is done where there is nothing.
+    pub fn event_alone_into(&self, topics: &[B256], data: &[u8], out: &mut String) -> bool {
+        let Some((first, rest)) = topics.split_first() else { return false };
+        let mut rows = self.events(*first).filter(|it| it.topics == topics.len());
+        rows.any(|it| crate::attempt(out, |out| exact::event(&it.fields, &it.indexed, rest, data, out)))
+    }
+
     /// Functions, events and errors of it that can be decoded.
     pub fn len(&self) -> usize {
         self.functions.rows.len() + self.errors.rows.len() + self.events.rows.len() + self.anonymous.len()

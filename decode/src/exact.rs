@@ -16,9 +16,14 @@ const WORD: usize = 32;
 
 /// Decodes parameters that are all that `data` holds.
 pub(crate) fn parameters(fields: &Fields, data: &[u8], out: &mut String) -> Option<()> {
-    let mut reader = Reader { data, end: out.len() + limits::DECODED_BYTES };
-    let behind = reader.tuple(fields, 0, out)?;
+    let behind = beginning(fields, data, out)?;
     (behind == data.len()).then_some(())
+}
+
+/// Decodes parameters that `data` begins with; gives where they end.
+pub(crate) fn beginning(fields: &Fields, data: &[u8], out: &mut String) -> Option<usize> {
+    let mut reader = Reader { data, end: out.len() + limits::DECODED_BYTES };
+    reader.tuple(fields, 0, out)
 }
 
 /// Decodes an event's parameters: those that are indexed from the topics behind the signature's, the others from the data.

@@ -24,7 +24,7 @@ pub use abi::Abi;
 use alloy_primitives::B256;
 pub use builtin::builtin;
 pub use inner::{InnerCall, InnerCalls, inner_calls};
-pub use lines::LineError;
+pub use lines::{LineError, item};
 pub use movements::{Movement, Movements, Standard, WRAPPED, movements};
 pub use text::text;
 

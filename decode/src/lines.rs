@@ -20,7 +20,10 @@ pub struct LineError {
 }
 
 /// Reads one. `Ok(None)` for an empty line or a comment, which begins with `#`.
-pub(crate) fn item(text: &str) -> Result<Option<AbiItem<'static>>, String> {
+///
+/// # Errors
+/// What is wrong, in a sentence.
+pub fn item(text: &str) -> Result<Option<AbiItem<'static>>, String> {
     let text = text.trim();
     if text.is_empty() || text.starts_with('#') {
         return Ok(None);

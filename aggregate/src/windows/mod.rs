@@ -26,19 +26,17 @@
 //!   other stays with the store's rows.
 
 mod chain;
-mod change;
 mod line;
 mod minutes;
 mod network;
-mod trailing;
 
 use schemas::limits::windows::SECONDS;
 
 pub use chain::Clock;
-pub use change::{Applied, Change, Part, Parts, Place, Reverted};
+use conditions::change;
+pub use conditions::{Applied, Change, Part, Parts, Place, Reverted};
 pub use line::Open;
 pub use network::Network;
-pub use trailing::Trailing;
 
 /// Milliseconds of a minute: what all windows are made of.
 pub(crate) const MINUTE: i64 = 60_000;
