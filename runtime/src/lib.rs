@@ -13,5 +13,7 @@ pub mod log;
 pub mod metrics;
 pub mod private;
 pub mod registry;
+pub mod scripts;
 pub mod secret;
+pub mod targets;
 pub mod telemetry;

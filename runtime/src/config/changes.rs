@@ -4,13 +4,14 @@
 //! compile before it is), each difference is told once, in words, with the key that it is about; and no secret is in the words. What
 //! needs a restart stays as it was: [`between`] gives the configuration that is in force afterwards. Pure.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use url::Url;
 
 use super::{
-    ApiDoor, Auth, Causes, Config, Confirm, Contract, ContractSource, Control, ControlPlace, Endpoint, Kafka, Log,
-    Network, Providers, Rate, Secret, Start, Store, Tls, Verify, control::shown, masked, source::short,
+    Alerts, ApiDoor, Auth, Causes, Config, Confirm, Contract, ContractSource, Control, ControlPlace, Endpoint, Kafka,
+    Log, Network, Providers, Rate, Secret, Start, Store, Tls, Verify, alerts::SCRIPTS, control::shown, masked,
+    source::short,
 };
 
 /// A difference.
@@ -58,6 +59,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
         contracts,
         causes,
         contract_sources,
+        alerts,
     } = file;
     let shown = |path: &std::path::Path| path.display().to_string();
     restart(&mut c, "data.dir", &shown(&now.data_dir), &shown(data_dir), Clone::clone);
@@ -77,6 +79,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     compare_contracts(&mut c, &now.contracts, contracts);
     compare_causes(&mut c, &now.causes, causes);
     compare_sources(&mut c, &now.contract_sources, contract_sources);
+    compare_alerts(&mut c, (&now.alerts, &now.data_dir), (alerts, data_dir));
     let in_force = Config { store, providers: *providers, networks, contracts: contracts.clone(), ..now.clone() };
     (c, in_force)
 }
@@ -297,6 +300,23 @@ fn compare_sources(c: &mut Changes, now: &Vec<ContractSource>, file: &Vec<Contra
         format!("{}{of} ({}, {per_day} a day)", source.name(), rate(limit))
     };
     restart(c, "contract_source", now, file, |all| listed(&all.iter().map(one).collect::<Vec<_>>()));
+}
+
+fn compare_alerts(c: &mut Changes, (now, now_in): (&Alerts, &Path), (file, file_in): (&Alerts, &Path)) {
+    let Alerts { allow_targets, ports, scripts, scripts_dir, max_unindexed, max_backtest_rows, heartbeat_url, settle } =
+        file;
+    restart(c, "alerts.allow_targets", &now.allow_targets, allow_targets, |targets| listed(targets));
+    let all = |ports: &Vec<u16>| listed(&ports.iter().map(ToString::to_string).collect::<Vec<_>>());
+    restart(c, "alerts.ports", &now.ports, ports, all);
+    restart(c, "alerts.scripts", &now.scripts, scripts, ToString::to_string);
+    // What nobody wrote goes with the data folder, which is told by itself.
+    if !(now.scripts_dir == now_in.join(SCRIPTS) && *scripts_dir == file_in.join(SCRIPTS)) {
+        restart(c, "alerts.scripts_dir", &now.scripts_dir, scripts_dir, |dir| dir.display().to_string());
+    }
+    restart(c, "alerts.max_unindexed", &now.max_unindexed, max_unindexed, ToString::to_string);
+    restart(c, "alerts.max_backtest_rows", &now.max_backtest_rows, max_backtest_rows, ToString::to_string);
+    restart(c, "alerts.heartbeat_url", &now.heartbeat_url, heartbeat_url, url);
+    restart(c, "alerts.settle", &now.settle, settle, time);
 }
 
 fn compare_network(c: &mut Changes, now: &Network, file: &Network) -> Network {

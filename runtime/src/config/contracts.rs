@@ -113,7 +113,7 @@ fn read_abi(file: &Path, at: usize, key: &str, c: &mut Collector) -> Option<Abi>
         }
         Ok(text) => Abi::read(&text)
             .map_err(|mistakes| {
-                for Mistake { path, problem, cure } in mistakes {
+                for Mistake { path, problem, cure, .. } in mistakes {
                     c.mistake(at, key, format!("{}: {path}: {problem}", file.display()), cure);
                 }
             })

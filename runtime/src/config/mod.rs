@@ -5,6 +5,7 @@
 //!
 //! A process that runs may read it again: [`changes`] says what differs and what of it can be taken over, and [`Live`] hands that on.
 
+mod alerts;
 mod api;
 mod auth;
 mod causes;
@@ -26,6 +27,7 @@ use std::{
     time::Duration,
 };
 
+pub use alerts::Alerts;
 pub use api::{ApiDoor, RATE_LIMIT, Tls};
 pub use auth::{Auth, AuthMode, is_near};
 pub use causes::{Causes, ContractSource};
@@ -101,6 +103,8 @@ pub struct Config {
     pub causes: Causes,
     /// Who is asked for names and ABIs of contracts, in this order.
     pub contract_sources: Vec<ContractSource>,
+    /// Where messages of alerts may go, and what alerts may cost.
+    pub alerts: Alerts,
 }
 
 /// `[store]`.
@@ -274,6 +278,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let contracts = contracts::read_all(root.sections("contract", c), &networks, folder, c);
     let causes = causes::read(root.section("causes", c), folder, c);
     let contract_sources = causes::read_all(root.sections("contract_source", c), &networks, c);
+    let alerts = alerts::read(root.section("alerts", c), &data_dir, folder, c);
     let instance = instance.unwrap_or_else(|| format!("{}:{}", host_name(), data_dir.display()));
     Config {
         data_dir,
@@ -293,6 +298,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
         contracts,
         causes,
         contract_sources,
+        alerts,
     }
 }
 

@@ -295,6 +295,33 @@ impl<'de> Section<'de> {
         }
     }
 
+    /// A list of whole numbers from 0, at most `most`, each with its place; `example` is such a list.
+    pub fn numbers(&mut self, name: &'static str, most: usize, example: &str, c: &mut Collector) -> Vec<Placed<u64>> {
+        let key = self.key(name);
+        let Some(mut value) = self.take(name) else { return Vec::new() };
+        let at = value.span.start;
+        let ValueInner::Array(items) = value.take() else {
+            c.mistake(at, &key, "is no list", format!("write a list such as `{name} = {example}`"));
+            return Vec::new();
+        };
+        if items.len() > most {
+            c.mistake(at, &key, format!("has {} entries", items.len()), format!("write at most {most}"));
+            return Vec::new();
+        }
+        let mut numbers = Vec::with_capacity(items.len());
+        for mut item in items {
+            let at = item.span.start;
+            match item.take() {
+                ValueInner::Integer(i) if i >= 0 => numbers.push(Placed { value: i.unsigned_abs(), at }),
+                other => {
+                    let problem = format!("has an entry that is {}", a(&other));
+                    c.mistake(at, &key, problem, format!("write whole numbers, such as `{name} = {example}`"));
+                }
+            }
+        }
+        numbers
+    }
+
     /// All keys of a table of strings, whatever they are called (HTTP headers, client properties).
     pub fn strings(mut self, c: &mut Collector) -> Vec<(String, Placed<String>)> {
         let table = std::mem::take(&mut self.table);

@@ -4,7 +4,7 @@
 //! twice. They are handed over as they come, so that no more than one poll's worth of them is held, however many there are.
 //! Reading takes as long as records come; what ends it is silence.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use schemas::limits::{STATE_POLL_BYTES, STATE_POLL_RECORDS};
 
@@ -14,6 +14,8 @@ use super::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, TopicPartit
 const WAIT: Duration = Duration::from_millis(300);
 /// Polls in a row that bring nothing, half a minute, before reading is given up. A broker that is replaced needs some seconds.
 const SILENT_POLLS: u32 = 100;
+/// Records of one poll where only some are wanted.
+const PICKED_AT_ONCE: usize = 64;
 
 /// Hands each record of a partition, up to its end as it is now, to `each`.
 ///
@@ -68,6 +70,47 @@ pub async fn fold_from<E: From<LogError>>(
                 WAIT * SILENT_POLLS
             );
             return Err(LogError::new(LogErrorKind::Unavailable, message).into());
+        }
+    }
+}
+
+/// Hands the records of a partition that stand at these offsets to `each`, in order; what compaction has removed is left out. What lies between them
+/// is jumped over where it is more than a poll brings, and nothing behind the last one is read.
+///
+/// # Errors
+/// As [`fold`].
+pub async fn pick<E: From<LogError>>(
+    log: &dyn Log,
+    at: TopicPartition,
+    offsets: &BTreeSet<u64>,
+    mut each: impl FnMut(Record) -> Result<(), E>,
+) -> Result<(), E> {
+    let ends = log.watermarks(at).await?;
+    let next = |from: u64| offsets.range(from..).next().copied().filter(|offset| *offset < ends.high);
+    let Some(first) = next(ends.low) else { return Ok(()) };
+    let mut reader = log.reader(&[(at, first)]).await?;
+    let (mut last, mut silent) = (reader.reached(at), 0);
+    let jump = u64::try_from(PICKED_AT_ONCE).unwrap_or(u64::MAX);
+    let limits = PollLimits { records: PICKED_AT_ONCE, bytes: STATE_POLL_BYTES, wait: WAIT };
+    loop {
+        match reader.poll(limits).await? {
+            Polled::Records(batch) => {
+                batch.into_iter().filter(|r| offsets.contains(&r.offset)).try_for_each(&mut each)?;
+            }
+            Polled::OutOfRange { at, oldest, .. } => reader.seek(at, oldest).await?,
+            Polled::Assigned(_) | Polled::Revoked(_) => {}
+        }
+        let now = reader.reached(at);
+        let Some(wanted) = next(now) else { return Ok(()) };
+        silent = if now == last { silent + 1 } else { 0 };
+        last = now;
+        if silent > SILENT_POLLS {
+            let message = format!("{} [{}] was read up to {now}, then nothing came", at.topic, at.partition);
+            return Err(LogError::new(LogErrorKind::Unavailable, message).into());
+        }
+        if wanted.saturating_sub(now) > jump {
+            reader.seek(at, wanted).await?;
+            last = reader.reached(at);
         }
     }
 }
@@ -131,6 +174,44 @@ pub(super) mod tests {
         assert!(most <= STATE_POLL_RECORDS, "{most} records were held at a time");
         assert_eq!(read_all(&watched, AT).await.expect("read").len(), RECORDS - 2_000);
         assert!(watched.most() >= RECORDS - 2_000, "the watch sees who holds them all");
+    }
+
+    /// Of a long partition only what is asked for is read, and a little around it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn single_records_are_picked_without_reading_the_rest() {
+        const RECORDS: u64 = 20_000;
+        let dir = tempfile::tempdir().expect("a folder");
+        let log = EmbeddedLog::open(EmbeddedConfig::new(dir.path())).await.expect("a log");
+        log.ensure_topics(&[schemas::topics::INGEST_CHECKPOINTS], 2).await.expect("topic");
+        let mut producer = log.producer("p").await.expect("producer");
+        for chunk in 0..RECORDS / 2_000 {
+            let record = |i: u64| NewRecord {
+                to: AT,
+                key: Some(format!("k{chunk}/{i}").into()),
+                value: Some(Bytes::from(vec![7; 150])),
+                headers: Vec::new(),
+            };
+            let records = (0..2_000).map(record).collect();
+            producer.commit(Transaction { records, offsets: None }).await.expect("commit");
+        }
+        let all: Vec<u64> = read_all(&*log, AT).await.expect("read").iter().map(|record| record.offset).collect();
+        // Two that lie together, one far away, and two that are not there.
+        let wanted = [all[5], all[6], all[12_000]];
+        let offsets: BTreeSet<u64> = wanted.into_iter().chain([u64::MAX - 1, u64::MAX]).collect();
+        let watched = Watched::new(log.clone());
+        let (mut seen, mut held) = (Vec::new(), Vec::new());
+        let each = |record: Record| {
+            seen.push(record.offset);
+            held.push(record);
+            Ok::<(), LogError>(())
+        };
+        pick(&watched, AT, &offsets, each).await.expect("read");
+        assert_eq!(seen, wanted);
+        assert!(watched.most() <= 2 + PICKED_AT_ONCE, "{} records were held", watched.most());
+        assert!(watched.read() <= 3 * PICKED_AT_ONCE, "{} records were read", watched.read());
+        let none = |_: Record| Err(LogError::new(LogErrorKind::Invalid, "nothing is there"));
+        pick(&watched, AT, &BTreeSet::new(), none).await.expect("nothing is wanted");
+        pick(&watched, AT, &BTreeSet::from([u64::MAX]), none).await.expect("nothing is there");
     }
 
     /// A slow partition is read to its end; a silent one is given up.

@@ -23,6 +23,7 @@ pub struct Watched {
 struct Held {
     now: AtomicUsize,
     most: AtomicUsize,
+    read: AtomicUsize,
 }
 
 impl Watched {
@@ -34,6 +35,11 @@ impl Watched {
     /// The most records that were held at a time.
     pub fn most(&self) -> usize {
         self.held.most.load(Ordering::Relaxed)
+    }
+
+    /// The records that were read, all together.
+    pub fn read(&self) -> usize {
+        self.held.read.load(Ordering::Relaxed)
     }
 }
 
@@ -62,6 +68,7 @@ impl WatchedReader {
         let counted = record.value.map(|value| {
             let now = self.1.now.fetch_add(1, Ordering::Relaxed) + 1;
             self.1.most.fetch_max(now, Ordering::Relaxed);
+            self.1.read.fetch_add(1, Ordering::Relaxed);
             Bytes::from_owner(Counted { value, held: self.1.clone() })
         });
         Record { value: counted, ..record }
