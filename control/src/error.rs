@@ -38,6 +38,14 @@ pub enum Error {
         /// Its id.
         id: Id,
     },
+    /// Something else names it.
+    #[error("this {what} is named by {}; take it out there first", by.join(", "))]
+    InUse {
+        /// What it is.
+        what: &'static str,
+        /// Kinds and names of those that name it; some, where there are many.
+        by: Vec<String>,
+    },
     /// Somebody else changed it since it was read.
     #[error("it was changed since you read it: its version is {version}; read it again")]
     Stale {

@@ -1,4 +1,5 @@
-//! What people create while Headwater runs, and who may: tenants, keys, contracts, and the audit of every change.
+//! What people create while Headwater runs, and who may: tenants, keys, contracts, rules, monitors, channels, silences, and the audit of
+//! every change.
 //!
 //! Guarantee: a tenant's rows are reached only with a [`Tenant`], and only authentication makes one ([`Control::authenticate`],
 //! [`Control::anyone`] where `[auth]` is `none`, [`Operator`] for who holds the store's own credentials). Every statement on them binds
@@ -39,9 +40,11 @@
 //! # }
 //! ```
 
+mod acks;
 mod audit;
 mod contracts;
 mod db;
+mod definitions;
 mod error;
 mod expected;
 mod id;
@@ -54,13 +57,16 @@ mod pages;
 pub mod publisher;
 mod random;
 mod scopes;
+mod sealer;
 mod secret;
 mod sql;
 mod tenant;
 mod tenants;
 
+pub use acks::{AckToken, AckTokens, NoAckToken};
 pub use audit::{Action, Entry, Filter, Misfit, Outcome, Subject, Verified};
 pub use contracts::{Contract, ContractPatch, Created, NewContract, Put, Source};
+pub use definitions::{Bounds, Defined, MadeDefinition};
 pub use error::{Denied, Error, Mistake};
 pub use expected::Expected;
 pub use id::Id;
@@ -70,6 +76,7 @@ pub use migrations::{Migration, Step};
 pub use open::{Control, Mode, Operator, Trust, migrate};
 pub use pages::{Cursor, Page, Paging};
 pub use scopes::{Allowed, Resource, Scopes, WrongScope};
+pub use sealer::Sealer;
 pub use secret::same_text;
 pub use sql::{Sql, statements, system_statements};
 pub use tenant::{Actor, Authenticated, Caller, Networks, Tenant};

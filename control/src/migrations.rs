@@ -47,6 +47,13 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0003_publish.sqlite.sql"),
         postgres: include_str!("../migrations/0003_publish.postgres.sql"),
     },
+    Migration {
+        number: 4,
+        name: "alerts",
+        common: include_str!("../migrations/0004_alerts.sql"),
+        sqlite: "",
+        postgres: include_str!("../migrations/0004_alerts.postgres.sql"),
+    },
 ];
 
 impl Migration {

@@ -1,6 +1,6 @@
 //! The control store, opened.
 
-use std::{os::unix::fs::DirBuilderExt, path::Path, time::Duration};
+use std::time::Duration;
 
 use runtime::config::{Control as Settings, ControlPlace};
 use schemas::{TimeMs, limits::control as limits};
@@ -13,7 +13,7 @@ use crate::{
     keys::{Fresh, NewKey, Remembered},
     migrations::{self, Step},
     scopes::Scopes,
-    secret::{self, Pepper},
+    secret::{self, Pepper, make_folder},
     sql::SystemSql,
     tenant::{Actor, Authenticated, Caller, Networks, Tenant},
     tenants::TenantInfo,
@@ -66,16 +66,12 @@ impl Control {
     pub async fn open(settings: &Settings, mode: Mode, trust: Trust) -> Result<Self, Error> {
         let (db, secret) = match &settings.place {
             ControlPlace::Sqlite(file) => {
-                let folder = make_folder(file)?;
+                make_folder(file)?;
                 let db = sqlite::open(file).await?;
                 for step in migrations::apply(&db, false).await? {
                     tracing::info!(number = step.number, name = step.name, "the control store was migrated");
                 }
-                let secret = match &settings.secret {
-                    Some(secret) => secret.clone(),
-                    None => secret::of_file(&folder.join("secret"))?,
-                };
-                (db, secret)
+                (db, secret::of_settings(settings)?)
             }
             ControlPlace::Postgres { url, owner_url } => {
                 let db = postgres::open(url, limits::CONNECTIONS).await?;
@@ -84,8 +80,7 @@ impl Control {
                 let mut tx = db.system(false).await?;
                 let done = check_postgres(&mut tx, owner.is_some_and(|owner| owner != role)).await;
                 tx.end(done).await?;
-                let secret = settings.secret.clone().ok_or_else(no_secret)?;
-                (db, secret)
+                (db, secret::of_settings(settings)?)
             }
         };
         let pepper = Pepper::new(&secret);
@@ -132,6 +127,11 @@ impl Control {
 /// Headwater itself, in the tenant that is always there.
 pub(crate) fn system() -> Authenticated {
     owner(Id::DEFAULT_TENANT, Actor::System)
+}
+
+/// The same in another tenant.
+pub(crate) fn system_of(tenant: Id) -> Authenticated {
+    owner(tenant, Actor::System)
 }
 
 /// Whoever holds the control store's own credentials: the command line on the machine. It may everything, in every tenant.
@@ -270,16 +270,4 @@ async fn check_secret(db: &Db, pepper: &Pepper) -> Result<(), Error> {
                 .to_owned(),
         )),
     }
-}
-
-fn no_secret() -> Error {
-    Error::Settings("`[control] secret` is missing: beside PostgreSQL every process wants the same".to_owned())
-}
-
-/// The folder of a SQLite file, which only its owner may look into.
-fn make_folder(file: &Path) -> Result<&Path, Error> {
-    let folder = file.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
-    let failed = |e: std::io::Error| Error::Settings(format!("{} cannot be made: {e}", folder.display()));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    Ok(folder)
 }

@@ -134,6 +134,11 @@ impl Scopes {
         list.iter().try_fold(Self::default(), |Self(bits), text| Ok(Self(bits | read_one(text.as_ref())?)))
     }
 
+    /// These, and no others.
+    pub(crate) fn of(list: &[(Resource, Allowed)]) -> Self {
+        Self(list.iter().fold(0, |bits, (resource, action)| bits | bit(*resource, *action)))
+    }
+
     /// Whether this may be done.
     pub fn allows(self, resource: Resource, action: Allowed) -> bool {
         self.0 & bit(resource, action) != 0

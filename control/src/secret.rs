@@ -6,10 +6,13 @@
 //! audit that fits. The secret is `[control] secret`, or on one machine the file `secret` beside the database, made once, mode 0600. The
 //! database remembers a mark of the secret, so that a wrong one is told at the start and not by every key being refused.
 
-use std::{io::ErrorKind, path::Path};
+use std::{io::ErrorKind, os::unix::fs::DirBuilderExt, path::Path};
 
 use hmac::{Hmac, Mac};
-use runtime::{config::Secret, private};
+use runtime::{
+    config::{Control as Settings, ControlPlace, Secret},
+    private,
+};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
@@ -23,6 +26,9 @@ pub(crate) struct Pepper {
     keys: Hmac<Sha256>,
     audit: Hmac<Sha256>,
     sessions: Hmac<Sha256>,
+    sealing: Hmac<Sha256>,
+    acknowledging: Hmac<Sha256>,
+    requests: Hmac<Sha256>,
     mark: String,
 }
 
@@ -37,6 +43,9 @@ impl Pepper {
             keys: keyed(&derive("headwater control: keys, 1")),
             audit: keyed(&derive("headwater control: audit, 1")),
             sessions: keyed(&derive("headwater control: sessions, 1")),
+            sealing: keyed(&derive("headwater control: sealing, 1")),
+            acknowledging: keyed(&derive("headwater control: acknowledging, 1")),
+            requests: keyed(&derive("headwater control: requests, 1")),
             mark: const_hex::encode(&derive("headwater control: mark, 1")[..16]),
         }
     }
@@ -74,6 +83,26 @@ impl Pepper {
         mac.finalize().into_bytes().into()
     }
 
+    /// Hash of a request that may hold secrets, each part with its length.
+    pub(crate) fn of_request(&self, parts: &[&[u8]]) -> Hash {
+        let mut mac = self.requests.clone();
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+
+    /// What keys that seal are derived from.
+    pub(crate) fn sealing(&self) -> Hmac<Sha256> {
+        self.sealing.clone()
+    }
+
+    /// The key of links that acknowledge.
+    pub(crate) fn acknowledging(&self) -> Hmac<Sha256> {
+        self.acknowledging.clone()
+    }
+
     /// What the database keeps to know the secret again.
     pub(crate) fn mark(&self) -> &str {
         &self.mark
@@ -93,6 +122,30 @@ pub(crate) fn same(a: &Hash, b: &Hash) -> bool {
 /// The same of two texts, whose length is no secret.
 pub fn same_text(a: &str, b: &str) -> bool {
     a.as_bytes().ct_eq(b.as_bytes()).into()
+}
+
+/// The same of bytes.
+pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+/// The secret of these settings; beside SQLite the one in the file.
+pub(crate) fn of_settings(settings: &Settings) -> Result<Secret, Error> {
+    match (&settings.secret, &settings.place) {
+        (Some(secret), _) => Ok(secret.clone()),
+        (None, ControlPlace::Sqlite(file)) => of_file(&make_folder(file)?.join("secret")),
+        (None, ControlPlace::Postgres { .. }) => Err(Error::Settings(
+            "`[control] secret` is missing: beside PostgreSQL every process wants the same".to_owned(),
+        )),
+    }
+}
+
+/// The folder of a SQLite file, which only its owner may look into.
+pub(crate) fn make_folder(file: &Path) -> Result<&Path, Error> {
+    let folder = file.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
+    let failed = |e: std::io::Error| Error::Settings(format!("{} cannot be made: {e}", folder.display()));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    Ok(folder)
 }
 
 /// The secret in a file, which is made where there is none. Two processes that begin at once agree on one.

@@ -14,7 +14,7 @@
 //! # let _ = WRONG;
 //! ```
 
-use crate::{audit, contracts, idempotency, keys, outbox, publisher, tenants};
+use crate::{acks, audit, contracts, definitions, idempotency, keys, outbox, publisher, tenants};
 
 /// The text of a statement on a tenant's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +90,10 @@ pub fn system_statements() -> Vec<(&'static str, &'static str)> {
 /// Every statement that is ever asked for a tenant, with its name: for tests that look at their plans.
 pub fn statements() -> Vec<(&'static str, Sql)> {
     let rooms = [
+        acks::STATEMENTS,
         audit::STATEMENTS,
         contracts::STATEMENTS,
+        definitions::STATEMENTS,
         idempotency::STATEMENTS,
         keys::STATEMENTS,
         outbox::STATEMENTS,

@@ -1,7 +1,7 @@
 //! Who is here, and whose rows that opens.
 //!
 //! Guarantee: nobody outside of this crate can make a [`Tenant`] or an [`Authenticated`] (private fields, no constructor, no `Default`,
-//! no `Deserialize`; lib.rs proves it), and inside only `keys::door` and `open` do.
+//! no `Deserialize`; lib.rs proves it), and inside only `keys::door`, `open` and `acks::token` do.
 
 use std::net::IpAddr;
 
@@ -94,17 +94,20 @@ pub enum Actor {
     },
     /// Anybody at all, where `[auth]` is `none`.
     Anyone,
+    /// Whoever follows a link of a message.
+    Link,
     /// Headwater itself.
     System,
 }
 
 impl Actor {
-    /// As the audit has it: `user`, `key`, `operator`, `system`.
+    /// As the audit has it: `user`, `key`, `operator`, `link`, `system`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Key { .. } => "key",
             Self::Operator { .. } => "operator",
             Self::Anyone => "user",
+            Self::Link => "link",
             Self::System => "system",
         }
     }
@@ -114,6 +117,7 @@ impl Actor {
             Self::Key { id, .. } => id.as_str(),
             Self::Operator { .. } => "operator",
             Self::Anyone => "anyone",
+            Self::Link => "link",
             Self::System => "system",
         }
     }
@@ -122,6 +126,7 @@ impl Actor {
         match self {
             Self::Key { name, .. } | Self::Operator { name } => name,
             Self::Anyone => "anyone",
+            Self::Link => "a message's link",
             Self::System => "headwater",
         }
     }

@@ -17,7 +17,7 @@ mod change;
 mod list;
 mod verify;
 
-use schemas::TimeMs;
+use schemas::{TimeMs, records::DefinitionKind};
 use serde_json::Value;
 
 pub(crate) use change::Change;
@@ -43,6 +43,22 @@ pub enum Action {
     KeyRotate,
     /// A key was revoked.
     KeyRevoke,
+    /// A rule, monitor, channel or silence was made.
+    Make(DefinitionKind),
+    /// One was changed.
+    Edit(DefinitionKind),
+    /// One was removed.
+    Remove(DefinitionKind),
+    /// A test was sent to a channel.
+    ChannelTest,
+    /// What was sent to a channel is sent again.
+    ChannelReplay,
+    /// Nothing is sent to a channel any more, since its receiver said so.
+    ChannelDisable,
+    /// A message is sent again.
+    DeliveryReplay,
+    /// An alert was acknowledged.
+    AlertAcknowledge,
 }
 
 impl Action {
@@ -56,6 +72,23 @@ impl Action {
             Self::KeyChange => "key.change",
             Self::KeyRotate => "key.rotate",
             Self::KeyRevoke => "key.revoke",
+            Self::Make(DefinitionKind::Rule) => "rule.create",
+            Self::Make(DefinitionKind::Monitor) => "monitor.create",
+            Self::Make(DefinitionKind::Channel) => "channel.create",
+            Self::Make(DefinitionKind::Silence) => "silence.create",
+            Self::Edit(DefinitionKind::Rule) => "rule.change",
+            Self::Edit(DefinitionKind::Monitor) => "monitor.change",
+            Self::Edit(DefinitionKind::Channel) => "channel.change",
+            Self::Edit(DefinitionKind::Silence) => "silence.change",
+            Self::Remove(DefinitionKind::Rule) => "rule.delete",
+            Self::Remove(DefinitionKind::Monitor) => "monitor.delete",
+            Self::Remove(DefinitionKind::Channel) => "channel.delete",
+            Self::Remove(DefinitionKind::Silence) => "silence.delete",
+            Self::ChannelTest => "channel.test",
+            Self::ChannelReplay => "channel.replay",
+            Self::ChannelDisable => "channel.disable",
+            Self::DeliveryReplay => "delivery.replay",
+            Self::AlertAcknowledge => "alert.acknowledge",
         }
     }
 }
@@ -63,7 +96,7 @@ impl Action {
 /// What it was done to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// `contract`, `key`.
+    /// `contract`, `key`, `rule`, `monitor`, `channel`, `silence`, `alert`, `delivery`.
     pub kind: &'static str,
     /// Its id; empty where it has none yet.
     pub id: String,
@@ -102,7 +135,7 @@ pub struct Entry {
     pub id: Id,
     /// When.
     pub at: TimeMs,
-    /// Who: `user`, `key`, `operator`, `system`.
+    /// Who: `user`, `key`, `operator`, `link`, `system`.
     pub actor_kind: String,
     /// A key's id; a word for others.
     pub actor_id: String,

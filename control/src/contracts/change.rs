@@ -1,6 +1,6 @@
 //! Contracts that are added, changed and removed.
 
-use schemas::{abi::Abi, limits::control as limits};
+use schemas::{Network, abi::Abi, limits::control as limits};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     audit::{Action, Change, Outcome, Subject},
     db::{Row, Value},
+    definitions,
     error::Error,
     expected::Expected,
     id::Id,
@@ -93,6 +94,26 @@ pub(super) async fn create(
     Ok(Created { made, again: false })
 }
 
+/// The contract at an address is one of the tenant's, or everybody's, from now on, and so is watched. It is called by its address where it
+/// was not there.
+pub(crate) async fn there(change: &mut Change<'_>, network: &Network, address: &str) -> Result<(), Error> {
+    if operator::at(change.tx(), network.as_str(), address).await?.is_some() {
+        return Ok(());
+    }
+    let place = [Value::from(network.as_str()), address.into()];
+    if change.tx().row(BY_ADDRESS, &place).await?.is_some() {
+        return Ok(());
+    }
+    let new = Checked {
+        network: network.clone(),
+        address: address.to_owned(),
+        name: address.to_owned(),
+        labels: Vec::new(),
+        abi: None,
+    };
+    create(change, &new, None).await.map(drop)
+}
+
 pub(super) async fn patch(
     change: &mut Change<'_>,
     id: &Id,
@@ -125,6 +146,10 @@ pub(super) async fn delete(change: &mut Change<'_>, id: &Id, expected: &Expected
     let tenant = change.by().who.tenant();
     let before = own_to_change(change.tx(), tenant, id).await?;
     expected.check(before.version)?;
+    let by = definitions::wanting(change.tx(), &before.network, &before.address).await?;
+    if !by.is_empty() {
+        return Err(Error::InUse { what: KIND, by });
+    }
     change.write(DELETE, &[id.into()]).await?;
     change.audit(Action::ContractDelete, &subject(&before), Some(seen(&before)), None, Outcome::Done).await?;
     outbox::changed(change.tx(), KIND, id).await?;

@@ -12,6 +12,7 @@ mod operator;
 use schemas::{Network, TimeMs, limits::control as limits};
 use serde_json::value::RawValue;
 
+pub(crate) use change::there;
 pub use input::{ContractPatch, NewContract};
 pub use operator::Put;
 
@@ -205,7 +206,8 @@ impl Control {
     /// Removes a contract that is of the version expected.
     ///
     /// # Errors
-    /// Not there, or not this tenant's; the operator's ([`Error::ReadOnly`]); changed since ([`Error::Stale`]); or the store is away.
+    /// Not there, or not this tenant's; the operator's ([`Error::ReadOnly`]); changed since ([`Error::Stale`]); named by a rule
+    /// ([`Error::InUse`]); or the store is away.
     pub async fn delete_contract(&self, by: Caller<'_>, id: &Id, expected: &Expected) -> Result<(), Error> {
         let mut change = Change::begin(&self.db, &self.pepper, by).await?;
         let done = change::delete(&mut change, id, expected).await;

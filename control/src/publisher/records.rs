@@ -20,7 +20,7 @@ pub(super) fn place(kind: Kind) -> TopicPartition {
 fn topic(kind: Kind) -> TopicSpec {
     match kind {
         Kind::Watched | Kind::Contract => topics::CONTROL_CONFIG,
-        Kind::OfTenant => topics::CONTROL_TENANTS,
+        Kind::OfTenant | Kind::Defined(_) => topics::CONTROL_TENANTS,
     }
 }
 

@@ -7,7 +7,10 @@
 
 use schemas::{
     Network,
-    records::{Contract, ControlConfig, ControlTenant, OperatorContract, TenantThing, WatchedAddress},
+    records::{
+        Contract, ControlConfig, ControlTenant, Definition, DefinitionKind, OperatorContract, TenantThing,
+        WatchedAddress,
+    },
 };
 
 use crate::{
@@ -23,6 +26,12 @@ const TENANTS: SystemSql = SystemSql(
     "SELECT o.tenant_id, o.id, o.revision, c.network, c.address, c.name, c.labels, c.abi FROM outbox o \
      LEFT JOIN tenant_contracts c ON c.tenant_id = o.tenant_id AND c.id = o.id \
      WHERE o.kind = 'contract' AND o.published < o.revision AND (o.tenant_id, o.id) > ($1, $2) \
+     ORDER BY o.tenant_id, o.id LIMIT $3",
+);
+const DEFINITIONS: SystemSql = SystemSql(
+    "SELECT o.tenant_id, o.id, o.revision, d.name, d.version, d.definition, d.sealed, d.disabled FROM outbox o \
+     LEFT JOIN tenant_definitions d ON d.tenant_id = o.tenant_id AND d.kind = o.kind AND d.id = o.id \
+     WHERE o.kind = $4 AND o.published < o.revision AND (o.tenant_id, o.id) > ($1, $2) \
      ORDER BY o.tenant_id, o.id LIMIT $3",
 );
 // The file's; and while everybody is the tenant `default` (`$4` is 1), that one's too.
@@ -43,16 +52,15 @@ const WATCHED: SystemSql = SystemSql(
      WHERE o.kind = 'watched' AND o.published < o.revision AND (o.network, o.address) > ($1, $2) \
      ORDER BY o.network, o.address LIMIT $3",
 );
-const MARK: SystemSql = SystemSql(
-    "UPDATE outbox SET published = $3 WHERE tenant_id = $1 AND kind = 'contract' AND id = $2 AND published < $3",
-);
+const MARK: SystemSql =
+    SystemSql("UPDATE outbox SET published = $3 WHERE tenant_id = $1 AND kind = $4 AND id = $2 AND published < $3");
 const MARK_CONFIG: SystemSql = SystemSql(
     "UPDATE config_outbox SET published = $4 WHERE kind = $1 AND network = $2 AND address = $3 AND published < $4",
 );
 // A row that somebody changes just now is published again by what he does; waiting for him would keep everybody's changes.
 const MARK_POSTGRES: SystemSql = SystemSql(
-    "UPDATE outbox SET published = $3 WHERE tenant_id = $1 AND kind = 'contract' AND id IN (SELECT id FROM outbox \
-     WHERE tenant_id = $1 AND kind = 'contract' AND id = $2 AND published < $3 FOR UPDATE SKIP LOCKED)",
+    "UPDATE outbox SET published = $3 WHERE tenant_id = $1 AND kind = $4 AND id IN (SELECT id FROM outbox \
+     WHERE tenant_id = $1 AND kind = $4 AND id = $2 AND published < $3 FOR UPDATE SKIP LOCKED)",
 );
 const MARK_CONFIG_POSTGRES: SystemSql = SystemSql(
     "UPDATE config_outbox SET published = $4 WHERE kind = $1 AND network = $2 AND address IN (SELECT address FROM config_outbox \
@@ -61,14 +69,24 @@ const MARK_CONFIG_POSTGRES: SystemSql = SystemSql(
 
 pub(crate) const STATEMENTS: &[(&str, SystemSql)] = &[
     ("publisher: tenants'", TENANTS),
+    ("publisher: definitions", DEFINITIONS),
     ("publisher: operator's contracts", CONTRACTS),
     ("publisher: watched addresses", WATCHED),
     ("publisher: mark", MARK),
     ("publisher: mark what is everybody's", MARK_CONFIG),
 ];
 
-/// Kinds of things, in the order in which they are published: an address is watched before somebody's row says why.
-pub(super) const KINDS: [Kind; 3] = [Kind::Watched, Kind::Contract, Kind::OfTenant];
+/// Kinds of things, in the order in which they are published: an address is watched before somebody's row says why, and a channel is there
+/// before what names it.
+pub(super) const KINDS: [Kind; 7] = [
+    Kind::Watched,
+    Kind::Contract,
+    Kind::OfTenant,
+    Kind::Defined(DefinitionKind::Channel),
+    Kind::Defined(DefinitionKind::Silence),
+    Kind::Defined(DefinitionKind::Rule),
+    Kind::Defined(DefinitionKind::Monitor),
+];
 
 /// What is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,6 +97,8 @@ pub(super) enum Kind {
     Contract,
     /// `contract` of `control.tenants`.
     OfTenant,
+    /// Another kind of `control.tenants`.
+    Defined(DefinitionKind),
 }
 
 /// Which thing: network and address, or tenant and id.
@@ -121,10 +141,11 @@ pub(super) async fn unpublished(
         Kind::Watched => WATCHED,
         Kind::Contract => CONTRACTS,
         Kind::OfTenant => TENANTS,
+        Kind::Defined(_) => DEFINITIONS,
     };
     let mut tx = begin(db, false).await?;
     let mut values = vec![Value::from(&after.0), Value::from(&after.1), PAGE.into()];
-    values.extend((kind == Kind::Contract).then(|| Value::from(i64::from(public))));
+    values.extend(kind.more(public));
     let rows = tx.system(sql, &values).await;
     let rows = tx.end(rows).await?;
     let more = rows.len() as i64 == PAGE;
@@ -142,7 +163,9 @@ pub(super) async fn mark<'a>(db: &Db, published: impl Iterator<Item = &'a Unpubl
         for Unpublished { kind, place: Place(first, second), revision, .. } in published {
             let revision = Value::from(i64::try_from(*revision).unwrap_or(i64::MAX));
             match kind {
-                Kind::OfTenant => tx.system(of_tenant, &[first.into(), second.into(), revision]).await?,
+                Kind::OfTenant | Kind::Defined(_) => {
+                    tx.system(of_tenant, &[first.into(), second.into(), revision, kind.word().into()]).await?
+                }
                 kind => tx.system(of_config, &[kind.word().into(), first.into(), second.into(), revision]).await?,
             };
         }
@@ -158,13 +181,23 @@ impl Kind {
         match self {
             Self::Watched => WatchedAddress::KIND,
             Self::Contract | Self::OfTenant => OperatorContract::KIND,
+            Self::Defined(kind) => kind.as_str(),
+        }
+    }
+
+    /// What the statement that reads it wants to know beside the place: whether what is added through the API is everybody's, or the kind.
+    pub fn more(self, public: bool) -> Option<Value> {
+        match self {
+            Self::Watched | Self::OfTenant => None,
+            Self::Contract => Some(i64::from(public).into()),
+            Self::Defined(kind) => Some(kind.as_str().into()),
         }
     }
 
     /// Its key in its topic.
     pub fn key(self, Place(first, second): &Place) -> String {
         match self {
-            Self::OfTenant => ControlTenant::key_of(first, self.word(), second),
+            Self::OfTenant | Self::Defined(_) => ControlTenant::key_of(first, self.word(), second),
             Self::Watched | Self::Contract => ControlConfig::key_of(self.word(), first, second),
         }
     }
@@ -196,8 +229,26 @@ fn read(kind: Kind, row: &Row) -> Result<Unpublished, Error> {
             let present = thing.map(record).map_or(Present::Nothing, Present::Tenant);
             (Place(tenant, id), present)
         }
+        Kind::Defined(kind) => {
+            let (tenant, id) = (row.text("tenant_id")?, row.text("id")?);
+            let there = row.opt_text("definition")?.is_some();
+            let thing = if there { Some(TenantThing::of(kind, definition(row)?)) } else { None };
+            let record = |thing| ControlTenant { tenant: tenant.clone(), id: id.clone(), revision, thing };
+            let present = thing.map(record).map_or(Present::Nothing, Present::Tenant);
+            (Place(tenant, id), present)
+        }
     };
     Ok(Unpublished { kind, place, revision, present })
+}
+
+fn definition(row: &Row) -> Result<Definition, Error> {
+    Ok(Definition {
+        name: row.text("name")?,
+        version: u64::try_from(row.int("version")?).map_err(|_| Error::Corrupt("a version below 0".to_owned()))?,
+        definition: row.text("definition")?,
+        sealed: row.opt_text("sealed")?,
+        disabled: row.opt_text("disabled")?,
+    })
 }
 
 fn contract(row: &Row) -> Result<Contract, Error> {

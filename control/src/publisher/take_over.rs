@@ -19,7 +19,7 @@ use schemas::{
 use super::{
     error::PublishError,
     records,
-    rows::{Kind, Place, begin},
+    rows::{KINDS, Kind, Place, begin},
     since::Since,
 };
 use crate::{
@@ -39,6 +39,13 @@ const ALL: SystemSql = SystemSql(
      WHERE o.kind || '' = 'contract' AND (o.tenant_id, o.kind, o.id) > ($1, 'contract', $2) \
      ORDER BY o.tenant_id, o.kind, o.id LIMIT $3",
 );
+const ALL_DEFINITIONS: SystemSql = SystemSql(
+    "SELECT o.tenant_id AS first, o.id AS second, o.revision, o.published, \
+     CAST(CASE WHEN d.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS there FROM outbox o \
+     LEFT JOIN tenant_definitions d ON d.tenant_id = o.tenant_id AND d.kind = o.kind AND d.id = o.id \
+     WHERE o.kind || '' = $4 AND (o.tenant_id, o.kind, o.id) > ($1, $4, $2) \
+     ORDER BY o.tenant_id, o.kind, o.id LIMIT $3",
+);
 const ALL_CONTRACTS: SystemSql = SystemSql(
     "SELECT o.network AS first, o.address AS second, o.revision, o.published, \
      CAST(CASE WHEN COALESCE(c.id, t.id) IS NULL THEN 0 ELSE 1 END AS BIGINT) AS there FROM config_outbox o \
@@ -56,7 +63,7 @@ const ALL_WATCHED: SystemSql = SystemSql(
 );
 /// Publishes again, under a revision above the one that the log has.
 const RAISE: SystemSql = SystemSql(
-    "INSERT INTO outbox (tenant_id, kind, id, revision, published) VALUES ($1, 'contract', $2, $3, $4) \
+    "INSERT INTO outbox (tenant_id, kind, id, revision, published) VALUES ($1, $5, $2, $3, $4) \
      ON CONFLICT (tenant_id, kind, id) DO UPDATE SET published = 0, \
      revision = CASE WHEN outbox.revision < $3 THEN $3 ELSE outbox.revision END",
 );
@@ -75,6 +82,7 @@ const EVERYBODYS: SystemSql = SystemSql(
 
 pub(crate) const STATEMENTS: &[(&str, SystemSql)] = &[
     ("publisher: all tenants' contracts", ALL),
+    ("publisher: all definitions", ALL_DEFINITIONS),
     ("publisher: all operator's contracts", ALL_CONTRACTS),
     ("publisher: all watched addresses", ALL_WATCHED),
     ("publisher: what is everybody's now", EVERYBODYS),
@@ -112,7 +120,7 @@ pub(super) async fn take_over(
         fold(log, records::place(kind), each).await?;
     }
     let mut changed = 0;
-    for kind in [Kind::Watched, Kind::Contract, Kind::OfTenant] {
+    for kind in KINDS {
         let mut after = Place::default();
         loop {
             let (page, steps) = compare(db, kind, &after, &mut said, public).await?;
@@ -147,7 +155,9 @@ fn take(said: &mut AllSaid, since: &mut Since, codec: &Codec, record: &Record) {
     let inside = || {
         let value = record.value.as_ref()?;
         match place.0 {
-            Kind::OfTenant => codec.decode::<ControlTenant>(value).ok().map(|record| record.revision),
+            Kind::OfTenant | Kind::Defined(_) => {
+                codec.decode::<ControlTenant>(value).ok().map(|record| record.revision)
+            }
             _ => match codec.decode::<ControlConfig>(value).ok()? {
                 ControlConfig::Watched(watched) => Some(watched.revision),
                 ControlConfig::Contract(OperatorContract { revision, .. }) => Some(revision),
@@ -167,9 +177,8 @@ fn take(said: &mut AllSaid, since: &mut Since, codec: &Codec, record: &Record) {
 fn place_of(topic: &str, key: &str) -> Option<(Kind, Place)> {
     let mut parts = key.splitn(3, '/').map(str::to_owned);
     let (a, b, c) = (parts.next()?, parts.next()?, parts.next()?);
-    let kinds = [Kind::Watched, Kind::Contract, Kind::OfTenant];
-    kinds.into_iter().filter(|kind| records::place(*kind).topic == topic).find_map(|kind| match kind {
-        Kind::OfTenant => (b == kind.word()).then(|| (kind, Place(a.clone(), c.clone()))),
+    KINDS.into_iter().filter(|kind| records::place(*kind).topic == topic).find_map(|kind| match kind {
+        Kind::OfTenant | Kind::Defined(_) => (b == kind.word()).then(|| (kind, Place(a.clone(), c.clone()))),
         _ => (a == kind.word() && b.parse::<Network>().is_ok()).then(|| (kind, Place(b.clone(), c.clone()))),
     })
 }
@@ -194,10 +203,11 @@ async fn compare(
         Kind::Watched => ALL_WATCHED,
         Kind::Contract => ALL_CONTRACTS,
         Kind::OfTenant => ALL,
+        Kind::Defined(_) => ALL_DEFINITIONS,
     };
     let mut tx = begin(db, false).await?;
     let mut values = vec![Value::from(&after.0), Value::from(&after.1), PAGE.into()];
-    values.extend((kind == Kind::Contract).then(|| Value::from(i64::from(public))));
+    values.extend(kind.more(public));
     let rows = tx.system(sql, &values).await;
     let rows = tx.end(rows).await?;
     let mut last = None;
@@ -235,12 +245,10 @@ async fn raise(db: &Db, steps: &[Step]) -> Result<(), Error> {
         for Step { kind, place: Place(first, second), revision, published } in steps {
             let number = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
             let mut values = vec![Value::from(first), second.into(), number(*revision), number(*published)];
+            values.push(kind.word().into());
             match kind {
-                Kind::OfTenant => tx.system(RAISE, &values).await?,
-                kind => {
-                    values.push(kind.word().into());
-                    tx.system(RAISE_CONFIG, &values).await?
-                }
+                Kind::OfTenant | Kind::Defined(_) => tx.system(RAISE, &values).await?,
+                Kind::Watched | Kind::Contract => tx.system(RAISE_CONFIG, &values).await?,
             };
         }
         Ok(())
@@ -284,7 +292,9 @@ mod tests {
         for key in ["network/n", "request/a", "budget/n/a", "watched/n", "watched/No Slug/a", ""] {
             assert_eq!(place_of(config, key), None, "{key}");
         }
-        for key in ["T/monitor/C", "watched/n/0xa", "T/contract"] {
+        let monitor = Kind::Defined(schemas::records::DefinitionKind::Monitor);
+        assert_eq!(place_of(tenants, "T/monitor/M"), Some((monitor, place("T", "M"))));
+        for key in ["T/backtest/C", "watched/n/0xa", "T/contract"] {
             assert_eq!(place_of(tenants, key), None, "{key}");
         }
     }

@@ -1,9 +1,12 @@
 //! The control store on both databases: SQLite, and PostgreSQL where `scripts/postgres run …` has started one.
 
+mod acks;
 mod audit;
+mod channels;
 mod common;
 mod contracts;
 mod cut;
+mod definitions;
 mod keys;
 mod operator;
 mod plans;

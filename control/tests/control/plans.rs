@@ -38,6 +38,9 @@ async fn no_statement_is_without_an_index() {
                 format!("INSERT INTO audit_logs (tenant_id, entry, id, at, actor_kind, actor_id, actor_name, acting_as, action, resource_kind, resource_id, outcome, previous, hash) SELECT '{tenant}', n, {id}, n, 'key', 'k' || CAST(n % 100 AS TEXT), 'k', '', 'a' || CAST(n % 7 AS TEXT), 'r' || CAST(n % 5 AS TEXT), {id}, 'done', '', '' FROM {many}"),
                 format!("INSERT INTO idempotency_keys (tenant_id, idempotency_key, action, request, resource_id, created_at) SELECT '{tenant}', {id}, '', '', '', n FROM {many}"),
                 format!("INSERT INTO outbox (tenant_id, kind, id, revision, published) SELECT '{tenant}', 'contract', {id}, 1, 0 FROM {many}"),
+                format!("INSERT INTO outbox (tenant_id, kind, id, revision, published) SELECT '{tenant}', 'monitor', {id}, 1, 0 FROM {many}"),
+                format!("INSERT INTO tenant_definitions (tenant_id, kind, id, name, definition, unindexed, created_at, created_by_kind, created_by, updated_at, version) SELECT '{tenant}', 'monitor', {id}, {id}, '{{}}', 0, n, 'operator', 'operator', n, 1 FROM {many}"),
+                format!("INSERT INTO ack_tokens (tenant_id, mark, expires_at) SELECT '{tenant}', {id}, n FROM {many}"),
             ] {
                 store.raw.run(&sql).await;
             }

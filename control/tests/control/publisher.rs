@@ -3,13 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use control::{
-    Mode, NewContract, Trust,
+    Bounds, Caller, Mode, NewContract, Trust,
     publisher::{Pace, TRANSACTIONAL_ID},
 };
 use runtime::config;
+use schemas::records::DefinitionKind;
 
 use crate::{
     common::{Store, both, contract, until},
+    definitions::{channel, rule},
     topics::{Running, Topics, address, create, key, opened, pace, remove, rename, unpublished, until_named},
 };
 
@@ -259,4 +261,67 @@ async fn two_publishers(store: Store, topics: Topics) -> Store {
         control.close().await;
     }
     store
+}
+
+/// Rules, monitors, channels and silences, with what is sealed of them and nothing that is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn definitions_are_told_as_they_are_and_secrets_only_sealed() {
+    both(async |store| {
+        let (_operator, control, home, _) = opened(&store).await;
+        let topics = Topics::new().await;
+        let running = Running::start(topics.publisher(&control, "one"));
+        running.until_publishes().await;
+        let (by, bounds) = (Caller::here(&home), Bounds::default());
+        let tenant = home.tenant().id();
+        let kind = DefinitionKind::Channel;
+        let made = control.create_definition(by, kind, &channel("hook"), None, &bounds).await.expect("made");
+        let (id, secret) = (made.made.id, made.secrets.expect("it was made here"));
+        let at = |kind: &str, id: &control::Id| format!("{tenant}/{kind}/{id}");
+        until_named(&topics, &at("channel", &id), Some("hook")).await;
+        let told = topics.definition(&at("channel", &id)).await.expect("a definition");
+        assert_eq!((told.version, told.disabled), (1, None));
+        assert!(told.definition.contains("{\"set\":true}"), "{}", told.definition);
+        let published = async || control.is_published(home.tenant(), kind, &id).await.expect("asked");
+        until("it is marked", async || published().await).await;
+        let sealer = control::Sealer::of(&store.settings).expect("a sealer");
+        let sealed = told.sealed.expect("it has a secret");
+        assert_eq!(
+            sealer.open(tenant.as_str(), kind, id.as_str(), &sealed).expect("opened")["secret"],
+            secret["secret"]
+        );
+        let mut of_rule = rule("busy", "a");
+        of_rule["channels"] = serde_json::json!(["hook"]);
+        let of_rule =
+            control.create_definition(by, DefinitionKind::Rule, &of_rule, None, &bounds).await.expect("made").made;
+        until_named(&topics, &at("rule", &of_rule.id), Some("busy")).await;
+        let told = topics.definition(&at("rule", &of_rule.id)).await.expect("a definition");
+        assert!(told.definition.contains(&id.to_string()) && told.sealed.is_none(), "{}", told.definition);
+        let later = schemas::TimeMs(schemas::TimeMs::now().0 + 1_000);
+        assert!(control.disable_channel(tenant.as_str(), id.as_str(), later, "410").await.expect("done"));
+        until("it is told", async || {
+            topics.definition(&at("channel", &id)).await.is_some_and(|told| told.disabled.as_deref() == Some("410"))
+        })
+        .await;
+
+        // A log that was made anew gets all of it, and what was removed is removed there.
+        let (lost, gone) = (Topics::new().await, at("rule", &of_rule.id));
+        running.stop().await;
+        let running = Running::start(lost.publisher(&control, "two"));
+        until_named(&lost, &at("channel", &id), Some("hook")).await;
+        until_named(&lost, &gone, Some("busy")).await;
+        let any = control::Expected::Any;
+        control.delete_definition(by, DefinitionKind::Rule, &of_rule.id, &any).await.expect("removed");
+        until_named(&lost, &gone, None).await;
+        lost.now().await.assert_no_older_row();
+        until("all is marked", async || unpublished(&store).await.is_empty()).await;
+        running.stop().await;
+        // While nobody publishes, the stages do not know of a change.
+        assert!(published().await);
+        let patch = serde_json::json!({"per_hour": 9});
+        control.patch_definition(by, kind, &id, &any, &patch, &bounds).await.expect("changed");
+        assert!(!published().await);
+        control.close().await;
+        store
+    })
+    .await;
 }

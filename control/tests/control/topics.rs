@@ -19,7 +19,7 @@ use schemas::{
     Codec, TimeMs,
     codec::Record as _,
     headers::names,
-    records::{ControlConfig, ControlTenant, TenantThing},
+    records::{ControlConfig, ControlTenant, Definition, TenantThing},
     topics::{self, TopicSpec},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -146,8 +146,10 @@ impl Topics {
                     topics::CONTROL_TENANTS => {
                         let found: ControlTenant = self.codec.decode(value).expect("a record");
                         assert_eq!((found.key().as_str(), Some(found.revision)), (key.as_str(), revision));
-                        let TenantThing::Contract(contract) = found.thing;
-                        contract.name
+                        match found.thing {
+                            TenantThing::Contract(contract) => contract.name,
+                            thing => thing.definition().expect("a definition").1.name.clone(),
+                        }
                     }
                     _ => match self.codec.decode::<ControlConfig>(value).expect("a record") {
                         ControlConfig::Contract(found) => {
@@ -165,6 +167,14 @@ impl Topics {
             }
         }
         said
+    }
+
+    /// What stands under a key of `control.tenants`, where that is defined by JSON.
+    pub async fn definition(&self, key: &str) -> Option<Definition> {
+        let records = self.records(topics::CONTROL_TENANTS).await;
+        let value = records.iter().rev().find(|r| r.key.as_deref() == Some(key.as_bytes()))?.value.as_ref()?;
+        let found: ControlTenant = self.codec.decode(value).expect("a record");
+        found.thing.definition().map(|(_, definition)| definition.clone())
     }
 
     /// What the newest record of an address says since when it is watched.

@@ -29,8 +29,8 @@ async fn postgres_shows_no_tenants_rows_to_a_statement_that_forgot_its_tenant() 
             "idempotency_keys",
             "tenant_users",
             "tenant_networks",
-            "tenant_monitors",
-            "tenant_triggers",
+            "tenant_definitions",
+            "ack_tokens",
         ];
         for url in [url, owner] {
             let pool = PgPool::connect(url.expose()).await.expect("the role");
@@ -177,8 +177,8 @@ async fn postgres_is_migrated_by_the_command_and_by_nobody_else() {
             "api_keys",
             "tenant_contracts",
             "operator_contracts",
-            "tenant_triggers",
-            "tenant_monitors",
+            "tenant_definitions",
+            "ack_tokens",
             "tenant_networks",
             "tenant_users",
             "tenants",
