@@ -1,0 +1,277 @@
+//! Rules over windows of a network's blocks.
+//!
+//! Guarantee (rule 30): what a rule says after an event is a function of the network's events up to it and of the rule. While a reorg goes
+//! on nothing is said. Windows of an hour and a day are looked at with the first block of each minute. Of a window that is not whole (the
+//! chain has not been followed for so long, or blocks are gone) shares and means are told once a minute of it is held; sums only when what
+//! there is is enough; and no rule with `<`, `<=`, `==` or `!=` begins to hold. A contract's window is whole where since before it began
+//! somebody has watched the contract ([`WATCHED_MARGIN`] included), and its sums are kept here.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use alloy_primitives::Address;
+use conditions::{
+    Change, Figure, Metric, Number, Trailing, figures::Judged, number::Relation, rule::Limit, trailing::LetGo,
+};
+use runtime::control::Watched;
+use schemas::{
+    Network, TimeMs,
+    limits::windows::WATCHED_MARGIN,
+    records::{AlertMatch, Partial},
+};
+use serde_json::{Value, json};
+
+use super::{
+    baselines::Hours,
+    failures::Failures,
+    ring::Place,
+    rules::{Look, Rules, Told, Watch, millis, text_of},
+};
+use crate::metrics;
+
+/// Windows of at most so many milliseconds are looked at after each event.
+const EACH_EVENT_MS: i64 = 300_000;
+
+/// Of a window that is not whole, so many milliseconds must be held before a share or a mean is told of it.
+const ENOUGH_MS: i64 = 60_000;
+
+/// Contracts that no rule wants any more, and whose sums are kept all the same: rules are paused and made anew.
+const FORMER: usize = 256;
+
+/// See the module.
+pub struct Figures {
+    trailing: Trailing,
+    longest_ms: i64,
+    /// Contracts whose sums are kept, and behind which block time all of them are.
+    contracts: BTreeMap<Address, i64>,
+    /// The minute of the last look at long windows.
+    minute: Option<i64>,
+    /// What the windows had let go of before the last event.
+    let_go: LetGo,
+    told: Told,
+}
+
+impl Figures {
+    /// For windows of at most so many milliseconds, of the network and of these contracts.
+    pub fn new(longest_ms: i64, contracts: BTreeSet<Address>) -> Self {
+        let (trailing, told) = (Trailing::new(longest_ms), Told::default());
+        Self {
+            trailing,
+            longest_ms,
+            contracts: from_the_first(contracts),
+            minute: None,
+            let_go: LetGo::default(),
+            told,
+        }
+    }
+
+    /// The longest window that it is for.
+    pub fn longest_ms(&self) -> i64 {
+        self.longest_ms
+    }
+
+    /// Whether it is for windows so long.
+    pub fn has(&self, longest_ms: i64) -> bool {
+        self.longest_ms >= longest_ms
+    }
+
+    /// Rules are about these contracts now: of new ones sums are kept from the next block on.
+    pub fn want(&mut self, contracts: &BTreeSet<Address>) {
+        if contracts.iter().any(|contract| !self.contracts.contains_key(contract)) {
+            let from = self.trailing.latest().unwrap_or(i64::MIN);
+            for contract in contracts {
+                self.contracts.entry(*contract).or_insert(from);
+            }
+        }
+        if self.contracts.len() > contracts.len().saturating_add(FORMER) {
+            self.contracts.retain(|contract, _| contracts.contains(contract));
+        }
+    }
+
+    /// The same for other windows and contracts, from blocks that are to come; what was said stays.
+    #[must_use]
+    pub fn anew(self, longest_ms: i64, contracts: BTreeSet<Address>) -> Self {
+        let (trailing, contracts) = (Trailing::new(longest_ms), from_the_first(contracts));
+        Self { trailing, longest_ms, contracts, let_go: LetGo::default(), ..self }
+    }
+
+    /// Takes the next event of the network. Where blocks before it are missing windows begin anew, and that is told.
+    pub fn take(&mut self, network: &Network, sequence: u64, mut change: Change) {
+        if let Change::Apply(block) = &mut change {
+            // Rules need no sketches, and merging goes without them much faster.
+            let plain = |partial: &mut Partial| (partial.bins, partial.senders, partial.fees) = (None, None, None);
+            plain(&mut block.parts.network);
+            block.parts.contracts.retain(|part| self.contracts.contains_key(&part.contract));
+            block.parts.contracts.iter_mut().for_each(|part| plain(&mut part.partial));
+        }
+        if !self.trailing.take(sequence, change) {
+            metrics::windows_lost(network);
+            tracing::warn!(%network, sequence, "events before this one could not be taken in: the windows of rules begin anew");
+        }
+        let let_go = self.trailing.let_go();
+        let former = std::mem::replace(&mut self.let_go, let_go);
+        if let_go != former {
+            metrics::windows_cut(network, "contracts", let_go.contracts.saturating_sub(former.contracts));
+            metrics::windows_cut(network, "blocks", let_go.blocks.saturating_sub(former.blocks));
+        }
+        // Once of each: on such a chain it goes on with every block.
+        if let_go.contracts > 0 && former.contracts == 0 {
+            tracing::warn!(%network, sequence, "there is no room for all contracts of rules: their longest windows are not whole");
+        }
+        if let_go.blocks > 0 && former.blocks == 0 {
+            tracing::warn!(%network, sequence, "there is no room for all blocks of rules' windows: the longest ones are not whole");
+        }
+    }
+
+    /// What was said of a rule is taken back: what holds is said anew with the event that ends the reorg, of long windows too.
+    pub fn forget(&mut self, rule: &(String, String)) {
+        self.told.forget(rule);
+        self.minute = None;
+    }
+
+    /// What rules say after this event; each with whether its condition holds. `watched`: the network's contracts that somebody watches.
+    pub fn look(
+        &mut self,
+        network: &Network,
+        place: &Place,
+        (rules, watched): (&Rules, &Watched),
+        hours: Option<&Hours>,
+        failures: &Failures,
+    ) -> Vec<(AlertMatch, bool)> {
+        let Some(watches) = rules.windows.get(network) else { return Vec::new() };
+        let mut windows: HashMap<(i64, Option<Address>), Option<Window>> = HashMap::new();
+        self.told.follow(rules);
+        let minute = place.at.0.div_euclid(60_000);
+        let is_new_minute = self.minute.replace(minute) != Some(minute);
+        let (mut said, mut whole) = (Vec::new(), None);
+        for watch in watches {
+            let rule = &watch.of.what;
+            let ms = millis(rule.window);
+            if ms > EACH_EVENT_MS && !is_new_minute {
+                continue;
+            }
+            let (trailing, contracts) = (&self.trailing, &self.contracts);
+            let window = windows.entry((ms, rule.contract)).or_insert_with(|| {
+                let (end, sum, is_complete) = trailing.window(ms, rule.contract)?;
+                let from = end.0.saturating_sub(ms);
+                let is_known = |contract| known_from(contracts, watched, contract).is_some_and(|known| known <= from);
+                Some((end, sum, is_complete && rule.contract.is_none_or(is_known)))
+            });
+            let Some(window) = window else { continue };
+            let (figure, judged) = judge(watch, window, hours);
+            if !window.2 && !is_certain(rule.metric, rule.operator, judged) {
+                let whole = whole.get_or_insert_with(|| trailing.window(self.longest_ms, None));
+                if judged.over && !is_upward(rule.operator) || !is_enough(rule.metric, ms, whole.as_ref()) {
+                    continue;
+                }
+            }
+            let look = Look {
+                network,
+                endpoint: None,
+                block: Some((place.sequence, place.height, &place.block_hash)),
+                at: place.at,
+                observed_at: place.observed_at,
+            };
+            let window = &*window;
+            let evidence = || evidence(watch, place, window, &figure, judged, failures);
+            said.extend(self.told.say(watch, look, judged.over, evidence).map(|figure| (figure, judged.over)));
+        }
+        said
+    }
+}
+
+/// When a window ends, what its blocks did, and whether it is complete.
+type Window = (TimeMs, Partial, bool);
+
+/// All that these contracts do is kept from the first block on.
+fn from_the_first(contracts: BTreeSet<Address>) -> BTreeMap<Address, i64> {
+    contracts.into_iter().map(|contract| (contract, i64::MIN)).collect()
+}
+
+/// Behind which block time all that a contract did is in the windows; `None`: nobody watches it.
+fn known_from(contracts: &BTreeMap<Address, i64>, watched: &Watched, contract: Address) -> Option<i64> {
+    let since = watched.get(&text_of(contract))?.0.saturating_add(millis(WATCHED_MARGIN));
+    contracts.get(&contract).map(|kept| since.max(*kept))
+}
+
+/// What a rule says of a window.
+fn judge(watch: &Watch, (end, partial, _): &Window, hours: Option<&Hours>) -> (Figure, Judged) {
+    let rule = &watch.of.what;
+    let ms = millis(rule.window);
+    let figure = Figure::of(rule.metric, partial, u64::try_from(ms).unwrap_or(0));
+    let from = TimeMs(end.0.saturating_sub(ms));
+    let usual = match &rule.limit {
+        Limit::Threshold(_) => None,
+        Limit::Baseline { over, .. } => {
+            hours.and_then(|hours| hours.usual(rule.metric, rule.contract, from, millis(*over), ms))
+        }
+    };
+    let judged = rule.judge(&figure, usual.as_ref());
+    (figure, judged)
+}
+
+/// Whether a metric is a sum over its window.
+fn is_sum(metric: Metric) -> bool {
+    matches!(metric, Metric::Failed | Metric::Transactions | Metric::Tps | Metric::FeeTotal)
+}
+
+/// Whether it is for too much.
+fn is_upward(operator: Relation) -> bool {
+    matches!(operator, Relation::More | Relation::AtLeast)
+}
+
+/// Whether what is said of a part of a window holds of all of it.
+fn is_certain(metric: Metric, operator: Relation, judged: Judged) -> bool {
+    is_sum(metric) && judged.over && is_upward(operator)
+}
+
+/// Whether a share or a mean is told of a window that is not whole: once a minute of it is held, a block or two say too little.
+fn is_enough(metric: Metric, ms: i64, held: Option<&Window>) -> bool {
+    let first = held.and_then(|(end, partial, _)| Some(end.0.saturating_sub(partial.first?.time.0)));
+    !is_sum(metric) && first.is_some_and(|held| held >= ms.min(ENOUGH_MS))
+}
+
+/// A number as evidence has it: a whole one exactly where JSON's readers do, any other as the nearest that they know.
+pub fn shown(number: &Number) -> Value {
+    let text = number.to_string();
+    match text.parse::<u64>() {
+        Ok(whole) if whole <= 1 << 53 => json!(whole),
+        _ => json!(number.approximate()),
+    }
+}
+
+fn evidence(
+    watch: &Watch,
+    place: &Place,
+    (end, _, is_complete): &Window,
+    figure: &Figure,
+    judged: Judged,
+    failures: &Failures,
+) -> Value {
+    let rule = &watch.of.what;
+    let (from, to) = (TimeMs(end.0.saturating_sub(millis(rule.window))), *end);
+    let mut evidence = json!({
+        "metric": rule.metric.as_str(),
+        "value": figure.value.as_ref().map(shown),
+        "threshold": judged.threshold.as_ref().map(shown),
+        "window": conditions::span::text(rule.window),
+        "from": from.rfc3339(),
+        "to": to.rfc3339(),
+        "transactions": figure.transactions,
+        "failed": figure.failed,
+        "height": place.height,
+        "block_hash": place.block_hash.as_str(),
+        "sequence": place.sequence,
+        "complete": is_complete,
+    });
+    if let (Some(contract), Value::Object(fields)) = (rule.contract, &mut evidence) {
+        fields.insert("contract".to_owned(), json!(text_of(contract)));
+    }
+    if let (Metric::FailureRate | Metric::Failed, Value::Object(fields)) = (rule.metric, &mut evidence) {
+        let (causes, example) = failures.told(rule.contract, from, to);
+        let causes: Vec<Value> =
+            causes.into_iter().map(|(cause, count)| json!({"cause": cause, "count": count})).collect();
+        fields.insert("causes".to_owned(), Value::Array(causes));
+        fields.insert("example".to_owned(), example.map_or(Value::Null, |hash| json!({"hash": hash.to_string()})));
+    }
+    evidence
+}

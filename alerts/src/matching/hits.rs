@@ -1,0 +1,139 @@
+//! What one block gives, of all tenants, within what each of them may have of it.
+//!
+//! Guarantee: whatever one tenant's monitors find, another's are not left out for it, and all that is given can be kept in `alerts.ring`, so
+//! that it can be taken back.
+
+use std::collections::BTreeMap;
+
+use schemas::limits::alerts::MATCHES_OF_EVENT;
+
+use super::{given::Kept, ring::Hit};
+
+/// What a tenant has of the block so far.
+#[derive(Debug, Default)]
+struct Share {
+    hits: usize,
+    bytes: usize,
+    left_out: usize,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Hits {
+    all: Vec<Hit>,
+    shares: BTreeMap<String, Share>,
+}
+
+impl Hits {
+    /// One more, where its tenant has not got all that it may have.
+    pub fn push(&mut self, hit: Hit) {
+        let share = self.shares.entry(hit.found.tenant.clone()).or_default();
+        let bytes = hit.found.found.as_ref().map_or(0, |found| found.arguments.len());
+        let (most, most_bytes) = MATCHES_OF_EVENT;
+        if share.hits >= most || share.bytes.saturating_add(bytes) > most_bytes {
+            share.left_out += 1;
+            return;
+        }
+        share.hits += 1;
+        share.bytes += bytes;
+        self.all.push(hit);
+    }
+
+    /// All of them that can be kept in one value of so many bytes, and how many each tenant has too few. Where it is too small each tenant
+    /// has the same room.
+    pub fn within(mut self, room: usize) -> (Vec<Hit>, Vec<(String, usize)>) {
+        let size = |hit: &Hit| {
+            let kept = Kept::of(&hit.found, false).and_then(|kept| serde_json::to_string(&kept).ok());
+            // A comma, and what it waits for.
+            kept.map_or(0, |kept| kept.len()) + 40
+        };
+        let sizes: Vec<usize> = self.all.iter().map(size).collect();
+        if sizes.iter().sum::<usize>() > room {
+            let each = room / self.shares.len().max(1);
+            let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+            let mut sizes = sizes.into_iter();
+            let shares = &mut self.shares;
+            self.all.retain(|hit| {
+                let tenant = &hit.found.tenant;
+                let taken = taken.entry(tenant.clone()).or_default();
+                *taken = taken.saturating_add(sizes.next().unwrap_or(0));
+                let fits = *taken <= each;
+                if let Some(share) = shares.get_mut(tenant).filter(|_| !fits) {
+                    share.left_out += 1;
+                }
+                fits
+            });
+        }
+        let left_out = self.shares.into_iter().filter(|(_, share)| share.left_out > 0);
+        (self.all, left_out.map(|(tenant, share)| (tenant, share.left_out)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use alloy_primitives::{B256, U256};
+    use schemas::{
+        TimeMs,
+        records::{AlertMatch, AlertSource, Found, FoundKind, MatchOp},
+    };
+
+    use super::*;
+
+    fn hit(tenant: &str, number: usize, arguments: usize) -> Hit {
+        let found = Found {
+            transaction_hash: B256::from(U256::from(number)),
+            kind: FoundKind::Event,
+            position: Some(0),
+            condition: 0,
+            signature: Some("Transfer(address,address,uint256)".to_owned()),
+            arguments: "x".repeat(arguments),
+        };
+        let found = AlertMatch {
+            tenant: tenant.to_owned(),
+            source: AlertSource::nobody(),
+            op: MatchOp::Match,
+            network: "demo".parse().expect("a slug"),
+            sequence: 1,
+            height: 1,
+            block_hash: Some(B256::ZERO.into()),
+            at: TimeMs(0),
+            observed_at: TimeMs(0),
+            contract: None,
+            group: BTreeMap::new(),
+            found: Some(found),
+            figure: None,
+        };
+        Hit { found, wait: None }
+    }
+
+    fn of(hits: &[Hit], tenant: &str) -> usize {
+        hits.iter().filter(|hit| hit.found.tenant == tenant).count()
+    }
+
+    #[test]
+    fn who_finds_everything_leaves_others_what_they_find() {
+        let mut hits = Hits::default();
+        (0..5_000).for_each(|number| hits.push(hit("loud", number, 2)));
+        (0..3).for_each(|number| hits.push(hit("quiet", number, 2)));
+        let (kept, left_out) = hits.within(usize::MAX);
+        assert_eq!((of(&kept, "loud"), of(&kept, "quiet")), (MATCHES_OF_EVENT.0, 3));
+        assert_eq!(left_out, [("loud".to_owned(), 5_000 - MATCHES_OF_EVENT.0)]);
+        let mut hits = Hits::default();
+        (0..9).for_each(|number| hits.push(hit("loud", number, MATCHES_OF_EVENT.1 / 4)));
+        let (kept, left_out) = hits.within(usize::MAX);
+        assert_eq!((kept.len(), left_out), (4, vec![("loud".to_owned(), 5)]));
+    }
+
+    #[test]
+    fn what_is_given_can_be_kept() {
+        let mut hits = Hits::default();
+        (0..400).for_each(|number| hits.push(hit("loud", number, 2)));
+        (0..3).for_each(|number| hits.push(hit("quiet", number, 2)));
+        let (kept, left_out) = hits.within(40_000);
+        assert_eq!(of(&kept, "quiet"), 3);
+        let loud = of(&kept, "loud");
+        assert!((20..200).contains(&loud) && left_out == [("loud".to_owned(), 400 - loud)], "{loud} {left_out:?}");
+    }
+}

@@ -1,0 +1,482 @@
+//! One membership of the group.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use alloy_primitives::Address;
+use conditions::Change;
+use runtime::{
+    control::Follower,
+    log::{
+        LogError, LogErrorKind, NewRecord, Producer, TopicPartition, Transaction,
+        events::{Assigned, Batch, Event, EventConsumer},
+        membership::deadline,
+    },
+};
+use schemas::{
+    Codec, Op, Origin, TimeMs,
+    records::{AlertMatch, EnrichedBlock, EnrichedTransaction, MatchOp, Payload},
+    topics,
+};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    GROUP,
+    beside::Beside,
+    failures::Failures,
+    figures::Figures,
+    history,
+    hits::Hits,
+    monitors::Monitors,
+    output::{self, Limits},
+    part::Part,
+    ring::{Changes, Place, Ring},
+    rules::Rules,
+    self_test::SelfTest,
+};
+use crate::{Context, definitions::Definitions, metrics};
+
+const HEADERS: &str = topics::ENRICHED_BLOCKS.name;
+const CHILDREN: &str = topics::ENRICHED_TRANSACTIONS.name;
+/// How much of the stream one batch brings. A match is written with the batch that it is in, so that at the head nothing waits.
+const BATCH: (usize, usize) = (64, 8 << 20);
+/// How long an empty poll waits.
+const WAIT: Duration = Duration::from_millis(200);
+/// How often the clock is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// Positions without anything to be written are committed this often: more is read again after a kill.
+const POSITIONS: Duration = Duration::from_secs(2);
+/// How often the group is heard while windows are read back.
+const HOLD: Duration = Duration::from_secs(1);
+/// Records of one transaction, about.
+const COMMIT_RECORDS: usize = 2_000;
+/// How often it is told how far behind we are.
+const LOOK: Duration = Duration::from_secs(10);
+/// Records of `enriched.blocks` below which a partition without a position is read from its beginning: a log that is new.
+const NEW_LOG: u64 = 100_000;
+
+/// See the module.
+pub struct Member<'a> {
+    context: &'a Context,
+    limits: Limits,
+    producer: Box<dyn Producer>,
+    events: EventConsumer,
+    parts: BTreeMap<u32, Part>,
+    definitions: Arc<Definitions>,
+    monitors: Monitors,
+    rules: Rules,
+    control: Follower,
+    beside: Beside,
+    self_test: SelfTest,
+    records: Vec<NewRecord>,
+    positions: HashMap<TopicPartition, u64>,
+    /// Whether they are not those that were written last.
+    moved: bool,
+    committed: Instant,
+    ticked: Instant,
+    looked: Option<Instant>,
+}
+
+impl<'a> Member<'a> {
+    /// Joins.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub async fn join(context: &'a Context) -> Result<Self, LogError> {
+        // Producer first: it fences and aborts what an earlier self left open, so that what is read next is final.
+        let (log, instance) = (&*context.log, &context.config.instance);
+        let producer = deadline("making the producer", log.producer(&format!("{GROUP}.{instance}"))).await?;
+        let consumer = deadline("joining the group", log.consumer(GROUP, instance, &[HEADERS, CHILDREN])).await?;
+        let events = EventConsumer::new(consumer, HEADERS, Some(CHILDREN));
+        let limits = deadline("asking for the topics' limits", Limits::of(log)).await?;
+        context.definitions.up_to_now().await?;
+        let definitions = context.definitions.known();
+        let mut monitors = Monitors::default();
+        monitors.follow(&definitions, context.config.alerts.max_unindexed);
+        let rules = Rules::of(&definitions);
+        let now = Instant::now();
+        Ok(Self {
+            context,
+            limits,
+            producer,
+            events,
+            parts: BTreeMap::new(),
+            definitions,
+            monitors,
+            rules,
+            control: Follower::follow(context.log.clone(), context.codec.clone()),
+            beside: Beside::new(context.log.clone(), context.codec.clone()),
+            self_test: SelfTest::new(),
+            records: Vec::new(),
+            positions: HashMap::new(),
+            moved: false,
+            committed: now,
+            ticked: now,
+            looked: None,
+        })
+    }
+
+    /// Works until it is told to stop.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), LogError> {
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                batch = self.events.next(BATCH.0, BATCH.1, WAIT) => batch?,
+            };
+            match batch {
+                Batch::Assigned(assigned) => self.assigned(&assigned).await?,
+                Batch::Revoked(partitions) => self.revoked(&partitions),
+                Batch::Halted { partition, network, why } => {
+                    metrics::missed(&network);
+                    tracing::warn!(%network, partition, %why, "alerts lack events of this network, and go on behind them");
+                    self.events.let_go_on(partition, &network);
+                }
+                Batch::Events(events) => {
+                    self.take_definitions();
+                    self.beside.follow_baselines(&self.rules, &self.parts).await?;
+                    for event in &events {
+                        self.event(event).await?;
+                        if self.records.len() >= COMMIT_RECORDS {
+                            self.commit().await?;
+                        }
+                        // A long batch must not starve whatever else runs on this thread.
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+            if self.ticked.elapsed() >= TICK {
+                self.ticked = Instant::now();
+                self.tick();
+                self.beside.name_causes(&self.rules, &mut self.parts).await;
+                let said = self.beside.look_at_clocks(&self.rules, &self.parts).await;
+                self.say(said);
+            }
+            self.commit().await?;
+            self.look().await;
+        }
+    }
+
+    async fn assigned(&mut self, assigned: &[Assigned]) -> Result<(), LogError> {
+        let partitions: Vec<u32> = assigned.iter().map(|a| a.partition).collect();
+        self.context.config.board.held(partitions.iter().copied());
+        // What was decided while others held them (rule 34).
+        self.context.definitions.up_to_now().await?;
+        self.take_definitions();
+        if let Err(error) = self.control.up_to_now().await {
+            tracing::warn!(%error, "since when contracts are watched is not known yet: their windows are not whole");
+        }
+        let (log, codec) = (&*self.context.log, &*self.context.codec);
+        let lags = deadline("asking for the group's positions", log.lag(GROUP, &[HEADERS, CHILDREN])).await?;
+        for Assigned { partition, has_position } in assigned.iter().copied() {
+            let of = lags.iter().filter(|lag| lag.at.partition == partition);
+            self.positions.extend(of.map(|lag| (lag.at, lag.position.unwrap_or(lag.ends.low))));
+            let header = TopicPartition { topic: HEADERS, partition };
+            let position = lags.iter().find(|lag| lag.at == header).and_then(|lag| lag.position);
+            let from = match position.filter(|_| has_position) {
+                Some(position) => position,
+                None => self.begin(partition).await?,
+            };
+            tracing::info!(partition, from, "assigned");
+            self.parts.insert(partition, Part::restore(log, codec, partition, from).await?);
+        }
+        Ok(())
+    }
+
+    /// Begins with a partition that the group never had: with a new log at its beginning, else at its end, since nobody wants to be woken
+    /// for what was long before. The place is committed before anything is read.
+    async fn begin(&mut self, partition: u32) -> Result<u64, LogError> {
+        let at = |topic| TopicPartition { topic, partition };
+        let log = &self.context.log;
+        // Children first: then every later header has all its children behind the place where reading starts.
+        let (children, headers) = (log.watermarks(at(CHILDREN)).await?, log.watermarks(at(HEADERS)).await?);
+        if headers.low == 0 && headers.high <= NEW_LOG {
+            return Ok(0);
+        }
+        let from = [(at(CHILDREN), children.high), (at(HEADERS), headers.high)];
+        self.events.begin_again(partition, &from).await?;
+        self.positions.extend(from);
+        let offsets = Some((self.events.group(), from.to_vec()));
+        deadline("committing", self.producer.commit(Transaction { records: Vec::new(), offsets })).await?;
+        Ok(headers.high)
+    }
+
+    fn revoked(&mut self, partitions: &[u32]) {
+        tracing::info!(?partitions, "revoked");
+        self.parts.retain(|partition, _| !partitions.contains(partition));
+        self.beside.release(partitions);
+        self.positions.retain(|at, _| !partitions.contains(&at.partition));
+        self.context.config.board.released(partitions);
+    }
+
+    /// Works with the newest definitions from now on.
+    fn take_definitions(&mut self) {
+        let known = self.context.definitions.known();
+        if known.changes != self.definitions.changes {
+            self.monitors.follow(&known, self.context.config.alerts.max_unindexed);
+            self.rules = Rules::of(&known);
+            self.definitions = known;
+        }
+    }
+
+    async fn event(&mut self, event: &Event) -> Result<(), LogError> {
+        self.positions.extend(event.next.iter().copied());
+        self.moved = true;
+        if let Some(part) = self.parts.get_mut(&event.partition) {
+            part.read = part.read.max(event.header.offset + 1);
+            part.written_at = event.header.timestamp;
+        }
+        let (codec, network) = (&*self.context.codec, &event.meta.network);
+        let value = event.header.value.as_deref().unwrap_or_default();
+        let block = match codec.decode::<EnrichedBlock>(value) {
+            Ok(block) => block,
+            Err(error) => {
+                metrics::unreadable(network, "block");
+                let sequence = event.meta.sequence;
+                tracing::error!(%network, sequence, %error, "alerts pass over a block that cannot be read");
+                return Ok(());
+            }
+        };
+        let envelope = &block.envelope;
+        // Windows count every event, those that give them no block too.
+        self.follow_windows(event, &block).await?;
+        if envelope.op == Op::Apply && envelope.origin == Origin::Backfill {
+            // History is nobody's alert.
+            return Ok(());
+        }
+        let Some(part) = self.parts.get_mut(&event.partition) else { return Ok(()) };
+        if envelope.is_event() {
+            part.hear(network, &block);
+        }
+        let mut place = Place::of(envelope, TimeMs::now());
+        if envelope.is_event() {
+            place.reorg_goes_on = part.reorg_goes_on(network, envelope, self.context.config.alerts.settle);
+        }
+        let mut changes = Changes::default();
+        let ring = part.rings.entry(network.clone()).or_insert_with(|| Ring::new(network.clone()));
+        if envelope.is_event() && ring.is_ahead_of(place.sequence) {
+            let sequence = place.sequence;
+            tracing::warn!(%network, sequence, "the log is another one than before: what the former one gave is forgotten");
+            ring.clear(&mut changes);
+        }
+        if part.followed.get(network) != Some(&self.rules.changes) {
+            part.followed.insert(network.clone(), self.rules.changes);
+            ring.keep_rules(|rule| self.rules.has(rule), &mut changes);
+        }
+        match envelope.op {
+            Op::Finality => ring.finality(envelope.finalized_height, &mut changes),
+            Op::Revert => {
+                let reverts = envelope.reverts_sequence.unwrap_or_default();
+                ring.revert(&place, reverts, &mut changes);
+                part.failures.entry(network.clone()).or_default().revert(reverts);
+                if let Some(figures) = part.figures.get_mut(network) {
+                    changes.rules.iter().for_each(|rule| figures.forget(rule));
+                }
+            }
+            Op::Apply => {
+                let failures = part.failures.entry(network.clone()).or_default();
+                let of_failures = self.rules.failures.get(network);
+                let hits = look_through(codec, &mut self.monitors, event, &place, (of_failures, failures));
+                let (hits, left_out) = hits.within(self.limits.ring_room());
+                for (tenant, matches) in left_out {
+                    metrics::left_out(network, matches);
+                    let sequence = place.sequence;
+                    tracing::warn!(%network, sequence, tenant, matches, "a block gives a tenant more matches than are told");
+                }
+                ring.apply(&place, hits, &mut changes);
+            }
+        }
+        if envelope.is_event()
+            && !place.reorg_goes_on
+            && let Some(figures) = part.figures.get_mut(network)
+        {
+            let failures = part.failures.entry(network.clone()).or_default();
+            let usual = self.beside.usual(event.partition);
+            let hours = usual.as_ref().and_then(|snapshot| snapshot.fold.of(network));
+            let watched = self.control.watched(network);
+            for (said, over) in figures.look(network, &place, (&self.rules, &*watched), hours, failures) {
+                if ring.rule_says(&place, &said, over, &mut changes) {
+                    // The same alert goes on, not another one.
+                    let again = AlertMatch { op: MatchOp::IncludedAgain, figure: None, ..said.clone() };
+                    changes.matches.push(again);
+                }
+                changes.matches.push(said);
+            }
+        }
+        if envelope.is_event() {
+            ring.passed(&place, &mut changes);
+        }
+        if !changes.is_empty() {
+            metrics::gave(network, changes.matches.len());
+            let records = output::records(codec, self.limits, event.partition, network, ring, changes);
+            self.records.extend(records);
+        }
+        if envelope.is_event() {
+            metrics::processed(network, place.sequence);
+            self.context.config.board.network(event.partition, network, |row| {
+                (row.sequence, row.height, row.block_time) = (Some(place.sequence), Some(place.height), Some(place.at));
+            });
+        }
+        self.context.config.board.consumed(event);
+        Ok(())
+    }
+
+    /// Takes an event into the windows of its network, where rules are about them; read back from the log where they are not there yet, or
+    /// not as long as a rule wants, and until that may be the longer ones are not whole.
+    async fn follow_windows(&mut self, event: &Event, block: &EnrichedBlock) -> Result<(), LogError> {
+        let network = &event.meta.network;
+        let Some(part) = self.parts.get_mut(&event.partition) else { return Ok(()) };
+        let longest = self.rules.longest(network);
+        // A rule that was paused may come back: then nothing is read but what comes anyway.
+        let may_read_back = part.may_read_back(network);
+        if longest.is_none() && may_read_back {
+            part.figures.remove(network);
+        }
+        let (log, codec) = (&*self.context.log, &*self.context.codec);
+        let none = BTreeSet::new();
+        let contracts = self.rules.contracts.get(network).unwrap_or(&none);
+        let has = part.figures.get(network).map(|figures| longest.is_none_or(|longest| figures.has(longest)));
+        if let Some(longest) = longest
+            && (has.is_none() || has == Some(false) && may_read_back)
+        {
+            let mut figures = match part.figures.remove(network) {
+                Some(former) => former.anew(longest, contracts.clone()),
+                None => Figures::new(longest, contracts.clone()),
+            };
+            let read = (event.partition, event.header.offset);
+            {
+                let mut reading = std::pin::pin!(history::read_back(log, codec, read, network, &mut figures));
+                loop {
+                    // However long a day of blocks takes, the group does not wait for this member, nor drop it.
+                    tokio::select! {
+                        done = &mut reading => break done?,
+                        held = self.events.hold(HOLD) => if held?.is_some() {
+                            let message = "partitions were given to others while windows were read back";
+                            return Err(LogError::new(LogErrorKind::Aborted, message));
+                        },
+                    }
+                }
+            }
+            if let Some(part) = self.parts.get_mut(&event.partition) {
+                part.figures.insert(network.clone(), figures);
+                part.read_back.insert(network.clone(), Instant::now());
+            }
+        }
+        let figures = self.parts.get_mut(&event.partition).and_then(|part| part.figures.get_mut(network));
+        let Some(figures) = figures else { return Ok(()) };
+        figures.want(contracts);
+        match Change::of(block) {
+            Ok(change) => figures.take(network, block.envelope.sequence, change),
+            Err(why) => {
+                metrics::unreadable(network, "block");
+                tracing::error!(%network, sequence = block.envelope.sequence, why, "rules pass over a block");
+            }
+        }
+        Ok(())
+    }
+
+    /// What time alone brings.
+    fn tick(&mut self) {
+        let (now, settle) = (TimeMs::now(), self.context.config.alerts.settle);
+        if !self.parts.is_empty()
+            && let Some(said) = self.self_test.look(now)
+        {
+            self.say(vec![said]);
+        }
+        for (partition, part) in &mut self.parts {
+            for (network, ring) in part.rings.iter_mut().filter(|(_, ring)| ring.is_unsettled()) {
+                let mut changes = Changes::default();
+                ring.settle_late(now, settle, &mut changes);
+                if !changes.is_empty() {
+                    let codec = &*self.context.codec;
+                    self.records.extend(output::records(codec, self.limits, *partition, network, ring, changes));
+                }
+            }
+        }
+    }
+
+    /// To be written with the next transaction.
+    fn say(&mut self, said: Vec<AlertMatch>) {
+        let record = |said| output::matched(&self.context.codec, self.limits, said);
+        self.records.extend(said.into_iter().filter_map(record));
+    }
+
+    /// Writes what is to be written with the positions behind what it follows from.
+    async fn commit(&mut self) -> Result<(), LogError> {
+        let due = self.moved && self.committed.elapsed() >= POSITIONS;
+        if self.records.is_empty() && !due {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let records = std::mem::take(&mut self.records);
+        let count = records.len();
+        // Always, what a clock says too: so the log refuses it where the partitions have become another's meanwhile.
+        let mut offsets: Vec<(TopicPartition, u64)> = self.positions.iter().map(|(at, next)| (*at, *next)).collect();
+        offsets.sort_unstable();
+        let offsets = (!offsets.is_empty()).then(|| (self.events.group(), offsets));
+        deadline("committing", self.producer.commit(Transaction { records, offsets })).await?;
+        (self.committed, self.moved) = (Instant::now(), false);
+        metrics::committed(count, started.elapsed());
+        Ok(())
+    }
+
+    /// Tells how far behind we are, and what is held. Not knowing it stops nobody.
+    async fn look(&mut self) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        metrics::unindexed(self.monitors.unindexed());
+        let of: Vec<TopicPartition> =
+            self.parts.keys().map(|number| TopicPartition { topic: HEADERS, partition: *number }).collect();
+        let ends = timeout(Duration::from_secs(5), self.context.log.ends(&of)).await;
+        let Ok(Ok(ends)) = ends else { return };
+        for ((number, part), ends) in self.parts.iter().zip(ends) {
+            let held = part.rings.values().map(Ring::held).sum();
+            metrics::held(*number, ends.high.saturating_sub(part.read), held);
+        }
+    }
+}
+
+/// Holds the transactions of a block against all monitors, and takes its failures in where rules are about them.
+fn look_through(
+    codec: &Codec,
+    monitors: &mut Monitors,
+    event: &Event,
+    place: &Place,
+    (of_failures, failures): (Option<&BTreeSet<Address>>, &mut Failures),
+) -> Hits {
+    let network = &event.meta.network;
+    metrics::looked_through(network, event.children.len());
+    let is_wanted = monitors.wants(network);
+    let mut hits = Hits::default();
+    if !is_wanted && of_failures.is_none() {
+        return hits;
+    }
+    for record in &event.children {
+        let transaction = match codec.decode::<EnrichedTransaction>(record.value.as_deref().unwrap_or_default()) {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                metrics::unreadable(network, "transaction");
+                let sequence = place.sequence;
+                tracing::error!(%network, sequence, %error, "alerts pass over a transaction that cannot be read");
+                continue;
+            }
+        };
+        if let (Some(contracts), Payload::Transaction(whole)) = (of_failures, &transaction.payload) {
+            let (evm, enrichment) = &**whole;
+            failures.take((place.sequence, place.at), evm, enrichment, contracts);
+        }
+        if is_wanted {
+            monitors.find(place, network, &transaction, &mut hits);
+        }
+    }
+    hits
+}

@@ -1,0 +1,116 @@
+//! What goes into a ring, what comes out of it, and what it holds of an event.
+
+use std::collections::BTreeSet;
+
+use schemas::{BlockHash, Envelope, TimeMs, records::AlertMatch};
+
+use super::super::given::Wait;
+
+/// The event that is worked up, as its header has it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its sequence.
+    pub sequence: u64,
+    /// The block's height.
+    pub height: u64,
+    /// The block.
+    pub block_hash: BlockHash,
+    /// The block's time.
+    pub at: TimeMs,
+    /// When the block was first seen.
+    pub observed_at: TimeMs,
+    /// The highest final height, where the chain says so.
+    pub finalized: Option<u64>,
+    /// When this process saw the event.
+    pub seen_at: TimeMs,
+    /// Whether the reorg that it is part of goes on.
+    pub reorg_goes_on: bool,
+}
+
+impl Place {
+    /// That of a header record which was seen now.
+    pub fn of(envelope: &Envelope, seen_at: TimeMs) -> Self {
+        Self {
+            sequence: envelope.sequence,
+            height: envelope.height,
+            block_hash: envelope.block_hash.clone(),
+            at: envelope.block_time,
+            observed_at: envelope.observed_at,
+            finalized: envelope.finalized_height,
+            seen_at,
+            reorg_goes_on: envelope.reorg_remaining > 0,
+        }
+    }
+}
+
+/// A match that an event gave.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// The match; its operation is set here.
+    pub found: AlertMatch,
+    /// What it waits for.
+    pub wait: Option<Wait>,
+}
+
+/// What is to be written, in one transaction.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// To `alerts.matches`.
+    pub matches: Vec<AlertMatch>,
+    /// Rules of which something that was said is taken back: what holds is to be said anew.
+    pub rules: Vec<Rule>,
+    /// Sequences whose record of `alerts.ring` is another one now.
+    pub(super) touched: BTreeSet<u64>,
+}
+
+impl Changes {
+    /// Whether nothing follows.
+    pub fn is_empty(&self) -> bool {
+        self.matches.is_empty() && self.touched.is_empty()
+    }
+}
+
+/// What an event gave.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub height: u64,
+    pub block_hash: BlockHash,
+    /// Matches, and rules that were said to hold.
+    pub given: Vec<AlertMatch>,
+    pub waiting: Vec<(Wait, AlertMatch)>,
+    pub taken_back: Vec<AlertMatch>,
+    /// Rules that were said to hold no longer.
+    pub ended: Vec<AlertMatch>,
+}
+
+impl Entry {
+    pub fn new(place: &Place) -> Self {
+        Self {
+            height: place.height,
+            block_hash: place.block_hash.clone(),
+            given: Vec::new(),
+            waiting: Vec::new(),
+            taken_back: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        let Self { given, waiting, taken_back, ended, .. } = self;
+        given.is_empty() && waiting.is_empty() && taken_back.is_empty() && ended.is_empty()
+    }
+}
+
+/// Tenant and id of a rule.
+pub type Rule = (String, String);
+
+pub(super) fn rule_of(said: &AlertMatch) -> Rule {
+    (said.tenant.clone(), said.source.id.clone())
+}
+
+/// What tells a match from every other, whatever block it stands in and whichever version of its monitor found it.
+pub(super) type Identity = (String, String, String);
+
+pub(super) fn identity(of: &AlertMatch) -> Option<Identity> {
+    Some((of.tenant.clone(), of.source.id.clone(), of.identity()?))
+}

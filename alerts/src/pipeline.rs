@@ -1,0 +1,156 @@
+//! The stage's wiring: three groups, each with its own membership, that share the definitions and what the stage says of itself.
+//!
+//! An error of the log that may pass drops a group's membership and joins anew from what is committed; the other groups go on meanwhile.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use runtime::{
+    beat::Beat,
+    log::{Log, LogError, membership::Pauses},
+};
+use schemas::{
+    Codec,
+    records::stage_status::state::{RUNNING, STALLED, STARTING},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, Error, definitions::Follower, deliver, matching, metrics, state};
+
+/// What keeps a group from its work.
+struct Trouble {
+    state: &'static str,
+    why: String,
+}
+
+/// What the groups share.
+pub struct Context {
+    /// The stage's configuration.
+    pub config: Config,
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// Values of its records.
+    pub codec: Arc<Codec>,
+    /// What tenants have defined.
+    pub definitions: Follower,
+    /// What is said of each group that does not work just now.
+    troubles: Mutex<BTreeMap<&'static str, Trouble>>,
+}
+
+impl Context {
+    /// Of a stage that is about to run, on the present runtime.
+    pub fn new(config: Config, log: Arc<dyn Log>, codec: Arc<Codec>) -> Self {
+        let definitions = Follower::follow(log.clone(), codec.clone());
+        let starting = |group: Group| {
+            let why = format!("{} has not joined its group yet", group.name());
+            (group.name(), Trouble { state: STARTING, why })
+        };
+        let troubles = Mutex::new(GROUPS.map(starting).into());
+        Self { config, log, codec, definitions, troubles }
+    }
+
+    /// A group has joined: from now on it works.
+    pub fn joined(&self, group: &'static str) {
+        self.say(group, None);
+    }
+
+    fn say(&self, group: &'static str, trouble: Option<Trouble>) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(trouble) => drop(troubles.insert(group, trouble)),
+            None => drop(troubles.remove(group)),
+        }
+        let why: Vec<&str> = troubles.values().map(|trouble| trouble.why.as_str()).collect();
+        let stalled = troubles.values().any(|trouble| trouble.state == STALLED);
+        match why.as_slice() {
+            [] => self.config.board.process(RUNNING, None),
+            why => self.config.board.process(if stalled { STALLED } else { STARTING }, Some(why.join("; "))),
+        }
+    }
+}
+
+/// The stage's groups, in the order of the data.
+#[derive(Debug, Clone, Copy)]
+enum Group {
+    Match,
+    State,
+    Deliver,
+}
+
+const GROUPS: [Group; 3] = [Group::Match, Group::State, Group::Deliver];
+
+impl Group {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Match => matching::GROUP,
+            Self::State => state::GROUP,
+            Self::Deliver => deliver::GROUP,
+        }
+    }
+
+    /// One membership: joins, says so ([`Context::joined`]), and works until it is told to stop.
+    async fn membership(self, context: &Context, shutdown: &CancellationToken) -> Result<(), LogError> {
+        match self {
+            Self::Match => matching::membership(context, shutdown).await,
+            Self::State => state::membership(context, shutdown).await,
+            Self::Deliver => deliver::membership(context, shutdown).await,
+        }
+    }
+
+    async fn memberships(self, context: &Context, shutdown: &CancellationToken) -> Result<(), Error> {
+        let (group, mut pauses) = (self.name(), Pauses::default());
+        loop {
+            let started = Instant::now();
+            let Err(error) = self.membership(context, shutdown).await else { return Ok(()) };
+            if shutdown.is_cancelled() {
+                tracing::debug!(%error, group, "while stopping");
+                return Ok(());
+            }
+            if !error.is_mended_by_joining() {
+                return Err(Error::Log { group, error });
+            }
+            let retry = pauses.after(started);
+            tracing::warn!(%error, kind = ?error.kind, group, retry_in = ?retry, "joining anew");
+            metrics::rejoined(group);
+            let why = format!("{group} joins its group anew: {error}");
+            context.say(group, Some(Trouble { state: STALLED, why }));
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(retry) => {}
+            }
+        }
+    }
+}
+
+/// Runs until told to stop, or until the log refuses for good.
+///
+/// # Errors
+/// What the log says and does not pass.
+pub async fn run(
+    config: Config,
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    config.tell();
+    let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), None);
+    let context = Context::new(config, log, codec);
+    let groups = async {
+        tokio::try_join!(
+            Group::Match.memberships(&context, &shutdown),
+            Group::State.memberships(&context, &shutdown),
+            Group::Deliver.memberships(&context, &shutdown),
+        )
+    };
+    let outcome = tokio::select! {
+        outcome = groups => outcome.map(|_| ()),
+        never = context.config.keep_telling() => match never {},
+    };
+    if outcome.is_ok() {
+        beat.farewell().await;
+    }
+    outcome
+}
