@@ -107,6 +107,16 @@ impl Store {
         &self.config.database
     }
 
+    /// The same server, users and deadlines, with another database. Its name is one that was made from ours.
+    pub(crate) fn beside(&self, database: String) -> Self {
+        Self {
+            client: self.server.clone().with_database(&database),
+            config: StoreConfig { database, ..self.config.clone() },
+            server: self.server.clone(),
+            answered: Arc::clone(&self.answered),
+        }
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }

@@ -13,6 +13,7 @@ mod metrics;
 pub mod query;
 mod rows;
 pub mod sink;
+mod ulid;
 
 pub use client::{Store, StoreConfig};
 pub use error::{StoreError, StoreErrorKind};

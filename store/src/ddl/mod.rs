@@ -8,6 +8,7 @@
 //! Shown by `tests/sink/migrations.rs`.
 
 mod swap;
+pub mod tenants;
 
 use std::time::{Duration, Instant};
 

@@ -2,9 +2,9 @@
 
 use super::Error;
 use super::credentials::API;
-use super::describe;
 use super::directory::{Directory, write_durably};
 use super::sql::quoted_name;
+use super::{describe, tenants};
 use runtime::config::Secret;
 use schemas::limits::store as limits;
 use std::net::SocketAddr;
@@ -207,27 +207,31 @@ fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
     )
 }
 
-/// The engine knows one user. What it holds itself is what a reader may do; the role `stages` on top is what the stages
-/// may, and a request of the API or of an analyst drops it first.
+/// The engine knows one user. What it holds itself is what an analyst may do; the role `stages` on top is what the stages may, and the role
+/// `api` what the API reads besides. A request of the API keeps that one alone, one of an analyst drops both first.
 fn users_xml(database: &str) -> String {
     let quoted = |name: &str| escape(&quoted_name(name));
     let policies: String = describe::policies()
         .iter()
         .map(|(table, condition)| format!("<{table}><filter>{}</filter></{table}>", escape(condition)))
         .collect();
-    let (described, database) = (quoted(&describe::database(database)), quoted(database));
+    let (described, tenants) = (quoted(&describe::database(database)), quoted(&tenants::database(database)));
+    let (database, api) = (quoted(database), tenants::ROLE);
     format!(
         r"<clickhouse>
   <profiles><default/></profiles>
   <quotas><default/></quotas>
-  <roles><stages><grants><query>GRANT ALL ON *.*</query></grants></stages></roles>
+  <roles>
+    <stages><grants><query>GRANT ALL ON *.*</query></grants></stages>
+    <{api}><grants><query>GRANT SELECT, SHOW ON {tenants}.*</query></grants></{api}>
+  </roles>
   <users>
     <default>
       <password></password>
       <profile>default</profile>
       <quota>default</quota>
       <networks><ip>::/0</ip></networks>
-      <grants><query>GRANT SELECT, SHOW ON {database}.*</query><query>GRANT SELECT ON {described}.*</query><query>GRANT stages</query></grants>
+      <grants><query>GRANT SELECT, SHOW ON {database}.*</query><query>GRANT SELECT ON {described}.*</query><query>GRANT stages</query><query>GRANT {api}</query></grants>
       <databases><system>{policies}</system></databases>
     </default>
   </users>

@@ -27,6 +27,7 @@ mod sandbox;
 mod serve;
 mod sql;
 mod supervise;
+mod tenants;
 mod tidy;
 #[allow(unsafe_code)] // a function of the C library's, for the engine to call
 mod unseen;
@@ -39,4 +40,6 @@ pub use error::Error;
 pub use library::{LIBRARY_VERSION, locate};
 pub use process::Parent;
 pub use serve::serve;
+pub(crate) use sql::quoted_name;
 pub use supervise::{ChildCommand, RestartPolicy, StoreState, Supervisor, supervise};
+pub(crate) use tenants::database as tenants_database;

@@ -12,7 +12,7 @@ use super::process::Parent;
 use super::room::Room;
 use super::sql::quoted_name;
 use super::{Error, library, sandbox, tidy, unseen, watch};
-use crate::ddl::MIGRATIONS;
+use crate::ddl::{MIGRATIONS, tenants};
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -44,7 +44,8 @@ where
     let library = library::locate(config.library.as_deref())?;
     let directory = Directory::open(&config.data_dir)?;
     let failure = std::env::var(tidy::FAILED).ok();
-    let own = |table: &str| table == "schema_migrations" || MIGRATIONS.iter().any(|migration| migration.name == table);
+    let all = || MIGRATIONS.iter().chain(tenants::MIGRATIONS);
+    let own = |table: &str| table == "schema_migrations" || all().any(|migration| migration.name == table);
     tidy::tidy(&directory.root, &config.database, own, failure.as_deref())?;
     let configured = Configured {
         stages: config.password.clone(),

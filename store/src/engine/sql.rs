@@ -1,7 +1,7 @@
 //! Names and texts as they stand in the engine's SQL.
 
 /// A name in backquotes.
-pub(super) fn quoted_name(name: &str) -> String {
+pub(crate) fn quoted_name(name: &str) -> String {
     format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
 }
 

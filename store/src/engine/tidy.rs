@@ -4,7 +4,7 @@
 //! own path; nothing of the store's own tables is ever moved. A file without a statement where the engine expects one keeps it
 //! from starting for ever, whoever put it there. When a start failed all the same, whatever the engine then named is moved too.
 
-use super::Error;
+use super::{Error, tenants};
 use std::ffi::OsStr;
 use std::fs::{DirEntry, FileType};
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ const FOLDERS: &[&str] = &[
 /// And the files.
 const FILES: &[&str] = &["status", "uuid"];
 
-/// Moves aside what is not the engine's. `database` is the store's, `own` says of a table's name whether it is one of ours,
+/// Moves aside what is not the engine's. `database` is the store's, beside which that of tenants lies; `own` says of a table's name whether it is one of ours,
 /// `failure` is what the engine said when the last start failed. Answers what was moved.
 pub(super) fn tidy(
     root: &Path,
@@ -63,10 +63,12 @@ pub(super) fn tidy(
         }
     }
     let metadata = engine.join("metadata");
+    let both = [database.to_owned(), tenants::database(database)];
+    let is_ours = |name: &OsStr| both.iter().any(|database| OsStr::new(database) == name);
     for (path, kind, name) in entries(&metadata)? {
         match name.strip_suffix(".sql") {
             Some(stem) if kind.is_file() => {
-                if let Some(why) = wrong(&path, stem, failure).filter(|_| stem != database) {
+                if let Some(why) = wrong(&path, stem, failure).filter(|_| !is_ours(OsStr::new(stem))) {
                     mover.aside(&path, why)?;
                 }
             }
@@ -74,7 +76,7 @@ pub(super) fn tidy(
             None if path.is_dir() => {
                 for (path, kind, name) in entries(&path)? {
                     let stem = name.strip_suffix(".sql").unwrap_or(&name);
-                    let ours = database_of(&metadata, &path) == Some(OsStr::new(database)) && own(stem);
+                    let ours = database_of(&metadata, &path).is_some_and(is_ours) && own(stem);
                     let why =
                         if name.ends_with(".sql") { wrong(&path, stem, failure) } else { Some("it is no table's") };
                     if let Some(why) = why.filter(|_| kind.is_file() && !ours) {

@@ -8,6 +8,7 @@
 //! is full. A page may be short and still have a cursor: then the time budget ran out, and the next page goes on there.
 //! No question of the API reads more as the tables grow: `tests/large` has a bound on the rows that each may read.
 
+pub mod alerts;
 pub mod block_fees;
 pub mod blocks;
 pub mod by_cause;
@@ -39,6 +40,7 @@ mod upgrade;
 mod windows;
 pub(crate) mod wire;
 
+pub use alerts::{AlertFilter, AlertRow, AlertStep, Attempt, Delivery, DeliveryFilter, MatchFilter, MatchRow, Whose};
 pub use block_fees::{BlockFees, FeeSums, TokenFees};
 pub use blocks::{Block, BlockCursor, BlockFilter};
 pub use by_cause::{CauseCount, CausesFilter, CausesOverTime};

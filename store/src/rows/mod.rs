@@ -1,6 +1,7 @@
 //! Rows as the sink inserts them, one file per table: columns that are filled from the decoded records, so that a second try
 //! writes the same bytes.
 
+mod alert;
 mod audit;
 mod block;
 mod block_event;
@@ -15,6 +16,7 @@ mod window;
 use alloy_primitives::B256;
 use schemas::BlockHash;
 
+pub use alert::{AlertColumns, AlertDeliveryColumns, AlertEventColumns, AlertMatchColumns, Said};
 pub use audit::AuditColumns;
 pub use block::BlockColumns;
 pub use block_event::BlockEventColumns;
@@ -49,15 +51,17 @@ fn block_hash(hash: &BlockHash) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::{native::Columns, *};
-    use crate::ddl::MIGRATIONS;
+    use crate::ddl::{MIGRATIONS, Migration, tenants};
 
     /// Checks names and types against the table's last `CREATE TABLE` and what was added to it since; the engine would convert what
     /// differs, at a price.
     fn as_the_table_has_them<C: Columns>() {
         let create = format!("CREATE TABLE IF NOT EXISTS {}\n", C::TABLE);
         let alter = format!("ALTER TABLE {}\n", C::TABLE);
-        let made = MIGRATIONS.iter().rev().find(|m| m.sql.contains(&create)).expect("the table");
-        let added = MIGRATIONS.iter().filter(|m| m.number > made.number && m.sql.contains(&alter));
+        let has = |list: &&[Migration]| list.iter().any(|m| m.sql.contains(&create));
+        let list = [MIGRATIONS, tenants::MIGRATIONS].into_iter().find(has).expect("the table");
+        let made = list.iter().rev().find(|m| m.sql.contains(&create)).expect("the table");
+        let added = list.iter().filter(|m| m.number > made.number && m.sql.contains(&alter));
         let lines = made.sql.lines().chain(added.flat_map(|m| m.sql.lines())).map(str::trim_start);
         let mut left = lines.map(|line| line.strip_prefix("ADD COLUMN IF NOT EXISTS ").unwrap_or(line));
         for (name, kind) in C::kinds() {
@@ -83,5 +87,9 @@ mod tests {
         as_the_table_has_them::<ProviderMinuteColumns>();
         as_the_table_has_them::<EndpointColumns>();
         as_the_table_has_them::<WindowColumns>();
+        as_the_table_has_them::<AlertEventColumns>();
+        as_the_table_has_them::<AlertColumns>();
+        as_the_table_has_them::<AlertDeliveryColumns>();
+        as_the_table_has_them::<AlertMatchColumns>();
     }
 }

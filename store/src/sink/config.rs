@@ -44,6 +44,8 @@ pub struct SinkConfig {
     pub causes_wait: Duration,
     /// How long windows are gathered before they are written: an open one comes again every second or so.
     pub windows_age: Duration,
+    /// How long what becomes of alerts is gathered before it is written.
+    pub alerts_age: Duration,
     /// How long windows may fail to get into the store before the stage says so.
     pub windows_patience: Duration,
     /// How long samples of endpoints are gathered before they are written.
@@ -77,6 +79,7 @@ impl SinkConfig {
             causes_age: Duration::from_millis(500),
             causes_wait: limits::causes::WAITING_FOR_ROWS,
             windows_age: Duration::from_secs(1),
+            alerts_age: Duration::from_millis(200),
             windows_patience: Duration::from_secs(30),
             samples_age: Duration::from_secs(10),
             spans: watch::Sender::default().subscribe(),

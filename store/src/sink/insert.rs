@@ -5,7 +5,8 @@ use std::time::Instant;
 use schemas::{
     TimeMs,
     records::{
-        BlockSummary, EnrichedTransaction, Enrichment, EvmHeader, EvmTransaction, Payload, ProviderSample, Seen, Window,
+        Alert, AlertDelivery, AlertEvent, AlertMatch, BlockSummary, EnrichedTransaction, Enrichment, EvmHeader,
+        EvmTransaction, Found, Payload, ProviderSample, Seen, Window,
     },
 };
 
@@ -14,8 +15,9 @@ use crate::{
     Store, StoreError, StoreErrorKind,
     client::deadline,
     rows::{
-        AuditColumns, BlockColumns, BlockEventColumns, EndpointColumns, EvmLogColumns, EvmTransactionColumns,
-        ProviderMinuteColumns, ProviderSampleColumns, SinkStatusColumns, StatusRow, WindowColumns,
+        AlertColumns, AlertDeliveryColumns, AlertEventColumns, AlertMatchColumns, AuditColumns, BlockColumns,
+        BlockEventColumns, EndpointColumns, EvmLogColumns, EvmTransactionColumns, ProviderMinuteColumns,
+        ProviderSampleColumns, Said, SinkStatusColumns, StatusRow, WindowColumns,
         native::{Block, Columns},
     },
 };
@@ -117,6 +119,35 @@ pub(super) async fn insert_endpoints(store: &Store, samples: &[ProviderSample]) 
 pub(super) async fn insert_windows(store: &Store, windows: &[&Window]) -> Result<(), StoreError> {
     insert::<WindowColumns>(store, windows.len(), |columns| windows.iter().for_each(|window| columns.push(window)))
         .await
+}
+
+/// `alert_event_rows`.
+pub(super) async fn insert_alert_events(
+    store: &Store,
+    said: &[Said<AlertEvent, (Alert, TimeMs)>],
+) -> Result<(), StoreError> {
+    insert::<AlertEventColumns>(store, said.len(), |columns| said.iter().for_each(|said| columns.push(said))).await
+}
+
+/// `alert_rows`, each alert once.
+pub(super) async fn insert_alerts(
+    store: &Store,
+    said: &[&Said<AlertEvent, (Alert, TimeMs)>],
+) -> Result<(), StoreError> {
+    insert::<AlertColumns>(store, said.len(), |columns| said.iter().for_each(|said| columns.push(said))).await
+}
+
+/// `alert_delivery_rows`.
+pub(super) async fn insert_alert_deliveries(
+    store: &Store,
+    said: &[Said<AlertDelivery, TimeMs>],
+) -> Result<(), StoreError> {
+    insert::<AlertDeliveryColumns>(store, said.len(), |columns| said.iter().for_each(|said| columns.push(said))).await
+}
+
+/// `alert_match_rows`.
+pub(super) async fn insert_alert_matches(store: &Store, said: &[Said<AlertMatch, Found>]) -> Result<(), StoreError> {
+    insert::<AlertMatchColumns>(store, said.len(), |columns| said.iter().for_each(|said| columns.push(said))).await
 }
 
 /// What a row stands for. A placeholder is none: the header counts it, no row stands for it, so its block is incomplete (rule 13).

@@ -151,6 +151,13 @@ pub(super) fn windows(outcome: &'static str, windows: usize) {
     }
 }
 
+/// What became of records of alerts, by their topic.
+pub(super) fn alerts(topic: &'static str, outcome: &'static str, records: u64) {
+    if records > 0 {
+        metrics::counter!("headwater_sink_alerts_total", "topic" => topic, "outcome" => outcome).increment(records);
+    }
+}
+
 /// A topic was not there when it was needed; tried again until it is.
 pub(super) fn topic_missing() {
     metrics::counter!("headwater_sink_topic_missing_total").increment(1);
@@ -259,6 +266,11 @@ pub fn describe() {
         "headwater_sink_windows_total",
         "Windows that were read, by what became of them: written (of those that come again within a second the last), not_kept (older than \
          keep_windows), unreadable, or removed before they were read (overtaken)."
+    );
+    metrics::describe_counter!(
+        "headwater_sink_alerts_total",
+        "Records of alerts that were read, by topic and by what became of them: written, unreadable, or removed before they were read \
+         (overtaken)."
     );
     metrics::describe_counter!(
         "headwater_sink_topic_missing_total",

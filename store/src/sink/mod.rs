@@ -12,8 +12,11 @@
 //!
 //! Beside it, `metrics.windows` → rows of windows, which wait for no block's row and let none wait ([`windows`]).
 //!
+//! Beside it, what becomes of alerts → the tables of tenants, which nothing of the chains waits for ([`alerts`]).
+//!
 //! Beside it, `providers.samples` → rows of endpoints, which block events never wait for ([`samples`]).
 
+pub mod alerts;
 mod apart;
 mod aside;
 mod audit;

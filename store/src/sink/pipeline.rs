@@ -1,5 +1,5 @@
 //! The sink's wiring: reader → (one batch) → writer → (its offsets) → commit, and beside it the auditor, the keeper, the causes,
-//! the windows and the samples.
+//! the windows, the alerts and the samples.
 //!
 //! The writer works on one batch while the reader fills the next, so batches grow by themselves when the store is slow and
 //! stay small when it is not. A batch goes when the writer is free, there is nothing more to read just now and the last one went
@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 pub use super::group::{GROUP, TOPICS};
 use super::{
     Error, SinkConfig, SinkStatus,
+    alerts::Alerts,
     audit::Auditor,
     batch::Event,
     beat::{self, Busy},
@@ -99,8 +100,10 @@ async fn work(
     let told = (config.status.clone(), config.board.clone());
     let samples = Samples::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone());
     let _sampling = AbortOnDropHandle::new(tokio::spawn(samples.run()));
-    let windows = Windows::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone(), busy);
+    let windows = Windows::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone(), busy.clone());
     let _telling = AbortOnDropHandle::new(tokio::spawn(windows.run()));
+    let alerts = Alerts::new(store.clone(), log.clone(), codec.clone(), &config, patience.clone(), busy);
+    let _remembering = AbortOnDropHandle::new(tokio::spawn(alerts.run()));
     let writing = tokio::spawn(write_batches(writer, graveyard, told, batches, written));
 
     // Before the first event, all that was asked is known (rule 34).

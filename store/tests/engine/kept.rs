@@ -33,7 +33,10 @@ async fn a_kept_connection_is_as_a_new_one() {
     let session = ok(&store.as_stages("/", SESSION.as_bytes()));
     let api = ok(&store.as_api("/", SESSION.as_bytes()));
     assert!(
-        session.starts_with("headwater\t") && session.contains("\tstages\t0\t") && api.contains("readonly=1"),
+        session.starts_with("headwater\t")
+            && session.contains("\tapi,stages\t0\t")
+            && api.contains("\tapi\t0\t")
+            && api.contains("readonly=1"),
         "{session}{api}"
     );
     let (first, again) = (ok(&store.as_stages("/", WHICH)), ok(&store.as_stages("/", WHICH)));

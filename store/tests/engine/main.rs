@@ -13,5 +13,6 @@ mod protocol;
 #[allow(dead_code)]
 mod room;
 mod shares;
+mod tenants;
 mod walls;
 mod watched;

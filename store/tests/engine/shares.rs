@@ -225,7 +225,7 @@ async fn the_users_of_a_server_are_described_with_the_limits_of_the_embedded_one
     let (_, rest) = section.split_once("```sql\n").expect("statements");
     let (text, _) = rest.split_once("```").expect("their end");
     let statements: Vec<&str> = text.split(';').map(str::trim).filter(|sql| !sql.is_empty()).collect();
-    assert_eq!(statements.len(), 9, "{statements:#?}");
+    assert_eq!(statements.len(), 12, "{statements:#?}");
     let store = Running::start().await;
     for sql in &statements {
         // A line's end would end a parameter's text.

@@ -1,6 +1,7 @@
 //! What is read of a store of ten million transactions, half of them in parts that no merge has touched: every question of the
 //! API, the page and the sink has a bound on the rows that it may read, whatever the tables hold. A question that is new needs a line
-//! here ([`every_question_has_a_bound`]). Beside them lies a week of windows of 50 networks with 200 contracts each.
+//! here ([`every_question_has_a_bound`]). Beside them lies a week of windows of 50 networks with 200 contracts each, and
+//! two months of alerts of two tenants.
 //!
 //! `HEADWATER_TEST_ROWS` makes it larger: the bounds stay.
 
@@ -11,6 +12,7 @@ mod generate;
 #[path = "../engine/harness.rs"]
 #[allow(dead_code)]
 mod harness;
+mod of_alerts;
 mod of_windows;
 mod questions;
 #[path = "../sink/setup.rs"]
@@ -55,6 +57,7 @@ async fn no_question_reads_more_than_its_bound() {
     questions::of_the_api(&mut asked, &api, a).await;
     questions::of_the_view(&mut asked, &engine, [a, b]);
     of_windows::all(&mut asked, &api, [a, b]).await;
+    of_alerts::all(&mut asked, &stages, &api).await;
     questions::of_the_page(&mut asked, &api).await;
     questions::of_people(&mut asked, &engine);
     questions::of_the_sink(&mut asked, &stages).await;

@@ -1,6 +1,7 @@
 //! The sink, the tables and the queries against the real engine and the real embedded log. Where the engine is not on the
 //! machine the tests fail and say how to fetch it.
 
+mod alerts;
 mod asks;
 mod audit;
 mod behind;

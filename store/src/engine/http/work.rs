@@ -22,6 +22,7 @@ use super::statement::{Shape, leaves_no_trace, shape};
 use crate::engine::describe::ANALYSTS_COMMENT;
 use crate::engine::ffi::{Connection, QueryResult};
 use crate::engine::sql::{quoted_name, quoted_text};
+use crate::engine::tenants;
 use schemas::limits::store as limits;
 use std::io::{self, Read};
 
@@ -93,7 +94,7 @@ impl Job {
         }
         let mut connection = self.open()?;
         if self.user == User::Api {
-            connection.query(b"SET ROLE NONE", "Null", &[])?;
+            connection.query(format!("SET ROLE {}", tenants::ROLE).as_bytes(), "Null", &[])?;
         }
         connection.query(format!("USE {}", quoted_name(&told.database)).as_bytes(), "Null", &[])?;
         let comment = (COMMENT.to_owned(), format!("{} {} {}", told.user.word(), self.id, self.id));

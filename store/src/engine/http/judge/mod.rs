@@ -21,9 +21,9 @@ mod text;
 mod trailer;
 mod tree;
 
-use super::super::describe;
 use super::super::ffi::{Connection, Params};
 use super::super::sql::{quoted_name, quoted_text};
+use super::super::{describe, tenants};
 use super::error::{Code, Failure};
 use asked::{Asked, kill, kind};
 use check::{Check, Edit, edited};
@@ -102,7 +102,9 @@ impl Judge {
         let names = String::from_utf8_lossy(names.as_ref()).into_owned();
         let ours = |name: &str| name == self.database || name == self.described;
         let of_the_engine = |name: &str| name == "system" || name.eq_ignore_ascii_case("information_schema");
-        let foreign = names.lines().filter(|name| !ours(name) && !of_the_engine(name)).map(str::to_owned).collect();
+        let others = names.lines().filter(|name| !ours(name) && !of_the_engine(name)).map(str::to_owned);
+        // That of tenants before it is made, too.
+        let foreign = others.chain([tenants::database(&self.database)]).collect();
         *self.foreign.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), foreign));
         Ok(())
     }
