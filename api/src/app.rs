@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    alerts::Commands,
     catalogue::Catalogue,
     config::{Config, NetworkConfig},
     decoding::Abis,
@@ -19,7 +20,7 @@ use crate::{
     error::ApiError,
     export::Exports,
     ledger::Counts,
-    live::{Causes, Rates, Rings, Windows},
+    live::{Alerts, Causes, Rates, Rings, Windows},
     past::Pages,
     watch::{Facts, Positions, Probe, Providers, Statuses, Visible},
     windows::Answers,
@@ -71,12 +72,18 @@ pub struct App {
     pub budgets: Budgets,
     /// Sessions that were ended by hand.
     pub ended: Cache<[u8; 16], ()>,
+    /// What becomes of alerts.
+    pub alerts: Alerts,
+    /// What people ask of alerts.
+    pub commands: Commands,
     /// What is known of contracts.
     pub facts: Facts,
     /// ABIs that readers used of late.
     pub abis: Abis,
     /// Exports that run.
     pub exports: Arc<Exports>,
+    /// Previews that run.
+    pub previews: Arc<Semaphore>,
     /// REST requests at the same time.
     pub requests: Semaphore,
     /// Those of them that ask the store for rows.

@@ -39,6 +39,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// The control store, and whom the door lets in.
     pub control: ControlStore,
+    /// What the operator allows of rules, monitors and channels.
+    pub bounds: control::Bounds,
     /// What `/health` warns of: that everybody of other machines is let in.
     pub open_door: Option<String>,
     /// How people reach us, where it is said: its pages are ours too.
@@ -133,6 +135,7 @@ impl Config {
             hosts: Vec::new(),
             allowed_origins: Vec::new(),
             control: ControlStore::nowhere(Mode::None),
+            bounds: control::Bounds::default(),
             open_door: None,
             public_url: None,
             trusted_proxies: Vec::new(),

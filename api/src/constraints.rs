@@ -22,6 +22,9 @@ const WORD: &str = "^[a-z0-9_]{1,64}$";
 /// Metrics, with commas between them; the server knows which there are.
 const METRICS: &str = "^[a-z0-9_]+(,[a-z0-9_]+)*$";
 const METRICS_BYTES: usize = 256;
+/// Words with commas between them; each list has its own.
+const WORDS: &str = "^[a-z]+(,[a-z]+)*$";
+const WORDS_BYTES: usize = 64;
 const HEX: &str = "^([0-9a-f]{2})+$";
 /// A ULID.
 const ID: &str = "^[0-9A-HJKMNP-TV-Z]{26}$";
@@ -59,13 +62,15 @@ pub fn rule(name: &str) -> Option<Object> {
         "q" => text(r"\S", 1, limits::finding::SEARCH_BYTES),
         "id" => text(ID, 26, 26),
         "actor" | "action" | "resource" => text(AUDIT_WORD, 1, limits::control::AUDIT_WORD_CHARACTERS),
+        "rule" | "monitor" | "channel" | "alert" => text(ID, 26, 26),
+        "state" | "severity" => text(WORDS, 1, WORDS_BYTES),
         "If-Match" => text(TAGS, 1, 1_024),
         "Idempotency-Key" => text(VISIBLE, 1, limits::control::IDEMPOTENCY_CHARACTERS),
         "cursor" => text(HEX, cursor::LEAST_CHARS, cursor::MAX_CHARS),
         "status" => one_of(&["success", "failed", "unknown"]),
         "format" => one_of(&["csv", "json", "ndjson"]),
         "sort" => one_of(&["newest", "oldest"]).default(Some("newest".into())),
-        "from" | "to" | "at" => ObjectBuilder::new()
+        "from" | "to" | "at" | "since" => ObjectBuilder::new()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
             .min_length(Some(20)),
@@ -93,6 +98,7 @@ fn rule_of(path: &str, name: &str) -> Option<Object> {
         ("/api/v1/metrics/series", "format") => {
             return Some(one_of(&["json", "csv"]).default(Some("json".into())).build());
         }
+        ("/api/v1/monitors/{id}/matches", "state") => return Some(one_of(&["live", "retracted"]).build()),
         _ => {}
     }
     let (most, default) = match (path, name) {

@@ -32,7 +32,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Routes whose answers are rows of the store.
-const ROWS: [&str; 8] = [
+const ROWS: [&str; 11] = [
     "/api/v1/blocks",
     "/api/v1/txs",
     "/api/v1/networks",
@@ -41,6 +41,9 @@ const ROWS: [&str; 8] = [
     "/api/v1/search",
     "/api/v1/metrics",
     "/api/v1/diagnosis",
+    "/api/v1/alerts",
+    "/api/v1/annotations",
+    "/api/v1/deliveries",
 ];
 /// One among them that is answered from memory.
 const NO_ROWS: &str = "/api/v1/providers/health";

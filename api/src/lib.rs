@@ -1,7 +1,8 @@
 //! REST, WebSocket, their documents and the dashboard, on one listener.
 //!
 //! * Input: the store's views (REST, replays), `enriched.blocks` and `enriched.transactions` from the end (live frames),
-//!   `stage.status` (health), `providers.samples` from a little before the end (endpoints). Output: answers, and what this stage says of itself in `stage.status`.
+//!   `alerts.events` (alerts), `stage.status` (health), `providers.samples` from a little before the end (endpoints). Output: answers, commands to
+//!   the alerts' stage in `alerts.commands`, and what this stage says of itself in `stage.status`.
 //! * Guarantee, REST: answers show canonical rows only; every mistake of a request is an RFC 9457 problem that names the
 //!   parameter, its value and what to write; every answer is described by the OpenAPI document that the router itself is made
 //!   from. Requests, bodies, URLs, connections and times are bounded.
@@ -9,6 +10,7 @@
 //!
 //! The listener and the shutdown signal are passed in, so that tests use port 0 and their own signal.
 
+mod alerts;
 mod alike;
 mod app;
 mod body;
@@ -19,6 +21,7 @@ mod constraints;
 mod cursor;
 mod decoding;
 mod diagnosis;
+mod disabling;
 mod door;
 pub mod error;
 mod export;

@@ -1,6 +1,8 @@
 //! Query and path parameters, strictly: each is known, comes once, has a value, and is parsed at the edge. Every mistake is
 //! a 400 that names the parameter, its value and what to write instead.
 
+use std::{collections::BTreeSet, fmt::Display, str::FromStr};
+
 use schemas::{Network, TimeMs, limits};
 use store::query::Sort;
 use url::form_urlencoded;
@@ -89,6 +91,16 @@ impl Params {
     pub fn address(&self, name: &str) -> Result<Option<String>, ApiError> {
         self.parsed(name, ADDRESS, address)
     }
+}
+
+/// Words of a kind with commas between them, in order and each once; none where the parameter is left out.
+pub fn words<T: FromStr + Display>(params: &Params, name: &str, known: &str) -> Result<Vec<String>, ApiError> {
+    let parse = |text: &str| {
+        let words = text.split(',').map(|word| word.parse::<T>().ok().map(|word| word.to_string()));
+        words.collect::<Option<BTreeSet<String>>>()
+    };
+    let found = params.parsed(name, &format!("one of: {known}; or several with commas between them"), parse)?;
+    Ok(found.unwrap_or_default().into_iter().collect())
 }
 
 /// What an address is.

@@ -5,13 +5,16 @@
 //! providers.samples ▶ watch::Providers ┤
 //! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ door ─▶ guard ─▶ serve ─▶ listener
 //! control store ─▶ door::ControlStore ┤
-//!        └─▶ publishing ─▶ control.config, control.tenants
+//!        ├─▶ publishing ─▶ control.config, control.tenants
+//!        └─◀ disabling ◀── alerts.deliveries
 //! contract.facts ─▶ watch::Facts ───┤
 //! enriched.* ─▶ live::{reader, Causes} ─▶ live::Rings ▶ ws ─┤
-//! metrics.windows ─▶ live::Windows ─▶ ws ───────────────────┘
+//! metrics.windows ─▶ live::Windows ─▶ ws ───────────────────┤
+//! alerts.events ─▶ live::Alerts ─▶ ws, routes ──────────────┘
+//! routes ─▶ alerts::Commands ─▶ alerts.commands
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -38,15 +41,17 @@ use tower_http::{
 };
 
 use crate::{
+    alerts::Commands,
     app::App,
     catalogue::Catalogue,
     config::{Config, NetworkConfig},
     decoding::Abis,
+    disabling,
     door::{self, Budgets},
     error::Error,
     guard,
     ledger::Counts,
-    live::{self, Causes, Rings, Windows},
+    live::{self, Alerts, Causes, Rings, Windows},
     past::Pages,
     publishing, routes, serve,
     watch::{Facts, Positions, Providers, Visible},
@@ -73,7 +78,10 @@ pub async fn run(
     let hosts = Hosts::new(listener.local_addr().map_err(Error::Listener)?, &config.hosts);
     let asked = Follower::follow(Arc::clone(&log), Arc::clone(&codec));
     let facts = Facts::new(Arc::clone(&log), Arc::clone(&codec));
-    let (app, router) = assemble(config, hosts, store, (asked, facts), shutdown.clone());
+    let base = base(&config, listener.local_addr().map_err(Error::Listener)?);
+    let alerts = Alerts::new(Arc::clone(&log), Arc::clone(&codec), base);
+    let commands = Commands::new(Arc::clone(&log), Arc::clone(&codec), &instance);
+    let (app, router) = assemble(config, hosts, store, (asked, facts, alerts, commands), shutdown.clone());
     let (rings, rates, statuses) = (Arc::clone(&app.rings), Arc::clone(&app.rates), Arc::clone(&app.statuses));
 
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
@@ -96,6 +104,7 @@ pub async fn run(
                     app.facts.follow(),
                     app.causes.follow(&*log, &codec),
                     app.windows.follow(&*log, &codec),
+                    app.alerts.follow(),
                     measuring
                 )
             };
@@ -123,7 +132,10 @@ pub async fn run(
             tokio::select! { () = control.keep_opening(&shutdown) => {}, () = shutdown.cancelled() => {} }
             match control.get() {
                 Ok(control) => {
-                    publishing::run(Arc::clone(&control), log, codec, &instance, &board, &shutdown).await;
+                    tokio::select! {
+                        () = publishing::run(Arc::clone(&control), Arc::clone(&log), Arc::clone(&codec), &instance, &board, &shutdown) => {}
+                        () = disabling::follow(&control, &*log, &codec, &instance) => {}
+                    }
                     control.close().await;
                 }
                 // A process without one serves all that needs none.
@@ -162,6 +174,15 @@ pub async fn run(
     outcome
 }
 
+/// Where people reach us, without a `/` at the end: `[api] public_url`, else where we listen.
+fn base(config: &Config, at: SocketAddr) -> String {
+    match &config.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None if config.certificate.is_some() => format!("https://{at}"),
+        None => format!("http://{at}"),
+    }
+}
+
 /// Says on the board which networks are configured.
 fn tell(board: &Board, networks: &[NetworkConfig]) {
     board.configure(networks.iter().map(|n| (n.network.clone(), None)), None);
@@ -172,7 +193,7 @@ fn assemble(
     config: Config,
     hosts: Hosts,
     store: Store,
-    (asked, facts): (Follower, Facts),
+    (asked, facts, alerts, commands): (Follower, Facts, Alerts, Commands),
     shutdown: CancellationToken,
 ) -> (Arc<App>, Router) {
     let (router, openapi) = routes::all();
@@ -200,8 +221,11 @@ fn assemble(
         budgets: Budgets::new(config.rate_limit),
         ended: Cache::new(limits::ENDED_SESSIONS),
         facts,
+        alerts,
+        commands,
         abis: Abis::default(),
         exports: Arc::default(),
+        previews: Arc::new(Semaphore::new(limits::alerts::PREVIEWS)),
         requests: Semaphore::new(config.concurrent_requests),
         row_requests: Semaphore::new((config.concurrent_requests * 3 / 4).max(1)),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),

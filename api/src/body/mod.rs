@@ -24,6 +24,11 @@ use crate::{app::App, error::ApiError};
 pub struct Body(Value);
 
 impl Body {
+    /// All of it, for what reads its fields itself.
+    pub fn into_value(self) -> Value {
+        self.0
+    }
+
     /// Its fields.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ mod who;
 
 use std::sync::Arc;
 
-use ::control::{Allowed, Denied, Mode, Resource, Session};
+use ::control::{Allowed, Denied, Mode, Resource, Scopes, Session};
 use axum::{
     extract::{MatchedPath, Request, State},
     http::HeaderMap,
@@ -130,9 +130,11 @@ fn from(app: &App, request: &Request) -> Option<std::net::IpAddr> {
     Some(address::of(peer.address.ip(), request.headers(), &app.config.trusted_proxies))
 }
 
-/// What changes something is JSON; the registry refuses changes in its own form, and looks schemas up by bodies of its own.
+/// What changes something is JSON; the registry refuses changes in its own form, and looks schemas up by bodies of its own. The button of a
+/// message's page sends a form, which a page of another site could send as well: it would have to have the link.
 fn check_form(request: &Request, route: &str) -> Result<(), ApiError> {
-    match origin::is_safe(request.method()) || route.starts_with("/registry/") {
+    let own_form = route.starts_with("/registry/") || route.starts_with("/ack/");
+    match origin::is_safe(request.method()) || own_form {
         true => Ok(()),
         false => origin::check_json(request.method(), request.headers()),
     }
@@ -174,15 +176,18 @@ pub fn request_id() -> RequestId {
     RequestId(format!("{:032x}", fastrand::u128(..)).into())
 }
 
-/// Returns when whoever came with this may no longer read of chains: for what goes on behind a request. A store that is away ends nothing
+/// Returns when whoever came with this may no longer read of chains, or of alerts where it could by the scopes that it `had`: for what goes on behind a request. A store that is away ends nothing
 /// that [`::control::Control`] lets go on.
-pub async fn until_ended(app: &App, credential: Option<Credential>) {
+pub async fn until_ended(app: &App, credential: Option<Credential>, had: Option<Scopes>) {
+    let alerts = |scopes: Scopes| scopes.allows(Resource::Alerts, Allowed::Read);
+    let good =
+        |scopes: Scopes| scopes.allows(Resource::Chains, Allowed::Read) && (!had.is_some_and(alerts) || alerts(scopes));
     let Some(credential) = credential else { return std::future::pending().await };
     loop {
         tokio::time::sleep(limits::SESSION_LOOK).await;
         let Ok(control) = app.control() else { continue };
         match credential.who(&control).await {
-            Ok(came) if came.who.allows(Resource::Chains, Allowed::Read) && !app.is_ended(&came) => {}
+            Ok(came) if good(came.who.scopes()) && !app.is_ended(&came) => {}
             Err(Denied::Busy) => {}
             Ok(_) | Err(_) => return,
         }

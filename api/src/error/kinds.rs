@@ -96,23 +96,25 @@ kinds! {
     INVALID_OPERATION = "invalid-operation", BAD_REQUEST, "Invalid WebSocket operation",
         "A frame was no operation. Send JSON text such as {\"op\":\"subscribe\",\"id\":1,\"topics\":[\"blocks\"]}. The \
          connection stays open.";
-    NOT_AVAILABLE_YET = "not-available-yet", NOT_IMPLEMENTED, "Not available yet",
-        "This WebSocket topic is reserved for a later version. `blocks`, `transactions`, `windows` and `providers` are available.";
     TOO_MANY_SUBSCRIPTIONS = "too-many-subscriptions", TOO_MANY_REQUESTS, "Too many subscriptions",
         "The connection has as many subscriptions as it may. Unsubscribe from one, or leave `network` out to follow all.";
     SUBSCRIPTION_CONFLICT = "subscription-conflict", CONFLICT, "Subscription in the way",
         "The id is taken or unknown, or the network is already followed on this connection, so that its position could not be \
          set back. Unsubscribe first, or use another connection.";
     POSITION_UNKNOWN = "position-unknown", CONFLICT, "Position ahead of the network",
-        "The resume token lies ahead of everything that this server knows of the network: it comes from another deployment, or \
-         the data was replaced. Read the present state by REST and subscribe without `after`.";
+        "The resume token lies ahead of everything that this server knows of the network, or of alerts: it comes from another deployment, or \
+         the data was replaced. Read the present state by REST and subscribe without `after` and `alerts_after`.";
     NOT_HERE = "no-such-thing", NOT_FOUND, "Not here",
         "There is nothing of this id that you can reach: it was never there, was removed, is another organisation's, or of a network that \
          your key does not reach.";
     TAKEN = "taken", CONFLICT, "There already",
-        "Something else has this place already, such as a contract at this address of this network. `id` names it.";
+        "Something else has this place already, such as a contract at this address of this network, or a rule of \
+         this name. `id` names it.";
     FULL = "full", CONFLICT, "No more of these",
         "There are as many of these as there may be. Remove what is not needed.";
+    IN_USE = "in-use", CONFLICT, "Named by something else",
+        "Something else rests on this: a rule or monitor that names the channel, or a rule over the contract. The detail says which. Take it \
+         out there first.";
     IF_MATCH_MISSING = "precondition-required", PRECONDITION_REQUIRED, "If-Match is missing",
         "A change says which version it was made from, so that nobody's change is lost: send the `ETag` that came with what you read as \
          the header `If-Match`, or `*` for whatever there is.";
@@ -133,6 +135,11 @@ kinds! {
     READ_ONLY = "read-only", FORBIDDEN, "Changed in the configuration file",
         "Contracts of the operator (`source` is `operator`) stand in the configuration file as `[[contract]]`. Change the file, and run \
          `headwater reload`.";
+    ALERT_OVER = "alert-is-over", CONFLICT, "The alert is over",
+        "What it told of is over, or was taken back by the chain: nobody has to take it on any more. A new crossing is a new alert.";
+    LOG_AWAY = "log-unavailable", SERVICE_UNAVAILABLE, "The log is not available",
+        "What people ask of alerts goes through the log, which does not take it at the moment. Nothing was changed; try again after the time in \
+         `Retry-After`.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "A fault of the server. Its log has the details.";
 }

@@ -216,12 +216,6 @@ pub enum ApiError {
         /// What is wrong with it and what to write.
         problem: String,
     },
-    /// A WebSocket topic of a later version.
-    #[error("topic `{topic}` is not available yet")]
-    NotAvailableYet {
-        /// The topic.
-        topic: String,
-    },
     /// More subscriptions than one connection may have.
     #[error("this connection already has {limit} subscriptions")]
     TooManySubscriptions {
@@ -264,6 +258,14 @@ pub enum ApiError {
         /// How many there may be.
         most: usize,
     },
+    /// Something else names it.
+    #[error("this {what} is named by {}; take it out there first", by.join(", "))]
+    InUse {
+        /// What it is.
+        what: &'static str,
+        /// Kinds and names of those that name it; some, where there are many.
+        by: Vec<String>,
+    },
     /// A change that does not say what it changes.
     #[error("a change has to say what it was made from: send the `ETag` of what you read as `If-Match`")]
     IfMatchMissing,
@@ -296,6 +298,18 @@ pub enum ApiError {
         "this contract stands in the operator's configuration file: it is changed there, and `headwater reload` takes it over"
     )]
     ReadOnly,
+    /// The alert is over: nobody can take it on any more.
+    #[error("the alert is over: it is {state}")]
+    AlertOver {
+        /// How it ended.
+        state: &'static str,
+    },
+    /// The log does not take a command.
+    #[error("the log does not take anything at the moment, and nothing was changed")]
+    LogAway,
+    /// A place in the alerts' topic that lies behind its end.
+    #[error("`alerts_after` is ahead of what there is")]
+    AlertsAhead,
     /// A fault of ours; the details are in our log.
     #[error("the request failed by a fault of the server")]
     Internal,
@@ -352,13 +366,13 @@ impl ApiError {
             Self::TooManyExports { .. } => Kind::TOO_MANY_EXPORTS,
             Self::Deadline { .. } => Kind::DEADLINE,
             Self::InvalidOperation { .. } => Kind::INVALID_OPERATION,
-            Self::NotAvailableYet { .. } => Kind::NOT_AVAILABLE_YET,
             Self::TooManySubscriptions { .. } => Kind::TOO_MANY_SUBSCRIPTIONS,
             Self::SubscriptionConflict { .. } => Kind::SUBSCRIPTION_CONFLICT,
             Self::PositionUnknown { .. } => Kind::POSITION_UNKNOWN,
             Self::NotHere { .. } => Kind::NOT_HERE,
             Self::Taken { .. } => Kind::TAKEN,
             Self::Full { .. } => Kind::FULL,
+            Self::InUse { .. } => Kind::IN_USE,
             Self::IfMatchMissing => Kind::IF_MATCH_MISSING,
             Self::ChangedSince { .. } => Kind::CHANGED_SINCE,
             Self::InvalidBody { .. } => Kind::INVALID_BODY,
@@ -366,6 +380,9 @@ impl ApiError {
             Self::MadeAndGone => Kind::MADE_AND_GONE,
             Self::MoreThanYours { .. } => Kind::MORE_THAN_YOURS,
             Self::ReadOnly => Kind::READ_ONLY,
+            Self::AlertOver { .. } => Kind::ALERT_OVER,
+            Self::LogAway => Kind::LOG_AWAY,
+            Self::AlertsAhead => Kind::POSITION_UNKNOWN,
             Self::Internal => Kind::INTERNAL,
         }
     }
@@ -376,7 +393,7 @@ impl ApiError {
             return Some(crate::door::up(*wait).max(1));
         }
         match self.kind() {
-            Kind::STORE_AWAY | Kind::CONTROL_AWAY => Some(2),
+            Kind::STORE_AWAY | Kind::CONTROL_AWAY | Kind::LOG_AWAY => Some(2),
             Kind::TOO_MANY_EXPORTS => Some(10),
             Kind::OVERLOADED | Kind::DEADLINE => Some(1),
             _ => None,
@@ -420,6 +437,7 @@ impl ApiError {
                 Self::InvalidBody { mistakes } => {
                     let of = |m: &Mistake| BodyError {
                         path: m.path.clone(),
+                        position: m.position,
                         problem: m.problem.clone(),
                         cure: m.cure.clone(),
                     };
@@ -463,6 +481,7 @@ impl ApiError {
             E::NotFound => Self::NotHere { what },
             E::Taken { id } => Self::Taken { id: id.to_string() },
             E::Full { what, most } => Self::Full { what, most },
+            E::InUse { what, by } => Self::InUse { what, by },
             E::Stale { version } => Self::ChangedSince { version },
             E::Invalid(mistakes) => Self::InvalidBody { mistakes },
             E::Reused => Self::KeyReused,

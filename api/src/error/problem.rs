@@ -48,6 +48,9 @@ pub struct BodyError {
     /// Where: names and places with dots between them, or line and column of a text that is no JSON.
     #[schema(example = "abi.3.inputs.0.type")]
     pub path: String,
+    /// Inside of an expression: at which character, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<usize>,
     /// What is wrong.
     pub problem: String,
     /// What to write instead.

@@ -91,7 +91,7 @@ impl Export {
             let end = tokio::select! {
                 end = self.run(Writer::new(format), &outlet) => end,
                 () = gone => End::Gone,
-                () = door::until_ended(&app, credential) => End::Denied,
+                () = door::until_ended(&app, credential, None) => End::Denied,
                 () = app.shutdown.cancelled() => End::Stopped,
                 () = tokio::time::sleep_until(until) => End::Late,
             };

@@ -48,13 +48,15 @@ pub struct Judged {
     pub warnings: Vec<HealthProblem>,
     /// Networks that are to be followed, by someone's configuration.
     pub followed: BTreeSet<String>,
+    /// The first of the problems for which blocks of every network wait.
+    halt: Option<HealthProblem>,
 }
 
 impl Judged {
-    /// The problem of a network to be shown first.
+    /// The problem of a network to be shown first: its own, or one for which its blocks wait.
     pub fn problem_of(&self, network: &str) -> Option<&HealthProblem> {
         let own = self.problems.iter().find(|p| p.network.as_deref() == Some(network));
-        let general = || self.problems.iter().find(|p| p.network.is_none() && self.followed.contains(network));
+        let general = || self.halt.as_ref().filter(|_| self.followed.contains(network));
         own.or_else(general)
     }
 }
@@ -66,15 +68,22 @@ pub fn judge(case: &Case<'_>) -> Judged {
     // Who hears nothing at all, himself included, is deaf, and cannot tell who is silent.
     let deaf = case.deaf();
     problems.extend(deaf.clone());
+    let mut halt = deaf.clone();
     let mut stages: Vec<StageHealth> = Vec::new();
     for name in case.names() {
         let judged = case.stage(&name);
-        // Without aggregate blocks flow, and figures come from rows: it is missed only where it was there.
-        let is_judged = stage::CHAIN.contains(&name.as_str()) || name == stage::AGGREGATE;
-        if is_judged && judged.state == SILENT && deaf.is_none() {
-            problems.push(case.silent(&name, None, judged.since.clone(), &judged));
-        } else if is_judged && deaf.is_none() {
-            problems.extend(case.stalled(&name, &judged));
+        let is_passed = stage::CHAIN.contains(&name.as_str());
+        // Without aggregate and alerts blocks flow, and figures come from rows: they are missed only where they were there.
+        let is_judged = is_passed || [stage::AGGREGATE, stage::ALERTS].contains(&name.as_str());
+        if is_judged && deaf.is_none() {
+            let whole = match judged.state == SILENT {
+                true => Some(case.silent(&name, None, judged.since.clone(), &judged)),
+                false => case.stalled(&name, &judged),
+            };
+            if is_passed && halt.is_none() {
+                halt.clone_from(&whole);
+            }
+            problems.extend(whole);
             problems.extend(case.partly(&name));
         }
         stages.push(judged);
@@ -97,7 +106,7 @@ pub fn judge(case: &Case<'_>) -> Judged {
         }
         problems.extend(case.differing(&network));
     }
-    Judged { stages, problems, warnings: case.warnings(), followed }
+    Judged { stages, problems, warnings: case.warnings(), followed, halt }
 }
 
 /// What kind of problem a stage has with a network.
@@ -179,10 +188,11 @@ impl Case<'_> {
         self.living(name).find(|h| h.status.state == state::UPGRADING && !works)
     }
 
-    /// The stages of the chain, the API, and whatever else was heard of.
+    /// The stages of the chain, the API, and whatever else has processes. One that stops in an orderly way takes its own record away, and
+    /// leaves those of its networks: a stage of which nothing else is there is run no more.
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = stage::CHAIN.iter().chain([&stage::API]).map(|s| (*s).to_owned()).collect();
-        for heard in self.heard.said.values() {
+        for heard in self.heard.said.values().filter(|h| h.status.network.is_none()) {
             if !names.contains(&heard.status.stage) {
                 names.push(heard.status.stage.clone());
             }

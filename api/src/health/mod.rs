@@ -1,8 +1,9 @@
 //! How the service is doing, judged from what its stages say of themselves (rule 27). Pure: no clock, no store, no log.
 //!
 //! Guarantee: a stage that every network passes (ingest, enrich, sink) is named when it is silent, halted, or does not get on, with
-//! the time since when and what to do, and so is aggregate where it was ever heard of; nothing is `ok` that was not heard of within three of its own periods. What was not
-//! followed on purpose (a network that no process has in its configuration) makes nothing degraded.
+//! the time since when and what to do, and so are aggregate and alerts where a process of theirs is there, or ended without being told to;
+//! nothing is `ok` that was not heard of within three of its own periods. What was not followed on purpose (a network that no process has in
+//! its configuration) makes nothing degraded, and of a network only that is an error for which its blocks wait.
 
 mod judge;
 mod progress;
@@ -54,7 +55,7 @@ impl Now {
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HealthProblem {
-    /// The stage that it is about: `ingest`, `enrich`, `aggregate`, `sink`, `api`, or `log` when the log itself does not answer.
+    /// The stage that it is about: `ingest`, `enrich`, `aggregate`, `alerts`, `sink`, `api`, or `log` when the log itself does not answer.
     pub stage: String,
     /// The network that it is about; null when it is about all of them.
     pub network: Option<String>,

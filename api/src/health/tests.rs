@@ -131,8 +131,18 @@ fn aggregate_is_missed_where_it_was_heard_of_and_windows_that_do_not_get_into_th
     let waits =
         StageStatus { state: state::STALLED.into(), detail: Some("no log".into()), ..said(stage::AGGREGATE, None) };
     world.hear(waits, 121);
-    assert_eq!(world.judge(122).problems[0].problem, "aggregate is stalled: no log");
+    let judged = world.judge(122);
+    assert_eq!(judged.problems[0].problem, "aggregate is stalled: no log");
+    assert_eq!(judged.problem_of("eth"), None, "no block waits for it");
     world.hear(said(stage::AGGREGATE, None), 122);
+    assert_eq!(world.judge(123).problems, []);
+
+    // Alerts likewise.
+    world.hear(said(stage::ALERTS, None), 100);
+    let judged = world.judge(123);
+    let [p] = &judged.problems[..] else { panic!("{:?}", judged.problems) };
+    assert!(p.stage == "alerts" && p.cure.contains("headwater alerts"), "{p:?}");
+    world.hear(said(stage::ALERTS, None), 123);
     assert_eq!(world.judge(123).problems, []);
 
     // One process of two, whose blocks flow.
@@ -143,7 +153,27 @@ fn aggregate_is_missed_where_it_was_heard_of_and_windows_that_do_not_get_into_th
     let judged = world.judge(124);
     let [p] = &judged.problems[..] else { panic!("{:?}", judged.problems) };
     assert_eq!((p.stage.as_str(), p.problem.as_str(), p.network.as_deref()), ("sink", words, None));
+    assert_eq!(judged.problem_of("eth"), None, "no block waits for it");
     assert_eq!(judged.stages.iter().find(|s| s.stage == "sink").map(|s| s.state.as_str()), Some("running"));
+}
+
+#[test]
+fn who_stops_aggregate_or_alerts_in_an_orderly_way_does_without_them() {
+    for name in [stage::AGGREGATE, stage::ALERTS] {
+        let mut world = World::new();
+        world.hear(said(name, None), 100);
+        world.hear(said(name, Some("eth")), 100);
+        // Killed, it is missed, and nothing is wrong with the network.
+        world.all(120, &[]);
+        let judged = world.judge(121);
+        let [p] = &judged.problems[..] else { panic!("{:?}", judged.problems) };
+        assert_eq!((p.stage.as_str(), judged.problem_of("eth")), (name, None));
+        // Told to stop, it takes its own record away, and leaves those of its networks.
+        world.heard.said.remove(&StageStatus::key_of(name, "host-1", None));
+        let judged = world.judge(121);
+        assert_eq!(judged.problems, []);
+        assert!(judged.stages.iter().all(|s| s.stage != name), "{:?}", judged.stages);
+    }
 }
 
 #[test]

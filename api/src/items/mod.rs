@@ -1,9 +1,12 @@
 //! The JSON shapes that REST and the WebSocket share: one type per thing, made either from the store's row or from the live
 //! record. Guarantee: both ways give the same JSON for the same chain data (`tests/api/websocket.rs` compares them).
 
+pub mod alert;
 pub mod audit;
 pub mod block;
 pub mod contract;
+pub mod definition;
+pub mod delivery;
 pub mod detail;
 pub mod diagnosis;
 pub mod failure;
@@ -15,9 +18,11 @@ pub mod series;
 pub mod transaction;
 pub mod window;
 
+pub use alert::{AlertEventItem, AlertItem, AlertLinksItem, AlertSourceItem, AnnotationItem, MatchItem, PreviewItem};
 pub use audit::AuditItem;
 pub use block::{BlockDetail, BlockItem, BlockRevert};
 pub use contract::{ContractDetail, ContractFiguresItem, ContractItem, NamedItem, NamesItem};
+pub use delivery::{AttemptItem, DeliveryItem, ReplayItem};
 pub use detail::{CallItem, EventItem, FeePartsItem, InnerCallItem, TransactionDetail, TransferItem};
 pub use diagnosis::{Diagnosis, EvidenceItem};
 pub use failure::{CauseItem, FailureGroupItem, FailureItem, Failures, FrameItem};

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use schemas::{
-    Network, Op,
+    Network, Op, TimeMs,
     codec::Codec,
     records::{EnrichedBlock, EnrichedTransaction},
 };
@@ -93,6 +93,17 @@ impl LiveEvent {
             made: OnceLock::new(),
             source: Some(Source { block, transactions, codec }),
         }
+    }
+
+    /// The block's own time.
+    pub fn time(&self) -> Option<TimeMs> {
+        self.source.as_ref().map(|source| source.block.envelope.block_time)
+    }
+
+    /// Its transactions that can be read, decoded anew.
+    pub fn records(&self) -> impl Iterator<Item = EnrichedTransaction> + '_ {
+        let source = self.source.iter();
+        source.flat_map(|source| source.transactions.iter().filter_map(move |value| source.codec.decode(value).ok()))
     }
 
     /// The frames; made on the first call.

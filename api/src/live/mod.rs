@@ -5,6 +5,7 @@
 //! pace; what it was too slow for, or what the reader lost, it is told ([`ring::Next::Behind`]). Memory does not grow with
 //! connections. Live events may precede their visibility in the store.
 
+pub mod alerts;
 pub mod causes;
 pub mod event;
 pub mod mark;
@@ -13,6 +14,7 @@ pub mod reader;
 pub mod ring;
 pub mod windows;
 
+pub use alerts::{Alerts, LiveAlert};
 pub use causes::{Causes, LiveCause};
 pub use event::LiveEvent;
 pub use mark::Mark;

@@ -45,6 +45,7 @@ mod tests {
             "cause",
             "provider",
             "window",
+            "alert",
             "gap",
             "error",
         ] {

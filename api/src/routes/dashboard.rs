@@ -25,10 +25,25 @@ struct Files;
 const NOT_BUILT: &str = include_str!("../assets/not-built.html");
 
 /// The paths that the app answers itself: the folders of `dashboard/src/routes`.
-const PAGES: [&str; 9] = ["", "audit", "contracts", "failures", "keys", "login", "providers", "sql", "txs"];
+const PAGES: [&str; 14] = [
+    "",
+    "alerts",
+    "audit",
+    "channels",
+    "contracts",
+    "failures",
+    "keys",
+    "login",
+    "monitors",
+    "providers",
+    "rules",
+    "silences",
+    "sql",
+    "txs",
+];
 
 /// The same with names in brackets, where anything may stand but nothing. They get [`ANY`].
-const THINGS: [&str; 2] = ["blocks/[network]/[block]", "txs/[network]/[hash]"];
+const THINGS: [&str; 3] = ["alerts/[id]", "blocks/[network]/[block]", "txs/[network]/[hash]"];
 
 /// The page of every path that the app knows: it begins empty (`fallback` in `dashboard/svelte.config.js`).
 const ANY: &str = "any.html";
@@ -166,10 +181,22 @@ mod tests {
 
     #[test]
     fn a_thing_has_a_path_of_its_own() {
-        for path in ["txs/op-mainnet/0xab", "blocks/op-mainnet/7", "blocks/op-mainnet/0xab"] {
+        for path in ["txs/op-mainnet/0xab", "blocks/op-mainnet/7", "blocks/op-mainnet/0xab", "alerts/01J0"] {
             assert!(is_thing(path), "{path}");
         }
-        for path in ["txs", "txs/op-mainnet", "txs//0xab", "txs/op-mainnet/", "txs/a/b/c", "blocks", "tx/a/b", ""] {
+        for path in [
+            "alerts",
+            "alerts/",
+            "alerts/a/b",
+            "txs",
+            "txs/op-mainnet",
+            "txs//0xab",
+            "txs/op-mainnet/",
+            "txs/a/b/c",
+            "blocks",
+            "tx/a/b",
+            "",
+        ] {
             assert!(!is_thing(path), "{path}");
         }
     }

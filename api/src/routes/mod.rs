@@ -1,5 +1,8 @@
 //! One file per route. The router is also the OpenAPI document: what is not documented is not served under `/api/v1`.
 
+pub mod ack;
+pub mod alerts;
+pub mod annotations;
 pub mod answer;
 pub mod asyncapi;
 pub mod audit;
@@ -10,14 +13,19 @@ pub mod causes;
 pub mod completeness;
 pub mod contracts;
 pub mod dashboard;
+pub mod definitions;
+pub mod deliveries;
 pub mod diagnosis;
 pub mod docs;
 pub mod export;
 pub mod failures;
 pub mod health;
 pub mod keys;
+pub mod matches;
+pub mod messages;
 pub mod openapi_json;
 pub mod overview;
+pub mod preview;
 pub mod problems;
 pub mod providers;
 pub mod registry;
@@ -31,6 +39,7 @@ pub mod txs;
 use std::sync::Arc;
 
 use axum::{Router, routing::get};
+use definitions::{channels, monitors, rules, silences};
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -52,6 +61,7 @@ use crate::app::App;
         (name = "figures", description = "Rates, prices, fees and more over time, and what is the matter"),
         (name = "state", description = "How Headwater itself is doing"),
         (name = "control", description = "What people create: contracts, keys, and the audit of every change"),
+        (name = "alerts", description = "What you want to be told, where, and when not; what you were told"),
         (name = "access", description = "Who is here, and what that may"),
         (name = "live", description = "The WebSocket"),
         (name = "about", description = "These documents"),
@@ -87,6 +97,25 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(keys::keys, keys::create))
         .routes(routes!(keys::key, keys::patch, keys::revoke))
         .routes(routes!(keys::rotate))
+        .routes(routes!(rules::list, rules::create))
+        .routes(routes!(rules::show, rules::patch, rules::delete))
+        .routes(routes!(monitors::list, monitors::create))
+        .routes(routes!(monitors::show, monitors::patch, monitors::delete))
+        .routes(routes!(channels::list, channels::create))
+        .routes(routes!(channels::show, channels::patch, channels::delete))
+        .routes(routes!(silences::list, silences::create))
+        .routes(routes!(silences::show, silences::patch, silences::delete))
+        .routes(routes!(alerts::alerts))
+        .routes(routes!(alerts::alert))
+        .routes(routes!(alerts::acknowledge))
+        .routes(routes!(annotations::annotations))
+        .routes(routes!(matches::matches))
+        .routes(routes!(preview::monitor))
+        .routes(routes!(messages::test))
+        .routes(routes!(messages::replay))
+        .routes(routes!(deliveries::deliveries))
+        .routes(routes!(deliveries::delivery))
+        .routes(routes!(deliveries::replay))
         .routes(routes!(audit::audit))
         .routes(routes!(openapi_json::openapi))
         .routes(routes!(asyncapi::asyncapi))
@@ -107,7 +136,8 @@ pub fn all() -> (Router<Arc<App>>, openapi::OpenApi) {
         .route("/docs", get(docs::page))
         .route("/docs/docs.js", get(docs::script))
         .route("/docs/docs.css", get(docs::style))
-        .route("/problems/{name}", get(problems::page));
+        .route("/problems/{name}", get(problems::page))
+        .route("/ack/{token}", get(ack::ask).post(ack::take_on));
     (rest.merge(pages).merge(registry::routes()), document)
 }
 

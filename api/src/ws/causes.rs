@@ -95,7 +95,7 @@ mod tests {
 
     fn subscribed(filter: Filter) -> (Subscriptions, Network) {
         let (mut subscriptions, network) = (Subscriptions::new(4), "a".parse().expect("a slug"));
-        let topics = Topics { blocks: false, transactions: true, providers: false, windows: false };
+        let topics = Topics { blocks: false, transactions: true, providers: false, windows: false, alerts: false };
         subscriptions.add(Id::Number(1), topics, None, filter, false).expect("free");
         (subscriptions, network)
     }

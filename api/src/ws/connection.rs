@@ -11,8 +11,10 @@ use axum::extract::ws::{Message, WebSocket, close_code};
 use control::Networks;
 use futures::{StreamExt, future::BoxFuture, stream::SplitStream};
 use schemas::{Network, Op, limits};
+use store::query::Whose;
 
 use super::{
+    alerts::ComingAlerts,
     causes::ComingCauses,
     end::End,
     endpoints::Endpoints,
@@ -25,6 +27,7 @@ use super::{
     windows::ComingWindows,
 };
 use crate::{
+    alerts::whose,
     app::App,
     door::{self, Asking, Credential},
     error::ApiError,
@@ -55,8 +58,11 @@ pub struct Connection {
     endpoints: Endpoints,
     causes: ComingCauses,
     windows: ComingWindows,
+    alerts: ComingAlerts,
     /// Who opened it.
     asking: Asking,
+    /// Whose alerts it is told of.
+    whose: Option<Whose>,
     /// Networks that whoever opened it reaches.
     reach: Networks,
     /// What it was opened with.
@@ -82,6 +88,8 @@ impl Connection {
             endpoints: Endpoints::default(),
             causes: ComingCauses::default(),
             windows: ComingWindows::default(),
+            alerts: ComingAlerts::default(),
+            whose: asking.tenant().map(whose),
             reach: asking.tenant().map_or(Networks::All, |tenant| tenant.reach().clone()),
             asking,
             credential,
@@ -103,7 +111,8 @@ impl Connection {
     async fn serve(&mut self) -> Result<(), End> {
         let shutdown = self.app.shutdown.clone();
         let app = Arc::clone(&self.app);
-        let ended = door::until_ended(&app, self.credential.take());
+        let had = self.asking.who.as_ref().map(|who| who.scopes());
+        let ended = door::until_ended(&app, self.credential.take(), had);
         tokio::pin!(ended);
         let mut tick = tokio::time::interval(self.app.config.ws.ping_every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -134,6 +143,7 @@ impl Connection {
                     let frames = self.windows.new_ones(&self.app.windows, &self.subscriptions);
                     self.out.send(frames).await?;
                 }
+                frames = self.alerts.changed(&self.subscriptions) => self.out.send(frames).await?,
                 () = self.endpoints.changed() => {
                     let frames = self.endpoints.new_ones(&self.app.providers, &self.subscriptions);
                     self.out.send(frames).await?;
@@ -142,6 +152,10 @@ impl Connection {
             more = self.pump().await?;
             let causes = self.causes.due(&self.app.causes, &self.subscriptions);
             self.out.send(causes).await?;
+            if let Some(whose) = &self.whose {
+                let alerts = self.alerts.new_ones(&self.app, whose, &self.subscriptions);
+                self.out.send(alerts).await?;
+            }
             self.start_step();
         }
     }
@@ -181,7 +195,7 @@ impl Connection {
     async fn carry_out(&mut self, operation: Operation) -> Result<(), End> {
         match operation {
             Operation::Ping { id } => self.answer(&Answer::Pong { id: id.as_ref() }).await,
-            Operation::Subscribe { id, topics, network, after, mut filter, method } => {
+            Operation::Subscribe { id, topics, network, after, mut filter, method, alerts_after } => {
                 let network = match self.reached(network) {
                     Ok(network) => network,
                     Err(error) => return self.refuse(Some(&id), &error).await,
@@ -196,9 +210,15 @@ impl Connection {
                 if let Err(error) = reach::may_watch(whom, topics, network.as_ref(), &mut filter).await {
                     return self.refuse(Some(&id), &error).await;
                 }
+                let alerts_from = match self.alerts_from(topics, alerts_after.as_deref()) {
+                    Ok(from) => from,
+                    Err(error) => return self.refuse(Some(&id), &error).await,
+                };
                 match self.subscribe(&id, topics, network.as_ref(), after, &filter) {
                     Ok(begins) => {
-                        let answer = Answer::subscribed(&id, topics, network.as_ref(), begins, &filter);
+                        let alerts =
+                            if topics.alerts { self.alerts.begin(&self.app.alerts, alerts_from) } else { None };
+                        let answer = Answer::subscribed(&id, topics, network.as_ref(), begins, &filter, alerts);
                         self.answer(&answer).await?;
                         if topics.transactions {
                             self.causes.begin(&self.app.causes, network.as_ref(), after);
@@ -226,6 +246,7 @@ impl Connection {
                     self.endpoints.end_without(subscriptions);
                     self.causes.end_without(subscriptions);
                     self.windows.end_without(subscriptions);
+                    self.alerts.end_without(subscriptions);
                     if self.replays.front().map(Replaying::network) != before.as_ref() {
                         self.step = None;
                     }

@@ -7,9 +7,11 @@
 //! frames beyond four times the limit. States of endpoints (`providers`) have no order and no position: their present state comes on
 //! subscribing, and after that each endpoint's last one. Nor have causes of failures ([`causes`]), which come with transactions: what was found
 //! out while a client was away is in the rows that it reads. Windows (`windows`) have no position either: the present ones come on subscribing, and after
-//! that each that is published; those of a contract come to whoever names the contract, and has it. Whoever ends it, the close frame with the reason arrives (section 7.1). It ends within 5 s of the key or session
+//! that each that is published; those of a contract come to whoever names the contract, and has it. Alerts (`alerts`) have a cursor of their own, and come to their tenant's connections
+//! alone ([`alerts`]). Whoever ends it, the close frame with the reason arrives (section 7.1). It ends within 5 s of the key or session
 //! that opened it; networks that a key does not reach are not there. Filters choose among transactions: see [`filter`].
 
+mod alerts;
 mod causes;
 mod connection;
 mod end;
@@ -22,6 +24,8 @@ mod replay;
 mod subscriptions;
 mod wakes;
 mod windows;
+
+pub(crate) use replay::{rest, undone};
 
 use std::sync::Arc;
 

@@ -28,15 +28,17 @@ pub struct Topics {
     pub providers: bool,
     /// Windows are wanted.
     pub windows: bool,
+    /// What becomes of alerts is wanted.
+    pub alerts: bool,
 }
 
 impl Topics {
     /// All that there are.
-    pub const ALL: Self = Self { blocks: true, transactions: true, providers: true, windows: true };
+    pub const ALL: Self = Self { blocks: true, transactions: true, providers: true, windows: true, alerts: true };
 
     /// Whether none is wanted.
     pub fn is_empty(self) -> bool {
-        !self.has_chain() && !self.providers && !self.windows
+        !self.has_chain() && !self.providers && !self.windows && !self.alerts
     }
 
     /// Whether block events are wanted, which have an order and a position.
@@ -51,6 +53,7 @@ impl Topics {
             transactions: self.transactions || other.transactions,
             providers: self.providers || other.providers,
             windows: self.windows || other.windows,
+            alerts: self.alerts || other.alerts,
         }
     }
 
@@ -61,6 +64,7 @@ impl Topics {
             transactions: self.transactions && !other.transactions,
             providers: self.providers && !other.providers,
             windows: self.windows && !other.windows,
+            alerts: self.alerts && !other.alerts,
         }
     }
 
@@ -72,12 +76,10 @@ impl Topics {
                 "transactions" => topics.transactions = true,
                 "providers" => topics.providers = true,
                 "windows" => topics.windows = true,
-                "alerts" => {
-                    return Err(ApiError::NotAvailableYet { topic: word.clone() });
-                }
+                "alerts" => topics.alerts = true,
                 other => {
                     let problem = format!(
-                        "`{}` is no topic: write blocks, transactions, windows or providers in `topics`",
+                        "`{}` is no topic: write blocks, transactions, windows, providers or alerts in `topics`",
                         cut(other)
                     );
                     return Err(ApiError::InvalidOperation { problem });
@@ -97,6 +99,7 @@ impl Topics {
             (self.transactions, "transactions"),
             (self.windows, "windows"),
             (self.providers, "providers"),
+            (self.alerts, "alerts"),
         ]
         .into_iter()
         .filter_map(|(on, word)| on.then_some(word))
@@ -106,6 +109,7 @@ impl Topics {
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one is held while it is answered")]
 pub enum Operation {
     /// Begin to follow.
     Subscribe {
@@ -121,6 +125,8 @@ pub enum Operation {
         filter: Filter,
         /// The called function, as it was written.
         method: Option<String>,
+        /// Resume token of alerts.
+        alerts_after: Option<String>,
     },
     /// Stop following: the subscription of this id, or (with topics) these topics of this network.
     Unsubscribe {
@@ -150,6 +156,7 @@ enum Wire {
         cause: Option<String>,
         found_by: Option<String>,
         method: Option<String>,
+        alerts_after: Option<String>,
     },
     Unsubscribe {
         id: Id,
@@ -192,13 +199,29 @@ impl Operation {
 
     fn from_wire(wire: Wire) -> Result<Self, ApiError> {
         Ok(match wire {
-            Wire::Subscribe { id, topics, network, after, contract, address, status, cause, found_by, method } => {
+            Wire::Subscribe {
+                id,
+                topics,
+                network,
+                after,
+                contract,
+                address,
+                status,
+                cause,
+                found_by,
+                method,
+                alerts_after,
+            } => {
                 let topics = Topics::parse(&topics)?;
                 let network = parse_network(network)?;
                 if after.is_some() && !topics.has_chain() {
                     let problem =
-                        "`after` goes with blocks or transactions: windows and providers send their present state"
+                        "`after` goes with blocks or transactions: windows and providers send their present state, alerts have `alerts_after`"
                             .to_owned();
+                    return Err(ApiError::InvalidOperation { problem });
+                }
+                if alerts_after.is_some() && !topics.alerts {
+                    let problem = "`alerts_after` goes with alerts: add alerts to `topics`".to_owned();
                     return Err(ApiError::InvalidOperation { problem });
                 }
                 if after.is_some() && network.is_none() {
@@ -220,7 +243,7 @@ impl Operation {
                     let problem = "windows of a contract are of one network: add `network`".to_owned();
                     return Err(ApiError::InvalidOperation { problem });
                 }
-                Self::Subscribe { id, topics, network, after, filter, method }
+                Self::Subscribe { id, topics, network, after, filter, method, alerts_after }
             }
             Wire::Unsubscribe { id, topics, network } => {
                 let network = parse_network(network)?;
@@ -268,6 +291,9 @@ pub enum Answer<'a> {
         /// Which of the transactions come, where not all do: what was asked for, and the selectors that `method` stands for.
         #[serde(skip_serializing_if = "Filter::is_empty")]
         filter: &'a Filter,
+        /// Where alerts begin: behind this cursor.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        alerts_after: Option<String>,
     },
     /// It is over.
     Unsubscribed {
@@ -291,6 +317,18 @@ pub enum Answer<'a> {
         /// `pruned`: what they held was removed by `[store] keep` or `max_bytes`; `not_held`: nothing is known of them.
         reason: &'static str,
     },
+    /// What became of alerts between these cursors will not come: it is not held any more. Read them again.
+    #[serde(rename = "gap")]
+    AlertsGap {
+        /// `alerts`.
+        topic: &'static str,
+        /// The last one before; null: the first there was.
+        from: Option<String>,
+        /// The last one that is missing.
+        to: String,
+        /// `not_held`.
+        reason: &'static str,
+    },
     /// An operation failed.
     Error {
         /// Its id, as far as it could be read.
@@ -308,8 +346,9 @@ impl Answer<'_> {
         network: Option<&'a Network>,
         after: Option<u64>,
         filter: &'a Filter,
+        alerts_after: Option<String>,
     ) -> Answer<'a> {
-        Answer::Subscribed { id, topics: topics.words(), network, after, filter }
+        Answer::Subscribed { id, topics: topics.words(), network, after, filter, alerts_after }
     }
 
     /// As text.
@@ -328,7 +367,7 @@ mod tests {
     fn operations_parse() {
         let text =
             r#"{"op":"subscribe","id":1,"topics":["blocks","transactions"],"network":"mantle-mainnet","after":1234}"#;
-        let Ok(Operation::Subscribe { id, topics, network, after, filter, method }) = Operation::parse(text) else {
+        let Ok(Operation::Subscribe { id, topics, network, after, filter, method, .. }) = Operation::parse(text) else {
             panic!("{text}")
         };
         assert_eq!((id, after, method), (Id::Number(1), Some(1234), None));
@@ -376,7 +415,9 @@ mod tests {
                 Some(3),
                 "invalid-operation",
             ),
-            (r#"{"op":"subscribe","id":3,"topics":["blocks","alerts"]}"#, Some(3), "not-available-yet"),
+            (r#"{"op":"subscribe","id":3,"topics":["blocks"],"alerts_after":"00"}"#, Some(3), "invalid-operation"),
+            (r#"{"op":"subscribe","id":3,"topics":["alerts"],"network":"a","after":1}"#, Some(3), "invalid-operation"),
+            (r#"{"op":"subscribe","id":3,"topics":["alerts"],"status":"failed"}"#, Some(3), "invalid-operation"),
         ] {
             let (got, error) = Operation::parse(text).expect_err(text);
             assert_eq!((got, error.kind().name), (id.map(Id::Number), kind), "{text}");

@@ -139,6 +139,16 @@ impl Subscriptions {
         ended
     }
 
+    /// Whether alerts are wanted, of any network.
+    pub fn has_alerts(&self) -> bool {
+        self.list.iter().any(|s| s.topics.alerts)
+    }
+
+    /// Whether an alert of this network is wanted.
+    pub fn wants_alert(&self, network: &Network) -> bool {
+        self.list.iter().any(|s| s.topics.alerts && s.network.as_ref().is_none_or(|n| n == network))
+    }
+
     /// Whether transactions are wanted, of any network.
     pub fn has_transactions(&self) -> bool {
         self.list.iter().any(|s| s.topics.transactions)
@@ -243,9 +253,11 @@ mod tests {
 
     use super::*;
 
-    const BLOCKS: Topics = Topics { blocks: true, transactions: false, providers: false, windows: false };
-    const BOTH: Topics = Topics { blocks: true, transactions: true, providers: false, windows: false };
-    const PROVIDERS: Topics = Topics { blocks: false, transactions: false, providers: true, windows: false };
+    const BLOCKS: Topics =
+        Topics { blocks: true, transactions: false, providers: false, windows: false, alerts: false };
+    const BOTH: Topics = Topics { blocks: true, transactions: true, providers: false, windows: false, alerts: false };
+    const PROVIDERS: Topics =
+        Topics { blocks: false, transactions: false, providers: true, windows: false, alerts: false };
 
     fn network(slug: &str) -> Network {
         slug.parse().expect("slug")
@@ -270,7 +282,7 @@ mod tests {
         s.remove(&Id::Number(1), None).expect("there");
         assert_eq!(
             s.topics(&network("a")),
-            Topics { blocks: false, transactions: true, providers: false, windows: false }
+            Topics { blocks: false, transactions: true, providers: false, windows: false, alerts: false }
         );
         assert!(s.topics(&network("b")).is_empty());
         assert!(s.remove(&Id::Number(1), None).is_err());

@@ -74,7 +74,8 @@ mod tests {
         protocol::{Id, Topics},
     };
 
-    const WINDOWS: Topics = Topics { blocks: false, transactions: false, providers: false, windows: true };
+    const WINDOWS: Topics =
+        Topics { blocks: false, transactions: false, providers: false, windows: true, alerts: false };
 
     fn texts(messages: &[Message]) -> Vec<&str> {
         messages.iter().map(|message| message.to_text().expect("text")).collect()

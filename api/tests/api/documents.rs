@@ -2,11 +2,12 @@
 
 use schemas::{
     TimeMs,
-    records::{EndpointState, Lie, MinuteSample, ProviderState, Seen},
+    records::{DeliveryState, EndpointState, Lie, MinuteSample, ProviderState, Seen},
 };
 use serde_json::{Value, json};
 
 use crate::{
+    alerts,
     chain::{Chain, recorded},
     providers, schema,
     world::{Api, World},
@@ -58,6 +59,11 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
     for seen in [Seen::State(Box::new(said)), Seen::Minute(minute)] {
         world.tell(&ethereum, &providers::sample(&ethereum, "one", TimeMs::now(), seen)).await;
     }
+    // An alert with a message about it.
+    let (alert, message) = (alerts::id(9), alerts::id(8));
+    world.tell(&ethereum, &alerts::fired(alerts::MINE, &alert)).await;
+    let attempt = alerts::delivery(alerts::MINE, &message, Some(&alert), 1, DeliveryState::Sent);
+    world.tell(&ethereum, &attempt).await;
     let dir = tempfile::tempdir().expect("temp dir");
     let control = api::ControlStore::of(crate::door::settings(&dir), control::Mode::None);
     control.open().await.expect("opens");
@@ -71,11 +77,18 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
     let abi = json!([{"type": "event", "name": "Moved", "anonymous": false, "inputs": []}]);
     let contract = json!({"network": "ethereum", "address": format!("0x{:040x}", 1), "name": "c", "abi": abi});
     let contract = make("/api/v1/contracts", contract).await;
+    let mut things = Vec::new();
+    for (list, new) in crate::created::definitions::one_of_each() {
+        let new = new.to_string().replace("\"a\"", "\"ethereum\"");
+        things.push(make(list, serde_json::from_str(&new).expect("JSON")).await);
+    }
     let key = make("/api/v1/keys", json!({"name": "k", "scopes": ["*:read"]})).await;
     providers::until(&api, "/api/v1/providers/ethereum/one", "the endpoint and its history", |detail| {
         detail["history"].as_array().is_some_and(|history| !history.is_empty())
     })
     .await;
+    providers::until(&api, &format!("/api/v1/deliveries/{message}"), "the message", |detail| detail["state"] == "sent")
+        .await;
     let document = api.get("/api/v1/openapi.json").await.json();
     assert_eq!(document["openapi"].as_str().map(|v| v.starts_with("3.")), Some(true));
 
@@ -149,6 +162,29 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         ("/api/v1/keys", "/api/v1/keys".to_owned(), 200),
         ("/api/v1/keys/{id}", key.clone(), 200),
         ("/api/v1/keys/{id}", "/api/v1/keys/none".to_owned(), 404),
+        ("/api/v1/channels", "/api/v1/channels".to_owned(), 200),
+        ("/api/v1/channels", "/api/v1/channels?limit=0".to_owned(), 400),
+        ("/api/v1/channels/{id}", things[0].clone(), 200),
+        ("/api/v1/channels/{id}", "/api/v1/channels/none".to_owned(), 404),
+        ("/api/v1/rules", "/api/v1/rules".to_owned(), 200),
+        ("/api/v1/rules/{id}", things[1].clone(), 200),
+        ("/api/v1/monitors", "/api/v1/monitors".to_owned(), 200),
+        ("/api/v1/monitors/{id}", things[2].clone(), 200),
+        ("/api/v1/silences", "/api/v1/silences".to_owned(), 200),
+        ("/api/v1/silences/{id}", things[3].clone(), 200),
+        ("/api/v1/monitors/{id}/matches", format!("{}/matches", things[2]), 200),
+        ("/api/v1/monitors/{id}/matches", "/api/v1/monitors/none/matches".to_owned(), 404),
+        ("/api/v1/monitors/{id}/matches", format!("{}/matches?state=x", things[2]), 400),
+        ("/api/v1/alerts", "/api/v1/alerts".to_owned(), 200),
+        ("/api/v1/alerts", "/api/v1/alerts?state=x".to_owned(), 400),
+        ("/api/v1/alerts/{id}", format!("/api/v1/alerts/{alert}"), 200),
+        ("/api/v1/alerts/{id}", "/api/v1/alerts/none".to_owned(), 404),
+        ("/api/v1/annotations", "/api/v1/annotations".to_owned(), 200),
+        ("/api/v1/annotations", "/api/v1/annotations?from=x".to_owned(), 400),
+        ("/api/v1/deliveries", "/api/v1/deliveries".to_owned(), 200),
+        ("/api/v1/deliveries", "/api/v1/deliveries?state=x".to_owned(), 400),
+        ("/api/v1/deliveries/{id}", format!("/api/v1/deliveries/{message}"), 200),
+        ("/api/v1/deliveries/{id}", "/api/v1/deliveries/none".to_owned(), 404),
         ("/api/v1/audit", "/api/v1/audit".to_owned(), 200),
         ("/api/v1/audit", "/api/v1/audit?from=x".to_owned(), 400),
         ("/api/v1/sql", "/api/v1/sql".to_owned(), 200),
@@ -173,6 +209,12 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         "/api/v1/ws",
         "/api/v1/contracts/abi",
         "/api/v1/keys/{id}/rotate",
+        // `alerts` looks at these.
+        "/api/v1/alerts/{id}/acknowledge",
+        "/api/v1/channels/{id}/test",
+        "/api/v1/monitors/preview",
+        "/api/v1/channels/{id}/replay",
+        "/api/v1/deliveries/{id}/replay",
         "/api/v1/auth/login",
         "/api/v1/auth/logout",
         "/api/v1/auth/me",

@@ -1,6 +1,7 @@
 //! The API against the real engine, the embedded log and the real sink, on recorded blocks. Each test has a database, a log and
 //! a port of its own. Where the engine is not on the machine the tests fail and say how to fetch it.
 
+mod alerts;
 mod causes;
 mod chain;
 mod closing;

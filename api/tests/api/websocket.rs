@@ -132,8 +132,12 @@ async fn hostile_frames_get_errors_and_the_connection_lives() {
             json!("w"),
             "invalid-operation",
         ),
-        (json!({"op": "subscribe", "id": 7, "topics": ["alerts"]}).to_string(), json!(7), "not-available-yet"),
-        (json!({"op": "subscribe", "id": 7, "topics": ["alerts"]}).to_string(), json!(7), "not-available-yet"),
+        (json!({"op": "subscribe", "id": 7, "topics": ["alerts"]}).to_string(), json!(7), "control-unavailable"),
+        (
+            json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "alerts_after": "00"}).to_string(),
+            json!(7),
+            "invalid-operation",
+        ),
         (json!({"op": "unsubscribe", "id": 7}).to_string(), json!(7), "subscription-conflict"),
         (
             json!({"op": "subscribe", "id": 7, "topics": ["blocks"], "network": "ethereum", "after": u64::MAX})

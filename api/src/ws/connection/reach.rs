@@ -1,12 +1,12 @@
 //! What whoever opened a connection reaches: networks of its key, and windows of contracts that it has.
 
-use control::Networks;
+use control::{Allowed, Networks, Resource};
 use schemas::Network;
 
 use super::Connection;
 use crate::{
     app::App,
-    door::Asking,
+    door::{Asking, permissions::Needs},
     error::ApiError,
     windows,
     ws::{end::End, filter::Filter, protocol::Topics},
@@ -28,6 +28,20 @@ impl Connection {
                 }
             },
         }
+    }
+
+    /// Where a subscription to alerts begins, for whoever may read them.
+    pub(super) fn alerts_from(&self, topics: Topics, after: Option<&str>) -> Result<Option<u64>, ApiError> {
+        if !topics.alerts {
+            return Ok(None);
+        }
+        // Nobody in particular is let in where the control store is away: then it is not known whose they are.
+        let Some(who) = &self.asking.who else { return Err(self.app.control().err().unwrap_or(ApiError::Internal)) };
+        if !who.allows(Resource::Alerts, Allowed::Read) {
+            let needs = Needs::Scope(Resource::Alerts, Allowed::Read).word();
+            return Err(ApiError::Forbidden { needs, has: who.scopes().texts().join(" ") });
+        }
+        self.alerts.place(&self.app.alerts, after)
     }
 
     /// Ends following the windows of contracts that whoever opened it has not got any more, and says so.

@@ -3,6 +3,7 @@
 mod audit;
 mod bodies;
 mod contracts;
+pub mod definitions;
 mod keys;
 mod operator;
 

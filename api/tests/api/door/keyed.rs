@@ -34,6 +34,7 @@ impl Keyed {
     pub async fn start_with(networks: &[&str], set: impl FnOnce(Config) -> Config) -> Self {
         let world = World::without_sink(networks).await;
         world.store.migrate().await.expect("tables");
+        world.store.migrate_tenants().await.expect("tables of tenants");
         let dir = tempfile::tempdir().expect("temp dir");
         let settings = settings(&dir);
         let operator = Operator::open(&settings, "test").await.expect("a control store");

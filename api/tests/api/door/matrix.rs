@@ -22,6 +22,7 @@ fn path(route: &str, id: &str) -> String {
         .replace("{block}", "1")
         .replace("{hash}", &"0".repeat(64))
         .replace("{name}", "unauthenticated")
+        .replace("{token}", "none")
         .replace("{subject}", "x")
         .replace("{version}", "1")
         .replace("{id}", id)
@@ -134,10 +135,18 @@ async fn what_is_of_another_tenant_is_not_there() {
     assert_eq!(made.status, 201, "{}", made.text());
     let contract = made.json()["id"].as_str().expect("an id").to_owned();
     let key = theirs.key.id.to_string();
+    let mut things = Vec::new();
+    for (list, new) in crate::created::definitions::one_of_each() {
+        let new = new.to_string().replace("\"a\"", "\"ethereum\"").replace("\"one\"", "\"theirs\"");
+        let made = keyed.send("POST", list, theirs.text.expose(), &[], &new).await;
+        assert_eq!(made.status, 201, "{list}: {}", made.text());
+        things.push((list, made.json()["id"].as_str().expect("an id").to_owned()));
+    }
     let mine = keyed.key(&["*:*"]).await;
     let mut looked = 0;
     for row in TABLE.iter().filter(|row| row.route.starts_with("/api/v1/") && row.route.contains("{id}")) {
-        let id = if row.route.contains("/keys/") { &key } else { &contract };
+        let thing = things.iter().find(|(list, _)| row.route.starts_with(list)).map(|(_, id)| id);
+        let id = thing.unwrap_or(if row.route.contains("/keys/") { &key } else { &contract });
         let there = ask(&keyed, row, id, Some(mine.text.expose())).await;
         let not_there = ask(&keyed, row, NOTHING, Some(mine.text.expose())).await;
         let told = |answer: &Answer, id: &str| (answer.status, answer.text().replace(id, "ID"));
@@ -145,12 +154,14 @@ async fn what_is_of_another_tenant_is_not_there() {
         assert_eq!(there.status, 404, "{} {}: {}", row.method, row.route, there.text());
         looked += 1;
     }
-    assert!(looked >= 7, "{looked}");
+    assert!(looked >= 19, "{looked}");
     // And it is there all the same, for who it belongs to.
-    for path in [format!("/api/v1/keys/{key}"), format!("/api/v1/contracts/{contract}")] {
+    let mine_of_them = [format!("/api/v1/keys/{key}"), format!("/api/v1/contracts/{contract}")];
+    for path in mine_of_them.into_iter().chain(things.iter().map(|(list, id)| format!("{list}/{id}"))) {
         assert_eq!(keyed.ask("GET", &path, theirs.text.expose()).await.status, 200, "{path}");
     }
-    for list in ["/api/v1/keys", "/api/v1/contracts", "/api/v1/audit"] {
+    for list in ["/api/v1/keys", "/api/v1/contracts", "/api/v1/audit"].into_iter().chain(things.iter().map(|(l, _)| *l))
+    {
         let seen = keyed.ask("GET", list, mine.text.expose()).await;
         assert!(seen.status == 200 && !seen.text().contains("theirs"), "{list}: {}", seen.text());
     }

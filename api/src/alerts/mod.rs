@@ -1,0 +1,13 @@
+//! What people ask of alerts: whose they are, one as it is this moment, and commands to the stage that keeps them (rule 29).
+
+mod acknowledge;
+mod commands;
+mod shown;
+mod whose;
+
+pub use self::{
+    acknowledge::{Acknowledged, WHAT, acknowledge, open},
+    commands::Commands,
+    shown::{Shown, shown},
+    whose::{by, whose},
+};
