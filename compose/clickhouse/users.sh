@@ -5,9 +5,11 @@ set -euo pipefail
 
 clickhouse-client --user "$CLICKHOUSE_USER" --password "$CLICKHOUSE_PASSWORD" --multiquery <<SQL
 CREATE DATABASE IF NOT EXISTS headwater;
+CREATE DATABASE IF NOT EXISTS headwater_tenants;
 
 CREATE USER headwater IDENTIFIED BY '$HEADWATER_STORE_PASSWORD';
 GRANT SELECT, INSERT, CREATE, ALTER, DROP TABLE, DROP VIEW ON headwater.* TO headwater;
+GRANT SELECT, INSERT, CREATE, ALTER, DROP TABLE, DROP VIEW ON headwater_tenants.* TO headwater;
 
 CREATE SETTINGS PROFILE headwater_api SETTINGS
     readonly = 2,
@@ -18,6 +20,7 @@ CREATE SETTINGS PROFILE headwater_api SETTINGS
     max_concurrent_queries_for_user = 64 MIN 1 MAX 64;
 CREATE USER api IDENTIFIED BY '$HEADWATER_API_PASSWORD' SETTINGS PROFILE headwater_api;
 GRANT SELECT, SHOW ON headwater.* TO api;
+GRANT SELECT, SHOW ON headwater_tenants.* TO api;
 
 CREATE SETTINGS PROFILE headwater_analyst SETTINGS
     readonly = 2,

@@ -21,6 +21,8 @@ pub enum Role {
     Causes,
     /// `headwater aggregate`
     Aggregate,
+    /// `headwater alerts`
+    Alerts,
     /// `headwater sink`
     Sink,
     /// `headwater api`
@@ -69,6 +71,7 @@ const DESCRIBE: &[&str] = &["Describe"];
 /// The list. Read and Write imply Describe, Alter implies it too; AlterConfigs implies DescribeConfigs.
 pub fn rights(role: Role) -> Vec<Right> {
     use topics::{
+        ALERTS_COMMANDS, ALERTS_DELIVERIES, ALERTS_EVENTS, ALERTS_MATCHES, ALERTS_OUTBOX, ALERTS_RING, ALERTS_STATE,
         CONTRACT_FACTS, CONTROL_CONFIG, CONTROL_TENANTS, DEAD_LETTERS, ENRICH_STATUS, ENRICHED_BLOCKS, ENRICHED_CAUSES,
         ENRICHED_EVENTS, ENRICHED_TRANSACTIONS, INGEST_CHECKPOINTS, INGEST_STATUS, METRICS_WINDOWS, PROVIDERS_SAMPLES,
         RAW_BLOCKS, RAW_TRANSACTIONS, STAGE_STATUS,
@@ -119,6 +122,32 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(WRITE, On::TransactionalIds("aggregate.")),
             right(WRITE, On::TransactionalIds("status.aggregate.")),
         ],
+        Role::Alerts => vec![
+            right(
+                READ,
+                On::Topics(&[
+                    ENRICHED_BLOCKS,
+                    ENRICHED_TRANSACTIONS,
+                    ENRICHED_CAUSES,
+                    PROVIDERS_SAMPLES,
+                    METRICS_WINDOWS,
+                    CONTROL_CONFIG,
+                    CONTROL_TENANTS,
+                ]),
+            ),
+            right(READ, On::Topics(&[ALERTS_COMMANDS])),
+            // What one of its groups writes another reads, and each reads its own state back.
+            right(BOTH, On::Topics(&[ALERTS_RING, ALERTS_MATCHES, ALERTS_STATE, ALERTS_OUTBOX, STAGE_STATUS])),
+            right(OUTPUT, On::Topics(&[ALERTS_EVENTS, ALERTS_DELIVERIES])),
+            right(DESCRIBE, On::Group(READER_GROUP)),
+            right(READ, On::Group("alerts.match")),
+            right(READ, On::Group("alerts.state")),
+            right(READ, On::Group("alerts.deliver")),
+            right(WRITE, On::TransactionalIds("alerts.match.")),
+            right(WRITE, On::TransactionalIds("alerts.state.")),
+            right(WRITE, On::TransactionalIds("alerts.deliver.")),
+            right(WRITE, On::TransactionalIds("status.alerts.")),
+        ],
         Role::Sink => vec![
             right(
                 READ,
@@ -137,6 +166,9 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(READ, On::Group("sink.causes")),
             right(READ, On::Group("sink.samples")),
             right(READ, On::Group("sink.windows")),
+            // What becomes of alerts, for the tables of tenants.
+            right(READ, On::Topics(&[topics::ALERTS_EVENTS, topics::ALERTS_DELIVERIES, topics::ALERTS_MATCHES])),
+            right(READ, On::Group("sink.alerts")),
             right(WRITE, On::TransactionalIds("sink.dead-letters.")),
             right(WRITE, On::TransactionalIds("status.sink.")),
         ],
@@ -159,6 +191,13 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(DESCRIBE, On::Group(READER_GROUP)),
             right(WRITE, On::TransactionalIds("status.api.")),
             right(WRITE, On::TransactionalIds(control::publisher::TRANSACTIONAL_ID)),
+            // Channels whose receivers are gone.
+            right(READ, On::Topics(&[topics::ALERTS_DELIVERIES])),
+            right(READ, On::Group("api.channels")),
+            // What becomes of alerts is told live, and what people ask of them is handed on.
+            right(READ, On::Topics(&[topics::ALERTS_EVENTS])),
+            right(OUTPUT, On::Topics(&[topics::ALERTS_COMMANDS])),
+            right(WRITE, On::TransactionalIds("alerts.commands.")),
         ],
         Role::TopicsApply => vec![right(&["Create", "Alter", "AlterConfigs"], On::AllTopics)],
         Role::TopicsDiff => vec![right(&["Describe", "DescribeConfigs"], On::AllTopics)],
@@ -195,6 +234,7 @@ pub fn topics_of(stage: Stage) -> Vec<(TopicSpec, &'static str)> {
         Stage::Enrich => Role::Enrich,
         Stage::Causes => Role::Causes,
         Stage::Aggregate => Role::Aggregate,
+        Stage::Alerts => Role::Alerts,
         Stage::Sink => Role::Sink,
         Stage::Api => Role::Api,
     };

@@ -43,6 +43,8 @@ enum Command {
     Causes(StageProcess),
     /// Run the stage that merges blocks into windows of a minute to a day, `enriched.blocks` to `metrics.windows` (needs `[log] kafka`)
     Aggregate(StageProcess),
+    /// Run the stage of alerts: rules and monitors of tenants, and the messages that they send (needs `[log] kafka`)
+    Alerts(StageProcess),
     /// Run the stage from `enriched.*` to the store (needs `[log] kafka` and `[store] url`)
     Sink(StageProcess),
     /// Run REST, WebSocket and dashboard (needs `[log] kafka` and `[store] url`)
@@ -159,6 +161,7 @@ impl Cli {
             Command::Enrich(args) => up::run_one(&args, Stage::Enrich, None),
             Command::Causes(args) => up::run_one(&args, Stage::Causes, None),
             Command::Aggregate(args) => up::run_one(&args, Stage::Aggregate, None),
+            Command::Alerts(args) => up::run_one(&args, Stage::Alerts, None),
             Command::Sink(args) => up::run_one(&args, Stage::Sink, None),
             Command::Api(args) => up::run_one(&args.stage, Stage::Api, args.listen),
             Command::Store(file) => store::run(&file.config),

@@ -91,6 +91,10 @@ async fn demo(args: Demo, dir: PathBuf) -> Result<(), Failure> {
         text,
         "{PROVIDERS}\n[api]\nlisten = \"{api}\"\n\n[admin]\nlisten = \"{admin}\"\n\n[store]\nlisten = \"{store}\"\n"
     );
+    // Whoever tries alerts takes them in on this machine; where others can come in, private targets are allowed by nobody.
+    if api.ip().is_loopback() {
+        text.push_str("[alerts]\nallow_targets = [\"127.0.0.1\"]\n\n");
+    }
     for (slug, data, every, depth) in CHAINS {
         let node = simulate(slug, data, every, depth, args.block_time, &dir).await?;
         let _ = writeln!(

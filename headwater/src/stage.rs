@@ -11,6 +11,8 @@ pub enum Stage {
     Causes,
     /// `enriched.blocks` → `metrics.windows`, beside the stream.
     Aggregate,
+    /// Rules and monitors of tenants, beside the stream.
+    Alerts,
     /// `enriched.*` → store.
     Sink,
     /// REST, WebSocket, dashboard.
@@ -24,6 +26,7 @@ impl std::fmt::Display for Stage {
             Self::Enrich => "enrich",
             Self::Causes => "causes",
             Self::Aggregate => "aggregate",
+            Self::Alerts => "alerts",
             Self::Sink => "sink",
             Self::Api => "api",
         })
@@ -31,6 +34,7 @@ impl std::fmt::Display for Stage {
 }
 
 /// In the order of the data.
-pub const ALL: [Stage; 6] = [Stage::Ingest, Stage::Enrich, Stage::Causes, Stage::Aggregate, Stage::Sink, Stage::Api];
+pub const ALL: [Stage; 7] =
+    [Stage::Ingest, Stage::Enrich, Stage::Causes, Stage::Aggregate, Stage::Alerts, Stage::Sink, Stage::Api];
 /// Those that bring blocks into the store.
 pub const INTO_THE_STORE: [Stage; 3] = [Stage::Ingest, Stage::Enrich, Stage::Sink];

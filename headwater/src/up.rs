@@ -1,11 +1,12 @@
-//! `headwater up`: every stage in one process; `headwater ingest`, `enrich`, `causes`, `aggregate`, `sink`, `api`: one of them. The log is
+//! `headwater up`: every stage in one process; `headwater ingest`, `enrich`, `causes`, `aggregate`, `alerts`, `sink`, `api`: one of them. The log is
 //! embedded or Kafka, the store embedded or a server: the stages cannot tell.
 //!
 //! ```text
 //! nodes ─▶ ingest ─▶ raw.* ─▶ enrich ─▶ enriched.* ─┬▶ sink ─▶ store (child process)
 //!           │          └─▶ causes ─▶ contract.facts ─▶ enrich, api; enriched.causes ─▶ sink, api
 //!           └ ─ ─ ─ ─ ─ ─ ─ ┘                        ├▶ api ─▶ REST, WebSocket, dashboard
-//!                                                    └▶ aggregate ─▶ metrics.windows ─▶ sink, api
+//!                                                    ├▶ aggregate ─▶ metrics.windows ─▶ sink, api
+//!                                                    └▶ alerts ─▶ alerts.* ─▶ sink, api, the world
 //! ```
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
@@ -209,6 +210,11 @@ async fn run_stages(
         let settings = parts::aggregate_config(&mut live);
         boards.push(settings.board.clone());
         service.spawn_stage("aggregate", 1, aggregate::run(settings, log.clone(), codec.clone(), stop.clone()))?;
+    }
+    if stages.contains(&Stage::Alerts) {
+        let settings = parts::alerts_config(&mut live);
+        boards.push(settings.board.clone());
+        service.spawn_stage("alerts", 2, alerts::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if stages.contains(&Stage::Sink) {
         let (_, store_config) = parts::connect_store(&config, parts::Asker::Sink)?;

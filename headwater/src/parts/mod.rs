@@ -19,7 +19,9 @@ pub use self::causes::{causes_config, table_of_causes};
 pub use self::control::{admin_gate, certificate, control_store, open_control};
 pub use log::{OpenLog, codec, connect_kafka, has_log, kafka_of, open_log, open_log_for_reading, prepare_topics};
 pub use past::past;
-pub use settings::{aggregate_config, api_config, enrich_config, ingest_config, ingest_networks, sink_config};
+pub use settings::{
+    aggregate_config, alerts_config, api_config, enrich_config, ingest_config, ingest_networks, sink_config,
+};
 pub use store::{Asker, connect_store, engine_config};
 
 /// How long a connection to a process on this machine may take.
@@ -51,6 +53,7 @@ pub fn describe_metrics() {
     enrich::describe_metrics();
     enrich::causes::describe_metrics();
     aggregate::describe_metrics();
+    alerts::describe_metrics();
     ::store::sink::describe_metrics();
     api::describe_metrics();
 }

@@ -3,7 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use nodes::fleet::Limits;
-use runtime::config::{Config, Confirm, Live, Network, Start, Verify};
+use runtime::{
+    config::{Alerts, Config, Confirm, Live, Network, Start, Verify},
+    scripts::Scripts,
+    targets::Targets,
+};
 use schemas::profiles::Profile;
 use store::{
     StoreConfig,
@@ -74,6 +78,25 @@ pub fn aggregate_config(live: &mut Live) -> aggregate::Config {
     aggregate::Config::following(instance, live.setting(families))
 }
 
+/// What alerts are told.
+pub fn alerts_config(live: &mut Live) -> alerts::Config {
+    let families = |config: &Config| -> HashMap<schemas::Network, schemas::Family> {
+        config.networks.iter().map(|n| (n.slug.clone(), n.family)).collect()
+    };
+    let families = live.setting(families);
+    let config = live.config();
+    let scheme = if config.api.tls.is_some() { "https" } else { "http" };
+    let public_url = match &config.api.public_url {
+        Some(url) => url.to_string(),
+        None => format!("{scheme}://{}", config.api_listen),
+    };
+    alerts::Config {
+        alerts: config.alerts.clone(),
+        control: Some(config.control.clone()),
+        ..alerts::Config::following(config.instance.clone(), families, &public_url)
+    }
+}
+
 /// What the sink is told.
 pub fn sink_config(live: &mut Live, store: StoreConfig) -> SinkConfig {
     let week = |n: &Network| (n.slug.clone(), week_of_heights(Profile::of(n.chain_id).block_time_ms));
@@ -96,6 +119,15 @@ fn keep(config: &Config) -> Keep {
     }
 }
 
+/// What the operator allows of rules, monitors and channels. What is no target was told when the configuration was read.
+fn bounds(alerts: &Alerts) -> control::Bounds {
+    control::Bounds {
+        targets: Targets::new(&alerts.allow_targets, &alerts.ports).unwrap_or_default(),
+        scripts: Scripts::of(alerts.scripts, &alerts.scripts_dir),
+        max_unindexed: alerts.max_unindexed,
+    }
+}
+
 /// What the API is told.
 pub fn api_config(
     live: &mut Live,
@@ -115,6 +147,7 @@ pub fn api_config(
         allowed_origins: config.allowed_origins.clone(),
         instance: config.instance.clone(),
         control,
+        bounds: bounds(&config.alerts),
         open_door: config.auth.warnings(&config.doors()).into_iter().next(),
         public_url: config.api.public_url.clone(),
         trusted_proxies: config.api.trusted_proxies.clone(),

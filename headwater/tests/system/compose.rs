@@ -19,7 +19,9 @@ fn said(output: &Output) -> String {
 /// Copies what the check looks at, so that a mistake can be made in it.
 fn copy(to: &Path) {
     let mut copy = Command::new("cp");
-    copy.args(["-r", "--parents", "compose", "scripts", "dashboard/package.json"]).arg(to).current_dir(root());
+    copy.args(["-r", "--parents", "compose", "scripts", "dashboard/package.json", "docs/clients.md"])
+        .arg(to)
+        .current_dir(root());
     let status = copy.status().expect("cp");
     assert!(status.success());
 }
@@ -50,6 +52,12 @@ fn the_files_for_containers_say_what_is_there() {
         ("docker-compose.yml", "\n  clickhouse: {}\n", "\n", "volume clickhouse"),
         ("stages.toml", "kafka:9092", "kaffka:9092", "kaffka is no service"),
         ("headwater.toml", "start = 1", "begin = 1", "headwater.toml:"),
+        (
+            "clickhouse/users.sh",
+            "headwater_tenants.* TO api",
+            "headwater_tenants.* TO analyst",
+            "clickhouse/users.sh lacks",
+        ),
         ("Dockerfile", "USER 10001:10001", "USER root", "run by root"),
         ("Dockerfile", "\"healthz\"", "\"healthy\"", "HEALTHCHECK"),
     ] {

@@ -1,6 +1,7 @@
 //! The binary as its users have it: whole processes over real servers, seen from outside. One test binary, so that what waits for
 //! processes to come, go and be missed waits side by side.
 
+mod alerts;
 mod alive;
 mod anvil;
 mod away;

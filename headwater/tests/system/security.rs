@@ -165,7 +165,8 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
     passed("topics");
     // Each stage under its own user: node → visible row.
     let mut listed: Vec<Acl> = [&apply[..], &diff].concat();
-    for role in ["ingest", "enrich", "causes", "aggregate", "sink", "api", "tail", "dead-letters", "requests"] {
+    for role in ["ingest", "enrich", "causes", "aggregate", "alerts", "sink", "api", "tail", "dead-letters", "requests"]
+    {
         listed.extend(cluster.acls(role, role));
     }
     listed.extend(cluster.acls("lag", "api"));
@@ -200,7 +201,7 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
 
     // A stage that comes back reads what it left: the state of ingest, what enrich said of itself, facts, windows, and what the API has published.
     let before = cluster.said("api").len();
-    for stage in ["ingest", "enrich", "causes", "aggregate", "api"] {
+    for stage in ["ingest", "enrich", "causes", "aggregate", "alerts", "api"] {
         cluster.kill(stage);
         cluster.stage(stage);
     }
@@ -268,7 +269,24 @@ async fn stages_run_with_least_privileges_and_say_what_is_refused() {
                 [topics::RAW_BLOCKS, topics::RAW_TRANSACTIONS, topics::ENRICHED_BLOCKS, topics::ENRICHED_TRANSACTIONS];
             chain.iter().any(|topic| acl.name == name(*topic))
         }
-        "User:api" => topics::FORMER.iter().any(|topic| acl.name == name(*topic)),
+        // Nobody has a rule here: nothing is looked up for one, and nothing is told but a self-test.
+        "User:alerts" => {
+            let of_rules = [
+                topics::ENRICHED_CAUSES,
+                topics::PROVIDERS_SAMPLES,
+                topics::METRICS_WINDOWS,
+                topics::ALERTS_RING,
+                topics::ALERTS_STATE,
+                topics::ALERTS_EVENTS,
+                topics::ALERTS_DELIVERIES,
+            ];
+            of_rules.iter().any(|topic| acl.name == name(*topic))
+        }
+        // Nobody asks anything of alerts here.
+        "User:api" => {
+            let commands = [name(topics::ALERTS_COMMANDS), format!("{prefix}alerts.commands.")];
+            topics::FORMER.iter().any(|topic| acl.name == name(*topic)) || commands.contains(&acl.name)
+        }
         _ => false,
     };
     assert!(unused.iter().all(rare), "listed, and never asked for: {unused:#?}");

@@ -106,7 +106,7 @@ fn check_finds_what_would_fail_or_be_ignored_later() {
 
 #[test]
 fn each_stage_offers_only_what_it_has() {
-    for stage in ["ingest", "enrich", "causes", "aggregate", "sink", "api"] {
+    for stage in ["ingest", "enrich", "causes", "aggregate", "alerts", "sink", "api"] {
         let help = String::from_utf8(run(&[stage, "--help"]).stdout).expect("text");
         assert!(help.contains("--admin-listen"), "{help}");
         assert_eq!(help.contains("--listen"), stage == "api", "{stage}: {help}");
@@ -203,7 +203,9 @@ async fn the_admin_port_explains_itself_and_commands_ask_it() {
 fn every_metric_of_the_sources_is_explained() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut all = 0;
-    for room in ["runtime", "nodes", "ingest", "enrich", "enrich/src/causes", "aggregate", "api", "store/src/sink"] {
+    for room in
+        ["runtime", "nodes", "ingest", "enrich", "enrich/src/causes", "aggregate", "alerts", "api", "store/src/sink"]
+    {
         let file = match room.contains('/') {
             true => root.join(room).join("metrics.rs"),
             false => root.join(room).join("src/metrics.rs"),

@@ -47,7 +47,7 @@ struct Figure {
 
 /// The stage that a thread works for.
 fn stage(thread: &str) -> &str {
-    let stages = ["ingest", "enrich", "causes", "aggregate", "sink", "api"];
+    let stages = ["ingest", "enrich", "causes", "aggregate", "alerts", "sink", "api"];
     match thread {
         processes::STORE => "store",
         processes::BROKER | processes::NODE | processes::ENDED => thread,

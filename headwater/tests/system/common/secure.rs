@@ -21,11 +21,12 @@ use super::{
 };
 
 /// Every user and the mechanism by which the broker knows it.
-pub const MECHANISMS: [(&str, &str); 12] = [
+pub const MECHANISMS: [(&str, &str); 13] = [
     ("ingest", "SCRAM-SHA-512"),
     ("enrich", "SCRAM-SHA-256"),
     ("causes", "SCRAM-SHA-256"),
     ("aggregate", "SCRAM-SHA-512"),
+    ("alerts", "SCRAM-SHA-512"),
     ("sink", "PLAIN"),
     ("api", "SCRAM-SHA-512"),
     ("topics-apply", "SCRAM-SHA-512"),
@@ -35,7 +36,7 @@ pub const MECHANISMS: [(&str, &str); 12] = [
     ("requests", "SCRAM-SHA-512"),
     ("lag", "SCRAM-SHA-512"),
 ];
-pub const STAGES: [&str; 6] = ["ingest", "enrich", "causes", "aggregate", "sink", "api"];
+pub const STAGES: [&str; 7] = ["ingest", "enrich", "causes", "aggregate", "alerts", "sink", "api"];
 pub const PASSWORD: &str = "HEADWATER_KAFKA_PASSWORD";
 
 /// A secure broker of our own.
