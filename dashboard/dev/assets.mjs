@@ -12,7 +12,7 @@ const CSP =
 
 /** Answers with the file at `pathname`. */
 export function asset(pathname, response) {
-	const thing = /^\/(txs|blocks)\/[^/]+\/[^/]+$/.test(pathname);
+	const thing = /^\/((txs|blocks)\/[^/]+\/[^/]+|alerts\/[^/]+)$/.test(pathname);
 	const page = pathname === '/' ? '/index.html' : thing ? '/any.html' : pathname;
 	const path = normalize(extname(page) ? page : `${page}.html`);
 	try {

@@ -18,3 +18,9 @@ export function fits(t, of) {
 		(!of.to || at < Date.parse(of.to))
 	);
 }
+
+/** Some columns of transactions as a file. */
+export function asCsv(transactions) {
+	const columns = ['network', 'hash', 'height', 'status', 'method'];
+	return [columns, ...transactions.map((tx) => columns.map((column) => tx[column] ?? ''))].join('\n') + '\n';
+}

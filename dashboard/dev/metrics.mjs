@@ -46,6 +46,7 @@ export function figures(networks, { trouble, mode, rate }) {
 			failed,
 			gas_price_p50: p50,
 			gas_price_p95: p95,
+			fullness: 0.4 + 0.5 * noise(network, at, 'full'),
 			fee_total: p50 * 84_000n * BigInt(Math.max(0, transactions)),
 			block_interval_ms: Math.round((network.startsWith('ethereum') ? 12_000 : 2_000) * (0.95 + 0.2 * noise(network, at, 'i') ** 3)),
 			complete: !hole(network, at) && part === 1
@@ -72,6 +73,9 @@ export function figures(networks, { trouble, mode, rate }) {
 			tps: transactions / (ms / 1_000),
 			gas_price_p50: first ? first.gas_price_p50.toString() : null,
 			gas_price_p95: first ? first.gas_price_p95.toString() : null,
+			gas_price_avg: first ? first.gas_price_p50.toString() : null,
+			base_fee: first && !contract ? ((first.gas_price_p50 * 9n) / 10n).toString() : null,
+			fullness: contract ? null : (first?.fullness ?? null),
 			fee_total: fees.toString(),
 			block_interval_ms: first?.block_interval_ms ?? null,
 			complete: at + ms <= Date.now() && parts.every((p) => p.complete),

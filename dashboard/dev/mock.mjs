@@ -8,6 +8,7 @@
 // GET /mock/down, /mock/up               hangs up and refuses, comes back
 // GET /mock/provider?network=SLUG&name=NAME&to=JSON   makes an endpoint other than it was (see dev/providers.mjs)
 // GET /mock/hold?on=1|0                   causes of failures do not come any more; come again
+// GET /mock/fire?rule=ID                  a rule fires; without an id the newest
 // GET /mock/gone?network=SLUG&name=NAME   takes an endpoint out
 
 import { createHash } from 'node:crypto';
@@ -15,12 +16,14 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import { WebSocketServer } from 'ws';
+import { alerting } from './alerts.mjs';
 import { asset } from './assets.mjs';
 import { catalogue } from './catalogue.mjs';
 import { detailOf, methodOf } from './decoded.mjs';
 import { endpointsThen, failureFor, groupsOf, searched, similarTo } from './failures.mjs';
-import { fits } from './fits.mjs';
+import { asCsv, fits } from './fits.mjs';
 import { figures } from './metrics.mjs';
+import { named } from './networks.mjs';
 import { fleet } from './providers.mjs';
 
 const { values: options } = parseArgs({
@@ -34,20 +37,6 @@ const { values: options } = parseArgs({
 });
 const recorded = JSON.parse(readFileSync(new URL('recorded.json', import.meta.url), 'utf8'));
 const sha = (...parts) => '0x' + createHash('sha256').update(parts.join(' ')).digest('hex');
-
-const SOURCES = [['ethereum-mainnet', 6000], ['polygon-mainnet', 2000], ['op-mainnet', 2000]];
-const MORE = ['base', 'arbitrum-one', 'mantle', 'linea', 'scroll', 'bsc', 'gnosis', 'celo', 'avalanche', 'unichain', 'blast', 'zksync', 'cronos', 'berachain', 'taiko', 'sonic', 'fraxtal'];
-
-/** So many networks: the recorded ones, then others by their transactions. */
-function named(count) {
-	return Array.from({ length: count }, (_, i) => {
-		const [of, everyMs] = SOURCES[i % SOURCES.length];
-		if (i < SOURCES.length) return [of, everyMs, of];
-		const name = MORE[(i - SOURCES.length) % MORE.length];
-		const round = Math.floor((i - SOURCES.length) / MORE.length);
-		return [`${name}-${['mainnet', 'sepolia', 'hoodi', 'devnet'][round] ?? `net-${round}`}`, everyMs, of];
-	});
-}
 
 const networks = new Map();
 for (const [slug, everyMs, of] of named(Number(options.networks))) {
@@ -227,6 +216,12 @@ if (options.mode !== 'empty') {
 
 const began = Date.now();
 
+const alerts = alerting({
+	chains: () => [...networks.values()],
+	tell: (frame) => sockets.forEach((ws) => ws.alerts && ws.send(JSON.stringify(frame))),
+	mode: options.mode
+});
+
 function stopped(n) {
 	return options.mode === 'troubled' && n.slug !== 'ethereum-mainnet';
 }
@@ -273,7 +268,7 @@ const bare = ({ detail, which, ...tx }) => tx;
 
 const byNewest = (a, b) => Date.parse(b.block_time) - Date.parse(a.block_time) || b.index - a.index;
 
-function answer(path, query) {
+function answer(path, query, { method = 'GET', body = null, ifMatch = null } = {}) {
 	const one = query.get('network');
 	const limit = Number(query.get('limit') ?? 50);
 	const chains = [...networks.values()].filter((n) => !one || n.slug === one);
@@ -283,7 +278,7 @@ function answer(path, query) {
 		const detail = 'The store at 127.0.0.1:8123 does not answer. Headwater starts it again and keeps what has come.';
 		return [503, { type: 'about:blank', title: 'The store is not reachable', status: 503, detail }];
 	}
-	const told = metrics.answer(path, query);
+	const told = alerts.answer(method, path, query, body, ifMatch) ?? metrics.answer(path, query);
 	if (told) return told;
 	const unknown = path.startsWith('/providers/') && [...query.keys()].find((key) => !['network', 'from', 'to'].includes(key));
 	if (unknown) return [400, { type: 'about:blank', title: 'Unknown parameter', status: 400, detail: unknown }];
@@ -296,7 +291,7 @@ function answer(path, query) {
 	}
 	if (path === '/sql') return [200, catalogue()];
 	// Nothing was made yet: what is made is tried against a real server.
-	if (['/contracts', '/keys', '/audit'].includes(path)) return [200, { items: [], next: null }];
+	if (['/keys', '/audit'].includes(path)) return [200, { items: [], next: null }];
 	if (path === '/blocks') {
 		const items = chains.flatMap((n) => n.chain.map((c) => c.block)).sort((a, b) => b.height - a.height);
 		return [200, { items: items.slice(0, limit), next: null }];
@@ -347,25 +342,34 @@ const server = createServer((request, response) => {
 			const frame = JSON.stringify({ type: 'provider', network, sequence: networks.get(network).sequence, op: 'revert', data });
 			for (const socket of sockets) if (socket.providers) socket.send(frame);
 		}
+		if (what === 'fire') alerts.fire(url.searchParams.get('rule'));
 		if (what === 'hold') holding = url.searchParams.get('on') === '1';
 		if (what === 'down' || what === 'up') down = what === 'down';
 		if (down) for (const socket of sockets) socket.terminate();
 		return response.end('done\n');
 	}
+	if (url.pathname.startsWith('/ack/')) return alerts.linked(request, response, url.pathname.slice(5));
 	if (url.pathname.startsWith('/api/v1/')) {
 		if (down) return request.socket.destroy();
-		const [status, body] = answer(url.pathname.slice('/api/v1'.length), url.searchParams);
-		if (url.searchParams.get('format') === 'csv' && status === 200) {
-			const columns = ['network', 'hash', 'height', 'status', 'method'];
-			response.writeHead(200, { 'content-type': 'text/csv; charset=utf-8' });
-			return response.end([columns, ...body.map((tx) => columns.map((column) => tx[column] ?? ''))].join('\n') + '\n');
-		}
-		const type = status < 400 ? 'application/json' : 'application/problem+json';
-		response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
-		return response.end(JSON.stringify(body));
+		return void respond(request, response, url);
 	}
 	asset(url.pathname, response);
 });
+
+async function respond(request, response, url) {
+	const chunks = [];
+	for await (const chunk of request) chunks.push(chunk);
+	const sent = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : null;
+	const asked = { method: request.method, body: sent, ifMatch: request.headers['if-match'] };
+	const [status, body, headers] = answer(url.pathname.slice('/api/v1'.length), url.searchParams, asked);
+	if (url.searchParams.get('format') === 'csv' && status === 200) {
+		response.writeHead(200, { 'content-type': 'text/csv; charset=utf-8' });
+		return response.end(asCsv(body));
+	}
+	const type = status < 400 ? 'application/json' : 'application/problem+json';
+	response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', ...headers });
+	response.end(body == null ? undefined : JSON.stringify(body));
+}
 
 const wss = new WebSocketServer({ noServer: true });
 server.on('upgrade', (request, socket, head) => {
@@ -381,6 +385,7 @@ server.on('upgrade', (request, socket, head) => {
 				ws.windows = { contract: narrowing.contract ?? '' };
 				tellWindows(ws, metrics.present());
 			}
+			if (topics.includes('alerts')) ws.alerts = true;
 			if (topics.includes('providers')) {
 				if (options.mode === 'error') return;
 				ws.providers = true;

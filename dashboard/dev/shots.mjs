@@ -124,6 +124,32 @@ try {
 		await overview.screenshot({ path: `${dir}/overview-${name}.png`, fullPage: true, clip });
 	}
 
+	for (const [name, options] of [['light', { scheme: 'light' }], ['dark', {}], ['narrow', { viewport: { width: 390, height: 844 }, touch: true }]]) {
+		const alerts = await open(`${live}/alerts`, options);
+		await alerts.waitForSelector('[data-testid=past] [data-alert]');
+		await wait(500);
+		await shot(alerts, `alerts-${name}`);
+		const told = await alerts.locator('[data-alert]').evaluateAll((rows) => rows.map((row) => [row.dataset.state, row.dataset.alert]));
+		for (const [state, id] of told.slice(0, 2)) {
+			await alerts.goto(`${live}/alerts/${id}`);
+			await alerts.waitForSelector('[data-testid=deliveries]');
+			await wait(500);
+			await alerts.screenshot({ path: `${dir}/alert-${state}-${name}.png`, fullPage: true });
+		}
+		for (const kind of ['rules', 'monitors', 'channels', 'silences']) {
+			await alerts.goto(`${live}/${kind}`);
+			await alerts.waitForSelector('[data-thing]');
+			await shot(alerts, `${kind}-${name}`);
+			await alerts.locator('[data-thing] a').first().click();
+			await alerts.locator('[data-testid=edit]').waitFor();
+			await wait(700);
+			await shot(alerts, `${kind}-one-${name}`);
+			await alerts.locator('[data-testid=edit]').click();
+			await wait(900);
+			await shot(alerts, `${kind}-edit-${name}`);
+		}
+	}
+
 	const sql = await open(`${live}/sql`, { scheme: 'light' });
 	await sql.waitForSelector('[data-testid=views] details');
 	await shot(sql, 'sql');

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { checkAlertStates } from './alerts-states.mjs';
 import { checkOverviewStates } from './overview-states.mjs';
 
 const TIMEOUT_MS = 20_000;
@@ -14,9 +15,8 @@ const children = [];
 
 async function mock(mode, ...args) {
 	const path = fileURLToPath(new URL('../dev/mock.mjs', import.meta.url));
-	const child = spawn(process.execPath, [path, '--port', '0', '--mode', mode, ...args]);
+	const child = spawn(process.execPath, [path, '--port', '0', '--mode', mode, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
 	children.push(child);
-	child.stderr.pipe(process.stderr);
 	return new Promise((resolve, reject) => {
 		child.stdout.once('data', (line) => resolve(line.toString().trim()));
 		child.once('exit', (code) => reject(new Error(`the mock ended with ${code}`)));
@@ -54,6 +54,7 @@ const change = (url, network, name, to) =>
 
 try {
 	const figures = await checkOverviewStates({ mock, open, until, browser });
+	const alerts = await checkAlertStates({ mock, open, until });
 
 	await open(`${await mock('empty')}/providers`);
 	await page.waitForSelector('[data-testid=none]');
@@ -269,7 +270,7 @@ try {
 	assert.equal(await page.locator('main a.btn').getAttribute('href'), '/');
 
 	assert.deepEqual(thrown, [], 'errors thrown in the page');
-	console.log(`overview (${figures}), transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be`);
+	console.log(`overview (${figures}), alerts (${alerts}), transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be`);
 } catch (error) {
 	console.error(error.message ?? error);
 	if (thrown.length > 0) console.error('thrown:', thrown.join('\n'));

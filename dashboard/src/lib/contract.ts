@@ -230,6 +230,8 @@ export interface Mistake {
 	path: string;
 	problem: string;
 	cure?: string;
+	/** Of a mistake inside an expression: the character that it begins at, from 0. */
+	position?: number;
 }
 
 /** What a score is made of; each 0 to 1. The score is 100 × (½ latency + ½ success) × height. */
@@ -323,6 +325,7 @@ export type Frame =
 	| { type: 'provider'; network: string; sequence: number; op: Op; data: Provider }
 	| { type: 'window'; network: string; sequence: number; op: Op; data: WindowData }
 	| { type: 'cause'; network: string; sequence: number; data: LateCause }
+	| { type: 'alert'; [more: string]: unknown }
 	| { type: 'position'; network: string; sequence: number }
 	| { type: 'gap'; network: string; from: number; to: number; reason?: 'not_held' | 'pruned' }
 	| { type: 'error'; id?: number | null; problem: Problem };

@@ -6,6 +6,10 @@ describe('the audit in words', () => {
 	it('says what was done, and what was only tried', () => {
 		expect(deed(entry('contract.create'))).toBe('added the contract');
 		expect(deed(entry('key.revoke', 'denied'))).toBe('tried to revoke the key');
+		expect(deed(entry('silence.create'))).toBe('added the silence');
+		expect(deed(entry('channel.test'))).toBe('sent a test to the channel');
+		expect(deed(entry('channel.replay', 'failed'))).toBe('tried to send again what went to the channel');
+		expect(deed(entry('alert.acknowledge'))).toBe('acknowledged the alert');
 		expect(deed(entry('member.invite'))).toBe('member.invite on the member');
 		expect(deed(entry('x.constructor', 'failed'))).toBe('tried x.constructor on the x');
 	});

@@ -9,24 +9,38 @@ export const ACTIONS = [
 	'key.create',
 	'key.change',
 	'key.rotate',
-	'key.revoke'
+	'key.revoke',
+	...(['rule', 'monitor', 'channel', 'silence'] as const).flatMap((kind) => [`${kind}.create`, `${kind}.change`, `${kind}.delete`] as const),
+	'channel.test',
+	'channel.replay',
+	'channel.disable',
+	'delivery.replay',
+	'alert.acknowledge'
 ] as const;
 
-export const KINDS = ['contract', 'key'] as const;
+export const KINDS = ['contract', 'key', 'rule', 'monitor', 'channel', 'silence', 'alert', 'delivery'] as const;
 
 const DONE: Record<string, string> = {
 	create: 'added',
 	change: 'changed',
 	delete: 'removed',
 	rotate: 'gave another secret to',
-	revoke: 'revoked'
+	revoke: 'revoked',
+	test: 'sent a test to',
+	replay: 'sent again',
+	disable: 'disabled',
+	acknowledge: 'acknowledged'
 };
 const TRIED: Record<string, string> = {
 	create: 'add',
 	change: 'change',
 	delete: 'remove',
 	rotate: 'give another secret to',
-	revoke: 'revoke'
+	revoke: 'revoke',
+	test: 'send a test to',
+	replay: 'send again',
+	disable: 'disable',
+	acknowledge: 'acknowledge'
 };
 
 /** What happened, without who and to what: `added the contract`, `tried to revoke the key`. Unknown actions are shown as they are. */
@@ -34,6 +48,8 @@ export function deed(entry: Pick<AuditEntry, 'action' | 'outcome' | 'resource'>)
 	const verb = entry.action.split('.').at(-1) ?? '';
 	const kind = entry.resource.kind.replaceAll('_', ' ');
 	const done = entry.outcome === 'done';
+	// A channel is not sent again, but what went to it.
+	if (entry.action === 'channel.replay') return `${done ? 'sent' : 'tried to send'} again what went to the channel`;
 	const words = Object.hasOwn(DONE, verb) ? (done ? DONE[verb] : `tried to ${TRIED[verb]}`) : `${done ? '' : 'tried '}${entry.action} on`;
 	return `${words} the ${kind}`;
 }

@@ -1,0 +1,129 @@
+/** A rule as it is being written. */
+
+import { entered, fromApi, metricOf, toApi } from '../metrics';
+import type { Baseline, Rule, Severity } from '../shapes';
+import { ofRule, type Naming } from '../words';
+import { filled, nameOf, numeric, type Kind } from './kind';
+
+export interface RuleDraft {
+	name: string;
+	paused: boolean;
+	severity: Severity;
+	networks: string[];
+	/** It came with `network`, and goes with it as long as it is one. */
+	single: boolean;
+	contract: string;
+	endpoint: string;
+	metric: string;
+	operator: string;
+	against: 'threshold' | 'baseline';
+	/** In the unit of the form (`entered`). */
+	threshold: string;
+	percent: string;
+	over: string;
+	window: string;
+	for: string;
+	minCount: string;
+	cooldown: string;
+	repeat: string;
+	channels: string[];
+	escalateAfter: string;
+	escalateTo: string[];
+	/** As they came: the form does not show them. */
+	kept: Pick<Rule, 'routes' | 'group_by'>;
+}
+
+export const WINDOWS = ['1m', '5m', '1h', '24h'] as const;
+
+const FIRST = 'failure_rate';
+
+function draft(rule: Rule | null): RuleDraft {
+	const metric = metricOf(rule?.metric ?? FIRST);
+	return {
+		name: rule?.name ?? '',
+		paused: rule?.paused ?? false,
+		severity: rule?.severity ?? 'warning',
+		networks: rule ? (rule.networks?.length ? [...rule.networks] : rule.network ? [rule.network] : []) : [],
+		single: rule?.network != null && !rule.networks?.length,
+		contract: rule?.contract ?? '',
+		endpoint: rule?.endpoint ?? '',
+		metric: rule?.metric ?? FIRST,
+		operator: rule?.operator ?? '>',
+		against: rule?.baseline ? 'baseline' : 'threshold',
+		threshold: fromApi(rule ? rule.threshold : metric?.threshold, metric?.unit),
+		percent: String(rule?.baseline?.percent ?? 50),
+		over: rule?.baseline?.over ?? '24h',
+		window: rule?.window ?? '5m',
+		for: rule?.for ?? '0s',
+		minCount: String(rule?.min_count ?? 0),
+		cooldown: rule?.cooldown ?? '0s',
+		repeat: rule?.repeat_every ?? '',
+		channels: [...(rule?.channels ?? [])],
+		escalateAfter: rule?.escalate?.after ?? '',
+		escalateTo: [...(rule?.escalate?.channels ?? [])],
+		kept: rule ? { routes: rule.routes ?? [], group_by: rule.group_by ?? [] } : {}
+	};
+}
+
+/** Another figure: what one would begin with for it. */
+export function choose(draft: RuleDraft, metric: string): void {
+	const found = metricOf(metric);
+	draft.metric = metric;
+	draft.operator = found?.operator ?? '>';
+	draft.threshold = fromApi(found?.threshold, found?.unit);
+	draft.against = found?.usual ? 'baseline' : 'threshold';
+	if (!found?.contract) draft.contract = '';
+	if (found?.of !== 'endpoint') draft.endpoint = '';
+}
+
+/** What the rule is called where nobody gives it a name. */
+export function suggested(draft: RuleDraft, naming?: Naming): string {
+	return ofRule(measured(draft) as unknown as Rule, naming);
+}
+
+/** What is measured where, and against what. */
+function measured(draft: RuleDraft): Record<string, unknown> {
+	const metric = metricOf(draft.metric);
+	const over: Baseline = { percent: Number(draft.percent), over: draft.over };
+	const places = draft.single && draft.networks.length === 1 ? { network: draft.networks[0] } : { networks: [...draft.networks] };
+	return {
+		...places,
+		contract: filled(draft.contract),
+		endpoint: filled(draft.endpoint),
+		metric: draft.metric,
+		operator: draft.operator,
+		...(draft.against === 'baseline' ? { baseline: over } : { threshold: toApi(draft.threshold, metric?.unit) ?? filled(draft.threshold) }),
+		window: draft.window,
+		for: draft.for.trim() || '0s'
+	};
+}
+
+export const RULE: Kind<Rule, RuleDraft> & { naming: Naming | undefined } = {
+	path: '/api/v1/rules',
+	resource: 'rules',
+	one: 'rule',
+	/** For the name that is given where none is typed. */
+	naming: undefined,
+	draft,
+	body(draft) {
+		return {
+			name: nameOf(draft.name, suggested(draft, RULE.naming)),
+			paused: draft.paused,
+			severity: draft.severity,
+			...measured(draft),
+			min_count: numeric(draft.minCount) ?? 0,
+			cooldown: draft.cooldown.trim() || '0s',
+			repeat_every: filled(draft.repeat),
+			channels: [...draft.channels],
+			escalate: draft.escalateAfter.trim() || draft.escalateTo.length > 0 ? { after: draft.escalateAfter.trim(), channels: [...draft.escalateTo] } : null,
+			...draft.kept
+		};
+	},
+	paths: () => [
+		'name', 'severity', 'network', 'networks', 'contract', 'endpoint', 'metric', 'operator', 'threshold', 'baseline', 'window', 'for', 'min_count',
+		'cooldown', 'repeat_every', 'channels', 'escalate'
+	]
+};
+
+/** The sign behind the threshold. */
+export const signOf = (metric: string): string => entered(metricOf(metric)?.unit).sign;
