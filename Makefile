@@ -113,11 +113,12 @@ fetch: prerequisites ## Fetch the store's engine into the cache (once, about 200
 	scripts/fetch-chdb
 
 .PHONY: fetch-test
-fetch-test: prerequisites ## Fetch the servers, the foreign consumers and SQL clients that tests use
+fetch-test: prerequisites ## Fetch the servers, the foreign consumers, SQL clients and receivers of alerts that tests use
 	$(call say,servers and foreign clients for tests)
 	scripts/fetch-anvil
 	scripts/fetch-consumers
 	scripts/fetch-clients
+	scripts/fetch-receivers
 
 .PHONY: bench
 bench: build ## Measure speed, CPU by stage, bytes, memory and latency over both logs (without Java: the embedded one)
