@@ -60,20 +60,12 @@ async fn memberships(config: &Config, log: &dyn Log, codec: &Codec, shutdown: &C
         };
         config.board.released_all();
         let Err(error) = ended else { return Ok(()) };
-        if shutdown.is_cancelled() {
-            tracing::debug!(%error, "while stopping");
+        let tell = |why: String| {
+            metrics::rejoined();
+            config.board.process(STALLED, Some(why));
+        };
+        if !pauses.rejoin((GROUP, started), error, shutdown, tell).await.map_err(Error::Log)? {
             return Ok(());
-        }
-        if !error.is_mended_by_joining() {
-            return Err(Error::Log(error));
-        }
-        let retry = pauses.after(started);
-        tracing::warn!(%error, kind = ?error.kind, retry_in = ?retry, "joining anew");
-        metrics::rejoined();
-        config.board.process(STALLED, Some(format!("aggregate joins its group anew: {error}")));
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            () = tokio::time::sleep(retry) => {}
         }
     }
 }

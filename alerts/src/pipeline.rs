@@ -105,21 +105,13 @@ impl Group {
         loop {
             let started = Instant::now();
             let Err(error) = self.membership(context, shutdown).await else { return Ok(()) };
-            if shutdown.is_cancelled() {
-                tracing::debug!(%error, group, "while stopping");
+            let tell = |why: String| {
+                metrics::rejoined(group);
+                context.say(group, Some(Trouble { state: STALLED, why }));
+            };
+            let again = pauses.rejoin((group, started), error, shutdown, tell).await;
+            if !again.map_err(|error| Error::Log { group, error })? {
                 return Ok(());
-            }
-            if !error.is_mended_by_joining() {
-                return Err(Error::Log { group, error });
-            }
-            let retry = pauses.after(started);
-            tracing::warn!(%error, kind = ?error.kind, group, retry_in = ?retry, "joining anew");
-            metrics::rejoined(group);
-            let why = format!("{group} joins its group anew: {error}");
-            context.say(group, Some(Trouble { state: STALLED, why }));
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(retry) => {}
             }
         }
     }

@@ -105,25 +105,18 @@ async fn memberships(
         let error = match ended {
             Ok(Ended::Stopped) => return Ok(()),
             Ok(Ended::GoesOn) => continue,
-            Err(error) if shutdown.is_cancelled() => {
-                tracing::debug!(%error, "while stopping");
-                return Ok(());
-            }
             Err(error) => error,
         };
-        if !error.is_mended_by_joining() {
-            return Err(Error::Log(error));
-        }
-        if error.kind == LogErrorKind::NoTopic {
-            metrics::topic_missing();
-        }
-        let retry = pauses.after(started);
-        tracing::warn!(%error, kind = ?error.kind, retry_in = ?retry, "joining anew");
-        metrics::rejoined(kind_name(error.kind));
-        config.board.process(STALLED, Some(format!("enrich joins its group anew: {error}")));
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            () = tokio::time::sleep(retry) => {}
+        let kind = error.kind;
+        let tell = |why: String| {
+            if kind == LogErrorKind::NoTopic {
+                metrics::topic_missing();
+            }
+            metrics::rejoined(kind_name(kind));
+            config.board.process(STALLED, Some(why));
+        };
+        if !pauses.rejoin((GROUP, started), error, shutdown, tell).await.map_err(Error::Log)? {
+            return Ok(());
         }
     }
 }

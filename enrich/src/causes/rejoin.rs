@@ -75,22 +75,11 @@ impl Rejoin {
         started: Instant,
         shutdown: &CancellationToken,
     ) -> Result<bool, Error> {
-        let who = self.who;
-        if shutdown.is_cancelled() {
-            tracing::debug!(who, %error, "while stopping");
-            return Ok(false);
-        }
-        if !error.is_mended_by_joining() {
-            return Err(Error::Log(error));
-        }
-        let retry = self.pauses.after(started);
-        tracing::warn!(who, %error, kind = ?error.kind, retry_in = ?retry, "joining anew");
-        metrics::rejoined();
-        self.doing.say(who, Some(format!("{who} joins its group anew: {error}")));
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(false),
-            () = tokio::time::sleep(retry) => {}
-        }
-        Ok(true)
+        let (who, doing) = (self.who, &self.doing);
+        let tell = |why: String| {
+            metrics::rejoined();
+            doing.say(who, Some(why));
+        };
+        self.pauses.rejoin((who, started), error, shutdown, tell).await.map_err(Error::Log)
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::{Log, LogError, LogErrorKind, TopicPartition};
 
@@ -58,6 +59,34 @@ impl Pauses {
         self.0 = (pause * 2).min(RETRY_MOST);
         pause
     }
+
+    /// A membership of `group` that began at `started` ended with an error. Returns after a pause when the group is to be joined anew; false
+    /// when the process is to stop. What is wrong meanwhile is said by `tell`, in a sentence, before the pause.
+    ///
+    /// # Errors
+    /// The same one, where joining anew does not mend it.
+    pub async fn rejoin(
+        &mut self,
+        (group, started): (&'static str, Instant),
+        error: LogError,
+        shutdown: &CancellationToken,
+        tell: impl FnOnce(String),
+    ) -> Result<bool, LogError> {
+        if shutdown.is_cancelled() {
+            tracing::debug!(group, %error, "while stopping");
+            return Ok(false);
+        }
+        if !error.is_mended_by_joining() {
+            return Err(error);
+        }
+        let retry = self.after(started);
+        tracing::warn!(group, %error, kind = ?error.kind, retry_in = ?retry, "joining anew");
+        tell(format!("{group} joins its group anew: {error}"));
+        tokio::select! {
+            () = shutdown.cancelled() => Ok(false),
+            () = sleep(retry) => Ok(true),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +101,21 @@ mod tests {
         let started = Instant::now();
         tokio::time::advance(Duration::from_secs(11)).await;
         assert_eq!(pauses.after(started).as_millis(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_is_joined_anew_after_what_that_mends_unless_the_process_stops() {
+        let (mut pauses, shutdown, mut told) = (Pauses::default(), CancellationToken::new(), Vec::new());
+        let began = Instant::now();
+        let error = |kind| LogError::new(kind, "so it is");
+        let again = pauses.rejoin(("g", began), error(LogErrorKind::Fenced), &shutdown, |why| told.push(why)).await;
+        assert!(again.expect("it is mended") && began.elapsed() >= RETRY_FIRST);
+        assert!(told.len() == 1 && told[0].starts_with("g joins its group anew: "), "{told:?}");
+        let ended = pauses.rejoin(("g", began), error(LogErrorKind::Invalid), &shutdown, |why| told.push(why)).await;
+        assert_eq!(ended.expect_err("nothing mends it").kind, LogErrorKind::Invalid);
+        shutdown.cancel();
+        let stops = pauses.rejoin(("g", began), error(LogErrorKind::Fenced), &shutdown, |why| told.push(why)).await;
+        assert!(!stops.expect("it stops") && told.len() == 1);
     }
 
     #[tokio::test(start_paused = true)]
