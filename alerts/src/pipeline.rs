@@ -2,29 +2,17 @@
 //!
 //! An error of the log that may pass drops a group's membership and joins anew from what is committed; the other groups go on meanwhile.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use runtime::{
-    beat::Beat,
+    beat::{Beat, Doing},
     log::{Log, LogError, membership::Pauses},
 };
-use schemas::{
-    Codec,
-    records::stage_status::state::{RUNNING, STALLED, STARTING},
-};
+use schemas::Codec;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Config, Error, definitions::Follower, deliver, matching, metrics, state};
-
-/// What keeps a group from its work.
-struct Trouble {
-    state: &'static str,
-    why: String,
-}
 
 /// What the groups share.
 pub struct Context {
@@ -36,39 +24,21 @@ pub struct Context {
     pub codec: Arc<Codec>,
     /// What tenants have defined.
     pub definitions: Follower,
-    /// What is said of each group that does not work just now.
-    troubles: Mutex<BTreeMap<&'static str, Trouble>>,
+    /// What the groups say of the process together.
+    doing: Doing,
 }
 
 impl Context {
     /// Of a stage that is about to run, on the present runtime.
     pub fn new(config: Config, log: Arc<dyn Log>, codec: Arc<Codec>) -> Self {
         let definitions = Follower::follow(log.clone(), codec.clone());
-        let starting = |group: Group| {
-            let why = format!("{} has not joined its group yet", group.name());
-            (group.name(), Trouble { state: STARTING, why })
-        };
-        let troubles = Mutex::new(GROUPS.map(starting).into());
-        Self { config, log, codec, definitions, troubles }
+        let doing = Doing::starting(config.board.clone(), GROUPS.map(Group::name));
+        Self { config, log, codec, definitions, doing }
     }
 
     /// A group has joined: from now on it works.
     pub fn joined(&self, group: &'static str) {
-        self.say(group, None);
-    }
-
-    fn say(&self, group: &'static str, trouble: Option<Trouble>) {
-        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        match trouble {
-            Some(trouble) => drop(troubles.insert(group, trouble)),
-            None => drop(troubles.remove(group)),
-        }
-        let why: Vec<&str> = troubles.values().map(|trouble| trouble.why.as_str()).collect();
-        let stalled = troubles.values().any(|trouble| trouble.state == STALLED);
-        match why.as_slice() {
-            [] => self.config.board.process(RUNNING, None),
-            why => self.config.board.process(if stalled { STALLED } else { STARTING }, Some(why.join("; "))),
-        }
+        self.doing.works(group);
     }
 }
 
@@ -107,7 +77,7 @@ impl Group {
             let Err(error) = self.membership(context, shutdown).await else { return Ok(()) };
             let tell = |why: String| {
                 metrics::rejoined(group);
-                context.say(group, Some(Trouble { state: STALLED, why }));
+                context.doing.stalls(group, why);
             };
             let again = pauses.rejoin((group, started), error, shutdown, tell).await;
             if !again.map_err(|error| Error::Log { group, error })? {

@@ -16,7 +16,10 @@ mod rejoin;
 
 use std::sync::Arc;
 
-use runtime::{beat::Beat, log::Log};
+use runtime::{
+    beat::{Beat, Doing},
+    log::Log,
+};
 use schemas::codec::Codec;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +42,7 @@ pub async fn run(
     let configured = || config.nodes.networks().into_iter().map(|(network, id)| (network, Some(id)));
     config.board.configure(configured(), None);
     let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), None);
-    let doing = rejoin::Doing::new(config.board.clone());
+    let doing = Doing::new(config.board.clone());
     let mut changes = config.nodes.changes();
     let both = async {
         tokio::try_join!(

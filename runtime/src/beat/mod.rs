@@ -5,13 +5,14 @@
 //! not wait for work, for the group, or for a store; only the log itself can keep it from being heard, and then it says so as
 //! soon as it can, and to `/readyz` at once ([`Board::unheard`]).
 //!
-//! * [`Board`]: what is to be said; the stage writes on it, the beat reads it.
+//! * [`Board`]: what is to be said; the stage writes on it, the beat reads it. [`Doing`]: where several groups of a process do.
 //! * [`Beat`]: says it again and again, and takes the process's own record away when it stops in an orderly way.
 //! * `roster`: which networks live on the partitions that are held (`control.config`), so that a network without a single event
 //!   is spoken for too, and one that the configuration lacks is named.
 //! * `unread`: how near retention has come to what is still to be read.
 
 mod board;
+mod doing;
 mod pulse;
 mod roster;
 #[cfg(test)]
@@ -19,5 +20,6 @@ mod tests;
 pub(crate) mod unread;
 
 pub use board::{Board, Row, Unnamed};
+pub use doing::Doing;
 pub use pulse::Beat;
 pub use unread::WARN_PERCENT;

@@ -17,9 +17,12 @@ use std::{
     time::Duration,
 };
 
-use runtime::log::{
-    Consumer, Log, LogError, Offsets, PollLimits, Polled, Producer, Record, TopicPartition, Transaction,
-    followed::Followed, membership::deadline,
+use runtime::{
+    beat::Doing,
+    log::{
+        Consumer, Log, LogError, Offsets, PollLimits, Polled, Producer, Record, TopicPartition, Transaction,
+        followed::Followed, membership::deadline,
+    },
 };
 use schemas::{Network, codec::Codec, topics};
 use tokio::{sync::mpsc, time::Instant};
@@ -31,7 +34,7 @@ use super::{
     metrics,
     operators::Operators,
     part::Part,
-    rejoin::{Doing, Rejoin},
+    rejoin::Rejoin,
     sources::{self, Answered, Queue},
     topic,
 };

@@ -16,9 +16,12 @@ use std::{
     time::Duration,
 };
 
-use runtime::log::{
-    Consumer, Log, LogError, LogErrorKind, NewRecord, Offsets, PollLimits, Polled, Producer, TopicPartition,
-    Transaction, membership::deadline,
+use runtime::{
+    beat::Doing,
+    log::{
+        Consumer, Log, LogError, LogErrorKind, NewRecord, Offsets, PollLimits, Polled, Producer, TopicPartition,
+        Transaction, membership::deadline,
+    },
 };
 use schemas::{Network, codec::Codec, limits::causes as limits, records::stage_status::state, topics};
 use tokio::{sync::mpsc, time::Instant};
@@ -33,11 +36,7 @@ use super::{
 };
 use crate::{
     Error,
-    causes::{
-        config::Config,
-        metrics,
-        rejoin::{Doing, Rejoin},
-    },
+    causes::{config::Config, metrics, rejoin::Rejoin},
 };
 
 /// The consumer group, and the beginning of the transactional id.
