@@ -24,6 +24,8 @@ pub struct Context {
     pub codec: Arc<Codec>,
     /// What tenants have defined.
     pub definitions: Follower,
+    /// What is decided for the stages: since when contracts are watched.
+    pub control: runtime::control::Follower,
     /// What the groups say of the process together.
     doing: Doing,
 }
@@ -32,8 +34,9 @@ impl Context {
     /// Of a stage that is about to run, on the present runtime.
     pub fn new(config: Config, log: Arc<dyn Log>, codec: Arc<Codec>) -> Self {
         let definitions = Follower::follow(log.clone(), codec.clone());
+        let control = runtime::control::Follower::follow(log.clone(), codec.clone());
         let doing = Doing::starting(config.board.clone(), GROUPS.map(Group::name));
-        Self { config, log, codec, definitions, doing }
+        Self { config, log, codec, definitions, control, doing }
     }
 
     /// A group has joined: from now on it works.

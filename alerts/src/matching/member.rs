@@ -8,13 +8,10 @@ use std::{
 
 use alloy_primitives::Address;
 use conditions::Change;
-use runtime::{
-    control::Follower,
-    log::{
-        LogError, LogErrorKind, NewRecord, Producer, TopicPartition, Transaction,
-        events::{Assigned, Batch, Event, EventConsumer},
-        membership::deadline,
-    },
+use runtime::log::{
+    LogError, LogErrorKind, NewRecord, Producer, TopicPartition, Transaction,
+    events::{Assigned, Batch, Event, EventConsumer},
+    membership::deadline,
 };
 use schemas::{
     Codec, Op, Origin, TimeMs,
@@ -69,7 +66,6 @@ pub struct Member<'a> {
     definitions: Arc<Definitions>,
     monitors: Monitors,
     rules: Rules,
-    control: Follower,
     beside: Beside,
     self_test: SelfTest,
     records: Vec<NewRecord>,
@@ -108,7 +104,6 @@ impl<'a> Member<'a> {
             definitions,
             monitors,
             rules,
-            control: Follower::follow(context.log.clone(), context.codec.clone()),
             beside: Beside::new(context.log.clone(), context.codec.clone()),
             self_test: SelfTest::new(),
             records: Vec::new(),
@@ -170,7 +165,7 @@ impl<'a> Member<'a> {
         // What was decided while others held them (rule 34).
         self.context.definitions.up_to_now().await?;
         self.take_definitions();
-        if let Err(error) = self.control.up_to_now().await {
+        if let Err(error) = self.context.control.up_to_now().await {
             tracing::warn!(%error, "since when contracts are watched is not known yet: their windows are not whole");
         }
         let (log, codec) = (&*self.context.log, &*self.context.codec);
@@ -300,7 +295,7 @@ impl<'a> Member<'a> {
             let failures = part.failures.entry(network.clone()).or_default();
             let usual = self.beside.usual(event.partition);
             let hours = usual.as_ref().and_then(|snapshot| snapshot.fold.of(network));
-            let watched = self.control.watched(network);
+            let watched = self.context.control.watched(network);
             for (said, over) in figures.look(network, &place, (&self.rules, &*watched), hours, failures) {
                 if ring.rule_says(&place, &said, over, &mut changes) {
                     // The same alert goes on, not another one.
