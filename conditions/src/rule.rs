@@ -238,6 +238,12 @@ impl Rule {
         }
     }
 
+    /// Whether alerts are grouped by this: of several networks always by each, by a contract where it is about one.
+    pub fn is_grouped_by(&self, by: RuleGroup) -> bool {
+        let always = by == RuleGroup::Network && self.networks.len() > 1;
+        always || self.group_by.contains(&by) && (by != RuleGroup::Contract || self.contract.is_some())
+    }
+
     /// The canonical definition, every default written out; [`parse`](Self::parse) of it gives the same rule.
     pub fn definition(&self) -> Value {
         let (threshold, baseline) = match &self.limit {

@@ -108,15 +108,14 @@ impl Watch {
     /// does not end what another has begun.
     fn group(&self, network: &Network, endpoint: Option<&str>) -> BTreeMap<String, String> {
         let rule = &self.of.what;
-        let has = |group| rule.group_by.contains(&group);
         let mut values = BTreeMap::new();
-        if has(RuleGroup::Rule) {
+        if rule.is_grouped_by(RuleGroup::Rule) {
             values.insert("rule".to_owned(), self.of.id.clone());
         }
-        if has(RuleGroup::Network) || rule.networks.len() > 1 {
+        if rule.is_grouped_by(RuleGroup::Network) {
             values.insert("network".to_owned(), network.to_string());
         }
-        if let Some(contract) = rule.contract.filter(|_| has(RuleGroup::Contract)) {
+        if let Some(contract) = rule.contract.filter(|_| rule.is_grouped_by(RuleGroup::Contract)) {
             values.insert("contract".to_owned(), text_of(contract));
         }
         if let Some(endpoint) = endpoint {

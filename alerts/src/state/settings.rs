@@ -1,7 +1,5 @@
 //! What a tenant has defined, as the life of alerts sees it.
 
-use std::collections::BTreeSet;
-
 use conditions::{Rule, RuleGroup};
 use schemas::records::window::text_of;
 
@@ -61,21 +59,11 @@ pub fn of(tenant: &Tenant) -> Settings {
 
 /// The groups that matching makes of a rule.
 fn scope(rule: &Rule) -> Scope {
-    let has = |group| rule.group_by.contains(&group);
-    let mut names = BTreeSet::new();
-    if has(RuleGroup::Rule) {
-        names.insert("rule");
-    }
-    if has(RuleGroup::Network) || rule.networks.len() > 1 {
-        names.insert("network");
-    }
-    if rule.contract.is_some() && has(RuleGroup::Contract) {
-        names.insert("contract");
-    }
+    let names = [RuleGroup::Rule, RuleGroup::Network, RuleGroup::Contract].into_iter();
     Scope {
         networks: rule.networks.iter().cloned().collect(),
         contract: rule.contract.map(|address| text_of(Some(address))),
         endpoint: rule.endpoint.clone(),
-        names,
+        names: names.filter(|by| rule.is_grouped_by(*by)).map(RuleGroup::as_str).collect(),
     }
 }
