@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use conditions::Change;
-use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, TopicPartition};
+use runtime::log::{Log, LogError, PollLimits, Polled, Record, TopicPartition, fold_between};
 use schemas::{Codec, Network, TimeMs, headers::ChainHeaders, records::EnrichedBlock, topics};
 
 use super::figures::Figures;
@@ -21,13 +21,11 @@ const MARGIN_MS: i64 = 600_000;
 const FIRST: u64 = 4_000;
 /// How much one poll brings, and how long it waits.
 const POLL: PollLimits = PollLimits { records: 1_000, bytes: 4 << 20, wait: Duration::from_millis(300) };
-/// Polls in a row that bring nothing, half a minute, before reading is given up.
-const SILENT_POLLS: u32 = 100;
 
 /// Brings a network's windows to where they are below the offset `read` of its partition.
 ///
 /// # Errors
-/// What the log says; [`LogErrorKind::Unavailable`] when it says nothing for half a minute.
+/// What the log says; [`Unavailable`](runtime::log::LogErrorKind::Unavailable) when it says nothing for half a minute.
 pub async fn read_back(
     log: &dyn Log,
     codec: &Codec,
@@ -40,25 +38,11 @@ pub async fn read_back(
     if from >= read {
         return Ok(());
     }
-    let mut reader = log.reader(&[(at, from)]).await?;
-    let (mut last, mut silent) = (from, 0);
-    while reader.reached(at) < read {
-        match reader.poll(POLL).await? {
-            Polled::Records(records) => {
-                records.iter().filter(|record| record.offset < read).for_each(|r| take(codec, network, figures, r));
-            }
-            Polled::OutOfRange { oldest, .. } => reader.seek(at, oldest).await?,
-            Polled::Assigned(_) | Polled::Revoked(_) => {}
-        }
-        let now = reader.reached(at);
-        silent = if now == last { silent + 1 } else { 0 };
-        last = now;
-        if silent > SILENT_POLLS {
-            let message = format!("{} [{partition}] was read back up to {now} of {read}, then nothing came", at.topic);
-            return Err(LogError::new(LogErrorKind::Unavailable, message));
-        }
-    }
-    Ok(())
+    let each = |record: Record| {
+        take(codec, network, figures, &record);
+        Ok(())
+    };
+    fold_between(log, at, from..read, POLL, each).await
 }
 
 fn take(codec: &Codec, network: &Network, figures: &mut Figures, record: &Record) {

@@ -40,7 +40,7 @@ pub use children::{Children, header_name};
 pub use foreign::pass_over;
 pub use last::last;
 use schemas::{TimeMs, topics::TopicSpec};
-pub use whole::{fold, fold_from, pick};
+pub use whole::{fold, fold_between, fold_from, pick};
 
 /// A topic's name as callers know it: without the configured prefix, which back ends add.
 pub type Topic = &'static str;

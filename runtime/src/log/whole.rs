@@ -4,7 +4,7 @@
 //! twice. They are handed over as they come, so that no more than one poll's worth of them is held, however many there are.
 //! Reading takes as long as records come; what ends it is silence.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use schemas::limits::{STATE_POLL_BYTES, STATE_POLL_RECORDS};
 
@@ -37,37 +37,51 @@ pub async fn fold_from<E: From<LogError>>(
     log: &dyn Log,
     at: TopicPartition,
     from: u64,
-    mut each: impl FnMut(Record) -> Result<(), E>,
+    each: impl FnMut(Record) -> Result<(), E>,
 ) -> Result<u64, E> {
     let ends = log.watermarks(at).await?;
     let from = from.max(ends.low);
-    if from >= ends.high {
-        return Ok(ends.high);
+    if from < ends.high {
+        let limits = PollLimits { records: STATE_POLL_RECORDS, bytes: STATE_POLL_BYTES, wait: WAIT };
+        fold_between(log, at, from..ends.high, limits, each).await?;
     }
-    let mut reader = log.reader(&[(at, from)]).await?;
+    Ok(ends.high)
+}
+
+/// The same from one offset up to another, which the partition has reached already. `limits`: what one poll brings, and how long it waits.
+///
+/// # Errors
+/// As [`fold`], when the log says nothing for a hundred polls.
+pub async fn fold_between<E: From<LogError>>(
+    log: &dyn Log,
+    at: TopicPartition,
+    offsets: Range<u64>,
+    limits: PollLimits,
+    mut each: impl FnMut(Record) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut reader = log.reader(&[(at, offsets.start)]).await?;
     let (mut last, mut silent) = (reader.reached(at), 0);
-    let limits = PollLimits { records: STATE_POLL_RECORDS, bytes: STATE_POLL_BYTES, wait: WAIT };
     loop {
         match reader.poll(limits).await? {
             // What lies behind the end came later.
             Polled::Records(batch) => {
-                batch.into_iter().filter(|r| r.offset < ends.high).try_for_each(&mut each)?;
+                batch.into_iter().filter(|r| r.offset < offsets.end).try_for_each(&mut each)?;
             }
             // Compaction went on meanwhile; what it removed has a newer record further on.
             Polled::OutOfRange { at, oldest, .. } => reader.seek(at, oldest).await?,
             Polled::Assigned(_) | Polled::Revoked(_) => {}
         }
         let now = reader.reached(at);
-        if now >= ends.high {
-            return Ok(ends.high);
+        if now >= offsets.end {
+            return Ok(());
         }
         silent = if now == last { silent + 1 } else { 0 };
         last = now;
         if silent > SILENT_POLLS {
-            let (topic, partition, high) = (at.topic, at.partition, ends.high);
+            let (topic, partition, end) = (at.topic, at.partition, offsets.end);
             let message = format!(
-                "{topic} [{partition}] was read up to {now} of {high}, then nothing came for {:?}",
-                WAIT * SILENT_POLLS
+                "{topic} [{partition}] was read up to {now} of {end}, then nothing came for {:?}",
+                limits.wait * SILENT_POLLS
             );
             return Err(LogError::new(LogErrorKind::Unavailable, message).into());
         }
