@@ -2,21 +2,11 @@
 //!
 //! Guarantee: what is signed is `id.timestamp.body`, the bytes that are sent. While a secret is being replaced both sign, the new one first.
 
-use base64::{
-    Engine as _,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
+use base64::Engine as _;
+use conditions::channel::BASE64;
 use hmac::{Hmac, Mac};
 use ring::signature::Ed25519KeyPair;
 use sha2::Sha256;
-
-/// Standard base64 whose padding may be missing in what is read, and whose last bits may be anything.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 /// A key that signs.
 enum Key {

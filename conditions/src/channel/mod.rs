@@ -8,7 +8,7 @@ mod secrets;
 
 pub use config::{ChannelConfig, ChannelKind, MailTls, Reach};
 use schemas::{Mistake, limits::alerts as limits};
-pub use secrets::{Kept, WithSecrets};
+pub use secrets::{BASE64, Kept, WithSecrets};
 use serde_json::{Value, json};
 
 use crate::{Severity, fields::Fields};

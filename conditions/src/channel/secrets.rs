@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 use super::{Channel, ChannelConfig, ChannelKind};
 use crate::fields::Fields;
 
-/// Standard base64 whose padding may be missing, and whose last bits may be anything, as the standard's libraries take it.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+/// Base64 of signing secrets and signatures: standard, whose padding may be missing in what is read, and whose last bits may be anything, as the
+/// libraries of Standard Webhooks take it.
+pub const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
