@@ -10,7 +10,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,7 +26,7 @@ use tokio::time::sleep;
 
 use super::{
     SinkConfig,
-    aside::{Failure, LOOK, STAND_BY, memberships},
+    aside::{Failure, Health, LOOK, STAND_BY, memberships},
     beat::Busy,
     error::WriteError,
     insert::{insert_alert_deliveries, insert_alert_events, insert_alert_matches, insert_alerts},
@@ -64,10 +64,7 @@ pub(super) struct Alerts {
     instance: String,
     patience: Patience,
     age: Duration,
-    busy: Busy,
-    /// How long it may fail before that is said, and since when it does.
-    grace: Duration,
-    failing: Mutex<Option<Instant>>,
+    health: Health,
 }
 
 /// What is written at once, with its positions.
@@ -188,27 +185,15 @@ impl Alerts {
         patience: Patience,
         busy: Busy,
     ) -> Self {
-        let (tenants, age, grace) = (store.tenants(), config.alerts_age, config.windows_patience);
-        let (instance, failing) = (config.instance.clone(), Mutex::default());
-        Self { chains: store, store: tenants, log, codec, instance, patience, age, busy, grace, failing }
-    }
-
-    /// It did not work: whether it has not for long enough that this is to be said.
-    fn fails_for_long(&self) -> bool {
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing.get_or_insert_with(Instant::now).elapsed() >= self.grace
-    }
-
-    fn works(&self) {
-        if self.failing.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
-            self.busy.fails("alerts", None);
-        }
+        let (tenants, age, instance) = (store.tenants(), config.alerts_age, config.instance.clone());
+        let health = Health::new("alerts", busy, config.windows_patience);
+        Self { chains: store, store: tenants, log, codec, instance, patience, age, health }
     }
 
     /// Says that there is no history, where there is anything to be in it: who has no alerts misses none.
     async fn has_no_history(&self, words: String) {
         match self.has_alerts().await {
-            Ok(true) => self.busy.fails("alerts", Some(words)),
+            Ok(true) => self.health.say(words),
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "whether anybody has alerts is not known now"),
         }
@@ -237,7 +222,7 @@ impl Alerts {
                 Err(failure) => Some(failure.to_string()),
             };
             if let Some(why) = why
-                && this.fails_for_long()
+                && this.health.fails_for_long()
             {
                 let words = format!(
                     "what becomes of alerts does not get into the store: {why}. They fire and are sent all the same"
@@ -260,7 +245,7 @@ impl Alerts {
             );
             tracing::warn!("{words}");
             // It is said at once, since waiting does not help, and taken back when something is written.
-            self.fails_for_long();
+            self.health.fails_for_long();
             self.has_no_history(words).await;
             sleep(REFUSED).await;
         }
@@ -281,9 +266,8 @@ impl Alerts {
                 self.place(&mut *consumer, &mut held, &positions).await?;
             }
             if !batch.is_due(self.age) {
-                // It reads, and there is nothing to be written.
-                if batch.since.is_none() && joined.elapsed() >= self.grace {
-                    self.works();
+                if batch.since.is_none() {
+                    self.health.idle(joined);
                 }
                 // What was told too soon after the last time is told now.
                 self.tell(&mut positions).await;
@@ -298,9 +282,8 @@ impl Alerts {
                         biased;
                         written = &mut write => break written?,
                         () = sleep(STAND_BY) => {
-                            if self.fails_for_long() {
-                                let words = "the store has not taken what became of alerts yet".to_owned();
-                                self.busy.fails("alerts", Some(words));
+                            if self.health.fails_for_long() {
+                                self.health.say("the store has not taken what became of alerts yet".to_owned());
                             }
                             // The group is served, and brings nothing more.
                             consumer.pause(&held.all())?;
@@ -310,7 +293,7 @@ impl Alerts {
                     }
                 }
             }
-            self.works();
+            self.health.works();
             consumer.resume(&held.placed())?;
             // Positions of what went to others meanwhile are theirs to move.
             let ours: Offsets = batch.offsets.into_iter().filter(|(at, _)| held.placed.contains(at)).collect();

@@ -1,12 +1,15 @@
 //! What groups that read aside of block events have in common: samples, causes, windows. Each is a task of its own; whatever becomes of it
 //! does not end the sink.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use runtime::log::{LogError, LogErrorKind};
 use tokio::time::sleep;
 
-use super::error::WriteError;
+use super::{beat::Busy, error::WriteError};
 
 /// How long the store may take before the group is served without reading, and one look at it then.
 pub(super) const STAND_BY: Duration = Duration::from_secs(2);
@@ -39,5 +42,46 @@ where
             Err(failure) => tracing::warn!(%failure, "{what} do not get into the store; trying again"),
         }
         sleep(PAUSE).await;
+    }
+}
+
+/// Whether a group works. That it does not is said once it has not for a while, and taken back when it does again.
+pub(super) struct Health {
+    what: &'static str,
+    busy: Busy,
+    /// How long it may fail before that is said, and since when it does.
+    grace: Duration,
+    failing: Mutex<Option<Instant>>,
+}
+
+impl Health {
+    /// Of the group that reads `what`; nothing failed yet.
+    pub fn new(what: &'static str, busy: Busy, grace: Duration) -> Self {
+        Self { what, busy, grace, failing: Mutex::default() }
+    }
+
+    /// It did not work: whether it has not for long enough that this is to be said.
+    pub fn fails_for_long(&self) -> bool {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.get_or_insert_with(Instant::now).elapsed() >= self.grace
+    }
+
+    /// Says that it does not work, and why.
+    pub fn say(&self, words: String) {
+        self.busy.fails(self.what, Some(words));
+    }
+
+    /// It works.
+    pub fn works(&self) {
+        if self.failing.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            self.busy.fails(self.what, None);
+        }
+    }
+
+    /// It reads since then, and there is nothing to be written: it works, once that has lasted.
+    pub fn idle(&self, since: Instant) {
+        if since.elapsed() >= self.grace {
+            self.works();
+        }
     }
 }

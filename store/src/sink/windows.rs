@@ -16,7 +16,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt::Display,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -27,7 +27,7 @@ use tokio::time::sleep;
 
 use super::{
     SinkConfig, SinkStatus, State,
-    aside::{Failure, LOOK, STAND_BY, memberships},
+    aside::{Failure, Health, LOOK, STAND_BY, memberships},
     beat::Busy,
     error::WriteError,
     insert::insert_windows,
@@ -60,10 +60,7 @@ pub(super) struct Windows {
     keeping: Keeping,
     age: Duration,
     status: SinkStatus,
-    busy: Busy,
-    /// How long it may fail before that is said, and since when it does.
-    grace: Duration,
-    failing: Mutex<Option<Instant>>,
+    health: Health,
 }
 
 /// Network, contract, seconds and beginning of a window.
@@ -139,9 +136,10 @@ impl Windows {
         patience: Patience,
         busy: Busy,
     ) -> Self {
-        let (keeping, age, grace) = (config.keep.clone(), config.windows_age, config.windows_patience);
-        let (instance, status, failing) = (config.instance.clone(), config.status.clone(), Mutex::default());
-        Self { store, log, codec, instance, patience, keeping, age, status, busy, grace, failing }
+        let (keeping, age) = (config.keep.clone(), config.windows_age);
+        let (instance, status) = (config.instance.clone(), config.status.clone());
+        let health = Health::new("windows", busy, config.windows_patience);
+        Self { store, log, codec, instance, patience, keeping, age, status, health }
     }
 
     /// Until it is dropped, or the stage is told to stop.
@@ -162,18 +160,11 @@ impl Windows {
 
     /// It did not work, or has not for a while.
     fn fails(&self, why: &dyn Display) {
-        let since = *self.failing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
-        if since.elapsed() >= self.grace {
+        if self.health.fails_for_long() {
             let words = format!(
                 "windows do not get into the store: {why}. Blocks and transactions do; figures are added up from them meanwhile"
             );
-            self.busy.fails("windows", Some(words));
-        }
-    }
-
-    fn works(&self) {
-        if self.failing.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
-            self.busy.fails("windows", None);
+            self.health.say(words);
         }
     }
 
@@ -193,9 +184,8 @@ impl Windows {
                 self.place(&mut *consumer, &mut held, &positions).await?;
             }
             if !batch.is_due(self.age) {
-                // It reads, and there is nothing to be written.
-                if batch.since.is_none() && joined.elapsed() >= self.grace {
-                    self.works();
+                if batch.since.is_none() {
+                    self.health.idle(joined);
                 }
                 // What was told too soon after the last time is told now.
                 self.tell(&mut positions).await;
@@ -219,7 +209,7 @@ impl Windows {
                     }
                 }
             };
-            self.works();
+            self.health.works();
             consumer.resume(&held.placed())?;
             for (network, first) in batch.first.into_iter().filter(|(network, _)| replaced.contains(network)) {
                 stuck.entry(network).or_insert(first);
