@@ -9,7 +9,7 @@
 //! A record that is not ours, of a version that this one does not know, or without a time in its id, is passed over and counted.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,7 +26,7 @@ use tokio::time::sleep;
 
 use super::{
     SinkConfig,
-    aside::{Failure, Health, LOOK, STAND_BY, memberships},
+    aside::{Failure, Health, Held, STAND_BY, memberships, serve},
     beat::Busy,
     error::WriteError,
     insert::{insert_alert_deliveries, insert_alert_events, insert_alert_matches, insert_alerts},
@@ -285,9 +285,7 @@ impl Alerts {
                             if self.health.fails_for_long() {
                                 self.health.say("the store has not taken what became of alerts yet".to_owned());
                             }
-                            // The group is served, and brings nothing more.
-                            consumer.pause(&held.all())?;
-                            let polled = consumer.poll(PollLimits { wait: LOOK, ..POLL }).await?;
+                            let polled = serve(&mut *consumer, &held.all(), POLL).await?;
                             self.follow(&mut *consumer, &mut held, &mut next, polled).await?;
                         }
                     }
@@ -318,15 +316,9 @@ impl Alerts {
     ) -> Result<(), LogError> {
         match polled {
             Polled::Records(records) => batch.take(&self.codec, &records),
-            Polled::Assigned(assigned) => {
-                // Nothing is read before it is known from where.
-                let new: Vec<TopicPartition> = assigned.iter().map(|(at, _)| *at).collect();
-                consumer.pause(&new)?;
-                held.unplaced.extend(assigned);
-            }
+            Polled::Assigned(assigned) => held.assigned(consumer, assigned)?,
             Polled::Revoked(gone) => {
-                held.placed.retain(|at| !gone.contains(at));
-                held.unplaced.retain(|at, _| !gone.contains(at));
+                held.revoked(&gone);
                 batch.offsets.retain(|at, _| !gone.contains(at));
             }
             Polled::OutOfRange { at, wanted, oldest } => {
@@ -338,7 +330,7 @@ impl Alerts {
         Ok(())
     }
 
-    /// Goes to where both the group and the store have everything before: what lies behind is not in the store, or may not be.
+    /// Begins with those that wait for the store's word.
     async fn place(
         &self,
         consumer: &mut dyn Consumer,
@@ -351,13 +343,7 @@ impl Alerts {
                 told.insert(TopicPartition { topic, partition }, offset);
             }
         }
-        for (at, group) in std::mem::take(&mut held.unplaced) {
-            let offset = told.get(&at).copied().unwrap_or(0).min(group.unwrap_or(0));
-            consumer.seek(at, offset).await?;
-            consumer.resume(&[at])?;
-            held.placed.insert(at);
-        }
-        Ok(())
+        Ok(held.place(consumer, &told).await?)
     }
 
     /// Rows of a batch, again until they are on disk: a transition before what it left, so that nobody sees an alert without its story.
@@ -380,24 +366,5 @@ impl Alerts {
                 tracing::debug!(%error, "the store is not told now where its alerts stand");
             }
         }
-    }
-}
-
-/// Partitions that are ours.
-#[derive(Default)]
-struct Held {
-    /// That are read.
-    placed: BTreeSet<TopicPartition>,
-    /// That wait for the store's word on where, with the group's.
-    unplaced: BTreeMap<TopicPartition, Option<u64>>,
-}
-
-impl Held {
-    fn placed(&self) -> Vec<TopicPartition> {
-        self.placed.iter().copied().collect()
-    }
-
-    fn all(&self) -> Vec<TopicPartition> {
-        self.placed.iter().chain(self.unplaced.keys()).copied().collect()
     }
 }

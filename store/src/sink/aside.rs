@@ -1,20 +1,21 @@
-//! What groups that read aside of block events have in common: samples, causes, windows. Each is a task of its own; whatever becomes of it
+//! What groups that read aside of block events have in common: samples, causes, windows, alerts. Each is a task of its own; whatever becomes of it
 //! does not end the sink.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use runtime::log::{LogError, LogErrorKind};
+use runtime::log::{Consumer, LogError, LogErrorKind, PollLimits, Polled, TopicPartition};
 use tokio::time::sleep;
 
 use super::{beat::Busy, error::WriteError};
 
-/// How long the store may take before the group is served without reading, and one look at it then.
+/// How long the store may take before the group is served without reading ([`serve`]).
 pub(super) const STAND_BY: Duration = Duration::from_secs(2);
-/// See there.
-pub(super) const LOOK: Duration = Duration::from_millis(100);
+/// One look at the group then.
+const LOOK: Duration = Duration::from_millis(100);
 /// Pause before a log or a store that failed is asked again.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -42,6 +43,71 @@ where
             Err(failure) => tracing::warn!(%failure, "{what} do not get into the store; trying again"),
         }
         sleep(PAUSE).await;
+    }
+}
+
+/// While the store takes long, the group is served, and brings nothing more of these, which are all that are ours. They stay paused.
+pub(super) async fn serve(
+    consumer: &mut dyn Consumer,
+    all: &[TopicPartition],
+    poll: PollLimits,
+) -> Result<Polled, LogError> {
+    consumer.pause(all)?;
+    consumer.poll(PollLimits { wait: LOOK, ..poll }).await
+}
+
+/// Partitions that are ours, of a group that begins where the store says ([`super::position`]).
+#[derive(Default)]
+pub(super) struct Held {
+    /// That are read.
+    pub placed: BTreeSet<TopicPartition>,
+    /// That wait for the store's word on where, with the group's.
+    pub unplaced: BTreeMap<TopicPartition, Option<u64>>,
+}
+
+impl Held {
+    /// Those that are read.
+    pub fn placed(&self) -> Vec<TopicPartition> {
+        self.placed.iter().copied().collect()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<TopicPartition> {
+        self.placed.iter().chain(self.unplaced.keys()).copied().collect()
+    }
+
+    /// These are ours from now on. Nothing of them is read before it is known from where.
+    pub fn assigned(
+        &mut self,
+        consumer: &mut dyn Consumer,
+        assigned: Vec<(TopicPartition, Option<u64>)>,
+    ) -> Result<(), LogError> {
+        let new: Vec<TopicPartition> = assigned.iter().map(|(at, _)| *at).collect();
+        consumer.pause(&new)?;
+        self.unplaced.extend(assigned);
+        Ok(())
+    }
+
+    /// These are not any more.
+    pub fn revoked(&mut self, gone: &[TopicPartition]) {
+        self.placed.retain(|at| !gone.contains(at));
+        self.unplaced.retain(|at, _| !gone.contains(at));
+    }
+
+    /// Goes to where both the group and the store, which said this, have everything before: what lies behind is not in the store, or may
+    /// not be.
+    pub async fn place(
+        &mut self,
+        consumer: &mut dyn Consumer,
+        told: &BTreeMap<TopicPartition, u64>,
+    ) -> Result<(), LogError> {
+        for (at, group) in std::mem::take(&mut self.unplaced) {
+            let offset = told.get(&at).copied().unwrap_or(0).min(group.unwrap_or(0));
+            consumer.seek(at, offset).await?;
+            consumer.resume(&[at])?;
+            self.placed.insert(at);
+        }
+        Ok(())
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::time::sleep;
 
 use super::{
     SinkConfig,
-    aside::{Failure, LOOK, STAND_BY, memberships},
+    aside::{Failure, STAND_BY, memberships, serve},
     error::WriteError,
     insert::{insert_endpoints, insert_provider_minutes, insert_provider_samples},
     metrics,
@@ -133,10 +133,8 @@ impl Samples {
                         biased;
                         written = &mut write => break written?,
                         () = sleep(STAND_BY) => {
-                            // The group is served, and brings nothing more.
                             let all: Vec<TopicPartition> = held.iter().copied().collect();
-                            consumer.pause(&all)?;
-                            let polled = consumer.poll(PollLimits { wait: LOOK, ..POLL }).await?;
+                            let polled = serve(&mut *consumer, &all, POLL).await?;
                             self.follow(&mut *consumer, &mut held, &mut next, polled).await?;
                         }
                     }

@@ -27,7 +27,7 @@ use tokio::time::sleep;
 
 use super::{
     SinkConfig, SinkStatus, State,
-    aside::{Failure, Health, LOOK, STAND_BY, memberships},
+    aside::{Failure, Health, Held, STAND_BY, memberships, serve},
     beat::Busy,
     error::WriteError,
     insert::insert_windows,
@@ -201,9 +201,7 @@ impl Windows {
                         written = &mut write => break written?,
                         () = sleep(STAND_BY) => {
                             self.fails(&"the store has not taken them yet");
-                            // The group is served, and brings nothing more.
-                            consumer.pause(&held.all())?;
-                            let polled = consumer.poll(PollLimits { wait: LOOK, ..POLL }).await?;
+                            let polled = serve(&mut *consumer, &held.all(), POLL).await?;
                             self.follow(&mut *consumer, &mut held, &mut next, polled).await?;
                         }
                     }
@@ -246,15 +244,9 @@ impl Windows {
     ) -> Result<(), LogError> {
         match polled {
             Polled::Records(records) => batch.take(&self.codec, &records, self.oldest()),
-            Polled::Assigned(assigned) => {
-                // Nothing is read before it is known from where.
-                let new: Vec<TopicPartition> = assigned.iter().map(|(at, _)| *at).collect();
-                consumer.pause(&new)?;
-                held.unplaced.extend(assigned);
-            }
+            Polled::Assigned(assigned) => held.assigned(consumer, assigned)?,
             Polled::Revoked(gone) => {
-                held.placed.retain(|at| !gone.contains(at));
-                held.unplaced.retain(|at, _| !gone.contains(at));
+                held.revoked(&gone);
                 batch.offsets.retain(|at, _| !gone.contains(at));
             }
             Polled::OutOfRange { at, wanted, oldest } => {
@@ -266,16 +258,12 @@ impl Windows {
         Ok(())
     }
 
-    /// Goes to where both the group and the store have everything before: what lies behind is not in the store, or may not be.
+    /// Begins with those that wait for the store's word.
     async fn place(&self, consumer: &mut dyn Consumer, held: &mut Held, positions: &Positions) -> Result<(), Failure> {
         let told = self.patience.again(|| positions.read(&self.store)).await?;
-        for (at, group) in std::mem::take(&mut held.unplaced) {
-            let offset = told.get(&at.partition).copied().unwrap_or(0).min(group.unwrap_or(0));
-            consumer.seek(at, offset).await?;
-            consumer.resume(&[at])?;
-            held.placed.insert(at);
-        }
-        Ok(())
+        let of_topic = |partition| TopicPartition { topic: topics::METRICS_WINDOWS.name, partition };
+        let told = told.into_iter().map(|(partition, offset)| (of_topic(partition), offset)).collect();
+        Ok(held.place(consumer, &told).await?)
     }
 
     /// Rows of a batch, again until they are on disk, but for those of networks whose log was replaced, which are given.
@@ -320,23 +308,4 @@ impl Windows {
 /// The lowest of these places in a partition.
 fn before(stuck: &Stuck, at: TopicPartition) -> Option<u64> {
     stuck.values().filter(|(of, _)| *of == at).map(|(_, offset)| *offset).min()
-}
-
-/// Partitions that are ours.
-#[derive(Default)]
-struct Held {
-    /// That are read.
-    placed: BTreeSet<TopicPartition>,
-    /// That wait for the store's word on where, with the group's.
-    unplaced: BTreeMap<TopicPartition, Option<u64>>,
-}
-
-impl Held {
-    fn placed(&self) -> Vec<TopicPartition> {
-        self.placed.iter().copied().collect()
-    }
-
-    fn all(&self) -> Vec<TopicPartition> {
-        self.placed.iter().chain(self.unplaced.keys()).copied().collect()
-    }
 }

@@ -23,7 +23,7 @@ use tokio::time::sleep;
 use self::waiting::{Held, Place, Waiting};
 use super::{
     SinkConfig,
-    aside::{Failure, LOOK, STAND_BY, memberships},
+    aside::{Failure, STAND_BY, memberships, serve},
     beat::Busy,
     error::WriteError,
     fold::{Folded, fold},
@@ -157,8 +157,7 @@ impl Causes {
                     return Ok(done?);
                 }
                 () = sleep(STAND_BY) => {
-                    consumer.pause(&waiting.all())?;
-                    let polled = consumer.poll(PollLimits { wait: LOOK, ..POLL }).await?;
+                    let polled = serve(consumer, &waiting.all(), POLL).await?;
                     self.follow(consumer, waiting, polled).await?;
                 }
             }
