@@ -11,7 +11,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use control::{Action, Allowed, Outcome, Resource, Subject};
+use control::{Action, Allowed, Resource, Subject};
 use schemas::{
     TimeMs,
     limits::alerts as limits,
@@ -26,7 +26,7 @@ use super::{
     things::{Missing, path_id},
 };
 use crate::{
-    alerts::{self, Acknowledged, Shown, WHAT, by, whose},
+    alerts::{self, Acknowledged, Shown, WHAT, audited, by, whose},
     app::App,
     body::{Fields, MaybeBody},
     cursor,
@@ -197,24 +197,12 @@ pub async fn acknowledge(
     if found.alert.state == AlertPhase::Acknowledged {
         return Ok(Live(Json(item(&app, &who, found))).into_response());
     }
-    let subject = Subject { kind: "alert", id: id.to_string(), name: Some(found.alert.source.name.clone()) };
-    let control = app.control()?;
-    let noted = control.note(who.caller(), Action::AlertAcknowledge, &subject, Outcome::Done).await;
-    noted.map_err(|e| ApiError::of_control(e, WHAT))?;
-    match alerts::acknowledge(&app, &whose, id.as_str(), by(&who.who), note).await {
-        Ok(Acknowledged::Done(now)) => Ok(Live(Json(item(&app, &who, now))).into_response()),
-        Ok(Acknowledged::Later(before)) => {
-            Ok((StatusCode::ACCEPTED, Live(Json(item(&app, &who, before)))).into_response())
-        }
-        Err(error) => {
-            // It was written down as done.
-            let noted = control.note(who.caller(), Action::AlertAcknowledge, &subject, Outcome::Failed).await;
-            if let Err(error) = noted {
-                tracing::warn!(%error, "the audit does not have that an acknowledgement failed");
-            }
-            Err(error)
-        }
-    }
+    let subject = Subject { kind: WHAT, id: id.to_string(), name: Some(found.alert.source.name.clone()) };
+    let work = alerts::acknowledge(&app, &whose, id.as_str(), by(&who.who), note);
+    Ok(match audited(&app, &who, (Action::AlertAcknowledge, &subject), work).await? {
+        Acknowledged::Done(now) => Live(Json(item(&app, &who, now))).into_response(),
+        Acknowledged::Later(before) => (StatusCode::ACCEPTED, Live(Json(item(&app, &who, before)))).into_response(),
+    })
 }
 
 /// What somebody says with it; null and an empty text are nothing.

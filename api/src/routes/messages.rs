@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use control::{Action, Defined, Outcome, Subject};
+use control::{Action, Defined, Subject};
 use schemas::{
     TimeMs,
     limits::alerts as limits,
@@ -21,7 +21,7 @@ use super::{
     things::{Missing, path_id},
 };
 use crate::{
-    alerts::{Commands, by},
+    alerts::{Commands, audited, by},
     app::App,
     body::{Body, Fields, MaybeBody},
     door::Who,
@@ -73,22 +73,8 @@ async fn told(app: &App, who: &Who, channel: &Defined) -> Result<(), ApiError> {
 ///
 /// # Errors
 /// The control store or the log is away; then that is written down, as far as it can be.
-pub async fn given(
-    app: &App,
-    who: &Who,
-    (action, subject): (Action, &Subject),
-    command: Command,
-) -> Result<(), ApiError> {
-    let control = app.control()?;
-    let noted = control.note(who.caller(), action, subject, Outcome::Done).await;
-    noted.map_err(|e| ApiError::of_control(e, subject.kind))?;
-    let given = app.commands.give(who.tenant().id().as_str(), by(&who.who), command).await;
-    if given.is_err()
-        && let Err(error) = control.note(who.caller(), action, subject, Outcome::Failed).await
-    {
-        tracing::warn!(%error, "the audit does not have that a command failed");
-    }
-    given
+pub async fn given(app: &App, who: &Who, asked: (Action, &Subject), command: Command) -> Result<(), ApiError> {
+    audited(app, who, asked, app.commands.give(who.tenant().id().as_str(), by(&who.who), command)).await
 }
 
 /// Sends a test to a channel.
