@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     answer::{Changed, Live, Refused},
-    things::{Missing, Stale, Versionless, paging, path_id},
+    things::{Missing, Stale, Versionless, paging, path_id, unknown_network},
 };
 use crate::{
     app::App,
@@ -135,29 +135,13 @@ pub async fn create(
         labels,
         abi,
     };
-    known(&app, &new.network).await?;
+    if let Some(mistake) = unknown_network(&app, "network", &new.network).await? {
+        return Err(ApiError::InvalidBody { mistakes: vec![mistake] });
+    }
     let made = app.control()?.create_contract(who.caller(), &new, once.as_ref()).await.map_err(refused)?.made;
     let location = format!("/api/v1/contracts/{}", made.id);
     let version = made.version;
     Ok(conditional::made(version, location, detail(&app, made).await))
-}
-
-/// A contract is of a network that is followed, or was.
-async fn known(app: &App, network: &str) -> Result<(), ApiError> {
-    // What is no slug at all is told with the other mistakes.
-    let Ok(network) = network.parse() else { return Ok(()) };
-    match app.known_network(&network).await {
-        Err(ApiError::NetworkNotFound { .. }) => {
-            let slugs: Vec<String> = app.configured().iter().map(ToString::to_string).collect();
-            let cure = match slugs.is_empty() {
-                true => "add `[[network]]` to the configuration first".to_owned(),
-                false => format!("write one of: {}", slugs.join(", ")),
-            };
-            let mistakes = vec![schemas::Mistake::new("network", "is not a network that is followed here", cure)];
-            Err(ApiError::InvalidBody { mistakes })
-        }
-        known => known,
-    }
 }
 
 /// One contract.

@@ -14,13 +14,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use control::Error;
-use schemas::{Mistake, records::DefinitionKind};
+use schemas::records::DefinitionKind;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
 use super::{
     answer::{Changed, Live, Refused},
-    things::{Missing, Stale, Versionless, paging, path_id},
+    things::{Missing, Stale, Versionless, paging, path_id, unknown_network},
 };
 use crate::{
     app::App,
@@ -290,22 +290,11 @@ async fn removed(
     Ok(conditional::gone())
 }
 
-/// What is named is a network that is followed, or was. What is no slug at all is told with the other mistakes.
+/// Each network that is named is one that is followed, or was.
 async fn networks_are_known(app: &App, kind: DefinitionKind, body: &Value) -> Result<(), ApiError> {
     let mut mistakes = Vec::new();
     for (path, slug) in networks(kind, body) {
-        let Ok(network) = slug.parse() else { continue };
-        match app.known_network(&network).await {
-            Err(ApiError::NetworkNotFound { .. }) => {
-                let slugs: Vec<String> = app.configured().iter().map(ToString::to_string).collect();
-                let cure = match slugs.is_empty() {
-                    true => "add `[[network]]` to the configuration first".to_owned(),
-                    false => format!("write one of: {}", slugs.join(", ")),
-                };
-                mistakes.push(Mistake::new(path, "is not a network that is followed here", cure));
-            }
-            known => known?,
-        }
+        mistakes.extend(unknown_network(app, path, slug).await?);
     }
     if mistakes.is_empty() { Ok(()) } else { Err(ApiError::InvalidBody { mistakes }) }
 }

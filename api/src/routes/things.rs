@@ -1,12 +1,14 @@
-//! What the routes of the control store's things have in common: ids in paths, where a list goes on, and the refusals of one thing.
+//! What the routes of the control store's things have in common: ids in paths, where a list goes on, networks that are not
+//! there, and the refusals of one thing.
 
 use std::collections::BTreeMap;
 
 use control::{Cursor, Id, Paging};
+use schemas::Mistake;
 use utoipa::openapi::{self, RefOr};
 
 use super::answer::problem;
-use crate::{cursor, error::ApiError, params::Params};
+use crate::{app::App, cursor, error::ApiError, params::Params};
 
 /// An id in a path. What has not the form of one is not there.
 pub fn path_id(text: &str, what: &'static str) -> Result<Id, ApiError> {
@@ -20,6 +22,26 @@ pub fn paging(params: &Params, list: &str) -> Result<Paging, ApiError> {
         value: params.text("cursor").ok().flatten().map(crate::error::cut).unwrap_or_default(),
     })?;
     Ok(Paging { after, limit: Some(params.limit()? as usize) })
+}
+
+/// What is wrong with a network that a body names: it has to be one that is followed, or was. What is no slug at all is told with the other
+/// mistakes.
+///
+/// # Errors
+/// The store is away.
+pub async fn unknown_network(app: &App, path: impl Into<String>, slug: &str) -> Result<Option<Mistake>, ApiError> {
+    let Ok(network) = slug.parse() else { return Ok(None) };
+    match app.known_network(&network).await {
+        Err(ApiError::NetworkNotFound { .. }) => {
+            let slugs: Vec<String> = app.configured().iter().map(ToString::to_string).collect();
+            let cure = match slugs.is_empty() {
+                true => "add `[[network]]` to the configuration first".to_owned(),
+                false => format!("write one of: {}", slugs.join(", ")),
+            };
+            Ok(Some(Mistake::new(path, "is not a network that is followed here", cure)))
+        }
+        known => known.map(|()| None),
+    }
 }
 
 /// The refusal of what is not there, for the document.
