@@ -9,7 +9,7 @@
 //! A record that is not ours, of a version that this one does not know, or without a time in its id, is passed over and counted.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -116,22 +116,16 @@ impl Batch {
         }
     }
 
-    /// Of each alert what its last transition here left.
+    /// Of each alert what its last transition here left. In the order of the key, so that a second try writes the same bytes.
     fn last(&self) -> Vec<&SaidEvent> {
-        let mut last: HashMap<(&str, &str), &SaidEvent> = HashMap::new();
+        let mut last: BTreeMap<(&str, &str), &SaidEvent> = BTreeMap::new();
         for said in &self.events {
             let held = last.entry((&said.record.tenant, &said.record.alert_id)).or_insert(said);
             if held.record.revision <= said.record.revision {
                 *held = said;
             }
         }
-        let mut last: Vec<&SaidEvent> = last.into_values().collect();
-        // In the order of the key, so that a second try writes the same bytes.
-        last.sort_by(|a, b| {
-            let key = |said: &SaidEvent| (said.record.tenant.clone(), said.record.alert_id.clone());
-            key(a).cmp(&key(b))
-        });
-        last
+        last.into_values().collect()
     }
 }
 
