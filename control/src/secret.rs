@@ -59,12 +59,7 @@ impl Pepper {
 
     /// Hash of a session's parts, each with its length.
     pub(crate) fn of_session<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Hash {
-        let mut mac = self.sessions.clone();
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        of_parts(&self.sessions, parts)
     }
 
     /// Hash of an entry of the audit: each field with its length, so that no two entries have the same bytes.
@@ -85,12 +80,7 @@ impl Pepper {
 
     /// Hash of a request that may hold secrets, each part with its length.
     pub(crate) fn of_request(&self, parts: &[&[u8]]) -> Hash {
-        let mut mac = self.requests.clone();
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        of_parts(&self.requests, parts.iter().copied())
     }
 
     /// What keys that seal are derived from.
@@ -112,6 +102,16 @@ impl Pepper {
 /// HMAC takes keys of every length.
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes keys of every length")
+}
+
+/// Hash of parts, each with its length, so that no two lists of parts have the same bytes.
+fn of_parts<'a>(key: &Hmac<Sha256>, parts: impl IntoIterator<Item = &'a [u8]>) -> Hash {
+    let mut mac = key.clone();
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
 }
 
 /// Whether two hashes are equal, in a time that does not depend on where they differ.
