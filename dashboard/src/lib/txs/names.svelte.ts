@@ -32,6 +32,9 @@ class Names {
 	of(network: string, address: string | null | undefined): Known | null {
 		return (address && this.by.get(`${network} ${address.toLowerCase()}`)) || null;
 	}
+
+	/** What it is called; null where nobody named it. */
+	naming = (network: string, address: string): string | null => this.of(network, address)?.name ?? null;
 }
 
 export const names = new Names();

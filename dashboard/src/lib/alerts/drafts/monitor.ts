@@ -1,7 +1,8 @@
 /** A monitor as it is being written. */
 
+import { names } from '../../txs/names.svelte';
 import type { Monitor, Severity } from '../shapes';
-import { ofMonitor, type Naming } from '../words';
+import { ofMonitor } from '../words';
 import { filled, nameOf, numeric, type Kind } from './kind';
 
 export interface AddressDraft {
@@ -73,9 +74,10 @@ function conditions(draft: MonitorDraft) {
 	};
 }
 
-export function suggested(draft: MonitorDraft, naming?: Naming): string {
+/** What the monitor is called where nobody gives it a name. */
+export function suggested(draft: MonitorDraft): string {
 	const { networks, addresses } = draft;
-	return ofMonitor({ networks, addresses, match_conditions: conditions(draft) } as unknown as Monitor, naming);
+	return ofMonitor({ networks, addresses, match_conditions: conditions(draft) } as unknown as Monitor, names.naming);
 }
 
 /** The array in a text that is one, or that has one under `abi` as a compiler writes it. @throws SyntaxError */
@@ -85,16 +87,15 @@ export function abiOf(text: string): unknown {
 	return value && typeof value === 'object' && !Array.isArray(value) && 'abi' in value ? value.abi : value;
 }
 
-export const MONITOR: Kind<Monitor, MonitorDraft> & { naming: Naming | undefined } = {
+export const MONITOR: Kind<Monitor, MonitorDraft> = {
 	path: '/api/v1/monitors',
 	resource: 'monitors',
 	one: 'monitor',
-	naming: undefined,
 	draft,
 	body(draft) {
 		const wait = draft.wait.trim();
 		return {
-			name: nameOf(draft.name, suggested(draft, MONITOR.naming)),
+			name: nameOf(draft.name, suggested(draft)),
 			paused: draft.paused,
 			severity: draft.severity,
 			networks: [...draft.networks],

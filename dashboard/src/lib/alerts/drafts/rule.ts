@@ -1,8 +1,9 @@
 /** A rule as it is being written. */
 
+import { names } from '../../txs/names.svelte';
 import { entered, fromApi, metricOf, toApi } from '../metrics';
 import type { Baseline, Rule, Severity } from '../shapes';
-import { ofRule, type Naming } from '../words';
+import { ofRule } from '../words';
 import { filled, nameOf, numeric, type Kind } from './kind';
 
 export interface RuleDraft {
@@ -77,8 +78,8 @@ export function choose(draft: RuleDraft, metric: string): void {
 }
 
 /** What the rule is called where nobody gives it a name. */
-export function suggested(draft: RuleDraft, naming?: Naming): string {
-	return ofRule(measured(draft) as unknown as Rule, naming);
+export function suggested(draft: RuleDraft): string {
+	return ofRule(measured(draft) as unknown as Rule, names.naming);
 }
 
 /** What is measured where, and against what. */
@@ -98,16 +99,14 @@ function measured(draft: RuleDraft): Record<string, unknown> {
 	};
 }
 
-export const RULE: Kind<Rule, RuleDraft> & { naming: Naming | undefined } = {
+export const RULE: Kind<Rule, RuleDraft> = {
 	path: '/api/v1/rules',
 	resource: 'rules',
 	one: 'rule',
-	/** For the name that is given where none is typed. */
-	naming: undefined,
 	draft,
 	body(draft) {
 		return {
-			name: nameOf(draft.name, suggested(draft, RULE.naming)),
+			name: nameOf(draft.name, suggested(draft)),
 			paused: draft.paused,
 			severity: draft.severity,
 			...measured(draft),
