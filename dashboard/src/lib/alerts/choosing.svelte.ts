@@ -16,8 +16,8 @@ export class Choosing {
 	channels = $state.raw<Channel[] | null>(null);
 	rules = $state.raw<Thing[]>([]);
 	monitors = $state.raw<Thing[]>([]);
-	/** ABIs of contracts, by their id. */
-	private abis = $state.raw<Record<string, unknown[] | null>>({});
+	/** ABIs that were asked for, by their contracts' ids; null where none came yet. */
+	private abis = new Map<string, unknown[] | null>();
 
 	async load(what: readonly ('networks' | 'contracts' | 'channels' | 'rules' | 'monitors')[], signal: AbortSignal): Promise<void> {
 		await Promise.all(
@@ -45,20 +45,29 @@ export class Choosing {
 		return this.contracts.find((c) => c.address.toLowerCase() === wanted && networks.includes(c.network)) ?? null;
 	}
 
-	/** The ABI of a contract of ours, once it is read. */
-	abiOf(contract: Contract | null): unknown[] | null {
-		return contract ? (contract.abi ?? this.abis[contract.id] ?? null) : null;
+	/** Those that can be named where these networks are chosen: theirs, or all while none is. */
+	offered(networks: readonly string[]): Contract[] {
+		return this.contracts.filter((c) => networks.length === 0 || networks.includes(c.network));
 	}
 
+	/** What a new one goes to: with one channel, there is nothing to choose. */
+	onlyChannel(): string[] {
+		const channels = this.channels ?? [];
+		return channels.length === 1 ? channels.map(({ id }) => id) : [];
+	}
+
+	/** The ABI of a contract of ours; it is asked for once. */
 	async readAbi(contract: Contract): Promise<unknown[] | null> {
-		if (contract.abi || contract.id in this.abis) return this.abiOf(contract);
-		this.abis = { ...this.abis, [contract.id]: null };
-		try {
-			const { body } = await get<Contract>(`/api/v1/contracts/${encodeURIComponent(contract.id)}`);
-			this.abis = { ...this.abis, [contract.id]: body.abi ?? null };
-		} catch {
-			// Then nothing is completed.
+		if (contract.abi) return contract.abi;
+		if (!this.abis.has(contract.id)) {
+			this.abis.set(contract.id, null);
+			try {
+				const { body } = await get<Contract>(`/api/v1/contracts/${encodeURIComponent(contract.id)}`);
+				this.abis.set(contract.id, body.abi ?? null);
+			} catch {
+				// Then nothing is completed.
+			}
 		}
-		return this.abiOf(contract);
+		return this.abis.get(contract.id) ?? null;
 	}
 }
