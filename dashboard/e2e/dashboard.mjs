@@ -5,9 +5,9 @@
 // Exit status: 0 all held, 1 something did not (said on standard error), 2 HEADWATER_URL is missing.
 
 import assert from 'node:assert/strict';
-import { chromium } from 'playwright-core';
 import { checkAudit } from './audit.mjs';
 import { checkBlock } from './block.mjs';
+import { hearViolations, launch, waiting } from './browser.mjs';
 import { checkContracts, removeContract } from './contracts.mjs';
 import { checkFailures } from './failures.mjs';
 import { checkKeys, revokeKey } from './keys.mjs';
@@ -24,10 +24,8 @@ if (!url) {
 	process.exit(2);
 }
 const timeout = Number(process.env.HEADWATER_E2E_TIMEOUT_MS ?? 60_000);
-const browser = await chromium.launch({
-	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-	args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
-});
+const until = waiting(timeout);
+const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
 page.setDefaultTimeout(timeout);
 
@@ -49,24 +47,12 @@ page.on('request', (request) => {
 	const { origin, protocol } = new URL(request.url());
 	if (protocol.startsWith('http') && origin !== new URL(url).origin) elsewhere.push(request.url());
 });
-await page.addInitScript(() => {
-	window.violations = [];
-	addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective}: ${e.blockedURI}`));
-});
+await hearViolations(page);
 
 const seen = async () => Number((await page.locator('[data-testid=seen] b').first().innerText()).replaceAll(',', ''));
 const statuses = () => page.locator('[data-key]').evaluateAll((rows) => rows.map((row) => row.dataset.status));
 const networks = () => page.locator('[data-key]').evaluateAll((rows) => rows.map((row) => row.dataset.network));
 const choose = (status) => page.locator(`input[name=status][value=${status}]`).check({ force: true });
-
-async function until(what, test) {
-	const end = Date.now() + timeout;
-	for (;;) {
-		if (await test()) return;
-		if (Date.now() > end) throw new Error(`waited ${timeout} ms for: ${what}`);
-		await new Promise((resolve) => setTimeout(resolve, 100));
-	}
-}
 
 try {
 	await page.goto(url);

@@ -8,8 +8,8 @@
 // Exit status: 0 all held, 1 something did not (said on standard error), 2 one of the two is missing.
 
 import assert from 'node:assert/strict';
-import { chromium } from 'playwright-core';
 import { checkAudit } from './audit.mjs';
+import { hearViolations, launch, waiting } from './browser.mjs';
 import { checkKeys, revokeKey } from './keys.mjs';
 
 const { HEADWATER_URL: url, HEADWATER_KEY: operator } = process.env;
@@ -18,20 +18,9 @@ if (!url || !operator) {
 	process.exit(2);
 }
 const timeout = Number(process.env.HEADWATER_E2E_TIMEOUT_MS ?? 60_000);
-const browser = await chromium.launch({
-	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-	args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
-});
+const until = waiting(timeout);
+const browser = await launch();
 const errors = [];
-
-async function until(what, test) {
-	const end = Date.now() + timeout;
-	for (;;) {
-		if (await test()) return;
-		if (Date.now() > end) throw new Error(`waited ${timeout} ms for: ${what}`);
-		await new Promise((resolve) => setTimeout(resolve, 100));
-	}
-}
 
 /** A browser of its own, with no cookie. */
 async function open(path) {
@@ -39,10 +28,7 @@ async function open(path) {
 	const page = await context.newPage();
 	page.setDefaultTimeout(timeout);
 	page.on('pageerror', (error) => errors.push(String(error)));
-	await page.addInitScript(() => {
-		window.violations = [];
-		addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective}: ${e.blockedURI}`));
-	});
+	await hearViolations(page);
 	await page.goto(new URL(path, url).href);
 	return page;
 }

@@ -12,7 +12,7 @@
 
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
-import { chromium } from 'playwright-core';
+import { hearViolations, launch, waiting } from './browser.mjs';
 import { receiver } from './receiver.mjs';
 
 const url = process.env.HEADWATER_URL;
@@ -21,38 +21,23 @@ if (!url) {
 	process.exit(2);
 }
 const timeout = Number(process.env.HEADWATER_E2E_TIMEOUT_MS ?? 90_000);
+const until = waiting(timeout);
 const shots = process.env.HEADWATER_SHOTS;
 if (shots) mkdirSync(shots, { recursive: true });
 
 const TRANSACTIONS = 500;
-const browser = await chromium.launch({
-	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-	args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
-});
+const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
 page.setDefaultTimeout(timeout);
 const errors = [];
 page.on('pageerror', (error) => errors.push(String(error)));
-await page.addInitScript(() => {
-	window.violations = [];
-	addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective}: ${e.blockedURI}`));
-});
+await hearViolations(page);
 
 const hook = await receiver();
 const api = async (path, init) => {
 	const response = await fetch(new URL(`/api/v1${path}`, url), init);
 	return { status: response.status, etag: response.headers.get('etag'), body: response.status === 204 ? null : await response.json() };
 };
-
-async function until(what, test) {
-	const end = Date.now() + timeout;
-	for (;;) {
-		const found = await test();
-		if (found) return found;
-		if (Date.now() > end) throw new Error(`waited ${timeout} ms for: ${what}`);
-		await new Promise((resolve) => setTimeout(resolve, 100));
-	}
-}
 
 const steps = [];
 let clicks = 0;

@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
 import { checkAlertStates } from './alerts-states.mjs';
+import { launch, waiting } from './browser.mjs';
 import { checkOverviewStates } from './overview-states.mjs';
 
 const TIMEOUT_MS = 20_000;
@@ -23,19 +23,10 @@ async function mock(mode, ...args) {
 	});
 }
 
-async function until(what, test) {
-	const end = Date.now() + TIMEOUT_MS;
-	while (!(await test())) {
-		if (Date.now() > end) throw new Error(`waited ${TIMEOUT_MS} ms for: ${what}`);
-		await new Promise((resolve) => setTimeout(resolve, 50));
-	}
-}
+const until = waiting(TIMEOUT_MS, 50);
 
 let page;
-const browser = await chromium.launch({
-	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-	args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
-});
+const browser = await launch();
 const thrown = [];
 
 async function open(url, { sockets = true } = {}) {
