@@ -28,8 +28,8 @@ export function hasAbi(contract: Contract): boolean {
 	return contract.has_abi ?? contract.abi != null;
 }
 
-/** The array in a text that is one, or that has one under `abi` as a compiler writes it. */
-function abiOf(text: string): unknown {
+/** The array in a text that is one, or that has one under `abi` as a compiler writes it. @throws SyntaxError where it is no JSON. */
+export function abiOf(text: string): unknown {
 	const value: unknown = JSON.parse(text);
 	return value && typeof value === 'object' && !Array.isArray(value) && 'abi' in value ? value.abi : value;
 }

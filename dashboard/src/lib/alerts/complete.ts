@@ -84,7 +84,7 @@ function wantedAfter(tokens: readonly string[], names: readonly Suggestion[]): r
 	const start = last === '' || /^(AND|OR|NOT|\()$/i.test(last);
 	const not: Suggestion = { text: 'NOT', about: 'the opposite' };
 	if (start) return [...names, ...(last.toUpperCase() === 'NOT' ? [] : [not])];
-	const compared = tokens.slice(lastJoint(tokens) + 1).some((token) => COMPARISONS.some(({ text }) => text === token));
+	const compared = tokens.slice(lastJoint(tokens) + 1).some(isComparison);
 	if (isComparison(last) || /^[+\-*/%,]$/.test(last)) return names;
 	if (!compared) return COMPARISONS;
 	if (/^\d/.test(last)) return [...JOINTS, ...UNITS];

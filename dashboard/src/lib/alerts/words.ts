@@ -1,6 +1,6 @@
 /** Alerts, rules, monitors and messages in words. Pure. */
 
-import { count, plural, shorten } from '../format';
+import { age, count, instant, plural, shorten } from '../format';
 import { figure, metricOf, OPERATORS } from './metrics';
 import type { Alert, Channel, Delivery, Match, Monitor, Rule, Silence } from './shapes';
 
@@ -10,6 +10,13 @@ export const SEVERITIES = ['critical', 'warning', 'info'] as const;
 export const NOW = ['firing', 'acknowledged', 'pending'] as const;
 
 export const isOver = (alert: Pick<Alert, 'state'>): boolean => !(NOW as readonly string[]).includes(alert.state);
+
+/** How long it was; empty of one that is not over. */
+export function lasted(alert: Alert): string {
+	const from = instant(alert.fired_at ?? alert.started_at);
+	const to = instant(alert.ended_at);
+	return from == null || to == null ? '' : age(Math.max(0, to - from));
+}
 
 export const STATES: Record<string, string> = {
 	pending: 'about to fire',

@@ -1,5 +1,6 @@
 /** A monitor as it is being written. */
 
+import { abiOf } from '../../access/draft';
 import { names } from '../../txs/names.svelte';
 import type { Monitor, Severity } from '../shapes';
 import { ofMonitor } from '../words';
@@ -78,13 +79,6 @@ function conditions(draft: MonitorDraft) {
 export function suggested(draft: MonitorDraft): string {
 	const { networks, addresses } = draft;
 	return ofMonitor({ networks, addresses, match_conditions: conditions(draft) } as unknown as Monitor, names.naming);
-}
-
-/** The array in a text that is one, or that has one under `abi` as a compiler writes it. @throws SyntaxError */
-export function abiOf(text: string): unknown {
-	if (!text.trim()) return null;
-	const value: unknown = JSON.parse(text);
-	return value && typeof value === 'object' && !Array.isArray(value) && 'abi' in value ? value.abi : value;
 }
 
 export const MONITOR: Kind<Monitor, MonitorDraft> = {
