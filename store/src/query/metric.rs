@@ -195,6 +195,11 @@ impl Step {
         }
     }
 
+    /// The step of so many seconds.
+    pub fn of_seconds(seconds: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.seconds() == seconds)
+    }
+
     /// Its length in milliseconds.
     pub const fn ms(self) -> i64 {
         self.seconds() as i64 * 1_000

@@ -11,7 +11,7 @@ use super::{
     Figures, Source, Step,
     by_rows::Ask,
     steps::{Word, reason, word},
-    told::{Heads, Window, check_contract, figures},
+    told::{Heads, Range, Window, check_contract, figures},
 };
 use crate::{Store, StoreError, StoreErrorKind};
 
@@ -120,14 +120,13 @@ impl Store {
             true => ((from, from), vec![(from, to)]),
             false => (hours, [(from, hours.0), (hours.1, to)].into_iter().filter(|(a, b)| a < b).collect::<Vec<_>>()),
         };
-        let of_hours: Vec<(i64, i64)> = (hours.0 < hours.1).then_some(hours).into_iter().collect();
-        let (of_hours, of_minutes, heads, head) = futures::future::try_join4(
-            self.told(&filter.network, whose, Step::Hour.seconds(), &of_hours, true),
-            self.told(&filter.network, whose, Step::Minute.seconds(), &edges, true),
-            self.window_heads(&filter.network, whose),
-            self.head(filter.network.as_str()),
-        )
-        .await?;
+        let of_hours = (hours.0 < hours.1).then_some(Range { step: Step::Hour, from: hours.0, to: hours.1 });
+        let minutes = |(from, to): &(i64, i64)| Range { step: Step::Minute, from: *from, to: *to };
+        let ranges: Vec<Range> = of_hours.into_iter().chain(edges.iter().map(minutes)).collect();
+        let told = self.told(&filter.network, whose, &ranges, true);
+        let ((mut told, heads), head) = futures::future::try_join(told, self.head(filter.network.as_str())).await?;
+        let mut of = |step| told.remove(&step).unwrap_or_default();
+        let (of_hours, mut of_minutes) = (of(Step::Hour), of(Step::Minute));
         let is_contract = contract.is_some();
         let starts =
             |step: Step, (from, to): (i64, i64)| (0..(to - from) / step.ms()).map(move |i| from + i * step.ms());
@@ -136,12 +135,13 @@ impl Store {
         let (mut whole_hours, torn): (Vec<i64>, Vec<i64>) = starts(Step::Hour, hours).partition(whole);
         let newest = open_from(heads.network.map(|(at, _)| at), head.map(|block| block.timestamp.0));
         let take_apart: Vec<(i64, i64)> = torn.iter().map(|at| (*at, at + Step::Hour.ms())).collect();
-        let mut minutes = of_minutes;
         let mut edges = edges;
         if take_apart.len() <= HOURS_APART {
-            let more = self.told(&filter.network, whose, Step::Minute.seconds(), &take_apart, true).await?;
-            minutes.network.extend(more.network);
-            minutes.contract.extend(more.contract);
+            let ranges: Vec<Range> = take_apart.iter().map(minutes).collect();
+            for more in self.told_more(&filter.network, whose, &ranges, &heads).await?.into_values() {
+                of_minutes.network.extend(more.network);
+                of_minutes.contract.extend(more.contract);
+            }
             edges.extend(take_apart);
         } else {
             whole_hours.extend(torn);
@@ -152,7 +152,7 @@ impl Store {
         }
         edges.sort_unstable();
         for at in edges.into_iter().flat_map(|edge| starts(Step::Minute, edge)) {
-            added.add(&word(&minutes, &heads, is_contract, windows, at), (at, Step::Minute), newest);
+            added.add(&word(&of_minutes, &heads, is_contract, windows, at), (at, Step::Minute), newest);
         }
         if newest < from && added.missing.is_none() {
             added.missing = Some("no window tells of it".into());

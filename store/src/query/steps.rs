@@ -14,7 +14,7 @@ use schemas::{
 use super::{
     Figures, Source, Step,
     by_rows::{Ask, Refusal},
-    told::{Heads, Told, Window},
+    told::{Heads, Range, Told, Window},
 };
 use crate::{Store, StoreError, StoreErrorKind};
 
@@ -116,9 +116,9 @@ impl Store {
         let (from, to) = wanted.times;
         let windows = wanted.contract_windows.is_some() || wanted.contract.is_none();
         let contract = wanted.contract.zip(wanted.contract_windows);
-        let times = [wanted.times];
-        let told = self.told(wanted.network, contract, wanted.step.seconds(), &times, false);
-        let (told, heads) = futures::future::try_join(told, self.window_heads(wanted.network, contract)).await?;
+        let range = Range { step: wanted.step, from, to };
+        let (mut told, heads) = self.told(wanted.network, contract, &[range], false).await?;
+        let told = told.remove(&wanted.step).unwrap_or_default();
         let starts = (0..(to - from) / wanted.step.ms()).map(|i| from + i * wanted.step.ms());
         let mut steps: Vec<StepFigures> =
             starts.map(|at| word(&told, &heads, wanted.contract.is_some(), windows, at).step(at)).collect();
@@ -192,7 +192,7 @@ mod tests {
             network: [(0, window(true)), (60, window(true)), (120, window(false)), (180, window(true))].into(),
             contract: [(180, window(true))].into(),
         };
-        let heads = Heads { network: Some((180, 9)), watched_from: Some(50) };
+        let heads = Heads { network: Some((180, 9)), watched_from: Some(50), ..Heads::default() };
         let step = |at| word(&told, &heads, true, true, at).step(at);
         assert_eq!((step(0).figures, step(0).complete, step(0).reason.as_deref()), (None, false, Some(NOT_WATCHED)));
         assert!(step(60).complete && step(60).figures.is_some_and(|f| f.transactions == 0 && f.senders == Some(0)));

@@ -1,8 +1,10 @@
 //! Windows as the store has them: rows of `window_rows`, and what they say about each other.
 //!
-//! Guarantee: what is read is bounded by the windows that are asked for and by the parts that they lie in, whatever the table holds.
+//! Guarantee: what is read is bounded by the windows that are asked for and by the parts that they lie in, whatever the table holds. Of a
+//! window the row of the highest sequence counts, which is found here: a `FINAL` over some rows takes the engine longer to plan than all
+//! else. What `keep_windows` removed is hidden from the moment at which that is told: it is asked for with every answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use alloy_primitives::U256;
 use clickhouse::Row;
@@ -13,7 +15,7 @@ use schemas::{
 };
 use serde::Deserialize;
 
-use super::{Figures, wire};
+use super::{Figures, Step, wire};
 use crate::{Store, StoreError, StoreErrorKind};
 
 /// Windows of a network and of one of its contracts, by their beginning.
@@ -35,9 +37,19 @@ pub(super) struct Window {
     pub sequence: u64,
 }
 
+/// Times (first included, last not) in which windows of a length begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    pub step: Step,
+    pub from: i64,
+    pub to: i64,
+}
+
 /// The heads: how far windows go.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Heads {
+    /// Windows that begin before were removed.
+    pub kept_from: i64,
     /// Beginning of the network's newest minute, which is still open, and the event that it was told at.
     pub network: Option<(i64, u64)>,
     /// From which block time on the contract is looked through for, by its newest window.
@@ -46,6 +58,7 @@ pub(super) struct Heads {
 
 #[derive(Row, Deserialize)]
 struct Line {
+    window_seconds: u32,
     contract: String,
     window_start: TimeMs,
     sequence: u64,
@@ -95,13 +108,10 @@ struct Line {
     sender_hex: Option<String>,
 }
 
-const COLUMNS: &str = "contract, window_start, sequence, complete, reason, blocks, transactions, failed, unknown, unreadable, logs, \
+const COLUMNS: &str = "window_seconds, contract, window_start, sequence, complete, reason, blocks, transactions, failed, unknown, unreadable, logs, \
     token_transfers, contracts_created, contracts_left_out, gas_used, gas_limit, base_fee_sum, base_fee_count, base_fee_min, base_fee_max, fee_total, \
     fee_unknown, value_total, gas_price_sum, gas_price_count, gas_price_min, gas_price_max, gas_price_p50, gas_price_p95, senders, \
     first_height, first_time, last_height, last_time";
-
-/// Windows that `keep_windows` removed are hidden at once.
-const KEPT: &str = "window_start >= (SELECT max(pruned_before) FROM pruned_window_rows)";
 
 fn mark(height: Option<u64>, time: Option<TimeMs>) -> Option<Mark> {
     height.zip(time).map(|(height, time)| Mark { height, time })
@@ -202,19 +212,67 @@ pub(super) fn check_contract(contract: Option<&str>, doing: &'static str) -> Res
     }
 }
 
+impl Told {
+    /// Takes a row in: of a window that is there already the one of the higher sequence stays.
+    fn take(&mut self, of_network: bool, start: i64, window: Window) {
+        let windows = if of_network { &mut self.network } else { &mut self.contract };
+        match windows.entry(start) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(window);
+            }
+            Entry::Occupied(mut there) if there.get().sequence < window.sequence => {
+                there.insert(window);
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+
+    /// Hides what begins before.
+    fn hide_before(&mut self, time: i64) {
+        for windows in [&mut self.network, &mut self.contract] {
+            *windows = windows.split_off(&time);
+        }
+    }
+}
+
 impl Store {
-    /// Windows of one length that begin in these times (first included, last not), of the contract none that begins before the time beside it;
-    /// with their sketches where those are to be merged.
+    /// Windows that begin in these times, by their length, and how far windows go; of the contract none that begins before the time beside it.
+    /// With their sketches where those are to be merged.
     pub(super) async fn told(
         &self,
         network: &Network,
         contract: Option<(&str, TimeMs)>,
-        seconds: u32,
-        times: &[(i64, i64)],
+        ranges: &[Range],
         sketches: bool,
-    ) -> Result<Told, StoreError> {
-        if times.is_empty() {
-            return Ok(Told::default());
+    ) -> Result<(BTreeMap<Step, Told>, Heads), StoreError> {
+        let lines = self.window_lines(network, contract, ranges, sketches);
+        let (mut told, heads) = futures::future::try_join(lines, self.window_heads(network, contract)).await?;
+        told.values_mut().for_each(|told| told.hide_before(heads.kept_from));
+        Ok((told, heads))
+    }
+
+    /// The same without asking again how far they go.
+    pub(super) async fn told_more(
+        &self,
+        network: &Network,
+        contract: Option<(&str, TimeMs)>,
+        ranges: &[Range],
+        heads: &Heads,
+    ) -> Result<BTreeMap<Step, Told>, StoreError> {
+        let mut told = self.window_lines(network, contract, ranges, true).await?;
+        told.values_mut().for_each(|told| told.hide_before(heads.kept_from));
+        Ok(told)
+    }
+
+    async fn window_lines(
+        &self,
+        network: &Network,
+        contract: Option<(&str, TimeMs)>,
+        ranges: &[Range],
+        sketches: bool,
+    ) -> Result<BTreeMap<Step, Told>, StoreError> {
+        if ranges.is_empty() {
+            return Ok(BTreeMap::new());
         }
         let sketches = match sketches {
             true => "hex(price_sketch) AS price_hex, hex(sender_sketch) AS sender_hex",
@@ -224,37 +282,33 @@ impl Store {
             Some(_) => "contract IN ('', {contract:String})",
             None => "contract = ''",
         };
-        let ranges: Vec<String> = (0..times.len())
-            .map(|i| {
-                format!(
-                    "(window_start >= fromUnixTimestamp64Milli({{f{i}:Int64}}, 'UTC') \
-                     AND window_start < fromUnixTimestamp64Milli({{t{i}:Int64}}, 'UTC'))"
-                )
-            })
-            .collect();
+        let wanted = ranges.iter().enumerate().map(|(i, range)| {
+            format!(
+                "(window_seconds = {} AND window_start >= fromUnixTimestamp64Milli({{f{i}:Int64}}, 'UTC') \
+                 AND window_start < fromUnixTimestamp64Milli({{t{i}:Int64}}, 'UTC'))",
+                range.step.seconds()
+            )
+        });
+        let wanted = wanted.collect::<Vec<_>>().join(" OR ");
         let sql = format!(
-            "SELECT {COLUMNS}, {sketches} FROM window_rows FINAL WHERE network = {{network:String}} AND {whose} \
-             AND window_seconds = {{seconds:UInt32}} AND ({}) AND {KEPT}",
-            ranges.join(" OR ")
+            "SELECT {COLUMNS}, {sketches} FROM window_rows WHERE network = {{network:String}} AND {whose} AND ({wanted})"
         );
-        let query = self.read(&sql).with_setting("do_not_merge_across_partitions_select_final", "1");
         // Few rows: more threads cost more than they bring.
-        let query = query.with_setting("max_threads", "1");
-        let mut query = query.param("network", network.as_str()).param("seconds", seconds);
+        let query = self.read(&sql).with_setting("max_threads", "1");
+        let mut query = query.param("network", network.as_str());
         if let Some((contract, _)) = contract {
             query = query.param("contract", contract);
         }
-        for (i, (from, to)) in times.iter().enumerate() {
-            query = query.param(&format!("f{i}"), *from).param(&format!("t{i}"), *to);
+        for (i, range) in ranges.iter().enumerate() {
+            query = query.param(&format!("f{i}"), range.from).param(&format!("t{i}"), range.to);
         }
         let lines = self.within("reading windows", query.fetch_all::<Line>()).await?;
-        let mut told = Told::default();
+        let mut told: BTreeMap<Step, Told> = BTreeMap::new();
         for line in lines {
             let (of_network, start) = (line.contract.is_empty(), line.window_start.0);
-            if of_network {
-                told.network.insert(start, line.window());
-            } else if contract.is_some_and(|(_, from)| from.0 <= start) {
-                told.contract.insert(start, line.window());
+            let Some(step) = Step::of_seconds(line.window_seconds) else { continue };
+            if of_network || contract.is_some_and(|(_, from)| from.0 <= start) {
+                told.entry(step).or_default().take(of_network, start, line.window());
             }
         }
         Ok(told)
@@ -262,38 +316,56 @@ impl Store {
 
     /// How far windows of a network go, and since when a contract of it has some: not before the time beside it, and only where one that begins
     /// then or later says so.
-    pub(super) async fn window_heads(
-        &self,
-        network: &Network,
-        contract: Option<(&str, TimeMs)>,
-    ) -> Result<Heads, StoreError> {
+    async fn window_heads(&self, network: &Network, contract: Option<(&str, TimeMs)>) -> Result<Heads, StoreError> {
+        const FLOOR: &str = "SELECT 2 AS what, toUnixTimestamp64Milli(max(pruned_before)) AS at, toInt64(0) AS told FROM pruned_window_rows";
         // In the key's order, from its end: a granule of each part that reaches there.
-        let newest = |whose: &str, what: &str| {
+        let newest = |what: u8, whose: &str, told: &str| {
             format!(
-                "SELECT toUnixTimestamp64Milli(window_start) AS at, {what} AS told FROM window_rows WHERE network = {{network:String}} \
-                 AND contract = {whose} AND window_seconds = 60 AND blocks > 0 AND {KEPT} ORDER BY window_start DESC, sequence DESC LIMIT 1"
+                "SELECT {what} AS what, at, told FROM (SELECT toUnixTimestamp64Milli(window_start) AS at, {told} AS told FROM window_rows \
+                 WHERE network = {{network:String}} AND contract = {whose} AND window_seconds = 60 AND blocks > 0 \
+                 ORDER BY window_start DESC, sequence DESC LIMIT 1)"
             )
         };
-        let head = newest("''", "toInt64(sequence)");
-        let head = self
-            .read(&head)
-            .with_setting("max_threads", "1")
-            .param("network", network.as_str())
-            .fetch_optional::<(i64, i64)>();
-        let watched = async {
-            let Some((contract, _)) = contract else { return Ok(None) };
-            let sql = newest("{contract:String}", "ifNull(toUnixTimestamp64Milli(watched_from), toInt64(-1))");
-            let query = self.read(&sql).with_setting("max_threads", "1").param("network", network.as_str());
-            let query = query.param("contract", contract);
-            query.fetch_optional::<(i64, i64)>().await
-        };
-        let both = futures::future::try_join(head, watched);
-        let (head, watched) = self.within("reading how far windows go", both).await?;
+        let mut parts = vec![FLOOR.to_owned(), newest(0, "''", "toInt64(sequence)")];
+        if contract.is_some() {
+            parts.push(newest(1, "{contract:String}", "ifNull(toUnixTimestamp64Milli(watched_from), toInt64(-1))"));
+        }
+        let query = self.read(&parts.join(" UNION ALL ")).with_setting("max_threads", "1");
+        let mut query = query.param("network", network.as_str());
+        if let Some((contract, _)) = contract {
+            query = query.param("contract", contract);
+        }
+        let lines = self.within("reading how far windows go", query.fetch_all::<(u8, i64, i64)>()).await?;
+        let of = |wanted: u8| lines.iter().find(|(what, _, _)| *what == wanted).map(|(_, at, told)| (*at, *told));
+        let kept_from = of(2).map_or(0, |(at, _)| at);
+        let newest = |what| of(what).filter(|(at, _)| *at >= kept_from);
         Ok(Heads {
-            network: head.map(|(at, sequence)| (at, u64::try_from(sequence).unwrap_or_default())),
-            watched_from: watched.zip(contract).and_then(|((at, from), (_, told_from))| {
+            kept_from,
+            network: newest(0).map(|(at, sequence)| (at, u64::try_from(sequence).unwrap_or_default())),
+            watched_from: newest(1).zip(contract).and_then(|((at, from), (_, told_from))| {
                 (from >= 0 && at >= told_from.0).then_some(from.max(told_from.0))
             }),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_window_the_row_of_the_highest_sequence_counts_in_every_order() {
+        let window = |sequence| Window { sequence, ..Window::default() };
+        for order in [[3, 5, 4], [5, 3, 4], [4, 3, 5], [5, 5, 3]] {
+            let mut told = Told::default();
+            for sequence in order {
+                told.take(true, 60_000, window(sequence));
+                told.take(false, 60_000, window(sequence + 1));
+            }
+            told.take(true, 0, window(9));
+            assert_eq!((told.network[&60_000].sequence, told.contract[&60_000].sequence), (5, 6), "{order:?}");
+            told.hide_before(60_000);
+            assert_eq!(told.network.len(), 1, "what begins before is hidden");
+        }
     }
 }
