@@ -5,6 +5,7 @@ use crate::bench::{self, Bench};
 use crate::chaos::{self, Chaos};
 use crate::completeness::{self, Completeness};
 use crate::failure::Failure;
+use crate::matching::{self, Matching};
 use crate::merging::{self, Merging};
 use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, Origin, Schedule};
 use crate::wide::{self, Wide};
@@ -38,6 +39,8 @@ enum Command {
     Wide(Wide),
     /// Measures what merging blocks into windows costs a core, and what a day of windows takes in the log
     Windows(Merging),
+    /// Measures what holding transactions against monitors of alerts costs a core
+    Matching(Matching),
 }
 
 #[derive(Debug, Subcommand)]
@@ -164,6 +167,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
         },
         Command::Windows(args) => merging::run(args),
+        Command::Matching(args) => matching::run(args),
         Command::Node(Node::Evm(args)) => {
             let node = evm::spawn(args.config()?).await?;
             writeln!(std::io::stdout(), "{}", node.url())?;

@@ -11,6 +11,7 @@ pub mod cluster;
 mod compare;
 pub mod completeness;
 pub mod failure;
+pub mod matching;
 pub mod merging;
 pub mod node;
 pub mod wide;

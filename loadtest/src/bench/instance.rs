@@ -25,6 +25,9 @@ const STOP_DEADLINE: Duration = Duration::from_secs(60);
 /// One request.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
 
+/// The configuration's file.
+const CONFIG: &str = "headwater.toml";
+
 /// How it is set up.
 pub(super) struct Setting<'a> {
     /// Lines for the configuration's end.
@@ -53,7 +56,7 @@ impl Instance {
         let keep = setting.keep;
         let folder = tempfile::Builder::new().prefix("headwater-bench-").disable_cleanup(keep).tempdir()?;
         let [api, admin, store] = free_ports()?;
-        let config = folder.path().join("headwater.toml");
+        let config = folder.path().join(CONFIG);
         let data = folder.path().join("data");
         let mut text = format!(
             "[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n[store]\nlisten = \"{store}\"\n"
@@ -175,6 +178,11 @@ impl Instance {
         }
         let number = |field: &str| field.trim().parse::<u128>().map_err(|e| format!("{sql}: {field:?}: {e}").into());
         text.trim_end().split('\t').map(number).collect()
+    }
+
+    /// Its configuration file.
+    pub(super) fn config(&self) -> PathBuf {
+        self.folder.path().join(CONFIG)
     }
 
     fn data(&self) -> PathBuf {

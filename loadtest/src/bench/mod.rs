@@ -4,10 +4,11 @@
 //! and the speed counts only when the store then holds exactly what the chain holds (transactions, failures, logs, gas).
 //!
 //! Measurements: how fast the simulated node is alone; how fast a chain that is already there becomes visible rows, with CPU, bytes
-//! and memory; how long a new head takes to a WebSocket at a steady rate of transactions; what idleness costs, by networks; and what many networks with several endpoints each cost. With
+//! and memory; how long a new head takes to a WebSocket at a steady rate of transactions, and to the message of an alert; what idleness costs, by networks; and what many networks with several endpoints each cost. With
 //! `--ingest-only` others: how fast a chain becomes records of Kafka, and how fast peers do the same. With `--against` two binaries
 //! in turn, on the same blocks.
 
+mod alerts;
 mod catch_up;
 pub(crate) mod child;
 mod compare;
@@ -27,6 +28,7 @@ mod speed;
 use crate::cluster;
 use crate::failure::Failure;
 use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, FaultKind, Origin, Simulator};
+use alerts::Alerts;
 pub(crate) use catch_up::catch_up;
 use clap::{Args, ValueEnum};
 use contracts::Contracts;
@@ -46,6 +48,9 @@ const NETWORK: &str = "bench";
 
 /// Canonical blocks that the simulated node keeps at most; deeper ones are computed again when they are asked for.
 const KEPT_BLOCKS: u64 = 65_536;
+
+/// Blocks that are there before alerts are measured.
+const ALERT_HISTORY: u64 = 20;
 
 /// Which log the stages meet at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -123,6 +128,13 @@ pub struct Bench {
     /// machine compiles for half a minute
     #[arg(long, default_value_t = 5_000)]
     warm_up: u64,
+    /// Monitors that every block is held against while it is measured how long an alert takes to its receiver, at the same rate and as long;
+    /// 0: it is not
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    alert_monitors: u32,
+    /// Tenants that have these monitors
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    alert_tenants: u16,
     /// Networks of which the cost of idleness is measured, beside that of one; 0: it is not
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=200))]
     idle_networks: u16,
@@ -264,6 +276,22 @@ impl Measuring {
         Ok(Report { settings: Settings::new(self, kind, binary), speed, latency, memory })
     }
 
+    /// How long an alert takes to its receiver over one log, from the head on.
+    async fn alerts(&self, kind: LogKind) -> Result<Option<Alerts>, Failure> {
+        let (args, monitors) = (&self.args, usize::try_from(self.args.alert_monitors)?);
+        if monitors == 0 || args.latency_seconds == 0 {
+            return Ok(None);
+        }
+        let load = alerts::Load {
+            tenants: args.alert_tenants.into(),
+            monitors,
+            rate: args.latency_rate,
+            lasting: Duration::from_secs(args.latency_seconds),
+        };
+        let node = self.node(ALERT_HISTORY).await?;
+        alerts::measure(&self.binary, &node, (&self.extra(kind)?, args.keep), load).await.map(Some)
+    }
+
     /// What idleness costs one binary over the first log, with one network and with several.
     async fn idle(&self, binary: &Path) -> Result<Vec<Idle>, Failure> {
         let kind = self.kinds()[0];
@@ -286,14 +314,15 @@ impl Measuring {
 
     async fn alone(&self) -> Result<(), Failure> {
         let source = source::measure(self.data.clone()).await?;
-        let mut reports = Vec::new();
+        let (mut reports, mut alerts) = (Vec::new(), Vec::new());
         for kind in self.kinds() {
             self.warm_up(kind).await?;
             reports.push(self.whole(&self.binary, kind).await?);
+            alerts.extend(self.alerts(kind).await?);
         }
         let idle = self.idle(&self.binary).await?;
         let fleets = self.fleets().await?;
-        report::print(&report::Alone { reports, idle, fleets, source }, self.args.format)?;
+        report::print(&report::Alone { reports, alerts, idle, fleets, source }, self.args.format)?;
         Ok(())
     }
 

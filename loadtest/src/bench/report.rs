@@ -1,8 +1,8 @@
 //! Figures with what they were measured on, for people or for programs.
 
 use super::{
-    Format, LogKind, Measuring, feed::Feed, fleet::Fleet, idle::Idle, latency::Latency, processes, processes::Memory,
-    source::Source, speed::Speed,
+    Format, LogKind, Measuring, alerts::Alerts, feed::Feed, fleet::Fleet, idle::Idle, latency::Latency, processes,
+    processes::Memory, source::Source, speed::Speed,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -79,6 +79,8 @@ pub(super) struct Report {
 #[derive(Debug, Serialize)]
 pub(super) struct Alone {
     pub reports: Vec<Report>,
+    /// Over the same logs, where it was measured.
+    pub alerts: Vec<Alerts>,
     pub idle: Vec<Idle>,
     pub fleets: Vec<Fleet>,
     pub source: Source,
@@ -184,6 +186,17 @@ fn table(alone: &Alone) -> String {
             ms(|l| l.windows.p99_ms),
             &format!("ms, {} windows", latency.windows.count),
         );
+    }
+    if let Some(first) = alone.alerts.first() {
+        let ms = |of: fn(&Alerts) -> f64| alone.alerts.iter().map(move |a| figure(of(a))).collect::<Vec<_>>();
+        let (monitors, tenants) = (first.monitors, first.tenants);
+        let what = format!(
+            "ms at {:.0} transactions/s, {monitors} monitors of {tenants} tenants",
+            first.transactions_per_second
+        );
+        out.line("head to an alert's request, p50", ms(|a| a.p50_ms), &what);
+        out.line("head to an alert's request, p99", ms(|a| a.p99_ms), &format!("ms, {} messages", first.messages));
+        out.line("head to an alert's request, slowest", ms(|a| a.max_ms), "ms");
     }
     out.line("", [], "");
     statements(&mut out, &[&alone.idle]);

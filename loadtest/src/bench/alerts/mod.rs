@@ -1,0 +1,177 @@
+//! From the moment a node shows a block to the request that tells a receiver of an alert of it, at a steady rate of transactions, while many
+//! monitors of several tenants are held against every block.
+//!
+//! Guarantee: the times count only when every alert that the blocks should give has come, one for each failed transaction and tenant.
+//! They begin when the node shows the head, which is before it is observed, and end when the request is there, which is after it was
+//! sent: so they are no shorter than the time from observed to sent.
+
+mod receiver;
+mod tenants;
+
+use super::instance::{Instance, Setting};
+use super::latency::{self, Times};
+use super::{Failure, Node};
+use control::Bounds;
+use receiver::Receiver;
+use runtime::scripts::Scripts;
+use runtime::targets::Targets;
+use serde::Serialize;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tenants::Tenants;
+use tokio::time::MissedTickBehavior;
+
+/// How long what is awaited may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often it is looked at.
+const POLL: Duration = Duration::from_millis(50);
+/// For so long nothing may come before it is measured.
+const REST: Duration = Duration::from_secs(3);
+/// Between two blocks until all tenants have heard of one.
+const WARM: Duration = Duration::from_millis(500);
+
+/// How much is held against the blocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// Tenants.
+    pub tenants: usize,
+    /// Monitors of all of them together.
+    pub monitors: usize,
+    /// Transactions a second.
+    pub rate: f64,
+    /// For how long.
+    pub lasting: Duration,
+}
+
+/// Times from a head to the request of an alert.
+#[derive(Clone, Debug, Serialize)]
+pub struct Alerts {
+    /// Tenants.
+    pub tenants: usize,
+    /// Monitors of all of them together.
+    pub monitors: usize,
+    /// Transactions per second that the node made.
+    pub transactions_per_second: f64,
+    /// Blocks that were made.
+    pub blocks: u64,
+    /// Messages measured.
+    pub messages: u64,
+    /// Median in milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile in milliseconds.
+    pub p99_ms: f64,
+    /// The slowest in milliseconds.
+    pub max_ms: f64,
+}
+
+/// Starts the binary, makes the monitors, and measures.
+pub(super) async fn measure(
+    binary: &Path,
+    node: &Node,
+    (extra, keep): (&str, bool),
+    load: Load,
+) -> Result<Alerts, Failure> {
+    let receiver = Receiver::start().await?;
+    let extra = format!("{extra}\n[alerts]\nallow_targets = [\"{}\"]\n", receiver.address);
+    let mut instance = Instance::start(binary, node, &Setting { extra: &extra, keep, networks: 1 }).await?;
+    let measured = run(node, &mut instance, &receiver, load).await;
+    let stopped = instance.stop().await;
+    let alerts = measured.map_err(|e| instance.explain(e))?;
+    stopped?;
+    Ok(alerts)
+}
+
+async fn run(node: &Node, instance: &mut Instance, receiver: &Receiver, load: Load) -> Result<Alerts, Failure> {
+    let simulator = &node.simulator;
+    simulator.clear_faults();
+    let head = simulator.advance(1)?;
+    instance.reach(head, PATIENCE).await?;
+    let config = runtime::config::load(&instance.config())?;
+    let alerts = &config.alerts;
+    let targets = Targets::new(&alerts.allow_targets, &alerts.ports).map_err(|wrong| wrong.join("; "))?;
+    let scripts = Scripts::of(alerts.scripts, &alerts.scripts_dir);
+    let bounds = Bounds { targets, scripts, max_unindexed: alerts.max_unindexed };
+    let many = (load.tenants, load.monitors.saturating_sub(load.tenants));
+    let tenants = Tenants::define(&config.control, &bounds, receiver, many).await?;
+    tenants.watch_failures(&bounds).await?;
+    let count = tenants.count();
+    tenants.close().await;
+    warm_up(node, receiver, count).await?;
+
+    let cycle = simulator.canonical(1..=simulator.head());
+    let mean = cycle.iter().map(|b| b.facts.tx_count).sum::<u64>() as f64 / cycle.len().max(1) as f64;
+    let blocks = ((load.lasting.as_secs_f64() * load.rate / mean.max(1.0)).ceil() as u64).max(1);
+    let (first, mut heads) = (simulator.head() + 1, simulator.subscribe());
+    let last = first + blocks - 1;
+    let mut pace = tokio::time::interval(load.lasting.div_f64(blocks as f64));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let begun = Instant::now();
+    for _ in 0..blocks {
+        pace.tick().await;
+        simulator.advance(1)?;
+    }
+    let made = begun.elapsed();
+    let facts: Vec<_> = simulator.canonical(first..=last).iter().map(|b| b.facts).collect();
+    let wanted = facts.iter().map(|f| f.failed).sum::<u64>() as usize * count;
+    if wanted == 0 {
+        return Err("none of the measured blocks has a failed transaction: there is nothing to tell".into());
+    }
+    let until = Instant::now() + PATIENCE;
+    let firings = loop {
+        let mut firings = receiver.firings();
+        firings.retain(|firing| (first..=last).contains(&firing.height));
+        if firings.len() >= wanted {
+            break firings;
+        }
+        if Instant::now() > until {
+            return Err(format!("{} of {wanted} alerts came in {PATIENCE:?}", firings.len()).into());
+        }
+        tokio::time::sleep(POLL).await;
+    };
+    if firings.len() > wanted {
+        return Err(format!("{} alerts came of {wanted}: some were told twice", firings.len()).into());
+    }
+    let shown = latency::shown(&mut heads);
+    let since = |height: &u64, at: Instant| Some(at.saturating_duration_since(*shown.get(height)?));
+    let times = Times::of(firings.iter().filter_map(|firing| since(&firing.height, firing.at)));
+    Ok(Alerts {
+        tenants: count,
+        monitors: many.1 + count,
+        transactions_per_second: facts.iter().map(|f| f.tx_count).sum::<u64>() as f64 / made.as_secs_f64(),
+        blocks,
+        messages: times.count(),
+        p50_ms: times.ms(0.5),
+        p99_ms: times.ms(0.99),
+        max_ms: times.ms(1.0),
+    })
+}
+
+/// Makes blocks until each tenant has heard of one, and waits until nothing more comes.
+async fn warm_up(node: &Node, receiver: &Receiver, tenants: usize) -> Result<(), Failure> {
+    let until = Instant::now() + PATIENCE;
+    let heard = |receiver: &Receiver| {
+        let mut heard: Vec<usize> = receiver.firings().iter().map(|firing| firing.tenant).collect();
+        heard.sort_unstable();
+        heard.dedup();
+        heard.len()
+    };
+    while heard(receiver) < tenants {
+        if Instant::now() > until {
+            return Err(format!("{} of {tenants} tenants heard of a failure", heard(receiver)).into());
+        }
+        node.simulator.advance(1)?;
+        tokio::time::sleep(WARM).await;
+    }
+    let mut seen = receiver.firings().len();
+    loop {
+        tokio::time::sleep(REST).await;
+        let now = receiver.firings().len();
+        if now == seen {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err("alerts of the first blocks do not come to an end".into());
+        }
+        seen = now;
+    }
+}
