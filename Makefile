@@ -47,6 +47,11 @@ test-embedded: test-static fetch fetch-test dashboard ## As `test`, without Kafk
 chaos: build ## Kill stages and brokers, spoil the ways, compare every row. CHAOS="--seconds 3600 --seed 7"; WAY= without a proxy
 	$(TARGET)/release/loadtest chaos $(WAY) $(CHAOS)
 
+.PHONY: chaos-alerts
+chaos-alerts: build ## Kill stages 200 times while alerts are told, over both logs, look at every message. CHAOS_ALERTS="--kills 50 --seed 7"
+	$(TARGET)/release/loadtest chaos-alerts --embedded $(CHAOS_ALERTS)
+	$(TARGET)/release/loadtest chaos-alerts $(CHAOS_ALERTS)
+
 .PHONY: away
 away: build ## The store away while chains grow, over both logs, then every row compared. AWAY="--store-away 7200 --rate 1000"
 	$(TARGET)/release/loadtest chaos --embedded --calm --seconds 30 $(AWAY)

@@ -3,6 +3,7 @@
 use crate::backfill::{self, Backfill};
 use crate::bench::{self, Bench};
 use crate::chaos::{self, Chaos};
+use crate::chaos_alerts::{self, ChaosAlerts};
 use crate::completeness::{self, Completeness};
 use crate::failure::Failure;
 use crate::matching::{self, Matching};
@@ -31,6 +32,8 @@ enum Command {
     Bench(Bench),
     /// Kills stages and brokers at random over a real Kafka while chains grow and fork, then compares every row
     Chaos(Chaos),
+    /// Kills processes at random while alerts are told to a receiver, then looks at every message
+    ChaosAlerts(ChaosAlerts),
     /// Measures how fast completeness answers when a network has a hundred million transactions
     Completeness(Completeness),
     /// Fills heights below a live chain over the embedded log, killed at random, then compares every height with the node
@@ -152,6 +155,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         // Told to stop, it still ends what it started.
         Command::Chaos(args) => tokio::select! {
             outcome = chaos::run(args) => outcome,
+            told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
+        },
+        Command::ChaosAlerts(args) => tokio::select! {
+            outcome = chaos_alerts::run(args) => outcome,
             told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
         },
         Command::Completeness(args) => tokio::select! {

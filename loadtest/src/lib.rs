@@ -6,6 +6,7 @@
 pub mod backfill;
 pub mod bench;
 pub mod chaos;
+pub mod chaos_alerts;
 pub mod cli;
 pub mod cluster;
 mod compare;

@@ -1,19 +1,23 @@
 //! Alerts end to end: chain → rule or monitor → message, over forks and kills, seen by a receiver of webhooks.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use axum::{Router, extract::State, http::HeaderMap, routing::post};
-use loadtest::node::{
-    anvil::Anvil,
-    evm::{Clock, Config, Dataset, Simulator, spawn},
+use loadtest::{
+    chaos_alerts::{self, ChaosAlerts},
+    node::{
+        anvil::Anvil,
+        evm::{Clock, Config, Dataset, Simulator, spawn},
+    },
 };
 use serde_json::{Value, json};
 
-use crate::common::{Headwater, Net, number, text};
+use crate::common::{Headwater, Net, binary, cluster::servers, number};
 
 /// A message as it came.
 #[derive(Debug, Clone)]
@@ -144,82 +148,35 @@ async fn simulator(data: &str) -> Arc<Simulator> {
     Arc::new(spawn(Config { clock: Clock::Manual, ..Config::new(data) }).await.expect("simulator"))
 }
 
-/// How often the process is killed.
-const KILLS: u32 = 10;
-
-/// Every failed transaction that the chain has at the end was told, as standing, and none that it has not; each message under one id.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_kills_lose_no_alert_and_double_none() {
-    let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("kill test of alerts: HEADWATER_SEED={seed} replays it");
-    let mut random = fastrand::Rng::with_seed(seed);
-    let (node, receiver) = (simulator("ethereum").await, Receiver::start().await);
-    let mut headwater = headwater(&[Net::of("eth", &node)], &receiver);
-    headwater.start();
-    let channel = hook(&mut headwater, &receiver).await;
-    let monitor = json!({
-        "name": "Failures", "network": "eth", "group_by": ["monitor"], "channels": [channel],
-        "match_conditions": {"transactions": [{"status": "Failure"}]}
-    });
-    let monitor = make(&mut headwater, "monitors", monitor).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let first = node.head() + 1;
-
-    let mut live = fastrand::Rng::with_seed(random.u64(..));
-    let chain = tokio::spawn({
-        let node = node.clone();
-        async move {
-            loop {
-                let depth = 1 + live.u64(..5);
-                if live.u64(..6) == 0 && node.head() > first + depth {
-                    node.fork_and_advance(depth, live.u64(..2)).expect("fork");
-                } else {
-                    node.advance(1).expect("advance");
-                }
-                tokio::time::sleep(Duration::from_millis(300)).await;
-            }
-        }
-    });
-    for kill in 0..KILLS {
-        tokio::time::sleep(Duration::from_millis(500 + random.u64(..3_500))).await;
-        assert!(headwater.ended().is_none(), "ended by itself in life {kill}:\n{}", headwater.said());
-        headwater.kill();
-        headwater.start();
-    }
-    chain.abort();
-    let head = node.canonical(node.head()..=node.head()).remove(0);
-    headwater.until_visible("eth", &head.hash.to_string()).await;
-
-    // What stands is what the chain has.
-    let sql =
-        format!("SELECT hash FROM transactions WHERE network = 'eth' AND status = 'failed' AND height >= {first}");
-    let failed = headwater.query(&sql).await.expect("rows");
-    let failed: BTreeSet<String> = failed.iter().map(|row| text(row, "hash")).collect();
-    assert!(failed.len() > 10, "the test shows too little: {failed:?}");
-    let path = format!("/monitors/{monitor}/matches?state=live&limit=1000");
-    let same = async |headwater: &Headwater| {
-        let matches = headwater.get(&path).await.ok()?;
-        let of = |one: &Value| one["transaction_hash"].as_str().map(str::to_owned);
-        let live: BTreeSet<String> = matches["items"].as_array()?.iter().filter_map(of).collect();
-        (live == failed).then_some(())
+/// Ten kills, over the embedded log or over Kafka: every failed transaction that the chain has at the end was told, and stands, every other that
+/// was told was taken back, and each message came under one id, again only where it was refused or somebody was killed.
+#[allow(clippy::print_stderr)]
+async fn ten_kills_lose_no_alert_and_double_none(servers: Option<(String, String)>) {
+    let (kafka, registry) = servers.unzip();
+    let chaos = ChaosAlerts {
+        kills: 10,
+        seed: std::env::var("HEADWATER_SEED").ok().and_then(|seed| seed.parse().ok()),
+        embedded: kafka.is_none(),
+        kafka,
+        registry,
+        release_binary: Some(binary().into()),
+        services: Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services"),
+        keep: false,
     };
-    headwater.until("the live matches", same).await;
+    let report = chaos_alerts::report(&chaos, &mut |line| eprintln!("{line}")).await.unwrap_or_else(|e| panic!("{e}"));
+    eprintln!("{report}");
+    assert!(report.failed > 10 && report.counts.retracted > 0, "the test shows too little: {report}");
+}
 
-    // One id is one message, and of one alert no two messages say that it fires.
-    let got = receiver.got();
-    let mut by_id: BTreeMap<&str, (&str, &Value)> = BTreeMap::new();
-    for message in &got {
-        let said = (message.kind.as_str(), &message.alert["id"]);
-        let before = by_id.insert(&message.id, said);
-        assert!(before.is_none_or(|before| before == said), "{message:?}");
-    }
-    let mut fired: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for message in got.iter().filter(|message| message.kind == "alert.firing") {
-        fired.entry(message.alert["id"].as_str().expect("an id")).or_default().insert(&message.id);
-    }
-    assert!(!fired.is_empty() && fired.values().all(|ids| ids.len() == 1), "{fired:?}");
-    eprintln!("{KILLS} kills, {} messages of {} alerts, {} ids", got.len(), fired.len(), by_id.len());
-    assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_kills_over_the_embedded_log_lose_no_alert_and_double_none() {
+    ten_kills_lose_no_alert_and_double_none(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_kills_over_kafka_lose_no_alert_and_double_none() {
+    let Some(servers) = servers("ten_kills_over_kafka_lose_no_alert_and_double_none") else { return };
+    ten_kills_lose_no_alert_and_double_none(Some(servers)).await;
 }
 
 /// A rule over recorded blocks fires once, with the numbers that SQL counts.

@@ -38,7 +38,7 @@ pub struct Settings {
     pub binary: PathBuf,
     /// Networks by slug, each with its node.
     pub networks: Vec<(String, Endpoint)>,
-    /// Lines of `[log]`: `kafka`, `schema_registry` and what else is wanted, without `prefix`.
+    /// Lines of `[log]`: `kafka`, `schema_registry` and what else is wanted, without `prefix`; and further sections behind them.
     pub log: String,
 }
 
