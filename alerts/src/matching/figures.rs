@@ -87,11 +87,10 @@ impl Figures {
         }
     }
 
-    /// The same for other windows and contracts, from blocks that are to come; what was said stays.
-    #[must_use]
-    pub fn anew(self, longest_ms: i64, contracts: BTreeSet<Address>) -> Self {
-        let (trailing, contracts) = (Trailing::new(longest_ms), from_the_first(contracts));
-        Self { trailing, longest_ms, contracts, let_go: LetGo::default(), ..self }
+    /// Takes windows over that were read back; what was said stays.
+    pub fn adopt(&mut self, read: Self) {
+        let Self { trailing, longest_ms, contracts, let_go, .. } = read;
+        (self.trailing, self.longest_ms, self.contracts, self.let_go) = (trailing, longest_ms, contracts, let_go);
     }
 
     /// Takes the next event of the network. Where blocks before it are missing windows begin anew, and that is told.

@@ -2,18 +2,25 @@
 //! any before, once in [`EVERY`] of each network.
 //!
 //! Guarantee: exactly the events up to where the group stands. What retention has removed makes windows incomplete, as the beginning of
-//! following a chain does.
+//! following a chain does. The group goes on meanwhile: a [`Reading`] is a task of its own, which ends with whoever holds it, and only the
+//! last [`NEAR`] records are read while the group waits.
 
-use std::time::Duration;
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use conditions::Change;
-use runtime::log::{Log, LogError, PollLimits, Polled, Record, TopicPartition, fold_between};
+use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, TopicPartition, fold_between};
 use schemas::{Codec, Network, TimeMs, headers::ChainHeaders, records::EnrichedBlock, topics};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::figures::Figures;
 
-/// Windows of a network are read back so often at most: nothing is looked at meanwhile, of any network.
+/// Windows of a network are read back so often at most, where only a longer one is wanted.
 pub const EVERY: Duration = Duration::from_secs(600);
+/// Records behind what was read back that the group itself waits for.
+pub const NEAR: u64 = 1_000;
+/// What is read back as fast is waited for, so that the next event is looked at as it comes.
+pub const BRIEFLY: Duration = Duration::from_millis(300);
 /// How far beyond the longest window the log is read back, by the times at which records were written: a block is written after its time,
 /// and its chain's clock may be ahead of ours.
 const MARGIN_MS: i64 = 600_000;
@@ -22,27 +29,80 @@ const FIRST: u64 = 4_000;
 /// How much one poll brings, and how long it waits.
 const POLL: PollLimits = PollLimits { records: 1_000, bytes: 4 << 20, wait: Duration::from_millis(300) };
 
-/// Brings a network's windows to where they are below the offset `read` of its partition.
+/// Windows of a network that are being read back.
+pub struct Reading {
+    task: AbortOnDropHandle<Result<Figures, LogError>>,
+    to: u64,
+    is_new: bool,
+}
+
+impl Reading {
+    /// Begins to bring a network's windows to where they are below an offset of its partition; `from`: they are there below this one already.
+    pub fn begin(
+        (log, codec): (&Arc<dyn Log>, &Arc<Codec>),
+        (partition, from, to): (u32, Option<u64>, u64),
+        network: &Network,
+        mut figures: Figures,
+    ) -> Self {
+        let (log, codec, network) = (log.clone(), codec.clone(), network.clone());
+        let is_new = from.is_none();
+        let task = tokio::spawn(async move {
+            let at = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition };
+            let from = match from {
+                Some(from) => from,
+                None => start(&*log, at, to, figures.longest_ms()).await?,
+            };
+            read_between(&*log, &codec, (partition, from..to), &network, &mut figures).await?;
+            Ok(figures)
+        });
+        Self { task: AbortOnDropHandle::new(task), to, is_new }
+    }
+
+    /// Whether it has come to its end.
+    pub fn is_done(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// The windows and the offset below which they are, once they are there: the first time they are waited for a moment, where `may_wait`.
+    ///
+    /// # Errors
+    /// What the log says; [`Unavailable`](LogErrorKind::Unavailable) when it says nothing for half a minute.
+    pub async fn done(&mut self, may_wait: bool) -> Result<Option<(Figures, u64)>, LogError> {
+        let wait = if std::mem::take(&mut self.is_new) && may_wait { BRIEFLY } else { Duration::ZERO };
+        if wait.is_zero() && !self.task.is_finished() {
+            return Ok(None);
+        }
+        match timeout(wait.max(Duration::from_millis(1)), &mut self.task).await {
+            Err(_) => Ok(None),
+            Ok(Ok(figures)) => figures.map(|figures| Some((figures, self.to))),
+            Ok(Err(error)) => {
+                let message = format!("reading windows back broke off: {error}");
+                Err(LogError::new(LogErrorKind::Unavailable, message))
+            }
+        }
+    }
+}
+
+/// Takes a network's events of these offsets into its windows.
 ///
 /// # Errors
-/// What the log says; [`Unavailable`](runtime::log::LogErrorKind::Unavailable) when it says nothing for half a minute.
-pub async fn read_back(
+/// What the log says.
+pub async fn read_between(
     log: &dyn Log,
     codec: &Codec,
-    (partition, read): (u32, u64),
+    (partition, offsets): (u32, Range<u64>),
     network: &Network,
     figures: &mut Figures,
 ) -> Result<(), LogError> {
-    let at = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition };
-    let from = start(log, at, read, figures.longest_ms()).await?;
-    if from >= read {
+    if offsets.is_empty() {
         return Ok(());
     }
+    let at = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition };
     let each = |record: Record| {
         take(codec, network, figures, &record);
         Ok(())
     };
-    fold_between(log, at, from..read, POLL, each).await
+    fold_between(log, at, offsets, POLL, each).await
 }
 
 fn take(codec: &Codec, network: &Network, figures: &mut Figures, record: &Record) {

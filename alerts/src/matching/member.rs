@@ -1,5 +1,7 @@
 //! One membership of the group.
 
+mod windows;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -7,15 +9,14 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use conditions::Change;
 use runtime::log::{
-    LogError, LogErrorKind, NewRecord, Producer, TopicPartition, Transaction,
+    LogError, NewRecord, Producer, TopicPartition, Transaction,
     events::{Assigned, Batch, Event, EventConsumer},
     membership::deadline,
 };
 use schemas::{
     Codec, Op, Origin, TimeMs,
-    records::{AlertMatch, EnrichedBlock, EnrichedTransaction, MatchOp, Payload},
+    records::{AlertMatch, EnrichedBlock, EnrichedTransaction, Payload},
     topics,
 };
 use tokio::time::{Instant, timeout};
@@ -25,8 +26,6 @@ use super::{
     GROUP,
     beside::Beside,
     failures::Failures,
-    figures::Figures,
-    history,
     hits::Hits,
     monitors::Monitors,
     output::{self, Limits},
@@ -36,6 +35,7 @@ use super::{
     self_test::SelfTest,
 };
 use crate::{Context, definitions::Definitions, metrics};
+use windows::look_at_windows;
 
 const HEADERS: &str = topics::ENRICHED_BLOCKS.name;
 const CHILDREN: &str = topics::ENRICHED_TRANSACTIONS.name;
@@ -150,6 +150,7 @@ impl<'a> Member<'a> {
             if self.ticked.elapsed() >= TICK {
                 self.ticked = Instant::now();
                 self.tick();
+                self.take_all_read_back().await?;
                 self.beside.name_causes(&self.rules, &mut self.parts).await;
                 let said = self.beside.look_at_clocks(&self.rules, &self.parts).await;
                 self.say(said);
@@ -288,23 +289,13 @@ impl<'a> Member<'a> {
                 ring.apply(&place, hits, &mut changes);
             }
         }
-        if envelope.is_event()
-            && !place.reorg_goes_on
-            && let Some(figures) = part.figures.get_mut(network)
-        {
-            let failures = part.failures.entry(network.clone()).or_default();
-            let usual = self.beside.usual(event.partition);
-            let hours = usual.as_ref().and_then(|snapshot| snapshot.fold.of(network));
+        if envelope.is_event() {
             let watched = self.context.control.watched(network);
-            for (said, over) in figures.look(network, &place, (&self.rules, &*watched), hours, failures) {
-                if ring.rule_says(&place, &said, over, &mut changes) {
-                    // The same alert goes on, not another one.
-                    let again = AlertMatch { op: MatchOp::IncludedAgain, figure: None, ..said.clone() };
-                    changes.matches.push(again);
-                }
-                changes.matches.push(said);
-            }
+            let beside = (&self.beside, &*watched, &self.rules);
+            look_at_windows(part, beside, (event.partition, network, &place), &mut changes);
+            part.places.insert(network.clone(), place.clone());
         }
+        let ring = part.ring(network);
         if envelope.is_event() {
             ring.passed(&place, &mut changes);
         }
@@ -320,60 +311,6 @@ impl<'a> Member<'a> {
             });
         }
         self.context.config.board.consumed(event);
-        Ok(())
-    }
-
-    /// Takes an event into the windows of its network, where rules are about them; read back from the log where they are not there yet, or
-    /// not as long as a rule wants, and until that may be the longer ones are not whole.
-    async fn follow_windows(&mut self, event: &Event, block: &EnrichedBlock) -> Result<(), LogError> {
-        let network = &event.meta.network;
-        let Some(part) = self.parts.get_mut(&event.partition) else { return Ok(()) };
-        let longest = self.rules.longest(network);
-        // A rule that was paused may come back: then nothing is read but what comes anyway.
-        let may_read_back = part.may_read_back(network);
-        if longest.is_none() && may_read_back {
-            part.figures.remove(network);
-        }
-        let (log, codec) = (&*self.context.log, &*self.context.codec);
-        let none = BTreeSet::new();
-        let contracts = self.rules.contracts.get(network).unwrap_or(&none);
-        let has = part.figures.get(network).map(|figures| longest.is_none_or(|longest| figures.has(longest)));
-        if let Some(longest) = longest
-            && (has.is_none() || has == Some(false) && may_read_back)
-        {
-            let mut figures = match part.figures.remove(network) {
-                Some(former) => former.anew(longest, contracts.clone()),
-                None => Figures::new(longest, contracts.clone()),
-            };
-            let read = (event.partition, event.header.offset);
-            {
-                let mut reading = std::pin::pin!(history::read_back(log, codec, read, network, &mut figures));
-                loop {
-                    // However long a day of blocks takes, the group does not wait for this member, nor drop it.
-                    tokio::select! {
-                        done = &mut reading => break done?,
-                        held = self.events.hold(HOLD) => if held?.is_some() {
-                            let message = "partitions were given to others while windows were read back";
-                            return Err(LogError::new(LogErrorKind::Aborted, message));
-                        },
-                    }
-                }
-            }
-            if let Some(part) = self.parts.get_mut(&event.partition) {
-                part.figures.insert(network.clone(), figures);
-                part.read_back.insert(network.clone(), Instant::now());
-            }
-        }
-        let figures = self.parts.get_mut(&event.partition).and_then(|part| part.figures.get_mut(network));
-        let Some(figures) = figures else { return Ok(()) };
-        figures.want(contracts);
-        match Change::of(block) {
-            Ok(change) => figures.take(network, block.envelope.sequence, change),
-            Err(why) => {
-                metrics::unreadable(network, "block");
-                tracing::error!(%network, sequence = block.envelope.sequence, why, "rules pass over a block");
-            }
-        }
         Ok(())
     }
 

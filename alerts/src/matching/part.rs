@@ -20,7 +20,13 @@ use schemas::{
 
 use tokio::time::Instant;
 
-use super::{clocks::Heard, failures::Failures, figures::Figures, history, ring::Ring};
+use super::{
+    clocks::Heard,
+    failures::Failures,
+    figures::Figures,
+    history::{self, Reading},
+    ring::{Place, Ring},
+};
 use crate::metrics;
 
 /// A partition.
@@ -29,8 +35,12 @@ pub struct Part {
     pub rings: BTreeMap<Network, Ring>,
     /// Windows of those networks that rules are about.
     pub figures: BTreeMap<Network, Figures>,
-    /// When windows of a network were read back last.
+    /// When it was begun to read windows of a network back.
     pub read_back: BTreeMap<Network, Instant>,
+    /// Windows that are being read back.
+    pub reading: BTreeMap<Network, Reading>,
+    /// The last event of each network that was worked up.
+    pub places: BTreeMap<Network, Place>,
     /// Failures of those networks that rules about failures are about.
     pub failures: BTreeMap<Network, Failures>,
     /// Since when the reorg of a network goes on that is not over.
@@ -53,6 +63,8 @@ impl Part {
             rings: BTreeMap::new(),
             figures: BTreeMap::new(),
             read_back: BTreeMap::new(),
+            reading: BTreeMap::new(),
+            places: BTreeMap::new(),
             failures: BTreeMap::new(),
             reorgs: BTreeMap::new(),
             followed: BTreeMap::new(),
