@@ -25,6 +25,8 @@ pub struct Config {
     pub control: Option<Control>,
     /// How people reach pages and API (`[api] public_url`, or its address), without a slash at the end: what links in messages begin with.
     pub public_url: String,
+    /// What contracts did before anybody watched them.
+    pub past: crate::past::Keeper,
     /// What the stage says of itself.
     pub board: Board,
 }
@@ -46,6 +48,7 @@ impl Config {
             families,
             alerts: Alerts::default(),
             control: None,
+            past: crate::past::Keeper::default(),
             public_url: public_url.trim_end_matches('/').to_owned(),
             board: Board::new(stage::ALERTS, state::RUNNING),
         }

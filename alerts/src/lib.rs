@@ -19,6 +19,7 @@ mod error;
 pub mod life;
 mod matching;
 mod metrics;
+pub mod past;
 mod pipeline;
 mod state;
 

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use alerts::{Config, run};
+use alerts::{
+    Config,
+    past::{Did, Keeper, Past},
+    run,
+};
 use alloy_primitives::{Address, B256, U256};
 use fastrand::Rng;
 use runtime::log::{
@@ -69,8 +73,13 @@ impl Bench {
     }
 
     fn start(&self) -> Running {
+        self.start_with(Keeper::default())
+    }
+
+    /// With somebody who has rows.
+    fn start_with(&self, past: Keeper) -> Running {
         let families = HashMap::from([(network(), Family::Evm)]);
-        let config = Config::new("test", families, "http://127.0.0.1:8080");
+        let config = Config { past, ..Config::new("test", families, "http://127.0.0.1:8080") };
         let stop = CancellationToken::new();
         (stop.clone(), tokio::spawn(run(config, self.log.clone(), self.codec.clone(), stop)))
     }
@@ -557,6 +566,54 @@ async fn a_contract_is_silent_only_where_it_was_watched_and_its_sums_were_kept()
     let told = bench.until("the other", |matches| matches.iter().any(is_of)).await;
     let first = told.iter().find(|one| is_of(one)).expect("one");
     assert!(is_over(first) && first.sequence >= before + 30, "{before}: {first:?}");
+    stop(running).await;
+}
+
+/// Rows of one contract that did something once.
+struct Rows(Did);
+
+#[async_trait::async_trait]
+impl Past for Rows {
+    async fn of(&self, _: &Network, contract: Address, times: (TimeMs, TimeMs)) -> Result<Vec<Did>, String> {
+        assert_eq!(contract, CONTRACT);
+        Ok([self.0].into_iter().filter(|did| (times.0.0..times.1.0).contains(&did.at)).collect())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_contract_did_before_it_was_watched_is_taken_from_the_store() {
+    let (bench, mut chain) = (Bench::new().await, Chain::new());
+    let begun = chain.time;
+    let rule = |id: &str, threshold: u64| {
+        json!({
+            "name": id, "network": "demo", "metric": "transactions", "operator": "<", "threshold": threshold, "window": "5m",
+            "contract": CONTRACT.to_string().to_lowercase()
+        })
+    };
+    bench.define(DefinitionKind::Rule, "three", 1, rule("three", 3)).await;
+    bench.define(DefinitionKind::Rule, "four", 1, rule("four", 4)).await;
+    bench.watch(CONTRACT, begun).await;
+    let did = Did { at: begun + 60_000, height: 130, transactions: 3, failed: 1, ..Did::default() };
+    let running = bench.start_with(Keeper(Some(Arc::new(Rows(did)))));
+    // Three minutes, and a chain that was followed for an hour before: the window begins before anybody watched.
+    chain.time -= 3_600_000;
+    bench.write(&[chain.apply(&[], 0)]).await;
+    chain.time = begun;
+    let events: Vec<Event> = (0..90).map(|_| chain.apply(&[], 0)).collect();
+    bench.write(&events).await;
+    let is_of = |id: &'static str| move |one: &&AlertMatch| one.source.id == id;
+    let told = bench
+        .until("both rules", |matches| {
+            matches.iter().any(|one| is_of("three")(&one)) && matches.iter().any(|one| is_of("four")(&one))
+        })
+        .await;
+    for (id, over) in [("three", false), ("four", true)] {
+        let first = told.iter().find(is_of(id)).expect("one");
+        let said = evidence(first);
+        assert_eq!((is_over(first), first.sequence), (over, chain.sequence), "{said}");
+        assert_eq!((&said["transactions"], &said["failed"]), (&json!(3), &json!(1)), "{said}");
+        assert_eq!(said["complete"], json!(true), "{said}");
+    }
     stop(running).await;
 }
 

@@ -4,9 +4,13 @@
 //! on nothing is said. Windows of an hour and a day are looked at with the first block of each minute. Of a window that is not whole (the
 //! chain has not been followed for so long, or blocks are gone) shares and means are told once a minute of it is held; sums only when what
 //! there is is enough; and no rule with `<`, `<=`, `==` or `!=` begins to hold. A contract's window is whole where since before it began
-//! somebody has watched the contract ([`WATCHED_MARGIN`] included), and its sums are kept here.
+//! somebody has watched the contract ([`WATCHED_MARGIN`] included), and its sums are kept here; or where the store has told all that it did
+//! before that ([`Figures::wants_past`]).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use alloy_primitives::Address;
 use conditions::{
@@ -15,8 +19,8 @@ use conditions::{
 use runtime::control::Watched;
 use schemas::{
     Network, TimeMs,
-    limits::windows::WATCHED_MARGIN,
-    records::{AlertMatch, Partial},
+    limits::{conditions::PAST_CONTRACTS, windows::WATCHED_MARGIN},
+    records::{AlertMatch, Mark, Partial},
 };
 use serde_json::{Value, json};
 
@@ -26,7 +30,7 @@ use super::{
     ring::Place,
     rules::{Look, Rules, Told, Watch, millis, text_of},
 };
-use crate::metrics;
+use crate::{metrics, past::Did};
 
 /// Windows of at most so many milliseconds are looked at after each event.
 const EACH_EVENT_MS: i64 = 300_000;
@@ -47,7 +51,43 @@ pub struct Figures {
     minute: Option<i64>,
     /// What the windows had let go of before the last event.
     let_go: LetGo,
+    /// What the store told of contracts.
+    pasts: BTreeMap<Address, Past>,
+    /// Up to which block time it was asked, and reverts of such blocks.
+    asked: (i64, u64),
     told: Told,
+}
+
+/// All that a contract did behind one block time, up to another.
+#[derive(Debug)]
+struct Past {
+    from: i64,
+    until: i64,
+    did: Vec<Did>,
+}
+
+impl Past {
+    /// What it did behind a time.
+    fn add_to(&self, from: i64, sum: &mut Partial) {
+        for did in self.did.iter().filter(|did| did.at > from && did.at <= self.until) {
+            let mark = Some(Mark { height: did.height, time: TimeMs(did.at) });
+            sum.merge(&Partial {
+                blocks: 1,
+                transactions: did.transactions,
+                failed: did.failed,
+                gas_used: did.gas_used,
+                fee_total: did.fee_total,
+                gas_price_sum: did.gas_price_sum,
+                gas_price_count: did.gas_price_count,
+                first: mark,
+                last: mark,
+                fees: None,
+                bins: None,
+                senders: None,
+                ..Partial::default()
+            });
+        }
+    }
 }
 
 impl Figures {
@@ -60,6 +100,8 @@ impl Figures {
             contracts: from_the_first(contracts),
             minute: None,
             let_go: LetGo::default(),
+            pasts: BTreeMap::new(),
+            asked: (i64::MIN, 0),
             told,
         }
     }
@@ -93,6 +135,46 @@ impl Figures {
         (self.trailing, self.longest_ms, self.contracts, self.let_go) = (trailing, longest_ms, contracts, let_go);
     }
 
+    /// Contracts of which rules want to know what they did before they were watched: behind which block time, up to which, and how many
+    /// reverts there were of such blocks. Nothing is asked before a block behind that time is there.
+    pub fn wants_past(&mut self, watches: &[Arc<Watch>], watched: &Watched) -> Vec<(Address, i64, i64, u64)> {
+        let Some(latest) = self.trailing.latest() else { return Vec::new() };
+        let mut longest: BTreeMap<Address, i64> = BTreeMap::new();
+        for watch in watches {
+            let Some(contract) = watch.of.what.contract else { continue };
+            let longest = longest.entry(contract).or_default();
+            *longest = (*longest).max(millis(watch.of.what.window));
+        }
+        // Who needs it no more makes room.
+        let longest_ms = self.longest_ms;
+        self.pasts
+            .retain(|contract, past| longest.contains_key(contract) && past.until > latest.saturating_sub(longest_ms));
+        let mut wanted = Vec::new();
+        for (contract, ms) in longest {
+            let Some(until) = known_from(&self.contracts, watched, contract) else { continue };
+            let from = until.saturating_sub(ms);
+            let has = self.pasts.get(&contract).is_some_and(|past| past.until == until && past.from <= from);
+            if has || until >= latest || until <= latest.saturating_sub(ms) {
+                continue;
+            }
+            if self.pasts.len().saturating_add(wanted.len()) >= PAST_CONTRACTS && !self.pasts.contains_key(&contract) {
+                break;
+            }
+            self.asked.0 = self.asked.0.max(until);
+            wanted.push((contract, from, until, self.asked.1));
+        }
+        wanted
+    }
+
+    /// Takes in what the store told; nothing where such a block was reverted since it was asked. Whether it was taken.
+    pub fn take_past(&mut self, contract: Address, (from, until, reverts): (i64, i64, u64), did: Vec<Did>) -> bool {
+        let is_good = reverts == self.asked.1;
+        if is_good {
+            self.pasts.insert(contract, Past { from, until, did });
+        }
+        is_good
+    }
+
     /// Takes the next event of the network. Where blocks before it are missing windows begin anew, and that is told.
     pub fn take(&mut self, network: &Network, sequence: u64, mut change: Change) {
         if let Change::Apply(block) = &mut change {
@@ -101,6 +183,13 @@ impl Figures {
             plain(&mut block.parts.network);
             block.parts.contracts.retain(|part| self.contracts.contains_key(&part.contract));
             block.parts.contracts.iter_mut().for_each(|part| plain(&mut part.partial));
+        }
+        if let Change::Revert(block) = &change
+            && block.time.0 <= self.asked.0
+        {
+            // What the store told may have been of that block.
+            self.asked.1 += 1;
+            self.pasts.retain(|_, past| past.until < block.time.0);
         }
         if !self.trailing.take(sequence, change) {
             metrics::windows_lost(network);
@@ -148,12 +237,20 @@ impl Figures {
             if ms > EACH_EVENT_MS && !is_new_minute {
                 continue;
             }
-            let (trailing, contracts) = (&self.trailing, &self.contracts);
+            let (trailing, contracts, pasts) = (&self.trailing, &self.contracts, &self.pasts);
             let window = windows.entry((ms, rule.contract)).or_insert_with(|| {
                 let (end, sum, is_complete) = trailing.window(ms, rule.contract)?;
                 let from = end.0.saturating_sub(ms);
-                let is_known = |contract| known_from(contracts, watched, contract).is_some_and(|known| known <= from);
-                Some((end, sum, is_complete && rule.contract.is_none_or(is_known)))
+                let Some(contract) = rule.contract else { return Some((end, sum, is_complete)) };
+                let Some(known) = known_from(contracts, watched, contract) else { return Some((end, sum, false)) };
+                if known <= from {
+                    return Some((end, sum, is_complete));
+                }
+                let covers = |past: &&Past| past.until == known && past.from <= from && known <= end.0;
+                let Some(past) = pasts.get(&contract).filter(covers) else { return Some((end, sum, false)) };
+                let (_, mut sum, is_complete) = trailing.window(end.0.saturating_sub(known), rule.contract)?;
+                past.add_to(from, &mut sum);
+                Some((end, sum, is_complete))
             });
             let Some(window) = window else { continue };
             let (figure, judged) = judge(watch, window, hours);

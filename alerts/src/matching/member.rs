@@ -30,6 +30,7 @@ use super::{
     monitors::Monitors,
     output::{self, Limits},
     part::Part,
+    pasts::Pasts,
     ring::{Changes, Place, Ring},
     rules::Rules,
     self_test::SelfTest,
@@ -67,6 +68,7 @@ pub struct Member<'a> {
     monitors: Monitors,
     rules: Rules,
     beside: Beside,
+    pasts: Pasts,
     self_test: SelfTest,
     records: Vec<NewRecord>,
     positions: HashMap<TopicPartition, u64>,
@@ -105,6 +107,7 @@ impl<'a> Member<'a> {
             monitors,
             rules,
             beside: Beside::new(context.log.clone(), context.codec.clone()),
+            pasts: Pasts::new(context.config.past.clone()),
             self_test: SelfTest::new(),
             records: Vec::new(),
             positions: HashMap::new(),
@@ -151,6 +154,7 @@ impl<'a> Member<'a> {
                 self.ticked = Instant::now();
                 self.tick();
                 self.take_all_read_back().await?;
+                self.follow_pasts();
                 self.beside.name_causes(&self.rules, &mut self.parts).await;
                 let said = self.beside.look_at_clocks(&self.rules, &self.parts).await;
                 self.say(said);

@@ -26,6 +26,7 @@ mod member;
 mod monitors;
 mod output;
 mod part;
+mod pasts;
 mod ring;
 mod rules;
 mod self_test;

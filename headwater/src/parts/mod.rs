@@ -2,6 +2,7 @@
 //! else: the stages cannot tell which they got.
 
 mod causes;
+mod contract_past;
 mod control;
 mod fleets;
 mod log;
@@ -17,6 +18,7 @@ use crate::exit::Failure;
 
 pub use self::causes::{causes_config, table_of_causes};
 pub use self::control::{admin_gate, certificate, control_store, open_control};
+pub use contract_past::contract_past;
 pub use log::{OpenLog, codec, connect_kafka, has_log, kafka_of, open_log, open_log_for_reading, prepare_topics};
 pub use past::past;
 pub use settings::{

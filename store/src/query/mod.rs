@@ -44,6 +44,7 @@ pub use alerts::{AlertFilter, AlertRow, AlertStep, Attempt, Delivery, DeliveryFi
 pub use block_fees::{BlockFees, FeeSums, TokenFees};
 pub use blocks::{Block, BlockCursor, BlockFilter};
 pub use by_cause::{CauseCount, CausesFilter, CausesOverTime};
+pub use by_rows::ContractPast;
 pub use catalogue::{TableSize, View, ViewColumn};
 pub use completeness::{BlockCount, Bucket, RecentCompleteness, Run};
 pub use contracts::ContractFigures;

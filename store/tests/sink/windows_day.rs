@@ -6,7 +6,8 @@ use alloy_primitives::{Address, U256};
 use schemas::{TimeMs, records::Payload};
 use store::{
     query::{
-        CauseCount, CausesFilter, DiagnosisFilter, Metric, OverviewFilter, Point, SeriesFilter, Source, Step, Value,
+        CauseCount, CausesFilter, ContractPast, DiagnosisFilter, Figures, Metric, OverviewFilter, Point, SeriesFilter,
+        Source, Step, Value,
     },
     sink::batch::Event,
 };
@@ -147,6 +148,24 @@ async fn a_day_of_windows_equals_what_sql_counts_after_reorgs_and_so_do_answers_
         answer.series[0].points.iter().all(|point| point.complete && point.source == Source::Rows)
     })
     .await;
+    // Block by block, what a contract did before anybody watched it; beyond the last block nothing is known.
+    let times = (TimeMs(DAY.0 + 60_001), TimeMs(DAY.0 + 7_200_001));
+    let address = format!("{CONTRACT:#x}");
+    let past = |times| store.contract_past(&chain.network, &address, times);
+    let ContractPast::Whole(past_of_it) = past(times).await.expect("an answer") else { panic!("the ledger is full") };
+    let sql = format!(
+        "SELECT toUInt64(uniqExact(block_number)), count(), countIf(status = 'failed') FROM evm_transactions \
+         WHERE network = 'day' AND has(contracts, '{CONTRACT:#x}') AND toUnixTimestamp64Milli(block_timestamp) >= {} \
+         AND toUnixTimestamp64Milli(block_timestamp) < {}",
+        times.0.0, times.1.0
+    );
+    let counted: (u64, u64, u64) = rows(&engine, &store, &sql).await.swap_remove(0);
+    let sum = |of: fn(&Figures) -> u64| past_of_it.iter().map(|(_, figures)| of(figures)).sum::<u64>();
+    assert_eq!((sum(|f| f.blocks), sum(|f| f.transactions), sum(|f| f.failed)), counted);
+    assert!(counted.1 > 0 && past_of_it.iter().all(|(at, _)| (times.0..times.1).contains(at)));
+    let head = chain.live.last().expect("a block").event.block.envelope.block_time;
+    let open = past((TimeMs(head.0 - 60_000), TimeMs(head.0 + 1))).await.expect("an answer");
+    assert!(matches!(open, ContractPast::Unknown(_)), "{open:?}");
     let steps =
         [(Step::Day, DAY), (Step::Hour, DAY), (Step::FiveMinutes, DAY), (Step::Minute, (DAY.0, DAY.0 + 7_200_000))];
     let mut of_rows = Vec::new();

@@ -20,6 +20,7 @@ use super::{
         history::{self, Reading},
         output,
         part::Part,
+        pasts::Question,
         ring::{Changes, Place, Ring},
         rules::Rules,
     },
@@ -119,19 +120,45 @@ impl Member<'_> {
             if !self.take_read_back(partition, &network, to).await? {
                 continue;
             }
-            let Some(part) = self.parts.get_mut(&partition) else { continue };
-            let Some(place) = part.places.get(&network).cloned() else { continue };
-            let mut changes = Changes::default();
-            let watched = self.context.control.watched(&network);
-            let beside = (&self.beside, &*watched, &self.rules);
-            look_at_windows(part, beside, (partition, &network, &place), &mut changes);
-            if !changes.is_empty() {
-                metrics::gave(&network, changes.matches.len());
-                let (codec, ring) = (&*self.context.codec, part.ring(&network));
-                self.records.extend(output::records(codec, self.limits, partition, &network, ring, changes));
-            }
+            self.look_again(partition, &network);
         }
         Ok(())
+    }
+
+    /// Says what holds after the last event of a network, since more is known of its windows.
+    fn look_again(&mut self, partition: u32, network: &Network) {
+        let Some(part) = self.parts.get_mut(&partition) else { return };
+        let Some(place) = part.places.get(network).cloned() else { return };
+        let mut changes = Changes::default();
+        let watched = self.context.control.watched(network);
+        let beside = (&self.beside, &*watched, &self.rules);
+        look_at_windows(part, beside, (partition, network, &place), &mut changes);
+        if !changes.is_empty() {
+            metrics::gave(network, changes.matches.len());
+            let (codec, ring) = (&*self.context.codec, part.ring(network));
+            self.records.extend(output::records(codec, self.limits, partition, network, ring, changes));
+        }
+    }
+
+    /// Asks the store for what contracts of rules did before they were watched, and takes in what it told.
+    pub(super) fn follow_pasts(&mut self) {
+        for (question, did) in self.pasts.answers() {
+            let Question { partition, network, contract, from, until, reverts } = question;
+            let figures = self.parts.get_mut(&partition).and_then(|part| part.figures.get_mut(&network));
+            if figures.is_some_and(|figures| figures.take_past(contract, (from, until, reverts), did)) {
+                self.look_again(partition, &network);
+            }
+        }
+        for (partition, part) in &mut self.parts {
+            for (network, figures) in &mut part.figures {
+                let Some(watches) = self.rules.windows.get(network).filter(|_| self.pasts.may_ask()) else { continue };
+                let watched = self.context.control.watched(network);
+                for (contract, from, until, reverts) in figures.wants_past(watches, &watched) {
+                    let (partition, network) = (*partition, network.clone());
+                    self.pasts.ask(Question { partition, network, contract, from, until, reverts });
+                }
+            }
+        }
     }
 }
 

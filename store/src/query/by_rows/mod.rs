@@ -6,11 +6,13 @@
 
 mod around;
 mod lines;
+mod past;
 
 use std::collections::BTreeMap;
 
 pub(super) use around::Refusal;
 use lines::{BLOCKS, Blocks, Step, Transactions, of_transactions};
+pub use past::ContractPast;
 use schemas::Network;
 
 use super::{
