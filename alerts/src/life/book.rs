@@ -12,10 +12,12 @@ use schemas::{
 };
 use serde_json::{Value, json};
 
-use super::{Clock, Entry, Hour, Key, Output, Settings, World, alert::Said, clock::after};
+use super::{Clock, Entry, Hour, Key, Output, Settings, World, alert::Said, clock::after, left_out::LeftOut};
 
 /// What stands before a channel's id where a rule's id would stand.
 const CHANNEL: &str = "channel:";
+/// What stands before a monitor's id where nothing but what was left out of it is kept.
+const LEFT_OUT: &str = "left_out:";
 /// What is due by a clock that does not go on is looked at again after so long.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -26,6 +28,8 @@ pub struct Book {
     settings: Settings,
     entries: BTreeMap<Key, Entry>,
     hours: BTreeMap<String, Hour>,
+    /// By id of the monitor.
+    left_out: BTreeMap<String, LeftOut>,
     /// The group of each alert.
     alerts: BTreeMap<String, Key>,
     /// Alerts that are not over, by rule or monitor; and all of them.
@@ -39,6 +43,7 @@ pub struct Book {
     /// What is to be written.
     changed: BTreeSet<Key>,
     changed_hours: BTreeSet<String>,
+    changed_left_out: BTreeSet<String>,
 }
 
 /// What is known of a step beforehand.
@@ -75,6 +80,11 @@ impl Book {
             self.hours.insert(channel.to_owned(), hour);
             return Ok(());
         }
+        if let Some(monitor) = record.source_id.strip_prefix(LEFT_OUT) {
+            let left_out = serde_json::from_str(&record.state).map_err(|e| e.to_string())?;
+            self.left_out.insert(monitor.to_owned(), left_out);
+            return Ok(());
+        }
         let key = Key::read(&record.source_id, &record.group).ok_or_else(|| "its group is none".to_owned())?;
         let entry: Entry = serde_json::from_str(&record.state).map_err(|e| e.to_string())?;
         self.count(&key, 0, entry.open());
@@ -98,7 +108,7 @@ impl Book {
 
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.hours.is_empty()
+        self.entries.is_empty() && self.hours.is_empty() && self.left_out.is_empty()
     }
 
     /// The groups.
@@ -115,6 +125,12 @@ impl Book {
     pub fn take(&mut self, record: &AlertMatch, clock: &Clock, out: &mut Output) {
         if record.op == MatchOp::Settled {
             return self.settled(record, clock, out);
+        }
+        if record.op == MatchOp::LeftOut {
+            let left_out = self.left_out.entry(record.source.id.clone()).or_insert_with(|| LeftOut::of(record));
+            left_out.add(record, clock.wall());
+            self.changed_left_out.insert(record.source.id.clone());
+            return self.tell_left_out(clock.wall(), out);
         }
         let key = self.place(record);
         self.step(&key, clock, out, Looked::Changed, |entry, world, out| entry.take(record, world, out));
@@ -145,6 +161,36 @@ impl Book {
                     .to_string(),
                 ..self.message(&channel, "alerts.settled", record.observed_at)
             });
+        }
+    }
+
+    /// Tells the channels of monitors what was left out, where that is due.
+    fn tell_left_out(&mut self, now: TimeMs, out: &mut Output) {
+        let due: Vec<String> =
+            self.left_out.iter().filter(|(_, of)| of.due() <= now).map(|(monitor, _)| monitor.clone()).collect();
+        for monitor in due {
+            let Some(left_out) = self.left_out.get_mut(&monitor) else { continue };
+            self.changed_left_out.insert(monitor.clone());
+            let policy = self.settings.policies.get(&monitor).filter(|_| !left_out.is_told());
+            let Some(policy) = policy else {
+                self.left_out.remove(&monitor);
+                continue;
+            };
+            let (body, of) = left_out.take(policy.severity, now);
+            let named = policy.channels_at(policy.severity, false, now);
+            let channels: BTreeSet<String> = named
+                .filter_map(|channel| self.settings.channel(channel))
+                .filter(|(_, facts)| facts.active && policy.severity >= facts.min_severity)
+                .map(|(id, _)| id.to_owned())
+                .collect();
+            for channel in channels {
+                let of = format!("{}/{of}/{channel}", self.tenant);
+                out.outbox.push(AlertOutbox {
+                    id: schemas::ulid_of(now, of.as_bytes()),
+                    body: body.to_string(),
+                    ..self.message(&channel, "channel.summary", now)
+                });
+            }
         }
     }
 
@@ -211,6 +257,7 @@ impl Book {
                 self.wake_at(&key, Some(after(at.max(now), AGAIN)));
             }
         }
+        self.tell_left_out(now, out);
         let channels: Vec<String> = self.hours.keys().cloned().collect();
         for channel in channels {
             let Some(hour) = self.hours.get_mut(&channel) else { continue };
@@ -230,7 +277,8 @@ impl Book {
     pub fn due(&self) -> Option<TimeMs> {
         let group = self.wake.first().map(|(at, _)| *at);
         let summary = self.hours.values().filter_map(Hour::due).min();
-        [group, summary, self.silences_at].into_iter().flatten().min()
+        let left_out = self.left_out.values().map(LeftOut::due).min();
+        [group, summary, left_out, self.silences_at].into_iter().flatten().min()
     }
 
     /// What changed since this was asked last.
@@ -244,6 +292,10 @@ impl Book {
         for channel in std::mem::take(&mut self.changed_hours) {
             let state = self.hours.get(&channel).map(|hour| (hour.revision, serde_json::to_string(hour)));
             changes.push(self.change(format!("{CHANNEL}{channel}"), String::new(), state));
+        }
+        for monitor in std::mem::take(&mut self.changed_left_out) {
+            let state = self.left_out.get(&monitor).map(|of| (of.revision, serde_json::to_string(of)));
+            changes.push(self.change(format!("{LEFT_OUT}{monitor}"), String::new(), state));
         }
         changes
     }

@@ -147,7 +147,7 @@ impl Entry {
             (MatchOp::Retract, Some(_)) => self.retracted(record, world, out),
             (MatchOp::Retract, None) => self.figure_retracted(record, world, out),
             (MatchOp::Figure | MatchOp::Match | MatchOp::IncludedAgain, None) => self.figured(record, world, out),
-            (MatchOp::Figure, Some(_)) => {}
+            (MatchOp::Figure, Some(_)) | (MatchOp::LeftOut, _) => {}
         }
         self.tick(world, out);
     }

@@ -15,6 +15,7 @@ mod clock;
 mod entry;
 mod held;
 mod hour;
+mod left_out;
 mod output;
 pub mod policy;
 pub mod table;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::limits::alerts::MATCHES_OF_EVENT;
+use schemas::{limits::alerts::MATCHES_OF_EVENT, records::AlertSource};
 
 use super::{given::Kept, ring::Hit};
 
@@ -14,7 +14,28 @@ use super::{given::Kept, ring::Hit};
 struct Share {
     hits: usize,
     bytes: usize,
-    left_out: usize,
+    /// By id of the monitor.
+    left_out: BTreeMap<String, (AlertSource, usize)>,
+}
+
+/// Matches of a monitor for which there was no room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Whose.
+    pub tenant: String,
+    /// The monitor.
+    pub source: AlertSource,
+    /// How many.
+    pub matches: usize,
+}
+
+impl Share {
+    fn leave_out(&mut self, source: &AlertSource) {
+        match self.left_out.get_mut(&source.id) {
+            Some((_, matches)) => *matches += 1,
+            None => drop(self.left_out.insert(source.id.clone(), (source.clone(), 1))),
+        }
+    }
 }
 
 /// See the module.
@@ -31,7 +52,7 @@ impl Hits {
         let bytes = hit.found.found.as_ref().map_or(0, |found| found.arguments.len());
         let (most, most_bytes) = MATCHES_OF_EVENT;
         if share.hits >= most || share.bytes.saturating_add(bytes) > most_bytes {
-            share.left_out += 1;
+            share.leave_out(&hit.found.source);
             return;
         }
         share.hits += 1;
@@ -39,9 +60,9 @@ impl Hits {
         self.all.push(hit);
     }
 
-    /// All of them that can be kept in one value of so many bytes, and how many each tenant has too few. Where it is too small each tenant
+    /// All of them that can be kept in one value of so many bytes, and how many each monitor has too few. Where it is too small each tenant
     /// has the same room.
-    pub fn within(mut self, room: usize) -> (Vec<Hit>, Vec<(String, usize)>) {
+    pub fn within(mut self, room: usize) -> (Vec<Hit>, Vec<LeftOut>) {
         let size = |hit: &Hit| {
             let kept = Kept::of(&hit.found, false).and_then(|kept| serde_json::to_string(&kept).ok());
             // A comma, and what it waits for.
@@ -59,13 +80,16 @@ impl Hits {
                 *taken = taken.saturating_add(sizes.next().unwrap_or(0));
                 let fits = *taken <= each;
                 if let Some(share) = shares.get_mut(tenant).filter(|_| !fits) {
-                    share.left_out += 1;
+                    share.leave_out(&hit.found.source);
                 }
                 fits
             });
         }
-        let left_out = self.shares.into_iter().filter(|(_, share)| share.left_out > 0);
-        (self.all, left_out.map(|(tenant, share)| (tenant, share.left_out)).collect())
+        let of = |(tenant, share): (String, Share)| {
+            let of_one = move |(source, matches)| LeftOut { tenant: tenant.clone(), source, matches };
+            share.left_out.into_values().map(of_one)
+        };
+        (self.all, self.shares.into_iter().flat_map(of).collect())
     }
 }
 
@@ -108,6 +132,10 @@ mod tests {
         Hit { found, wait: None }
     }
 
+    fn left(all: &[LeftOut]) -> Vec<(&str, usize)> {
+        all.iter().map(|one| (one.tenant.as_str(), one.matches)).collect()
+    }
+
     fn of(hits: &[Hit], tenant: &str) -> usize {
         hits.iter().filter(|hit| hit.found.tenant == tenant).count()
     }
@@ -119,11 +147,11 @@ mod tests {
         (0..3).for_each(|number| hits.push(hit("quiet", number, 2)));
         let (kept, left_out) = hits.within(usize::MAX);
         assert_eq!((of(&kept, "loud"), of(&kept, "quiet")), (MATCHES_OF_EVENT.0, 3));
-        assert_eq!(left_out, [("loud".to_owned(), 5_000 - MATCHES_OF_EVENT.0)]);
+        assert_eq!(left(&left_out), [("loud", 5_000 - MATCHES_OF_EVENT.0)]);
         let mut hits = Hits::default();
         (0..9).for_each(|number| hits.push(hit("loud", number, MATCHES_OF_EVENT.1 / 4)));
         let (kept, left_out) = hits.within(usize::MAX);
-        assert_eq!((kept.len(), left_out), (4, vec![("loud".to_owned(), 5)]));
+        assert_eq!((kept.len(), left(&left_out)), (4, vec![("loud", 5)]));
     }
 
     #[test]
@@ -134,6 +162,6 @@ mod tests {
         let (kept, left_out) = hits.within(40_000);
         assert_eq!(of(&kept, "quiet"), 3);
         let loud = of(&kept, "loud");
-        assert!((20..200).contains(&loud) && left_out == [("loud".to_owned(), 400 - loud)], "{loud} {left_out:?}");
+        assert!((20..200).contains(&loud) && left(&left_out) == [("loud", 400 - loud)], "{loud} {left_out:?}");
     }
 }

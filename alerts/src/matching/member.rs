@@ -27,6 +27,7 @@ use super::{
     beside::Beside,
     failures::Failures,
     hits::Hits,
+    left_out::LeftOuts,
     monitors::Monitors,
     output::{self, Limits},
     part::Part,
@@ -69,6 +70,7 @@ pub struct Member<'a> {
     rules: Rules,
     beside: Beside,
     pasts: Pasts,
+    left_outs: LeftOuts,
     self_test: SelfTest,
     records: Vec<NewRecord>,
     positions: HashMap<TopicPartition, u64>,
@@ -108,6 +110,7 @@ impl<'a> Member<'a> {
             rules,
             beside: Beside::new(context.log.clone(), context.codec.clone()),
             pasts: Pasts::new(context.config.past.clone()),
+            left_outs: LeftOuts::default(),
             self_test: SelfTest::new(),
             records: Vec::new(),
             positions: HashMap::new(),
@@ -285,10 +288,12 @@ impl<'a> Member<'a> {
                 let of_failures = self.rules.failures.get(network);
                 let hits = look_through(codec, &mut self.monitors, event, &place, (of_failures, failures));
                 let (hits, left_out) = hits.within(self.limits.ring_room());
-                for (tenant, matches) in left_out {
+                for left_out in left_out {
+                    let (sequence, matches) = (place.sequence, left_out.matches);
+                    let (tenant, monitor) = (&left_out.tenant, &left_out.source.id);
                     metrics::left_out(network, matches);
-                    let sequence = place.sequence;
-                    tracing::warn!(%network, sequence, tenant, matches, "a block gives a tenant more matches than are told");
+                    tracing::warn!(%network, sequence, tenant, monitor, matches, "a block gives more matches than are told");
+                    changes.matches.extend(self.left_outs.say(left_out, network, &place));
                 }
                 ring.apply(&place, hits, &mut changes);
             }

@@ -22,6 +22,7 @@ mod figures;
 mod given;
 mod history;
 mod hits;
+mod left_out;
 mod member;
 mod monitors;
 mod output;

@@ -116,7 +116,10 @@ pub(super) fn of_note(kind: &str, body: &Value) -> Vec<(&'static str, Text)> {
             facts.push(("Result", Text::plain("this channel works")));
         }
         "channel.summary" => {
-            facts.push(("Messages held back", Text::value(text("count").unwrap_or_default())));
+            // A monitor that finds more in a block than one may give, or a channel that has had its share of the hour.
+            let is_left_out = body.pointer("/kinds/left_out").is_some();
+            let what = if is_left_out { "Matches left out: too many in a block" } else { "Messages held back" };
+            facts.push((what, Text::value(text("count").unwrap_or_default())));
             if let (Some(since), Some(until)) = (text("since"), text("until")) {
                 facts.push(("Between", Text::value(format!("{since} and {until}"))));
             }

@@ -42,7 +42,7 @@ impl AlertSource {
 
 word_enum! {
     /// What a record of `alerts.matches` says.
-    MatchOp, "word of alerts.matches", "match, retract, included_again, figure or settled" {
+    MatchOp, "word of alerts.matches", "match, retract, included_again, figure, settled or left_out" {
         /// A monitor's condition fits.
         Match = "match",
         /// The block of a match was reverted: the match is taken back, as it was given.
@@ -53,6 +53,8 @@ word_enum! {
         Figure = "figure",
         /// A reorg in which this tenant was told something is over; `source` is [`AlertSource::nobody`].
         Settled = "settled",
+        /// A monitor found more in blocks than they may give; `figure` says how many matches were left out.
+        LeftOut = "left_out",
     }
 }
 
@@ -121,7 +123,7 @@ pub struct AlertMatch {
     pub group: BTreeMap<String, String>,
     /// What fits a monitor's condition: with match, retract and included_again.
     pub found: Option<Found>,
-    /// What a rule's figure says: with figure.
+    /// What a rule's figure says: with figure. With left_out its evidence is `{"left_out": COUNT}`.
     pub figure: Option<Figured>,
 }
 
