@@ -26,6 +26,9 @@ pub trait Directory: Send + Sync {
     /// A tenant's channel; `None`: there is none.
     fn channel(&self, tenant: &str, id: &str) -> Option<ChannelNow>;
 
+    /// Ids of the tenant's other channels that are in use.
+    fn others(&self, tenant: &str, id: &str) -> Vec<String>;
+
     /// The template of an alert's monitor, by `source` of the alert.
     fn template(&self, tenant: &str, source: &Value) -> Option<Template>;
 

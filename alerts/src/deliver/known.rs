@@ -46,6 +46,13 @@ impl Directory for Known {
         })
     }
 
+    fn others(&self, tenant: &str, id: &str) -> Vec<String> {
+        let known = self.definitions.known();
+        let Some(of) = known.of(tenant) else { return Vec::new() };
+        let others = of.channels.iter().filter(|(other, defined)| other.as_str() != id && defined.disabled.is_none());
+        others.map(|(other, _)| other.clone()).collect()
+    }
+
     fn template(&self, tenant: &str, source: &Value) -> Option<Template> {
         if source.get("kind").and_then(Value::as_str) != Some("monitor") {
             return None;

@@ -84,6 +84,10 @@ mod tests {
     struct Counting(AtomicUsize);
 
     impl Directory for Counting {
+        fn others(&self, _: &str, _: &str) -> Vec<String> {
+            Vec::new()
+        }
+
         fn channel(&self, _: &str, _: &str) -> Option<ChannelNow> {
             None
         }

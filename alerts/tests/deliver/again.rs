@@ -95,3 +95,27 @@ async fn a_replay_that_is_replaced_can_be_asked_for_again() {
     assert_eq!(states(&deliveries, &one.id).last(), Some(&DeliveryState::Sent));
     running.stop().await;
 }
+
+/// A channel that gave up a message is named by another one, once, however many messages it gives up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_cannot_be_reached_is_named_by_another_once() {
+    let bench = Bench::new().await;
+    let away = Receiver::new(|_, _| status(503)).await;
+    let other = Receiver::new(|_, _| status(200)).await;
+    bench.channels.put("away", webhook(&away.url("/")));
+    bench.channels.put("other", webhook(&other.url("/")));
+    let running = bench.start();
+    let all: Vec<_> = ["A", "B", "C"].map(|alert| message("away", alert, "alert.firing", 1)).to_vec();
+    bench.write(&all).await;
+    // Three were given up, and one came.
+    let deliveries = bench.ended(4).await;
+    assert!(all.iter().all(|message| states(&deliveries, &message.id).last() == Some(&DeliveryState::Failed)));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let came = other.got(1).await;
+    let body: serde_json::Value = serde_json::from_slice(&came[0].body).expect("JSON");
+    let said = &body["data"]["alert"];
+    let said = if said.is_null() { &body["data"] } else { said };
+    assert_eq!((&body["type"], &said["kinds"]["channel.failed"]), (&"channel.summary".into(), &1.into()), "{body}");
+    assert_eq!((came.len(), &said["attempts"]), (1, &10.into()), "{body}");
+    running.stop().await;
+}

@@ -57,6 +57,11 @@ impl Directory for Channels {
     fn channel(&self, tenant: &str, id: &str) -> Option<ChannelNow> {
         self.0.lock().unwrap().get(id).filter(|_| tenant == TENANT).map(|(now, _)| now.clone())
     }
+    fn others(&self, _: &str, id: &str) -> Vec<String> {
+        let mut others: Vec<String> = self.0.lock().unwrap().keys().filter(|other| *other != id).cloned().collect();
+        others.sort();
+        others
+    }
     fn template(&self, _: &str, source: &Value) -> Option<Template> {
         (source["id"] == "with-template").then(|| Template {
             title: Some("${transaction.hash} moved ${events.0.args.value}".to_owned()),

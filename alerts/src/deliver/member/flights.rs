@@ -81,6 +81,7 @@ impl Member<'_> {
                     Some(wait) => self.later(&key, after(now, wait), why, tell),
                     None => {
                         message.attempts = attempts;
+                        self.warn_by_another(&message, &why)?;
                         let why = format!("{why} (given up after {attempts} attempts)");
                         self.done(&key, message, DeliveryState::Failed, |delivery| {
                             tell(delivery);

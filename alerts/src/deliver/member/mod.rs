@@ -81,6 +81,8 @@ struct Part {
     /// Messages that had to wait before their first attempt, of which that was told.
     waits_told: HashSet<Key>,
     opened: OpenedAll,
+    /// Warnings of channels that cannot be reached, of late.
+    warned: HashSet<Key>,
     /// When those who wait for nobody were last woken.
     woken: Instant,
 }
@@ -243,6 +245,7 @@ impl<'a> Member<'a> {
             echoes: HashMap::new(),
             disabled: HashMap::new(),
             waits_told: HashSet::new(),
+            warned: HashSet::new(),
             opened: OpenedAll::default(),
             woken: Instant::now(),
         });

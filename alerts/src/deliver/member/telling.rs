@@ -14,6 +14,11 @@ use super::{
     Member,
 };
 
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+/// Warnings that are remembered beside those in the outbox.
+const WARNED: usize = 10_000;
+
 impl Member<'_> {
     pub(super) fn channel_type(&self, message: &AlertOutbox) -> String {
         let channel = self.directory.channel(&message.tenant, &message.channel_id);
@@ -135,6 +140,57 @@ impl Member<'_> {
         (delivery.alert_id, delivery.kind, delivery.error) =
             (None, "channel.disabled".to_owned(), Some(why.to_owned()));
         self.put_delivery(&delivery)
+    }
+
+    /// A message was given up after its last attempt: the tenant hears by another channel that this one cannot be reached, once a day.
+    pub(super) fn warn_by_another(&mut self, message: &AlertOutbox, why: &str) -> Result<(), LogError> {
+        let (tenant, id) = (&message.tenant, &message.channel_id);
+        let now = TimeMs::now();
+        let name = self.directory.channel(tenant, id).map(|now| now.channel.name.clone());
+        let (Some(part), Some(name)) = (&mut self.part, name) else { return Ok(()) };
+        let is_disabled = |other: &String| part.disabled.contains_key(&(tenant.clone(), other.clone()));
+        let Some(other) = self.directory.others(tenant, id).into_iter().find(|other| !is_disabled(other)) else {
+            tracing::warn!(tenant, channel = id, "a channel cannot be reached, and there is no other to say so by");
+            return Ok(());
+        };
+        // Whoever says so today says it under one id.
+        let day = TimeMs(now.0.div_euclid(DAY_MS).saturating_mul(DAY_MS));
+        let warning_id = schemas::ulid_of(day, format!("unreachable {tenant}/{id}").as_bytes());
+        let key = Key::of(tenant, &warning_id);
+        let is_told = part.queue.record(&key).is_some() || part.queue.is_done(&key).is_some();
+        if part.warned.len() >= WARNED {
+            part.warned.clear();
+        }
+        if is_told || !part.warned.insert(key) {
+            return Ok(());
+        }
+        let body = serde_json::json!({
+            "count": 1,
+            "since": message.created_at.rfc3339(),
+            "until": now.rfc3339(),
+            "kinds": {"channel.failed": 1},
+            "alerts": [],
+            "channel": {"id": id, "name": name},
+            "attempts": message.attempts,
+            "error": why,
+        });
+        let warning = AlertOutbox {
+            tenant: tenant.clone(),
+            id: warning_id,
+            alert_id: None,
+            channel_id: other,
+            kind: "channel.summary".to_owned(),
+            created_at: now,
+            next_attempt_at: now,
+            attempts: 0,
+            order: 0,
+            body: body.to_string(),
+            done_at: None,
+            thread: None,
+        };
+        // It comes back as what anybody else wrote, and is sent then.
+        self.out.push(output::record(self.codec, part.partition, &warning)?);
+        Ok(())
     }
 
     /// A message waits for its turn: that is told once, so that it can be seen.

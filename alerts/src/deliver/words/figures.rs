@@ -116,6 +116,14 @@ pub(super) fn of_note(kind: &str, body: &Value) -> Vec<(&'static str, Text)> {
             facts.push(("Result", Text::plain("this channel works")));
         }
         "channel.summary" => {
+            if body.pointer("/kinds/channel.failed").is_some() {
+                let name = body.pointer("/channel/name").and_then(shown).unwrap_or_default();
+                facts.push(("Channel that cannot be reached", Text::value(name)));
+                for (what, key) in [("Attempts", "attempts"), ("Last answer", "error")] {
+                    facts.extend(text(key).map(|value| (what, Text::value(value))));
+                }
+                return facts;
+            }
             // A monitor that finds more in a block than one may give, or a channel that has had its share of the hour.
             let is_left_out = body.pointer("/kinds/left_out").is_some();
             let what = if is_left_out { "Matches left out: too many in a block" } else { "Messages held back" };
