@@ -16,7 +16,10 @@ use runtime::log::{
 };
 use schemas::{
     Codec, Network, TimeMs,
-    records::{AlertMatch, EndpointState, ProviderSample, ProviderState, Seen, StageStatus, stage_status::stage},
+    records::{
+        AlertMatch, EndpointState, ProviderSample, ProviderState, SUBSCRIBED_AGAIN, Seen, StageStatus,
+        stage_status::stage,
+    },
     topics,
 };
 use serde_json::{Value, json};
@@ -36,8 +39,6 @@ const POLLS: usize = 8;
 const SUBSCRIPTIONS_MS: i64 = 24 * 3_600 * 1_000;
 /// Subscriptions of one endpoint that are remembered.
 const SUBSCRIPTIONS: usize = 10_000;
-/// The call by which a client of a chain node begins to follow it, after each reconnection.
-const SUBSCRIBE: &str = "eth_subscribe";
 
 /// What stages said last of networks, out of `stage.status`.
 #[derive(Debug, Clone, Default)]
@@ -72,7 +73,7 @@ impl Statuses {
 #[derive(Debug, Default)]
 struct Endpoint {
     states: HashMap<String, (TimeMs, EndpointState)>,
-    /// When somebody subscribed, and how often within that time's minute.
+    /// When somebody subscribed again, and how often within that time's minute.
     subscribed: VecDeque<(TimeMs, u64)>,
 }
 
@@ -267,7 +268,7 @@ fn take(endpoints: &mut BTreeMap<Network, BTreeMap<String, Endpoint>>, sample: P
                 endpoint.states.insert(observer, (at, *state));
             }
         }
-        Seen::Minute(minute) if minute.method == SUBSCRIBE => {
+        Seen::Minute(minute) if minute.method == SUBSCRIBED_AGAIN => {
             endpoint.subscribed.push_back((at, minute.calls));
             let oldest = at.0.saturating_sub(SUBSCRIPTIONS_MS);
             while endpoint.subscribed.len() > SUBSCRIPTIONS

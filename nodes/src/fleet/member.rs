@@ -17,6 +17,8 @@ use std::{
 
 use async_trait::async_trait;
 
+use schemas::records::SUBSCRIBED_AGAIN;
+
 use super::{
     capability::{Cannot, Scope},
     clock::Moment,
@@ -284,6 +286,11 @@ impl<C> Member<C> {
     /// Whether it lied and is in quarantine.
     pub fn quarantined(&self) -> bool {
         self.seat.state().quarantine.holds()
+    }
+
+    /// It was subscribed to again, after a subscription had ended: that is counted in the sums of minutes.
+    pub fn subscribed_again(&self, took: Duration) {
+        self.seat.counted(SUBSCRIBED_AGAIN, took);
     }
 
     /// Its height as last seen.

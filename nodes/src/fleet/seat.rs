@@ -373,6 +373,14 @@ impl Seat {
         self.evaluate(ended);
     }
 
+    /// Something was done that is no request: its minute's sum counts it, and nothing else.
+    pub fn counted(&self, what: &'static str, took: Duration) {
+        let (now, at) = (self.clock.now(), self.clock.wall());
+        let ended = Ended { took, outcome: Outcome::Ok, bytes: 0 };
+        let (former, _) = self.state().sampler.call(what, ended, now, at);
+        former.into_iter().for_each(|(began, minute)| self.sample(began, Sampled::Minute(minute)));
+    }
+
     /// Sums of minutes that are over are sent.
     pub fn flush(&self) {
         let minutes = self.state().sampler.minutes(self.clock.wall());

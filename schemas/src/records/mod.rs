@@ -40,8 +40,8 @@ pub use enriched_transaction::{DecodedCall, DecodedEvent, EnrichedTransaction, E
 pub use network_status::{NetworkState, NetworkStatus};
 pub use partial::{Mark, Partial, TokenFees};
 pub use provider::{
-    CallSample, EndpointRole, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState, Seen, Share,
-    Usage,
+    CallSample, EndpointRole, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState,
+    SUBSCRIBED_AGAIN, Seen, Share, Usage,
 };
 pub use raw_block::{EvmHeader, RawBlock};
 pub use raw_transaction::{EvmLog, EvmTransaction, Figures, RawTransaction};

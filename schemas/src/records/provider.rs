@@ -170,6 +170,10 @@ pub struct MinuteSample {
     pub bytes: u64,
 }
 
+/// The method under which sums of minutes ([`MinuteSample`]) count what an endpoint was subscribed to again after a subscription had ended: no
+/// request that limits and scores are about.
+pub const SUBSCRIBED_AGAIN: &str = "eth_subscribe again";
+
 /// An endpoint as its observer holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointState {

@@ -67,8 +67,9 @@ enum Event {
 
 /// Listens to one endpoint, for ever.
 async fn listen(fleet: EvmFleet, member: Member<EvmClient>, events: mpsc::Sender<Event>) {
-    let mut waits = reconnect_waits();
+    let (mut waits, mut had_one) = (reconnect_waits(), false);
     loop {
+        let begun = Instant::now();
         let ready = if fleet.others() { fleet.on_chain(&member).await } else { Ok(()) };
         let subscribed = match ready {
             Ok(()) => subscribe(&fleet.client(&member)).await,
@@ -77,6 +78,9 @@ async fn listen(fleet: EvmFleet, member: Member<EvmClient>, events: mpsc::Sender
         let wait = match subscribed {
             Ok(subscription) => {
                 waits = reconnect_waits();
+                if std::mem::replace(&mut had_one, true) {
+                    member.subscribed_again(begun.elapsed());
+                }
                 let mut socket = Some(subscription);
                 let _ = events.send(Event::Live(member.clone())).await;
                 loop {

@@ -106,6 +106,26 @@ async fn samples_are_few_and_sums_count_everything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_subscription_that_came_again_is_in_its_minutes_sum_and_nowhere_else() {
+    let shop = shop("ingest/a", &["a"], |_| {}, FleetConfig::default());
+    let mut samples = shop.fleet.samples();
+    let member = shop.fleet.named("a").expect("it is there");
+    (0..3).for_each(|_| member.subscribed_again(Duration::from_millis(5)));
+    shop.fleet.finish();
+    let mut counted = Vec::new();
+    while let Ok(sample) = samples.try_recv() {
+        match sample.seen {
+            Seen::Minute(minute) => counted.push((minute.method, minute.calls, minute.failures)),
+            Seen::Call(call) => panic!("{call:?}"),
+            Seen::State(_) => {}
+        }
+    }
+    assert_eq!(counted, [("eth_subscribe again".to_owned(), 3, 0)]);
+    let state = shop.state("a");
+    assert_eq!((state.usage.hour_calls, state.score), (0, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_is_held_up_by_a_full_queue() {
     let shop = shop("test", &["a"], |_| {}, FleetConfig::default());
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
