@@ -98,3 +98,48 @@ fn what_cannot_be_used_counts_for_nothing_and_ends_nothing() {
     let now = folded(&[(&rule.key(), put(&rule), None)]).definitions();
     assert!(now.changes > before && now.of("t").is_some_and(|of| of.rules["r"].name == "Failures"), "{now:?}");
 }
+
+/// A monitor of an address without `abi` is read with that of the tenant's contract there, whichever comes first.
+#[test]
+fn a_monitor_is_read_with_the_abi_of_the_tenants_own_contract() {
+    let address = "0x0707070707070707070707070707070707070707";
+    let monitor = format!(
+        r#"{{"name": "Moves", "network": "demo", "addresses": [{{"address": "{address}"}}],
+        "match_conditions": {{"events": [{{"signature": "Moved(address,uint256)", "expression": "amount > 5"}}]}}}}"#
+    );
+    let definition =
+        Definition { name: "Moves".to_owned(), version: 1, definition: monitor, sealed: None, disabled: None };
+    let monitor = ControlTenant {
+        tenant: "t".to_owned(),
+        id: "m".to_owned(),
+        revision: 1,
+        thing: TenantThing::of(DefinitionKind::Monitor, definition),
+    };
+    let contract = |revision: u64, name: &str| {
+        let abi = format!(
+            r#"[{{"type":"event","name":"Moved","anonymous":false,"inputs":[{{"type":"address","name":"who","indexed":true}},
+            {{"type":"uint256","name":"{name}","indexed":false}}]}}]"#
+        );
+        let contract = Contract {
+            network: "demo".parse().expect("a slug"),
+            address: address.to_owned(),
+            name: "Mover".to_owned(),
+            labels: Vec::new(),
+            abi: Some(abi),
+        };
+        ControlTenant { tenant: "t".to_owned(), id: "c".to_owned(), revision, thing: TenantThing::Contract(contract) }
+    };
+    let (good, other) = (contract(1, "amount"), contract(2, "value"));
+    let (of_monitor, of_contract) = (monitor.key(), good.key());
+    let read = |records: &[_]| {
+        let known = folded(records).definitions();
+        known.of("t").and_then(|of| Some(of.monitors.get("m")?.read))
+    };
+    let monitor = (of_monitor.as_str(), put(&monitor), None);
+    let good = (of_contract.as_str(), put(&good), None);
+    assert_eq!(read(&[monitor.clone()]), None, "which parameter is `amount` is not known");
+    let (behind, before) = (read(&[monitor.clone(), good.clone()]), read(&[good.clone(), monitor.clone()]));
+    assert!(behind.is_some() && before.is_some());
+    let edited = read(&[good.clone(), monitor.clone(), (of_contract.as_str(), put(&other), None)]);
+    assert_eq!(edited, before, "where the contract's ABI goes with it no more, it stays what it was");
+}
