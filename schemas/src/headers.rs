@@ -38,6 +38,11 @@ pub fn revision(revision: u64) -> (&'static str, Bytes) {
     (names::REVISION, revision.to_string().into())
 }
 
+/// The revision that such a header's value says.
+pub fn revision_in(value: Option<&[u8]>) -> Option<u64> {
+    std::str::from_utf8(value?).ok()?.parse().ok()
+}
+
 /// The headers of a chain record, read or to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainHeaders {

@@ -35,5 +35,5 @@ pub mod wire;
 pub use codec::{Codec, Record};
 pub use envelope::{ChildEnvelope, Envelope};
 pub use mistake::Mistake;
-pub use primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs};
+pub use primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs, millis};
 pub use ulid::ulid_of;

@@ -1,6 +1,6 @@
 //! Newtypes for what comes from outside. Each is parsed once, at the edge, and is valid from then on.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use crate::limits;
 
@@ -103,12 +103,23 @@ macro_rules! text_newtype {
 }
 text_newtype!(Network, BlockHash);
 
+/// Whole milliseconds of a span; as many as there can be of one that is longer.
+pub fn millis(of: Duration) -> i64 {
+    i64::try_from(of.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct TimeMs(pub i64);
 
 impl TimeMs {
+    /// A time so much later; the last that there is, where it would lie behind it.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+
     /// The present, by this machine's clock.
     pub fn now() -> Self {
         Self(chrono::Utc::now().timestamp_millis())

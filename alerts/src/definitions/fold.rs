@@ -17,7 +17,7 @@ use schemas::{
     Mistake, Network,
     abi::Abi,
     codec::Codec,
-    headers::names,
+    headers::{names, revision_in},
     records::{Contract, ControlTenant, Definition, DefinitionKind, OperatorContract, TenantThing},
 };
 use serde_json::Value;
@@ -256,7 +256,7 @@ impl Fold for Known {
             pass_over(record, &"its key names no thing of a tenant");
             return;
         };
-        let told = || record.header(names::REVISION).and_then(|n| std::str::from_utf8(n).ok()?.parse::<u64>().ok());
+        let told = || revision_in(record.header(names::REVISION));
         match judge::<ControlTenant>(codec, record) {
             Found::Ours(found) => {
                 if self.counts(key, Some(found.revision)) {

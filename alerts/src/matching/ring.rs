@@ -222,7 +222,7 @@ impl Ring {
 
     /// The reorg is over as far as tenants are concerned, since it has lasted until now.
     pub fn settle_late(&mut self, now: TimeMs, within: std::time::Duration, changes: &mut Changes) {
-        let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
+        let within = schemas::millis(within);
         if self.since.is_some_and(|since| now.0.saturating_sub(since.0) >= within) {
             self.settle(now, changes);
         }

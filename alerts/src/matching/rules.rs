@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 use alloy_primitives::Address;
@@ -12,6 +11,7 @@ use conditions::{
     figures::Kind,
     rule::{Limit, RuleGroup},
 };
+pub use schemas::millis;
 use schemas::{
     Network, TimeMs,
     records::{AlertMatch, AlertSource, Figured, MatchOp, SourceKind},
@@ -40,6 +40,10 @@ pub struct Rules {
     pub contracts: HashMap<Network, BTreeSet<Address>>,
     /// Tenants and ids of all of them.
     known: HashSet<(String, String)>,
+    /// The longest window of each network, in milliseconds.
+    longest: HashMap<Network, i64>,
+    /// Whether any rule compares a network's figures with their past.
+    baselines: bool,
     /// Another number: other rules.
     pub changes: u64,
     /// About endpoints, stages and clocks, by network.
@@ -58,6 +62,9 @@ impl Rules {
                 let is_of_failures = matches!(of.what.metric, Metric::FailureRate | Metric::Failed);
                 for network in networks {
                     if of.what.metric.kind() == Kind::Window {
+                        let longest = rules.longest.entry(network.clone()).or_default();
+                        *longest = (*longest).max(millis(of.what.window));
+                        rules.baselines |= matches!(of.what.limit, Limit::Baseline { .. });
                         rules.contracts.entry(network.clone()).or_default().extend(of.what.contract);
                     }
                     if is_of_failures {
@@ -81,20 +88,13 @@ impl Rules {
 
     /// The longest window of each network, in milliseconds.
     pub fn longest(&self, network: &Network) -> Option<i64> {
-        let of = self.windows.get(network)?;
-        of.iter().map(|watch| millis(watch.of.what.window)).max()
+        self.longest.get(network).copied()
     }
 
     /// Whether any rule compares a network's figures with their past.
     pub fn has_baselines(&self) -> bool {
-        let all = self.windows.values().flatten();
-        all.into_iter().any(|watch| matches!(watch.of.what.limit, Limit::Baseline { .. }))
+        self.baselines
     }
-}
-
-/// Whole milliseconds.
-pub fn millis(of: Duration) -> i64 {
-    i64::try_from(of.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Watch {

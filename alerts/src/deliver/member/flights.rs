@@ -131,9 +131,7 @@ impl Member<'_> {
                 self.out.push(output::forgotten(part.partition, &key));
                 *part.echoes.entry(key).or_default() += 1;
                 // One that lay about while nobody delivered proves nothing.
-                if now.0.saturating_sub(message.created_at.0)
-                    < i64::try_from(heartbeat::FRESH.as_millis()).unwrap_or(i64::MAX)
-                {
+                if now.0.saturating_sub(message.created_at.0) < schemas::millis(heartbeat::FRESH) {
                     self.settings.passed.now();
                 }
                 continue;
