@@ -20,7 +20,7 @@ pub const EVERY: Duration = Duration::from_secs(600);
 /// Records behind what was read back that the group itself waits for.
 pub const NEAR: u64 = 1_000;
 /// What is read back as fast is waited for, so that the next event is looked at as it comes.
-pub const BRIEFLY: Duration = Duration::from_millis(300);
+pub const BRIEFLY: Duration = Duration::from_secs(1);
 /// How far beyond the longest window the log is read back, by the times at which records were written: a block is written after its time,
 /// and its chain's clock may be ahead of ours.
 const MARGIN_MS: i64 = 600_000;
