@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use schemas::{TimeMs, limits};
 use store::{
     Store,
-    query::{CausesFilter, DiagnosisFilter, Metric, OverviewFilter, SeriesFilter, Source, Step},
+    query::{CausesFilter, ContractPast, DiagnosisFilter, Metric, OverviewFilter, SeriesFilter, Source, Step},
 };
 
 use crate::{
@@ -113,6 +113,12 @@ async fn overviews(asked: &mut Asked<'_>, api: &Store, (a, end): (Network, i64))
     let of_rows = 300 * PER_BLOCK + 20 * edges + ledger;
     let found = asked.ask("overview", "an hour from rows", of_rows, api.overview(&filter)).await;
     assert!(found.complete && found.source == Source::Rows && found.figures.transactions > 0, "{found:?}");
+    // The same block by block, as rules ask for it.
+    let (network, address) = (a.name.parse().expect("a slug"), emitter(7));
+    let past = api.contract_past(&network, &address, (TimeMs(end - 3_660_000), TimeMs(end - 60_000)));
+    let past = asked.ask("contract_past", "an hour", 2 * of_rows, past).await;
+    let ContractPast::Whole(past) = past else { panic!("the ledger is full: {past:?}") };
+    assert!(past.iter().map(|(_, figures)| figures.transactions).sum::<u64>() > 0);
 }
 
 async fn series(asked: &mut Asked<'_>, api: &Store, (a, end): (Network, i64), b: Network) {
