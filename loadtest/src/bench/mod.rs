@@ -288,8 +288,8 @@ impl Measuring {
             rate: args.latency_rate,
             lasting: Duration::from_secs(args.latency_seconds),
         };
-        let node = self.node(ALERT_HISTORY).await?;
-        alerts::measure(&self.binary, &node, (&self.extra(kind)?, args.keep), load).await.map(Some)
+        let (node, extra) = (self.node(ALERT_HISTORY).await?, self.extra(kind)?);
+        alerts::measure(&self.binary, &node, (extra.as_str(), args.keep), load).await.map(Some)
     }
 
     /// What idleness costs one binary over the first log, with one network and with several.

@@ -187,7 +187,7 @@ async fn deal(
     let grace = if args.embedded { GRACE.0 } else { GRACE.1 };
     let until = Instant::now() + PATIENCE;
     loop {
-        match judge::judge(&receiver.got(), (&kills, grace), &chain) {
+        match judge::judge(&receiver.got(), (kills.as_slice(), grace), &chain) {
             Ok(counts) => {
                 let (kills, failed) = (args.kills, chain.told.len());
                 return Ok(Report { kills, failed, counts, settled: ended.elapsed() });
