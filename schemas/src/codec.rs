@@ -25,9 +25,12 @@ use crate::{
         AlertCommand, AlertDelivery, AlertEvent, AlertMatch, AlertOutbox, AlertRing, AlertState, CheckpointRecord,
         ContractFacts, ControlConfig, ControlTenant, DeadLetter, EnrichStatus, EnrichedBlock, EnrichedCause,
         EnrichedEvent, EnrichedTransaction, NetworkStatus, OperatorContract, Payload, ProviderSample, RawBlock,
-        RawTransaction, Request, StageStatus, WatchedAddress, Window, dead_letter::reason,
+        RawTransaction, Request, Seen, StageStatus, WatchedAddress, Window, dead_letter::reason,
     },
-    registry::{SCHEMAS, STILL_WRITTEN, SchemaVersion},
+    registry::{
+        ENRICHED_BLOCKS_EVM, ENRICHED_TRANSACTIONS_EVM, RAW_BLOCKS_EVM, RAW_TRANSACTIONS_EVM, SCHEMAS, STILL_WRITTEN,
+        SchemaVersion,
+    },
     topics::{self, TopicSpec},
     wire::{Datum, Malformed, Row, enriched_transactions, input::Input, plan::Plan, same},
 };
@@ -229,6 +232,25 @@ impl Codec {
         topics::KNOWN.iter().position(|t| t.name == topic).map(|at| self.written[at])
     }
 
+    /// The id of a former version that is still written.
+    fn still(&self, topic: &str, version: u32) -> Option<u32> {
+        let at = STILL_WRITTEN.iter().position(|still| (still.0.name, still.1) == (topic, version));
+        at.map(|at| self.still_written[at])
+    }
+
+    /// The id under which EVM's records of a topic of transactions are written.
+    pub(crate) fn evm_id(&self, topic: TopicSpec) -> u32 {
+        let version =
+            if topic.name == topics::RAW_TRANSACTIONS.name { RAW_TRANSACTIONS_EVM } else { ENRICHED_TRANSACTIONS_EVM };
+        self.still(topic.name, version).or_else(|| self.id_of(topic.name)).unwrap_or_default()
+    }
+
+    /// Whether a value of `raw.transactions` may be an EVM transaction's: only other families' are written in the newest version.
+    pub fn may_be_evm(&self, value: &[u8]) -> bool {
+        let newest = self.written[const { position(topics::RAW_TRANSACTIONS.name) }];
+        value.get(1..PREFIX_BYTES) != Some(&newest.to_be_bytes())
+    }
+
     /// A record as the value of its topic.
     pub fn encode<R: Record>(&self, record: &R) -> Result<Bytes, EncodeError> {
         self.encode_within(record, limits::RECORD_VALUE_BYTES)
@@ -238,10 +260,7 @@ impl Codec {
     pub fn encode_within<R: Record>(&self, record: &R, limit: usize) -> Result<Bytes, EncodeError> {
         let id = const { position(R::TOPIC.name) };
         let mut out = Vec::with_capacity(PREFIX_BYTES + record.size_hint());
-        let former = record.version().and_then(|version| {
-            let at = STILL_WRITTEN.iter().position(|still| (still.0.name, still.1) == (R::TOPIC.name, version));
-            at.map(|at| self.still_written[at])
-        });
+        let former = record.version().and_then(|version| self.still(R::TOPIC.name, version));
         out.push(MAGIC);
         out.extend_from_slice(&former.unwrap_or(self.written[id]).to_be_bytes());
         record.put(&mut out);
@@ -267,14 +286,14 @@ impl Codec {
         }
     }
 
-    /// What stands behind the envelope of a value that this program wrote.
+    /// What stands behind the envelope of an EVM value that this program wrote.
     pub(crate) fn decode_behind(
         &self,
         envelope: &ChildEnvelope,
         rest: &[u8],
     ) -> Result<EnrichedTransaction, DecodeError> {
         let topic = topics::ENRICHED_TRANSACTIONS.name;
-        let id = self.written[const { position(topics::ENRICHED_TRANSACTIONS.name) }];
+        let id = self.evm_id(topics::ENRICHED_TRANSACTIONS);
         let registered = self.by_id.get(&id).ok_or(DecodeError::UnknownSchema { id })?;
         let mut datum = Datum { input: Input(rest), plan: &registered.plan };
         let record = enriched_transactions::read(&mut datum, Some(envelope));
@@ -389,7 +408,7 @@ fn json(value: Value) -> Result<serde_json::Value, String> {
 }
 
 macro_rules! chain_record {
-    ($($record:ty, $topic:expr, |$this:ident| $headers:expr;)*) => {$(
+    ($($record:ty, $topic:expr, |$this:ident| $headers:expr, $version:expr;)*) => {$(
         impl Record for $record {
             const TOPIC: TopicSpec = $topic;
             fn key(&self) -> String {
@@ -399,15 +418,30 @@ macro_rules! chain_record {
                 let $this = self;
                 $headers.to_pairs()
             }
+            fn version(&self) -> Option<u32> {
+                let $this = self;
+                $version
+            }
         }
     )*};
 }
 chain_record! {
-    RawBlock, topics::RAW_BLOCKS, |r| ChainHeaders::of_block(&r.envelope);
+    RawBlock, topics::RAW_BLOCKS, |r| ChainHeaders::of_block(&r.envelope),
+        r.bitcoin.is_none().then_some(RAW_BLOCKS_EVM);
     EnrichedTransaction, topics::ENRICHED_TRANSACTIONS,
-        |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |(tx, _)| tx.transaction_index));
-    EnrichedEvent, topics::ENRICHED_EVENTS,
-        |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |event| event.log.log_index));
+        |r| ChainHeaders::of_child(&r.envelope, index(&r.payload, |(tx, _)| tx.transaction_index, |tx| tx.transaction_index)),
+        (!matches!(r.payload, Payload::Bitcoin(_))).then_some(ENRICHED_TRANSACTIONS_EVM);
+}
+
+impl Record for EnrichedEvent {
+    const TOPIC: TopicSpec = topics::ENRICHED_EVENTS;
+    fn key(&self) -> String {
+        self.envelope.network.as_str().to_owned()
+    }
+    fn headers(&self) -> Vec<(&'static str, Bytes)> {
+        let index = index(&self.payload, |event| event.log.log_index, |never| match *never {});
+        ChainHeaders::of_child(&self.envelope, index).to_pairs()
+    }
 }
 
 impl Record for RawTransaction {
@@ -416,12 +450,16 @@ impl Record for RawTransaction {
         self.envelope.network.as_str().to_owned()
     }
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
-        let index = index(&self.payload, |tx| tx.transaction_index);
+        let index = index(&self.payload, |tx| tx.transaction_index, |tx| tx.transaction_index);
         let mut pairs = ChainHeaders::of_child(&self.envelope, index).to_pairs();
-        if let Payload::Transaction(transaction) = &self.payload {
+        if let Payload::Evm(transaction) = &self.payload {
             pairs.extend(headers::status(transaction.status()));
         }
         pairs
+    }
+    /// Only other families' transactions say what came with version 3.
+    fn version(&self) -> Option<u32> {
+        (!matches!(self.payload, Payload::Bitcoin(_))).then_some(RAW_TRANSACTIONS_EVM)
     }
 }
 
@@ -433,15 +471,24 @@ impl Record for EnrichedBlock {
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         ChainHeaders::of_block(&self.envelope).to_pairs()
     }
-    /// What has no summary, as reverts and finality, says nothing that version 1 lacks.
+    /// What has no summary, as reverts and finality, says nothing that version 1 lacks; only other families say what version 4 lacks.
     fn version(&self) -> Option<u32> {
-        self.is_as_version_1().then_some(1)
+        match &self.bitcoin {
+            Some(_) => None,
+            None if self.is_as_version_1() => Some(1),
+            None => Some(ENRICHED_BLOCKS_EVM),
+        }
     }
 }
 
-fn index<T>(payload: &Payload<T>, of: impl Fn(&T) -> u32) -> Option<u32> {
+fn index<E, B>(
+    payload: &Payload<E, B>,
+    of_evm: impl FnOnce(&E) -> u32,
+    of_bitcoin: impl FnOnce(&B) -> u32,
+) -> Option<u32> {
     match payload {
-        Payload::Transaction(tx) => Some(of(tx)),
+        Payload::Evm(tx) => Some(of_evm(tx)),
+        Payload::Bitcoin(tx) => Some(of_bitcoin(tx)),
         Payload::Unreadable { index, .. } => Some(*index),
         Payload::Revert => None,
     }
@@ -497,6 +544,11 @@ impl Record for ProviderSample {
     }
     fn headers(&self) -> Vec<(&'static str, Bytes)> {
         Vec::new()
+    }
+    /// What says nothing of the way to an endpoint says nothing that version 1 lacks.
+    fn version(&self) -> Option<u32> {
+        let says_more = matches!(&self.seen, Seen::State(state) if state.link.is_some());
+        (!says_more).then_some(1)
     }
 }
 

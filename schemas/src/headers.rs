@@ -38,11 +38,6 @@ pub fn revision(revision: u64) -> (&'static str, Bytes) {
     (names::REVISION, revision.to_string().into())
 }
 
-/// The revision that such a header's value says.
-pub fn revision_in(value: Option<&[u8]>) -> Option<u64> {
-    std::str::from_utf8(value?).ok()?.parse().ok()
-}
-
 /// The headers of a chain record, read or to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainHeaders {
@@ -166,7 +161,7 @@ mod tests {
                 observed_at: TimeMs(0),
             };
             let transaction = EvmTransaction { receipt_status, ..EvmTransaction::default() };
-            let payload = Payload::Transaction(Box::new(transaction));
+            let payload = Payload::Evm(Box::new(transaction));
             let pairs = RawTransaction { envelope, payload }.headers();
             (pairs.len(), pairs.into_iter().find(|(name, _)| *name == names::STATUS).map(|(_, value)| value))
         };

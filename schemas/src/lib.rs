@@ -16,6 +16,7 @@
 //! Guarantee: a schema of today reads what any released version wrote (`tests/compatibility.rs`).
 
 pub mod abi;
+pub mod bitcoin;
 pub mod codec;
 pub mod envelope;
 pub mod headers;
@@ -32,8 +33,9 @@ pub mod topics;
 mod ulid;
 pub mod wire;
 
+pub use bitcoin::BitcoinChain;
 pub use codec::{Codec, Record};
 pub use envelope::{ChildEnvelope, Envelope};
 pub use mistake::Mistake;
-pub use primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs, millis};
+pub use primitives::{BitcoinHash, BlockHash, Family, Network, Op, Origin, Status, TimeMs};
 pub use ulid::ulid_of;

@@ -1,6 +1,7 @@
 //! Every size and count limit of the product, in one file. Bytes unless the name says otherwise.
 
 pub mod alerts;
+pub mod bitcoin;
 pub mod conditions;
 pub mod evidence;
 pub mod metrics;
@@ -328,6 +329,14 @@ pub mod simulator {
     pub const BODY_BYTES: usize = 1 << 20;
     /// Calls in one batch.
     pub const BATCH_CALLS: usize = 200;
+    /// Calls in one batch to a Bitcoin node, which asks for headers so.
+    pub const BITCOIN_BATCH_CALLS: usize = 8_192;
+    /// Methods that are counted apart.
+    pub const METHODS: usize = 64;
+    /// Answers of a connection that wait for their time.
+    pub const ANSWERS_WAITING: usize = 1_024;
+    /// A line without an end, as a fault sends it.
+    pub const LONG_LINE_BYTES: usize = 64 << 20;
     /// One answer, batches included.
     pub const ANSWER_BYTES: usize = 256 << 20;
     /// A recorded file.

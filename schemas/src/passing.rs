@@ -59,14 +59,15 @@ impl Writer {
     }
 }
 
-fn begin(codec: &Codec, topic: topics::TopicSpec) -> [u8; PREFIX_BYTES] {
+/// How a value with this schema's id begins.
+fn begin(id: u32) -> [u8; PREFIX_BYTES] {
     let mut begin = [MAGIC; PREFIX_BYTES];
-    begin[1..].copy_from_slice(&codec.id_of(topic.name).unwrap_or_default().to_be_bytes());
+    begin[1..].copy_from_slice(&id.to_be_bytes());
     begin
 }
 
 fn begin_raw(codec: &Codec, envelope: &ChildEnvelope) -> Vec<u8> {
-    let mut out = begin(codec, topics::RAW_TRANSACTIONS).to_vec();
+    let mut out = begin(codec.evm_id(topics::RAW_TRANSACTIONS)).to_vec();
     ChildRow::put(envelope, &mut out);
     out
 }
@@ -163,7 +164,7 @@ impl<'a> LogView<'a> {
 impl Passing {
     /// For the transactions of a block with this envelope.
     pub fn new(codec: &Codec, envelope: &ChildEnvelope) -> Self {
-        let (raw, enriched) = (begin_raw(codec, envelope), begin(codec, topics::ENRICHED_TRANSACTIONS));
+        let (raw, enriched) = (begin_raw(codec, envelope), begin(codec.evm_id(topics::ENRICHED_TRANSACTIONS)));
         Self { raw, enriched, out: Vec::new() }
     }
 
@@ -235,14 +236,14 @@ fn put_event(event: Option<Decoded<'_>>, out: &mut Vec<u8>) {
 pub struct Reader<'c> {
     codec: &'c Codec,
     envelope: ChildEnvelope,
-    /// How a value begins that this program wrote for the event.
+    /// How an EVM value begins that this program wrote for the event.
     begin: Vec<u8>,
 }
 
 impl<'c> Reader<'c> {
     /// For the transactions of an event with this envelope.
     pub fn new(codec: &'c Codec, envelope: ChildEnvelope) -> Self {
-        let mut begin = begin(codec, topics::ENRICHED_TRANSACTIONS).to_vec();
+        let mut begin = begin(codec.evm_id(topics::ENRICHED_TRANSACTIONS)).to_vec();
         ChildRow::put(&envelope, &mut begin);
         Self { codec, envelope, begin }
     }

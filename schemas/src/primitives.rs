@@ -1,6 +1,6 @@
 //! Newtypes for what comes from outside. Each is parsed once, at the edge, and is valid from then on.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::limits;
 
@@ -82,6 +82,48 @@ impl From<alloy_primitives::B256> for BlockHash {
     }
 }
 
+/// A hash of Bitcoin's: of a block, a transaction (`txid`, `wtxid`) or a merkle root. The bytes are in the order in which they are printed,
+/// which is the reverse of the order in which they are computed and serialized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct BitcoinHash(pub [u8; 32]);
+
+impl BitcoinHash {
+    /// From bytes as they are serialized.
+    pub fn from_internal(mut bytes: [u8; 32]) -> Self {
+        bytes.reverse();
+        Self(bytes)
+    }
+    /// As they are serialized.
+    pub fn to_internal(self) -> [u8; 32] {
+        let mut bytes = self.0;
+        bytes.reverse();
+        bytes
+    }
+}
+
+impl fmt::Display for BitcoinHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(const_hex::Buffer::<32, false>::new().format(&self.0))
+    }
+}
+
+impl FromStr for BitcoinHash {
+    type Err = ParseError;
+    fn from_str(s: &str) -> Result<Self, ParseError> {
+        let mut bytes = [0; 32];
+        match const_hex::decode_to_slice(s, &mut bytes) {
+            Ok(()) if !s.starts_with("0x") => Ok(Self(bytes)),
+            _ => Err(ParseError::new(s, "Bitcoin hash", "64 hex digits, as explorers print them")),
+        }
+    }
+}
+
+impl From<BitcoinHash> for BlockHash {
+    fn from(hash: BitcoinHash) -> Self {
+        Self(const_hex::encode(hash.0).into())
+    }
+}
+
 macro_rules! text_newtype {
     ($($t:ty),*) => {$(
         impl fmt::Display for $t {
@@ -103,23 +145,12 @@ macro_rules! text_newtype {
 }
 text_newtype!(Network, BlockHash);
 
-/// Whole milliseconds of a span; as many as there can be of one that is longer.
-pub fn millis(of: Duration) -> i64 {
-    i64::try_from(of.as_millis()).unwrap_or(i64::MAX)
-}
-
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct TimeMs(pub i64);
 
 impl TimeMs {
-    /// A time so much later; the last that there is, where it would lie behind it.
-    #[must_use]
-    pub fn after(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(millis(span)))
-    }
-
     /// The present, by this machine's clock.
     pub fn now() -> Self {
         Self(chrono::Utc::now().timestamp_millis())

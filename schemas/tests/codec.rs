@@ -58,12 +58,12 @@ macro_rules! round_trips {
     )*};
 }
 round_trips! {
-    raw_blocks: topics::RAW_BLOCKS, raw_block;
-    raw_transactions: topics::RAW_TRANSACTIONS, raw_transaction_2;
+    raw_blocks: topics::RAW_BLOCKS, raw_block_2;
+    raw_transactions: topics::RAW_TRANSACTIONS, raw_transaction_3;
     ingest_checkpoints: topics::INGEST_CHECKPOINTS, checkpoint_2;
     ingest_status: topics::INGEST_STATUS, status;
-    enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction_3;
-    enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block_4;
+    enriched_transactions: topics::ENRICHED_TRANSACTIONS, enriched_transaction_4;
+    enriched_blocks: topics::ENRICHED_BLOCKS, enriched_block_5;
     enriched_events: topics::ENRICHED_EVENTS, enriched_event;
     enriched_causes: topics::ENRICHED_CAUSES, enriched_cause;
     metrics_windows: topics::METRICS_WINDOWS, window;
@@ -110,6 +110,75 @@ fn blocks_without_sketches_are_written_as_the_first_version() {
         seen[usize::from(version == 4)] += 1;
     }
     assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
+}
+
+/// What says nothing of the way to an endpoint is written as processes of before read it.
+#[test]
+fn samples_without_a_link_are_written_as_the_first_version() {
+    let codec = Codec::builtin();
+    let mut seen = [0; 2];
+    for seed in 0..400 {
+        let record = Gen(seed).provider_sample();
+        let says_more = matches!(&record.seen, Seen::State(state) if state.link.is_some());
+        let version = if says_more { 2 } else { 1 };
+        let wanted = SCHEMAS.iter().find(|s| s.topic == topics::PROVIDERS_SAMPLES && s.version == version).unwrap();
+        assert_eq!(codec.encode(&record).unwrap()[1..5], wanted.id.to_be_bytes());
+        round_trip(&codec, &record);
+        seen[usize::from(says_more)] += 1;
+    }
+    assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
+}
+
+/// EVM's records are the bytes that they were before there were other families; only those have the newest schema's id.
+#[test]
+fn only_other_families_are_written_in_the_newest_version() {
+    let codec = Codec::builtin();
+    let mut seen = [0; 6];
+    for seed in 0..400 {
+        let mut g = Gen(seed);
+        let (block, raw) = (g.raw_block_2(), g.raw_transaction_3());
+        let enriched = g.enriched_transaction_4();
+        let values = [
+            (topics::RAW_BLOCKS, 1, block.bitcoin.is_some(), codec.encode(&block)),
+            (topics::RAW_TRANSACTIONS, 2, matches!(raw.payload, Payload::Bitcoin(_)), codec.encode(&raw)),
+            (
+                topics::ENRICHED_TRANSACTIONS,
+                3,
+                matches!(enriched.payload, Payload::Bitcoin(_)),
+                codec.encode(&enriched),
+            ),
+        ];
+        for (at, (topic, former, is_other, value)) in values.into_iter().enumerate() {
+            let version = former + u32::from(is_other);
+            let wanted = SCHEMAS.iter().find(|s| s.topic == topic && s.version == version).unwrap();
+            assert_eq!(value.unwrap()[1..5], wanted.id.to_be_bytes(), "{}", topic.name);
+            seen[2 * at + usize::from(is_other)] += 1;
+        }
+        let is_other = matches!(raw.payload, Payload::Bitcoin(_));
+        assert_eq!(codec.may_be_evm(&codec.encode(&raw).unwrap()), !is_other);
+    }
+    assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
+}
+
+/// What every reader of a topic knows is in the columns that families share.
+#[test]
+fn a_bitcoin_transaction_has_the_shared_columns() {
+    let codec = Codec::builtin();
+    let is_bitcoin = |r: &EnrichedTransaction| matches!(&r.payload, Payload::Bitcoin(tx) if tx.fee.is_some());
+    let record = support::find(0, Gen::enriched_transaction_4, is_bitcoin);
+    let Payload::Bitcoin(tx) = &record.payload else { unreachable!() };
+    let json = codec.decode_json(&codec.encode(&record).unwrap()).unwrap();
+    assert_eq!(json["hash"], tx.txid.to_string());
+    assert_eq!(json["transaction_index"], tx.transaction_index);
+    assert_eq!(json["status"], "success");
+    assert_eq!(json["value"], tx.output_value.to_string());
+    assert_eq!(json["fee"], tx.fee.unwrap().to_string());
+    assert_eq!(json["bitcoin"]["wtxid"], tx.wtxid.to_string());
+    let record = support::find(0, Gen::raw_transaction_3, |r| matches!(&r.payload, Payload::Bitcoin(_)));
+    let Payload::Bitcoin(tx) = &record.payload else { unreachable!() };
+    let json = codec.decode_json(&codec.encode(&record).unwrap()).unwrap();
+    assert_eq!(json["hash"], tx.txid.to_string());
+    assert_eq!(json["bitcoin"]["raw"], const_hex::encode_prefixed(&tx.raw));
 }
 
 /// What processes of before know is written as they read it.
@@ -180,12 +249,12 @@ fn damaged_values_are_errors() {
     let junk = proptest::collection::vec(any::<u8>(), 1..40);
     proptest!(ProptestConfig::with_cases(2_048), |(seed: u64, at: usize, flip in 1u8..=255, junk in junk)| {
         let mut g = Gen(seed);
-        damage(&codec, &g.raw_transaction_2(), at, flip, &junk);
-        damage(&codec, &g.enriched_transaction_3(), at, flip, &junk);
-        damage(&codec, &g.enriched_block_4(), at, flip, &junk);
+        damage(&codec, &g.raw_transaction_3(), at, flip, &junk);
+        damage(&codec, &g.enriched_transaction_4(), at, flip, &junk);
+        damage(&codec, &g.enriched_block_5(), at, flip, &junk);
         damage(&codec, &g.window(), at, flip, &junk);
         damage(&codec, &g.enriched_event(), at, flip, &junk);
-        damage(&codec, &g.raw_block(), at, flip, &junk);
+        damage(&codec, &g.raw_block_2(), at, flip, &junk);
         damage(&codec, &g.checkpoint(), at, flip, &junk);
         damage(&codec, &g.status(), at, flip, &junk);
         damage(&codec, &g.dead_letter(), at, flip, &junk);
@@ -211,7 +280,7 @@ fn the_transactions_of_an_event() {
     proptest!(ProptestConfig::with_cases(2_048), |(seed: u64, at: usize, flip in 0u8..=255)| {
         let mut g = Gen(seed);
         let raw = g.raw_transaction_2();
-        if let Payload::Transaction(tx) = &raw.payload {
+        if let Payload::Evm(tx) = &raw.payload {
             let (value, mut writer) = (codec.encode(&raw).unwrap(), Writer::new(&codec, &raw.envelope));
             // What was written before leaves nothing behind.
             for _ in 0..2 {
@@ -219,7 +288,7 @@ fn the_transactions_of_an_event() {
             }
             prop_assert_eq!(writer.value(tx, value.len() - 1), codec.encode_within(&raw, value.len() - 1));
         }
-        let enriched = g.enriched_transaction_3();
+        let enriched = g.enriched_transaction_4();
         let mut value = codec.encode(&enriched).unwrap().to_vec();
         let reader = Reader::new(&codec, enriched.envelope.clone());
         let other = Reader::new(&codec, g.child(Op::Apply));
@@ -239,7 +308,7 @@ fn the_events_of_a_block() {
     let codec = Codec::builtin();
     proptest!(ProptestConfig::with_cases(2_048), |(seed: u64)| {
         let raw = Gen(seed).raw_transaction_2();
-        let Payload::Transaction(tx) = &raw.payload else { return Ok(()) };
+        let Payload::Evm(tx) = &raw.payload else { return Ok(()) };
         let value = codec.encode(&raw).unwrap();
         let (mut logs, mut data) = (Vec::new(), vec![7]);
         let view = Passing::new(&codec, &raw.envelope).look(&value, &mut logs).unwrap();
@@ -258,7 +327,7 @@ fn the_events_of_a_block() {
                 decoded: decoded.clone(),
             };
             let wanted = {
-                let payload = Payload::Transaction(event.into());
+                let payload = Payload::Evm(event.into());
                 codec.encode(&EnrichedEvent { envelope: raw.envelope.clone(), payload }).unwrap()
             };
             let texts = decoded.as_ref().map(|d| (d.event.as_str(), d.arguments.as_str()));
@@ -291,7 +360,11 @@ fn ids_are_checked() {
 fn another_registrys_ids() {
     let ids = |skip: usize| SCHEMAS.iter().skip(skip).map(|s| (s.topic.name, s.version, s.id + 4_000_000));
     let codec = Codec::with_ids(ids(0)).unwrap();
-    let record = EnrichedBlock { facts_position: Some(5), ..Gen(7).enriched_block_2() };
+    let record = EnrichedBlock {
+        facts_position: Some(5),
+        bitcoin: Some(Box::new(Gen(7).bitcoin_header())),
+        ..Gen(7).enriched_block_2()
+    };
     let value = codec.encode(&record).unwrap();
     assert_eq!(value[1..5], codec.id_of("enriched.blocks").unwrap().to_be_bytes());
     assert_eq!(codec.decode::<EnrichedBlock>(&value).unwrap(), record);
@@ -308,8 +381,8 @@ fn another_registrys_ids() {
 
 #[test]
 fn too_large_is_an_error_of_its_own() {
-    let mut record = support::find(0, Gen::raw_transaction, |r| matches!(r.payload, Payload::Transaction(_)));
-    let Payload::Transaction(tx) = &mut record.payload else { unreachable!() };
+    let mut record = support::find(0, Gen::raw_transaction, |r| matches!(r.payload, Payload::Evm(_)));
+    let Payload::Evm(tx) = &mut record.payload else { unreachable!() };
     tx.input = vec![0; limits::RECORD_VALUE_BYTES / 2].into();
     assert!(matches!(
         Codec::builtin().encode(&record),
@@ -329,7 +402,8 @@ fn keys_and_headers_say_what_the_value_says() {
         let headers = parse(&tx);
         prop_assert_eq!((&headers.network, headers.sequence, headers.op), (&tx.envelope.network, tx.envelope.sequence, tx.envelope.op));
         let index = match &tx.payload {
-            Payload::Transaction(p) => Some(p.0.transaction_index),
+            Payload::Evm(p) => Some(p.0.transaction_index),
+            Payload::Bitcoin(tx) => Some(tx.transaction_index),
             Payload::Unreadable { index, .. } => Some(*index),
             Payload::Revert => None,
         };
@@ -370,7 +444,11 @@ fn samples_that_say_too_little() {
         Datum::of::<ProviderSample>(avsc, &datum)
     };
     let null = || Value::Union(0, Box::new(Value::Null));
-    let state = support::find(0, Gen::provider_sample, |s| matches!(&s.seen, Seen::State(s) if s.lie.is_some()));
+    let state = support::find(
+        0,
+        Gen::provider_sample,
+        |s| matches!(&s.seen, Seen::State(s) if s.lie.is_some() && s.link.is_none()),
+    );
     let minute = support::find(0, Gen::provider_sample, |s| matches!(s.seen, Seen::Minute(_)));
     let call = support::find(0, Gen::provider_sample, |s| matches!(s.seen, Seen::Call(_)));
     for (name, record) in [("calls", &minute), ("outcome", &call), ("url", &state), ("lie_right", &state)] {
@@ -390,11 +468,11 @@ fn samples_that_say_too_little() {
 fn json_has_the_documented_forms() {
     let codec = Codec::builtin();
     let record = support::find(3, Gen::enriched_transaction, |r| match &r.payload {
-        Payload::Transaction(p) => p.0.to_address.is_some() && p.1.fee.is_some() && !p.0.logs.is_empty(),
+        Payload::Evm(p) => p.0.to_address.is_some() && p.1.fee.is_some() && !p.0.logs.is_empty(),
         _ => false,
     });
     let json = codec.decode_json(&codec.encode(&record).unwrap()).unwrap();
-    let Payload::Transaction(payload) = &record.payload else { unreachable!() };
+    let Payload::Evm(payload) = &record.payload else { unreachable!() };
     let (tx, found) = &**payload;
     assert_eq!(json["network"], record.envelope.network.as_str());
     assert_eq!(json["hash"], tx.hash.to_string());
@@ -418,14 +496,14 @@ fn json_has_the_documented_forms() {
 fn amounts_at_the_edges() {
     use alloy_primitives::U256;
     let codec = Codec::builtin();
-    let mut record = support::find(0, Gen::raw_transaction, |r| matches!(r.payload, Payload::Transaction(_)));
+    let mut record = support::find(0, Gen::raw_transaction, |r| matches!(r.payload, Payload::Evm(_)));
     let mut edges = vec![U256::ZERO, U256::MAX, U256::from(u64::MAX), U256::from(u64::MAX) + U256::from(1)];
     for digits in 1..=77u64 {
         let power = U256::from(10).pow(U256::from(digits));
         edges.extend([power, power - U256::from(1), power + U256::from(1)]);
     }
     for amount in edges {
-        let Payload::Transaction(tx) = &mut record.payload else { unreachable!() };
+        let Payload::Evm(tx) = &mut record.payload else { unreachable!() };
         tx.value = amount;
         let value = codec.encode(&record).unwrap();
         assert_eq!(codec.decode::<RawTransaction>(&value).unwrap(), record);

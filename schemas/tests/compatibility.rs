@@ -56,7 +56,7 @@ fn version_1(v: &mut impl Visit) {
     v.record("raw.blocks.revert", find(0, Gen::raw_block, |r| r.envelope.op == Op::Revert && r.evm.is_none()));
     v.record(
         "raw.transactions.apply",
-        find(0, Gen::raw_transaction, |r| matches!(&r.payload, Payload::Transaction(tx) if tx.logs.len() > 1)),
+        find(0, Gen::raw_transaction, |r| matches!(&r.payload, Payload::Evm(tx) if tx.logs.len() > 1)),
     );
     v.record("raw.transactions.revert", find(0, Gen::raw_transaction, |r| r.payload == Payload::Revert));
     v.record(
@@ -68,7 +68,7 @@ fn version_1(v: &mut impl Visit) {
         "enriched.blocks.finality",
         find(0, Gen::enriched_block, |r| r.envelope.op == Op::Finality && r.evm.is_none() && r.summary.is_none()),
     );
-    v.record("enriched.transactions.apply", find(0, Gen::enriched_transaction, |r| matches!(&r.payload, Payload::Transaction(p) if p.1.fee.is_some() && p.1.events.iter().any(Option::is_some) && p.1.events.iter().any(Option::is_none))));
+    v.record("enriched.transactions.apply", find(0, Gen::enriched_transaction, |r| matches!(&r.payload, Payload::Evm(p) if p.1.fee.is_some() && p.1.events.iter().any(Option::is_some) && p.1.events.iter().any(Option::is_none))));
     v.record(
         "enriched.transactions.unreadable",
         find(0, Gen::enriched_transaction, |r| matches!(r.payload, Payload::Unreadable { .. })),
@@ -85,7 +85,7 @@ fn version_1(v: &mut impl Visit) {
 
 /// The records of version 2 whose schema has changed since.
 fn version_2(v: &mut impl Visit) {
-    v.record("enriched.transactions.apply", find(0, Gen::enriched_transaction_2, |r| matches!(&r.payload, Payload::Transaction(p) if p.1.fee_token_amount.is_some() && p.1.events.iter().any(Option::is_some))));
+    v.record("enriched.transactions.apply", find(0, Gen::enriched_transaction_2, |r| matches!(&r.payload, Payload::Evm(p) if p.1.fee_token_amount.is_some() && p.1.events.iter().any(Option::is_some))));
     v.record("enriched.blocks.contracts", find(0, Gen::enriched_block_2, |r| r.contracts().len() > 1));
 }
 

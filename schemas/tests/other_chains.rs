@@ -33,10 +33,10 @@ fn write_and_read(envelopes: Vec<Envelope>) {
     let codec = Codec::builtin();
     let mut parent: Option<Envelope> = None;
     for envelope in envelopes {
-        let record = RawBlock { envelope, evm: None };
+        let record = RawBlock { envelope, evm: None, bitcoin: None };
         let value = codec.encode(&record).unwrap();
-        let RawBlock { envelope: read, evm } = codec.decode(&value).unwrap();
-        assert_eq!((&read, evm), (&record.envelope, None));
+        let RawBlock { envelope: read, evm, bitcoin } = codec.decode(&value).unwrap();
+        assert_eq!((&read, evm, bitcoin), (&record.envelope, None, None));
         if let Some(parent) = parent {
             assert_eq!(read.parent_hash, parent.block_hash);
             assert_eq!((read.height, read.sequence), (parent.height + 1, parent.sequence + 1));

@@ -21,7 +21,7 @@ pub struct Events {
 impl Events {
     /// For the events of a block with this envelope.
     pub fn new(codec: &Codec, envelope: &ChildEnvelope) -> Self {
-        let mut first = begin(codec, topics::ENRICHED_EVENTS).to_vec();
+        let mut first = begin(codec.id_of(topics::ENRICHED_EVENTS.name).unwrap_or_default()).to_vec();
         ChildRow::put(envelope, &mut first);
         Self { begin: first, out: Vec::new() }
     }

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, U256};
 
-use super::{EvmHeader, TokenFees};
+use super::{BitcoinHeader, EvmHeader, TokenFees};
 use crate::{
     envelope::Envelope,
     primitives::TimeMs,
@@ -16,6 +16,8 @@ pub struct EnrichedBlock {
     pub envelope: Envelope,
     /// The EVM header; `None` on reverts, on finality and on other families.
     pub evm: Option<Box<EvmHeader>>,
+    /// The Bitcoin header; `None` on reverts, on finality and on other families.
+    pub bitcoin: Option<Box<BitcoinHeader>>,
     /// `None` on reverts and finality.
     pub summary: Option<BlockSummary>,
     /// Offset in the network's partition of `contract.facts` before which all facts were used for the block's records; `None` when
@@ -38,7 +40,7 @@ impl EnrichedBlock {
                 && s.senders.is_none()
                 && s.fees.is_none()
         };
-        self.facts_position.is_none() && self.summary.as_ref().is_none_or(is_as_version_1)
+        self.bitcoin.is_none() && self.facts_position.is_none() && self.summary.as_ref().is_none_or(is_as_version_1)
     }
 }
 

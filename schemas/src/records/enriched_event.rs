@@ -1,5 +1,7 @@
 //! `enriched.events`: every log of a block as a record of its own, for networks that have this switched on.
 
+use std::convert::Infallible;
+
 use alloy_primitives::B256;
 
 use super::{DecodedEvent, EvmLog, Payload};
@@ -10,8 +12,8 @@ use crate::envelope::ChildEnvelope;
 pub struct EnrichedEvent {
     /// Order and meaning.
     pub envelope: ChildEnvelope,
-    /// The log; or a placeholder with the log's index where it has no room in a record.
-    pub payload: Payload<EmittedEvent>,
+    /// The log; or a placeholder with the log's index where it has no room in a record. Bitcoin has none.
+    pub payload: Payload<EmittedEvent, Infallible>,
 }
 
 /// A log and where it comes from.

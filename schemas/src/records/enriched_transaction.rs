@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Selector, U256};
 
-use super::{EvmTransaction, Payload};
+use super::{BitcoinDecoded, EvmTransaction, Payload};
 use crate::{envelope::ChildEnvelope, primitives::Status};
 
 /// A record of `enriched.transactions`.
@@ -11,7 +11,7 @@ pub struct EnrichedTransaction {
     /// Order and meaning.
     pub envelope: ChildEnvelope,
     /// The transaction with its enrichment, or why there is none.
-    pub payload: Payload<(EvmTransaction, Enrichment)>,
+    pub payload: Payload<(EvmTransaction, Enrichment), BitcoinDecoded>,
 }
 
 /// What enrich adds to a transaction.

@@ -4,6 +4,7 @@
 mod words;
 
 pub mod alerts;
+pub mod bitcoin;
 pub mod checkpoint;
 pub mod contract_facts;
 pub mod control_config;
@@ -27,6 +28,10 @@ pub use alerts::{
     AlertRing, AlertSource, AlertState, Command, DeliveryState, Figured, Found, FoundKind, MatchOp, MatchSeen,
     MatchState, Severity, SourceKind,
 };
+pub use bitcoin::{
+    BitcoinDecoded, BitcoinHeader, BitcoinInput, BitcoinOutput, BitcoinPrevout, BitcoinSpent, BitcoinTransaction,
+    Coverage, ScriptKind,
+};
 pub use checkpoint::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry};
 pub use contract_facts::{ContractFacts, FactSource, FactsFold, FoundBy, Implementation, ProxyKind};
 pub use control_config::{Asks, ControlConfig, NetworkPartition, OperatorContract, Request, Wanted, WatchedAddress};
@@ -40,7 +45,7 @@ pub use enriched_transaction::{DecodedCall, DecodedEvent, EnrichedTransaction, E
 pub use network_status::{NetworkState, NetworkStatus};
 pub use partial::{Mark, Partial, TokenFees};
 pub use provider::{
-    CallSample, EndpointRole, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState,
+    CallSample, EndpointRole, EndpointState, Lie, Link, MinuteSample, Outcome, ProviderSample, ProviderState,
     SUBSCRIBED_AGAIN, Seen, Share, Usage,
 };
 pub use raw_block::{EvmHeader, RawBlock};
@@ -50,9 +55,11 @@ pub use window::{Told, Window};
 
 /// What a child record holds.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Payload<T> {
-    /// The transaction.
-    Transaction(Box<T>),
+pub enum Payload<E, B> {
+    /// An EVM transaction.
+    Evm(Box<E>),
+    /// A Bitcoin transaction.
+    Bitcoin(Box<B>),
     /// Nothing: the record says that its block was reverted (rule 4).
     Revert,
     /// Nothing that could be read: a placeholder that keeps the count right. The original is in `dead.letters` (rule 13).

@@ -227,6 +227,21 @@ pub struct EndpointState {
     pub usage: Usage,
     /// The lie for which it is in quarantine.
     pub lie: Option<Lie>,
+    /// The way to it, where its client tells more of it than its address does.
+    pub link: Option<Link>,
+}
+
+/// The way to an endpoint, as its client holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// What is spoken with it, in words: `electrum tcp`, `electrum tls`, `core rpc`, `core rest`.
+    pub protocol: String,
+    /// What it says that it is, such as `ElectrumX 1.16.0`; cut by whoever asked it.
+    pub software: Option<String>,
+    /// Connections that are held open to it; `None` where they are a matter of the HTTP client.
+    pub sockets: Option<u32>,
+    /// Requests that it has not answered yet.
+    pub in_flight: Option<u32>,
 }
 
 /// What an endpoint has cost its observer.

@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, B64, B256, Bytes, U256};
 
+use super::BitcoinHeader;
 use crate::envelope::Envelope;
 
 /// A record of `raw.blocks`.
@@ -11,6 +12,8 @@ pub struct RawBlock {
     pub envelope: Envelope,
     /// The EVM header; `None` on reverts, on finality and on other families.
     pub evm: Option<Box<EvmHeader>>,
+    /// The Bitcoin header; `None` on reverts, on finality and on other families.
+    pub bitcoin: Option<Box<BitcoinHeader>>,
 }
 
 /// An EVM block header as the node sent it. Fields that a chain or a fork does not have are `None`.

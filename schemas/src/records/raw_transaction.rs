@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use alloy_primitives::{Address, B256, Bytes, Selector, U256};
 
-use super::Payload;
+use super::{BitcoinTransaction, Payload};
 use crate::{envelope::ChildEnvelope, primitives::Status};
 
 /// A record of `raw.transactions`.
@@ -13,7 +13,7 @@ pub struct RawTransaction {
     /// Order and meaning.
     pub envelope: ChildEnvelope,
     /// The transaction, or why there is none.
-    pub payload: Payload<EvmTransaction>,
+    pub payload: Payload<EvmTransaction, BitcoinTransaction>,
 }
 
 /// An EVM transaction with its receipt. Amounts are in wei; `None` is "the node did not say".

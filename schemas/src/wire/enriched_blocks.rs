@@ -1,5 +1,5 @@
 //! `enriched.blocks`: envelope, the EVM header, then the summary (both null on reverts and finality), then what later versions added: what
-//! watched contracts have of it, how far facts were known, the sketches.
+//! watched contracts have of it, how far facts were known, the sketches, the Bitcoin header.
 
 use alloy_primitives::{Address, U256};
 
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     limits::windows::SKETCH_BYTES,
     primitives::TimeMs,
-    records::{BlockSummary, ContractSum, EnrichedBlock, EvmHeader, TokenFees},
+    records::{BitcoinHeader, BlockSummary, ContractSum, EnrichedBlock, EvmHeader, TokenFees},
     sketch::{Bins, Distinct},
 };
 
@@ -94,7 +94,7 @@ impl ContractSum {
     }
 }
 
-/// What versions 2 to 4 of the schema added.
+/// What versions 2 to 5 of the schema added.
 #[derive(Default)]
 struct Tail {
     contracts: Option<Vec<ContractSum>>,
@@ -103,6 +103,7 @@ struct Tail {
     bins: Option<Bins>,
     senders: Option<Distinct>,
     fees: Option<Vec<TokenFees>>,
+    bitcoin: Option<Box<BitcoinHeader>>,
 }
 columns! { Tail, Tail {
     null contracts: Vec<ContractSum>,
@@ -111,6 +112,7 @@ columns! { Tail, Tail {
     null bins as "gas_price_bins": Bins,
     null senders as "senders_sketch": Distinct,
     null fees as "token_fees": Vec<TokenFees>,
+    null bitcoin: Box<BitcoinHeader>,
 } }
 
 impl Row for EnrichedBlock {
@@ -144,6 +146,10 @@ impl Row for EnrichedBlock {
             }
             None => out.extend_from_slice(&[0; 4]),
         }
+        // Left out where there is none: that is how version 4 was written.
+        if self.bitcoin.is_some() {
+            put_nullable::<Box<BitcoinHeader>, _>(&self.bitcoin, out);
+        }
     }
 
     fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed> {
@@ -168,6 +174,7 @@ impl Row for EnrichedBlock {
         Ok(Self {
             envelope: envelopes::header(envelope)?,
             evm: evm.finish()?.map(Box::new),
+            bitcoin: tail.bitcoin,
             summary,
             facts_position: tail.facts_position,
         })

@@ -46,7 +46,8 @@ impl Row for EnrichedEvent {
     fn put(&self, out: &mut Vec<u8>) {
         ChildRow::put(&self.envelope, out);
         let event = match &self.payload {
-            Payload::Transaction(event) => event,
+            Payload::Evm(event) => event,
+            Payload::Bitcoin(never) => match **never {},
             Payload::Revert => return EventRow::put_nulls(out),
             Payload::Unreadable { index, error } => {
                 let row = EventRow { log_index: Some(*index), error: Some(error.clone()), ..EventRow::default() };
@@ -101,13 +102,13 @@ impl Row for EnrichedEvent {
             log,
             decoded,
         };
-        Ok(Self { envelope, payload: Payload::Transaction(Box::new(event)) })
+        Ok(Self { envelope, payload: Payload::Evm(Box::new(event)) })
     }
 
     fn size_hint(&self) -> usize {
         match &self.payload {
-            Payload::Transaction(e) => 768 + 68 * e.log.topics.len() + 2 * e.log.data.len(),
-            Payload::Revert | Payload::Unreadable { .. } => 512,
+            Payload::Evm(e) => 768 + 68 * e.log.topics.len() + 2 * e.log.data.len(),
+            Payload::Bitcoin(_) | Payload::Revert | Payload::Unreadable { .. } => 512,
         }
     }
 }

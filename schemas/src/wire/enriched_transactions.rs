@@ -1,21 +1,24 @@
 //! `enriched.transactions`: the columns of `raw.transactions`, with what enrich found out before the logs, and the decoded
-//! event in each log.
+//! event in each log. Then a Bitcoin transaction, which has some of the columns before as well.
 
 use alloy_primitives::{Selector, U256};
 
 use super::{
-    Column, Columns, Datum, Group, Malformed, Row, columns, concat,
+    Column, Columns, Datum, Group, Malformed, Row, bitcoin, columns, concat,
     envelopes::{self, CHILD, ChildRow},
     input::{Input, Problem, put_bytes},
     plan::{ColumnSpec, Kind, Plan, Step},
     put_nullable,
     raw_transactions::{self, PayloadGroup, TRANSACTION},
-    values::{Base, ROOM, put_array},
+    values::{Base, Item, ROOM, put_array},
 };
 use crate::{
     envelope::ChildEnvelope,
     primitives::Status,
-    records::{DecodedCall, DecodedEvent, EnrichedTransaction, Enrichment, EvmLog, EvmTransaction, FeeParts, Payload},
+    records::{
+        BitcoinDecoded, DecodedCall, DecodedEvent, EnrichedTransaction, Enrichment, EvmLog, EvmTransaction, FeeParts,
+        Payload,
+    },
 };
 
 /// [`Enrichment`] on the wire.
@@ -130,10 +133,12 @@ fn put_log((log, event): (&EvmLog, Option<&DecodedEvent>), out: &mut Vec<u8>) {
 struct Tail {
     logs: EnrichedLogs,
     error: Option<String>,
+    bitcoin: Option<Box<BitcoinDecoded>>,
 }
 columns! { Tail, Tail {
     null logs: EnrichedLogs,
     null error: String,
+    null bitcoin: Box<BitcoinDecoded>,
 } }
 
 /// What is decoded of a call, as it is written: signature, arguments, calls inside.
@@ -219,7 +224,7 @@ impl Row for EnrichedTransaction {
     fn put(&self, out: &mut Vec<u8>) {
         ChildRow::put(&self.envelope, out);
         match &self.payload {
-            Payload::Transaction(payload) => {
+            Payload::Evm(payload) => {
                 let (tx, found) = &**payload;
                 <EvmTransaction as Columns>::put(tx, out);
                 put_enrichment(found, CallTexts::of(found), out);
@@ -227,10 +232,18 @@ impl Row for EnrichedTransaction {
                 put_logs(&tx.logs, &found.events, out);
                 out.push(0);
             }
+            Payload::Bitcoin(tx) => {
+                raw_transactions::put_shared(tx.transaction_index, &tx.txid, Some(tx.output_value), out);
+                let shared =
+                    EnrichmentRow { status: Some(Status::Success), fee: tx.fee.map(U256::from), ..Default::default() };
+                <EnrichmentRow as Columns>::put(&shared, out);
+                out.extend_from_slice(&[0, 0, 2]); // no logs, no error, but this
+                Item::put(&**tx, out);
+            }
             Payload::Revert => {
                 EvmTransaction::put_nulls(out);
                 EnrichmentRow::put_nulls(out);
-                Tail::put_nulls(out);
+                out.extend_from_slice(&[0, 0]); // no logs, no error
             }
             Payload::Unreadable { index, error } => {
                 raw_transactions::put_placeholder(*index, out);
@@ -247,8 +260,9 @@ impl Row for EnrichedTransaction {
 
     fn size_hint(&self) -> usize {
         match &self.payload {
-            Payload::Transaction(p) => 512 + raw_transactions::size_hint(&p.0) + 192 * p.1.events.len(),
-            _ => 512,
+            Payload::Evm(p) => 512 + raw_transactions::size_hint(&p.0) + 192 * p.1.events.len(),
+            Payload::Bitcoin(tx) => bitcoin::size_hint_decoded(tx),
+            Payload::Revert | Payload::Unreadable { .. } => 512,
         }
     }
 }
@@ -271,12 +285,13 @@ pub(crate) fn read(datum: &mut Datum<'_, '_>, known: Option<&ChildEnvelope>) -> 
         Some(envelope) => envelope.clone(),
         None => envelopes::child(envelope)?,
     };
-    let payload = match tx.finish(&envelope, tail.error)? {
-        Payload::Transaction(mut tx) => {
+    let payload = match tx.finish(&envelope, tail.error, tail.bitcoin)? {
+        Payload::Evm(mut tx) => {
             let EnrichedLogs(logs, events) = tail.logs;
             tx.logs = logs;
-            Payload::Transaction(Box::new((*tx, enrichment(found, events)?)))
+            Payload::Evm(Box::new((*tx, enrichment(found, events)?)))
         }
+        Payload::Bitcoin(tx) => Payload::Bitcoin(tx),
         Payload::Revert => Payload::Revert,
         Payload::Unreadable { index, error } => Payload::Unreadable { index, error },
     };

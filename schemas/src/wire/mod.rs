@@ -5,6 +5,7 @@
 //! and form, and no input panics.
 
 mod alerts;
+mod bitcoin;
 mod checkpoints;
 mod contract_facts;
 mod control_config;
@@ -209,7 +210,8 @@ impl<T: Columns> Group<T> {
 
 /// `columns! { Row, Source { mode field: Base, … } }`: the one list from which writing and reading follow.
 ///
-/// Modes: `must` is never null in the schema; `null` is `["null", …]` there. The row keeps either the value or an `Option`.
+/// Modes: `must` is never null in the schema; `null` is `["null", …]` there. The row keeps either the value or an `Option`. `data` is `must`
+/// for bytes that stand as such.
 /// `as "name"` gives the schema's name where it is not the field's.
 macro_rules! columns {
     ($row:ty, $source:ty { $($mode:ident $field:ident $(as $name:literal)? : $base:ty),* $(,)? }) => {
@@ -250,11 +252,18 @@ macro_rules! columns {
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $name:literal) => { $name };
     (@nullable must) => { false };
+    (@nullable data) => { false };
     (@nullable null) => { true };
     (@put must, $base:ty, $value:expr, $out:expr) => { <$base as $crate::wire::values::Base>::put($value, $out) };
+    (@put data, $base:ty, $value:expr, $out:expr) => { $crate::wire::put_data($value, $out) };
     (@put null, $base:ty, $value:expr, $out:expr) => { $crate::wire::put_nullable::<$base, _>($value, $out) };
 }
 use columns;
+
+#[inline]
+fn put_data(bytes: &alloy_primitives::Bytes, out: &mut Vec<u8>) {
+    values::Base::put(&bytes.0, out);
+}
 
 #[inline]
 fn put_nullable<B: values::Base, S: values::Slot<B>>(slot: &S, out: &mut Vec<u8>) {

@@ -20,6 +20,10 @@ pub(crate) enum Kind {
     Binary,
     /// `array` of `string`.
     Texts,
+    /// `array` of `bytes`.
+    Binaries,
+    /// A record with these columns.
+    Record(fn() -> Vec<ColumnSpec>),
     /// `array` of records with these columns.
     Records(fn() -> Vec<ColumnSpec>),
 }
@@ -47,7 +51,7 @@ pub(crate) struct Step {
     pub(crate) column: Option<usize>,
     null: Null,
     shape: Shape,
-    /// Steps of the items, for arrays of records.
+    /// Steps of the record, or of the items of an array of records.
     pub(crate) items: Plan,
 }
 
@@ -87,6 +91,11 @@ impl Plan {
                     (Kind::Boolean, Shape::Boolean) | (Kind::Long, Shape::Long) | (Kind::Text, Shape::Text) => true,
                     (Kind::Binary, Shape::Binary | Shape::Text) => true,
                     (Kind::Texts, Shape::Array(item)) => matches!(**item, Shape::Text),
+                    (Kind::Binaries, Shape::Array(item)) => matches!(**item, Shape::Binary),
+                    (Kind::Record(columns), Shape::Record(_)) => {
+                        items = Self::new(inner, &columns()).map_err(|e| format!("field `{}`: {e}", field.name))?;
+                        true
+                    }
                     (Kind::Records(columns), Shape::Array(_)) => match inner {
                         Schema::Array(array) => {
                             items = Self::new(&array.items, &columns())

@@ -1,10 +1,13 @@
 //! `providers.samples`: `kind` says which of the columns are set.
+//!
+//! Guarantee: what says nothing of the way to an endpoint is written as version 1 of the schema says it, so that processes of before read it
+//! while a deployment is upgraded.
 
-use super::{Column, Columns, Datum, Malformed, Row, columns, concat, parsed, required};
+use super::{Column, Columns, Datum, Group, Malformed, Row, columns, concat, parsed, required};
 use crate::{
     primitives::{ParseError, TimeMs},
     records::{
-        CallSample, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState, Seen, Share, Usage,
+        CallSample, EndpointState, Lie, Link, MinuteSample, Outcome, ProviderSample, ProviderState, Seen, Share, Usage,
     },
 };
 
@@ -109,6 +112,33 @@ columns! { SampleRow, SampleRow {
     null lie_right: String,
 } }
 
+/// The columns that came with version 2.
+#[derive(Default)]
+struct LinkRow {
+    protocol: Option<String>,
+    software: Option<String>,
+    sockets: Option<u32>,
+    in_flight: Option<u32>,
+}
+columns! { LinkRow, LinkRow {
+    null protocol: String,
+    null software: String,
+    null sockets: u32,
+    null in_flight: u32,
+} }
+
+impl LinkRow {
+    fn of(link: Link) -> Self {
+        let Link { protocol, software, sockets, in_flight } = link;
+        Self { protocol: Some(protocol), software, sockets, in_flight }
+    }
+
+    fn into_link(self) -> Result<Link, Malformed> {
+        let Self { protocol, software, sockets, in_flight } = self;
+        Ok(Link { protocol: required("protocol", protocol)?, software, sockets, in_flight })
+    }
+}
+
 impl SampleRow {
     fn call(self, call: CallSample) -> Self {
         Self {
@@ -201,7 +231,7 @@ impl SampleRow {
         })
     }
 
-    fn into_state(self) -> Result<EndpointState, Malformed> {
+    fn into_state(self, link: Option<Link>) -> Result<EndpointState, Malformed> {
         let lie = match self.lie_at {
             Some(at) => Some(Lie {
                 at,
@@ -244,13 +274,14 @@ impl SampleRow {
                 per_day: self.per_day,
             },
             lie,
+            link,
         })
     }
 }
 
 impl Row for ProviderSample {
     fn columns() -> Vec<Column> {
-        concat([SampleRow::specs()])
+        concat([SampleRow::specs(), LinkRow::specs()])
     }
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -267,24 +298,35 @@ impl Row for ProviderSample {
             observer: self.observer.clone(),
             ..SampleRow::default()
         };
-        let row = match self.seen.clone() {
-            Seen::Call(call) => row.call(call),
-            Seen::Minute(minute) => row.minute(minute),
-            Seen::State(state) => row.state(*state),
+        let (row, link) = match self.seen.clone() {
+            Seen::Call(call) => (row.call(call), None),
+            Seen::Minute(minute) => (row.minute(minute), None),
+            Seen::State(mut state) => {
+                let link = state.link.take();
+                (row.state(*state), link)
+            }
         };
         SampleRow::put(&row, out);
+        // Left out where nothing is said of it: that is how version 1 was written.
+        if let Some(link) = link {
+            LinkRow::put(&LinkRow::of(link), out);
+        }
     }
 
     fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed> {
-        let mut row = SampleRow::default();
-        datum.walk(|column, input, step| row.read(column, input, step).map(drop))?;
+        let (mut row, mut more) = (SampleRow::default(), Group::<LinkRow>::new());
+        datum.walk(|column, input, step| match column.checked_sub(SampleRow::COUNT) {
+            None => row.read(column, input, step).map(drop),
+            Some(column) => more.read(column, input, step),
+        })?;
+        let link = more.finish()?.map(LinkRow::into_link).transpose()?;
         let network = parsed("network", &row.network)?;
         let (endpoint, at) = (std::mem::take(&mut row.endpoint), row.at);
         let observer = std::mem::take(&mut row.observer);
         let seen = match row.kind.as_str() {
             CALL => Seen::Call(row.into_call()?),
             MINUTE => Seen::Minute(row.into_minute()?),
-            STATE => Seen::State(Box::new(row.into_state()?)),
+            STATE => Seen::State(Box::new(row.into_state(link)?)),
             other => {
                 return Err(Malformed {
                     field: "kind".to_owned(),

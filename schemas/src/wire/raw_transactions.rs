@@ -1,20 +1,21 @@
 //! `raw.transactions`: envelope, then the transaction with its receipt and logs (all null on a revert), then the error of a
-//! placeholder, which otherwise has only its index.
+//! placeholder, which otherwise has only its index, then a Bitcoin transaction, which has its index and its id before.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 
 use super::{
-    Cell, Column, Columns, Datum, Group, Malformed, Row, columns, concat,
+    Cell, Column, Columns, Datum, Group, Malformed, Row, bitcoin, columns, concat,
     envelopes::{self, CHILD, ChildRow},
     input::{Input, Problem, put_long},
+    place,
     plan::{ColumnSpec, Plan},
     put_nullable,
-    values::{Item, put_array},
+    values::{Base, Item, put_array},
 };
 use crate::{
     envelope::ChildEnvelope,
-    primitives::Op,
-    records::{EvmLog, EvmTransaction, Payload, RawTransaction},
+    primitives::{BitcoinHash, Op},
+    records::{BitcoinTransaction, EvmLog, EvmTransaction, Payload, RawTransaction},
 };
 
 columns! { EvmTransaction, EvmTransaction {
@@ -90,16 +91,25 @@ impl Item for EvmLog {
 struct Tail {
     logs: Vec<EvmLog>,
     error: Option<String>,
+    bitcoin: Option<Box<BitcoinTransaction>>,
 }
 columns! { Tail, Tail {
     null logs: Vec<EvmLog>,
     null error: String,
+    null bitcoin: Box<BitcoinTransaction>,
 } }
+
+/// Places of the columns that other families have as well.
+const HASH: usize = place(EvmTransaction::LAYOUT, "hash");
+const VALUE: usize = place(EvmTransaction::LAYOUT, "value");
+const _: () = assert!(place(EvmTransaction::LAYOUT, "transaction_index") == 0 && HASH == 1 && VALUE > HASH);
 
 /// The transaction's columns while they are read, and what decides on the payload's form.
 pub(super) struct PayloadGroup {
     group: Group<Box<EvmTransaction>>,
     indexed: bool,
+    /// Whether its hash is written as other families write theirs.
+    foreign: bool,
 }
 
 impl Columns for Box<EvmTransaction> {
@@ -120,7 +130,7 @@ impl Columns for Box<EvmTransaction> {
 
 impl PayloadGroup {
     pub(super) fn new() -> Self {
-        Self { group: Group::new(), indexed: false }
+        Self { group: Group::new(), indexed: false, foreign: false }
     }
 
     #[inline]
@@ -133,15 +143,27 @@ impl PayloadGroup {
             }
             return Ok(());
         }
-        self.group.read(column, input, step)
+        let before = input.0;
+        match self.group.read(column, input, step) {
+            Err(wrong @ Problem::Hex { .. }) if column == HASH => {
+                input.0 = before;
+                if step.present(input)? {
+                    BitcoinHash::get(input, step).map_err(|_| wrong)?;
+                    self.foreign = true;
+                }
+                Ok(())
+            }
+            read => read,
+        }
     }
 
     /// The payload, given what else stands in the record.
-    pub(super) fn finish(
+    pub(super) fn finish<B>(
         self,
         envelope: &ChildEnvelope,
         error: Option<String>,
-    ) -> Result<Payload<EvmTransaction>, Malformed> {
+        bitcoin: Option<Box<B>>,
+    ) -> Result<Payload<EvmTransaction, B>, Malformed> {
         if envelope.op == Op::Revert {
             return Ok(Payload::Revert);
         }
@@ -151,7 +173,13 @@ impl PayloadGroup {
             }
             return Ok(Payload::Unreadable { index: self.group.row.transaction_index, error });
         }
-        self.group.finish()?.map(Payload::Transaction).ok_or_else(|| Malformed::missing("hash"))
+        if let Some(bitcoin) = bitcoin {
+            return Ok(Payload::Bitcoin(bitcoin));
+        }
+        if self.foreign {
+            return Err(Malformed { field: "hash".to_owned(), problem: Problem::Hex { digits: "64" } });
+        }
+        self.group.finish()?.map(Payload::Evm).ok_or_else(|| Malformed::missing("hash"))
     }
 }
 
@@ -162,12 +190,31 @@ pub(super) fn put_placeholder(index: u32, out: &mut Vec<u8>) {
     out.resize(out.len() + TRANSACTION - 1, 0);
 }
 
+/// Writes the columns of another family's transaction in the place of an EVM one's: its position, its hash and, where that is known, what
+/// it moves.
+pub(super) fn put_shared(index: u32, hash: &BitcoinHash, value: Option<u64>, out: &mut Vec<u8>) {
+    out.push(2);
+    put_long(i64::from(index), out);
+    out.push(2);
+    hash.put(out);
+    out.resize(out.len() + VALUE - HASH - 1, 0);
+    put_nullable::<U256, _>(&value.map(U256::from), out);
+    out.resize(out.len() + TRANSACTION - VALUE - 1, 0);
+}
+
 /// Writes all that follows the envelope of a transaction.
 pub(crate) fn put_transaction(tx: &EvmTransaction, out: &mut Vec<u8>) {
     <EvmTransaction as Columns>::put(tx, out);
     out.push(2);
     put_array(tx.logs.len(), tx.logs.iter(), out, Item::put);
     out.push(0);
+}
+
+/// The same of a Bitcoin transaction.
+pub(crate) fn put_bitcoin(tx: &BitcoinTransaction, out: &mut Vec<u8>) {
+    put_shared(tx.transaction_index, &tx.txid, None, out);
+    out.extend_from_slice(&[0, 0, 2]); // no logs, no error, but this
+    Item::put(tx, out);
 }
 
 /// About how many bytes a transaction takes.
@@ -184,10 +231,11 @@ impl Row for RawTransaction {
     fn put(&self, out: &mut Vec<u8>) {
         ChildRow::put(&self.envelope, out);
         match &self.payload {
-            Payload::Transaction(tx) => put_transaction(tx, out),
+            Payload::Evm(tx) => put_transaction(tx, out),
+            Payload::Bitcoin(tx) => put_bitcoin(tx, out),
             Payload::Revert => {
                 EvmTransaction::put_nulls(out);
-                Tail::put_nulls(out);
+                out.extend_from_slice(&[0, 0]); // no logs, no error
             }
             Payload::Unreadable { index, error } => {
                 put_placeholder(*index, out);
@@ -206,8 +254,8 @@ impl Row for RawTransaction {
             Some(column) => tail.read(column - TRANSACTION, input, step).map(drop),
         })?;
         let envelope = envelopes::child(envelope)?;
-        let mut payload = tx.finish(&envelope, tail.error)?;
-        if let Payload::Transaction(tx) = &mut payload {
+        let mut payload = tx.finish(&envelope, tail.error, tail.bitcoin)?;
+        if let Payload::Evm(tx) = &mut payload {
             tx.logs = tail.logs;
         }
         Ok(Self { envelope, payload })
@@ -215,8 +263,9 @@ impl Row for RawTransaction {
 
     fn size_hint(&self) -> usize {
         match &self.payload {
-            Payload::Transaction(tx) => size_hint(tx),
-            _ => 512,
+            Payload::Evm(tx) => size_hint(tx),
+            Payload::Bitcoin(tx) => bitcoin::size_hint(tx),
+            Payload::Revert | Payload::Unreadable { .. } => 512,
         }
     }
 }

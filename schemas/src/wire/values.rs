@@ -12,10 +12,11 @@ use super::{
     strict::Form,
 };
 use crate::{
-    primitives::{BlockHash, Family, Network, Op, Origin, Status, TimeMs},
+    bitcoin::BitcoinChain,
+    primitives::{BitcoinHash, BlockHash, Family, Network, Op, Origin, Status, TimeMs},
     records::{
-        AlertEventKind, CauseEvidence, DeliveryState, EnrichState, FactSource, FoundBy, NetworkState, Outcome,
-        ProviderState, ProxyKind, Share,
+        AlertEventKind, CauseEvidence, Coverage, DeliveryState, EnrichState, FactSource, FoundBy, NetworkState,
+        Outcome, ProviderState, ProxyKind, ScriptKind, Share,
     },
 };
 
@@ -64,6 +65,31 @@ impl<B: Base> Slot<B> for Option<B> {
     #[inline]
     fn set(&mut self, value: B) {
         *self = Some(value);
+    }
+}
+
+/// Bytes that stand as such and not as hex are kept in the same type.
+impl Slot<bytes::Bytes> for HexBytes {
+    const OPTIONAL: bool = false;
+    #[inline]
+    fn as_value(&self) -> Option<&bytes::Bytes> {
+        Some(&self.0)
+    }
+    #[inline]
+    fn set(&mut self, value: bytes::Bytes) {
+        self.0 = value;
+    }
+}
+
+impl Slot<bytes::Bytes> for Option<HexBytes> {
+    const OPTIONAL: bool = true;
+    #[inline]
+    fn as_value(&self) -> Option<&bytes::Bytes> {
+        self.as_ref().map(|bytes| &bytes.0)
+    }
+    #[inline]
+    fn set(&mut self, value: bytes::Bytes) {
+        *self = Some(HexBytes(value));
     }
 }
 
@@ -186,7 +212,10 @@ words!(
     FoundBy,
     CauseEvidence,
     AlertEventKind,
-    DeliveryState
+    DeliveryState,
+    BitcoinChain,
+    Coverage,
+    ScriptKind
 );
 
 macro_rules! states {
@@ -270,6 +299,19 @@ impl Base for bytes::Bytes {
     }
     fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
         input.bytes().map(Self::copy_from_slice)
+    }
+}
+
+/// As explorers print it.
+impl Base for BitcoinHash {
+    const KIND: Kind = Kind::Text;
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        put_bytes(const_hex::Buffer::<32, false>::new().format(&self.0).as_bytes(), out);
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        Ok(input.text()?.parse()?)
     }
 }
 
@@ -368,6 +410,29 @@ impl Base for Vec<String> {
         let mut texts = Self::with_capacity(input.announced(ROOM));
         input.items(|input| String::get(input, step).map(|text| texts.push(text)))?;
         Ok(texts)
+    }
+}
+
+impl Base for Vec<HexBytes> {
+    const KIND: Kind = Kind::Binaries;
+    fn put(&self, out: &mut Vec<u8>) {
+        put_array(self.len(), self.iter(), out, |item, out| put_bytes(item, out));
+    }
+    fn get(input: &mut Input<'_>, _: &Step) -> Result<Self, Problem> {
+        let mut items = Self::with_capacity(input.announced(ROOM));
+        input.items(|input| input.bytes().map(|item| items.push(HexBytes::copy_from_slice(item))))?;
+        Ok(items)
+    }
+}
+
+/// A record inside a record.
+impl<T: Item> Base for Box<T> {
+    const KIND: Kind = Kind::Record(T::columns);
+    fn put(&self, out: &mut Vec<u8>) {
+        T::put(self, out);
+    }
+    fn get(input: &mut Input<'_>, step: &Step) -> Result<Self, Problem> {
+        T::get(input, &step.items).map(Self::new)
     }
 }
 

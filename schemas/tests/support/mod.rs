@@ -5,19 +5,21 @@
 use alloy_primitives::{Address, B64, B256, Bytes as HexBytes, FixedBytes, U256, keccak256};
 use bytes::Bytes;
 use schemas::{
-    BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
+    BitcoinHash, BlockHash, ChildEnvelope, Envelope, Family, Network, Op, Origin, Status, TimeMs,
+    bitcoin::BitcoinChain,
     limits::windows::SECONDS,
     records::{
         AlertCommand, AlertDelivery, AlertEvent, AlertEventKind, AlertMatch, AlertOutbox, AlertRing, AlertSource,
-        AlertState, Asked, Asks, BlockSummary, CallSample, CauseEvidence, Checkpoint, CheckpointRecord, Command,
-        ConfiguredNetwork, Contract, ContractFacts, ContractSum, ControlConfig, ControlTenant, DeadLetter, DecodedCall,
-        DecodedEvent, Definition, DefinitionKind, DeliveryState, EmittedEvent, EndpointState, EnrichState,
-        EnrichStatus, EnrichedBlock, EnrichedCause, EnrichedEvent, EnrichedTransaction, Enrichment, EvmHeader, EvmLog,
-        EvmTransaction, FactSource, FeeParts, Figured, Found, FoundBy, FoundKind, HeldRange, Implementation, Lie, Mark,
-        MatchOp, MinuteSample, NetworkPartition, NetworkState, NetworkStatus, OperatorContract, Outcome, Partial,
-        Payload, ProviderSample, ProviderState, ProxyKind, RawBlock, RawTransaction, Request, RequestProgress,
-        RequestState, RingEntry, Seen, Share, SourceKind, StageStatus, TenantThing, TokenFees, Told, Usage, Wanted,
-        WatchedAddress, Window,
+        AlertState, Asked, Asks, BitcoinDecoded, BitcoinHeader, BitcoinInput, BitcoinOutput, BitcoinPrevout,
+        BitcoinSpent, BitcoinTransaction, BlockSummary, CallSample, CauseEvidence, Checkpoint, CheckpointRecord,
+        Command, ConfiguredNetwork, Contract, ContractFacts, ContractSum, ControlConfig, ControlTenant, Coverage,
+        DeadLetter, DecodedCall, DecodedEvent, Definition, DefinitionKind, DeliveryState, EmittedEvent, EndpointState,
+        EnrichState, EnrichStatus, EnrichedBlock, EnrichedCause, EnrichedEvent, EnrichedTransaction, Enrichment,
+        EvmHeader, EvmLog, EvmTransaction, FactSource, FeeParts, Figured, Found, FoundBy, FoundKind, HeldRange,
+        Implementation, Lie, Link, Mark, MatchOp, MinuteSample, NetworkPartition, NetworkState, NetworkStatus,
+        OperatorContract, Outcome, Partial, Payload, ProviderSample, ProviderState, ProxyKind, RawBlock,
+        RawTransaction, Request, RequestProgress, RequestState, RingEntry, ScriptKind, Seen, Share, SourceKind,
+        StageStatus, TenantThing, TokenFees, Told, Usage, Wanted, WatchedAddress, Window,
     },
     sketch::{Bins, Distinct},
 };
@@ -178,11 +180,11 @@ impl Gen {
             logs: self.vec(4, Self::log),
         }
     }
-    fn payload<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> (ChildEnvelope, Payload<T>) {
+    fn payload<T, B>(&mut self, f: impl FnOnce(&mut Self) -> T) -> (ChildEnvelope, Payload<T, B>) {
         match self.below(6) {
             0 => (self.child(Op::Revert), Payload::Revert),
             1 => (self.child(Op::Apply), Payload::Unreadable { index: self.u32(), error: self.text() }),
-            _ => (self.child(Op::Apply), Payload::Transaction(Box::new(f(self)))),
+            _ => (self.child(Op::Apply), Payload::Evm(Box::new(f(self)))),
         }
     }
     pub fn raw_transaction(&mut self) -> RawTransaction {
@@ -218,7 +220,7 @@ impl Gen {
     /// With what version 2 of the schema added. Version 1's golden records follow from the same seeds, without it.
     pub fn raw_transaction_2(&mut self) -> RawTransaction {
         let mut record = self.raw_transaction();
-        if let Payload::Transaction(tx) = &mut record.payload {
+        if let Payload::Evm(tx) = &mut record.payload {
             tx.fee_currency = self.opt(Self::address);
         }
         record
@@ -226,7 +228,7 @@ impl Gen {
     /// With what version 2 of the schema added.
     pub fn enriched_transaction_2(&mut self) -> EnrichedTransaction {
         let mut record = self.enriched_transaction();
-        if let Payload::Transaction(both) = &mut record.payload {
+        if let Payload::Evm(both) = &mut record.payload {
             both.0.fee_currency = self.opt(Self::address);
             both.1.fee_reason = self.opt(Self::text);
             both.1.fee_token_amount = self.opt(Self::amount);
@@ -236,11 +238,125 @@ impl Gen {
     /// With what version 3 of the schema added.
     pub fn enriched_transaction_3(&mut self) -> EnrichedTransaction {
         let mut record = self.enriched_transaction_2();
-        if let Payload::Transaction(both) = &mut record.payload {
+        if let Payload::Evm(both) = &mut record.payload {
             both.1.call = self.opt(|g| DecodedCall { signature: g.text(), arguments: g.opt(Self::text) });
             both.1.inner_calls = self.opt(Self::text);
         }
         record
+    }
+    /// With what version 3 of the schema added.
+    pub fn raw_transaction_3(&mut self) -> RawTransaction {
+        let mut record = self.raw_transaction_2();
+        if matches!(record.payload, Payload::Evm(_)) && self.below(2) == 0 {
+            record.payload = Payload::Bitcoin(Box::new(self.bitcoin_transaction()));
+        }
+        record
+    }
+    /// With what version 4 of the schema added.
+    pub fn enriched_transaction_4(&mut self) -> EnrichedTransaction {
+        let mut record = self.enriched_transaction_3();
+        if matches!(record.payload, Payload::Evm(_)) && self.below(2) == 0 {
+            record.payload = Payload::Bitcoin(Box::new(self.bitcoin_decoded()));
+        }
+        record
+    }
+    pub fn bitcoin_hash(&mut self) -> BitcoinHash {
+        BitcoinHash(self.hash().0)
+    }
+    pub fn bitcoin_header(&mut self) -> BitcoinHeader {
+        let chains = [
+            BitcoinChain::Main,
+            BitcoinChain::Test,
+            BitcoinChain::Testnet4,
+            BitcoinChain::Signet,
+            BitcoinChain::Regtest,
+        ];
+        BitcoinHeader {
+            chain: chains[self.below(5) as usize],
+            coverage: [Coverage::Full, Coverage::Header][self.below(2) as usize],
+            version: self.u32(),
+            merkle_root: self.bitcoin_hash(),
+            time: self.u32(),
+            bits: self.u32(),
+            nonce: self.u32(),
+            median_time: self.opt(Self::time),
+            chain_work: self.opt(Self::amount),
+            size: self.opt(Self::u32),
+            stripped_size: self.opt(Self::u32),
+            weight: self.opt(Self::u32),
+            transaction_count: self.opt(Self::u32),
+            coinbase: self.opt(Self::bytes),
+        }
+    }
+    pub fn bitcoin_transaction(&mut self) -> BitcoinTransaction {
+        BitcoinTransaction {
+            transaction_index: self.u32(),
+            txid: self.bitcoin_hash(),
+            raw: self.bytes(),
+            prevouts: self.vec(3, |g| BitcoinPrevout {
+                value: g.number(),
+                script: g.bytes(),
+                height: g.opt(Self::u32),
+                coinbase: g.opt(|g| g.below(2) == 0),
+            }),
+        }
+    }
+    fn script_kind(&mut self) -> ScriptKind {
+        [
+            ScriptKind::PubKey,
+            ScriptKind::PubKeyHash,
+            ScriptKind::ScriptHash,
+            ScriptKind::MultiSig,
+            ScriptKind::NullData,
+            ScriptKind::WitnessV0KeyHash,
+            ScriptKind::WitnessV0ScriptHash,
+            ScriptKind::WitnessV1Taproot,
+            ScriptKind::Anchor,
+            ScriptKind::WitnessUnknown,
+            ScriptKind::NonStandard,
+        ][self.below(11) as usize]
+    }
+    pub fn bitcoin_decoded(&mut self) -> BitcoinDecoded {
+        BitcoinDecoded {
+            transaction_index: self.u32(),
+            txid: self.bitcoin_hash(),
+            wtxid: self.bitcoin_hash(),
+            version: self.u32(),
+            lock_time: self.u32(),
+            size: self.u32(),
+            weight: self.u32(),
+            virtual_size: self.u32(),
+            sigops: self.opt(Self::u32),
+            is_coinbase: self.below(2) == 0,
+            segwit: self.below(2) == 0,
+            replaceable: self.below(2) == 0,
+            input_value: self.opt(Self::number),
+            output_value: self.number(),
+            fee: self.opt(Self::number),
+            fee_rate: self.opt(Self::number),
+            pool: self.opt(Self::text),
+            inputs: self.vec(3, |g| BitcoinInput {
+                spent_txid: g.bitcoin_hash(),
+                spent_index: g.u32(),
+                script: g.bytes(),
+                sequence: g.u32(),
+                witness: g.vec(3, Self::bytes),
+                spent: g.opt(|g| BitcoinSpent {
+                    value: g.number(),
+                    script: g.bytes(),
+                    kind: g.script_kind(),
+                    addresses: g.vec(2, Self::text),
+                    height: g.opt(Self::u32),
+                }),
+                envelope: g.opt(Self::text),
+            }),
+            outputs: self.vec(3, |g| BitcoinOutput {
+                value: g.number(),
+                script: g.bytes(),
+                kind: g.script_kind(),
+                addresses: g.vec(2, Self::text),
+            }),
+        }
     }
     pub fn enriched_event(&mut self) -> EnrichedEvent {
         let (envelope, payload) = self.payload(|g| EmittedEvent {
@@ -283,7 +399,11 @@ impl Gen {
         }
     }
     pub fn raw_block(&mut self) -> RawBlock {
-        RawBlock { envelope: self.envelope(), evm: self.opt(|g| Box::new(g.header())) }
+        RawBlock { envelope: self.envelope(), evm: self.opt(|g| Box::new(g.header())), bitcoin: None }
+    }
+    /// With what version 2 of the schema added.
+    pub fn raw_block_2(&mut self) -> RawBlock {
+        RawBlock { bitcoin: self.opt(|g| Box::new(g.bitcoin_header())), ..self.raw_block() }
     }
     pub fn summary(&mut self) -> BlockSummary {
         BlockSummary {
@@ -306,8 +426,8 @@ impl Gen {
         }
     }
     pub fn enriched_block(&mut self) -> EnrichedBlock {
-        let RawBlock { envelope, evm } = self.raw_block();
-        EnrichedBlock { envelope, evm, summary: self.opt(Self::summary), facts_position: None }
+        let RawBlock { envelope, evm, .. } = self.raw_block();
+        EnrichedBlock { envelope, evm, bitcoin: None, summary: self.opt(Self::summary), facts_position: None }
     }
     /// With what version 2 of the schema added.
     pub fn enriched_block_2(&mut self) -> EnrichedBlock {
@@ -354,6 +474,10 @@ impl Gen {
             }
         }
         record
+    }
+    /// With what version 5 of the schema added.
+    pub fn enriched_block_5(&mut self) -> EnrichedBlock {
+        EnrichedBlock { bitcoin: self.opt(|g| Box::new(g.bitcoin_header())), ..self.enriched_block_4() }
     }
     /// Of prices of every size.
     pub fn bins(&mut self) -> Bins {
@@ -551,6 +675,12 @@ impl Gen {
                 per_day: self.opt(Self::number),
             },
             lie: self.opt(|g| Lie { at: g.time(), found_by: g.text(), said: g.text(), right: g.text() }),
+            link: self.opt(|g| Link {
+                protocol: g.text(),
+                software: g.opt(Self::text),
+                sockets: g.opt(Self::u32),
+                in_flight: g.opt(Self::u32),
+            }),
         }
     }
     pub fn provider_sample(&mut self) -> ProviderSample {
@@ -721,8 +851,8 @@ impl Gen {
         }
     }
     pub fn alert_match(&mut self) -> AlertMatch {
-        use MatchOp::{Figure, IncludedAgain, Match, Retract, Settled};
-        let op = self.pick(&[Match, Retract, IncludedAgain, Figure, Settled]);
+        use MatchOp::{Figure, IncludedAgain, LeftOut, Match, Retract, Settled};
+        let op = self.pick(&[Match, Retract, IncludedAgain, Figure, Settled, LeftOut]);
         let source = AlertSource {
             kind: self.pick(&[SourceKind::Rule, SourceKind::Monitor]),
             id: self.text(),
