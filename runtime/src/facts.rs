@@ -6,7 +6,7 @@
 
 use schemas::{
     codec::Codec,
-    headers::{names, revision_in},
+    headers::names,
     records::{ContractFacts, FactsFold},
 };
 
@@ -42,5 +42,5 @@ impl<T: FactsFold + Clone + Default + Send + Sync + 'static> Fold for Told<T> {
 
 /// The revision that a removal says in its header.
 pub fn removed_at(record: &Record) -> Option<u64> {
-    revision_in(record.header(names::REVISION))
+    record.header(names::REVISION).and_then(|n| std::str::from_utf8(n).ok()?.parse().ok())
 }

@@ -13,6 +13,10 @@ use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
 /// Bounds of every latency histogram, in seconds.
 const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// Bounds of latency histograms whose unit is a millisecond.
+const MILLISECONDS: &[f64] =
+    &[1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 15_000.0];
+
 /// What is logged by default: our own rooms; the storage engine only when something is wrong.
 const DEFAULT_FILTER: &str = "info,fjall=warn,lsm_tree=warn";
 /// The same beside a progress bar, which every line would tear.
@@ -47,6 +51,7 @@ pub fn init_metrics() -> Result<(), BuildError> {
     }
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_latency_ms".into()), MILLISECONDS)?
         .install_recorder()?;
     let _ = METRICS.set(handle);
     Ok(())

@@ -4,7 +4,11 @@
 //! compile before it is), each difference is told once, in words, with the key that it is about; and no secret is in the words. What
 //! needs a restart stays as it was: [`between`] gives the configuration that is in force afterwards. Pure.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use url::Url;
 
@@ -320,12 +324,16 @@ fn compare_alerts(c: &mut Changes, (now, now_in): (&Alerts, &Path), (file, file_
 }
 
 fn compare_network(c: &mut Changes, now: &Network, file: &Network) -> Network {
-    let Network { slug, family, chain_id, start, verify, confirm, confirm_within, keep, events, endpoints } = file;
+    let Network { slug, chain, start, verify, confirm, confirm_within, keep, events, endpoints } = file;
     let key = |name: &str| format!("network.{slug}.{name}");
-    if (now.family, now.chain_id) != (*family, *chain_id) {
-        restart(c, &key("family"), &now.family, family, ToString::to_string);
-        restart(c, &key("chain_id"), &now.chain_id, chain_id, ToString::to_string);
-        if (Network { family: now.family, chain_id: now.chain_id, ..file.clone() }) != *now {
+    if now.chain != *chain {
+        restart(c, &key("family"), &now.family(), &file.family(), ToString::to_string);
+        let ((was_key, was), (is_key, is)) = (now.chain.words(), chain.words());
+        match was_key == is_key {
+            true => restart(c, &key(is_key), &was, &is, Clone::clone),
+            false => c.restart.push(Change { key: key(is_key), words: format!("{is}; there was `{was_key}` = {was}") }),
+        }
+        if (Network { chain: now.chain, ..file.clone() }) != *now {
             let words =
                 "the rest of what changed in this network waits for that, since it is for another chain".to_owned();
             c.restart.push(Change { key: format!("network.{slug}"), words });
@@ -371,10 +379,27 @@ fn compare_network(c: &mut Changes, now: &Network, file: &Network) -> Network {
 }
 
 fn compare_endpoint(c: &mut Changes, at: &str, now: &Endpoint, file: &Endpoint) {
-    let Endpoint { name: _, url: address, ws, headers, operator, roles, priority, limit, per_day } = file;
+    let Endpoint {
+        name: _,
+        url: address,
+        ws,
+        cookie,
+        zmq,
+        fingerprint,
+        headers,
+        operator,
+        roles,
+        priority,
+        limit,
+        per_day,
+    } = file;
     let key = |name: &str| format!("{at}.{name}");
     taken(c, &key("url"), &now.url, address, masked);
     taken(c, &key("ws"), &now.ws, ws, url);
+    taken(c, &key("cookie"), &now.cookie, cookie, optional(|file: &PathBuf| file.display().to_string()));
+    taken(c, &key("zmq"), &now.zmq, zmq, url);
+    let print = |print: &Option<[u8; 32]>| print.map_or_else(|| "the first seen".to_owned(), const_hex::encode);
+    taken(c, &key("fingerprint"), &now.fingerprint, fingerprint, print);
     taken(c, &key("headers"), &now.headers, headers, |headers| {
         listed(&headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())
     });

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fs::File, io::Read, path::Path};
 
-use schemas::{Mistake, abi::Abi, limits::control as limits, names};
+use schemas::{Family, Mistake, abi::Abi, limits::control as limits, names};
 
 use super::{
     Network,
@@ -51,7 +51,12 @@ fn read(
         missing(&s, "network", "\"mantle-mainnet\"", c);
     }
     let network = s.string("network", c).and_then(|p| {
-        let known = networks.iter().find(|n| n.slug.as_str() == p.value).map(|n| n.slug.clone());
+        let known = networks.iter().find(|n| n.slug.as_str() == p.value);
+        if let Some(other) = known.filter(|n| n.family() != Family::Evm) {
+            let problem = format!("`{}` is of family {}, which has no contracts", p.value, other.family());
+            c.mistake(p.at, &s.key("network"), problem, "write a network of family evm");
+        }
+        let known = known.map(|n| n.slug.clone());
         if known.is_none() {
             let slugs: Vec<&str> = networks.iter().map(|n| n.slug.as_str()).collect();
             let problem = format!("`{}` is not a network of this file", p.value);

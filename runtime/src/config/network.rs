@@ -1,6 +1,10 @@
 //! `[[network]]` and `[[network.endpoint]]`.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use axum::http::{HeaderName, HeaderValue};
 use schemas::{Family, limits};
@@ -8,6 +12,7 @@ use url::Url;
 
 use super::{
     Secret,
+    chain::{self, Chain, Keys},
     providers::{self, Confirm, Rate, Role},
     source::{Collector, Placed, Section},
 };
@@ -17,10 +22,8 @@ use super::{
 pub struct Network {
     /// Its slug.
     pub slug: schemas::Network,
-    /// Its family.
-    pub family: Family,
-    /// EIP-155 chain id.
-    pub chain_id: u64,
+    /// Which chain it is on.
+    pub chain: Chain,
     /// Where to start when nothing is stored yet.
     pub start: Start,
     /// What is checked of its nodes' answers.
@@ -35,6 +38,13 @@ pub struct Network {
     pub events: bool,
     /// At least one.
     pub endpoints: Vec<Endpoint>,
+}
+
+impl Network {
+    /// Its family.
+    pub const fn family(&self) -> Family {
+        self.chain.family()
+    }
 }
 
 /// Where a network starts when nothing is stored yet. A stored checkpoint beats it (rule 6).
@@ -62,10 +72,16 @@ pub enum Verify {
 pub struct Endpoint {
     /// Its name.
     pub name: String,
-    /// JSON-RPC over HTTP.
+    /// JSON-RPC over HTTP; of Bitcoin also an Electrum server, `tcp://` or `ssl://`.
     pub url: Url,
-    /// WebSocket for subscriptions.
+    /// EVM: WebSocket for subscriptions.
     pub ws: Option<Url>,
+    /// Bitcoin Core: its cookie file.
+    pub cookie: Option<PathBuf>,
+    /// Bitcoin Core: where it publishes that there is a new block.
+    pub zmq: Option<Url>,
+    /// Electrum over TLS: SHA-256 of the certificate; `None`: the first that is seen is remembered.
+    pub fingerprint: Option<[u8; 32]>,
     /// HTTP headers that go with every call.
     pub headers: Vec<(String, Secret)>,
     /// Whose it is; endpoints of one operator are one voice.
@@ -80,37 +96,32 @@ pub struct Endpoint {
     pub per_day: Option<u64>,
 }
 
-pub(super) fn read_all(sections: Vec<Section>, c: &mut Collector) -> Vec<Network> {
+pub(super) fn read_all(sections: Vec<Section>, folder: &Path, c: &mut Collector) -> Vec<Network> {
     if sections.len() > limits::NETWORKS {
         let problem = format!("{} networks; at most {} in one file", sections.len(), limits::NETWORKS);
         c.mistake(sections[0].at(), "network", problem, "split them over several processes");
     }
     let mut slugs = HashSet::new();
-    sections.into_iter().filter_map(|s| read(s, &mut slugs, c)).collect()
+    sections.into_iter().filter_map(|s| read(s, &mut slugs, folder, c)).collect()
 }
 
 pub(super) fn missing(s: &Section, name: &str, example: &str, c: &mut Collector) {
     c.mistake(s.at(), &s.key(name), "is missing", format!("add a line such as `{name} = {example}`"));
 }
 
-fn read(mut s: Section, slugs: &mut HashSet<String>, c: &mut Collector) -> Option<Network> {
+fn read(mut s: Section, slugs: &mut HashSet<String>, folder: &Path, c: &mut Collector) -> Option<Network> {
     if !s.has("slug") {
         missing(&s, "slug", "\"mantle-mainnet\"", c);
     }
     let slug = s.string("slug", c).and_then(|p| check_slug(&s, p, slugs, c));
 
     let family = read_family(&mut s, c);
-    if !s.has("chain_id") {
-        missing(&s, "chain_id", "5000", c);
-    }
-    let chain_id = s.number("chain_id", c);
-    if let Some(p) = chain_id.as_ref().filter(|p| p.value == 0) {
-        c.mistake(p.at, &s.key("chain_id"), "is 0, which no chain has", "write the chain's EIP-155 id, such as 5000");
-    }
+    let chain = chain::read(&mut s, family, c);
     let start = read_start(&mut s, c);
+    only_of_evm(&s, family, c);
     let verify = read_verify(&mut s, c);
     let before = c.count();
-    let endpoints = read_endpoints(&mut s, c);
+    let endpoints = read_endpoints(&mut s, family, folder, c);
     let operators = endpoints.iter().map(|e| &*e.operator).collect::<HashSet<_>>().len();
     // Of endpoints that are not all known nothing is concluded.
     let operators = if c.count() == before { operators } else { usize::MAX };
@@ -119,8 +130,22 @@ fn read(mut s: Section, slugs: &mut HashSet<String>, c: &mut Collector) -> Optio
     let keep = s.duration("keep", "30d", limits::KEEP, c);
     let events = s.boolean("events", c).unwrap_or(false);
     s.finish(c);
-    let (slug, family, chain_id) = (slug?, family?, chain_id?.value);
-    Some(Network { slug, family, chain_id, start, verify, confirm, confirm_within, keep, events, endpoints })
+    let (slug, chain) = (slug?, chain?);
+    Some(Network { slug, chain, start, verify, confirm, confirm_within, keep, events, endpoints })
+}
+
+/// What says nothing of another family's chain is a mistake, lest somebody rely on it.
+fn only_of_evm(s: &Section, family: Option<Family>, c: &mut Collector) {
+    if family != Some(Family::Bitcoin) {
+        return;
+    }
+    let keys = [
+        ("verify", "take it out: of a Bitcoin block everything is checked that its header proves"),
+        ("events", "take it out: Bitcoin has no logs"),
+    ];
+    for (name, cure) in keys.into_iter().filter(|(name, _)| s.has(name)) {
+        c.mistake(s.place(name), &s.key(name), "is for EVM networks", cure);
+    }
 }
 
 fn read_verify(s: &mut Section, c: &mut Collector) -> Verify {
@@ -162,14 +187,15 @@ fn read_family(s: &mut Section, c: &mut Collector) -> Option<Family> {
     }
     let p = s.string("family", c)?;
     match p.value.parse() {
-        Ok(Family::Evm) => Some(Family::Evm),
+        Ok(family @ (Family::Evm | Family::Bitcoin)) => Some(family),
         Ok(other) => {
             let problem = format!("`{other}` is not followed by this version");
-            c.mistake(p.at, &s.key("family"), problem, "write \"evm\"");
+            c.mistake(p.at, &s.key("family"), problem, "write \"evm\" or \"bitcoin\"");
             None
         }
         Err(_) => {
-            c.mistake(p.at, &s.key("family"), format!("`{}` is not a family", p.value), "write \"evm\"");
+            let cure = "write \"evm\" or \"bitcoin\"";
+            c.mistake(p.at, &s.key("family"), format!("`{}` is not a family", p.value), cure);
             None
         }
     }
@@ -190,7 +216,7 @@ fn read_start(s: &mut Section, c: &mut Collector) -> Start {
     }
 }
 
-fn read_endpoints(s: &mut Section, c: &mut Collector) -> Vec<Endpoint> {
+fn read_endpoints(s: &mut Section, family: Option<Family>, folder: &Path, c: &mut Collector) -> Vec<Endpoint> {
     let sections = s.sections("endpoint", c);
     let at = s.at();
     if sections.is_empty() {
@@ -203,7 +229,8 @@ fn read_endpoints(s: &mut Section, c: &mut Collector) -> Vec<Endpoint> {
     }
     let mut names = HashSet::new();
     let first = sections.first().map(Section::at);
-    let endpoints: Vec<Endpoint> = sections.into_iter().filter_map(|e| read_endpoint(e, &mut names, c)).collect();
+    let of = (family, folder);
+    let endpoints: Vec<Endpoint> = sections.into_iter().filter_map(|e| read_endpoint(e, &mut names, of, c)).collect();
     if let Some(first) = first
         && !endpoints.is_empty()
         && endpoints.iter().all(|e| !e.roles.is_empty() && !e.roles.contains(&Role::Stream))
@@ -214,7 +241,13 @@ fn read_endpoints(s: &mut Section, c: &mut Collector) -> Vec<Endpoint> {
     endpoints
 }
 
-fn read_endpoint(mut s: Section, names: &mut HashSet<String>, c: &mut Collector) -> Option<Endpoint> {
+fn read_endpoint(
+    mut s: Section,
+    names: &mut HashSet<String>,
+    (family, folder): (Option<Family>, &Path),
+    c: &mut Collector,
+) -> Option<Endpoint> {
+    let bitcoin = family == Some(Family::Bitcoin);
     let (at, key) = (s.at(), s.key("name"));
     let name = s.string("name", c);
     if let Some(p) = name.as_ref().filter(|p| !is_name(&p.value)) {
@@ -229,10 +262,15 @@ fn read_endpoint(mut s: Section, names: &mut HashSet<String>, c: &mut Collector)
         c.mistake(p.at, &s.key("name"), problem, "give each endpoint a name of its own");
     }
     if !s.has("url") {
-        missing(&s, "url", "\"https://rpc.mantle.xyz\"", c);
+        missing(&s, "url", if bitcoin { "\"http://127.0.0.1:8332\"" } else { "\"https://rpc.mantle.xyz\"" }, c);
     }
-    let url = read_url(&mut s, "url", &["http", "https"], c);
-    let ws = read_url(&mut s, "ws", &["ws", "wss"], c);
+    let schemes: &[&str] = if bitcoin { &["http", "https", "tcp", "ssl"] } else { &["http", "https"] };
+    let url_at = s.place("url");
+    let url = read_url(&mut s, "url", schemes, c);
+    let (ws, Keys { cookie, zmq, fingerprint }) = match bitcoin {
+        true => (None, chain::read_endpoint(&mut s, (url.as_ref(), url_at), folder, c)),
+        false => (read_url(&mut s, "ws", &["ws", "wss"], c), Keys::default()),
+    };
     let headers = read_headers(&mut s, c);
     let operator = providers::read_operator(&mut s, url.as_ref(), c);
     let roles = providers::read_roles(&mut s, c);
@@ -253,7 +291,7 @@ fn read_endpoint(mut s: Section, names: &mut HashSet<String>, c: &mut Collector)
             host
         }
     };
-    Some(Endpoint { name, url, ws, headers, operator, roles, priority, limit, per_day })
+    Some(Endpoint { name, url, ws, cookie, zmq, fingerprint, headers, operator, roles, priority, limit, per_day })
 }
 
 /// HTTP headers of an endpoint, as HTTP allows them (RFC 9110, section 5).
@@ -279,7 +317,7 @@ fn is_name(name: &str) -> bool {
     (1..=limits::ENDPOINT_NAME_CHARACTERS).contains(&characters) && !name.chars().any(char::is_control)
 }
 
-fn read_url(s: &mut Section, name: &'static str, schemes: &[&str], c: &mut Collector) -> Option<Url> {
+pub(super) fn read_url(s: &mut Section, name: &'static str, schemes: &[&str], c: &mut Collector) -> Option<Url> {
     let p = s.string(name, c)?;
     let wanted = format!("write a URL that starts with {}", schemes.join(":// or ") + "://");
     match p.value.parse::<Url>() {

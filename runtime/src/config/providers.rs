@@ -85,6 +85,10 @@ pub(super) fn operator_of(url: &Url) -> String {
         Some(Host::Ipv6(ip)) => IpAddr::V6(ip).to_canonical().to_string(),
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
+            // With a scheme that is none of the web's an address is read as a name.
+            if let Ok(ip) = name.parse::<IpAddr>() {
+                return ip.to_string();
+            }
             psl::domain_str(&name).map_or_else(|| name.clone(), str::to_owned)
         }
         None => String::new(),
@@ -213,6 +217,8 @@ mod tests {
         assert_eq!(of("http://10.0.0.7"), "10.0.0.7");
         assert_eq!(of("http://[::ffff:10.0.0.7]/"), "10.0.0.7");
         assert_eq!(of("http://[2001:db8::1]:1/"), "2001:db8::1");
+        assert_eq!(of("tcp://10.0.0.7:50001"), "10.0.0.7");
+        assert_eq!(of("ssl://E.Electrum.example.org:50002"), "example.org");
         assert_eq!(of("http://geth:8545"), "geth");
         assert_eq!(of("http://localhost"), "localhost");
     }

@@ -32,7 +32,7 @@ fn a_good_file_is_read_with_defaults_and_secrets_stay_masked() {
     assert_eq!(config.data_dir, Path::new("/etc/hw/data"));
     assert_eq!(config.api_listen.to_string(), API_LISTEN);
     let network = &config.networks[0];
-    assert_eq!((network.chain_id, network.start), (5000, Start::Height(65_000_000)));
+    assert_eq!((network.chain, network.start), (Chain::Evm { chain_id: 5000 }, Start::Height(65_000_000)));
     assert_eq!(network.verify, Verify::Profile);
     assert_eq!(network.endpoints[0].headers[0].1.expose(), "Bearer s3cret");
     assert_eq!(masked(&network.endpoints[0].url), "https://***@rpc.example.org/***");
@@ -57,7 +57,7 @@ url = "ftp://x"
 name = "a"
 url = "https://${NOT_SET}"
 [[network]]
-family = "bitcoin"
+family = "stellar"
 [[contract]]
 network = "nope"
 address = "0x12"

@@ -8,7 +8,7 @@ use std::{
 use schemas::{
     Network, TimeMs,
     codec::Codec,
-    headers::{names, revision_in},
+    headers::names,
     limits,
     records::{ControlConfig, WatchedAddress},
 };
@@ -41,7 +41,7 @@ impl Addresses {
             pass_over(record, &"its key names no address of a network");
             return false;
         };
-        let told = || revision_in(record.header(names::REVISION));
+        let told = || record.header(names::REVISION).and_then(|n| std::str::from_utf8(n).ok()?.parse::<u64>().ok());
         let (revision, since) = match judge::<ControlConfig>(codec, record) {
             Found::Ours(ControlConfig::Watched(watched)) => {
                 (Some(watched.revision), Some(watched.since.unwrap_or(record.timestamp)))
