@@ -1,6 +1,7 @@
 //! Everything that speaks to a chain node.
 //!
 //! * [`source`]: the seam, a network as one source of blocks; [`changing`]: one whose endpoints change meanwhile.
+//! * [`bitcoin`]: Bitcoin Core and Electrum servers.
 //! * [`evm`]: Ethereum and everything that speaks its JSON-RPC.
 //! * [`fleet`]: the endpoints of a network as one, whatever its family.
 //! * [`error`]: what can go wrong with a node, classified once.
@@ -9,6 +10,7 @@
 //! Guarantee: what a node answers is a *claim*. It is bounded in size and time, parsed exactly, checked against itself and,
 //! where the chain's profile says that this is possible, against its own hashes; nothing else leaves this crate.
 
+pub mod bitcoin;
 pub mod changing;
 pub mod error;
 pub mod evm;

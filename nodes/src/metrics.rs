@@ -57,6 +57,7 @@ pub fn heads_lost(endpoint: &str) {
 /// Says what each of them is, for Prometheus' `# HELP`.
 pub fn describe() {
     crate::fleet::describe();
+    crate::bitcoin::electrum::describe();
     metrics::describe_counter!("headwater_node_calls_total", "Calls to nodes, by endpoint, method and outcome.");
     metrics::describe_histogram!("headwater_node_call_seconds", "Time that a call to a node took.");
     metrics::describe_counter!("headwater_node_answer_bytes_total", "Bytes of nodes' answers.");

@@ -42,6 +42,9 @@ pub struct HeadView {
     pub highest: Option<Head>,
     /// Why the last poll brought none; cleared by the next head.
     pub error: Option<NodeError>,
+    /// Why the source's endpoints are of different minds about the chain, for people, while they are; whatever is published meanwhile is on
+    /// the word of those that can give it.
+    pub diverged: Option<String>,
     /// Rises with every connection, and when another endpoint is used: whoever cares checks the chain again.
     pub connection: u64,
 }

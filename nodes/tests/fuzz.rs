@@ -4,6 +4,11 @@
 //! `HEADWATER_FUZZ_SECONDS` (2) is how long, `HEADWATER_FUZZ_SEED` the seed, which is printed: answer `i` of a seed is the same each
 //! time.
 
+#[path = "fuzz/bitcoin.rs"]
+mod bitcoin;
+#[path = "fuzz/electrum.rs"]
+mod electrum;
+
 use std::{
     fs,
     path::Path,

@@ -114,6 +114,24 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         self.ask_in_turn(ask, allowed, order, call).await
     }
 
+    /// Asks those alone whose clients are such that they may have it.
+    pub async fn ask_able<T, F, Fut>(
+        &self,
+        ask: Ask,
+        able: impl Fn(&C) -> bool + Send + Sync,
+        call: F,
+    ) -> Result<Answer<T>, NodeError>
+    where
+        F: Fn(Member<C>) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, NodeError>> + Send,
+        T: Send,
+    {
+        let allowed = |s: &Seat| self.client_of(s).is_some_and(&able);
+        let order = self.table().order(&ask, allowed);
+        let allowed = self.table().seats.iter().filter(|s| allowed(s)).cloned().collect();
+        self.ask_in_turn(ask, allowed, order, call).await
+    }
+
     /// Asks one endpoint, whatever state it is in; nobody else.
     pub async fn ask_at<T, F, Fut>(&self, name: &str, ask: Ask, call: F) -> Result<Answer<T>, NodeError>
     where

@@ -71,6 +71,11 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         &self.inner.table
     }
 
+    /// The client of an endpoint.
+    pub(super) fn client_of(&self, seat: &Seat) -> Option<&C> {
+        self.inner.clients.get(seat.index)
+    }
+
     /// The endpoint as whoever asks it sees it.
     pub(super) fn member(&self, seat: &Arc<Seat>, turn: Arc<Turn>) -> Member<C> {
         let client = self.inner.clients[seat.index].clone();

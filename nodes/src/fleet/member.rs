@@ -16,6 +16,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use schemas::records::Link;
 
 use schemas::records::SUBSCRIBED_AGAIN;
 
@@ -82,6 +83,9 @@ pub trait Meter: Send + Sync + fmt::Debug {
 
     /// An admitted request ended.
     fn done(&self, admitted: Admitted, done: Done<'_>);
+
+    /// The way to the endpoint is this now: people are shown it with the endpoint's state. Told at each probe, and when it changes.
+    fn linked(&self, _link: Link) {}
 }
 
 /// A place among the requests under way.
@@ -234,6 +238,10 @@ impl Meter for SeatMeter {
             error: done.error,
         };
         self.seat.ended(place.as_ref(), &request);
+    }
+
+    fn linked(&self, link: Link) {
+        self.seat.state().link = Some(link);
     }
 }
 

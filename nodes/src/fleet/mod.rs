@@ -6,7 +6,7 @@
 //! by pure code without clocks or I/O, a file per thing:
 //!
 //! * [`score`] (rule 23), from [`sketch`]es of latencies; [`breaker`]; [`capability`]: what an endpoint cannot do; [`together`]: how
-//!   much one request may ask for;
+//!   much one request may ask for; [`sizes`]: by how large blocks are;
 //! * [`pace`], [`flight`], [`day`]: the limits, of which [`limits`] has one set per endpoint and process (rule 33);
 //! * [`quarantine`], [`votes`]: who lies and for how long that counts (rule 24); [`heights`]: whose head is believed;
 //! * [`router`]: who is asked, and when another endpoint comes into use; [`state`]: the word and the sentence for people;
@@ -38,6 +38,7 @@ pub mod router;
 pub mod sample;
 pub mod score;
 mod seat;
+pub mod sizes;
 pub mod sketch;
 mod snapshot;
 mod standing;

@@ -9,7 +9,7 @@ use std::{
 
 use schemas::{
     TimeMs,
-    records::{CallSample, Lie as Found, Outcome, ProviderSample, ProviderState, Seen as Sampled},
+    records::{CallSample, Lie as Found, Link, Outcome, ProviderSample, ProviderState, Seen as Sampled},
 };
 
 use super::{
@@ -100,6 +100,8 @@ pub(super) struct State {
     pub last_error: Option<(String, TimeMs)>,
     pub last_seen: Option<(Moment, TimeMs)>,
     pub in_use_since: Option<TimeMs>,
+    /// The way to it, as its client told of it last.
+    pub link: Option<Link>,
     pub shown: Shown,
 }
 
@@ -196,6 +198,7 @@ impl Seat {
             last_error: None,
             last_seen: None,
             in_use_since: None,
+            link: None,
             shown,
         };
         let (name, operator) = (config.name.as_str().into(), config.operator.as_str().into());

@@ -46,6 +46,7 @@ impl Seat {
             limit_per_1000_s: standing.rate.map(|r| (r * 1_000.0).round() as u64),
             usage,
             lie: state.quarantine.lie().filter(|_| shown.state == ProviderState::Quarantined).cloned(),
+            link: state.link.clone(),
         }
     }
 }

@@ -35,7 +35,7 @@ use schemas::{BlockHash, Network};
 use tokio::sync::{Notify, watch};
 
 pub use self::state::{Called, StateAt};
-use self::{chain::Chains, judge::Suspects, lacking::Lacking, together::BlockBytes, words::Words};
+use self::{chain::Chains, judge::Suspects, lacking::Lacking, words::Words};
 use super::{
     client::EvmClient,
     endpoint::{Endpoint, Tuning},
@@ -46,7 +46,9 @@ use super::{
 };
 use crate::{
     error::{Class, NodeError, NodeErrorKind},
-    fleet::{Answer, Ask, Clock, Confirm, Fleet, FleetConfig, Member, MemberConfig, Probe, Purpose, Role},
+    fleet::{
+        Answer, Ask, Clock, Confirm, Fleet, FleetConfig, Member, MemberConfig, Probe, Purpose, Role, sizes::BlockBytes,
+    },
     source::{ChainSource, Finality, Head, HeadView, Word},
 };
 

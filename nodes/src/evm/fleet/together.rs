@@ -1,14 +1,9 @@
 //! Blocks of several heights in one question.
 //!
-//! Guarantee: what comes together is aimed at [`NODE_BATCH_BYTES`](limits::NODE_BATCH_BYTES) by what blocks took of late, so that large
+//! Guarantee: what comes together is aimed at [`NODE_BATCH_BYTES`](schemas::limits::NODE_BATCH_BYTES) by what blocks took of late, so that large
 //! blocks come by themselves; what a question of several fails to bring is asked for by itself, in every way that there is for one block.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
-};
-
-use schemas::limits;
+use std::{sync::atomic::Ordering, time::Instant};
 
 use super::EvmFleet;
 use crate::{
@@ -22,26 +17,6 @@ use crate::{
     fleet::{Answer, Ask},
     source::ChainSource,
 };
-
-/// What a block takes, receipts included: bytes of answers. The largest counts most, and fades by a sixteenth a block.
-#[derive(Debug, Default)]
-pub(super) struct BlockBytes(AtomicU64);
-
-impl BlockBytes {
-    /// So many blocks took so many bytes.
-    pub fn saw(&self, bytes: u64, blocks: usize) {
-        let Some(each) = bytes.checked_div(blocks as u64) else { return };
-        let faded = |known: u64| (0..blocks).fold(known, |known, _| known - known / 16);
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |known| Some(faded(known).max(each)));
-    }
-
-    /// How many are asked for together; 1 before anything is known.
-    fn together(&self) -> usize {
-        let aim = limits::NODE_BATCH_BYTES as u64;
-        let most = aim.checked_div(self.0.load(Ordering::Relaxed)).unwrap_or(1);
-        usize::try_from(most).unwrap_or(usize::MAX).max(1)
-    }
-}
 
 impl EvmFleet {
     /// As many heights as the endpoint that takes most would be asked for together now.
@@ -102,27 +77,5 @@ impl EvmFleet {
             }
         })
         .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn large_blocks_come_by_themselves_and_what_was_large_fades() {
-        let size = BlockBytes::default();
-        assert_eq!(size.together(), 1, "nothing is known");
-        size.saw(100 << 10, 1);
-        assert_eq!(size.together(), 10);
-        size.saw(3 << 20, 1);
-        assert_eq!(size.together(), 1);
-        let mut blocks = 0;
-        while size.together() < 16 {
-            size.saw(4 * (10 << 10), 4);
-            blocks += 4;
-        }
-        assert!((56..=72).contains(&blocks), "{blocks}");
-        size.saw(0, 0);
     }
 }
