@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use nodes::{
+    bitcoin,
     evm::{Endpoint, Tuning},
     fleet::{Account, Confirm, FleetConfig, MemberConfig},
     mask::masked_url,
 };
 use runtime::beat::Board;
 use schemas::{
-    Family, Network, limits,
+    Family, Network,
+    bitcoin::BitcoinChain,
+    limits,
     records::stage_status::{stage, state},
     topics,
 };
@@ -53,15 +56,11 @@ pub const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 pub struct NetworkConfig {
     /// Its slug.
     pub slug: Network,
-    /// Its family.
-    pub family: Family,
-    /// EIP-155 chain id, checked against the node.
-    pub chain_id: u64,
+    /// Which chain it is on, and where its blocks come from.
+    pub chain: Chain,
     /// Where to start when nothing is held yet.
     pub start: Start,
-    /// Where its blocks come from.
-    pub endpoints: Vec<Endpoint>,
-    /// What the fleet is told of each of them, by name; [`NetworkConfig::members`] makes up what is left out.
+    /// What the fleet is told of each endpoint, by name; [`NetworkConfig::members`] makes up what is left out.
     pub members: Vec<MemberConfig>,
     /// How they are looked after.
     pub fleet: FleetConfig,
@@ -73,15 +72,76 @@ pub struct NetworkConfig {
     pub confirm_within: Duration,
 }
 
+/// Which chain a network is on, and where its blocks come from, in the words of its family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chain {
+    /// Ethereum and its kin.
+    Evm {
+        /// EIP-155 chain id, checked against the node.
+        chain_id: u64,
+        /// JSON-RPC nodes.
+        endpoints: Vec<Endpoint>,
+    },
+    /// Bitcoin.
+    Bitcoin {
+        /// Checked against every endpoint; `None`: what most operators say, and what is held says it before them.
+        chain: Option<BitcoinChain>,
+        /// Bitcoin Core and Electrum servers.
+        endpoints: Vec<bitcoin::Endpoint>,
+    },
+}
+
+impl Chain {
+    /// Its family.
+    pub const fn family(&self) -> Family {
+        match self {
+            Self::Evm { .. } => Family::Evm,
+            Self::Bitcoin { .. } => Family::Bitcoin,
+        }
+    }
+
+    /// EIP-155 chain id, where chains of the family have one.
+    pub const fn evm_id(&self) -> Option<u64> {
+        match self {
+            Self::Evm { chain_id, .. } => Some(*chain_id),
+            Self::Bitcoin { .. } => None,
+        }
+    }
+
+    /// Whether it is the same chain, whoever gives its blocks.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Evm { chain_id, .. }, Self::Evm { chain_id: other, .. }) => chain_id == other,
+            (Self::Bitcoin { chain, .. }, Self::Bitcoin { chain: other, .. }) => chain == other,
+            _ => false,
+        }
+    }
+
+    /// Names and URLs of its endpoints, in the order of their configuration.
+    fn places(&self) -> Vec<(&str, &url::Url)> {
+        match self {
+            Self::Evm { endpoints, .. } => endpoints.iter().map(|e| (e.name.as_str(), &e.url)).collect(),
+            Self::Bitcoin { endpoints, .. } => endpoints.iter().map(|e| (e.name.as_str(), &e.url)).collect(),
+        }
+    }
+}
+
 impl NetworkConfig {
     /// An EVM network with one endpoint, starting at the head.
     pub fn evm(slug: Network, chain_id: u64, endpoint: Endpoint) -> Self {
+        Self::on(slug, Chain::Evm { chain_id, endpoints: vec![endpoint] })
+    }
+
+    /// A Bitcoin network, starting at the head.
+    pub fn bitcoin(slug: Network, chain: Option<BitcoinChain>, endpoints: Vec<bitcoin::Endpoint>) -> Self {
+        Self::on(slug, Chain::Bitcoin { chain, endpoints })
+    }
+
+    fn on(slug: Network, chain: Chain) -> Self {
         Self {
             slug,
-            family: Family::Evm,
-            chain_id,
+            chain,
             start: Start::Latest,
-            endpoints: vec![endpoint],
             members: Vec::new(),
             fleet: FleetConfig::default(),
             verify: Verify::Profile,
@@ -96,22 +156,32 @@ impl NetworkConfig {
     pub fn same(&self, other: &Self) -> bool {
         let fleet = |f: &FleetConfig| (f.probe_every, f.hedge, f.quarantine, f.block_time);
         let asked = |n: &Self| (n.verify, n.confirm, n.confirm_within, fleet(&n.fleet));
-        self.members() == other.members() && asked(self) == asked(other)
+        self.chain == other.chain && self.members() == other.members() && asked(self) == asked(other)
     }
 
-    /// The endpoints with what their fleet is told of them. One of which nothing else is said has every role, no known limit, and an
+    /// Its family.
+    pub const fn family(&self) -> Family {
+        self.chain.family()
+    }
+
+    /// Names of its endpoints.
+    pub fn endpoints(&self) -> Vec<&str> {
+        self.chain.places().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// What the fleet is told of each endpoint, in their order. One of which nothing else is said has every role, no known limit, and an
     /// operator of its own.
-    pub fn members(&self) -> Vec<(MemberConfig, Endpoint)> {
-        let member = |e: &Endpoint| {
-            let said = self.members.iter().find(|m| m.name == e.name).cloned();
+    pub fn members(&self) -> Vec<MemberConfig> {
+        let member = |(name, url): (&str, &url::Url)| {
+            let said = self.members.iter().find(|m| m.name == name).cloned();
             let made_up = || MemberConfig {
-                account: Account::of([e.url.as_str()]),
-                place: Account::of([e.url.as_str()]),
-                ..MemberConfig::new(&e.name, &masked_url(&e.url))
+                account: Account::of([url.as_str()]),
+                place: Account::of([url.as_str()]),
+                ..MemberConfig::new(name, &masked_url(url))
             };
-            (said.unwrap_or_else(made_up), e.clone())
+            said.unwrap_or_else(made_up)
         };
-        self.endpoints.iter().map(member).collect()
+        self.chain.places().into_iter().map(member).collect()
     }
 }
 

@@ -16,9 +16,6 @@ pub enum Error {
         /// What is wrong and what to write instead.
         problem: String,
     },
-    /// A family that this version does not watch.
-    #[error("network `{0}`: this version of ingest watches networks of family evm only")]
-    Family(schemas::Network),
     /// A partition's task ended by a panic.
     #[error("the task of partition {0} failed: {1}")]
     Task(u32, String),

@@ -5,7 +5,7 @@
 //! `stage.status`, `dead.letters`, and `control.config` for a network that has no partition yet.
 //!
 //! Guarantee: per network, block events 1, 2, 3 … without a gap and without a repeat as a read_committed reader sees them,
-//! whatever is killed when; every block with all its receipts, parents checked; a fork is reverted, newest block first, down
+//! whatever is killed when; every block with all that belongs to it (receipts; what is spent), parents checked; a fork is reverted, newest block first, down
 //! to the common ancestor and the new branch applied. Event, checkpoint and ring are one transaction of the log, so a restart
 //! goes on at the next block. Empty, missing and failing answers are told apart, and one network's trouble stops no other.
 //!

@@ -151,7 +151,7 @@ pub fn describe() {
     );
     metrics::describe_gauge!(
         "headwater_divergence",
-        "1 while operators of a network show different blocks at one height."
+        "1 while operators of a network show different blocks at one height, or Bitcoin Core and Electrum servers are on different branches."
     );
     metrics::describe_counter!(
         "headwater_ingest_unconfirmed_total",

@@ -100,7 +100,7 @@ impl Networks {
     /// The sources of these networks, of a process of this name.
     ///
     /// # Errors
-    /// An endpoint that cannot be used as it is configured, or a family that is not followed.
+    /// An endpoint that cannot be used as it is configured.
     pub fn new(networks: &[NetworkConfig], tuning: &Tuning, instance: &str) -> Result<Self, Error> {
         let sources: Result<Vec<Source>, Error> = networks.iter().map(|n| source(n, tuning, instance)).collect();
         Ok(Self::of(sources?, tuning, instance))
@@ -199,7 +199,7 @@ impl Networks {
     pub(crate) fn tell(&self, board: &Board) {
         let followed = self.now();
         let named =
-            followed.networks.values().map(|f| (f.source.network.slug.clone(), Some(f.source.network.chain_id)));
+            followed.networks.values().map(|f| (f.source.network.slug.clone(), f.source.network.chain.evm_id()));
         board.configure(named, Some(status::UNNAMED));
     }
 
@@ -234,22 +234,22 @@ impl Ready {
 
 /// Whether the network goes on as the same one: of the same chain, with the same beginning.
 fn goes_on(former: &NetworkConfig, network: &NetworkConfig) -> bool {
-    (former.family, former.chain_id, former.start) == (network.family, network.chain_id, network.start)
+    former.chain.is_same(&network.chain) && former.start == network.start
 }
 
 /// The source of a network.
 fn source(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> Result<Source, Error> {
-    if network.family != Family::Evm {
-        return Err(Error::Family(network.slug.clone()));
-    }
-    chains::evm::source(network, tuning, instance)
-        .map_err(|problem| Error::Endpoint { network: network.slug.clone(), problem })
+    let source = match network.family() {
+        Family::Evm => chains::evm::source(network, tuning, instance),
+        Family::Bitcoin => chains::bitcoin::source(network, tuning, instance),
+        Family::Stellar => Err("networks of family stellar are not followed by this version".into()),
+    };
+    source.map_err(|problem| Error::Endpoint { network: network.slug.clone(), problem })
 }
 
 /// Gives endpoints their limits: the same account has those of whoever names it first.
 fn settle_limits<'a>(networks: impl Iterator<Item = &'a NetworkConfig> + Clone) {
-    let members: Vec<MemberConfig> =
-        networks.clone().flat_map(|n| n.members().into_iter().map(|(member, _)| member)).collect();
+    let members: Vec<MemberConfig> = networks.clone().flat_map(NetworkConfig::members).collect();
     // All networks of a process share one set, which is told once.
     let mut told = Vec::new();
     for network in networks {
@@ -265,7 +265,8 @@ fn settle_limits<'a>(networks: impl Iterator<Item = &'a NetworkConfig> + Clone) 
 fn show(former: &BTreeMap<Network, Following>, now: &BTreeMap<Network, Following>) {
     let labels = |of: &BTreeMap<Network, Following>| -> HashSet<(String, Option<String>)> {
         let endpoints = of.iter().flat_map(|(network, f)| {
-            f.source.network.endpoints.iter().map(|e| (network.to_string(), Some(e.name.clone())))
+            let names = f.source.network.endpoints();
+            names.into_iter().map(|name| (network.to_string(), Some(name.to_owned())))
         });
         of.keys().map(|network| (network.to_string(), None)).chain(endpoints).collect()
     };

@@ -92,12 +92,16 @@ impl Scribe {
     pub fn revert(&self, entry: &RingEntry, after: &Position, c: Circumstances) -> Result<Vec<NewRecord>, EncodeError> {
         let envelope = Envelope { reverts_sequence: Some(entry.sequence), ..envelope(Op::Revert, entry, after, c) };
         let child = RawTransaction { envelope: envelope.child(), payload: Payload::Revert };
-        Ok(vec![self.record(&RawBlock { envelope, evm: None })?, self.record(&child)?])
+        Ok(vec![self.record(&RawBlock { envelope, evm: None, bitcoin: None })?, self.record(&child)?])
     }
 
     /// A finality record between blocks: no event, repeats the last sequence.
     pub fn finality(&self, tip: &RingEntry, after: &Position, c: Circumstances) -> Result<Vec<NewRecord>, EncodeError> {
-        Ok(vec![self.record(&RawBlock { envelope: envelope(Op::Finality, tip, after, c), evm: None })?])
+        Ok(vec![self.record(&RawBlock {
+            envelope: envelope(Op::Finality, tip, after, c),
+            evm: None,
+            bitcoin: None,
+        })?])
     }
 
     /// The checkpoint's record.

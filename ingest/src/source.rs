@@ -77,7 +77,7 @@ impl Source {
     pub fn status(&self) -> NetworkStatus {
         NetworkStatus {
             network: self.network.slug.clone(),
-            family: self.network.family,
+            family: self.network.family(),
             state: NetworkState::Starting,
             tip_height: None,
             endpoint: Some(self.chain.endpoint()),

@@ -90,6 +90,6 @@ pub fn stalled(board: &Board, partition: u32, source: &Source, problem: &str) {
     board.network(partition, &source.network.slug, |row| {
         NetworkState::Stalled.as_str().clone_into(&mut row.state);
         row.detail = Some(problem.to_owned());
-        row.family = Some(source.network.family);
+        row.family = Some(source.network.family());
     });
 }

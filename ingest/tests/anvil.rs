@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Stage, config, open, read_chain, trace, wait_for_state, wait_for_tip};
+use common::{Stage, config, endpoints, open, read_chain, trace, wait_for_state, wait_for_tip};
 use ingest::Start;
 use loadtest::node::anvil::Anvil;
 use nodes::{
@@ -47,7 +47,7 @@ async fn follows_a_real_node_through_failures_and_reorgs() {
     let status = |hash: &Value| {
         let all = chain.transactions.values().flatten();
         let found = all.filter_map(|t| match &t.payload {
-            Payload::Transaction(t) if Some(t.hash.to_string().as_str()) == hash.as_str() => t.receipt_status,
+            Payload::Evm(t) if Some(t.hash.to_string().as_str()) == hash.as_str() => t.receipt_status,
             _ => None,
         });
         found.collect::<Vec<_>>()
@@ -95,7 +95,7 @@ async fn follows_impersonated_accounts() {
     let chain = wait_for_tip_or_later(&log, &anvil, height, hash).await;
     for (hash, from, block) in &sent {
         let mut found = chain.transactions.values().flatten().filter_map(|t| match &t.payload {
-            Payload::Transaction(tx) if Some(tx.hash.to_string().as_str()) == hash.as_str() => Some((t, tx)),
+            Payload::Evm(tx) if Some(tx.hash.to_string().as_str()) == hash.as_str() => Some((t, tx)),
             _ => None,
         });
         let (record, tx) = found.next().unwrap_or_else(|| panic!("{hash} of {from}"));
@@ -104,7 +104,7 @@ async fn follows_impersonated_accounts() {
     }
     stage.stop().await;
     // And it is such a case: what the node says of it does not hash to what it says.
-    let endpoint = config(&anvil.url(), None, 31_337, Start::Latest).networks.remove(0).endpoints.remove(0);
+    let endpoint = endpoints(&mut config(&anvil.url(), None, 31_337, Start::Latest)).remove(0);
     let strict = Checks { transaction_hashes: Weight::Decide, ..Checks::OFF };
     let config = EvmFleetConfig {
         network: "anvil".parse().unwrap(),

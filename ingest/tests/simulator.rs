@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{Chain, SLUG, Stage, config, open, read_chain, trace, wait_for_state, wait_for_tip};
+use common::{Chain, SLUG, Stage, config, endpoints, open, read_chain, trace, wait_for_state, wait_for_tip};
 use ingest::Start;
 use loadtest::node::evm::{Clock, Config as Sim, Dataset, Fault, FaultKind, Simulator, spawn};
 use runtime::log::{
@@ -179,8 +179,8 @@ async fn the_wrong_chain_is_never_followed() {
     stage.stop().await;
     // So it is when all of several endpoints say so, none of which is a liar for that.
     let mut several = config(&sim.url(), None, 4242, Start::Height(1));
-    let other = ingest::Endpoint { name: "other".into(), ..several.networks[0].endpoints[0].clone() };
-    several.networks[0].endpoints.push(other);
+    let other = ingest::Endpoint { name: "other".into(), ..endpoints(&mut several)[0].clone() };
+    endpoints(&mut several).push(other);
     let stage = Stage::start(several, log.clone());
     // What the stage before said is in the log until this one has spoken.
     let since = Instant::now();

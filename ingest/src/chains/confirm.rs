@@ -184,9 +184,10 @@ impl<F: Family> Watcher<F> {
 
     /// The state of a network that is at the head, or nearly so.
     pub(super) fn say_following(&self) {
-        match &self.said.unconfirmed {
-            Some(why) => self.say(NetworkState::Unconfirmed, Some(why.clone())),
-            None => self.say(NetworkState::Live, None),
+        match (&self.diverged, &self.said.unconfirmed) {
+            (Some(why), _) => self.say(NetworkState::Diverged, Some(why.clone())),
+            (None, Some(why)) => self.say(NetworkState::Unconfirmed, Some(why.clone())),
+            (None, None) => self.say(NetworkState::Live, None),
         };
     }
 

@@ -31,6 +31,12 @@ pub trait Family: Send + Sync + 'static {
     /// Which chain the network is, in the words in which a source says it and the checkpoint keeps it.
     fn chain_id(&self) -> String;
 
+    /// Whether a chain that a source says, or that is held, is the network's. A family whose configuration leaves that open takes the
+    /// first one for it.
+    fn is_ours(&self, said: &str) -> bool {
+        said == self.chain_id()
+    }
+
     /// How the chain grows.
     fn traits(&self) -> Traits;
 

@@ -30,6 +30,7 @@ impl<F: Family> Watcher<F> {
             return;
         }
         let view = heads.borrow_and_update().clone();
+        self.diverged = view.diverged;
         if view.connection != self.connection {
             self.connection = view.connection;
             self.check_node_chain().await;

@@ -5,10 +5,12 @@
 //!   `confirm` (what other operators say), `trouble` and `refusal` (what becomes a state).
 //! * `accept`: a reorg that is too deep and that an operator accepts.
 //! * `backfill`: heights that operators ask for, beside the stream; with `filler` (fetches and checks them).
-//! * [`evm`]: the first family.
+//! * `oversized`: what the log does not take.
+//! * [`evm`], [`bitcoin`]: the families.
 
 mod accept;
 mod backfill;
+pub mod bitcoin;
 mod confirm;
 pub mod evm;
 pub mod family;
@@ -16,6 +18,7 @@ mod fetcher;
 mod filler;
 mod finality;
 mod heads;
+mod oversized;
 mod publish;
 mod refusal;
 mod trouble;

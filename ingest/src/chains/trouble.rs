@@ -204,7 +204,7 @@ impl<F: Family> Watcher<F> {
     /// A data directory is never continued on another chain.
     pub(super) fn check_stored_chain(&self) -> Result<(), Stop> {
         let Some(stored) = &self.stored.checkpoint else { return Ok(()) };
-        if stored.chain_id == self.family.chain_id() {
+        if self.family.is_ours(&stored.chain_id) {
             return Ok(());
         }
         Err(Stop::State(NetworkState::WrongChain, self.family.held_chain(&stored.chain_id)))
@@ -214,7 +214,7 @@ impl<F: Family> Watcher<F> {
     pub(super) async fn check_node_chain(&mut self) {
         loop {
             match self.node.chain_id().await {
-                Ok(id) if id == self.family.chain_id() => {
+                Ok(id) if self.family.is_ours(&id) => {
                     self.waits = waits(self.backoff);
                     return;
                 }

@@ -101,6 +101,8 @@ pub struct Watcher<F: Family> {
     /// Whether others have a chain too that leaves the held one below the finalized height.
     pub(super) overruled: bool,
     pub(super) said: Said,
+    /// Why the source's endpoints are of different minds about the chain.
+    pub(super) diverged: Option<String>,
     /// The newest head told: its block may be asked for by hash.
     pub(super) newest: Option<Head>,
     /// The highest that was told, and when.
@@ -153,6 +155,7 @@ impl<F: Family> Watcher<F> {
             judged: said_too_deep,
             overruled: false,
             said: Said::default(),
+            diverged: None,
             newest: None,
             highest: None,
             told: watch::Sender::default().subscribe(),

@@ -106,6 +106,7 @@ fn lies(endpoint: &str, observer: &str, at: i64) -> ProviderSample {
         limit_per_1000_s: None,
         usage: Usage::default(),
         lie: Some(lie),
+        link: None,
     };
     sample(endpoint, observer, at, Seen::State(Box::new(state)))
 }

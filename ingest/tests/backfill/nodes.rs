@@ -5,7 +5,7 @@ use loadtest::node::evm::{EndpointConfig, Fault};
 use schemas::records::RequestState;
 
 use crate::{
-    common::{Stage, config, open},
+    common::{Stage, config, endpoints, open},
     world::{Set, again, ask, node_of, once, progress, request, same_filled, same_live, until, until_state},
 };
 
@@ -18,7 +18,7 @@ fn over_all(set: &Set) -> Config {
     let sim = &set.sim;
     let mut config = config(&sim.url(), Some(&sim.ws_url()), sim.chain_id(), ingest::Start::Latest);
     for endpoint in sim.endpoints().iter().skip(1) {
-        config.networks[0].endpoints.push(Endpoint {
+        endpoints(&mut config).push(Endpoint {
             name: endpoint.name().into(),
             url: endpoint.url().parse().unwrap(),
             ws: None,

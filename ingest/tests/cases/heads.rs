@@ -6,7 +6,7 @@ use ingest::Start;
 use loadtest::node::fixed::{Reply, recorded, stacked};
 use serde_json::{Value, json};
 
-use crate::run::Run;
+use crate::{common::endpoints, run::Run};
 
 /// What nodes push for a new head besides a header.
 fn forms(block: &Value) -> Vec<Value> {
@@ -25,7 +25,7 @@ async fn a_head_of_another_form_is_asked_for() {
     let blocks = recorded("sei-block-receipts-error").expect("blocks");
     let mut run = Run::with(blocks, 1329, |config, node| {
         config.networks[0].start = Start::Height(node.blocks()[0].height());
-        config.networks[0].endpoints[0].ws = Some(node.ws_url().parse().expect("a URL"));
+        endpoints(config)[0].ws = Some(node.ws_url().parse().expect("a URL"));
         // Polling by itself would come too late.
         (config.tuning.poll_min, config.tuning.poll_max) = (Duration::from_secs(60), Duration::from_secs(600));
     })

@@ -14,7 +14,7 @@ const SEI: &str = "sei-other-index";
 fn transactions(chain: &Chain) -> Vec<Vec<EvmTransaction>> {
     let of = |sequence: u64| {
         let records = chain.transactions[&sequence].iter();
-        records.map(|r| if let Payload::Transaction(t) = &r.payload { (**t).clone() } else { panic!("unreadable") })
+        records.map(|r| if let Payload::Evm(t) = &r.payload { (**t).clone() } else { panic!("unreadable") })
     };
     chain.blocks.iter().map(|b| of(b.envelope.sequence).collect()).collect()
 }

@@ -18,7 +18,7 @@ async fn blocks_with_a_typed_state_sync_are_followed() {
     let tip = "0x54cf921724f895a29c2c2c40966190353c8d30e4902668d3b6a5584f6540a257".to_owned();
     assert_eq!(totals.tip, (20_000_002, tip));
     let second = &chain.transactions[&chain.blocks[1].envelope.sequence];
-    let Payload::Transaction(sync) = &second[2].payload else { panic!("no transaction") };
+    let Payload::Evm(sync) = &second[2].payload else { panic!("no transaction") };
     assert_eq!((sync.transaction_type, sync.receipt_gas_used, sync.logs.len()), (0x7f, 0, 1));
     run.stop().await;
 }

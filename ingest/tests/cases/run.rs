@@ -27,7 +27,7 @@ impl Totals {
         let tip = chain.tip().expect("a block");
         let mut t = Self { blocks: chain.blocks.len(), transactions: 0, logs: 0, gas: 0, fees: 0, tip };
         for record in chain.blocks.iter().flat_map(|b| &chain.transactions[&b.envelope.sequence]) {
-            let Payload::Transaction(tx) = &record.payload else { panic!("no transaction: {record:?}") };
+            let Payload::Evm(tx) = &record.payload else { panic!("no transaction: {record:?}") };
             let price = tx.receipt_effective_gas_price.or(tx.gas_price).unwrap_or_default();
             t.transactions += 1;
             t.logs += tx.logs.len();

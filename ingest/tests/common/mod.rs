@@ -9,12 +9,14 @@ use std::{
 };
 
 use ingest::{Config, Endpoint, NetworkConfig, Start};
+use nodes::bitcoin;
 use runtime::log::{
     Log, PollLimits, Polled, Record, TopicPartition,
     embedded::{EmbeddedConfig, EmbeddedLog},
 };
 use schemas::{
     Network, Op, Origin, TimeMs,
+    bitcoin::BitcoinChain,
     codec::Codec,
     headers::ChainHeaders,
     records::{NetworkState, Payload, RawBlock, RawTransaction, StageStatus},
@@ -66,6 +68,21 @@ pub fn config(url: &str, ws: Option<&str>, chain_id: u64, start: Start) -> Confi
     config.tuning.poll_max = Duration::from_millis(500);
     config.tuning.poll_min = Duration::from_millis(20);
     config
+}
+
+/// One Bitcoin network on chain `chain` (left open where there is none) at these endpoints, each of an operator of its own, with short waits.
+pub fn bitcoin_config(chain: Option<BitcoinChain>, endpoints: Vec<bitcoin::Endpoint>, start: Start) -> Config {
+    let mut network = NetworkConfig::bitcoin(SLUG.parse().unwrap(), chain, endpoints);
+    network.start = start;
+    Config { networks: vec![network], ..config("http://127.0.0.1:9", None, 1, start) }
+}
+
+/// The endpoints of the first network.
+pub fn endpoints(config: &mut Config) -> &mut Vec<Endpoint> {
+    match &mut config.networks[0].chain {
+        ingest::config::Chain::Evm { endpoints, .. } => endpoints,
+        ingest::config::Chain::Bitcoin { .. } => panic!("an EVM network"),
+    }
 }
 
 /// A running stage.
@@ -214,9 +231,15 @@ pub async fn read_chain(log: &dyn Log) -> Chain {
                 }
                 let mut logs = 0;
                 for (i, child) in mine.iter().enumerate() {
-                    let Payload::Transaction(t) = &child.payload else { panic!("no transaction") };
-                    assert_eq!(t.transaction_index as usize, i);
-                    logs += t.logs.len();
+                    let index = match &child.payload {
+                        Payload::Evm(t) => {
+                            logs += t.logs.len();
+                            t.transaction_index
+                        }
+                        Payload::Bitcoin(t) => t.transaction_index,
+                        other => panic!("no transaction: {other:?}"),
+                    };
+                    assert_eq!(index as usize, i);
                 }
                 assert_eq!((mine.len(), logs), (e.tx_count as usize, e.log_count as usize));
                 chain.transactions.insert(e.sequence, mine);

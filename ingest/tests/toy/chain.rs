@@ -77,7 +77,11 @@ impl Family for Toy {
         _: ToyBlock,
         at: Circumstances,
     ) -> Result<Vec<NewRecord>, EncodeError> {
-        Ok(vec![scribe.record(&RawBlock { envelope: envelope(Op::Apply, entry, after, at), evm: None })?])
+        Ok(vec![scribe.record(&RawBlock {
+            envelope: envelope(Op::Apply, entry, after, at),
+            evm: None,
+            bitcoin: None,
+        })?])
     }
 }
 

@@ -4,18 +4,18 @@
 //! transaction over its topic's limit becomes a placeholder with its headers, and its record goes to the dead letters, whole.
 
 use nodes::evm::EvmBlock;
-use runtime::log::{Children, NewRecord, TopicPartition, header_name, letters};
+use runtime::log::{Children, NewRecord, TopicPartition, header_name};
 use schemas::{
-    Envelope, Op, TimeMs,
-    codec::{EncodeError, Record},
+    Envelope, Op,
+    codec::EncodeError,
     headers,
     passing::Writer,
-    records::{DeadLetter, Payload, RawBlock, RawTransaction, RingEntry, dead_letter::reason},
+    records::{Payload, RawBlock, RawTransaction, RingEntry},
     topics,
 };
 
 use crate::{
-    metrics,
+    chains::oversized::placeholder,
     records::{Circumstances, Scribe, envelope},
     tracker::Position,
 };
@@ -32,7 +32,7 @@ pub fn apply(
         Envelope { tx_count: entry.tx_count, log_count: entry.log_count, ..envelope(Op::Apply, entry, after, c) };
     let mut records = Vec::with_capacity(block.transactions.len() + 1);
     let child = envelope.child();
-    let header = RawBlock { envelope, evm: Some(Box::new(block.header)) };
+    let header = RawBlock { envelope, evm: Some(Box::new(block.header)), bitcoin: None };
     records.push(scribe.record(&header)?);
     let to = TopicPartition { topic: topics::RAW_TRANSACTIONS.name, partition: scribe.partition };
     let (children, mut writer) = (Children::new(to, &child), Writer::new(&scribe.codec, &child));
@@ -45,41 +45,13 @@ pub fn apply(
                 records.push(record);
             }
             Err(error) => {
-                let payload = Payload::Transaction(Box::new(transaction));
-                records.extend(placeholder(scribe, RawTransaction { envelope: child.clone(), payload }, error)?);
+                let place = (transaction.transaction_index, transaction.hash.to_string());
+                let payload = Payload::Evm(Box::new(transaction));
+                let raw = RawTransaction { envelope: child.clone(), payload };
+                records.extend(placeholder(scribe, raw, place, error)?);
             }
         }
     }
-    Ok(records)
-}
-
-/// A placeholder, and the dead letter that holds the record as it would have been written.
-fn placeholder(scribe: &Scribe, raw: RawTransaction, error: EncodeError) -> Result<Vec<NewRecord>, EncodeError> {
-    let Payload::Transaction(transaction) = &raw.payload else { return Err(error) };
-    let (index, hash) = (transaction.transaction_index, transaction.hash);
-    let envelope = raw.envelope.clone();
-    metrics::oversized(&envelope.network);
-    tracing::error!(
-        network = %envelope.network, height = envelope.height, index, %error,
-        "a placeholder takes its place, and its row is missing until `headwater dead-letters replay` inserts it"
-    );
-    let letter = DeadLetter {
-        source_topic: topics::RAW_TRANSACTIONS.name.into(),
-        source_partition: scribe.partition,
-        source_offset: None,
-        stage: "ingest".into(),
-        network: Some(envelope.network.clone()),
-        sequence: Some(envelope.sequence),
-        index: Some(index),
-        reason: reason::TOO_LARGE.into(),
-        error: format!("transaction {hash} of block {}: {error}", envelope.block_hash),
-        key: Some(raw.key().into()),
-        value: scribe.codec.encode_within(&raw, usize::MAX).ok(),
-        failed_at: TimeMs::now(),
-    };
-    let payload = Payload::Unreadable { index, error: error.to_string() };
-    let mut records = vec![scribe.record(&RawTransaction { envelope, payload })?];
-    records.extend(letters::records(&scribe.codec, letter, scribe.limits.letters, &Vec::new()));
     Ok(records)
 }
 
@@ -90,10 +62,10 @@ mod tests {
     use alloy_primitives::B256;
     use nodes::{Finality, evm::EvmHead};
     use schemas::{
-        BlockHash, Origin,
+        BlockHash, Origin, TimeMs,
         codec::Codec,
         headers::ChainHeaders,
-        records::{EvmHeader, EvmTransaction},
+        records::{DeadLetter, EvmHeader, EvmTransaction},
     };
 
     use super::*;
@@ -144,6 +116,6 @@ mod tests {
         let parts: Vec<DeadLetter> = letters.iter().map(|l| codec.decode(l.value.as_ref().unwrap()).unwrap()).collect();
         let whole: Vec<u8> = parts.into_iter().flat_map(|l| l.value.unwrap()).collect();
         let raw: RawTransaction = codec.decode(&whole).unwrap();
-        assert_eq!((raw.envelope.sequence, raw.payload), (5, Payload::Transaction(Box::new(oversized))));
+        assert_eq!((raw.envelope.sequence, raw.payload), (5, Payload::Evm(Box::new(oversized))));
     }
 }

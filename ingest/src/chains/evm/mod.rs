@@ -8,10 +8,10 @@ use std::{sync::Arc, time::Duration};
 use nodes::{
     Changing, NodeError, NodeErrorKind,
     evm::{
-        Checks, EvmBlock, Tuning,
+        Checks, Endpoint, EvmBlock, Tuning,
         fleet::{EvmFleet, EvmFleetConfig},
     },
-    fleet::{Clock, FleetConfig},
+    fleet::{Clock, FleetConfig, MemberConfig},
 };
 use runtime::log::NewRecord;
 use schemas::{
@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 
 use super::family::{Family, Traits};
 use crate::{
-    config::{NetworkConfig, Verify},
+    config::{Chain, NetworkConfig, Verify},
     records::{Circumstances, Scribe},
     samples::Observed,
     source::{Changes, Source, TakeOver},
@@ -37,22 +37,36 @@ use crate::{
 /// # Errors
 /// No endpoint, or one that cannot be used as configured: what is wrong and what to write instead.
 pub fn source(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> Result<Source, String> {
-    if network.endpoints.is_empty() {
+    let members = members(network)?;
+    if members.is_empty() {
         return Err("it has no [[network.endpoint]]".into());
     }
-    let fleet = EvmFleet::new(settings(network, tuning, instance), network.members(), Clock::system())?;
+    let fleet = EvmFleet::new(settings(network, tuning, instance), members, Clock::system())?;
     let endpoints =
         Arc::new(Endpoints { fleet: Changing::new(fleet), tuning: tuning.clone(), instance: instance.to_owned() });
     let source = Source::new(network.clone(), Evm::of(network), Arc::new(endpoints.fleet.clone()));
     Ok(source.observed(endpoints.clone()).changed_by(endpoints))
 }
 
+/// The endpoints, and what their fleet is told of each.
+fn members(network: &NetworkConfig) -> Result<Vec<(MemberConfig, Endpoint)>, String> {
+    match &network.chain {
+        Chain::Evm { endpoints, .. } => Ok(network.members().into_iter().zip(endpoints.iter().cloned()).collect()),
+        Chain::Bitcoin { .. } => Err("it is no EVM network".into()),
+    }
+}
+
+/// EIP-155 chain id of a network.
+fn chain_id(network: &NetworkConfig) -> u64 {
+    network.chain.evm_id().unwrap_or_default()
+}
+
 /// What a network's fleet is told.
 fn settings(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> EvmFleetConfig {
-    let usual = Profile::of(network.chain_id).block_time_ms.map(Duration::from_millis);
+    let usual = Profile::of(chain_id(network)).block_time_ms.map(Duration::from_millis);
     EvmFleetConfig {
         network: network.slug.clone(),
-        chain_id: network.chain_id,
+        chain_id: chain_id(network),
         observer: ProviderSample::observer_of(stage::INGEST, instance),
         checks: checks(network),
         tuning: tuning.clone(),
@@ -84,7 +98,7 @@ impl Observed for Endpoints {
 impl Changes for Endpoints {
     fn prepare(&self, network: &NetworkConfig) -> Result<TakeOver, String> {
         let (former, source) = (self.fleet.now(), self.fleet.clone());
-        let successor = former.succeeded_by(settings(network, &self.tuning, &self.instance), network.members())?;
+        let successor = former.succeeded_by(settings(network, &self.tuning, &self.instance), members(network)?)?;
         Ok(Box::new(move || {
             let fleet = successor.fleet().clone();
             source.succeed(successor);
@@ -95,7 +109,7 @@ impl Changes for Endpoints {
 
 /// The checks of a node's answers.
 pub fn checks(network: &NetworkConfig) -> Checks {
-    let profile = Profile::of(network.chain_id);
+    let profile = Profile::of(chain_id(network));
     match network.verify {
         Verify::Profile => Checks::of(&profile),
         Verify::Signatures => Checks::of(&profile).with_senders(),
@@ -114,7 +128,7 @@ pub struct Evm {
 impl Evm {
     /// The chain of a network.
     pub fn of(network: &NetworkConfig) -> Self {
-        let chain_id = network.chain_id;
+        let chain_id = chain_id(network);
         Self { slug: network.slug.clone(), chain_id, profile: Profile::of(chain_id) }
     }
 }
