@@ -44,7 +44,7 @@ impl Config {
         }
     }
 
-    /// By what a network's time passes; by its blocks' where the configuration does not name it.
+    /// By what a network's time passes, until a block of its says so itself; by its blocks' where the configuration does not name it.
     pub(crate) fn clock(&self, network: &Network) -> Clock {
         match self.families.borrow().get(network) {
             Some(Family::Bitcoin) => Clock::MedianTimePast,

@@ -19,7 +19,7 @@ use crate::{
     Config,
     former::Former,
     metrics,
-    windows::{self, Change, Open, Place},
+    windows::{self, Change, Clock, Open, Place},
 };
 
 /// A network.
@@ -28,6 +28,15 @@ struct Held {
     /// When windows that are open were given last, of the network and of its contracts.
     opened: Option<Instant>,
     contracts_opened: Option<Instant>,
+}
+
+/// By what a network's time passes, as a block's own record tells it; `None`: it has no header, as those of reverts and of finality.
+fn clock_of(block: &EnrichedBlock) -> Option<Clock> {
+    match (&block.bitcoin, &block.evm) {
+        (Some(_), _) => Some(Clock::MedianTimePast),
+        (None, Some(_)) => Some(Clock::BlockTime),
+        (None, None) => None,
+    }
 }
 
 /// See the module.
@@ -103,14 +112,18 @@ impl Part {
         if self.before.as_ref() != Some(&network) {
             self.before = Some(network.clone());
         }
+        let place = Place { offset: record.offset, at: record.timestamp };
+        let value = record.value.as_deref().unwrap_or_default();
+        let block = codec.decode::<EnrichedBlock>(value).map_err(|e| e.to_string());
         let held = self.networks.entry(network).or_insert_with_key(|network| Held {
             windows: windows::Network::new(network.clone(), config.clock(network)),
             opened: None,
             contracts_opened: None,
         });
-        let place = Place { offset: record.offset, at: record.timestamp };
-        let value = record.value.as_deref().unwrap_or_default();
-        let block = codec.decode::<EnrichedBlock>(value).map_err(|e| e.to_string());
+        // The same log gives the same windows, whatever the configuration names.
+        if let Some(clock) = block.as_ref().ok().and_then(clock_of) {
+            held.windows.passes_by(clock);
+        }
         match block.and_then(|block| Ok((block.envelope.sequence, Change::of(&block)?))) {
             Ok((sequence, change)) => {
                 let is_event = !matches!(change, Change::Finality(_));

@@ -15,8 +15,8 @@ use runtime::log::{
     fold,
 };
 use schemas::{
-    Codec, Envelope, Family, Network, Op, Origin, Record as _, TimeMs,
-    records::{BlockSummary, ContractSum, EnrichedBlock, Partial, Window},
+    BitcoinChain, BitcoinHash, Codec, Envelope, Family, Network, Op, Origin, Record as _, TimeMs,
+    records::{BitcoinHeader, BlockSummary, ContractSum, Coverage, EnrichedBlock, Partial, Window},
     sketch::{Bins, Distinct},
     topics::{self, TopicSpec},
 };
@@ -170,7 +170,7 @@ impl Chain {
             }
             summary
         });
-        EnrichedBlock { envelope, evm: None, summary, facts_position: None }
+        EnrichedBlock { envelope, evm: None, bitcoin: None, summary, facts_position: None }
     }
 
     fn apply(&mut self, events: &mut Vec<EnrichedBlock>) {
@@ -314,6 +314,43 @@ async fn what_is_not_due_again_is_not_published_again() {
     assert_eq!(closed(&after), closed(&before), "what is over is not told again");
     assert!(after.len() - before.len() <= 2 * 3 * 4, "open ones at most: {} and {}", before.len(), after.len());
     chain.judge(&after);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bitcoin_network_that_the_configuration_does_not_name_goes_by_its_median_time() {
+    let bench = Bench::new().await;
+    let mut chain = Chain::new("coins", 9);
+    let mut events = Vec::new();
+    (0..10).for_each(|_| chain.apply(&mut events));
+    let start = Window::start_of(events[0].envelope.block_time, 60);
+    for (minute, event) in (0..).zip(&mut events) {
+        let time = TimeMs(start.0 + 60_000 * minute);
+        event.envelope.block_time = time;
+        event.bitcoin = Some(Box::new(BitcoinHeader {
+            chain: BitcoinChain::Main,
+            coverage: Coverage::Full,
+            version: 1,
+            merkle_root: BitcoinHash::default(),
+            time: u32::try_from(time.0 / 1_000).expect("before 2106"),
+            bits: 0x1d00_ffff,
+            nonce: 0,
+            median_time: Some(start),
+            chain_work: None,
+            size: None,
+            stripped_size: None,
+            weight: None,
+            transaction_count: None,
+            coinbase: None,
+        }));
+    }
+    bench.write(0, &events).await;
+    let (stop, stage) = bench.start();
+    bench.until(0, &chain.network, 10).await;
+    let windows = bench.windows(0).await;
+    let complete = windows.iter().filter(|(_, window)| window.complete).count();
+    assert_eq!(complete, 0, "blocks may still fall into all of them");
+    stop.cancel();
+    stage.await.expect("joins").expect("ends well");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

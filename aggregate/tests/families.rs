@@ -90,6 +90,11 @@ impl Fed {
     }
 
     fn apply(&mut self, header: &Header) {
+        self.apply_with(header, None);
+    }
+
+    /// The same, where its record says the median time past.
+    fn apply_with(&mut self, header: &Header, median_time: Option<TimeMs>) {
         let mark = Some(Mark { height: header.height, time: header.time });
         let network =
             Partial { blocks: 1, transactions: header.transactions(), first: mark, last: mark, ..Partial::default() };
@@ -99,6 +104,7 @@ impl Fed {
             hash: header.hash.clone(),
             parent: header.parent.clone(),
             time: header.time,
+            median_time,
             finalized: None,
             parts: Parts { network, contracts: Vec::new(), left_out: false },
         })));
@@ -198,6 +204,79 @@ fn bitcoins_windows_are_those_of_its_headers_and_complete_by_the_median() {
     }
     // By a block's own time it would not: later blocks fall into windows that were called complete.
     assert!(feed(&headers, Clock::BlockTime, 0).corrected > 20);
+}
+
+/// Whoever meets a network first by a revert, or before the configuration names it, hears from its first block by what its time passes.
+#[test]
+fn what_a_block_says_of_its_chains_time_counts_from_the_first_one_on() {
+    let headers = bitcoin();
+    let mut fed = Fed::new(Clock::BlockTime);
+    fed.take(Change::Finality(None));
+    fed.sequence = 0;
+    for header in &headers {
+        fed.network.passes_by(Clock::MedianTimePast);
+        fed.apply(header);
+    }
+    let wanted = feed(&headers, Clock::MedianTimePast, 0);
+    assert_eq!(fed.windows, wanted.windows);
+    assert_eq!(fed.corrected, 0);
+    // Once there is a block nothing changes any more.
+    fed.network.passes_by(Clock::BlockTime);
+    assert_eq!(fed.network.tip().map(|(height, _)| height), headers.last().map(|header| header.height));
+}
+
+/// Of a chain's first ten blocks that are held nobody can compute it; their records know it.
+#[test]
+fn the_median_that_records_say_counts_from_the_first_block_on() {
+    let headers = bitcoin();
+    let (mut told, mut computed) = (Fed::new(Clock::MedianTimePast), Fed::new(Clock::MedianTimePast));
+    for at in 20..100 {
+        told.apply_with(&headers[at], Some(TimeMs(median_time_past(&headers, at))));
+        computed.apply(&headers[at]);
+        if at == 20 {
+            let reasons: Vec<_> = told.windows.values().filter_map(|window| window.reason.clone()).collect();
+            assert!(reasons.iter().all(|reason| reason.starts_with("the first block")), "{reasons:?}");
+        }
+    }
+    let of = |fed: &Fed| -> Vec<(u32, i64)> {
+        fed.windows.iter().filter(|(_, window)| window.complete).map(|(key, _)| *key).collect()
+    };
+    assert_eq!(of(&told), of(&computed), "what is complete in the end is the same");
+    assert!(of(&told).len() > 100);
+    let tip = headers[99].time.0.div_euclid(60_000) * 60_000;
+    let median = TimeMs(median_time_past(&headers, 99)).rfc3339();
+    let wanted = format!("its end is not reached: the median time past is {median}");
+    assert_eq!(told.windows[&(60, tip)].reason.as_deref(), Some(wanted.as_str()));
+}
+
+/// Of blocks whose header alone is known there are no windows, and those before and behind them do not reach over them.
+#[test]
+fn a_block_whose_header_alone_is_known_is_in_no_window() {
+    let headers = bitcoin();
+    let bare = |header: &Header| Change::Header { origin: Origin::Live, height: header.height };
+    let mut fed = Fed::new(Clock::MedianTimePast);
+    headers[..40].iter().for_each(|header| fed.take(bare(header)));
+    headers[37..40].iter().rev().for_each(|header| fed.revert(header));
+    headers[37..40].iter().for_each(|header| fed.take(bare(header)));
+    assert!(fed.windows.is_empty() && fed.corrected == 0);
+    assert_eq!(fed.network.tip(), None);
+    // Bodies come to be had, and are gone again.
+    headers[40..140].iter().for_each(|header| fed.apply(header));
+    let complete = fed.windows.values().filter(|window| window.complete).count();
+    assert!(complete > 100, "{complete}");
+    fed.take(bare(&headers[140]));
+    let why = format!("of block {} the header alone is known", headers[140].height);
+    let last = &fed.windows[&(86_400, headers[139].time.0.div_euclid(86_400_000) * 86_400_000)];
+    assert_eq!((last.complete, last.reason.as_deref()), (false, Some(why.as_str())));
+    let before = fed.windows.clone();
+    fed.revert(&headers[140]);
+    fed.take(bare(&headers[140]));
+    assert_eq!(fed.windows, before);
+    // What comes then begins anew.
+    headers[141..240].iter().for_each(|header| fed.apply(header));
+    let least = headers[141].time.0;
+    let again = fed.windows.values().filter(|window| window.complete && window.window_start.0 > least).count();
+    assert!(again > 100, "{again}");
 }
 
 #[test]

@@ -180,6 +180,7 @@ impl History {
             hash: block.hash.clone(),
             parent: block.parent.clone(),
             time: TimeMs(block.time),
+            median_time: None,
             finalized: self.finality.then_some(self.finalized),
             parts: block.parts.clone(),
         }));
@@ -482,6 +483,7 @@ fn what_is_held_does_not_grow_with_history() {
             hash: hash(n),
             parent: hash(n - 1),
             time: TimeMs(time),
+            median_time: None,
             finalized: None,
             parts,
         };

@@ -44,7 +44,7 @@ fn most_called(events: &[Event], each: usize) -> Watched {
     let of_block = |(_, (_, txs)): &Event| {
         let mut calls: HashMap<Address, usize> = HashMap::new();
         for tx in txs {
-            if let Payload::Transaction(tx) = &tx.payload {
+            if let Payload::Evm(tx) = &tx.payload {
                 tx.contracts().into_iter().for_each(|address| *calls.entry(address).or_default() += 1);
             }
         }
@@ -75,7 +75,7 @@ impl Many {
     fn of(raw: &[&RawTransaction]) -> Self {
         let mut calls: HashMap<Address, usize> = HashMap::new();
         for tx in raw {
-            if let Payload::Transaction(tx) = &tx.payload {
+            if let Payload::Evm(tx) = &tx.payload {
                 tx.contracts().into_iter().for_each(|address| *calls.entry(address).or_default() += 1);
             }
         }
@@ -125,7 +125,7 @@ fn main() {
         for (_, (block, txs)) in &events {
             let mut writer = Writer::new(&codec, &block.envelope.child());
             for tx in txs {
-                if let Payload::Transaction(tx) = &tx.payload {
+                if let Payload::Evm(tx) = &tx.payload {
                     drop(black_box(writer.value(tx, usize::MAX)));
                 }
             }
@@ -167,7 +167,7 @@ fn main() {
         .iter()
         .map(|(profile, (block, txs))| {
             let transactions = txs.iter().filter_map(|tx| match &tx.payload {
-                Payload::Transaction(tx) => Some(tx),
+                Payload::Evm(tx) => Some(tx),
                 _ => None,
             });
             let looked_at = transactions.map(|tx| {

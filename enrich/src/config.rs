@@ -20,10 +20,11 @@ use tokio::sync::watch;
 pub struct Config {
     /// Names this process to the consumer group, and is the end of its transactional id (`[runtime] instance`).
     pub instance: String,
-    /// Chain id of each network of the configuration, as that changes: its profile follows from it, and others compare it.
-    pub chain_ids: watch::Receiver<HashMap<Network, u64>>,
+    /// EIP-155 chain id of each network of the configuration, as that changes: its profile follows from it, and others compare it. `None`
+    /// where chains of the family have none.
+    pub chain_ids: watch::Receiver<HashMap<Network, Option<u64>>>,
     /// Those of networks that were taken out: what is still to be read of them is enriched as before.
-    former: Arc<Mutex<HashMap<Network, u64>>>,
+    former: Arc<Mutex<HashMap<Network, Option<u64>>>>,
     /// Networks whose logs are written to `enriched.events` too, as that changes.
     events: watch::Receiver<HashSet<Network>>,
     /// How long a transaction of the log gathers events after its first. Adds to the latency of a block at the tip.
@@ -43,11 +44,12 @@ pub struct Config {
 impl Config {
     /// Defaults: 50 ms, 250 ms from 512 KiB on, 8 MiB, 256 events.
     pub fn new(instance: impl Into<String>, chain_ids: HashMap<Network, u64>) -> Self {
+        let chain_ids = chain_ids.into_iter().map(|(network, id)| (network, Some(id))).collect();
         Self::following(instance, watch::Sender::new(chain_ids).subscribe())
     }
 
     /// The same, of networks that come and go; none has its logs written to `enriched.events`.
-    pub fn following(instance: impl Into<String>, chain_ids: watch::Receiver<HashMap<Network, u64>>) -> Self {
+    pub fn following(instance: impl Into<String>, chain_ids: watch::Receiver<HashMap<Network, Option<u64>>>) -> Self {
         let former = Arc::new(Mutex::new(chain_ids.borrow().clone()));
         Self {
             instance: instance.into(),
@@ -72,7 +74,7 @@ impl Config {
     pub fn profile(&self, network: &Network) -> Profile {
         let id = self.chain_ids.borrow().get(network).copied();
         let former = || self.former().get(network).copied();
-        id.or_else(former).map(Profile::of).unwrap_or_default()
+        id.or_else(former).flatten().map(Profile::of).unwrap_or_default()
     }
 
     /// Whether a network's logs are written to `enriched.events` too.
@@ -80,7 +82,7 @@ impl Config {
         self.events.borrow().contains(network)
     }
 
-    fn former(&self) -> MutexGuard<'_, HashMap<Network, u64>> {
+    fn former(&self) -> MutexGuard<'_, HashMap<Network, Option<u64>>> {
         self.former.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -88,7 +90,7 @@ impl Config {
     pub(crate) fn tell(&self, unnamed: Unnamed) {
         let now = self.chain_ids.borrow().clone();
         self.former().extend(now.iter().map(|(network, id)| (network.clone(), *id)));
-        self.board.configure(now.into_iter().map(|(network, id)| (network, Some(id))), Some(unnamed));
+        self.board.configure(now, Some(unnamed));
     }
 
     /// The same at every change, for ever.
@@ -108,7 +110,7 @@ mod tests {
     #[test]
     fn a_network_that_comes_has_its_profile_at_once_and_one_that_went_keeps_it() {
         let slug = |name: &str| name.parse::<Network>().expect("a slug");
-        let ids = |of: &[(&str, u64)]| of.iter().map(|(name, id)| (slug(name), *id)).collect::<HashMap<_, _>>();
+        let ids = |of: &[(&str, u64)]| of.iter().map(|(name, id)| (slug(name), Some(*id))).collect::<HashMap<_, _>>();
         let put = watch::Sender::new(ids(&[("op", 10)]));
         let config = Config::following("one", put.subscribe());
         let known = |name: &str| config.profile(&slug(name)) == Profile::of(10);

@@ -1,5 +1,7 @@
 //! What one event becomes in the log: its enriched records, and the dead letters of what could not be read.
 
+use std::convert::Infallible;
+
 use runtime::log::{
     Log, LogError, LogErrorKind, NewRecord, Record as LogRecord, TopicPartition,
     events::{Event, Halt},
@@ -105,7 +107,12 @@ pub(crate) fn work_up(
             continue;
         }
         let raw = out.decode_child(event, &block, place, original);
+        let was_read = !matches!(raw.payload, Payload::Unreadable { .. });
         let child = enrich_record(&profile, &mut summing, &mut decoder, raw);
+        if let (true, Payload::Unreadable { index, error }) = (was_read, &child.payload) {
+            let letter = out.letter(event, original, Some(*index), reason::UNDECODABLE, error);
+            out.records.extend(letter);
+        }
         if has_events {
             out.events(&child);
         }
@@ -186,14 +193,15 @@ impl Output<'_> {
         let (topic, limit) = (topics::ENRICHED_TRANSACTIONS.name, self.limits.transactions);
         let mut encoded = self.encode(&child, topic, limit);
         for leave_out in [Self::call_arguments, Self::decoded_events] {
-            if let (Err(_), Payload::Transaction(both)) = (&encoded, &mut child.payload) {
+            if let (Err(_), Payload::Evm(both)) = (&encoded, &mut child.payload) {
                 leave_out(&mut both.1);
                 encoded = self.encode(&child, topic, limit);
             }
         }
         let encoded = encoded.or_else(|error| {
             let index = match &child.payload {
-                Payload::Transaction(payload) => payload.0.transaction_index,
+                Payload::Evm(payload) => payload.0.transaction_index,
+                Payload::Bitcoin(tx) => tx.transaction_index,
                 Payload::Unreadable { index, .. } => *index,
                 Payload::Revert => 0,
             };
@@ -226,18 +234,18 @@ impl Output<'_> {
         let (topic, limit) = (topics::ENRICHED_EVENTS.name, self.limits.events);
         let of = |payload| EnrichedEvent { envelope: child.envelope.clone(), payload };
         let records = match &child.payload {
-            Payload::Transaction(both) => events_of(&both.0, &both.1).collect(),
+            Payload::Evm(both) => events_of(&both.0, &both.1).collect(),
             Payload::Revert => vec![Payload::Revert],
-            Payload::Unreadable { .. } => Vec::new(),
+            Payload::Bitcoin(_) | Payload::Unreadable { .. } => Vec::new(),
         };
         for payload in records {
             let mut record = of(payload);
             let mut encoded = self.encode(&record, topic, limit);
-            if let (Err(_), Payload::Transaction(event)) = (&encoded, &mut record.payload) {
+            if let (Err(_), Payload::Evm(event)) = (&encoded, &mut record.payload) {
                 event.decoded = None;
                 encoded = self.encode(&record, topic, limit);
             }
-            if let (Err(error), Payload::Transaction(event)) = (&encoded, &record.payload) {
+            if let (Err(error), Payload::Evm(event)) = (&encoded, &record.payload) {
                 let payload = Payload::Unreadable { index: event.log.log_index, error: error.to_string() };
                 encoded = self.encode(&of(payload), topic, limit);
             }
@@ -318,9 +326,9 @@ pub(crate) fn said(codec: &Codec, status: &StageStatus) -> Option<NewRecord> {
 pub(crate) fn events_of<'t>(
     tx: &'t EvmTransaction,
     found: &'t Enrichment,
-) -> impl Iterator<Item = Payload<EmittedEvent>> + 't {
+) -> impl Iterator<Item = Payload<EmittedEvent, Infallible>> + 't {
     tx.logs.iter().enumerate().map(|(at, log)| {
-        Payload::Transaction(Box::new(EmittedEvent {
+        Payload::Evm(Box::new(EmittedEvent {
             transaction_index: tx.transaction_index,
             transaction_hash: tx.hash,
             log: log.clone(),

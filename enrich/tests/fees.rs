@@ -100,7 +100,7 @@ fn every_fee_equals_the_recomputation_from_raw_json() {
             let of_each = expected["transactions"].as_array().unwrap();
             assert_eq!(enriched.len(), of_each.len(), "{at}");
             for (record, expected) in enriched.iter().zip(of_each) {
-                let Payload::Transaction(both) = &record.payload else { panic!("{record:?}") };
+                let Payload::Evm(both) = &record.payload else { panic!("{record:?}") };
                 let (tx, found) = &**both;
                 let text = |v: &Value| v.as_str().map(str::to_owned);
                 assert_eq!(Some(tx.hash.to_string()), text(&expected["hash"]), "{at}");

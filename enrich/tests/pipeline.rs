@@ -77,14 +77,14 @@ fn revert(of: &RawBlock, sequence: u64) -> (RawBlock, Vec<RawTransaction>) {
     envelope.reverts_sequence = Some(envelope.sequence);
     (envelope.sequence, envelope.op, envelope.tx_count, envelope.log_count) = (sequence, Op::Revert, 0, 0);
     let child = RawTransaction { envelope: envelope.child(), payload: Payload::Revert };
-    (RawBlock { envelope, evm: None }, vec![child])
+    (RawBlock { envelope, evm: None, bitcoin: None }, vec![child])
 }
 
 fn finality(of: &RawBlock, finalized: u64) -> (RawBlock, Vec<RawTransaction>) {
     let mut envelope = of.envelope.clone();
     envelope.finalized_height = Some(finalized);
     (envelope.op, envelope.tx_count, envelope.log_count) = (Op::Finality, 0, 0);
-    (RawBlock { envelope, evm: None }, vec![])
+    (RawBlock { envelope, evm: None, bitcoin: None }, vec![])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +125,7 @@ async fn logs_are_written_by_themselves_where_that_is_switched_on() {
     let first = small().event("eth", 1);
     let logs = |(_, txs): &(RawBlock, Vec<RawTransaction>)| -> usize {
         let of = |tx: &RawTransaction| match &tx.payload {
-            Payload::Transaction(tx) => tx.logs.len(),
+            Payload::Evm(tx) => tx.logs.len(),
             _ => 0,
         };
         txs.iter().map(of).sum()
@@ -143,7 +143,7 @@ async fn logs_are_written_by_themselves_where_that_is_switched_on() {
     let (mut wanted, mut decoded) = (Vec::new(), 0);
     for tx in bench.transactions(15).await {
         match tx.payload {
-            Payload::Transaction(both) => {
+            Payload::Evm(both) => {
                 for (log, event) in both.0.logs.iter().zip(&both.1.events) {
                     wanted.push((tx.envelope.clone(), Some((both.0.hash, log.clone(), event.clone()))));
                     decoded += usize::from(event.is_some());
@@ -154,7 +154,7 @@ async fn logs_are_written_by_themselves_where_that_is_switched_on() {
     }
     let got = events.into_iter().map(|e| {
         let event = match e.payload {
-            Payload::Transaction(event) => Some((event.transaction_hash, event.log, event.decoded)),
+            Payload::Evm(event) => Some((event.transaction_hash, event.log, event.decoded)),
             _ => None,
         };
         (e.envelope, event)
@@ -266,7 +266,7 @@ async fn what_cannot_be_read_becomes_a_placeholder_and_a_dead_letter() {
     let txs = bench.transactions(14).await;
     assert!(matches!(&txs[2].payload, Payload::Unreadable { index: 2, error } if error.contains("raw.transactions")));
     assert!(matches!(&txs[4].payload, Payload::Unreadable { index: 4, error } if error == "too large"));
-    assert_eq!(txs.iter().filter(|t| matches!(t.payload, Payload::Transaction(_))).count(), 12);
+    assert_eq!(txs.iter().filter(|t| matches!(t.payload, Payload::Evm(_))).count(), 12);
     let summary = bench.blocks(2).await[0].summary.clone().unwrap();
     assert_eq!((summary.transactions, summary.unreadable), (7, 2));
     let letters = bench.read(topics::DEAD_LETTERS.name, 0, 1).await;
@@ -555,8 +555,13 @@ async fn what_was_read_of_the_output_is_not_read_again_by_the_next_membership() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_without_positions_does_not_go_on_behind_another_block() {
     let bench = Bench::new().await;
-    let mut written =
-        EnrichedBlock { envelope: small().event("eth", 1).0.envelope, evm: None, summary: None, facts_position: None };
+    let mut written = EnrichedBlock {
+        envelope: small().event("eth", 1).0.envelope,
+        evm: None,
+        bitcoin: None,
+        summary: None,
+        facts_position: None,
+    };
     written.envelope.block_hash = written.envelope.parent_hash.clone();
     bench.publish(vec![bench.record(&written)]).await;
     let (stop, stage) = bench.start();
@@ -683,7 +688,7 @@ async fn facts_decode_what_follows_them_and_their_position_is_told() {
     let bench = Bench::new().await;
     let (proxy, behind) = (Address::repeat_byte(0xaa), Address::repeat_byte(0xbb));
     let (block, mut transactions) = small().event("eth", 1);
-    let Payload::Transaction(called) = &mut transactions[0].payload else { panic!("it is a transaction") };
+    let Payload::Evm(called) = &mut transactions[0].payload else { panic!("it is a transaction") };
     called.to_address = Some(proxy);
     called.input = [&keccak256("alpha(uint256)")[..4], &[0; 31], &[7]].concat().into();
     let network = block.envelope.network.clone();
@@ -700,7 +705,7 @@ async fn facts_decode_what_follows_them_and_their_position_is_told() {
     };
     let call = |all: &[EnrichedTransaction], sequence| {
         let mut of = all.iter().filter(|tx| tx.envelope.sequence == sequence);
-        let Some(Payload::Transaction(first)) = of.next().map(|tx| tx.payload.clone()) else { panic!("there is one") };
+        let Some(Payload::Evm(first)) = of.next().map(|tx| tx.payload.clone()) else { panic!("there is one") };
         first.1.call.map(|call| (call.signature, call.arguments.unwrap_or_default()))
     };
     let count = transactions.len();

@@ -32,7 +32,7 @@ fn event(g: &mut Gen) -> (RawBlock, Vec<RawTransaction>) {
             } else if tx.payload == Payload::Revert {
                 tx.payload = Payload::Unreadable { index: 0, error: "made up".into() };
             }
-            if let Payload::Transaction(tx) = &mut tx.payload {
+            if let Payload::Evm(tx) = &mut tx.payload {
                 tx.transaction_type =
                     [0, 1, 2, 3, 4, 0x64, 0x68, 0x69, 0x6a, 0x7e, tx.transaction_type][g.below(11) as usize];
                 for log in &mut tx.logs {
@@ -69,7 +69,7 @@ proptest! {
         for (raw, rich) in children.iter().zip(&enriched) {
             prop_assert_eq!(&raw.envelope, &rich.envelope);
             match (&raw.payload, &rich.payload) {
-                (Payload::Transaction(tx), Payload::Transaction(p)) => {
+                (Payload::Evm(tx), Payload::Evm(p)) => {
                     prop_assert_eq!(&**tx, &p.0);
                     prop_assert_eq!(p.1.events.len(), tx.logs.len());
                     failed += u32::from(p.1.status == Status::Failed);

@@ -81,7 +81,7 @@ fn facts(network: &str, address: Address, revision: u64, behind: Option<Address>
 fn contracts(events: &[Event]) -> Vec<Address> {
     let mut counts: HashMap<Address, usize> = HashMap::new();
     for tx in events.iter().flat_map(|(_, txs)| txs) {
-        if let Payload::Transaction(tx) = &tx.payload {
+        if let Payload::Evm(tx) = &tx.payload {
             tx.logs.iter().for_each(|log| *counts.entry(log.address).or_default() += 1);
         }
     }
@@ -191,7 +191,7 @@ async fn records_follow_from_the_block_and_its_facts_whoever_made_them() {
             for wanted in enriched {
                 let got = rows.next().unwrap();
                 assert_eq!(got, wanted, "{name}, sequence {}", got.envelope.sequence);
-                if let Payload::Transaction(both) = &got.payload {
+                if let Payload::Evm(both) = &got.payload {
                     let events = both.1.events.iter().flatten();
                     named += events.filter(|event| event.event.contains("address indexed src")).count();
                 }

@@ -149,7 +149,7 @@ fn figures_equal_the_manifest_and_a_recomputation() {
 }
 
 fn payload(tx: &EnrichedTransaction) -> &(schemas::records::EvmTransaction, schemas::records::Enrichment) {
-    let Payload::Transaction(payload) = &tx.payload else { panic!("{tx:?}") };
+    let Payload::Evm(payload) = &tx.payload else { panic!("{tx:?}") };
     payload
 }
 

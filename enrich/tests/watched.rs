@@ -65,7 +65,7 @@ impl Bench {
 async fn since_when_a_contract_is_watched_follows_from_its_record_alone() {
     let bench = Bench::new().await;
     let (_, transactions) = block().event("eth", 1);
-    let Payload::Transaction(tx) = &transactions[0].payload else { panic!("a recorded transaction") };
+    let Payload::Evm(tx) = &transactions[0].payload else { panic!("a recorded transaction") };
     let contract = tx.contracts()[0];
     let margin = WATCHED_MARGIN.as_millis() as i64;
 
@@ -85,7 +85,7 @@ async fn since_when_a_contract_is_watched_follows_from_its_record_alone() {
     assert_eq!(bench.next(&mut sequence, contract).await, Some(from));
     // Somebody else adds it, too: nothing moves. What is counted of the other contract says that this process has read so far.
     let another = transactions.iter().find_map(|transaction| match &transaction.payload {
-        Payload::Transaction(tx) => tx.contracts().into_iter().find(|address| *address != contract),
+        Payload::Evm(tx) => tx.contracts().into_iter().find(|address| *address != contract),
         _ => None,
     });
     let another = another.expect("a block that touches two contracts");

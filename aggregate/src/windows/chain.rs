@@ -6,7 +6,7 @@ use schemas::{BlockHash, limits::REORG_LIMIT_BLOCKS};
 
 use super::{
     NEVER,
-    change::{Parts, Place},
+    change::{Applied, Parts, Place},
 };
 
 /// Blocks whose times make a median (Bitcoin's median-time-past, BIP 113).
@@ -101,9 +101,13 @@ impl Chain {
     }
 
     /// One more.
-    pub fn push(&mut self, height: u64, hash: BlockHash, time: i64, sequence: u64, place: Place, parts: Parts) {
+    pub fn push(&mut self, sequence: u64, place: Place, block: Applied) {
+        let Applied { height, hash, parts, .. } = block;
+        let time = block.time.0;
         let (water, median) = self.tip().map_or((NEVER, NEVER), |tip| (tip.water, tip.median));
-        let median = median.max(self.median_with(time));
+        // The record may know it of blocks that are not held.
+        let told = block.median_time.map_or(NEVER, |median| median.0);
+        let median = median.max(self.median_with(time)).max(told);
         let passed = match self.clock {
             Clock::BlockTime => time,
             Clock::MedianTimePast => median,

@@ -87,6 +87,11 @@ impl Line {
         &self.chain
     }
 
+    /// By what its time passes; before its first block.
+    pub fn passes_by(&mut self, clock: Clock) {
+        self.chain = Chain::new(clock, self.is_fill);
+    }
+
     /// Whether a block comes next.
     pub fn continues(&self, block: &Applied) -> bool {
         self.chain.tip().is_none_or(|tip| tip.hash == block.parent && tip.height < block.height)
@@ -111,8 +116,9 @@ impl Line {
         let at = start(time, MINUTE);
         self.minutes.entry(at).or_insert_with(|| Minute::new(dropped)).add(&block.parts);
         self.news.insert(at);
-        self.chain.push(block.height, block.hash, time, sequence, place, block.parts);
-        self.chain.finalize(block.finalized);
+        let finalized = block.finalized;
+        self.chain.push(sequence, place, block);
+        self.chain.finalize(finalized);
     }
 
     /// Minutes of the network in which nothing happened, between the tip and a block at this time.
@@ -293,7 +299,20 @@ impl Line {
                 Some(_) => {}
             }
         }
-        (at + size > self.chain.water()).then(|| "its end is not reached".to_owned())
+        (at + size > self.chain.water()).then(|| self.not_reached())
+    }
+
+    /// Why a window has not ended, of which everything else holds.
+    fn not_reached(&self) -> String {
+        match (self.chain.clock(), self.chain.water()) {
+            (Clock::BlockTime, _) => "its end is not reached".to_owned(),
+            (Clock::MedianTimePast, NEVER) => {
+                "its end is not reached: the median time past is not known yet".to_owned()
+            }
+            (Clock::MedianTimePast, median) => {
+                format!("its end is not reached: the median time past is {}", TimeMs(median).rfc3339())
+            }
+        }
     }
 
     /// Whether blocks of a window's time left contracts out.

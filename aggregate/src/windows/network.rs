@@ -31,6 +31,8 @@ pub struct Network {
     sequence: Option<u64>,
     height: u64,
     live: Line,
+    /// Whether the header alone was to be had of the last live blocks, so that no window holds them.
+    is_bare: bool,
     fill: Option<Fill>,
     /// Windows that are uncertain since events are missing.
     uncertain: Vec<Window>,
@@ -47,9 +49,20 @@ impl Network {
             sequence: None,
             height: 0,
             live: Line::new(clock, false),
+            is_bare: false,
             fill: None,
             uncertain: Vec::new(),
             at: TimeMs(i64::MIN),
+        }
+    }
+
+    /// By what its time passes, as its blocks say it. A chain is of one family for ever, so that this changes something only before its first
+    /// block: whoever made it knew nothing of it but its name.
+    pub fn passes_by(&mut self, clock: Clock) {
+        if self.clock != clock && self.live.chain().tip().is_none() {
+            self.clock = clock;
+            self.live.passes_by(clock);
+            self.fill = None;
         }
     }
 
@@ -80,6 +93,8 @@ impl Network {
         match change {
             Change::Apply(block) if block.origin == Origin::Backfill => self.filled(sequence, place, *block),
             Change::Apply(block) => self.applied(sequence, place, *block),
+            Change::Header { origin: Origin::Backfill, .. } => self.fill = None,
+            Change::Header { height, .. } => self.bare(height),
             Change::Revert(block) => self.reverted(&block),
             Change::Finality(_) => {}
         }
@@ -88,8 +103,18 @@ impl Network {
         }
     }
 
+    /// Nothing is said about what it did, so that windows cannot hold it, nor reach over it.
+    fn bare(&mut self, height: u64) {
+        self.height = height;
+        self.is_bare = true;
+        if self.live.chain().tip().is_some() {
+            self.begin_again(format!("of block {height} the header alone is known"));
+        }
+    }
+
     fn applied(&mut self, sequence: u64, place: Place, block: Applied) {
         self.height = block.height;
+        self.is_bare = false;
         if !self.live.continues(&block) {
             self.begin_again(format!("block {} does not follow the one before it", block.height));
         }
@@ -107,7 +132,8 @@ impl Network {
 
     fn reverted(&mut self, block: &Reverted) {
         self.height = block.height.saturating_sub(1);
-        if self.live.revert(block).is_ok() {
+        // What windows never held is not taken from them.
+        if self.live.revert(block).is_ok() || self.is_bare {
             return;
         }
         let why = format!("block {} was reverted, deeper than partials are kept", block.height);

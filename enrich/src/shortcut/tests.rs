@@ -73,11 +73,11 @@ fn long_way(
     raw: &LogRecord,
 ) -> Option<Vec<NewRecord>> {
     let raw: RawTransaction = codec.decode(raw.value.as_deref()?).ok()?;
-    if !belongs(&raw, block) || !matches!(raw.payload, Payload::Transaction(_)) {
+    if !belongs(&raw, block) || !matches!(raw.payload, Payload::Evm(_)) {
         return None;
     }
     let enriched = enrich_record(profile, summing, decoder, raw);
-    let Payload::Transaction(both) = &enriched.payload else { return None };
+    let Payload::Evm(both) = &enriched.payload else { return None };
     let events = events_of(&both.0, &both.1);
     let events: Vec<_> = events.map(|payload| EnrichedEvent { envelope: enriched.envelope.clone(), payload }).collect();
     let mut records = vec![record(codec, &enriched)?];
@@ -111,7 +111,7 @@ fn both_ways(codec: &Codec, profile: &Profile, block: &RawBlock, values: &[Bytes
     let mut short = 0;
     // Every other contract is watched. What was not passed on is not counted either.
     let of = |tx: RawTransaction| match tx.payload {
-        Payload::Transaction(tx) => tx.contracts(),
+        Payload::Evm(tx) => tx.contracts(),
         _ => Vec::new(),
     };
     let touched = values.iter().filter_map(|value| codec.decode(value).ok()).flat_map(of).step_by(2);
@@ -171,7 +171,7 @@ fn event(g: &mut Gen) -> (RawBlock, Vec<RawTransaction>) {
     let transactions = (0..1 + g.below(3)).map(|_| {
         let mut raw = g.raw_transaction_2();
         raw.envelope = block.envelope.child();
-        if let Payload::Transaction(tx) = &mut raw.payload {
+        if let Payload::Evm(tx) = &mut raw.payload {
             tx.transaction_type = [0, 2, 3, 0x69, 0x7e, tx.transaction_type][g.below(6) as usize];
             tx.input = match g.below(4) {
                 0 => call(g).into(),
@@ -218,7 +218,7 @@ fn call(g: &mut Gen) -> Vec<u8> {
 }
 
 fn is_transaction(raw: &RawTransaction) -> bool {
-    matches!(raw.payload, Payload::Transaction(_))
+    matches!(raw.payload, Payload::Evm(_))
 }
 
 /// The datum's bytes changed so that it may mean the same and is written otherwise, or means something else, or nothing.
@@ -313,7 +313,7 @@ fn at_the_end_of_its_room_a_transaction_arrives_the_same() {
     let each = ARGUMENTS_BYTES;
     for (over, wanted) in [(0, TRANSACTION_BYTES / each), (1, TRANSACTION_BYTES / each - 1)] {
         let mut raw = transactions[0].clone();
-        let Payload::Transaction(tx) = &mut raw.payload else { panic!("a transaction") };
+        let Payload::Evm(tx) = &mut raw.payload else { panic!("a transaction") };
         (tx.to_address, tx.input) = (None, Default::default());
         let last = TRANSACTION_BYTES - (TRANSACTION_BYTES / each - 1) * each;
         tx.logs = (1..TRANSACTION_BYTES / each).map(|_| filled(each)).collect();
@@ -324,7 +324,7 @@ fn at_the_end_of_its_room_a_transaction_arrives_the_same() {
         let known = known();
         let mut decoder = Decoder::new(&known, block.envelope.height);
         let enriched = enrich_record(&TOLERANT, &mut Summing::new(&block, Watched::default()), &mut decoder, raw);
-        let Payload::Transaction(both) = enriched.payload else { panic!("a transaction") };
+        let Payload::Evm(both) = enriched.payload else { panic!("a transaction") };
         let decoded: Vec<bool> = both.1.events.iter().map(Option::is_some).collect();
         let expected: Vec<bool> = (0..both.0.logs.len()).map(|at| at < wanted).collect();
         assert_eq!(decoded, expected, "{over}");

@@ -1,5 +1,6 @@
 //! One file per step, each a pure function of a transaction, its block's header, its chain's profile and what is known of contracts.
 
+pub mod bitcoin;
 pub mod contracts;
 pub mod decode;
 pub mod failure;
@@ -15,7 +16,8 @@ use schemas::{
     Op,
     profiles::Profile,
     records::{
-        EnrichedBlock, EnrichedTransaction, Enrichment, EvmTransaction, Figures, Payload, RawBlock, RawTransaction,
+        Coverage, EnrichedBlock, EnrichedTransaction, Enrichment, EvmTransaction, Figures, Payload, RawBlock,
+        RawTransaction,
     },
 };
 
@@ -57,13 +59,23 @@ pub fn enrich_record(
     raw: RawTransaction,
 ) -> EnrichedTransaction {
     let payload = match raw.payload {
-        Payload::Transaction(tx) => {
+        Payload::Evm(tx) => {
             let found = enrich_transaction(profile, summing.in_block(), decoder, &tx);
             let is_transfer = tx.logs.iter().map(|log| transfers::is_transfer(&log.topics, log.data.len()));
             let transfers: Vec<bool> = is_transfer.collect();
             summing.add(&Figures::from(&*tx), &found, tx.logs.iter().map(|log| log.address), &transfers);
-            Payload::Transaction(Box::new((*tx, found)))
+            Payload::Evm(Box::new((*tx, found)))
         }
+        Payload::Bitcoin(tx) => match bitcoin::decode(summing.chain(), &tx) {
+            Ok(decoded) => {
+                summing.add_bitcoin(&decoded);
+                Payload::Bitcoin(Box::new(decoded))
+            }
+            Err(error) => {
+                summing.unreadable();
+                Payload::Unreadable { index: tx.transaction_index, error: error.to_string() }
+            }
+        },
         Payload::Revert => Payload::Revert,
         Payload::Unreadable { index, error } => {
             summing.unreadable();
@@ -77,14 +89,19 @@ pub fn enrich_record(
 /// `facts_position`: of what was known of contracts.
 pub fn enriched_block(block: RawBlock, summing: Summing, facts_position: Option<u64>) -> (EnrichedBlock, usize) {
     let facts_position = facts_position.filter(|_| block.envelope.op == Op::Apply);
+    // Where only the header was to be had nothing is said about transactions (rule 18).
+    let header_only = block.bitcoin.as_ref().is_some_and(|header| header.coverage == Coverage::Header);
     let (summary, left_out) = match block.envelope.op {
-        Op::Apply => {
+        Op::Apply if !header_only => {
             let (summary, left_out) = summing.done();
             (Some(summary), left_out)
         }
-        Op::Revert | Op::Finality => (None, 0),
+        Op::Apply | Op::Revert | Op::Finality => (None, 0),
     };
-    (EnrichedBlock { envelope: block.envelope, evm: block.evm, summary, facts_position }, left_out)
+    (
+        EnrichedBlock { envelope: block.envelope, evm: block.evm, bitcoin: block.bitcoin, summary, facts_position },
+        left_out,
+    )
 }
 
 /// Everything that one transaction tells in its block.

@@ -134,10 +134,10 @@ impl Bench {
     pub async fn apply(&mut self, height: u64, hash: B256, transactions: Vec<EvmTransaction>) -> u64 {
         let header = self.envelope(Op::Apply, height, hash, transactions.len());
         let envelope = header.child();
-        let header = RawBlock { envelope: header, evm: Some(Box::default()) };
+        let header = RawBlock { envelope: header, evm: Some(Box::default()), bitcoin: None };
         let records = transactions.into_iter().zip(0..).map(|(transaction, transaction_index)| {
             let transaction = EvmTransaction { transaction_index, ..transaction };
-            let payload = Payload::Transaction(Box::new(transaction));
+            let payload = Payload::Evm(Box::new(transaction));
             self.record(&RawTransaction { envelope: envelope.clone(), payload }, PARTITION)
         });
         let records = std::iter::once(self.record(&header, PARTITION)).chain(records).collect();

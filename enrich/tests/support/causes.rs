@@ -108,7 +108,7 @@ impl Bench {
     /// A block of one transaction.
     pub async fn apply(&mut self, height: u64, hash: BlockHash, transaction: EvmTransaction) {
         let envelope = self.child(Op::Apply, height, hash);
-        let raw = RawTransaction { envelope, payload: Payload::Transaction(Box::new(transaction)) };
+        let raw = RawTransaction { envelope, payload: Payload::Evm(Box::new(transaction)) };
         self.publish("t.ingest", vec![self.record(&raw, PARTITION)]).await;
     }
 

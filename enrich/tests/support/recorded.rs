@@ -139,10 +139,10 @@ impl Recorded {
         assert_eq!(transactions.len(), self.receipts.len());
         let children = transactions.iter().zip(&self.receipts).map(|(t, r)| {
             assert_eq!(t["hash"], r["transactionHash"]);
-            RawTransaction { envelope: envelope.child(), payload: Payload::Transaction(Box::new(transaction(t, r))) }
+            RawTransaction { envelope: envelope.child(), payload: Payload::Evm(Box::new(transaction(t, r))) }
         });
         let children = children.collect();
-        (RawBlock { envelope, evm: Some(Box::new(header)) }, children)
+        (RawBlock { envelope, evm: Some(Box::new(header)), bitcoin: None }, children)
     }
 }
 

@@ -104,7 +104,7 @@ impl Part {
         let Ok(headers) = ChainHeaders::parse_near(|name| record.header(name), self.before.as_ref()) else { return };
         let network = headers.network;
         self.before = Some(network.clone());
-        let Some(value) = &record.value else { return };
+        let Some(value) = record.value.as_ref().filter(|value| codec.may_be_evm(value)) else { return };
         let may_say = headers.op == Op::Apply && evidence::may_say_something(value);
         if headers.op == Op::Finality || !(headers.op == Op::Revert || may_say || see()) {
             return;
@@ -120,7 +120,7 @@ impl Part {
                 let mut waiting = of.shared.waiting();
                 touched.iter().for_each(|address| waiting.forget(address));
             }
-            Payload::Transaction(transaction) => {
+            Payload::Evm(transaction) => {
                 of.applied(&hash);
                 self.ledger.came(&network, height);
                 let at = At { height, hash: &hash, now };
@@ -136,7 +136,8 @@ impl Part {
                 let seen = touched(&transaction).map(|address| (address, 1));
                 self.see(&network, height, &hash, seen.collect::<Vec<_>>().into_iter());
             }
-            Payload::Unreadable { .. } => {}
+            // No contracts.
+            Payload::Bitcoin(_) | Payload::Unreadable { .. } => {}
         }
     }
 

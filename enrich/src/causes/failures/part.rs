@@ -141,12 +141,12 @@ impl Part {
         let Some(Ok(raw)) = record.value.as_ref().map(|value| codec.decode::<RawTransaction>(value)) else { return };
         match raw.payload {
             Payload::Revert => self.reverted(&network, &raw.envelope.block_hash, sequence),
-            Payload::Transaction(mut transaction) if failed => {
+            Payload::Evm(mut transaction) if failed => {
                 transaction.logs = Vec::new();
                 let item = Item::new((self.number, record.offset), raw.envelope, *transaction);
                 self.enter(item, asks(&network));
             }
-            Payload::Transaction(_) | Payload::Unreadable { .. } => {}
+            Payload::Evm(_) | Payload::Bitcoin(_) | Payload::Unreadable { .. } => {}
         }
     }
 
