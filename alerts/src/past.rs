@@ -30,11 +30,17 @@ pub struct Did {
 #[async_trait::async_trait]
 pub trait Past: Send + Sync {
     /// All that a contract did at the times from the first on, the second left out, oldest first: only where the ledger is full over them
-    /// (rule 31).
+    /// (rule 31), and with all of the network's events up to `sequence` taken in: rows of a branch that was left before it are none.
     ///
     /// # Errors
     /// Why it is not known, or not now.
-    async fn of(&self, network: &Network, contract: Address, times: (TimeMs, TimeMs)) -> Result<Vec<Did>, String>;
+    async fn of(
+        &self,
+        network: &Network,
+        contract: Address,
+        times: (TimeMs, TimeMs),
+        sequence: u64,
+    ) -> Result<Vec<Did>, String>;
 }
 
 /// Whom to ask; nobody: then a contract's windows are whole only once they lie behind the time from which it was watched.

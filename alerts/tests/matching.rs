@@ -46,6 +46,10 @@ fn network() -> Network {
     "demo".parse().expect("a slug")
 }
 
+fn other() -> Network {
+    "other".parse().expect("a slug")
+}
+
 impl Bench {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
@@ -78,7 +82,7 @@ impl Bench {
 
     /// With somebody who has rows.
     fn start_with(&self, past: Keeper) -> Running {
-        let families = HashMap::from([(network(), Family::Evm)]);
+        let families = HashMap::from([(network(), Family::Evm), (other(), Family::Evm)]);
         let config = Config { past, ..Config::new("test", families, "http://127.0.0.1:8080") };
         let stop = CancellationToken::new();
         (stop.clone(), tokio::spawn(run(config, self.log.clone(), self.codec.clone(), stop)))
@@ -181,6 +185,7 @@ type Event = (EnrichedBlock, Vec<EnrichedTransaction>);
 
 /// A chain of blocks with transactions, failed ones among them.
 struct Chain {
+    network: Network,
     sequence: u64,
     hashes: u64,
     time: i64,
@@ -189,7 +194,11 @@ struct Chain {
 
 impl Chain {
     fn new() -> Self {
-        Self { sequence: 0, hashes: 0, time: 1_700_000_000_000, blocks: Vec::new() }
+        Self::of(network())
+    }
+
+    fn of(network: Network) -> Self {
+        Self { network, sequence: 0, hashes: 0, time: 1_700_000_000_000, blocks: Vec::new() }
     }
 
     fn envelope(&mut self, op: Op, remaining: u32) -> Envelope {
@@ -198,7 +207,7 @@ impl Chain {
         let hash = |n: u64| B256::from(U256::from(n)).into();
         let tip = self.blocks.last().map(|(block, _)| &block.envelope);
         Envelope {
-            network: network(),
+            network: self.network.clone(),
             sequence: self.sequence,
             op,
             origin: Origin::Live,
@@ -238,7 +247,7 @@ impl Chain {
                 inner_calls: None,
                 events: Vec::new(),
             };
-            let payload = Payload::Transaction(Box::new((evm, enrichment)));
+            let payload = Payload::Evm(Box::new((evm, enrichment)));
             children.push(EnrichedTransaction { envelope: envelope.child(), payload });
         }
         let failed = transactions.iter().filter(|(_, failed)| *failed).count();
@@ -247,7 +256,7 @@ impl Chain {
             failed: u32::try_from(failed).expect("few"),
             ..BlockSummary::default()
         };
-        let block = EnrichedBlock { envelope, evm: None, summary: Some(summary), facts_position: None };
+        let block = EnrichedBlock { envelope, evm: None, bitcoin: None, summary: Some(summary), facts_position: None };
         self.blocks.push((block.clone(), children.clone()));
         (block, children)
     }
@@ -258,7 +267,7 @@ impl Chain {
         (envelope.origin, envelope.height, envelope.block_time) = (Origin::Backfill, height, TimeMs(1_600_000_000_000));
         envelope.parent_hash = B256::from(U256::from(7u64 << 32)).into();
         let summary = Some(BlockSummary::default());
-        (EnrichedBlock { envelope, evm: None, summary, facts_position: None }, Vec::new())
+        (EnrichedBlock { envelope, evm: None, bitcoin: None, summary, facts_position: None }, Vec::new())
     }
 
     fn revert(&mut self, remaining: u32) -> Event {
@@ -273,7 +282,7 @@ impl Chain {
             ..block.envelope
         };
         let child = EnrichedTransaction { envelope: envelope.child(), payload: Payload::Revert };
-        (EnrichedBlock { envelope, evm: None, summary: None, facts_position: None }, vec![child])
+        (EnrichedBlock { envelope, evm: None, bitcoin: None, summary: None, facts_position: None }, vec![child])
     }
 
     /// The transactions of the newest block.
@@ -295,7 +304,7 @@ impl Chain {
 
 fn transaction(of: &EnrichedTransaction) -> Option<(B256, bool)> {
     match &of.payload {
-        Payload::Transaction(whole) => Some((whole.0.hash, whole.1.status == Status::Failed)),
+        Payload::Evm(whole) => Some((whole.0.hash, whole.1.status == Status::Failed)),
         _ => None,
     }
 }
@@ -335,7 +344,7 @@ fn standing(matches: &[AlertMatch]) -> BTreeMap<B256, String> {
                 assert_eq!(standing.remove(&hash).as_ref(), Some(&block), "taken back as it was given");
                 taken_back.insert(hash, block);
             }
-            MatchOp::Figure | MatchOp::Settled => {}
+            MatchOp::Figure | MatchOp::LeftOut | MatchOp::Settled => {}
         }
     }
     standing
@@ -574,8 +583,15 @@ struct Rows(Did);
 
 #[async_trait::async_trait]
 impl Past for Rows {
-    async fn of(&self, _: &Network, contract: Address, times: (TimeMs, TimeMs)) -> Result<Vec<Did>, String> {
+    async fn of(
+        &self,
+        _: &Network,
+        contract: Address,
+        times: (TimeMs, TimeMs),
+        sequence: u64,
+    ) -> Result<Vec<Did>, String> {
         assert_eq!(contract, CONTRACT);
+        assert!(sequence > 1, "the events that the group has read have to be in the rows");
         Ok([self.0].into_iter().filter(|did| (times.0.0..times.1.0).contains(&did.at)).collect())
     }
 }
@@ -669,5 +685,39 @@ async fn a_rule_whose_end_is_taken_back_goes_on_with_the_same_alert() {
     let rest: Vec<MatchOp> = told[before..].iter().map(|one| one.op).collect();
     assert_eq!(rest, [MatchOp::IncludedAgain, MatchOp::Figure], "{told:?}");
     assert!(is_over(&told[before + 1]) && told[before].found.is_none(), "{told:?}");
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_holds_for_a_while_only_while_nobody_is_there_is_said_all_the_same() {
+    let (bench, mut chain, mut another) = (Bench::new().await, Chain::new(), Chain::of(other()));
+    let rule = |network: &str| {
+        json!({
+            "name": "Failed", "network": network, "metric": "failed", "operator": ">=", "threshold": 3, "window": "1m"
+        })
+    };
+    bench.define(DefinitionKind::Rule, "r", 1, rule("demo")).await;
+    bench.define(DefinitionKind::Rule, "s", 1, rule("other")).await;
+    let running = bench.start();
+    for _ in 0..20 {
+        let events: Vec<Event> = (0..20).flat_map(|_| [chain.apply(&[], 0), another.apply(&[], 0)]).collect();
+        bench.write(&events).await;
+    }
+    bench.until_read().await;
+    stop(running).await;
+
+    // Two networks are read back at the same time, and what comes first is a minute for which the rule holds.
+    let before = bench.matches().await.len();
+    let mut events = vec![another.apply(&[], 0), chain.apply(&[(1, true), (2, true), (3, true)], 0)];
+    let begins = chain.sequence;
+    events.extend((0..40).map(|_| chain.apply(&[], 0)));
+    bench.write(&events).await;
+    let running = bench.start();
+    let is_of = |one: &&AlertMatch| one.network == network();
+    let ends = |matches: &[AlertMatch]| matches[before..].iter().filter(is_of).any(|one| !is_over(one));
+    let told = bench.until("its end", ends).await;
+    let said: Vec<(u64, bool)> = told[before..].iter().filter(is_of).map(|one| (one.sequence, is_over(one))).collect();
+    assert_eq!(said.first(), Some(&(begins, true)), "{told:?}");
+    assert_eq!(said.last(), Some(&(begins + 30, false)), "{told:?}");
     stop(running).await;
 }

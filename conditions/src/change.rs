@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use schemas::{
     BlockHash, Op, Origin, TimeMs,
     limits::BLOCK_TIME_END_MS,
-    records::{EnrichedBlock, Partial},
+    records::{Coverage, EnrichedBlock, Partial},
 };
 
 /// Where an event stands in the log.
@@ -51,6 +51,8 @@ pub struct Applied {
     pub parent: BlockHash,
     /// Its time.
     pub time: TimeMs,
+    /// The median of the times of this block and the ten before it, where its record says it (Bitcoin's median time past, BIP-113).
+    pub median_time: Option<TimeMs>,
     /// The highest final height, where the chain says so.
     pub finalized: Option<u64>,
     /// What it adds.
@@ -73,6 +75,13 @@ pub struct Reverted {
 pub enum Change {
     /// A block.
     Apply(Box<Applied>),
+    /// A block of which the header alone is known: nothing is said about what it did.
+    Header {
+        /// Live or filled in.
+        origin: Origin,
+        /// Its height.
+        height: u64,
+    },
     /// One fewer.
     Revert(Reverted),
     /// Nothing but that no height up to this one is reverted any more.
@@ -83,7 +92,7 @@ impl Change {
     /// What a record of `enriched.blocks` does.
     ///
     /// # Errors
-    /// An applied block without a summary: what is wrong.
+    /// An applied block without a summary, of which more than the header was to be had: what is wrong.
     pub fn of(block: &EnrichedBlock) -> Result<Self, &'static str> {
         let e = &block.envelope;
         let finalized = e.finalized_height;
@@ -93,6 +102,9 @@ impl Change {
                 return Ok(Self::Revert(Reverted { height: e.height, hash: e.block_hash.clone(), time: e.block_time }));
             }
             Op::Apply => {}
+        }
+        if block.bitcoin.as_ref().is_some_and(|header| header.coverage == Coverage::Header) {
+            return Ok(Self::Header { origin: e.origin, height: e.height });
         }
         let summary = block.summary.as_ref().ok_or("an applied block without a summary")?;
         let contracts = summary.contracts.iter().map(|sum| Part {
@@ -111,9 +123,15 @@ impl Change {
             height: e.height,
             hash: e.block_hash.clone(),
             parent: e.parent_hash.clone(),
-            time: TimeMs(e.block_time.0.clamp(0, BLOCK_TIME_END_MS)),
+            time: in_time(e.block_time),
+            median_time: block.bitcoin.as_ref().and_then(|header| header.median_time).map(in_time),
             finalized,
             parts,
         })))
     }
+}
+
+/// A time that all that is computed of windows has room for.
+fn in_time(time: TimeMs) -> TimeMs {
+    TimeMs(time.0.clamp(0, BLOCK_TIME_END_MS))
 }

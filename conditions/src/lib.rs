@@ -31,7 +31,7 @@ pub use channel::{Channel, ChannelConfig, ChannelKind, Kept, MailTls, Reach, Wit
 pub use expression::Expression;
 pub use figures::{Figure, Metric};
 pub use index::{Entry, Hit, Index, Matched, Scratch};
-pub use monitor::{Monitor, MonitorGroup, OwnAbi, Wait};
+pub use monitor::{Monitor, MonitorGroup, Wait};
 pub use number::{Number, Relation};
 pub use routing::{Escalate, Hours, Route};
 pub use rule::{Limit, Rule, RuleGroup};

@@ -279,7 +279,9 @@ impl Trailing {
                 Some(tip) if tip.hash.as_ref() == Some(&block.hash) => self.pop_back(),
                 _ => is_good &= self.clear(),
             },
-            Change::Apply(_) | Change::Finality(_) => {}
+            // What it did is not known, so that no window may reach over it.
+            Change::Header { origin: schemas::Origin::Live, .. } => is_good &= self.clear(),
+            Change::Apply(_) | Change::Header { .. } | Change::Finality(_) => {}
         }
         is_good
     }

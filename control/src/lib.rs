@@ -66,7 +66,7 @@ mod tenants;
 pub use acks::{AckToken, AckTokens, NoAckToken};
 pub use audit::{Action, Entry, Filter, Misfit, Outcome, Subject, Verified};
 pub use contracts::{Contract, ContractPatch, Created, NewContract, Put, Source};
-pub use definitions::{Bounds, Defined, MadeDefinition, OwnAbis};
+pub use definitions::{Bounds, Defined, MadeDefinition};
 pub use error::{Denied, Error, Mistake};
 pub use expected::Expected;
 pub use id::Id;

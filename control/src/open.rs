@@ -163,7 +163,15 @@ impl Operator {
         crate::tenants::all(&self.control.db).await
     }
 
-    /// Runs statements past every wall, on SQLite: for tests that want what no caller can make.
+    /// Adds a tenant, on SQLite: PostgreSQL lets no role of Headwater do that.
+    ///
+    /// # Errors
+    /// There is one of this id or short name, it may not be, or the store is away.
+    pub async fn add_tenant(&self, id: &Id, slug: &str, name: &str) -> Result<(), Error> {
+        crate::tenants::add(&self.control.db, id, (slug, name), TimeMs::now()).await
+    }
+
+    /// Runs statements past every wall, on SQLite: for tests that want what no caller can make. Nothing that ships has it (`scripts/deny`).
     ///
     /// # Errors
     /// As the database has it.

@@ -29,6 +29,10 @@ pub(crate) const STATEMENTS: &[(&str, Sql)] = &[("tenants: suspended", SUSPENDED
 const ALL: SystemSql =
     SystemSql("SELECT tenant_id, slug, name, created_at, suspended_at FROM tenants ORDER BY tenant_id LIMIT $1");
 
+const ADD: SystemSql =
+    SystemSql("INSERT INTO tenants (tenant_id, slug, name, created_at, version) VALUES ($1, $2, $3, $4, 1)");
+const ADD_HEAD: SystemSql = SystemSql("INSERT INTO audit_heads (tenant_id, entries, at, hash) VALUES ($1, 0, 0, '')");
+
 /// Whether the tenant of this transaction is suspended; one that is gone counts as such.
 pub(crate) async fn suspended(tx: &mut Tx) -> Result<bool, Error> {
     let row = tx.row(SUSPENDED, &[]).await?;
@@ -44,6 +48,17 @@ pub(crate) async fn all(db: &Db) -> Result<Vec<TenantInfo>, Error> {
     };
     let rows = rows.await;
     tx.end(rows).await?.iter().map(read).collect()
+}
+
+/// One more, with the beginning of its audit.
+pub(crate) async fn add(db: &Db, id: &Id, (slug, name): (&str, &str), now: TimeMs) -> Result<(), Error> {
+    let mut tx = db.system(true).await?;
+    let done = async {
+        tx.system(ADD, &[Value::from(id), Value::from(slug), Value::from(name), Value::from(now.0)]).await?;
+        tx.system(ADD_HEAD, &[Value::from(id)]).await.map(drop)
+    };
+    let done = done.await;
+    tx.end(done).await
 }
 
 fn read(row: &Row) -> Result<TenantInfo, Error> {

@@ -5,7 +5,6 @@ use std::{
     sync::Arc,
 };
 
-use alloy_primitives::Address;
 use conditions::{Channel, Monitor, Rule, Silence};
 use runtime::log::{
     Record,
@@ -14,11 +13,10 @@ use runtime::log::{
     pass_over,
 };
 use schemas::{
-    Mistake, Network,
-    abi::Abi,
+    Mistake,
     codec::Codec,
-    headers::{names, revision_in},
-    records::{Contract, ControlTenant, Definition, DefinitionKind, OperatorContract, TenantThing},
+    headers::names,
+    records::{ControlTenant, Definition, DefinitionKind, OperatorContract, TenantThing},
 };
 use serde_json::Value;
 
@@ -70,25 +68,12 @@ impl Known {
         let ControlTenant { tenant, id, revision, thing } = record;
         let Some((kind, definition)) = thing.definition() else {
             if let TenantThing::Contract(contract) = thing {
-                let read = self.definitions.changes.saturating_add(1);
-                self.change(&tenant, |of| {
-                    let contract = Arc::new(contract);
-                    let former = of.contracts.insert(id, contract.clone());
-                    let with_abi = |contract: &Arc<Contract>| contract.abi.is_some();
-                    of.read_anew(read, [Some(contract), former].into_iter().flatten().filter(with_abi));
-                });
+                self.change(&tenant, |of| drop(of.contracts.insert(id, Arc::new(contract))));
             }
             return;
         };
         let mut outcome = Ok(());
-        let of_record = (revision, self.definitions.changes.saturating_add(1));
-        self.change(&tenant, |of| {
-            outcome = of.define(kind, &id, of_record, definition);
-            // Its contract may come behind it.
-            if outcome.is_err() && kind == DefinitionKind::Monitor {
-                of.waiting.insert(id.clone(), Arc::new((revision, definition.clone())));
-            }
-        });
+        self.change(&tenant, |of| outcome = of.define(kind, &id, revision, definition));
         if let Err(why) = outcome {
             let (kind, name) = (kind.as_str(), &definition.name);
             tracing::error!(
@@ -104,12 +89,7 @@ impl Known {
 
     fn remove(&mut self, tenant: &str, kind: &str, id: &str) {
         if self.definitions.of(tenant).is_some_and(|of| of.has(kind, id)) {
-            let read = self.definitions.changes.saturating_add(1);
-            self.change(tenant, |of| {
-                let contract = of.contracts.get(id).filter(|_| kind == OperatorContract::KIND).cloned();
-                of.remove(kind, id);
-                of.read_anew(read, contract.filter(|contract| contract.abi.is_some()).into_iter());
-            });
+            self.change(tenant, |of| of.remove(kind, id));
         }
     }
 }
@@ -119,64 +99,24 @@ type Things<T> = BTreeMap<String, Arc<Defined<T>>>;
 
 impl Tenant {
     fn is_empty(&self) -> bool {
-        let Self { contracts, rules, monitors, channels, silences, waiting } = self;
-        waiting.is_empty()
-            && contracts.is_empty()
-            && rules.is_empty()
-            && monitors.is_empty()
-            && channels.is_empty()
-            && silences.is_empty()
+        let Self { contracts, rules, monitors, channels, silences } = self;
+        contracts.is_empty() && rules.is_empty() && monitors.is_empty() && channels.is_empty() && silences.is_empty()
     }
 
     /// Takes a definition; where it cannot be used the former one is gone, too.
-    fn define(&mut self, kind: DefinitionKind, id: &str, at: (u64, u64), of: &Definition) -> Result<(), String> {
-        if kind == DefinitionKind::Monitor {
-            self.waiting.remove(id);
-        }
-        let contracts = &self.contracts;
+    fn define(&mut self, kind: DefinitionKind, id: &str, revision: u64, of: &Definition) -> Result<(), String> {
         match kind {
-            DefinitionKind::Rule => define(&mut self.rules, id, at, of, Rule::parse),
-            DefinitionKind::Monitor => define(&mut self.monitors, id, at, of, |value| monitor(contracts, value)),
-            DefinitionKind::Channel => define(&mut self.channels, id, at, of, Channel::parse),
-            DefinitionKind::Silence => define(&mut self.silences, id, at, of, Silence::parse),
-        }
-    }
-
-    /// Reads the monitors anew that look at one of these contracts without an ABI of their own.
-    fn read_anew(&mut self, read: u64, changed: impl Iterator<Item = Arc<Contract>>) {
-        for contract in changed {
-            let Ok(address) = contract.address.parse() else { continue };
-            for of in self.monitors.values_mut() {
-                if !of.what.networks.contains(&contract.network) || !of.what.lacks_abi(address) {
-                    continue;
-                }
-                if let Ok(what) = monitor(&self.contracts, &of.what.definition()) {
-                    *of = Arc::new(Defined {
-                        id: of.id.clone(),
-                        name: of.name.clone(),
-                        version: of.version,
-                        revision: of.revision,
-                        read,
-                        what: Arc::new(what),
-                        sealed: of.sealed.clone(),
-                        disabled: of.disabled.clone(),
-                    });
-                }
-            }
-            // What could not be read may have wanted just this one.
-            for (id, waiting) in std::mem::take(&mut self.waiting) {
-                let (revision, definition) = &*waiting;
-                if self.define(DefinitionKind::Monitor, &id, (*revision, read), definition).is_err() {
-                    self.waiting.insert(id, waiting);
-                }
-            }
+            DefinitionKind::Rule => define(&mut self.rules, id, revision, of, Rule::parse),
+            DefinitionKind::Monitor => define(&mut self.monitors, id, revision, of, Monitor::parse),
+            DefinitionKind::Channel => define(&mut self.channels, id, revision, of, Channel::parse),
+            DefinitionKind::Silence => define(&mut self.silences, id, revision, of, Silence::parse),
         }
     }
 
     fn has(&self, kind: &str, id: &str) -> bool {
         match DefinitionKind::of_word(kind) {
             Some(DefinitionKind::Rule) => self.rules.contains_key(id),
-            Some(DefinitionKind::Monitor) => self.monitors.contains_key(id) || self.waiting.contains_key(id),
+            Some(DefinitionKind::Monitor) => self.monitors.contains_key(id),
             Some(DefinitionKind::Channel) => self.channels.contains_key(id),
             Some(DefinitionKind::Silence) => self.silences.contains_key(id),
             None => kind == OperatorContract::KIND && self.contracts.contains_key(id),
@@ -186,7 +126,7 @@ impl Tenant {
     fn remove(&mut self, kind: &str, id: &str) {
         match DefinitionKind::of_word(kind) {
             Some(DefinitionKind::Rule) => drop(self.rules.remove(id)),
-            Some(DefinitionKind::Monitor) => drop((self.monitors.remove(id), self.waiting.remove(id))),
+            Some(DefinitionKind::Monitor) => drop(self.monitors.remove(id)),
             Some(DefinitionKind::Channel) => drop(self.channels.remove(id)),
             Some(DefinitionKind::Silence) => drop(self.silences.remove(id)),
             None if kind == OperatorContract::KIND => drop(self.contracts.remove(id)),
@@ -195,22 +135,10 @@ impl Tenant {
     }
 }
 
-/// A monitor with the ABIs of the tenant's contracts. Where these do not go with what it says, it means what it says alone.
-fn monitor(contracts: &BTreeMap<String, Arc<Contract>>, value: &Value) -> Result<Monitor, Vec<Mistake>> {
-    let own = |network: &Network, address: Address| {
-        let is_it = |contract: &&Arc<Contract>| {
-            contract.network == *network && contract.address.parse::<Address>().is_ok_and(|at| at == address)
-        };
-        let contract = contracts.values().filter(|contract| contract.abi.is_some()).find(is_it)?;
-        Abi::of(&serde_json::from_str(contract.abi.as_deref()?).ok()?).ok()
-    };
-    Monitor::parse_with(value, &own).or_else(|_| Monitor::parse(value))
-}
-
 fn define<T>(
     things: &mut Things<T>,
     id: &str,
-    (revision, read): (u64, u64),
+    revision: u64,
     of: &Definition,
     parse: impl Fn(&Value) -> Result<T, Vec<Mistake>>,
 ) -> Result<(), String> {
@@ -226,7 +154,6 @@ fn define<T>(
                 name: of.name.clone(),
                 version: of.version,
                 revision,
-                read,
                 what: Arc::new(what),
                 sealed: of.sealed.clone(),
                 disabled: of.disabled.clone(),
@@ -256,7 +183,7 @@ impl Fold for Known {
             pass_over(record, &"its key names no thing of a tenant");
             return;
         };
-        let told = || revision_in(record.header(names::REVISION));
+        let told = || record.header(names::REVISION).and_then(|n| std::str::from_utf8(n).ok()?.parse::<u64>().ok());
         match judge::<ControlTenant>(codec, record) {
             Found::Ours(found) => {
                 if self.counts(key, Some(found.revision)) {

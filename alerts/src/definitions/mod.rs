@@ -14,11 +14,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use conditions::{Channel, Monitor, Rule, Silence};
 pub use fold::Known;
 use runtime::log::{Log, LogError, followed::Followed};
-use schemas::{
-    Codec,
-    records::{Contract, Definition},
-    topics,
-};
+use schemas::{Codec, records::Contract, topics};
 use tokio::sync::watch;
 
 /// The one partition of the topic.
@@ -35,8 +31,6 @@ pub struct Defined<T> {
     pub version: u64,
     /// The revision of its record: rises with every change of the key.
     pub revision: u64,
-    /// Rises whenever it was read anew, with its record or with a contract that it is about.
-    pub read: u64,
     /// What it says.
     pub what: Arc<T>,
     /// Its secrets, sealed, base64; a channel's only.
@@ -58,8 +52,6 @@ pub struct Tenant {
     pub channels: BTreeMap<String, Arc<Defined<Channel>>>,
     /// Silences, those that are over too.
     pub silences: BTreeMap<String, Arc<Defined<Silence>>>,
-    /// Monitors that could not be read, by id, with the revision of each: the contract whose ABI they want may come behind them.
-    waiting: BTreeMap<String, Arc<(u64, Definition)>>,
 }
 
 /// What all tenants have defined, by tenant. It is the same `Arc` until something changes.

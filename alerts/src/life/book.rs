@@ -16,7 +16,7 @@ use super::{Clock, Entry, Hour, Key, Output, Settings, World, alert::Said, clock
 
 /// What stands before a channel's id where a rule's id would stand.
 const CHANNEL: &str = "channel:";
-/// What stands before a monitor's id where nothing but what was left out of it is kept.
+/// What stands before a monitor's id and a network where nothing but what was left out of it there is kept.
 const LEFT_OUT: &str = "left_out:";
 /// What is due by a clock that does not go on is looked at again after so long.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub struct Book {
     settings: Settings,
     entries: BTreeMap<Key, Entry>,
     hours: BTreeMap<String, Hour>,
-    /// By id of the monitor.
+    /// By monitor and network: see [`LeftOut::key`].
     left_out: BTreeMap<String, LeftOut>,
     /// The group of each alert.
     alerts: BTreeMap<String, Key>,
@@ -80,9 +80,9 @@ impl Book {
             self.hours.insert(channel.to_owned(), hour);
             return Ok(());
         }
-        if let Some(monitor) = record.source_id.strip_prefix(LEFT_OUT) {
+        if let Some(key) = record.source_id.strip_prefix(LEFT_OUT) {
             let left_out = serde_json::from_str(&record.state).map_err(|e| e.to_string())?;
-            self.left_out.insert(monitor.to_owned(), left_out);
+            self.left_out.insert(key.to_owned(), left_out);
             return Ok(());
         }
         let key = Key::read(&record.source_id, &record.group).ok_or_else(|| "its group is none".to_owned())?;
@@ -127,9 +127,10 @@ impl Book {
             return self.settled(record, clock, out);
         }
         if record.op == MatchOp::LeftOut {
-            let left_out = self.left_out.entry(record.source.id.clone()).or_insert_with(|| LeftOut::of(record));
+            let key = LeftOut::key(record);
+            let left_out = self.left_out.entry(key.clone()).or_insert_with(|| LeftOut::of(record));
             left_out.add(record, clock.wall());
-            self.changed_left_out.insert(record.source.id.clone());
+            self.changed_left_out.insert(key);
             return self.tell_left_out(clock.wall(), out);
         }
         let key = self.place(record);
@@ -167,13 +168,13 @@ impl Book {
     /// Tells the channels of monitors what was left out, where that is due.
     fn tell_left_out(&mut self, now: TimeMs, out: &mut Output) {
         let due: Vec<String> =
-            self.left_out.iter().filter(|(_, of)| of.due() <= now).map(|(monitor, _)| monitor.clone()).collect();
-        for monitor in due {
-            let Some(left_out) = self.left_out.get_mut(&monitor) else { continue };
-            self.changed_left_out.insert(monitor.clone());
-            let policy = self.settings.policies.get(&monitor).filter(|_| !left_out.is_told());
+            self.left_out.iter().filter(|(_, of)| of.due() <= now).map(|(key, _)| key.clone()).collect();
+        for key in due {
+            let Some(left_out) = self.left_out.get_mut(&key) else { continue };
+            self.changed_left_out.insert(key.clone());
+            let policy = self.settings.policies.get(left_out.monitor()).filter(|_| !left_out.is_told());
             let Some(policy) = policy else {
-                self.left_out.remove(&monitor);
+                self.left_out.remove(&key);
                 continue;
             };
             let (body, of) = left_out.take(policy.severity, now);
@@ -293,9 +294,9 @@ impl Book {
             let state = self.hours.get(&channel).map(|hour| (hour.revision, serde_json::to_string(hour)));
             changes.push(self.change(format!("{CHANNEL}{channel}"), String::new(), state));
         }
-        for monitor in std::mem::take(&mut self.changed_left_out) {
-            let state = self.left_out.get(&monitor).map(|of| (of.revision, serde_json::to_string(of)));
-            changes.push(self.change(format!("{LEFT_OUT}{monitor}"), String::new(), state));
+        for key in std::mem::take(&mut self.changed_left_out) {
+            let state = self.left_out.get(&key).map(|of| (of.revision, serde_json::to_string(of)));
+            changes.push(self.change(format!("{LEFT_OUT}{key}"), String::new(), state));
         }
         changes
     }

@@ -1,4 +1,4 @@
-//! What of a monitor was left out since a block may give so many matches only, and when its tenant hears of it.
+//! What of a monitor was left out on a network since a block may give so many matches only, and when its tenant hears of it.
 //!
 //! Guarantee: the first time at once, then once an hour at most with all that was left out meanwhile, whatever is restarted.
 
@@ -28,6 +28,16 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// Which one of its tenant's a record belongs to: one for each monitor and network.
+    pub fn key(record: &AlertMatch) -> String {
+        format!("{}:{}", record.source.id, record.network)
+    }
+
+    /// The monitor's id.
+    pub fn monitor(&self) -> &str {
+        &self.source.id
+    }
+
     /// Nothing yet.
     pub fn of(record: &AlertMatch) -> Self {
         let (source, network) = (record.source.clone(), record.network.to_string());
@@ -58,7 +68,7 @@ impl LeftOut {
 
     /// The summary's body, and what tells it from others.
     pub fn take(&mut self, severity: Severity, now: TimeMs) -> (Value, String) {
-        let of = format!("left out/{}/{}", self.source.id, self.revision);
+        let of = format!("left out/{}/{}/{}", self.source.id, self.network, self.revision);
         let body = json!({
             "count": self.count,
             "since": TimeMs(self.since).rfc3339(),
@@ -156,5 +166,27 @@ mod tests {
         again.tick(&clock, &mut out);
         assert_eq!((counts(&mut out), again.due()), (vec![], None), "nothing more came: it is forgotten");
         assert!(again.changes().iter().any(|change| change.state.is_none()));
+    }
+
+    #[test]
+    fn a_monitor_of_two_networks_tells_of_each() {
+        let (mut book, mut clock, mut out) = (Book::new("t"), Clock::default(), Output::default());
+        clock.set(TimeMs(3_600_000), true);
+        book.define(settings(), &clock, &mut out);
+        let of = |network: &str, count: u64| AlertMatch { network: network.parse().expect("a slug"), ..record(count) };
+        for (network, count) in [("demo", 5), ("other", 3), ("demo", 2), ("other", 1)] {
+            book.take(&of(network, count), &clock, &mut out);
+        }
+        clock.set(TimeMs(2 * 3_600_000), true);
+        book.tick(&clock, &mut out);
+        let ids: std::collections::BTreeSet<&str> = out.outbox.iter().map(|message| message.id.as_str()).collect();
+        assert_eq!(ids.len(), 4, "each is a message of its own");
+        let told = out.outbox.iter().map(|message| {
+            let body: Value = serde_json::from_str(&message.body).expect("JSON");
+            (body["alerts"][0]["network"].as_str().expect("a network").to_owned(), body["count"].as_u64())
+        });
+        let told: Vec<(String, Option<u64>)> = told.collect();
+        let of = |network: &str, count: u64| (network.to_owned(), Some(count));
+        assert_eq!(told, [of("demo", 5), of("other", 3), of("demo", 2), of("other", 1)]);
     }
 }

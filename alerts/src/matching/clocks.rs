@@ -2,7 +2,8 @@
 //!
 //! Guarantee (rule 30): figures come from stored clocks (when a block was first seen, a sample's time, what stages said of themselves), and
 //! nothing is said of a network whose events this group has not read to their end: that it is late itself is no silence of a chain. An
-//! endpoint of which nobody has said anything for a while has no figures.
+//! endpoint of which nobody has said anything for a while has no figures. What is counted over a window is told once all samples of that
+//! window were read, or those that were are enough: after a restart only the last ones are read back.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -17,7 +18,7 @@ use runtime::log::{
 use schemas::{
     Codec, Network, TimeMs,
     records::{
-        AlertMatch, EndpointState, ProviderSample, ProviderState, SUBSCRIBED_AGAIN, Seen, StageStatus,
+        AlertMatch, EndpointState, NetworkState, ProviderSample, ProviderState, SUBSCRIBED_AGAIN, Seen, StageStatus,
         stage_status::stage,
     },
     topics,
@@ -25,7 +26,7 @@ use schemas::{
 use serde_json::{Value, json};
 
 use super::{
-    figures::shown,
+    figures::{is_upward, shown},
     rules::{Look, Rules, Told, Watch, millis},
 };
 
@@ -35,8 +36,12 @@ const BACK: u64 = 5_000;
 const POLL: PollLimits = PollLimits { records: 5_000, bytes: 4 << 20, wait: Duration::from_millis(1) };
 /// Polls of one look.
 const POLLS: usize = 8;
-/// How long subscriptions are remembered: the longest window.
-const SUBSCRIPTIONS_MS: i64 = 24 * 3_600 * 1_000;
+/// A minute, of which samples give the sum.
+const MINUTE_MS: i64 = 60_000;
+/// How long after its end a minute's sum is written at the latest.
+const SENT_LATE_MS: i64 = 10_000;
+/// How long subscriptions are remembered: the longest window, and until their minute's sum is told.
+const SUBSCRIPTIONS_MS: i64 = 24 * 3_600 * 1_000 + MINUTE_MS + SENT_LATE_MS;
 /// Subscriptions of one endpoint that are remembered.
 const SUBSCRIPTIONS: usize = 10_000;
 
@@ -98,7 +103,10 @@ impl Endpoint {
 #[derive(Default)]
 pub struct Clocks {
     reader: Option<(Vec<u32>, Box<dyn Reader>)>,
-    endpoints: BTreeMap<Network, BTreeMap<String, Endpoint>>,
+    /// With the partition of each network.
+    endpoints: BTreeMap<Network, (u32, BTreeMap<String, Endpoint>)>,
+    /// By partition: all samples were read that were written from this time on, milliseconds since 1970.
+    known_from: BTreeMap<u32, i64>,
     told: HashMap<Network, Told>,
 }
 
@@ -118,10 +126,21 @@ impl Clocks {
     /// What the log says: the next look reads back again.
     pub async fn read(&mut self, log: &dyn Log, codec: &Codec, held: &[u32]) -> Result<(), LogError> {
         if self.reader.as_ref().is_none_or(|(of, _)| of != held) {
-            let at = |partition: &u32| TopicPartition { topic: topics::PROVIDERS_SAMPLES.name, partition: *partition };
-            let of: Vec<TopicPartition> = held.iter().map(at).collect();
-            let (from, _) = last(log, &of, BACK).await?;
-            self.endpoints.clear();
+            let at = |partition: u32| TopicPartition { topic: topics::PROVIDERS_SAMPLES.name, partition };
+            // What was read of partitions that stay is known still.
+            let former = self.reader.take();
+            let of = former.iter().flat_map(|(of, _)| of).copied();
+            let stay: Vec<u32> = of.filter(|of| held.contains(of)).collect();
+            let reached = |of: &u32| former.as_ref().map(|(_, reader)| (at(*of), reader.reached(at(*of))));
+            let kept: Vec<(TopicPartition, u64)> = stay.iter().filter_map(reached).collect();
+            drop(former);
+            self.endpoints.retain(|_, of| stay.contains(&of.0));
+            self.known_from.retain(|of, _| stay.contains(of));
+            let new: Vec<TopicPartition> = held.iter().filter(|of| !stay.contains(of)).map(|of| at(*of)).collect();
+            let (mut from, _) = if new.is_empty() { Default::default() } else { last(log, &new, BACK).await? };
+            let whole = from.iter().filter(|(_, from)| *from == 0).map(|(at, _)| (at.partition, i64::MIN));
+            self.known_from.extend(whole);
+            from.extend(kept);
             self.reader = Some((held.to_vec(), log.reader(&from).await?));
         }
         let Some((_, reader)) = &mut self.reader else { return Ok(()) };
@@ -131,14 +150,18 @@ impl Clocks {
                 Ok(Polled::Records(records)) if records.is_empty() => break,
                 Ok(Polled::Records(records)) => {
                     for record in &records {
+                        self.known_from.entry(record.from.partition).or_insert(record.timestamp.0);
                         let Some(value) = &record.value else { continue };
                         match codec.decode::<ProviderSample>(value) {
-                            Ok(sample) => take(&mut self.endpoints, sample),
+                            Ok(sample) => take(&mut self.endpoints, record.from.partition, sample),
                             Err(error) => pass_over(record, &error),
                         }
                     }
                 }
-                Ok(Polled::OutOfRange { at, oldest, .. }) => reader.seek(at, oldest).await?,
+                Ok(Polled::OutOfRange { at, oldest, .. }) => {
+                    self.known_from.remove(&at.partition);
+                    reader.seek(at, oldest).await?;
+                }
                 Ok(Polled::Assigned(_) | Polled::Revoked(_)) => {}
                 Err(error) => {
                     self.reader = None;
@@ -160,7 +183,8 @@ impl Clocks {
         let Some(watches) = rules.clocks.get(network) else { return Vec::new() };
         let told = self.told.entry(network.clone()).or_default();
         told.follow(rules);
-        let endpoints = self.endpoints.get(network);
+        let (partition, endpoints) = self.endpoints.get(network).map(|(of, endpoints)| (of, endpoints)).unzip();
+        let known_from = partition.and_then(|of| self.known_from.get(of)).copied().unwrap_or(i64::MAX);
         let mut said = Vec::new();
         for watch in watches {
             let rule = &watch.of.what;
@@ -194,7 +218,13 @@ impl Clocks {
                             Metric::ProviderErrorRate => state.success_rate.and_then(|rate| {
                                 Number::ratio(u64::from(1_000_000 - rate.ppm().min(1_000_000)), 1_000_000)
                             }),
-                            _ => Some(Number::from(endpoint.subscriptions(now, window_ms))),
+                            _ => {
+                                let count = Number::from(endpoint.subscriptions(now, window_ms));
+                                let from = now.0.saturating_sub(window_ms).saturating_sub(SENT_LATE_MS);
+                                let is_enough =
+                                    || is_upward(rule.operator) && rule.judge(&Figure::told(Some(count)), None).over;
+                                (known_from <= from || is_enough()).then_some(count)
+                            }
                         };
                         // A count changes with the clock, anything else when its observer speaks.
                         let at = if rule.metric == Metric::Reconnects { now } else { at };
@@ -207,10 +237,17 @@ impl Clocks {
                     let states = endpoints.into_iter().flatten().filter_map(|(n, e)| Some((n, e.state(now)?.1)));
                     let lies = |state: &EndpointState| state.lie.is_some() || state.state == ProviderState::Quarantined;
                     let all: Vec<(&String, bool)> = states.map(|(name, state)| (name, lies(state))).collect();
-                    if !all.is_empty() {
+                    let diverged = |status: &&StageStatus| status.state == NetworkState::Diverged.as_str();
+                    let apart = statuses.of(network, stage::INGEST).filter(diverged);
+                    if !all.is_empty() || apart.is_some() {
                         let names: Vec<&String> = all.iter().filter(|(_, lies)| *lies).map(|(name, _)| *name).collect();
-                        let count = Number::from(u64::try_from(names.len()).unwrap_or(u64::MAX));
-                        say(None, now, Some(count), json!({"endpoints": names}));
+                        let mut more = json!({"endpoints": names});
+                        // While they are of different minds one of them contradicts the others, though nobody may know which.
+                        let count = u64::try_from(names.len()).unwrap_or(u64::MAX).max(u64::from(apart.is_some()));
+                        if let Some(why) = apart.and_then(|status| status.detail.as_deref()) {
+                            more["reason"] = why.into();
+                        }
+                        say(None, now, Some(Number::from(count)), more);
                     }
                 }
                 Metric::NoBlockSeconds => {
@@ -253,15 +290,22 @@ impl Clocks {
 }
 
 impl Endpoint {
+    /// How often somebody subscribed again in the window: in minutes whose sum, as late as it may be told, is told in it.
     fn subscriptions(&self, now: TimeMs, window_ms: i64) -> u64 {
         let from = now.0.saturating_sub(window_ms);
-        self.subscribed.iter().filter(|(at, _)| at.0 > from).map(|(_, count)| count).sum()
+        self.subscribed.iter().filter(|(at, _)| told_by(*at) > from).map(|(_, count)| count).sum()
     }
 }
 
-fn take(endpoints: &mut BTreeMap<Network, BTreeMap<String, Endpoint>>, sample: ProviderSample) {
+/// When the sum of the minute of a time is told at the latest.
+fn told_by(at: TimeMs) -> i64 {
+    at.0.div_euclid(MINUTE_MS).saturating_add(1).saturating_mul(MINUTE_MS).saturating_add(SENT_LATE_MS)
+}
+
+fn take(endpoints: &mut BTreeMap<Network, (u32, BTreeMap<String, Endpoint>)>, partition: u32, sample: ProviderSample) {
     let ProviderSample { network, endpoint, at, observer, seen } = sample;
-    let endpoint = endpoints.entry(network).or_default().entry(endpoint).or_default();
+    let (_, endpoints) = endpoints.entry(network).or_insert_with(|| (partition, BTreeMap::new()));
+    let endpoint = endpoints.entry(endpoint).or_default();
     match seen {
         Seen::State(state) => {
             if endpoint.states.get(&observer).is_none_or(|(former, _)| *former <= at) {
@@ -306,4 +350,106 @@ fn evidence(
         fields.extend(more);
     }
     evidence
+}
+
+#[cfg(test)]
+mod tests {
+    use conditions::Rule;
+    use schemas::records::{MinuteSample, Usage};
+
+    use super::*;
+    use crate::definitions::Defined;
+
+    fn network() -> Network {
+        "demo".parse().expect("a slug")
+    }
+
+    fn rules(window: &str) -> Rules {
+        let rule = json!({
+            "name": "r", "network": "demo", "metric": "reconnects", "operator": ">", "threshold": 20, "window": window
+        });
+        let what = Arc::new(Rule::parse(&rule).expect("a rule"));
+        let (id, name) = ("r".to_owned(), "r".to_owned());
+        let of = Arc::new(Defined { id, name, version: 1, revision: 1, what, sealed: None, disabled: None });
+        let mut rules = Rules::default();
+        rules.clocks.insert(network(), vec![Arc::new(Watch { tenant: "t".to_owned(), of })]);
+        rules
+    }
+
+    fn sample(at: i64, seen: Seen) -> ProviderSample {
+        let (endpoint, observer) = ("ws".to_owned(), "ingest/a".to_owned());
+        ProviderSample { network: network(), endpoint, at: TimeMs(at), observer, seen }
+    }
+
+    fn state() -> Seen {
+        Seen::State(Box::new(EndpointState {
+            url: String::new(),
+            operator: String::new(),
+            state: ProviderState::Unknown,
+            reason: None,
+            since: TimeMs(0),
+            every_ms: 1 << 40,
+            score: None,
+            latency_part: None,
+            success_part: None,
+            height_part: None,
+            latency_ms: None,
+            latency_p95_ms: None,
+            success_rate: None,
+            height: None,
+            lag_blocks: None,
+            in_use: true,
+            in_use_since: None,
+            last_error: None,
+            last_error_at: None,
+            last_seen_at: None,
+            priority: 0,
+            roles: String::new(),
+            limit_per_1000_s: None,
+            usage: Usage::default(),
+            lie: None,
+            link: None,
+        }))
+    }
+
+    fn again(at: i64, calls: u64) -> ProviderSample {
+        let method = SUBSCRIBED_AGAIN.to_owned();
+        let (latency_p50_ms, latency_p95_ms) = (None, None);
+        sample(at, Seen::Minute(MinuteSample { method, calls, failures: 0, latency_p50_ms, latency_p95_ms, bytes: 0 }))
+    }
+
+    /// Of which all samples were read that were written from a time on.
+    fn clocks(known_from: i64, samples: Vec<ProviderSample>) -> Clocks {
+        let mut clocks = Clocks::default();
+        clocks.known_from.insert(3, known_from);
+        samples.into_iter().for_each(|sample| take(&mut clocks.endpoints, 3, sample));
+        clocks
+    }
+
+    fn said(clocks: &mut Clocks, rules: &Rules, now: i64) -> Vec<bool> {
+        let (network, none) = (network(), VecDeque::new());
+        let of = (&network, Heard::default(), &none);
+        let said = clocks.look(of, &Statuses::default(), rules, TimeMs(now));
+        said.iter().map(|one| one.figure.as_ref().is_some_and(|figure| figure.over)).collect()
+    }
+
+    #[test]
+    fn a_minute_of_subscriptions_is_seen_by_a_window_of_a_minute() {
+        // From 12:00:05 on, told when the next minute has begun.
+        let noon = 12 * 3_600_000;
+        let (rules, mut clocks) = (rules("1m"), clocks(i64::MIN, vec![sample(noon, state()), again(noon + 5_000, 21)]));
+        assert_eq!(said(&mut clocks, &rules, noon + 70_000), [true]);
+        assert_eq!(said(&mut clocks, &rules, noon + 129_000), [true], "for as long as it could have come");
+        assert_eq!(said(&mut clocks, &rules, noon + 131_000), [false]);
+    }
+
+    #[test]
+    fn what_was_not_read_back_ends_no_alert() {
+        let (day, rules) = (24 * 3_600_000, rules("24h"));
+        let now = 10 * day;
+        let some = |count: u64| vec![sample(now, state()), again(now - 60_000, count)];
+        assert!(said(&mut clocks(now - day / 2, some(1)), &rules, now).is_empty(), "half a day is known");
+        assert_eq!(said(&mut clocks(now - day / 2, some(21)), &rules, now), [true], "and may be enough");
+        assert_eq!(said(&mut clocks(now - 2 * day, some(1)), &rules, now), [false]);
+    }
 }

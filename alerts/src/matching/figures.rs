@@ -9,7 +9,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use alloy_primitives::Address;
@@ -18,7 +21,7 @@ use conditions::{
 };
 use runtime::control::Watched;
 use schemas::{
-    Network, TimeMs,
+    Network, Origin, TimeMs,
     limits::{conditions::PAST_CONTRACTS, windows::WATCHED_MARGIN},
     records::{AlertMatch, Mark, Partial},
 };
@@ -41,6 +44,9 @@ const ENOUGH_MS: i64 = 60_000;
 /// Contracts that no rule wants any more, and whose sums are kept all the same: rules are paused and made anew.
 const FORMER: usize = 256;
 
+/// Where each of them begins to count: an answer to what a former one of the same network asked is none of this one.
+static COUNTED: AtomicU64 = AtomicU64::new(0);
+
 /// See the module.
 pub struct Figures {
     trailing: Trailing,
@@ -53,7 +59,7 @@ pub struct Figures {
     let_go: LetGo,
     /// What the store told of contracts.
     pasts: BTreeMap<Address, Past>,
-    /// Up to which block time it was asked, and reverts of such blocks.
+    /// Up to which block time it was asked, and how often such a block came or went since.
     asked: (i64, u64),
     told: Told,
 }
@@ -101,7 +107,7 @@ impl Figures {
             minute: None,
             let_go: LetGo::default(),
             pasts: BTreeMap::new(),
-            asked: (i64::MIN, 0),
+            asked: (i64::MIN, COUNTED.fetch_add(1 << 32, Ordering::Relaxed)),
             told,
         }
     }
@@ -135,8 +141,8 @@ impl Figures {
         (self.trailing, self.longest_ms, self.contracts, self.let_go) = (trailing, longest_ms, contracts, let_go);
     }
 
-    /// Contracts of which rules want to know what they did before they were watched: behind which block time, up to which, and how many
-    /// reverts there were of such blocks. Nothing is asked before a block behind that time is there.
+    /// Contracts of which rules want to know what they did before they were watched: behind which block time, up to which, and how often such
+    /// a block came or went. Nothing is asked before a block behind that time is there.
     pub fn wants_past(&mut self, watches: &[Arc<Watch>], watched: &Watched) -> Vec<(Address, i64, i64, u64)> {
         let Some(latest) = self.trailing.latest() else { return Vec::new() };
         let mut longest: BTreeMap<Address, i64> = BTreeMap::new();
@@ -166,9 +172,9 @@ impl Figures {
         wanted
     }
 
-    /// Takes in what the store told; nothing where such a block was reverted since it was asked. Whether it was taken.
-    pub fn take_past(&mut self, contract: Address, (from, until, reverts): (i64, i64, u64), did: Vec<Did>) -> bool {
-        let is_good = reverts == self.asked.1;
+    /// Takes in what the store told; nothing where such a block came or went since it was asked. Whether it was taken.
+    pub fn take_past(&mut self, contract: Address, (from, until, changes): (i64, i64, u64), did: Vec<Did>) -> bool {
+        let is_good = changes == self.asked.1;
         if is_good {
             self.pasts.insert(contract, Past { from, until, did });
         }
@@ -184,12 +190,16 @@ impl Figures {
             block.parts.contracts.retain(|part| self.contracts.contains_key(&part.contract));
             block.parts.contracts.iter_mut().for_each(|part| plain(&mut part.partial));
         }
-        if let Change::Revert(block) = &change
-            && block.time.0 <= self.asked.0
-        {
-            // What the store told may have been of that block.
+        // A new branch may have a block before a time that the former one had passed.
+        let time = match &change {
+            Change::Revert(block) => Some(block.time.0),
+            Change::Apply(block) if block.origin == Origin::Live => Some(block.time.0),
+            _ => None,
+        };
+        if let Some(time) = time.filter(|time| *time <= self.asked.0) {
+            // What the store told may lack that block, or have one that is gone.
             self.asked.1 += 1;
-            self.pasts.retain(|_, past| past.until < block.time.0);
+            self.pasts.retain(|_, past| past.until < time);
         }
         if !self.trailing.take(sequence, change) {
             metrics::windows_lost(network);
@@ -311,7 +321,7 @@ fn is_sum(metric: Metric) -> bool {
 }
 
 /// Whether it is for too much.
-fn is_upward(operator: Relation) -> bool {
+pub fn is_upward(operator: Relation) -> bool {
     matches!(operator, Relation::More | Relation::AtLeast)
 }
 
@@ -370,4 +380,60 @@ fn evidence(
         fields.insert("example".to_owned(), example.map_or(Value::Null, |hash| json!({"hash": hash.to_string()})));
     }
     evidence
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::B256;
+    use schemas::{
+        Envelope, Op,
+        records::{BlockSummary, EnrichedBlock},
+    };
+
+    use super::*;
+
+    fn change(op: Op, sequence: u64, height: u64, time: i64) -> Change {
+        let envelope = Envelope {
+            network: "demo".parse().expect("a slug"),
+            sequence,
+            op,
+            origin: Origin::Live,
+            height,
+            block_hash: B256::repeat_byte(1).into(),
+            parent_hash: B256::repeat_byte(2).into(),
+            block_time: TimeMs(time),
+            observed_at: TimeMs(time),
+            safe_height: None,
+            finalized_height: None,
+            tx_count: 0,
+            log_count: 0,
+            reverts_sequence: None,
+            reorg_remaining: 0,
+        };
+        let summary = (op == Op::Apply).then(BlockSummary::default);
+        let block = EnrichedBlock { envelope, evm: None, bitcoin: None, summary, facts_position: None };
+        Change::of(&block).expect("a block")
+    }
+
+    #[test]
+    fn what_the_store_told_is_dropped_once_a_block_of_that_time_comes_or_goes() {
+        let network: Network = "demo".parse().expect("a slug");
+        let contract = Address::repeat_byte(7);
+        let figures = || {
+            let mut figures = Figures::new(60_000, BTreeSet::new());
+            figures.take(&network, 1, change(Op::Apply, 1, 1, 90_000));
+            figures.take(&network, 2, change(Op::Apply, 2, 2, 100_000));
+            figures.asked.0 = 95_000;
+            let asked = (35_000, 95_000, figures.asked.1);
+            (figures, asked)
+        };
+        let (mut first, asked) = figures();
+        first.take(&network, 3, change(Op::Revert, 3, 2, 100_000));
+        assert!(first.take_past(contract, asked, Vec::new()), "it lies behind");
+        // The new branch has a block before the time up to which it was asked.
+        first.take(&network, 4, change(Op::Apply, 4, 2, 94_000));
+        assert!(first.pasts.is_empty() && !first.take_past(contract, asked, Vec::new()));
+        let (mut second, _) = figures();
+        assert!(!second.take_past(contract, asked, Vec::new()), "who asked is no more");
+    }
 }

@@ -2,25 +2,28 @@
 //! any before, once in [`EVERY`] of each network.
 //!
 //! Guarantee: exactly the events up to where the group stands. What retention has removed makes windows incomplete, as the beginning of
-//! following a chain does. The group goes on meanwhile: a [`Reading`] is a task of its own, which ends with whoever holds it, and only the
-//! last [`NEAR`] records are read while the group waits.
+//! following a chain does. A [`Reading`] is a task of its own, which ends with whoever holds it; so many read at the same time at most
+//! ([`AT_ONCE`]). For a longer window the group goes on meanwhile, and only the last [`NEAR`] records are read while it waits; where there are
+//! no windows yet it waits ([`Reading::ended`]), since an event that nobody looked at is one of which nothing is ever said.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use conditions::Change;
 use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Polled, Record, TopicPartition, fold_between};
 use schemas::{Codec, Network, TimeMs, headers::ChainHeaders, records::EnrichedBlock, topics};
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::figures::Figures;
 
 /// Windows of a network are read back so often at most, where only a longer one is wanted.
 pub const EVERY: Duration = Duration::from_secs(600);
+/// Readings of one member at the same time: over Kafka each is a consumer of its own, and each reads the whole partition.
+pub const AT_ONCE: usize = 2;
 /// Records behind what was read back that the group itself waits for.
 pub const NEAR: u64 = 1_000;
 /// What is read back as fast is waited for, so that the next event is looked at as it comes.
-pub const BRIEFLY: Duration = Duration::from_secs(1);
+pub const BRIEFLY: Duration = Duration::from_millis(300);
 /// How far beyond the longest window the log is read back, by the times at which records were written: a block is written after its time,
 /// and its chain's clock may be ahead of ours.
 const MARGIN_MS: i64 = 600_000;
@@ -39,14 +42,17 @@ pub struct Reading {
 impl Reading {
     /// Begins to bring a network's windows to where they are below an offset of its partition; `from`: they are there below this one already.
     pub fn begin(
-        (log, codec): (&Arc<dyn Log>, &Arc<Codec>),
+        (log, codec, readings): (&Arc<dyn Log>, &Arc<Codec>, &Arc<Semaphore>),
         (partition, from, to): (u32, Option<u64>, u64),
         network: &Network,
         mut figures: Figures,
     ) -> Self {
         let (log, codec, network) = (log.clone(), codec.clone(), network.clone());
+        let readings = readings.clone();
         let is_new = from.is_none();
         let task = tokio::spawn(async move {
+            // Never closed.
+            let _turn = readings.acquire_owned().await.ok();
             let at = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition };
             let from = match from {
                 Some(from) => from,
@@ -72,10 +78,20 @@ impl Reading {
         if wait.is_zero() && !self.task.is_finished() {
             return Ok(None);
         }
-        match timeout(wait.max(Duration::from_millis(1)), &mut self.task).await {
+        match timeout(wait.max(Duration::from_millis(1)), self.ended()).await {
             Err(_) => Ok(None),
-            Ok(Ok(figures)) => figures.map(|figures| Some((figures, self.to))),
-            Ok(Err(error)) => {
+            Ok(ended) => ended.map(Some),
+        }
+    }
+
+    /// Waits for the windows and the offset below which they are. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// As of [`done`](Self::done).
+    pub async fn ended(&mut self) -> Result<(Figures, u64), LogError> {
+        match (&mut self.task).await {
+            Ok(figures) => figures.map(|figures| (figures, self.to)),
+            Err(error) => {
                 let message = format!("reading windows back broke off: {error}");
                 Err(LogError::new(LogErrorKind::Unavailable, message))
             }

@@ -1,12 +1,7 @@
 //! Saying of monitors that matches were left out.
 //!
-//! Guarantee: of one monitor and network something is said once a minute at most, with all that was left out until then; of so many monitors
-//! at most ([`MONITORS`]): of others the log alone tells.
-
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+//! Guarantee: of each block and monitor all that was left out is said, once, beside the matches that are told; how often people hear of it is
+//! for whoever tells them ([`crate::life`]). A block that a reorg removes and applies again counts twice.
 
 use schemas::{
     Network,
@@ -14,56 +9,59 @@ use schemas::{
 };
 use serde_json::json;
 
-use super::{hits, ring::Place};
+use super::{hits::LeftOut, ring::Place};
 
-/// How often it is said.
-const EVERY: Duration = Duration::from_secs(60);
-/// Monitors of which it is said within that time.
-const MONITORS: usize = 1_000;
-
-/// See the module.
-#[derive(Debug, Default)]
-pub struct LeftOuts {
-    /// By tenant, monitor and network: when it was said last, and what was left out since.
-    of: HashMap<(String, String, Network), (Instant, u64)>,
+/// What is said of it.
+pub fn said(left_out: LeftOut, network: &Network, place: &Place) -> AlertMatch {
+    let LeftOut { tenant, source, matches } = left_out;
+    AlertMatch {
+        tenant,
+        source,
+        op: MatchOp::LeftOut,
+        network: network.clone(),
+        sequence: place.sequence,
+        height: place.height,
+        block_hash: Some(place.block_hash.clone()),
+        at: place.at,
+        observed_at: place.observed_at,
+        contract: None,
+        group: Default::default(),
+        found: None,
+        figure: Some(Figured { over: false, evidence: json!({"left_out": matches}).to_string() }),
+    }
 }
 
-impl LeftOuts {
-    /// What is to be said now that so many matches of a block are left out.
-    pub fn say(&mut self, left_out: hits::LeftOut, network: &Network, place: &Place) -> Option<AlertMatch> {
-        let hits::LeftOut { tenant, source, matches } = left_out;
-        let matches = u64::try_from(matches).unwrap_or(u64::MAX);
-        let key = (tenant.clone(), source.id.clone(), network.clone());
-        let count = match self.of.get_mut(&key) {
-            Some((said, since)) if said.elapsed() < EVERY => {
-                *since = since.saturating_add(matches);
-                return None;
-            }
-            Some((_, since)) => since.saturating_add(matches),
-            None if self.of.len() >= MONITORS => {
-                self.of.retain(|_, (said, _)| said.elapsed() < EVERY);
-                if self.of.len() >= MONITORS {
-                    return None;
-                }
-                matches
-            }
-            None => matches,
+#[cfg(test)]
+mod tests {
+    use schemas::{
+        TimeMs,
+        records::{AlertSource, SourceKind},
+    };
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn all_that_blocks_leave_out_is_said() {
+        let network: Network = "demo".parse().expect("a slug");
+        let source = AlertSource { kind: SourceKind::Monitor, id: "m".to_owned(), name: "m".to_owned(), version: 1 };
+        let count = |sequence: u64| {
+            let place = Place {
+                sequence,
+                height: sequence,
+                block_hash: alloy_primitives::B256::ZERO.into(),
+                at: TimeMs(0),
+                observed_at: TimeMs(0),
+                finalized: None,
+                seen_at: TimeMs(0),
+                reorg_goes_on: false,
+            };
+            let left_out = LeftOut { tenant: "t".to_owned(), source: source.clone(), matches: 500 };
+            let figure = said(left_out, &network, &place).figure.expect("how many");
+            let evidence: Value = serde_json::from_str(&figure.evidence).expect("JSON");
+            evidence["left_out"].as_u64().expect("a count")
         };
-        self.of.insert(key, (Instant::now(), 0));
-        Some(AlertMatch {
-            tenant,
-            source,
-            op: MatchOp::LeftOut,
-            network: network.clone(),
-            sequence: place.sequence,
-            height: place.height,
-            block_hash: Some(place.block_hash.clone()),
-            at: place.at,
-            observed_at: place.observed_at,
-            contract: None,
-            group: Default::default(),
-            found: None,
-            figure: Some(Figured { over: false, evidence: json!({"left_out": count}).to_string() }),
-        })
+        // A launch: twenty blocks within a minute.
+        assert_eq!((1..=20).map(count).sum::<u64>(), 10_000);
     }
 }

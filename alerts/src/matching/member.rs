@@ -19,15 +19,19 @@ use schemas::{
     records::{AlertMatch, EnrichedBlock, EnrichedTransaction, Payload},
     topics,
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     GROUP,
     beside::Beside,
     failures::Failures,
+    history,
     hits::Hits,
-    left_out::LeftOuts,
+    left_out,
     monitors::Monitors,
     output::{self, Limits},
     part::Part,
@@ -70,8 +74,9 @@ pub struct Member<'a> {
     rules: Rules,
     beside: Beside,
     pasts: Pasts,
-    left_outs: LeftOuts,
     self_test: SelfTest,
+    /// For windows that are read back.
+    readings: Arc<Semaphore>,
     records: Vec<NewRecord>,
     positions: HashMap<TopicPartition, u64>,
     /// Whether they are not those that were written last.
@@ -110,8 +115,8 @@ impl<'a> Member<'a> {
             rules,
             beside: Beside::new(context.log.clone(), context.codec.clone()),
             pasts: Pasts::new(context.config.past.clone()),
-            left_outs: LeftOuts::default(),
             self_test: SelfTest::new(),
+            readings: Arc::new(Semaphore::new(history::AT_ONCE)),
             records: Vec::new(),
             positions: HashMap::new(),
             moved: false,
@@ -143,8 +148,14 @@ impl<'a> Member<'a> {
                 Batch::Events(events) => {
                     self.take_definitions();
                     self.beside.follow_baselines(&self.rules, &self.parts).await?;
+                    self.begin_readings(&events);
                     for event in &events {
-                        self.event(event).await?;
+                        // What waits for windows that are read back does not keep a process from ending.
+                        tokio::select! {
+                            biased;
+                            done = self.event(event) => done?,
+                            () = shutdown.cancelled() => return Ok(()),
+                        }
                         if self.records.len() >= COMMIT_RECORDS {
                             self.commit().await?;
                         }
@@ -215,6 +226,7 @@ impl<'a> Member<'a> {
         tracing::info!(?partitions, "revoked");
         self.parts.retain(|partition, _| !partitions.contains(partition));
         self.beside.release(partitions);
+        self.pasts.forget(partitions);
         self.positions.retain(|at, _| !partitions.contains(&at.partition));
         self.context.config.board.released(partitions);
     }
@@ -287,13 +299,13 @@ impl<'a> Member<'a> {
                 let failures = part.failures.entry(network.clone()).or_default();
                 let of_failures = self.rules.failures.get(network);
                 let hits = look_through(codec, &mut self.monitors, event, &place, (of_failures, failures));
-                let (hits, left_out) = hits.within(self.limits.ring_room());
-                for left_out in left_out {
-                    let (sequence, matches) = (place.sequence, left_out.matches);
-                    let (tenant, monitor) = (&left_out.tenant, &left_out.source.id);
+                let (hits, cut) = hits.within(self.limits.ring_room());
+                for of_one in cut {
+                    let (sequence, matches) = (place.sequence, of_one.matches);
+                    let (tenant, monitor) = (&of_one.tenant, &of_one.source.id);
                     metrics::left_out(network, matches);
                     tracing::warn!(%network, sequence, tenant, monitor, matches, "a block gives more matches than are told");
-                    changes.matches.extend(self.left_outs.say(left_out, network, &place));
+                    changes.matches.push(left_out::said(of_one, network, &place));
                 }
                 ring.apply(&place, hits, &mut changes);
             }
@@ -304,9 +316,11 @@ impl<'a> Member<'a> {
             look_at_windows(part, beside, (event.partition, network, &place), &mut changes);
             part.places.insert(network.clone(), place.clone());
         }
+        // Longer windows may still be read back: with them it is looked again.
+        let looked = !part.reading.contains_key(network);
         let ring = part.ring(network);
         if envelope.is_event() {
-            ring.passed(&place, &mut changes);
+            ring.passed(&place, looked, &mut changes);
         }
         if !changes.is_empty() {
             metrics::gave(network, changes.matches.len());
@@ -411,7 +425,7 @@ fn look_through(
                 continue;
             }
         };
-        if let (Some(contracts), Payload::Transaction(whole)) = (of_failures, &transaction.payload) {
+        if let (Some(contracts), Payload::Evm(whole)) = (of_failures, &transaction.payload) {
             let (evm, enrichment) = &**whole;
             failures.take((place.sequence, place.at), evm, enrichment, contracts);
         }

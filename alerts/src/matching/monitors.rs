@@ -26,7 +26,7 @@ type Key = (String, String);
 #[derive(Default)]
 pub struct Monitors {
     index: Index,
-    /// When each monitor that was looked at had been read.
+    /// The revision of each monitor that was looked at.
     known: HashMap<Key, u64>,
     networks: BTreeSet<Network>,
     /// By tenant.
@@ -48,8 +48,8 @@ impl Monitors {
                 if !monitor.paused {
                     self.networks.extend(monitor.networks.iter().cloned());
                 }
-                if gone.remove(&key) == Some(defined.read) {
-                    self.known.insert(key, defined.read);
+                if gone.remove(&key) == Some(defined.revision) {
+                    self.known.insert(key, defined.revision);
                     continue;
                 }
                 self.forget_unindexed(tenant, id);
@@ -70,7 +70,7 @@ impl Monitors {
                     }
                     of_tenant.insert(id.clone());
                 }
-                self.known.insert(key, defined.read);
+                self.known.insert(key, defined.revision);
                 self.index.insert(tenant, id, defined.version, monitor.clone());
             }
         }

@@ -222,7 +222,7 @@ impl Ring {
 
     /// The reorg is over as far as tenants are concerned, since it has lasted until now.
     pub fn settle_late(&mut self, now: TimeMs, within: std::time::Duration, changes: &mut Changes) {
-        let within = schemas::millis(within);
+        let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
         if self.since.is_some_and(|since| now.0.saturating_sub(since.0) >= within) {
             self.settle(now, changes);
         }
@@ -308,11 +308,12 @@ impl Ring {
         }
     }
 
-    /// All that the event gave is taken: what follows from its place.
-    pub fn passed(&mut self, place: &Place, changes: &mut Changes) {
+    /// All that the event gave is taken: what follows from its place. `looked`: whether all rules were held against it; the reorg that it
+    /// ends is not over for anybody before they were, or what a rule says then would be another alert.
+    pub fn passed(&mut self, place: &Place, looked: bool, changes: &mut Changes) {
         self.finalized = self.finalized.max(place.finalized);
         self.release(changes);
-        if !place.reorg_goes_on {
+        if !place.reorg_goes_on && looked {
             if !self.undone.is_empty() {
                 self.undone.clear();
                 changes.touched.insert(REORG);

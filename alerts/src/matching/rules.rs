@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use alloy_primitives::Address;
@@ -11,7 +12,6 @@ use conditions::{
     figures::Kind,
     rule::{Limit, RuleGroup},
 };
-pub use schemas::millis;
 use schemas::{
     Network, TimeMs,
     records::{AlertMatch, AlertSource, Figured, MatchOp, SourceKind},
@@ -40,10 +40,6 @@ pub struct Rules {
     pub contracts: HashMap<Network, BTreeSet<Address>>,
     /// Tenants and ids of all of them.
     known: HashSet<(String, String)>,
-    /// The longest window of each network, in milliseconds.
-    longest: HashMap<Network, i64>,
-    /// Whether any rule compares a network's figures with their past.
-    baselines: bool,
     /// Another number: other rules.
     pub changes: u64,
     /// About endpoints, stages and clocks, by network.
@@ -62,9 +58,6 @@ impl Rules {
                 let is_of_failures = matches!(of.what.metric, Metric::FailureRate | Metric::Failed);
                 for network in networks {
                     if of.what.metric.kind() == Kind::Window {
-                        let longest = rules.longest.entry(network.clone()).or_default();
-                        *longest = (*longest).max(millis(of.what.window));
-                        rules.baselines |= matches!(of.what.limit, Limit::Baseline { .. });
                         rules.contracts.entry(network.clone()).or_default().extend(of.what.contract);
                     }
                     if is_of_failures {
@@ -88,13 +81,20 @@ impl Rules {
 
     /// The longest window of each network, in milliseconds.
     pub fn longest(&self, network: &Network) -> Option<i64> {
-        self.longest.get(network).copied()
+        let of = self.windows.get(network)?;
+        of.iter().map(|watch| millis(watch.of.what.window)).max()
     }
 
     /// Whether any rule compares a network's figures with their past.
     pub fn has_baselines(&self) -> bool {
-        self.baselines
+        let all = self.windows.values().flatten();
+        all.into_iter().any(|watch| matches!(watch.of.what.limit, Limit::Baseline { .. }))
     }
+}
+
+/// Whole milliseconds.
+pub fn millis(of: Duration) -> i64 {
+    i64::try_from(of.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Watch {

@@ -58,7 +58,6 @@ fn watch() -> Option<(Watch, Network)> {
         id: RULE.to_owned(),
         name: RULE.to_owned(),
         version: 1,
-        read: 0,
         revision: 1,
         what: Arc::new(rule),
         sealed: None,

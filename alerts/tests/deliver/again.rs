@@ -104,10 +104,11 @@ async fn a_channel_that_cannot_be_reached_is_named_by_another_once() {
     let other = Receiver::new(|_, _| status(200)).await;
     bench.channels.put("away", webhook(&away.url("/")));
     bench.channels.put("other", webhook(&other.url("/")));
+    bench.channels.know_each_other();
     let running = bench.start();
     let all: Vec<_> = ["A", "B", "C"].map(|alert| message("away", alert, "alert.firing", 1)).to_vec();
     bench.write(&all).await;
-    // Three were given up, and one came.
+    // And the warning.
     let deliveries = bench.ended(4).await;
     assert!(all.iter().all(|message| states(&deliveries, &message.id).last() == Some(&DeliveryState::Failed)));
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -117,5 +118,34 @@ async fn a_channel_that_cannot_be_reached_is_named_by_another_once() {
     let said = if said.is_null() { &body["data"] } else { said };
     assert_eq!((&body["type"], &said["kinds"]["channel.failed"]), (&"channel.summary".into(), &1.into()), "{body}");
     assert_eq!((came.len(), &said["attempts"]), (1, &10.into()), "{body}");
+    running.stop().await;
+}
+
+/// A warning that the next channel does not take either goes on to the one behind it, and nobody is warned about the warning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_warning_goes_once_round_until_somebody_takes_it() {
+    let bench = Bench::new().await;
+    let away = Receiver::new(|_, came| status(if came.path == "/gone" { 410 } else { 503 })).await;
+    let other = Receiver::new(|_, _| status(200)).await;
+    for (id, path) in [("a", "/"), ("b", "/b"), ("c", "/gone")] {
+        bench.channels.put(id, webhook(&away.url(path)));
+    }
+    bench.channels.put("d", webhook(&other.url("/")));
+    bench.channels.know_each_other();
+    let running = bench.start();
+    bench.write(&[message("a", "A", "alert.firing", 1)]).await;
+    let told = |came: &crate::receivers::Came| {
+        let body: serde_json::Value = serde_json::from_slice(&came.body).expect("JSON");
+        (body["data"]["channel"]["id"].as_str().map(str::to_owned), body["data"]["attempts"].as_u64())
+    };
+    let came = other.got(1).await;
+    assert_eq!(told(&came[0]), (Some("a".to_owned()), Some(10)), "about the first that gave up");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let warnings = |channel: &str, all: &[schemas::records::AlertDelivery]| {
+        let ids = all.iter().filter(|d| d.channel_id == channel && d.kind == "channel.summary").map(|d| d.id.clone());
+        ids.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let deliveries = bench.deliveries().await;
+    assert_eq!(["a", "b", "c", "d"].map(|channel| warnings(channel, &deliveries)), [0, 1, 1, 1], "{deliveries:#?}");
     running.stop().await;
 }

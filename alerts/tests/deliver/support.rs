@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     process::{Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,9 +40,14 @@ pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Channels as the test defines them; secrets are not sealed here.
 #[derive(Default)]
-pub struct Channels(Mutex<HashMap<String, (ChannelNow, Value)>>);
+pub struct Channels(Mutex<HashMap<String, (ChannelNow, Value)>>, AtomicBool);
 
 impl Channels {
+    /// From now on they know of each other: what is told of channels goes to the others.
+    pub fn know_each_other(&self) {
+        self.1.store(true, Ordering::Relaxed);
+    }
+
     pub fn put(&self, id: &str, definition: Value) {
         let read = Channel::with_secrets(&definition, None, TimeMs::now(), [7; 32])
             .unwrap_or_else(|mistakes| panic!("{definition}: {mistakes:?}"));
@@ -58,7 +66,9 @@ impl Directory for Channels {
         self.0.lock().unwrap().get(id).filter(|_| tenant == TENANT).map(|(now, _)| now.clone())
     }
     fn others(&self, _: &str, id: &str) -> Vec<String> {
-        let mut others: Vec<String> = self.0.lock().unwrap().keys().filter(|other| *other != id).cloned().collect();
+        let all = self.0.lock().unwrap();
+        let mut others: Vec<String> = all.keys().filter(|other| *other != id).cloned().collect();
+        others.retain(|_| self.1.load(Ordering::Relaxed));
         others.sort();
         others
     }

@@ -119,7 +119,7 @@ fn rotate(secrets: &mut Map<String, Value>, kept: Option<&Value>, now: TimeMs) {
     let Some(kept) = kept else { return };
     let before = kept.get("secret");
     if before.is_some() && before != secrets.get("secret") {
-        let until = now.after(limits::ROTATION).0;
+        let until = now.0.saturating_add(i64::try_from(limits::ROTATION.as_millis()).unwrap_or(i64::MAX));
         secrets.insert("former".to_owned(), before.cloned().unwrap_or_default());
         secrets.insert("former_until".to_owned(), until.into());
     } else if kept.get("former_until").and_then(Value::as_i64).is_some_and(|until| until > now.0) {

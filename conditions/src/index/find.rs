@@ -80,7 +80,7 @@ impl Index {
     /// Which monitors fit a transaction, by tenant and id. Reverts and placeholders fit none.
     pub fn find(&self, transaction: &EnrichedTransaction, scratch: &mut Scratch) -> Vec<Hit<'_>> {
         let envelope = &transaction.envelope;
-        let (Op::Apply, Payload::Transaction(payload)) = (envelope.op, &transaction.payload) else { return Vec::new() };
+        let (Op::Apply, Payload::Evm(payload)) = (envelope.op, &transaction.payload) else { return Vec::new() };
         let Some(of_network) = self.networks.get(&envelope.network) else { return Vec::new() };
         let (tx, enrichment) = &**payload;
         let subject = Subject { envelope, transaction: tx, enrichment };

@@ -117,30 +117,13 @@ impl MonitorGroup {
     }
 }
 
-/// The ABI of whoever defines a monitor for his own contract at an address of a network.
-pub type OwnAbi<'a> = &'a dyn Fn(&Network, Address) -> Option<schemas::abi::Abi>;
-
 impl Monitor {
     /// Reads a definition: an object with the fields of `docs/alerts.md`; `name` and `network` or `networks` must be there.
     ///
     /// # Errors
     /// Every mistake, at most 20, with its path, and inside of an expression with its character.
     pub fn parse(definition: &Value) -> Result<Self, Vec<Mistake>> {
-        read::read(definition, &|_, _| None)
-    }
-
-    /// The same where whoever defines it has contracts of his own: an address without `abi` is looked at with that of his contract there.
-    /// [`definition`](Self::definition) does not have it, so that it follows what becomes of the contract.
-    ///
-    /// # Errors
-    /// As of [`parse`](Self::parse).
-    pub fn parse_with(definition: &Value, own: OwnAbi<'_>) -> Result<Self, Vec<Mistake>> {
-        read::read(definition, own)
-    }
-
-    /// Whether an address of it has no ABI in its definition.
-    pub fn lacks_abi(&self, address: Address) -> bool {
-        self.addresses.iter().any(|watched| watched.address == address && watched.abi.is_none())
+        read::read(definition)
     }
 
     /// Whether every transaction of its networks has to be looked at for it: it has no address, no event and no function to be found by.

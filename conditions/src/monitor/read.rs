@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::Address;
-use schemas::{Mistake, Network, limits::conditions as limits, records::Severity};
+use schemas::{Mistake, limits::conditions as limits, records::Severity};
 use serde_json::Value;
 
 use super::{
-    Condition, Form, Monitor, MonitorGroup, OfTransaction, OwnAbi, Target, Template, Wait, Wanted, Watched,
+    Condition, Form, Monitor, MonitorGroup, OfTransaction, Target, Template, Wait, Wanted, Watched,
     shape::{Items, Shape, Signature, What},
 };
 use crate::{
@@ -22,13 +22,13 @@ const NONE: Duration = Duration::ZERO;
 /// Addresses by their ABIs, each of which is read once; last those without one.
 type Places = Vec<(Option<Items>, Vec<Address>)>;
 
-pub(super) fn read(definition: &Value, own: OwnAbi<'_>) -> Result<Monitor, Vec<Mistake>> {
+pub(super) fn read(definition: &Value) -> Result<Monitor, Vec<Mistake>> {
     let mut f = Fields::of(definition);
     let name = f.name();
     let paused = f.flag("paused", false);
     let severity = f.word("severity", &SEVERITIES).unwrap_or(Severity::Warning);
     let networks = networks(&mut f);
-    let (addresses, places) = addresses(&mut f, &networks, own);
+    let (addresses, places) = addresses(&mut f);
     let (mut functions, mut events, mut transactions) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(mut inner) = f.object("match_conditions") {
         functions = conditions(&mut inner, "functions", What::Function, &places);
@@ -96,10 +96,10 @@ fn template(f: &mut Fields<'_>) -> Option<Template> {
     f.part(read)
 }
 
-fn addresses(f: &mut Fields<'_>, networks: &[Network], own: OwnAbi<'_>) -> (Vec<Watched>, Places) {
+fn addresses(f: &mut Fields<'_>) -> (Vec<Watched>, Places) {
     let mut addresses = Vec::<Watched>::new();
     let mut known: Vec<(Arc<schemas::abi::Abi>, Vec<Address>)> = Vec::new();
-    let (mut without, mut of_own) = (Vec::new(), Places::new());
+    let mut without = Vec::new();
     for (at, value) in f.list("addresses", limits::ADDRESSES).iter().enumerate() {
         let path = f.path(&format!("addresses.{at}"));
         let mut inner = Fields::at(value, path.clone());
@@ -139,10 +139,7 @@ fn addresses(f: &mut Fields<'_>, networks: &[Network], own: OwnAbi<'_>) -> (Vec<
         let Some(address) = found else { continue };
         let abi = match abi {
             None => {
-                match networks.iter().find_map(|network| own(network, address)) {
-                    Some(abi) => of_own.push((Some(Items::of(&abi)), vec![address])),
-                    None => without.push(address),
-                }
+                without.push(address);
                 None
             }
             Some(abi) => match known.iter_mut().find(|(same, _)| **same == abi) {
@@ -165,7 +162,6 @@ fn addresses(f: &mut Fields<'_>, networks: &[Network], own: OwnAbi<'_>) -> (Vec<
         f.mistake("addresses", format!("has {bytes} bytes of ABIs"), cure);
     }
     let mut places: Places = known.into_iter().map(|(abi, here)| (Some(Items::of(&abi)), here)).collect();
-    places.extend(of_own);
     if !without.is_empty() {
         places.push((None, without));
     }

@@ -40,7 +40,7 @@ pub fn enriched(envelope: ChildEnvelope, tx: EvmTransaction) -> EnrichedTransact
         inner_calls: None,
         events: events.collect(),
     };
-    EnrichedTransaction { envelope, payload: Payload::Transaction(Box::new((tx, enrichment))) }
+    EnrichedTransaction { envelope, payload: Payload::Evm(Box::new((tx, enrichment))) }
 }
 
 fn number(value: &Value) -> U256 {
@@ -123,7 +123,7 @@ pub fn of(block: &Value, receipts: &[Value]) -> Vec<EnrichedTransaction> {
 /// The transaction in a record.
 pub fn inside(record: &EnrichedTransaction) -> &EvmTransaction {
     match &record.payload {
-        Payload::Transaction(inner) => &inner.0,
+        Payload::Evm(inner) => &inner.0,
         other => panic!("{other:?}"),
     }
 }

@@ -26,6 +26,7 @@ fn block(height: u64, branch: u8, left_out: bool) -> Change {
         hash: hash(height, branch),
         parent: hash(height - 1, if height == 7 { 0 } else { branch }),
         time: TimeMs(i64::try_from(height).expect("small") * 10_000),
+        median_time: None,
         finalized: None,
         parts: Parts { network: of(height), contracts, left_out },
     }))
@@ -196,6 +197,7 @@ fn made(rng: &mut fastrand::Rng, height: u64, hashes: u64, parent: BlockHash, ti
         hash: hash(hashes, 3),
         parent,
         time: TimeMs(time),
+        median_time: None,
         finalized: None,
         parts: Parts { network: of(rng.u64(..100)), contracts, left_out: rng.u16(..2_000) == 0 },
     }

@@ -12,7 +12,7 @@ use runtime::{
 use schemas::{TimeMs, limits::control as limits, records::DefinitionKind};
 use serde_json::{Map, Value, json};
 
-use super::{Defined, OwnAbis, merge::merged};
+use super::{Defined, merge::merged};
 use crate::error::{Error, Mistake};
 
 /// Fields that the server sets.
@@ -62,24 +62,19 @@ impl Draft {
     ///
     /// # Errors
     /// The body has mistakes.
-    pub(super) fn new(kind: DefinitionKind, body: &Value, own: &OwnAbis, now: TimeMs) -> Result<Self, Error> {
+    pub(super) fn new(kind: DefinitionKind, body: &Value, now: TimeMs) -> Result<Self, Error> {
         let mut fields = fields(kind, body)?;
         let active = taken_state(kind, &mut fields)?;
-        let mut draft = Self::read(kind, &Value::Object(fields), (None, own), now)?;
+        let mut draft = Self::read(kind, &Value::Object(fields), None, now)?;
         draft.disabled = (active == Some(false)).then(|| BY_HAND.to_owned());
         Ok(draft)
     }
 
-    /// One that is there, changed. `kept` are its secrets, `own` the ABIs of the tenant's contracts.
+    /// One that is there, changed. `kept` are its secrets.
     ///
     /// # Errors
     /// The patch, or what becomes of it, has mistakes.
-    pub(super) fn changed(
-        before: &Defined,
-        patch: &Value,
-        (kept, own): (Option<&Value>, &OwnAbis),
-        now: TimeMs,
-    ) -> Result<Self, Error> {
+    pub(super) fn changed(before: &Defined, patch: &Value, kept: Option<&Value>, now: TimeMs) -> Result<Self, Error> {
         let kind = before.kind;
         let mut patch = fields(kind, patch)?;
         let active = taken_state(kind, &mut patch)?;
@@ -98,7 +93,7 @@ impl Draft {
         }
         let patch = Value::Object(patch);
         let kept = kept.map(|secrets| Kept { secrets, of: &before.definition });
-        let mut draft = Self::read(kind, &merged(base, &patch), (kept, own), now)?;
+        let mut draft = Self::read(kind, &merged(base, &patch), kept, now)?;
         // Whoever says where else to send wants it to be tried.
         draft.disabled = match active {
             Some(true) => None,
@@ -109,12 +104,7 @@ impl Draft {
         Ok(draft)
     }
 
-    fn read(
-        kind: DefinitionKind,
-        definition: &Value,
-        (kept, own): (Option<Kept<'_>>, &OwnAbis),
-        now: TimeMs,
-    ) -> Result<Self, Error> {
+    fn read(kind: DefinitionKind, definition: &Value, kept: Option<Kept<'_>>, now: TimeMs) -> Result<Self, Error> {
         let plain = |definition: Value| (definition, None, None, false, None);
         let (definition, secrets, made, unindexed, reach) = match kind {
             DefinitionKind::Rule => plain(Rule::parse(definition).map_err(Error::Invalid)?.definition()),
@@ -129,9 +119,7 @@ impl Draft {
                 plain(Silence::parse(&definition).map_err(Error::Invalid)?.definition())
             }
             DefinitionKind::Monitor => {
-                let with = Monitor::parse_with(definition, &|network, address| own.of(network, address));
-                let monitor = with.or_else(|mistakes| Monitor::parse(definition).map_err(|_| mistakes));
-                let monitor = monitor.map_err(Error::Invalid)?;
+                let monitor = Monitor::parse(definition).map_err(Error::Invalid)?;
                 (monitor.definition(), None, None, monitor.is_unindexed() && !monitor.paused, None)
             }
             DefinitionKind::Channel => {
@@ -221,11 +209,6 @@ fn taken_state(kind: DefinitionKind, fields: &mut Map<String, Value>) -> Result<
             Err(Error::Invalid(vec![mistake]))
         }
     }
-}
-
-/// A definition with a patch, as far as it is known before the patch is looked at.
-pub(super) fn patched(before: &Defined, patch: &Value) -> Value {
-    merged(before.definition.clone(), patch)
 }
 
 /// The networks that a definition names; none: all.

@@ -6,7 +6,6 @@
 //! Who may reach some networks only finds nothing of what is of others, makes nothing of them, and changes no channel. Whatever a rule or
 //! monitor names is there: a channel or contract that is named is not removed. The stages hear of it through the outbox, in the same transaction.
 
-mod abis;
 mod change;
 mod draft;
 mod merge;
@@ -15,7 +14,6 @@ mod names;
 use schemas::{Network, TimeMs, limits::control as limits, records::DefinitionKind};
 use serde_json::Value as Json;
 
-pub use abis::OwnAbis;
 pub use draft::Bounds;
 
 use crate::{
@@ -155,11 +153,7 @@ impl Control {
         key: Option<&IdempotencyKey>,
         bounds: &Bounds,
     ) -> Result<MadeDefinition, Error> {
-        let own = match kind {
-            DefinitionKind::Monitor => self.own_abis(by.who.tenant(), body).await?,
-            _ => OwnAbis::default(),
-        };
-        let draft = Draft::new(kind, body, &own, TimeMs::now())?;
+        let draft = Draft::new(kind, body, TimeMs::now())?;
         draft.check_target(bounds).await?;
         // Kept as a keyed hash: there may be a password in it.
         let request = self.pepper.of_request(&[kind.as_str().as_bytes(), body.to_string().as_bytes()]);
@@ -223,11 +217,7 @@ impl Control {
             let before = self.definition(tenant, kind, id).await?;
             expected.check(before.version)?;
             let kept = opened(&sealer, tenant, &before);
-            let own = match kind {
-                DefinitionKind::Monitor => self.own_abis(tenant, &draft::patched(&before, patch)).await?,
-                _ => OwnAbis::default(),
-            };
-            let draft = Draft::changed(&before, patch, (kept.as_ref(), &own), TimeMs::now())?;
+            let draft = Draft::changed(&before, patch, kept.as_ref(), TimeMs::now())?;
             // Names are resolved outside of the transaction, which others wait for.
             draft.check_target(bounds).await?;
             let mut change = Change::begin(&self.db, &self.pepper, by).await?;

@@ -12,7 +12,7 @@ use runtime::log::{Log, LogError, Record, fold};
 use schemas::{
     Network,
     codec::Codec,
-    headers::{names, revision_in},
+    headers::names,
     records::{ControlConfig, ControlTenant, OperatorContract},
 };
 
@@ -151,7 +151,7 @@ pub(super) async fn take_over(
 fn take(said: &mut AllSaid, since: &mut Since, codec: &Codec, record: &Record) {
     let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
     let Some(place) = key.and_then(|key| place_of(record.from.topic, key)) else { return };
-    let header = || revision_in(record.header(names::REVISION));
+    let header = || record.header(names::REVISION).and_then(|n| std::str::from_utf8(n).ok()?.parse().ok());
     let inside = || {
         let value = record.value.as_ref()?;
         match place.0 {

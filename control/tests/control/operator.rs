@@ -7,7 +7,7 @@ use runtime::config;
 use schemas::{abi::Abi, limits::control as limits};
 use serde_json::json;
 
-use crate::common::{both, contract, key, new_key};
+use crate::common::{Store, both, contract, key, new_key};
 
 fn of_file(network: &str, n: u64, name: &str) -> config::Contract {
     let NewContract { address, labels, .. } = contract(network, n);
@@ -134,4 +134,21 @@ async fn pages_are_short_where_abis_are_long_and_lose_nothing() {
         store
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_that_the_operator_adds_is_as_the_first_one() {
+    let store = Store::sqlite().await;
+    let operator = store.operator().await;
+    let id = "01J00000000000000000000003".parse().expect("an id");
+    operator.add_tenant(&id, "third", "Third").await.expect("added");
+    assert!(operator.add_tenant(&id, "fourth", "Fourth").await.is_err(), "there is one");
+    let tenants = operator.tenants().await.expect("a list");
+    let third = tenants.iter().find(|tenant| tenant.slug == "third").expect("it is there");
+    assert_eq!((tenants.len(), third.id, third.name.as_str()), (2, id, "Third"));
+    let who = operator.within(third);
+    operator.control().create_contract(Caller::here(&who), &contract("a", 3), None).await.expect("made");
+    assert_eq!(ids(operator.control(), who.tenant()).await.len(), 1);
+    operator.control().close().await;
+    store.end().await;
 }

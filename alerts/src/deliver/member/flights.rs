@@ -25,6 +25,7 @@ use super::{
         queue::Key,
     },
     Ended, Member, NO_ROOM, OF_TENANT, POLL, Part, STUCK,
+    telling::warned_about,
 };
 
 impl Member<'_> {
@@ -95,6 +96,9 @@ impl Member<'_> {
                 if disable {
                     self.disable(&message, &why)?;
                 }
+                if disable || warned_about(&message).is_some() {
+                    self.warn_by_another(&message, &why)?;
+                }
                 self.done(&key, message, DeliveryState::Failed, |delivery| {
                     tell(delivery);
                     delivery.error = Some(why);
@@ -131,7 +135,9 @@ impl Member<'_> {
                 self.out.push(output::forgotten(part.partition, &key));
                 *part.echoes.entry(key).or_default() += 1;
                 // One that lay about while nobody delivered proves nothing.
-                if now.0.saturating_sub(message.created_at.0) < schemas::millis(heartbeat::FRESH) {
+                if now.0.saturating_sub(message.created_at.0)
+                    < i64::try_from(heartbeat::FRESH.as_millis()).unwrap_or(i64::MAX)
+                {
                     self.settings.passed.now();
                 }
                 continue;
@@ -141,7 +147,12 @@ impl Member<'_> {
                 continue;
             }
             if let Err(why) = self.begin(&key, &message, now) {
-                let told = self.done(&key, message, DeliveryState::Failed, |delivery| delivery.error = Some(why));
+                let warned = match warned_about(&message) {
+                    Some(_) => self.warn_by_another(&message, &why),
+                    None => Ok(()),
+                };
+                let failed = |delivery: &mut AlertDelivery| delivery.error = Some(why);
+                let told = warned.and_then(|()| self.done(&key, message, DeliveryState::Failed, failed));
                 if let Err(error) = told {
                     tracing::error!(%error, key = key.as_str(), "a failure cannot be told");
                 }

@@ -293,7 +293,7 @@ impl<'a> Member<'a> {
             return;
         }
         self.forgot = Instant::now();
-        let keep = schemas::millis(limits::REPLAY_WITHIN);
+        let keep = i64::try_from(limits::REPLAY_WITHIN.as_millis()).unwrap_or(i64::MAX);
         for key in part.queue.done_before(TimeMs(TimeMs::now().0.saturating_sub(keep)), FORGET.1) {
             self.out.push(output::forgotten(part.partition, &key));
             *part.echoes.entry(key).or_default() += 1;

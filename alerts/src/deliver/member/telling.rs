@@ -16,6 +16,8 @@ use super::{
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
+/// The kind of a message that says that a channel cannot be reached.
+const WARNING: &str = "channel.summary";
 /// Warnings that are remembered beside those in the outbox.
 const WARNED: usize = 10_000;
 
@@ -142,20 +144,33 @@ impl Member<'_> {
         self.put_delivery(&delivery)
     }
 
-    /// A message was given up after its last attempt: the tenant hears by another channel that this one cannot be reached, once a day.
+    /// Nothing more is tried of a message, or nothing more sent to its channel: the tenant hears by another channel that this one cannot be
+    /// reached, once a day. A warning that cannot be told goes on to the next channel by id, once round, and nobody is warned about it.
     pub(super) fn warn_by_another(&mut self, message: &AlertOutbox, why: &str) -> Result<(), LogError> {
-        let (tenant, id) = (&message.tenant, &message.channel_id);
-        let now = TimeMs::now();
+        let (tenant, now) = (&message.tenant, TimeMs::now());
+        let passed_on = warned_about(message);
+        let id = passed_on.as_ref().unwrap_or(&message.channel_id);
         let name = self.directory.channel(tenant, id).map(|now| now.channel.name.clone());
         let (Some(part), Some(name)) = (&mut self.part, name) else { return Ok(()) };
-        let is_disabled = |other: &String| part.disabled.contains_key(&(tenant.clone(), other.clone()));
-        let Some(other) = self.directory.others(tenant, id).into_iter().find(|other| !is_disabled(other)) else {
+        let is_disabled = |other: &String| {
+            // What was disabled for a former version counts no more.
+            let since = part.disabled.get(&(tenant.clone(), other.clone())).map(|(version, _)| *version);
+            since.is_some_and(|since| self.directory.channel(tenant, other).is_none_or(|now| since >= now.version))
+        };
+        let is_next = |other: &String| passed_on.is_none() || *other > message.channel_id;
+        let others = self.directory.others(tenant, id).into_iter();
+        let Some(other) = others.filter(|other| is_next(other) && !is_disabled(other)).min() else {
             tracing::warn!(tenant, channel = id, "a channel cannot be reached, and there is no other to say so by");
             return Ok(());
         };
-        // Whoever says so today says it under one id.
-        let day = TimeMs(now.0.div_euclid(DAY_MS).saturating_mul(DAY_MS));
-        let warning_id = schemas::ulid_of(day, format!("unreachable {tenant}/{id}").as_bytes());
+        // Whoever says so today says it under one id; who passes it on, under one for each channel.
+        let told_at = if passed_on.is_some() { message.created_at } else { now };
+        let day = TimeMs(told_at.0.div_euclid(DAY_MS).saturating_mul(DAY_MS));
+        let of = match passed_on {
+            None => format!("unreachable {tenant}/{id}"),
+            Some(_) => format!("unreachable {tenant}/{id}/{other}"),
+        };
+        let warning_id = schemas::ulid_of(day, of.as_bytes());
         let key = Key::of(tenant, &warning_id);
         let is_told = part.queue.record(&key).is_some() || part.queue.is_done(&key).is_some();
         if part.warned.len() >= WARNED {
@@ -164,27 +179,31 @@ impl Member<'_> {
         if is_told || !part.warned.insert(key) {
             return Ok(());
         }
-        let body = serde_json::json!({
-            "count": 1,
-            "since": message.created_at.rfc3339(),
-            "until": now.rfc3339(),
-            "kinds": {"channel.failed": 1},
-            "alerts": [],
-            "channel": {"id": id, "name": name},
-            "attempts": message.attempts,
-            "error": why,
-        });
+        let body = match passed_on {
+            Some(_) => message.body.clone(),
+            None => serde_json::json!({
+                "count": 1,
+                "since": message.created_at.rfc3339(),
+                "until": now.rfc3339(),
+                "kinds": {"channel.failed": 1},
+                "alerts": [],
+                "channel": {"id": id, "name": name},
+                "attempts": message.attempts,
+                "error": why,
+            })
+            .to_string(),
+        };
         let warning = AlertOutbox {
             tenant: tenant.clone(),
             id: warning_id,
             alert_id: None,
             channel_id: other,
-            kind: "channel.summary".to_owned(),
-            created_at: now,
+            kind: WARNING.to_owned(),
+            created_at: told_at,
             next_attempt_at: now,
             attempts: 0,
             order: 0,
-            body: body.to_string(),
+            body,
             done_at: None,
             thread: None,
         };
@@ -204,4 +223,14 @@ impl Member<'_> {
         delivery.next_attempt_at = Some(until);
         self.put_delivery(&delivery).map_err(|error| error.to_string())
     }
+}
+
+/// Of which channel a message says that it cannot be reached; `None`: it says something else.
+pub(super) fn warned_about(message: &AlertOutbox) -> Option<String> {
+    if message.kind != WARNING {
+        return None;
+    }
+    let body: serde_json::Value = serde_json::from_str(&message.body).ok()?;
+    body.pointer("/kinds/channel.failed")?;
+    Some(body.pointer("/channel/id")?.as_str()?.to_owned())
 }

@@ -1,11 +1,14 @@
-//! The windows of networks that rules are about: read back beside the group's work, and looked at after each event.
+//! The windows of networks that rules are about: read back before their first event, and looked at after each.
 
 use std::collections::BTreeSet;
 
 use conditions::Change;
 use runtime::{
     control::Watched,
-    log::{LogError, LogErrorKind, events::Event},
+    log::{
+        LogError, LogErrorKind,
+        events::{Event, EventConsumer},
+    },
 };
 use schemas::{
     Network,
@@ -29,11 +32,22 @@ use super::{
 use crate::metrics;
 
 impl Member<'_> {
-    /// Takes an event into the windows of its network, where rules are about them; where they are not there yet, or not as long as a rule
-    /// wants, it is begun to read them back, and until that is done nothing is said of them, or the longer ones are not whole.
+    /// Begins to read back the windows of these events' networks that are not there at all, so that several are read at the same time.
+    pub(super) fn begin_readings(&mut self, events: &[Event]) {
+        for event in events {
+            let network = &event.meta.network;
+            let part = self.parts.get(&event.partition);
+            let has = part.is_none_or(|p| p.figures.contains_key(network) || p.reading.contains_key(network));
+            if let Some(longest) = self.rules.longest(network).filter(|_| !has) {
+                self.read_back(event.partition, network, (longest, event.header.offset));
+            }
+        }
+    }
+
+    /// Takes an event into the windows of its network, where rules are about them; where they are not there yet they are read back first.
+    /// For a rule that wants longer ones they are read back meanwhile, and until that is done the longer ones are not whole.
     pub(super) async fn follow_windows(&mut self, event: &Event, block: &EnrichedBlock) -> Result<(), LogError> {
         let network = &event.meta.network;
-        let context = self.context;
         let Some(part) = self.parts.get_mut(&event.partition) else { return Ok(()) };
         let longest = self.rules.longest(network);
         // A rule that was paused may come back: then nothing is read but what comes anyway.
@@ -42,20 +56,16 @@ impl Member<'_> {
             part.figures.remove(network);
             part.reading.remove(network);
         }
-        let none = BTreeSet::new();
-        let contracts = self.rules.contracts.get(network).unwrap_or(&none);
         let has = part.figures.get(network).map(|figures| longest.is_none_or(|longest| figures.has(longest)));
+        let is_read = part.reading.contains_key(network);
         if let Some(longest) = longest
-            && !part.reading.contains_key(network)
+            && !is_read
             && (has.is_none() || has == Some(false) && may_read_back)
         {
-            let figures = Figures::new(longest, contracts.clone());
-            let (of, to) = ((&context.log, &context.codec), event.header.offset);
-            let reading = Reading::begin(of, (event.partition, None, to), network, figures);
-            part.reading.insert(network.clone(), reading);
-            part.read_back.insert(network.clone(), Instant::now());
+            self.read_back(event.partition, network, (longest, event.header.offset));
         }
         self.take_read_back(event.partition, network, event.header.offset).await?;
+        let none = BTreeSet::new();
         let contracts = self.rules.contracts.get(network).unwrap_or(&none);
         let figures = self.parts.get_mut(&event.partition).and_then(|part| part.figures.get_mut(network));
         let Some(figures) = figures else { return Ok(()) };
@@ -70,43 +80,47 @@ impl Member<'_> {
         Ok(())
     }
 
-    /// Takes windows over that were read back, brought to where the group is: below the offset `to`. Whether some were.
+    /// Begins to read back windows of a network, so long and up to an offset.
+    fn read_back(&mut self, partition: u32, network: &Network, (longest, to): (i64, u64)) {
+        let contracts = self.rules.contracts.get(network).cloned().unwrap_or_default();
+        let of = (&self.context.log, &self.context.codec, &self.readings);
+        let Some(part) = self.parts.get_mut(&partition) else { return };
+        let reading = Reading::begin(of, (partition, None, to), network, Figures::new(longest, contracts));
+        part.reading.insert(network.clone(), reading);
+        part.read_back.insert(network.clone(), Instant::now());
+    }
+
+    /// Takes windows over that were read back, brought to where the group is: below the offset `to`. Whether some were. Where there are none
+    /// at all they are waited for: no event is passed over that a rule was to be held against.
     async fn take_read_back(&mut self, partition: u32, network: &Network, to: u64) -> Result<bool, LogError> {
         let context = self.context;
-        let Some(part) = self.parts.get_mut(&partition) else { return Ok(false) };
-        // Of many that are read back at once none is waited for.
-        let may_wait = part.reading.len() == 1;
-        let Some(reading) = part.reading.get_mut(network) else { return Ok(false) };
-        let Some((mut figures, reached)) = reading.done(may_wait).await? else { return Ok(false) };
-        part.reading.remove(network);
-        if to.saturating_sub(reached) > history::NEAR {
-            let of = (&context.log, &context.codec);
-            let reading = Reading::begin(of, (partition, Some(reached), to), network, figures);
-            part.reading.insert(network.clone(), reading);
-            return Ok(false);
-        }
-        {
+        loop {
+            let Some(part) = self.parts.get_mut(&partition) else { return Ok(false) };
+            let is_first = !part.figures.contains_key(network);
+            // Of many that are read back at once none is waited for, where there are shorter ones.
+            let may_wait = part.reading.len() == 1;
+            let Some(reading) = part.reading.get_mut(network) else { return Ok(false) };
+            let ended = match is_first {
+                true => Some(held(&mut self.events, reading.ended()).await?),
+                false => reading.done(may_wait).await?,
+            };
+            let Some((mut figures, reached)) = ended else { return Ok(false) };
+            part.reading.remove(network);
+            if to.saturating_sub(reached) > history::NEAR {
+                let of = (&context.log, &context.codec, &self.readings);
+                let reading = Reading::begin(of, (partition, Some(reached), to), network, figures);
+                part.reading.insert(network.clone(), reading);
+                continue;
+            }
             let (log, codec) = (&*context.log, &*context.codec);
             let of = (partition, reached..to);
-            let mut reading = std::pin::pin!(history::read_between(log, codec, of, network, &mut figures));
-            loop {
-                // However long the log takes, the group does not wait for this member, nor drop it.
-                tokio::select! {
-                    done = &mut reading => break done?,
-                    held = self.events.hold(HOLD) => if held?.is_some() {
-                        let message = "partitions were given to others while windows were read back";
-                        return Err(LogError::new(LogErrorKind::Aborted, message));
-                    },
-                }
-            }
-        }
-        if let Some(part) = self.parts.get_mut(&partition) {
+            held(&mut self.events, history::read_between(log, codec, of, network, &mut figures)).await?;
             match part.figures.get_mut(network) {
                 Some(former) => former.adopt(figures),
                 None => drop(part.figures.insert(network.clone(), figures)),
             }
+            return Ok(true);
         }
-        Ok(true)
     }
 
     /// The same of all that were read back since, and says what holds: no event may come for a while.
@@ -133,6 +147,8 @@ impl Member<'_> {
         let watched = self.context.control.watched(network);
         let beside = (&self.beside, &*watched, &self.rules);
         look_at_windows(part, beside, (partition, network, &place), &mut changes);
+        let looked = !part.reading.contains_key(network);
+        part.ring(network).passed(&place, looked, &mut changes);
         if !changes.is_empty() {
             metrics::gave(network, changes.matches.len());
             let (codec, ring) = (&*self.context.codec, part.ring(network));
@@ -143,21 +159,40 @@ impl Member<'_> {
     /// Asks the store for what contracts of rules did before they were watched, and takes in what it told.
     pub(super) fn follow_pasts(&mut self) {
         for (question, did) in self.pasts.answers() {
-            let Question { partition, network, contract, from, until, reverts } = question;
+            let Question { partition, network, contract, from, until, changes, .. } = question;
             let figures = self.parts.get_mut(&partition).and_then(|part| part.figures.get_mut(&network));
-            if figures.is_some_and(|figures| figures.take_past(contract, (from, until, reverts), did)) {
+            if figures.is_some_and(|figures| figures.take_past(contract, (from, until, changes), did)) {
                 self.look_again(partition, &network);
             }
         }
         for (partition, part) in &mut self.parts {
             for (network, figures) in &mut part.figures {
                 let Some(watches) = self.rules.windows.get(network).filter(|_| self.pasts.may_ask()) else { continue };
+                // Of what the group has read itself: what comes later it hears of.
+                let Some(sequence) = part.places.get(network).map(|place| place.sequence) else { continue };
                 let watched = self.context.control.watched(network);
-                for (contract, from, until, reverts) in figures.wants_past(watches, &watched) {
+                for (contract, from, until, changes) in figures.wants_past(watches, &watched) {
                     let (partition, network) = (*partition, network.clone());
-                    self.pasts.ask(Question { partition, network, contract, from, until, reverts });
+                    self.pasts.ask(Question { partition, network, contract, from, until, changes, sequence });
                 }
             }
+        }
+    }
+}
+
+/// Waits for what is read, however long the log takes: the group neither waits for this member meanwhile, nor drops it.
+async fn held<T>(
+    events: &mut EventConsumer,
+    reading: impl Future<Output = Result<T, LogError>>,
+) -> Result<T, LogError> {
+    let mut reading = std::pin::pin!(reading);
+    loop {
+        tokio::select! {
+            done = &mut reading => return done,
+            held = events.hold(HOLD) => if held?.is_some() {
+                let message = "partitions were given to others while windows were read back";
+                return Err(LogError::new(LogErrorKind::Aborted, message));
+            },
         }
     }
 }

@@ -81,7 +81,7 @@ impl Reader {
                     self.told.insert(one.tenant.clone());
                 }
                 MatchOp::Settled => assert!(self.told.remove(&one.tenant), "settled for who was told nothing"),
-                MatchOp::Figure => unreachable!("none here"),
+                MatchOp::Figure | MatchOp::LeftOut => unreachable!("none here"),
             }
         }
     }
@@ -149,7 +149,7 @@ impl World {
         };
         let (hits, mut changes) = (gave.iter().map(hit).collect(), Changes::default());
         self.ring.apply(&place, hits, &mut changes);
-        self.ring.passed(&place, &mut changes);
+        self.ring.passed(&place, true, &mut changes);
         self.chain.push(Block { sequence: place.sequence, id, gave });
         self.write(changes);
     }
@@ -159,7 +159,7 @@ impl World {
         let place = self.place(FIRST + self.chain.len() as u64, block.id, reorg_goes_on);
         let mut changes = Changes::default();
         self.ring.revert(&place, block.sequence, &mut changes);
-        self.ring.passed(&place, &mut changes);
+        self.ring.passed(&place, true, &mut changes);
         self.write(changes);
         block
     }
@@ -324,7 +324,7 @@ fn a_rule_goes_with_the_block_by_which_it_began_and_goes_on_where_its_end_was_ta
         (figure.found, figure.source.kind, figure.op) = (None, SourceKind::Rule, MatchOp::Figure);
         world.ring.apply(&place, Vec::new(), &mut changes);
         let goes_on = world.ring.rule_says(&place, &figure, over, &mut changes);
-        world.ring.passed(&place, &mut changes);
+        world.ring.passed(&place, true, &mut changes);
         world.write(changes);
         world.chain.push(Block { sequence: place.sequence, id, gave: Vec::new() });
         world.cut_off();
@@ -354,4 +354,44 @@ fn a_rule_goes_with_the_block_by_which_it_began_and_goes_on_where_its_end_was_ta
     let [taken] = matches.as_slice() else { panic!("{matches:?}") };
     assert!(taken.op == MatchOp::Retract && taken.source.kind == SourceKind::Rule && taken.found.is_none());
     assert_eq!((taken.height, rules), (first.height, 1));
+}
+
+#[test]
+fn a_reorg_is_over_for_nobody_before_rules_were_looked_at() {
+    let mut world = World::new();
+    world.apply(Vec::new(), 1, false);
+    let begin = |world: &mut World| {
+        world.blocks += 1;
+        let (height, id) = (FIRST + world.chain.len() as u64, 1_000 + world.blocks);
+        let place = world.place(height, id, false);
+        let mut figure = found("a", 1, 0, &place);
+        (figure.found, figure.source.kind, figure.op) = (None, SourceKind::Rule, MatchOp::Figure);
+        world.chain.push(Block { sequence: place.sequence, id, gave: Vec::new() });
+        (place, figure)
+    };
+    let says = |world: &mut World, over: bool| {
+        let ((place, figure), mut changes) = (begin(world), Changes::default());
+        world.ring.apply(&place, Vec::new(), &mut changes);
+        world.ring.rule_says(&place, &figure, over, &mut changes);
+        world.ring.passed(&place, true, &mut changes);
+        world.write(changes);
+    };
+    says(&mut world, true);
+    world.apply(vec![("a", 1, None)], 1, false);
+    says(&mut world, false);
+    world.revert(true);
+    world.revert(true);
+    // The reorg ends while windows are read back.
+    let ((place, figure), mut changes) = (begin(&mut world), Changes::default());
+    world.ring.apply(&place, Vec::new(), &mut changes);
+    world.ring.passed(&place, false, &mut changes);
+    assert!(changes.matches.is_empty(), "nothing has settled: {:?}", changes.matches);
+    world.write(changes);
+    world.cut_off();
+    let mut changes = Changes::default();
+    assert!(world.ring.rule_says(&place, &figure, true, &mut changes), "the same alert, not another one");
+    assert!(world.ring.is_unsettled());
+    world.ring.passed(&place, true, &mut changes);
+    assert!(!world.ring.is_unsettled());
+    world.write(changes);
 }
