@@ -212,6 +212,20 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(76, "pruned_window_rows", include_str!("0076_pruned_window_rows.sql")),
     Migration::new(77, "windows", include_str!("0077_windows.sql")),
     Migration::new(78, "window_position_rows", include_str!("0078_window_position_rows.sql")),
+    Migration::new(79, "bitcoin_transaction_rows", include_str!("0079_bitcoin_transaction_rows.sql")),
+    Migration::new(80, "bitcoin_input_rows", include_str!("0080_bitcoin_input_rows.sql")),
+    Migration::new(81, "bitcoin_output_rows", include_str!("0081_bitcoin_output_rows.sql")),
+    Migration::new(82, "block_rows_bitcoin", include_str!("0082_block_rows_bitcoin.sql")),
+    Migration::new(83, "blocks", include_str!("0083_blocks.sql")),
+    Migration::new(84, "transactions", include_str!("0084_transactions.sql")),
+    Migration::new(85, "bitcoin_blocks", include_str!("0085_bitcoin_blocks.sql")),
+    Migration::new(86, "bitcoin_transactions", include_str!("0086_bitcoin_transactions.sql")),
+    Migration::new(87, "bitcoin_inputs", include_str!("0087_bitcoin_inputs.sql")),
+    Migration::new(88, "bitcoin_outputs", include_str!("0088_bitcoin_outputs.sql")),
+    Migration::new(89, "completeness", include_str!("0089_completeness.sql")),
+    Migration::new(90, "windows", include_str!("0090_windows.sql")),
+    Migration::new(91, "endpoint_rows_link", include_str!("0091_endpoint_rows_link.sql")),
+    Migration::new(92, "endpoints", include_str!("0092_endpoints.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \
@@ -346,7 +360,16 @@ mod tests {
         let views = made.iter().filter(|m| m.sql.contains("CREATE OR REPLACE VIEW")).map(|m| m.name);
         let mut names: Vec<&str> = views.collect();
         names.sort_unstable();
-        let wanted = ["block_events", "blocks", "causes", "completeness", "contract_blocks", "endpoints", "evm_logs"];
+        let wanted = [
+            "bitcoin_blocks",
+            "bitcoin_inputs",
+            "bitcoin_outputs",
+            "bitcoin_transactions",
+            "block_events",
+            "blocks",
+            "causes",
+        ];
+        let wanted = [&wanted[..], &["completeness", "contract_blocks", "endpoints", "evm_logs"]].concat();
         let more =
             ["evm_transactions", "provider_minutes", "provider_samples", "token_transfers", "transactions", "windows"];
         assert_eq!(names, [&wanted[..], &more].concat());

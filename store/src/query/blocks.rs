@@ -67,6 +67,14 @@ pub struct Block {
     pub blob_gas_used: Option<u64>,
     /// Excess blob gas.
     pub excess_blob_gas: Option<u64>,
+    /// `full`, or `header`: no body was to be had, and nothing is said of transactions.
+    pub coverage: String,
+    /// Bitcoin: median of the time stamps of this block and the ten before it, where these were to be had.
+    pub median_time: Option<TimeMs>,
+    /// Bitcoin: weight units of the block.
+    pub weight: Option<u32>,
+    /// Bitcoin: who made the block, where that is known.
+    pub pool: Option<String>,
     /// Offset in the network's partition of `contract.facts` before which all facts were used; `None`: none was.
     pub facts_position: Option<u64>,
     /// Sequence of the event that applied the block.
@@ -86,8 +94,8 @@ impl Block {
 
 pub(super) const COLUMNS: &str = "network, family, number, hash, parent_hash, timestamp, origin, transaction_count, \
     failed_count, unknown_count, unreadable_count, log_count, token_transfer_count, gas_limit, gas_used, fee_total, \
-    gas_price_sum, gas_price_count, base_fee_per_gas, miner, size, extra_data, blob_gas_used, excess_blob_gas, facts_position, sequence, \
-    observed_at, stored_at";
+    gas_price_sum, gas_price_count, base_fee_per_gas, miner, size, extra_data, blob_gas_used, excess_blob_gas, coverage, median_time, weight, \
+    pool, facts_position, sequence, observed_at, stored_at";
 
 #[derive(Row, Deserialize)]
 struct HeldBlock {

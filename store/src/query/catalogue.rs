@@ -51,7 +51,7 @@ pub struct TableSize {
 }
 
 /// Views in the order in which one meets them; others follow by name.
-const FIRST: [&str; 13] = [
+const FIRST: [&str; 17] = [
     "blocks",
     "block_events",
     "transactions",
@@ -59,6 +59,10 @@ const FIRST: [&str; 13] = [
     "evm_logs",
     "token_transfers",
     "causes",
+    "bitcoin_blocks",
+    "bitcoin_transactions",
+    "bitcoin_inputs",
+    "bitcoin_outputs",
     "windows",
     "completeness",
     "contract_blocks",
@@ -68,11 +72,14 @@ const FIRST: [&str; 13] = [
 ];
 
 /// Tables with a block time, and what follows the network in their key.
-const TIMED: [(&str, &str); 4] = [
+const TIMED: [(&str, &str); 7] = [
     ("block_rows", "height"),
     ("block_event_rows", "sequence"),
     ("evm_transaction_rows", "height"),
     ("evm_log_rows", "height"),
+    ("bitcoin_transaction_rows", "height"),
+    ("bitcoin_input_rows", "height"),
+    ("bitcoin_output_rows", "height"),
 ];
 
 /// Look-ups at the same time.

@@ -66,7 +66,7 @@ pub struct Run {
     pub logs_stored: u64,
     /// Whether every transaction and log that the headers count has its row.
     pub complete: bool,
-    /// Whether the headers count some, and none of them has a row: the bodies were not to be had.
+    /// Whether no body was to be had: the blocks say so, or their headers count some transactions and none of them has a row.
     pub header_only: bool,
 }
 
@@ -94,6 +94,8 @@ pub(super) struct Counted<H = String> {
     pub height: u64,
     pub hash: H,
     pub parent_hash: H,
+    /// Its header alone was to be had (rule 18).
+    pub header: bool,
     pub transactions_expected: u64,
     pub transactions_stored: u64,
     pub logs_expected: u64,
@@ -108,8 +110,9 @@ impl<H: Clone + Default + PartialEq> Bucket<H> {
     {
         let mut bucket = Self::default();
         for b in blocks {
-            let complete = (b.transactions_expected, b.logs_expected) == (b.transactions_stored, b.logs_stored);
-            let header_only = !complete && (b.transactions_stored, b.logs_stored) == (0, 0);
+            let complete =
+                !b.header && (b.transactions_expected, b.logs_expected) == (b.transactions_stored, b.logs_stored);
+            let header_only = b.header || (!complete && (b.transactions_stored, b.logs_stored) == (0, 0));
             let follows = |r: &Run| r.to_height + 1 == b.height || b.parent_hash == bucket.last_hash;
             let alike = |r: &Run| (r.complete, r.header_only) == (complete, header_only);
             match bucket.runs.last_mut().filter(|r| alike(r) && follows(r)) {
@@ -157,6 +160,8 @@ struct Line {
     n: u64,
     /// Logs that the header counts.
     logs: u64,
+    /// Of a block: whether its header alone was to be had.
+    header: u8,
 }
 
 /// Blocks, lowest first, each with the rows of its own event. Pure.
@@ -174,6 +179,7 @@ fn put_together(lines: Vec<Line>) -> Vec<Counted> {
         height: block.height,
         hash: block.hash,
         parent_hash: block.parent_hash,
+        header: block.header != 0,
         transactions_expected: block.n,
         transactions_stored: rows.get(&(block.height, block.sequence, 1)).copied().unwrap_or_default(),
         logs_expected: block.logs,
@@ -198,11 +204,13 @@ impl Store {
         to_height: u64,
     ) -> Result<Vec<Counted>, StoreError> {
         const SQL: &str = "SELECT height, sequence, toUInt8(0) AS kind, hash, parent_hash, toUInt64(transaction_count) AS n, \
-                toUInt64(log_count) AS logs FROM block_rows FINAL \
+                toUInt64(log_count) AS logs, toUInt8(coverage = 'header') AS header FROM block_rows FINAL \
                 WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64} \
-            UNION ALL SELECT height, sequence, toUInt8(1), '', '', count(), toUInt64(0) FROM evm_transaction_rows FINAL \
+            UNION ALL SELECT height, sequence, toUInt8(1), '', '', count(), toUInt64(0), toUInt8(0) FROM evm_transaction_rows FINAL \
                 WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64} GROUP BY height, sequence \
-            UNION ALL SELECT height, sequence, toUInt8(2), '', '', count(), toUInt64(0) FROM evm_log_rows FINAL \
+            UNION ALL SELECT height, sequence, toUInt8(1), '', '', count(), toUInt64(0), toUInt8(0) FROM bitcoin_transaction_rows FINAL \
+                WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64} GROUP BY height, sequence \
+            UNION ALL SELECT height, sequence, toUInt8(2), '', '', count(), toUInt64(0), toUInt8(0) FROM evm_log_rows FINAL \
                 WHERE network = {network:String} AND height BETWEEN {from:UInt64} AND {to:UInt64} GROUP BY height, sequence";
         let call = self
             .read(SQL)
@@ -229,6 +237,8 @@ impl Store {
             FROM (SELECT height, sequence, transaction_count, log_count FROM block_rows FINAL \
                 WHERE network = {network:String} AND height >= {from:UInt64}) AS b \
             LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_transaction_rows FINAL \
+                WHERE network = {network:String} AND height >= {from:UInt64} GROUP BY height, sequence \
+                UNION ALL SELECT height, sequence, count() AS n FROM bitcoin_transaction_rows FINAL \
                 WHERE network = {network:String} AND height >= {from:UInt64} GROUP BY height, sequence) AS t \
                 ON b.height = t.height AND b.sequence = t.sequence \
             LEFT JOIN (SELECT height, sequence, count() AS n FROM evm_log_rows FINAL \
@@ -248,6 +258,7 @@ mod tests {
             height,
             hash: format!("h{height}"),
             parent_hash: format!("h{parent}"),
+            header: false,
             transactions_expected: 2,
             transactions_stored: stored,
             logs_expected: 0,
@@ -272,6 +283,16 @@ mod tests {
         let seen: Vec<_> =
             bucket.runs.iter().map(|r| (r.from_height, r.to_height, r.complete, r.header_only)).collect();
         assert_eq!(seen, [(20, 20, false, false), (21, 22, false, true), (23, 23, true, false)]);
+        // 31 and 32 say that their headers alone were to be had: they count no transactions, and lack none.
+        let blocks = [(30, 29, 2), (31, 30, 0), (32, 31, 0), (33, 32, 2)];
+        let header = |b: Counted| match b.transactions_stored {
+            0 => Counted { header: true, transactions_expected: 0, ..b },
+            _ => b,
+        };
+        let blocks: Vec<Counted> = blocks.into_iter().map(|(h, p, s)| header(block(h, p, s))).collect();
+        let seen: Vec<_> =
+            Bucket::of(&blocks).runs.iter().map(|r| (r.from_height, r.to_height, r.complete, r.header_only)).collect();
+        assert_eq!(seen, [(30, 30, true, false), (31, 32, false, true), (33, 33, true, false)]);
         assert_eq!(Bucket::<String>::of([]), Bucket::default());
     }
 }

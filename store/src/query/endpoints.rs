@@ -43,12 +43,14 @@ const SAMPLES: &str = "SELECT endpoint, max(told) AS height, min(told) AS lowest
         AND s.at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND s.at < fromUnixTimestamp64Milli({to:Int64}, 'UTC')) \
     GROUP BY endpoint ORDER BY endpoint LIMIT {limit:UInt32}";
 
+/// Requests only: that somebody subscribed again ([`schemas::records::SUBSCRIBED_AGAIN`]) has its sum beside them, and is none.
 const MINUTES: &str = "SELECT endpoint, CAST(NULL, 'Nullable(UInt64)') AS height, CAST(NULL, 'Nullable(UInt64)') AS lowest, sum(all_calls) AS calls, sum(failed) AS failures, \
     if(sum(weight) > 0, toUInt64(intDiv(sum(weighted), sum(weight))), NULL) AS latency_ms, toUInt64(0) AS lies, \
     CAST(NULL, 'Nullable(String)') AS error, max(time) AS at \
     FROM (SELECT m.endpoint AS endpoint, m.calls AS all_calls, m.failures AS failed, m.at AS time, \
         if(m.latency_p50_ms IS NULL, 0, m.calls - least(m.failures, m.calls)) AS weight, \
         ifNull(m.latency_p50_ms, 0) * weight AS weighted FROM provider_minutes AS m WHERE m.network = {network:String} \
+        AND m.method != 'eth_subscribe again' \
         AND m.at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND m.at < fromUnixTimestamp64Milli({to:Int64}, 'UTC')) \
     GROUP BY endpoint ORDER BY endpoint LIMIT {limit:UInt32}";
 
@@ -106,6 +108,11 @@ fn joined(samples: Vec<EndpointAt>, minutes: Vec<EndpointAt>) -> Vec<EndpointAt>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subscriptions_are_no_requests() {
+        assert!(MINUTES.contains(&format!("m.method != '{}'", schemas::records::SUBSCRIBED_AGAIN)));
+    }
 
     #[test]
     fn counts_are_those_of_minutes_and_the_rest_is_of_calls() {

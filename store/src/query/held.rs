@@ -18,6 +18,16 @@ pub struct Completeness {
     pub uncounted: Vec<(u64, u64)>,
 }
 
+impl Completeness {
+    /// The lowest height from which on everything up to the highest block is held whole (rule 31: only there may somebody say that something
+    /// is not, or is unspent); `None`: that of the highest block is not known, or no body of it was to be had.
+    pub fn full_from(&self) -> Option<u64> {
+        let last = self.ranges.last()?;
+        let above = self.uncounted.last().is_some_and(|(_, to)| *to >= last.from_number);
+        (last.complete && last.coverage == Coverage::Full && !above).then_some(last.from_number)
+    }
+}
+
 /// What is held of heights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
@@ -224,6 +234,19 @@ mod tests {
         next.bucket.first_parent = link("h2045");
         let held = answer(vec![piece(1_024, &[run(1_024, 2_045, true)]), piece(2_048, &[]), next], Vec::new());
         assert_eq!(seen(&held), [(1_024, 3_090, 1_033, true)]);
+    }
+
+    #[test]
+    fn the_ledger_is_full_from_where_nothing_is_missing_up_to_the_tip() {
+        let at =
+            |runs: &[Run], uncounted: &[(u64, u64)]| answer(vec![piece(1_024, runs)], uncounted.to_vec()).full_from();
+        assert_eq!(at(&[run(1_030, 1_100, true)], &[]), Some(1_030));
+        assert_eq!(at(&[run(1_030, 1_050, true), run(1_060, 1_100, true)], &[]), Some(1_060));
+        assert_eq!(at(&[run(1_030, 1_050, false), run(1_051, 1_100, true)], &[(3, 9)]), Some(1_051));
+        assert_eq!(at(&[run(1_030, 1_050, true), run(1_051, 1_100, false)], &[]), None);
+        assert_eq!(at(&[run(1_030, 1_100, true)], &[(1_101, 1_102)]), None, "blocks above it were not counted");
+        assert_eq!(at(&[Run { header_only: true, ..run(1_030, 1_100, false) }], &[]), None);
+        assert_eq!(at(&[], &[]), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! No question of the API reads more as the tables grow: `tests/large` has a bound on the rows that each may read.
 
 pub mod alerts;
+pub mod bitcoin;
 pub mod block_fees;
 pub mod blocks;
 pub mod by_cause;
@@ -41,6 +42,9 @@ mod windows;
 pub(crate) mod wire;
 
 pub use alerts::{AlertFilter, AlertRow, AlertStep, Attempt, Delivery, DeliveryFilter, MatchFilter, MatchRow, Whose};
+pub use bitcoin::{
+    BitcoinBlock, BitcoinDetail, BitcoinInput, BitcoinOutput, BitcoinParts, BitcoinTransactionDetail, SpentBy,
+};
 pub use block_fees::{BlockFees, FeeSums, TokenFees};
 pub use blocks::{Block, BlockCursor, BlockFilter};
 pub use by_cause::{CauseCount, CausesFilter, CausesOverTime};

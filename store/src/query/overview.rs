@@ -40,7 +40,8 @@ pub struct Overview {
     pub to: TimeMs,
     /// The figures.
     pub figures: Figures,
-    /// Whether all minutes that are over are in it, whole. The one at the network's head is still open, and counts with what it has.
+    /// Whether all minutes that are over are in it, whole. The one at the network's head is still open, and counts with what it has; on Bitcoin
+    /// so is every minute that the median time past has not reached the end of.
     pub complete: bool,
     /// What is missing, in words, where it is not complete.
     pub reason: Option<String>,
@@ -133,7 +134,11 @@ impl Store {
         // An hour that is not whole may be whole in all minutes that are over: the one that is still open is.
         let whole = |at: &i64| word(&of_hours, &heads, is_contract, windows, *at).step(*at).complete;
         let (mut whole_hours, torn): (Vec<i64>, Vec<i64>) = starts(Step::Hour, hours).partition(whole);
-        let newest = open_from(heads.network.map(|(at, _)| at), head.map(|block| block.timestamp.0));
+        let windows_to = heads.network.map(|(at, _)| at);
+        let (time, median) =
+            head.map_or((None, None), |block| (Some(block.timestamp.0), block.median_time.map(|time| time.0)));
+        let reach = open_from(windows_to, time);
+        let newest = unsettled_from(reach, windows_to, median);
         let take_apart: Vec<(i64, i64)> = torn.iter().map(|at| (*at, at + Step::Hour.ms())).collect();
         let mut edges = edges;
         if take_apart.len() <= HOURS_APART {
@@ -154,7 +159,7 @@ impl Store {
         for at in edges.into_iter().flat_map(|edge| starts(Step::Minute, edge)) {
             added.add(&word(&of_minutes, &heads, is_contract, windows, at), (at, Step::Minute), newest);
         }
-        if newest < from && added.missing.is_none() {
+        if reach < from && added.missing.is_none() {
             added.missing = Some("no window tells of it".into());
         }
         Ok((added, heads))
@@ -168,6 +173,15 @@ fn open_from(windows: Option<i64>, block: Option<i64>) -> i64 {
         (Some(at), Some(block)) if block >= at + Step::Minute.ms() + WINDOWS_LATE_MS => Step::Minute.start(block),
         (Some(at), _) => at,
         (None, _) => i64::MIN,
+    }
+}
+
+/// The same on a chain whose time stamps do not rise: what the median time past has not reached the end of is open as well, as far as windows
+/// go. Where they are behind, what they lack is missing.
+fn unsettled_from(reach: i64, windows: Option<i64>, median: Option<i64>) -> i64 {
+    match median {
+        Some(median) if windows == Some(reach) => reach.min(Step::Minute.start(median)),
+        _ => reach,
     }
 }
 
@@ -260,6 +274,36 @@ mod tests {
         added.add(&Word::Window(&whole), (0, Step::Minute), newest);
         added.add(&Word::None("none"), (minute, Step::Minute), newest);
         assert_eq!(added.missing.as_deref(), Some("from 1970-01-01T00:01:00.000Z: none"));
+    }
+
+    #[test]
+    fn what_the_median_time_has_not_passed_is_open_with_all_that_it_has() {
+        let minute = 60_000;
+        // The head's minute is the 40th; the median time past lies in the 5th.
+        let newest =
+            |windows, block| unsettled_from(open_from(Some(windows), Some(block)), Some(windows), Some(5 * minute + 1));
+        assert_eq!(newest(40 * minute, 40 * minute + 1), 5 * minute);
+        assert_eq!(newest(4 * minute, 4 * minute + 1), 4 * minute);
+        // Windows that are late are missing all the same.
+        assert_eq!(newest(20 * minute, 40 * minute), 40 * minute);
+        assert_eq!(unsettled_from(40 * minute, Some(40 * minute), None), 40 * minute, "other chains");
+        let mut bins = Bins::default();
+        bins.add(U256::from(8));
+        let mut senders = Distinct::default();
+        senders.add(b"a script");
+        let partial = Partial { blocks: 1, bins: Some(bins), senders: Some(senders), ..Partial::default() };
+        let (open, whole) = (Window { partial, ..Window::default() }, Window { complete: true, ..Window::default() });
+        let newest = newest(40 * minute, 40 * minute + 1);
+        let mut added = Added::default();
+        added.add(&Word::Window(&whole), (4 * minute, Step::Minute), newest);
+        added.add(&Word::Window(&open), (5 * minute, Step::Minute), newest);
+        added.add(&Word::None("none"), (6 * minute, Step::Minute), newest);
+        added.add(&Word::Window(&open), (40 * minute, Step::Minute), newest);
+        let figures = added.figures();
+        assert_eq!((added.missing.as_deref(), figures.blocks, figures.senders), (None, 2, Some(1)));
+        assert!(figures.gas_price_p50.is_some());
+        added.add(&Word::None("none"), (3 * minute, Step::Minute), newest);
+        assert!(added.missing.is_some(), "what it has passed is missing");
     }
 
     #[test]

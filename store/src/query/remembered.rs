@@ -105,9 +105,17 @@ struct Audited {
 
 pub(super) fn short(block: Counted) -> (u64, Counted<u64>) {
     let (hash, parent_hash) = (link(&block.hash), link(&block.parent_hash));
-    let Counted { height, transactions_expected, transactions_stored, logs_expected, logs_stored, .. } = block;
-    let short =
-        Counted { height, hash, parent_hash, transactions_expected, transactions_stored, logs_expected, logs_stored };
+    let Counted { height, header, transactions_expected, transactions_stored, logs_expected, logs_stored, .. } = block;
+    let short = Counted {
+        height,
+        hash,
+        parent_hash,
+        header,
+        transactions_expected,
+        transactions_stored,
+        logs_expected,
+        logs_stored,
+    };
     (height, short)
 }
 

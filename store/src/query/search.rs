@@ -40,7 +40,7 @@ const ADDRESS_TIME: std::time::Duration = std::time::Duration::from_secs(6);
 
 impl Store {
     /// The canonical transactions and blocks with this hash in these networks (none named: none is asked), at most [`FOUND`] of each. The
-    /// hash is `0x` and 64 lower-case hex digits.
+    /// hash is 64 lower-case hex digits as the family writes them: with `0x` on EVM, without on Bitcoin.
     ///
     /// # Errors
     /// The store is away.

@@ -1,8 +1,9 @@
 //! Windows as the store has them: rows of `window_rows`, and what they say about each other.
 //!
 //! Guarantee: what is read is bounded by the windows that are asked for and by the parts that they lie in, whatever the table holds. Of a
-//! window the row of the highest sequence counts, which is found here: a `FINAL` over some rows takes the engine longer to plan than all
-//! else. What `keep_windows` removed is hidden from the moment at which that is told: it is asked for with every answer.
+//! window the row of the highest sequence counts, of two of one sequence that which is not complete; that is found here: a `FINAL` over some
+//! rows takes the engine longer to plan than all else. What `keep_windows` removed is hidden from the moment at which that is told: it is asked for
+//! with every answer.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -213,17 +214,20 @@ pub(super) fn check_contract(contract: Option<&str>, doing: &'static str) -> Res
 }
 
 impl Told {
-    /// Takes a row in: of a window that is there already the one of the higher sequence stays.
+    /// Takes a row in: of a window that is there already the one of the higher sequence stays. What was complete is given once more at the same
+    /// sequence when it becomes uncertain, and parts are read in any order.
     fn take(&mut self, of_network: bool, start: i64, window: Window) {
         let windows = if of_network { &mut self.network } else { &mut self.contract };
         match windows.entry(start) {
             Entry::Vacant(vacant) => {
                 vacant.insert(window);
             }
-            Entry::Occupied(mut there) if there.get().sequence < window.sequence => {
-                there.insert(window);
+            Entry::Occupied(mut there) => {
+                let before = there.get().sequence;
+                if before < window.sequence || before == window.sequence && !window.complete {
+                    there.insert(window);
+                }
             }
-            Entry::Occupied(_) => {}
         }
     }
 
@@ -366,6 +370,19 @@ mod tests {
             assert_eq!((told.network[&60_000].sequence, told.contract[&60_000].sequence), (5, 6), "{order:?}");
             told.hide_before(60_000);
             assert_eq!(told.network.len(), 1, "what begins before is hidden");
+        }
+    }
+
+    #[test]
+    fn of_two_rows_of_one_sequence_the_uncertain_one_counts() {
+        let window = |sequence, complete| Window { sequence, complete, ..Window::default() };
+        let (whole, uncertain, later) = (window(5, true), window(5, false), window(6, true));
+        for order in [[&whole, &uncertain], [&uncertain, &whole]] {
+            let mut told = Told::default();
+            order.into_iter().for_each(|row| told.take(true, 0, row.clone()));
+            assert!(!told.network[&0].complete);
+            told.take(true, 0, later.clone());
+            assert!(told.network[&0].complete, "a later one counts");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use alloy_primitives::U256;
 use schemas::{
-    TimeMs,
-    records::{BlockSummary, EnrichedBlock, EvmHeader},
+    Family, TimeMs,
+    records::{BitcoinDecoded, BlockSummary, Coverage, EnrichedBlock, EvmHeader},
 };
 
 use super::{
@@ -65,15 +65,31 @@ columns! {
         contract_logs: Arrays<Numbers<u32>>,
         contract_gas_used: Arrays<Numbers<u64>>,
         facts_position: Nullable<Numbers<u64>>,
+        coverage: Words,
+        chain: Words,
+        block_version: Numbers<u32>,
+        merkle_root: Strings,
+        bits: Numbers<u32>,
+        work_nonce: Numbers<u32>,
+        median_time: Nullable<Times>,
+        chain_work: Nullable<Numbers<U256>>,
+        stripped_size: Nullable<Numbers<u32>>,
+        weight: Nullable<Numbers<u32>>,
+        header_transaction_count: Nullable<Numbers<u32>>,
+        coinbase: Nullable<Strings>,
+        coinbase_value: Nullable<Numbers<u64>>,
+        pool: Words,
     }
 }
 
 impl BlockColumns {
-    /// The row of an apply. `header` and `summary` are what the record has, or empty ones; `span`: heights of a partition.
+    /// The row of an apply. `header` and `summary` are what the record has, or empty ones; `coinbase`: on Bitcoin the block's first
+    /// transaction, where it could be read; `span`: heights of a partition.
     pub fn push(
         &mut self,
         block: &EnrichedBlock,
         (header, summary): (&EvmHeader, &BlockSummary),
+        coinbase: Option<&BitcoinDecoded>,
         span: u32,
         stored_at: TimeMs,
     ) {
@@ -81,7 +97,7 @@ impl BlockColumns {
         self.network.push(e.network.as_str());
         self.height.push(e.height);
         self.version.push(row_version(e.sequence));
-        self.family.push("evm");
+        self.family.push(if block.bitcoin.is_some() { Family::Bitcoin } else { Family::Evm }.as_str());
         self.origin.push(e.origin.as_str());
         self.hash.push(e.block_hash.as_str().as_bytes());
         self.parent_hash.push(e.parent_hash.as_str().as_bytes());
@@ -96,7 +112,8 @@ impl BlockColumns {
         self.token_transfer_count.push(summary.token_transfers);
         self.created_count.push(summary.contracts_created);
         self.gas_limit.push(header.gas_limit);
-        self.gas_used.push(header.gas_used);
+        // Bitcoin's header counts no gas: virtual bytes are what its transactions take.
+        self.gas_used.push(if block.bitcoin.is_some() { summary.gas_used } else { header.gas_used });
         self.receipt_gas_used.push(summary.gas_used);
         self.fee_total.push(summary.fee_total);
         self.fee_unknown_count.push(summary.fee_unknown);
@@ -109,7 +126,8 @@ impl BlockColumns {
         self.miner.push(hex(&header.miner).as_deref());
         self.difficulty.push(header.difficulty);
         self.total_difficulty.push(header.total_difficulty);
-        self.size.push(header.size);
+        let bitcoin_size = block.bitcoin.as_ref().and_then(|b| b.size).map(u64::from);
+        self.size.push(header.size.or(bitcoin_size));
         self.nonce.push(hex(&header.nonce).as_deref());
         self.extra_data.push(const_hex::encode_prefixed(&header.extra_data).as_bytes());
         self.sha3_uncles.push(hex(&header.sha3_uncles).as_deref());
@@ -130,6 +148,26 @@ impl BlockColumns {
         self.contract_logs.push_all(contracts.iter().map(|c| c.logs));
         self.contract_gas_used.push_all(contracts.iter().map(|c| c.gas_used));
         self.facts_position.push(block.facts_position);
+        self.push_bitcoin(block, coinbase);
+    }
+
+    /// The columns that only Bitcoin fills.
+    fn push_bitcoin(&mut self, block: &EnrichedBlock, coinbase: Option<&BitcoinDecoded>) {
+        let header = block.bitcoin.as_deref();
+        self.coverage.push(header.map_or(Coverage::Full, |h| h.coverage).as_str());
+        self.chain.push(header.map_or("", |h| h.chain.as_str()));
+        self.block_version.push(header.map_or(0, |h| h.version));
+        self.merkle_root.push(header.map_or(&b""[..], |h| &h.merkle_root.0[..]));
+        self.bits.push(header.map_or(0, |h| h.bits));
+        self.work_nonce.push(header.map_or(0, |h| h.nonce));
+        self.median_time.push(header.and_then(|h| h.median_time));
+        self.chain_work.push(header.and_then(|h| h.chain_work));
+        self.stripped_size.push(header.and_then(|h| h.stripped_size));
+        self.weight.push(header.and_then(|h| h.weight));
+        self.header_transaction_count.push(header.and_then(|h| h.transaction_count));
+        self.coinbase.push(header.and_then(|h| h.coinbase.as_ref()).map(|script| &script[..]));
+        self.coinbase_value.push(coinbase.map(|t| t.output_value));
+        self.pool.push(coinbase.and_then(|t| t.pool.as_deref()).unwrap_or(""));
     }
 }
 

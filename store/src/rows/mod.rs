@@ -3,6 +3,7 @@
 
 mod alert;
 mod audit;
+mod bitcoin;
 mod block;
 mod block_event;
 mod evm_log;
@@ -18,6 +19,7 @@ use schemas::BlockHash;
 
 pub use alert::{AlertColumns, AlertDeliveryColumns, AlertEventColumns, AlertMatchColumns, Said};
 pub use audit::AuditColumns;
+pub use bitcoin::{BitcoinInputColumns, BitcoinOutputColumns, BitcoinTransactionColumns};
 pub use block::BlockColumns;
 pub use block_event::BlockEventColumns;
 pub use evm_log::EvmLogColumns;
@@ -78,6 +80,9 @@ mod tests {
     #[test]
     fn columns_are_the_tables_own() {
         as_the_table_has_them::<AuditColumns>();
+        as_the_table_has_them::<BitcoinTransactionColumns>();
+        as_the_table_has_them::<BitcoinInputColumns>();
+        as_the_table_has_them::<BitcoinOutputColumns>();
         as_the_table_has_them::<BlockColumns>();
         as_the_table_has_them::<BlockEventColumns>();
         as_the_table_has_them::<EvmLogColumns>();

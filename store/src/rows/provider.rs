@@ -77,6 +77,10 @@ columns! {
         lie_found_by: Strings,
         lie_said: Strings,
         lie_right: Strings,
+        protocol: Words,
+        software: Strings,
+        sockets: Nullable<Numbers<u32>>,
+        in_flight: Nullable<Numbers<u32>>,
     }
 }
 
@@ -160,5 +164,10 @@ impl EndpointColumns {
         self.lie_found_by.push(text(lie.map(|lie| lie.found_by.as_str())));
         self.lie_said.push(text(lie.map(|lie| lie.said.as_str())));
         self.lie_right.push(text(lie.map(|lie| lie.right.as_str())));
+        let link = state.link.as_ref();
+        self.protocol.push(link.map_or("", |link| &link.protocol));
+        self.software.push(text(link.and_then(|link| link.software.as_deref())));
+        self.sockets.push(link.and_then(|link| link.sockets));
+        self.in_flight.push(link.and_then(|link| link.in_flight));
     }
 }

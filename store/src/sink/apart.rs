@@ -20,7 +20,15 @@ use super::{
 use crate::{Store, StoreError, client::deadline};
 
 /// Tables that a block's rows go to.
-const TABLES: [&str; 4] = ["evm_transaction_rows", "evm_log_rows", "block_rows", "block_event_rows"];
+const TABLES: [&str; 7] = [
+    "evm_transaction_rows",
+    "evm_log_rows",
+    "bitcoin_transaction_rows",
+    "bitcoin_input_rows",
+    "bitcoin_output_rows",
+    "block_rows",
+    "block_event_rows",
+];
 
 impl Writer {
     /// Writes what the store takes of these events. Returns the first block of each network that it does not take.

@@ -25,7 +25,8 @@ impl Event {
     /// Rows that it becomes, over all tables.
     pub fn rows(&self) -> usize {
         let logs = |t: &EnrichedTransaction| match &t.payload {
-            Payload::Transaction(t) => 1 + t.0.logs.len(),
+            Payload::Evm(t) => 1 + t.0.logs.len(),
+            Payload::Bitcoin(t) => 1 + t.inputs.len() + t.outputs.len(),
             Payload::Revert | Payload::Unreadable { .. } => 0,
         };
         2 + self.transactions.iter().map(logs).sum::<usize>()

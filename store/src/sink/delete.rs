@@ -18,6 +18,13 @@ pub(super) const BLOCKS: Table = Table { name: "block_rows", key: "" };
 pub(super) const TRANSACTIONS: Table = Table { name: "evm_transaction_rows", key: "transaction_index, " };
 /// `evm_log_rows`.
 pub(super) const LOGS: Table = Table { name: "evm_log_rows", key: "transaction_index, log_index, " };
+/// `bitcoin_transaction_rows`.
+pub(super) const BITCOIN_TRANSACTIONS: Table = Table { name: "bitcoin_transaction_rows", key: "transaction_index, " };
+/// `bitcoin_input_rows`.
+pub(super) const BITCOIN_INPUTS: Table = Table { name: "bitcoin_input_rows", key: "transaction_index, input_index, " };
+/// `bitcoin_output_rows`.
+pub(super) const BITCOIN_OUTPUTS: Table =
+    Table { name: "bitcoin_output_rows", key: "transaction_index, output_index, " };
 
 impl Table {
     /// Inserts a deletion row for every key that these events hold at these heights. The time stays, which lists look

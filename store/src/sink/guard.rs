@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use clickhouse::Row;
-use schemas::{Envelope, Network, Op};
+use schemas::{Envelope, Family, Network, Op};
 use serde::Deserialize;
 
 use super::status::State;
@@ -48,6 +48,8 @@ pub(super) struct Guard {
     unfinished: HashMap<u64, String>,
     /// State as the store's status table has it.
     pub recorded: Option<State>,
+    /// Its family, once an event or the status table has told it.
+    pub family: Option<Family>,
     halted: bool,
     /// Whether the store was asked.
     met: bool,
@@ -70,20 +72,27 @@ impl Guard {
                 WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
                 UNION ALL SELECT sequence, concat('0x', lower(hex(block_hash))) AS hash FROM evm_log_rows
                 WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
+                UNION ALL SELECT sequence, lower(hex(block_hash)) AS hash FROM bitcoin_transaction_rows
+                WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
+                UNION ALL SELECT sequence, lower(hex(block_hash)) AS hash FROM bitcoin_input_rows
+                WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
+                UNION ALL SELECT sequence, lower(hex(block_hash)) AS hash FROM bitcoin_output_rows
+                WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
                 UNION ALL SELECT sequence, hash FROM block_rows
                 WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0)";
         let query = store.read(sql).param("network", network.as_str()).param("stored", stored);
         let unfinished = store.within("reading unfinished events", query.fetch_all::<(u64, String)>());
-        let sql = "SELECT state FROM sink_status_rows FINAL WHERE network = {network:String}";
+        let sql = "SELECT state, family FROM sink_status_rows FINAL WHERE network = {network:String}";
         let query = store.read(sql).param("network", network.as_str());
-        let recorded = store.within("reading the sink's state", query.fetch_optional::<String>());
+        let recorded = store.within("reading the sink's state", query.fetch_optional::<(String, String)>());
         let (unfinished, recorded) = futures::future::try_join(unfinished, recorded).await?;
         Ok(Self {
             stored,
             accepted: stored,
             page: (1, 0),
             unfinished: unfinished.into_iter().collect(),
-            recorded: recorded.as_deref().and_then(State::parse),
+            recorded: recorded.as_ref().and_then(|(state, _)| State::parse(state)),
+            family: recorded.and_then(|(_, family)| family.parse().ok()),
             met: true,
             ..Self::default()
         })

@@ -5,8 +5,8 @@ use std::time::Instant;
 use schemas::{
     TimeMs,
     records::{
-        Alert, AlertDelivery, AlertEvent, AlertMatch, BlockSummary, EnrichedTransaction, Enrichment, EvmHeader,
-        EvmTransaction, Found, Payload, ProviderSample, Seen, Window,
+        Alert, AlertDelivery, AlertEvent, AlertMatch, BitcoinDecoded, BlockSummary, EnrichedTransaction, Enrichment,
+        EvmHeader, EvmTransaction, Found, Payload, ProviderSample, Seen, Window,
     },
 };
 
@@ -15,9 +15,10 @@ use crate::{
     Store, StoreError, StoreErrorKind,
     client::deadline,
     rows::{
-        AlertColumns, AlertDeliveryColumns, AlertEventColumns, AlertMatchColumns, AuditColumns, BlockColumns,
-        BlockEventColumns, EndpointColumns, EvmLogColumns, EvmTransactionColumns, ProviderMinuteColumns,
-        ProviderSampleColumns, Said, SinkStatusColumns, StatusRow, WindowColumns,
+        AlertColumns, AlertDeliveryColumns, AlertEventColumns, AlertMatchColumns, AuditColumns, BitcoinInputColumns,
+        BitcoinOutputColumns, BitcoinTransactionColumns, BlockColumns, BlockEventColumns, EndpointColumns,
+        EvmLogColumns, EvmTransactionColumns, ProviderMinuteColumns, ProviderSampleColumns, Said, SinkStatusColumns,
+        StatusRow, WindowColumns,
         native::{Block, Columns},
     },
 };
@@ -58,6 +59,45 @@ pub(super) async fn insert_logs(
     .await
 }
 
+/// `bitcoin_transaction_rows`.
+pub(super) async fn insert_bitcoin_transactions(
+    store: &Store,
+    run: &[&[EnrichedTransaction]],
+    spans: &Spans,
+) -> Result<(), StoreError> {
+    let all = || run.iter().copied().flatten().filter_map(bitcoin);
+    insert::<BitcoinTransactionColumns>(store, all().count(), |columns| {
+        all().for_each(|(t, decoded)| columns.push(&t.envelope, decoded, spans.of(&t.envelope.network)));
+    })
+    .await
+}
+
+/// `bitcoin_input_rows`.
+pub(super) async fn insert_bitcoin_inputs(
+    store: &Store,
+    run: &[&[EnrichedTransaction]],
+    spans: &Spans,
+) -> Result<(), StoreError> {
+    let all = || run.iter().copied().flatten().filter_map(bitcoin);
+    insert::<BitcoinInputColumns>(store, all().map(|(_, decoded)| decoded.inputs.len()).sum(), |columns| {
+        all().for_each(|(t, decoded)| columns.push(&t.envelope, decoded, spans.of(&t.envelope.network)));
+    })
+    .await
+}
+
+/// `bitcoin_output_rows`.
+pub(super) async fn insert_bitcoin_outputs(
+    store: &Store,
+    run: &[&[EnrichedTransaction]],
+    spans: &Spans,
+) -> Result<(), StoreError> {
+    let all = || run.iter().copied().flatten().filter_map(bitcoin);
+    insert::<BitcoinOutputColumns>(store, all().map(|(_, decoded)| decoded.outputs.len()).sum(), |columns| {
+        all().for_each(|(t, decoded)| columns.push(&t.envelope, decoded, spans.of(&t.envelope.network)));
+    })
+    .await
+}
+
 /// `block_rows`.
 pub(super) async fn insert_blocks(
     store: &Store,
@@ -71,7 +111,9 @@ pub(super) async fn insert_blocks(
             let block = &event.block;
             let header = block.evm.as_deref().unwrap_or(&no_header);
             let summary = block.summary.as_ref().unwrap_or(&no_summary);
-            columns.push(block, (header, summary), spans.of(&block.envelope.network), stored_at);
+            let coinbase = event.transactions.first().and_then(bitcoin).map(|(_, decoded)| decoded);
+            let coinbase = coinbase.filter(|decoded| decoded.is_coinbase);
+            columns.push(block, (header, summary), coinbase, spans.of(&block.envelope.network), stored_at);
         }
     })
     .await
@@ -153,8 +195,16 @@ pub(super) async fn insert_alert_matches(store: &Store, said: &[Said<AlertMatch,
 /// What a row stands for. A placeholder is none: the header counts it, no row stands for it, so its block is incomplete (rule 13).
 fn readable(t: &EnrichedTransaction) -> Option<(&EnrichedTransaction, &(EvmTransaction, Enrichment))> {
     match &t.payload {
-        Payload::Transaction(both) => Some((t, both)),
-        Payload::Revert | Payload::Unreadable { .. } => None,
+        Payload::Evm(both) => Some((t, both)),
+        Payload::Bitcoin(_) | Payload::Revert | Payload::Unreadable { .. } => None,
+    }
+}
+
+/// The same of Bitcoin's transactions.
+fn bitcoin(t: &EnrichedTransaction) -> Option<(&EnrichedTransaction, &BitcoinDecoded)> {
+    match &t.payload {
+        Payload::Bitcoin(decoded) => Some((t, decoded)),
+        Payload::Evm(_) | Payload::Revert | Payload::Unreadable { .. } => None,
     }
 }
 

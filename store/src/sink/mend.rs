@@ -98,7 +98,7 @@ pub async fn insert(
     contracts: &[Address],
 ) -> Result<Place, StoreError> {
     let of = &transaction.envelope;
-    let Payload::Transaction(_) = &transaction.payload else { return Ok(Place::Reverted) };
+    let Payload::Evm(_) = &transaction.payload else { return Ok(Place::Reverted) };
     let run = [std::slice::from_ref(transaction)];
     let spans = spans::held(store, &of.network).await?;
     insert_logs(store, &run, &spans).await?;

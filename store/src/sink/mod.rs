@@ -28,6 +28,7 @@ mod config;
 mod decode;
 mod delete;
 mod error;
+mod family;
 mod floors;
 pub mod fold;
 mod graveyard;

@@ -18,7 +18,7 @@ use runtime::{
         events::{self, Halt},
     },
 };
-use schemas::{Envelope, Network, Op, TimeMs, codec::Codec, records::DeadLetter};
+use schemas::{Envelope, Family, Network, Op, TimeMs, codec::Codec, records::DeadLetter};
 
 use super::{
     SinkConfig,
@@ -27,6 +27,7 @@ use super::{
     behind::{Behind, Wanted},
     decode,
     error::WriteError,
+    family::family_of,
     guard::{Guard, Verdict},
     metrics,
     patience::Patience,
@@ -234,6 +235,9 @@ impl Reader {
                 return Ok(());
             }
         };
+        if let Some((_, guard)) = self.guards.get_mut(&network) {
+            guard.family = Some(family_of(&block.envelope.block_hash));
+        }
         let mut verdict = self.check(&block.envelope).await?;
         if let Verdict::Missing(from) = verdict
             && self.give_up(&network, from)
@@ -375,8 +379,9 @@ impl Reader {
         }
         let Some((partition, guard)) = self.guards.get_mut(network) else { return };
         beat::running(&self.config.board, *partition, network);
+        let family = guard.family;
         if guard.recorded.replace(State::Running) != Some(State::Running) {
-            self.batch.statuses.push(status(network, State::Running, String::new()));
+            self.batch.statuses.push(status(network, family, State::Running, String::new()));
             self.halts.remove(network);
             metrics::halted(network.as_str(), false);
         }
@@ -412,7 +417,7 @@ impl Reader {
         beat::halted(&self.config.board, partition, network, state, &message);
         let (_, guard) = self.guards.entry(network.clone()).or_insert_with(|| (partition, Guard::default()));
         guard.halt(state);
-        let missing = guard.next();
+        let (missing, family) = (guard.next(), guard.family);
         if self.halts.get(network).is_none_or(|r| (r.missing, r.state) != (missing, state)) {
             let remembered = Remembered {
                 missing,
@@ -429,7 +434,7 @@ impl Reader {
             remembered.passed = remembered.passed.max(self.behind.passed(network));
         }
         self.no_longer_behind(network);
-        self.batch.statuses.push(status(network, state, message));
+        self.batch.statuses.push(status(network, family, state, message));
     }
 
     /// Halts a network of which the store refused a block, with all that was gathered of it since.
@@ -450,6 +455,8 @@ impl Reader {
     }
 }
 
-fn status(network: &Network, state: State, message: String) -> StatusRow {
-    StatusRow { network: network.as_str().into(), family: "evm", state: state.as_str(), message, at: TimeMs::now() }
+/// `family`: where nothing has told it, as all networks were before there was a second family.
+fn status(network: &Network, family: Option<Family>, state: State, message: String) -> StatusRow {
+    let family = family.unwrap_or(Family::Evm).as_str();
+    StatusRow { network: network.as_str().into(), family, state: state.as_str(), message, at: TimeMs::now() }
 }

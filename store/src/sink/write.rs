@@ -15,16 +15,20 @@ use std::{
     time::Duration,
 };
 
-use futures::future::try_join;
+use futures::future::{try_join_all, try_join5};
 use schemas::{Envelope, Network, TimeMs};
 use tokio::sync::watch;
 
 use super::{
     batch::{Event, phases},
-    delete::{BLOCKS, Held, LOGS, TRANSACTIONS, delete_from},
+    delete::{BLOCKS, Held, Table, delete_from},
     error::WriteError,
+    family::{children_of, family_of},
     floors::{Floors, Heights},
-    insert::{insert_blocks, insert_events, insert_logs, insert_statuses, insert_transactions},
+    insert::{
+        insert_bitcoin_inputs, insert_bitcoin_outputs, insert_bitcoin_transactions, insert_blocks, insert_events,
+        insert_logs, insert_statuses, insert_transactions,
+    },
     metrics,
     patience::Patience,
     spans::{self, Spans},
@@ -147,9 +151,13 @@ impl Writer {
         self.open(patience, run).await?;
         self.clear(patience, run).await?;
         let (transactions, spans): (Vec<_>, _) = (run.iter().map(|e| e.transactions.as_slice()).collect(), &self.spans);
-        try_join(
+        // Where a run holds nothing of a table nothing is sent.
+        try_join5(
             patience.again(|| insert_transactions(&self.store, &transactions, spans)),
             patience.again(|| insert_logs(&self.store, &transactions, spans)),
+            patience.again(|| insert_bitcoin_transactions(&self.store, &transactions, spans)),
+            patience.again(|| insert_bitcoin_inputs(&self.store, &transactions, spans)),
+            patience.again(|| insert_bitcoin_outputs(&self.store, &transactions, spans)),
         )
         .await?;
         patience.again(|| insert_blocks(&self.store, run, spans, stored_at)).await
@@ -191,7 +199,7 @@ impl Writer {
 
     async fn revert(&self, patience: &Patience, run: &[&Event]) -> Result<(), WriteError> {
         for (network, held) in by_network(run, |e| Some((e.height, e.reverts_sequence?))) {
-            self.delete(patience, network, &held).await?;
+            self.delete(patience, (network, tables(run, network)), &held).await?;
         }
         Ok(())
     }
@@ -206,7 +214,7 @@ impl Writer {
                 let held = patience.again(|| held_at(&self.store, network, heights)).await?;
                 let others: Vec<Held> =
                     held.into_iter().filter(|(h, s)| below.get(h).is_some_and(|new| s < new)).collect();
-                self.delete(patience, network, &others).await?;
+                self.delete(patience, (network, tables(run, network)), &others).await?;
             }
             let high = applied.iter().map(|(h, _)| *h).max();
             self.tops.insert(network.clone(), top.max(high));
@@ -247,17 +255,29 @@ impl Writer {
     }
 
     /// Inserts a deletion row for every key of these events: first what the blocks hold, then the blocks.
-    async fn delete(&self, patience: &Patience, network: &Network, held: &[Held]) -> Result<(), WriteError> {
+    /// `children`: the tables of what they hold.
+    async fn delete(
+        &self,
+        patience: &Patience,
+        (network, children): (&Network, &'static [Table]),
+        held: &[Held],
+    ) -> Result<(), WriteError> {
         for held in held.chunks(NAMES_PER_STATEMENT) {
-            try_join(
-                patience.again(|| delete_from(&self.store, TRANSACTIONS, network, held)),
-                patience.again(|| delete_from(&self.store, LOGS, network, held)),
-            )
-            .await?;
+            let of_table = |table: &Table| {
+                let table = *table;
+                patience.again(move || delete_from(&self.store, table, network, held))
+            };
+            try_join_all(children.iter().map(of_table)).await?;
             patience.again(|| delete_from(&self.store, BLOCKS, network, held)).await?;
         }
         Ok(())
     }
+}
+
+/// The tables of what a network's blocks hold: of the network of one of these events.
+fn tables(run: &[&Event], network: &Network) -> &'static [Table] {
+    let of = |event: &&Event| children_of(family_of(&event.block.envelope.block_hash));
+    run.iter().find(|event| event.network() == network).map_or(&[], of)
 }
 
 /// Those of heights that are kept.

@@ -1,7 +1,7 @@
 //! What is read of a store of ten million transactions, half of them in parts that no merge has touched: every question of the
 //! API, the page and the sink has a bound on the rows that it may read, whatever the tables hold. A question that is new needs a line
 //! here ([`every_question_has_a_bound`]). Beside them lies a week of windows of 50 networks with 200 contracts each, and
-//! two months of alerts of two tenants.
+//! two months of alerts of two tenants, and two million transactions of a Bitcoin network.
 //!
 //! `HEADWATER_TEST_ROWS` makes it larger: the bounds stay.
 
@@ -13,6 +13,7 @@ mod generate;
 #[allow(dead_code)]
 mod harness;
 mod of_alerts;
+mod of_bitcoin;
 mod of_windows;
 mod questions;
 #[path = "../sink/setup.rs"]
@@ -61,6 +62,7 @@ async fn no_question_reads_more_than_its_bound() {
     questions::of_the_page(&mut asked, &api).await;
     questions::of_people(&mut asked, &engine);
     questions::of_the_sink(&mut asked, &stages).await;
+    of_bitcoin::all(&mut asked, &api).await;
     asked.all_within_bounds();
     let names: BTreeSet<String> = asked.names().into_iter().chain(OF_CHECKS.map(str::to_owned)).collect();
     let without: Vec<String> = questions_of_the_store().into_iter().filter(|name| !names.contains(name)).collect();

@@ -109,7 +109,7 @@ async fn settled_heights_are_counted_once_and_again_where_they_change() {
     again.block.envelope.log_count = again
         .transactions
         .iter()
-        .map(|t| if let Payload::Transaction(t) = &t.payload { t.0.logs.len() as u32 } else { 0 })
+        .map(|t| if let Payload::Evm(t) = &t.payload { t.0.logs.len() as u32 } else { 0 })
         .sum();
     log.publish(std::slice::from_ref(&again)).await;
     let sink = RunningSink::start(&store, &log);

@@ -170,7 +170,7 @@ fn large(chain: &mut Chain, dice: &mut Dice, transactions: u32) -> Event {
     event.transactions = (0..transactions)
         .map(|i| {
             let mut t = one.clone();
-            if let Payload::Transaction(both) = &mut t.payload {
+            if let Payload::Evm(both) = &mut t.payload {
                 both.0.transaction_index = i;
                 both.0.logs.clear();
                 both.1.events.clear();

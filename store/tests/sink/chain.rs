@@ -133,7 +133,7 @@ impl Chain {
             let logs = dice.roll(4) as u32;
             let t = transaction(&envelope.child(), index, logs, log_index, dice);
             log_index += logs;
-            if let Payload::Transaction(both) = &t.payload {
+            if let Payload::Evm(both) = &t.payload {
                 summary.logs += logs;
                 summary.failed += u32::from(both.1.status == Status::Failed);
                 summary.gas_used += both.0.receipt_gas_used;
@@ -144,8 +144,13 @@ impl Chain {
         envelope.log_count = log_index;
         summary.contracts = contracts(&transactions);
         let header = EvmHeader { gas_limit: 30_000_000, gas_used: summary.gas_used, ..EvmHeader::default() };
-        let block =
-            EnrichedBlock { envelope, evm: Some(Box::new(header)), summary: Some(summary), facts_position: None };
+        let block = EnrichedBlock {
+            envelope,
+            evm: Some(Box::new(header)),
+            bitcoin: None,
+            summary: Some(summary),
+            facts_position: None,
+        };
         let event = Event { block, transactions };
         self.live.push(Live { event: event.clone() });
         event
@@ -159,7 +164,7 @@ impl Chain {
         envelope.reverts_sequence = Some(last.sequence);
         let child = EnrichedTransaction { envelope: envelope.child(), payload: Payload::Revert };
         Some(Event {
-            block: EnrichedBlock { envelope, evm: None, summary: None, facts_position: None },
+            block: EnrichedBlock { envelope, evm: None, bitcoin: None, summary: None, facts_position: None },
             transactions: vec![child],
         })
     }
@@ -196,7 +201,7 @@ pub fn touched(tx: &EvmTransaction) -> BTreeSet<Address> {
 pub fn contracts(transactions: &[EnrichedTransaction]) -> Vec<ContractSum> {
     let mut sums = BTreeMap::<Address, ContractSum>::new();
     for t in transactions {
-        let Payload::Transaction(both) = &t.payload else { continue };
+        let Payload::Evm(both) = &t.payload else { continue };
         for address in touched(&both.0).into_iter().filter(is_watched) {
             let sum = sums.entry(address).or_insert_with(|| ContractSum { address, ..ContractSum::default() });
             sum.transactions += 1;
@@ -248,5 +253,5 @@ fn transaction(e: &ChildEnvelope, index: u32, logs: u32, first_log: u32, dice: &
             .map(|i| (i == 0).then(|| DecodedEvent { event: TRANSFER.into(), arguments: "{}".into() }))
             .collect(),
     };
-    EnrichedTransaction { envelope: e.clone(), payload: Payload::Transaction(Box::new((tx, enrichment))) }
+    EnrichedTransaction { envelope: e.clone(), payload: Payload::Evm(Box::new((tx, enrichment))) }
 }

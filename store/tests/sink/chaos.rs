@@ -73,7 +73,7 @@ pub async fn compare(engine: &Running, store: &Store, chains: &[Chain], when: &s
                 (name(), e.height, address, e.sequence, c.transactions, c.failed, c.logs, c.gas_used)
             }));
             for t in &live.event.transactions {
-                let Payload::Transaction(both) = &t.payload else { continue };
+                let Payload::Evm(both) = &t.payload else { continue };
                 let status = if both.1.status == Status::Failed { "failed" } else { "success" };
                 let hash = both.0.hash.to_string();
                 let index = both.0.transaction_index;
@@ -174,7 +174,7 @@ async fn fold_some(store: &Store, chains: &mut [Chain], dice: &mut Dice) {
 }
 
 /// Puts the group's positions back to the beginning.
-async fn start_over(log: &TestLog) {
+pub async fn start_over(log: &TestLog) {
     let mut consumer = log.log.consumer(pipeline::GROUP, "test", &pipeline::TOPICS).await.expect("a member");
     let limits = PollLimits { records: 1, bytes: 1, wait: Duration::from_secs(1) };
     let mut held = 0;

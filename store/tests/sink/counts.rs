@@ -134,7 +134,7 @@ async fn who_remembers_sees_what_is_mended_and_reads_only_what_changed() {
             continue;
         }
         let whole = event.transactions[0].clone();
-        let Payload::Transaction(both) = &whole.payload else { panic!("it can be read") };
+        let Payload::Evm(both) = &whole.payload else { panic!("it can be read") };
         event.transactions[0].payload =
             Payload::Unreadable { index: both.0.transaction_index, error: "cut off".into() };
         log.publish(&[event]).await;

@@ -18,7 +18,7 @@ pub fn apply(chain: &mut Chain, dice: &mut Dice, watched: &BTreeMap<Address, i64
     let mut event = chain.apply(dice);
     let price = |dice: &mut Dice| U256::from(1_000_000_000 + dice.roll(100_000_000_000));
     for t in &mut event.transactions {
-        let Payload::Transaction(both) = &mut t.payload else { continue };
+        let Payload::Evm(both) = &mut t.payload else { continue };
         let (tx, found) = &mut **both;
         let price = price(dice);
         tx.receipt_effective_gas_price = Some(price);
@@ -48,7 +48,7 @@ fn summary(event: &Event, watched: &BTreeMap<Address, i64>) -> BlockSummary {
     let mut contracts = BTreeMap::<Address, ContractSum>::new();
     for t in &event.transactions {
         sum.transactions += 1;
-        let Payload::Transaction(both) = &t.payload else {
+        let Payload::Evm(both) = &t.payload else {
             sum.unreadable += 1;
             continue;
         };

@@ -38,7 +38,7 @@ type Groups = BTreeMap<(String, String, Option<String>, Option<String>), (u64, S
 
 fn failed_of(event: &Event) -> Vec<u32> {
     let is_failed = |t: &schemas::records::EnrichedTransaction| match &t.payload {
-        Payload::Transaction(both) if both.1.status == Status::Failed => Some(both.0.transaction_index),
+        Payload::Evm(both) if both.1.status == Status::Failed => Some(both.0.transaction_index),
         _ => None,
     };
     event.transactions.iter().filter_map(is_failed).collect()
@@ -106,7 +106,7 @@ async fn failures_are_grouped_and_found_as_the_chain_has_them() {
                     fold(&store, &chain.network, std::slice::from_ref(&cause)).await.expect("folded"),
                     [Folded::Done]
                 );
-                let Payload::Transaction(both) = &live.event.transactions[index as usize].payload else { continue };
+                let Payload::Evm(both) = &live.event.transactions[index as usize].payload else { continue };
                 failed.push(Failed {
                     network: chain.network.to_string(),
                     at: e.block_time.0,

@@ -120,7 +120,7 @@ async fn many_causes_are_folded_in_several_statements() {
     event.transactions = (0..700)
         .map(|i| {
             let mut t = one.clone();
-            if let Payload::Transaction(both) = &mut t.payload {
+            if let Payload::Evm(both) = &mut t.payload {
                 both.0.transaction_index = i;
                 both.0.logs.clear();
             }

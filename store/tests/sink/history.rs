@@ -60,7 +60,7 @@ impl History {
             _ => 0,
         };
         for t in event.transactions.iter_mut().take(unreadable) {
-            let Payload::Transaction(both) = &t.payload else { continue };
+            let Payload::Evm(both) = &t.payload else { continue };
             t.payload = Payload::Unreadable { index: both.0.transaction_index, error: "cut off".into() };
         }
         self.held.insert(height, event.clone());

@@ -5,6 +5,8 @@ mod alerts;
 mod asks;
 mod audit;
 mod behind;
+mod bitcoin;
+mod bitcoin_chain;
 mod causes;
 mod chain;
 mod chaos;

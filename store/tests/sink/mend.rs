@@ -28,7 +28,7 @@ fn with_placeholder(mut event: Event) -> (Event, EnrichedTransaction) {
 
 /// The watched contracts of a transaction.
 fn watched(t: &EnrichedTransaction) -> Vec<Address> {
-    let Payload::Transaction(both) = &t.payload else { panic!("a placeholder") };
+    let Payload::Evm(both) = &t.payload else { panic!("a placeholder") };
     touched(&both.0).into_iter().filter(is_watched).collect()
 }
 
@@ -36,7 +36,7 @@ fn watched(t: &EnrichedTransaction) -> Vec<Address> {
 fn block(chain: &mut Chain, dice: &mut Dice) -> Event {
     loop {
         let event = chain.apply(dice);
-        let logs = |t: &EnrichedTransaction| matches!(&t.payload, Payload::Transaction(t) if !t.0.logs.is_empty());
+        let logs = |t: &EnrichedTransaction| matches!(&t.payload, Payload::Evm(t) if !t.0.logs.is_empty());
         if event.transactions.first().is_some_and(logs) {
             return event;
         }

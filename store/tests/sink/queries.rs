@@ -55,7 +55,7 @@ fn model(chains: &[Chain], wanted: impl Fn(&Event, usize) -> bool) -> Vec<(Strin
 
 fn part(event: &Event, i: usize) -> &(schemas::records::EvmTransaction, schemas::records::Enrichment) {
     match &event.transactions[i].payload {
-        Payload::Transaction(both) => both,
+        Payload::Evm(both) => both,
         other => panic!("{other:?}"),
     }
 }

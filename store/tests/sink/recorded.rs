@@ -200,9 +200,9 @@ fn changed_event(
     };
     let transactions = raw
         .into_iter()
-        .map(|t| RawTransaction { envelope: envelope.child(), payload: Payload::Transaction(Box::new(t)) })
+        .map(|t| RawTransaction { envelope: envelope.child(), payload: Payload::Evm(Box::new(t)) })
         .collect();
-    let raw = RawBlock { envelope, evm: Some(Box::new(header)) };
+    let raw = RawBlock { envelope, evm: Some(Box::new(header)), bitcoin: None };
     let (block, transactions) = enrich::enrich_event(&profile, raw, change(transactions));
     Event { block, transactions }
 }
@@ -213,7 +213,7 @@ fn revert(of: &Event, sequence: u64) -> Event {
     e.reverts_sequence = Some(e.sequence);
     (e.sequence, e.op, e.tx_count, e.log_count) = (sequence, Op::Revert, 0, 0);
     let child = EnrichedTransaction { envelope: e.child(), payload: Payload::Revert };
-    (block.evm, block.summary) = (None, None);
+    (block.evm, block.bitcoin, block.summary) = (None, None, None);
     Event { block, transactions: vec![child] }
 }
 

@@ -10,7 +10,8 @@ use schemas::{
     Network, TimeMs,
     codec::{Codec, Record},
     records::{
-        CallSample, EndpointState, Lie, MinuteSample, Outcome, ProviderSample, ProviderState, Seen, Share, Usage,
+        CallSample, EndpointState, Lie, Link, MinuteSample, Outcome, ProviderSample, ProviderState, SUBSCRIBED_AGAIN,
+        Seen, Share, Usage,
     },
     topics,
 };
@@ -84,6 +85,7 @@ fn state(state: ProviderState, since: i64) -> EndpointState {
         limit_per_1000_s: None,
         usage: Usage { hour_calls: 30, hour_bytes: 600, hour_blocks: 20, day_calls: 40, day_bytes: 700, per_day: None },
         lie: None,
+        link: None,
     }
 }
 
@@ -123,6 +125,16 @@ async fn every_sample_has_its_row_once_whatever_is_killed_and_read_again() {
         }
         all.push(sample(network, "a", start + n * 1_000, Seen::State(Box::new(state(ProviderState::Ok, start + n)))));
     }
+    // Its minute's sum counts it, and nothing else.
+    let again = MinuteSample {
+        method: SUBSCRIBED_AGAIN.into(),
+        calls: 7,
+        failures: 0,
+        latency_p50_ms: Some(9_000),
+        latency_p95_ms: None,
+        bytes: 0,
+    };
+    all.push(sample("eth", "a", start + 8 * MINUTE, Seen::Minute(again)));
     // What the tables would drop at once, what lies ahead of every clock, and what is no sample of ours.
     all.push(sample("eth", "old", now - 25 * 60 * MINUTE, call(Outcome::Ok, None)));
     all.push(sample("eth", "ahead", i64::MAX, call(Outcome::Ok, None)));
@@ -142,8 +154,8 @@ async fn every_sample_has_its_row_once_whatever_is_killed_and_read_again() {
     for (of, wanted) in [
         ("count() FROM provider_samples", 600),
         ("countIf(NOT success) FROM provider_samples", 300),
-        ("count() FROM provider_minutes", 10),
-        ("sum(calls) FROM provider_minutes", (0..10).map(|n| n * 30).sum()),
+        ("count() FROM provider_minutes", 11),
+        ("sum(calls) FROM provider_minutes", (0..10).map(|n| n * 30).sum::<u64>() + 7),
         ("count() FROM endpoints", 2),
         ("count() FROM endpoint_rows FINAL", 2),
     ] {
@@ -158,6 +170,10 @@ async fn every_sample_has_its_row_once_whatever_is_killed_and_read_again() {
     let minutes = store.provider_minutes(&network, "a", span, 100).await.expect("minutes");
     let told: Vec<(i64, u64, Option<u64>)> = minutes.iter().map(|m| (m.at.0, m.calls, m.latency_p95_ms)).collect();
     assert_eq!(told, [2, 3, 4, 5].map(|n| (start + n * MINUTE, 30 * n as u64, None)), "oldest first, the end left out");
+    let span = (TimeMs(start + 8 * MINUTE), TimeMs(start + 9 * MINUTE));
+    let then = store.endpoints_at(&network, span, 10).await.expect("endpoints");
+    let then: Vec<_> = then.iter().map(|e| (e.endpoint.as_str(), e.calls, e.latency_ms)).collect();
+    assert_eq!(then, [("a", 240, Some(120))], "of requests");
     let newest = store.provider_minutes(&network, "a", (TimeMs(0), TimeMs(now)), 1).await.expect("minutes");
     assert_eq!(newest.iter().map(|m| m.at.0).collect::<Vec<_>>(), [start + 9 * MINUTE]);
     sink.stop().await.expect("a clean end");
@@ -187,6 +203,12 @@ async fn the_newest_word_of_who_is_heard_counts_a_lie_first() {
         ..sample("eth", endpoint, now - age, Seen::State(Box::new(state)))
     };
     let ok = || state(ProviderState::Ok, now - MINUTE);
+    let link = || Link {
+        protocol: "electrum tls".into(),
+        software: Some("ElectrumX 1.20.0".into()),
+        sockets: Some(2),
+        in_flight: Some(0),
+    };
     let idle = || EndpointState { in_use: false, in_use_since: None, ..ok() };
     let lies = EndpointState {
         reason: Some("said 0x1, right is 0x2".into()),
@@ -196,7 +218,7 @@ async fn the_newest_word_of_who_is_heard_counts_a_lie_first() {
     };
     log.write(records(&[
         // The newer word came first, as after a rebalance.
-        of("twice", "ingest/one", 1_000, ok()),
+        of("twice", "ingest/one", 1_000, EndpointState { link: Some(link()), ..ok() }),
         of("twice", "ingest/one", 20_000, EndpointState { score: Some(1), ..ok() }),
         of("lies", "ingest/one", 1_000, ok()),
         of("lies", "causes/x", 20_000, EndpointState { in_use: false, ..lies.clone() }),
@@ -256,6 +278,10 @@ async fn the_newest_word_of_who_is_heard_counts_a_lie_first() {
         endpoint("used", "ingest/one"),
     ];
     assert_eq!(found, expected);
+    let way = "SELECT CAST(protocol, 'Nullable(String)'), software, sockets, in_flight FROM endpoints WHERE name IN ('twice', 'unheard') ORDER BY name";
+    let way = rows::<(Option<String>, Option<String>, Option<u32>, Option<u32>)>(&engine, &store, way).await;
+    let told = (Some("electrum tls".to_owned()), Some("ElectrumX 1.20.0".to_owned()), Some(2), Some(0));
+    assert_eq!(way, [told, (None, None, None, None)]);
     let since = "SELECT toInt64(toUnixTimestamp64Milli(since)) FROM endpoints WHERE name = 'unheard'";
     assert_eq!(rows::<i64>(&engine, &store, since).await, [now - 120_000 + 90_000], "since it fell silent");
     sink.stop().await.expect("a clean end");

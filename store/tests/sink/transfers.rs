@@ -30,7 +30,7 @@ struct Told {
 fn told(event: &Event) -> Vec<Told> {
     let mut told = Vec::new();
     for transaction in &event.transactions {
-        let Payload::Transaction(both) = &transaction.payload else { continue };
+        let Payload::Evm(both) = &transaction.payload else { continue };
         for log in &both.0.logs {
             for (place, m) in movements(log.address, &log.topics, &log.data).enumerate() {
                 let text = |address: Address| format!("{address:#x}");
@@ -138,7 +138,7 @@ async fn what_is_nearly_a_movement_is_none_in_both() {
         event = Chain::new("a", 7).apply(&mut dice);
     }
     event.transactions.truncate(1);
-    let Payload::Transaction(both) = &mut event.transactions[0].payload else { panic!("a placeholder") };
+    let Payload::Evm(both) = &mut event.transactions[0].payload else { panic!("a placeholder") };
     let logs: Vec<EvmLog> = (0..8_000).map(|index| nearly(&mut dice, index)).collect();
     both.1.events = vec![None; logs.len()];
     both.0 = EvmTransaction { logs, ..EvmTransaction::default() };

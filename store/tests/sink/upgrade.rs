@@ -257,7 +257,10 @@ async fn past(engine: &Running, store: &Store, name: &str) -> Vec<Event> {
         let envelope = envelope(&chain, (sequence, op), height, &hash, reverts);
         let child = EnrichedTransaction { envelope: envelope.child(), payload: Payload::Revert };
         let transactions = if op == Op::Revert { vec![child] } else { Vec::new() };
-        Event { block: EnrichedBlock { envelope, evm: None, summary: None, facts_position: None }, transactions }
+        Event {
+            block: EnrichedBlock { envelope, evm: None, bitcoin: None, summary: None, facts_position: None },
+            transactions,
+        }
     };
     rows.into_iter().map(event).collect()
 }
@@ -272,7 +275,7 @@ async fn continued(engine: &Running, store: &Store, name: &str) -> Chain {
     for (height, hash, sequence) in blocks {
         let envelope = envelope(&chain, (sequence, Op::Apply), height, &hash, None);
         let event = Event {
-            block: EnrichedBlock { envelope, evm: None, summary: None, facts_position: None },
+            block: EnrichedBlock { envelope, evm: None, bitcoin: None, summary: None, facts_position: None },
             transactions: Vec::new(),
         };
         chain.live.push(Live { event });

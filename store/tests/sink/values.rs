@@ -216,7 +216,7 @@ async fn check(engine: &Running, store: &Store) {
             events: Vec::new(),
         };
         (case.set)(&mut t, &mut x);
-        let payload = Payload::Transaction(Box::new((t, x)));
+        let payload = Payload::Evm(Box::new((t, x)));
         event.transactions.push(EnrichedTransaction { envelope: event.block.envelope.child(), payload });
     }
     event.block.envelope.tx_count = cases.len() as u32;
@@ -283,7 +283,7 @@ async fn logs_show_what_they_are_however_many_signatures_there_are() {
                 inner_calls: None,
                 events,
             };
-            let payload = Payload::Transaction(Box::new((t, x)));
+            let payload = Payload::Evm(Box::new((t, x)));
             EnrichedTransaction { envelope: event.block.envelope.child(), payload }
         };
         let transactions: Vec<_> = logs.chunks(7_000).enumerate().map(transaction).collect();

@@ -14,7 +14,8 @@ const PROMISED: &[(&str, &str)] = &[
     (
         "blocks",
         "network family number hash parent_hash timestamp transaction_count failed_count gas_limit gas_used sequence \
-         observed_at stored_at height block_number block_time block_timestamp block_hash tx_count base_fee fee_total_text facts_position",
+         observed_at stored_at height block_number block_time block_timestamp block_hash tx_count base_fee fee_total_text facts_position \
+         coverage median_time weight pool",
     ),
     (
         "block_events",
@@ -52,6 +53,29 @@ const PROMISED: &[(&str, &str)] = &[
          block_timestamp transaction_hash approximate rule to_address method error_signature error_arguments calls sequence height block_time",
     ),
     (
+        "bitcoin_blocks",
+        "hash size stripped_size weight number version merkle_root timestamp nonce bits coinbase_param transaction_count network \
+         sequence parent_hash chain coverage median_time chain_work coinbase_value pool fee_total height block_number block_time \
+         block_timestamp block_hash",
+    ),
+    (
+        "bitcoin_transactions",
+        "hash size virtual_size version lock_time block_number block_hash block_timestamp is_coinbase index input_count output_count \
+         input_value output_value fee network sequence wtxid weight fee_rate sigops segwit replaceable pool addresses height \
+         block_time transaction_index transaction_hash txid",
+    ),
+    (
+        "bitcoin_inputs",
+        "transaction_hash block_hash block_number block_timestamp index spent_transaction_hash spent_output_index script_hex \
+         input_sequence type addresses value network sequence transaction_index spent_script_hex spent_block_number witness envelope \
+         height block_time input_index",
+    ),
+    (
+        "bitcoin_outputs",
+        "transaction_hash block_hash block_number block_timestamp index script_hex type addresses value network sequence \
+         transaction_index is_coinbase height block_time output_index",
+    ),
+    (
         "windows",
         "network contract window_start window_seconds transactions failed gas_used fee_total gas_price_avg gas_price_p50 gas_price_p95 \
          senders complete sequence unknown unreadable logs token_transfers gas_limit fullness base_fee_avg base_fee_min base_fee_max \
@@ -59,7 +83,7 @@ const PROMISED: &[(&str, &str)] = &[
     ),
     (
         "completeness",
-        "network from_number to_number blocks transactions_expected transactions_stored complete from_height to_height",
+        "network from_number to_number blocks transactions_expected transactions_stored complete coverage from_height to_height",
     ),
     (
         "contract_blocks",
@@ -69,7 +93,7 @@ const PROMISED: &[(&str, &str)] = &[
     (
         "endpoints",
         "network name url score latency_part success_part height_part latency_ms success_rate height lag_blocks state reason \
-         since in_use last_error last_seen_at",
+         since in_use last_error last_seen_at protocol software sockets in_flight",
     ),
     ("provider_minutes", "network endpoint at method calls failures latency_p50_ms latency_p95_ms bytes observer"),
     ("provider_samples", "network endpoint at method latency_ms success height error observer"),

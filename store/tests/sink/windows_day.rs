@@ -151,7 +151,7 @@ async fn a_day_of_windows_equals_what_sql_counts_after_reorgs_and_so_do_answers_
     // Block by block, what a contract did before anybody watched it; beyond the last block nothing is known.
     let times = (TimeMs(DAY.0 + 60_001), TimeMs(DAY.0 + 7_200_001));
     let address = format!("{CONTRACT:#x}");
-    let past = |times| store.contract_past(&chain.network, &address, times);
+    let past = |times| store.contract_past(&chain.network, &address, times, chain.sequence);
     let ContractPast::Whole(past_of_it) = past(times).await.expect("an answer") else { panic!("the ledger is full") };
     let sql = format!(
         "SELECT toUInt64(uniqExact(block_number)), count(), countIf(status = 'failed') FROM evm_transactions \
@@ -160,6 +160,9 @@ async fn a_day_of_windows_equals_what_sql_counts_after_reorgs_and_so_do_answers_
         times.0.0, times.1.0
     );
     let counted: (u64, u64, u64) = rows(&engine, &store, &sql).await.swap_remove(0);
+    // Not before all is there that whoever asks knows.
+    let ahead = store.contract_past(&chain.network, &address, times, chain.sequence + 1).await.expect("an answer");
+    assert!(matches!(ahead, ContractPast::Unknown(_)), "{ahead:?}");
     let sum = |of: fn(&Figures) -> u64| past_of_it.iter().map(|(_, figures)| of(figures)).sum::<u64>();
     assert_eq!((sum(|f| f.blocks), sum(|f| f.transactions), sum(|f| f.failed)), counted);
     assert!(counted.1 > 0 && past_of_it.iter().all(|(at, _)| (times.0..times.1).contains(at)));

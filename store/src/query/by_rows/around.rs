@@ -1,8 +1,15 @@
 //! The ledger around steps, and whether it is full over one (rule 31).
+//!
+//! Bitcoin's time stamps do not rise with height, so that blocks of a step may lie among those of its neighbours, and a later one may still
+//! come: a step is whole from when the median time past has reached its end (rule 15, BIP-113), and where the ledger is full for
+//! [`MARGIN`] more heights on either side.
 
 use std::fmt;
 
-use schemas::{Network, TimeMs, limits::AUDIT_BUCKET_HEIGHTS};
+use schemas::{
+    Family, Network, TimeMs,
+    limits::{AUDIT_BUCKET_HEIGHTS, REORG_LIMIT_BLOCKS},
+};
 
 use super::{
     super::{
@@ -25,6 +32,10 @@ pub(in crate::query) enum Refusal {
     TooMuch,
     /// No block behind it is held.
     Open,
+    /// On Bitcoin: the median time past, which is this, has not reached its end.
+    Unsettled(TimeMs),
+    /// The chain has no contracts: their rows cannot tell of one.
+    NoContracts,
 }
 
 impl fmt::Display for Refusal {
@@ -36,6 +47,12 @@ impl fmt::Display for Refusal {
             }
             Self::TooMuch => f.write_str("its rows are more than one question reads: ask for less time at once"),
             Self::Open => f.write_str("no later block is held yet"),
+            Self::NoContracts => f.write_str(
+                "the chain has no contracts, and figures of its addresses are not computed: list what one did with /txs?address=",
+            ),
+            Self::Unsettled(median) => {
+                write!(f, "its end is not reached: the median time past is {}", median.rfc3339())
+            }
         }
     }
 }
@@ -50,9 +67,42 @@ pub(super) struct Around {
     pub(super) full: Vec<(u64, u64)>,
     /// Rows below this height were removed, until this time.
     pruned: Option<(u64, TimeMs)>,
+    /// Of a chain whose time stamps do not rise.
+    unordered: Option<Unordered>,
 }
 
+/// A chain whose time stamps do not rise, as far as it is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unordered {
+    /// Its highest block.
+    tip: u64,
+    /// What no later block's time lies at or below; the beginning of time where that is not known.
+    median: TimeMs,
+}
+
+/// Heights on either side of a step's blocks among which others of it may lie: a day of Bitcoin's. A block's time is later than the median of
+/// the eleven before it, and no node takes one that is more than two hours ahead of its clock.
+const MARGIN: u64 = 144;
+
 impl Around {
+    /// Whether its chain's time stamps do not rise.
+    pub(super) fn is_unordered(&self) -> bool {
+        self.unordered.is_some()
+    }
+
+    /// Whether no block can come any more whose time lies before this, milliseconds since 1970.
+    pub(super) fn settles(&self, end: i64) -> Result<(), Refusal> {
+        match self.unordered.filter(|chain| chain.median.0 < end) {
+            Some(chain) => Err(Refusal::Unsettled(chain.median)),
+            None => Ok(()),
+        }
+    }
+
+    /// Why no step of these can be computed, whatever its rows are.
+    pub(super) fn refuses(&self, of_contract: bool) -> Option<Refusal> {
+        (of_contract && self.is_unordered()).then_some(Refusal::NoContracts)
+    }
+
     /// Whether a step is whole: `first` and `last` are its own blocks, if it has any, `before` and `behind` the nearest of other steps.
     pub(super) fn judge(
         &self,
@@ -75,7 +125,13 @@ impl Around {
         let (Some(low), Some(high)) = (low, high) else {
             return Err(if low.is_some() { Refusal::Open } else { Refusal::NotFull });
         };
-        let full = self.full.iter().any(|(from, to)| *from <= low.min(high) && high.max(low) <= *to);
+        let (mut low, mut high) = (low.min(high), low.max(high));
+        if let Some(chain) = self.unordered {
+            let (first, last) = own.unwrap_or((low, high));
+            low = low.min(first).saturating_sub(MARGIN);
+            high = high.max(last).saturating_add(MARGIN).min(chain.tip.max(high));
+        }
+        let full = self.full.iter().any(|(from, to)| *from <= low && high <= *to);
         if full { Ok(()) } else { Err(Refusal::NotFull) }
     }
 }
@@ -90,11 +146,11 @@ impl Store {
         // In the key's order, so that the index on time leads there.
         let edge = |condition: &str, direction: &str| {
             let sql = format!(
-                "SELECT height FROM block_rows WHERE network = {{network:String}} AND is_deleted = 0 AND block_time {condition} \
+                "SELECT height, family FROM block_rows WHERE network = {{network:String}} AND is_deleted = 0 AND block_time {condition} \
                  ORDER BY network {direction}, height {direction} LIMIT 1"
             );
             let query = self.read(&sql).param("network", ask.network.as_str());
-            query.param("from", from.max(0)).param("to", to.max(0)).fetch_optional::<u64>()
+            query.param("from", from.max(0)).param("to", to.max(0)).fetch_optional::<(u64, String)>()
         };
         let (at_from, at_to) =
             ("fromUnixTimestamp64Milli({from:Int64}, 'UTC')", "fromUnixTimestamp64Milli({to:Int64}, 'UTC')");
@@ -106,14 +162,34 @@ impl Store {
             edge(&within, "DESC"),
         );
         let (before, behind, low, high) = self.within("looking up heights by time", edges).await?;
+        let all = [&before, &behind, &low, &high];
+        let is_bitcoin = all.into_iter().flatten().any(|(_, family)| family == Family::Bitcoin.as_str());
+        let height = |edge: Option<(u64, String)>| edge.map(|(height, _)| height);
+        let (before, behind, low, high) = (height(before), height(behind), height(low), height(high));
+        let unordered = if is_bitcoin { self.unordered(ask.network).await? } else { None };
         let pruned = self.pruned_below(ask.network).await?.map(|pruned| (pruned.below, pruned.newest_time));
-        let mut around = Around { before, behind, full: Vec::new(), pruned };
+        let mut around = Around { before, behind, full: Vec::new(), pruned, unordered };
         let low = [before, low, behind].into_iter().flatten().min();
         let high = [behind, high, before].into_iter().flatten().max();
         if let Some((low, high)) = low.zip(high) {
+            let (low, high) = match unordered {
+                Some(chain) => (low.saturating_sub(MARGIN), high.saturating_add(MARGIN).min(chain.tip.max(high))),
+                None => (low, high),
+            };
             around.full = self.full(ask.network, low, high, pruned.map_or(0, |(below, _)| below)).await?;
         }
         Ok(around)
+    }
+
+    /// The highest block of a chain whose time stamps do not rise, and its median time past. A reverted one may be told for as long as its row
+    /// is being deleted.
+    async fn unordered(&self, network: &Network) -> Result<Option<Unordered>, StoreError> {
+        let sql = "SELECT height, ifNull(toUnixTimestamp64Milli(median_time), 0) FROM block_rows FINAL WHERE network = {network:String} \
+                   AND height >= (SELECT height FROM block_rows WHERE network = {network:String} AND is_deleted = 0 \
+                   ORDER BY network DESC, height DESC LIMIT 1) - {depth:UInt64} ORDER BY height DESC LIMIT 1";
+        let query = self.read(sql).param("network", network.as_str()).param("depth", REORG_LIMIT_BLOCKS);
+        let tip = self.within("reading the median time past", query.fetch_optional::<(u64, i64)>()).await?;
+        Ok(tip.map(|(tip, median)| Unordered { tip, median: TimeMs(median) }))
     }
 
     /// Ranges of heights between two, both ends included, that are held whole. Of buckets that the sink has not counted only the newest are
@@ -145,7 +221,13 @@ mod tests {
 
     #[test]
     fn a_step_is_whole_where_the_ledger_is_full_from_the_block_before_to_the_block_behind() {
-        let around = Around { before: Some(99), behind: Some(131), full: vec![(50, 109), (111, 140)], pruned: None };
+        let around = Around {
+            before: Some(99),
+            behind: Some(131),
+            full: vec![(50, 109), (111, 140)],
+            pruned: None,
+            unordered: None,
+        };
         // Before, inside and behind a gap at 110.
         assert_eq!(around.judge(Some((100, 104)), None, Some(105), false), Ok(()));
         assert_eq!(around.judge(Some((105, 109)), Some(104), Some(111), false), Err(Refusal::NotFull));
@@ -157,8 +239,30 @@ mod tests {
     }
 
     #[test]
+    fn where_time_stamps_do_not_rise_more_is_looked_at_and_the_median_decides() {
+        let chain = Unordered { tip: 1_000, median: TimeMs(60_000) };
+        let around = |full| Around { full: vec![full], unordered: Some(chain), ..Around::default() };
+        // Blocks 500 to 505 with one of the neighbour's among them.
+        let judge = |full| around(full).judge(Some((500, 505)), Some(502), Some(501), false);
+        assert_eq!(judge((356, 649)), Ok(()));
+        assert_eq!(judge((357, 649)), Err(Refusal::NotFull));
+        assert_eq!(judge((356, 648)), Err(Refusal::NotFull));
+        // Near the tip there is nothing more to be held, and near the beginning neither.
+        assert_eq!(around((700, 1_000)).judge(Some((900, 990)), Some(899), Some(991), false), Ok(()));
+        assert_eq!(around((0, 300)).judge(Some((20, 30)), Some(19), Some(31), false), Ok(()));
+        assert_eq!(around((0, 1_000)).settles(60_000), Ok(()));
+        assert!(around((0, 1_000)).is_unordered() && !Around::default().is_unordered());
+        let refusal = around((0, 1_000)).settles(60_001).expect_err("a block may still come");
+        assert_eq!(refusal.to_string(), "its end is not reached: the median time past is 1970-01-01T00:01:00.000Z");
+        assert_eq!(around((0, 1_000)).refuses(false), None);
+        assert_eq!(around((0, 1_000)).refuses(true), Some(Refusal::NoContracts), "its rows know none");
+        assert_eq!(Around::default().refuses(true), None, "on other chains they do");
+        assert_eq!(Around::default().settles(i64::MAX), Ok(()), "on other chains the next block decides");
+    }
+
+    #[test]
     fn nothing_is_whole_at_an_end_but_the_chains_own_and_a_head_that_may_be_open() {
-        let mut around = Around { before: None, behind: None, full: vec![(1, 40)], pruned: None };
+        let mut around = Around { before: None, behind: None, full: vec![(1, 40)], pruned: None, unordered: None };
         assert_eq!(around.judge(Some((1, 9)), None, Some(10), false), Ok(()), "the chain's first");
         assert_eq!(around.judge(Some((30, 40)), Some(29), None, false), Err(Refusal::Open));
         assert_eq!(around.judge(Some((30, 40)), Some(29), None, true), Ok(()));

@@ -130,6 +130,34 @@ pub(super) fn of_transactions(contract: bool, sketches: bool) -> String {
     )
 }
 
+/// What Bitcoin's transactions of a step paid, and whose scripts they spend.
+#[derive(Debug, Clone, Row, Deserialize)]
+pub(super) struct Spending {
+    pub(super) step: u64,
+    #[serde(with = "wire::u256_option")]
+    pub(super) s_price_p50: Option<U256>,
+    #[serde(with = "wire::u256_option")]
+    pub(super) s_price_p95: Option<U256>,
+    pub(super) s_senders: u64,
+}
+
+/// The statement over them, as block summaries count: rates of what left a fee, and each script that is spent once. Ranks as those of sketches.
+pub(super) const SPENDING: &str = "SELECT step, \
+    if(prices = 0, NULL, sorted[intDiv(prices * 500 + 999, 1000)]) AS s_price_p50, \
+    if(prices = 0, NULL, sorted[intDiv(prices * 950 + 999, 1000)]) AS s_price_p95, senders AS s_senders FROM \
+    (SELECT step, countIf(isNotNull(rate)) AS prices, arraySort(groupArrayIf(toUInt256(assumeNotNull(rate)), isNotNull(rate))) AS sorted, \
+        uniqExactIf(assumeNotNull(script), isNotNull(script)) AS senders FROM \
+     (SELECT toUInt64(intDiv(toUnixTimestamp64Milli(t.block_timestamp) - {base:Int64}, {width:Int64})) AS step, \
+        if(ifNull(t.fee > 0, 0), t.fee_rate, NULL) AS rate, CAST(NULL, 'Nullable(String)') AS script \
+      FROM bitcoin_transactions AS t WHERE t.network = {network:String} \
+      AND t.block_timestamp >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND t.block_timestamp < fromUnixTimestamp64Milli({to:Int64}, 'UTC') \
+      UNION ALL \
+      SELECT toUInt64(intDiv(toUnixTimestamp64Milli(i.block_timestamp) - {base:Int64}, {width:Int64})) AS step, \
+        CAST(NULL, 'Nullable(UInt64)') AS rate, i.spent_script_hex AS script \
+      FROM bitcoin_inputs AS i WHERE i.network = {network:String} \
+      AND i.block_timestamp >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND i.block_timestamp < fromUnixTimestamp64Milli({to:Int64}, 'UTC')) \
+     GROUP BY step) ORDER BY step DESC";
+
 impl Blocks {
     pub(super) fn figures(&self) -> Figures {
         Figures {
@@ -191,6 +219,12 @@ pub(super) trait Step {
 }
 
 impl Step for Blocks {
+    fn step(&self) -> u64 {
+        self.step
+    }
+}
+
+impl Step for Spending {
     fn step(&self) -> u64 {
         self.step
     }

@@ -11,7 +11,7 @@ mod past;
 use std::collections::BTreeMap;
 
 pub(super) use around::Refusal;
-use lines::{BLOCKS, Blocks, Step, Transactions, of_transactions};
+use lines::{BLOCKS, Blocks, SPENDING, Spending, Step, Transactions, of_transactions};
 pub use past::ContractPast;
 use schemas::Network;
 
@@ -34,7 +34,8 @@ pub(super) struct Ask<'a> {
     pub steps: (u64, u64),
     /// Whether quantiles and senders are wanted, for which every transaction is read.
     pub sketches: bool,
-    /// Whether the last step may reach beyond the last block: it is whole up to there then.
+    /// Whether the last step may reach beyond the last block: it is whole up to there then. Not on a chain whose time stamps do not rise: a
+    /// later block may still fall into it.
     pub open: bool,
 }
 
@@ -60,20 +61,37 @@ impl Store {
     pub(super) async fn computed(&self, ask: &Ask<'_>) -> Result<BTreeMap<u64, Result<Computed, Refusal>>, StoreError> {
         let (first, last) = ask.steps;
         let around = self.around(ask).await?;
+        if let Some(refusal) = around.refuses(ask.contract.is_some()) {
+            return Ok((first..=last).map(|step| (step, Err(refusal))).collect());
+        }
         if around.full.is_empty() {
             let refusal = around.judge(None, None, None, ask.open).err().unwrap_or(Refusal::NotFull);
             return Ok((first..=last).map(|step| (step, Err(refusal))).collect());
         }
+        // Of a step whose end the chain's time has not reached nothing is told: none of them is read one by one.
+        let settles = |step: u64| around.settles(ask.start_of(step.saturating_add(1)));
+        let Some(settled) = last_settled((first, last), |step| settles(step).is_ok()) else {
+            return Ok((first..=last).filter_map(|step| Some((step, Err(settles(step).err()?)))).collect());
+        };
+        let is_bitcoin = around.is_unordered();
         let singly = ask.contract.is_some() || ask.sketches;
-        let of_blocks = self.read_steps::<Blocks>(ask, BLOCKS, FIRST_MS.0);
+        let of_blocks = self.read_steps::<Blocks>(ask, BLOCKS, FIRST_MS.0, None);
         let of_transactions = async {
-            if !singly {
+            if !singly || is_bitcoin {
                 return Ok(Read { lines: BTreeMap::new(), from: first });
             }
-            self.read_steps::<Transactions>(ask, &of_transactions(ask.contract.is_some(), ask.sketches), FIRST_MS.1)
-                .await
+            let sql = of_transactions(ask.contract.is_some(), ask.sketches);
+            self.read_steps::<Transactions>(ask, &sql, FIRST_MS.1, None).await
         };
-        let (blocks, transactions) = futures::future::try_join(of_blocks, of_transactions).await?;
+        let of_spending = async {
+            if !ask.sketches || !is_bitcoin {
+                return Ok(Read { lines: BTreeMap::new(), from: first });
+            }
+            let ask = Ask { steps: (first, settled), ..ask.clone() };
+            self.read_steps::<Spending>(&ask, SPENDING, FIRST_MS.1, None).await
+        };
+        let (blocks, transactions, spending) =
+            futures::future::try_join3(of_blocks, of_transactions, of_spending).await?;
         let mut computed = BTreeMap::new();
         for step in first..=last {
             let own = blocks.lines.get(&step);
@@ -83,25 +101,37 @@ impl Store {
             let behind = blocks.lines.range(step + 1..).map(|(_, b)| b.s_first).min();
             // The step before the first that was read is not known to be its neighbour.
             let edge = before.is_none() && blocks.from > first;
+            let open = ask.open && step == last && !around.is_unordered();
             let whole = match unread || edge {
                 true => Err(Refusal::TooMuch),
-                false => around.judge(own.map(|b| (b.s_first, b.s_last)), before, behind, ask.open && step == last),
+                false => {
+                    settles(step).and_then(|()| around.judge(own.map(|b| (b.s_first, b.s_last)), before, behind, open))
+                }
             };
-            computed.insert(step, whole.map(|()| put_together(ask, own, transactions.lines.get(&step))));
+            let together = || put_together(ask, own, transactions.lines.get(&step), spending.lines.get(&step));
+            computed.insert(step, whole.map(|()| together()));
         }
         Ok(computed)
     }
 
-    /// Reads lines of steps, the newest first, as far as the time suffices.
-    async fn read_steps<T>(&self, ask: &Ask<'_>, sql: &str, first_ms: i64) -> Result<Read<T>, StoreError>
+    /// Reads lines of steps, the newest first, as far as the time suffices; with `most` so many of them at most.
+    async fn read_steps<T>(
+        &self,
+        ask: &Ask<'_>,
+        sql: &str,
+        first_ms: i64,
+        most: Option<u32>,
+    ) -> Result<Read<T>, StoreError>
     where
         T: clickhouse::RowOwned + clickhouse::RowRead + Step,
     {
         let (first, last) = ask.steps;
         let width = u64::try_from(first_ms / ask.width.max(1)).unwrap_or_default();
-        let looked = look(Windows::new(first, last, width, Sort::Newest), u32::MAX, self.list_time(), |(a, b), _| {
+        let (windows, limit) = (Windows::new(first, last, width, Sort::Newest), most.unwrap_or(u32::MAX));
+        let looked = look(windows, limit, self.list_time(), |(a, b), left| {
             let (from, to) = (ask.start_of(a), ask.start_of(b.saturating_add(1)));
-            let query = self.read_window(sql).param("network", ask.network.as_str()).param("base", ask.base);
+            let sql = if most.is_some() { format!("{sql} LIMIT {left}") } else { sql.to_owned() };
+            let query = self.read_window(&sql).param("network", ask.network.as_str()).param("base", ask.base);
             let query = query.param("width", ask.width).param("from", from.max(0)).param("to", to.max(0));
             let query = match ask.contract {
                 Some(contract) => query.param("contract", contract),
@@ -125,6 +155,11 @@ impl Store {
     }
 }
 
+/// The last of steps whose end the chain's time has reached: it has reached that of all before it.
+fn last_settled((first, last): (u64, u64), settles: impl Fn(u64) -> bool) -> Option<u64> {
+    (first..=last).take_while(|step| settles(*step)).last()
+}
+
 impl Ask<'_> {
     /// Where a step begins.
     fn start_of(&self, step: u64) -> i64 {
@@ -133,7 +168,12 @@ impl Ask<'_> {
 }
 
 /// A step without lines had nothing in it.
-fn put_together(ask: &Ask<'_>, blocks: Option<&Blocks>, transactions: Option<&Transactions>) -> Computed {
+fn put_together(
+    ask: &Ask<'_>,
+    blocks: Option<&Blocks>,
+    transactions: Option<&Transactions>,
+    spending: Option<&Spending>,
+) -> Computed {
     let sequence = blocks.map_or(0, |b| b.s_sequence).max(transactions.map_or(0, |t| t.s_sequence));
     if ask.contract.is_some() {
         let none = Figures { senders: ask.sketches.then_some(0), ..Figures::default() };
@@ -141,7 +181,11 @@ fn put_together(ask: &Ask<'_>, blocks: Option<&Blocks>, transactions: Option<&Tr
     }
     let mut figures = blocks
         .map_or_else(|| Figures { logs: Some(0), token_transfers: Some(0), ..Figures::default() }, Blocks::figures);
-    if let Some(singly) = transactions {
+    if let Some(spending) = spending {
+        figures.gas_price_p50 = spending.s_price_p50;
+        figures.gas_price_p95 = spending.s_price_p95;
+        figures.senders = Some(spending.s_senders);
+    } else if let Some(singly) = transactions {
         figures.gas_price_p50 = singly.s_price_p50;
         figures.gas_price_p95 = singly.s_price_p95;
         figures.senders = singly.s_senders;
@@ -149,4 +193,16 @@ fn put_together(ask: &Ask<'_>, blocks: Option<&Blocks>, transactions: Option<&Tr
         figures.senders = Some(0);
     }
     Computed { figures, sequence }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_read_as_far_as_the_chains_time_has_come() {
+        assert_eq!(last_settled((3, 9), |step| step < 6), Some(5));
+        assert_eq!(last_settled((3, 9), |_| true), Some(9));
+        assert_eq!(last_settled((3, 9), |_| false), None, "then nothing is read");
+    }
 }

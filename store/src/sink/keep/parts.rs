@@ -13,7 +13,14 @@ use super::{
 use crate::{Store, StoreError, client::deadline};
 
 /// Tables whose partitions go. Events stay: they are the sink's position, and gaplessness is a query over them.
-const TABLES: [&str; 3] = ["evm_transaction_rows", "evm_log_rows", "block_rows"];
+const TABLES: [&str; 6] = [
+    "evm_transaction_rows",
+    "evm_log_rows",
+    "bitcoin_transaction_rows",
+    "bitcoin_input_rows",
+    "bitcoin_output_rows",
+    "block_rows",
+];
 
 #[derive(Row, Deserialize)]
 struct PartRow {
