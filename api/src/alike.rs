@@ -45,6 +45,11 @@ pub async fn endpoints(app: &App, network: &Network, at: TimeMs) -> Result<Vec<E
     Ok(EndpointAtItem::of(&rows.map_err(|e| ApiError::from_store(&e))?))
 }
 
+/// The same for a transaction's own answer: `None` where the store does not say in time.
+pub async fn endpoints_soon(app: &App, network: &Network, at: TimeMs) -> Option<Vec<EndpointAtItem>> {
+    tokio::time::timeout(PATIENCE, endpoints(app, network, at)).await.ok().and_then(Result::ok)
+}
+
 /// Both, for the transaction's own answer: what the store does not say in time is `None`.
 pub async fn beside(
     app: &App,
@@ -52,7 +57,7 @@ pub async fn beside(
     row: &TransactionDetail,
 ) -> (Option<Vec<TransactionItem>>, Option<Vec<EndpointAtItem>>) {
     let similar = tokio::time::timeout(PATIENCE, similar(app, network, row, finding::SIMILAR.1));
-    let endpoints = tokio::time::timeout(PATIENCE, endpoints(app, network, row.transaction.block_timestamp));
+    let endpoints = endpoints_soon(app, network, row.transaction.block_timestamp);
     let (similar, endpoints) = tokio::join!(similar, endpoints);
-    (similar.ok().and_then(Result::ok), endpoints.ok().and_then(Result::ok))
+    (similar.ok().and_then(Result::ok), endpoints)
 }

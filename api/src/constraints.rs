@@ -8,14 +8,14 @@ use utoipa::openapi::{
     KnownFormat, ObjectBuilder, OpenApi, RefOr, Schema, SchemaFormat, Type, path::Operation, schema::Object,
 };
 
-use crate::{cursor, door::describe::operations};
+use crate::{cursor, door::describe::operations, params};
 
 const SLUG: &str = "^[a-z0-9][a-z0-9-]{0,63}$";
 const HASH: &str = "^(0x)?[0-9a-fA-F]{64}$";
 /// Heights of up to 19 digits fit into 64 bits, whatever they are.
 const BLOCK: &str = "^([0-9]{1,19}|(0x)?[0-9a-fA-F]{64})$";
 /// An EVM address, or letters and digits that do not look like the beginning of one.
-const ADDRESS: &str = "^(0x[0-9a-fA-F]{40}|([1-9A-Za-z][0-9A-Za-z]|0[0-9A-Za-wyz])[0-9A-Za-z]{18,88})$";
+const ADDRESS: &str = "^(0x[0-9a-fA-F]{40}|([1-9A-Za-z][0-9A-Za-z]|0[0-9A-Za-wyz])[0-9A-Za-z]{12,88})$";
 /// A selector, a name, or a name with what the types of its parameters are written with.
 const METHOD: &str = r"^(0x[0-9a-fA-F]{8}|[A-Za-z_$][0-9A-Za-z_$]*(\([0-9A-Za-z_$, ()\[\]]*\))?)$";
 const WORD: &str = "^[a-z0-9_]{1,64}$";
@@ -52,7 +52,7 @@ pub fn rule(name: &str) -> Option<Object> {
         "block" => text(BLOCK, 1, 66),
         "method" => text(METHOD, 1, limits::SIGNATURE_BYTES),
         "hash" => text(HASH, 64, 66),
-        "address" | "contract" => text(ADDRESS, 20, 90),
+        "address" | "contract" => text(ADDRESS, 14, 90),
         "name" => ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)),
         "cause" => text(WORD, 1, 64),
         "found_by" => one_of(&["trace", "call", "receipt", "budget"]),
@@ -79,6 +79,11 @@ pub fn rule(name: &str) -> Option<Object> {
             .minimum(Some(1))
             .maximum(Some(limits::PAGE_ITEMS_MAX))
             .default(Some(limits::PAGE_ITEMS_DEFAULT.into())),
+        "inputs_from" | "outputs_from" => ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(0))
+            .maximum(Some(params::POSITION))
+            .default(Some(0_u32.into())),
         "Connection" => one_of(&["Upgrade"]),
         "Upgrade" => one_of(&["websocket"]),
         "Sec-WebSocket-Version" => one_of(&["13"]),
@@ -129,7 +134,7 @@ mod tests {
     use proptest::{prelude::*, string::string_regex};
 
     use super::*;
-    use crate::params::{self, Params};
+    use crate::params::Params;
 
     /// Texts that fit the rule of a parameter.
     fn fits(name: &str) -> impl Strategy<Value = String> + use<> {

@@ -1,10 +1,13 @@
 //! What readers are told where they reach below what is kept (rules 31 and 32): a list ends with a note, and what is not there is not
-//! said not to exist.
+//! said not to exist. Where blocks are held as headers alone, their transactions are not said not to exist either.
+
+use std::time::Duration;
 
 use schemas::{Network, TimeMs};
-use store::query::{Pruned, Sort};
+use store::query::{Coverage, Pruned, Sort};
+use tokio::time::timeout;
 
-use crate::{app::App, error::ApiError};
+use crate::{app::App, error::ApiError, ledger::RangeItem};
 
 /// Networks that are named in one note.
 const NAMED: usize = 8;
@@ -51,7 +54,37 @@ fn one(p: &Pruned) -> String {
 /// Why a block or transaction that is not there may have been, in words that go on a sentence; `None` when nothing was removed.
 pub async fn doubt(app: &App, network: &Network) -> Result<Option<String>, ApiError> {
     let pruned = app.store.pruned_below(network).await.map_err(|e| ApiError::from_store(&e))?;
-    Ok(pruned.as_ref().map(one))
+    Ok(pruned.as_ref().map(|pruned| format!("it may have been among what was removed: {}", one(pruned))))
+}
+
+/// How long an answer waits for the ledger.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Of which blocks of a network only headers are held, in words; `None`: of none, or the store does not say in time.
+pub async fn headers(app: &App, network: &Network) -> Option<String> {
+    // Of EVM's, whose hashes alone are written with 0x, bodies are always had.
+    let head = app.store.head(network.as_str()).await.ok()??;
+    if head.hash.starts_with("0x") {
+        return None;
+    }
+    let held = timeout(PATIENCE, app.counts.of(&app.store, network, app.asked.known())).await.ok()?.ok()?;
+    bare(network, &held.ranges)
+}
+
+fn bare(network: &Network, ranges: &[RangeItem]) -> Option<String> {
+    let bare = ranges.iter().filter(|range| range.coverage == Coverage::Header.as_str());
+    let all: Vec<String> = bare.map(|range| format!("{} to {}", range.from_height, range.to_height)).collect();
+    let more = if all.len() > NAMED { format!(" and {} other ranges", all.len() - NAMED) } else { String::new() };
+    (!all.is_empty()).then(|| {
+        let named = all[..all.len().min(NAMED)].join(", ");
+        format!("of blocks {named}{more} of {network} only headers are held: nothing is known of their transactions")
+    })
+}
+
+/// Both notes of a list of transactions.
+pub fn both(removed: Option<String>, headers: Option<String>) -> Option<String> {
+    let all: Vec<String> = removed.into_iter().chain(headers).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// What was removed at a height.
@@ -73,6 +106,29 @@ mod tests {
             reason: "keep".into(),
             at: TimeMs(1_800_000_000_000),
         }
+    }
+
+    #[test]
+    fn headers_alone_are_told_as_such() {
+        let range = |from_height, to_height, coverage: Coverage| RangeItem {
+            from_height,
+            to_height,
+            blocks: 1 + to_height - from_height,
+            transactions_expected: 0,
+            transactions_stored: 0,
+            complete: true,
+            coverage: coverage.as_str().to_owned(),
+        };
+        let network: Network = "coins".parse().expect("a slug");
+        assert_eq!(bare(&network, &[range(1, 9, Coverage::Full)]), None);
+        let some = bare(&network, &[range(1, 9, Coverage::Full), range(10, 12, Coverage::Header)]);
+        let told = "of blocks 10 to 12 of coins only headers are held: nothing is known of their transactions";
+        assert_eq!(some.as_deref(), Some(told));
+        let many: Vec<RangeItem> = (0..100).map(|i| range(10 * i, 10 * i, Coverage::Header)).collect();
+        let many = bare(&network, &many).expect("words");
+        assert!(many.contains(" and 92 other ranges of coins") && many.len() < 1_000, "{many}");
+        assert_eq!(both(None, None), None);
+        assert_eq!(both(Some("a".into()), Some("b".into())).as_deref(), Some("a; b"));
     }
 
     #[test]

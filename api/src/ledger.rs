@@ -84,6 +84,17 @@ const NOT_HELD: &str = "not_held";
 const GIVEN_UP: &str = "given_up";
 const NOT_COUNTED: &str = "not_counted";
 
+impl Completeness {
+    /// From this height to the highest block everything is held whole, as it was counted last (rule 31: only there may somebody say that
+    /// something is not, or is unspent); `None` where that is not known.
+    pub fn full_from(&self) -> Option<u64> {
+        let last = self.ranges.last()?;
+        let above = self.uncounted.last().is_some_and(|uncounted| uncounted.to_height >= last.from_height);
+        let whole = last.complete && last.coverage == query::Coverage::Full.as_str() && !above;
+        whole.then_some(last.from_height)
+    }
+}
+
 /// How long an answer is given again without a question to the store, and a failure: who waits for a store in trouble does not ask it one
 /// after the other.
 const KEPT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(1));

@@ -64,6 +64,13 @@ impl Params {
         Ok(self.parsed("limit", &expected, in_range)?.unwrap_or(default))
     }
 
+    /// A position in a transaction, from 0; 0 where it is left out.
+    pub fn position(&self, name: &str) -> Result<u32, ApiError> {
+        let expected = format!("a position from 0 to {POSITION}");
+        let in_range = |v: &str| v.parse::<u32>().ok().filter(|n| *n <= POSITION);
+        Ok(self.parsed(name, &expected, in_range)?.unwrap_or_default())
+    }
+
     /// `sort`: `newest` (default) or `oldest` first.
     pub fn sort(&self) -> Result<Sort, ApiError> {
         let parse = |v: &str| match v {
@@ -102,6 +109,9 @@ pub fn words<T: FromStr + Display>(params: &Params, name: &str, known: &str) -> 
     let found = params.parsed(name, &format!("one of: {known}; or several with commas between them"), parse)?;
     Ok(found.unwrap_or_default().into_iter().collect())
 }
+
+/// The highest position of an input or output that can be asked for: no block has room for so many.
+pub const POSITION: u32 = 1_000_000;
 
 /// What an address is.
 pub const ADDRESS: &str = "an address: 0x and 40 hex digits, or as explorers of the chain print it";
@@ -156,16 +166,26 @@ fn hash(text: &str) -> Option<String> {
     (digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_ascii_lowercase())
 }
 
-/// EVM addresses in lower case; those of other families as they are, whose alphabets (base58, bech32, strkey) are
-/// alphanumeric and at most 90 characters long.
+/// EVM addresses in lower case, and bech32 too, which may be written in capitals (BIP-173: codes that cameras read are); those of other families
+/// as they are, whose alphabets (base58, strkey) are alphanumeric and at most 90 characters long.
 pub fn address(text: &str) -> Option<String> {
     match text.strip_prefix("0x") {
         Some(digits) => {
             (digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_ascii_lowercase())
         }
-        None => ((20..=90).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()))
-            .then(|| text.to_owned()),
+        None => ((14..=90).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()))
+            .then(|| bech32(text).unwrap_or_else(|| text.to_owned())),
     }
+}
+
+/// What bech32 addresses begin with: main chain, test chains, regtest.
+pub const BECH32: [&str; 3] = ["bc1", "tb1", "bcrt1"];
+
+/// A bech32 address of one case, by its beginning, in lower case.
+fn bech32(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let one_case = text == lower || text.bytes().all(|b| !b.is_ascii_lowercase());
+    (one_case && BECH32.iter().any(|prefix| lower.starts_with(prefix))).then_some(lower)
 }
 
 #[cfg(test)]
@@ -202,6 +222,17 @@ mod tests {
             let problem = refused(query).problem();
             assert_eq!((problem.status, problem.parameter.as_deref()), (400, Some(parameter)), "{query}");
             assert!(problem.expected.is_some(), "{query}");
+        }
+    }
+
+    #[test]
+    fn bech32_in_capitals_is_the_same_address() {
+        let lower = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
+        assert_eq!(address(&lower.to_uppercase()).as_deref(), Some(lower));
+        assert_eq!(address(lower).as_deref(), Some(lower));
+        // Of two cases it is none (BIP-173), and base58 has both.
+        for text in ["bc1QAR0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"] {
+            assert_eq!(address(text).as_deref(), Some(text));
         }
     }
 

@@ -36,7 +36,7 @@ struct Called {
 impl Called {
     /// `None` where nothing is called: a plain transfer, or a contract's creation.
     fn of(detail: &TransactionDetail) -> Option<Self> {
-        let input = const_hex::decode(&detail.input).ok()?;
+        let input = const_hex::decode(detail.input.as_deref()?).ok()?;
         let to = detail.transaction.to.as_deref()?.parse().ok()?;
         (input.len() >= 4).then_some(Self { to, input })
     }

@@ -119,7 +119,7 @@ pub enum ApiError {
         network: String,
         /// Height or hash.
         block: String,
-        /// What was removed, among which it may have been.
+        /// Why it may be there all the same: what was removed.
         doubt: Option<String>,
     },
     /// What lies at this height was removed.
@@ -151,7 +151,7 @@ pub enum ApiError {
         network: String,
         /// The hash.
         hash: String,
-        /// What was removed, among which it may have been.
+        /// Why it may be there all the same: what was removed, or is held as headers alone.
         doubt: Option<String>,
     },
     /// The request names a host that is not ours.
@@ -324,13 +324,13 @@ fn listed(mistakes: &[Mistake]) -> String {
     }
 }
 
-/// Words on what was removed, behind those on what is not there: that it does not exist cannot be said (rule 31).
+/// Why it may be there all the same, behind words on what is not: that it does not exist cannot be said (rule 31).
 struct Doubt<'d>(&'d Option<String>);
 
 impl std::fmt::Display for Doubt<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            Some(removed) => write!(f, "; it may have been among what was removed: {removed}"),
+            Some(doubt) => write!(f, "; {doubt}"),
             None => Ok(()),
         }
     }

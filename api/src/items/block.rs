@@ -1,10 +1,15 @@
 //! A block in JSON.
 
 use alloy_primitives::U256;
-use schemas::{Envelope, Family, Origin, records::EnrichedBlock};
+use schemas::{
+    Envelope, Family, Origin, TimeMs,
+    records::{Coverage, EnrichedBlock},
+};
 use serde::{Deserialize, Serialize};
-use store::query::{Block, BlockFees, TokenFees};
+use store::query::{BitcoinBlock, Block, BlockFees, TokenFees};
 use utoipa::ToSchema;
+
+use super::bitcoin::BitcoinBlockItem;
 
 /// A canonical block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,10 +28,14 @@ pub struct BlockItem {
     /// The block's own time stamp.
     #[schema(format = DateTime)]
     pub block_time: String,
-    /// Transactions.
-    pub transaction_count: u32,
-    /// Transactions with status `failed`.
-    pub failed_count: u32,
+    /// `full`, or `header` where nothing is held of its transactions: no source of bodies is configured.
+    #[serde(default = "full")]
+    #[schema(pattern = "^(full|header)$")]
+    pub coverage: String,
+    /// Transactions; null where only the header is held.
+    pub transaction_count: Option<u32>,
+    /// Transactions with status `failed`; null where only the header is held.
+    pub failed_count: Option<u32>,
     /// Logs.
     pub log_count: u32,
     /// Gas used, from the header; null on families without gas.
@@ -36,9 +45,13 @@ pub struct BlockItem {
     /// Base fee per gas in wei (EIP-1559); null where the chain has none.
     #[schema(pattern = "^[0-9]+$")]
     pub base_fee: Option<String>,
-    /// Sum of the fees really paid, in the chain's smallest unit.
+    /// Sum of the fees really paid, in the chain's smallest unit; null where only the header is held.
     #[schema(pattern = "^[0-9]+$")]
-    pub fee_total: String,
+    pub fee_total: Option<String>,
+    /// On Bitcoin: median of the time stamps of this block and the ten before it (BIP-113). No later block has a time at or below it, so
+    /// that windows are over up to here. Null on other chains, and where too few headers were to be had.
+    #[schema(format = DateTime)]
+    pub median_time: Option<String>,
     /// The network's total order: the event that applied this block.
     pub sequence: u64,
     /// `live` (it came as the head) or `backfill` (filled in on request: it may lie anywhere below the head).
@@ -53,7 +66,7 @@ pub struct BlockItem {
 }
 
 /// A canonical block with what its transactions paid, part by part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BlockDetail {
     /// What lists show too.
     #[serde(flatten)]
@@ -83,6 +96,8 @@ pub struct BlockDetail {
     /// Offset in the network's partition of the topic `contract.facts` before which all facts were used to decode its transactions; null:
     /// none was. What came later is applied on reading, and marked `late`.
     pub facts_position: Option<u64>,
+    /// What only Bitcoin has; null on other chains.
+    pub bitcoin: Option<BitcoinBlockItem>,
 }
 
 /// Sums over a block's transactions, in the chain's smallest unit; null where none of them has that part.
@@ -116,6 +131,10 @@ pub struct FeeTokenItem {
     pub transactions: u64,
 }
 
+fn full() -> String {
+    Coverage::Full.to_string()
+}
+
 fn live() -> String {
     Origin::Live.to_string()
 }
@@ -142,6 +161,7 @@ impl BlockItem {
     /// From the store's row.
     pub fn from_row(row: &Block) -> Self {
         let has_gas = row.family == Family::Evm.as_str();
+        let whole = row.coverage != Coverage::Header.as_str();
         Self {
             network: row.network.clone(),
             family: row.family.clone(),
@@ -149,13 +169,15 @@ impl BlockItem {
             hash: row.hash.clone(),
             parent_hash: row.parent_hash.clone(),
             block_time: row.timestamp.rfc3339(),
-            transaction_count: row.transaction_count,
-            failed_count: row.failed_count,
+            coverage: if whole { Coverage::Full } else { Coverage::Header }.to_string(),
+            transaction_count: whole.then_some(row.transaction_count),
+            failed_count: whole.then_some(row.failed_count),
             log_count: row.log_count,
             gas_used: has_gas.then_some(row.gas_used),
             gas_limit: has_gas.then_some(row.gas_limit),
             base_fee: row.base_fee_per_gas.map(|f| f.to_string()),
-            fee_total: row.fee_total.to_string(),
+            fee_total: whole.then(|| row.fee_total.to_string()),
+            median_time: row.median_time.map(TimeMs::rfc3339),
             sequence: row.sequence,
             origin: row.origin.clone(),
             observed_at: row.observed_at.rfc3339(),
@@ -166,22 +188,30 @@ impl BlockItem {
     /// From the live record; `None` for reverts and finality.
     pub fn from_record(record: &EnrichedBlock) -> Option<Self> {
         let e = &record.envelope;
-        let summary = record.summary.as_ref()?;
-        let evm = record.evm.as_deref();
+        let (summary, evm, bitcoin) = (record.summary.as_ref(), record.evm.as_deref(), record.bitcoin.as_deref());
+        // Of a block without a summary only the header is held; reverts and finality have neither.
+        let header = bitcoin.is_some_and(|header| header.coverage == Coverage::Header);
+        if summary.is_none() && !header {
+            return None;
+        }
+        let family = if bitcoin.is_some() { Family::Bitcoin } else { Family::Evm };
+        let whole = summary.filter(|_| !header);
         Some(Self {
             network: e.network.to_string(),
-            family: Family::Evm.to_string(),
+            family: family.to_string(),
             height: e.height,
             hash: e.block_hash.to_string(),
             parent_hash: e.parent_hash.to_string(),
             block_time: e.block_time.rfc3339(),
-            transaction_count: e.tx_count,
-            failed_count: summary.failed,
+            coverage: if header { Coverage::Header } else { Coverage::Full }.to_string(),
+            transaction_count: whole.map(|_| e.tx_count),
+            failed_count: whole.map(|summary| summary.failed),
             log_count: e.log_count,
             gas_used: evm.map(|h| h.gas_used),
             gas_limit: evm.map(|h| h.gas_limit),
             base_fee: evm.and_then(|h| h.base_fee_per_gas).map(|f| f.to_string()),
-            fee_total: summary.fee_total.to_string(),
+            fee_total: whole.map(|summary| summary.fee_total.to_string()),
+            median_time: bitcoin.and_then(|header| header.median_time).map(TimeMs::rfc3339),
             sequence: e.sequence,
             origin: e.origin.to_string(),
             observed_at: e.observed_at.rfc3339(),
@@ -191,8 +221,8 @@ impl BlockItem {
 }
 
 impl BlockDetail {
-    /// From the store's row and the sums over its transactions.
-    pub fn new(row: &Block, fees: &BlockFees) -> Self {
+    /// From the store's row, the sums over its transactions, and what its header says on Bitcoin.
+    pub fn new(row: &Block, fees: &BlockFees, bitcoin: Option<&BitcoinBlock>) -> Self {
         let text = |sum: Option<U256>| sum.map(|sum| sum.to_string());
         let of_token = |paid: &TokenFees| FeeTokenItem {
             token: paid.token.clone(),
@@ -218,6 +248,7 @@ impl BlockDetail {
             blob_gas_used: row.blob_gas_used,
             excess_blob_gas: row.excess_blob_gas,
             facts_position: row.facts_position,
+            bitcoin: bitcoin.map(BitcoinBlockItem::from_row),
         }
     }
 }

@@ -3,10 +3,10 @@
 use alloy_primitives::U256;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use store::query::{Log, transaction::EvmDetail};
+use store::query::{BitcoinTransactionDetail, Log, transaction::EvmDetail};
 use utoipa::ToSchema;
 
-use super::{EndpointAtItem, FailureItem, TransactionItem};
+use super::{BitcoinTransactionItem, EndpointAtItem, FailureItem, TransactionItem};
 
 /// A transaction with everything that is known of it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -28,8 +28,8 @@ pub struct TransactionDetail {
     pub inner_calls: Vec<InnerCallItem>,
     /// Readable text that was sent as call data; null where the call data is none.
     pub text: Option<String>,
-    /// The call data, hex.
-    pub input: String,
+    /// The call data, hex; null on families without calls.
+    pub input: Option<String>,
     /// What the receiver is called: by the caller's own contracts, the operator's, or a source of names; null where nobody says.
     pub to_name: Option<String>,
     /// Its events, in order.
@@ -45,12 +45,12 @@ pub struct TransactionDetail {
     /// What was paid in `fee_token`, in its smallest unit.
     #[schema(pattern = "^[0-9]+$")]
     pub fee_token_amount: Option<String>,
-    /// Gas limit.
-    pub gas: u64,
-    /// The sender's nonce.
-    pub nonce: u64,
-    /// EIP-2718 type.
-    pub r#type: u64,
+    /// Gas limit; null on families without gas.
+    pub gas: Option<u64>,
+    /// The sender's nonce; null on Bitcoin.
+    pub nonce: Option<u64>,
+    /// EIP-2718 type; null on other families.
+    pub r#type: Option<u64>,
     /// Fee cap, in wei per gas (EIP-1559); null on other types.
     #[schema(pattern = "^[0-9]+$")]
     pub max_fee_per_gas: Option<String>,
@@ -64,8 +64,10 @@ pub struct TransactionDetail {
     pub blob_versioned_hashes: Vec<String>,
     /// The contract that it created; null when it created none.
     pub created_contract: Option<String>,
-    /// Gas used in the block up to and with it.
-    pub cumulative_gas_used: u64,
+    /// Gas used in the block up to and with it; null on families without gas.
+    pub cumulative_gas_used: Option<u64>,
+    /// What only Bitcoin has: inputs, outputs and who spends them; null on other chains.
+    pub bitcoin: Option<BitcoinTransactionItem>,
 }
 
 /// A called function.
@@ -195,7 +197,7 @@ impl TransactionDetail {
             }),
             inner_calls: Vec::new(),
             text: None,
-            input: evm.input.clone(),
+            input: Some(evm.input.clone()),
             to_name: None,
             events: row.logs.iter().map(EventItem::from_row).collect(),
             transfers: Vec::new(),
@@ -203,15 +205,49 @@ impl TransactionDetail {
             fee_reason: evm.fee_reason.clone(),
             fee_token: evm.fee_token.clone(),
             fee_token_amount: amount(evm.fee_token_amount),
-            gas: evm.gas,
-            nonce: evm.nonce,
-            r#type: evm.transaction_type,
+            gas: Some(evm.gas),
+            nonce: Some(evm.nonce),
+            r#type: Some(evm.transaction_type),
             max_fee_per_gas: amount(evm.max_fee_per_gas),
             max_priority_fee_per_gas: amount(evm.max_priority_fee_per_gas),
             max_fee_per_blob_gas: amount(evm.max_fee_per_blob_gas),
             blob_versioned_hashes: evm.blob_versioned_hashes.clone(),
             created_contract: evm.receipt_contract_address.clone(),
-            cumulative_gas_used: evm.receipt_cumulative_gas_used,
+            cumulative_gas_used: Some(evm.receipt_cumulative_gas_used),
+            bitcoin: None,
+        }
+    }
+
+    /// From the rows of a Bitcoin transaction. `full_from`: from this height to the tip the chain is held without a gap.
+    pub fn from_bitcoin(row: &BitcoinTransactionDetail, full_from: Option<u64>) -> Self {
+        Self {
+            transaction: TransactionItem::from_row(&row.transaction),
+            sentence: None,
+            failure: None,
+            // Nothing fails on Bitcoin.
+            similar: Some(Vec::new()),
+            endpoints: None,
+            call: None,
+            inner_calls: Vec::new(),
+            text: None,
+            input: None,
+            to_name: None,
+            events: Vec::new(),
+            transfers: Vec::new(),
+            fee_parts: None,
+            fee_reason: None,
+            fee_token: None,
+            fee_token_amount: None,
+            gas: None,
+            nonce: None,
+            r#type: None,
+            max_fee_per_gas: None,
+            max_priority_fee_per_gas: None,
+            max_fee_per_blob_gas: None,
+            blob_versioned_hashes: Vec::new(),
+            created_contract: None,
+            cumulative_gas_used: None,
+            bitcoin: Some(BitcoinTransactionItem::from_row(row, full_from)),
         }
     }
 }

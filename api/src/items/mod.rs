@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod audit;
+pub mod bitcoin;
 pub mod block;
 pub mod contract;
 pub mod definition;
@@ -20,6 +21,7 @@ pub mod window;
 
 pub use alert::{AlertEventItem, AlertItem, AlertLinksItem, AlertSourceItem, AnnotationItem, MatchItem, PreviewItem};
 pub use audit::AuditItem;
+pub use bitcoin::{BitcoinBlockItem, BitcoinInputItem, BitcoinOutputItem, BitcoinTransactionItem, SpentByItem};
 pub use block::{BlockDetail, BlockItem, BlockRevert};
 pub use contract::{ContractDetail, ContractFiguresItem, ContractItem, NamedItem, NamesItem};
 pub use delivery::{AttemptItem, DeliveryItem, ReplayItem};

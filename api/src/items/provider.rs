@@ -20,6 +20,14 @@ pub struct ProviderItem {
     pub url: String,
     /// Whose it is: endpoints of one operator are one voice.
     pub operator: String,
+    /// What is spoken with it: `http`, `electrum tcp`, `electrum tls`, `core rpc`, `core rest`.
+    pub protocol: Option<String>,
+    /// What it says that it is, such as `ElectrumX 1.16.0`; null where nobody asks that.
+    pub software: Option<String>,
+    /// Connections that are held open to it; null where that is a matter of the HTTP client.
+    pub sockets: Option<u32>,
+    /// Requests that it had not answered yet; null where that is not counted.
+    pub in_flight: Option<u32>,
     /// 0 to 100: 100 × (½ latency + ½ success) × height of `components`. Null before the first call, and while nothing is known.
     pub score: Option<u32>,
     /// What the score is made of.
@@ -158,11 +166,16 @@ impl ProviderItem {
         let usage = &state.usage;
         let per_block = |n: u64| (usage.hour_blocks > 0).then(|| n as f64 / usage.hour_blocks as f64);
         let in_use = state.in_use && heard;
+        let link = state.link.as_ref();
         Self {
             network: network.to_string(),
             name: name.to_owned(),
             url: state.url.clone(),
             operator: state.operator.clone(),
+            protocol: link.map(|link| link.protocol.clone()).or_else(|| spoken(&state.url).map(str::to_owned)),
+            software: link.and_then(|link| link.software.clone()),
+            sockets: link.and_then(|link| link.sockets).filter(|_| heard),
+            in_flight: link.and_then(|link| link.in_flight).filter(|_| heard),
             score: state.score.filter(|_| heard),
             components: ScoreParts {
                 latency: part(state.latency_part),
@@ -203,6 +216,16 @@ impl ProviderItem {
             observer: observer.to_owned(),
             at: at.rfc3339(),
         }
+    }
+}
+
+/// What an address says of the protocol.
+fn spoken(url: &str) -> Option<&'static str> {
+    match url.split_once("://")?.0 {
+        "http" | "https" => Some("http"),
+        "tcp" => Some("electrum tcp"),
+        "ssl" => Some("electrum tls"),
+        _ => None,
     }
 }
 

@@ -2,9 +2,9 @@
 
 use const_hex as hex;
 use schemas::{
-    Family, TimeMs,
+    Family, Status, TimeMs,
     envelope::ChildEnvelope,
-    records::{EnrichedTransaction, Payload},
+    records::{BitcoinDecoded, EnrichedTransaction, Payload},
 };
 use serde::{Deserialize, Serialize};
 use store::query::Transaction;
@@ -28,11 +28,11 @@ pub struct TransactionItem {
     pub block_hash: String,
     /// Position in the block, from 0.
     pub index: u32,
-    /// Sender.
+    /// Sender; null on Bitcoin, whose transactions have inputs: see their own page.
     pub from: Option<String>,
-    /// Receiver; null when the transaction creates a contract.
+    /// Receiver; null when the transaction creates a contract, and on Bitcoin, whose transactions have outputs.
     pub to: Option<String>,
-    /// Value moved, in the chain's smallest unit.
+    /// Value moved, in the chain's smallest unit; on Bitcoin the sum of the outputs, satoshi.
     #[schema(pattern = "^[0-9]+$")]
     pub value: String,
     /// `success`, `failed`, or `unknown` (a receipt without status, before EIP-658).
@@ -51,7 +51,7 @@ pub struct TransactionItem {
     pub signature: Option<String>,
     /// Gas used; null on families without gas.
     pub gas_used: Option<u64>,
-    /// Price really paid per gas, in wei; null when the receipt does not tell, or a token was paid.
+    /// Price really paid per gas, in wei; on Bitcoin the fee rate, satoshi per 1,000 virtual bytes; null when the receipt does not tell, or a token was paid.
     #[schema(pattern = "^[0-9]+$")]
     pub gas_price: Option<String>,
     /// Fee really paid, all parts, in the chain's smallest unit; null when the receipt does not tell, or a token was paid.
@@ -110,8 +110,11 @@ impl TransactionItem {
     /// From the live record; `None` for reverts and for what could not be read.
     pub fn from_record(record: &EnrichedTransaction) -> Option<Self> {
         let ChildEnvelope { network, sequence, height, block_hash, block_time, .. } = &record.envelope;
-        let Payload::Transaction(payload) = &record.payload else { return None };
-        let (tx, found) = &**payload;
+        let (tx, found) = match &record.payload {
+            Payload::Evm(payload) => &**payload,
+            Payload::Bitcoin(tx) => return Some(Self::of_bitcoin(&record.envelope, tx)),
+            Payload::Revert | Payload::Unreadable { .. } => return None,
+        };
         Some(Self {
             network: network.to_string(),
             family: Family::Evm.to_string(),
@@ -136,6 +139,32 @@ impl TransactionItem {
             sequence: *sequence,
         })
     }
+
+    fn of_bitcoin(envelope: &ChildEnvelope, tx: &BitcoinDecoded) -> Self {
+        let ChildEnvelope { network, sequence, height, block_hash, block_time, .. } = envelope;
+        Self {
+            network: network.to_string(),
+            family: Family::Bitcoin.to_string(),
+            hash: tx.txid.to_string(),
+            height: *height,
+            block_hash: block_hash.to_string(),
+            index: tx.transaction_index,
+            from: None,
+            to: None,
+            value: tx.output_value.to_string(),
+            status: Status::Success.to_string(),
+            cause: None,
+            reason: None,
+            found_by: None,
+            method: None,
+            signature: None,
+            gas_used: None,
+            gas_price: tx.fee_rate.map(|rate| rate.to_string()),
+            fee: tx.fee.map(|fee| fee.to_string()),
+            block_time: TimeMs::rfc3339(*block_time),
+            sequence: *sequence,
+        }
+    }
 }
 
 impl TransactionRevert {
@@ -155,7 +184,7 @@ impl TransactionRevert {
 mod tests {
     use alloy_primitives::{Address, U256};
     use schemas::{
-        Op, Status,
+        Op,
         records::{Enrichment, EvmTransaction},
     };
 
@@ -190,7 +219,7 @@ mod tests {
                 block_time: TimeMs(0),
                 observed_at: TimeMs(0),
             };
-            let payload = Payload::Transaction(Box::new((tx, found)));
+            let payload = Payload::Evm(Box::new((tx, found)));
             TransactionItem::from_record(&EnrichedTransaction { envelope, payload }).expect("an item")
         };
         let paid = item(Some(Address::repeat_byte(7)));

@@ -1,9 +1,11 @@
 //! What filters look at of a transaction, beside its frame, which is text already.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::{Address, Selector};
 use schemas::{
-    Status,
-    records::{CauseEvidence, EnrichedCause, EnrichedTransaction, Payload},
+    Family, Status,
+    records::{BitcoinDecoded, CauseEvidence, EnrichedCause, EnrichedTransaction, Payload},
 };
 use store::query::Transaction;
 
@@ -14,6 +16,8 @@ pub struct Mark {
     pub from: Option<Address>,
     /// Receiver, created contract and emitters of logs, each once (rule 20).
     pub touched: Box<[Address]>,
+    /// On Bitcoin: the addresses of what it spends and of its outputs, each once.
+    pub accounts: Box<[Box<str>]>,
     /// Outcome.
     pub status: Status,
     /// Why it failed.
@@ -27,11 +31,15 @@ pub struct Mark {
 impl Mark {
     /// From the live record; `None` where that is of no transaction.
     pub fn from_record(record: &EnrichedTransaction) -> Option<Self> {
-        let Payload::Transaction(payload) = &record.payload else { return None };
-        let (tx, found) = &**payload;
+        let (tx, found) = match &record.payload {
+            Payload::Evm(payload) => &**payload,
+            Payload::Bitcoin(tx) => return Some(Self::of_accounts(accounts(tx))),
+            Payload::Revert | Payload::Unreadable { .. } => return None,
+        };
         Some(Self {
             from: Some(tx.from_address),
             touched: tx.contracts().into(),
+            accounts: Box::default(),
             status: found.status,
             cause: found.failure_cause.as_deref().map(Into::into),
             found_by: None,
@@ -41,9 +49,13 @@ impl Mark {
 
     /// From the store's row, which has to have what it touched.
     pub fn from_row(row: &Transaction) -> Self {
+        if row.family == Family::Bitcoin.as_str() {
+            return Self::of_accounts(row.touched.iter().map(|address| address.as_str().into()).collect());
+        }
         Self {
             from: row.from_address.parse().ok(),
             touched: row.touched.iter().filter_map(|address| address.parse().ok()).collect(),
+            accounts: Box::default(),
             status: row.status.parse().unwrap_or(Status::Unknown),
             cause: row.failure_cause.as_deref().map(Into::into),
             found_by: row.found_by.as_deref().and_then(|word| word.parse().ok()),
@@ -56,6 +68,7 @@ impl Mark {
         Self {
             from: cause.from_address,
             touched: cause.contract.into_iter().collect(),
+            accounts: Box::default(),
             status: Status::Failed,
             cause: Some(cause.cause.as_str().into()),
             found_by: Some(cause.found_by),
@@ -63,8 +76,30 @@ impl Mark {
         }
     }
 
+    /// Of Bitcoin, where nothing fails and nothing is called.
+    fn of_accounts(accounts: Box<[Box<str>]>) -> Self {
+        Self {
+            from: None,
+            touched: Box::default(),
+            accounts,
+            status: Status::Success,
+            cause: None,
+            found_by: None,
+            method: None,
+        }
+    }
+
     /// Bytes that it takes, about.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.touched) + self.cause.as_ref().map_or(0, |cause| cause.len())
+        let accounts = self.accounts.iter().map(|account| size_of::<Box<str>>() + account.len()).sum::<usize>();
+        size_of::<Self>() + size_of_val(&*self.touched) + accounts + self.cause.as_ref().map_or(0, |cause| cause.len())
     }
+}
+
+/// The addresses that a Bitcoin transaction has to do with, each once.
+fn accounts(tx: &BitcoinDecoded) -> Box<[Box<str>]> {
+    let spent = tx.inputs.iter().filter_map(|input| input.spent.as_ref()).flat_map(|spent| &spent.addresses);
+    let all: BTreeSet<&str> =
+        spent.chain(tx.outputs.iter().flat_map(|output| &output.addresses)).map(String::as_str).collect();
+    all.into_iter().map(Box::from).collect()
 }

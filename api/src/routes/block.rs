@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::IntoResponse,
 };
-use schemas::BlockHash;
+use schemas::{BlockHash, Family};
 
 use super::answer::{Live, Refused};
 use crate::{
@@ -49,9 +49,15 @@ pub async fn block(
     };
     let found = found.map_err(|e| ApiError::from_store(&e))?;
     if let Some(row) = found {
-        let fees = app.store.block_fees(&network, row.number, row.sequence).await;
-        let fees = fees.map_err(|e| ApiError::from_store(&e))?;
-        return Ok(Live(Json(BlockDetail::new(&row, &fees))));
+        let fees = app.store.block_fees(&network, row.number, row.sequence);
+        let header = async {
+            match row.family == Family::Bitcoin.as_str() {
+                true => app.store.bitcoin_block(&network, row.number, row.sequence).await,
+                false => Ok(None),
+            }
+        };
+        let (fees, header) = futures::future::try_join(fees, header).await.map_err(|e| ApiError::from_store(&e))?;
+        return Ok(Live(Json(BlockDetail::new(&row, &fees, header.as_ref()))));
     }
     if let BlockName::Height(height) = path_name
         && let Some(pruned) = kept::at(&app, &network, height).await?

@@ -42,12 +42,7 @@ pub async fn monitor(
     body: Body,
 ) -> Result<impl IntoResponse, ApiError> {
     Params::parse(query.as_deref(), &[])?;
-    let body = body.into_value();
-    let own = app.control()?.own_abis(who.tenant(), &body).await;
-    let own = own.map_err(|error| ApiError::of_control(error, "contract"))?;
-    let monitor = Monitor::parse_with(&body, &|network, address| own.of(network, address));
-    let monitor = monitor.or_else(|mistakes| Monitor::parse(&body).map_err(|_| mistakes));
-    let monitor = monitor.map_err(|mistakes| ApiError::InvalidBody { mistakes })?;
+    let monitor = Monitor::parse(&body.into_value()).map_err(|mistakes| ApiError::InvalidBody { mistakes })?;
     for network in &monitor.networks {
         if !who.tenant().reach().contains(network.as_str()) {
             return Err(ApiError::NetworkNotFound { network: network.to_string() });

@@ -1,14 +1,18 @@
 //! `GET /txs/{network}/{hash}`: one canonical transaction with everything that is known of it; `…/similar`: others that failed alike;
 //! `…/endpoints`: its network's endpoints at its block's time.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
     extract::{Path, RawQuery, State},
     response::IntoResponse,
 };
-use schemas::{Network, limits::finding};
+use schemas::{
+    Network, TimeMs,
+    limits::{bitcoin::TRANSACTION_PARTS, finding},
+};
+use store::query::{BitcoinParts, BitcoinTransactionDetail};
 use utoipa::IntoParams;
 
 use super::answer::{Live, Refused};
@@ -23,7 +27,18 @@ use crate::{
     params::{self, Params},
 };
 
-/// One canonical transaction with its events, the parts of its fee, and why it failed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "documentation; the values are read by `Params`, which explains mistakes")]
+struct TxQuery {
+    /// On Bitcoin: position of the first input of the answer, which has 1,000 at most; 0 by default.
+    inputs_from: Option<u32>,
+    /// On Bitcoin: position of the first output of the answer, which has 1,000 at most; 0 by default.
+    outputs_from: Option<u32>,
+}
+
+/// One canonical transaction with its events, the parts of its fee, and why it failed; on Bitcoin with its inputs, its outputs and who
+/// spends them.
 ///
 /// Where a hash occurs twice on a chain, the newest occurrence is given.
 #[utoipa::path(
@@ -33,6 +48,7 @@ use crate::{
     params(
         ("network" = String, Path, description = "The network's slug"),
         ("hash" = String, Path, description = "Hash, as the chain's explorers print it"),
+        TxQuery,
     ),
     responses((status = 200, body = TransactionDetail), (status = 404, description = "No such network or transaction", body = crate::error::Problem, content_type = "application/problem+json"), Refused)
 )]
@@ -42,12 +58,36 @@ pub async fn tx(
     asking: Asking,
     RawQuery(query): RawQuery,
 ) -> Result<impl IntoResponse, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
-    let (network, row) = found(&app, path).await?;
+    let params = Params::parse(query.as_deref(), &["inputs_from", "outputs_from"])?;
+    let parts = BitcoinParts {
+        inputs_from: params.position("inputs_from")?,
+        outputs_from: params.position("outputs_from")?,
+        limit: TRANSACTION_PARTS,
+    };
+    let (network, found) = found(&app, path, &parts).await?;
+    let row = match found {
+        Found::Evm(row) => row,
+        Found::Bitcoin(row) => {
+            let at = row.transaction.block_timestamp;
+            let (full_from, endpoints) =
+                tokio::join!(full_from(&app, &network), alike::endpoints_soon(&app, &network, at));
+            let detail = TransactionDetail { endpoints, ..TransactionDetail::from_bitcoin(&row, full_from) };
+            return Ok(Live(Json(detail)));
+        }
+    };
     let (mut detail, (similar, endpoints)) =
         tokio::join!(decoding::detail(&app, &asking, &network, &row), alike::beside(&app, &network, &row));
     (detail.similar, detail.endpoints) = (similar, endpoints);
     Ok(Live(Json(detail)))
+}
+
+/// How long a transaction's own answer waits for the ledger.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// From which height on the chain is held without a gap; `None` where the store does not say in time.
+async fn full_from(app: &App, network: &Network) -> Option<u64> {
+    let held = tokio::time::timeout(PATIENCE, app.counts.of(&app.store, network, app.asked.known())).await;
+    held.ok()?.ok()?.full_from()
 }
 
 #[derive(IntoParams)]
@@ -78,8 +118,12 @@ pub async fn similar(
 ) -> Result<impl IntoResponse, ApiError> {
     let params = Params::parse(query.as_deref(), &["limit"])?;
     let limit = params.limited(finding::SIMILAR)?;
-    let (network, row) = found(&app, path).await?;
-    let items = alike::similar(&app, &network, &row, limit).await?;
+    let (network, found) = found(&app, path, &BitcoinParts::default()).await?;
+    let items = match &found {
+        Found::Evm(row) => alike::similar(&app, &network, row, limit).await?,
+        // Nothing fails there.
+        Found::Bitcoin(_) => Vec::new(),
+    };
     Ok(Live(Json(Page { items, next: None, note: None })))
 }
 
@@ -100,24 +144,54 @@ pub async fn endpoints(
     RawQuery(query): RawQuery,
 ) -> Result<impl IntoResponse, ApiError> {
     Params::parse(query.as_deref(), &[])?;
-    let (network, row) = found(&app, path).await?;
-    let items = alike::endpoints(&app, &network, row.transaction.block_timestamp).await?;
+    let (network, found) = found(&app, path, &BitcoinParts::default()).await?;
+    let items = alike::endpoints(&app, &network, found.time()).await?;
     Ok(Live(Json(EndpointsAt { items })))
 }
 
-/// The transaction that a path names.
+/// A transaction with the rows of its family.
+enum Found {
+    Evm(Box<store::query::TransactionDetail>),
+    Bitcoin(Box<BitcoinTransactionDetail>),
+}
+
+impl Found {
+    /// Its block's own time.
+    fn time(&self) -> TimeMs {
+        match self {
+            Self::Evm(row) => row.transaction.block_timestamp,
+            Self::Bitcoin(row) => row.transaction.block_timestamp,
+        }
+    }
+}
+
+/// The transaction that a path names. `parts`: what is wanted of it on Bitcoin.
 async fn found(
     app: &App,
     (network, hash): (String, String),
-) -> Result<(Network, store::query::TransactionDetail), ApiError> {
+    parts: &BitcoinParts,
+) -> Result<(Network, Found), ApiError> {
     let network = params::path_network(&network)?;
     let hash = params::path_hash(&hash)?;
     app.known_network(&network).await?;
-    let found = app.store.transaction(&network, &hash).await.map_err(|e| ApiError::from_store(&e))?;
-    match found.into_iter().next() {
-        Some(row) => Ok((network, row)),
+    // Only EVM's hashes are written with 0x.
+    let found = match hash.starts_with("0x") {
+        true => {
+            let found = app.store.transaction(&network, &hash).await;
+            found.map(|rows| rows.into_iter().next().map(|row| Found::Evm(Box::new(row))))
+        }
+        false => {
+            let found = app.store.bitcoin_transaction(&network, &hash, parts).await;
+            found.map(|rows| rows.into_iter().next().map(|row| Found::Bitcoin(Box::new(row))))
+        }
+    };
+    match found.map_err(|e| ApiError::from_store(&e))? {
+        Some(found) => Ok((network, found)),
         None => {
-            let doubt = kept::doubt(app, &network).await?;
+            let doubt = match kept::doubt(app, &network).await? {
+                None if !hash.starts_with("0x") => kept::headers(app, &network).await,
+                removed => removed,
+            };
             Err(ApiError::TransactionNotFound { network: network.to_string(), hash, doubt })
         }
     }

@@ -7,6 +7,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use schemas::Family;
 use store::query::TransactionFilter;
 use utoipa::IntoParams;
 
@@ -60,6 +61,14 @@ pub async fn txs(
     let page = app.store.transactions(&filter).await.map_err(|e| ApiError::from_store(&e))?;
     let ends = (filter.cursor.is_none(), page.next.is_none());
     let note = kept::note(&app, filter.network.as_ref(), sort, ends, filter.from).await?;
+    let bare = match &filter.network {
+        // What has rows of EVM has no block without its body.
+        Some(network) if ends.1 && page.items.iter().all(|tx| tx.family != Family::Evm.as_str()) => {
+            kept::headers(&app, network).await
+        }
+        _ => None,
+    };
+    let note = kept::both(note, bare);
     let page = Page {
         items: page.items.iter().map(TransactionItem::from_row).collect(),
         next: page.next.map(|c| cursor::encode(&name, &c)),

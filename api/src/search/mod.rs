@@ -16,11 +16,15 @@ use crate::{
     door::Asking,
     error::ApiError,
     items::{FoundItem, FoundItems},
+    kept,
 };
 
 /// What to write.
 pub const EXPECTED: &str =
     "a hash, a height, an address, or a part of a contract's or network's name; at most 256 bytes";
+
+/// So many networks are asked whether they hold headers alone, where a hash is not found.
+const LOOKED_AT: usize = 4;
 
 /// What a text finds in these networks: in the one that is named, or in all that the caller reaches.
 ///
@@ -28,7 +32,9 @@ pub const EXPECTED: &str =
 /// The store is away, or the network is not there.
 pub async fn find(app: &App, asking: &Asking, text: &str, network: Option<Network>) -> Result<FoundItems, ApiError> {
     let (networks, cut) = reached(app, asking, network).await?;
-    let mut items = match asked::read(text) {
+    let asked = asked::read(text);
+    let is_hash = matches!(asked, Asked::Hash(..));
+    let mut items = match asked {
         Asked::Hash(with, without) => {
             // One of both forms is that of the network's family.
             let mut items = hash(app, &with, &networks).await?;
@@ -50,7 +56,11 @@ pub async fn find(app: &App, asking: &Asking, text: &str, network: Option<Networ
     let note = match (items.is_empty(), more, cut) {
         (_, true, _) => Some(format!("there are more than {}: write more of it", finding::SEARCH_ITEMS)),
         (_, _, true) => Some(format!("only {} networks were looked into: add `network`", finding::SEARCH_NETWORKS)),
-        (true, ..) => Some(format!("nothing was found; what can be looked for: {EXPECTED}")),
+        (true, ..) => {
+            let headers = if is_hash { headers(app, &networks).await } else { None };
+            let doubt = headers.map_or_else(String::new, |headers| format!("{headers}; "));
+            Some(format!("nothing was found; {doubt}what can be looked for: {EXPECTED}"))
+        }
         (false, ..) => None,
     };
     Ok(FoundItems { items, note })
@@ -68,6 +78,16 @@ async fn reached(app: &App, asking: &Asking, network: Option<Network>) -> Result
     let all = app.reached(asking).await?;
     let cut = all.len() > finding::SEARCH_NETWORKS;
     Ok((all.into_iter().take(finding::SEARCH_NETWORKS).collect(), cut))
+}
+
+/// The first of these networks of which blocks are held as headers alone, in words: a transaction of theirs is not found.
+async fn headers(app: &App, networks: &[Network]) -> Option<String> {
+    for network in networks.iter().take(LOOKED_AT) {
+        if let Some(words) = kept::headers(app, network).await {
+            return Some(words);
+        }
+    }
+    None
 }
 
 async fn hash(app: &App, hash: &str, networks: &[Network]) -> Result<Vec<FoundItem>, ApiError> {

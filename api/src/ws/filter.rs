@@ -110,7 +110,10 @@ impl Filter {
 
     /// Whether a transaction is wanted.
     pub fn matches(&self, mark: &Mark) -> bool {
-        let touches = |account: &Account| account.evm.is_some_and(|address| mark.touched.contains(&address));
+        let touches = |account: &Account| match account.evm {
+            Some(address) => mark.touched.contains(&address),
+            None => mark.accounts.iter().any(|address| **address == *account.text),
+        };
         let is_from = |account: &Account| account.evm.is_some() && account.evm == mark.from;
         self.contract.as_ref().is_none_or(touches)
             && self.address.as_ref().is_none_or(|account| is_from(account) || touches(account))
@@ -150,6 +153,7 @@ mod tests {
         Mark {
             from: SENDER.parse().ok(),
             touched: [TOKEN.parse().expect("an address")].into(),
+            accounts: Box::default(),
             status: Status::Failed,
             cause: Some("out_of_gas".into()),
             found_by: Some(CauseEvidence::Trace),
@@ -187,6 +191,14 @@ mod tests {
         ] {
             assert_eq!(filter.matches(&mark()), matches, "{filter:?}");
         }
+        let coin = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq";
+        let of_coins = Mark { accounts: [coin.into()].into(), touched: Box::default(), from: None, ..mark() };
+        assert!(read(None, Some(coin), None, None).matches(&of_coins));
+        assert!(read(Some(coin), None, None, None).matches(&of_coins));
+        assert!(
+            !read(None, Some(TOKEN), None, None).matches(&of_coins)
+                && !read(None, Some(coin), None, None).matches(&mark())
+        );
         let plain = Mark { method: None, cause: None, found_by: None, ..mark() };
         assert!(!of(&["0x00000000"]).matches(&plain));
         let told =

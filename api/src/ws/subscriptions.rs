@@ -311,8 +311,15 @@ mod tests {
         let failed = Filter { status: Some(Status::Failed), ..Filter::default() };
         let called = Filter { methods: vec![transfer], ..Filter::default() };
         s.add(Id::Number(1), BOTH, Some(a.clone()), failed, false).expect("free");
-        let mark =
-            |status, method| Mark { from: None, touched: [].into(), status, cause: None, found_by: None, method };
+        let mark = |status, method| Mark {
+            from: None,
+            touched: [].into(),
+            accounts: [].into(),
+            status,
+            cause: None,
+            found_by: None,
+            method,
+        };
         let marks = vec![
             mark(Status::Success, None),
             mark(Status::Failed, None),

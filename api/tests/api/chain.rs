@@ -89,7 +89,7 @@ impl Chain {
     /// The next block joins the chain; its first transaction calls this with that.
     pub fn apply_calling(&mut self, to: Address, input: &[u8]) -> Event {
         self.apply_with(|transactions| {
-            let Some(Payload::Transaction(first)) = transactions.first_mut().map(|t| &mut t.payload) else {
+            let Some(Payload::Evm(first)) = transactions.first_mut().map(|t| &mut t.payload) else {
                 panic!("a block with transactions");
             };
             (first.to_address, first.input) = (Some(to), input.to_vec().into());
@@ -99,7 +99,7 @@ impl Chain {
     /// The same, and it fails.
     pub fn apply_failing(&mut self, to: Address, input: &[u8]) -> Event {
         self.apply_with(|transactions| {
-            let Some(Payload::Transaction(first)) = transactions.first_mut().map(|t| &mut t.payload) else {
+            let Some(Payload::Evm(first)) = transactions.first_mut().map(|t| &mut t.payload) else {
                 panic!("a block with transactions");
             };
             (first.to_address, first.input) = (Some(to), input.to_vec().into());
@@ -135,11 +135,11 @@ impl Chain {
         let transactions = content.transactions.into_iter().map(|mut tx| {
             // The same content occurs at several heights; each occurrence is a transaction of its own.
             tx.hash.0[..8].copy_from_slice(&self.made.to_be_bytes());
-            RawTransaction { envelope: child.clone(), payload: Payload::Transaction(Box::new(tx)) }
+            RawTransaction { envelope: child.clone(), payload: Payload::Evm(Box::new(tx)) }
         });
         let mut transactions: Vec<RawTransaction> = transactions.collect();
         change(&mut transactions);
-        let block = RawBlock { envelope, evm: Some(Box::new(content.header)) };
+        let block = RawBlock { envelope, evm: Some(Box::new(content.header)), bitcoin: None };
         let event = enrich::enrich_event(&Profile::default(), block, transactions);
         self.canonical.push(event.clone());
         self.events.push(event.clone());
@@ -160,7 +160,7 @@ impl Chain {
             ..undone.envelope
         };
         let marker = RawTransaction { envelope: ChildEnvelope { ..envelope.child() }, payload: Payload::Revert };
-        let block = RawBlock { envelope, evm: None };
+        let block = RawBlock { envelope, evm: None, bitcoin: None };
         let event = enrich::enrich_event(&Profile::default(), block, vec![marker]);
         self.events.push(event.clone());
         event

@@ -50,7 +50,7 @@ async fn a_tenants_abi_is_applied_for_that_tenant_alone() {
     // A token's transfer that moved something, of the recorded ones.
     let all = chain.transactions();
     let transfer = all.iter().find_map(|record| match &record.payload {
-        Payload::Transaction(p) => {
+        Payload::Evm(p) => {
             let (tx, found) = &**p;
             let logs = tx.logs.len() == 1 && Some(tx.logs[0].address) == tx.to_address && tx.logs[0].topics.len() == 3;
             let calls = found.method.is_some_and(|method| method == TRANSFER) && found.status == Status::Success;
@@ -143,7 +143,7 @@ async fn what_came_to_be_known_later_is_applied_on_reading_and_says_so() {
     }
     world.publish_and_wait(&chain.events).await;
     let hash = |n: usize| {
-        let Payload::Transaction(payload) = &chain.canonical[n].1[0].payload else { panic!("a transaction") };
+        let Payload::Evm(payload) = &chain.canonical[n].1[0].payload else { panic!("a transaction") };
         const_hex::encode_prefixed(payload.0.hash)
     };
     let (before, at) = (hash(0), hash(1));

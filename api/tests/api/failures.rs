@@ -37,7 +37,7 @@ pub fn first(event: &Event) -> &EnrichedTransaction {
 }
 
 pub fn hash_of(record: &EnrichedTransaction) -> String {
-    let Payload::Transaction(payload) = &record.payload else { panic!("a transaction") };
+    let Payload::Evm(payload) = &record.payload else { panic!("a transaction") };
     const_hex::encode_prefixed(payload.0.hash)
 }
 
@@ -48,7 +48,7 @@ pub fn output(signature: &str, number: u64) -> Vec<u8> {
 
 /// A cause of a transaction, as it was found by its trace.
 pub fn cause(record: &EnrichedTransaction, class: &str, output: &[u8]) -> EnrichedCause {
-    let Payload::Transaction(payload) = &record.payload else { panic!("a transaction") };
+    let Payload::Evm(payload) = &record.payload else { panic!("a transaction") };
     let (tx, found) = &**payload;
     let e = &record.envelope;
     EnrichedCause {
@@ -152,7 +152,7 @@ async fn a_cause_is_pending_and_then_there_with_its_evidence() {
     let good = chain
         .transactions()
         .into_iter()
-        .find(|t| matches!(&t.payload, Payload::Transaction(p) if p.1.status == schemas::Status::Success));
+        .find(|t| matches!(&t.payload, Payload::Evm(p) if p.1.status == schemas::Status::Success));
     let good = detail(&api, "ethereum", &hash_of(&good.expect("one that succeeded"))).await;
     assert_eq!((&good["failure"], &good["sentence"], &good["similar"]), (&Value::Null, &Value::Null, &json!([])));
     api.stop().await;

@@ -46,7 +46,7 @@ fn known(frames: &[Value]) -> Vec<Value> {
 
 fn payload(record: &EnrichedTransaction) -> &(schemas::records::EvmTransaction, schemas::records::Enrichment) {
     match &record.payload {
-        Payload::Transaction(payload) => payload,
+        Payload::Evm(payload) => payload,
         other => panic!("{other:?}"),
     }
 }

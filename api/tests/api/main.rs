@@ -2,6 +2,7 @@
 //! a port of its own. Where the engine is not on the machine the tests fail and say how to fetch it.
 
 mod alerts;
+mod bitcoin;
 mod causes;
 mod chain;
 mod closing;

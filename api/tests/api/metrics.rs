@@ -67,7 +67,7 @@ fn items(events: &[&Event]) -> Vec<TransactionItem> {
 /// Prices that were paid for gas. Receipts from before London do not say them; the transactions do.
 fn prices(events: &[&Event]) -> Vec<f64> {
     let of = |record: &EnrichedTransaction| {
-        let Payload::Transaction(payload) = &record.payload else { return None };
+        let Payload::Evm(payload) = &record.payload else { return None };
         let tx = &payload.0;
         Some(f64::from(tx.receipt_effective_gas_price.or(tx.gas_price)?))
     };

@@ -50,6 +50,7 @@ pub fn state(state: ProviderState) -> EndpointState {
             per_day: Some(500),
         },
         lie: None,
+        link: None,
     }
 }
 

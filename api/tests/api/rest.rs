@@ -92,7 +92,7 @@ async fn blocks_and_transactions_are_those_of_the_canonical_chain() {
             assert_eq!(stored, serde_json::to_value(&item).expect("JSON"));
             // Recomputed from the receipts, not taken from the summary.
             let receipts = transactions.iter().filter_map(|t| match &t.payload {
-                Payload::Transaction(p) => Some(&p.0),
+                Payload::Evm(p) => Some(&p.0),
                 _ => None,
             });
             let failed = receipts.clone().filter(|t| t.receipt_status == Some(0)).count();
@@ -108,8 +108,7 @@ async fn blocks_and_transactions_are_those_of_the_canonical_chain() {
                 |part: &str| by_height["fee_parts"][part].as_str().map_or(0, |sum| sum.parse::<u128>().expect("a sum"));
             let parts: u128 = ["execution", "l1", "operator", "blob"].into_iter().map(sum).sum();
             assert_eq!(by_height["fee_total"], json!(parts.to_string()), "the parts are the whole");
-            let unknown =
-                transactions.iter().filter(|t| matches!(&t.payload, Payload::Transaction(p) if p.1.fee.is_none()));
+            let unknown = transactions.iter().filter(|t| matches!(&t.payload, Payload::Evm(p) if p.1.fee.is_none()));
             assert_eq!(by_height["fee_unknown"], json!(unknown.count()));
         }
         let expected = expected_transactions(&[chain]);
@@ -159,7 +158,7 @@ async fn each_filter_filters() {
     let (_world, api, ethereum, optimism) = populated().await;
     let all = expected_transactions(&[&ethereum, &optimism]);
     let tx = |t: &EnrichedTransaction| match &t.payload {
-        Payload::Transaction(p) => p.clone(),
+        Payload::Evm(p) => p.clone(),
         other => panic!("{other:?}"),
     };
     let lower = |a: alloy_primitives::Address| const_hex::encode_prefixed(a);
@@ -272,7 +271,7 @@ async fn a_transaction_has_its_events_and_the_parts_of_its_fee() {
     let all = expected_transactions(&[&ethereum, &optimism]);
     let ours = all.iter().filter(|(t, _)| t.envelope.network.as_str() == "optimism").chain(all.iter().step_by(23));
     for (record, item) in ours.take(120) {
-        let Payload::Transaction(payload) = &record.payload else { panic!("{record:?}") };
+        let Payload::Evm(payload) = &record.payload else { panic!("{record:?}") };
         let (tx, found) = &**payload;
         let target = format!("/api/v1/txs/{}/{}", record.envelope.network, item["hash"].as_str().expect("hash"));
         let detail = api.get(&target).await.json();

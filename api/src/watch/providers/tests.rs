@@ -32,6 +32,7 @@ fn said(state: ProviderState, in_use: bool) -> EndpointState {
         limit_per_1000_s: Some(8_500),
         usage: Usage { hour_calls: 3, hour_bytes: 10, hour_blocks: 2, day_calls: 4, day_bytes: 11, per_day: Some(9) },
         lie: None,
+        link: None,
     }
 }
 
