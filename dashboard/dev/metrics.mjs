@@ -15,7 +15,8 @@ function noise(...parts) {
 	return ((h ^ (h >>> 13)) >>> 0) / 2 ** 32;
 }
 
-export function figures(networks, { trouble, mode, rate }) {
+/** `tip`: the newest block of a network; of Bitcoin its median time says up to where windows are over. */
+export function figures(networks, { trouble, mode, rate }, tip = () => null) {
 	const began = Date.now();
 	const reorgs = new Map();
 	let sequence = 1_000;
@@ -26,7 +27,28 @@ export function figures(networks, { trouble, mode, rate }) {
 	const source = (at) => (began - at > 2_000 * MINUTE ? 'rows' : 'windows');
 	const known = (at) => began - at < 20 * 1_440 * MINUTE;
 
+	/** Of Bitcoin: a block now and then, at rates of satoshi per 1,000 virtual bytes. */
+	function bitcoin(network, at, water) {
+		const blocks = noise(network, at) < 0.11 ? 1 : 0;
+		const transactions = blocks * Math.round(1_800 + 2_200 * noise(network, at, 't'));
+		const p50 = BigInt(Math.round(4_000 + 9_000 * noise(network, Math.floor(at / (40 * MINUTE)))));
+		return {
+			transactions,
+			failed: 0,
+			gas_price_p50: blocks ? p50 : null,
+			gas_price_p95: blocks ? p50 * 3n : null,
+			fullness: blocks ? 0.99 : null,
+			fee_total: (p50 * 190n * BigInt(transactions)) / 1_000n,
+			block_interval_ms: Math.round(600_000 * (0.4 + 1.2 * noise(network, at, 'i'))),
+			complete: at + MINUTE <= water,
+			reason: at + MINUTE <= water ? null : `its end is not reached: the median time past is ${iso(water)}`
+		};
+	}
+
 	function minute(network, contract, at) {
+		const { median_time: water, coverage } = tip(network) ?? {};
+		if (coverage === 'header') return { transactions: null, failed: null, gas_price_p50: null, gas_price_p95: null, fullness: null, fee_total: 0n, block_interval_ms: null, complete: false, reason: 'only headers are held' };
+		if (water) return bitcoin(network, at, Date.parse(water));
 		const now = Date.now();
 		const part = Math.min(1, Math.max(0, (now - at) / MINUTE));
 		const day = Math.sin((at / (1_440 * MINUTE)) * 2 * Math.PI);
@@ -65,7 +87,8 @@ export function figures(networks, { trouble, mode, rate }) {
 		const transactions = sum('transactions');
 		const failed = sum('failed');
 		const fees = parts.reduce((n, p) => n + p.fee_total, 0n) * BigInt(times);
-		const first = parts[0];
+		const first = parts.find((p) => p.gas_price_p50 != null) ?? (parts[0]?.gas_price_p50 == null ? null : parts[0]);
+		if (parts.some((p) => p.transactions == null)) return { transactions: null, failed: null, failure_rate: null, tps: null, fee_total: null, complete: false, reason: parts[0].reason };
 		return {
 			transactions,
 			failed,
@@ -77,9 +100,9 @@ export function figures(networks, { trouble, mode, rate }) {
 			base_fee: first && !contract ? ((first.gas_price_p50 * 9n) / 10n).toString() : null,
 			fullness: contract ? null : (first?.fullness ?? null),
 			fee_total: fees.toString(),
-			block_interval_ms: first?.block_interval_ms ?? null,
+			block_interval_ms: parts[0]?.block_interval_ms ?? null,
 			complete: at + ms <= Date.now() && parts.every((p) => p.complete),
-			reason: parts.some((p, i) => !p.complete && hole(network, at + i * MINUTE)) ? 'blocks 38,102,301 to 38,102,377 are missing: no endpoint had them yet' : null
+			reason: parts.find((p) => p.reason)?.reason ?? (parts.some((p, i) => !p.complete && hole(network, at + i * MINUTE)) ? 'blocks 38,102,301 to 38,102,377 are missing: no endpoint had them yet' : null)
 		};
 	}
 
@@ -164,6 +187,7 @@ export function figures(networks, { trouble, mode, rate }) {
 		answer(path, query) {
 			const completeness = path.match(/^\/networks\/([^/]+)\/completeness$/)?.[1];
 			if (completeness) {
+				if (tip(completeness)?.coverage) return [200, { ranges: [{ from_height: 839_955, to_height: tip(completeness).height, complete: true, coverage: tip(completeness).coverage }], gaps: [] }];
 				const gap = completeness === networks()[1];
 				const ranges = [{ from_height: 38_000_000, to_height: 38_102_300, complete: true, coverage: 'full' }, { from_height: 38_102_378, to_height: 38_104_000, complete: true, coverage: 'full' }];
 				return [200, { ranges: gap ? ranges : ranges.slice(0, 1), gaps: gap ? [{ from_height: 38_102_301, to_height: 38_102_377, reason: 'no endpoint had them yet' }] : [] }];

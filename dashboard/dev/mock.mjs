@@ -2,13 +2,14 @@
 // transactions. Development only.
 //
 //   node dev/mock.mjs [--port 8080] [--mode live|empty|error|troubled] [--rate TX_PER_S] [--networks N]
-//               [--trouble contract|chain|provider|nothing]
+//               [--trouble contract|chain|provider|nothing] [--bitcoin]   (a Bitcoin network, and one of headers only, beside the others)
 //
 // GET /mock/reorg?network=SLUG&depth=N   reverts the newest N blocks and applies others
 // GET /mock/down, /mock/up               hangs up and refuses, comes back
 // GET /mock/provider?network=SLUG&name=NAME&to=JSON   makes an endpoint other than it was (see dev/providers.mjs)
 // GET /mock/hold?on=1|0                   causes of failures do not come any more; come again
 // GET /mock/fire?rule=ID                  a rule fires; without an id the newest
+// GET /mock/state?network=SLUG&to=WORD    the network's state in /health, such as diverged
 // GET /mock/gone?network=SLUG&name=NAME   takes an endpoint out
 
 import { createHash } from 'node:crypto';
@@ -18,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { WebSocketServer } from 'ws';
 import { alerting } from './alerts.mjs';
 import { asset } from './assets.mjs';
+import { bitcoinBlock, bitcoinChain } from './bitcoin.mjs';
 import { catalogue } from './catalogue.mjs';
 import { detailOf, methodOf } from './decoded.mjs';
 import { endpointsThen, failureFor, groupsOf, searched, similarTo } from './failures.mjs';
@@ -32,7 +34,8 @@ const { values: options } = parseArgs({
 		mode: { type: 'string', default: 'live' },
 		rate: { type: 'string', default: '0' },
 		networks: { type: 'string', default: '3' },
-		trouble: { type: 'string', default: 'contract' }
+		trouble: { type: 'string', default: 'contract' },
+		bitcoin: { type: 'boolean', default: false }
 	}
 });
 const recorded = JSON.parse(readFileSync(new URL('recorded.json', import.meta.url), 'utf8'));
@@ -54,6 +57,10 @@ for (const [slug, everyMs, of] of named(Number(options.networks))) {
 		log: []
 	});
 }
+if (options.bitcoin) {
+	networks.set('bitcoin-mainnet', bitcoinChain('bitcoin-mainnet'));
+	networks.set('bitcoin-headers', bitcoinChain('bitcoin-headers', { headers: true }));
+}
 if (options.mode === 'empty') for (const n of [...networks.keys()].slice(1)) networks.delete(n);
 
 const endpoints = fleet((slug) => networks.get(slug).height - 1, { frozen: options.mode === 'troubled' });
@@ -69,7 +76,7 @@ function tell(ws) {
 }
 if (options.mode === 'live') setInterval(() => sockets.forEach((ws) => ws.providers && tell(ws)), 2_000);
 
-const metrics = figures(() => [...networks.keys()], options);
+const metrics = figures(() => [...networks.keys()], options, (slug) => networks.get(slug)?.chain.at(-1)?.block);
 /** Windows that are open or were changed, to whoever has asked for them. */
 function tellWindows(ws, frames) {
 	for (const frame of frames) if ((frame.data.contract ?? '') === ws.windows.contract) ws.send(JSON.stringify(frame));
@@ -90,6 +97,7 @@ function summed(amounts) {
 
 /** One block of the next `size` recorded transactions; index 0 is the deposit on the OP stack, as recorded. */
 function make(n, height, at, size) {
+	if (n.family === 'bitcoin') return bitcoinBlock(n, height, at, size, fork);
 	const hash = sha(n.slug, height, fork);
 	const transactions = [];
 	for (let index = 0; index < size; index++) {
@@ -166,7 +174,8 @@ function append(n, op, { block, transactions }) {
 	const sequence = ++n.sequence;
 	const frames = [];
 	const frame = (type, data) => frames.push({ type, network: n.slug, sequence, op, data: { ...data, sequence } });
-	frame('block', block);
+	const { detail: _, ...told } = block;
+	frame('block', told);
 	if (op === 'apply') {
 		for (const { detail, which, ...tx } of transactions) frame('transaction', tx);
 		n.chain.push({ block: { ...block, sequence }, transactions: transactions.map((t) => ({ ...t, sequence })) });
@@ -232,8 +241,8 @@ function health() {
 		const top = n.chain.at(-1)?.block;
 		const item = {
 			network: n.slug,
-			family: 'evm',
-			state: options.mode === 'empty' ? 'starting' : 'live',
+			family: n.family ?? 'evm',
+			state: options.mode === 'empty' ? 'starting' : (n.state ?? 'live'),
 			tip_height: top?.height ?? n.height - 1,
 			processed_height: top?.height ?? null,
 			lag_blocks: top ? 0 : null,
@@ -261,6 +270,14 @@ function health() {
 	};
 	const status = options.mode === 'live' ? 'ok' : options.mode === 'empty' ? 'starting' : 'degraded';
 	return { status, problems: silent ? [problem] : [], networks: items };
+}
+
+/** Inputs and outputs from where they are asked for. */
+function part(detail, query) {
+	if (!detail.bitcoin) return detail;
+	const [from, to] = ['inputs_from', 'outputs_from'].map((name) => Number(query.get(name) ?? 0));
+	const { inputs, outputs } = detail.bitcoin;
+	return { ...detail, bitcoin: { ...detail.bitcoin, inputs: inputs.slice(from, from + 600), outputs: outputs.slice(to, to + 600) } };
 }
 
 /** As lists have it. */
@@ -293,7 +310,7 @@ function answer(path, query, { method = 'GET', body = null, ifMatch = null } = {
 	// Nothing was made yet: what is made is tried against a real server.
 	if (['/keys', '/audit'].includes(path)) return [200, { items: [], next: null }];
 	if (path === '/blocks') {
-		const items = chains.flatMap((n) => n.chain.map((c) => c.block)).sort((a, b) => b.height - a.height);
+		const items = chains.flatMap((n) => n.chain.map(({ block: { detail, ...block } }) => block)).sort((a, b) => b.height - a.height);
 		return [200, { items: items.slice(0, limit), next: null }];
 	}
 	if (path === '/txs' || path === '/txs/export') {
@@ -308,7 +325,10 @@ function answer(path, query, { method = 'GET', body = null, ifMatch = null } = {
 	const [, kind, slug, name] = path.match(/^\/(txs|blocks)\/([^/]+)\/([^/]+)$/) ?? [];
 	const chain = networks.get(slug)?.chain ?? [];
 	const block = kind === 'blocks' && chain.find((c) => String(c.block.height) === name || c.block.hash === name);
-	if (block) return [200, block.block];
+	if (block) {
+		const { detail, ...item } = block.block;
+		return [200, { ...item, ...detail }];
+	}
 	const every = () => [...networks.values()].flatMap((n) => n.chain.flatMap((c) => c.transactions));
 	if (path === '/failures') return groupsOf(every(), query);
 	if (path === '/search') return [200, { items: searched([...networks.values()], query.get('q') ?? '') }];
@@ -319,7 +339,7 @@ function answer(path, query, { method = 'GET', body = null, ifMatch = null } = {
 	if (found) {
 		const pending = found.status === 'failed' && found.found_by == null;
 		const failure = found.status === 'failed' ? { ...failureFor(found, found.which), ...(pending ? { cause: null, reason: null, found_by: null, frame: null, calls: null, error: null, error_selector: null, error_signature: null, output: null, approximate: false, rule: null } : {}), pending } : null;
-		return [200, { ...bare(found), ...found.detail, failure }];
+		return [200, { ...bare(found), ...part(found.detail, query), failure }];
 	}
 	const detail = `Nothing is known at ${path}.`;
 	return [404, { type: 'about:blank', title: 'Not found', status: 404, detail }];
@@ -342,6 +362,7 @@ const server = createServer((request, response) => {
 			const frame = JSON.stringify({ type: 'provider', network, sequence: networks.get(network).sequence, op: 'revert', data });
 			for (const socket of sockets) if (socket.providers) socket.send(frame);
 		}
+		if (what === 'state') networks.get(url.searchParams.get('network')).state = url.searchParams.get('to');
 		if (what === 'fire') alerts.fire(url.searchParams.get('rule'));
 		if (what === 'hold') holding = url.searchParams.get('on') === '1';
 		if (what === 'down' || what === 'up') down = what === 'down';

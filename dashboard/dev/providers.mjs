@@ -28,6 +28,28 @@ const SCENES = {
 		{ name: 'archive.internal', operator: '10.4.0.17', latency: 12, state: 'behind', lag: 1_012, since: 5_420_000, reason: 'Its head is 1,012 blocks behind that of quicknode', day: 2_140 },
 		{ name: 'omnia', operator: 'omnia', latency: null, state: 'open', fails: 1, since: 12_000, reason: '10 calls in a row were refused; it is tried again in 34 s', day: 311, error: 'POST https://endpoints.omniatech.io/v1/matic/***: connection refused' }
 	],
+	'bitcoin-mainnet': [
+		{ name: 'core-1', operator: '10.0.0.5', url: 'http://10.0.0.5:8332', protocol: 'core rest', software: '/Satoshi:30.0.0/', latency: 18, in_use: true, used: 9_240_000, priority: 1, roles: ['stream', 'serve'], day: 3_120 },
+		{ name: 'core-old', operator: '10.0.0.6', url: 'http://10.0.0.6:8332', protocol: 'core rpc', software: '/Satoshi:25.1.0/', latency: 44, state: 'behind', lag: 3, since: 380_000, reason: 'Its head is 3 blocks behind that of core-1', day: 1_870, error: 'getblock: HTTP 500: Block not available (pruned data)' },
+		{ name: 'electrum-blue', operator: 'blue', url: 'ssl://electrum.blue.example:50002', protocol: 'electrum tls', software: 'ElectrumX 1.16.0', sockets: 3, in_flight: 2, latency: 61, day: 28_410 },
+		{ name: 'electrum-green', operator: 'green', url: 'tcp://green.example:50001', protocol: 'electrum tcp', software: 'Fulcrum 1.11.1', sockets: 0, in_flight: 0, latency: null, state: 'open', fails: 1, since: 41_000, reason: 'Its breaker is open: 6 connections in a row were closed before server.version was answered; it is tried again in 22 s', day: 902, error: 'server.version: connection closed by the server' },
+		{
+			name: 'electrum-red',
+			operator: 'red',
+			url: 'ssl://red.example:50002',
+			protocol: 'electrum tls',
+			software: 'electrs/0.10.5',
+			sockets: 2,
+			in_flight: 0,
+			latency: 92,
+			state: 'quarantined',
+			since: 610_000,
+			lie: { said: 'header 840,012 has the hash 00000000…4c1d, which does not reach its own target', right: 'core-1 and electrum-blue have shown 00000000…9a71, with enough work' },
+			error: 'blockchain.headers.subscribe: the header has not the work that it claims',
+			day: 5_214
+		}
+	],
+	'bitcoin-headers': [{ name: 'electrum-blue', operator: 'blue', url: 'ssl://electrum.blue.example:50002', protocol: 'electrum tls', software: 'ElectrumX 1.16.0', sockets: 1, in_flight: 0, latency: 66, in_use: true, used: 900_000, day: 4_410 }],
 	'op-mainnet': [
 		{ name: 'official', operator: 'optimism', latency: 184, in_use: true, used: 187_000_000, day: 122_004 },
 		{ name: 'backup-with-a-rather-long-name-that-has-to-be-cut', operator: 'someone-with-a-long-name-too.example', latency: null, state: 'unknown', day: 0 }
@@ -65,8 +87,12 @@ export function fleet(heights, { frozen = false } = {}) {
 		return {
 			network,
 			name: spec.name,
-			url: `https://rpc.${spec.operator}${spec.operator.includes('.') ? '' : '.example'}/v2/***`,
+			url: spec.url ?? `https://rpc.${spec.operator}${spec.operator.includes('.') ? '' : '.example'}/v2/***`,
 			operator: spec.operator,
+			protocol: spec.protocol ?? 'http',
+			software: spec.software ?? null,
+			sockets: spec.sockets ?? null,
+			in_flight: spec.in_flight ?? null,
 			priority: spec.priority ?? 2,
 			roles: spec.roles ?? ['stream', 'serve'],
 			score: unknown ? null : Math.round(100 * (components.latency / 2 + components.success / 2) * components.height),
@@ -103,7 +129,8 @@ export function fleet(heights, { frozen = false } = {}) {
 			const ago = began - at;
 			const troubled = scene.since != null && ago < scene.since;
 			if (scene.name === 'ankr' && ago > 2_400_000 && ago < 2_700_000) continue;
-			for (const [method, share] of [['eth_getBlockByNumber', 0.6], ['eth_getBlockReceipts', 0.4]]) {
+			const methods = scene.protocol ? ['blockchain.headers.subscribe', 'getblock'] : ['eth_getBlockByNumber', 'eth_getBlockReceipts'];
+			for (const [method, share] of [[methods[0], 0.6], [methods[1], 0.4]]) {
 				const calls = Math.round((scene.in_use ? 30 : 5) * share * (0.7 + 0.6 * noise(scene.name, method, at)));
 				const fails = troubled ? (scene.fails ?? 0) : noise(scene.name, at, 'f') > 0.96 ? 0.1 : 0;
 				const failures = Math.min(calls, Math.round(calls * fails * (0.8 + 0.4 * noise(at, method))));

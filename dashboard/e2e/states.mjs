@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { checkAlertStates } from './alerts-states.mjs';
+import { checkBitcoin } from './bitcoin.mjs';
 import { launch, waiting } from './browser.mjs';
 import { checkOverviewStates } from './overview-states.mjs';
 
@@ -46,6 +47,9 @@ const change = (url, network, name, to) =>
 try {
 	const figures = await checkOverviewStates({ mock, open, until, browser });
 	const alerts = await checkAlertStates({ mock, open, until });
+
+	const coins = await mock('live', '--bitcoin', '--networks', '1', '--trouble', 'nothing');
+	const inputs = await checkBitcoin(await open(coins), coins, until);
 
 	await open(`${await mock('empty')}/providers`);
 	await page.waitForSelector('[data-testid=none]');
@@ -261,7 +265,7 @@ try {
 	assert.equal(await page.locator('main a.btn').getAttribute('href'), '/');
 
 	assert.deepEqual(thrown, [], 'errors thrown in the page');
-	console.log(`overview (${figures}), alerts (${alerts}), transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be`);
+	console.log(`overview (${figures}), alerts (${alerts}), Bitcoin (a transaction of ${inputs} inputs among them), transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be`);
 } catch (error) {
 	console.error(error.message ?? error);
 	if (thrown.length > 0) console.error('thrown:', thrown.join('\n'));

@@ -57,7 +57,7 @@ describe('formatFitting', () => {
 
 	it('leaves zero, other coins and unreadable amounts alone', () => {
 		expect(formatFitting('0', eth)).toMatchObject({ short: '0', symbol: 'ETH' });
-		expect(formatFitting('7', { symbol: 'BTC', decimals: 8 }, 8)).toMatchObject({ short: '0.00000007', symbol: 'BTC' });
+		expect(formatFitting('7', { symbol: 'XLM', decimals: 7 }, 8)).toMatchObject({ short: '0.0000007', symbol: 'XLM' });
 		expect(formatFitting(null, eth)).toBeNull();
 	});
 });
@@ -75,5 +75,13 @@ describe('share', () => {
 		expect(share('1', '1000000')).toBe('<0.1 %');
 		expect(share('0', '0')).toBeNull();
 		expect(share(null, '5')).toBeNull();
+	});
+
+	it('tells small amounts of bitcoin in satoshi', () => {
+		const coin = { symbol: 'BTC', decimals: 8 };
+		expect(formatFitting('1240', coin)).toMatchObject({ short: '1,240', symbol: 'sat', exact: '0.0000124' });
+		expect(formatFitting('999999', coin)?.symbol).toBe('sat');
+		expect(formatFitting('1000000', coin)).toMatchObject({ short: '0.01', symbol: 'BTC' });
+		expect(formatFitting('0', coin)).toMatchObject({ short: '0', symbol: 'BTC' });
 	});
 });

@@ -40,7 +40,7 @@ export interface Fitting extends Amount {
 }
 
 /**
- * In the coin itself, or, where that would only be "less than a millionth", in gwei or wei (coins of 18 decimals only).
+ * In the coin itself, or, where that would say little of its size, in gwei or wei (coins of 18 decimals) or in satoshi (bitcoin).
  * `exact` stays in the coin's unit.
  */
 export function formatFitting(
@@ -55,6 +55,7 @@ export function formatFitting(
 		const [decimals, symbol] = size > 5 ? [9, 'gwei'] : [0, 'wei'];
 		return { ...formatUnits(amount, decimals, places)!, exact: inCoin.exact, symbol };
 	}
+	if (coin.symbol === 'BTC' && inCoin.exact !== '0' && size <= 6) return { ...formatUnits(amount, 0, 0)!, exact: inCoin.exact, symbol: 'sat' };
 	return { ...inCoin, symbol: coin.symbol };
 }
 

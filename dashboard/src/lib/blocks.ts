@@ -22,6 +22,10 @@ export interface Seen {
 	at: number;
 	/** The block's own time, by the chain's clock. */
 	time: number | null;
+	/** Of Bitcoin, median of the times of the last eleven blocks: windows are over up to here. */
+	median?: number | null;
+	/** Only its header is held. */
+	header?: boolean;
 }
 
 export class BlockHistory {
@@ -34,10 +38,12 @@ export class BlockHistory {
 		const seen: Seen = {
 			hash: block.hash,
 			height: block.height,
-			transactions: block.transaction_count,
-			failed: block.failed_count,
+			transactions: block.transaction_count ?? 0,
+			failed: block.failed_count ?? 0,
 			at: Math.min(instant(block.observed_at) ?? now, now),
-			time: instant(block.block_time)
+			time: instant(block.block_time),
+			...(block.median_time ? { median: instant(block.median_time) } : {}),
+			...(block.coverage === 'header' ? { header: true } : {})
 		};
 		let at = this.blocks.length;
 		while (at > 0 && this.blocks[at - 1]!.height > seen.height) at--;

@@ -18,7 +18,7 @@ const EVM_SYMBOLS: [RegExp, string][] = [
 	[/^celo\b/, 'CELO']
 ];
 
-/** The native unit of a network, by its slug. */
+/** The native unit of a network, by its slug and family. */
 export function unit(network: string, family = 'evm'): Unit {
 	if (family === 'bitcoin') return { symbol: 'BTC', decimals: 8 };
 	if (family === 'stellar') return { symbol: 'XLM', decimals: 7 };
@@ -59,6 +59,14 @@ const STATES: Record<string, Omit<StateWords, 'label'>> = {
 	upgrading: {
 		tone: 'busy',
 		hint: 'The rows of a former version are copied into the layout of this one; new blocks wait in the log meanwhile.'
+	},
+	diverged: {
+		tone: 'bad',
+		hint: 'Its sources disagree about the chain: what is shown follows the one that gives bodies. It is over by itself when they agree again; the page of endpoints says who says what.'
+	},
+	unconfirmed: {
+		tone: 'warn',
+		hint: 'Only one operator has shown the newest block yet. It is shown all the same, and is taken back if others show another.'
 	},
 	silent: { tone: 'bad', hint: '' },
 	unconfigured: { tone: 'bad', hint: '' }

@@ -3,6 +3,7 @@
  * strings in the chain's smallest unit; times are RFC 3339. What a server adds is carried along and shown in the detail.
  */
 
+import type { BitcoinBlock, BitcoinTransaction } from './bitcoin/shapes';
 import type { EndpointThen, Failure, LateCause } from './failures/shapes';
 import type { WindowData } from './overview/shapes';
 
@@ -56,13 +57,16 @@ export interface Health {
 
 export interface Transaction {
 	network: string;
+	/** `evm`, `bitcoin`, …; servers of before do not say. */
+	family?: string;
 	hash: string;
 	height: number;
 	block_hash: string;
 	index: number;
 	from: string | null;
-	/** `null`: the transaction creates a contract. */
+	/** `null`: the transaction creates a contract; always where there is not one sender and one receiver, as on Bitcoin. */
 	to: string | null;
+	/** Of Bitcoin: all outputs together. */
 	value: string | null;
 	status: TxStatus;
 	cause?: string | null;
@@ -74,6 +78,7 @@ export interface Transaction {
 	/** What was called, with names: `transfer(address to, uint256 amount)`; null where it is not known. */
 	signature?: string | null;
 	gas_used?: number | string | null;
+	/** Of Bitcoin: satoshi per 1,000 virtual bytes. */
 	gas_price?: string | null;
 	fee?: string | null;
 	block_time: string | null;
@@ -167,6 +172,8 @@ export interface TransactionDetail extends Transaction {
 	failure?: Failure | null;
 	/** What the endpoints were when its block came. */
 	endpoints?: EndpointThen[] | null;
+	/** What only Bitcoin has. */
+	bitcoin?: BitcoinTransaction | null;
 	similar?: Transaction[] | null;
 }
 
@@ -177,8 +184,15 @@ export interface Block {
 	hash: string;
 	parent_hash: string;
 	block_time: string | null;
-	transaction_count: number;
-	failed_count: number;
+	/** Null: only the header is held, and its source does not say. */
+	transaction_count: number | null;
+	failed_count: number | null;
+	/** `header`: nothing of its transactions is held, since no source of bodies is configured. */
+	coverage?: string | null;
+	/** Of Bitcoin: median of the time stamps of this block and the ten before it. Windows are over up to here. */
+	median_time?: string | null;
+	/** What only Bitcoin has; not in lists. */
+	bitcoin?: BitcoinBlock | null;
 	log_count?: number | null;
 	gas_used?: number | null;
 	gas_limit?: number | null;
@@ -272,6 +286,14 @@ export interface Provider {
 	/** When this was written. */
 	at?: string | null;
 	operator?: string | null;
+	/** `http`, `electrum tcp`, `electrum tls`, `core rpc`, `core rest`. Unknown ones are shown as they are. */
+	protocol?: string | null;
+	/** What it says that it is: `ElectrumX 1.16.0`. */
+	software?: string | null;
+	/** Connections that are held open to it; null where the HTTP client sees to that. */
+	sockets?: number | null;
+	/** Requests that it has not answered yet. */
+	in_flight?: number | null;
 	/** None: all that it can do. */
 	roles?: string[] | null;
 	priority?: number | null;

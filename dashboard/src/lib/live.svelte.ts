@@ -11,6 +11,7 @@ import type { Connection } from './backoff';
 import { BlockHistory, type Seen } from './blocks';
 import { ServerClock } from './clock';
 import type { Block, DataFrame, Health, NetworkHealth, Page, Problem, Transaction } from './contract';
+import { families } from './families.svelte';
 import { Feed, following, type Filter, type Row } from './feed';
 import { instant } from './format';
 import { get, toProblem } from './http';
@@ -42,6 +43,10 @@ export interface NetworkView {
 	rate: number | null;
 	/** Time of the newest block, milliseconds. */
 	lastBlock: number | null;
+	/** Of Bitcoin, median of the times of the last eleven blocks, milliseconds: windows are over up to here. */
+	median: number | null;
+	/** Of its newest block only the header is held. */
+	headersOnly: boolean;
 	/** Grows with each live block. */
 	pulse: number;
 }
@@ -126,6 +131,7 @@ export class Live {
 			if (this.stopped) return;
 			this.clock.follow(serverTime, sent);
 			this.health = body;
+			families.learn(body.networks);
 			this.healthProblem = null;
 			this.healthAt = Date.now();
 			this.follow(body.networks);
@@ -197,6 +203,7 @@ export class Live {
 		if (this.filter.status) query.set('status', this.filter.status);
 		try {
 			const { body } = await get<Page<Transaction>>(`/api/v1/txs?${query}`, loads.signal);
+			families.learn(body.items);
 			this.feed.merge(body.items.filter((tx) => this.known(tx)));
 			this.table = { kind: 'ready' };
 		} catch (error) {
@@ -342,6 +349,8 @@ export class Live {
 				spark: history?.last(SPARK_BLOCKS) ?? [],
 				rate: health.tx_per_second ?? history?.rate(now) ?? null,
 				lastBlock: Math.max(history?.newest?.time ?? 0, instant(health.last_block_at) ?? 0) || null,
+				median: history?.newest?.median ?? null,
+				headersOnly: history?.newest?.header === true,
 				pulse: this.pulses.get(health.network) ?? 0
 			};
 		});

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CHANNEL } from './drafts/channel';
 import { MONITOR } from './drafts/monitor';
-import { choose, RULE } from './drafts/rule';
+import { choose, reprice, RULE, signOf } from './drafts/rule';
 import { SILENCE } from './drafts/silence';
 import { patchOf, versus } from './patch';
 import type { Channel, Monitor, Rule, Silence } from './shapes';
@@ -22,6 +22,17 @@ describe('a rule', () => {
 	it('carries only what was changed, and per cent as a rate', () => {
 		const draft = { ...RULE.draft(rule), threshold: '12.5', repeat: '' };
 		expect(patchOf(RULE.body(RULE.draft(rule), 0), RULE.body(draft, 0))).toEqual({ threshold: 0.125, repeat_every: null });
+	});
+
+	it('tells prices in the unit of the networks, and changes the unit, not the threshold', () => {
+		const coins = { ...rule, metric: 'gas_price_avg', networks: ['bitcoin-mainnet'], network: null, contract: null, threshold: 12_500 } as Rule;
+		const draft = RULE.draft(coins);
+		expect([draft.threshold, signOf(draft)]).toEqual(['12.5', 'sat/vB']);
+		expect(RULE.body(draft, 0)).toMatchObject({ threshold: 12_500, name: coins.name });
+		draft.networks = ['ethereum-mainnet'];
+		reprice(draft);
+		expect([draft.threshold, signOf(draft)]).toEqual(['0.0000125', 'gwei']);
+		expect(RULE.body(draft, 0).threshold).toBe(12_500);
 	});
 
 	it('has either a threshold or a baseline', () => {

@@ -1,6 +1,7 @@
 /** The figures that a rule can watch: what they are called, how they are written, and what one would begin with. */
 
 import { count, percent } from '../format';
+import { priceIn } from '../overview/words';
 
 export type Unit = 'share' | 'count' | 'score' | 'rate' | 'price' | 'amount' | 'seconds' | 'blocks';
 
@@ -58,33 +59,39 @@ export function metricOf(name: string): Metric | null {
 	return METRICS.find((metric) => metric.name === name) ?? null;
 }
 
-/** What stands behind a figure in the form: its unit there, and what one of it is in the API's. */
-export function entered(unit: Unit | undefined): { sign: string; factor: number } {
+/** What stands behind a figure in the form: its unit there, and what one of it is in the API's. Prices are their family's. */
+export function entered(unit: Unit | undefined, family = 'evm'): { sign: string; factor: number } {
 	if (unit === 'share') return { sign: '%', factor: 0.01 };
-	if (unit === 'price') return { sign: 'gwei', factor: 1e9 };
+	if (unit === 'price') {
+		const { symbol, decimals } = priceIn(family);
+		return { sign: symbol, factor: 10 ** decimals };
+	}
 	return { sign: { seconds: 's', blocks: 'blocks', rate: '/s' }[unit as string] ?? '', factor: 1 };
 }
 
 /** As many digits as a double holds for sure: what one typed comes back as it was typed. */
 const exactly = (n: number) => Number(n.toPrecision(15));
 
-export function toApi(text: string, unit: Unit | undefined): number | null {
+export function toApi(text: string, unit: Unit | undefined, family = 'evm'): number | null {
 	const n = Number(text.trim().replace(',', '.'));
-	return text.trim() === '' || !Number.isFinite(n) ? null : exactly(n * entered(unit).factor);
+	return text.trim() === '' || !Number.isFinite(n) ? null : exactly(n * entered(unit, family).factor);
 }
 
-export function fromApi(value: number | null | undefined, unit: Unit | undefined): string {
-	return value == null ? '' : String(exactly(value / entered(unit).factor));
+export function fromApi(value: number | null | undefined, unit: Unit | undefined, family = 'evm'): string {
+	return value == null ? '' : String(exactly(value / entered(unit, family).factor));
 }
 
-/** A figure for people. */
-export function figure(value: number | string | null | undefined, metric: string | undefined): string {
+/** A figure for people; of a network of this family. */
+export function figure(value: number | string | null | undefined, metric: string | undefined, family = 'evm'): string {
 	if (value == null || value === '') return '—';
 	const n = Number(value);
 	const unit = metricOf(metric ?? '')?.unit;
 	if (!Number.isFinite(n)) return String(value);
 	if (unit === 'share') return percent(n);
-	if (unit === 'price') return `${short(n / 1e9)} gwei`;
+	if (unit === 'price') {
+		const { sign, factor } = entered(unit, family);
+		return `${short(n / factor)} ${sign}`;
+	}
 	const sign = entered(unit).sign;
 	return `${Number.isInteger(n) ? count(n) : short(n)}${sign === '/s' ? '/s' : sign ? ` ${sign}` : ''}`;
 }

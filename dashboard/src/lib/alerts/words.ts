@@ -1,6 +1,7 @@
 /** Alerts, rules, monitors and messages in words. Pure. */
 
 import { age, count, instant, plural, shorten } from '../format';
+import { families } from '../families.svelte';
 import { figure, metricOf, OPERATORS } from './metrics';
 import type { Alert, Channel, Delivery, Match, Monitor, Rule, Silence } from './shapes';
 
@@ -88,12 +89,13 @@ export function sentence(alert: Alert, naming: Naming = nameless): string {
 		return `${plural(found, 'match', 'matches')} ${alert.contract ? 'at' : 'on'} ${where}${words}`;
 	}
 	const metric = metricOf(evidence.metric ?? '');
+	const family = families.of(alert.network ?? '');
 	const limit = evidence.threshold ?? evidence.baseline;
-	const against = limit == null ? '' : `, ${evidence.threshold == null ? 'usual' : 'the limit'} is ${figure(limit, evidence.metric)}`;
+	const against = limit == null ? '' : `, ${evidence.threshold == null ? 'usual' : 'the limit'} is ${figure(limit, evidence.metric, family)}`;
 	const endpoint = alert.group?.endpoint;
 	const window = metric?.windowed && evidence.window ? ` in ${evidence.window}` : '';
 	const at = endpoint ? ` at ${endpoint} of ` : alert.contract ? ' at ' : ' on ';
-	return `${metric?.label ?? evidence.metric ?? alert.source.name} ${figure(evidence.value, evidence.metric)}${window}${at}${where}${against}`;
+	return `${metric?.label ?? evidence.metric ?? alert.source.name} ${figure(evidence.value, evidence.metric, family)}${window}${at}${where}${against}`;
 }
 
 export function matched(match: Match): string {
@@ -106,7 +108,7 @@ export function ofRule(rule: Rule, naming: Naming = nameless): string {
 	const networks = rule.networks?.length ? rule.networks.join(', ') : (rule.network ?? null);
 	const than = rule.baseline
 		? `${rule.operator.startsWith('<') ? 'under' : 'over'} the usual of ${rule.baseline.over} by ${rule.baseline.percent} %`
-		: `${OPERATORS[rule.operator] ?? rule.operator} ${figure(rule.threshold, rule.metric)}`;
+		: `${OPERATORS[rule.operator] ?? rule.operator} ${figure(rule.threshold, rule.metric, families.shared(rule.networks?.length ? rule.networks : rule.network ? [rule.network] : []))}`;
 	const window = metric?.windowed ? ` in ${rule.window}` : '';
 	const since = rule.for && rule.for !== '0s' ? `, for ${rule.for}` : '';
 	const endpoint = rule.endpoint ? ` of ${rule.endpoint}` : '';

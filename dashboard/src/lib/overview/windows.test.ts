@@ -97,4 +97,16 @@ describe('windows', () => {
 		expect(stateOf(book.at(startOf(axis, 58)), startOf(axis, 58), MINUTE_MS, NOW)).toBe('open');
 		expect(stateOf(undefined, NOW + 1, MINUTE_MS, NOW)).toBe('open');
 	});
+
+	it('leaves windows open that the median time of the last blocks has not passed', () => {
+		const told = (reason: string | null, complete = false) => ({ at: 0, values: { transactions: 1 }, complete, source: 'windows', reason, sequence: 1, heard: 0, corrected: false });
+		const [start, step, now] = [60_000, 60_000, 3_600_000];
+		const ends = 'its end is not reached: the median time past is 1970-01-01T00:01:00Z';
+		expect(stateOf(told(ends), start, step, now, 60_000)).toBe('open');
+		expect(stateOf(undefined, start, step, now, 60_000)).toBe('open');
+		expect(stateOf(told(`no window tells of it; ${ends}`), start, step, now, 60_000)).toBe('open');
+		expect(stateOf(told('blocks 3 to 4 are missing'), start, step, now, 60_000)).toBe('incomplete');
+		expect(stateOf(told(null, true), start, step, now, 120_000)).toBe('complete');
+		expect(stateOf(undefined, start, step, now, 120_000)).toBe('none');
+	});
 });

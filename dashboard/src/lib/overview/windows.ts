@@ -120,13 +120,17 @@ function isMetric(name: string): name is Metric {
 
 /** How the server says so. */
 const NOT_ENDED = /^its end is not reached/;
+/** The same where rows were asked too, and no window is there yet. */
+const WAITS = /its end is not reached|no later block is held yet/;
 /** So long after its end, the block that ends a window may still be on its way, milliseconds; a step, where that is longer. */
 const ENDING_MS = 120_000;
 
 /** What is to be said of a step: `open` goes on now, or no block has told yet that it is over; `none`: nothing is known of it. */
 export type State = 'complete' | 'rows' | 'open' | 'incomplete' | 'none';
 
-export function stateOf(window: Window | undefined, start: number, stepMs: number, now: number): State {
+/** `water`: of chains whose blocks may come with earlier times than the last one's, up to when windows are over (Bitcoin's median time past). */
+export function stateOf(window: Window | undefined, start: number, stepMs: number, now: number, water: number | null = null): State {
+	if (water != null && start + stepMs > water && start <= now && !window?.complete && (window?.reason == null || WAITS.test(window.reason))) return 'open';
 	const ending = now < start + stepMs + Math.max(ENDING_MS, stepMs);
 	if (now < start + stepMs || (ending && !window?.complete && (window?.reason == null || NOT_ENDED.test(window.reason)))) return 'open';
 	if (!window || (!window.complete && window.values.transactions == null)) return 'none';
@@ -134,10 +138,10 @@ export function stateOf(window: Window | undefined, start: number, stepMs: numbe
 	return window.source === 'rows' ? 'rows' : 'complete';
 }
 
-export function statesOf(book: WindowBook, axis: Axis, now: number): State[] {
+export function statesOf(book: WindowBook, axis: Axis, now: number, water: number | null = null): State[] {
 	return Array.from({ length: axis.length }, (_, i) => {
 		const start = startOf(axis, i);
-		return stateOf(book.at(start), start, axis.step.ms, now);
+		return stateOf(book.at(start), start, axis.step.ms, now, water);
 	});
 }
 

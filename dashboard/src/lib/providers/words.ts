@@ -22,6 +22,19 @@ export function providerWords(state: string): StateWords {
 	return { tone: 'plain', label: state.replaceAll('_', ' '), hint: '' };
 }
 
+const PROTOCOLS: Record<string, string> = {
+	'electrum tcp': 'Electrum',
+	'electrum tls': 'Electrum, TLS',
+	'core rpc': 'Core, RPC',
+	'core rest': 'Core, REST'
+};
+
+/** What is spoken with it; null where it is what everybody speaks. Unknown words are shown as they are. */
+export function protocolWords(protocol: string | null | undefined): string | null {
+	if (!protocol || protocol === 'http') return null;
+	return Object.hasOwn(PROTOCOLS, protocol) ? PROTOCOLS[protocol]! : protocol;
+}
+
 /** Anything to look into. */
 export function troubled(provider: Provider): boolean {
 	const { tone } = providerWords(provider.state);

@@ -10,6 +10,7 @@ import type { Connection } from '../backoff';
 import { ServerClock } from '../clock';
 import type { DataFrame, Health, Page, Problem, Transaction } from '../contract';
 import type { LateCause } from '../failures/shapes';
+import { families } from '../families.svelte';
 import { Feed, following, type Row } from '../feed';
 import { instant } from '../format';
 import { get, toProblem } from '../http';
@@ -192,6 +193,7 @@ export class TxList {
 		// An answer that was there already when another filter was chosen.
 		signal.throwIfAborted();
 		this.tail = { query, next: body.next, last: undefined };
+		families.learn(body.items);
 		return body.items;
 	}
 
@@ -279,6 +281,7 @@ export class TxList {
 		const { body, serverTime } = await get<Health>('/api/v1/health', signal);
 		this.clock.follow(serverTime, sent);
 		this.health = body;
+		families.learn(body.networks);
 		this.healthProblem = null;
 		this.now = this.clock.now();
 		return body;

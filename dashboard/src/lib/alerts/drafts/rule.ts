@@ -1,5 +1,6 @@
 /** A rule as it is being written. */
 
+import { families } from '../../families.svelte';
 import { names } from '../../txs/names.svelte';
 import { entered, fromApi, metricOf, toApi } from '../metrics';
 import type { Baseline, Rule, Severity } from '../shapes';
@@ -18,8 +19,9 @@ export interface RuleDraft {
 	metric: string;
 	operator: string;
 	against: 'threshold' | 'baseline';
-	/** In the unit of the form (`entered`). */
+	/** In the unit of the form (`entered`), of prices by this family. */
 	threshold: string;
+	priced: string;
 	percent: string;
 	over: string;
 	window: string;
@@ -40,18 +42,20 @@ const FIRST = 'failure_rate';
 
 function draft(rule: Rule | null): RuleDraft {
 	const metric = metricOf(rule?.metric ?? FIRST);
+	const networks: string[] = rule ? (rule.networks?.length ? [...rule.networks] : rule.network ? [rule.network] : []) : [];
 	return {
 		name: rule?.name ?? '',
 		paused: rule?.paused ?? false,
 		severity: rule?.severity ?? 'warning',
-		networks: rule ? (rule.networks?.length ? [...rule.networks] : rule.network ? [rule.network] : []) : [],
+		networks,
 		single: rule?.network != null && !rule.networks?.length,
 		contract: rule?.contract ?? '',
 		endpoint: rule?.endpoint ?? '',
 		metric: rule?.metric ?? FIRST,
 		operator: rule?.operator ?? '>',
 		against: rule?.baseline ? 'baseline' : 'threshold',
-		threshold: fromApi(rule ? rule.threshold : metric?.threshold, metric?.unit),
+		threshold: fromApi(rule ? rule.threshold : metric?.threshold, metric?.unit, families.shared(networks)),
+		priced: families.shared(networks),
 		percent: String(rule?.baseline?.percent ?? 50),
 		over: rule?.baseline?.over ?? '24h',
 		window: rule?.window ?? '5m',
@@ -71,7 +75,8 @@ export function choose(draft: RuleDraft, metric: string): void {
 	const found = metricOf(metric);
 	draft.metric = metric;
 	draft.operator = found?.operator ?? '>';
-	draft.threshold = fromApi(found?.threshold, found?.unit);
+	draft.priced = families.shared(draft.networks);
+	draft.threshold = fromApi(found?.threshold, found?.unit, draft.priced);
 	draft.against = found?.usual ? 'baseline' : 'threshold';
 	if (!found?.contract) draft.contract = '';
 	if (found?.of !== 'endpoint') draft.endpoint = '';
@@ -93,7 +98,7 @@ function measured(draft: RuleDraft): Record<string, unknown> {
 		endpoint: filled(draft.endpoint),
 		metric: draft.metric,
 		operator: draft.operator,
-		...(draft.against === 'baseline' ? { baseline: over } : { threshold: toApi(draft.threshold, metric?.unit) ?? filled(draft.threshold) }),
+		...(draft.against === 'baseline' ? { baseline: over } : { threshold: toApi(draft.threshold, metric?.unit, draft.priced) ?? filled(draft.threshold) }),
 		window: draft.window,
 		for: draft.for.trim() || '0s'
 	};
@@ -124,5 +129,15 @@ export const RULE: Kind<Rule, RuleDraft> = {
 	]
 };
 
+/** The same threshold in the unit of the networks' family, where that is another one now. */
+export function reprice(draft: RuleDraft): void {
+	const family = families.shared(draft.networks);
+	if (family === draft.priced) return;
+	const unit = metricOf(draft.metric)?.unit;
+	const value = toApi(draft.threshold, unit, draft.priced);
+	if (value != null) draft.threshold = fromApi(value, unit, family);
+	draft.priced = family;
+}
+
 /** The sign behind the threshold. */
-export const signOf = (metric: string): string => entered(metricOf(metric)?.unit).sign;
+export const signOf = (draft: Pick<RuleDraft, 'metric' | 'priced'>): string => entered(metricOf(draft.metric)?.unit, draft.priced).sign;
