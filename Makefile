@@ -124,6 +124,7 @@ fetch-test: prerequisites ## Fetch the servers, the foreign consumers, SQL clien
 	scripts/fetch-consumers
 	scripts/fetch-clients
 	scripts/fetch-receivers
+	scripts/fetch-bitcoin
 
 .PHONY: bench
 bench: build ## Measure speed, CPU by stage, bytes, memory and latency over both logs (without Java: the embedded one)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use runtime::config::{
-    Network,
+    Chain, Network,
     folder::{self, Folder},
 };
 use schemas::profiles::{Profile, Proof};
@@ -49,13 +49,27 @@ pub fn run(file: &Path) -> Result<(), Failure> {
 }
 
 fn in_short(network: &Network) -> String {
-    let profile = Profile::of(network.chain_id).proof.as_str();
-    format!("{} ({} endpoints, profile {profile})", network.slug, network.endpoints.len())
+    let chain = match network.chain {
+        Chain::Evm { chain_id } => format!("profile {}", Profile::of(chain_id).proof.as_str()),
+        Chain::Bitcoin { chain: Some(chain) } => format!("bitcoin {chain}"),
+        Chain::Bitcoin { chain: None } => "bitcoin, the chain that most of them say".to_owned(),
+    };
+    format!("{} ({} endpoints, {chain})", network.slug, network.endpoints.len())
 }
 
-/// What is to be known of a network whose chain's profile rests on documentation only, or that has none.
+/// What is to be known of a network: its chain's profile rests on documentation only, or there is none; nobody gives bodies of blocks.
 fn of_profile(network: &Network) -> Option<String> {
-    let (slug, id, profile) = (&network.slug, network.chain_id, Profile::of(network.chain_id));
+    let slug = &network.slug;
+    let Some(id) = network.chain.evm_id() else {
+        let bodies = network.endpoints.iter().any(|e| matches!(e.url.scheme(), "http" | "https"));
+        return (!bodies).then(|| {
+            format!(
+                "{slug}: no endpoint is Bitcoin Core's, so that headers alone are followed (coverage = header); add one with an http:// \
+                 URL for transactions"
+            )
+        });
+    };
+    let profile = Profile::of(id);
     match profile.proof {
         Proof::Proved | Proof::Development => None,
         Proof::Unproven => Some(format!(

@@ -1,6 +1,7 @@
 //! `headwater demo`: `up` on simulated nodes that replay recorded blocks as live chains. The same folder continues the same
-//! chains after a restart (rule 25). Each network has three endpoints of three operators: one is well, one is slow, and one tells a
-//! forged block now and then, comes into quarantine, and out of it again.
+//! chains after a restart (rule 25). Each EVM network has three endpoints of three operators: one is well, one is slow, and one tells a
+//! forged block now and then, comes into quarantine, and out of it again. The Bitcoin network has a node for blocks and two Electrum
+//! servers for heads: one is slow, and one shows headers without work now and then.
 
 use std::{
     fmt::Write as _,
@@ -11,15 +12,24 @@ use std::{
 };
 
 use clap::Args;
-use loadtest::node::evm::{self, Blocks, Clock, Dataset, EndpointConfig, Fault, FaultKind, Latency, Origin, Schedule};
+use loadtest::node::{
+    bitcoin,
+    evm::{self, Blocks, Clock, Dataset, EndpointConfig, Fault, FaultKind, Latency, Origin, Schedule},
+};
 use store::engine::{Configured, Credentials};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{exit::Failure, origin, parts, stage, up};
 
 /// The chains that the demo replays: slug, data set, how often a fork comes (blocks) and how deep it is.
 const CHAINS: [(&str, &str, u64, u64); 3] =
     [("ethereum-demo", "ethereum", 40, 2), ("optimism-demo", "optimism", 60, 3), ("polygon-demo", "polygon", 25, 1)];
+
+/// The Bitcoin chain: its slug, how many block times of the others its own is, how often a fork comes (blocks) and how deep it is.
+const BITCOIN: (&str, f64, u64, u64) = ("bitcoin-demo", 5.0, 30, 2);
+
+/// The Electrum server that shows headers without work, and for how long it does.
+const WORKLESS: (&str, Duration) = ("electrum-liar", Duration::from_secs(20));
 
 /// Blocks that each chain has when the demo starts for the first time.
 const HISTORY: u64 = 30;
@@ -114,12 +124,69 @@ async fn demo(args: Demo, dir: PathBuf) -> Result<(), Failure> {
         text.push('\n');
         nodes.push(node);
     }
+    let bitcoin = simulate_bitcoin(args.block_time, &dir).await?;
+    let _ = writeln!(
+        text,
+        "[[network]]\nslug = \"{}\"\nfamily = \"bitcoin\"\nchain = \"{}\"\nstart = 1",
+        BITCOIN.0,
+        bitcoin.chain()
+    );
+    for endpoint in bitcoin.endpoints() {
+        let _ = writeln!(
+            text,
+            "[[network.endpoint]]\nname = \"{name}\"\noperator = \"operator-of-{name}\"\nurl = \"{url}\"",
+            name = endpoint.name(),
+            url = endpoint.url(),
+        );
+        if let Some(zmq) = endpoint.zmq_url() {
+            let _ = writeln!(text, "zmq = \"{zmq}\"");
+        }
+    }
+    let lying = workless(&bitcoin, args.block_time);
     std::fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
     let result = up::serve(runtime::config::load(&file)?, origin::Origin::of(file), &stage::ALL, None, None).await;
+    lying.iter().for_each(JoinHandle::abort);
+    bitcoin.shutdown().await;
     for node in nodes {
         node.shutdown().await;
     }
     result
+}
+
+/// A node, and two Electrum servers, of one chain.
+async fn simulate_bitcoin(block_time: f64, dir: &Path) -> Result<bitcoin::Simulator, Failure> {
+    let (slug, times, every, depth) = BITCOIN;
+    let endpoints = vec![
+        bitcoin::EndpointConfig { zmq: true, ..bitcoin::EndpointConfig::core("core") },
+        bitcoin::EndpointConfig { latency: Some(SLOW), ..bitcoin::EndpointConfig::electrum("electrum-slow") },
+        bitcoin::EndpointConfig::electrum(WORKLESS.0),
+    ];
+    let config = bitcoin::Config {
+        history: HISTORY,
+        clock: Clock::Rate(1.0 / (times * block_time)),
+        forks: Some(Schedule { depth, every }),
+        origin: Origin::File { path: dir.join(format!("{slug}.origin.json")), pause: true },
+        ..bitcoin::Config::new(bitcoin::Dataset::embedded("small")?, endpoints)
+    };
+    Ok(bitcoin::spawn(config).await?)
+}
+
+/// Lets a server show headers without work now and then, for as long as a block or two take.
+fn workless(node: &bitcoin::Simulator, block_time: f64) -> Option<JoinHandle<()>> {
+    let (name, least) = WORKLESS;
+    let server = node.endpoint(name)?;
+    let lasting = least.max(Duration::from_secs_f64(1.5 * BITCOIN.1 * block_time));
+    Some(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs_f64(LIES_EVERY) + lasting).await;
+            server.fault(bitcoin::Fault {
+                when: bitcoin::When::For(lasting),
+                ..bitcoin::Fault::always(bitcoin::FaultKind::NoWork)
+            });
+            tokio::time::sleep(lasting).await;
+            server.clear_faults();
+        }
+    }))
 }
 
 async fn simulate(

@@ -212,7 +212,8 @@ async fn run_stages(
         service.spawn_stage("aggregate", 1, aggregate::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }
     if stages.contains(&Stage::Alerts) {
-        let settings = alerts::Config { past: parts::contract_past(&config)?, ..parts::alerts_config(&mut live) };
+        let past = parts::contract_past(&config, stages)?;
+        let settings = alerts::Config { past, ..parts::alerts_config(&mut live) };
         boards.push(settings.board.clone());
         service.spawn_stage("alerts", 2, alerts::run(settings, log.clone(), codec.clone(), stop.clone()))?;
     }

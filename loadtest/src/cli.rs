@@ -8,6 +8,7 @@ use crate::completeness::{self, Completeness};
 use crate::failure::Failure;
 use crate::matching::{self, Matching};
 use crate::merging::{self, Merging};
+use crate::node::bitcoin;
 use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, Origin, Schedule};
 use crate::wide::{self, Wide};
 use clap::{Args, Parser, Subcommand};
@@ -50,6 +51,103 @@ enum Command {
 enum Node {
     /// An EVM node: JSON-RPC over HTTP and WebSocket on one port; its URL is the first line on standard output
     Evm(Evm),
+    /// A node of Bitcoin Core: JSON-RPC and REST on one port; its URL is the first line on standard output
+    Core(Bitcoin),
+    /// An Electrum server: JSON-RPC over TCP; its URL is the first line on standard output
+    Electrum(Bitcoin),
+}
+
+#[derive(Debug, Args)]
+struct Bitcoin {
+    /// Folder of recorded blocks, NAME.raw, whose transactions are replayed; or a file as bitcoind keeps blocks, which is served as it is
+    #[arg(long, conflicts_with = "embedded")]
+    data: Option<PathBuf>,
+    /// A built-in set of recorded blocks instead: small, large (replayed), first (the main chain's blocks 0 to 438 as they are)
+    #[arg(long, default_value = "small")]
+    embedded: String,
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Blocks per second; 0: only `sim_advance` makes blocks
+    #[arg(long, default_value_t = 0.1)]
+    rate: f64,
+    /// The last height: a number, or `endless`
+    #[arg(long, default_value = "endless", value_parser = blocks)]
+    blocks: Blocks,
+    /// Replaces the last DEPTH blocks …
+    #[arg(long, value_name = "DEPTH", requires = "every")]
+    fork: Option<u64>,
+    /// … whenever the head leaves a multiple of N
+    #[arg(long, value_name = "N", requires = "fork")]
+    every: Option<u64>,
+    /// What goes wrong: KIND[:ARGUMENT][@CHANCE|@xCOUNT|@TIME][/METHOD], for example slow:250@0.1 (repeatable)
+    #[arg(long = "fault")]
+    faults: Vec<bitcoin::Fault>,
+    /// One more endpoint of the same chain: NAME[,kind=core|electrum][,listen=ADDR][,credentials=USER:PASSWORD][,version=290000]
+    /// [,rest=off][,zmq=on][,protocol=1.4][,latency=…][,fault=…] (repeatable); each prints a line NAME URL, and where it has ZMQ that URL
+    #[arg(long = "endpoint", value_name = "SPEC")]
+    endpoints: Vec<String>,
+    /// Core: USER:PASSWORD that JSON-RPC must come with
+    #[arg(long)]
+    credentials: Option<String>,
+    /// Another seed is another chain
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Blocks beyond the first that are there at once
+    #[arg(long, default_value_t = 0)]
+    history: u64,
+    /// File that keeps when the chain began: a restart with it continues the same chain
+    #[arg(long, value_name = "FILE")]
+    origin: Option<PathBuf>,
+    /// While the simulator does not run, no blocks come into being
+    #[arg(long, requires = "origin")]
+    pause: bool,
+}
+
+impl Bitcoin {
+    fn config(self, kind: bitcoin::Kind) -> Result<bitcoin::Config, bitcoin::Error> {
+        let data = match &self.data {
+            Some(path) => bitcoin::Dataset::from_path(path)?,
+            None => bitcoin::Dataset::embedded(&self.embedded)?,
+        };
+        let main = bitcoin::EndpointConfig {
+            kind,
+            listen: self.listen,
+            credentials: self.credentials,
+            faults: self.faults,
+            ..bitcoin::EndpointConfig::core(evm::MAIN)
+        };
+        let mut endpoints = vec![main];
+        for text in &self.endpoints {
+            endpoints.push(bitcoin::EndpointConfig::read(text, kind)?);
+        }
+        Ok(bitcoin::Config {
+            seed: self.seed,
+            history: self.history,
+            clock: if self.rate == 0.0 { Clock::Manual } else { Clock::Rate(self.rate) },
+            blocks: self.blocks.0,
+            forks: self.fork.zip(self.every).map(|(depth, every)| Schedule { depth, every }),
+            origin: self.origin.map_or(Origin::Now, |path| Origin::File { path, pause: self.pause }),
+            ..bitcoin::Config::new(data, endpoints)
+        })
+    }
+
+    async fn serve(self, kind: bitcoin::Kind) -> Result<(), Failure> {
+        let node = bitcoin::spawn(self.config(kind)?).await?;
+        for (n, endpoint) in node.endpoints().iter().enumerate() {
+            match n {
+                0 => writeln!(std::io::stdout(), "{}", endpoint.url())?,
+                _ => {
+                    let zmq = endpoint.zmq_url().map(|url| format!(" {url}")).unwrap_or_default();
+                    writeln!(std::io::stdout(), "{} {}{zmq}", endpoint.name(), endpoint.url())?;
+                }
+            }
+        }
+        std::io::stdout().flush()?;
+        stopped().await?;
+        node.shutdown().await;
+        Ok(())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -174,6 +272,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
         },
         Command::Windows(args) => merging::run(args),
+        Command::Node(Node::Core(args)) => args.serve(bitcoin::Kind::Core).await,
+        Command::Node(Node::Electrum(args)) => args.serve(bitcoin::Kind::Electrum).await,
         Command::Matching(args) => matching::run(args),
         Command::Node(Node::Evm(args)) => {
             let node = evm::spawn(args.config()?).await?;

@@ -5,6 +5,7 @@
 
 pub mod backfill;
 pub mod bench;
+pub mod bitcoin;
 pub mod chaos;
 pub mod chaos_alerts;
 pub mod cli;

@@ -148,7 +148,7 @@ fn block(n: u64, contracts: u64, transactions: u64, every_ms: i64, random: &mut 
         reverts_sequence: None,
         reorg_remaining: 0,
     };
-    EnrichedBlock { envelope, evm: None, summary: Some(summary), facts_position: None }
+    EnrichedBlock { envelope, evm: None, bitcoin: None, summary: Some(summary), facts_position: None }
 }
 
 fn hash(n: u64) -> schemas::BlockHash {

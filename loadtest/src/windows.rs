@@ -14,7 +14,13 @@ use crate::{
 #[must_use]
 pub fn differences(slug: &str, contract: &str, seconds: u32) -> String {
     let (touched, from) = match contract {
-        "" => ("1".to_owned(), "(SELECT min(timestamp) FROM blocks WHERE network = '{slug}')".replace("{slug}", slug)),
+        // A block of Bitcoin may be two hours ahead: what lies before the first that is known may reach so far.
+        "" => (
+            "1".to_owned(),
+            format!(
+                "(SELECT min(timestamp) + toIntervalHour(if(any(family) = 'bitcoin', 2, 0)) FROM blocks WHERE network = '{slug}')"
+            ),
+        ),
         contract => (
             format!("has(contracts, '{contract}')"),
             format!(
@@ -22,9 +28,17 @@ pub fn differences(slug: &str, contract: &str, seconds: u32) -> String {
             ),
         ),
     };
+    // A coinbase makes what it gives, and moves nothing.
     // A contract's windows have its own logs; what moves value in the network moves it by transactions that did not fail.
     let figures = "count() AS n, countIf(status = 'failed') AS f, countIf(status = 'unknown') AS u, sum(gas_used) AS g, \
-                   sum(ifNull(fee, 0)) AS fees, sumIf(value, status != 'failed') AS v";
+                   sum(ifNull(fee, 0)) AS fees, sumIf(value, status != 'failed' AND NOT (family = 'bitcoin' AND transaction_index = 0)) AS v";
+    // No later block of Bitcoin has a time at or below the median of the eleven before it; its own may lie above others'.
+    let tip = format!(
+        "ifNull((SELECT max(median_time) FROM bitcoin_blocks WHERE network = '{slug}'), \
+         (SELECT max(timestamp) FROM blocks WHERE network = '{slug}'))"
+    );
+    // The figures of those that are not whole for what lies before the first block are the rows' all the same.
+    let all = format!("(SELECT any(family) = 'bitcoin' FROM blocks WHERE network = '{slug}')");
     format!(
         "SELECT concat(toString(if(w.at = toDateTime64(0, 3, 'UTC'), t.at, w.at) AS starts), ' {seconds}s: ',
                 toString((w.complete, w.n, w.f, w.u, w.g, w.fees, w.v)), ' where rows give ', toString((t.n, t.f, t.u, t.g, t.fees, t.v)),
@@ -38,11 +52,11 @@ pub fn differences(slug: &str, contract: &str, seconds: u32) -> String {
             SELECT toDateTime64(toStartOfInterval(block_timestamp, INTERVAL {seconds} SECOND), 3, 'UTC') AS at, {figures}
             FROM transactions WHERE network = '{slug}' AND {touched} GROUP BY at
          ) AS t ON w.at = t.at
-         WHERE (w.complete = 1 AND (w.n, w.f, w.u, w.g, w.fees, w.v) != (t.n, t.f, t.u, t.g, t.fees, t.v))
+         WHERE ((w.complete = 1 OR (starts + INTERVAL {seconds} SECOND <= {tip} AND {all}))
+               AND (w.n, w.f, w.u, w.g, w.fees, w.v) != (t.n, t.f, t.u, t.g, t.fees, t.v))
             OR (w.complete = 0 AND starts > {from} AND starts + INTERVAL {seconds} SECOND <= {tip})
             OR (w.complete = 1 AND starts + INTERVAL {seconds} SECOND > {tip})
-         ORDER BY starts",
-        tip = format!("(SELECT max(timestamp) FROM blocks WHERE network = '{slug}')"),
+         ORDER BY starts"
     )
 }
 

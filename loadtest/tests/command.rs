@@ -49,6 +49,40 @@ async fn a_killed_node_continues_its_chain() {
     assert!(child.wait().await.expect("ended").success(), "SIGTERM ends it cleanly");
 }
 
+async fn start_core(origin: &Path) -> (Child, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["node", "core", "--rate", "0", "--history", "50", "--seed", "4", "--fork", "3", "--every", "20"])
+        .args(["--endpoint", "server,kind=electrum,protocol=1.4", "--origin"])
+        .arg(origin)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let url = lines.next_line().await.expect("readable").expect("a line");
+    let server = lines.next_line().await.expect("readable").expect("a line");
+    (child, url, server)
+}
+
+#[tokio::test]
+async fn a_killed_bitcoin_node_continues_its_chain() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let origin = dir.path().join("origin.json");
+    let (mut child, url, server) = start_core(&origin).await;
+    assert!(server.starts_with("server tcp://127.0.0.1:"), "{server}");
+    call(&url, "sim_advance", json!([13])).await;
+    call(&url, "sim_fork", json!([10, 1])).await;
+    let before = call(&url, "sim_canonical", json!([])).await;
+    assert_eq!(before.as_array().expect("a list").len(), 66);
+    child.kill().await.expect("killed");
+
+    let (mut child, url, _) = start_core(&origin).await;
+    assert_eq!(call(&url, "sim_canonical", json!([])).await, before);
+    let pid = rustix::process::Pid::from_raw(child.id().expect("running").cast_signed()).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
+    assert!(child.wait().await.expect("ended").success(), "SIGTERM ends it cleanly");
+}
+
 #[tokio::test]
 async fn wrong_arguments_are_named() {
     for (arguments, say) in [
@@ -56,6 +90,10 @@ async fn wrong_arguments_are_named() {
         (vec!["node", "evm", "--embedded", "ethereum", "--fork", "3"], "--every"),
         (vec!["node", "evm", "--embedded", "ethereum", "--fault", "gone"], "null-receipts"),
         (vec!["node", "evm", "--embedded", "nowhere"], "polygon"),
+        (vec!["node", "core", "--embedded", "nowhere"], "small"),
+        (vec!["node", "electrum", "--fault", "gone"], "README"),
+        (vec!["node", "core", "--endpoint", "a,kind=esplora"], "kind=core|electrum"),
+        (vec!["node", "core", "--embedded", "first", "--fork", "1", "--every", "5"], "recorded chain"),
     ] {
         let done = Command::new(env!("CARGO_BIN_EXE_loadtest")).args(&arguments).output().await.expect("the program");
         assert!(!done.status.success());

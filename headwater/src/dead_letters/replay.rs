@@ -250,13 +250,13 @@ impl Work {
             Read::Enriched(enriched) => *enriched,
             Read::Raw(raw) => {
                 let RawTransaction { envelope, payload } = *raw;
-                let Payload::Transaction(tx) = payload else { return Ok(Outcome::Refused(NOT_A_TRANSACTION.into())) };
+                let Payload::Evm(tx) = payload else { return Ok(Outcome::Refused(NOT_A_TRANSACTION.into())) };
                 // No facts: what they tell is applied when the row is read.
                 let known = Known::default();
                 let mut decoder = Decoder::new(&known, envelope.height);
                 let block = InBlock { base_fee, time: envelope.block_time };
                 let found = enrich_transaction(&self.enrich.profile(&envelope.network), &block, &mut decoder, &tx);
-                EnrichedTransaction { envelope, payload: Payload::Transaction(Box::new((*tx, found))) }
+                EnrichedTransaction { envelope, payload: Payload::Evm(Box::new((*tx, found))) }
             }
         };
         Ok(match mend::insert(&self.store, &enriched, &contracts).await? {
@@ -268,6 +268,10 @@ impl Work {
 
 const NOT_A_TRANSACTION: &str = "the original is a placeholder itself";
 
+/// Its addresses follow from the chain, which its block's header has, and its inputs and outputs have rows of their own.
+const NOT_BY_ITSELF: &str = "a Bitcoin transaction is not mended by itself: fill its height again with \
+     `headwater backfill --network NETWORK --from HEIGHT --to HEIGHT --again`";
+
 enum Read {
     Raw(Box<RawTransaction>),
     Enriched(Box<EnrichedTransaction>),
@@ -277,12 +281,12 @@ impl Read {
     fn transaction(&self) -> Option<&EvmTransaction> {
         match self {
             Self::Raw(raw) => match &raw.payload {
-                Payload::Transaction(tx) => Some(tx),
-                Payload::Revert | Payload::Unreadable { .. } => None,
+                Payload::Evm(tx) => Some(tx),
+                Payload::Bitcoin(_) | Payload::Revert | Payload::Unreadable { .. } => None,
             },
             Self::Enriched(enriched) => match &enriched.payload {
-                Payload::Transaction(both) => Some(&both.0),
-                Payload::Revert | Payload::Unreadable { .. } => None,
+                Payload::Evm(both) => Some(&both.0),
+                Payload::Bitcoin(_) | Payload::Revert | Payload::Unreadable { .. } => None,
             },
         }
     }
@@ -310,13 +314,19 @@ fn read(codec: &Codec, letter: &Letter) -> Result<Read, String> {
     };
     let (read, network, sequence, index) = if raw {
         let t: RawTransaction = codec.decode(bytes).map_err(still)?;
-        let Payload::Transaction(tx) = &t.payload else { return Err(NOT_A_TRANSACTION.into()) };
+        if let Payload::Bitcoin(_) = &t.payload {
+            return Err(NOT_BY_ITSELF.into());
+        }
+        let Payload::Evm(tx) = &t.payload else { return Err(NOT_A_TRANSACTION.into()) };
         let index = tx.transaction_index;
         let of: (Network, u64) = (t.envelope.network.clone(), t.envelope.sequence);
         (Read::Raw(Box::new(t)), of.0, of.1, index)
     } else {
         let t: EnrichedTransaction = codec.decode(bytes).map_err(still)?;
-        let Payload::Transaction(both) = &t.payload else { return Err(NOT_A_TRANSACTION.into()) };
+        if let Payload::Bitcoin(_) = &t.payload {
+            return Err(NOT_BY_ITSELF.into());
+        }
+        let Payload::Evm(both) = &t.payload else { return Err(NOT_A_TRANSACTION.into()) };
         let index = both.0.transaction_index;
         let of: (Network, u64) = (t.envelope.network.clone(), t.envelope.sequence);
         (Read::Enriched(Box::new(t)), of.0, of.1, index)

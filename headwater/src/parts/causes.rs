@@ -20,7 +20,6 @@ use nodes::{
 };
 use runtime::config::{self, ContractSource, Live, Network, Providers};
 use schemas::{
-    Family,
     profiles::Profile,
     records::{ProviderSample, stage_status::stage},
 };
@@ -97,11 +96,12 @@ impl Followed {
     fn nodes(&self, config: &config::Config) -> Result<BTreeMap<schemas::Network, Nodes>, String> {
         let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
         let mut now = BTreeMap::new();
-        for network in config.networks.iter().filter(|n| n.family == Family::Evm && !n.endpoints.is_empty()) {
+        let asked = config.networks.iter().filter(|n| !n.endpoints.is_empty());
+        for (network, chain_id) in asked.filter_map(|n| Some((n, n.chain.evm_id()?))) {
             let same = before.get(&network.slug).filter(|(n, p, _)| n == network && *p == config.providers);
             let nodes = match same {
                 Some((.., nodes)) => nodes.clone(),
-                None => self.fleet(network, &config.providers)?,
+                None => self.fleet(network, chain_id, &config.providers)?,
             };
             now.insert(network.slug.clone(), (network.clone(), config.providers, nodes));
         }
@@ -109,12 +109,12 @@ impl Followed {
         Ok(before.iter().map(|(network, (.., nodes))| (network.clone(), nodes.clone())).collect())
     }
 
-    fn fleet(&self, network: &Network, providers: &Providers) -> Result<Nodes, String> {
+    fn fleet(&self, network: &Network, chain_id: u64, providers: &Providers) -> Result<Nodes, String> {
         let settings = EvmFleetConfig {
             network: network.slug.clone(),
-            chain_id: network.chain_id,
+            chain_id,
             observer: ProviderSample::observer_of(stage::CAUSES, &self.instance),
-            checks: Checks::of(&Profile::of(network.chain_id)),
+            checks: Checks::of(&Profile::of(chain_id)),
             tuning: Tuning::default(),
             confirm: Confirm::Never,
             confirm_within: network.confirm_within,
@@ -123,6 +123,6 @@ impl Followed {
         let endpoints: Vec<Endpoint> = network.endpoints.iter().map(fleets::endpoint).collect();
         let members = fleets::members(network).into_iter().zip(endpoints).collect();
         let fleet = EvmFleet::new(settings, members, Clock::system())?;
-        Ok(Nodes { chain_id: network.chain_id, fleet })
+        Ok(Nodes { chain_id, fleet })
     }
 }

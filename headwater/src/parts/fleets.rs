@@ -1,10 +1,10 @@
 //! What the fleets of endpoints are told, out of the configuration file: the same for every stage that asks nodes.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
+use ingest::config::Chain;
 use nodes::fleet::{Account, FleetConfig, Limits, MemberConfig};
 use runtime::config::{self, Endpoint, Network, Providers};
-use schemas::profiles::Profile;
 
 /// The endpoints of a network, in the order of the file.
 pub fn members(network: &Network) -> Vec<MemberConfig> {
@@ -27,14 +27,42 @@ fn member(e: &Endpoint) -> MemberConfig {
     }
 }
 
-/// An endpoint, as its client is told.
-pub fn endpoint(e: &Endpoint) -> nodes::evm::Endpoint {
-    nodes::evm::Endpoint {
+/// Folder of the data directory in which certificates of Electrum servers that were seen first are remembered.
+const CERTIFICATES: &str = "electrum-certificates";
+
+/// The chain of a network and its endpoints, as ingest is told.
+pub fn chain(network: &Network, data_dir: &Path) -> Chain {
+    match network.chain {
+        config::Chain::Evm { chain_id } => {
+            Chain::Evm { chain_id, endpoints: network.endpoints.iter().map(endpoint).collect() }
+        }
+        config::Chain::Bitcoin { chain } => {
+            let endpoints = network.endpoints.iter().map(|e| bitcoin_endpoint(e, data_dir)).collect();
+            Chain::Bitcoin { chain, endpoints }
+        }
+    }
+}
+
+/// An endpoint of a Bitcoin network, as its client is told.
+pub fn bitcoin_endpoint(e: &Endpoint, data_dir: &Path) -> nodes::bitcoin::Endpoint {
+    nodes::bitcoin::Endpoint {
         name: e.name.clone(),
         url: e.url.clone(),
-        ws: e.ws.clone(),
-        headers: e.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
+        headers: headers(e),
+        cookie: e.cookie.clone(),
+        zmq: e.zmq.clone(),
+        fingerprint: e.fingerprint,
+        certificates: Some(data_dir.join(CERTIFICATES)),
     }
+}
+
+fn headers(e: &Endpoint) -> Vec<(String, String)> {
+    e.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
+}
+
+/// An endpoint of an EVM network, as its client is told.
+pub fn endpoint(e: &Endpoint) -> nodes::evm::Endpoint {
+    nodes::evm::Endpoint { name: e.name.clone(), url: e.url.clone(), ws: e.ws.clone(), headers: headers(e) }
 }
 
 /// How a network's endpoints are looked after. `limits` are those of all fleets of the process.
@@ -43,7 +71,7 @@ pub fn fleet(providers: &Providers, network: &Network, limits: &Limits) -> Fleet
         probe_every: providers.probe_every,
         hedge: providers.hedge,
         quarantine: providers.quarantine,
-        block_time: Profile::of(network.chain_id).block_time_ms.map(Duration::from_millis),
+        block_time: network.chain.block_time_ms().map(Duration::from_millis),
         limits: limits.clone(),
         ..FleetConfig::default()
     }

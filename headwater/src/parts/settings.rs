@@ -8,7 +8,6 @@ use runtime::{
     scripts::Scripts,
     targets::Targets,
 };
-use schemas::profiles::Profile;
 use store::{
     StoreConfig,
     sink::{Keep, Keeping, SinkConfig, week_of_heights},
@@ -33,13 +32,11 @@ pub fn ingest_networks(config: &Config, limits: &Limits) -> Vec<ingest::config::
 fn ingest_network(n: &Network, config: &Config, limits: &Limits) -> ingest::config::NetworkConfig {
     ingest::config::NetworkConfig {
         slug: n.slug.clone(),
-        family: n.family,
-        chain_id: n.chain_id,
+        chain: fleets::chain(n, &config.data_dir),
         start: match n.start {
             Start::Latest => ingest::config::Start::Latest,
             Start::Height(height) => ingest::config::Start::Height(height),
         },
-        endpoints: n.endpoints.iter().map(fleets::endpoint).collect(),
         members: fleets::members(n),
         fleet: fleets::fleet(&config.providers, n, limits),
         verify: match n.verify {
@@ -58,8 +55,8 @@ fn ingest_network(n: &Network, config: &Config, limits: &Limits) -> ingest::conf
 
 /// What enrich is told.
 pub fn enrich_config(live: &mut Live) -> enrich::Config {
-    let chain_ids = |config: &Config| -> HashMap<schemas::Network, u64> {
-        config.networks.iter().map(|n| (n.slug.clone(), n.chain_id)).collect()
+    let chain_ids = |config: &Config| -> HashMap<schemas::Network, Option<u64>> {
+        config.networks.iter().map(|n| (n.slug.clone(), n.chain.evm_id())).collect()
     };
     let events = |config: &Config| -> HashSet<schemas::Network> {
         config.networks.iter().filter(|n| n.events).map(|n| n.slug.clone()).collect()
@@ -73,7 +70,7 @@ pub fn enrich_config(live: &mut Live) -> enrich::Config {
 pub fn aggregate_config(live: &mut Live) -> aggregate::Config {
     let instance = live.config().instance.clone();
     let families = |config: &Config| -> HashMap<schemas::Network, schemas::Family> {
-        config.networks.iter().map(|n| (n.slug.clone(), n.family)).collect()
+        config.networks.iter().map(|n| (n.slug.clone(), n.family())).collect()
     };
     aggregate::Config::following(instance, live.setting(families))
 }
@@ -81,7 +78,7 @@ pub fn aggregate_config(live: &mut Live) -> aggregate::Config {
 /// What alerts are told.
 pub fn alerts_config(live: &mut Live) -> alerts::Config {
     let families = |config: &Config| -> HashMap<schemas::Network, schemas::Family> {
-        config.networks.iter().map(|n| (n.slug.clone(), n.family)).collect()
+        config.networks.iter().map(|n| (n.slug.clone(), n.family())).collect()
     };
     let families = live.setting(families);
     let config = live.config();
@@ -99,7 +96,7 @@ pub fn alerts_config(live: &mut Live) -> alerts::Config {
 
 /// What the sink is told.
 pub fn sink_config(live: &mut Live, store: StoreConfig) -> SinkConfig {
-    let week = |n: &Network| (n.slug.clone(), week_of_heights(Profile::of(n.chain_id).block_time_ms));
+    let week = |n: &Network| (n.slug.clone(), week_of_heights(n.chain.block_time_ms()));
     let spans = live.setting(move |config| config.networks.iter().map(week).collect());
     let keeping = Keeping::default();
     live.follow({
@@ -134,7 +131,7 @@ pub fn api_config(
     control: api::ControlStore,
     certificate: Option<api::tls::Certificate>,
 ) -> api::Config {
-    let network = |n: &Network| api::NetworkConfig { network: n.slug.clone(), family: n.family };
+    let network = |n: &Network| api::NetworkConfig { network: n.slug.clone(), family: n.family() };
     let networks = live.setting(move |config| config.networks.iter().map(network).collect());
     let contracts = live.setting(|config| config.contracts.clone());
     let config = live.config();

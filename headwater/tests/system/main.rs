@@ -6,6 +6,7 @@ mod alive;
 mod anvil;
 mod away;
 mod backfill;
+mod bitcoin;
 mod cases;
 mod chaos;
 mod clients;

@@ -254,7 +254,7 @@ async fn from_the_future(b: &mut Bench) {
         headers: headers.to_pairs().into_iter().map(|(n, v)| (n.into(), v)).collect(),
     };
     let event = |sequence, value: Option<Bytes>| {
-        let block = RawBlock { envelope: envelope(sequence), evm: Some(Box::new(EvmHeader::default())) };
+        let block = RawBlock { envelope: envelope(sequence), evm: Some(Box::new(EvmHeader::default())), bitcoin: None };
         let value = value.unwrap_or_else(|| b.codec.encode(&block).expect("a header"));
         let child = ChainHeaders::of_child(&block.envelope.child(), Some(0));
         [

@@ -55,7 +55,7 @@ fn a_block_with_a_placeholder(codec: &Codec) -> Vec<NewRecord> {
         ..Default::default()
     };
     let child = envelope.child();
-    let original = RawTransaction { envelope: child.clone(), payload: Payload::Transaction(Box::new(transaction)) };
+    let original = RawTransaction { envelope: child.clone(), payload: Payload::Evm(Box::new(transaction)) };
     let letter = |index, value: Bytes| DeadLetter {
         source_topic: topics::RAW_TRANSACTIONS.name.into(),
         source_partition: 0,
@@ -88,7 +88,7 @@ fn a_block_with_a_placeholder(codec: &Codec) -> Vec<NewRecord> {
     });
     let placeholder = Payload::Unreadable { index: 0, error: "too large".into() };
     vec![
-        record(codec, &RawBlock { envelope, evm: Some(Box::new(EvmHeader::default())) }),
+        record(codec, &RawBlock { envelope, evm: Some(Box::new(EvmHeader::default())), bitcoin: None }),
         record(codec, &RawTransaction { envelope: child, payload: placeholder }),
         record(codec, &letter(0, codec.encode(&original).expect("the original"))),
         record(codec, &letter(1, Bytes::from_static(b"not the original"))),

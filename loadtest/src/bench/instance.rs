@@ -53,14 +53,7 @@ pub(super) struct Instance {
 impl Instance {
     /// Starts the binary and waits until its API answers.
     pub(super) async fn start(binary: &Path, node: &Node, setting: &Setting<'_>) -> Result<Self, Failure> {
-        let keep = setting.keep;
-        let folder = tempfile::Builder::new().prefix("headwater-bench-").disable_cleanup(keep).tempdir()?;
-        let [api, admin, store] = free_ports()?;
-        let config = folder.path().join(CONFIG);
-        let data = folder.path().join("data");
-        let mut text = format!(
-            "[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n[store]\nlisten = \"{store}\"\n"
-        );
+        let mut text = String::new();
         for n in 1..=setting.networks {
             let slug = if n == 1 { NETWORK.to_owned() } else { format!("{NETWORK}-{n}") };
             // Writing into memory cannot fail.
@@ -71,8 +64,19 @@ impl Instance {
             );
             endpoints(node, &mut text);
         }
-        text.push_str(setting.extra);
-        text.push('\n');
+        Self::launch(binary, &text, setting.extra, setting.keep).await
+    }
+
+    /// The same with these lines of its networks.
+    pub(super) async fn launch(binary: &Path, networks: &str, extra: &str, keep: bool) -> Result<Self, Failure> {
+        let folder = tempfile::Builder::new().prefix("headwater-bench-").disable_cleanup(keep).tempdir()?;
+        let [api, admin, store] = free_ports()?;
+        let config = folder.path().join(CONFIG);
+        let data = folder.path().join("data");
+        let text = format!(
+            "[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n[store]\nlisten = \"{store}\"\n\
+             {networks}{extra}\n"
+        );
         fs::write(&config, text)?;
         let child = child::spawn(Command::new(binary).args(["up", "--config"]).arg(&config), folder.path())
             .map_err(|e| format!("{e}; build it, or name it with --release-binary"))?;

@@ -9,6 +9,7 @@
 //! in turn, on the same blocks.
 
 mod alerts;
+mod bitcoin;
 mod catch_up;
 pub(crate) mod child;
 mod compare;
@@ -29,6 +30,7 @@ use crate::cluster;
 use crate::failure::Failure;
 use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, FaultKind, Origin, Simulator};
 use alerts::Alerts;
+use bitcoin::Bitcoin;
 pub(crate) use catch_up::catch_up;
 use clap::{Args, ValueEnum};
 use contracts::Contracts;
@@ -144,6 +146,9 @@ pub struct Bench {
     /// Endpoints, each of an operator of its own, of these networks
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=20))]
     fleet_endpoints: u16,
+    /// Blocks of a Bitcoin chain, 461 to 2,500 transactions each, whose speed is measured too; 0: it is not
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(0..=1_000))]
+    bitcoin_blocks: u64,
     /// Contracts of the operator, each with an ABI: half of them are those that the recorded blocks name most often
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1_000), conflicts_with = "ingest_only")]
     contracts: u16,
@@ -288,8 +293,8 @@ impl Measuring {
             rate: args.latency_rate,
             lasting: Duration::from_secs(args.latency_seconds),
         };
-        let (node, extra) = (self.node(ALERT_HISTORY).await?, self.extra(kind)?);
-        alerts::measure(&self.binary, &node, (extra.as_str(), args.keep), load).await.map(Some)
+        let node = self.node(ALERT_HISTORY).await?;
+        alerts::measure(&self.binary, &node, (&self.extra(kind)?, args.keep), load).await.map(Some)
     }
 
     /// What idleness costs one binary over the first log, with one network and with several.
@@ -312,6 +317,16 @@ impl Measuring {
         fleet::measure(&self.binary, self.data.clone(), &self.extra(self.kinds()[0])?, many, self.at_ms).await
     }
 
+    /// A Bitcoin chain over each log, in their order.
+    async fn bitcoin(&self) -> Result<Vec<Bitcoin>, Failure> {
+        let mut all = Vec::new();
+        for kind in self.kinds().into_iter().filter(|_| self.args.bitcoin_blocks > 0) {
+            let (blocks, keep) = (self.args.bitcoin_blocks, self.args.keep);
+            all.push(bitcoin::measure(&self.binary, blocks, &self.extra(kind)?, self.at_ms, keep).await?);
+        }
+        Ok(all)
+    }
+
     async fn alone(&self) -> Result<(), Failure> {
         let source = source::measure(self.data.clone()).await?;
         let (mut reports, mut alerts) = (Vec::new(), Vec::new());
@@ -322,7 +337,8 @@ impl Measuring {
         }
         let idle = self.idle(&self.binary).await?;
         let fleets = self.fleets().await?;
-        report::print(&report::Alone { reports, alerts, idle, fleets, source }, self.args.format)?;
+        let bitcoin = self.bitcoin().await?;
+        report::print(&report::Alone { reports, alerts, idle, fleets, source, bitcoin }, self.args.format)?;
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! Figures with what they were measured on, for people or for programs.
 
 use super::{
-    Format, LogKind, Measuring, alerts::Alerts, feed::Feed, fleet::Fleet, idle::Idle, latency::Latency, processes,
-    processes::Memory, source::Source, speed::Speed,
+    Format, LogKind, Measuring, alerts::Alerts, bitcoin::Bitcoin, feed::Feed, fleet::Fleet, idle::Idle,
+    latency::Latency, processes, processes::Memory, source::Source, speed::Speed,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -84,6 +84,8 @@ pub(super) struct Alone {
     pub idle: Vec<Idle>,
     pub fleets: Vec<Fleet>,
     pub source: Source,
+    /// One for each log, or none.
+    pub bitcoin: Vec<Bitcoin>,
 }
 
 /// What else used CPU, and is not the product.
@@ -206,7 +208,34 @@ fn table(alone: &Alone) -> String {
     out.line("simulated node alone", [figure(source.transactions_per_second)], "transactions/s, client included");
     out.line("  its CPU", [figure(source.cpu_us_per_transaction)], "µs/transaction");
     out.line("  its answers", [figure(source.bytes_per_transaction)], "bytes/transaction");
+    bitcoin(&mut out, &alone.bitcoin);
     out.0
+}
+
+/// A Bitcoin chain, a column for each log.
+fn bitcoin(out: &mut Lines, all: &[Bitcoin]) {
+    let Some(first) = all.first() else { return };
+    let each = |of: &dyn Fn(&Bitcoin) -> f64| all.iter().map(|b| figure(of(b))).collect::<Vec<_>>();
+    out.line("", [], "");
+    let what = format!(
+        "{}, {} blocks, {} transactions, {} MB",
+        first.block_set,
+        first.blocks,
+        first.transactions,
+        figure(first.megabytes)
+    );
+    out.line("Bitcoin blocks", [], &what);
+    out.line("node to visible row", each(&|b| b.transactions_per_second), "transactions/s");
+    out.line("  the same", each(&|b| b.megabytes_per_second), "MB/s");
+    out.line("  measured over", each(&|b| b.seconds), "s");
+    out.line("decoded and published", each(&|b| b.published_megabytes_per_core_second), "MB/s a core, by ingest's CPU");
+    let names: BTreeSet<&String> = all.iter().flat_map(|b| b.cpu_us_per_transaction.keys()).collect();
+    for name in names {
+        let shown = if is_product(name) { format!("  {name}") } else { format!("CPU, of the {name}") };
+        let cpu = |b: &Bitcoin| b.cpu_us_per_transaction.get(name).copied().unwrap_or(0.0);
+        out.line(&shown, each(&cpu), "µs/transaction");
+    }
+    out.line("simulated Bitcoin node alone", each(&|b| b.node_megabytes_per_second), "MB/s, client included");
 }
 
 /// What idleness costs, of each binary in a column: with one network, and what each further one adds.

@@ -2,7 +2,6 @@
 //!
 //! A row is a line of its columns.
 
-use super::chains::Chain;
 use crate::failure::Failure;
 use alloy_primitives::{B256, U256, keccak256};
 use serde_json::{Value, json};
@@ -205,18 +204,18 @@ impl Expected {
     ///
     /// # Errors
     /// When the node does not answer as a node does.
-    pub async fn lines(&mut self, chain: &Chain, hash: B256) -> Result<&Lines, Failure> {
+    pub async fn lines(&mut self, url: &str, hash: B256) -> Result<&Lines, Failure> {
         if !self.known.contains_key(&hash) {
-            let block = self.ask(chain, "eth_getBlockByHash", json!([hash, true])).await?;
-            let receipts = self.ask(chain, "eth_getBlockReceipts", json!([hash])).await?;
+            let block = self.ask(url, "eth_getBlockByHash", json!([hash, true])).await?;
+            let receipts = self.ask(url, "eth_getBlockReceipts", json!([hash])).await?;
             self.known.insert(hash, Lines::of(&block, &receipts)?);
         }
         Ok(&self.known[&hash])
     }
 
-    async fn ask(&self, chain: &Chain, method: &str, params: Value) -> Result<Value, Failure> {
+    async fn ask(&self, url: &str, method: &str, params: Value) -> Result<Value, Failure> {
         let call = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let answer = self.client.post(chain.node.url()).json(&call).send().await?;
+        let answer = self.client.post(url).json(&call).send().await?;
         let mut answer: Value = serde_json::from_slice(&answer.bytes().await?)?;
         match answer["result"].take() {
             Value::Null => Err(format!("{method}: {answer}").into()),

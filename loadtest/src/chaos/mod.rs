@@ -14,7 +14,7 @@ pub(crate) mod topics;
 mod verify;
 mod visible;
 
-use crate::cluster::{self, Cluster, Endpoint, Servers, Settings};
+use crate::cluster::{self, Cluster, Servers, Settings};
 use crate::compare::percentile;
 use crate::failure::Failure;
 use away::Away;
@@ -139,7 +139,7 @@ pub async fn report(args: &Chaos, tell: &mut (dyn FnMut(String) + Send)) -> Resu
     let chains = chains::start().await?;
     let cluster = Cluster::start(Settings {
         binary,
-        networks: chains.iter().map(|c| (c.slug.to_owned(), Endpoint::from(&c.node))).collect(),
+        networks: chains.iter().map(|c| (c.slug.to_owned(), c.node.endpoint())).collect(),
         log: match &servers {
             // So few partitions that each process of a stage has a network: a blow to any of them matters.
             Some(servers) => format!(
@@ -268,7 +268,8 @@ impl Stand<'_> {
 
     async fn all_visible(&self) -> Result<(), Failure> {
         for chain in &self.chains {
-            self.cluster.lock().await.until_visible(chain.slug, &chain.node, PATIENCE).await?;
+            let tip = chain.node.tip().ok_or("the node has no block")?;
+            self.cluster.lock().await.until_visible(chain.slug, &tip, PATIENCE).await?;
         }
         Ok(())
     }
@@ -336,9 +337,9 @@ impl std::fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "compared    {} blocks, {} transactions, {} logs by every column, {} windows, {} block events, {} records of four topics: \
-             equal, each once, gapless",
-            c.blocks, c.transactions, c.logs, c.windows, c.events, c.records
+            "compared    {} blocks, {} transactions, {} logs by every column, {} inputs and outputs of Bitcoin, {} windows, {} block events, \
+             {} records of four topics: equal, each once, gapless",
+            c.blocks, c.transactions, c.logs, c.parts, c.windows, c.events, c.records
         )?;
         let seconds = |d: Duration| d.as_secs_f64();
         if let Some(away) = &self.away {

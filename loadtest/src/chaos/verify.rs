@@ -1,10 +1,12 @@
 //! Whether the rows are the chain's: compared one by one with what the node holds.
 
-use super::chains::Chain;
+use super::chains::{Chain, Node};
 use super::expected::{Expected, Table};
+use crate::bitcoin;
 use crate::cluster::{Cluster, number};
 use crate::compare::same;
 use crate::failure::Failure;
+use crate::node::evm::Simulator;
 use alloy_primitives::keccak256;
 
 /// Heights of one question.
@@ -19,6 +21,8 @@ pub struct Compared {
     pub transactions: u64,
     /// Their logs.
     pub logs: u64,
+    /// Inputs and outputs of Bitcoin's transactions.
+    pub parts: u64,
     /// Complete windows of a minute to a day.
     pub windows: u64,
     /// Block events, reverts among them.
@@ -32,6 +36,7 @@ impl std::ops::AddAssign for Compared {
         self.blocks += other.blocks;
         self.transactions += other.transactions;
         self.logs += other.logs;
+        self.parts += other.parts;
         self.windows += other.windows;
         self.events += other.events;
     }
@@ -43,13 +48,29 @@ impl std::ops::AddAssign for Compared {
 /// # Errors
 /// The first difference.
 pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure> {
-    let (slug, head) = (chain.slug, chain.node.head());
+    match &chain.node {
+        Node::Evm(node) => of_evm(cluster, chain.slug, node).await,
+        Node::Bitcoin(node) => {
+            let compared = bitcoin::rows(&cluster.outside, chain.slug, node, 1).await?;
+            Ok(Compared {
+                blocks: compared.blocks,
+                transactions: compared.transactions,
+                parts: compared.inputs + compared.outputs,
+                events: compared.events,
+                ..Compared::default()
+            })
+        }
+    }
+}
+
+async fn of_evm(cluster: &Cluster, slug: &str, node: &Simulator) -> Result<Compared, Failure> {
+    let (head, url) = (node.head(), node.url());
     let mut expected = Expected::new()?;
     let mut compared = Compared::default();
     for from in (1..=head).step_by(STEP as usize) {
         let to = (from + STEP - 1).min(head);
         expected.forget();
-        let canonical = chain.node.canonical(from..=to);
+        let canonical = node.canonical(from..=to);
         let blocks: Vec<String> = canonical
             .iter()
             .map(|b| format!("{} {} {} {} {}", b.height, b.hash, b.parent_hash, b.facts.tx_count, b.facts.failed))
@@ -62,7 +83,7 @@ pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure>
         for table in [Table::Transactions, Table::Logs] {
             let mut wanted = Vec::new();
             for block in &canonical {
-                let of = expected.lines(chain, block.hash).await?;
+                let of = expected.lines(&url, block.hash).await?;
                 let of = if table == Table::Logs { &of.logs } else { &of.transactions };
                 *(if table == Table::Logs { &mut compared.logs } else { &mut compared.transactions }) +=
                     of.len() as u64;
@@ -76,7 +97,7 @@ pub async fn rows(cluster: &Cluster, chain: &Chain) -> Result<Compared, Failure>
                 let other = wanted.iter().find(|line| !stored.contains(line)).or(stored.first());
                 let height = other.and_then(|line| line.split(' ').next()?.parse().ok());
                 let Some(block) = canonical.iter().find(|block| Some(block.height) == height) else { return Err(e) };
-                let of = expected.lines(chain, block.hash).await?;
+                let of = expected.lines(&url, block.hash).await?;
                 let of = if table == Table::Logs { &of.logs } else { &of.transactions };
                 let stored = cluster.outside.lines(&one_by_one(slug, table, block.height)).await?;
                 same(&format!("{} at {} of {slug}", table.sql().0, block.height), &stored, of)?;

@@ -1,7 +1,7 @@
 //! What a receiver must have heard in the end, by the messages that it got and the failed transactions that the chain has.
 //!
 //! Guarantee: pure. One id is one message, of one kind and alert. A message that was answered comes again only where the stage was killed
-//! about then. An alert fires under one id. The last word on a transaction that the chain has is not that it was taken back; the last
+//! about when it was answered ([`Excuse`]), however long after that it comes again. An alert fires under one id. The last word on a transaction that the chain has is not that it was taken back; the last
 //! word on one that it has not is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +42,16 @@ pub enum Wrong {
     Yet(String),
 }
 
+/// What excuses that a message comes again: a kill so long after its answer at most (what was answered is not written yet), or so long before
+/// it (whoever takes over is not settled yet).
+#[derive(Clone, Copy, Debug)]
+pub struct Excuse {
+    /// From the answer to the kill.
+    pub unwritten: Duration,
+    /// From the kill to the answer.
+    pub unsettled: Duration,
+}
+
 /// What came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -51,36 +61,42 @@ pub struct Counts {
     pub messages: usize,
     /// Messages that came again after they were answered.
     pub doubled: usize,
+    /// How often all of them did.
+    pub again: usize,
     /// Alerts.
     pub alerts: usize,
     /// Alerts whose last word is that the chain took them back.
     pub retracted: usize,
 }
 
-/// Judges. `kills`: when the stage that sends was killed; a message may come again so long after a kill.
+/// Judges. `kills`: when the stage that sends was killed.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn judge(got: &[Got], (kills, grace): (&[Instant], Duration), chain: &Chain) -> Result<Counts, Wrong> {
+pub fn judge(got: &[Got], (kills, excuse): (&[Instant], Excuse), chain: &Chain) -> Result<Counts, Wrong> {
     let mut by_id: BTreeMap<&str, Vec<&Got>> = BTreeMap::new();
     for one in got {
         by_id.entry(&one.id).or_default().push(one);
     }
     let mut counts = Counts { requests: got.len(), messages: by_id.len(), ..Counts::default() };
     for all in by_id.values() {
-        let mut again = false;
+        let mut again = 0;
         for pair in all.windows(2) {
             let [former, next] = pair else { continue };
             if (&former.kind, &former.alert) != (&next.kind, &next.alert) {
                 return Err(Wrong::ForGood(format!("one id is two messages: {former:?} and {next:?}")));
             }
-            again |= former.answered;
-            let excused = |kill: &Instant| *kill <= next.at && former.at <= *kill + grace;
-            if former.answered && !kills.iter().any(excused) {
-                return Err(Wrong::ForGood(format!("it was answered, nobody was killed, and it came again: {next:?}")));
+            again += usize::from(former.answered);
+            let excuses = |kill: &Instant| {
+                *kill <= next.at && *kill <= former.at + excuse.unwritten && former.at <= *kill + excuse.unsettled
+            };
+            if former.answered && !kills.iter().any(excuses) {
+                let why = "it was answered, nobody was killed about then, and it came again";
+                return Err(Wrong::ForGood(format!("{why}: {former:?} and {next:?}")));
             }
         }
-        counts.doubled += usize::from(again);
+        counts.doubled += usize::from(again > 0);
+        counts.again += again;
     }
     let mut firing: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut last: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
@@ -127,10 +143,11 @@ mod tests {
 
     #[test]
     fn what_was_told_once_and_stands_is_right_and_each_fault_is_found() {
-        let (now, grace) = (Instant::now(), Duration::from_secs(1));
+        let now = Instant::now();
+        let excuse = Excuse { unwritten: Duration::from_secs(2), unsettled: Duration::from_secs(1) };
         let at = |seconds: u64| now + Duration::from_secs(seconds);
         let fires = got(at(0), "m1", "alert.firing", ("a", "x"), true);
-        let judged = |all: &[Got], kills: &[Instant], told: &[&str]| judge(all, (kills, grace), &chain(told));
+        let judged = |all: &[Got], kills: &[Instant], told: &[&str]| judge(all, (kills, excuse), &chain(told));
         let one = std::slice::from_ref(&fires);
         let right = Counts { requests: 1, messages: 1, alerts: 1, ..Counts::default() };
         assert_eq!(judged(one, &[], &["x"]), Ok(right));
@@ -139,7 +156,12 @@ mod tests {
 
         let again = [fires.clone(), got(at(9), "m1", "alert.firing", ("a", "x"), true)];
         assert!(matches!(judged(&again, &[], &["x"]), Err(Wrong::ForGood(_))), "doubled for nothing");
-        assert_eq!(judged(&again, &[at(5)], &["x"]).map(|counts| counts.doubled), Ok(1));
+        assert_eq!(judged(&again, &[at(1)], &["x"]).map(|counts| (counts.doubled, counts.again)), Ok((1, 1)));
+        let late = judged(&again, &[at(5)], &["x"]);
+        assert!(matches!(late, Err(Wrong::ForGood(_))), "what was answered long before a kill was written: {late:?}");
+        let more = [again[0].clone(), again[1].clone(), got(at(20), "m1", "alert.firing", ("a", "x"), true)];
+        assert!(matches!(judged(&more, &[at(1)], &["x"]), Err(Wrong::ForGood(_))), "one kill excuses one time");
+        assert_eq!(judged(&more, &[at(1), at(8)], &["x"]).map(|counts| (counts.doubled, counts.again)), Ok((1, 2)));
         assert!(matches!(judged(&again, &[at(10)], &["x"]), Err(Wrong::ForGood(_))), "killed afterwards");
         let refused = [got(at(0), "m1", "alert.firing", ("a", "x"), false), again[1].clone()];
         assert_eq!(judged(&refused, &[], &["x"]).map(|counts| counts.doubled), Ok(0));

@@ -2,8 +2,8 @@
 //! that refuses some messages; over the embedded log, or over Kafka.
 //!
 //! Guarantee: what is killed when is a function of the seed, which is printed; the run succeeds only when, at its end, every failed transaction
-//! of the chain was told and stands, every other that was told was taken back, and each message came under one id, again only where it was
-//! refused or somebody was killed ([`judge`]).
+//! of the chain was told and stands, every other that was told was taken back, each message came under one id, again only where it was
+//! refused or somebody was killed about then ([`judge`]), no more often than kills explain, and the store's live matches are the same.
 
 mod judge;
 mod receiver;
@@ -12,8 +12,9 @@ use crate::cluster::{self, Cluster, Endpoint, Servers, Settings};
 use crate::failure::Failure;
 use crate::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use clap::Args;
-use judge::{Chain, Counts, Wrong};
+use judge::{Chain, Counts, Excuse, Wrong};
 use receiver::Receiver;
+use schemas::limits::alerts as limits;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -36,8 +37,16 @@ const PATIENCE: Duration = Duration::from_secs(420);
 const POLL: Duration = Duration::from_millis(200);
 /// Between two blocks.
 const BLOCKS: Duration = Duration::from_millis(300);
-/// How long after a kill a message may come again that was answered about then: over Kafka others take over what was hit.
-const GRACE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(90));
+/// What excuses that a message comes again, over the embedded log and over Kafka: deliver writes what was answered in the same turn of its
+/// loop, which may take as long as a commit does; over Kafka others take over what was hit, and give it back. A kill is noted after it.
+const EXCUSE: (Excuse, Excuse) = (
+    Excuse { unwritten: Duration::from_secs(5), unsettled: Duration::from_millis(250) },
+    Excuse { unwritten: Duration::from_secs(15), unsettled: Duration::from_secs(30) },
+);
+/// What one kill sends again at most: what was on its way to one receiver, and as much that was answered and not yet written.
+const AGAIN_OF_KILL: usize = 2 * limits::ATTEMPTS_AT_ONCE.1;
+/// Matches that are asked for.
+const MATCHES: usize = 1_000;
 
 /// What is done, and with what.
 #[derive(Clone, Debug, Args)]
@@ -147,7 +156,7 @@ async fn deal(
         "name": "Failures", "network": NETWORK, "group_by": ["transaction"], "channels": [channel],
         "match_conditions": {"transactions": [{"status": "Failure"}]}
     });
-    make(cluster, "monitors", &monitor).await?;
+    let monitor = make(cluster, "monitors", &monitor).await?;
     let until = Instant::now() + PATIENCE;
     while receiver.got().is_empty() {
         if Instant::now() > until {
@@ -182,23 +191,55 @@ async fn deal(
     let ended = Instant::now();
     stop.cancel();
     growing.await??;
-    cluster.until_visible(NETWORK, node, PATIENCE).await?;
+    let head = node.head();
+    let tip = node.canonical(head..=head).pop().ok_or("the node has no head")?.hash.to_string();
+    cluster.until_visible(NETWORK, &tip, PATIENCE).await?;
     let chain = Chain { told: failed(cluster, first).await?, failed: failed(cluster, 0).await? };
-    let grace = if args.embedded { GRACE.0 } else { GRACE.1 };
+    let excuse = if args.embedded { EXCUSE.0 } else { EXCUSE.1 };
     let until = Instant::now() + PATIENCE;
     loop {
-        match judge::judge(&receiver.got(), (kills.as_slice(), grace), &chain) {
-            Ok(counts) => {
-                let (kills, failed) = (args.kills, chain.told.len());
-                return Ok(Report { kills, failed, counts, settled: ended.elapsed() });
+        let yet = match judge::judge(&receiver.got(), (&kills, excuse), &chain) {
+            Ok(counts) if counts.again > kills.len() * AGAIN_OF_KILL => {
+                let of = kills.len();
+                return Err(format!("{} messages came again, after {of} kills of who sends", counts.again).into());
             }
+            Ok(counts) => match unlike(cluster, &monitor, &chain).await {
+                None => {
+                    let (kills, failed) = (args.kills, chain.told.len());
+                    return Ok(Report { kills, failed, counts, settled: ended.elapsed() });
+                }
+                Some(why) => why,
+            },
             Err(Wrong::ForGood(why)) => return Err(why.into()),
-            Err(Wrong::Yet(why)) if Instant::now() > until => return Err(format!("after {PATIENCE:?} {why}").into()),
-            Err(Wrong::Yet(_)) => {}
+            Err(Wrong::Yet(why)) => why,
+        };
+        if Instant::now() > until {
+            return Err(format!("after {PATIENCE:?} {yet}").into());
         }
         cluster.all_run()?;
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// In what the store's live matches are not the failed transactions of the chain.
+async fn unlike(cluster: &Cluster, monitor: &str, chain: &Chain) -> Option<String> {
+    let path = format!("/monitors/{monitor}/matches?state=live&limit={MATCHES}");
+    let answer = match cluster.outside.get(&path).await {
+        Ok(answer) => answer,
+        Err(error) => return Some(format!("the matches are not to be had: {error}")),
+    };
+    let items = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let live: BTreeSet<&str> = items.iter().filter_map(|item| item["transaction_hash"].as_str()).collect();
+    if live.len() != items.len() {
+        return Some(format!("{} live matches are of {} transactions", items.len(), live.len()));
+    }
+    if let Some(gone) = live.iter().find(|hash| !chain.failed.contains(**hash)) {
+        return Some(format!("the match of {gone} is live, and the chain has it not"));
+    }
+    // There are more than one answer has: the oldest are left out.
+    let is_whole = items.len() < MATCHES;
+    let lost = chain.told.iter().find(|hash| is_whole && !live.contains(hash.as_str()));
+    lost.map(|hash| format!("the match of {hash} is not live"))
 }
 
 fn sends(name: &str) -> bool {
@@ -262,9 +303,10 @@ impl std::fmt::Display for Report {
         )?;
         write!(
             f,
-            "messages    {}, {} of them came again after an answer, under the same id; {} requests; all right {:.1} s after the last kill",
+            "messages    {}, {} of them came again after an answer, {} times together, under the same id; {} requests; all right {:.1} s after the last kill",
             c.messages,
             c.doubled,
+            c.again,
             c.requests,
             self.settled.as_secs_f64()
         )

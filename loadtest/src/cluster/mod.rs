@@ -16,6 +16,7 @@ pub use proxy::{Proxy, Way};
 pub use servers::Servers;
 
 use crate::failure::Failure;
+use crate::node::bitcoin;
 use crate::node::evm::Simulator;
 use rustix::process::Signal;
 use std::fmt::Write as _;
@@ -42,17 +43,31 @@ pub struct Settings {
     pub log: String,
 }
 
-/// A simulated node, as the configuration names it.
+/// A simulated chain, as the configuration names it: its lines behind the slug.
 #[derive(Clone, Debug)]
-pub struct Endpoint {
-    chain_id: u64,
-    url: String,
-    ws: String,
-}
+pub struct Endpoint(String);
 
 impl From<&Simulator> for Endpoint {
     fn from(node: &Simulator) -> Self {
-        Self { chain_id: node.chain_id(), url: node.url(), ws: node.ws_url() }
+        Self(format!(
+            "family = \"evm\"\nchain_id = {}\nstart = 1\n[[network.endpoint]]\nname = \"node\"\nurl = \"{}\"\nws = \"{}\"\n",
+            node.chain_id(),
+            node.url(),
+            node.ws_url()
+        ))
+    }
+}
+
+impl From<&bitcoin::Simulator> for Endpoint {
+    /// All its endpoints, each of an operator of its own.
+    fn from(node: &bitcoin::Simulator) -> Self {
+        let mut lines = format!("family = \"bitcoin\"\nchain = \"{}\"\nstart = 1\n", node.chain());
+        for endpoint in node.endpoints() {
+            let (name, url) = (endpoint.name(), endpoint.url());
+            let zmq = endpoint.zmq_url().map(|url| format!("zmq = \"{url}\"\n")).unwrap_or_default();
+            lines += &format!("[[network.endpoint]]\nname = \"{name}\"\noperator = \"{name}\"\nurl = \"{url}\"\n{zmq}");
+        }
+        Self(lines)
     }
 }
 
@@ -82,12 +97,7 @@ impl Cluster {
         let prefix = format!("test-{now:x}.");
         let mut common = format!("[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n");
         for (slug, node) in &settings.networks {
-            write!(
-                common,
-                "[[network]]\nslug = \"{slug}\"\nfamily = \"evm\"\nchain_id = {}\nstart = 1\n\
-                 [[network.endpoint]]\nname = \"node\"\nurl = \"{}\"\nws = \"{}\"\n",
-                node.chain_id, node.url, node.ws
-            )?;
+            write!(common, "[[network]]\nslug = \"{slug}\"\n{}", node.0)?;
         }
         std::fs::write(folder.path().join(STORE_FILE), format!("{common}[store]\nlisten = \"{sql}\"\n"))?;
         let config = folder.path().join("stages.toml");
@@ -216,13 +226,12 @@ impl Cluster {
         self.processes.last_words()
     }
 
-    /// Waits until the node's present head is visible in SQL.
+    /// Waits until the block with this hash is visible in SQL.
     ///
     /// # Errors
     /// When a process ends meanwhile, or time is up.
-    pub async fn until_visible(&mut self, slug: &str, node: &Simulator, patience: Duration) -> Result<(), Failure> {
-        let head = node.canonical(node.head()..=node.head()).pop().ok_or("the node has no block")?;
-        let sql = format!("SELECT count() AS n FROM blocks WHERE network = '{slug}' AND hash = '{}'", head.hash);
+    pub async fn until_visible(&mut self, slug: &str, hash: &str, patience: Duration) -> Result<(), Failure> {
+        let sql = format!("SELECT count() AS n FROM blocks WHERE network = '{slug}' AND hash = '{hash}'");
         let end = Instant::now() + patience;
         loop {
             let rows = self.outside.query(&sql).await;
@@ -231,8 +240,8 @@ impl Cluster {
             }
             self.all_run()?;
             if Instant::now() > end {
-                let (height, words) = (head.height, self.last_words());
-                return Err(format!("{slug} {height} did not get visible in {patience:?}: {rows:?}\n{words}").into());
+                let words = self.last_words();
+                return Err(format!("{slug} {hash} did not get visible in {patience:?}: {rows:?}\n{words}").into());
             }
             tokio::time::sleep(POLL).await;
         }

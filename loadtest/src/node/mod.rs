@@ -1,5 +1,14 @@
 //! Chain nodes: simulated ones, and a real one for tests.
 
 pub mod anvil;
+pub mod bitcoin;
+pub mod bitcoind;
+mod clock;
+mod dice;
+mod error;
 pub mod evm;
 pub mod fixed;
+mod latency;
+mod origin;
+mod socket;
+mod when;

@@ -156,6 +156,17 @@ impl Headwater {
         }
     }
 
+    /// How it is asked.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// Adds lines to the end of the configuration.
+    pub fn configure(&self, lines: &str) {
+        let text = std::fs::read_to_string(&self.config).expect("the configuration");
+        std::fs::write(&self.config, text + lines).expect("written");
+    }
+
     /// Rows of a query as the analyst, each an object.
     pub async fn query(&self, sql: &str) -> Result<Vec<Value>, String> {
         self.outside.query(sql).await.map_err(|e| e.to_string())

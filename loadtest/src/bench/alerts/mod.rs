@@ -1,7 +1,8 @@
 //! From the moment a node shows a block to the request that tells a receiver of an alert of it, at a steady rate of transactions, while many
 //! monitors of several tenants are held against every block.
 //!
-//! Guarantee: the times count only when every alert that the blocks should give has come, one for each failed transaction and tenant.
+//! Guarantee: the times count only when every alert that the blocks should give has come, one for each failed transaction and tenant, and
+//! nothing more for a while, and all of them have one.
 //! They begin when the node shows the head, which is before it is observed, and end when the request is there, which is after it was
 //! sent: so they are no shorter than the time from observed to sent.
 
@@ -12,10 +13,11 @@ use super::instance::{Instance, Setting};
 use super::latency::{self, Times};
 use super::{Failure, Node};
 use control::Bounds;
-use receiver::Receiver;
+use receiver::{Firing, Receiver};
 use runtime::scripts::Scripts;
 use runtime::targets::Targets;
 use serde::Serialize;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tenants::Tenants;
@@ -25,7 +27,7 @@ use tokio::time::MissedTickBehavior;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it is looked at.
 const POLL: Duration = Duration::from_millis(50);
-/// For so long nothing may come before it is measured.
+/// For so long nothing may come before it is measured, and nothing more afterwards.
 const REST: Duration = Duration::from_secs(3);
 /// Between two blocks until all tenants have heard of one.
 const WARM: Duration = Duration::from_millis(500);
@@ -105,10 +107,12 @@ async fn run(node: &Node, instance: &mut Instance, receiver: &Receiver, load: Lo
     let last = first + blocks - 1;
     let mut pace = tokio::time::interval(load.lasting.div_f64(blocks as f64));
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let begun = Instant::now();
+    let (begun, mut shown) = (Instant::now(), HashMap::new());
     for _ in 0..blocks {
         pace.tick().await;
         simulator.advance(1)?;
+        // At once: only so many heads are kept for who is behind.
+        shown.extend(latency::shown(&mut heads));
     }
     let made = begun.elapsed();
     let facts: Vec<_> = simulator.canonical(first..=last).iter().map(|b| b.facts).collect();
@@ -116,24 +120,29 @@ async fn run(node: &Node, instance: &mut Instance, receiver: &Receiver, load: Lo
     if wanted == 0 {
         return Err("none of the measured blocks has a failed transaction: there is nothing to tell".into());
     }
-    let until = Instant::now() + PATIENCE;
-    let firings = loop {
+    let measured = || {
         let mut firings = receiver.firings();
         firings.retain(|firing| (first..=last).contains(&firing.height));
-        if firings.len() >= wanted {
-            break firings;
-        }
+        firings
+    };
+    let until = Instant::now() + PATIENCE;
+    while measured().len() < wanted {
         if Instant::now() > until {
-            return Err(format!("{} of {wanted} alerts came in {PATIENCE:?}", firings.len()).into());
+            return Err(format!("{} of {wanted} alerts came in {PATIENCE:?}", measured().len()).into());
         }
         tokio::time::sleep(POLL).await;
-    };
-    if firings.len() > wanted {
-        return Err(format!("{} alerts came of {wanted}: some were told twice", firings.len()).into());
     }
-    let shown = latency::shown(&mut heads);
+    tokio::time::sleep(REST).await;
+    let firings = measured();
+    once(&firings, wanted)?;
+    shown.extend(latency::shown(&mut heads));
     let since = |height: &u64, at: Instant| Some(at.saturating_duration_since(*shown.get(height)?));
     let times = Times::of(firings.iter().filter_map(|firing| since(&firing.height, firing.at)));
+    if times.count() != wanted as u64 {
+        return Err(
+            format!("it is not known when the blocks of {} alerts were shown", wanted as u64 - times.count()).into()
+        );
+    }
     Ok(Alerts {
         tenants: count,
         monitors: many.1 + count,
@@ -144,6 +153,18 @@ async fn run(node: &Node, instance: &mut Instance, receiver: &Receiver, load: Lo
         p99_ms: times.ms(0.99),
         max_ms: times.ms(1.0),
     })
+}
+
+/// That each alert came, and none under two ids.
+fn once(firings: &[Firing], wanted: usize) -> Result<(), Failure> {
+    let of = |firing: &Firing| (firing.tenant, firing.height, firing.transaction.clone());
+    let alerts: BTreeSet<_> = firings.iter().map(of).collect();
+    match (firings.len() - alerts.len(), alerts.len() == wanted) {
+        (0, true) => Ok(()),
+        (again, _) => {
+            Err(format!("{} alerts came of {wanted}, and {again} of them under two ids", alerts.len()).into())
+        }
+    }
 }
 
 /// Makes blocks until each tenant has heard of one, and waits until nothing more comes.
@@ -173,5 +194,24 @@ async fn warm_up(node: &Node, receiver: &Receiver, tenants: usize) -> Result<(),
             return Err("alerts of the first blocks do not come to an end".into());
         }
         seen = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_doubled_does_not_stand_for_one_that_is_lost() {
+        let firing = |tenant: usize, transaction: &str| Firing {
+            at: Instant::now(),
+            tenant,
+            height: 7,
+            transaction: transaction.to_owned(),
+        };
+        let all = [firing(0, "x"), firing(1, "x"), firing(0, "y")];
+        assert!(once(&all, 3).is_ok());
+        assert!(once(&all, 4).is_err() && once(&all, 2).is_err());
+        assert!(once(&[firing(0, "x"), firing(1, "x"), firing(1, "x")], 3).is_err());
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Firing {
     pub tenant: usize,
     /// Height of the block that it tells of.
     pub height: u64,
+    /// The transaction.
+    pub transaction: String,
 }
 
 /// By the message's id: the same on every attempt.
@@ -72,7 +74,8 @@ async fn take(State(firings): State<Firings>, Path(tenant): Path<usize>, headers
     let height = body["data"]["alert"]["evidence"]["matches"][0]["height"].as_u64();
     if let ("alert.firing", Some(height)) = (body["type"].as_str().unwrap_or_default(), height) {
         let mut firings = firings.lock().unwrap_or_else(PoisonError::into_inner);
-        firings.entry(id.to_owned()).or_insert(Firing { at, tenant, height });
+        let transaction = body["data"]["alert"]["group"]["transaction"].as_str().unwrap_or_default().to_owned();
+        firings.entry(id.to_owned()).or_insert(Firing { at, tenant, height, transaction });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Monitors of several tenants, made in the control store beside the process that is measured.
 //!
-//! No caller makes tenants yet: their rows are written as those of the first one are.
+//! No caller makes tenants yet: the operator adds them.
 
 use super::receiver::Receiver;
 use crate::bench::NETWORK;
@@ -8,7 +8,6 @@ use crate::failure::Failure;
 use control::{Authenticated, Bounds, Caller, Id, Operator};
 use schemas::records::DefinitionKind;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -34,17 +33,9 @@ impl Tenants {
         (tenants, monitors): (usize, usize),
     ) -> Result<Self, Failure> {
         let operator = Operator::open(settings, "loadtest").await?;
-        let mut rows = String::new();
         for n in 2..=tenants {
-            let id = format!("{n:026}");
-            write!(
-                rows,
-                "INSERT INTO tenants (tenant_id, slug, name, created_at, version) VALUES ('{id}', 'bench-{n}', 'bench-{n}', 1, 1);\
-                 INSERT INTO audit_heads (tenant_id, entries, at, hash) VALUES ('{id}', 0, 0, '');"
-            )?;
-        }
-        if !rows.is_empty() {
-            operator.script(&rows).await?;
+            let (id, name) = (format!("{n:026}").parse::<Id>()?, format!("bench-{n}"));
+            operator.add_tenant(&id, &name, &name).await?;
         }
         let mut all = Vec::new();
         for (n, tenant) in operator.tenants().await?.iter().enumerate() {

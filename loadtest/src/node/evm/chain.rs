@@ -7,6 +7,7 @@
 //! every moment. A restart works out what no fork reaches any more from the last hash that was written down. Kept in memory: a window of canonical blocks below the head, some replaced ones, and one hash every
 //! [`STRIDE`] heights, from which deeper blocks are computed again when asked for.
 
+use super::Schedule;
 use super::content::Mark;
 use super::dataset::Dataset;
 use super::error::Error;
@@ -69,24 +70,6 @@ struct Body {
     state_root: B256,
     transactions_root: B256,
     mark: Option<Mark>,
-}
-
-/// Forks on a schedule: when the head leaves a multiple of `every`, the last `depth` blocks are replaced and the new
-/// branch is one block longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Schedule {
-    /// Blocks that are replaced.
-    pub depth: u64,
-    /// Heights between two forks.
-    pub every: u64,
-}
-
-impl Schedule {
-    /// How often the schedule has replaced `height` once the head is `head`.
-    fn version(self, height: u64, head: u64) -> u64 {
-        let Some(last) = (height + self.depth).checked_sub(1).map(|h| h.min(head.saturating_sub(1))) else { return 0 };
-        (last / self.every).saturating_sub(height.saturating_sub(1) / self.every)
-    }
 }
 
 #[derive(Debug)]

@@ -1,20 +1,11 @@
 //! A simulated node's settings.
 
-use super::{Dataset, EndpointConfig, Fault, Origin, Schedule};
+use super::{Clock, Dataset, EndpointConfig, Fault, Origin, Schedule};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 /// Canonical blocks kept in memory at least.
 pub(crate) const WINDOW: usize = 4096;
-
-/// What makes blocks.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Clock {
-    /// Time: so many blocks a second.
-    Rate(f64),
-    /// Orders only ([`Simulator::advance`], `sim_advance`). Timestamps are one second apart.
-    Manual,
-}
 
 /// A simulated node's settings.
 #[derive(Clone, Debug)]

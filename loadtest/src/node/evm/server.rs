@@ -76,7 +76,9 @@ async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener) -> std::io::Resul
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
         .with_state(endpoint.clone())
         .into_make_service_with_connect_info::<Connection>();
-    axum::serve(Port { listener, endpoint }, app).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    axum::serve(Port { listener, connections: endpoint.connections.clone() }, app)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await
 }
 
 /// Who may not come in is told so.

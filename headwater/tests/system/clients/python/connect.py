@@ -50,7 +50,9 @@ def _():
 @check("all columns of all views")
 def _():
     for view in facts["views"].split(","):
-        assert c.query(f"SELECT * FROM {view} LIMIT 200").row_count > 0, view
+        found = c.query(f"SELECT * FROM {view} LIMIT 200").row_count
+        # The chain here is of the other family.
+        assert found > 0 or view.startswith("bitcoin_"), view
 
 
 @check("parameters")

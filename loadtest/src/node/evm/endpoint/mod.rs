@@ -39,7 +39,7 @@ pub struct Endpoint {
     pub(crate) stats: Stats,
     pub(crate) drops: watch::Sender<u64>,
     pub(crate) sockets: Arc<Semaphore>,
-    pub(crate) connections: Connections,
+    pub(crate) connections: Arc<Connections>,
     changed: Notify,
 }
 
@@ -84,7 +84,7 @@ impl Endpoint {
             stats: Stats::default(),
             drops: watch::channel(0).0,
             sockets: Arc::new(Semaphore::new(limits::SOCKETS)),
-            connections: Connections::default(),
+            connections: Arc::default(),
             changed: Notify::new(),
         };
         config.faults.into_iter().for_each(|fault| endpoint.fault(fault));

@@ -12,26 +12,13 @@ mod kind;
 pub use kind::FaultKind;
 pub(crate) use kind::{Forgery, Stage};
 
+use super::When;
 use super::dice;
 use super::error::Error;
-use super::latency::{Shown, duration};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-/// Which requests are hit, or of which blocks a lie is told.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum When {
-    /// All. Lies are told of all blocks above the present head, unless [`Blocks`] says of which.
-    Always,
-    /// Each with this chance, 0 to 1.
-    Chance(f64),
-    /// The next so many.
-    Next(u64),
-    /// All for so long.
-    For(Duration),
-}
+use std::time::Instant;
 
 /// Which blocks a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,17 +104,7 @@ impl FromStr for Fault {
         };
         let (rest, when) = match rest.split_once('@') {
             None => (rest, When::Always),
-            Some((rest, when)) => (
-                rest,
-                match (when.strip_prefix('x'), duration(when)) {
-                    (Some(count), _) => When::Next(count.parse().map_err(|_| bad("after @x belongs a whole number"))?),
-                    (None, Some(time)) => When::For(time),
-                    (None, None) => match when.parse::<f64>() {
-                        Ok(chance) if (0.0..=1.0).contains(&chance) => When::Chance(chance),
-                        _ => return Err(bad("after @ belongs a chance from 0 to 1, xCOUNT, or a time such as 5s")),
-                    },
-                },
-            ),
+            Some((rest, when)) => (rest, When::read(when).map_err(bad)?),
         };
         let (name, argument) = rest.split_once(':').map_or((rest, None), |(name, argument)| (name, Some(argument)));
         let kind = FaultKind::read(name, argument, text)?;
@@ -145,12 +122,7 @@ impl FromStr for Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kind)?;
-        match self.when {
-            When::Always => {}
-            When::Chance(chance) => write!(f, "@{chance}")?,
-            When::Next(count) => write!(f, "@x{count}")?,
-            When::For(time) => write!(f, "@{}", Shown(time))?,
-        }
+        write!(f, "{}", self.when)?;
         if let Some(method) = &self.method {
             write!(f, "/{method}")?;
         }
