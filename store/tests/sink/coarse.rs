@@ -17,6 +17,10 @@ use crate::{
     upgrade::{assert_same, columns, cut_off_after, shown, until_upgraded},
 };
 
+/// Columns of blocks that came with Bitcoin.
+const BITCOIN: &str = "coverage|chain|block_version|merkle_root|bits|work_nonce|median_time|chain_work|stripped_size|weight|\
+                       header_transaction_count|coinbase|coinbase_value|pool";
+
 /// A database of layout 44 with what today's `headwater` holds.
 async fn coarse_database(engine: &Running, name: &str) -> Store {
     let (store, server) = (store_in(engine, name), store_in(engine, "headwater"));
@@ -34,7 +38,7 @@ async fn coarse_database(engine: &Running, name: &str) -> Store {
     }
     for table in ["block_rows", "evm_transaction_rows", "evm_log_rows"] {
         let all = format!(
-            "INSERT INTO {name}.{table} SELECT * EXCEPT ('^(span|contract_.*|facts_position|found_by|error_selector|evidence)$') FROM headwater.{table} SETTINGS max_partitions_per_insert_block = 0"
+            "INSERT INTO {name}.{table} SELECT * EXCEPT ('^(span|contract_.*|facts_position|found_by|error_selector|evidence|{BITCOIN})$') FROM headwater.{table} SETTINGS max_partitions_per_insert_block = 0"
         );
         execute(engine, &server, &all).await;
     }

@@ -20,7 +20,7 @@ async fn assert_used(engine: &Running, store: &store::Store, sql: &str, index: &
     // Of a view over several tables, those that are empty have none to leave.
     let granules = plan.split(&format!("Name: {index}")).skip(1).find_map(|of_index| {
         let of_it = of_index.split("Name: ").next()?;
-        of_it.lines().find_map(|line| line.trim().strip_prefix("Granules: "))
+        of_it.lines().find_map(|line| line.split_once("Granules: ")).map(|(_, granules)| granules.trim())
     });
     let granules = granules.unwrap_or_else(|| panic!("{sql}: {index} is not used:\n{plan}"));
     let (left, of) = granules.split_once('/').expect("a fraction");
