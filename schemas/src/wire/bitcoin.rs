@@ -5,7 +5,9 @@ use alloy_primitives::{Bytes as HexBytes, U256};
 use super::{
     Columns, columns,
     input::{Input, Problem},
+    items,
     plan::{ColumnSpec, Kind, Plan, Step},
+    read,
     values::{Base, Item},
 };
 use crate::{
@@ -113,27 +115,6 @@ columns! { BitcoinDecoded, BitcoinDecoded {
     must outputs: Vec<BitcoinOutput>,
 } }
 
-fn read<T: Columns>(input: &mut Input<'_>, plan: &Plan) -> Result<T, Problem> {
-    let mut row = T::default();
-    plan.walk(input, |column, input, step| row.read(column, input, step).map(drop)).map_err(|(_, problem)| problem)?;
-    Ok(row)
-}
-
-macro_rules! items {
-    ($($item:ty),*) => {$(
-        impl Item for $item {
-            fn columns() -> Vec<ColumnSpec> {
-                Self::specs()
-            }
-            fn put(&self, out: &mut Vec<u8>) {
-                <Self as Columns>::put(self, out);
-            }
-            fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
-                read(input, plan)
-            }
-        }
-    )*};
-}
 items!(BitcoinPrevout, BitcoinTransaction, BitcoinInput, BitcoinOutput, BitcoinDecoded);
 
 impl Item for BitcoinHeader {

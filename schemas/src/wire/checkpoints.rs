@@ -1,13 +1,6 @@
 //! `ingest.checkpoints`: `kind` says whether the checkpoint's or the ring's columns are set.
 
-use super::{
-    Column, Columns, Datum, Malformed, Row, columns, concat,
-    input::{Input, Problem},
-    parsed,
-    plan::{ColumnSpec, Plan},
-    required,
-    values::Item,
-};
+use super::{Column, Columns, Datum, Malformed, Row, columns, concat, items, parsed, required};
 use crate::{
     primitives::{BlockHash, ParseError, TimeMs},
     records::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry},
@@ -21,19 +14,7 @@ columns! { HeldRange, HeldRange {
     must to: u64,
 } }
 
-impl Item for HeldRange {
-    fn columns() -> Vec<ColumnSpec> {
-        Self::specs()
-    }
-    fn put(&self, out: &mut Vec<u8>) {
-        <Self as Columns>::put(self, out);
-    }
-    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
-        let mut range = Self::default();
-        plan.walk(input, |column, input, step| range.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
-        Ok(range)
-    }
-}
+items!(HeldRange);
 
 #[derive(Default)]
 struct ProgressRow {
@@ -63,19 +44,7 @@ columns! { ProgressRow, ProgressRow {
     must changed_at: TimeMs,
 } }
 
-impl Item for ProgressRow {
-    fn columns() -> Vec<ColumnSpec> {
-        Self::specs()
-    }
-    fn put(&self, out: &mut Vec<u8>) {
-        <Self as Columns>::put(self, out);
-    }
-    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
-        let mut row = Self::default();
-        plan.walk(input, |column, input, step| row.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
-        Ok(row)
-    }
-}
+items!(ProgressRow);
 
 const BACKFILL: &str = "backfill";
 const ACCEPT_REORG: &str = "accept-reorg";

@@ -2,12 +2,7 @@
 
 use alloy_primitives::{Address, FixedBytes};
 
-use super::{
-    Column, Columns, Datum, Malformed, Row, columns, concat,
-    input::{Input, Problem},
-    plan::{ColumnSpec, Plan},
-    values::Item,
-};
+use super::{Column, Columns, Datum, Malformed, Row, columns, concat, items};
 use crate::{
     primitives::{BlockHash, Network, TimeMs},
     records::{ContractFacts, FactSource, FoundBy, Implementation, ProxyKind},
@@ -21,19 +16,7 @@ columns! { Implementation, Implementation {
     null block_hash: BlockHash,
 } }
 
-impl Item for Implementation {
-    fn columns() -> Vec<ColumnSpec> {
-        Self::specs()
-    }
-    fn put(&self, out: &mut Vec<u8>) {
-        <Self as Columns>::put(self, out);
-    }
-    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
-        let mut one = Self::default();
-        plan.walk(input, |column, input, step| one.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
-        Ok(one)
-    }
-}
+items!(Implementation);
 
 /// [`ContractFacts`] while it is read.
 #[derive(Default)]

@@ -6,11 +6,8 @@ use alloy_primitives::{Address, U256};
 use super::{
     Column, Columns, Datum, Group, Malformed, Row, columns, concat,
     envelopes::{self, HEADER, HeaderRow},
-    input::{Input, Problem},
-    plan::{ColumnSpec, Plan},
-    put_nullable,
+    items, put_nullable,
     raw_blocks::put_header,
-    values::Item,
 };
 use crate::{
     limits::windows::SKETCH_BYTES,
@@ -63,23 +60,6 @@ columns! { TokenFees, TokenFees {
     must count: u64,
 } }
 
-macro_rules! items {
-    ($($item:ty),*) => {$(
-        impl Item for $item {
-            fn columns() -> Vec<ColumnSpec> {
-                Self::specs()
-            }
-            fn put(&self, out: &mut Vec<u8>) {
-                <Self as Columns>::put(self, out);
-            }
-            fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
-                let mut item = Self::default();
-                plan.walk(input, |column, input, step| item.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
-                Ok(item)
-            }
-        }
-    )*};
-}
 items!(ContractSum, TokenFees);
 
 impl ContractSum {

@@ -260,6 +260,34 @@ macro_rules! columns {
 }
 use columns;
 
+/// `items!(Row, …)`: rows of columns that are records of their own: of an array, or nested.
+macro_rules! items {
+    ($($item:ty),*) => {$(
+        impl $crate::wire::values::Item for $item {
+            fn columns() -> Vec<$crate::wire::plan::ColumnSpec> {
+                <Self as $crate::wire::Columns>::specs()
+            }
+            fn put(&self, out: &mut Vec<u8>) {
+                <Self as $crate::wire::Columns>::put(self, out);
+            }
+            fn get(
+                input: &mut $crate::wire::input::Input<'_>,
+                plan: &$crate::wire::plan::Plan,
+            ) -> Result<Self, $crate::wire::input::Problem> {
+                $crate::wire::read(input, plan)
+            }
+        }
+    )*};
+}
+use items;
+
+/// Columns by themselves, which are a record.
+fn read<T: Columns>(input: &mut Input<'_>, plan: &Plan) -> Result<T, Problem> {
+    let mut row = T::default();
+    plan.walk(input, |column, input, step| row.read(column, input, step).map(drop)).map_err(|(_, problem)| problem)?;
+    Ok(row)
+}
+
 #[inline]
 fn put_data(bytes: &alloy_primitives::Bytes, out: &mut Vec<u8>) {
     values::Base::put(&bytes.0, out);

@@ -7,8 +7,8 @@ use super::{
     Cell, Column, Columns, Datum, Group, Malformed, Row, bitcoin, columns, concat,
     envelopes::{self, CHILD, ChildRow},
     input::{Input, Problem, put_long},
-    place,
-    plan::{ColumnSpec, Plan},
+    items, place,
+    plan::ColumnSpec,
     put_nullable,
     values::{Base, Item, put_array},
 };
@@ -72,19 +72,7 @@ columns! { EvmLog, EvmLog {
     must data: Bytes,
 } }
 
-impl Item for EvmLog {
-    fn columns() -> Vec<ColumnSpec> {
-        Self::specs()
-    }
-    fn put(&self, out: &mut Vec<u8>) {
-        <Self as Columns>::put(self, out);
-    }
-    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
-        let mut log = Self::default();
-        plan.walk(input, |column, input, step| log.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
-        Ok(log)
-    }
-}
+items!(EvmLog);
 
 /// The last columns.
 #[derive(Default)]

@@ -1,11 +1,6 @@
 //! `stage.status`: one row per process, and per network and stage.
 
-use super::{
-    Column, Columns, Datum, Malformed, Row, columns, concat,
-    input::{Input, Problem},
-    plan::{ColumnSpec, Plan},
-    values::Item,
-};
+use super::{Column, Columns, Datum, Malformed, Row, columns, concat, items};
 use crate::{
     primitives::{Family, Network, TimeMs},
     records::{ConfiguredNetwork, StageStatus},
@@ -16,19 +11,7 @@ columns! { ConfiguredNetwork, ConfiguredNetwork {
     null chain_id: u64,
 } }
 
-impl Item for ConfiguredNetwork {
-    fn columns() -> Vec<ColumnSpec> {
-        Self::specs()
-    }
-    fn put(&self, out: &mut Vec<u8>) {
-        <Self as Columns>::put(self, out);
-    }
-    fn get(input: &mut Input<'_>, plan: &Plan) -> Result<Self, Problem> {
-        let mut network = Self::default();
-        plan.walk(input, |column, input, step| network.read(column, input, step).map(drop)).map_err(|(_, p)| p)?;
-        Ok(network)
-    }
-}
+items!(ConfiguredNetwork);
 
 /// [`StageStatus`] while it is read.
 #[derive(Default)]
