@@ -13,22 +13,12 @@ use schemas::{Network, TimeMs};
 use super::{
     batch::Event,
     error::WriteError,
+    family::of_heights,
     metrics,
     patience::Patience,
     write::{Refused, Writer},
 };
 use crate::{Store, StoreError, client::deadline};
-
-/// Tables that a block's rows go to.
-const TABLES: [&str; 7] = [
-    "evm_transaction_rows",
-    "evm_log_rows",
-    "bitcoin_transaction_rows",
-    "bitcoin_input_rows",
-    "bitcoin_output_rows",
-    "block_rows",
-    "block_event_rows",
-];
 
 impl Writer {
     /// Writes what the store takes of these events. Returns the first block of each network that it does not take.
@@ -97,7 +87,8 @@ impl Writer {
 
     /// Whether each table takes an insert, if only one without rows.
     async fn takes_others(&self, once: &Patience) -> Result<bool, WriteError> {
-        for table in TABLES {
+        // Those that a block's rows go to.
+        for table in of_heights().map(|table| table.name).chain(["block_event_rows"]) {
             match once.again(|| insert_nothing(&self.store, table)).await {
                 Ok(()) => {}
                 Err(WriteError::Refused(_)) => return Ok(false),

@@ -8,7 +8,7 @@ use crate::{Store, StoreError, client::deadline, rows};
 /// A table of rows, and what follows network and height in its key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Table {
-    name: &'static str,
+    pub(super) name: &'static str,
     key: &'static str,
 }
 

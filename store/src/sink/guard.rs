@@ -13,7 +13,7 @@ use clickhouse::Row;
 use schemas::{Envelope, Family, Network, Op};
 use serde::Deserialize;
 
-use super::status::State;
+use super::{family::written_behind, status::State};
 use crate::{Store, StoreError};
 
 /// What to do with an event.
@@ -67,20 +67,7 @@ impl Guard {
     /// Reads what the store knows of a network.
     pub async fn load(store: &Store, network: &Network) -> Result<Self, StoreError> {
         let stored = store.processed_sequence(network.as_str()).await?;
-        let sql = "SELECT DISTINCT sequence, hash FROM (
-                SELECT sequence, concat('0x', lower(hex(block_hash))) AS hash FROM evm_transaction_rows
-                WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
-                UNION ALL SELECT sequence, concat('0x', lower(hex(block_hash))) AS hash FROM evm_log_rows
-                WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
-                UNION ALL SELECT sequence, lower(hex(block_hash)) AS hash FROM bitcoin_transaction_rows
-                WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
-                UNION ALL SELECT sequence, lower(hex(block_hash)) AS hash FROM bitcoin_input_rows
-                WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
-                UNION ALL SELECT sequence, lower(hex(block_hash)) AS hash FROM bitcoin_output_rows
-                WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0
-                UNION ALL SELECT sequence, hash FROM block_rows
-                WHERE network = {network:String} AND sequence > {stored:UInt64} AND is_deleted = 0)";
-        let query = store.read(sql).param("network", network.as_str()).param("stored", stored);
+        let query = store.read(&written_behind()).param("network", network.as_str()).param("stored", stored);
         let unfinished = store.within("reading unfinished events", query.fetch_all::<(u64, String)>());
         let sql = "SELECT state, family FROM sink_status_rows FINAL WHERE network = {network:String}";
         let query = store.read(sql).param("network", network.as_str());

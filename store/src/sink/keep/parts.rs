@@ -7,20 +7,10 @@ use schemas::TimeMs;
 use serde::Deserialize;
 
 use super::{
-    super::insert::SETTINGS,
+    super::{family::of_heights, insert::SETTINGS},
     plan::{Held, NetworkParts},
 };
 use crate::{Store, StoreError, client::deadline};
-
-/// Tables whose partitions go. Events stay: they are the sink's position, and gaplessness is a query over them.
-const TABLES: [&str; 6] = [
-    "evm_transaction_rows",
-    "evm_log_rows",
-    "bitcoin_transaction_rows",
-    "bitcoin_input_rows",
-    "bitcoin_output_rows",
-    "block_rows",
-];
 
 #[derive(Row, Deserialize)]
 struct PartRow {
@@ -42,7 +32,7 @@ pub(super) struct Hidden {
     pub age: Duration,
 }
 
-/// The partitions that have rows, and their sizes.
+/// The partitions of heights that have rows, and their sizes.
 pub(super) async fn held(store: &Store) -> Result<Held, StoreError> {
     let sql = "SELECT table, partition_id AS id, any(partition) AS partition, sum(bytes_on_disk) AS bytes, sum(rows) AS rows \
                FROM system.parts WHERE database = {database:String} AND active GROUP BY table, partition_id";
@@ -54,7 +44,8 @@ pub(super) async fn held(store: &Store) -> Result<Held, StoreError> {
     for (network, span) in spans {
         held.networks.insert(network, NetworkParts { span, ..NetworkParts::default() });
     }
-    for row in rows.into_iter().filter(|row| TABLES.contains(&row.table.as_str())) {
+    // Events stay: they are the sink's position, and gaplessness is a query over them.
+    for row in rows.into_iter().filter(|row| of_heights().any(|table| table.name == row.table)) {
         let Some((network, number)) = key_of(&row.partition) else { continue };
         let Some(network) = held.networks.get_mut(network) else { continue };
         let size = network.parts.entry(number).or_default();
