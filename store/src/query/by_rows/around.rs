@@ -84,6 +84,13 @@ struct Unordered {
 /// the eleven before it, and no node takes one that is more than two hours ahead of its clock.
 const MARGIN: u64 = 144;
 
+impl Unordered {
+    /// Heights with those on either side, as far as there are any.
+    fn widened(self, low: u64, high: u64) -> (u64, u64) {
+        (low.saturating_sub(MARGIN), high.saturating_add(MARGIN).min(self.tip.max(high)))
+    }
+}
+
 impl Around {
     /// Whether its chain's time stamps do not rise.
     pub(super) fn is_unordered(&self) -> bool {
@@ -128,8 +135,7 @@ impl Around {
         let (mut low, mut high) = (low.min(high), low.max(high));
         if let Some(chain) = self.unordered {
             let (first, last) = own.unwrap_or((low, high));
-            low = low.min(first).saturating_sub(MARGIN);
-            high = high.max(last).saturating_add(MARGIN).min(chain.tip.max(high));
+            (low, high) = chain.widened(low.min(first), high.max(last));
         }
         let full = self.full.iter().any(|(from, to)| *from <= low && high <= *to);
         if full { Ok(()) } else { Err(Refusal::NotFull) }
@@ -172,10 +178,7 @@ impl Store {
         let low = [before, low, behind].into_iter().flatten().min();
         let high = [behind, high, before].into_iter().flatten().max();
         if let Some((low, high)) = low.zip(high) {
-            let (low, high) = match unordered {
-                Some(chain) => (low.saturating_sub(MARGIN), high.saturating_add(MARGIN).min(chain.tip.max(high))),
-                None => (low, high),
-            };
+            let (low, high) = unordered.map_or((low, high), |chain| chain.widened(low, high));
             around.full = self.full(ask.network, low, high, pruned.map_or(0, |(below, _)| below)).await?;
         }
         Ok(around)
