@@ -135,3 +135,8 @@ pub fn enrich_figures(profile: &Profile, block: &InBlock, tx: &Figures) -> Enric
         events: Vec::new(),
     }
 }
+
+/// Counts and sizes within a block are far below 2^32: a block's bytes are limited.
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

@@ -11,6 +11,7 @@ use schemas::{
 
 use super::{
     contracts::{Contracts, Watched},
+    count,
     fee::{self, InBlock},
 };
 
@@ -151,11 +152,6 @@ impl Summing {
         };
         (summary, left_out)
     }
-}
-
-/// Counts within a block are far below 2^32: a block's bytes are limited.
-fn count(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

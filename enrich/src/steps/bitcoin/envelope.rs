@@ -3,25 +3,22 @@
 
 use bitcoin::{
     Script, Witness,
-    opcodes::all::{OP_ENDIF, OP_IF, OP_PUSHNUM_1, OP_PUSHNUM_16},
+    opcodes::all::{OP_ENDIF, OP_IF},
     script::{Instruction, Instructions},
 };
 use schemas::limits::bitcoin::MEDIA_TYPE_BYTES;
 
-/// First byte of an annex (BIP-341).
-const ANNEX: u8 = 0x50;
+use super::scripts::small_number;
+
 const PROTOCOL: &[u8] = b"ord";
 /// Tag of the media type.
 const MEDIA_TYPE: &[u8] = &[1];
 
 /// The media type of the first inscription that a witness reveals, empty where it names none; `None`: it reveals none.
 pub fn media_type(witness: &Witness) -> Option<String> {
-    let items: Vec<&[u8]> = witness.iter().collect();
-    let items = match items.as_slice() {
-        [rest @ .., last] if !rest.is_empty() && last.first() == Some(&ANNEX) => rest,
-        all => all,
-    };
-    let [.., script, _control] = items else { return None };
+    // The last two are script and control block, but for an annex.
+    let items = witness.len() - usize::from(witness.taproot_annex().is_some());
+    let script = witness.nth(items.checked_sub(2)?)?;
     let mut instructions = Script::from_bytes(script).instructions();
     // How much of the beginning stands before.
     let mut seen = 0;
@@ -70,9 +67,6 @@ fn pushed(instruction: Instruction<'_>) -> Option<Vec<u8>> {
         Instruction::PushBytes(bytes) => {
             Some(bytes.as_bytes().get(..MEDIA_TYPE_BYTES).unwrap_or(bytes.as_bytes()).to_vec())
         }
-        Instruction::Op(op) => {
-            let (first, last) = (OP_PUSHNUM_1.to_u8(), OP_PUSHNUM_16.to_u8());
-            (first..=last).contains(&op.to_u8()).then(|| vec![op.to_u8() - first + 1])
-        }
+        Instruction::Op(op) => small_number(op).map(|number| vec![number]),
     }
 }

@@ -23,6 +23,8 @@ use schemas::{
     },
 };
 
+use super::count;
+
 pub use scripts::read as read_script;
 
 /// Below this, an input's sequence says that the transaction may be replaced (BIP-125).
@@ -120,11 +122,6 @@ fn output(chain: BitcoinChain, output: TxOut) -> BitcoinOutput {
 fn rate(fee: u64, virtual_size: u32) -> u64 {
     let rate = u128::from(fee) * 1_000 / u128::from(virtual_size.max(1));
     u64::try_from(rate).unwrap_or(u64::MAX)
-}
-
-/// Sizes within a block are far below 2^32.
-fn count(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

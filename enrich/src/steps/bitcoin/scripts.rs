@@ -5,8 +5,8 @@
 //! datasets show them.
 
 use bitcoin::{
-    Address, KnownHrp, NetworkKind, PubkeyHash, Script, ScriptHash, WitnessProgram, WitnessVersion, hashes::Hash as _,
-    script::Instruction,
+    Address, KnownHrp, NetworkKind, Opcode, PubkeyHash, Script, ScriptHash, WitnessProgram, WitnessVersion,
+    hashes::Hash as _, script::Instruction,
 };
 use schemas::{bitcoin::BitcoinChain, records::ScriptKind};
 
@@ -104,12 +104,17 @@ fn keys(script: &[u8]) -> Option<Vec<&[u8]>> {
 /// A number of a multisig: 1 to 16 as an operation, above as one byte that is pushed in the shortest way.
 fn number(script: &[u8], at: usize, instruction: Instruction<'_>) -> Option<u8> {
     match instruction {
-        Instruction::Op(op) if (OP_1..=OP_16).contains(&op.to_u8()) => Some(op.to_u8() - OP_1 + 1),
+        Instruction::Op(op) => small_number(op),
         Instruction::PushBytes(bytes) if script.get(at) == Some(&OP_PUSHBYTES_1) => {
             bytes.as_bytes().first().copied().filter(|n| (17..=MOST_KEYS).contains(n))
         }
         _ => None,
     }
+}
+
+/// The number that an operation pushes: 1 to 16.
+pub(super) fn small_number(op: Opcode) -> Option<u8> {
+    (OP_1..=OP_16).contains(&op.to_u8()).then(|| op.to_u8() - OP_1 + 1)
 }
 
 const fn kind(chain: BitcoinChain) -> NetworkKind {

@@ -1,16 +1,17 @@
 //! The cost of a transaction's signature operations (BIP-141), as Bitcoin Core counts it (`GetTransactionSigOpCost` in
 //! `consensus/tx_verify.cpp`): what no witness carries counts four times. Taproot's do not count (BIP-342).
 //!
-//! Pay to script hash counts at every height, as Core has it but for one block.
+//! Pay to script hash counts at every height, as Core has it but for one block. rust-bitcoin's `total_sigop_cost` (0.32) is not Core's: it counts
+//! redeem scripts behind what is more than pushes, and takes a multisig's number over a signature operation that stands between.
 
 use bitcoin::{
     Script, Transaction, TxIn,
-    opcodes::all::{
-        OP_CHECKMULTISIG, OP_CHECKMULTISIGVERIFY, OP_CHECKSIG, OP_CHECKSIGVERIFY, OP_PUSHNUM_1, OP_PUSHNUM_16,
-    },
+    opcodes::all::{OP_CHECKMULTISIG, OP_CHECKMULTISIGVERIFY, OP_CHECKSIG, OP_CHECKSIGVERIFY},
     script::Instruction,
 };
 use schemas::records::BitcoinPrevout;
+
+use super::scripts::small_number;
 
 /// Core's `WITNESS_SCALE_FACTOR`.
 const SCALE: u32 = 4;
@@ -63,11 +64,7 @@ fn count(script: &Script, accurate: bool) -> u32 {
             Some(OP_CHECKMULTISIG | OP_CHECKMULTISIGVERIFY) => before.filter(|_| accurate).unwrap_or(MOST_KEYS),
             _ => 0,
         });
-        let numbers = OP_PUSHNUM_1.to_u8()..=OP_PUSHNUM_16.to_u8();
-        before = op
-            .map(|op| op.to_u8())
-            .filter(|op| numbers.contains(op))
-            .map(|op| u32::from(op - OP_PUSHNUM_1.to_u8()) + 1);
+        before = op.and_then(small_number).map(u32::from);
     }
     count
 }
