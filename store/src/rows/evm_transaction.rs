@@ -10,6 +10,7 @@ use super::{
     block_hash,
     evm_transaction_extra::Extra,
     native::{Arrays, Fixed, Numbers, Strings, Times, Values, Words, columns},
+    present::Present,
     row_version,
 };
 
@@ -103,30 +104,16 @@ enum Bit {
     L1FeePaid,
 }
 
-/// The bits of one row.
-#[derive(Default)]
-struct Present(u32);
-
-impl Present {
-    fn set(&mut self, bit: Bit) {
-        self.0 |= 1 << bit as u32;
-    }
-
-    fn push<'v, C: Values>(&mut self, bit: Bit, column: &mut C, value: Option<C::Value<'v>>) {
-        match value {
-            Some(value) => {
-                self.set(bit);
-                column.push(value);
-            }
-            None => column.push_empty(),
-        }
+impl From<Bit> for u8 {
+    fn from(bit: Bit) -> Self {
+        bit as Self
     }
 }
 
 impl EvmTransactionColumns {
     /// The row of a transaction. `span`: heights of a partition.
     pub fn push(&mut self, e: &ChildEnvelope, t: &EvmTransaction, x: &Enrichment, span: u32) {
-        let mut present = Present::default();
+        let mut present = Present::<u32>::default();
         self.network.push(e.network.as_str());
         self.height.push(e.height);
         self.transaction_index.push(t.transaction_index);
@@ -161,7 +148,7 @@ impl EvmTransactionColumns {
         self.span.push(span);
     }
 
-    fn push_receipt(&mut self, present: &mut Present, t: &EvmTransaction) {
+    fn push_receipt(&mut self, present: &mut Present<u32>, t: &EvmTransaction) {
         let status = t.receipt_status.and_then(|s| u8::try_from(s).ok());
         present.push(Bit::Status, &mut self.receipt_status, status);
         self.receipt_gas_used.push(t.receipt_gas_used);
@@ -186,7 +173,7 @@ impl EvmTransactionColumns {
         present.push(Bit::L1BlockNumber, &mut self.receipt_l1_block_number, t.receipt_l1_block_number);
     }
 
-    fn push_fee(&mut self, present: &mut Present, t: &EvmTransaction, x: &Enrichment) {
+    fn push_fee(&mut self, present: &mut Present<u32>, t: &EvmTransaction, x: &Enrichment) {
         present.push(Bit::Fee, &mut self.fee, x.fee.map(|f| f.total()));
         present.push(Bit::OperatorFee, &mut self.operator_fee, x.fee.and_then(|f| f.operator));
         if x.fee.is_some_and(|f| f.l1.is_some() && f.l1 == t.receipt_l1_fee) {

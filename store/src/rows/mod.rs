@@ -10,6 +10,7 @@ mod evm_log;
 mod evm_transaction;
 mod evm_transaction_extra;
 pub mod native;
+mod present;
 mod provider;
 mod sink_status;
 mod window;

@@ -6,9 +6,10 @@ use super::{
     super::{
         block_hash,
         native::{Arrays, Fixed, Numbers, Strings, Times, Values, Words, columns},
+        present::Present,
         row_version,
     },
-    Present, count,
+    count,
 };
 
 columns! {
@@ -45,7 +46,7 @@ impl BitcoinInputColumns {
     pub fn push(&mut self, e: &ChildEnvelope, t: &BitcoinDecoded, span: u32) {
         let hash = block_hash(&e.block_hash);
         for (index, input) in t.inputs.iter().enumerate() {
-            let mut present = Present::default();
+            let mut present = Present::<u8>::default();
             let spent = input.spent.as_ref();
             self.network.push(e.network.as_str());
             self.height.push(e.height);
@@ -61,12 +62,12 @@ impl BitcoinInputColumns {
             self.script.push(&input.script);
             self.input_sequence.push(input.sequence);
             self.witness.push_all(input.witness.iter().map(|item| &item[..]));
-            present.push(0, &mut self.value, spent.map(|s| s.value));
+            present.push(0_u8, &mut self.value, spent.map(|s| s.value));
             self.kind.push(spent.map_or("", |s| s.kind.as_str()));
             self.addresses.push_all(spent.into_iter().flat_map(|s| &s.addresses).map(|a| a.as_bytes()));
             self.spent_script.push(spent.map_or(&b""[..], |s| &s.script[..]));
-            present.push(1, &mut self.spent_height, spent.and_then(|s| s.height));
-            present.push(2, &mut self.envelope, input.envelope.as_deref().map(str::as_bytes));
+            present.push(1_u8, &mut self.spent_height, spent.and_then(|s| s.height));
+            present.push(2_u8, &mut self.envelope, input.envelope.as_deref().map(str::as_bytes));
             self.present.push(present.0);
             self.span.push(span);
         }

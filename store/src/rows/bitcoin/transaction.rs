@@ -8,9 +8,10 @@ use super::{
     super::{
         block_hash,
         native::{Arrays, Fixed, Numbers, Strings, Times, Values, Words, columns},
+        present::Present,
         row_version,
     },
-    Present, count,
+    count,
 };
 
 columns! {
@@ -49,7 +50,7 @@ columns! {
 impl BitcoinTransactionColumns {
     /// The row of a transaction. `span`: heights of a partition.
     pub fn push(&mut self, e: &ChildEnvelope, t: &BitcoinDecoded, span: u32) {
-        let mut present = Present::default();
+        let mut present = Present::<u8>::default();
         self.network.push(e.network.as_str());
         self.height.push(e.height);
         self.transaction_index.push(t.transaction_index);
@@ -63,17 +64,17 @@ impl BitcoinTransactionColumns {
         self.size.push(t.size);
         self.weight.push(t.weight);
         self.virtual_size.push(t.virtual_size);
-        present.push(0, &mut self.sigops, t.sigops);
+        present.push(0_u8, &mut self.sigops, t.sigops);
         self.is_coinbase.push(u8::from(t.is_coinbase));
         self.segwit.push(u8::from(t.segwit));
         self.replaceable.push(u8::from(t.replaceable));
         // As the public datasets have it: what a coinbase has is no input.
         self.input_count.push(if t.is_coinbase { 0 } else { count(t.inputs.len()) });
         self.output_count.push(count(t.outputs.len()));
-        present.push(1, &mut self.input_value, t.input_value);
+        present.push(1_u8, &mut self.input_value, t.input_value);
         self.output_value.push(t.output_value);
-        present.push(2, &mut self.fee, t.fee);
-        present.push(3, &mut self.fee_rate, t.fee_rate);
+        present.push(2_u8, &mut self.fee, t.fee);
+        present.push(3_u8, &mut self.fee_rate, t.fee_rate);
         self.pool.push(t.pool.as_deref().unwrap_or(""));
         self.addresses.push_all(addresses(t).into_iter().map(str::as_bytes));
         self.present.push(present.0);
