@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use schemas::{Network, TimeMs};
+use schemas::{Family, Network, TimeMs};
 use store::query::{Coverage, Pruned, Sort};
 use tokio::time::timeout;
 
@@ -62,9 +62,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Of which blocks of a network only headers are held, in words; `None`: of none, or the store does not say in time.
 pub async fn headers(app: &App, network: &Network) -> Option<String> {
-    // Of EVM's, whose hashes alone are written with 0x, bodies are always had.
+    // Of EVM's, bodies are always had.
     let head = app.store.head(network.as_str()).await.ok()??;
-    if head.hash.starts_with("0x") {
+    if Family::of_hash(&head.hash) == Family::Evm {
         return None;
     }
     let held = timeout(PATIENCE, app.counts.of(&app.store, network, app.asked.known())).await.ok()?.ok()?;

@@ -239,6 +239,14 @@ word_enum! {
         Stellar = "stellar",
     }
 }
+
+impl Family {
+    /// The family whose chains write a hash so (rule 20): EVM's with `0x` in front, Bitcoin's without.
+    pub fn of_hash(hash: &str) -> Self {
+        if hash.starts_with("0x") { Self::Evm } else { Self::Bitcoin }
+    }
+}
+
 word_enum! {
     /// Outcome of a transaction (rule 20).
     Status, "status", "success, failed or unknown" {

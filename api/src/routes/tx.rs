@@ -9,7 +9,7 @@ use axum::{
     response::IntoResponse,
 };
 use schemas::{
-    Network, TimeMs,
+    Family, Network, TimeMs,
     limits::{bitcoin::TRANSACTION_PARTS, finding},
 };
 use store::query::{BitcoinParts, BitcoinTransactionDetail};
@@ -174,8 +174,8 @@ async fn found(
     let network = params::path_network(&network)?;
     let hash = params::path_hash(&hash)?;
     app.known_network(&network).await?;
-    // Only EVM's hashes are written with 0x.
-    let found = match hash.starts_with("0x") {
+    let is_evm = Family::of_hash(&hash) == Family::Evm;
+    let found = match is_evm {
         true => {
             let found = app.store.transaction(&network, &hash).await;
             found.map(|rows| rows.into_iter().next().map(|row| Found::Evm(Box::new(row))))
@@ -189,7 +189,7 @@ async fn found(
         Some(found) => Ok((network, found)),
         None => {
             let doubt = match kept::doubt(app, &network).await? {
-                None if !hash.starts_with("0x") => kept::headers(app, &network).await,
+                None if !is_evm => kept::headers(app, &network).await,
                 removed => removed,
             };
             Err(ApiError::TransactionNotFound { network: network.to_string(), hash, doubt })

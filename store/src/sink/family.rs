@@ -13,10 +13,7 @@ const FAMILIES: [Family; 3] = [Family::Evm, Family::Bitcoin, Family::Stellar];
 
 /// The family of a block.
 pub(super) fn family_of(hash: &BlockHash) -> Family {
-    match hash.as_str().starts_with("0x") {
-        true => Family::Evm,
-        false => Family::Bitcoin,
-    }
+    Family::of_hash(hash.as_str())
 }
 
 /// The tables of what a block of a family holds.
