@@ -1,12 +1,15 @@
 //! Prints the CPU time that codec and enrich take per transaction of the recorded blocks (Linux):
 //! `cargo run --release -p enrich --example cost`.
 
+#[path = "support/cpu.rs"]
+mod cpu;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::{collections::HashMap, hint::black_box, sync::Arc};
 
 use alloy_primitives::{Address, Selector};
+use cpu::cpu_ns;
 use decode::Abi;
 use enrich::{
     enrich_event,
@@ -30,12 +33,6 @@ use schemas::{
 use support::recorded;
 
 const ROUNDS: usize = 30;
-
-/// Nanoseconds that this thread was on a CPU: waiting for one on a busy machine does not count.
-fn cpu_ns() -> u64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    stat.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0)
-}
 
 type Event = (Profile, (RawBlock, Vec<RawTransaction>));
 

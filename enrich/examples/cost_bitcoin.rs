@@ -1,9 +1,13 @@
 //! Prints the CPU time that codec and enrich take per transaction of the largest recorded Bitcoin block (Linux):
 //! `cargo run --release -p enrich --example cost_bitcoin`. What is spent is made up, in the form that most outputs have.
 
+#[path = "support/cpu.rs"]
+mod cpu;
+
 use std::{hint::black_box, path::Path};
 
 use bitcoin::hashes::Hash as _;
+use cpu::cpu_ns;
 use enrich::{steps::bitcoin::decode, steps::contracts::Watched, steps::summary::Summing};
 use schemas::{
     BitcoinHash, Codec, Envelope, Op, Origin, TimeMs,
@@ -12,12 +16,6 @@ use schemas::{
 };
 
 const ROUNDS: usize = 30;
-
-/// Nanoseconds that this thread was on a CPU: waiting for one on a busy machine does not count.
-fn cpu_ns() -> u64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    stat.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0)
-}
 
 fn largest() -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../loadtest/data/bitcoin/mainnet");
