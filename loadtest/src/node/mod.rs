@@ -10,5 +10,6 @@ pub mod evm;
 pub mod fixed;
 mod latency;
 mod origin;
+mod recording;
 mod socket;
 mod when;

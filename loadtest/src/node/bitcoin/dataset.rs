@@ -7,11 +7,10 @@ use super::prevout::{self, Origin, Prevout};
 use super::recorded::Recorded;
 use super::wire::{Hash, sha256d, transactions};
 use super::{Error, block};
+use crate::node::recording::read;
 use axum::body::Bytes;
 use schemas::bitcoin::BitcoinChain;
-use schemas::limits::simulator::RECORDED_FILE_BYTES;
 use std::collections::HashMap;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -228,17 +227,6 @@ fn whole(
         origins,
     };
     Ok((header, Arc::new(block)))
-}
-
-/// A recorded file, as far as it is not too large.
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let file = |source| Error::File { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(file)?.take(RECORDED_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(file)?;
-    if bytes.len() as u64 > RECORDED_FILE_BYTES {
-        return Err(file(std::io::Error::other(format!("larger than {RECORDED_FILE_BYTES} bytes"))));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 
 use super::error::Error;
 use super::recorded::Recorded;
+use crate::node::recording::read;
 use flate2::read::GzDecoder;
-use schemas::limits::simulator::RECORDED_FILE_BYTES;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use alloy_primitives::B256;
@@ -158,15 +158,4 @@ impl Dataset {
     pub(crate) fn find(&self, hash: &B256) -> Option<(usize, usize)> {
         self.transactions.get(hash).copied()
     }
-}
-
-/// A recorded file, as far as it is not too large.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let file = |source| Error::File { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(file)?.take(RECORDED_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(file)?;
-    if bytes.len() as u64 > RECORDED_FILE_BYTES {
-        return Err(file(std::io::Error::other(format!("larger than {RECORDED_FILE_BYTES} bytes"))));
-    }
-    Ok(bytes)
 }

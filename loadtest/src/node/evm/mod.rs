@@ -90,15 +90,7 @@ pub struct Simulator {
 /// # Errors
 /// When a setting is out of range, the origin belongs to another chain, or the address is taken.
 pub async fn spawn(config: Config) -> Result<Simulator, Error> {
-    let interval = match config.clock {
-        Clock::Manual => Duration::from_secs(1),
-        Clock::Rate(rate) if rate.is_finite() && (1e-6..=1e6).contains(&rate) => Duration::from_secs_f64(1.0 / rate),
-        Clock::Rate(rate) => {
-            return Err(Error::Setting(format!(
-                "a rate of {rate} blocks per second: possible is 0.000001 to 1,000,000"
-            )));
-        }
-    };
+    let interval = config.clock.interval()?;
     let window = config.window.max(WINDOW);
     if let Some(forks) = config.forks
         && (forks.depth == 0 || forks.every == 0 || forks.depth >= window as u64)

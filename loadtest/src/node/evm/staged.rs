@@ -5,10 +5,11 @@
 //! what is in it. Its transactions are no other block's: each block has a mark of its own ([`super::content`]).
 
 use super::content::Carrier;
-use super::dataset::{self, Dataset};
+use super::dataset::Dataset;
 use super::encode;
 use super::error::Error;
 use super::recorded::{self, Recorded, quantity};
+use crate::node::recording;
 use alloy_consensus::{Eip658Value, Receipt, ReceiptWithBloom};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, keccak256};
 use alloy_rlp::Encodable as _;
@@ -44,7 +45,7 @@ impl Dataset {
     ) -> Result<Self, Error> {
         let folder = folder.as_ref();
         let name = "staged";
-        let [block, receipts] = ["block.json", "receipts.json"].map(|file| dataset::read(&folder.join(file)));
+        let [block, receipts] = ["block.json", "receipts.json"].map(|file| recording::read(&folder.join(file)));
         let block = recorded::result(name, "block", &block?)?;
         let receipts = recorded::result(name, "receipts", &receipts?)?;
         let mut blocks = Vec::new();
