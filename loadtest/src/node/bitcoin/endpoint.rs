@@ -41,7 +41,7 @@ pub struct Endpoint {
     branch: Mutex<Branch>,
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) connections: Arc<Connections>,
-    changed: Notify,
+    pub(crate) changed: Notify,
 }
 
 /// What an endpoint was asked.
@@ -267,20 +267,5 @@ impl Endpoint {
         let headers: Vec<Header> =
             (0..=height).rev().take(11).filter_map(|height| self.at(height)).map(|(header, _)| header).collect();
         median_time(headers.iter())
-    }
-
-    /// Returns when nobody shall listen any more.
-    pub(crate) async fn refusing(&self) {
-        while !self.faults.is(FaultKind::Refused) {
-            self.changed.notified().await;
-        }
-    }
-
-    /// Returns when somebody shall listen again.
-    pub(crate) async fn listening(&self) {
-        while self.faults.is(FaultKind::Refused) {
-            // It may be refused for a time.
-            let _ = tokio::time::timeout(Duration::from_millis(10), self.changed.notified()).await;
-        }
     }
 }

@@ -51,6 +51,7 @@ pub use faults::{Fault, FaultKind};
 pub use shared::HeadEvent;
 pub use told::{Canonical, Told};
 
+use super::door;
 use super::origin::{Identity, Timeline};
 use chain::{Chain, Plan, WINDOW};
 use kept::Kept;
@@ -144,7 +145,7 @@ pub async fn spawn(config: Config) -> Result<Simulator, Error> {
         if let Some(zmq) = zmq {
             tasks.push(tokio::spawn(zmq::serve(endpoint.clone(), zmq)));
         }
-        tasks.push(tokio::spawn(server::run(endpoint.clone(), listener)));
+        tasks.push(tokio::spawn(door::run(endpoint.clone(), listener)));
         endpoints.push(endpoint);
     }
     // Set once, here.

@@ -1,47 +1,41 @@
-//! The port of an endpoint: served as its kind is, refused while a fault says so.
+//! The port of an endpoint: served as its kind is.
 
 use super::config::Kind;
 use super::endpoint::Endpoint;
+use super::faults::FaultKind;
 use super::{core, electrum};
+use crate::node::door::Door;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
-/// Between two attempts to listen again.
-const AGAIN: Duration = Duration::from_millis(20);
+impl Door for Endpoint {
+    fn listens_at(&self) -> SocketAddr {
+        self.addr()
+    }
 
-/// Serves an endpoint until the node ends; while its port is refused nobody listens, and what was connected is cut off.
-pub(crate) async fn run(endpoint: Arc<Endpoint>, mut listener: TcpListener) {
-    let shutdown = endpoint.shared.shutdown.clone();
-    loop {
-        let serving = async {
-            match endpoint.kind() {
-                Kind::Core => core::serve(endpoint.clone(), listener).await,
-                Kind::Electrum => electrum::serve(endpoint.clone(), listener).await,
-            }
-        };
-        tokio::select! {
-            served = serving => {
-                if let Err(error) = served {
-                    tracing::error!(%error, "the simulated node's server ended");
-                }
-                return;
-            }
-            () = endpoint.refusing() => {}
+    fn shutdown(&self) -> &CancellationToken {
+        &self.shared.shutdown
+    }
+
+    fn refused(&self) -> bool {
+        self.faults.is(FaultKind::Refused)
+    }
+
+    fn changed(&self) -> &Notify {
+        &self.changed
+    }
+
+    fn cut_off(&self) {
+        self.drop_connections();
+    }
+
+    async fn serve(self: Arc<Self>, listener: TcpListener) -> std::io::Result<()> {
+        match self.kind() {
+            Kind::Core => core::serve(self, listener).await,
+            Kind::Electrum => electrum::serve(self, listener).await,
         }
-        endpoint.drop_connections();
-        let again = async {
-            endpoint.listening().await;
-            loop {
-                match TcpListener::bind(endpoint.addr()).await {
-                    Ok(listener) => return listener,
-                    Err(_) => tokio::time::sleep(AGAIN).await,
-                }
-            }
-        };
-        listener = tokio::select! {
-            () = shutdown.cancelled() => return,
-            listener = again => listener,
-        };
     }
 }

@@ -59,7 +59,7 @@ pub use shared::{Canonical, HeadEvent};
 pub use staged::Look;
 pub use stats::Counts;
 
-use super::{dice, error, origin, socket};
+use super::{dice, door, error, origin, socket};
 use chain::{Chain, Plan};
 use config::WINDOW;
 use origin::{Identity, Timeline};
@@ -148,7 +148,7 @@ pub async fn spawn(config: Config) -> Result<Simulator, Error> {
     for (settings, listener) in doors {
         let addr = listener.local_addr().map_err(|source| Error::Listen { addr: settings.listen, source })?;
         let endpoint = Arc::new(Endpoint::new(settings, addr, shared.clone(), config.seed));
-        tasks.push(tokio::spawn(server::run(endpoint.clone(), listener)));
+        tasks.push(tokio::spawn(door::run(endpoint.clone(), listener)));
         endpoints.push(endpoint);
     }
     // Set once, here.

@@ -9,61 +9,52 @@ use super::limit::Refusal;
 use super::rpc::{Request, error, refusal};
 use super::session;
 use super::socket::{Connection, Port};
+use crate::node::delivery;
+use crate::node::door::Door;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use flate2::{Compression, write::GzEncoder};
-use futures::StreamExt as _;
 use schemas::limits::simulator as limits;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-
-/// From the first half of a truncated answer to the end of its connection.
-const CUT_AFTER: Duration = Duration::from_millis(20);
-/// How long a request without an answer is held.
-const HOLD: Duration = Duration::from_secs(600);
-/// Between two drops of a dripping body.
-const DROP: Duration = Duration::from_millis(100);
-/// Between two attempts to listen again.
-const AGAIN: Duration = Duration::from_millis(20);
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 const PAGE: &str =
     "<!DOCTYPE html>\n<html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>\n";
 
-/// Serves an endpoint until the node ends; while its port is refused nobody listens.
-pub(crate) async fn run(endpoint: Arc<Endpoint>, mut listener: TcpListener) {
-    let shutdown = endpoint.shared.shutdown.clone();
-    loop {
-        tokio::select! {
-            served = serve(endpoint.clone(), listener) => {
-                if let Err(error) = served {
-                    tracing::error!(%error, "the simulated node's server ended");
-                }
-                return;
-            }
-            () = endpoint.refusing() => {}
-        }
-        endpoint.drop_websockets();
-        endpoint.connections.close();
-        let again = async {
-            endpoint.listening().await;
-            loop {
-                match TcpListener::bind(endpoint.addr()).await {
-                    Ok(listener) => return listener,
-                    Err(_) => tokio::time::sleep(AGAIN).await,
-                }
-            }
-        };
-        listener = tokio::select! {
-            () = shutdown.cancelled() => return,
-            listener = again => listener,
-        };
+impl Door for Endpoint {
+    fn listens_at(&self) -> SocketAddr {
+        self.addr()
+    }
+
+    fn shutdown(&self) -> &CancellationToken {
+        &self.shared.shutdown
+    }
+
+    fn refused(&self) -> bool {
+        self.faults.refused()
+    }
+
+    fn changed(&self) -> &Notify {
+        &self.changed
+    }
+
+    fn cut_off(&self) {
+        self.drop_websockets();
+        self.connections.close();
+    }
+
+    async fn serve(self: Arc<Self>, listener: TcpListener) -> std::io::Result<()> {
+        serve(self, listener).await
     }
 }
 
@@ -109,11 +100,7 @@ async fn instead(endpoint: &Endpoint, connection: &Connection, hit: &Hit) -> Opt
                 FaultKind::HalfClosed => connection.half_close(),
                 _ => {}
             }
-            tokio::select! {
-                () = endpoint.shared.shutdown.cancelled() => {}
-                () = tokio::time::sleep(HOLD) => {}
-            }
-            Some(StatusCode::GATEWAY_TIMEOUT.into_response())
+            Some(delivery::held(&endpoint.shared.shutdown).await)
         }
         _ => None,
     }
@@ -225,26 +212,9 @@ async fn rpc(
 /// An answer on its way, as the faults let it through.
 fn reply(answer: Vec<u8>, hits: &[Hit]) -> Response {
     let length = answer.len();
-    let bytes = Bytes::from(answer);
     let drip = hits.iter().find_map(|hit| if let FaultKind::Drip(rate) = hit.kind { Some(rate) } else { None });
-    let body = if hits.iter().any(|hit| hit.kind == FaultKind::Truncated) {
-        let cut = async {
-            // So that the first half is on its way before the connection ends.
-            tokio::time::sleep(CUT_AFTER).await;
-            Err(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "simulated fault"))
-        };
-        Body::from_stream(futures::stream::iter([Ok(bytes.slice(..length / 2))]).chain(futures::stream::once(cut)))
-    } else if let Some(rate) = drip {
-        let size = (rate as usize / 10).max(1);
-        let pause = if rate >= 10 { DROP } else { Duration::from_secs(1) / rate.max(1) };
-        Body::from_stream(futures::stream::unfold(bytes, move |mut left| async move {
-            tokio::time::sleep(pause).await;
-            let drop = left.split_to(size.min(left.len()));
-            (!drop.is_empty()).then_some((Ok::<_, std::io::Error>(drop), left))
-        }))
-    } else {
-        Body::from(bytes)
-    };
+    let truncated = hits.iter().any(|hit| hit.kind == FaultKind::Truncated);
+    let body = delivery::body(answer.into(), truncated, drip);
     let headers =
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), (header::CONTENT_LENGTH, length.into())];
     (headers, body).into_response()

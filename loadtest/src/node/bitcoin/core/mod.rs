@@ -9,27 +9,20 @@ mod rpc;
 
 use super::endpoint::Endpoint;
 use super::faults::{FaultKind, Stage};
+use crate::node::delivery;
 use crate::node::socket::{Connection, Port};
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use futures::StreamExt as _;
 use schemas::limits::simulator as limits;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-
-/// From the first half of a truncated answer to the end of its connection.
-const CUT_AFTER: Duration = Duration::from_millis(20);
-/// How long a call without an answer is held.
-const HOLD: Duration = Duration::from_secs(600);
-/// Between two drops of a dripping body.
-const DROP: Duration = Duration::from_millis(100);
 
 /// Serves until the node ends.
 pub(crate) async fn serve(endpoint: Arc<Endpoint>, listener: TcpListener) -> std::io::Result<()> {
@@ -138,11 +131,7 @@ async fn instead(endpoint: &Endpoint, connection: &Connection, hits: &[FaultKind
                     FaultKind::HalfClosed => connection.half_close(),
                     _ => {}
                 }
-                tokio::select! {
-                    () = endpoint.shared.shutdown.cancelled() => {}
-                    () = tokio::time::sleep(HOLD) => {}
-                }
-                return Some(StatusCode::GATEWAY_TIMEOUT.into_response());
+                return Some(delivery::held(&endpoint.shared.shutdown).await);
             }
             _ => {}
         }
@@ -153,26 +142,8 @@ async fn instead(endpoint: &Endpoint, connection: &Connection, hits: &[FaultKind
 /// An answer on its way, as the faults let it through.
 fn reply(content: &'static str, answer: Vec<u8>, hits: &[FaultKind]) -> Response {
     let length = answer.len();
-    let bytes = Bytes::from(answer);
     let drip = hits.iter().find_map(|hit| if let FaultKind::Drip(rate) = hit { Some(*rate) } else { None });
-    let body = if hits.contains(&FaultKind::Truncated) {
-        let cut = async {
-            // So that the first half is on its way before the connection ends.
-            tokio::time::sleep(CUT_AFTER).await;
-            Err(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "simulated fault"))
-        };
-        Body::from_stream(futures::stream::iter([Ok(bytes.slice(..length / 2))]).chain(futures::stream::once(cut)))
-    } else if let Some(rate) = drip {
-        let size = (rate as usize / 10).max(1);
-        let pause = if rate >= 10 { DROP } else { Duration::from_secs(1) / rate.max(1) };
-        Body::from_stream(futures::stream::unfold(bytes, move |mut left| async move {
-            tokio::time::sleep(pause).await;
-            let drop = left.split_to(size.min(left.len()));
-            (!drop.is_empty()).then_some((Ok::<_, std::io::Error>(drop), left))
-        }))
-    } else {
-        Body::from(bytes)
-    };
+    let body = delivery::body(answer.into(), hits.contains(&FaultKind::Truncated), drip);
     let headers = [(header::CONTENT_TYPE, content.to_owned()), (header::CONTENT_LENGTH, length.to_string())];
     (headers, body).into_response()
 }

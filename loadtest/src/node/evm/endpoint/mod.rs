@@ -40,7 +40,7 @@ pub struct Endpoint {
     pub(crate) drops: watch::Sender<u64>,
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) connections: Arc<Connections>,
-    changed: Notify,
+    pub(crate) changed: Notify,
 }
 
 /// What of its manner can be changed while it runs.
@@ -226,20 +226,5 @@ impl Endpoint {
         }
         let wanted = self.credentials.as_ref().map(|who| format!("Basic {}", BASE64_STANDARD.encode(who)));
         if wanted.is_some() && wanted.as_deref() != authorization { Entry::NoCredentials } else { Entry::Free }
-    }
-
-    /// Returns when nobody shall listen any more.
-    pub(crate) async fn refusing(&self) {
-        while !self.faults.refused() {
-            self.changed.notified().await;
-        }
-    }
-
-    /// Returns when somebody shall listen again.
-    pub(crate) async fn listening(&self) {
-        while self.faults.refused() {
-            // It may be refused for a time.
-            let _ = tokio::time::timeout(Duration::from_millis(10), self.changed.notified()).await;
-        }
     }
 }
