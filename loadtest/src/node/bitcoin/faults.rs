@@ -13,6 +13,7 @@ pub(crate) use kind::Stage;
 
 use super::{Error, When};
 use crate::node::dice;
+use crate::node::when::Written;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,18 +43,9 @@ impl FromStr for Fault {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let bad = |what: &str| Error::Fault { text: text.to_owned(), what: what.to_owned() };
-        let (rest, method) = match text.split_once('/') {
-            Some((rest, method)) => (rest, Some(method.to_owned())),
-            None => (text, None),
-        };
-        let (rest, when) = match rest.split_once('@') {
-            None => (rest, When::Always),
-            Some((rest, when)) => (rest, When::read(when).map_err(bad)?),
-        };
-        let (name, argument) = rest.split_once(':').map_or((rest, None), |(name, argument)| (name, Some(argument)));
+        let Written { name, argument, when, method } = Written::read(text).map_err(bad)?;
         let kind = FaultKind::read(name, argument, text)?;
-        let lasting = matches!(when, When::Always | When::For(_));
-        if kind.stage() == Stage::State && (method.is_some() || !lasting) {
+        if kind.stage() == Stage::State && (method.is_some() || !when.lasts()) {
             return Err(bad("this is always so, or for a time such as @5s, whatever is asked"));
         }
         Ok(Self { kind, when, method })
@@ -97,7 +89,7 @@ impl Faults {
 
     /// Adds a fault; `head` is where the chain stands now.
     pub(crate) fn add(&self, fault: Fault, head: u64) {
-        let until = if let When::For(time) = fault.when { Some(Instant::now() + time) } else { None };
+        let until = fault.when.end();
         self.lock().0.push(Active { fault, hits: 0, since: head, until });
     }
 
@@ -117,13 +109,7 @@ impl Faults {
         let mut hits = Vec::new();
         for active in faults.iter_mut().filter(|active| active.fault.kind.stage() == stage) {
             let meant = active.fault.method.as_ref().is_none_or(|only| only == method);
-            let struck = meant
-                && match active.fault.when {
-                    When::Always => true,
-                    When::Chance(chance) => random.f64() < chance,
-                    When::Next(count) => active.hits < count,
-                    When::For(_) => !active.over(),
-                };
+            let struck = meant && active.fault.when.strikes(active.hits, active.over(), random);
             if struck {
                 active.hits += 1;
                 hits.push(active.fault.kind);

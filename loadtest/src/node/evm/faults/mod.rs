@@ -15,6 +15,7 @@ pub(crate) use kind::{Forgery, Stage};
 use super::When;
 use super::dice;
 use super::error::Error;
+use crate::node::when::Written;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -98,19 +99,11 @@ impl FromStr for Fault {
                 }
             }
         };
-        let (rest, method) = match rest.split_once('/') {
-            Some((rest, method)) => (rest, Some(method.to_owned())),
-            None => (rest, None),
-        };
-        let (rest, when) = match rest.split_once('@') {
-            None => (rest, When::Always),
-            Some((rest, when)) => (rest, When::read(when).map_err(bad)?),
-        };
-        let (name, argument) = rest.split_once(':').map_or((rest, None), |(name, argument)| (name, Some(argument)));
+        let Written { name, argument, when, method } = Written::read(rest).map_err(bad)?;
         let kind = FaultKind::read(name, argument, text)?;
         let plain = method.is_none() && blocks == Blocks::Any;
         match kind.stage() {
-            Stage::Listen if !plain || !matches!(when, When::Always | When::For(_)) => {
+            Stage::Listen if !plain || !when.lasts() => {
                 Err(bad("a port is refused always or for a time, whatever the request"))
             }
             Stage::Block if method.is_some() => Err(bad("a lie about a block is told by every method")),
@@ -193,7 +186,7 @@ impl Faults {
 
     /// Adds a fault; `head` is where the chain stands now.
     pub(crate) fn add(&self, fault: Fault, head: u64) {
-        let until = if let When::For(time) = fault.when { Some(Instant::now() + time) } else { None };
+        let until = fault.when.end();
         let seed = dice::seed_of(self.seed, &fault.to_string());
         self.lock().0.push(Active { fault, hits: 0, since: head, until, seed });
     }
@@ -229,13 +222,7 @@ impl Faults {
                 None if *blocks == Blocks::Any => true,
                 only => calls.clone().any(|(name, height)| only.as_ref().is_none_or(|only| name == only) && of(height)),
             };
-            let struck = meant
-                && match active.fault.when {
-                    When::Always => true,
-                    When::Chance(chance) => random.f64() < chance,
-                    When::Next(count) => active.hits < count,
-                    When::For(_) => !active.over(),
-                };
+            let struck = meant && active.fault.when.strikes(active.hits, active.over(), random);
             if struck {
                 hits.push(Hit { kind: active.fault.kind, since: active.since, before: active.hits });
                 active.hits += 1;
