@@ -57,39 +57,18 @@ enum Node {
     Electrum(Bitcoin),
 }
 
+// Where a simulated node listens, and how its chain grows, whatever its family. No documentation: it would be that of the commands.
 #[derive(Debug, Args)]
-struct Bitcoin {
-    /// Folder of recorded blocks, NAME.raw, whose transactions are replayed; or a file as bitcoind keeps blocks, which is served as it is
-    #[arg(long, conflicts_with = "embedded")]
-    data: Option<PathBuf>,
-    /// A built-in set of recorded blocks instead: small, large (replayed), first (the main chain's blocks 0 to 438 as they are)
-    #[arg(long, default_value = "small")]
-    embedded: String,
+struct Growth {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Blocks per second; 0: only `sim_advance` makes blocks
-    #[arg(long, default_value_t = 0.1)]
-    rate: f64,
-    /// The last height: a number, or `endless`
-    #[arg(long, default_value = "endless", value_parser = blocks)]
-    blocks: Blocks,
     /// Replaces the last DEPTH blocks …
     #[arg(long, value_name = "DEPTH", requires = "every")]
     fork: Option<u64>,
     /// … whenever the head leaves a multiple of N
     #[arg(long, value_name = "N", requires = "fork")]
     every: Option<u64>,
-    /// What goes wrong: KIND[:ARGUMENT][@CHANCE|@xCOUNT|@TIME][/METHOD], for example slow:250@0.1 (repeatable)
-    #[arg(long = "fault")]
-    faults: Vec<bitcoin::Fault>,
-    /// One more endpoint of the same chain: NAME[,kind=core|electrum][,listen=ADDR][,credentials=USER:PASSWORD][,version=290000]
-    /// [,rest=off][,zmq=on][,protocol=1.4][,latency=…][,fault=…] (repeatable); each prints a line NAME URL, and where it has ZMQ that URL
-    #[arg(long = "endpoint", value_name = "SPEC")]
-    endpoints: Vec<String>,
-    /// Core: USER:PASSWORD that JSON-RPC must come with
-    #[arg(long)]
-    credentials: Option<String>,
     /// Another seed is another chain
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -104,6 +83,44 @@ struct Bitcoin {
     pause: bool,
 }
 
+impl Growth {
+    fn forks(&self) -> Option<Schedule> {
+        self.fork.zip(self.every).map(|(depth, every)| Schedule { depth, every })
+    }
+
+    fn origin(self) -> Origin {
+        self.origin.map_or(Origin::Now, |path| Origin::File { path, pause: self.pause })
+    }
+}
+
+#[derive(Debug, Args)]
+struct Bitcoin {
+    /// Folder of recorded blocks, NAME.raw, whose transactions are replayed; or a file as bitcoind keeps blocks, which is served as it is
+    #[arg(long, conflicts_with = "embedded")]
+    data: Option<PathBuf>,
+    /// A built-in set of recorded blocks instead: small, large (replayed), first (the main chain's blocks 0 to 438 as they are)
+    #[arg(long, default_value = "small")]
+    embedded: String,
+    /// Blocks per second; 0: only `sim_advance` makes blocks
+    #[arg(long, default_value_t = 0.1)]
+    rate: f64,
+    /// The last height: a number, or `endless`
+    #[arg(long, default_value = "endless", value_parser = blocks)]
+    blocks: Blocks,
+    /// What goes wrong: KIND[:ARGUMENT][@CHANCE|@xCOUNT|@TIME][/METHOD], for example slow:250@0.1 (repeatable)
+    #[arg(long = "fault")]
+    faults: Vec<bitcoin::Fault>,
+    /// One more endpoint of the same chain: NAME[,kind=core|electrum][,listen=ADDR][,credentials=USER:PASSWORD][,version=290000]
+    /// [,rest=off][,zmq=on][,protocol=1.4][,latency=…][,fault=…] (repeatable); each prints a line NAME URL, and where it has ZMQ that URL
+    #[arg(long = "endpoint", value_name = "SPEC")]
+    endpoints: Vec<String>,
+    /// Core: USER:PASSWORD that JSON-RPC must come with
+    #[arg(long)]
+    credentials: Option<String>,
+    #[command(flatten)]
+    growth: Growth,
+}
+
 impl Bitcoin {
     fn config(self, kind: bitcoin::Kind) -> Result<bitcoin::Config, bitcoin::Error> {
         let data = match &self.data {
@@ -112,7 +129,7 @@ impl Bitcoin {
         };
         let main = bitcoin::EndpointConfig {
             kind,
-            listen: self.listen,
+            listen: self.growth.listen,
             credentials: self.credentials,
             faults: self.faults,
             ..bitcoin::EndpointConfig::core(evm::MAIN)
@@ -122,12 +139,12 @@ impl Bitcoin {
             endpoints.push(bitcoin::EndpointConfig::read(text, kind)?);
         }
         Ok(bitcoin::Config {
-            seed: self.seed,
-            history: self.history,
-            clock: if self.rate == 0.0 { Clock::Manual } else { Clock::Rate(self.rate) },
+            seed: self.growth.seed,
+            history: self.growth.history,
+            clock: clock(self.rate),
             blocks: self.blocks.0,
-            forks: self.fork.zip(self.every).map(|(depth, every)| Schedule { depth, every }),
-            origin: self.origin.map_or(Origin::Now, |path| Origin::File { path, pause: self.pause }),
+            forks: self.growth.forks(),
+            origin: self.growth.origin(),
             ..bitcoin::Config::new(data, endpoints)
         })
     }
@@ -158,21 +175,12 @@ struct Evm {
     /// A built-in set of recorded blocks instead: ethereum, optimism, polygon, …
     #[arg(long)]
     embedded: Option<String>,
-    /// Where to listen
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
     /// Blocks per second; 0: only `sim_advance` makes blocks
     #[arg(long, default_value_t = 0.5)]
     rate: f64,
     /// How many blocks there will be: a number, or `endless`
     #[arg(long, default_value = "endless", value_parser = blocks)]
     blocks: Blocks,
-    /// Replaces the last DEPTH blocks …
-    #[arg(long, value_name = "DEPTH", requires = "every")]
-    fork: Option<u64>,
-    /// … whenever the head leaves a multiple of N
-    #[arg(long, value_name = "N", requires = "fork")]
-    every: Option<u64>,
     /// What goes wrong: KIND[:ARGUMENT][@CHANCE|@xCOUNT|@TIME][/METHOD][#HEIGHT|#%N], for example slow:250@0.1 (repeatable)
     #[arg(long = "fault")]
     faults: Vec<Fault>,
@@ -180,30 +188,25 @@ struct Evm {
     /// [,limit=RATE/s[+BURST][:after|:bare|:body]][,fault=…][,ws=off] (repeatable); each prints a line NAME URL WEBSOCKET
     #[arg(long = "endpoint", value_name = "SPEC")]
     endpoints: Vec<EndpointConfig>,
-    /// Another seed is another chain
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     /// Default: the recorded chain's
     #[arg(long)]
     chain_id: Option<u64>,
     /// The first height
     #[arg(long, value_name = "H", default_value_t = 1)]
     start_height: u64,
-    /// Blocks beyond the first that are there at once
-    #[arg(long, default_value_t = 0)]
-    history: u64,
-    /// File that keeps when the chain began: a restart with it continues the same chain
-    #[arg(long, value_name = "FILE")]
-    origin: Option<PathBuf>,
-    /// While the simulator does not run, no blocks come into being
-    #[arg(long, requires = "origin")]
-    pause: bool,
+    #[command(flatten)]
+    growth: Growth,
     /// How far the finalized block is behind the head
     #[arg(long, default_value_t = 64)]
     finality: u64,
     /// Compress answers for clients that accept gzip
     #[arg(long)]
     gzip: bool,
+}
+
+/// So many blocks a second, or orders alone.
+fn clock(rate: f64) -> Clock {
+    if rate == 0.0 { Clock::Manual } else { Clock::Rate(rate) }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -224,15 +227,15 @@ impl Evm {
             (None, None) => return Err(evm::Error::Setting("want --data or --embedded".into())),
         };
         Ok(Config {
-            listen: self.listen,
-            seed: self.seed,
+            listen: self.growth.listen,
+            seed: self.growth.seed,
             chain_id: self.chain_id,
             start_height: self.start_height,
-            history: self.history,
-            clock: if self.rate == 0.0 { Clock::Manual } else { Clock::Rate(self.rate) },
+            history: self.growth.history,
+            clock: clock(self.rate),
             blocks: self.blocks.0,
-            forks: self.fork.zip(self.every).map(|(depth, every)| Schedule { depth, every }),
-            origin: self.origin.map_or(Origin::Now, |path| Origin::File { path, pause: self.pause }),
+            forks: self.growth.forks(),
+            origin: self.growth.origin(),
             faults: self.faults,
             endpoints: self.endpoints,
             finality_depth: self.finality,
@@ -250,27 +253,11 @@ impl Evm {
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Bench(args) => bench::run(args).await,
-        // Told to stop, it still ends what it started.
-        Command::Chaos(args) => tokio::select! {
-            outcome = chaos::run(args) => outcome,
-            told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
-        },
-        Command::ChaosAlerts(args) => tokio::select! {
-            outcome = chaos_alerts::run(args) => outcome,
-            told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
-        },
-        Command::Completeness(args) => tokio::select! {
-            outcome = completeness::run(args) => outcome,
-            told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
-        },
-        Command::Backfill(args) => tokio::select! {
-            outcome = backfill::run(args) => outcome,
-            told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
-        },
-        Command::Wide(args) => tokio::select! {
-            outcome = wide::run(args) => outcome,
-            told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
-        },
+        Command::Chaos(args) => unless_stopped(chaos::run(args)).await,
+        Command::ChaosAlerts(args) => unless_stopped(chaos_alerts::run(args)).await,
+        Command::Completeness(args) => unless_stopped(completeness::run(args)).await,
+        Command::Backfill(args) => unless_stopped(backfill::run(args)).await,
+        Command::Wide(args) => unless_stopped(wide::run(args)).await,
         Command::Windows(args) => merging::run(args),
         Command::Node(Node::Core(args)) => args.serve(bitcoin::Kind::Core).await,
         Command::Node(Node::Electrum(args)) => args.serve(bitcoin::Kind::Electrum).await,
@@ -287,6 +274,14 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             node.shutdown().await;
             Ok(())
         }
+    }
+}
+
+/// To its end, unless it is told to stop: it still ends what it started.
+async fn unless_stopped(run: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::select! {
+        outcome = run => outcome,
+        told = stopped() => Err(told.map_or_else(|e| e.to_string(), |()| "stopped before its end".into()).into()),
     }
 }
 
