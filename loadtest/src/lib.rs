@@ -16,5 +16,6 @@ pub mod failure;
 pub mod matching;
 pub mod merging;
 pub mod node;
+mod receiver;
 pub mod wide;
 pub mod windows;

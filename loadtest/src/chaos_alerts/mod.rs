@@ -127,7 +127,7 @@ pub async fn report(args: &ChaosAlerts, tell: &mut (dyn FnMut(String) + Send)) -
     let mut cluster = Cluster::start(Settings {
         binary: cluster::binary(args.release_binary.as_deref())?,
         networks: vec![(NETWORK.to_owned(), Endpoint::from(&*node))],
-        log: format!("{log}\n[alerts]\nallow_targets = [\"{}\"]\nsettle = \"5s\"\n", receiver.address),
+        log: format!("{log}\n[alerts]\nallow_targets = [\"{}\"]\nsettle = \"5s\"\n", receiver.address()),
     })
     .await?;
     let outcome = deal(args, seed, (&mut cluster, &node, &receiver), tell).await;
@@ -149,7 +149,7 @@ async fn deal(
         cluster.stage(name)?;
     }
     let channel = json!({
-        "name": "hook", "type": "webhook", "per_hour": 10_000, "config": {"url": format!("http://{}/hook", receiver.address)}
+        "name": "hook", "type": "webhook", "per_hour": 10_000, "config": {"url": format!("http://{}/hook", receiver.address())}
     });
     let channel = make(cluster, "channels", &channel).await?;
     let monitor = json!({

@@ -2,6 +2,7 @@
 
 use super::judge::Got;
 use crate::failure::Failure;
+use crate::receiver::Serving;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -10,7 +11,6 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tokio::task::JoinHandle;
 
 /// One message in so many is refused once.
 const REFUSED: u64 = 20;
@@ -19,10 +19,8 @@ type All = Arc<Mutex<Vec<Got>>>;
 
 /// Listens until it is dropped.
 pub struct Receiver {
-    /// Where.
-    pub address: SocketAddr,
     all: All,
-    serving: JoinHandle<()>,
+    serving: Serving,
 }
 
 impl Receiver {
@@ -33,26 +31,19 @@ impl Receiver {
     pub async fn start() -> Result<Self, Failure> {
         let all = All::default();
         let app = Router::new().route("/hook", post(take)).with_state(all.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let serving = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, app).await {
-                tracing::error!(%error, "the receiver of alerts has ended");
-            }
-        });
-        Ok(Self { address, all, serving })
+        Ok(Self { serving: Serving::start(app).await?, all })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.serving.address()
     }
 
     /// What came so far, in its order.
     #[must_use]
     pub fn got(&self) -> Vec<Got> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) async fn measure(
     load: Load,
 ) -> Result<Alerts, Failure> {
     let receiver = Receiver::start().await?;
-    let extra = format!("{extra}\n[alerts]\nallow_targets = [\"{}\"]\n", receiver.address);
+    let extra = format!("{extra}\n[alerts]\nallow_targets = [\"{}\"]\n", receiver.address());
     let mut instance = Instance::start(binary, node, &Setting { extra: &extra, keep, networks: 1 }).await?;
     let measured = run(node, &mut instance, &receiver, load).await;
     let stopped = instance.stop().await;

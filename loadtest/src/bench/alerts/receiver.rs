@@ -1,6 +1,7 @@
 //! A receiver of webhooks on loopback: takes everything, and remembers when the first request of each message came.
 
 use crate::failure::Failure;
+use crate::receiver::Serving;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -10,7 +11,6 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tokio::task::JoinHandle;
 
 /// A message that says that an alert fires.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,40 +30,30 @@ type Firings = Arc<Mutex<HashMap<String, Firing>>>;
 
 /// Listens until it is dropped.
 pub(super) struct Receiver {
-    /// Where.
-    pub address: SocketAddr,
     firings: Firings,
-    serving: JoinHandle<()>,
+    serving: Serving,
 }
 
 impl Receiver {
     pub(super) async fn start() -> Result<Self, Failure> {
         let firings = Firings::default();
         let app = Router::new().route("/{tenant}", post(take)).with_state(firings.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let serving = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, app).await {
-                tracing::error!(%error, "the receiver of alerts has ended");
-            }
-        });
-        Ok(Self { address, firings, serving })
+        Ok(Self { serving: Serving::start(app).await?, firings })
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.serving.address()
     }
 
     /// The URL of a tenant's channel.
     pub(super) fn url(&self, tenant: usize) -> String {
-        format!("http://{}/{tenant}", self.address)
+        format!("http://{}/{tenant}", self.address())
     }
 
     /// Those that came so far.
     pub(super) fn firings(&self) -> Vec<Firing> {
         self.firings.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 

@@ -137,7 +137,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let settings = Settings { place: ControlPlace::Sqlite(folder.path().join("control.db")), secret: None };
         let receiver = Receiver::start().await.expect("listens");
-        let targets = Targets::new(&[receiver.address.to_string()], &[]).expect("an address");
+        let targets = Targets::new(&[receiver.address().to_string()], &[]).expect("an address");
         let bounds = Bounds { targets, ..Bounds::default() };
         // Nobody publishes here: what is waited for is left out.
         let tenants = Tenants::define(&settings, &bounds, &receiver, (3, 0)).await.expect("made");
