@@ -15,6 +15,7 @@ pub mod completeness;
 pub mod failure;
 pub mod matching;
 pub mod merging;
+mod monitors;
 pub mod node;
 mod receiver;
 pub mod wide;

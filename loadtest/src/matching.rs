@@ -21,7 +21,7 @@ use conditions::{Hit, Index, Monitor, Scratch};
 use schemas::records::EnrichedTransaction;
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, monitors};
 
 /// Recorded blocks that are looked through.
 const BLOCKS: [&str; 3] = ["ethereum/19433902", "ethereum/18000000", "polygon/38102393"];
@@ -82,23 +82,6 @@ fn monitor(addresses: &[String], conditions: &Value) -> Arc<Monitor> {
     Arc::new(Monitor::parse(&definition).unwrap_or_else(|mistakes| panic!("{mistakes:?}")))
 }
 
-/// What monitors mostly say, each a little different.
-fn conditions(n: usize) -> Value {
-    match n % 3 {
-        0 => {
-            json!({"events": [{"signature": "Transfer(address,address,uint256)", "expression": format!("value > {n}")}],
-            "transactions": [{"status": "Success"}]})
-        }
-        1 => {
-            json!({"functions": [{"signature": "transfer(address to, uint256 amount)", "expression": format!("amount > {n} gwei")}],
-            "events": [{"signature": "Approval(address,address,uint256)"}]})
-        }
-        _ => {
-            json!({"transactions": [{"status": "Any", "expression": format!("value >= {n} wei AND gas_used > 21000")}]})
-        }
-    }
-}
-
 /// Nanoseconds for each transaction, the least of all passes, and how many matches there were.
 fn measure(index: &Index, block: &[EnrichedTransaction], lasting: Duration) -> (f64, usize) {
     let mut scratch = Scratch::default();
@@ -129,15 +112,14 @@ fn costs(args: Matching) -> Result<Costs, Failure> {
     let text = |address: &Address| address.to_string().to_lowercase();
     let add =
         |index: &mut Index, n: usize, monitor: Arc<Monitor>| index.insert("tenant", &format!("m{n:05}"), 1, monitor);
-    let elsewhere = |n: usize| format!("0x{:040x}", 0x5eed_0000_0000_u64 + n as u64);
 
     let mut index = Index::new();
     for (n, (_, address)) in busy.iter().take(MONITORS.0).enumerate() {
-        add(&mut index, n, monitor(&[text(address)], &conditions(n)));
+        add(&mut index, n, monitor(&[text(address)], &monitors::conditions(n)));
     }
     let (ten, matches) = measure(&index, &block, lasting);
     for n in MONITORS.0..MONITORS.1 {
-        add(&mut index, n, monitor(&[elsewhere(n)], &conditions(n)));
+        add(&mut index, n, monitor(&[monitors::elsewhere(n)], &monitors::conditions(n)));
     }
     let (thousands, again) = measure(&index, &block, lasting);
     if matches == 0 || matches != again {
@@ -146,7 +128,7 @@ fn costs(args: Matching) -> Result<Costs, Failure> {
     let begin = Instant::now();
     let edited = MONITORS.0..MONITORS.0 + 1_000;
     for n in edited.clone() {
-        add(&mut index, n, monitor(&[elsewhere(n)], &conditions(n + 1)));
+        add(&mut index, n, monitor(&[monitors::elsewhere(n)], &monitors::conditions(n + 1)));
     }
     let edit = begin.elapsed().as_nanos() as f64 / edited.len() as f64;
 

@@ -5,6 +5,7 @@
 use super::receiver::Receiver;
 use crate::bench::NETWORK;
 use crate::failure::Failure;
+use crate::monitors;
 use control::{Authenticated, Bounds, Caller, Id, Operator};
 use schemas::records::DefinitionKind;
 use serde_json::{Value, json};
@@ -106,22 +107,9 @@ impl Tenants {
     }
 }
 
-/// What monitors mostly say, each a little different, about an address that nothing happens at.
+/// A monitor that finds nothing, another for each.
 fn elsewhere(n: usize) -> Value {
-    let conditions = match n % 3 {
-        0 => json!({
-            "events": [{"signature": "Transfer(address,address,uint256)", "expression": format!("value > {n}")}],
-            "transactions": [{"status": "Success"}]
-        }),
-        1 => json!({
-            "functions": [{"signature": "transfer(address to, uint256 amount)", "expression": format!("amount > {n} gwei")}],
-            "events": [{"signature": "Approval(address,address,uint256)"}]
-        }),
-        _ => json!({
-            "transactions": [{"status": "Any", "expression": format!("value >= {n} wei AND gas_used > 21000")}]
-        }),
-    };
-    let address = format!("0x{:040x}", 0x5eed_0000_0000_u64 + n as u64);
+    let (address, conditions) = (monitors::elsewhere(n), monitors::conditions(n));
     json!({"name": format!("m{n:05}"), "network": NETWORK, "addresses": [{"address": address}], "match_conditions": conditions})
 }
 
