@@ -10,20 +10,30 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-async fn start(origin: &Path, more: &[&str]) -> (Child, String) {
+/// A node that forks on a schedule, and the lines that it prints.
+async fn start<const LINES: usize>(arguments: &[&str], origin: &Path) -> (Child, [String; LINES]) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_loadtest"))
-        .args(["node", "evm", "--rate", "0", "--history", "50", "--seed", "4", "--data"])
-        .arg(folder("optimism"))
-        .arg("--origin")
+        .arg("node")
+        .args(arguments)
+        .args(["--rate", "0", "--history", "50", "--seed", "4", "--fork", "3", "--every", "20", "--origin"])
         .arg(origin)
-        .args(more)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .expect("the program");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let url = lines.next_line().await.expect("readable").expect("a line");
-    (child, url)
+    let mut printed = [const { String::new() }; LINES];
+    for line in &mut printed {
+        *line = lines.next_line().await.expect("readable").expect("a line");
+    }
+    (child, printed)
+}
+
+/// Ends it as a supervisor does.
+async fn terminate(mut child: Child) {
+    let pid = rustix::process::Pid::from_raw(child.id().expect("running").cast_signed()).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
+    assert!(child.wait().await.expect("ended").success(), "SIGTERM ends it cleanly");
 }
 
 async fn canonical(url: &str) -> Vec<Canonical> {
@@ -34,7 +44,9 @@ async fn canonical(url: &str) -> Vec<Canonical> {
 async fn a_killed_node_continues_its_chain() {
     let dir = tempfile::tempdir().expect("a folder");
     let origin = dir.path().join("origin.json");
-    let (mut child, url) = start(&origin, &["--fork", "3", "--every", "20"]).await;
+    let data = folder("optimism");
+    let arguments = ["evm", "--data", data.to_str().expect("text")];
+    let (mut child, [url]) = start(&arguments, &origin).await;
     call(&url, "sim_advance", json!([13])).await;
     call(&url, "sim_fork", json!([10, 1])).await;
     let before = canonical(&url).await;
@@ -42,33 +54,17 @@ async fn a_killed_node_continues_its_chain() {
     assert!(before.iter().any(|block| block.version > 1), "both kinds of fork meet");
     child.kill().await.expect("killed");
 
-    let (mut child, url) = start(&origin, &["--fork", "3", "--every", "20"]).await;
+    let (child, [url]) = start(&arguments, &origin).await;
     assert_eq!(canonical(&url).await, before);
-    let pid = rustix::process::Pid::from_raw(child.id().expect("running").cast_signed()).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
-    assert!(child.wait().await.expect("ended").success(), "SIGTERM ends it cleanly");
-}
-
-async fn start_core(origin: &Path) -> (Child, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_loadtest"))
-        .args(["node", "core", "--rate", "0", "--history", "50", "--seed", "4", "--fork", "3", "--every", "20"])
-        .args(["--endpoint", "server,kind=electrum,protocol=1.4", "--origin"])
-        .arg(origin)
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the program");
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let url = lines.next_line().await.expect("readable").expect("a line");
-    let server = lines.next_line().await.expect("readable").expect("a line");
-    (child, url, server)
+    terminate(child).await;
 }
 
 #[tokio::test]
 async fn a_killed_bitcoin_node_continues_its_chain() {
     let dir = tempfile::tempdir().expect("a folder");
     let origin = dir.path().join("origin.json");
-    let (mut child, url, server) = start_core(&origin).await;
+    let arguments = ["core", "--endpoint", "server,kind=electrum,protocol=1.4"];
+    let (mut child, [url, server]) = start(&arguments, &origin).await;
     assert!(server.starts_with("server tcp://127.0.0.1:"), "{server}");
     call(&url, "sim_advance", json!([13])).await;
     call(&url, "sim_fork", json!([10, 1])).await;
@@ -76,11 +72,9 @@ async fn a_killed_bitcoin_node_continues_its_chain() {
     assert_eq!(before.as_array().expect("a list").len(), 66);
     child.kill().await.expect("killed");
 
-    let (mut child, url, _) = start_core(&origin).await;
+    let (child, [url, _]) = start(&arguments, &origin).await;
     assert_eq!(call(&url, "sim_canonical", json!([])).await, before);
-    let pid = rustix::process::Pid::from_raw(child.id().expect("running").cast_signed()).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signalled");
-    assert!(child.wait().await.expect("ended").success(), "SIGTERM ends it cleanly");
+    terminate(child).await;
 }
 
 #[tokio::test]
