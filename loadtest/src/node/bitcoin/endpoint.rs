@@ -4,14 +4,13 @@
 //! call takes follows from the node's seed and the endpoint's name.
 
 use super::Latency;
-use super::block::{Block, Header};
+use super::block::{Block, Header, median, time_of};
 use super::branch::Branch;
 use super::chain::Sealed;
 use super::config::{EndpointConfig, Kind, Protocol};
 use super::faults::{Fault, FaultKind, Faults};
 use super::maker::Place;
 use super::shared::Shared;
-use super::told::median_time;
 use super::wire::Hash;
 use crate::node::dice;
 use crate::node::socket::Connections;
@@ -264,8 +263,7 @@ impl Endpoint {
 
     /// The median time past of the block at a height, seconds since 1970.
     pub(crate) fn median_time(&self, height: u64) -> u32 {
-        let headers: Vec<Header> =
-            (0..=height).rev().take(11).filter_map(|height| self.at(height)).map(|(header, _)| header).collect();
-        median_time(headers.iter())
+        let last = (0..=height).rev().take(11).filter_map(|height| self.at(height));
+        median(last.map(|(header, _)| time_of(&header)))
     }
 }

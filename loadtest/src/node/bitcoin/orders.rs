@@ -24,37 +24,39 @@ fn faults(list: &[Value]) -> Result<Vec<Fault>, String> {
     list.iter().map(read).collect()
 }
 
-impl Shared {
-    /// Carries out an order that came to an endpoint.
-    pub(crate) fn order(&self, at: Option<&Endpoint>, order: &str, params: &[Value]) -> Result<Value, String> {
+impl Endpoint {
+    /// Carries out an order that came to it.
+    pub(crate) fn order(&self, order: &str, params: &[Value]) -> Result<Value, String> {
+        let shared = &self.shared;
         match order {
-            "advance" => self.advance(number(params, 0, Some(1))?).map(Value::from).map_err(|e| e.to_string()),
+            "advance" => shared.advance(number(params, 0, Some(1))?).map(Value::from).map_err(|e| e.to_string()),
             "fork" => {
                 let (depth, more) = (number(params, 0, None)?, number(params, 1, Some(0))?);
-                self.fork(depth, more).map(Value::from).map_err(|e| e.to_string())
+                shared.fork(depth, more).map(Value::from).map_err(|e| e.to_string())
             }
             "fault" => {
                 let new = faults(params)?;
-                let endpoint = at.ok_or("no endpoint")?;
-                endpoint.clear_faults();
-                new.into_iter().for_each(|fault| endpoint.fault(fault));
-                Ok(serde_json::to_value(endpoint.faults()).unwrap_or_default())
+                self.clear_faults();
+                new.into_iter().for_each(|fault| self.fault(fault));
+                Ok(serde_json::to_value(self.faults()).unwrap_or_default())
             }
-            "endpoints" => Ok(self.endpoints().iter().map(|endpoint| described(endpoint)).collect()),
-            "endpoint" => self.changed(params),
+            "endpoints" => Ok(shared.endpoints().iter().map(|endpoint| described(endpoint)).collect()),
+            "endpoint" => shared.changed(params),
             "canonical" => {
-                let (from, to) = (number(params, 0, Some(0))?, number(params, 1, Some(self.head()))?);
+                let (from, to) = (number(params, 0, Some(0))?, number(params, 1, Some(shared.head()))?);
                 if to.saturating_sub(from) >= limits::LISTED_HEIGHTS {
                     return Err(format!("at most {} heights", limits::LISTED_HEIGHTS));
                 }
-                Ok(serde_json::to_value(self.canonical(from..=to)).unwrap_or_default())
+                Ok(serde_json::to_value(shared.canonical(from..=to)).unwrap_or_default())
             }
             other => {
                 Err(format!("there is no order sim_{other}: advance, fork, fault, endpoints, endpoint, canonical"))
             }
         }
     }
+}
 
+impl Shared {
     /// `[NAME, {latency, faults, drop}]`: changes what is given and leaves the rest; `null` takes a latency away.
     fn changed(&self, params: &[Value]) -> Result<Value, String> {
         let name = params.first().and_then(Value::as_str).ok_or("want the endpoint's name")?;

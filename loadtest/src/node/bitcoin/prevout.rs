@@ -32,7 +32,7 @@ pub(crate) fn spent(transaction: &Transaction<'_>, inside: Vec<Option<Prevout>>)
     let unknown = inside.iter().filter(|known| known.is_none()).count() as u64;
     let has: u64 = inside.iter().flatten().map(|known| known.value).sum();
     let rate = 1 + u64::from(transaction.txid()[0]) % 60;
-    let size = (3 * transaction.stripped() + transaction.raw.len()).div_ceil(4) as u64;
+    let size = transaction.weight().div_ceil(4) as u64;
     let wants: u64 = transaction.outputs.iter().map(|output| output.value).sum::<u64>() + size * rate;
     let missing = wants.saturating_sub(has).max(unknown * LEAST);
     let share = missing.checked_div(unknown).unwrap_or(0);

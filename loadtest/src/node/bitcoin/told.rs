@@ -2,8 +2,8 @@
 //!
 //! Guarantee: nothing of it comes from Headwater's own readers.
 
-use super::block::{Block, Header, median, parent_of, time_of};
-use super::wire::{Reader, Transaction, sha256d, shown};
+use super::block::{Block, Header, parent_of, time_of};
+use super::wire::{Reader, Transaction, shown};
 use serde::{Deserialize, Serialize};
 
 /// One canonical block.
@@ -98,9 +98,9 @@ impl Told {
             let spends = one.inputs.iter().zip(&prevouts);
             Some(Self {
                 txid: shown(&one.txid()),
-                wtxid: shown(&sha256d(&[one.raw])),
+                wtxid: shown(&one.wtxid()),
                 size: one.raw.len() as u64,
-                weight: (3 * one.stripped() + one.raw.len()) as u64,
+                weight: one.weight() as u64,
                 fee: input_value.saturating_sub(output_value),
                 output_value,
                 inputs: spends.map(|(input, (value, _))| (shown(&input.spent), input.index, *value)).collect(),
@@ -109,9 +109,4 @@ impl Told {
         };
         block.spans.iter().zip(spent(&block.undo)).filter_map(read).collect()
     }
-}
-
-/// The median time past of the block at the end of these headers, the highest first: seconds since 1970.
-pub(crate) fn median_time<'a>(headers: impl Iterator<Item = &'a Header>) -> u32 {
-    median(headers.take(11).map(time_of))
 }

@@ -21,8 +21,11 @@ pub(crate) fn shown(hash: &Hash) -> String {
     const_hex::encode(bytes)
 }
 
-/// The hash that is shown so.
+/// The hash that is shown so, in 64 digits.
 pub(crate) fn hash_of(text: &str) -> Option<Hash> {
+    if text.len() != 64 {
+        return None;
+    }
     let mut bytes = [0; 32];
     const_hex::decode_to_slice(text, &mut bytes).ok()?;
     bytes.reverse();
@@ -201,9 +204,19 @@ impl<'a> Transaction<'a> {
         txid(self.raw, self.witnesses)
     }
 
+    /// Its hash with witnesses (BIP-141).
+    pub(crate) fn wtxid(&self) -> Hash {
+        sha256d(&[self.raw])
+    }
+
     /// Bytes without witnesses.
     pub(crate) fn stripped(&self) -> usize {
         self.witnesses.map_or(self.raw.len(), |at| at - 2 + 4)
+    }
+
+    /// Weight units (BIP-141).
+    pub(crate) fn weight(&self) -> usize {
+        3 * self.stripped() + self.raw.len()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::block::Block;
 use super::super::told::spent;
-use super::super::wire::{Transaction, sha256d, shown};
+use super::super::wire::{Transaction, shown};
 use serde_json::{Value, json};
 
 /// Satoshi as an amount in bitcoin with its eight decimals, as [`plain`] leaves it: serde_json would write small ones with an exponent.
@@ -76,10 +76,10 @@ pub(super) fn add_transactions(told: &mut Value, block: &Block, verbosity: u64, 
         let inputs: Vec<Value> = one.inputs.iter().map(input).collect();
         let output = |(n, output): (usize, &super::super::wire::Output<'_>)| json!({"value": amount(output.value), "n": n, "scriptPubKey": script(output.script)});
         let outputs: Vec<Value> = one.outputs.iter().enumerate().map(output).collect();
-        let weight = 3 * one.stripped() + one.raw.len();
+        let weight = one.weight();
         let mut told = json!({
             "txid": shown(&one.txid()),
-            "hash": shown(&sha256d(&[one.raw])),
+            "hash": shown(&one.wtxid()),
             "version": one.version,
             "size": one.raw.len(),
             "vsize": weight.div_ceil(4),

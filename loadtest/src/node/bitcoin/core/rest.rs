@@ -42,8 +42,7 @@ pub(super) fn answer(endpoint: &Endpoint, path: &str, query: Option<&str>, hits:
     let (path, ending) = path.rsplit_once('.').unwrap_or((path, ""));
     let parts: Vec<&str> = path.split('/').collect();
     let hash = |text: &str| -> Result<Hash, (StatusCode, String)> {
-        let found = Some(text).filter(|text| text.len() == 64).and_then(hash_of);
-        found.ok_or_else(|| no(StatusCode::BAD_REQUEST, &format!("Invalid hash: {text}")))
+        hash_of(text).ok_or_else(|| no(StatusCode::BAD_REQUEST, &format!("Invalid hash: {text}")))
     };
     let block = |text: &str| -> Result<Arc<Block>, (StatusCode, String)> {
         let hash = hash(text)?;

@@ -29,7 +29,7 @@ pub(super) fn answer(endpoint: &Endpoint, call: &Value, hits: &[FaultKind]) -> S
     let none = Vec::new();
     let params = call["params"].as_array().unwrap_or(&none);
     let result = match method.strip_prefix("sim_") {
-        Some(order) => endpoint.shared.order(Some(endpoint), order, params).map_err(|words| (-32602, words)),
+        Some(order) => endpoint.order(order, params).map_err(|words| (-32602, words)),
         None => answered(endpoint, method, params, hits),
     };
     let text = match result {
@@ -123,7 +123,7 @@ fn genesis(endpoint: &Endpoint, height: u64) -> Option<Value> {
 }
 
 fn hash(value: &Value) -> Result<Hash, Refusal> {
-    let found = value.as_str().filter(|text| text.len() == 64).and_then(hash_of);
+    let found = value.as_str().and_then(hash_of);
     found.ok_or((-8, "blockhash must be of length 64 and hexadecimal".into()))
 }
 

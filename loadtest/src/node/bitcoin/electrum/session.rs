@@ -100,7 +100,7 @@ async fn answer(endpoint: &Endpoint, session: &mut Session, line: &[u8], lines: 
         let none = Vec::new();
         let params = call["params"].as_array().unwrap_or(&none);
         let result = match method.strip_prefix("sim_") {
-            Some(order) => endpoint.shared.order(Some(endpoint), order, params).map_err(|words| (1, words)),
+            Some(order) => endpoint.order(order, params).map_err(|words| (1, words)),
             None => {
                 endpoint.note(method);
                 let hit = endpoint.faults.hits(Stage::Call, method);
