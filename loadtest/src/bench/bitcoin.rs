@@ -4,11 +4,11 @@
 
 use super::instance::Instance;
 use super::{Failure, NETWORK, Node, processes};
+use crate::cluster::Endpoint;
 use crate::node::bitcoin::{Canonical, Clock, Config, Dataset, EndpointConfig, Origin, Simulator, spawn};
 use reqwest::Client;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -112,17 +112,7 @@ pub(super) async fn measure(
     let data = Dataset::embedded("large")?;
     let block_set = data.name().to_owned();
     let source = Source::start(data, blocks, at_ms).await?;
-    let mut network = format!(
-        "[[network]]\nslug = \"{NETWORK}\"\nfamily = \"bitcoin\"\nchain = \"{}\"\nstart = 1\n",
-        source.simulator.chain()
-    );
-    for endpoint in source.simulator.endpoints() {
-        // Writing into memory cannot fail.
-        let _ = write!(network, "[[network.endpoint]]\nname = \"{}\"\nurl = \"{}\"\n", endpoint.name(), endpoint.url());
-        if let Some(zmq) = endpoint.zmq_url() {
-            let _ = writeln!(network, "zmq = \"{zmq}\"");
-        }
-    }
+    let network = Endpoint::from(&source.simulator).network(NETWORK);
     let mut instance = Instance::launch(binary, &network, extra, keep).await?;
     let measured = one(&source, &mut instance, block_set).await;
     let stopped = instance.stop().await;

@@ -19,7 +19,6 @@ use crate::failure::Failure;
 use crate::node::bitcoin;
 use crate::node::evm::Simulator;
 use rustix::process::Signal;
-use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -71,6 +70,13 @@ impl From<&bitcoin::Simulator> for Endpoint {
     }
 }
 
+impl Endpoint {
+    /// The network of this name, as the configuration has it.
+    pub(crate) fn network(&self, slug: &str) -> String {
+        format!("[[network]]\nslug = \"{slug}\"\n{}", self.0)
+    }
+}
+
 /// A store, and stages over Kafka, each a process.
 pub struct Cluster {
     binary: PathBuf,
@@ -97,7 +103,7 @@ impl Cluster {
         let prefix = format!("test-{now:x}.");
         let mut common = format!("[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n");
         for (slug, node) in &settings.networks {
-            write!(common, "[[network]]\nslug = \"{slug}\"\n{}", node.0)?;
+            common += &node.network(slug);
         }
         std::fs::write(folder.path().join(STORE_FILE), format!("{common}[store]\nlisten = \"{sql}\"\n"))?;
         let config = folder.path().join("stages.toml");
