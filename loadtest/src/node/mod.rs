@@ -14,4 +14,5 @@ mod latency;
 mod origin;
 mod recording;
 mod socket;
+mod tasks;
 mod when;

@@ -53,6 +53,7 @@ pub use told::{Canonical, Told};
 
 use super::door;
 use super::origin::{Identity, Timeline};
+use super::tasks::Tasks;
 use chain::{Chain, Plan, WINDOW};
 use kept::Kept;
 use maker::Maker;
@@ -61,10 +62,8 @@ use schemas::limits::simulator::HEADS_BEHIND;
 use shared::Shared;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// A running simulated chain with its endpoints. Dropping it ends it.
@@ -73,7 +72,7 @@ pub struct Simulator {
     chain: BitcoinChain,
     /// At least one.
     endpoints: Vec<Arc<Endpoint>>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Tasks,
 }
 
 /// Starts a simulated chain and its endpoints on the current runtime.
@@ -136,27 +135,23 @@ pub async fn spawn(config: Config) -> Result<Simulator, Error> {
         endpoints: OnceLock::new(),
         shutdown: CancellationToken::new(),
     });
-    let (mut endpoints, mut tasks) = (Vec::new(), Vec::new());
+    let (mut endpoints, mut tasks) = (Vec::new(), Tasks::new(shared.shutdown.clone()));
     for (settings, listener, zmq) in doors {
         let listen = |source| Error::Listen { addr: settings.listen, source };
         let addr = listener.local_addr().map_err(listen)?;
         let told = zmq.as_ref().map(TcpListener::local_addr).transpose().map_err(listen)?;
         let endpoint = Arc::new(Endpoint::new(settings, (addr, told), shared.clone(), config.seed));
         if let Some(zmq) = zmq {
-            tasks.push(tokio::spawn(zmq::serve(endpoint.clone(), zmq)));
+            tasks.start(zmq::serve(endpoint.clone(), zmq));
         }
-        tasks.push(tokio::spawn(door::run(endpoint.clone(), listener)));
+        tasks.start(door::run(endpoint.clone(), listener));
         endpoints.push(endpoint);
     }
     // Set once, here.
     let _ = shared.endpoints.set(endpoints.iter().map(Arc::downgrade).collect());
     if clocked {
         let clock = shared.clone();
-        tasks.push(tokio::spawn(async move {
-            if let Err(error) = clock.tick().await {
-                tracing::error!(%error, "the simulated chain stands still");
-            }
-        }));
+        tasks.clock(async move { clock.tick().await });
     }
     Ok(Simulator { shared, chain, endpoints, tasks })
 }
@@ -222,18 +217,7 @@ impl Simulator {
     }
 
     /// Ends it, and waits at most five seconds for calls that are being answered.
-    pub async fn shutdown(mut self) {
-        self.shared.shutdown.cancel();
-        for task in &mut self.tasks {
-            // A task that panicked or takes too long is aborted by the drop.
-            let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
-        }
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        self.shared.shutdown.cancel();
-        self.tasks.iter().for_each(JoinHandle::abort);
+    pub async fn shutdown(self) {
+        self.tasks.end().await;
     }
 }

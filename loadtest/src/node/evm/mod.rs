@@ -59,6 +59,7 @@ pub use shared::{Canonical, HeadEvent};
 pub use staged::Look;
 pub use stats::Counts;
 
+use super::tasks::Tasks;
 use super::{dice, door, error, origin, socket};
 use chain::{Chain, Plan};
 use config::WINDOW;
@@ -68,10 +69,8 @@ use shared::Shared;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What the first endpoint is called.
@@ -82,7 +81,7 @@ pub struct Simulator {
     shared: Arc<Shared>,
     /// At least the first.
     endpoints: Vec<Arc<Endpoint>>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Tasks,
 }
 
 /// Starts a simulated node on the current runtime.
@@ -144,22 +143,18 @@ pub async fn spawn(config: Config) -> Result<Simulator, Error> {
         endpoints: OnceLock::new(),
         shutdown: CancellationToken::new(),
     });
-    let (mut endpoints, mut tasks) = (Vec::new(), Vec::new());
+    let (mut endpoints, mut tasks) = (Vec::new(), Tasks::new(shared.shutdown.clone()));
     for (settings, listener) in doors {
         let addr = listener.local_addr().map_err(|source| Error::Listen { addr: settings.listen, source })?;
         let endpoint = Arc::new(Endpoint::new(settings, addr, shared.clone(), config.seed));
-        tasks.push(tokio::spawn(door::run(endpoint.clone(), listener)));
+        tasks.start(door::run(endpoint.clone(), listener));
         endpoints.push(endpoint);
     }
     // Set once, here.
     let _ = shared.endpoints.set(endpoints.iter().map(Arc::downgrade).collect());
     if clocked {
         let clock = shared.clone();
-        tasks.push(tokio::spawn(async move {
-            if let Err(error) = clock.tick().await {
-                tracing::error!(%error, "the simulated chain stands still");
-            }
-        }));
+        tasks.clock(async move { clock.tick().await });
     }
     Ok(Simulator { shared, endpoints, tasks })
 }
@@ -275,18 +270,7 @@ impl Simulator {
     }
 
     /// Ends it, and waits at most five seconds for requests that are being answered.
-    pub async fn shutdown(mut self) {
-        self.shared.shutdown.cancel();
-        for task in &mut self.tasks {
-            // A task that panicked or takes too long is aborted by the drop.
-            let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
-        }
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        self.shared.shutdown.cancel();
-        self.tasks.iter().for_each(JoinHandle::abort);
+    pub async fn shutdown(self) {
+        self.tasks.end().await;
     }
 }
