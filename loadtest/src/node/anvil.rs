@@ -2,6 +2,7 @@
 //!
 //! Its methods panic: who tests with it can do nothing else with a node that does not answer.
 
+use super::fetched::fetched;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -26,14 +27,9 @@ impl Anvil {
     /// # Panics
     /// When it does not start, and in CI when it is not there.
     #[must_use]
-    #[allow(clippy::print_stderr)]
     pub fn start(cache: Option<&Path>) -> Option<Self> {
         let binary = cache.map(|cache| cache.join("anvil").join(VERSION).join("anvil")).filter(|path| path.exists());
-        let Some(binary) = binary else {
-            assert!(std::env::var_os("CI").is_none(), "anvil is missing; scripts/fetch-anvil fetches it");
-            eprintln!("SKIPPED: anvil is missing; get it with scripts/fetch-anvil");
-            return None;
-        };
+        let binary = fetched(binary, "anvil", "fetch-anvil")?;
         let mut child = Command::new(binary)
             .args(["--port", "0", "--block-time", "1"])
             .stdout(Stdio::piped())

@@ -3,6 +3,7 @@
 //!
 //! Their methods panic: who tests with them can do nothing else with a server that does not answer.
 
+use super::fetched::fetched;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -29,14 +30,9 @@ pub fn cache() -> Option<PathBuf> {
 /// # Panics
 /// In CI when they are not there.
 #[must_use]
-#[allow(clippy::print_stderr)]
 pub fn programs(cache: Option<&Path>) -> Option<PathBuf> {
     let folder = cache.map(|cache| cache.join("bitcoin")).filter(|folder| folder.join(".complete").exists());
-    if folder.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "bitcoind is missing; scripts/fetch-bitcoin fetches it");
-        eprintln!("SKIPPED: bitcoind is missing; get it with scripts/fetch-bitcoin");
-    }
-    folder
+    fetched(folder, "bitcoind", "fetch-bitcoin")
 }
 
 /// A port that is free now.

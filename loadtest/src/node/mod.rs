@@ -9,6 +9,7 @@ mod dice;
 mod door;
 mod error;
 pub mod evm;
+mod fetched;
 pub mod fixed;
 mod latency;
 mod origin;
