@@ -18,7 +18,7 @@ pub struct Config {
     /// Names this process to the consumer group, and is the end of its transactional id (`[runtime] instance`).
     pub instance: String,
     /// The family of each network of the configuration, as that changes: by what its time passes follows from it.
-    families: watch::Receiver<HashMap<Network, Family>>,
+    pub(crate) families: watch::Receiver<HashMap<Network, Family>>,
     /// The least between two records of a network's minute that is still open.
     pub open_every: Duration,
     /// The same of its contracts.
@@ -50,20 +50,5 @@ impl Config {
             Some(Family::Bitcoin) => Clock::MedianTimePast,
             _ => Clock::BlockTime,
         }
-    }
-
-    /// Says on the board which networks are configured.
-    pub(crate) fn tell(&self) {
-        let now: Vec<_> = self.families.borrow().keys().map(|network| (network.clone(), None)).collect();
-        self.board.configure(now, None);
-    }
-
-    /// The same at every change, for ever.
-    pub(crate) async fn keep_telling(&self) -> std::convert::Infallible {
-        let mut families = self.families.clone();
-        while families.changed().await.is_ok() {
-            self.tell();
-        }
-        std::future::pending().await
     }
 }

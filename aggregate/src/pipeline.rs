@@ -32,11 +32,11 @@ pub async fn run(
     codec: Arc<Codec>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    config.tell();
+    let following = config.board.follow(config.families.clone());
     let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), None);
     let outcome = tokio::select! {
         outcome = memberships(&config, &*log, &codec, &shutdown) => outcome,
-        never = config.keep_telling() => match never {},
+        never = following => match never {},
     };
     if outcome.is_ok() {
         beat.farewell().await;

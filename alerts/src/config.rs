@@ -53,19 +53,4 @@ impl Config {
             board: Board::new(stage::ALERTS, state::RUNNING),
         }
     }
-
-    /// Says on the board which networks are configured.
-    pub(crate) fn tell(&self) {
-        let now: Vec<_> = self.families.borrow().keys().map(|network| (network.clone(), None)).collect();
-        self.board.configure(now, None);
-    }
-
-    /// The same at every change, for ever.
-    pub(crate) async fn keep_telling(&self) -> std::convert::Infallible {
-        let mut families = self.families.clone();
-        while families.changed().await.is_ok() {
-            self.tell();
-        }
-        std::future::pending().await
-    }
 }

@@ -100,7 +100,7 @@ pub async fn run(
     codec: Arc<Codec>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    config.tell();
+    let following = config.board.follow(config.families.clone());
     let beat = Beat::start(&config.board, &config.instance, log.clone(), codec.clone(), None);
     let context = Context::new(config, log, codec);
     let groups = async {
@@ -112,7 +112,7 @@ pub async fn run(
     };
     let outcome = tokio::select! {
         outcome = groups => outcome.map(|_| ()),
-        never = context.config.keep_telling() => match never {},
+        never = following => match never {},
     };
     if outcome.is_ok() {
         beat.farewell().await;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,7 +15,10 @@ use schemas::{
         stage_status::{EVERY, SILENT_AFTER, state},
     },
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use super::unread::Read;
 use crate::log::events::Event;
@@ -129,6 +133,26 @@ impl Board {
             said.configured = networks.into_iter().collect();
             said.unnamed = unnamed;
         });
+    }
+
+    /// Says the networks of a configuration that changes, as they are now; the future says them again at every change, for ever.
+    pub fn follow<T>(
+        &self,
+        mut networks: watch::Receiver<HashMap<Network, T>>,
+    ) -> impl Future<Output = Infallible> + use<T> {
+        let board = self.clone();
+        let tell = move |networks: &watch::Receiver<HashMap<Network, T>>| {
+            // Nobody waits for the board while the setting is held.
+            let now: Vec<_> = networks.borrow().keys().map(|network| (network.clone(), None)).collect();
+            board.configure(now, None);
+        };
+        tell(&networks);
+        async move {
+            while networks.changed().await.is_ok() {
+                tell(&networks);
+            }
+            std::future::pending().await
+        }
     }
 
     /// What the process as a whole is doing, and what is wrong with it.
