@@ -182,7 +182,7 @@ pub fn address(text: &str) -> Option<String> {
 pub const BECH32: [&str; 3] = ["bc1", "tb1", "bcrt1"];
 
 /// A bech32 address of one case, by its beginning, in lower case.
-fn bech32(text: &str) -> Option<String> {
+pub fn bech32(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     let one_case = text == lower || text.bytes().all(|b| !b.is_ascii_lowercase());
     (one_case && BECH32.iter().any(|prefix| lower.starts_with(prefix))).then_some(lower)

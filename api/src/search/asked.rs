@@ -1,6 +1,6 @@
 //! What somebody may mean by what is pasted into a search box. Pure.
 
-use crate::params::BECH32;
+use crate::params::{BECH32, bech32};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +50,10 @@ pub fn read(text: &str) -> Asked {
 /// An address of Bitcoin by its form: base58 (P2PKH, P2SH) as it is, bech32 (BIP-173, BIP-350) in lower case. Nobody is told that it is
 /// right: it is looked for, and found or not.
 fn bitcoin(run: &str) -> Option<String> {
-    let lower = run.to_ascii_lowercase();
-    let one_case = run == lower || run.bytes().all(|b| !b.is_ascii_lowercase());
-    if let Some(data) = BECH32.iter().find_map(|prefix| lower.strip_prefix(prefix)) {
+    if let Some(lower) = bech32(run) {
+        let data = BECH32.iter().find_map(|prefix| lower.strip_prefix(prefix))?;
         let is_data = (11..=84).contains(&data.len()) && data.bytes().all(|b| BECH32_ALPHABET.contains(&b));
-        return (is_data && one_case).then_some(lower);
+        return is_data.then_some(lower);
     }
     let begins = run.starts_with(['1', '2', '3', 'm', 'n']);
     let is_base58 = |b: u8| b.is_ascii_alphanumeric() && !matches!(b, b'0' | b'O' | b'I' | b'l');
