@@ -3,8 +3,6 @@
 //! Guarantee: a transaction's own answer waits for them a bounded while and comes without them where the store is slow; asked for by
 //! themselves they are answered or refused.
 
-use std::time::Duration;
-
 use schemas::{Network, Status, TimeMs, limits::finding};
 use store::query::TransactionDetail;
 
@@ -12,10 +10,8 @@ use crate::{
     app::App,
     error::ApiError,
     items::{EndpointAtItem, TransactionItem},
+    soon::soon,
 };
-
-/// How long a transaction's own answer waits.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Others that failed alike, the nearest in time first; none where the transaction did not fail.
 ///
@@ -45,19 +41,13 @@ pub async fn endpoints(app: &App, network: &Network, at: TimeMs) -> Result<Vec<E
     Ok(EndpointAtItem::of(&rows.map_err(|e| ApiError::from_store(&e))?))
 }
 
-/// The same for a transaction's own answer: `None` where the store does not say in time.
-pub async fn endpoints_soon(app: &App, network: &Network, at: TimeMs) -> Option<Vec<EndpointAtItem>> {
-    tokio::time::timeout(PATIENCE, endpoints(app, network, at)).await.ok().and_then(Result::ok)
-}
-
 /// Both, for the transaction's own answer: what the store does not say in time is `None`.
 pub async fn beside(
     app: &App,
     network: &Network,
     row: &TransactionDetail,
 ) -> (Option<Vec<TransactionItem>>, Option<Vec<EndpointAtItem>>) {
-    let similar = tokio::time::timeout(PATIENCE, similar(app, network, row, finding::SIMILAR.1));
-    let endpoints = endpoints_soon(app, network, row.transaction.block_timestamp);
-    let (similar, endpoints) = tokio::join!(similar, endpoints);
-    (similar.ok().and_then(Result::ok), endpoints)
+    let similar = soon(similar(app, network, row, finding::SIMILAR.1));
+    let endpoints = soon(endpoints(app, network, row.transaction.block_timestamp));
+    tokio::join!(similar, endpoints)
 }

@@ -1,13 +1,10 @@
 //! What readers are told where they reach below what is kept (rules 31 and 32): a list ends with a note, and what is not there is not
 //! said not to exist. Where blocks are held as headers alone, their transactions are not said not to exist either.
 
-use std::time::Duration;
-
 use schemas::{Family, Network, TimeMs};
 use store::query::{Coverage, Pruned, Sort};
-use tokio::time::timeout;
 
-use crate::{app::App, error::ApiError, ledger::RangeItem};
+use crate::{app::App, error::ApiError, ledger::RangeItem, soon::soon};
 
 /// Networks that are named in one note.
 const NAMED: usize = 8;
@@ -57,9 +54,6 @@ pub async fn doubt(app: &App, network: &Network) -> Result<Option<String>, ApiEr
     Ok(pruned.as_ref().map(|pruned| format!("it may have been among what was removed: {}", one(pruned))))
 }
 
-/// How long an answer waits for the ledger.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// Of which blocks of a network only headers are held, in words; `None`: of none, or the store does not say in time.
 pub async fn headers(app: &App, network: &Network) -> Option<String> {
     // Of EVM's, bodies are always had.
@@ -67,7 +61,7 @@ pub async fn headers(app: &App, network: &Network) -> Option<String> {
     if Family::of_hash(&head.hash) == Family::Evm {
         return None;
     }
-    let held = timeout(PATIENCE, app.counts.of(&app.store, network, app.asked.known())).await.ok()?.ok()?;
+    let held = soon(app.counts.of(&app.store, network, app.asked.known())).await?;
     bare(network, &held.ranges)
 }
 

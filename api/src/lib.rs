@@ -45,6 +45,7 @@ mod publishing;
 mod routes;
 mod search;
 mod serve;
+mod soon;
 pub mod tls;
 mod watch;
 mod windows;

@@ -1,7 +1,7 @@
 //! `GET /txs/{network}/{hash}`: one canonical transaction with everything that is known of it; `…/similar`: others that failed alike;
 //! `…/endpoints`: its network's endpoints at its block's time.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -25,6 +25,7 @@ use crate::{
     items::{EndpointsAt, Page, TransactionDetail, TransactionItem},
     kept,
     params::{self, Params},
+    soon::soon,
 };
 
 #[derive(IntoParams)]
@@ -70,7 +71,7 @@ pub async fn tx(
         Found::Bitcoin(row) => {
             let at = row.transaction.block_timestamp;
             let (full_from, endpoints) =
-                tokio::join!(full_from(&app, &network), alike::endpoints_soon(&app, &network, at));
+                tokio::join!(full_from(&app, &network), soon(alike::endpoints(&app, &network, at)));
             let detail = TransactionDetail { endpoints, ..TransactionDetail::from_bitcoin(&row, full_from) };
             return Ok(Live(Json(detail)));
         }
@@ -81,13 +82,9 @@ pub async fn tx(
     Ok(Live(Json(detail)))
 }
 
-/// How long a transaction's own answer waits for the ledger.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// From which height on the chain is held without a gap; `None` where the store does not say in time.
 async fn full_from(app: &App, network: &Network) -> Option<u64> {
-    let held = tokio::time::timeout(PATIENCE, app.counts.of(&app.store, network, app.asked.known())).await;
-    held.ok()?.ok()?.full_from()
+    soon(app.counts.of(&app.store, network, app.asked.known())).await?.full_from()
 }
 
 #[derive(IntoParams)]
