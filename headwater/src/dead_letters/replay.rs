@@ -17,9 +17,11 @@ use enrich::steps::{contracts::touched, decode::Decoder, enrich_transaction, fee
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::config::Live;
 use schemas::{
-    Network,
+    ChildEnvelope, Network,
     codec::Codec,
-    records::{EnrichedTransaction, EvmTransaction, Payload, RawTransaction, WatchedAddress, dead_letter::reason},
+    records::{
+        EnrichedTransaction, Enrichment, EvmTransaction, Payload, RawTransaction, WatchedAddress, dead_letter::reason,
+    },
     topics,
 };
 use serde_json::Value;
@@ -219,12 +221,9 @@ impl Work {
             Ok(read) => read,
             Err(why) => return Ok(Outcome::Refused(why)),
         };
-        let envelope = match &read {
-            Read::Raw(raw) => &raw.envelope,
-            Read::Enriched(enriched) => &enriched.envelope,
-        };
-        let watched = self.watched.get(&envelope.network).zip(read.transaction());
-        let contracts = watched.map(|(watched, tx)| touched(tx, watched)).unwrap_or_default();
+        let envelope = &read.envelope;
+        let watched = self.watched.get(&envelope.network);
+        let contracts = watched.map(|watched| touched(read.transaction(), watched)).unwrap_or_default();
         let finalized = self.finalized.get(envelope.network.as_str()).copied();
         let index = letter.index.unwrap_or_default();
         let base_fee = match mend::place(&self.store, envelope, index, finalized).await? {
@@ -246,19 +245,19 @@ impl Work {
         if dry_run {
             return Ok(Outcome::WouldInsert);
         }
-        let enriched = match read {
-            Read::Enriched(enriched) => *enriched,
-            Read::Raw(raw) => {
-                let RawTransaction { envelope, payload } = *raw;
-                let Payload::Evm(tx) = payload else { return Ok(Outcome::Refused(NOT_A_TRANSACTION.into())) };
+        let Read { envelope, found } = read;
+        let both = match found {
+            Found::Enriched(both) => both,
+            Found::Raw(tx) => {
                 // No facts: what they tell is applied when the row is read.
                 let known = Known::default();
                 let mut decoder = Decoder::new(&known, envelope.height);
                 let block = InBlock { base_fee, time: envelope.block_time };
                 let found = enrich_transaction(&self.enrich.profile(&envelope.network), &block, &mut decoder, &tx);
-                EnrichedTransaction { envelope, payload: Payload::Evm(Box::new((*tx, found))) }
+                Box::new((*tx, found))
             }
         };
+        let enriched = EnrichedTransaction { envelope, payload: Payload::Evm(both) };
         Ok(match mend::insert(&self.store, &enriched, &contracts).await? {
             Place::Reverted => Outcome::Reverted,
             _ => Outcome::Inserted,
@@ -272,23 +271,31 @@ const NOT_A_TRANSACTION: &str = "the original is a placeholder itself";
 const NOT_BY_ITSELF: &str = "a Bitcoin transaction is not mended by itself: fill its height again with \
      `headwater backfill --network NETWORK --from HEIGHT --to HEIGHT --again`";
 
-enum Read {
-    Raw(Box<RawTransaction>),
-    Enriched(Box<EnrichedTransaction>),
+struct Read {
+    envelope: ChildEnvelope,
+    found: Found,
+}
+
+enum Found {
+    Raw(Box<EvmTransaction>),
+    Enriched(Box<(EvmTransaction, Enrichment)>),
 }
 
 impl Read {
-    fn transaction(&self) -> Option<&EvmTransaction> {
-        match self {
-            Self::Raw(raw) => match &raw.payload {
-                Payload::Evm(tx) => Some(tx),
-                Payload::Bitcoin(_) | Payload::Revert | Payload::Unreadable { .. } => None,
-            },
-            Self::Enriched(enriched) => match &enriched.payload {
-                Payload::Evm(both) => Some(&both.0),
-                Payload::Bitcoin(_) | Payload::Revert | Payload::Unreadable { .. } => None,
-            },
+    fn transaction(&self) -> &EvmTransaction {
+        match &self.found {
+            Found::Raw(tx) => tx,
+            Found::Enriched(both) => &both.0,
         }
+    }
+}
+
+/// What can be mended by itself; or why it cannot.
+fn evm<E, B>(payload: Payload<E, B>) -> Result<Box<E>, String> {
+    match payload {
+        Payload::Evm(tx) => Ok(tx),
+        Payload::Bitcoin(_) => Err(NOT_BY_ITSELF.into()),
+        Payload::Revert | Payload::Unreadable { .. } => Err(NOT_A_TRANSACTION.into()),
     }
 }
 
@@ -312,25 +319,15 @@ fn read(codec: &Codec, letter: &Letter) -> Result<Read, String> {
         reason::UNKNOWN_SCHEMA => format!("{e}; run the replay with the version that wrote it, or a newer one"),
         _ => format!("this version cannot read it either: {e}"),
     };
-    let (read, network, sequence, index) = if raw {
-        let t: RawTransaction = codec.decode(bytes).map_err(still)?;
-        if let Payload::Bitcoin(_) = &t.payload {
-            return Err(NOT_BY_ITSELF.into());
-        }
-        let Payload::Evm(tx) = &t.payload else { return Err(NOT_A_TRANSACTION.into()) };
-        let index = tx.transaction_index;
-        let of: (Network, u64) = (t.envelope.network.clone(), t.envelope.sequence);
-        (Read::Raw(Box::new(t)), of.0, of.1, index)
+    let read = if raw {
+        let RawTransaction { envelope, payload } = codec.decode(bytes).map_err(still)?;
+        Read { envelope, found: Found::Raw(evm(payload)?) }
     } else {
-        let t: EnrichedTransaction = codec.decode(bytes).map_err(still)?;
-        if let Payload::Bitcoin(_) = &t.payload {
-            return Err(NOT_BY_ITSELF.into());
-        }
-        let Payload::Evm(both) = &t.payload else { return Err(NOT_A_TRANSACTION.into()) };
-        let index = both.0.transaction_index;
-        let of: (Network, u64) = (t.envelope.network.clone(), t.envelope.sequence);
-        (Read::Enriched(Box::new(t)), of.0, of.1, index)
+        let EnrichedTransaction { envelope, payload } = codec.decode(bytes).map_err(still)?;
+        Read { envelope, found: Found::Enriched(evm(payload)?) }
     };
+    let (network, sequence) = (&read.envelope.network, read.envelope.sequence);
+    let index = read.transaction().transaction_index;
     if letter.network.as_deref() != Some(network.as_str())
         || letter.sequence != Some(sequence)
         || letter.index != Some(index)
