@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nodes::bitcoin::Kind;
 use runtime::config::{
     Chain, Network,
     folder::{self, Folder},
@@ -61,7 +62,7 @@ fn in_short(network: &Network) -> String {
 fn of_profile(network: &Network) -> Option<String> {
     let slug = &network.slug;
     let Some(id) = network.chain.evm_id() else {
-        let bodies = network.endpoints.iter().any(|e| matches!(e.url.scheme(), "http" | "https"));
+        let bodies = network.endpoints.iter().any(|e| Kind::of(&e.url) == Kind::Core);
         return (!bodies).then(|| {
             format!(
                 "{slug}: no endpoint is Bitcoin Core's, so that headers alone are followed (coverage = header); add one with an http:// \
