@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::{Headwater, Net, expected};
+use crate::common::{Headwater, Net, expected, life, seeded};
 use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use tokio::task::JoinHandle;
 
@@ -37,9 +37,7 @@ fn live(node: Arc<Simulator>, seed: u64) -> JoinHandle<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_kills_lose_nothing_and_double_nothing() {
-    let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("kill test: HEADWATER_SEED={seed} replays it");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = seeded("kill test");
 
     let ethereum = node("ethereum").await;
     let optimism = node("optimism").await;
@@ -49,12 +47,7 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
     let mut lived = Duration::ZERO;
     for kill in 0..KILLS {
         headwater.start();
-        // Mostly in the first seconds, where recovery happens; now and then after a while of steady work.
-        let life = Duration::from_millis(if random.u64(..5) == 0 {
-            3000 + random.u64(..3000)
-        } else {
-            300 + random.u64(..2700)
-        });
+        let life = life(&mut random);
         let started = Instant::now();
         tokio::time::sleep(life).await;
         assert!(headwater.ended().is_none(), "ended by itself in life {kill}:\n{}", headwater.said());

@@ -8,7 +8,7 @@ use loadtest::node::evm::{Clock, Config, Dataset, spawn};
 use runtime::config::{Control as Settings, ControlPlace};
 use serde_json::Value;
 
-use crate::common::{Headwater, Net, binary};
+use crate::common::{Headwater, Net, binary, seeded};
 
 /// How often the process is killed.
 const KILLS: u64 = 6;
@@ -75,9 +75,7 @@ async fn change(operator: &Operator, who: &Authenticated, random: &mut fastrand:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_it_is_killed_in_the_topics_end_with_the_present_rows() {
-    let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("publisher's kill test: HEADWATER_SEED={seed} replays it");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = seeded("publisher's kill test");
     let data = Dataset::embedded("ethereum").expect("embedded data");
     let node = spawn(Config { clock: Clock::Manual, ..Config::new(data) }).await.expect("simulator");
     let mut headwater = Headwater::new(&[Net::of("eth", &node)]);

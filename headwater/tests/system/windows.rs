@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::common::{
     Headwater, Net, PATIENCE, binary,
     cluster::{Cluster, servers},
-    expected, number, tail, text,
+    expected, number, seeded, tail, text,
 };
 
 /// Of an OP-stack chain: every block's first transaction goes there.
@@ -129,9 +129,7 @@ async fn assert_sketches(headwater: &Headwater, slug: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn windows_are_what_transactions_are_whatever_was_killed_and_reverted() {
-    let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("windows: HEADWATER_SEED={seed} replays it");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = seeded("windows");
     let (ethereum, optimism) = (node("ethereum", before_midnight()).await, node("optimism", Origin::Now).await);
     let mut headwater = Headwater::new(&[Net::of("eth", &ethereum), Net::of("op", &optimism)]);
     let config = std::fs::read_to_string(&headwater.config).expect("the configuration");

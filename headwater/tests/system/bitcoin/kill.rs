@@ -10,7 +10,7 @@ use loadtest::node::bitcoin::{EndpointConfig, Simulator};
 use tokio::task::JoinHandle;
 
 use super::{assert_rows, assert_windows, chain, headwater, network, tip};
-use crate::common::number;
+use crate::common::{life, number, seeded};
 
 /// How often the process is killed.
 const KILLS: u32 = 20;
@@ -33,9 +33,7 @@ fn live(node: Arc<Simulator>, seed: u64) -> JoinHandle<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_and_forks_lose_nothing_of_a_bitcoin_chain_and_double_nothing() {
-    let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("kill test: HEADWATER_SEED={seed} replays it");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = seeded("kill test");
 
     // One with prevouts over REST, one of a version that tells them by `getblock` 3 alone.
     let both = vec![EndpointConfig { zmq: true, ..EndpointConfig::core("core") }, EndpointConfig::electrum("electrum")];
@@ -47,12 +45,7 @@ async fn kills_and_forks_lose_nothing_of_a_bitcoin_chain_and_double_nothing() {
 
     for kill in 0..KILLS {
         headwater.start();
-        let life = Duration::from_millis(if random.u64(..5) == 0 {
-            3000 + random.u64(..3000)
-        } else {
-            300 + random.u64(..2700)
-        });
-        tokio::time::sleep(life).await;
+        tokio::time::sleep(life(&mut random)).await;
         assert!(headwater.ended().is_none(), "ended by itself in life {kill}:\n{}", headwater.said());
         headwater.kill();
     }

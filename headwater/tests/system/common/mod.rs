@@ -255,6 +255,19 @@ impl Drop for Headwater {
     }
 }
 
+/// Random numbers of a test, which says how they can be had again.
+#[allow(clippy::print_stderr)]
+pub fn seeded(test: &str) -> fastrand::Rng {
+    let seed = std::env::var("HEADWATER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("{test}: HEADWATER_SEED={seed} replays it");
+    fastrand::Rng::with_seed(seed)
+}
+
+/// How long a process lives that is killed: mostly the first seconds, where recovery happens; now and then a while of steady work.
+pub fn life(random: &mut fastrand::Rng) -> Duration {
+    Duration::from_millis(if random.u64(..5) == 0 { 3000 + random.u64(..3000) } else { 300 + random.u64(..2700) })
+}
+
 /// The recorded blocks of the project.
 pub fn recorded() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../loadtest/data/evm")
