@@ -60,13 +60,7 @@ impl From<&Simulator> for Endpoint {
 impl From<&bitcoin::Simulator> for Endpoint {
     /// All its endpoints, each of an operator of its own.
     fn from(node: &bitcoin::Simulator) -> Self {
-        let mut lines = format!("family = \"bitcoin\"\nchain = \"{}\"\nstart = 1\n", node.chain());
-        for endpoint in node.endpoints() {
-            let (name, url) = (endpoint.name(), endpoint.url());
-            let zmq = endpoint.zmq_url().map(|url| format!("zmq = \"{url}\"\n")).unwrap_or_default();
-            lines += &format!("[[network.endpoint]]\nname = \"{name}\"\noperator = \"{name}\"\nurl = \"{url}\"\n{zmq}");
-        }
-        Self(lines)
+        Self(node.section(""))
     }
 }
 

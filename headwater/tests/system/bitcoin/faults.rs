@@ -47,7 +47,7 @@ async fn one_server_hangs_one_lies_one_is_killed_and_no_head_is_missed() {
     let endpoints =
         std::iter::once(EndpointConfig { zmq: true, ..EndpointConfig::core("core") }).chain(servers).collect();
     let node = chain(endpoints, 20).await;
-    let mut headwater = headwater(&NETWORKS.map(|(slug, keys)| network(slug, &node, node.endpoints(), keys)));
+    let mut headwater = headwater(&NETWORKS.map(|(slug, keys)| network(slug, &node, keys)));
     headwater.start();
     for (slug, _) in NETWORKS {
         headwater.until_visible(slug, &tip(&node)).await;

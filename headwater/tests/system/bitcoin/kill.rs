@@ -40,8 +40,7 @@ async fn kills_and_forks_lose_nothing_of_a_bitcoin_chain_and_double_nothing() {
     let old = vec![EndpointConfig { version: 250_000, ..EndpointConfig::core("old") }];
     let (new, old) = (chain(both, 40).await, chain(old, 40).await);
     let growing = [live(new.clone(), random.u64(..)), live(old.clone(), random.u64(..))];
-    let mut headwater =
-        headwater(&[network("new", &new, new.endpoints(), ""), network("old", &old, old.endpoints(), "")]);
+    let mut headwater = headwater(&[network("new", &new, ""), network("old", &old, "")]);
 
     for kill in 0..KILLS {
         headwater.start();

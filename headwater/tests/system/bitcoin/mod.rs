@@ -5,9 +5,9 @@ mod kill;
 mod regtest;
 mod sources;
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
-use loadtest::node::bitcoin::{Clock, Config, Dataset, Endpoint, EndpointConfig, Simulator, spawn};
+use loadtest::node::bitcoin::{Clock, Config, Dataset, EndpointConfig, Simulator, spawn};
 use serde_json::Value;
 
 use crate::common::{Headwater, PATIENCE};
@@ -20,25 +20,8 @@ async fn chain(endpoints: Vec<EndpointConfig>, history: u64) -> Arc<Simulator> {
 }
 
 /// A network in a configuration: each endpoint an operator of its own, `keys` further lines of the network.
-fn network<'a>(
-    slug: &str,
-    node: &Simulator,
-    endpoints: impl IntoIterator<Item = &'a Arc<Endpoint>>,
-    keys: &str,
-) -> String {
-    let mut text = format!(
-        "[[network]]\nslug = \"{slug}\"\nfamily = \"bitcoin\"\nchain = \"{}\"\nstart = 1\n{keys}",
-        node.chain()
-    );
-    for endpoint in endpoints {
-        let (name, url) = (endpoint.name(), endpoint.url());
-        write!(text, "[[network.endpoint]]\nname = \"{name}\"\noperator = \"{name}\"\nurl = \"{url}\"\n")
-            .expect("text");
-        if let Some(zmq) = endpoint.zmq_url() {
-            writeln!(text, "zmq = \"{zmq}\"").expect("text");
-        }
-    }
-    text
+fn network(slug: &str, node: &Simulator, keys: &str) -> String {
+    format!("[[network]]\nslug = \"{slug}\"\n{}", node.section(keys))
 }
 
 /// Headwater over these networks; what is probed is probed often.

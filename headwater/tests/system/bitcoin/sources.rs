@@ -32,7 +32,7 @@ async fn until_diverged(headwater: &mut Headwater, slug: &str, wanted: bool) -> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn electrum_servers_alone_give_headers_and_no_transactions() {
     let node = chain(vec![EndpointConfig::electrum("a"), EndpointConfig::electrum("b")], 30).await;
-    let mut headwater = headwater(&[network("heads", &node, node.endpoints(), "")]);
+    let mut headwater = headwater(&[network("heads", &node, "")]);
     headwater.start();
     headwater.until_visible("heads", &tip(&node)).await;
     node.advance(5).expect("advanced");
@@ -71,7 +71,7 @@ async fn a_node_on_another_branch_than_the_servers_is_told_and_forgotten_when_it
             vec![EndpointConfig::core("core"), EndpointConfig::electrum("a"), EndpointConfig::electrum("b")];
         let node = chain(endpoints, 30).await;
         let slug = format!("split-{depth}");
-        let mut headwater = headwater(&[network(&slug, &node, node.endpoints(), "")]);
+        let mut headwater = headwater(&[network(&slug, &node, "")]);
         headwater.start();
         headwater.until_visible(&slug, &tip(&node)).await;
         node.advance(3).expect("advanced");

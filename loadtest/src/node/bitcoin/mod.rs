@@ -175,6 +175,18 @@ impl Simulator {
         self.chain
     }
 
+    /// What stands in a configuration behind its slug: these further keys, and all its endpoints, each of an operator of its own.
+    #[must_use]
+    pub fn section(&self, keys: &str) -> String {
+        let mut lines = format!("family = \"bitcoin\"\nchain = \"{}\"\nstart = 1\n{keys}", self.chain);
+        for endpoint in &self.endpoints {
+            let (name, url) = (endpoint.name(), endpoint.url());
+            let zmq = endpoint.zmq_url().map(|url| format!("zmq = \"{url}\"\n")).unwrap_or_default();
+            lines += &format!("[[network.endpoint]]\nname = \"{name}\"\noperator = \"{name}\"\nurl = \"{url}\"\n{zmq}");
+        }
+        lines
+    }
+
     /// The height of the head.
     #[must_use]
     pub fn head(&self) -> u64 {
