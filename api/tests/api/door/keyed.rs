@@ -72,12 +72,8 @@ impl Keyed {
 
     /// The operator in another tenant, which is made.
     pub async fn second_tenant(&self) -> Authenticated {
-        let id = "01J00000000000000000000002";
-        self.sql(&format!(
-            "INSERT INTO tenants (tenant_id, slug, name, created_at, version) VALUES ('{id}', 'second', 'second', 1, 1); \
-             INSERT INTO audit_heads (tenant_id, entries, at, hash) VALUES ('{id}', 0, 0, '')"
-        ))
-        .await;
+        let id = "01J00000000000000000000002".parse().expect("an id");
+        self.operator.add_tenant(&id, "second", "second").await.expect("added");
         let tenants = self.operator.tenants().await.expect("tenants");
         self.operator.within(tenants.iter().find(|t| t.slug == "second").expect("it is there"))
     }
