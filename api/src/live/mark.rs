@@ -1,11 +1,9 @@
 //! What filters look at of a transaction, beside its frame, which is text already.
 
-use std::collections::BTreeSet;
-
 use alloy_primitives::{Address, Selector};
 use schemas::{
     Family, Status,
-    records::{BitcoinDecoded, CauseEvidence, EnrichedCause, EnrichedTransaction, Payload},
+    records::{CauseEvidence, EnrichedCause, EnrichedTransaction, Payload},
 };
 use store::query::Transaction;
 
@@ -33,7 +31,9 @@ impl Mark {
     pub fn from_record(record: &EnrichedTransaction) -> Option<Self> {
         let (tx, found) = match &record.payload {
             Payload::Evm(payload) => &**payload,
-            Payload::Bitcoin(tx) => return Some(Self::of_accounts(accounts(tx))),
+            Payload::Bitcoin(tx) => {
+                return Some(Self::of_accounts(tx.addresses().into_iter().map(Box::from).collect()));
+            }
             Payload::Revert | Payload::Unreadable { .. } => return None,
         };
         Some(Self {
@@ -94,12 +94,4 @@ impl Mark {
         let accounts = self.accounts.iter().map(|account| size_of::<Box<str>>() + account.len()).sum::<usize>();
         size_of::<Self>() + size_of_val(&*self.touched) + accounts + self.cause.as_ref().map_or(0, |cause| cause.len())
     }
-}
-
-/// The addresses that a Bitcoin transaction has to do with, each once.
-fn accounts(tx: &BitcoinDecoded) -> Box<[Box<str>]> {
-    let spent = tx.inputs.iter().filter_map(|input| input.spent.as_ref()).flat_map(|spent| &spent.addresses);
-    let all: BTreeSet<&str> =
-        spent.chain(tx.outputs.iter().flat_map(|output| &output.addresses)).map(String::as_str).collect();
-    all.into_iter().map(Box::from).collect()
 }

@@ -5,6 +5,8 @@
 //! coinbase), BIP-113 (median time past), BIP-125 (replace by fee), BIP-141 and BIP-144 (witnesses, weight, sigops), BIP-340 to BIP-342
 //! (Taproot).
 
+use std::collections::HashSet;
+
 use alloy_primitives::{Bytes, U256};
 
 use crate::{
@@ -125,6 +127,16 @@ pub struct BitcoinDecoded {
     pub outputs: Vec<BitcoinOutput>,
 }
 
+impl BitcoinDecoded {
+    /// The addresses of what is spent and of the outputs, each once, in the order in which they come.
+    pub fn addresses(&self) -> Vec<&str> {
+        let spent = self.inputs.iter().filter_map(|input| input.spent.as_ref()).flat_map(|spent| &spent.addresses);
+        let all = spent.chain(self.outputs.iter().flat_map(|output| &output.addresses)).map(String::as_str);
+        let mut seen = HashSet::new();
+        all.filter(|address| seen.insert(*address)).collect()
+    }
+}
+
 /// An input.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BitcoinInput {
@@ -199,5 +211,28 @@ word_enum! {
         /// Anything else.
         #[default]
         NonStandard = "nonstandard",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_named_once() {
+        let spent = |address: &str| BitcoinInput {
+            spent: Some(BitcoinSpent { addresses: vec![address.into()], ..BitcoinSpent::default() }),
+            ..BitcoinInput::default()
+        };
+        let output = |addresses: &[&str]| BitcoinOutput {
+            addresses: addresses.iter().map(|a| (*a).to_owned()).collect(),
+            ..BitcoinOutput::default()
+        };
+        let t = BitcoinDecoded {
+            inputs: vec![spent("b"), BitcoinInput::default(), spent("a"), spent("b")],
+            outputs: vec![output(&["c", "a"]), output(&[]), output(&["d"])],
+            ..BitcoinDecoded::default()
+        };
+        assert_eq!(t.addresses(), ["b", "a", "c", "d"]);
     }
 }

@@ -1,7 +1,5 @@
 //! `bitcoin_transaction_rows`.
 
-use std::collections::HashSet;
-
 use schemas::{ChildEnvelope, records::BitcoinDecoded};
 
 use super::{
@@ -76,41 +74,8 @@ impl BitcoinTransactionColumns {
         present.push(2_u8, &mut self.fee, t.fee);
         present.push(3_u8, &mut self.fee_rate, t.fee_rate);
         self.pool.push(t.pool.as_deref().unwrap_or(""));
-        self.addresses.push_all(addresses(t).into_iter().map(str::as_bytes));
+        self.addresses.push_all(t.addresses().into_iter().map(str::as_bytes));
         self.present.push(present.0);
         self.span.push(span);
-    }
-}
-
-/// The addresses of what is spent and of the outputs, each once, in the order in which they come.
-fn addresses(t: &BitcoinDecoded) -> Vec<&str> {
-    let spent = t.inputs.iter().filter_map(|input| input.spent.as_ref()).flat_map(|spent| &spent.addresses);
-    let all = spent.chain(t.outputs.iter().flat_map(|output| &output.addresses)).map(String::as_str);
-    let mut seen = HashSet::new();
-    all.filter(|address| seen.insert(*address)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use schemas::records::{BitcoinInput, BitcoinOutput, BitcoinSpent};
-
-    use super::*;
-
-    #[test]
-    fn an_address_is_named_once() {
-        let spent = |address: &str| BitcoinInput {
-            spent: Some(BitcoinSpent { addresses: vec![address.into()], ..BitcoinSpent::default() }),
-            ..BitcoinInput::default()
-        };
-        let output = |addresses: &[&str]| BitcoinOutput {
-            addresses: addresses.iter().map(|a| (*a).to_owned()).collect(),
-            ..BitcoinOutput::default()
-        };
-        let t = BitcoinDecoded {
-            inputs: vec![spent("b"), BitcoinInput::default(), spent("a"), spent("b")],
-            outputs: vec![output(&["c", "a"]), output(&[]), output(&["d"])],
-            ..BitcoinDecoded::default()
-        };
-        assert_eq!(addresses(&t), ["b", "a", "c", "d"]);
     }
 }
