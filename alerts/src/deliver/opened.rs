@@ -105,18 +105,9 @@ mod tests {
 
     fn message(channel_id: &str) -> AlertOutbox {
         AlertOutbox {
-            tenant: "t".to_owned(),
             id: "m".to_owned(),
-            alert_id: None,
-            channel_id: channel_id.to_owned(),
-            kind: "channel.test".to_owned(),
-            created_at: TimeMs(0),
-            next_attempt_at: TimeMs(0),
-            attempts: 0,
-            order: 0,
             body: "{}".to_owned(),
-            done_at: None,
-            thread: None,
+            ..AlertOutbox::new("t", channel_id, "channel.test", TimeMs(0))
         }
     }
 

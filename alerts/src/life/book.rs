@@ -10,7 +10,7 @@ use schemas::{
     limits::alerts as limits,
     records::{AlertMatch, AlertOutbox, AlertSource, AlertState, MatchOp},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Clock, Entry, Hour, Key, Output, Settings, World, alert::Said, clock::after, left_out::LeftOut};
 
@@ -226,20 +226,7 @@ impl Book {
     }
 
     fn message(&self, channel: &str, kind: &str, at: TimeMs) -> AlertOutbox {
-        AlertOutbox {
-            tenant: self.tenant.clone(),
-            id: String::new(),
-            alert_id: None,
-            channel_id: channel.to_owned(),
-            kind: kind.to_owned(),
-            created_at: at,
-            next_attempt_at: at,
-            attempts: 0,
-            order: 0,
-            body: Value::Null.to_string(),
-            done_at: None,
-            thread: None,
-        }
+        AlertOutbox::new(&self.tenant, channel, kind, at)
     }
 
     /// Does what is due.

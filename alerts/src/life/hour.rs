@@ -80,18 +80,9 @@ impl Hour {
             "alerts": over.alerts,
         });
         Some(AlertOutbox {
-            tenant: tenant.to_owned(),
             id: ulid_of(since, format!("summary/{tenant}/{channel}/{}", over.count).as_bytes()),
-            alert_id: None,
-            channel_id: channel.to_owned(),
-            kind: "channel.summary".to_owned(),
-            created_at: now,
-            next_attempt_at: now,
-            attempts: 0,
-            order: 0,
             body: body.to_string(),
-            done_at: None,
-            thread: None,
+            ..AlertOutbox::new(tenant, channel, "channel.summary", now)
         })
     }
 

@@ -31,18 +31,11 @@ impl Message {
     pub fn record(&self, tenant: &str) -> AlertOutbox {
         let of = format!("{}/{}/{}/{}", self.alert_id, self.order, self.kind, self.channel);
         AlertOutbox {
-            tenant: tenant.to_owned(),
             id: ulid_of(self.at, of.as_bytes()),
             alert_id: Some(self.alert_id.clone()),
-            channel_id: self.channel.clone(),
-            kind: self.kind.to_owned(),
-            created_at: self.at,
-            next_attempt_at: self.at,
-            attempts: 0,
             order: self.order,
             body: self.body.to_string(),
-            done_at: None,
-            thread: None,
+            ..AlertOutbox::new(tenant, &self.channel, self.kind, self.at)
         }
     }
 }

@@ -248,17 +248,8 @@ fn nowhere(command: &AlertCommand, channel: &str, delivery: &str, at: TimeMs) ->
 /// The way of a self-test: it came through the rules, is written down here, and is delivered.
 fn self_test(found: &AlertMatch) -> AlertOutbox {
     AlertOutbox {
-        tenant: found.tenant.clone(),
         id: ulid_of(found.observed_at, format!("{}/{}", heartbeat::RULE, found.sequence).as_bytes()),
-        alert_id: None,
-        channel_id: heartbeat::CHANNEL.to_owned(),
-        kind: "channel.test".to_owned(),
-        created_at: found.observed_at,
-        next_attempt_at: found.observed_at,
-        attempts: 0,
-        order: 0,
         body: "{}".to_owned(),
-        done_at: None,
-        thread: None,
+        ..AlertOutbox::new(&found.tenant, heartbeat::CHANNEL, "channel.test", found.observed_at)
     }
 }

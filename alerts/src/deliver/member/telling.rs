@@ -194,18 +194,10 @@ impl Member<'_> {
             .to_string(),
         };
         let warning = AlertOutbox {
-            tenant: tenant.clone(),
             id: warning_id,
-            alert_id: None,
-            channel_id: other,
-            kind: WARNING.to_owned(),
-            created_at: told_at,
             next_attempt_at: now,
-            attempts: 0,
-            order: 0,
             body,
-            done_at: None,
-            thread: None,
+            ..AlertOutbox::new(tenant, &other, WARNING, told_at)
         };
         // It comes back as what anybody else wrote, and is sent then.
         self.out.push(output::record(self.codec, part.partition, &warning)?);

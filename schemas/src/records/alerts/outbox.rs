@@ -35,6 +35,24 @@ pub struct AlertOutbox {
 }
 
 impl AlertOutbox {
+    /// A message of a kind to a channel that came about at a time: about no alert, without a word and an id yet, and not tried.
+    pub fn new(tenant: &str, channel: &str, kind: &str, at: TimeMs) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            id: String::new(),
+            alert_id: None,
+            channel_id: channel.to_owned(),
+            kind: kind.to_owned(),
+            created_at: at,
+            next_attempt_at: at,
+            attempts: 0,
+            order: 0,
+            body: "null".to_owned(),
+            done_at: None,
+            thread: None,
+        }
+    }
+
     /// The key of a message.
     pub fn key_of(tenant: &str, id: &str) -> String {
         format!("{tenant}/{id}")
