@@ -172,6 +172,11 @@ impl Header {
     }
 }
 
+/// Whether each of these headers but the first is a child of the one before it.
+pub fn are_linked(headers: &[Header]) -> bool {
+    headers.windows(2).all(|pair| matches!(pair, [parent, child] if child.follows(parent)))
+}
+
 /// Work of a run of headers.
 pub fn work_of<'a>(headers: impl IntoIterator<Item = &'a Header>) -> U256 {
     headers.into_iter().fold(U256::ZERO, |sum, header| sum.saturating_add(header.work()))

@@ -7,13 +7,16 @@
 //! finality: six blocks deep is called safe, a hundred deep final, counted from what as many operators show as must show a block.
 //!
 //! * [`which`]: no endpoint is used before it has shown the network's first block.
-//! * [`tree`]: headers and their work; [`connect`]: how a tip gets there; [`claims`]: who shows what, and what is followed.
+//! * [`tree`]: headers and their work; [`connect`]: how a tip gets there; [`begin`]: with what it begins anew; [`dispute`]: who is right about
+//!   a height; [`claims`]: who shows what, and what is followed.
 //! * [`hub`]: heads from subscriptions, wake-ups and polls; whether Core and Electrum are of different minds.
 //! * [`second`]: what other operators say of a block; [`fetch`]: blocks; [`source`]: all of it as a source of blocks.
 
+mod begin;
 mod claims;
 pub mod client;
 mod connect;
+mod dispute;
 mod fetch;
 mod hub;
 mod second;
