@@ -5,13 +5,14 @@
 //!   `confirm` (what other operators say), `trouble` and `refusal` (what becomes a state).
 //! * `accept`: a reorg that is too deep and that an operator accepts.
 //! * `backfill`: heights that operators ask for, beside the stream; with `filler` (fetches and checks them).
-//! * `oversized`: what the log does not take.
+//! * `endpoints`: the fleet of a network, and its successors; `oversized`: what the log does not take.
 //! * [`evm`], [`bitcoin`]: the families.
 
 mod accept;
 mod backfill;
 pub mod bitcoin;
 mod confirm;
+mod endpoints;
 pub mod evm;
 pub mod family;
 mod fetcher;

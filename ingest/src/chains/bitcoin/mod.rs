@@ -2,18 +2,18 @@
 
 mod emit;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use nodes::{
-    Changing, NodeError, NodeErrorKind,
+    NodeError, NodeErrorKind,
     bitcoin::{
         BitcoinBlock, Endpoint,
         core::CoreTuning,
         electrum::ElectrumTuning,
-        fleet::{BitcoinFleet, BitcoinFleetConfig, Tuning, Which},
+        fleet::{BitcoinFleet, BitcoinFleetConfig, Client, Tuning, Which},
     },
     evm,
-    fleet::{Clock, FleetConfig, MemberConfig},
+    fleet::{Clock, Fleet, FleetConfig},
 };
 use runtime::log::NewRecord;
 use schemas::{
@@ -22,14 +22,15 @@ use schemas::{
     codec::EncodeError,
     records::{ProviderSample, RingEntry, stage_status::stage},
 };
-use tokio::sync::mpsc;
 
-use super::family::{Family, Traits};
+use super::{
+    endpoints::{self, Fleets, Members},
+    family::{Family, Traits},
+};
 use crate::{
     config::{Chain, NetworkConfig},
     records::{Circumstances, Scribe},
-    samples::Observed,
-    source::{Changes, Source, TakeOver},
+    source::Source,
     tracker::Position,
 };
 
@@ -41,28 +42,16 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 /// # Errors
 /// No endpoint, or one that cannot be used as configured: what is wrong and what to write instead.
 pub fn source(network: &NetworkConfig, tuning: &evm::Tuning, instance: &str) -> Result<Source, String> {
-    let (chain, members) = members(network)?;
-    if members.is_empty() {
-        return Err("it has no [[network.endpoint]]".into());
-    }
+    let (chain, _) = configured(network)?;
     let which = Which::new(chain);
     let settings = Settings { which: which.clone(), tuning: tuning.clone(), instance: instance.to_owned() };
-    let fleet = BitcoinFleet::new(settings.of(network), members, Clock::system())?;
-    let endpoints = Arc::new(Endpoints { fleet: Changing::new(fleet), settings });
-    let family = Bitcoin { slug: network.slug.clone(), which };
-    let source = Source::new(network.clone(), family, Arc::new(endpoints.fleet.clone()));
-    Ok(source.observed(endpoints.clone()).changed_by(endpoints))
+    endpoints::source(network, Bitcoin { slug: network.slug.clone(), which }, settings)
 }
 
-/// Endpoints, with what their fleet is told of each.
-type Members = Vec<(MemberConfig, Endpoint)>;
-
-/// The chain as configured, and its endpoints.
-fn members(network: &NetworkConfig) -> Result<(Option<BitcoinChain>, Members), String> {
+/// The chain and its endpoints as configured.
+fn configured(network: &NetworkConfig) -> Result<(Option<BitcoinChain>, &[Endpoint]), String> {
     match &network.chain {
-        Chain::Bitcoin { chain, endpoints } => {
-            Ok((*chain, network.members().into_iter().zip(endpoints.iter().cloned()).collect()))
-        }
+        Chain::Bitcoin { chain, endpoints } => Ok((*chain, endpoints.as_slice())),
         Chain::Evm { .. } => Err("it is no Bitcoin network".into()),
     }
 }
@@ -106,37 +95,30 @@ impl Settings {
     }
 }
 
-/// The endpoints of a network: a fleet, and whichever succeeds it.
-struct Endpoints {
-    fleet: Changing<BitcoinFleet>,
-    settings: Settings,
-}
+impl Fleets for Settings {
+    type Source = BitcoinFleet;
+    type Client = Client;
+    type Endpoint = Endpoint;
 
-impl Observed for Endpoints {
-    fn samples_to(&self, to: mpsc::Sender<ProviderSample>) {
-        self.fleet.now().fleet().samples_to(to);
+    fn endpoints<'a>(&self, network: &'a NetworkConfig) -> Result<&'a [Endpoint], String> {
+        configured(network).map(|(_, endpoints)| endpoints)
     }
-    fn hear(&self, sample: &ProviderSample) {
-        self.fleet.now().fleet().hear(sample);
-    }
-    fn leave(&self) {
-        self.fleet.now().fleet().leave(None);
-    }
-}
 
-impl Changes for Endpoints {
-    fn prepare(&self, network: &NetworkConfig) -> Result<TakeOver, String> {
-        let (former, source) = (self.fleet.now(), self.fleet.clone());
-        let (_, members) = members(network)?;
-        if members.is_empty() {
-            return Err("it has no [[network.endpoint]]".into());
-        }
-        let successor = former.succeeded_by(self.settings.of(network), members)?;
-        Ok(Box::new(move || {
-            let fleet = successor.fleet().clone();
-            source.succeed(successor);
-            former.fleet().leave(Some(&fleet));
-        }))
+    fn begin(&self, network: &NetworkConfig, members: Members<Endpoint>) -> Result<BitcoinFleet, String> {
+        BitcoinFleet::new(self.of(network), members, Clock::system())
+    }
+
+    fn succeed(
+        &self,
+        former: &BitcoinFleet,
+        network: &NetworkConfig,
+        members: Members<Endpoint>,
+    ) -> Result<BitcoinFleet, String> {
+        former.succeeded_by(self.of(network), members)
+    }
+
+    fn fleet(source: &BitcoinFleet) -> &Fleet<Client> {
+        source.fleet()
     }
 }
 

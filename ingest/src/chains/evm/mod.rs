@@ -3,15 +3,15 @@
 
 mod emit;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use nodes::{
-    Changing, NodeError, NodeErrorKind,
+    NodeError, NodeErrorKind,
     evm::{
-        Checks, Endpoint, EvmBlock, Tuning,
+        Checks, Endpoint, EvmBlock, EvmClient, Tuning,
         fleet::{EvmFleet, EvmFleetConfig},
     },
-    fleet::{Clock, FleetConfig, MemberConfig},
+    fleet::{Clock, Fleet, FleetConfig},
 };
 use runtime::log::NewRecord;
 use schemas::{
@@ -21,14 +21,14 @@ use schemas::{
     records::{ProviderSample, RingEntry, stage_status::stage},
 };
 
-use tokio::sync::mpsc;
-
-use super::family::{Family, Traits};
+use super::{
+    endpoints::{self, Fleets, Members},
+    family::{Family, Traits},
+};
 use crate::{
     config::{Chain, NetworkConfig, Verify},
     records::{Circumstances, Scribe},
-    samples::Observed,
-    source::{Changes, Source, TakeOver},
+    source::Source,
     tracker::Position,
 };
 
@@ -37,23 +37,8 @@ use crate::{
 /// # Errors
 /// No endpoint, or one that cannot be used as configured: what is wrong and what to write instead.
 pub fn source(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> Result<Source, String> {
-    let members = members(network)?;
-    if members.is_empty() {
-        return Err("it has no [[network.endpoint]]".into());
-    }
-    let fleet = EvmFleet::new(settings(network, tuning, instance), members, Clock::system())?;
-    let endpoints =
-        Arc::new(Endpoints { fleet: Changing::new(fleet), tuning: tuning.clone(), instance: instance.to_owned() });
-    let source = Source::new(network.clone(), Evm::of(network), Arc::new(endpoints.fleet.clone()));
-    Ok(source.observed(endpoints.clone()).changed_by(endpoints))
-}
-
-/// The endpoints, and what their fleet is told of each.
-fn members(network: &NetworkConfig) -> Result<Vec<(MemberConfig, Endpoint)>, String> {
-    match &network.chain {
-        Chain::Evm { endpoints, .. } => Ok(network.members().into_iter().zip(endpoints.iter().cloned()).collect()),
-        Chain::Bitcoin { .. } => Err("it is no EVM network".into()),
-    }
+    let settings = Settings { tuning: tuning.clone(), instance: instance.to_owned() };
+    endpoints::source(network, Evm::of(network), settings)
 }
 
 /// EIP-155 chain id of a network.
@@ -61,49 +46,56 @@ fn chain_id(network: &NetworkConfig) -> u64 {
     network.chain.evm_id().unwrap_or_default()
 }
 
-/// What a network's fleet is told.
-fn settings(network: &NetworkConfig, tuning: &Tuning, instance: &str) -> EvmFleetConfig {
-    let usual = Profile::of(chain_id(network)).block_time_ms.map(Duration::from_millis);
-    EvmFleetConfig {
-        network: network.slug.clone(),
-        chain_id: chain_id(network),
-        observer: ProviderSample::observer_of(stage::INGEST, instance),
-        checks: checks(network),
-        tuning: tuning.clone(),
-        confirm: network.confirm,
-        confirm_within: network.confirm_within,
-        fleet: FleetConfig { block_time: network.fleet.block_time.or(usual), ..network.fleet.clone() },
-    }
-}
-
-/// The endpoints of a network: a fleet, and whichever succeeds it.
-struct Endpoints {
-    fleet: Changing<EvmFleet>,
+/// What stays the same of what a network's fleet is told.
+struct Settings {
     tuning: Tuning,
     instance: String,
 }
 
-impl Observed for Endpoints {
-    fn samples_to(&self, to: mpsc::Sender<ProviderSample>) {
-        self.fleet.now().fleet().samples_to(to);
-    }
-    fn hear(&self, sample: &ProviderSample) {
-        self.fleet.now().fleet().hear(sample);
-    }
-    fn leave(&self) {
-        self.fleet.now().fleet().leave(None);
+impl Settings {
+    /// What a network's fleet is told.
+    fn of(&self, network: &NetworkConfig) -> EvmFleetConfig {
+        let usual = Profile::of(chain_id(network)).block_time_ms.map(Duration::from_millis);
+        EvmFleetConfig {
+            network: network.slug.clone(),
+            chain_id: chain_id(network),
+            observer: ProviderSample::observer_of(stage::INGEST, &self.instance),
+            checks: checks(network),
+            tuning: self.tuning.clone(),
+            confirm: network.confirm,
+            confirm_within: network.confirm_within,
+            fleet: FleetConfig { block_time: network.fleet.block_time.or(usual), ..network.fleet.clone() },
+        }
     }
 }
 
-impl Changes for Endpoints {
-    fn prepare(&self, network: &NetworkConfig) -> Result<TakeOver, String> {
-        let (former, source) = (self.fleet.now(), self.fleet.clone());
-        let successor = former.succeeded_by(settings(network, &self.tuning, &self.instance), members(network)?)?;
-        Ok(Box::new(move || {
-            let fleet = successor.fleet().clone();
-            source.succeed(successor);
-            former.fleet().leave(Some(&fleet));
-        }))
+impl Fleets for Settings {
+    type Source = EvmFleet;
+    type Client = EvmClient;
+    type Endpoint = Endpoint;
+
+    fn endpoints<'a>(&self, network: &'a NetworkConfig) -> Result<&'a [Endpoint], String> {
+        match &network.chain {
+            Chain::Evm { endpoints, .. } => Ok(endpoints.as_slice()),
+            Chain::Bitcoin { .. } => Err("it is no EVM network".into()),
+        }
+    }
+
+    fn begin(&self, network: &NetworkConfig, members: Members<Endpoint>) -> Result<EvmFleet, String> {
+        EvmFleet::new(self.of(network), members, Clock::system())
+    }
+
+    fn succeed(
+        &self,
+        former: &EvmFleet,
+        network: &NetworkConfig,
+        members: Members<Endpoint>,
+    ) -> Result<EvmFleet, String> {
+        former.succeeded_by(self.of(network), members)
+    }
+
+    fn fleet(source: &EvmFleet) -> &Fleet<EvmClient> {
+        source.fleet()
     }
 }
 
