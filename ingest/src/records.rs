@@ -1,15 +1,15 @@
 //! From events to records of the log, as far as they are the same for every family. Pure.
 //!
-//! Guarantee (rules 2 to 4): a revert is one header record without payload and one child record that says the same. What an apply
-//! becomes is its family's ([`crate::chains::Family::apply`]).
+//! Guarantee (rules 2 to 4): a revert is one header record without payload and one child record that says the same. An apply is its
+//! header record and those of its transactions, which are its family's ([`crate::chains::Family::apply`]).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use nodes::Finality;
-use runtime::log::{Log, LogError, NewRecord, Topic, TopicPartition, header_name};
+use runtime::log::{Children, Log, LogError, NewRecord, Topic, TopicPartition, header_name};
 use schemas::{
-    Envelope, Op, Origin, TimeMs,
+    ChildEnvelope, Envelope, Op, Origin, TimeMs,
     codec::{Codec, EncodeError, Record},
     limits::RECORD_VALUE_BYTES,
     records::{Checkpoint, CheckpointRecord, Payload, RawBlock, RawTransaction, RingEntry},
@@ -67,6 +67,16 @@ pub struct Circumstances {
     pub origin: Origin,
 }
 
+/// An apply as it is written.
+pub struct Apply {
+    /// So far its header alone, with room for `tx_count` transactions.
+    pub records: Vec<NewRecord>,
+    /// The envelope of its transactions.
+    pub child: ChildEnvelope,
+    /// What their records have in common.
+    pub children: Children,
+}
+
 impl Scribe {
     /// For a partition.
     pub fn new(codec: Arc<Codec>, partition: u32, limits: Limits) -> Self {
@@ -86,6 +96,27 @@ impl Scribe {
             value: Some(self.codec.encode_within(record, self.limits.of_topic(topic))?),
             headers: record.headers().into_iter().map(|(name, value)| (header_name(name), value)).collect(),
         })
+    }
+
+    /// Begins an apply: `header` puts its family's part to the envelope.
+    ///
+    /// # Errors
+    /// A header that is larger than the log takes.
+    pub fn apply(
+        &self,
+        entry: &RingEntry,
+        after: &Position,
+        c: Circumstances,
+        header: impl FnOnce(Envelope) -> RawBlock,
+    ) -> Result<Apply, EncodeError> {
+        let envelope =
+            Envelope { tx_count: entry.tx_count, log_count: entry.log_count, ..envelope(Op::Apply, entry, after, c) };
+        let child = envelope.child();
+        let mut records = Vec::with_capacity(entry.tx_count as usize + 1);
+        records.push(self.record(&header(envelope))?);
+        let to = TopicPartition { topic: topics::RAW_TRANSACTIONS.name, partition: self.partition };
+        let children = Children::new(to, &child);
+        Ok(Apply { records, child, children })
     }
 
     /// Both records of a revert.

@@ -5,17 +5,15 @@
 //! transaction over its topic's limit becomes a placeholder with its headers, and its record goes to the dead letters, whole.
 
 use nodes::bitcoin::BitcoinBlock;
-use runtime::log::{Children, NewRecord, TopicPartition};
+use runtime::log::NewRecord;
 use schemas::{
-    Envelope, Op,
     codec::EncodeError,
     records::{Payload, RawBlock, RawTransaction, RingEntry},
-    topics,
 };
 
 use crate::{
     chains::oversized::placeholder,
-    records::{Circumstances, Scribe, envelope},
+    records::{Apply, Circumstances, Scribe},
     tracker::Position,
 };
 
@@ -27,14 +25,9 @@ pub fn apply(
     block: BitcoinBlock,
     c: Circumstances,
 ) -> Result<Vec<NewRecord>, EncodeError> {
-    let envelope =
-        Envelope { tx_count: entry.tx_count, log_count: entry.log_count, ..envelope(Op::Apply, entry, after, c) };
-    let mut records = Vec::with_capacity(block.transactions.len() + 1);
-    let child = envelope.child();
-    let header = RawBlock { envelope, evm: None, bitcoin: Some(Box::new(block.header)) };
-    records.push(scribe.record(&header)?);
-    let to = TopicPartition { topic: topics::RAW_TRANSACTIONS.name, partition: scribe.partition };
-    let children = Children::new(to, &child);
+    let bitcoin = Some(Box::new(block.header));
+    let Apply { mut records, child, children } =
+        scribe.apply(entry, after, c, |envelope| RawBlock { envelope, evm: None, bitcoin })?;
     for transaction in block.transactions {
         let (index, txid) = (transaction.transaction_index, transaction.txid);
         let payload = Payload::Bitcoin(Box::new(transaction));

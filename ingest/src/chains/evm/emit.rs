@@ -4,19 +4,17 @@
 //! transaction over its topic's limit becomes a placeholder with its headers, and its record goes to the dead letters, whole.
 
 use nodes::evm::EvmBlock;
-use runtime::log::{Children, NewRecord, TopicPartition, header_name};
+use runtime::log::{NewRecord, header_name};
 use schemas::{
-    Envelope, Op,
     codec::EncodeError,
     headers,
     passing::Writer,
     records::{Payload, RawBlock, RawTransaction, RingEntry},
-    topics,
 };
 
 use crate::{
     chains::oversized::placeholder,
-    records::{Circumstances, Scribe, envelope},
+    records::{Apply, Circumstances, Scribe},
     tracker::Position,
 };
 
@@ -28,14 +26,10 @@ pub fn apply(
     block: EvmBlock,
     c: Circumstances,
 ) -> Result<Vec<NewRecord>, EncodeError> {
-    let envelope =
-        Envelope { tx_count: entry.tx_count, log_count: entry.log_count, ..envelope(Op::Apply, entry, after, c) };
-    let mut records = Vec::with_capacity(block.transactions.len() + 1);
-    let child = envelope.child();
-    let header = RawBlock { envelope, evm: Some(Box::new(block.header)), bitcoin: None };
-    records.push(scribe.record(&header)?);
-    let to = TopicPartition { topic: topics::RAW_TRANSACTIONS.name, partition: scribe.partition };
-    let (children, mut writer) = (Children::new(to, &child), Writer::new(&scribe.codec, &child));
+    let evm = Some(Box::new(block.header));
+    let Apply { mut records, child, children } =
+        scribe.apply(entry, after, c, |envelope| RawBlock { envelope, evm, bitcoin: None })?;
+    let mut writer = Writer::new(&scribe.codec, &child);
     for transaction in block.transactions {
         match writer.value(&transaction, scribe.limits.transactions) {
             Ok(value) => {
