@@ -5,6 +5,7 @@
 //! * [`evm`]: Ethereum and everything that speaks its JSON-RPC.
 //! * [`fleet`]: the endpoints of a network as one, whatever its family.
 //! * [`error`]: what can go wrong with a node, classified once.
+//! * `http`: what HTTP is to all of them.
 //! * [`mask`]: no credential of an endpoint ever reaches a message.
 //!
 //! Guarantee: what a node answers is a *claim*. It is bounded in size and time, parsed exactly, checked against itself and,
@@ -15,6 +16,7 @@ pub mod changing;
 pub mod error;
 pub mod evm;
 pub mod fleet;
+mod http;
 pub mod mask;
 pub mod metrics;
 pub mod source;

@@ -10,12 +10,11 @@ use std::{
 
 use alloy_primitives::{B256, U256};
 use backon::BackoffBuilder;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::{
     endpoint::{Endpoint, Tuning},
-    http::{Exchanged, Http},
+    http::Http,
     route::{Alone, BLOCK_BY_HASH, Route},
     types::EvmHead,
     verify::Checks,
@@ -24,6 +23,7 @@ use super::{
 use crate::{
     error::{NodeError, NodeErrorKind},
     fleet::Done,
+    http::{self, Exchanged},
     mask::{Mask, masked_url},
     metrics,
 };
@@ -89,15 +89,7 @@ impl EvmClient {
             [Some(&endpoint.url), endpoint.ws.as_ref()].into_iter().flatten(),
             endpoint.headers.iter().map(|(_, v)| v.as_str()),
         );
-        let mut headers = HeaderMap::new();
-        for (name, value) in &endpoint.headers {
-            let bad =
-                |what| format!("endpoint `{}`: header `{name}` has a {what} that HTTP does not allow", endpoint.name);
-            let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("name"))?;
-            let mut value = HeaderValue::from_str(value).map_err(|_| bad("value"))?;
-            value.set_sensitive(true);
-            headers.insert(key, value);
-        }
+        let headers = http::headers(&endpoint.name, &endpoint.headers)?;
         let name: Arc<str> = endpoint.name.as_str().into();
         let http = Http::new(name.clone(), endpoint.url.clone(), headers, mask.clone(), tuning.connect_timeout)?;
         let budget = RetryBudget(AtomicI64::new(RetryBudget::MAX));

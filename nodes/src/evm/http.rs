@@ -11,7 +11,7 @@ use alloy_json_rpc::{Id, Request};
 use futures::StreamExt;
 use reqwest::{
     StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use schemas::limits;
 use serde::Serialize;
@@ -23,17 +23,10 @@ use super::{
 };
 use crate::{
     error::{NodeErrorKind, with_causes},
+    http::{self, Exchanged, broke_off, retry_after},
     mask::Mask,
     metrics,
 };
-
-/// How an exchange ended, and the bytes of its answer.
-pub struct Exchanged<T> {
-    /// What came of it.
-    pub outcome: Result<T, NodeErrorKind>,
-    /// Bytes of the answer's body, as far as it was read.
-    pub bytes: usize,
-}
 
 /// A JSON-RPC error as it was told.
 #[derive(Debug, Clone)]
@@ -48,6 +41,9 @@ pub struct ToldError {
 
 /// What is read of an answer that refuses, where others are not kept.
 const REFUSAL_BYTES: usize = 64 << 10;
+
+/// How long a connection is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// One endpoint's HTTP side.
 pub struct Http {
@@ -66,16 +62,7 @@ impl Http {
         mask: Mask,
         connect_timeout: Duration,
     ) -> Result<Self, String> {
-        // Taken when somebody else was first: any provider will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .default_headers(headers)
-            .connect_timeout(connect_timeout)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| mask.scrub(format!("cannot make an HTTP client: {}", with_causes(&e))))?;
+        let client = http::client(headers, connect_timeout, IDLE, &mask)?;
         Ok(Self { endpoint, client, url, mask })
     }
 
@@ -188,29 +175,11 @@ impl Http {
         request.send().await.map_err(unreachable)
     }
 
-    fn broke_off(&self, e: reqwest::Error, after: usize) -> NodeErrorKind {
-        let text = self.mask.scrub(with_causes(&e.without_url()));
-        NodeErrorKind::Malformed(format!("the body broke off after {after} bytes: {text}"))
-    }
-
     async fn exchange_unbounded(&self, body: Vec<u8>, most: usize, read: &mut usize) -> Result<String, NodeErrorKind> {
         let response = self.send(body).await?;
         let status = response.status();
         let retry_after = retry_after(response.headers(), SystemTime::now());
-        let announced = response.content_length().unwrap_or(0) as usize;
-        if announced > most {
-            return Err(NodeErrorKind::TooLarge(most));
-        }
-        let mut bytes = Vec::with_capacity(announced);
-        let mut stream = response.bytes_stream();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|e| self.broke_off(e, bytes.len()))?;
-            if bytes.len() + chunk.len() > most {
-                return Err(NodeErrorKind::TooLarge(most));
-            }
-            bytes.extend_from_slice(&chunk);
-            *read = bytes.len();
-        }
+        let bytes = http::body(response, most, read, |text| self.mask.scrub(text)).await?;
         metrics::answer_bytes(&self.endpoint, bytes.len());
         if !status.is_success() {
             return Err(self.refusal(status, retry_after, &bytes));
@@ -254,7 +223,7 @@ impl Http {
         let mut refused = Vec::new();
         let mut stream = response.bytes_stream();
         while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|e| self.broke_off(e, *read))?;
+            let chunk = chunk.map_err(|e| broke_off(e, *read, |text| self.mask.scrub(text)))?;
             *read += chunk.len();
             match status.is_success() {
                 true if *read > most => return Err(NodeErrorKind::TooLarge(most)),
@@ -362,54 +331,5 @@ struct Ignored;
 impl Wire for Ignored {
     fn wire<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Self>, D::Error> {
         <serde::de::IgnoredAny as serde::Deserialize>::deserialize(d).map(|_| Some(Ignored))
-    }
-}
-
-/// How long a node asks to wait: seconds, or an HTTP date (RFC 9110, section 10.2.3), which is measured by the node's own clock
-/// where the answer says what that shows. At most [`limits::NODE_RETRY_AFTER`]; what is neither is a second.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let date = |text: &str| httpdate::parse_http_date(text).ok();
-    let wait = match (value.parse::<f64>(), date(value)) {
-        (Ok(seconds), _) if seconds.is_finite() && seconds >= 0.0 => Duration::from_secs_f64(seconds.min(1e6)),
-        (_, Some(until)) => {
-            let its_now = headers.get(DATE).and_then(|v| v.to_str().ok()).and_then(|v| date(v.trim())).unwrap_or(now);
-            until.duration_since(its_now).unwrap_or_default()
-        }
-        _ => Duration::from_secs(1),
-    };
-    Some(wait.min(limits::NODE_RETRY_AFTER))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_seconds_or_a_date_by_the_nodes_clock() {
-        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-        let wait = |value: &str, date: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
-            if let Some(date) = date {
-                headers.insert(DATE, HeaderValue::from_str(date).unwrap());
-            }
-            retry_after(&headers, now).unwrap().as_millis()
-        };
-        assert_eq!(wait("7", None), 7_000);
-        assert_eq!(wait(" 0.25 ", None), 250);
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:49 GMT", None), 12_000);
-        // Its clock is an hour ahead of ours; all three forms of RFC 9110 are read.
-        assert_eq!(wait("Sun, 06 Nov 1994 09:49:40 GMT", Some("Sun, 06 Nov 1994 09:49:37 GMT")), 3_000);
-        assert_eq!(wait("Sunday, 06-Nov-94 08:49:38 GMT", None), 1_000);
-        assert_eq!(wait("Sun Nov  6 08:49:39 1994", None), 2_000);
-        assert_eq!(wait("Sun, 06 Nov 1994 08:49:30 GMT", None), 0, "that is over");
-        for odd in ["soon", "-3", "NaN", "1e400"] {
-            assert_eq!(wait(odd, None), 1_000, "{odd}");
-        }
-        let longest = limits::NODE_RETRY_AFTER.as_millis();
-        assert_eq!(wait("86400", None), longest);
-        assert_eq!(wait("Mon, 06 Nov 1995 08:49:37 GMT", None), longest);
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

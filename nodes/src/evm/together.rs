@@ -23,7 +23,6 @@ use serde_json::json;
 use super::{
     client::{EvmClient, batch_deadline},
     fetch::{At, BLOCK},
-    http::Exchanged,
     receipts::in_order,
     route::{BLOCK_RECEIPTS, Route},
     types::EvmBlock,
@@ -32,6 +31,7 @@ use super::{
 use crate::{
     error::{Class, NodeError, NodeErrorKind},
     fleet::{Done, together::SLOW},
+    http::Exchanged,
     metrics,
 };
 

@@ -11,11 +11,12 @@ use schemas::{BitcoinChain, limits, records::provider::Link};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::http::{Exchanged, Http, Rest};
+use super::http::{Http, Rest};
 use crate::{
     bitcoin::Endpoint,
     error::{NodeError, NodeErrorKind, Retry},
     fleet::{Clock, Done, Meter, Scope, capability::Capabilities},
+    http::Exchanged,
     mask::masked_url,
     metrics,
 };

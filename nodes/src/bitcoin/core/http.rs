@@ -8,14 +8,13 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use alloy_primitives::Bytes;
-use futures::StreamExt;
 use reqwest::{
     Method, Response, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use schemas::limits;
 use serde::de::DeserializeOwned;
@@ -30,6 +29,7 @@ use super::{
 use crate::{
     bitcoin::Endpoint,
     error::{NodeErrorKind, with_causes},
+    http::{self, Exchanged, retry_after},
     mask::Mask,
     metrics,
 };
@@ -37,13 +37,8 @@ use crate::{
 /// What a message shows of an answer that is none, bytes.
 const SHOWN: usize = 400;
 
-/// How an exchange ended, and the bytes of its answer.
-pub(super) struct Exchanged<T> {
-    /// What came of it.
-    pub outcome: Result<T, NodeErrorKind>,
-    /// Bytes of the answer's body, as far as it was read.
-    pub bytes: usize,
-}
+/// How long a connection is kept that nobody uses: Core closes it after 30 s.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// A status and a body.
 struct Reply {
@@ -100,32 +95,14 @@ impl Http {
     /// allow.
     pub fn new(endpoint: &Endpoint, connect_timeout: Duration) -> Result<Self, String> {
         let mask = Mask::new([&endpoint.url], endpoint.headers.iter().map(|(_, value)| value.as_str()));
-        let mut headers = HeaderMap::new();
-        for (name, value) in &endpoint.headers {
-            let bad =
-                |what| format!("endpoint `{}`: header `{name}` has a {what} that HTTP does not allow", endpoint.name);
-            let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad("name"))?;
-            let mut value = HeaderValue::from_str(value).map_err(|_| bad("value"))?;
-            value.set_sensitive(true);
-            headers.insert(key, value);
-        }
+        let headers = http::headers(&endpoint.name, &endpoint.headers)?;
         let auth = Auth::new(&endpoint.url, endpoint.cookie.clone())
             .map_err(|e| format!("endpoint `{}`: {e}", endpoint.name))?;
         let mut url = endpoint.url.clone();
         // Neither fails where there is a host.
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        // Taken when somebody else was first: any provider will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .default_headers(headers)
-            .connect_timeout(connect_timeout)
-            // Core closes connections that are idle for 30 s.
-            .pool_idle_timeout(Duration::from_secs(20))
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| mask.scrub(format!("cannot make an HTTP client: {}", with_causes(&e))))?;
+        let client = http::client(headers, connect_timeout, IDLE, &mask)?;
         let name = endpoint.name.as_str().into();
         Ok(Self { endpoint: name, client, url, auth, mask, under_way: AtomicU32::new(0) })
     }
@@ -256,24 +233,8 @@ impl Http {
             auth = self.auth.header().await?;
             response = self.send(&question, auth.as_ref()).await?;
         }
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        if announced > most {
-            return Err(NodeErrorKind::TooLarge(most));
-        }
-        let mut body = Vec::with_capacity(announced);
-        let mut stream = response.bytes_stream();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|e| {
-                let text = self.scrub(with_causes(&e.without_url()));
-                NodeErrorKind::Malformed(format!("the body broke off after {} bytes: {text}", body.len()))
-            })?;
-            if body.len() + chunk.len() > most {
-                return Err(NodeErrorKind::TooLarge(most));
-            }
-            body.extend_from_slice(&chunk);
-            *read = body.len();
-        }
+        let (status, retry_after) = (response.status(), retry_after(response.headers(), SystemTime::now()));
+        let body = http::body(response, most, read, |text| self.scrub(text)).await?;
         Ok(Reply { status, retry_after, body })
     }
 
@@ -300,11 +261,4 @@ impl Http {
         url.set_path(&below);
         url
     }
-}
-
-/// How long a node, or somebody before it, asks to wait: seconds, at most [`limits::NODE_RETRY_AFTER`]; what is none is a second.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    let seconds = text.trim().parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0).unwrap_or(1.0);
-    Some(Duration::from_secs_f64(seconds.min(1e6)).min(limits::NODE_RETRY_AFTER))
 }

@@ -11,12 +11,8 @@ use serde_json::{Value, json};
 use super::words;
 use crate::{
     error::{NodeError, NodeErrorKind},
-    evm::{
-        client::EvmClient,
-        fleet::StateAt,
-        http::{Exchanged, ToldError},
-        split::Split,
-    },
+    evm::{client::EvmClient, fleet::StateAt, http::ToldError, split::Split},
+    http::Exchanged,
 };
 
 const CALL: &str = "eth_call";

@@ -26,13 +26,13 @@ use serde_json::{Value, json};
 use super::{
     client::EvmClient,
     fleet::StateAt,
-    http::Exchanged,
     route::RECEIPT,
     split::{Piece, Rest, Split},
 };
 use crate::{
     error::{Missing, NodeError, NodeErrorKind},
     fleet::Scope,
+    http::Exchanged,
 };
 
 const DEBUG_BLOCK: &str = "debug_traceBlockByHash";
