@@ -135,6 +135,12 @@ impl fmt::Display for NodeErrorKind {
 }
 
 impl NodeError {
+    /// Of a call to an endpoint, about a block at a height or about none.
+    pub fn of(endpoint: &Arc<str>, method: &str, height: Option<u64>, kind: NodeErrorKind) -> Self {
+        let call = height.map_or_else(|| method.to_owned(), |height| format!("{method} of block {height}"));
+        Self { endpoint: endpoint.clone(), call, kind }
+    }
+
     /// The word that samples, metrics and people are told; never [`Outcome::Ok`].
     pub fn outcome(&self) -> Outcome {
         match self.kind {

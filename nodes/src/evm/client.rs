@@ -9,7 +9,6 @@ use std::{
 };
 
 use alloy_primitives::{B256, U256};
-use backon::BackoffBuilder;
 use serde::Serialize;
 
 use super::{
@@ -26,6 +25,7 @@ use crate::{
     http::{self, Exchanged},
     mask::{Mask, masked_url},
     metrics,
+    tries::Waits,
 };
 
 /// Retries that an endpoint has left: each call earns a tenth, up to [`RetryBudget::MAX`]; so a node that is down costs at
@@ -115,8 +115,7 @@ impl EvmClient {
     }
 
     pub(super) fn error(&self, method: &str, height: Option<u64>, kind: NodeErrorKind) -> NodeError {
-        let call = height.map_or_else(|| method.to_owned(), |h| format!("{method} of block {h}"));
-        NodeError { endpoint: self.name.clone(), call, kind }
+        NodeError::of(&self.name, method, height, kind)
     }
 
     /// One call, tried again within its budget where that may help.
@@ -166,12 +165,7 @@ impl EvmClient {
         Fut: Future<Output = Exchanged<T>>,
     {
         let tries = if self.others { 1 } else { self.tuning.tries };
-        let mut waits = backon::ExponentialBuilder::new()
-            .with_min_delay(self.tuning.backoff_min)
-            .with_max_delay(self.tuning.backoff_max)
-            .with_max_times(tries.saturating_sub(1))
-            .with_jitter()
-            .build();
+        let mut waits = Waits::new(tries, (self.tuning.backoff_min, self.tuning.backoff_max));
         self.budget.earn();
         loop {
             let admitted = self.route.admit(calls).await?;
@@ -187,13 +181,7 @@ impl EvmClient {
                 Err(e) if !again(&e) => return Err(e),
                 Err(e) => e,
             };
-            let Some(wait) = waits.next() else { return Err(error) };
-            let wait = match error.retry() {
-                // A long wait is the caller's to plan.
-                crate::Retry::After(asked) if asked > self.tuning.backoff_max => return Err(error),
-                crate::Retry::After(asked) => wait.max(asked),
-                _ => wait,
-            };
+            let Some(wait) = waits.after(&error) else { return Err(error) };
             if !self.budget.spend() {
                 return Err(error);
             }

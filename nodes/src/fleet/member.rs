@@ -16,9 +16,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use schemas::records::Link;
-
-use schemas::records::SUBSCRIBED_AGAIN;
+use schemas::records::{Link, SUBSCRIBED_AGAIN};
 
 use super::{
     capability::{Cannot, Scope},
@@ -86,6 +84,39 @@ pub trait Meter: Send + Sync + fmt::Debug {
 
     /// The way to the endpoint is this now: people are shown it with the endpoint's state. Told at each probe, and when it changes.
     fn linked(&self, _link: Link) {}
+}
+
+/// The way of a client's requests: through a meter, or through none where the client stands alone.
+#[derive(Debug, Clone, Default)]
+pub struct Metered(Option<Arc<dyn Meter>>);
+
+impl Metered {
+    /// Through this one.
+    pub fn through(meter: Arc<dyn Meter>) -> Self {
+        Self(Some(meter))
+    }
+
+    /// As [`Meter::admit`].
+    pub async fn admit(&self, calls: u32) -> Result<Option<Admitted>, NodeError> {
+        match &self.0 {
+            Some(meter) => meter.admit(calls).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Meter::done`].
+    pub fn done(&self, admitted: Option<Admitted>, done: Done<'_>) {
+        if let (Some(meter), Some(admitted)) = (&self.0, admitted) {
+            meter.done(admitted, done);
+        }
+    }
+
+    /// As [`Meter::linked`], where somebody is to be told.
+    pub fn linked(&self, link: impl FnOnce() -> Link) {
+        if let Some(meter) = &self.0 {
+            meter.linked(link());
+        }
+    }
 }
 
 /// A place among the requests under way.

@@ -57,7 +57,7 @@ pub use self::{
     config::{Confirm, FleetConfig, MemberConfig, Role},
     fleet::Fleet,
     limits::{Account, Limits},
-    member::{Admitted, Done, Member, Meter, Purpose},
+    member::{Admitted, Done, Member, Meter, Metered, Purpose},
     metrics::describe,
     probe::Probe,
     quarantine::Lie,

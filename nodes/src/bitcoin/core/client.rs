@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backon::BackoffBuilder;
 use schemas::{BitcoinChain, limits, records::provider::Link};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,11 +13,12 @@ use serde_json::Value;
 use super::http::{Http, Rest};
 use crate::{
     bitcoin::Endpoint,
-    error::{NodeError, NodeErrorKind, Retry},
-    fleet::{Clock, Done, Meter, Scope, capability::Capabilities},
+    error::{NodeError, NodeErrorKind},
+    fleet::{Clock, Done, Meter, Metered, Scope, capability::Capabilities},
     http::Exchanged,
     mask::masked_url,
     metrics,
+    tries::Waits,
 };
 
 /// REST's way to a block's bytes.
@@ -62,7 +62,7 @@ impl Default for CoreTuning {
 #[derive(Clone)]
 pub struct CoreClient {
     inner: Arc<Inner>,
-    meter: Option<Arc<dyn Meter>>,
+    meter: Metered,
     chain: BitcoinChain,
     /// Whether somebody else can be asked: then one try is enough.
     pub(super) others: bool,
@@ -109,13 +109,13 @@ impl CoreClient {
             software: Mutex::default(),
             clock: Clock::system(),
         };
-        Ok(Self { inner: Arc::new(inner), meter: None, chain, others: false })
+        Ok(Self { inner: Arc::new(inner), meter: Metered::default(), chain, others: false })
     }
 
     /// The same client through a meter, where `others` can be asked or not.
     #[must_use]
     pub fn through(&self, meter: Arc<dyn Meter>, others: bool) -> Self {
-        Self { inner: self.inner.clone(), meter: Some(meter), chain: self.chain, others }
+        Self { meter: Metered::through(meter), others, ..self.clone() }
     }
 
     /// The same client, asked for another chain: with the same connections and all that was found out.
@@ -152,9 +152,7 @@ impl CoreClient {
 
     /// Tells the meter of the way to it.
     pub(super) fn tell_link(&self) {
-        if let Some(meter) = &self.meter {
-            meter.linked(self.link());
-        }
+        self.meter.linked(|| self.link());
     }
 
     fn software(&self) -> MutexGuard<'_, Option<String>> {
@@ -197,8 +195,7 @@ impl CoreClient {
 
     /// An error of a call to this endpoint.
     pub fn error(&self, method: &str, height: Option<u64>, kind: NodeErrorKind) -> NodeError {
-        let call = height.map_or_else(|| method.to_owned(), |height| format!("{method} of block {height}"));
-        NodeError { endpoint: self.inner.name.clone(), call, kind }
+        NodeError::of(&self.inner.name, method, height, kind)
     }
 
     /// One call of RPC.
@@ -271,39 +268,23 @@ impl CoreClient {
     {
         let tuning = &self.inner.tuning;
         let tries = if self.others { 1 } else { tuning.tries };
-        let mut waits = backon::ExponentialBuilder::new()
-            .with_min_delay(tuning.backoff_min)
-            .with_max_delay(tuning.backoff_max)
-            .with_max_times(tries.saturating_sub(1))
-            .with_jitter()
-            .build();
+        let mut waits = Waits::new(tries, (tuning.backoff_min, tuning.backoff_max));
         loop {
-            let admitted = match &self.meter {
-                Some(meter) => Some(meter.admit(calls).await?),
-                None => None,
-            };
+            let admitted = self.meter.admit(calls).await?;
             let started = Instant::now();
             let Exchanged { outcome, bytes } = attempt().await;
             let outcome = outcome.map_err(|kind| self.error(asked.method, asked.height, kind));
             let took = started.elapsed();
-            if let (Some(meter), Some(admitted)) = (&self.meter, admitted) {
-                let height = outcome.as_ref().ok().and_then(tells);
-                let error = outcome.as_ref().err();
-                meter.done(admitted, Done { method: asked.method, took, bytes, height, error });
-            }
+            let height = outcome.as_ref().ok().and_then(tells);
+            let error = outcome.as_ref().err();
+            self.meter.done(admitted, Done { method: asked.method, took, bytes, height, error });
             metrics::call_done(&self.inner.name, asked.method, took, outcome.as_ref().map(drop));
             let error = match outcome {
                 Ok(value) => return Ok(value),
                 Err(e) if !e.worth_another_try() => return Err(e),
                 Err(e) => e,
             };
-            let Some(wait) = waits.next() else { return Err(error) };
-            let wait = match error.retry() {
-                // A long wait is the caller's to plan.
-                Retry::After(asked) if asked > tuning.backoff_max => return Err(error),
-                Retry::After(asked) => wait.max(asked),
-                Retry::Soon | Retry::Seldom => wait,
-            };
+            let Some(wait) = waits.after(&error) else { return Err(error) };
             tracing::debug!(%error, ?wait, "trying again");
             tokio::time::sleep(wait).await;
         }

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     bitcoin::{Endpoint, header::Header},
     error::{NodeError, NodeErrorKind},
-    fleet::{Done, Meter},
+    fleet::{Done, Meter, Metered},
     mask::masked_url,
     metrics,
 };
@@ -40,7 +40,7 @@ const TRIES_ALONE: usize = 3;
 pub struct ElectrumClient {
     pub(super) inner: Arc<Inner>,
     chain: BitcoinChain,
-    meter: Option<Arc<dyn Meter>>,
+    meter: Metered,
     /// Whether somebody else can be asked: then one try is enough.
     others: bool,
 }
@@ -79,13 +79,13 @@ impl ElectrumClient {
             subscribed: AtomicBool::new(false),
             active: Arc::default(),
         });
-        Ok(Self { inner, chain, meter: None, others: false })
+        Ok(Self { inner, chain, meter: Metered::default(), others: false })
     }
 
     /// The same client, whose requests pass a meter, where `others` can be asked or not.
     #[must_use]
     pub fn through(&self, meter: Arc<dyn Meter>, others: bool) -> Self {
-        Self { meter: Some(meter), others, ..self.clone() }
+        Self { meter: Metered::through(meter), others, ..self.clone() }
     }
 
     /// The same client of a server that must be on this chain.
@@ -122,8 +122,7 @@ impl ElectrumClient {
 
     /// An error of this endpoint.
     pub fn error(&self, method: &str, height: Option<u64>, kind: NodeErrorKind) -> NodeError {
-        let call = height.map_or_else(|| method.to_owned(), |height| format!("{method} of block {height}"));
-        NodeError { endpoint: self.inner.name.clone(), call, kind }
+        NodeError::of(&self.inner.name, method, height, kind)
     }
 
     /// The server's first block, whatever chain it should be on. It is asked with each connection.
@@ -133,10 +132,7 @@ impl ElectrumClient {
     /// It cannot be reached, or does not say it.
     pub async fn genesis(&self) -> Result<BitcoinHash, NodeError> {
         const METHOD: &str = "server.features";
-        let admitted = match &self.meter {
-            Some(meter) => Some(meter.admit(1).await?),
-            None => None,
-        };
+        let admitted = self.meter.admit(1).await?;
         let began = Instant::now();
         let session = self.inner.pool.session().await;
         let genesis = session.and_then(|(session, _)| {
@@ -146,9 +142,7 @@ impl ElectrumClient {
         let genesis = genesis.map_err(|kind| self.error(METHOD, None, kind));
         let done =
             Done { method: METHOD, took: began.elapsed(), bytes: 0, height: None, error: genesis.as_ref().err() };
-        if let (Some(meter), Some(admitted)) = (&self.meter, admitted) {
-            meter.done(admitted, done);
-        }
+        self.meter.done(admitted, done);
         genesis
     }
 
@@ -174,9 +168,7 @@ impl ElectrumClient {
         let chain = self.chain;
         let outcome = self.call(HEADS, "[]", None, |json: &str| answers::tip(json, chain), |_| None).await;
         told::sockets(&self.inner.name, self.inner.pool.connector.open());
-        if let Some(meter) = &self.meter {
-            meter.linked(self.link());
-        }
+        self.meter.linked(|| self.link());
         outcome.map(|tip| (tip.height, tip.header))
     }
 
@@ -246,10 +238,7 @@ impl ElectrumClient {
         read: &(impl Fn(&str) -> Result<T, NodeErrorKind> + Send + Sync),
         shows: fn(&T) -> Option<u64>,
     ) -> Result<T, NodeError> {
-        let admitted = match &self.meter {
-            Some(meter) => Some(meter.admit(1).await?),
-            None => None,
-        };
+        let admitted = self.meter.admit(1).await?;
         let (inner, began) = (&self.inner, Instant::now());
         let genesis = Some(self.chain.genesis());
         let (outcome, bytes) = match inner.pool.call(method, params, inner.tuning.call_timeout, genesis).await {
@@ -268,9 +257,7 @@ impl ElectrumClient {
             error = error.filter(|_| !too_large);
         }
         let height = outcome.as_ref().ok().and_then(shows);
-        if let (Some(meter), Some(admitted)) = (&self.meter, admitted) {
-            meter.done(admitted, Done { method, took, bytes, height, error });
-        }
+        self.meter.done(admitted, Done { method, took, bytes, height, error });
         outcome
     }
 }
