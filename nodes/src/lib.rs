@@ -5,7 +5,7 @@
 //! * [`evm`]: Ethereum and everything that speaks its JSON-RPC.
 //! * [`fleet`]: the endpoints of a network as one, whatever its family.
 //! * [`error`]: what can go wrong with a node, classified once.
-//! * `http`: what HTTP is to all of them; `tries`: how long is waited before a call is tried again.
+//! * `http`: what HTTP is to all of them; `tries`: how long is waited before what failed is tried again.
 //! * [`mask`]: no credential of an endpoint ever reaches a message.
 //!
 //! Guarantee: what a node answers is a *claim*. It is bounded in size and time, parsed exactly, checked against itself and,

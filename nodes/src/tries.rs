@@ -1,4 +1,4 @@
-//! Tries of one call: how long is waited before the next.
+//! How long is waited before what failed is tried again.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::error::{NodeError, Retry};
 
-/// The waits between tries, twice as long each time and with jitter.
+/// The waits between tries of one call, twice as long each time and with jitter.
 pub struct Waits {
     waits: ExponentialBackoff,
     longest: Duration,
@@ -33,4 +33,9 @@ impl Waits {
             Retry::Soon | Retry::Seldom => Some(wait),
         }
     }
+}
+
+/// Waits between attempts at what is tried for ever, twice as long each time up to the longest, with jitter.
+pub fn endless(first: Duration, longest: Duration) -> ExponentialBackoff {
+    ExponentialBuilder::new().with_min_delay(first).with_max_delay(longest).without_max_times().with_jitter().build()
 }

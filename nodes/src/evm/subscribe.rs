@@ -9,7 +9,6 @@ use alloy_pubsub::{ConnectionHandle, PubSubConnect, RawSubscription};
 use alloy_rpc_client::{ClientBuilder, RpcClient};
 use alloy_transport::{Authorization, TransportErrorKind, TransportResult};
 use alloy_transport_ws::{WebSocketConfig, WsConnect};
-use backon::BackoffBuilder;
 use schemas::limits;
 
 use super::{
@@ -21,6 +20,7 @@ use super::{
 use crate::{
     error::{NodeError, NodeErrorKind},
     mask::user_and_password,
+    tries::endless,
 };
 
 /// Deadline of connecting and subscribing.
@@ -28,12 +28,7 @@ pub(super) const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Waits between attempts, longer each time.
 pub(super) fn reconnect_waits() -> backon::ExponentialBackoff {
-    backon::ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(60))
-        .without_max_times()
-        .with_jitter()
-        .build()
+    endless(Duration::from_millis(500), Duration::from_secs(60))
 }
 
 /// A subscription to new heads.

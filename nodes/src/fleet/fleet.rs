@@ -1,6 +1,6 @@
 //! The endpoints of one network, with their clients.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use schemas::{
     Network, limits,
@@ -113,7 +113,20 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         self.table().seats.iter().map(|s| self.at_large(s)).collect()
     }
 
-    /// The endpoint of this name, likewise.
+    /// Endpoints whose word on the chain counts now: those that may be asked about it and are believed.
+    pub fn believed(&self) -> Vec<Member<C>> {
+        let mut members = self.members();
+        members.retain(|m| m.usable() && !m.quarantined() && m.serves(Role::Stream));
+        members
+    }
+
+    /// Operators of those, each once, in the order of their names.
+    pub fn trusted(&self) -> Vec<Arc<str>> {
+        let operators: BTreeSet<Arc<str>> = self.believed().iter().map(Member::operator).collect();
+        operators.into_iter().collect()
+    }
+
+    /// The endpoint of this name, for what is no question.
     pub fn named(&self, name: &str) -> Option<Member<C>> {
         self.table().seat(name).map(|s| self.at_large(s))
     }
@@ -133,7 +146,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
     /// Operators of whom at least one endpoint is to be believed and asked.
     pub fn operators(&self) -> usize {
         let usable = self.table().seats.iter().filter(|s| s.state().is_believed());
-        usable.map(|s| &*s.operator).collect::<std::collections::BTreeSet<_>>().len()
+        usable.map(|s| &*s.operator).collect::<BTreeSet<_>>().len()
     }
 
     /// The newest height, as far as endpoints that are believed have shown.

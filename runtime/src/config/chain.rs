@@ -10,8 +10,6 @@ use super::{
     source::{Collector, Section},
 };
 
-/// Usual time between blocks of Bitcoin's public chains, milliseconds.
-const BITCOIN_BLOCK_MS: u64 = 600_000;
 /// What stands for no chain where all are listed.
 const FOUND_OUT: &str = "found out";
 
@@ -51,8 +49,8 @@ impl Chain {
     pub fn block_time_ms(&self) -> Option<u64> {
         match self {
             Self::Evm { chain_id } => Profile::of(*chain_id).block_time_ms,
-            Self::Bitcoin { chain: Some(chain) } => chain.block_time_ms(),
-            Self::Bitcoin { chain: None } => Some(BITCOIN_BLOCK_MS),
+            // One that is not known yet is taken for a public one.
+            Self::Bitcoin { chain } => chain.unwrap_or(BitcoinChain::Main).block_time_ms(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backon::BackoffBuilder;
+use crate::tries::endless;
 
 /// Deadlines and sizes of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,19 +36,10 @@ impl Default for ElectrumTuning {
 
 /// Waits between attempts to subscribe, longer each time, with jitter. A server that was killed is back in moments.
 pub fn reconnect_waits() -> backon::ExponentialBackoff {
-    waits(Duration::from_millis(100), Duration::from_secs(30))
+    endless(Duration::from_millis(100), Duration::from_secs(30))
 }
 
 /// Waits between attempts to connect for a call: short, since whoever asks has somebody else to ask.
 pub(super) fn call_waits() -> backon::ExponentialBackoff {
-    waits(Duration::from_millis(50), Duration::from_secs(2))
-}
-
-fn waits(first: Duration, longest: Duration) -> backon::ExponentialBackoff {
-    backon::ExponentialBuilder::new()
-        .with_min_delay(first)
-        .with_max_delay(longest)
-        .without_max_times()
-        .with_jitter()
-        .build()
+    endless(Duration::from_millis(50), Duration::from_secs(2))
 }

@@ -280,17 +280,12 @@ impl BitcoinFleet {
 
     /// Endpoints whose word counts now.
     fn believed(&self) -> BTreeSet<Arc<str>> {
-        let members = self.fleet.members();
-        let believed = members.iter().filter(|m| m.usable() && !m.quarantined() && m.serves(Role::Stream));
-        believed.map(|m| m.name()).collect()
+        self.fleet.believed().iter().map(Member::name).collect()
     }
 
     /// Operators of those.
     fn trusted(&self) -> Vec<Arc<str>> {
-        let members = self.fleet.members();
-        let trusted = members.iter().filter(|m| m.usable() && !m.quarantined() && m.serves(Role::Stream));
-        let operators: BTreeSet<Arc<str>> = trusted.map(|m| m.operator()).collect();
-        operators.into_iter().collect()
+        self.fleet.trusted()
     }
 
     /// The newest height that is followed.

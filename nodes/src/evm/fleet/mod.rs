@@ -255,12 +255,7 @@ impl EvmFleet {
 
     /// Operators of the endpoints whose word counts now.
     fn trusted(&self) -> Vec<Arc<str>> {
-        let members = self.fleet.members();
-        let trusted = members.iter().filter(|m| m.usable() && !m.quarantined() && m.serves(Role::Stream));
-        let mut operators: Vec<Arc<str>> = trusted.map(|m| m.operator()).collect();
-        operators.sort_unstable();
-        operators.dedup();
-        operators
+        self.fleet.trusted()
     }
 
     fn question(&self, method: &'static str, height: Option<u64>) -> Ask {
