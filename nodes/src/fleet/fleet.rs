@@ -116,7 +116,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
     /// Endpoints whose word on the chain counts now: those that may be asked about it and are believed.
     pub fn believed(&self) -> Vec<Member<C>> {
         let mut members = self.members();
-        members.retain(|m| m.usable() && !m.quarantined() && m.serves(Role::Stream));
+        members.retain(|m| m.usable() && m.serves(Role::Stream));
         members
     }
 

@@ -22,7 +22,7 @@ use super::{
     pool::{Pool, check_chain},
     refusal::{Trouble, is_history_too_large},
     status::ScriptHash,
-    tuning::{ElectrumTuning, call_waits},
+    tuning::{CALL_WAITS, ElectrumTuning},
 };
 use crate::{
     bitcoin::{Endpoint, header::Header},
@@ -30,6 +30,7 @@ use crate::{
     fleet::{Done, Meter, Metered},
     mask::masked_url,
     metrics,
+    tries::Waits,
 };
 
 /// Tries of one call where nobody else can be asked, the first included.
@@ -166,7 +167,7 @@ impl ElectrumClient {
     /// Those of a call.
     pub async fn tip(&self) -> Result<(u64, Header), NodeError> {
         let chain = self.chain;
-        let outcome = self.call(HEADS, "[]", None, |json: &str| answers::tip(json, chain), |_| None).await;
+        let outcome = self.call(HEADS, "[]", None, |json: &str| answers::tip(json, chain)).await;
         told::sockets(&self.inner.name, self.inner.pool.connector.open());
         self.meter.linked(|| self.link());
         outcome.map(|tip| (tip.height, tip.header))
@@ -180,7 +181,7 @@ impl ElectrumClient {
     pub async fn header_at(&self, height: u64) -> Result<Header, NodeError> {
         let (params, chain) = (format!("[{height}]"), self.chain);
         let read = |json: &str| answers::header(json, chain);
-        self.call("blockchain.block.header", &params, Some(height), read, |_| None).await
+        self.call("blockchain.block.header", &params, Some(height), read).await
     }
 
     /// Headers from a height on, linked with one another: as many as were asked for, at most 2016, or fewer where the server has no more.
@@ -192,7 +193,7 @@ impl ElectrumClient {
         let count = count.min(HEADERS_AT_MOST);
         let (params, chain) = (format!("[{from},{count}]"), self.chain);
         let read = |json: &str| answers::headers(json, count, chain);
-        self.call("blockchain.block.headers", &params, Some(from), read, |_| None).await
+        self.call("blockchain.block.headers", &params, Some(from), read).await
     }
 
     /// A script's history, confirmed transactions first.
@@ -203,7 +204,7 @@ impl ElectrumClient {
     pub async fn history(&self, script: ScriptHash) -> Result<Vec<HistoryItem>, NodeError> {
         let params = format!("[\"{script}\"]");
         let read = |json: &str| answers::history(json, limits::ELECTRUM_HISTORY);
-        self.call("blockchain.scripthash.get_history", &params, None, read, |_| None).await
+        self.call("blockchain.scripthash.get_history", &params, None, read).await
     }
 
     /// One call, tried again where nobody else can be asked and that may help.
@@ -213,18 +214,14 @@ impl ElectrumClient {
         params: &str,
         height: Option<u64>,
         read: impl Fn(&str) -> Result<T, NodeErrorKind> + Send + Sync,
-        shows: fn(&T) -> Option<u64>,
     ) -> Result<T, NodeError> {
-        let mut tries = if self.others { 1 } else { TRIES_ALONE };
-        let mut waits = call_waits();
+        let mut waits = Waits::new(if self.others { 1 } else { TRIES_ALONE }, CALL_WAITS);
         loop {
-            let outcome = self.once(method, params, height, &read, shows).await;
-            tries -= 1;
-            let error = match outcome {
-                Err(e) if tries > 0 && worth_another_try(&e) => e,
+            let error = match self.once(method, params, height, &read).await {
+                Err(e) if worth_another_try(&e) => e,
                 outcome => return outcome,
             };
-            let wait = waits.next().unwrap_or_default();
+            let Some(wait) = waits.after(&error) else { return Err(error) };
             tracing::debug!(%error, ?wait, "trying again");
             tokio::time::sleep(wait).await;
         }
@@ -236,7 +233,6 @@ impl ElectrumClient {
         params: &str,
         height: Option<u64>,
         read: &(impl Fn(&str) -> Result<T, NodeErrorKind> + Send + Sync),
-        shows: fn(&T) -> Option<u64>,
     ) -> Result<T, NodeError> {
         let admitted = self.meter.admit(1).await?;
         let (inner, began) = (&self.inner, Instant::now());
@@ -256,8 +252,7 @@ impl ElectrumClient {
             // That is the script's matter, and the server answered well.
             error = error.filter(|_| !too_large);
         }
-        let height = outcome.as_ref().ok().and_then(shows);
-        self.meter.done(admitted, Done { method, took, bytes, height, error });
+        self.meter.done(admitted, Done { method, took, bytes, height: None, error });
         outcome
     }
 }

@@ -16,9 +16,9 @@ use super::{
     connect::Connector,
     metrics,
     session::{Answered, Failure, Session},
-    tuning::{ElectrumTuning, call_waits},
+    tuning::{CALL_WAITS, ElectrumTuning},
 };
-use crate::error::NodeErrorKind;
+use crate::{error::NodeErrorKind, tries::endless};
 
 /// See the module.
 pub(super) struct Pool {
@@ -134,7 +134,9 @@ impl Pool {
                 Ok((session, true))
             }
             Err(kind) => {
-                let wait = making.waits.get_or_insert_with(call_waits).next().unwrap_or_default();
+                let (first, longest) = CALL_WAITS;
+                let waits = making.waits.get_or_insert_with(|| endless(first, longest));
+                let wait = waits.next().unwrap_or_default();
                 making.rests_until = Some(Instant::now() + wait);
                 Err(kind)
             }

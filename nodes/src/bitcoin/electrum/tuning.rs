@@ -39,7 +39,5 @@ pub fn reconnect_waits() -> backon::ExponentialBackoff {
     endless(Duration::from_millis(100), Duration::from_secs(30))
 }
 
-/// Waits between attempts to connect for a call: short, since whoever asks has somebody else to ask.
-pub(super) fn call_waits() -> backon::ExponentialBackoff {
-    endless(Duration::from_millis(50), Duration::from_secs(2))
-}
+/// The shortest and the longest wait between attempts at a call, and to connect for one: short, since whoever asks has somebody else to ask.
+pub(super) const CALL_WAITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
