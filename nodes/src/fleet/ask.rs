@@ -97,8 +97,8 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         Fut: Future<Output = Result<T, NodeError>> + Send,
         T: Send,
     {
-        let order = self.table().order(&ask, |_| true);
-        self.ask_in_turn(ask, self.table().seats.clone(), order, call).await
+        let (allowed, order) = self.table().among(&ask, |_| true);
+        self.ask_in_turn(ask, allowed, order, call).await
     }
 
     /// Asks others than these operators.
@@ -108,9 +108,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         Fut: Future<Output = Result<T, NodeError>> + Send,
         T: Send,
     {
-        let allowed = |s: &Seat| !not_operators.contains(&&*s.operator);
-        let order = self.table().order(&ask, allowed);
-        let allowed = self.table().seats.iter().filter(|s| allowed(s)).cloned().collect();
+        let (allowed, order) = self.table().among(&ask, |s| !not_operators.contains(&&*s.operator));
         self.ask_in_turn(ask, allowed, order, call).await
     }
 
@@ -126,9 +124,7 @@ impl<C: Clone + Send + Sync + 'static> Fleet<C> {
         Fut: Future<Output = Result<T, NodeError>> + Send,
         T: Send,
     {
-        let allowed = |s: &Seat| self.client_of(s).is_some_and(&able);
-        let order = self.table().order(&ask, allowed);
-        let allowed = self.table().seats.iter().filter(|s| allowed(s)).cloned().collect();
+        let (allowed, order) = self.table().among(&ask, |s| self.client_of(s).is_some_and(&able));
         self.ask_in_turn(ask, allowed, order, call).await
     }
 

@@ -119,8 +119,8 @@ impl Table {
         self.seats.iter().map(|s| s.candidate(ask.method, ask.height, ask.role, alone(s.index))).collect()
     }
 
-    /// Those who may be asked, first first, of whom `allowed` lets pass.
-    pub fn order(&self, ask: &Ask, allowed: impl Fn(&Seat) -> bool) -> Vec<Arc<Seat>> {
+    /// All that `allowed` lets pass, and those of them who may be asked now, first first.
+    pub fn among(&self, ask: &Ask, allowed: impl Fn(&Seat) -> bool) -> (Vec<Arc<Seat>>, Vec<Arc<Seat>>) {
         let primary = self.elect(ask);
         let mut candidates = self.candidates(ask);
         for c in &mut candidates {
@@ -130,7 +130,8 @@ impl Table {
         }
         let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let order = router::order(&candidates, primary, ask.sticky, turn);
-        order.into_iter().filter_map(|i| self.seats.get(i).cloned()).collect()
+        let order = order.into_iter().filter_map(|i| self.seats.get(i).cloned()).collect();
+        (self.seats.iter().filter(|s| allowed(s)).cloned().collect(), order)
     }
 
     /// Finds out who is in use, where this is asked at the head. What somebody can do of this one thing is no reason to change.
