@@ -62,6 +62,11 @@ impl Tree {
     /// Forgets everything and begins with these linked headers, the first at `height`.
     pub fn begin(&mut self, height: u64, headers: &[Header]) {
         self.blocks.clear();
+        self.put_lowest(height, headers);
+    }
+
+    /// Takes linked headers in as its lowest, the first at `height`.
+    fn put_lowest(&mut self, height: u64, headers: &[Header]) {
         self.lowest = height;
         let mut work = U256::ZERO;
         for (height, header) in (height..).zip(headers) {
@@ -103,12 +108,7 @@ impl Tree {
         }
         let more = work_of(headers);
         self.blocks.values_mut().for_each(|known| known.work = known.work.saturating_add(more));
-        let mut work = U256::ZERO;
-        for (height, header) in (first..).zip(headers) {
-            work = work.saturating_add(header.work());
-            self.blocks.insert(header.hash, Known { header: *header, height, work });
-        }
-        self.lowest = first;
+        self.put_lowest(first, headers);
         true
     }
 
