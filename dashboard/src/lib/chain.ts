@@ -1,8 +1,9 @@
-/** What the page knows of networks by name: the native unit, and what a state means. Unknown ones have tolerant defaults. */
+/** What the page knows of networks by name and family: the native unit, that of prices, and what a state means. Unknown ones have tolerant defaults. */
 
 export interface Unit {
 	/** Empty where the name does not tell. */
 	symbol: string;
+	/** 10^decimals of the smallest unit are one of `symbol`. */
 	decimals: number;
 }
 
@@ -24,6 +25,13 @@ export function unit(network: string, family = 'evm'): Unit {
 	if (family === 'stellar') return { symbol: 'XLM', decimals: 7 };
 	const slug = network.toLowerCase();
 	return { symbol: EVM_SYMBOLS.find(([name]) => name.test(slug))?.[1] ?? '', decimals: 18 };
+}
+
+/** In what gas prices of a family are said, and fee rates where there is no gas. */
+export function priceIn(family: string): Unit {
+	if (family === 'bitcoin') return { decimals: 3, symbol: 'sat/vB' };
+	if (family === 'stellar') return { decimals: 0, symbol: 'stroops' };
+	return { decimals: 9, symbol: 'gwei' };
 }
 
 export type Tone = 'good' | 'busy' | 'warn' | 'bad' | 'plain';

@@ -1,7 +1,7 @@
 /** The figures that a rule can watch: what they are called, how they are written, and what one would begin with. */
 
+import { priceIn } from '../chain';
 import { count, percent } from '../format';
-import { priceIn } from '../overview/words';
 
 export type Unit = 'share' | 'count' | 'score' | 'rate' | 'price' | 'amount' | 'seconds' | 'blocks';
 

@@ -1,6 +1,7 @@
 /** Bitcoin's figures in words. Pure; amounts stay exact. */
 
-import { formatUnits, type Amount } from '../amount';
+import { formatUnits, type Fitting } from '../amount';
+import { priceIn, unit } from '../chain';
 import { count, shorten, stamp } from '../format';
 import type { BitcoinInput, BitcoinOutput, BitcoinTransaction } from './shapes';
 
@@ -8,12 +9,19 @@ import type { BitcoinInput, BitcoinOutput, BitcoinTransaction } from './shapes';
 const LOCK_TIMES = 500_000_000;
 /** Weight units that a block may have (BIP-141). */
 export const MOST_WEIGHT = 4_000_000;
-/** Satoshi of a coin. */
-export const COIN_DIGITS = 8;
+const RATE = priceIn('bitcoin');
+const COIN = unit('', 'bitcoin');
 
 /** A rate of satoshi per 1,000 virtual bytes, as sat/vB. */
-export function feeRate(rate: string | null | undefined): Amount | null {
-	return formatUnits(rate, 3, 2);
+export function feeRate(rate: string | null | undefined): Fitting | null {
+	const said = formatUnits(rate, RATE.decimals, 2);
+	return said && { ...said, symbol: RATE.symbol };
+}
+
+/** Satoshi in the coin; `short` has at most `places` digits behind the point. */
+export function inCoins(satoshi: string | null | undefined, places = COIN.decimals): Fitting | null {
+	const said = formatUnits(satoshi, COIN.decimals, places);
+	return said && { ...said, symbol: COIN.symbol };
 }
 
 const TYPES: Record<string, { label: string; hint: string }> = {
@@ -48,7 +56,7 @@ export function whose(of: Pick<BitcoinInput | BitcoinOutput, 'addresses' | 'type
 	return typeWords(of.type).label || 'not known';
 }
 
-/** `from height 840,000 on`, `from 2026-01-01 00:00:00 on`; null where it is locked to nothing. */
+/** `not before height 840,000`, `not before 2026-01-01 00:00:00`; null where it is locked to nothing. */
 export function lockWords(tx: Pick<BitcoinTransaction, 'lock_time' | 'inputs' | 'input_count'>): string | null {
 	if (tx.lock_time === 0) return null;
 	const said = tx.lock_time < LOCK_TIMES ? `not before height ${count(tx.lock_time)}` : `not before ${stamp(tx.lock_time * 1_000)}`;

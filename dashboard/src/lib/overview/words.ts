@@ -5,27 +5,9 @@
  */
 
 import { formatUnits, group } from '../amount';
-import { unit } from '../chain';
+import { priceIn, unit, type Unit } from '../chain';
 import { count, millis, percent, plural } from '../format';
 import type { Metric, Value } from './shapes';
-
-export interface Measure {
-	/** 10^decimals of the smallest unit are one of `symbol`. */
-	decimals: number;
-	symbol: string;
-}
-
-/** In what gas prices of a family are said. */
-export function priceIn(family: string): Measure {
-	if (family === 'bitcoin') return { decimals: 3, symbol: 'sat/vB' };
-	if (family === 'stellar') return { decimals: 0, symbol: 'stroops' };
-	return { decimals: 9, symbol: 'gwei' };
-}
-
-export function coinOf(network: string, family: string): Measure {
-	const { decimals, symbol } = unit(network, family);
-	return { decimals, symbol };
-}
 
 /** `12.000000001 gwei`, `1,204`, `3.2 %`; `—` where nobody knows. */
 export function exact(metric: Metric, value: Value | undefined, network: string, family: string): string {
@@ -42,11 +24,11 @@ export function exact(metric: Metric, value: Value | undefined, network: string,
 		case 'gas_price_p95':
 			return amount(value, priceIn(family));
 		case 'fee_total':
-			return amount(value, coinOf(network, family));
+			return amount(value, unit(network, family));
 	}
 }
 
-function amount(value: string | number, { decimals, symbol }: Measure): string {
+function amount(value: string | number, { decimals, symbol }: Unit): string {
 	const said = formatUnits(String(value), decimals, 30);
 	return said ? `${said.exact}${symbol ? ` ${symbol}` : ''}` : String(value);
 }
