@@ -102,17 +102,23 @@ export function matched(match: Match): string {
 	return match.signature ?? (match.kind === 'transaction' ? 'a transaction' : match.kind);
 }
 
+/** The networks that a rule names, in whichever way; none: all of them. */
+export function networksOf(rule: Rule): string[] {
+	if (rule.networks?.length) return [...rule.networks];
+	return rule.network ? [rule.network] : [];
+}
+
 /** What a rule waits for. */
 export function ofRule(rule: Rule, naming: Naming = nameless): string {
 	const metric = metricOf(rule.metric);
-	const networks = rule.networks?.length ? rule.networks.join(', ') : (rule.network ?? null);
+	const networks = networksOf(rule);
 	const than = rule.baseline
 		? `${rule.operator.startsWith('<') ? 'under' : 'over'} the usual of ${rule.baseline.over} by ${rule.baseline.percent} %`
-		: `${OPERATORS[rule.operator] ?? rule.operator} ${figure(rule.threshold, rule.metric, families.shared(rule.networks?.length ? rule.networks : rule.network ? [rule.network] : []))}`;
+		: `${OPERATORS[rule.operator] ?? rule.operator} ${figure(rule.threshold, rule.metric, families.shared(networks))}`;
 	const window = metric?.windowed ? ` in ${rule.window}` : '';
 	const since = rule.for && rule.for !== '0s' ? `, for ${rule.for}` : '';
 	const endpoint = rule.endpoint ? ` of ${rule.endpoint}` : '';
-	return `${metric?.label ?? rule.metric}${endpoint} ${than}${window}${since}, ${place(networks, rule.contract, naming)}`;
+	return `${metric?.label ?? rule.metric}${endpoint} ${than}${window}${since}, ${place(networks.join(', ') || null, rule.contract, naming)}`;
 }
 
 /** What a monitor looks for. */

@@ -4,7 +4,7 @@ import { families } from '../../families.svelte';
 import { names } from '../../txs/names.svelte';
 import { entered, fromApi, metricOf, toApi } from '../metrics';
 import type { Baseline, Rule, Severity } from '../shapes';
-import { ofRule } from '../words';
+import { networksOf, ofRule } from '../words';
 import { filled, nameOf, numeric, type Kind } from './kind';
 
 export interface RuleDraft {
@@ -42,7 +42,8 @@ const FIRST = 'failure_rate';
 
 function draft(rule: Rule | null): RuleDraft {
 	const metric = metricOf(rule?.metric ?? FIRST);
-	const networks: string[] = rule ? (rule.networks?.length ? [...rule.networks] : rule.network ? [rule.network] : []) : [];
+	const networks = rule ? networksOf(rule) : [];
+	const priced = families.shared(networks);
 	return {
 		name: rule?.name ?? '',
 		paused: rule?.paused ?? false,
@@ -54,8 +55,8 @@ function draft(rule: Rule | null): RuleDraft {
 		metric: rule?.metric ?? FIRST,
 		operator: rule?.operator ?? '>',
 		against: rule?.baseline ? 'baseline' : 'threshold',
-		threshold: fromApi(rule ? rule.threshold : metric?.threshold, metric?.unit, families.shared(networks)),
-		priced: families.shared(networks),
+		threshold: fromApi(rule ? rule.threshold : metric?.threshold, metric?.unit, priced),
+		priced,
 		percent: String(rule?.baseline?.percent ?? 50),
 		over: rule?.baseline?.over ?? '24h',
 		window: rule?.window ?? '5m',
