@@ -87,7 +87,7 @@ export function figures(networks, { trouble, mode, rate }, tip = () => null) {
 		const transactions = sum('transactions');
 		const failed = sum('failed');
 		const fees = parts.reduce((n, p) => n + p.fee_total, 0n) * BigInt(times);
-		const first = parts.find((p) => p.gas_price_p50 != null) ?? (parts[0]?.gas_price_p50 == null ? null : parts[0]);
+		const first = parts.find((p) => p.gas_price_p50 != null);
 		if (parts.some((p) => p.transactions == null)) return { transactions: null, failed: null, failure_rate: null, tps: null, fee_total: null, complete: false, reason: parts[0].reason };
 		return {
 			transactions,
