@@ -3,7 +3,7 @@
 // for servers, kills and clocks more than they reckon, and one after another they leave half of two cores idle. What each printed comes
 // whole, when it has ended.
 //
-//   scripts/side-by-side cargo test --workspace --locked
+//   scripts/side-by-side.mjs cargo test --workspace --locked
 //
 // HEADWATER_LANES: how many at a time (2), the longest first. Documentation's tests are one of them, by cargo itself. The exit status
 // is cargo's: 101 when a test failed; then a line as cargo's names how that binary is run again.
@@ -25,7 +25,7 @@ const run = (command, rest, { cwd, env, echo }) =>
 	});
 
 if (cargo === undefined || !Number.isInteger(lanes) || lanes < 1) {
-	console.error('usage: scripts/side-by-side cargo test ARGUMENTS; HEADWATER_LANES is a whole number from 1 on');
+	console.error('usage: scripts/side-by-side.mjs cargo test ARGUMENTS; HEADWATER_LANES is a whole number from 1 on');
 	process.exit(2);
 }
 const built = await run(cargo, [...args, '--no-run', '--message-format=json-render-diagnostics'], { echo: true });
