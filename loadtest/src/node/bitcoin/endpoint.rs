@@ -34,7 +34,6 @@ pub struct Endpoint {
     /// Calls so far: what a latency is drawn for.
     calls: AtomicU64,
     asked: Mutex<BTreeMap<String, u64>>,
-    head_headers: AtomicU64,
     pub(crate) shared: Arc<Shared>,
     pub(crate) chain: BitcoinChain,
     pub(crate) faults: Faults,
@@ -49,8 +48,6 @@ pub struct Endpoint {
 pub struct Counts {
     /// Calls by method, or by the word behind `/rest/`.
     pub calls: BTreeMap<String, u64>,
-    /// Electrum: of those for one header, how many were about the head.
-    pub head_headers: u64,
     /// Connections that are open.
     pub connections: usize,
 }
@@ -72,7 +69,6 @@ impl Endpoint {
             latency: Mutex::new(config.latency),
             calls: AtomicU64::new(0),
             asked: Mutex::default(),
-            head_headers: AtomicU64::new(0),
             faults: Faults::new(seed, &config.name),
             config,
             shared,
@@ -152,11 +148,7 @@ impl Endpoint {
     /// What it was asked.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts {
-            calls: self.asked().clone(),
-            head_headers: self.head_headers.load(Relaxed),
-            connections: self.connections.open(),
-        }
+        Counts { calls: self.asked().clone(), connections: self.connections.open() }
     }
 
     fn asked(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
@@ -168,13 +160,6 @@ impl Endpoint {
         let mut asked = self.asked();
         if asked.len() < limits::METHODS || asked.contains_key(method) {
             *asked.entry(method.to_owned()).or_default() += 1;
-        }
-    }
-
-    /// Notes a call for the header at a height, as it says heights.
-    pub(crate) fn note_header(&self, height: u64) {
-        if height == self.head() + self.shift() {
-            self.head_headers.fetch_add(1, Relaxed);
         }
     }
 

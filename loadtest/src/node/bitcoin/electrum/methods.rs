@@ -74,7 +74,6 @@ pub(super) fn answer(
         }
         "blockchain.block.header" => {
             let height = number(params, 0)?;
-            endpoint.note_header(height);
             if params.get(1).and_then(Value::as_u64).is_some_and(|proof| proof > 0) {
                 return Err(bad("a simulated server has no proofs"));
             }
