@@ -34,7 +34,7 @@ pub trait Changes: Send + Sync {
     /// Makes everything ready to go on with the endpoints and settings of `network`, which is on the same chain; nothing changes yet.
     ///
     /// # Errors
-    /// An endpoint that cannot be used as it is configured: what is wrong and what to write instead.
+    /// No endpoint, or one that cannot be used as it is configured: what is wrong and what to write instead.
     fn prepare(&self, network: &NetworkConfig) -> Result<TakeOver, String>;
 }
 

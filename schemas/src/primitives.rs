@@ -192,6 +192,8 @@ macro_rules! word_enum {
         #[serde(rename_all = "snake_case")]
         pub enum $name { $($(#[$vdoc])* $variant),* }
         impl $name {
+            /// Every one, in the order of their definition.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
             /// The word that stands for it on the wire, in SQL and in REST.
             pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $word),* } }
         }

@@ -168,7 +168,7 @@ async fn endpoints_that_are_not_to_stream_have_no_voice() {
     let (a, honest) = (Node::with(forged(PLACE), PLACE).await, Node::start(PLACE).await);
     let serve: &[Role] = &[Role::Serve, Role::Trace];
     let nodes = [&a, &liars[0], &liars[1], &honest];
-    let fleet = fleet_roles(&nodes, &[1, 2, 3], &[Role::ALL.as_slice(), serve, serve, Role::ALL.as_slice()]);
+    let fleet = fleet_roles(&nodes, &[1, 2, 3], &[Role::ALL, serve, serve, Role::ALL]);
     let heads = fleet.heads();
     let block = fleet.fetch(HEIGHT, None).await.unwrap();
     assert_eq!(block.head().hash, hash_of(&forged(PLACE)));

@@ -105,7 +105,7 @@ pub(super) fn read_roles(s: &mut Section, c: &mut Collector) -> Vec<Role> {
     let empty = listed.is_empty() && c.count() == before;
     let mut roles: Vec<Role> = Vec::new();
     for p in listed {
-        match Role::ALL.into_iter().find(|r| r.as_str() == p.value) {
+        match Role::ALL.iter().copied().find(|r| r.as_str() == p.value) {
             Some(role) if roles.contains(&role) => {
                 c.mistake(p.at, &s.key("roles"), format!("`{}` stands twice", p.value), "write each role once");
             }

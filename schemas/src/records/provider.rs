@@ -68,11 +68,6 @@ word_enum! {
     }
 }
 
-impl EndpointRole {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Stream, Self::Trace, Self::Serve];
-}
-
 /// A part of a whole, in parts per million: 0 to 1,000,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Share(u32);

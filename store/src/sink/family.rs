@@ -8,9 +8,6 @@ use schemas::{BlockHash, Family};
 
 use super::delete::{BITCOIN_INPUTS, BITCOIN_OUTPUTS, BITCOIN_TRANSACTIONS, BLOCKS, LOGS, TRANSACTIONS, Table};
 
-/// All of them.
-const FAMILIES: [Family; 3] = [Family::Evm, Family::Bitcoin, Family::Stellar];
-
 /// The family of a block.
 pub(super) fn family_of(hash: &BlockHash) -> Family {
     Family::of_hash(hash.as_str())
@@ -27,7 +24,7 @@ pub(super) fn children_of(family: Family) -> &'static [Table] {
 
 /// Every table whose rows are of a height, whatever family's.
 pub(super) fn of_heights() -> impl Iterator<Item = Table> {
-    FAMILIES.into_iter().flat_map(children_of).copied().chain([BLOCKS])
+    Family::ALL.iter().flat_map(|&family| children_of(family)).copied().chain([BLOCKS])
 }
 
 /// The statement over what events behind `{stored:UInt64}` have rows of: sequence and hash, which children keep as bytes.
@@ -38,7 +35,7 @@ pub(super) fn written_behind() -> String {
             table.name
         )
     };
-    let children = FAMILIES.into_iter().flat_map(|family| {
+    let children = Family::ALL.iter().flat_map(|&family| {
         let hash = match family {
             Family::Evm => "concat('0x', lower(hex(block_hash)))",
             Family::Bitcoin | Family::Stellar => "lower(hex(block_hash))",
