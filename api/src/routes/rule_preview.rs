@@ -122,7 +122,12 @@ struct Times {
     /// Looks are behind the first, up to the second: beginnings of steps.
     from: TimeMs,
     to: TimeMs,
+    /// The end is the present: steps that are not told yet are left out.
+    is_now: bool,
 }
+
+/// The newest steps that may not be told yet at the present.
+const UNTOLD: usize = 2;
 
 /// In which steps a rule with a window of so many seconds is looked at, and of how long a time by default, in milliseconds.
 const fn steps_of(window_seconds: u64) -> (Step, i64) {
@@ -137,12 +142,13 @@ const fn steps_of(window_seconds: u64) -> (Step, i64) {
 impl Times {
     fn read(rule: &Rule, params: &Params, now: TimeMs) -> Result<Self, ApiError> {
         let (step, usual) = steps_of(rule.window.as_secs());
-        let end = params.time("to")?.unwrap_or(now).min(now);
+        let end = params.time("to")?.filter(|to| *to < now);
+        let (end, is_now) = (end.unwrap_or(now), end.is_none());
         let to = step.start(end.0);
         let from = step.start(params.time("from")?.map_or(to.saturating_sub(usual), |from| from.0).max(0));
         let looks = to.saturating_sub(from) / step.ms();
         if (1..=limits::RULE_LOOKS).contains(&looks) {
-            return Ok(Self { step, from: TimeMs(from), to: TimeMs(to) });
+            return Ok(Self { step, from: TimeMs(from), to: TimeMs(to), is_now });
         }
         let most = limits::RULE_LOOKS;
         let expected = format!("a time before `to` by one step of {step} at least, by {most} of them at most");
@@ -201,13 +207,17 @@ impl Past {
 }
 
 fn answer(mut item: RulePreviewItem, rule: &Rule, times: &Times, past: &Past) -> RulePreviewItem {
-    let (steps, hours) = (pieces(&past.steps), pieces(&past.hours));
+    let told = if times.is_now { told(&past.steps) } else { past.steps.as_slice() };
+    if let Some(last) = told.last() {
+        item.to = TimeMs(last.at.saturating_add(times.step.ms())).rfc3339();
+    }
+    let (steps, hours) = (pieces(told), pieces(&past.hours));
     let trial = Trial { rule, steps: &steps, step_ms: times.step.ms(), hours: &hours };
     let Tried { looks, fired } = trial.run(times.from);
     item.points = looks.iter().map(Into::into).collect();
     item.firings = fired.iter().map(Into::into).collect();
     item.fired = fired.len() as u64;
-    item.incomplete = lacks(&past.steps, times.step);
+    item.incomplete = lacks(told, times.step);
     let mut without = looks.iter().filter(|look| look.judged.threshold.is_none());
     if let Some(first) = without.next() {
         let last = without.next_back().unwrap_or(first);
@@ -216,6 +226,12 @@ fn answer(mut item: RulePreviewItem, rule: &Rule, times: &Times, past: &Past) ->
     }
     item.complete = item.incomplete.is_empty();
     item
+}
+
+/// Without the newest steps whose blocks are still to come.
+fn told(steps: &[StepFigures]) -> &[StepFigures] {
+    let untold = steps.iter().rev().take(UNTOLD).take_while(|step| !step.complete).count();
+    steps.get(..steps.len().saturating_sub(untold)).unwrap_or(steps)
 }
 
 fn pieces(steps: &[StepFigures]) -> Vec<Piece> {
@@ -283,6 +299,21 @@ mod tests {
             let problem = read("1m", &query).err().expect("refused").problem();
             assert_eq!(problem.parameter.as_deref(), Some("from"), "{query}");
         }
+    }
+
+    #[test]
+    fn the_newest_steps_are_left_out_until_they_are_told() {
+        let steps = |complete: &[bool]| {
+            let step = |(at, complete): (i64, &bool)| StepFigures { at, complete: *complete, ..StepFigures::default() };
+            (0..).zip(complete).map(step).collect::<Vec<_>>()
+        };
+        let left = |complete: &[bool]| told(&steps(complete)).len();
+        assert_eq!((left(&[true, true, false]), left(&[true, false, true])), (2, 3));
+        assert_eq!(
+            (left(&[true, false, false, false]), left(&[])),
+            (2, 0),
+            "a network that stands still is not hidden"
+        );
     }
 
     #[test]
