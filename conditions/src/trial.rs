@@ -2,8 +2,9 @@
 //!
 //! Guarantee: pure, and by the code that judges rules as blocks come: at the end of each step the rule's window is the merge of the steps in
 //! it, and what it says of them is what it would say at a block of that time, of windows that lack something too
-//! ([`Rule::tells_of_part`]). Between two ends nothing is looked at, where the alerts' stage looks at each block: what crossed its limit and
-//! came back in between is not seen. It begins as a new rule does, with nothing said before.
+//! ([`Rule::tells_of_part`]); but a block exactly at an end counts for the step that begins there. Between two ends nothing is looked at,
+//! where the alerts' stage looks at each block: what crossed its limit and came back in between is not seen. It begins as a new rule does,
+//! with nothing said before.
 
 use std::time::Duration;
 
