@@ -82,8 +82,10 @@ pub struct App {
     pub abis: Abis,
     /// Exports that run.
     pub exports: Arc<Exports>,
-    /// Previews that run.
+    /// Previews of monitors that run.
     pub previews: Arc<Semaphore>,
+    /// Those of rules, which ask the store.
+    pub rule_previews: Arc<Semaphore>,
     /// REST requests at the same time.
     pub requests: Semaphore,
     /// Those of them that ask the store for rows.

@@ -32,7 +32,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Routes whose answers are rows of the store.
-const ROWS: [&str; 11] = [
+const ROWS: [&str; 13] = [
     "/api/v1/blocks",
     "/api/v1/txs",
     "/api/v1/networks",
@@ -44,6 +44,8 @@ const ROWS: [&str; 11] = [
     "/api/v1/alerts",
     "/api/v1/annotations",
     "/api/v1/deliveries",
+    "/api/v1/rules/preview",
+    "/api/v1/channels/preview",
 ];
 /// One among them that is answered from memory.
 const NO_ROWS: &str = "/api/v1/providers/health";

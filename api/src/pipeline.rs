@@ -226,6 +226,7 @@ fn assemble(
         abis: Abis::default(),
         exports: Arc::default(),
         previews: Arc::new(Semaphore::new(limits::alerts::PREVIEWS)),
+        rule_previews: Arc::new(Semaphore::new(limits::alerts::RULE_PREVIEWS)),
         requests: Semaphore::new(config.concurrent_requests),
         row_requests: Semaphore::new((config.concurrent_requests * 3 / 4).max(1)),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),

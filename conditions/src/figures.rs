@@ -4,6 +4,7 @@
 //! without transactions, a price that nobody paid) is no figure: nothing is over it or under it.
 
 use schemas::records::Partial;
+use serde_json::{Value, json};
 
 use crate::{
     number::{Number, Relation},
@@ -107,6 +108,11 @@ impl Metric {
         }
     }
 
+    /// Whether it is a sum over its window: a part of the window tells at least so much.
+    pub const fn is_sum(self) -> bool {
+        matches!(self, Self::Failed | Self::Transactions | Self::Tps | Self::FeeTotal)
+    }
+
     /// Whether it can be asked of one contract.
     pub const fn is_of_contracts(self) -> bool {
         matches!(self.kind(), Kind::Window) && !matches!(self, Self::BaseFee | Self::Fullness)
@@ -189,5 +195,39 @@ impl Rule {
             _ => false,
         };
         Judged { over, threshold }
+    }
+
+    /// Whether what is said of a part of a window is told: a sum that is too much already is; a share or a mean where `enough` is held, but
+    /// not that it is too little.
+    pub fn tells_of_part(&self, judged: Judged, enough: impl FnOnce() -> bool) -> bool {
+        let is_upward = self.operator.is_upward();
+        if self.metric.is_sum() {
+            return judged.over && is_upward;
+        }
+        (!judged.over || is_upward) && enough()
+    }
+}
+
+/// What is usual of a metric, of complete hours of `total_ms` milliseconds together, for a window of `window_ms` milliseconds: a sum is what
+/// so long a window has of it.
+pub fn usual(metric: Metric, hours: &Partial, total_ms: u64, window_ms: u64) -> Option<Number> {
+    if total_ms == 0 {
+        return None;
+    }
+    let value = Figure::of(metric, hours, total_ms).value?;
+    match metric {
+        Metric::Failed | Metric::Transactions | Metric::FeeTotal => {
+            value.times(Number::from(window_ms))?.by(Number::from(total_ms))
+        }
+        _ => Some(value),
+    }
+}
+
+/// A number as JSON has it: a whole one exactly where JSON's readers do, any other as the nearest that they know.
+pub fn shown(number: &Number) -> Value {
+    let text = number.to_string();
+    match text.parse::<u64>() {
+        Ok(whole) if whole <= 1 << 53 => json!(whole),
+        _ => json!(number.approximate()),
     }
 }

@@ -8,8 +8,10 @@
 //!
 //! * [`Rule`]: a figure of a network, contract or endpoint against a threshold or its own past. [`figures`]: what figures are, exactly;
 //!   [`Trailing`]: the windows that they are taken from.
+//!   [`trial`]: what a rule would have said of the past.
 //! * [`Monitor`]: conditions over transactions. [`Index`]: all monitors of all tenants, and which of them fit a transaction.
 //! * [`Expression`]: the language of conditions. What it means stands in docs/alerts.md.
+//! * [`words`]: what a message says of an alert, with a monitor's template or without.
 //! * [`fields`]: definitions are read strictly; [`span`]: durations.
 
 pub mod change;
@@ -25,6 +27,8 @@ pub mod rule;
 mod silence;
 pub mod span;
 pub mod trailing;
+pub mod trial;
+pub mod words;
 
 pub use change::{Applied, Change, Part, Parts, Place, Reverted};
 pub use channel::{Channel, ChannelConfig, ChannelKind, Kept, MailTls, Reach, WithSecrets};

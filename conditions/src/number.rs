@@ -55,6 +55,11 @@ impl Relation {
         }
     }
 
+    /// Whether it is for too much.
+    pub const fn is_upward(self) -> bool {
+        matches!(self, Self::More | Self::AtLeast)
+    }
+
     /// Whether two values in this order stand in this relation.
     pub const fn holds(self, order: Ordering) -> bool {
         match self {

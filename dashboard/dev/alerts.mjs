@@ -169,6 +169,47 @@ export function alerting({ chains, tell, mode }) {
 		return [200, { items, matches: fitting.length, transactions: all.length, from: all.at(-1)?.block_time ?? null, to: all[0]?.block_time ?? null }];
 	}
 
+	/** What a rule would have said: a wave of its figure, with two hills above half of what rates can be. */
+	function previewRule(body, query) {
+		const errors = store.triedRule(body);
+		if (errors.length > 0) return problem(422, 'The body has mistakes', `${errors.length} of them.`, { errors });
+		const [every, looks] = { '1m': ['1m', 90], '5m': ['1m', 360], '1h': ['5m', 864], '24h': ['1h', 720] }[body.window];
+		const step = { '1m': MINUTE, '5m': 5 * MINUTE, '1h': 60 * MINUTE }[every];
+		const end = Math.floor(Date.now() / step) * step;
+		const isShare = ['failure_rate', 'fullness'].includes(body.metric);
+		const threshold = body.threshold ?? (isShare ? 0.04 : 40) * (1 + body.baseline.percent / 100);
+		const value = (i) => (isShare ? 0.001 : 1) * (40 + 30 * Math.sin((i / looks) * 4 * Math.PI));
+		const over = (v) => ({ '>': v > threshold, '>=': v >= threshold, '<': v < threshold, '<=': v <= threshold, '==': v === threshold, '!=': v !== threshold })[body.operator];
+		const points = Array.from({ length: looks }, (_, i) => {
+			const known = i >= 3;
+			const v = known ? value(i) : null;
+			return { at: iso(end - (looks - 1 - i) * step), value: v, threshold, transactions: known ? 60 : 0, over: known ? over(v) : null, state: known && over(v) ? 'firing' : 'quiet', complete: known };
+		});
+		const firings = [];
+		points.forEach((point, i) => {
+			const before = points[i - 1]?.state === 'firing';
+			if (point.state === 'firing' && !before) firings.push({ started_at: point.at, fired_at: point.at, resolved_at: null, value: point.value, threshold });
+			if (point.state === 'quiet' && before) firings.at(-1).resolved_at = point.at;
+		});
+		const from = iso(end - looks * step);
+		const network = query.get('network') ?? body.network ?? body.networks[0];
+		const incomplete = [{ from, to: points[2].at, reason: 'no window tells of it; not all blocks of it are held with all their rows, see completeness' }];
+		return [200, { network, contract: body.contract, metric: body.metric, window: body.window, every, from, to: iso(end), fired: firings.length, complete: false, points, firings, incomplete }];
+	}
+
+	/** What a message would say: the names that templates of these tests have. */
+	function previewMessage(body) {
+		const newest = alerts.find((a) => (body.alert ? a.id === body.alert : a.source.kind === 'monitor' && (!body.monitor || a.source.id === body.monitor)));
+		if (body.alert && !newest) return problem(404, 'Not found', 'There is no alert with this id.');
+		const match = newest?.evidence.matches?.[0] ?? { arguments: { value: '2500000000000000000' } };
+		const names = { 'source.name': newest?.source.name ?? 'Large transfers', 'events.0.args.value': match.arguments.value };
+		const missing = new Set();
+		const filled = (text) => text.replaceAll(/\$\{([^}]*)\}/g, (written, name) => names[name.trim()] ?? (missing.add(name.trim()), written));
+		const title = `Firing: ${filled(body.template?.title ?? names['source.name'])}`;
+		const text = filled(body.template?.body ?? 'Severity: warning');
+		return [200, { of: newest ? 'alert' : 'example', alert: newest?.id ?? null, type: 'alert.firing', title, text, missing: [...missing], data: newest ?? {} }];
+	}
+
 	/** Answers what belongs here; undefined for whatever else. */
 	function answer(method, path, query, body, ifMatch) {
 		const told = store.answer(method, path, query, body, ifMatch);
@@ -205,6 +246,8 @@ export function alerting({ chains, tell, mode }) {
 			return [202, { channel: id, since: body.since }];
 		}
 		if (path === '/monitors/preview') return preview(body);
+		if (path === '/rules/preview') return previewRule(body, query);
+		if (path === '/channels/preview') return previewMessage(body);
 		if (kind === 'monitors' && what === 'matches') return paged(matchesOf.get(id) ?? [], query);
 		return undefined;
 	}

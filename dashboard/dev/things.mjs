@@ -115,8 +115,9 @@ export function things(clock = () => new Date().toISOString()) {
 		return [201, made ? { ...answer, config: { ...answer.config, secret: made } } : answer, tag(thing)];
 	}
 
-	/** The mistakes of a monitor that is only tried. */
+	/** The mistakes of a monitor that is only tried, and of a rule. */
 	const tried = (body) => CHECKS.monitors(body);
+	const triedRule = (body) => CHECKS.rules(body);
 
 	/** Answers what is asked of one of the kinds; undefined for whatever else. */
 	function answer(...asked) {
@@ -152,5 +153,5 @@ export function things(clock = () => new Date().toISOString()) {
 		return [200, shown(kind, next), tag(next)];
 	}
 
-	return { answer, make, tried, all, problem, ulid };
+	return { answer, make, tried, triedRule, all, problem, ulid };
 }

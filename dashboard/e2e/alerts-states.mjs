@@ -87,11 +87,17 @@ export async function checkAlertStates({ mock, open, until }) {
 	await form('rule').locator('[data-testid=save]').click();
 	await until('both mistakes', async () => /is no number/i.test(await form('rule').innerText()) && /name one at least/.test(await form('rule').innerText()));
 	await form('rule').locator('input[name=networks][value=op-mainnet]').check();
-	// What the figure did lately stands beside the limit before the rule is made.
-	await form('rule').locator('[name=threshold]').fill('0.1');
-	await until('windows beyond the limit', async () => Number(await page.locator('[data-testid=preview]').getAttribute('data-beyond')) > 10);
+	// When it would have fired is shown before the rule is made, beside the figure and its limit, and what is not known of that time.
+	const fires = async () => page.locator('[data-testid=preview]').getAttribute('data-fired');
+	await form('rule').locator('[name=threshold]').fill('5');
+	await until('it to have fired twice', async () => (await fires()) === '2');
+	assert.equal(await page.locator('[data-testid=preview] rect.firing').count(), 2);
+	assert.match(await page.locator('[data-testid=preview]').innerText(), /In the last 6 hours\s+it would have fired 2 times, last at .+ with 5(\.\d+)? %/);
+	await page.locator('[data-testid=preview] summary').click();
+	assert.match(await page.locator('[data-testid=preview]').innerText(), /no window tells of it/);
 	await form('rule').locator('[name=threshold]').fill('12.5');
-	await until('none of them', async () => (await page.locator('[data-testid=preview]').getAttribute('data-beyond')) === '0');
+	await until('never', async () => (await fires()) === '0');
+	assert.match(await page.locator('[data-testid=preview]').innerText(), /it would not have fired/);
 	await form('rule').locator(`input[name=channels][value="${channel}"]`).check();
 	await form('rule').locator('[data-testid=save]').click();
 	await page.locator('[data-testid=edit]').waitFor();
@@ -160,6 +166,19 @@ export async function checkAlertStates({ mock, open, until }) {
 	await expression.fill('amount >= 3');
 	await page.keyboard.press('Escape');
 	await until('what it would have found', async () => Number(await page.locator('[data-testid=preview]').getAttribute('data-matches')) > 0);
+	// What its message would say, of a real alert, and of another one that is chosen.
+	await form('monitor').locator('summary', { hasText: 'When it is said' }).click();
+	await form('monitor').locator('[name="template.title"]').fill('${source.name} moved');
+	await form('monitor').locator('[data-field="template.body"] textarea').fill('${events.0.args.value} by ${nobody}');
+	const message = page.locator('[data-testid=message]');
+	await until('the message', async () => /Firing: Large transfers moved/.test(await message.innerText()));
+	assert.equal(await message.getAttribute('data-of'), 'alert');
+	assert.match(await message.innerText(), /1234567000000000000 by \$\{nobody\}\s+1 name leads nowhere there: nobody/);
+	await message.locator('select').selectOption({ index: 2 });
+	await until('the other one', async () => (await message.locator('select').inputValue()) !== '' && (await message.getAttribute('data-of')) === 'alert');
+	await form('monitor').locator('[name="template.title"]').fill('');
+	await form('monitor').locator('[data-field="template.body"] textarea').fill('');
+	await until('nothing to show', async () => (await message.count()) === 0);
 	await form('monitor').locator('[data-testid=save]').click();
 	await page.locator('[data-testid=edit]').waitFor();
 	const monitor = (await api(`/monitors/${new URL(page.url()).hash.slice(2)}`)).body;

@@ -59,8 +59,7 @@ impl Directory for Known {
         }
         let known = self.definitions.known();
         let monitor = known.of(tenant)?.monitors.get(source.get("id")?.as_str()?)?;
-        let template = monitor.what.template.as_ref()?;
-        Some(Template { title: template.title.clone(), body: template.body.clone() })
+        monitor.what.template.clone()
     }
 
     fn open(&self, tenant: &str, id: &str, sealed: &str) -> Result<Value, String> {

@@ -24,11 +24,11 @@ mod program;
 pub mod queue;
 pub mod schedule;
 mod sign;
-pub mod words;
 
 use std::time::Duration;
 
 use channels::Services;
+pub use conditions::words;
 pub use directory::{ChannelNow, Directory};
 use heartbeat::Passed;
 pub use metrics::describe as describe_metrics;

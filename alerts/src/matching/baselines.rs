@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use alloy_primitives::Address;
-use conditions::{Figure, Metric, Number};
+use conditions::{Metric, Number, figures};
 use runtime::log::{Record, followed::Fold, pass_over};
 use schemas::{
     Codec, Network, TimeMs,
@@ -110,13 +110,6 @@ impl Hours {
                 }
             }
         }
-        let figure = Figure::of(metric, &sum, u64::try_from(total_ms).ok().filter(|ms| *ms > 0)?);
-        let is_sum = matches!(metric, Metric::Failed | Metric::Transactions | Metric::FeeTotal);
-        let value = figure.value?;
-        if !is_sum {
-            return Some(value);
-        }
-        let number = |ms: i64| Some(Number::from(u64::try_from(ms).ok()?));
-        value.times(number(ms)?)?.by(number(total_ms)?)
+        figures::usual(metric, &sum, u64::try_from(total_ms).ok()?, u64::try_from(ms).ok()?)
     }
 }

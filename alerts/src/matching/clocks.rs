@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use conditions::{Figure, Metric, Number};
+use conditions::{Figure, Metric, Number, figures::shown};
 use runtime::log::{
     Log, LogError, PollLimits, Polled, Reader, Record, TopicPartition, followed::Fold, last, pass_over,
 };
@@ -25,10 +25,7 @@ use schemas::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    figures::{is_upward, shown},
-    rules::{Look, Rules, Told, Watch, millis},
-};
+use super::rules::{Look, Rules, Told, Watch, millis};
 
 /// Records of each partition of `providers.samples` that are read back: they are repeated with every probe.
 const BACK: u64 = 5_000;
@@ -222,7 +219,7 @@ impl Clocks {
                                 let count = Number::from(endpoint.subscriptions(now, window_ms));
                                 let from = now.0.saturating_sub(window_ms).saturating_sub(SENT_LATE_MS);
                                 let is_enough =
-                                    || is_upward(rule.operator) && rule.judge(&Figure::told(Some(count)), None).over;
+                                    || rule.operator.is_upward() && rule.judge(&Figure::told(Some(count)), None).over;
                                 (known_from <= from || is_enough()).then_some(count)
                             }
                         };

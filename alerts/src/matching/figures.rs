@@ -17,7 +17,10 @@ use std::{
 
 use alloy_primitives::Address;
 use conditions::{
-    Change, Figure, Metric, Number, Trailing, figures::Judged, number::Relation, rule::Limit, trailing::LetGo,
+    Change, Figure, Metric, Trailing,
+    figures::{Judged, shown},
+    rule::Limit,
+    trailing::LetGo,
 };
 use runtime::control::Watched;
 use schemas::{
@@ -264,11 +267,9 @@ impl Figures {
             });
             let Some(window) = window else { continue };
             let (figure, judged) = judge(watch, window, hours);
-            if !window.2 && !is_certain(rule.metric, rule.operator, judged) {
-                let whole = whole.get_or_insert_with(|| trailing.window(self.longest_ms, None));
-                if judged.over && !is_upward(rule.operator) || !is_enough(rule.metric, ms, whole.as_ref()) {
-                    continue;
-                }
+            let enough = || is_enough(ms, whole.get_or_insert_with(|| trailing.window(self.longest_ms, None)).as_ref());
+            if !window.2 && !rule.tells_of_part(judged, enough) {
+                continue;
             }
             let look = Look {
                 network,
@@ -315,34 +316,10 @@ fn judge(watch: &Watch, (end, partial, _): &Window, hours: Option<&Hours>) -> (F
     (figure, judged)
 }
 
-/// Whether a metric is a sum over its window.
-fn is_sum(metric: Metric) -> bool {
-    matches!(metric, Metric::Failed | Metric::Transactions | Metric::Tps | Metric::FeeTotal)
-}
-
-/// Whether it is for too much.
-pub fn is_upward(operator: Relation) -> bool {
-    matches!(operator, Relation::More | Relation::AtLeast)
-}
-
-/// Whether what is said of a part of a window holds of all of it.
-fn is_certain(metric: Metric, operator: Relation, judged: Judged) -> bool {
-    is_sum(metric) && judged.over && is_upward(operator)
-}
-
 /// Whether a share or a mean is told of a window that is not whole: once a minute of it is held, a block or two say too little.
-fn is_enough(metric: Metric, ms: i64, held: Option<&Window>) -> bool {
+fn is_enough(ms: i64, held: Option<&Window>) -> bool {
     let first = held.and_then(|(end, partial, _)| Some(end.0.saturating_sub(partial.first?.time.0)));
-    !is_sum(metric) && first.is_some_and(|held| held >= ms.min(ENOUGH_MS))
-}
-
-/// A number as evidence has it: a whole one exactly where JSON's readers do, any other as the nearest that they know.
-pub fn shown(number: &Number) -> Value {
-    let text = number.to_string();
-    match text.parse::<u64>() {
-        Ok(whole) if whole <= 1 << 53 => json!(whole),
-        _ => json!(number.approximate()),
-    }
+    first.is_some_and(|held| held >= ms.min(ENOUGH_MS))
 }
 
 fn evidence(

@@ -133,8 +133,11 @@ pub const TABLE: &[Row] = &[
     writes("PATCH", "/api/v1/silences/{id}", Silences),
     writes("DELETE", "/api/v1/silences/{id}", Silences),
     reads("/api/v1/monitors/{id}/matches", Monitors),
-    // It tries a definition, and keeps nothing.
+    // They try a definition, and keep nothing.
+    row("POST", "/api/v1/rules/preview", Needs::Scope(Rules, Read)),
     row("POST", "/api/v1/monitors/preview", Needs::Scope(Monitors, Read)),
+    // It shows an alert.
+    row("POST", "/api/v1/channels/preview", Needs::Scope(Alerts, Read)),
     writes("POST", "/api/v1/channels/{id}/test", Channels),
     writes("POST", "/api/v1/channels/{id}/replay", Deliveries),
     reads("/api/v1/alerts", Alerts),

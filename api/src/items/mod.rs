@@ -13,8 +13,10 @@ pub mod diagnosis;
 pub mod failure;
 pub mod found;
 pub mod key;
+pub mod message_preview;
 pub mod overview;
 pub mod provider;
+pub mod rule_preview;
 pub mod series;
 pub mod transaction;
 pub mod window;
@@ -30,8 +32,10 @@ pub use diagnosis::{Diagnosis, EvidenceItem};
 pub use failure::{CauseItem, FailureGroupItem, FailureItem, Failures, FrameItem};
 pub use found::{EndpointAtItem, EndpointsAt, FoundItem, FoundItems};
 pub use key::{KeyItem, MadeKeyItem};
+pub use message_preview::MessagePreviewItem;
 pub use overview::{MissingItem, OverviewAnswer, OverviewItem, OverviewOfOne, Overviews};
 pub use provider::{LieItem, ProviderDetail, ProviderItem, ProviderMinuteItem, ScoreParts};
+pub use rule_preview::{LackItem, RuleFiringItem, RuleLookItem, RulePreviewItem};
 pub use series::{
     CausesPointItem, CausesSeries, Figure, ManySeries, MetricSeriesItem, PointItem, Series, SeriesAnswer,
 };

@@ -22,6 +22,7 @@ pub mod failures;
 pub mod health;
 pub mod keys;
 pub mod matches;
+pub mod message_preview;
 pub mod messages;
 pub mod openapi_json;
 pub mod overview;
@@ -29,6 +30,7 @@ pub mod preview;
 pub mod problems;
 pub mod providers;
 pub mod registry;
+pub mod rule_preview;
 pub mod search;
 pub mod series;
 pub mod sql;
@@ -111,6 +113,8 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(annotations::annotations))
         .routes(routes!(matches::matches))
         .routes(routes!(preview::monitor))
+        .routes(routes!(rule_preview::rule))
+        .routes(routes!(message_preview::message))
         .routes(routes!(messages::test))
         .routes(routes!(messages::replay))
         .routes(routes!(deliveries::deliveries))

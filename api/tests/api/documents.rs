@@ -212,6 +212,8 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         // `alerts` looks at these.
         "/api/v1/alerts/{id}/acknowledge",
         "/api/v1/channels/{id}/test",
+        "/api/v1/rules/preview",
+        "/api/v1/channels/preview",
         "/api/v1/monitors/preview",
         "/api/v1/channels/{id}/replay",
         "/api/v1/deliveries/{id}/replay",

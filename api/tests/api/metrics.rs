@@ -51,7 +51,7 @@ pub fn window(
 }
 
 /// The chain's blocks by the minute that they lie in.
-fn minutes(chain: &Chain) -> BTreeMap<i64, Vec<&Event>> {
+pub fn minutes(chain: &Chain) -> BTreeMap<i64, Vec<&Event>> {
     let mut minutes: BTreeMap<i64, Vec<&Event>> = BTreeMap::new();
     for event in &chain.canonical {
         let time = event.0.envelope.block_time.0;
@@ -60,7 +60,7 @@ fn minutes(chain: &Chain) -> BTreeMap<i64, Vec<&Event>> {
     minutes
 }
 
-fn items(events: &[&Event]) -> Vec<TransactionItem> {
+pub fn items(events: &[&Event]) -> Vec<TransactionItem> {
     events.iter().flat_map(|(_, txs)| txs).filter_map(TransactionItem::from_record).collect()
 }
 
@@ -74,7 +74,7 @@ fn prices(events: &[&Event]) -> Vec<f64> {
     events.iter().flat_map(|(_, txs)| txs).filter_map(of).collect()
 }
 
-fn failed(items: &[TransactionItem]) -> usize {
+pub fn failed(items: &[TransactionItem]) -> usize {
     items.iter().filter(|item| item.status == "failed").count()
 }
 

@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use shape::{Shape, What};
 
 use crate::{
+    fields::Fields,
     routing::{self, Escalate, Route},
     rule::define_networks,
     span,
@@ -76,13 +77,20 @@ pub enum Wait {
     Blocks(u64),
 }
 
-/// Words of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Words of a message, with `${…}` where something of the alert stands ([`crate::words`]).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template {
-    /// Its title.
+    /// Instead of the name behind what is the matter.
     pub title: Option<String>,
-    /// What stands below.
+    /// Instead of the facts.
     pub body: Option<String>,
+}
+
+impl Template {
+    /// The field `template` of a definition.
+    pub fn read(f: &mut Fields<'_>) -> Option<Self> {
+        read::template(f)
+    }
 }
 
 /// What alerts of a monitor are grouped by.

@@ -88,7 +88,7 @@ fn wait(f: &mut Fields<'_>) -> Option<Wait> {
     }
 }
 
-fn template(f: &mut Fields<'_>) -> Option<Template> {
+pub(super) fn template(f: &mut Fields<'_>) -> Option<Template> {
     let mut inner = f.object("template")?;
     let title = inner.text("title", limits::TEMPLATE_CHARACTERS.0);
     let body = inner.text("body", limits::TEMPLATE_CHARACTERS.1);

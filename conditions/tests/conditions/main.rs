@@ -12,3 +12,4 @@ mod reference;
 mod rules;
 mod spans;
 mod trailing;
+mod trial;

@@ -60,6 +60,10 @@ pub const PREVIEW: (u64, usize) = (20_000, 50);
 pub const PREVIEW_TIME: Duration = Duration::from_secs(2);
 /// See there.
 pub const PREVIEWS: usize = 2;
+/// Looks of a preview of a rule: one at the end of each step.
+pub const RULE_LOOKS: i64 = 900;
+/// How many previews of rules ask the store at the same time.
+pub const RULE_PREVIEWS: usize = 4;
 /// Alerts of one answer to `/annotations`.
 pub const ANNOTATIONS: u32 = 1_000;
 

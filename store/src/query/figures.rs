@@ -1,7 +1,10 @@
 //! Figures of a time, of a network or of a contract: sums, and what is told from them. Pure.
 
 use alloy_primitives::U256;
-use schemas::{TimeMs, records::Mark};
+use schemas::{
+    TimeMs,
+    records::{Mark, Partial},
+};
 
 use super::{Metric, Value};
 
@@ -90,6 +93,30 @@ impl Figures {
     /// Transactions a second over a time of so many milliseconds.
     pub fn tps(&self, ms: i64) -> Option<f64> {
         (ms > 0).then(|| self.transactions as f64 * 1_000.0 / ms as f64)
+    }
+
+    /// What rules are held against: blocks, transactions, failed ones, gas, base fees, fees and prices as sums, first and last block. Anything
+    /// else is zero, and what is distributed is not known.
+    pub fn partial(&self) -> Partial {
+        let mark = |(height, time)| Mark { height, time };
+        Partial {
+            blocks: self.blocks,
+            transactions: self.transactions,
+            failed: self.failed,
+            gas_used: self.gas_used,
+            gas_limit: U256::from(self.gas_limit),
+            base_fee_sum: self.base_fee_sum,
+            base_fee_count: self.base_fee_count,
+            fee_total: self.fee_total,
+            gas_price_sum: self.gas_price_sum,
+            gas_price_count: self.gas_price_count,
+            first: self.first.map(mark),
+            last: self.last.map(mark),
+            fees: None,
+            bins: None,
+            senders: None,
+            ..Partial::default()
+        }
     }
 
     /// A figure of a time of so many milliseconds.

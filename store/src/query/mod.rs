@@ -67,6 +67,7 @@ pub use pruned::Pruned;
 pub use remembered::Remembered;
 pub use search::{FoundHash, FoundHeight};
 pub use series::{Point, Series, SeriesAnswer, SeriesFilter};
+pub use steps::StepFigures;
 pub use totals::NetworkTotals;
 pub use transaction::{Failure, Log, TransactionDetail};
 pub use transactions::{Transaction, TransactionCursor, TransactionFilter};

@@ -70,6 +70,20 @@ impl Store {
     /// # Errors
     /// The time is empty or has too many steps, or the store is away.
     pub async fn series(&self, filter: &SeriesFilter) -> Result<SeriesAnswer, StoreError> {
+        let (steps, sequence) = self.all_figures(filter).await?;
+        let series = filter.metrics.iter().map(|metric| Series {
+            metric: *metric,
+            points: steps.iter().map(|step| point(step, *metric, filter.step)).collect(),
+        });
+        Ok(SeriesAnswer { series: series.collect(), sequence })
+    }
+
+    /// The same with all figures of each step, whatever metrics are named, the oldest first; and the last event of the network that is in them.
+    /// Quantiles and senders are there only where a metric wants them.
+    ///
+    /// # Errors
+    /// As of [`series`](Self::series).
+    pub async fn all_figures(&self, filter: &SeriesFilter) -> Result<(Vec<StepFigures>, u64), StoreError> {
         check_contract(filter.contract.as_deref(), ASKING)?;
         let wanted = Wanted {
             network: &filter.network,
@@ -80,12 +94,7 @@ impl Store {
             sketches: filter.metrics.iter().any(|metric| metric.is_of_sketches()),
             rows: true,
         };
-        let (steps, sequence) = self.steps(&wanted).await?;
-        let series = filter.metrics.iter().map(|metric| Series {
-            metric: *metric,
-            points: steps.iter().map(|step| point(step, *metric, filter.step)).collect(),
-        });
-        Ok(SeriesAnswer { series: series.collect(), sequence })
+        self.steps(&wanted).await
     }
 }
 

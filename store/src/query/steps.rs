@@ -36,11 +36,16 @@ pub(super) struct Wanted<'a> {
 
 /// A step.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct StepFigures {
+pub struct StepFigures {
+    /// Where it begins, milliseconds since 1970.
     pub at: i64,
+    /// What is known of it.
     pub figures: Option<Figures>,
+    /// Whether that is all of it.
     pub complete: bool,
+    /// Where it comes from.
     pub source: Source,
+    /// What is missing, in words, where it is not complete.
     pub reason: Option<String>,
 }
 

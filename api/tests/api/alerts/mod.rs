@@ -4,6 +4,8 @@ mod commands;
 mod link;
 mod live;
 mod rest;
+mod said;
+mod tried;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

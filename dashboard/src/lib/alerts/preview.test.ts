@@ -1,25 +1,31 @@
 import { expect, it } from 'vitest';
-import { preview, since, SPANS } from './preview';
+import { drawn, reasons, type RuleLook, type RulePreview } from './preview';
 
-const span = SPANS['5m']!;
-const now = Date.parse('2026-11-29T12:00:00Z');
-const points = [1, 2, null, 8].map((value, i) => ({ at: new Date(now - (4 - i) * span.stepMs).toISOString(), value, complete: true }));
+const at = (minute: number) => new Date(Date.UTC(2026, 10, 29, 12, minute)).toISOString();
+const look = (minute: number, value: number | null, more: Partial<RuleLook> = {}): RuleLook => ({ at: at(minute), value, threshold: 5, transactions: 9, over: value == null ? null : value > 5, state: 'quiet', complete: true, ...more });
 
-it('counts what was beyond a fixed limit', () => {
-	const found = preview(points, span, { operator: '>', threshold: 2, baseline: null }, now);
-	expect([found.now, found.limit, found.beyond, found.of]).toEqual([8, 2, 1, 3]);
-	expect(found.points.map((p) => p.beyond)).toEqual([false, false, false, true]);
-	expect(preview(points, span, { operator: '<=', threshold: 2, baseline: null }, now).beyond).toBe(2);
+const past = (points: RuleLook[], firings: RulePreview['firings'] = []): RulePreview => ({
+	network: 'demo', contract: null, metric: 'failed', window: '1m', every: '1m', from: at(0), to: at(4), fired: firings.length, complete: true, points, firings, incomplete: []
 });
 
-it('takes what is usual from the time that is named', () => {
-	const baseline = { percent: 50, over: '15m' };
-	expect(preview(points, span, { operator: '>', threshold: null, baseline }, now).limit).toBe(7.5);
-	expect(preview(points, span, { operator: '<', threshold: null, baseline }, now).limit).toBe(2.5);
-	expect(preview([], span, { operator: '>', threshold: null, baseline }, now)).toMatchObject({ limit: null, now: null, of: 0 });
+it('draws values and limits from the foot, and breaks where there is nothing', () => {
+	const { line, limit } = drawn(past([look(1, 0), look(2, 10), look(3, null), look(4, 5)]), 108);
+	expect(line).toBe('M25 108L50 8M100 58h0.5');
+	expect(limit).toBe('M25 58L50 58L75 58L100 58');
+	expect(drawn(past([]), 44)).toEqual({ line: '', limit: '', firing: [], missing: [] });
+	expect(drawn(past([look(4, 0, { threshold: null })]), 44)).toMatchObject({ line: 'M100 44h0.5', limit: '' });
 });
 
-it('asks for no more steps than one answer has', () => {
-	expect((now - since(span, '30d', now)) / span.stepMs).toBeLessThanOrEqual(1_500);
-	expect(since(span, null, now)).toBe(now - span.shownMs);
+it('shows for how long it would have fired', () => {
+	const fired = { started_at: at(1), value: 9, threshold: 5 };
+	const { firing } = drawn(past([look(1, 9), look(4, 9)], [{ ...fired, fired_at: at(1), resolved_at: at(2) }, { ...fired, fired_at: at(3), resolved_at: null }]), 44);
+	expect(firing).toEqual([{ x: 25, width: 25 }, { x: 75, width: 25 }]);
+});
+
+it('shows of what something is missing, one behind the other as one', () => {
+	const some = { complete: false };
+	const { missing } = drawn(past([look(1, null, some), look(2, null, some), look(3, 1), look(4, 1, some)]), 44);
+	expect(missing).toEqual([{ x: 0, width: 50 }, { x: 75, width: 25 }]);
+	const lack = (reason: string) => ({ from: at(0), to: at(1), reason });
+	expect(reasons({ incomplete: [lack('a'), lack('b'), lack('a')] })).toEqual(['a', 'b']);
 });

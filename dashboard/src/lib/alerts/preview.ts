@@ -1,86 +1,111 @@
-/**
- * What a rule's figure did lately, beside its limit. Windows stand side by side here, where the rule's own trails behind each block: it says
- * about how often the rule would have fired, not exactly.
- */
+/** What a rule would have said of the recent past (`POST /rules/preview`), and how that is drawn. */
 
-import type { SeriesPoint } from '../overview/shapes';
-import { duration } from './duration';
-
-export interface Span {
-	/** As `/metrics/series` calls it. */
-	step: string;
-	stepMs: number;
-	/** So much is shown, milliseconds. */
-	shownMs: number;
-	words: string;
-}
-
-/** What is shown for a rule's window. */
-export const SPANS: Record<string, Span> = {
-	'1m': { step: '1m', stepMs: 60_000, shownMs: 90 * 60_000, words: '90 minutes' },
-	'5m': { step: '5m', stepMs: 300_000, shownMs: 6 * 3_600_000, words: '6 hours' },
-	'1h': { step: '1h', stepMs: 3_600_000, shownMs: 3 * 86_400_000, words: '3 days' },
-	'24h': { step: '1d', stepMs: 86_400_000, shownMs: 30 * 86_400_000, words: '30 days' }
-};
-
-/** The most steps of one answer. */
-const MOST = 1_500;
-
-/** From when on it is read, with what a baseline needs before; milliseconds. */
-export function since(span: Span, over: string | null, now: number): number {
-	const before = over == null ? 0 : Math.min(duration(over) ?? 0, (MOST - 2) * span.stepMs - span.shownMs);
-	return Math.floor((now - span.shownMs - before) / span.stepMs) * span.stepMs;
-}
-
-export interface Compared {
-	operator: string;
-	/** A fixed limit. */
+export interface RuleLook {
+	at: string;
+	/** Null: there is none. */
+	value: number | null;
 	threshold: number | null;
-	/** Or so much above or below what is usual. */
-	baseline: { percent: number; over: string } | null;
+	transactions: number;
+	/** Null: too much is missing to say so. */
+	over: boolean | null;
+	state: 'quiet' | 'pending' | 'firing';
+	complete: boolean;
 }
 
-export interface Preview {
-	/** Those that are shown, oldest first; null: there is none. */
-	points: { at: number; value: number | null; beyond: boolean }[];
-	limit: number | null;
-	/** The newest. */
-	now: number | null;
-	/** How many are beyond the limit, and of how many. */
-	beyond: number;
-	of: number;
+export interface RuleFiring {
+	started_at: string;
+	fired_at: string;
+	/** Null: it still fires at the end. */
+	resolved_at: string | null;
+	value: number | null;
+	threshold: number | null;
 }
 
-export function preview(points: readonly SeriesPoint[], span: Span, { operator, threshold, baseline }: Compared, now: number): Preview {
-	const all = points.map(({ at, value }) => ({ at: Date.parse(at), value: value == null ? null : Number(value) }));
-	const values = all.filter((point) => point.value != null);
-	let limit = threshold;
-	if (baseline) {
-		const from = now - (duration(baseline.over) ?? 0);
-		const usual = values.filter((point) => point.at >= from);
-		const mean = usual.reduce((sum, point) => sum + (point.value ?? 0), 0) / usual.length;
-		limit = usual.length === 0 ? null : mean * (1 + (operator.startsWith('<') ? -1 : 1) * (baseline.percent / 100));
+export interface RulePreview {
+	network: string;
+	contract: string | null;
+	metric: string;
+	window: string;
+	/** How far looks are apart. */
+	every: string;
+	from: string;
+	to: string;
+	fired: number;
+	complete: boolean;
+	points: RuleLook[];
+	firings: RuleFiring[];
+	incomplete: { from: string; to: string; reason: string }[];
+}
+
+/** How long a past is looked at for a rule's window, in words. */
+export const PAST: Record<string, string> = { '1m': '90 minutes', '5m': '6 hours', '1h': '3 days', '24h': '30 days' };
+
+export interface Drawn {
+	/** Paths, from 0 to 100 and to the height. */
+	line: string;
+	limit: string;
+	/** When it fires, and of what something is missing. */
+	firing: Part[];
+	missing: Part[];
+}
+
+export interface Part {
+	x: number;
+	width: number;
+}
+
+/** A picture 100 wide. Zero is at its foot, and the highest of values and limits a bit below its top. */
+export function drawn({ points, firings, from, to }: RulePreview, height: number): Drawn {
+	const [begin, end] = [Date.parse(from), Date.parse(to)];
+	const x = (at: string | number) => round(Math.min(1, Math.max(0, (Number(new Date(at)) - begin) / Math.max(1, end - begin))) * 100);
+	const most = Math.max(0, ...points.flatMap(({ value, threshold }) => [value ?? 0, threshold ?? 0])) * 1.08 || 1;
+	const y = (value: number) => round(height - Math.max(0, value / most) * height);
+	const part = (a: number, b: number) => ({ x: a, width: round(Math.max(0.4, b - a)) });
+	const step = points.length > 0 ? 100 / points.length : 0;
+	return {
+		line: path(points.map(({ at, value }) => [x(at), value == null ? null : y(value)])),
+		limit: path(points.map(({ at, threshold }) => [x(at), threshold == null ? null : y(threshold)])),
+		firing: firings.map(({ fired_at, resolved_at }) => part(x(fired_at), resolved_at ? x(resolved_at) : 100)),
+		missing: joined(points.filter((point) => !point.complete).map(({ at }) => part(round(x(at) - step), x(at))))
+	};
+}
+
+/** A line that is broken where there is nothing; what stands alone is a dash. */
+function path(places: [number, number | null][]): string {
+	let text = '';
+	let down = false;
+	places.forEach(([x, y], i) => {
+		if (y == null) return void (down = false);
+		text += `${down ? 'L' : 'M'}${x} ${y}`;
+		if (!down && places[i + 1]?.[1] == null) text += `h0.5`;
+		down = true;
+	});
+	return text;
+}
+
+/** Parts that follow one another are one. */
+function joined(parts: Part[]): Part[] {
+	const all: Part[] = [];
+	for (const part of parts) {
+		const last = all.at(-1);
+		if (last && part.x - (last.x + last.width) < 0.1) last.width = round(part.x + part.width - last.x);
+		else all.push({ ...part });
 	}
-	const shown = all
-		.filter((point) => point.at >= now - span.shownMs - span.stepMs)
-		.map((point) => ({ ...point, beyond: point.value != null && limit != null && holds(point.value, operator, limit) }));
-	const known = shown.filter((point) => point.value != null);
-	return { points: shown, limit, now: known.at(-1)?.value ?? null, beyond: known.filter((point) => point.beyond).length, of: known.length };
+	return all;
 }
 
-function holds(value: number, operator: string, limit: number): boolean {
-	switch (operator) {
-		case '>':
-			return value > limit;
-		case '>=':
-			return value >= limit;
-		case '<':
-			return value < limit;
-		case '<=':
-			return value <= limit;
-		case '==':
-			return value === limit;
-		default:
-			return value !== limit;
-	}
+const round = (n: number) => Math.round(n * 100) / 100;
+
+/** Why something is missing, each reason once. */
+export function reasons({ incomplete }: Pick<RulePreview, 'incomplete'>): string[] {
+	return [...new Set(incomplete.map(({ reason }) => reason))];
+}
+
+/** What a message would say (`POST /channels/preview`). */
+export interface MessagePreview {
+	of: 'alert' | 'match' | 'example';
+	alert: string | null;
+	title: string;
+	text: string;
+	missing: string[];
 }

@@ -7,15 +7,7 @@
 use serde_json::Value;
 
 use super::{Piece, Text, figures::shown};
-
-/// A monitor's template.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Template {
-    /// Instead of the name behind what is the matter.
-    pub title: Option<String>,
-    /// Instead of the facts.
-    pub body: Option<String>,
-}
+pub use crate::monitor::Template;
 
 /// The text with its names filled in.
 pub fn render(template: &str, alert: &Value) -> Text {
@@ -36,6 +28,20 @@ pub fn render(template: &str, alert: &Value) -> Text {
         text.0.push(Piece::Plain(rest.to_owned()));
     }
     text
+}
+
+/// Names of a text that lead nowhere in this alert, each once.
+pub fn missing(template: &str, alert: &Value) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut rest = template;
+    while let Some((name, after)) = rest.split_once("${").and_then(|(_, behind)| behind.split_once('}')) {
+        let name = name.trim();
+        if find(name, alert).is_none() && names.iter().all(|known| known != name) {
+            names.push(name.to_owned());
+        }
+        rest = after;
+    }
+    names
 }
 
 fn find(name: &str, alert: &Value) -> Option<String> {
@@ -71,5 +77,24 @@ fn find(name: &str, alert: &Value) -> Option<String> {
     match parts.next()? {
         "signature" => found.get("signature").and_then(shown),
         path => found.get("arguments")?.get(path.strip_prefix("args.")?).and_then(shown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_that_lead_nowhere_stay_and_are_told_once() {
+        let alert = json!({"source": {"name": "m"}, "evidence": {"matches": [
+            {"kind": "event", "transaction_hash": "0x1", "arguments": {"value": "7"}}
+        ]}});
+        let template = "${source.name}: ${events.0.args.value} by ${who}, ${ who } or ${events.1.args.value} ${";
+        let text = "m: 7 by ${who}, ${ who } or ${events.1.args.value} ${";
+        assert_eq!(render(template, &alert).bare(), text);
+        assert_eq!(missing(template, &alert), ["who", "events.1.args.value"]);
+        assert_eq!(missing("plain, ${monitor.name}", &alert), [""; 0]);
     }
 }

@@ -10,7 +10,7 @@ mod template;
 pub use cut::{cut, length};
 use schemas::{TimeMs, records::Severity};
 use serde_json::Value;
-pub use template::{Template, render};
+pub use template::{Template, missing, render};
 
 /// A part of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
