@@ -187,7 +187,8 @@ impl Entry {
             life.in_reorg |= record.op == MatchOp::IncludedAgain;
             if let Rests::Matches(held) = &mut life.rests
                 && held.put(&digest, record)
-                && !(life.phase == AlertPhase::Retracted && life.signal(Signal::Again, &said, world, out))
+                // What was taken back and comes again, though not all was, or though it was over by then.
+                && !(life.phase.is_over() && life.signal(Signal::Again, &said, world, out))
             {
                 life.changes(world.clock.wall(), false);
             }

@@ -618,6 +618,41 @@ fn what_was_forgotten_is_included_again_where_it_was() {
     assert_eq!(fired, 1);
 }
 
+/// Of an alert that is over a reorg takes one match of two back, and the branch back brings it again: it fires on, as the same alert.
+#[test]
+fn one_of_several_that_comes_again_reopens_what_was_resolved() {
+    let (mut book, mut clock, mut out) = (Book::new(TENANT), Clock::default(), Output::default());
+    let mut model = Model::default();
+    model.rules.push(Rule::new("monitor", SourceKind::Monitor));
+    clock.set(Model::ms(1_000), true);
+    book.define(model.settings(), &clock, &mut out);
+    let of = |n: u64, op| AlertMatch { found: found(n), ..record(&model.rules[0], op, 1_000, n, 1) };
+    (1..=2).for_each(|n| book.take(&of(n, MatchOp::Match), &clock, &mut out));
+    clock.set(Model::ms(1_400), true);
+    book.tick(&clock, &mut out);
+    assert_eq!(book.open(), 0, "it is over: nothing came for five minutes");
+    book.take(&of(2, MatchOp::Retract), &clock, &mut out);
+    clock.set(Model::ms(1_402), true);
+    book.tick(&clock, &mut out);
+    let kinds = |out: &Output| -> Vec<String> {
+        out.outbox.iter().filter(|message| message.channel_id == "A").map(|message| message.kind.clone()).collect()
+    };
+    assert_eq!(kinds(&out), ["alert.firing", "alert.resolved", "alert.amended"]);
+    assert_eq!(book.open(), 0, "the other one stands, and is over");
+    let mut out = Output::default();
+    book.take(&of(2, MatchOp::IncludedAgain), &clock, &mut out);
+    assert_eq!(kinds(&out), ["alert.included_again"]);
+    let entry = book.entries().values().next().expect("a group");
+    let held = entry.lives()[0].held().expect("a monitor's");
+    assert_eq!((entry.lives().len(), held.live(), entry.lives()[0].phase), (1, 2, AlertPhase::Firing));
+    // What stands and is found once more reopens nothing.
+    clock.set(Model::ms(1_800), true);
+    book.tick(&clock, &mut out);
+    assert_eq!(book.open(), 0, "it stands for a while, and is over again");
+    book.take(&of(2, MatchOp::IncludedAgain), &clock, &mut out);
+    assert_eq!((book.open(), kinds(&out)), (0, vec!["alert.included_again".to_owned(), "alert.resolved".to_owned()]));
+}
+
 /// However many groups a chain makes up, they are told: those that are too many as one.
 #[test]
 fn too_many_groups_are_one() {
