@@ -82,8 +82,13 @@ impl Bench {
 
     /// With somebody who has rows.
     fn start_with(&self, past: Keeper) -> Running {
+        self.start_as(|config| config.past = past)
+    }
+
+    fn start_as(&self, change: impl FnOnce(&mut Config)) -> Running {
         let families = HashMap::from([(network(), Family::Evm), (other(), Family::Evm)]);
-        let config = Config { past, ..Config::new("test", families, "http://127.0.0.1:8080") };
+        let mut config = Config::new("test", families, "http://127.0.0.1:8080");
+        change(&mut config);
         let stop = CancellationToken::new();
         (stop.clone(), tokio::spawn(run(config, self.log.clone(), self.codec.clone(), stop)))
     }
@@ -98,10 +103,14 @@ impl Bench {
     }
 
     async fn define(&self, kind: DefinitionKind, id: &str, version: u64, definition: Value) {
+        self.define_of("t", kind, id, version, definition).await;
+    }
+
+    async fn define_of(&self, tenant: &str, kind: DefinitionKind, id: &str, version: u64, definition: Value) {
         let name = definition["name"].as_str().expect("a name").to_owned();
         let definition = definition.to_string();
         let definition = Definition { name, version, definition, sealed: None, disabled: None };
-        let (tenant, thing) = ("t".to_owned(), TenantThing::of(kind, definition));
+        let (tenant, thing) = (tenant.to_owned(), TenantThing::of(kind, definition));
         let thing = ControlTenant { tenant, id: id.to_owned(), revision: version, thing };
         self.commit("control.test", vec![self.record(topics::CONTROL_TENANTS.name, &thing)]).await;
     }
@@ -130,13 +139,17 @@ impl Bench {
 
     /// All that the tenant was told, in its order.
     async fn matches(&self) -> Vec<AlertMatch> {
+        self.matches_of("t").await
+    }
+
+    async fn matches_of(&self, tenant: &str) -> Vec<AlertMatch> {
         let at = TopicPartition { topic: topics::ALERTS_MATCHES.name, partition: 0 };
         let mut matches = Vec::new();
         let each = |record: LogRecord| {
             let value = record.value.as_deref().expect("a value");
             let found = self.codec.decode::<AlertMatch>(value).expect("a match");
             // The stage tests itself beside it.
-            if found.tenant == "t" {
+            if found.tenant == tenant {
                 matches.push(found);
             }
             Ok::<(), LogError>(())
@@ -379,6 +392,29 @@ async fn a_fork_takes_back_what_was_told_though_the_monitor_was_edited_and_the_b
         [(MatchOp::Retract, 5, 2), (MatchOp::IncludedAgain, 3, 3), (MatchOp::Match, 7, 3), (MatchOp::Settled, 0, 0)];
     assert_eq!(ops(&told)[5..], expected);
     stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conditions_that_cost_too_much_are_left_out_for_their_tenant_alone_which_is_told() {
+    let (bench, mut chain) = (Bench::new().await, Chain::new());
+    let all = json!({
+        "name": "All", "network": "demo",
+        "match_conditions": {"transactions": [{"status": "Any", "expression": "gas_used >= 0"}]}
+    });
+    bench.define(DefinitionKind::Monitor, "m", 1, all).await;
+    bench.define_of("u", DefinitionKind::Monitor, "n", 1, monitor("Failures", "Failure")).await;
+    // To tell that one fits takes four steps, and a match 64: there is room for four of ten.
+    let running = bench.start_as(|config| config.alerts.max_steps = 300);
+    let ten: Vec<(u64, bool)> = (1..=10).map(|number| (number, number == 10)).collect();
+    bench.write(&[chain.apply(&ten, 0), chain.apply(&[(11, false)], 0)]).await;
+    let told = bench.until("the next block", |matches| ops(matches).contains(&(MatchOp::Match, 11, 1))).await;
+    stop(running).await;
+    let found: Vec<(MatchOp, u64, u64)> = [1, 2, 3, 4, 11].map(|number| (MatchOp::Match, number, 1)).to_vec();
+    assert_eq!(ops(&told)[1..], found, "the next block has room of its own");
+    assert_eq!((told[0].op, told[0].source.id.as_str(), told[0].height), (MatchOp::LeftOut, "m", 100));
+    assert_eq!(evidence(&told[0]), json!({"not_looked_at": 6}));
+    // Nobody else has less of it.
+    assert_eq!(ops(&bench.matches_of("u").await), [(MatchOp::Match, 10, 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

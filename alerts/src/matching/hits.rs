@@ -15,18 +15,27 @@ struct Share {
     hits: usize,
     bytes: usize,
     /// By id of the monitor.
-    left_out: BTreeMap<String, (AlertSource, usize)>,
+    left_out: BTreeMap<String, (AlertSource, u64)>,
 }
 
-/// Matches of a monitor for which there was no room.
+/// What was left out of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// Whose.
     pub tenant: String,
-    /// The monitor.
+    /// The monitor; where conditions cost too much, the one of its tenant's that took most.
     pub source: AlertSource,
-    /// How many.
-    pub matches: usize,
+    /// Of what.
+    pub what: Missing,
+}
+
+/// What is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Matches of a monitor for which there was no room.
+    Matches(u64),
+    /// Transactions that a tenant's monitors were not put to, since their conditions had taken all the steps that they may.
+    Transactions(u64),
 }
 
 impl Share {
@@ -86,7 +95,8 @@ impl Hits {
             });
         }
         let of = |(tenant, share): (String, Share)| {
-            let of_one = move |(source, matches)| LeftOut { tenant: tenant.clone(), source, matches };
+            let of_one =
+                move |(source, matches)| LeftOut { tenant: tenant.clone(), source, what: Missing::Matches(matches) };
             share.left_out.into_values().map(of_one)
         };
         (self.all, self.shares.into_iter().flat_map(of).collect())
@@ -133,7 +143,11 @@ mod tests {
     }
 
     fn left(all: &[LeftOut]) -> Vec<(&str, usize)> {
-        all.iter().map(|one| (one.tenant.as_str(), one.matches)).collect()
+        let matches = |one: &LeftOut| match one.what {
+            Missing::Matches(matches) => usize::try_from(matches).expect("few"),
+            Missing::Transactions(_) => panic!("{one:?}"),
+        };
+        all.iter().map(|one| (one.tenant.as_str(), matches(one))).collect()
     }
 
     fn of(hits: &[Hit], tenant: &str) -> usize {

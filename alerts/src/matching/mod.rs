@@ -23,6 +23,7 @@ mod given;
 mod history;
 mod hits;
 mod left_out;
+mod look;
 mod member;
 mod monitors;
 mod output;

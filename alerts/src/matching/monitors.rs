@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use conditions::{
-    Index, Matched, Monitor, Scratch,
+    Entry, Index, Matched, Monitor, Scratch,
     monitor::{MonitorGroup, Wait as MonitorWait},
 };
 use schemas::{
@@ -13,7 +13,7 @@ use schemas::{
 
 use super::{
     given::Wait,
-    hits::Hits,
+    hits::{Hits, LeftOut, Missing},
     ring::{Hit, Place},
     rules::text_of,
 };
@@ -99,17 +99,26 @@ impl Monitors {
         self.unindexed.values().map(BTreeSet::len).sum()
     }
 
+    /// Another block is looked through, for which the conditions of each tenant may take so many steps.
+    pub fn begin_block(&mut self, steps: u64) {
+        self.scratch.begin_block(steps);
+    }
+
+    /// Of which tenants transactions of the block were left out, since their steps were used up.
+    pub fn exhausted(&self) -> impl Iterator<Item = LeftOut> {
+        self.index.exhausted(&self.scratch).into_iter().map(|out| LeftOut {
+            tenant: out.entry.tenant.to_string(),
+            source: source(&out.entry),
+            what: Missing::Transactions(out.transactions),
+        })
+    }
+
     /// What they find in a transaction of a block; what is too much for its tenant is left out.
     pub fn find(&mut self, place: &Place, network: &Network, transaction: &EnrichedTransaction, hits: &mut Hits) {
         for hit in self.index.find(transaction, &mut self.scratch) {
             let entry = hit.entry;
             let monitor: &Monitor = &entry.monitor;
-            let source = AlertSource {
-                kind: SourceKind::Monitor,
-                id: entry.id.to_string(),
-                name: monitor.name.clone(),
-                version: entry.version,
-            };
+            let source = source(entry);
             let wait = monitor.wait.map(|wait| match wait {
                 MonitorWait::Finalized => Wait::Finalized,
                 MonitorWait::Blocks(blocks) => Wait::Blocks(blocks),
@@ -134,6 +143,16 @@ impl Monitors {
                 hits.push(Hit { found, wait });
             }
         }
+    }
+}
+
+/// A monitor, as it is now.
+fn source(entry: &Entry) -> AlertSource {
+    AlertSource {
+        kind: SourceKind::Monitor,
+        id: entry.id.to_string(),
+        name: entry.monitor.name.clone(),
+        version: entry.version,
     }
 }
 

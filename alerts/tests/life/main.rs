@@ -653,6 +653,49 @@ fn one_of_several_that_comes_again_reopens_what_was_resolved() {
     assert_eq!((book.open(), kinds(&out)), (0, vec!["alert.included_again".to_owned(), "alert.resolved".to_owned()]));
 }
 
+/// That a tenant's conditions cost too much is told to whom any of its monitors tells, once an hour, whichever of them took most.
+#[test]
+fn what_was_not_looked_at_is_told_to_all_who_hear_of_monitors() {
+    let (mut book, mut clock, mut out) = (Book::new(TENANT), Clock::default(), Output::default());
+    let mut model = Model::default();
+    let kinds = [("m", SourceKind::Monitor), ("n", SourceKind::Monitor), ("r", SourceKind::Rule)];
+    model.rules = kinds.map(|(id, kind)| Rule { severity: Severity::Critical, ..Rule::new(id, kind) }).to_vec();
+    let mut settings = model.settings();
+    for (id, channel) in [("m", "A"), ("n", "C"), ("r", "B")] {
+        let policy = settings.policies.get_mut(id).expect("it is there");
+        policy.channels = vec![channel.to_owned()];
+        let scope =
+            Scope { networks: BTreeSet::new(), contract: None, endpoint: None, names: BTreeSet::from(["network"]) };
+        policy.scope = (id == "r").then_some(scope);
+    }
+    clock.set(Model::ms(10_000), true);
+    book.define(settings, &clock, &mut out);
+    let said = |at: usize, count: u64| AlertMatch {
+        figure: Some(Figured { over: false, evidence: format!(r#"{{"not_looked_at":{count}}}"#) }),
+        ..record(&model.rules[at], MatchOp::LeftOut, 10_000, 1, 1)
+    };
+    let told = |out: &mut Output| -> Vec<(String, Value, Value, Value)> {
+        let of = |message: AlertOutbox| {
+            let body: Value = serde_json::from_str(&message.body).expect("JSON");
+            let of = body["alerts"][0]["source"]["id"].clone();
+            (format!("{} {}", message.kind, message.channel_id), body["count"].clone(), body["kinds"].clone(), of)
+        };
+        out.outbox.drain(..).map(of).collect()
+    };
+    let to = |channel: &str, count: u64, source: &str| {
+        let kinds = serde_json::json!({ "not_looked_at": count });
+        (format!("channel.summary {channel}"), Value::from(count), kinds, Value::from(source))
+    };
+    book.take(&said(0, 6), &clock, &mut out);
+    assert_eq!(told(&mut out), [to("A", 6, "m"), to("C", 6, "m")]);
+    book.take(&said(0, 3), &clock, &mut out);
+    book.take(&said(1, 1), &clock, &mut out);
+    assert!(told(&mut out).is_empty(), "it was told within the hour");
+    clock.set(Model::ms(13_600), true);
+    book.tick(&clock, &mut out);
+    assert_eq!(told(&mut out), [to("A", 4, "n"), to("C", 4, "n")]);
+}
+
 /// However many groups a chain makes up, they are told: those that are too many as one.
 #[test]
 fn too_many_groups_are_one() {

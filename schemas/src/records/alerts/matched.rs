@@ -53,7 +53,8 @@ word_enum! {
         Figure = "figure",
         /// A reorg in which this tenant was told something is over; `source` is [`AlertSource::nobody`].
         Settled = "settled",
-        /// A monitor found more in blocks than they may give; `figure` says how many matches were left out.
+        /// A monitor found more in a block than it may give, or a tenant's monitors cost more than they may; `figure` says how much was left
+        /// out.
         LeftOut = "left_out",
     }
 }
@@ -123,7 +124,8 @@ pub struct AlertMatch {
     pub group: BTreeMap<String, String>,
     /// What fits a monitor's condition: with match, retract and included_again.
     pub found: Option<Found>,
-    /// What a rule's figure says: with figure. With left_out its evidence is `{"left_out": COUNT}`.
+    /// What a rule's figure says: with figure. With left_out its evidence is
+    /// `{"left_out": MATCHES}` or `{"not_looked_at": TRANSACTIONS}`.
     pub figure: Option<Figured>,
 }
 
