@@ -357,7 +357,7 @@ fn standing(matches: &[AlertMatch]) -> BTreeMap<B256, String> {
                 assert_eq!(standing.remove(&hash).as_ref(), Some(&block), "taken back as it was given");
                 taken_back.insert(hash, block);
             }
-            MatchOp::Figure | MatchOp::LeftOut | MatchOp::Settled => {}
+            MatchOp::Amend | MatchOp::Figure | MatchOp::LeftOut | MatchOp::Settled => {}
         }
     }
     standing

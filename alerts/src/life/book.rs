@@ -318,8 +318,8 @@ impl Book {
         let others = key.others();
         let too_many = self.open.get(&key.source_id).is_some_and(|open| *open >= limits::OPEN_OF_SOURCE)
             || self.open_of_all >= limits::OPEN_OF_TENANT;
-        let is_there =
-            self.entries.get(&others).is_some_and(|entry| record.op == MatchOp::Retract && entry.knows(record));
+        let of_old = matches!(record.op, MatchOp::Retract | MatchOp::Amend);
+        let is_there = self.entries.get(&others).is_some_and(|entry| of_old && entry.knows(record));
         if too_many || is_there { others } else { key }
     }
 

@@ -145,9 +145,10 @@ impl Entry {
             }
             (MatchOp::Match | MatchOp::IncludedAgain, Some(_)) => self.matched(record, world, out),
             (MatchOp::Retract, Some(_)) => self.retracted(record, world, out),
+            (MatchOp::Amend, Some(_)) => self.amended(record, world),
             (MatchOp::Retract, None) => self.figure_retracted(record, world, out),
             (MatchOp::Figure | MatchOp::Match | MatchOp::IncludedAgain, None) => self.figured(record, world, out),
-            (MatchOp::Figure, Some(_)) | (MatchOp::LeftOut, _) => {}
+            (MatchOp::Figure, Some(_)) | (MatchOp::Amend, None) | (MatchOp::LeftOut, _) => {}
         }
         self.tick(world, out);
     }
@@ -234,6 +235,18 @@ impl Entry {
         }
         if !all || !life.signal(Signal::TakenBack, &Said::at(record.observed_at), world, out) {
             life.changes(world.clock.wall(), true);
+        }
+    }
+
+    /// More is known of a match that stands: it is no other one, and nothing begins or goes on by it.
+    fn amended(&mut self, record: &AlertMatch, world: &World<'_>) {
+        let Some(digest) = digest(record) else { return };
+        let stands = |life: &&mut Life| life.held().is_some_and(|held| held.stands(&digest) == Some(true));
+        let Some(life) = self.lives.iter_mut().rev().find(stands) else { return };
+        if let Rests::Matches(held) = &mut life.rests
+            && held.name(&digest, record)
+        {
+            life.changes(world.clock.wall(), false);
         }
     }
 

@@ -123,6 +123,7 @@ mod tests {
             condition: 0,
             signature: Some("Transfer(address,address,uint256)".to_owned()),
             arguments: "x".repeat(arguments),
+            cause: None,
         };
         let found = AlertMatch {
             tenant: tenant.to_owned(),

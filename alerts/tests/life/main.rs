@@ -245,6 +245,7 @@ fn found(transaction: u64) -> Option<Found> {
         condition: 0,
         signature: Some("Transfer(address,address,uint256)".into()),
         arguments: r#"{"value":"1"}"#.into(),
+        cause: None,
     })
 }
 
@@ -694,6 +695,49 @@ fn what_was_not_looked_at_is_told_to_all_who_hear_of_monitors() {
     clock.set(Model::ms(13_600), true);
     book.tick(&clock, &mut out);
     assert_eq!(told(&mut out), [to("A", 4, "n"), to("C", 4, "n")]);
+}
+
+/// A cause that comes late is told on the same alert, once, and makes no other one of it, however often it is said.
+#[test]
+fn a_late_cause_amends_the_alert_that_shows_its_match() {
+    let (mut book, mut clock, mut out) = (Book::new(TENANT), Clock::default(), Output::default());
+    let mut model = Model::default();
+    model.rules.push(Rule::new("monitor", SourceKind::Monitor));
+    clock.set(Model::ms(1_000), true);
+    book.define(model.settings(), &clock, &mut out);
+    let of = |n: u64, op, cause: Option<&str>| {
+        let found = found(n).map(|found| Found { cause: cause.map(str::to_owned), ..found });
+        AlertMatch { found, ..record(&model.rules[0], op, 1_000, n, 1) }
+    };
+    book.take(&of(1, MatchOp::Match, None), &clock, &mut out);
+    book.take(&of(1, MatchOp::Amend, Some("slippage")), &clock, &mut out);
+    // Of a match that nobody was told of nothing is said.
+    book.take(&of(2, MatchOp::Amend, Some("slippage")), &clock, &mut out);
+    let told = |out: &Output| -> Vec<(String, Value)> {
+        let of_a = out.outbox.iter().filter(|message| message.channel_id == "A");
+        let cause = |message: &AlertOutbox| {
+            let body: Value = serde_json::from_str(&message.body).expect("JSON");
+            body["evidence"]["matches"][0]["cause"].clone()
+        };
+        of_a.map(|message| (message.kind.clone(), cause(message))).collect()
+    };
+    clock.set(Model::ms(1_010), true);
+    book.tick(&clock, &mut out);
+    let slippage = Value::from("slippage");
+    let both = [("alert.firing".to_owned(), Value::Null), ("alert.amended".to_owned(), slippage.clone())];
+    assert_eq!(told(&out), both);
+    let alerts: BTreeSet<&String> = out.events.iter().map(|event| &event.alert_id).collect();
+    assert_eq!((alerts.len(), book.entries().len()), (1, 1));
+    let last: Value = serde_json::from_str(&out.events.last().expect("one").matches).expect("JSON");
+    assert_eq!((&last[0]["cause"], &last[0]["arguments"]), (&slippage, &serde_json::json!({"value": "1"})));
+    // Said again after a restart of whoever finds it, it is no news; and the alert is over when it would have been.
+    book.take(&of(1, MatchOp::Amend, Some("slippage")), &clock, &mut out);
+    clock.set(Model::ms(1_299), true);
+    book.tick(&clock, &mut out);
+    assert_eq!((told(&out).len(), book.open()), (2, 1));
+    clock.set(Model::ms(1_300), true);
+    book.tick(&clock, &mut out);
+    assert_eq!((told(&out).len(), book.open()), (3, 0));
 }
 
 /// However many groups a chain makes up, they are told: those that are too many as one.

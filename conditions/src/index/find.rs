@@ -128,6 +128,7 @@ impl Index {
                     condition: fit.condition,
                     signature: fit.signature.map(|signature| signature.to_string()),
                     arguments: fit.arguments.map_or_else(|| "{}".to_owned(), |arguments| arguments.to_string()),
+                    cause: enrichment.failure_cause.clone(),
                 },
             });
             hits.push((slot.tenant, Hit { entry: &slot.entry, matched: matched.collect() }));

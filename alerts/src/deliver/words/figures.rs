@@ -99,6 +99,7 @@ fn of_matches(evidence: &Value) -> Vec<(&'static str, Text)> {
             let height = text("height").map(|height| format!(" in block {height}")).unwrap_or_default();
             facts.push(("Transaction", Text::value(format!("{hash}{height}"))));
         }
+        facts.extend(text("cause").map(|cause| ("Cause", Text::value(cause))));
     }
     facts
 }
