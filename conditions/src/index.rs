@@ -337,6 +337,12 @@ impl Index {
         self.keys.values().filter_map(|slot| self.slots.get(*slot)).map(|slot| &slot.entry)
     }
 
+    /// One of them.
+    pub fn get(&self, tenant: &str, id: &str) -> Option<&Arc<Entry>> {
+        let slot = self.keys.get(&(Arc::from(tenant), Arc::from(id)))?;
+        self.slots.get(*slot).map(|slot| &slot.entry)
+    }
+
     /// How many of them every transaction is put to: of a tenant, or of all.
     pub fn unindexed(&self, tenant: Option<&str>) -> usize {
         let counts = |entry: &&Arc<Entry>| {

@@ -69,6 +69,21 @@ impl Hits {
         self.all.push(hit);
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Those that came after the first so many.
+    pub fn after(&self, count: usize) -> &[Hit] {
+        self.all.get(count..).unwrap_or_default()
+    }
+
+    /// Those of them that are wanted.
+    pub fn retain(&mut self, is_wanted: impl Fn(&Hit) -> bool) {
+        self.all.retain(is_wanted);
+    }
+
     /// All of them that can be kept in one value of so many bytes, and how many each monitor has too few. Where it is too small each tenant
     /// has the same room.
     pub fn within(mut self, room: usize) -> (Vec<Hit>, Vec<LeftOut>) {

@@ -1,5 +1,6 @@
 //! One membership of the group.
 
+mod causes;
 mod windows;
 
 use std::{
@@ -166,7 +167,7 @@ impl<'a> Member<'a> {
                 self.tick();
                 self.take_all_read_back().await?;
                 self.follow_pasts();
-                self.beside.name_causes(&self.rules, &mut self.parts).await;
+                self.name_causes().await?;
                 let said = self.beside.look_at_clocks(&self.rules, &self.parts).await;
                 self.say(said);
             }
@@ -277,6 +278,7 @@ impl<'a> Member<'a> {
             let sequence = place.sequence;
             tracing::warn!(%network, sequence, "the log is another one than before: what the former one gave is forgotten");
             ring.clear(&mut changes);
+            part.late.remove(network);
         }
         if part.followed.get(network) != Some(&self.rules.changes) {
             part.followed.insert(network.clone(), self.rules.changes);
@@ -288,6 +290,9 @@ impl<'a> Member<'a> {
                 let reverts = envelope.reverts_sequence.unwrap_or_default();
                 ring.revert(&place, reverts, &mut changes);
                 part.failures.entry(network.clone()).or_default().revert(reverts);
+                let late = part.late.entry(network.clone()).or_default();
+                late.revert(reverts);
+                late.passed(place.sequence);
                 if let Some(figures) = part.figures.get_mut(network) {
                     changes.rules.iter().for_each(|rule| figures.forget(rule));
                 }
@@ -296,7 +301,8 @@ impl<'a> Member<'a> {
                 let failures = part.failures.entry(network.clone()).or_default();
                 let of_failures = self.rules.failures.get(network);
                 self.monitors.begin_block(self.context.config.alerts.max_steps);
-                let hits = look_through(codec, &mut self.monitors, event, &place, (of_failures, failures));
+                let late = part.late.entry(network.clone()).or_default();
+                let hits = look_through(codec, &mut self.monitors, event, &place, (of_failures, failures), late);
                 let (hits, cut) = hits.within(self.limits.ring_room());
                 for of_one in cut.into_iter().chain(self.monitors.exhausted()) {
                     changes.matches.push(left_out::say(of_one, network, &place));

@@ -29,6 +29,8 @@ pub struct Monitors {
     /// The revision of each monitor that was looked at.
     known: HashMap<Key, u64>,
     networks: BTreeSet<Network>,
+    /// Networks of those whose conditions ask for causes.
+    asking: BTreeSet<Network>,
     /// By tenant.
     unindexed: HashMap<String, BTreeSet<String>>,
     scratch: Scratch,
@@ -41,12 +43,16 @@ impl Monitors {
     pub fn follow(&mut self, definitions: &Definitions, max_unindexed: usize) {
         let mut gone: HashMap<Key, u64> = std::mem::take(&mut self.known);
         self.networks.clear();
+        self.asking.clear();
         for (tenant, of) in &definitions.tenants {
             for (id, defined) in &of.monitors {
                 let key = (tenant.clone(), id.clone());
                 let monitor = &defined.what;
                 if !monitor.paused {
                     self.networks.extend(monitor.networks.iter().cloned());
+                    if monitor.asks_for_causes() {
+                        self.asking.extend(monitor.networks.iter().cloned());
+                    }
                 }
                 if gone.remove(&key) == Some(defined.revision) {
                     self.known.insert(key, defined.revision);
@@ -92,6 +98,21 @@ impl Monitors {
     /// Whether any monitor looks at a network.
     pub fn wants(&self, network: &Network) -> bool {
         self.networks.contains(network)
+    }
+
+    /// Whether any looks at all.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty()
+    }
+
+    /// Whether a condition over a network's transactions asks why they failed.
+    pub fn ask_for_causes(&self, network: &Network) -> bool {
+        self.asking.contains(network)
+    }
+
+    /// Whether a monitor is one whose conditions do.
+    pub fn asks_for_causes(&self, tenant: &str, id: &str) -> bool {
+        self.index.get(tenant, id).is_some_and(|entry| entry.monitor.asks_for_causes())
     }
 
     /// How many every transaction is held against.

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 pub(crate) use eval::BYTES_OF_STEP;
 pub use eval::{Fault, Variables};
+pub(crate) use transaction::CAUSE;
 pub use transaction::{FIELDS, Field, Subject};
 pub use value::{Arguments, Kind, Value};
 
