@@ -526,6 +526,35 @@ async fn a_late_cause_amends_what_was_told_and_brings_what_fits_by_it_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cause_that_comes_after_a_restart_finds_its_transaction_once() {
+    let (bench, mut chain) = (Bench::new().await, Chain::new());
+    let slippage = json!({
+        "name": "Slippage", "network": "demo",
+        "match_conditions": {"transactions": [{"status": "Failure", "expression": "failure_cause == 'slippage'"}]}
+    });
+    bench.define(DefinitionKind::Monitor, "s", 1, slippage).await;
+    let mut running = bench.start();
+    let block = without_causes(chain.apply(&[(1, true), (2, true), (3, true)], 0));
+    let gone = without_causes(chain.apply(&[(4, true)], 0));
+    let found = |block: &EnrichedBlock, number: u64| {
+        bench.record(topics::ENRICHED_CAUSES.name, &cause(block, number, "slippage"))
+    };
+    bench.write(&[block.clone(), gone.clone(), chain.revert(0)]).await;
+    bench.until_read().await;
+    let wanted = [1u64, 2].map(|number| (MatchOp::Match, number, "s", Some("slippage")));
+    for at in 1..=2usize {
+        stop(running).await;
+        running = bench.start();
+        // That of a transaction whose block is gone by now comes, too.
+        let number = u64::try_from(at).expect("few");
+        bench.commit("causes.test", vec![found(&gone.0, 4), found(&block.0, number)]).await;
+        let told = bench.until("what fits by its cause", |matches| matches.len() >= at).await;
+        assert_eq!(causes(&told), wanted[..at]);
+    }
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_it_is_cut_off_in_each_match_is_told_once() {
     cut_off_anywhere(Bench::new().await, 4).await;
 }

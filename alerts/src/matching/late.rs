@@ -2,7 +2,7 @@
 //!
 //! Guarantee: bounded ([`FAILURES_WITHOUT_CAUSE`]): of more the oldest are let go of, and are not told late. None of a reverted block is
 //! held. What is held is not written down: whoever takes a partition over knows of what was given ([`Ring::name`](super::ring::Ring::name)),
-//! and of what comes from then on.
+//! and reads back what is held for conditions ([`missed`](super::missed)).
 
 use std::collections::{BTreeMap, VecDeque};
 

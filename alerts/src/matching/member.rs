@@ -30,6 +30,7 @@ use super::{
     beside::Beside,
     history, left_out,
     look::look_through,
+    missed,
     monitors::Monitors,
     output::{self, Limits},
     part::Part,
@@ -197,7 +198,11 @@ impl<'a> Member<'a> {
                 None => self.begin(partition).await?,
             };
             tracing::info!(partition, from, "assigned");
-            self.parts.insert(partition, Part::restore(log, codec, partition, from).await?);
+            let mut part = Part::restore(log, codec, partition, from).await?;
+            let children = self.positions.get(&TopicPartition { topic: CHILDREN, partition }).copied().unwrap_or(0);
+            let to = (partition, from, children);
+            missed::read_back(log, codec, to, &mut self.monitors, &mut part.late).await;
+            self.parts.insert(partition, part);
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ mod late;
 mod left_out;
 mod look;
 mod member;
+mod missed;
 mod monitors;
 mod output;
 mod part;

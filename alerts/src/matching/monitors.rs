@@ -105,7 +105,12 @@ impl Monitors {
         self.networks.is_empty()
     }
 
-    /// Whether a condition over a network's transactions asks why they failed.
+    /// Whether a condition over any network's transactions asks why they failed.
+    pub fn any_asks_for_causes(&self) -> bool {
+        !self.asking.is_empty()
+    }
+
+    /// The same of one network.
     pub fn ask_for_causes(&self, network: &Network) -> bool {
         self.asking.contains(network)
     }
