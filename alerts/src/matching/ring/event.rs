@@ -7,7 +7,10 @@ use schemas::{
     records::{AlertMatch, Found, MatchOp},
 };
 
-use super::super::given::{NO_ARGUMENTS, Wait};
+use super::super::{
+    failures::UNKNOWN,
+    given::{NO_ARGUMENTS, Wait},
+};
 
 /// The event that is worked up, as its header has it.
 #[derive(Debug, Clone)]
@@ -119,9 +122,17 @@ pub fn identity(of: &AlertMatch) -> Option<Identity> {
     Some((of.tenant.clone(), of.source.id.clone(), of.identity()?))
 }
 
-/// What is said of a match that was given, and whose transaction failed for this. `None` for what is no match.
+/// Whether a cause says more than what is known of it. That nothing could be found out does not.
+pub(super) fn is_news(found: &Found, cause: &str) -> bool {
+    match found.cause.as_deref() {
+        Some(known) => known != cause,
+        None => cause != UNKNOWN,
+    }
+}
+
+/// What is said of a match that was given, and whose transaction failed for this. `None` for what is no match, and where that is no news.
 pub fn amended(of: &AlertMatch, cause: &str) -> Option<AlertMatch> {
-    let found = of.found.as_ref()?;
+    let found = of.found.as_ref().filter(|found| is_news(found, cause))?;
     let found = Found {
         transaction_hash: found.transaction_hash,
         kind: found.kind,

@@ -5,7 +5,7 @@ use schemas::{limits::alerts::MATCHES_OF_EVENT, records::AlertMatch};
 
 use super::{
     Changes, Hit, Place, Ring, amended,
-    event::{Entry, identity},
+    event::{Entry, identity, is_news},
 };
 
 impl Ring {
@@ -15,13 +15,18 @@ impl Ring {
         let Some(entry) = self.entries.get_mut(&sequence) else { return false };
         let mut is_touched = false;
         for one in &mut entry.given {
-            if named(one, transaction, cause) {
-                is_touched = true;
-                changes.matches.extend(amended(one, cause));
+            if hash_of(one) != Some(transaction) {
+                continue;
             }
+            let said = amended(one, cause);
+            is_touched |= said.is_some();
+            name(one, cause);
+            changes.matches.extend(said);
         }
         for (_, one) in &mut entry.waiting {
-            is_touched |= named(one, transaction, cause);
+            if hash_of(one) == Some(transaction) {
+                is_touched |= name(one, cause);
+            }
         }
         if is_touched {
             changes.touched.insert(sequence);
@@ -57,10 +62,9 @@ impl Ring {
     }
 }
 
-/// Takes a cause over into a match of a transaction; whether it is one, and did not say so before.
-fn named(of: &mut AlertMatch, transaction: B256, cause: &str) -> bool {
-    let found = of.found.as_mut().filter(|found| found.transaction_hash == transaction);
-    let Some(found) = found.filter(|found| found.cause.as_deref() != Some(cause)) else { return false };
+/// Takes a cause over into a match; whether it is news of it.
+fn name(of: &mut AlertMatch, cause: &str) -> bool {
+    let Some(found) = of.found.as_mut().filter(|found| is_news(found, cause)) else { return false };
     found.cause = Some(cause.to_owned());
     true
 }
