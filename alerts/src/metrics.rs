@@ -21,8 +21,14 @@ pub(crate) fn gave(network: &Network, matches: usize) {
 }
 
 /// A block gave a tenant more matches than are told.
-pub(crate) fn left_out(network: &Network, matches: usize) {
-    metrics::counter!("headwater_alerts_left_out_total", "network" => network.to_string()).increment(matches as u64);
+pub(crate) fn left_out(network: &Network, matches: u64) {
+    metrics::counter!("headwater_alerts_left_out_total", "network" => network.to_string()).increment(matches);
+}
+
+/// Transactions that a tenant's monitors were not put to, since their conditions had cost the block all that they may.
+pub(crate) fn not_looked_at(network: &Network, transactions: u64) {
+    let counter = metrics::counter!("headwater_alerts_not_looked_at_total", "network" => network.to_string());
+    counter.increment(transactions);
 }
 
 /// Something that should have been written, or read back, could not be.
@@ -118,6 +124,10 @@ pub fn describe() {
     metrics::describe_counter!(
         "headwater_alerts_left_out_total",
         "Matches that were more than one block may give to one tenant."
+    );
+    metrics::describe_counter!(
+        "headwater_alerts_not_looked_at_total",
+        "Transactions that the monitors of a tenant were not put to, since their conditions cost the block all that they may."
     );
     metrics::describe_counter!(
         "headwater_alerts_unwritten_total",

@@ -1,7 +1,7 @@
 //! The group alerts.match over a real log: what is told is what the chain has, once, whatever it is cut off in.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -11,7 +11,7 @@ use alerts::{
     past::{Did, Keeper, Past},
     run,
 };
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use fastrand::Rng;
 use runtime::log::{
     Log, LogError, NewRecord, Record as LogRecord, TopicPartition, Transaction,
@@ -22,8 +22,9 @@ use runtime::log::{
 use schemas::{
     Codec, Envelope, Family, Network, Op, Origin, Record, Status, TimeMs,
     records::{
-        AlertMatch, BlockSummary, ControlConfig, ControlTenant, Definition, DefinitionKind, EnrichedBlock,
-        EnrichedTransaction, Enrichment, EvmTransaction, MatchOp, Payload, TenantThing, WatchedAddress,
+        AlertMatch, BlockSummary, CauseEvidence, ControlConfig, ControlTenant, Definition, DefinitionKind,
+        EnrichedBlock, EnrichedCause, EnrichedTransaction, Enrichment, EvmTransaction, Found, FoundKind, MatchOp,
+        Payload, TenantThing, WatchedAddress,
     },
     topics,
 };
@@ -82,8 +83,13 @@ impl Bench {
 
     /// With somebody who has rows.
     fn start_with(&self, past: Keeper) -> Running {
+        self.start_as(|config| config.past = past)
+    }
+
+    fn start_as(&self, change: impl FnOnce(&mut Config)) -> Running {
         let families = HashMap::from([(network(), Family::Evm), (other(), Family::Evm)]);
-        let config = Config { past, ..Config::new("test", families, "http://127.0.0.1:8080") };
+        let mut config = Config::new("test", families, "http://127.0.0.1:8080");
+        change(&mut config);
         let stop = CancellationToken::new();
         (stop.clone(), tokio::spawn(run(config, self.log.clone(), self.codec.clone(), stop)))
     }
@@ -98,10 +104,14 @@ impl Bench {
     }
 
     async fn define(&self, kind: DefinitionKind, id: &str, version: u64, definition: Value) {
+        self.define_of("t", kind, id, version, definition).await;
+    }
+
+    async fn define_of(&self, tenant: &str, kind: DefinitionKind, id: &str, version: u64, definition: Value) {
         let name = definition["name"].as_str().expect("a name").to_owned();
         let definition = definition.to_string();
         let definition = Definition { name, version, definition, sealed: None, disabled: None };
-        let (tenant, thing) = ("t".to_owned(), TenantThing::of(kind, definition));
+        let (tenant, thing) = (tenant.to_owned(), TenantThing::of(kind, definition));
         let thing = ControlTenant { tenant, id: id.to_owned(), revision: version, thing };
         self.commit("control.test", vec![self.record(topics::CONTROL_TENANTS.name, &thing)]).await;
     }
@@ -130,13 +140,17 @@ impl Bench {
 
     /// All that the tenant was told, in its order.
     async fn matches(&self) -> Vec<AlertMatch> {
+        self.matches_of("t").await
+    }
+
+    async fn matches_of(&self, tenant: &str) -> Vec<AlertMatch> {
         let at = TopicPartition { topic: topics::ALERTS_MATCHES.name, partition: 0 };
         let mut matches = Vec::new();
         let each = |record: LogRecord| {
             let value = record.value.as_deref().expect("a value");
             let found = self.codec.decode::<AlertMatch>(value).expect("a match");
             // The stage tests itself beside it.
-            if found.tenant == "t" {
+            if found.tenant == tenant {
                 matches.push(found);
             }
             Ok::<(), LogError>(())
@@ -344,7 +358,7 @@ fn standing(matches: &[AlertMatch]) -> BTreeMap<B256, String> {
                 assert_eq!(standing.remove(&hash).as_ref(), Some(&block), "taken back as it was given");
                 taken_back.insert(hash, block);
             }
-            MatchOp::Figure | MatchOp::LeftOut | MatchOp::Settled => {}
+            MatchOp::Amend | MatchOp::Figure | MatchOp::LeftOut | MatchOp::Settled => {}
         }
     }
     standing
@@ -378,6 +392,166 @@ async fn a_fork_takes_back_what_was_told_though_the_monitor_was_edited_and_the_b
     let expected =
         [(MatchOp::Retract, 5, 2), (MatchOp::IncludedAgain, 3, 3), (MatchOp::Match, 7, 3), (MatchOp::Settled, 0, 0)];
     assert_eq!(ops(&told)[5..], expected);
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conditions_that_cost_too_much_are_left_out_for_their_tenant_alone_which_is_told() {
+    let (bench, mut chain) = (Bench::new().await, Chain::new());
+    let all = json!({
+        "name": "All", "network": "demo",
+        "match_conditions": {"transactions": [{"status": "Any", "expression": "gas_used >= 0"}]}
+    });
+    bench.define(DefinitionKind::Monitor, "m", 1, all).await;
+    bench.define_of("u", DefinitionKind::Monitor, "n", 1, monitor("Failures", "Failure")).await;
+    // To tell that one fits takes four steps, and a match 64: there is room for four of ten.
+    let running = bench.start_as(|config| config.alerts.max_steps = 300);
+    let ten: Vec<(u64, bool)> = (1..=10).map(|number| (number, number == 10)).collect();
+    bench.write(&[chain.apply(&ten, 0), chain.apply(&[(11, false)], 0)]).await;
+    let told = bench.until("the next block", |matches| ops(matches).contains(&(MatchOp::Match, 11, 1))).await;
+    stop(running).await;
+    let found: Vec<(MatchOp, u64, u64)> = [1, 2, 3, 4, 11].map(|number| (MatchOp::Match, number, 1)).to_vec();
+    assert_eq!(ops(&told)[1..], found, "the next block has room of its own");
+    assert_eq!((told[0].op, told[0].source.id.as_str(), told[0].height), (MatchOp::LeftOut, "m", 100));
+    assert_eq!(evidence(&told[0]), json!({"not_looked_at": 6}));
+    // Nobody else has less of it.
+    assert_eq!(ops(&bench.matches_of("u").await), [(MatchOp::Match, 10, 1)]);
+}
+
+/// Nobody knows why the block's transactions failed.
+fn without_causes(mut event: Event) -> Event {
+    for child in &mut event.1 {
+        if let Payload::Evm(whole) = &mut child.payload {
+            whole.1.failure_cause = None;
+        }
+    }
+    event
+}
+
+/// Why a transaction of a block failed; its number is its place in the block, from 1.
+fn cause(block: &EnrichedBlock, number: u64, cause: &str) -> EnrichedCause {
+    let envelope = &block.envelope;
+    EnrichedCause {
+        network: envelope.network.clone(),
+        sequence: envelope.sequence,
+        height: envelope.height,
+        block_hash: envelope.block_hash.clone(),
+        block_time: envelope.block_time,
+        transaction_index: u32::try_from(number - 1).expect("few"),
+        transaction_hash: B256::from(U256::from(number)),
+        revision: 1,
+        cause: cause.to_owned(),
+        reason: "it says so".to_owned(),
+        rule: None,
+        found_by: CauseEvidence::Trace,
+        approximate: false,
+        from_address: None,
+        contract: Some(CONTRACT),
+        method: None,
+        entry: None,
+        frame_address: None,
+        frame_depth: None,
+        error: None,
+        error_selector: None,
+        error_signature: None,
+        error_arguments: None,
+        output: Bytes::new(),
+        calls: None,
+        group: None,
+        found_at: envelope.block_time,
+    }
+}
+
+/// Operation, transaction, monitor and cause.
+fn causes(matches: &[AlertMatch]) -> Vec<(MatchOp, u64, &str, Option<&str>)> {
+    let of = |found: &Found| number(found.transaction_hash);
+    let found = matches.iter().filter_map(|one| Some((one, one.found.as_ref()?)));
+    found.map(|(one, found)| (one.op, of(found), one.source.id.as_str(), found.cause.as_deref())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_cause_amends_what_was_told_and_brings_what_fits_by_it_alone() {
+    use MatchOp::{Amend, Match, Retract};
+    let (bench, mut chain) = (Bench::new().await, Chain::new());
+    let slippage = json!({
+        "name": "Slippage", "network": "demo", "group_by": ["transaction"],
+        "match_conditions": {"transactions": [{"status": "Failure", "expression": "failure_cause == 'slippage'"}]}
+    });
+    bench.define(DefinitionKind::Monitor, "m", 1, monitor("Failures", "Failure")).await;
+    bench.define(DefinitionKind::Monitor, "s", 1, slippage).await;
+    let running = bench.start();
+    let block = without_causes(chain.apply(&[(1, true), (2, true), (3, false)], 0));
+    bench.write(std::slice::from_ref(&block)).await;
+    let told = bench.until("both failures", |matches| matches.len() == 2).await;
+    assert_eq!(causes(&told), [(Match, 1, "m", None), (Match, 2, "m", None)]);
+    let found = |block: &EnrichedBlock, number: u64, word: &str| {
+        bench.record(topics::ENRICHED_CAUSES.name, &cause(block, number, word))
+    };
+    // That nothing could be found out is no news.
+    let late = vec![found(&block.0, 2, "unknown"), found(&block.0, 1, "slippage"), found(&block.0, 2, "deadline")];
+    bench.commit("causes.test", late.clone()).await;
+    let told = bench.until("what follows", |matches| matches.len() == 5).await;
+    let (slippage, deadline) = (Some("slippage"), Some("deadline"));
+    let expected = [(Amend, 1, "m", slippage), (Match, 1, "s", slippage), (Amend, 2, "m", deadline)];
+    assert_eq!(causes(&told[2..]), expected);
+    let given = told[3].found.as_ref().expect("a match");
+    assert_eq!((told[3].height, given.kind, told[3].group.len()), (100, FoundKind::Transaction, 1));
+    stop(running).await;
+
+    // Whoever comes next reads them once more, which says nothing new; and a cause may come before its transaction.
+    let running = bench.start();
+    let next = without_causes(chain.apply(&[(1, false), (2, false), (3, true)], 0));
+    bench.commit("causes.test", vec![found(&next.0, 3, "slippage")]).await;
+    // It is looked for once a second.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    bench.write(std::slice::from_ref(&next)).await;
+    let told = bench.until("the next block", |matches| matches.len() >= 7).await;
+    let expected = [(Match, 3, "m", slippage), (Match, 3, "s", slippage)];
+    assert_eq!(causes(&told[5..]), expected);
+
+    // With their blocks all of it goes, what came late too; and of a block that is reverted no cause says anything.
+    let reverts = [chain.revert(2), chain.revert(1)];
+    bench.write(&reverts).await;
+    bench.write(&[without_causes(chain.apply(&[(4, false)], 0))]).await;
+    let told = bench.until("all taken back", |matches| matches.iter().any(|one| one.op == MatchOp::Settled)).await;
+    bench.commit("causes.test", late).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let retracted = |of: &[AlertMatch]| -> BTreeSet<(u64, String)> {
+        let of = causes(of).into_iter().filter(|(op, ..)| *op == Retract);
+        of.map(|(_, number, monitor, _)| (number, monitor.to_owned())).collect()
+    };
+    let all = [(1, "m"), (1, "s"), (2, "m"), (3, "m"), (3, "s")].map(|(number, id)| (number, id.to_owned()));
+    assert_eq!(retracted(&told[7..]), BTreeSet::from(all));
+    assert_eq!(bench.matches().await.len(), told.len(), "nothing is said of what is gone");
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cause_that_comes_after_a_restart_finds_its_transaction_once() {
+    let (bench, mut chain) = (Bench::new().await, Chain::new());
+    let slippage = json!({
+        "name": "Slippage", "network": "demo",
+        "match_conditions": {"transactions": [{"status": "Failure", "expression": "failure_cause == 'slippage'"}]}
+    });
+    bench.define(DefinitionKind::Monitor, "s", 1, slippage).await;
+    let mut running = bench.start();
+    let block = without_causes(chain.apply(&[(1, true), (2, true), (3, true)], 0));
+    let gone = without_causes(chain.apply(&[(4, true)], 0));
+    let found = |block: &EnrichedBlock, number: u64| {
+        bench.record(topics::ENRICHED_CAUSES.name, &cause(block, number, "slippage"))
+    };
+    bench.write(&[block.clone(), gone.clone(), chain.revert(0)]).await;
+    bench.until_read().await;
+    let wanted = [1u64, 2].map(|number| (MatchOp::Match, number, "s", Some("slippage")));
+    for at in 1..=2usize {
+        stop(running).await;
+        running = bench.start();
+        // That of a transaction whose block is gone by now comes, too.
+        let number = u64::try_from(at).expect("few");
+        bench.commit("causes.test", vec![found(&gone.0, 4), found(&block.0, number)]).await;
+        let told = bench.until("what fits by its cause", |matches| matches.len() >= at).await;
+        assert_eq!(causes(&told), wanted[..at]);
+    }
     stop(running).await;
 }
 

@@ -182,6 +182,7 @@ fn matched(op: MatchOp, number: u64, sequence: u64) -> AlertMatch {
             condition: 0,
             signature: None,
             arguments: "{}".to_owned(),
+            cause: None,
         }),
         figure: None,
     }

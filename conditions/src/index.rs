@@ -3,7 +3,7 @@
 //! Guarantee: what [`Index::find`] gives is what looking at every monitor by itself would give, in the order of tenants and ids, whatever
 //! was inserted and removed before. A transaction costs what its own addresses, topics and selector find, not what there is: a test that
 //! many monitors share is evaluated once, and only monitors [without anything to be found by](crate::Monitor::is_unindexed) are looked at
-//! for every transaction.
+//! for every transaction. What the conditions of one tenant cost a block can be bounded ([`Scratch::begin_block`]), whatever others have.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,8 +19,12 @@ use crate::{
 };
 
 mod find;
+mod slab;
+mod steps;
 
 pub use find::Scratch;
+use slab::Slab;
+use steps::Payer;
 
 /// A monitor in the index.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,10 +57,22 @@ pub struct Matched {
     pub found: Found,
 }
 
+/// A tenant whose conditions took all the steps that they may while a block was looked through.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exhausted {
+    /// Of its monitors the one that took most.
+    pub entry: Arc<Entry>,
+    /// Transactions of the block that its monitors would have been put to, and were not.
+    pub transactions: u64,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Index {
     slots: Slab<Slot>,
+    /// The number of each tenant, and how many monitors it has.
+    owners: BTreeMap<Arc<str>, (u32, usize)>,
+    numbers: Slab<()>,
     keys: BTreeMap<(Arc<str>, Arc<str>), u32>,
     tests: Slab<Shared>,
     known: HashMap<String, u32>,
@@ -64,52 +80,12 @@ pub struct Index {
     networks: HashMap<Network, OfNetwork>,
 }
 
-/// Things by numbers that are used again.
-#[derive(Debug)]
-struct Slab<T> {
-    each: Vec<Option<T>>,
-    free: Vec<u32>,
-}
-
-impl<T> Default for Slab<T> {
-    fn default() -> Self {
-        Self { each: Vec::new(), free: Vec::new() }
-    }
-}
-
-impl<T> Slab<T> {
-    fn insert(&mut self, thing: T) -> u32 {
-        if let Some(free) = self.free.pop()
-            && let Some(place) = self.each.get_mut(free as usize)
-        {
-            *place = Some(thing);
-            return free;
-        }
-        // Memory ends long before four thousand million of anything here.
-        let at = u32::try_from(self.each.len()).unwrap_or(u32::MAX);
-        self.each.push(Some(thing));
-        at
-    }
-
-    fn get(&self, at: u32) -> Option<&T> {
-        self.each.get(at as usize)?.as_ref()
-    }
-
-    fn get_mut(&mut self, at: u32) -> Option<&mut T> {
-        self.each.get_mut(at as usize)?.as_mut()
-    }
-
-    fn remove(&mut self, at: u32) -> Option<T> {
-        let thing = self.each.get_mut(at as usize)?.take()?;
-        self.free.push(at);
-        Some(thing)
-    }
-}
-
 /// A monitor and where it stands.
 #[derive(Debug)]
 struct Slot {
     entry: Arc<Entry>,
+    /// The number of its tenant.
+    tenant: u32,
     /// Tests over the transaction; of a monitor with events or functions at least one must hold, where there are any.
     filter: Vec<u32>,
     places: Vec<(Network, Place, u32)>,
@@ -147,12 +123,37 @@ enum Place {
 struct Group {
     test: u32,
     takers: Vec<Taker>,
+    /// Tenants of the takers, each once.
+    payers: Vec<Payer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Taker {
+    tenant: u32,
     slot: u32,
     condition: u32,
+}
+
+impl Group {
+    fn join(&mut self, taker: Taker) {
+        if !self.payers.iter().any(|payer| payer.tenant == taker.tenant) {
+            self.payers.push(Payer { tenant: taker.tenant, slot: taker.slot });
+        }
+        self.takers.push(taker);
+    }
+
+    fn leave(&mut self, slot: u32) {
+        self.takers.retain(|taker| taker.slot != slot);
+        let takers = &self.takers;
+        self.payers.retain_mut(|payer| {
+            if payer.slot != slot {
+                return true;
+            }
+            let other = takers.iter().find(|taker| taker.tenant == payer.tenant);
+            payer.slot = other.map_or(payer.slot, |taker| taker.slot);
+            other.is_some()
+        });
+    }
 }
 
 #[derive(Debug, Default)]
@@ -181,7 +182,8 @@ impl Index {
         let entry = Arc::new(Entry { tenant: tenant.into(), id: id.into(), version, monitor });
         let monitor = entry.monitor.clone();
         let key = (entry.tenant.clone(), entry.id.clone());
-        let slot = self.slots.insert(Slot { entry, filter: Vec::new(), places: Vec::new(), uses: Vec::new() });
+        let tenant = self.owner(&entry.tenant);
+        let slot = self.slots.insert(Slot { entry, tenant, filter: Vec::new(), places: Vec::new(), uses: Vec::new() });
         self.keys.insert(key, slot);
         if monitor.paused {
             return;
@@ -232,12 +234,16 @@ impl Index {
             let of_network = self.networks.entry(network.clone()).or_default();
             for (place, test, condition) in &wanted {
                 let groups = of_network.groups.entry(place.clone()).or_default();
-                let taker = Taker { slot, condition: *condition };
+                let taker = Taker { tenant, slot, condition: *condition };
                 match groups.iter_mut().find(|group| group.test == *test) {
                     // Conditions come one behind the other: if it is there, it came last.
                     Some(group) if group.takers.last() == Some(&taker) => continue,
-                    Some(group) => group.takers.push(taker),
-                    None => groups.push(Group { test: *test, takers: vec![taker] }),
+                    Some(group) => group.join(taker),
+                    None => {
+                        let mut group = Group { test: *test, takers: Vec::new(), payers: Vec::new() };
+                        group.join(taker);
+                        groups.push(group);
+                    }
                 }
                 places.push((network.clone(), place.clone(), *test));
             }
@@ -251,11 +257,12 @@ impl Index {
     pub fn remove(&mut self, tenant: &str, id: &str) -> bool {
         let Some(at) = self.keys.remove(&(Arc::from(tenant), Arc::from(id))) else { return false };
         let Some(slot) = self.slots.remove(at) else { return false };
+        self.disown(&slot.entry.tenant);
         for (network, place, test) in slot.places {
             let Some(of_network) = self.networks.get_mut(&network) else { continue };
             if let Some(groups) = of_network.groups.get_mut(&place) {
                 for group in groups.iter_mut().filter(|group| group.test == test) {
-                    group.takers.retain(|taker| taker.slot != at);
+                    group.leave(at);
                 }
                 groups.retain(|group| !group.takers.is_empty());
                 if groups.is_empty() {
@@ -285,6 +292,36 @@ impl Index {
         true
     }
 
+    /// Tenants whose steps were used up since [`Scratch::begin_block`], in their order.
+    pub fn exhausted(&self, scratch: &Scratch) -> Vec<Exhausted> {
+        let of = |(slot, transactions)| Some(Exhausted { entry: self.slots.get(slot)?.entry.clone(), transactions });
+        let mut all: Vec<Exhausted> = scratch.steps.used_up().filter_map(of).collect();
+        all.sort_by(|a, b| a.entry.tenant.cmp(&b.entry.tenant));
+        all
+    }
+
+    /// The number of a tenant that has one more monitor.
+    fn owner(&mut self, tenant: &Arc<str>) -> u32 {
+        if let Some((number, monitors)) = self.owners.get_mut(tenant) {
+            *monitors += 1;
+            return *number;
+        }
+        let number = self.numbers.insert(());
+        self.owners.insert(tenant.clone(), (number, 1));
+        number
+    }
+
+    /// A tenant has one monitor less.
+    fn disown(&mut self, tenant: &Arc<str>) {
+        let Some((number, monitors)) = self.owners.get_mut(tenant) else { return };
+        *monitors = monitors.saturating_sub(1);
+        if *monitors == 0 {
+            let number = *number;
+            self.owners.remove(tenant);
+            self.numbers.remove(number);
+        }
+    }
+
     /// How many monitors there are, paused ones included.
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -298,6 +335,12 @@ impl Index {
     /// All monitors, by tenant and id.
     pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.keys.values().filter_map(|slot| self.slots.get(*slot)).map(|slot| &slot.entry)
+    }
+
+    /// One of them.
+    pub fn get(&self, tenant: &str, id: &str) -> Option<&Arc<Entry>> {
+        let slot = self.keys.get(&(Arc::from(tenant), Arc::from(id)))?;
+        self.slots.get(*slot).map(|slot| &slot.entry)
     }
 
     /// How many of them every transaction is put to: of a tenant, or of all.

@@ -34,7 +34,7 @@ pub use change::{Applied, Change, Part, Parts, Place, Reverted};
 pub use channel::{Channel, ChannelConfig, ChannelKind, Kept, MailTls, Reach, WithSecrets};
 pub use expression::Expression;
 pub use figures::{Figure, Metric};
-pub use index::{Entry, Hit, Index, Matched, Scratch};
+pub use index::{Entry, Exhausted, Hit, Index, Matched, Scratch};
 pub use monitor::{Monitor, MonitorGroup, Wait};
 pub use number::{Number, Relation};
 pub use routing::{Escalate, Hours, Route};

@@ -12,7 +12,7 @@ use schemas::{
 };
 use serde_json::json;
 
-use super::{Clock, Entry, Hour, Key, Output, Settings, World, alert::Said, clock::after, left_out::LeftOut};
+use super::{Clock, Entry, Hour, Key, Output, Policy, Settings, World, alert::Said, clock::after, left_out::LeftOut};
 
 /// What stands before a channel's id where a rule's id would stand.
 const CHANNEL: &str = "channel:";
@@ -28,7 +28,7 @@ pub struct Book {
     settings: Settings,
     entries: BTreeMap<Key, Entry>,
     hours: BTreeMap<String, Hour>,
-    /// By monitor and network: see [`LeftOut::key`].
+    /// By monitor, or all of them, and network: see [`LeftOut::key`].
     left_out: BTreeMap<String, LeftOut>,
     /// The group of each alert.
     alerts: BTreeMap<String, Key>,
@@ -165,25 +165,32 @@ impl Book {
         }
     }
 
-    /// Tells the channels of monitors what was left out, where that is due.
+    /// Tells the channels of monitors what was left out, where that is due: of one its own, of all those of all.
     fn tell_left_out(&mut self, now: TimeMs, out: &mut Output) {
         let due: Vec<String> =
             self.left_out.iter().filter(|(_, of)| of.due() <= now).map(|(key, _)| key.clone()).collect();
         for key in due {
             let Some(left_out) = self.left_out.get_mut(&key) else { continue };
             self.changed_left_out.insert(key.clone());
-            let policy = self.settings.policies.get(left_out.monitor()).filter(|_| !left_out.is_told());
-            let Some(policy) = policy else {
+            let concerned: Vec<&Policy> = match left_out.monitor() {
+                Some(monitor) => self.settings.policies.get(monitor).into_iter().collect(),
+                // Which of them would have found something nobody knows.
+                None => self.settings.policies.values().filter(|policy| policy.scope.is_none()).collect(),
+            };
+            let severity = concerned.iter().map(|policy| policy.severity).max();
+            let Some(severity) = severity.filter(|_| !left_out.is_told()) else {
                 self.left_out.remove(&key);
                 continue;
             };
-            let (body, of) = left_out.take(policy.severity, now);
-            let named = policy.channels_at(policy.severity, false, now);
-            let channels: BTreeSet<String> = named
-                .filter_map(|channel| self.settings.channel(channel))
-                .filter(|(_, facts)| facts.active && policy.severity >= facts.min_severity)
-                .map(|(id, _)| id.to_owned())
-                .collect();
+            let (body, of) = left_out.take(severity, now);
+            let mut channels: BTreeSet<String> = BTreeSet::new();
+            for policy in concerned {
+                let named = policy.channels_at(policy.severity, false, now);
+                let heard = named
+                    .filter_map(|channel| self.settings.channel(channel))
+                    .filter(|(_, facts)| facts.active && policy.severity >= facts.min_severity);
+                channels.extend(heard.map(|(id, _)| id.to_owned()));
+            }
             for channel in channels {
                 let of = format!("{}/{of}/{channel}", self.tenant);
                 out.outbox.push(AlertOutbox {
@@ -311,8 +318,8 @@ impl Book {
         let others = key.others();
         let too_many = self.open.get(&key.source_id).is_some_and(|open| *open >= limits::OPEN_OF_SOURCE)
             || self.open_of_all >= limits::OPEN_OF_TENANT;
-        let is_there =
-            self.entries.get(&others).is_some_and(|entry| record.op == MatchOp::Retract && entry.knows(record));
+        let of_old = matches!(record.op, MatchOp::Retract | MatchOp::Amend);
+        let is_there = self.entries.get(&others).is_some_and(|entry| of_old && entry.knows(record));
         if too_many || is_there { others } else { key }
     }
 

@@ -145,9 +145,10 @@ impl Entry {
             }
             (MatchOp::Match | MatchOp::IncludedAgain, Some(_)) => self.matched(record, world, out),
             (MatchOp::Retract, Some(_)) => self.retracted(record, world, out),
+            (MatchOp::Amend, Some(_)) => self.amended(record, world),
             (MatchOp::Retract, None) => self.figure_retracted(record, world, out),
             (MatchOp::Figure | MatchOp::Match | MatchOp::IncludedAgain, None) => self.figured(record, world, out),
-            (MatchOp::Figure, Some(_)) | (MatchOp::LeftOut, _) => {}
+            (MatchOp::Figure, Some(_)) | (MatchOp::Amend, None) | (MatchOp::LeftOut, _) => {}
         }
         self.tick(world, out);
     }
@@ -187,7 +188,8 @@ impl Entry {
             life.in_reorg |= record.op == MatchOp::IncludedAgain;
             if let Rests::Matches(held) = &mut life.rests
                 && held.put(&digest, record)
-                && !(life.phase == AlertPhase::Retracted && life.signal(Signal::Again, &said, world, out))
+                // What was taken back and comes again, though not all was, or though it was over by then.
+                && !(life.phase.is_over() && life.signal(Signal::Again, &said, world, out))
             {
                 life.changes(world.clock.wall(), false);
             }
@@ -233,6 +235,18 @@ impl Entry {
         }
         if !all || !life.signal(Signal::TakenBack, &Said::at(record.observed_at), world, out) {
             life.changes(world.clock.wall(), true);
+        }
+    }
+
+    /// More is known of a match that stands: it is no other one, and nothing begins or goes on by it.
+    fn amended(&mut self, record: &AlertMatch, world: &World<'_>) {
+        let Some(digest) = digest(record) else { return };
+        let stands = |life: &&mut Life| life.held().is_some_and(|held| held.stands(&digest) == Some(true));
+        let Some(life) = self.lives.iter_mut().rev().find(stands) else { return };
+        if let Rests::Matches(held) = &mut life.rests
+            && held.name(&digest, record)
+        {
+            life.changes(world.clock.wall(), false);
         }
     }
 

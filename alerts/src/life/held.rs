@@ -111,6 +111,19 @@ impl Held {
         true
     }
 
+    /// Why the transaction of a match failed was found out. Says whether that is shown, and was not so before.
+    pub fn name(&mut self, digest: &str, record: &AlertMatch) -> bool {
+        let cause = record.found.as_ref().and_then(|found| found.cause.as_ref());
+        let shown = self.shown.iter_mut().find(|(shown, _)| shown == digest);
+        let (Some(cause), Some((_, shown))) = (cause, shown) else { return false };
+        if shown.cause.as_ref() == Some(cause) {
+            return false;
+        }
+        shown.cause = Some(cause.clone());
+        self.news(digest);
+        true
+    }
+
     fn news(&mut self, digest: &str) {
         if !self.news.iter().any(|known| known == digest) {
             self.news.push_back(digest.to_owned());

@@ -1,4 +1,5 @@
-//! What of a monitor was left out on a network since a block may give so many matches only, and when its tenant hears of it.
+//! What of a monitor was left out on a network since a block may give so many matches only, or of all of a tenant's since their conditions
+//! may cost a block so much only, and when the tenant hears of it.
 //!
 //! Guarantee: the first time at once, then once an hour at most with all that was left out meanwhile, whatever is restarted.
 
@@ -23,31 +24,66 @@ pub struct LeftOut {
     told_at: Option<i64>,
     since: i64,
     count: u64,
+    #[serde(default)]
+    of: Of,
     /// Rises with every change.
     pub(super) revision: u64,
 }
 
-impl LeftOut {
-    /// Which one of its tenant's a record belongs to: one for each monitor and network.
-    pub fn key(record: &AlertMatch) -> String {
-        format!("{}:{}", record.source.id, record.network)
+/// What it is that was left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Of {
+    /// Matches of one monitor.
+    #[default]
+    Matches,
+    /// Transactions that no monitor of the tenant was put to.
+    Transactions,
+}
+
+impl Of {
+    /// The word for it in records and messages.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Matches => "left_out",
+            Self::Transactions => "not_looked_at",
+        }
     }
 
-    /// The monitor's id.
-    pub fn monitor(&self) -> &str {
-        &self.source.id
+    /// What a record says, and how much of it.
+    fn said(record: &AlertMatch) -> (Self, u64) {
+        let evidence = record.figure.as_ref().and_then(|figure| serde_json::from_str::<Value>(&figure.evidence).ok());
+        let count = |of: Self| evidence.as_ref()?.get(of.word())?.as_u64();
+        match count(Self::Transactions) {
+            Some(transactions) => (Self::Transactions, transactions),
+            None => (Self::Matches, count(Self::Matches).unwrap_or(0)),
+        }
+    }
+}
+
+impl LeftOut {
+    /// Which one of its tenant's a record belongs to: one for each monitor and network, and one for each network and all monitors.
+    pub fn key(record: &AlertMatch) -> String {
+        match Of::said(record).0 {
+            Of::Matches => format!("{}:{}", record.source.id, record.network),
+            Of::Transactions => format!(":{}", record.network),
+        }
+    }
+
+    /// The monitor's id; `None`: it is of all.
+    pub fn monitor(&self) -> Option<&str> {
+        (self.of == Of::Matches).then_some(self.source.id.as_str())
     }
 
     /// Nothing yet.
     pub fn of(record: &AlertMatch) -> Self {
         let (source, network) = (record.source.clone(), record.network.to_string());
-        Self { source, network, told_at: None, since: 0, count: 0, revision: 0 }
+        Self { source, network, told_at: None, since: 0, count: 0, of: Of::said(record).0, revision: 0 }
     }
 
     /// More was left out.
     pub fn add(&mut self, record: &AlertMatch, now: TimeMs) {
-        let evidence = record.figure.as_ref().and_then(|figure| serde_json::from_str::<Value>(&figure.evidence).ok());
-        let count = evidence.and_then(|evidence| evidence.get("left_out")?.as_u64()).unwrap_or(0);
+        let (_, count) = Of::said(record);
         if self.count == 0 {
             self.since = now.0;
         }
@@ -68,14 +104,18 @@ impl LeftOut {
 
     /// The summary's body, and what tells it from others.
     pub fn take(&mut self, severity: Severity, now: TimeMs) -> (Value, String) {
-        let of = format!("left out/{}/{}/{}", self.source.id, self.network, self.revision);
+        let (word, state) = match self.of {
+            Of::Matches => ("left out", "left out"),
+            Of::Transactions => ("not looked at", "took the most steps"),
+        };
+        let of = format!("{word}/{}/{}/{}", self.source.id, self.network, self.revision);
         let body = json!({
             "count": self.count,
             "since": TimeMs(self.since).rfc3339(),
             "until": now.rfc3339(),
-            "kinds": {"left_out": self.count},
+            "kinds": {self.of.word(): self.count},
             "alerts": [{
-                "id": null, "source": self.source, "network": self.network, "contract": null, "state": "left out",
+                "id": null, "source": self.source, "network": self.network, "contract": null, "state": state,
                 "severity": severity,
             }],
         });

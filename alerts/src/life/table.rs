@@ -11,7 +11,8 @@
 //!
 //! *Begins*: a new alert with an id of its own, pending (*pending*), or firing at once where nothing is to be waited for. *Returns*: to what
 //! it was when it ended or was taken back; one that had not fired is pending again. What is gathered meanwhile (matches,
-//! figures) is no signal: it is told by *changed*, now and then.
+//! figures) is no signal: it is told by *changed*, now and then. Of a monitor's alert that is over, *again* is any match that was taken back
+//! and stands once more, though others of it were not taken back.
 
 use schemas::records::{AlertEventKind, AlertPhase};
 

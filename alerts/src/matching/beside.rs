@@ -13,7 +13,11 @@ use runtime::log::{
     Log, LogError, TopicPartition,
     followed::{Followed, Snapshot},
 };
-use schemas::{Codec, Network, TimeMs, records::AlertMatch, topics};
+use schemas::{
+    Codec, Network, TimeMs,
+    records::{AlertMatch, EnrichedCause},
+    topics,
+};
 use tokio::time::timeout;
 
 use super::{
@@ -76,25 +80,16 @@ impl Beside {
         self.baselines.as_ref()?.of(partition)
     }
 
-    /// Takes in causes that were found since the last look.
-    pub async fn name_causes(&mut self, rules: &Rules, parts: &mut BTreeMap<u32, Part>) {
-        if rules.failures.is_empty() {
-            return;
-        }
+    /// Causes that were found since the last look, and the partition of each.
+    pub async fn late_causes(&mut self, parts: &BTreeMap<u32, Part>) -> Vec<(u32, EnrichedCause)> {
         let held: Vec<u32> = parts.keys().copied().collect();
-        let found = match timeout(PATIENCE, self.causes.read(&*self.log, &self.codec, &held)).await {
+        match timeout(PATIENCE, self.causes.read(&*self.log, &self.codec, &held)).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "causes that were found late are not in the evidence of rules");
-                return;
+                tracing::warn!(%error, "causes that were found late are not in what alerts say");
+                Vec::new()
             }
-            Err(_) => return,
-        };
-        for (partition, cause) in found {
-            let failures = parts.get_mut(&partition).and_then(|part| part.failures.get_mut(&cause.network));
-            if let Some(failures) = failures {
-                failures.name(cause.sequence, cause.transaction_hash, &cause.cause);
-            }
+            Err(_) => Vec::new(),
         }
     }
 

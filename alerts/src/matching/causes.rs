@@ -1,4 +1,4 @@
-//! Causes that a second look found, late: evidence of failures is amended by them with the next block.
+//! Causes that a second look found, late: evidence of failures is amended by them with the next block, what monitors found at once.
 //!
 //! Guarantee: beside the group's position: a cause that comes while nobody reads is read back, as far as [`BACK`] records; none ever holds a
 //! match up.

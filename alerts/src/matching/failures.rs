@@ -26,8 +26,8 @@ struct Failed {
 #[derive(Debug, Default)]
 pub struct Failures(VecDeque<Failed>);
 
-/// Stands for a cause that is not known (yet).
-const UNKNOWN: &str = "unknown";
+/// Stands for a cause that is not known (yet, or at all).
+pub const UNKNOWN: &str = "unknown";
 
 impl Failures {
     /// Takes a transaction of a block; one that did not fail is passed over.

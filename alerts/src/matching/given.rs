@@ -85,10 +85,12 @@ struct KeptFound {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signature: Option<String>,
     arguments: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
 }
 
-/// Stands for arguments that a record had no room for.
-const NO_ARGUMENTS: &str = "{}";
+/// Stands for arguments that a record had no room for, or that are told already.
+pub const NO_ARGUMENTS: &str = "{}";
 
 impl Kept {
     /// Of a match, or of a figure that crossed its threshold; `None` of what is of no block. `whole`: with its arguments.
@@ -100,6 +102,7 @@ impl Kept {
             condition: found.condition,
             signature: found.signature.clone(),
             arguments: if whole { found.arguments.clone() } else { NO_ARGUMENTS.to_owned() },
+            cause: found.cause.clone(),
         });
         Some(Self {
             tenant: from.tenant.clone(),
@@ -135,6 +138,7 @@ impl Kept {
                 condition: found.condition,
                 signature: found.signature,
                 arguments: found.arguments,
+                cause: found.cause,
             }),
             figure: None,
         })

@@ -15,18 +15,27 @@ struct Share {
     hits: usize,
     bytes: usize,
     /// By id of the monitor.
-    left_out: BTreeMap<String, (AlertSource, usize)>,
+    left_out: BTreeMap<String, (AlertSource, u64)>,
 }
 
-/// Matches of a monitor for which there was no room.
+/// What was left out of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// Whose.
     pub tenant: String,
-    /// The monitor.
+    /// The monitor; where conditions cost too much, the one of its tenant's that took most.
     pub source: AlertSource,
-    /// How many.
-    pub matches: usize,
+    /// Of what.
+    pub what: Missing,
+}
+
+/// What is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Matches of a monitor for which there was no room.
+    Matches(u64),
+    /// Transactions that a tenant's monitors were not put to, since their conditions had taken all the steps that they may.
+    Transactions(u64),
 }
 
 impl Share {
@@ -60,6 +69,21 @@ impl Hits {
         self.all.push(hit);
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Those that came after the first so many.
+    pub fn after(&self, count: usize) -> &[Hit] {
+        self.all.get(count..).unwrap_or_default()
+    }
+
+    /// Those of them that are wanted.
+    pub fn retain(&mut self, is_wanted: impl Fn(&Hit) -> bool) {
+        self.all.retain(is_wanted);
+    }
+
     /// All of them that can be kept in one value of so many bytes, and how many each monitor has too few. Where it is too small each tenant
     /// has the same room.
     pub fn within(mut self, room: usize) -> (Vec<Hit>, Vec<LeftOut>) {
@@ -86,7 +110,8 @@ impl Hits {
             });
         }
         let of = |(tenant, share): (String, Share)| {
-            let of_one = move |(source, matches)| LeftOut { tenant: tenant.clone(), source, matches };
+            let of_one =
+                move |(source, matches)| LeftOut { tenant: tenant.clone(), source, what: Missing::Matches(matches) };
             share.left_out.into_values().map(of_one)
         };
         (self.all, self.shares.into_iter().flat_map(of).collect())
@@ -113,6 +138,7 @@ mod tests {
             condition: 0,
             signature: Some("Transfer(address,address,uint256)".to_owned()),
             arguments: "x".repeat(arguments),
+            cause: None,
         };
         let found = AlertMatch {
             tenant: tenant.to_owned(),
@@ -133,7 +159,11 @@ mod tests {
     }
 
     fn left(all: &[LeftOut]) -> Vec<(&str, usize)> {
-        all.iter().map(|one| (one.tenant.as_str(), one.matches)).collect()
+        let matches = |one: &LeftOut| match one.what {
+            Missing::Matches(matches) => usize::try_from(matches).expect("few"),
+            Missing::Transactions(_) => panic!("{one:?}"),
+        };
+        all.iter().map(|one| (one.tenant.as_str(), matches(one))).collect()
     }
 
     fn of(hits: &[Hit], tenant: &str) -> usize {

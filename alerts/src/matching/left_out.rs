@@ -1,7 +1,8 @@
-//! Saying of monitors that matches were left out.
+//! Saying of monitors that matches were left out, or that they were not put to transactions.
 //!
-//! Guarantee: of each block and monitor all that was left out is said, once, beside the matches that are told; how often people hear of it is
-//! for whoever tells them ([`crate::life`]). A block that a reorg removes and applies again counts twice.
+//! Guarantee: of each block and monitor all that was left out is said, once, beside the matches that are told; of each block and tenant how
+//! many transactions its monitors were not put to. How often people hear of it is for whoever tells them ([`crate::life`]). A block that a
+//! reorg removes and applies again counts twice.
 
 use schemas::{
     Network,
@@ -9,11 +10,41 @@ use schemas::{
 };
 use serde_json::json;
 
-use super::{hits::LeftOut, ring::Place};
+use super::{
+    hits::{LeftOut, Missing},
+    ring::Place,
+};
+use crate::metrics;
 
-/// What is said of it.
-pub fn said(left_out: LeftOut, network: &Network, place: &Place) -> AlertMatch {
-    let LeftOut { tenant, source, matches } = left_out;
+/// Counts and logs it, and gives what is said of it.
+pub fn say(left_out: LeftOut, network: &Network, place: &Place) -> AlertMatch {
+    let (sequence, tenant, monitor) = (place.sequence, &left_out.tenant, &left_out.source.id);
+    match left_out.what {
+        Missing::Matches(matches) => {
+            metrics::left_out(network, matches);
+            tracing::warn!(%network, sequence, tenant, monitor, matches, "a block gives more matches than are told");
+        }
+        Missing::Transactions(transactions) => {
+            metrics::not_looked_at(network, transactions);
+            tracing::warn!(
+                %network,
+                sequence,
+                tenant,
+                monitor,
+                transactions,
+                "a tenant's conditions cost more than `[alerts] max_steps`: the rest of the block is not looked at for it"
+            );
+        }
+    }
+    said(left_out, network, place)
+}
+
+fn said(left_out: LeftOut, network: &Network, place: &Place) -> AlertMatch {
+    let LeftOut { tenant, source, what } = left_out;
+    let evidence = match what {
+        Missing::Matches(matches) => json!({"left_out": matches}),
+        Missing::Transactions(transactions) => json!({"not_looked_at": transactions}),
+    };
     AlertMatch {
         tenant,
         source,
@@ -27,7 +58,7 @@ pub fn said(left_out: LeftOut, network: &Network, place: &Place) -> AlertMatch {
         contract: None,
         group: Default::default(),
         found: None,
-        figure: Some(Figured { over: false, evidence: json!({"left_out": matches}).to_string() }),
+        figure: Some(Figured { over: false, evidence: evidence.to_string() }),
     }
 }
 
@@ -56,7 +87,7 @@ mod tests {
                 seen_at: TimeMs(0),
                 reorg_goes_on: false,
             };
-            let left_out = LeftOut { tenant: "t".to_owned(), source: source.clone(), matches: 500 };
+            let left_out = LeftOut { tenant: "t".to_owned(), source: source.clone(), what: Missing::Matches(500) };
             let figure = said(left_out, &network, &place).figure.expect("how many");
             let evidence: Value = serde_json::from_str(&figure.evidence).expect("JSON");
             evidence["left_out"].as_u64().expect("a count")

@@ -1,22 +1,22 @@
 //! One membership of the group.
 
+mod causes;
 mod windows;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
 
-use alloy_primitives::Address;
 use runtime::log::{
     LogError, NewRecord, Producer, TopicPartition, Transaction,
     events::{Assigned, Batch, Event, EventConsumer},
     membership::deadline,
 };
 use schemas::{
-    Codec, Op, Origin, TimeMs,
-    records::{AlertMatch, EnrichedBlock, EnrichedTransaction, Payload},
+    Op, Origin, TimeMs,
+    records::{AlertMatch, EnrichedBlock},
     topics,
 };
 use tokio::{
@@ -28,10 +28,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     GROUP,
     beside::Beside,
-    failures::Failures,
-    history,
-    hits::Hits,
-    left_out,
+    history, left_out,
+    look::look_through,
+    missed,
     monitors::Monitors,
     output::{self, Limits},
     part::Part,
@@ -169,7 +168,7 @@ impl<'a> Member<'a> {
                 self.tick();
                 self.take_all_read_back().await?;
                 self.follow_pasts();
-                self.beside.name_causes(&self.rules, &mut self.parts).await;
+                self.name_causes().await?;
                 let said = self.beside.look_at_clocks(&self.rules, &self.parts).await;
                 self.say(said);
             }
@@ -199,7 +198,11 @@ impl<'a> Member<'a> {
                 None => self.begin(partition).await?,
             };
             tracing::info!(partition, from, "assigned");
-            self.parts.insert(partition, Part::restore(log, codec, partition, from).await?);
+            let mut part = Part::restore(log, codec, partition, from).await?;
+            let children = self.positions.get(&TopicPartition { topic: CHILDREN, partition }).copied().unwrap_or(0);
+            let to = (partition, from, children);
+            missed::read_back(log, codec, to, &mut self.monitors, &mut part.late).await;
+            self.parts.insert(partition, part);
         }
         Ok(())
     }
@@ -280,6 +283,7 @@ impl<'a> Member<'a> {
             let sequence = place.sequence;
             tracing::warn!(%network, sequence, "the log is another one than before: what the former one gave is forgotten");
             ring.clear(&mut changes);
+            part.late.remove(network);
         }
         if part.followed.get(network) != Some(&self.rules.changes) {
             part.followed.insert(network.clone(), self.rules.changes);
@@ -291,6 +295,9 @@ impl<'a> Member<'a> {
                 let reverts = envelope.reverts_sequence.unwrap_or_default();
                 ring.revert(&place, reverts, &mut changes);
                 part.failures.entry(network.clone()).or_default().revert(reverts);
+                let late = part.late.entry(network.clone()).or_default();
+                late.revert(reverts);
+                late.passed(place.sequence);
                 if let Some(figures) = part.figures.get_mut(network) {
                     changes.rules.iter().for_each(|rule| figures.forget(rule));
                 }
@@ -298,14 +305,12 @@ impl<'a> Member<'a> {
             Op::Apply => {
                 let failures = part.failures.entry(network.clone()).or_default();
                 let of_failures = self.rules.failures.get(network);
-                let hits = look_through(codec, &mut self.monitors, event, &place, (of_failures, failures));
+                self.monitors.begin_block(self.context.config.alerts.max_steps);
+                let late = part.late.entry(network.clone()).or_default();
+                let hits = look_through(codec, &mut self.monitors, event, &place, (of_failures, failures), late);
                 let (hits, cut) = hits.within(self.limits.ring_room());
-                for of_one in cut {
-                    let (sequence, matches) = (place.sequence, of_one.matches);
-                    let (tenant, monitor) = (&of_one.tenant, &of_one.source.id);
-                    metrics::left_out(network, matches);
-                    tracing::warn!(%network, sequence, tenant, monitor, matches, "a block gives more matches than are told");
-                    changes.matches.push(left_out::said(of_one, network, &place));
+                for of_one in cut.into_iter().chain(self.monitors.exhausted()) {
+                    changes.matches.push(left_out::say(of_one, network, &place));
                 }
                 ring.apply(&place, hits, &mut changes);
             }
@@ -398,40 +403,4 @@ impl<'a> Member<'a> {
             metrics::held(*number, ends.high.saturating_sub(part.read), held);
         }
     }
-}
-
-/// Holds the transactions of a block against all monitors, and takes its failures in where rules are about them.
-fn look_through(
-    codec: &Codec,
-    monitors: &mut Monitors,
-    event: &Event,
-    place: &Place,
-    (of_failures, failures): (Option<&BTreeSet<Address>>, &mut Failures),
-) -> Hits {
-    let network = &event.meta.network;
-    metrics::looked_through(network, event.children.len());
-    let is_wanted = monitors.wants(network);
-    let mut hits = Hits::default();
-    if !is_wanted && of_failures.is_none() {
-        return hits;
-    }
-    for record in &event.children {
-        let transaction = match codec.decode::<EnrichedTransaction>(record.value.as_deref().unwrap_or_default()) {
-            Ok(transaction) => transaction,
-            Err(error) => {
-                metrics::unreadable(network, "transaction");
-                let sequence = place.sequence;
-                tracing::error!(%network, sequence, %error, "alerts pass over a transaction that cannot be read");
-                continue;
-            }
-        };
-        if let (Some(contracts), Payload::Evm(whole)) = (of_failures, &transaction.payload) {
-            let (evm, enrichment) = &**whole;
-            failures.take((place.sequence, place.at), evm, enrichment, contracts);
-        }
-        if is_wanted {
-            monitors.find(place, network, &transaction, &mut hits);
-        }
-    }
-    hits
 }

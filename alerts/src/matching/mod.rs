@@ -3,6 +3,7 @@
 //! ```text
 //! enriched.blocks, enriched.transactions ─▶ member ─┬▶ monitors ─▶ ring ─┬▶ alerts.matches, alerts.ring
 //!                                                   └▶ figures ──────────┤  with the group's positions, in one transaction
+//! enriched.causes ─▶ what was found ───▶ ring ───────────┤
 //! providers.samples, stage.status, the clock ───────▶ clocks ────────────┘
 //! ```
 //!
@@ -22,8 +23,11 @@ mod figures;
 mod given;
 mod history;
 mod hits;
+mod late;
 mod left_out;
+mod look;
 mod member;
+mod missed;
 mod monitors;
 mod output;
 mod part;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use conditions::{
-    Index, Matched, Monitor, Scratch,
+    Entry, Index, Matched, Monitor, Scratch,
     monitor::{MonitorGroup, Wait as MonitorWait},
 };
 use schemas::{
@@ -13,7 +13,7 @@ use schemas::{
 
 use super::{
     given::Wait,
-    hits::Hits,
+    hits::{Hits, LeftOut, Missing},
     ring::{Hit, Place},
     rules::text_of,
 };
@@ -29,6 +29,8 @@ pub struct Monitors {
     /// The revision of each monitor that was looked at.
     known: HashMap<Key, u64>,
     networks: BTreeSet<Network>,
+    /// Networks of those whose conditions ask for causes.
+    asking: BTreeSet<Network>,
     /// By tenant.
     unindexed: HashMap<String, BTreeSet<String>>,
     scratch: Scratch,
@@ -41,12 +43,16 @@ impl Monitors {
     pub fn follow(&mut self, definitions: &Definitions, max_unindexed: usize) {
         let mut gone: HashMap<Key, u64> = std::mem::take(&mut self.known);
         self.networks.clear();
+        self.asking.clear();
         for (tenant, of) in &definitions.tenants {
             for (id, defined) in &of.monitors {
                 let key = (tenant.clone(), id.clone());
                 let monitor = &defined.what;
                 if !monitor.paused {
                     self.networks.extend(monitor.networks.iter().cloned());
+                    if monitor.asks_for_causes() {
+                        self.asking.extend(monitor.networks.iter().cloned());
+                    }
                 }
                 if gone.remove(&key) == Some(defined.revision) {
                     self.known.insert(key, defined.revision);
@@ -94,9 +100,43 @@ impl Monitors {
         self.networks.contains(network)
     }
 
+    /// Whether any looks at all.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty()
+    }
+
+    /// Whether a condition over any network's transactions asks why they failed.
+    pub fn any_asks_for_causes(&self) -> bool {
+        !self.asking.is_empty()
+    }
+
+    /// The same of one network.
+    pub fn ask_for_causes(&self, network: &Network) -> bool {
+        self.asking.contains(network)
+    }
+
+    /// Whether a monitor is one whose conditions do.
+    pub fn asks_for_causes(&self, tenant: &str, id: &str) -> bool {
+        self.index.get(tenant, id).is_some_and(|entry| entry.monitor.asks_for_causes())
+    }
+
     /// How many every transaction is held against.
     pub fn unindexed(&self) -> usize {
         self.unindexed.values().map(BTreeSet::len).sum()
+    }
+
+    /// Another block is looked through, for which the conditions of each tenant may take so many steps.
+    pub fn begin_block(&mut self, steps: u64) {
+        self.scratch.begin_block(steps);
+    }
+
+    /// Of which tenants transactions of the block were left out, since their steps were used up.
+    pub fn exhausted(&self) -> impl Iterator<Item = LeftOut> {
+        self.index.exhausted(&self.scratch).into_iter().map(|out| LeftOut {
+            tenant: out.entry.tenant.to_string(),
+            source: source(&out.entry),
+            what: Missing::Transactions(out.transactions),
+        })
     }
 
     /// What they find in a transaction of a block; what is too much for its tenant is left out.
@@ -104,12 +144,7 @@ impl Monitors {
         for hit in self.index.find(transaction, &mut self.scratch) {
             let entry = hit.entry;
             let monitor: &Monitor = &entry.monitor;
-            let source = AlertSource {
-                kind: SourceKind::Monitor,
-                id: entry.id.to_string(),
-                name: monitor.name.clone(),
-                version: entry.version,
-            };
+            let source = source(entry);
             let wait = monitor.wait.map(|wait| match wait {
                 MonitorWait::Finalized => Wait::Finalized,
                 MonitorWait::Blocks(blocks) => Wait::Blocks(blocks),
@@ -134,6 +169,16 @@ impl Monitors {
                 hits.push(Hit { found, wait });
             }
         }
+    }
+}
+
+/// A monitor, as it is now.
+fn source(entry: &Entry) -> AlertSource {
+    AlertSource {
+        kind: SourceKind::Monitor,
+        id: entry.id.to_string(),
+        name: entry.monitor.name.clone(),
+        version: entry.version,
     }
 }
 

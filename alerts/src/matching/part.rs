@@ -25,6 +25,7 @@ use super::{
     failures::Failures,
     figures::Figures,
     history::{self, Reading},
+    late::Late,
     ring::{Place, Ring},
 };
 use crate::metrics;
@@ -43,6 +44,8 @@ pub struct Part {
     pub places: BTreeMap<Network, Place>,
     /// Failures of those networks that rules about failures are about.
     pub failures: BTreeMap<Network, Failures>,
+    /// Failures that monitors wait for the causes of.
+    pub late: BTreeMap<Network, Late>,
     /// Since when the reorg of a network goes on that is not over.
     pub reorgs: BTreeMap<Network, Instant>,
     /// Which rules each network's ring knows of.
@@ -66,6 +69,7 @@ impl Part {
             reading: BTreeMap::new(),
             places: BTreeMap::new(),
             failures: BTreeMap::new(),
+            late: BTreeMap::new(),
             reorgs: BTreeMap::new(),
             followed: BTreeMap::new(),
             heard: BTreeMap::new(),

@@ -8,6 +8,8 @@
 //! Of a rule over windows it is held whether it was said to hold: a revert of the block with which that began takes the alert back, one of the
 //! block with which it ended lets the same alert go on where the rule holds once the reorg is over.
 //!
+//! A cause that comes late is said of what was given, and what fits by it alone is given with the event of its block: it goes with that.
+//!
 //! A match whose monitor waits is given once its block is deep enough, and never when that block is reverted before.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,9 +23,10 @@ use schemas::{
 use super::given::{Kept, Said, Wait, Waiting};
 
 mod event;
+mod late;
 
-pub use event::{Changes, Hit, Place, Rule};
-use event::{Entry, Identity, identity, rule_of};
+pub use event::{Changes, Hit, Identity, Place, Rule, amended, identity};
+use event::{Entry, rule_of};
 
 /// The sequence under which stands what is of no event: who was told something in a reorg that is not over, and which rules hold.
 const REORG: u64 = 0;
@@ -112,33 +115,42 @@ impl Ring {
     pub fn apply(&mut self, place: &Place, hits: Vec<Hit>, changes: &mut Changes) {
         (self.sequence, self.seen_at) = (place.sequence, place.observed_at);
         self.tip = place.height;
-        let (mut given, mut waiting) = (Vec::new(), Vec::new());
-        for Hit { mut found, wait } in hits {
-            let was = identity(&found).and_then(|of| self.taken_back.remove(&of).map(|at| (at, of)));
-            match (was, wait) {
-                (Some((at, of)), _) => {
-                    // Whoever waits has waited once already.
-                    self.forget_taken_back(at, &of, changes);
-                    found.op = MatchOp::IncludedAgain;
-                    self.tell(&found.tenant, place, changes);
-                    changes.matches.push(found.clone());
-                    given.push(found);
-                }
-                (None, Some(wait)) => waiting.push((wait, found)),
-                (None, None) => {
-                    found.op = MatchOp::Match;
-                    changes.matches.push(found.clone());
-                    given.push(found);
-                }
+        let mut entry = Entry::new(place);
+        for hit in hits {
+            self.give(hit, place, &mut entry, changes);
+        }
+        if !entry.is_empty() {
+            self.put(place.sequence, entry, changes);
+        }
+    }
+
+    fn give(&mut self, hit: Hit, place: &Place, entry: &mut Entry, changes: &mut Changes) {
+        let Hit { mut found, wait } = hit;
+        let was = identity(&found).and_then(|of| self.taken_back.remove(&of).map(|at| (at, of)));
+        match (was, wait) {
+            (Some((at, of)), _) => {
+                // Whoever waits has waited once already.
+                self.forget_taken_back(at, &of, changes);
+                found.op = MatchOp::IncludedAgain;
+                self.tell(&found.tenant, place, changes);
+                changes.matches.push(found.clone());
+                entry.given.push(found);
+            }
+            (None, Some(wait)) => entry.waiting.push((wait, found)),
+            (None, None) => {
+                found.op = MatchOp::Match;
+                changes.matches.push(found.clone());
+                entry.given.push(found);
             }
         }
-        if !(given.is_empty() && waiting.is_empty()) {
-            if !waiting.is_empty() {
-                self.waiting.insert(place.sequence);
-            }
-            self.entries.insert(place.sequence, Entry { given, waiting, ..Entry::new(place) });
-            changes.touched.insert(place.sequence);
+    }
+
+    fn put(&mut self, sequence: u64, entry: Entry, changes: &mut Changes) {
+        if !entry.waiting.is_empty() {
+            self.waiting.insert(sequence);
         }
+        self.entries.insert(sequence, entry);
+        changes.touched.insert(sequence);
     }
 
     /// A rule is said to hold with this event, or not to. True where its alert goes on: its end was taken back in this reorg.

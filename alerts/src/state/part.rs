@@ -130,7 +130,7 @@ impl Part {
     pub fn lacks(&self, heard: &Heard) -> bool {
         match heard {
             Heard::Match(found) => {
-                let says = !matches!(found.op, MatchOp::Retract | MatchOp::Settled);
+                let says = !matches!(found.op, MatchOp::Retract | MatchOp::Amend | MatchOp::Settled);
                 let knows = |book: &Book| book.knows(&found.source);
                 says && found.tenant != heartbeat::TENANT && !self.books.get(&found.tenant).is_some_and(knows)
             }

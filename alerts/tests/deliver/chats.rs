@@ -380,5 +380,5 @@ async fn a_template_is_the_tenants_own_and_its_values_are_escaped() {
     let embed = receiver.came()[0].json()["embeds"][0].clone();
     assert_eq!(embed["title"], "Firing: 0xabc moved 1000");
     let description = embed["description"].as_str().unwrap();
-    assert!(description.starts_with("*Big \\*moves\\** by 0x\\_1\\_, ${no.such}\n"), "{description}");
+    assert!(description.starts_with("*Big \\*moves\\** by 0x\\_1\\_, ${no.such}, unknown\n"), "{description}");
 }

@@ -75,7 +75,7 @@ impl Directory for Channels {
     fn template(&self, _: &str, source: &Value) -> Option<Template> {
         (source["id"] == "with-template").then(|| Template {
             title: Some("${transaction.hash} moved ${events.0.args.value}".to_owned()),
-            body: Some("*${monitor.name}* by ${events.0.args.from}, ${no.such}".to_owned()),
+            body: Some("*${monitor.name}* by ${events.0.args.from}, ${no.such}, ${transaction.cause}".to_owned()),
         })
     }
     fn open(&self, _: &str, id: &str, sealed: &str) -> Result<Value, String> {

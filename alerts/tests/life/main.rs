@@ -245,6 +245,7 @@ fn found(transaction: u64) -> Option<Found> {
         condition: 0,
         signature: Some("Transfer(address,address,uint256)".into()),
         arguments: r#"{"value":"1"}"#.into(),
+        cause: None,
     })
 }
 
@@ -616,6 +617,127 @@ fn what_was_forgotten_is_included_again_where_it_was() {
     assert_eq!((held.live(), held.misses()), (many as u64 + 1, false));
     let fired = out.events.iter().filter(|event| event.kind.as_str() == "fired").count();
     assert_eq!(fired, 1);
+}
+
+/// Of an alert that is over a reorg takes one match of two back, and the branch back brings it again: it fires on, as the same alert.
+#[test]
+fn one_of_several_that_comes_again_reopens_what_was_resolved() {
+    let (mut book, mut clock, mut out) = (Book::new(TENANT), Clock::default(), Output::default());
+    let mut model = Model::default();
+    model.rules.push(Rule::new("monitor", SourceKind::Monitor));
+    clock.set(Model::ms(1_000), true);
+    book.define(model.settings(), &clock, &mut out);
+    let of = |n: u64, op| AlertMatch { found: found(n), ..record(&model.rules[0], op, 1_000, n, 1) };
+    (1..=2).for_each(|n| book.take(&of(n, MatchOp::Match), &clock, &mut out));
+    clock.set(Model::ms(1_400), true);
+    book.tick(&clock, &mut out);
+    assert_eq!(book.open(), 0, "it is over: nothing came for five minutes");
+    book.take(&of(2, MatchOp::Retract), &clock, &mut out);
+    clock.set(Model::ms(1_402), true);
+    book.tick(&clock, &mut out);
+    let kinds = |out: &Output| -> Vec<String> {
+        out.outbox.iter().filter(|message| message.channel_id == "A").map(|message| message.kind.clone()).collect()
+    };
+    assert_eq!(kinds(&out), ["alert.firing", "alert.resolved", "alert.amended"]);
+    assert_eq!(book.open(), 0, "the other one stands, and is over");
+    let mut out = Output::default();
+    book.take(&of(2, MatchOp::IncludedAgain), &clock, &mut out);
+    assert_eq!(kinds(&out), ["alert.included_again"]);
+    let entry = book.entries().values().next().expect("a group");
+    let held = entry.lives()[0].held().expect("a monitor's");
+    assert_eq!((entry.lives().len(), held.live(), entry.lives()[0].phase), (1, 2, AlertPhase::Firing));
+    // What stands and is found once more reopens nothing.
+    clock.set(Model::ms(1_800), true);
+    book.tick(&clock, &mut out);
+    assert_eq!(book.open(), 0, "it stands for a while, and is over again");
+    book.take(&of(2, MatchOp::IncludedAgain), &clock, &mut out);
+    assert_eq!((book.open(), kinds(&out)), (0, vec!["alert.included_again".to_owned(), "alert.resolved".to_owned()]));
+}
+
+/// That a tenant's conditions cost too much is told to whom any of its monitors tells, once an hour, whichever of them took most.
+#[test]
+fn what_was_not_looked_at_is_told_to_all_who_hear_of_monitors() {
+    let (mut book, mut clock, mut out) = (Book::new(TENANT), Clock::default(), Output::default());
+    let mut model = Model::default();
+    let kinds = [("m", SourceKind::Monitor), ("n", SourceKind::Monitor), ("r", SourceKind::Rule)];
+    model.rules = kinds.map(|(id, kind)| Rule { severity: Severity::Critical, ..Rule::new(id, kind) }).to_vec();
+    let mut settings = model.settings();
+    for (id, channel) in [("m", "A"), ("n", "C"), ("r", "B")] {
+        let policy = settings.policies.get_mut(id).expect("it is there");
+        policy.channels = vec![channel.to_owned()];
+        let scope =
+            Scope { networks: BTreeSet::new(), contract: None, endpoint: None, names: BTreeSet::from(["network"]) };
+        policy.scope = (id == "r").then_some(scope);
+    }
+    clock.set(Model::ms(10_000), true);
+    book.define(settings, &clock, &mut out);
+    let said = |at: usize, count: u64| AlertMatch {
+        figure: Some(Figured { over: false, evidence: format!(r#"{{"not_looked_at":{count}}}"#) }),
+        ..record(&model.rules[at], MatchOp::LeftOut, 10_000, 1, 1)
+    };
+    let told = |out: &mut Output| -> Vec<(String, Value, Value, Value)> {
+        let of = |message: AlertOutbox| {
+            let body: Value = serde_json::from_str(&message.body).expect("JSON");
+            let of = body["alerts"][0]["source"]["id"].clone();
+            (format!("{} {}", message.kind, message.channel_id), body["count"].clone(), body["kinds"].clone(), of)
+        };
+        out.outbox.drain(..).map(of).collect()
+    };
+    let to = |channel: &str, count: u64, source: &str| {
+        let kinds = serde_json::json!({ "not_looked_at": count });
+        (format!("channel.summary {channel}"), Value::from(count), kinds, Value::from(source))
+    };
+    book.take(&said(0, 6), &clock, &mut out);
+    assert_eq!(told(&mut out), [to("A", 6, "m"), to("C", 6, "m")]);
+    book.take(&said(0, 3), &clock, &mut out);
+    book.take(&said(1, 1), &clock, &mut out);
+    assert!(told(&mut out).is_empty(), "it was told within the hour");
+    clock.set(Model::ms(13_600), true);
+    book.tick(&clock, &mut out);
+    assert_eq!(told(&mut out), [to("A", 4, "n"), to("C", 4, "n")]);
+}
+
+/// A cause that comes late is told on the same alert, once, and makes no other one of it, however often it is said.
+#[test]
+fn a_late_cause_amends_the_alert_that_shows_its_match() {
+    let (mut book, mut clock, mut out) = (Book::new(TENANT), Clock::default(), Output::default());
+    let mut model = Model::default();
+    model.rules.push(Rule::new("monitor", SourceKind::Monitor));
+    clock.set(Model::ms(1_000), true);
+    book.define(model.settings(), &clock, &mut out);
+    let of = |n: u64, op, cause: Option<&str>| {
+        let found = found(n).map(|found| Found { cause: cause.map(str::to_owned), ..found });
+        AlertMatch { found, ..record(&model.rules[0], op, 1_000, n, 1) }
+    };
+    book.take(&of(1, MatchOp::Match, None), &clock, &mut out);
+    book.take(&of(1, MatchOp::Amend, Some("slippage")), &clock, &mut out);
+    // Of a match that nobody was told of nothing is said.
+    book.take(&of(2, MatchOp::Amend, Some("slippage")), &clock, &mut out);
+    let told = |out: &Output| -> Vec<(String, Value)> {
+        let of_a = out.outbox.iter().filter(|message| message.channel_id == "A");
+        let cause = |message: &AlertOutbox| {
+            let body: Value = serde_json::from_str(&message.body).expect("JSON");
+            body["evidence"]["matches"][0]["cause"].clone()
+        };
+        of_a.map(|message| (message.kind.clone(), cause(message))).collect()
+    };
+    clock.set(Model::ms(1_010), true);
+    book.tick(&clock, &mut out);
+    let slippage = Value::from("slippage");
+    let both = [("alert.firing".to_owned(), Value::Null), ("alert.amended".to_owned(), slippage.clone())];
+    assert_eq!(told(&out), both);
+    let alerts: BTreeSet<&String> = out.events.iter().map(|event| &event.alert_id).collect();
+    assert_eq!((alerts.len(), book.entries().len()), (1, 1));
+    let last: Value = serde_json::from_str(&out.events.last().expect("one").matches).expect("JSON");
+    assert_eq!((&last[0]["cause"], &last[0]["arguments"]), (&slippage, &serde_json::json!({"value": "1"})));
+    // Said again after a restart of whoever finds it, it is no news; and the alert is over when it would have been.
+    book.take(&of(1, MatchOp::Amend, Some("slippage")), &clock, &mut out);
+    clock.set(Model::ms(1_299), true);
+    book.tick(&clock, &mut out);
+    assert_eq!((told(&out).len(), book.open()), (2, 1));
+    clock.set(Model::ms(1_300), true);
+    book.tick(&clock, &mut out);
+    assert_eq!((told(&out).len(), book.open()), (3, 0));
 }
 
 /// However many groups a chain makes up, they are told: those that are too many as one.

@@ -217,7 +217,7 @@ impl Model {
                 if let Some(one) = all.iter_mut().rev().find(|one| one.matches.contains_key(&id)) {
                     one.heard = now;
                     one.in_reorg |= op == MatchOp::IncludedAgain;
-                    if one.matches.insert(id, true) == Some(false) && one.phase == AlertPhase::Retracted {
+                    if one.matches.insert(id, true) == Some(false) && !one.is_open() {
                         one.returns(now);
                     }
                     return;

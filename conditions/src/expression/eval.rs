@@ -80,7 +80,7 @@ pub(super) enum Test {
 }
 
 /// Bytes that are compared or searched in one step.
-const BYTES_OF_STEP: usize = 64;
+pub(crate) const BYTES_OF_STEP: usize = 64;
 
 /// Steps of one calculation: fractions of 512 bits are brought to lowest terms.
 const STEPS_OF_RECKONING: usize = 16;

@@ -19,7 +19,9 @@ mod value;
 
 use std::sync::Arc;
 
+pub(crate) use eval::BYTES_OF_STEP;
 pub use eval::{Fault, Variables};
+pub(crate) use transaction::CAUSE;
 pub use transaction::{FIELDS, Field, Subject};
 pub use value::{Arguments, Kind, Value};
 
@@ -71,8 +73,16 @@ impl Expression {
     /// # Errors
     /// It cannot be told: see the module.
     pub fn fits(&self, variables: &impl Variables) -> Result<bool, Fault> {
-        let mut steps = schemas::limits::conditions::EXPRESSION_STEPS;
-        self.test.holds(variables, &mut steps)
+        self.fits_after(variables).0
+    }
+
+    /// The same, and how many steps it took to tell.
+    pub fn fits_after(&self, variables: &impl Variables) -> (Result<bool, Fault>, u32) {
+        let all = schemas::limits::conditions::EXPRESSION_STEPS;
+        let mut left = all;
+        let fits = self.test.holds(variables, &mut left);
+        let taken = if fits == Err(Fault::Steps) { all } else { all.saturating_sub(left) };
+        (fits, taken)
     }
 }
 

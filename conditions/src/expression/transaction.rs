@@ -64,6 +64,9 @@ impl Field {
     }
 }
 
+/// The field that is found out late.
+pub(crate) const CAUSE: &str = "failure_cause";
+
 /// All fields.
 pub const FIELDS: [Field; 23] = [
     Field::new("hash", What::Hash),
@@ -84,7 +87,7 @@ pub const FIELDS: [Field; 23] = [
     Field::new("method", What::Method),
     Field::new("fee", What::Fee),
     Field::new("status", What::Status),
-    Field::new("failure_cause", What::Cause),
+    Field::new(CAUSE, What::Cause),
     Field::new("contract_address", What::Created),
     Field::new("log_count", What::Logs),
     Field::new("height", What::Height),

@@ -9,9 +9,12 @@ use schemas::{
     records::{EnrichedTransaction, Found, FoundKind, Payload},
 };
 
-use super::{Group, Hit, Index, Matched, OfNetwork, Place, Taker, Tested};
+use super::{
+    Group, Hit, Index, Matched, OfNetwork, Place, Slot, Taker, Tested,
+    steps::{Payer, Steps},
+};
 use crate::{
-    expression::{Arguments, Expression, Fault, Subject, Variables},
+    expression::{Arguments, BYTES_OF_STEP, Expression, Fault, Subject, Variables},
     monitor::Shape,
 };
 
@@ -19,10 +22,14 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Scratch {
     round: u64,
-    /// By test over the transaction: in which round it was put to it, and what came of it.
-    known: Vec<(u64, bool)>,
+    /// By test over the transaction: in which round it was put to it, what came of it, and what that cost.
+    known: Vec<(u64, bool, u64)>,
     /// What the shapes make of the present log or call.
     decoded: Vec<(Arc<Shape>, Option<Decoded>)>,
+    /// What tenants' conditions cost the present block.
+    pub(super) steps: Steps,
+    /// What the present test costs.
+    cost: u64,
     /// Tests that were evaluated.
     pub evaluated: u64,
     /// Logs and calls that an expression could not be put to, since they are no encoding of their signature.
@@ -48,14 +55,29 @@ struct Fit {
 }
 
 impl Scratch {
+    /// Another block is looked through, for which the conditions of each tenant may take so many steps: one for each that is put to a
+    /// transaction, log or call, one for 64 bytes of it that are decoded, those of its expression, and
+    /// [`MATCH_STEPS`](schemas::limits::conditions::MATCH_STEPS) where it fits. Before this was called there is no bound.
+    pub fn begin_block(&mut self, steps: u64) {
+        self.steps.begin_block(steps);
+    }
+
     fn begin(&mut self) {
         self.round += 1;
         self.decoded.clear();
+        self.steps.begin_transaction();
+    }
+
+    /// All who have the present test pay for it.
+    fn pay(&mut self, group: &Group) {
+        self.steps.pay(&group.payers, self.cost);
     }
 
     fn answer(&mut self, expression: &Expression, variables: &impl Variables) -> bool {
         self.evaluated += 1;
-        expression.fits(variables).unwrap_or_else(|_fault: Fault| {
+        let (fits, steps) = expression.fits_after(variables);
+        self.cost = self.cost.saturating_add(steps.into());
+        fits.unwrap_or_else(|_fault: Fault| {
             self.faults += 1;
             false
         })
@@ -77,7 +99,7 @@ impl Scratch {
 }
 
 impl Index {
-    /// Which monitors fit a transaction, by tenant and id. Reverts and placeholders fit none.
+    /// Which monitors fit a transaction, by tenant and id. Reverts and placeholders fit none; nor do those of a tenant whose steps are used up.
     pub fn find(&self, transaction: &EnrichedTransaction, scratch: &mut Scratch) -> Vec<Hit<'_>> {
         let envelope = &transaction.envelope;
         let (Op::Apply, Payload::Evm(payload)) = (envelope.op, &transaction.payload) else { return Vec::new() };
@@ -89,11 +111,10 @@ impl Index {
         self.functions(of_network, &subject, scratch, &mut fits);
         self.events(of_network, &subject, scratch, &mut fits);
         self.transactions(of_network, &subject, scratch, &mut fits);
-        let mut hits: Vec<Hit<'_>> = Vec::with_capacity(fits.len());
+        let mut hits: Vec<(u32, Hit<'_>)> = Vec::with_capacity(fits.len());
         for (at, mut fits) in fits {
             let Some(slot) = self.slots.get(at) else { continue };
-            let passes = slot.filter.is_empty() || slot.filter.iter().any(|test| self.holds(*test, &subject, scratch));
-            if !passes {
+            if !self.passes(at, slot, &subject, scratch) {
                 continue;
             }
             // In whatever order tests came into the index.
@@ -107,10 +128,13 @@ impl Index {
                     condition: fit.condition,
                     signature: fit.signature.map(|signature| signature.to_string()),
                     arguments: fit.arguments.map_or_else(|| "{}".to_owned(), |arguments| arguments.to_string()),
+                    cause: enrichment.failure_cause.clone(),
                 },
             });
-            hits.push(Hit { entry: &slot.entry, matched: matched.collect() });
+            hits.push((slot.tenant, Hit { entry: &slot.entry, matched: matched.collect() }));
         }
+        hits.retain(|(tenant, _)| !scratch.steps.is_out(*tenant));
+        let mut hits: Vec<Hit<'_>> = hits.into_iter().map(|(_, hit)| hit).collect();
         hits.sort_by(|a, b| (&a.entry.tenant, &a.entry.id).cmp(&(&b.entry.tenant, &b.entry.id)));
         hits
     }
@@ -128,8 +152,13 @@ impl Index {
         id.iter_mut().zip(selector).for_each(|(to, from)| *to = *from);
         let places = [Place::Function(Some(to), id), Place::Function(None, id)];
         for group in places.iter().filter_map(|place| of.groups.get(place)).flatten() {
+            if !scratch.steps.any_looks(&group.payers) {
+                continue;
+            }
             let decode = |shape: &Shape, out: &mut String| shape.call(&tx.input, out);
-            let Some((shape, arguments)) = self.put(group, scratch, |_| true, decode) else { continue };
+            let put = self.put(group, scratch, |_| true, (tx.input.len(), decode));
+            scratch.pay(group);
+            let Some((shape, arguments)) = put else { continue };
             let arguments = arguments.or_else(|| {
                 let call = subject.enrichment.call.as_ref()?;
                 call.arguments.as_deref().map(Arc::from)
@@ -142,7 +171,7 @@ impl Index {
                 signature: Some(shape.canonical.clone()),
                 arguments: arguments.clone(),
             };
-            take(group, fits, fit);
+            take(group, &mut scratch.steps, fits, fit);
         }
         scratch.decoded.clear();
     }
@@ -152,9 +181,14 @@ impl Index {
             let Some(topic) = log.topics.first() else { continue };
             let places = [Place::Event(Some(log.address), *topic), Place::Event(None, *topic)];
             for group in places.iter().filter_map(|place| of.groups.get(place)).flatten() {
+                if !scratch.steps.any_looks(&group.payers) {
+                    continue;
+                }
                 let decode = |shape: &Shape, out: &mut String| shape.event(&log.topics, &log.data, out);
                 let can_be = |shape: &Shape| shape.has_topics(log.topics.len());
-                let Some((shape, arguments)) = self.put(group, scratch, can_be, decode) else { continue };
+                let put = self.put(group, scratch, can_be, (log.data.len(), decode));
+                scratch.pay(group);
+                let Some((shape, arguments)) = put else { continue };
                 let arguments = arguments.or_else(|| {
                     let event = subject.enrichment.events.get(usize::try_from(position).ok()?)?.as_ref()?;
                     Some(Arc::from(event.arguments.as_str()))
@@ -167,24 +201,28 @@ impl Index {
                     signature: Some(shape.canonical.clone()),
                     arguments: arguments.clone(),
                 };
-                take(group, fits, fit);
+                take(group, &mut scratch.steps, fits, fit);
             }
             scratch.decoded.clear();
         }
     }
 
-    /// Puts a test to the present log or call: its shape and what it makes of it, where it fits. `can_be`: whether it may be one of a shape.
+    /// Puts a test to the present log or call, of so many bytes: its shape and what it makes of it, where it fits. `can_be`: whether it may
+    /// be one of a shape.
     fn put(
         &self,
         group: &Group,
         scratch: &mut Scratch,
         can_be: impl FnOnce(&Shape) -> bool,
-        decode: impl FnOnce(&Shape, &mut String) -> bool,
+        (bytes, decode): (usize, impl FnOnce(&Shape, &mut String) -> bool),
     ) -> Option<(&Arc<Shape>, Option<Arc<str>>)> {
+        scratch.cost = 1;
         let Tested::Form { shape, expression } = &self.tests.get(group.test)?.test else { return None };
         if expression.is_some() && !can_be(shape) {
             return None;
         }
+        // As if it were decoded for this test alone.
+        scratch.cost = scratch.cost.saturating_add(u64::try_from(bytes / BYTES_OF_STEP).unwrap_or(u64::MAX));
         let decoded = scratch.decoded(shape, |out| decode(shape, out));
         let Some(expression) = expression else {
             return Some((shape, decoded.map(|decoded| decoded.json.clone()).filter(is_told)));
@@ -213,7 +251,12 @@ impl Index {
         let parties = [tx.to_address, Some(tx.from_address)].into_iter().flatten().map(Some);
         for party in parties.chain([None]) {
             for group in of.groups.get(&Place::Party(party)).into_iter().flatten() {
-                if !self.holds(group.test, subject, scratch) {
+                if !scratch.steps.any_looks(&group.payers) {
+                    continue;
+                }
+                let (holds, cost) = self.holds(group.test, subject, scratch);
+                scratch.steps.pay(&group.payers, cost);
+                if !holds {
                     continue;
                 }
                 let fit = |taker: &Taker| Fit {
@@ -224,31 +267,46 @@ impl Index {
                     signature: None,
                     arguments: None,
                 };
-                take(group, fits, fit);
+                take(group, &mut scratch.steps, fits, fit);
             }
         }
     }
 
-    /// Whether a test over the transaction holds; it is put to it once.
-    fn holds(&self, test: u32, subject: &Subject<'_>, scratch: &mut Scratch) -> bool {
+    /// Whether one of the tests over the transaction holds that are a sieve for what fits.
+    fn passes(&self, at: u32, slot: &Slot, subject: &Subject<'_>, scratch: &mut Scratch) -> bool {
+        let payer = Payer { tenant: slot.tenant, slot: at };
+        slot.filter.is_empty()
+            || slot.filter.iter().any(|test| {
+                if scratch.steps.is_out(payer.tenant) {
+                    return false;
+                }
+                let (holds, cost) = self.holds(*test, subject, scratch);
+                scratch.steps.pay_one(payer, cost);
+                holds
+            })
+    }
+
+    /// Whether a test over the transaction holds, and what it costs to tell; it is put to it once.
+    fn holds(&self, test: u32, subject: &Subject<'_>, scratch: &mut Scratch) -> (bool, u64) {
         let at = test as usize;
-        if let Some((round, holds)) = scratch.known.get(at)
+        if let Some((round, holds, cost)) = scratch.known.get(at)
             && *round == scratch.round
         {
-            return *holds;
+            return (*holds, *cost);
         }
+        scratch.cost = 1;
         let Some(Tested::Transaction { status, expression }) = self.tests.get(test).map(|shared| &shared.test) else {
-            return false;
+            return (false, scratch.cost);
         };
         let holds = status.is(subject.enrichment.status)
             && expression.as_ref().is_none_or(|expression| scratch.answer(expression, subject));
         if scratch.known.len() <= at {
-            scratch.known.resize(at + 1, (0, false));
+            scratch.known.resize(at + 1, (0, false, 0));
         }
         if let Some(known) = scratch.known.get_mut(at) {
-            *known = (scratch.round, holds);
+            *known = (scratch.round, holds, scratch.cost);
         }
-        holds
+        (holds, scratch.cost)
     }
 }
 
@@ -266,9 +324,13 @@ const fn rank(kind: FoundKind) -> u8 {
     }
 }
 
-/// Gives what fits to all whose condition it is, once for each place.
-fn take(group: &Group, fits: &mut BTreeMap<u32, Vec<Fit>>, fit: impl Fn(&Taker) -> Fit) {
+/// Gives what fits to all whose condition it is and who still look, once for each place.
+fn take(group: &Group, steps: &mut Steps, fits: &mut BTreeMap<u32, Vec<Fit>>, fit: impl Fn(&Taker) -> Fit) {
     for taker in &group.takers {
+        if steps.is_out(taker.tenant) {
+            continue;
+        }
+        steps.pay_match(Payer { tenant: taker.tenant, slot: taker.slot });
         let fit = fit(taker);
         let list = fits.entry(taker.slot).or_default();
         let same =

@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use shape::{Shape, What};
 
 use crate::{
+    expression::CAUSE,
     fields::Fields,
     routing::{self, Escalate, Route},
     rule::define_networks,
@@ -137,6 +138,13 @@ impl Monitor {
     /// Whether every transaction of its networks has to be looked at for it: it has no address, no event and no function to be found by.
     pub fn is_unindexed(&self) -> bool {
         self.addresses.is_empty() && self.functions.is_empty() && self.events.is_empty()
+    }
+
+    /// Whether one of its conditions may speak of why a transaction failed, which is found out late.
+    pub fn asks_for_causes(&self) -> bool {
+        let mut expressions = self.transactions.iter().filter_map(|it| it.expression.as_ref());
+        // Where a text only has the name in quotes nothing is lost by it.
+        expressions.any(|expression| expression.text().contains(CAUSE))
     }
 
     /// At how many places the index holds it.

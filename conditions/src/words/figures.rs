@@ -99,6 +99,7 @@ fn of_matches(evidence: &Value) -> Vec<(&'static str, Text)> {
             let height = text("height").map(|height| format!(" in block {height}")).unwrap_or_default();
             facts.push(("Transaction", Text::value(format!("{hash}{height}"))));
         }
+        facts.extend(text("cause").map(|cause| ("Cause", Text::value(cause))));
     }
     facts
 }
@@ -125,8 +126,12 @@ pub(super) fn of_note(kind: &str, body: &Value) -> Vec<(&'static str, Text)> {
                 return facts;
             }
             // A monitor that finds more in a block than one may give, or a channel that has had its share of the hour.
-            let is_left_out = body.pointer("/kinds/left_out").is_some();
-            let what = if is_left_out { "Matches left out: too many in a block" } else { "Messages held back" };
+            let has = |kind: &str| body.get("kinds").is_some_and(|kinds| kinds.get(kind).is_some());
+            let what = match (has("left_out"), has("not_looked_at")) {
+                (true, _) => "Matches left out: too many in a block",
+                (_, true) => "Transactions not looked at: conditions of monitors cost too much",
+                _ => "Messages held back",
+            };
             facts.push((what, Text::value(text("count").unwrap_or_default())));
             if let (Some(since), Some(until)) = (text("since"), text("until")) {
                 facts.push(("Between", Text::value(format!("{since} and {until}"))));

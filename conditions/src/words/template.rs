@@ -1,13 +1,16 @@
 //! Templates: a monitor's own title and body, with `${…}` where something of the alert stands.
 //!
 //! A name is a path through the alert as REST shows it (`${source.name}`, `${evidence.matches.0.arguments.value}`), or one of the names that
-//! monitors of the other product know (`${monitor.name}`, `${transaction.hash}`, `${events.0.args.value}`, `${functions.0.signature}`). What
-//! leads nowhere stays as it is written, so that a mistake is seen.
+//! monitors of the other product know (`${monitor.name}`, `${transaction.hash}`, `${events.0.args.value}`, `${functions.0.signature}`), and
+//! `${transaction.cause}`. What leads nowhere stays as it is written, so that a mistake is seen.
 
 use serde_json::Value;
 
 use super::{Piece, Text, figures::shown};
 pub use crate::monitor::Template;
+
+/// Stands for a cause that is not known (yet), or that there is none of.
+const UNKNOWN: &str = "unknown";
 
 /// The text with its names filled in.
 pub fn render(template: &str, alert: &Value) -> Text {
@@ -58,6 +61,10 @@ fn find(name: &str, alert: &Value) -> Option<String> {
     match name {
         "monitor.name" | "rule.name" => return walk("source.name").and_then(shown),
         "transaction.hash" => return first()?.get("transaction_hash").and_then(shown),
+        // Found out late, mostly: until then it is not a mistake of the template's.
+        "transaction.cause" => {
+            return Some(first()?.get("cause").and_then(shown).unwrap_or_else(|| UNKNOWN.to_owned()));
+        }
         "block.number" | "block.height" => {
             return first()?.get("height").or(alert.pointer("/evidence/height")).and_then(shown);
         }

@@ -23,6 +23,8 @@ pub struct Alerts {
     pub scripts_dir: PathBuf,
     /// Monitors without address, topic or selector that work, of one tenant, at most.
     pub max_unindexed: usize,
+    /// Steps that the conditions of one tenant may cost a block.
+    pub max_steps: u64,
     /// Rows that one back-test may read.
     pub max_backtest_rows: u64,
     /// What is called again and again while alerts work; `None`: a metric alone says so. Its path may be a secret.
@@ -39,6 +41,7 @@ impl Default for Alerts {
             scripts: false,
             scripts_dir: Path::new("data").join(SCRIPTS),
             max_unindexed: 100,
+            max_steps: 10_000_000,
             max_backtest_rows: 50_000_000,
             heartbeat_url: None,
             settle: Duration::from_secs(10),
@@ -46,6 +49,8 @@ impl Default for Alerts {
     }
 }
 
+/// The smallest `max_steps`: five evaluations of the longest kind.
+const STEPS_LEAST: u64 = 100_000;
 /// Targets and ports that one file may list.
 const LISTED: usize = 1_000;
 /// Below the data directory: where programs are where nothing is said.
@@ -82,6 +87,14 @@ pub(super) fn read(mut s: Section, data_dir: &Path, folder: &Path, c: &mut Colle
     );
     let max_unindexed =
         s.number("max_unindexed", c).map_or(default.max_unindexed, |p| usize::try_from(p.value).unwrap_or(usize::MAX));
+    let max_steps = s.number("max_steps", c).map_or(default.max_steps, |p| {
+        if p.value < STEPS_LEAST {
+            let problem = format!("is {}, which one condition over a few transactions may take", p.value);
+            let cure = format!("write {STEPS_LEAST} or more, or leave it out for {}", default.max_steps);
+            c.mistake(p.at, &s.key("max_steps"), problem, cure);
+        }
+        p.value
+    });
     let max_backtest_rows = s.number("max_backtest_rows", c).map_or(default.max_backtest_rows, |p| {
         if p.value == 0 {
             let cure = format!("write how many rows a back-test may read, such as {}", default.max_backtest_rows);
@@ -100,7 +113,17 @@ pub(super) fn read(mut s: Section, data_dir: &Path, folder: &Path, c: &mut Colle
     });
     let settle = s.duration("settle", "10s", SETTLE, c).unwrap_or(default.settle);
     s.finish(c);
-    Alerts { allow_targets, ports, scripts, scripts_dir, max_unindexed, max_backtest_rows, heartbeat_url, settle }
+    Alerts {
+        allow_targets,
+        ports,
+        scripts,
+        scripts_dir,
+        max_unindexed,
+        max_steps,
+        max_backtest_rows,
+        heartbeat_url,
+        settle,
+    }
 }
 
 fn read_ports(s: &mut Section, c: &mut Collector) -> Vec<u16> {
@@ -127,13 +150,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         assert_eq!(alerts("").expect("good"), Alerts::default());
-        let text = "allow_targets = [\"127.0.0.1:9000\", \"10.1.2.0/16\"]\nports = [443]\nscripts = true\nscripts_dir = \"run\"\nmax_unindexed = 0\nmax_backtest_rows = 7\n\
+        let text = "allow_targets = [\"127.0.0.1:9000\", \"10.1.2.0/16\"]\nports = [443]\nscripts = true\nscripts_dir = \"run\"\nmax_unindexed = 0\nmax_steps = 200000\nmax_backtest_rows = 7\n\
                     heartbeat_url = \"https://hc.example/x\"\nsettle = \"2s\"\n";
         let alerts = alerts(text).expect("good");
         assert_eq!(alerts.allow_targets, ["127.0.0.1:9000", "10.1.2.0/16"]);
         assert_eq!((alerts.ports, alerts.scripts, alerts.max_unindexed), (vec![443], true, 0));
         assert_eq!(alerts.scripts_dir, Path::new("run"));
-        assert_eq!((alerts.max_backtest_rows, alerts.settle), (7, Duration::from_secs(2)));
+        assert_eq!((alerts.max_steps, alerts.max_backtest_rows, alerts.settle), (200_000, 7, Duration::from_secs(2)));
         assert_eq!(alerts.heartbeat_url.as_ref().and_then(Url::host_str), Some("hc.example"));
     }
 
@@ -144,6 +167,7 @@ mod tests {
             ("scripts_dir = \" \"", "alerts.scripts_dir", "is empty"),
             ("ports = [0]", "alerts.ports", "no port"),
             ("ports = [70000]", "alerts.ports", "no port"),
+            ("max_steps = 99999", "alerts.max_steps", "is 99999"),
             ("max_backtest_rows = 0", "alerts.max_backtest_rows", "is 0"),
             ("heartbeat_url = \"ftp://x\"", "alerts.heartbeat_url", "no http"),
             ("settle = \"1d\"", "alerts.settle", "is 1d"),

@@ -307,8 +307,17 @@ fn compare_sources(c: &mut Changes, now: &Vec<ContractSource>, file: &Vec<Contra
 }
 
 fn compare_alerts(c: &mut Changes, (now, now_in): (&Alerts, &Path), (file, file_in): (&Alerts, &Path)) {
-    let Alerts { allow_targets, ports, scripts, scripts_dir, max_unindexed, max_backtest_rows, heartbeat_url, settle } =
-        file;
+    let Alerts {
+        allow_targets,
+        ports,
+        scripts,
+        scripts_dir,
+        max_unindexed,
+        max_steps,
+        max_backtest_rows,
+        heartbeat_url,
+        settle,
+    } = file;
     restart(c, "alerts.allow_targets", &now.allow_targets, allow_targets, |targets| listed(targets));
     let all = |ports: &Vec<u16>| listed(&ports.iter().map(ToString::to_string).collect::<Vec<_>>());
     restart(c, "alerts.ports", &now.ports, ports, all);
@@ -318,6 +327,7 @@ fn compare_alerts(c: &mut Changes, (now, now_in): (&Alerts, &Path), (file, file_
         restart(c, "alerts.scripts_dir", &now.scripts_dir, scripts_dir, |dir| dir.display().to_string());
     }
     restart(c, "alerts.max_unindexed", &now.max_unindexed, max_unindexed, ToString::to_string);
+    restart(c, "alerts.max_steps", &now.max_steps, max_steps, ToString::to_string);
     restart(c, "alerts.max_backtest_rows", &now.max_backtest_rows, max_backtest_rows, ToString::to_string);
     restart(c, "alerts.heartbeat_url", &now.heartbeat_url, heartbeat_url, url);
     restart(c, "alerts.settle", &now.settle, settle, time);

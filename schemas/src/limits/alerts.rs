@@ -73,6 +73,8 @@ pub const ANNOTATIONS: u32 = 1_000;
 pub const MATCHES_OF_EVENT: (usize, usize) = (1_000, 1 << 20);
 /// Failed transactions of one network that causes and examples of evidence are taken from: the newest ones.
 pub const FAILURES_OF_NETWORK: usize = 20_000;
+/// Failed transactions of one network that are held until their cause comes, and bytes of their records, for monitors.
+pub const FAILURES_WITHOUT_CAUSE: (usize, usize) = (10_000, 32 << 20);
 /// Causes that evidence names.
 pub const CAUSES_OF_EVIDENCE: usize = 5;
 /// Hours of all networks and contracts of one partition that baselines are taken from.

@@ -52,6 +52,9 @@ pub const EXPRESSION_DECIMALS: usize = 36;
 /// Steps of one evaluation: a node is one, and so are 64 bytes that are compared or searched, and each element of a list; a
 /// calculation is sixteen. An evaluation that takes more ends and fits nothing.
 pub const EXPRESSION_STEPS: u32 = 20_000;
+/// Steps that something which fits costs beside its evaluation, where what a tenant's conditions cost a block is bounded: making a match
+/// of it.
+pub const MATCH_STEPS: u64 = 64;
 /// Times at which a contract did something before it was watched, that a rule's windows are made of; of one with more, nothing is taken.
 pub const PAST_TIMES: usize = 50_000;
 /// Contracts of one network whose time before they were watched is held.

@@ -851,8 +851,8 @@ impl Gen {
         }
     }
     pub fn alert_match(&mut self) -> AlertMatch {
-        use MatchOp::{Figure, IncludedAgain, LeftOut, Match, Retract, Settled};
-        let op = self.pick(&[Match, Retract, IncludedAgain, Figure, Settled, LeftOut]);
+        use MatchOp::{Amend, Figure, IncludedAgain, LeftOut, Match, Retract, Settled};
+        let op = self.pick(&[Match, Retract, IncludedAgain, Amend, Figure, Settled, LeftOut]);
         let source = AlertSource {
             kind: self.pick(&[SourceKind::Rule, SourceKind::Monitor]),
             id: self.text(),
@@ -866,6 +866,7 @@ impl Gen {
             condition: g.u32(),
             signature: g.opt(Self::text),
             arguments: g.text(),
+            cause: g.opt(Self::text),
         };
         AlertMatch {
             tenant: self.text(),
@@ -879,7 +880,7 @@ impl Gen {
             observed_at: self.time(),
             contract: self.opt(Self::text),
             group: self.vec(3, |g| (g.text(), g.text())).into_iter().collect(),
-            found: matches!(op, Match | Retract | IncludedAgain).then(|| found(self)),
+            found: matches!(op, Match | Retract | IncludedAgain | Amend).then(|| found(self)),
             figure: (op == Figure).then(|| Figured { over: self.below(2) == 0, evidence: self.text() }),
         }
     }

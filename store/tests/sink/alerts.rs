@@ -424,6 +424,7 @@ fn matched(op: MatchOp, hash: u8, block: u8, sequence: u64, at: TimeMs, position
             condition: 0,
             signature: position.map(|_| "Transfer(address,address,uint256)".to_owned()),
             arguments: "{\"value\":\"7\"}".to_owned(),
+            cause: None,
         }),
         figure: None,
     }

@@ -2,9 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use schemas::{BlockHash, Envelope, TimeMs, records::AlertMatch};
+use schemas::{
+    BlockHash, Envelope, TimeMs,
+    records::{AlertMatch, Found, MatchOp},
+};
 
-use super::super::given::Wait;
+use super::super::{
+    failures::UNKNOWN,
+    given::{NO_ARGUMENTS, Wait},
+};
 
 /// The event that is worked up, as its header has it.
 #[derive(Debug, Clone)]
@@ -109,8 +115,32 @@ pub(super) fn rule_of(said: &AlertMatch) -> Rule {
 }
 
 /// What tells a match from every other, whatever block it stands in and whichever version of its monitor found it.
-pub(super) type Identity = (String, String, String);
+pub type Identity = (String, String, String);
 
-pub(super) fn identity(of: &AlertMatch) -> Option<Identity> {
+/// See [`Identity`]; `None` for what is no match.
+pub fn identity(of: &AlertMatch) -> Option<Identity> {
     Some((of.tenant.clone(), of.source.id.clone(), of.identity()?))
+}
+
+/// Whether a cause says more than what is known of it. That nothing could be found out does not.
+pub(super) fn is_news(found: &Found, cause: &str) -> bool {
+    match found.cause.as_deref() {
+        Some(known) => known != cause,
+        None => cause != UNKNOWN,
+    }
+}
+
+/// What is said of a match that was given, and whose transaction failed for this. `None` for what is no match, and where that is no news.
+pub fn amended(of: &AlertMatch, cause: &str) -> Option<AlertMatch> {
+    let found = of.found.as_ref().filter(|found| is_news(found, cause))?;
+    let found = Found {
+        transaction_hash: found.transaction_hash,
+        kind: found.kind,
+        position: found.position,
+        condition: found.condition,
+        signature: found.signature.clone(),
+        arguments: NO_ARGUMENTS.to_owned(),
+        cause: Some(cause.to_owned()),
+    };
+    Some(AlertMatch { op: MatchOp::Amend, found: Some(found), ..of.clone() })
 }

@@ -37,6 +37,7 @@ fn found(tenant: &str, version: u64, transaction: u64, place: &Place) -> AlertMa
             condition: 0,
             signature: Some("Transfer(address,address,uint256)".to_owned()),
             arguments: format!("{{\"value\":\"{transaction}\"}}"),
+            cause: None,
         }),
         figure: None,
     }
@@ -81,7 +82,7 @@ impl Reader {
                     self.told.insert(one.tenant.clone());
                 }
                 MatchOp::Settled => assert!(self.told.remove(&one.tenant), "settled for who was told nothing"),
-                MatchOp::Figure | MatchOp::LeftOut => unreachable!("none here"),
+                MatchOp::Amend | MatchOp::Figure | MatchOp::LeftOut => unreachable!("none here"),
             }
         }
     }

@@ -109,6 +109,7 @@ pub fn matched(tenant: &str, monitor: &str, hash: u8) -> AlertMatch {
             condition: 0,
             signature: Some("Transfer(address,address,uint256)".to_owned()),
             arguments: "{\"value\":\"7\"}".to_owned(),
+            cause: None,
         }),
         figure: None,
     }

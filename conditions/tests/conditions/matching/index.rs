@@ -1,13 +1,52 @@
 //! The index against each monitor by itself.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use conditions::{Index, Monitor, Scratch};
 use fastrand::Rng;
+use schemas::records::EnrichedTransaction;
 use serde_json::{Value, json};
 
 use super::{Flat, flat, monitor};
 use crate::blocks::{block, inside};
+
+/// By tenant and id.
+type Model = BTreeMap<(String, String), (u64, Arc<Monitor>)>;
+
+/// Where each tenant may take so many steps, it finds what it finds alone, and misses what it misses alone. Says how many had too few.
+fn bounded(index: &Index, model: &Model, block: &[EnrichedTransaction], steps: u64) -> usize {
+    let begun = || {
+        let mut scratch = Scratch::default();
+        scratch.begin_block(steps);
+        scratch
+    };
+    let tenants: BTreeSet<&String> = model.keys().map(|(tenant, _)| tenant).collect();
+    let mut alone: Vec<(Index, Scratch)> = Vec::new();
+    for tenant in tenants {
+        let own = model.iter().filter(|((of, _), _)| of == tenant);
+        let own = own.map(|((of, id), (version, monitor))| (of.as_str(), id.as_str(), *version, monitor.clone()));
+        alone.push((Index::of(own), begun()));
+    }
+    let mut of_all = begun();
+    for tx in block {
+        let given = flat(index.find(tx, &mut of_all));
+        let mut expected = Flat::new();
+        for (own, scratch) in &mut alone {
+            expected.extend(flat(own.find(tx, scratch)));
+        }
+        assert_eq!(given, expected, "{steps} steps");
+    }
+    let missed = |index: &Index, scratch: &Scratch| -> Vec<(String, u64)> {
+        let all = index.exhausted(scratch);
+        all.iter().map(|out| (out.entry.tenant.to_string(), out.transactions)).collect()
+    };
+    let expected: Vec<(String, u64)> = alone.iter().flat_map(|(own, scratch)| missed(own, scratch)).collect();
+    assert_eq!(missed(index, &of_all), expected, "{steps} steps");
+    expected.len()
+}
 
 /// Random monitors over addresses and values of a recorded block, edited at random: what the index finds is what each by itself finds.
 #[test]
@@ -65,8 +104,8 @@ fn the_index_finds_what_each_monitor_finds_by_itself() {
         monitor(json!(here), json!({"functions": functions, "events": events, "transactions": transactions}))
     };
     let mut index = Index::new();
-    let mut model: std::collections::BTreeMap<(String, String), (u64, Arc<Monitor>)> = Default::default();
-    let mut found = 0;
+    let mut model = Model::new();
+    let (mut found, mut out) = (0, 0);
     for version in 1..400u64 {
         let (tenant, id) = (format!("t{}", rng.u8(..3)), format!("m{}", rng.u8(..20)));
         if rng.u8(..4) == 0 {
@@ -90,8 +129,9 @@ fn the_index_finds_what_each_monitor_finds_by_itself() {
             assert_eq!(given, expected);
             found += given.len();
         }
+        out += bounded(&index, &model, &block, rng.u64(..20_000));
     }
-    assert!(found > 1_000, "{found}");
+    assert!(found > 1_000 && out > 5, "{found}, {out}");
     let all: Vec<_> = model.keys().cloned().collect();
     for (tenant, id) in all {
         assert!(index.remove(&tenant, &id));

@@ -133,6 +133,8 @@ export interface Match {
 	position?: number | null;
 	signature?: string | null;
 	arguments?: Record<string, unknown> | null;
+	/** Why the transaction failed, once that is found out. */
+	cause?: string | null;
 	height: number;
 	block_hash?: string | null;
 	monitor_version?: number;

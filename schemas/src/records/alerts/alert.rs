@@ -110,6 +110,9 @@ pub struct MatchSeen {
     pub signature: Option<String>,
     /// The arguments by name.
     pub arguments: serde_json::Value,
+    /// Why the transaction failed, one word, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// Height of its block.
     pub height: u64,
     /// Its block.
@@ -134,6 +137,7 @@ impl MatchSeen {
             position: found.position,
             signature: found.signature.clone(),
             arguments: serde_json::from_str(&found.arguments).unwrap_or(serde_json::Value::Null),
+            cause: found.cause.clone(),
             height: record.height,
             block_hash: record.block_hash.clone(),
             monitor_version: record.source.version,

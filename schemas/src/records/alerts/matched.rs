@@ -42,18 +42,21 @@ impl AlertSource {
 
 word_enum! {
     /// What a record of `alerts.matches` says.
-    MatchOp, "word of alerts.matches", "match, retract, included_again, figure, settled or left_out" {
+    MatchOp, "word of alerts.matches", "match, retract, included_again, amend, figure, settled or left_out" {
         /// A monitor's condition fits.
         Match = "match",
         /// The block of a match was reverted: the match is taken back, as it was given.
         Retract = "retract",
         /// A match that was taken back stands in the new branch.
         IncludedAgain = "included_again",
+        /// Why the transaction of a match failed was found out, late: the match stands as it was given, but for its cause. Without arguments.
+        Amend = "amend",
         /// A rule's figure crossed its threshold, or its evidence changed while it holds.
         Figure = "figure",
         /// A reorg in which this tenant was told something is over; `source` is [`AlertSource::nobody`].
         Settled = "settled",
-        /// A monitor found more in blocks than they may give; `figure` says how many matches were left out.
+        /// A monitor found more in a block than it may give, or a tenant's monitors cost more than they may; `figure` says how much was left
+        /// out.
         LeftOut = "left_out",
     }
 }
@@ -85,6 +88,8 @@ pub struct Found {
     pub signature: Option<String>,
     /// JSON object of the arguments by name; `{}` for a transaction.
     pub arguments: String,
+    /// Why the transaction failed, one word, as far as that is known by then.
+    pub cause: Option<String>,
 }
 
 /// What a rule's figure says.
@@ -121,9 +126,10 @@ pub struct AlertMatch {
     pub contract: Option<String>,
     /// The group: values by the names in `group_by`.
     pub group: BTreeMap<String, String>,
-    /// What fits a monitor's condition: with match, retract and included_again.
+    /// What fits a monitor's condition: with match, retract, included_again and amend.
     pub found: Option<Found>,
-    /// What a rule's figure says: with figure. With left_out its evidence is `{"left_out": COUNT}`.
+    /// What a rule's figure says: with figure. With left_out its evidence is
+    /// `{"left_out": MATCHES}` or `{"not_looked_at": TRANSACTIONS}`.
     pub figure: Option<Figured>,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::B256;
+use serde_json::{Value, json};
 
 use crate::{
     primitives::{BlockHash, ParseError, TimeMs},
@@ -91,7 +92,10 @@ impl Row for AlertMatch {
             signature: found.and_then(|f| f.signature.clone()),
             arguments: found.map(|f| f.arguments.clone()),
             over: figure.map(|f| f.over),
-            evidence: figure.map(|f| f.evidence.clone()),
+            evidence: match figure {
+                Some(figure) => Some(figure.evidence.clone()),
+                None => found.and_then(|f| f.cause.as_deref()).map(|cause| json!({CAUSE: cause}).to_string()),
+            },
         };
         MatchRow::put(&row, out);
     }
@@ -99,6 +103,11 @@ impl Row for AlertMatch {
     fn get(datum: &mut Datum<'_, '_>) -> Result<Self, Malformed> {
         let mut row = MatchRow::default();
         datum.walk(|column, input, step| row.read(column, input, step).map(drop))?;
+        // What is found has no figure: its evidence is the cause.
+        let cause = match row.over {
+            None => row.evidence.as_deref().map(cause).transpose()?,
+            Some(_) => None,
+        };
         let found = match row.found {
             None => None,
             Some(kind) => Some(Found {
@@ -108,6 +117,7 @@ impl Row for AlertMatch {
                 condition: required("condition", row.condition)?,
                 signature: row.signature,
                 arguments: required("arguments", row.arguments)?,
+                cause,
             }),
         };
         let figure = match row.over {
@@ -140,6 +150,18 @@ impl Row for AlertMatch {
         let arguments = self.found.as_ref().map_or(0, |f| f.arguments.len());
         512 + arguments + self.figure.as_ref().map_or(0, |f| f.evidence.len())
     }
+}
+
+/// The name of a cause in the evidence of what is found.
+const CAUSE: &str = "cause";
+
+fn cause(text: &str) -> Result<String, Malformed> {
+    let evidence = serde_json::from_str::<Value>(text).ok();
+    let cause = evidence.as_ref().and_then(|evidence| evidence.get(CAUSE)?.as_str());
+    cause.map(str::to_owned).ok_or_else(|| {
+        let problem = ParseError::new(text, "evidence", "a JSON object with a `cause`").into();
+        Malformed { field: "evidence".to_owned(), problem }
+    })
 }
 
 fn group(text: &str) -> Result<BTreeMap<String, String>, Malformed> {
