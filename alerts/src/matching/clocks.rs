@@ -72,6 +72,11 @@ impl Statuses {
     fn of(&self, network: &Network, stage: &str) -> Option<&StageStatus> {
         self.0.get(&(network.clone(), stage.to_owned())).map(|status| &**status)
     }
+
+    /// What ingest says of a network whose sources are on different branches.
+    fn apart(&self, network: &Network) -> Option<&StageStatus> {
+        self.of(network, stage::INGEST).filter(|status| status.state == NetworkState::Diverged.as_str())
+    }
 }
 
 /// An endpoint as its observers hold it.
@@ -237,8 +242,7 @@ impl Clocks {
                     let states = endpoints.into_iter().flatten().filter_map(|(n, e)| Some((n, e.state(now)?.1)));
                     let lies = |state: &EndpointState| state.lie.is_some() || state.state == ProviderState::Quarantined;
                     let all: Vec<(&String, bool)> = states.map(|(name, state)| (name, lies(state))).collect();
-                    let diverged = |status: &&StageStatus| status.state == NetworkState::Diverged.as_str();
-                    let apart = statuses.of(network, stage::INGEST).filter(diverged);
+                    let apart = statuses.apart(network);
                     if !all.is_empty() || apart.is_some() {
                         let names: Vec<&String> = all.iter().filter(|(_, lies)| *lies).map(|(name, _)| *name).collect();
                         let mut more = json!({"endpoints": names});
@@ -248,6 +252,13 @@ impl Clocks {
                             more["reason"] = why.into();
                         }
                         say(None, now, Some(Number::from(count)), more);
+                    }
+                }
+                Metric::Diverged => {
+                    if statuses.of(network, stage::INGEST).is_some() {
+                        let apart = statuses.apart(network);
+                        let reason = apart.and_then(|status| status.detail.as_deref());
+                        say(None, now, Some(Number::from(u64::from(apart.is_some()))), json!({"reason": reason}));
                     }
                 }
                 Metric::NoBlockSeconds => {
@@ -365,10 +376,13 @@ mod tests {
     }
 
     fn rules(window: &str) -> Rules {
-        let rule = json!({
+        rules_of(&json!({
             "name": "r", "network": "demo", "metric": "reconnects", "operator": ">", "threshold": 20, "window": window
-        });
-        let what = Arc::new(Rule::parse(&rule).expect("a rule"));
+        }))
+    }
+
+    fn rules_of(rule: &Value) -> Rules {
+        let what = Arc::new(Rule::parse(rule).expect("a rule"));
         let (id, name) = ("r".to_owned(), "r".to_owned());
         let of = Arc::new(Defined { id, name, version: 1, revision: 1, what, sealed: None, disabled: None });
         let mut rules = Rules::default();
@@ -441,6 +455,36 @@ mod tests {
         assert_eq!(said(&mut clocks, &rules, noon + 70_000), [true]);
         assert_eq!(said(&mut clocks, &rules, noon + 129_000), [true], "for as long as it could have come");
         assert_eq!(said(&mut clocks, &rules, noon + 131_000), [false]);
+    }
+
+    #[test]
+    fn the_rule_without_a_threshold_fires_while_sources_are_on_different_branches() {
+        let rules = rules_of(&json!({"name": "Split", "network": "demo", "metric": "diverged"}));
+        let (of, none, mut clocks) = (network(), VecDeque::new(), Clocks::default());
+        let mut look = |state: NetworkState, detail: Option<&str>, now: i64| {
+            let at = TimeMs(now);
+            let said = StageStatus::new(stage::INGEST, "host-1", state.as_str(), Duration::from_secs(5), at);
+            let said = StageStatus { network: Some(of.clone()), detail: detail.map(str::to_owned), ..said };
+            let statuses = Statuses([((of.clone(), said.stage.clone()), Arc::new(said))].into());
+            let said = clocks.look((&of, Heard::default(), &none), &statuses, &rules, at);
+            let figures = said.into_iter().filter_map(|one| one.figure);
+            figures.map(|f| (f.over, serde_json::from_str(&f.evidence).expect("JSON"))).collect::<Vec<(bool, Value)>>()
+        };
+        let fired = |said: &[(bool, Value)]| said.iter().map(|(over, _)| *over).collect::<Vec<bool>>();
+        assert_eq!(fired(&look(NetworkState::Live, None, 1_000)), [false]);
+        let said = look(NetworkState::Diverged, Some("core and electrum differ since block 7"), 2_000);
+        assert_eq!(fired(&said), [true]);
+        let evidence = &said[0].1;
+        assert_eq!(
+            (&evidence["metric"], &evidence["value"], &evidence["threshold"]),
+            (&json!("diverged"), &json!(1), &json!(0))
+        );
+        assert_eq!(evidence["reason"], "core and electrum differ since block 7");
+        assert_eq!(fired(&look(NetworkState::Stalled, Some("no block"), 3_000)), [false], "that is another trouble");
+        // Of a network of which nobody speaks nothing is known.
+        let nobody =
+            Clocks::default().look((&of, Heard::default(), &none), &Statuses::default(), &rules, TimeMs(4_000));
+        assert!(nobody.is_empty(), "{nobody:?}");
     }
 
     #[test]
