@@ -6,7 +6,7 @@ use bytes::Bytes;
 use control::Control;
 use quick_cache::sync::Cache;
 use runtime::{control::Follower, hosts::Hosts};
-use schemas::Network;
+use schemas::{Family, Network};
 use store::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -146,6 +146,12 @@ impl App {
         all.extend(self.visible.networks().into_iter().filter_map(|known| known.network.parse().ok()));
         all.retain(|network| reach.contains(network.as_str()));
         Ok(all)
+    }
+
+    /// A network's family: as the configuration has it, else as it was last seen in the store; `None` where neither is known.
+    pub fn family(&self, network: &Network) -> Option<Family> {
+        let configured = self.config.networks.borrow().iter().find(|n| n.network == *network).map(|n| n.family);
+        configured.or_else(|| self.visible.of(network.as_str())?.family.parse().ok())
     }
 
     /// The networks of the configuration with their families.

@@ -38,6 +38,8 @@ pub enum Metric {
     ProviderErrorRate,
     /// Endpoints of the network that were found to contradict the others.
     EndpointsDisagree,
+    /// 1 while the network's sources are on different branches (its state is `diverged`), else 0.
+    Diverged,
     /// Reconnections to an endpoint in the window.
     Reconnects,
     /// Seconds since a block of the network was first seen.
@@ -63,7 +65,7 @@ pub enum Kind {
 
 impl Metric {
     /// All, by their words.
-    pub const WORDS: [(&'static str, Self); 17] = [
+    pub const WORDS: [(&'static str, Self); 18] = [
         ("failure_rate", Self::FailureRate),
         ("failed", Self::Failed),
         ("transactions", Self::Transactions),
@@ -76,6 +78,7 @@ impl Metric {
         ("provider_lag_blocks", Self::ProviderLagBlocks),
         ("provider_error_rate", Self::ProviderErrorRate),
         ("endpoints_disagree", Self::EndpointsDisagree),
+        ("diverged", Self::Diverged),
         ("reconnects", Self::Reconnects),
         ("no_block_seconds", Self::NoBlockSeconds),
         ("lag_blocks", Self::LagBlocks),
@@ -104,7 +107,9 @@ impl Metric {
             | Self::ProviderErrorRate
             | Self::EndpointsDisagree
             | Self::Reconnects => Kind::Endpoint,
-            Self::NoBlockSeconds | Self::LagBlocks | Self::StageLag | Self::IncompleteBlocks => Kind::Clock,
+            Self::Diverged | Self::NoBlockSeconds | Self::LagBlocks | Self::StageLag | Self::IncompleteBlocks => {
+                Kind::Clock
+            }
         }
     }
 
@@ -121,7 +126,7 @@ impl Metric {
     /// The highest value that it can have, where there is one: a threshold beyond it is a mistake.
     pub const fn most(self) -> Option<u64> {
         match self {
-            Self::FailureRate | Self::Fullness | Self::ProviderErrorRate => Some(1),
+            Self::FailureRate | Self::Fullness | Self::ProviderErrorRate | Self::Diverged => Some(1),
             Self::ProviderScore => Some(100),
             _ => None,
         }

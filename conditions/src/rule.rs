@@ -290,7 +290,9 @@ fn usual(metric: Metric) -> (Relation, Option<Limit>) {
     match metric {
         Metric::FailureRate => (Relation::More, serde_json::Number::from_f64(0.05).and_then(threshold)),
         Metric::ProviderScore => (Relation::Less, threshold(50.into())),
-        Metric::EndpointsDisagree | Metric::IncompleteBlocks => (Relation::More, threshold(0.into())),
+        Metric::EndpointsDisagree | Metric::Diverged | Metric::IncompleteBlocks => {
+            (Relation::More, threshold(0.into()))
+        }
         Metric::GasPriceAvg => {
             let percent = Written { number: Number::from(50u64), json: 50.into() };
             (Relation::More, Some(Limit::Baseline { percent, over: Duration::from_secs(86_400) }))

@@ -164,7 +164,23 @@ export function figures(networks, { trouble, mode, rate }, tip = () => null) {
 		nothing: 'Nothing stands out: failures, fullness, base fee and endpoints are as they were over the last day.'
 	};
 
+	/** What a Bitcoin network is judged by; of headers alone nothing but the newest block. */
+	function ofBitcoin(query, { coverage }) {
+		const age = { name: 'age of the newest block', value: 240_000, unit: 'ms', usual_low: 0, usual_high: 5_400_000, verdict: null };
+		const evidence = [
+			{ name: 'fullness of blocks', value: 0.991, unit: 'ratio', usual_low: 0.97, usual_high: 0.998, verdict: null, note: 'virtual bytes of transactions by the million of a block, which are its 4,000,000 units of weight' },
+			{ name: 'fee rate', value: '6200', unit: 'price', usual_low: '4100', usual_high: '9800', verdict: null, note: 'plain mean of the last hour’s transactions, by virtual bytes' },
+			{ name: 'block interval', value: 610_000, unit: 'ms', usual_low: 430_000, usual_high: 1_260_000, verdict: null }
+		];
+		const headers = coverage === 'header';
+		const missing = headers ? ['how full blocks are', 'the fee rate', 'how fast blocks come'].map((what) => `${what}: of this network block headers alone are held, since its endpoints are Electrum servers; a Bitcoin Core among them gives the rest`) : [];
+		const sentence = headers ? `Nothing stands out in what could be compared; not compared: ${missing.join('; ')}` : 'Nothing stands out: all is within what was usual in the last day';
+		return { network: query.get('network'), contract: null, verdict: 'nothing', sentence, at: query.get('at') ?? iso(Date.now()), evidence: headers ? [age] : [...evidence, age], missing };
+	}
+
 	function diagnosis(query) {
+		const newest = tip(query.get('network'));
+		if (newest?.median_time || newest?.coverage === 'header') return ofBitcoin(query, newest);
 		const verdict = query.get('network') === networks()[0] ? trouble : 'nothing';
 		const evidence = [
 			{ name: 'failure rate of the contract', value: verdict === 'contract' ? 0.312 : 0.041, unit: 'ratio', usual_low: 0.018, usual_high: 0.064, verdict: verdict === 'contract' ? 'contract' : null },

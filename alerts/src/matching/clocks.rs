@@ -69,6 +69,11 @@ impl Statuses {
     fn of(&self, network: &Network, stage: &str) -> Option<&StageStatus> {
         self.0.get(&(network.clone(), stage.to_owned())).map(|status| &**status)
     }
+
+    /// What ingest says of a network whose sources are on different branches.
+    fn apart(&self, network: &Network) -> Option<&StageStatus> {
+        self.of(network, stage::INGEST).filter(|status| status.state == NetworkState::Diverged.as_str())
+    }
 }
 
 /// An endpoint as its observers hold it.
@@ -234,8 +239,7 @@ impl Clocks {
                     let states = endpoints.into_iter().flatten().filter_map(|(n, e)| Some((n, e.state(now)?.1)));
                     let lies = |state: &EndpointState| state.lie.is_some() || state.state == ProviderState::Quarantined;
                     let all: Vec<(&String, bool)> = states.map(|(name, state)| (name, lies(state))).collect();
-                    let diverged = |status: &&StageStatus| status.state == NetworkState::Diverged.as_str();
-                    let apart = statuses.of(network, stage::INGEST).filter(diverged);
+                    let apart = statuses.apart(network);
                     if !all.is_empty() || apart.is_some() {
                         let names: Vec<&String> = all.iter().filter(|(_, lies)| *lies).map(|(name, _)| *name).collect();
                         let mut more = json!({"endpoints": names});
@@ -245,6 +249,13 @@ impl Clocks {
                             more["reason"] = why.into();
                         }
                         say(None, now, Some(Number::from(count)), more);
+                    }
+                }
+                Metric::Diverged => {
+                    if statuses.of(network, stage::INGEST).is_some() {
+                        let apart = statuses.apart(network);
+                        let reason = apart.and_then(|status| status.detail.as_deref());
+                        say(None, now, Some(Number::from(u64::from(apart.is_some()))), json!({"reason": reason}));
                     }
                 }
                 Metric::NoBlockSeconds => {
@@ -350,103 +361,4 @@ fn evidence(
 }
 
 #[cfg(test)]
-mod tests {
-    use conditions::Rule;
-    use schemas::records::{MinuteSample, Usage};
-
-    use super::*;
-    use crate::definitions::Defined;
-
-    fn network() -> Network {
-        "demo".parse().expect("a slug")
-    }
-
-    fn rules(window: &str) -> Rules {
-        let rule = json!({
-            "name": "r", "network": "demo", "metric": "reconnects", "operator": ">", "threshold": 20, "window": window
-        });
-        let what = Arc::new(Rule::parse(&rule).expect("a rule"));
-        let (id, name) = ("r".to_owned(), "r".to_owned());
-        let of = Arc::new(Defined { id, name, version: 1, revision: 1, what, sealed: None, disabled: None });
-        let mut rules = Rules::default();
-        rules.clocks.insert(network(), vec![Arc::new(Watch { tenant: "t".to_owned(), of })]);
-        rules
-    }
-
-    fn sample(at: i64, seen: Seen) -> ProviderSample {
-        let (endpoint, observer) = ("ws".to_owned(), "ingest/a".to_owned());
-        ProviderSample { network: network(), endpoint, at: TimeMs(at), observer, seen }
-    }
-
-    fn state() -> Seen {
-        Seen::State(Box::new(EndpointState {
-            url: String::new(),
-            operator: String::new(),
-            state: ProviderState::Unknown,
-            reason: None,
-            since: TimeMs(0),
-            every_ms: 1 << 40,
-            score: None,
-            latency_part: None,
-            success_part: None,
-            height_part: None,
-            latency_ms: None,
-            latency_p95_ms: None,
-            success_rate: None,
-            height: None,
-            lag_blocks: None,
-            in_use: true,
-            in_use_since: None,
-            last_error: None,
-            last_error_at: None,
-            last_seen_at: None,
-            priority: 0,
-            roles: String::new(),
-            limit_per_1000_s: None,
-            usage: Usage::default(),
-            lie: None,
-            link: None,
-        }))
-    }
-
-    fn again(at: i64, calls: u64) -> ProviderSample {
-        let method = SUBSCRIBED_AGAIN.to_owned();
-        let (latency_p50_ms, latency_p95_ms) = (None, None);
-        sample(at, Seen::Minute(MinuteSample { method, calls, failures: 0, latency_p50_ms, latency_p95_ms, bytes: 0 }))
-    }
-
-    /// Of which all samples were read that were written from a time on.
-    fn clocks(known_from: i64, samples: Vec<ProviderSample>) -> Clocks {
-        let mut clocks = Clocks::default();
-        clocks.known_from.insert(3, known_from);
-        samples.into_iter().for_each(|sample| take(&mut clocks.endpoints, 3, sample));
-        clocks
-    }
-
-    fn said(clocks: &mut Clocks, rules: &Rules, now: i64) -> Vec<bool> {
-        let (network, none) = (network(), VecDeque::new());
-        let of = (&network, Heard::default(), &none);
-        let said = clocks.look(of, &Statuses::default(), rules, TimeMs(now));
-        said.iter().map(|one| one.figure.as_ref().is_some_and(|figure| figure.over)).collect()
-    }
-
-    #[test]
-    fn a_minute_of_subscriptions_is_seen_by_a_window_of_a_minute() {
-        // From 12:00:05 on, told when the next minute has begun.
-        let noon = 12 * 3_600_000;
-        let (rules, mut clocks) = (rules("1m"), clocks(i64::MIN, vec![sample(noon, state()), again(noon + 5_000, 21)]));
-        assert_eq!(said(&mut clocks, &rules, noon + 70_000), [true]);
-        assert_eq!(said(&mut clocks, &rules, noon + 129_000), [true], "for as long as it could have come");
-        assert_eq!(said(&mut clocks, &rules, noon + 131_000), [false]);
-    }
-
-    #[test]
-    fn what_was_not_read_back_ends_no_alert() {
-        let (day, rules) = (24 * 3_600_000, rules("24h"));
-        let now = 10 * day;
-        let some = |count: u64| vec![sample(now, state()), again(now - 60_000, count)];
-        assert!(said(&mut clocks(now - day / 2, some(1)), &rules, now).is_empty(), "half a day is known");
-        assert_eq!(said(&mut clocks(now - day / 2, some(21)), &rules, now), [true], "and may be enough");
-        assert_eq!(said(&mut clocks(now - 2 * day, some(1)), &rules, now), [false]);
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! How the endpoints were, in words.
 
 use super::{
-    EndpointThen,
+    Chain, EndpointThen,
     judge::{Seen, Verdict},
     words,
 };
@@ -35,7 +35,21 @@ impl Seen<'_> {
             self.tell(&format!("endpoint {}", endpoint.name), unit, value, None, Some(Verdict::Provider), note);
         }
         let first = bad.first()?;
-        let blind = bad.len() == all && known.iter().all(|e| !SEEING.contains(&&*e.state));
+        let blind = bad.len() == all && known.iter().all(|e| !sees(e));
+        // Servers that give headers alone stand in for no node where transactions are wanted.
+        if case.chain == Chain::Bitcoin && !blind {
+            let nodes = || known.iter().filter(|e| e.bodies);
+            if let Some(node) = nodes().next()
+                && nodes().all(|e| !sees(e))
+            {
+                let clause = format!(
+                    "no endpoint gives the newest blocks: {} is {}; Electrum servers give headers alone, and the network waits",
+                    node.name,
+                    about(node)
+                );
+                return Some((true, clause));
+            }
+        }
         let clause = match (bad.len(), all) {
             (_, 1) => format!("the only endpoint, {}, is {}", first.name, about(first)),
             (1, _) => format!(
@@ -57,6 +71,11 @@ impl Seen<'_> {
     }
 }
 
+/// Whether an endpoint shows what there is.
+fn sees(endpoint: &EndpointThen) -> bool {
+    SEEING.contains(&&*endpoint.state)
+}
+
 /// A state in words that follow `is`.
 fn word(state: &str) -> &str {
     match state {
@@ -72,7 +91,10 @@ fn about(endpoint: &EndpointThen) -> String {
     let word = word(&endpoint.state);
     match (&*endpoint.state, endpoint.latency_ms, endpoint.lag_blocks, &endpoint.reason) {
         ("slow", Some(latency), ..) => format!("slow: half of its answers take {} or more", words::time(latency)),
-        ("behind", _, Some(lag), _) if lag > 0 => format!("behind by {lag} blocks"),
+        ("behind", _, Some(lag), _) if lag > 0 => match lag {
+            1 => "behind by 1 block".to_owned(),
+            lag => format!("behind by {lag} blocks"),
+        },
         (.., Some(reason)) => format!("{word} ({})", reason.trim_end_matches('.')),
         _ => word.to_owned(),
     }

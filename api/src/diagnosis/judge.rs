@@ -3,19 +3,17 @@
 use store::query::Figures;
 
 use super::{
-    Case,
+    Case, Chain,
     usual::{self, Range},
     words,
 };
 use crate::items::{EvidenceItem, Figure};
 
-/// How old the newest block may be, milliseconds, and how many block intervals, whichever is more (rule 23's `lag_ok`).
-const AGE_OK: (u64, u64) = (30_000, 3);
 /// Blocks are full, whatever is usual.
 const FULL: f64 = 0.95;
 /// How much fuller than usual blocks are that stand out: at all, and where they are full.
 const FULLER: (f64, f64) = (0.10, 0.02);
-/// By what factor a base fee is higher than usual that stands out.
+/// By what factor a base fee or a fee rate is higher than usual that stands out.
 const DEARER: f64 = 1.5;
 /// By what factor blocks come slower than usual that stand out.
 const SLOWER: f64 = 2.0;
@@ -82,11 +80,22 @@ enum Own {
 pub fn judge(case: &Case) -> Judged {
     let mut seen = Seen { case, evidence: Vec::new(), missing: case.missing.clone() };
     let own = seen.contract();
-    let in_general = seen.failures(&own);
-    let mut chain = Vec::new();
-    chain.extend(seen.fullness());
-    chain.extend(seen.base_fee());
-    chain.extend(seen.interval());
+    let (mut in_general, mut chain) = (None, Vec::new());
+    match case.chain {
+        Chain::Evm => {
+            in_general = seen.failures(&own);
+            chain.extend(seen.gas());
+            chain.extend(seen.base_fee());
+            chain.extend(seen.interval());
+        }
+        Chain::Bitcoin => {
+            chain.extend(seen.weight());
+            chain.extend(seen.fee_rate());
+            chain.extend(seen.interval());
+        }
+        Chain::Headers => seen.headers_alone(),
+    }
+    let apart = seen.apart();
     let blind = seen.age();
     let endpoints = seen.endpoints();
     let (blind, single) = match endpoints {
@@ -104,7 +113,9 @@ pub fn judge(case: &Case) -> Judged {
     let at_contract = if let Own::Alone(finding) = own { Some(finding) } else { None };
     let failing = at_contract.into_iter().chain(in_general).collect::<Vec<Finding>>();
     let found = |wanted: Verdict| failing.iter().find(|finding| finding.verdict == wanted).map(|f| f.clause.as_str());
-    let (verdict, sentence) = if let Some(clause) = blind {
+    let (verdict, sentence) = if let Some(clause) = apart {
+        (Verdict::Provider, format!("The provider: {clause}"))
+    } else if let Some(clause) = blind {
         (Verdict::Provider, format!("The provider: {clause}; what is newer is not known"))
     } else if let Some(clause) = found(Verdict::Contract) {
         (Verdict::Contract, format!("The contract: {clause}{}", besides()))
@@ -164,10 +175,8 @@ impl Seen<'_> {
     }
 
     fn too_few(&mut self, what: &str, held: usize) {
-        let needed = usual::WINDOWS;
-        self.lack(format!(
-            "{what} against its last day: {held} of at least {needed} five-minute windows of it tell of it"
-        ));
+        let (needed, steps) = (usual::WINDOWS, self.case.chain.steps());
+        self.lack(format!("{what} against its last day: {held} of at least {needed} {steps} of it tell of it"));
     }
 
     /// The contract's failures, against its own last day and against the rest of the network.
@@ -269,52 +278,56 @@ impl Seen<'_> {
         Some(Finding { verdict, clause })
     }
 
-    fn fullness(&mut self) -> Option<String> {
-        let case = self.case;
-        let Some(value) = case.now.fullness() else {
-            self.lack("how full blocks are: none of the last minutes tells a gas limit");
-            return None;
-        };
-        let range = usual::range(case.usual.iter().filter_map(Figures::fullness));
-        if range.is_none() {
-            self.too_few("how full blocks are", case.usual.iter().filter_map(Figures::fullness).count());
-        }
-        let high = range.filter(|range| value > range.1 + FULLER.0 || (value >= FULL && value > range.1 + FULLER.1));
-        self.tell(
-            "fullness of blocks",
-            "ratio",
-            value,
-            range,
-            high.map(|_| Verdict::Chain),
-            Some("gas used by gas limit".to_owned()),
-        );
-        high.map(|range| format!("blocks are {} full, usually {}", words::percent(value), words::percents(range)))
+    fn gas(&mut self) -> Option<String> {
+        self.fullness(Figures::fullness, "none of the last minutes tells a gas limit", "gas used by gas limit")
     }
 
-    fn base_fee(&mut self) -> Option<String> {
+    /// How full blocks are. `none`: why nothing tells of it where nothing does; `note`: what is compared with what.
+    pub(super) fn fullness(&mut self, of: fn(&Figures) -> Option<f64>, none: &str, note: &str) -> Option<String> {
         let case = self.case;
-        let of = |figures: &Figures| figures.base_fee_avg().map(words::number);
         let Some(value) = of(&case.now) else {
-            self.lack("the base fee: blocks of the last minutes tell none");
+            self.lack(format!("how full blocks are: {none}"));
             return None;
         };
         let range = usual::range(case.usual.iter().filter_map(of));
         if range.is_none() {
-            self.too_few("the base fee", case.usual.iter().filter_map(of).count());
+            self.too_few("how full blocks are", case.usual.iter().filter_map(of).count());
+        }
+        let high = range.filter(|range| value > range.1 + FULLER.0 || (value >= FULL && value > range.1 + FULLER.1));
+        self.tell("fullness of blocks", "ratio", value, range, high.map(|_| Verdict::Chain), Some(note.to_owned()));
+        high.map(|range| format!("blocks are {} full, usually {}", words::percent(value), words::percents(range)))
+    }
+
+    fn base_fee(&mut self) -> Option<String> {
+        let of = |figures: &Figures| figures.base_fee_avg().map(words::number);
+        let (none, note) = ("blocks of the last minutes tell none", "mean of the last minutes' blocks");
+        self.price("base fee", of, none, note, words::price)
+    }
+
+    /// What has to be paid, whose name is `name`. `none`, `note`: as of [`Self::fullness`]; `said`: a price in words.
+    pub(super) fn price(
+        &mut self,
+        name: &str,
+        of: fn(&Figures) -> Option<f64>,
+        none: &str,
+        note: &str,
+        said: fn(f64) -> String,
+    ) -> Option<String> {
+        let case = self.case;
+        let Some(value) = of(&case.now) else {
+            self.lack(format!("the {name}: {none}"));
+            return None;
+        };
+        let range = usual::range(case.usual.iter().filter_map(of));
+        if range.is_none() {
+            self.too_few(&format!("the {name}"), case.usual.iter().filter_map(of).count());
         }
         let high = range.filter(|range| value > range.1 * DEARER && value > 0.0);
-        self.tell(
-            "base fee",
-            "price",
-            value,
-            range,
-            high.map(|_| Verdict::Chain),
-            Some("mean of the last minutes' blocks".to_owned()),
-        );
+        self.tell(name, "price", value, range, high.map(|_| Verdict::Chain), Some(note.to_owned()));
         high.map(|(low, high)| {
-            let (low, high) = (words::price(low), words::price(high));
+            let (low, high) = (said(low), said(high));
             let usually = if low == high { low } else { format!("{low} to {high}") };
-            format!("the base fee is {}, usually {usually}", words::price(value))
+            format!("the {name} is {}, usually {usually}", said(value))
         })
     }
 
@@ -325,7 +338,7 @@ impl Seen<'_> {
 
     fn interval(&mut self) -> Option<String> {
         let Some(value) = self.case.now.block_interval_ms() else {
-            self.lack("how fast blocks come: there were fewer than two in the last minutes");
+            self.lack(format!("how fast blocks come: there were fewer than two in the {}", self.case.chain.time()));
             return None;
         };
         let range = self.usual_interval();
@@ -343,17 +356,16 @@ impl Seen<'_> {
     /// How old the newest block is.
     fn age(&mut self) -> Option<String> {
         let case = self.case;
-        let newest = case
-            .now
-            .last
-            .or_else(|| case.usual.iter().filter_map(|figures| figures.last).max_by_key(|(height, _)| *height));
+        // Hours of the day before end up to two hours ago: what came since is not in them.
+        let before = case.usual.iter().filter_map(|figures| figures.last).filter(|_| case.chain == Chain::Evm);
+        let newest = case.now.last.into_iter().chain(case.head).chain(before).max_by_key(|(height, _)| *height);
         let Some((height, time)) = newest else {
-            self.lack("how old the newest block is: none of the last day is known");
+            let time = if case.chain == Chain::Evm { "last day" } else { case.chain.time() };
+            self.lack(format!("how old the newest block is: none of the {time} is known"));
             return None;
         };
         let age = u64::try_from(case.at.0.saturating_sub(time.0)).unwrap_or(0);
-        let interval = self.usual_interval().map_or(0.0, |range| range.1);
-        let most = AGE_OK.0.max(AGE_OK.1.saturating_mul(interval as u64));
+        let most = case.chain.age_ok(self.usual_interval().map(|range| range.1));
         let old = age > most;
         let note = format!("block {height}");
         self.tell(

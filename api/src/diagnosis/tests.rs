@@ -5,7 +5,7 @@ use schemas::TimeMs;
 use store::query::Figures;
 
 use super::{
-    Case, EndpointThen, Worst,
+    Case, Chain, EndpointThen, Worst,
     judge::{Judged, Verdict, judge},
 };
 
@@ -34,6 +34,7 @@ fn endpoint(name: &str, state: &str, latency_ms: u64, lag_blocks: u64) -> Endpoi
         reason: None,
         latency_ms: Some(latency_ms),
         lag_blocks: Some(lag_blocks),
+        bodies: true,
     }
 }
 
@@ -47,11 +48,14 @@ fn quiet(contract: Option<&str>) -> Case {
     let endpoints = vec![endpoint("one", "ok", 80, 0), endpoint("two", "ok", 120, 0)];
     Case {
         contract: contract.map(str::to_owned),
+        chain: Chain::Evm,
         at: TimeMs(AT),
         now: figures(3_000, 60, 0.5, 25),
         usual: day(3_000),
         contract_now: contract.map(|_| figures(200, 4, 0.0, 0)),
         contract_usual: if contract.is_some() { day(200) } else { Vec::new() },
+        head: None,
+        apart: None,
         endpoints,
         worst: None,
         missing: Vec::new(),
@@ -221,6 +225,123 @@ fn what_could_not_be_compared_is_named() {
     assert!(judge(&unknown).missing.iter().any(|missing| missing.contains("endpoints")));
 }
 
+/// An hour of a Bitcoin network: so many blocks, as full, at so many satoshi per virtual byte.
+fn hour(blocks: u64, full: f64, rate: f64) -> Figures {
+    let transactions = blocks * 3_000;
+    Figures {
+        blocks,
+        transactions,
+        gas_used: (blocks as f64 * 1e6 * full) as u64,
+        gas_price_sum: U256::from((rate * 1e3) as u64) * U256::from(transactions),
+        gas_price_count: transactions,
+        first: Some((840_000, TimeMs(AT - 3_600_000))),
+        last: Some((840_000 + blocks.saturating_sub(1), TimeMs(AT - 600_000))),
+        ..Figures::default()
+    }
+}
+
+/// A quiet day of a Bitcoin network that has a node and a server.
+fn quiet_bitcoin() -> Case {
+    let server = EndpointThen { bodies: false, ..endpoint("server", "ok", 60, 0) };
+    Case {
+        chain: Chain::Bitcoin,
+        at: TimeMs(AT),
+        now: hour(6, 0.8, 6.0),
+        usual: (0..23).map(|i| hour(5 + i % 3, 0.7 + 0.01 * (i % 10) as f64, 4.0 + (i % 5) as f64)).collect(),
+        head: Some((840_005, TimeMs(AT - 600_000))),
+        endpoints: vec![endpoint("node", "ok", 20, 0), server],
+        ..Case::default()
+    }
+}
+
+#[test]
+fn a_bitcoin_network_is_judged_by_weight_fee_rate_and_interval() {
+    let judged = judge(&quiet_bitcoin());
+    says(&judged, Verdict::Nothing, &["Nothing stands out: all is within"]);
+    assert!(judged.missing.is_empty(), "{:?}", judged.missing);
+    let names: Vec<&str> = judged.evidence.iter().map(|item| &*item.name).collect();
+    let all =
+        ["fullness of blocks", "fee rate", "block interval", "age of the newest block", "endpoints that are well"];
+    assert_eq!(names, all, "nothing fails there, and there is no gas");
+    assert!(judged.evidence[0].note.as_deref().is_some_and(|note| note.contains("4,000,000 units of weight")));
+
+    let full = Case { now: hour(6, 0.99, 6.0), ..quiet_bitcoin() };
+    says(&judge(&full), Verdict::Chain, &["The chain: blocks are 99 % full, usually 70 to 79 %"]);
+    let dear = Case { now: hour(6, 0.8, 84.0), ..quiet_bitcoin() };
+    says(&judge(&dear), Verdict::Chain, &["The chain: the fee rate is 84 sat/vB, usually 4.0 sat/vB to 8.0 sat/vB"]);
+    let slow = Case { now: hour(2, 0.8, 6.0), ..quiet_bitcoin() };
+    says(&judge(&slow), Verdict::Chain, &["a block comes every 50 min, usually every 1"]);
+}
+
+#[test]
+fn a_bitcoin_network_without_a_block_for_half_an_hour_is_well() {
+    let gap = |minutes: i64| Case {
+        now: Figures::default(),
+        head: Some((840_005, TimeMs(AT - minutes * 60_000))),
+        ..quiet_bitcoin()
+    };
+    let judged = judge(&gap(62));
+    says(&judged, Verdict::Nothing, &["in what could be compared", "there was none in the last hour"]);
+    let seldom = ["the fee rate: no transaction of the last hour paid one", "fewer than two in the last hour"];
+    assert!(seldom.iter().all(|words| judged.missing.iter().any(|missing| missing.contains(words))), "{judged:#?}");
+    says(&judge(&gap(80)), Verdict::Provider, &["is 80 min old: all endpoints are behind, or the chain itself stands"]);
+    // Of a young network nothing is usual yet.
+    let young = Case { usual: Vec::new(), ..quiet_bitcoin() };
+    says(&judge(&young), Verdict::Nothing, &["0 of at least 12 hourly windows"]);
+    assert_eq!(judge(&Case { usual: Vec::new(), ..gap(80) }).verdict, Verdict::Nothing);
+    says(&judge(&Case { usual: Vec::new(), ..gap(95) }), Verdict::Provider, &["is 95 min old"]);
+}
+
+#[test]
+fn of_headers_alone_it_is_said_what_cannot_be_compared_and_why() {
+    let case = Case { chain: Chain::Headers, now: Figures::default(), usual: Vec::new(), ..quiet_bitcoin() };
+    let judged = judge(&case);
+    says(&judged, Verdict::Nothing, &["in what could be compared", "block headers alone are held"]);
+    let whats: Vec<&str> =
+        judged.missing.iter().filter_map(|missing| missing.split_once(": ")).map(|(w, _)| w).collect();
+    assert_eq!(whats, ["how full blocks are", "the fee rate", "how fast blocks come"]);
+    assert!(judged.missing.iter().all(|missing| missing.contains("a Bitcoin Core among them gives the rest")));
+    // Its newest block and its endpoints are looked at all the same.
+    let server = |state: &str| EndpointThen { bodies: false, ..endpoint("server", state, 60, 0) };
+    let judged = judge(&Case { endpoints: vec![server("failing")], ..case.clone() });
+    says(&judged, Verdict::Provider, &["the only endpoint, server, is failing"]);
+    let old = Case { head: Some((840_005, TimeMs(AT - 7_200_000))), ..case };
+    says(&judge(&old), Verdict::Provider, &["the newest block that is known of any endpoint is 2 h old"]);
+}
+
+#[test]
+fn a_server_stands_in_for_no_node_and_a_node_for_a_server() {
+    let with = |node: &str, server: &str| {
+        let server = EndpointThen { bodies: false, ..endpoint("server", server, 60, 1) };
+        judge(&Case { endpoints: vec![endpoint("node", node, 20, 1), server], ..quiet_bitcoin() })
+    };
+    let words =
+        ["no endpoint gives the newest blocks: node is failing", "give heads alone", "what is newer is not known"];
+    says(&with("failing", "ok"), Verdict::Provider, &words);
+    let words = ["endpoint server is behind by 1 block; the other is well, so that blocks come from there"];
+    says(&with("ok", "behind"), Verdict::Provider, &words);
+    says(&with("slow", "ok"), Verdict::Provider, &["endpoint node is slow"]);
+    // Where nothing but heads is wanted one server is as good as another.
+    let server = |name: &str, state: &str| EndpointThen { bodies: false, ..endpoint(name, state, 60, 0) };
+    let endpoints = vec![server("one", "failing"), server("two", "ok")];
+    let judged = judge(&Case { chain: Chain::Headers, endpoints, ..quiet_bitcoin() });
+    says(&judged, Verdict::Provider, &["endpoint one is failing; the other is well"]);
+}
+
+#[test]
+fn a_divergence_is_told_before_everything() {
+    let why = "Bitcoin Core `node` and Electrum server `server` are on different branches since block 840004.";
+    let case = Case { apart: Some(why.into()), now: hour(6, 0.99, 84.0), ..quiet_bitcoin() };
+    let judged = judge(&case);
+    says(
+        &judged,
+        Verdict::Provider,
+        &["The provider: its sources contradict each other: Bitcoin Core `node`", "840004"],
+    );
+    let item = &judged.evidence.iter().find(|item| item.unit == "branches").expect("it is among the evidence");
+    assert!(item.note.as_deref().is_some_and(|note| note.ends_with("since block 840004")), "{item:?}");
+}
+
 mod random {
     use proptest::prelude::*;
 
@@ -239,15 +360,20 @@ mod random {
             usual in proptest::collection::vec(any_figures(), 0..40),
             states in proptest::collection::vec(prop_oneof![Just("ok"), Just("slow"), Just("behind"), Just("open"), Just("unknown")], 0..4),
             age in 0i64..600_000,
+            chain in prop_oneof![Just(Chain::Evm), Just(Chain::Bitcoin), Just(Chain::Headers)],
+            apart in any::<bool>(),
         ) {
             let endpoints = states.iter().map(|state| endpoint("e", state, 10, 1)).collect();
             let case = Case {
-                contract: Some("c".into()),
+                contract: (chain == Chain::Evm).then(|| "c".into()),
+                chain,
                 at: TimeMs(AT + age),
                 now,
                 usual: usual.clone(),
                 contract_now,
                 contract_usual: usual,
+                head: None,
+                apart: apart.then(|| "core and electrum differ".into()),
                 endpoints,
                 worst: None,
                 missing: Vec::new(),

@@ -36,6 +36,12 @@ pub fn price(wei: f64) -> String {
     }
 }
 
+/// A fee rate in satoshi per 1,000 virtual bytes as people say it: `31 sat/vB`, `2.5 sat/vB`.
+pub fn fee_rate(rate: f64) -> String {
+    let rate = rate / 1e3;
+    if rate >= 9.95 { format!("{rate:.0} sat/vB") } else { format!("{rate:.1} sat/vB") }
+}
+
 /// An amount as a number; as near as a `f64` is.
 pub fn number(amount: U256) -> f64 {
     amount.to_string().parse().unwrap_or(f64::MAX)
@@ -54,6 +60,7 @@ mod tests {
         assert_eq!((percents((0.01, 0.03)), percents((0.02, 0.02))), ("1.0 to 3.0 %".to_owned(), "2.0 %".to_owned()));
         assert_eq!([400, 2_400, 12_000, 180_000, 18_000_000].map(time), ["400 ms", "2.4 s", "12 s", "3 min", "5 h"]);
         assert_eq!([120.0, 31.4e9, 7e9, 5e6].map(price), ["120 wei", "31 gwei", "7.0 gwei", "0.0050 gwei"]);
+        assert_eq!([31_400.0, 2_500.0, 100.0].map(fee_rate), ["31 sat/vB", "2.5 sat/vB", "0.1 sat/vB"]);
         assert_eq!(number(U256::from(1_000u64)), 1_000.0);
     }
 }

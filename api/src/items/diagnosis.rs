@@ -32,9 +32,9 @@ pub struct Diagnosis {
 pub struct EvidenceItem {
     /// What it is, in words for people.
     pub name: String,
-    /// The figure of the last minutes: a number, or a decimal string for amounts and prices.
+    /// The figure of the last minutes, on Bitcoin of the last hour: a number, or a decimal string for amounts and prices.
     pub value: Option<Figure>,
-    /// Its unit: `ratio` (0 to 1), `price` (wei per gas), `ms`, `blocks` or `endpoints`.
+    /// Its unit: `ratio` (0 to 1), `price` (wei per gas; on Bitcoin satoshi per 1,000 virtual bytes), `ms`, `blocks`, `endpoints` or `branches`.
     pub unit: String,
     /// The lower end of what is usual; null where nothing is known of it.
     pub usual_low: Option<Figure>,

@@ -20,7 +20,7 @@ use utoipa::IntoParams;
 
 use super::{
     answer::{Changed, Live, Refused},
-    things::{Missing, Stale, Versionless, paging, path_id, unknown_network},
+    things::{Missing, Stale, Versionless, paging, path_id, unknown_network, without_monitors},
 };
 use crate::{
     app::App,
@@ -290,11 +290,14 @@ async fn removed(
     Ok(conditional::gone())
 }
 
-/// Each network that is named is one that is followed, or was.
+/// Each network that is named is one that is followed, or was; of a monitor, one whose transactions monitors can look at.
 async fn networks_are_known(app: &App, kind: DefinitionKind, body: &Value) -> Result<(), ApiError> {
     let mut mistakes = Vec::new();
     for (path, slug) in networks(kind, body) {
-        mistakes.extend(unknown_network(app, path, slug).await?);
+        let unknown = unknown_network(app, path.as_str(), slug).await?;
+        let without =
+            || (kind == DefinitionKind::Monitor).then(|| without_monitors(app, path.as_str(), slug)).flatten();
+        mistakes.extend(unknown.or_else(without));
     }
     if mistakes.is_empty() { Ok(()) } else { Err(ApiError::InvalidBody { mistakes }) }
 }

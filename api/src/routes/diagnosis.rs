@@ -30,7 +30,7 @@ const KNOWN: &[&str] = &["network", "contract", "at"];
 struct Query {
     /// The network.
     network: String,
-    /// The contract that it is about. Without it: the network as a whole.
+    /// The contract that it is about. Without it, and on Bitcoin, which has none: the network as a whole.
     contract: Option<String>,
     /// The time that it is about (RFC 3339); now by default. The last minutes before it are compared with the day before them.
     #[param(format = DateTime)]
@@ -40,7 +40,8 @@ struct Query {
 /// What likely is the matter: the contract, the chain, or the provider.
 ///
 /// The last minutes beside what was usual in the day before them: failures at the contract and in the rest of the network, how full blocks
-/// were, the base fee, how fast blocks came, and how the endpoints were. `missing` names each comparison that was not possible.
+/// were, the base fee, how fast blocks came, and how the endpoints were. On Bitcoin it is the last hour: how full blocks were by weight, the
+/// fee rate, how fast they came, and the sources. `missing` names each comparison that was not possible.
 #[utoipa::path(
     get,
     path = "/diagnosis",

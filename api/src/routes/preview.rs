@@ -13,7 +13,10 @@ use axum::{
 use conditions::{Index, Monitor, Scratch};
 use schemas::{Network, Op, TimeMs, limits::alerts as limits, records::EnrichedTransaction};
 
-use super::answer::{Changed, Live, Refused};
+use super::{
+    answer::{Changed, Live, Refused},
+    things::without_monitors,
+};
 use crate::{
     app::App,
     body::Body,
@@ -48,6 +51,12 @@ pub async fn monitor(
             return Err(ApiError::NetworkNotFound { network: network.to_string() });
         }
         app.known_network(network).await?;
+    }
+    let named = monitor.networks.iter().enumerate();
+    let mistakes: Vec<_> =
+        named.filter_map(|(at, n)| without_monitors(&app, format!("networks.{at}"), n.as_str())).collect();
+    if !mistakes.is_empty() {
+        return Err(ApiError::InvalidBody { mistakes });
     }
     let permit = Arc::clone(&app.previews).try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::Overloaded { what: "previews" })?;

@@ -72,6 +72,11 @@ impl Statuses {
         state.progress.contains_key(network) || state.watchers.contains_key(network)
     }
 
+    /// What a stage said last of a network.
+    pub fn of(&self, stage: &str, network: &Network) -> Option<StageStatus> {
+        self.state().said.get(&StageStatus::key_of(stage, "", Some(network))).map(|heard| heard.status.clone())
+    }
+
     /// As it is now.
     pub fn snapshot(&self) -> Snapshot {
         let State { said, progress, watchers, halts, last } = &*self.state();

@@ -1,17 +1,20 @@
 //! Bitcoin by REST and live: blocks with bodies and of headers only, a transaction with who spends it, search and filters by address.
 
+use std::time::Duration;
+
 use alloy_primitives::U256;
 use schemas::{
     BitcoinChain, BitcoinHash, BlockHash, Envelope, Network, Op, Origin, TimeMs,
     records::{
         BitcoinDecoded, BitcoinHeader, BitcoinInput, BitcoinOutput, BitcoinSpent, BlockSummary, Coverage,
-        EnrichedBlock, EnrichedTransaction, Payload, ScriptKind,
+        EnrichedBlock, EnrichedTransaction, Payload, ScriptKind, StageStatus,
     },
 };
 use serde_json::{Value, json};
 
 use crate::{
     chain::Event,
+    providers::until,
     world::{Api, World},
     ws::Ws,
 };
@@ -270,5 +273,55 @@ async fn of_a_header_alone_nothing_is_said_of_transactions() {
     assert!(listed["note"].as_str().is_some_and(|note| note.contains(told)), "{listed}");
     let found = json_of(&api, &format!("/search?q={}&network=headers", hash(0xc1))).await;
     assert!(found["note"].as_str().is_some_and(|note| note.contains(told)), "{found}");
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_diagnosis_compares_what_a_bitcoin_network_has_and_names_the_rest() {
+    const HEADERS: &str = "bitcoin-headers";
+    let world = World::start(&[NETWORK, HEADERS]).await;
+    let api = world.api().await;
+    let [full, headers]: [Network; 2] = [NETWORK, HEADERS].map(|slug| slug.parse().expect("a slug"));
+    let transactions = vec![coinbase(hash(0xc1)), spending(hash(0xd1), hash(0xc1))];
+    world.publish_and_wait(&[block(&full, 1, 1_000, transactions)]).await;
+    world.publish_and_wait(&[block(&headers, 1, 1_000, Vec::new())]).await;
+    let missing = |told: &Value, words: &str| {
+        let all = told["missing"].as_array().expect("a list");
+        all.iter().filter_map(Value::as_str).any(|missing| missing.contains(words))
+    };
+
+    // Its last block is years old, and nothing is said of what there is not on Bitcoin.
+    let told = json_of(&api, &format!("/diagnosis?network={NETWORK}")).await;
+    let sentence = told["sentence"].as_str().expect("a sentence");
+    assert_eq!(told["verdict"], "provider", "{told:#}");
+    assert!(sentence.contains("the newest block that is known is"), "{sentence}");
+    assert!(missing(&told, "how full blocks are: there was none in the last hour"), "{told:#}");
+    assert!(missing(&told, "the fee rate: no transaction of the last hour paid one"), "{told:#}");
+    for word in ["gas", "base fee", "fails", "failure", "contract", "last minutes"] {
+        assert!(!told.to_string().replace("\"contract\":null", "").contains(word), "`{word}` is in {told:#}");
+    }
+
+    // An address is no contract.
+    let told = json_of(&api, &format!("/diagnosis?network={NETWORK}&contract={ALICE}")).await;
+    assert!(missing(&told, &format!("/txs?network={NETWORK}&address={ALICE} lists what the address did")), "{told:#}");
+    assert!(missing(&told, "Bitcoin has no contracts") && !missing(&told, "it had no transaction"), "{told:#}");
+
+    // Of headers it is said what cannot be compared, and why.
+    let told = json_of(&api, &format!("/diagnosis?network={HEADERS}")).await;
+    for what in ["how full blocks are", "the fee rate", "how fast blocks come"] {
+        assert!(missing(&told, &format!("{what}: of this network block headers alone are held")), "{told:#}");
+    }
+    assert_eq!(told["evidence"][0]["name"], "age of the newest block");
+
+    // While its sources are on different branches that comes first.
+    let why = "Bitcoin Core `core` and Electrum server `electrum` are on different branches since block 1000";
+    let status = StageStatus::new("ingest", "host", "diverged", Duration::from_secs(5), TimeMs::now());
+    let status = StageStatus { network: Some(full.clone()), detail: Some(why.to_owned()), ..status };
+    world.tell(&full, &status).await;
+    let first = format!("The provider: its sources contradict each other: {why}");
+    let target = format!("/api/v1/diagnosis?network={NETWORK}");
+    let told = until(&api, &target, "the divergence", |told| told["sentence"] == first.as_str()).await;
+    let branches = told["evidence"].as_array().expect("a list").iter().find(|item| item["unit"] == "branches");
+    assert_eq!(branches.map(|item| (&item["value"], &item["verdict"])), Some((&json!(2.0), &json!("provider"))));
     api.stop().await;
 }

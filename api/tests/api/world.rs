@@ -78,7 +78,8 @@ impl World {
     }
 
     pub fn config(&self) -> Config {
-        let network = |n: &Network| NetworkConfig { network: n.clone(), family: Family::Evm };
+        let family = |n: &Network| if n.as_str().starts_with("bitcoin") { Family::Bitcoin } else { Family::Evm };
+        let network = |n: &Network| NetworkConfig { network: n.clone(), family: family(n) };
         Config { visible_every: Duration::from_millis(20), ..Config::new(self.networks.iter().map(network).collect()) }
     }
 

@@ -42,6 +42,9 @@ fn of_figure(evidence: &Value) -> Vec<(&'static str, Text)> {
         let against = text("threshold").map(|threshold| format!(" (threshold {threshold})")).unwrap_or_default();
         facts.push(("Figure", Text::value(format!("{metric} = {value}{against}"))));
     }
+    if let Some(reason) = text("reason") {
+        facts.push(("Reason", Text::value(reason)));
+    }
     if let Some(window) = text("window") {
         let span = match (text("from"), text("to")) {
             (Some(from), Some(to)) => format!("{window}: {from} to {to}"),
@@ -178,5 +181,33 @@ pub(super) fn shown(value: &Value) -> Option<String> {
         Value::String(text) if text.is_empty() => None,
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_message_of_a_divergence_says_who_shows_what() {
+        let alert = json!({
+            "severity": "critical", "network": "bitcoin",
+            "evidence": {
+                "metric": "diverged", "value": 1, "threshold": 0, "window": null, "height": 840_000,
+                "reason": "core shows 00…1 at 840001, electrum shows 00…2"
+            }
+        });
+        let facts: Vec<(&str, String)> =
+            of_alert("alert.firing", &alert).into_iter().map(|(name, text)| (name, text.bare())).collect();
+        let wanted = [
+            ("Severity", "critical"),
+            ("Network", "bitcoin"),
+            ("Figure", "diverged = 1 (threshold 0)"),
+            ("Reason", "core shows 00…1 at 840001, electrum shows 00…2"),
+            ("Block", "840000"),
+        ];
+        assert_eq!(facts, wanted.map(|(name, text)| (name, text.to_owned())));
     }
 }

@@ -26,6 +26,22 @@ fn all_defaults_are_written_out() {
 }
 
 #[test]
+fn a_divergence_needs_no_threshold_and_is_of_no_endpoint() {
+    let rule = Rule::parse(&json!({"name": "Split", "network": "bitcoin", "metric": "diverged"})).unwrap();
+    let definition = rule.definition();
+    assert_eq!((&definition["operator"], &definition["threshold"]), (&json!(">"), &json!(0)));
+    assert_eq!(Rule::parse(&definition).unwrap(), rule);
+    let with = |key: &str, value: Value| {
+        let mut definition = json!({"name": "Split", "network": "bitcoin", "metric": "diverged"});
+        definition[key] = value;
+        paths(&definition)
+    };
+    assert_eq!(with("endpoint", json!("core")), ["endpoint"]);
+    assert_eq!(with("threshold", json!(2)), ["threshold"]);
+    assert_eq!(with("baseline", json!({"percent": 50, "over": "24h"})), ["baseline"]);
+}
+
+#[test]
 fn a_full_one_comes_back_as_it_is() {
     let definition = json!({
         "name": "Dear gas", "paused": true, "severity": "critical", "networks": ["demo", "mantle-mainnet"],

@@ -50,7 +50,10 @@ fn the_files_for_containers_say_what_is_there() {
         ("docker-compose.yml", "--fork, \"2\"", "--fork, deep", "is not taken"),
         ("docker-compose.yml", "\"127.0.0.1:${HEADWATER_PORT:-8080}:8080\"", "\"8080:8080\"", "beyond this machine"),
         ("docker-compose.yml", "\n  clickhouse: {}\n", "\n", "volume clickhouse"),
+        ("docker-compose.yml", "node, core,", "node, coin,", "is not taken"),
         ("stages.toml", "kafka:9092", "kaffka:9092", "kaffka is no service"),
+        ("stages.toml", "node-bitcoin:50001", "node-bitcoin:50002", "nothing listens on node-bitcoin:50002"),
+        ("headwater.toml", "chain = \"regtest\"", "chain = \"regetst\"", "headwater.toml:"),
         ("headwater.toml", "start = 1", "begin = 1", "headwater.toml:"),
         (
             "clickhouse/users.sh",

@@ -19,14 +19,16 @@ pub struct DiagnosisFilter {
     /// From which beginning on windows of the contract may tell of it: that one exists tells that somebody watches it. Else it is read from rows
     /// alone.
     pub contract_windows: Option<TimeMs>,
-    /// The time in question: the minutes that end with it.
+    /// How long the time is that one judges, and each step of the day before: five minutes, or an hour where blocks come minutes apart.
+    pub step: Step,
+    /// The time in question: what is judged ends with it.
     pub at: TimeMs,
 }
 
-/// The minutes in question, and the day before them in steps of equal length.
+/// The time in question, and the day before it in steps of equal length.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Diagnosis {
-    /// Minutes that one judges: those of [`DIAGNOSED_MS`], and the one that the time lies in.
+    /// Minutes that one judges: those of a [`DiagnosisFilter::step`], and the one that the time lies in.
     pub from: TimeMs,
     /// Their end.
     pub to: TimeMs,
@@ -34,7 +36,7 @@ pub struct Diagnosis {
     pub network: Overview,
     /// The contract in them; `None` where none was asked for.
     pub contract: Option<Overview>,
-    /// The network in the day before: steps of five minutes that are complete, the oldest first; at most 288.
+    /// The network in the day before: steps that are complete, the oldest first; at most 288.
     pub usual_network: Vec<Usual>,
     /// The contract likewise. A step in which nothing touched it has figures of zero.
     pub usual_contract: Vec<Usual>,
@@ -55,9 +57,6 @@ pub struct Usual {
     pub figures: Figures,
 }
 
-/// Length of the time that is judged, milliseconds.
-pub const DIAGNOSED_MS: i64 = 5 * 60_000;
-
 const ASKING: &str = "gathering evidence";
 /// The day before.
 const USUAL_MS: i64 = 86_400_000;
@@ -75,9 +74,9 @@ impl Store {
         check_contract(contract, ASKING)?;
         let at = filter.at.0.clamp(0, limits::BLOCK_TIME_END_MS);
         let minute = Step::Minute.start(at);
-        let (from, to) = ((minute - DIAGNOSED_MS).max(0), minute + Step::Minute.ms());
-        let usual_to = Step::FiveMinutes.start(from);
-        let usual = ((usual_to - USUAL_MS).max(0), usual_to.max(Step::FiveMinutes.ms()));
+        let (from, to) = ((minute - filter.step.ms()).max(0), minute + Step::Minute.ms());
+        let usual_to = filter.step.start(from);
+        let usual = ((usual_to - USUAL_MS).max(0), usual_to.max(filter.step.ms()));
         let overview = |contract: Option<&str>| OverviewFilter {
             network: filter.network.clone(),
             contract: contract.map(str::to_owned),
@@ -89,7 +88,7 @@ impl Store {
             network: &filter.network,
             contract,
             contract_windows: filter.contract_windows,
-            step: Step::FiveMinutes,
+            step: filter.step,
             times: usual,
             sketches: false,
             rows: contract.is_some(),

@@ -37,6 +37,8 @@ pub struct ProcessedBlock {
     pub timestamp: TimeMs,
     /// Bitcoin: the median time past, at or below which no later block's time lies (BIP-113).
     pub median_time: Option<TimeMs>,
+    /// `full`, or `header`: nothing is known of its transactions.
+    pub coverage: String,
     /// When ingest first saw it.
     pub observed_at: TimeMs,
     /// When it became visible.
@@ -134,7 +136,7 @@ impl Store {
         // Deleted rows count among the bounds, so the canonical head may stand a reorg's depth below.
         let mut windows = super::windows::Windows::new(low, high, 64, super::Sort::Newest);
         while let Some((from, to)) = windows.current() {
-            let sql = "SELECT number, hash, timestamp, median_time, observed_at, stored_at FROM blocks WHERE network = {network:String} \
+            let sql = "SELECT number, hash, timestamp, median_time, coverage, observed_at, stored_at FROM blocks WHERE network = {network:String} \
                        AND number BETWEEN {from:UInt64} AND {to:UInt64} ORDER BY number DESC LIMIT 1";
             let query = self.read(sql).param("network", network).param("from", from).param("to", to);
             if let Some(block) = self.within("reading the head", query.fetch_optional::<ProcessedBlock>()).await? {

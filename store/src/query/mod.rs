@@ -52,7 +52,7 @@ pub use by_rows::ContractPast;
 pub use catalogue::{TableSize, View, ViewColumn};
 pub use completeness::{BlockCount, Bucket, RecentCompleteness, Run};
 pub use contracts::ContractFigures;
-pub use diagnosis::{DIAGNOSED_MS, Diagnosis, DiagnosisFilter, Usual};
+pub use diagnosis::{Diagnosis, DiagnosisFilter, Usual};
 pub use endpoints::EndpointAt;
 pub use events::{BlockEvent, GapReason, ReplayEvent, ReplayPage, Rows};
 pub use examples::{Example, examples};

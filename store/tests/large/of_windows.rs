@@ -65,6 +65,7 @@ pub async fn all(asked: &mut Asked<'_>, api: &Store, [a, b]: [Network; 2]) {
             network: a.name.parse().expect("a slug"),
             contract,
             contract_windows: Some(TimeMs(0)),
+            step: Step::FiveMinutes,
             at: TimeMs(at),
         };
         let most = 12 * granules(600) + 12 * GRANULE * PARTS + endpoints;

@@ -385,6 +385,7 @@ async fn what_is_not_known_is_said_with_its_reason() {
         network: chain.network.clone(),
         contract: Some(format!("{CONTRACT:#x}")),
         contract_windows: Some(TimeMs(0)),
+        step: Step::FiveMinutes,
         at: TimeMs(at),
     };
     let found = store.diagnosis(&evidence).await.expect("evidence");
@@ -393,6 +394,11 @@ async fn what_is_not_known_is_said_with_its_reason() {
     assert!(contract.complete && contract.figures.transactions < network.transactions);
     assert!(!found.usual_network.is_empty() && found.usual_contract.len() <= found.usual_network.len());
     assert!(found.usual_network.iter().all(|usual| usual.at.0 < found.from.0 && usual.figures.blocks > 0));
+    // By the hour, of a chain whose blocks come minutes apart.
+    let hours = store.diagnosis(&DiagnosisFilter { step: Step::Hour, ..evidence }).await.expect("evidence");
+    assert_eq!((found.from.0 - hours.from.0, hours.to), (55 * 60_000, found.to));
+    assert!(hours.network.figures.transactions >= network.transactions && hours.usual_network.len() <= 24);
+    assert!(hours.usual_network.iter().all(|usual| usual.at.0 % 3_600_000 == 0 && usual.at.0 < hours.from.0));
     sink.stop().await.expect("a clean end");
     engine.stop().await;
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{AUDIT, Open, kind, paths};
-use crate::door::Keyed;
+use crate::{door::Keyed, http::Answer, world::World};
 
 const RULES: &str = "/api/v1/rules";
 const MONITORS: &str = "/api/v1/monitors";
@@ -177,6 +177,46 @@ async fn what_is_named_stays() {
     for path in [rule, path, contract] {
         assert_eq!(open.raw("DELETE", &path, &[("If-Match", "*")], b"").await.status, 204, "{path}");
     }
+    open.api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_monitor_of_a_bitcoin_network_is_refused_with_what_to_use_instead() {
+    let open = Open::over(World::without_sink(&["a", "bitcoin"]).await, Vec::new()).await;
+    let monitor = |networks: Value| {
+        let conditions = json!({"transactions": [{"status": "Any", "expression": "value > 1"}]});
+        json!({"name": "large", "networks": networks, "match_conditions": conditions})
+    };
+    let refused = |answer: &Answer, place: &str| {
+        assert_eq!((kind(answer), paths(answer)), ((422, "invalid-body".to_owned()), vec![place.to_owned()]));
+        let mistake = &answer.json()["errors"][0];
+        assert!(
+            mistake["problem"].as_str().is_some_and(|problem| problem.contains("is a Bitcoin network")),
+            "{mistake}"
+        );
+        assert!(mistake["cure"].as_str().is_some_and(|cure| cure.contains("a rule")), "{mistake}");
+    };
+    refused(&open.send("POST", MONITORS, &[], &monitor(json!(["bitcoin"]))).await, "networks.0");
+    refused(&open.send("POST", MONITORS, &[], &monitor(json!(["a", "bitcoin"]))).await, "networks.1");
+    refused(&open.send("POST", &format!("{MONITORS}/preview"), &[], &monitor(json!(["bitcoin"]))).await, "networks.0");
+    assert_eq!(open.api.get(MONITORS).await.json()["items"], json!([]), "nothing is kept");
+
+    // Nor does one come there by a change.
+    let made = open.send("POST", MONITORS, &[], &monitor(json!(["a"]))).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let path = made.header("location").expect("where it is").to_owned();
+    let any = [("If-Match", "*")];
+    refused(&open.send("PATCH", &path, &any, &json!({"networks": ["a", "bitcoin"]})).await, "networks.1");
+    assert_eq!(open.api.get(&path).await.json()["networks"], made.json()["networks"]);
+
+    // What is said to use instead is taken.
+    for metric in ["transactions", "fee_total", "gas_price_avg", "no_block_seconds", "diverged"] {
+        let rule = json!({"name": metric, "network": "bitcoin", "metric": metric, "threshold": 1});
+        let made = open.send("POST", RULES, &[], &rule).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    let silence = json!({"name": "quiet", "match": {"network": "bitcoin"}, "ends_at": "2100-01-01T00:00:00Z"});
+    assert_eq!(open.send("POST", SILENCES, &[], &silence).await.status, 201);
     open.api.stop().await;
 }
 

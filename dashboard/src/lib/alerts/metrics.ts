@@ -3,7 +3,8 @@
 import { priceIn } from '../chain';
 import { count, percent } from '../format';
 
-export type Unit = 'share' | 'count' | 'score' | 'rate' | 'price' | 'amount' | 'seconds' | 'blocks';
+/** `state`: 1 while it is so, else 0. */
+export type Unit = 'share' | 'count' | 'score' | 'rate' | 'price' | 'amount' | 'seconds' | 'blocks' | 'state';
 
 export interface Metric {
 	/** As the API calls it. */
@@ -45,6 +46,7 @@ export const METRICS: readonly Metric[] = [
 	other('endpoint', 'provider_error_rate', 'Errors of an endpoint', 'share', 0.1, 'the share of requests of the last ten minutes that an endpoint failed'),
 	other('endpoint', 'endpoints_disagree', 'Endpoints that disagree', 'count', 0, 'endpoints that say other than the rest'),
 	other('endpoint', 'reconnects', 'Reconnects', 'count', 10, 'how often connections were lost and made again', { windowed: true }),
+	other('service', 'diverged', 'Sources on different branches', 'state', 0, '1 while nodes and servers of a network show different branches of its chain: Bitcoin Core one, Electrum servers another'),
 	other('service', 'no_block_seconds', 'No block', 'seconds', 60, 'seconds since the last block'),
 	other('service', 'lag_blocks', 'Lag', 'blocks', 10, 'blocks between the chain’s tip and what was processed'),
 	other('service', 'stage_lag', 'Lag of the stages', 'seconds', 60, 'seconds that the stages are behind'),
@@ -88,6 +90,7 @@ export function figure(value: number | string | null | undefined, metric: string
 	const unit = metricOf(metric ?? '')?.unit;
 	if (!Number.isFinite(n)) return String(value);
 	if (unit === 'share') return percent(n);
+	if (unit === 'state') return n === 0 ? 'no' : 'yes';
 	if (unit === 'price') {
 		const { sign, factor } = entered(unit, family);
 		return `${short(n / factor)} ${sign}`;

@@ -162,6 +162,8 @@ export interface Evidence {
 	matches?: Match[];
 	/** False: some of the window was not there. */
 	complete?: boolean;
+	/** Of endpoints and of sources on different branches: why, in words. */
+	reason?: string | null;
 	/** All of them, where only some are told. */
 	count?: number | null;
 	[more: string]: unknown;

@@ -3,7 +3,7 @@ import { complete, FIELDS, named, taken } from './complete';
 import { duration } from './duration';
 import { figure, fromApi, METRICS, toApi } from './metrics';
 import { Wrong } from './mistakes';
-import { isOver, ofDelivery, ofSilence, phaseOf, sentence } from './words';
+import { isOver, ofDelivery, ofRule, ofSilence, phaseOf, sentence } from './words';
 import type { Alert, Delivery } from './shapes';
 
 const alert: Alert = {
@@ -18,6 +18,14 @@ describe('words', () => {
 		expect(sentence({ ...alert, contract: null, group: { endpoint: 'ankr' }, evidence: { metric: 'provider_score', value: 31, threshold: 50 } })).toBe('Score of an endpoint 31 at ankr of op-mainnet, the limit is 50');
 		const match = { network: 'n', transaction_hash: '0x', kind: 'event', signature: 'T(address)', height: 1 };
 		expect(sentence({ ...alert, contract: null, source: { kind: 'monitor', id: 'm', name: 'm' }, evidence: { matches: [match, { ...match, signature: 'U()' }] } })).toBe('2 matches on op-mainnet: T(address) and 1 more');
+	});
+
+	it('says that sources are on different branches, and why', () => {
+		const split = { ...alert, network: 'bitcoin', contract: null, evidence: { metric: 'diverged', value: 1, threshold: 0, reason: 'core shows another block than electrum' } };
+		expect(sentence(split)).toBe('Sources on different branches on bitcoin: core shows another block than electrum');
+		expect(figure(1, 'diverged') + figure(0, 'diverged')).toBe('yesno');
+		const rule = { network: 'bitcoin', metric: 'diverged', operator: '>', threshold: 0, for: '1m' };
+		expect(ofRule(rule as never)).toBe('Sources on different branches, for 1m, bitcoin');
 	});
 
 	it('knows what is over', () => {

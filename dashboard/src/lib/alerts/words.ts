@@ -90,6 +90,7 @@ export function sentence(alert: Alert, naming: Naming = nameless): string {
 	}
 	const metric = metricOf(evidence.metric ?? '');
 	const family = families.of(alert.network ?? '');
+	if (metric?.unit === 'state') return `${metric.label} on ${where}${evidence.reason ? `: ${evidence.reason}` : ''}`;
 	const limit = evidence.threshold ?? evidence.baseline;
 	const against = limit == null ? '' : `, ${evidence.threshold == null ? 'usual' : 'the limit'} is ${figure(limit, evidence.metric, family)}`;
 	const endpoint = alert.group?.endpoint;
@@ -115,10 +116,12 @@ export function ofRule(rule: Rule, naming: Naming = nameless): string {
 	const than = rule.baseline
 		? `${rule.operator.startsWith('<') ? 'under' : 'over'} the usual of ${rule.baseline.over} by ${rule.baseline.percent} %`
 		: `${OPERATORS[rule.operator] ?? rule.operator} ${figure(rule.threshold, rule.metric, families.shared(networks))}`;
+	/** While it is so: that is no figure. */
+	const plain = metric?.unit === 'state' && rule.operator === '>' && rule.threshold === 0;
 	const window = metric?.windowed ? ` in ${rule.window}` : '';
 	const since = rule.for && rule.for !== '0s' ? `, for ${rule.for}` : '';
 	const endpoint = rule.endpoint ? ` of ${rule.endpoint}` : '';
-	return `${metric?.label ?? rule.metric}${endpoint} ${than}${window}${since}, ${place(networks.join(', ') || null, rule.contract, naming)}`;
+	return `${metric?.label ?? rule.metric}${endpoint}${plain ? '' : ` ${than}`}${window}${since}, ${place(networks.join(', ') || null, rule.contract, naming)}`;
 }
 
 /** What a monitor looks for. */

@@ -27,6 +27,9 @@ describe('figures', () => {
 		expect(usual(0.018, 0.064, 'ratio', 'evm')).toBe('1.8 – 6.4 %');
 		expect(usual(0, 2, 'blocks', 'evm')).toBe('0 – 2 blocks');
 		expect(usual(0, 1, 'endpoints', 'evm')).toBe('0 – 1 endpoint');
+		expect([measured(2, 'branches', 'bitcoin'), usual(1, 1, 'branches', 'bitcoin')]).toEqual(['2 branches', '1 branch']);
+		expect(measured('84000', 'price', 'bitcoin')).toBe('84 sat/vB');
+		expect(usual('4000', '8500', 'price', 'bitcoin')).toBe('4 – 8.5 sat/vB');
 		expect(usual(80, 2_100, 'ms', 'evm')).toBe('80 ms – 2.10 s');
 		expect(usual(null, 1, 'blocks', 'evm')).toBe('at most 1 block');
 		expect(usual(null, null, 'blocks', 'evm')).toBeNull();

@@ -89,6 +89,8 @@ export function measured(value: Value | undefined, unitName: string | null | und
 			return plural(n, 'block');
 		case 'endpoints':
 			return plural(n, 'endpoint');
+		case 'branches':
+			return plural(n, 'branch', 'branches');
 		default: {
 			const text = typeof value === 'string' && /^\d+$/.test(value) ? group(value) : Number.isInteger(n) ? count(n) : brief(n);
 			return unitName ? `${text} ${unitName}` : text;
