@@ -4,7 +4,7 @@
 //! (rules 1 and 2). What is missing is the row in the store. A letter of a transaction is decoded and enriched again by this
 //! program, and its rows are inserted at the event's own sequence, by the sink's own code, where they are missing and nothing can
 //! revert the block any more ([`store::sink::mend`]). Whoever runs it twice inserts nothing twice. What is no transaction's
-//! letter is refused, with what to do instead.
+//! letter is refused, and so is one whose bytes are gone or say nothing, with what to do instead. All of it holds for every family.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,14 +13,15 @@ use std::{
 
 use alloy_primitives::Address;
 use clap::Args;
-use enrich::steps::{contracts::touched, decode::Decoder, enrich_transaction, fee::InBlock, known::Known};
+use enrich::steps::{bitcoin, contracts::touched, decode::Decoder, enrich_transaction, fee::InBlock, known::Known};
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::config::Live;
 use schemas::{
     ChildEnvelope, Network,
     codec::Codec,
     records::{
-        EnrichedTransaction, Enrichment, EvmTransaction, Payload, RawTransaction, WatchedAddress, dead_letter::reason,
+        BitcoinDecoded, BitcoinTransaction, EnrichedTransaction, Enrichment, EvmTransaction, Payload, RawTransaction,
+        WatchedAddress, dead_letter::reason,
     },
     topics,
 };
@@ -219,120 +220,172 @@ impl Work {
     async fn take_up(&self, letter: &Letter, dry_run: bool) -> Result<Outcome, Failure> {
         let read = match read(&self.codec, letter) {
             Ok(read) => read,
-            Err(why) => return Ok(Outcome::Refused(why)),
+            Err(Why::Said(why)) => return Ok(Outcome::Refused(why)),
+            Err(Why::AskAgain(why)) => return self.ask_again(letter, why).await,
         };
         let envelope = &read.envelope;
         let watched = self.watched.get(&envelope.network);
-        let contracts = watched.map(|watched| touched(read.transaction(), watched)).unwrap_or_default();
+        let contracts = watched.map(|watched| read.found.touched(watched)).unwrap_or_default();
         let finalized = self.finalized.get(envelope.network.as_str()).copied();
         let index = letter.index.unwrap_or_default();
-        let base_fee = match mend::place(&self.store, envelope, index, finalized).await? {
-            Place::Missing { base_fee } => base_fee,
-            Place::Held => {
-                // Whoever inserted the row may have been cut off before the block's sums were put right.
-                if !dry_run {
-                    mend::sum_up(&self.store, envelope, &contracts).await?;
-                }
-                return Ok(Outcome::AlreadyThere);
+        let place = mend::place(&self.store, envelope, index, finalized).await?;
+        let Place::Missing { base_fee, chain } = place else {
+            // Whoever inserted the row may have been cut off before the block's sums were put right.
+            if place == Place::Held && !dry_run {
+                mend::sum_up(&self.store, envelope, &contracts).await?;
             }
-            Place::Reverted => return Ok(Outcome::Reverted),
-            Place::Pruned => return Ok(Outcome::Pruned),
-            Place::NotStored => return Ok(Outcome::NotYet("the sink has not come to this block; run it again later")),
-            Place::NotFinal => {
-                return Ok(Outcome::NotYet("the block can still be reverted; run it again when it is final"));
-            }
+            return Ok(without_a_row(&place));
         };
-        if dry_run {
-            return Ok(Outcome::WouldInsert);
-        }
         let Read { envelope, found } = read;
-        let both = match found {
-            Found::Enriched(both) => both,
-            Found::Raw(tx) => {
+        let payload = match found {
+            Found::Evm(both) => Payload::Evm(both),
+            Found::Bitcoin(decoded) => Payload::Bitcoin(decoded),
+            Found::RawEvm(tx) => {
                 // No facts: what they tell is applied when the row is read.
                 let known = Known::default();
                 let mut decoder = Decoder::new(&known, envelope.height);
                 let block = InBlock { base_fee, time: envelope.block_time };
                 let found = enrich_transaction(&self.enrich.profile(&envelope.network), &block, &mut decoder, &tx);
-                Box::new((*tx, found))
+                Payload::Evm(Box::new((*tx, found)))
             }
+            Found::RawBitcoin(tx) => match bitcoin::decode(chain, &tx) {
+                Ok(decoded) => Payload::Bitcoin(Box::new(decoded)),
+                Err(why) => return self.ask_again(letter, format!("this version cannot read it either: {why}")).await,
+            },
         };
-        let enriched = EnrichedTransaction { envelope, payload: Payload::Evm(both) };
+        if dry_run {
+            return Ok(Outcome::WouldInsert);
+        }
+        let enriched = EnrichedTransaction { envelope, payload };
         Ok(match mend::insert(&self.store, &enriched, &contracts).await? {
             Place::Reverted => Outcome::Reverted,
             _ => Outcome::Inserted,
         })
     }
+
+    /// The letter's bytes are gone, or say nothing: the node has them, and the command that asks it is told with its height.
+    async fn ask_again(&self, letter: &Letter, why: String) -> Result<Outcome, Failure> {
+        let network = letter.network.as_deref().and_then(|slug| slug.parse::<Network>().ok());
+        let (Some(network), Some(sequence)) = (network, letter.sequence) else { return Ok(Outcome::Refused(why)) };
+        let Some(height) = mend::height_of(&self.store, &network, sequence).await? else {
+            return Ok(match self.store.processed_sequence(network.as_str()).await? < sequence {
+                true => without_a_row(&Place::NotStored),
+                false => Outcome::Refused(why),
+            });
+        };
+        Ok(Outcome::Refused(format!(
+            "{why}; `headwater backfill --config FILE --network {network} --from {height} --to {height} --again` asks the node for the \
+             whole block again, once its height is final"
+        )))
+    }
 }
 
-const NOT_A_TRANSACTION: &str = "the original is a placeholder itself";
+/// What is told where there is nothing to insert.
+fn without_a_row(place: &Place) -> Outcome {
+    match place {
+        Place::Missing { .. } => Outcome::WouldInsert,
+        Place::Held => Outcome::AlreadyThere,
+        Place::Reverted => Outcome::Reverted,
+        Place::Pruned => Outcome::Pruned,
+        Place::NotStored => Outcome::NotYet("the sink has not come to this block; run it again later"),
+        Place::NotFinal => Outcome::NotYet("the block can still be reverted; run it again when it is final"),
+    }
+}
 
-/// Its addresses follow from the chain, which its block's header has, and its inputs and outputs have rows of their own.
-const NOT_BY_ITSELF: &str = "a Bitcoin transaction is not mended by itself: fill its height again with \
-     `headwater backfill --network NETWORK --from HEIGHT --to HEIGHT --again`";
+/// Why a letter is not taken up.
+enum Why {
+    /// In words that say what to do instead.
+    Said(String),
+    /// Its bytes are of no use: whoever has the block is to be asked again.
+    AskAgain(String),
+}
 
 struct Read {
     envelope: ChildEnvelope,
     found: Found,
 }
 
+/// A letter's transaction, as far as it was worked up.
 enum Found {
-    Raw(Box<EvmTransaction>),
-    Enriched(Box<(EvmTransaction, Enrichment)>),
+    RawEvm(Box<EvmTransaction>),
+    Evm(Box<(EvmTransaction, Enrichment)>),
+    RawBitcoin(Box<BitcoinTransaction>),
+    Bitcoin(Box<BitcoinDecoded>),
 }
 
-impl Read {
-    fn transaction(&self) -> &EvmTransaction {
-        match &self.found {
-            Found::Raw(tx) => tx,
-            Found::Enriched(both) => &both.0,
+impl Found {
+    /// Its position in the block.
+    fn index(&self) -> u32 {
+        match self {
+            Self::RawEvm(tx) => tx.transaction_index,
+            Self::Evm(both) => both.0.transaction_index,
+            Self::RawBitcoin(tx) => tx.transaction_index,
+            Self::Bitcoin(decoded) => decoded.transaction_index,
+        }
+    }
+
+    /// Watched contracts that it touches; Bitcoin has none.
+    fn touched(&self, watched: &HashSet<Address>) -> Vec<Address> {
+        match self {
+            Self::RawEvm(tx) => touched(tx, watched),
+            Self::Evm(both) => touched(&both.0, watched),
+            Self::RawBitcoin(_) | Self::Bitcoin(_) => Vec::new(),
         }
     }
 }
 
-/// What can be mended by itself; or why it cannot.
-fn evm<E, B>(payload: Payload<E, B>) -> Result<Box<E>, String> {
-    match payload {
-        Payload::Evm(tx) => Ok(tx),
-        Payload::Bitcoin(_) => Err(NOT_BY_ITSELF.into()),
-        Payload::Revert | Payload::Unreadable { .. } => Err(NOT_A_TRANSACTION.into()),
-    }
+/// What cannot be mended by itself.
+fn placeholder() -> Why {
+    Why::AskAgain("the original is a placeholder itself".into())
 }
 
 /// The letter's transaction; or why there is none, and what to do instead.
-fn read(codec: &Codec, letter: &Letter) -> Result<Read, String> {
+fn read(codec: &Codec, letter: &Letter) -> Result<Read, Why> {
     if letter.reason == reason::FOREIGN {
-        return Err("another program wrote it into this topic: it belongs to no network, and nothing is missing".into());
+        let why = "another program wrote it into this topic: it belongs to no network, and nothing is missing";
+        return Err(Why::Said(why.into()));
     }
     let raw = letter.source_topic == topics::RAW_TRANSACTIONS.name;
     if !raw && letter.source_topic != topics::ENRICHED_TRANSACTIONS.name {
-        return Err(format!(
+        return Err(Why::Said(format!(
             "it is the header record of a whole block: its network stands still there (`headwater status`), and no row alone can \
              mend that; follow the network under another slug, from this height on, with a version that reads it ({})",
             letter.error
-        ));
+        )));
     }
     let Some(bytes) = letter.original.as_deref() else {
-        return Err(format!("the letter does not hold the original bytes; the node still has it: {}", letter.error));
+        return Err(Why::AskAgain(format!("the letter does not hold the original bytes: {}", letter.error)));
     };
     let still = |e: schemas::codec::DecodeError| match e.reason() {
-        reason::UNKNOWN_SCHEMA => format!("{e}; run the replay with the version that wrote it, or a newer one"),
-        _ => format!("this version cannot read it either: {e}"),
+        reason::UNKNOWN_SCHEMA => {
+            Why::Said(format!("{e}; run the replay with the version that wrote it, or a newer one"))
+        }
+        _ => Why::AskAgain(format!("this version cannot read it either: {e}")),
     };
-    let read = if raw {
+    let (envelope, found) = if raw {
         let RawTransaction { envelope, payload } = codec.decode(bytes).map_err(still)?;
-        Read { envelope, found: Found::Raw(evm(payload)?) }
+        let found = match payload {
+            Payload::Evm(tx) => Found::RawEvm(tx),
+            Payload::Bitcoin(tx) => Found::RawBitcoin(tx),
+            Payload::Revert | Payload::Unreadable { .. } => return Err(placeholder()),
+        };
+        (envelope, found)
     } else {
         let EnrichedTransaction { envelope, payload } = codec.decode(bytes).map_err(still)?;
-        Read { envelope, found: Found::Enriched(evm(payload)?) }
+        let found = match payload {
+            Payload::Evm(both) => Found::Evm(both),
+            Payload::Bitcoin(decoded) => Found::Bitcoin(decoded),
+            Payload::Revert | Payload::Unreadable { .. } => return Err(placeholder()),
+        };
+        (envelope, found)
     };
-    let (network, sequence) = (&read.envelope.network, read.envelope.sequence);
-    let index = read.transaction().transaction_index;
+    let (network, sequence, index) = (&envelope.network, envelope.sequence, found.index());
     if letter.network.as_deref() != Some(network.as_str())
         || letter.sequence != Some(sequence)
         || letter.index != Some(index)
     {
-        return Err(format!("the original is transaction {index} of {network} {sequence}, its place says otherwise"));
+        let why = format!("the original is transaction {index} of {network} {sequence}, its place says otherwise");
+        return Err(Why::AskAgain(why));
     }
-    Ok(read)
+    Ok(Read { envelope, found })
 }
