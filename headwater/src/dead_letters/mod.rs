@@ -1,7 +1,9 @@
 //! `headwater dead-letters`: what could not be processed, with its reason and its original bytes (rule 13).
 
+mod causes;
 mod letter;
 mod list;
+mod original;
 mod read;
 mod replay;
 

@@ -13,16 +13,13 @@ use std::{
 
 use alloy_primitives::Address;
 use clap::Args;
-use enrich::steps::{bitcoin, contracts::touched, decode::Decoder, enrich_transaction, fee::InBlock, known::Known};
+use enrich::steps::{bitcoin, decode::Decoder, enrich_transaction, fee::InBlock, known::Known};
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::config::Live;
 use schemas::{
-    ChildEnvelope, Network,
+    Network,
     codec::Codec,
-    records::{
-        BitcoinDecoded, BitcoinTransaction, EnrichedTransaction, Enrichment, EvmTransaction, Payload, RawTransaction,
-        WatchedAddress, dead_letter::reason,
-    },
+    records::{EnrichedTransaction, Payload, WatchedAddress},
     topics,
 };
 use serde_json::Value;
@@ -32,7 +29,9 @@ use store::{
 };
 
 use super::{
+    causes::Failed,
     letter::{Letter, Parts},
+    original::{Found, Read, Why, read},
     read::{each, none_at},
 };
 use crate::{
@@ -91,7 +90,7 @@ impl Outcome {
         match self {
             Self::NotYet(why) => why,
             Self::Refused(why) => why,
-            Self::Reverted => "the block was reverted: nothing is missing",
+            Self::Reverted => "the block was reverted, or filled again: nothing is missing of it",
             Self::Pruned => "rows of the block's height were removed by `[store] keep` or `max_bytes`",
             _ => "",
         }
@@ -105,12 +104,13 @@ pub fn replay(args: &Replay) -> Result<(), Failure> {
         let (store, _) = parts::connect_store(&config, parts::Asker::Sink)?;
         store.ping().await.map_err(|e| format!("the rows go into the store, which must run (`headwater up`): {e}"))?;
         let finalized = finalized_heights(&config).await?;
-        let work = Work {
+        let mut work = Work {
             store,
             codec: parts::codec(&config).await?,
             enrich: parts::enrich_config(&mut Live::new(config.clone())),
             finalized,
             watched: watched_contracts(&config).await?,
+            failed: Failed::default(),
         };
         let bar = ProgressBar::new_spinner();
         bar.set_style(ProgressStyle::with_template("{spinner} {pos} letters, {elapsed}").expect("a template"));
@@ -136,6 +136,7 @@ pub fn replay(args: &Replay) -> Result<(), Failure> {
             Ok(true)
         })
         .await?;
+        work.failed.fold(&config, &work.store).await?;
         bar.finish_and_clear();
         if let Some(offset) = missing.first() {
             return Err(none_at(*offset));
@@ -214,16 +215,18 @@ struct Work {
     enrich: enrich::Config,
     finalized: HashMap<String, u64>,
     watched: HashMap<Network, HashSet<Address>>,
+    /// Those that have a row now, and get a cause.
+    failed: Failed,
 }
 
 impl Work {
-    async fn take_up(&self, letter: &Letter, dry_run: bool) -> Result<Outcome, Failure> {
+    async fn take_up(&mut self, letter: &Letter, dry_run: bool) -> Result<Outcome, Failure> {
         let read = match read(&self.codec, letter) {
             Ok(read) => read,
             Err(Why::Said(why)) => return Ok(Outcome::Refused(why)),
             Err(Why::AskAgain(why)) => return self.ask_again(letter, why).await,
         };
-        let envelope = &read.envelope;
+        let (envelope, has_failed) = (&read.envelope, read.found.has_failed());
         let watched = self.watched.get(&envelope.network);
         let contracts = watched.map(|watched| read.found.touched(watched)).unwrap_or_default();
         let finalized = self.finalized.get(envelope.network.as_str()).copied();
@@ -233,6 +236,9 @@ impl Work {
             // Whoever inserted the row may have been cut off before the block's sums were put right.
             if place == Place::Held && !dry_run {
                 mend::sum_up(&self.store, envelope, &contracts).await?;
+                if has_failed {
+                    self.failed.add(envelope.network.clone(), envelope.sequence, index);
+                }
             }
             return Ok(without_a_row(&place));
         };
@@ -257,26 +263,26 @@ impl Work {
             return Ok(Outcome::WouldInsert);
         }
         let enriched = EnrichedTransaction { envelope, payload };
-        Ok(match mend::insert(&self.store, &enriched, &contracts).await? {
-            Place::Reverted => Outcome::Reverted,
-            _ => Outcome::Inserted,
-        })
+        if mend::insert(&self.store, &enriched, &contracts).await? == Place::Reverted {
+            return Ok(Outcome::Reverted);
+        }
+        if has_failed {
+            self.failed.add(enriched.envelope.network, enriched.envelope.sequence, index);
+        }
+        Ok(Outcome::Inserted)
     }
 
     /// The letter's bytes are gone, or say nothing: the node has them, and the command that asks it is told with its height.
     async fn ask_again(&self, letter: &Letter, why: String) -> Result<Outcome, Failure> {
         let network = letter.network.as_deref().and_then(|slug| slug.parse::<Network>().ok());
         let (Some(network), Some(sequence)) = (network, letter.sequence) else { return Ok(Outcome::Refused(why)) };
-        let Some(height) = mend::height_of(&self.store, &network, sequence).await? else {
-            return Ok(match self.store.processed_sequence(network.as_str()).await? < sequence {
-                true => without_a_row(&Place::NotStored),
-                false => Outcome::Refused(why),
-            });
-        };
-        Ok(Outcome::Refused(format!(
-            "{why}; `headwater backfill --config FILE --network {network} --from {height} --to {height} --again` asks the node for the \
-             whole block again, once its height is final"
-        )))
+        Ok(match mend::height_of(&self.store, &network, sequence).await? {
+            Ok(height) => Outcome::Refused(format!(
+                "{why}; `headwater backfill --config FILE --network {network} --from {height} --to {height} --again` asks the node \
+                 for the whole block again, once its height is final"
+            )),
+            Err(place) => without_a_row(&place),
+        })
     }
 }
 
@@ -290,102 +296,4 @@ fn without_a_row(place: &Place) -> Outcome {
         Place::NotStored => Outcome::NotYet("the sink has not come to this block; run it again later"),
         Place::NotFinal => Outcome::NotYet("the block can still be reverted; run it again when it is final"),
     }
-}
-
-/// Why a letter is not taken up.
-enum Why {
-    /// In words that say what to do instead.
-    Said(String),
-    /// Its bytes are of no use: whoever has the block is to be asked again.
-    AskAgain(String),
-}
-
-struct Read {
-    envelope: ChildEnvelope,
-    found: Found,
-}
-
-/// A letter's transaction, as far as it was worked up.
-enum Found {
-    RawEvm(Box<EvmTransaction>),
-    Evm(Box<(EvmTransaction, Enrichment)>),
-    RawBitcoin(Box<BitcoinTransaction>),
-    Bitcoin(Box<BitcoinDecoded>),
-}
-
-impl Found {
-    /// Its position in the block.
-    fn index(&self) -> u32 {
-        match self {
-            Self::RawEvm(tx) => tx.transaction_index,
-            Self::Evm(both) => both.0.transaction_index,
-            Self::RawBitcoin(tx) => tx.transaction_index,
-            Self::Bitcoin(decoded) => decoded.transaction_index,
-        }
-    }
-
-    /// Watched contracts that it touches; Bitcoin has none.
-    fn touched(&self, watched: &HashSet<Address>) -> Vec<Address> {
-        match self {
-            Self::RawEvm(tx) => touched(tx, watched),
-            Self::Evm(both) => touched(&both.0, watched),
-            Self::RawBitcoin(_) | Self::Bitcoin(_) => Vec::new(),
-        }
-    }
-}
-
-/// What cannot be mended by itself.
-fn placeholder() -> Why {
-    Why::AskAgain("the original is a placeholder itself".into())
-}
-
-/// The letter's transaction; or why there is none, and what to do instead.
-fn read(codec: &Codec, letter: &Letter) -> Result<Read, Why> {
-    if letter.reason == reason::FOREIGN {
-        let why = "another program wrote it into this topic: it belongs to no network, and nothing is missing";
-        return Err(Why::Said(why.into()));
-    }
-    let raw = letter.source_topic == topics::RAW_TRANSACTIONS.name;
-    if !raw && letter.source_topic != topics::ENRICHED_TRANSACTIONS.name {
-        return Err(Why::Said(format!(
-            "it is the header record of a whole block: its network stands still there (`headwater status`), and no row alone can \
-             mend that; follow the network under another slug, from this height on, with a version that reads it ({})",
-            letter.error
-        )));
-    }
-    let Some(bytes) = letter.original.as_deref() else {
-        return Err(Why::AskAgain(format!("the letter does not hold the original bytes: {}", letter.error)));
-    };
-    let still = |e: schemas::codec::DecodeError| match e.reason() {
-        reason::UNKNOWN_SCHEMA => {
-            Why::Said(format!("{e}; run the replay with the version that wrote it, or a newer one"))
-        }
-        _ => Why::AskAgain(format!("this version cannot read it either: {e}")),
-    };
-    let (envelope, found) = if raw {
-        let RawTransaction { envelope, payload } = codec.decode(bytes).map_err(still)?;
-        let found = match payload {
-            Payload::Evm(tx) => Found::RawEvm(tx),
-            Payload::Bitcoin(tx) => Found::RawBitcoin(tx),
-            Payload::Revert | Payload::Unreadable { .. } => return Err(placeholder()),
-        };
-        (envelope, found)
-    } else {
-        let EnrichedTransaction { envelope, payload } = codec.decode(bytes).map_err(still)?;
-        let found = match payload {
-            Payload::Evm(both) => Found::Evm(both),
-            Payload::Bitcoin(decoded) => Found::Bitcoin(decoded),
-            Payload::Revert | Payload::Unreadable { .. } => return Err(placeholder()),
-        };
-        (envelope, found)
-    };
-    let (network, sequence, index) = (&envelope.network, envelope.sequence, found.index());
-    if letter.network.as_deref() != Some(network.as_str())
-        || letter.sequence != Some(sequence)
-        || letter.index != Some(index)
-    {
-        let why = format!("the original is transaction {index} of {network} {sequence}, its place says otherwise");
-        return Err(Why::AskAgain(why));
-    }
-    Ok(Read { envelope, found })
 }

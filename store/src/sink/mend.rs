@@ -96,12 +96,21 @@ pub async fn place(store: &Store, of: &ChildEnvelope, index: u32, finalized: Opt
     })
 }
 
-/// The height of a block event, where the store has it: letters name the sequence alone.
-pub async fn height_of(store: &Store, network: &Network, sequence: u64) -> Result<Option<u64>, StoreError> {
+/// The height of an event whose block stands; or why there is nothing to mend: letters name the sequence alone.
+pub async fn height_of(store: &Store, network: &Network, sequence: u64) -> Result<Result<u64, Place>, StoreError> {
+    let of = |sql: &str| store.read(sql).param("network", network.as_str()).param("sequence", sequence);
     let sql =
         "SELECT height FROM block_event_rows FINAL WHERE network = {network:String} AND sequence = {sequence:UInt64}";
-    let row = store.read(sql).param("network", network.as_str()).param("sequence", sequence);
-    store.within("looking for a block event", row.fetch_optional::<u64>()).await
+    let event = store.within("looking for a block event", of(sql).fetch_optional::<u64>()).await?;
+    let Some(height) = event else { return Ok(Err(Place::NotStored)) };
+    if store.pruned_below(network).await?.is_some_and(|pruned| pruned.has(height)) {
+        return Ok(Err(Place::Pruned));
+    }
+    let sql = "SELECT count() FROM block_rows FINAL WHERE network = {network:String} AND height = {height:UInt64} \
+               AND sequence = {sequence:UInt64}";
+    let stands = of(sql).param("height", height).fetch_one::<u64>();
+    let stands = store.within("reading what stands at a height", stands).await? > 0;
+    Ok(if stands { Ok(height) } else { Err(Place::Reverted) })
 }
 
 /// The block that stands at the event's height, if it is the event's.

@@ -187,8 +187,8 @@ async fn a_missing_row_is_inserted_once_and_never_into_a_reverted_block<M: Model
     assert_eq!(place(gone, Some(106)).await, Place::NotStored);
     log.publish(&[second]).await;
     until_processed(&store, &network, 7).await;
-    assert_eq!(mend::height_of(&store, &network, 7).await.expect("an answer"), Some(106));
-    assert_eq!(mend::height_of(&store, &network, 70).await.expect("an answer"), None);
+    let height = async |sequence| mend::height_of(&store, &network, sequence).await.expect("an answer");
+    assert_eq!((height(7).await, height(70).await), (Ok(106), Err(Place::NotStored)));
 
     // Nothing is inserted into a block that may still be reverted.
     assert_eq!(place(&held[0], None).await, Place::NotFinal);
@@ -207,6 +207,7 @@ async fn a_missing_row_is_inserted_once_and_never_into_a_reverted_block<M: Model
     // A revert between look and insert: nothing stays.
     log.publish(&[chain.revert()]).await;
     until_processed(&store, &network, 8).await;
+    assert_eq!(height(7).await, Err(Place::Reverted));
     for t in &reverted {
         assert_eq!(place(t, Some(106)).await, Place::Reverted);
         assert_eq!(mend::insert(&store, t, &M::watched(t)).await.expect("an insert"), Place::Reverted);
