@@ -13,9 +13,9 @@ use std::{
 
 use alloy_primitives::Address;
 use clap::Args;
-use enrich::steps::{bitcoin, decode::Decoder, enrich_transaction, fee::InBlock, known::Known};
+use enrich::steps::{bitcoin, decode::Decoder, enrich_transaction, fee::InBlock};
 use indicatif::{ProgressBar, ProgressStyle};
-use runtime::config::Live;
+use runtime::config::{Config, Live};
 use schemas::{
     Network,
     codec::Codec,
@@ -30,6 +30,7 @@ use store::{
 
 use super::{
     causes::Failed,
+    facts::Facts,
     letter::{Letter, Parts},
     original::{Found, Read, Why, read},
     read::{each, none_at},
@@ -110,6 +111,8 @@ pub fn replay(args: &Replay) -> Result<(), Failure> {
             enrich: parts::enrich_config(&mut Live::new(config.clone())),
             finalized,
             watched: watched_contracts(&config).await?,
+            config: config.clone(),
+            facts: Facts::default(),
             failed: Failed::default(),
         };
         let bar = ProgressBar::new_spinner();
@@ -165,7 +168,7 @@ fn summary(counts: &HashMap<&'static str, usize>) -> Result<(), Failure> {
 }
 
 /// The highest final height of each network, as its watcher last published it.
-async fn finalized_heights(config: &runtime::config::Config) -> Result<HashMap<String, u64>, Failure> {
+async fn finalized_heights(config: &Config) -> Result<HashMap<String, u64>, Failure> {
     let query = Query { network: None, from: "beginning".into(), follow: false };
     let mut heights = HashMap::new();
     tail::each_line(config, topics::INGEST_CHECKPOINTS, query, async |line| {
@@ -184,7 +187,7 @@ async fn finalized_heights(config: &runtime::config::Config) -> Result<HashMap<S
 }
 
 /// The contracts of each network that somebody calls his own, as they are now.
-async fn watched_contracts(config: &runtime::config::Config) -> Result<HashMap<Network, HashSet<Address>>, Failure> {
+async fn watched_contracts(config: &Config) -> Result<HashMap<Network, HashSet<Address>>, Failure> {
     let query = Query { network: None, from: "beginning".into(), follow: false };
     let mut there: HashSet<(Network, Address)> = HashSet::new();
     tail::each_line(config, topics::CONTROL_CONFIG, query, async |line| {
@@ -215,6 +218,8 @@ struct Work {
     enrich: enrich::Config,
     finalized: HashMap<String, u64>,
     watched: HashMap<Network, HashSet<Address>>,
+    config: Config,
+    facts: Facts,
     /// Those that have a row now, and get a cause.
     failed: Failed,
 }
@@ -232,7 +237,7 @@ impl Work {
         let finalized = self.finalized.get(envelope.network.as_str()).copied();
         let index = letter.index.unwrap_or_default();
         let place = mend::place(&self.store, envelope, index, finalized).await?;
-        let Place::Missing { base_fee, chain } = place else {
+        let Place::Missing { base_fee, chain, facts_position } = place else {
             // Whoever inserted the row may have been cut off before the block's sums were put right.
             if place == Place::Held && !dry_run {
                 mend::sum_up(&self.store, envelope, &contracts).await?;
@@ -247,8 +252,7 @@ impl Work {
             Found::Evm(both) => Payload::Evm(both),
             Found::Bitcoin(decoded) => Payload::Bitcoin(decoded),
             Found::RawEvm(tx) => {
-                // No facts: what they tell is applied when the row is read.
-                let known = Known::default();
+                let known = self.facts.before(&self.config, &envelope.network, facts_position).await?;
                 let mut decoder = Decoder::new(&known, envelope.height);
                 let block = InBlock { base_fee, time: envelope.block_time };
                 let found = enrich_transaction(&self.enrich.profile(&envelope.network), &block, &mut decoder, &tx);

@@ -12,8 +12,8 @@ use schemas::{
     BitcoinHash, BlockHash, Codec, Envelope, Network, Op, Origin, Record, TimeMs,
     bitcoin::BitcoinChain,
     records::{
-        BitcoinHeader, BitcoinTransaction, Checkpoint, CheckpointRecord, Coverage, DeadLetter, EvmHeader,
-        EvmTransaction, Payload, RawBlock, RawTransaction, dead_letter::reason,
+        BitcoinHeader, BitcoinTransaction, Checkpoint, CheckpointRecord, ContractFacts, Coverage, DeadLetter,
+        EvmHeader, EvmTransaction, FactSource, Payload, RawBlock, RawTransaction, dead_letter::reason,
     },
     topics,
 };
@@ -41,10 +41,14 @@ struct Block {
 }
 
 impl Block {
-    /// Its transaction failed.
+    /// Its transaction failed, and called a contract that facts are known of.
     fn evm() -> Self {
+        let selector = &alloy_primitives::keccak256("headwaterReplayed(uint256)")[..4];
         let transaction = EvmTransaction {
             hash: alloy_primitives::B256::repeat_byte(9),
+            to_address: Some(CALLED),
+            input: [selector, &[0; 31], &[5]].concat().into(),
+            gas: 50_000,
             receipt_status: Some(0),
             receipt_gas_used: 21_000,
             receipt_effective_gas_price: Some(alloy_primitives::U256::from(3)),
@@ -81,6 +85,21 @@ impl Block {
         let raw = alloy_primitives::hex::decode(COINBASE).expect("digits").into();
         let transaction = BitcoinTransaction { transaction_index: 0, txid, raw, prevouts: Vec::new() };
         Self { hash: BitcoinHash([7; 32]).into(), header, transaction: Payload::Bitcoin(Box::new(transaction)) }
+    }
+}
+
+/// A contract that the EVM block's transaction calls.
+const CALLED: alloy_primitives::Address = alloy_primitives::Address::repeat_byte(0x55);
+
+/// What is known of it before its block comes.
+fn facts() -> ContractFacts {
+    let abi = r#"[{"type":"function","name":"headwaterReplayed","inputs":[{"name":"it","type":"uint256"}],"outputs":[],"stateMutability":"nonpayable"}]"#;
+    ContractFacts {
+        revision: 1,
+        abi: Some(abi.into()),
+        abi_source: Some(FactSource::Etherscan),
+        found_at: TimeMs::now(),
+        ..ContractFacts::nothing("old".parse().expect("a slug"), CALLED)
     }
 }
 
@@ -145,12 +164,17 @@ fn a_block_with_a_placeholder(codec: &Codec, block: Block) -> Vec<NewRecord> {
         record(codec, &letter(codec.encode(&original).expect("the original"))),
         record(codec, &letter(Bytes::from_static(b"not the original"))),
         record(codec, &checkpoint),
+        record(codec, &facts()),
     ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_of_evm_is_taken_up_once_through_the_running_process() {
     let mut headwater = a_letter_is_taken_up_once(Block::evm(), ("failed", 1, 63_000)).await;
+    // It is decoded with the facts that its block's other records were made with.
+    let sql = "SELECT t.call AS call, b.facts_position AS position FROM evm_transactions AS t, blocks AS b WHERE t.network = 'old' AND b.network = 'old'";
+    let row = headwater.query(sql).await.expect("rows").remove(0);
+    assert!(row["call"] == "headwaterReplayed(uint256 it)" && number(&row, "position") > 0, "{row}");
     // The row got its cause from the stage that finds them, as any other that failed.
     let sql = "SELECT found_by, cause FROM causes WHERE network = 'old'";
     let ask = async |h: &Headwater| h.query(sql).await.ok().filter(|rows| !rows.is_empty());

@@ -42,6 +42,8 @@ pub enum Place {
         base_fee: Option<U256>,
         /// Which of Bitcoin's chains the block is of: what decoding one of its transactions needs.
         chain: Option<BitcoinChain>,
+        /// How far facts about contracts were known when the block was enriched: an offset of `contract.facts`.
+        facts_position: Option<u64>,
     },
     /// Its row is there.
     Held,
@@ -62,6 +64,7 @@ struct Applied {
     #[serde(with = "wire::u256_option")]
     base_fee_per_gas: Option<U256>,
     chain: String,
+    facts_position: Option<u64>,
 }
 
 /// Looks a transaction up. `finalized`: highest final height of its network, where it is known.
@@ -91,7 +94,11 @@ pub async fn place(store: &Store, of: &ChildEnvelope, index: u32, finalized: Opt
     let highest = store.height_bounds(of.network.as_str()).await?.map_or(0, |(_, high)| high);
     let settled = finalized.is_some_and(|f| of.height <= f) || of.height.saturating_add(REORG_LIMIT_BLOCKS) < highest;
     Ok(match settled {
-        true => Place::Missing { base_fee: applied.base_fee_per_gas, chain: applied.chain.parse().ok() },
+        true => Place::Missing {
+            base_fee: applied.base_fee_per_gas,
+            chain: applied.chain.parse().ok(),
+            facts_position: applied.facts_position,
+        },
         false => Place::NotFinal,
     })
 }
@@ -115,7 +122,7 @@ pub async fn height_of(store: &Store, network: &Network, sequence: u64) -> Resul
 
 /// The block that stands at the event's height, if it is the event's.
 async fn applied(store: &Store, of: &ChildEnvelope) -> Result<Option<Applied>, StoreError> {
-    let sql = "SELECT sequence, hash, base_fee_per_gas, chain FROM block_rows FINAL \
+    let sql = "SELECT sequence, hash, base_fee_per_gas, chain, facts_position FROM block_rows FINAL \
                WHERE network = {network:String} AND height = {height:UInt64}";
     let row = store.read(sql).param("network", of.network.as_str()).param("height", of.height);
     let row = store.within("reading what stands at a height", row.fetch_optional::<Applied>()).await?;
