@@ -2,7 +2,8 @@
 //!
 //! Guarantee: every failed transaction of an applied block gets exactly one record: it waits from when it is read until it is decided, in
 //! one place ([`Part::items`]), and whoever had the partition before is believed what he decided ([`Decided`](super::before::Before)). The
-//! position never passes one that waits. What came from a dead letter waits with them, and is not of the position. One whose block is reverted while it waits is told by its receipt at once.
+//! position never passes one that waits. What came from a dead letter waits with them, and is not of the position. One whose block is
+//! reverted while it waits is told by its receipt at once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -126,7 +127,8 @@ impl Part {
         !self.out.is_empty()
     }
 
-    /// Records that were decided, each with the offset of the letter that it came from, and how far the stream was read; to be committed with [`Part::position`].
+    /// Records that were decided, each with the offset of the letter that it came from, and how far the stream was read; to be committed
+    /// with [`Part::position`].
     pub fn take_out(&mut self) -> (Vec<(Option<u64>, EnrichedCause)>, u64) {
         (std::mem::take(&mut self.out), self.read)
     }

@@ -30,8 +30,8 @@ use crate::causes::{
     metrics,
 };
 
-/// How long a block that no node has may be on its way to them, where they say that they are at its height; the revert of one that was reverted is
-/// on its way as well. At most a quarter of all patience. Nodes that are behind are waited for until the failure is given up.
+/// How long a block that no node has may be on its way to them, where they say that they are at its height; the revert of one that was
+/// reverted is on its way as well. At most a quarter of all patience. Nodes that are behind are waited for until the failure is given up.
 const ON_ITS_WAY: Duration = Duration::from_secs(20);
 /// Pause before such a block is asked for again.
 const AGAIN: Duration = Duration::from_secs(2);
