@@ -99,7 +99,7 @@ async fn an_endpoint_that_is_behind_says_so_and_gives_the_trace_once_it_has_the_
         let block = blocks.last().unwrap();
         assert!(!fleet.traces_are_behind(block.at.height).await);
         let main = sim.endpoint("main").unwrap();
-        main.fault(format!("stale-head:{}", BLOCKS - block.at.height + 1).parse().unwrap());
+        main.fault(format!("stale-head:{}", sim.head() - block.at.height + 1).parse().unwrap());
         assert_eq!(fleet.trace_transaction(block.at, block.wanted[0]).await.unwrap_err().class(), Class::Empty);
         assert_eq!(fleet.trace_block(block.at, block.wanted.clone()).await.unwrap_err().class(), Class::Empty);
         assert!(fleet.traces_are_behind(block.at.height).await && !fleet.traces_are_behind(block.at.height - 1).await);
