@@ -14,7 +14,12 @@ use runtime::{
     facts::{Follower, Told},
     log::{Log, LogError, followed::Followed},
 };
-use schemas::{Network, codec::Codec, topics};
+use schemas::{
+    Network,
+    codec::Codec,
+    records::{ContractFacts, FactsFold},
+    topics,
+};
 
 use crate::{
     metrics,
@@ -64,5 +69,27 @@ impl Facts {
         let Told(table) = &*snapshot.fold;
         let facts = table.of(network).map(|of| of.clone() as Arc<dyn Lookup>);
         Known { position: (snapshot.next > 0).then_some(snapshot.next), facts }
+    }
+}
+
+/// Facts that somebody gathers who is no stage: record by record, in their order.
+#[derive(Debug, Clone, Default)]
+pub struct GatheredFacts(Table);
+
+impl GatheredFacts {
+    /// The present facts of a contract.
+    pub fn put(&mut self, facts: ContractFacts) {
+        self.0.put(facts);
+    }
+
+    /// Nothing is known of it any more.
+    pub fn remove(&mut self, network: &Network, address: Address) {
+        self.0.remove(network, address);
+    }
+
+    /// What is known of a network's contracts, where all facts before this offset were put.
+    pub fn known(&self, network: &Network, position: u64) -> Known {
+        let facts = self.0.of(network).map(|of| of.clone() as Arc<dyn Lookup>);
+        Known { position: Some(position), facts }
     }
 }

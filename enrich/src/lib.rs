@@ -26,6 +26,7 @@ mod watched;
 
 pub use config::Config;
 pub use error::Error;
+pub use facts::GatheredFacts;
 pub use metrics::describe as describe_metrics;
 pub use pipeline::run;
 pub use steps::{enrich_event, enrich_event_with};

@@ -101,7 +101,8 @@ pub fn rights(role: Role) -> Vec<Right> {
             right(WRITE, On::TransactionalIds("status.enrich.")),
         ],
         Role::Causes => vec![
-            right(READ, On::Topics(&[RAW_TRANSACTIONS, CONTROL_CONFIG])),
+            // Dead letters hold failed transactions of which the stream has a placeholder.
+            right(READ, On::Topics(&[RAW_TRANSACTIONS, CONTROL_CONFIG, DEAD_LETTERS])),
             // Who takes a partition over reads back what was decided.
             right(BOTH, On::Topics(&[CONTRACT_FACTS, ENRICHED_CAUSES])),
             right(OUTPUT, On::Topics(&[STAGE_STATUS])),

@@ -94,7 +94,7 @@ impl Bench {
         Running(stop, tokio::spawn(running))
     }
 
-    fn record<R: Record>(&self, record: &R, partition: u32) -> NewRecord {
+    pub fn record<R: Record>(&self, record: &R, partition: u32) -> NewRecord {
         NewRecord {
             to: TopicPartition { topic: R::TOPIC.name, partition },
             key: Some(record.key().into()),
@@ -103,12 +103,12 @@ impl Bench {
         }
     }
 
-    async fn publish(&self, id: &str, records: Vec<NewRecord>) {
+    pub async fn publish(&self, id: &str, records: Vec<NewRecord>) {
         let mut producer = self.log.producer(id).await.expect("a producer");
         producer.commit(Transaction { records, offsets: None }).await.expect("committed");
     }
 
-    fn envelope(&mut self, op: Op, height: u64, hash: B256, transactions: usize) -> Envelope {
+    pub fn envelope(&mut self, op: Op, height: u64, hash: B256, transactions: usize) -> Envelope {
         self.sequence += 1;
         let time = TimeMs(height as i64 * 1_000);
         Envelope {

@@ -4,6 +4,7 @@
 
 mod bench;
 mod crowd;
+mod letters;
 mod node;
 mod once;
 mod real;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::{Address, B256, hex};
+use alloy_primitives::{Address, B256, U256, hex};
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -29,6 +29,8 @@ pub struct Chain {
     pub away: AtomicBool,
     /// It has no traces, and no calls.
     pub refuses: AtomicBool,
+    /// Its head, where it is behind: it knows no block above. 0: it has all.
+    pub head: AtomicU64,
     /// Questions about transactions and blocks.
     pub asked: AtomicUsize,
 }
@@ -61,8 +63,34 @@ impl Node {
         self.chain.slow.store(by.as_millis() as u64, Ordering::SeqCst);
     }
 
+    /// It knows nothing above this height; `None`: it has everything again. Blocks of tests have their heights for hashes.
+    pub fn be_behind(&self, head: Option<u64>) {
+        self.chain.head.store(head.unwrap_or_default(), Ordering::SeqCst);
+    }
+
     pub fn be_away(&self, away: bool) {
         self.chain.away.store(away, Ordering::SeqCst);
+    }
+}
+
+impl Chain {
+    fn head(&self) -> Option<u64> {
+        Some(self.head.load(Ordering::SeqCst)).filter(|head| *head > 0)
+    }
+
+    /// What is said of a block or transaction above the head where the node is behind, in words or as nothing.
+    fn unknown(&self, method: &str, of: Option<B256>) -> Option<Option<String>> {
+        let (head, of) = (self.head()?, of?);
+        let block = self.failed.lock().expect("alone").get(&of).map_or(of, |(block, ..)| *block);
+        if U256::from_be_bytes(block.0) <= U256::from(head) {
+            return None;
+        }
+        match method {
+            "debug_traceTransaction" => Some(Some("transaction not found".into())),
+            "debug_traceBlockByHash" => Some(Some(format!("block {of:#x} not found"))),
+            "eth_getTransactionReceipt" | "eth_getBlockByHash" => Some(None),
+            _ => None,
+        }
     }
 }
 
@@ -89,7 +117,22 @@ async fn one_answer(chain: &Chain, question: &Value) -> Value {
         tokio::time::sleep(Duration::from_millis(chain.slow.load(Ordering::SeqCst))).await;
     }
     let of: Option<B256> = question["params"][0].as_str().and_then(|hash| hash.parse().ok());
+    if let Some(unknown) = chain.unknown(method, of) {
+        return match unknown {
+            None => json!({"jsonrpc": "2.0", "id": question["id"], "result": null}),
+            Some(said) => {
+                json!({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -32000, "message": said}})
+            }
+        };
+    }
     let result = match (method, of) {
+        ("eth_getBlockByNumber", _) => {
+            let head = chain.head().unwrap_or(1_000);
+            let hash = |height: u64| B256::from(U256::from(height));
+            Some(json!({
+                "number": format!("{head:#x}"), "hash": hash(head), "parentHash": hash(head - 1), "timestamp": format!("{head:#x}"),
+            }))
+        }
         ("eth_chainId", _) => Some(json!(format!("{CHAIN_ID:#x}"))),
         ("eth_blockNumber", _) => Some(json!("0x3e8")),
         _ if chain.refuses.load(Ordering::SeqCst) => None,

@@ -62,6 +62,30 @@ async fn a_transaction_that_the_node_has_in_another_block_is_no_evidence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_are_behind_are_waited_for_longer_than_a_block_is_on_its_way() {
+    let node = Node::start().await;
+    node.be_behind(Some(9));
+    let mut bench = Bench::with(&node).await;
+    // A block of which nodes at its height know nothing is waited for a quarter of this: four seconds.
+    bench.config.failures.give_up_after = Duration::from_secs(16);
+    let one = vec![failed(1, contract(1))];
+    let two = vec![failed(2, contract(2)), failed(3, contract(3))];
+    node.has(hash(10), &one, "at last");
+    node.has(hash(11), &two, "at last");
+    bench.apply(10, hash(10), one).await;
+    bench.apply(11, hash(11), two).await;
+    let running = bench.start();
+    tokio::time::sleep(Duration::from_millis(6_500)).await;
+    assert!(node.asked() > 0 && bench.causes().await.is_empty(), "they were asked, and wait");
+    node.be_behind(None);
+    let causes = bench.until(3).await;
+    running.stop().await;
+    // What the nodes did not have is no fault of theirs: each is told by its trace, as soon as there is one.
+    assert!(causes.iter().all(|cause| cause.found_by == CauseEvidence::Trace), "{causes:#?}");
+    assert!(causes.iter().all(|cause| String::from_utf8_lossy(&cause.output).contains("at last")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_come_back_are_asked_for_what_waited_the_newest_first() {
     let node = Node::start().await;
     node.be_away(true);

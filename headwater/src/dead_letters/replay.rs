@@ -4,7 +4,7 @@
 //! (rules 1 and 2). What is missing is the row in the store. A letter of a transaction is decoded and enriched again by this
 //! program, and its rows are inserted at the event's own sequence, by the sink's own code, where they are missing and nothing can
 //! revert the block any more ([`store::sink::mend`]). Whoever runs it twice inserts nothing twice. What is no transaction's
-//! letter is refused, with what to do instead.
+//! letter is refused, and so is one whose bytes are gone or say nothing, with what to do instead. All of it holds for every family.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,15 +13,13 @@ use std::{
 
 use alloy_primitives::Address;
 use clap::Args;
-use enrich::steps::{contracts::touched, decode::Decoder, enrich_transaction, fee::InBlock, known::Known};
+use enrich::steps::{bitcoin, decode::Decoder, enrich_transaction, fee::InBlock};
 use indicatif::{ProgressBar, ProgressStyle};
-use runtime::config::Live;
+use runtime::config::{Config, Live};
 use schemas::{
-    ChildEnvelope, Network,
+    Network,
     codec::Codec,
-    records::{
-        EnrichedTransaction, Enrichment, EvmTransaction, Payload, RawTransaction, WatchedAddress, dead_letter::reason,
-    },
+    records::{EnrichedTransaction, Payload, WatchedAddress},
     topics,
 };
 use serde_json::Value;
@@ -31,7 +29,10 @@ use store::{
 };
 
 use super::{
+    causes::Failed,
+    facts::Facts,
     letter::{Letter, Parts},
+    original::{Found, Read, Why, read},
     read::{each, none_at},
 };
 use crate::{
@@ -90,7 +91,7 @@ impl Outcome {
         match self {
             Self::NotYet(why) => why,
             Self::Refused(why) => why,
-            Self::Reverted => "the block was reverted: nothing is missing",
+            Self::Reverted => "the block was reverted, or filled again: nothing is missing of it",
             Self::Pruned => "rows of the block's height were removed by `[store] keep` or `max_bytes`",
             _ => "",
         }
@@ -104,12 +105,15 @@ pub fn replay(args: &Replay) -> Result<(), Failure> {
         let (store, _) = parts::connect_store(&config, parts::Asker::Sink)?;
         store.ping().await.map_err(|e| format!("the rows go into the store, which must run (`headwater up`): {e}"))?;
         let finalized = finalized_heights(&config).await?;
-        let work = Work {
+        let mut work = Work {
             store,
             codec: parts::codec(&config).await?,
             enrich: parts::enrich_config(&mut Live::new(config.clone())),
             finalized,
             watched: watched_contracts(&config).await?,
+            config: config.clone(),
+            facts: Facts::default(),
+            failed: Failed::default(),
         };
         let bar = ProgressBar::new_spinner();
         bar.set_style(ProgressStyle::with_template("{spinner} {pos} letters, {elapsed}").expect("a template"));
@@ -135,6 +139,7 @@ pub fn replay(args: &Replay) -> Result<(), Failure> {
             Ok(true)
         })
         .await?;
+        work.failed.fold(&config, &work.store).await?;
         bar.finish_and_clear();
         if let Some(offset) = missing.first() {
             return Err(none_at(*offset));
@@ -163,7 +168,7 @@ fn summary(counts: &HashMap<&'static str, usize>) -> Result<(), Failure> {
 }
 
 /// The highest final height of each network, as its watcher last published it.
-async fn finalized_heights(config: &runtime::config::Config) -> Result<HashMap<String, u64>, Failure> {
+async fn finalized_heights(config: &Config) -> Result<HashMap<String, u64>, Failure> {
     let query = Query { network: None, from: "beginning".into(), follow: false };
     let mut heights = HashMap::new();
     tail::each_line(config, topics::INGEST_CHECKPOINTS, query, async |line| {
@@ -182,7 +187,7 @@ async fn finalized_heights(config: &runtime::config::Config) -> Result<HashMap<S
 }
 
 /// The contracts of each network that somebody calls his own, as they are now.
-async fn watched_contracts(config: &runtime::config::Config) -> Result<HashMap<Network, HashSet<Address>>, Failure> {
+async fn watched_contracts(config: &Config) -> Result<HashMap<Network, HashSet<Address>>, Failure> {
     let query = Query { network: None, from: "beginning".into(), follow: false };
     let mut there: HashSet<(Network, Address)> = HashSet::new();
     tail::each_line(config, topics::CONTROL_CONFIG, query, async |line| {
@@ -213,126 +218,86 @@ struct Work {
     enrich: enrich::Config,
     finalized: HashMap<String, u64>,
     watched: HashMap<Network, HashSet<Address>>,
+    config: Config,
+    facts: Facts,
+    /// Those that have a row now, and get a cause.
+    failed: Failed,
 }
 
 impl Work {
-    async fn take_up(&self, letter: &Letter, dry_run: bool) -> Result<Outcome, Failure> {
+    async fn take_up(&mut self, letter: &Letter, dry_run: bool) -> Result<Outcome, Failure> {
         let read = match read(&self.codec, letter) {
             Ok(read) => read,
-            Err(why) => return Ok(Outcome::Refused(why)),
+            Err(Why::Said(why)) => return Ok(Outcome::Refused(why)),
+            Err(Why::AskAgain(why)) => return self.ask_again(letter, why).await,
         };
-        let envelope = &read.envelope;
+        let (envelope, has_failed) = (&read.envelope, read.found.has_failed());
         let watched = self.watched.get(&envelope.network);
-        let contracts = watched.map(|watched| touched(read.transaction(), watched)).unwrap_or_default();
+        let contracts = watched.map(|watched| read.found.touched(watched)).unwrap_or_default();
         let finalized = self.finalized.get(envelope.network.as_str()).copied();
         let index = letter.index.unwrap_or_default();
-        let base_fee = match mend::place(&self.store, envelope, index, finalized).await? {
-            Place::Missing { base_fee } => base_fee,
-            Place::Held => {
-                // Whoever inserted the row may have been cut off before the block's sums were put right.
-                if !dry_run {
-                    mend::sum_up(&self.store, envelope, &contracts).await?;
+        let place = mend::place(&self.store, envelope, index, finalized).await?;
+        let Place::Missing { base_fee, chain, facts_position } = place else {
+            // Whoever inserted the row may have been cut off before the block's sums were put right.
+            if place == Place::Held && !dry_run {
+                mend::sum_up(&self.store, envelope, &contracts).await?;
+                if has_failed {
+                    self.failed.add(envelope.network.clone(), envelope.sequence, index);
                 }
-                return Ok(Outcome::AlreadyThere);
             }
-            Place::Reverted => return Ok(Outcome::Reverted),
-            Place::Pruned => return Ok(Outcome::Pruned),
-            Place::NotStored => return Ok(Outcome::NotYet("the sink has not come to this block; run it again later")),
-            Place::NotFinal => {
-                return Ok(Outcome::NotYet("the block can still be reverted; run it again when it is final"));
+            return Ok(without_a_row(&place));
+        };
+        let Read { envelope, found } = read;
+        let payload = match found {
+            Found::Evm(both) => Payload::Evm(both),
+            Found::Bitcoin(decoded) => Payload::Bitcoin(decoded),
+            Found::RawEvm(tx) => {
+                let known = self.facts.before(&self.config, &envelope.network, facts_position).await?;
+                let mut decoder = Decoder::new(&known, envelope.height);
+                let block = InBlock { base_fee, time: envelope.block_time };
+                let found = enrich_transaction(&self.enrich.profile(&envelope.network), &block, &mut decoder, &tx);
+                Payload::Evm(Box::new((*tx, found)))
             }
+            Found::RawBitcoin(tx) => match bitcoin::decode(chain, &tx) {
+                Ok(decoded) => Payload::Bitcoin(Box::new(decoded)),
+                Err(why) => return self.ask_again(letter, format!("this version cannot read it either: {why}")).await,
+            },
         };
         if dry_run {
             return Ok(Outcome::WouldInsert);
         }
-        let Read { envelope, found } = read;
-        let both = match found {
-            Found::Enriched(both) => both,
-            Found::Raw(tx) => {
-                // No facts: what they tell is applied when the row is read.
-                let known = Known::default();
-                let mut decoder = Decoder::new(&known, envelope.height);
-                let block = InBlock { base_fee, time: envelope.block_time };
-                let found = enrich_transaction(&self.enrich.profile(&envelope.network), &block, &mut decoder, &tx);
-                Box::new((*tx, found))
-            }
-        };
-        let enriched = EnrichedTransaction { envelope, payload: Payload::Evm(both) };
-        Ok(match mend::insert(&self.store, &enriched, &contracts).await? {
-            Place::Reverted => Outcome::Reverted,
-            _ => Outcome::Inserted,
+        let enriched = EnrichedTransaction { envelope, payload };
+        if mend::insert(&self.store, &enriched, &contracts).await? == Place::Reverted {
+            return Ok(Outcome::Reverted);
+        }
+        if has_failed {
+            self.failed.add(enriched.envelope.network, enriched.envelope.sequence, index);
+        }
+        Ok(Outcome::Inserted)
+    }
+
+    /// The letter's bytes are gone, or say nothing: the node has them, and the command that asks it is told with its height.
+    async fn ask_again(&self, letter: &Letter, why: String) -> Result<Outcome, Failure> {
+        let network = letter.network.as_deref().and_then(|slug| slug.parse::<Network>().ok());
+        let (Some(network), Some(sequence)) = (network, letter.sequence) else { return Ok(Outcome::Refused(why)) };
+        Ok(match mend::height_of(&self.store, &network, sequence).await? {
+            Ok(height) => Outcome::Refused(format!(
+                "{why}; `headwater backfill --config FILE --network {network} --from {height} --to {height} --again` asks the node \
+                 for the whole block again, once its height is final"
+            )),
+            Err(place) => without_a_row(&place),
         })
     }
 }
 
-const NOT_A_TRANSACTION: &str = "the original is a placeholder itself";
-
-/// Its addresses follow from the chain, which its block's header has, and its inputs and outputs have rows of their own.
-const NOT_BY_ITSELF: &str = "a Bitcoin transaction is not mended by itself: fill its height again with \
-     `headwater backfill --network NETWORK --from HEIGHT --to HEIGHT --again`";
-
-struct Read {
-    envelope: ChildEnvelope,
-    found: Found,
-}
-
-enum Found {
-    Raw(Box<EvmTransaction>),
-    Enriched(Box<(EvmTransaction, Enrichment)>),
-}
-
-impl Read {
-    fn transaction(&self) -> &EvmTransaction {
-        match &self.found {
-            Found::Raw(tx) => tx,
-            Found::Enriched(both) => &both.0,
-        }
+/// What is told where there is nothing to insert.
+fn without_a_row(place: &Place) -> Outcome {
+    match place {
+        Place::Missing { .. } => Outcome::WouldInsert,
+        Place::Held => Outcome::AlreadyThere,
+        Place::Reverted => Outcome::Reverted,
+        Place::Pruned => Outcome::Pruned,
+        Place::NotStored => Outcome::NotYet("the sink has not come to this block; run it again later"),
+        Place::NotFinal => Outcome::NotYet("the block can still be reverted; run it again when it is final"),
     }
-}
-
-/// What can be mended by itself; or why it cannot.
-fn evm<E, B>(payload: Payload<E, B>) -> Result<Box<E>, String> {
-    match payload {
-        Payload::Evm(tx) => Ok(tx),
-        Payload::Bitcoin(_) => Err(NOT_BY_ITSELF.into()),
-        Payload::Revert | Payload::Unreadable { .. } => Err(NOT_A_TRANSACTION.into()),
-    }
-}
-
-/// The letter's transaction; or why there is none, and what to do instead.
-fn read(codec: &Codec, letter: &Letter) -> Result<Read, String> {
-    if letter.reason == reason::FOREIGN {
-        return Err("another program wrote it into this topic: it belongs to no network, and nothing is missing".into());
-    }
-    let raw = letter.source_topic == topics::RAW_TRANSACTIONS.name;
-    if !raw && letter.source_topic != topics::ENRICHED_TRANSACTIONS.name {
-        return Err(format!(
-            "it is the header record of a whole block: its network stands still there (`headwater status`), and no row alone can \
-             mend that; follow the network under another slug, from this height on, with a version that reads it ({})",
-            letter.error
-        ));
-    }
-    let Some(bytes) = letter.original.as_deref() else {
-        return Err(format!("the letter does not hold the original bytes; the node still has it: {}", letter.error));
-    };
-    let still = |e: schemas::codec::DecodeError| match e.reason() {
-        reason::UNKNOWN_SCHEMA => format!("{e}; run the replay with the version that wrote it, or a newer one"),
-        _ => format!("this version cannot read it either: {e}"),
-    };
-    let read = if raw {
-        let RawTransaction { envelope, payload } = codec.decode(bytes).map_err(still)?;
-        Read { envelope, found: Found::Raw(evm(payload)?) }
-    } else {
-        let EnrichedTransaction { envelope, payload } = codec.decode(bytes).map_err(still)?;
-        Read { envelope, found: Found::Enriched(evm(payload)?) }
-    };
-    let (network, sequence) = (&read.envelope.network, read.envelope.sequence);
-    let index = read.transaction().transaction_index;
-    if letter.network.as_deref() != Some(network.as_str())
-        || letter.sequence != Some(sequence)
-        || letter.index != Some(index)
-    {
-        return Err(format!("the original is transaction {index} of {network} {sequence}, its place says otherwise"));
-    }
-    Ok(read)
 }

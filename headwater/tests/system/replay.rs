@@ -1,4 +1,4 @@
-//! `dead-letters replay` over the embedded log, through the process that holds it.
+//! `dead-letters replay` over the embedded log, through the process that holds it: the same of every family.
 
 use std::process::Command;
 
@@ -9,10 +9,11 @@ use runtime::log::{
     embedded::{EmbeddedConfig, EmbeddedLog},
 };
 use schemas::{
-    BlockHash, Codec, Envelope, Op, Origin, Record, TimeMs,
+    BitcoinHash, BlockHash, Codec, Envelope, Network, Op, Origin, Record, TimeMs,
+    bitcoin::BitcoinChain,
     records::{
-        Checkpoint, CheckpointRecord, DeadLetter, EvmHeader, EvmTransaction, Payload, RawBlock, RawTransaction,
-        dead_letter::reason,
+        BitcoinHeader, BitcoinTransaction, Checkpoint, CheckpointRecord, ContractFacts, Coverage, DeadLetter,
+        EvmHeader, EvmTransaction, FactSource, Payload, RawBlock, RawTransaction, dead_letter::reason,
     },
     topics,
 };
@@ -26,10 +27,87 @@ fn record<R: Record>(codec: &Codec, record: &R) -> NewRecord {
     }
 }
 
-/// What ingest writes of a block whose only transaction was too large: a placeholder, a dead letter, and the checkpoint.
-fn a_block_with_a_placeholder(codec: &Codec) -> Vec<NewRecord> {
-    let hash = BlockHash::from(alloy_primitives::B256::repeat_byte(7));
-    let network: schemas::Network = "old".parse().expect("a slug");
+/// The coinbase of Bitcoin's first block.
+const COINBASE: &str = "01000000010000000000000000000000000000000000000000000000000000000000000000ffffffff4d04ffff001d010445\
+    5468652054696d65732030332f4a616e2f32303039204368616e63656c6c6f72206f6e206272696e6b206f66207365636f6e64206261696c6f75742066\
+    6f722062616e6b73ffffffff0100f2052a01000000434104678afdb0fe5548271967f1a67130b7105cd6a828e03909a67962e0ea1f61deb649f6bc3f4c\
+    ef38c4f35504e51ec112de5c384df7ba0b8d578a4c702b6bf11d5fac00000000";
+
+/// A block of one transaction, as its family writes it.
+struct Block {
+    hash: BlockHash,
+    header: fn(Envelope) -> RawBlock,
+    transaction: Payload<EvmTransaction, BitcoinTransaction>,
+}
+
+impl Block {
+    /// Its transaction failed, and called a contract that facts are known of.
+    fn evm() -> Self {
+        let selector = &alloy_primitives::keccak256("headwaterReplayed(uint256)")[..4];
+        let transaction = EvmTransaction {
+            hash: alloy_primitives::B256::repeat_byte(9),
+            to_address: Some(CALLED),
+            input: [selector, &[0; 31], &[5]].concat().into(),
+            gas: 50_000,
+            receipt_status: Some(0),
+            receipt_gas_used: 21_000,
+            receipt_effective_gas_price: Some(alloy_primitives::U256::from(3)),
+            ..Default::default()
+        };
+        Self {
+            hash: BlockHash::from(alloy_primitives::B256::repeat_byte(7)),
+            header: |envelope| RawBlock { envelope, evm: Some(Box::new(EvmHeader::default())), bitcoin: None },
+            transaction: Payload::Evm(Box::new(transaction)),
+        }
+    }
+
+    fn bitcoin() -> Self {
+        let header = |envelope: Envelope| {
+            let bitcoin = BitcoinHeader {
+                chain: BitcoinChain::Regtest,
+                coverage: Coverage::Full,
+                version: 1,
+                merkle_root: BitcoinHash::default(),
+                time: 1_300_000_000,
+                bits: 0x207f_ffff,
+                nonce: 0,
+                median_time: Some(envelope.block_time),
+                chain_work: None,
+                size: Some(285),
+                stripped_size: Some(285),
+                weight: Some(1_140),
+                transaction_count: Some(1),
+                coinbase: None,
+            };
+            RawBlock { envelope, evm: None, bitcoin: Some(Box::new(bitcoin)) }
+        };
+        let txid = "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b".parse().expect("a hash");
+        let raw = alloy_primitives::hex::decode(COINBASE).expect("digits").into();
+        let transaction = BitcoinTransaction { transaction_index: 0, txid, raw, prevouts: Vec::new() };
+        Self { hash: BitcoinHash([7; 32]).into(), header, transaction: Payload::Bitcoin(Box::new(transaction)) }
+    }
+}
+
+/// A contract that the EVM block's transaction calls.
+const CALLED: alloy_primitives::Address = alloy_primitives::Address::repeat_byte(0x55);
+
+/// What is known of it before its block comes.
+fn facts() -> ContractFacts {
+    let abi = r#"[{"type":"function","name":"headwaterReplayed","inputs":[{"name":"it","type":"uint256"}],"outputs":[],"stateMutability":"nonpayable"}]"#;
+    ContractFacts {
+        revision: 1,
+        abi: Some(abi.into()),
+        abi_source: Some(FactSource::Etherscan),
+        found_at: TimeMs::now(),
+        ..ContractFacts::nothing("old".parse().expect("a slug"), CALLED)
+    }
+}
+
+/// What ingest writes of a block whose only transaction was too large: a placeholder, a dead letter, and the checkpoint. Beside them is
+/// a letter of the same place whose bytes say nothing.
+fn a_block_with_a_placeholder(codec: &Codec, block: Block) -> Vec<NewRecord> {
+    let network: Network = "old".parse().expect("a slug");
+    let Block { hash, header, transaction } = block;
     let envelope = Envelope {
         network: network.clone(),
         sequence: 1,
@@ -47,23 +125,16 @@ fn a_block_with_a_placeholder(codec: &Codec) -> Vec<NewRecord> {
         reverts_sequence: None,
         reorg_remaining: 0,
     };
-    let transaction = EvmTransaction {
-        hash: alloy_primitives::B256::repeat_byte(9),
-        receipt_status: Some(0),
-        receipt_gas_used: 21_000,
-        receipt_effective_gas_price: Some(alloy_primitives::U256::from(3)),
-        ..Default::default()
-    };
     let child = envelope.child();
-    let original = RawTransaction { envelope: child.clone(), payload: Payload::Evm(Box::new(transaction)) };
-    let letter = |index, value: Bytes| DeadLetter {
+    let original = RawTransaction { envelope: child.clone(), payload: transaction };
+    let letter = |value: Bytes| DeadLetter {
         source_topic: topics::RAW_TRANSACTIONS.name.into(),
         source_partition: 0,
         source_offset: None,
         stage: "ingest".into(),
         network: Some(network.clone()),
         sequence: Some(1),
-        index: Some(index),
+        index: Some(0),
         reason: reason::TOO_LARGE.into(),
         error: "too large".into(),
         key: None,
@@ -88,21 +159,47 @@ fn a_block_with_a_placeholder(codec: &Codec) -> Vec<NewRecord> {
     });
     let placeholder = Payload::Unreadable { index: 0, error: "too large".into() };
     vec![
-        record(codec, &RawBlock { envelope, evm: Some(Box::new(EvmHeader::default())), bitcoin: None }),
+        record(codec, &header(envelope)),
         record(codec, &RawTransaction { envelope: child, payload: placeholder }),
-        record(codec, &letter(0, codec.encode(&original).expect("the original"))),
-        record(codec, &letter(1, Bytes::from_static(b"not the original"))),
+        record(codec, &letter(codec.encode(&original).expect("the original"))),
+        record(codec, &letter(Bytes::from_static(b"not the original"))),
         record(codec, &checkpoint),
+        record(codec, &facts()),
     ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_letter_is_taken_up_once_through_the_running_process() {
+async fn a_letter_of_evm_is_taken_up_once_through_the_running_process() {
+    let mut headwater = a_letter_is_taken_up_once(Block::evm(), ("failed", 1, 63_000)).await;
+    // It is decoded with the facts that its block's other records were made with.
+    let sql = "SELECT t.call AS call, b.facts_position AS position FROM evm_transactions AS t, blocks AS b WHERE t.network = 'old' AND b.network = 'old'";
+    let row = headwater.query(sql).await.expect("rows").remove(0);
+    assert!(row["call"] == "headwaterReplayed(uint256 it)" && number(&row, "position") > 0, "{row}");
+    // The row got its cause from the stage that finds them, as any other that failed.
+    let sql = "SELECT found_by, cause FROM causes WHERE network = 'old'";
+    let ask = async |h: &Headwater| h.query(sql).await.ok().filter(|rows| !rows.is_empty());
+    let causes = headwater.until("the cause", ask).await;
+    assert!(causes.len() == 1 && causes[0]["found_by"] == "receipt", "{causes:?}");
+    assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_of_bitcoin_is_taken_up_once_through_the_running_process() {
+    let mut headwater = a_letter_is_taken_up_once(Block::bitcoin(), ("success", 0, 0)).await;
+    let sql = "SELECT toUInt32(b.coinbase_value / 100000000) AS paid, (SELECT count() FROM bitcoin_outputs WHERE network = 'old') AS outputs \
+               FROM bitcoin_blocks AS b WHERE b.network = 'old'";
+    let row = headwater.query(sql).await.expect("rows").remove(0);
+    assert_eq!((number(&row, "paid"), number(&row, "outputs")), (50, 1));
+    assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
+}
+
+/// The one transaction's status, how many failed, and the fees, once the letter was taken up.
+async fn a_letter_is_taken_up_once(block: Block, (status, failed, fees): (&str, u64, u64)) -> Headwater {
     let mut headwater = Headwater::new(&[]);
     let log = EmbeddedLog::open(EmbeddedConfig::new(headwater.data().join("log"))).await.expect("a log");
     log.ensure_topics(&topics::ALL, 1).await.expect("topics");
     let mut producer = log.producer("test").await.expect("a producer");
-    let records = a_block_with_a_placeholder(&Codec::builtin());
+    let records = a_block_with_a_placeholder(&Codec::builtin(), block);
     producer.commit(Transaction { records, offsets: None }).await.expect("a commit");
     drop(producer);
     log.close().await.expect("closed");
@@ -132,14 +229,16 @@ async fn a_letter_is_taken_up_once_through_the_running_process() {
     let (code, told, said) = replay(&[]);
     assert!(code == Some(1) && told.contains("\tinserted\t") && told.contains("\trefused\t"), "{told}{said}");
     assert!(said.contains("2 dead letters: 1 inserted, 1 refused"), "{said}");
+    let command = "`headwater backfill --config FILE --network old --from 100 --to 100 --again`";
+    assert!(told.lines().any(|line| line.contains("\trefused\t") && line.contains(command)), "{told}");
     let (code, told, said) = replay(&["--network", "old", "--reason", "too_large", "0"]);
     assert!(code == Some(0) && told.contains("\talready_there\t"), "{told}{said}");
     let (code, _, said) = replay(&["77"]);
     assert!(code == Some(1) && said.contains("no dead letter has offset 77"), "{said}");
 
     let after = ask(&headwater).await.expect("the block");
-    assert_eq!((number(&after, "n"), number(&after, "failed"), number(&after, "fees")), (0, 1, 63_000));
+    assert_eq!((number(&after, "n"), number(&after, "failed"), number(&after, "fees")), (0, failed, fees));
     let row = headwater.query("SELECT status, sequence FROM transactions WHERE network = 'old'").await.expect("rows");
-    assert!(row.len() == 1 && row[0]["status"] == "failed" && number(&row[0], "sequence") == 1, "{row:?}");
-    assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
+    assert!(row.len() == 1 && row[0]["status"] == status && number(&row[0], "sequence") == 1, "{row:?}");
+    headwater
 }

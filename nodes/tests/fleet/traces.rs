@@ -92,6 +92,29 @@ fn fleet(sim: &Simulator, names: &[&str]) -> EvmFleet {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_is_behind_says_so_and_gives_the_trace_once_it_has_the_block() {
+    for client in [Client::Geth, Client::Parity] {
+        let (sim, blocks) = sim_of(client, &[]).await;
+        let fleet = fleet(&sim, &["main"]);
+        let block = blocks.last().unwrap();
+        assert!(!fleet.traces_are_behind(block.at.height).await);
+        let main = sim.endpoint("main").unwrap();
+        main.fault(format!("stale-head:{}", sim.head() - block.at.height + 1).parse().unwrap());
+        assert_eq!(fleet.trace_transaction(block.at, block.wanted[0]).await.unwrap_err().class(), Class::Empty);
+        assert_eq!(fleet.trace_block(block.at, block.wanted.clone()).await.unwrap_err().class(), Class::Empty);
+        assert!(fleet.traces_are_behind(block.at.height).await && !fleet.traces_are_behind(block.at.height - 1).await);
+        main.clear_faults();
+        // Nothing was remembered against its methods.
+        assert!(!fleet.traces_are_behind(block.at.height).await);
+        fleet.trace_transaction(block.at, block.wanted[0]).await.unwrap();
+        fleet.trace_block(block.at, block.wanted.clone()).await.unwrap();
+        // Who does not answer is not behind.
+        main.fault("closed".parse().unwrap());
+        assert!(!fleet.traces_are_behind(block.at.height).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_client_s_traces_are_taken_for_those_of_their_transactions() {
     for (client, word) in Client::ALL {
         let (sim, blocks) = sim_of(client, &[]).await;

@@ -47,3 +47,8 @@ pub const GROUPS_COUNTED: usize = 10_000;
 pub const BLOCKS_AT_ONCE: usize = 2;
 /// Decided causes that are remembered when a partition is taken over: what is older than all of these is decided too.
 pub const DECIDED: usize = 500_000;
+/// Failed transactions of one partition that are taken from dead letters; more are not told.
+pub const LETTERS: usize = 100_000;
+/// Bytes of a dead letter in parts that is put together for its cause, and how many may be incomplete at a time; a failed transaction
+/// has no logs, so that its record is hardly more than its calldata.
+pub const LETTER_PARTS: (usize, usize) = (16 << 20, 4);

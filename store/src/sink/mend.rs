@@ -9,19 +9,26 @@
 //! The block's own sums are added up anew from its rows ([`sum_up`]) and its row is inserted again at its version: of equal versions
 //! the later one counts, and nothing inserts the earlier one again, since the sink passes over events that the store holds. It is
 //! worked out from the rows alone, so it may be done any number of times.
+//!
+//! What is said here holds for every family: which tables hold a transaction follows from its block's hash ([`super::family`]).
 
 use alloy_primitives::{Address, U256};
 use clickhouse::Row;
 use schemas::{
-    ChildEnvelope,
+    ChildEnvelope, Family, Network,
+    bitcoin::BitcoinChain,
     limits::REORG_LIMIT_BLOCKS,
     records::{EnrichedTransaction, Payload},
 };
 use serde::Deserialize;
 
 use super::{
-    delete::{LOGS, TRANSACTIONS, delete_from},
-    insert::{SETTINGS, insert_logs, insert_transactions},
+    delete::delete_from,
+    family::{children_of, family_of},
+    insert::{
+        SETTINGS, insert_bitcoin_inputs, insert_bitcoin_outputs, insert_bitcoin_transactions, insert_logs,
+        insert_transactions,
+    },
     spans, stale,
 };
 use crate::{Store, StoreError, client::deadline, query::wire};
@@ -31,8 +38,12 @@ use crate::{Store, StoreError, client::deadline, query::wire};
 pub enum Place {
     /// Its block stands, its row is missing, and nothing can revert the block any more: it can be inserted.
     Missing {
-        /// The block's base fee, wei per gas: what enriching it needs.
+        /// The block's base fee, wei per gas: what enriching an EVM transaction needs.
         base_fee: Option<U256>,
+        /// Which of Bitcoin's chains the block is of: what decoding one of its transactions needs.
+        chain: Option<BitcoinChain>,
+        /// How far facts about contracts were known when the block was enriched: an offset of `contract.facts`.
+        facts_position: Option<u64>,
     },
     /// Its row is there.
     Held,
@@ -52,6 +63,8 @@ struct Applied {
     hash: String,
     #[serde(with = "wire::u256_option")]
     base_fee_per_gas: Option<U256>,
+    chain: String,
+    facts_position: Option<u64>,
 }
 
 /// Looks a transaction up. `finalized`: highest final height of its network, where it is known.
@@ -63,10 +76,14 @@ pub async fn place(store: &Store, of: &ChildEnvelope, index: u32, finalized: Opt
         return Ok(Place::Pruned);
     }
     let Some(applied) = applied(store, of).await? else { return Ok(Place::Reverted) };
-    let sql = "SELECT count() FROM evm_transaction_rows FINAL WHERE network = {network:String} \
-               AND height = {height:UInt64} AND transaction_index = {index:UInt32} AND sequence = {sequence:UInt64}";
+    let Some(table) = children_of(family_of(&of.block_hash)).first() else { return Ok(Place::Reverted) };
+    let sql = format!(
+        "SELECT count() FROM {} FINAL WHERE network = {{network:String}} AND height = {{height:UInt64}} \
+         AND transaction_index = {{index:UInt32}} AND sequence = {{sequence:UInt64}}",
+        table.name
+    );
     let rows = store
-        .read(sql)
+        .read(&sql)
         .param("network", of.network.as_str())
         .param("height", of.height)
         .param("index", index)
@@ -76,20 +93,44 @@ pub async fn place(store: &Store, of: &ChildEnvelope, index: u32, finalized: Opt
     }
     let highest = store.height_bounds(of.network.as_str()).await?.map_or(0, |(_, high)| high);
     let settled = finalized.is_some_and(|f| of.height <= f) || of.height.saturating_add(REORG_LIMIT_BLOCKS) < highest;
-    Ok(if settled { Place::Missing { base_fee: applied.base_fee_per_gas } } else { Place::NotFinal })
+    Ok(match settled {
+        true => Place::Missing {
+            base_fee: applied.base_fee_per_gas,
+            chain: applied.chain.parse().ok(),
+            facts_position: applied.facts_position,
+        },
+        false => Place::NotFinal,
+    })
+}
+
+/// The height of an event whose block stands; or why there is nothing to mend: letters name the sequence alone.
+pub async fn height_of(store: &Store, network: &Network, sequence: u64) -> Result<Result<u64, Place>, StoreError> {
+    let of = |sql: &str| store.read(sql).param("network", network.as_str()).param("sequence", sequence);
+    let sql =
+        "SELECT height FROM block_event_rows FINAL WHERE network = {network:String} AND sequence = {sequence:UInt64}";
+    let event = store.within("looking for a block event", of(sql).fetch_optional::<u64>()).await?;
+    let Some(height) = event else { return Ok(Err(Place::NotStored)) };
+    if store.pruned_below(network).await?.is_some_and(|pruned| pruned.has(height)) {
+        return Ok(Err(Place::Pruned));
+    }
+    let sql = "SELECT count() FROM block_rows FINAL WHERE network = {network:String} AND height = {height:UInt64} \
+               AND sequence = {sequence:UInt64}";
+    let stands = of(sql).param("height", height).fetch_one::<u64>();
+    let stands = store.within("reading what stands at a height", stands).await? > 0;
+    Ok(if stands { Ok(height) } else { Err(Place::Reverted) })
 }
 
 /// The block that stands at the event's height, if it is the event's.
 async fn applied(store: &Store, of: &ChildEnvelope) -> Result<Option<Applied>, StoreError> {
-    let sql = "SELECT sequence, hash, base_fee_per_gas FROM block_rows FINAL WHERE network = {network:String} \
-               AND height = {height:UInt64}";
+    let sql = "SELECT sequence, hash, base_fee_per_gas, chain, facts_position FROM block_rows FINAL \
+               WHERE network = {network:String} AND height = {height:UInt64}";
     let row = store.read(sql).param("network", of.network.as_str()).param("height", of.height);
     let row = store.within("reading what stands at a height", row.fetch_optional::<Applied>()).await?;
     Ok(row.filter(|row| row.sequence == of.sequence && row.hash == of.block_hash.as_str()))
 }
 
-/// Inserts the rows of a transaction that is [`Place::Missing`]: its logs first, so that whoever finds its own row finds them
-/// too. [`Place::Reverted`] when its event lost its place meanwhile: then nothing of it stays.
+/// Inserts the rows of a transaction that is [`Place::Missing`]: its logs, or inputs and outputs, first, so that whoever finds its own
+/// row finds them too. [`Place::Reverted`] when its event lost its place meanwhile: then nothing of it stays.
 ///
 /// `contracts`: watched ones that it touches.
 pub async fn insert(
@@ -98,18 +139,28 @@ pub async fn insert(
     contracts: &[Address],
 ) -> Result<Place, StoreError> {
     let of = &transaction.envelope;
-    let Payload::Evm(_) = &transaction.payload else { return Ok(Place::Reverted) };
     let run = [std::slice::from_ref(transaction)];
     let spans = spans::held(store, &of.network).await?;
-    insert_logs(store, &run, &spans).await?;
-    insert_transactions(store, &run, &spans).await?;
+    match &transaction.payload {
+        Payload::Evm(_) => {
+            insert_logs(store, &run, &spans).await?;
+            insert_transactions(store, &run, &spans).await?;
+        }
+        Payload::Bitcoin(_) => {
+            insert_bitcoin_inputs(store, &run, &spans).await?;
+            insert_bitcoin_outputs(store, &run, &spans).await?;
+            insert_bitcoin_transactions(store, &run, &spans).await?;
+        }
+        Payload::Revert | Payload::Unreadable { .. } => return Ok(Place::Reverted),
+    }
     if applied(store, of).await?.is_some() {
         sum_up(store, of, contracts).await?;
         return Ok(Place::Held);
     }
     let held = [(of.height, of.sequence)];
-    delete_from(store, TRANSACTIONS, &of.network, &held).await?;
-    delete_from(store, LOGS, &of.network, &held).await?;
+    for table in children_of(family_of(&of.block_hash)) {
+        delete_from(store, *table, &of.network, &held).await?;
+    }
     Ok(Place::Reverted)
 }
 
@@ -166,17 +217,44 @@ SELECT b.* REPLACE (
 FROM b CROSS JOIN t CROSS JOIN l CROSS JOIN c
 WHERE b.unreadable_count + t.stored > b.transaction_count";
 
+/// The same of a Bitcoin block: virtual bytes as what was used, fee rates as prices, and what its coinbase tells.
+const SUM_UP_BITCOIN: &str = "INSERT INTO block_rows
+WITH
+    t AS (
+        SELECT toUInt32(count()) AS stored, sum(virtual_size) AS used, sum(fee) AS fees,
+            toUInt32(countIf(NOT bitTest(present, 2))) AS fees_unknown,
+            sumIf(fee_rate, fee > 0 AND bitTest(present, 3)) AS price_sum,
+            toUInt32(countIf(fee > 0 AND bitTest(present, 3))) AS price_count,
+            minOrNullIf(fee_rate, fee > 0 AND bitTest(present, 3)) AS price_min,
+            maxOrNullIf(fee_rate, fee > 0 AND bitTest(present, 3)) AS price_max,
+            sumIf(output_value, is_coinbase = 0) AS moved, maxOrNullIf(output_value, is_coinbase = 1) AS paid_out,
+            maxIf(toString(pool), is_coinbase = 1) AS made_by
+        FROM bitcoin_transaction_rows FINAL
+        WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64}
+    ),
+    b AS (SELECT * FROM block_rows FINAL WHERE network = {network:String} AND height = {height:UInt64} AND sequence = {sequence:UInt64})
+SELECT b.* REPLACE (
+    toUInt32(b.transaction_count - t.stored) AS unreadable_count, t.used AS gas_used, t.used AS receipt_gas_used,
+    t.fees AS fee_total, t.fees_unknown AS fee_unknown_count, t.price_sum AS gas_price_sum, t.price_count AS gas_price_count,
+    t.price_min AS gas_price_min, t.price_max AS gas_price_max, t.moved AS value_total, t.paid_out AS coinbase_value, t.made_by AS pool)
+FROM b CROSS JOIN t
+WHERE b.unreadable_count + t.stored > b.transaction_count";
+
 /// Adds a block's sums up anew, where its row calls transactions unreadable that have a row by now, and has its heights counted again.
 /// `contracts`: watched ones that its row may lack.
 pub async fn sum_up(store: &Store, of: &ChildEnvelope, contracts: &[Address]) -> Result<(), StoreError> {
-    let contracts: Vec<String> = contracts.iter().map(const_hex::encode_prefixed).collect();
-    let statement = store
-        .client()
-        .query(SUM_UP)
-        .param("network", of.network.as_str())
-        .param("height", of.height)
-        .param("sequence", of.sequence)
-        .param("contracts", contracts);
+    let of_family = |sql: &str| {
+        let statement = store.client().query(sql).param("network", of.network.as_str());
+        statement.param("height", of.height).param("sequence", of.sequence)
+    };
+    let statement = match family_of(&of.block_hash) {
+        Family::Evm => {
+            let contracts: Vec<String> = contracts.iter().map(const_hex::encode_prefixed).collect();
+            of_family(SUM_UP).param("contracts", contracts)
+        }
+        Family::Bitcoin => of_family(SUM_UP_BITCOIN),
+        Family::Stellar => return Ok(()),
+    };
     let statement = SETTINGS.iter().fold(statement, |statement, (name, value)| statement.with_setting(*name, *value));
     deadline("adding up a block", store.config().write_deadline, statement.execute()).await?;
     // Last: a repeated call does this again, whatever was cut off before.

@@ -1,90 +1,232 @@
-//! A placeholder's rows, inserted later: where the block stands, once, and never where it was reverted.
+//! A placeholder's rows, inserted later: where the block stands, once, and never where it was reverted. The same for every family.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use schemas::{
     Network,
     records::{EnrichedTransaction, Payload},
 };
-use store::sink::{
-    batch::Event,
-    mend::{self, Place},
+use store::{
+    Store,
+    sink::{
+        batch::Event,
+        mend::{self, Place},
+    },
 };
 
 use crate::{
-    chain::{Chain, Dice, contracts, is_watched, touched},
-    chaos::compare,
+    bitcoin, bitcoin_chain,
+    chain::{self, Dice, is_watched, touched},
+    chaos,
     harness::Running,
-    setup::{RunningSink, TestLog, store_in, until_processed},
+    setup::{RunningSink, TestLog, rows, store_in, until_processed},
 };
 
-/// The event with a placeholder for its first transaction, and that transaction.
-fn with_placeholder(mut event: Event) -> (Event, EnrichedTransaction) {
-    let whole = event.transactions[0].clone();
-    event.transactions[0].payload = Payload::Unreadable { index: 0, error: "too large".into() };
-    let summary = event.block.summary.as_mut().expect("a summary");
-    (summary.unreadable, summary.contracts) = (1, contracts(&event.transactions));
-    (event, whole)
+/// A chain of a family, as far as mending looks at it.
+trait Model: Sized {
+    /// Begins at a height.
+    fn begin(first: u64) -> Self;
+    fn network(&self) -> Network;
+    fn apply(&mut self, dice: &mut Dice) -> Event;
+    fn revert(&mut self) -> Event;
+    /// Takes the newest block back as if it had never been.
+    fn forget(&mut self);
+    /// Whether a block has everything that is to be mended.
+    fn suits(event: &Event) -> bool;
+    /// The watched contracts of a transaction.
+    fn watched(t: &EnrichedTransaction) -> Vec<Address>;
+    /// Every view is as the model says.
+    async fn compare(self, engine: &Running, store: &Store);
 }
 
-/// The watched contracts of a transaction.
-fn watched(t: &EnrichedTransaction) -> Vec<Address> {
-    let Payload::Evm(both) = &t.payload else { panic!("a placeholder") };
-    touched(&both.0).into_iter().filter(is_watched).collect()
-}
+impl Model for chain::Chain {
+    fn begin(first: u64) -> Self {
+        Self::new("a", first)
+    }
 
-/// The next block that has transactions, and logs in the first.
-fn block(chain: &mut Chain, dice: &mut Dice) -> Event {
-    loop {
-        let event = chain.apply(dice);
+    fn network(&self) -> Network {
+        self.network.clone()
+    }
+
+    fn apply(&mut self, dice: &mut Dice) -> Event {
+        Self::apply(self, dice)
+    }
+
+    fn revert(&mut self) -> Event {
+        Self::revert(self).expect("a block")
+    }
+
+    fn forget(&mut self) {
+        self.live.pop();
+        self.events.pop();
+        self.sequence -= 1;
+    }
+
+    fn suits(event: &Event) -> bool {
         let logs = |t: &EnrichedTransaction| matches!(&t.payload, Payload::Evm(t) if !t.0.logs.is_empty());
-        if event.transactions.first().is_some_and(logs) {
-            return event;
-        }
-        chain.live.pop();
-        chain.events.pop();
-        chain.sequence -= 1;
+        event.transactions.len() > 1 && event.transactions.iter().any(logs)
+    }
+
+    fn watched(t: &EnrichedTransaction) -> Vec<Address> {
+        let Payload::Evm(both) = &t.payload else { panic!("a placeholder") };
+        touched(&both.0).into_iter().filter(is_watched).collect()
+    }
+
+    async fn compare(self, engine: &Running, store: &Store) {
+        chaos::compare(engine, store, &[self], "after mending").await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_row_is_inserted_once_and_never_into_a_reverted_block() {
+impl Model for bitcoin_chain::Chain {
+    fn begin(first: u64) -> Self {
+        Self::new("bitcoin", first)
+    }
+
+    fn network(&self) -> Network {
+        self.network.clone()
+    }
+
+    fn apply(&mut self, dice: &mut Dice) -> Event {
+        Self::apply(self, dice)
+    }
+
+    fn revert(&mut self) -> Event {
+        Self::revert(self).expect("a block")
+    }
+
+    fn forget(&mut self) {
+        self.live.pop();
+        self.events.pop();
+        self.sequence -= 1;
+    }
+
+    /// A coinbase and what spends something.
+    fn suits(event: &Event) -> bool {
+        bitcoin_chain::transactions(event).any(|t| t.fee > Some(0) && !t.outputs.is_empty())
+    }
+
+    fn watched(_: &EnrichedTransaction) -> Vec<Address> {
+        Vec::new()
+    }
+
+    async fn compare(self, engine: &Running, store: &Store) {
+        bitcoin::compare(engine, store, &self, "after mending").await;
+        let sql = "SELECT number, fee_total_text, fee_unknown_count, value_total_text, virtual_size FROM bitcoin_blocks ORDER BY number";
+        let seen = rows::<(u64, String, u32, String, u64)>(engine, store, sql).await;
+        let sums = |event: &Event| {
+            let s = event.block.summary.clone().expect("a summary");
+            let text = |n: U256| n.to_string();
+            (event.block.envelope.height, text(s.fee_total), s.fee_unknown, text(s.value_total), s.gas_used)
+        };
+        assert_eq!(seen, self.live.iter().map(sums).collect::<Vec<_>>());
+        // Prices are those that paid: what enrich would have said of the whole block.
+        let sql = "SELECT height, toUInt64(gas_price_sum), gas_price_count, toUInt64(ifNull(gas_price_max, 0)) FROM block_rows FINAL \
+                   WHERE height = 105";
+        let seen = rows::<(u64, u64, u32, u64)>(engine, store, sql).await;
+        let mended = self.live.iter().find(|event| event.block.envelope.height == 105).expect("the block");
+        let paid = bitcoin_chain::transactions(mended).filter(|t| t.fee > Some(0)).filter_map(|t| t.fee_rate);
+        let paid: Vec<u64> = paid.collect();
+        let wanted = (
+            105_u64,
+            paid.iter().sum::<u64>(),
+            u32::try_from(paid.len()).expect("few"),
+            paid.iter().copied().max().unwrap_or(0),
+        );
+        assert_eq!(seen, [wanted]);
+    }
+}
+
+/// The event with placeholders in its transactions' places, and these transactions.
+fn with_placeholders(mut event: Event) -> (Event, Vec<EnrichedTransaction>) {
+    let whole = event.transactions.clone();
+    for (index, t) in (0..).zip(&mut event.transactions) {
+        t.payload = Payload::Unreadable { index, error: "too large".into() };
+    }
+    let summary = event.block.summary.as_mut().expect("a summary");
+    // Nothing of what they say was added up.
+    *summary = schemas::records::BlockSummary {
+        transactions: summary.transactions,
+        unreadable: summary.transactions,
+        ..schemas::records::BlockSummary::default()
+    };
+    (event, whole)
+}
+
+/// The next block that suits.
+fn block<M: Model>(chain: &mut M, dice: &mut Dice) -> Event {
+    loop {
+        let event = chain.apply(dice);
+        if M::suits(&event) {
+            return event;
+        }
+        chain.forget();
+    }
+}
+
+async fn a_missing_row_is_inserted_once_and_never_into_a_reverted_block<M: Model>(database: &str) {
     let engine = Running::start().await;
-    let store = store_in(&engine, "mended");
+    let store = store_in(&engine, database);
     let (log, mut dice) = (TestLog::open().await, Dice(7));
-    let mut chain = Chain::new("a", 100);
-    let network: Network = chain.network.clone();
-    let (first, held) = with_placeholder(block(&mut chain, &mut dice));
-    let (second, reverted) = with_placeholder(block(&mut chain, &mut dice));
+    let mut chain = M::begin(100);
+    let network = chain.network();
+    let base: Vec<Event> = (0..5).map(|_| chain.apply(&mut dice)).collect();
+    let (first, held) = with_placeholders(block(&mut chain, &mut dice));
+    let (second, reverted) = with_placeholders(block(&mut chain, &mut dice));
+    let gone = &reverted[reverted.len() - 1];
+    log.publish(&base).await;
     log.publish(&[first]).await;
     let sink = RunningSink::start(&store, &log);
-    until_processed(&store, &network, 1).await;
-    let place = async |t: &EnrichedTransaction, finalized| {
-        mend::place(&store, &t.envelope, 0, finalized).await.expect("an answer")
+    until_processed(&store, &network, 6).await;
+    let index = |t: &EnrichedTransaction| match &t.payload {
+        Payload::Evm(both) => both.0.transaction_index,
+        Payload::Bitcoin(decoded) => decoded.transaction_index,
+        Payload::Revert | Payload::Unreadable { .. } => panic!("a placeholder"),
     };
-    assert_eq!(place(&reverted, Some(101)).await, Place::NotStored);
+    let place = async |t: &EnrichedTransaction, finalized| {
+        mend::place(&store, &t.envelope, index(t), finalized).await.expect("an answer")
+    };
+    assert_eq!(place(gone, Some(106)).await, Place::NotStored);
     log.publish(&[second]).await;
-    until_processed(&store, &network, 2).await;
+    until_processed(&store, &network, 7).await;
+    let height = async |sequence| mend::height_of(&store, &network, sequence).await.expect("an answer");
+    assert_eq!((height(7).await, height(70).await), (Ok(106), Err(Place::NotStored)));
 
     // Nothing is inserted into a block that may still be reverted.
-    assert_eq!(place(&held, None).await, Place::NotFinal);
-    assert_eq!(place(&held, Some(99)).await, Place::NotFinal);
-    assert!(matches!(place(&held, Some(100)).await, Place::Missing { .. }));
+    assert_eq!(place(&held[0], None).await, Place::NotFinal);
+    assert_eq!(place(&held[0], Some(104)).await, Place::NotFinal);
 
-    // Twice in a row, as two who run it at once would: the same rows.
-    assert_eq!(mend::insert(&store, &held, &watched(&held)).await.expect("an insert"), Place::Held);
-    assert_eq!(mend::insert(&store, &held, &watched(&held)).await.expect("an insert"), Place::Held);
-    assert_eq!(place(&held, Some(100)).await, Place::Held);
+    // Twice in a row, as two who run it at once would: the same rows. In any order.
+    for t in held.iter().rev() {
+        assert!(matches!(place(t, Some(105)).await, Place::Missing { .. }));
+        assert_eq!(mend::insert(&store, t, &M::watched(t)).await.expect("an insert"), Place::Held);
+        assert_eq!(mend::insert(&store, t, &M::watched(t)).await.expect("an insert"), Place::Held);
+        assert_eq!(place(t, Some(105)).await, Place::Held);
+        // Whoever was cut off behind the rows puts the sums right later.
+        mend::sum_up(&store, &t.envelope, &M::watched(t)).await.expect("sums");
+    }
 
     // A revert between look and insert: nothing stays.
-    log.publish(&[chain.revert().expect("a block")]).await;
-    until_processed(&store, &network, 3).await;
-    assert_eq!(place(&reverted, Some(101)).await, Place::Reverted);
-    assert_eq!(mend::insert(&store, &reverted, &watched(&reverted)).await.expect("an insert"), Place::Reverted);
+    log.publish(&[chain.revert()]).await;
+    until_processed(&store, &network, 8).await;
+    assert_eq!(height(7).await, Err(Place::Reverted));
+    for t in &reverted {
+        assert_eq!(place(t, Some(106)).await, Place::Reverted);
+        assert_eq!(mend::insert(&store, t, &M::watched(t)).await.expect("an insert"), Place::Reverted);
+    }
 
     let range = &store.completeness(&network).await.expect("an answer").ranges[0];
     assert!(range.complete && range.transactions_stored == range.transactions_expected, "{range:?}");
     // Every view is as if there had never been a placeholder.
-    compare(&engine, &store, &[chain], "after mending").await;
+    chain.compare(&engine, &store).await;
     sink.stop().await.expect("a clean end");
     engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_evm_a_missing_row_is_inserted_once_and_never_into_a_reverted_block() {
+    a_missing_row_is_inserted_once_and_never_into_a_reverted_block::<chain::Chain>("mended").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_bitcoin_a_missing_row_is_inserted_once_and_never_into_a_reverted_block() {
+    a_missing_row_is_inserted_once_and_never_into_a_reverted_block::<bitcoin_chain::Chain>("mended_bitcoin").await;
 }

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use runtime::log::{Log, LogError, Record, TopicPartition, fold_from, membership::decided};
 use schemas::{Network, headers::ChainHeaders, limits::causes as limits, topics};
 
-use super::record::READ;
+use super::{letters::LETTER, record::READ};
 
 /// Offsets that are read back at first.
 const FIRST: u64 = 4_096;
@@ -40,6 +40,10 @@ impl Before {
 
     /// Takes a record; false where it was written before `position` had been read.
     fn take(&mut self, record: &Record, position: u64, last: &mut Option<Network>) -> bool {
+        // What came from a dead letter says nothing of the stream.
+        if record.header(LETTER).is_some() {
+            return true;
+        }
         let Ok(headers) = ChainHeaders::parse_near(|name| record.header(name), last.as_ref()) else { return true };
         *last = Some(headers.network.clone());
         let read =

@@ -1,7 +1,7 @@
 //! Why a transaction failed, with evidence, late (rule 14).
 //!
-//! Input: `raw.transactions`, of which only what the header `status` calls failed, and reverts, are read; `contract.facts` for the names
-//! of errors; nodes, at a block's hash. Output: `enriched.causes`.
+//! Input: `raw.transactions`, of which only what the header `status` calls failed, and reverts, are read; `dead.letters`, of which what
+//! failed and the stream does not have; `contract.facts` for the names of errors; nodes, at a block's hash. Output: `enriched.causes`.
 //!
 //! Guarantee: every failed transaction of an applied block gets exactly one record, with the best evidence that could be had in time and
 //! within the budget: a trace, a call at the parent's state, what others of its group failed of, or the receipt alone. The newest come
@@ -11,13 +11,15 @@
 //! for none of it, and what waits has limits.
 //!
 //! In the order of the data: [`item`] (one that waits), [`part`] (a partition), [`groups`] (who is looked at), [`queue`] and [`seeker`]
-//! (who asks), [`evidence`] (what nodes say), [`abis`] (names), [`record`] (what is written), [`before`] (what was), [`stage`] (the wiring).
+//! (who asks), [`evidence`] (what nodes say), [`abis`] (names), [`record`] (what is written), [`before`] (what was), [`letters`] (what the
+//! stream does not have), [`stage`] (the wiring).
 
 mod abis;
 mod before;
 pub mod evidence;
 mod groups;
 mod item;
+mod letters;
 mod part;
 mod queue;
 mod record;

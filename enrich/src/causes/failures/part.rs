@@ -2,7 +2,8 @@
 //!
 //! Guarantee: every failed transaction of an applied block gets exactly one record: it waits from when it is read until it is decided, in
 //! one place ([`Part::items`]), and whoever had the partition before is believed what he decided ([`Decided`](super::before::Before)). The
-//! position never passes one that waits. One whose block is reverted while it waits is told by its receipt at once.
+//! position never passes one that waits. What came from a dead letter waits with them, and is not of the position. One whose block is
+//! reverted while it waits is told by its receipt at once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,6 +21,7 @@ use super::{
     before::Before,
     groups::{Groups, Verdict},
     item::{Group, Item},
+    letters::{FIRST, Letter, Told},
     queue::Queue,
     record::{self, Decided},
 };
@@ -54,7 +56,10 @@ pub struct Part {
     /// Those who wait for evidence, by network.
     pub queues: BTreeMap<Network, Arc<Queue>>,
     former: Before,
-    out: Vec<EnrichedCause>,
+    /// Which transactions came from dead letters; not known before the first does.
+    letters: Option<Told>,
+    /// What was decided, and the letters that it came from.
+    out: Vec<(Option<u64>, EnrichedCause)>,
     before: Option<Network>,
 }
 
@@ -72,6 +77,7 @@ impl Part {
             groups: Groups::default(),
             queues: BTreeMap::new(),
             former,
+            letters: None,
             out: Vec::new(),
             before: None,
         }
@@ -89,7 +95,13 @@ impl Part {
 
     /// When the one was read that waits longest.
     pub fn oldest(&self) -> Option<Instant> {
-        self.items.values().next().map(|item| item.since)
+        self.longest().map(|item| item.since)
+    }
+
+    /// The one that waits longest, of the stream or of letters.
+    fn longest(&self) -> Option<&Arc<Item>> {
+        let (stream, letter) = (self.items.range(..FIRST).next(), self.items.range(FIRST..).next());
+        stream.into_iter().chain(letter).map(|(_, item)| item).min_by_key(|item| item.since)
     }
 
     /// How many wait of each network.
@@ -106,7 +118,8 @@ impl Part {
 
     /// The offset below which all is decided.
     pub fn position(&self) -> u64 {
-        self.items.keys().next().copied().unwrap_or(self.next)
+        // Letters come behind all of the stream.
+        self.items.keys().next().copied().filter(|offset| *offset < FIRST).unwrap_or(self.next)
     }
 
     /// Whether there is something to be committed.
@@ -114,8 +127,9 @@ impl Part {
         !self.out.is_empty()
     }
 
-    /// Records that were decided, and how far the stream was read; to be committed with [`Part::position`].
-    pub fn take_out(&mut self) -> (Vec<EnrichedCause>, u64) {
+    /// Records that were decided, each with the offset of the letter that it came from, and how far the stream was read; to be committed
+    /// with [`Part::position`].
+    pub fn take_out(&mut self) -> (Vec<(Option<u64>, EnrichedCause)>, u64) {
         (std::mem::take(&mut self.out), self.read)
     }
 
@@ -134,7 +148,8 @@ impl Part {
         let Ok(headers) = ChainHeaders::parse_near(|name| record.header(name), self.before.as_ref()) else { return };
         let ChainHeaders { network, sequence, index, .. } = headers;
         self.before = Some(network.clone());
-        if failed && index.is_some_and(|index| self.former.has(&network, sequence, index)) {
+        let of_letter = |index| self.letters.as_ref().is_some_and(|letters| letters.has(&network, sequence, index));
+        if failed && index.is_some_and(|index| self.former.has(&network, sequence, index) || of_letter(index)) {
             return;
         }
         // What cannot be read went to the dead letters by others' hands.
@@ -147,6 +162,28 @@ impl Part {
                 self.enter(item, asks(&network));
             }
             Payload::Evm(_) | Payload::Bitcoin(_) | Payload::Unreadable { .. } => {}
+        }
+    }
+
+    /// Whether it is known which letters have their record.
+    pub fn knows_letters(&self) -> bool {
+        self.letters.is_some()
+    }
+
+    /// These have it.
+    pub fn know_letters(&mut self, told: Told) {
+        self.letters = Some(told);
+    }
+
+    /// Takes a failed transaction that a letter holds, and the stream does not. `asks`: whether evidence can be had of its network.
+    pub fn take_letter(&mut self, letter: Letter, asks: bool) {
+        let (network, sequence, index) = letter.key();
+        let is_here = |item: &Arc<Item>| {
+            item.sequence == sequence && item.transaction.transaction_index == index && item.network == network
+        };
+        if self.letters.as_mut().is_some_and(|letters| letters.take(&letter)) && !self.items.values().any(is_here) {
+            let item = Item::new((self.number, FIRST | letter.offset), letter.envelope, letter.transaction);
+            self.enter(item, asks);
         }
     }
 
@@ -207,14 +244,14 @@ impl Part {
 
     /// Those that waited until now for longer than they may are decided by what there is.
     pub fn give_up(&mut self, read_before: Instant) {
-        while let Some(item) = self.items.values().next().filter(|item| item.since <= read_before).cloned() {
+        while let Some(item) = self.longest().filter(|item| item.since <= read_before).cloned() {
             self.give_up_one(&item);
         }
     }
 
     /// The one that waits longest is decided by what there is. False when none waits.
     pub fn give_up_oldest(&mut self) -> bool {
-        let Some(item) = self.items.values().next().cloned() else { return false };
+        let Some(item) = self.longest().cloned() else { return false };
         self.give_up_one(&item);
         true
     }
@@ -256,6 +293,7 @@ impl Part {
         if let Some(queue) = self.queues.get(&item.network) {
             queue.forget(item);
         }
-        self.out.push(record::cause(item, decided));
+        let letter = item.offset.checked_sub(FIRST);
+        self.out.push((letter, record::cause(item, decided)));
     }
 }

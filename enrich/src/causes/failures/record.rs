@@ -13,7 +13,7 @@ use schemas::{
     topics,
 };
 
-use super::item::Item;
+use super::{item::Item, letters::LETTER};
 
 /// The header that says how far the stream had been read, by whomever, when the record was written: whoever takes the partition over
 /// reads back to the first record that had not seen what he begins with.
@@ -66,7 +66,8 @@ pub fn cause(item: &Item, decided: Decided) -> EnrichedCause {
     }
 }
 
-/// The same for the log; `read`: how far the stream was read. Without calls and output where they make it too large for the topic.
+/// The same for the log; `read`: how far the stream was read; `letter`: the offset of the dead letter that the transaction came from, in
+/// its place. Without calls and output where they make it too large for the topic.
 ///
 /// # Errors
 /// Even so it is too large.
@@ -75,10 +76,14 @@ pub fn encode(
     partition: u32,
     cause: EnrichedCause,
     read: u64,
+    letter: Option<u64>,
     limit: usize,
 ) -> Result<NewRecord, EncodeError> {
     let mut headers: Headers = cause.headers().into_iter().map(|(name, value)| (header_name(name), value)).collect();
-    headers.push((READ.into(), read.to_string().into()));
+    headers.push(match letter {
+        Some(offset) => (LETTER.into(), offset.to_string().into()),
+        None => (READ.into(), read.to_string().into()),
+    });
     let to = TopicPartition { topic: topics::ENRICHED_CAUSES.name, partition };
     let key = cause.key();
     let value = codec.encode_within(&cause, limit).or_else(|_| {

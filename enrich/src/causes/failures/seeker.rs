@@ -30,8 +30,8 @@ use crate::causes::{
     metrics,
 };
 
-/// How long a block that no node has may be on its way to them, where they have shown its height; the revert of one that was reverted is
-/// on its way as well. At most a quarter of all patience. Nodes that are behind are waited for until the failure is given up.
+/// How long a block that no node has may be on its way to them, where they say that they are at its height; the revert of one that was
+/// reverted is on its way as well. At most a quarter of all patience. Nodes that are behind are waited for until the failure is given up.
 const ON_ITS_WAY: Duration = Duration::from_secs(20);
 /// Pause before such a block is asked for again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -115,11 +115,14 @@ impl Seeker {
             items.iter().for_each(|item| item.was_asked());
             return true;
         };
-        let behind = nodes.fleet.traces_are_behind(first.height);
+        let is_missing = |found: &Evidence| matches!(found, Evidence::None(Why::OtherBlock(_)));
+        let behind = found.iter().any(is_missing)
+            && Turns::turn(&turns).await
+            && nodes.fleet.traces_are_behind(first.height).await;
         self.settle(items, found, behind).await
     }
 
-    /// `behind`: no node that may be asked has shown the block's height.
+    /// `behind`: the nodes that may be asked are below the block's height, by their own word.
     async fn settle(&self, items: Vec<Arc<Item>>, found: Vec<Evidence>, behind: bool) -> bool {
         let on_its_way = ON_ITS_WAY.min(self.give_up_after / 4);
         let (mut away, mut missing, mut said, mut answered) = (Vec::new(), Vec::new(), String::new(), false);

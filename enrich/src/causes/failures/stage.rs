@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! raw.transactions ─▶ part ─▶ queue ─▶ seeker ─▶ nodes
-//!                      │  ▲              │
+//!     dead.letters ─▶  │  ▲              │
 //!                      │  └── outcomes ──┴── names: contract.facts
 //!                      └─▶ enriched.causes, with the position in one transaction
 //! ```
@@ -30,6 +30,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use super::{
     abis::Facts,
     before::read_back,
+    letters::{Letters, told},
     part::Part,
     record,
     seeker::{Outcome, Seeker},
@@ -105,6 +106,7 @@ struct Member<'a> {
     consumer: Box<dyn Consumer>,
     value_limit: usize,
     parts: BTreeMap<u32, Part>,
+    letters: Letters,
     seekers: HashMap<Network, Vec<AbortOnDropHandle<()>>>,
     tell: mpsc::Sender<Outcome>,
     told: mpsc::Receiver<Outcome>,
@@ -129,6 +131,7 @@ impl<'a> Member<'a> {
             consumer,
             value_limit,
             parts: BTreeMap::new(),
+            letters: Letters::default(),
             seekers: HashMap::new(),
             tell,
             told,
@@ -142,6 +145,7 @@ impl<'a> Member<'a> {
         while !shutdown.is_cancelled() {
             let polled = self.consumer.poll(POLL).await?;
             self.polled(polled).await?;
+            self.take_letters().await?;
             while let Ok(Outcome { partition, offset, ended }) = self.told.try_recv() {
                 if let Some(part) = self.parts.get_mut(&partition) {
                     part.ended(offset, ended);
@@ -166,6 +170,7 @@ impl<'a> Member<'a> {
             Polled::Assigned(assigned) => {
                 let partitions: Vec<u32> = assigned.iter().map(|(at, _)| at.partition).collect();
                 tracing::info!(?partitions, "failures: assigned");
+                self.letters.begin_again();
                 // Before the first record, all is known that stands in the facts (rule 34).
                 self.stage.facts.hold(&partitions).await?;
                 for (at, position) in assigned {
@@ -211,6 +216,27 @@ impl<'a> Member<'a> {
                 }
                 self.parts.values().for_each(Part::tell);
             }
+        }
+        Ok(())
+    }
+
+    /// Takes failed transactions that dead letters hold, of the partitions that are here.
+    async fn take_letters(&mut self) -> Result<(), LogError> {
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        let Stage { config, log, codec, .. } = self.stage;
+        for (partition, letters) in self.letters.next(*log, codec).await? {
+            let Some(part) = self.parts.get_mut(&partition) else { continue };
+            if !part.knows_letters() {
+                part.know_letters(told(*log, partition, &letters).await?);
+            }
+            for letter in letters {
+                let network = &letter.envelope.network;
+                let asks = config.failures.traces && config.nodes.of(network).is_some();
+                part.take_letter(letter, asks);
+            }
+            part.tell();
         }
         Ok(())
     }
@@ -307,11 +333,12 @@ impl<'a> Member<'a> {
         let mut records: Vec<NewRecord> = Vec::new();
         for (partition, part) in &mut self.parts {
             let (causes, read) = part.take_out();
-            for cause in causes {
+            for (letter, cause) in causes {
                 metrics::decided(&cause);
-                records.push(record::encode(self.stage.codec, *partition, cause, read, self.value_limit).map_err(
-                    |error| LogError::new(LogErrorKind::TooLarge, format!("a cause cannot be written: {error}")),
-                )?);
+                let record = record::encode(self.stage.codec, *partition, cause, read, letter, self.value_limit);
+                records.push(record.map_err(|error| {
+                    LogError::new(LogErrorKind::TooLarge, format!("a cause cannot be written: {error}"))
+                })?);
             }
         }
         let at = |of: fn(&Part) -> u64| -> Offsets {

@@ -2,6 +2,7 @@
 
 mod faults;
 mod kill;
+mod letters;
 mod regtest;
 mod sources;
 

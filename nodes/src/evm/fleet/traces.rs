@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use alloy_primitives::B256;
+use futures::future::join_all;
 use schemas::limits::evidence as limits;
 
 use super::{EvmFleet, StateAt};
@@ -19,6 +20,9 @@ use crate::{
     },
     fleet::{Ask, Role},
 };
+
+/// How long an endpoint may take to say its head.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
 
 impl EvmFleet {
     /// Traces of these transactions of a block, in one question; at most [`limits::WANTED`].
@@ -52,12 +56,18 @@ impl EvmFleet {
         able.any(|member| ways.iter().any(|way| member.cannot(way, Some(height)).is_none()))
     }
 
-    /// Whether all endpoints that may be asked for traces have shown less than a height of late: what they lack there may still come.
-    pub fn traces_are_behind(&self, height: u64) -> bool {
+    /// Whether all endpoints that may be asked for traces are below a height, by their own word, for which each is asked now: what they
+    /// lack there may still come. One that does not answer says nothing; where none does, none is behind.
+    pub async fn traces_are_behind(&self, height: u64) -> bool {
         let role = self.role_of_evidence();
-        let members = self.fleet.members();
-        let mut able = members.iter().filter(|member| member.serves(role)).peekable();
-        able.peek().is_some() && able.all(|member| member.height().is_some_and(|shown| shown < height))
+        let able = self.fleet.members().into_iter().filter(|member| member.serves(role) && member.usable());
+        let heads = able.map(|member| async move {
+            let client = self.client(&member);
+            let head = tokio::time::timeout(HEAD_WITHIN, client.header_at("latest".into(), None)).await;
+            head.ok()?.ok().map(|head| head.number)
+        });
+        let heads: Vec<u64> = join_all(heads).await.into_iter().flatten().collect();
+        !heads.is_empty() && heads.into_iter().all(|head| head < height)
     }
 
     /// The call that a transaction is, at the state of its block's parent. What stood before it in its block is missing.

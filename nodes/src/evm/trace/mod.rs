@@ -115,6 +115,20 @@ enum Told {
     Error(NodeErrorKind),
 }
 
+/// Whether a node says that it does not know what it is asked to trace: it may be behind, or on another branch. Nothing is wrong with
+/// its method.
+fn is_unknown(said: &str) -> bool {
+    const WORDS: [&str; 4] = [
+        "transaction not found",
+        "cannot find transaction",
+        "unknown transaction",
+        "transaction indexing is in progress",
+    ];
+    let said = said.to_ascii_lowercase();
+    // geth names the block between these words.
+    WORDS.iter().any(|word| said.contains(word)) || said.starts_with("block ") && said.ends_with(" not found")
+}
+
 impl EvmClient {
     /// Traces of a block's transactions.
     ///
@@ -299,6 +313,7 @@ impl EvmClient {
             Ok(rest) => match rest.error.as_deref().map(|error| self.http.told(error)).transpose() {
                 Ok(None) => Ok(Told::Rest(rest)),
                 Ok(Some(told)) => match self.http.kind_of(&told) {
+                    NodeErrorKind::Rpc(_, said) if is_unknown(&said) => Err(NodeErrorKind::Empty),
                     kind @ NodeErrorKind::Rpc(..) => Ok(Told::Error(kind)),
                     kind => Err(kind),
                 },
