@@ -126,7 +126,6 @@ fn parsed<T: FromStr>(value: &Value, name: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use alloy_primitives::{B256, FixedBytes, keccak256};
-    use enrich::steps::known::Lookup as _;
     use schemas::{
         BlockHash,
         codec::Codec,
