@@ -316,7 +316,7 @@ fn a_server_stands_in_for_no_node_and_a_node_for_a_server() {
         judge(&Case { endpoints: vec![endpoint("node", node, 20, 1), server], ..quiet_bitcoin() })
     };
     let words =
-        ["no endpoint gives the newest blocks: node is failing", "give heads alone", "what is newer is not known"];
+        ["no endpoint gives the newest blocks: node is failing", "give headers alone", "what is newer is not known"];
     says(&with("failing", "ok"), Verdict::Provider, &words);
     let words = ["endpoint server is behind by 1 block; the other is well, so that blocks come from there"];
     says(&with("ok", "behind"), Verdict::Provider, &words);

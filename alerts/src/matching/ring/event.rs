@@ -124,10 +124,7 @@ pub fn identity(of: &AlertMatch) -> Option<Identity> {
 
 /// Whether a cause says more than what is known of it. That nothing could be found out does not.
 pub(super) fn is_news(found: &Found, cause: &str) -> bool {
-    match found.cause.as_deref() {
-        Some(known) => known != cause,
-        None => cause != UNKNOWN,
-    }
+    cause != UNKNOWN && found.cause.as_deref() != Some(cause)
 }
 
 /// What is said of a match that was given, and whose transaction failed for this. `None` for what is no match, and where that is no news.
