@@ -251,12 +251,10 @@ impl Clocks {
                         say(None, now, Some(Number::from(count)), more);
                     }
                 }
-                Metric::Diverged => {
-                    if statuses.of(network, stage::INGEST).is_some() {
-                        let apart = statuses.apart(network);
-                        let reason = apart.and_then(|status| status.detail.as_deref());
-                        say(None, now, Some(Number::from(u64::from(apart.is_some()))), json!({"reason": reason}));
-                    }
+                Metric::Diverged if statuses.of(network, stage::INGEST).is_some() => {
+                    let apart = statuses.apart(network);
+                    let reason = apart.and_then(|status| status.detail.as_deref());
+                    say(None, now, Some(Number::from(u64::from(apart.is_some()))), json!({"reason": reason}));
                 }
                 Metric::NoBlockSeconds => {
                     let said = || statuses.of(network, stage::INGEST).and_then(|status| status.block_time);

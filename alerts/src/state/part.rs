@@ -35,7 +35,7 @@ const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub enum Heard {
     /// Of `alerts.matches`.
-    Match(AlertMatch),
+    Match(Box<AlertMatch>),
     /// Of `alerts.commands`.
     Command(AlertCommand),
 }
@@ -46,7 +46,7 @@ impl Heard {
         let value = record.value.as_ref()?;
         let heard = match record.from.topic == topics::ALERTS_COMMANDS.name {
             true => codec.decode(value).map(Self::Command),
-            false => codec.decode(value).map(Self::Match),
+            false => codec.decode(value).map(Box::new).map(Self::Match),
         };
         heard.map_err(|error| pass_over(record, &error)).ok()
     }

@@ -147,6 +147,7 @@ async fn series(asked: &mut Asked<'_>, api: &Store, (a, end): (Network, i64), b:
             let until = step.ceil(end);
             let filter = filter(a.name, contract, &Metric::ALL, step, (until - back, until));
             let answer = asked.ask("series", about.clone(), 4 * granules(steps), api.series(&filter)).await;
+            asked.ask("all_figures", about.clone(), 4 * granules(steps), api.all_figures(&filter)).await;
             let points = &answer.series[2].points;
             assert_eq!(points.len() as u64, steps, "{about}");
             let complete = points.iter().filter(|point| point.complete).count() as u64;
@@ -162,6 +163,7 @@ async fn series(asked: &mut Asked<'_>, api: &Store, (a, end): (Network, i64), b:
         ("six hours of medians from rows", Metric::GasPriceP50, 6 * 300 * PER_BLOCK * 2 + 30 * edges + ledger),
     ] {
         let filter = filter(b.name, None, &[Metric::Transactions, metric], Step::Hour, (from, to));
+        asked.ask("all_figures", about, most, api.all_figures(&filter)).await;
         let answer = asked.ask("series", about, most, api.series(&filter)).await;
         let points = &answer.series[0].points;
         assert!(
