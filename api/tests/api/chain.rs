@@ -114,7 +114,7 @@ impl Chain {
         self.made += 1;
         self.sequence += 1;
         let parent = self.canonical.last().map_or(hash(0, &self.network), |(b, _)| b.envelope.block_hash.clone());
-        let envelope = Envelope {
+        let mut envelope = Envelope {
             network: self.network.clone(),
             sequence: self.sequence,
             op: Op::Apply,
@@ -138,7 +138,16 @@ impl Chain {
             RawTransaction { envelope: child.clone(), payload: Payload::Evm(Box::new(tx)) }
         });
         let mut transactions: Vec<RawTransaction> = transactions.collect();
+        let logs = |of: &[RawTransaction]| -> usize {
+            of.iter().map(|tx| if let Payload::Evm(tx) = &tx.payload { tx.logs.len() } else { 0 }).sum()
+        };
+        let (before, placeholders) =
+            (logs(&transactions), |tx: &RawTransaction| !matches!(tx.payload, Payload::Evm(_)));
         change(&mut transactions);
+        // Logs that a transaction no longer has are none of its block; those behind a placeholder are.
+        if !transactions.iter().any(placeholders) {
+            envelope.log_count -= (before - logs(&transactions)) as u32;
+        }
         let block = RawBlock { envelope, evm: Some(Box::new(content.header)), bitcoin: None };
         let event = enrich::enrich_event(&Profile::default(), block, transactions);
         self.canonical.push(event.clone());
