@@ -36,6 +36,14 @@ pub(crate) fn unwritten(network: &Network) {
     metrics::counter!("headwater_alerts_unwritten_total", "network" => network.to_string()).increment(1);
 }
 
+/// Failed transactions were let go of before their causes came, for want of room.
+pub(crate) fn failures_let_go(network: &Network, failures: u64) {
+    if failures > 0 {
+        metrics::counter!("headwater_alerts_failures_let_go_total", "network" => network.to_string())
+            .increment(failures);
+    }
+}
+
 /// A record could not be read.
 pub(crate) fn unreadable(network: &Network, what: &'static str) {
     metrics::counter!("headwater_alerts_unreadable_total", "network" => network.to_string(), "what" => what)
@@ -124,6 +132,10 @@ pub fn describe() {
     metrics::describe_counter!(
         "headwater_alerts_left_out_total",
         "Matches that were more than one block may give to one tenant."
+    );
+    metrics::describe_counter!(
+        "headwater_alerts_failures_let_go_total",
+        "Failed transactions that were let go of before their causes came, for want of room: no monitor is told of those."
     );
     metrics::describe_counter!(
         "headwater_alerts_not_looked_at_total",

@@ -53,7 +53,9 @@ impl Beside {
     }
 
     /// These partitions are no longer ours.
-    pub fn release(&self, partitions: &[u32]) {
+    pub fn release(&mut self, partitions: &[u32]) {
+        // Causes that were ahead of their transactions went with the partitions: they are read back.
+        self.causes = Causes::default();
         if let Some(followed) = &self.baselines {
             followed.release(partitions);
         }

@@ -92,6 +92,16 @@ struct KeptFound {
 /// Stands for arguments that a record had no room for, or that are told already.
 pub const NO_ARGUMENTS: &str = "{}";
 
+/// Bytes that a match may take in a record of `alerts.ring` once it goes without its arguments: with a comma, with what it waits for, and with
+/// why its transaction failed, where that is found out later.
+pub fn room_of(of: &AlertMatch) -> usize {
+    let kept = Kept::of(of, false).and_then(|kept| serde_json::to_string(&kept).ok());
+    kept.map_or(0, |kept| kept.len()) + BESIDE
+}
+
+/// What [`room_of`] adds, in bytes.
+const BESIDE: usize = 104;
+
 impl Kept {
     /// Of a match, or of a figure that crossed its threshold; `None` of what is of no block. `whole`: with its arguments.
     pub fn of(from: &AlertMatch, whole: bool) -> Option<Self> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use schemas::{limits::alerts::MATCHES_OF_EVENT, records::AlertSource};
 
-use super::{given::Kept, ring::Hit};
+use super::{given::room_of, ring::Hit};
 
 /// What a tenant has of the block so far.
 #[derive(Debug, Default)]
@@ -69,6 +69,17 @@ impl Hits {
         self.all.push(hit);
     }
 
+    /// What another transaction of the block gives beside these, within what each tenant may have of the block.
+    pub fn extend(&mut self, more: Self) {
+        for (tenant, share) in more.shares {
+            let own = self.shares.entry(tenant).or_default();
+            for (id, (source, matches)) in share.left_out {
+                own.left_out.entry(id).or_insert((source, 0)).1 += matches;
+            }
+        }
+        more.all.into_iter().for_each(|hit| self.push(hit));
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.all.len()
@@ -87,12 +98,7 @@ impl Hits {
     /// All of them that can be kept in one value of so many bytes, and how many each monitor has too few. Where it is too small each tenant
     /// has the same room.
     pub fn within(mut self, room: usize) -> (Vec<Hit>, Vec<LeftOut>) {
-        let size = |hit: &Hit| {
-            let kept = Kept::of(&hit.found, false).and_then(|kept| serde_json::to_string(&kept).ok());
-            // A comma, and what it waits for.
-            kept.map_or(0, |kept| kept.len()) + 40
-        };
-        let sizes: Vec<usize> = self.all.iter().map(size).collect();
+        let sizes: Vec<usize> = self.all.iter().map(|hit| room_of(&hit.found)).collect();
         if sizes.iter().sum::<usize>() > room {
             let each = room / self.shares.len().max(1);
             let mut taken: BTreeMap<String, usize> = BTreeMap::new();
@@ -182,6 +188,22 @@ mod tests {
         (0..9).for_each(|number| hits.push(hit("loud", number, MATCHES_OF_EVENT.1 / 4)));
         let (kept, left_out) = hits.within(usize::MAX);
         assert_eq!((kept.len(), left(&left_out)), (4, vec![("loud", 5)]));
+    }
+
+    #[test]
+    fn transactions_of_a_block_share_what_it_may_give() {
+        let mut hits = Hits::default();
+        for part in 0..3 {
+            let mut more = Hits::default();
+            (0..600).for_each(|number| more.push(hit("loud", part * 600 + number, 2)));
+            hits.extend(more);
+        }
+        let mut last = Hits::default();
+        (0..MATCHES_OF_EVENT.0 + 5).for_each(|number| last.push(hit("other", number, 2)));
+        hits.extend(last);
+        let (kept, left_out) = hits.within(usize::MAX);
+        assert_eq!((of(&kept, "loud"), of(&kept, "other")), (MATCHES_OF_EVENT.0, MATCHES_OF_EVENT.0));
+        assert_eq!(left(&left_out), [("loud", 1_800 - MATCHES_OF_EVENT.0), ("other", 5)]);
     }
 
     #[test]

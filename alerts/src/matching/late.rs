@@ -1,6 +1,6 @@
 //! Failed transactions of a network whose causes have not come, and causes whose transactions have not.
 //!
-//! Guarantee: bounded ([`FAILURES_WITHOUT_CAUSE`]): of more the oldest are let go of, and are not told late. None of a reverted block is
+//! Guarantee: bounded ([`FAILURES_WITHOUT_CAUSE`]): of more the oldest are let go of, are not told late, and are counted. None of a reverted block is
 //! held. What is held is not written down: whoever takes a partition over knows of what was given ([`Ring::name`](super::ring::Ring::name)),
 //! and reads back what is held for conditions ([`missed`](super::missed)).
 
@@ -23,11 +23,16 @@ pub struct Failed {
     pub record: Option<Bytes>,
     /// What was found in it, without arguments.
     pub given: Vec<AlertMatch>,
+    /// Whether that was given by this process; what is read back after a start was perhaps never given.
+    pub is_told: bool,
 }
 
+/// Bytes that a match without arguments takes, about.
+const MATCH: usize = 1_024;
+
 impl Failed {
-    /// Of a record, and of what was found in it.
-    pub fn of(place: &Place, hash: B256, record: Option<&Bytes>, hits: &[Hit]) -> Self {
+    /// Of a record, and of what was found in it, and was given or is read back.
+    pub fn of(place: &Place, hash: B256, record: Option<&Bytes>, (hits, is_told): (&[Hit], bool)) -> Self {
         // Not as a part of the batch that it came in, which it would hold as a whole.
         let record = record.map(|record| Bytes::copy_from_slice(record));
         let bare = |hit: &Hit| {
@@ -37,11 +42,11 @@ impl Failed {
             }
             found
         };
-        Self { place: place.clone(), hash, record, given: hits.iter().map(bare).collect() }
+        Self { place: place.clone(), hash, record, given: hits.iter().map(bare).collect(), is_told }
     }
 
     fn bytes(&self) -> usize {
-        self.record.as_ref().map_or(0, Bytes::len)
+        self.record.as_ref().map_or(0, Bytes::len) + self.given.len() * MATCH
     }
 }
 
@@ -62,15 +67,18 @@ impl Late {
         self.ahead.get(&(sequence, hash)).map(String::as_str)
     }
 
-    /// A transaction whose cause may come.
-    pub fn hold(&mut self, failed: Failed) {
+    /// A transaction whose cause may come. How many are let go of for it.
+    pub fn hold(&mut self, failed: Failed) -> u64 {
+        let mut gone = 0;
         self.bytes += failed.bytes();
         self.failed.push_back(failed);
         let (most, most_bytes) = FAILURES_WITHOUT_CAUSE;
         while self.failed.len() > most || self.bytes > most_bytes {
-            let Some(oldest) = self.failed.pop_front() else { return };
+            let Some(oldest) = self.failed.pop_front() else { return gone };
             self.bytes = self.bytes.saturating_sub(oldest.bytes());
+            gone += 1;
         }
+        gone
     }
 
     /// An event was looked through: no cause of it or of one before is ahead any more.
@@ -104,7 +112,10 @@ impl Late {
 #[cfg(test)]
 mod tests {
     use alloy_primitives::U256;
-    use schemas::TimeMs;
+    use schemas::{
+        TimeMs,
+        records::{AlertSource, MatchOp},
+    };
 
     use super::*;
 
@@ -119,7 +130,7 @@ mod tests {
             seen_at: TimeMs(0),
             reorg_goes_on: false,
         };
-        Failed::of(&place, B256::from(U256::from(sequence)), Some(&Bytes::from(vec![0; bytes])), &[])
+        Failed::of(&place, B256::from(U256::from(sequence)), Some(&Bytes::from(vec![0; bytes])), (&[], true))
     }
 
     fn hash(of: u64) -> B256 {
@@ -131,7 +142,7 @@ mod tests {
         let (most, most_bytes) = FAILURES_WITHOUT_CAUSE;
         let mut late = Late::default();
         let many = u64::try_from(most).expect("few") + 5;
-        (1..=many).for_each(|sequence| late.hold(failed(sequence, 1)));
+        assert_eq!((1..=many).map(|sequence| late.hold(failed(sequence, 1))).sum::<u64>(), 5);
         late.passed(many);
         assert!(late.take(5, hash(5), "x").is_none() && late.take(6, hash(6), "x").is_some());
         assert!(late.take(6, hash(6), "x").is_none(), "once");
@@ -140,6 +151,31 @@ mod tests {
         assert_eq!(late.bytes, most - 2);
         late.hold(failed(many + 1, most_bytes));
         assert_eq!((late.failed.len(), late.bytes), (1, most_bytes));
+    }
+
+    #[test]
+    fn what_was_found_takes_room_too() {
+        let mut one = failed(1, 10);
+        let found = AlertMatch {
+            tenant: "acme".to_owned(),
+            source: AlertSource::nobody(),
+            op: MatchOp::Match,
+            network: "demo".parse().expect("a slug"),
+            sequence: 1,
+            height: 1,
+            block_hash: None,
+            at: TimeMs(0),
+            observed_at: TimeMs(0),
+            contract: None,
+            group: BTreeMap::new(),
+            found: None,
+            figure: None,
+        };
+        one.given = vec![found; FAILURES_WITHOUT_CAUSE.1 / MATCH];
+        let mut late = Late::default();
+        assert_eq!(late.hold(failed(0, 10)), 0);
+        assert_eq!(late.hold(one), 2, "it takes more than all there is");
+        assert_eq!((late.failed.len(), late.bytes), (0, 0));
     }
 
     #[test]

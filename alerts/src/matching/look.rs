@@ -67,7 +67,8 @@ pub fn look_through(
         monitors.find(place, network, &transaction, &mut hits);
         let found = hits.after(before);
         if let Some(hash) = without_cause.filter(|_| asks || !found.is_empty()) {
-            late.hold(Failed::of(place, hash, record.value.as_ref().filter(|_| asks), found));
+            let failed = Failed::of(place, hash, record.value.as_ref().filter(|_| asks), (found, true));
+            metrics::failures_let_go(network, late.hold(failed));
         }
     }
     late.passed(place.sequence);

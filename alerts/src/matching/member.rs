@@ -188,6 +188,7 @@ impl<'a> Member<'a> {
         }
         let (log, codec) = (&*self.context.log, &*self.context.codec);
         let lags = deadline("asking for the group's positions", log.lag(GROUP, &[HEADERS, CHILDREN])).await?;
+        let mut patience = missed::PATIENCE;
         for Assigned { partition, has_position } in assigned.iter().copied() {
             let of = lags.iter().filter(|lag| lag.at.partition == partition);
             self.positions.extend(of.map(|lag| (lag.at, lag.position.unwrap_or(lag.ends.low))));
@@ -201,7 +202,8 @@ impl<'a> Member<'a> {
             let mut part = Part::restore(log, codec, partition, from).await?;
             let children = self.positions.get(&TopicPartition { topic: CHILDREN, partition }).copied().unwrap_or(0);
             let to = (partition, from, children);
-            missed::read_back(log, codec, to, &mut self.monitors, &mut part.late).await;
+            let bounds = (self.context.config.alerts.max_steps, &mut patience);
+            missed::read_back(log, codec, to, &mut self.monitors, &mut part.late, bounds).await;
             self.parts.insert(partition, part);
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! Failed transactions from before this process had a partition, whose causes may still come: read back where a condition asks for causes.
 //!
 //! Guarantee: as far back as [`BLOCKS`] and [`TRANSACTIONS`]; none of a block that was reverted, and none that the ring may know nothing of
-//! any more ([`ring`](super::ring)): what it gave by its cause already would be given again. Not knowing them stops nobody.
+//! any more ([`ring`](super::ring)): what it gave by its cause already would be given again. Not knowing them stops nobody. All partitions
+//! together take no longer than [`PATIENCE`], and a block costs each tenant no more steps than when it was looked through.
 
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
-use runtime::log::{Log, LogError, PollLimits, Record, TopicPartition, fold_between};
+use runtime::log::{Log, LogError, LogErrorKind, PollLimits, Record, TopicPartition, fold_between};
 use schemas::{
     Codec, Network, Op, Origin, Status, TimeMs,
     headers::ChainHeaders,
@@ -13,7 +14,7 @@ use schemas::{
     records::{EnrichedBlock, EnrichedTransaction, Payload},
     topics,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     hits::Hits,
@@ -21,6 +22,7 @@ use super::{
     monitors::Monitors,
     ring::Place,
 };
+use crate::metrics;
 
 /// Records of `enriched.blocks` that are read back …
 const BLOCKS: u64 = 2_000;
@@ -28,8 +30,10 @@ const BLOCKS: u64 = 2_000;
 const TRANSACTIONS: u64 = 20_000;
 /// How much one poll brings, and how long it waits.
 const POLL: PollLimits = PollLimits { records: 1_000, bytes: 4 << 20, wait: Duration::from_millis(300) };
-/// How long all of it may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long all of it may take, of all partitions of one assignment.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+const TOO_LONG: &str = "reading them back took all the time that it may";
 
 /// Blocks of a network that can still be taken back, by the event that applied each.
 #[derive(Default)]
@@ -69,31 +73,41 @@ impl Standing {
     }
 }
 
-/// Takes in those of a partition whose topics were read up to these offsets: blocks, and transactions.
+/// Takes in those of a partition whose topics were read up to these offsets: blocks, and transactions. `max_steps`: what the conditions of one
+/// tenant may cost a block; `patience`: how long it may take, less what it took afterwards.
 pub async fn read_back(
     log: &dyn Log,
     codec: &Codec,
     (partition, blocks, transactions): (u32, u64, u64),
     monitors: &mut Monitors,
     late: &mut BTreeMap<Network, Late>,
+    (max_steps, patience): (u64, &mut Duration),
 ) {
     if !monitors.any_asks_for_causes() {
         return;
     }
+    let began = Instant::now();
+    let until = began + *patience;
     let read = async {
-        let standing = standing(log, codec, (partition, blocks), monitors).await?;
-        failed(log, codec, (partition, transactions), monitors, (&standing, &mut *late)).await?;
-        for (network, standing) in standing {
-            late.entry(network).or_default().passed(standing.sequence);
+        let standing = standing(log, codec, (partition, blocks), (&*monitors, until)).await?;
+        for (network, standing) in &standing {
+            late.entry(network.clone()).or_default().passed(standing.sequence);
         }
-        Ok::<(), LogError>(())
+        failed(log, codec, (partition, transactions), (&mut *monitors, max_steps, until), (&standing, &mut *late)).await
     };
-    let why = match timeout(PATIENCE, read).await {
+    let read = timeout_at(until, read).await;
+    *patience = patience.saturating_sub(began.elapsed());
+    let why = match read {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("it took longer than {PATIENCE:?}"),
+        Err(_) => TOO_LONG.to_owned(),
     };
     tracing::warn!(partition, why, "causes of transactions that failed before a start are not held against conditions");
+}
+
+/// Whether there is time left.
+fn in_time(until: Instant) -> Result<(), LogError> {
+    if Instant::now() < until { Ok(()) } else { Err(LogError::new(LogErrorKind::Unavailable, TOO_LONG)) }
 }
 
 /// The offsets that are read: the last so many below one.
@@ -106,11 +120,12 @@ async fn standing(
     log: &dyn Log,
     codec: &Codec,
     (partition, to): (u32, u64),
-    monitors: &Monitors,
+    (monitors, until): (&Monitors, Instant),
 ) -> Result<BTreeMap<Network, Standing>, LogError> {
     let at = TopicPartition { topic: topics::ENRICHED_BLOCKS.name, partition };
     let mut all: BTreeMap<Network, Standing> = BTreeMap::new();
     let each = |record: Record| {
+        in_time(until)?;
         let headers = ChainHeaders::parse(|name| record.header(name));
         if let Ok(headers) = headers
             && monitors.ask_for_causes(&headers.network)
@@ -132,12 +147,13 @@ async fn failed(
     log: &dyn Log,
     codec: &Codec,
     (partition, to): (u32, u64),
-    monitors: &mut Monitors,
+    (monitors, max_steps, until): (&mut Monitors, u64, Instant),
     (standing, late): (&BTreeMap<Network, Standing>, &mut BTreeMap<Network, Late>),
 ) -> Result<(), LogError> {
     let at = TopicPartition { topic: topics::ENRICHED_TRANSACTIONS.name, partition };
-    monitors.begin_block(u64::MAX);
+    let mut block: Option<(Network, u64)> = None;
     let each = |record: Record| {
+        in_time(until)?;
         let Ok(headers) = ChainHeaders::parse(|name| record.header(name)) else { return Ok(()) };
         let network = &headers.network;
         let place = standing.get(network).and_then(|standing| standing.blocks.get(&headers.sequence));
@@ -146,11 +162,17 @@ async fn failed(
         let Payload::Evm(whole) = &transaction.payload else { return Ok(()) };
         let (evm, enrichment) = &**whole;
         if enrichment.status == Status::Failed {
+            let of = (network.clone(), headers.sequence);
+            if block.as_ref() != Some(&of) {
+                monitors.begin_block(max_steps);
+                block = Some(of);
+            }
             // What it gave without its cause.
             let mut hits = Hits::default();
             monitors.find(place, network, &transaction, &mut hits);
             let held = late.entry(network.clone()).or_default();
-            held.hold(Failed::of(place, evm.hash, Some(value), hits.after(0)));
+            let gone = held.hold(Failed::of(place, evm.hash, Some(value), (hits.after(0), false)));
+            metrics::failures_let_go(network, gone);
         }
         Ok::<(), LogError>(())
     };

@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use runtime::log::LogError;
-use schemas::records::{AlertMatch, EnrichedCause};
+use bytes::Bytes;
+use runtime::log::{LogError, NewRecord};
+use schemas::{Network, records::EnrichedCause};
 
 use super::{
     super::{
-        hits::{LeftOut, Missing},
+        hits::{Hits, LeftOut, Missing},
         left_out,
         look::fits_by_cause,
         output,
-        ring::{Changes, Hit, Place, Ring, amended},
+        ring::{Changes, Hit, Ring, amended},
     },
     COMMIT_RECORDS, Member,
 };
 use crate::metrics;
+
+/// Bytes of the records of one transaction, about: what a block gave is written whole with each of its causes that are news.
+const COMMIT_BYTES: usize = 32 << 20;
 
 impl Member<'_> {
     /// Takes in causes that were found since the last look. What was told of their transactions is amended; what fits by its cause is told.
@@ -26,60 +30,72 @@ impl Member<'_> {
         if self.parts.is_empty() || (self.rules.failures.is_empty() && self.monitors.is_empty()) {
             return Ok(());
         }
-        let found = self.beside.late_causes(&self.parts).await;
+        let mut found = self.beside.late_causes(&self.parts).await;
         if found.is_empty() {
             return Ok(());
         }
-        // All of one look are held against conditions as if they were a block.
-        self.monitors.begin_block(self.context.config.alerts.max_steps);
-        let mut newest = None;
-        for (partition, cause) in found {
-            if let Some(place) = self.name_cause(partition, &cause) {
-                newest = Some((cause.network, place));
-            }
-            if self.records.len() >= COMMIT_RECORDS {
+        // Block by block, so that what a block gives is bounded, said, and written once.
+        found.sort_by(|one, other| block_of(one).cmp(&block_of(other)));
+        for of_block in found.chunk_by(|one, other| block_of(one) == block_of(other)) {
+            self.name_causes_of_block(of_block);
+            if self.is_full() {
                 self.commit().await?;
             }
-        }
-        if let Some((network, place)) = newest {
-            let said: Vec<AlertMatch> =
-                self.monitors.exhausted().map(|out| left_out::say(out, &network, &place)).collect();
-            self.say(said);
         }
         Ok(())
     }
 
-    /// Takes one in. The place of its transaction, where that waited for it.
-    fn name_cause(&mut self, partition: u32, cause: &EnrichedCause) -> Option<Place> {
-        let part = self.parts.get_mut(&partition)?;
-        let (network, sequence, hash) = (&cause.network, cause.sequence, cause.transaction_hash);
-        if let Some(failures) = part.failures.get_mut(network) {
-            failures.name(sequence, hash, &cause.cause);
-        }
+    /// Takes in those of one block, in the order in which they came.
+    fn name_causes_of_block(&mut self, found: &[(u32, EnrichedCause)]) {
+        let Some((partition, first)) = found.first() else { return };
+        let Some(part) = self.parts.get_mut(partition) else { return };
+        let (network, sequence) = (&first.network, first.sequence);
         let codec = &*self.context.codec;
-        let failed = part.late.entry(network.clone()).or_default().take(sequence, hash, &cause.cause);
         let ring = part.rings.entry(network.clone()).or_insert_with(|| Ring::new(network.clone()));
-        let mut changes = Changes::default();
-        let is_held = ring.name(sequence, hash, &cause.cause, &mut changes);
-        if let Some(failed) = &failed {
-            if !is_held {
-                // It is final: what it gave is not to be taken back any more.
-                changes.matches.extend(failed.given.iter().filter_map(|one| amended(one, &cause.cause)));
+        let late = part.late.entry(network.clone()).or_default();
+        let (mut changes, mut hits, mut place) = (Changes::default(), Hits::default(), None);
+        self.monitors.begin_block(self.context.config.alerts.max_steps);
+        for (_, cause) in found {
+            let (hash, cause) = (cause.transaction_hash, &*cause.cause);
+            if let Some(failures) = part.failures.get_mut(network) {
+                failures.name(sequence, hash, cause);
             }
-            let hits = fits_by_cause(codec, &mut self.monitors, network, failed, &cause.cause);
-            let (hits, cut) = hits.within(self.limits.ring_room());
-            let left = too_many(ring.gives_more(&failed.place, hits, &mut changes));
-            for of_one in cut.into_iter().chain(left) {
-                changes.matches.push(left_out::say(of_one, network, &failed.place));
+            let is_held = ring.name(sequence, hash, cause, &mut changes);
+            let Some(failed) = late.take(sequence, hash, cause) else { continue };
+            if !is_held && failed.is_told {
+                // It is final: what it gave is not to be taken back any more.
+                changes.matches.extend(failed.given.iter().filter_map(|one| amended(one, cause)));
+            }
+            let mut fits = fits_by_cause(codec, &mut self.monitors, network, &failed, cause);
+            fits.retain(|hit| !ring.knows(sequence, &hit.found));
+            hits.extend(fits);
+            place = Some(failed.place);
+        }
+        if let Some(place) = place {
+            let room = self.limits.ring_room().saturating_sub(ring.room_taken(sequence));
+            let (hits, cut) = hits.within(room);
+            let left = too_many(ring.gives_more(&place, hits, &mut changes));
+            for of_one in cut.into_iter().chain(left).chain(self.monitors.exhausted()) {
+                changes.matches.push(left_out::say(of_one, network, &place));
             }
         }
         if !changes.is_empty() {
             metrics::gave(network, changes.matches.len());
-            let records = output::records(codec, self.limits, partition, network, ring, changes);
+            let records = output::records(codec, self.limits, *partition, network, ring, changes);
             self.records.extend(records);
         }
-        failed.map(|failed| failed.place)
     }
+
+    /// Whether what is to be written is enough for a transaction.
+    fn is_full(&self) -> bool {
+        let bytes = |record: &NewRecord| record.value.as_ref().map_or(0, Bytes::len);
+        self.records.len() >= COMMIT_RECORDS || self.records.iter().map(bytes).sum::<usize>() >= COMMIT_BYTES
+    }
+}
+
+/// The block that a cause is of: its partition, its network, its event.
+fn block_of((partition, cause): &(u32, EnrichedCause)) -> (u32, &Network, u64) {
+    (*partition, &cause.network, cause.sequence)
 }
 
 /// What there was no room for, by monitor.
