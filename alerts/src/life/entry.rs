@@ -373,7 +373,9 @@ fn repeats_at(life: &Life, policy: &Policy) -> Option<TimeMs> {
 
 fn escalates_at(life: &Life, policy: &Policy) -> Option<TimeMs> {
     let escalate = policy.escalate.as_ref().filter(|_| !life.escalated)?;
-    Some(after(life.fired_at?, escalate.after))
+    let fired_at = life.fired_at?;
+    // What came again has its time anew, and so has what was old news when it fired.
+    Some(after(life.acted_at.map_or(fired_at, |acted| acted.max(fired_at)), escalate.after))
 }
 
 /// What a rule says, as JSON; too much of it is left out.

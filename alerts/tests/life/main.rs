@@ -770,3 +770,30 @@ fn too_many_groups_are_one() {
     assert_eq!(book.open(), 0);
     assert!(out.events.iter().any(|event| event.alert_id == id && event.kind.as_str() == "retracted"));
 }
+
+/// What came back with the chain has its own time before it escalates.
+#[test]
+fn what_comes_again_does_not_escalate_at_once() {
+    let (mut book, mut clock, mut out) = (Book::new(TENANT), Clock::default(), Output::default());
+    let (now, mut model) = (1_000_000, Model::default());
+    model.rules.push(Rule { escalate: Some(90), ..Rule::new("monitor", SourceKind::Monitor) });
+    clock.set(Model::ms(now), true);
+    book.define(model.settings(), &clock, &mut out);
+    let of = |op, at| AlertMatch { found: found(1), ..record(&model.rules[0], op, at, 1, 1) };
+    let at = |clock: &mut Clock, book: &mut Book, second| -> Vec<String> {
+        let mut out = Output::default();
+        clock.set(Model::ms(second), true);
+        book.tick(clock, &mut out);
+        out.events.iter().map(|event| event.kind.as_str().to_owned()).collect()
+    };
+    book.take(&of(MatchOp::Match, now), &clock, &mut out);
+    book.tick(&clock, &mut out);
+    book.take(&of(MatchOp::Retract, now + 10), &clock, &mut out);
+    assert_eq!(at(&mut clock, &mut book, now + 200), Vec::<String>::new());
+    let mut out = Output::default();
+    book.take(&of(MatchOp::IncludedAgain, now + 200), &clock, &mut out);
+    let kinds: Vec<_> = out.events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds, ["included_again"]);
+    assert_eq!(at(&mut clock, &mut book, now + 289), Vec::<String>::new());
+    assert_eq!(at(&mut clock, &mut book, now + 290), ["repeated"]);
+}

@@ -107,15 +107,13 @@ async fn admit(app: &App, request: &mut Request, standing: &mut Option<Standing>
     }
     check_form(request, route)?;
     let who = came.who;
-    if let Needs::Scope(resource, action) = needs {
-        if !who.allows(resource, action) {
-            return Err(ApiError::Forbidden { needs: needs.word(), has: who.scopes().texts().join(" ") });
-        }
-        if resource == Resource::Chains
-            && let Some(instead) = reach::check(who.tenant().reach(), route, request.uri())?
-        {
-            *request.uri_mut() = instead;
-        }
+    if !needs.is_met(|resource, action| who.allows(resource, action)) {
+        return Err(ApiError::Forbidden { needs: needs.word(), has: who.scopes().texts().join(" ") });
+    }
+    if matches!(needs, Needs::Scope(Resource::Chains, _))
+        && let Some(instead) = reach::check(who.tenant().reach(), route, request.uri())?
+    {
+        *request.uri_mut() = instead;
     }
     if let Some(credential) = credential {
         request.extensions_mut().insert(credential);

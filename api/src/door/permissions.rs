@@ -21,16 +21,30 @@ pub enum Needs {
     Somebody,
     /// A scope.
     Scope(Resource, Allowed),
+    /// A scope, and to read of chains: what it answers is of those.
+    AndChains(Resource, Allowed),
 }
 
 impl Needs {
-    /// As the documents have it: `none`, `any`, or the scope.
+    /// Whether somebody of whom this says what scopes allow has what it needs.
+    pub fn is_met(self, allows: impl Fn(Resource, Allowed) -> bool) -> bool {
+        match self {
+            Self::Nothing | Self::Somebody => true,
+            Self::Scope(resource, action) => allows(resource, action),
+            Self::AndChains(resource, action) => allows(resource, action) && allows(Chains, Read),
+        }
+    }
+
+    /// As the documents have it: `none`, `any`, the scope, or all scopes that are needed.
     pub fn word(self) -> String {
         match self {
             Self::Nothing => "none".to_owned(),
             Self::Somebody => "any".to_owned(),
             Self::Scope(resource, Read) => format!("{}:read", resource.as_str()),
             Self::Scope(resource, Write) => format!("{}:write", resource.as_str()),
+            Self::AndChains(resource, action) => {
+                format!("{} {}", Self::Scope(resource, action).word(), Self::Scope(Chains, Read).word())
+            }
         }
     }
 }
@@ -133,8 +147,8 @@ pub const TABLE: &[Row] = &[
     writes("PATCH", "/api/v1/silences/{id}", Silences),
     writes("DELETE", "/api/v1/silences/{id}", Silences),
     reads("/api/v1/monitors/{id}/matches", Monitors),
-    // They try a definition, and keep nothing.
-    row("POST", "/api/v1/rules/preview", Needs::Scope(Rules, Read)),
+    // They try a definition, and keep nothing. A rule's figures are those of chains.
+    row("POST", "/api/v1/rules/preview", Needs::AndChains(Rules, Read)),
     row("POST", "/api/v1/monitors/preview", Needs::Scope(Monitors, Read)),
     // It shows an alert.
     row("POST", "/api/v1/channels/preview", Needs::Scope(Alerts, Read)),
@@ -258,5 +272,13 @@ mod tests {
         let Said::NoSuchMethod(rows) = of(&Method::PUT, "/api/v1/keys/{id}") else { panic!("no such method") };
         assert_eq!(allow(rows), "GET,HEAD,PATCH,DELETE");
         assert_eq!(Needs::Scope(Keys, Write).word(), "keys:write");
+    }
+
+    #[test]
+    fn who_has_one_of_two_scopes_has_not_both() {
+        let needs = Needs::AndChains(Rules, Read);
+        assert_eq!(needs.word(), "rules:read chains:read");
+        let may = |has: &[Resource]| needs.is_met(|resource, action| action == Read && has.contains(&resource));
+        assert_eq!((may(&[Rules]), may(&[Chains]), may(&[Rules, Chains])), (false, false, true));
     }
 }

@@ -3,34 +3,52 @@
 //! A name is a path through the alert as REST shows it (`${source.name}`, `${evidence.matches.0.arguments.value}`), or one of the names that
 //! monitors of the other product know (`${monitor.name}`, `${transaction.hash}`, `${events.0.args.value}`, `${functions.0.signature}`), and
 //! `${transaction.cause}`. What leads nowhere stays as it is written, so that a mistake is seen.
+//!
+//! Guarantee: however often a template names its evidence, what it says is bounded ([`FILLED_CHARACTERS`]): a longer value is cut, and tells
+//! how much is left out; what is behind the whole's end is left out.
 
+use schemas::limits::conditions::FILLED_CHARACTERS;
 use serde_json::Value;
 
-use super::{Piece, Text, figures::shown};
+use super::{Piece, Text, cut, figures::shown, length};
 pub use crate::monitor::Template;
 
 /// Stands for a cause that is not known (yet), or that there is none of.
 const UNKNOWN: &str = "unknown";
+/// Stands for what is behind the end.
+const MORE: &str = " …";
 
 /// The text with its names filled in.
 pub fn render(template: &str, alert: &Value) -> Text {
     let mut text = Text::default();
+    if fill(template, alert, &mut text).is_none() {
+        text.0.push(Piece::Plain(MORE.to_owned()));
+    }
+    text
+}
+
+/// `None`: it is too long.
+fn fill(template: &str, alert: &Value, text: &mut Text) -> Option<()> {
+    let (of_value, mut room) = FILLED_CHARACTERS;
+    let mut put = |piece: Piece| -> Option<()> {
+        let (Piece::Plain(words) | Piece::Value(words)) = &piece;
+        room = room.checked_sub(length(words))?;
+        text.0.push(piece);
+        Some(())
+    };
     let mut rest = template;
     while let Some((before, behind)) = rest.split_once("${") {
         let Some((name, after)) = behind.split_once('}') else { break };
         if !before.is_empty() {
-            text.0.push(Piece::Plain(before.to_owned()));
+            put(Piece::Plain(before.to_owned()))?;
         }
-        match find(name.trim(), alert) {
-            Some(value) => text.0.push(Piece::Value(value)),
-            None => text.0.push(Piece::Plain(format!("${{{name}}}"))),
-        }
+        put(match find(name.trim(), alert) {
+            Some(value) => Piece::Value(cut(&value, of_value)),
+            None => Piece::Plain(format!("${{{name}}}")),
+        })?;
         rest = after;
     }
-    if !rest.is_empty() {
-        text.0.push(Piece::Plain(rest.to_owned()));
-    }
-    text
+    if rest.is_empty() { Some(()) } else { put(Piece::Plain(rest.to_owned())) }
 }
 
 /// Names of a text that lead nowhere in this alert, each once.
@@ -103,5 +121,16 @@ mod tests {
         assert_eq!(render(template, &alert).bare(), text);
         assert_eq!(missing(template, &alert), ["who", "events.1.args.value"]);
         assert_eq!(missing("plain, ${monitor.name}", &alert), [""; 0]);
+    }
+
+    #[test]
+    fn however_often_a_template_names_its_evidence_it_says_so_much() {
+        let alert = json!({"evidence": {"text": "x".repeat(50_000)}, "source": {"name": "m"}});
+        let once = render("${evidence.text}!", &alert).bare();
+        assert!(once.ends_with(" more!") && length(&once) <= FILLED_CHARACTERS.0 + 1, "{once}");
+        let often = render(&"${evidence}".repeat(727), &alert).bare();
+        assert!(often.ends_with(MORE) && length(&often) <= FILLED_CHARACTERS.1 + 2, "{}", length(&often));
+        let names = "${source.name} ".repeat(500);
+        assert_eq!(render(&names, &alert).bare(), "m ".repeat(500));
     }
 }

@@ -22,6 +22,8 @@ pub const ABI_BYTES: usize = 1 << 20;
 pub const PLACES: usize = 20_000;
 /// A template's title and body, in characters.
 pub const TEMPLATE_CHARACTERS: (usize, usize) = (200, 8_000);
+/// What a template says once its names are filled in: one value, and the whole, in characters (UTF-16 units, as services count).
+pub const FILLED_CHARACTERS: (usize, usize) = (1_024, 16_000);
 /// A signature, in characters.
 pub const SIGNATURE_CHARACTERS: usize = 2_048;
 /// The longest of every duration that is given: how long a condition must hold, until the next firing, until escalation.

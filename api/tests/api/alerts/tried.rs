@@ -158,6 +158,12 @@ async fn what_cannot_be_tried_is_refused_by_name_and_nothing_is_kept() {
     assert_eq!(kind(&asked(narrow.text.expose(), "", &good).await), (404, "network-not-found".to_owned()));
     let other = keyed.key(&["monitors:read"]).await;
     assert_eq!(asked(other.text.expose(), "", &good).await.status, 403);
+    // Its figures are those of chains.
+    for (one, wanted) in [("rules:read", "chains:read"), ("chains:read", "rules:read")] {
+        let half = keyed.key(&[one]).await;
+        let refused = asked(half.text.expose(), "", &good).await;
+        assert!(refused.status == 403 && refused.text().contains(wanted), "{one}: {}", refused.text());
+    }
     // The past of endpoints is not kept.
     let of_endpoints = asked(key, "", &body(json!({"metric": "provider_score"}))).await;
     assert_eq!((of_endpoints.status, &of_endpoints.json()["points"]), (200, &json!([])), "{}", of_endpoints.text());
