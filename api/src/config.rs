@@ -7,7 +7,7 @@ use decode::causes::Table;
 use ipnet::IpNet;
 use runtime::{
     beat::Board,
-    config::{RATE_LIMIT, Rate},
+    config::{Alerts, RATE_LIMIT, Rate},
 };
 use schemas::{
     Family, Network,
@@ -41,6 +41,8 @@ pub struct Config {
     pub control: ControlStore,
     /// What the operator allows of rules, monitors and channels.
     pub bounds: control::Bounds,
+    /// What the conditions of one tenant may cost a block, in steps (`[alerts] max_steps`): previews of monitors keep to it.
+    pub max_steps: u64,
     /// What `/health` warns of: that everybody of other machines is let in.
     pub open_door: Option<String>,
     /// How people reach us, where it is said: its pages are ours too.
@@ -136,6 +138,7 @@ impl Config {
             allowed_origins: Vec::new(),
             control: ControlStore::nowhere(Mode::None),
             bounds: control::Bounds::default(),
+            max_steps: Alerts::default().max_steps,
             open_door: None,
             public_url: None,
             trusted_proxies: Vec::new(),

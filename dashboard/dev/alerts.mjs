@@ -166,7 +166,7 @@ export function alerting({ chains, tell, mode }) {
 			network: t.network, transaction_hash: t.hash, kind: condition.signature ? 'event' : 'transaction', position: null, signature: condition.signature ?? null, arguments: { from: t.from, value: t.value },
 			height: t.height, block_hash: t.block_hash, monitor_version: 0, state: 'live', at: t.block_time
 		}));
-		return [200, { items, matches: fitting.length, transactions: all.length, from: all.at(-1)?.block_time ?? null, to: all[0]?.block_time ?? null }];
+		return [200, { items, matches: fitting.length, transactions: all.length, left_out: 0, asks_for_causes: JSON.stringify(body.match_conditions.transactions).includes('failure_cause'), from: all.at(-1)?.block_time ?? null, to: all[0]?.block_time ?? null }];
 	}
 
 	/** What a rule would have said: a wave of its figure, with two hills above half of what rates can be. */

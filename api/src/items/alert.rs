@@ -208,6 +208,10 @@ pub struct PreviewItem {
     pub matches: u64,
     /// Transactions that were looked at.
     pub transactions: u64,
+    /// Those of them that it was not put to, since its conditions cost their block all that a tenant's may (`[alerts] max_steps`).
+    pub left_out: u64,
+    /// Whether a condition names `failure_cause`: what is found by a cause that came after its block is not among the matches.
+    pub asks_for_causes: bool,
     /// Time of the oldest block among them; null where there was none.
     #[schema(format = DateTime)]
     pub from: Option<String>,

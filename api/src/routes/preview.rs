@@ -1,7 +1,8 @@
 //! `POST /monitors/preview`: what a monitor would have matched in the blocks that this process saw last. It keeps nothing.
 //!
 //! Guarantee: the answer is what the alerts' stage would have found there, by the same code (`conditions`), without what a reorg took back. What
-//! is looked at is bounded by number and time, the newest first, and the answer says how far back that went.
+//! is looked at is bounded by number and time, the newest first, and the answer says how far back that went. A block costs no more steps than
+//! there, and the answer says what was left out for it, and whether causes that come late would find more.
 
 use std::{sync::Arc, time::Instant};
 
@@ -61,11 +62,12 @@ pub async fn monitor(
     let permit = Arc::clone(&app.previews).try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::Overloaded { what: "previews" })?;
     let networks = monitor.networks.clone();
+    let max_steps = app.config.max_steps;
     let events = networks.iter().flat_map(|network| standing(&app, network)).collect();
     // It computes: beside the threads that answer.
     let looked = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        look(monitor, events)
+        look(monitor, events, max_steps)
     });
     let found = looked.await.map_err(|error| {
         tracing::error!(%error, "a preview failed");
@@ -83,26 +85,33 @@ fn standing(app: &App, network: &Network) -> Vec<Arc<LiveEvent>> {
 }
 
 /// Looks through them, the newest first.
-fn look(monitor: Monitor, mut events: Vec<Arc<LiveEvent>>) -> PreviewItem {
+fn look(monitor: Monitor, mut events: Vec<Arc<LiveEvent>>, max_steps: u64) -> PreviewItem {
     let began = Instant::now();
+    let mut answer = PreviewItem { asks_for_causes: monitor.asks_for_causes(), ..PreviewItem::default() };
+    let is_over =
+        |answer: &PreviewItem| answer.transactions >= limits::PREVIEW.0 || began.elapsed() > limits::PREVIEW_TIME;
     let index = Index::of([("", "", 0, Arc::new(monitor))]);
     let mut scratch = Scratch::default();
-    let mut answer = PreviewItem::default();
     let (mut oldest, mut newest): (Option<TimeMs>, Option<TimeMs>) = (None, None);
     events.sort_by_key(|event| std::cmp::Reverse(event.time()));
     for event in events {
-        if answer.transactions >= limits::PREVIEW.0 || began.elapsed() > limits::PREVIEW_TIME {
+        if is_over(&answer) {
             break;
         }
+        scratch.begin_block(max_steps);
         (oldest, newest) = (event.time(), newest.max(event.time()));
         let mut of_block: Vec<MatchItem> = Vec::new();
         for transaction in event.records() {
+            if is_over(&answer) {
+                break;
+            }
             answer.transactions += 1;
             let found = index.find(&transaction, &mut scratch);
             let found = found.into_iter().flat_map(|hit| hit.matched);
             of_block.extend(found.map(|matched| item(&transaction, matched.found)));
         }
         answer.matches += of_block.len() as u64;
+        answer.left_out += index.exhausted(&scratch).iter().map(|out| out.transactions).sum::<u64>();
         let room = limits::PREVIEW.1.saturating_sub(answer.items.len());
         answer.items.extend(of_block.into_iter().rev().take(room));
     }

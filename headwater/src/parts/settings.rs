@@ -145,6 +145,7 @@ pub fn api_config(
         instance: config.instance.clone(),
         control,
         bounds: bounds(&config.alerts),
+        max_steps: config.alerts.max_steps,
         open_door: config.auth.warnings(&config.doors()).into_iter().next(),
         public_url: config.api.public_url.clone(),
         trusted_proxies: config.api.trusted_proxies.clone(),

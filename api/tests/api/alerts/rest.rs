@@ -171,6 +171,12 @@ async fn a_monitor_is_tried_on_what_came_last_and_is_not_kept() {
     assert!(all.1 > 0, "{all:?}");
     let seen = settled(all).await;
     assert_eq!((&seen["items"][0]["kind"], seen["from"].is_string()), (&json!("transaction"), true), "{seen}");
+    assert_eq!((&seen["left_out"], &seen["asks_for_causes"]), (&json!(0), &json!(false)), "{seen}");
+    let by_cause = json!({"name": "m", "networks": ["ethereum"], "match_conditions": {
+        "transactions": [{"status": "Failure", "expression": "failure_cause == 'slippage'"}]
+    }});
+    let seen = keyed.send("POST", "/api/v1/monitors/preview", key, &[], &by_cause.to_string()).await;
+    assert_eq!((seen.status, &seen.json()["asks_for_causes"]), (200, &json!(true)), "{}", seen.text());
     // What a reorg took back is not there.
     let before = chain.events.len();
     chain.revert();
