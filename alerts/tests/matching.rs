@@ -492,10 +492,11 @@ async fn a_late_cause_amends_what_was_told_and_brings_what_fits_by_it_alone() {
     bench.commit("causes.test", late.clone()).await;
     let told = bench.until("what follows", |matches| matches.len() == 5).await;
     let (slippage, deadline) = (Some("slippage"), Some("deadline"));
-    let expected = [(Amend, 1, "m", slippage), (Match, 1, "s", slippage), (Amend, 2, "m", deadline)];
+    // Of a block first what was told already.
+    let expected = [(Amend, 1, "m", slippage), (Amend, 2, "m", deadline), (Match, 1, "s", slippage)];
     assert_eq!(causes(&told[2..]), expected);
-    let given = told[3].found.as_ref().expect("a match");
-    assert_eq!((told[3].height, given.kind, told[3].group.len()), (100, FoundKind::Transaction, 1));
+    let given = told[4].found.as_ref().expect("a match");
+    assert_eq!((told[4].height, given.kind, told[4].group.len()), (100, FoundKind::Transaction, 1));
     stop(running).await;
 
     // Whoever comes next reads them once more, which says nothing new; and a cause may come before its transaction.

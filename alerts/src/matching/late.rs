@@ -1,7 +1,7 @@
 //! Failed transactions of a network whose causes have not come, and causes whose transactions have not.
 //!
-//! Guarantee: bounded ([`FAILURES_WITHOUT_CAUSE`]): of more the oldest are let go of, are not told late, and are counted. None of a reverted block is
-//! held. What is held is not written down: whoever takes a partition over knows of what was given ([`Ring::name`](super::ring::Ring::name)),
+//! Guarantee: bounded ([`FAILURES_WITHOUT_CAUSE`]): of more the oldest are let go of, are not told late, and are counted. None of a reverted
+//! block is held. What is held is not written down: whoever takes a partition over knows of what was given ([`Ring::name`](super::ring::Ring::name)),
 //! and reads back what is held for conditions ([`missed`](super::missed)).
 
 use std::collections::{BTreeMap, VecDeque};
