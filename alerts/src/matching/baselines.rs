@@ -1,7 +1,7 @@
 //! What is usual: complete hours of `metrics.windows`, which rules with a baseline compare with.
 //!
 //! Guarantee (rule 30): a usual value is that of the complete hours that ended before the window that is compared, out of the log; of a
-//! contract, hours without its transactions count as such. Without one complete hour nothing is usual.
+//! contract, hours without its transactions count as such, of those that began while it was watched. Without one complete hour nothing is usual.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -82,7 +82,7 @@ impl Fold for Baselines {
 
 impl Hours {
     /// The usual value of a metric for a window of `ms` milliseconds that begins at `before`: over the complete hours of the `over`
-    /// milliseconds before it. A sum is what so long a window has of it.
+    /// milliseconds before it, and none that began before `known_from`. A sum is what so long a window has of it.
     pub fn usual(
         &self,
         metric: Metric,
@@ -90,8 +90,9 @@ impl Hours {
         before: TimeMs,
         over: i64,
         ms: i64,
+        known_from: i64,
     ) -> Option<Number> {
-        let (first, end) = (before.0.saturating_sub(over), before.0.saturating_sub(HOUR_MS));
+        let (first, end) = (before.0.saturating_sub(over).max(known_from), before.0.saturating_sub(HOUR_MS));
         if end < first {
             return None;
         }
@@ -111,5 +112,25 @@ impl Hours {
             }
         }
         figures::usual(metric, &sum, u64::try_from(total_ms).ok()?, u64::try_from(ms).ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_before_a_contract_was_watched_are_not_usual() {
+        let contract = Address::repeat_byte(7);
+        let hour = |failed: u64| Partial { blocks: 1, transactions: failed + 1, failed, ..Partial::default() };
+        let of_network: BTreeMap<i64, Partial> = (0..4).map(|at| (at * HOUR_MS, hour(90))).collect();
+        // It fails ten times in each hour; two of them are held.
+        let of_contract: BTreeMap<i64, Partial> = (2..4).map(|at| (at * HOUR_MS, hour(10))).collect();
+        let hours = Hours { of: HashMap::from([(None, of_network), (Some(contract), of_contract)]) };
+        let usual =
+            |known: i64| hours.usual(Metric::Failed, Some(contract), TimeMs(4 * HOUR_MS), 4 * HOUR_MS, HOUR_MS, known);
+        assert!(usual(i64::MIN) == Some(Number::from(5u64)));
+        assert!(usual(2 * HOUR_MS) == Some(Number::from(10u64)) && usual(HOUR_MS + 1) == Some(Number::from(10u64)));
+        assert!(usual(4 * HOUR_MS).is_none() && usual(i64::MAX).is_none());
     }
 }

@@ -266,7 +266,9 @@ impl Figures {
                 Some((end, sum, is_complete))
             });
             let Some(window) = window else { continue };
-            let (figure, judged) = judge(watch, window, hours);
+            // Of a contract nothing is usual before it was watched: those hours lack it.
+            let known = rule.contract.map_or(i64::MIN, |contract| watched_from(watched, contract).unwrap_or(i64::MAX));
+            let (figure, judged) = judge(watch, window, (hours, known));
             let enough = || is_enough(ms, whole.get_or_insert_with(|| trailing.window(self.longest_ms, None)).as_ref());
             if !window.2 && !rule.tells_of_part(judged, enough) {
                 continue;
@@ -296,12 +298,17 @@ fn from_the_first(contracts: BTreeSet<Address>) -> BTreeMap<Address, i64> {
 
 /// Behind which block time all that a contract did is in the windows; `None`: nobody watches it.
 fn known_from(contracts: &BTreeMap<Address, i64>, watched: &Watched, contract: Address) -> Option<i64> {
-    let since = watched.get(&text_of(contract))?.0.saturating_add(millis(WATCHED_MARGIN));
+    let since = watched_from(watched, contract)?;
     contracts.get(&contract).map(|kept| since.max(*kept))
 }
 
+/// Behind which block time all that a contract does is known to the stages before; `None`: nobody watches it.
+fn watched_from(watched: &Watched, contract: Address) -> Option<i64> {
+    Some(watched.get(&text_of(contract))?.0.saturating_add(millis(WATCHED_MARGIN)))
+}
+
 /// What a rule says of a window.
-fn judge(watch: &Watch, (end, partial, _): &Window, hours: Option<&Hours>) -> (Figure, Judged) {
+fn judge(watch: &Watch, (end, partial, _): &Window, (hours, known): (Option<&Hours>, i64)) -> (Figure, Judged) {
     let rule = &watch.of.what;
     let ms = millis(rule.window);
     let figure = Figure::of(rule.metric, partial, u64::try_from(ms).unwrap_or(0));
@@ -309,7 +316,7 @@ fn judge(watch: &Watch, (end, partial, _): &Window, hours: Option<&Hours>) -> (F
     let usual = match &rule.limit {
         Limit::Threshold(_) => None,
         Limit::Baseline { over, .. } => {
-            hours.and_then(|hours| hours.usual(rule.metric, rule.contract, from, millis(*over), ms))
+            hours.and_then(|hours| hours.usual(rule.metric, rule.contract, from, millis(*over), ms, known))
         }
     };
     let judged = rule.judge(&figure, usual.as_ref());
