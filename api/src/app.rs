@@ -22,6 +22,7 @@ use crate::{
     ledger::Counts,
     live::{Alerts, Causes, Rates, Rings, Windows},
     past::Pages,
+    turns::Turns,
     watch::{Facts, Positions, Probe, Providers, Statuses, Visible},
     windows::Answers,
 };
@@ -86,6 +87,8 @@ pub struct App {
     pub previews: Arc<Semaphore>,
     /// Those of rules, which ask the store.
     pub rule_previews: Arc<Semaphore>,
+    /// Of those one at a time for each tenant.
+    pub rule_preview_turns: Turns,
     /// REST requests at the same time.
     pub requests: Semaphore,
     /// Those of them that ask the store for rows.

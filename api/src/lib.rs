@@ -47,6 +47,7 @@ mod search;
 mod serve;
 mod soon;
 pub mod tls;
+mod turns;
 mod watch;
 mod windows;
 pub mod ws;

@@ -54,6 +54,7 @@ use crate::{
     live::{self, Alerts, Causes, Rings, Windows},
     past::Pages,
     publishing, routes, serve,
+    turns::Turns,
     watch::{Facts, Positions, Providers, Visible},
     windows::Answers,
 };
@@ -227,6 +228,7 @@ fn assemble(
         exports: Arc::default(),
         previews: Arc::new(Semaphore::new(limits::alerts::PREVIEWS)),
         rule_previews: Arc::new(Semaphore::new(limits::alerts::RULE_PREVIEWS)),
+        rule_preview_turns: Turns::default(),
         requests: Semaphore::new(config.concurrent_requests),
         row_requests: Semaphore::new((config.concurrent_requests * 3 / 4).max(1)),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),

@@ -90,13 +90,16 @@ pub async fn rule(
         item.incomplete.push(LackItem { from: item.from.clone(), to: item.to.clone(), reason });
         return Ok(([(SEQUENCE, "0".to_owned())], Live(Json(item))));
     }
+    // Its own one before, which nobody may wait for any more, leaves others their places.
+    let turn = app.rule_preview_turns.take(*who.tenant().id(), limits::RULE_PREVIEW_WAIT).await;
+    let turn = turn.ok_or(ApiError::Overloaded { what: "previews" })?;
     let permit = Arc::clone(&app.rule_previews).try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::Overloaded { what: "previews" })?;
     let past = Past::read(&app, &asking, (&rule, &network), &times).await?;
     let sequence = past.sequence;
     // It computes: beside the threads that answer.
     let tried = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+        let _permits = (turn, permit);
         answer(item, &rule, &times, &past)
     });
     let item = tried.await.map_err(|error| {

@@ -62,8 +62,10 @@ pub const PREVIEW_TIME: Duration = Duration::from_secs(2);
 pub const PREVIEWS: usize = 2;
 /// Looks of a preview of a rule: one at the end of each step.
 pub const RULE_LOOKS: i64 = 900;
-/// How many previews of rules ask the store at the same time.
+/// How many previews of rules ask the store at the same time, one of each tenant.
 pub const RULE_PREVIEWS: usize = 4;
+/// How long a tenant's preview of a rule waits for its preview before.
+pub const RULE_PREVIEW_WAIT: Duration = Duration::from_secs(5);
 /// Alerts of one answer to `/annotations`.
 pub const ANNOTATIONS: u32 = 1_000;
 
