@@ -238,6 +238,10 @@ impl Work {
         let index = letter.index.unwrap_or_default();
         let place = mend::place(&self.store, envelope, index, finalized).await?;
         let Place::Missing { base_fee, chain, facts_position } = place else {
+            // Whoever inserted rows may have been killed before the look whether the block stands.
+            if place == Place::Reverted && !dry_run {
+                mend::clear(&self.store, envelope).await?;
+            }
             // Whoever inserted the row may have been cut off before the block's sums were put right.
             if place == Place::Held && !dry_run {
                 mend::sum_up(&self.store, envelope, &contracts).await?;
