@@ -118,11 +118,14 @@ enum Told {
 /// Whether a node says that it does not know what it is asked to trace: it may be behind, or on another branch. Nothing is wrong with
 /// its method.
 fn is_unknown(said: &str) -> bool {
-    const WORDS: [&str; 4] = [
+    const WORDS: [&str; 7] = [
         "transaction not found",
         "cannot find transaction",
         "unknown transaction",
         "transaction indexing is in progress",
+        "cannot find header",
+        "trace is null for block",
+        "block body not found",
     ];
     let said = said.to_ascii_lowercase();
     // geth names the block between these words.
