@@ -77,19 +77,10 @@ pub async fn place(store: &Store, of: &ChildEnvelope, index: u32, finalized: Opt
         return Ok(Place::Pruned);
     }
     let Some(applied) = applied(store, of).await? else { return Ok(Place::Reverted) };
-    let Some(table) = children_of(family_of(&of.block_hash)).first() else { return Ok(Place::Reverted) };
-    let sql = format!(
-        "SELECT count() FROM {} FINAL WHERE network = {{network:String}} AND height = {{height:UInt64}} \
-         AND transaction_index = {{index:UInt32}} AND sequence = {{sequence:UInt64}}",
-        table.name
-    );
-    let rows = store
-        .read(&sql)
-        .param("network", of.network.as_str())
-        .param("height", of.height)
-        .param("index", index)
-        .param("sequence", of.sequence);
-    if store.within("looking for a row", rows.fetch_one::<u64>()).await? > 0 {
+    if children_of(family_of(&of.block_hash)).is_empty() {
+        return Ok(Place::Reverted);
+    }
+    if is_held(store, &of.network, (of.height, of.sequence), index).await? {
         return Ok(Place::Held);
     }
     let highest = store.height_bounds(of.network.as_str()).await?.map_or(0, |(_, high)| high);
@@ -102,6 +93,28 @@ pub async fn place(store: &Store, of: &ChildEnvelope, index: u32, finalized: Opt
         },
         false => Place::NotFinal,
     })
+}
+
+/// Whether a transaction has its row, of the event of this height and sequence.
+pub async fn is_held(
+    store: &Store,
+    network: &Network,
+    (height, sequence): (u64, u64),
+    index: u32,
+) -> Result<bool, StoreError> {
+    for table in Family::ALL.iter().filter_map(|&family| children_of(family).first()) {
+        let sql = format!(
+            "SELECT count() FROM {} FINAL WHERE network = {{network:String}} AND height = {{height:UInt64}} \
+             AND transaction_index = {{index:UInt32}} AND sequence = {{sequence:UInt64}}",
+            table.name
+        );
+        let rows = store.read(&sql).param("network", network.as_str()).param("height", height);
+        let rows = rows.param("index", index).param("sequence", sequence);
+        if store.within("looking for a row", rows.fetch_one::<u64>()).await? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The height of an event whose block stands; or why there is nothing to mend: letters name the sequence alone.
