@@ -127,7 +127,6 @@ async fn a_node_without_traces_does_not_hide_that_the_one_with_traces_is_behind(
     assert_eq!(fleet.traces_are_behind(block.at.height).await, Some(true));
     archive.clear_faults();
     assert_eq!(fleet.traces_are_behind(block.at.height).await, Some(false));
-    fleet.trace_transaction(block.at, block.wanted[0]).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

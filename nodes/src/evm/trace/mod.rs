@@ -378,3 +378,21 @@ impl EvmClient {
 fn words(text: &str) -> String {
     text[..text.floor_char_boundary(limits::WORDS_BYTES)].to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_say_in_words_that_they_do_not_know_a_block() {
+        let said = [
+            "transaction not found",
+            "block 0x01 not found",
+            "Cannot find header",
+            "Trace is null for block 0x01",
+            "block body not found",
+        ];
+        assert!(said.iter().all(|said| is_unknown(said)));
+        assert!(!is_unknown("execution timeout") && !is_unknown("the method trace_block does not exist"));
+    }
+}
