@@ -131,6 +131,13 @@ impl Metric {
             _ => None,
         }
     }
+
+    /// The highest value that it can have, where a threshold lies beyond it: so that nothing is told by it.
+    pub fn beyond(self, operator: Relation, threshold: Number) -> Option<u64> {
+        // Of two values none is more than the higher.
+        let is_all = |most: Number| self == Self::Diverged && operator == Relation::More && threshold == most;
+        self.most().filter(|most| threshold > Number::from(*most) || is_all(Number::from(*most)))
+    }
 }
 
 /// A figure of a window and what it rests on.

@@ -209,13 +209,13 @@ impl Rule {
         }
         match &self.limit {
             Limit::Threshold(threshold) => {
-                let most = metric.most();
-                if let Some(most) = most.filter(|most| threshold.number > Number::from(*most)) {
+                if let Some(most) = metric.beyond(self.operator, threshold.number) {
                     let cure = match most {
+                        _ if metric == Metric::Diverged => "leave `threshold` out".to_owned(),
                         1 => "write a number of 0 to 1: 0.05 is five percent".to_owned(),
                         most => format!("write a number of 0 to {most}"),
                     };
-                    f.mistake("threshold", format!("is more than `{}` can be", metric.as_str()), cure);
+                    f.mistake("threshold", format!("is as much as `{}` can be, or more", metric.as_str()), cure);
                 } else if threshold.number.is_negative() {
                     f.mistake("threshold", "is below zero", "write a number of at least 0");
                 }

@@ -70,9 +70,15 @@ impl Statuses {
         self.0.get(&(network.clone(), stage.to_owned())).map(|status| &**status)
     }
 
-    /// What ingest says of a network whose sources are on different branches.
-    fn apart(&self, network: &Network) -> Option<&StageStatus> {
-        self.of(network, stage::INGEST).filter(|status| status.state == NetworkState::Diverged.as_str())
+    /// What ingest says of a network, while it is not silent for too long.
+    fn heard(&self, network: &Network, now: TimeMs) -> Option<&StageStatus> {
+        let is_heard = |status: &&StageStatus| now.0.saturating_sub(status.at.0) <= millis(status.patience());
+        self.of(network, stage::INGEST).filter(is_heard)
+    }
+
+    /// The same of one whose sources are on different branches.
+    fn apart(&self, network: &Network, now: TimeMs) -> Option<&StageStatus> {
+        self.heard(network, now).filter(|status| status.state == NetworkState::Diverged.as_str())
     }
 }
 
@@ -239,7 +245,7 @@ impl Clocks {
                     let states = endpoints.into_iter().flatten().filter_map(|(n, e)| Some((n, e.state(now)?.1)));
                     let lies = |state: &EndpointState| state.lie.is_some() || state.state == ProviderState::Quarantined;
                     let all: Vec<(&String, bool)> = states.map(|(name, state)| (name, lies(state))).collect();
-                    let apart = statuses.apart(network);
+                    let apart = statuses.apart(network, now);
                     if !all.is_empty() || apart.is_some() {
                         let names: Vec<&String> = all.iter().filter(|(_, lies)| *lies).map(|(name, _)| *name).collect();
                         let mut more = json!({"endpoints": names});
@@ -251,8 +257,8 @@ impl Clocks {
                         say(None, now, Some(Number::from(count)), more);
                     }
                 }
-                Metric::Diverged if statuses.of(network, stage::INGEST).is_some() => {
-                    let apart = statuses.apart(network);
+                Metric::Diverged if statuses.heard(network, now).is_some() => {
+                    let apart = statuses.apart(network, now);
                     let reason = apart.and_then(|status| status.detail.as_deref());
                     say(None, now, Some(Number::from(u64::from(apart.is_some()))), json!({"reason": reason}));
                 }

@@ -16,7 +16,7 @@ impl Seen<'_> {
     /// How full blocks are.
     pub(super) fn weight(&mut self) -> Option<String> {
         let (none, note) = (
-            "there was none in the last hour",
+            "no window of the last hour tells of a block",
             "virtual bytes of transactions by the million of a block, which are its 4,000,000 units of weight",
         );
         self.fullness(fullness, none, note)
@@ -26,7 +26,7 @@ impl Seen<'_> {
     pub(super) fn fee_rate(&mut self) -> Option<String> {
         let of = |figures: &Figures| figures.gas_price_avg().map(words::number);
         let (none, note) = (
-            "no transaction of the last hour paid one",
+            "no window of the last hour tells of a transaction that paid one",
             "plain mean of the last hour's transactions, by virtual bytes",
         );
         self.price("fee rate", of, none, note, words::fee_rate)

@@ -59,7 +59,8 @@ pub async fn of(
             app.store.head(whose.network.as_str()).await.map_err(|e| ApiError::from_store(&e))?
         }
     };
-    let is_header = head.as_ref().is_some_and(|head| head.coverage == Coverage::Header.as_str());
+    // What is held of the newest block says nothing of a time before it.
+    let is_header = is_present && head.as_ref().is_some_and(|head| head.coverage == Coverage::Header.as_str());
     let chain = if is_header && found.network.figures.blocks == 0 { Chain::Headers } else { family };
     let mut missing = Vec::new();
     match chain {

@@ -17,6 +17,8 @@ const FULLER: (f64, f64) = (0.10, 0.02);
 const DEARER: f64 = 1.5;
 /// By what factor blocks come slower than usual that stand out.
 const SLOWER: f64 = 2.0;
+/// Blocks of a Bitcoin network whose intervals may stand out, at least.
+const BLOCKS: u64 = 3;
 /// A contract that is more than this share of all failures is what fails.
 const MOST: f64 = 0.5;
 
@@ -184,7 +186,7 @@ impl Seen<'_> {
         let case = self.case;
         let Some(name) = case.contract.as_deref() else { return Own::NotAsked };
         let Some(now) = case.contract_now.as_ref().filter(|now| now.transactions > 0) else {
-            self.lack(format!("what fails at {name}: it had no transaction in the last minutes"));
+            self.lack(format!("what fails at {name}: no window of the last minutes tells of a transaction with it"));
             return Own::Usual;
         };
         let rate = now.failure_rate().unwrap_or(0.0);
@@ -249,7 +251,7 @@ impl Seen<'_> {
         let case = self.case;
         let now = &case.now;
         let Some(rate) = now.failure_rate() else {
-            self.lack("what fails in the network: there was no transaction in the last minutes");
+            self.lack("what fails in the network: no window of the last minutes tells of a transaction");
             return None;
         };
         let own = usual::failure_rates(&case.usual, now.transactions);
@@ -279,7 +281,7 @@ impl Seen<'_> {
     }
 
     fn gas(&mut self) -> Option<String> {
-        self.fullness(Figures::fullness, "none of the last minutes tells a gas limit", "gas used by gas limit")
+        self.fullness(Figures::fullness, "no window of the last minutes tells a gas limit", "gas used by gas limit")
     }
 
     /// How full blocks are. `none`: why nothing tells of it where nothing does; `note`: what is compared with what.
@@ -338,7 +340,10 @@ impl Seen<'_> {
 
     fn interval(&mut self) -> Option<String> {
         let Some(value) = self.case.now.block_interval_ms() else {
-            self.lack(format!("how fast blocks come: there were fewer than two in the {}", self.case.chain.time()));
+            self.lack(format!(
+                "how fast blocks come: windows of the {} tell of fewer than two",
+                self.case.chain.time()
+            ));
             return None;
         };
         let range = self.usual_interval();
@@ -346,8 +351,11 @@ impl Seen<'_> {
             let told = self.case.usual.iter().filter_map(Figures::block_interval_ms).count();
             self.too_few("how fast blocks come", told);
         }
-        let slow = range.filter(|range| value > range.1 * SLOWER && value >= 1_000.0);
-        self.tell("block interval", "ms", value, range, slow.map(|_| Verdict::Chain), None);
+        // Of minutes that chance spreads, one alone says nothing.
+        let few = self.case.chain != Chain::Evm && self.case.now.blocks < BLOCKS;
+        let slow = range.filter(|range| !few && value > range.1 * SLOWER && value >= 1_000.0);
+        let note = few.then(|| format!("of fewer than {BLOCKS} blocks, which is too few to tell chance from trouble"));
+        self.tell("block interval", "ms", value, range, slow.map(|_| Verdict::Chain), note);
         slow.map(|range| {
             format!("a block comes every {}, usually every {}", words::time(value as u64), words::time(range.1 as u64))
         })

@@ -269,8 +269,14 @@ fn a_bitcoin_network_is_judged_by_weight_fee_rate_and_interval() {
     says(&judge(&full), Verdict::Chain, &["The chain: blocks are 99 % full, usually 70 to 79 %"]);
     let dear = Case { now: hour(6, 0.8, 84.0), ..quiet_bitcoin() };
     says(&judge(&dear), Verdict::Chain, &["The chain: the fee rate is 84 sat/vB, usually 4.0 sat/vB to 8.0 sat/vB"]);
-    let slow = Case { now: hour(2, 0.8, 6.0), ..quiet_bitcoin() };
-    says(&judge(&slow), Verdict::Chain, &["a block comes every 50 min, usually every 1"]);
+    let three = Figures { last: Some((840_002, TimeMs(AT - 300_000))), ..hour(3, 0.8, 6.0) };
+    let slow = Case { now: three, ..quiet_bitcoin() };
+    says(&judge(&slow), Verdict::Chain, &["a block comes every 2", "min, usually every 1"]);
+    // Between two blocks chance alone makes an hour.
+    let judged = judge(&Case { now: hour(2, 0.8, 6.0), ..quiet_bitcoin() });
+    says(&judged, Verdict::Nothing, &["Nothing stands out"]);
+    let interval = judged.evidence.iter().find(|item| item.name == "block interval").expect("it is told");
+    assert!(interval.note.as_deref().is_some_and(|note| note.contains("fewer than 3 blocks")), "{interval:?}");
 }
 
 #[test]
@@ -281,8 +287,11 @@ fn a_bitcoin_network_without_a_block_for_half_an_hour_is_well() {
         ..quiet_bitcoin()
     };
     let judged = judge(&gap(62));
-    says(&judged, Verdict::Nothing, &["in what could be compared", "there was none in the last hour"]);
-    let seldom = ["the fee rate: no transaction of the last hour paid one", "fewer than two in the last hour"];
+    says(&judged, Verdict::Nothing, &["in what could be compared", "no window of the last hour tells of a block"]);
+    let seldom = [
+        "the fee rate: no window of the last hour tells of a transaction that paid one",
+        "windows of the last hour tell of fewer than two",
+    ];
     assert!(seldom.iter().all(|words| judged.missing.iter().any(|missing| missing.contains(words))), "{judged:#?}");
     says(&judge(&gap(80)), Verdict::Provider, &["is 80 min old: all endpoints are behind, or the chain itself stands"]);
     // Of a young network nothing is usual yet.

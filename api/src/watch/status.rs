@@ -72,9 +72,11 @@ impl Statuses {
         state.progress.contains_key(network) || state.watchers.contains_key(network)
     }
 
-    /// What a stage said last of a network.
+    /// What a stage said last of a network; `None` where it has been silent for too long since.
     pub fn of(&self, stage: &str, network: &Network) -> Option<StageStatus> {
-        self.state().said.get(&StageStatus::key_of(stage, "", Some(network))).map(|heard| heard.status.clone())
+        let (now, state) = (Instant::now(), self.state());
+        let heard = state.said.get(&StageStatus::key_of(stage, "", Some(network)));
+        heard.filter(|heard| !heard.is_silent(now)).map(|heard| heard.status.clone())
     }
 
     /// As it is now.
@@ -237,6 +239,21 @@ mod tests {
 
     use super::*;
     use crate::health::testing::said;
+
+    #[test]
+    fn what_somebody_said_who_is_silent_by_now_is_not_told() {
+        let (statuses, eth): (_, Network) = (Statuses::default(), "eth".parse().expect("a slug"));
+        let status = said("ingest", Some("eth"));
+        let ago = |ago: Duration| Instant::now().checked_sub(ago).expect("a moment after the machine's start");
+        let hear = |at: Instant| {
+            let heard = Heard { status: status.clone(), at };
+            statuses.state().said.insert(StageStatus::key_of("ingest", "", Some(&eth)), heard);
+        };
+        hear(ago(Duration::ZERO));
+        assert!(statuses.of("ingest", &eth).is_some() && statuses.of("enrich", &eth).is_none());
+        hear(ago(status.patience() + Duration::from_secs(1)));
+        assert!(statuses.of("ingest", &eth).is_none());
+    }
 
     #[tokio::test]
     async fn who_is_long_dead_goes_and_so_does_a_network_that_was_given_up() {

@@ -38,6 +38,15 @@ fn a_divergence_needs_no_threshold_and_is_of_no_endpoint() {
     };
     assert_eq!(with("endpoint", json!("core")), ["endpoint"]);
     assert_eq!(with("threshold", json!(2)), ["threshold"]);
+    // Nothing is more than 1; what is at least 1 is the same as without a threshold.
+    let one = |operator: &str| {
+        Rule::parse(
+            &json!({"name": "S", "network": "bitcoin", "metric": "diverged", "operator": operator, "threshold": 1}),
+        )
+    };
+    let refused = one(">").unwrap_err();
+    assert!(format!("{refused:?}").contains("leave `threshold` out"), "{refused:?}");
+    assert!(one(">=").is_ok() && one("==").is_ok());
     assert_eq!(with("baseline", json!({"percent": 50, "over": "24h"})), ["baseline"]);
 }
 

@@ -1,11 +1,18 @@
 //! Failed transactions of which the stream has a placeholder: their letters bring them, and each has one record like any other.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use enrich::causes::run;
+use runtime::log::{
+    Consumer, Lag, Log, LogError, LogErrorKind, Producer, Reader, Topic, TopicPartition, Watermarks,
+    embedded::EmbeddedLog,
+};
 use schemas::{
     Codec, Op,
     records::{CauseEvidence, DeadLetter, EvmTransaction, Payload, RawTransaction, dead_letter::reason},
+    topics::{self, TopicSpec},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     bench::{Bench, PARTITION, contract, failed, fine, hash, once},
@@ -100,4 +107,53 @@ async fn a_letter_that_waits_holds_up_neither_the_stream_nor_itself_for_ever() {
     }
     bench.until(usize::try_from(height - 10).expect("few") + 1).await;
     running.stop().await;
+}
+
+/// A log whose dead letters are damaged.
+struct Damaged(Arc<EmbeddedLog>);
+
+#[async_trait::async_trait]
+impl Log for Damaged {
+    async fn ensure_topics(&self, topics: &[TopicSpec], chain_partitions: u32) -> Result<(), LogError> {
+        self.0.ensure_topics(topics, chain_partitions).await
+    }
+    async fn partitions(&self, topic: Topic) -> Result<u32, LogError> {
+        self.0.partitions(topic).await
+    }
+    async fn value_limit(&self, topic: Topic) -> Result<usize, LogError> {
+        self.0.value_limit(topic).await
+    }
+    async fn watermarks(&self, at: TopicPartition) -> Result<Watermarks, LogError> {
+        if at.topic == topics::DEAD_LETTERS.name {
+            return Err(LogError::new(LogErrorKind::Corrupt, "damaged on purpose"));
+        }
+        self.0.watermarks(at).await
+    }
+    async fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError> {
+        self.0.producer(transactional_id).await
+    }
+    async fn consumer(&self, group: &str, instance: &str, topics: &[Topic]) -> Result<Box<dyn Consumer>, LogError> {
+        self.0.consumer(group, instance, topics).await
+    }
+    async fn reader(&self, from: &[(TopicPartition, u64)]) -> Result<Box<dyn Reader>, LogError> {
+        self.0.reader(from).await
+    }
+    async fn lag(&self, group: &str, topics: &[Topic]) -> Result<Vec<Lag>, LogError> {
+        self.0.lag(group, topics).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn causes_of_the_stream_wait_for_no_letter_that_cannot_be_read() {
+    let node = Node::start().await;
+    let mut bench = Bench::with(&node).await;
+    let transaction = failed(1, contract(1));
+    node.has(hash(1), std::slice::from_ref(&transaction), "of the stream");
+    bench.apply(1, hash(1), vec![transaction]).await;
+    let stop = CancellationToken::new();
+    let log: Arc<dyn Log> = Arc::new(Damaged(bench.log.clone()));
+    let running = tokio::spawn(run(bench.config.clone(), log, bench.codec.clone(), stop.clone()));
+    bench.until(1).await;
+    stop.cancel();
+    running.await.expect("it ends").expect("without an error");
 }

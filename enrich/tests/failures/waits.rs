@@ -75,8 +75,11 @@ async fn nodes_that_are_behind_are_waited_for_longer_than_a_block_is_on_its_way(
     bench.apply(10, hash(10), one).await;
     bench.apply(11, hash(11), two).await;
     let running = bench.start();
-    tokio::time::sleep(Duration::from_millis(6_500)).await;
-    assert!(node.asked() > 0 && bench.causes().await.is_empty(), "they were asked, and wait");
+    tokio::time::sleep(Duration::from_millis(4_000)).await;
+    let asked = node.asked();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(node.asked(), asked, "one question a block for the head, and none for traces, while they are behind");
+    assert!(asked > 0 && bench.causes().await.is_empty(), "they were asked, and wait");
     node.be_behind(None);
     let causes = bench.until(3).await;
     running.stop().await;

@@ -19,7 +19,7 @@ use runtime::config::{Config, Live};
 use schemas::{
     Network,
     codec::Codec,
-    records::{EnrichedTransaction, Payload, WatchedAddress},
+    records::{EnrichedTransaction, Payload, WatchedAddress, dead_letter::reason},
     topics,
 };
 use serde_json::Value;
@@ -41,6 +41,10 @@ use crate::{
     parts,
     tail::{self, Query},
 };
+
+/// What is to be done before a block is asked for again that has a transaction which the log did not take.
+const TOO_LARGE_FIRST: &str = "raise the topic's limit first, or it becomes a letter again: over Kafka `max.message.bytes` (`headwater topics \
+     diff` tells it), for a record over 8 MiB there is no room in any log; then ";
 
 /// Arguments of `headwater dead-letters replay`.
 #[derive(Args)]
@@ -122,7 +126,7 @@ pub fn replay(args: &Replay) -> Result<(), Failure> {
         let mut counts: HashMap<&'static str, usize> = HashMap::new();
         let mut missing = args.offsets.clone();
         let mut incomplete = Parts::default();
-        each(&config, async |record| {
+        let taken = each(&config, async |record| {
             let Some(letter) = incomplete.add(record) else { return Ok(true) };
             if !wanted(args, &letter) {
                 return Ok(true);
@@ -138,8 +142,11 @@ pub fn replay(args: &Replay) -> Result<(), Failure> {
             bar.inc(1);
             Ok(true)
         })
-        .await?;
-        work.failed.fold(&config, &work.store).await?;
+        .await;
+        // Those that have a row get their causes, also where it ends before the last letter.
+        let folded = work.failed.fold(&config, &work.store).await;
+        taken?;
+        folded?;
         bar.finish_and_clear();
         if let Some(offset) = missing.first() {
             return Err(none_at(*offset));
@@ -238,6 +245,10 @@ impl Work {
         let index = letter.index.unwrap_or_default();
         let place = mend::place(&self.store, envelope, index, finalized).await?;
         let Place::Missing { base_fee, chain, facts_position } = place else {
+            // Whoever inserted rows may have been killed before the look whether the block stands.
+            if place == Place::Reverted && !dry_run {
+                mend::clear(&self.store, envelope).await?;
+            }
             // Whoever inserted the row may have been cut off before the block's sums were put right.
             if place == Place::Held && !dry_run {
                 mend::sum_up(&self.store, envelope, &contracts).await?;
@@ -280,13 +291,21 @@ impl Work {
     async fn ask_again(&self, letter: &Letter, why: String) -> Result<Outcome, Failure> {
         let network = letter.network.as_deref().and_then(|slug| slug.parse::<Network>().ok());
         let (Some(network), Some(sequence)) = (network, letter.sequence) else { return Ok(Outcome::Refused(why)) };
-        Ok(match mend::height_of(&self.store, &network, sequence).await? {
-            Ok(height) => Outcome::Refused(format!(
-                "{why}; `headwater backfill --config FILE --network {network} --from {height} --to {height} --again` asks the node \
-                 for the whole block again, once its height is final"
-            )),
-            Err(place) => without_a_row(&place),
-        })
+        let height = match mend::height_of(&self.store, &network, sequence).await? {
+            Ok(height) => height,
+            Err(place) => return Ok(without_a_row(&place)),
+        };
+        // Another letter brought it, or the block was asked for again.
+        if let Some(index) = letter.index
+            && mend::is_held(&self.store, &network, (height, sequence), index).await?
+        {
+            return Ok(Outcome::AlreadyThere);
+        }
+        let first = if letter.reason == reason::TOO_LARGE { TOO_LARGE_FIRST } else { "" };
+        Ok(Outcome::Refused(format!(
+            "{why}; {first}`headwater backfill --config FILE --network {network} --from {height} --to {height} --again` asks the node \
+             for the whole block again, once its height is final"
+        )))
     }
 }
 

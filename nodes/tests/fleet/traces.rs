@@ -97,21 +97,36 @@ async fn an_endpoint_that_is_behind_says_so_and_gives_the_trace_once_it_has_the_
         let (sim, blocks) = sim_of(client, &[]).await;
         let fleet = fleet(&sim, &["main"]);
         let block = blocks.last().unwrap();
-        assert!(!fleet.traces_are_behind(block.at.height).await);
+        assert_eq!(fleet.traces_are_behind(block.at.height).await, Some(false));
         let main = sim.endpoint("main").unwrap();
         main.fault(format!("stale-head:{}", sim.head() - block.at.height + 1).parse().unwrap());
         assert_eq!(fleet.trace_transaction(block.at, block.wanted[0]).await.unwrap_err().class(), Class::Empty);
         assert_eq!(fleet.trace_block(block.at, block.wanted.clone()).await.unwrap_err().class(), Class::Empty);
-        assert!(fleet.traces_are_behind(block.at.height).await && !fleet.traces_are_behind(block.at.height - 1).await);
+        assert_eq!(fleet.traces_are_behind(block.at.height).await, Some(true));
+        assert_eq!(fleet.traces_are_behind(block.at.height - 1).await, Some(false));
         main.clear_faults();
         // Nothing was remembered against its methods.
-        assert!(!fleet.traces_are_behind(block.at.height).await);
+        assert_eq!(fleet.traces_are_behind(block.at.height).await, Some(false));
         fleet.trace_transaction(block.at, block.wanted[0]).await.unwrap();
         fleet.trace_block(block.at, block.wanted.clone()).await.unwrap();
-        // Who does not answer is not behind.
+        // Who does not answer says nothing.
         main.fault("closed".parse().unwrap());
-        assert!(!fleet.traces_are_behind(block.at.height).await);
+        assert_eq!(fleet.traces_are_behind(block.at.height).await, None);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_traces_does_not_hide_that_the_one_with_traces_is_behind() {
+    let (sim, blocks) = sim_of(Client::Geth, &["archive"]).await;
+    let (main, archive) = (sim.endpoint("main").unwrap(), sim.endpoint("archive").unwrap());
+    main.set_client(Client::None);
+    let fleet = fleet(&sim, &["main", "archive"]);
+    let block = blocks.last().unwrap();
+    archive.fault(format!("stale-head:{}", sim.head() - block.at.height + 1).parse().unwrap());
+    fleet.trace_transaction(block.at, block.wanted[0]).await.unwrap_err();
+    assert_eq!(fleet.traces_are_behind(block.at.height).await, Some(true));
+    archive.clear_faults();
+    assert_eq!(fleet.traces_are_behind(block.at.height).await, Some(false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

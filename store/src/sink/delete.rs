@@ -29,16 +29,29 @@ pub(super) const BITCOIN_OUTPUTS: Table =
 impl Table {
     /// Inserts a deletion row for every key that these events hold at these heights. The time stays, which lists look
     /// for rows by, and so does the partition.
-    fn deletion(self) -> String {
+    fn deletion(self, which: Rows) -> String {
         let Self { name, key } = self;
+        let of = match which {
+            Rows::All => "",
+            Rows::Left => "FINAL ",
+        };
         let (revisions, deletion) = (rows::REVISIONS, rows::DELETION);
         format!(
             "INSERT INTO {name} (network, height, {key}version, is_deleted, block_time, span)
-SELECT network, height, {key}intDiv(version, {revisions}) * {revisions} + {deletion}, 1, block_time, span FROM {name}
+SELECT network, height, {key}intDiv(version, {revisions}) * {revisions} + {deletion}, 1, block_time, span FROM {name} {of}
 WHERE network = {{network:String}} AND height IN {{heights:Array(UInt64)}} AND sequence IN {{sequences:Array(UInt64)}}
     AND is_deleted = 0"
         )
     }
+}
+
+/// Of which rows deletion rows are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// All, deleted ones too: a deletion row too many is harmless, one too few is not.
+    All,
+    /// Those that are not deleted.
+    Left,
 }
 
 /// A height of a network and the event whose rows stand there.
@@ -51,10 +64,24 @@ pub(super) async fn delete_from(
     network: &Network,
     held: &[Held],
 ) -> Result<(), StoreError> {
+    delete(store, table, Rows::All, network, held).await
+}
+
+/// Deletes what somebody inserted after [`delete_from`]: where nobody did, it writes nothing.
+pub(super) async fn delete_left(
+    store: &Store,
+    table: Table,
+    network: &Network,
+    held: &[Held],
+) -> Result<(), StoreError> {
+    delete(store, table, Rows::Left, network, held).await
+}
+
+async fn delete(store: &Store, table: Table, rows: Rows, network: &Network, held: &[Held]) -> Result<(), StoreError> {
     let (heights, sequences): (Vec<u64>, Vec<u64>) = held.iter().copied().unzip();
     let statement = store
         .client()
-        .query(&table.deletion())
+        .query(&table.deletion(rows))
         .param("network", network.as_str())
         .param("heights", &heights)
         .param("sequences", &sequences);

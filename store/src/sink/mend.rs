@@ -1,10 +1,11 @@
 //! Rows that placeholders stand for, inserted later (`headwater dead-letters replay`, rule 13).
 //!
 //! Guarantee: a row is inserted only where its event's block stands and the row does not, at the event's sequence and version:
-//! nothing is written over, and who calls again inserts nothing (rule 16). No revert can miss it: the sink deletes what its tables
-//! hold at that moment and would not know of a row that comes a moment later, so only blocks are mended that are final, or
-//! deeper than the reorg limit. Should the event have lost its place all the same, the row is deleted again. Shown by
-//! `tests/sink/mend.rs`.
+//! nothing is written over, and who calls again inserts nothing (rule 16). Only blocks are mended that are final, or deeper than the reorg
+//! limit; such a block can still lose its place, to a back-fill that is asked for again. No row is left then: the sink looks for what
+//! a block holds a second time once the block is deleted, and whoever inserts looks for the block once the rows are there. So either
+//! the sink finds the rows, or the inserter finds no block and deletes them ([`clear`]); where it is killed before that, whoever takes
+//! the letter up again does so. Shown by `tests/sink/mend.rs`.
 //!
 //! The block's own sums are added up anew from its rows ([`sum_up`]) and its row is inserted again at its version: of equal versions
 //! the later one counts, and nothing inserts the earlier one again, since the sink passes over events that the store holds. It is
@@ -23,7 +24,7 @@ use schemas::{
 use serde::Deserialize;
 
 use super::{
-    delete::delete_from,
+    delete::delete_left,
     family::{children_of, family_of},
     insert::{
         SETTINGS, insert_bitcoin_inputs, insert_bitcoin_outputs, insert_bitcoin_transactions, insert_logs,
@@ -76,19 +77,10 @@ pub async fn place(store: &Store, of: &ChildEnvelope, index: u32, finalized: Opt
         return Ok(Place::Pruned);
     }
     let Some(applied) = applied(store, of).await? else { return Ok(Place::Reverted) };
-    let Some(table) = children_of(family_of(&of.block_hash)).first() else { return Ok(Place::Reverted) };
-    let sql = format!(
-        "SELECT count() FROM {} FINAL WHERE network = {{network:String}} AND height = {{height:UInt64}} \
-         AND transaction_index = {{index:UInt32}} AND sequence = {{sequence:UInt64}}",
-        table.name
-    );
-    let rows = store
-        .read(&sql)
-        .param("network", of.network.as_str())
-        .param("height", of.height)
-        .param("index", index)
-        .param("sequence", of.sequence);
-    if store.within("looking for a row", rows.fetch_one::<u64>()).await? > 0 {
+    if children_of(family_of(&of.block_hash)).is_empty() {
+        return Ok(Place::Reverted);
+    }
+    if is_held(store, &of.network, (of.height, of.sequence), index).await? {
         return Ok(Place::Held);
     }
     let highest = store.height_bounds(of.network.as_str()).await?.map_or(0, |(_, high)| high);
@@ -101,6 +93,28 @@ pub async fn place(store: &Store, of: &ChildEnvelope, index: u32, finalized: Opt
         },
         false => Place::NotFinal,
     })
+}
+
+/// Whether a transaction has its row, of the event of this height and sequence.
+pub async fn is_held(
+    store: &Store,
+    network: &Network,
+    (height, sequence): (u64, u64),
+    index: u32,
+) -> Result<bool, StoreError> {
+    for table in Family::ALL.iter().filter_map(|&family| children_of(family).first()) {
+        let sql = format!(
+            "SELECT count() FROM {} FINAL WHERE network = {{network:String}} AND height = {{height:UInt64}} \
+             AND transaction_index = {{index:UInt32}} AND sequence = {{sequence:UInt64}}",
+            table.name
+        );
+        let rows = store.read(&sql).param("network", network.as_str()).param("height", height);
+        let rows = rows.param("index", index).param("sequence", sequence);
+        if store.within("looking for a row", rows.fetch_one::<u64>()).await? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The height of an event whose block stands; or why there is nothing to mend: letters name the sequence alone.
@@ -157,11 +171,25 @@ pub async fn insert(
         sum_up(store, of, contracts).await?;
         return Ok(Place::Held);
     }
+    clear(store, of).await?;
+    Ok(Place::Reverted)
+}
+
+/// Deletes what an event that is [`Place::Reverted`] holds, as somebody left it who was killed inside [`insert`]. Nothing where the event
+/// stands; usually there is nothing.
+pub async fn clear(store: &Store, of: &ChildEnvelope) -> Result<(), StoreError> {
+    let sql = "SELECT count() FROM block_rows FINAL WHERE network = {network:String} AND height = {height:UInt64} \
+               AND sequence = {sequence:UInt64}";
+    let stands = store.read(sql).param("network", of.network.as_str()).param("height", of.height);
+    let stands = stands.param("sequence", of.sequence).fetch_one::<u64>();
+    if store.within("reading what stands at a height", stands).await? > 0 {
+        return Ok(());
+    }
     let held = [(of.height, of.sequence)];
     for table in children_of(family_of(&of.block_hash)) {
-        delete_from(store, *table, &of.network, &held).await?;
+        delete_left(store, *table, &of.network, &held).await?;
     }
-    Ok(Place::Reverted)
+    Ok(())
 }
 
 /// The sums of a block's row over its transactions' rows, as enrich adds them up. Contracts are those that the row has and those that

@@ -2,7 +2,8 @@
 //!
 //! Guarantee: rows are on disk before their block's row, the block's row before its event's row, and all of it before
 //! [`Writer::write`] returns; a revert's deletion rows are on disk before its event's row. Deletion rows come the same way round: what
-//! a block holds first, the block last, for whoever does it again finds by the block what is to be deleted. Whatever is cut off between
+//! a block holds first, then the block, for whoever does it again finds by the block what is to be deleted; then what was inserted
+//! from elsewhere between the two ([`super::mend`]). Whatever is cut off between
 //! two of these steps is done again by the same events with the same result. So whoever finds an event's row finds
 //! everything of that event, and nothing of what it replaced. Shown by `tests/sink/cut.rs`, which cuts it at every statement.
 //!
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 
 use super::{
     batch::{Event, phases},
-    delete::{BLOCKS, Held, Table, delete_from},
+    delete::{BLOCKS, Held, Table, delete_from, delete_left},
     error::WriteError,
     family::{children_of, family_of},
     floors::{Floors, Heights},
@@ -254,8 +255,9 @@ impl Writer {
         Ok(marks)
     }
 
-    /// Inserts a deletion row for every key of these events: first what the blocks hold, then the blocks.
-    /// `children`: the tables of what they hold.
+    /// Inserts a deletion row for every key of these events: first what the blocks hold, then the blocks, and then what
+    /// [`super::mend`] inserted meanwhile, which looks for the block behind its own rows: either it finds none, or its rows are found
+    /// here. `children`: the tables of what they hold.
     async fn delete(
         &self,
         patience: &Patience,
@@ -269,6 +271,11 @@ impl Writer {
             };
             try_join_all(children.iter().map(of_table)).await?;
             patience.again(|| delete_from(&self.store, BLOCKS, network, held)).await?;
+            let of_table = |table: &Table| {
+                let table = *table;
+                patience.again(move || delete_left(&self.store, table, network, held))
+            };
+            try_join_all(children.iter().map(of_table)).await?;
         }
         Ok(())
     }

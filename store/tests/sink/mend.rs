@@ -1,5 +1,13 @@
 //! A placeholder's rows, inserted later: where the block stands, once, and never where it was reverted. The same for every family.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
 use alloy_primitives::{Address, U256};
 use schemas::{
     Network,
@@ -17,8 +25,9 @@ use crate::{
     bitcoin, bitcoin_chain,
     chain::{self, Dice, is_watched, touched},
     chaos,
+    door::{Door, Let},
     harness::Running,
-    setup::{RunningSink, TestLog, rows, store_in, until_processed},
+    setup::{RunningSink, TestLog, rows, store_in, until, until_processed},
 };
 
 /// A chain of a family, as far as mending looks at it.
@@ -229,4 +238,93 @@ async fn of_evm_a_missing_row_is_inserted_once_and_never_into_a_reverted_block()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_bitcoin_a_missing_row_is_inserted_once_and_never_into_a_reverted_block() {
     a_missing_row_is_inserted_once_and_never_into_a_reverted_block::<bitcoin_chain::Chain>("mended_bitcoin").await;
+}
+
+/// Rows of any table that a height has beside its block's.
+async fn children(engine: &Running, store: &Store, network: &Network, height: u64) -> u64 {
+    let tables = [
+        "evm_transaction_rows",
+        "evm_log_rows",
+        "bitcoin_transaction_rows",
+        "bitcoin_input_rows",
+        "bitcoin_output_rows",
+    ];
+    let mut sum = 0;
+    for table in tables {
+        let sql = format!(
+            "SELECT count() FROM {table} FINAL WHERE network = '{network}' AND height = {height} AND is_deleted = 0"
+        );
+        sum += rows::<u64>(engine, store, &sql).await.into_iter().sum::<u64>();
+    }
+    sum
+}
+
+async fn nothing_stays_of_what_is_inserted_while_its_block_is_deleted<M: Model>(database: &str) {
+    let engine = Running::start().await;
+    let store = store_in(&engine, database);
+    let door = Door::before(&engine.url).await;
+    let (log, mut dice) = (TestLog::open().await, Dice(9));
+    let mut chain = M::begin(100);
+    let network = chain.network();
+    // Bitcoin's blocks need something to spend.
+    let base: Vec<Event> = (0..5).map(|_| chain.apply(&mut dice)).collect();
+    let (stays, held) = with_placeholders(block(&mut chain, &mut dice));
+    let (goes, reverted) = with_placeholders(block(&mut chain, &mut dice));
+    log.publish(&base).await;
+    log.publish(&[stays, goes]).await;
+    let sink = RunningSink::start(&door.store(&store), &log);
+    until_processed(&store, &network, 7).await;
+    for t in &held {
+        assert_eq!(mend::insert(&store, t, &M::watched(t)).await.expect("an insert"), Place::Held);
+    }
+    let stood = children(&engine, &store, &network, 105).await;
+    assert!(stood > 0 && children(&engine, &store, &network, 106).await == 0);
+
+    // The sink has deleted what the block holds, and not the block.
+    let came = Arc::new(AtomicBool::new(false));
+    let seen = came.clone();
+    door.rule(move |statement| {
+        let is_block = statement.contains("INSERT INTO block_rows");
+        seen.fetch_or(is_block, Ordering::SeqCst);
+        if is_block { Let::Break } else { Let::Through }
+    });
+    log.publish(&[chain.revert()]).await;
+    until("the block's deletion", || async { came.load(Ordering::SeqCst) }).await;
+    for t in &reverted {
+        assert_eq!(mend::insert(&store, t, &M::watched(t)).await.expect("an insert"), Place::Held);
+    }
+    assert!(children(&engine, &store, &network, 106).await > 0);
+    door.rule(|_| Let::Through);
+    until_processed(&store, &network, 8).await;
+    assert_eq!(children(&engine, &store, &network, 106).await, 0);
+    sink.stop().await.expect("a clean end");
+
+    // Killed before the look whether the block stands: whoever comes again clears it away, and nothing of a block that stands.
+    let door = Door::before(&engine.url).await;
+    door.rule(|statement| {
+        let looks = statement.contains("SELECT sequence, hash, base_fee_per_gas");
+        if looks { Let::Hang } else { Let::Through }
+    });
+    let (cut_off, t) = (door.store(&store), &reverted[reverted.len() - 1]);
+    let watched = M::watched(t);
+    let cut = tokio::time::timeout(Duration::from_secs(10), mend::insert(&cut_off, t, &watched)).await;
+    assert!(!matches!(cut, Ok(Ok(_))), "it was not cut off");
+    assert!(children(&engine, &store, &network, 106).await > 0);
+    for t in held.iter().chain(&reverted) {
+        mend::clear(&store, &t.envelope).await.expect("a clearing");
+    }
+    assert_eq!(children(&engine, &store, &network, 106).await, 0);
+    assert_eq!(children(&engine, &store, &network, 105).await, stood);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_evm_nothing_stays_of_what_is_inserted_while_its_block_is_deleted() {
+    nothing_stays_of_what_is_inserted_while_its_block_is_deleted::<chain::Chain>("mended_meanwhile").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_bitcoin_nothing_stays_of_what_is_inserted_while_its_block_is_deleted() {
+    nothing_stays_of_what_is_inserted_while_its_block_is_deleted::<bitcoin_chain::Chain>("mended_meanwhile_bitcoin")
+        .await;
 }

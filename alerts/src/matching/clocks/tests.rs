@@ -116,6 +116,15 @@ fn the_rule_without_a_threshold_fires_while_sources_are_on_different_branches() 
     );
     assert_eq!(evidence["reason"], "core and electrum differ since block 7");
     assert_eq!(fired(&look(NetworkState::Stalled, Some("no block"), 3_000)), [false], "that is another trouble");
+    // Nor is anything known by what somebody said who is silent by now: it neither fires nor is over.
+    let said = StageStatus::new(stage::INGEST, "host-1", "diverged", Duration::from_secs(5), TimeMs(0));
+    let said = StageStatus { network: Some(of.clone()), ..said };
+    let patience = millis(said.patience());
+    let statuses = Statuses([((of.clone(), said.stage.clone()), Arc::new(said))].into());
+    for (now, told) in [(patience, 1), (patience + 1, 0)] {
+        let said = Clocks::default().look((&of, Heard::default(), &none), &statuses, &rules, TimeMs(now));
+        assert_eq!(said.len(), told, "{said:?}");
+    }
     // Of a network of which nobody speaks nothing is known.
     let nobody = Clocks::default().look((&of, Heard::default(), &none), &Statuses::default(), &rules, TimeMs(4_000));
     assert!(nobody.is_empty(), "{nobody:?}");

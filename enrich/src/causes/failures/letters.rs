@@ -13,7 +13,7 @@ use std::{
 
 use runtime::log::{
     Log, LogError, LogErrorKind, PollLimits, Polled, Reader, Record, TopicPartition, fold,
-    membership::{deadline, decided as all_decided},
+    membership::decided as all_decided,
 };
 use schemas::{
     ChildEnvelope, Network, Op, Status, TimeMs,
@@ -26,7 +26,7 @@ use schemas::{
     },
     topics,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// The header of a cause whose transaction came from a dead letter: the letter's offset.
 pub const LETTER: &str = "letter";
@@ -36,8 +36,10 @@ pub const FIRST: u64 = 1 << 63;
 const AT: TopicPartition = TopicPartition { topic: topics::DEAD_LETTERS.name, partition: 0 };
 /// How much is read between two looks at the stream.
 const POLL: PollLimits = PollLimits { records: 200, bytes: 4 << 20, wait: Duration::from_millis(1) };
-/// Pause before a topic that is not there, or may not be read, is tried again.
+/// Pause before a topic that cannot be read is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
+/// The longest that the stream waits for the letters.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// Network, sequence and position of a transaction.
 pub type Key = (Network, u64, u32);
@@ -53,6 +55,8 @@ pub struct Letter {
     pub transaction: EvmTransaction,
     /// When it became a letter.
     failed_at: TimeMs,
+    /// Whether the stream has its bytes too: a version that read them there has told it from there.
+    pub is_streamed: bool,
 }
 
 impl Letter {
@@ -74,6 +78,12 @@ impl Told {
     /// Whether a transaction was taken from a letter.
     pub fn has(&self, network: &Network, sequence: u64, index: u32) -> bool {
         !self.keys.is_empty() && self.keys.contains(&(network.clone(), sequence, index))
+    }
+
+    /// What was read later is known too.
+    pub fn merge(&mut self, later: Self) {
+        self.keys.extend(later.keys);
+        self.kept_since = later.kept_since.or(self.kept_since);
     }
 
     /// Takes a letter; false where it has its record, is in hand, or is passed over.
@@ -115,6 +125,12 @@ pub async fn told(log: &dyn Log, partition: u32, of: &[Letter]) -> Result<Told, 
         Ok::<(), LogError>(())
     };
     fold(log, at, each).await?;
+    if was_removed && told.kept_since.is_none() {
+        // Nothing is left to tell how old it is: what is kept so long would be here.
+        let before =
+            |kept: Duration| TimeMs::now().0.saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+        told.kept_since = topics::ENRICHED_CAUSES.retention.map(|kept| TimeMs(before(kept)));
+    }
     Ok(told)
 }
 
@@ -137,14 +153,15 @@ impl Letters {
     /// The next letters of failed transactions, by the partition of the stream.
     ///
     /// # Errors
-    /// What the log says; a topic that is not there, or may not be read, is none.
+    /// What only a new process mends. That the topic cannot be read is none: causes of the stream wait for no letter.
     pub async fn next(&mut self, log: &dyn Log, codec: &Codec) -> Result<BTreeMap<u32, Vec<Letter>>, LogError> {
         let mut found: BTreeMap<u32, Vec<Letter>> = BTreeMap::new();
         if self.not_before.is_some_and(|until| Instant::now() < until) {
             return Ok(found);
         }
-        let polled = match self.poll(log).await {
-            Err(e) if matches!(e.kind, LogErrorKind::NoTopic | LogErrorKind::Denied) => {
+        let silent = || LogError::new(LogErrorKind::Unavailable, format!("no answer in {WITHIN:?}"));
+        let polled = match timeout(WITHIN, self.poll(log)).await.unwrap_or_else(|_| Err(silent())) {
+            Err(e) if !matches!(e.kind, LogErrorKind::Stuck | LogErrorKind::Closed) => {
                 tracing::warn!(error = %e, "dead letters cannot be read: the failed transactions among them get no cause now");
                 self.begin_again();
                 self.not_before = Some(Instant::now() + AGAIN);
@@ -164,9 +181,8 @@ impl Letters {
         let reader = match &mut self.reader {
             Some(reader) => reader,
             None => {
-                let low = deadline("looking at the dead letters", log.watermarks(AT)).await?.low;
-                let reader = deadline("reading the dead letters", log.reader(&[(AT, low)])).await?;
-                self.reader.insert(reader)
+                let low = log.watermarks(AT).await?.low;
+                self.reader.insert(log.reader(&[(AT, low)]).await?)
             }
         };
         match reader.poll(POLL).await? {
@@ -202,7 +218,8 @@ impl Letters {
         }
         transaction.logs = Vec::new();
         let (partition, failed_at) = (letter.source_partition, letter.failed_at);
-        Some((partition, Letter { offset, envelope, transaction: *transaction, failed_at }))
+        let is_streamed = letter.source_offset.is_some();
+        Some((partition, Letter { offset, envelope, transaction: *transaction, failed_at, is_streamed }))
     }
 
     /// The letter that is whole with this part, and the offset of its first.
@@ -239,7 +256,11 @@ impl Letters {
 #[cfg(test)]
 mod tests {
     use alloy_primitives::{Address, B256};
-    use runtime::log::{Headers, letters};
+    use runtime::log::{
+        Headers, NewRecord, Transaction,
+        embedded::{EmbeddedConfig, EmbeddedLog},
+        letters,
+    };
     use schemas::BlockHash;
 
     use super::*;
@@ -284,7 +305,7 @@ mod tests {
     /// The records of letters, as a reader has them, from an offset on.
     fn written(codec: &Codec, letter: DeadLetter, limit: usize, offset: u64) -> Vec<Record> {
         let records = letters::records(codec, letter, limit, &Headers::new());
-        let read = |(record, offset): (runtime::log::NewRecord, u64)| Record {
+        let read = |(record, offset): (NewRecord, u64)| Record {
             from: AT,
             offset,
             timestamp: TimeMs(0),
@@ -343,5 +364,37 @@ mod tests {
         assert!(!told.take(&of(1, 49)) && told.take(&of(2, 50)) && !told.take(&of(2, 50)));
         let network: Network = "eth".parse().expect("a slug");
         assert!(told.has(&network, 2, 3) && !told.has(&network, 1, 3) && !told.has(&network, 2, 4));
+    }
+
+    #[tokio::test]
+    async fn of_a_topic_that_is_empty_again_the_old_letters_are_passed_over() {
+        let codec = Codec::builtin();
+        let of = |sequence, failed_at| {
+            let letter =
+                DeadLetter { failed_at, ..letter(&codec, &raw(sequence, true, 1), reason::UNDECODABLE, Some(9)) };
+            Letters::default().read(&codec, &written(&codec, letter, 1 << 20, 1).remove(0)).expect("a letter").1
+        };
+        let dir = tempfile::tempdir().expect("a folder");
+        let config = EmbeddedConfig { min_free_bytes: 0, ..EmbeddedConfig::new(dir.path().join("log")) };
+        let log = EmbeddedLog::open(EmbeddedConfig { retention_check: None, ..config }).await.expect("a log");
+        let causes = topics::TopicSpec { retention: Some(Duration::from_millis(1)), ..topics::ENRICHED_CAUSES };
+        log.ensure_topics(&[causes], 1).await.expect("a topic");
+        let letters = [of(1, TimeMs(1_000)), of(2, TimeMs::now())];
+        assert!(letters.iter().all(|letter| letter.is_streamed));
+        let mut told = super::told(&*log, 0, &letters).await.expect("read");
+        assert!(letters.iter().all(|letter| told.take(letter)), "nothing was removed");
+        let to = TopicPartition { topic: topics::ENRICHED_CAUSES.name, partition: 0 };
+        let record = NewRecord { to, key: None, value: Some(vec![1_u8].into()), headers: Headers::new() };
+        let mut producer = log.producer("causes").await.expect("a producer");
+        producer.commit(Transaction { records: vec![record], offsets: None }).await.expect("committed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        log.apply_retention().await.expect("applied");
+        let ends = log.watermarks(to).await.expect("ends");
+        assert!(ends.low > 0 && ends.low == ends.high, "all was removed: {ends:?}");
+        let mut told = super::told(&*log, 0, &letters).await.expect("read");
+        assert_eq!(letters.each_ref().map(|letter| told.take(letter)), [false, true]);
+        // What is read later is known beside what was.
+        told.merge(Told { keys: HashSet::from([of(3, TimeMs::now()).key()]), kept_since: None });
+        assert!(!told.take(&of(3, TimeMs::now())) && !told.take(&letters[1]) && !told.take(&of(4, TimeMs(1_000))));
     }
 }

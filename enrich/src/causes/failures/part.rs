@@ -170,9 +170,12 @@ impl Part {
         self.letters.is_some()
     }
 
-    /// These have it.
+    /// These have it, beside those that are known.
     pub fn know_letters(&mut self, told: Told) {
-        self.letters = Some(told);
+        match &mut self.letters {
+            Some(known) => known.merge(told),
+            None => self.letters = Some(told),
+        }
     }
 
     /// Takes a failed transaction that a letter holds, and the stream does not. `asks`: whether evidence can be had of its network.
@@ -181,7 +184,11 @@ impl Part {
         let is_here = |item: &Arc<Item>| {
             item.sequence == sequence && item.transaction.transaction_index == index && item.network == network
         };
-        if self.letters.as_mut().is_some_and(|letters| letters.take(&letter)) && !self.items.values().any(is_here) {
+        let is_decided = |(_, cause): &(Option<u64>, EnrichedCause)| {
+            cause.sequence == sequence && cause.transaction_index == index && cause.network == network
+        };
+        let is_new = self.letters.as_mut().is_some_and(|letters| letters.take(&letter));
+        if is_new && !self.items.values().any(is_here) && !self.out.iter().any(is_decided) {
             let item = Item::new((self.number, FIRST | letter.offset), letter.envelope, letter.transaction);
             self.enter(item, asks);
         }

@@ -51,6 +51,19 @@ pub struct Outcome {
     pub ended: Ended,
 }
 
+/// How nodes stand to a block's height, by their own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heads {
+    /// One has that height: what it lacks there is on another branch.
+    There,
+    /// All are below it.
+    Below,
+    /// None says anything.
+    Silent,
+    /// There was no turn left to ask.
+    NoBudget,
+}
+
 /// Asks for the failures of one network until dropped.
 pub struct Seeker {
     /// The network.
@@ -108,6 +121,16 @@ impl Seeker {
         let block = BlockOfFailures { height: first.height, hash, last };
         let failed: Vec<&EvmTransaction> = items.iter().map(|item| &item.transaction).collect();
         let turns = self.budget.clone().until(until);
+        let mut heads = None;
+        if !last && items.iter().any(|item| item.is_asked()) {
+            // Asked before: while nodes are behind, one question says so.
+            heads = Some(self.heads(nodes, first.height, &turns).await);
+            if heads == Some(Heads::Below) {
+                self.queue.answered();
+                self.queue.again(items, SOME_AWAY);
+                return true;
+            }
+        }
         let found = timeout_at(until, evidence(&nodes.fleet, &block, &failed, &turns)).await;
         metrics::looked_for_evidence(&self.network, began.elapsed());
         let Ok(found) = found else {
@@ -116,14 +139,29 @@ impl Seeker {
             return true;
         };
         let is_missing = |found: &Evidence| matches!(found, Evidence::None(Why::OtherBlock(_)));
-        let behind = found.iter().any(is_missing)
-            && Turns::turn(&turns).await
-            && nodes.fleet.traces_are_behind(first.height).await;
-        self.settle(items, found, behind).await
+        let heads = match heads {
+            Some(heads) => heads,
+            None if found.iter().any(is_missing) => self.heads(nodes, first.height, &turns).await,
+            None => Heads::There,
+        };
+        self.settle(items, found, heads).await
     }
 
-    /// `behind`: the nodes that may be asked are below the block's height, by their own word.
-    async fn settle(&self, items: Vec<Arc<Item>>, found: Vec<Evidence>, behind: bool) -> bool {
+    /// How the nodes that may be asked stand to a height, by their own word.
+    async fn heads(&self, nodes: &Nodes, height: u64, turns: &Budget) -> Heads {
+        if !Turns::turn(turns).await {
+            return Heads::NoBudget;
+        }
+        match nodes.fleet.traces_are_behind(height).await {
+            Some(true) => Heads::Below,
+            Some(false) => Heads::There,
+            None => Heads::Silent,
+        }
+    }
+
+    /// `heads`: how nodes stand to the block's height.
+    async fn settle(&self, items: Vec<Arc<Item>>, found: Vec<Evidence>, heads: Heads) -> bool {
+        let waits = matches!(heads, Heads::Below | Heads::Silent);
         let on_its_way = ON_ITS_WAY.min(self.give_up_after / 4);
         let (mut away, mut missing, mut said, mut answered) = (Vec::new(), Vec::new(), String::new(), false);
         for (item, found) in items.into_iter().zip(found) {
@@ -134,7 +172,11 @@ impl Seeker {
                     away.push(item);
                     continue;
                 }
-                Evidence::None(Why::OtherBlock(_)) if behind || item.since.elapsed() < on_its_way => {
+                Evidence::None(Why::OtherBlock(_)) if heads == Heads::NoBudget => {
+                    answered = true;
+                    Ended::NoBudget
+                }
+                Evidence::None(Why::OtherBlock(_)) if waits || item.since.elapsed() < on_its_way => {
                     answered = true;
                     item.was_asked();
                     missing.push(item);
@@ -160,7 +202,7 @@ impl Seeker {
             }
         }
         if !missing.is_empty() {
-            self.queue.again(missing, if behind { SOME_AWAY } else { AGAIN });
+            self.queue.again(missing, if waits { SOME_AWAY } else { AGAIN });
         }
         match (answered, away.is_empty()) {
             (true, true) => self.queue.answered(),

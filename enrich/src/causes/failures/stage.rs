@@ -228,7 +228,8 @@ impl<'a> Member<'a> {
         let Stage { config, log, codec, .. } = self.stage;
         for (partition, letters) in self.letters.next(*log, codec).await? {
             let Some(part) = self.parts.get_mut(&partition) else { continue };
-            if !part.knows_letters() {
+            // What the stream has too may have been told from there since it was last looked.
+            if !part.knows_letters() || letters.iter().any(|letter| letter.is_streamed) {
                 part.know_letters(told(*log, partition, &letters).await?);
             }
             for letter in letters {

@@ -18,7 +18,7 @@ use crate::{
         client::EvmClient,
         trace::{BlockTraces, CallEnd, CallLike, Trace, WAYS, Wanted},
     },
-    fleet::{Ask, Role},
+    fleet::{Ask, Member, Role},
 };
 
 /// How long an endpoint may take to say its head.
@@ -56,18 +56,24 @@ impl EvmFleet {
         able.any(|member| ways.iter().any(|way| member.cannot(way, Some(height)).is_none()))
     }
 
-    /// Whether all endpoints that may be asked for traces are below a height, by their own word, for which each is asked now: what they
-    /// lack there may still come. One that does not answer says nothing; where none does, none is behind.
-    pub async fn traces_are_behind(&self, height: u64) -> bool {
+    /// Whether all endpoints that may have traces at a height are below it, by their own word, for which each is asked now: what they
+    /// lack there may still come. Those that have shown that they cannot trace a transaction do not count, unless none can:
+    /// then calls are asked for, and all count. One that does not answer says nothing; `None` where nobody says anything.
+    pub async fn traces_are_behind(&self, height: u64) -> Option<bool> {
         let role = self.role_of_evidence();
-        let able = self.fleet.members().into_iter().filter(|member| member.serves(role) && member.usable());
-        let heads = able.map(|member| async move {
+        let mut able = self.fleet.members();
+        able.retain(|member| member.serves(role));
+        let may_trace = |member: &Member<_>| WAYS[1].iter().any(|way| member.cannot(way, Some(height)).is_none());
+        if able.iter().any(&may_trace) {
+            able.retain(&may_trace);
+        }
+        let heads = able.into_iter().filter(|member| member.usable()).map(|member| async move {
             let client = self.client(&member);
             let head = tokio::time::timeout(HEAD_WITHIN, client.header_at("latest".into(), None)).await;
             head.ok()?.ok().map(|head| head.number)
         });
-        let heads: Vec<u64> = join_all(heads).await.into_iter().flatten().collect();
-        !heads.is_empty() && heads.into_iter().all(|head| head < height)
+        let highest = join_all(heads).await.into_iter().flatten().max();
+        highest.map(|head| head < height)
     }
 
     /// The call that a transaction is, at the state of its block's parent. What stood before it in its block is missing.

@@ -118,11 +118,14 @@ enum Told {
 /// Whether a node says that it does not know what it is asked to trace: it may be behind, or on another branch. Nothing is wrong with
 /// its method.
 fn is_unknown(said: &str) -> bool {
-    const WORDS: [&str; 4] = [
+    const WORDS: [&str; 7] = [
         "transaction not found",
         "cannot find transaction",
         "unknown transaction",
         "transaction indexing is in progress",
+        "cannot find header",
+        "trace is null for block",
+        "block body not found",
     ];
     let said = said.to_ascii_lowercase();
     // geth names the block between these words.
@@ -374,4 +377,22 @@ impl EvmClient {
 /// A node's words, as much of them as is kept.
 fn words(text: &str) -> String {
     text[..text.floor_char_boundary(limits::WORDS_BYTES)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_say_in_words_that_they_do_not_know_a_block() {
+        let said = [
+            "transaction not found",
+            "block 0x01 not found",
+            "Cannot find header",
+            "Trace is null for block 0x01",
+            "block body not found",
+        ];
+        assert!(said.iter().all(|said| is_unknown(said)));
+        assert!(!is_unknown("execution timeout") && !is_unknown("the method trace_block does not exist"));
+    }
 }
