@@ -419,6 +419,8 @@ impl History {
     fn end(mut self) -> (usize, usize) {
         self.world.model.silences.clear();
         self.world.define();
+        // An escalation counts from what came last, which may be the end of a silence; then a summary follows within a minute.
+        self.world.at(self.world.now + 700, false);
         self.world.at(self.world.now + 700, false);
         self.world.at(self.world.now + 100, false);
         let [a, c] = ["A", "C"].map(|id| &self.world.inboxes[id]);
