@@ -36,7 +36,7 @@ async fn bury(headwater: &Headwater, sequence: u64) {
         stage: "ingest".into(),
         network: Some("btc".parse().expect("a slug")),
         sequence: Some(sequence),
-        index: Some(0),
+        index: Some(9_999), // of which there is no row,
         reason: reason::TOO_LARGE.into(),
         error: "too large to be kept".into(),
         key: None,
