@@ -193,6 +193,8 @@ impl Session {
         tokio::spawn({
             let shared = shared.clone();
             async move {
+                // Held until the reason stands: whoever listens is told of the end by the queue's, and asks then why.
+                let held = notices.clone();
                 let (read, write) = tokio::io::split(stream);
                 let why = tokio::select! {
                     why = reading(read, &shared, notices) => why,
@@ -200,6 +202,7 @@ impl Session {
                     () = shared.ending.notified() => return,
                 };
                 shared.end(why);
+                drop(held);
             }
         });
         Self { shared, requests, places: Semaphore::new(in_flight), in_flight, greeting: OnceLock::new() }
@@ -385,6 +388,17 @@ mod tests {
         let (session, server) = session(None);
         drop(server);
         assert!(matches!(session.call("x", "[]", LONG).await, Err(Failure::None(_) | Failure::Stale(_))));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_hears_the_end_can_ask_why() {
+        for _ in 0..500 {
+            let (tell, mut notices) = mpsc::channel(4);
+            let (session, mut server) = session(Some(tell));
+            say(&mut server, "no message").await;
+            assert!(notices.recv().await.is_none());
+            assert!(matches!(session.why(), NodeErrorKind::Malformed(_)), "{}", session.why());
+        }
     }
 
     #[tokio::test(start_paused = true)]
