@@ -11,6 +11,7 @@
 //! * [`abi`]: what contracts are made of, as their compiler wrote it; [`names`]: names and labels; [`Mistake`]: what is wrong with them.
 //! * [`sketch`]: how prices are distributed and how many different addresses there were, mergeable in every order (rule 15).
 //! * [`ulid_of`]: identities that follow from what they are of.
+//! * [`Quota`]: what of a tenant has a bound.
 //! * [`limits`]: every size and count limit of the product, in one file.
 //!
 //! Guarantee: a schema of today reads what any released version wrote (`tests/compatibility.rs`).
@@ -26,6 +27,7 @@ pub mod names;
 pub mod passing;
 pub mod primitives;
 pub mod profiles;
+mod quota;
 pub mod records;
 pub mod registry;
 pub mod sketch;
@@ -38,4 +40,5 @@ pub use codec::{Codec, Record};
 pub use envelope::{ChildEnvelope, Envelope};
 pub use mistake::Mistake;
 pub use primitives::{BitcoinHash, BlockHash, Family, Network, Op, Origin, Status, TimeMs};
+pub use quota::Quota;
 pub use ulid::ulid_of;

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{
     Alerts, ApiDoor, Auth, Causes, Config, Confirm, Contract, ContractSource, Control, ControlPlace, Endpoint, Kafka,
-    Log, Network, Providers, Rate, Secret, Start, Store, Tls, Verify, alerts::SCRIPTS, control::shown, masked,
+    Log, Network, Plan, Providers, Rate, Secret, Start, Store, Tls, Verify, alerts::SCRIPTS, control::shown, masked,
     source::short,
 };
 
@@ -64,6 +64,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
         causes,
         contract_sources,
         alerts,
+        plans,
     } = file;
     let shown = |path: &std::path::Path| path.display().to_string();
     restart(&mut c, "data.dir", &shown(&now.data_dir), &shown(data_dir), Clone::clone);
@@ -84,7 +85,9 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     compare_causes(&mut c, &now.causes, causes);
     compare_sources(&mut c, &now.contract_sources, contract_sources);
     compare_alerts(&mut c, (&now.alerts, &now.data_dir), (alerts, data_dir));
-    let in_force = Config { store, providers: *providers, networks, contracts: contracts.clone(), ..now.clone() };
+    compare_plans(&mut c, &now.plans, plans);
+    let (contracts, plans) = (contracts.clone(), plans.clone());
+    let in_force = Config { store, providers: *providers, networks, contracts, plans, ..now.clone() };
     (c, in_force)
 }
 
@@ -280,6 +283,19 @@ fn compare_contracts(c: &mut Changes, now: &[Contract], file: &[Contract]) {
     }
     for former in now.iter().filter(|former| file.iter().all(|contract| !same(former, contract))) {
         c.taken.push(Change { key: key(former), words: "taken out".to_owned() });
+    }
+}
+
+fn compare_plans(c: &mut Changes, now: &[Plan], file: &[Plan]) {
+    let key = |plan: &Plan| format!("plans.{}", plan.name);
+    for plan in file {
+        match now.iter().find(|former| former.name == plan.name) {
+            None => c.taken.push(Change { key: key(plan), words: format!("added, {}", plan.words()) }),
+            Some(former) => taken(c, &key(plan), former, plan, Plan::words),
+        }
+    }
+    for former in now.iter().filter(|former| file.iter().all(|plan| plan.name != former.name)) {
+        c.taken.push(Change { key: key(former), words: "taken out: its tenants have the plan `default`".to_owned() });
     }
 }
 

@@ -19,6 +19,7 @@ mod live;
 mod log;
 mod mistakes;
 mod network;
+mod plans;
 mod providers;
 mod source;
 
@@ -40,6 +41,7 @@ pub use live::Live;
 pub use log::{Kafka, Log};
 pub use mistakes::{Mistake, Mistakes};
 pub use network::{Endpoint, Network, Start, Verify};
+pub use plans::Plan;
 pub use providers::{Confirm, Providers, Rate, Role};
 use schemas::limits;
 use source::{Collector, Env, Placed, Section};
@@ -107,6 +109,8 @@ pub struct Config {
     pub contract_sources: Vec<ContractSource>,
     /// Where messages of alerts may go, and what alerts may cost.
     pub alerts: Alerts,
+    /// What tenants may have, by plans; none of them: no more bounds than everybody's.
+    pub plans: Vec<Plan>,
 }
 
 /// `[store]`.
@@ -281,6 +285,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let causes = causes::read(root.section("causes", c), folder, c);
     let contract_sources = causes::read_all(root.sections("contract_source", c), &networks, c);
     let alerts = alerts::read(root.section("alerts", c), &data_dir, folder, c);
+    let plans = plans::read(root.section("plans", c), c);
     let instance = instance.unwrap_or_else(|| format!("{}:{}", host_name(), data_dir.display()));
     Config {
         data_dir,
@@ -301,6 +306,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
         causes,
         contract_sources,
         alerts,
+        plans,
     }
 }
 

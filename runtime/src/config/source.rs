@@ -334,6 +334,18 @@ impl<'de> Section<'de> {
             .collect()
     }
 
+    /// All tables below this one by their names, whatever they are called, in the order of the names.
+    pub fn named(mut self, c: &mut Collector) -> Vec<(Placed<String>, Self)> {
+        let table = std::mem::take(&mut self.table);
+        table
+            .into_iter()
+            .filter_map(|(k, mut v)| {
+                let name = Placed { value: k.name.to_string(), at: k.span.start };
+                Section::of(&mut v, self.key(&k.name), c).map(|section| (name, section))
+            })
+            .collect()
+    }
+
     /// Reports what nobody asked for.
     pub fn finish(self, c: &mut Collector) {
         for key in self.table.keys() {
