@@ -1,4 +1,4 @@
-//! Secrets of channels, sealed: readable by who has the control store's secret, and by nobody who has the database, the log or a back-up
+//! Secrets of channels and of people, sealed: readable by who has the control store's secret, and by nobody who has the database, the log or a back-up
 //! alone.
 //!
 //! Guarantee: what was sealed for one thing of one tenant opens for that thing alone, and only as it was: it is ChaCha20-Poly1305 (RFC
@@ -47,7 +47,16 @@ impl Sealer {
     /// # Errors
     /// The system gives no random numbers.
     pub fn seal(&self, tenant: &str, kind: DefinitionKind, id: &str, secrets: &Value) -> Result<String, Error> {
-        let of_whom = of_whom(tenant, kind, id);
+        self.seal_for(&[tenant, kind.as_str(), id], secrets)
+    }
+
+    /// The same for what is no thing of a tenant: `of` says whose it is and what for, and the first part is a word of ours that no tenant's
+    /// id can be, such as `totp`.
+    ///
+    /// # Errors
+    /// As of [`Self::seal`].
+    pub fn seal_for(&self, of: &[&str], secrets: &Value) -> Result<String, Error> {
+        let of_whom = of_whom(of);
         let nonce = private::random::<NONCE>().map_err(|e| Error::Settings(format!("no random numbers: {e}")))?;
         let mut body = secrets.to_string().into_bytes();
         self.key(&of_whom)?
@@ -65,14 +74,22 @@ impl Sealer {
     /// # Errors
     /// [`Error::Corrupt`]: it was sealed with another secret or for another thing, or was changed.
     pub fn open(&self, tenant: &str, kind: DefinitionKind, id: &str, sealed: &str) -> Result<Value, Error> {
+        self.open_for(&[tenant, kind.as_str(), id], sealed)
+    }
+
+    /// Opens what was sealed with the same words.
+    ///
+    /// # Errors
+    /// As of [`Self::open`].
+    pub fn open_for(&self, of: &[&str], sealed: &str) -> Result<Value, Error> {
         let broken = || {
-            let word = kind.as_str();
+            let of = of.last_chunk::<2>().map_or_else(|| of.concat(), |of| of.join(" "));
             Error::Corrupt(format!(
-                "the secrets of the {word} {id} cannot be opened: they were sealed with another `[control] secret`, or changed; put back the \
+                "the secrets of the {of} cannot be opened: they were sealed with another `[control] secret`, or changed; put back the \
                  secret that was there, or set them again"
             ))
         };
-        let of_whom = of_whom(tenant, kind, id);
+        let of_whom = of_whom(of);
         let bytes = BASE64_STANDARD.decode(sealed).map_err(|_| broken())?;
         let (&VERSION, rest) = bytes.split_first().ok_or_else(broken)? else { return Err(broken()) };
         let (nonce, body) = rest.split_first_chunk::<NONCE>().ok_or_else(broken)?;
@@ -94,9 +111,9 @@ impl Sealer {
 }
 
 /// Whose secrets they are: each part with its length, so that no two things have the same bytes.
-fn of_whom(tenant: &str, kind: DefinitionKind, id: &str) -> Vec<u8> {
+fn of_whom(parts: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for part in [tenant, kind.as_str(), id] {
+    for part in parts {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part.as_bytes());
     }
