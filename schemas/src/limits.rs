@@ -1,5 +1,6 @@
 //! Every size and count limit of the product, in one file. Bytes unless the name says otherwise.
 
+pub mod accounts;
 pub mod alerts;
 pub mod bitcoin;
 pub mod conditions;

@@ -133,7 +133,6 @@ mod tests {
             ("[auth]\nmode = \"none\"\n[admin]\nlisten = \"[::]:9090\"", "admin.listen", 4),
             ("[api]\nlisten = \"10.0.0.1:8080\"", "api.listen", 2),
             ("[auth]\nmode = \"people\"", "auth.mode", 2),
-            ("[auth]\nmode = \"accounts\"", "auth.mode", 2),
         ] {
             let mistakes = check(text).expect_err(text);
             assert!(mistakes.iter().any(|m| m.key == key && m.line == line), "{text}: {mistakes:?}");

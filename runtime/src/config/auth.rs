@@ -1,9 +1,12 @@
 //! `[auth]`: whom the doors let in, and where they may listen.
 //!
 //! Guarantee: where everybody is let in, no door listens beyond loopback unless the file says in so many words that it may
-//! ([`Auth::open_doors`]); that holds for addresses of the command line too.
+//! ([`Auth::open_doors`]); that holds for addresses of the command line too. What is of accounts alone is refused in other modes, so that
+//! nobody believes a sign-up to be shut that is not there.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
+
+use schemas::limits::accounts as limits;
 
 use super::{
     mistakes::Mistake,
@@ -17,6 +20,8 @@ pub enum AuthMode {
     None,
     /// Who has a key.
     Keys,
+    /// Who has a key or an account.
+    Accounts,
 }
 
 impl AuthMode {
@@ -25,22 +30,57 @@ impl AuthMode {
         match self {
             Self::None => "none",
             Self::Keys => "keys",
+            Self::Accounts => "accounts",
+        }
+    }
+}
+
+/// `[auth] sign_up`: who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignUp {
+    /// Whoever comes, with an organisation of its own.
+    Open,
+    /// Whoever was invited into one.
+    Invitation,
+    /// Nobody; those that are there are invited by who holds the machine.
+    Closed,
+}
+
+impl SignUp {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Invitation => "invitation",
+            Self::Closed => "closed",
         }
     }
 }
 
 /// `[auth]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Auth {
     /// Whom the doors let in.
     pub mode: AuthMode,
     /// Whether other machines may come in where everybody is let in.
     pub allow_remote: bool,
+    /// Who may make an account.
+    pub sign_up: SignUp,
+    /// How long a person's session lasts.
+    pub session: Duration,
+    /// How long an access token lasts.
+    pub access_token: Duration,
 }
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { mode: AuthMode::None, allow_remote: false }
+        Self {
+            mode: AuthMode::None,
+            allow_remote: false,
+            sign_up: SignUp::Invitation,
+            session: limits::SESSION,
+            access_token: limits::ACCESS_TOKEN,
+        }
     }
 }
 
@@ -62,8 +102,8 @@ impl Auth {
             column: 1,
             key: format!("{section}.listen"),
             problem: format!("{address} is reached from other machines, and `[auth] mode` is \"none\": whoever comes may do everything"),
-            cure: "listen on 127.0.0.1, or write `mode = \"keys\"` under `[auth]` (or `allow_remote = true`, where something else keeps \
-                   strangers out)"
+            cure: "listen on 127.0.0.1, or write `mode = \"keys\"` or `mode = \"accounts\"` under `[auth]` (or `allow_remote = true`, where \
+                   something else keeps strangers out)"
                 .to_owned(),
         })
         .collect()
@@ -85,23 +125,96 @@ impl Auth {
     }
 }
 
+/// Keys that mean something with accounts only.
+const OF_ACCOUNTS: [&str; 3] = ["sign_up", "session", "access_token"];
+
 /// Reads the section.
 pub(super) fn read(mut s: Section, c: &mut Collector) -> Auth {
     let default = Auth::default();
     let mode = s.string("mode", c).map_or(default.mode, |p| match p.value.as_str() {
         "none" => AuthMode::None,
         "keys" => AuthMode::Keys,
-        "accounts" => {
-            c.mistake(p.at, &s.key("mode"), "`accounts` is not there yet", "write \"keys\"");
-            AuthMode::Keys
-        }
+        "accounts" => AuthMode::Accounts,
         other => {
             let problem = format!("`{}` is not a mode", other.chars().take(40).collect::<String>());
-            c.mistake(p.at, &s.key("mode"), problem, "write \"none\" (everybody, on loopback only) or \"keys\"");
-            AuthMode::Keys
+            let cure = "write \"none\" (everybody, on loopback only), \"keys\" (API keys) or \"accounts\" (people too)";
+            c.mistake(p.at, &s.key("mode"), problem, cure);
+            AuthMode::Accounts
         }
     });
+    if mode != AuthMode::Accounts {
+        for name in OF_ACCOUNTS.into_iter().filter(|name| s.has(name)) {
+            let problem = format!("means nothing with `mode = \"{}\"`", mode.as_str());
+            c.mistake(s.place(name), &s.key(name), problem, "write `mode = \"accounts\"`, or leave it out");
+        }
+    }
     let allow_remote = s.boolean("allow_remote", c).unwrap_or(default.allow_remote);
+    let sign_up = s.string("sign_up", c).map_or(default.sign_up, |p| match p.value.as_str() {
+        "open" => SignUp::Open,
+        "invitation" => SignUp::Invitation,
+        "closed" => SignUp::Closed,
+        other => {
+            let problem = format!("`{}` is no way to sign up", other.chars().take(40).collect::<String>());
+            let cure = "write \"open\" (whoever comes), \"invitation\" (whoever was invited) or \"closed\" (nobody)";
+            c.mistake(p.at, &s.key("sign_up"), problem, cure);
+            default.sign_up
+        }
+    });
+    let session = s.duration("session", "7d", limits::SESSION_LIFE, c).unwrap_or(default.session);
+    let at = s.place("access_token");
+    let access_token = match s.duration("access_token", "10m", limits::ACCESS_TOKEN_LIFE, c) {
+        Some(written) => {
+            if written > session {
+                let problem = "is longer than `session`, which ends every token";
+                c.mistake(at, &s.key("access_token"), problem, "write a shorter one");
+            }
+            written
+        }
+        None => default.access_token.min(session),
+    };
     s.finish(c);
-    Auth { mode, allow_remote }
+    Auth { mode, allow_remote, sign_up, session, access_token }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::parse;
+
+    fn read(text: &str) -> Result<Auth, Vec<Mistake>> {
+        parse(&format!("[auth]\n{text}"), Path::new(""), &|_| None).map(|config| config.auth)
+    }
+
+    #[test]
+    fn accounts_are_by_invitation_unless_it_is_said() {
+        let auth = read("mode = \"accounts\"").expect("good");
+        assert_eq!((auth.mode, auth.sign_up), (AuthMode::Accounts, SignUp::Invitation));
+        assert_eq!((auth.session, auth.access_token), (limits::SESSION, limits::ACCESS_TOKEN));
+        let auth =
+            read("mode = \"accounts\"\nsign_up = \"open\"\nsession = \"12h\"\naccess_token = \"5m\"").expect("good");
+        assert_eq!((auth.sign_up, auth.session.as_secs(), auth.access_token.as_secs()), (SignUp::Open, 43_200, 300));
+        let short = read("mode = \"accounts\"\nsession = \"5m\"").expect("good");
+        assert_eq!(short.access_token, short.session, "no token outlives its session");
+        assert!(auth.open_doors(&[("api", "0.0.0.0:80".parse().expect("address"))]).is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_at_its_key() {
+        for (text, key) in [
+            ("mode = \"people\"", "auth.mode"),
+            ("mode = \"keys\"\nsign_up = \"open\"", "auth.sign_up"),
+            ("session = \"1h\"", "auth.session"),
+            ("mode = \"none\"\naccess_token = \"5m\"", "auth.access_token"),
+            ("mode = \"accounts\"\nsign_up = \"everybody\"", "auth.sign_up"),
+            ("mode = \"accounts\"\nsession = \"1s\"", "auth.session"),
+            ("mode = \"accounts\"\naccess_token = \"1d\"", "auth.access_token"),
+            ("mode = \"accounts\"\nsession = \"5m\"\naccess_token = \"10m\"", "auth.access_token"),
+            ("mode = \"accounts\"\nsignup = \"open\"", "auth.signup"),
+        ] {
+            let mistakes = read(text).expect_err(text);
+            assert!(mistakes.iter().any(|m| m.key == key && !m.cure.is_empty()), "{text}: {mistakes:?}");
+        }
+    }
 }

@@ -149,9 +149,12 @@ fn compare_api(c: &mut Changes, now: &ApiDoor, file: &ApiDoor) {
 }
 
 fn compare_auth(c: &mut Changes, now: &Auth, file: &Auth) {
-    let Auth { mode, allow_remote } = file;
+    let Auth { mode, allow_remote, sign_up, session, access_token } = file;
     restart(c, "auth.mode", &now.mode, mode, |mode| mode.as_str().to_owned());
     restart(c, "auth.allow_remote", &now.allow_remote, allow_remote, ToString::to_string);
+    restart(c, "auth.sign_up", &now.sign_up, sign_up, |sign_up| sign_up.as_str().to_owned());
+    restart(c, "auth.session", &now.session, session, |d| short(*d));
+    restart(c, "auth.access_token", &now.access_token, access_token, |d| short(*d));
 }
 
 fn compare_log(c: &mut Changes, now: &Log, file: &Log) {
@@ -640,7 +643,7 @@ url = "https://rpc.one.example"
                 "[providers]",
                 "[data]\ndir = \"x\"\n[api]\nlisten = \"127.0.0.1:1\"\nhosts = [\"h\"]\nallowed_origins = [\"https://o.example\"]\npublic_url = \"https://p.example\"\ntrusted_proxies = [\"10.0.0.1\"]\n\
                  rate_limit = \"1/s\"\n[api.tls]\ncert = \"c\"\nkey = \"k\"\n\
-                 [admin]\nlisten = \"127.0.0.1:2\"\nhosts = [\"i\"]\n[auth]\nmode = \"keys\"\nallow_remote = true\n[runtime]\ninstance = \"me\"\n\
+                 [admin]\nlisten = \"127.0.0.1:2\"\nhosts = [\"i\"]\n[auth]\nmode = \"accounts\"\nallow_remote = true\nsign_up = \"open\"\nsession = \"1d\"\naccess_token = \"5m\"\n[runtime]\ninstance = \"me\"\n\
                  [log]\nkafka = \"k:9092\"\nprefix = \"p.\"\n[providers]",
             ),
             (
@@ -668,6 +671,9 @@ url = "https://rpc.one.example"
                 "api.tls",
                 "auth.mode",
                 "auth.allow_remote",
+                "auth.sign_up",
+                "auth.session",
+                "auth.access_token",
                 "runtime.instance",
                 "log.prefix",
                 "log.kafka",

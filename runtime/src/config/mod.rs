@@ -31,7 +31,7 @@ use std::{
 
 pub use alerts::Alerts;
 pub use api::{ApiDoor, RATE_LIMIT, Tls};
-pub use auth::{Auth, AuthMode, is_near};
+pub use auth::{Auth, AuthMode, SignUp, is_near};
 pub use causes::{Causes, ContractSource};
 pub use chain::Chain;
 pub use contracts::Contract;
