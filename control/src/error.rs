@@ -69,6 +69,27 @@ pub enum Error {
     /// The caller would give more than it has.
     #[error("a key never does more than whoever made it: {0}")]
     MoreThanMaker(String),
+    /// Too much of this at once; nothing was done.
+    #[error("too many {what} at the same time; try again")]
+    Busy {
+        /// Of what.
+        what: &'static str,
+    },
+    /// Too many attempts failed; how long the next has to wait.
+    #[error("too many attempts failed; the next one is looked at {} s from now", .0.as_secs() + 1)]
+    Wait(std::time::Duration),
+    /// No such account, or another password: one answer.
+    #[error("e-mail address or password is wrong")]
+    WrongPassword,
+    /// The password is right, and the account wants a code besides.
+    #[error("this account wants the code of its authenticator besides the password")]
+    CodeWanted,
+    /// The password is right, and the code is not.
+    #[error("this code is wrong, or was used before")]
+    CodeWrong,
+    /// A person who is in no organisation, or not in this one.
+    #[error("this account is in no organisation that it could work in; an invitation brings it into one")]
+    NoOrganisation,
     /// The database refused, or said what cannot be understood.
     #[error("the control store failed: {0}")]
     Database(String),

@@ -29,6 +29,7 @@ pub(crate) struct Pepper {
     sealing: Hmac<Sha256>,
     acknowledging: Hmac<Sha256>,
     requests: Hmac<Sha256>,
+    passwords: Hash,
     mark: String,
 }
 
@@ -46,6 +47,7 @@ impl Pepper {
             sealing: keyed(&derive("headwater control: sealing, 1")),
             acknowledging: keyed(&derive("headwater control: acknowledging, 1")),
             requests: keyed(&derive("headwater control: requests, 1")),
+            passwords: derive("headwater control: passwords, 1").into(),
             mark: const_hex::encode(&derive("headwater control: mark, 1")[..16]),
         }
     }
@@ -81,6 +83,11 @@ impl Pepper {
     /// Hash of a request that may hold secrets, each part with its length.
     pub(crate) fn of_request(&self, parts: &[&[u8]]) -> Hash {
         of_parts(&self.requests, parts.iter().copied())
+    }
+
+    /// What passwords are hashed with, besides their salts.
+    pub(crate) fn passwords(&self) -> Hash {
+        self.passwords
     }
 
     /// What keys that seal are derived from.
