@@ -36,7 +36,8 @@
 //!
 //! ```compile_fail,E0451
 //! # fn f(tenant: control::Tenant) {
-//! let owner = control::Authenticated { tenant, actor: control::Actor::System, scopes: control::Scopes::ALL, expires_at: None };
+//! let (actor, scopes) = (control::Actor::System, control::Scopes::ALL);
+//! let owner = control::Authenticated { tenant, actor, scopes, role: None, platform: true, expires_at: None };
 //! # }
 //! ```
 
@@ -56,6 +57,7 @@ mod outbox;
 mod pages;
 pub mod publisher;
 mod random;
+mod roles;
 mod scopes;
 mod sealer;
 mod secret;
@@ -75,6 +77,7 @@ pub use keys::{Fresh, Key, KeyPatch, Made, NewKey, Session};
 pub use migrations::{Migration, Step};
 pub use open::{Control, Mode, Operator, Trust, migrate};
 pub use pages::{Cursor, Page, Paging};
+pub use roles::{Role, WrongRole};
 pub use scopes::{Allowed, Resource, Scopes, WrongScope};
 pub use sealer::Sealer;
 pub use secret::same_text;

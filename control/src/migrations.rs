@@ -54,6 +54,13 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: include_str!("../migrations/0004_alerts.postgres.sql"),
     },
+    Migration {
+        number: 5,
+        name: "people",
+        common: include_str!("../migrations/0005_people.sql"),
+        sqlite: "",
+        postgres: include_str!("../migrations/0005_people.postgres.sql"),
+    },
 ];
 
 impl Migration {

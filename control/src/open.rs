@@ -12,6 +12,7 @@ use crate::{
     id::Id,
     keys::{Fresh, NewKey, Remembered},
     migrations::{self, Step},
+    roles::Role,
     scopes::Scopes,
     secret::{self, Pepper, make_folder},
     sql::SystemSql,
@@ -26,6 +27,8 @@ pub enum Mode {
     None,
     /// Who has a key.
     Keys,
+    /// People who sign in, and who has a key.
+    Accounts,
 }
 
 /// How long what is remembered of keys is believed.
@@ -194,7 +197,14 @@ impl Operator {
 }
 
 fn owner(id: Id, actor: Actor) -> Authenticated {
-    Authenticated { tenant: Tenant { id, reach: Networks::All }, actor, scopes: Scopes::ALL, expires_at: None }
+    Authenticated {
+        tenant: Tenant { id, reach: Networks::All },
+        actor,
+        scopes: Scopes::ALL,
+        role: Some(Role::Owner),
+        platform: true,
+        expires_at: None,
+    }
 }
 
 /// Applies what is missing to the database of these settings; with `dry` it says only what that would be, and changes nothing.

@@ -1,7 +1,8 @@
 //! Who is here, and whose rows that opens.
 //!
 //! Guarantee: nobody outside of this crate can make a [`Tenant`] or an [`Authenticated`] (private fields, no constructor, no `Default`,
-//! no `Deserialize`; lib.rs proves it), and inside only `keys::door`, `open` and `acks::token` do.
+//! no `Deserialize`; lib.rs proves it), and inside only `keys::door`, `open`, `acks::token`
+//! and `people` do.
 
 use std::net::IpAddr;
 
@@ -9,6 +10,7 @@ use schemas::{Network, TimeMs};
 
 use crate::{
     id::Id,
+    roles::Role,
     scopes::{Allowed, Resource, Scopes},
 };
 
@@ -87,6 +89,13 @@ pub enum Actor {
         /// Its name.
         name: String,
     },
+    /// A person who signed in.
+    User {
+        /// His id.
+        id: Id,
+        /// His e-mail.
+        name: String,
+    },
     /// Whoever holds the control store's own credentials: the command line.
     Operator {
         /// The system's user who ran the command.
@@ -106,15 +115,15 @@ impl Actor {
         match self {
             Self::Key { .. } => "key",
             Self::Operator { .. } => "operator",
-            Self::Anyone => "user",
+            Self::User { .. } | Self::Anyone => "user",
             Self::Link => "link",
             Self::System => "system",
         }
     }
-    /// A key's id; a word for others.
+    /// A key's or a person's id; a word for others.
     pub fn id(&self) -> &str {
         match self {
-            Self::Key { id, .. } => id.as_str(),
+            Self::Key { id, .. } | Self::User { id, .. } => id.as_str(),
             Self::Operator { .. } => "operator",
             Self::Anyone => "anyone",
             Self::Link => "link",
@@ -124,7 +133,7 @@ impl Actor {
     /// For people.
     pub fn name(&self) -> &str {
         match self {
-            Self::Key { name, .. } | Self::Operator { name } => name,
+            Self::Key { name, .. } | Self::User { name, .. } | Self::Operator { name } => name,
             Self::Anyone => "anyone",
             Self::Link => "a message's link",
             Self::System => "headwater",
@@ -138,6 +147,8 @@ pub struct Authenticated {
     pub(crate) tenant: Tenant,
     pub(crate) actor: Actor,
     pub(crate) scopes: Scopes,
+    pub(crate) role: Option<Role>,
+    pub(crate) platform: bool,
     pub(crate) expires_at: Option<TimeMs>,
 }
 
@@ -156,6 +167,22 @@ impl Authenticated {
             Actor::Key { id, .. } => Some(id),
             _ => None,
         }
+    }
+    /// The person's id, where a person signed in; a key that a person made is none.
+    pub fn user(&self) -> Option<&Id> {
+        match &self.actor {
+            Actor::User { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+    /// What a person is in this organisation; who holds the store's own credentials, and everybody where `[auth]` is `none`, is owner. A
+    /// key has no role: what wants one, no key may.
+    pub fn role(&self) -> Option<Role> {
+        self.role
+    }
+    /// Whether this is an operator of the whole platform: what is of no single organisation is his.
+    pub fn is_platform(&self) -> bool {
+        self.platform
     }
     /// Everything that it may do.
     pub fn scopes(&self) -> Scopes {

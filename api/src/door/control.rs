@@ -81,7 +81,7 @@ impl ControlStore {
 
     /// In a new store nobody could make a key by the API, since that wants a key.
     async fn first_key(&self, control: &Control) -> Result<(), Error> {
-        if self.mode == Mode::Keys
+        if self.mode != Mode::None
             && let Some(fresh) = control.first_key().await?
         {
             // Past the log on purpose: it is for who started the process, and a log is kept and passed on.

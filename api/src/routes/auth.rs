@@ -171,7 +171,11 @@ async fn me(app: &App, who: &Authenticated, csrf: Option<String>) -> Me {
         _ => None,
     };
     Me {
-        mode: if app.config.control.mode() == Mode::None { "none" } else { "keys" },
+        mode: match app.config.control.mode() {
+            Mode::None => "none",
+            Mode::Keys => "keys",
+            Mode::Accounts => "accounts",
+        },
         actor: MyActor { kind: actor.kind(), id: actor.id().to_owned(), name: actor.name().to_owned() },
         key,
         scopes: who.scopes().texts(),

@@ -149,7 +149,7 @@ impl AckToken {
 fn link(id: Id, expires_at: TimeMs) -> Authenticated {
     let tenant = Tenant { id, reach: Networks::All };
     let scopes = Scopes::of(&[(Resource::Alerts, Allowed::Read), (Resource::Alerts, Allowed::Write)]);
-    Authenticated { tenant, actor: Actor::Link, scopes, expires_at: Some(expires_at) }
+    Authenticated { tenant, actor: Actor::Link, scopes, role: None, platform: false, expires_at: Some(expires_at) }
 }
 
 #[cfg(test)]

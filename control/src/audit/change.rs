@@ -10,7 +10,7 @@ use crate::{
     id::Id,
     secret::Pepper,
     sql::{Sql, SystemSql},
-    tenant::Caller,
+    tenant::{Authenticated, Caller},
 };
 
 /// Takes the tenant's head, and holds it until the end: whoever else changes something of this tenant waits here.
@@ -95,7 +95,7 @@ impl<'a> Change<'a> {
             Some(actor.kind().to_owned()),
             Some(actor.id().to_owned()),
             Some(actor.name().to_owned()),
-            Some(who.scopes().texts().join(" ")),
+            Some(acting_as(who)),
             self.by.ip.map(|ip| ip.to_string()),
             self.by.request_id.map(str::to_owned),
             Some(action.as_str().to_owned()),
@@ -124,6 +124,14 @@ impl<'a> Change<'a> {
             done => done,
         };
         self.tx.end(done).await
+    }
+}
+
+/// A person's role says more than his scopes do: an owner's and an admin's are the same.
+fn acting_as(who: &Authenticated) -> String {
+    match (who.user(), who.role()) {
+        (Some(_), Some(role)) => role.as_str().to_owned(),
+        _ => who.scopes().texts().join(" "),
     }
 }
 

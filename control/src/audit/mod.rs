@@ -137,11 +137,11 @@ pub struct Entry {
     pub at: TimeMs,
     /// Who: `user`, `key`, `operator`, `link`, `system`.
     pub actor_kind: String,
-    /// A key's id; a word for others.
+    /// A key's or a person's id; a word for others.
     pub actor_id: String,
     /// For people, as it was then.
     pub actor_name: String,
-    /// The scopes that it had.
+    /// The scopes that it had; a person's role.
     pub acting_as: String,
     /// From where.
     pub ip: Option<String>,

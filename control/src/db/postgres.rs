@@ -71,10 +71,10 @@ pub(crate) async fn check_role(tx: &mut Tx, two: bool) -> Result<(), Error> {
 }
 
 /// What the working role may do, table by table: nothing else.
-pub(crate) const GRANTS: [(&str, &str); 17] = [
+pub(crate) const GRANTS: &[(&str, &str)] = &[
     ("control_migrations", "SELECT"),
     ("control_meta", "SELECT, INSERT"),
-    ("tenants", "SELECT"),
+    ("tenants", "SELECT, INSERT, UPDATE"),
     ("tenant_users", "SELECT, INSERT, UPDATE, DELETE"),
     ("tenant_networks", "SELECT, INSERT, UPDATE, DELETE"),
     ("tenant_definitions", "SELECT, INSERT, UPDATE, DELETE"),
@@ -83,12 +83,24 @@ pub(crate) const GRANTS: [(&str, &str); 17] = [
     ("operator_contracts", "SELECT, INSERT, UPDATE, DELETE"),
     ("api_keys", "SELECT, INSERT, UPDATE"),
     ("api_key_secrets", "SELECT, INSERT, UPDATE, DELETE"),
-    ("audit_heads", "SELECT, UPDATE"),
+    ("audit_heads", "SELECT, INSERT, UPDATE"),
     ("audit_logs", "SELECT, INSERT"),
     ("idempotency_keys", "SELECT, INSERT, DELETE"),
     ("outbox", "SELECT, INSERT, UPDATE, DELETE"),
     ("config_outbox", "SELECT, INSERT, UPDATE"),
     ("control_leases", "SELECT, UPDATE"),
+    ("users", "SELECT, INSERT, UPDATE"),
+    ("identities", "SELECT, INSERT, DELETE"),
+    ("invitations", "SELECT, INSERT, UPDATE, DELETE"),
+    ("sessions", "SELECT, INSERT, UPDATE, DELETE"),
+    ("password_resets", "SELECT, INSERT, UPDATE, DELETE"),
+    ("sign_in_attempts", "SELECT, INSERT, UPDATE, DELETE"),
+    ("signing_keys", "SELECT, INSERT, DELETE"),
+    ("tenant_quotas", "SELECT, INSERT, UPDATE, DELETE"),
+    ("tenant_usage", "SELECT, INSERT, UPDATE, DELETE"),
+    ("plans", "SELECT, INSERT, UPDATE, DELETE"),
+    ("tenant_exports", "SELECT, INSERT, UPDATE, DELETE"),
+    ("tenant_tombstones", "SELECT, INSERT"),
 ];
 
 /// The statements that give them.

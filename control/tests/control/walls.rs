@@ -31,6 +31,10 @@ async fn postgres_shows_no_tenants_rows_to_a_statement_that_forgot_its_tenant() 
             "tenant_networks",
             "tenant_definitions",
             "ack_tokens",
+            "invitations",
+            "tenant_quotas",
+            "tenant_usage",
+            "tenant_exports",
         ];
         for url in [url, owner] {
             let pool = PgPool::connect(url.expose()).await.expect("the role");
@@ -167,6 +171,18 @@ async fn another_secret_or_shape_is_told_at_the_start() {
 async fn postgres_is_migrated_by_the_command_and_by_nobody_else() {
     postgres(async |store| {
         for table in [
+            "tenant_tombstones",
+            "tenant_exports",
+            "plans",
+            "tenant_usage",
+            "tenant_quotas",
+            "signing_keys",
+            "sign_in_attempts",
+            "password_resets",
+            "sessions",
+            "invitations",
+            "identities",
+            "users",
             "control_leases",
             "config_outbox",
             "outbox",
@@ -180,7 +196,7 @@ async fn postgres_is_migrated_by_the_command_and_by_nobody_else() {
             "tenant_definitions",
             "ack_tokens",
             "tenant_networks",
-            "tenant_users",
+            "tenant_users CASCADE",
             "tenants",
             "control_meta",
             "control_migrations",
