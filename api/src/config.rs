@@ -7,7 +7,7 @@ use decode::causes::Table;
 use ipnet::IpNet;
 use runtime::{
     beat::Board,
-    config::{Alerts, RATE_LIMIT, Rate},
+    config::{Alerts, Auth, RATE_LIMIT, Rate},
 };
 use schemas::{
     Family, Network,
@@ -39,6 +39,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// The control store, and whom the door lets in.
     pub control: ControlStore,
+    /// How people sign up, and how long they stay.
+    pub auth: Auth,
     /// What the operator allows of rules, monitors and channels.
     pub bounds: control::Bounds,
     /// What the conditions of one tenant may cost a block, in steps (`[alerts] max_steps`): previews of monitors keep to it.
@@ -137,6 +139,7 @@ impl Config {
             hosts: Vec::new(),
             allowed_origins: Vec::new(),
             control: ControlStore::nowhere(Mode::None),
+            auth: Auth::default(),
             bounds: control::Bounds::default(),
             max_steps: Alerts::default().max_steps,
             open_door: None,

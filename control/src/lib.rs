@@ -42,6 +42,7 @@
 //! ```
 
 mod acks;
+mod attempts;
 mod audit;
 mod contracts;
 mod db;
@@ -55,12 +56,14 @@ mod migrations;
 mod open;
 mod outbox;
 mod pages;
+mod passwords;
 pub mod publisher;
 mod random;
 mod roles;
 mod scopes;
 mod sealer;
 mod secret;
+mod sessions;
 mod sql;
 mod tenant;
 mod tenants;
@@ -81,6 +84,7 @@ pub use roles::{Role, WrongRole};
 pub use scopes::{Allowed, Resource, Scopes, WrongScope};
 pub use sealer::Sealer;
 pub use secret::same_text;
+pub use sessions::{AccessToken, Begun, PersonSession, PublicKey, SessionInfo, SignIn};
 pub use sql::{Sql, statements, system_statements};
 pub use tenant::{Actor, Authenticated, Caller, Networks, Tenant};
 pub use tenants::TenantInfo;

@@ -12,9 +12,11 @@ use crate::{
     id::Id,
     keys::{Fresh, NewKey, Remembered},
     migrations::{self, Step},
+    passwords::Passwords,
     roles::Role,
     scopes::Scopes,
     secret::{self, Pepper, make_folder},
+    sessions,
     sql::SystemSql,
     tenant::{Actor, Authenticated, Caller, Networks, Tenant},
     tenants::TenantInfo,
@@ -51,8 +53,15 @@ pub struct Control {
     pub(crate) db: Db,
     pub(crate) pepper: Pepper,
     pub(crate) remembered: Remembered,
+    pub(crate) passwords: Passwords,
+    pub(crate) people: sessions::Remembered,
+    pub(crate) signing: sessions::Signing,
     mode: Mode,
+    issuer: String,
 }
+
+/// Who issues our tokens, where nothing else is said.
+const ISSUER: &str = "headwater";
 
 const MARK: SystemSql =
     SystemSql("INSERT INTO control_meta (name, value) VALUES ('secret', $1) ON CONFLICT (name) DO NOTHING");
@@ -88,7 +97,33 @@ impl Control {
         };
         let pepper = Pepper::new(&secret);
         check_secret(&db, &pepper).await?;
-        Ok(Self { db, pepper, remembered: Remembered::new(trust), mode })
+        Ok(Self {
+            passwords: Passwords::new(pepper.passwords()),
+            people: sessions::Remembered::new(trust),
+            signing: sessions::Signing::default(),
+            remembered: Remembered::new(trust),
+            issuer: ISSUER.to_owned(),
+            db,
+            pepper,
+            mode,
+        })
+    }
+
+    /// With another issuer of access tokens: how people reach us.
+    #[must_use]
+    pub fn issued_by(mut self, issuer: &str) -> Self {
+        issuer.clone_into(&mut self.issuer);
+        self
+    }
+
+    /// Who issues our access tokens.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Whom the door lets in.
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Whether what is added through the API is everybody's: everybody may see and change it anyway (rule 14).

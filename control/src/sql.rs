@@ -14,7 +14,7 @@
 //! # let _ = WRONG;
 //! ```
 
-use crate::{acks, audit, contracts, definitions, idempotency, keys, outbox, publisher, tenants};
+use crate::{acks, attempts, audit, contracts, definitions, idempotency, keys, outbox, publisher, sessions, tenants};
 
 /// The text of a statement on a tenant's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,12 @@ const fn bracket_begins(text: &str, part: &str) -> bool {
 
 /// The texts of all statements on what belongs to no tenant that has many rows, with their names: for the same tests.
 pub fn system_statements() -> Vec<(&'static str, &'static str)> {
-    let rooms = [contracts::SYSTEM_STATEMENTS, keys::SYSTEM_STATEMENTS];
+    let rooms = [
+        attempts::SYSTEM_STATEMENTS,
+        contracts::SYSTEM_STATEMENTS,
+        keys::SYSTEM_STATEMENTS,
+        sessions::SYSTEM_STATEMENTS,
+    ];
     let rooms = rooms.into_iter().flatten().copied();
     rooms.chain(publisher::statements()).map(|(name, sql)| (name, sql.0)).collect()
 }
@@ -97,6 +102,7 @@ pub fn statements() -> Vec<(&'static str, Sql)> {
         idempotency::STATEMENTS,
         keys::STATEMENTS,
         outbox::STATEMENTS,
+        sessions::STATEMENTS,
         tenants::STATEMENTS,
     ];
     rooms.into_iter().flatten().copied().collect()

@@ -1,4 +1,4 @@
-//! How much who may ask: GCRA (`governor`), by key, and by address for callers without one.
+//! How much who may ask: GCRA (`governor`), by key and by person, and by address for callers without either.
 //!
 //! Guarantee: bounded memory; what is pushed out begins anew. An IPv6 caller is its /64, which is what one customer has. Each process counts
 //! for itself.
@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use control::Id;
+use control::{Authenticated, Id};
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock},
@@ -27,6 +27,8 @@ use schemas::limits;
 pub enum Counted {
     /// A key, from wherever it comes.
     Key(Id),
+    /// A person, with whatever session.
+    Person(Id),
     /// An address.
     Address(IpAddr),
     /// An address, for attempts to log in.
@@ -34,6 +36,11 @@ pub enum Counted {
 }
 
 impl Counted {
+    /// Whoever was let in, unless it is anybody.
+    pub fn of(who: &Authenticated) -> Option<Self> {
+        who.key().map(|id| Self::Key(*id)).or(who.user().map(|id| Self::Person(*id)))
+    }
+
     /// By address, IPv6 by /64.
     pub fn at(ip: IpAddr) -> IpAddr {
         match ip.to_canonical() {
@@ -89,7 +96,7 @@ impl Budgets {
     pub fn count(&self, who: Counted) -> Result<Standing, (Standing, Duration)> {
         let rate = match who {
             Counted::LogIn(_) => Rate { requests: limits::LOG_INS, per: Duration::from_secs(60) },
-            Counted::Key(_) | Counted::Address(_) => self.rate,
+            Counted::Key(_) | Counted::Person(_) | Counted::Address(_) => self.rate,
         };
         let bucket = self.buckets.get(&who).unwrap_or_else(|| {
             let made = Arc::new(bucket(rate));

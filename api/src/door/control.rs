@@ -19,6 +19,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 pub struct ControlStore {
     settings: Option<Arc<runtime::config::Control>>,
     mode: Mode,
+    issuer: Option<Arc<str>>,
     state: Arc<watch::Sender<State>>,
 }
 
@@ -39,13 +40,19 @@ impl ControlStore {
     /// The store of these settings, not opened yet.
     pub fn of(settings: runtime::config::Control, mode: Mode) -> Self {
         let state = Arc::new(watch::Sender::new(State::Away("it is being opened".to_owned())));
-        Self { settings: Some(Arc::new(settings)), mode, state }
+        Self { settings: Some(Arc::new(settings)), mode, issuer: None, state }
     }
 
     /// No store: what needs one is refused.
     pub fn nowhere(mode: Mode) -> Self {
         let state = Arc::new(watch::Sender::new(State::Away("this process has none".to_owned())));
-        Self { settings: None, mode, state }
+        Self { settings: None, mode, issuer: None, state }
+    }
+
+    /// With another issuer of access tokens: how people reach us.
+    #[must_use]
+    pub fn issued_by(self, issuer: String) -> Self {
+        Self { issuer: Some(issuer.into()), ..self }
     }
 
     /// Whom the door lets in.
@@ -64,7 +71,13 @@ impl ControlStore {
         }
         let control = Control::open(settings, self.mode, Trust::default()).await;
         let opened = match control {
-            Ok(control) => self.first_key(&control).await.map(|()| control),
+            Ok(control) => {
+                let control = match &self.issuer {
+                    Some(issuer) => control.issued_by(issuer),
+                    None => control,
+                };
+                self.first_key(&control).await.map(|()| control)
+            }
             Err(e) => Err(e),
         };
         match opened {

@@ -1,4 +1,4 @@
-//! What somebody comes with: a key in `Authorization: Bearer`, or the page's session in a cookie.
+//! What somebody comes with: a key or an access token in `Authorization: Bearer`, or the page's session in a cookie.
 //!
 //! Guarantee: whatever comes twice, or in another form, is nobody's, and falls back to nothing else. Refusals say no more of keys than that
 //! one is wanted: an unknown, a wrong, a revoked and an expired one get the same answer.
@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use control::{Authenticated, Control, Denied};
+use control::{Authenticated, Control, Denied, PersonSession};
 use runtime::config::Secret;
 
 use crate::{error::ApiError, metrics};
@@ -21,34 +21,68 @@ pub const CSRF: &str = "x-headwater-csrf";
 pub enum Credential {
     /// A key.
     Key(Secret),
-    /// A session's cookie.
+    /// A person's access token.
+    Token(Secret),
+    /// The cookie of a session that was begun with a key.
     Session(Secret),
+    /// The cookie of a person's session.
+    Person(Secret),
 }
 
 /// Who came with a credential.
 pub struct Came {
     /// Who.
     pub who: Arc<Authenticated>,
-    /// Its session, where it came with one.
+    /// Its session, where it came with one that was begun with a key.
     pub session: Option<control::Session>,
+    /// Its session, where it is a person.
+    pub person: Option<PersonSession>,
+}
+
+impl Came {
+    /// Whoever needs no credential, or a key.
+    pub fn without_session(who: Arc<Authenticated>) -> Self {
+        Self { who, session: None, person: None }
+    }
+
+    /// What a change has to say to prove that the page itself made it; `None` where a browser sends nothing unasked.
+    pub fn csrf(&self) -> Option<&str> {
+        let person = self.person.as_ref().and_then(|session| session.csrf.as_deref());
+        person.or(self.session.as_ref().map(|session| session.csrf.as_str()))
+    }
 }
 
 impl Credential {
     /// What a request has; nothing is no mistake yet.
     pub fn of(headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
         if let Some(token) = bearer(headers)? {
-            return Ok(Some(Self::Key(Secret::new(token))));
+            // A key has no dots, a token has two.
+            let is_token = token.contains('.');
+            let secret = Secret::new(token);
+            return Ok(Some(if is_token { Self::Token(secret) } else { Self::Key(secret) }));
         }
-        Ok(cookie(headers)?.map(|value| Self::Session(Secret::new(value))))
+        let cookie = cookie(headers)?;
+        Ok(cookie.map(|value| match Control::is_person_cookie(value) {
+            true => Self::Person(Secret::new(value)),
+            false => Self::Session(Secret::new(value)),
+        }))
     }
 
     /// Who has it.
     pub async fn who(&self, control: &Control) -> Result<Came, Denied> {
         match self {
-            Self::Key(key) => Ok(Came { who: control.authenticate(key.expose()).await?, session: None }),
+            Self::Key(key) => Ok(Came::without_session(control.authenticate(key.expose()).await?)),
             Self::Session(cookie) => {
                 let (who, session) = control.resume_session(cookie.expose()).await?;
-                Ok(Came { who, session: Some(session) })
+                Ok(Came { who, session: Some(session), person: None })
+            }
+            Self::Token(token) => {
+                let (who, session) = control.resume_token(token.expose()).await?;
+                Ok(Came { who, session: None, person: Some(session) })
+            }
+            Self::Person(cookie) => {
+                let (who, session) = control.resume_person(cookie.expose()).await?;
+                Ok(Came { who, session: None, person: Some(session) })
             }
         }
     }
@@ -113,7 +147,9 @@ mod tests {
         }
         match Credential::of(&headers) {
             Ok(Some(Credential::Key(key))) => format!("key {}", key.expose()),
+            Ok(Some(Credential::Token(token))) => format!("token {}", token.expose()),
             Ok(Some(Credential::Session(value))) => format!("session {}", value.expose()),
+            Ok(Some(Credential::Person(value))) => format!("person {}", value.expose()),
             Ok(None) => "nothing".to_owned(),
             Err(_) => "refused".to_owned(),
         }
@@ -125,6 +161,11 @@ mod tests {
             (&[][..], "nothing"),
             (&[("authorization", "Bearer a")], "key a"),
             (&[("authorization", "bearer a"), ("cookie", "hw_session=b")], "key a"),
+            (&[("authorization", "Bearer a.b.c")], "token a.b.c"),
+            (&[("authorization", "Bearer s.b.c")], "token s.b.c"),
+            (&[("authorization", "Bearer a.b.c"), ("cookie", "hw_session=s.b.c")], "token a.b.c"),
+            (&[("cookie", "hw_session=s.b.c")], "person s.b.c"),
+            (&[("cookie", "hw_session=a.b.c.d")], "session a.b.c.d"),
             (&[("cookie", "x=y; hw_session=b; z=1")], "session b"),
             (&[("cookie", "x=y"), ("cookie", "hw_session=b")], "session b"),
             (&[("cookie", "hw_session=")], "nothing"),

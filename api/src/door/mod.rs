@@ -16,7 +16,7 @@ mod who;
 
 use std::sync::Arc;
 
-use ::control::{Allowed, Denied, Mode, Resource, Scopes, Session};
+use ::control::{Allowed, Authenticated, Denied, Mode, Resource};
 use axum::{
     extract::{MatchedPath, Request, State},
     http::HeaderMap,
@@ -98,11 +98,14 @@ async fn admit(app: &App, request: &mut Request, standing: &mut Option<Standing>
         count(by_address)?;
         return Ok(());
     };
-    count(came.who.key().map(|id| Counted::Key(*id)).or(by_address))?;
+    count(Counted::of(&came.who).or(by_address))?;
+    if changes && let Some(csrf) = came.csrf() {
+        check_csrf(request.headers(), csrf)?;
+    }
     if let Some(session) = came.session {
-        if changes {
-            check_csrf(request.headers(), &session)?;
-        }
+        request.extensions_mut().insert(session);
+    }
+    if let Some(session) = came.person {
         request.extensions_mut().insert(session);
     }
     check_form(request, route)?;
@@ -139,10 +142,10 @@ fn check_form(request: &Request, route: &str) -> Result<(), ApiError> {
 }
 
 /// A change by a session proves that it is the page's own.
-fn check_csrf(headers: &HeaderMap, session: &Session) -> Result<(), ApiError> {
+fn check_csrf(headers: &HeaderMap, csrf: &str) -> Result<(), ApiError> {
     let mut said = headers.get_all(credential::CSRF).iter();
     let (first, more) = (said.next(), said.next());
-    let good = first.is_some_and(|v| ::control::same_text(&session.csrf, v.to_str().unwrap_or_default()));
+    let good = first.is_some_and(|v| ::control::same_text(csrf, v.to_str().unwrap_or_default()));
     if good && more.is_none() { Ok(()) } else { Err(ApiError::Csrf) }
 }
 
@@ -154,13 +157,15 @@ async fn who(app: &App, headers: &HeaderMap, needs: Needs) -> Result<Option<Come
     let control = app.control();
     if app.config.control.mode() == Mode::None {
         return match control {
-            Ok(control) => Ok(control.anyone().map(|who| (Came { who: Arc::new(who), session: None }, None))),
+            Ok(control) => Ok(control.anyone().map(|who| (Came::without_session(Arc::new(who)), None))),
             Err(_) if needs == Needs::Scope(Resource::Chains, Allowed::Read) => Ok(None),
             Err(away) => Err(away),
         };
     }
     let Some(credential) = Credential::of(headers)? else {
-        return Err(ApiError::Unauthenticated { problem: "this needs a key: `Authorization: Bearer hw_…`" });
+        return Err(ApiError::Unauthenticated {
+            problem: "this needs a key, an access token or a session: `Authorization: Bearer …`",
+        });
     };
     let came = credential.who(&*control?).await.map_err(denied)?;
     match app.is_ended(&came) {
@@ -174,18 +179,24 @@ pub fn request_id() -> RequestId {
     RequestId(format!("{:032x}", fastrand::u128(..)).into())
 }
 
-/// Returns when whoever came with this may no longer read of chains, or of alerts where it could by the scopes that it `had`: for what goes on behind a request. A store that is away ends nothing
-/// that [`::control::Control`] lets go on.
-pub async fn until_ended(app: &App, credential: Option<Credential>, had: Option<Scopes>) {
-    let alerts = |scopes: Scopes| scopes.allows(Resource::Alerts, Allowed::Read);
-    let good =
-        |scopes: Scopes| scopes.allows(Resource::Chains, Allowed::Read) && (!had.is_some_and(alerts) || alerts(scopes));
+/// Returns when whoever came with this may no longer read of chains, or of alerts where it `had` that; when a person's role or organisation
+/// is another, or the networks that are reached are: for what goes on behind a request, which opens again with what is so now. A store that is
+/// away ends nothing that [`::control::Control`] lets go on.
+pub async fn until_ended(app: &App, credential: Option<Credential>, had: Option<Arc<Authenticated>>) {
+    let may = |who: &Authenticated, resource| who.allows(resource, Allowed::Read);
+    let good = |who: &Authenticated| {
+        let same = had.as_ref().is_none_or(|had| {
+            let alerts = !may(had, Resource::Alerts) || may(who, Resource::Alerts);
+            alerts && had.role() == who.role() && had.tenant() == who.tenant()
+        });
+        same && may(who, Resource::Chains)
+    };
     let Some(credential) = credential else { return std::future::pending().await };
     loop {
         tokio::time::sleep(limits::SESSION_LOOK).await;
         let Ok(control) = app.control() else { continue };
         match credential.who(&control).await {
-            Ok(came) if good(came.who.scopes()) && !app.is_ended(&came) => {}
+            Ok(came) if good(&came.who) && !app.is_ended(&came) => {}
             Err(Denied::Busy) => {}
             Ok(_) | Err(_) => return,
         }

@@ -62,10 +62,10 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// As what it is counted: by key, else by address.
+    /// As what it is counted: by key or person, else by address.
     pub fn counted(&self) -> Option<Counted> {
-        let key = self.who.as_ref().and_then(|who| who.key()).map(|id| Counted::Key(*id));
-        key.or(self.ip.map(|ip| Counted::Address(Counted::at(ip))))
+        let known = self.who.as_ref().and_then(|who| Counted::of(who));
+        known.or(self.ip.map(|ip| Counted::Address(Counted::at(ip))))
     }
 
     /// The way to the tenant's rows, where there is one.

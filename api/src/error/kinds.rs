@@ -41,6 +41,19 @@ kinds! {
     UNAUTHENTICATED = "unauthenticated", UNAUTHORIZED, "A credential is wanted",
         "This server lets in who has a key: send `Authorization: Bearer hw_…`, or log in on the page. A key that was revoked, has expired or was \
          never given gets this answer too. `headwater keys new` makes one on the machine; the first start printed one.";
+    CODE_REQUIRED = "code-required", UNAUTHORIZED, "A code is wanted besides",
+        "The password is right, and this account has a second factor: send the six digits that the authenticator shows now, or one of the \
+         recovery codes, as `code` with e-mail address and password.";
+    CODE_WRONG = "code-wrong", UNAUTHORIZED, "The code is wrong",
+        "The password is right, and the code is not, or was used before: each is good once. Wait for the next one of the authenticator.";
+    TOO_MANY_ATTEMPTS = "too-many-attempts", TOO_MANY_REQUESTS, "Too many failed attempts",
+        "Too many attempts to log in failed, of this account or from this address. Each further one has to wait longer; `Retry-After` says how \
+         long now. A password that was forgotten is set anew by a link that is sent to the account's address.";
+    NO_ORGANISATION = "no-organisation", FORBIDDEN, "In no organisation",
+        "This account is in no organisation, or only in such that are suspended. An invitation brings it into one.";
+    SIGN_UP_CLOSED = "sign-up-closed", FORBIDDEN, "Nobody can sign up like that",
+        "The operator decides who may make an account (`[auth] sign_up`): whoever comes, whoever was invited, or nobody. \
+         GET /api/v1/auth/ways says which.";
     FORBIDDEN = "forbidden", FORBIDDEN, "Not among your scopes",
         "The credential is good, and may not do this. `x-permission` in /api/v1/openapi.json names the scope that each route wants; a key with \
          that scope is made by who has it.";

@@ -75,6 +75,30 @@ pub enum ApiError {
         /// What is missing or wrong, and no more of it than who came may know.
         problem: &'static str,
     },
+    /// The password is right, and a code is wanted.
+    #[error("this account wants the code of its authenticator besides the password")]
+    CodeRequired,
+    /// The password is right, and the code is not.
+    #[error("this code is wrong, or was used before")]
+    CodeWrong,
+    /// Too many attempts to log in failed.
+    #[error("too many attempts failed; the next one is looked at {} s from now", crate::door::up(*wait))]
+    TooManyAttempts {
+        /// Until the next is looked at.
+        wait: std::time::Duration,
+    },
+    /// A person who is in no organisation that works.
+    #[error("this account is in no organisation that it could work in")]
+    NoOrganisation,
+    /// Accounts are not made like that.
+    #[error("{problem}")]
+    SignUpClosed {
+        /// Why, and what to do.
+        problem: &'static str,
+    },
+    /// What only a person may, by a session of his.
+    #[error("this is for people who signed in; a key has no account")]
+    NoPerson,
     /// Somebody who may not do this.
     #[error("this needs the scope `{needs}`, and the credential has: {has}")]
     Forbidden {
@@ -346,7 +370,12 @@ impl ApiError {
             Self::RouteNotFound { .. } => Kind::ROUTE_NOT_FOUND,
             Self::MethodNotAllowed { .. } => Kind::METHOD_NOT_ALLOWED,
             Self::Unauthenticated { .. } => Kind::UNAUTHENTICATED,
-            Self::Forbidden { .. } => Kind::FORBIDDEN,
+            Self::CodeRequired => Kind::CODE_REQUIRED,
+            Self::CodeWrong => Kind::CODE_WRONG,
+            Self::TooManyAttempts { .. } => Kind::TOO_MANY_ATTEMPTS,
+            Self::NoOrganisation => Kind::NO_ORGANISATION,
+            Self::SignUpClosed { .. } => Kind::SIGN_UP_CLOSED,
+            Self::Forbidden { .. } | Self::NoPerson => Kind::FORBIDDEN,
             Self::TooFast { .. } => Kind::TOO_FAST,
             Self::Csrf => Kind::CSRF,
             Self::NotJson { .. } => Kind::NOT_JSON,
@@ -389,7 +418,7 @@ impl ApiError {
 
     /// Seconds until trying again may help.
     fn retry_after(&self) -> Option<u64> {
-        if let Self::TooFast { wait, .. } = self {
+        if let Self::TooFast { wait, .. } | Self::TooManyAttempts { wait } = self {
             return Some(crate::door::up(*wait).max(1));
         }
         match self.kind() {
@@ -488,6 +517,12 @@ impl ApiError {
             E::MadeAndGone => Self::MadeAndGone,
             E::MoreThanMaker(problem) => Self::MoreThanYours { problem },
             E::ReadOnly => Self::ReadOnly,
+            E::Busy { what } => Self::Overloaded { what },
+            E::Wait(wait) => Self::TooManyAttempts { wait },
+            E::WrongPassword => Self::Unauthenticated { problem: "e-mail address or password is wrong" },
+            E::CodeWanted => Self::CodeRequired,
+            E::CodeWrong => Self::CodeWrong,
+            E::NoOrganisation => Self::NoOrganisation,
             E::Away(_) => {
                 tracing::warn!(%error, "the control store did not answer");
                 Self::ControlAway { problem: "it does not answer".to_owned() }

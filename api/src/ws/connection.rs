@@ -111,7 +111,7 @@ impl Connection {
     async fn serve(&mut self) -> Result<(), End> {
         let shutdown = self.app.shutdown.clone();
         let app = Arc::clone(&self.app);
-        let had = self.asking.who.as_ref().map(|who| who.scopes());
+        let had = self.asking.who.clone();
         let ended = door::until_ended(&app, self.credential.take(), had);
         tokio::pin!(ended);
         let mut tick = tokio::time::interval(self.app.config.ws.ping_every);
@@ -124,7 +124,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Err(End::Close(close_code::AWAY, "the server stops")),
-                () = &mut ended => return Err(End::Close(close_code::POLICY, "the key is not good any more")),
+                () = &mut ended => return Err(End::Close(close_code::POLICY, "the credential is not good any more, or not for this")),
                 _ = tick.tick() => self.keep_alive().await?,
                 _ = look.tick(), if self.subscriptions.has_contracts() => self.end_lost().await?,
                 message = self.stream.next() => match message {

@@ -28,8 +28,8 @@ const COUNT: SystemSql =
     SystemSql("UPDATE sign_in_attempts SET failures = $3, last_at = $4 WHERE kind = $1 AND subject = $2");
 const FORGET: SystemSql = SystemSql("DELETE FROM sign_in_attempts WHERE kind = $1 AND subject = $2");
 const SWEEP: SystemSql = SystemSql(
-    "DELETE FROM sign_in_attempts WHERE kind = $1 AND subject IN \
-     (SELECT subject FROM sign_in_attempts WHERE kind = $1 AND last_at < $2 ORDER BY last_at LIMIT $3)",
+    "DELETE FROM sign_in_attempts WHERE last_at < $1 AND subject IN \
+     (SELECT subject FROM sign_in_attempts WHERE last_at < $1 ORDER BY last_at LIMIT $2)",
 );
 
 pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] =
@@ -76,7 +76,89 @@ impl Control {
         match done {
             // The rows that were taken may stay as they were.
             Ok(Err(wait)) => tx.end(Err(Error::Wait(wait))).await,
-            Ok(Ok(())) => tx.end(Ok(())).await,
+            Ok(Ok(())) => {
+                tx.end(Ok(())).await?;
+                self.sweep_attempts(now).await;
+                Ok(())
+            }
+            Err(e) => tx.end(Err(e)).await,
+        }
+    }
+
+    /// Now and then, in a transaction of its own: it waits for rows that others hold.
+    async fn sweep_attempts(&self, now: TimeMs) {
+        if fastrand::u8(..) > 16 {
+            return;
+        }
+        let old = now.0 - limits::ATTEMPTS_KEPT.as_millis() as i64;
+        let sweep = async {
+            let mut tx = self.db.system(true).await?;
+            let done = tx.system(SWEEP, &[Value::from(old), limits::ATTEMPTS_SWEPT.into()]).await;
+            tx.end(done).await
+        };
+        if let Err(error) = sweep.await {
+            tracing::debug!(%error, "old attempts to log in were not swept away");
+        }
+    }
+
+    /// Forgets the failures of the account. Where that fails they fade.
+    pub(crate) async fn attempt_succeeded(&self, email: &str) {
+        let subjects = self.attempt_subjects(email, None);
+        let forget = async {
+            let mut tx = self.db.system(true).await?;
+            let mut done = Ok(());
+            for (kind, subject) in &subjects {
+                done = tx.system(FORGET, &[Value::from(kind.as_str()), subject.into()]).await.map(drop);
+            }
+            tx.end(done).await
+        };
+        if let Err(error) = forget.await {
+            tracing::debug!(%error, "attempts to log in were not forgotten");
+        }
+    }
+
+    fn attempt_subjects(&self, email: &str, ip: Option<IpAddr>) -> Vec<(Kind, String)> {
+        let hash = |kind: Kind, text: &str| {
+            let hash = self.pepper.of_session([&b"attempt"[..], kind.as_str().as_bytes(), text.as_bytes()]);
+            (kind, const_hex::encode(&hash[..16]))
+        };
+        let account = hash(Kind::Account, &email.to_lowercase());
+        let address = ip.map(|ip| hash(Kind::Address, &network(ip).to_string()));
+        std::iter::once(account).chain(address).collect()
+    }
+}
+
+/// An IPv6 caller is its /64, which is what one customer has.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX))),
+        v4 => v4,
+    }
+}
+
+/// Counts it for all, or says how long it has to wait.
+async fn count(tx: &mut Tx, subjects: &[(Kind, String)], now: TimeMs) -> Result<Result<(), Duration>, Error> {
+    let mut counted = Vec::with_capacity(subjects.len());
+    let mut wait = Duration::ZERO;
+    // Always the account before the address, so that no two wait for each other.
+    for (kind, subject) in subjects {
+        let rows = tx.system(TAKE, &[Value::from(kind.as_str()), subject.into()]).await?;
+        let row = rows.first().ok_or_else(|| Error::Database("an attempt was not written".to_owned()))?;
+        let (failures, last) = (row.int("failures")?, row.int("last_at")?);
+        let age = now.0.saturating_sub(last).max(0);
+        let failures = if age > limits::ATTEMPTS_KEPT.as_millis() as i64 { 0 } else { failures };
+        let left = kind.wait(failures).as_millis() as i64 - age;
+        wait = wait.max(Duration::from_millis(left.max(0) as u64));
+        counted.push((*kind, subject, failures + 1));
+    }
+    if !wait.is_zero() {
+        return Ok(Err(wait));
+    }
+    for (kind, subject, failures) in counted {
+        let values = [Value::from(kind.as_str()), subject.into(), failures.into(), now.0.into()];
+        tx.system(COUNT, &values).await?;
+    }
+    Ok(Ok(())) => tx.end(Ok(())).await,
             Err(e) => tx.end(Err(e)).await,
         }
     }

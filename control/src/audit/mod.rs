@@ -59,6 +59,10 @@ pub enum Action {
     DeliveryReplay,
     /// An alert was acknowledged.
     AlertAcknowledge,
+    /// A person chose another password.
+    PasswordChange,
+    /// A person ended all sessions of his.
+    SessionsEnd,
 }
 
 impl Action {
@@ -89,6 +93,8 @@ impl Action {
             Self::ChannelDisable => "channel.disable",
             Self::DeliveryReplay => "delivery.replay",
             Self::AlertAcknowledge => "alert.acknowledge",
+            Self::PasswordChange => "user.password",
+            Self::SessionsEnd => "user.sessions",
         }
     }
 }

@@ -86,7 +86,7 @@ impl Passwords {
 
     /// Runs it beside the tasks that serve, when its turn has come.
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce(&Key) -> T + Send + 'static) -> Result<T, Error> {
-        let busy = || Error::Busy { what: "passwords are being checked" };
+        let busy = || Error::Busy { what: "passwords to be checked" };
         let _place = self.places.try_acquire().map_err(|_| busy())?;
         let turn = tokio::time::timeout(limits::PASSWORD_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;

@@ -183,7 +183,9 @@ mod tests {
         let good = json!({"alg": "EdDSA", "kid": "k", "typ": "at+jwt"});
         let claims = serde_json::to_value(claims()).expect("json");
         assert!(prove(&signed(&encode(&good), &encode(&claims)), NOW).is_ok(), "the form is right");
-        for alg in ["none", "None", "NONE", "", "HS256", "HS384", "RS256", "ES256", "PS256", "EdDSA ", "eddsa", "Ed25519"] {
+        for alg in
+            ["none", "None", "NONE", "", "HS256", "HS384", "RS256", "ES256", "PS256", "EdDSA ", "eddsa", "Ed25519"]
+        {
             let header = encode(&json!({"alg": alg, "kid": "k", "typ": "at+jwt"}));
             assert!(prove(&signed(&header, &encode(&claims)), NOW).is_err(), "{alg}");
             assert!(prove(&format!("{header}.{}.", encode(&claims)), NOW).is_err(), "{alg} without a signature");
@@ -221,9 +223,13 @@ mod tests {
             less.as_object_mut().expect("an object").remove(name);
             assert!(prove(&signed(&header, &encode(&less)), NOW).is_err(), "without {name}");
         }
-        for (name, value) in
-            [("exp", json!("1800000600")), ("exp", json!(1.8e9)), ("aud", json!(["headwater"])), ("nbf", json!(1)), ("role", json!("owner"))]
-        {
+        for (name, value) in [
+            ("exp", json!("1800000600")),
+            ("exp", json!(1.8e9)),
+            ("aud", json!(["headwater"])),
+            ("nbf", json!(1)),
+            ("role", json!("owner")),
+        ] {
             let mut other = good.clone();
             other[name] = value;
             assert!(prove(&signed(&header, &encode(&other)), NOW).is_err(), "{name}");

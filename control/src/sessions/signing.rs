@@ -23,9 +23,8 @@ use crate::{
 const KEYS: SystemSql = SystemSql(
     "SELECT kid, sealed, created_at, retires_at FROM signing_keys WHERE retires_at > $1 ORDER BY created_at DESC, kid LIMIT $2",
 );
-const ADD: SystemSql = SystemSql(
-    "INSERT INTO signing_keys (kid, sealed, public, created_at, retires_at) VALUES ($1, $2, $3, $4, $5)",
-);
+const ADD: SystemSql =
+    SystemSql("INSERT INTO signing_keys (kid, sealed, public, created_at, retires_at) VALUES ($1, $2, $3, $4, $5)");
 const DROP: SystemSql = SystemSql("DELETE FROM signing_keys WHERE retires_at <= $1");
 
 /// What a key is sealed as.

@@ -17,8 +17,13 @@ pub fn control_store(config: &Config) -> ControlStore {
     let mode = match config.auth.mode {
         AuthMode::None => Mode::None,
         AuthMode::Keys => Mode::Keys,
+        AuthMode::Accounts => Mode::Accounts,
     };
-    ControlStore::of(config.control.clone(), mode)
+    let store = ControlStore::of(config.control.clone(), mode);
+    match &config.api.public_url {
+        Some(url) => store.issued_by(url.origin().ascii_serialization()),
+        None => store,
+    }
 }
 
 /// Opens it. One that is away is tried again by who needs it; one that cannot be used with this file ends the start, as a mistake in it.

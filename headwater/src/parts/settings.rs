@@ -144,6 +144,7 @@ pub fn api_config(
         allowed_origins: config.allowed_origins.clone(),
         instance: config.instance.clone(),
         control,
+        auth: config.auth.clone(),
         bounds: bounds(&config.alerts),
         max_steps: config.alerts.max_steps,
         open_door: config.auth.warnings(&config.doors()).into_iter().next(),

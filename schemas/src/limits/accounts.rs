@@ -54,3 +54,5 @@ pub const SIGNING_KEY_LIFE: Duration = Duration::from_secs(86_400);
 pub const SIGNING_KEYS: i64 = 64;
 /// A key that is not known is looked for no more often than this.
 pub const SIGNING_KEYS_EVERY: Duration = Duration::from_secs(1);
+/// Organisations of one person.
+pub const ORGANISATIONS: i64 = 100;

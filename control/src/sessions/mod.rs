@@ -1,0 +1,159 @@
+//! Sessions of people: one row for each time that somebody signed in, in one organisation.
+//!
+//! Guarantee: cookie, access token and refresh token of a session all lead to its row, and nothing is believed of them but which row that is:
+//! who signed out, was removed from the organisation, got another role or another password is known by it within 5 s, as keys are. A session
+//! is made anew at each sign-in and each change of the organisation, with a random id, so that none can be planted beforehand. The row holds
+//! no secret: cookies and refresh tokens are MACs under a key that is derived from the control store's secret. A remembered session costs one
+//! MAC, or one hash of its token, and one look into a bounded map.
+
+mod begin;
+mod believed;
+mod door;
+mod end;
+mod jwt;
+mod refresh;
+mod sign_in;
+mod signing;
+
+use schemas::TimeMs;
+
+pub use begin::{AccessToken, Begun};
+pub use door::PersonSession;
+pub(crate) use door::Remembered;
+pub use end::SessionInfo;
+pub use sign_in::SignIn;
+pub use signing::PublicKey;
+pub(crate) use signing::Signing;
+
+use crate::{
+    db::{Row, Tx, Value},
+    error::{Denied, Error},
+    id::Id,
+    sql::{Sql, SystemSql},
+    tenant::{Actor, Authenticated, Networks, Tenant},
+    tenants,
+};
+
+/// A person, as far as signing in goes.
+pub(crate) struct Person {
+    pub(crate) id: Id,
+    pub(crate) email: String,
+    pub(crate) password: Option<String>,
+    /// Whether there is a second factor.
+    pub(crate) totp: bool,
+    pub(crate) generation: i64,
+    pub(crate) platform: bool,
+    pub(crate) disabled: bool,
+}
+
+macro_rules! columns {
+    () => {
+        "user_id, email, password, totp, generation, platform, disabled_at"
+    };
+}
+
+const BY_ID: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE user_id = $1"));
+const BY_EMAIL: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE email = $1"));
+const ROLE: Sql = Sql::of_tenant("SELECT role FROM tenant_users WHERE tenant_id = $1 AND user_id = $2");
+const NETWORKS: Sql =
+    Sql::of_tenant("SELECT network FROM tenant_networks WHERE tenant_id = $1 ORDER BY network LIMIT $2");
+/// A person's organisations: on PostgreSQL after `headwater.user` was set.
+const MEMBER_OF: SystemSql =
+    SystemSql("SELECT tenant_id FROM tenant_users WHERE user_id = $1 ORDER BY tenant_id LIMIT $2");
+
+pub(crate) const STATEMENTS: &[(&str, Sql)] = &[("sessions: role", ROLE), ("sessions: networks", NETWORKS)];
+pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
+    ("sessions: person", BY_ID),
+    ("sessions: person by e-mail", BY_EMAIL),
+    ("sessions: organisations", MEMBER_OF),
+    ("sessions: look up", door::SESSION),
+    ("sessions: latest", begin::LATEST),
+    ("sessions: sweep", begin::SWEEP),
+    ("sessions: cap", begin::CAP),
+    ("sessions: hold", refresh::HOLD),
+    ("sessions: rotate", refresh::ROTATE),
+    ("sessions: end", end::END),
+    ("sessions: end of person", end::END_OF),
+    ("sessions: list", end::LIST),
+];
+
+fn read(row: &Row) -> Result<Person, Error> {
+    Ok(Person {
+        id: row.parsed("user_id")?,
+        email: row.text("email")?,
+        password: row.opt_text("password")?,
+        totp: row.opt_text("totp")?.is_some(),
+        generation: row.int("generation")?,
+        platform: row.int("platform")? != 0,
+        disabled: row.opt_int("disabled_at")?.is_some(),
+    })
+}
+
+pub(crate) async fn person(tx: &mut Tx, id: &Id) -> Result<Person, Error> {
+    let rows = tx.system(BY_ID, &[Value::from(id)]).await?;
+    read(rows.first().ok_or(Error::NotFound)?)
+}
+
+pub(crate) async fn person_by_email(tx: &mut Tx, email: &str) -> Result<Option<Person>, Error> {
+    let rows = tx.system(BY_EMAIL, &[Value::from(email)]).await?;
+    rows.first().map(read).transpose()
+}
+
+/// Organisations that a person is in, as many as one may be in.
+async fn member_of(tx: &mut Tx, user: &Id) -> Result<Vec<Id>, Error> {
+    tx.set("headwater.user", user.as_str()).await?;
+    let most = schemas::limits::accounts::ORGANISATIONS;
+    let rows = tx.system(MEMBER_OF, &[Value::from(user), most.into()]).await?;
+    rows.iter().map(|row| row.parsed("tenant_id")).collect()
+}
+
+/// What a person is in an organisation now. From here on the transaction is of that tenant.
+pub(crate) async fn standing(
+    tx: &mut Tx,
+    person: &Person,
+    tenant: &Id,
+) -> Result<Result<Authenticated, Denied>, Error> {
+    tx.enter(tenant).await?;
+    if person.disabled {
+        return Ok(Err(Denied::Revoked));
+    }
+    if tenants::suspended(tx).await? {
+        return Ok(Err(Denied::Suspended));
+    }
+    let Some(row) = tx.row(ROLE, &[Value::from(&person.id)]).await? else { return Ok(Err(Denied::Revoked)) };
+    let role: crate::roles::Role = row.parsed("role")?;
+    let reach = reach(tx).await?;
+    Ok(Ok(Authenticated {
+        tenant: Tenant { id: *tenant, reach },
+        actor: Actor::User { id: person.id, name: person.email.clone() },
+        scopes: role.scopes(),
+        role: Some(role),
+        platform: person.platform,
+        // What a person makes does not end with a session.
+        expires_at: None,
+    }))
+}
+
+/// The networks that an organisation is entitled to; where none is written down, all.
+async fn reach(tx: &mut Tx) -> Result<Networks, Error> {
+    let rows = tx.rows(NETWORKS, &[Value::from(10_000)]).await?;
+    let listed: Vec<_> = rows.iter().map(|row| row.parsed("network")).collect::<Result<_, _>>()?;
+    Ok(if listed.is_empty() { Networks::All } else { Networks::Only(listed) })
+}
+
+/// What a failure of the store means to who wants to come in.
+fn away(error: Error) -> Denied {
+    match error {
+        Error::Busy { .. } => Denied::Busy,
+        Error::NotFound => Denied::Unknown,
+        error => {
+            tracing::warn!(%error, "a session cannot be looked up");
+            Denied::Away
+        }
+    }
+}
+
+/// Milliseconds since 1970, after a while.
+fn after(now: TimeMs, life: std::time::Duration) -> TimeMs {
+    TimeMs(now.0 + life.as_millis() as i64)
+}
