@@ -3,7 +3,7 @@
 //! Guarantee: an attempt is counted before its password is looked at, in one transaction that holds both rows, so that a thousand guesses at
 //! once are a thousand attempts. After those that are free each further one has to wait, twice as long each time, up to a bound: whoever
 //! guesses is slowed for good, and nobody is locked out for good. An account that is not there is counted as one that is, and its name is kept
-//! as a keyed hash. Success forgets the account's; the address's only fade.
+//! as a keyed hash. Success forgets the account's failures, and none of the address's.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -27,13 +27,20 @@ const TAKE: SystemSql = SystemSql(
 const COUNT: SystemSql =
     SystemSql("UPDATE sign_in_attempts SET failures = $3, last_at = $4 WHERE kind = $1 AND subject = $2");
 const FORGET: SystemSql = SystemSql("DELETE FROM sign_in_attempts WHERE kind = $1 AND subject = $2");
+/// Whoever has an account of his own wins no attempt by that.
+const ONE_LESS: SystemSql =
+    SystemSql("UPDATE sign_in_attempts SET failures = failures - 1 WHERE kind = $1 AND subject = $2 AND failures > 0");
 const SWEEP: SystemSql = SystemSql(
     "DELETE FROM sign_in_attempts WHERE last_at < $1 AND subject IN \
      (SELECT subject FROM sign_in_attempts WHERE last_at < $1 ORDER BY last_at LIMIT $2)",
 );
 
-pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] =
-    &[("attempts: count", COUNT), ("attempts: forget", FORGET), ("attempts: sweep", SWEEP)];
+pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
+    ("attempts: count", COUNT),
+    ("attempts: forget", FORGET),
+    ("attempts: one less", ONE_LESS),
+    ("attempts: sweep", SWEEP),
+];
 
 /// What is attempted, and the most that one waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,15 +108,12 @@ impl Control {
         }
     }
 
-    /// Forgets the failures of the account. Where that fails they fade.
-    pub(crate) async fn attempt_succeeded(&self, email: &str) {
-        let subjects = self.attempt_subjects(email, None);
+    /// Forgets the failures of the account, and that this attempt was taken for one of the address. Where that fails they fade.
+    pub(crate) async fn attempt_succeeded(&self, email: &str, ip: Option<IpAddr>) {
+        let subjects = self.attempt_subjects(email, ip);
         let forget = async {
             let mut tx = self.db.system(true).await?;
-            let mut done = Ok(());
-            for (kind, subject) in &subjects {
-                done = tx.system(FORGET, &[Value::from(kind.as_str()), subject.into()]).await.map(drop);
-            }
+            let done = forget(&mut tx, &subjects).await;
             tx.end(done).await
         };
         if let Err(error) = forget.await {
@@ -126,6 +130,17 @@ impl Control {
         let address = ip.map(|ip| hash(Kind::Address, &network(ip).to_string()));
         std::iter::once(account).chain(address).collect()
     }
+}
+
+async fn forget(tx: &mut Tx, subjects: &[(Kind, String)]) -> Result<(), Error> {
+    for (kind, subject) in subjects {
+        let sql = match kind {
+            Kind::Account => FORGET,
+            Kind::Address => ONE_LESS,
+        };
+        tx.system(sql, &[Value::from(kind.as_str()), subject.into()]).await?;
+    }
+    Ok(())
 }
 
 /// An IPv6 caller is its /64, which is what one customer has.
@@ -157,70 +172,6 @@ async fn count(tx: &mut Tx, subjects: &[(Kind, String)], now: TimeMs) -> Result<
     for (kind, subject, failures) in counted {
         let values = [Value::from(kind.as_str()), subject.into(), failures.into(), now.0.into()];
         tx.system(COUNT, &values).await?;
-    }
-    Ok(Ok(())) => tx.end(Ok(())).await,
-            Err(e) => tx.end(Err(e)).await,
-        }
-    }
-
-    /// Forgets the failures of the account. Where that fails they fade.
-    pub(crate) async fn attempt_succeeded(&self, email: &str) {
-        let subjects = self.attempt_subjects(email, None);
-        let forget = async {
-            let mut tx = self.db.system(true).await?;
-            let mut done = Ok(());
-            for (kind, subject) in &subjects {
-                done = tx.system(FORGET, &[Value::from(kind.as_str()), subject.into()]).await.map(drop);
-            }
-            tx.end(done).await
-        };
-        if let Err(error) = forget.await {
-            tracing::debug!(%error, "attempts to log in were not forgotten");
-        }
-    }
-
-    fn attempt_subjects(&self, email: &str, ip: Option<IpAddr>) -> Vec<(Kind, String)> {
-        let hash = |kind: Kind, text: &str| {
-            let hash = self.pepper.of_session([&b"attempt"[..], kind.as_str().as_bytes(), text.as_bytes()]);
-            (kind, const_hex::encode(&hash[..16]))
-        };
-        let account = hash(Kind::Account, &email.to_lowercase());
-        let address = ip.map(|ip| hash(Kind::Address, &network(ip).to_string()));
-        std::iter::once(account).chain(address).collect()
-    }
-}
-
-/// An IPv6 caller is its /64, which is what one customer has.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX))),
-        v4 => v4,
-    }
-}
-
-/// Counts it for all, or says how long it has to wait.
-async fn count(tx: &mut Tx, subjects: &[(Kind, String)], now: TimeMs) -> Result<Result<(), Duration>, Error> {
-    let mut counted = Vec::with_capacity(subjects.len());
-    let mut wait = Duration::ZERO;
-    // Always the account before the address, so that no two wait for each other.
-    for (kind, subject) in subjects {
-        let rows = tx.system(TAKE, &[Value::from(kind.as_str()), subject.into()]).await?;
-        let row = rows.first().ok_or_else(|| Error::Database("an attempt was not written".to_owned()))?;
-        let (failures, last) = (row.int("failures")?, row.int("last_at")?);
-        let age = now.0.saturating_sub(last).max(0);
-        let failures = if age > limits::ATTEMPTS_KEPT.as_millis() as i64 { 0 } else { failures };
-        let left = kind.wait(failures).as_millis() as i64 - age;
-        wait = wait.max(Duration::from_millis(left.max(0) as u64));
-        counted.push((*kind, subject, failures + 1));
-    }
-    if !wait.is_zero() {
-        return Ok(Err(wait));
-    }
-    for (kind, subject, failures) in counted {
-        let values = [Value::from(kind.as_str()), subject.into(), failures.into(), now.0.into()];
-        tx.system(COUNT, &values).await?;
-        let old = now.0 - limits::ATTEMPTS_KEPT.as_millis() as i64;
-        tx.system(SWEEP, &[Value::from(kind.as_str()), old.into(), limits::ATTEMPTS_SWEPT.into()]).await?;
     }
     Ok(Ok(()))
 }

@@ -122,7 +122,7 @@ impl Control {
             let mistake = Mistake::new("password", "is not the present one", "write the password that you log in with");
             return Err(Error::Invalid(vec![mistake]));
         }
-        self.attempt_succeeded(&found.email).await;
+        self.attempt_succeeded(&found.email, by.ip).await;
         let mistakes = passwords::mistakes("new", new, &[&found.email]);
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));

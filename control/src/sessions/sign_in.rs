@@ -46,7 +46,7 @@ impl Control {
                 return Err(Error::CodeWrong);
             }
         }
-        self.attempt_succeeded(&email).await;
+        self.attempt_succeeded(&email, with.ip).await;
         Ok(person.id)
     }
 
