@@ -6,6 +6,7 @@ pub mod bitcoin;
 pub mod conditions;
 pub mod evidence;
 pub mod metrics;
+pub mod people;
 pub mod quotas;
 pub mod traces;
 pub mod windows;

@@ -7,11 +7,15 @@
 use std::{net::SocketAddr, time::Duration};
 
 use schemas::limits::accounts as limits;
+use url::Url;
 
 use super::{
+    mail::{self, AuthMail},
     mistakes::Mistake,
+    oidc::{self, Provider},
     source::{Collector, Section},
 };
+use crate::targets::Allowed;
 
 /// `[auth] mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,12 @@ pub struct Auth {
     pub session: Duration,
     /// How long an access token lasts.
     pub access_token: Duration,
+    /// Who else says who somebody is.
+    pub providers: Vec<Provider>,
+    /// The server by which people get letters about their account; `None`: they get none.
+    pub mail: Option<AuthMail>,
+    /// Private places that providers and the mail server may be at all the same, as in `[alerts] allow_targets`.
+    pub allow_targets: Vec<String>,
 }
 
 impl Default for Auth {
@@ -80,6 +90,9 @@ impl Default for Auth {
             sign_up: SignUp::Invitation,
             session: limits::SESSION,
             access_token: limits::ACCESS_TOKEN,
+            providers: Vec::new(),
+            mail: None,
+            allow_targets: Vec::new(),
         }
     }
 }
@@ -109,6 +122,20 @@ impl Auth {
         .collect()
     }
 
+    /// The mistake where people are to be sent to us by others (a provider, a letter) and nothing says where that is. What a request says
+    /// of its host is never believed for it. `line` and `column` as above.
+    pub fn without_url(&self, public_url: Option<&Url>) -> Option<Mistake> {
+        let wants = if self.mail.is_some() { "[auth.mail]" } else { "[[auth.oidc]]" };
+        let missing = public_url.is_none() && (self.mail.is_some() || !self.providers.is_empty());
+        missing.then(|| Mistake {
+            line: 1,
+            column: 1,
+            key: "api.public_url".to_owned(),
+            problem: format!("is missing, and `{wants}` sends people to it"),
+            cure: "write how people reach it, such as \"https://headwater.example.org\"".to_owned(),
+        })
+    }
+
     /// What is no mistake but should be known, of these doors.
     pub fn warnings(&self, doors: &[(&str, SocketAddr)]) -> Vec<String> {
         if self.mode != AuthMode::None || !self.allow_remote {
@@ -126,7 +153,9 @@ impl Auth {
 }
 
 /// Keys that mean something with accounts only.
-const OF_ACCOUNTS: [&str; 3] = ["sign_up", "session", "access_token"];
+const OF_ACCOUNTS: [&str; 6] = ["sign_up", "session", "access_token", "oidc", "mail", "allow_targets"];
+/// Targets that one file may list.
+const LISTED: usize = 100;
 
 /// Reads the section.
 pub(super) fn read(mut s: Section, c: &mut Collector) -> Auth {
@@ -172,8 +201,19 @@ pub(super) fn read(mut s: Section, c: &mut Collector) -> Auth {
         }
         None => default.access_token.min(session),
     };
+    let providers = oidc::read_all(s.sections("oidc", c), c);
+    let mail = s.has("mail").then(|| s.section("mail", c)).and_then(|mail| mail::read(mail, c));
+    let listed = s.list("allow_targets", LISTED, "[\"10.0.0.5:8443\"]", c);
+    let mut allow_targets = Vec::with_capacity(listed.len());
+    for p in listed {
+        let target = p.value.trim().to_owned();
+        if let Err(problem) = target.parse::<Allowed>() {
+            c.mistake(p.at, &s.key("allow_targets"), problem, Allowed::CURE);
+        }
+        allow_targets.push(target);
+    }
     s.finish(c);
-    Auth { mode, allow_remote, sign_up, session, access_token }
+    Auth { mode, allow_remote, sign_up, session, access_token, providers, mail, allow_targets }
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use std::{
 use url::Url;
 
 use super::{
-    Alerts, ApiDoor, Auth, Causes, Config, Confirm, Contract, ContractSource, Control, ControlPlace, Endpoint, Kafka,
-    Log, Network, Plan, Providers, Rate, Secret, Start, Store, Tls, Verify, alerts::SCRIPTS, control::shown, masked,
-    source::short,
+    Alerts, ApiDoor, Auth, AuthMail, Causes, Config, Confirm, Contract, ContractSource, Control, ControlPlace,
+    Endpoint, Kafka, Log, Network, Plan, Provider, Providers, Rate, Secret, Start, Store, Tls, Verify, alerts::SCRIPTS,
+    control::shown, masked, source::short,
 };
 
 /// A difference.
@@ -149,12 +149,17 @@ fn compare_api(c: &mut Changes, now: &ApiDoor, file: &ApiDoor) {
 }
 
 fn compare_auth(c: &mut Changes, now: &Auth, file: &Auth) {
-    let Auth { mode, allow_remote, sign_up, session, access_token } = file;
+    let Auth { mode, allow_remote, sign_up, session, access_token, providers, mail, allow_targets } = file;
     restart(c, "auth.mode", &now.mode, mode, |mode| mode.as_str().to_owned());
     restart(c, "auth.allow_remote", &now.allow_remote, allow_remote, ToString::to_string);
     restart(c, "auth.sign_up", &now.sign_up, sign_up, |sign_up| sign_up.as_str().to_owned());
     restart(c, "auth.session", &now.session, session, |d| short(*d));
     restart(c, "auth.access_token", &now.access_token, access_token, |d| short(*d));
+    // Secrets among them are compared, and not shown.
+    let names = |list: &Vec<Provider>| listed(&list.iter().map(|p| p.id.clone()).collect::<Vec<_>>());
+    restart(c, "auth.oidc", &now.providers, providers, names);
+    restart(c, "auth.mail", &now.mail, mail, optional(|mail: &AuthMail| format!("{}:{}", mail.host, mail.port)));
+    restart(c, "auth.allow_targets", &now.allow_targets, allow_targets, |list| listed(list));
 }
 
 fn compare_log(c: &mut Changes, now: &Log, file: &Log) {
@@ -643,7 +648,8 @@ url = "https://rpc.one.example"
                 "[providers]",
                 "[data]\ndir = \"x\"\n[api]\nlisten = \"127.0.0.1:1\"\nhosts = [\"h\"]\nallowed_origins = [\"https://o.example\"]\npublic_url = \"https://p.example\"\ntrusted_proxies = [\"10.0.0.1\"]\n\
                  rate_limit = \"1/s\"\n[api.tls]\ncert = \"c\"\nkey = \"k\"\n\
-                 [admin]\nlisten = \"127.0.0.1:2\"\nhosts = [\"i\"]\n[auth]\nmode = \"accounts\"\nallow_remote = true\nsign_up = \"open\"\nsession = \"1d\"\naccess_token = \"5m\"\n[runtime]\ninstance = \"me\"\n\
+                 [admin]\nlisten = \"127.0.0.1:2\"\nhosts = [\"i\"]\n[auth]\nmode = \"accounts\"\nallow_remote = true\nsign_up = \"open\"\nsession = \"1d\"\naccess_token = \"5m\"\n\
+                 allow_targets = [\"10.0.0.1\"]\n[auth.mail]\nhost = \"m\"\nfrom = \"a@b\"\n[[auth.oidc]]\nid = \"i\"\nissuer = \"https://i\"\nclient_id = \"x\"\n[runtime]\ninstance = \"me\"\n\
                  [log]\nkafka = \"k:9092\"\nprefix = \"p.\"\n[providers]",
             ),
             (
@@ -674,6 +680,9 @@ url = "https://rpc.one.example"
                 "auth.sign_up",
                 "auth.session",
                 "auth.access_token",
+                "auth.oidc",
+                "auth.mail",
+                "auth.allow_targets",
                 "runtime.instance",
                 "log.prefix",
                 "log.kafka",

@@ -17,8 +17,10 @@ mod doors;
 pub mod folder;
 mod live;
 mod log;
+mod mail;
 mod mistakes;
 mod network;
+mod oidc;
 mod plans;
 mod providers;
 mod source;
@@ -39,8 +41,10 @@ pub use control::{Control, ControlPlace};
 use doors::Door;
 pub use live::Live;
 pub use log::{Kafka, Log};
+pub use mail::{AuthMail, MailSecurity};
 pub use mistakes::{Mistake, Mistakes};
 pub use network::{Endpoint, Network, Start, Verify};
+pub use oidc::Provider;
 pub use plans::Plan;
 pub use providers::{Confirm, Providers, Rate, Role};
 use schemas::limits;
@@ -261,6 +265,9 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     section.finish(c);
 
     let auth = auth::read(root.section("auth", c), c);
+    if let Some(mistake) = auth.without_url(api_door.public_url.as_ref()) {
+        c.mistake(api_listen.at, &mistake.key, mistake.problem, mistake.cure);
+    }
     for (mistake, door) in [&api_listen, &admin]
         .into_iter()
         .flat_map(|d| auth.open_doors(&[(d.section, d.address)]).into_iter().map(move |m| (m, d)))

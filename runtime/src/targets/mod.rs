@@ -68,6 +68,8 @@ pub struct Targets {
     ports: Arc<[u16]>,
     resolver: Arc<dyn Resolve>,
     turns: Arc<Semaphore>,
+    /// The operator's list, by its name in the configuration.
+    list: &'static str,
 }
 
 impl fmt::Debug for Targets {
@@ -153,7 +155,13 @@ impl Targets {
     /// With a resolver of one's own.
     pub fn of(allowed: Vec<Allowed>, ports: Vec<u16>, resolver: Arc<dyn Resolve>) -> Self {
         let turns = Arc::new(Semaphore::new(RESOLVED_AT_ONCE));
-        Self { allowed: allowed.into(), ports: ports.into(), resolver, turns }
+        Self { allowed: allowed.into(), ports: ports.into(), resolver, turns, list: "[alerts] allow_targets" }
+    }
+
+    /// The same with another list of the operator's, which is what who is refused is told of.
+    #[must_use]
+    pub fn listed_in(self, list: &'static str) -> Self {
+        Self { list, ..self }
     }
 
     /// The addresses of a URL's host, to be connected to as they are.
@@ -208,9 +216,8 @@ impl Targets {
             let listed = named || self.allowed.iter().any(|allowed| allowed.fits(address, port));
             if !listed && !is_public(address) {
                 // The address is not told: what an internal name resolves to is nobody's business.
-                return Err(not_allowed(
-                    "it is no public address; an operator may list it in `[alerts] allow_targets`",
-                ));
+                let list = self.list;
+                return Err(not_allowed(format!("it is no public address; an operator may list it in `{list}`")));
             }
             if !listed && !self.ports.contains(&port) {
                 let ports = self.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
