@@ -22,6 +22,7 @@ use crate::{
     ledger::Counts,
     live::{Alerts, Causes, Rates, Rings, Windows},
     past::Pages,
+    tenants::Tenants,
     turns::Turns,
     watch::{Facts, Positions, Probe, Providers, Statuses, Visible},
     windows::Answers,
@@ -71,6 +72,8 @@ pub struct App {
     pub asked: Follower,
     /// How much who has asked.
     pub budgets: Budgets,
+    /// What each tenant asks.
+    pub tenants: Tenants,
     /// Sessions that were ended by hand.
     pub ended: Cache<[u8; 16], ()>,
     /// What becomes of alerts.

@@ -30,6 +30,8 @@ pub struct Config {
     pub networks: watch::Receiver<Vec<NetworkConfig>>,
     /// The operator's contracts, as the configuration file has them.
     pub contracts: watch::Receiver<Vec<runtime::config::Contract>>,
+    /// The plans, as the configuration file has them.
+    pub plans: watch::Receiver<Vec<runtime::config::Plan>>,
     /// Prefix of the subjects in the built-in schema registry under `/registry`; `None`: another registry has the log's ids.
     pub registry_prefix: Option<String>,
     /// Names under which clients may call us, besides the loopback ones and the listen address.
@@ -135,6 +137,7 @@ impl Config {
         Self {
             networks,
             contracts: watch::Sender::new(Vec::new()).subscribe(),
+            plans: watch::Sender::new(Vec::new()).subscribe(),
             registry_prefix: Some(schemas::topics::DEFAULT_PREFIX.to_owned()),
             hosts: Vec::new(),
             allowed_origins: Vec::new(),

@@ -10,12 +10,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use schemas::limits;
+use tokio::sync::Semaphore;
 
 use crate::{
     app::App,
     door,
     error::{ApiError, cut},
     metrics,
+    tenants::{Account, Places},
 };
 
 /// On every answer. Pages with scripts set a policy of their own.
@@ -111,11 +113,23 @@ async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, A
     if length.is_some_and(|l| l > limits::HTTP_BODY_BYTES) {
         return Err(ApiError::BodyTooLarge { limit: limits::HTTP_BODY_BYTES });
     }
+    let share = |of: Places, places: &Semaphore, all: usize| {
+        let account = request.extensions().get::<Arc<Account>>();
+        account
+            .map(|account| account.place(of, (places.available_permits(), all), app.tenants.are_several()))
+            .transpose()
+    };
+    let all = app.config.concurrent_requests;
+    let _share = share(Places::Requests, &app.requests, all)?;
     let _permit = app.requests.try_acquire().map_err(|_| ApiError::Overloaded { what: "requests" })?;
     // Those that ask the store for rows leave some places to the others, however slow it is: health, documents, the page.
     let _place = match request.uri().path() != NO_ROWS && ROWS.iter().any(|rows| request.uri().path().starts_with(rows))
     {
-        true => Some(app.row_requests.try_acquire().map_err(|_| ApiError::Overloaded { what: "requests for rows" })?),
+        true => {
+            let share = share(Places::Rows, &app.row_requests, (all * 3 / 4).max(1))?;
+            let place = app.row_requests.try_acquire();
+            Some((share, place.map_err(|_| ApiError::Overloaded { what: "requests for rows" })?))
+        }
         false => None,
     };
     let deadline = app.config.request_deadline;

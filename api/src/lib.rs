@@ -47,6 +47,7 @@ mod search;
 mod serve;
 mod soon;
 pub mod tls;
+mod tenants;
 mod turns;
 mod watch;
 mod windows;

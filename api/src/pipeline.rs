@@ -54,6 +54,7 @@ use crate::{
     live::{self, Alerts, Causes, Rings, Windows},
     past::Pages,
     publishing, routes, serve,
+    tenants::Tenants,
     turns::Turns,
     watch::{Facts, Positions, Providers, Visible},
     windows::Answers,
@@ -128,6 +129,7 @@ pub async fn run(
     });
     tasks.spawn({
         let (shutdown, control) = (shutdown.clone(), app.config.control.clone());
+        let app = Arc::clone(&app);
         let (log, codec, instance, board) = (Arc::clone(&log), Arc::clone(&codec), instance.clone(), board.clone());
         async move {
             tokio::select! { () = control.keep_opening(&shutdown) => {}, () = shutdown.cancelled() => {} }
@@ -136,7 +138,9 @@ pub async fn run(
                     tokio::select! {
                         () = publishing::run(Arc::clone(&control), Arc::clone(&log), Arc::clone(&codec), &instance, &board, &shutdown) => {}
                         () = disabling::follow(&control, &*log, &codec, &instance) => {}
+                        () = app.tenants.follow(&control) => {}
                     }
+                    app.tenants.flush(&control).await;
                     control.close().await;
                 }
                 // A process without one serves all that needs none.
@@ -220,6 +224,7 @@ fn assemble(
         counts: Counts::default(),
         asked,
         budgets: Budgets::new(config.rate_limit),
+        tenants: Tenants::new(&config.instance),
         ended: Cache::new(limits::ENDED_SESSIONS),
         facts,
         alerts,

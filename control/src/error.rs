@@ -66,6 +66,19 @@ pub enum Error {
         /// How many there may be.
         most: usize,
     },
+    /// It would be more than the tenant's plan gives.
+    #[error(
+        "the plan of this organisation gives {limit} {}, and {used} are taken; remove what is not needed, or ask who runs this for another plan",
+        name.as_str()
+    )]
+    Quota {
+        /// Of what.
+        name: schemas::Quota,
+        /// The most.
+        limit: i64,
+        /// How many there are.
+        used: i64,
+    },
     /// The caller would give more than it has.
     #[error("a key never does more than whoever made it: {0}")]
     MoreThanMaker(String),

@@ -61,6 +61,13 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: include_str!("../migrations/0005_people.postgres.sql"),
     },
+    Migration {
+        number: 6,
+        name: "quotas",
+        common: include_str!("../migrations/0006_quotas.sql"),
+        sqlite: "",
+        postgres: include_str!("../migrations/0006_quotas.postgres.sql"),
+    },
 ];
 
 impl Migration {

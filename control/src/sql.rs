@@ -14,7 +14,9 @@
 //! # let _ = WRONG;
 //! ```
 
-use crate::{acks, attempts, audit, contracts, definitions, idempotency, keys, outbox, publisher, sessions, tenants};
+use crate::{
+    acks, attempts, audit, contracts, definitions, idempotency, keys, outbox, publisher, quotas, sessions, tenants,
+};
 
 /// The text of a statement on a tenant's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,7 @@ pub fn system_statements() -> Vec<(&'static str, &'static str)> {
         attempts::SYSTEM_STATEMENTS,
         contracts::SYSTEM_STATEMENTS,
         keys::SYSTEM_STATEMENTS,
+        quotas::SYSTEM_STATEMENTS,
         sessions::SYSTEM_STATEMENTS,
     ];
     let rooms = rooms.into_iter().flatten().copied();
@@ -103,6 +106,7 @@ pub fn statements() -> Vec<(&'static str, Sql)> {
         keys::STATEMENTS,
         outbox::STATEMENTS,
         sessions::STATEMENTS,
+        quotas::STATEMENTS,
         tenants::STATEMENTS,
     ];
     rooms.into_iter().flatten().copied().collect()

@@ -50,7 +50,45 @@ impl Counted {
     }
 }
 
-type Bucket = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
+type State = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
+
+/// One that is counted, in this process.
+pub struct Bucket {
+    rate: Rate,
+    state: State,
+}
+
+impl Bucket {
+    /// A full one.
+    pub fn new(rate: Rate) -> Self {
+        let burst = NonZeroU32::new(rate.requests).unwrap_or(NonZeroU32::MIN);
+        let one = (rate.per / burst.get()).max(Duration::from_nanos(1));
+        let quota =
+            Quota::with_period(one).map_or_else(|| Quota::per_second(burst), |quota| quota.allow_burst(burst));
+        Self { rate, state: RateLimiter::direct(quota).with_middleware() }
+    }
+
+    /// How much it holds, and in what time that comes anew.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Counts one. `Err`: too many; how long until the next.
+    pub fn count(&self) -> Result<Standing, (Standing, Duration)> {
+        let limit = self.rate.requests;
+        match self.state.check() {
+            Ok(state) => {
+                let remaining = state.remaining_burst_capacity();
+                let missing = self.rate.per / limit.max(1) * limit.saturating_sub(remaining);
+                Ok(Standing { limit, remaining, reset: up(missing) })
+            }
+            Err(not) => {
+                let wait = not.wait_time_from(self.state.clock().now());
+                Err((Standing { limit, remaining: 0, reset: up(self.rate.per) }, wait))
+            }
+        }
+    }
+}
 
 /// How somebody stands, for the answer's headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +100,22 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// So much is allowed, so much of it is left, and all of it is there again after that time.
+    pub fn new(limit: u32, remaining: u32, reset: Duration) -> Self {
+        Self { limit, remaining, reset: up(reset) }
+    }
+
+    /// The one that lets less through.
+    #[must_use]
+    pub fn tighter(self, other: Self) -> Self {
+        if other.remaining < self.remaining { other } else { self }
+    }
+
+    /// How many of them have been used, and the seconds until none is.
+    pub fn used(&self) -> (u32, u64) {
+        (self.limit.saturating_sub(self.remaining), self.reset)
+    }
+
     /// How many there may be at once.
     pub fn limit(&self) -> u32 {
         self.limit
@@ -82,14 +136,13 @@ impl Standing {
 /// All who are counted.
 pub struct Budgets {
     rate: Rate,
-    clock: DefaultClock,
     buckets: Cache<Counted, Arc<Bucket>>,
 }
 
 impl Budgets {
     /// So much for each.
     pub fn new(rate: Rate) -> Self {
-        Self { rate, clock: DefaultClock::default(), buckets: Cache::new(limits::RATE_CALLERS) }
+        Self { rate, buckets: Cache::new(limits::RATE_CALLERS) }
     }
 
     /// Counts one request. `Err`: too many; how long until the next.
@@ -99,31 +152,12 @@ impl Budgets {
             Counted::Key(_) | Counted::Person(_) | Counted::Address(_) => self.rate,
         };
         let bucket = self.buckets.get(&who).unwrap_or_else(|| {
-            let made = Arc::new(bucket(rate));
+            let made = Arc::new(Bucket::new(rate));
             self.buckets.insert(who, Arc::clone(&made));
             made
         });
-        let limit = rate.requests;
-        let one = rate.per / limit.max(1);
-        match bucket.check() {
-            Ok(state) => {
-                let remaining = state.remaining_burst_capacity();
-                let missing = one * limit.saturating_sub(remaining);
-                Ok(Standing { limit, remaining, reset: up(missing) })
-            }
-            Err(not) => {
-                let wait = not.wait_time_from(self.clock.now());
-                Err((Standing { limit, remaining: 0, reset: up(rate.per) }, wait))
-            }
-        }
+        bucket.count()
     }
-}
-
-fn bucket(rate: Rate) -> Bucket {
-    let burst = NonZeroU32::new(rate.requests).unwrap_or(NonZeroU32::MIN);
-    let one = (rate.per / burst.get()).max(Duration::from_nanos(1));
-    let quota = Quota::with_period(one).map_or_else(|| Quota::per_second(burst), |quota| quota.allow_burst(burst));
-    RateLimiter::direct(quota).with_middleware()
 }
 
 /// Whole seconds, rounded up.

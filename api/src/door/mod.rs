@@ -28,7 +28,7 @@ use schemas::limits;
 
 pub use self::{
     address::Peer,
-    budgets::{Budgets, Counted, Standing, up},
+    budgets::{Bucket, Budgets, Counted, Standing, up},
     control::ControlStore,
     credential::{Came, Credential, denied, set_cookie},
     origin::check as check_origin,
@@ -99,6 +99,8 @@ async fn admit(app: &App, request: &mut Request, standing: &mut Option<Standing>
         return Ok(());
     };
     count(Counted::of(&came.who).or(by_address))?;
+    let account = app.tenants.admit(app.control().ok(), &came.who, standing).await?;
+    request.extensions_mut().insert(account);
     if changes && let Some(csrf) = came.csrf() {
         check_csrf(request.headers(), csrf)?;
     }

@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use axum::http::Method;
 use control::{
     Allowed::{self, Read, Write},
-    Resource::{self, Alerts, Audit, Chains, Channels, Contracts, Deliveries, Keys, Monitors, Rules, Silences},
+    Resource::{self, Alerts, Audit, Chains, Channels, Contracts, Deliveries, Keys, Monitors, Rules, Silences, Usage},
 };
 
 /// What a request needs.
@@ -165,6 +165,7 @@ pub const TABLE: &[Row] = &[
     open("/ack/{token}"),
     row("POST", "/ack/{token}", Needs::Nothing),
     reads("/api/v1/audit", Audit),
+    reads("/api/v1/usage", Usage),
 ];
 
 static BY_ROUTE: LazyLock<HashMap<&str, Vec<Row>>> = LazyLock::new(|| {

@@ -125,6 +125,9 @@ kinds! {
          this name. `id` names it.";
     FULL = "full", CONFLICT, "No more of these",
         "There are as many of these as there may be. Remove what is not needed.";
+    QUOTA_EXCEEDED = "quota-exceeded", FORBIDDEN, "More than the plan gives",
+        "The organisation's plan gives so many of these, or so much of it in a time. GET /api/v1/usage shows every quota, what is used of it, \
+         and when it begins anew. Remove what is not needed, or ask who runs this for another plan.";
     IN_USE = "in-use", CONFLICT, "Named by something else",
         "Something else rests on this: a rule or monitor that names the channel, or a rule over the contract. The detail says which. Take it \
          out there first.";

@@ -282,6 +282,20 @@ pub enum ApiError {
         /// How many there may be.
         most: usize,
     },
+    /// More than the organisation's plan gives.
+    #[error(
+        "the plan of this organisation gives {limit} {}, and {used} are taken; remove what is not needed, wait until it begins anew, or ask \
+         who runs this for another plan",
+        name.as_str()
+    )]
+    Quota {
+        /// Of what.
+        name: schemas::Quota,
+        /// The most.
+        limit: i64,
+        /// How much there is.
+        used: i64,
+    },
     /// Something else names it.
     #[error("this {what} is named by {}; take it out there first", by.join(", "))]
     InUse {
@@ -401,6 +415,7 @@ impl ApiError {
             Self::NotHere { .. } => Kind::NOT_HERE,
             Self::Taken { .. } => Kind::TAKEN,
             Self::Full { .. } => Kind::FULL,
+            Self::Quota { .. } => Kind::QUOTA_EXCEEDED,
             Self::InUse { .. } => Kind::IN_USE,
             Self::IfMatchMissing => Kind::IF_MATCH_MISSING,
             Self::ChangedSince { .. } => Kind::CHANGED_SINCE,
@@ -510,6 +525,7 @@ impl ApiError {
             E::NotFound => Self::NotHere { what },
             E::Taken { id } => Self::Taken { id: id.to_string() },
             E::Full { what, most } => Self::Full { what, most },
+            E::Quota { name, limit, used } => Self::Quota { name, limit, used },
             E::InUse { what, by } => Self::InUse { what, by },
             E::Stale { version } => Self::ChangedSince { version },
             E::Invalid(mistakes) => Self::InvalidBody { mistakes },

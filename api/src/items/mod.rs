@@ -19,6 +19,7 @@ pub mod provider;
 pub mod rule_preview;
 pub mod series;
 pub mod transaction;
+pub mod usage;
 pub mod window;
 
 pub use alert::{AlertEventItem, AlertItem, AlertLinksItem, AlertSourceItem, AnnotationItem, MatchItem, PreviewItem};

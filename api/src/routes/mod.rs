@@ -37,6 +37,7 @@ pub mod sql;
 pub mod things;
 pub mod tx;
 pub mod txs;
+pub mod usage;
 
 use std::sync::Arc;
 
@@ -121,6 +122,7 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(deliveries::delivery))
         .routes(routes!(deliveries::replay))
         .routes(routes!(audit::audit))
+        .routes(routes!(usage::usage))
         .routes(routes!(openapi_json::openapi))
         .routes(routes!(asyncapi::asyncapi))
         .routes(routes!(auth::log_in))

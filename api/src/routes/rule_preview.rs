@@ -29,6 +29,7 @@ use crate::{
     error::ApiError,
     items::{LackItem, RulePreviewItem},
     params::Params,
+    tenants::Now,
     windows::{ALL, windows_from},
 };
 
@@ -91,11 +92,14 @@ pub async fn rule(
         return Ok(([(SEQUENCE, "0".to_owned())], Live(Json(item))));
     }
     // Its own one before, which nobody may wait for any more, leaves others their places.
+    let account = app.tenants.of(&who.who);
+    account.may_read(Now::new())?;
     let turn = app.rule_preview_turns.take(*who.tenant().id(), limits::RULE_PREVIEW_WAIT).await;
     let turn = turn.ok_or(ApiError::Overloaded { what: "previews" })?;
     let permit = Arc::clone(&app.rule_previews).try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::Overloaded { what: "previews" })?;
     let past = Past::read(&app, &asking, (&rule, &network), &times).await?;
+    account.read((past.steps.len() + past.hours.len()) as u64, Now::new());
     let sequence = past.sequence;
     // It computes: beside the threads that answer.
     let tried = tokio::task::spawn_blocking(move || {

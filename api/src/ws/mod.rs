@@ -41,6 +41,7 @@ use crate::{
     app::App,
     door::{self, Asking, Credential},
     error::ApiError,
+    tenants::Account,
 };
 
 /// Opens a connection.
@@ -58,7 +59,7 @@ use crate::{
     ),
     responses(
         (status = 101, description = "The WebSocket is open; see /api/v1/asyncapi.json"),
-        (status = 403, description = "Foreign origin", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Foreign origin, or more connections than the organisation's plan gives", body = crate::error::Problem, content_type = "application/problem+json"),
         (status = 421, description = "`Host` is not one of this server's names", body = crate::error::Problem, content_type = "application/problem+json"),
         (status = 426, description = "One of the headers is missing or wrong: not a WebSocket handshake", body = crate::error::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Too many connections", body = crate::error::Problem, content_type = "application/problem+json"),
@@ -69,10 +70,12 @@ pub async fn upgrade(
     headers: HeaderMap,
     asking: Asking,
     credential: Option<Extension<Credential>>,
+    account: Option<Extension<Arc<Account>>>,
     handshake: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let handshake = handshake.map_err(|e| ApiError::NotAWebSocket { problem: e.body_text() })?;
     door::check_origin(&headers, &app.config.allowed_origins, app.config.own_origin().as_deref())?;
+    let theirs = account.map(|Extension(account)| account.socket()).transpose()?;
     let permit = Arc::clone(&app.ws_connections)
         .try_acquire_owned()
         .map_err(|_| ApiError::Overloaded { what: "WebSocket connections" })?;
@@ -85,7 +88,7 @@ pub async fn upgrade(
             crate::metrics::ws_connections(1.0);
             connection::Connection::new(app, socket, asking, credential.map(|Extension(c)| c)).run().await;
             crate::metrics::ws_connections(-1.0);
-            drop(permit);
+            drop((permit, theirs));
         });
     Ok(response.into_response())
 }

@@ -63,6 +63,10 @@ pub enum Action {
     PasswordChange,
     /// A person ended all sessions of his.
     SessionsEnd,
+    /// A plan of the configuration file is another one.
+    PlanChange,
+    /// A tenant got another plan.
+    OrganisationPlan,
 }
 
 impl Action {
@@ -95,6 +99,8 @@ impl Action {
             Self::AlertAcknowledge => "alert.acknowledge",
             Self::PasswordChange => "user.password",
             Self::SessionsEnd => "user.sessions",
+            Self::PlanChange => "plan.change",
+            Self::OrganisationPlan => "organisation.plan",
         }
     }
 }

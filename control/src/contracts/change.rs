@@ -1,6 +1,6 @@
 //! Contracts that are added, changed and removed.
 
-use schemas::{Network, abi::Abi, limits::control as limits};
+use schemas::{Network, Quota, abi::Abi};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
@@ -18,13 +18,11 @@ use crate::{
     id::Id,
     idempotency::{self, IdempotencyKey},
     outbox::{self, Everybodys},
+    quotas,
     sql::Sql,
     tenant::Actor,
 };
 
-/// The contract that makes the tenant's as many as there may be, if there is one.
-pub(super) const LAST: Sql =
-    Sql::of_tenant("SELECT id FROM tenant_contracts WHERE tenant_id = $1 ORDER BY id LIMIT 1 OFFSET $2");
 pub(super) const INSERT: Sql = Sql::of_tenant(concat!(
     "INSERT INTO tenant_contracts (tenant_id, id, network, address, name, labels, abi, created_at, updated_at, version) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, 1) ON CONFLICT (tenant_id, network, address) DO NOTHING RETURNING ",
@@ -63,9 +61,7 @@ pub(super) async fn create(
     if let Some(id) = operator::at(change.tx(), new.network.as_str(), &new.address).await? {
         return Err(Error::Taken { id });
     }
-    if change.tx().row(LAST, &[Value::from(limits::CONTRACTS as i64 - 1)]).await?.is_some() {
-        return Err(Error::Full { what: "contracts", most: limits::CONTRACTS });
-    }
+    quotas::take(change, Quota::Contracts, 1).await?;
     let now = change.at();
     let id = Id::new(now)?;
     let values = [
@@ -151,6 +147,7 @@ pub(super) async fn delete(change: &mut Change<'_>, id: &Id, expected: &Expected
         return Err(Error::InUse { what: KIND, by });
     }
     change.write(DELETE, &[id.into()]).await?;
+    quotas::give(change, Quota::Contracts, 1).await?;
     change.audit(Action::ContractDelete, &subject(&before), Some(seen(&before)), None, Outcome::Done).await?;
     outbox::changed(change.tx(), KIND, id).await?;
     public(change, &before).await?;

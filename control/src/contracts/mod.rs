@@ -132,7 +132,6 @@ pub(crate) const STATEMENTS: &[(&str, Sql)] = &[
     ("contracts: list", LIST),
     ("contracts: list of a network", LIST_OF_NETWORK),
     ("contracts: by address", BY_ADDRESS),
-    ("contracts: the last that may be", change::LAST),
     look_up::STATEMENTS[0],
     look_up::STATEMENTS[1],
     look_up::STATEMENTS[2],

@@ -101,6 +101,7 @@ pub(crate) const GRANTS: &[(&str, &str)] = &[
     ("plans", "SELECT, INSERT, UPDATE, DELETE"),
     ("tenant_exports", "SELECT, INSERT, UPDATE, DELETE"),
     ("tenant_tombstones", "SELECT, INSERT"),
+    ("usage_flushes", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 
 /// The statements that give them.

@@ -1,6 +1,6 @@
 //! Rules, monitors, channels and silences that are made, changed and removed.
 
-use schemas::{Network, limits::control as limits, records::DefinitionKind};
+use schemas::{Network, Quota, limits::control as limits, records::DefinitionKind};
 use serde_json::Value as Json;
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
     expected::Expected,
     id::Id,
     idempotency::{self, IdempotencyKey},
-    outbox,
+    outbox, quotas,
     sealer::Sealer,
     tenant::Networks,
 };
@@ -40,12 +40,20 @@ pub(super) async fn create(
         })?;
         return Ok(MadeDefinition { made, secrets: None, again: true });
     }
-    let most = limits::definitions(kind);
-    let last = i64::try_from(most).unwrap_or(i64::MAX) - 1;
-    if change.tx().row(LAST, &[kind.as_str().into(), last.into()]).await?.is_some() {
-        return Err(Error::Full { what: plural(kind), most });
+    match quotas::of_kind(kind) {
+        Some(quota) => quotas::take(change, quota, 1).await?,
+        None => {
+            let most = limits::definitions(kind);
+            let last = i64::try_from(most).unwrap_or(i64::MAX) - 1;
+            if change.tx().row(LAST, &[kind.as_str().into(), last.into()]).await?.is_some() {
+                return Err(Error::Full { what: "silences", most });
+            }
+        }
     }
     settle(change, &mut draft, None, bounds).await?;
+    if draft.unindexed {
+        quotas::take(change, Quota::UnindexedMonitors, 1).await?;
+    }
     let now = change.at();
     let id = Id::new(now)?;
     let sealed = sealed(sealer, tenant.id().as_str(), &id, &draft)?;
@@ -88,6 +96,11 @@ pub(super) async fn patch(
     }
     may_change(&tenant.reach, kind)?;
     settle(change, &mut draft, Some(&now), bounds).await?;
+    match (now.unindexed, draft.unindexed) {
+        (false, true) => quotas::take(change, Quota::UnindexedMonitors, 1).await?,
+        (true, false) => quotas::give(change, Quota::UnindexedMonitors, 1).await?,
+        (true, true) | (false, false) => {}
+    }
     let sealed = sealed(sealer, tenant.id().as_str(), &before.id, &draft)?;
     let after =
         write(change, before, &draft.name, &draft.definition, sealed, draft.disabled.clone(), draft.unindexed).await?;
@@ -135,6 +148,12 @@ pub(super) async fn delete(
         }
     }
     change.write(DELETE, &[kind.as_str().into(), id.into()]).await?;
+    if let Some(quota) = quotas::of_kind(kind) {
+        quotas::give(change, quota, 1).await?;
+    }
+    if before.unindexed {
+        quotas::give(change, Quota::UnindexedMonitors, 1).await?;
+    }
     change.audit(Action::Remove(kind), &subject(&before), Some(seen(&before)), None, Outcome::Done).await?;
     outbox::changed(change.tx(), kind.as_str(), id).await
 }
@@ -229,13 +248,4 @@ fn sealed(sealer: &Sealer, tenant: &str, id: &Id, draft: &Draft) -> Result<Optio
 
 fn subject(thing: &Defined) -> Subject {
     Subject { kind: thing.kind.as_str(), id: thing.id.to_string(), name: Some(thing.name.clone()) }
-}
-
-const fn plural(kind: DefinitionKind) -> &'static str {
-    match kind {
-        DefinitionKind::Rule => "rules",
-        DefinitionKind::Monitor => "monitors",
-        DefinitionKind::Channel => "channels",
-        DefinitionKind::Silence => "silences",
-    }
 }

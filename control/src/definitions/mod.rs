@@ -55,6 +55,8 @@ pub struct Defined {
     /// For `ETag` and `If-Match`.
     pub version: i64,
     sealed: Option<String>,
+    /// A monitor at work that looks at every transaction.
+    unindexed: bool,
 }
 
 /// What a request made or changed.
@@ -70,7 +72,7 @@ pub struct MadeDefinition {
 
 macro_rules! columns {
     () => {
-        "kind, id, name, definition, sealed, disabled, created_at, created_by_kind, created_by, updated_at, version"
+        "kind, id, name, definition, sealed, disabled, unindexed, created_at, created_by_kind, created_by, updated_at, version"
     };
 }
 
@@ -349,5 +351,6 @@ fn read(row: &Row) -> Result<Defined, Error> {
         updated_at: TimeMs(row.int("updated_at")?),
         version: row.int("version")?,
         sealed: row.opt_text("sealed")?,
+        unindexed: row.int("unindexed")? != 0,
     })
 }

@@ -1,6 +1,6 @@
 //! A new key.
 
-use schemas::{TimeMs, limits::control as limits, names};
+use schemas::{Quota, TimeMs, limits::control as limits, names};
 
 use super::{Fresh, Key, NewKey, get, networks_json, no_more_than, read, scopes_json, seen, subject, text};
 use crate::{
@@ -8,13 +8,14 @@ use crate::{
     db::{Tx, Value},
     error::{Error, Mistake},
     id::Id,
+    quotas,
     scopes::Scopes,
     secret::Pepper,
     sql::Sql,
     tenant::Networks,
 };
 
-/// The key that makes the tenant's keys as many as there may be, if there is one.
+/// The key that makes the tenant's keys as many as there may be, if there is one: revoked ones are kept, and are no part of the quota.
 pub(super) const LAST: Sql =
     Sql::of_tenant("SELECT id FROM api_keys WHERE tenant_id = $1 ORDER BY id LIMIT 1 OFFSET $2");
 pub(super) const INSERT: Sql = Sql::of_tenant(
@@ -63,6 +64,7 @@ pub(crate) async fn create_in(
     if change.tx().row(LAST, &[Value::from(limits::KEYS as i64 - 1)]).await?.is_some() {
         return Err(Error::Full { what: "keys", most: limits::KEYS });
     }
+    quotas::take(change, Quota::Keys, 1).await?;
     let (id, text) = (Id::new(now)?, text::new()?);
     let actor = who.actor();
     let values = [

@@ -14,7 +14,7 @@ mod text;
 use std::time::Duration;
 
 use runtime::config::Secret;
-use schemas::{Network, TimeMs, limits::control as limits, names};
+use schemas::{Network, Quota, TimeMs, limits::control as limits, names};
 use serde_json::json;
 
 pub(crate) use create::create_in;
@@ -30,6 +30,7 @@ use crate::{
     id::Id,
     open::Control,
     pages::{Cursor, Page, Paging},
+    quotas,
     scopes::Scopes,
     sql::{Sql, SystemSql},
     tenant::{Authenticated, Caller, Networks, Tenant},
@@ -290,6 +291,7 @@ async fn revoke_in(change: &mut Change<'_>, id: &Id) -> Result<Key, Error> {
         return Ok(before);
     }
     let rows = change.write(REVOKE, &[Value::from(id), change.at().0.into()]).await?;
+    quotas::give(change, Quota::Keys, 1).await?;
     let after = read(rows.first().ok_or(Error::NotFound)?)?;
     let (was, is) = (Some(seen(&before)), Some(seen(&after)));
     change.audit(Action::KeyRevoke, &subject(&after), was, is, Outcome::Done).await?;

@@ -11,6 +11,7 @@ mod keys;
 mod operator;
 mod plans;
 mod publisher;
+mod quotas;
 mod taken_over;
 mod topics;
 mod walls;

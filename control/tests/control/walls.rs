@@ -171,6 +171,7 @@ async fn another_secret_or_shape_is_told_at_the_start() {
 async fn postgres_is_migrated_by_the_command_and_by_nobody_else() {
     postgres(async |store| {
         for table in [
+            "usage_flushes",
             "tenant_tombstones",
             "tenant_exports",
             "plans",

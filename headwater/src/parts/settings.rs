@@ -134,11 +134,13 @@ pub fn api_config(
     let network = |n: &Network| api::NetworkConfig { network: n.slug.clone(), family: n.family() };
     let networks = live.setting(move |config| config.networks.iter().map(network).collect());
     let contracts = live.setting(|config| config.contracts.clone());
+    let plans = live.setting(|config| config.plans.clone());
     let config = live.config();
     let builtin = config.log.kafka.as_ref().is_none_or(|kafka| kafka.schema_registry.is_none());
     let public = config.api.public_url.as_ref().and_then(|url| url.host_str().map(str::to_owned));
     api::Config {
         contracts,
+        plans,
         registry_prefix: builtin.then(|| config.log.prefix.clone()),
         hosts: config.api_hosts.iter().cloned().chain(public).collect(),
         allowed_origins: config.allowed_origins.clone(),

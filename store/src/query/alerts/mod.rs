@@ -4,6 +4,7 @@
 //! only the API's user and the stages' read. Lists look through windows of the time in ids, newest first, so that none reads more than its
 //! time allows.
 
+mod counts;
 mod deliveries;
 mod matches;
 mod whose;
@@ -18,6 +19,7 @@ use schemas::{
 use serde::Deserialize;
 
 pub use self::{
+    counts::TenantCounts,
     deliveries::{Attempt, Delivery, DeliveryFilter},
     matches::{MatchFilter, MatchRow},
     whose::Whose,
