@@ -9,6 +9,7 @@ pub mod client;
 pub mod ddl;
 pub mod engine;
 pub mod error;
+pub mod forget;
 mod metrics;
 pub mod query;
 mod rows;

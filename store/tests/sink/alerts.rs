@@ -483,3 +483,69 @@ async fn a_match_is_there_once_in_the_block_that_it_stands_in() {
     sink.stop().await.expect("a clean end");
     engine.stop().await;
 }
+
+/// What an organisation that is deleted had in the store is no more, and whoever looks like it keeps all of his.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_deleted_tenant_had_is_exported_whole_before_and_gone_afterwards() {
+    let engine = Running::start().await;
+    let store = store_in(&engine, "forgotten");
+    let none = store.forget_tenants(&[TENANTS[0].to_owned()]).await.expect("there is no table yet");
+    assert!(none.is_whole() && none.found.values().all(|rows| *rows == 0), "{none:?}");
+    let log = TestLog::open().await;
+    let mut stories: Vec<Story> =
+        (0..40).map(|n| Story::new(n as usize % 2, n, ["a", "b"][n as usize / 2 % 2])).collect();
+    let (mut records, mut messages) = (Vec::new(), Vec::new());
+    for story in &mut stories {
+        records.push(record(&story.goes(AlertEventKind::Fired, "firing")));
+        records.push(record(&story.goes(AlertEventKind::Resolved, "resolved")));
+        for (attempt, state) in [(0, DeliveryState::Queued), (1, DeliveryState::Sent)] {
+            messages.push(story.attempt(attempt, state));
+            records.push(record(messages.last().expect("pushed")));
+        }
+    }
+    log.write(records).await;
+    let sink = RunningSink::start(&store, &log);
+    until_told(&log).await;
+    let kept = wanted(&stories, &messages, 1);
+    until("all to be there", async || seen(&store, &whose(1)).await == kept).await;
+    until("all to be there", async || seen(&store, &whose(0)).await == wanted(&stories, &messages, 0)).await;
+
+    // Page by page, all of it and nothing of the other's.
+    let (mut alerts, mut behind) = (Vec::new(), String::new());
+    while let found = store.whole_alerts(&whose(0), &behind, 7).await.expect("a page")
+        && let Some(last) = found.last()
+    {
+        behind.clone_from(&last.id);
+        alerts.extend(found.into_iter().map(|alert| (alert.id, alert.alert, alert.revision)));
+    }
+    let own = |story: &&Story| story.tenant == 0;
+    let mut expected: Vec<_> = stories.iter().filter(own).map(|s| (s.id.clone(), s.told[1].alert.clone(), 2)).collect();
+    expected.sort();
+    assert_eq!(alerts, expected);
+    let (mut said, mut behind) = (Vec::new(), String::new());
+    while let found = store.whole_deliveries_of(&whose(0), &behind, 7).await.expect("a page")
+        && let Some(last) = found.last()
+    {
+        behind.clone_from(&last.id);
+        said.extend(found.into_iter().map(|said| (said.id, said.attempt, said.state)));
+    }
+    let of = |m: &AlertDelivery| (m.id.clone(), m.attempt, m.state.as_str().to_owned());
+    let mut expected: Vec<_> = messages.iter().filter(|m| m.tenant == TENANTS[0]).map(of).collect();
+    expected.sort();
+    assert_eq!(said, expected);
+    let narrowed = Whose { networks: Some(vec![network("a")]), ..whose(0) };
+    assert!(store.whole_deliveries_of(&narrowed, "", 7).await.expect("a page").is_empty());
+    let of_a = store.whole_alerts(&narrowed, "", 100).await.expect("a page");
+    assert_eq!(of_a.len(), stories.iter().filter(|s| s.tenant == 0 && s.network == "a").count());
+
+    assert!(store.forget_tenants(&["' OR 1 = 1 --".to_owned()]).await.is_err());
+    let forgotten = store.forget_tenants(&[TENANTS[0].to_owned()]).await.expect("forgotten");
+    assert!(forgotten.is_whole(), "{forgotten:?}");
+    assert_eq!((forgotten.found["alert_rows"], forgotten.found["alert_event_rows"]), (20, 40), "{forgotten:?}");
+    assert_eq!(seen(&store, &whose(0)).await, (Vec::new(), Vec::new()));
+    assert_eq!(seen(&store, &whose(1)).await, kept, "the other has all of his");
+    let again = store.forget_tenants(&[TENANTS[0].to_owned()]).await.expect("nothing to do");
+    assert!(again.found.values().all(|rows| *rows == 0));
+    sink.stop().await.expect("a clean end");
+    engine.stop().await;
+}

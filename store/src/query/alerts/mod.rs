@@ -7,6 +7,7 @@
 mod counts;
 mod deliveries;
 mod matches;
+mod whole;
 mod whose;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ pub use self::{
     counts::TenantCounts,
     deliveries::{Attempt, Delivery, DeliveryFilter},
     matches::{MatchFilter, MatchRow},
+    whole::{WholeAlert, WholeDelivery},
     whose::Whose,
 };
 use super::{
