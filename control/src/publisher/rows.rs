@@ -4,6 +4,10 @@
 //! is published under a revision is the thing as that revision left it, or as a later one did whose own turn is still to come. A key is
 //! unpublished until its present revision is marked: a transaction that commits late (PostgreSQL) is found when it does, since nothing
 //! here goes by an order of commits. What is being changed just now is not waited for.
+//!
+//! Of a tenant that is suspended, or is being deleted, nothing is there for the stages: whoever suspends it raises the revisions of all
+//! that is its ([`crate::life::told`]), and each is told as gone; resumed, each is told as it is. Addresses stay watched meanwhile, since
+//! figures belong to nobody.
 
 use schemas::{
     Network,
@@ -22,15 +26,18 @@ use crate::{
 /// Rows that are read at a time. An ABI may take 256 KiB.
 const PAGE: i64 = 64;
 
+// What is a suspended tenant's is told as gone, and so is what is nobody's any more: evaluation and delivery stop with that, and the rows stay.
 const TENANTS: SystemSql = SystemSql(
     "SELECT o.tenant_id, o.id, o.revision, c.network, c.address, c.name, c.labels, c.abi FROM outbox o \
-     LEFT JOIN tenant_contracts c ON c.tenant_id = o.tenant_id AND c.id = o.id \
+     LEFT JOIN tenants t ON t.tenant_id = o.tenant_id AND t.suspended_at IS NULL \
+     LEFT JOIN tenant_contracts c ON c.tenant_id = t.tenant_id AND c.id = o.id \
      WHERE o.kind = 'contract' AND o.published < o.revision AND (o.tenant_id, o.id) > ($1, $2) \
      ORDER BY o.tenant_id, o.id LIMIT $3",
 );
 const DEFINITIONS: SystemSql = SystemSql(
     "SELECT o.tenant_id, o.id, o.revision, d.name, d.version, d.definition, d.sealed, d.disabled FROM outbox o \
-     LEFT JOIN tenant_definitions d ON d.tenant_id = o.tenant_id AND d.kind = o.kind AND d.id = o.id \
+     LEFT JOIN tenants t ON t.tenant_id = o.tenant_id AND t.suspended_at IS NULL \
+     LEFT JOIN tenant_definitions d ON d.tenant_id = t.tenant_id AND d.kind = o.kind AND d.id = o.id \
      WHERE o.kind = $4 AND o.published < o.revision AND (o.tenant_id, o.id) > ($1, $2) \
      ORDER BY o.tenant_id, o.id LIMIT $3",
 );

@@ -2,8 +2,8 @@
 //!
 //! Guarantee: afterwards everything that the log says otherwise than the store is unpublished, under a revision that is higher than any
 //! that the log has of it. So a store that was put back from a backup, or made anew, counts from its next change on and not only when
-//! it has caught up with its former self; a log that was made anew gets everything; and what the log has and the store does not know is
-//! removed there. Keys of other kinds (`network`, `request`, those of later versions) are not the store's: they are neither written nor
+//! it has caught up with its former self; a log that was made anew gets everything; and what the log has and the store does not know (of a
+//! tenant that is not there, too) is removed there. Keys of other kinds (`network`, `request`, those of later versions) are not the store's: they are neither written nor
 //! removed, so partitions that ingest has recorded stay as they are.
 
 use std::{cmp::Ordering, collections::HashMap};
@@ -35,14 +35,16 @@ const PAGE: i64 = 500;
 const ALL: SystemSql = SystemSql(
     "SELECT o.tenant_id AS first, o.id AS second, o.revision, o.published, \
      CAST(CASE WHEN c.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS there FROM outbox o \
-     LEFT JOIN tenant_contracts c ON c.tenant_id = o.tenant_id AND c.id = o.id \
+     LEFT JOIN tenants t ON t.tenant_id = o.tenant_id AND t.suspended_at IS NULL \
+     LEFT JOIN tenant_contracts c ON c.tenant_id = t.tenant_id AND c.id = o.id \
      WHERE o.kind || '' = 'contract' AND (o.tenant_id, o.kind, o.id) > ($1, 'contract', $2) \
      ORDER BY o.tenant_id, o.kind, o.id LIMIT $3",
 );
 const ALL_DEFINITIONS: SystemSql = SystemSql(
     "SELECT o.tenant_id AS first, o.id AS second, o.revision, o.published, \
      CAST(CASE WHEN d.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS there FROM outbox o \
-     LEFT JOIN tenant_definitions d ON d.tenant_id = o.tenant_id AND d.kind = o.kind AND d.id = o.id \
+     LEFT JOIN tenants t ON t.tenant_id = o.tenant_id AND t.suspended_at IS NULL \
+     LEFT JOIN tenant_definitions d ON d.tenant_id = t.tenant_id AND d.kind = o.kind AND d.id = o.id \
      WHERE o.kind || '' = $4 AND (o.tenant_id, o.kind, o.id) > ($1, $4, $2) \
      ORDER BY o.tenant_id, o.kind, o.id LIMIT $3",
 );
@@ -132,9 +134,11 @@ pub(super) async fn take_over(
             }
         }
     }
-    // What the store does not know: removed where it is there, and never again below the revision that it had.
+    // What the store does not know: removed where it is there, and never again below the revision that it had. Ids of tenants' things do
+    // not come again: of those of a tenant that was deleted nothing is remembered.
     let unknown: Vec<Step> = said
         .into_iter()
+        .filter(|((kind, _), said)| said.there || matches!(kind, Kind::Watched | Kind::Contract))
         .map(|((kind, place), said)| {
             let (revision, published) =
                 if said.there { (said.revision + 1, 0) } else { (said.revision, said.revision) };
