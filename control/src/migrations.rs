@@ -68,6 +68,13 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: "",
         postgres: include_str!("../migrations/0006_quotas.postgres.sql"),
     },
+    Migration {
+        number: 7,
+        name: "life",
+        common: include_str!("../migrations/0007_life.sql"),
+        sqlite: include_str!("../migrations/0007_life.sqlite.sql"),
+        postgres: include_str!("../migrations/0007_life.postgres.sql"),
+    },
 ];
 
 impl Migration {

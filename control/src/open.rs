@@ -231,7 +231,7 @@ impl Operator {
     }
 }
 
-fn owner(id: Id, actor: Actor) -> Authenticated {
+pub(crate) fn owner(id: Id, actor: Actor) -> Authenticated {
     Authenticated {
         tenant: Tenant { id, reach: Networks::All },
         actor,

@@ -15,7 +15,8 @@
 //! ```
 
 use crate::{
-    acks, attempts, audit, contracts, definitions, idempotency, keys, outbox, publisher, quotas, sessions, tenants,
+    acks, attempts, audit, contracts, definitions, idempotency, keys, life, outbox, publisher, quotas, sessions,
+    tenants,
 };
 
 /// The text of a statement on a tenant's rows.
@@ -88,6 +89,7 @@ pub fn system_statements() -> Vec<(&'static str, &'static str)> {
         attempts::SYSTEM_STATEMENTS,
         contracts::SYSTEM_STATEMENTS,
         keys::SYSTEM_STATEMENTS,
+        life::SYSTEM_STATEMENTS,
         quotas::SYSTEM_STATEMENTS,
         sessions::SYSTEM_STATEMENTS,
     ];
@@ -109,5 +111,5 @@ pub fn statements() -> Vec<(&'static str, Sql)> {
         quotas::STATEMENTS,
         tenants::STATEMENTS,
     ];
-    rooms.into_iter().flatten().copied().collect()
+    rooms.into_iter().flatten().copied().chain(life::statements()).collect()
 }

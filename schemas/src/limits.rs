@@ -563,6 +563,12 @@ pub mod control {
     pub const ACK_TOKEN_GOOD: Duration = Duration::from_secs(86_400);
     /// Such a link's token, in characters.
     pub const ACK_TOKEN_CHARACTERS: usize = 512;
+    /// How long an export that was asked for can be fetched.
+    pub const EXPORT_GOOD: Duration = Duration::from_secs(86_400);
+    /// Contracts, rules, monitors, channels and silences of one import.
+    pub const IMPORTED: usize = 20_000;
+    /// Bytes of a document that is imported by the API. The command line reads files of every length.
+    pub const IMPORT_BYTES: usize = super::HTTP_BODY_BYTES;
     /// Tenants of one control store.
     pub const TENANTS: usize = 10_000;
 }

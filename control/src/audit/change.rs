@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Takes the tenant's head, and holds it until the end: whoever else changes something of this tenant waits here.
-pub(super) const HEAD: Sql =
+pub(crate) const HEAD: Sql =
     Sql::of_tenant("UPDATE audit_heads SET entries = entries WHERE tenant_id = $1 RETURNING entries, at, hash");
 pub(super) const APPEND: Sql = Sql::of_tenant(concat!(
     "INSERT INTO audit_logs (tenant_id, ",
@@ -59,6 +59,11 @@ impl<'a> Change<'a> {
     /// The time of the change.
     pub(crate) fn at(&self) -> TimeMs {
         self.at
+    }
+
+    /// The head of the chain as it is now: entries, and the hash of the last.
+    pub(crate) fn head(&self) -> (i64, &str) {
+        (self.entries, &self.hash)
     }
 
     /// To read, and for what is no change of its own (the outbox, idempotency keys).

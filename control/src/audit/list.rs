@@ -68,8 +68,14 @@ impl Control {
     }
 }
 
+/// Entries behind one, oldest first.
+pub(crate) async fn behind(tx: &mut Tx, entry: i64, most: usize) -> Result<Vec<Entry>, Error> {
+    let values = [Value::from(entry), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    tx.rows(super::verify::NEXT, &values).await?.iter().map(read).collect()
+}
+
 /// Whether what an entry is about lies in networks that may be reached, as it was and as it is.
-fn reaches(tenant: &Tenant, entry: &Entry) -> bool {
+pub(crate) fn reaches(tenant: &Tenant, entry: &Entry) -> bool {
     let of = |side: &Option<serde_json::Value>| side.as_ref()?.get("network")?.as_str().map(str::to_owned);
     [of(&entry.before), of(&entry.after)].into_iter().flatten().all(|network| tenant.reach.contains(&network))
 }

@@ -20,8 +20,9 @@ mod verify;
 use schemas::{TimeMs, records::DefinitionKind};
 use serde_json::Value;
 
-pub(crate) use change::Change;
+pub(crate) use change::{Change, HEAD};
 pub use list::Filter;
+pub(crate) use list::{behind, reaches};
 pub use verify::{Misfit, Verified};
 
 use crate::{db::Row, error::Error, id::Id, open::Control, sql::Sql, tenant::Caller};
@@ -67,6 +68,14 @@ pub enum Action {
     PlanChange,
     /// A tenant got another plan.
     OrganisationPlan,
+    /// All of an organisation was asked for, as a document.
+    OrganisationExport,
+    /// What another organisation had defined was made here.
+    OrganisationImport,
+    /// An organisation is to be deleted.
+    OrganisationDelete,
+    /// All that it had is gone: the last entry of its chain.
+    OrganisationGone,
 }
 
 impl Action {
@@ -101,6 +110,10 @@ impl Action {
             Self::SessionsEnd => "user.sessions",
             Self::PlanChange => "plan.change",
             Self::OrganisationPlan => "organisation.plan",
+            Self::OrganisationExport => "organisation.export",
+            Self::OrganisationImport => "organisation.import",
+            Self::OrganisationDelete => "organisation.delete",
+            Self::OrganisationGone => "organisation.gone",
         }
     }
 }
@@ -108,7 +121,7 @@ impl Action {
 /// What it was done to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// `contract`, `key`, `rule`, `monitor`, `channel`, `silence`, `alert`, `delivery`.
+    /// `contract`, `key`, `rule`, `monitor`, `channel`, `silence`, `alert`, `delivery`, `organisation`, `export`.
     pub kind: &'static str,
     /// Its id; empty where it has none yet.
     pub id: String,

@@ -39,7 +39,7 @@ pub(super) const DELETE: Sql = Sql::of_tenant("DELETE FROM tenant_contracts WHER
 
 const KIND: &str = "contract";
 
-pub(super) async fn create(
+pub(crate) async fn create(
     change: &mut Change<'_>,
     new: &Checked,
     key: Option<&IdempotencyKey>,

@@ -45,7 +45,7 @@ fn there<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<Value>>, D::Er
 }
 
 /// Without mistakes.
-pub(super) struct Checked {
+pub(crate) struct Checked {
     pub(super) network: Network,
     pub(super) address: String,
     pub(super) name: String,
@@ -61,14 +61,14 @@ impl Checked {
 }
 
 /// Without mistakes.
-pub(super) struct CheckedPatch {
+pub(crate) struct CheckedPatch {
     pub(super) name: Option<String>,
     pub(super) labels: Option<Vec<String>>,
     pub(super) abi: Option<Option<Abi>>,
 }
 
 impl NewContract {
-    pub(super) fn checked(&self) -> Result<Checked, Error> {
+    pub(crate) fn checked(&self) -> Result<Checked, Error> {
         let mut mistakes = Vec::new();
         let network: Option<Network> = self.network.parse().ok();
         if network.is_none() {

@@ -114,7 +114,7 @@ pub(crate) fn grants(role: &str) -> String {
     text
 }
 
-/// The statement that keeps a role that owns the tables from changing what was written into the audit. It could lift that again.
+/// The statement that keeps a role that owns the tables from changing what was written into the audit, and what is kept of who was deleted. It could lift that again.
 pub(crate) fn kept_from(role: &str) -> String {
-    format!("REVOKE UPDATE, DELETE, TRUNCATE ON audit_logs FROM \"{}\"", role.replace('"', "\"\""))
+    format!("REVOKE UPDATE, DELETE, TRUNCATE ON audit_logs, tenant_tombstones FROM \"{}\"", role.replace('"', "\"\""))
 }

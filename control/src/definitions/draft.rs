@@ -104,6 +104,17 @@ impl Draft {
         Ok(draft)
     }
 
+    /// A channel of which only that it had secrets is known.
+    ///
+    /// # Errors
+    /// It is too long.
+    pub(super) fn without_secrets(definition: Value) -> Result<Self, Error> {
+        fits(&definition)?;
+        let name = definition.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let kind = DefinitionKind::Channel;
+        Ok(Self { kind, name, definition, secrets: None, made: None, disabled: None, unindexed: false, reach: None })
+    }
+
     fn read(kind: DefinitionKind, definition: &Value, kept: Option<Kept<'_>>, now: TimeMs) -> Result<Self, Error> {
         let plain = |definition: Value| (definition, None, None, false, None);
         let (definition, secrets, made, unindexed, reach) = match kind {
@@ -130,12 +141,7 @@ impl Draft {
                 (read.channel.definition(), secrets, read.made, false, Some(reach))
             }
         };
-        let bytes = definition.to_string().len();
-        if bytes > limits::DEFINITION_BYTES {
-            let cure =
-                format!("write at most {} bytes: ABIs with only what is named, for instance", limits::DEFINITION_BYTES);
-            return Err(Error::Invalid(vec![Mistake::new("body", format!("takes {bytes} bytes as JSON"), cure)]));
-        }
+        fits(&definition)?;
         let name = definition.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Self { kind, name, definition, secrets, made, disabled: None, unindexed, reach })
     }
@@ -170,6 +176,15 @@ impl Draft {
             }
         }
     }
+}
+
+fn fits(definition: &Value) -> Result<(), Error> {
+    let bytes = definition.to_string().len();
+    if bytes <= limits::DEFINITION_BYTES {
+        return Ok(());
+    }
+    let cure = format!("write at most {} bytes: ABIs with only what is named, for instance", limits::DEFINITION_BYTES);
+    Err(Error::Invalid(vec![Mistake::new("body", format!("takes {bytes} bytes as JSON"), cure)]))
 }
 
 /// The fields of a body that whoever sends it may set.

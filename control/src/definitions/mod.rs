@@ -8,6 +8,7 @@
 
 mod change;
 mod draft;
+mod import;
 mod merge;
 mod names;
 
@@ -15,6 +16,7 @@ use schemas::{Network, TimeMs, limits::control as limits, records::DefinitionKin
 use serde_json::Value as Json;
 
 pub use draft::Bounds;
+pub(crate) use import::Incoming;
 
 use crate::{
     audit::Change,

@@ -8,6 +8,7 @@ mod contracts;
 mod cut;
 mod definitions;
 mod keys;
+mod life;
 mod operator;
 mod plans;
 mod publisher;

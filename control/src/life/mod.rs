@@ -1,0 +1,54 @@
+//! A tenant's whole life beyond its beginning: suspended, exported, imported into another, deleted.
+//!
+//! Guarantee: what is suspended keeps all its rows, and the stages are told that none of its things is there ([`told`]). An export is a
+//! text that [`import`] reads; in neither is there a secret. What is deleted is gone in this order: the door, what the stages do, the rows
+//! here, the rows in the store of chains, the audit: each step is done again where it was interrupted, and none begins before the one before
+//! is known to be done. What stays is a tombstone: the head of the audit's chain and what was removed where.
+
+mod document;
+mod export;
+mod import;
+mod leaving;
+mod tombstones;
+
+pub use document::FORMAT;
+pub use export::{Export, Exporter};
+pub use import::Imported;
+pub use leaving::{Emptied, Leaving};
+pub use tombstones::Tombstone;
+
+use crate::{
+    audit::Change,
+    error::Error,
+    id::Id,
+    sql::{Sql, SystemSql},
+    tenant::{Authenticated, Networks, Tenant},
+};
+
+const TOLD: Sql = Sql::of_tenant("UPDATE outbox SET revision = revision + 1 WHERE tenant_id = $1");
+
+pub(crate) fn statements() -> impl Iterator<Item = (&'static str, Sql)> {
+    let own = [("life: told", TOLD)];
+    own.into_iter().chain(export::STATEMENTS.iter().copied()).chain(leaving::STATEMENTS.iter().copied())
+}
+
+pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = tombstones::STATEMENTS;
+
+/// Everything that the tenant of this change has defined is told to the stages anew: as gone where it is suspended, as it is where it is not
+/// any more. In the transaction in which that changes.
+pub(crate) async fn told(change: &mut Change<'_>) -> Result<(), Error> {
+    change.tx().rows(TOLD, &[]).await?;
+    change.tx().tells();
+    Ok(())
+}
+
+/// Who may do something to a whole tenant, in it: whoever belongs to it, or an operator of the platform. What is not theirs is not there.
+pub(crate) fn within(who: &Authenticated, id: &Id) -> Result<Authenticated, Error> {
+    if who.tenant.id == *id {
+        return Ok(who.clone());
+    }
+    match who.is_platform() {
+        true => Ok(Authenticated { tenant: Tenant { id: *id, reach: Networks::All }, ..who.clone() }),
+        false => Err(Error::NotFound),
+    }
+}
