@@ -75,6 +75,8 @@ pub struct Config {
     pub cause_pending: Duration,
     /// WebSocket keep-alive.
     pub ws: WsConfig,
+    /// The store, as a user who may remove rows: those of organisations that are deleted. `None`: another process does that.
+    pub remover: Option<store::Store>,
     /// Name of this process (`[runtime] instance`).
     pub instance: String,
     /// What the stage says of itself.
@@ -158,6 +160,7 @@ impl Config {
             causes: Arc::new(Table::builtin().clone()),
             cause_pending: Duration::from_secs(600) + schemas::limits::finding::CAUSE_ON_ITS_WAY,
             ws: WsConfig::default(),
+            remover: None,
             instance: "headwater".to_owned(),
             board: Board::new(stage::API, state::RUNNING),
         }

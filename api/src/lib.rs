@@ -32,6 +32,7 @@ mod guard;
 mod health;
 pub mod items;
 mod kept;
+mod leaving;
 mod ledger;
 mod linger;
 mod live;

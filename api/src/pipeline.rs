@@ -6,7 +6,8 @@
 //! store ◀────────▶ watch::Visible ──┼─▶ routes ─▶ door ─▶ guard ─▶ serve ─▶ listener
 //! control store ─▶ door::ControlStore ┤
 //!        ├─▶ publishing ─▶ control.config, control.tenants
-//!        └─◀ disabling ◀── alerts.deliveries
+//!        ├─◀ disabling ◀── alerts.deliveries
+//!        └─▶ leaving ─▶ store
 //! contract.facts ─▶ watch::Facts ───┤
 //! enriched.* ─▶ live::{reader, Causes} ─▶ live::Rings ▶ ws ─┤
 //! metrics.windows ─▶ live::Windows ─▶ ws ───────────────────┤
@@ -49,7 +50,7 @@ use crate::{
     disabling,
     door::{self, Budgets},
     error::Error,
-    guard,
+    guard, leaving,
     ledger::Counts,
     live::{self, Alerts, Causes, Rings, Windows},
     past::Pages,
@@ -139,6 +140,7 @@ pub async fn run(
                         () = publishing::run(Arc::clone(&control), Arc::clone(&log), Arc::clone(&codec), &instance, &board, &shutdown) => {}
                         () = disabling::follow(&control, &*log, &codec, &instance) => {}
                         () = app.tenants.follow(&control) => {}
+                        () = letting_go(&control, app.config.remover.as_ref()) => {}
                     }
                     app.tenants.flush(&control).await;
                     control.close().await;
@@ -177,6 +179,14 @@ pub async fn run(
         beat.farewell().await;
     }
     outcome
+}
+
+/// Lets organisations go that are deleted, where this process may remove rows of the store.
+async fn letting_go(control: &control::Control, remover: Option<&Store>) {
+    match remover {
+        Some(store) => leaving::follow(control, store).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Where people reach us, without a `/` at the end: `[api] public_url`, else where we listen.

@@ -235,6 +235,7 @@ async fn run_stages(
             None => tracing::info!("dashboard and API at {scheme}://{}", listener.local_addr()?),
         }
         let mut settings = parts::api_config(&mut live, control.clone(), certificate);
+        settings.remover = Some(parts::connect_store(&config, parts::Asker::Sink)?.0);
         settings.causes = parts::table_of_causes(&config)?;
         settings.cause_pending = config.causes.give_up_after + schemas::limits::finding::CAUSE_ON_ITS_WAY;
         boards.push(settings.board.clone());

@@ -9,7 +9,10 @@ use std::{collections::HashMap, sync::LazyLock};
 use axum::http::Method;
 use control::{
     Allowed::{self, Read, Write},
-    Resource::{self, Alerts, Audit, Chains, Channels, Contracts, Deliveries, Keys, Monitors, Rules, Silences, Usage},
+    Resource::{
+        self, Alerts, Audit, Chains, Channels, Contracts, Deliveries, Keys, Monitors, Organisation, Rules, Silences,
+        Usage,
+    },
 };
 
 /// What a request needs.
@@ -166,6 +169,13 @@ pub const TABLE: &[Row] = &[
     row("POST", "/ack/{token}", Needs::Nothing),
     reads("/api/v1/audit", Audit),
     reads("/api/v1/usage", Usage),
+    // Who may read all of an organisation may change it. A file goes on while its reader may read of chains.
+    writes("POST", "/api/v1/organisations/{id}/export", Organisation),
+    row("GET", "/api/v1/organisations/{id}/exports/{export}", Needs::Scope(Organisation, Write)),
+    row("GET", "/api/v1/organisations/{id}/exports/{export}/file", Needs::AndChains(Organisation, Write)),
+    // Of these only an owner, or an operator of the platform: the control store says so.
+    writes("DELETE", "/api/v1/organisations/{id}", Organisation),
+    reads("/api/v1/platform/tombstones", Organisation),
 ];
 
 static BY_ROUTE: LazyLock<HashMap<&str, Vec<Row>>> = LazyLock::new(|| {

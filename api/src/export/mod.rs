@@ -7,6 +7,7 @@
 
 mod body;
 mod format;
+mod organisation;
 mod places;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::time::{Instant, timeout};
 pub use self::{
     body::{Outlet, body},
     format::{Format, Writer},
+    organisation::OfOrganisation,
     places::{Exports, Place},
 };
 use crate::{

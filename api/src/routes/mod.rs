@@ -21,6 +21,7 @@ pub mod export;
 pub mod failures;
 pub mod health;
 pub mod keys;
+pub mod life;
 pub mod matches;
 pub mod message_preview;
 pub mod messages;
@@ -100,6 +101,11 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(keys::keys, keys::create))
         .routes(routes!(keys::key, keys::patch, keys::revoke))
         .routes(routes!(keys::rotate))
+        .routes(routes!(life::ask))
+        .routes(routes!(life::export))
+        .routes(routes!(life::file))
+        .routes(routes!(life::delete))
+        .routes(routes!(life::tombstones))
         .routes(routes!(rules::list, rules::create))
         .routes(routes!(rules::show, rules::patch, rules::delete))
         .routes(routes!(monitors::list, monitors::create))

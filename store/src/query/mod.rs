@@ -41,7 +41,10 @@ mod upgrade;
 mod windows;
 pub(crate) mod wire;
 
-pub use alerts::{AlertFilter, AlertRow, AlertStep, Attempt, Delivery, DeliveryFilter, MatchFilter, MatchRow, Whose};
+pub use alerts::{
+    AlertFilter, AlertRow, AlertStep, Attempt, Delivery, DeliveryFilter, MatchFilter, MatchRow, WholeAlert,
+    WholeDelivery, Whose,
+};
 pub use bitcoin::{
     BitcoinBlock, BitcoinDetail, BitcoinInput, BitcoinOutput, BitcoinParts, BitcoinTransactionDetail, SpentBy,
 };

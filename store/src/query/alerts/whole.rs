@@ -2,7 +2,7 @@
 
 use clickhouse::Row;
 use schemas::TimeMs;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::Whose;
 use crate::{Store, StoreError};
@@ -21,7 +21,7 @@ pub struct WholeAlert {
 }
 
 /// What was said of a message, an attempt at a time.
-#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Row, Deserialize)]
 pub struct WholeDelivery {
     /// The message.
     pub id: String,
