@@ -88,7 +88,7 @@ pub use roles::{Role, WrongRole};
 pub use scopes::{Allowed, Resource, Scopes, WrongScope};
 pub use sealer::Sealer;
 pub use secret::same_text;
-pub use sessions::{AccessToken, Begun, PersonSession, PublicKey, SessionInfo, SignIn};
+pub use sessions::{AccessToken, Begun, Belonging, PersonSession, Profile, PublicKey, SessionInfo, SignIn};
 pub use sql::{Sql, statements, system_statements};
 pub use tenant::{Actor, Authenticated, Caller, Networks, Tenant};
 pub use tenants::TenantInfo;

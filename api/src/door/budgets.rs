@@ -63,8 +63,7 @@ impl Bucket {
     pub fn new(rate: Rate) -> Self {
         let burst = NonZeroU32::new(rate.requests).unwrap_or(NonZeroU32::MIN);
         let one = (rate.per / burst.get()).max(Duration::from_nanos(1));
-        let quota =
-            Quota::with_period(one).map_or_else(|| Quota::per_second(burst), |quota| quota.allow_burst(burst));
+        let quota = Quota::with_period(one).map_or_else(|| Quota::per_second(burst), |quota| quota.allow_burst(burst));
         Self { rate, state: RateLimiter::direct(quota).with_middleware() }
     }
 

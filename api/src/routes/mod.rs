@@ -131,9 +131,15 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(usage::usage))
         .routes(routes!(openapi_json::openapi))
         .routes(routes!(asyncapi::asyncapi))
-        .routes(routes!(auth::log_in))
-        .routes(routes!(auth::log_out))
-        .routes(routes!(auth::who_is_here))
+        .routes(routes!(auth::ways::ways))
+        .routes(routes!(auth::log_in::log_in))
+        .routes(routes!(auth::sessions::log_out))
+        .routes(routes!(auth::sessions::list))
+        .routes(routes!(auth::sessions::end))
+        .routes(routes!(auth::tokens::refresh))
+        .routes(routes!(auth::tokens::switch))
+        .routes(routes!(auth::password::change))
+        .routes(routes!(auth::me::who_is_here))
         .routes(routes!(crate::ws::upgrade));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts();
     crate::constraints::describe(&mut document);
@@ -149,6 +155,7 @@ pub fn all() -> (Router<Arc<App>>, openapi::OpenApi) {
         .route("/docs/docs.js", get(docs::script))
         .route("/docs/docs.css", get(docs::style))
         .route("/problems/{name}", get(problems::page))
+        .route("/.well-known/jwks.json", get(auth::tokens::jwks))
         .route("/ack/{token}", get(ack::ask).post(ack::take_on));
     (rest.merge(pages).merge(registry::routes()), document)
 }

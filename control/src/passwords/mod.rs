@@ -15,7 +15,10 @@ use runtime::{config::Secret, private};
 use schemas::limits::accounts as limits;
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::error::{Error, Mistake};
+use crate::{
+    error::{Error, Mistake},
+    open::Control,
+};
 
 /// Hashes and checks passwords, in one process.
 pub(crate) struct Passwords {
@@ -134,7 +137,21 @@ fn check(key: &Key, password: &[u8], kept: &str) -> Result<bool, Error> {
     }
 }
 
-/// What is wrong with a password that somebody chooses; `email` and `name` are whose it is to be.
+impl Control {
+    /// The hash of a password that somebody chooses; `not` is what it may not be, such as the address of the account.
+    ///
+    /// # Errors
+    /// It will not do ([`Error::Invalid`]), or as of hashing.
+    pub async fn hash_password(&self, password: &Secret, not: &[&str]) -> Result<String, Error> {
+        let mistakes = mistakes("password", password, not);
+        if !mistakes.is_empty() {
+            return Err(Error::Invalid(mistakes));
+        }
+        self.passwords.hash(password).await
+    }
+}
+
+/// What is wrong with a password that somebody chooses; `not` is what it may not be.
 pub(crate) fn mistakes(path: &'static str, password: &Secret, not: &[&str]) -> Vec<Mistake> {
     let text = password.expose();
     let (least, most) = limits::PASSWORD_CHARACTERS;

@@ -11,6 +11,7 @@ mod believed;
 mod door;
 mod end;
 mod jwt;
+mod profile;
 mod refresh;
 mod sign_in;
 mod signing;
@@ -21,6 +22,7 @@ pub use begin::{AccessToken, Begun};
 pub use door::PersonSession;
 pub(crate) use door::Remembered;
 pub use end::SessionInfo;
+pub use profile::{Belonging, Profile};
 pub use sign_in::SignIn;
 pub use signing::PublicKey;
 pub(crate) use signing::Signing;
@@ -66,6 +68,8 @@ pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
     ("sessions: person", BY_ID),
     ("sessions: person by e-mail", BY_EMAIL),
     ("sessions: organisations", MEMBER_OF),
+    ("sessions: profile", profile::USER),
+    ("sessions: memberships", profile::ORGANISATIONS),
     ("sessions: look up", door::SESSION),
     ("sessions: latest", begin::LATEST),
     ("sessions: sweep", begin::SWEEP),
@@ -101,10 +105,15 @@ pub(crate) async fn person_by_email(tx: &mut Tx, email: &str) -> Result<Option<P
 
 /// Organisations that a person is in, as many as one may be in.
 async fn member_of(tx: &mut Tx, user: &Id) -> Result<Vec<Id>, Error> {
-    tx.set("headwater.user", user.as_str()).await?;
-    let most = schemas::limits::accounts::ORGANISATIONS;
+    let most = member_of_is_asked(tx, user).await?;
     let rows = tx.system(MEMBER_OF, &[Value::from(user), most.into()]).await?;
     rows.iter().map(|row| row.parsed("tenant_id")).collect()
+}
+
+/// From here on PostgreSQL shows in which organisations this person is; how many there are at most.
+async fn member_of_is_asked(tx: &mut Tx, user: &Id) -> Result<i64, Error> {
+    tx.set("headwater.user", user.as_str()).await?;
+    Ok(schemas::limits::accounts::ORGANISATIONS)
 }
 
 /// What a person is in an organisation now. From here on the transaction is of that tenant.

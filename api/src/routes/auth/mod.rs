@@ -1,0 +1,35 @@
+//! `/auth/…`: how people and the page come in, go on and go out. A file for each thing.
+//!
+//! Guarantee: keys and passwords are kept nowhere; attempts are few for an address ([`limits::LOG_INS`](schemas::limits::LOG_INS) a minute); the
+//! cookie is shut to scripts and to other sites, and what it changes wants `X-Headwater-Csrf` besides. What answers with a token or a cookie
+//! may be kept by nobody on the way.
+
+pub mod answer;
+pub mod log_in;
+pub mod me;
+pub mod password;
+pub mod sessions;
+pub mod tokens;
+pub mod ways;
+
+use axum::Extension;
+use control::{Authenticated, Id};
+
+use crate::{
+    app::App,
+    door::{Counted, From},
+    error::ApiError,
+};
+
+/// Counts one attempt of an address.
+fn count(app: &App, from: Option<Extension<From>>) -> Result<Option<std::net::IpAddr>, ApiError> {
+    let Some(Extension(From(ip))) = from else { return Ok(None) };
+    let counted = app.budgets.count(Counted::LogIn(Counted::at(ip)));
+    counted.map_err(|(standing, wait)| ApiError::TooFast { standing, wait })?;
+    Ok(Some(ip))
+}
+
+/// The person that somebody is.
+fn person(who: &Authenticated) -> Result<&Id, ApiError> {
+    who.user().ok_or(ApiError::NoPerson)
+}
