@@ -15,8 +15,8 @@
 //! ```
 
 use crate::{
-    acks, attempts, audit, contracts, definitions, idempotency, keys, life, outbox, publisher, quotas, sessions,
-    tenants,
+    acks, attempts, audit, contracts, definitions, idempotency, identities, keys, life, outbox, publisher, quotas,
+    resets, sessions, tenants, totp,
 };
 
 /// The text of a statement on a tenant's rows.
@@ -88,10 +88,13 @@ pub fn system_statements() -> Vec<(&'static str, &'static str)> {
     let rooms = [
         attempts::SYSTEM_STATEMENTS,
         contracts::SYSTEM_STATEMENTS,
+        identities::SYSTEM_STATEMENTS,
         keys::SYSTEM_STATEMENTS,
         life::SYSTEM_STATEMENTS,
         quotas::SYSTEM_STATEMENTS,
+        resets::SYSTEM_STATEMENTS,
         sessions::SYSTEM_STATEMENTS,
+        totp::SYSTEM_STATEMENTS,
     ];
     let rooms = rooms.into_iter().flatten().copied();
     rooms.chain(publisher::statements()).map(|(name, sql)| (name, sql.0)).collect()

@@ -64,6 +64,12 @@ pub enum Action {
     PasswordChange,
     /// A person ended all sessions of his.
     SessionsEnd,
+    /// A person set a second factor.
+    FactorSet,
+    /// A person lifted it.
+    FactorLift,
+    /// A person signs in by a provider too.
+    IdentityLink,
     /// A plan of the configuration file is another one.
     PlanChange,
     /// A tenant got another plan.
@@ -108,6 +114,9 @@ impl Action {
             Self::AlertAcknowledge => "alert.acknowledge",
             Self::PasswordChange => "user.password",
             Self::SessionsEnd => "user.sessions",
+            Self::FactorSet => "user.factor_set",
+            Self::FactorLift => "user.factor_lift",
+            Self::IdentityLink => "user.identity",
             Self::PlanChange => "plan.change",
             Self::OrganisationPlan => "organisation.plan",
             Self::OrganisationExport => "organisation.export",

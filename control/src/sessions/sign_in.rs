@@ -49,9 +49,4 @@ impl Control {
         self.attempt_succeeded(&email, with.ip).await;
         Ok(person.id)
     }
-
-    /// Whether it is the code of now, which is good once.
-    async fn second_factor(&self, _user: &Id, _code: &str) -> Result<bool, Error> {
-        Err(Error::CodeWanted)
-    }
 }
