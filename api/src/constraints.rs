@@ -60,7 +60,7 @@ pub fn rule(name: &str) -> Option<Object> {
         "metric" => text(METRICS, 3, METRICS_BYTES),
         "step" => one_of(&["1m", "5m", "1h", "1d"]).default(Some("1m".into())),
         "q" => text(r"\S", 1, limits::finding::SEARCH_BYTES),
-        "id" | "export" | "export" => text(ID, 26, 26),
+        "id" | "export" => text(ID, 26, 26),
         "actor" | "action" | "resource" => text(AUDIT_WORD, 1, limits::control::AUDIT_WORD_CHARACTERS),
         "rule" | "monitor" | "channel" | "alert" => text(ID, 26, 26),
         "state" | "severity" => text(WORDS, 1, WORDS_BYTES),

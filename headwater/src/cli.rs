@@ -89,6 +89,9 @@ enum Command {
     /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(control::Keys),
+    /// List, export, import and delete organisations
+    #[command(subcommand)]
+    Organisations(control::Organisations),
     /// Check that no entry of the audit was changed, removed or added
     #[command(subcommand)]
     Audit(control::Audit),
@@ -178,6 +181,7 @@ impl Cli {
             Command::AcceptReorg(args) => requests::accept_reorg(&args),
             Command::AcceptGap(args) => requests::accept_gap(&args),
             Command::Keys(command) => control::keys(&command),
+            Command::Organisations(command) => control::organisations(&command),
             Command::Audit(command) => control::audit(&command),
             Command::Control(command) => control::control(&command),
             Command::Tail(args) => tail::run(&args),

@@ -1,4 +1,4 @@
-//! `headwater control`, `keys` and `audit`: what is kept of tenants, keys and contracts, worked on by whoever holds the store's own
+//! `headwater control`, `keys`, `organisations` and `audit`: what is kept of tenants, keys and contracts, worked on by whoever holds the store's own
 //! credentials.
 //!
 //! Guarantee: what these commands change is in the audit like every other change, as done by the operator who ran them. The secret of a
@@ -6,7 +6,9 @@
 
 mod audit;
 mod keys;
+mod life;
 mod migrate;
+mod organisations;
 
 use std::path::Path;
 
@@ -15,6 +17,7 @@ pub use {
     audit::{Audit, run as audit},
     keys::{Keys, run as keys},
     migrate::{Control, run as control},
+    organisations::{Organisations, run as organisations},
 };
 
 use crate::{exit::Failure, parts};
