@@ -16,7 +16,9 @@ use schemas::{
     Mistake,
     codec::Codec,
     headers::names,
-    records::{ControlTenant, Definition, DefinitionKind, OperatorContract, TenantThing},
+    records::{
+        ControlTenant, Definition, DefinitionKind, ORGANISATION_PER_HOUR, OperatorContract, TenantThing,
+    },
 };
 use serde_json::Value;
 
@@ -99,7 +101,8 @@ type Things<T> = BTreeMap<String, Arc<Defined<T>>>;
 
 impl Tenant {
     fn is_empty(&self) -> bool {
-        let Self { contracts, rules, monitors, channels, silences } = self;
+        // A bound is of a channel.
+        let Self { contracts, rules, monitors, channels, per_hour: _, silences } = self;
         contracts.is_empty() && rules.is_empty() && monitors.is_empty() && channels.is_empty() && silences.is_empty()
     }
 
@@ -108,7 +111,19 @@ impl Tenant {
         match kind {
             DefinitionKind::Rule => define(&mut self.rules, id, revision, of, Rule::parse),
             DefinitionKind::Monitor => define(&mut self.monitors, id, revision, of, Monitor::parse),
-            DefinitionKind::Channel => define(&mut self.channels, id, revision, of, Channel::parse),
+            DefinitionKind::Channel => {
+                let mut bound = None;
+                let defined = define(&mut self.channels, id, revision, of, |value| {
+                    let (what, per_hour) = bounded(value);
+                    bound = per_hour;
+                    Channel::parse(&what)
+                });
+                match bound {
+                    Some(per_hour) => drop(self.per_hour.insert(id.to_owned(), per_hour)),
+                    None => drop(self.per_hour.remove(id)),
+                }
+                defined
+            }
             DefinitionKind::Silence => define(&mut self.silences, id, revision, of, Silence::parse),
         }
     }
@@ -127,7 +142,10 @@ impl Tenant {
         match DefinitionKind::of_word(kind) {
             Some(DefinitionKind::Rule) => drop(self.rules.remove(id)),
             Some(DefinitionKind::Monitor) => drop(self.monitors.remove(id)),
-            Some(DefinitionKind::Channel) => drop(self.channels.remove(id)),
+            Some(DefinitionKind::Channel) => {
+                self.channels.remove(id);
+                self.per_hour.remove(id);
+            }
             Some(DefinitionKind::Silence) => drop(self.silences.remove(id)),
             None if kind == OperatorContract::KIND => drop(self.contracts.remove(id)),
             None => {}
@@ -140,7 +158,7 @@ fn define<T>(
     id: &str,
     revision: u64,
     of: &Definition,
-    parse: impl Fn(&Value) -> Result<T, Vec<Mistake>>,
+    parse: impl FnOnce(&Value) -> Result<T, Vec<Mistake>>,
 ) -> Result<(), String> {
     let value = serde_json::from_str::<Value>(&of.definition).map_err(|error| error.to_string());
     let parsed = value.and_then(|value| {
@@ -166,6 +184,14 @@ fn define<T>(
             Err(why)
         }
     }
+}
+
+/// What a channel's record says, without what the tenant's plan says of messages in an hour; and that.
+fn bounded(value: &Value) -> (Value, Option<u32>) {
+    let mut what = value.clone();
+    let per_hour = what.as_object_mut().and_then(|fields| fields.remove(ORGANISATION_PER_HOUR));
+    let per_hour = per_hour.and_then(|most| most.as_u64()).map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+    (what, per_hour)
 }
 
 /// Tenant, kind and id of a key.

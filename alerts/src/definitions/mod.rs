@@ -50,6 +50,8 @@ pub struct Tenant {
     pub monitors: BTreeMap<String, Arc<Defined<Monitor>>>,
     /// Channels, disabled ones too.
     pub channels: BTreeMap<String, Arc<Defined<Channel>>>,
+    /// Messages of an hour over all channels, as the record of each channel has it; of those without one there is no bound.
+    pub per_hour: BTreeMap<String, u32>,
     /// Silences, those that are over too.
     pub silences: BTreeMap<String, Arc<Defined<Silence>>>,
 }

@@ -355,7 +355,7 @@ impl Book {
                 out.outbox.push(message.record(&self.tenant));
                 continue;
             }
-            let per_hour = self.settings.channels.get(&message.channel).map_or(0, |facts| facts.per_hour);
+            let per_hour = self.per_hour(&message.channel, clock.wall());
             let hour = self.hours.entry(message.channel.clone()).or_default();
             if hour.takes(&message, per_hour, clock.wall()) {
                 out.outbox.push(message.record(&self.tenant));
@@ -384,6 +384,14 @@ impl Book {
         if !entry.is_empty() {
             self.entries.insert(key.clone(), entry);
         }
+    }
+
+    /// Messages that a channel may have had of this hour, with one more: its own cap, and what the others leave of that of all.
+    fn per_hour(&self, channel: &str, now: TimeMs) -> u32 {
+        let own = self.settings.channels.get(channel).map_or(0, |facts| facts.per_hour);
+        let Some(of_all) = self.settings.per_hour else { return own };
+        let others = self.hours.iter().filter(|(id, _)| *id != channel).map(|(_, hour)| hour.sent(now)).sum::<u64>();
+        own.min(of_all.saturating_sub(u32::try_from(others).unwrap_or(u32::MAX)))
     }
 
     fn count(&mut self, key: &Key, before: usize, now: usize) {

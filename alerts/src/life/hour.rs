@@ -40,7 +40,7 @@ impl Hour {
         self.revision += 1;
         let minute = now.0.div_euclid(60_000);
         self.minutes.retain(|at, _| *at > minute - MINUTES);
-        let sent: u64 = self.minutes.values().map(|n| u64::from(*n)).sum();
+        let sent = self.sent(now);
         // While a summary is due, what comes belongs into it: it would overtake what is in there.
         if sent < u64::from(per_hour) && self.over.is_none() {
             *self.minutes.entry(minute).or_default() += 1;
@@ -57,6 +57,12 @@ impl Hour {
             over.alerts.push(brief);
         }
         false
+    }
+
+    /// Messages under the cap in the hour until now.
+    pub fn sent(&self, now: TimeMs) -> u64 {
+        let minute = now.0.div_euclid(60_000);
+        self.minutes.range(minute - MINUTES + 1..).map(|(_, n)| u64::from(*n)).sum()
     }
 
     /// When a summary is due.

@@ -174,7 +174,7 @@ mod tests {
             active: true,
         };
         let (policies, channels) = ([("m".to_owned(), policy)].into(), [("C".to_owned(), facts)].into());
-        Settings { policies, channels, silences: Vec::new() }
+        Settings { policies, channels, per_hour: None, silences: Vec::new() }
     }
 
     #[test]

@@ -83,6 +83,8 @@ pub struct Settings {
     pub policies: BTreeMap<String, Policy>,
     /// By id.
     pub channels: BTreeMap<String, ChannelFacts>,
+    /// Messages in an hour over all channels; `None`: as many as each of them takes.
+    pub per_hour: Option<u32>,
     /// All of them.
     pub silences: Vec<Silence>,
 }

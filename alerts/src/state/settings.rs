@@ -53,6 +53,8 @@ pub fn of(tenant: &Tenant) -> Settings {
     Settings {
         policies: rules.chain(monitors).collect(),
         channels: channels.collect(),
+        // They are published one after the other: of two words the stricter one.
+        per_hour: tenant.per_hour.values().copied().min(),
         silences: tenant.silences.values().map(|silence| (*silence.what).clone()).collect(),
     }
 }

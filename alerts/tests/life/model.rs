@@ -116,6 +116,7 @@ impl Model {
         Settings {
             policies: self.rules.iter().filter(|r| !r.paused).map(|r| (r.id.to_owned(), policy(r))).collect(),
             channels: channels().into_iter().map(|id| (id.clone(), channel(&id))).collect(),
+            per_hour: None,
             silences: self.silences.clone(),
         }
     }

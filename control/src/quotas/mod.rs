@@ -6,7 +6,7 @@
 //! from the rows themselves when it first matters. What is used over time (requests, rows) is added up by [`Control::meter`], each flush once.
 
 mod meter;
-mod plans;
+pub(crate) mod plans;
 mod used;
 
 use std::collections::BTreeMap;

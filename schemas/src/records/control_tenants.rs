@@ -102,6 +102,10 @@ impl DefinitionKind {
     }
 }
 
+/// In what a channel's record says: messages of an hour over all channels of the tenant, as its plan bounds them. The publisher adds it where
+/// there is a bound; nobody writes it.
+pub const ORGANISATION_PER_HOUR: &str = "organisation_per_hour";
+
 /// A rule, monitor, channel or silence: how it is called, and what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
