@@ -16,9 +16,7 @@ use schemas::{
     Mistake,
     codec::Codec,
     headers::names,
-    records::{
-        ControlTenant, Definition, DefinitionKind, ORGANISATION_PER_HOUR, OperatorContract, TenantThing,
-    },
+    records::{ControlTenant, Definition, DefinitionKind, ORGANISATION_PER_HOUR, OperatorContract, TenantThing},
 };
 use serde_json::Value;
 

@@ -66,6 +66,30 @@ const fn key_of_rule() -> &'static str {
 }
 
 #[test]
+fn a_channels_record_may_bound_what_all_channels_send() {
+    let channel = |id: &str, revision, per_hour: &str| {
+        let definition = format!(
+            r#"{{"name": "{id}", "type": "webhook", "config": {{"url": "https://1.1.1.1/", "secret": {{"set": true}}}}{per_hour}}}"#
+        );
+        let definition = Definition { name: id.to_owned(), version: 1, definition, sealed: None, disabled: None };
+        let thing = TenantThing::of(DefinitionKind::Channel, definition);
+        ControlTenant { tenant: "t".to_owned(), id: id.to_owned(), revision, thing }
+    };
+    let bounded = r#", "organisation_per_hour": 7"#;
+    let (a, b, free) = (channel("a", 1, bounded), channel("b", 1, bounded), channel("a", 2, ""));
+    let of = |records: &[&ControlTenant]| {
+        let records: Vec<_> = records.iter().map(|record| (record.key(), put(record))).collect();
+        let records: Vec<_> = records.iter().map(|(key, value)| (key.as_str(), value.clone(), None)).collect();
+        let known = folded(&records).definitions();
+        let of = known.of("t").expect("channels").clone();
+        (of.channels.len(), of.per_hour.values().copied().min())
+    };
+    assert_eq!(of(&[&a, &b]), (2, Some(7)));
+    assert_eq!(of(&[&a, &free]), (1, None), "the plan bounds it no more");
+    assert_eq!(of(&[&free]), (1, None));
+}
+
+#[test]
 fn what_cannot_be_used_counts_for_nothing_and_ends_nothing() {
     let good = put(&rule(1, 1, RULE));
     let contract = ControlTenant {

@@ -565,6 +565,42 @@ fn ends_of_what_was_told_have_room() {
     assert_eq!((&body["kinds"]["alert.firing"], &body["kinds"]["alert.retracted"]), (&3.into(), &3.into()));
 }
 
+/// A plan's messages of an hour are those of all channels together; what is over them is told by summaries, and ends have room.
+#[test]
+fn the_hour_of_a_tenant_is_that_of_all_its_channels() {
+    const OF_ALL: usize = 7;
+    let (mut book, mut clock, mut out) = (Book::new(TENANT), Clock::default(), Output::default());
+    let mut model = Model::default();
+    model.rules.push(Rule::new("monitor", SourceKind::Monitor));
+    clock.set(Model::ms(1_000), true);
+    let settings = |per_hour| alerts::life::Settings { per_hour, ..model.settings() };
+    book.define(settings(Some(OF_ALL as u32)), &clock, &mut out);
+    let of = |n: u64, op| AlertMatch {
+        group: BTreeMap::from([("transaction".to_owned(), n.to_string())]),
+        found: found(n),
+        ..record(&model.rules[0], op, 1_000, n, 1)
+    };
+    (1..=20).for_each(|n| book.take(&of(n, MatchOp::Match), &clock, &mut out));
+    let count = |out: &Output, kind: &str| out.outbox.iter().filter(|m| m.kind == kind).count();
+    assert_eq!(count(&out, "alert.firing"), OF_ALL);
+    clock.set(Model::ms(1_100), true);
+    book.tick(&clock, &mut out);
+    let summed: u64 = out.outbox.iter().filter(|m| m.kind == "channel.summary").fold(0, |sum, m| {
+        let body: Value = serde_json::from_str(&m.body).expect("JSON");
+        sum + body["count"].as_u64().expect("a number")
+    });
+    assert_eq!(summed as usize, 2 * 20 - OF_ALL, "nothing is dropped without a word");
+    (1..=20).for_each(|n| book.take(&of(n, MatchOp::Retract), &clock, &mut out));
+    assert_eq!(count(&out, "alert.retracted"), OF_ALL, "what was told is ended");
+    // An hour later there is room again, and without a bound as much as each channel takes.
+    clock.set(Model::ms(1_000 + 3_700), true);
+    book.tick(&clock, &mut out);
+    let mut late = Output::default();
+    book.define(settings(None), &clock, &mut late);
+    (101..=104).for_each(|n| book.take(&of(n, MatchOp::Match), &clock, &mut late));
+    assert_eq!(count(&late, "alert.firing"), 8);
+}
+
 /// What a channel heard of by a summary first and then by a message is ended like what it was told of at once.
 #[test]
 fn ends_of_what_was_told_late_have_room() {

@@ -245,7 +245,9 @@ impl Account {
     pub fn today(&self, quota: Quota, written: i64) -> i64 {
         let state = self.state();
         let of = |counts: &BTreeMap<(TimeMs, Quota), i64>| counts.get(&(state.day, quota)).copied().unwrap_or(0);
-        written.saturating_add(of(&state.fresh))
+        // What is on its way stands in it already, or not yet.
+        let heard = state.heard.get(&quota).copied().unwrap_or(0).saturating_add(of(&state.handed));
+        written.max(heard).saturating_add(of(&state.fresh))
     }
 
     /// What was counted and not handed on; it is handed on by this.

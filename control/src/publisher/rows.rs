@@ -9,17 +9,20 @@
 //! that is its ([`crate::life::told`]), and each is told as gone; resumed, each is told as it is. Addresses stay watched meanwhile, since
 //! figures belong to nobody.
 
+use std::collections::HashMap;
+
 use schemas::{
-    Network,
+    Network, Quota,
     records::{
-        Contract, ControlConfig, ControlTenant, Definition, DefinitionKind, OperatorContract, TenantThing,
-        WatchedAddress,
+        Contract, ControlConfig, ControlTenant, Definition, DefinitionKind, ORGANISATION_PER_HOUR, OperatorContract,
+        TenantThing, WatchedAddress,
     },
 };
 
 use crate::{
     db::{Db, Dialect, Row, Tx, Value},
     error::Error,
+    quotas,
     sql::SystemSql,
 };
 
@@ -153,10 +156,49 @@ pub(super) async fn unpublished(
     let mut tx = begin(db, false).await?;
     let mut values = vec![Value::from(&after.0), Value::from(&after.1), PAGE.into()];
     values.extend(kind.more(public));
-    let rows = tx.system(sql, &values).await;
-    let rows = tx.end(rows).await?;
+    let rows = async {
+        let rows = tx.system(sql, &values).await?;
+        let bounds = bounds(&mut tx, kind, &rows).await?;
+        Ok((rows, bounds))
+    };
+    let rows = rows.await;
+    let (rows, bounds) = tx.end(rows).await?;
     let more = rows.len() as i64 == PAGE;
-    Ok((rows.iter().map(|row| read(kind, row)).collect::<Result<_, _>>()?, more))
+    let mut things = rows.iter().map(|row| read(kind, row)).collect::<Result<Vec<_>, _>>()?;
+    for thing in &mut things {
+        if let Some(per_hour) = bounds.get(&thing.place.0) {
+            bound(&mut thing.present, *per_hour)?;
+        }
+    }
+    Ok((things, more))
+}
+
+/// Messages in an hour over all channels, by tenants whose channels these rows are and whose plan bounds them. A plan that is changed after
+/// this raises the channels' revisions.
+async fn bounds(tx: &mut Tx, kind: Kind, rows: &[Row]) -> Result<HashMap<String, i64>, Error> {
+    let mut bounds = HashMap::new();
+    let mut last = String::new();
+    for row in rows.iter().filter(|_| kind == Kind::Defined(DefinitionKind::Channel)) {
+        let tenant = row.text("tenant_id")?;
+        // They come by tenant.
+        if tenant != last {
+            tx.enter(&tenant.parse()?).await?;
+            let most = quotas::maximum(tx, Quota::DeliveriesPerHour).await?;
+            bounds.extend(most.map(|most| (tenant.clone(), most)));
+            last = tenant;
+        }
+    }
+    Ok(bounds)
+}
+
+/// Says it in the record of a channel.
+fn bound(present: &mut Present, per_hour: i64) -> Result<(), Error> {
+    let Present::Tenant(ControlTenant { thing: TenantThing::Channel(channel), .. }) = present else { return Ok(()) };
+    let mut what: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&channel.definition)
+        .map_err(|e| Error::Corrupt(format!("a channel's definition: {e}")))?;
+    what.insert(ORGANISATION_PER_HOUR.to_owned(), per_hour.max(0).into());
+    channel.definition = serde_json::Value::from(what).to_string();
+    Ok(())
 }
 
 /// Marks what is in the log.

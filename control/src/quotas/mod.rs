@@ -65,6 +65,7 @@ pub(crate) const STATEMENTS: &[(&str, Sql)] = &[
     ("quotas: keys", KEYS),
     ("quotas: members", MEMBERS),
     ("quotas: set plan", plans::SET),
+    ("quotas: tell channels", plans::TELL),
     ("usage: add", meter::ADD),
     ("usage: forget", meter::FORGET),
     ("usage: of a day", used::OF_DAY),
@@ -162,6 +163,15 @@ async fn of_tenant(tx: &mut Tx) -> Result<(Maxima, BTreeMap<Quota, i64>), Error>
         used.insert(quota, row.int("used")?);
     }
     Ok((maxima, used))
+}
+
+/// What this transaction's tenant may have of something; one that is gone, nothing that is bounded.
+pub(crate) async fn maximum(tx: &mut Tx, quota: Quota) -> Result<Option<i64>, Error> {
+    match of_tenant(tx).await {
+        Ok((maxima, _)) => Ok(maxima.of(quota)),
+        Err(Error::NotFound) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// How many there are, by the rows themselves; of what is no thing, none.

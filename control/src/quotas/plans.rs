@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use runtime::config;
-use schemas::limits::quotas as limits;
+use schemas::{Quota, limits::quotas as limits};
 use serde_json::{Value as Json, json};
 
 use super::DEFAULT;
@@ -27,6 +27,12 @@ const PUT: SystemSql = SystemSql(
 const DROP: SystemSql = SystemSql("DELETE FROM plans WHERE name = $1");
 pub(super) const SET: Sql =
     Sql::of_tenant("UPDATE tenants SET plan = $2, version = version + 1 WHERE tenant_id = $1 RETURNING plan");
+
+/// What channels' records say of the plan's messages in an hour is to be published again: of one tenant, or of all. The latter reads all that
+/// ever changed, and happens when the operator edits that number of a plan.
+pub(super) const TELL: Sql =
+    Sql::of_tenant("UPDATE outbox SET revision = revision + 1 WHERE tenant_id = $1 AND kind = 'channel'");
+const TELL_ALL: SystemSql = SystemSql("UPDATE outbox SET revision = revision + 1 WHERE kind = 'channel'");
 
 impl Control {
     /// Makes the plans those of this configuration file; whether that changed anything.
@@ -86,6 +92,8 @@ pub(crate) async fn set(change: &mut Change<'_>, plan: &str) -> Result<(), Error
         return Err(Error::Invalid(vec![Mistake::new("plan", "is no plan of the configuration file", cure)]));
     }
     change.write(SET, &[Value::from(plan)]).await?;
+    change.tx().rows(TELL, &[]).await?;
+    change.tx().tells();
     let id = change.by().who.tenant().id().to_string();
     let subject = Subject { kind: "organisation", id, name: None };
     let (was, is) = (Some(json!({"plan": before})), Some(json!({"plan": plan})));
@@ -96,6 +104,17 @@ async fn put(change: &mut Change<'_>, wanted: &BTreeMap<String, Json>) -> Result
     // Read again: this one's turn has come only now.
     let there = all(change.tx()).await?;
     let now = change.at();
+    let per_hour = |plans: &BTreeMap<String, Json>| -> Vec<(String, Json)> {
+        let of = |(name, document): (&String, &Json)| {
+            Some((name.clone(), document.get(Quota::DeliveriesPerHour.as_str())?.clone()))
+        };
+        plans.iter().filter_map(of).collect()
+    };
+    if per_hour(&there) != per_hour(wanted) {
+        change.tx().set("headwater.publisher", "on").await?;
+        change.system(TELL_ALL, &[]).await?;
+        change.tx().tells();
+    }
     for (name, document) in wanted {
         let before = there.get(name);
         if before == Some(document) {

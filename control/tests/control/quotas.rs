@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    common::{Store, both, contract, key, new_key},
+    common::{Store, both, contract, key, new_key, until},
     definitions::{channel, paths, rule},
+    topics::{Running, Topics, opened},
 };
 
 fn plan(name: &str, maxima: &[(Quota, u64)]) -> Plan {
@@ -275,6 +276,48 @@ async fn a_flush_counts_once_however_often_it_is_tried() {
         for control in processes {
             control.close().await;
         }
+        store
+    })
+    .await;
+}
+
+/// The stages hear what a plan gives of messages in an hour, from each channel's record, and of nobody else's plan.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_say_what_their_plan_gives_of_an_hour() {
+    both(async |store| {
+        let (_operator, control, home, second) = opened(&store).await;
+        let topics = Topics::new().await;
+        let running = Running::start(topics.publisher(&control, "one"));
+        running.until_publishes().await;
+        let (kind, bounds) = (DefinitionKind::Channel, Bounds::default());
+        let mut keys = Vec::new();
+        for who in [&home, &second] {
+            let by = Caller::here(who);
+            let made = control.create_definition(by, kind, &channel("hook"), None, &bounds).await.expect("made").made;
+            keys.push(format!("{}/channel/{}", who.tenant().id(), made.id));
+        }
+        let until_bounded = async |key: &str, most: Option<i64>| {
+            until(&format!("{key}: {most:?}"), async || {
+                let Some(told) = topics.definition(key).await else { return false };
+                let told: Value = serde_json::from_str(&told.definition).expect("JSON");
+                told.get("organisation_per_hour").and_then(Value::as_i64) == most
+            })
+            .await;
+        };
+        until_bounded(&keys[0], None).await;
+        let hour = |most| plan("team", &[(Quota::DeliveriesPerHour, most)]);
+        control.put_plans(&[hour(30)]).await.expect("put");
+        control.set_plan(Caller::here(&second), "team").await.expect("set");
+        until_bounded(&keys[1], Some(30)).await;
+        until_bounded(&keys[0], None).await;
+        // The file says another number.
+        control.put_plans(&[hour(20)]).await.expect("put");
+        until_bounded(&keys[1], Some(20)).await;
+        control.set_plan(Caller::here(&second), "default").await.expect("set");
+        until_bounded(&keys[1], None).await;
+        topics.now().await.assert_no_older_row();
+        running.stop().await;
+        control.close().await;
         store
     })
     .await;

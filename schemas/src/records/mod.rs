@@ -35,9 +35,7 @@ pub use bitcoin::{
 pub use checkpoint::{Asked, Checkpoint, CheckpointRecord, HeldRange, RequestProgress, RequestState, RingEntry};
 pub use contract_facts::{ContractFacts, FactSource, FactsFold, FoundBy, Implementation, ProxyKind};
 pub use control_config::{Asks, ControlConfig, NetworkPartition, OperatorContract, Request, Wanted, WatchedAddress};
-pub use control_tenants::{
-    Contract, ControlTenant, Definition, DefinitionKind, ORGANISATION_PER_HOUR, TenantThing,
-};
+pub use control_tenants::{Contract, ControlTenant, Definition, DefinitionKind, ORGANISATION_PER_HOUR, TenantThing};
 pub use dead_letter::DeadLetter;
 pub use enrich_status::{EnrichState, EnrichStatus};
 pub use enriched_block::{BlockSummary, ContractSum, EnrichedBlock};

@@ -6,6 +6,7 @@ mod keyed;
 mod keys;
 mod matrix;
 mod networks;
+mod quotas;
 mod rates;
 mod sessions;
 mod tls;
