@@ -13,6 +13,7 @@ mod operator;
 mod plans;
 mod publisher;
 mod quotas;
+mod sessions;
 mod taken_over;
 mod topics;
 mod walls;
