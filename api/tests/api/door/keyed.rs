@@ -40,7 +40,8 @@ impl Keyed {
         let operator = Operator::open(&settings, "test").await.expect("a control store");
         let store = ControlStore::of(settings.clone(), Mode::Keys);
         store.open().await.expect("opens");
-        let api = world.api_with(set(Config { control: store, ..world.config() })).await;
+        let remover = Some(world.store.clone());
+        let api = world.api_with(set(Config { control: store, remover, ..world.config() })).await;
         Self { world, api, operator, settings, _dir: dir }
     }
 

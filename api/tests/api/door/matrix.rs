@@ -25,6 +25,7 @@ fn path(route: &str, id: &str) -> String {
         .replace("{token}", "none")
         .replace("{subject}", "x")
         .replace("{version}", "1")
+        .replace("{export}", id)
         .replace("{id}", id)
 }
 

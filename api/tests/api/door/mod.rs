@@ -4,6 +4,7 @@ mod attacks;
 mod cost;
 mod keyed;
 mod keys;
+mod life;
 mod matrix;
 mod networks;
 mod quotas;
