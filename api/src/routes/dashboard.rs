@@ -25,8 +25,9 @@ struct Files;
 const NOT_BUILT: &str = include_str!("../assets/not-built.html");
 
 /// The paths that the app answers itself: the folders of `dashboard/src/routes`.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 19] = [
     "",
+    "account",
     "alerts",
     "audit",
     "channels",
@@ -35,11 +36,15 @@ const PAGES: [&str; 14] = [
     "keys",
     "login",
     "monitors",
+    "operator",
+    "organisation",
     "providers",
     "rules",
+    "sign-up",
     "silences",
     "sql",
     "txs",
+    "usage",
 ];
 
 /// The same with names in brackets, where anything may stand but nothing. They get [`ANY`].

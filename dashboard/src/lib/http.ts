@@ -40,6 +40,8 @@ export interface Sending {
 	ifMatch?: string | null;
 	idempotencyKey?: string;
 	signal?: AbortSignal;
+	/** Milliseconds before it is given up, where that takes longer than others. */
+	deadline?: number;
 }
 
 export function get<T>(path: string, signal?: AbortSignal): Promise<Answer<T>> {
@@ -48,7 +50,7 @@ export function get<T>(path: string, signal?: AbortSignal): Promise<Answer<T>> {
 
 /** A request that may change something. An answer without a body is `null`. */
 export async function send<T>(method: 'POST' | 'PATCH' | 'DELETE', path: string, sending: Sending = {}): Promise<Answer<T>> {
-	const { body, text, ifMatch, idempotencyKey, signal } = sending;
+	const { body, text, ifMatch, idempotencyKey, signal, deadline } = sending;
 	const content = text ?? (body === undefined ? undefined : JSON.stringify(body));
 	const attempt = () => {
 		const headers: Record<string, string> = {};
@@ -56,7 +58,7 @@ export async function send<T>(method: 'POST' | 'PATCH' | 'DELETE', path: string,
 		if (ifMatch) headers['if-match'] = ifMatch;
 		if (idempotencyKey) headers['idempotency-key'] = idempotencyKey;
 		if (access.csrf) headers['x-headwater-csrf'] = access.csrf;
-		return request<T>(method, path, { headers, body: content }, signal);
+		return request<T>(method, path, { headers, body: content, deadline }, signal);
 	};
 	try {
 		return await attempt();
@@ -75,10 +77,12 @@ function isCsrf(error: unknown): boolean {
 interface Content {
 	headers?: Record<string, string>;
 	body?: string;
+	deadline?: number;
 }
 
 async function request<T>(method: string, path: string, content: Content, signal?: AbortSignal): Promise<Answer<T>> {
-	const deadline = AbortSignal.timeout(DEADLINE_MS);
+	const limit = content.deadline ?? DEADLINE_MS;
+	const deadline = AbortSignal.timeout(limit);
 	let response: Response;
 	try {
 		response = await fetch(path, {
@@ -91,7 +95,7 @@ async function request<T>(method: string, path: string, content: Content, signal
 		if (signal?.aborted) throw cause;
 		throw new RequestError(
 			deadline.aborted
-				? { title: 'No answer', detail: `The server did not answer within ${DEADLINE_MS / 1000} s.` }
+				? { title: 'No answer', detail: `The server did not answer within ${limit / 1000} s.` }
 				: { title: 'Not reachable', detail: 'The server could not be reached.' }
 		);
 	}

@@ -15,10 +15,15 @@ export const ACTIONS = [
 	'channel.replay',
 	'channel.disable',
 	'delivery.replay',
-	'alert.acknowledge'
+	'alert.acknowledge',
+	'member.invite',
+	'member.accept',
+	'member.change',
+	'member.remove',
+	...(['create', 'change', 'plan', 'suspend', 'resume', 'export', 'import', 'delete'] as const).map((verb) => `organisation.${verb}` as const)
 ] as const;
 
-export const KINDS = ['contract', 'key', 'rule', 'monitor', 'channel', 'silence', 'alert', 'delivery'] as const;
+export const KINDS = ['contract', 'key', 'rule', 'monitor', 'channel', 'silence', 'alert', 'delivery', 'member', 'invitation', 'organisation'] as const;
 
 const DONE: Record<string, string> = {
 	create: 'added',
@@ -29,7 +34,15 @@ const DONE: Record<string, string> = {
 	test: 'sent a test to',
 	replay: 'sent again',
 	disable: 'disabled',
-	acknowledge: 'acknowledged'
+	acknowledge: 'acknowledged',
+	invite: 'invited',
+	accept: 'joined as',
+	remove: 'removed',
+	plan: 'gave another plan to',
+	suspend: 'suspended',
+	resume: 'resumed',
+	export: 'exported',
+	import: 'imported'
 };
 const TRIED: Record<string, string> = {
 	create: 'add',
@@ -40,7 +53,15 @@ const TRIED: Record<string, string> = {
 	test: 'send a test to',
 	replay: 'send again',
 	disable: 'disable',
-	acknowledge: 'acknowledge'
+	acknowledge: 'acknowledge',
+	invite: 'invite',
+	accept: 'join as',
+	remove: 'remove',
+	plan: 'give another plan to',
+	suspend: 'suspend',
+	resume: 'resume',
+	export: 'export',
+	import: 'import'
 };
 
 /** What happened, without who and to what: `added the contract`, `tried to revoke the key`. Unknown actions are shown as they are. */

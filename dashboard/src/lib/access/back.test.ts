@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backTo, loginAt } from './back';
+import { backTo, isDoor, loginAt, providerAt, slipOf } from './back';
 
 describe('the way back', () => {
 	it('keeps path, query and hash', () => {
@@ -18,5 +18,26 @@ describe('the way back', () => {
 	it('does not lead to the login again', () => {
 		expect(backTo('/login?back=/keys')).toBe('/');
 		expect(loginAt('/login?back=%2Fkeys')).toBe('/login');
+		expect(backTo('/sign-up#invitation=abcdefgh')).toBe('/');
+		expect(isDoor('/sign-up')).toBe(true);
+		expect(isDoor('/sign-upstairs')).toBe(false);
+	});
+
+	it('goes with a provider’s login, and no other', () => {
+		expect(providerAt('our sso', '/keys?a=b')).toBe('/api/v1/auth/oidc/our%20sso?back=%2Fkeys%3Fa%3Db');
+		expect(providerAt('x/../y', '//evil.example')).toBe('/api/v1/auth/oidc/x%2F..%2Fy?back=%2F');
+	});
+});
+
+describe('what a link of a mail holds', () => {
+	it('is told by its kind', () => {
+		expect(slipOf('#invitation=hwi_0a1B-2c.3')).toEqual({ kind: 'invitation', text: 'hwi_0a1B-2c.3' });
+		expect(slipOf('#reset=abcdefgh')).toEqual({ kind: 'reset', text: 'abcdefgh' });
+	});
+
+	it('is nothing else', () => {
+		for (const hash of ['', '#', '#/abc', '#reset=', '#reset=short', '#other=abcdefgh', '#reset=abcdefgh&x=1', '#reset=<script>', `#verify=${'a'.repeat(301)}`]) {
+			expect(slipOf(hash), hash).toBeNull();
+		}
 	});
 });

@@ -1,6 +1,13 @@
 /** The way to the login and back. */
 
 const LOGIN = '/login';
+/** Pages for whoever is not in yet: nobody is led away from them, nor back to them. */
+const DOORS = [LOGIN, '/sign-up'];
+
+/** Whether `path` is a page for whoever is not in yet. */
+export function isDoor(path: string): boolean {
+	return DOORS.some((door) => path === door || path.startsWith(`${door}/`));
+}
 
 /** Where to sign in, for somebody who was at `from` (path, query and hash). */
 export function loginAt(from: string): string {
@@ -16,5 +23,19 @@ export function backTo(back: string | null): string {
 	// A backslash, a control character, or a second slash makes a host of it for a browser.
 	if (!back || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(back)) return '/';
 	const path = back.replace(/[?#].*/, '');
-	return path === LOGIN || path.startsWith(LOGIN + '/') ? '/' : back;
+	return isDoor(path) ? '/' : back;
+}
+
+/** What a link of a mail holds: `#invitation=…`, `#reset=…`, `#verify=…`. It stands behind the `#`, which no server is told and no log keeps. */
+export type Slip = { kind: 'invitation' | 'reset' | 'verify'; text: string };
+
+/** Null where the address holds none. A text is letters, digits, `_`, `-` and `.`; anything else is not one of ours. */
+export function slipOf(hash: string): Slip | null {
+	const [, kind, text] = hash.match(/^#(invitation|reset|verify)=([\w.-]{8,300})$/) ?? [];
+	return kind && text ? { kind: kind as Slip['kind'], text } : null;
+}
+
+/** Where a provider's login begins, which leads to `back` in the end. */
+export function providerAt(id: string, back: string): string {
+	return `/api/v1/auth/oidc/${encodeURIComponent(id)}?${new URLSearchParams({ back: backTo(back) })}`;
 }

@@ -41,4 +41,10 @@ describe('whyNot', () => {
 		expect(whyNot(me, 'contracts', 'write')).toBe('The key “ci” lacks the scope contracts:write.');
 		expect(whyNot(null, 'contracts', 'read')).toMatch(/not known yet/);
 	});
+
+	it('names the role of a person', () => {
+		const user = { id: 'u', email: 'a@example.com' };
+		const person: Me = { ...me, mode: 'accounts', key: null, user, role: 'viewer' };
+		expect(whyNot(person, 'contracts', 'write')).toBe('As viewer of this organisation you may not: it takes the scope contracts:write.');
+	});
 });

@@ -44,6 +44,7 @@ export function tidy(scopes: readonly string[]): string[] {
 export function whyNot(me: Me | null, resource: string, action: Action): string | null {
 	if (!me) return 'It is not known yet what you may do.';
 	if (allows(me.scopes, resource, action)) return null;
+	if (me.user && me.role) return `As ${me.role} of this organisation you may not: it takes the scope ${resource}:${action}.`;
 	const who = me.key ? `The key “${me.key.name}”` : 'Whoever is signed in';
 	return `${who} lacks the scope ${resource}:${action}.`;
 }

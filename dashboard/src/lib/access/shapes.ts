@@ -1,4 +1,4 @@
-/** The shapes of `/auth/me`, `/contracts`, `/keys` and `/audit`. Times are RFC 3339, durations text such as `90d`. */
+/** The shapes of `/auth/…`, `/contracts`, `/keys` and `/audit`. Times are RFC 3339, durations text such as `90d`. */
 
 export type Action = 'read' | 'write';
 
@@ -22,6 +22,59 @@ export interface Me {
 	networks: string[];
 	/** Goes back with every change. */
 	csrf?: string | null;
+	/** The person, where one is here; null with a key. */
+	user?: User | null;
+	/** Those that the person belongs to. */
+	organisations?: Belonging[];
+	/** Which of them one acts in: its id. */
+	current?: string | null;
+	/** The person's role there. */
+	role?: Role | null;
+	/** May look after all organisations of this installation. */
+	platform?: boolean;
+}
+
+/** Least first. */
+export type Role = 'viewer' | 'editor' | 'admin' | 'owner';
+
+export interface User {
+	id: string;
+	email: string;
+	name?: string | null;
+	/** The address was shown to be the person's. */
+	verified?: boolean;
+	/** A code is asked for at the login. */
+	totp?: boolean;
+}
+
+/** An organisation of somebody's. */
+export interface Belonging {
+	id: string;
+	name: string;
+	role: Role;
+	/** `active`, `suspended`, `deleting`. */
+	state?: string | null;
+}
+
+/** `GET /auth/ways`: how one gets in here, for whoever is not in yet. */
+export interface Ways {
+	mode: string;
+	/** `open`, `invitation`, `closed`. */
+	sign_up: string;
+	/** Whom one may sign in with instead of a password. */
+	providers: { id: string; name: string }[];
+	/** A forgotten password can be set anew by mail. */
+	reset: boolean;
+}
+
+/** Where somebody is signed in. */
+export interface SessionRow {
+	id: string;
+	created_at: string;
+	ends_at?: string | null;
+	/** The one of this page. */
+	current?: boolean;
+	organisation?: { id: string; name?: string | null } | string | null;
 }
 
 export interface ContractFigures {

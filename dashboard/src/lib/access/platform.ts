@@ -1,0 +1,58 @@
+/** All organisations of an installation, with what they cause: who is noisy, in figures that compare. */
+
+import type { Organisation } from './people';
+
+/** One of `GET /platform/usage`. */
+export interface Noise {
+	organisation: { id: string; name: string; state?: string | null };
+	plan?: string | null;
+	requests_per_minute: number;
+	requests_per_day: number;
+	sockets: number;
+	alerts_24h: number;
+	deliveries_24h: number;
+}
+
+export const FIGURES = [
+	{ name: 'requests_per_minute', words: 'Requests a minute', short: 'req/min' },
+	{ name: 'requests_per_day', words: 'Requests today', short: 'req today' },
+	{ name: 'sockets', words: 'Live connections', short: 'sockets' },
+	{ name: 'alerts_24h', words: 'Alerts in 24 h', short: 'alerts' },
+	{ name: 'deliveries_24h', words: 'Deliveries in 24 h', short: 'deliveries' }
+] as const;
+
+export type Figure = (typeof FIGURES)[number]['name'];
+
+export interface Row {
+	organisation: Organisation;
+	/** Null: nothing is told of it. */
+	noise: Noise | null;
+	/** Of the figure that is looked at, 0 to 1 of all organisations together; null without it. */
+	share: number | null;
+}
+
+/** The share from which on one of several organisations is told to be noisy. */
+const NOISY = 0.5;
+
+/** Noisiest first by `figure`; what tells none comes last, by name. */
+export function rows(organisations: readonly Organisation[], noises: readonly Noise[], figure: Figure): Row[] {
+	const by = new Map(noises.map((noise) => [noise.organisation.id, noise]));
+	const total = noises.reduce((sum, noise) => sum + noise[figure], 0);
+	const of = (organisation: Organisation): Row => {
+		const noise = by.get(organisation.id) ?? null;
+		return { organisation, noise, share: noise && total > 0 ? noise[figure] / total : null };
+	};
+	const size = ({ noise }: Row) => (noise ? noise[figure] : -1);
+	return organisations.map(of).sort((a, b) => size(b) - size(a) || a.organisation.name.localeCompare(b.organisation.name));
+}
+
+/** Whether this one makes most of it, where there are others. */
+export function noisy(row: Row, all: readonly Row[]): boolean {
+	return all.length > 1 && row.share != null && row.share > NOISY;
+}
+
+/** Those whose name or id holds `text`. */
+export function found(organisations: readonly Organisation[], text: string): Organisation[] {
+	const wanted = text.trim().toLowerCase();
+	return wanted ? organisations.filter((o) => o.name.toLowerCase().includes(wanted) || o.id.toLowerCase().includes(wanted)) : [...organisations];
+}
