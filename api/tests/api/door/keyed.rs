@@ -32,13 +32,17 @@ impl Keyed {
     }
 
     pub async fn start_with(networks: &[&str], set: impl FnOnce(Config) -> Config) -> Self {
+        Self::start_in(Mode::Keys, networks, set).await
+    }
+
+    pub async fn start_in(mode: Mode, networks: &[&str], set: impl FnOnce(Config) -> Config) -> Self {
         let world = World::without_sink(networks).await;
         world.store.migrate().await.expect("tables");
         world.store.migrate_tenants().await.expect("tables of tenants");
         let dir = tempfile::tempdir().expect("temp dir");
         let settings = settings(&dir);
         let operator = Operator::open(&settings, "test").await.expect("a control store");
-        let store = ControlStore::of(settings.clone(), Mode::Keys);
+        let store = ControlStore::of(settings.clone(), mode);
         store.open().await.expect("opens");
         let remover = Some(world.store.clone());
         let api = world.api_with(set(Config { control: store, remover, ..world.config() })).await;

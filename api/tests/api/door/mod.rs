@@ -1,5 +1,6 @@
 //! The door, with a control store of each test's own.
 
+mod accounts;
 mod attacks;
 mod cost;
 mod keyed;
@@ -11,5 +12,7 @@ mod quotas;
 mod rates;
 mod sessions;
 mod tls;
+mod tokens;
 
+pub use accounts::{Accounts, JSON, LoggedIn};
 pub use keyed::{Keyed, settings};
