@@ -48,7 +48,9 @@ pub fn describe(document: &mut OpenApi) {
     }
     let components = document.components.get_or_insert_default();
     let key = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("hw_…");
-    let key = key.description(Some("An API key. Where `[auth] mode` is `none`, nothing is wanted."));
+    let words = "An API key, or (with `[auth] mode` `accounts`) an access token of POST /api/v1/auth/login. Where the mode is `none`, nothing is \
+                 wanted.";
+    let key = key.description(Some(words));
     components.add_security_scheme(BEARER, SecurityScheme::Http(key.build()));
     let cookie = ApiKeyValue::with_description(
         "hw_session",
