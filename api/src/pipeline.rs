@@ -234,7 +234,7 @@ fn assemble(
         counts: Counts::default(),
         asked,
         budgets: Budgets::new(config.rate_limit),
-        tenants: Tenants::new(&config.instance),
+        tenants: Tenants::new(&config.instance, config.redis.as_ref()),
         ended: Cache::new(limits::ENDED_SESSIONS),
         facts,
         alerts,

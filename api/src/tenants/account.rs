@@ -157,21 +157,33 @@ impl Account {
         }
     }
 
-    /// Counts a request, where it may come in; how the tenant stands, where its plan bounds that.
-    pub fn request(&self, now: Now) -> Result<Option<Standing>, (Standing, Duration)> {
+    /// How many requests of a minute there may be, where the plan bounds that.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.state().bucket.as_ref().map(Bucket::rate)
+    }
+
+    /// Whether a request may come in at all, for what its plan gives of a day.
+    pub(super) fn may_ask(&self, now: Now) -> Result<(), (Standing, Duration)> {
+        let mut state = self.state();
+        state.roll(now);
+        state.may_ask(now)
+    }
+
+    /// Counts a request, where it may come in; how the tenant stands, where its plan bounds that. `by_all`: how it stands by what all
+    /// processes count, where they do that together.
+    pub(super) fn request(
+        &self,
+        now: Now,
+        by_all: Option<Result<Standing, (Standing, Duration)>>,
+    ) -> Result<Option<Standing>, (Standing, Duration)> {
         let mut state = self.state();
         state.roll(now);
         state.last = now.at;
-        for (quota, wait) in
-            [(Quota::RequestsPerMinute, Duration::from_secs(60)), (Quota::RequestsPerDay, until_tomorrow(now.time))]
-        {
-            let nothing = state.maxima.of(quota) == Some(0);
-            if nothing || quota == Quota::RequestsPerDay && state.left(quota).is_some_and(|left| left <= 0) {
-                let limit = state.maxima.of(quota).map_or(0, |most| u32::try_from(most).unwrap_or(u32::MAX));
-                return Err((Standing::new(limit, 0, wait), wait));
-            }
-        }
-        let standing = state.bucket.as_ref().map(Bucket::count).transpose();
+        state.may_ask(now)?;
+        let standing = match by_all {
+            Some(standing) => standing.map(Some),
+            None => state.bucket.as_ref().map(Bucket::count).transpose(),
+        };
         let told = standing.as_ref().map_or_else(|(standing, _)| Some(*standing), |standing| *standing);
         state.minute = told.map(|standing| (standing, now.at));
         let standing = standing?;
@@ -286,6 +298,20 @@ impl State {
             self.day = now.day();
             self.heard.clear();
         }
+    }
+
+    /// `Err`: nothing is left of the day, or nothing is given at all; how long until that may be otherwise.
+    fn may_ask(&self, now: Now) -> Result<(), (Standing, Duration)> {
+        for (quota, wait) in
+            [(Quota::RequestsPerMinute, Duration::from_secs(60)), (Quota::RequestsPerDay, until_tomorrow(now.time))]
+        {
+            let nothing = self.maxima.of(quota) == Some(0);
+            if nothing || quota == Quota::RequestsPerDay && self.left(quota).is_some_and(|left| left <= 0) {
+                let limit = self.maxima.of(quota).map_or(0, |most| u32::try_from(most).unwrap_or(u32::MAX));
+                return Err((Standing::new(limit, 0, wait), wait));
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, quota: Quota, many: i64) {

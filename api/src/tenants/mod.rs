@@ -1,12 +1,14 @@
 //! What each tenant asks of this process: how much in a minute and a day, how many connections, and which share of the places that all share.
 //!
-//! Guarantee: nobody is let in beyond its plan. Requests of a minute are counted by GCRA in this process; those of a day over all processes,
+//! Guarantee: nobody is let in beyond its plan. Requests of a minute are counted by GCRA, over all processes where there is a Redis server
+//! ([`shared`]), else in this process; those of a day over all processes,
 //! of which each knows the others' to a few seconds. What is known of a plan is believed for 5 s, is asked anew beside the requests, and goes
 //! on to hold while the control store is away. What was used is written down every 4 s ([`Tenants::flush`]), each flush once whatever is
 //! killed. While several tenants ask, one that takes more than its share of the places leaves the last quarter of them to others. Memory is
 //! bounded by the tenants that asked of late.
 
 mod account;
+mod shared;
 
 use std::{
     collections::HashMap,
@@ -15,10 +17,12 @@ use std::{
 };
 
 use control::{Authenticated, Control, Id, Metered};
+use runtime::config::Secret;
 use schemas::{Quota, TimeMs, limits::quotas as limits};
 
 use account::Look;
 pub use account::{Account, Now, Place, Places, Socket};
+use shared::Shared;
 
 use crate::{door::Standing, error::ApiError};
 
@@ -43,14 +47,16 @@ pub struct Tenants {
     instance: String,
     accounts: RwLock<HashMap<Id, Arc<Account>>>,
     ledger: tokio::sync::Mutex<Ledger>,
+    shared: Option<Shared>,
     /// Since when nobody could say what plans give.
     silent: Mutex<Option<std::time::Instant>>,
 }
 
 impl Tenants {
-    /// For the process of this name.
-    pub fn new(instance: &str) -> Self {
+    /// For the process of this name, and the server that counts for all processes.
+    pub fn new(instance: &str, redis: Option<&Secret>) -> Self {
         Self {
+            shared: redis.and_then(Shared::of),
             instance: format!("{instance} {:032x}", fastrand::u128(..)),
             accounts: RwLock::default(),
             ledger: tokio::sync::Mutex::default(),
@@ -82,7 +88,13 @@ impl Tenants {
         if let Some(control) = control {
             self.know(&control, &account).await;
         }
-        match account.request(Now::new()) {
+        let by_all = match (&self.shared, account.rate()) {
+            (Some(shared), Some(rate)) if account.may_ask(Now::new()).is_ok() => {
+                shared.count(who.tenant().id(), rate).await
+            }
+            _ => None,
+        };
+        match account.request(Now::new(), by_all) {
             Ok(None) => {}
             Ok(Some(theirs)) => *standing = Some(standing.map_or(theirs, |standing| standing.tighter(theirs))),
             Err((theirs, wait)) => {

@@ -13,7 +13,7 @@ use std::{
 use url::Url;
 
 use super::{
-    Alerts, ApiDoor, Auth, AuthMail, Causes, Config, Confirm, Contract, ContractSource, Control, ControlPlace,
+    Alerts, ApiDoor, Auth, AuthMail, Cache, Causes, Config, Confirm, Contract, ContractSource, Control, ControlPlace,
     Endpoint, Kafka, Log, Network, Plan, Provider, Providers, Rate, Secret, Start, Store, Tls, Verify, alerts::SCRIPTS,
     control::shown, masked, source::short,
 };
@@ -64,6 +64,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
         causes,
         contract_sources,
         alerts,
+        cache: Cache { redis },
         plans,
     } = file;
     let shown = |path: &std::path::Path| path.display().to_string();
@@ -85,6 +86,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     compare_causes(&mut c, &now.causes, causes);
     compare_sources(&mut c, &now.contract_sources, contract_sources);
     compare_alerts(&mut c, (&now.alerts, &now.data_dir), (alerts, data_dir));
+    restart(&mut c, "cache.redis", &now.cache.redis, redis, secret);
     compare_plans(&mut c, &now.plans, plans);
     let (contracts, plans) = (contracts.clone(), plans.clone());
     let in_force = Config { store, providers: *providers, networks, contracts, plans, ..now.clone() };

@@ -8,6 +8,7 @@
 mod alerts;
 mod api;
 mod auth;
+mod cache;
 mod causes;
 mod chain;
 pub mod changes;
@@ -34,6 +35,7 @@ use std::{
 pub use alerts::Alerts;
 pub use api::{ApiDoor, RATE_LIMIT, Tls};
 pub use auth::{Auth, AuthMode, SignUp, is_near};
+pub use cache::Cache;
 pub use causes::{Causes, ContractSource};
 pub use chain::Chain;
 pub use contracts::Contract;
@@ -113,6 +115,8 @@ pub struct Config {
     pub contract_sources: Vec<ContractSource>,
     /// Where messages of alerts may go, and what alerts may cost.
     pub alerts: Alerts,
+    /// What several processes of the API share.
+    pub cache: Cache,
     /// What tenants may have, by plans; none of them: no more bounds than everybody's.
     pub plans: Vec<Plan>,
 }
@@ -292,6 +296,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let causes = causes::read(root.section("causes", c), folder, c);
     let contract_sources = causes::read_all(root.sections("contract_source", c), &networks, c);
     let alerts = alerts::read(root.section("alerts", c), &data_dir, folder, c);
+    let cache = cache::read(root.section("cache", c), c);
     let plans = plans::read(root.section("plans", c), c);
     let instance = instance.unwrap_or_else(|| format!("{}:{}", host_name(), data_dir.display()));
     Config {
@@ -313,6 +318,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
         causes,
         contract_sources,
         alerts,
+        cache,
         plans,
     }
 }

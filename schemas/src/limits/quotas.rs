@@ -16,6 +16,8 @@ pub const FRESH: Duration = Duration::from_secs(5);
 pub const LOOK_UP: Duration = Duration::from_secs(1);
 /// How often what was counted of use is written down; no more than that is lost when a process is killed.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(4);
+/// How long a request waits for the server that counts for all processes, before it is counted by this one.
+pub const SHARED_WITHIN: Duration = Duration::from_millis(100);
 /// Tenants that are written down in one transaction.
 pub const FLUSH_TENANTS: usize = 200;
 /// How long the number of a process's last flush is kept: longer than any flush is tried again.
