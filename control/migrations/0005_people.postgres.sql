@@ -26,4 +26,6 @@ CREATE POLICY of_user ON tenants FOR SELECT USING (EXISTS (
     SELECT 1 FROM tenant_users u
     WHERE u.tenant_id = tenants.tenant_id AND u.user_id = current_setting('headwater.user', true)
 ));
+-- An operator sees how many are in an organisation, and who.
+CREATE POLICY of_operator ON tenant_users FOR SELECT USING (current_setting('headwater.operator', true) = 'on');
 -- People, their identities and sessions, resets, attempts, signing keys, plans and tombstones belong to no tenant: no policy holds for them.

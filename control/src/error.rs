@@ -79,8 +79,26 @@ pub enum Error {
         /// How many there are.
         used: i64,
     },
+    /// There is an account of this address, or of this identity at a provider.
+    #[error("there is an account of this e-mail address already; log in, or have its password set anew")]
+    EmailTaken,
+    /// An invitation that is not known, was used, is over, or was written to another address: one answer.
+    #[error("this invitation is not good (any more), or was written to another address; ask for a new one")]
+    NoInvitation,
+    /// An organisation has an owner.
+    #[error("this is the last owner; make somebody else owner first")]
+    LastOwner,
+    /// Owners are changed by owners, and by no key.
+    #[error("who is an owner is said by owners alone, and by no key")]
+    OwnersOnly,
+    /// What is of the whole platform is its operators'.
+    #[error("this is for operators of the platform")]
+    OperatorsOnly,
+    /// It wants a person.
+    #[error("this is for people who signed in, and for no key")]
+    PeopleOnly,
     /// The caller would give more than it has.
-    #[error("a key never does more than whoever made it: {0}")]
+    #[error("nobody gives more than he has: {0}")]
     MoreThanMaker(String),
     /// Too much of this at once; nothing was done.
     #[error("too many {what} at the same time; try again")]

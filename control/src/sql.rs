@@ -15,8 +15,8 @@
 //! ```
 
 use crate::{
-    acks, attempts, audit, contracts, definitions, idempotency, identities, keys, life, outbox, publisher, quotas,
-    resets, sessions, tenants, totp,
+    acks, attempts, audit, contracts, definitions, idempotency, identities, invitations, keys, life, organisations,
+    outbox, people, publisher, quotas, resets, sessions, tenants, totp,
 };
 
 /// The text of a statement on a tenant's rows.
@@ -89,11 +89,15 @@ pub fn system_statements() -> Vec<(&'static str, &'static str)> {
         attempts::SYSTEM_STATEMENTS,
         contracts::SYSTEM_STATEMENTS,
         identities::SYSTEM_STATEMENTS,
+        invitations::SYSTEM_STATEMENTS,
         keys::SYSTEM_STATEMENTS,
         life::SYSTEM_STATEMENTS,
+        organisations::SYSTEM_STATEMENTS,
+        people::SYSTEM_STATEMENTS,
         quotas::SYSTEM_STATEMENTS,
         resets::SYSTEM_STATEMENTS,
         sessions::SYSTEM_STATEMENTS,
+        tenants::SYSTEM_STATEMENTS,
         totp::SYSTEM_STATEMENTS,
     ];
     let rooms = rooms.into_iter().flatten().copied();
@@ -108,8 +112,11 @@ pub fn statements() -> Vec<(&'static str, Sql)> {
         contracts::STATEMENTS,
         definitions::STATEMENTS,
         idempotency::STATEMENTS,
+        invitations::STATEMENTS,
         keys::STATEMENTS,
+        organisations::STATEMENTS,
         outbox::STATEMENTS,
+        people::STATEMENTS,
         sessions::STATEMENTS,
         quotas::STATEMENTS,
         tenants::STATEMENTS,

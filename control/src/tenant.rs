@@ -209,6 +209,22 @@ pub struct Caller<'a> {
     pub request_id: Option<&'a str>,
 }
 
+/// From where something comes whose doer is not known before it is done: who signs up, who accepts an invitation.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Origin<'a> {
+    /// The address that the request came from.
+    pub ip: Option<IpAddr>,
+    /// The request's id.
+    pub request_id: Option<&'a str>,
+}
+
+impl<'a> Origin<'a> {
+    /// Now it is known.
+    pub(crate) fn by(self, who: &'a Authenticated) -> Caller<'a> {
+        Caller { who, ip: self.ip, request_id: self.request_id }
+    }
+}
+
 impl<'a> Caller<'a> {
     /// From this machine, without a request.
     pub fn here(who: &'a Authenticated) -> Self {

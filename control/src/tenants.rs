@@ -3,6 +3,7 @@
 use schemas::{TimeMs, limits::control as limits};
 
 use crate::{
+    audit::Subject,
     db::{Db, Row, Tx, Value},
     error::Error,
     id::Id,
@@ -22,12 +23,44 @@ pub struct TenantInfo {
     pub created_at: TimeMs,
     /// Since when nobody of it is let in.
     pub suspended_at: Option<TimeMs>,
+    /// Why, for its people.
+    pub suspended_reason: Option<String>,
+    /// Since when it is being deleted.
+    pub deleting_at: Option<TimeMs>,
+    /// The plan that says what it may use.
+    pub plan: String,
+    /// For `If-Match`.
+    pub version: i64,
+}
+
+impl TenantInfo {
+    /// In a word: `active`, `suspended`, `deleting`.
+    pub fn state(&self) -> &'static str {
+        match (self.deleting_at, self.suspended_at) {
+            (Some(_), _) => "deleting",
+            (None, Some(_)) => "suspended",
+            (None, None) => "active",
+        }
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "tenant_id, slug, name, created_at, suspended_at, suspended_reason, deleting_at, plan, version"
+    };
 }
 
 pub(crate) const SUSPENDED: Sql = Sql::of_tenant("SELECT suspended_at FROM tenants WHERE tenant_id = $1");
-pub(crate) const STATEMENTS: &[(&str, Sql)] = &[("tenants: suspended", SUSPENDED)];
+const GET: Sql = Sql::of_tenant(concat!("SELECT ", columns!(), " FROM tenants WHERE tenant_id = $1"));
+pub(crate) const STATEMENTS: &[(&str, Sql)] = &[("tenants: suspended", SUSPENDED), ("tenants: get", GET)];
+/// On PostgreSQL after `headwater.operator` was set.
 const ALL: SystemSql =
-    SystemSql("SELECT tenant_id, slug, name, created_at, suspended_at FROM tenants ORDER BY tenant_id LIMIT $1");
+    SystemSql(concat!("SELECT ", columns!(), " FROM tenants WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2"));
+const MEMBERS: SystemSql = SystemSql(
+    "SELECT t.tenant_id, (SELECT COUNT(*) FROM tenant_users m WHERE m.tenant_id = t.tenant_id) AS members \
+     FROM tenants t WHERE t.tenant_id > $1 ORDER BY t.tenant_id LIMIT $2",
+);
+pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[("tenants: all", ALL), ("tenants: members", MEMBERS)];
 
 const ADD: SystemSql =
     SystemSql("INSERT INTO tenants (tenant_id, slug, name, created_at, version) VALUES ($1, $2, $3, $4, 1)");
@@ -44,10 +77,46 @@ pub(crate) async fn all(db: &Db) -> Result<Vec<TenantInfo>, Error> {
     let mut tx = db.system(false).await?;
     let rows = async {
         tx.set("headwater.operator", "on").await?;
-        tx.system(ALL, &[Value::from(limits::TENANTS as i64)]).await
+        tx.system(ALL, &[Value::from(""), (limits::TENANTS as i64).into()]).await
     };
     let rows = rows.await;
     tx.end(rows).await?.iter().map(read).collect()
+}
+
+/// Some of them, each with the number of its members: for operators only.
+pub(crate) async fn page(db: &Db, after: &str, limit: i64) -> Result<Vec<(TenantInfo, i64)>, Error> {
+    let values = [Value::from(after), limit.into()];
+    let mut tx = db.system(false).await?;
+    let rows = async {
+        tx.set("headwater.operator", "on").await?;
+        Ok((tx.system(ALL, &values).await?, tx.system(MEMBERS, &values).await?))
+    };
+    let rows = rows.await;
+    let (all, members) = tx.end(rows).await?;
+    let mut items = Vec::with_capacity(all.len());
+    for row in &all {
+        let info = read(row)?;
+        let mut number = 0;
+        // In the same order; between the two questions one may have come or gone.
+        for row in &members {
+            if row.text("tenant_id")? == info.id.as_str() {
+                number = row.int("members")?;
+                break;
+            }
+        }
+        items.push((info, number));
+    }
+    Ok(items)
+}
+
+/// The tenant of this transaction.
+pub(crate) async fn get(tx: &mut Tx) -> Result<TenantInfo, Error> {
+    read(&tx.row(GET, &[]).await?.ok_or(Error::NotFound)?)
+}
+
+/// As the audit names it.
+pub(crate) fn subject(info: &TenantInfo) -> Subject {
+    Subject { kind: "organisation", id: info.id.to_string(), name: Some(info.name.clone()) }
 }
 
 /// One more, with the beginning of its audit.
@@ -61,12 +130,16 @@ pub(crate) async fn add(db: &Db, id: &Id, (slug, name): (&str, &str), now: TimeM
     tx.end(done).await
 }
 
-fn read(row: &Row) -> Result<TenantInfo, Error> {
+pub(crate) fn read(row: &Row) -> Result<TenantInfo, Error> {
     Ok(TenantInfo {
         id: row.parsed("tenant_id")?,
         slug: row.text("slug")?,
         name: row.text("name")?,
         created_at: TimeMs(row.int("created_at")?),
         suspended_at: row.opt_int("suspended_at")?.map(TimeMs),
+        suspended_reason: row.opt_text("suspended_reason")?,
+        deleting_at: row.opt_int("deleting_at")?.map(TimeMs),
+        plan: row.text("plan")?,
+        version: row.int("version")?,
     })
 }

@@ -54,6 +54,14 @@ kinds! {
     SIGN_UP_CLOSED = "sign-up-closed", FORBIDDEN, "Nobody can sign up like that",
         "The operator decides who may make an account (`[auth] sign_up`): whoever comes, whoever was invited, or nobody. \
          GET /api/v1/auth/ways says which.";
+    EMAIL_TAKEN = "email-taken", CONFLICT, "There is an account already",
+        "There is an account of this e-mail address, or of this identity at a provider. Log in with it; a password that was forgotten is set \
+         anew by a link that is sent to the address.";
+    NO_INVITATION = "no-invitation", NOT_FOUND, "No such invitation",
+        "The invitation is not known, was used or taken back, its time is over, or it was written to another address than the account's. Who \
+         wrote it can write another.";
+    LAST_OWNER = "last-owner", CONFLICT, "The last owner stays",
+        "An organisation always has an owner. Make another member owner first (PATCH /api/v1/members/{id}), or delete the organisation.";
     FORBIDDEN = "forbidden", FORBIDDEN, "Not among your scopes",
         "The credential is good, and may not do this. `x-permission` in /api/v1/openapi.json names the scope that each route wants; a key with \
          that scope is made by who has it.";

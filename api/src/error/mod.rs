@@ -99,6 +99,21 @@ pub enum ApiError {
     /// What only a person may, by a session of his.
     #[error("this is for people who signed in; a key has no account")]
     NoPerson,
+    /// There is an account of this address already.
+    #[error("there is an account of this e-mail address already; log in, or have its password set anew")]
+    EmailTaken,
+    /// An invitation that is not good.
+    #[error("this invitation is not good (any more), or was written to another address; ask for a new one")]
+    NoInvitation,
+    /// An organisation has an owner.
+    #[error("this is the last owner; make somebody else owner first")]
+    LastOwner,
+    /// What only an owner may, or an operator of the platform.
+    #[error("{problem}")]
+    NotForYou {
+        /// Whose it is.
+        problem: String,
+    },
     /// Somebody who may not do this.
     #[error("this needs the scope `{needs}`, and the credential has: {has}")]
     Forbidden {
@@ -389,7 +404,10 @@ impl ApiError {
             Self::TooManyAttempts { .. } => Kind::TOO_MANY_ATTEMPTS,
             Self::NoOrganisation => Kind::NO_ORGANISATION,
             Self::SignUpClosed { .. } => Kind::SIGN_UP_CLOSED,
-            Self::Forbidden { .. } | Self::NoPerson => Kind::FORBIDDEN,
+            Self::EmailTaken => Kind::EMAIL_TAKEN,
+            Self::NoInvitation => Kind::NO_INVITATION,
+            Self::LastOwner => Kind::LAST_OWNER,
+            Self::Forbidden { .. } | Self::NoPerson | Self::NotForYou { .. } => Kind::FORBIDDEN,
             Self::TooFast { .. } => Kind::TOO_FAST,
             Self::Csrf => Kind::CSRF,
             Self::NotJson { .. } => Kind::NOT_JSON,
@@ -539,6 +557,11 @@ impl ApiError {
             E::CodeWanted => Self::CodeRequired,
             E::CodeWrong => Self::CodeWrong,
             E::NoOrganisation => Self::NoOrganisation,
+            E::EmailTaken => Self::EmailTaken,
+            E::NoInvitation => Self::NoInvitation,
+            E::LastOwner => Self::LastOwner,
+            E::PeopleOnly => Self::NoPerson,
+            error @ (E::OwnersOnly | E::OperatorsOnly) => Self::NotForYou { problem: error.to_string() },
             E::Away(_) => {
                 tracing::warn!(%error, "the control store did not answer");
                 Self::ControlAway { problem: "it does not answer".to_owned() }

@@ -38,7 +38,11 @@ pub(crate) struct Change<'a> {
 
 impl<'a> Change<'a> {
     pub(crate) async fn begin(db: &Db, pepper: &'a Pepper, by: Caller<'a>) -> Result<Self, Error> {
-        let mut tx = db.write(by.who.tenant()).await?;
+        Self::within(db.write(by.who.tenant()).await?, pepper, by).await
+    }
+
+    /// Goes on in a transaction that is of the caller's tenant already.
+    pub(crate) async fn within(mut tx: Tx, pepper: &'a Pepper, by: Caller<'a>) -> Result<Self, Error> {
         match tx.row(HEAD, &[]).await {
             Ok(Some(row)) => {
                 let (entries, hash) = (row.int("entries")?, row.text("hash")?);

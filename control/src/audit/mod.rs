@@ -60,6 +60,30 @@ pub enum Action {
     DeliveryReplay,
     /// An alert was acknowledged.
     AlertAcknowledge,
+    /// Somebody made an account.
+    PersonSignUp,
+    /// Somebody was made an operator of the platform, or is none any more.
+    PersonOperator,
+    /// An organisation was founded.
+    OrganisationCreate,
+    /// An organisation was changed.
+    OrganisationChange,
+    /// Other networks are reached.
+    OrganisationEntitle,
+    /// Nobody of an organisation is let in any more.
+    OrganisationSuspend,
+    /// They are let in again.
+    OrganisationResume,
+    /// Somebody was invited.
+    InvitationCreate,
+    /// An invitation was taken back.
+    InvitationDelete,
+    /// Somebody came by an invitation.
+    MemberJoin,
+    /// A member has another role.
+    MemberChange,
+    /// A member was removed, or left.
+    MemberRemove,
     /// A person chose another password.
     PasswordChange,
     /// A person ended all sessions of his.
@@ -112,6 +136,18 @@ impl Action {
             Self::ChannelDisable => "channel.disable",
             Self::DeliveryReplay => "delivery.replay",
             Self::AlertAcknowledge => "alert.acknowledge",
+            Self::PersonSignUp => "user.sign_up",
+            Self::PersonOperator => "user.operator",
+            Self::OrganisationCreate => "organisation.create",
+            Self::OrganisationChange => "organisation.change",
+            Self::OrganisationEntitle => "organisation.entitle",
+            Self::OrganisationSuspend => "organisation.suspend",
+            Self::OrganisationResume => "organisation.resume",
+            Self::InvitationCreate => "invitation.create",
+            Self::InvitationDelete => "invitation.delete",
+            Self::MemberJoin => "member.join",
+            Self::MemberChange => "member.change",
+            Self::MemberRemove => "member.remove",
             Self::PasswordChange => "user.password",
             Self::SessionsEnd => "user.sessions",
             Self::FactorSet => "user.factor_set",
@@ -130,7 +166,8 @@ impl Action {
 /// What it was done to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// `contract`, `key`, `rule`, `monitor`, `channel`, `silence`, `alert`, `delivery`, `organisation`, `export`.
+    /// `contract`, `key`, `rule`, `monitor`, `channel`, `silence`, `alert`, `delivery`, `organisation`, `export`, `member`, `invitation`,
+    /// `user`.
     pub kind: &'static str,
     /// Its id; empty where it has none yet.
     pub id: String,

@@ -12,7 +12,7 @@ use crate::{
     scopes::Scopes,
     secret::Pepper,
     sql::Sql,
-    tenant::Networks,
+    tenant::{Networks, Tenant},
 };
 
 /// The key that makes the tenant's keys as many as there may be, if there is one: revoked ones are kept, and are no part of the quota.
@@ -137,4 +137,12 @@ pub(super) async fn makers(tx: &mut Tx, id: &Id) -> Result<Vec<Key>, Error> {
         chain.push(get(tx, &above).await?);
     }
     Ok(chain)
+}
+
+/// Whether a key of these makers is an operator's of the whole platform: it may everything in the tenant that is always there, and nobody
+/// else's role is behind it. A person who is an operator has no key of that kind: it would outlive his being one.
+pub(super) fn is_platform(tenant: &Tenant, chain: &[Key]) -> bool {
+    let all = |key: &Key| key.scopes == Scopes::ALL && key.networks == Networks::All;
+    let first = chain.last().is_some_and(|key| matches!(key.created_by_kind.as_str(), "operator" | "system"));
+    *tenant.id() == Id::DEFAULT_TENANT && first && chain.iter().all(all)
 }

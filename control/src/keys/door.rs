@@ -17,12 +17,18 @@ use quick_cache::sync::Cache;
 use schemas::{TimeMs, limits::control as limits};
 use tokio::sync::{Mutex, Semaphore};
 
-use super::{USED, create::makers, text};
+use super::{
+    USED,
+    create::{self, makers},
+    text,
+};
 use crate::{
     db::{Tx, Value},
     error::{Denied, Error},
     id::Id,
     open::{Control, Trust},
+    organisations, people,
+    roles::Role,
     scopes::Scopes,
     secret::{self, Hash},
     sql::SystemSql,
@@ -235,14 +241,18 @@ async fn look_up(tx: &mut Tx, prefix: &str, checked: Instant) -> Result<Option<(
         reach = reach.and(&maker.networks);
         until = [until, maker.expires_at.map(|t| t.0)].into_iter().flatten().min();
     }
-    // A person who is an operator has no key of that kind: it would outlive his being one.
-    let platform = tenant == Id::DEFAULT_TENANT
-        && scopes == Scopes::ALL
-        && reach == Networks::All
-        && matches!(first.created_by_kind.as_str(), "operator" | "system");
+    let mut standing = true;
+    // A key of a person never does more than the person may in this organisation now.
+    if let Some(maker) = first.person() {
+        let role = people::role(tx, &maker).await?;
+        standing = role.is_some();
+        scopes = scopes.and(role.map_or_else(Scopes::default, Role::scopes));
+    }
+    let platform = create::is_platform(&Tenant { id: tenant, reach: Networks::All }, &chain);
+    reach = reach.and(&organisations::entitled(tx).await?);
     let verdict = if suspended {
         Err(Denied::Suspended)
-    } else if chain.iter().any(|key| key.revoked_at.is_some()) {
+    } else if !standing || chain.iter().any(|key| key.revoked_at.is_some()) {
         Err(Denied::Revoked)
     } else {
         Ok(Arc::new(Authenticated {

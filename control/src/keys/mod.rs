@@ -2,7 +2,8 @@
 //!
 //! Guarantee: the secret half has 131 random bits and is shown once; what is kept is a keyed hash ([`crate::secret`]). A key never does
 //! more than whoever made it, when it is made and at any time later: what it may do is what it was given *and* what its maker may now,
-//! up to the first maker, so that a maker that is narrowed, revoked or expired takes what it made along. Nobody takes over a key that
+//! up to the first maker, so that a maker that is narrowed, revoked or expired takes what it made along; a person's role in the organisation
+//! is such a maker, and so is what the organisation is entitled to. Nobody takes over a key that
 //! may more: it can be changed or rotated only by who may everything that it may.
 
 mod create;
@@ -148,6 +149,13 @@ pub(crate) const STATEMENTS: &[(&str, Sql)] = &[
 ];
 pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[("keys: of a prefix", door::SECRET)];
 
+impl Key {
+    /// The person who made it, where one did.
+    pub(crate) fn person(&self) -> Option<Id> {
+        (self.created_by_kind == "user").then(|| self.created_by.parse().ok()).flatten()
+    }
+}
+
 impl Control {
     /// Makes a key. Its secret is in the answer and nowhere else.
     ///
@@ -271,6 +279,11 @@ async fn rotate_in(change: &mut Change<'_>, control: &Control, id: &Id, overlap:
         return Err(Error::Invalid(vec![Mistake::new("id", "this key was revoked", cure)]));
     }
     no_more_than(change.by().who, before.scopes, &before.networks)?;
+    if create::is_platform(change.by().who.tenant(), &create::makers(change.tx(), id).await?)
+        && !change.by().who.is_platform()
+    {
+        return Err(Error::MoreThanMaker("this key is an operator's of the platform, which you are not".to_owned()));
+    }
     let now = change.at().0;
     let until = now + overlap.as_millis() as i64;
     change.write(END_SECRETS, &[Value::from(id), until.into()]).await?;

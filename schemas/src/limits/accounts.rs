@@ -56,3 +56,19 @@ pub const SIGNING_KEYS: i64 = 64;
 pub const SIGNING_KEYS_EVERY: Duration = Duration::from_secs(1);
 /// Organisations of one person.
 pub const ORGANISATIONS: i64 = 100;
+/// Organisations that one person may own, to found another.
+pub const FOUNDED: i64 = 10;
+/// Members of one organisation.
+pub const MEMBERS: i64 = 1_000;
+/// Invitations of one organisation that are kept, the used ones among them.
+pub const INVITATIONS: i64 = 1_000;
+/// How long an invitation is good.
+pub const INVITATION_GOOD: Duration = Duration::from_secs(7 * 86_400);
+/// How long one whose time is over is kept, for those who look for it.
+pub const INVITATION_KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// An invitation's token, in characters.
+pub const INVITATION_CHARACTERS: usize = 64;
+/// Why an organisation is suspended, in characters.
+pub const REASON_CHARACTERS: usize = 500;
+/// Operators of the platform that are listed.
+pub const OPERATORS: i64 = 1_000;

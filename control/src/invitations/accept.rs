@@ -1,0 +1,126 @@
+//! An invitation, accepted.
+
+use schemas::{TimeMs, limits::accounts as limits};
+use serde_json::json;
+
+use super::invite::{WORD, hash};
+use crate::{
+    audit::{Action, Change, Outcome, Subject},
+    db::{Tx, Value},
+    error::Error,
+    id::Id,
+    open::Control,
+    organisations,
+    people::{self, Person},
+    roles::Role,
+    secret::Pepper,
+    sql::{Sql, SystemSql},
+    tenant::{Actor, Authenticated, Networks, Origin, Tenant},
+    tenants::{self, TenantInfo},
+};
+
+/// Who has this token: asked before a tenant is known. On PostgreSQL after `headwater.invitation` was set.
+pub(super) const OF_HASH: SystemSql =
+    SystemSql("SELECT tenant_id, id, email, role, expires_at, accepted_at FROM invitations WHERE hash = $1");
+/// Takes it for who asks; nobody else has it afterwards.
+pub(super) const CLAIM: Sql = Sql::of_tenant(
+    "UPDATE invitations SET accepted_at = $3, version = version + 1 \
+     WHERE tenant_id = $1 AND id = $2 AND email = $4 AND accepted_at IS NULL AND expires_at > $3 RETURNING role",
+);
+
+/// What a person is where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// Where.
+    pub organisation: TenantInfo,
+    /// What.
+    pub role: Role,
+}
+
+/// An invitation that was found by its token.
+pub(crate) struct Found {
+    tenant: Id,
+    pub(crate) id: Id,
+    role: Role,
+}
+
+impl Found {
+    /// Who accepts it, as the audit of its organisation has it.
+    pub(crate) fn who(&self, person: &Person) -> Authenticated {
+        Authenticated {
+            tenant: Tenant { id: self.tenant, reach: Networks::All },
+            actor: Actor::User { id: person.id, name: person.email.clone() },
+            scopes: self.role.scopes(),
+            role: Some(self.role),
+            platform: false,
+            expires_at: None,
+        }
+    }
+}
+
+impl Control {
+    /// Takes a person into the organisation that an invitation leads to.
+    ///
+    /// # Errors
+    /// It is not known, was used, is over or taken back, or was written to another address ([`Error::NoInvitation`]); the person is in too many
+    /// organisations; or as of every change.
+    pub async fn accept_invitation(&self, origin: Origin<'_>, user: &Id, token: &str) -> Result<Membership, Error> {
+        let now = TimeMs::now();
+        let mut tx = self.db.system(true).await?;
+        let ready = async {
+            let person = people::get(&mut tx, user).await?;
+            if person.disabled_at.is_some() {
+                return Err(Error::NotFound);
+            }
+            let found = of_token(&mut tx, &self.pepper, token, now).await?;
+            let who = found.who(&person);
+            Ok((person, found, who))
+        };
+        let ready = ready.await;
+        let (person, found, who) = match ready {
+            Ok(ready) => ready,
+            Err(e) => return tx.end(Err(e)).await,
+        };
+        let mut change = Change::within(tx, &self.pepper, origin.by(&who)).await?;
+        let done = async {
+            let role = join(&mut change, &person, &found.id).await?;
+            let organisation = tenants::get(change.tx()).await?;
+            Ok(Membership { organisation, role })
+        };
+        let done = done.await;
+        change.end(done).await
+    }
+}
+
+/// The invitation of a token. From here on the transaction is of its organisation.
+pub(crate) async fn of_token(tx: &mut Tx, pepper: &Pepper, token: &str, now: TimeMs) -> Result<Found, Error> {
+    if !token.starts_with(WORD) || token.len() > limits::INVITATION_CHARACTERS {
+        return Err(Error::NoInvitation);
+    }
+    let hash = hash(pepper, token);
+    tx.set("headwater.invitation", &hash).await?;
+    let rows = tx.system(OF_HASH, &[Value::from(&hash)]).await?;
+    let row = rows.first().ok_or(Error::NoInvitation)?;
+    let over = row.opt_int("accepted_at")?.is_some() || row.int("expires_at")? <= now.0;
+    let tenant: Id = row.parsed("tenant_id")?;
+    tx.enter(&tenant).await?;
+    if over || tenants::suspended(tx).await? {
+        return Err(Error::NoInvitation);
+    }
+    Ok(Found { tenant, id: row.parsed("id")?, role: row.parsed("role")? })
+}
+
+/// Makes a person a member by an invitation, in the transaction of that organisation.
+pub(crate) async fn join(change: &mut Change<'_>, person: &Person, invitation: &Id) -> Result<Role, Error> {
+    let at = change.at().0;
+    let rows = change.write(CLAIM, &[Value::from(invitation), at.into(), Value::from(&person.email)]).await?;
+    let role: Role = rows.first().ok_or(Error::NoInvitation)?.parsed("role")?;
+    if organisations::number_of(change.tx(), &person.id, None).await? >= limits::ORGANISATIONS {
+        return Err(Error::Full { what: "organisations of one person", most: limits::ORGANISATIONS as usize });
+    }
+    organisations::add(change, &person.id, role).await?;
+    let subject = Subject { kind: "member", id: person.id.to_string(), name: Some(person.email.clone()) };
+    let after = json!({"email": person.email, "role": role, "invitation": invitation});
+    change.audit(Action::MemberJoin, &subject, None, Some(after), Outcome::Done).await?;
+    Ok(role)
+}

@@ -1,0 +1,150 @@
+//! A new organisation.
+
+use schemas::{TimeMs, limits::accounts as limits, limits::control, names};
+use serde_json::json;
+
+use super::add;
+use crate::{
+    audit::{Action, Change, Outcome, Subject},
+    db::{Tx, Value},
+    error::Error,
+    id::Id,
+    invitations::Membership,
+    open::{Control, Operator, system_of},
+    people::{self, Person},
+    roles::Role,
+    sql::{Sql, SystemSql},
+    tenant::{Actor, Authenticated, Caller, Networks, Tenant},
+    tenants::{self, TenantInfo},
+};
+
+/// Its short name is its id: one that people choose would tell who else is here.
+pub(super) const NEW: Sql = Sql::of_tenant(
+    "INSERT INTO tenants (tenant_id, slug, name, created_at, suspended_at, version) VALUES ($1, $2, $3, $4, NULL, 1) RETURNING tenant_id",
+);
+pub(super) const NEW_HEAD: Sql =
+    Sql::of_tenant("INSERT INTO audit_heads (tenant_id, entries, at, hash) VALUES ($1, 0, 0, '')");
+/// The organisation that makes all as many as there may be, if there is one: on PostgreSQL after `headwater.operator` was set.
+pub(super) const LAST: SystemSql =
+    SystemSql("SELECT tenant_id FROM tenants WHERE tenant_id >= $1 ORDER BY tenant_id LIMIT 1 OFFSET $2");
+
+impl Control {
+    /// Founds an organisation whose owner is the caller, a person.
+    ///
+    /// # Errors
+    /// The name has mistakes; the caller is no person ([`Error::PeopleOnly`]), or owns as many as one may ([`Error::Full`]); or as of every
+    /// change.
+    pub async fn found_organisation(&self, by: Caller<'_>, name: &str) -> Result<Membership, Error> {
+        let user = *by.who.user().ok_or(Error::PeopleOnly)?;
+        let now = TimeMs::now();
+        let mut tx = self.db.system(true).await?;
+        let ready = async {
+            let person = people::get(&mut tx, &user).await?;
+            if super::number_of(&mut tx, &user, None).await? >= limits::ORGANISATIONS {
+                return Err(Error::Full { what: "organisations of one person", most: limits::ORGANISATIONS as usize });
+            }
+            if super::number_of(&mut tx, &user, Some(Role::Owner)).await? >= limits::FOUNDED {
+                return Err(Error::Full { what: "organisations that one person owns", most: limits::FOUNDED as usize });
+            }
+            let id = insert(&mut tx, name, now).await?;
+            Ok(owner_of(id, &person))
+        };
+        let ready = ready.await;
+        let who = match ready {
+            Ok(who) => who,
+            Err(e) => return tx.end(Err(e)).await,
+        };
+        let by = Caller { who: &who, ..by };
+        let mut change = Change::within(tx, &self.pepper, by).await?;
+        let done = async {
+            let role = own(&mut change, &user).await?;
+            Ok(Membership { organisation: tenants::get(change.tx()).await?, role })
+        };
+        let done = done.await;
+        change.end(done).await
+    }
+}
+
+impl Operator {
+    /// Founds an organisation, with this person as its owner where one is named; an owner can be invited later.
+    ///
+    /// # Errors
+    /// The name has mistakes, there is no account of this address, or as of every change.
+    pub async fn found_organisation(&self, name: &str, owner: Option<&str>) -> Result<TenantInfo, Error> {
+        let control = self.control();
+        let now = TimeMs::now();
+        let mut tx = control.db.system(true).await?;
+        let ready = async {
+            let owner = match owner {
+                None => None,
+                Some(email) => {
+                    let email = email.trim().to_ascii_lowercase();
+                    Some(people::by_email(&mut tx, &email).await?.ok_or(Error::NotFound)?)
+                }
+            };
+            let id = insert(&mut tx, name, now).await?;
+            Ok((owner, Authenticated { actor: self.at_home().actor().clone(), ..system_of(id) }))
+        };
+        let ready = ready.await;
+        let (owner, who) = match ready {
+            Ok(ready) => ready,
+            Err(e) => return tx.end(Err(e)).await,
+        };
+        let mut change = Change::within(tx, &control.pepper, Caller::here(&who)).await?;
+        let done = async {
+            match owner {
+                Some(owner) => own(&mut change, &owner.id).await.map(drop)?,
+                None => founded(&mut change).await?,
+            }
+            tenants::get(change.tx()).await
+        };
+        let done = done.await;
+        change.end(done).await
+    }
+}
+
+/// The row of a new organisation, with the beginning of its audit. From here on the transaction is of that organisation.
+pub(crate) async fn insert(tx: &mut Tx, name: &str, now: TimeMs) -> Result<Id, Error> {
+    let mut mistakes = Vec::new();
+    let name = names::name("organisation", name, &mut mistakes);
+    if !mistakes.is_empty() {
+        return Err(Error::Invalid(mistakes));
+    }
+    tx.set("headwater.operator", "on").await?;
+    let values = [Value::from(""), (control::TENANTS as i64 - 1).into()];
+    let full = !tx.system(LAST, &values).await?.is_empty();
+    tx.set("headwater.operator", "").await?;
+    if full {
+        return Err(Error::Full { what: "organisations", most: control::TENANTS });
+    }
+    let id = Id::new(now)?;
+    tx.enter(&id).await?;
+    tx.rows(NEW, &[Value::from(id.as_str().to_ascii_lowercase()), name.into(), now.0.into()]).await?;
+    tx.rows(NEW_HEAD, &[]).await?;
+    Ok(id)
+}
+
+/// A person as the owner of an organisation that is being founded.
+pub(crate) fn owner_of(organisation: Id, person: &Person) -> Authenticated {
+    Authenticated {
+        tenant: Tenant { id: organisation, reach: Networks::All },
+        actor: Actor::User { id: person.id, name: person.email.clone() },
+        scopes: Role::Owner.scopes(),
+        role: Some(Role::Owner),
+        platform: false,
+        expires_at: None,
+    }
+}
+
+/// Gives a new organisation its first owner.
+pub(crate) async fn own(change: &mut Change<'_>, user: &Id) -> Result<Role, Error> {
+    add(change, user, Role::Owner).await?;
+    founded(change).await?;
+    Ok(Role::Owner)
+}
+
+async fn founded(change: &mut Change<'_>) -> Result<(), Error> {
+    let info = tenants::get(change.tx()).await?;
+    let after = json!({"name": info.name, "plan": info.plan});
+    change.audit(Action::OrganisationCreate, &tenants::subject(&info), None, Some(after), Outcome::Done).await
+}

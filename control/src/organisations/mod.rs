@@ -1,0 +1,169 @@
+//! Organisations: tenants, as people see them.
+//!
+//! Guarantee: an organisation has an owner from its first moment on, and never loses the last one ([`Error::LastOwner`]). Who is a member, and
+//! what, is changed by its admins and owners; who is an owner, by its owners and the operators of the platform alone, and by no key. Nobody
+//! gives a role that may more than he may himself.
+
+mod found;
+mod life;
+mod members;
+mod networks;
+
+pub(crate) use found::{insert, own, owner_of};
+pub use life::OrganisationPatch;
+pub use members::{Member, MemberState};
+
+use schemas::Quota;
+
+use crate::{
+    audit::Change,
+    db::{Tx, Value},
+    error::Error,
+    id::Id,
+    invitations::Membership,
+    open::Control,
+    quotas,
+    roles::Role,
+    sql::{Sql, SystemSql},
+    tenant::{Authenticated, Networks, Tenant},
+    tenants::{self, TenantInfo},
+};
+
+const ROLE: Sql = Sql::of_tenant("SELECT role FROM tenant_users WHERE tenant_id = $1 AND user_id = $2");
+const ADD: Sql = Sql::of_tenant(
+    "INSERT INTO tenant_users (tenant_id, user_id, role, created_at, version) VALUES ($1, $2, $3, $4, 1) \
+     RETURNING user_id",
+);
+/// A person's organisations: on PostgreSQL after `headwater.user` was set.
+const MINE: SystemSql = SystemSql(
+    "SELECT t.tenant_id, t.slug, t.name, t.created_at, t.suspended_at, t.suspended_reason, t.deleting_at, t.plan, t.version, m.role \
+     FROM tenant_users m JOIN tenants t ON t.tenant_id = m.tenant_id WHERE m.user_id = $1 ORDER BY m.tenant_id LIMIT $2",
+);
+const ROLES: SystemSql = SystemSql("SELECT role FROM tenant_users WHERE user_id = $1 ORDER BY tenant_id LIMIT $2");
+
+pub(crate) const STATEMENTS: &[(&str, Sql)] = &[
+    ("organisations: role", ROLE),
+    ("organisations: add", ADD),
+    ("organisations: new", found::NEW),
+    ("organisations: new head", found::NEW_HEAD),
+    ("organisations: rename", life::RENAME),
+    ("organisations: suspend", life::SUSPEND),
+    ("organisations: members", members::LIST),
+    ("organisations: member", members::GET),
+    ("organisations: the last member that may be", members::LAST),
+    ("organisations: owners", members::OWNERS),
+    ("organisations: change member", members::CHANGE),
+    ("organisations: remove member", members::REMOVE),
+    ("organisations: networks", networks::LIST),
+    ("organisations: no networks", networks::CLEAR),
+    ("organisations: network", networks::ADD),
+];
+pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
+    ("organisations: of a person", MINE),
+    ("organisations: roles of a person", ROLES),
+    ("organisations: the last that may be", found::LAST),
+];
+
+impl Control {
+    /// The organisations of a person, by age, those included that are suspended.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn organisations_of(&self, user: &Id) -> Result<Vec<Membership>, Error> {
+        let mut tx = self.db.system(false).await?;
+        let rows = async {
+            tx.set("headwater.user", user.as_str()).await?;
+            tx.system(MINE, &[Value::from(user), schemas::limits::accounts::ORGANISATIONS.into()]).await
+        };
+        let rows = rows.await;
+        let rows = tx.end(rows).await?;
+        rows.iter().map(|row| Ok(Membership { organisation: tenants::read(row)?, role: row.parsed("role")? })).collect()
+    }
+
+    /// The caller's own organisation.
+    ///
+    /// # Errors
+    /// It was removed since, or the store is away.
+    pub async fn organisation(&self, tenant: &Tenant) -> Result<TenantInfo, Error> {
+        let mut tx = self.db.read(tenant).await?;
+        let found = tenants::get(&mut tx).await;
+        tx.end(found).await
+    }
+}
+
+/// An operator of the platform in another organisation: of it he may see what it is and change that, and nothing that is in it.
+pub(crate) fn across(who: &Authenticated, organisation: &Id) -> Result<Authenticated, Error> {
+    use crate::scopes::{Allowed, Resource, Scopes};
+    if !who.is_platform() {
+        return Err(Error::OperatorsOnly);
+    }
+    let list = [
+        (Resource::Organisation, Allowed::Read),
+        (Resource::Organisation, Allowed::Write),
+        (Resource::Usage, Allowed::Read),
+    ];
+    Ok(Authenticated {
+        tenant: Tenant { id: *organisation, reach: Networks::All },
+        actor: who.actor().clone(),
+        scopes: Scopes::of(&list),
+        role: None,
+        platform: true,
+        expires_at: who.expires_at(),
+    })
+}
+
+/// What a person is in the organisation of this transaction.
+pub(crate) async fn role_of(tx: &mut Tx, user: &Id) -> Result<Option<Role>, Error> {
+    tx.row(ROLE, &[Value::from(user)]).await?.map(|row| row.parsed("role")).transpose()
+}
+
+/// In how many organisations a person is, or is this. Counted as far as it matters.
+pub(crate) async fn number_of(tx: &mut Tx, user: &Id, role: Option<Role>) -> Result<i64, Error> {
+    tx.set("headwater.user", user.as_str()).await?;
+    let rows = tx.system(ROLES, &[Value::from(user), schemas::limits::accounts::ORGANISATIONS.into()]).await?;
+    let mut number = 0;
+    for row in &rows {
+        let found: Role = row.parsed("role")?;
+        number += i64::from(role.is_none_or(|role| role == found));
+    }
+    Ok(number)
+}
+
+/// Makes somebody a member; one who is already stays what he is.
+pub(crate) async fn add(change: &mut Change<'_>, user: &Id, role: Role) -> Result<(), Error> {
+    let most = schemas::limits::accounts::MEMBERS;
+    if change.tx().row(members::LAST, &[Value::from(most - 1)]).await?.is_some() {
+        return Err(Error::Full { what: "members", most: most as usize });
+    }
+    if role_of(change.tx(), user).await?.is_some() {
+        return Ok(());
+    }
+    quotas::take(change, Quota::Members, 1).await?;
+    let values = [Value::from(user), role.as_str().into(), change.at().0.into()];
+    change.write(ADD, &values).await.map(drop)
+}
+
+/// Refuses to give a role that may more than who gives it.
+pub(crate) async fn may_give(change: &mut Change<'_>, role: Role) -> Result<(), Error> {
+    let who = change.by().who;
+    if role == Role::Owner && !changes_owners(who) {
+        return Err(Error::OwnersOnly);
+    }
+    let beyond = role.scopes().beyond(who.scopes());
+    if !beyond.is_empty() {
+        return Err(Error::MoreThanMaker(format!("the role {role} has {}, which you have not", beyond.join(", "))));
+    }
+    // Members reach what the organisation is entitled to.
+    let entitled = networks::entitled(change.tx()).await?;
+    if entitled.within(who.tenant().reach()) {
+        return Ok(());
+    }
+    Err(Error::MoreThanMaker(format!("your networks are {}", who.tenant().reach().listed().join(", "))))
+}
+
+/// Whether somebody may say who is an owner.
+pub(crate) fn changes_owners(who: &Authenticated) -> bool {
+    who.role() == Some(Role::Owner) || who.is_platform()
+}
+
+pub(crate) use networks::entitled;

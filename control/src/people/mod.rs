@@ -1,0 +1,112 @@
+//! People: who somebody is, whatever organisation he is in.
+//!
+//! Guarantee: a person is one row, known by a random id, with an e-mail address that no other has. It belongs to no organisation, and so no
+//! row-level security holds for it; it is reached by its own id, its address, its identity at a provider, or through an organisation that it
+//! is a member of. No answer to another person says whether an address is known.
+
+mod email;
+mod operators;
+mod sign_up;
+
+pub use email::email;
+use schemas::TimeMs;
+pub use sign_up::{Joining, NewPerson, SignedUp};
+
+use crate::{
+    db::{Row, Tx, Value},
+    error::Error,
+    id::Id,
+    open::Control,
+    sql::{Sql, SystemSql},
+};
+
+/// A person, without what proves to be it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The id.
+    pub id: Id,
+    /// The e-mail address, in lower case.
+    pub email: String,
+    /// How the person wants to be called.
+    pub name: String,
+    /// Whether this is an operator of the platform.
+    pub platform: bool,
+    /// When the address was proven to be the person's.
+    pub verified_at: Option<TimeMs>,
+    /// Whether a code is wanted besides the password.
+    pub second_factor: bool,
+    /// Since when the person is not let in.
+    pub disabled_at: Option<TimeMs>,
+    /// Since when there is this account.
+    pub created_at: TimeMs,
+    /// It rises with each change.
+    pub version: i64,
+}
+
+macro_rules! columns {
+    () => {
+        "user_id, email, name, platform, verified_at, totp, disabled_at, created_at, version"
+    };
+}
+
+const BY_ID: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE user_id = $1"));
+const BY_EMAIL: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE email = $1"));
+/// The role of a person in the tenant, and whether the person is let in at all: for keys that the person made.
+const ROLE: Sql = Sql::of_tenant(
+    "SELECT m.role, u.disabled_at FROM tenant_users m JOIN users u ON u.user_id = m.user_id AND m.tenant_id = $1 \
+     WHERE m.tenant_id = $1 AND m.user_id = $2",
+);
+
+pub(crate) const STATEMENTS: &[(&str, Sql)] = &[("people: role", ROLE)];
+pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
+    ("people: by id", BY_ID),
+    ("people: by e-mail", BY_EMAIL),
+    ("people: insert", sign_up::INSERT),
+    ("people: insert identity", sign_up::IDENTITY),
+    ("people: operator", operators::SET),
+    ("people: operators", operators::LIST),
+];
+
+impl Control {
+    /// A person by its id.
+    ///
+    /// # Errors
+    /// There is none, or the store is away.
+    pub async fn person(&self, id: &Id) -> Result<Person, Error> {
+        let mut tx = self.db.system(false).await?;
+        let found = get(&mut tx, id).await;
+        tx.end(found).await
+    }
+}
+
+pub(crate) async fn get(tx: &mut Tx, id: &Id) -> Result<Person, Error> {
+    read(tx.system(BY_ID, &[Value::from(id)]).await?.first().ok_or(Error::NotFound)?)
+}
+
+pub(crate) async fn by_email(tx: &mut Tx, email: &str) -> Result<Option<Person>, Error> {
+    tx.system(BY_EMAIL, &[Value::from(email)]).await?.first().map(read).transpose()
+}
+
+/// What a person is in the organisation of this transaction; `None`: nothing, or not let in at all.
+pub(crate) async fn role(tx: &mut Tx, user: &Id) -> Result<Option<crate::roles::Role>, Error> {
+    let Some(row) = tx.row(ROLE, &[Value::from(user)]).await? else { return Ok(None) };
+    if row.opt_int("disabled_at")?.is_some() {
+        return Ok(None);
+    }
+    row.parsed("role").map(Some)
+}
+
+fn read(row: &Row) -> Result<Person, Error> {
+    let time = |column: &str| row.opt_int(column).map(|t| t.map(TimeMs));
+    Ok(Person {
+        id: row.parsed("user_id")?,
+        email: row.text("email")?,
+        name: row.text("name")?,
+        platform: row.int("platform")? != 0,
+        verified_at: time("verified_at")?,
+        second_factor: row.opt_text("totp")?.is_some(),
+        disabled_at: time("disabled_at")?,
+        created_at: TimeMs(row.int("created_at")?),
+        version: row.int("version")?,
+    })
+}

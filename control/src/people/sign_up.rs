@@ -1,0 +1,158 @@
+//! A new account.
+//!
+//! Guarantee: the person, the organisation that it founds or joins, its identity at a provider and the entries of the audit are one
+//! transaction: nobody is left without an organisation, and no organisation without an owner.
+
+use schemas::{TimeMs, names};
+use serde_json::json;
+
+use super::{Person, email, get};
+use crate::{
+    audit::{Action, Change, Outcome, Subject},
+    db::{Tx, Value},
+    error::Error,
+    id::Id,
+    invitations,
+    open::Control,
+    organisations,
+    roles::Role,
+    sql::SystemSql,
+    tenant::{Authenticated, Origin},
+};
+
+/// A person that is to be.
+#[derive(Clone)]
+pub struct NewPerson {
+    /// The e-mail address, as it was written.
+    pub email: String,
+    /// How the person wants to be called; empty: what stands before the `@`.
+    pub name: String,
+    /// The password's argon2id hash (PHC string); `None`: signs in by a provider.
+    pub password: Option<String>,
+    /// Whether the address is proven.
+    pub verified: bool,
+    /// Issuer and subject at a provider.
+    pub identity: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for NewPerson {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewPerson").field("email", &self.email).finish_non_exhaustive()
+    }
+}
+
+/// Where a new person goes.
+#[derive(Clone)]
+pub enum Joining {
+    /// Into a new organisation of this name, as its owner.
+    Found(String),
+    /// Where this invitation leads.
+    Invitation(String),
+}
+
+impl std::fmt::Debug for Joining {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Found(name) => f.debug_tuple("Found").field(name).finish(),
+            Self::Invitation(_) => f.debug_tuple("Invitation").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Who signed up, and where that led.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedUp {
+    /// The person.
+    pub person: Person,
+    /// The organisation.
+    pub organisation: Id,
+    /// What the person is there.
+    pub role: Role,
+}
+
+pub(super) const INSERT: SystemSql = SystemSql(
+    "INSERT INTO users (user_id, email, name, password, verified_at, created_at, updated_at, version) \
+     VALUES ($1, $2, $3, $4, $5, $6, $6, 1) ON CONFLICT (email) DO NOTHING RETURNING user_id",
+);
+pub(super) const IDENTITY: SystemSql = SystemSql(
+    "INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (issuer, subject) DO NOTHING RETURNING user_id",
+);
+
+impl Control {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// What was written has mistakes; there is an account of this address, or of this identity ([`Error::EmailTaken`]); the invitation is not
+    /// good ([`Error::NoInvitation`]); or as of every change.
+    pub async fn sign_up(&self, origin: Origin<'_>, new: NewPerson, into: Joining) -> Result<SignedUp, Error> {
+        let now = TimeMs::now();
+        let mut tx = self.db.system(true).await?;
+        let ready = self.begin_sign_up(&mut tx, new, &into, now).await;
+        let (person, who, invitation) = match ready {
+            Ok(ready) => ready,
+            Err(e) => return tx.end(Err(e)).await,
+        };
+        let mut change = Change::within(tx, &self.pepper, origin.by(&who)).await?;
+        let done = async {
+            let joined = match invitation {
+                Some(id) => invitations::join(&mut change, &person, &id).await?,
+                None => organisations::own(&mut change, &person.id).await?,
+            };
+            let subject = Subject { kind: "user", id: person.id.to_string(), name: Some(person.email.clone()) };
+            let after = json!({"email": person.email, "role": joined.as_str()});
+            change.audit(Action::PersonSignUp, &subject, None, Some(after), Outcome::Done).await?;
+            Ok(SignedUp { person, organisation: *who.tenant().id(), role: joined })
+        };
+        let done = done.await;
+        change.end(done).await
+    }
+
+    /// The person's row, and the organisation as whose this goes on.
+    async fn begin_sign_up(
+        &self,
+        tx: &mut Tx,
+        new: NewPerson,
+        into: &Joining,
+        now: TimeMs,
+    ) -> Result<(Person, Authenticated, Option<Id>), Error> {
+        let person = insert(tx, new, now).await?;
+        match into {
+            Joining::Found(name) => {
+                let id = organisations::insert(tx, name, now).await?;
+                Ok((person.clone(), organisations::owner_of(id, &person), None))
+            }
+            Joining::Invitation(token) => {
+                let found = invitations::of_token(tx, &self.pepper, token, now).await?;
+                let who = found.who(&person);
+                Ok((person, who, Some(found.id)))
+            }
+        }
+    }
+}
+
+async fn insert(tx: &mut Tx, new: NewPerson, now: TimeMs) -> Result<Person, Error> {
+    let mut mistakes = Vec::new();
+    let email = email("email", &new.email, &mut mistakes);
+    let name = match new.name.trim() {
+        "" => email.split('@').next().unwrap_or_default().to_owned(),
+        name => names::name("name", name, &mut mistakes),
+    };
+    if !mistakes.is_empty() {
+        return Err(Error::Invalid(mistakes));
+    }
+    let id = Id::new(now)?;
+    let verified = new.verified.then_some(now.0);
+    let values =
+        [Value::from(&id), Value::from(&email), Value::from(&name), new.password.into(), verified.into(), now.0.into()];
+    if tx.system(INSERT, &values).await?.is_empty() {
+        return Err(Error::EmailTaken);
+    }
+    if let Some((issuer, subject)) = &new.identity {
+        let values = [Value::from(issuer), Value::from(subject), Value::from(&id), now.0.into()];
+        if tx.system(IDENTITY, &values).await?.is_empty() {
+            return Err(Error::EmailTaken);
+        }
+    }
+    get(tx, &id).await
+}
