@@ -177,6 +177,8 @@ pub const TABLE: &[Row] = &[
     row("POST", "/ack/{token}", Needs::Nothing),
     reads("/api/v1/audit", Audit),
     reads("/api/v1/usage", Usage),
+    // To who is no operator of the platform it is not there.
+    reads("/api/v1/platform/usage", Usage),
     // Who may read all of an organisation may change it. A file goes on while its reader may read of chains.
     writes("POST", "/api/v1/organisations/{id}/export", Organisation),
     row("GET", "/api/v1/organisations/{id}/exports/{export}", Needs::Scope(Organisation, Write)),

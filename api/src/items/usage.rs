@@ -13,6 +13,46 @@ pub struct UsageItem {
     pub quotas: Vec<QuotaItem>,
 }
 
+/// What all organisations use, the busiest first; the first 1,000 of them.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PlatformUsage {
+    /// Organisations.
+    pub items: Vec<BusyItem>,
+    /// Always null.
+    pub next: Option<String>,
+}
+
+/// What an organisation uses.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BusyItem {
+    /// Which.
+    pub organisation: BusyOrganisation,
+    /// Its plan's name.
+    pub plan: String,
+    /// Requests of the last minute, as far as they count still, at the process that answers; 0 where the plan does not bound them.
+    pub requests_per_minute: i64,
+    /// Requests of this day (UTC).
+    pub requests_per_day: i64,
+    /// WebSocket connections of the process that answers.
+    pub sockets: i64,
+    /// Alerts that began in the last 24 hours.
+    pub alerts_24h: u64,
+    /// Messages that came about in the last 24 hours.
+    pub deliveries_24h: u64,
+}
+
+/// An organisation, for whoever runs the machine.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BusyOrganisation {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `active`, `suspended` or `deleting`.
+    #[schema(example = "active")]
+    pub state: String,
+}
+
 /// One quota.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct QuotaItem {

@@ -129,6 +129,7 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(deliveries::replay))
         .routes(routes!(audit::audit))
         .routes(routes!(usage::usage))
+        .routes(routes!(usage::platform))
         .routes(routes!(openapi_json::openapi))
         .routes(routes!(asyncapi::asyncapi))
         .routes(routes!(auth::ways::ways))

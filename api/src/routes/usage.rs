@@ -1,9 +1,9 @@
-//! `GET /usage`: quotas, and what is used of them.
+//! `GET /usage`: quotas, and what is used of them; `GET /platform/usage`: who is busy.
 //!
 //! Guarantee: what there is of things is exact; alerts' messages are exact of what is kept of them; requests and rows are those of all
 //! processes, but for what others counted in the last few seconds. A minute's requests and connections are those of the process that answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -11,15 +11,19 @@ use axum::{
     response::IntoResponse,
 };
 use control::Used;
-use schemas::{Quota, TimeMs};
+use schemas::{Quota, TimeMs, limits::control as limits};
+use store::query::TenantCounts;
 
-use super::answer::{Live, Refused};
+use super::{
+    answer::{Live, Refused},
+    things::Missing,
+};
 use crate::{
     alerts::whose,
     app::App,
     door::Who,
     error::ApiError,
-    items::usage::{QuotaItem, UsageItem},
+    items::usage::{BusyItem, BusyOrganisation, PlatformUsage, QuotaItem, UsageItem},
     params::Params,
     tenants::Account,
 };
@@ -46,6 +50,45 @@ pub async fn usage(
     let account = app.tenants.of(&who.who);
     let quotas = all.into_iter().map(|used| item(used, &account, (now, hour), deliveries)).collect();
     Ok(Live(Json(UsageItem { plan, quotas })))
+}
+
+/// Who is busy: what every organisation uses, the busiest first. For operators of the platform.
+#[utoipa::path(get, path = "/platform/usage", tag = "access", responses((status = 200, body = PlatformUsage), Missing, Refused))]
+pub async fn platform(
+    State(app): State<Arc<App>>,
+    who: Who,
+    RawQuery(query): RawQuery,
+) -> Result<impl IntoResponse, ApiError> {
+    Params::parse(query.as_deref(), &[])?;
+    let all = app.control()?.usage_of_all(&who.who).await;
+    let all = all.map_err(|e| ApiError::of_control(e, "list of organisations"))?;
+    let since = TimeMs(TimeMs::now().0 - 24 * HOUR);
+    let of_store = |counts: Vec<TenantCounts>| -> HashMap<String, u64> {
+        counts.into_iter().map(|counts| (counts.tenant, counts.many)).collect()
+    };
+    let alerts = of_store(app.store.alerts_by_tenant(since).await.map_err(|e| ApiError::from_store(&e))?);
+    let deliveries = of_store(app.store.deliveries_by_tenant(since).await.map_err(|e| ApiError::from_store(&e))?);
+    let mut items: Vec<BusyItem> = all
+        .into_iter()
+        .map(|of| {
+            let id = of.tenant.to_string();
+            let account = app.tenants.known(&of.tenant);
+            let (minute, sockets) = account.as_ref().map_or((None, 0), |account| account.present());
+            let written = of.used.get(&Quota::RequestsPerDay).copied().unwrap_or(0);
+            BusyItem {
+                plan: of.plan,
+                requests_per_minute: minute.map_or(0, |(used, _)| used),
+                requests_per_day: account.map_or(written, |account| account.today(Quota::RequestsPerDay, written)),
+                sockets,
+                alerts_24h: alerts.get(&id).copied().unwrap_or(0),
+                deliveries_24h: deliveries.get(&id).copied().unwrap_or(0),
+                organisation: BusyOrganisation { id, name: of.name, state: of.state.to_owned() },
+            }
+        })
+        .collect();
+    items.sort_by_key(|item| Reverse((item.requests_per_day, item.deliveries_24h, item.alerts_24h)));
+    items.truncate(limits::PAGE.1);
+    Ok(Live(Json(PlatformUsage { items, next: None })))
 }
 
 fn item(stored: Used, account: &Account, (now, hour): (TimeMs, TimeMs), deliveries: u64) -> QuotaItem {

@@ -74,6 +74,11 @@ impl Tenants {
         Arc::clone(accounts.entry(*id).or_insert_with(|| Arc::new(Account::new(who.tenant().clone()))))
     }
 
+    /// A tenant, where it asked of late.
+    pub fn known(&self, id: &Id) -> Option<Arc<Account>> {
+        self.accounts.read().unwrap_or_else(|e| e.into_inner()).get(id).cloned()
+    }
+
     /// Counts a request of somebody, unless its tenant used up what it may. `standing` becomes the tighter of what it was and the tenant's.
     ///
     /// # Errors

@@ -22,6 +22,8 @@ const FLUSH: SystemSql = SystemSql(
      WHERE usage_flushes.number < excluded.number RETURNING number",
 );
 const FORGET_FLUSHES: SystemSql = SystemSql("DELETE FROM usage_flushes WHERE at < $1");
+pub(super) const STAYS: Sql =
+    Sql::of_tenant("SELECT tenant_id FROM tenants WHERE tenant_id = $1 AND deleting_at IS NULL");
 pub(super) const ADD: Sql = Sql::of_tenant(
     "INSERT INTO tenant_usage (tenant_id, name, period_start, used) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (tenant_id, name, period_start) DO UPDATE SET used = tenant_usage.used + excluded.used RETURNING used",
@@ -78,8 +80,8 @@ async fn flush(
             tx.enter(&metered.tenant).await?;
             within = Some(metered.tenant);
         }
-        if tx.row(super::PLAN, &[]).await?.is_none() {
-            // Deleted since it asked.
+        if tx.row(STAYS, &[]).await?.is_none() {
+            // Deleted since it asked, or about to be: what is emptied stays empty.
             continue;
         }
         let added = if is_new { metered.used } else { 0 };

@@ -66,6 +66,7 @@ pub(crate) const STATEMENTS: &[(&str, Sql)] = &[
     ("quotas: members", MEMBERS),
     ("quotas: set plan", plans::SET),
     ("quotas: tell channels", plans::TELL),
+    ("usage: stays", meter::STAYS),
     ("usage: add", meter::ADD),
     ("usage: forget", meter::FORGET),
     ("usage: of a day", used::OF_DAY),

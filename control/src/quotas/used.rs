@@ -1,24 +1,25 @@
 //! What a tenant has and uses, beside what it may.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use schemas::{Quota, TimeMs, limits::control as limits};
 
 use super::{Maxima, count, of_tenant};
 use crate::{
-    db::{Tx, Value},
+    db::{Row, Tx, Value},
     error::Error,
     id::Id,
     open::Control,
     sql::{Sql, SystemSql},
-    tenant::Tenant,
+    tenant::{Authenticated, Tenant},
 };
 
 pub(super) const OF_DAY: Sql =
     Sql::of_tenant("SELECT name, used FROM tenant_usage WHERE tenant_id = $1 AND period_start = $2");
-pub(super) const OF_ALL: SystemSql = SystemSql(
-    "SELECT tenant_id, name, used FROM tenant_usage WHERE period_start = $1 AND tenant_id > $2 ORDER BY tenant_id LIMIT $3",
-);
+pub(super) const OF_ALL: SystemSql =
+    SystemSql("SELECT tenant_id, name, used FROM tenant_usage WHERE period_start = $1 ORDER BY tenant_id LIMIT $2");
+const TENANTS: SystemSql =
+    SystemSql("SELECT tenant_id, name, plan, suspended_at, deleting_at FROM tenants ORDER BY tenant_id LIMIT $1");
 
 /// A day, in milliseconds.
 const DAY: i64 = 86_400_000;
@@ -51,6 +52,12 @@ pub struct Used {
 pub struct UsedByTenant {
     /// Who.
     pub tenant: Id,
+    /// For people.
+    pub name: String,
+    /// The plan that it names.
+    pub plan: String,
+    /// `active`, `suspended` or `deleting`.
+    pub state: &'static str,
     /// Of what how much.
     pub used: BTreeMap<Quota, i64>,
 }
@@ -90,31 +97,41 @@ impl Control {
         tx.end(done).await
     }
 
-    /// What all tenants used today, those behind `after` by their ids, a page of them: for operators.
+    /// All tenants, and what each used today (UTC), for operators of the platform: to anybody else there is no such thing.
     ///
     /// # Errors
-    /// The store is away.
-    pub async fn usage_of_all(&self, after: Option<&Id>) -> Result<Vec<UsedByTenant>, Error> {
+    /// It is no operator, or the store is away.
+    pub async fn usage_of_all(&self, who: &Authenticated) -> Result<Vec<UsedByTenant>, Error> {
+        if !who.is_platform() {
+            return Err(Error::NotFound);
+        }
         let mut tx = self.db.system(false).await?;
         let rows = async {
             tx.set("headwater.operator", "on").await?;
-            let after = after.map_or("", Id::as_str);
-            let most = (limits::PAGE.1 * Quota::ALL.len()) as i64;
-            tx.system(OF_ALL, &[Value::from(day_of(TimeMs::now()).0), after.into(), most.into()]).await
+            let tenants = tx.system(TENANTS, &[(limits::TENANTS as i64).into()]).await?;
+            let most = (limits::TENANTS * Quota::ALL.len()) as i64;
+            let used = tx.system(OF_ALL, &[Value::from(day_of(TimeMs::now()).0), most.into()]).await?;
+            Ok((tenants, used))
         };
         let rows = rows.await;
-        let mut all: Vec<UsedByTenant> = Vec::new();
-        for row in tx.end(rows).await? {
-            let tenant: Id = row.parsed("tenant_id")?;
-            let Some(quota) = Quota::of_word(&row.text("name")?) else { continue };
-            if all.last().is_none_or(|last| last.tenant != tenant) {
-                all.push(UsedByTenant { tenant, used: BTreeMap::new() });
-            }
-            if let Some(last) = all.last_mut() {
-                last.used.insert(quota, row.int("used")?);
+        let (tenants, rows) = tx.end(rows).await?;
+        let mut used: HashMap<Id, BTreeMap<Quota, i64>> = HashMap::new();
+        for row in rows {
+            if let Some(quota) = Quota::of_word(&row.text("name")?) {
+                used.entry(row.parsed("tenant_id")?).or_default().insert(quota, row.int("used")?);
             }
         }
-        Ok(all)
+        let read = |row: &Row| -> Result<UsedByTenant, Error> {
+            let tenant: Id = row.parsed("tenant_id")?;
+            let state = match (row.opt_int("deleting_at")?, row.opt_int("suspended_at")?) {
+                (Some(_), _) => "deleting",
+                (None, Some(_)) => "suspended",
+                (None, None) => "active",
+            };
+            let used = used.remove(&tenant).unwrap_or_default();
+            Ok(UsedByTenant { tenant, name: row.text("name")?, plan: row.text("plan")?, state, used })
+        };
+        tenants.iter().map(read).collect()
     }
 }
 

@@ -42,8 +42,8 @@ mod windows;
 pub(crate) mod wire;
 
 pub use alerts::{
-    AlertFilter, AlertRow, AlertStep, Attempt, Delivery, DeliveryFilter, MatchFilter, MatchRow, WholeAlert,
-    WholeDelivery, Whose,
+    AlertFilter, AlertRow, AlertStep, Attempt, Delivery, DeliveryFilter, MatchFilter, MatchRow, TenantCounts,
+    WholeAlert, WholeDelivery, Whose,
 };
 pub use bitcoin::{
     BitcoinBlock, BitcoinDetail, BitcoinInput, BitcoinOutput, BitcoinParts, BitcoinTransactionDetail, SpentBy,
