@@ -223,3 +223,6 @@ pub fn until_tomorrow(now: TimeMs) -> Duration {
 
 /// What of a day is counted.
 pub(crate) const OF_A_DAY: [Quota; 2] = [Quota::RequestsPerDay, Quota::BacktestRows];
+
+#[cfg(test)]
+mod tests;
