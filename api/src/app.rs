@@ -20,7 +20,9 @@ use crate::{
     error::ApiError,
     export::Exports,
     ledger::Counts,
+    letters::Letters,
     live::{Alerts, Causes, Rates, Rings, Windows},
+    oidc,
     past::Pages,
     tenants::Tenants,
     turns::Turns,
@@ -70,6 +72,10 @@ pub struct App {
     pub counts: Counts,
     /// What operators ask of the stages.
     pub asked: Follower,
+    /// Providers that say who somebody is.
+    pub oidc: oidc::Providers,
+    /// What sends letters; `None`: no mail server is configured.
+    pub letters: Option<Letters>,
     /// How much who has asked.
     pub budgets: Budgets,
     /// What each tenant asks.

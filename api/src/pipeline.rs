@@ -52,7 +52,9 @@ use crate::{
     error::Error,
     guard, leaving,
     ledger::Counts,
+    letters::Letters,
     live::{self, Alerts, Causes, Rings, Windows},
+    oidc,
     past::Pages,
     publishing, routes, serve,
     tenants::Tenants,
@@ -108,6 +110,7 @@ pub async fn run(
                     app.causes.follow(&*log, &codec),
                     app.windows.follow(&*log, &codec),
                     app.alerts.follow(),
+                    sending(&app),
                     measuring
                 )
             };
@@ -181,6 +184,13 @@ pub async fn run(
     outcome
 }
 
+/// Sends letters, where there is a mail server.
+async fn sending(app: &App) {
+    if let Some(letters) = &app.letters {
+        letters.follow(&app.config.control).await;
+    }
+}
+
 /// Lets organisations go that are deleted, where this process may remove rows of the store.
 async fn letting_go(control: &control::Control, remover: Option<&Store>) {
     match remover {
@@ -233,6 +243,8 @@ fn assemble(
         catalogue: Catalogue::default(),
         counts: Counts::default(),
         asked,
+        oidc: oidc::Providers::new(&config.auth, config.public_url.as_ref()),
+        letters: Letters::of(&config.auth, config.public_url.as_ref()),
         budgets: Budgets::new(config.rate_limit),
         tenants: Tenants::new(&config.instance, config.redis.as_ref()),
         ended: Cache::new(limits::ENDED_SESSIONS),

@@ -104,13 +104,24 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
 
 /// The value of our cookie. Two of the same name are somebody else's doing (a neighbour domain can set one too).
 fn cookie(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
-    let mut ours = all.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == COOKIE);
-    let found = ours.next().map(|(_, value)| value);
-    match ours.next() {
-        Some(_) => Err(ApiError::Unauthenticated { problem: "the cookie `hw_session` stands more than once" }),
-        None => Ok(found.filter(|value| !value.is_empty())),
+    match cookies(headers, COOKIE) {
+        (_, true) => Err(ApiError::Unauthenticated { problem: "the cookie `hw_session` stands more than once" }),
+        (found, false) => Ok(found.filter(|value| !value.is_empty())),
     }
+}
+
+/// The value of another cookie of ours; none, where it stands more than once.
+pub fn cookie_named<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let (found, more) = cookies(headers, name);
+    found.filter(|value| !more && !value.is_empty())
+}
+
+/// The first value of this name, and whether there are more.
+fn cookies<'h>(headers: &'h HeaderMap, name: &str) -> (Option<&'h str>, bool) {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
+    let mut ours = all.filter_map(|pair| pair.trim().split_once('=')).filter(|(named, _)| *named == name);
+    let found = ours.next().map(|(_, value)| value);
+    (found, ours.next().is_some())
 }
 
 /// `Set-Cookie` of a session.

@@ -30,7 +30,7 @@ pub use self::{
     address::Peer,
     budgets::{Bucket, Budgets, Counted, Standing, up},
     control::ControlStore,
-    credential::{Came, Credential, denied, set_cookie},
+    credential::{Came, Credential, cookie_named, denied, set_cookie},
     origin::check as check_origin,
     who::{Asking, From, RequestId, Who},
 };

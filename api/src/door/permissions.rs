@@ -84,6 +84,17 @@ pub const TABLE: &[Row] = &[
     row("POST", "/api/v1/auth/login", Needs::Nothing),
     open("/api/v1/auth/ways"),
     row("POST", "/api/v1/auth/refresh", Needs::Nothing),
+    // By a provider, and back; by the link of a letter.
+    open("/api/v1/auth/oidc/{provider}"),
+    open("/api/v1/auth/oidc/{provider}/callback"),
+    row("POST", "/api/v1/auth/oidc/{provider}", Needs::Somebody),
+    row("POST", "/api/v1/auth/reset", Needs::Nothing),
+    row("POST", "/api/v1/auth/reset/confirm", Needs::Nothing),
+    row("POST", "/api/v1/auth/verify", Needs::Nothing),
+    row("POST", "/api/v1/auth/verify/send", Needs::Somebody),
+    row("POST", "/api/v1/auth/totp", Needs::Somebody),
+    row("POST", "/api/v1/auth/totp/confirm", Needs::Somebody),
+    row("DELETE", "/api/v1/auth/totp", Needs::Somebody),
     row("POST", "/api/v1/auth/logout", Needs::Somebody),
     row("GET", "/api/v1/auth/me", Needs::Somebody),
     // Of a person's own; the routes refuse keys, which have no account.

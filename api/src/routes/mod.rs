@@ -140,6 +140,14 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(auth::tokens::refresh))
         .routes(routes!(auth::tokens::switch))
         .routes(routes!(auth::password::change))
+        .routes(routes!(auth::oidc::begin, auth::oidc::link))
+        .routes(routes!(auth::oidc::callback))
+        .routes(routes!(auth::totp::begin, auth::totp::lift))
+        .routes(routes!(auth::totp::set))
+        .routes(routes!(auth::reset::ask))
+        .routes(routes!(auth::reset::confirm))
+        .routes(routes!(auth::reset::verify))
+        .routes(routes!(auth::reset::send))
         .routes(routes!(auth::me::who_is_here))
         .routes(routes!(crate::ws::upgrade));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts();

@@ -7,9 +7,12 @@
 pub mod answer;
 pub mod log_in;
 pub mod me;
+pub mod oidc;
 pub mod password;
+pub mod reset;
 pub mod sessions;
 pub mod tokens;
+pub mod totp;
 pub mod ways;
 
 use axum::Extension;
