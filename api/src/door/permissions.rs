@@ -83,6 +83,7 @@ pub const TABLE: &[Row] = &[
     open("/api/v1/asyncapi.json"),
     row("POST", "/api/v1/auth/login", Needs::Nothing),
     open("/api/v1/auth/ways"),
+    row("POST", "/api/v1/auth/sign-up", Needs::Nothing),
     row("POST", "/api/v1/auth/refresh", Needs::Nothing),
     // By a provider, and back; by the link of a letter.
     open("/api/v1/auth/oidc/{provider}"),

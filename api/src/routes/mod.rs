@@ -133,6 +133,7 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(openapi_json::openapi))
         .routes(routes!(asyncapi::asyncapi))
         .routes(routes!(auth::ways::ways))
+        .routes(routes!(auth::sign_up::sign_up))
         .routes(routes!(auth::log_in::log_in))
         .routes(routes!(auth::sessions::log_out))
         .routes(routes!(auth::sessions::list))

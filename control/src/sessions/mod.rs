@@ -31,8 +31,9 @@ use crate::{
     db::{Row, Tx, Value},
     error::{Denied, Error},
     id::Id,
+    organisations::entitled,
     sql::{Sql, SystemSql},
-    tenant::{Actor, Authenticated, Networks, Tenant},
+    tenant::{Actor, Authenticated, Tenant},
     tenants,
 };
 
@@ -57,13 +58,11 @@ macro_rules! columns {
 const BY_ID: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE user_id = $1"));
 const BY_EMAIL: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE email = $1"));
 const ROLE: Sql = Sql::of_tenant("SELECT role FROM tenant_users WHERE tenant_id = $1 AND user_id = $2");
-const NETWORKS: Sql =
-    Sql::of_tenant("SELECT network FROM tenant_networks WHERE tenant_id = $1 ORDER BY network LIMIT $2");
 /// A person's organisations: on PostgreSQL after `headwater.user` was set.
 const MEMBER_OF: SystemSql =
     SystemSql("SELECT tenant_id FROM tenant_users WHERE user_id = $1 ORDER BY tenant_id LIMIT $2");
 
-pub(crate) const STATEMENTS: &[(&str, Sql)] = &[("sessions: role", ROLE), ("sessions: networks", NETWORKS)];
+pub(crate) const STATEMENTS: &[(&str, Sql)] = &[("sessions: role", ROLE)];
 pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
     ("sessions: person", BY_ID),
     ("sessions: person by e-mail", BY_EMAIL),
@@ -131,7 +130,7 @@ pub(crate) async fn standing(
     }
     let Some(row) = tx.row(ROLE, &[Value::from(&person.id)]).await? else { return Ok(Err(Denied::Revoked)) };
     let role: crate::roles::Role = row.parsed("role")?;
-    let reach = reach(tx).await?;
+    let reach = entitled(tx).await?;
     Ok(Ok(Authenticated {
         tenant: Tenant { id: *tenant, reach },
         actor: Actor::User { id: person.id, name: person.email.clone() },
@@ -141,13 +140,6 @@ pub(crate) async fn standing(
         // What a person makes does not end with a session.
         expires_at: None,
     }))
-}
-
-/// The networks that an organisation is entitled to; where none is written down, all.
-async fn reach(tx: &mut Tx) -> Result<Networks, Error> {
-    let rows = tx.rows(NETWORKS, &[Value::from(10_000)]).await?;
-    let listed: Vec<_> = rows.iter().map(|row| row.parsed("network")).collect::<Result<_, _>>()?;
-    Ok(if listed.is_empty() { Networks::All } else { Networks::Only(listed) })
 }
 
 /// What a failure of the store means to who wants to come in.

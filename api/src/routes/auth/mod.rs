@@ -11,6 +11,7 @@ pub mod oidc;
 pub mod password;
 pub mod reset;
 pub mod sessions;
+pub mod sign_up;
 pub mod tokens;
 pub mod totp;
 pub mod ways;

@@ -5,12 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension,
-    extract::State,
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use control::{Joining, Mode, NewPerson, Origin};
 use runtime::config::{Secret, SignUp};
 use utoipa::ToSchema;
@@ -34,7 +29,7 @@ pub struct NewAccount {
     /// The password, 10 to 128 characters.
     #[schema(min_length = 10, max_length = 128)]
     password: String,
-    /// What the person is called; left out: as the address.
+    /// What the person is called; left out: what stands before the `@`.
     #[schema(max_length = 100)]
     name: Option<String>,
     /// What the person's organisation is called; with an invitation it is left out.
@@ -77,7 +72,16 @@ pub async fn sign_up(
         fields.mistake("organisation", "stands beside an invitation", "leave one of the two out");
     }
     if organisation.is_none() && invitation.is_none() {
-        fields.mistake("organisation", "is missing", "write what your organisation is called, or the invitation into one");
+        fields.mistake(
+            "organisation",
+            "is missing",
+            "write what your organisation is called, or the invitation into one",
+        );
+    }
+    let mut mistakes = Vec::new();
+    control::email("email", &email, &mut mistakes);
+    for mistake in mistakes {
+        fields.mistake(mistake.path, mistake.problem, mistake.cure);
     }
     fields.finish()?;
     let into = joining(&app, organisation, invitation)?;
@@ -85,7 +89,7 @@ pub async fn sign_up(
     let control = app.control()?;
     let refused = |e| ApiError::of_control(e, "invitation");
     let hash = control.hash_password(&password, &[&email]).await.map_err(refused)?;
-    let name = name.unwrap_or_else(|| email.trim().to_owned());
+    let name = name.unwrap_or_default();
     let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
     let new = NewPerson { email, name, password: Some(hash), verified: false, identity: None };
     let made = control.sign_up(origin, new, into).await.map_err(refused)?;

@@ -11,6 +11,7 @@ mod networks;
 mod quotas;
 mod rates;
 mod sessions;
+mod sign_up;
 mod tls;
 mod tokens;
 
