@@ -90,7 +90,7 @@ pub use keys::{Fresh, Key, KeyPatch, Made, NewKey, Session};
 pub use life::{Emptied, Export, Exporter, FORMAT as EXPORT_FORMAT, Imported, Leaving, Tombstone};
 pub use migrations::{Migration, Step};
 pub use open::{Control, Mode, Operator, Trust, migrate};
-pub use organisations::{Member, MemberState, OrganisationPatch};
+pub use organisations::{Founded, Member, MemberState, OrganisationPatch};
 pub use pages::{Cursor, Page, Paging};
 pub use people::{Joining, NewPerson, Person, SignedUp, email};
 pub use quotas::{DEFAULT as DEFAULT_PLAN, Maxima, Metered, Standing, Used, UsedByTenant};

@@ -23,7 +23,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use permissions::{Needs, Said};
+use permissions::{Is, Needs, Said};
 use schemas::limits;
 
 pub use self::{
@@ -112,7 +112,8 @@ async fn admit(app: &App, request: &mut Request, standing: &mut Option<Standing>
     }
     check_form(request, route)?;
     let who = came.who;
-    if !needs.is_met(|resource, action| who.allows(resource, action)) {
+    let is = Is { role: who.role(), platform: who.is_platform() };
+    if !needs.is_met(is, |resource, action| who.allows(resource, action)) {
         return Err(ApiError::Forbidden { needs: needs.word(), has: who.scopes().texts().join(" ") });
     }
     if matches!(needs, Needs::Scope(Resource::Chains, _))

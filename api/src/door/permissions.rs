@@ -10,9 +10,10 @@ use axum::http::Method;
 use control::{
     Allowed::{self, Read, Write},
     Resource::{
-        self, Alerts, Audit, Chains, Channels, Contracts, Deliveries, Keys, Monitors, Organisation, Rules, Silences,
-        Usage,
+        self, Alerts, Audit, Chains, Channels, Contracts, Deliveries, Keys, Members, Monitors, Organisation, Rules,
+        Silences, Usage,
     },
+    Role,
 };
 
 /// What a request needs.
@@ -26,19 +27,40 @@ pub enum Needs {
     Scope(Resource, Allowed),
     /// A scope, and to read of chains: what it answers is of those.
     AndChains(Resource, Allowed),
+    /// A scope; or to be a person, who may it of himself (the control store says what is his own).
+    OrOwn(Resource, Allowed),
+    /// To be a person who signed in, and no key.
+    Person,
+    /// To be an owner of the organisation, and no key; or an operator of the platform.
+    Owner,
+    /// To be an operator of the platform.
+    Platform,
+}
+
+/// What somebody is, beside the scopes: no key is anything of it, unless it is an operator's of the platform.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Is {
+    /// A person's role.
+    pub role: Option<Role>,
+    /// An operator of the platform.
+    pub platform: bool,
 }
 
 impl Needs {
-    /// Whether somebody of whom this says what scopes allow has what it needs.
-    pub fn is_met(self, allows: impl Fn(Resource, Allowed) -> bool) -> bool {
+    /// Whether somebody who is this, and of whom this says what scopes allow, has what it needs.
+    pub fn is_met(self, is: Is, allows: impl Fn(Resource, Allowed) -> bool) -> bool {
         match self {
             Self::Nothing | Self::Somebody => true,
             Self::Scope(resource, action) => allows(resource, action),
             Self::AndChains(resource, action) => allows(resource, action) && allows(Chains, Read),
+            Self::OrOwn(resource, action) => allows(resource, action) || is.role.is_some(),
+            Self::Person => is.role.is_some(),
+            Self::Owner => is.role == Some(Role::Owner) || is.platform,
+            Self::Platform => is.platform,
         }
     }
 
-    /// As the documents have it: `none`, `any`, the scope, or all scopes that are needed.
+    /// As the documents have it: `none`, `any`, the scope, all scopes that are needed, or what one has to be: `person`, `owner`, `platform`.
     pub fn word(self) -> String {
         match self {
             Self::Nothing => "none".to_owned(),
@@ -48,6 +70,10 @@ impl Needs {
             Self::AndChains(resource, action) => {
                 format!("{} {}", Self::Scope(resource, action).word(), Self::Scope(Chains, Read).word())
             }
+            Self::OrOwn(resource, action) => format!("{} or own", Self::Scope(resource, action).word()),
+            Self::Person => "person".to_owned(),
+            Self::Owner => "owner".to_owned(),
+            Self::Platform => "platform".to_owned(),
         }
     }
 }
@@ -198,6 +224,22 @@ pub const TABLE: &[Row] = &[
     // Of these only an owner, or an operator of the platform: the control store says so.
     writes("DELETE", "/api/v1/organisations/{id}", Organisation),
     reads("/api/v1/platform/tombstones", Organisation),
+    row("GET", "/api/v1/organisations", Needs::Somebody),
+    row("POST", "/api/v1/organisations", Needs::Person),
+    reads("/api/v1/organisations/{id}", Organisation),
+    writes("PATCH", "/api/v1/organisations/{id}", Organisation),
+    row("POST", "/api/v1/organisations/{id}/transfer", Needs::Owner),
+    row("POST", "/api/v1/organisations/{id}/suspend", Needs::Platform),
+    row("POST", "/api/v1/organisations/{id}/resume", Needs::Platform),
+    row("GET", "/api/v1/platform/organisations", Needs::Platform),
+    row("GET", "/api/v1/platform/organisations/{id}", Needs::Platform),
+    row("PATCH", "/api/v1/platform/organisations/{id}", Needs::Platform),
+    reads("/api/v1/members", Members),
+    writes("POST", "/api/v1/members", Members),
+    writes("PATCH", "/api/v1/members/{id}", Members),
+    // Anybody may leave.
+    row("DELETE", "/api/v1/members/{id}", Needs::OrOwn(Members, Write)),
+    row("POST", "/api/v1/auth/accept", Needs::Person),
 ];
 
 static BY_ROUTE: LazyLock<HashMap<&str, Vec<Row>>> = LazyLock::new(|| {
@@ -311,7 +353,26 @@ mod tests {
     fn who_has_one_of_two_scopes_has_not_both() {
         let needs = Needs::AndChains(Rules, Read);
         assert_eq!(needs.word(), "rules:read chains:read");
-        let may = |has: &[Resource]| needs.is_met(|resource, action| action == Read && has.contains(&resource));
+        let may = |has: &[Resource]| {
+            needs.is_met(Is::default(), |resource, action| action == Read && has.contains(&resource))
+        };
         assert_eq!((may(&[Rules]), may(&[Chains]), may(&[Rules, Chains])), (false, false, true));
+    }
+
+    #[test]
+    fn what_a_person_is_no_key_is() {
+        let (key, none) = (Is::default(), |_, _| false);
+        for needs in [Needs::Person, Needs::Owner, Needs::Platform] {
+            assert!(!needs.is_met(key, |_, _| true), "{needs:?}: whatever its scopes");
+        }
+        let of = |role| Is { role: Some(role), platform: false };
+        let operator = Is { role: None, platform: true };
+        assert!(Needs::Person.is_met(of(Role::Viewer), none) && !Needs::Person.is_met(operator, none));
+        assert!(!Needs::Owner.is_met(of(Role::Admin), |_, _| true) && Needs::Owner.is_met(of(Role::Owner), none));
+        assert!(Needs::Owner.is_met(operator, none) && Needs::Platform.is_met(operator, none));
+        assert!(!Needs::Platform.is_met(of(Role::Owner), |_, _| true));
+        let leave = Needs::OrOwn(Members, Write);
+        assert!(leave.is_met(of(Role::Viewer), none) && !leave.is_met(key, none));
+        assert_eq!(leave.word(), "members:write or own");
     }
 }

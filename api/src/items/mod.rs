@@ -14,6 +14,7 @@ pub mod failure;
 pub mod found;
 pub mod key;
 pub mod message_preview;
+pub mod organisation;
 pub mod overview;
 pub mod provider;
 pub mod rule_preview;
@@ -34,6 +35,7 @@ pub use failure::{CauseItem, FailureGroupItem, FailureItem, Failures, FrameItem}
 pub use found::{EndpointAtItem, EndpointsAt, FoundItem, FoundItems};
 pub use key::{KeyItem, MadeKeyItem};
 pub use message_preview::MessagePreviewItem;
+pub use organisation::{InvitedItem, MemberItem, OrganisationItem, PlatformOrganisationItem};
 pub use overview::{MissingItem, OverviewAnswer, OverviewItem, OverviewOfOne, Overviews};
 pub use provider::{LieItem, ProviderDetail, ProviderItem, ProviderMinuteItem, ScoreParts};
 pub use rule_preview::{LackItem, RuleFiringItem, RuleLookItem, RulePreviewItem};

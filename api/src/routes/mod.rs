@@ -23,10 +23,13 @@ pub mod health;
 pub mod keys;
 pub mod life;
 pub mod matches;
+pub mod members;
 pub mod message_preview;
 pub mod messages;
 pub mod openapi_json;
+pub mod organisations;
 pub mod overview;
+pub mod platform;
 pub mod preview;
 pub mod problems;
 pub mod providers;
@@ -101,10 +104,19 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(keys::keys, keys::create))
         .routes(routes!(keys::key, keys::patch, keys::revoke))
         .routes(routes!(keys::rotate))
+        .routes(routes!(organisations::organisations, organisations::create))
+        .routes(routes!(organisations::organisation, organisations::patch, life::delete))
+        .routes(routes!(organisations::transfer))
+        .routes(routes!(organisations::accept))
+        .routes(routes!(members::members, members::invite))
+        .routes(routes!(members::patch, members::remove))
+        .routes(routes!(platform::organisations))
+        .routes(routes!(platform::organisation, platform::patch))
+        .routes(routes!(platform::suspend))
+        .routes(routes!(platform::resume))
         .routes(routes!(life::ask))
         .routes(routes!(life::export))
         .routes(routes!(life::file))
-        .routes(routes!(life::delete))
         .routes(routes!(life::tombstones))
         .routes(routes!(rules::list, rules::create))
         .routes(routes!(rules::show, rules::patch, rules::delete))

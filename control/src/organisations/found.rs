@@ -9,7 +9,6 @@ use crate::{
     db::{Tx, Value},
     error::Error,
     id::Id,
-    invitations::Membership,
     open::{Control, Operator, system_of},
     people::{self, Person},
     roles::Role,
@@ -28,13 +27,22 @@ pub(super) const NEW_HEAD: Sql =
 pub(super) const LAST: SystemSql =
     SystemSql("SELECT tenant_id FROM tenants WHERE tenant_id >= $1 ORDER BY tenant_id LIMIT 1 OFFSET $2");
 
+/// An organisation that was founded.
+#[derive(Debug, Clone)]
+pub struct Founded {
+    /// What it is.
+    pub organisation: TenantInfo,
+    /// Who founded it, as its owner: the way to its rows.
+    pub who: Authenticated,
+}
+
 impl Control {
     /// Founds an organisation whose owner is the caller, a person.
     ///
     /// # Errors
     /// The name has mistakes; the caller is no person ([`Error::PeopleOnly`]), or owns as many as one may ([`Error::Full`]); or as of every
     /// change.
-    pub async fn found_organisation(&self, by: Caller<'_>, name: &str) -> Result<Membership, Error> {
+    pub async fn found_organisation(&self, by: Caller<'_>, name: &str) -> Result<Founded, Error> {
         let user = *by.who.user().ok_or(Error::PeopleOnly)?;
         let now = TimeMs::now();
         let mut tx = self.db.system(true).await?;
@@ -57,11 +65,12 @@ impl Control {
         let by = Caller { who: &who, ..by };
         let mut change = Change::within(tx, &self.pepper, by).await?;
         let done = async {
-            let role = own(&mut change, &user).await?;
-            Ok(Membership { organisation: tenants::get(change.tx()).await?, role })
+            own(&mut change, &user).await?;
+            tenants::get(change.tx()).await
         };
         let done = done.await;
-        change.end(done).await
+        let organisation = change.end(done).await?;
+        Ok(Founded { organisation, who })
     }
 }
 

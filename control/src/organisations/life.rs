@@ -13,7 +13,7 @@ use crate::{
     open::Control,
     pages::{Cursor, Page, Paging},
     sql::Sql,
-    tenant::{Authenticated, Caller},
+    tenant::{Authenticated, Caller, Networks},
     tenants::{self, TenantInfo},
 };
 
@@ -96,13 +96,29 @@ impl Control {
         change.end(done).await
     }
 
-    /// One organisation, for an operator of the platform.
+    /// Gives an organisation another plan: operators of the platform only.
+    ///
+    /// # Errors
+    /// There is no such organisation or plan, the caller is no operator, or as of every change.
+    pub async fn plan_across(&self, by: Caller<'_>, organisation: &Id, plan: &str) -> Result<(), Error> {
+        let who = across(by.who, organisation)?;
+        self.set_plan(Caller { who: &who, ..by }, plan).await
+    }
+
+    /// One organisation, and the networks that it is entitled to, for an operator of the platform.
     ///
     /// # Errors
     /// There is none of this id, or the caller is no operator.
-    pub async fn organisation_across(&self, who: &Authenticated, organisation: &Id) -> Result<TenantInfo, Error> {
+    pub async fn organisation_across(
+        &self,
+        who: &Authenticated,
+        organisation: &Id,
+    ) -> Result<(TenantInfo, Networks), Error> {
         let who = across(who, organisation)?;
-        self.organisation(who.tenant()).await
+        let mut tx = self.db.read(who.tenant()).await?;
+        let found = async { Ok((tenants::get(&mut tx).await?, super::entitled(&mut tx).await?)) };
+        let found = found.await;
+        tx.end(found).await
     }
 
     /// All organisations, by age, for an operator of the platform; each with the number of its members.

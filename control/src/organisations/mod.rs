@@ -9,6 +9,7 @@ mod life;
 mod members;
 mod networks;
 
+pub use found::Founded;
 pub(crate) use found::{insert, own, owner_of};
 pub use life::OrganisationPatch;
 pub use members::{Member, MemberState};
