@@ -42,7 +42,11 @@ pub fn describe(document: &mut OpenApi) {
             refusal(operation, "429", "Too many requests; `Retry-After` and `RateLimit-Reset` say when to come back");
             if row.needs != Needs::Nothing {
                 refusal(operation, "401", "No credential, or none that is good (any more)");
-                refusal(operation, "403", "The credential may not do this; the problem names the scope that is wanted");
+                refusal(
+                    operation,
+                    "403",
+                    "The credential may not do this; the problem names the scope that is wanted, or that it has to be a person's",
+                );
             }
         }
     }

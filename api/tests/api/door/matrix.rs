@@ -151,7 +151,10 @@ async fn what_is_of_another_tenant_is_not_there() {
     }
     let mine = keyed.key(&["*:*"]).await;
     let mut looked = 0;
-    for row in TABLE.iter().filter(|row| row.route.starts_with("/api/v1/") && row.route.contains("{id}")) {
+    for row in TABLE
+        .iter()
+        .filter(|row| row.route.starts_with("/api/v1/") && row.route.contains("{id}") && row.needs != Needs::Person)
+    {
         let thing = things.iter().find(|(list, _)| row.route.starts_with(list)).map(|(_, id)| id);
         let id = thing.unwrap_or(if row.route.contains("/keys/") { &key } else { &contract });
         let there = ask(&keyed, row, id, Some(mine.text.expose())).await;
