@@ -13,7 +13,7 @@ use super::Keyed;
 use crate::http::{self, Answer};
 
 /// An id that nothing has.
-const NOTHING: &str = "01J0000000000000000000000A";
+pub const NOTHING: &str = "01J0000000000000000000000A";
 
 /// The path of a route, with this id.
 fn path(route: &str, id: &str) -> String {
@@ -29,7 +29,7 @@ fn path(route: &str, id: &str) -> String {
         .replace("{id}", id)
 }
 
-async fn ask(keyed: &Keyed, row: &Row, id: &str, key: Option<&str>) -> Answer {
+pub async fn ask(keyed: &Keyed, row: &Row, id: &str, key: Option<&str>) -> Answer {
     let method = if row.method == "*" { "DELETE" } else { row.method };
     let authorization = format!("Bearer {}", key.unwrap_or_default());
     let mut headers = vec![("If-Match", "*")];
@@ -42,7 +42,7 @@ async fn ask(keyed: &Keyed, row: &Row, id: &str, key: Option<&str>) -> Answer {
 }
 
 /// What the door said: let in, or the kind of refusal.
-fn verdict(answer: &Answer) -> &'static str {
+pub fn verdict(answer: &Answer) -> &'static str {
     let problem = String::from_utf8_lossy(&answer.body).contains("/problems/forbidden");
     match answer.status {
         401 => "401",

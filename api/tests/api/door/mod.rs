@@ -8,6 +8,7 @@ mod keys;
 mod life;
 mod matrix;
 mod networks;
+mod people_matrix;
 mod quotas;
 mod rates;
 mod sessions;
