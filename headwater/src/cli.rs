@@ -89,9 +89,12 @@ enum Command {
     /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(control::Keys),
-    /// List, export, import and delete organisations
+    /// Found, list, suspend, export, import and delete organisations
     #[command(subcommand)]
     Organisations(control::Organisations),
+    /// Say who is an operator of the platform
+    #[command(subcommand)]
+    People(control::People),
     /// Check that no entry of the audit was changed, removed or added
     #[command(subcommand)]
     Audit(control::Audit),
@@ -182,6 +185,7 @@ impl Cli {
             Command::AcceptGap(args) => requests::accept_gap(&args),
             Command::Keys(command) => control::keys(&command),
             Command::Organisations(command) => control::organisations(&command),
+            Command::People(command) => control::people(&command),
             Command::Audit(command) => control::audit(&command),
             Command::Control(command) => control::control(&command),
             Command::Tail(args) => tail::run(&args),

@@ -25,6 +25,7 @@ use crate::{
     door::Who,
     error::{ApiError, cut},
     items::{InvitedItem, MemberItem, Page},
+    letters::Wish,
     params::Params,
 };
 
@@ -99,8 +100,17 @@ pub async fn invite(
     let control = app.control()?;
     let invited = control.invite(who.caller(), &email, role).await;
     let invited = noted(&control, &who, Action::InvitationCreate, "", invited).await?;
+    let sent = match &app.letters {
+        Some(letters) => {
+            let organisation = control.organisation(who.tenant()).await.map_err(refused)?.name;
+            let email = invited.invitation.email.clone();
+            letters.wish(Wish::Invitation { email, organisation, token: invited.token.clone() });
+            true
+        }
+        None => false,
+    };
     let (version, location) = (invited.invitation.version, format!("/api/v1/members/{}", invited.invitation.id));
-    Ok(conditional::made(version, location, InvitedItem::of(invited, false)))
+    Ok(conditional::made(version, location, InvitedItem::of(invited, sent)))
 }
 
 /// Gives a member another role.

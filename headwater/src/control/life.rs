@@ -120,7 +120,7 @@ pub fn tombstones(file: &ConfigFile) -> Result<(), Failure> {
 }
 
 /// One by its id or short name.
-async fn find(operator: &Operator, text: &str) -> Result<TenantInfo, Failure> {
+pub(super) async fn find(operator: &Operator, text: &str) -> Result<TenantInfo, Failure> {
     let id = text.parse::<Id>().ok();
     let all = operator.tenants().await.map_err(failed)?;
     let found = all.into_iter().find(|tenant| tenant.slug == text || Some(tenant.id) == id);

@@ -1,4 +1,4 @@
-//! `headwater control`, `keys`, `organisations` and `audit`: what is kept of tenants, keys and contracts, worked on by whoever holds the store's own
+//! `headwater control`, `keys`, `organisations`, `people` and `audit`: what is kept of tenants, keys and contracts, worked on by whoever holds the store's own
 //! credentials.
 //!
 //! Guarantee: what these commands change is in the audit like every other change, as done by the operator who ran them. The secret of a
@@ -9,6 +9,7 @@ mod keys;
 mod life;
 mod migrate;
 mod organisations;
+mod people;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub use {
     keys::{Keys, run as keys},
     migrate::{Control, run as control},
     organisations::{Organisations, run as organisations},
+    people::{People, run as people},
 };
 
 use crate::{exit::Failure, parts};
