@@ -99,7 +99,7 @@ pub use roles::{Role, WrongRole};
 pub use scopes::{Allowed, Resource, Scopes, WrongScope};
 pub use sealer::Sealer;
 pub use secret::same_text;
-pub use sessions::{AccessToken, Begun, Belonging, PersonSession, Profile, PublicKey, SessionInfo, SignIn};
+pub use sessions::{AccessToken, Begun, Belonging, PersonSession, Profile, PublicKey, SessionInfo, SignIn, SignedIn};
 pub use sql::{Sql, statements, system_statements};
 pub use tenant::{Actor, Authenticated, Caller, Networks, Origin, Tenant};
 pub use tenants::TenantInfo;

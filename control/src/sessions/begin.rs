@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use runtime::{config::Secret, private};
 use schemas::{TimeMs, limits::accounts as limits};
 
-use super::{PersonSession, after, jwt, member_of, person, standing};
+use super::{PersonSession, SignedIn, after, jwt, member_of, person, standing};
 use crate::{
     db::{Tx, Value},
     error::{Denied, Error},
@@ -58,10 +58,28 @@ impl Control {
     /// No such person, or not in that organisation ([`Error::NotFound`]); in none that is not suspended ([`Error::NoOrganisation`]); the store is
     /// away.
     pub async fn begin_person_session(&self, user: &Id, tenant: Option<&Id>, life: Duration) -> Result<Begun, Error> {
+        self.begin(user, None, tenant, life).await
+    }
+
+    /// The same of a person who proved it by a password.
+    ///
+    /// # Errors
+    /// As of [`Self::begin_person_session`]; the password is another since ([`Error::WrongPassword`]).
+    pub async fn begin_signed_in(&self, who: &SignedIn, tenant: Option<&Id>, life: Duration) -> Result<Begun, Error> {
+        self.begin(&who.user, Some(who.generation), tenant, life).await
+    }
+
+    async fn begin(
+        &self,
+        user: &Id,
+        generation: Option<i64>,
+        tenant: Option<&Id>,
+        life: Duration,
+    ) -> Result<Begun, Error> {
         let now = TimeMs::now();
         let (id, ends) = (Id::new(now)?, after(now, life));
         let mut tx = self.db.system(true).await?;
-        let done = begin(&mut tx, user, tenant, (id, now, ends)).await;
+        let done = begin(&mut tx, (user, generation), tenant, (id, now, ends)).await;
         let who = tx.end(done).await?;
         Ok(self.begun(Arc::new(who), id, 1, ends))
     }
@@ -110,11 +128,14 @@ impl Control {
 
 async fn begin(
     tx: &mut Tx,
-    user: &Id,
+    (user, generation): (&Id, Option<i64>),
     tenant: Option<&Id>,
     (id, now, ends): (Id, TimeMs, TimeMs),
 ) -> Result<Authenticated, Error> {
     let person = person(tx, user).await?;
+    if generation.is_some_and(|proven| proven != person.generation) {
+        return Err(Error::WrongPassword);
+    }
     let who = match tenant {
         Some(tenant) => match standing(tx, &person, tenant).await? {
             Ok(who) => who,

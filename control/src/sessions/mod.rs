@@ -23,7 +23,7 @@ pub use door::PersonSession;
 pub(crate) use door::Remembered;
 pub use end::SessionInfo;
 pub use profile::{Belonging, Profile};
-pub use sign_in::SignIn;
+pub use sign_in::{SignIn, SignedIn};
 pub use signing::PublicKey;
 pub(crate) use signing::Signing;
 

@@ -23,12 +23,20 @@ pub struct SignIn<'a> {
     pub ip: Option<IpAddr>,
 }
 
+/// Who signed in. What another password ends is ended of this too, if it comes before the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The person.
+    pub user: Id,
+    pub(super) generation: i64,
+}
+
 impl Control {
-    /// Who that is. A session is begun with it ([`Control::begin_person_session`]).
+    /// Who that is. A session is begun with it ([`Control::begin_signed_in`]).
     ///
     /// # Errors
     /// Wrong ([`Error::WrongPassword`], whatever of it), too soon after others ([`Error::Wait`]), a code is wanted or wrong; the store is away.
-    pub async fn sign_in(&self, with: SignIn<'_>) -> Result<Id, Error> {
+    pub async fn sign_in(&self, with: SignIn<'_>) -> Result<SignedIn, Error> {
         let email = with.email.trim().to_lowercase();
         if email.is_empty() || email.chars().count() > limits::EMAIL_CHARACTERS {
             return Err(Error::WrongPassword);
@@ -47,6 +55,6 @@ impl Control {
             }
         }
         self.attempt_succeeded(&email, with.ip).await;
-        Ok(person.id)
+        Ok(SignedIn { user: person.id, generation: person.generation })
     }
 }

@@ -46,7 +46,7 @@ async fn token(control: &Control, begun: &Begun) -> AccessToken {
 
 async fn sign_in(control: &Control, email: &str, password: &str) -> Result<Id, Error> {
     let with = SignIn { email, password: &Secret::new(password), code: None, ip: "203.0.113.9".parse().ok() };
-    control.sign_in(with).await
+    control.sign_in(with).await.map(|signed_in| signed_in.user)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -312,11 +312,17 @@ async fn another_password_and_the_end_of_all_leave_this_session_or_none() {
         control.resume_person(here.cookie.expose()).await.expect("this one goes on");
         assert!(matches!(sign_in(&control, "p1@example.org", PASSWORD).await, Err(Error::WrongPassword)));
         sign_in(&control, "p1@example.org", new.expose()).await.expect("good");
+        // Who showed the password before it was another begins nothing with it afterwards.
+        let with = SignIn { email: "p1@example.org", password: &new, code: None, ip: None };
+        let before = control.sign_in(with).await.expect("good");
+        let third = Secret::new("the sheep stands in the snow");
+        change(new.expose(), &third).await.expect("changed");
+        assert!(matches!(control.begin_signed_in(&before, None, LIFE).await, Err(Error::WrongPassword)));
         control.end_all_sessions(by, None).await.expect("ended");
         assert!(control.resume_person(here.cookie.expose()).await.is_err(), "in this process at once");
         assert!(control.sessions_of(&user).await.expect("a list").is_empty());
         let actions = store.raw.texts("SELECT action FROM audit_logs ORDER BY entry").await;
-        assert_eq!(actions, ["user.password", "user.sessions"]);
+        assert_eq!(actions, ["user.password", "user.password", "user.sessions"]);
         store
     })
     .await;

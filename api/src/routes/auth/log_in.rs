@@ -11,7 +11,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use control::{Mode, SignIn};
+use control::{Mode, Origin, SignIn};
 use runtime::config::Secret;
 use schemas::limits;
 use utoipa::ToSchema;
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     app::App,
     body::{Body, Fields},
-    door::{self, From, Peer},
+    door::{self, From, Peer, RequestId},
     error::ApiError,
     routes::answer::{Live, Refused},
 };
@@ -44,6 +44,9 @@ pub struct LogIn {
     /// The code of its authenticator, or a recovery code, where it has a second factor.
     #[schema(max_length = 64)]
     code: Option<String>,
+    /// An invitation that is accepted besides: whoever is in no organisation comes in by it.
+    #[schema(max_length = 256)]
+    invitation: Option<String>,
 }
 
 /// What comes back.
@@ -80,6 +83,7 @@ pub async fn log_in(
     State(app): State<Arc<App>>,
     peer: Option<Extension<Peer>>,
     from: Option<Extension<From>>,
+    request_id: Option<Extension<RequestId>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -97,12 +101,12 @@ pub async fn log_in(
                 }
                 None => fields.required("key", Fields::text),
             };
-            (key, None, None)
+            (key, None, None, None)
         }
         false => {
             let email = fields.required("email", Fields::text);
             let password = fields.required("password", Fields::text);
-            (email, password, fields.text("code"))
+            (email, password, fields.text("code"), fields.text("invitation"))
         }
     };
     fields.finish()?;
@@ -112,7 +116,7 @@ pub async fn log_in(
     }
     let ip = super::count(&app, from)?;
     let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
-    let (first, password, code) = read;
+    let (first, password, code, invitation) = read;
     let (first, password) = (first.unwrap_or_default(), Secret::new(password.unwrap_or_default()));
     if with_key {
         let life = limits::SESSION;
@@ -123,7 +127,16 @@ pub async fn log_in(
     }
     let refused = |e| ApiError::of_control(e, "account");
     let with = SignIn { email: &first, password: &password, code: code.as_deref(), ip };
-    let user = control.sign_in(with).await.map_err(refused)?;
-    let begun = control.begin_person_session(&user, None, app.config.auth.session).await.map_err(refused)?;
+    let who = control.sign_in(with).await.map_err(refused)?;
+    let joined = match invitation {
+        Some(token) => {
+            let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
+            let accepted = control.accept_invitation(origin, &who.user, &token).await;
+            Some(accepted.map_err(|e| ApiError::of_control(e, "invitation"))?.organisation.id)
+        }
+        None => None,
+    };
+    let life = app.config.auth.session;
+    let begun = control.begin_signed_in(&who, joined.as_ref(), life).await.map_err(refused)?;
     answer::began(&app, &control, secure, &begun).await
 }

@@ -105,3 +105,24 @@ async fn who_was_invited_joins_and_nobody_else_where_that_is_said() {
     }
     accounts.stop().await;
 }
+
+/// Who is in no organisation any more has an account, and cannot sign up again: an invitation brings him in at the login.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_brings_whoever_is_in_no_organisation_back_in() {
+    let accounts = Accounts::start(&[]).await;
+    let id = accounts.person(1, Role::Editor, HOME).await;
+    accounts.keyed.sql(&format!("DELETE FROM tenant_users WHERE user_id = '{id}'")).await;
+    let login = json!({"email": "p1@example.org", "password": PASSWORD});
+    let answer = accounts.post("/api/v1/auth/login", &[], &login).await;
+    assert_eq!(kind(&answer), (403, "/problems/no-organisation".to_owned()));
+    let who = accounts.keyed.operator.at_home();
+    let control = accounts.keyed.operator.control();
+    let invited = control.invite(Caller::here(&who), "p1@example.org", Role::Viewer).await.expect("invited");
+    let mut with = login.clone();
+    with["invitation"] = json!("made-up");
+    assert_eq!(accounts.post("/api/v1/auth/login", &[], &with).await.status, 404);
+    with["invitation"] = json!(invited.token.expose());
+    let session = LoggedIn::of(&accounts.post("/api/v1/auth/login", &[], &with).await);
+    assert_eq!(accounts.me(&[("Cookie", &session.cookie)]).await.json()["role"], "viewer");
+    accounts.stop().await;
+}
