@@ -215,15 +215,13 @@ pub const TABLE: &[Row] = &[
     row("POST", "/ack/{token}", Needs::Nothing),
     reads("/api/v1/audit", Audit),
     reads("/api/v1/usage", Usage),
-    // To who is no operator of the platform it is not there.
-    reads("/api/v1/platform/usage", Usage),
+    row("GET", "/api/v1/platform/usage", Needs::Platform),
     // Who may read all of an organisation may change it. A file goes on while its reader may read of chains.
     writes("POST", "/api/v1/organisations/{id}/export", Organisation),
     row("GET", "/api/v1/organisations/{id}/exports/{export}", Needs::Scope(Organisation, Write)),
     row("GET", "/api/v1/organisations/{id}/exports/{export}/file", Needs::AndChains(Organisation, Write)),
-    // Of these only an owner, or an operator of the platform: the control store says so.
-    writes("DELETE", "/api/v1/organisations/{id}", Organisation),
-    reads("/api/v1/platform/tombstones", Organisation),
+    row("DELETE", "/api/v1/organisations/{id}", Needs::Owner),
+    row("GET", "/api/v1/platform/tombstones", Needs::Platform),
     row("GET", "/api/v1/organisations", Needs::Somebody),
     row("POST", "/api/v1/organisations", Needs::Person),
     reads("/api/v1/organisations/{id}", Organisation),
