@@ -10,6 +10,7 @@ mod definitions;
 mod keys;
 mod life;
 mod operator;
+mod people;
 mod plans;
 mod publisher;
 mod quotas;

@@ -41,6 +41,10 @@ async fn no_statement_is_without_an_index() {
                 format!("INSERT INTO outbox (tenant_id, kind, id, revision, published) SELECT '{tenant}', 'monitor', {id}, 1, 0 FROM {many}"),
                 format!("INSERT INTO tenant_definitions (tenant_id, kind, id, name, definition, unindexed, created_at, created_by_kind, created_by, updated_at, version) SELECT '{tenant}', 'monitor', {id}, {id}, '{{}}', 0, n, 'operator', 'operator', n, 1 FROM {many}"),
                 format!("INSERT INTO ack_tokens (tenant_id, mark, expires_at) SELECT '{tenant}', {id}, n FROM {many}"),
+                format!("INSERT INTO users (user_id, email, name, created_at, updated_at, version) SELECT '{t}' || {id}, '{t}' || {id}, 'u', n, n, 1 FROM {many}", t = &tenant[20..]),
+                format!("INSERT INTO tenant_users (tenant_id, user_id, role, created_at, version) SELECT '{tenant}', '{t}' || {id}, 'viewer', n, 1 FROM {many}", t = &tenant[20..]),
+                format!("INSERT INTO invitations (tenant_id, id, email, role, hash, created_at, created_by_kind, created_by, expires_at, version) SELECT '{tenant}', {id}, {id}, 'viewer', '{tenant}' || {id}, n, 'user', 'u', n, 1 FROM {some}"),
+                format!("INSERT INTO tenant_networks (tenant_id, network, created_at, version) SELECT '{tenant}', 'net' || CAST(n AS TEXT), n, 1 FROM {some}"),
             ] {
                 store.raw.run(&sql).await;
             }
