@@ -31,6 +31,12 @@ impl Answer {
         values.collect::<Vec<_>>().join(", ").to_lowercase()
     }
 
+    /// All values of a header that may come more than once, as they are.
+    pub fn lines(&self, name: &str) -> Vec<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
+    }
+
     /// Whether a header is there at all.
     pub fn has(&self, name: &str) -> bool {
         self.header(name).is_some()

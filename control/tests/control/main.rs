@@ -7,6 +7,7 @@ mod common;
 mod contracts;
 mod cut;
 mod definitions;
+mod factors;
 mod keys;
 mod life;
 mod operator;

@@ -1,0 +1,188 @@
+//! Second factors, letters' links and identities, on both databases: what is good once is good once, whoever tries at the same time.
+
+use std::time::Duration;
+
+use control::{Authenticated, Caller, Control, Error, Id, Mode, Role, SignIn, Trust, Visit};
+use ring::hmac;
+use runtime::config::Secret;
+use schemas::TimeMs;
+
+use crate::common::{Store, both};
+
+const PASSWORD: &str = "the horse stands in the rain";
+const NEW: &str = "the goat stands in the sun";
+const HOME: &str = "00000000000000000000000000";
+
+async fn open(store: &Store) -> Control {
+    store.open_with(Mode::Accounts, Trust::default()).await
+}
+
+async fn person(store: &Store, control: &Control, number: u32) -> Authenticated {
+    let (id, email) = (format!("01J0000000000000000000P{number:03}"), format!("p{number}@example.org"));
+    let hash = control.hash_password(&Secret::new(PASSWORD), &[&email]).await.expect("a hash");
+    let user = format!(
+        "INSERT INTO users (user_id, email, name, password, created_at, updated_at, version) \
+         VALUES ('{id}', '{email}', 'P {number}', '{hash}', 1, 1, 1)"
+    );
+    let member = format!(
+        "INSERT INTO tenant_users (tenant_id, user_id, role, created_at, version) VALUES ('{HOME}', '{id}', '{}', 1, 1)",
+        Role::Owner
+    );
+    store.raw.run(&user).await;
+    store.raw.run(&member).await;
+    let id: Id = id.parse().expect("an id");
+    let begun = control.begin_person_session(&id, None, Duration::from_secs(3_600)).await.expect("a session");
+    Authenticated::clone(&begun.who)
+}
+
+/// The code of a secret in base 32, so many steps from now (RFC 6238).
+fn code(secret: &str, steps: i64) -> String {
+    let mut bits = (0u64, 0u32);
+    let mut bytes = Vec::new();
+    for c in secret.bytes() {
+        let value = if c.is_ascii_digit() { c - b'2' + 26 } else { c - b'A' };
+        bits = (bits.0 << 5 | u64::from(value), bits.1 + 5);
+        if bits.1 >= 8 {
+            bits.1 -= 8;
+            bytes.push((bits.0 >> bits.1) as u8);
+        }
+    }
+    let step = TimeMs::now().0 / 30_000 + steps;
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &bytes), &step.to_be_bytes());
+    let at = usize::from(tag.as_ref()[19] & 15);
+    let four: [u8; 4] = tag.as_ref()[at..at + 4].try_into().expect("four");
+    format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
+}
+
+async fn sign_in(control: &Control, number: u32, password: &str, code: Option<&str>) -> Result<Id, Error> {
+    let (email, password) = (format!("p{number}@example.org"), Secret::new(password));
+    control.sign_in(SignIn { email: &email, password: &password, code, ip: None }).await
+}
+
+fn is_of(error: &Error, path: &str) -> bool {
+    matches!(error, Error::Invalid(mistakes) if mistakes.iter().any(|m| m.path == path))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_try_one_code_at_once_one_comes_in() {
+    both(async |store| {
+        let control = open(&store).await;
+        let (one, two) = (person(&store, &control, 1).await, person(&store, &control, 2).await);
+        let (by, other) = (Caller::here(&one), Caller::here(&two));
+        let begun = control.begin_second_factor(by, &Secret::new(PASSWORD)).await.expect("begun");
+        let (secret, sealed) = (begun.secret.expose().to_owned(), begun.sealed.expose().to_owned());
+        let refused = control.set_second_factor(other, &sealed, &code(&secret, 0)).await.expect_err("another's");
+        assert!(is_of(&refused, "enrolment"), "{refused}");
+        let codes = control.set_second_factor(by, &sealed, &code(&secret, 0)).await.expect("set");
+        let refused = control.set_second_factor(by, &sealed, &code(&secret, 1)).await.expect_err("twice");
+        assert!(is_of(&refused, "code"), "{refused}");
+        let kept = store.raw.texts("SELECT totp FROM users WHERE totp IS NOT NULL").await.remove(0);
+        assert!(!kept.contains(&secret) && codes.iter().all(|c| !kept.contains(c.expose())), "it is sealed");
+        // The second factor of the one, put into the other's row, opens nothing.
+        let id = two.user().expect("a person");
+        store.raw.run(&format!("UPDATE users SET totp = '{kept}' WHERE user_id = '{id}'")).await;
+        assert!(sign_in(&control, 2, PASSWORD, Some(&code(&secret, 1))).await.is_err());
+        assert!(matches!(sign_in(&control, 1, PASSWORD, None).await, Err(Error::CodeWanted)));
+        for code in [code(&secret, 1), codes[0].expose().to_owned(), codes[1].expose().replace('-', " ")] {
+            store.raw.run("DELETE FROM sign_in_attempts").await;
+            let tries = (0..4).map(|_| sign_in(&control, 1, PASSWORD, Some(&code)));
+            let done = futures::future::join_all(tries).await;
+            let good = done.iter().filter(|d| d.is_ok()).count();
+            assert_eq!(good, 1, "{done:?}");
+        }
+        store.raw.run("DELETE FROM sign_in_attempts").await;
+        let refused = control.lift_second_factor(by, codes[0].expose()).await.expect_err("a used one");
+        assert!(is_of(&refused, "code"), "{refused}");
+        control.lift_second_factor(by, codes[2].expose()).await.expect("lifted");
+        assert!(matches!(control.lift_second_factor(by, codes[3].expose()).await, Err(Error::NotFound)));
+        sign_in(&control, 1, PASSWORD, None).await.expect("by the password alone");
+        let actions = store.raw.texts("SELECT action FROM audit_logs ORDER BY tenant_id, entry").await;
+        assert!(actions.ends_with(&["user.factor_set".to_owned(), "user.factor_lift".to_owned()]), "{actions:?}");
+        control.close().await;
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_sets_one_password_once_for_an_hour() {
+    both(async |store| {
+        let control = open(&store).await;
+        let who = person(&store, &control, 1).await;
+        let id = who.user().expect("a person");
+        assert!(control.begin_reset("nobody@example.org").await.expect("asked").is_none());
+        let (first, second) = (
+            control.begin_reset(" P1@EXAMPLE.org ").await.expect("asked").expect("a letter"),
+            control.begin_reset("p1@example.org").await.expect("asked").expect("a letter"),
+        );
+        assert_eq!(first.to, "p1@example.org");
+        let kept = store.raw.texts("SELECT hash FROM password_resets").await;
+        assert!(kept.len() == 2 && kept.iter().all(|hash| !hash.contains(first.token.expose())), "a hash is kept");
+        let new = Secret::new(NEW);
+        let tries = (0..4).map(|_| control.finish_reset(first.token.expose(), &new));
+        let done = futures::future::join_all(tries).await;
+        assert_eq!(done.iter().filter(|d| d.is_ok()).count(), 1, "{done:?}");
+        assert!(done.iter().filter_map(|d| d.as_ref().err()).all(|e| is_of(e, "token")), "{done:?}");
+        // The other link went with it.
+        assert!(is_of(&control.finish_reset(second.token.expose(), &new).await.expect_err("void"), "token"));
+        assert!(matches!(sign_in(&control, 1, PASSWORD, None).await, Err(Error::WrongPassword)));
+        sign_in(&control, 1, NEW, None).await.expect("the new one");
+        let raised = store.raw.texts("SELECT CAST(generation AS TEXT) FROM users").await;
+        assert_eq!(raised, ["1"], "every session has ended");
+        // Three an hour, used or not; what is older is swept away.
+        let third = control.begin_reset("p1@example.org").await.expect("asked").expect("a letter");
+        assert!(control.begin_reset("p1@example.org").await.expect("asked").is_none());
+        store.raw.run("UPDATE password_resets SET expires_at = 1").await;
+        assert!(is_of(&control.finish_reset(third.token.expose(), &new).await.expect_err("too old"), "token"));
+        let last = control.begin_reset("p1@example.org").await.expect("asked").expect("a letter");
+        assert_eq!(store.raw.texts("SELECT hash FROM password_resets").await.len(), 1);
+        // Whose account is shut gets none, and sets nothing by one that he has.
+        store.raw.run(&format!("UPDATE users SET disabled_at = 1 WHERE user_id = '{id}'")).await;
+        assert!(control.begin_reset("p1@example.org").await.expect("asked").is_none());
+        assert!(control.finish_reset(last.token.expose(), &new).await.is_err());
+        control.close().await;
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_is_one_persons_and_a_visit_is_one_providers() {
+    both(async |store| {
+        let control = open(&store).await;
+        let (one, two) = (person(&store, &control, 1).await, person(&store, &control, 2).await);
+        let (by, other) = (Caller::here(&one), Caller::here(&two));
+        let issuer = "https://id.example";
+        assert_eq!(control.person_of_identity(issuer, "s").await.expect("asked"), None);
+        assert!(control.link_identity(by, issuer, "s").await.expect("linked"));
+        assert!(control.link_identity(by, issuer, "s").await.expect("again"));
+        assert!(!control.link_identity(other, issuer, "s").await.expect("asked"), "another's");
+        assert_eq!(control.person_of_identity(issuer, "s").await.expect("asked").as_ref(), one.user());
+        for (issuer, subject) in [("https://id.example/", "s"), (issuer, "S"), (issuer, "")] {
+            assert_eq!(control.person_of_identity(issuer, subject).await.expect("asked"), None);
+        }
+        for n in 1..schemas::limits::people::IDENTITIES {
+            assert!(control.link_identity(by, issuer, &format!("s{n}")).await.expect("linked"));
+        }
+        assert!(matches!(control.link_identity(by, issuer, "more").await, Err(Error::Full { .. })));
+        let visit = Visit {
+            provider: "here".to_owned(),
+            state: "state".to_owned(),
+            nonce: "nonce".to_owned(),
+            verifier: "verifier".to_owned(),
+            back: "/".to_owned(),
+            invitation: None,
+            links: None,
+            ends: TimeMs::now().0 + 60_000,
+        };
+        let sealed = control.seal_visit(&visit).expect("sealed").expose().to_owned();
+        assert_eq!(control.open_visit("here", &sealed).as_ref(), Some(&visit));
+        assert_eq!(control.open_visit("there", &sealed), None);
+        assert_eq!(control.open_visit("here", &format!("A{sealed}")), None);
+        let over = control.seal_visit(&Visit { ends: TimeMs::now().0 - 1, ..visit }).expect("sealed");
+        assert_eq!(control.open_visit("here", over.expose()), None);
+        control.close().await;
+        store
+    })
+    .await;
+}
