@@ -64,7 +64,7 @@ impl Remembered {
         self.sessions.forget(session);
     }
 
-    pub(super) fn forget_all(&self) {
+    pub(crate) fn forget_all(&self) {
         self.sessions.clear();
     }
 }
