@@ -9,6 +9,7 @@ mod letters;
 mod life;
 mod matrix;
 mod networks;
+mod organisations;
 mod provider;
 mod people_matrix;
 mod quotas;
