@@ -221,6 +221,7 @@ pub const TABLE: &[Row] = &[
     row("GET", "/api/v1/organisations/{id}/exports/{export}", Needs::Scope(Organisation, Write)),
     row("GET", "/api/v1/organisations/{id}/exports/{export}/file", Needs::AndChains(Organisation, Write)),
     row("DELETE", "/api/v1/organisations/{id}", Needs::Owner),
+    row("POST", "/api/v1/organisations/import", Needs::Person),
     row("GET", "/api/v1/platform/tombstones", Needs::Platform),
     row("GET", "/api/v1/organisations", Needs::Somebody),
     row("POST", "/api/v1/organisations", Needs::Person),

@@ -93,7 +93,7 @@ impl Control {
     /// # Errors
     /// It is not there, or not his; or as of every change.
     pub async fn ask_for_export(&self, by: Caller<'_>, tenant: &Id) -> Result<Export, Error> {
-        let who = super::within(by.who, tenant)?;
+        let who = super::own(by.who, tenant)?;
         let mut change = Change::begin(&self.db, &self.pepper, Caller { who: &who, ..by }).await?;
         let done = async {
             let now = change.at();
@@ -115,7 +115,7 @@ impl Control {
     /// # Errors
     /// Not there, not his, or too long ago.
     pub async fn export(&self, who: &Authenticated, tenant: &Id, id: &Id) -> Result<Export, Error> {
-        let who = super::within(who, tenant)?;
+        let who = super::own(who, tenant)?;
         let mut tx = self.db.read(who.tenant()).await?;
         let row = tx.row(GET, &[Value::from(id)]).await;
         let found = tx.end(row).await?.map(|row| read(&row)).transpose()?.ok_or(Error::NotFound)?;
@@ -134,7 +134,7 @@ impl Control {
         id: &Id,
         (rows, bytes): (u64, u64),
     ) -> Result<(), Error> {
-        let who = super::within(who, tenant)?;
+        let who = super::own(who, tenant)?;
         let number = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
         let mut tx = self.db.write(who.tenant()).await?;
         let done = tx.rows(FETCHED, &[Value::from(id), TimeMs::now().0.into(), number(rows), number(bytes)]).await;
@@ -146,7 +146,7 @@ impl Control {
     /// # Errors
     /// Not there, or not his.
     pub fn exporter(&self, who: &Authenticated, tenant: &Id) -> Result<Exporter<'_>, Error> {
-        let tenant = super::within(who, tenant)?.tenant;
+        let tenant = super::own(who, tenant)?.tenant;
         Ok(Exporter { control: self, tenant, place: Place::Head })
     }
 }

@@ -85,6 +85,35 @@ impl Control {
     /// or the store is away: what was made until then stays.
     pub async fn import(&self, by: Caller<'_>, document: &str, bounds: &Bounds) -> Result<Imported, Error> {
         let things = read(document, bounds).await?;
+        self.make_all(by, things, bounds).await
+    }
+
+    /// The same in a new organisation of this name, of which the caller, a person, is the owner.
+    ///
+    /// # Errors
+    /// As of [`Control::import`] and [`Control::found_organisation`]; what was made until then is deleted again.
+    pub async fn import_organisation(
+        &self,
+        by: Caller<'_>,
+        name: &str,
+        document: &str,
+        bounds: &Bounds,
+    ) -> Result<(Id, Imported), Error> {
+        let things = read(document, bounds).await?;
+        let founded = self.found_organisation(by, name).await?;
+        let (by, id) = (Caller { who: &founded.who, ..by }, founded.organisation.id);
+        match self.make_all(by, things, bounds).await {
+            Ok(imported) => Ok((id, imported)),
+            Err(error) => {
+                if let Err(why) = self.delete_organisation(by, &id).await {
+                    tracing::warn!(organisation = %id, error = %why, "half of an import is there, and is to be deleted by hand");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn make_all(&self, by: Caller<'_>, things: Vec<(String, Thing)>, bounds: &Bounds) -> Result<Imported, Error> {
         let mut ids = HashMap::new();
         let mut imported = Imported::default();
         let sealer = Sealer::new(&self.pepper);

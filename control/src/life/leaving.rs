@@ -260,6 +260,6 @@ fn may_delete(who: &Authenticated) -> Result<(), Error> {
     let owner = who.role() == Some(crate::Role::Owner);
     match (who.key().is_none() && owner) || who.is_platform() {
         true => Ok(()),
-        false => Err(Error::MoreThanMaker("only an owner deletes an organisation, and never a key".to_owned())),
+        false => Err(Error::OwnersOnly),
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     audit::Change,
     error::Error,
     id::Id,
+    organisations::across,
     sql::{Sql, SystemSql},
     tenant::{Authenticated, Networks, Tenant},
 };
@@ -42,13 +43,20 @@ pub(crate) async fn told(change: &mut Change<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Who may do something to a whole tenant, in it: whoever belongs to it, or an operator of the platform. What is not theirs is not there.
+/// Who takes a whole tenant along, in it: whoever belongs to it. What is another's is not there, for operators of the platform too. People
+/// and the command line get all of it, keys what they reach.
+pub(crate) fn own(who: &Authenticated, id: &Id) -> Result<Authenticated, Error> {
+    if who.tenant.id != *id {
+        return Err(Error::NotFound);
+    }
+    let reach = if who.role().is_some() { Networks::All } else { who.tenant.reach.clone() };
+    Ok(Authenticated { tenant: Tenant { id: *id, reach }, ..who.clone() })
+}
+
+/// Who may end a tenant, in it: whoever belongs to it, or an operator of the platform.
 pub(crate) fn within(who: &Authenticated, id: &Id) -> Result<Authenticated, Error> {
     if who.tenant.id == *id {
         return Ok(who.clone());
     }
-    match who.is_platform() {
-        true => Ok(Authenticated { tenant: Tenant { id: *id, reach: Networks::All }, ..who.clone() }),
-        false => Err(Error::NotFound),
-    }
+    across(who, id).map_err(|_| Error::NotFound)
 }
