@@ -351,3 +351,72 @@ async fn as_worker(store: &Store, sql: &str) -> Result<(), String> {
         }
     }
 }
+
+/// The stages hear of it by the log alone; nothing of it is lost, and it comes back as it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_suspended_is_gone_for_the_stages_and_comes_back_whole() {
+    both(async |store| {
+        let (_operator, control, home, second) = opened(&store).await;
+        let topics = Topics::new().await;
+        let running = Running::start(topics.publisher(&control, "one"));
+        let ids = everything(&control, &second).await;
+        let secret = key(&control, &second, new_key("k", &["*:*"])).await;
+        control.authenticate(secret.text.expose()).await.expect("let in");
+        let things = [
+            ("contract", "contract"),
+            ("channel", "hook"),
+            ("rule", "rule"),
+            ("monitor", "monitor"),
+            ("silence", "silence"),
+        ];
+        let names = [
+            ("contract", "contract 7"),
+            ("channel", "hook"),
+            ("rule", "fails"),
+            ("monitor", "moves"),
+            ("silence", "works"),
+        ];
+        let at = |kind: &str, id: &Id| format!("{}/{kind}/{id}", second.tenant().id());
+        let until_all = async |there: bool| {
+            for ((kind, id), (_, name)) in things.iter().zip(names) {
+                until_named(&topics, &at(kind, &ids[id]), there.then_some(name)).await;
+            }
+        };
+        until_all(true).await;
+        let id = second.tenant().id();
+        control.suspend_organisation(Caller::here(&home), id, Some("bills")).await.expect("suspended");
+        until_all(false).await;
+        let shut = until("its door is shut", async || control.authenticate(secret.text.expose()).await.is_err()).await;
+        assert!(shut < std::time::Duration::from_secs(5), "{shut:?}");
+        assert_eq!(rows(&store, "tenant_definitions", id).await, 4, "its rows stay");
+        let watched = format!("watched/a/{}", address(7));
+        assert_eq!(topics.now().await.name(&watched).as_deref(), Some(""), "figures go on");
+
+        // Whoever takes over meanwhile says nothing of it, and what is changed meanwhile is not told either.
+        running.stop().await;
+        let running = Running::start(topics.publisher(&control, "two"));
+        running.until_publishes().await;
+        let (by, bounds) = (Caller::here(&second), Bounds::default());
+        let made = control.create_definition(by, DefinitionKind::Rule, &rule("later", "a"), None, &bounds).await;
+        let later = made.expect("the operator may").made.id;
+        until("all is told", async || crate::topics::unpublished(&store).await.is_empty()).await;
+        assert_eq!(topics.now().await.name(&at("rule", &later)), None);
+        for (kind, id) in things {
+            assert_eq!(topics.now().await.name(&at(kind, &ids[id])), None, "{kind}");
+        }
+
+        control.suspend_organisation(Caller::here(&home), id, None).await.expect("resumed");
+        until_all(true).await;
+        until_named(&topics, &at("rule", &later), Some("later")).await;
+        until("its door is open", async || control.authenticate(secret.text.expose()).await.is_ok()).await;
+        topics.now().await.assert_no_older_row();
+        // Who is being deleted is not resumed.
+        control.delete_organisation(Caller::here(&second), id).await.expect("asked for");
+        let e = control.suspend_organisation(Caller::here(&home), id, None).await.expect_err("it goes");
+        assert!(matches!(e, Error::NotFound), "{e}");
+        running.stop().await;
+        control.close().await;
+        store
+    })
+    .await;
+}
