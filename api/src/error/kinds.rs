@@ -164,6 +164,9 @@ kinds! {
     LOG_AWAY = "log-unavailable", SERVICE_UNAVAILABLE, "The log is not available",
         "What people ask of alerts goes through the log, which does not take it at the moment. Nothing was changed; try again after the time in \
          `Retry-After`.";
+    PROVIDER_AWAY = "provider-unavailable", SERVICE_UNAVAILABLE, "The provider is not available",
+        "Who was asked who somebody is does not answer, or is at a place where nothing may be sent (`[auth] allow_targets`). The log has the \
+         details; try again after the time in `Retry-After`.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Internal error",
         "A fault of the server. Its log has the details.";
 }

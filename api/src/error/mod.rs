@@ -360,6 +360,9 @@ pub enum ApiError {
     /// The log does not take a command.
     #[error("the log does not take anything at the moment, and nothing was changed")]
     LogAway,
+    /// A provider of logins does not answer.
+    #[error("the provider does not answer, or not as it should; try again")]
+    ProviderAway,
     /// A place in the alerts' topic that lies behind its end.
     #[error("`alerts_after` is ahead of what there is")]
     AlertsAhead,
@@ -444,6 +447,7 @@ impl ApiError {
             Self::ReadOnly => Kind::READ_ONLY,
             Self::AlertOver { .. } => Kind::ALERT_OVER,
             Self::LogAway => Kind::LOG_AWAY,
+            Self::ProviderAway => Kind::PROVIDER_AWAY,
             Self::AlertsAhead => Kind::POSITION_UNKNOWN,
             Self::Internal => Kind::INTERNAL,
         }
@@ -455,7 +459,7 @@ impl ApiError {
             return Some(crate::door::up(*wait).max(1));
         }
         match self.kind() {
-            Kind::STORE_AWAY | Kind::CONTROL_AWAY | Kind::LOG_AWAY => Some(2),
+            Kind::STORE_AWAY | Kind::CONTROL_AWAY | Kind::LOG_AWAY | Kind::PROVIDER_AWAY => Some(2),
             Kind::TOO_MANY_EXPORTS => Some(10),
             Kind::OVERLOADED | Kind::DEADLINE => Some(1),
             _ => None,

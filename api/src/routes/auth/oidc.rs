@@ -125,7 +125,7 @@ pub async fn link(
     let control = app.control()?;
     let begun = provider.begin(back.unwrap_or_else(|| "/account".to_owned()), None, Some(user)).await;
     let (url, visit) =
-        begun.map_err(|_| ApiError::Overloaded { what: "attempts at a provider that does not answer" })?;
+        begun.map_err(|_| ApiError::ProviderAway)?;
     let answer = Live(Json(Away { url: url.to_string() })).into_response();
     with_visit(&app, &control, answer, Some(&visit))
 }

@@ -16,6 +16,7 @@ use crate::{
     body::{Body, Fields},
     door::{From, Peer, RequestId},
     error::ApiError,
+    letters::Wish,
     routes::answer::{Changed, Refused},
 };
 
@@ -93,6 +94,9 @@ pub async fn sign_up(
     let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
     let new = NewPerson { email, name, password: Some(hash), verified: false, identity: None };
     let made = control.sign_up(origin, new, into).await.map_err(refused)?;
+    if let Some(letters) = &app.letters {
+        letters.wish(Wish::Verify { user: made.person.id });
+    }
     let life = app.config.auth.session;
     let begun = control.begin_person_session(&made.person.id, Some(&made.organisation), life).await.map_err(refused)?;
     let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
