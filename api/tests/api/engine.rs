@@ -1,6 +1,7 @@
 //! One engine process for all tests of this program: the program itself, started again.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
         LazyLock,
@@ -14,6 +15,8 @@ use store::{
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
+
+use crate::http::Answer;
 
 /// Names the engine's folder to the child.
 const FOLDER: &str = "HEADWATER_API_TEST_ENGINE";
@@ -31,10 +34,31 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(start);
 /// A store with a database of its own.
 pub fn database() -> StoreConfig {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    // Tests call this from their own runtimes; a thread without one may block.
-    let engine = std::thread::spawn(|| LazyLock::force(&ENGINE)).join().expect("the engine starts");
+    let engine = engine();
     let name = format!("api_test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
     StoreConfig::new(engine.url.clone(), name, "headwater", engine.credentials.stages.expose())
+}
+
+/// Tests call this from their own runtimes; a thread without one may block.
+fn engine() -> &'static Engine {
+    std::thread::spawn(|| LazyLock::force(&ENGINE)).join().expect("the engine starts")
+}
+
+/// Where the engine speaks ClickHouse's HTTP interface.
+pub fn at() -> SocketAddr {
+    let found = engine().url.socket_addrs(|| None).expect("an address");
+    *found.first().expect("an address")
+}
+
+/// The analysts' password.
+pub fn analyst() -> String {
+    engine().credentials.analyst.expose().to_owned()
+}
+
+/// A statement of the stages' user.
+pub async fn as_stages(statement: &str) -> Answer {
+    let headers = [("X-ClickHouse-User", "headwater"), ("X-ClickHouse-Key", engine().credentials.stages.expose())];
+    crate::http::exchange(at(), "POST", "/", &headers, statement.as_bytes()).await
 }
 
 fn start() -> Engine {

@@ -11,7 +11,6 @@ mod matrix;
 mod networks;
 mod organisations;
 mod provider;
-mod people_matrix;
 mod quotas;
 mod rates;
 mod sessions;
