@@ -3,6 +3,7 @@
 //
 //   node dev/mock.mjs [--port 8080] [--mode live|empty|error|troubled] [--rate TX_PER_S] [--networks N]
 //               [--trouble contract|chain|provider|nothing] [--bitcoin]   (a Bitcoin network, and one of headers only, beside the others)
+//               [--auth none|accounts] [--sign-up open|invitation|closed]   (people, see dev/accounts.mjs)
 //
 // GET /mock/reorg?network=SLUG&depth=N   reverts the newest N blocks and applies others
 // GET /mock/down, /mock/up               hangs up and refuses, comes back
@@ -17,6 +18,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import { WebSocketServer } from 'ws';
+import { accounts } from './accounts.mjs';
 import { alerting } from './alerts.mjs';
 import { asset } from './assets.mjs';
 import { bitcoinBlock, bitcoinChain } from './bitcoin.mjs';
@@ -35,10 +37,13 @@ const { values: options } = parseArgs({
 		rate: { type: 'string', default: '0' },
 		networks: { type: 'string', default: '3' },
 		trouble: { type: 'string', default: 'contract' },
-		bitcoin: { type: 'boolean', default: false }
+		bitcoin: { type: 'boolean', default: false },
+		auth: { type: 'string', default: 'none' },
+		'sign-up': { type: 'string', default: 'open' }
 	}
 });
 const recorded = JSON.parse(readFileSync(new URL('recorded.json', import.meta.url), 'utf8'));
+const people = options.auth === 'none' ? null : accounts(options.auth, options['sign-up']);
 const sha = (...parts) => '0x' + createHash('sha256').update(parts.join(' ')).digest('hex');
 
 const networks = new Map();
@@ -290,6 +295,8 @@ function answer(path, query, { method = 'GET', body = null, ifMatch = null } = {
 	const limit = Number(query.get('limit') ?? 50);
 	const chains = [...networks.values()].filter((n) => !one || n.slug === one);
 	if (path === '/health') return [200, health()];
+	if (path === '/auth/ways') return [200, { mode: 'none', sign_up: 'closed', providers: [], reset: false }];
+	if (path === '/usage') return [200, { plan: 'default', quotas: [] }];
 	if (path === '/auth/me') return [200, { mode: 'none', actor: { kind: 'user', id: 'anyone', name: 'anyone' }, key: null, scopes: ['*:*'], networks: [], csrf: null }];
 	if (options.mode === 'error') {
 		const detail = 'The store at 127.0.0.1:8123 does not answer. Headwater starts it again and keeps what has come.';
@@ -382,7 +389,9 @@ async function respond(request, response, url) {
 	for await (const chunk of request) chunks.push(chunk);
 	const sent = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : null;
 	const asked = { method: request.method, body: sent, ifMatch: request.headers['if-match'] };
-	const [status, body, headers] = answer(url.pathname.slice('/api/v1'.length), url.searchParams, asked);
+	const path = url.pathname.slice('/api/v1'.length);
+	const known = { cookie: request.headers.cookie, token: request.headers['x-headwater-csrf'] };
+	const [status, body, headers] = people?.({ ...asked, ...known, path }) ?? answer(path, url.searchParams, asked);
 	if (url.searchParams.get('format') === 'csv' && status === 200) {
 		response.writeHead(200, { 'content-type': 'text/csv; charset=utf-8' });
 		return response.end(asCsv(body));

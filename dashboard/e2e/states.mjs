@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { checkAccountStates } from './accounts-states.mjs';
 import { checkAlertStates } from './alerts-states.mjs';
 import { checkBitcoin } from './bitcoin.mjs';
 import { launch, waiting } from './browser.mjs';
@@ -45,6 +46,7 @@ const change = (url, network, name, to) =>
 	fetch(`${url}/mock/provider?${new URLSearchParams({ network, name, to: JSON.stringify(to) })}`);
 
 try {
+	const people = await checkAccountStates({ mock, browser, until });
 	const figures = await checkOverviewStates({ mock, open, until, browser });
 	const alerts = await checkAlertStates({ mock, open, until });
 
@@ -265,7 +267,7 @@ try {
 	assert.equal(await page.locator('main a.btn').getAttribute('href'), '/');
 
 	assert.deepEqual(thrown, [], 'errors thrown in the page');
-	console.log(`overview (${figures}), alerts (${alerts}), Bitcoin (a transaction of ${inputs} inputs among them), transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be`);
+	console.log(`accounts (${people} things), overview (${figures}), alerts (${alerts}), Bitcoin (a transaction of ${inputs} inputs among them), transactions, failures, search, providers, contracts, keys, audit: empty, error, old, lost, without a WebSocket: all as they should be`);
 } catch (error) {
 	console.error(error.message ?? error);
 	if (thrown.length > 0) console.error('thrown:', thrown.join('\n'));

@@ -16,11 +16,12 @@ export const ACTIONS = [
 	'channel.disable',
 	'delivery.replay',
 	'alert.acknowledge',
-	'member.invite',
-	'member.accept',
+	'invitation.create',
+	'invitation.delete',
+	'member.join',
 	'member.change',
 	'member.remove',
-	...(['create', 'change', 'plan', 'suspend', 'resume', 'export', 'import', 'delete'] as const).map((verb) => `organisation.${verb}` as const)
+	...(['create', 'change', 'plan', 'entitle', 'suspend', 'resume', 'export', 'import', 'delete'] as const).map((verb) => `organisation.${verb}` as const)
 ] as const;
 
 export const KINDS = ['contract', 'key', 'rule', 'monitor', 'channel', 'silence', 'alert', 'delivery', 'member', 'invitation', 'organisation'] as const;
@@ -35,8 +36,8 @@ const DONE: Record<string, string> = {
 	replay: 'sent again',
 	disable: 'disabled',
 	acknowledge: 'acknowledged',
-	invite: 'invited',
-	accept: 'joined as',
+	join: 'joined as',
+	entitle: 'changed the networks of',
 	remove: 'removed',
 	plan: 'gave another plan to',
 	suspend: 'suspended',
@@ -54,8 +55,8 @@ const TRIED: Record<string, string> = {
 	replay: 'send again',
 	disable: 'disable',
 	acknowledge: 'acknowledge',
-	invite: 'invite',
-	accept: 'join as',
+	join: 'join as',
+	entitle: 'change the networks of',
 	remove: 'remove',
 	plan: 'give another plan to',
 	suspend: 'suspend',

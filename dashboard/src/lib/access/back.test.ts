@@ -25,6 +25,7 @@ describe('the way back', () => {
 
 	it('goes with a provider’s login, and no other', () => {
 		expect(providerAt('our sso', '/keys?a=b')).toBe('/api/v1/auth/oidc/our%20sso?back=%2Fkeys%3Fa%3Db');
+		expect(providerAt('sso', '/', 'hwi_abc')).toBe('/api/v1/auth/oidc/sso?back=%2F&invitation=hwi_abc');
 		expect(providerAt('x/../y', '//evil.example')).toBe('/api/v1/auth/oidc/x%2F..%2Fy?back=%2F');
 	});
 });

@@ -35,7 +35,8 @@ export function slipOf(hash: string): Slip | null {
 	return kind && text ? { kind: kind as Slip['kind'], text } : null;
 }
 
-/** Where a provider's login begins, which leads to `back` in the end. */
-export function providerAt(id: string, back: string): string {
-	return `/api/v1/auth/oidc/${encodeURIComponent(id)}?${new URLSearchParams({ back: backTo(back) })}`;
+/** Where a provider's login begins, which takes the invitation on the way and leads to `back` in the end. */
+export function providerAt(id: string, back: string, invitation = ''): string {
+	const query = new URLSearchParams({ back: backTo(back), ...(invitation ? { invitation } : {}) });
+	return `/api/v1/auth/oidc/${encodeURIComponent(id)}?${query}`;
 }

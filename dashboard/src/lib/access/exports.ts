@@ -35,6 +35,40 @@ export async function exported(organisation: string, tell: (one: Export) => void
 	}
 }
 
+/** The answer to `POST /organisations/import`. */
+export interface Imported {
+	organisation: string;
+	/** Channels that wait for their secrets. */
+	without_secrets?: string[];
+}
+
+/** Of a file what defines things: what has happened since, from the line of the kind `history` on, is not taken over and need not be sent. */
+export function definitionsOf(file: string): string {
+	const lines = file.split('\n');
+	const history = lines.findIndex((line) => kindOf(line) === 'history');
+	return history < 0 ? file : lines.slice(0, history + 1).join('\n') + '\n';
+}
+
+/** What the organisation of the file was called; empty where it does not say. */
+export function nameOf(file: string): string {
+	try {
+		const { kind, name } = JSON.parse(file.split('\n', 1)[0] ?? '') as { kind?: unknown; name?: unknown };
+		return kind === 'headwater.organisation' && typeof name === 'string' ? name : '';
+	} catch {
+		return '';
+	}
+}
+
+function kindOf(line: string): unknown {
+	// Only few lines are short enough to be it.
+	if (line.length > 1_000 || !line.includes('history')) return null;
+	try {
+		return (JSON.parse(line) as { kind?: unknown }).kind;
+	} catch {
+		return null;
+	}
+}
+
 /** Where a file may be fetched: on this server, whatever the answer says. */
 export function fileAt(url: string | null | undefined): string | null {
 	return url && /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(url) ? url : null;

@@ -12,7 +12,7 @@ const me = (role: Role): Me => ({
 	scopes: SCOPES[role],
 	networks: []
 });
-const member = (role: Role, id: string = role, state = 'member'): Member => ({ id, email: `${id}@example.com`, role, state });
+const member = (role: Role, id: string = role, state = 'member'): Member => ({ id, email: `${id}@example.com`, role, state, version: 1 });
 
 describe('members', () => {
 	const all = [member('viewer'), member('owner'), member('editor', 'new', 'invited'), member('admin'), member('owner', 'other')];

@@ -14,9 +14,15 @@ export interface Member {
 	created_at?: string | null;
 	/** Of an invitation. */
 	expires_at?: string | null;
-	version?: number;
-	/** The invitation's text, once, in the answer that made it and where there is no mail. */
+	version: number;
+}
+
+/** The answer to `POST /members`. */
+export interface Invited extends Member {
+	/** The invitation's text, once, for whoever hands it on. */
 	invitation?: string | null;
+	/** A mail has it. */
+	sent?: boolean;
 }
 
 /** `GET /organisations`. */

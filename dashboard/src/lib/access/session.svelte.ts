@@ -71,7 +71,7 @@ class Session {
 	}
 
 	/** @throws RequestError with the server's words where the key, or the person, is refused. */
-	async login(proof: { key: string } | { email: string; password: string; code?: string }): Promise<void> {
+	async login(proof: { key: string } | { email: string; password: string; code?: string; invitation?: string }): Promise<void> {
 		await send('POST', '/api/v1/auth/login', { body: proof });
 		await this.anew();
 	}
@@ -88,10 +88,10 @@ class Session {
 		location.assign(to);
 	}
 
-	/** Takes an invitation for whoever is here. */
-	async accept(invitation: string): Promise<void> {
-		await send('POST', '/api/v1/auth/accept', { body: { invitation } });
-		await this.anew();
+	/** Takes an invitation for whoever is here, and goes into its organisation at `to`. */
+	async accept(invitation: string, to: string): Promise<void> {
+		const { body } = await send<{ id: string }>('POST', '/api/v1/auth/accept', { body: { invitation } });
+		await this.switchTo(body.id, to);
 	}
 
 	/** `everywhere`: all other browsers of this person are signed out too. */

@@ -45,6 +45,8 @@ export interface User {
 	verified?: boolean;
 	/** A code is asked for at the login. */
 	totp?: boolean;
+	/** There is one; who comes by a provider needs none. */
+	password?: boolean;
 }
 
 /** An organisation of somebody's. */

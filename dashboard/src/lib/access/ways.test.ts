@@ -20,7 +20,7 @@ describe('ways in', () => {
 
 	it('show of a provider’s refusal only words that are known', () => {
 		expect(providerProblem('')).toBeNull();
-		expect(providerProblem('?problem=expired')?.detail).toMatch(/too long/);
+		expect(providerProblem('?problem=provider-answer')?.detail).toMatch(/too long/);
 		expect(providerProblem('?problem=Call+0900')?.detail).toBe('Begin once more, or sign in otherwise.');
 		expect(providerProblem('?problem=constructor')?.detail).toBe('Begin once more, or sign in otherwise.');
 	});

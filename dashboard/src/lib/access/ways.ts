@@ -38,15 +38,19 @@ export function providerProblem(search: string): Problem | null {
 	const word = new URLSearchParams(search).get('problem');
 	if (!word) return null;
 	const told: Record<string, string> = {
-		denied: 'You were not let in there, or turned back.',
-		expired: 'It took too long. Begin once more.',
-		state: 'The answer did not belong to a login that was begun in this browser. Begin once more.',
-		closed: 'Nobody here has that account, and new ones are not made by signing in. Ask for an invitation.',
-		unreachable: 'The provider does not answer at the moment.'
+		'provider-away': 'The provider does not answer at the moment.',
+		'provider-refused': 'You turned back there, or were not let in.',
+		'provider-answer': 'Its answer did not belong to a login that was begun in this browser, or it took too long. Begin once more.',
+		'email-missing': 'It told no address of yours that it has confirmed.',
+		'email-taken': 'There is an account with that address. Sign in by its password, and join the two at Your account.',
+		'sign-up': 'Nobody here has that account, and none is made by signing in. Ask for an invitation.',
+		invitation: 'The invitation is not good any more, or was written to another address.',
+		linked: 'It belongs to another account here already.',
+		account: 'That account is not let in: it was disabled, or is in no organisation that is.'
 	};
 	// What is not known is not shown: anybody can write an address.
 	return { title: 'The login at the provider did not end well', detail: Object.hasOwn(told, word) ? told[word] : 'Begin once more, or sign in otherwise.' };
 }
 
 /** At least so many characters, as the server has it. */
-export const PASSWORD_LEAST = 12;
+export const PASSWORD_LEAST = 10;
