@@ -1,6 +1,6 @@
 //! What of a tenant has a bound: the names that plans, the control store and `GET /usage` share.
 
-use crate::limits::{control, quotas};
+use crate::limits::{accounts, control, quotas};
 
 /// Something of which a tenant may have, or use, only so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,7 +91,7 @@ impl Quota {
             Self::Monitors => Some(control::definitions(K::Monitor) as u64),
             Self::Channels => Some(control::definitions(K::Channel) as u64),
             Self::Keys => Some(control::KEYS as u64),
-            Self::Members => Some(quotas::MEMBERS as u64),
+            Self::Members => Some(accounts::MEMBERS as u64),
             Self::UnindexedMonitors
             | Self::RequestsPerMinute
             | Self::RequestsPerDay

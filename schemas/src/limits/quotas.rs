@@ -8,8 +8,6 @@ pub const PLANS: usize = 100;
 pub const PLAN_NAME_CHARACTERS: usize = 40;
 /// The largest number of a plan.
 pub const MOST: u64 = 1_000_000_000_000;
-/// People of one tenant.
-pub const MEMBERS: usize = 10_000;
 /// How long what a process knows of a tenant's plan is believed before it is asked again.
 pub const FRESH: Duration = Duration::from_secs(5);
 /// How long a look at a tenant's plan may take before its requests go on as they did.
