@@ -43,7 +43,14 @@ const DONE: Record<string, string> = {
 	suspend: 'suspended',
 	resume: 'resumed',
 	export: 'exported',
-	import: 'imported'
+	import: 'imported',
+	gone: 'removed the last row of',
+	sign_up: 'signed up as',
+	password: 'changed the password of',
+	sessions: 'ended the sessions of',
+	factor_set: 'turned the second step on for',
+	factor_lift: 'turned the second step off for',
+	identity: 'joined a provider to'
 };
 const TRIED: Record<string, string> = {
 	create: 'add',
@@ -62,7 +69,14 @@ const TRIED: Record<string, string> = {
 	suspend: 'suspend',
 	resume: 'resume',
 	export: 'export',
-	import: 'import'
+	import: 'import',
+	gone: 'remove the last row of',
+	sign_up: 'sign up as',
+	password: 'change the password of',
+	sessions: 'end the sessions of',
+	factor_set: 'turn the second step on for',
+	factor_lift: 'turn the second step off for',
+	identity: 'join a provider to'
 };
 
 /** What happened, without who and to what: `added the contract`, `tried to revoke the key`. Unknown actions are shown as they are. */
@@ -72,6 +86,8 @@ export function deed(entry: Pick<AuditEntry, 'action' | 'outcome' | 'resource'>)
 	const done = entry.outcome === 'done';
 	// A channel is not sent again, but what went to it.
 	if (entry.action === 'channel.replay') return `${done ? 'sent' : 'tried to send'} again what went to the channel`;
+	// Who looks after all organisations.
+	if (entry.action === 'user.operator') return `${done ? 'changed' : 'tried to change'} whether the user is an operator`;
 	const words = Object.hasOwn(DONE, verb) ? (done ? DONE[verb] : `tried to ${TRIED[verb]}`) : `${done ? '' : 'tried '}${entry.action} on`;
 	return `${words} the ${kind}`;
 }
