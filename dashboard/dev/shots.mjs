@@ -150,6 +150,26 @@ try {
 		}
 	}
 
+	const people = await mock('--auth', 'accounts');
+	for (const [name, options] of [['light', { scheme: 'light' }], ['dark', {}], ['narrow', { viewport: { width: 390, height: 844 }, touch: true }]]) {
+		const page = await open(`${people}/sign-up`, { ...options, quiet: true });
+		await page.waitForSelector('form');
+		await shot(page, `sign-up-${name}`);
+		await page.goto(`${people}/login`);
+		await page.waitForSelector('form');
+		await shot(page, `login-${name}`);
+		await page.locator('input[name=email]').fill('ada@example.com');
+		await page.locator('input[name=password]').fill('correct horse battery');
+		await page.keyboard.press('Enter');
+		await page.waitForSelector('[data-testid=who]');
+		for (const [path, shown] of [['organisation', '[data-testid=members]'], ['usage', '[data-quota]'], ['account', '[data-session]'], ['operator', '[data-tenant]']]) {
+			await page.goto(`${people}/${path}`);
+			await page.waitForSelector(shown);
+			await wait(300);
+			await page.screenshot({ path: `${dir}/${path}-${name}.png`, fullPage: true });
+		}
+	}
+
 	const sql = await open(`${live}/sql`, { scheme: 'light' });
 	await sql.waitForSelector('[data-testid=views] details');
 	await shot(sql, 'sql');
