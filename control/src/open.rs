@@ -14,8 +14,9 @@ use crate::{
     migrations::{self, Step},
     passwords::Passwords,
     roles::Role,
+    rotation,
     scopes::Scopes,
-    secret::{self, Pepper, make_folder},
+    secret::{self, Pepper, Secrets, make_folder},
     sessions,
     sql::SystemSql,
     tenant::{Actor, Authenticated, Caller, Networks, Tenant},
@@ -63,9 +64,6 @@ pub struct Control {
 /// Who issues our tokens, where nothing else is said.
 const ISSUER: &str = "headwater";
 
-const MARK: SystemSql =
-    SystemSql("INSERT INTO control_meta (name, value) VALUES ('secret', $1) ON CONFLICT (name) DO NOTHING");
-const MARKED: SystemSql = SystemSql("SELECT value FROM control_meta WHERE name = 'secret'");
 const FIRST_KEY: SystemSql = SystemSql(
     "INSERT INTO control_meta (name, value) VALUES ('operator key', $1) ON CONFLICT (name) DO NOTHING RETURNING value",
 );
@@ -76,14 +74,14 @@ impl Control {
     /// # Errors
     /// It is away ([`Error::Away`]), has another shape ([`Error::Schema`]), or cannot be used with these settings ([`Error::Settings`]).
     pub async fn open(settings: &Settings, mode: Mode, trust: Trust) -> Result<Self, Error> {
-        let (db, secret) = match &settings.place {
+        let db = match &settings.place {
             ControlPlace::Sqlite(file) => {
                 make_folder(file)?;
                 let db = sqlite::open(file).await?;
                 for step in migrations::apply(&db, false).await? {
                     tracing::info!(number = step.number, name = step.name, "the control store was migrated");
                 }
-                (db, secret::of_settings(settings)?)
+                db
             }
             ControlPlace::Postgres { url, owner_url } => {
                 let db = postgres::open(url, limits::CONNECTIONS).await?;
@@ -92,11 +90,27 @@ impl Control {
                 let mut tx = db.system(false).await?;
                 let done = check_postgres(&mut tx, owner.is_some_and(|owner| owner != role)).await;
                 tx.end(done).await?;
-                (db, secret::of_settings(settings)?)
+                db
             }
         };
-        let pepper = Pepper::new(&secret);
-        check_secret(&db, &pepper).await?;
+        Self::over(db, &secret::of_settings(settings)?, mode, trust).await
+    }
+
+    /// Opens it as whoever owns its tables: for what no working role may.
+    pub(crate) async fn open_as_owner(settings: &Settings) -> Result<Self, Error> {
+        let ControlPlace::Postgres { url, owner_url } = &settings.place else {
+            return Self::open(settings, Mode::Keys, Trust::default()).await;
+        };
+        let db = postgres::open(owner_url.as_ref().unwrap_or(url), 1).await?;
+        let mut tx = db.system(false).await?;
+        let done = check_shape(&mut tx).await;
+        tx.end(done).await?;
+        Self::over(db, &secret::of_settings(settings)?, Mode::Keys, Trust::default()).await
+    }
+
+    async fn over(db: Db, secrets: &Secrets, mode: Mode, trust: Trust) -> Result<Self, Error> {
+        let marks = rotation::marks(&db, secrets).await?;
+        let pepper = Pepper::of(secrets, &marks.first);
         Ok(Self {
             passwords: Passwords::new(pepper.passwords()),
             people: sessions::Remembered::new(trust),
@@ -294,33 +308,12 @@ async fn grant(db: &Db, role: &str, alone: bool) -> Result<(), Error> {
 /// `two`: another role is said to own the tables.
 async fn check_postgres(tx: &mut Tx, two: bool) -> Result<(), Error> {
     postgres::check_role(tx, two).await?;
+    check_shape(tx).await
+}
+
+async fn check_shape(tx: &mut Tx) -> Result<(), Error> {
     match migrations::missing(tx).await?.len() {
         0 => Ok(()),
         missing => Err(SchemaError::Behind { missing }.into()),
-    }
-}
-
-/// The database remembers the secret's mark.
-async fn check_secret(db: &Db, pepper: &Pepper) -> Result<(), Error> {
-    let mut tx = db.system(false).await?;
-    let marked = tx.system(MARKED, &[]).await;
-    let mut marked = tx.end(marked).await?;
-    if marked.is_empty() {
-        let mut tx = db.system(true).await?;
-        let done = async {
-            tx.system(MARK, &[Value::from(pepper.mark())]).await?;
-            tx.system(MARKED, &[]).await
-        };
-        let done = done.await;
-        marked = tx.end(done).await?;
-    }
-    let mark = marked.first().ok_or_else(|| Error::Corrupt("no mark of the secret".to_owned()))?.text("value")?;
-    match mark == pepper.mark() {
-        true => Ok(()),
-        false => Err(Error::Settings(
-            "the control store was made with another secret: with this one no key would work and no entry of the audit would fit; put \
-             back `[control] secret`, or the file `secret` that was beside the database"
-                .to_owned(),
-        )),
     }
 }

@@ -27,6 +27,8 @@ const NONCE: usize = 12;
 #[derive(Clone)]
 pub struct Sealer {
     root: Hmac<Sha256>,
+    /// What was sealed before the secret was changed opens still, where the former secret is known.
+    former: Option<Hmac<Sha256>>,
 }
 
 impl Sealer {
@@ -35,11 +37,19 @@ impl Sealer {
     /// # Errors
     /// There is no secret, or its file cannot be read.
     pub fn of(settings: &config::Control) -> Result<Self, Error> {
-        Ok(Self::new(&Pepper::new(&secret::of_settings(settings)?)))
+        let secrets = secret::of_settings(settings)?;
+        // What hashes that are kept were made with is not asked here.
+        Ok(Self::new(&Pepper::of(&secrets, &secrets.present)))
     }
 
     pub(crate) fn new(pepper: &Pepper) -> Self {
-        Self { root: pepper.sealing() }
+        let (root, former) = pepper.sealing();
+        Self { root, former }
+    }
+
+    /// The same without the former secret: opens what needs not be sealed anew.
+    pub(crate) fn present(&self) -> Self {
+        Self { root: self.root.clone(), former: None }
     }
 
     /// Seals a thing's secrets, as base64 text. `tenant` and `id` are ULIDs as text.
@@ -59,7 +69,7 @@ impl Sealer {
         let of_whom = of_whom(of);
         let nonce = private::random::<NONCE>().map_err(|e| Error::Settings(format!("no random numbers: {e}")))?;
         let mut body = secrets.to_string().into_bytes();
-        self.key(&of_whom)?
+        key(&self.root, &of_whom)?
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&of_whom), &mut body)
             .map_err(|_| Error::Settings("secrets are too long to be sealed".to_owned()))?;
         let mut sealed = Vec::with_capacity(1 + NONCE + body.len());
@@ -93,21 +103,24 @@ impl Sealer {
         let bytes = BASE64_STANDARD.decode(sealed).map_err(|_| broken())?;
         let (&VERSION, rest) = bytes.split_first().ok_or_else(broken)? else { return Err(broken()) };
         let (nonce, body) = rest.split_first_chunk::<NONCE>().ok_or_else(broken)?;
-        let mut body = body.to_vec();
-        let text = self
-            .key(&of_whom)?
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(&of_whom), &mut body)
-            .map_err(|_| broken())?;
-        serde_json::from_slice(text).map_err(|_| broken())
+        for root in [Some(&self.root), self.former.as_ref()].into_iter().flatten() {
+            // What did not open has garbled its copy.
+            let mut body = body.to_vec();
+            let nonce = Nonce::assume_unique_for_key(*nonce);
+            if let Ok(text) = key(root, &of_whom)?.open_in_place(nonce, Aad::from(&of_whom), &mut body) {
+                return serde_json::from_slice(text).map_err(|_| broken());
+            }
+        }
+        Err(broken())
     }
+}
 
-    /// The key of one thing.
-    fn key(&self, of_whom: &[u8]) -> Result<LessSafeKey, Error> {
-        let mut mac = self.root.clone();
-        mac.update(of_whom);
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &mac.finalize().into_bytes());
-        key.map(LessSafeKey::new).map_err(|_| Error::Settings("a key to seal with has 32 bytes".to_owned()))
-    }
+/// The key of one thing.
+fn key(root: &Hmac<Sha256>, of_whom: &[u8]) -> Result<LessSafeKey, Error> {
+    let mut mac = root.clone();
+    mac.update(of_whom);
+    let key = UnboundKey::new(&CHACHA20_POLY1305, &mac.finalize().into_bytes());
+    key.map(LessSafeKey::new).map_err(|_| Error::Settings("a key to seal with has 32 bytes".to_owned()))
 }
 
 /// Whose secrets they are: each part with its length, so that no two things have the same bytes.

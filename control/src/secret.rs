@@ -5,6 +5,10 @@
 //! random bits, so that no slow hash is needed; and nothing that is in the database alone lets anybody try keys, or make an entry of the
 //! audit that fits. The secret is `[control] secret`, or on one machine the file `secret` beside the database, made once, mode 0600. The
 //! database remembers a mark of the secret, so that a wrong one is told at the start and not by every key being refused.
+//!
+//! What is kept as a hash (keys, passwords, the audit's chain, invitations) cannot be hashed anew, and so stays under the *first* secret, which
+//! after a rotation ([`crate::rotation`]) is kept in the database, sealed under the present one. What is sealed, and what is given out (cookies,
+//! refresh tokens, links), is under the present secret; while `former_secret` is written, the one before is good for reading still.
 
 use std::{io::ErrorKind, os::unix::fs::DirBuilderExt, path::Path};
 
@@ -21,35 +25,72 @@ use crate::error::Error;
 /// A keyed hash.
 pub(crate) type Hash = [u8; 32];
 
+/// The present secret, and the one before it while both are good.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    pub(crate) present: Secret,
+    pub(crate) former: Option<Secret>,
+}
+
+/// Which of the two something was made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    Present,
+    Former,
+}
+
+/// What is made with one secret and lasts no longer than it: what is given out, and what is sealed.
+#[derive(Clone)]
+struct Passing {
+    sessions: Hmac<Sha256>,
+    sealing: Hmac<Sha256>,
+    acknowledging: Hmac<Sha256>,
+}
+
 /// The secret, as the keys that are derived from it.
 pub(crate) struct Pepper {
     keys: Hmac<Sha256>,
     audit: Hmac<Sha256>,
-    sessions: Hmac<Sha256>,
-    sealing: Hmac<Sha256>,
-    acknowledging: Hmac<Sha256>,
     requests: Hmac<Sha256>,
+    kept: Hmac<Sha256>,
     passwords: Hash,
-    mark: String,
+    present: Passing,
+    former: Option<Passing>,
+}
+
+impl Passing {
+    fn new(secret: &Secret) -> Self {
+        Self {
+            sessions: keyed(&derive(secret, "headwater control: sessions, 1")),
+            sealing: keyed(&derive(secret, "headwater control: sealing, 1")),
+            acknowledging: keyed(&derive(secret, "headwater control: acknowledging, 1")),
+        }
+    }
 }
 
 impl Pepper {
+    /// Of a secret that was never changed.
+    #[cfg(test)]
     pub(crate) fn new(secret: &Secret) -> Self {
-        let derive = |what: &str| {
-            let mut mac = keyed(secret.expose().as_bytes());
-            mac.update(what.as_bytes());
-            mac.finalize().into_bytes()
-        };
+        Self::of(&Secrets { present: secret.clone(), former: None }, secret)
+    }
+
+    /// `first` is what hashes that are kept were made with.
+    pub(crate) fn of(secrets: &Secrets, first: &Secret) -> Self {
         Self {
-            keys: keyed(&derive("headwater control: keys, 1")),
-            audit: keyed(&derive("headwater control: audit, 1")),
-            sessions: keyed(&derive("headwater control: sessions, 1")),
-            sealing: keyed(&derive("headwater control: sealing, 1")),
-            acknowledging: keyed(&derive("headwater control: acknowledging, 1")),
-            requests: keyed(&derive("headwater control: requests, 1")),
-            passwords: derive("headwater control: passwords, 1").into(),
-            mark: const_hex::encode(&derive("headwater control: mark, 1")[..16]),
+            keys: keyed(&derive(first, "headwater control: keys, 1")),
+            audit: keyed(&derive(first, "headwater control: audit, 1")),
+            requests: keyed(&derive(first, "headwater control: requests, 1")),
+            kept: keyed(&derive(first, "headwater control: kept, 1")),
+            passwords: derive(first, "headwater control: passwords, 1"),
+            present: Passing::new(&secrets.present),
+            former: secrets.former.as_ref().map(Passing::new),
         }
+    }
+
+    /// The secrets that what comes back may have been made with, the present one first.
+    pub(crate) fn good(&self) -> impl Iterator<Item = Which> {
+        [Some(Which::Present), self.former.as_ref().map(|_| Which::Former)].into_iter().flatten()
     }
 
     /// Hash of a key's text.
@@ -59,9 +100,18 @@ impl Pepper {
         mac.finalize().into_bytes().into()
     }
 
-    /// Hash of a session's parts, each with its length.
-    pub(crate) fn of_session<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Hash {
-        of_parts(&self.sessions, parts)
+    /// Hash of a session's parts, each with its length: of what is given out and kept nowhere.
+    pub(crate) fn of_session<'a>(&self, which: Which, parts: impl IntoIterator<Item = &'a [u8]>) -> Hash {
+        let passing = match (which, &self.former) {
+            (Which::Former, Some(former)) => former,
+            _ => &self.present,
+        };
+        of_parts(&passing.sessions, parts)
+    }
+
+    /// Hash of parts, each with its length: of what is kept in the database and compared with what comes.
+    pub(crate) fn of_kept<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Hash {
+        of_parts(&self.kept, parts)
     }
 
     /// Hash of an entry of the audit: each field with its length, so that no two entries have the same bytes.
@@ -90,20 +140,26 @@ impl Pepper {
         self.passwords
     }
 
-    /// What keys that seal are derived from.
-    pub(crate) fn sealing(&self) -> Hmac<Sha256> {
-        self.sealing.clone()
+    /// What keys that seal are derived from, and those that open still.
+    pub(crate) fn sealing(&self) -> (Hmac<Sha256>, Option<Hmac<Sha256>>) {
+        (self.present.sealing.clone(), self.former.as_ref().map(|former| former.sealing.clone()))
     }
 
-    /// The key of links that acknowledge.
-    pub(crate) fn acknowledging(&self) -> Hmac<Sha256> {
-        self.acknowledging.clone()
+    /// The key of links that acknowledge, and the one that is good still.
+    pub(crate) fn acknowledging(&self) -> (Hmac<Sha256>, Option<Hmac<Sha256>>) {
+        (self.present.acknowledging.clone(), self.former.as_ref().map(|former| former.acknowledging.clone()))
     }
+}
 
-    /// What the database keeps to know the secret again.
-    pub(crate) fn mark(&self) -> &str {
-        &self.mark
-    }
+/// What the database keeps to know a secret again.
+pub(crate) fn mark(secret: &Secret) -> String {
+    const_hex::encode(&derive(secret, "headwater control: mark, 1")[..16])
+}
+
+fn derive(secret: &Secret, what: &str) -> Hash {
+    let mut mac = keyed(secret.expose().as_bytes());
+    mac.update(what.as_bytes());
+    mac.finalize().into_bytes().into()
 }
 
 /// HMAC takes keys of every length.
@@ -136,16 +192,26 @@ pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// The secret of these settings; beside SQLite the one in the file.
-pub(crate) fn of_settings(settings: &Settings) -> Result<Secret, Error> {
+/// The secrets of these settings; beside SQLite those in the files.
+pub(crate) fn of_settings(settings: &Settings) -> Result<Secrets, Error> {
     match (&settings.secret, &settings.place) {
-        (Some(secret), _) => Ok(secret.clone()),
-        (None, ControlPlace::Sqlite(file)) => of_file(&make_folder(file)?.join("secret")),
+        (Some(secret), _) => Ok(Secrets { present: secret.clone(), former: settings.former_secret.clone() }),
+        (None, ControlPlace::Sqlite(file)) => {
+            let folder = make_folder(file)?;
+            let former = folder.join(FORMER);
+            let former = former.exists().then(|| of_file(&former)).transpose()?;
+            Ok(Secrets { present: of_file(&folder.join(FILE))?, former })
+        }
         (None, ControlPlace::Postgres { .. }) => Err(Error::Settings(
             "`[control] secret` is missing: beside PostgreSQL every process wants the same".to_owned(),
         )),
     }
 }
+
+/// The file beside SQLite, and the one with the secret before it, while a rotation is not finished.
+pub(crate) const FILE: &str = "secret";
+/// See [`FILE`].
+pub(crate) const FORMER: &str = "former-secret";
 
 /// The folder of a SQLite file, which only its owner may look into.
 pub(crate) fn make_folder(file: &Path) -> Result<&Path, Error> {
@@ -199,11 +265,26 @@ mod tests {
     #[test]
     fn what_is_derived_differs_by_secret_purpose_and_fields() {
         let (a, b) = (Pepper::new(&Secret::new("a".repeat(32))), Pepper::new(&Secret::new("b".repeat(32))));
-        assert_ne!(a.mark(), b.mark());
+        assert_ne!(mark(&Secret::new("a".repeat(32))), mark(&Secret::new("b".repeat(32))));
         assert!(!same(&a.of_key("x"), &b.of_key("x")));
         let entry = |fields: &[Option<&str>]| a.of_entry(fields.iter().map(|f| f.map(str::as_bytes)));
         assert_ne!(entry(&[Some("ab"), Some("c")]), entry(&[Some("a"), Some("bc")]));
         assert_ne!(entry(&[None, Some("")]), entry(&[Some(""), None]));
         assert_ne!(entry(&[Some("x")]), a.of_key("x"));
+    }
+
+    #[test]
+    fn what_is_kept_stays_under_the_first_secret_and_what_passes_under_the_present() {
+        let secret = |c: &str| Secret::new(c.repeat(32));
+        let (first, second) = (Pepper::new(&secret("a")), Secrets { present: secret("b"), former: Some(secret("a")) });
+        let rotated = Pepper::of(&second, &secret("a"));
+        let parts = || [&b"x"[..]];
+        assert_eq!(first.of_key("x"), rotated.of_key("x"));
+        assert_eq!(first.of_kept(parts()), rotated.of_kept(parts()));
+        assert_eq!(first.passwords(), rotated.passwords());
+        assert_eq!(first.of_entry([Some(&b"x"[..])]), rotated.of_entry([Some(&b"x"[..])]));
+        assert_ne!(first.of_session(Which::Present, parts()), rotated.of_session(Which::Present, parts()));
+        assert_eq!(first.of_session(Which::Present, parts()), rotated.of_session(Which::Former, parts()));
+        assert_eq!((first.good().count(), rotated.good().count()), (1, 2));
     }
 }

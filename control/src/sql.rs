@@ -16,7 +16,7 @@
 
 use crate::{
     acks, attempts, audit, contracts, definitions, idempotency, identities, invitations, keys, life, organisations,
-    outbox, people, publisher, quotas, resets, sessions, tenants, totp,
+    outbox, people, publisher, quotas, resets, rotation, sessions, tenants, totp,
 };
 
 /// The text of a statement on a tenant's rows.
@@ -96,6 +96,7 @@ pub fn system_statements() -> Vec<(&'static str, &'static str)> {
         people::SYSTEM_STATEMENTS,
         quotas::SYSTEM_STATEMENTS,
         resets::SYSTEM_STATEMENTS,
+        rotation::SYSTEM_STATEMENTS,
         sessions::SYSTEM_STATEMENTS,
         tenants::SYSTEM_STATEMENTS,
         totp::SYSTEM_STATEMENTS,
@@ -117,6 +118,7 @@ pub fn statements() -> Vec<(&'static str, Sql)> {
         organisations::STATEMENTS,
         outbox::STATEMENTS,
         people::STATEMENTS,
+        rotation::STATEMENTS,
         sessions::STATEMENTS,
         quotas::STATEMENTS,
         tenants::STATEMENTS,

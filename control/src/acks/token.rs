@@ -27,6 +27,8 @@ const TIME: usize = 8;
 #[derive(Clone)]
 pub struct AckTokens {
     key: Hmac<Sha256>,
+    /// Links that went out before the secret was changed are good still, where the former secret is known.
+    former: Option<Hmac<Sha256>>,
 }
 
 /// A token that is good: the way to one alert.
@@ -61,11 +63,14 @@ impl AckTokens {
     /// # Errors
     /// There is no secret, or its file cannot be read.
     pub fn of(settings: &config::Control) -> Result<Self, Error> {
-        Ok(Self::new(&Pepper::new(&secret::of_settings(settings)?)))
+        let secrets = secret::of_settings(settings)?;
+        // What hashes that are kept were made with is not asked here.
+        Ok(Self::new(&Pepper::of(&secrets, &secrets.present)))
     }
 
     pub(crate) fn new(pepper: &Pepper) -> Self {
-        Self { key: pepper.acknowledging() }
+        let (key, former) = pepper.acknowledging();
+        Self { key, former }
     }
 
     /// The token for a message about an alert, good for [`limits::ACK_TOKEN_GOOD`] from `made_at` on, which is the message's own time: so a
@@ -75,7 +80,7 @@ impl AckTokens {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&made_at.0.saturating_add(good).to_be_bytes());
         bytes.extend_from_slice(format!("{tenant}/{alert}/{message}").as_bytes());
-        let tag = self.tag(&bytes);
+        let tag = tag(&self.key, &bytes);
         bytes.extend_from_slice(&tag);
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -90,8 +95,9 @@ impl AckTokens {
             return Err(altered);
         }
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| altered)?;
-        let (body, tag) = bytes.split_last_chunk::<TAG>().ok_or(altered)?;
-        if !secret::same_bytes(&self.tag(body), tag) {
+        let (body, mark) = bytes.split_last_chunk::<TAG>().ok_or(altered)?;
+        let mut keys = [Some(&self.key), self.former.as_ref()].into_iter().flatten();
+        if !keys.any(|key| secret::same_bytes(&tag(key, body), mark)) {
             return Err(altered);
         }
         let (&VERSION, rest) = body.split_first().ok_or(altered)? else { return Err(altered) };
@@ -111,19 +117,19 @@ impl AckTokens {
             alert: alert.to_owned(),
             message: message.to_owned(),
             expires_at,
-            mark: const_hex::encode(tag),
+            mark: const_hex::encode(mark),
             who: link(tenant, expires_at),
         })
     }
+}
 
-    fn tag(&self, body: &[u8]) -> [u8; TAG] {
-        let mut mac = self.key.clone();
-        mac.update(body);
-        let whole: [u8; 32] = mac.finalize().into_bytes().into();
-        let mut tag = [0; TAG];
-        tag.copy_from_slice(whole.split_at(TAG).0);
-        tag
-    }
+fn tag(key: &Hmac<Sha256>, body: &[u8]) -> [u8; TAG] {
+    let mut mac = key.clone();
+    mac.update(body);
+    let whole: [u8; 32] = mac.finalize().into_bytes().into();
+    let mut tag = [0; TAG];
+    tag.copy_from_slice(whole.split_at(TAG).0);
+    tag
 }
 
 impl AckToken {

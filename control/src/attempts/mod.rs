@@ -123,7 +123,7 @@ impl Control {
 
     fn attempt_subjects(&self, email: &str, ip: Option<IpAddr>) -> Vec<(Kind, String)> {
         let hash = |kind: Kind, text: &str| {
-            let hash = self.pepper.of_session([&b"attempt"[..], kind.as_str().as_bytes(), text.as_bytes()]);
+            let hash = self.pepper.of_kept([&b"attempt"[..], kind.as_str().as_bytes(), text.as_bytes()]);
             (kind, const_hex::encode(&hash[..16]))
         };
         let account = hash(Kind::Account, &email.to_lowercase());

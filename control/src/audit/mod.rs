@@ -106,6 +106,8 @@ pub enum Action {
     OrganisationDelete,
     /// All that it had is gone: the last entry of its chain.
     OrganisationGone,
+    /// The store's secret was changed.
+    SecretRotate,
 }
 
 impl Action {
@@ -159,6 +161,7 @@ impl Action {
             Self::OrganisationImport => "organisation.import",
             Self::OrganisationDelete => "organisation.delete",
             Self::OrganisationGone => "organisation.gone",
+            Self::SecretRotate => "secret.rotate",
         }
     }
 }

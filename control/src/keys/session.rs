@@ -18,7 +18,7 @@ use super::{
 use crate::{
     error::Denied,
     open::Control,
-    secret::{self, Hash},
+    secret::{self, Hash, Which},
     tenant::Authenticated,
 };
 
@@ -55,7 +55,7 @@ impl Control {
         let prefix = text::prefix(presented).ok_or(Denied::Malformed)?;
         let nonce = private::random::<16>().map_err(|_| Denied::Busy)?;
         let ends = TimeMs(TimeMs::now().0 + life.as_millis() as i64);
-        Ok((who, self.session(&self.pepper.of_key(presented), prefix, ends, nonce)))
+        Ok((who, self.session(Which::Present, &self.pepper.of_key(presented), prefix, ends, nonce)))
     }
 
     /// Takes a session up again by its cookie.
@@ -67,15 +67,20 @@ impl Control {
         if ends <= TimeMs::now() {
             return Err(Denied::Expired);
         }
-        let proof = |key: &Hash| secret::same_text(&self.session(key, prefix, ends, nonce).cookie, cookie);
+        // One that was begun before the secret was changed goes on while the former one is known.
+        let session_of = |key: &Hash| {
+            let mut sessions = self.pepper.good().map(|which| self.session(which, key, prefix, ends, nonce));
+            sessions.find(|session| secret::same_text(&session.cookie, cookie))
+        };
+        let proof = |key: &Hash| session_of(key).is_some();
         let (who, key) = self.let_in(prefix, Proof::Session(&proof)).await?;
-        Ok((who, self.session(&key, prefix, ends, nonce)))
+        Ok((who, session_of(&key).ok_or(Denied::Unknown)?))
     }
 
-    fn session(&self, key: &Hash, prefix: Prefix, ends: TimeMs, nonce: [u8; 16]) -> Session {
+    fn session(&self, which: Which, key: &Hash, prefix: Prefix, ends: TimeMs, nonce: [u8; 16]) -> Session {
         let time = ends.0.to_be_bytes();
         let of = |what: &[u8]| {
-            let mac = self.pepper.of_session([what, &key[..], &prefix[..], &time[..], &nonce[..]]);
+            let mac = self.pepper.of_session(which, [what, &key[..], &prefix[..], &time[..], &nonce[..]]);
             const_hex::encode(mac)
         };
         let prefix_text = String::from_utf8_lossy(&prefix);

@@ -11,6 +11,7 @@ use crate::{
     error::{Denied, Error},
     id::Id,
     open::Control,
+    secret::Which,
     sql::SystemSql,
     tenant::Authenticated,
 };
@@ -85,7 +86,7 @@ impl Control {
     }
 
     pub(super) fn begun(&self, who: Arc<Authenticated>, id: Id, counter: i64, ends: TimeMs) -> Begun {
-        let csrf = Some(self.mac_of(b"person csrf", &id));
+        let csrf = Some(self.mac_of(Which::Present, b"person csrf", &id));
         Begun {
             who,
             session: PersonSession { id, csrf, ends },

@@ -25,7 +25,7 @@ pub use end::SessionInfo;
 pub use profile::{Belonging, Profile};
 pub use sign_in::{SignIn, SignedIn};
 pub use signing::PublicKey;
-pub(crate) use signing::Signing;
+pub(crate) use signing::{KIND as SIGNING_KEY, Signing};
 
 use crate::{
     db::{Row, Tx, Value},

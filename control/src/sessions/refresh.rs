@@ -13,7 +13,7 @@ use crate::{
     error::{Denied, Error},
     id::Id,
     open::Control,
-    secret,
+    secret::{self, Which},
     sql::SystemSql,
 };
 
@@ -38,11 +38,12 @@ enum Turned {
 
 impl Control {
     pub(super) fn refresh_token(&self, id: &Id, number: i64) -> Secret {
-        Secret::new(format!("{WORD}{id}.{number}.{}", self.refresh_mac(id, number)))
+        Secret::new(format!("{WORD}{id}.{number}.{}", self.refresh_mac(Which::Present, id, number)))
     }
 
-    fn refresh_mac(&self, id: &Id, number: i64) -> String {
-        const_hex::encode(self.pepper.of_session([&b"refresh"[..], id.as_str().as_bytes(), &number.to_be_bytes()]))
+    fn refresh_mac(&self, which: Which, id: &Id, number: i64) -> String {
+        let parts = [&b"refresh"[..], id.as_str().as_bytes(), &number.to_be_bytes()];
+        const_hex::encode(self.pepper.of_session(which, parts))
     }
 
     /// Goes on with a session by its refresh token, which is good no more.
@@ -51,7 +52,7 @@ impl Control {
     /// Why not; one that was used before ends its session.
     pub async fn refresh_person(&self, token: &str) -> Result<Begun, Denied> {
         let (id, number, mac) = parts(token).ok_or(Denied::Malformed)?;
-        if !secret::same_text(mac, &self.refresh_mac(&id, number)) {
+        if !self.pepper.good().any(|which| secret::same_text(mac, &self.refresh_mac(which, &id, number))) {
             return Err(Denied::Unknown);
         }
         let (who, seen) = self.resume(id).await?;

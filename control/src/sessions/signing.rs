@@ -28,7 +28,7 @@ const ADD: SystemSql =
 const DROP: SystemSql = SystemSql("DELETE FROM signing_keys WHERE retires_at <= $1");
 
 /// What a key is sealed as.
-const KIND: &str = "signing key";
+pub(crate) const KIND: &str = "signing key";
 
 /// A key, opened.
 pub(super) struct Key {

@@ -47,6 +47,9 @@ pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
     ("totp: lift", LIFT),
 ];
 
+/// What a second factor is sealed as.
+pub(crate) const SEALED: &str = "totp";
+
 /// What somebody's authenticator is told; nothing of it is kept yet.
 pub struct Enrolment {
     /// The secret in base 32, to be typed.
@@ -139,7 +142,7 @@ impl Control {
         }
         let recovery = codes.iter().map(|code| self.hash_of_recovery(&user, code.expose())).collect();
         let sealed =
-            Sealer::new(&self.pepper).seal_for(&["totp", user.as_str()], &Factor { secret, recovery }.json())?;
+            Sealer::new(&self.pepper).seal_for(&[SEALED, user.as_str()], &Factor { secret, recovery }.json())?;
         let mut change = Change::begin(&self.db, &self.pepper, by).await?;
         let done = async {
             let values = [Value::from(&user), sealed.into(), step.into(), change.at().0.into()];
@@ -201,7 +204,7 @@ impl Control {
         let Some(sealed) = rows.first().map(|row| row.opt_text("totp")).transpose()?.flatten() else {
             return Ok(false);
         };
-        let opened = Sealer::new(&self.pepper).open_for(&["totp", user.as_str()], &sealed)?;
+        let opened = Sealer::new(&self.pepper).open_for(&[SEALED, user.as_str()], &sealed)?;
         let mut factor = Factor::of(&opened).ok_or_else(|| Error::Corrupt(format!("the second factor of {user}")))?;
         if let Some(step) = code::step_of(&factor.secret, given, TimeMs::now().0) {
             return Ok(!tx.system(TAKE, &[Value::from(user), step.into()]).await?.is_empty());
@@ -211,14 +214,14 @@ impl Control {
             return Ok(false);
         };
         factor.recovery.remove(at);
-        let fewer = Sealer::new(&self.pepper).seal_for(&["totp", user.as_str()], &factor.json())?;
+        let fewer = Sealer::new(&self.pepper).seal_for(&[SEALED, user.as_str()], &factor.json())?;
         Ok(!tx.system(SWAP, &[Value::from(user), fewer.into(), sealed.into()]).await?.is_empty())
     }
 
     fn hash_of_recovery(&self, user: &Id, code: &str) -> String {
         let bare: String =
             code.chars().filter(char::is_ascii_alphanumeric).take(limits::RECOVERY_CHARACTERS * 2).collect();
-        const_hex::encode(self.pepper.of_session([&b"recovery"[..], user.as_str().as_bytes(), bare.as_bytes()]))
+        const_hex::encode(self.pepper.of_kept([&b"recovery"[..], user.as_str().as_bytes(), bare.as_bytes()]))
     }
 }
 

@@ -86,7 +86,7 @@ impl Store {
     pub async fn sqlite() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("control").join("control.db");
-        let settings = Settings { place: ControlPlace::Sqlite(file.clone()), secret: None };
+        let settings = Settings { place: ControlPlace::Sqlite(file.clone()), secret: None, former_secret: None };
         Control::open(&settings, Mode::Keys, Trust::default()).await.expect("a new store").close().await;
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).busy_timeout(DEADLINE);
         let raw = Raw::Sqlite(SqlitePool::connect_with(options).await.expect("the file"));
@@ -108,7 +108,7 @@ impl Store {
         let host = rest.rsplit_once('@').expect("a user").1.rsplit_once('/').expect("a database").0;
         let of = |role: &str| Secret::new(format!("{scheme}://{name}_{role}:{password}@{host}/{name}"));
         let place = ControlPlace::Postgres { url: of("work"), owner_url: Some(of("owner")) };
-        let settings = Settings { place, secret: Some(Secret::new("0123456789".repeat(4))) };
+        let settings = Settings { place, secret: Some(Secret::new("0123456789".repeat(4))), former_secret: None };
         control::migrate(&settings, false).await.expect("migrations");
         let raw = PgPool::connect(&url.replace("/postgres", &format!("/{name}"))).await.expect("the database");
         Self {

@@ -15,6 +15,7 @@ mod people;
 mod plans;
 mod publisher;
 mod quotas;
+mod rotation;
 mod sessions;
 mod taken_over;
 mod topics;

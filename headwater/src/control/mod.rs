@@ -27,13 +27,17 @@ use crate::{exit::Failure, parts};
 /// Opens the control store that the file names, and works on it.
 fn with_operator<T>(file: &Path, work: impl AsyncFnOnce(&Operator) -> Result<T, Failure>) -> Result<T, Failure> {
     let config = runtime::config::load(file)?;
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned());
     parts::block_on(async {
-        let operator = Operator::open(&config.control, &user).await.map_err(failed)?;
+        let operator = Operator::open(&config.control, &user()).await.map_err(failed)?;
         let done = work(&operator).await;
         operator.control().close().await;
         done
     })?
+}
+
+/// The system's user who runs the command, for the audit.
+fn user() -> String {
+    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned())
 }
 
 /// What the control store refused, with the exit code that it deserves.

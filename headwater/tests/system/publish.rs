@@ -79,7 +79,11 @@ async fn whatever_it_is_killed_in_the_topics_end_with_the_present_rows() {
     let data = Dataset::embedded("ethereum").expect("embedded data");
     let node = spawn(Config { clock: Clock::Manual, ..Config::new(data) }).await.expect("simulator");
     let mut headwater = Headwater::new(&[Net::of("eth", &node)]);
-    let settings = Settings { place: ControlPlace::Sqlite(headwater.data().join("control/control.db")), secret: None };
+    let settings = Settings {
+        place: ControlPlace::Sqlite(headwater.data().join("control/control.db")),
+        secret: None,
+        former_secret: None,
+    };
     // Another process than the one that publishes: nothing wakes that one.
     let operator = Operator::open(&settings, "test").await.expect("the control store");
     let who = operator.at_home();

@@ -196,7 +196,7 @@ fn compare_kafka(c: &mut Changes, now: &Kafka, file: &Kafka) {
 }
 
 fn compare_control(c: &mut Changes, now: &Control, file: &Control) {
-    let Control { place, secret: ours } = file;
+    let Control { place, secret: ours, former_secret } = file;
     let url = |place: &ControlPlace| match place {
         ControlPlace::Sqlite(file) => (format!("sqlite:{}", file.display()), None, None),
         ControlPlace::Postgres { url, owner_url } => (shown(url), Some(url.clone()), owner_url.clone()),
@@ -206,6 +206,7 @@ fn compare_control(c: &mut Changes, now: &Control, file: &Control) {
     restart(c, "control.url", &was, &is, |url| url.0.clone());
     restart(c, "control.migrate_url", &before.2, &after.2, secret);
     restart(c, "control.secret", &now.secret, ours, secret);
+    restart(c, "control.former_secret", &now.former_secret, former_secret, secret);
 }
 
 /// The store's settings in force.

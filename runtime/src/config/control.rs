@@ -20,6 +20,8 @@ pub struct Control {
     pub place: ControlPlace,
     /// What hashes of keys and the audit's chain are keyed with; `None` (SQLite only): a file beside the database, made once.
     pub secret: Option<Secret>,
+    /// The secret before that one, while it is being changed: good for reading what was sealed and given out with it.
+    pub former_secret: Option<Secret>,
 }
 
 /// Where the control store is.
@@ -78,7 +80,7 @@ pub(super) fn read(mut s: Section, data_dir: &Path, folder: &Path, c: &mut Colle
     let default = || ControlPlace::Sqlite(data_dir.join("control").join("control.db"));
     let written = s.string("url", c);
     let (owner, owner_key) = read_owner(&mut s, c);
-    let secret = s.string("secret", c);
+    let (secret, former) = (s.string("secret", c), s.string("former_secret", c));
     let place = match &written {
         None => default(),
         Some(p) => place(p, &s, folder, c).unwrap_or_else(default),
@@ -112,8 +114,24 @@ pub(super) fn read(mut s: Section, data_dir: &Path, folder: &Path, c: &mut Colle
         }
         _ => {}
     }
+    match (&secret, &former) {
+        (None, Some(p)) => {
+            let cure = "write the new one as `secret`; a secret that is a file is changed by `headwater control rotate-secret` alone";
+            c.mistake(p.at, &s.key("former_secret"), "goes with a new `secret`", cure);
+        }
+        (Some(now), Some(p)) if now.value == p.value => {
+            c.mistake(
+                p.at,
+                &s.key("former_secret"),
+                "is the present `secret`",
+                "write the one that was there before, or take it out",
+            );
+        }
+        _ => {}
+    }
     s.finish(c);
-    Control { place, secret: secret.map(|p| Secret::new(p.value)) }
+    let [secret, former_secret] = [secret, former].map(|p| p.map(|p| Secret::new(p.value)));
+    Control { place, secret, former_secret }
 }
 
 /// Who owns the tables, and the key that says so: `migrate_url`, or `owner_url` as it was called first.
@@ -211,6 +229,7 @@ mod tests {
             ("url = \"postgres://db/hw\"", "control.url", "neither"),
             ("url = \"postgres://h:${PW}@db/hw\"", "control.secret", "missing beside PostgreSQL"),
             ("secret = \"short\"", "control.secret", "shorter than 32"),
+            ("former_secret = \"x\"", "control.former_secret", "goes with a new"),
             ("owner_url = \"postgres://h:${PW}@db/hw\"", "control.owner_url", "is for PostgreSQL"),
             ("migrate_url = \"postgres://h:${PW}@db/hw\"", "control.migrate_url", "is for PostgreSQL"),
             ("ulr = \"sqlite:x\"", "control.ulr", "is not known"),

@@ -22,7 +22,7 @@ pub struct Keyed {
 
 /// The control store of a test.
 pub fn settings(dir: &TempDir) -> Control {
-    Control { place: ControlPlace::Sqlite(dir.path().join("control.db")), secret: None }
+    Control { place: ControlPlace::Sqlite(dir.path().join("control.db")), secret: None, former_secret: None }
 }
 
 impl Keyed {

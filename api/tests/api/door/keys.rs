@@ -101,7 +101,8 @@ async fn a_control_store_that_is_away_is_said_and_awaited() {
     world.store.migrate().await.expect("tables");
     let url = format!("postgres://a:b@127.0.0.1:{}/c", http::free_port());
     let place = ControlPlace::Postgres { url: runtime::config::Secret::new(url), owner_url: None };
-    let away = Control { place, secret: Some(runtime::config::Secret::new("x".repeat(32))) };
+    let secret = Some(runtime::config::Secret::new("x".repeat(32)));
+    let away = Control { place, secret, former_secret: None };
     for (mode, status) in [(Mode::None, 200), (Mode::Keys, 503)] {
         let control = ControlStore::of(away.clone(), mode);
         let api = world.api_with(Config { control, ..world.config() }).await;

@@ -123,7 +123,11 @@ mod tests {
     #[tokio::test]
     async fn every_tenant_has_its_share_and_each_monitor_is_one_that_is_taken() {
         let folder = tempfile::tempdir().expect("a folder");
-        let settings = Settings { place: ControlPlace::Sqlite(folder.path().join("control.db")), secret: None };
+        let settings = Settings {
+            place: ControlPlace::Sqlite(folder.path().join("control.db")),
+            secret: None,
+            former_secret: None,
+        };
         let receiver = Receiver::start().await.expect("listens");
         let targets = Targets::new(&[receiver.address().to_string()], &[]).expect("an address");
         let bounds = Bounds { targets, ..Bounds::default() };
