@@ -120,7 +120,8 @@ impl Control {
         match into {
             Joining::Found(name) => {
                 let id = organisations::insert(tx, name, now).await?;
-                Ok((person.clone(), organisations::owner_of(id, &person), None))
+                let who = organisations::owner_of(id, &person);
+                Ok((person, who, None))
             }
             Joining::Invitation(token) => {
                 let found = invitations::of_token(tx, &self.pepper, token, now).await?;
