@@ -106,7 +106,8 @@ impl Control {
         if recent(&known) {
             return Ok(find(&known));
         }
-        Ok(find(&self.read_keys(now).await?))
+        let known = self.read_keys(now).await?;
+        Ok(find(&known))
     }
 
     /// The public keys that may still verify, the newest first: for `/.well-known/jwks.json`. One is made where there is none yet.
