@@ -1,6 +1,6 @@
 //! What of a tenant has a bound: the names that plans, the control store and `GET /usage` share.
 
-use crate::limits::{accounts, control, quotas};
+use crate::limits::{accounts, control};
 
 /// Something of which a tenant may have, or use, only so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,7 +82,7 @@ impl Quota {
         Self::ALL.into_iter().find(|quota| quota.as_str() == word)
     }
 
-    /// The most that any plan may give; `None`: as much as a number holds ([`quotas::MOST`]), and without a plan no bound.
+    /// The most that any plan may give; `None`: as much as a number holds ([`MOST`](crate::limits::quotas::MOST)), and without a plan no bound.
     pub const fn most(self) -> Option<u64> {
         use crate::records::DefinitionKind as K;
         match self {
@@ -105,6 +105,7 @@ impl Quota {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::quotas;
 
     #[test]
     fn each_has_a_word_of_its_own() {
