@@ -124,8 +124,7 @@ pub async fn link(
     super::count(&app, from)?;
     let control = app.control()?;
     let begun = provider.begin(back.unwrap_or_else(|| "/account".to_owned()), None, Some(user)).await;
-    let (url, visit) =
-        begun.map_err(|_| ApiError::ProviderAway)?;
+    let (url, visit) = begun.map_err(|_| ApiError::ProviderAway)?;
     let answer = Live(Json(Away { url: url.to_string() })).into_response();
     with_visit(&app, &control, answer, Some(&visit))
 }
