@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use control::{
     Authenticated, Bounds, Caller, Control, Denied, Error, Mode, Networks, NewKey, Rotated, Rotation, Scopes, Sealer,
-    SignIn, Trust, rotate_secret,
+    SignIn, Trust, Verified, rotate_secret,
 };
 use runtime::config::{Control as Settings, ControlPlace, Secret};
 use schemas::records::DefinitionKind;
@@ -177,7 +177,8 @@ async fn everything_sealed_is_sealed_anew_and_everything_hashed_goes_on() {
         let operator = control::Operator::open(&alone, "test").await.expect("opens");
         for tenant in operator.tenants().await.expect("tenants") {
             let who = operator.within(&tenant);
-            operator.control().verify_audit(who.tenant()).await.expect("it fits");
+            let verified = operator.control().verify_audit(who.tenant()).await.expect("read");
+            assert!(matches!(verified, Verified::Fits { .. }), "{verified:?}");
         }
         let actions = store.raw.texts("SELECT action FROM audit_logs WHERE action = 'secret.rotate'").await;
         assert_eq!(actions.len(), 1);
