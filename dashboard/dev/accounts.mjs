@@ -200,7 +200,11 @@ export function accounts(auth, signUp) {
 	}
 
 	/** Null: it is no matter of people's. */
-	return function answer({ method, path, body, ifMatch, cookie, token }) {
+	return function answer({ method, path, query, body, ifMatch, cookie, token }) {
+		// The server refuses what it does not know.
+		const listed = ['/members', '/organisations', '/platform/organisations'].includes(path);
+		const unknown = (path.startsWith('/auth/') && !path.startsWith('/auth/oidc/')) || ['/usage', '/platform/usage'].includes(path) || listed ? [...query.keys()].find((key) => !listed || !['limit', 'cursor'].includes(key)) : null;
+		if (unknown) return problem(400, 'unknown-parameter', 'Unknown parameter', { detail: unknown });
 		const told = outside(method, path, body);
 		if (told) return told;
 		const session = sessions.get(/hw_session=(\w+)/.exec(cookie ?? '')?.[1]);

@@ -391,7 +391,7 @@ async function respond(request, response, url) {
 	const asked = { method: request.method, body: sent, ifMatch: request.headers['if-match'] };
 	const path = url.pathname.slice('/api/v1'.length);
 	const known = { cookie: request.headers.cookie, token: request.headers['x-headwater-csrf'] };
-	const [status, body, headers] = people?.({ ...asked, ...known, path }) ?? answer(path, url.searchParams, asked);
+	const [status, body, headers] = people?.({ ...asked, ...known, path, query: url.searchParams }) ?? answer(path, url.searchParams, asked);
 	if (url.searchParams.get('format') === 'csv' && status === 200) {
 		response.writeHead(200, { 'content-type': 'text/csv; charset=utf-8' });
 		return response.end(asCsv(body));
