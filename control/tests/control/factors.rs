@@ -56,7 +56,7 @@ fn code(secret: &str, steps: i64) -> String {
 
 async fn sign_in(control: &Control, number: u32, password: &str, code: Option<&str>) -> Result<Id, Error> {
     let (email, password) = (format!("p{number}@example.org"), Secret::new(password));
-    control.sign_in(SignIn { email: &email, password: &password, code, ip: None }).await
+    control.sign_in(SignIn { email: &email, password: &password, code, ip: None }).await.map(|signed| signed.user)
 }
 
 fn is_of(error: &Error, path: &str) -> bool {

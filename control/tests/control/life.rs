@@ -248,9 +248,8 @@ async fn a_deleted_organisation_is_gone_everywhere_and_the_head_of_its_audit_is_
         assert_eq!(rows(&store, "tenant_definitions", second.tenant().id()).await, 4);
         emptied(&control, &leaving).await;
         emptied(&control, &leaving).await;
-        let head =
-            store.raw.texts(&format!("SELECT hash FROM audit_heads WHERE tenant_id = '{}'", second.tenant().id()));
-        let before = head.await;
+        let head = format!("SELECT hash FROM audit_heads WHERE tenant_id = '{}'", second.tenant().id());
+        let before = store.raw.texts(&head).await;
         assert!(store.raw.texts("SELECT tenant_id FROM tenant_tombstones").await.is_empty());
         let proof = json!({"store": {"left": 0}});
         let tombstone = control.bury(&leaving, &proof).await.expect("buried");
