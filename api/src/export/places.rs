@@ -8,7 +8,7 @@ use std::{
 use schemas::limits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use crate::{door::Counted, error::ApiError, metrics};
+use crate::{door::Counted, error::ApiError, metrics, tenants};
 
 /// The exports of this process.
 pub struct Exports {
@@ -31,7 +31,19 @@ impl Default for Exports {
 pub struct Place {
     exports: Arc<Exports>,
     who: Option<Counted>,
+    /// Of the tenant's share, where it is one.
+    share: Option<tenants::Place>,
     _all: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// It is one of a tenant's share, too.
+    #[must_use]
+    pub fn of_share(self, share: Option<tenants::Place>) -> Self {
+        let mut place = self;
+        place.share = share;
+        place
+    }
 }
 
 impl Exports {
@@ -50,7 +62,12 @@ impl Exports {
             *by_caller.entry(who).or_default() += 1;
         }
         metrics::exports(1.0);
-        Ok(Place { exports: Arc::clone(self), who, _all: all })
+        Ok(Place { exports: Arc::clone(self), who, share: None, _all: all })
+    }
+
+    /// How many are free, of how many.
+    pub fn places(&self) -> (usize, usize) {
+        (self.all.available_permits(), limits::EXPORTS)
     }
 
     /// Waits for a turn at the store.

@@ -19,6 +19,7 @@ use crate::{
     export::{Export, Format, body},
     filters,
     params::Params,
+    tenants::Places,
 };
 
 #[derive(IntoParams)]
@@ -60,7 +61,9 @@ pub async fn export(
     let format = params.parsed("format", "csv, json or ndjson", Format::read)?.unwrap_or(Format::Csv);
     let limit = params.limited(limits::EXPORT_ROWS)?;
     let (filter, _) = filters::read(&app, &asking, &params).await?;
-    let place = app.exports.take(asking.counted())?;
+    let (places, several) = (app.exports.places(), app.tenants.are_several());
+    let share = asking.who.as_ref().map(|who| app.tenants.of(who).place(Places::Exports, places, several));
+    let place = app.exports.take(asking.counted())?.of_share(share.transpose()?);
     let export = Export::begin(app, filter, limit, place).await?;
     let (outlet, body) = body();
     export.give(format, outlet, credential.map(|Extension(credential)| credential));

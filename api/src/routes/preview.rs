@@ -26,6 +26,7 @@ use crate::{
     items::{MatchItem, PreviewItem},
     live::LiveEvent,
     params::Params,
+    tenants::Places,
 };
 
 /// What a monitor would have matched of late: of a definition as POST /monitors takes it, which is not kept.
@@ -59,6 +60,8 @@ pub async fn monitor(
     if !mistakes.is_empty() {
         return Err(ApiError::InvalidBody { mistakes });
     }
+    let places = (app.previews.available_permits(), limits::PREVIEWS);
+    let share = app.tenants.of(&who.who).place(Places::Previews, places, app.tenants.are_several())?;
     let permit = Arc::clone(&app.previews).try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::Overloaded { what: "previews" })?;
     let networks = monitor.networks.clone();
@@ -66,7 +69,7 @@ pub async fn monitor(
     let events = networks.iter().flat_map(|network| standing(&app, network)).collect();
     // It computes: beside the threads that answer.
     let looked = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+        let _permits = (permit, share);
         look(monitor, events, max_steps)
     });
     let found = looked.await.map_err(|error| {

@@ -55,6 +55,10 @@ pub enum Places {
     Requests,
     /// Those of them that ask the store for rows.
     Rows,
+    /// Previews of monitors, which compute.
+    Previews,
+    /// Exports.
+    Exports,
 }
 
 /// A tenant. What is counted of it is counted here and nowhere else.
@@ -63,7 +67,7 @@ pub struct Account {
     state: Mutex<State>,
     looking: tokio::sync::Mutex<()>,
     sockets: AtomicUsize,
-    places: [AtomicUsize; 2],
+    places: [AtomicUsize; 4],
 }
 
 struct State {
@@ -235,7 +239,8 @@ impl Account {
     pub fn place(self: &Arc<Self>, of: Places, (free, all): (usize, usize), several: bool) -> Result<Place, ApiError> {
         let held = self.places[of as usize].fetch_add(1, Ordering::Relaxed);
         let place = Place(Arc::clone(self), of);
-        let beyond = several && held >= (all / limits::SHARE).max(1) && free <= all / (2 * limits::SHARE);
+        let (share, last) = ((all / limits::SHARE).max(1), (all / (2 * limits::SHARE)).max(1));
+        let beyond = several && held >= share && free <= last;
         if beyond { Err(ApiError::Overloaded { what: "requests of this organisation" }) } else { Ok(place) }
     }
 

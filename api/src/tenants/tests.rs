@@ -120,6 +120,10 @@ async fn a_busy_tenant_leaves_the_last_places_to_others() {
     assert!(matches!(take(2, true), Err(ApiError::Overloaded { .. })), "these are for others");
     held.push(take(2, false).expect("nobody else asks"));
     assert!(account.place(Places::Requests, (1, 8), true).is_ok(), "each kind of place for itself");
+    // Of two places one is for others.
+    let first = account.place(Places::Previews, (2, 2), true).expect("a place");
+    assert!(account.place(Places::Previews, (1, 2), true).is_err());
+    drop(first);
     held.clear();
     assert!(take(1, true).is_ok(), "who has none finds one");
 }
