@@ -32,7 +32,7 @@ pub struct Place {
     exports: Arc<Exports>,
     who: Option<Counted>,
     /// Of the tenant's share, where it is one.
-    share: Option<tenants::Place>,
+    _share: Option<tenants::Place>,
     _all: OwnedSemaphorePermit,
 }
 
@@ -41,7 +41,7 @@ impl Place {
     #[must_use]
     pub fn of_share(self, share: Option<tenants::Place>) -> Self {
         let mut place = self;
-        place.share = share;
+        place._share = share;
         place
     }
 }
@@ -62,7 +62,7 @@ impl Exports {
             *by_caller.entry(who).or_default() += 1;
         }
         metrics::exports(1.0);
-        Ok(Place { exports: Arc::clone(self), who, share: None, _all: all })
+        Ok(Place { exports: Arc::clone(self), who, _share: None, _all: all })
     }
 
     /// How many are free, of how many.
