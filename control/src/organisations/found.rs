@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::add;
 use crate::{
-    audit::{Action, Change, Outcome, Subject},
+    audit::{Action, Change, Outcome},
     db::{Tx, Value},
     error::Error,
     id::Id,
