@@ -99,7 +99,8 @@ impl Provider {
         invitation: Option<String>,
         links: Option<String>,
     ) -> Result<(Url, Visit), Problem> {
-        let client = self.client(&self.known(false).await?);
+        let known = self.known(false).await?;
+        let client = self.client(&known);
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let flow = AuthenticationFlow::<CoreResponseType>::AuthorizationCode;
         let mut request = client
@@ -143,7 +144,8 @@ impl Provider {
             Ok(stranger) => stranger,
             // Its keys may be others since.
             Err(ClaimsVerificationError::SignatureVerification(_)) => {
-                let client = self.client(&self.known(true).await?);
+                let known = self.known(true).await?;
+                let client = self.client(&known);
                 self.read(&client, &tokens, &visit.nonce).map_err(|e| self.odd(&e.to_string()))?
             }
             Err(e) => return Err(self.odd(&e.to_string())),
