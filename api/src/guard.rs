@@ -113,11 +113,11 @@ async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, A
     if length.is_some_and(|l| l > limits::HTTP_BODY_BYTES) {
         return Err(ApiError::BodyTooLarge { limit: limits::HTTP_BODY_BYTES });
     }
+    // Nothing that is held while the request is answered may refer to it.
+    let account = request.extensions().get::<Arc<Account>>().cloned();
     let share = |of: Places, places: &Semaphore, all: usize| {
-        let account = request.extensions().get::<Arc<Account>>();
-        account
-            .map(|account| account.place(of, (places.available_permits(), all), app.tenants.are_several()))
-            .transpose()
+        let places = (places.available_permits(), all);
+        account.as_ref().map(|account| account.place(of, places, app.tenants.are_several())).transpose()
     };
     let all = app.config.concurrent_requests;
     let _share = share(Places::Requests, &app.requests, all)?;

@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use super::{answer, person};
 use crate::{
     app::App,
-    body::{Fields, MaybeBody},
+    body::MaybeBody,
     door::{Counted, Credential, From, RequestId, Who, cookie_named},
     error::ApiError,
     oidc::{Problem, Provider, Stranger},
