@@ -36,9 +36,10 @@ export async function checkAccountStates({ mock, browser, until }) {
 		await page.locator('input[name=password]').fill(password);
 		await page.keyboard.press('Enter');
 	}
-	async function narrow(page, what) {
+	async function narrow(page, what, before = async () => {}) {
 		const size = page.viewportSize();
 		await page.setViewportSize({ width: 390, height: 844 });
+		await before();
 		const width = await page.evaluate(() => document.documentElement.scrollWidth);
 		assert.ok(width <= 390, `${what} is ${width} px wide on a screen of 390`);
 		await page.setViewportSize(size);
@@ -143,8 +144,9 @@ export async function checkAccountStates({ mock, browser, until }) {
 	// Switching: the page begins anew in the other organisation. A tab of before sends nothing there.
 	const second = await tab(ada.context(), '/organisation');
 	await second.waitForSelector('[data-testid=rename] input');
+	await narrow(ada, 'the panel of organisations', () => ada.locator('[data-testid=who]').click());
+	await ada.keyboard.press('Escape');
 	await ada.locator('[data-testid=who]').click();
-	await narrow(ada, 'the panel of organisations');
 	await ada.locator('[data-organisation]', { hasText: 'Beta Research' }).click();
 	await until('the other organisation', async () => (await ada.locator('[data-testid=who] .name').innerText().catch(() => '')) === 'Beta Research');
 	await ada.locator('[data-testid=delete]').waitFor();
