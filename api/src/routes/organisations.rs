@@ -90,6 +90,7 @@ pub async fn organisations(
     post,
     path = "/organisations",
     tag = "access",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same for a request that is sent again")),
     request_body = NewOrganisationBody,
     responses((status = 201, body = OrganisationItem, headers(("ETag" = String), ("Location" = String))), Changed, Refused)
 )]
@@ -97,13 +98,15 @@ pub async fn create(
     State(app): State<Arc<App>>,
     who: Who,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
     Params::parse(query.as_deref(), &[])?;
+    let once = conditional::once(&headers)?;
     let mut fields = body.fields()?;
     let name = fields.required("name", Fields::text).unwrap_or_default();
     fields.finish()?;
-    let founded = app.control()?.found_organisation(who.caller(), &name).await.map_err(refused)?;
+    let founded = app.control()?.found_organisation(who.caller(), &name, once.as_ref()).await.map_err(refused)?;
     let item = OrganisationItem::of(founded.organisation, Some(Role::Owner));
     Ok(conditional::made(item.version, format!("/api/v1/organisations/{}", item.id), item))
 }

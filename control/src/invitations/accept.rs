@@ -68,7 +68,7 @@ impl Control {
         let now = TimeMs::now();
         let mut tx = self.db.system(true).await?;
         let ready = async {
-            let person = people::get(&mut tx, user).await?;
+            let person = people::hold(&mut tx, user).await?;
             if person.disabled_at.is_some() {
                 return Err(Error::NotFound);
             }

@@ -100,7 +100,7 @@ impl Control {
         bounds: &Bounds,
     ) -> Result<(Id, Imported), Error> {
         let things = read(document, bounds).await?;
-        let founded = self.found_organisation(by, name).await?;
+        let founded = self.found_organisation(by, name, None).await?;
         let (by, id) = (Caller { who: &founded.who, ..by }, founded.organisation.id);
         match self.make_all(by, things, bounds).await {
             Ok(imported) => Ok((id, imported)),

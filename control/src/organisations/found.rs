@@ -9,6 +9,7 @@ use crate::{
     db::{Tx, Value},
     error::Error,
     id::Id,
+    idempotency::{self, IdempotencyKey},
     open::{Control, Operator, system_of},
     people::{self, Person},
     roles::Role,
@@ -37,17 +38,30 @@ pub struct Founded {
 }
 
 impl Control {
-    /// Founds an organisation whose owner is the caller, a person.
+    /// Founds an organisation whose owner is the caller, a person; once for each idempotency key, which is one of the organisation that he works
+    /// in.
     ///
     /// # Errors
-    /// The name has mistakes; the caller is no person ([`Error::PeopleOnly`]), or owns as many as one may ([`Error::Full`]); or as of every
-    /// change.
-    pub async fn found_organisation(&self, by: Caller<'_>, name: &str) -> Result<Founded, Error> {
+    /// The name has mistakes; the caller is no person ([`Error::PeopleOnly`]), or owns as many as one may ([`Error::Full`]); the idempotency key
+    /// was used for something else; or as of every change.
+    pub async fn found_organisation(
+        &self,
+        by: Caller<'_>,
+        name: &str,
+        once: Option<&IdempotencyKey>,
+    ) -> Result<Founded, Error> {
         let user = *by.who.user().ok_or(Error::PeopleOnly)?;
-        let now = TimeMs::now();
+        let (now, action) = (TimeMs::now(), Action::OrganisationCreate.as_str());
         let mut tx = self.db.system(true).await?;
         let ready = async {
-            let person = people::get(&mut tx, &user).await?;
+            let person = people::hold(&mut tx, &user).await?;
+            let home = *by.who.tenant().id();
+            if let Some(once) = once {
+                tx.enter(&home).await?;
+                if let Some(id) = idempotency::find(&mut tx, once, action, name.as_bytes()).await? {
+                    return before(&mut tx, id, &person).await.map(Ready::Before);
+                }
+            }
             if super::number_of(&mut tx, &user, None).await? >= limits::ORGANISATIONS {
                 return Err(Error::Full { what: "organisations of one person", most: limits::ORGANISATIONS as usize });
             }
@@ -55,11 +69,17 @@ impl Control {
                 return Err(Error::Full { what: "organisations that one person owns", most: limits::FOUNDED as usize });
             }
             let id = insert(&mut tx, name, now).await?;
-            Ok(owner_of(id, &person))
+            if let Some(once) = once {
+                tx.enter(&home).await?;
+                idempotency::remember(&mut tx, once, action, name.as_bytes(), &id).await?;
+                tx.enter(&id).await?;
+            }
+            Ok(Ready::New(owner_of(id, &person)))
         };
         let ready = ready.await;
         let who = match ready {
-            Ok(who) => who,
+            Ok(Ready::New(who)) => who,
+            Ok(Ready::Before(founded)) => return tx.end(Ok(founded)).await,
             Err(e) => return tx.end(Err(e)).await,
         };
         let by = Caller { who: &who, ..by };
@@ -71,6 +91,23 @@ impl Control {
         let done = done.await;
         let organisation = change.end(done).await?;
         Ok(Founded { organisation, who })
+    }
+}
+
+/// What a founding comes to before it is written.
+enum Ready {
+    /// It is to be: by its owner.
+    New(Authenticated),
+    /// The same request founded this before.
+    Before(Founded),
+}
+
+/// What the same request founded before, whose owner he still is.
+async fn before(tx: &mut Tx, id: Id, person: &Person) -> Result<Founded, Error> {
+    tx.enter(&id).await?;
+    match super::role_of(tx, &person.id).await? {
+        Some(Role::Owner) => Ok(Founded { organisation: tenants::get(tx).await?, who: owner_of(id, person) }),
+        _ => Err(Error::MadeAndGone),
     }
 }
 

@@ -51,6 +51,9 @@ macro_rules! columns {
 
 const BY_ID: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE user_id = $1"));
 const BY_EMAIL: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE email = $1"));
+/// The same, held until the end of the transaction: what is counted of one person is counted by one at a time.
+const HOLD: SystemSql =
+    SystemSql(concat!("UPDATE users SET updated_at = updated_at WHERE user_id = $1 RETURNING ", columns!()));
 /// The role of a person in the tenant, and whether the person is let in at all: for keys that the person made.
 const ROLE: Sql = Sql::of_tenant(
     "SELECT m.role, u.disabled_at FROM tenant_users m JOIN users u ON u.user_id = m.user_id AND m.tenant_id = $1 \
@@ -61,6 +64,7 @@ pub(crate) const STATEMENTS: &[(&str, Sql)] = &[("people: role", ROLE)];
 pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
     ("people: by id", BY_ID),
     ("people: by e-mail", BY_EMAIL),
+    ("people: hold", HOLD),
     ("people: insert", sign_up::INSERT),
     ("people: insert identity", sign_up::IDENTITY),
     ("people: operator", operators::SET),
@@ -81,6 +85,11 @@ impl Control {
 
 pub(crate) async fn get(tx: &mut Tx, id: &Id) -> Result<Person, Error> {
     read(tx.system(BY_ID, &[Value::from(id)]).await?.first().ok_or(Error::NotFound)?)
+}
+
+/// The same, while nobody else founds or joins something in this person's name.
+pub(crate) async fn hold(tx: &mut Tx, id: &Id) -> Result<Person, Error> {
+    read(tx.system(HOLD, &[Value::from(id)]).await?.first().ok_or(Error::NotFound)?)
 }
 
 pub(crate) async fn by_email(tx: &mut Tx, email: &str) -> Result<Option<Person>, Error> {

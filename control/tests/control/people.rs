@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use control::{
-    Authenticated, Caller, Control, Denied, Error, Expected, Filter, Id, Joining, MemberState, Mode, Networks, NewKey,
-    NewPerson, Operator, Origin, Paging, Role, Scopes, SignedUp, Trust, Verified,
+    Authenticated, Caller, Control, Denied, Error, Expected, Filter, Id, IdempotencyKey, Joining, MemberState, Mode,
+    Networks, NewKey, NewPerson, Operator, Origin, Paging, Role, Scopes, SignedUp, Trust, Verified,
 };
 use schemas::limits::accounts as limits;
 
@@ -467,15 +467,22 @@ async fn a_person_founds_so_many_organisations_and_no_more() {
         let ada = founder(&control, "ada@example.org", "first").await;
         let owner = who(&control, &ada.person.id, &ada.organisation).await;
         let by = Caller::here(&owner);
-        for n in 1..limits::FOUNDED {
-            let founded = control.found_organisation(by, &format!("no {n}")).await.expect("founded");
+        // The same request twice founds one, and another with its key none.
+        let once = IdempotencyKey::read("a1").expect("a key");
+        let first = control.found_organisation(by, "no 1", Some(&once)).await.expect("founded");
+        let again = control.found_organisation(by, "no 1", Some(&once)).await.expect("founded before");
+        assert_eq!(first.organisation, again.organisation);
+        let e = control.found_organisation(by, "no 2", Some(&once)).await.unwrap_err();
+        assert!(matches!(e, Error::Reused), "{e}");
+        for n in 2..limits::FOUNDED {
+            let founded = control.found_organisation(by, &format!("no {n}"), None).await.expect("founded");
             assert_eq!((founded.who.tenant().id(), founded.who.role()), (&founded.organisation.id, Some(Role::Owner)));
         }
-        let e = control.found_organisation(by, "one more").await.unwrap_err();
+        let e = control.found_organisation(by, "one more", None).await.unwrap_err();
         assert!(matches!(e, Error::Full { .. }), "{e}");
         let made = key(&control, &owner, new_key("k", &["*:*"])).await;
         let by_key = control.authenticate(made.text.expose()).await.expect("let in");
-        let e = control.found_organisation(Caller::here(&by_key), "a key's").await.unwrap_err();
+        let e = control.found_organisation(Caller::here(&by_key), "a key's", None).await.unwrap_err();
         assert!(matches!(e, Error::PeopleOnly), "{e}");
         let founded = operator.found_organisation("operator's", Some("ADA@example.org")).await.expect("founded");
         let mine = control.organisations_of(&ada.person.id).await.expect("a list");
