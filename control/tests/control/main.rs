@@ -10,6 +10,7 @@ mod definitions;
 mod factors;
 mod keys;
 mod life;
+mod members;
 mod operator;
 mod people;
 mod plans;
