@@ -117,6 +117,7 @@ pub fn rest() -> (Router<Arc<App>>, openapi::OpenApi) {
         .routes(routes!(life::ask))
         .routes(routes!(life::export))
         .routes(routes!(life::file))
+        .routes(routes!(life::import))
         .routes(routes!(life::tombstones))
         .routes(routes!(rules::list, rules::create))
         .routes(routes!(rules::show, rules::patch, rules::delete))
