@@ -21,7 +21,7 @@ use runtime::config::Secret;
 use schemas::{Quota, TimeMs, limits::quotas as limits};
 
 use account::Look;
-pub use account::{Account, Now, Place, Places, Socket};
+pub use account::{Account, Now, Place, Places};
 use shared::Shared;
 
 use crate::{door::Standing, error::ApiError};
