@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::{answer::with_cookie, person};
 use crate::{
     app::App,
-    body::{Fields, MaybeBody},
+    body::MaybeBody,
     conditional,
     door::{self, Who},
     error::ApiError,

@@ -164,7 +164,7 @@ async fn token(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body:
     let found = form.get("code").and_then(|code| inner.codes.remove(code));
     let proven = form.get("code_verifier").map(|verifier| coded(Sha256::digest(verifier)));
     match found {
-        Some((challenge, token)) if known && proven == Some(challenge) && form["redirect_uri"] == CALLBACK => {
+        Some((challenge, token)) if known && proven.as_ref() == Some(&challenge) && form["redirect_uri"] == CALLBACK => {
             Json(json!({"access_token": "x", "token_type": "Bearer", "expires_in": 300, "id_token": token}))
                 .into_response()
         }
