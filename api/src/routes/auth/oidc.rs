@@ -14,7 +14,7 @@ use axum::{
 };
 use control::{Caller, Control, Error, Joining, Mode, NewPerson, Origin, Visit};
 use runtime::config::SignUp;
-use schemas::limits::people as limits;
+use schemas::limits::{control::NAME_CHARACTERS, people as limits};
 use serde::Serialize;
 use url::{Url, form_urlencoded};
 use utoipa::ToSchema;
@@ -230,16 +230,23 @@ impl Come<'_> {
             (SignUp::Closed, _) | (SignUp::Invitation, None) => return Err(Problem::SignUp),
             (SignUp::Open | SignUp::Invitation, Some(token)) => Joining::Invitation(token),
             (SignUp::Open, None) => {
-                let whose = stranger.name.as_deref().or(email.split('@').next()).unwrap_or_default();
-                let whose: String = whose.chars().filter(|c| !c.is_control()).take(60).collect();
-                Joining::Found(format!("{}'s organisation", whose.trim()))
+                let whose = called(stranger, email.split('@').next().unwrap_or_default());
+                Joining::Found(format!("{}'s organisation", whose.chars().take(60).collect::<String>()))
             }
         };
-        let name = stranger.name.clone().unwrap_or_else(|| email.clone());
+        let name = called(stranger, &email);
         let identity = Some((stranger.issuer.clone(), stranger.subject.clone()));
         let new = NewPerson { email, name, password: None, verified: true, identity };
         self.control.sign_up(self.at, new, into).await.map_err(failed)
     }
+}
+
+/// What somebody is called, as a name of ours may be; `else_so` where the provider has no such name.
+fn called(stranger: &Stranger, else_so: &str) -> String {
+    let said = stranger.name.as_deref().unwrap_or_default();
+    let name: String = said.chars().filter(|c| !c.is_control()).take(NAME_CHARACTERS).collect();
+    let name = if name.trim().is_empty() { else_so.to_owned() } else { name };
+    name.trim().chars().take(NAME_CHARACTERS).collect()
 }
 
 /// What a refusal of the control store means to who comes in.
