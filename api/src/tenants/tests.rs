@@ -18,7 +18,7 @@ impl Store {
     async fn new(maxima: &[(Quota, u64)]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let settings =
-            Settings { place: ControlPlace::Sqlite(dir.path().join("control.db")), secret: None, former_secret: None, former_secret: None };
+            Settings { place: ControlPlace::Sqlite(dir.path().join("control.db")), secret: None, former_secret: None };
         let control = open(&settings).await;
         let plan = Plan { name: "default".to_owned(), maxima: maxima.iter().copied().collect() };
         control.put_plans(&[plan]).await.expect("put");
