@@ -125,10 +125,11 @@ pub(crate) async fn standing(
     if person.disabled {
         return Ok(Err(Denied::Revoked));
     }
+    // Before anything is told of the organisation: to who is not in it one that is suspended, and one that is not there, are alike.
+    let Some(row) = tx.row(ROLE, &[Value::from(&person.id)]).await? else { return Ok(Err(Denied::Revoked)) };
     if tenants::suspended(tx).await? {
         return Ok(Err(Denied::Suspended));
     }
-    let Some(row) = tx.row(ROLE, &[Value::from(&person.id)]).await? else { return Ok(Err(Denied::Revoked)) };
     let role: crate::roles::Role = row.parsed("role")?;
     let reach = entitled(tx).await?;
     Ok(Ok(Authenticated {

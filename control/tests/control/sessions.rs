@@ -193,7 +193,7 @@ async fn guesses_are_slowed_by_account_and_by_address_and_tell_nothing() {
             assert!(matches!(sign_in(&control, email, PASSWORD).await, Err(Error::Wait(_))), "{email}");
         }
         // A while later the right one is let in, and the account begins anew.
-        store.raw.run("UPDATE sign_in_attempts SET last_at = last_at - 2000").await;
+        store.raw.run("UPDATE sign_in_attempts SET last_at = last_at - 61000").await;
         assert_eq!(sign_in(&control, "p1@example.org", PASSWORD).await.expect("good"), user);
         assert_eq!(sign_in(&control, "p1@example.org", PASSWORD).await.expect("good"), user);
         // From one address many accounts: after twenty failures it waits, whatever the account.
@@ -283,8 +283,15 @@ async fn no_session_can_be_planted_or_taken_from_another() {
         control.end_session_of(&user, &mine.session.id).await.expect("ended");
         assert!(control.resume_person(cookie).await.is_err(), "in this process at once");
         // In an organisation that he is not in he is nobody.
-        let refused = control.begin_person_session(&user, Some(&SECOND.parse().expect("an id")), LIFE).await;
-        assert!(matches!(refused, Err(Error::NotFound)));
+        let into_second =
+            async || control.begin_person_session(&user, Some(&SECOND.parse().expect("an id")), LIFE).await;
+        assert!(matches!(into_second().await, Err(Error::NotFound)), "it is not there");
+        store.second_tenant(&store.operator().await).await;
+        assert!(matches!(into_second().await, Err(Error::NotFound)), "he is not in it");
+        store.raw.run(&format!("UPDATE tenants SET suspended_at = 1 WHERE tenant_id = '{SECOND}'")).await;
+        assert!(matches!(into_second().await, Err(Error::NotFound)), "and it is suspended");
+        joins(&store, user.as_str(), SECOND, Role::Viewer).await;
+        assert!(matches!(into_second().await, Err(Error::NoOrganisation)), "to a member that is told");
         store
     })
     .await;
