@@ -32,6 +32,12 @@ pub(super) const CAP: SystemSql = SystemSql(
      (SELECT session_id FROM sessions WHERE user_id = $1 ORDER BY session_id DESC LIMIT 1000 OFFSET $2)",
 );
 
+/// Takes the row of a session that goes on, and holds it.
+pub(super) const GOING_ON: SystemSql = SystemSql(
+    "UPDATE sessions SET counter = counter WHERE session_id = $1 AND user_id = $2 AND revoked_at IS NULL AND ends_at > $3 \
+     RETURNING generation, ends_at",
+);
+
 /// A session that was begun or went on.
 pub struct Begun {
     /// Who, and what that may.
@@ -68,6 +74,21 @@ impl Control {
     /// As of [`Self::begin_person_session`]; the password is another since ([`Error::WrongPassword`]).
     pub async fn begin_signed_in(&self, who: &SignedIn, tenant: Option<&Id>, life: Duration) -> Result<Begun, Error> {
         self.begin(&who.user, Some(who.generation), tenant, life).await
+    }
+
+    /// Begins a session in another organisation out of one that goes on, and that ends when that one would have. It is asked of the row and not
+    /// of what is remembered: what was ended a moment ago begins nothing, and whoever took a session over makes it no longer.
+    ///
+    /// # Errors
+    /// The session is over, or the person is not in that organisation ([`Error::NotFound`]); it is suspended ([`Error::NoOrganisation`]); the
+    /// store is away.
+    pub async fn switch_person_session(&self, user: &Id, former: &PersonSession, tenant: &Id) -> Result<Begun, Error> {
+        let now = TimeMs::now();
+        let id = Id::new(now)?;
+        let mut tx = self.db.system(true).await?;
+        let done = switch(&mut tx, (user, former), tenant, (id, now)).await;
+        let (who, ends) = tx.end(done).await?;
+        Ok(self.begun(Arc::new(who), id, 1, ends))
     }
 
     async fn begin(
@@ -157,6 +178,23 @@ async fn begin(
     ];
     tx.system(INSERT, &values).await?;
     Ok(who)
+}
+
+async fn switch(
+    tx: &mut Tx,
+    (user, former): (&Id, &PersonSession),
+    tenant: &Id,
+    (id, now): (Id, TimeMs),
+) -> Result<(Authenticated, TimeMs), Error> {
+    let rows = tx.system(GOING_ON, &[Value::from(&former.id), user.into(), now.0.into()]).await?;
+    let row = rows.first().ok_or(Error::NotFound)?;
+    let (generation, ends) = (row.int("generation")?, TimeMs(row.int("ends_at")?));
+    match begin(tx, (user, Some(generation)), Some(tenant), (id, now, ends)).await {
+        Ok(who) => Ok((who, ends)),
+        // It is of another generation: a password was changed, or all sessions were ended.
+        Err(Error::WrongPassword) => Err(Error::NotFound),
+        Err(error) => Err(error),
+    }
 }
 
 /// Where a person was last, else where he first may.

@@ -73,6 +73,7 @@ pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
     ("sessions: latest", begin::LATEST),
     ("sessions: sweep", begin::SWEEP),
     ("sessions: cap", begin::CAP),
+    ("sessions: going on", begin::GOING_ON),
     ("sessions: hold", refresh::HOLD),
     ("sessions: rotate", refresh::ROTATE),
     ("sessions: end", end::END),

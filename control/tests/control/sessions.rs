@@ -314,6 +314,12 @@ async fn another_password_and_the_end_of_all_leave_this_session_or_none() {
             assert!(matches!(change(present, new).await, Err(Error::Invalid(_))), "{present}");
         }
         change(PASSWORD, &new).await.expect("changed");
+        // The other begins no third one either, however fresh the memory of it is.
+        let home: Id = HOME.parse().expect("an id");
+        let refused = control.switch_person_session(&user, &there.session, &home).await;
+        assert!(matches!(refused, Err(Error::NotFound)));
+        let switched = control.switch_person_session(&user, &here.session, &home).await.expect("this one does");
+        assert_eq!(switched.session.ends, here.session.ends, "and lasts no longer by it");
         until("the other session ends", async || control.resume_person(there.cookie.expose()).await.is_err()).await;
         tokio::time::sleep(Duration::from_millis(2_100)).await;
         control.resume_person(here.cookie.expose()).await.expect("this one goes on");

@@ -73,7 +73,7 @@ pub async fn refresh(State(app): State<Arc<App>>, body: Body) -> Result<Response
 /// Begins a session in another organisation of the person.
 ///
 /// The session of a cookie ends with it, and its `csrf` too: a page that still shows the former organisation changes nothing in this one.
-/// One of an access token goes on.
+/// One of an access token goes on. The new one ends when the former would have.
 #[utoipa::path(
     post,
     path = "/auth/switch",
@@ -96,15 +96,15 @@ pub async fn switch(
     let organisation = path_id(&organisation.unwrap_or_default(), "organisation")?;
     let control = app.control()?;
     let refused = |e| ApiError::of_control(e, "organisation");
-    let life = app.config.auth.session;
-    let begun = control.begin_person_session(user, Some(&organisation), life).await.map_err(refused)?;
-    match session {
-        Some(Extension(former)) if former.csrf.is_some() => {
+    let Some(Extension(former)) = session else { return Err(ApiError::NoPerson) };
+    let begun = control.switch_person_session(user, &former, &organisation).await.map_err(refused)?;
+    match former.csrf.is_some() {
+        true => {
             control.end_person_session(&former).await.map_err(refused)?;
             let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
             answer::began(&app, &control, secure, &begun).await
         }
-        _ => Ok(Live(Json(tokens(&app, &control, &begun).await?)).into_response()),
+        false => Ok(Live(Json(tokens(&app, &control, &begun).await?)).into_response()),
     }
 }
 
