@@ -11,7 +11,10 @@ use clickhouse::{Client, Compression, query::Query};
 use schemas::limits;
 use url::{Host, Url};
 
-use crate::error::{StoreError, StoreErrorKind};
+use crate::{
+    error::{StoreError, StoreErrorKind},
+    query::heads::Seen,
+};
 
 /// Where the store is and who we are to it.
 #[derive(Clone)]
@@ -61,6 +64,7 @@ pub struct Store {
     server: Client,
     config: StoreConfig,
     answered: Arc<Mutex<Option<Instant>>>,
+    seen: Arc<Seen>,
 }
 
 impl Store {
@@ -94,7 +98,7 @@ impl Store {
             .with_user(&config.user)
             .with_password(&config.password);
         let client = server.clone().with_database(&config.database);
-        Ok(Self { client, server, config, answered: Arc::default() })
+        Ok(Self { client, server, config, answered: Arc::default(), seen: Arc::default() })
     }
 
     /// The configuration it was made from.
@@ -114,6 +118,7 @@ impl Store {
             config: StoreConfig { database, ..self.config.clone() },
             server: self.server.clone(),
             answered: Arc::clone(&self.answered),
+            seen: Arc::default(),
         }
     }
 
@@ -124,6 +129,11 @@ impl Store {
     /// A client that names no database, for making one.
     pub(crate) fn server(&self) -> &Client {
         &self.server
+    }
+
+    /// Where heads of this database were when they were last asked for.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// A read in our database, limited in time on the store's side too.

@@ -23,6 +23,7 @@ pub mod events;
 pub mod examples;
 pub mod failures;
 pub mod figures;
+pub(crate) mod heads;
 pub mod health;
 pub mod held;
 pub mod metric;

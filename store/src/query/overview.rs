@@ -10,8 +10,9 @@ use schemas::{
 use super::{
     Figures, Source, Step,
     by_rows::Ask,
+    heads::Heads,
     steps::{Word, reason, word},
-    told::{Heads, Range, Window, check_contract, figures},
+    told::{Range, Window, check_contract, figures},
 };
 use crate::{Store, StoreError, StoreErrorKind};
 
@@ -125,7 +126,7 @@ impl Store {
         let minutes = |(from, to): &(i64, i64)| Range { step: Step::Minute, from: *from, to: *to };
         let ranges: Vec<Range> = of_hours.into_iter().chain(edges.iter().map(minutes)).collect();
         let told = self.told(&filter.network, whose, &ranges, true);
-        let ((mut told, heads), head) = futures::future::try_join(told, self.head(filter.network.as_str())).await?;
+        let ((mut told, heads), head) = futures::future::try_join(told, self.head_times(&filter.network)).await?;
         let mut of = |step| told.remove(&step).unwrap_or_default();
         let (of_hours, mut of_minutes) = (of(Step::Hour), of(Step::Minute));
         let is_contract = contract.is_some();
@@ -135,8 +136,7 @@ impl Store {
         let whole = |at: &i64| word(&of_hours, &heads, is_contract, windows, *at).step(*at).complete;
         let (mut whole_hours, torn): (Vec<i64>, Vec<i64>) = starts(Step::Hour, hours).partition(whole);
         let windows_to = heads.network.map(|(at, _)| at);
-        let (time, median) =
-            head.map_or((None, None), |block| (Some(block.timestamp.0), block.median_time.map(|time| time.0)));
+        let (time, median) = head.map_or((None, None), |head| (Some(head.own.0), head.median.map(|time| time.0)));
         let reach = open_from(windows_to, time);
         let newest = unsettled_from(reach, windows_to, median);
         let take_apart: Vec<(i64, i64)> = torn.iter().map(|at| (*at, at + Step::Hour.ms())).collect();

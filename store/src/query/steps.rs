@@ -14,7 +14,8 @@ use schemas::{
 use super::{
     Figures, Source, Step,
     by_rows::{Ask, Refusal},
-    told::{Heads, Range, Told, Window},
+    heads::Heads,
+    told::{Range, Told, Window},
 };
 use crate::{Store, StoreError, StoreErrorKind};
 

@@ -16,7 +16,7 @@ use schemas::{
 };
 use serde::Deserialize;
 
-use super::{Figures, Step, wire};
+use super::{Figures, Step, heads::Heads, wire};
 use crate::{Store, StoreError, StoreErrorKind};
 
 /// Windows of a network and of one of its contracts, by their beginning.
@@ -44,17 +44,6 @@ pub(super) struct Range {
     pub step: Step,
     pub from: i64,
     pub to: i64,
-}
-
-/// The heads: how far windows go.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Heads {
-    /// Windows that begin before were removed.
-    pub kept_from: i64,
-    /// Beginning of the network's newest minute, which is still open, and the event that it was told at.
-    pub network: Option<(i64, u64)>,
-    /// From which block time on the contract is looked through for, by its newest window.
-    pub watched_from: Option<i64>,
 }
 
 #[derive(Row, Deserialize)]
@@ -297,9 +286,7 @@ impl Store {
         let sql = format!(
             "SELECT {COLUMNS}, {sketches} FROM window_rows WHERE network = {{network:String}} AND {whose} AND ({wanted})"
         );
-        // Few rows: more threads cost more than they bring.
-        let query = self.read(&sql).with_setting("max_threads", "1");
-        let mut query = query.param("network", network.as_str());
+        let mut query = self.read_few(&sql).param("network", network.as_str());
         if let Some((contract, _)) = contract {
             query = query.param("contract", contract);
         }
@@ -316,40 +303,6 @@ impl Store {
             }
         }
         Ok(told)
-    }
-
-    /// How far windows of a network go, and since when a contract of it has some: not before the time beside it, and only where one that begins
-    /// then or later says so.
-    async fn window_heads(&self, network: &Network, contract: Option<(&str, TimeMs)>) -> Result<Heads, StoreError> {
-        const FLOOR: &str = "SELECT 2 AS what, toUnixTimestamp64Milli(max(pruned_before)) AS at, toInt64(0) AS told FROM pruned_window_rows";
-        // In the key's order, from its end: a granule of each part that reaches there.
-        let newest = |what: u8, whose: &str, told: &str| {
-            format!(
-                "SELECT {what} AS what, at, told FROM (SELECT toUnixTimestamp64Milli(window_start) AS at, {told} AS told FROM window_rows \
-                 WHERE network = {{network:String}} AND contract = {whose} AND window_seconds = 60 AND blocks > 0 \
-                 ORDER BY window_start DESC, sequence DESC LIMIT 1)"
-            )
-        };
-        let mut parts = vec![FLOOR.to_owned(), newest(0, "''", "toInt64(sequence)")];
-        if contract.is_some() {
-            parts.push(newest(1, "{contract:String}", "ifNull(toUnixTimestamp64Milli(watched_from), toInt64(-1))"));
-        }
-        let query = self.read(&parts.join(" UNION ALL ")).with_setting("max_threads", "1");
-        let mut query = query.param("network", network.as_str());
-        if let Some((contract, _)) = contract {
-            query = query.param("contract", contract);
-        }
-        let lines = self.within("reading how far windows go", query.fetch_all::<(u8, i64, i64)>()).await?;
-        let of = |wanted: u8| lines.iter().find(|(what, _, _)| *what == wanted).map(|(_, at, told)| (*at, *told));
-        let kept_from = of(2).map_or(0, |(at, _)| at);
-        let newest = |what| of(what).filter(|(at, _)| *at >= kept_from);
-        Ok(Heads {
-            kept_from,
-            network: newest(0).map(|(at, sequence)| (at, u64::try_from(sequence).unwrap_or_default())),
-            watched_from: newest(1).zip(contract).and_then(|((at, from), (_, told_from))| {
-                (from >= 0 && at >= told_from.0).then_some(from.max(told_from.0))
-            }),
-        })
     }
 }
 

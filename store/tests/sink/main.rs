@@ -32,6 +32,7 @@ mod queries;
 mod recorded;
 mod refused;
 mod samples;
+mod seen;
 mod setup;
 mod shown;
 mod transfers;
