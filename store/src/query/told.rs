@@ -230,7 +230,7 @@ impl Told {
 
 impl Store {
     /// Windows that begin in these times, by their length, and how far windows go; of the contract none that begins before the time beside it.
-    /// With their sketches where those are to be merged.
+    /// With their sketches where those are to be merged: the contract's, or else the network's.
     pub(super) async fn told(
         &self,
         network: &Network,
@@ -267,9 +267,13 @@ impl Store {
         if ranges.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let sketches = match sketches {
-            true => "hex(price_sketch) AS price_hex, hex(sender_sketch) AS sender_hex",
-            false => "CAST(NULL, 'Nullable(String)') AS price_hex, CAST(NULL, 'Nullable(String)') AS sender_hex",
+        // A contract's question is about its own; of the network's windows it is told only whether they are whole.
+        let sketches = match (sketches, contract.is_some()) {
+            (true, false) => "hex(price_sketch) AS price_hex, hex(sender_sketch) AS sender_hex",
+            (true, true) => {
+                "if(contract = '', NULL, hex(price_sketch)) AS price_hex, if(contract = '', NULL, hex(sender_sketch)) AS sender_hex"
+            }
+            (false, _) => "CAST(NULL, 'Nullable(String)') AS price_hex, CAST(NULL, 'Nullable(String)') AS sender_hex",
         };
         let whose = match contract {
             Some(_) => "contract IN ('', {contract:String})",
