@@ -49,8 +49,15 @@ impl Control {
 
     /// What is no mistake but should be known.
     pub fn warnings(&self) -> Vec<String> {
-        let ControlPlace::Postgres { url, .. } = &self.place else { return Vec::new() };
-        let Ok(url) = url.expose().parse::<Url>() else { return Vec::new() };
+        let former = "[control] former_secret: what was made with it is good still; run `headwater control rotate-secret --finish`, and take it out";
+        let former = self.former_secret.as_ref().map(|_| former.to_owned());
+        self.unverified().into_iter().chain(former).collect()
+    }
+
+    /// Where a database elsewhere is not asked who it is.
+    fn unverified(&self) -> Option<String> {
+        let ControlPlace::Postgres { url, .. } = &self.place else { return None };
+        let Ok(url) = url.expose().parse::<Url>() else { return None };
         let near = match url.host() {
             // Of a scheme that browsers do not know, an address is taken for a name.
             Some(url::Host::Domain(name)) => {
@@ -63,7 +70,7 @@ impl Control {
         let verified = url.query_pairs().any(|(k, v)| k == "sslmode" && matches!(&*v, "verify-full" | "verify-ca"));
         let words = "[control] url: the database's certificate is not checked, so that whoever stands between may read and change what \
                      passes; add `?sslmode=verify-full` (and `&sslrootcert=FILE`)";
-        (!near && !verified).then(|| words.to_owned()).into_iter().collect()
+        (!near && !verified).then(|| words.to_owned())
     }
 }
 
@@ -218,6 +225,18 @@ mod tests {
                 .warnings()
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_former_secret_goes_with_another_present_one_and_is_warned_of() {
+        let (one, two) = ("1".repeat(32), "2".repeat(32));
+        let text = |former: &str| format!("[control]\nsecret = \"{two}\"\nformer_secret = \"{former}\"");
+        let control = config(&text(&one)).expect("good").control;
+        assert_eq!(control.former_secret, Some(Secret::new(one.as_str())));
+        let warnings = control.warnings();
+        assert!(warnings.iter().any(|w| w.contains("rotate-secret") && !w.contains(&one)), "{warnings:?}");
+        let mistakes = config(&text(&two)).expect_err("the same");
+        assert!(mistakes.iter().any(|m| m.key == "control.former_secret" && m.line == 3), "{mistakes:?}");
     }
 
     #[test]
