@@ -9,6 +9,7 @@ use crate::{
     db::{Tx, Value},
     error::Error,
     id::Id,
+    keys,
     open::Control,
     organisations,
     people::{self, Person},
@@ -25,7 +26,8 @@ pub(super) const OF_HASH: SystemSql =
 /// Takes it for who asks; nobody else has it afterwards.
 pub(super) const CLAIM: Sql = Sql::of_tenant(
     "UPDATE invitations SET accepted_at = $3, version = version + 1 \
-     WHERE tenant_id = $1 AND id = $2 AND email = $4 AND accepted_at IS NULL AND expires_at > $3 RETURNING role",
+     WHERE tenant_id = $1 AND id = $2 AND email = $4 AND accepted_at IS NULL AND expires_at > $3 \
+     RETURNING role, created_by_kind, created_by",
 );
 
 /// What a person is where.
@@ -114,7 +116,11 @@ pub(crate) async fn of_token(tx: &mut Tx, pepper: &Pepper, token: &str, now: Tim
 pub(crate) async fn join(change: &mut Change<'_>, person: &Person, invitation: &Id) -> Result<Role, Error> {
     let at = change.at().0;
     let rows = change.write(CLAIM, &[Value::from(invitation), at.into(), Value::from(&person.email)]).await?;
-    let role: Role = rows.first().ok_or(Error::NoInvitation)?.parsed("role")?;
+    let row = rows.first().ok_or(Error::NoInvitation)?;
+    let role: Role = row.parsed("role")?;
+    if !stands(change, role, &row.text("created_by_kind")?, &row.text("created_by")?).await? {
+        return Err(Error::NoInvitation);
+    }
     if organisations::number_of(change.tx(), &person.id, None).await? >= limits::ORGANISATIONS {
         return Err(Error::Full { what: "organisations of one person", most: limits::ORGANISATIONS as usize });
     }
@@ -123,4 +129,20 @@ pub(crate) async fn join(change: &mut Change<'_>, person: &Person, invitation: &
     let after = json!({"email": person.email, "role": role, "invitation": invitation});
     change.audit(Action::MemberJoin, &subject, None, Some(after), Outcome::Done).await?;
     Ok(role)
+}
+
+/// Whether who wrote an invitation may give that role still. A person's open ones go with what he may; those of a key would stay when it is
+/// revoked, or when the person who made it is removed.
+async fn stands(change: &mut Change<'_>, role: Role, kind: &str, by: &str) -> Result<bool, Error> {
+    let Ok(id) = by.parse::<Id>() else { return Ok(true) };
+    let (tenant, now) = (change.by().who.tenant().clone(), change.at());
+    let found = match kind {
+        "user" => match people::role(change.tx(), &id).await? {
+            Some(had) => Some((had.scopes(), had == Role::Owner || people::get(change.tx(), &id).await?.platform)),
+            None => None,
+        },
+        "key" => keys::present(change.tx(), &tenant, &id, now).await?,
+        _ => return Ok(true),
+    };
+    Ok(found.is_some_and(|(scopes, owners)| role.scopes().beyond(scopes).is_empty() && (role < Role::Owner || owners)))
 }

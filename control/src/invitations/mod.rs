@@ -2,7 +2,8 @@
 //!
 //! Guarantee: an invitation is good once, for a bounded time, for the address that it was written to, and gives no more than who wrote it
 //! may give. Its token has 131 random bits and is kept as a keyed hash. Inviting answers the same whether or not there is an account of the
-//! address. Who loses his role, or is removed, takes his open invitations along.
+//! address. Who loses his role, or is removed, takes his open invitations along; those that a key wrote are good while it may give what they
+//! give.
 
 mod accept;
 mod invite;

@@ -8,7 +8,7 @@ use crate::{
     db::{Tx, Value},
     error::{Error, Mistake},
     id::Id,
-    quotas,
+    people, quotas,
     scopes::Scopes,
     secret::Pepper,
     sql::Sql,
@@ -137,6 +137,27 @@ pub(super) async fn makers(tx: &mut Tx, id: &Id) -> Result<Vec<Key>, Error> {
         chain.push(get(tx, &above).await?);
     }
     Ok(chain)
+}
+
+/// What a key may now, and whether it is an operator's of the platform; `None`: it, or a maker of it, is no good any more. Of the store, and not
+/// of what is remembered: for what outlives that.
+pub(crate) async fn present(
+    tx: &mut Tx,
+    tenant: &Tenant,
+    id: &Id,
+    now: TimeMs,
+) -> Result<Option<(Scopes, bool)>, Error> {
+    let chain = makers(tx, id).await?;
+    let over = |key: &Key| key.revoked_at.is_some() || key.expires_at.is_some_and(|until| until <= now);
+    if chain.iter().any(over) {
+        return Ok(None);
+    }
+    let mut scopes = chain.iter().fold(Scopes::ALL, |scopes, key| scopes.and(key.scopes));
+    if let Some(person) = chain.last().and_then(Key::person) {
+        let Some(role) = people::role(tx, &person).await? else { return Ok(None) };
+        scopes = scopes.and(role.scopes());
+    }
+    Ok(Some((scopes, is_platform(tenant, &chain))))
 }
 
 /// Whether a key of these makers is an operator's of the whole platform: it may everything in the tenant that is always there, and nobody

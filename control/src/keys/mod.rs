@@ -18,7 +18,7 @@ use runtime::config::Secret;
 use schemas::{Network, Quota, TimeMs, limits::control as limits, names};
 use serde_json::json;
 
-pub(crate) use create::create_in;
+pub(crate) use create::{create_in, present};
 pub(crate) use door::Remembered;
 pub use once::Made;
 pub use session::Session;

@@ -3,7 +3,7 @@
 use schemas::{Quota, TimeMs};
 use serde_json::json;
 
-use super::{changes_owners, may_give};
+use super::may_give;
 use crate::{
     audit::{Action, Change, Outcome, Subject},
     db::{Row, Tx, Value},
@@ -132,8 +132,8 @@ impl Control {
                 return Ok(before);
             }
             may_give(&mut change, role).await?;
-            if before.role == Role::Owner && !changes_owners(change.by().who) {
-                return Err(Error::OwnersOnly);
+            if before.role == Role::Owner {
+                may_give(&mut change, Role::Owner).await?;
             }
             change_in(&mut change, &before, role).await
         };

@@ -22,11 +22,13 @@ use crate::{
     error::Error,
     id::Id,
     invitations::Membership,
+    keys,
     open::Control,
-    quotas,
+    people, quotas,
     roles::Role,
+    scopes::{Allowed, Resource, Scopes},
     sql::{Sql, SystemSql},
-    tenant::{Authenticated, Networks, Tenant},
+    tenant::{Actor, Authenticated, Networks, Tenant},
     tenants::{self, TenantInfo},
 };
 
@@ -94,7 +96,6 @@ impl Control {
 
 /// An operator of the platform in another organisation: of it he may see what it is and change that, and nothing that is in it.
 pub(crate) fn across(who: &Authenticated, organisation: &Id) -> Result<Authenticated, Error> {
-    use crate::scopes::{Allowed, Resource, Scopes};
     if !who.is_platform() {
         return Err(Error::OperatorsOnly);
     }
@@ -144,13 +145,18 @@ pub(crate) async fn add(change: &mut Change<'_>, user: &Id, role: Role) -> Resul
     change.write(ADD, &values).await.map(drop)
 }
 
-/// Refuses to give a role that may more than who gives it.
+/// Refuses to give a role that may more than who gives it. What he may is asked of the store: he may have lost it since he was let in, and what he
+/// gives would outlive that.
 pub(crate) async fn may_give(change: &mut Change<'_>, role: Role) -> Result<(), Error> {
     let who = change.by().who;
-    if role == Role::Owner && !changes_owners(who) {
+    let (scopes, changes_owners) = present(change).await?;
+    if role == Role::Owner && !changes_owners {
         return Err(Error::OwnersOnly);
     }
-    let beyond = role.scopes().beyond(who.scopes());
+    if !scopes.allows(Resource::Members, Allowed::Write) {
+        return Err(Error::MoreThanMaker("members:write is not among your scopes".to_owned()));
+    }
+    let beyond = role.scopes().beyond(scopes);
     if !beyond.is_empty() {
         return Err(Error::MoreThanMaker(format!("the role {role} has {}, which you have not", beyond.join(", "))));
     }
@@ -162,9 +168,20 @@ pub(crate) async fn may_give(change: &mut Change<'_>, role: Role) -> Result<(), 
     Err(Error::MoreThanMaker(format!("your networks are {}", who.tenant().reach().listed().join(", "))))
 }
 
-/// Whether somebody may say who is an owner.
-pub(crate) fn changes_owners(who: &Authenticated) -> bool {
-    who.role() == Some(Role::Owner) || who.is_platform()
+/// What whoever makes this change may now, and whether that may say who is an owner.
+async fn present(change: &mut Change<'_>) -> Result<(Scopes, bool), Error> {
+    let (who, now) = (change.by().who, change.at());
+    let found = match who.actor() {
+        Actor::User { id, .. } => {
+            let role = people::role(change.tx(), id).await?;
+            role.map(|role| (role.scopes(), role == Role::Owner || who.is_platform()))
+        }
+        Actor::Key { id, .. } => keys::present(change.tx(), who.tenant(), id, now).await?,
+        _ => Some((who.scopes(), who.role() == Some(Role::Owner) || who.is_platform())),
+    };
+    let gone = || Error::MoreThanMaker("you may nothing in this organisation any more".to_owned());
+    let (scopes, changes_owners) = found.ok_or_else(gone)?;
+    Ok((scopes.and(who.scopes()), changes_owners))
 }
 
 pub(crate) use networks::entitled;

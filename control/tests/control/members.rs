@@ -126,6 +126,8 @@ async fn a_key_never_does_more_than_the_person_who_made_it_may_now() {
         let by = Caller::here(&owner);
         let pending = control.invite(Caller::here(&as_admin), "friend@example.org", Role::Editor).await;
         let pending = pending.expect("invited");
+        let by_his_key = control.invite(Caller::here(&by_key), "other@example.org", Role::Editor).await;
+        let by_his_key = by_his_key.expect("invited");
 
         // Another role: his keys, and those that they made, may what that role may; his open invitations are gone.
         control.change_member(by, &admin.person.id, &any, Role::Viewer).await.expect("changed");
@@ -135,9 +137,20 @@ async fn a_key_never_does_more_than_the_person_who_made_it_may_now() {
         .await;
         let scopes = control.authenticate(below.text.expose()).await.expect("let in").scopes();
         assert_eq!(scopes.texts(), ["contracts:read"]);
-        let into = Joining::Invitation(pending.token.expose().to_owned());
-        let e = control.sign_up(Origin::default(), new("friend@example.org"), into).await.unwrap_err();
-        assert!(matches!(e, Error::NoInvitation), "{e}");
+        for (invited, email) in [(&pending, "friend@example.org"), (&by_his_key, "other@example.org")] {
+            let into = Joining::Invitation(invited.token.expose().to_owned());
+            let e = control.sign_up(Origin::default(), new(email), into).await.unwrap_err();
+            assert!(matches!(e, Error::NoInvitation), "{email}: {e}");
+        }
+        // What is remembered of him, and of his key, gives nothing any more.
+        for who in [&as_admin, &by_key] {
+            let by = Caller::here(who);
+            let invited = control.invite(by, "late@example.org", Role::Viewer).await.map(drop);
+            let changed = control.change_member(by, &admin.person.id, &any, Role::Admin).await.map(drop);
+            for e in [invited, changed] {
+                assert!(matches!(e, Err(Error::MoreThanMaker(_))), "{e:?}");
+            }
+        }
 
         // Removed, or not let in at all: nothing.
         let ended = async || {
