@@ -1,7 +1,7 @@
 //! Who somebody is at a provider (OpenID Connect): known again by issuer and subject, never by an e-mail address.
 //!
 //! Guarantee: an identity is one person's and stays that one's. That a provider names an address of an account here opens nothing: its person
-//! logs in by password, and links the identity himself. What a browser carries to a provider and back ([`Visit`]) is sealed, and is worth
+//! logs in by password, and links the identity himself, with that password: a session alone, which may be stolen, links nothing. What a browser carries to a provider and back ([`Visit`]) is sealed, and is worth
 //! nothing with another provider, in another browser, or after ten minutes.
 
 use runtime::config::Secret;

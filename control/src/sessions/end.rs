@@ -97,6 +97,28 @@ impl Control {
         tx.end(rows).await?.iter().map(read).collect()
     }
 
+    /// The address of whoever asks, if he knows the password of his account: a session that was stolen must not become an account.
+    ///
+    /// # Errors
+    /// It is wrong, or there is none ([`Error::Invalid`]); too many attempts ([`Error::Wait`]); the store is away.
+    pub async fn confirm_password(&self, by: Caller<'_>, present: &Secret) -> Result<String, Error> {
+        let user = *by.who.user().ok_or(Error::NotFound)?;
+        let mut tx = self.db.system(false).await?;
+        let found = person(&mut tx, &user).await;
+        let found = tx.end(found).await?;
+        self.attempt(&found.email, by.ip, TimeMs::now()).await?;
+        if found.password.is_none() {
+            let cure = "have a link sent to your address (POST /api/v1/auth/reset), and choose one there";
+            return Err(Error::Invalid(vec![Mistake::new("password", "there is none yet", cure)]));
+        }
+        if !self.passwords.check(present, found.password.as_deref()).await? {
+            let mistake = Mistake::new("password", "is not the present one", "write the password that you log in with");
+            return Err(Error::Invalid(vec![mistake]));
+        }
+        self.attempt_succeeded(&found.email, by.ip).await;
+        Ok(found.email)
+    }
+
     /// Gives whoever asks another password, and ends all other sessions of his.
     ///
     /// # Errors
@@ -109,21 +131,8 @@ impl Control {
         new: &Secret,
     ) -> Result<(), Error> {
         let user = *by.who.user().ok_or(Error::NotFound)?;
-        let mut tx = self.db.system(false).await?;
-        let found = person(&mut tx, &user).await;
-        let found = tx.end(found).await?;
-        self.attempt(&found.email, by.ip, TimeMs::now()).await?;
-        if found.password.is_none() {
-            // A session that was stolen must not become an account.
-            let cure = "have a link sent to your address (POST /api/v1/auth/reset), and choose one there";
-            return Err(Error::Invalid(vec![Mistake::new("password", "there is none yet", cure)]));
-        }
-        if !self.passwords.check(present, found.password.as_deref()).await? {
-            let mistake = Mistake::new("password", "is not the present one", "write the password that you log in with");
-            return Err(Error::Invalid(vec![mistake]));
-        }
-        self.attempt_succeeded(&found.email, by.ip).await;
-        let mistakes = passwords::mistakes("new", new, &[&found.email]);
+        let email = self.confirm_password(by, present).await?;
+        let mistakes = passwords::mistakes("new", new, &[&email]);
         if !mistakes.is_empty() {
             return Err(Error::Invalid(mistakes));
         }

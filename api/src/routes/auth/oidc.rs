@@ -1,8 +1,8 @@
 //! `/auth/oidc/{provider}`: coming in by a provider, and back from it.
 //!
 //! Guarantee: what a provider's answer does is bound to the browser that began (a sealed cookie, used once) and to who began (linking an
-//! identity wants the same person at the end as at the beginning, and a page of ours that begins it). Whoever is sent on afterwards goes to a
-//! path of ours, never to another site. People are known by issuer and subject: an address alone opens no account.
+//! identity wants the same person at the end as at the beginning, his password, and a page of ours that begins it). Whoever is sent on
+//! afterwards goes to a path of ours, never to another site. People are known by issuer and subject: an address alone opens no account.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use control::{Caller, Control, Error, Joining, Mode, NewPerson, Origin, Visit};
-use runtime::config::SignUp;
+use runtime::config::{Secret, SignUp};
 use schemas::limits::{control::NAME_CHARACTERS, people as limits};
 use serde::Serialize;
 use url::{Url, form_urlencoded};
@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use super::{answer, person};
 use crate::{
     app::App,
-    body::MaybeBody,
+    body::{Body, Fields},
     door::{Counted, Credential, From, RequestId, Who, cookie_named},
     error::ApiError,
     oidc::{Problem, Provider, Stranger},
@@ -46,6 +46,9 @@ pub struct Away {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "documentation; the values are read by `Fields`, which explains mistakes")]
 pub struct Link {
+    /// The account's password.
+    #[schema(max_length = 512)]
+    password: String,
     /// A path of our pages to come back to.
     #[schema(max_length = 1024, example = "/account")]
     back: Option<String>,
@@ -91,13 +94,14 @@ pub async fn begin(
     })
 }
 
-/// Begins to link an identity at a provider to the account that is logged in.
+/// Begins to link an identity at a provider to the account that is logged in. Whoever logs in by that identity has the account, so it wants the
+/// password.
 #[utoipa::path(
     post,
     path = "/auth/oidc/{provider}",
     tag = "access",
     params(("provider" = String, Path, description = "Its id, as `/auth/ways` has it")),
-    request_body = Option<Link>,
+    request_body = Link,
     responses(
         (status = 200, description = "Where the browser is to go; `Set-Cookie` has what the way back wants", body = Away),
         (status = 404, description = "No such provider", body = crate::error::Problem, content_type = "application/problem+json"),
@@ -110,11 +114,12 @@ pub async fn link(
     Path(id): Path<String>,
     who: Who,
     from: Option<Extension<From>>,
-    body: MaybeBody,
+    body: Body,
 ) -> Result<Response, ApiError> {
     let user = person(&who.who)?.to_string();
     let provider = provider(&app, &id)?;
-    let mut fields = body.0.fields()?;
+    let mut fields = body.fields()?;
+    let password = Secret::new(fields.required("password", Fields::text).unwrap_or_default());
     let asked = fields.text("back");
     let back = asked.as_deref().and_then(local);
     if asked.is_some() && back.is_none() {
@@ -123,6 +128,7 @@ pub async fn link(
     fields.finish()?;
     super::count(&app, from)?;
     let control = app.control()?;
+    control.confirm_password(who.caller(), &password).await.map_err(|e| ApiError::of_control(e, "account"))?;
     let begun = provider.begin(back.unwrap_or_else(|| "/account".to_owned()), None, Some(user)).await;
     let (url, visit) = begun.map_err(|_| ApiError::ProviderAway)?;
     let answer = Live(Json(Away { url: url.to_string() })).into_response();

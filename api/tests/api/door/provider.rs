@@ -26,7 +26,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::{Url, form_urlencoded};
 
-use super::{Accounts, Keyed, LoggedIn, accounts::HOME};
+use super::{
+    Accounts, Keyed, LoggedIn,
+    accounts::{HOME, PASSWORD},
+};
 use crate::http::{self, Answer};
 
 const CLIENT: &str = "hw";
@@ -164,7 +167,9 @@ async fn token(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body:
     let found = form.get("code").and_then(|code| inner.codes.remove(code));
     let proven = form.get("code_verifier").map(|verifier| coded(Sha256::digest(verifier)));
     match found {
-        Some((challenge, token)) if known && proven.as_ref() == Some(&challenge) && form["redirect_uri"] == CALLBACK => {
+        Some((challenge, token))
+            if known && proven.as_ref() == Some(&challenge) && form["redirect_uri"] == CALLBACK =>
+        {
             Json(json!({"access_token": "x", "token_type": "Bearer", "expires_in": 300, "id_token": token}))
                 .into_response()
         }
@@ -406,8 +411,17 @@ async fn an_identity_is_linked_by_its_person_alone() {
     let begin = async |session: &LoggedIn, csrf: &str| {
         let at = somewhere();
         let headers = [("Cookie", session.cookie.as_str()), ("X-Headwater-Csrf", csrf), ("X-Forwarded-For", &at)];
-        accounts.post("/api/v1/auth/oidc/here", &headers, &json!({"back": "/account"})).await
+        let body = json!({"password": PASSWORD, "back": "/account"});
+        accounts.post("/api/v1/auth/oidc/here", &headers, &body).await
     };
+    // A session alone, which may be stolen, begins nothing.
+    for body in [json!({"back": "/account"}), json!({"password": "wrong wrong wrong"})] {
+        let at = somewhere();
+        let headers =
+            [("Cookie", one.cookie.as_str()), ("X-Headwater-Csrf", one.csrf.as_str()), ("X-Forwarded-For", &at)];
+        let refused = accounts.post("/api/v1/auth/oidc/here", &headers, &body).await;
+        assert_eq!((refused.status, refused.has("set-cookie")), (422, false), "{}", refused.text());
+    }
     assert_eq!(begin(&one, "x").await.status, 403, "a page of another site does not begin it");
     let sent = |answer: &Answer| Sent {
         to: answer.json()["url"].as_str().expect("a URL").parse().expect("a URL"),
@@ -433,7 +447,7 @@ async fn an_identity_is_linked_by_its_person_alone() {
     // It is nobody else's from then on.
     let begun = sent(&begin(&two, &two.csrf).await);
     assert_eq!(back(&begun, "p1", Some(&two)).await, refused("linked"));
-    let wrong = json!({"back": "https://evil.example"});
+    let wrong = json!({"password": PASSWORD, "back": "https://evil.example"});
     let headers = [("Cookie", one.cookie.as_str()), ("X-Headwater-Csrf", one.csrf.as_str())];
     assert_eq!(accounts.post("/api/v1/auth/oidc/here", &headers, &wrong).await.status, 422);
     accounts.stop().await;
