@@ -1,9 +1,9 @@
 //! Links of letters: to set a new password, and to show that an address is one's own.
 //!
 //! Guarantee: a link that sets a password is good once and for an hour, has 190 random bits, and is kept as a keyed hash; whoever uses it ends
-//! every session of that person and every other such link. A link that shows an address is a MAC over person, address and time: nothing is
-//! kept, and it is worth nothing once the address is another. That somebody has an account is told to his own address alone: what asks for a
-//! letter answers before anybody has looked.
+//! every session of that person and every other such link, and takes away identities that were linked before the address was proven. A link
+//! that shows an address is a MAC over person, address and time: nothing is kept, and it is worth nothing once the address is another. That
+//! somebody has an account is told to his own address alone: what asks for a letter answers before anybody has looked.
 
 use runtime::config::Secret;
 use schemas::{Mistake, TimeMs, limits::people as limits};
@@ -30,6 +30,11 @@ const USE: SystemSql = SystemSql(
 /// They stay counted until their time is over, so that nobody is sent more letters by using them.
 const VOID: SystemSql = SystemSql("UPDATE password_resets SET used_at = $2 WHERE user_id = $1 AND used_at IS NULL");
 const SWEEP: SystemSql = SystemSql("DELETE FROM password_resets WHERE expires_at < $1");
+/// Whoever made the account may have taken an address that is not his, and linked an identity of his own; until the address is proven, what was
+/// linked is nobody's.
+const UNLINK: SystemSql = SystemSql(
+    "DELETE FROM identities WHERE user_id = $1 AND EXISTS (SELECT 1 FROM users WHERE user_id = $1 AND verified_at IS NULL)",
+);
 /// Who reads the letter has the address too.
 const SET: SystemSql = SystemSql(
     "UPDATE users SET password = $2, generation = generation + 1, verified_at = COALESCE(verified_at, $3), updated_at = $3, \
@@ -46,6 +51,7 @@ pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
     ("resets: use", USE),
     ("resets: void", VOID),
     ("resets: sweep", SWEEP),
+    ("resets: unlink", UNLINK),
     ("resets: set the password", SET),
     ("resets: verify", VERIFY),
 ];
@@ -113,6 +119,7 @@ impl Control {
                 return Err(bad_link());
             }
             tx.system(VOID, &[Value::from(&found.id), now.into()]).await?;
+            tx.system(UNLINK, &[Value::from(&found.id)]).await?;
             match tx.system(SET, &[Value::from(&found.id), kept.into(), now.into()]).await?.is_empty() {
                 true => Err(bad_link()),
                 false => Ok(()),

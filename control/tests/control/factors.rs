@@ -118,6 +118,8 @@ async fn a_link_sets_one_password_once_for_an_hour() {
         assert_eq!(first.to, "p1@example.org");
         let kept = store.raw.texts("SELECT hash FROM password_resets").await;
         assert!(kept.len() == 2 && kept.iter().all(|hash| !hash.contains(first.token.expose())), "a hash is kept");
+        // Linked by whoever made the account, of an address that nobody had proven yet.
+        assert!(control.link_identity(Caller::here(&who), "https://id.example", "before").await.expect("linked"));
         let new = Secret::new(NEW);
         let tries = (0..4).map(|_| control.finish_reset(first.token.expose(), &new));
         let done = futures::future::join_all(tries).await;
@@ -127,6 +129,9 @@ async fn a_link_sets_one_password_once_for_an_hour() {
         assert!(is_of(&control.finish_reset(second.token.expose(), &new).await.expect_err("void"), "token"));
         assert!(matches!(sign_in(&control, 1, PASSWORD, None).await, Err(Error::WrongPassword)));
         sign_in(&control, 1, NEW, None).await.expect("the new one");
+        assert_eq!(control.person_of_identity("https://id.example", "before").await.expect("asked"), None);
+        // From then on it is proven, and what is linked stays.
+        assert!(control.link_identity(Caller::here(&who), "https://id.example", "after").await.expect("linked"));
         let raised = store.raw.texts("SELECT CAST(generation AS TEXT) FROM users").await;
         assert_eq!(raised, ["1"], "every session has ended");
         // Three an hour, used or not; what is older is swept away.
@@ -134,6 +139,10 @@ async fn a_link_sets_one_password_once_for_an_hour() {
         assert!(control.begin_reset("p1@example.org").await.expect("asked").is_none());
         store.raw.run("UPDATE password_resets SET expires_at = 1").await;
         assert!(is_of(&control.finish_reset(third.token.expose(), &new).await.expect_err("too old"), "token"));
+        let again = control.begin_reset("p1@example.org").await.expect("asked").expect("a letter");
+        control.finish_reset(again.token.expose(), &new).await.expect("set");
+        assert!(control.person_of_identity("https://id.example", "after").await.expect("asked").is_some());
+        store.raw.run("UPDATE password_resets SET expires_at = 1").await;
         let last = control.begin_reset("p1@example.org").await.expect("asked").expect("a letter");
         assert_eq!(store.raw.texts("SELECT hash FROM password_resets").await.len(), 1);
         // Whose account is shut gets none, and sets nothing by one that he has.
