@@ -43,10 +43,16 @@ pub struct Membership {
 pub(crate) struct Found {
     tenant: Id,
     pub(crate) id: Id,
+    email: String,
     role: Role,
 }
 
 impl Found {
+    /// Whether it was written to this address.
+    pub(crate) fn is_for(&self, email: &str) -> bool {
+        email.trim().eq_ignore_ascii_case(&self.email)
+    }
+
     /// Who accepts it, as the audit of its organisation has it.
     pub(crate) fn who(&self, person: &Person) -> Authenticated {
         Authenticated {
@@ -61,6 +67,16 @@ impl Found {
 }
 
 impl Control {
+    /// Whether an invitation is good for this address: asked before anything is done for who has it.
+    ///
+    /// # Errors
+    /// It is not ([`Error::NoInvitation`]); the store is away.
+    pub async fn check_invitation(&self, email: &str, token: &str) -> Result<(), Error> {
+        let mut tx = self.db.system(false).await?;
+        let found = of_token(&mut tx, &self.pepper, token, TimeMs::now()).await;
+        if tx.end(found).await?.is_for(email) { Ok(()) } else { Err(Error::NoInvitation) }
+    }
+
     /// Takes a person into the organisation that an invitation leads to.
     ///
     /// # Errors
@@ -109,7 +125,7 @@ pub(crate) async fn of_token(tx: &mut Tx, pepper: &Pepper, token: &str, now: Tim
     if over || tenants::suspended(tx).await? {
         return Err(Error::NoInvitation);
     }
-    Ok(Found { tenant, id: row.parsed("id")?, role: row.parsed("role")? })
+    Ok(Found { tenant, id: row.parsed("id")?, email: row.text("email")?, role: row.parsed("role")? })
 }
 
 /// Makes a person a member by an invitation, in the transaction of that organisation.

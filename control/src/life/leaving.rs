@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     id::Id,
     open::{Control, system_of},
+    people,
     sql::{Sql, SystemSql},
     tenant::{Authenticated, Caller},
 };
@@ -130,6 +131,12 @@ impl Control {
         }
         let mut change = Change::begin(&self.db, &self.pepper, Caller { who: &who, ..by }).await?;
         let done = async {
+            // He may have lost it since he was let in, and nothing brings the organisation back.
+            if let Some(user) = who.user().filter(|_| !who.is_platform())
+                && people::role(change.tx(), user).await? != Some(crate::Role::Owner)
+            {
+                return Err(Error::OwnersOnly);
+            }
             let now = change.at();
             let rows = change.write(ASK, &[now.0.into(), "it is being deleted".into()]).await?;
             let row = rows.first().ok_or(Error::NotFound)?;

@@ -116,15 +116,20 @@ impl Control {
         into: &Joining,
         now: TimeMs,
     ) -> Result<(Person, Authenticated, Option<Id>), Error> {
-        let person = insert(tx, new, now).await?;
         match into {
             Joining::Found(name) => {
+                let person = insert(tx, new, now).await?;
                 let id = organisations::insert(tx, name, now).await?;
                 let who = organisations::owner_of(id, &person);
                 Ok((person, who, None))
             }
             Joining::Invitation(token) => {
+                // First of all: whoever has none hears of no address whether there is an account of it.
                 let found = invitations::of_token(tx, &self.pepper, token, now).await?;
+                if !found.is_for(&new.email) {
+                    return Err(Error::NoInvitation);
+                }
+                let person = insert(tx, new, now).await?;
                 let who = found.who(&person);
                 Ok((person, who, Some(found.id)))
             }

@@ -86,6 +86,8 @@ async fn who_signs_up_owns_an_organisation_or_leaves_nothing_behind() {
             (new("other@example.org"), found(" "), false),
             (new("no address"), found("x"), false),
             (new("other@example.org"), Joining::Invitation("hwi_nothing".to_owned()), false),
+            // Without an invitation nobody hears that there is such an account.
+            (new("ada@example.org"), Joining::Invitation("hwi_nothing".to_owned()), false),
         ] {
             let e = control.sign_up(Origin::default(), person, into).await.unwrap_err();
             assert_eq!(matches!(e, Error::EmailTaken), taken, "{e}");

@@ -89,6 +89,10 @@ pub async fn sign_up(
     let ip = super::count(&app, from)?;
     let control = app.control()?;
     let refused = |e| ApiError::of_control(e, "invitation");
+    // Before a password is hashed: that is for whom it may be of use.
+    if let Joining::Invitation(token) = &into {
+        control.check_invitation(&email, token).await.map_err(refused)?;
+    }
     let hash = control.hash_password(&password, &[&email]).await.map_err(refused)?;
     let name = name.unwrap_or_default();
     let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
