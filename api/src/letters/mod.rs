@@ -2,7 +2,8 @@
 //!
 //! Guarantee: whoever asks for one is answered before anybody has looked for an account, so that neither the answer nor its time tells whether
 //! there is one. Links lead to `[api] public_url` and hold their secret behind `#`, where no server and no log sees it. What waits is bounded;
-//! what is over that is left out, and the log says so. A letter that is not sent after some attempts is given up: who wanted it asks again.
+//! what is over that is left out, and the log says so; and so is what an address would get too many of, whoever wishes them: nobody is written to
+//! over and over by what others do here. A letter that is not sent after some attempts is given up: who wanted it asks again.
 
 mod smtp;
 
@@ -10,8 +11,9 @@ use std::sync::Arc;
 
 use control::{Control, Error, Id};
 use futures::{StreamExt, stream};
+use quick_cache::sync::Cache;
 use runtime::{
-    config::{Auth, Secret},
+    config::{Auth, Rate, Secret},
     targets::{PORTS, Targets},
 };
 use schemas::limits::people as limits;
@@ -19,7 +21,7 @@ use smtp::Server;
 use tokio::sync::{Mutex, mpsc};
 use url::Url;
 
-use crate::door::ControlStore;
+use crate::door::{Bucket, ControlStore};
 
 /// Letters that are sent at the same time.
 const AT_ONCE: usize = 4;
@@ -59,6 +61,8 @@ pub struct Letters {
     server: Server,
     base: Url,
     queue: mpsc::Sender<Wish>,
+    /// By kind and address.
+    sent: Cache<(&'static str, String), Arc<Bucket>>,
     waiting: Mutex<mpsc::Receiver<Wish>>,
 }
 
@@ -68,7 +72,8 @@ impl Letters {
         let (mail, base) = (auth.mail.clone()?, public_url?.clone());
         let targets = Targets::new(&auth.allow_targets, &PORTS).unwrap_or_default().listed_in("[auth] allow_targets");
         let (queue, waiting) = mpsc::channel(limits::LETTERS);
-        Some(Self { server: Server::new(mail, targets), base, queue, waiting: Mutex::new(waiting) })
+        let (server, waiting) = (Server::new(mail, targets), Mutex::new(waiting));
+        Some(Self { server, base, queue, sent: Cache::new(limits::LETTER_ADDRESSES), waiting })
     }
 
     /// Puts a wish into the queue. It is never waited for.
@@ -112,6 +117,22 @@ impl Letters {
         }
     }
 
+    /// Whether an address gets one more of this kind. Those that set a password are counted in the control store, for all processes.
+    fn may_have(&self, kind: &'static str, to: &str) -> bool {
+        let key = (kind, to.to_lowercase());
+        let bucket = self.sent.get(&key).unwrap_or_else(|| {
+            let (requests, per) = limits::LETTERS_OF_ONE;
+            let made = Arc::new(Bucket::new(Rate { requests: u32::try_from(requests).unwrap_or(1), per }));
+            self.sent.insert(key, Arc::clone(&made));
+            made
+        });
+        let may = bucket.count().is_ok();
+        if !may {
+            tracing::info!(kind, "no further letter to an address: enough were sent to it in the last hour");
+        }
+        may
+    }
+
     /// The letter; nothing where nobody is to get one.
     async fn written(&self, control: &Control, wish: Wish) -> Result<Option<Letter>, Error> {
         Ok(match wish {
@@ -127,6 +148,9 @@ impl Letters {
             }),
             Wish::Verify { user } => {
                 let letter = control.begin_verification(&user).await?;
+                if !self.may_have("verify", &letter.to) {
+                    return Ok(None);
+                }
                 Some(Letter {
                     subject: "Is this your address?".to_owned(),
                     body: format!(
@@ -139,6 +163,9 @@ impl Letters {
                 })
             }
             Wish::Invitation { email, organisation, token } => {
+                if !self.may_have("invitation", &email) {
+                    return Ok(None);
+                }
                 // Whatever an organisation calls itself, it writes no second line.
                 let name: String = organisation.chars().filter(|c| !c.is_control()).take(100).collect();
                 Some(Letter {

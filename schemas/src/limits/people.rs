@@ -52,3 +52,5 @@ pub const LETTER_ATTEMPTS: (u32, Duration) = (3, Duration::from_secs(20));
 pub const LETTER_WITHIN: Duration = Duration::from_secs(20);
 /// Letters of one kind that one person gets, and in what time.
 pub const LETTERS_OF_ONE: (i64, Duration) = (3, Duration::from_secs(3_600));
+/// Addresses of which one process remembers how many letters they got.
+pub const LETTER_ADDRESSES: usize = 10_000;

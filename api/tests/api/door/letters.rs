@@ -208,6 +208,13 @@ async fn an_address_is_shown_to_be_ones_own_by_a_letter() {
     accounts.keyed.sql(&format!("UPDATE users SET email = 'p1@example.org' WHERE user_id = '{id}'")).await;
     assert_eq!(post(&accounts, "verify", &json!({ "token": token })).await.status, 204);
     assert_eq!(verified().await, true);
+    // Three letters of a kind an hour go to an address, whoever wishes them.
+    for _ in 0..5 {
+        assert_eq!(send(&accounts, "POST", "verify/send", &headers, &json!({})).await.status, 202);
+    }
+    mail.letter(2).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(mail.count(), 3);
     accounts.stop().await;
 }
 
