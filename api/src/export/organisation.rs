@@ -44,11 +44,11 @@ impl OfOrganisation {
     pub fn give(self, outlet: Outlet, credential: Option<Credential>) {
         tokio::spawn(async move {
             let (app, until) = (Arc::clone(&self.app), Instant::now() + limits::EXPORT_TIME);
-            let gone = outlet.gone();
+            let (gone, had) = (outlet.gone(), Arc::clone(&self.who));
             let end = tokio::select! {
                 end = self.run(&outlet) => end,
                 () = gone => End::Gone,
-                () = door::until_ended(&app, credential, None) => End::Denied,
+                () = door::until_ended(&app, credential, Some(had)) => End::Denied,
                 () = app.shutdown.cancelled() => End::Stopped,
                 () = tokio::time::sleep_until(until) => End::Late,
             };

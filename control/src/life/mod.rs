@@ -22,6 +22,7 @@ use crate::{
     error::Error,
     id::Id,
     organisations::across,
+    scopes::{Allowed, Resource, Scopes},
     sql::{Sql, SystemSql},
     tenant::{Authenticated, Networks, Tenant},
 };
@@ -44,10 +45,16 @@ pub(crate) async fn told(change: &mut Change<'_>) -> Result<(), Error> {
 }
 
 /// Who takes a whole tenant along, in it: whoever belongs to it. What is another's is not there, for operators of the platform too. People
-/// and the command line get all of it, keys what they reach.
+/// and the command line get all of it, keys what they reach; and since it holds everything, it is for who may read everything.
 pub(crate) fn own(who: &Authenticated, id: &Id) -> Result<Authenticated, Error> {
     if who.tenant.id != *id {
         return Err(Error::NotFound);
+    }
+    let all = Scopes::of(&Resource::ALL.map(|resource| (resource, Allowed::Read)));
+    let beyond = all.beyond(who.scopes());
+    if !beyond.is_empty() {
+        let beyond = beyond.join(", ");
+        return Err(Error::MoreThanMaker(format!("an export holds everything, and {beyond} is not among your scopes")));
     }
     let reach = if who.role().is_some() { Networks::All } else { who.tenant.reach.clone() };
     Ok(Authenticated { tenant: Tenant { id: *id, reach }, ..who.clone() })

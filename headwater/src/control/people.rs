@@ -40,6 +40,11 @@ pub fn run(command: &People) -> Result<(), Failure> {
             })?;
             let word = if person.platform { "an" } else { "no" };
             eprintln!("{} is {word} operator of the platform; every process knows it within 5 seconds", person.email);
+            if person.platform && person.verified_at.is_none() {
+                eprintln!(
+                    "nobody has shown yet that this address is his: anybody could have made the account; ask its person before you go on"
+                );
+            }
             Ok(())
         }),
         People::Operators(file) => with_operator(&file.config, list),
