@@ -54,14 +54,19 @@ pub async fn follow(control: &Control, store: &Store) {
         (HashMap::new(), None, None);
     loop {
         let done = async {
-            for leaving in control.leaving().await? {
-                step(control, store, &leaving, going.entry(leaving.id().to_string()).or_default()).await?;
+            let mut held: Result<(), Held> = Ok(());
+            let all = control.leaving().await?;
+            going.retain(|id, _| all.iter().any(|leaving| leaving.id().as_str() == id));
+            for leaving in &all {
+                // One that cannot go holds up none of the others.
+                let done = step(control, store, leaving, going.entry(leaving.id().to_string()).or_default()).await;
+                held = held.and(done);
             }
             if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
                 sweep(control, store).await?;
                 swept = Some(Instant::now());
             }
-            Ok::<(), Held>(())
+            held
         };
         if let Err(error) = done.await
             && said.is_none_or(|at| at.elapsed() >= SAID)
