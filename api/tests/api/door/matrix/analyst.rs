@@ -42,7 +42,9 @@ async fn an_analyst_is_one_at_the_store_and_nobody_at_the_api_whatever_his_role(
         }
         // What opens the API opens no SQL, as whoever it is tried.
         if let Proof::Bearer(text) | Proof::Cookie { value: text, .. } = &somebody.proof {
-            for user in ["analyst", "api", "headwater", "default"] {
+            // A refusal takes its time: as the other users those are tried who may most.
+            let all = ["analyst", "api", "headwater", "default"];
+            for user in if somebody.group == "platform" { &all[..] } else { &all[..1] } {
                 let refused = sql(user, text, "SELECT 1").await;
                 assert!([401, 403].contains(&refused.status), "{} as {user}: {}", somebody.name, refused.text());
             }
