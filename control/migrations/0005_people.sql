@@ -27,7 +27,7 @@ CREATE TABLE identities (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (issuer, subject)
 );
-CREATE INDEX identities_by_user ON identities (user_id);
+CREATE INDEX identities_by_user ON identities (user_id, issuer, subject);
 
 -- The organisations of a person are a range, in their order.
 DROP INDEX tenant_users_by_user;

@@ -308,7 +308,7 @@ async fn postgres_shows_a_person_his_own_memberships_and_an_invitation_its_own_r
         let pool = sqlx::PgPool::connect(url.expose()).await.expect("the role");
         let counted = async |setting: &str, value: &str, table: &str| -> i64 {
             let mut tx = pool.begin().await.expect("a transaction");
-            let set = format!("SET LOCAL {setting} = '{value}'");
+            let set = format!("SELECT set_config('{setting}', '{value}', true)");
             sqlx::raw_sql(&set).execute(&mut *tx).await.expect("set");
             let sql = format!("SELECT COUNT(*) FROM {table}");
             let count = sqlx::query_scalar(&sql).fetch_one(&mut *tx).await.expect("counted");
