@@ -7,8 +7,10 @@ use runtime::config::Plan;
 use schemas::Quota;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Error;
 
 use super::Keyed;
+use crate::ws::Ws;
 
 const TXS: &str = "/api/v1/txs";
 const USAGE: &str = "/api/v1/usage";
@@ -124,7 +126,7 @@ async fn what_was_asked_is_written_down_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_the_plan_gives_is_refused_by_name() {
-    let (keyed, _file) = start(&[plan("default", &[(Quota::Contracts, 1), (Quota::Sockets, 0)])]).await;
+    let (keyed, _file) = start(&[plan("default", &[(Quota::Contracts, 1), (Quota::Sockets, 1)])]).await;
     let key = key_in(&keyed, &keyed.operator.at_home()).await;
     let contract = |n: u64| json!({"network": "a", "address": format!("0x{n:040x}"), "name": "c"}).to_string();
     let made = keyed.send("POST", "/api/v1/contracts", &key, &[], &contract(1)).await;
@@ -134,15 +136,12 @@ async fn more_than_the_plan_gives_is_refused_by_name() {
     assert!(refused.json()["detail"].as_str().is_some_and(|words| words.contains("1 contracts")));
     let used = quota(&keyed, &key, "contracts").await;
     assert_eq!((&used["limit"], &used["used"], &used["resets_at"]), (&json!(1), &json!(1), &Value::Null));
-    let authorization = format!("Bearer {key}");
-    let upgrade = [
-        ("Authorization", authorization.as_str()),
-        ("Connection", "Upgrade"),
-        ("Upgrade", "websocket"),
-        ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
-    ];
-    let refused = keyed.api.get_with("/api/v1/ws", &upgrade).await;
-    assert_eq!((refused.status, refused.json()["type"].as_str()), (403, Some("/problems/quota-exceeded")));
+    let (authorization, at) = (format!("Bearer {key}"), keyed.api.at);
+    let connect = async || Ws::connect_with(at, &[("Authorization", authorization.as_str())]).await;
+    let first = connect().await.expect("one may be");
+    let Err(Error::Http(refused)) = connect().await else { panic!("a second one is refused") };
+    assert_eq!(refused.status().as_u16(), 403);
+    drop(first);
+    until("its place is free again", async || connect().await.is_ok()).await;
     keyed.api.stop().await;
 }
