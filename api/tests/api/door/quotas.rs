@@ -137,7 +137,7 @@ async fn more_than_the_plan_gives_is_refused_by_name() {
     let used = quota(&keyed, &key, "contracts").await;
     assert_eq!((&used["limit"], &used["used"], &used["resets_at"]), (&json!(1), &json!(1), &Value::Null));
     let (authorization, at) = (format!("Bearer {key}"), keyed.api.at);
-    let connect = async || Ws::connect_with(at, &[("Authorization", authorization.as_str())]).await;
+    let connect = async || Ws::connect_with(at, &[("authorization", authorization.as_str())]).await;
     let first = connect().await.expect("one may be");
     let Err(Error::Http(refused)) = connect().await else { panic!("a second one is refused") };
     assert_eq!(refused.status().as_u16(), 403);
