@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// Where heads of this database were when they were last asked for.
-    pub(crate) fn seen(&self) -> &Seen {
+    pub(crate) fn heads(&self) -> &Seen {
         &self.seen
     }
 

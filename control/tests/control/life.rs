@@ -121,7 +121,8 @@ async fn what_is_exported_is_imported_with_new_ids_the_references_kept_and_no_se
         assert!(control.keys(second.tenant(), &Paging::default()).await.expect("a list").items.is_empty());
 
         // Its secrets set again, the channel is used again.
-        let patch = json!({"config": {"url": "https://1.1.1.1/hook"}});
+        // Without `secret` the one that did not come along would be missed.
+        let patch = json!({"config": {"url": "https://1.1.1.1/hook", "secret": null}});
         let any = control::Expected::Any;
         let set =
             control.patch_definition(by, DefinitionKind::Channel, &hook.id, &any, &patch, &Bounds::default()).await;

@@ -149,7 +149,7 @@ impl Store {
     ) -> Result<Heads, StoreError> {
         let address = contract.map(|(address, _)| address);
         let wanted: &[u8] = if contract.is_some() { &[NETWORK, CONTRACT] } else { &[NETWORK] };
-        let (of_network, of_contract) = self.seen().with(|places| {
+        let (of_network, of_contract) = self.heads().with(|places| {
             (places.since(network.as_str(), ""), places.since(network.as_str(), address.unwrap_or_default()))
         });
         let mut lines = match of_network.zip(of_contract) {
@@ -162,7 +162,7 @@ impl Store {
             lines.extend(self.newest_of_all(network, address, &missing).await?);
         }
         let of = |wanted: u8| lines.iter().find(|(what, ..)| *what == wanted).map(|(_, at, told)| (*at, *told));
-        self.seen().with(|places| {
+        self.heads().with(|places| {
             let found = [(Some(""), of(NETWORK)), (address, of(CONTRACT))];
             for (contract, (at, _)) in found.into_iter().filter_map(|(contract, found)| contract.zip(found)) {
                 places.see(network.as_str(), contract, at);
@@ -235,7 +235,7 @@ impl Store {
 
     /// Times of the network's highest canonical block, as [`head`](Self::head) has it.
     pub(super) async fn head_times(&self, network: &Network) -> Result<Option<HeadTimes>, StoreError> {
-        let seen = self.seen().with(|places| places.heights.get(network.as_str()).copied());
+        let seen = self.heads().with(|places| places.heights.get(network.as_str()).copied());
         // The table without FINAL and its other sixty columns; what a view would hide is told beside.
         let sql = format!(
             "SELECT height, version, is_deleted, block_time, median_time, \
@@ -251,7 +251,7 @@ impl Store {
         }
         let shown = rows.iter().all(|row| row.hidden == 0);
         if let Some(top) = canonical(&rows, rows.len() >= TOP_ROWS).filter(|_| shown) {
-            self.seen().with(|places| places.see_height(network.as_str(), top.height));
+            self.heads().with(|places| places.see_height(network.as_str(), top.height));
             return Ok(Some(HeadTimes { own: top.block_time, median: top.median_time }));
         }
         let head = self.head(network.as_str()).await?;
