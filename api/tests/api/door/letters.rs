@@ -91,6 +91,8 @@ impl Post {
 
 /// What a letter's link has behind `#what=`.
 fn token(letter: &str, what: &str) -> String {
+    // Long lines come quoted-printable (RFC 2045, 6.7).
+    let letter = letter.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=");
     let link = letter.lines().find(|line| line.contains(&format!("#{what}="))).unwrap_or_else(|| panic!("{letter}"));
     assert!(link.starts_with("https://hw.example/login#"), "{link}");
     link.split_once('=').expect("a token").1.trim().to_owned()
