@@ -202,8 +202,8 @@ export function accounts(auth, signUp) {
 	/** Null: it is no matter of people's. */
 	return function answer({ method, path, query, body, ifMatch, cookie, token }) {
 		// The server refuses what it does not know.
-		const listed = ['/members', '/organisations', '/platform/organisations'].includes(path);
-		const unknown = (path.startsWith('/auth/') && !path.startsWith('/auth/oidc/')) || ['/usage', '/platform/usage'].includes(path) || listed ? [...query.keys()].find((key) => !listed || !['limit', 'cursor'].includes(key)) : null;
+		const isList = ['/members', '/organisations', '/platform/organisations'].includes(path);
+		const unknown = (path.startsWith('/auth/') && !path.startsWith('/auth/oidc/')) || ['/usage', '/platform/usage'].includes(path) || isList ? [...query.keys()].find((key) => !isList || !['limit', 'cursor'].includes(key)) : null;
 		if (unknown) return problem(400, 'unknown-parameter', 'Unknown parameter', { detail: unknown });
 		const told = outside(method, path, body);
 		if (told) return told;
