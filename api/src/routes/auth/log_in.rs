@@ -55,7 +55,7 @@ pub struct LogIn {
 #[allow(dead_code, reason = "documentation")]
 pub enum LoggedIn {
     /// With a key.
-    Key(Me),
+    Key(Box<Me>),
     /// With an account.
     Account(Tokens),
 }
