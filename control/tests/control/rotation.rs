@@ -161,7 +161,7 @@ async fn everything_sealed_is_sealed_anew_and_everything_hashed_goes_on() {
         // The password is right, so that a code is asked for; a wrong one is not.
         let sign_in = async |password: &str| {
             let with = SignIn { email: "p1@example.org", password: &Secret::new(password), code: None, ip: None };
-            control.sign_in(with).await.err().expect("refused").to_string()
+            control.sign_in(with).await.expect_err("refused").to_string()
         };
         assert_ne!(sign_in(PASSWORD).await, sign_in("the goat stands in the rain").await);
         // A key and a person of now live under the new secret as well.
