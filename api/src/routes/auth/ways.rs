@@ -27,14 +27,14 @@ pub struct Ways {
     /// Who may make an account: `open`, `invitation`, `closed`.
     sign_up: &'static str,
     /// Providers that one comes in by.
-    providers: Vec<Provider>,
+    providers: Vec<WayIn>,
     /// Whether a password that was forgotten is set anew by mail.
     reset: bool,
 }
 
 /// A provider that one comes in by.
 #[derive(Serialize, ToSchema)]
-pub struct Provider {
+pub struct WayIn {
     /// As in `/auth/oidc/{id}`.
     id: String,
     /// For people.
@@ -51,6 +51,6 @@ pub async fn ways(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
         Mode::Accounts => ("accounts", app.config.auth.sign_up),
     };
     let auth = &app.config.auth;
-    let providers = auth.providers.iter().map(|p| Provider { id: p.id.clone(), name: p.name.clone() });
+    let providers = auth.providers.iter().map(|p| WayIn { id: p.id.clone(), name: p.name.clone() });
     Ok(Live(Json(Ways { mode, sign_up: sign_up.as_str(), providers: providers.collect(), reset: auth.mail.is_some() })))
 }
