@@ -131,6 +131,23 @@ pub async fn all(asked: &mut Asked<'_>, stages: &Store, api: &Store) {
     let one = api.delivery(&mine, &newest.items[3].id);
     assert!(asked.ask("delivery", "", 2 * granules, one).await.is_some());
 
+    // A day's messages of a tenant are a range of ids. What each tenant had, which operators of the platform ask, is counted over all that is kept.
+    let day = TimeMs(now.0 - 86_400_000);
+    let attempts = 3 * 86_400_000 / EVERY_MS.0;
+    let mine_of_a_day =
+        asked.ask("deliveries_since", "", 2 * attempts + 40 * granules, api.deliveries_since(&mine, day));
+    assert!(mine_of_a_day.await.abs_diff(attempts / 3) <= 2);
+    let (alerts, messages) = (2 * ALERTS + granules, 2 * 3 * ALERTS + granules);
+    let of_each = asked.ask("alerts_by_tenant", "", alerts, api.alerts_by_tenant(day)).await;
+    assert!(of_each.len() == 2 && of_each[0].many.abs_diff(attempts / 3) <= 2, "{of_each:?}");
+    assert_eq!(asked.ask("deliveries_by_tenant", "", messages, api.deliveries_by_tenant(day)).await.len(), 2);
+    // An export goes over a tenant's own, a piece at a time.
+    let piece = asked.ask("whole_alerts", "", ALERTS + 8 * granules, api.whole_alerts(&mine, "", 5)).await;
+    assert_eq!(piece.len(), 5);
+    let most_of_mine = 2 * 3 * ALERTS + 8 * granules;
+    let piece = asked.ask("whole_deliveries_of", "", most_of_mine, api.whole_deliveries_of(&mine, "", 5)).await;
+    assert_eq!(piece.len(), 5 * 3);
+
     // The first window is of ten minutes; what is gone is looked for beside it, by its transactions.
     for (about, live, most) in [("live", Some(true), 20 * granules), ("that are gone", Some(false), most)] {
         let filter = MatchFilter { monitor: "MONITOR".to_owned(), live, limit: 50 };
