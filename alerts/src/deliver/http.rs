@@ -4,12 +4,11 @@
 //! is kept for another one, no proxy is used and no redirect followed. It ends within [`limits::ATTEMPT_WITHIN`], and of the answer at most
 //! [`limits::ANSWER_BYTES`] are read. No URL and no header is in an error.
 
-use std::{error::Error as StdError, net::SocketAddr};
+use std::net::SocketAddr;
 
 use futures::StreamExt;
-use reqwest::{Client, redirect::Policy};
-use runtime::targets::{Refused, Targets};
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
+use runtime::targets::{Clients, Refused, Targets, told};
+use rustls::pki_types::CertificateDer;
 use schemas::limits::alerts as limits;
 use tokio::time::timeout;
 
@@ -30,7 +29,7 @@ pub enum Trouble {
 #[derive(Clone)]
 pub struct Http {
     targets: Targets,
-    tls: ClientConfig,
+    clients: Clients,
 }
 
 impl Http {
@@ -39,21 +38,7 @@ impl Http {
     /// # Errors
     /// There are no certificates to be used.
     pub fn new(targets: Targets, further: &[CertificateDer<'static>]) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        let system = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(system.certs);
-        roots.add_parsable_certificates(further.iter().cloned());
-        if roots.is_empty() {
-            tracing::warn!("the system has no certificates: nothing can be sent over TLS");
-        }
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| format!("TLS cannot be used: {e}"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { targets, tls })
+        Ok(Self { targets, clients: Clients::new(further, "nothing can be sent over TLS")? })
     }
 
     /// What may be sent to.
@@ -85,19 +70,8 @@ impl Http {
     }
 
     async fn asking(&self, request: &Request, addresses: &[SocketAddr]) -> Result<Answer, Trouble> {
-        let mut client = Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
-            .http1_only()
-            .no_proxy()
-            .redirect(Policy::none())
-            .referer(false)
-            .pool_max_idle_per_host(0)
-            .connect_timeout(limits::ATTEMPT_WITHIN / 2)
-            .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")));
-        if let Some(name) = request.url.domain().filter(|_| !addresses.is_empty()) {
-            client = client.resolve_to_addrs(name, addresses);
-        }
-        let client = client.build().map_err(|e| Trouble::Away(told(e)))?;
+        let client = self.clients.one(&request.url, addresses, limits::ATTEMPT_WITHIN / 2);
+        let client = client.map_err(|e| Trouble::Away(told(e)))?;
         let mut asked = match request.method {
             Method::Post => client.post(request.url.clone()),
             Method::Patch => client.patch(request.url.clone()),
@@ -129,18 +103,4 @@ impl Http {
 async fn in_time(asking: impl Future<Output = Result<Answer, Trouble>>) -> Result<Answer, Trouble> {
     let late = || Trouble::Away(format!("no answer within {} s", limits::ATTEMPT_WITHIN.as_secs()));
     timeout(limits::ATTEMPT_WITHIN, asking).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// An error with its causes, without the URL.
-fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -5,14 +5,12 @@
 //! It is `https`, unless the issuer itself is not, which only one of this machine may be. It ends within [`limits::PROVIDER_WITHIN`], at most
 //! [`limits::PROVIDER_BYTES`] are read, and so many run at once. No URL and no header is in an error.
 
-use std::{error::Error as StdError, sync::Arc};
+use std::sync::Arc;
 
 use axum::http::{Response, header::CONTENT_TYPE};
 use futures::StreamExt;
 use openidconnect::{HttpRequest, HttpResponse};
-use reqwest::{Client, redirect::Policy};
-use runtime::targets::{Refused, Targets};
-use rustls::{ClientConfig, RootCertStore};
+use runtime::targets::{Clients, Refused, Targets, told};
 use schemas::limits::people as limits;
 use tokio::{sync::Semaphore, time::timeout};
 use url::Url;
@@ -32,7 +30,7 @@ pub enum Trouble {
 #[derive(Clone)]
 pub struct Http {
     targets: Targets,
-    tls: ClientConfig,
+    clients: Clients,
     turns: Arc<Semaphore>,
 }
 
@@ -42,19 +40,8 @@ impl Http {
     /// # Errors
     /// TLS cannot be used.
     pub fn new(targets: Targets) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            tracing::warn!("the system has no certificates: no provider can be asked over TLS");
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| format!("TLS cannot be used: {e}"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { targets, tls, turns: Arc::new(Semaphore::new(limits::PROVIDER_REQUESTS)) })
+        let clients = Clients::new(&[], "no provider can be asked over TLS")?;
+        Ok(Self { targets, clients, turns: Arc::new(Semaphore::new(limits::PROVIDER_REQUESTS)) })
     }
 
     /// Asks; `plain`: without TLS, too.
@@ -78,19 +65,8 @@ impl Http {
             Refused::NotAllowed(why) => Trouble::NotAllowed(why),
             Refused::Unresolved(why) => Trouble::Away(why),
         })?;
-        let mut client = Client::builder()
-            .tls_backend_preconfigured(self.tls.clone())
-            .http1_only()
-            .no_proxy()
-            .redirect(Policy::none())
-            .referer(false)
-            .pool_max_idle_per_host(0)
-            .connect_timeout(limits::PROVIDER_WITHIN / 2)
-            .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")));
-        if let Some(name) = url.domain() {
-            client = client.resolve_to_addrs(name, &addresses);
-        }
-        let client = client.build().map_err(|e| Trouble::Away(told(e)))?;
+        let client = self.clients.one(&url, &addresses, limits::PROVIDER_WITHIN / 2);
+        let client = client.map_err(|e| Trouble::Away(told(e)))?;
         let asked = client.request(parts.method, url).headers(parts.headers).body(body);
         let answer = asked.send().await.map_err(|e| Trouble::Away(told(e)))?;
         let mut response = Response::builder().status(answer.status());
@@ -107,18 +83,4 @@ impl Http {
         }
         response.body(read).map_err(|e| Trouble::Away(e.to_string()))
     }
-}
-
-/// An error with its causes, without the URL.
-fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

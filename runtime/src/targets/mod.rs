@@ -5,6 +5,7 @@
 //! addresses on the ports of the list are allowed; anything else only where the operator's list has it. Resolving has a deadline, and so
 //! many names are resolved at once at most.
 
+mod client;
 mod special;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+pub use client::{Clients, told};
 use ipnet::IpNet;
 pub use special::is_public;
 use tokio::{sync::Semaphore, time::timeout};
