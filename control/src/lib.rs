@@ -44,6 +44,7 @@
 mod acks;
 mod attempts;
 mod audit;
+mod believed;
 mod contracts;
 mod db;
 mod definitions;

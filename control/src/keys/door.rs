@@ -8,14 +8,13 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use quick_cache::sync::Cache;
+use futures::FutureExt as _;
 use schemas::{TimeMs, limits::control as limits};
-use tokio::sync::{Mutex, Semaphore};
 
 use super::{
     USED,
@@ -23,6 +22,7 @@ use super::{
     text,
 };
 use crate::{
+    believed::Believed,
     db::{Tx, Value},
     error::{Denied, Error},
     id::Id,
@@ -65,36 +65,22 @@ struct Known {
     verdict: Result<Arc<Authenticated>, Denied>,
     /// When this secret ends (after a rotation), or the key, or one of its makers.
     until: Option<TimeMs>,
-    checked: Instant,
-    /// One caller at a time asks anew.
-    asking: Mutex<()>,
-    /// Milliseconds after `checked` before which the store, being away, is not asked again.
-    again: AtomicU64,
+    /// Whether its use is still to be written down.
+    used: AtomicBool,
 }
 
 /// What a process remembers of keys.
-pub(crate) struct Remembered {
-    trust: Trust,
-    known: Cache<Prefix, Arc<Known>>,
-    /// Prefixes of nobody, apart from the others so that guesses push nothing good out.
-    unknown: Cache<Prefix, Instant>,
-    look_ups: Semaphore,
-}
+pub(crate) struct Remembered(Believed<Prefix, Arc<Known>>);
 
 impl Remembered {
     pub(crate) fn new(trust: Trust) -> Self {
-        Self {
-            trust,
-            known: Cache::new(limits::KNOWN_KEYS.0),
-            unknown: Cache::new(limits::KNOWN_KEYS.1),
-            look_ups: Semaphore::new(limits::KEY_LOOK_UPS),
-        }
+        Self(Believed::new("keys", trust, limits::KNOWN_KEYS, limits::KEY_LOOK_UPS))
     }
 
     /// In this process at once; in others within their time.
     pub(crate) fn forget(&self, prefix: &str) {
         if let Ok(prefix) = Prefix::try_from(prefix.as_bytes()) {
-            self.known.remove(&prefix);
+            self.0.forget(&prefix);
         }
     }
 }
@@ -112,12 +98,18 @@ impl Control {
 
     /// Lets in whoever shows to have the secret of a prefix; the secret's hash comes along.
     pub(super) async fn let_in(&self, prefix: Prefix, proof: Proof<'_>) -> Result<(Arc<Authenticated>, Hash), Denied> {
-        let known = match self.remembered.known.get(&prefix) {
-            // No prefix is ever given to another secret, so that this needs no look-up.
-            Some(known) if !proof.holds(&known.hash) => return Err(Denied::Unknown),
-            Some(known) => self.present(prefix, known).await?,
-            None => self.first(prefix).await?,
-        };
+        // No prefix is ever given to another secret, so that this needs no look-up.
+        if self.remembered.0.remembered(&prefix).is_some_and(|known| !proof.holds(&known.hash)) {
+            return Err(Denied::Unknown);
+        }
+        let known = self.remembered.0.get(prefix, || self.ask(prefix).boxed()).await?;
+        if known.used.load(Ordering::Relaxed)
+            && known.used.swap(false, Ordering::Relaxed)
+            && let Ok(who) = &known.verdict
+            && let Some(id) = who.key()
+        {
+            self.used(who.tenant(), id).await;
+        }
         if !proof.holds(&known.hash) {
             return Err(Denied::Unknown);
         }
@@ -128,83 +120,11 @@ impl Control {
         }
     }
 
-    /// A remembered key, asked for anew where that is due.
-    async fn present(&self, prefix: Prefix, known: Arc<Known>) -> Result<Arc<Known>, Denied> {
-        let Trust { fresh, while_away } = self.remembered.trust;
-        let age = known.checked.elapsed();
-        if age < fresh {
-            return Ok(known);
-        }
-        let _asking = match known.asking.try_lock() {
-            Ok(guard) => guard,
-            // Somebody asks already.
-            Err(_) if age < 2 * fresh => return Ok(known.clone()),
-            Err(_) => known.asking.lock().await,
-        };
-        if let Some(newer) = self.remembered.known.get(&prefix)
-            && newer.checked.elapsed() < fresh
-        {
-            return Ok(newer);
-        }
-        let age = known.checked.elapsed();
-        let resting = known.again.load(Ordering::Relaxed) > age.as_millis() as u64;
-        if !resting {
-            match self.ask(prefix).await {
-                Ok(Some(found)) => return Ok(found),
-                Ok(None) => {
-                    self.remembered.known.remove(&prefix);
-                    return Err(Denied::Unknown);
-                }
-                Err(e) => {
-                    tracing::warn!(error = %e, "keys cannot be looked up; those that are known go on to work for a while");
-                    let again = known.checked.elapsed() + limits::KEY_LOOK_UP;
-                    known.again.store(again.as_millis() as u64, Ordering::Relaxed);
-                }
-            }
-        }
-        if known.checked.elapsed() < while_away { Ok(known.clone()) } else { Err(Denied::Away) }
-    }
-
-    /// A key that is not remembered.
-    async fn first(&self, prefix: Prefix) -> Result<Arc<Known>, Denied> {
-        let remembered = &self.remembered;
-        if remembered.unknown.get(&prefix).is_some_and(|at| at.elapsed() < remembered.trust.fresh) {
-            return Err(Denied::Unknown);
-        }
-        let _turn = remembered.look_ups.try_acquire().map_err(|_| Denied::Busy)?;
-        match self.ask(prefix).await {
-            Ok(Some(known)) => Ok(known),
-            Ok(None) => {
-                remembered.unknown.insert(prefix, Instant::now());
-                Err(Denied::Unknown)
-            }
-            Err(e) => {
-                tracing::warn!(error = %e, "a key cannot be looked up");
-                Err(Denied::Away)
-            }
-        }
-    }
-
     async fn ask(&self, prefix: Prefix) -> Result<Option<Arc<Known>>, Error> {
-        let text = String::from_utf8_lossy(&prefix).into_owned();
-        // Counted from before the question: what is revoked while it is under way counts as not known yet.
-        let checked = Instant::now();
-        let look = async {
-            let mut tx = self.db.system(false).await?;
-            let found = look_up(&mut tx, &text, checked).await;
-            tx.end(found).await
-        };
-        let found = tokio::time::timeout(limits::KEY_LOOK_UP, look).await;
-        let found = found.map_err(|_| Error::Away(format!("no answer within {:?}", limits::KEY_LOOK_UP)))??;
-        let Some((known, used)) = found else { return Ok(None) };
-        let known = Arc::new(known);
-        self.remembered.known.insert(prefix, known.clone());
-        if let Some(id) = used
-            && let Ok(who) = &known.verdict
-        {
-            self.used(who.tenant(), &id).await;
-        }
-        Ok(Some(known))
+        let text = String::from_utf8_lossy(&prefix);
+        let mut tx = self.db.system(false).await?;
+        let found = look_up(&mut tx, &text).await;
+        Ok(tx.end(found).await?.map(Arc::new))
     }
 
     /// Remembers the use. Where that fails, the next minute's use is remembered.
@@ -221,8 +141,8 @@ impl Control {
     }
 }
 
-/// What the store has of a prefix, and the key's id where its last use is to be written down.
-async fn look_up(tx: &mut Tx, prefix: &str, checked: Instant) -> Result<Option<(Known, Option<Id>)>, Error> {
+/// What the store has of a prefix.
+async fn look_up(tx: &mut Tx, prefix: &str) -> Result<Option<Known>, Error> {
     tx.set("headwater.prefix", prefix).await?;
     let rows = tx.system(SECRET, &[Value::from(prefix)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
@@ -265,7 +185,6 @@ async fn look_up(tx: &mut Tx, prefix: &str, checked: Instant) -> Result<Option<(
         }))
     };
     let every = Duration::from_millis(key.last_used_at.map_or(u64::MAX, |t| (TimeMs::now().0 - t.0).max(0) as u64));
-    let used = (verdict.is_ok() && every >= limits::KEY_USED_EVERY).then_some(id);
-    let until = until.map(TimeMs);
-    Ok(Some((Known { hash, verdict, until, checked, asking: Mutex::new(()), again: AtomicU64::new(0) }, used)))
+    let used = AtomicBool::new(verdict.is_ok() && every >= limits::KEY_USED_EVERY);
+    Ok(Some(Known { hash, verdict, until: until.map(TimeMs), used }))
 }

@@ -10,8 +10,9 @@ use quick_cache::sync::Cache;
 use schemas::{TimeMs, limits::accounts as limits};
 use sha2::{Digest as _, Sha256};
 
-use super::{Person, away, believed::Believed, jwt, standing};
+use super::{Person, away, jwt, standing};
 use crate::{
+    believed::Believed,
     db::{Tx, Value},
     error::{Denied, Error},
     id::Id,
@@ -55,7 +56,7 @@ pub(crate) struct Remembered {
 impl Remembered {
     pub(crate) fn new(trust: Trust) -> Self {
         Self {
-            sessions: Believed::new(trust, limits::KNOWN_SESSIONS, limits::SESSION_LOOK_UPS),
+            sessions: Believed::new("sessions", trust, limits::KNOWN_SESSIONS, limits::SESSION_LOOK_UPS),
             tokens: Cache::new(limits::KNOWN_TOKENS),
         }
     }

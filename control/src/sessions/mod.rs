@@ -7,7 +7,6 @@
 //! MAC, or one hash of its token, and one look into a bounded map.
 
 mod begin;
-mod believed;
 mod door;
 mod end;
 mod jwt;

@@ -1,8 +1,8 @@
 //! What is believed of something that was asked of the store, for a while.
 //!
-//! Guarantee: as of keys (`keys::door`): an answer is believed for 2 s, asked for anew by one caller at a time, and used by nobody when it is
-//! older than twice that while the store answers; while the store is away it is used for 10 minutes since it last was confirmed. What is not
-//! there finds a bounded number of look-ups, and pushes nothing out that is.
+//! Guarantee: an answer is believed for 2 s, asked for anew by one caller at a time, and used by nobody when it is older than twice that while
+//! the store answers; while the store is away it is used for 10 minutes since it last was confirmed. What is not there finds a bounded number
+//! of look-ups, and pushes nothing out that is.
 
 use std::{
     hash::Hash,
@@ -35,6 +35,8 @@ struct Entry<V> {
 
 /// Answers, by what was asked.
 pub(crate) struct Believed<K, V> {
+    /// What is asked for, for the log: `keys`.
+    what: &'static str,
     trust: Trust,
     known: Cache<K, Arc<Entry<V>>>,
     unknown: Cache<K, Instant>,
@@ -43,8 +45,8 @@ pub(crate) struct Believed<K, V> {
 
 impl<K: Copy + Eq + Hash, V: Clone> Believed<K, V> {
     /// So many that are there, so many that are not, and so many look-ups of unknown ones at once.
-    pub(crate) fn new(trust: Trust, (known, unknown): (usize, usize), look_ups: usize) -> Self {
-        Self { trust, known: Cache::new(known), unknown: Cache::new(unknown), look_ups: Semaphore::new(look_ups) }
+    pub(crate) fn new(what: &'static str, trust: Trust, (known, unknown): (usize, usize), look_ups: usize) -> Self {
+        Self { what, trust, known: Cache::new(known), unknown: Cache::new(unknown), look_ups: Semaphore::new(look_ups) }
     }
 
     /// In this process at once; in others within their time.
@@ -55,6 +57,11 @@ impl<K: Copy + Eq + Hash, V: Clone> Believed<K, V> {
     /// The same of all.
     pub(crate) fn clear(&self) {
         self.known.clear();
+    }
+
+    /// What is remembered, however old it is.
+    pub(crate) fn remembered(&self, key: &K) -> Option<V> {
+        self.known.get(key).map(|entry| entry.value.clone())
     }
 
     /// The answer, asked for where that is due.
@@ -99,7 +106,11 @@ impl<K: Copy + Eq + Hash, V: Clone> Believed<K, V> {
                     return Err(Denied::Unknown);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "sessions cannot be looked up; those that are known go on for a while");
+                    tracing::warn!(
+                        %error,
+                        "{} cannot be looked up; those that are known go on to work for a while",
+                        self.what
+                    );
                     let again = entry.checked.elapsed() + limits::KEY_LOOK_UP;
                     entry.again.store(again.as_millis() as u64, Ordering::Relaxed);
                 }
@@ -120,7 +131,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Believed<K, V> {
                 Err(Denied::Unknown)
             }
             Err(error) => {
-                tracing::warn!(%error, "a session cannot be looked up");
+                tracing::warn!(%error, "{} cannot be looked up, and this one is not known", self.what);
                 Err(Denied::Away)
             }
         }
