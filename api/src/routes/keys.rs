@@ -11,13 +11,13 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use control::{Action, Control, Error, Expected, KeyPatch, Networks, NewKey, Outcome, Scopes, Subject};
+use control::{Action, Error, Expected, KeyPatch, Networks, NewKey, Scopes, Subject};
 use schemas::Network;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     answer::{Changed, Live, Refused},
-    things::{Missing, Stale, Versionless, paging, path_id},
+    things::{Missing, Stale, Versionless, noted, paging, path_id},
 };
 use crate::{
     app::App,
@@ -143,7 +143,7 @@ pub async fn create(
     let control = app.control()?;
     let new = NewKey { name: name.clone(), scopes, networks, expires_in };
     let made = control.create_key_once(who.caller(), new, until, once.as_ref()).await;
-    let made = noted(&control, &who, Action::KeyCreate, None, Some(name), made).await?;
+    let made = noted(&control, &who, Action::KeyCreate, subject(None, Some(name)), made).await?;
     let location = format!("/api/v1/keys/{}", made.key.id);
     Ok(conditional::made(made.key.version, location, MadeKeyItem::from(made)))
 }
@@ -211,7 +211,7 @@ pub async fn patch(
     fields.finish()?;
     let control = app.control()?;
     let changed = control.patch_key(who.caller(), &id, &expected, patch).await;
-    let changed = noted(&control, &who, Action::KeyChange, Some(&id), None, changed).await?;
+    let changed = noted(&control, &who, Action::KeyChange, subject(Some(&id), None), changed).await?;
     Ok(conditional::shown(changed.version, KeyItem::from(changed)))
 }
 
@@ -273,7 +273,7 @@ pub async fn rotate(
     fields.finish()?;
     let (control, expected) = (app.control()?, expected.unwrap_or(Expected::Any));
     let rotated = control.rotate_key_once(who.caller(), &id, &expected, overlap, once.as_ref()).await;
-    let rotated = noted(&control, &who, Action::KeyRotate, Some(&id), None, rotated).await?;
+    let rotated = noted(&control, &who, Action::KeyRotate, subject(Some(&id), None), rotated).await?;
     Ok(conditional::shown(rotated.key.version, MadeKeyItem::from(rotated)))
 }
 
@@ -301,21 +301,7 @@ fn refused(error: Error) -> ApiError {
     ApiError::of_control(error, WHAT)
 }
 
-/// Writes into the audit that somebody wanted more than he may.
-async fn noted<T>(
-    control: &Control,
-    who: &Who,
-    action: Action,
-    id: Option<&control::Id>,
-    name: Option<String>,
-    done: Result<T, Error>,
-) -> Result<T, ApiError> {
-    if let Err(Error::MoreThanMaker(_)) = &done {
-        let name = name.map(|name| name.chars().take(schemas::limits::control::NAME_CHARACTERS).collect());
-        let subject = Subject { kind: WHAT, id: id.map(ToString::to_string).unwrap_or_default(), name };
-        if let Err(error) = control.note(who.caller(), action, &subject, Outcome::Denied).await {
-            tracing::warn!(%error, "a refused change was not written into the audit");
-        }
-    }
-    done.map_err(refused)
+fn subject(id: Option<&control::Id>, name: Option<String>) -> Subject {
+    let name = name.map(|name| name.chars().take(schemas::limits::control::NAME_CHARACTERS).collect());
+    Subject { kind: WHAT, id: id.map(ToString::to_string).unwrap_or_default(), name }
 }

@@ -11,12 +11,12 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use control::{Action, Control, Error, Outcome, Role, Subject};
+use control::{Action, Error, Role, Subject};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     answer::{Changed, Live, Refused},
-    things::{Missing, Stale, Versionless, paging, path_id},
+    things::{Missing, Stale, Versionless, noted, paging, path_id},
 };
 use crate::{
     app::App,
@@ -99,7 +99,7 @@ pub async fn invite(
     fields.finish()?;
     let control = app.control()?;
     let invited = control.invite(who.caller(), &email, role).await;
-    let invited = noted(&control, &who, Action::InvitationCreate, "", invited).await?;
+    let invited = noted(&control, &who, Action::InvitationCreate, subject(""), invited).await?;
     let sent = match &app.letters {
         Some(letters) => {
             let organisation = control.organisation(who.tenant()).await.map_err(refused)?.name;
@@ -148,7 +148,7 @@ pub async fn patch(
     fields.finish()?;
     let control = app.control()?;
     let changed = control.change_member(who.caller(), &id, &expected, role).await;
-    let changed = noted(&control, &who, Action::MemberChange, id.as_str(), changed).await?;
+    let changed = noted(&control, &who, Action::MemberChange, subject(id.as_str()), changed).await?;
     Ok(conditional::shown(changed.version, MemberItem::from(changed)))
 }
 
@@ -175,7 +175,7 @@ pub async fn remove(
     let id = path_id(&id, WHAT)?;
     let control = app.control()?;
     let removed = control.remove_member(who.caller(), &id).await;
-    noted(&control, &who, Action::MemberRemove, id.as_str(), removed).await?;
+    noted(&control, &who, Action::MemberRemove, subject(id.as_str()), removed).await?;
     Ok(conditional::gone())
 }
 
@@ -191,21 +191,8 @@ fn role(fields: &mut Fields, name: &'static str) -> Option<Role> {
     }
 }
 
-/// Writes into the audit that somebody wanted more than he may.
-async fn noted<T>(
-    control: &Control,
-    who: &Who,
-    action: Action,
-    id: &str,
-    done: Result<T, Error>,
-) -> Result<T, ApiError> {
-    if let Err(Error::MoreThanMaker(_) | Error::OwnersOnly) = &done {
-        let subject = Subject { kind: WHAT, id: id.to_owned(), name: None };
-        if let Err(error) = control.note(who.caller(), action, &subject, Outcome::Denied).await {
-            tracing::warn!(%error, "a refused change was not written into the audit");
-        }
-    }
-    done.map_err(refused)
+fn subject(id: &str) -> Subject {
+    Subject { kind: WHAT, id: id.to_owned(), name: None }
 }
 
 fn refused(error: Error) -> ApiError {

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use control::{Cursor, Id, Paging};
+use control::{Action, Control, Cursor, Error, Id, Outcome, Paging, Subject};
 use schemas::{Family, Mistake, Network};
 use utoipa::openapi::{self, RefOr};
 
 use super::answer::problem;
-use crate::{app::App, cursor, error::ApiError, params::Params};
+use crate::{app::App, cursor, door::Who, error::ApiError, params::Params};
 
 /// An id in a path. What has not the form of one is not there.
 pub fn path_id(text: &str, what: &'static str) -> Result<Id, ApiError> {
@@ -52,6 +52,25 @@ pub fn without_monitors(app: &App, path: impl Into<String>, slug: &str) -> Optio
                     fee rate); or over its heads: `no_block_seconds`, `diverged`";
         Mistake::new(path, format!("`{slug}` is a Bitcoin network, and monitors look at transactions of EVM networks only"), cure)
     })
+}
+
+/// Writes into the audit that somebody wanted more than he may.
+///
+/// # Errors
+/// What was refused, however it was.
+pub async fn noted<T>(
+    control: &Control,
+    who: &Who,
+    action: Action,
+    subject: Subject,
+    done: Result<T, Error>,
+) -> Result<T, ApiError> {
+    if let Err(Error::MoreThanMaker(_) | Error::OwnersOnly) = &done
+        && let Err(error) = control.note(who.caller(), action, &subject, Outcome::Denied).await
+    {
+        tracing::warn!(%error, "a refused change was not written into the audit");
+    }
+    done.map_err(|error| ApiError::of_control(error, subject.kind))
 }
 
 /// The refusal of what is not there, for the document.
