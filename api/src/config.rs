@@ -169,6 +169,11 @@ impl Config {
         }
     }
 
+    /// Of the requests at the same time those that may ask the store for rows.
+    pub(crate) fn row_requests(&self) -> usize {
+        (self.concurrent_requests * 3 / 4).max(1)
+    }
+
     /// The origin of the public URL, as browsers write it.
     pub fn own_origin(&self) -> Option<String> {
         self.public_url.as_ref().map(|url| url.origin().ascii_serialization())

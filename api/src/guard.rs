@@ -119,14 +119,13 @@ async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, A
         let places = (places.available_permits(), all);
         account.as_ref().map(|account| account.place(of, places, app.tenants.are_several())).transpose()
     };
-    let all = app.config.concurrent_requests;
-    let _share = share(Places::Requests, &app.requests, all)?;
+    let _share = share(Places::Requests, &app.requests, app.config.concurrent_requests)?;
     let _permit = app.requests.try_acquire().map_err(|_| ApiError::Overloaded { what: "requests" })?;
     // Those that ask the store for rows leave some places to the others, however slow it is: health, documents, the page.
     let _place = match request.uri().path() != NO_ROWS && ROWS.iter().any(|rows| request.uri().path().starts_with(rows))
     {
         true => {
-            let share = share(Places::Rows, &app.row_requests, (all * 3 / 4).max(1))?;
+            let share = share(Places::Rows, &app.row_requests, app.config.row_requests())?;
             let place = app.row_requests.try_acquire();
             Some((share, place.map_err(|_| ApiError::Overloaded { what: "requests for rows" })?))
         }

@@ -257,7 +257,7 @@ fn assemble(
         rule_previews: Arc::new(Semaphore::new(limits::alerts::RULE_PREVIEWS)),
         rule_preview_turns: Turns::default(),
         requests: Semaphore::new(config.concurrent_requests),
-        row_requests: Semaphore::new((config.concurrent_requests * 3 / 4).max(1)),
+        row_requests: Semaphore::new(config.row_requests()),
         ws_connections: Arc::new(Semaphore::new(config.ws.connections)),
         positions: Positions::new(config.visible_every),
         pages: Pages::new(limits::WS_REPLAYS, limits::WS_REPLAY_BYTES),

@@ -119,7 +119,6 @@ pub fn statements() -> Vec<(&'static str, Sql)> {
         outbox::STATEMENTS,
         people::STATEMENTS,
         rotation::STATEMENTS,
-        sessions::STATEMENTS,
         quotas::STATEMENTS,
         tenants::STATEMENTS,
     ];

@@ -110,7 +110,7 @@ fn a_silent_stage_is_named_once_with_since_and_cure() {
         assert_eq!((p.stage.as_str(), p.network.as_deref()), (name, None));
         assert_eq!(p.since.as_deref(), Some("1970-01-01T00:01:40.000Z"), "when it was last heard");
         assert!(p.problem.contains("silent") && p.cure.contains(&format!("headwater {name}")), "{p:?}");
-        assert_eq!(judged.problem_of("eth"), Some(p));
+        assert_eq!(judged.problem_of("eth", None), Some(p));
         assert_eq!(judged.stages.iter().find(|s| s.stage == name).map(|s| s.state.as_str()), Some("silent"));
     }
 }
@@ -133,7 +133,7 @@ fn aggregate_is_missed_where_it_was_heard_of_and_windows_that_do_not_get_into_th
     world.hear(waits, 121);
     let judged = world.judge(122);
     assert_eq!(judged.problems[0].problem, "aggregate is stalled: no log");
-    assert_eq!(judged.problem_of("eth"), None, "no block waits for it");
+    assert_eq!(judged.problem_of("eth", None), None, "no block waits for it");
     world.hear(said(stage::AGGREGATE, None), 122);
     assert_eq!(world.judge(123).problems, []);
 
@@ -153,7 +153,7 @@ fn aggregate_is_missed_where_it_was_heard_of_and_windows_that_do_not_get_into_th
     let judged = world.judge(124);
     let [p] = &judged.problems[..] else { panic!("{:?}", judged.problems) };
     assert_eq!((p.stage.as_str(), p.problem.as_str(), p.network.as_deref()), ("sink", words, None));
-    assert_eq!(judged.problem_of("eth"), None, "no block waits for it");
+    assert_eq!(judged.problem_of("eth", None), None, "no block waits for it");
     assert_eq!(judged.stages.iter().find(|s| s.stage == "sink").map(|s| s.state.as_str()), Some("running"));
 }
 
@@ -167,7 +167,7 @@ fn who_stops_aggregate_or_alerts_in_an_orderly_way_does_without_them() {
         world.all(120, &[]);
         let judged = world.judge(121);
         let [p] = &judged.problems[..] else { panic!("{:?}", judged.problems) };
-        assert_eq!((p.stage.as_str(), judged.problem_of("eth")), (name, None));
+        assert_eq!((p.stage.as_str(), judged.problem_of("eth", None)), (name, None));
         // Told to stop, it takes its own record away, and leaves those of its networks.
         world.heard.said.remove(&StageStatus::key_of(name, "host-1", None));
         let judged = world.judge(121);
@@ -255,6 +255,24 @@ fn halts_and_differing_configurations_are_named_by_stage_and_network() {
     let [halt, differ] = &judged.problems[..] else { panic!("{:?}", judged.problems) };
     assert_eq!((halt.stage.as_str(), halt.problem.as_str()), ("enrich", "the header of 7 cannot be read"));
     assert!(differ.problem.contains("ingest host-1 has chain id 1, enrich host-1 has 10"), "{differ:?}");
+}
+
+#[test]
+fn the_problem_told_of_a_network_is_that_of_the_stage_whose_word_is_told() {
+    let mut world = World::new();
+    world.all(100, &[]);
+    let halted = StageStatus {
+        state: "unreadable".into(),
+        detail: Some("the header of 7 cannot be read".into()),
+        ..said(stage::SINK, Some("eth"))
+    };
+    // Every process speaks, ingest's no more of this network.
+    [stage::INGEST, stage::ENRICH, stage::SINK, stage::API].iter().for_each(|name| world.hear(said(name, None), 116));
+    world.hear(said(stage::ENRICH, Some("eth")), 116);
+    world.hear(halted, 116);
+    let judged = world.judge(117);
+    let of = |stage| judged.problem_of("eth", stage).map(|p| p.stage.as_str());
+    assert_eq!((of(None), of(Some(stage::SINK))), (Some(stage::INGEST), Some(stage::SINK)), "{:?}", judged.problems);
 }
 
 #[test]

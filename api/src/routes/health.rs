@@ -183,11 +183,12 @@ fn of(network: &Network, case: &Case<'_>, judged: &Judged, app: &App) -> Network
     let last_block_at = sink.and_then(|s| s.block_time).or(head.map(|h| h.timestamp));
     let halt =
         case.heard.former_halt(network).filter(|h| case.heard_of(ENRICH, network).is_none_or(|e| h.at > e.status.at));
-    let problem = judged.problem_of(network.as_str());
+    let bad = stages.iter().rev().find(|s| is_bad(s));
+    let problem = judged.problem_of(network.as_str(), bad.map(|s| s.stage.as_str()));
     NetworkHealth {
         network: network.to_string(),
         family: configured.or(family).unwrap_or(Family::Evm).as_str().to_owned(),
-        state: state(&stages, former.map(|w| w.state), halt),
+        state: bad.map_or_else(|| state(&stages, former.map(|w| w.state), halt), |s| s.state.clone()),
         tip_height,
         processed_height,
         lag_blocks: tip_height.zip(processed_height).map(|(tip, done)| tip.saturating_sub(done)),
@@ -200,12 +201,13 @@ fn of(network: &Network, case: &Case<'_>, judged: &Judged, app: &App) -> Network
     }
 }
 
-/// The one word for a network: what the last stage that is not well says, else what its watcher says.
+/// It says what is wrong.
+fn is_bad(stage: &NetworkStage) -> bool {
+    !matches!(stage.state.as_str(), "running" | "starting" | "syncing" | "live" | "silent")
+}
+
+/// The one word for a network of which no stage says anything bad: what its watcher says.
 fn state(stages: &[NetworkStage], former: Option<NetworkState>, halt: Option<&EnrichStatus>) -> String {
-    let well = |word: &str| matches!(word, "running" | "starting" | "syncing" | "live");
-    if let Some(bad) = stages.iter().rev().find(|s| !well(&s.state) && s.state != "silent") {
-        return bad.state.clone();
-    }
     if let Some(halt) = halt {
         return halt.state.as_str().to_owned();
     }

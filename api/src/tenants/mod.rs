@@ -67,8 +67,8 @@ impl Tenants {
     /// Somebody's tenant.
     pub fn of(&self, who: &Authenticated) -> Arc<Account> {
         let id = who.tenant().id();
-        if let Some(account) = self.accounts.read().unwrap_or_else(|e| e.into_inner()).get(id) {
-            return Arc::clone(account);
+        if let Some(account) = self.known(id) {
+            return account;
         }
         let mut accounts = self.accounts.write().unwrap_or_else(|e| e.into_inner());
         Arc::clone(accounts.entry(*id).or_insert_with(|| Arc::new(Account::new(who.tenant().clone()))))
@@ -93,10 +93,9 @@ impl Tenants {
         if let Some(control) = control {
             self.know(&control, &account).await;
         }
-        let by_all = match (&self.shared, account.rate()) {
-            (Some(shared), Some(rate)) if account.may_ask(Now::new()).is_ok() => {
-                shared.count(who.tenant().id(), rate).await
-            }
+        let shared = self.shared.as_ref().and_then(|shared| Some((shared, account.rate()?)));
+        let by_all = match shared {
+            Some((shared, rate)) if account.may_ask(Now::new()).is_ok() => shared.count(who.tenant().id(), rate).await,
             _ => None,
         };
         match account.request(Now::new(), by_all) {
@@ -176,10 +175,8 @@ impl Tenants {
                 Ok(sums) => {
                     self.told();
                     for metered in &flush.counted {
-                        let account =
-                            self.accounts.read().unwrap_or_else(|e| e.into_inner()).get(&metered.tenant).cloned();
                         let sum = sums.get(&(metered.tenant, metered.quota)).copied();
-                        if let Some(account) = account {
+                        if let Some(account) = self.known(&metered.tenant) {
                             account.written(metered, sum);
                         }
                     }

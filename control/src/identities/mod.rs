@@ -22,7 +22,7 @@ use crate::{
 const FIND: SystemSql = SystemSql("SELECT user_id FROM identities WHERE issuer = $1 AND subject = $2");
 const LIST: SystemSql =
     SystemSql("SELECT issuer, subject FROM identities WHERE user_id = $1 ORDER BY issuer, subject LIMIT $2");
-const ADD: SystemSql = SystemSql(
+pub(crate) const ADD: SystemSql = SystemSql(
     "INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (issuer, subject) DO NOTHING \
      RETURNING user_id",
 );

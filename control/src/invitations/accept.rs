@@ -137,7 +137,7 @@ pub(crate) async fn join(change: &mut Change<'_>, person: &Person, invitation: &
     if !stands(change, role, &row.text("created_by_kind")?, &row.text("created_by")?).await? {
         return Err(Error::NoInvitation);
     }
-    if organisations::number_of(change.tx(), &person.id, None).await? >= limits::ORGANISATIONS {
+    if organisations::roles_of(change.tx(), &person.id).await?.len() as i64 >= limits::ORGANISATIONS {
         return Err(Error::Full { what: "organisations of one person", most: limits::ORGANISATIONS as usize });
     }
     organisations::add(change, &person.id, role).await?;

@@ -62,10 +62,11 @@ impl Control {
                     return before(&mut tx, id, &person).await.map(Ready::Before);
                 }
             }
-            if super::number_of(&mut tx, &user, None).await? >= limits::ORGANISATIONS {
+            let roles = super::roles_of(&mut tx, &user).await?;
+            if roles.len() as i64 >= limits::ORGANISATIONS {
                 return Err(Error::Full { what: "organisations of one person", most: limits::ORGANISATIONS as usize });
             }
-            if super::number_of(&mut tx, &user, Some(Role::Owner)).await? >= limits::FOUNDED {
+            if roles.iter().filter(|role| **role == Role::Owner).count() as i64 >= limits::FOUNDED {
                 return Err(Error::Full { what: "organisations that one person owns", most: limits::FOUNDED as usize });
             }
             let id = insert(&mut tx, name, now).await?;
@@ -84,11 +85,7 @@ impl Control {
         };
         let by = Caller { who: &who, ..by };
         let mut change = Change::within(tx, &self.pepper, by).await?;
-        let done = async {
-            own(&mut change, &user).await?;
-            tenants::get(change.tx()).await
-        };
-        let done = done.await;
+        let done = own(&mut change, &user).await;
         let organisation = change.end(done).await?;
         Ok(Founded { organisation, who })
     }
@@ -137,14 +134,10 @@ impl Operator {
             Err(e) => return tx.end(Err(e)).await,
         };
         let mut change = Change::within(tx, &control.pepper, Caller::here(&who)).await?;
-        let done = async {
-            match owner {
-                Some(owner) => own(&mut change, &owner.id).await.map(drop)?,
-                None => founded(&mut change).await?,
-            }
-            tenants::get(change.tx()).await
+        let done = match owner {
+            Some(owner) => own(&mut change, &owner.id).await,
+            None => founded(&mut change).await,
         };
-        let done = done.await;
         change.end(done).await
     }
 }
@@ -183,14 +176,14 @@ pub(crate) fn owner_of(organisation: Id, person: &Person) -> Authenticated {
 }
 
 /// Gives a new organisation its first owner.
-pub(crate) async fn own(change: &mut Change<'_>, user: &Id) -> Result<Role, Error> {
+pub(crate) async fn own(change: &mut Change<'_>, user: &Id) -> Result<TenantInfo, Error> {
     add(change, user, Role::Owner).await?;
-    founded(change).await?;
-    Ok(Role::Owner)
+    founded(change).await
 }
 
-async fn founded(change: &mut Change<'_>) -> Result<(), Error> {
+async fn founded(change: &mut Change<'_>) -> Result<TenantInfo, Error> {
     let info = tenants::get(change.tx()).await?;
     let after = json!({"name": info.name, "plan": info.plan});
-    change.audit(Action::OrganisationCreate, &tenants::subject(&info), None, Some(after), Outcome::Done).await
+    change.audit(Action::OrganisationCreate, &tenants::subject(&info), None, Some(after), Outcome::Done).await?;
+    Ok(info)
 }

@@ -119,16 +119,11 @@ pub(crate) async fn role_of(tx: &mut Tx, user: &Id) -> Result<Option<Role>, Erro
     tx.row(ROLE, &[Value::from(user)]).await?.map(|row| row.parsed("role")).transpose()
 }
 
-/// In how many organisations a person is, or is this. Counted as far as it matters.
-pub(crate) async fn number_of(tx: &mut Tx, user: &Id, role: Option<Role>) -> Result<i64, Error> {
+/// What a person is in organisations, of each; as many as one may be in.
+pub(crate) async fn roles_of(tx: &mut Tx, user: &Id) -> Result<Vec<Role>, Error> {
     tx.set("headwater.user", user.as_str()).await?;
     let rows = tx.system(ROLES, &[Value::from(user), schemas::limits::accounts::ORGANISATIONS.into()]).await?;
-    let mut number = 0;
-    for row in &rows {
-        let found: Role = row.parsed("role")?;
-        number += i64::from(role.is_none_or(|role| role == found));
-    }
-    Ok(number)
+    rows.iter().map(|row| row.parsed("role")).collect()
 }
 
 /// Makes somebody a member; one who is already stays what he is.

@@ -11,7 +11,7 @@ use crate::{
     id::Id,
     open::Control,
     sql::Sql,
-    tenant::{Caller, Networks, Tenant},
+    tenant::{Caller, Networks},
     tenants,
 };
 
@@ -24,16 +24,6 @@ pub(super) const ADD: Sql = Sql::of_tenant(
 );
 
 impl Control {
-    /// What an organisation is entitled to.
-    ///
-    /// # Errors
-    /// The store is away.
-    pub async fn entitlement(&self, tenant: &Tenant) -> Result<Networks, Error> {
-        let mut tx = self.db.read(tenant).await?;
-        let found = entitled(&mut tx).await;
-        tx.end(found).await
-    }
-
     /// Says what an organisation is entitled to: operators of the platform only. It holds for everybody of it within 5 s.
     ///
     /// # Errors

@@ -16,7 +16,6 @@ use crate::{
     db::{Row, Tx, Value},
     error::Error,
     id::Id,
-    open::Control,
     sql::{Sql, SystemSql},
 };
 
@@ -66,22 +65,10 @@ pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
     ("people: by e-mail", BY_EMAIL),
     ("people: hold", HOLD),
     ("people: insert", sign_up::INSERT),
-    ("people: insert identity", sign_up::IDENTITY),
+    ("people: insert identity", crate::identities::ADD),
     ("people: operator", operators::SET),
     ("people: operators", operators::LIST),
 ];
-
-impl Control {
-    /// A person by its id.
-    ///
-    /// # Errors
-    /// There is none, or the store is away.
-    pub async fn person(&self, id: &Id) -> Result<Person, Error> {
-        let mut tx = self.db.system(false).await?;
-        let found = get(&mut tx, id).await;
-        tx.end(found).await
-    }
-}
 
 pub(crate) async fn get(tx: &mut Tx, id: &Id) -> Result<Person, Error> {
     read(tx.system(BY_ID, &[Value::from(id)]).await?.first().ok_or(Error::NotFound)?)

@@ -12,7 +12,7 @@ use crate::{
     db::{Tx, Value},
     error::Error,
     id::Id,
-    invitations,
+    identities, invitations,
     open::Control,
     organisations,
     roles::Role,
@@ -74,10 +74,6 @@ pub(super) const INSERT: SystemSql = SystemSql(
     "INSERT INTO users (user_id, email, name, password, verified_at, created_at, updated_at, version) \
      VALUES ($1, $2, $3, $4, $5, $6, $6, 1) ON CONFLICT (email) DO NOTHING RETURNING user_id",
 );
-pub(super) const IDENTITY: SystemSql = SystemSql(
-    "INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4) \
-     ON CONFLICT (issuer, subject) DO NOTHING RETURNING user_id",
-);
 
 impl Control {
     /// Makes an account.
@@ -97,7 +93,10 @@ impl Control {
         let done = async {
             let joined = match invitation {
                 Some(id) => invitations::join(&mut change, &person, &id).await?,
-                None => organisations::own(&mut change, &person.id).await?,
+                None => {
+                    organisations::own(&mut change, &person.id).await?;
+                    Role::Owner
+                }
             };
             let subject = Subject { kind: "user", id: person.id.to_string(), name: Some(person.email.clone()) };
             let after = json!({"email": person.email, "role": joined.as_str()});
@@ -156,7 +155,7 @@ async fn insert(tx: &mut Tx, new: NewPerson, now: TimeMs) -> Result<Person, Erro
     }
     if let Some((issuer, subject)) = &new.identity {
         let values = [Value::from(issuer), Value::from(subject), Value::from(&id), now.0.into()];
-        if tx.system(IDENTITY, &values).await?.is_empty() {
+        if tx.system(identities::ADD, &values).await?.is_empty() {
             return Err(Error::EmailTaken);
         }
     }

@@ -74,13 +74,17 @@ async fn flush(
     let mut counted: Vec<Metered> = counted.to_vec();
     counted.sort_by_key(|m| (m.tenant, m.quota, m.day));
     let mut sums = BTreeMap::new();
-    let mut within: Option<Id> = None;
+    let mut within: Option<(Id, bool)> = None;
     for metered in counted {
-        if within != Some(metered.tenant) {
-            tx.enter(&metered.tenant).await?;
-            within = Some(metered.tenant);
-        }
-        if tx.row(STAYS, &[]).await?.is_none() {
+        let stays = match within {
+            Some((tenant, stays)) if tenant == metered.tenant => stays,
+            _ => {
+                tx.enter(&metered.tenant).await?;
+                tx.row(STAYS, &[]).await?.is_some()
+            }
+        };
+        within = Some((metered.tenant, stays));
+        if !stays {
             // Deleted since it asked, or about to be: what is emptied stays empty.
             continue;
         }

@@ -81,11 +81,6 @@ pub struct Maxima {
 }
 
 impl Maxima {
-    /// The name of the plan.
-    pub fn plan(&self) -> &str {
-        &self.plan
-    }
-
     /// The most of it; `None`: no bound but that of the machine.
     pub fn of(&self, quota: Quota) -> Option<i64> {
         let most = quota.most().and_then(|most| i64::try_from(most).ok());

@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     id::Id,
     open::Control,
-    passwords, random,
+    random,
     secret::{Which, same_text},
     sessions::{person, person_by_email},
     sql::SystemSql,
@@ -107,11 +107,7 @@ impl Control {
         };
         let found = found.await;
         let found = tx.end(found).await?;
-        let mistakes = passwords::mistakes("password", password, &[&found.email]);
-        if !mistakes.is_empty() {
-            return Err(Error::Invalid(mistakes));
-        }
-        let kept = self.passwords.hash(password).await?;
+        let kept = self.hash_password(password, &[&found.email]).await?;
         let mut tx = self.db.system(true).await?;
         let done = async {
             let now = TimeMs::now().0;

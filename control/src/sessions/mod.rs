@@ -30,8 +30,8 @@ use crate::{
     db::{Row, Tx, Value},
     error::{Denied, Error},
     id::Id,
-    organisations::entitled,
-    sql::{Sql, SystemSql},
+    organisations::{entitled, role_of},
+    sql::SystemSql,
     tenant::{Actor, Authenticated, Tenant},
     tenants,
 };
@@ -56,12 +56,10 @@ macro_rules! columns {
 
 const BY_ID: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE user_id = $1"));
 const BY_EMAIL: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE email = $1"));
-const ROLE: Sql = Sql::of_tenant("SELECT role FROM tenant_users WHERE tenant_id = $1 AND user_id = $2");
 /// A person's organisations: on PostgreSQL after `headwater.user` was set.
 const MEMBER_OF: SystemSql =
     SystemSql("SELECT tenant_id FROM tenant_users WHERE user_id = $1 ORDER BY tenant_id LIMIT $2");
 
-pub(crate) const STATEMENTS: &[(&str, Sql)] = &[("sessions: role", ROLE)];
 pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
     ("sessions: person", BY_ID),
     ("sessions: person by e-mail", BY_EMAIL),
@@ -126,11 +124,10 @@ pub(crate) async fn standing(
         return Ok(Err(Denied::Revoked));
     }
     // Before anything is told of the organisation: to who is not in it one that is suspended, and one that is not there, are alike.
-    let Some(row) = tx.row(ROLE, &[Value::from(&person.id)]).await? else { return Ok(Err(Denied::Revoked)) };
+    let Some(role) = role_of(tx, &person.id).await? else { return Ok(Err(Denied::Revoked)) };
     if tenants::suspended(tx).await? {
         return Ok(Err(Denied::Suspended));
     }
-    let role: crate::roles::Role = row.parsed("role")?;
     let reach = entitled(tx).await?;
     Ok(Ok(Authenticated {
         tenant: Tenant { id: *tenant, reach },

@@ -3,12 +3,11 @@
 use std::{io::Write, path::PathBuf};
 
 use clap::Args;
-use control::{Bounds, Caller, Id, Operator, TenantInfo};
-use runtime::{scripts::Scripts, targets::Targets};
+use control::{Caller, Id, Operator, TenantInfo};
 use schemas::TimeMs;
 
 use super::{failed, with_operator};
-use crate::{arguments::ConfigFile, exit::Failure};
+use crate::{arguments::ConfigFile, exit::Failure, parts};
 
 /// Arguments of `export`.
 #[derive(Args)]
@@ -66,10 +65,7 @@ pub fn export(args: &Export) -> Result<(), Failure> {
 pub fn import(args: &Import) -> Result<(), Failure> {
     let document = std::fs::read_to_string(&args.file)
         .map_err(|e| Failure::arguments(format!("{} cannot be read: {e}", args.file.display())))?;
-    let alerts = runtime::config::load(&args.config.config)?.alerts;
-    let targets = Targets::new(&alerts.allow_targets, &alerts.ports).map_err(|all| Failure::config(all.join("; ")))?;
-    let scripts = Scripts::of(alerts.scripts, &alerts.scripts_dir);
-    let bounds = Bounds { targets, scripts, max_unindexed: alerts.max_unindexed };
+    let bounds = parts::bounds(&runtime::config::load(&args.config.config)?.alerts);
     with_operator(&args.config.config, async |operator| {
         let who = operator.within(&find(operator, &args.into).await?);
         let imported = operator.control().import(Caller::here(&who), &document, &bounds).await.map_err(failed)?;

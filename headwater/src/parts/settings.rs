@@ -117,7 +117,7 @@ fn keep(config: &Config) -> Keep {
 }
 
 /// What the operator allows of rules, monitors and channels. What is no target was told when the configuration was read.
-fn bounds(alerts: &Alerts) -> control::Bounds {
+pub fn bounds(alerts: &Alerts) -> control::Bounds {
     control::Bounds {
         targets: Targets::new(&alerts.allow_targets, &alerts.ports).unwrap_or_default(),
         scripts: Scripts::of(alerts.scripts, &alerts.scripts_dir),

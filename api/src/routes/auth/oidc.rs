@@ -23,7 +23,7 @@ use super::{answer, person};
 use crate::{
     app::App,
     body::{Body, Fields},
-    door::{Counted, Credential, From, RequestId, Who, cookie_named},
+    door::{Credential, From, RequestId, Who, cookie_named},
     error::ApiError,
     oidc::{Problem, Provider, Stranger},
     params::Params,
@@ -83,10 +83,7 @@ pub async fn begin(
     let params = Params::parse(query.as_deref(), &["back", "invitation"])?;
     let back = params.parsed("back", "a path of these pages, such as /overview", local)?;
     let invitation = params.text("invitation")?.map(str::to_owned);
-    if let Some(Extension(From(ip))) = from {
-        let counted = app.budgets.count(Counted::LogIn(Counted::at(ip)));
-        counted.map_err(|(standing, wait)| ApiError::TooFast { standing, wait })?;
-    }
+    super::count(&app, from)?;
     let control = app.control()?;
     Ok(match provider.begin(back.unwrap_or_else(|| "/".to_owned()), invitation, None).await {
         Ok((url, visit)) => with_visit(&app, &control, see(url.as_str())?, Some(&visit))?,
