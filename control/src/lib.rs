@@ -17,7 +17,8 @@
 //! ```
 //!
 //! ```compile_fail,E0451
-//! let tenant = control::Tenant { id: "01J0000000000000000000000A".parse().expect("an id"), reach: control::Networks::All };
+//! let all = control::Networks::All;
+//! let tenant = control::Tenant { id: "01J0000000000000000000000A".parse().expect("an id"), reach: all.clone(), own: all };
 //! ```
 //!
 //! ```compile_fail,E0599

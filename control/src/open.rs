@@ -247,7 +247,7 @@ impl Operator {
 
 pub(crate) fn owner(id: Id, actor: Actor) -> Authenticated {
     Authenticated {
-        tenant: Tenant { id, reach: Networks::All },
+        tenant: Tenant::whole(id),
         actor,
         scopes: Scopes::ALL,
         role: Some(Role::Owner),

@@ -66,9 +66,16 @@ impl Networks {
 pub struct Tenant {
     pub(crate) id: Id,
     pub(crate) reach: Networks,
+    /// What of it is narrowed by a key: what the organisation defined for a network that it is not entitled to any more stays its own.
+    pub(crate) own: Networks,
 }
 
 impl Tenant {
+    /// All of a tenant.
+    pub(crate) fn whole(id: Id) -> Self {
+        Self { id, reach: Networks::All, own: Networks::All }
+    }
+
     /// Whose rows.
     pub fn id(&self) -> &Id {
         &self.id

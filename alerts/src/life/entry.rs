@@ -22,8 +22,9 @@ use super::{
 const FORMER: usize = 4;
 /// While a route has hours, it is looked at anew this often.
 const HOURS: Duration = Duration::from_secs(60);
-const REMOVED: &str = "the rule or monitor was removed or paused";
-const CHANGED: &str = "the rule was changed, and is not about this any more";
+const REMOVED: &str = "the rule or monitor was removed or paused, or its organisation has its network no more";
+const CHANGED: &str =
+    "the rule or monitor was changed, or its organisation has the network no more: it is not about this any more";
 const OTHERS: &str = "others";
 const SILENCE_BEGINS: &str = "a silence begins";
 const SILENCE_ENDS: &str = "the silence is over";
@@ -93,7 +94,8 @@ impl<'a> World<'a> {
     /// What the rule or monitor says of this group; `None`: it is not there any more, or paused, or no longer about it.
     pub fn policy(&self) -> Option<&'a Policy> {
         let policy = self.settings.policies.get(&self.key.source_id)?;
-        policy.scope.as_ref().is_none_or(|scope| scope.has(self.key)).then_some(policy)
+        let looks = policy.networks.as_ref().is_none_or(|networks| networks.contains(&self.key.network));
+        (looks && policy.scope.as_ref().is_none_or(|scope| scope.has(self.key))).then_some(policy)
     }
 
     fn told(&self) -> TimeMs {

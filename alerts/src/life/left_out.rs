@@ -158,6 +158,7 @@ mod tests {
         let policy = Policy {
             version: 1,
             scope: None,
+            networks: None,
             severity: Severity::Warning,
             hold: Duration::ZERO,
             cooldown: Duration::ZERO,

@@ -17,6 +17,8 @@ pub struct Policy {
     pub version: u64,
     /// Which groups it can have; `None`: any.
     pub scope: Option<Scope>,
+    /// Networks at which a monitor looks; `None`: any that the scope has.
+    pub networks: Option<BTreeSet<Network>>,
     /// How bad they are.
     pub severity: Severity,
     /// How long the condition must hold.

@@ -15,6 +15,7 @@ pub fn of(tenant: &Tenant) -> Settings {
         let policy = Policy {
             version: rule.version,
             scope: Some(scope(what)),
+            networks: None,
             severity: what.severity,
             hold: what.hold,
             cooldown: what.cooldown,
@@ -30,6 +31,7 @@ pub fn of(tenant: &Tenant) -> Settings {
         let policy = Policy {
             version: monitor.version,
             scope: None,
+            networks: Some(what.networks.iter().cloned().collect()),
             severity: what.severity,
             hold: std::time::Duration::ZERO,
             cooldown: what.cooldown,

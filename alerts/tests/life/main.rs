@@ -537,6 +537,19 @@ fn what_a_rule_is_no_longer_about_is_over() {
     // What was found by the rule as it was says nothing any more.
     book.take(&said, &clock, &mut out);
     assert_eq!(book.open(), 0);
+    // Nor does a monitor of a network that its organisation has no more; given back, what holds is a new alert.
+    let at = |network: &str| {
+        let mut settings = model.settings();
+        for policy in settings.policies.values_mut() {
+            policy.networks = Some(BTreeSet::from([network.parse().expect("slug")]));
+        }
+        settings
+    };
+    for (network, open) in [("eth", 1), ("other", 0), ("eth", 1)] {
+        book.define(at(network), &clock, &mut out);
+        book.take(&said, &clock, &mut out);
+        assert_eq!(book.open(), open, "{network}");
+    }
 }
 
 /// However full a channel's hour is: what it was told of is ended, and what it heard of by a summary is under the cap.

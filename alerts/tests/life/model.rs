@@ -96,6 +96,7 @@ impl Model {
         let policy = |rule: &Rule| Policy {
             version: rule.version,
             scope: None,
+            networks: None,
             severity: rule.severity,
             hold: Duration::from_secs(rule.hold as u64),
             cooldown: Duration::from_secs(rule.cooldown as u64),

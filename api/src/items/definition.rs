@@ -25,6 +25,8 @@ pub struct RuleItem {
     severity: String,
     /// The networks that it is about.
     networks: Vec<String>,
+    /// Those of them that the organisation has no more: there it stands still until they are given back.
+    stopped: Vec<String>,
     /// The network, where it is one.
     network: Option<String>,
     /// The contract; null: the whole network.
@@ -89,6 +91,8 @@ pub struct MonitorItem {
     severity: String,
     /// The networks that it looks at.
     networks: Vec<String>,
+    /// Those of them that the organisation has no more: there it stands still until they are given back.
+    stopped: Vec<String>,
     /// The addresses that it looks at, with their ABIs; none: all.
     #[schema(value_type = Vec<Object>)]
     addresses: (),
@@ -347,6 +351,7 @@ pub fn item(thing: Defined, secrets: Option<Value>) -> Value {
         if thing.kind == DefinitionKind::Rule {
             fields.insert("network".to_owned(), one);
         }
+        fields.insert("stopped".to_owned(), thing.stopped.into());
     }
     if thing.kind == DefinitionKind::Channel {
         let state = if thing.disabled.is_some() { "disabled" } else { "active" };

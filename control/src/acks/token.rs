@@ -15,7 +15,7 @@ use crate::{
     id::Id,
     scopes::{Allowed, Resource, Scopes},
     secret::{self, Pepper},
-    tenant::{Actor, Authenticated, Networks, Tenant},
+    tenant::{Actor, Authenticated, Tenant},
 };
 
 /// First byte of a token as it is here.
@@ -153,7 +153,7 @@ impl AckToken {
 
 /// Whoever follows a link of a message of this tenant.
 fn link(id: Id, expires_at: TimeMs) -> Authenticated {
-    let tenant = Tenant { id, reach: Networks::All };
+    let tenant = Tenant::whole(id);
     let scopes = Scopes::of(&[(Resource::Alerts, Allowed::Read), (Resource::Alerts, Allowed::Write)]);
     Authenticated { tenant, actor: Actor::Link, scopes, role: None, platform: false, expires_at: Some(expires_at) }
 }

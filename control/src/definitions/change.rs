@@ -71,7 +71,7 @@ pub(super) async fn create(
         actor.id().into(),
     ];
     let rows = change.write(INSERT, &values).await?;
-    let made = read(rows.first().ok_or(Error::NotFound)?)?;
+    let made = read(tenant, rows.first().ok_or(Error::NotFound)?)?;
     change.audit(action, &subject(&made), None, Some(seen(&made)), Outcome::Done).await?;
     outbox::changed(change.tx(), kind.as_str(), &made.id).await?;
     if let Some((key, request)) = once {
@@ -94,7 +94,7 @@ pub(super) async fn patch(
     if now.version != before.version {
         return Err(Error::Stale { version: now.version });
     }
-    may_change(&tenant.reach, kind)?;
+    may_change(&tenant.own, kind)?;
     settle(change, &mut draft, Some(&now), bounds).await?;
     match (now.unindexed, draft.unindexed) {
         (false, true) => quotas::take(change, Quota::UnindexedMonitors, 1).await?,
@@ -140,7 +140,7 @@ pub(super) async fn delete(
     let tenant = change.by().who.tenant();
     let before = get(change.tx(), tenant, kind, id).await?;
     expected.check(before.version)?;
-    may_change(&tenant.reach, kind)?;
+    may_change(&tenant.own, kind)?;
     if kind == DefinitionKind::Channel {
         let by = named_by(change.tx(), &format!("%\"{id}\"%"), |_| true).await?;
         if !by.is_empty() {
@@ -187,7 +187,8 @@ async fn write(
         i64::from(unindexed).into(),
         change.at().0.into(),
     ];
-    read(change.write(PATCH, &values).await?.first().ok_or(Error::NotFound)?)
+    let rows = change.write(PATCH, &values).await?;
+    read(change.by().who.tenant(), rows.first().ok_or(Error::NotFound)?)
 }
 
 /// What only the store knows: whether the name is free, whether what is named is there, whether there is room, and whose networks they are.
@@ -199,13 +200,16 @@ async fn settle(
 ) -> Result<(), Error> {
     let tenant = change.by().who.tenant();
     let kind = draft.kind;
-    if !reaches(&tenant.reach, kind, &draft.definition) {
-        let named = draft::networks(kind, &draft.definition);
-        let words = match named.iter().find(|network| !tenant.reach.contains(network)) {
-            Some(network) => format!("{network} is not among your networks"),
-            None => "without a network it is of all, and you reach some".to_owned(),
-        };
-        return Err(Error::MoreThanMaker(words));
+    let named = draft::networks(kind, &draft.definition);
+    // What stands still may be changed otherwise.
+    let former = before.map_or_else(Vec::new, |before| draft::networks(kind, &before.definition));
+    let beyond =
+        |network: &&&str| !tenant.own.contains(network) || !tenant.reach.contains(network) && !former.contains(network);
+    if let Some(network) = named.iter().find(beyond) {
+        return Err(Error::MoreThanMaker(format!("{network} is not among your networks")));
+    }
+    if !reaches(&tenant.own, kind, &draft.definition) {
+        return Err(Error::MoreThanMaker("without a network it is of all, and you reach some".to_owned()));
     }
     if before.is_none_or(|before| before.name != draft.name)
         && let Some(row) = change.tx().row(BY_NAME, &[kind.as_str().into(), draft.name.as_str().into()]).await?

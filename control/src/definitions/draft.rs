@@ -16,7 +16,7 @@ use super::{Defined, merge::merged};
 use crate::error::{Error, Mistake};
 
 /// Fields that the server sets.
-const OURS: [&str; 6] = ["id", "version", "created_at", "updated_at", "created_by", "disabled_reason"];
+const OURS: [&str; 7] = ["id", "version", "created_at", "updated_at", "created_by", "disabled_reason", "stopped"];
 /// Why a channel is disabled that somebody disabled by hand.
 pub(super) const BY_HAND: &str = "disabled by hand";
 

@@ -3,20 +3,24 @@
 //! Guarantee: what is kept was read by `conditions` without a mistake and has every default written out; a name is once in a kind of a
 //! tenant; a change names the version that it was made from, and is refused when there is a newer one; a request with an idempotency key is
 //! carried out once. Secrets are sealed for their own channel ([`Sealer`]), shown once where they were made here, and read by nobody again.
-//! Who may reach some networks only finds nothing of what is of others, makes nothing of them, and changes no channel. Whatever a rule or
-//! monitor names is there: a channel or contract that is named is not removed. The stages hear of it through the outbox, in the same transaction.
+//! Who may reach some networks only, by a key, finds nothing of what is of others, makes nothing of them, and changes no channel. What an
+//! organisation is not entitled to any more it makes nothing of either; what it has of it stands still and is found ([`narrow`]). Whatever a
+//! rule or monitor names is there: a channel or contract that is named is not removed. The stages hear of it through the outbox, in the same
+//! transaction.
 
 mod change;
 mod draft;
 mod import;
 mod merge;
 mod names;
+mod narrow;
 
 use schemas::{Network, TimeMs, limits::control as limits, records::DefinitionKind};
 use serde_json::Value as Json;
 
 pub use draft::Bounds;
 pub(crate) use import::Incoming;
+pub(crate) use narrow::narrow;
 
 use crate::{
     audit::Change,
@@ -46,6 +50,8 @@ pub struct Defined {
     pub definition: Json,
     /// Of a channel: why nothing is sent to it any more; `None`: it is active.
     pub disabled: Option<String>,
+    /// Of a rule or monitor: networks that it names and the organisation is not entitled to any more. There it stands still.
+    pub stopped: Vec<String>,
     /// Since when.
     pub created_at: TimeMs,
     /// What kind of actor made it: `key`, `operator`, `user`, `system`.
@@ -283,8 +289,8 @@ fn reaches(reach: &Networks, kind: DefinitionKind, definition: &Json) -> bool {
 
 async fn get(tx: &mut Tx, tenant: &Tenant, kind: DefinitionKind, id: &Id) -> Result<Defined, Error> {
     let row = tx.row(GET, &[kind.as_str().into(), id.into()]).await?.ok_or(Error::NotFound)?;
-    let found = read(&row)?;
-    if reaches(&tenant.reach, kind, &found.definition) { Ok(found) } else { Err(Error::NotFound) }
+    let found = read(tenant, &row)?;
+    if reaches(&tenant.own, kind, &found.definition) { Ok(found) } else { Err(Error::NotFound) }
 }
 
 /// A page; with long definitions a shorter one. For who reaches some networks only, what is of others is read and left out, a page's worth at a time.
@@ -297,13 +303,13 @@ async fn page(tx: &mut Tx, tenant: &Tenant, kind: DefinitionKind, paging: &Pagin
         let rows = tx.rows(LIST, &[kind.as_str().into(), after.as_str().into(), fetch.into()]).await?;
         let mut more = rows.len() as i64 == fetch;
         for row in &rows {
-            let found = read(row)?;
+            let found = read(tenant, row)?;
             if items.len() == limit {
                 more = true;
                 break;
             }
             let id = found.id.to_string();
-            if reaches(&tenant.reach, kind, &found.definition) {
+            if reaches(&tenant.own, kind, &found.definition) {
                 bytes += row.text("definition")?.len();
                 if bytes > limits::PAGE_DEFINITION_BYTES && !items.is_empty() {
                     return Ok(Page { items, next: Some(Cursor(after)) });
@@ -339,13 +345,18 @@ pub(crate) async fn wanting(tx: &mut Tx, network: &Network, address: &str) -> Re
         .await
 }
 
-fn read(row: &Row) -> Result<Defined, Error> {
+fn read(tenant: &Tenant, row: &Row) -> Result<Defined, Error> {
     let word = row.text("kind")?;
+    let kind = DefinitionKind::of_word(&word).ok_or_else(|| Error::Corrupt(format!("`{word}` in column kind")))?;
+    let definition = row.json("definition")?;
+    // Who finds it reaches all that it names, but for what the organisation does not.
+    let stopped = narrow::stopped(kind, &definition, &tenant.reach);
     Ok(Defined {
-        kind: DefinitionKind::of_word(&word).ok_or_else(|| Error::Corrupt(format!("`{word}` in column kind")))?,
+        kind,
         id: row.parsed("id")?,
         name: row.text("name")?,
-        definition: row.json("definition")?,
+        definition,
+        stopped,
         disabled: row.opt_text("disabled")?,
         created_at: TimeMs(row.int("created_at")?),
         created_by_kind: row.text("created_by_kind")?,

@@ -16,7 +16,7 @@ use crate::{
     roles::Role,
     secret::Pepper,
     sql::{Sql, SystemSql},
-    tenant::{Actor, Authenticated, Networks, Origin, Tenant},
+    tenant::{Actor, Authenticated, Origin, Tenant},
     tenants::{self, TenantInfo},
 };
 
@@ -56,7 +56,7 @@ impl Found {
     /// Who accepts it, as the audit of its organisation has it.
     pub(crate) fn who(&self, person: &Person) -> Authenticated {
         Authenticated {
-            tenant: Tenant { id: self.tenant, reach: Networks::All },
+            tenant: Tenant::whole(self.tenant),
             actor: Actor::User { id: person.id, name: person.email.clone() },
             scopes: self.role.scopes(),
             role: Some(self.role),

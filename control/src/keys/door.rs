@@ -32,7 +32,7 @@ use crate::{
     scopes::Scopes,
     secret::{self, Hash},
     sql::SystemSql,
-    tenant::{Actor, Authenticated, Networks, Tenant},
+    tenant::{Actor, Authenticated, Tenant},
     tenants,
 };
 
@@ -168,15 +168,16 @@ async fn look_up(tx: &mut Tx, prefix: &str) -> Result<Option<Known>, Error> {
         standing = role.is_some();
         scopes = scopes.and(role.map_or_else(Scopes::default, Role::scopes));
     }
-    let platform = create::is_platform(&Tenant { id: tenant, reach: Networks::All }, &chain);
-    reach = reach.and(&organisations::entitled(tx).await?);
+    let platform = create::is_platform(&Tenant::whole(tenant), &chain);
+    let own = reach;
+    let reach = own.and(&organisations::entitled(tx).await?);
     let verdict = if suspended {
         Err(Denied::Suspended)
     } else if !standing || chain.iter().any(|key| key.revoked_at.is_some()) {
         Err(Denied::Revoked)
     } else {
         Ok(Arc::new(Authenticated {
-            tenant: Tenant { id: tenant, reach },
+            tenant: Tenant { id: tenant, reach, own },
             actor: Actor::Key { id, name: key.name.clone() },
             scopes,
             role: None,

@@ -37,7 +37,7 @@ pub(crate) fn statements() -> impl Iterator<Item = (&'static str, Sql)> {
 pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = tombstones::STATEMENTS;
 
 /// Everything that the tenant of this change has defined is told to the stages anew: as gone where it is suspended, as it is where it is not
-/// any more. In the transaction in which that changes.
+/// any more, and for the networks that it is entitled to. In the transaction in which that changes.
 pub(crate) async fn told(change: &mut Change<'_>) -> Result<(), Error> {
     change.tx().rows(TOLD, &[]).await?;
     change.tx().tells();
@@ -57,7 +57,7 @@ pub(crate) fn own(who: &Authenticated, id: &Id) -> Result<Authenticated, Error> 
         return Err(Error::MoreThanMaker(format!("an export holds everything, and {beyond} is not among your scopes")));
     }
     let reach = if who.role().is_some() { Networks::All } else { who.tenant.reach.clone() };
-    Ok(Authenticated { tenant: Tenant { id: *id, reach }, ..who.clone() })
+    Ok(Authenticated { tenant: Tenant { reach, ..who.tenant.clone() }, ..who.clone() })
 }
 
 /// Who may end a tenant, in it: whoever belongs to it, or an operator of the platform.

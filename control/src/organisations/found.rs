@@ -14,7 +14,7 @@ use crate::{
     people::{self, Person},
     roles::Role,
     sql::{Sql, SystemSql},
-    tenant::{Actor, Authenticated, Caller, Networks, Tenant},
+    tenant::{Actor, Authenticated, Caller, Tenant},
     tenants::{self, TenantInfo},
 };
 
@@ -166,7 +166,7 @@ pub(crate) async fn insert(tx: &mut Tx, name: &str, now: TimeMs) -> Result<Id, E
 /// A person as the owner of an organisation that is being founded.
 pub(crate) fn owner_of(organisation: Id, person: &Person) -> Authenticated {
     Authenticated {
-        tenant: Tenant { id: organisation, reach: Networks::All },
+        tenant: Tenant::whole(organisation),
         actor: Actor::User { id: person.id, name: person.email.clone() },
         scopes: Role::Owner.scopes(),
         role: Some(Role::Owner),

@@ -28,7 +28,7 @@ use crate::{
     roles::Role,
     scopes::{Allowed, Resource, Scopes},
     sql::{Sql, SystemSql},
-    tenant::{Actor, Authenticated, Networks, Tenant},
+    tenant::{Actor, Authenticated, Tenant},
     tenants::{self, TenantInfo},
 };
 
@@ -105,7 +105,7 @@ pub(crate) fn across(who: &Authenticated, organisation: &Id) -> Result<Authentic
         (Resource::Usage, Allowed::Read),
     ];
     Ok(Authenticated {
-        tenant: Tenant { id: *organisation, reach: Networks::All },
+        tenant: Tenant::whole(*organisation),
         actor: who.actor().clone(),
         scopes: Scopes::of(&list),
         role: None,

@@ -24,7 +24,8 @@ pub(super) const ADD: Sql = Sql::of_tenant(
 );
 
 impl Control {
-    /// Says what an organisation is entitled to: operators of the platform only. It holds for everybody of it within 5 s.
+    /// Says what an organisation is entitled to: operators of the platform only. It holds for everybody of it within 5 s, and for its rules
+    /// and monitors, which stand still where it is not.
     ///
     /// # Errors
     /// There is no such organisation, too many or no networks are named, the caller is no operator, or as of every change.
@@ -42,6 +43,7 @@ impl Control {
             for network in &listed {
                 change.write(ADD, &[Value::from(*network), change.at().0.into()]).await?;
             }
+            crate::life::told(&mut change).await?;
             let info = tenants::get(change.tx()).await?;
             let (was, is) = (json!({"networks": before.listed()}), json!({"networks": listed}));
             let subject = tenants::subject(&info);

@@ -7,7 +7,8 @@
 //!
 //! Of a tenant that is suspended, or is being deleted, nothing is there for the stages: whoever suspends it raises the revisions of all
 //! that is its ([`crate::life::told`]), and each is told as gone; resumed, each is told as it is. Addresses stay watched meanwhile, since
-//! figures belong to nobody.
+//! figures belong to nobody. Rules and monitors of a tenant that is entitled to some networks only are told without the others, and as
+//! paused where none is left.
 
 use std::collections::HashMap;
 
@@ -21,9 +22,11 @@ use schemas::{
 
 use crate::{
     db::{Db, Dialect, Row, Tx, Value},
+    definitions,
     error::Error,
-    quotas,
+    organisations, quotas,
     sql::SystemSql,
+    tenant::Networks,
 };
 
 /// Rows that are read at a time. An ABI may take 256 KiB.
@@ -159,15 +162,19 @@ pub(super) async fn unpublished(
     let rows = async {
         let rows = tx.system(sql, &values).await?;
         let bounds = bounds(&mut tx, kind, &rows).await?;
-        Ok((rows, bounds))
+        let entitled = entitled(&mut tx, kind, &rows).await?;
+        Ok((rows, bounds, entitled))
     };
     let rows = rows.await;
-    let (rows, bounds) = tx.end(rows).await?;
+    let (rows, bounds, entitled) = tx.end(rows).await?;
     let more = rows.len() as i64 == PAGE;
     let mut things = rows.iter().map(|row| read(kind, row)).collect::<Result<Vec<_>, _>>()?;
     for thing in &mut things {
         if let Some(per_hour) = bounds.get(&thing.place.0) {
             bound(&mut thing.present, *per_hour)?;
+        }
+        if let Some(networks) = entitled.get(&thing.place.0) {
+            narrowed(kind, &mut thing.present, networks)?;
         }
     }
     Ok((things, more))
@@ -189,6 +196,41 @@ async fn bounds(tx: &mut Tx, kind: Kind, rows: &[Row]) -> Result<HashMap<String,
         }
     }
     Ok(bounds)
+}
+
+/// Networks of tenants whose rules or monitors these rows are and who are not entitled to all. Read after the rows: who is entitled to others
+/// after this raises the revisions ([`crate::life::told`]).
+async fn entitled(tx: &mut Tx, kind: Kind, rows: &[Row]) -> Result<HashMap<String, Networks>, Error> {
+    let mut entitled = HashMap::new();
+    let mut last = String::new();
+    let looks = matches!(kind, Kind::Defined(DefinitionKind::Rule | DefinitionKind::Monitor));
+    for row in rows.iter().filter(|_| looks) {
+        let tenant = row.text("tenant_id")?;
+        // They come by tenant.
+        if tenant != last {
+            tx.enter(&tenant.parse()?).await?;
+            let networks = organisations::entitled(tx).await?;
+            if networks != Networks::All {
+                entitled.insert(tenant.clone(), networks);
+            }
+            last = tenant;
+        }
+    }
+    Ok(entitled)
+}
+
+/// Leaves out of a rule or monitor what its tenant is not entitled to.
+fn narrowed(kind: Kind, present: &mut Present, entitled: &Networks) -> Result<(), Error> {
+    let Kind::Defined(kind) = kind else { return Ok(()) };
+    let Present::Tenant(ControlTenant { thing: TenantThing::Rule(of) | TenantThing::Monitor(of), .. }) = present else {
+        return Ok(());
+    };
+    let mut what: serde_json::Value = serde_json::from_str(&of.definition)
+        .map_err(|e| Error::Corrupt(format!("a {}'s definition: {e}", kind.as_str())))?;
+    if definitions::narrow(kind, &mut what, entitled) {
+        of.definition = what.to_string();
+    }
+    Ok(())
 }
 
 /// Says it in the record of a channel.

@@ -130,7 +130,7 @@ pub(crate) async fn standing(
     }
     let reach = entitled(tx).await?;
     Ok(Ok(Authenticated {
-        tenant: Tenant { id: *tenant, reach },
+        tenant: Tenant { reach, ..Tenant::whole(*tenant) },
         actor: Actor::User { id: person.id, name: person.email.clone() },
         scopes: role.scopes(),
         role: Some(role),

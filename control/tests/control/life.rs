@@ -352,6 +352,79 @@ async fn as_worker(store: &Store, sql: &str) -> Result<(), String> {
     }
 }
 
+/// Where a network is taken from an organisation its rules and monitors stand still there, for the stages by the log alone; they are its own
+/// still, say so, and go on when it is given back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_of_a_network_that_was_taken_away_stands_still_and_is_told_so() {
+    both(async |store| {
+        let (_operator, control, home, second) = opened(&store).await;
+        let topics = Topics::new().await;
+        let running = Running::start(topics.publisher(&control, "one"));
+        let ids = everything(&control, &second).await;
+        let (by, bounds, any) = (Caller::here(&second), Bounds::default(), control::Expected::Any);
+        let mut of_two = rule("both", "a");
+        of_two.as_object_mut().expect("an object").remove("network");
+        of_two["networks"] = json!(["a", "b"]);
+        let both = control.create_definition(by, DefinitionKind::Rule, &of_two, None, &bounds).await;
+        let both = both.expect("made").made.id;
+        let secret = key(&control, &second, new_key("k", &["*:*"])).await;
+        let (id, only_b) = (second.tenant().id(), control::Networks::Only(vec!["b".parse().expect("a slug")]));
+        let at = |kind: &str, thing: &Id| format!("{id}/{kind}/{thing}");
+        let told = async |kind: &str, thing: &Id| {
+            let told = topics.definition(&at(kind, thing)).await?;
+            let what: Value = serde_json::from_str(&told.definition).expect("JSON");
+            let networks = what.get("network").map_or_else(|| what["networks"].clone(), |one| json!([one]));
+            Some((networks, what["paused"] == true, told.version))
+        };
+        let until_told = async |kind: &str, thing: &Id, networks: Value, paused: bool| {
+            let expected = Some((networks, paused, 1));
+            let took = until(kind, async || told(kind, thing).await == expected).await;
+            assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+        };
+        until_told("rule", &both, json!(["a", "b"]), false).await;
+        control.entitle(Caller::here(&home), id, &only_b).await.expect("entitled");
+        until_told("rule", &ids["rule"], json!(["a"]), true).await;
+        until_told("monitor", &ids["monitor"], json!(["a"]), true).await;
+        until_told("rule", &both, json!(["b"]), false).await;
+        until_named(&topics, &at("channel", &ids["hook"]), Some("hook")).await;
+
+        // Its people find it, and may pause it, change it and remove it; they make nothing new there.
+        let who = async || control.authenticate(secret.text.expose()).await.expect("let in");
+        until("it holds", async || *who().await.tenant().reach() == only_b).await;
+        let who = who().await;
+        let found = control.definition(who.tenant(), DefinitionKind::Rule, &both).await.expect("his");
+        assert_eq!((found.stopped, found.definition["networks"].clone()), (vec!["a".to_owned()], json!(["a", "b"])));
+        let by_key = Caller::here(&who);
+        let patch = json!({"name": "moved on"});
+        let made =
+            control.patch_definition(by_key, DefinitionKind::Monitor, &ids["monitor"], &any, &patch, &bounds).await;
+        assert_eq!(made.expect("changed").made.stopped, ["a"]);
+        let e = control.create_definition(by_key, DefinitionKind::Rule, &rule("new", "a"), None, &bounds).await;
+        assert!(matches!(e, Err(Error::MoreThanMaker(_))), "{e:?}");
+        let patch = json!({"per_hour": 9});
+        control
+            .patch_definition(by_key, DefinitionKind::Channel, &ids["hook"], &any, &patch, &bounds)
+            .await
+            .expect("its own");
+
+        // Whoever takes over says the same.
+        running.stop().await;
+        let running = Running::start(topics.publisher(&control, "two"));
+        running.until_publishes().await;
+        until("all is told", async || crate::topics::unpublished(&store).await.is_empty()).await;
+        until_told("rule", &ids["rule"], json!(["a"]), true).await;
+
+        control.entitle(Caller::here(&home), id, &control::Networks::All).await.expect("entitled");
+        until_told("rule", &ids["rule"], json!(["a"]), false).await;
+        until_told("rule", &both, json!(["a", "b"]), false).await;
+        topics.now().await.assert_no_older_row();
+        running.stop().await;
+        control.close().await;
+        store
+    })
+    .await;
+}
+
 /// The stages hear of it by the log alone; nothing of it is lost, and it comes back as it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_suspended_is_gone_for_the_stages_and_comes_back_whole() {

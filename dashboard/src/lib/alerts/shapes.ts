@@ -40,6 +40,8 @@ interface Watching extends Thing {
 	escalate?: Escalation | null;
 	cooldown: string;
 	group_by?: string[];
+	/** Its networks that the organisation has no more: there it stands still. */
+	stopped?: string[];
 }
 
 export interface Rule extends Watching {
