@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use crate::{Store, StoreError, StoreErrorKind, client::deadline};
 
 /// Tables with rows of tenants.
-pub const TABLES: [&str; 4] = ["alert_event_rows", "alert_rows", "alert_delivery_rows", "alert_match_rows"];
+pub const TABLES: [&str; 5] =
+    ["alert_event_rows", "alert_rows", "alert_delivery_rows", "alert_match_rows", "alert_left_out_rows"];
 
 /// Rows of tenants, by table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

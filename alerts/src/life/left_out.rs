@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use schemas::{
     TimeMs,
-    records::{AlertMatch, AlertSource, Severity},
+    records::{AlertMatch, AlertSource, LeftOutKind, Severity},
 };
 use serde_json::{Value, json};
 
@@ -24,66 +24,45 @@ pub struct LeftOut {
     told_at: Option<i64>,
     since: i64,
     count: u64,
-    #[serde(default)]
-    of: Of,
+    #[serde(default = "matches")]
+    of: LeftOutKind,
     /// Rises with every change.
     pub(super) revision: u64,
 }
 
-/// What it is that was left out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Of {
-    /// Matches of one monitor.
-    #[default]
-    Matches,
-    /// Transactions that no monitor of the tenant was put to.
-    Transactions,
+/// What a record says, and how much of it.
+fn said(record: &AlertMatch) -> (LeftOutKind, u64) {
+    record.left_out().unwrap_or((LeftOutKind::Matches, 0))
 }
 
-impl Of {
-    /// The word for it in records and messages.
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Matches => "left_out",
-            Self::Transactions => "not_looked_at",
-        }
-    }
-
-    /// What a record says, and how much of it.
-    fn said(record: &AlertMatch) -> (Self, u64) {
-        let evidence = record.figure.as_ref().and_then(|figure| serde_json::from_str::<Value>(&figure.evidence).ok());
-        let count = |of: Self| evidence.as_ref()?.get(of.word())?.as_u64();
-        match count(Self::Transactions) {
-            Some(transactions) => (Self::Transactions, transactions),
-            None => (Self::Matches, count(Self::Matches).unwrap_or(0)),
-        }
-    }
+/// Before it was told apart, it was of matches.
+const fn matches() -> LeftOutKind {
+    LeftOutKind::Matches
 }
 
 impl LeftOut {
     /// Which one of its tenant's a record belongs to: one for each monitor and network, and one for each network and all monitors.
     pub fn key(record: &AlertMatch) -> String {
-        match Of::said(record).0 {
-            Of::Matches => format!("{}:{}", record.source.id, record.network),
-            Of::Transactions => format!(":{}", record.network),
+        match said(record).0 {
+            LeftOutKind::Matches => format!("{}:{}", record.source.id, record.network),
+            LeftOutKind::Transactions => format!(":{}", record.network),
         }
     }
 
     /// The monitor's id; `None`: it is of all.
     pub fn monitor(&self) -> Option<&str> {
-        (self.of == Of::Matches).then_some(self.source.id.as_str())
+        (self.of == LeftOutKind::Matches).then_some(self.source.id.as_str())
     }
 
     /// Nothing yet.
     pub fn of(record: &AlertMatch) -> Self {
         let (source, network) = (record.source.clone(), record.network.to_string());
-        Self { source, network, told_at: None, since: 0, count: 0, of: Of::said(record).0, revision: 0 }
+        Self { source, network, told_at: None, since: 0, count: 0, of: said(record).0, revision: 0 }
     }
 
     /// More was left out.
     pub fn add(&mut self, record: &AlertMatch, now: TimeMs) {
-        let (_, count) = Of::said(record);
+        let (_, count) = said(record);
         if self.count == 0 {
             self.since = now.0;
         }
@@ -105,15 +84,15 @@ impl LeftOut {
     /// The summary's body, and what tells it from others.
     pub fn take(&mut self, severity: Severity, now: TimeMs) -> (Value, String) {
         let (word, state) = match self.of {
-            Of::Matches => ("left out", "left out"),
-            Of::Transactions => ("not looked at", "took the most steps"),
+            LeftOutKind::Matches => ("left out", "left out"),
+            LeftOutKind::Transactions => ("not looked at", "took the most steps"),
         };
         let of = format!("{word}/{}/{}/{}", self.source.id, self.network, self.revision);
         let body = json!({
             "count": self.count,
             "since": TimeMs(self.since).rfc3339(),
             "until": now.rfc3339(),
-            "kinds": {self.of.word(): self.count},
+            "kinds": {self.of.as_str(): self.count},
             "alerts": [{
                 "id": null, "source": self.source, "network": self.network, "contract": null, "state": state,
                 "severity": severity,

@@ -1,12 +1,13 @@
 //! Saying of monitors that matches were left out, or that they were not put to transactions.
 //!
 //! Guarantee: of each block and monitor all that was left out is said, once, beside the matches that are told; of each block and tenant how
-//! many transactions its monitors were not put to. How often people hear of it is for whoever tells them ([`crate::life`]). A block that a
+//! many transactions its monitors were not put to. How often people hear of it is for whoever tells them ([`crate::life`]); the sink sums it
+//! up for the monitor's page. A block that a
 //! reorg removes and applies again counts twice.
 
 use schemas::{
     Network,
-    records::{AlertMatch, Figured, MatchOp},
+    records::{AlertMatch, Figured, LeftOutKind, MatchOp},
 };
 use serde_json::json;
 
@@ -42,8 +43,8 @@ pub fn say(left_out: LeftOut, network: &Network, place: &Place) -> AlertMatch {
 fn said(left_out: LeftOut, network: &Network, place: &Place) -> AlertMatch {
     let LeftOut { tenant, source, what } = left_out;
     let evidence = match what {
-        Missing::Matches(matches) => json!({"left_out": matches}),
-        Missing::Transactions(transactions) => json!({"not_looked_at": transactions}),
+        Missing::Matches(matches) => json!({(LeftOutKind::Matches.as_str()): matches}),
+        Missing::Transactions(transactions) => json!({(LeftOutKind::Transactions.as_str()): transactions}),
     };
     AlertMatch {
         tenant,
@@ -64,13 +65,11 @@ fn said(left_out: LeftOut, network: &Network, place: &Place) -> AlertMatch {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use schemas::{
         TimeMs,
         records::{AlertSource, SourceKind},
     };
-    use serde_json::Value;
-
-    use super::*;
 
     #[test]
     fn all_that_blocks_leave_out_is_said() {
@@ -88,9 +87,9 @@ mod tests {
                 reorg_goes_on: false,
             };
             let left_out = LeftOut { tenant: "t".to_owned(), source: source.clone(), what: Missing::Matches(500) };
-            let figure = said(left_out, &network, &place).figure.expect("how many");
-            let evidence: Value = serde_json::from_str(&figure.evidence).expect("JSON");
-            evidence["left_out"].as_u64().expect("a count")
+            let (kind, count) = said(left_out, &network, &place).left_out().expect("how many");
+            assert_eq!(kind, LeftOutKind::Matches);
+            count
         };
         // A launch: twenty blocks within a minute.
         assert_eq!((1..=20).map(count).sum::<u64>(), 10_000);

@@ -8,7 +8,7 @@ use schemas::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use store::query::MatchRow;
+use store::query::{LeftOut, MatchRow, Why};
 use utoipa::ToSchema;
 
 /// An alert.
@@ -178,10 +178,16 @@ pub struct MatchItem {
     /// Time of its block.
     #[schema(format = DateTime)]
     pub at: String,
+    /// Why its transaction failed, one word; null where it did not, and while that is not known.
+    pub cause: Option<String>,
+    /// The same in words.
+    pub reason: Option<String>,
 }
 
-impl From<MatchRow> for MatchItem {
-    fn from(row: MatchRow) -> Self {
+impl MatchItem {
+    /// Of a row, and why its transaction failed where it did.
+    pub fn of(row: MatchRow, why: Option<Why>) -> Self {
+        let (cause, reason) = why.map_or((None, None), |why| (why.cause, why.reason));
         Self {
             network: row.network,
             transaction_hash: row.hash,
@@ -194,6 +200,50 @@ impl From<MatchRow> for MatchItem {
             monitor_version: row.version,
             state: if row.live { "live" } else { "retracted" }.to_owned(),
             at: row.time.rfc3339(),
+            cause,
+            reason,
+        }
+    }
+}
+
+/// The newest matches of a monitor, and what was left out of them.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Matches)]
+pub struct MatchesItem {
+    /// The newest first.
+    pub items: Vec<MatchItem>,
+    /// Null: there are no further pages.
+    pub next: Option<String>,
+    /// What was not told within the last seven days, by network; empty where nothing was left out.
+    pub left_out: Vec<LeftOutItem>,
+}
+
+/// What of a monitor was left out on one network.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = LeftOut)]
+pub struct LeftOutItem {
+    /// Slug of the network.
+    pub network: String,
+    /// Matches that there were beyond those that a block may give (1,000 of an organisation's).
+    pub matches: u64,
+    /// Transactions that none of the organisation's monitors was put to, since their conditions cost too much of a block.
+    pub transactions: u64,
+    /// Time of the first block of which something was left out.
+    #[schema(format = DateTime)]
+    pub since: String,
+    /// Time of the last one.
+    #[schema(format = DateTime)]
+    pub last_at: String,
+}
+
+impl From<LeftOut> for LeftOutItem {
+    fn from(row: LeftOut) -> Self {
+        Self {
+            network: row.network,
+            matches: row.matches,
+            transactions: row.transactions,
+            since: row.first.rfc3339(),
+            last_at: row.last.rfc3339(),
         }
     }
 }

@@ -23,7 +23,10 @@ pub mod transaction;
 pub mod usage;
 pub mod window;
 
-pub use alert::{AlertEventItem, AlertItem, AlertLinksItem, AlertSourceItem, AnnotationItem, MatchItem, PreviewItem};
+pub use alert::{
+    AlertEventItem, AlertItem, AlertLinksItem, AlertSourceItem, AnnotationItem, LeftOutItem, MatchItem, MatchesItem,
+    PreviewItem,
+};
 pub use audit::AuditItem;
 pub use bitcoin::{BitcoinBlockItem, BitcoinInputItem, BitcoinOutputItem, BitcoinTransactionItem, SpentByItem};
 pub use block::{BlockDetail, BlockItem, BlockRevert};

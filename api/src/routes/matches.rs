@@ -1,4 +1,4 @@
-//! `GET /monitors/{id}/matches`: what a monitor matched, and what a reorg took back of it.
+//! `GET /monitors/{id}/matches`: what a monitor matched, what a reorg took back of it, and what was left out.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use axum::{
     response::IntoResponse,
 };
 use schemas::records::{DefinitionKind, MatchState};
-use store::query::MatchFilter;
+use serde_json::Value;
+use store::query::{LeftOut, MatchFilter};
 use utoipa::IntoParams;
 
 use super::{
@@ -20,7 +21,7 @@ use crate::{
     app::App,
     door::Who,
     error::ApiError,
-    items::{MatchItem, Page},
+    items::{LeftOutItem, MatchItem, MatchesItem},
     params::Params,
 };
 
@@ -39,13 +40,13 @@ struct Query {
 /// The newest matches of a monitor, one for each condition and place.
 ///
 /// A match is of its transaction, whatever block that is in: one that comes again after a reorg is live, in its new block. They are kept for
-/// 30 days.
+/// 30 days. What a block had beyond what it may give, and what conditions cost too much for, is summed up in `left_out`.
 #[utoipa::path(
     get,
     path = "/monitors/{id}/matches",
     tag = "alerts",
     params(("id" = String, Path, description = "The monitor's id"), Query),
-    responses((status = 200, body = Page<MatchItem>), Missing, Refused)
+    responses((status = 200, body = MatchesItem), Missing, Refused)
 )]
 pub async fn matches(
     State(app): State<Arc<App>>,
@@ -58,9 +59,47 @@ pub async fn matches(
     let limit = params.limit()?;
     let id = path_id(&id, WHAT)?;
     let monitor = app.control()?.definition(who.tenant(), DefinitionKind::Monitor, &id).await;
-    monitor.map_err(|e| ApiError::of_control(e, WHAT))?;
+    let monitor = monitor.map_err(|e| ApiError::of_control(e, WHAT))?;
+    let whose = whose(who.tenant());
     let filter = MatchFilter { monitor: id.to_string(), live: state.map(|state| state == MatchState::Live), limit };
-    let found = app.store.matches(&whose(who.tenant()), &filter).await.map_err(|e| ApiError::from_store(&e))?;
-    let items = found.into_iter().map(MatchItem::from).collect();
-    Ok(Live(Json(Page { items, next: None, note: None })))
+    let from_store = |error| ApiError::from_store(&error);
+    let left_out = app.store.left_out(&whose, &filter.monitor);
+    let (found, left_out) = tokio::try_join!(app.store.matches(&whose, &filter), left_out).map_err(from_store)?;
+    let why = app.store.why(&found).await.map_err(from_store)?;
+    let items = found.into_iter().map(|row| {
+        let of_it = why.get(&(row.hash.clone(), row.block.clone())).cloned();
+        MatchItem::of(row, of_it)
+    });
+    let left_out = left_out.into_iter().filter(|one| is_about(&monitor.definition, one)).map(LeftOutItem::from);
+    Ok(Live(Json(MatchesItem { items: items.collect(), next: None, left_out: left_out.collect() })))
+}
+
+/// Whether what was left out is of a monitor: transactions that none was put to are only where they are of one of its networks.
+fn is_about(definition: &Value, left_out: &LeftOut) -> bool {
+    let networks = definition.get("networks").and_then(Value::as_array);
+    let is_of = || networks.is_some_and(|all| all.iter().any(|one| one.as_str() == Some(&left_out.network)));
+    left_out.matches > 0 || is_of()
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::TimeMs;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_all_monitors_lack_is_told_of_those_of_its_network() {
+        let left_out = |network: &str, matches| LeftOut {
+            network: network.to_owned(),
+            matches,
+            transactions: 5,
+            first: TimeMs(0),
+            last: TimeMs(0),
+        };
+        let monitor = json!({"networks": ["a"]});
+        let told =
+            [("a", 0), ("b", 0), ("b", 1)].map(|(network, matches)| is_about(&monitor, &left_out(network, matches)));
+        assert_eq!(told, [true, false, true]);
+    }
 }

@@ -137,5 +137,7 @@ fn item(transaction: &EnrichedTransaction, found: schemas::records::Found) -> Ma
         monitor_version: 0,
         state: "live".to_owned(),
         at: envelope.block_time.rfc3339(),
+        cause: found.cause,
+        reason: None,
     }
 }

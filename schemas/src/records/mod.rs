@@ -25,7 +25,7 @@ pub mod window;
 
 pub use alerts::{
     Alert, AlertCommand, AlertDelivery, AlertEvent, AlertEventKind, AlertLinks, AlertMatch, AlertOutbox, AlertPhase,
-    AlertRing, AlertSource, AlertState, Command, DeliveryState, Figured, Found, FoundKind, MatchOp, MatchSeen,
+    AlertRing, AlertSource, AlertState, Command, DeliveryState, Figured, Found, FoundKind, LeftOutKind, MatchOp, MatchSeen,
     MatchState, Severity, SourceKind,
 };
 pub use bitcoin::{

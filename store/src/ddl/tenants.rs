@@ -22,6 +22,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(5, "alert_event_position_rows", include_str!("tenants/0005_alert_event_position_rows.sql")),
     Migration::new(6, "alert_delivery_position_rows", include_str!("tenants/0006_alert_delivery_position_rows.sql")),
     Migration::new(7, "alert_match_position_rows", include_str!("tenants/0007_alert_match_position_rows.sql")),
+    Migration::new(8, "alert_left_out_rows", include_str!("tenants/0008_alert_left_out_rows.sql")),
 ];
 
 /// The operators' views.

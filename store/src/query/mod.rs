@@ -43,8 +43,8 @@ mod windows;
 pub(crate) mod wire;
 
 pub use alerts::{
-    AlertFilter, AlertRow, AlertStep, Attempt, Delivery, DeliveryFilter, MatchFilter, MatchRow, TenantCounts,
-    WholeAlert, WholeDelivery, Whose,
+    AlertFilter, AlertRow, AlertStep, Attempt, Delivery, DeliveryFilter, LOOKED_BACK_MS, LeftOut, MatchFilter,
+    MatchRow, TenantCounts, WholeAlert, WholeDelivery, Whose, Why,
 };
 pub use bitcoin::{
     BitcoinBlock, BitcoinDetail, BitcoinInput, BitcoinOutput, BitcoinParts, BitcoinTransactionDetail, SpentBy,

@@ -1,8 +1,8 @@
-//! `alert_event_rows`, `alert_rows`, `alert_delivery_rows` and `alert_match_rows`: what becomes of alerts.
+//! `alert_event_rows`, `alert_rows`, `alert_delivery_rows`, `alert_match_rows` and `alert_left_out_rows`: what becomes of alerts.
 
 use schemas::{
     TimeMs,
-    records::{Alert, AlertDelivery, AlertEvent, AlertMatch, Found},
+    records::{Alert, AlertDelivery, AlertEvent, AlertMatch, Found, LeftOutKind},
 };
 
 use super::{
@@ -90,6 +90,23 @@ columns! {
         arguments: Strings,
     }
 }
+
+columns! {
+    /// `alert_left_out_rows`; columns as there.
+    AlertLeftOutColumns of "alert_left_out_rows" {
+        tenant: Words,
+        source_id: Strings,
+        at: Times,
+        network: Words,
+        sequence: Numbers<u64>,
+        place: Numbers<u64>,
+        what: Words,
+        count: Numbers<u64>,
+    }
+}
+
+/// What is said to be left out, and how much of it.
+pub type LeftOutSaid = Said<AlertMatch, (LeftOutKind, u64)>;
 
 /// A record, what its row needs besides, and where it stands in its topic.
 pub struct Said<T, M> {
@@ -188,5 +205,25 @@ impl AlertMatchColumns {
         self.block_hash.push(matched.block_hash.as_ref().map_or([0; 32], block_hash));
         self.signature.push(text(found.signature.as_deref()));
         self.arguments.push(found.arguments.as_bytes());
+    }
+}
+
+impl AlertLeftOutColumns {
+    /// The row of what was left out.
+    pub fn push(&mut self, said: &LeftOutSaid) {
+        let (record, (kind, count)) = (&said.record, said.more);
+        // Transactions are of all of a tenant's monitors, whichever cost most.
+        let source_id = match kind {
+            LeftOutKind::Matches => record.source.id.as_bytes(),
+            LeftOutKind::Transactions => b"",
+        };
+        self.tenant.push(&record.tenant);
+        self.source_id.push(source_id);
+        self.at.push(record.at);
+        self.network.push(record.network.as_str());
+        self.sequence.push(record.sequence);
+        self.place.push(said.place);
+        self.what.push(kind.as_str());
+        self.count.push(count);
     }
 }

@@ -18,7 +18,9 @@ mod window;
 use alloy_primitives::B256;
 use schemas::BlockHash;
 
-pub use alert::{AlertColumns, AlertDeliveryColumns, AlertEventColumns, AlertMatchColumns, Said};
+pub use alert::{
+    AlertColumns, AlertDeliveryColumns, AlertEventColumns, AlertLeftOutColumns, AlertMatchColumns, LeftOutSaid, Said,
+};
 pub use audit::AuditColumns;
 pub use bitcoin::{BitcoinInputColumns, BitcoinOutputColumns, BitcoinTransactionColumns};
 pub use block::BlockColumns;
@@ -97,5 +99,6 @@ mod tests {
         as_the_table_has_them::<AlertColumns>();
         as_the_table_has_them::<AlertDeliveryColumns>();
         as_the_table_has_them::<AlertMatchColumns>();
+        as_the_table_has_them::<AlertLeftOutColumns>();
     }
 }

@@ -29,12 +29,16 @@ use super::{
     aside::{Failure, Health, Held, STAND_BY, memberships, serve},
     beat::Busy,
     error::WriteError,
-    insert::{insert_alert_deliveries, insert_alert_events, insert_alert_matches, insert_alerts},
+    insert::{insert_alert_deliveries, insert_alert_events, insert_alert_matches, insert_alerts, insert_left_out},
     metrics,
     patience::Patience,
     position::Positions,
 };
-use crate::{Store, rows::Said, ulid};
+use crate::{
+    Store,
+    rows::{LeftOutSaid, Said},
+    ulid,
+};
 
 /// The consumer group.
 pub const GROUP: &str = "sink.alerts";
@@ -55,6 +59,12 @@ type SaidEvent = Said<AlertEvent, (Alert, TimeMs)>;
 type SaidDelivery = Said<AlertDelivery, TimeMs>;
 type SaidMatch = Said<AlertMatch, Found>;
 
+/// What a record of `alerts.matches` is.
+enum OfMatches {
+    Match(SaidMatch),
+    LeftOut(LeftOutSaid),
+}
+
 /// Brings what becomes of alerts to the store.
 pub(super) struct Alerts {
     chains: Store,
@@ -73,6 +83,7 @@ struct Batch {
     events: Vec<SaidEvent>,
     deliveries: Vec<SaidDelivery>,
     matches: Vec<SaidMatch>,
+    left_out: Vec<LeftOutSaid>,
     bytes: usize,
     offsets: BTreeMap<TopicPartition, u64>,
     since: Option<Instant>,
@@ -88,7 +99,7 @@ enum PassedOver {
 
 impl Batch {
     fn is_due(&self, age: Duration) -> bool {
-        let records = self.events.len() + self.deliveries.len() + self.matches.len();
+        let records = self.events.len() + self.deliveries.len() + self.matches.len() + self.left_out.len();
         records >= BATCH.0 || self.bytes >= BATCH.1 || self.since.is_some_and(|since| since.elapsed() >= age)
     }
 
@@ -103,7 +114,10 @@ impl Batch {
             } else if topic == ALERTS_DELIVERIES.name {
                 delivery(codec, value, record.offset).map(|said| self.deliveries.push(said))
             } else {
-                matched(codec, value, record.offset).map(|said| self.matches.push(said))
+                matched(codec, value, record.offset).map(|said| match said {
+                    OfMatches::Match(said) => self.matches.push(said),
+                    OfMatches::LeftOut(said) => self.left_out.push(said),
+                })
             };
             match taken {
                 Ok(()) => self.bytes += value.len(),
@@ -162,12 +176,16 @@ fn delivery(codec: &Codec, value: &[u8], place: u64) -> Result<SaidDelivery, Pas
     Ok(Said { record, more, place })
 }
 
-fn matched(codec: &Codec, value: &[u8], place: u64) -> Result<SaidMatch, PassedOver> {
+fn matched(codec: &Codec, value: &[u8], place: u64) -> Result<OfMatches, PassedOver> {
     let record: AlertMatch = codec.decode(value).map_err(unreadable)?;
+    if let Some(more) = record.left_out() {
+        within(record.at)?;
+        return Ok(OfMatches::LeftOut(Said { record, more, place }));
+    }
     let of_a_match = matches!(record.op, MatchOp::Match | MatchOp::Retract | MatchOp::IncludedAgain);
     let Some(more) = record.found.clone().filter(|_| of_a_match) else { return Err(PassedOver::NoRow) };
     within(record.at)?;
-    Ok(Said { record, more, place })
+    Ok(OfMatches::Match(Said { record, more, place }))
 }
 
 impl Alerts {
@@ -347,9 +365,10 @@ impl Alerts {
         self.patience.again(|| insert_alerts(&self.store, &last)).await?;
         self.patience.again(|| insert_alert_deliveries(&self.store, &batch.deliveries)).await?;
         self.patience.again(|| insert_alert_matches(&self.store, &batch.matches)).await?;
+        self.patience.again(|| insert_left_out(&self.store, &batch.left_out)).await?;
         metrics::alerts(ALERTS_EVENTS.name, "written", batch.events.len() as u64);
         metrics::alerts(ALERTS_DELIVERIES.name, "written", batch.deliveries.len() as u64);
-        metrics::alerts(ALERTS_MATCHES.name, "written", batch.matches.len() as u64);
+        metrics::alerts(ALERTS_MATCHES.name, "written", (batch.matches.len() + batch.left_out.len()) as u64);
         Ok(())
     }
 

@@ -15,10 +15,10 @@ use crate::{
     Store, StoreError, StoreErrorKind,
     client::deadline,
     rows::{
-        AlertColumns, AlertDeliveryColumns, AlertEventColumns, AlertMatchColumns, AuditColumns, BitcoinInputColumns,
-        BitcoinOutputColumns, BitcoinTransactionColumns, BlockColumns, BlockEventColumns, EndpointColumns,
-        EvmLogColumns, EvmTransactionColumns, ProviderMinuteColumns, ProviderSampleColumns, Said, SinkStatusColumns,
-        StatusRow, WindowColumns,
+        AlertColumns, AlertDeliveryColumns, AlertEventColumns, AlertLeftOutColumns, AlertMatchColumns, AuditColumns,
+        BitcoinInputColumns, BitcoinOutputColumns, BitcoinTransactionColumns, BlockColumns, BlockEventColumns,
+        EndpointColumns, EvmLogColumns, EvmTransactionColumns, LeftOutSaid, ProviderMinuteColumns,
+        ProviderSampleColumns, Said, SinkStatusColumns, StatusRow, WindowColumns,
         native::{Block, Columns},
     },
 };
@@ -190,6 +190,11 @@ pub(super) async fn insert_alert_deliveries(
 /// `alert_match_rows`.
 pub(super) async fn insert_alert_matches(store: &Store, said: &[Said<AlertMatch, Found>]) -> Result<(), StoreError> {
     insert::<AlertMatchColumns>(store, said.len(), |columns| said.iter().for_each(|said| columns.push(said))).await
+}
+
+/// `alert_left_out_rows`.
+pub(super) async fn insert_left_out(store: &Store, said: &[LeftOutSaid]) -> Result<(), StoreError> {
+    insert::<AlertLeftOutColumns>(store, said.len(), |columns| said.iter().for_each(|said| columns.push(said))).await
 }
 
 /// What a row stands for. A placeholder is none: the header counts it, no row stands for it, so its block is incomplete (rule 13).

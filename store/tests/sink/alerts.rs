@@ -8,8 +8,8 @@ use schemas::{
     Network, TimeMs,
     codec::{Codec, Record},
     records::{
-        AlertDelivery, AlertEvent, AlertEventKind, AlertMatch, AlertSource, DeliveryState, Found, FoundKind, MatchOp,
-        SourceKind,
+        AlertDelivery, AlertEvent, AlertEventKind, AlertMatch, AlertSource, DeliveryState, Figured, Found, FoundKind,
+        MatchOp, SourceKind,
     },
     ulid_of,
 };
@@ -369,7 +369,14 @@ async fn lists_are_of_their_tenant_and_of_what_is_asked_for() {
     let theirs = &stories[10];
     assert_eq!(store.alert(&mine, &theirs.id).await.expect("an answer"), None);
     assert!(store.alert(&whose(1), &theirs.id).await.expect("an answer").is_some());
+    let told = store.left_out(&whose(0), "MONITOR").await.expect("what was left out");
+    let sums: Vec<_> = told.iter().map(|one| (one.network.as_str(), one.matches, one.transactions)).collect();
+    assert_eq!(sums, [("a", 520, 7)]);
+    assert_eq!((told[0].first, told[0].last), (first, again));
+    assert!(store.left_out(&whose(1), "MONITOR").await.expect("what was left out").is_empty());
+    assert!(store.why(&rows).await.expect("no block is there").is_empty());
     let of_b = Whose { networks: Some(vec![network("b")]), ..whose(0) };
+    assert!(store.left_out(&of_b, "MONITOR").await.expect("what was left out").is_empty());
     assert_eq!(store.alert(&of_b, &stories[0].id).await.expect("an answer"), None);
     let page = store.alerts(&of_b, &filter).await.expect("alerts");
     assert_eq!(page.items.iter().map(|row| row.id.clone()).collect::<Vec<_>>(), ids(&[7, 5, 3, 1]));
@@ -430,6 +437,14 @@ fn matched(op: MatchOp, hash: u8, block: u8, sequence: u64, at: TimeMs, position
     }
 }
 
+/// What a monitor of the first tenant did not tell, or was not put to.
+fn left_out(what: &str, monitor: &str, sequence: u64, at: TimeMs, count: u64) -> AlertMatch {
+    let of = matched(MatchOp::LeftOut, 1, 1, sequence, at, None);
+    let source = AlertSource { id: monitor.to_owned(), ..of.source.clone() };
+    let figure = Some(Figured { over: false, evidence: json!({what: count}).to_string() });
+    AlertMatch { source, found: None, figure, ..of }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_match_is_there_once_in_the_block_that_it_stands_in() {
     let engine = Running::start().await;
@@ -450,6 +465,11 @@ async fn a_match_is_there_once_in_the_block_that_it_stands_in() {
             matched(MatchOp::Retract, 2, 1, 4, first, None),
             matched(MatchOp::IncludedAgain, 1, 3, 5, again, Some(0)),
             matched(MatchOp::IncludedAgain, 2, 3, 5, again, None),
+            // What there was no room for, said twice of one block, of another's monitor, and what all of them were not put to.
+            left_out("left_out", "MONITOR", 1, first, 500),
+            left_out("left_out", "MONITOR", 1, first, 20),
+            left_out("left_out", "OTHER", 1, first, 1_000),
+            left_out("not_looked_at", "OTHER", 5, again, 7),
             // What is said of a rule has no row.
             AlertMatch { op: MatchOp::Figure, found: None, ..matched(MatchOp::Match, 9, 1, 1, first, None) },
         ]

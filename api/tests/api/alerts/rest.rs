@@ -1,6 +1,6 @@
 //! Lists and single things, by their own tenant alone, and within a key's networks.
 
-use schemas::records::{AlertEventKind, DeliveryState};
+use schemas::records::{AlertEventKind, AlertMatch, DeliveryState, Figured, Found, MatchOp, Payload};
 use serde_json::{Value, json};
 
 use crate::chain::{Chain, recorded};
@@ -129,6 +129,31 @@ async fn a_monitors_matches_are_its_tenants() {
     assert_eq!((&item["kind"], &item["position"], &item["state"]), (&json!("event"), &json!(0), &json!("live")));
     assert_eq!((&item["arguments"]["value"], &item["monitor_version"]), (&json!("7"), &json!(1)));
     assert_eq!(item["transaction_hash"].as_str().map(str::len), Some(66));
+    assert_eq!((&item["cause"], &item["reason"], &list["left_out"]), (&Value::Null, &Value::Null, &json!([])));
+    // One whose transaction failed, and what there was no room for.
+    let mut chain = Chain::new("ethereum", recorded("ethereum"));
+    (0..8).for_each(|_| drop(chain.apply()));
+    keyed.world.publish_and_wait(&chain.events).await;
+    let failed = chain.transactions().into_iter().find_map(|transaction| match &transaction.payload {
+        Payload::Evm(both) if both.1.failure_cause.is_some() => Some((transaction.envelope.clone(), (**both).clone())),
+        _ => None,
+    });
+    let (envelope, (evm, enrichment)) = failed.expect("one that failed");
+    let mut of_it = matched(MINE, &monitor, 4);
+    (of_it.height, of_it.block_hash) = (envelope.height, Some(envelope.block_hash));
+    of_it.found = of_it.found.map(|found| Found { transaction_hash: evm.hash, ..found });
+    keyed.world.tell(&network("ethereum"), &of_it).await;
+    let figure = Figured { over: false, evidence: json!({"left_out": 500}).to_string() };
+    let cut = AlertMatch { op: MatchOp::LeftOut, found: None, figure: Some(figure), ..matched(MINE, &monitor, 4) };
+    keyed.world.tell(&network("ethereum"), &cut).await;
+    let has = |list: &Value| list["left_out"].as_array().is_some_and(|networks| !networks.is_empty());
+    let list = until(&keyed, key, &target, "what was left out", has).await;
+    let left_out = &list["left_out"][0];
+    assert_eq!((&left_out["network"], &left_out["matches"]), (&json!("ethereum"), &json!(500)));
+    assert_eq!(left_out["transactions"], json!(0));
+    let hash = evm.hash.to_string();
+    let item = list["items"].as_array().and_then(|items| items.iter().find(|item| item["transaction_hash"] == hash));
+    assert_eq!(item.expect("its match")["cause"].as_str(), enrichment.failure_cause.as_deref());
     let gone = keyed.ask("GET", &format!("/api/v1/monitors/{monitor}/matches?state=retracted"), key).await.json();
     assert_eq!(gone["items"], json!([]));
     assert_eq!(keyed.ask("GET", &format!("/api/v1/monitors/{monitor}/matches?state=gone"), key).await.status, 400);

@@ -41,7 +41,18 @@ describe('a rule', () => {
 	});
 
 	it('keeps what the form does not show, in a copy too', () => {
-		expect(RULE.body(RULE.draft(rule), 0)).toMatchObject({ routes: rule.routes, group_by: rule.group_by });
+		expect(RULE.body(RULE.draft(rule), 0)).toMatchObject({ group_by: rule.group_by });
+	});
+
+	it('is told to others by how bad it is and when, and where nobody acknowledges it', () => {
+		const draft = RULE.draft(rule);
+		expect(draft.routes).toEqual([{ severity: 'critical', hours: '22:00-06:00', channels: ['01D'] }]);
+		const more = { ...draft, routes: [...draft.routes, { severity: '' as const, hours: ' ', channels: ['01E'] }], escalateAfter: '15m', escalateTo: ['01F'] };
+		expect(patchOf(RULE.body(draft, 0), RULE.body(more, 0))).toEqual({
+			routes: [...rule.routes!, { severity: null, hours: null, channels: ['01E'] }],
+			escalate: { after: '15m', channels: ['01F'] }
+		});
+		expect(RULE.paths(more)).toEqual(expect.arrayContaining(['routes.1.hours', 'routes.1', 'escalate.channels']));
 	});
 
 	it('is called by what it does where nobody names it', () => {
@@ -77,6 +88,14 @@ describe('a monitor', () => {
 		const draft = { ...MONITOR.draft(monitor), addresses: [{ address: '0xab', abi: '{"abi":[]}' }] };
 		expect(MONITOR.body(draft, 0).addresses).toEqual([{ address: '0xab', abi: [] }]);
 		expect(() => MONITOR.body({ ...draft, addresses: [{ address: '0xab', abi: '[' }] }, 0)).toThrow(SyntaxError);
+	});
+
+	it('is told to others as a rule is', () => {
+		const escalate = { after: '10m', channels: ['01F'] };
+		const told = { ...monitor, routes: [{ severity: null, hours: '08:00-18:00', channels: ['01D'] }], escalate };
+		expect(patchOf(MONITOR.body(MONITOR.draft(told), 0), MONITOR.body(MONITOR.draft(told), 0))).toEqual({});
+		expect(patchOf(MONITOR.body(MONITOR.draft(monitor), 0), MONITOR.body(MONITOR.draft(told), 0))).toEqual({ routes: told.routes, escalate });
+		expect(MONITOR.body({ ...MONITOR.draft(told), routes: [], escalateAfter: '', escalateTo: [] }, 0)).toMatchObject({ routes: [], escalate: null });
 	});
 
 	it('names every field that it shows', () => {

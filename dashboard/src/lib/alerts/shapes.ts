@@ -21,8 +21,10 @@ export interface Baseline {
 }
 
 export interface Route {
+	/** At least so bad; null: any. */
 	severity?: Severity | null;
-	hours?: unknown;
+	/** Hours of the day in UTC, `22:00-06:00`; null: always. */
+	hours?: string | null;
 	channels: string[];
 }
 
@@ -137,11 +139,24 @@ export interface Match {
 	arguments?: Record<string, unknown> | null;
 	/** Why the transaction failed, once that is found out. */
 	cause?: string | null;
+	/** The same in words; of lists only. */
+	reason?: string | null;
 	height: number;
 	block_hash?: string | null;
 	monitor_version?: number;
 	state?: string;
 	at?: string | null;
+}
+
+/** What of a monitor was not told on one network, of late. */
+export interface LeftOut {
+	network: string;
+	/** Matches beyond those that a block may give. */
+	matches: number;
+	/** Transactions that none of the organisation's monitors was put to. */
+	transactions: number;
+	since: string;
+	last_at: string;
 }
 
 /** Of a rule its figure, of a monitor its matches. */

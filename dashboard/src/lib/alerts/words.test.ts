@@ -3,7 +3,7 @@ import { complete, FIELDS, named, taken } from './complete';
 import { duration } from './duration';
 import { figure, fromApi, METRICS, toApi } from './metrics';
 import { Wrong } from './mistakes';
-import { isOver, ofDelivery, ofRule, ofSilence, phaseOf, sentence } from './words';
+import { isOver, ofDelivery, ofLeftOut, ofRoute, ofRule, ofSilence, phaseOf, sentence } from './words';
 import type { Alert, Delivery } from './shapes';
 
 const alert: Alert = {
@@ -45,6 +45,14 @@ describe('words', () => {
 		expect([-1, 0, 3_600_000].map((ms) => phaseOf(silence, Date.parse(silence.starts_at) + ms))).toEqual(['coming', 'active', 'over']);
 		expect(ofSilence({ match: { rule: '01', network: 'a' } } as never, (field) => (field === 'rule' ? 'Vault' : null))).toBe('rule Vault, network a');
 	});
+});
+
+it('says what was left out, and whom others are told of', () => {
+	const at = '2026-11-29T12:00:00Z';
+	expect(ofLeftOut({ network: 'a', matches: 1, transactions: 0, since: at, last_at: at })).toMatch(/^Left out on a since .*: 1 match beyond those that one block may give; the last time at /);
+	expect(ofLeftOut({ network: 'a', matches: 0, transactions: 7, since: at, last_at: at })).toContain('what was in 7 transactions, since conditions cost too much;');
+	expect(ofRoute({ severity: 'warning', hours: '22:00-06:00', channels: [] })).toBe('Those that are warning or worse, 22:00-06:00 UTC');
+	expect(ofRoute({ severity: null, hours: null, channels: [] })).toBe('All');
 });
 
 describe('figures', () => {

@@ -1,9 +1,9 @@
 /** Alerts, rules, monitors and messages in words. Pure. */
 
-import { age, count, instant, plural, shorten } from '../format';
+import { age, count, instant, plural, shorten, stamp } from '../format';
 import { families } from '../families.svelte';
 import { figure, metricOf, OPERATORS } from './metrics';
-import type { Alert, Channel, Delivery, Match, Monitor, Rule, Silence } from './shapes';
+import type { Alert, Channel, Delivery, LeftOut, Match, Monitor, Route, Rule, Silence } from './shapes';
 
 export const SEVERITIES = ['critical', 'warning', 'info'] as const;
 
@@ -101,6 +101,21 @@ export function sentence(alert: Alert, naming: Naming = nameless): string {
 
 export function matched(match: Match): string {
 	return match.signature ?? (match.kind === 'transaction' ? 'a transaction' : match.kind);
+}
+
+/** What was not told, and why. */
+export function ofLeftOut({ network, matches, transactions, since, last_at }: LeftOut): string {
+	const parts = [
+		matches > 0 && `${plural(matches, 'match', 'matches')} beyond those that one block may give`,
+		transactions > 0 && `what was in ${plural(transactions, 'transaction')}, since conditions cost too much`
+	].filter(Boolean);
+	return `Left out on ${network} since ${stamp(since)}: ${parts.join(', and ')}; the last time at ${stamp(last_at)}.`;
+}
+
+/** Which alerts go that way. */
+export function ofRoute({ severity, hours }: Route): string {
+	const which = !severity || severity === 'info' ? 'All' : severity === 'critical' ? 'Critical ones' : `Those that are ${severity} or worse`;
+	return `${which}${hours ? `, ${hours} UTC` : ''}`;
 }
 
 /** The networks that a rule names, in whichever way; none: all of them. */

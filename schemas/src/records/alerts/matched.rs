@@ -73,6 +73,16 @@ word_enum! {
     }
 }
 
+word_enum! {
+    /// What is left out, as the evidence of [`MatchOp::LeftOut`] names it.
+    LeftOutKind, "kind of what is left out", "left_out or not_looked_at" {
+        /// Matches of a monitor for which there is no room.
+        Matches = "left_out",
+        /// Transactions that no monitor of the tenant was put to.
+        Transactions = "not_looked_at",
+    }
+}
+
 /// What fits a monitor's condition, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -134,6 +144,13 @@ pub struct AlertMatch {
 }
 
 impl AlertMatch {
+    /// What was left out, and how much of it; `None` where it says something else ([`MatchOp::LeftOut`]).
+    pub fn left_out(&self) -> Option<(LeftOutKind, u64)> {
+        let figure = self.figure.as_ref().filter(|_| self.op == MatchOp::LeftOut)?;
+        let evidence: serde_json::Value = serde_json::from_str(&figure.evidence).ok()?;
+        LeftOutKind::ALL.iter().rev().find_map(|kind| Some((*kind, evidence.get(kind.as_str())?.as_u64()?)))
+    }
+
     /// What tells a match from every other of the same tenant and source, whatever block it stands in; `None` for what is no match.
     pub fn identity(&self) -> Option<String> {
         let found = self.found.as_ref()?;

@@ -15,7 +15,7 @@ pub use alert::{Alert, AlertLinks, AlertPhase, MatchSeen, MatchState, Severity, 
 pub use command::{AlertCommand, Command};
 pub use delivery::{AlertDelivery, DeliveryState};
 pub use event::{AlertEvent, AlertEventKind};
-pub use matched::{AlertMatch, AlertSource, Figured, Found, FoundKind, MatchOp, SourceKind};
+pub use matched::{AlertMatch, AlertSource, Figured, Found, FoundKind, LeftOutKind, MatchOp, SourceKind};
 pub use outbox::AlertOutbox;
 pub use ring::AlertRing;
 pub use state::AlertState;

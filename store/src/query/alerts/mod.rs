@@ -6,9 +6,11 @@
 
 mod counts;
 mod deliveries;
+mod left_out;
 mod matches;
 mod whole;
 mod whose;
+mod why;
 
 use std::collections::HashMap;
 
@@ -22,9 +24,11 @@ use serde::Deserialize;
 pub use self::{
     counts::TenantCounts,
     deliveries::{Attempt, Delivery, DeliveryFilter},
+    left_out::{LOOKED_BACK_MS, LeftOut},
     matches::{MatchFilter, MatchRow},
     whole::{WholeAlert, WholeDelivery},
     whose::Whose,
+    why::Why,
 };
 use super::{
     Page, Sort,

@@ -81,7 +81,7 @@ async fn an_analyst_reads_nothing_that_belongs_to_tenants() {
         return;
     }
     assert_eq!((reads.status, reads.text().as_str()), (200, "1\n"));
-    for table in ["alert_rows", "alert_event_rows", "alert_delivery_rows", "alert_match_rows"] {
+    for table in ["alert_rows", "alert_event_rows", "alert_delivery_rows", "alert_match_rows", "alert_left_out_rows"] {
         // It is there for the stages, so that it is the right that is missing.
         let there = engine::as_stages(&format!("SELECT count() FROM {database}_tenants.{table}")).await;
         assert_eq!(there.status, 200, "{}", there.text());

@@ -5,6 +5,7 @@ import { names } from '../../txs/names.svelte';
 import type { Monitor, Severity } from '../shapes';
 import { ofMonitor } from '../words';
 import { filled, nameOf, numeric, type Kind } from './kind';
+import { toldBody, toldOf, toldPaths, type ToldDraft } from './told';
 
 export interface AddressDraft {
 	address: string;
@@ -17,7 +18,7 @@ export interface ConditionDraft {
 	expression: string;
 }
 
-export interface MonitorDraft {
+export interface MonitorDraft extends ToldDraft {
 	name: string;
 	paused: boolean;
 	severity: Severity;
@@ -36,8 +37,6 @@ export interface MonitorDraft {
 	channels: string[];
 	title: string;
 	text: string;
-	/** As they came: the form does not show them. */
-	kept: Pick<Monitor, 'routes' | 'escalate'>;
 }
 
 export const STATUSES = ['Any', 'Success', 'Failure'] as const;
@@ -62,7 +61,7 @@ function draft(monitor: Monitor | null): MonitorDraft {
 		channels: [...(monitor?.channels ?? [])],
 		title: monitor?.template?.title ?? '',
 		text: monitor?.template?.body ?? '',
-		kept: monitor ? { routes: monitor.routes ?? [], escalate: monitor.escalate ?? null } : {}
+		...toldOf(monitor)
 	};
 }
 
@@ -100,14 +99,14 @@ export const MONITOR: Kind<Monitor, MonitorDraft> = {
 			wait: wait === 'finalized' ? wait : numeric(wait),
 			channels: [...draft.channels],
 			template: draft.title.trim() || draft.text.trim() ? { title: filled(draft.title), body: filled(draft.text) } : null,
-			...draft.kept
+			...toldBody(draft)
 		};
 	},
 	paths(draft) {
 		const each = (kind: string, list: unknown[], fields: string[]) =>
 			list.flatMap((_, i) => fields.map((field) => `match_conditions.${kind}.${i}.${field}`));
 		return [
-			'name', 'severity', 'networks', 'addresses', 'match_conditions', 'group_by', 'cooldown', 'wait', 'channels', 'template', 'template.title', 'template.body',
+			'name', 'severity', 'networks', 'addresses', 'match_conditions', 'group_by', 'cooldown', 'wait', 'channels', 'template', 'template.title', 'template.body', ...toldPaths(draft),
 			...draft.addresses.flatMap((_, i) => [`addresses.${i}.address`, `addresses.${i}.abi`, `addresses.${i}`]),
 			...each('events', draft.events, ['signature', 'expression']),
 			...each('functions', draft.functions, ['signature', 'expression']),

@@ -6,8 +6,9 @@ import { entered, fromApi, metricOf, toApi } from '../metrics';
 import type { Baseline, Rule, Severity } from '../shapes';
 import { networksOf, ofRule } from '../words';
 import { filled, nameOf, numeric, type Kind } from './kind';
+import { toldBody, toldOf, toldPaths, type ToldDraft } from './told';
 
-export interface RuleDraft {
+export interface RuleDraft extends ToldDraft {
 	name: string;
 	paused: boolean;
 	severity: Severity;
@@ -30,10 +31,8 @@ export interface RuleDraft {
 	cooldown: string;
 	repeat: string;
 	channels: string[];
-	escalateAfter: string;
-	escalateTo: string[];
-	/** As they came: the form does not show them. */
-	kept: Pick<Rule, 'routes' | 'group_by'>;
+	/** As it came: the form does not show it. */
+	kept: Pick<Rule, 'group_by'>;
 }
 
 export const WINDOWS = ['1m', '5m', '1h', '24h'] as const;
@@ -65,9 +64,8 @@ function draft(rule: Rule | null): RuleDraft {
 		cooldown: rule?.cooldown ?? '0s',
 		repeat: rule?.repeat_every ?? '',
 		channels: [...(rule?.channels ?? [])],
-		escalateAfter: rule?.escalate?.after ?? '',
-		escalateTo: [...(rule?.escalate?.channels ?? [])],
-		kept: rule ? { routes: rule.routes ?? [], group_by: rule.group_by ?? [] } : {}
+		...toldOf(rule),
+		kept: rule ? { group_by: rule.group_by ?? [] } : {}
 	};
 }
 
@@ -120,13 +118,13 @@ export const RULE: Kind<Rule, RuleDraft> = {
 			cooldown: draft.cooldown.trim() || '0s',
 			repeat_every: filled(draft.repeat),
 			channels: [...draft.channels],
-			escalate: draft.escalateAfter.trim() || draft.escalateTo.length > 0 ? { after: draft.escalateAfter.trim(), channels: [...draft.escalateTo] } : null,
+			...toldBody(draft),
 			...draft.kept
 		};
 	},
-	paths: () => [
+	paths: (draft) => [
 		'name', 'severity', 'network', 'networks', 'contract', 'endpoint', 'metric', 'operator', 'threshold', 'baseline', 'window', 'for', 'min_count',
-		'cooldown', 'repeat_every', 'channels', 'escalate'
+		'cooldown', 'repeat_every', 'channels', ...toldPaths(draft)
 	]
 };
 
