@@ -109,6 +109,16 @@ pub enum Error {
     /// Too many attempts failed; how long the next has to wait.
     #[error("too many attempts failed; the next one is looked at {} s from now", .0.as_secs() + 1)]
     Wait(std::time::Duration),
+    /// As much as one address may have done in a day was done.
+    #[error("{most} {what} a day are let through from one address; the next one is {} s from now", .wait.as_secs() + 1)]
+    TooOften {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        most: i64,
+        /// Until the next one.
+        wait: std::time::Duration,
+    },
     /// No such account, or another password: one answer.
     #[error("e-mail address or password is wrong")]
     WrongPassword,

@@ -68,6 +68,9 @@ kinds! {
     TOO_FAST = "rate-limited", TOO_MANY_REQUESTS, "Too many requests",
         "Requests are counted by key, and by address for callers without one (`[api] rate_limit`). `RateLimit-Limit`, `-Remaining` and `-Reset` \
          on each answer say how you stand, `Retry-After` when the next one is let in.";
+    TOO_OFTEN = "too-many-a-day", TOO_MANY_REQUESTS, "Too many in a day",
+        "Sign-ups, and organisations that are founded, are counted by the address that they come from (of IPv6 by the /64), for a day from the \
+         first. `Retry-After` says when the next one is let through. Whoever runs this Headwater makes organisations without that bound.";
     TOO_MANY_EXPORTS = "too-many-exports", TOO_MANY_REQUESTS, "Too many exports at the same time",
         "One caller may run two exports at the same time, so that others have a turn. Read one of them to its end, or close its connection: \
          the next one is let in at once.";

@@ -130,6 +130,14 @@ pub enum ApiError {
         /// Until the next one.
         wait: std::time::Duration,
     },
+    /// As much as may come from one address in a day.
+    #[error("{problem}")]
+    TooOften {
+        /// Of what, how much, and when the next one is let through.
+        problem: String,
+        /// Until the next one.
+        wait: std::time::Duration,
+    },
     /// A change by a session without the page's proof.
     #[error("changes by a session want the header `X-Headwater-Csrf` with the value of GET /api/v1/auth/me's `csrf`")]
     Csrf,
@@ -412,6 +420,7 @@ impl ApiError {
             Self::LastOwner => Kind::LAST_OWNER,
             Self::Forbidden { .. } | Self::NoPerson | Self::NotForYou { .. } => Kind::FORBIDDEN,
             Self::TooFast { .. } => Kind::TOO_FAST,
+            Self::TooOften { .. } => Kind::TOO_OFTEN,
             Self::Csrf => Kind::CSRF,
             Self::NotJson { .. } => Kind::NOT_JSON,
             Self::ControlAway { .. } => Kind::CONTROL_AWAY,
@@ -455,7 +464,7 @@ impl ApiError {
 
     /// Seconds until trying again may help.
     fn retry_after(&self) -> Option<u64> {
-        if let Self::TooFast { wait, .. } | Self::TooManyAttempts { wait } = self {
+        if let Self::TooFast { wait, .. } | Self::TooOften { wait, .. } | Self::TooManyAttempts { wait } = self {
             return Some(crate::door::up(*wait).max(1));
         }
         match self.kind() {
@@ -557,6 +566,7 @@ impl ApiError {
             E::ReadOnly => Self::ReadOnly,
             E::Busy { what } => Self::Overloaded { what },
             E::Wait(wait) => Self::TooManyAttempts { wait },
+            E::TooOften { wait, .. } => Self::TooOften { problem: error.to_string(), wait },
             E::WrongPassword => Self::Unauthenticated { problem: "e-mail address or password is wrong" },
             E::CodeWanted => Self::CodeRequired,
             E::CodeWrong => Self::CodeWrong,

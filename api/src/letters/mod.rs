@@ -9,7 +9,7 @@ mod smtp;
 
 use std::sync::Arc;
 
-use control::{Control, Error, Id};
+use control::{Control, Error, Id, Joining, NewPerson, SignUpLetter};
 use futures::{StreamExt, stream};
 use quick_cache::sync::Cache;
 use runtime::{
@@ -32,6 +32,13 @@ pub enum Wish {
     Reset {
         /// The address, as it was written.
         email: String,
+    },
+    /// To come into being, or, where there is an account of the address already, to hear that somebody tried.
+    SignUp {
+        /// Who that is to be, with the password's hash.
+        new: NewPerson,
+        /// Where to.
+        into: Joining,
     },
     /// To show that his address is his own.
     Verify {
@@ -146,6 +153,14 @@ impl Letters {
                 ),
                 to: letter.to,
             }),
+            Wish::SignUp { new, into } => {
+                let to = new.email.trim().to_lowercase();
+                if !self.may_have("sign-up", &to) {
+                    return Ok(None);
+                }
+                let (subject, body) = self.sign_up(&control.begin_sign_up_by_letter(new, into).await?);
+                Some(Letter { to, subject: subject.to_owned(), body })
+            }
             Wish::Verify { user } => {
                 let letter = control.begin_verification(&user).await?;
                 if !self.may_have("verify", &letter.to) {
@@ -154,8 +169,9 @@ impl Letters {
                 Some(Letter {
                     subject: "Is this your address?".to_owned(),
                     body: format!(
-                        "An account at {} was made with this address. If it is yours, follow this link.\n\n{}\n\nIt is good for two days. \
-                         If you did not make an account, leave it.\n",
+                        "An account at {} was made with this address. If it is yours, log in to it, and follow this link.\n\n{}\n\nIt is good for \
+                         two days. If you did not make an account, leave it, or have its password set anew: that ends all that whoever made it \
+                         had set.\n",
                         self.base.host_str().unwrap_or_default(),
                         self.link("login", "verify", &letter.token)
                     ),
@@ -179,6 +195,32 @@ impl Letters {
                 })
             }
         })
+    }
+
+    /// Subject and text for whoever wants an account.
+    fn sign_up(&self, letter: &SignUpLetter) -> (&'static str, String) {
+        let host = self.base.host_str().unwrap_or_default();
+        match letter {
+            SignUpLetter::Link(token) => (
+                "Your account",
+                format!(
+                    "Somebody, you it is hoped, wants an account at {host} with this address. Follow this link and write the password that \
+                     was chosen, and there it is.\n\n{}\n\nThe link is good for two days. If it was not you, leave it: there is no account, \
+                     and nothing of you is kept.\n",
+                    self.link("sign-up", "confirm", token)
+                ),
+            ),
+            SignUpLetter::Taken => {
+                let mut login = self.base.clone();
+                login.set_path("login");
+                let body = format!(
+                    "Somebody tried to sign up at {host} with this address, and there is an account of it already. If it was you, log in; a \
+                     password that was forgotten is set anew there, and an invitation that you followed takes the account that there is.\n\n\
+                     {login}\n\nIf it was not you, leave it: nothing has changed.\n"
+                );
+                ("Somebody tried to sign up with your address", body)
+            }
+        }
     }
 
     fn link(&self, page: &str, what: &str, token: &Secret) -> String {

@@ -36,6 +36,8 @@ pub enum Problem {
     Invitation,
     /// The identity is another person's.
     Linked,
+    /// As many organisations were founded from that address as may be in a day.
+    Later,
     /// The account is shut, or is in no organisation that works.
     Account,
 }
@@ -52,6 +54,7 @@ impl Problem {
             Self::SignUp => "sign-up",
             Self::Invitation => "invitation",
             Self::Linked => "linked",
+            Self::Later => "later",
             Self::Account => "account",
         }
     }

@@ -233,7 +233,10 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         "/api/v1/auth/me",
         // They are for people, and for who is about to be one: `door` looks at them.
         "/api/v1/auth/accept",
+        "/api/v1/auth/identities",
+        "/api/v1/auth/identities/{id}",
         "/api/v1/auth/oidc/{provider}",
+        "/api/v1/auth/oidc/{provider}/begin",
         "/api/v1/auth/oidc/{provider}/callback",
         "/api/v1/auth/password",
         "/api/v1/auth/refresh",
@@ -242,6 +245,7 @@ async fn every_answer_is_as_documented_and_every_route_is_documented() {
         "/api/v1/auth/sessions",
         "/api/v1/auth/sessions/{id}",
         "/api/v1/auth/sign-up",
+        "/api/v1/auth/sign-up/confirm",
         "/api/v1/auth/switch",
         "/api/v1/auth/totp",
         "/api/v1/auth/totp/confirm",

@@ -5,11 +5,14 @@
 //! guesses is slowed for good, and nobody is locked out for good. An account that is not there is counted as one that is, and its name is kept
 //! as a keyed hash. Success forgets the account's failures, and none of the address's.
 
+mod daily;
+
 use std::{
     net::{IpAddr, Ipv6Addr},
     time::Duration,
 };
 
+pub(crate) use daily::Daily;
 use schemas::{TimeMs, limits::accounts as limits};
 
 use crate::{

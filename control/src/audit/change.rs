@@ -126,6 +126,14 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
+    /// Goes on in the same transaction, with another tenant's rows say: what was changed here has its entry.
+    pub(crate) async fn leave(self) -> Result<Tx, Error> {
+        match self.unsaid {
+            true => self.tx.end(Err(Error::Database("a change without its entry in the audit".to_owned()))).await,
+            false => Ok(self.tx),
+        }
+    }
+
     /// Ends it: commits what succeeded, rolls back what did not.
     pub(crate) async fn end<T>(self, done: Result<T, Error>) -> Result<T, Error> {
         let done = match done {

@@ -86,6 +86,8 @@ pub enum Action {
     MemberRemove,
     /// A person chose another password.
     PasswordChange,
+    /// A person chose another password by the link of a letter.
+    PasswordReset,
     /// A person ended all sessions of his.
     SessionsEnd,
     /// A person set a second factor.
@@ -94,6 +96,8 @@ pub enum Action {
     FactorLift,
     /// A person signs in by a provider too.
     IdentityLink,
+    /// A person signs in by a provider no more.
+    IdentityUnlink,
     /// A plan of the configuration file is another one.
     PlanChange,
     /// A tenant got another plan.
@@ -151,10 +155,12 @@ impl Action {
             Self::MemberChange => "member.change",
             Self::MemberRemove => "member.remove",
             Self::PasswordChange => "user.password",
+            Self::PasswordReset => "user.reset",
             Self::SessionsEnd => "user.sessions",
             Self::FactorSet => "user.factor_set",
             Self::FactorLift => "user.factor_lift",
             Self::IdentityLink => "user.identity",
+            Self::IdentityUnlink => "user.identity_unlink",
             Self::PlanChange => "plan.change",
             Self::OrganisationPlan => "organisation.plan",
             Self::OrganisationExport => "organisation.export",

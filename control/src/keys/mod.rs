@@ -123,6 +123,11 @@ const REVOKE: Sql = Sql::of_tenant(concat!(
     "UPDATE api_keys SET revoked_at = $3, updated_at = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2 RETURNING ",
     columns!()
 ));
+/// Those that a person made.
+const REVOKE_OF: Sql = Sql::of_tenant(
+    "UPDATE api_keys SET revoked_at = $3, updated_at = $3, version = version + 1 \
+     WHERE tenant_id = $1 AND created_by_kind = 'user' AND created_by = $2 AND revoked_at IS NULL RETURNING prefix",
+);
 const ROTATE: Sql = Sql::of_tenant(concat!(
     "UPDATE api_keys SET prefix = $3, updated_at = $4, version = version + 1 WHERE tenant_id = $1 AND id = $2 RETURNING ",
     columns!()
@@ -139,6 +144,7 @@ pub(crate) const STATEMENTS: &[(&str, Sql)] = &[
     ("keys: list", LIST),
     ("keys: patch", PATCH),
     ("keys: revoke", REVOKE),
+    ("keys: revoke those of a person", REVOKE_OF),
     ("keys: rotate", ROTATE),
     ("keys: end secrets", END_SECRETS),
     ("keys: drop secrets", DROP_SECRETS),
@@ -223,6 +229,17 @@ impl Control {
         self.remembered.forget(&key.prefix);
         Ok(key)
     }
+}
+
+/// Revokes the keys that a person made in the organisation of this change, and with them what these made; their prefixes. The entry in the audit is
+/// the caller's: there may be thousands.
+pub(crate) async fn revoke_of(change: &mut Change<'_>, person: &Id) -> Result<Vec<String>, Error> {
+    let at = change.at().0;
+    let rows = change.write(REVOKE_OF, &[Value::from(person), at.into()]).await?;
+    if !rows.is_empty() {
+        quotas::give(change, Quota::Keys, rows.len() as i64).await?;
+    }
+    rows.iter().map(|row| row.text("prefix")).collect()
 }
 
 async fn get(tx: &mut Tx, id: &Id) -> Result<Key, Error> {

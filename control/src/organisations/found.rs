@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::add;
 use crate::{
+    attempts::Daily,
     audit::{Action, Change, Outcome},
     db::{Tx, Value},
     error::Error,
@@ -42,8 +43,8 @@ impl Control {
     /// in.
     ///
     /// # Errors
-    /// The name has mistakes; the caller is no person ([`Error::PeopleOnly`]), or owns as many as one may ([`Error::Full`]); the idempotency key
-    /// was used for something else; or as of every change.
+    /// The name has mistakes; the caller is no person ([`Error::PeopleOnly`]), or owns as many as one may ([`Error::Full`]); as many were founded
+    /// from his address as may be in a day ([`Error::TooOften`]); the idempotency key was used for something else; or as of every change.
     pub async fn found_organisation(
         &self,
         by: Caller<'_>,
@@ -69,6 +70,7 @@ impl Control {
             if roles.iter().filter(|role| **role == Role::Owner).count() as i64 >= limits::FOUNDED {
                 return Err(Error::Full { what: "organisations that one person owns", most: limits::FOUNDED as usize });
             }
+            Daily::Founding.count(&mut tx, &self.pepper, by.ip, now).await?;
             let id = insert(&mut tx, name, now).await?;
             if let Some(once) = once {
                 tx.enter(&home).await?;

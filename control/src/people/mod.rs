@@ -4,10 +4,12 @@
 //! row-level security holds for it; it is reached by its own id, its address, its identity at a provider, or through an organisation that it
 //! is a member of. No answer to another person says whether an address is known.
 
+mod by_letter;
 mod email;
 mod operators;
 mod sign_up;
 
+pub use by_letter::SignUpLetter;
 pub use email::email;
 use schemas::TimeMs;
 pub use sign_up::{Joining, NewPerson, SignedUp};
@@ -16,7 +18,10 @@ use crate::{
     db::{Row, Tx, Value},
     error::Error,
     id::Id,
+    organisations::role_of,
     sql::{Sql, SystemSql},
+    tenant::{Actor, Authenticated, Networks, Tenant},
+    tenants,
 };
 
 /// A person, without what proves to be it.
@@ -90,6 +95,24 @@ pub(crate) async fn role(tx: &mut Tx, user: &Id) -> Result<Option<crate::roles::
         return Ok(None);
     }
     row.parsed("role").map(Some)
+}
+
+/// A person in one of its organisations, as the audit there has it; `None`: it is no member, or the organisation is being deleted. From here on
+/// the transaction is of that organisation.
+pub(crate) async fn within(tx: &mut Tx, person: &Person, organisation: &Id) -> Result<Option<Authenticated>, Error> {
+    tx.enter(organisation).await?;
+    let Some(role) = role_of(tx, &person.id).await? else { return Ok(None) };
+    if tenants::get(tx).await?.deleting_at.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(Authenticated {
+        tenant: Tenant { id: *organisation, reach: Networks::All },
+        actor: Actor::User { id: person.id, name: person.email.clone() },
+        scopes: role.scopes(),
+        role: Some(role),
+        platform: false,
+        expires_at: None,
+    }))
 }
 
 fn read(row: &Row) -> Result<Person, Error> {

@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::{Person, email, get};
 use crate::{
+    attempts::Daily,
     audit::{Action, Change, Outcome, Subject},
     db::{Tx, Value},
-    error::Error,
+    error::{Error, Mistake},
     id::Id,
     identities, invitations,
     open::Control,
@@ -80,11 +81,12 @@ impl Control {
     ///
     /// # Errors
     /// What was written has mistakes; there is an account of this address, or of this identity ([`Error::EmailTaken`]); the invitation is not
-    /// good ([`Error::NoInvitation`]); or as of every change.
+    /// good ([`Error::NoInvitation`]); as many organisations were founded from there as may be in a day ([`Error::TooOften`]); or as of every
+    /// change.
     pub async fn sign_up(&self, origin: Origin<'_>, new: NewPerson, into: Joining) -> Result<SignedUp, Error> {
         let now = TimeMs::now();
         let mut tx = self.db.system(true).await?;
-        let ready = self.begin_sign_up(&mut tx, new, &into, now).await;
+        let ready = self.begin_sign_up(&mut tx, origin, new, &into, now).await;
         let (person, who, invitation) = match ready {
             Ok(ready) => ready,
             Err(e) => return tx.end(Err(e)).await,
@@ -111,6 +113,7 @@ impl Control {
     async fn begin_sign_up(
         &self,
         tx: &mut Tx,
+        origin: Origin<'_>,
         new: NewPerson,
         into: &Joining,
         now: TimeMs,
@@ -118,6 +121,7 @@ impl Control {
         match into {
             Joining::Found(name) => {
                 let person = insert(tx, new, now).await?;
+                Daily::Founding.count(tx, &self.pepper, origin.ip, now).await?;
                 let id = organisations::insert(tx, name, now).await?;
                 let who = organisations::owner_of(id, &person);
                 Ok((person, who, None))
@@ -133,6 +137,21 @@ impl Control {
                 Ok((person, who, Some(found.id)))
             }
         }
+    }
+}
+
+impl NewPerson {
+    /// What is wrong with what was written of a person and of where it goes; a password is looked at when it is hashed.
+    pub fn mistakes(&self, into: &Joining) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        email("email", &self.email, &mut mistakes);
+        if !self.name.trim().is_empty() {
+            names::name("name", &self.name, &mut mistakes);
+        }
+        if let Joining::Found(name) = into {
+            names::name("organisation", name, &mut mistakes);
+        }
+        mistakes
     }
 }
 

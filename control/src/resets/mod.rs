@@ -1,22 +1,38 @@
 //! Links of letters: to set a new password, and to show that an address is one's own.
 //!
 //! Guarantee: a link that sets a password is good once and for an hour, has 190 random bits, and is kept as a keyed hash; whoever uses it ends
-//! every session of that person and every other such link, and takes away identities that were linked before the address was proven. A link
-//! that shows an address is a MAC over person, address and time: nothing is kept, and it is worth nothing once the address is another. That
-//! somebody has an account is told to his own address alone: what asks for a letter answers before anybody has looked.
+//! every session of that person and every other such link, and it stands in the audit of each organisation that he is in (none: in the log alone).
+//!
+//! Whoever makes an account may take an address that is not his. What he may leave behind: **when a letter's link sets the password of an account
+//! whose address was never proven before, all that its holder had set is ended with it, in the same transaction**: the password, sessions, the second
+//! factor with its recovery codes, enrolments that were begun, identities that were linked, and in each organisation of the person the keys that
+//! he made (with what these made) and the invitations that he wrote. What is of the organisations stays: their members, channels and rules are for who
+//! owns them now to look at.
+//!
+//! A link that shows an address proves one thing more than a mailbox: it is good for the person who is logged in alone. So nobody proves by a click
+//! the address of an account that another made; and what is proven has one holder, of whom nothing needs to be ended. It is a MAC over
+//! person, address and time: nothing is kept, and it is worth nothing once the address is another.
+//!
+//! That somebody has an account is told to his own address alone: what asks for a letter answers before anybody has looked.
 
 use runtime::config::Secret;
 use schemas::{Mistake, TimeMs, limits::people as limits};
 
+use serde_json::json;
+
 use crate::{
+    audit::{Action, Change, Outcome, Subject},
     db::{Tx, Value},
     error::Error,
     id::Id,
+    invitations, keys,
     open::Control,
+    people::{self, Person},
     random,
     secret::{Which, same_text},
-    sessions::{person, person_by_email},
+    sessions::{member_of, person, person_by_email},
     sql::SystemSql,
+    tenant::Origin,
 };
 
 const OPEN: SystemSql =
@@ -30,15 +46,14 @@ const USE: SystemSql = SystemSql(
 /// They stay counted until their time is over, so that nobody is sent more letters by using them.
 const VOID: SystemSql = SystemSql("UPDATE password_resets SET used_at = $2 WHERE user_id = $1 AND used_at IS NULL");
 const SWEEP: SystemSql = SystemSql("DELETE FROM password_resets WHERE expires_at < $1");
-/// Whoever made the account may have taken an address that is not his, and linked an identity of his own; until the address is proven, what was
-/// linked is nobody's.
+/// Until the address is proven, what was linked is nobody's.
 const UNLINK: SystemSql = SystemSql(
     "DELETE FROM identities WHERE user_id = $1 AND EXISTS (SELECT 1 FROM users WHERE user_id = $1 AND verified_at IS NULL)",
 );
-/// Who reads the letter has the address too.
+/// Who reads the letter has the address too; until then a second factor is nobody's either.
 const SET: SystemSql = SystemSql(
-    "UPDATE users SET password = $2, generation = generation + 1, verified_at = COALESCE(verified_at, $3), updated_at = $3, \
-     version = version + 1 WHERE user_id = $1 AND disabled_at IS NULL RETURNING user_id",
+    "UPDATE users SET password = $2, generation = generation + 1, totp = CASE WHEN verified_at IS NULL THEN NULL ELSE totp END, \
+     verified_at = COALESCE(verified_at, $3), updated_at = $3, version = version + 1 WHERE user_id = $1 AND disabled_at IS NULL RETURNING user_id",
 );
 const VERIFY: SystemSql = SystemSql(
     "UPDATE users SET verified_at = COALESCE(verified_at, $3), updated_at = $3 WHERE user_id = $1 AND email = $2 \
@@ -92,12 +107,13 @@ impl Control {
         Ok(Some(person.email))
     }
 
-    /// Sets a new password by a letter's link, and ends every session of that person.
+    /// Sets a new password by a letter's link, ends every session of that person, and, where the address was never proven before, all that was
+    /// set by whoever held the account.
     ///
     /// # Errors
     /// The link is not good (any more), or the password will not do ([`Error::Invalid`]); too many passwords are hashed ([`Error::Busy`]);
     /// the store is away.
-    pub async fn finish_reset(&self, token: &str, password: &Secret) -> Result<(), Error> {
+    pub async fn finish_reset(&self, origin: Origin<'_>, token: &str, password: &Secret) -> Result<(), Error> {
         let hash = self.hash_of_reset(token);
         let mut tx = self.db.system(false).await?;
         let found = async {
@@ -108,24 +124,56 @@ impl Control {
         let found = found.await;
         let found = tx.end(found).await?;
         let kept = self.hash_password(password, &[&found.email]).await?;
+        let ended = self.reset(origin, &hash, &found.id, kept).await?;
+        self.people.forget_all();
+        for prefix in &ended {
+            self.remembered.forget(prefix);
+        }
+        tracing::info!(user = %found.id, "a password was set by a letter's link; every session of its person has ended");
+        Ok(())
+    }
+
+    /// All of it in one transaction; the prefixes of keys that were ended. The rows of organisations come before the person's, as in every change.
+    async fn reset(&self, origin: Origin<'_>, hash: &str, user: &Id, kept: String) -> Result<Vec<String>, Error> {
+        let now = TimeMs::now().0;
         let mut tx = self.db.system(true).await?;
-        let done = async {
-            let now = TimeMs::now().0;
-            if tx.system(USE, &[Value::from(&hash), now.into()]).await?.is_empty() {
+        let begun = async {
+            if tx.system(USE, &[Value::from(hash), now.into()]).await?.is_empty() {
                 return Err(bad_link());
             }
-            tx.system(VOID, &[Value::from(&found.id), now.into()]).await?;
-            tx.system(UNLINK, &[Value::from(&found.id)]).await?;
-            match tx.system(SET, &[Value::from(&found.id), kept.into(), now.into()]).await?.is_empty() {
+            tx.system(VOID, &[Value::from(user), now.into()]).await?;
+            let person = people::get(&mut tx, user).await?;
+            let organisations = member_of(&mut tx, user).await?;
+            Ok((person, organisations))
+        };
+        let begun = begun.await;
+        let (person, organisations) = match begun {
+            Ok(begun) => begun,
+            Err(e) => return tx.end(Err(e)).await,
+        };
+        let mut keys = Vec::new();
+        for organisation in &organisations {
+            let who = match people::within(&mut tx, &person, organisation).await {
+                Ok(Some(who)) => who,
+                Ok(None) => continue,
+                Err(e) => return tx.end(Err(e)).await,
+            };
+            let mut change = Change::within(tx, &self.pepper, origin.by(&who)).await?;
+            match told(&mut change, &person).await {
+                Ok(ended) => keys.extend(ended),
+                Err(e) => return change.end(Err(e)).await,
+            }
+            tx = change.leave().await?;
+        }
+        let done = async {
+            tx.system(UNLINK, &[Value::from(user)]).await?;
+            match tx.system(SET, &[Value::from(user), kept.into(), now.into()]).await?.is_empty() {
                 true => Err(bad_link()),
-                false => Ok(()),
+                false => Ok(keys),
             }
         };
         let done = done.await;
-        tx.end(done).await?;
-        self.people.forget_all();
-        tracing::info!(user = %found.id, "a password was set by a letter's link; every session of its person has ended");
-        Ok(())
+        tx.end(done).await
     }
 
     /// A link that shows a person's address to be his.
@@ -141,17 +189,17 @@ impl Control {
         Ok(Letter { to: found.email, token: Secret::new(format!("{user}.{ends}.{mac}")) })
     }
 
-    /// Takes a person's address for his own, by a letter's link.
+    /// Takes a person's address for his own, by a letter's link that he follows while he is logged in: `by` is who that is.
     ///
     /// # Errors
-    /// The link is not good (any more) ([`Error::Invalid`]); the store is away.
-    pub async fn finish_verification(&self, token: &str) -> Result<(), Error> {
+    /// The link is not good (any more), or is another person's ([`Error::Invalid`]); the store is away.
+    pub async fn finish_verification(&self, by: &Id, token: &str) -> Result<(), Error> {
         let mut parts = token.split('.');
         let (user, ends, mac) = (parts.next(), parts.next(), parts.next());
         let user: Id = user.and_then(|user| user.parse().ok()).ok_or_else(bad_link)?;
         let ends: i64 = ends.filter(|t| t.len() <= 15).and_then(|t| t.parse().ok()).ok_or_else(bad_link)?;
         let (mac, now) = (mac.ok_or_else(bad_link)?, TimeMs::now().0);
-        if parts.next().is_some() || ends <= now {
+        if parts.next().is_some() || ends <= now || user != *by {
             return Err(bad_link());
         }
         let mut tx = self.db.system(true).await?;
@@ -180,8 +228,23 @@ impl Control {
     }
 }
 
+/// What a reset means to one of the person's organisations; the prefixes of keys that were ended there.
+async fn told(change: &mut Change<'_>, person: &Person) -> Result<Vec<String>, Error> {
+    let unproven = person.verified_at.is_none();
+    let mut ended = Vec::new();
+    if unproven {
+        invitations::delete_of(change, &person.id).await?;
+        ended = keys::revoke_of(change, &person.id).await?;
+    }
+    let subject = Subject { kind: "user", id: person.id.to_string(), name: Some(person.email.clone()) };
+    let after = unproven
+        .then(|| json!({"address": "proven", "ended": {"second_factor": person.second_factor, "keys": ended.len()}}));
+    change.audit(Action::PasswordReset, &subject, None, after, Outcome::Done).await?;
+    Ok(ended)
+}
+
 /// One answer for a link that was never there, was used, or is too old.
-fn bad_link() -> Error {
+pub(crate) fn bad_link() -> Error {
     Error::Invalid(vec![Mistake::new(
         "token",
         "is not good (any more)",

@@ -147,18 +147,25 @@ impl Control {
     }
 }
 
-/// From here on no session of whoever asks is good but this one.
+/// From here on no session of whoever asks is good but this one; with its entry in the audit.
 async fn next_generation(change: &mut Change<'_>, but: Option<&PersonSession>, action: Action) -> Result<(), Error> {
+    end_others(change, but).await?;
     let who = change.by().who;
     let (user, name) = (*who.user().ok_or(Error::NotFound)?, who.actor().name().to_owned());
+    let subject = Subject { kind: "user", id: user.to_string(), name: Some(name) };
+    change.audit(action, &subject, None, None, Outcome::Done).await
+}
+
+/// The same, where another entry says it.
+pub(crate) async fn end_others(change: &mut Change<'_>, but: Option<&PersonSession>) -> Result<(), Error> {
+    let user = *change.by().who.user().ok_or(Error::NotFound)?;
     let now = change.at();
     let rows = change.system(NEXT_GENERATION, &[Value::from(&user), now.0.into()]).await?;
     let generation = rows.first().ok_or(Error::NotFound)?.int("generation")?;
     if let Some(session) = but {
         change.system(KEEP, &[Value::from(&session.id), generation.into()]).await?;
     }
-    let subject = Subject { kind: "user", id: user.to_string(), name: Some(name) };
-    change.audit(action, &subject, None, None, Outcome::Done).await
+    Ok(())
 }
 
 fn read(row: &Row) -> Result<SessionInfo, Error> {

@@ -21,6 +21,7 @@ pub use begin::{AccessToken, Begun};
 pub use door::PersonSession;
 pub(crate) use door::Remembered;
 pub use end::SessionInfo;
+pub(crate) use end::end_others;
 pub use profile::{Belonging, Profile};
 pub use sign_in::{SignIn, SignedIn};
 pub use signing::PublicKey;
@@ -101,7 +102,7 @@ pub(crate) async fn person_by_email(tx: &mut Tx, email: &str) -> Result<Option<P
 }
 
 /// Organisations that a person is in, as many as one may be in.
-async fn member_of(tx: &mut Tx, user: &Id) -> Result<Vec<Id>, Error> {
+pub(crate) async fn member_of(tx: &mut Tx, user: &Id) -> Result<Vec<Id>, Error> {
     let most = member_of_is_asked(tx, user).await?;
     let rows = tx.system(MEMBER_OF, &[Value::from(user), most.into()]).await?;
     rows.iter().map(|row| row.parsed("tenant_id")).collect()

@@ -2,7 +2,7 @@
 //!
 //! Guarantee: a code is good once (its step and all before it are spent in the statement that takes it), and so is a code that was written
 //! down. Nothing is kept before somebody has shown that the authenticator works: until then the secret is in what he holds, sealed, for ten
-//! minutes. The secret is sealed for its person; of codes that were written down there are keyed hashes. Whoever wants to set or lift a second
+//! minutes, and for this generation of sessions alone. The secret is sealed for its person; of codes that were written down there are keyed hashes. Whoever wants to set or lift a second
 //! factor knows the password, or has a code, and wrong ones are counted as attempts to log in.
 
 mod code;
@@ -104,7 +104,7 @@ impl Control {
         let secret = private::random::<{ code::SECRET }>().map_err(no_random)?;
         let until = TimeMs::now().0 + limits::PROVIDER_VISIT.as_millis() as i64;
         let sealed = Sealer::new(&self.pepper).seal_for(
-            &["totp enrolment", user.as_str()],
+            &["totp enrolment", user.as_str(), &found.generation.to_string()],
             &json!({"secret": const_hex::encode(secret), "until": until}),
         )?;
         Ok(Enrolment {
@@ -123,8 +123,12 @@ impl Control {
         let user = *by.who.user().ok_or(Error::NotFound)?;
         let now = TimeMs::now();
         let over = || wrong("enrolment", "is not good (any more)", "begin again: POST /api/v1/auth/totp");
-        let opened =
-            Sealer::new(&self.pepper).open_for(&["totp enrolment", user.as_str()], sealed).map_err(|_| over())?;
+        let mut tx = self.db.system(false).await?;
+        let found = person(&mut tx, &user).await;
+        // Begun before a password was changed, it may be of whom that shut out.
+        let generation = tx.end(found).await?.generation.to_string();
+        let of = ["totp enrolment", user.as_str(), &generation];
+        let opened = Sealer::new(&self.pepper).open_for(&of, sealed).map_err(|_| over())?;
         if opened.get("until").and_then(Json::as_i64).is_none_or(|until| until <= now.0) {
             return Err(over());
         }

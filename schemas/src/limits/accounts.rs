@@ -58,6 +58,10 @@ pub const SIGNING_KEYS_EVERY: Duration = Duration::from_secs(1);
 pub const ORGANISATIONS: i64 = 100;
 /// Organisations that one person may own, to found another.
 pub const FOUNDED: i64 = 10;
+/// Organisations that one address (an IPv6 /64 is one) may found, whoever does it there, and in what time: by a sign-up, or with an account.
+pub const FOUNDED_OF_ADDRESS: (i64, Duration) = (20, Duration::from_secs(86_400));
+/// Accounts that one address may ask for where a letter is sent for each, and in what time.
+pub const SIGN_UPS_OF_ADDRESS: (i64, Duration) = (50, Duration::from_secs(86_400));
 /// Members of one organisation.
 pub const MEMBERS: i64 = 1_000;
 /// Invitations of one organisation that are kept, the used ones among them.

@@ -42,6 +42,10 @@ pub const RECOVERY_CHARACTERS: usize = 10;
 pub const RESET_LIFE: Duration = Duration::from_secs(3_600);
 /// How long a letter's link to show an address to be one's own is good.
 pub const VERIFY_LIFE: Duration = Duration::from_secs(2 * 86_400);
+/// How long a letter's link that makes an account is good.
+pub const SIGN_UP_LIFE: Duration = Duration::from_secs(2 * 86_400);
+/// What such a link has, in characters: the account that is to be, sealed.
+pub const SIGN_UP_CHARACTERS: usize = 4_096;
 /// Random characters of a letter's link: 190 bits.
 pub const LINK_CHARACTERS: usize = 32;
 /// Letters that wait to be sent, of one process; more are left out, and the log says so.

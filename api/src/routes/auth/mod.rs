@@ -5,6 +5,7 @@
 //! may be kept by nobody on the way.
 
 pub mod answer;
+pub mod identities;
 pub mod log_in;
 pub mod me;
 pub mod oidc;

@@ -2,7 +2,8 @@
 //!
 //! Guarantee: what a provider's answer does is bound to the browser that began (a sealed cookie, used once) and to who began (linking an
 //! identity wants the same person at the end as at the beginning, his password, and a page of ours that begins it). Whoever is sent on
-//! afterwards goes to a path of ours, never to another site. People are known by issuer and subject: an address alone opens no account.
+//! afterwards goes to a path of ours, never to another site. People are known by issuer and subject: an address alone opens no account. An
+//! invitation comes in the body of a request, and travels sealed: it stands in no address.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use axum::{
 };
 use control::{Caller, Control, Error, Joining, Mode, NewPerson, Origin, Visit};
 use runtime::config::{Secret, SignUp};
-use schemas::limits::{control::NAME_CHARACTERS, people as limits};
+use schemas::limits::{accounts::INVITATION_CHARACTERS, control::NAME_CHARACTERS, people as limits};
 use serde::Serialize;
 use url::{Url, form_urlencoded};
 use utoipa::ToSchema;
@@ -42,6 +43,18 @@ pub struct Away {
     url: String,
 }
 
+/// What is sent to begin.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "documentation; the values are read by `Fields`, which explains mistakes")]
+pub struct Begin {
+    /// An invitation that is accepted on the way.
+    #[schema(max_length = 64)]
+    invitation: Option<String>,
+    /// A path of our pages to come back to.
+    #[schema(max_length = 1024, example = "/overview")]
+    back: Option<String>,
+}
+
 /// What is sent to link an identity.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "documentation; the values are read by `Fields`, which explains mistakes")]
@@ -56,7 +69,7 @@ pub struct Link {
 
 /// Goes to a provider's page, to come back logged in.
 ///
-/// For browsers. It answers with a redirect; from there the provider sends back to `/auth/oidc/{provider}/callback`, and that to `back`, or
+/// For browsers, by a link; a page that has an invitation begins by `POST /auth/oidc/{provider}/begin`. It answers with a redirect; from there the provider sends back to `/auth/oidc/{provider}/callback`, and that to `back`, or
 /// with `problem` to `/login`.
 #[utoipa::path(
     get,
@@ -65,7 +78,6 @@ pub struct Link {
     params(
         ("provider" = String, Path, description = "Its id, as `/auth/ways` has it"),
         ("back" = Option<String>, Query, description = "A path of our pages to come back to"),
-        ("invitation" = Option<String>, Query, description = "An invitation that is accepted on the way"),
     ),
     responses(
         (status = 303, description = "To the provider's page; `Set-Cookie` has what the way back wants"),
@@ -80,15 +92,62 @@ pub async fn begin(
     from: Option<Extension<From>>,
 ) -> Result<Response, ApiError> {
     let provider = provider(&app, &id)?;
-    let params = Params::parse(query.as_deref(), &["back", "invitation"])?;
+    let params = Params::parse(query.as_deref(), &["back"])?;
     let back = params.parsed("back", "a path of these pages, such as /overview", local)?;
-    let invitation = params.text("invitation")?.map(str::to_owned);
     super::count(&app, from)?;
     let control = app.control()?;
-    Ok(match provider.begin(back.unwrap_or_else(|| "/".to_owned()), invitation, None).await {
+    Ok(match provider.begin(back.unwrap_or_else(|| "/".to_owned()), None, None).await {
         Ok((url, visit)) => with_visit(&app, &control, see(url.as_str())?, Some(&visit))?,
         Err(problem) => told(problem)?,
     })
+}
+
+/// Begins to come in by a provider with an invitation, which is accepted on the way.
+///
+/// For pages: they send the browser to `url`. An invitation lets somebody in, so that it stands in no address.
+#[utoipa::path(
+    post,
+    path = "/auth/oidc/{provider}/begin",
+    tag = "access",
+    params(("provider" = String, Path, description = "Its id, as `/auth/ways` has it")),
+    request_body = Begin,
+    responses(
+        (status = 200, description = "Where the browser is to go; `Set-Cookie` has what the way back wants", body = Away),
+        (status = 404, description = "No such provider", body = crate::error::Problem, content_type = "application/problem+json"),
+        Changed,
+        Refused
+    )
+)]
+pub async fn begin_with(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    from: Option<Extension<From>>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let provider = provider(&app, &id)?;
+    let mut fields = body.fields()?;
+    let back = back(&mut fields);
+    let invitation = fields.text("invitation");
+    if invitation.as_ref().is_some_and(|token| token.len() > INVITATION_CHARACTERS) {
+        fields.mistake("invitation", "is too long for one", "write it as it came");
+    }
+    fields.finish()?;
+    super::count(&app, from)?;
+    let control = app.control()?;
+    let begun = provider.begin(back.unwrap_or_else(|| "/".to_owned()), invitation, None).await;
+    let (url, visit) = begun.map_err(|_| ApiError::ProviderAway)?;
+    let answer = Live(Json(Away { url: url.to_string() })).into_response();
+    with_visit(&app, &control, answer, Some(&visit))
+}
+
+/// The path of our pages that a body names.
+fn back(fields: &mut Fields) -> Option<String> {
+    let asked = fields.text("back");
+    let back = asked.as_deref().and_then(local);
+    if asked.is_some() && back.is_none() {
+        fields.mistake("back", "is no path of these pages", "write such as \"/account\"");
+    }
+    back
 }
 
 /// Begins to link an identity at a provider to the account that is logged in. Whoever logs in by that identity has the account, so it wants the
@@ -117,11 +176,7 @@ pub async fn link(
     let provider = provider(&app, &id)?;
     let mut fields = body.fields()?;
     let password = Secret::new(fields.required("password", Fields::text).unwrap_or_default());
-    let asked = fields.text("back");
-    let back = asked.as_deref().and_then(local);
-    if asked.is_some() && back.is_none() {
-        fields.mistake("back", "is no path of these pages", "write such as \"/account\"");
-    }
+    let back = back(&mut fields);
     fields.finish()?;
     super::count(&app, from)?;
     let control = app.control()?;
@@ -260,6 +315,7 @@ fn failed(error: Error) -> Problem {
         Error::NotFound | Error::NoOrganisation => Problem::Account,
         Error::Invalid(_) => Problem::EmailMissing,
         Error::Full { .. } => Problem::Linked,
+        Error::TooOften { .. } => Problem::Later,
         error => {
             tracing::warn!(%error, "somebody could not come in by a provider");
             Problem::Away

@@ -1,7 +1,8 @@
 //! `/auth/reset`, `/auth/verify`: what letters are for.
 //!
 //! Guarantee: whoever asks for a letter is told nothing of whether there is an account: the answer is the same, and is given before anybody
-//! has looked. Links are of `[api] public_url`, whatever a request says of its host.
+//! has looked. Links are of `[api] public_url`, whatever a request says of its host. A link that shows an address wants its person logged in: by a
+//! click nobody proves the address of an account that another made.
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use control::Origin;
 use runtime::config::Secret;
 use schemas::limits::accounts;
 use utoipa::ToSchema;
@@ -19,7 +21,7 @@ use super::person;
 use crate::{
     app::App,
     body::{Body, Fields, MaybeBody},
-    door::{From, Who},
+    door::{From, RequestId, Who},
     error::ApiError,
     letters::{Letters, Wish},
     routes::answer::{Changed, Live, Refused},
@@ -89,6 +91,9 @@ pub async fn ask(State(app): State<Arc<App>>, from: Option<Extension<From>>, bod
 }
 
 /// Sets a new password by the link of a letter, and ends every session of the account.
+///
+/// Where the address was never proven before, all that was set until then ends with it: the second factor, identities at providers, keys and
+/// invitations of that person.
 #[utoipa::path(
     post,
     path = "/auth/reset/confirm",
@@ -99,14 +104,16 @@ pub async fn ask(State(app): State<Arc<App>>, from: Option<Extension<From>>, bod
 pub async fn confirm(
     State(app): State<Arc<App>>,
     from: Option<Extension<From>>,
+    request_id: Option<Extension<RequestId>>,
     body: Body,
 ) -> Result<Response, ApiError> {
     let mut fields = body.fields()?;
     let token = fields.required("token", Fields::text).unwrap_or_default();
     let password = Secret::new(fields.required("password", Fields::text).unwrap_or_default());
     fields.finish()?;
-    super::count(&app, from)?;
-    let done = app.control()?.finish_reset(&token, &password).await;
+    let ip = super::count(&app, from)?;
+    let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
+    let done = app.control()?.finish_reset(origin, &token, &password).await;
     done.map_err(|e| ApiError::of_control(e, "account"))?;
     Ok(Live(StatusCode::NO_CONTENT).into_response())
 }
@@ -136,7 +143,7 @@ pub async fn send(
     Ok(Live(StatusCode::ACCEPTED).into_response())
 }
 
-/// Shows an address to be one's own, by the link of a letter.
+/// Shows an address to be one's own, by the link of a letter, which is good for the person who is logged in.
 #[utoipa::path(
     post,
     path = "/auth/verify",
@@ -146,14 +153,16 @@ pub async fn send(
 )]
 pub async fn verify(
     State(app): State<Arc<App>>,
+    who: Who,
     from: Option<Extension<From>>,
     body: Body,
 ) -> Result<Response, ApiError> {
+    let user = *person(&who.who)?;
     let mut fields = body.fields()?;
     let token = fields.required("token", Fields::text).unwrap_or_default();
     fields.finish()?;
     super::count(&app, from)?;
-    let done = app.control()?.finish_verification(&token).await;
+    let done = app.control()?.finish_verification(&user, &token).await;
     done.map_err(|e| ApiError::of_control(e, "account"))?;
     Ok(Live(StatusCode::NO_CONTENT).into_response())
 }

@@ -1,12 +1,19 @@
 //! `POST /auth/sign-up`: an account, with an organisation of its own or in one that invited it.
 //!
 //! Guarantee: who may is `[auth] sign_up`'s word; roles, ids and the organisation of an invitation are never the body's. An attempt costs as much
-//! as a login, and is counted with those.
+//! as a login, and is counted with those. Where letters are sent (`[auth.mail]`), it is answered the same, before anybody has looked, whether or not
+//! there is an account of the address, and the rest is in a letter to it: the link that makes the account, or that somebody tried. Without letters it
+//! is told (409): there is no other way to tell the owner.
 
 use std::sync::Arc;
 
-use axum::{Extension, extract::State, http::HeaderMap, response::Response};
-use control::{Joining, Mode, NewPerson, Origin};
+use axum::{
+    Extension,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use control::{Control, Joining, Mode, NewPerson, Origin, SignedUp};
 use runtime::config::{Secret, SignUp};
 use utoipa::ToSchema;
 
@@ -17,7 +24,7 @@ use crate::{
     door::{From, Peer, RequestId},
     error::ApiError,
     letters::Wish,
-    routes::answer::{Changed, Refused},
+    routes::answer::{Changed, Live, Refused},
 };
 
 /// What is sent for an account.
@@ -41,7 +48,21 @@ pub struct NewAccount {
     invitation: Option<String>,
 }
 
-/// Makes an account, and logs in.
+/// What is sent to make the account of a letter's link.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "documentation; the values are read by `Fields`, which explains mistakes")]
+pub struct ConfirmAccount {
+    /// What the link has.
+    #[schema(max_length = 4096)]
+    token: String,
+    /// The password that was chosen.
+    #[schema(max_length = 512)]
+    password: String,
+}
+
+/// Makes an account, and logs in; where a mail server is configured, sends a letter whose link does.
+///
+/// With a mail server the answer is 202 whether or not there is an account of the address: whoever has it is told by the letter.
 #[utoipa::path(
     post,
     path = "/auth/sign-up",
@@ -49,9 +70,10 @@ pub struct NewAccount {
     request_body = NewAccount,
     responses(
         (status = 200, description = "Logged in; `Set-Cookie` has the session", body = Tokens),
+        (status = 202, description = "A letter is on its way to the address; its link leads to `/auth/sign-up/confirm`"),
         (status = 403, description = "Not like that: see `/auth/ways`", body = crate::error::Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such invitation, or it is over", body = crate::error::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "There is an account of this address", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "There is an account of this address; where a mail server is configured, it is not told", body = crate::error::Problem, content_type = "application/problem+json"),
         Changed,
         Refused
     )
@@ -97,26 +119,87 @@ pub async fn sign_up(
     let name = name.unwrap_or_default();
     let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
     let new = NewPerson { email, name, password: Some(hash), verified: false, identity: None };
-    let made = control.sign_up(origin, new, into).await.map_err(refused)?;
     if let Some(letters) = &app.letters {
-        letters.wish(Wish::Verify { user: made.person.id });
+        let mistakes = new.mistakes(&into);
+        if !mistakes.is_empty() {
+            return Err(ApiError::InvalidBody { mistakes });
+        }
+        control.count_sign_up(ip).await.map_err(refused)?;
+        letters.wish(Wish::SignUp { new, into });
+        return Ok(Live(StatusCode::ACCEPTED).into_response());
     }
-    let life = app.config.auth.session;
-    let begun = control.begin_person_session(&made.person.id, Some(&made.organisation), life).await.map_err(refused)?;
+    let made = control.sign_up(origin, new, into).await.map_err(refused)?;
     let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
-    answer::began(&app, &control, secure, &begun).await
+    in_at_once(&app, &control, secure, &made).await
+}
+
+/// Makes the account of a letter's link, and logs in.
+#[utoipa::path(
+    post,
+    path = "/auth/sign-up/confirm",
+    tag = "access",
+    request_body = ConfirmAccount,
+    responses(
+        (status = 200, description = "Logged in; `Set-Cookie` has the session", body = Tokens),
+        (status = 403, description = "Nobody signs up here", body = crate::error::Problem, content_type = "application/problem+json"),
+        (status = 404, description = "The invitation is over", body = crate::error::Problem, content_type = "application/problem+json"),
+        Changed,
+        Refused
+    )
+)]
+pub async fn confirm(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<Peer>>,
+    from: Option<Extension<From>>,
+    request_id: Option<Extension<RequestId>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let mut fields = body.fields()?;
+    let token = fields.required("token", Fields::text).unwrap_or_default();
+    let password = Secret::new(fields.required("password", Fields::text).unwrap_or_default());
+    fields.finish()?;
+    is_open(&app)?;
+    let ip = super::count(&app, from)?;
+    let control = app.control()?;
+    let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
+    let made = control.finish_sign_up_by_letter(origin, &token, &password).await;
+    let made = made.map_err(|e| ApiError::of_control(e, "invitation"))?;
+    let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
+    in_at_once(&app, &control, secure, &made).await
+}
+
+/// Whoever signed up is logged in.
+async fn in_at_once(app: &App, control: &Control, secure: bool, made: &SignedUp) -> Result<Response, ApiError> {
+    let life = app.config.auth.session;
+    let begun = control.begin_person_session(&made.person.id, Some(&made.organisation), life).await;
+    let begun = begun.map_err(|e| ApiError::of_control(e, "invitation"))?;
+    answer::began(app, control, secure, &begun).await
+}
+
+fn closed<T>(problem: &'static str) -> Result<T, ApiError> {
+    Err(ApiError::SignUpClosed { problem })
+}
+
+/// Whether anybody signs up here at all.
+fn is_open(app: &App) -> Result<(), ApiError> {
+    if app.config.control.mode() != Mode::Accounts {
+        return closed("there are no accounts here: `[auth] mode` is not \"accounts\"");
+    }
+    match app.config.auth.sign_up {
+        SignUp::Closed => closed("nobody can sign up here: `[auth] sign_up` is \"closed\""),
+        SignUp::Open | SignUp::Invitation => Ok(()),
+    }
 }
 
 /// What the operator lets come about.
 fn joining(app: &App, organisation: Option<String>, invitation: Option<String>) -> Result<Joining, ApiError> {
-    let closed = |problem| Err(ApiError::SignUpClosed { problem });
-    if app.config.control.mode() != Mode::Accounts {
-        return closed("there are no accounts here: `[auth] mode` is not \"accounts\"");
-    }
+    is_open(app)?;
     match (app.config.auth.sign_up, invitation) {
-        (SignUp::Closed, _) => closed("nobody can sign up here: `[auth] sign_up` is \"closed\""),
-        (SignUp::Open | SignUp::Invitation, Some(token)) => Ok(Joining::Invitation(token)),
-        (SignUp::Invitation, None) => closed("only who was invited can sign up here: send the invitation"),
+        (_, Some(token)) => Ok(Joining::Invitation(token)),
         (SignUp::Open, None) => Ok(Joining::Found(organisation.unwrap_or_default())),
+        (SignUp::Invitation | SignUp::Closed, None) => {
+            closed("only who was invited can sign up here: send the invitation")
+        }
     }
 }

@@ -105,10 +105,16 @@ async fn make(keyed: &Keyed, organisation: &'static str, number: u32) -> Twin {
     let (owner, key) = (people.token(&user).await, Proof::key(&people.key(&begun.who, Scopes::ALL).await));
     let member = people.person(100 + number, Role::Viewer, organisation).await;
     let session = begun.session.id.to_string();
+    let identity = format!(
+        "INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ('https://id.example', 's{number}', '{user}', 1)"
+    );
+    keyed.sql(&identity).await;
+    let identity = keyed.operator.control().identities_of(&user).await.expect("identities").remove(0).id;
     let mut things = vec![
         ("/api/v1/organisations", organisation.to_owned()),
         ("/api/v1/platform/organisations", organisation.to_owned()),
         ("/api/v1/auth/sessions", session),
+        ("/api/v1/auth/identities", identity),
         ("/api/v1/members", member.to_string()),
     ];
     let mut new = vec![
