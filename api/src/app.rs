@@ -7,7 +7,10 @@ use control::Control;
 use quick_cache::sync::Cache;
 use runtime::{control::Follower, hosts::Hosts};
 use schemas::{Family, Network};
-use store::Store;
+use store::{
+    Store,
+    query::{MatchRow, Why},
+};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +22,7 @@ use crate::{
     door::{Asking, Budgets, Came},
     error::ApiError,
     export::Exports,
+    items::MatchItem,
     ledger::Counts,
     letters::Letters,
     live::{Alerts, Causes, Rates, Rings, Windows},
@@ -164,6 +168,20 @@ impl App {
     pub fn family(&self, network: &Network) -> Option<Family> {
         let configured = self.config.networks.borrow().iter().find(|n| n.network == *network).map(|n| n.family);
         configured.or_else(|| self.visible.of(network.as_str())?.family.parse().ok())
+    }
+
+    /// A match as it is shown, and why its transaction failed where that is known.
+    pub fn matched(&self, row: MatchRow, why: Option<Why>) -> MatchItem {
+        let family = row.network.parse().ok().and_then(|network| self.family(&network));
+        MatchItem::of(row, family, why)
+    }
+
+    /// What the operator allows of definitions, with what is known of the networks by now.
+    pub fn bounds(&self) -> control::Bounds {
+        let seen = self.visible.networks().into_iter();
+        let seen = seen.filter_map(|known| Some((known.network.parse().ok()?, known.family.parse().ok()?)));
+        let configured = self.networks().into_iter().map(|network| (network.network, network.family));
+        control::Bounds { families: seen.chain(configured).collect(), ..self.config.bounds.clone() }
     }
 
     /// The networks of the configuration with their families.

@@ -14,13 +14,15 @@ use alloy_primitives::{Address, B256};
 use schemas::{Network, records::Found};
 
 use crate::{
-    expression::Expression,
+    expression::{Expression, OverTransaction},
     monitor::{Form, Monitor, OfTransaction, Shape, Target, Wanted, What},
+    party::Party,
 };
 
 mod find;
 mod slab;
 mod steps;
+mod whole;
 
 pub use find::Scratch;
 use slab::Slab;
@@ -51,8 +53,9 @@ pub struct Hit<'i> {
 /// What fits, and where.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matched {
-    /// Of an event its emitter, of a call the receiver, of a transaction the one of its parties that the monitor looks at, else its receiver.
-    pub contract: Option<Address>,
+    /// Of an event its emitter, of a call the receiver, of a transaction the one of its parties that the monitor looks at, else its receiver
+    /// (Bitcoin: else none).
+    pub contract: Option<Party>,
     /// What.
     pub found: Found,
 }
@@ -106,7 +109,7 @@ enum Tested {
     /// Over an event or a function.
     Form { shape: Arc<Shape>, expression: Option<Arc<Expression>> },
     /// Over a transaction.
-    Transaction { status: Wanted, expression: Option<Arc<Expression>> },
+    Transaction { status: Wanted, expression: Option<Arc<OverTransaction>> },
 }
 
 /// By what a test is found.
@@ -114,8 +117,8 @@ enum Tested {
 enum Place {
     Event(Option<Address>, B256),
     Function(Option<Address>, B256),
-    /// From or to it; `None`: every transaction.
-    Party(Option<Address>),
+    /// From or to it, or to what it spends or pays; `None`: every transaction.
+    Party(Option<Party>),
 }
 
 /// A test and whose conditions it is.
@@ -225,7 +228,7 @@ impl Index {
             } else if monitor.addresses.is_empty() {
                 wanted.push((Place::Party(None), test, number));
             } else {
-                let places = monitor.addresses.iter().map(|watched| Place::Party(Some(watched.address)));
+                let places = monitor.addresses.iter().map(|watched| Place::Party(Some(watched.address.clone())));
                 wanted.extend(places.map(|place| (place, test, number)));
             }
         }

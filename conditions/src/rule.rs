@@ -329,7 +329,7 @@ fn baseline(f: &mut Fields<'_>) -> Option<Limit> {
 }
 
 /// What to write instead of what is no address.
-pub(crate) const ADDRESS_CURE: &str = "write 0x and 40 hex digits";
+const ADDRESS_CURE: &str = "write 0x and 40 hex digits";
 
 /// An address: `0x` and 40 hex digits in any case.
 pub(crate) fn address(text: &str) -> Option<Address> {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fields::{Fields, ended},
+    party::Party,
     routing::SEVERITIES,
 };
 
@@ -79,7 +80,7 @@ impl Silence {
                     monitor: text(&mut of, "monitor"),
                     channel: text(&mut of, "channel"),
                     network: text(&mut of, "network"),
-                    contract: text(&mut of, "contract").map(|address| address.to_ascii_lowercase()),
+                    contract: text(&mut of, "contract").map(|text| address(&text)),
                     severity: of.word("severity", &SEVERITIES),
                 };
                 fields.tell_all(of.end());
@@ -159,6 +160,11 @@ fn time(fields: &mut Fields<'_>, key: &'static str) -> Option<TimeMs> {
         fields.mistake(key, format!("is `{text}`"), TIME);
     }
     time
+}
+
+/// An address as alerts have it; what is none stays, in lower case.
+fn address(text: &str) -> String {
+    Party::read(text).map_or_else(|| text.to_ascii_lowercase(), |party| party.to_string())
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use super::{
     given::Wait,
     hits::{Hits, LeftOut, Missing},
     ring::{Hit, Place},
-    rules::text_of,
 };
 use crate::definitions::Definitions;
 
@@ -150,7 +149,7 @@ impl Monitors {
                 MonitorWait::Blocks(blocks) => Wait::Blocks(blocks),
             });
             for matched in hit.matched {
-                let group = group(monitor, &entry.id, network, &matched);
+                let group = group(monitor, &entry.id, (network, place), &matched);
                 let found = AlertMatch {
                     tenant: entry.tenant.to_string(),
                     source: source.clone(),
@@ -161,7 +160,7 @@ impl Monitors {
                     block_hash: Some(place.block_hash.clone()),
                     at: place.at,
                     observed_at: place.observed_at,
-                    contract: matched.contract.map(text_of),
+                    contract: matched.contract.as_ref().map(ToString::to_string),
                     group,
                     found: Some(matched.found),
                     figure: None,
@@ -183,14 +182,19 @@ fn source(entry: &Entry) -> AlertSource {
 }
 
 /// The group of an alert about this.
-fn group(monitor: &Monitor, id: &str, network: &Network, matched: &Matched) -> BTreeMap<String, String> {
+fn group(
+    monitor: &Monitor,
+    id: &str,
+    (network, place): (&Network, &Place),
+    matched: &Matched,
+) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for group in &monitor.group_by {
         let value = match group {
             MonitorGroup::Monitor => id.to_owned(),
             MonitorGroup::Network => network.to_string(),
-            MonitorGroup::Contract => matched.contract.map(text_of).unwrap_or_default(),
-            MonitorGroup::Transaction => matched.found.transaction_hash.to_string(),
+            MonitorGroup::Contract => matched.contract.as_ref().map(ToString::to_string).unwrap_or_default(),
+            MonitorGroup::Transaction => matched.found.transaction_in(&place.block_hash),
         };
         values.insert(group.as_str().to_owned(), value);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemas::{
-    TimeMs,
+    Family, TimeMs,
     records::{Alert, AlertEvent, AlertPhase, SourceKind},
 };
 use serde::Serialize;
@@ -185,18 +185,22 @@ pub struct MatchItem {
 }
 
 impl MatchItem {
-    /// Of a row, and why its transaction failed where it did.
-    pub fn of(row: MatchRow, why: Option<Why>) -> Self {
+    /// Of a row, of a network of a family: rows have hashes as EVM's chains print them; and why its transaction failed where it did.
+    pub fn of(row: MatchRow, family: Option<Family>, why: Option<Why>) -> Self {
         let (cause, reason) = why.map_or((None, None), |why| (why.cause, why.reason));
+        let printed = |hash: String| match family {
+            Some(Family::Bitcoin) => hash.trim_start_matches("0x").to_owned(),
+            _ => hash,
+        };
         Self {
             network: row.network,
-            transaction_hash: row.hash,
+            transaction_hash: printed(row.hash),
             kind: row.kind,
             position: row.place.checked_sub(1),
             signature: Some(row.signature).filter(|signature| !signature.is_empty()),
             arguments: serde_json::from_str(&row.arguments).unwrap_or_else(|_| Value::Object(Default::default())),
             height: row.height,
-            block_hash: row.block,
+            block_hash: printed(row.block),
             monitor_version: row.version,
             state: if row.live { "live" } else { "retracted" }.to_owned(),
             at: row.time.rfc3339(),

@@ -20,7 +20,7 @@ use utoipa::IntoParams;
 
 use super::{
     answer::{Changed, Live, Refused},
-    things::{Missing, Stale, Versionless, paging, path_id, unknown_network, without_monitors},
+    things::{Missing, Stale, Versionless, paging, path_id, unknown_network},
 };
 use crate::{
     app::App,
@@ -246,8 +246,8 @@ async fn made(
     let once = conditional::once(headers)?;
     let body = body.into_value();
     networks_are_known(app, kind, &body).await?;
-    let (control, bounds) = (app.control()?, &app.config.bounds);
-    let made = control.create_definition(who.caller(), kind, &body, once.as_ref(), bounds).await;
+    let (control, bounds) = (app.control()?, app.bounds());
+    let made = control.create_definition(who.caller(), kind, &body, once.as_ref(), &bounds).await;
     let made = made.map_err(|e| refused(e, kind))?;
     let location = format!("{place}/{}", made.made.id);
     Ok(conditional::made(made.made.version, location, item(made.made, made.secrets)))
@@ -271,8 +271,8 @@ async fn changed(
     let expected = conditional::must_match(headers)?;
     let patch = body.into_value();
     networks_are_known(app, kind, &patch).await?;
-    let (control, bounds) = (app.control()?, &app.config.bounds);
-    let done = control.patch_definition(who.caller(), kind, &id, &expected, &patch, bounds).await;
+    let (control, bounds) = (app.control()?, app.bounds());
+    let done = control.patch_definition(who.caller(), kind, &id, &expected, &patch, &bounds).await;
     let done = done.map_err(|e| refused(e, kind))?;
     Ok(conditional::shown(done.made.version, item(done.made, done.secrets)))
 }
@@ -290,14 +290,11 @@ async fn removed(
     Ok(conditional::gone())
 }
 
-/// Each network that is named is one that is followed, or was; of a monitor, one whose transactions monitors can look at.
+/// Each network that is named is one that is followed, or was.
 async fn networks_are_known(app: &App, kind: DefinitionKind, body: &Value) -> Result<(), ApiError> {
     let mut mistakes = Vec::new();
     for (path, slug) in networks(kind, body) {
-        let unknown = unknown_network(app, path.as_str(), slug).await?;
-        let without =
-            || (kind == DefinitionKind::Monitor).then(|| without_monitors(app, path.as_str(), slug)).flatten();
-        mistakes.extend(unknown.or_else(without));
+        mistakes.extend(unknown_network(app, path.as_str(), slug).await?);
     }
     if mistakes.is_empty() { Ok(()) } else { Err(ApiError::InvalidBody { mistakes }) }
 }

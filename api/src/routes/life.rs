@@ -268,7 +268,7 @@ pub async fn import(
     fields.finish()?;
     let control = app.control()?;
     let (new, imported) =
-        control.import_organisation(who.caller(), &name, &document, &app.config.bounds).await.map_err(refused)?;
+        control.import_organisation(who.caller(), &name, &document, &app.bounds()).await.map_err(refused)?;
     let item = ImportItem {
         organisation: new.to_string(),
         contracts: imported.contracts,

@@ -68,7 +68,7 @@ pub async fn matches(
     let why = app.store.why(&found).await.map_err(from_store)?;
     let items = found.into_iter().map(|row| {
         let of_it = why.get(&(row.hash.clone(), row.block.clone())).cloned();
-        MatchItem::of(row, of_it)
+        app.matched(row, of_it)
     });
     let left_out = left_out.into_iter().filter(|one| is_about(&monitor.definition, one)).map(LeftOutItem::from);
     Ok(Live(Json(MatchesItem { items: items.collect(), next: None, left_out: left_out.collect() })))

@@ -35,7 +35,7 @@ use crate::{
     body::Body,
     door::Who,
     error::ApiError,
-    items::{MatchItem, MessagePreviewItem},
+    items::MessagePreviewItem,
     params::Params,
 };
 
@@ -163,7 +163,7 @@ async fn newest(app: &App, who: &Who, monitor: Option<Id>) -> Result<Option<Aler
     let defined = defined.map_err(|e| ApiError::of_control(e, MONITOR))?;
     let filter = MatchFilter { monitor: id.to_string(), live: None, limit: 1 };
     let found = app.store.matches(&whose, &filter).await.map_err(|e| ApiError::from_store(&e))?;
-    let Some(found) = found.into_iter().next().map(|row| MatchItem::of(row, None)) else { return Ok(None) };
+    let Some(found) = found.into_iter().next().map(|row| app.matched(row, None)) else { return Ok(None) };
     let severity = defined.definition.get("severity").cloned().unwrap_or_default();
     let alert = json!({
         "id": "",

@@ -14,10 +14,7 @@ use axum::{
 use conditions::{Index, Monitor, Scratch};
 use schemas::{Network, Op, TimeMs, limits::alerts as limits, records::EnrichedTransaction};
 
-use super::{
-    answer::{Changed, Live, Refused},
-    things::without_monitors,
-};
+use super::answer::{Changed, Live, Refused};
 use crate::{
     app::App,
     body::Body,
@@ -54,9 +51,7 @@ pub async fn monitor(
         }
         app.known_network(network).await?;
     }
-    let named = monitor.networks.iter().enumerate();
-    let mistakes: Vec<_> =
-        named.filter_map(|(at, n)| without_monitors(&app, format!("networks.{at}"), n.as_str())).collect();
+    let mistakes = monitor.wrong_in(|network| app.family(network));
     if !mistakes.is_empty() {
         return Err(ApiError::InvalidBody { mistakes });
     }
@@ -127,7 +122,7 @@ fn item(transaction: &EnrichedTransaction, found: schemas::records::Found) -> Ma
     let envelope = &transaction.envelope;
     MatchItem {
         network: envelope.network.to_string(),
-        transaction_hash: found.transaction_hash.to_string(),
+        transaction_hash: found.transaction_in(&envelope.block_hash),
         kind: found.kind.as_str().to_owned(),
         position: found.position,
         signature: found.signature,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use control::{Action, Control, Cursor, Error, Id, Outcome, Paging, Subject};
-use schemas::{Family, Mistake, Network};
+use schemas::Mistake;
 use utoipa::openapi::{self, RefOr};
 
 use super::answer::problem;
@@ -42,16 +42,6 @@ pub async fn unknown_network(app: &App, path: impl Into<String>, slug: &str) -> 
         }
         known => known.map(|()| None),
     }
-}
-
-/// What is wrong with a network that a monitor names: it has to be one whose transactions monitors can look at.
-pub fn without_monitors(app: &App, path: impl Into<String>, slug: &str) -> Option<Mistake> {
-    let network: Network = slug.parse().ok()?;
-    (app.family(&network)? == Family::Bitcoin).then(|| {
-        let cure = "leave it out, and watch it by a rule (POST /api/v1/rules) over its windows: `transactions`, `fee_total`, `gas_price_avg` (its \
-                    fee rate); or over its heads: `no_block_seconds`, `diverged`";
-        Mistake::new(path, format!("`{slug}` is a Bitcoin network, and monitors look at transactions of EVM networks only"), cure)
-    })
 }
 
 /// Writes into the audit that somebody wanted more than he may.

@@ -1,7 +1,7 @@
 //! Names and kinds: a tree to a test that every value of its scope can be put to.
 
 use super::{
-    Scope, WrongAt,
+    Scope, WrongAt, bitcoin,
     eval::{Place, Seen, Term, Test},
     lexer::{Path, To},
     literal::{Literal, Written},
@@ -243,6 +243,7 @@ impl Checker<'_> {
                 let at = FIELDS.iter().position(|field| field.name == name)?;
                 FIELDS.get(at).map(|field| (at, field.kind()))
             }
+            Scope::Bitcoin => bitcoin::find(name),
             Scope::Parameters(each) => {
                 let at = each.iter().position(|(known, _)| known == name)?;
                 each.get(at).map(|(_, kind)| (at, kind.clone()))
@@ -287,6 +288,7 @@ impl Checker<'_> {
     fn names(&self) -> Vec<&str> {
         match self.scope {
             Scope::Transaction => FIELDS.iter().map(|field| field.name).collect(),
+            Scope::Bitcoin => bitcoin::names(),
             Scope::Parameters(each) => each.iter().map(|(name, _)| name.as_str()).collect(),
         }
     }

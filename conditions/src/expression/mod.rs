@@ -9,18 +9,22 @@
 //! [`EXPRESSION_STEPS`](schemas::limits::conditions::EXPRESSION_STEPS) steps and memory of the order of the values that it reads; where a
 //! number leaves 512 bits, is divided by zero, or the steps are used up, it has a [`Fault`], and fits nothing.
 
+mod bitcoin;
 mod check;
 mod eval;
 mod lexer;
 mod literal;
+mod over;
 mod parser;
 mod transaction;
 mod value;
 
 use std::sync::Arc;
 
+pub use bitcoin::BitcoinSubject;
 pub(crate) use eval::BYTES_OF_STEP;
 pub use eval::{Fault, Variables};
+pub use over::OverTransaction;
 pub(crate) use transaction::CAUSE;
 pub use transaction::{FIELDS, Field, Subject};
 pub use value::{Arguments, Kind, Value};
@@ -39,8 +43,10 @@ pub struct Wrong {
 /// What a text may speak of.
 #[derive(Debug, Clone, Copy)]
 pub enum Scope<'a> {
-    /// The [`FIELDS`] of a transaction.
+    /// The [`FIELDS`] of an EVM transaction.
     Transaction,
+    /// Those of a Bitcoin transaction.
+    Bitcoin,
     /// Parameters of an event or a function, by name.
     Parameters(&'a [(String, Kind)]),
 }

@@ -80,8 +80,16 @@ impl Reckon {
     }
 }
 
-/// Units and how many of the smallest one they are, as a power of ten.
-const UNITS: [(&str, i32); 5] = [("wei", 0), ("kwei", 3), ("mwei", 6), ("gwei", 9), ("ether", 18)];
+/// Units, how many of the smallest one they are, as a power of ten, and what that one is called.
+const UNITS: [(&str, i32, &str); 7] = [
+    ("wei", 0, "wei"),
+    ("kwei", 3, "wei"),
+    ("mwei", 6, "wei"),
+    ("gwei", 9, "wei"),
+    ("ether", 18, "wei"),
+    ("sat", 0, "satoshi"),
+    ("btc", 8, "satoshi"),
+];
 /// Words that stand between conditions, as somebody may write them, and as they are.
 const JOINING: [(&str, &str); 3] = [("and", "AND"), ("or", "OR"), ("not", "NOT")];
 const OPERATORS: &str = "`==`, `!=`, `>`, `>=`, `<`, `<=`, `contains`, `starts_with`, `ends_with` or `in`";
@@ -376,11 +384,11 @@ impl Parser {
         };
         let unit = match self.what() {
             What::Path(path) if path.steps.is_empty() => {
-                UNITS.into_iter().find(|(unit, _)| path.name.eq_ignore_ascii_case(unit))
+                UNITS.into_iter().find(|(unit, ..)| path.name.eq_ignore_ascii_case(unit))
             }
             _ => None,
         };
-        let Some((unit, power)) = unit else {
+        let Some((unit, power, smallest)) = unit else {
             let is_digits = text.bytes().all(|b| b.is_ascii_digit());
             return self.node(at, Tree::Number(number, is_digits.then_some(text)));
         };
@@ -389,7 +397,7 @@ impl Parser {
         match scale.and_then(|scale| number.times(scale)) {
             Some(number) if number.is_whole() => self.node(at, Tree::Number(number, None)),
             Some(_) => {
-                let problem = format!("`{text} {unit}` is no whole number of wei");
+                let problem = format!("`{text} {unit}` is no whole number of {smallest}");
                 Err(WrongAt::new(at, problem, format!("write at most {power} digits behind the point")))
             }
             None => Err(WrongAt::new(at, "is too large", "write a number below 2^511")),

@@ -137,6 +137,17 @@ impl Value {
         number.unsigned().map_or_else(|| Self::Number(Box::new(number)), Self::Whole)
     }
 
+    /// What stands at a path through lists and tuples; the list itself where there are no steps.
+    pub(super) fn within<'v>(list: &'v [Self], steps: &[usize]) -> Option<Seen<'v>> {
+        let Some((first, rest)) = steps.split_first() else { return Some(Seen::List(list)) };
+        let mut value = list.get(*first)?;
+        for step in rest {
+            let Self::List(list) = value else { return None };
+            value = list.get(*step)?;
+        }
+        value.seen()
+    }
+
     pub(super) fn seen(&self) -> Option<Seen<'_>> {
         Some(match self {
             Self::Whole(number) => Seen::Whole(*number),
@@ -166,11 +177,10 @@ impl Arguments {
 
 impl Variables for Arguments {
     fn get(&self, place: &Place) -> Option<Seen<'_>> {
-        let mut value = self.0.get(place.root)?;
-        for step in &place.steps {
-            let Value::List(list) = value else { return None };
-            value = list.get(*step)?;
+        match (self.0.get(place.root)?, &*place.steps) {
+            (Value::List(list), steps) => Value::within(list, steps),
+            (value, []) => value.seen(),
+            _ => None,
         }
-        value.seen()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use schemas::{
-    Op,
+    Network, Op,
     limits::ARGUMENTS_BYTES,
     records::{EnrichedTransaction, Found, FoundKind, Payload},
 };
@@ -12,10 +12,12 @@ use schemas::{
 use super::{
     Group, Hit, Index, Matched, OfNetwork, Place, Slot, Taker, Tested,
     steps::{Payer, Steps},
+    whole::Whole,
 };
 use crate::{
-    expression::{Arguments, BYTES_OF_STEP, Expression, Fault, Subject, Variables},
+    expression::{Arguments, BYTES_OF_STEP, BitcoinSubject, Expression, Fault, Subject, Variables},
     monitor::Shape,
+    party::Party,
 };
 
 /// What looking for one transaction needs, kept for the next; and what was counted meanwhile.
@@ -49,7 +51,7 @@ struct Fit {
     condition: u32,
     kind: FoundKind,
     position: Option<u32>,
-    contract: Option<Address>,
+    contract: Option<Party>,
     signature: Option<Arc<str>>,
     arguments: Option<Arc<str>>,
 }
@@ -73,7 +75,7 @@ impl Scratch {
         self.steps.pay(&group.payers, self.cost);
     }
 
-    fn answer(&mut self, expression: &Expression, variables: &impl Variables) -> bool {
+    pub(super) fn answer(&mut self, expression: &Expression, variables: &impl Variables) -> bool {
         self.evaluated += 1;
         let (fits, steps) = expression.fits_after(variables);
         self.cost = self.cost.saturating_add(steps.into());
@@ -102,19 +104,33 @@ impl Index {
     /// Which monitors fit a transaction, by tenant and id. Reverts and placeholders fit none; nor do those of a tenant whose steps are used up.
     pub fn find(&self, transaction: &EnrichedTransaction, scratch: &mut Scratch) -> Vec<Hit<'_>> {
         let envelope = &transaction.envelope;
-        let (Op::Apply, Payload::Evm(payload)) = (envelope.op, &transaction.payload) else { return Vec::new() };
-        let Some(of_network) = self.networks.get(&envelope.network) else { return Vec::new() };
-        let (tx, enrichment) = &**payload;
-        let subject = Subject { envelope, transaction: tx, enrichment };
+        if envelope.op != Op::Apply {
+            return Vec::new();
+        }
+        let whole = match &transaction.payload {
+            Payload::Evm(payload) => {
+                let (tx, enrichment) = &**payload;
+                Whole::Evm(Subject { envelope, transaction: tx, enrichment })
+            }
+            Payload::Bitcoin(tx) => Whole::Bitcoin(BitcoinSubject::new(envelope, tx)),
+            Payload::Revert | Payload::Unreadable { .. } => return Vec::new(),
+        };
+        self.find_in(&envelope.network, &whole, scratch)
+    }
+
+    fn find_in(&self, network: &Network, whole: &Whole<'_>, scratch: &mut Scratch) -> Vec<Hit<'_>> {
+        let Some(of_network) = self.networks.get(network) else { return Vec::new() };
         scratch.begin();
         let mut fits: BTreeMap<u32, Vec<Fit>> = BTreeMap::new();
-        self.functions(of_network, &subject, scratch, &mut fits);
-        self.events(of_network, &subject, scratch, &mut fits);
-        self.transactions(of_network, &subject, scratch, &mut fits);
+        if let Whole::Evm(subject) = whole {
+            self.functions(of_network, subject, scratch, &mut fits);
+            self.events(of_network, subject, scratch, &mut fits);
+        }
+        whole.each_party(|party| self.transactions(of_network, whole, party, scratch, &mut fits));
         let mut hits: Vec<(u32, Hit<'_>)> = Vec::with_capacity(fits.len());
         for (at, mut fits) in fits {
             let Some(slot) = self.slots.get(at) else { continue };
-            if !self.passes(at, slot, &subject, scratch) {
+            if !self.passes(at, slot, whole, scratch) {
                 continue;
             }
             // In whatever order tests came into the index.
@@ -122,13 +138,13 @@ impl Index {
             let matched = fits.into_iter().map(|fit| Matched {
                 contract: fit.contract,
                 found: Found {
-                    transaction_hash: tx.hash,
+                    transaction_hash: whole.hash(),
                     kind: fit.kind,
                     position: fit.position,
                     condition: fit.condition,
                     signature: fit.signature.map(|signature| signature.to_string()),
                     arguments: fit.arguments.map_or_else(|| "{}".to_owned(), |arguments| arguments.to_string()),
-                    cause: enrichment.failure_cause.clone(),
+                    cause: whole.cause().map(str::to_owned),
                 },
             });
             hits.push((slot.tenant, Hit { entry: &slot.entry, matched: matched.collect() }));
@@ -167,7 +183,7 @@ impl Index {
                 condition: taker.condition,
                 kind: FoundKind::Function,
                 position: None,
-                contract: Some(to),
+                contract: Some(Party::Evm(to)),
                 signature: Some(shape.canonical.clone()),
                 arguments: arguments.clone(),
             };
@@ -197,7 +213,7 @@ impl Index {
                     condition: taker.condition,
                     kind: FoundKind::Event,
                     position: Some(position),
-                    contract: Some(log.address),
+                    contract: Some(Party::Evm(log.address)),
                     signature: Some(shape.canonical.clone()),
                     arguments: arguments.clone(),
                 };
@@ -240,54 +256,57 @@ impl Index {
         fits.then_some((shape, Some(json).filter(is_told)))
     }
 
+    /// What fits the transaction by one of its parties; `None`: by none.
     fn transactions(
         &self,
         of: &OfNetwork,
-        subject: &Subject<'_>,
+        whole: &Whole<'_>,
+        party: Option<Party>,
         scratch: &mut Scratch,
         fits: &mut BTreeMap<u32, Vec<Fit>>,
     ) {
-        let tx = subject.transaction;
-        let parties = [tx.to_address, Some(tx.from_address)].into_iter().flatten().map(Some);
-        for party in parties.chain([None]) {
-            for group in of.groups.get(&Place::Party(party)).into_iter().flatten() {
-                if !scratch.steps.any_looks(&group.payers) {
-                    continue;
-                }
-                let (holds, cost) = self.holds(group.test, subject, scratch);
-                scratch.steps.pay(&group.payers, cost);
-                if !holds {
-                    continue;
-                }
-                let fit = |taker: &Taker| Fit {
-                    condition: taker.condition,
-                    kind: FoundKind::Transaction,
-                    position: None,
-                    contract: party.or(tx.to_address),
-                    signature: None,
-                    arguments: None,
-                };
-                take(group, &mut scratch.steps, fits, fit);
+        let place = Place::Party(party);
+        let Some(groups) = of.groups.get(&place) else { return };
+        let Place::Party(party) = place else { return };
+        for group in groups {
+            if !scratch.steps.any_looks(&group.payers) {
+                continue;
             }
+            let (holds, cost) = self.holds(group.test, whole, scratch);
+            scratch.steps.pay(&group.payers, cost);
+            if !holds {
+                continue;
+            }
+            let arguments = whole.told(party.as_ref());
+            let contract = party.clone().or_else(|| whole.receiver());
+            let fit = |taker: &Taker| Fit {
+                condition: taker.condition,
+                kind: FoundKind::Transaction,
+                position: None,
+                contract: contract.clone(),
+                signature: None,
+                arguments: arguments.clone(),
+            };
+            take(group, &mut scratch.steps, fits, fit);
         }
     }
 
     /// Whether one of the tests over the transaction holds that are a sieve for what fits.
-    fn passes(&self, at: u32, slot: &Slot, subject: &Subject<'_>, scratch: &mut Scratch) -> bool {
+    fn passes(&self, at: u32, slot: &Slot, whole: &Whole<'_>, scratch: &mut Scratch) -> bool {
         let payer = Payer { tenant: slot.tenant, slot: at };
         slot.filter.is_empty()
             || slot.filter.iter().any(|test| {
                 if scratch.steps.is_out(payer.tenant) {
                     return false;
                 }
-                let (holds, cost) = self.holds(*test, subject, scratch);
+                let (holds, cost) = self.holds(*test, whole, scratch);
                 scratch.steps.pay_one(payer, cost);
                 holds
             })
     }
 
     /// Whether a test over the transaction holds, and what it costs to tell; it is put to it once.
-    fn holds(&self, test: u32, subject: &Subject<'_>, scratch: &mut Scratch) -> (bool, u64) {
+    fn holds(&self, test: u32, whole: &Whole<'_>, scratch: &mut Scratch) -> (bool, u64) {
         let at = test as usize;
         if let Some((round, holds, cost)) = scratch.known.get(at)
             && *round == scratch.round
@@ -298,8 +317,8 @@ impl Index {
         let Some(Tested::Transaction { status, expression }) = self.tests.get(test).map(|shared| &shared.test) else {
             return (false, scratch.cost);
         };
-        let holds = status.is(subject.enrichment.status)
-            && expression.as_ref().is_none_or(|expression| scratch.answer(expression, subject));
+        let holds = status.is(whole.status())
+            && expression.as_ref().is_none_or(|expression| whole.answers(expression, scratch));
         if scratch.known.len() <= at {
             scratch.known.resize(at + 1, (0, false, 0));
         }

@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use schemas::Status;
 
 use super::shape::Shape;
-use crate::expression::Expression;
+use crate::expression::{Expression, OverTransaction};
 
 /// A condition over events or functions.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub struct OfTransaction {
     /// Which outcome.
     pub status: Wanted,
     /// Expression over the transaction; `None`: every one fits.
-    pub expression: Option<Arc<Expression>>,
+    pub expression: Option<Arc<OverTransaction>>,
 }
 
 /// Which outcome a transaction must have.

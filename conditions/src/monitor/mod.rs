@@ -5,12 +5,12 @@
 //! one of the conditions over the transaction, where there are any.
 
 mod condition;
+mod families;
 mod read;
 mod shape;
 
 use std::{sync::Arc, time::Duration};
 
-use alloy_primitives::Address;
 pub use condition::{Condition, OfTransaction, Wanted};
 pub(crate) use condition::{Form, Target};
 use schemas::{Mistake, Network, records::Severity};
@@ -20,6 +20,7 @@ pub(crate) use shape::{Shape, What};
 use crate::{
     expression::CAUSE,
     fields::Fields,
+    party::Party,
     routing::{self, Escalate, Route},
     rule::define_networks,
     span,
@@ -36,7 +37,7 @@ pub struct Monitor {
     pub severity: Severity,
     /// Where it looks; at least one.
     pub networks: Vec<Network>,
-    /// At which contracts; none: at all.
+    /// At which contracts, or addresses of Bitcoin; none: at all.
     pub addresses: Vec<Watched>,
     /// Calls by transactions.
     pub functions: Vec<Condition>,
@@ -64,7 +65,7 @@ pub struct Monitor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watched {
     /// It.
-    pub address: Address,
+    pub address: Party,
     /// Its ABI, where it was given.
     pub abi: Option<Arc<schemas::abi::Abi>>,
 }
@@ -101,7 +102,7 @@ pub enum MonitorGroup {
     Monitor,
     /// The network.
     Network,
-    /// The contract: of an event its emitter, of a call the receiver.
+    /// The contract: of an event its emitter, of a call the receiver; on Bitcoin the address that the monitor looks at.
     Contract,
     /// The transaction: an alert for each.
     Transaction,
@@ -163,7 +164,7 @@ impl Monitor {
     pub fn definition(&self) -> Value {
         let address = |watched: &Watched| {
             let abi = watched.abi.as_ref().and_then(|abi| serde_json::from_str::<Value>(abi.text()).ok());
-            json!({"address": const_hex::encode_prefixed(watched.address), "abi": abi})
+            json!({"address": watched.address.to_string(), "abi": abi})
         };
         let condition = |it: &Condition| json!({"signature": it.signature, "expression": it.expression});
         let of_transaction = |it: &OfTransaction| {

@@ -11,10 +11,11 @@ use super::{
     shape::{Items, Shape, Signature, What},
 };
 use crate::{
-    expression::{Expression, Scope, Wrong},
+    expression::{Expression, OverTransaction, Scope, Wrong},
     fields::{Fields, ended, kind, shown},
+    party::{CURE, Party},
     routing::{self, SEVERITIES},
-    rule::{ADDRESS_CURE, address, group_by, networks},
+    rule::{group_by, networks},
 };
 
 const NONE: Duration = Duration::ZERO;
@@ -66,6 +67,9 @@ pub(super) fn read(definition: &Value) -> Result<Monitor, Vec<Mistake>> {
         escalate,
         template,
     };
+    if let Some(family) = monitor.family() {
+        f.tell_all(monitor.conditions_wrong_on(family));
+    }
     let count = monitor.places();
     if count > limits::PLACES {
         let cure = format!("make several monitors of it: networks × addresses × conditions may be {}", limits::PLACES);
@@ -103,11 +107,11 @@ fn addresses(f: &mut Fields<'_>) -> (Vec<Watched>, Places) {
     for (at, value) in f.list("addresses", limits::ADDRESSES).iter().enumerate() {
         let path = f.path(&format!("addresses.{at}"));
         let mut inner = Fields::at(value, path.clone());
-        inner.wanted("address", ADDRESS_CURE);
-        let found = inner.text("address", 64).and_then(|text| {
-            let found = address(&text);
+        inner.wanted("address", CURE);
+        let found = inner.text("address", limits::ADDRESS_CHARACTERS).and_then(|text| {
+            let found = Party::read(&text);
             if found.is_none() {
-                inner.mistake("address", format!("is `{text}`"), ADDRESS_CURE);
+                inner.mistake("address", format!("is `{text}`"), CURE);
             }
             found
         });
@@ -130,13 +134,23 @@ fn addresses(f: &mut Fields<'_>) -> (Vec<Watched>, Places) {
                 None
             }
         };
-        if let Some(address) = found
-            && addresses.iter().any(|known| known.address == address)
-        {
-            inner.mistake("address", "is there twice", "leave one of the two out");
+        if let Some(address) = &found {
+            let first = addresses.first();
+            if addresses.iter().any(|known| known.address == *address) {
+                inner.mistake("address", "is there twice", "leave one of the two out");
+            } else if first.is_some_and(|first| first.address.family() != address.family()) {
+                inner.mistake("address", "is of another family than the first one", "make a monitor for each family");
+            }
+            if abi.is_some() && address.evm().is_none() {
+                inner.mistake(key, "stands beside a Bitcoin address, where no contract is", "leave it out");
+            }
         }
         f.tell_all(inner.end());
-        let Some(address) = found else { continue };
+        let Some(party) = found else { continue };
+        let Some(address) = party.evm() else {
+            addresses.push(Watched { address: party, abi: None });
+            continue;
+        };
         let abi = match abi {
             None => {
                 without.push(address);
@@ -154,7 +168,7 @@ fn addresses(f: &mut Fields<'_>) -> (Vec<Watched>, Places) {
                 }
             },
         };
-        addresses.push(Watched { address, abi });
+        addresses.push(Watched { address: party, abi });
     }
     let bytes: usize = known.iter().map(|(abi, _)| abi.text().len()).sum();
     if bytes > limits::ABI_BYTES {
@@ -277,7 +291,7 @@ fn of_transactions(f: &mut Fields<'_>) -> Vec<OfTransaction> {
     for (at, value) in f.list("transactions", limits::CONDITIONS).iter().enumerate() {
         let mut inner = Fields::at(value, f.path(&format!("transactions.{at}")));
         let status = inner.word("status", &Wanted::WORDS).unwrap_or(Wanted::Any);
-        let expression = match expression_text(&mut inner).map(|text| Expression::parse(text, Scope::Transaction)) {
+        let expression = match expression_text(&mut inner).map(OverTransaction::parse) {
             None => None,
             Some(Ok(expression)) => Some(Arc::new(expression)),
             Some(Err(wrong)) => {

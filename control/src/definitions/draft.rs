@@ -3,13 +3,15 @@
 //! Guarantee: what becomes of a body is what `conditions` makes of it, with every default written out and every secret taken out; every
 //! mistake is told with its path, and fields that only the server sets are mistakes.
 
+use std::collections::BTreeMap;
+
 use conditions::{Channel, Kept, Monitor, Reach, Rule, Silence, rule::ALTERNATIVES};
 use runtime::{
     private,
     scripts::{NoScript, Scripts},
     targets::{Refused, Targets},
 };
-use schemas::{TimeMs, limits::control as limits, records::DefinitionKind};
+use schemas::{Family, Network, TimeMs, limits::control as limits, records::DefinitionKind};
 use serde_json::{Map, Value, json};
 
 use super::{Defined, merge::merged};
@@ -29,13 +31,16 @@ pub struct Bounds {
     pub scripts: Scripts,
     /// Monitors without address, topic or selector that a tenant may have at work: what is paused is not looked at, and does not count.
     pub max_unindexed: usize,
+    /// Of which family each network is, as far as that is known: what a monitor looks for has to be there.
+    pub families: BTreeMap<Network, Family>,
 }
 
 /// Public targets, no programs, and as many monitors of that kind as the configuration has where it says nothing.
 impl Default for Bounds {
     fn default() -> Self {
         let max_unindexed = runtime::config::Alerts::default().max_unindexed;
-        Self { targets: Targets::default(), scripts: Scripts::default(), max_unindexed }
+        let (targets, scripts) = (Targets::default(), Scripts::default());
+        Self { targets, scripts, max_unindexed, families: BTreeMap::new() }
     }
 }
 
@@ -146,11 +151,30 @@ impl Draft {
         Ok(Self { kind, name, definition, secrets, made, disabled: None, unindexed, reach })
     }
 
+    /// Refuses what the operator does not allow, or what is not to be had on its networks.
+    ///
+    /// # Errors
+    /// The target is not allowed; a monitor looks for what its networks do not have.
+    pub(super) async fn check(&self, bounds: &Bounds) -> Result<(), Error> {
+        self.check_networks(bounds)?;
+        self.check_target(bounds).await
+    }
+
+    /// Refuses monitors that look for what their networks do not have.
+    fn check_networks(&self, bounds: &Bounds) -> Result<(), Error> {
+        if self.kind != DefinitionKind::Monitor || bounds.families.is_empty() {
+            return Ok(());
+        }
+        let monitor = Monitor::parse(&self.definition).map_err(Error::Invalid)?;
+        let mistakes = monitor.wrong_in(|network| bounds.families.get(network).copied());
+        if mistakes.is_empty() { Ok(()) } else { Err(Error::Invalid(mistakes)) }
+    }
+
     /// Refuses targets that are not allowed. Names are resolved; one that cannot be now is looked at again before anything is sent.
     ///
     /// # Errors
     /// The target is not allowed.
-    pub(super) async fn check_target(&self, bounds: &Bounds) -> Result<(), Error> {
+    async fn check_target(&self, bounds: &Bounds) -> Result<(), Error> {
         let (path, found) = match &self.reach {
             None | Some(Reach::Service) => return Ok(()),
             Some(Reach::Url(path, url)) => (path, bounds.targets.url(url).await),

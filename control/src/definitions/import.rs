@@ -37,7 +37,7 @@ impl Incoming {
             }
             false => {
                 let draft = Draft::new(kind, definition, TimeMs::now())?;
-                draft.check_target(bounds).await?;
+                draft.check(bounds).await?;
                 draft
             }
         };

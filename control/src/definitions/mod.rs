@@ -164,7 +164,7 @@ impl Control {
         bounds: &Bounds,
     ) -> Result<MadeDefinition, Error> {
         let draft = Draft::new(kind, body, TimeMs::now())?;
-        draft.check_target(bounds).await?;
+        draft.check(bounds).await?;
         // Kept as a keyed hash: there may be a password in it.
         let request = self.pepper.of_request(&[kind.as_str().as_bytes(), body.to_string().as_bytes()]);
         let mut change = Change::begin(&self.db, &self.pepper, by).await?;
@@ -229,7 +229,7 @@ impl Control {
             let kept = opened(&sealer, tenant, &before);
             let draft = Draft::changed(&before, patch, kept.as_ref(), TimeMs::now())?;
             // Names are resolved outside of the transaction, which others wait for.
-            draft.check_target(bounds).await?;
+            draft.check(bounds).await?;
             let mut change = Change::begin(&self.db, &self.pepper, by).await?;
             let done = change::patch(&mut change, &sealer, &before, draft, bounds).await;
             left -= 1;

@@ -161,7 +161,7 @@ async fn targets_programs_and_monitors_of_everything_are_bounded_by_the_operator
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("set");
         std::os::unix::fs::symlink("/bin/sh", programs.path().join("shell")).expect("linked");
         let bounds = Bounds { max_unindexed: 1, ..Bounds::default() };
-        let lax = Bounds { targets, scripts: Scripts::of(true, programs.path()), max_unindexed: 2 };
+        let lax = Bounds { targets, scripts: Scripts::of(true, programs.path()), max_unindexed: 2, ..Bounds::default() };
         let url = |url: &str| json!({"name": "c", "type": "webhook", "config": {"url": url}});
         let run = |path: &str| json!({"name": "c", "type": "script", "config": {"path": path, "arguments": ["-c", "id"]}});
         let script = run("page");

@@ -122,6 +122,7 @@ pub fn bounds(alerts: &Alerts) -> control::Bounds {
         targets: Targets::new(&alerts.allow_targets, &alerts.ports).unwrap_or_default(),
         scripts: Scripts::of(alerts.scripts, &alerts.scripts_dir),
         max_unindexed: alerts.max_unindexed,
+        ..control::Bounds::default()
     }
 }
 

@@ -12,6 +12,8 @@ pub const CHANNELS: usize = 32;
 pub const ROUTES: usize = 16;
 /// Words of one `group_by`.
 pub const GROUP_BY: usize = 4;
+/// An address, in characters: the longest that bech32 allows (BIP-173).
+pub const ADDRESS_CHARACTERS: usize = 90;
 /// Addresses of one monitor.
 pub const ADDRESSES: usize = 1_000;
 /// Conditions of one monitor, of all three kinds.

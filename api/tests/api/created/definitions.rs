@@ -181,35 +181,45 @@ async fn what_is_named_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_monitor_of_a_bitcoin_network_is_refused_with_what_to_use_instead() {
+async fn a_monitor_of_a_bitcoin_network_looks_for_what_is_there() {
     let open = Open::over(World::without_sink(&["a", "bitcoin"]).await, Vec::new()).await;
-    let monitor = |networks: Value| {
-        let conditions = json!({"transactions": [{"status": "Any", "expression": "value > 1"}]});
-        json!({"name": "large", "networks": networks, "match_conditions": conditions})
+    let monitor = |networks: Value, expression: &str| {
+        let conditions = json!({"transactions": [{"status": "Any", "expression": expression}]});
+        json!({"name": expression, "networks": networks, "match_conditions": conditions})
     };
-    let refused = |answer: &Answer, place: &str| {
+    let refused = |answer: &Answer, place: &str, words: &str| {
         assert_eq!((kind(answer), paths(answer)), ((422, "invalid-body".to_owned()), vec![place.to_owned()]));
         let mistake = &answer.json()["errors"][0];
-        assert!(
-            mistake["problem"].as_str().is_some_and(|problem| problem.contains("is a Bitcoin network")),
-            "{mistake}"
-        );
-        assert!(mistake["cure"].as_str().is_some_and(|cure| cure.contains("a rule")), "{mistake}");
+        assert!(mistake["problem"].as_str().is_some_and(|problem| problem.contains(words)), "{mistake}");
     };
-    refused(&open.send("POST", MONITORS, &[], &monitor(json!(["bitcoin"]))).await, "networks.0");
-    refused(&open.send("POST", MONITORS, &[], &monitor(json!(["a", "bitcoin"]))).await, "networks.1");
-    refused(&open.send("POST", &format!("{MONITORS}/preview"), &[], &monitor(json!(["bitcoin"]))).await, "networks.0");
+    let expression = "match_conditions.transactions.0.expression";
+    let preview = format!("{MONITORS}/preview");
+    for path in [MONITORS, preview.as_str()] {
+        let gas = open.send("POST", path, &[], &monitor(json!(["bitcoin"]), "gas_used > 1")).await;
+        refused(&gas, expression, "`gas_used`");
+        let size = open.send("POST", path, &[], &monitor(json!(["a"]), "vsize > 1")).await;
+        refused(&size, expression, "`vsize`");
+        let both = open.send("POST", path, &[], &monitor(json!(["a", "bitcoin"]), "value > 1")).await;
+        refused(&both, "networks.1", "is a Bitcoin network");
+    }
     assert_eq!(open.api.get(MONITORS).await.json()["items"], json!([]), "nothing is kept");
 
-    // Nor does one come there by a change.
-    let made = open.send("POST", MONITORS, &[], &monitor(json!(["a"]))).await;
+    let mut watching = monitor(json!(["bitcoin"]), "fee_rate >= 100_000 AND NOT coinbase");
+    watching["addresses"] = json!([{"address": "BC1QAR0SRRR7XFKVY5L643LYDNW9RE59GTZZWF5MDQ"}]);
+    let made = open.send("POST", MONITORS, &[], &watching).await;
     assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(made.json()["addresses"][0]["address"], "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq");
+    assert_eq!(open.send("POST", &preview, &[], &watching).await.status, 200);
+
+    // Nor does what is not there come by a change.
     let path = made.header("location").expect("where it is").to_owned();
     let any = [("If-Match", "*")];
-    refused(&open.send("PATCH", &path, &any, &json!({"networks": ["a", "bitcoin"]})).await, "networks.1");
+    refused(&open.send("PATCH", &path, &any, &json!({"networks": ["bitcoin", "a"]})).await, "networks.1", "EVM");
+    let away = open.send("PATCH", &path, &any, &json!({"networks": ["a"]})).await;
+    assert!(paths(&away).contains(&"addresses.0.address".to_owned()), "{}", away.text());
     assert_eq!(open.api.get(&path).await.json()["networks"], made.json()["networks"]);
 
-    // What is said to use instead is taken.
+    // Rules are of both.
     for metric in ["transactions", "fee_total", "gas_price_avg", "no_block_seconds", "diverged"] {
         let mut rule = json!({"name": metric, "network": "bitcoin", "metric": metric});
         if metric != "diverged" {

@@ -1,12 +1,13 @@
 //! What monitors find in recorded blocks and in transactions that are made for it.
 
+mod bitcoin;
 mod fixtures;
 mod index;
 
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use conditions::{Hit, Index, Matched, Monitor, Scratch};
+use conditions::{Hit, Index, Matched, Monitor, Party, Scratch};
 use schemas::{
     Op,
     records::{EnrichedTransaction, EvmLog, EvmTransaction, FoundKind, Payload},
@@ -76,7 +77,10 @@ fn transfers_of_recorded_blocks() {
                     })
                     .collect();
                 let hits = index.find(tx, &mut scratch);
-                let of = |m: &Matched| (m.found.position.unwrap(), m.contract.unwrap(), m.found.arguments.clone());
+                let of = |m: &Matched| {
+                    let emitter = m.contract.as_ref().and_then(Party::evm).unwrap();
+                    (m.found.position.unwrap(), emitter, m.found.arguments.clone())
+                };
                 let given: Vec<_> = hits.iter().flat_map(|hit| hit.matched.iter()).map(of).collect();
                 assert_eq!(given, expected, "{name}");
                 let all = hits.iter().flat_map(|hit| &hit.matched);

@@ -100,7 +100,7 @@ pub struct AlertLinks {
 pub struct MatchSeen {
     /// Its network.
     pub network: Network,
-    /// The transaction, `0x` and 64 lower-case digits.
+    /// The transaction, as explorers of its chain print it.
     pub transaction_hash: String,
     /// Event, function or transaction.
     pub kind: FoundKind,
@@ -132,7 +132,7 @@ impl MatchSeen {
         let found = record.found.as_ref()?;
         Some(Self {
             network: record.network.clone(),
-            transaction_hash: found.transaction_hash.to_string(),
+            transaction_hash: record.transaction()?,
             kind: found.kind,
             position: found.position,
             signature: found.signature.clone(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::B256;
 
-use crate::primitives::{BlockHash, Network, TimeMs, word_enum};
+use crate::primitives::{BitcoinHash, BlockHash, Family, Network, TimeMs, word_enum};
 
 word_enum! {
     /// What can raise an alert.
@@ -86,7 +86,7 @@ word_enum! {
 /// What fits a monitor's condition, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The transaction.
+    /// The transaction; Bitcoin's in the order in which it is printed.
     pub transaction_hash: B256,
     /// Event, function or transaction.
     pub kind: FoundKind,
@@ -96,10 +96,20 @@ pub struct Found {
     pub condition: u32,
     /// Canonical signature, no blanks; `None` for a transaction.
     pub signature: Option<String>,
-    /// JSON object of the arguments by name; `{}` for a transaction.
+    /// JSON object of the arguments by name; for a transaction `{}`, on Bitcoin its amounts in satoshi.
     pub arguments: String,
     /// Why the transaction failed, one word, as far as that is known by then.
     pub cause: Option<String>,
+}
+
+impl Found {
+    /// The transaction, as explorers of the chain print it that writes a block's hash so (rule 20).
+    pub fn transaction_in(&self, block: &BlockHash) -> String {
+        match Family::of_hash(block.as_str()) {
+            Family::Bitcoin => BitcoinHash(self.transaction_hash.0).to_string(),
+            Family::Evm | Family::Stellar => self.transaction_hash.to_string(),
+        }
+    }
 }
 
 /// What a rule's figure says.
@@ -132,7 +142,7 @@ pub struct AlertMatch {
     pub at: TimeMs,
     /// When the block was first seen, or the stored clock.
     pub observed_at: TimeMs,
-    /// The contract that the alert is about, lower case.
+    /// The contract that the alert is about, lower case; on Bitcoin the address.
     pub contract: Option<String>,
     /// The group: values by the names in `group_by`.
     pub group: BTreeMap<String, String>,
@@ -149,6 +159,15 @@ impl AlertMatch {
         let figure = self.figure.as_ref().filter(|_| self.op == MatchOp::LeftOut)?;
         let evidence: serde_json::Value = serde_json::from_str(&figure.evidence).ok()?;
         LeftOutKind::ALL.iter().rev().find_map(|kind| Some((*kind, evidence.get(kind.as_str())?.as_u64()?)))
+    }
+
+    /// The transaction of what fits, as explorers of its chain print it (rule 20); `None` for what is no match.
+    pub fn transaction(&self) -> Option<String> {
+        let found = self.found.as_ref()?;
+        Some(match &self.block_hash {
+            Some(block) => found.transaction_in(block),
+            None => found.transaction_hash.to_string(),
+        })
     }
 
     /// What tells a match from every other of the same tenant and source, whatever block it stands in; `None` for what is no match.

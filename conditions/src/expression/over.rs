@@ -1,0 +1,63 @@
+//! An expression over a transaction, of whichever family its text speaks of.
+//!
+//! Guarantee: a function of the text: the same text is the same test, whatever monitor it stands in. Names that several families have
+//! (`fee`, `hash`) mean each family's own.
+
+use std::sync::Arc;
+
+use schemas::Family;
+
+use super::{Expression, Scope, Wrong};
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OverTransaction {
+    text: Arc<str>,
+    evm: Option<Expression>,
+    bitcoin: Option<Expression>,
+}
+
+impl OverTransaction {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// The first mistake, where no family's transactions have what it speaks of: of the family that can read most of it.
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
+        let (evm, bitcoin) = (Self::read(text, Family::Evm), Self::read(text, Family::Bitcoin));
+        if let (Err(evm), Err(bitcoin)) = (&evm, &bitcoin) {
+            let further = if bitcoin.position > evm.position { bitcoin } else { evm };
+            return Err(further.clone());
+        }
+        Ok(Self { text: text.into(), evm: evm.ok(), bitcoin: bitcoin.ok() })
+    }
+
+    /// Reads a text as one family's.
+    ///
+    /// # Errors
+    /// The first mistake.
+    fn read(text: &str, family: Family) -> Result<Expression, Wrong> {
+        match family {
+            Family::Bitcoin => Expression::parse(text, Scope::Bitcoin),
+            _ => Expression::parse(text, Scope::Transaction),
+        }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// What is put to transactions of a family; `None`: it speaks of what they do not have.
+    pub fn of(&self, family: Family) -> Option<&Expression> {
+        match family {
+            Family::Evm => self.evm.as_ref(),
+            Family::Bitcoin => self.bitcoin.as_ref(),
+            Family::Stellar => None,
+        }
+    }
+
+    /// Why it cannot be put to transactions of a family; `None`: it can.
+    pub fn wrong_for(&self, family: Family) -> Option<Wrong> {
+        if self.of(family).is_some() { None } else { Self::read(&self.text, family).err() }
+    }
+}
