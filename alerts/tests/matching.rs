@@ -1,5 +1,8 @@
 //! The group alerts.match over a real log: what is told is what the chain has, once, whatever it is cut off in.
 
+#[path = "matching/bitcoin.rs"]
+mod bitcoin;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,

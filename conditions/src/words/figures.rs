@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Piece, Text};
+use super::{Piece, Text, amounts};
 
 /// Causes, matches and arguments that a message names; the rest is counted.
 const NAMED: usize = 3;
@@ -85,8 +85,9 @@ fn of_matches(evidence: &Value) -> Vec<(&'static str, Text)> {
     }
     for found in matches.iter().take(NAMED) {
         let text = |name: &str| found.get(name).and_then(shown);
+        let arguments = found.get("arguments").and_then(Value::as_object);
+        let of_transaction = arguments.filter(|_| text("signature").is_none()).and_then(amounts::of);
         if let Some(signature) = text("signature") {
-            let arguments = found.get("arguments").and_then(Value::as_object);
             let mut pieces = Text::value(signature);
             if let Some(arguments) = arguments.filter(|arguments| !arguments.is_empty()) {
                 let all = arguments.iter().map(|(name, value)| {
@@ -102,6 +103,7 @@ fn of_matches(evidence: &Value) -> Vec<(&'static str, Text)> {
             let height = text("height").map(|height| format!(" in block {height}")).unwrap_or_default();
             facts.push(("Transaction", Text::value(format!("{hash}{height}"))));
         }
+        facts.extend(of_transaction.map(|amounts| ("Amounts", Text::value(amounts))));
         facts.extend(text("cause").map(|cause| ("Cause", Text::value(cause))));
     }
     facts

@@ -3,6 +3,7 @@
 //! Guarantee: pure. What comes from a chain or from a name is a [`Piece::Value`], which each channel escapes; what the product says itself, or a
 //! template of the tenant's own, is a [`Piece::Plain`].
 
+mod amounts;
 mod cut;
 mod figures;
 mod template;
