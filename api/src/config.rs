@@ -32,8 +32,8 @@ pub struct Config {
     pub contracts: watch::Receiver<Vec<runtime::config::Contract>>,
     /// The plans, as the configuration file has them.
     pub plans: watch::Receiver<Vec<runtime::config::Plan>>,
-    /// A Redis server, by which tenants' requests of a minute are counted over all processes; `None`: each counts for itself.
-    pub redis: Option<runtime::config::Secret>,
+    /// What processes share: a Redis server, by which what tenants use is counted over all of them.
+    pub cache: runtime::config::Cache,
     /// Prefix of the subjects in the built-in schema registry under `/registry`; `None`: another registry has the log's ids.
     pub registry_prefix: Option<String>,
     /// Names under which clients may call us, besides the loopback ones and the listen address.
@@ -142,7 +142,7 @@ impl Config {
             networks,
             contracts: watch::Sender::new(Vec::new()).subscribe(),
             plans: watch::Sender::new(Vec::new()).subscribe(),
-            redis: None,
+            cache: runtime::config::Cache::default(),
             registry_prefix: Some(schemas::topics::DEFAULT_PREFIX.to_owned()),
             hosts: Vec::new(),
             allowed_origins: Vec::new(),

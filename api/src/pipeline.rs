@@ -246,7 +246,7 @@ fn assemble(
         oidc: oidc::Providers::new(&config.auth, config.public_url.as_ref()),
         letters: Letters::of(&config.auth, config.public_url.as_ref()),
         budgets: Budgets::new(config.rate_limit),
-        tenants: Tenants::new(&config.instance, config.redis.as_ref()),
+        tenants: Tenants::new(&config.instance, &config.cache),
         ended: Cache::new(limits::ENDED_SESSIONS),
         facts,
         alerts,

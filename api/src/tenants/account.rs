@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use control::{Control, Maxima, Metered, Standing as Told, Tenant};
 use runtime::config::Rate;
 use schemas::{Quota, TimeMs, limits::quotas as limits};
 
-use super::{OF_A_DAY, until_tomorrow};
+use super::{OF_A_DAY, sockets::Telling, until_tomorrow};
 use crate::{
     door::{Bucket, Standing},
     error::ApiError,
@@ -66,7 +66,14 @@ pub struct Account {
     tenant: Tenant,
     state: Mutex<State>,
     looking: tokio::sync::Mutex<()>,
-    sockets: AtomicUsize,
+    /// Connections of this process.
+    pub(super) sockets: AtomicUsize,
+    /// Those of the others, as they were last heard of.
+    pub(super) others: AtomicI64,
+    /// Somebody says to the others how many there are.
+    pub(super) untold: AtomicBool,
+    /// Whoever says it, one at a time.
+    pub(super) counting: tokio::sync::Mutex<()>,
     places: [AtomicUsize; 4],
 }
 
@@ -109,6 +116,9 @@ impl Account {
             state: Mutex::new(state),
             looking: tokio::sync::Mutex::default(),
             sockets: AtomicUsize::new(0),
+            others: AtomicI64::new(0),
+            untold: AtomicBool::new(false),
+            counting: tokio::sync::Mutex::default(),
             places: Default::default(),
         }
     }
@@ -218,14 +228,19 @@ impl Account {
         state.add(Quota::BacktestRows, i64::try_from(rows).unwrap_or(i64::MAX));
     }
 
-    /// A place for one connection.
+    /// How many connections the plan gives.
+    pub(super) fn most_sockets(&self) -> Option<i64> {
+        self.state().maxima.of(Quota::Sockets)
+    }
+
+    /// A place for one connection, by what this process has.
     ///
     /// # Errors
     /// There are as many as the plan gives.
-    pub fn socket(self: &Arc<Self>) -> Result<Socket, ApiError> {
-        let limit = self.state().maxima.of(Quota::Sockets);
-        let used = self.sockets.fetch_add(1, Ordering::Relaxed);
-        let socket = Socket(Arc::clone(self));
+    pub(super) fn socket(self: &Arc<Self>) -> Result<Socket, ApiError> {
+        let limit = self.most_sockets();
+        let used = self.sockets.fetch_add(1, Ordering::AcqRel);
+        let socket = Socket { account: Arc::clone(self), telling: None };
         match (limit, i64::try_from(used)) {
             (Some(limit), Ok(used)) if used >= limit => Err(ApiError::Quota { name: Quota::Sockets, limit, used }),
             _ => Ok(socket),
@@ -244,7 +259,8 @@ impl Account {
         if beyond { Err(ApiError::Overloaded { what: "requests of this organisation" }) } else { Ok(place) }
     }
 
-    /// How much of what only this process knows is used: requests of the minute, with the time until that is none, and connections.
+    /// How much is used of what is written down nowhere: requests of the minute, with the time until that is none, and connections (where
+    /// processes share a server, with those of the others as far as this one has heard).
     pub fn present(&self) -> (Option<(i64, Duration)>, i64) {
         let state = self.state();
         let minute = state.minute.map(|(standing, at)| {
@@ -255,7 +271,8 @@ impl Account {
                 if seconds == 0 { 0.0 } else { left.as_secs_f64() / Duration::from_secs(seconds).as_secs_f64() };
             ((f64::from(used) * share).ceil() as i64, left)
         });
-        (minute, i64::try_from(self.sockets.load(Ordering::Relaxed)).unwrap_or(i64::MAX))
+        let own = i64::try_from(self.sockets.load(Ordering::Acquire)).unwrap_or(i64::MAX);
+        (minute, own.saturating_add(self.others.load(Ordering::Acquire)))
     }
 
     /// What was used today by all processes, as far as this one knows: what was `written`, and what it counted since.
@@ -336,11 +353,26 @@ impl State {
 }
 
 /// One connection's place; it is free again when this is dropped.
-pub struct Socket(Arc<Account>);
+pub struct Socket {
+    account: Arc<Account>,
+    /// How the other processes hear of it.
+    telling: Option<Telling>,
+}
+
+impl Socket {
+    /// That it goes is told to the others.
+    pub(super) fn told_by(mut self, telling: Telling) -> Self {
+        self.telling = Some(telling);
+        self
+    }
+}
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.0.sockets.fetch_sub(1, Ordering::Relaxed);
+        self.account.sockets.fetch_sub(1, Ordering::AcqRel);
+        if let Some(telling) = self.telling.take() {
+            telling.gone(Arc::clone(&self.account));
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! What each tenant asks of this process: how much in a minute and a day, how many connections, and which share of the places that all share.
 //!
-//! Guarantee: nobody is let in beyond its plan. Requests of a minute are counted by GCRA, over all processes where there is a Redis server
-//! ([`shared`]), else in this process; those of a day over all processes,
+//! Guarantee: nobody is let in beyond its plan. Requests of a minute are counted by GCRA, and connections, over all processes where there is a
+//! Redis server ([`shared`], [`sockets`]), else in this process; those of a day over all processes,
 //! of which each knows the others' to a few seconds. What is known of a plan is believed for 5 s, is asked anew beside the requests, and goes
 //! on to hold while the control store is away. What was used is written down every 4 s ([`Tenants::flush`]), each flush once whatever is
 //! killed. While several tenants ask, one that takes more than its share of the places leaves the last quarter of them to others. Memory is
 //! bounded by the tenants that asked of late.
 
 mod account;
+mod server;
 mod shared;
+mod sockets;
 
 use std::{
     collections::HashMap,
@@ -17,12 +19,13 @@ use std::{
 };
 
 use control::{Authenticated, Control, Id, Metered};
-use runtime::config::Secret;
+use runtime::config::Cache;
 use schemas::{Quota, TimeMs, limits::quotas as limits};
 
 use account::Look;
 pub use account::{Account, Now, Place, Places};
-use shared::Shared;
+use server::Server;
+use sockets::Telling;
 
 use crate::{door::Standing, error::ApiError};
 
@@ -47,17 +50,27 @@ pub struct Tenants {
     instance: String,
     accounts: RwLock<HashMap<Id, Arc<Account>>>,
     ledger: tokio::sync::Mutex<Ledger>,
-    shared: Option<Shared>,
+    /// The server that counts for all processes, and the name under which this one speaks to it.
+    telling: Option<Telling>,
     /// Since when nobody could say what plans give.
     silent: Mutex<Option<std::time::Instant>>,
 }
 
 impl Tenants {
-    /// For the process of this name, and the server that counts for all processes.
-    pub fn new(instance: &str, redis: Option<&Secret>) -> Self {
+    /// For the process of this name, and what it shares with others.
+    pub fn new(instance: &str, cache: &Cache) -> Self {
+        Self::by(instance, Server::of(cache))
+    }
+
+    fn by(instance: &str, server: Option<Server>) -> Self {
+        let instance = format!("{instance} {:032x}", fastrand::u128(..));
         Self {
-            shared: redis.and_then(Shared::of),
-            instance: format!("{instance} {:032x}", fastrand::u128(..)),
+            telling: server.map(|server| Telling {
+                server: Arc::new(server),
+                process: instance.as_str().into(),
+                lease: limits::SOCKETS_LEASE,
+            }),
+            instance,
             accounts: RwLock::default(),
             ledger: tokio::sync::Mutex::default(),
             silent: Mutex::default(),
@@ -93,9 +106,9 @@ impl Tenants {
         if let Some(control) = control {
             self.know(&control, &account).await;
         }
-        let shared = self.shared.as_ref().and_then(|shared| Some((shared, account.rate()?)));
+        let shared = self.telling.as_ref().and_then(|telling| Some((&telling.server, account.rate()?)));
         let by_all = match shared {
-            Some((shared, rate)) if account.may_ask(Now::new()).is_ok() => shared.count(who.tenant().id(), rate).await,
+            Some((server, rate)) if account.may_ask(Now::new()).is_ok() => server.count(who.tenant().id(), rate).await,
             _ => None,
         };
         match account.request(Now::new(), by_all) {
@@ -141,13 +154,21 @@ impl Tenants {
         }
     }
 
+    fn all(&self) -> Vec<Arc<Account>> {
+        self.accounts.read().unwrap_or_else(|e| e.into_inner()).values().map(Arc::clone).collect()
+    }
+
     /// Whether several tenants ask.
     pub fn are_several(&self) -> bool {
         self.accounts.read().unwrap_or_else(|e| e.into_inner()).len() > 1
     }
 
-    /// Writes down what was used, for ever.
+    /// Writes down what was used, and says to other processes which connections are here, for ever.
     pub async fn follow(&self, control: &Control) {
+        tokio::join!(self.write_down(control), self.renew());
+    }
+
+    async fn write_down(&self, control: &Control) {
         let mut every = tokio::time::interval(limits::FLUSH_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -161,9 +182,7 @@ impl Tenants {
     pub async fn flush(&self, control: &Control) {
         let mut ledger = self.ledger.lock().await;
         if ledger.open.is_empty() {
-            let accounts: Vec<_> =
-                self.accounts.read().unwrap_or_else(|e| e.into_inner()).values().map(Arc::clone).collect();
-            let counted: Vec<Metered> = accounts.iter().flat_map(|account| account.counted(Now::new())).collect();
+            let counted: Vec<Metered> = self.all().iter().flat_map(|account| account.counted(Now::new())).collect();
             for counted in counted.chunks(limits::FLUSH_TENANTS) {
                 ledger.number += 1;
                 let flush = Flush { number: ledger.number, counted: counted.to_vec() };

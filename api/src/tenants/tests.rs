@@ -46,7 +46,7 @@ async fn ask(tenants: &Tenants, control: Option<&Arc<Control>>, who: &Authentica
 #[tokio::test]
 async fn what_cannot_be_written_is_written_later_and_once() {
     let store = Store::new(&[]).await;
-    let (who, tenants) = (store.who(), Tenants::new("one", None));
+    let (who, tenants) = (store.who(), Tenants::new("one", &Cache::default()));
     for _ in 0..3 {
         ask(&tenants, Some(&store.control), &who).await.expect("let in");
     }
@@ -65,7 +65,7 @@ async fn what_cannot_be_written_is_written_later_and_once() {
     }
     assert_eq!(store.written().await, 5);
     // Another process counts on.
-    let other = Tenants::new("one", None);
+    let other = Tenants::new("one", &Cache::default());
     ask(&other, Some(&store.control), &who).await.expect("let in");
     other.flush(&store.control).await;
     assert_eq!(store.written().await, 6);
@@ -75,7 +75,7 @@ async fn what_cannot_be_written_is_written_later_and_once() {
 async fn a_day_is_that_of_all_processes() {
     let store = Store::new(&[(Quota::RequestsPerDay, 4)]).await;
     let who = store.who();
-    let (one, two) = (Tenants::new("one", None), Tenants::new("two", None));
+    let (one, two) = (Tenants::new("one", &Cache::default()), Tenants::new("two", &Cache::default()));
     for _ in 0..3 {
         ask(&one, Some(&store.control), &who).await.expect("let in");
     }
@@ -95,7 +95,7 @@ async fn a_day_is_that_of_all_processes() {
 #[tokio::test]
 async fn without_a_store_nobody_is_kept_out_who_is_not_known() {
     let store = Store::new(&[(Quota::RequestsPerMinute, 1), (Quota::Sockets, 1)]).await;
-    let (who, tenants) = (store.who(), Tenants::new("one", None));
+    let (who, tenants) = (store.who(), Tenants::new("one", &Cache::default()));
     for _ in 0..5 {
         ask(&tenants, None, &who).await.expect("let in");
     }
@@ -113,7 +113,7 @@ async fn without_a_store_nobody_is_kept_out_who_is_not_known() {
 #[tokio::test]
 async fn a_busy_tenant_leaves_the_last_places_to_others() {
     let store = Store::new(&[]).await;
-    let account = Tenants::new("one", None).of(&store.who());
+    let account = Tenants::new("one", &Cache::default()).of(&store.who());
     let take = |free: usize, several| account.place(Places::Rows, (free, 8), several);
     let mut held: Vec<Place> = (0..4).map(|n| take(8 - n, true).expect("its share")).collect();
     held.push(take(4, true).expect("there is room"));
@@ -132,7 +132,7 @@ async fn a_busy_tenant_leaves_the_last_places_to_others() {
 #[tokio::test]
 async fn another_plan_holds_and_less_than_was_used_is_used_up() {
     let store = Store::new(&[]).await;
-    let (who, tenants) = (store.who(), Tenants::new("one", None));
+    let (who, tenants) = (store.who(), Tenants::new("one", &Cache::default()));
     for _ in 0..3 {
         ask(&tenants, Some(&store.control), &who).await.expect("let in");
     }
@@ -145,4 +145,60 @@ async fn another_plan_holds_and_less_than_was_used_is_used_up() {
     account.know(Some(standing), Now::new());
     assert!(ask(&tenants, Some(&store.control), &who).await.is_err());
     assert!(account.may_read(Now::new()).is_ok(), "of that there is no bound");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_counted_over_all_processes_and_those_of_a_dead_one_go_with_its_lease() {
+    let Some(cache) = server::tests::server() else { return };
+    let store = Store::new(&[(Quota::Sockets, 3)]).await;
+    let who = store.who();
+    let process = async |lease: Duration| {
+        let mut tenants = Tenants::by("one", Some(Server::patient(&cache)));
+        tenants.telling.as_mut().expect("it has one").lease = lease;
+        ask(&tenants, Some(&store.control), &who).await.expect("let in");
+        Arc::new(tenants)
+    };
+    let long = Duration::from_secs(30);
+    let (one, two, dead) = (process(long).await, process(long).await, process(Duration::from_millis(300)).await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..20 {
+        let (tenants, who) = (Arc::clone(if n % 2 == 0 { &one } else { &two }), who.clone());
+        tasks.spawn(async move { tenants.socket(&tenants.of(&who)).await });
+    }
+    let mut held = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        match done.expect("no panic") {
+            Ok(socket) => held.push(socket),
+            Err(error) => assert!(matches!(error, ApiError::Quota { name: Quota::Sockets, limit: 3, .. }), "{error}"),
+        }
+    }
+    assert_eq!(held.len(), 3, "of all processes together");
+    let refused = dead.socket(&dead.of(&who)).await.err().expect("no place");
+    assert!(matches!(refused, ApiError::Quota { name: Quota::Sockets, limit: 3, used: 3 }), "{refused}");
+    // One that goes makes room at every other process, and who dies with his connection keeps it for the lease only.
+    held.pop();
+    let mut last = None;
+    for _ in 0..100 {
+        last = dead.socket(&dead.of(&who)).await.ok();
+        if last.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    std::mem::forget(last.expect("there is room"));
+    assert!(one.socket(&one.of(&who)).await.is_err(), "all are taken");
+    let begun = std::time::Instant::now();
+    while one.socket(&one.of(&who)).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "its lease is over");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Away, each counts for itself.
+    let gone = Cache { redis: Some(runtime::config::Secret::new("redis://127.0.0.1:1".to_owned())), redis_ca: None };
+    let alone = Tenants::new("alone", &gone);
+    ask(&alone, Some(&store.control), &who).await.expect("let in");
+    let mut own = Vec::new();
+    for _ in 0..3 {
+        own.push(alone.socket(&alone.of(&who)).await.expect("a place"));
+    }
+    assert!(alone.socket(&alone.of(&who)).await.is_err(), "by its own count");
 }

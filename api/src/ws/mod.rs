@@ -75,7 +75,10 @@ pub async fn upgrade(
 ) -> Result<Response, ApiError> {
     let handshake = handshake.map_err(|e| ApiError::NotAWebSocket { problem: e.body_text() })?;
     door::check_origin(&headers, &app.config.allowed_origins, app.config.own_origin().as_deref())?;
-    let theirs = account.map(|Extension(account)| account.socket()).transpose()?;
+    let theirs = match account {
+        Some(Extension(account)) => Some(app.tenants.socket(&account).await?),
+        None => None,
+    };
     let permit = Arc::clone(&app.ws_connections)
         .try_acquire_owned()
         .map_err(|_| ApiError::Overloaded { what: "WebSocket connections" })?;

@@ -142,7 +142,7 @@ pub fn api_config(
     api::Config {
         contracts,
         plans,
-        redis: config.cache.redis.clone(),
+        cache: config.cache.clone(),
         registry_prefix: builtin.then(|| config.log.prefix.clone()),
         hosts: config.api_hosts.iter().cloned().chain(public).collect(),
         allowed_origins: config.allowed_origins.clone(),

@@ -1,5 +1,7 @@
 //! `[cache]`: what several processes of the API share beside the control store.
 
+use std::path::{Path, PathBuf};
+
 use url::Url;
 
 use super::source::{Collector, Section};
@@ -8,24 +10,42 @@ use crate::secret::Secret;
 /// `[cache]`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cache {
-    /// A Redis or Valkey server (`redis://[user:password@]host[:port][/db]`): tenants' requests of a minute are counted over all processes
-    /// there. `None`: each process counts for itself.
+    /// A Redis or Valkey server (`redis://[user:password@]host[:port][/db]`, over TLS `rediss://…`): tenants' requests of a minute and their
+    /// WebSocket connections are counted over all processes there. `None`: each process counts for itself.
     pub redis: Option<Secret>,
+    /// Over TLS: the authorities that its certificate is to be by, PEM; `None`: the system's.
+    pub redis_ca: Option<PathBuf>,
 }
 
-/// Reads the section.
-pub(super) fn read(mut s: Section, c: &mut Collector) -> Cache {
+/// Reads the section. `folder` is what relative paths are relative to.
+pub(super) fn read(mut s: Section, folder: &Path, c: &mut Collector) -> Cache {
+    let mut tls = false;
     let redis = s.string("redis", c).and_then(|p| {
-        let good = p.value.parse::<Url>().is_ok_and(|url| url.scheme() == "redis" && url.host().is_some());
-        if !good {
+        let url = p.value.parse::<Url>().ok();
+        // Behind a `#` would stand that no certificate is looked at.
+        let good = url.filter(|url| {
+            matches!(url.scheme(), "redis" | "rediss") && url.host().is_some() && url.fragment().is_none()
+        });
+        if good.is_none() {
             // Not the value: there may be a password in it.
-            let cure = "write one such as \"redis://10.0.0.5:6379\" or \"redis://:${REDIS_PASSWORD}@10.0.0.5:6379\"";
-            c.mistake(p.at, &s.key("redis"), "is no redis:// URL with a host", cure);
+            let cure = "write one such as \"redis://10.0.0.5:6379\", or over TLS \"rediss://:${REDIS_PASSWORD}@redis.example.org:6379\"";
+            c.mistake(p.at, &s.key("redis"), "is no redis:// or rediss:// URL with a host", cure);
         }
-        good.then(|| Secret::new(p.value))
+        good.map(|url| {
+            tls = url.scheme() == "rediss";
+            Secret::new(p.value)
+        })
+    });
+    let redis_ca = s.string("redis_ca", c).and_then(|p| {
+        let good = !p.value.is_empty() && (tls || redis.is_none());
+        if !good {
+            let cure = "write the name of a PEM file beside a \"rediss://…\", or leave it out";
+            c.mistake(p.at, &s.key("redis_ca"), "names no file, or stands beside a server without TLS", cure);
+        }
+        good.then(|| folder.join(p.value))
     });
     s.finish(c);
-    Cache { redis }
+    Cache { redis, redis_ca }
 }
 
 #[cfg(test)]
@@ -41,7 +61,12 @@ mod tests {
         let config = of("[cache]\nredis = \"redis://:hunter2@10.0.0.5:6379\"").expect("good");
         assert_eq!(config.cache.redis.as_ref().map(|url| url.expose()), Some("redis://:hunter2@10.0.0.5:6379"));
         assert!(!format!("{:?}", config.cache).contains("hunter2"));
-        for bad in ["http://10.0.0.5:hunter2", "redis:hunter2", "hunter2"] {
+        let tls =
+            parse("[cache]\nredis = \"rediss://r.example\"\nredis_ca = \"ca.pem\"", Path::new("/etc/hw"), &|_| None);
+        assert_eq!(tls.expect("good").cache.redis_ca.as_deref(), Some(Path::new("/etc/hw/ca.pem")));
+        let beside = of("[cache]\nredis = \"redis://r.example\"\nredis_ca = \"ca.pem\"").expect_err("no TLS");
+        assert_eq!(beside.first().expect("one").key, "cache.redis_ca");
+        for bad in ["http://10.0.0.5:hunter2", "redis:hunter2", "hunter2", "rediss://:hunter2@10.0.0.5/#insecure"] {
             let mistakes = of(&format!("[cache]\nredis = \"{bad}\"")).expect_err(bad);
             let first = mistakes.first().expect("one");
             assert_eq!(first.key, "cache.redis");

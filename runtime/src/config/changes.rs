@@ -64,7 +64,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
         causes,
         contract_sources,
         alerts,
-        cache: Cache { redis },
+        cache: Cache { redis, redis_ca },
         plans,
     } = file;
     let shown = |path: &std::path::Path| path.display().to_string();
@@ -87,6 +87,7 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     compare_sources(&mut c, &now.contract_sources, contract_sources);
     compare_alerts(&mut c, (&now.alerts, &now.data_dir), (alerts, data_dir));
     restart(&mut c, "cache.redis", &now.cache.redis, redis, secret);
+    restart(&mut c, "cache.redis_ca", &now.cache.redis_ca, redis_ca, |path| path.as_deref().map_or_else(String::new, shown));
     compare_plans(&mut c, &now.plans, plans);
     let (contracts, plans) = (contracts.clone(), plans.clone());
     let in_force = Config { store, providers: *providers, networks, contracts, plans, ..now.clone() };

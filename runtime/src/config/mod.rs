@@ -296,7 +296,7 @@ fn read(root: &mut Section, folder: &Path, c: &mut Collector) -> Config {
     let causes = causes::read(root.section("causes", c), folder, c);
     let contract_sources = causes::read_all(root.sections("contract_source", c), &networks, c);
     let alerts = alerts::read(root.section("alerts", c), &data_dir, folder, c);
-    let cache = cache::read(root.section("cache", c), c);
+    let cache = cache::read(root.section("cache", c), folder, c);
     let plans = plans::read(root.section("plans", c), c);
     let instance = instance.unwrap_or_else(|| format!("{}:{}", host_name(), data_dir.display()));
     Config {

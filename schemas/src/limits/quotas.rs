@@ -16,6 +16,14 @@ pub const LOOK_UP: Duration = Duration::from_secs(1);
 pub const FLUSH_EVERY: Duration = Duration::from_secs(4);
 /// How long a request waits for the server that counts for all processes, before it is counted by this one.
 pub const SHARED_WITHIN: Duration = Duration::from_millis(100);
+/// How long it may take to connect to it; requests do not wait for that.
+pub const SHARED_CONNECT: Duration = Duration::from_secs(2);
+/// How long a server that did not answer is left alone.
+pub const SHARED_AGAIN: Duration = Duration::from_secs(1);
+/// How long connections count that a process said it has; so long those of a process count that was killed.
+pub const SOCKETS_LEASE: Duration = Duration::from_secs(15);
+/// How often a process says that it has them still: a lease holds over two times that were missed.
+pub const SOCKETS_RENEWED: Duration = Duration::from_secs(4);
 /// Tenants that are written down in one transaction.
 pub const FLUSH_TENANTS: usize = 200;
 /// How long the number of a process's last flush is kept: longer than any flush is tried again.
