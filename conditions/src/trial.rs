@@ -175,6 +175,35 @@ impl Trial<'_> {
     }
 }
 
+/// A figure at a time that was found elsewhere: of an endpoint, of a clock.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Given {
+    /// The time.
+    pub at: TimeMs,
+    /// The figure; `None`: there is none.
+    pub value: Option<Number>,
+    /// Whether anything is said of it.
+    pub told: bool,
+    /// Whether nothing of it is missing.
+    pub complete: bool,
+}
+
+/// What a rule about such figures would have said of these, the oldest first: one that says nothing leaves what was said before.
+pub fn told(rule: &Rule, given: impl IntoIterator<Item = Given>) -> Tried {
+    let (mut tried, mut said) = (Tried::default(), Said::default());
+    for Given { at, value, told, complete } in given {
+        let figure = Figure::told(value);
+        let judged = rule.judge(&figure, None);
+        let mut look = Look { at, figure, judged, told, complete, stands: Stands::Quiet };
+        if told {
+            said.take(rule, &look, &mut tried.fired);
+        }
+        look.stands = said.stands();
+        tried.looks.push(look);
+    }
+    tried
+}
+
 impl Said {
     fn stands(&self) -> Stands {
         match (self.fires, self.since) {

@@ -5,6 +5,8 @@ import { Webhook } from 'standardwebhooks';
 import { things } from './things.mjs';
 
 const MINUTE = 60_000;
+/** What a rule cannot be tried on. */
+const NO_PAST = ['provider_score', 'provider_lag_blocks', 'endpoints_disagree', 'diverged', 'lag_blocks', 'stage_lag', 'incomplete_blocks'];
 
 /** `chains()` answers the networks with their last blocks; `tell(frame)` reaches whoever has asked for alerts. */
 export function alerting({ chains, tell, mode }) {
@@ -176,7 +178,13 @@ export function alerting({ chains, tell, mode }) {
 		const [every, looks] = { '1m': ['1m', 90], '5m': ['1m', 360], '1h': ['5m', 864], '24h': ['1h', 720] }[body.window];
 		const step = { '1m': MINUTE, '5m': 5 * MINUTE, '1h': 60 * MINUTE }[every];
 		const end = Math.floor(Date.now() / step) * step;
-		const isShare = ['failure_rate', 'fullness'].includes(body.metric);
+		const of = { network: query.get('network') ?? body.network ?? body.networks[0], contract: body.contract ?? null, endpoint: null, metric: body.metric, window: body.window, every };
+		if (NO_PAST.includes(body.metric)) {
+			const [from, to] = [iso(end - looks * step), iso(end)];
+			const incomplete = [{ from, to, reason: `the past of \`${body.metric}\` is not kept, so that it cannot be tried on it` }];
+			return [200, { ...of, from, to, fired: 0, complete: false, points: [], firings: [], incomplete }];
+		}
+		const isShare = ['failure_rate', 'fullness', 'provider_error_rate'].includes(body.metric);
 		const threshold = body.threshold ?? (isShare ? 0.04 : 40) * (1 + body.baseline.percent / 100);
 		const value = (i) => (isShare ? 0.001 : 1) * (40 + 30 * Math.sin((i / looks) * 4 * Math.PI));
 		const over = (v) => ({ '>': v > threshold, '>=': v >= threshold, '<': v < threshold, '<=': v <= threshold, '==': v === threshold, '!=': v !== threshold })[body.operator];
@@ -192,9 +200,8 @@ export function alerting({ chains, tell, mode }) {
 			if (point.state === 'quiet' && before) firings.at(-1).resolved_at = point.at;
 		});
 		const from = iso(end - looks * step);
-		const network = query.get('network') ?? body.network ?? body.networks[0];
 		const incomplete = [{ from, to: points[2].at, reason: 'no window tells of it; not all blocks of it are held with all their rows, see completeness' }];
-		return [200, { network, contract: body.contract, metric: body.metric, window: body.window, every, from, to: iso(end), fired: firings.length, complete: false, points, firings, incomplete }];
+		return [200, { ...of, from, to: iso(end), fired: firings.length, complete: false, points, firings, incomplete }];
 	}
 
 	/** What a message would say: the names that templates of these tests have. */

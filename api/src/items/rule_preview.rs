@@ -17,6 +17,8 @@ pub struct RulePreviewItem {
     pub network: String,
     /// The contract, where the rule is about one.
     pub contract: Option<String>,
+    /// The endpoint, where the rule is about endpoints: of several the one for which it would have fired most.
+    pub endpoint: Option<String>,
     /// What it looks at.
     pub metric: String,
     /// Over which time.
@@ -108,6 +110,7 @@ impl RulePreviewItem {
         Self {
             network: network.to_owned(),
             contract: rule.contract.map(|address| schemas::records::window::text_of(Some(address))),
+            endpoint: None,
             metric: rule.metric.as_str().to_owned(),
             window: conditions::span::text(rule.window),
             every: every.to_owned(),

@@ -2,8 +2,10 @@
 //!
 //! Guarantee: at the end of each step of time the answer says what the alerts' stage would say of the window that ends there, by the same
 //! code ([`conditions::trial`]), of the figures that `/metrics/series` is made of: from windows, and from rows where the ledger is full. What
-//! is missing of them is said. Whose contract's windows may be used is decided as there. Range, steps and previews at a time are bounded,
-//! and so is each question to the store.
+//! is missing of them is said. Whose contract's windows may be used is decided as there. Rules about endpoints and silence are tried on what
+//! is kept of those ([`told`]). Range, steps and previews at a time are bounded, and so is each question to the store.
+
+mod told;
 
 use std::sync::Arc;
 
@@ -13,9 +15,9 @@ use axum::{
     response::IntoResponse,
 };
 use conditions::{
-    Limit, Rule,
+    Limit, Metric, Rule,
     figures::Kind,
-    trial::{Piece, Trial, Tried},
+    trial::{self, Piece, Trial},
 };
 use schemas::{Network, TimeMs, limits::alerts as limits};
 use store::query::{SeriesFilter, Step, StepFigures};
@@ -53,7 +55,9 @@ struct Query {
 /// What a rule would have said of late: of a definition as POST /rules takes it, which is not kept.
 ///
 /// It is looked at once in each step (`every`): of a minute, with windows of an hour five minutes, with those of a day an hour. What crossed
-/// the threshold and came back in between is not seen. Nothing is known of the past of endpoints, lags and stages: then there are no points.
+/// the threshold and came back in between is not seen. Of endpoints the errors and reconnections of 90 days are kept, of a network when its
+/// blocks were seen: rules about those are looked at each minute (reconnections with their window). The past of scores, lags and stages is not
+/// kept: then there are no points.
 #[utoipa::path(
     post,
     path = "/rules/preview",
@@ -86,11 +90,16 @@ pub async fn rule(
     app.known_network(&network).await?;
     let times = Times::read(&rule, &params, TimeMs::now())?;
     let mut item = RulePreviewItem::of(&rule, network.as_str(), times.step.as_str(), times.told());
-    if rule.metric.kind() != Kind::Window {
-        let reason = format!("the past of `{}` is not kept, so that it cannot be tried on it", rule.metric.as_str());
-        item.incomplete.push(LackItem { from: item.from.clone(), to: item.to.clone(), reason });
-        return Ok(([(SEQUENCE, "0".to_owned())], Live(Json(item))));
-    }
+    let of = match rule.metric.kind() {
+        Kind::Window => None,
+        Kind::Endpoint | Kind::Clock => match told::kept(rule.metric) {
+            Ok(kind) => Some(kind),
+            Err(reason) => {
+                item.incomplete.push(LackItem { from: item.from.clone(), to: item.to.clone(), reason });
+                return Ok(([(SEQUENCE, "0".to_owned())], Live(Json(item))));
+            }
+        },
+    };
     // Its own one before, which nobody may wait for any more, leaves others their places.
     let account = app.tenants.of(&who.who);
     account.may_read(Now::new())?;
@@ -98,13 +107,19 @@ pub async fn rule(
     let turn = turn.ok_or(ApiError::Overloaded { what: "previews" })?;
     let permit = Arc::clone(&app.rule_previews).try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::Overloaded { what: "previews" })?;
-    let past = Past::read(&app, &asking, (&rule, &network), &times).await?;
-    account.read((past.steps.len() + past.hours.len()) as u64, Now::new());
-    let sequence = past.sequence;
+    let past = match of {
+        Some(kind) => Tried::Told(told::Kept::read(&app, kind, (&rule, &network), &times).await?),
+        None => Tried::Windows(Past::read(&app, &asking, (&rule, &network), &times).await?),
+    };
+    account.read(past.lines() as u64, Now::new());
+    let sequence = past.sequence();
     // It computes: beside the threads that answer.
     let tried = tokio::task::spawn_blocking(move || {
         let _permits = (turn, permit);
-        answer(item, &rule, &times, &past)
+        match past {
+            Tried::Windows(past) => answer(item, &rule, &times, &past),
+            Tried::Told(kept) => kept.answer(item, &rule, &times),
+        }
     });
     let item = tried.await.map_err(|error| {
         tracing::error!(%error, "a preview failed");
@@ -133,6 +148,9 @@ struct Times {
     is_now: bool,
 }
 
+/// The window of a rule that names none, seconds.
+const USUAL_WINDOW: u64 = 300;
+
 /// The newest steps that may not be told yet at the present.
 const UNTOLD: usize = 2;
 
@@ -148,7 +166,9 @@ const fn steps_of(window_seconds: u64) -> (Step, i64) {
 
 impl Times {
     fn read(rule: &Rule, params: &Params, now: TimeMs) -> Result<Self, ApiError> {
-        let (step, usual) = steps_of(rule.window.as_secs());
+        // Figures without a window of their own are looked at as those of the usual one.
+        let has_window = rule.metric.kind() == Kind::Window || rule.metric == Metric::Reconnects;
+        let (step, usual) = steps_of(if has_window { rule.window.as_secs() } else { USUAL_WINDOW });
         let end = params.time("to")?.filter(|to| *to < now);
         let (end, is_now) = (end.unwrap_or(now), end.is_none());
         let to = step.start(end.0);
@@ -168,6 +188,32 @@ impl Times {
 }
 
 /// What a rule is tried on.
+enum Tried {
+    /// What blocks did.
+    Windows(Past),
+    /// What is kept of endpoints and silence.
+    Told(told::Kept),
+}
+
+impl Tried {
+    /// How much was read.
+    fn lines(&self) -> usize {
+        match self {
+            Self::Windows(past) => past.steps.len() + past.hours.len(),
+            Self::Told(kept) => kept.lines(),
+        }
+    }
+
+    /// The last event that is in it; 0: none is.
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::Windows(past) => past.sequence,
+            Self::Told(_) => 0,
+        }
+    }
+}
+
+/// What blocks did, for windows.
 struct Past {
     steps: Vec<StepFigures>,
     /// Of a rule with a baseline.
@@ -220,7 +266,7 @@ fn answer(mut item: RulePreviewItem, rule: &Rule, times: &Times, past: &Past) ->
     }
     let (steps, hours) = (pieces(told), pieces(&past.hours));
     let trial = Trial { rule, steps: &steps, step_ms: times.step.ms(), hours: &hours };
-    let Tried { looks, fired } = trial.run(times.from);
+    let trial::Tried { looks, fired } = trial.run(times.from);
     item.points = looks.iter().map(Into::into).collect();
     item.firings = fired.iter().map(Into::into).collect();
     item.fired = fired.len() as u64;

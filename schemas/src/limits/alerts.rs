@@ -62,6 +62,8 @@ pub const PREVIEW_TIME: Duration = Duration::from_secs(2);
 pub const PREVIEWS: usize = 2;
 /// Looks of a preview of a rule: one at the end of each step.
 pub const RULE_LOOKS: i64 = 900;
+/// Lines of what the store keeps of endpoints that one of them reads: all of 27 endpoints at all looks.
+pub const ENDPOINT_LINES: u32 = 50_000;
 /// How many previews of rules ask the store at the same time, one of each tenant.
 pub const RULE_PREVIEWS: usize = 4;
 /// How long a tenant's preview of a rule waits for its preview before.

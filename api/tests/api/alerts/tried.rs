@@ -1,13 +1,17 @@
 //! A rule tried on the past, which is counted here block by block.
 
 use alloy_primitives::Address;
-use schemas::TimeMs;
+use schemas::{
+    TimeMs,
+    records::{MinuteSample, SUBSCRIBED_AGAIN, Seen},
+};
 use serde_json::{Value, json};
 
 use crate::{
     failures::{call, fresh},
     http::Answer,
     metrics::{failed, items, minutes},
+    providers::sample,
 };
 
 use super::{kind, start};
@@ -57,6 +61,8 @@ async fn a_rule_says_of_the_past_what_its_blocks_tell() {
             _ => chain.apply(),
         };
     }
+    // First seen as they are made.
+    chain.events.iter_mut().for_each(|(block, _)| block.envelope.observed_at = block.envelope.block_time);
     keyed.world.publish_and_wait(&chain.events).await;
     let counts: Vec<(i64, u64)> =
         minutes(&chain).into_iter().map(|(start, events)| (start, failed(&items(&events)) as u64)).collect();
@@ -91,6 +97,51 @@ async fn a_rule_says_of_the_past_what_its_blocks_tell() {
     let looks: Vec<(i64, bool)> = whole.iter().map(|(start, n)| (start + MINUTE, *n > threshold)).collect();
     assert_eq!(told(&of_minutes), firings(&looks), "{of_minutes}");
     assert!(of_minutes["fired"].as_u64() > Some(0) && of_minutes["points"][0]["threshold"] == json!(threshold));
+
+    // The last block of each minute is twelve seconds old at its end.
+    let answer = asked(json!({"metric": "no_block_seconds", "threshold": 11}), first, last).await.json();
+    assert_eq!(values(&answer), vec![Some(12); whole.len()], "{answer}");
+    assert_eq!((&answer["fired"], &answer["complete"]), (&json!(1), &json!(true)), "{answer}");
+
+    // Of endpoints sums of minutes are kept: of two the one that fires is shown.
+    let sum = |method: &str, calls: u64, failures: u64| MinuteSample {
+        method: method.to_owned(),
+        calls,
+        failures,
+        latency_p50_ms: Some(20),
+        latency_p95_ms: Some(30),
+        bytes: 100,
+    };
+    let (network, minutes) = (super::network("ethereum"), (0..16).map(|n| first + (n - 10) * MINUTE));
+    for at in minutes {
+        for (endpoint, failures) in [("one", 0), ("two", 5)] {
+            let seen = Seen::Minute(sum("eth_call", 10, failures));
+            keyed.world.tell(&network, &sample(&network, endpoint, TimeMs(at), seen)).await;
+        }
+    }
+    let again = Seen::Minute(sum(SUBSCRIBED_AGAIN, 30, 0));
+    keyed.world.tell(&network, &sample(&network, "one", TimeMs(first + 2 * MINUTE), again)).await;
+    let errors = json!({"metric": "provider_error_rate", "threshold": 0.2});
+    let mut answer = asked(errors.clone(), first, first + 6 * MINUTE).await.json();
+    for _ in 0..300 {
+        if answer["complete"] == json!(true) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        answer = asked(errors.clone(), first, first + 6 * MINUTE).await.json();
+    }
+    assert_eq!((&answer["endpoint"], &answer["fired"]), (&json!("two"), &json!(1)), "{answer}");
+    assert_eq!((&answer["points"][0]["value"], &answer["points"][5]["over"]), (&json!(0.5), &json!(true)), "{answer}");
+    let storm = json!({"metric": "reconnects", "threshold": 20, "window": "1m"});
+    let mut answer = asked(storm.clone(), first, first + 6 * MINUTE).await.json();
+    for _ in 0..300 {
+        if answer["fired"] == json!(1) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        answer = asked(storm.clone(), first, first + 6 * MINUTE).await.json();
+    }
+    assert_eq!((&answer["endpoint"], &answer["points"][2]["value"]), (&json!("one"), &json!(30)), "{answer}");
 
     // A window of five minutes is five of them.
     let answer = asked(json!({"window": "5m", "threshold": threshold * 5}), first + 4 * MINUTE, last).await.json();

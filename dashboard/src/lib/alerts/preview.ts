@@ -1,5 +1,7 @@
 /** What a rule would have said of the recent past (`POST /rules/preview`), and how that is drawn. */
 
+import { metricOf } from './metrics';
+
 export interface RuleLook {
 	at: string;
 	/** Null: there is none. */
@@ -24,6 +26,8 @@ export interface RuleFiring {
 export interface RulePreview {
 	network: string;
 	contract: string | null;
+	/** Of a rule about endpoints: of several the one for which it would have fired most. */
+	endpoint?: string | null;
 	metric: string;
 	window: string;
 	/** How far looks are apart. */
@@ -38,7 +42,10 @@ export interface RulePreview {
 }
 
 /** How long a past is looked at for a rule's window, in words. */
-export const PAST: Record<string, string> = { '1m': '90 minutes', '5m': '6 hours', '1h': '3 days', '24h': '30 days' };
+const PAST: Record<string, string> = { '1m': '90 minutes', '5m': '6 hours', '1h': '3 days', '24h': '30 days' };
+
+/** The same of what was tried: what has no window of its own is looked at as the usual one is. */
+export const pastOf = ({ metric, window }: Pick<RulePreview, 'metric' | 'window'>): string => PAST[metricOf(metric)?.windowed ? window : '5m'] ?? window;
 
 export interface Drawn {
 	/** Paths, from 0 to 100 and to the height. */
