@@ -238,7 +238,7 @@ async fn told(change: &mut Change<'_>, person: &Person) -> Result<Vec<String>, E
     }
     let subject = Subject { kind: "user", id: person.id.to_string(), name: Some(person.email.clone()) };
     let after = unproven
-        .then(|| json!({"address": "proven", "ended": {"second_factor": person.second_factor, "keys": ended.len()}}));
+        .then(|| json!({"address": "proven", "ended": {"keys": ended.len(), "second_factor": person.second_factor}}));
     change.audit(Action::PasswordReset, &subject, None, after, Outcome::Done).await?;
     Ok(ended)
 }

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use control::{Authenticated, Caller, Control, Error, Id, Mode, Role, SignIn, Trust, Visit};
+use control::{Authenticated, Caller, Control, Error, Id, Mode, Origin, Role, SignIn, Trust, Visit};
 use ring::hmac;
 use runtime::config::Secret;
 use schemas::TimeMs;
 
-use crate::common::{Store, both};
+use crate::{
+    common::{Store, both, key, new_key},
+    people::fits,
+};
 
 const PASSWORD: &str = "the horse stands in the rain";
 const NEW: &str = "the goat stands in the sun";
 const HOME: &str = "00000000000000000000000000";
+const ISSUER: &str = "https://id.example";
 
 async fn open(store: &Store) -> Control {
     store.open_with(Mode::Accounts, Trust::default()).await
@@ -121,12 +125,15 @@ async fn a_link_sets_one_password_once_for_an_hour() {
         // Linked by whoever made the account, of an address that nobody had proven yet.
         assert!(control.link_identity(Caller::here(&who), "https://id.example", "before").await.expect("linked"));
         let new = Secret::new(NEW);
-        let tries = (0..4).map(|_| control.finish_reset(first.token.expose(), &new));
+        let tries = (0..4).map(|_| control.finish_reset(Origin::default(), first.token.expose(), &new));
         let done = futures::future::join_all(tries).await;
         assert_eq!(done.iter().filter(|d| d.is_ok()).count(), 1, "{done:?}");
         assert!(done.iter().filter_map(|d| d.as_ref().err()).all(|e| is_of(e, "token")), "{done:?}");
         // The other link went with it.
-        assert!(is_of(&control.finish_reset(second.token.expose(), &new).await.expect_err("void"), "token"));
+        assert!(is_of(
+            &control.finish_reset(Origin::default(), second.token.expose(), &new).await.expect_err("void"),
+            "token"
+        ));
         assert!(matches!(sign_in(&control, 1, PASSWORD, None).await, Err(Error::WrongPassword)));
         sign_in(&control, 1, NEW, None).await.expect("the new one");
         assert_eq!(control.person_of_identity("https://id.example", "before").await.expect("asked"), None);
@@ -138,9 +145,12 @@ async fn a_link_sets_one_password_once_for_an_hour() {
         let third = control.begin_reset("p1@example.org").await.expect("asked").expect("a letter");
         assert!(control.begin_reset("p1@example.org").await.expect("asked").is_none());
         store.raw.run("UPDATE password_resets SET expires_at = 1").await;
-        assert!(is_of(&control.finish_reset(third.token.expose(), &new).await.expect_err("too old"), "token"));
+        assert!(is_of(
+            &control.finish_reset(Origin::default(), third.token.expose(), &new).await.expect_err("too old"),
+            "token"
+        ));
         let again = control.begin_reset("p1@example.org").await.expect("asked").expect("a letter");
-        control.finish_reset(again.token.expose(), &new).await.expect("set");
+        control.finish_reset(Origin::default(), again.token.expose(), &new).await.expect("set");
         assert!(control.person_of_identity("https://id.example", "after").await.expect("asked").is_some());
         store.raw.run("UPDATE password_resets SET expires_at = 1").await;
         let last = control.begin_reset("p1@example.org").await.expect("asked").expect("a letter");
@@ -148,7 +158,107 @@ async fn a_link_sets_one_password_once_for_an_hour() {
         // Whose account is shut gets none, and sets nothing by one that he has.
         store.raw.run(&format!("UPDATE users SET disabled_at = 1 WHERE user_id = '{id}'")).await;
         assert!(control.begin_reset("p1@example.org").await.expect("asked").is_none());
-        assert!(control.finish_reset(last.token.expose(), &new).await.is_err());
+        assert!(control.finish_reset(Origin::default(), last.token.expose(), &new).await.is_err());
+        control.close().await;
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_whoever_took_an_address_had_set_ends_when_its_owner_comes() {
+    both(async |store| {
+        let control = open(&store).await;
+        let (who, two) = (person(&store, &control, 1).await, person(&store, &control, 2).await);
+        let (by, id) = (Caller::here(&who), *who.user().expect("a person"));
+        // A link that shows an address is good for the person who is logged in alone.
+        let proof = control.begin_verification(&id).await.expect("a letter").token;
+        let other = two.user().expect("a person");
+        let refused = control.finish_verification(other, proof.expose()).await.expect_err("another's");
+        assert!(is_of(&refused, "token"), "{refused}");
+        // All that somebody may leave behind.
+        let session = control.begin_person_session(&id, None, Duration::from_secs(3_600)).await.expect("a session");
+        let left = key(&control, &who, new_key("left", &["*:*"])).await;
+        let by_left = control.authenticate(left.text.expose()).await.expect("let in");
+        let below = key(&control, &by_left, new_key("below", &["chains:read"])).await;
+        let theirs = key(&control, &two, new_key("another's", &["chains:read"])).await;
+        let invited = control.invite(by, "friend@example.org", Role::Owner).await.expect("invited");
+        assert!(control.link_identity(by, ISSUER, "left").await.expect("linked"));
+        let (begun, later) = (
+            control.begin_second_factor(by, &Secret::new(PASSWORD)).await.expect("begun"),
+            control.begin_second_factor(by, &Secret::new(PASSWORD)).await.expect("begun"),
+        );
+        let first = code(begun.secret.expose(), 0);
+        control.set_second_factor(by, begun.sealed.expose(), &first).await.expect("set");
+
+        let letter = control.begin_reset("p1@example.org").await.expect("asked").expect("a letter");
+        let new = Secret::new(NEW);
+        control.finish_reset(Origin::default(), letter.token.expose(), &new).await.expect("set");
+        sign_in(&control, 1, NEW, None).await.expect("without a code");
+        assert!(control.resume_person(session.cookie.expose()).await.is_err(), "its sessions");
+        for (what, text) in [("its key", &left.text), ("what that made", &below.text)] {
+            assert!(control.authenticate(text.expose()).await.is_err(), "{what}");
+        }
+        control.authenticate(theirs.text.expose()).await.expect("another's goes on");
+        assert_eq!(control.person_of_identity(ISSUER, "left").await.expect("asked"), None);
+        let refused = control.check_invitation("friend@example.org", invited.token.expose()).await;
+        assert!(matches!(refused, Err(Error::NoInvitation)), "{refused:?}");
+        let late = control.set_second_factor(by, later.sealed.expose(), &code(later.secret.expose(), 0)).await;
+        assert!(is_of(&late.expect_err("begun before"), "enrolment"));
+        let told = "SELECT after FROM audit_logs WHERE action = 'user.reset' ORDER BY entry";
+        let entries = store.raw.texts(told).await;
+        assert_eq!(entries, [r#"{"address":"proven","ended":{"keys":1,"second_factor":true}}"#]);
+
+        // From then on it is its owner's: a password that is forgotten ends sessions alone.
+        let kept = key(&control, &who, new_key("kept", &["*:*"])).await;
+        let begun = control.begin_second_factor(by, &new).await.expect("begun");
+        let first = code(begun.secret.expose(), 0);
+        control.set_second_factor(by, begun.sealed.expose(), &first).await.expect("set");
+        let letter = control.begin_reset("p1@example.org").await.expect("asked").expect("a letter");
+        control.finish_reset(Origin::default(), letter.token.expose(), &new).await.expect("set");
+        assert!(matches!(sign_in(&control, 1, NEW, None).await, Err(Error::CodeWanted)));
+        control.authenticate(kept.text.expose()).await.expect("it goes on");
+        assert_eq!(store.raw.texts(told).await.last().map(String::as_str), Some(""));
+        fits(&control, &who).await;
+        control.close().await;
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_is_taken_away_by_its_person_with_the_password_and_is_never_the_last_way() {
+    both(async |store| {
+        let control = open(&store).await;
+        let (one, two) = (person(&store, &control, 1).await, person(&store, &control, 2).await);
+        let (by, id) = (Caller::here(&one), *one.user().expect("a person"));
+        for subject in ["s", "t"] {
+            assert!(control.link_identity(by, ISSUER, subject).await.expect("linked"));
+        }
+        let mine = control.identities_of(&id).await.expect("a list");
+        let shown: Vec<_> = mine.iter().map(|i| (i.issuer.as_str(), i.subject.as_str())).collect();
+        assert_eq!(shown, [(ISSUER, "s"), (ISSUER, "t")]);
+        assert!(control.identities_of(two.user().expect("a person")).await.expect("a list").is_empty());
+        let life = Duration::from_secs(3_600);
+        let here = control.begin_person_session(&id, None, life).await.expect("a session");
+        let there = control.begin_person_session(&id, None, life).await.expect("a session");
+        let unlink = async |by: Caller<'_>, id: &str, password: &str| {
+            control.unlink_identity(by, &here.session, id, &Secret::new(password)).await
+        };
+        assert!(is_of(&unlink(by, &mine[0].id, "wrong wrong wrong").await.expect_err("wrong"), "password"));
+        assert!(matches!(unlink(Caller::here(&two), &mine[0].id, PASSWORD).await, Err(Error::NotFound)));
+        assert!(matches!(unlink(by, "0", PASSWORD).await, Err(Error::NotFound)));
+        unlink(by, &mine[0].id, PASSWORD).await.expect("taken away");
+        assert!(matches!(unlink(by, &mine[0].id, PASSWORD).await, Err(Error::NotFound)), "once");
+        assert_eq!(control.person_of_identity(ISSUER, "s").await.expect("asked"), None);
+        control.resume_person(here.cookie.expose()).await.expect("this session goes on");
+        assert!(control.resume_person(there.cookie.expose()).await.is_err(), "the others end");
+        store.raw.run(&format!("UPDATE users SET password = NULL WHERE user_id = '{id}'")).await;
+        assert!(is_of(&unlink(by, &mine[1].id, PASSWORD).await.expect_err("the last way in"), "password"));
+        assert_eq!(control.person_of_identity(ISSUER, "t").await.expect("asked"), Some(id));
+        let actions =
+            store.raw.texts("SELECT action FROM audit_logs WHERE action LIKE 'user.identity%' ORDER BY entry").await;
+        assert_eq!(actions, ["user.identity", "user.identity", "user.identity_unlink"]);
         control.close().await;
         store
     })

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use control::{
     Authenticated, Caller, Control, Error, Filter, Id, IdempotencyKey, Joining, MemberState, Mode, NewPerson, Operator,
-    Origin, Paging, Role, SignedUp, Trust, Verified,
+    Origin, Paging, Role, SignUpLetter, SignedUp, Trust, Verified,
 };
+use runtime::config::Secret;
 use schemas::limits::accounts as limits;
 
 use crate::common::{Store, both, key, new_key};
@@ -187,6 +188,86 @@ async fn one_invitation_accepted_many_times_at_once_is_accepted_once() {
             good += usize::from(one.await.expect("no panic"));
         }
         assert_eq!(good, 1);
+        control.close().await;
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_founds_so_many_organisations_a_day_and_no_more() {
+    both(async |store| {
+        let control = open(&store).await;
+        let (most, day) = limits::FOUNDED_OF_ADDRESS;
+        let at = |ip: &str| Origin { ip: Some(ip.parse().expect("an address")), request_id: None };
+        let found = |origin, n: i64| {
+            control.sign_up(origin, new(&format!("p{n}@example.org")), Joining::Found(format!("no {n}")))
+        };
+        // What comes to nothing is not counted.
+        founder(&control, "known@example.org", "known").await;
+        let e = control.sign_up(at("203.0.113.7"), new("known@example.org"), Joining::Found("x".to_owned())).await;
+        assert!(matches!(e, Err(Error::EmailTaken)), "{e:?}");
+        let all = futures::future::join_all((0..most + 3).map(|n| found(at("203.0.113.7"), n))).await;
+        let late: Vec<_> = all.iter().filter_map(|done| done.as_ref().err()).collect();
+        assert_eq!(late.len(), 3, "{late:?}");
+        assert!(late.iter().all(|e| matches!(e, Error::TooOften { wait, .. } if *wait <= day)), "{late:?}");
+        // Nor does who has an account there; elsewhere, and the day after, it goes on.
+        let ada = all.iter().flatten().next().expect("one");
+        let owner = who(&control, &ada.person.id, &ada.organisation).await;
+        let by = |ip: &str| Caller { ip: at(ip).ip, ..Caller::here(&owner) };
+        let e = control.found_organisation(by("203.0.113.7"), "one more", None).await;
+        assert!(matches!(e, Err(Error::TooOften { .. })), "{e:?}");
+        control.found_organisation(by("203.0.113.8"), "elsewhere", None).await.expect("founded");
+        store.raw.run(&format!("UPDATE sign_in_attempts SET last_at = last_at - {}", day.as_millis())).await;
+        control.found_organisation(by("203.0.113.7"), "the day after", None).await.expect("founded");
+        // An IPv6 customer is his /64.
+        for n in 0..most {
+            found(at(&format!("2001:db8::{n:x}")), 1_000 + n).await.expect("founded");
+        }
+        assert!(matches!(found(at("2001:db8::ffff"), 2_000).await, Err(Error::TooOften { .. })));
+        found(at("2001:db8:0:1::1"), 2_001).await.expect("founded");
+        control.close().await;
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_by_letter_wants_its_link_and_its_password_and_is_made_once() {
+    both(async |store| {
+        let control = open(&store).await;
+        let password = Secret::new("the horse stands in the rain");
+        let hash = control.hash_password(&password, &[]).await.expect("a hash");
+        let ada = NewPerson { password: Some(hash), ..new(" Ada@Example.org ") };
+        let into = || Joining::Found("Ada & Co".to_owned());
+        let letter = control.begin_sign_up_by_letter(ada.clone(), into()).await.expect("asked");
+        let SignUpLetter::Link(token) = letter else { panic!("there is no account") };
+        assert!(store.raw.texts("SELECT email FROM users").await.is_empty(), "nothing is kept");
+        let text = token.expose().to_owned();
+        assert!(text.len() < 600 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{text}");
+        let is_of = |e: &Error, path: &str| matches!(e, Error::Invalid(of) if of.iter().any(|m| m.path == path));
+        let finish = async |token: String, password: &Secret| {
+            control.finish_sign_up_by_letter(Origin::default(), &token, password).await
+        };
+        // Whoever reads the letter alone, and whoever knows the password alone.
+        let e = finish(text.clone(), &Secret::new("another password")).await.expect_err("another password");
+        assert!(is_of(&e, "password"), "{e}");
+        let changed = format!("{}{}{}", &text[..20], if &text[20..21] == "A" { "B" } else { "A" }, &text[21..]);
+        for wrong in [String::new(), format!("{text}A"), changed, "x".repeat(5_000)] {
+            let e = finish(wrong, &password).await.expect_err("no link of ours");
+            assert!(is_of(&e, "token"), "{e}");
+        }
+        let all = futures::future::join_all((0..3).map(|_| finish(text.clone(), &password))).await;
+        let made: Vec<_> = all.iter().flatten().collect();
+        assert_eq!(made.len(), 1, "{all:?}");
+        assert!(all.iter().filter_map(|done| done.as_ref().err()).all(|e| is_of(e, "token")), "{all:?}");
+        assert_eq!((made[0].person.email.as_str(), made[0].role), ("ada@example.org", Role::Owner));
+        assert!(made[0].person.verified_at.is_some(), "who has the letter has the address");
+        let again = control.begin_sign_up_by_letter(ada, into()).await.expect("asked");
+        assert!(matches!(again, SignUpLetter::Taken));
+        let wrong = NewPerson { name: "a\nb".to_owned(), ..new("x") };
+        let e = control.begin_sign_up_by_letter(wrong, Joining::Found(String::new())).await.err().expect("refused");
+        assert!(["email", "name", "organisation", "password"].iter().all(|path| is_of(&e, path)), "{e}");
         control.close().await;
         store
     })

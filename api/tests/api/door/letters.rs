@@ -6,7 +6,7 @@ use std::{
 };
 
 use api::Config;
-use control::{Mode, Role};
+use control::{Caller, Mode, Role};
 use ring::hmac;
 use runtime::config::{Auth, AuthMail, AuthMode, MailSecurity};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    Accounts, JSON, Keyed,
+    Accounts, JSON, Keyed, LoggedIn,
     accounts::{HOME, PASSWORD},
 };
 use crate::http::{self, Answer};
@@ -91,10 +91,15 @@ impl Post {
 
 /// What a letter's link has behind `#what=`.
 fn token(letter: &str, what: &str) -> String {
+    token_at(letter, "login", what)
+}
+
+/// The same of a link to this page.
+fn token_at(letter: &str, page: &str, what: &str) -> String {
     // Long lines come quoted-printable (RFC 2045, 6.7).
     let letter = letter.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=");
     let link = letter.lines().find(|line| line.contains(&format!("#{what}="))).unwrap_or_else(|| panic!("{letter}"));
-    assert!(link.starts_with("https://hw.example/login#"), "{link}");
+    assert!(link.starts_with(&format!("https://hw.example/{page}#")), "{link}");
     link.split_once('=').expect("a token").1.trim().to_owned()
 }
 
@@ -175,7 +180,9 @@ async fn a_forgotten_password_is_set_by_a_letter_once_and_nobody_else_hears_of_i
     assert_eq!(log_in(&accounts, PASSWORD, None).await.status, 401, "the former password");
     assert_eq!(accounts.me(&[("Cookie", &before.cookie)]).await.status, 401, "every session has ended");
     let answer = log_in(&accounts, NEW, None).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    let owner = LoggedIn::of(&answer);
+    let audit = accounts.keyed.api.get_with("/api/v1/audit", &[("Cookie", &owner.cookie)]).await;
+    assert!(audit.text().contains("user.reset"), "{}", audit.text());
     assert_eq!(mail.count(), 1, "nobody else was sent one");
     // Of one account there are three letters an hour.
     for _ in 0..5 {
@@ -202,13 +209,21 @@ async fn an_address_is_shown_to_be_ones_own_by_a_letter() {
     let mut changed = token.clone();
     changed.replace_range(25..26, if &token[25..26] == "A" { "B" } else { "A" });
     for wrong in [changed, format!("{token}0"), token.replace('.', ""), "..".to_owned(), String::new()] {
-        assert_eq!(post(&accounts, "verify", &json!({ "token": wrong })).await.status, 422, "{wrong}");
+        let answer = send(&accounts, "POST", "verify", &headers, &json!({ "token": wrong })).await;
+        assert_eq!(answer.status, 422, "{wrong}");
     }
+    let proof = json!({ "token": token });
+    let verify = async |headers: &[(&str, &str)]| send(&accounts, "POST", "verify", headers, &proof).await.status;
+    // It wants its person: by a click nobody proves the address of an account that another made.
+    accounts.person(2, Role::Viewer, HOME).await;
+    let other = accounts.log_in(2).await;
+    let theirs = [("Cookie", other.cookie.as_str()), ("X-Headwater-Csrf", other.csrf.as_str())];
+    assert_eq!((verify(&[]).await, verify(&theirs).await, verify(&headers[..1]).await), (401, 422, 403));
     // It is of the address that it was sent to.
     accounts.keyed.sql(&format!("UPDATE users SET email = 'q@example.org' WHERE user_id = '{id}'")).await;
-    assert_eq!(post(&accounts, "verify", &json!({ "token": token })).await.status, 422);
+    assert_eq!(verify(&headers).await, 422);
     accounts.keyed.sql(&format!("UPDATE users SET email = 'p1@example.org' WHERE user_id = '{id}'")).await;
-    assert_eq!(post(&accounts, "verify", &json!({ "token": token })).await.status, 204);
+    assert_eq!(verify(&headers).await, 204);
     assert_eq!(verified().await, true);
     // Three letters of a kind an hour go to an address, whoever wishes them.
     for _ in 0..5 {
@@ -217,6 +232,58 @@ async fn an_address_is_shown_to_be_ones_own_by_a_letter() {
     mail.letter(2).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(mail.count(), 3);
+    accounts.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_up_tells_nobody_but_the_address_itself_whether_it_has_an_account() {
+    let (mail, port) = Post::start().await;
+    let accounts = accounts(port).await;
+    accounts.person(1, Role::Owner, HOME).await;
+    let body = |email: &str| json!({"email": email, "password": PASSWORD, "organisation": "O"});
+    let mut answers = Vec::new();
+    for (n, email) in ["New@Example.org", "P1@example.org"].iter().enumerate() {
+        let answer = post(&accounts, "sign-up", &body(email)).await;
+        let names = ["set-cookie", "content-length", "content-type", "cache-control"];
+        let headers = names.map(|name| answer.header(name).map(str::to_owned));
+        answers.push((answer.status, answer.text(), headers));
+        mail.letter(n).await;
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!((answers[0].0, answers[0].1.as_str(), &answers[0].2[0]), (202, "", &None));
+    // Mistakes are told, of both alike.
+    for email in ["new@example.org", "p1@example.org"] {
+        let (mut short, mut nameless) = (body(email), body(email));
+        (short["password"], nameless["organisation"]) = (json!("short"), json!(" "));
+        assert_eq!(post(&accounts, "sign-up", &short).await.status, 422);
+        assert_eq!(post(&accounts, "sign-up", &nameless).await.status, 422);
+    }
+    let (first, second) = (mail.letter(0).await, mail.letter(1).await);
+    assert!(first.contains("RCPT TO:<new@example.org>"), "{first}");
+    assert!(second.contains("RCPT TO:<p1@example.org>") && second.contains("tried to sign up"), "{second}");
+    assert!(!second.contains('#'), "{second}");
+    let token = token_at(&first, "sign-up", "confirm");
+    let confirm =
+        async |password: &str| post(&accounts, "sign-up/confirm", &json!({"token": token, "password": password})).await;
+    // There is no account before the link, nor by the link alone.
+    let login = json!({"email": "new@example.org", "password": PASSWORD});
+    assert_eq!(post(&accounts, "login", &login).await.status, 401);
+    let wrong = confirm(NEW).await;
+    assert_eq!((wrong.status, &wrong.json()["errors"][0]["path"]), (422, &json!("password")));
+    let session = LoggedIn::of(&confirm(PASSWORD).await);
+    let me = accounts.me(&[("Cookie", &session.cookie)]).await.json();
+    assert_eq!((&me["user"]["email"], &me["role"]), (&json!("new@example.org"), &json!("owner")));
+    assert_eq!(me["user"]["verified"], true);
+    let again = confirm(PASSWORD).await;
+    assert_eq!((again.status, &again.json()["errors"][0]["path"]), (422, &json!("token")), "once");
+    // Whoever was invited has an account by a letter, too: who invites an address learns nothing of it.
+    let who = accounts.keyed.operator.at_home();
+    let control = accounts.keyed.operator.control();
+    for email in ["guest@example.org", "new@example.org"] {
+        let invited = control.invite(Caller::here(&who), email, Role::Viewer).await.expect("invited");
+        let body = json!({"email": email, "password": PASSWORD, "invitation": invited.token.expose()});
+        assert_eq!(post(&accounts, "sign-up", &body).await.status, 202, "{email}");
+    }
     accounts.stop().await;
 }
 

@@ -7,6 +7,7 @@ mod keyed;
 mod keys;
 mod letters;
 mod life;
+mod linked;
 mod matrix;
 mod networks;
 mod organisations;

@@ -38,7 +38,7 @@ const CALLBACK: &str = "https://hw.example/api/v1/auth/oidc/here/callback";
 
 /// How a token is signed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Signed {
+pub(super) enum Signed {
     Well,
     NotAtAll,
     WithTheClientsSecret,
@@ -58,8 +58,8 @@ struct Inner {
 }
 
 /// A provider that listens.
-struct Provider {
-    at: SocketAddr,
+pub(super) struct Provider {
+    pub(super) at: SocketAddr,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -73,7 +73,7 @@ fn coded(bytes: impl AsRef<[u8]>) -> String {
 }
 
 impl Provider {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("an address");
         let issuer = format!("http://{at}");
@@ -102,7 +102,7 @@ impl Provider {
     }
 
     /// Somebody agrees: a code for who was sent there, whose token says this besides.
-    fn agree(&self, sent: &Url, subject: &str, more: &Value, signed: Signed) -> String {
+    pub(super) fn agree(&self, sent: &Url, subject: &str, more: &Value, signed: Signed) -> String {
         let asked: HashMap<String, String> = sent.query_pairs().into_owned().collect();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
         let mut inner = self.inner.lock().expect("unpoisoned");
@@ -178,7 +178,7 @@ async fn token(State(inner): State<Arc<Mutex<Inner>>>, headers: HeaderMap, body:
 }
 
 /// An API with accounts whose people may come by this provider.
-async fn accounts(provider: &Provider, sign_up: SignUp) -> Accounts {
+pub(super) async fn accounts(provider: &Provider, sign_up: SignUp) -> Accounts {
     let auth = Auth {
         mode: AuthMode::Accounts,
         sign_up,
@@ -196,18 +196,18 @@ async fn accounts(provider: &Provider, sign_up: SignUp) -> Accounts {
 }
 
 /// A browser that was sent to the provider: where, and what it has to bring back.
-struct Sent {
-    to: Url,
-    visit: String,
+pub(super) struct Sent {
+    pub(super) to: Url,
+    pub(super) visit: String,
 }
 
 impl Sent {
-    fn state(&self) -> String {
+    pub(super) fn state(&self) -> String {
         self.to.query_pairs().find(|(name, _)| name == "state").expect("a state").1.into_owned()
     }
 }
 
-fn value_of(answer: &Answer, cookie: &str) -> Option<String> {
+pub(super) fn value_of(answer: &Answer, cookie: &str) -> Option<String> {
     cookies(answer).remove(cookie)
 }
 
@@ -221,7 +221,7 @@ fn cookies(answer: &Answer) -> HashMap<String, String> {
         .collect()
 }
 
-fn somewhere() -> String {
+pub(super) fn somewhere() -> String {
     format!("203.0.{}.{}", fastrand::u8(..), fastrand::u8(..))
 }
 
@@ -233,20 +233,20 @@ async fn go(accounts: &Accounts, more: &str) -> Sent {
     Sent { to, visit: value_of(&answer, "hw_visit").expect("a cookie") }
 }
 
-async fn come(accounts: &Accounts, query: &str, cookie: &str) -> Answer {
+pub(super) async fn come(accounts: &Accounts, query: &str, cookie: &str) -> Answer {
     let target = format!("/api/v1/auth/oidc/here/callback?{query}");
     accounts.keyed.api.get_with(&target, &[("Cookie", cookie), ("X-Forwarded-For", &somewhere())]).await
 }
 
 /// Where the browser is sent on to, and whether it is logged in.
-fn outcome(answer: &Answer) -> (String, bool) {
+pub(super) fn outcome(answer: &Answer) -> (String, bool) {
     assert_eq!(answer.status, 303, "{}", answer.text());
     let session = cookies(answer).get("hw_session").is_some_and(|value| !value.is_empty());
     (answer.header("location").expect("a place").to_owned(), session)
 }
 
 /// The whole way, with a token that is good but for this.
-async fn try_it(
+pub(super) async fn try_it(
     accounts: &Accounts,
     provider: &Provider,
     subject: &str,
@@ -259,7 +259,7 @@ async fn try_it(
     outcome(&come(accounts, &query, &format!("hw_visit={}", sent.visit)).await)
 }
 
-fn refused(problem: &str) -> (String, bool) {
+pub(super) fn refused(problem: &str) -> (String, bool) {
     (format!("/login?problem={problem}"), false)
 }
 

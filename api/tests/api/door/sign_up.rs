@@ -39,8 +39,19 @@ async fn whoever_comes_gets_an_organisation_of_its_own_where_that_is_open() {
     assert_eq!(contracts["items"], json!([]));
     let body = json!({"email": "new@example.org", "password": PASSWORD});
     LoggedIn::of(&accounts.post("/api/v1/auth/login", &[], &body).await);
-    // The same address again.
+    // The same address again: without letters there is no other way to tell it.
     assert_eq!(sign_up(&accounts, new.clone()).await.status, 409);
+    // Of organisations that are founded from one address there are so many a day.
+    accounts.keyed.sql("UPDATE sign_in_attempts SET failures = 1000000 WHERE kind = 'founding'").await;
+    let mut another = new.clone();
+    another["email"] = json!("another@example.org");
+    let late = sign_up(&accounts, another.clone()).await;
+    assert_eq!(kind(&late), (429, "/problems/too-many-a-day".to_owned()));
+    let wait: u64 = late.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
+    assert!((1..=86_400).contains(&wait), "{wait}");
+    let headers = [("Cookie", session.cookie.as_str()), ("X-Headwater-Csrf", session.csrf.as_str())];
+    let late = accounts.post("/api/v1/organisations", &headers, &json!({"name": "second"})).await;
+    assert_eq!(kind(&late), (429, "/problems/too-many-a-day".to_owned()));
     // Nothing but what it is for.
     for (name, value) in [
         ("role", json!("owner")),
