@@ -114,7 +114,7 @@ impl Change {
             partial: Partial::of_contract(e, sum).unwrap_or_default(),
         });
         let parts = Parts {
-            network: Partial::of_block(e, block.evm.as_deref(), summary),
+            network: Partial::of_block(e, block.evm.as_deref(), summary).with_room(block.bitcoin.as_deref()),
             contracts: contracts.collect(),
             left_out: summary.contracts_left_out > 0,
         };

@@ -3,6 +3,7 @@
 //! Guarantee: a figure of a window is a function of its partial and length alone (rule 30), an exact fraction. What there is none of (a rate
 //! without transactions, a price that nobody paid) is no figure: nothing is over it or under it.
 
+use alloy_primitives::U256;
 use schemas::records::Partial;
 use serde_json::{Value, json};
 
@@ -165,7 +166,10 @@ impl Figure {
             Metric::GasPriceAvg => partial.gas_price_avg().map(Number::from),
             Metric::FeeTotal => Some(Number::from(partial.fee_total)),
             Metric::BaseFee => partial.base_fee_avg().map(Number::from),
-            Metric::Fullness => Number::from(partial.gas_used).by(Number::from(partial.gas_limit)),
+            // Virtual bytes are rounded up, and never more than there is room for.
+            Metric::Fullness => {
+                Number::from(partial.gas_limit.min(U256::from(partial.gas_used))).by(Number::from(partial.gas_limit))
+            }
             _ => None,
         };
         Self { value, transactions: partial.transactions, failed: partial.failed }

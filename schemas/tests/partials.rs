@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use schemas::{
     TimeMs,
     limits::windows::FEE_TOKENS,
-    records::{Mark, Partial, TokenFees, Window},
+    records::{BitcoinHeader, Mark, Partial, TokenFees, Window},
 };
 use support::Gen;
 
@@ -55,6 +55,20 @@ fn a_block_says_what_its_summary_says() {
         assert_eq!(partial.is_some(), sum.watched_from.is_some(), "a record of before counted too little");
         assert!(partial.is_none_or(|p| p.transactions == u64::from(sum.transactions) && p.fee_total == sum.fee_total));
     }
+}
+
+#[test]
+fn a_bitcoin_block_has_room_for_a_million_virtual_bytes() {
+    let mut header = support::find(0, Gen::bitcoin_header, |header| header.weight.is_some());
+    let of = |gas_used, header: &BitcoinHeader| {
+        Partial { blocks: 1, gas_used, ..Partial::default() }.with_room(Some(header))
+    };
+    assert_eq!(of(250_000, &header).fullness(), Some(0.25));
+    // Virtual bytes are rounded up.
+    assert_eq!(of(1_000_400, &header).fullness(), Some(1.0));
+    assert_eq!(merged([&of(500_000, &header), &of(1_000_000, &header)]).fullness(), Some(0.75));
+    header.weight = None;
+    assert_eq!(of(250_000, &header).fullness(), None);
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub struct OverviewItem {
     /// Mean of the blocks' base fees, rounded down; null where they have none.
     #[schema(pattern = "^[0-9]+$")]
     pub base_fee_avg: Option<String>,
-    /// Gas used by the blocks' gas limits, 0 to 1; null of contracts, and where blocks have no limit.
+    /// Gas used by the blocks' gas limits, 0 to 1; null of contracts, and where blocks have no limit. Bitcoin: virtual bytes by the 1,000,000 of each block.
     pub fullness: Option<f64>,
     /// Different senders, within some 2.3 %; null where it is not known.
     pub senders: Option<u64>,

@@ -43,7 +43,7 @@ pub struct WindowItem {
     /// Mean of the blocks' base fees, rounded down.
     #[schema(pattern = "^[0-9]+$")]
     pub base_fee_avg: Option<String>,
-    /// Gas used by the blocks' gas limits, 0 to 1; of a network only.
+    /// Gas used by the blocks' gas limits, 0 to 1; of a network only. Bitcoin: virtual bytes by the 1,000,000 of each block.
     pub fullness: Option<f64>,
     /// Different senders, within some 2.3 %.
     pub senders: Option<u64>,

@@ -7,6 +7,8 @@ pub const BLOCK_BYTES: usize = 4_000_000;
 
 /// Weight units of a block, the consensus limit (BIP-141).
 pub const BLOCK_WEIGHT: usize = 4_000_000;
+/// Virtual bytes that a block has room for: a quarter of its weight, and exactly the room of 4,000,000 units.
+pub const BLOCK_VIRTUAL_BYTES: u64 = (BLOCK_WEIGHT / 4) as u64;
 /// Transactions of a block, as many as fit: the smallest has 60 bytes without witnesses.
 pub const BLOCK_TRANSACTIONS: usize = 16_666;
 /// Inputs of a block, as many as fit: the smallest has 41 bytes.

@@ -6,10 +6,10 @@
 
 use alloy_primitives::{Address, U256};
 
-use super::{BlockSummary, ContractSum, EvmHeader};
+use super::{BitcoinHeader, BlockSummary, ContractSum, EvmHeader};
 use crate::{
     envelope::Envelope,
-    limits::windows::FEE_TOKENS,
+    limits::{bitcoin::BLOCK_VIRTUAL_BYTES, windows::FEE_TOKENS},
     primitives::TimeMs,
     sketch::{Bins, Distinct},
 };
@@ -36,9 +36,10 @@ pub struct Partial {
     /// Watched contracts that a block touched and that its record had no room for, over all blocks; 0 of a contract. Where there are some, nothing
     /// is known of a contract that no sum names.
     pub contracts_left_out: u64,
-    /// Sum of gas used over receipts.
+    /// Sum of gas used over receipts; Bitcoin: of the transactions' virtual bytes.
     pub gas_used: u64,
-    /// Sum of the blocks' gas limits: with [`gas_used`](Self::gas_used) their fullness. Zero of a contract, and where there are none.
+    /// Sum of the blocks' gas limits, Bitcoin: of the virtual bytes that they have room for. With [`gas_used`](Self::gas_used) their fullness. Zero of
+    /// a contract, and where there are none.
     pub gas_limit: U256,
     /// Sum of base fees over blocks that have one.
     pub base_fee_sum: U256,
@@ -174,6 +175,15 @@ impl Partial {
         }
     }
 
+    /// The same of a Bitcoin block: what it had room for, where its weight tells that its transactions are known.
+    #[must_use]
+    pub fn with_room(self, header: Option<&BitcoinHeader>) -> Self {
+        match header.and_then(|header| header.weight) {
+            Some(_) => Self { gas_limit: U256::from(BLOCK_VIRTUAL_BYTES), ..self },
+            None => self,
+        }
+    }
+
     /// What the transactions of one block did at a watched contract. `None`: the record is of a former version, which counted too little.
     pub fn of_contract(envelope: &Envelope, sum: &ContractSum) -> Option<Self> {
         sum.watched_from?;
@@ -271,9 +281,10 @@ impl Partial {
         self.first?.interval_ms(self.last?)
     }
 
-    /// The share of the blocks' gas limits that was used, 0 to 1; `None` where there are no limits.
+    /// The share of the blocks' gas limits that was used, 0 to 1; `None` where there are no limits. Bitcoin: of their room, 0.1 % off at most, since
+    /// each transaction's virtual bytes are rounded up.
     pub fn fullness(&self) -> Option<f64> {
-        (!self.gas_limit.is_zero()).then(|| self.gas_used as f64 / f64::from(self.gas_limit))
+        (!self.gas_limit.is_zero()).then(|| (self.gas_used as f64 / f64::from(self.gas_limit)).min(1.0))
     }
 }
 

@@ -226,6 +226,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new(90, "windows", include_str!("0090_windows.sql")),
     Migration::new(91, "endpoint_rows_link", include_str!("0091_endpoint_rows_link.sql")),
     Migration::new(92, "endpoints", include_str!("0092_endpoints.sql")),
+    Migration::new(93, "windows", include_str!("0093_windows.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (number UInt32, name String, applied_at DateTime64(3, 'UTC')) \

@@ -79,9 +79,9 @@ impl Figures {
         mean(self.base_fee_sum, self.base_fee_count)
     }
 
-    /// Gas used by gas limits; `None` of contracts, and where no block has a limit.
+    /// Gas used by gas limits (Bitcoin: virtual bytes by those that there is room for), 0 to 1; `None` of contracts, and where no block has a limit.
     pub fn fullness(&self) -> Option<f64> {
-        (self.gas_limit > 0).then(|| self.gas_used as f64 / self.gas_limit as f64)
+        (self.gas_limit > 0).then(|| (self.gas_used as f64 / self.gas_limit as f64).min(1.0))
     }
 
     /// Mean time from block to block, milliseconds; `None` with less than two heights, and where times fall.

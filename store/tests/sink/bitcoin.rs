@@ -311,6 +311,9 @@ async fn figures_from_rows_are_the_chains_as_far_as_its_time_has_come() {
     };
     let told = store.overview(&overview(FROM + settled * HOUR_MS)).await.expect("an answer");
     assert!(told.complete && told.source == Source::Rows && told.figures.senders > Some(0), "{told:?}");
+    // A block has room for a million virtual bytes.
+    let (room, used) = (told.figures.blocks as f64 * 1_000_000.0, told.figures.gas_used as f64);
+    assert!(used > 0.0 && told.figures.fullness() == Some(used / room), "{told:?}");
     let told = store.overview(&overview(median + HOUR_MS)).await.expect("an answer");
     let says = |reason: &Option<String>, words: &str| reason.as_deref().is_some_and(|reason| reason.contains(words));
     assert!(!told.complete && says(&told.reason, "the median time past is"), "{told:?}");

@@ -47,12 +47,13 @@ pub(super) struct Blocks {
     pub(super) s_price_max: Option<U256>,
 }
 
+// A Bitcoin block, which alone has a weight, has room for a million virtual bytes (`limits::bitcoin::BLOCK_VIRTUAL_BYTES`).
 pub(super) const BLOCKS: &str = "SELECT toUInt64(intDiv(toUnixTimestamp64Milli(b.block_time) - {base:Int64}, {width:Int64})) AS step, \
     count() AS s_blocks, min(b.height) AS s_first, max(b.height) AS s_last, argMin(b.block_time, b.height) AS s_first_time, \
     argMax(b.block_time, b.height) AS s_last_time, max(intDiv(b.version, 256)) AS s_sequence, \
     sum(b.transaction_count) AS s_transactions, sum(b.failed_count) AS s_failed, sum(b.unknown_count) AS s_unknown, \
     sum(b.unreadable_count) AS s_unreadable, sum(b.log_count) AS s_logs, sum(b.token_transfer_count) AS s_transfers, \
-    sum(b.receipt_gas_used) AS s_gas_used, sum(toUInt256(b.gas_limit)) AS s_gas_limit, \
+    sum(b.receipt_gas_used) AS s_gas_used, sum(toUInt256(if(isNull(b.weight), b.gas_limit, 1000000))) AS s_gas_limit, \
     sum(ifNull(b.base_fee_per_gas, toUInt256(0))) AS s_base_fee, countIf(isNotNull(b.base_fee_per_gas)) AS s_base_fees, \
     min(b.base_fee_per_gas) AS s_base_fee_min, max(b.base_fee_per_gas) AS s_base_fee_max, sum(b.fee_total) AS s_fee, \
     sum(b.fee_unknown_count) AS s_fee_unknown, sum(b.value_total) AS s_value, sum(b.gas_price_sum) AS s_price, \
