@@ -65,6 +65,15 @@ completeness: build ## How fast completeness answers at 100 million transactions
 backfill: build ## Fill 20,000 heights below a live chain, killed 20 times, compare every one. BACKFILL="--heights 2000 --kills 5 --seed 7"
 	$(TARGET)/release/loadtest backfill $(BACKFILL)
 
+.PHONY: tenants
+tenants: build ## 1,000 tenants beside one with as much, a noisy one beside a quiet one, what a credential costs. TENANTS="--kafka HOST:PORT --rounds 3"
+	$(TARGET)/release/loadtest tenants $(TENANTS)
+
+.PHONY: workers
+workers: build ## 16 workers, 64 partitions, 50 networks on one broker; some stop, die and join. WORKERS="--rounds 3 --seed 7"
+	$(TARGET)/release/loadtest workers $(WORKERS)
+	$(TARGET)/release/loadtest workers --ingest 8 --enrich 8 $(WORKERS)
+
 .PHONY: fuzz
 fuzz: fetch ## Random statements of an analyst, answers of nodes and calldata, an hour each. HEADWATER_FUZZ_SECONDS=600 HEADWATER_FUZZ_SEED=7
 	HEADWATER_FUZZ_SECONDS=$${HEADWATER_FUZZ_SECONDS:-3600} $(CARGO) test --workspace --locked --test fuzz -- --nocapture

@@ -10,7 +10,9 @@ use crate::matching::{self, Matching};
 use crate::merging::{self, Merging};
 use crate::node::bitcoin;
 use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, Origin, Schedule};
+use crate::tenants::{self, Tenants};
 use crate::wide::{self, Wide};
+use crate::workers::{self, Workers};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -41,6 +43,10 @@ enum Command {
     Backfill(Backfill),
     /// Measures many networks over many partitions in one process of a stage, over slow brokers
     Wide(Wide),
+    /// Measures many tenants beside one, a quiet one beside a noisy one, and what it costs to be let in
+    Tenants(Tenants),
+    /// Starts many workers on many partitions, stops, kills and adds some, and looks who has which partition and how long networks wait
+    Workers(Workers),
     /// Measures what merging blocks into windows costs a core, and what a day of windows takes in the log
     Windows(Merging),
     /// Measures what holding transactions against monitors of alerts costs a core
@@ -258,6 +264,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Completeness(args) => unless_stopped(completeness::run(args)).await,
         Command::Backfill(args) => unless_stopped(backfill::run(args)).await,
         Command::Wide(args) => unless_stopped(wide::run(args)).await,
+        Command::Tenants(args) => unless_stopped(tenants::run(args)).await,
+        Command::Workers(args) => unless_stopped(workers::run(args)).await,
         Command::Windows(args) => merging::run(args),
         Command::Node(Node::Core(args)) => args.serve(bitcoin::Kind::Core).await,
         Command::Node(Node::Electrum(args)) => args.serve(bitcoin::Kind::Electrum).await,

@@ -23,3 +23,10 @@ pub(crate) fn conditions(n: usize) -> Value {
 pub(crate) fn elsewhere(n: usize) -> String {
     format!("0x{:040x}", 0x5eed_0000_0000_u64 + n as u64)
 }
+
+/// A monitor of a network that finds nothing, another for each.
+pub(crate) fn nowhere(network: &str, n: usize) -> Value {
+    json!({
+        "name": format!("m{n:05}"), "network": network, "addresses": [{"address": elsewhere(n)}], "match_conditions": conditions(n)
+    })
+}

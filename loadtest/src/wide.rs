@@ -4,15 +4,14 @@
 //! Guarantee: what is measured is what a foreign consumer of `enriched.blocks` sees, over a way of its own; a block counts when its
 //! record is there.
 
+use crate::arrivals::Arrivals;
 use crate::bench::processes;
 use crate::cluster::{self, Cluster, Endpoint, Servers, Settings, Way};
 use crate::failure::Failure;
 use crate::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use clap::Args;
 use runtime::log::kafka::{KafkaConfig, KafkaLog};
-use runtime::log::{Log as _, PollLimits, Polled, Reader, TopicPartition};
-use schemas::headers::ChainHeaders;
-use schemas::{Op, topics};
+use schemas::topics;
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Write as _;
@@ -117,7 +116,11 @@ pub async fn report(args: &Wide, tell: &mut (dyn FnMut(String) + Send)) -> Resul
             return Err(format!("{args:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
     }
-    let mut seen = Seen::from_the_beginning(&servers.direct, &cluster.prefix, args.partitions).await?;
+    let mut seen = {
+        let config = KafkaConfig { prefix: cluster.prefix.clone(), ..KafkaConfig::new(&servers.direct) };
+        let log = KafkaLog::connect(config).await?;
+        Arrivals::from_the_beginning(&*log, topics::ENRICHED_BLOCKS.name, args.partitions).await?
+    };
     if let Some(proxy) = &servers.proxy {
         for broker in 1..=args.brokers {
             proxy.spoil(broker, Way::Slow(args.late)).await?;
@@ -142,7 +145,7 @@ impl Stand<'_> {
     async fn measure(
         &mut self,
         args: &Wide,
-        seen: &mut Seen,
+        seen: &mut Arrivals,
         tell: &mut (dyn FnMut(String) + Send),
     ) -> Result<Report, Failure> {
         let begun = Instant::now();
@@ -183,7 +186,7 @@ impl Stand<'_> {
     }
 
     /// Waits until the head of every chain is there.
-    async fn until_all(&mut self, seen: &mut Seen) -> Result<(), Failure> {
+    async fn until_all(&mut self, seen: &mut Arrivals) -> Result<(), Failure> {
         let end = Instant::now() + PATIENCE;
         loop {
             seen.poll().await?;
@@ -199,7 +202,7 @@ impl Stand<'_> {
     }
 
     /// Lets every chain grow for a while. The longest that a block was on its way.
-    async fn watch(&mut self, args: &Wide, seen: &mut Seen) -> Result<Duration, Failure> {
+    async fn watch(&mut self, args: &Wide, seen: &mut Arrivals) -> Result<Duration, Failure> {
         let end = Instant::now() + Duration::from_secs(args.watch);
         // Never all at once: a chain's block is no other's.
         let pause = Duration::from_secs_f64(args.every / self.nodes.len() as f64);
@@ -221,54 +224,6 @@ impl Stand<'_> {
         self.until_all(seen).await?;
         seen.measure(&mut self.made);
         Ok(seen.slowest)
-    }
-}
-
-/// What a foreign consumer of `enriched.blocks` has seen.
-struct Seen {
-    reader: Box<dyn Reader>,
-    /// Highest height of each network.
-    heights: HashMap<String, u64>,
-    slowest: Duration,
-}
-
-impl Seen {
-    async fn from_the_beginning(brokers: &str, prefix: &str, partitions: u32) -> Result<Self, Failure> {
-        let log = KafkaLog::connect(KafkaConfig { prefix: prefix.to_owned(), ..KafkaConfig::new(brokers) }).await?;
-        let topic = topics::ENRICHED_BLOCKS.name;
-        let from: Vec<_> = (0..partitions).map(|partition| (TopicPartition { topic, partition }, 0)).collect();
-        let reader = log.reader(&from).await?;
-        Ok(Self { reader, heights: HashMap::new(), slowest: Duration::ZERO })
-    }
-
-    async fn poll(&mut self) -> Result<(), Failure> {
-        let limits = PollLimits { records: 1_000, bytes: 4 << 20, wait: Duration::from_millis(20) };
-        let Polled::Records(records) = self.reader.poll(limits).await? else { return Ok(()) };
-        for record in records {
-            let meta = ChainHeaders::parse(|name| record.header(name)).map_err(|e| format!("{e:?}"))?;
-            if meta.op != Op::Apply {
-                continue;
-            }
-            // Chains begin at height 1 and do not fork here.
-            let height = self.heights.entry(meta.network.as_str().to_owned()).or_default();
-            *height = (*height).max(meta.sequence);
-        }
-        Ok(())
-    }
-
-    fn height(&self, slug: &str) -> u64 {
-        self.heights.get(slug).copied().unwrap_or_default()
-    }
-
-    /// Takes what has come off the list, and remembers the slowest.
-    fn measure(&mut self, made: &mut HashMap<(String, u64), Instant>) {
-        made.retain(|(slug, height), at| {
-            let there = self.heights.get(slug).is_some_and(|h| h >= height);
-            if there {
-                self.slowest = self.slowest.max(at.elapsed());
-            }
-            !there
-        });
     }
 }
 

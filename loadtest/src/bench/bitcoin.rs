@@ -2,7 +2,7 @@
 //!
 //! Guarantee: the figures count only when the store then holds every transaction, input, output and satoshi of the chain.
 
-use super::instance::Instance;
+use super::instance::{Instance, Setting};
 use super::{Failure, NETWORK, Node, processes};
 use crate::cluster::Endpoint;
 use crate::node::bitcoin::{Canonical, Clock, Config, Dataset, EndpointConfig, Origin, Simulator, spawn};
@@ -113,7 +113,7 @@ pub(super) async fn measure(
     let block_set = data.name().to_owned();
     let source = Source::start(data, blocks, at_ms).await?;
     let network = Endpoint::from(&source.simulator).network(NETWORK);
-    let mut instance = Instance::launch(binary, &network, extra, keep).await?;
+    let mut instance = Instance::launch(binary, &network, &Setting { keep, ..Setting::of(extra) }).await?;
     let measured = one(&source, &mut instance, block_set).await;
     let stopped = instance.stop().await;
     let mut measured = measured.map_err(|e| instance.explain(e))?;

@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) async fn catch_up(binary: &Path, data: Arc<Dataset>, blocks: u64) -> Result<Speed, Failure> {
     let at_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
     let node = Node::start(data, blocks, at_ms).await?;
-    let setting = Setting { extra: "", keep: false, networks: 1 };
+    let setting = Setting::of("");
     let mut instance = Instance::start(binary, &node, &setting).await?;
     let speed = speed::measure(&node, &mut instance, false, false).await;
     let stopped = instance.stop().await;

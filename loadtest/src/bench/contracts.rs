@@ -43,7 +43,8 @@ impl Contracts {
     }
 }
 
-fn most_named(data: &Dataset) -> Vec<Address> {
+/// Addresses that recorded blocks name as receivers and in logs, the most frequent first.
+pub(crate) fn most_named(data: &Dataset) -> Vec<Address> {
     let mut times: HashMap<Address, usize> = HashMap::new();
     for (address, of_block) in data.blocks().iter().flat_map(|block| block.contracts()) {
         *times.entry(*address).or_default() += of_block;

@@ -103,7 +103,7 @@ async fn one(
     let beside = (1..=endpoints).map(|n| EndpointConfig::new(&format!("endpoint-{n}"))).collect();
     let node = Node::with(data, BLOCKS, at_ms, beside).await?;
     node.simulator.clear_faults();
-    let mut instance = Instance::start(binary, &node, &Setting { extra, keep: false, networks }).await?;
+    let mut instance = Instance::start(binary, &node, &Setting { networks, ..Setting::of(extra) }).await?;
     let measured = counted(&node, &instance, networks).await;
     let stopped = instance.stop().await;
     let fleet = measured.map_err(|e| instance.explain(e))?;

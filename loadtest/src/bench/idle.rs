@@ -49,7 +49,7 @@ pub(super) async fn measure(
 ) -> Result<Idle, Failure> {
     let node = Node::start(data, BLOCKS, at_ms).await?;
     node.simulator.clear_faults();
-    let setting = Setting { extra, keep: false, networks };
+    let setting = Setting { networks, ..Setting::of(extra) };
     let mut instance = Instance::start(binary, &node, &setting).await?;
     let measured = async {
         at_rest(&node, &instance, networks).await?;

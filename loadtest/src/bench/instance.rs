@@ -29,16 +29,25 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
 const CONFIG: &str = "headwater.toml";
 
 /// How it is set up.
-pub(super) struct Setting<'a> {
+pub(crate) struct Setting<'a> {
     /// Lines for the configuration's end.
     pub extra: &'a str,
     /// Keep its folder, and say where.
     pub keep: bool,
     /// Networks, all on the same node; the first is measured.
     pub networks: usize,
+    /// Further lines of `[api]`.
+    pub api: &'a str,
 }
 
-pub(super) struct Instance {
+impl<'a> Setting<'a> {
+    /// Of one network, and nothing is kept.
+    pub(crate) fn of(extra: &'a str) -> Self {
+        Self { extra, keep: false, networks: 1, api: "" }
+    }
+}
+
+pub(crate) struct Instance {
     child: Child,
     pid: u32,
     watch: Watch,
@@ -52,7 +61,7 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Starts the binary and waits until its API answers.
-    pub(super) async fn start(binary: &Path, node: &Node, setting: &Setting<'_>) -> Result<Self, Failure> {
+    pub(crate) async fn start(binary: &Path, node: &Node, setting: &Setting<'_>) -> Result<Self, Failure> {
         let mut text = String::new();
         for n in 1..=setting.networks {
             let slug = if n == 1 { NETWORK.to_owned() } else { format!("{NETWORK}-{n}") };
@@ -64,17 +73,18 @@ impl Instance {
             );
             endpoints(node, &mut text);
         }
-        Self::launch(binary, &text, setting.extra, setting.keep).await
+        Self::launch(binary, &text, setting).await
     }
 
     /// The same with these lines of its networks.
-    pub(super) async fn launch(binary: &Path, networks: &str, extra: &str, keep: bool) -> Result<Self, Failure> {
+    pub(crate) async fn launch(binary: &Path, networks: &str, setting: &Setting<'_>) -> Result<Self, Failure> {
+        let Setting { extra, keep, api: of_api, .. } = *setting;
         let folder = tempfile::Builder::new().prefix("headwater-bench-").disable_cleanup(keep).tempdir()?;
         let [api, admin, store] = free_ports()?;
         let config = folder.path().join(CONFIG);
         let data = folder.path().join("data");
         let text = format!(
-            "[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n[store]\nlisten = \"{store}\"\n\
+            "[data]\ndir = {data:?}\n[api]\nlisten = \"{api}\"\n{of_api}\n[admin]\nlisten = \"{admin}\"\n[store]\nlisten = \"{store}\"\n\
              {networks}{extra}\n"
         );
         fs::write(&config, text)?;
@@ -98,15 +108,20 @@ impl Instance {
     }
 
     /// CPU time so far by thread name, and of its children.
-    pub(super) fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> Usage {
         self.watch.usage()
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
-    pub(super) fn socket_url(&self) -> String {
+    /// Where its API listens.
+    pub(crate) fn api(&self) -> SocketAddr {
+        self.api
+    }
+
+    pub(crate) fn socket_url(&self) -> String {
         format!("ws://{}/api/v1/ws", self.api)
     }
 
@@ -116,26 +131,26 @@ impl Instance {
     }
 
     /// The highest height that is visible in the store; 0: none.
-    pub(super) async fn processed(&self) -> Result<u64, Failure> {
+    pub(crate) async fn processed(&self) -> Result<u64, Failure> {
         let health = self.health().await?;
         let network = health["networks"].as_array().and_then(|all| all.iter().find(|n| n["network"] == NETWORK));
         Ok(network.and_then(|n| n["processed_height"].as_u64()).unwrap_or(0))
     }
 
     /// How many networks are visible up to `height`.
-    pub(super) async fn all_at(&self, height: u64) -> Result<usize, Failure> {
+    pub(crate) async fn all_at(&self, height: u64) -> Result<usize, Failure> {
         let health = self.health().await?;
         let networks = health["networks"].as_array().into_iter().flatten();
         Ok(networks.filter(|n| n["processed_height"].as_u64().is_some_and(|at| at >= height)).count())
     }
 
     /// Its metrics, in the Prometheus text format.
-    pub(super) async fn metrics(&self) -> Result<String, Failure> {
+    pub(crate) async fn metrics(&self) -> Result<String, Failure> {
         Ok(self.client.get(format!("http://{}/metrics", self.admin)).send().await?.error_for_status()?.text().await?)
     }
 
     /// Waits until `height` is visible. `patience`: how long nothing may change.
-    pub(super) async fn reach(&mut self, height: u64, patience: Duration) -> Result<(), Failure> {
+    pub(crate) async fn reach(&mut self, height: u64, patience: Duration) -> Result<(), Failure> {
         let (mut seen, mut changed) = (0, Instant::now());
         // Shown on a terminal only.
         let bar = ProgressBar::new(height)
@@ -161,7 +176,7 @@ impl Instance {
     }
 
     /// One row of numbers, asked for with the analyst's password.
-    pub(super) async fn row(&self, sql: &str) -> Result<Vec<u128>, Failure> {
+    pub(crate) async fn row(&self, sql: &str) -> Result<Vec<u128>, Failure> {
         let file = self.data().join("store/credentials.toml");
         let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
         let password = text.lines().find_map(|line| {
@@ -185,7 +200,7 @@ impl Instance {
     }
 
     /// Its configuration file.
-    pub(super) fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join(CONFIG)
     }
 
@@ -194,12 +209,12 @@ impl Instance {
     }
 
     /// Where the store keeps its parts.
-    pub(super) fn store_folder(&self) -> PathBuf {
+    pub(crate) fn store_folder(&self) -> PathBuf {
         self.data().join("store")
     }
 
     /// Bytes on disk of each entry of the data directory.
-    pub(super) fn sizes(&self) -> Result<Vec<(String, u64)>, Failure> {
+    pub(crate) fn sizes(&self) -> Result<Vec<(String, u64)>, Failure> {
         let mut sizes = Vec::new();
         for entry in fs::read_dir(self.data())? {
             let entry = entry?;
@@ -210,7 +225,7 @@ impl Instance {
     }
 
     /// Asks it to stop, waits, and kills it when it takes too long.
-    pub(super) async fn stop(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
         match child::stop(&mut self.child, STOP_DEADLINE).await? {
             Some(status) if status.success() => Ok(()),
             Some(status) => Err(self.explain(format!("it ended with {status}").into())),
@@ -219,7 +234,7 @@ impl Instance {
     }
 
     /// An error with the last messages of the binary.
-    pub(super) fn explain(&self, error: Failure) -> Failure {
+    pub(crate) fn explain(&self, error: Failure) -> Failure {
         let explained = child::explain(error, self.folder.path());
         let kept = if self.keep { format!("\nkept in {}", self.folder.path().display()) } else { String::new() };
         format!("{explained}{kept}").into()

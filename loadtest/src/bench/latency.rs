@@ -132,28 +132,28 @@ pub(super) async fn measure(
 }
 
 /// Times, the shortest first.
-pub(super) struct Times(Vec<Duration>);
+pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
-    pub(super) fn of(times: impl Iterator<Item = Duration>) -> Self {
+    pub(crate) fn of(times: impl Iterator<Item = Duration>) -> Self {
         let mut times: Vec<Duration> = times.collect();
         times.sort();
         Self(times)
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.len() as u64
     }
 
     /// Milliseconds that this part of them does not exceed; not a number without any.
-    pub(super) fn ms(&self, part: f64) -> f64 {
+    pub(crate) fn ms(&self, part: f64) -> f64 {
         let at = ((self.0.len() as f64 * part).ceil() as usize).saturating_sub(1);
         self.0.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
     }
 }
 
 /// When the node showed each height.
-pub(super) fn shown(heads: &mut Receiver<HeadEvent>) -> HashMap<u64, Instant> {
+pub(crate) fn shown(heads: &mut Receiver<HeadEvent>) -> HashMap<u64, Instant> {
     let mut shown = HashMap::new();
     while let Ok(head) = heads.try_recv() {
         shown.insert(head.block.height, head.at);

@@ -8,18 +8,19 @@
 //! `--ingest-only` others: how fast a chain becomes records of Kafka, and how fast peers do the same. With `--against` two binaries
 //! in turn, on the same blocks.
 
-mod alerts;
+pub(crate) mod alerts;
 mod bitcoin;
 mod catch_up;
 pub(crate) mod child;
 mod compare;
-mod contracts;
+pub(crate) mod contracts;
 mod feed;
 mod fleet;
 mod idle;
-mod instance;
-mod latency;
+pub(crate) mod instance;
+pub(crate) mod latency;
 mod merges;
+mod node;
 mod peers;
 pub(crate) mod processes;
 mod report;
@@ -28,7 +29,7 @@ mod speed;
 
 use crate::cluster;
 use crate::failure::Failure;
-use crate::node::evm::{self, Clock, Config, Dataset, EndpointConfig, Fault, FaultKind, Origin, Simulator};
+use crate::node::evm::Dataset;
 use alerts::Alerts;
 use bitcoin::Bitcoin;
 pub(crate) use catch_up::catch_up;
@@ -38,7 +39,9 @@ use feed::Feed;
 use fleet::Fleet;
 use idle::Idle;
 use instance::{Instance, Setting};
+pub(crate) use node::Node;
 pub use processes::{Memory, memory};
+pub(crate) use report::{Lines, figure};
 use report::{Report, Settings};
 pub use speed::Speed;
 use std::path::{Path, PathBuf};
@@ -46,10 +49,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The network's name in the measured configuration.
-const NETWORK: &str = "bench";
-
-/// Canonical blocks that the simulated node keeps at most; deeper ones are computed again when they are asked for.
-const KEPT_BLOCKS: u64 = 65_536;
+pub(crate) const NETWORK: &str = "bench";
 
 /// Blocks that are there before alerts are measured.
 const ALERT_HISTORY: u64 = 20;
@@ -262,8 +262,7 @@ impl Measuring {
             extra.push('\n');
             extra.push_str(&contracts.lines);
         }
-        let mut instance =
-            Instance::start(binary, &node, &Setting { extra: &extra, keep: args.keep, networks: 1 }).await?;
+        let mut instance = Instance::start(binary, &node, &Setting { keep: args.keep, ..Setting::of(&extra) }).await?;
         let measured = async {
             let speed =
                 speed::measure(&node, &mut instance, kind != LogKind::Embedded, args.transactions.is_some()).await?;
@@ -393,55 +392,6 @@ impl Measuring {
         }
         report::print_feeds(&Settings::new(self, LogKind::Kafka, &self.binary), &feeds, args.format)?;
         failed.map_or(Ok(()), Err)
-    }
-}
-
-/// A simulated node on threads of its own, so that its CPU is told apart.
-struct Node {
-    simulator: Simulator,
-    runtime: Option<tokio::runtime::Runtime>,
-}
-
-impl Node {
-    /// How the node's threads are called.
-    const THREADS: &'static str = "sim";
-
-    /// A chain of `blocks` blocks that begins at `at_ms`, of which only the first shows until the fault is cleared.
-    async fn start(data: Arc<Dataset>, blocks: u64, at_ms: u64) -> Result<Self, Failure> {
-        Self::with(data, blocks, at_ms, Vec::new()).await
-    }
-
-    /// The same with endpoints beside the first, which show the whole chain.
-    async fn with(
-        data: Arc<Dataset>,
-        blocks: u64,
-        at_ms: u64,
-        endpoints: Vec<EndpointConfig>,
-    ) -> Result<Self, Failure> {
-        let config = Config {
-            clock: Clock::Manual,
-            history: blocks,
-            faults: vec![Fault::always(FaultKind::StaleHead { back: blocks })],
-            endpoints,
-            origin: Origin::At(at_ms),
-            window: usize::try_from(blocks.min(KEPT_BLOCKS))?.saturating_add(8_192),
-            ..Config::new(data)
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name(Self::THREADS)
-            .enable_all()
-            .build()?;
-        let simulator = runtime.spawn(evm::spawn(config)).await??;
-        Ok(Self { simulator, runtime: Some(runtime) })
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

@@ -103,10 +103,10 @@ pub(super) fn print(alone: &Alone, format: Format) -> std::io::Result<()> {
 }
 
 /// Lines of a name, a figure per column, and a unit.
-pub(super) struct Lines(pub String);
+pub(crate) struct Lines(pub String);
 
 impl Lines {
-    pub(super) fn line(&mut self, what: &str, figures: impl IntoIterator<Item = String>, unit: &str) {
+    pub(crate) fn line(&mut self, what: &str, figures: impl IntoIterator<Item = String>, unit: &str) {
         let figures: String = figures.into_iter().map(|f| format!(" {f:>14}")).collect();
         // Writing into memory cannot fail.
         let _ = writeln!(self.0, "{}", format!("{what:<42}{figures}  {unit}").trim_end());
@@ -388,7 +388,7 @@ fn feeds_table(settings: &Settings, feeds: &[Feed]) -> String {
 }
 
 /// Three digits that matter.
-pub(super) fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     match value.abs() {
         v if v.is_nan() => "–".to_owned(),
         v if v >= 100.0 => format!("{value:.0}"),

@@ -62,6 +62,19 @@ impl Processes {
         Ok(())
     }
 
+    /// Whether a process that was told to stop has ended: then it is forgotten. Does not wait.
+    ///
+    /// # Errors
+    /// When its state cannot be asked for.
+    pub fn has_ended(&mut self, name: &str) -> Result<bool, Failure> {
+        let Some(child) = self.children.get_mut(name) else { return Ok(true) };
+        if child.try_wait()?.is_none() {
+            return Ok(false);
+        }
+        self.children.remove(name);
+        Ok(true)
+    }
+
     /// Sends a process a signal.
     ///
     /// # Errors

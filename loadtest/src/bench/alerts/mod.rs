@@ -12,15 +12,15 @@ mod tenants;
 use super::instance::{Instance, Setting};
 use super::latency::{self, Times};
 use super::{Failure, Node};
-use control::Bounds;
-use receiver::{Firing, Receiver};
-use runtime::scripts::Scripts;
-use runtime::targets::Targets;
+use crate::defined::{self, Defined};
+use receiver::Firing;
+pub(crate) use receiver::Receiver;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tenants::Tenants;
+pub(crate) use tenants::{channel, each};
 use tokio::time::MissedTickBehavior;
 
 /// How long what is awaited may take.
@@ -75,7 +75,7 @@ pub(super) async fn measure(
 ) -> Result<Alerts, Failure> {
     let receiver = Receiver::start().await?;
     let extra = format!("{extra}\n[alerts]\nallow_targets = [\"{}\"]\n", receiver.address());
-    let mut instance = Instance::start(binary, node, &Setting { extra: &extra, keep, networks: 1 }).await?;
+    let mut instance = Instance::start(binary, node, &Setting { keep, ..Setting::of(&extra) }).await?;
     let measured = run(node, &mut instance, &receiver, load).await;
     let stopped = instance.stop().await;
     let alerts = measured.map_err(|e| instance.explain(e))?;
@@ -89,23 +89,55 @@ async fn run(node: &Node, instance: &mut Instance, receiver: &Receiver, load: Lo
     let head = simulator.advance(1)?;
     instance.reach(head, PATIENCE).await?;
     let config = runtime::config::load(&instance.config())?;
-    let alerts = &config.alerts;
-    let targets = Targets::new(&alerts.allow_targets, &alerts.ports).map_err(|wrong| wrong.join("; "))?;
-    let scripts = Scripts::of(alerts.scripts, &alerts.scripts_dir);
-    let bounds = Bounds { targets, scripts, max_unindexed: alerts.max_unindexed };
+    let defined = Defined::open(&config.control, defined::bounds(&config.alerts)?).await?;
     let many = (load.tenants, load.monitors.saturating_sub(load.tenants));
-    let tenants = Tenants::define(&config.control, &bounds, receiver, many).await?;
-    tenants.watch_failures(&bounds).await?;
+    let tenants = Tenants::define(defined, receiver, many).await?;
+    tenants.watch_failures().await?;
     let count = tenants.count();
     tenants.close().await;
     warm_up(node, receiver, count).await?;
+    let Told { blocks, transactions_per_second, times } =
+        told(node, receiver, count, (load.rate, load.lasting)).await?;
+    Ok(Alerts {
+        tenants: count,
+        monitors: many.1 + count,
+        transactions_per_second,
+        blocks,
+        messages: times.count(),
+        p50_ms: times.ms(0.5),
+        p99_ms: times.ms(0.99),
+        max_ms: times.ms(1.0),
+    })
+}
 
+/// What came of blocks at a steady rate.
+pub(crate) struct Told {
+    /// Blocks that were made.
+    pub blocks: u64,
+    /// Transactions per second that the node made.
+    pub transactions_per_second: f64,
+    /// From the head to the first request of each alert.
+    pub times: Times,
+}
+
+/// Lets the node make transactions at this rate for so long, of which so many tenants are told each that failed, at this receiver and nobody
+/// else.
+///
+/// # Errors
+/// An alert that did not come, or came twice.
+pub(crate) async fn told(
+    node: &Node,
+    receiver: &Receiver,
+    tenants: usize,
+    (rate, lasting): (f64, Duration),
+) -> Result<Told, Failure> {
+    let simulator = &node.simulator;
     let cycle = simulator.canonical(1..=simulator.head());
     let mean = cycle.iter().map(|b| b.facts.tx_count).sum::<u64>() as f64 / cycle.len().max(1) as f64;
-    let blocks = ((load.lasting.as_secs_f64() * load.rate / mean.max(1.0)).ceil() as u64).max(1);
+    let blocks = ((lasting.as_secs_f64() * rate / mean.max(1.0)).ceil() as u64).max(1);
     let (first, mut heads) = (simulator.head() + 1, simulator.subscribe());
     let last = first + blocks - 1;
-    let mut pace = tokio::time::interval(load.lasting.div_f64(blocks as f64));
+    let mut pace = tokio::time::interval(lasting.div_f64(blocks as f64));
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (begun, mut shown) = (Instant::now(), HashMap::new());
     for _ in 0..blocks {
@@ -116,7 +148,7 @@ async fn run(node: &Node, instance: &mut Instance, receiver: &Receiver, load: Lo
     }
     let made = begun.elapsed();
     let facts: Vec<_> = simulator.canonical(first..=last).iter().map(|b| b.facts).collect();
-    let wanted = facts.iter().map(|f| f.failed).sum::<u64>() as usize * count;
+    let wanted = facts.iter().map(|f| f.failed).sum::<u64>() as usize * tenants;
     if wanted == 0 {
         return Err("none of the measured blocks has a failed transaction: there is nothing to tell".into());
     }
@@ -143,16 +175,8 @@ async fn run(node: &Node, instance: &mut Instance, receiver: &Receiver, load: Lo
             format!("it is not known when the blocks of {} alerts were shown", wanted as u64 - times.count()).into()
         );
     }
-    Ok(Alerts {
-        tenants: count,
-        monitors: many.1 + count,
-        transactions_per_second: facts.iter().map(|f| f.tx_count).sum::<u64>() as f64 / made.as_secs_f64(),
-        blocks,
-        messages: times.count(),
-        p50_ms: times.ms(0.5),
-        p99_ms: times.ms(0.99),
-        max_ms: times.ms(1.0),
-    })
+    let transactions = facts.iter().map(|f| f.tx_count).sum::<u64>();
+    Ok(Told { blocks, transactions_per_second: transactions as f64 / made.as_secs_f64(), times })
 }
 
 /// That each alert came, and none under two ids.
@@ -168,7 +192,7 @@ fn once(firings: &[Firing], wanted: usize) -> Result<(), Failure> {
 }
 
 /// Makes blocks until each tenant has heard of one, and waits until nothing more comes.
-async fn warm_up(node: &Node, receiver: &Receiver, tenants: usize) -> Result<(), Failure> {
+pub(crate) async fn warm_up(node: &Node, receiver: &Receiver, tenants: usize) -> Result<(), Failure> {
     let until = Instant::now() + PATIENCE;
     let heard = |receiver: &Receiver| {
         let mut heard: Vec<usize> = receiver.firings().iter().map(|firing| firing.tenant).collect();

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// A message that says that an alert fires.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Firing {
+pub(crate) struct Firing {
     /// When its first request came.
     pub at: Instant,
     /// Which tenant's, by the path that it came to.
@@ -29,30 +29,30 @@ pub(super) struct Firing {
 type Firings = Arc<Mutex<HashMap<String, Firing>>>;
 
 /// Listens until it is dropped.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     firings: Firings,
     serving: Serving,
 }
 
 impl Receiver {
-    pub(super) async fn start() -> Result<Self, Failure> {
+    pub(crate) async fn start() -> Result<Self, Failure> {
         let firings = Firings::default();
         let app = Router::new().route("/{tenant}", post(take)).with_state(firings.clone());
         Ok(Self { serving: Serving::start(app).await?, firings })
     }
 
     /// Where it listens.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.serving.address()
     }
 
     /// The URL of a tenant's channel.
-    pub(super) fn url(&self, tenant: usize) -> String {
+    pub(crate) fn url(&self, tenant: usize) -> String {
         format!("http://{}/{tenant}", self.address())
     }
 
     /// Those that came so far.
-    pub(super) fn firings(&self) -> Vec<Firing> {
+    pub(crate) fn firings(&self) -> Vec<Firing> {
         self.firings.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
