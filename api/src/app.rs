@@ -96,6 +96,8 @@ pub struct App {
     pub abis: Abis,
     /// Exports that run.
     pub exports: Arc<Exports>,
+    /// Imports at the same time.
+    pub imports: Semaphore,
     /// Previews of monitors that run.
     pub previews: Arc<Semaphore>,
     /// Those of rules, which ask the store.

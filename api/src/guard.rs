@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::App,
+    body::lines,
     door,
     error::{ApiError, cut},
     metrics,
@@ -109,9 +110,13 @@ async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, A
     if bytes > limits::HTTP_URI_BYTES {
         return Err(ApiError::UriTooLong { bytes });
     }
+    let (most, deadline) = match lines::is_streamed(request.method(), request.uri().path(), request.headers()) {
+        true => (limits::control::IMPORT_BYTES, limits::control::IMPORT_TIME),
+        false => (limits::HTTP_BODY_BYTES, app.config.request_deadline),
+    };
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|l| l > limits::HTTP_BODY_BYTES) {
-        return Err(ApiError::BodyTooLarge { limit: limits::HTTP_BODY_BYTES });
+    if length.is_some_and(|l| l > most) {
+        return Err(ApiError::BodyTooLarge { limit: most });
     }
     // Nothing that is held while the request is answered may refer to it.
     let account = request.extensions().get::<Arc<Account>>().cloned();
@@ -131,7 +136,6 @@ async fn admitted(app: &App, request: Request, next: Next) -> Result<Response, A
         }
         false => None,
     };
-    let deadline = app.config.request_deadline;
     match tokio::time::timeout(deadline, next.run(request)).await {
         Ok(response) => Ok(response),
         Err(_) => Err(ApiError::Deadline { seconds: deadline.as_secs() }),

@@ -5,6 +5,8 @@
 //!           ─▶ rows of the control store ─▶ rows of the store ─▶ tombstone, audit ─▶ gone
 //! ```
 //!
+//! An import that was cut off is asked for here: what there is of it goes the same way.
+//!
 //! Guarantee: each step begins when the one before is known to be done, and is done again where it was interrupted: a process that dies is
 //! followed by another, and several do no harm to each other. What the sink writes after that of a tenant (alerts that were in the log, a
 //! topic that is read again) is removed within [`SWEEP`], for as long as the log may hold any of it. A store that is away is waited for, and
@@ -55,6 +57,10 @@ pub async fn follow(control: &Control, store: &Store) {
     loop {
         let done = async {
             let mut held: Result<(), Held> = Ok(());
+            let halves = control.give_up_imports().await?;
+            if halves > 0 {
+                tracing::warn!(organisations = halves, "imports came to no end; what there is of them is removed");
+            }
             let all = control.leaving().await?;
             going.retain(|id, _| all.iter().any(|leaving| leaving.id().as_str() == id));
             for leaving in &all {

@@ -19,6 +19,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     handler::Handler,
     http::{HeaderName, HeaderValue, Method, header},
     middleware,
@@ -253,6 +254,7 @@ fn assemble(
         commands,
         abis: Abis::default(),
         exports: Arc::default(),
+        imports: Semaphore::new(limits::control::IMPORTS),
         previews: Arc::new(Semaphore::new(limits::alerts::PREVIEWS)),
         rule_previews: Arc::new(Semaphore::new(limits::alerts::RULE_PREVIEWS)),
         rule_preview_turns: Turns::default(),
@@ -267,7 +269,9 @@ fn assemble(
     let router = router
         .fallback_service(routes::dashboard::serve.with_state(Arc::clone(&app)))
         .method_not_allowed_fallback(guard::method_not_allowed)
-        .layer(RequestBodyLimitLayer::new(limits::HTTP_BODY_BYTES))
+        // Of every body but one that is read while it comes.
+        .layer(DefaultBodyLimit::max(limits::HTTP_BODY_BYTES))
+        .layer(RequestBodyLimitLayer::new(limits::control::IMPORT_BYTES))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::admit))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), door::enter));

@@ -90,7 +90,9 @@ pub use idempotency::IdempotencyKey;
 pub use identities::{Identity, Visit};
 pub use invitations::{Invitation, Invited, Membership};
 pub use keys::{Fresh, Key, KeyPatch, Made, NewKey, Session};
-pub use life::{Emptied, Export, Exporter, FORMAT as EXPORT_FORMAT, Imported, Leaving, Tombstone};
+pub use life::{
+    Emptied, Export, Exporter, FORMAT as EXPORT_FORMAT, ImportReader, Imported, Leaving, Progress, ToImport, Tombstone,
+};
 pub use migrations::{Migration, Step};
 pub use open::{Control, Mode, Operator, Trust, migrate};
 pub use organisations::{Founded, Member, MemberState, OrganisationPatch};

@@ -75,6 +75,13 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0007_life.sqlite.sql"),
         postgres: include_str!("../migrations/0007_life.postgres.sql"),
     },
+    Migration {
+        number: 8,
+        name: "importing",
+        common: include_str!("../migrations/0008_importing.sql"),
+        sqlite: "",
+        postgres: "",
+    },
 ];
 
 impl Migration {

@@ -27,6 +27,8 @@ pub struct TenantInfo {
     pub suspended_reason: Option<String>,
     /// Since when it is being deleted.
     pub deleting_at: Option<TimeMs>,
+    /// When what it is being made of was last worked on: it is not whole yet.
+    pub importing_at: Option<TimeMs>,
     /// The plan that says what it may use.
     pub plan: String,
     /// For `If-Match`.
@@ -34,21 +36,24 @@ pub struct TenantInfo {
 }
 
 impl TenantInfo {
-    /// In a word: `active`, `suspended`, `deleting`.
+    /// In a word: `active`, `importing`, `suspended`, `deleting`.
     pub fn state(&self) -> &'static str {
-        match (self.deleting_at, self.suspended_at) {
-            (Some(_), _) => "deleting",
-            (None, Some(_)) => "suspended",
-            (None, None) => "active",
+        match (self.deleting_at, self.importing_at, self.suspended_at) {
+            (Some(_), _, _) => "deleting",
+            (None, Some(_), _) => "importing",
+            (None, None, Some(_)) => "suspended",
+            (None, None, None) => "active",
         }
     }
 }
 
+/// All columns of a tenant, as they are read.
 macro_rules! columns {
     () => {
-        "tenant_id, slug, name, created_at, suspended_at, suspended_reason, deleting_at, plan, version"
+        "tenant_id, slug, name, created_at, suspended_at, suspended_reason, deleting_at, importing_at, plan, version"
     };
 }
+pub(crate) use columns;
 
 pub(crate) const SUSPENDED: Sql = Sql::of_tenant("SELECT suspended_at FROM tenants WHERE tenant_id = $1");
 const GET: Sql = Sql::of_tenant(concat!("SELECT ", columns!(), " FROM tenants WHERE tenant_id = $1"));
@@ -75,12 +80,15 @@ pub(crate) async fn suspended(tx: &mut Tx) -> Result<bool, Error> {
 /// All of them: for operators only.
 pub(crate) async fn all(db: &Db) -> Result<Vec<TenantInfo>, Error> {
     let mut tx = db.system(false).await?;
-    let rows = async {
-        tx.set("headwater.operator", "on").await?;
-        tx.system(ALL, &[Value::from(""), (limits::TENANTS as i64).into()]).await
-    };
-    let rows = rows.await;
-    tx.end(rows).await?.iter().map(read).collect()
+    let rows = all_in(&mut tx).await;
+    tx.end(rows).await
+}
+
+/// The same in a transaction, which sees all of them from here on.
+pub(crate) async fn all_in(tx: &mut Tx) -> Result<Vec<TenantInfo>, Error> {
+    tx.set("headwater.operator", "on").await?;
+    let rows = tx.system(ALL, &[Value::from(""), (limits::TENANTS as i64).into()]).await?;
+    rows.iter().map(read).collect()
 }
 
 /// Some of them, each with the number of its members: for operators only.
@@ -139,6 +147,7 @@ pub(crate) fn read(row: &Row) -> Result<TenantInfo, Error> {
         suspended_at: row.opt_int("suspended_at")?.map(TimeMs),
         suspended_reason: row.opt_text("suspended_reason")?,
         deleting_at: row.opt_int("deleting_at")?.map(TimeMs),
+        importing_at: row.opt_int("importing_at")?.map(TimeMs),
         plan: row.text("plan")?,
         version: row.int("version")?,
     })

@@ -387,7 +387,10 @@ const server = createServer((request, response) => {
 async function respond(request, response, url) {
 	const chunks = [];
 	for await (const chunk of request) chunks.push(chunk);
-	const sent = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : null;
+	const text = Buffer.concat(chunks).toString();
+	// Lines of JSON are for who takes a document.
+	const lines = request.headers['content-type'] === 'application/x-ndjson';
+	const sent = text === '' ? null : lines ? { name: url.searchParams.get('name'), document: text } : JSON.parse(text);
 	const asked = { method: request.method, body: sent, ifMatch: request.headers['if-match'] };
 	const path = url.pathname.slice('/api/v1'.length);
 	const known = { cookie: request.headers.cookie, token: request.headers['x-headwater-csrf'] };

@@ -565,10 +565,22 @@ pub mod control {
     pub const ACK_TOKEN_CHARACTERS: usize = 512;
     /// How long an export that was asked for can be fetched.
     pub const EXPORT_GOOD: Duration = Duration::from_secs(86_400);
-    /// Contracts, rules, monitors, channels and silences of one import.
-    pub const IMPORTED: usize = 20_000;
-    /// Bytes of a document that is imported by the API. The command line reads files of every length.
-    pub const IMPORT_BYTES: usize = super::HTTP_BODY_BYTES;
+    /// Bytes of a document that is imported, up to the line behind which nothing of it is read; by the API as lines of JSON, all of it.
+    pub const IMPORT_BYTES: usize = 64 << 20;
+    /// One of its lines.
+    pub const IMPORT_LINE_BYTES: usize = 1 << 20;
+    /// How long the API takes to read and to make it.
+    pub const IMPORT_TIME: Duration = Duration::from_secs(900);
+    /// How long the next piece of it is waited for.
+    pub const IMPORT_STALL: Duration = Duration::from_secs(60);
+    /// Imports of one process at the same time; all that one defines is held in memory.
+    pub const IMPORTS: usize = 2;
+    /// Things of an import that are made in one transaction, for which others wait.
+    pub const IMPORTED_AT_ONCE: usize = 100;
+    /// Things that are imported into an organisation that is there: all in one transaction.
+    pub const IMPORTED_INTO: usize = 1_000;
+    /// After how long an import that makes nothing more is given up, and what there is of it removed. Longer than one transaction takes.
+    pub const IMPORT_LAPSE: Duration = Duration::from_secs(120);
     /// Tenants of one control store.
     pub const TENANTS: usize = 10_000;
 }

@@ -7,6 +7,7 @@
 
 mod fields;
 mod json;
+pub mod lines;
 
 use std::sync::Arc;
 

@@ -140,7 +140,7 @@ fn check_form(request: &Request, route: &str) -> Result<(), ApiError> {
     let own_form = route.starts_with("/registry/") || route.starts_with("/ack/");
     match origin::is_safe(request.method()) || own_form {
         true => Ok(()),
-        false => origin::check_json(request.method(), request.headers()),
+        false => origin::check_json(request.method(), request.uri().path(), request.headers()),
     }
 }
 

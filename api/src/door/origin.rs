@@ -6,7 +6,10 @@
 
 use axum::http::{HeaderMap, Method, header};
 
-use crate::error::{ApiError, cut};
+use crate::{
+    body::lines,
+    error::{ApiError, cut},
+};
 
 /// Whether a method only reads (RFC 9110, section 9.2.1).
 pub fn is_safe(method: &Method) -> bool {
@@ -28,8 +31,8 @@ pub fn check(headers: &HeaderMap, allowed: &[String], own: Option<&str>) -> Resu
     if alone && known { Ok(()) } else { Err(ApiError::ForeignOrigin { origin: cut(origin) }) }
 }
 
-/// Refuses bodies that are not JSON. Only `DELETE` may come without any.
-pub fn check_json(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses bodies that are not JSON: one text, or lines of it where the path takes these. Only `DELETE` may come without any.
+pub fn check_json(method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
     let bodiless = |headers: &HeaderMap| {
         let length = headers.get(header::CONTENT_LENGTH).is_none_or(|l| l == "0");
         length && !headers.contains_key(header::TRANSFER_ENCODING)
@@ -38,8 +41,10 @@ pub fn check_json(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> 
         return Ok(());
     }
     let given = headers.get(header::CONTENT_TYPE).map(|v| v.to_str().unwrap_or_default());
-    let essence = given.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let good = essence == "application/json" || *method == Method::PATCH && essence == "application/merge-patch+json";
+    let essence = lines::essence(headers);
+    let good = essence == "application/json"
+        || *method == Method::PATCH && essence == "application/merge-patch+json"
+        || lines::is_streamed(method, path, headers);
     match good && headers.get_all(header::CONTENT_TYPE).iter().count() == 1 {
         true => Ok(()),
         false => Err(ApiError::NotJson { given: cut(given.unwrap_or("nothing")) }),
@@ -87,8 +92,12 @@ mod tests {
     #[test]
     fn only_json_changes_something() {
         let check = |method: &str, list: &[(&'static str, &str)]| {
-            check_json(&method.parse().expect("method"), &headers(list)).is_ok()
+            check_json(&method.parse().expect("method"), "/api/v1/channels", &headers(list)).is_ok()
         };
+        // Lines of it are for a document alone, and may not be sent to another site unasked either.
+        let lines = headers(&[("content-type", "application/x-ndjson")]);
+        assert!(check_json(&Method::POST, "/api/v1/organisations/import", &lines).is_ok());
+        assert!(!check("POST", &[("content-type", "application/x-ndjson")]));
         assert!(check("POST", &[("content-type", "application/json")]));
         assert!(check("POST", &[("content-type", "Application/JSON; charset=utf-8")]));
         assert!(check("PATCH", &[("content-type", "application/merge-patch+json")]) && check("DELETE", &[]));

@@ -1,4 +1,4 @@
-//! Exports: all transactions that a filter lets through, as one file, streamed.
+//! Exports: all transactions that a filter lets through, or all of an organisation, as one file, streamed.
 //!
 //! Guarantee: a part is read from the store only when the client has taken the one before, so that memory is bounded by a part whatever
 //! is asked for, and a client that goes ends it; so do a client that takes nothing, a key that is not good any more, a stop of the service
@@ -12,15 +12,17 @@ mod places;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use control::Authenticated;
 use schemas::limits;
 use store::query::{Page, Transaction, TransactionCursor, TransactionFilter};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 pub use self::{
     body::{Outlet, body},
     format::{Format, Writer},
     organisation::OfOrganisation,
-    places::{Exports, Place},
+    places::{Exports, Place, place},
 };
 use crate::{
     app::App,
@@ -87,21 +89,9 @@ impl Export {
 
     /// Gives it all, in the background, to whoever reads the other end of the outlet.
     pub fn give(self, format: Format, outlet: Outlet, credential: Option<Credential>) {
-        tokio::spawn(async move {
-            let (app, until) = (Arc::clone(&self.app), Instant::now() + limits::EXPORT_TIME);
-            let gone = outlet.gone();
-            let end = tokio::select! {
-                end = self.run(Writer::new(format), &outlet) => end,
-                () = gone => End::Gone,
-                () = door::until_ended(&app, credential, None) => End::Denied,
-                () = app.shutdown.cancelled() => End::Stopped,
-                () = tokio::time::sleep_until(until) => End::Late,
-            };
-            if !matches!(end, End::Whole | End::Gone) {
-                tracing::warn!(end = end.as_str(), "an export was cut off");
-            }
-            metrics::export(end.as_str());
-        });
+        let app = Arc::clone(&self.app);
+        let gone = outlet.gone();
+        give(app, gone, (credential, None), async move { self.run(Writer::new(format), &outlet).await });
     }
 
     async fn run(mut self, mut writer: Writer, outlet: &Outlet) -> End {
@@ -111,7 +101,7 @@ impl Export {
             for row in &part.items {
                 writer.write(&TransactionItem::from_row(row));
                 if writer.is_full()
-                    && let Err(end) = send(outlet, &mut writer).await
+                    && let Err(end) = send(outlet, writer.take()).await
                 {
                     return end;
                 }
@@ -129,15 +119,34 @@ impl Export {
             };
         }
         writer.end();
-        if let Err(end) = send(outlet, &mut writer).await {
-            return end;
-        }
-        drop(self.place);
-        match timeout(limits::EXPORT_STALL, outlet.whole()).await {
-            Ok(()) => End::Whole,
-            Err(_) => End::Stalled,
+        match send(outlet, writer.take()).await {
+            Ok(()) => whole(outlet, self.place).await,
+            Err(end) => end,
         }
     }
+}
+
+/// Runs an export in the background until it is whole, nobody takes it any more, whoever asked may not, or the time is over. `by`: with what
+/// that was, and as whom where it is to stay the same.
+fn give(
+    app: Arc<App>,
+    gone: impl Future<Output = ()> + Send + 'static,
+    by: (Option<Credential>, Option<Arc<Authenticated>>),
+    run: impl Future<Output = End> + Send + 'static,
+) {
+    tokio::spawn(async move {
+        let end = tokio::select! {
+            end = run => end,
+            () = gone => End::Gone,
+            () = door::until_ended(&app, by.0, by.1) => End::Denied,
+            () = app.shutdown.cancelled() => End::Stopped,
+            () = tokio::time::sleep(limits::EXPORT_TIME) => End::Late,
+        };
+        if !matches!(end, End::Whole | End::Gone) {
+            tracing::warn!(end = end.as_str(), "an export was cut off");
+        }
+        metrics::export(end.as_str());
+    });
 }
 
 /// The next part, in turn with other exports.
@@ -147,10 +156,19 @@ async fn part(app: &App, filter: &TransactionFilter) -> Result<Part, ApiError> {
 }
 
 /// Sends what is written, once the client has room for it.
-async fn send(outlet: &Outlet, writer: &mut Writer) -> Result<(), End> {
-    match timeout(limits::EXPORT_STALL, outlet.send(writer.take())).await {
+async fn send(outlet: &Outlet, written: Bytes) -> Result<(), End> {
+    match timeout(limits::EXPORT_STALL, outlet.send(written)).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(End::Gone),
         Err(_) => Err(End::Stalled),
+    }
+}
+
+/// All was sent: the place is another's before the client can know.
+async fn whole(outlet: &Outlet, place: Place) -> End {
+    drop(place);
+    match timeout(limits::EXPORT_STALL, outlet.whole()).await {
+        Ok(()) => End::Whole,
+        Err(_) => End::Stalled,
     }
 }

@@ -7,17 +7,11 @@ use std::{fmt::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use control::{Authenticated, Control, Id};
-use schemas::limits;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use store::StoreError;
 
 use super::{End, Outlet, Place};
-use crate::{
-    alerts::whose,
-    app::App,
-    door::{self, Credential},
-    metrics,
-};
+use crate::{alerts::whose, app::App, door::Credential};
 
 /// Lines of the store's that are read at a time.
 const PART: u32 = 1_000;
@@ -42,21 +36,8 @@ struct Given {
 impl OfOrganisation {
     /// Gives it all, in the background, to whoever reads the other end of the outlet.
     pub fn give(self, outlet: Outlet, credential: Option<Credential>) {
-        tokio::spawn(async move {
-            let (app, until) = (Arc::clone(&self.app), Instant::now() + limits::EXPORT_TIME);
-            let (gone, had) = (outlet.gone(), Arc::clone(&self.who));
-            let end = tokio::select! {
-                end = self.run(&outlet) => end,
-                () = gone => End::Gone,
-                () = door::until_ended(&app, credential, Some(had)) => End::Denied,
-                () = app.shutdown.cancelled() => End::Stopped,
-                () = tokio::time::sleep_until(until) => End::Late,
-            };
-            if !matches!(end, End::Whole | End::Gone) {
-                tracing::warn!(end = end.as_str(), "an organisation's export was cut off");
-            }
-            metrics::export(end.as_str());
-        });
+        let (app, gone, had) = (Arc::clone(&self.app), outlet.gone(), Arc::clone(&self.who));
+        super::give(app, gone, (credential, Some(had)), async move { self.run(&outlet).await });
     }
 
     async fn run(self, outlet: &Outlet) -> End {
@@ -73,11 +54,7 @@ impl OfOrganisation {
         if let Err(error) = fetched.await {
             tracing::debug!(%error, "that an export was fetched is not written down");
         }
-        drop(self.place);
-        match timeout(limits::EXPORT_STALL, outlet.whole()).await {
-            Ok(()) => End::Whole,
-            Err(_) => End::Stalled,
-        }
+        super::whole(outlet, self.place).await
     }
 
     async fn lines(&self, outlet: &Outlet, given: &mut Given) -> Result<(), End> {
@@ -88,7 +65,7 @@ impl OfOrganisation {
         let (store, whose) = (&self.app.store, whose(here.tenant()));
         let mut behind = String::new();
         loop {
-            let found = store.whole_alerts(&whose, &behind, PART).await.map_err(|_| End::Store)?;
+            let found = in_turn(&self.app, store.whole_alerts(&whose, &behind, PART)).await?;
             let Some(last) = found.last() else { break };
             behind.clone_from(&last.id);
             let of = |alert: &store::query::WholeAlert| {
@@ -100,7 +77,7 @@ impl OfOrganisation {
         }
         behind.clear();
         loop {
-            let found = store.whole_deliveries_of(&whose, &behind, PART).await.map_err(|_| End::Store)?;
+            let found = in_turn(&self.app, store.whole_deliveries_of(&whose, &behind, PART)).await?;
             let Some(last) = found.last() else { break };
             behind.clone_from(&last.id);
             let of = |said: &store::query::WholeDelivery| {
@@ -117,6 +94,12 @@ impl OfOrganisation {
     }
 }
 
+/// What the store has, in turn with other exports.
+async fn in_turn<T>(app: &App, asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, End> {
+    let _turn = app.exports.turn().await;
+    asked.await.map_err(|_| End::Store)
+}
+
 async fn send(outlet: &Outlet, given: &mut Given, lines: &[Value]) -> Result<(), End> {
     for piece in lines.chunks(100) {
         let mut text = String::new();
@@ -126,11 +109,7 @@ async fn send(outlet: &Outlet, given: &mut Given, lines: &[Value]) -> Result<(),
         }
         given.rows += piece.len() as u64;
         given.bytes += text.len() as u64;
-        match timeout(limits::EXPORT_STALL, outlet.send(Bytes::from(text))).await {
-            Ok(true) => {}
-            Ok(false) => return Err(End::Gone),
-            Err(_) => return Err(End::Stalled),
-        }
+        super::send(outlet, Bytes::from(text)).await?;
     }
     Ok(())
 }

@@ -8,7 +8,13 @@ use std::{
 use schemas::limits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use crate::{door::Counted, error::ApiError, metrics, tenants};
+use crate::{
+    app::App,
+    door::{Asking, Counted},
+    error::ApiError,
+    metrics,
+    tenants::{self, Places},
+};
 
 /// The exports of this process.
 pub struct Exports {
@@ -36,14 +42,16 @@ pub struct Place {
     _all: OwnedSemaphorePermit,
 }
 
-impl Place {
-    /// It is one of a tenant's share, too.
-    #[must_use]
-    pub fn of_share(self, share: Option<tenants::Place>) -> Self {
-        let mut place = self;
-        place._share = share;
-        place
-    }
+/// A place for one export of whoever asks, of its tenant's share where it has a tenant.
+///
+/// # Errors
+/// The caller has as many already, all together are as many as there may be, or the tenant has its share and others ask too.
+pub fn place(app: &App, asking: &Asking) -> Result<Place, ApiError> {
+    let (places, several) = (app.exports.places(), app.tenants.are_several());
+    let share = asking.who.as_ref().map(|who| app.tenants.of(who).place(Places::Exports, places, several));
+    let mut place = app.exports.take(asking.counted())?;
+    place._share = share.transpose()?;
+    Ok(place)
 }
 
 impl Exports {
@@ -51,7 +59,7 @@ impl Exports {
     ///
     /// # Errors
     /// The caller has as many already, or all together are as many as there may be.
-    pub fn take(self: &Arc<Self>, who: Option<Counted>) -> Result<Place, ApiError> {
+    fn take(self: &Arc<Self>, who: Option<Counted>) -> Result<Place, ApiError> {
         let mut by_caller = self.by_caller.lock().unwrap_or_else(|e| e.into_inner());
         if who.is_some_and(|who| by_caller.get(&who).is_some_and(|running| *running >= limits::EXPORTS_OF_ONE)) {
             return Err(ApiError::TooManyExports { most: limits::EXPORTS_OF_ONE });
@@ -66,7 +74,7 @@ impl Exports {
     }
 
     /// How many are free, of how many.
-    pub fn places(&self) -> (usize, usize) {
+    fn places(&self) -> (usize, usize) {
         (self.all.available_permits(), limits::EXPORTS)
     }
 

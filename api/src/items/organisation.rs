@@ -14,7 +14,7 @@ pub struct OrganisationItem {
     pub name: String,
     /// What you are in it: `owner`, `admin`, `editor`, `viewer`; null for a key.
     pub role: Option<&'static str>,
-    /// `active`, `suspended`, `deleting`.
+    /// `active`, `importing` (it is not whole yet, and counts as suspended), `suspended`, `deleting`.
     pub state: &'static str,
     /// Why it is suspended.
     pub suspended_reason: Option<String>,

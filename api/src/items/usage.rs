@@ -35,10 +35,10 @@ pub struct BusyItem {
     pub requests_per_day: i64,
     /// WebSocket connections of the process that answers.
     pub sockets: i64,
-    /// Alerts that began in the last 24 hours.
-    pub alerts_24h: u64,
-    /// Messages that came about in the last 24 hours.
-    pub deliveries_24h: u64,
+    /// Alerts that began in the last 24 hours; null while the store does not tell it.
+    pub alerts_24h: Option<u64>,
+    /// Messages that came about in the last 24 hours; null while the store does not tell it.
+    pub deliveries_24h: Option<u64>,
 }
 
 /// An organisation, for whoever runs the machine.
@@ -48,7 +48,7 @@ pub struct BusyOrganisation {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// `active`, `suspended` or `deleting`.
+    /// `active`, `importing`, `suspended` or `deleting`.
     #[schema(example = "active")]
     pub state: String,
 }
@@ -62,8 +62,8 @@ pub struct QuotaItem {
     pub name: String,
     /// The most; null: no bound of the organisation's own.
     pub limit: Option<i64>,
-    /// How much there is, or was used since it began anew.
-    pub used: i64,
+    /// How much there is, or was used since it began anew; null of `deliveries_per_hour` while the store does not tell it.
+    pub used: Option<i64>,
     /// When it begins anew; null of what stays until it is removed.
     #[schema(format = DateTime)]
     pub resets_at: Option<String>,

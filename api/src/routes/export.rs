@@ -16,10 +16,9 @@ use crate::{
     app::App,
     door::{Asking, Credential},
     error::ApiError,
-    export::{Export, Format, body},
+    export::{Export, Format, body, place},
     filters,
     params::Params,
-    tenants::Places,
 };
 
 #[derive(IntoParams)]
@@ -61,9 +60,7 @@ pub async fn export(
     let format = params.parsed("format", "csv, json or ndjson", Format::read)?.unwrap_or(Format::Csv);
     let limit = params.limited(limits::EXPORT_ROWS)?;
     let (filter, _) = filters::read(&app, &asking, &params).await?;
-    let (places, several) = (app.exports.places(), app.tenants.are_several());
-    let share = asking.who.as_ref().map(|who| app.tenants.of(who).place(Places::Exports, places, several));
-    let place = app.exports.take(asking.counted())?.of_share(share.transpose()?);
+    let place = place(&app, &asking)?;
     let export = Export::begin(app, filter, limit, place).await?;
     let (outlet, body) = body();
     export.give(format, outlet, credential.map(|Extension(credential)| credential));

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    extract::{Path, RawQuery, State},
+    extract::{FromRequest, Path, RawQuery, Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use control::{Error, Export, Id};
+use control::{Bounds, Error, Export, Id, ImportReader, ToImport};
 use schemas::TimeMs;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -22,10 +22,10 @@ use super::{
 };
 use crate::{
     app::App,
-    body::{Body, Fields, MaybeBody},
+    body::{Body, Fields, MaybeBody, lines},
     door::{Asking, Credential, Who},
     error::ApiError,
-    export::{OfOrganisation, body},
+    export::{OfOrganisation, body, place},
     params::Params,
 };
 
@@ -212,7 +212,7 @@ pub async fn file(
     let control = app.control()?;
     let found = control.export(&who.who, &organisation, &export).await;
     let found = found.map_err(|error| ApiError::of_control(error, EXPORT))?;
-    let place = app.exports.take(asking.counted())?;
+    let place = place(&app, &asking)?;
     let (outlet, body) = body();
     let of = OfOrganisation { app, control, who: Arc::clone(&who.who), organisation, id: found.id, place };
     of.give(outlet, credential.map(|Extension(credential)| credential));
@@ -248,27 +248,29 @@ pub async fn delete(
 
 /// Makes a new organisation of what an export of another defines: ids are new, and what named another thing names it still. Channels whose
 /// secrets are missing are disabled. Keys, members, the audit and alerts are not taken over.
+///
+/// The file is sent as a text inside of JSON, of at most 1 MiB, or as it is, of at most 64 MiB with lines of at most 1 MiB; then `name` stands
+/// in the query. The organisation is there whole or not at all: before all of it is made nobody sees any of it, and what was cut off is removed.
 #[utoipa::path(
     post,
     path = "/organisations/import",
     tag = "access",
-    request_body = ImportBody,
+    params(("name" = Option<String>, Query, description = "With lines of JSON: what the new organisation is called, 1 to 100 characters")),
+    request_body(content((ImportBody = "application/json"), (String = "application/x-ndjson"))),
     responses((status = 201, body = ImportItem, headers(("Location" = String))), Changed, Refused)
 )]
 pub async fn import(
     State(app): State<Arc<App>>,
     who: Who,
     RawQuery(query): RawQuery,
-    body: Body,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
-    let mut fields = body.fields()?;
-    let name = fields.required("name", Fields::text).unwrap_or_default();
-    let document = fields.required("document", Fields::text).unwrap_or_default();
-    fields.finish()?;
     let control = app.control()?;
+    let _place = app.imports.try_acquire().map_err(|_| ApiError::Overloaded { what: "imports" })?;
+    let bounds = app.bounds();
+    let (name, brought) = brought(&app, &bounds, query.as_deref(), request).await?;
     let (new, imported) =
-        control.import_organisation(who.caller(), &name, &document, &app.bounds()).await.map_err(refused)?;
+        control.import_organisation(who.caller(), &name, brought, &bounds, |_| ()).await.map_err(refused)?;
     let item = ImportItem {
         organisation: new.to_string(),
         contracts: imported.contracts,
@@ -281,6 +283,27 @@ pub async fn import(
     let headers =
         [(header::LOCATION, format!("/api/v1/organisations/{new}")), (header::CACHE_CONTROL, "no-store".to_owned())];
     Ok((StatusCode::CREATED, headers, Json(item)).into_response())
+}
+
+/// What a new organisation is called, and what is made in it.
+async fn brought(
+    app: &Arc<App>,
+    bounds: &Bounds,
+    query: Option<&str>,
+    request: Request,
+) -> Result<(String, ToImport), ApiError> {
+    if lines::essence(request.headers()) == lines::LINES {
+        let params = Params::parse(query, &["name"])?;
+        let missing = || ApiError::invalid("name", "", "what the new organisation is called, 1 to 100 characters");
+        let name = params.text("name")?.ok_or_else(missing)?.to_owned();
+        return Ok((name, lines::document(request, bounds).await?));
+    }
+    Params::parse(query, &[])?;
+    let mut fields = Body::from_request(request, app).await?.fields()?;
+    let name = fields.required("name", Fields::text).unwrap_or_default();
+    let document = fields.required("document", Fields::text).unwrap_or_default();
+    fields.finish()?;
+    Ok((name, ImportReader::new(bounds).read(&document).await.map_err(refused)?))
 }
 
 /// What stays of organisations that were deleted: the heads of their audits, and what was removed where.

@@ -1,7 +1,8 @@
 //! `GET /usage`: quotas, and what is used of them; `GET /platform/usage`: who is busy.
 //!
 //! Guarantee: what there is of things is exact; alerts' messages are exact of what is kept of them; requests and rows are those of all
-//! processes, but for what others counted in the last few seconds. A minute's requests and connections are those of the process that answers.
+//! processes, but for what others counted in the last few seconds. Where the store is being made or away, what it would say is null, and the
+//! rest is told. A minute's requests and connections are those of the process that answers.
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,8 +12,11 @@ use axum::{
     response::IntoResponse,
 };
 use control::Used;
-use schemas::{Quota, TimeMs, limits::control as limits};
-use store::query::TenantCounts;
+use schemas::{
+    Quota, TimeMs,
+    limits::{control as limits, quotas},
+};
+use store::{StoreError, query::TenantCounts};
 
 use super::{
     answer::{Live, Refused},
@@ -25,7 +29,7 @@ use crate::{
     error::ApiError,
     items::usage::{BusyItem, BusyOrganisation, PlatformUsage, QuotaItem, UsageItem},
     params::Params,
-    tenants::Account,
+    tenants::Present,
 };
 
 /// An hour, in milliseconds.
@@ -33,7 +37,8 @@ const HOUR: i64 = 3_600_000;
 
 /// The organisation's plan: every quota, what is used of it, and when it begins anew.
 ///
-/// Requests of a minute and connections are counted by each process for itself; this is how the one that answers counts.
+/// Requests of a minute and connections are counted by each process for itself; this is how the one that answers counts. Messages are
+/// counted by the store: while that is being made or does not answer, `used` of `deliveries_per_hour` is null.
 #[utoipa::path(get, path = "/usage", tag = "access", responses((status = 200, body = UsageItem), Refused))]
 pub async fn usage(
     State(app): State<Arc<App>>,
@@ -46,10 +51,11 @@ pub async fn usage(
     let now = TimeMs::now();
     let hour = TimeMs(now.0 - now.0.rem_euclid(HOUR));
     let whose = whose(who.tenant());
-    let deliveries = app.store.deliveries_since(&whose, hour).await.map_err(|e| ApiError::from_store(&e))?;
-    let account = app.tenants.of(&who.who);
-    let quotas = all.into_iter().map(|used| item(used, &account, (now, hour), deliveries)).collect();
-    Ok(Live(Json(UsageItem { plan, quotas })))
+    let deliveries = of_store(app.store.deliveries_since(&whose, hour)).await;
+    let of_day = |quota: Quota| all.iter().find(|used| used.quota == quota).map_or(0, |used| used.used);
+    let present = app.tenants.of(&who.who).present(of_day);
+    let items = all.iter().map(|used| item(used, &present, (now, hour), deliveries)).collect();
+    Ok(Live(Json(UsageItem { plan, quotas: items })))
 }
 
 /// Who is busy: what every organisation uses, the busiest first. For operators of the platform.
@@ -63,25 +69,27 @@ pub async fn platform(
     let all = app.control()?.usage_of_all(&who.who).await;
     let all = all.map_err(|e| ApiError::of_control(e, "list of organisations"))?;
     let since = TimeMs(TimeMs::now().0 - 24 * HOUR);
-    let of_store = |counts: Vec<TenantCounts>| -> HashMap<String, u64> {
+    let by_tenant = |counts: Vec<TenantCounts>| -> HashMap<String, u64> {
         counts.into_iter().map(|counts| (counts.tenant, counts.many)).collect()
     };
-    let alerts = of_store(app.store.alerts_by_tenant(since).await.map_err(|e| ApiError::from_store(&e))?);
-    let deliveries = of_store(app.store.deliveries_by_tenant(since).await.map_err(|e| ApiError::from_store(&e))?);
+    let (alerts, deliveries) =
+        tokio::join!(of_store(app.store.alerts_by_tenant(since)), of_store(app.store.deliveries_by_tenant(since)));
+    let (alerts, deliveries) = (alerts.map(by_tenant), deliveries.map(by_tenant));
+    let many = |of: Option<&HashMap<String, u64>>, id: &str| of.map(|of| of.get(id).copied().unwrap_or(0));
     let mut items: Vec<BusyItem> = all
         .into_iter()
         .map(|of| {
             let id = of.tenant.to_string();
-            let account = app.tenants.known(&of.tenant);
-            let (minute, sockets) = account.as_ref().map_or((None, 0), |account| account.present());
-            let written = of.used.get(&Quota::RequestsPerDay).copied().unwrap_or(0);
+            let written = |quota: Quota| of.used.get(&quota).copied().unwrap_or(0);
+            let present = app.tenants.known(&of.tenant).map(|account| account.present(written)).unwrap_or_default();
+            let of_day = present.today.get(&Quota::RequestsPerDay).copied();
             BusyItem {
+                requests_per_minute: present.minute.map_or(0, |(used, _)| used),
+                requests_per_day: of_day.unwrap_or_else(|| written(Quota::RequestsPerDay)),
+                sockets: present.sockets,
                 plan: of.plan,
-                requests_per_minute: minute.map_or(0, |(used, _)| used),
-                requests_per_day: account.map_or(written, |account| account.today(Quota::RequestsPerDay, written)),
-                sockets,
-                alerts_24h: alerts.get(&id).copied().unwrap_or(0),
-                deliveries_24h: deliveries.get(&id).copied().unwrap_or(0),
+                alerts_24h: many(alerts.as_ref(), &id),
+                deliveries_24h: many(deliveries.as_ref(), &id),
                 organisation: BusyOrganisation { id, name: of.name, state: of.state.to_owned() },
             }
         })
@@ -91,19 +99,32 @@ pub async fn platform(
     Ok(Live(Json(PlatformUsage { items, next: None })))
 }
 
-fn item(stored: Used, account: &Account, (now, hour): (TimeMs, TimeMs), deliveries: u64) -> QuotaItem {
-    let Used { quota, limit, used, resets_at } = stored;
-    let (minute, sockets) = account.present();
+/// What the store says; `None`: it is being made, or does not answer in time, and what is known without it is told all the same.
+async fn of_store<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+    match tokio::time::timeout(quotas::STORE_WITHIN, asked).await {
+        Ok(Ok(said)) => Some(said),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "use is told without what the store knows");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn item(stored: &Used, present: &Present, (now, hour): (TimeMs, TimeMs), deliveries: Option<u64>) -> QuotaItem {
+    let Used { quota, limit, used, resets_at } = *stored;
     let (used, resets_at) = match quota {
         Quota::RequestsPerMinute => {
-            let (used, left) = minute.unwrap_or((0, Duration::ZERO));
+            let (used, left) = present.minute.unwrap_or((0, Duration::ZERO));
             let left = i64::try_from(left.as_millis()).unwrap_or_default();
-            (used, Some(TimeMs(now.0 + left)))
+            (Some(used), Some(TimeMs(now.0 + left)))
         }
-        Quota::RequestsPerDay | Quota::BacktestRows => (account.today(quota, used), resets_at),
-        Quota::Sockets => (sockets, None),
-        Quota::DeliveriesPerHour => (i64::try_from(deliveries).unwrap_or(i64::MAX), Some(TimeMs(hour.0 + HOUR))),
-        _ => (used, resets_at),
+        Quota::Sockets => (Some(present.sockets), None),
+        Quota::DeliveriesPerHour => {
+            let used = deliveries.map(|many| i64::try_from(many).unwrap_or(i64::MAX));
+            (used, Some(TimeMs(hour.0 + HOUR)))
+        }
+        quota => (Some(present.today.get(&quota).copied().unwrap_or(used)), resets_at),
     };
     QuotaItem { name: quota.as_str().to_owned(), limit, used, resets_at: resets_at.map(TimeMs::rfc3339) }
 }

@@ -61,6 +61,17 @@ pub enum Places {
     Exports,
 }
 
+/// How much of what processes count is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Present {
+    /// Requests of the minute, with the time until that is none; `None`: the plan does not bound them.
+    pub minute: Option<(i64, Duration)>,
+    /// Connections.
+    pub sockets: i64,
+    /// Of this day (UTC), by all processes.
+    pub today: BTreeMap<Quota, i64>,
+}
+
 /// A tenant. What is counted of it is counted here and nowhere else.
 pub struct Account {
     tenant: Tenant,
@@ -259,9 +270,9 @@ impl Account {
         if beyond { Err(ApiError::Overloaded { what: "requests of this organisation" }) } else { Ok(place) }
     }
 
-    /// How much is used of what is written down nowhere: requests of the minute, with the time until that is none, and connections (where
-    /// processes share a server, with those of the others as far as this one has heard).
-    pub fn present(&self) -> (Option<(i64, Duration)>, i64) {
+    /// How much is used of what processes count, at one moment (connections, where processes share a server, with those of the others as far
+    /// as this one has heard). `written`: how much of a day's stands in the control store.
+    pub fn present(&self, written: impl Fn(Quota) -> i64) -> Present {
         let state = self.state();
         let minute = state.minute.map(|(standing, at)| {
             let (used, seconds) = standing.used();
@@ -271,17 +282,9 @@ impl Account {
                 if seconds == 0 { 0.0 } else { left.as_secs_f64() / Duration::from_secs(seconds).as_secs_f64() };
             ((f64::from(used) * share).ceil() as i64, left)
         });
+        let today = OF_A_DAY.map(|quota| (quota, state.today(quota, written(quota)))).into();
         let own = i64::try_from(self.sockets.load(Ordering::Acquire)).unwrap_or(i64::MAX);
-        (minute, own.saturating_add(self.others.load(Ordering::Acquire)))
-    }
-
-    /// What was used today by all processes, as far as this one knows: what was `written`, and what it counted since.
-    pub fn today(&self, quota: Quota, written: i64) -> i64 {
-        let state = self.state();
-        let of = |counts: &BTreeMap<(TimeMs, Quota), i64>| counts.get(&(state.day, quota)).copied().unwrap_or(0);
-        // What is on its way stands in it already, or not yet.
-        let heard = state.heard.get(&quota).copied().unwrap_or(0).saturating_add(of(&state.handed));
-        written.max(heard).saturating_add(of(&state.fresh))
+        Present { minute, sockets: own.saturating_add(self.others.load(Ordering::Acquire)), today }
     }
 
     /// What was counted and not handed on; it is handed on by this.
@@ -334,6 +337,14 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// What was used today by all processes, as far as this one knows: what was `written`, and what it counted since.
+    fn today(&self, quota: Quota, written: i64) -> i64 {
+        let of = |counts: &BTreeMap<(TimeMs, Quota), i64>| counts.get(&(self.day, quota)).copied().unwrap_or(0);
+        // What is on its way stands in it already, or not yet.
+        let heard = self.heard.get(&quota).copied().unwrap_or(0).saturating_add(of(&self.handed));
+        written.max(heard).saturating_add(of(&self.fresh))
     }
 
     fn add(&mut self, quota: Quota, many: i64) {

@@ -23,7 +23,7 @@ use runtime::config::Cache;
 use schemas::{Quota, TimeMs, limits::quotas as limits};
 
 use account::Look;
-pub use account::{Account, Now, Place, Places};
+pub use account::{Account, Now, Place, Places, Present};
 use server::Server;
 use sockets::Telling;
 

@@ -59,7 +59,7 @@ async fn what_cannot_be_written_is_written_later_and_once() {
     }
     tenants.flush(&gone).await;
     assert_eq!(store.written().await, 0);
-    assert_eq!(tenants.of(&who).today(Quota::RequestsPerDay, 0), 5, "nothing is forgotten meanwhile");
+    assert_eq!(tenants.of(&who).present(|_| 0).today[&Quota::RequestsPerDay], 5, "nothing is forgotten meanwhile");
     for _ in 0..3 {
         tenants.flush(&store.control).await;
     }

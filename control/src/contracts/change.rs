@@ -90,14 +90,19 @@ pub(crate) async fn create(
     Ok(Created { made, again: false })
 }
 
+/// The contract at an address, where it is one of the tenant's, or everybody's.
+pub(crate) async fn at(change: &mut Change<'_>, network: &Network, address: &str) -> Result<Option<Id>, Error> {
+    if let Some(id) = operator::at(change.tx(), network.as_str(), address).await? {
+        return Ok(Some(id));
+    }
+    let row = change.tx().row(BY_ADDRESS, &[Value::from(network.as_str()), address.into()]).await?;
+    row.map(|row| row.parsed("id")).transpose()
+}
+
 /// The contract at an address is one of the tenant's, or everybody's, from now on, and so is watched. It is called by its address where it
 /// was not there.
 pub(crate) async fn there(change: &mut Change<'_>, network: &Network, address: &str) -> Result<(), Error> {
-    if operator::at(change.tx(), network.as_str(), address).await?.is_some() {
-        return Ok(());
-    }
-    let place = [Value::from(network.as_str()), address.into()];
-    if change.tx().row(BY_ADDRESS, &place).await?.is_some() {
+    if at(change, network, address).await?.is_some() {
         return Ok(());
     }
     let new = Checked {

@@ -46,8 +46,8 @@ fn there<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<Value>>, D::Er
 
 /// Without mistakes.
 pub(crate) struct Checked {
-    pub(super) network: Network,
-    pub(super) address: String,
+    pub(crate) network: Network,
+    pub(crate) address: String,
     pub(super) name: String,
     pub(super) labels: Vec<String>,
     pub(super) abi: Option<Abi>,

@@ -157,13 +157,13 @@ pub(crate) async fn present(
         let Some(role) = people::role(tx, &person).await? else { return Ok(None) };
         scopes = scopes.and(role.scopes());
     }
-    Ok(Some((scopes, is_platform(tenant, &chain))))
+    Ok(Some((scopes, is_platform(tenant.id(), &chain))))
 }
 
 /// Whether a key of these makers is an operator's of the whole platform: it may everything in the tenant that is always there, and nobody
 /// else's role is behind it. A person who is an operator has no key of that kind: it would outlive his being one.
-pub(super) fn is_platform(tenant: &Tenant, chain: &[Key]) -> bool {
+pub(super) fn is_platform(tenant: &Id, chain: &[Key]) -> bool {
     let all = |key: &Key| key.scopes == Scopes::ALL && key.networks == Networks::All;
     let first = chain.last().is_some_and(|key| matches!(key.created_by_kind.as_str(), "operator" | "system"));
-    *tenant.id() == Id::DEFAULT_TENANT && first && chain.iter().all(all)
+    *tenant == Id::DEFAULT_TENANT && first && chain.iter().all(all)
 }

@@ -168,7 +168,7 @@ async fn look_up(tx: &mut Tx, prefix: &str) -> Result<Option<Known>, Error> {
         standing = role.is_some();
         scopes = scopes.and(role.map_or_else(Scopes::default, Role::scopes));
     }
-    let platform = create::is_platform(&Tenant::whole(tenant), &chain);
+    let platform = create::is_platform(&tenant, &chain);
     let own = reach;
     let reach = own.and(&organisations::entitled(tx).await?);
     let verdict = if suspended {

@@ -296,9 +296,8 @@ async fn rotate_in(change: &mut Change<'_>, control: &Control, id: &Id, overlap:
         return Err(Error::Invalid(vec![Mistake::new("id", "this key was revoked", cure)]));
     }
     no_more_than(change.by().who, before.scopes, &before.networks)?;
-    if create::is_platform(change.by().who.tenant(), &create::makers(change.tx(), id).await?)
-        && !change.by().who.is_platform()
-    {
+    let who = change.by().who;
+    if !who.is_platform() && create::is_platform(who.tenant().id(), &create::makers(change.tx(), id).await?) {
         return Err(Error::MoreThanMaker("this key is an operator's of the platform, which you are not".to_owned()));
     }
     let now = change.at().0;

@@ -15,8 +15,9 @@ use crate::{
     error::Error,
     id::Id,
     open::Control,
+    organisations,
     pages::{Cursor, Paging},
-    sql::{Sql, SystemSql},
+    sql::Sql,
     tenant::{Authenticated, Caller, Tenant},
 };
 
@@ -37,14 +38,10 @@ const FETCHED: Sql = Sql::of_tenant(
     "UPDATE tenant_exports SET finished_at = $3, rows = $4, bytes = $5 WHERE tenant_id = $1 AND id = $2",
 );
 const FORGET: Sql = Sql::of_tenant("DELETE FROM tenant_exports WHERE tenant_id = $1 AND id < $2");
-const MEMBERS: Sql = Sql::of_tenant(
-    "SELECT user_id, role, created_at FROM tenant_users WHERE tenant_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3",
-);
 const INVITED: Sql = Sql::of_tenant(
     "SELECT id, email, role, created_at, expires_at, accepted_at FROM invitations WHERE tenant_id = $1 AND id > $2 \
      ORDER BY id LIMIT $3",
 );
-const PERSON: SystemSql = SystemSql("SELECT email, name FROM users WHERE user_id = $1");
 const NAME: Sql = Sql::of_tenant("SELECT slug, name, plan, created_at FROM tenants WHERE tenant_id = $1");
 pub(super) const STATEMENTS: &[(&str, Sql)] = &[
     ("exports: insert", INSERT),
@@ -52,7 +49,6 @@ pub(super) const STATEMENTS: &[(&str, Sql)] = &[
     ("exports: fetched", FETCHED),
     ("exports: forget", FORGET),
     ("exports: of whom", NAME),
-    ("exports: members", MEMBERS),
     ("exports: invitations", INVITED),
 ];
 
@@ -243,23 +239,16 @@ impl Exporter<'_> {
     /// Members behind one, and the last of them, if there may be more.
     async fn members(&self, behind: &str) -> Result<(Vec<Json>, Option<String>), Error> {
         let mut tx = self.control.db.read(&self.tenant).await?;
-        let done = async {
-            let mut lines = Vec::new();
-            let rows = tx.rows(MEMBERS, &[Value::from(behind), PART.into()]).await?;
-            for row in &rows {
-                let id = row.text("user_id")?;
-                let people = tx.system(PERSON, &[Value::from(&id)]).await?;
-                let person = |column: &str| people.first().map(|row| row.text(column)).transpose();
-                lines.push(json!({
-                    "kind": "member", "id": id, "email": person("email")?, "name": person("name")?, "role": row.text("role")?,
-                    "created_at": TimeMs(row.int("created_at")?).rfc3339(),
-                }));
-            }
-            let last = rows.last().map(|row| row.text("user_id")).transpose()?;
-            Ok((lines, last))
+        let rows = tx.rows(organisations::MEMBERS, &[Value::from(behind), PART.into()]).await;
+        let rows = tx.end(rows).await?;
+        let line = |row: &Row| {
+            Ok(json!({
+                "kind": "member", "id": row.text("user_id")?, "email": row.text("email")?, "name": row.text("name")?,
+                "role": row.text("role")?, "created_at": TimeMs(row.int("created_at")?).rfc3339(),
+            }))
         };
-        let done = done.await;
-        tx.end(done).await
+        let last = rows.last().map(|row| row.text("user_id")).transpose()?;
+        Ok((rows.iter().map(line).collect::<Result<_, Error>>()?, last))
     }
 
     /// The same of people who were invited.

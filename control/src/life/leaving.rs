@@ -32,25 +32,20 @@ const ASK: Sql = Sql::of_tenant(
 );
 const UNPUBLISHED: Sql =
     Sql::of_tenant("SELECT CAST(COUNT(*) AS BIGINT) AS many FROM outbox WHERE tenant_id = $1 AND published < revision");
-/// The address of each is looked at again: whether it is watched is for others to say.
-const UNWATCH: SystemSql = SystemSql(
-    "INSERT INTO config_outbox (kind, network, address, revision, published) \
-     SELECT 'watched', network, address, 1, 0 FROM tenant_contracts WHERE tenant_id = $1 ORDER BY network, address \
-     ON CONFLICT (kind, network, address) DO UPDATE SET revision = config_outbox.revision + 1",
-);
 const LEAVING: SystemSql = SystemSql(
     "SELECT tenant_id, name, deleting_at FROM tenants WHERE deleting_at IS NOT NULL ORDER BY tenant_id LIMIT $1",
 );
 const SESSIONS: SystemSql = SystemSql("DELETE FROM sessions WHERE tenant_id = $1 RETURNING session_id");
 const BURY: SystemSql = SystemSql("SELECT bury_tenant($1, CAST($2 AS BIGINT)) AS many");
 
-macro_rules! emptied {
+/// Tables, each with the statement that removes a tenant's rows from it.
+macro_rules! rows_of {
     ($($table:literal),+) => {
         [$(($table, Sql::of_tenant(concat!("DELETE FROM ", $table, " WHERE tenant_id = $1 RETURNING 1 AS one")))),+]
     };
 }
 /// Tables whose rows go, those first that name others.
-const EMPTIED: [(&str, Sql); 11] = emptied!(
+const EMPTIED: [(&str, Sql); 11] = rows_of!(
     "ack_tokens",
     "idempotency_keys",
     "tenant_exports",
@@ -63,13 +58,8 @@ const EMPTIED: [(&str, Sql); 11] = emptied!(
     "tenant_contracts",
     "outbox"
 );
-/// What on PostgreSQL only the tables' owner may remove, last of all.
-const BURIED: [(&str, Sql); 4] = [
-    ("api_key_secrets", Sql::of_tenant("DELETE FROM api_key_secrets WHERE tenant_id = $1 RETURNING 1 AS one")),
-    ("api_keys", Sql::of_tenant("DELETE FROM api_keys WHERE tenant_id = $1 RETURNING 1 AS one")),
-    ("audit_heads", Sql::of_tenant("DELETE FROM audit_heads WHERE tenant_id = $1 RETURNING 1 AS one")),
-    ("tenants", Sql::of_tenant("DELETE FROM tenants WHERE tenant_id = $1 RETURNING 1 AS one")),
-];
+/// What goes last of all, behind the audit. On PostgreSQL only the tables' owner may remove it: there `bury_tenant` does, in this order too.
+const BURIED: [(&str, Sql); 4] = rows_of!("api_key_secrets", "api_keys", "audit_heads", "tenants");
 const ENTRIES_GO: Sql = Sql::of_tenant(
     "DELETE FROM audit_logs WHERE tenant_id = $1 AND entry <= (SELECT MIN(entry) FROM audit_logs WHERE tenant_id = $1) + $2 \
      RETURNING 1 AS one",
@@ -177,6 +167,7 @@ impl Control {
         let system = system_of(of.id);
         let mut tx = self.db.write(system.tenant()).await?;
         let done = async {
+            hold(&mut tx).await?;
             let untold = number(tx.row(UNPUBLISHED, &[]).await?.as_ref(), "many")?;
             match untold {
                 0 => Ok(Emptied { untold, rows: remove(&mut tx, &of.id).await? }),
@@ -226,7 +217,7 @@ impl Control {
     async fn bury_some(&self, of: &Leaving, system: &Authenticated) -> Result<bool, Error> {
         let mut tx = self.db.write(system.tenant()).await?;
         let done = async {
-            if tx.row(audit::HEAD, &[]).await?.is_none() {
+            if !hold(&mut tx).await? {
                 return Ok(true);
             }
             // What somebody wrote who was let in before, and what came since.
@@ -249,11 +240,14 @@ impl Control {
     }
 }
 
-/// Whatever it does, it takes the head first, as every change does: so none is half done.
+/// Takes the head, as every change does, so that none is half done until the transaction's end. Whether there is one: nothing is, otherwise.
+async fn hold(tx: &mut Tx) -> Result<bool, Error> {
+    Ok(tx.row(audit::HEAD, &[]).await?.is_some())
+}
+
+/// Of a transaction that holds the head.
 async fn remove(tx: &mut Tx, id: &Id) -> Result<BTreeMap<&'static str, usize>, Error> {
-    tx.rows(audit::HEAD, &[]).await?;
-    tx.system(UNWATCH, &[Value::from(id)]).await?;
-    tx.tells();
+    super::watched(tx, id).await?;
     let mut gone = BTreeMap::new();
     gone.insert("sessions", tx.system(SESSIONS, &[Value::from(id)]).await?.len());
     for (table, sql) in EMPTIED {
@@ -268,5 +262,19 @@ fn may_delete(who: &Authenticated) -> Result<(), Error> {
     match (who.key().is_none() && owner) || who.is_platform() {
         true => Ok(()),
         false => Err(Error::OwnersOnly),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_owner_buries_what_is_buried_here() {
+        let text = include_str!("../../migrations/0007_life.postgres.sql");
+        let body = text.split("gone < most").nth(1).expect("what goes behind the audit");
+        let there: Vec<&str> =
+            body.split("DELETE FROM ").skip(1).map(|rest| rest.split(' ').next().unwrap_or_default()).collect();
+        assert_eq!(there, BURIED.map(|(table, _)| table));
     }
 }

@@ -1,5 +1,7 @@
 //! A new organisation.
 
+use std::net::IpAddr;
+
 use schemas::{TimeMs, limits::accounts as limits, limits::control, names};
 use serde_json::json;
 
@@ -14,6 +16,7 @@ use crate::{
     open::{Control, Operator, system_of},
     people::{self, Person},
     roles::Role,
+    secret::Pepper,
     sql::{Sql, SystemSql},
     tenant::{Actor, Authenticated, Caller, Tenant},
     tenants::{self, TenantInfo},
@@ -63,21 +66,14 @@ impl Control {
                     return before(&mut tx, id, &person).await.map(Ready::Before);
                 }
             }
-            let roles = super::roles_of(&mut tx, &user).await?;
-            if roles.len() as i64 >= limits::ORGANISATIONS {
-                return Err(Error::Full { what: "organisations of one person", most: limits::ORGANISATIONS as usize });
-            }
-            if roles.iter().filter(|role| **role == Role::Owner).count() as i64 >= limits::FOUNDED {
-                return Err(Error::Full { what: "organisations that one person owns", most: limits::FOUNDED as usize });
-            }
-            Daily::Founding.count(&mut tx, &self.pepper, by.ip, now).await?;
-            let id = insert(&mut tx, name, now).await?;
+            let who = begin(&mut tx, &self.pepper, &person, name, (by.ip, now)).await?;
             if let Some(once) = once {
+                let id = *who.tenant().id();
                 tx.enter(&home).await?;
                 idempotency::remember(&mut tx, once, action, name.as_bytes(), &id).await?;
                 tx.enter(&id).await?;
             }
-            Ok(Ready::New(owner_of(id, &person)))
+            Ok(Ready::New(who))
         };
         let ready = ready.await;
         let who = match ready {
@@ -87,7 +83,7 @@ impl Control {
         };
         let by = Caller { who: &who, ..by };
         let mut change = Change::within(tx, &self.pepper, by).await?;
-        let done = own(&mut change, &user).await;
+        let done = founded(&mut change, Some(&user)).await;
         let organisation = change.end(done).await?;
         Ok(Founded { organisation, who })
     }
@@ -117,31 +113,53 @@ impl Operator {
     /// The name has mistakes, there is no account of this address, or as of every change.
     pub async fn found_organisation(&self, name: &str, owner: Option<&str>) -> Result<TenantInfo, Error> {
         let control = self.control();
-        let now = TimeMs::now();
         let mut tx = control.db.system(true).await?;
-        let ready = async {
-            let owner = match owner {
-                None => None,
-                Some(email) => {
-                    let email = email.trim().to_ascii_lowercase();
-                    Some(people::by_email(&mut tx, &email).await?.ok_or(Error::NotFound)?)
-                }
-            };
-            let id = insert(&mut tx, name, now).await?;
-            Ok((owner, Authenticated { actor: self.at_home().actor().clone(), ..system_of(id) }))
-        };
-        let ready = ready.await;
-        let (owner, who) = match ready {
-            Ok(ready) => ready,
+        let begun = begin_by(&mut tx, self, name, owner).await;
+        let (owner, who) = match begun {
+            Ok(begun) => begun,
             Err(e) => return tx.end(Err(e)).await,
         };
         let mut change = Change::within(tx, &control.pepper, Caller::here(&who)).await?;
-        let done = match owner {
-            Some(owner) => own(&mut change, &owner.id).await,
-            None => founded(&mut change).await,
-        };
+        let done = founded(&mut change, owner.as_ref()).await;
         change.end(done).await
     }
+}
+
+/// A person begins to found one, from an address and at a time, and is its owner from here on.
+pub(crate) async fn begin(
+    tx: &mut Tx,
+    pepper: &Pepper,
+    person: &Person,
+    name: &str,
+    (ip, now): (Option<IpAddr>, TimeMs),
+) -> Result<Authenticated, Error> {
+    let roles = super::roles_of(tx, &person.id).await?;
+    if roles.len() as i64 >= limits::ORGANISATIONS {
+        return Err(Error::Full { what: "organisations of one person", most: limits::ORGANISATIONS as usize });
+    }
+    if roles.iter().filter(|role| **role == Role::Owner).count() as i64 >= limits::FOUNDED {
+        return Err(Error::Full { what: "organisations that one person owns", most: limits::FOUNDED as usize });
+    }
+    Daily::Founding.count(tx, pepper, ip, now).await?;
+    Ok(owner_of(insert(tx, name, now).await?, person))
+}
+
+/// An operator does; who is to own it, where somebody is named, and the operator in it.
+pub(crate) async fn begin_by(
+    tx: &mut Tx,
+    operator: &Operator,
+    name: &str,
+    owner: Option<&str>,
+) -> Result<(Option<Id>, Authenticated), Error> {
+    let owner = match owner {
+        None => None,
+        Some(email) => {
+            let email = email.trim().to_ascii_lowercase();
+            Some(people::by_email(tx, &email).await?.ok_or(Error::NotFound)?.id)
+        }
+    };
+    let id = insert(tx, name, TimeMs::now()).await?;
+    Ok((owner, Authenticated { actor: operator.at_home().actor().clone(), ..system_of(id) }))
 }
 
 /// The row of a new organisation, with the beginning of its audit. From here on the transaction is of that organisation.
@@ -177,13 +195,11 @@ pub(crate) fn owner_of(organisation: Id, person: &Person) -> Authenticated {
     }
 }
 
-/// Gives a new organisation its first owner.
-pub(crate) async fn own(change: &mut Change<'_>, user: &Id) -> Result<TenantInfo, Error> {
-    add(change, user, Role::Owner).await?;
-    founded(change).await
-}
-
-async fn founded(change: &mut Change<'_>) -> Result<TenantInfo, Error> {
+/// Gives a new organisation its first owner, where there is one, and says that it is founded.
+pub(crate) async fn founded(change: &mut Change<'_>, owner: Option<&Id>) -> Result<TenantInfo, Error> {
+    if let Some(owner) = owner {
+        add(change, owner, Role::Owner).await?;
+    }
     let info = tenants::get(change.tx()).await?;
     let after = json!({"name": info.name, "plan": info.plan});
     change.audit(Action::OrganisationCreate, &tenants::subject(&info), None, Some(after), Outcome::Done).await?;

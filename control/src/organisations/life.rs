@@ -14,14 +14,8 @@ use crate::{
     pages::{Cursor, Page, Paging},
     sql::Sql,
     tenant::{Authenticated, Caller, Networks},
-    tenants::{self, TenantInfo},
+    tenants::{self, TenantInfo, columns},
 };
-
-macro_rules! columns {
-    () => {
-        "tenant_id, slug, name, created_at, suspended_at, suspended_reason, deleting_at, plan, version"
-    };
-}
 
 pub(super) const RENAME: Sql = Sql::of_tenant(concat!(
     "UPDATE tenants SET name = $2, version = version + 1 WHERE tenant_id = $1 RETURNING ",
@@ -74,7 +68,7 @@ impl Control {
     /// of it is lost. `reason` is for its people; `None` lets it in again. Said twice, it stays as it is.
     ///
     /// # Errors
-    /// There is no such organisation, it is the operator's own or is being deleted, the caller is no operator, or as of every change.
+    /// There is no such organisation, it is the operator's own, or is being imported or deleted, the caller is no operator, or as of every change.
     pub async fn suspend_organisation(
         &self,
         by: Caller<'_>,
@@ -153,6 +147,10 @@ async fn suspend_in(change: &mut Change<'_>, reason: Option<String>) -> Result<T
     let before = tenants::get(change.tx()).await?;
     if before.deleting_at.is_some() {
         return Err(Error::NotFound);
+    }
+    if before.importing_at.is_some() {
+        let cure = "wait until it is whole, or delete it";
+        return Err(Error::Invalid(vec![Mistake::new("id", "is an organisation that is being imported", cure)]));
     }
     if before.suspended_at.is_some() == reason.is_some() {
         return Ok(before);

@@ -4,14 +4,15 @@
 //! what, is changed by its admins and owners; who is an owner, by its owners and the operators of the platform alone, and by no key. Nobody
 //! gives a role that may more than he may himself.
 
-mod found;
+pub(crate) mod found;
 mod life;
 mod members;
 mod networks;
 
 pub use found::Founded;
-pub(crate) use found::{insert, own, owner_of};
+pub(crate) use found::{founded, insert, owner_of};
 pub use life::OrganisationPatch;
+pub(crate) use members::LIST as MEMBERS;
 pub use members::{Member, MemberState};
 
 use schemas::Quota;
@@ -39,7 +40,8 @@ const ADD: Sql = Sql::of_tenant(
 );
 /// A person's organisations: on PostgreSQL after `headwater.user` was set.
 const MINE: SystemSql = SystemSql(
-    "SELECT t.tenant_id, t.slug, t.name, t.created_at, t.suspended_at, t.suspended_reason, t.deleting_at, t.plan, t.version, m.role \
+    "SELECT t.tenant_id, t.slug, t.name, t.created_at, t.suspended_at, t.suspended_reason, t.deleting_at, \
+     t.importing_at, t.plan, t.version, m.role \
      FROM tenant_users m JOIN tenants t ON t.tenant_id = m.tenant_id WHERE m.user_id = $1 ORDER BY m.tenant_id LIMIT $2",
 );
 const ROLES: SystemSql = SystemSql("SELECT role FROM tenant_users WHERE user_id = $1 ORDER BY tenant_id LIMIT $2");
@@ -74,13 +76,8 @@ impl Control {
     /// The store is away.
     pub async fn organisations_of(&self, user: &Id) -> Result<Vec<Membership>, Error> {
         let mut tx = self.db.system(false).await?;
-        let rows = async {
-            tx.set("headwater.user", user.as_str()).await?;
-            tx.system(MINE, &[Value::from(user), schemas::limits::accounts::ORGANISATIONS.into()]).await
-        };
-        let rows = rows.await;
-        let rows = tx.end(rows).await?;
-        rows.iter().map(|row| Ok(Membership { organisation: tenants::read(row)?, role: row.parsed("role")? })).collect()
+        let all = of_person(&mut tx, user).await;
+        tx.end(all).await
     }
 
     /// The caller's own organisation.
@@ -117,6 +114,13 @@ pub(crate) fn across(who: &Authenticated, organisation: &Id) -> Result<Authentic
 /// What a person is in the organisation of this transaction.
 pub(crate) async fn role_of(tx: &mut Tx, user: &Id) -> Result<Option<Role>, Error> {
     tx.row(ROLE, &[Value::from(user)]).await?.map(|row| row.parsed("role")).transpose()
+}
+
+/// The organisations of a person, by age.
+pub(crate) async fn of_person(tx: &mut Tx, user: &Id) -> Result<Vec<Membership>, Error> {
+    tx.set("headwater.user", user.as_str()).await?;
+    let rows = tx.system(MINE, &[Value::from(user), schemas::limits::accounts::ORGANISATIONS.into()]).await?;
+    rows.iter().map(|row| Ok(Membership { organisation: tenants::read(row)?, role: row.parsed("role")? })).collect()
 }
 
 /// What a person is in organisations, of each; as many as one may be in.

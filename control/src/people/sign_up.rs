@@ -96,7 +96,7 @@ impl Control {
             let joined = match invitation {
                 Some(id) => invitations::join(&mut change, &person, &id).await?,
                 None => {
-                    organisations::own(&mut change, &person.id).await?;
+                    organisations::founded(&mut change, Some(&person.id)).await?;
                     Role::Owner
                 }
             };

@@ -7,8 +7,8 @@
 //!
 //! Of a tenant that is suspended, or is being deleted, nothing is there for the stages: whoever suspends it raises the revisions of all
 //! that is its ([`crate::life::told`]), and each is told as gone; resumed, each is told as it is. Addresses stay watched meanwhile, since
-//! figures belong to nobody. Rules and monitors of a tenant that is entitled to some networks only are told without the others, and as
-//! paused where none is left.
+//! figures belong to nobody; but those of one that is being imported are not watched before it is whole. Rules and monitors of a tenant that is
+//! entitled to some networks only are told without the others, and as paused where none is left.
 
 use std::collections::HashMap;
 
@@ -60,7 +60,8 @@ const CONTRACTS: SystemSql = SystemSql(
 const WATCHED: SystemSql = SystemSql(
     "SELECT o.network, o.address, o.revision, CAST(CASE \
      WHEN EXISTS (SELECT 1 FROM operator_contracts c WHERE c.network = o.network AND c.address = o.address) THEN 1 \
-     WHEN EXISTS (SELECT 1 FROM tenant_contracts t WHERE t.network = o.network AND t.address = o.address) THEN 1 \
+     WHEN EXISTS (SELECT 1 FROM tenant_contracts t WHERE t.network = o.network AND t.address = o.address AND NOT EXISTS \
+     (SELECT 1 FROM tenants i WHERE i.tenant_id = t.tenant_id AND i.importing_at IS NOT NULL)) THEN 1 \
      ELSE 0 END AS BIGINT) AS there FROM config_outbox o \
      WHERE o.kind = 'watched' AND o.published < o.revision AND (o.network, o.address) > ($1, $2) \
      ORDER BY o.network, o.address LIMIT $3",

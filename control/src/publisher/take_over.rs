@@ -59,7 +59,8 @@ const ALL_CONTRACTS: SystemSql = SystemSql(
 const ALL_WATCHED: SystemSql = SystemSql(
     "SELECT o.network AS first, o.address AS second, o.revision, o.published, CAST(CASE \
      WHEN EXISTS (SELECT 1 FROM operator_contracts c WHERE c.network = o.network AND c.address = o.address) THEN 1 \
-     WHEN EXISTS (SELECT 1 FROM tenant_contracts t WHERE t.network = o.network AND t.address = o.address) THEN 1 \
+     WHEN EXISTS (SELECT 1 FROM tenant_contracts t WHERE t.network = o.network AND t.address = o.address AND NOT EXISTS \
+     (SELECT 1 FROM tenants i WHERE i.tenant_id = t.tenant_id AND i.importing_at IS NOT NULL)) THEN 1 \
      ELSE 0 END AS BIGINT) AS there FROM config_outbox o \
      WHERE o.kind = 'watched' AND (o.network, o.address) > ($1, $2) ORDER BY o.network, o.address LIMIT $3",
 );

@@ -6,20 +6,19 @@ use schemas::{Quota, TimeMs, limits::control as limits};
 
 use super::{Maxima, count, of_tenant};
 use crate::{
-    db::{Row, Tx, Value},
+    db::{Tx, Value},
     error::Error,
     id::Id,
     open::Control,
     sql::{Sql, SystemSql},
     tenant::{Authenticated, Tenant},
+    tenants::{self, TenantInfo},
 };
 
 pub(super) const OF_DAY: Sql =
     Sql::of_tenant("SELECT name, used FROM tenant_usage WHERE tenant_id = $1 AND period_start = $2");
 pub(super) const OF_ALL: SystemSql =
     SystemSql("SELECT tenant_id, name, used FROM tenant_usage WHERE period_start = $1 ORDER BY tenant_id LIMIT $2");
-const TENANTS: SystemSql =
-    SystemSql("SELECT tenant_id, name, plan, suspended_at, deleting_at FROM tenants ORDER BY tenant_id LIMIT $1");
 
 /// A day, in milliseconds.
 const DAY: i64 = 86_400_000;
@@ -56,7 +55,7 @@ pub struct UsedByTenant {
     pub name: String,
     /// The plan that it names.
     pub plan: String,
-    /// `active`, `suspended` or `deleting`.
+    /// `active`, `importing`, `suspended` or `deleting`.
     pub state: &'static str,
     /// Of what how much.
     pub used: BTreeMap<Quota, i64>,
@@ -107,31 +106,27 @@ impl Control {
         }
         let mut tx = self.db.system(false).await?;
         let rows = async {
-            tx.set("headwater.operator", "on").await?;
-            let tenants = tx.system(TENANTS, &[(limits::TENANTS as i64).into()]).await?;
+            let all = tenants::all_in(&mut tx).await?;
             let most = (limits::TENANTS * Quota::ALL.len()) as i64;
             let used = tx.system(OF_ALL, &[Value::from(day_of(TimeMs::now()).0), most.into()]).await?;
-            Ok((tenants, used))
+            Ok((all, used))
         };
         let rows = rows.await;
-        let (tenants, rows) = tx.end(rows).await?;
+        let (all, rows) = tx.end(rows).await?;
         let mut used: HashMap<Id, BTreeMap<Quota, i64>> = HashMap::new();
         for row in rows {
             if let Some(quota) = Quota::of_word(&row.text("name")?) {
                 used.entry(row.parsed("tenant_id")?).or_default().insert(quota, row.int("used")?);
             }
         }
-        let read = |row: &Row| -> Result<UsedByTenant, Error> {
-            let tenant: Id = row.parsed("tenant_id")?;
-            let state = match (row.opt_int("deleting_at")?, row.opt_int("suspended_at")?) {
-                (Some(_), _) => "deleting",
-                (None, Some(_)) => "suspended",
-                (None, None) => "active",
-            };
-            let used = used.remove(&tenant).unwrap_or_default();
-            Ok(UsedByTenant { tenant, name: row.text("name")?, plan: row.text("plan")?, state, used })
+        let of = |info: TenantInfo| UsedByTenant {
+            tenant: info.id,
+            state: info.state(),
+            used: used.remove(&info.id).unwrap_or_default(),
+            name: info.name,
+            plan: info.plan,
         };
-        tenants.iter().map(read).collect()
+        Ok(all.into_iter().map(of).collect())
     }
 }
 

@@ -66,7 +66,6 @@ pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
     ("sessions: person by e-mail", BY_EMAIL),
     ("sessions: organisations", MEMBER_OF),
     ("sessions: profile", profile::USER),
-    ("sessions: memberships", profile::ORGANISATIONS),
     ("sessions: look up", door::SESSION),
     ("sessions: latest", begin::LATEST),
     ("sessions: sweep", begin::SWEEP),
@@ -103,15 +102,9 @@ pub(crate) async fn person_by_email(tx: &mut Tx, email: &str) -> Result<Option<P
 
 /// Organisations that a person is in, as many as one may be in.
 pub(crate) async fn member_of(tx: &mut Tx, user: &Id) -> Result<Vec<Id>, Error> {
-    let most = member_of_is_asked(tx, user).await?;
-    let rows = tx.system(MEMBER_OF, &[Value::from(user), most.into()]).await?;
-    rows.iter().map(|row| row.parsed("tenant_id")).collect()
-}
-
-/// From here on PostgreSQL shows in which organisations this person is; how many there are at most.
-async fn member_of_is_asked(tx: &mut Tx, user: &Id) -> Result<i64, Error> {
     tx.set("headwater.user", user.as_str()).await?;
-    Ok(schemas::limits::accounts::ORGANISATIONS)
+    let rows = tx.system(MEMBER_OF, &[Value::from(user), schemas::limits::accounts::ORGANISATIONS.into()]).await?;
+    rows.iter().map(|row| row.parsed("tenant_id")).collect()
 }
 
 /// What a person is in an organisation now. From here on the transaction is of that tenant.

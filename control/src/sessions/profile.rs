@@ -1,22 +1,17 @@
 //! What a person sees of itself.
 
-use super::member_of_is_asked;
 use crate::{
-    db::{Row, Tx, Value},
+    db::{Tx, Value},
     error::Error,
     id::Id,
     open::Control,
+    organisations,
     roles::Role,
     sql::SystemSql,
 };
 
 pub(super) const USER: SystemSql =
     SystemSql("SELECT user_id, email, name, password, totp, verified_at FROM users WHERE user_id = $1");
-/// On PostgreSQL after `headwater.user` was set.
-pub(super) const ORGANISATIONS: SystemSql = SystemSql(
-    "SELECT t.tenant_id, t.name, t.suspended_at, t.deleting_at, u.role FROM tenant_users u \
-     JOIN tenants t ON t.tenant_id = u.tenant_id WHERE u.user_id = $1 ORDER BY u.tenant_id LIMIT $2",
-);
 
 /// A person, and where it is what.
 #[derive(Debug, Clone)]
@@ -46,7 +41,7 @@ pub struct Belonging {
     pub name: String,
     /// What the person is there.
     pub role: Role,
-    /// `active`, `suspended`, `deleting`.
+    /// `active`, `importing`, `suspended`, `deleting`.
     pub state: &'static str,
 }
 
@@ -65,8 +60,7 @@ impl Control {
 async fn look_up(tx: &mut Tx, user: &Id) -> Result<Profile, Error> {
     let rows = tx.system(USER, &[Value::from(user)]).await?;
     let row = rows.first().ok_or(Error::NotFound)?;
-    let most = member_of_is_asked(tx, user).await?;
-    let organisations = tx.system(ORGANISATIONS, &[Value::from(user), most.into()]).await?;
+    let organisations = organisations::of_person(tx, user).await?;
     Ok(Profile {
         id: *user,
         email: row.text("email")?,
@@ -74,16 +68,14 @@ async fn look_up(tx: &mut Tx, user: &Id) -> Result<Profile, Error> {
         verified: row.opt_int("verified_at")?.is_some(),
         totp: row.opt_text("totp")?.is_some(),
         password: row.opt_text("password")?.is_some(),
-        organisations: organisations.iter().map(membership).collect::<Result<_, _>>()?,
+        organisations: organisations
+            .into_iter()
+            .map(|of| Belonging {
+                id: of.organisation.id,
+                state: of.organisation.state(),
+                name: of.organisation.name,
+                role: of.role,
+            })
+            .collect(),
     })
-}
-
-fn membership(row: &Row) -> Result<Belonging, Error> {
-    let (suspended, deleting) = (row.opt_int("suspended_at")?, row.opt_int("deleting_at")?);
-    let state = match (deleting, suspended) {
-        (Some(_), _) => "deleting",
-        (None, Some(_)) => "suspended",
-        (None, None) => "active",
-    };
-    Ok(Belonging { id: row.parsed("tenant_id")?, name: row.text("name")?, role: row.parsed("role")?, state })
 }

@@ -35,8 +35,9 @@ export const access: Access = { csrf: null, refused: () => {}, renew: async () =
 export interface Sending {
 	/** Sent as JSON. */
 	body?: unknown;
-	/** Sent as it is, and said to be JSON; instead of `body`. */
+	/** Sent as it is, and said to be JSON or what `type` says; instead of `body`. */
 	text?: string;
+	type?: string;
 	ifMatch?: string | null;
 	idempotencyKey?: string;
 	signal?: AbortSignal;
@@ -50,11 +51,11 @@ export function get<T>(path: string, signal?: AbortSignal): Promise<Answer<T>> {
 
 /** A request that may change something. An answer without a body is `null`. */
 export async function send<T>(method: 'POST' | 'PATCH' | 'DELETE', path: string, sending: Sending = {}): Promise<Answer<T>> {
-	const { body, text, ifMatch, idempotencyKey, signal, deadline } = sending;
+	const { body, text, type = 'application/json', ifMatch, idempotencyKey, signal, deadline } = sending;
 	const content = text ?? (body === undefined ? undefined : JSON.stringify(body));
 	const attempt = () => {
 		const headers: Record<string, string> = {};
-		if (content !== undefined) headers['content-type'] = 'application/json';
+		if (content !== undefined) headers['content-type'] = type;
 		if (ifMatch) headers['if-match'] = ifMatch;
 		if (idempotencyKey) headers['idempotency-key'] = idempotencyKey;
 		if (access.csrf) headers['x-headwater-csrf'] = access.csrf;

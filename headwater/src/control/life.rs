@@ -1,13 +1,21 @@
 //! `headwater organisations export|import|delete|tombstones`.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    fs::File,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use clap::Args;
-use control::{Caller, Id, Operator, TenantInfo};
+use control::{Bounds, Caller, Id, ImportReader, Operator, Progress, TenantInfo, ToImport};
 use schemas::TimeMs;
 
 use super::{failed, with_operator};
 use crate::{arguments::ConfigFile, exit::Failure, parts};
+
+/// Bytes of a file that are read at a time.
+const PIECE: usize = 256 << 10;
 
 /// Arguments of `export`.
 #[derive(Args)]
@@ -23,9 +31,15 @@ pub struct Export {
 pub struct Import {
     /// The file of an export
     file: PathBuf,
-    /// The organisation in which it is made, by id or short name; best a new one
-    #[arg(long, value_name = "ORGANISATION")]
-    into: String,
+    /// What a new organisation is called, in which it is made
+    #[arg(long, value_name = "NAME", required_unless_present = "into")]
+    new: Option<String>,
+    /// The e-mail address of an account that is to own the new one
+    #[arg(long, value_name = "EMAIL", requires = "new")]
+    owner: Option<String>,
+    /// The organisation that is there in which it is made, by id or short name; at most 1,000 things
+    #[arg(long, value_name = "ORGANISATION", conflicts_with = "new")]
+    into: Option<String>,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -61,14 +75,32 @@ pub fn export(args: &Export) -> Result<(), Failure> {
     })
 }
 
-/// What a document defines, in an organisation that is there.
+/// What a document defines, in a new organisation or in one that is there: all of it, or nothing.
 pub fn import(args: &Import) -> Result<(), Failure> {
-    let document = std::fs::read_to_string(&args.file)
-        .map_err(|e| Failure::arguments(format!("{} cannot be read: {e}", args.file.display())))?;
     let bounds = parts::bounds(&runtime::config::load(&args.config.config)?.alerts);
     with_operator(&args.config.config, async |operator| {
-        let who = operator.within(&find(operator, &args.into).await?);
-        let imported = operator.control().import(Caller::here(&who), &document, &bounds).await.map_err(failed)?;
+        let mut said = Said::default();
+        let brought = read(&args.file, &bounds, &mut said).await?;
+        let imported = match (&args.new, &args.into) {
+            (Some(name), _) => {
+                let said = std::sync::Mutex::new(said);
+                let tell = |now: Progress| {
+                    let mut said = said.lock().unwrap_or_else(|e| e.into_inner());
+                    said.say(now.made == now.of, || format!("{} of {} things are made", now.made, now.of));
+                };
+                let made = operator.import_organisation(name, args.owner.as_deref(), brought, &bounds, tell).await;
+                let (id, imported) = made.map_err(|error| super::no_account(error, args.owner.as_deref()))?;
+                writeln!(std::io::stdout().lock(), "{id}")?;
+                imported
+            }
+            (None, Some(into)) => {
+                let who = operator.within(&find(operator, into).await?);
+                operator.control().import(Caller::here(&who), brought, &bounds).await.map_err(failed)?
+            }
+            (None, None) => {
+                return Err(Failure::arguments("name a new organisation, `--new NAME`, or `--into ORGANISATION`"));
+            }
+        };
         writeln!(
             std::io::stdout().lock(),
             "{} contracts, {} channels, {} rules, {} monitors, {} silences",
@@ -83,6 +115,36 @@ pub fn import(args: &Import) -> Result<(), Failure> {
         }
         Ok(())
     })
+}
+
+/// What is said while an import goes on: a line a second at most.
+#[derive(Default)]
+struct Said(Option<Instant>);
+
+impl Said {
+    fn say(&mut self, last: bool, words: impl FnOnce() -> String) {
+        if last || self.0.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
+            eprintln!("{}", words());
+            self.0 = Some(Instant::now());
+        }
+    }
+}
+
+/// Looks at all that a file defines.
+async fn read(path: &Path, bounds: &Bounds, said: &mut Said) -> Result<ToImport, Failure> {
+    let refused = |e: std::io::Error| Failure::arguments(format!("{} cannot be read: {e}", path.display()));
+    let mut file = File::open(path).map_err(refused)?;
+    let (mut reader, mut piece) = (ImportReader::new(bounds), vec![0; PIECE]);
+    loop {
+        let bytes = file.read(&mut piece).map_err(refused)?;
+        let more = reader.take(piece.get(..bytes).unwrap_or_default()).await.map_err(failed)?;
+        if !more || bytes == 0 {
+            break;
+        }
+        said.say(false, || format!("{} lines are read", reader.lines()));
+    }
+    eprintln!("{} lines are read, and that is all that is imported of it", reader.lines());
+    reader.end().await.map_err(failed)
 }
 
 /// An organisation goes; the API's process does it.

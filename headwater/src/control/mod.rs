@@ -35,6 +35,14 @@ fn with_operator<T>(file: &Path, work: impl AsyncFnOnce(&Operator) -> Result<T, 
     })?
 }
 
+/// What the control store refused, of a command that names an account.
+fn no_account(error: Error, email: Option<&str>) -> Failure {
+    match (error, email) {
+        (Error::NotFound, Some(email)) => Failure::new(format!("there is no account of {email}")),
+        (error, _) => failed(error),
+    }
+}
+
 /// The system's user who runs the command, for the audit.
 fn user() -> String {
     std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned())

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::{Args, Subcommand};
-use control::{Caller, Error, Networks, Operator};
+use control::{Caller, Networks, Operator};
 use schemas::Network;
 
 use super::{failed, life, with_operator};
@@ -24,7 +24,7 @@ pub enum Organisations {
     Networks(Entitle),
     /// Write all that the control store has of one to standard output, as JSON Lines; no secrets, no alerts
     Export(life::Export),
-    /// Make what an export defines in another organisation: ids are new, channels without their secrets are disabled
+    /// Make what an export defines in a new organisation, or in one that is there: all or nothing; ids are new, channels without their secrets are disabled
     Import(life::Import),
     /// Delete one with all that it has; the process of the API does it, once nobody of it is let in any more
     Delete(life::Delete),
@@ -105,10 +105,7 @@ async fn list(operator: &Operator) -> Result<(), Failure> {
 fn new(args: &New) -> Result<(), Failure> {
     with_operator(&args.config.config, async |operator| {
         let founded = operator.found_organisation(&args.name, args.owner.as_deref()).await;
-        let founded = founded.map_err(|error| match (error, &args.owner) {
-            (Error::NotFound, Some(email)) => Failure::new(format!("there is no account of {email}")),
-            (error, _) => failed(error),
-        })?;
+        let founded = founded.map_err(|error| super::no_account(error, args.owner.as_deref()))?;
         writeln!(std::io::stdout().lock(), "{}", founded.id)?;
         Ok(())
     })

@@ -24,6 +24,8 @@ pub const SHARED_AGAIN: Duration = Duration::from_secs(1);
 pub const SOCKETS_LEASE: Duration = Duration::from_secs(15);
 /// How often a process says that it has them still: a lease holds over two times that were missed.
 pub const SOCKETS_RENEWED: Duration = Duration::from_secs(4);
+/// How long `GET /usage` waits for the store before it tells the rest without it.
+pub const STORE_WITHIN: Duration = Duration::from_secs(2);
 /// Tenants that are written down in one transaction.
 pub const FLUSH_TENANTS: usize = 200;
 /// How long the number of a process's last flush is kept: longer than any flush is tried again.

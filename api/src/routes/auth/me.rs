@@ -97,7 +97,7 @@ pub struct MyOrganisation {
     name: String,
     /// The person's role there.
     role: &'static str,
-    /// `active`, `suspended`, `deleting`.
+    /// `active`, `importing`, `suspended`, `deleting`.
     state: &'static str,
 }
 

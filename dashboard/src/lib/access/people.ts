@@ -30,7 +30,7 @@ export interface Organisation {
 	id: string;
 	name: string;
 	role?: Role | null;
-	/** `active`, `suspended`, `deleting`. */
+	/** `active`, `importing`, `suspended`, `deleting`. */
 	state?: string | null;
 	plan?: string | null;
 	created_at?: string | null;

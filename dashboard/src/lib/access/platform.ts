@@ -9,8 +9,9 @@ export interface Noise {
 	requests_per_minute: number;
 	requests_per_day: number;
 	sockets: number;
-	alerts_24h: number;
-	deliveries_24h: number;
+	/** Null, as the next: it is not known at the moment. */
+	alerts_24h: number | null;
+	deliveries_24h: number | null;
 }
 
 export const FIGURES = [
@@ -37,12 +38,13 @@ const NOISY = 0.5;
 /** Noisiest first by `figure`; what tells none comes last, by name. */
 export function rows(organisations: readonly Organisation[], noises: readonly Noise[], figure: Figure): Row[] {
 	const by = new Map(noises.map((noise) => [noise.organisation.id, noise]));
-	const total = noises.reduce((sum, noise) => sum + noise[figure], 0);
+	const total = noises.reduce((sum, noise) => sum + (noise[figure] ?? 0), 0);
 	const of = (organisation: Organisation): Row => {
 		const noise = by.get(organisation.id) ?? null;
-		return { organisation, noise, share: noise && total > 0 ? noise[figure] / total : null };
+		const own = noise?.[figure];
+		return { organisation, noise, share: own != null && total > 0 ? own / total : null };
 	};
-	const size = ({ noise }: Row) => (noise ? noise[figure] : -1);
+	const size = ({ noise }: Row) => noise?.[figure] ?? -1;
 	return organisations.map(of).sort((a, b) => size(b) - size(a) || a.organisation.name.localeCompare(b.organisation.name));
 }
 

@@ -54,7 +54,7 @@ export interface Belonging {
 	id: string;
 	name: string;
 	role: Role;
-	/** `active`, `suspended`, `deleting`. */
+	/** `active`, `importing`, `suspended`, `deleting`. */
 	state?: string | null;
 }
 

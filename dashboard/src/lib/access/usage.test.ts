@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { figures, groupOf, quotaWords, shareOf, stateOf } from './usage';
 
-const quota = (name: string, used: number, limit: number | null) => ({ name, used, limit });
+const quota = (name: string, used: number | null, limit: number | null) => ({ name, used, limit });
 
 describe('quotas', () => {
 	it('are open, good, tight or full', () => {
@@ -17,6 +17,11 @@ describe('quotas', () => {
 	it('are told exactly', () => {
 		expect(figures(quota('requests_per_day', 12345, 100000))).toBe('12,345 of 100,000');
 		expect(figures(quota('keys', 3, null))).toBe('3, no limit');
+	});
+
+	it('are told without what is not known', () => {
+		const unknown = quota('deliveries_per_hour', null, 100);
+		expect([figures(unknown), shareOf(unknown), stateOf(unknown)]).toEqual(['not known now, of 100', null, 'open']);
 	});
 
 	it('stand in their groups, what is unknown last', () => {

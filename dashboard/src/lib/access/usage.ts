@@ -8,7 +8,8 @@ export interface Quota {
 	name: string;
 	/** Null: none. */
 	limit: number | null;
-	used: number;
+	/** Null: it is not known at the moment. */
+	used: number | null;
 	/** Null: it is no figure of a time. */
 	resets_at?: string | null;
 }
@@ -42,9 +43,9 @@ export function quotaWords(name: string): { words: string; about: string; group:
 	return { words: words.charAt(0).toUpperCase() + words.slice(1), about: '', group: 'traffic' };
 }
 
-/** Used of the limit, 0 to 1 and above; null without a limit. */
+/** Used of the limit, 0 to 1 and above; null without a limit, or where it is not known how much is used. */
 export function shareOf({ limit, used }: Quota): number | null {
-	if (limit == null) return null;
+	if (limit == null || used == null) return null;
 	// Where nothing is allowed, nothing is left.
 	return limit <= 0 ? 1 : used / limit;
 }
@@ -57,8 +58,9 @@ export function stateOf(quota: Quota): QuotaState {
 	return share >= 1 ? 'full' : share >= TIGHT ? 'tight' : 'good';
 }
 
-/** `12 of 50`, `12, no limit`. */
+/** `12 of 50`, `12, no limit`, `not known now`. */
 export function figures({ limit, used }: Quota): string {
+	if (used == null) return limit == null ? 'not known now' : `not known now, of ${count(limit)}`;
 	return limit == null ? `${count(used)}, no limit` : `${count(used)} of ${count(limit)}`;
 }
 
