@@ -27,9 +27,11 @@ export function accounts(auth, signUp) {
 	const organisations = new Map();
 	const sessions = new Map();
 	const invitations = new Map();
+	/** Accounts that are to be, by what their link holds. */
+	const letters = new Map();
 
 	const person = (email, more = {}) => {
-		const user = { id: ulid(), email, name: email, verified: true, totp: false, password: PASSWORD, platform: false, ...more };
+		const user = { id: ulid(), email, name: email, verified: true, totp: false, password: PASSWORD, platform: false, identities: [{ id: `i${last}`, provider: 'sso', name: 'Example SSO', issuer: 'https://sso.example.com', subject: email, created_at: iso(Date.now() - 9 * DAY) }], ...more };
 		users.set(email, user);
 		return user;
 	};
@@ -83,16 +85,30 @@ export function accounts(auth, signUp) {
 		if (path === '/auth/sign-up') {
 			if (signUp === 'closed' || (signUp === 'invitation' && !body.invitation)) return problem(403, 'sign-up-closed', 'No sign-up here');
 			if (body.password.length < 10) return invalid('password', 'is too short', 'write 10 characters or more');
+			// Mails are sent to whoever has such an address, as a server with a mail server does for all.
+			if (body.email.endsWith('@mailed.example.com')) return letters.set(`confirm-token-${letters.size + 1}`, body), [202, null];
 			if (users.has(body.email)) return problem(409, 'email-taken', 'There is an account of this address', { detail: 'Sign in with it.' });
 			if (body.invitation && invitations.get(body.invitation)?.email !== body.email) return problem(404, 'no-invitation', 'No such invitation', { detail: 'It is over, or was written to another address.' });
-			const user = person(body.email, { password: body.password, verified: false });
-			const organisation = body.invitation ? join(user, body.invitation) : found(body.organisation);
-			if (!body.invitation) belong(organisation, user, 'owner');
-			return begin(user, organisation);
+			return signedUp(body, false);
 		}
+		if (path === '/auth/sign-up/confirm') {
+			const waiting = letters.get(body.token);
+			if (!waiting) return invalid('token', 'is over', 'ask for another link');
+			if (waiting.password !== body.password) return invalid('password', 'is not the one that was chosen', 'write the password that you chose');
+			letters.delete(body.token);
+			return signedUp(waiting, true);
+		}
+		if (path === '/auth/oidc/sso/begin') return body.invitation ? [200, { url: '/login?problem=provider-away' }] : invalid('invitation', 'is missing', 'write it');
 		if (path === '/auth/reset') return [202, null];
-		if (path === '/auth/reset/confirm' || path === '/auth/verify') return body.token === 'reset-token-1' || body.token === 'verify-token-1' ? [204, null] : invalid('token', 'is over', 'ask for another link');
+		if (path === '/auth/reset/confirm') return body.token === 'reset-token-1' ? [204, null] : invalid('token', 'is over', 'ask for another link');
 		return null;
+	}
+
+	function signedUp(body, verified) {
+		const user = person(body.email, { password: body.password, verified });
+		const organisation = body.invitation ? join(user, body.invitation) : found(body.organisation);
+		if (!body.invitation) belong(organisation, user, 'owner');
+		return begin(user, organisation);
 	}
 
 	function join(user, text) {
@@ -184,6 +200,15 @@ export function accounts(auth, signUp) {
 			return [204, null];
 		}
 		if (path === '/auth/verify/send') return [202, null];
+		if (path === '/auth/verify') return body.token === 'verify-token-1' ? ((s.user.verified = true), [204, null]) : invalid('token', 'is over', 'ask for another link');
+		if (path === '/auth/identities') return [200, { items: s.user.identities, next: null }];
+		if (path.startsWith('/auth/identities/')) {
+			const id = path.slice('/auth/identities/'.length);
+			if (!s.user.identities.some((one) => one.id === id)) return problem(404, 'not-found', 'Not found');
+			if (body?.password !== s.user.password) return invalid('password', 'is not the present one', 'write the one that you signed in with');
+			s.user.identities = s.user.identities.filter((one) => one.id !== id);
+			return [204, null];
+		}
 		if (path === '/auth/totp' && method === 'POST') return body.password === s.user.password ? [200, { secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP', uri: 'otpauth://totp/Headwater:ada?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP', enrolment: 'e1' }] : invalid('password', 'is not right', 'write your password');
 		if (path === '/auth/totp/confirm') return body.enrolment === 'e1' && body.code === CODE ? ((s.user.totp = true), [200, { recovery_codes: Array.from({ length: 8 }, (_, i) => `r${i}ab-cd${i}f-gh${i}k`) }]) : invalid('code', 'is not right', 'write the one that is shown now');
 		if (path === '/auth/totp') return body.code === CODE ? ((s.user.totp = false), [204, null]) : invalid('code', 'is not right', 'write the one that is shown now');

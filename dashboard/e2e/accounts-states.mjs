@@ -127,6 +127,7 @@ export async function checkAccountStates({ mock, browser, until }) {
 	const guest = await fresh(new URL(link).pathname + new URL(link).hash);
 	await guest.waitForSelector('[data-testid=sign-up]');
 	assert.equal(await guest.locator('input[name=organisation]').count(), 0);
+	assert.equal(await guest.locator('[data-provider=sso]').getAttribute('href'), null, 'an invitation stands in no address');
 	await guest.locator('input[name=email]').fill('other@example.com');
 	await guest.locator('input[name=password]').fill('short');
 	await guest.keyboard.press('Enter');
@@ -237,10 +238,6 @@ export async function checkAccountStates({ mock, browser, until }) {
 	await mail.keyboard.press('Enter');
 	await mail.locator('button', { hasText: 'Sign in' }).click();
 	await mail.waitForSelector('[data-testid=person-login]');
-	await mail.goto(`${url}/sign-up`);
-	await mail.goto(`${url}/login#verify=verify-token-1`);
-	await mail.waitForSelector('[data-testid=verified]');
-	assert.equal(at(mail), '/login');
 	await mail.locator('button', { hasText: 'Forgot' }).click();
 	await mail.locator('input[name=email]').fill('nobody@example.com');
 	await mail.keyboard.press('Enter');
@@ -248,7 +245,16 @@ export async function checkAccountStates({ mock, browser, until }) {
 	await mail.goto(`${url}/login?problem=%3Cimg%20src%3Dx%3E`);
 	await until('a problem of a provider', async () => /did not end well/.test(await mail.locator('.problem').innerText().catch(() => '')));
 	assert.ok(!(await mail.locator('main').innerText()).includes('img'));
-	tried += 4;
+	// An address is confirmed by whoever is signed in to its account, and by no click alone.
+	await mail.goto(`${url}/sign-up`);
+	await mail.goto(`${url}/login#verify=verify-token-1`);
+	await mail.waitForSelector('[data-testid=prove]');
+	assert.equal(at(mail), '/login');
+	assert.equal(await mail.locator('[data-testid=verified]').count(), 0);
+	await signIn(mail, 'new@example.com');
+	await mail.waitForSelector('[data-testid=verified]');
+	assert.equal(at(mail), '/login');
+	tried += 5;
 
 	// Signing up: open makes an organisation; closed says so.
 	const made = await fresh('/sign-up');
@@ -259,6 +265,35 @@ export async function checkAccountStates({ mock, browser, until }) {
 	await narrow(made, 'the sign-up');
 	await made.locator('button[type=submit]').click();
 	await until('to be in it', async () => (await made.locator('[data-testid=who] .name').innerText().catch(() => '')) === 'Eve and others');
+	// Where mails are sent, nothing is there before the link and the password.
+	const mailed = await fresh('/sign-up');
+	await mailed.waitForSelector('[data-testid=sign-up]');
+	await mailed.locator('input[name=email]').fill('fay@mailed.example.com');
+	await mailed.locator('input[name=password]').fill(PASSWORD);
+	await mailed.locator('input[name=organisation]').fill('Fay and others');
+	await mailed.locator('button[type=submit]').click();
+	await mailed.waitForSelector('[data-testid=sign-up-sent]');
+	await mailed.goto(`${url}/login`);
+	await mailed.goto(`${url}/sign-up#confirm=confirm-token-1`);
+	await mailed.waitForSelector('[data-testid=confirm]');
+	assert.equal(at(mailed), '/sign-up');
+	await mailed.locator('input[name=password]').fill('not the one');
+	await mailed.keyboard.press('Enter');
+	await until('the mistake at the password', async () => /not the one/.test(await said(mailed, 'password')));
+	await narrow(mailed, 'the password of a mail’s link');
+	await mailed.locator('input[name=password]').fill(PASSWORD);
+	await mailed.keyboard.press('Enter');
+	await until('to be in it by the link', async () => (await mailed.locator('[data-testid=who] .name').innerText().catch(() => '')) === 'Fay and others');
+	// Providers that one comes in by: taken away with the password.
+	await mailed.goto(`${url}/account`);
+	const joined = mailed.locator('[data-identity=sso]');
+	await joined.waitFor();
+	await joined.locator('button').click();
+	await until('the password to be wanted', async () => /present one/.test(await said(mailed, 'provider-password')));
+	await mailed.locator('input[name=provider-password]').fill(PASSWORD);
+	await joined.locator('button').click();
+	await until('it gone', async () => (await joined.count()) === 0);
+	tried += 4;
 	const shut = await fresh('/sign-up', closed);
 	await until('closed to say so', async () => /No sign-up here/.test(await shut.locator('main').innerText()));
 	tried += 2;

@@ -50,7 +50,9 @@ const DONE: Record<string, string> = {
 	sessions: 'ended the sessions of',
 	factor_set: 'turned the second step on for',
 	factor_lift: 'turned the second step off for',
-	identity: 'joined a provider to'
+	reset: 'set, by a mail’s link, another password of',
+	identity: 'joined a provider to',
+	identity_unlink: 'took a provider away from'
 };
 const TRIED: Record<string, string> = {
 	create: 'add',
@@ -76,7 +78,9 @@ const TRIED: Record<string, string> = {
 	sessions: 'end the sessions of',
 	factor_set: 'turn the second step on for',
 	factor_lift: 'turn the second step off for',
-	identity: 'join a provider to'
+	reset: 'set, by a mail’s link, another password of',
+	identity: 'join a provider to',
+	identity_unlink: 'take a provider away from'
 };
 
 /** What happened, without who and to what: `added the contract`, `tried to revoke the key`. Unknown actions are shown as they are. */

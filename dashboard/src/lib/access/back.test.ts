@@ -25,7 +25,6 @@ describe('the way back', () => {
 
 	it('goes with a provider’s login, and no other', () => {
 		expect(providerAt('our sso', '/keys?a=b')).toBe('/api/v1/auth/oidc/our%20sso?back=%2Fkeys%3Fa%3Db');
-		expect(providerAt('sso', '/', 'hwi_abc')).toBe('/api/v1/auth/oidc/sso?back=%2F&invitation=hwi_abc');
 		expect(providerAt('x/../y', '//evil.example')).toBe('/api/v1/auth/oidc/x%2F..%2Fy?back=%2F');
 	});
 });
@@ -34,10 +33,11 @@ describe('what a link of a mail holds', () => {
 	it('is told by its kind', () => {
 		expect(slipOf('#invitation=hwi_0a1B-2c.3')).toEqual({ kind: 'invitation', text: 'hwi_0a1B-2c.3' });
 		expect(slipOf('#reset=abcdefgh')).toEqual({ kind: 'reset', text: 'abcdefgh' });
+		expect(slipOf(`#confirm=${'a'.repeat(4096)}`)).toEqual({ kind: 'confirm', text: 'a'.repeat(4096) });
 	});
 
 	it('is nothing else', () => {
-		for (const hash of ['', '#', '#/abc', '#reset=', '#reset=short', '#other=abcdefgh', '#reset=abcdefgh&x=1', '#reset=<script>', `#verify=${'a'.repeat(301)}`]) {
+		for (const hash of ['', '#', '#/abc', '#reset=', '#reset=short', '#other=abcdefgh', '#reset=abcdefgh&x=1', '#reset=<script>', `#verify=${'a'.repeat(301)}`, `#confirm=${'a'.repeat(4097)}`]) {
 			expect(slipOf(hash), hash).toBeNull();
 		}
 	});

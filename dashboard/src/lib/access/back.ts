@@ -26,17 +26,17 @@ export function backTo(back: string | null): string {
 	return isDoor(path) ? '/' : back;
 }
 
-/** What a link of a mail holds: `#invitation=…`, `#reset=…`, `#verify=…`. It stands behind the `#`, which no server is told and no log keeps. */
-export type Slip = { kind: 'invitation' | 'reset' | 'verify'; text: string };
+/** What a link of a mail holds: `#invitation=…`, `#reset=…`, `#verify=…`, `#confirm=…`. It stands behind the `#`, which no server is told and no log keeps. */
+export type Slip = { kind: 'invitation' | 'reset' | 'verify' | 'confirm'; text: string };
 
 /** Null where the address holds none. A text is letters, digits, `_`, `-` and `.`; anything else is not one of ours. */
 export function slipOf(hash: string): Slip | null {
-	const [, kind, text] = hash.match(/^#(invitation|reset|verify)=([\w.-]{8,300})$/) ?? [];
+	// That of a sign-up holds all that is to be, sealed.
+	const [, kind, text] = hash.match(/^#(invitation|reset|verify)=([\w.-]{8,300})$/) ?? hash.match(/^#(confirm)=([\w-]{8,4096})$/) ?? [];
 	return kind && text ? { kind: kind as Slip['kind'], text } : null;
 }
 
-/** Where a provider's login begins, which takes the invitation on the way and leads to `back` in the end. */
-export function providerAt(id: string, back: string, invitation = ''): string {
-	const query = new URLSearchParams({ back: backTo(back), ...(invitation ? { invitation } : {}) });
-	return `/api/v1/auth/oidc/${encodeURIComponent(id)}?${query}`;
+/** Where a provider's login begins, which leads to `back` in the end. */
+export function providerAt(id: string, back: string): string {
+	return `/api/v1/auth/oidc/${encodeURIComponent(id)}?${new URLSearchParams({ back: backTo(back) })}`;
 }

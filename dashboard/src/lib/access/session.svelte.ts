@@ -76,9 +76,20 @@ class Session {
 		await this.anew();
 	}
 
-	/** @throws RequestError where it is refused. */
-	async signUp(person: SigningUp): Promise<void> {
-		await send('POST', '/api/v1/auth/sign-up', { body: person });
+	/**
+	 * Whether whoever signed up is in; otherwise a letter is on its way, whose link leads to `confirm`.
+	 * @throws RequestError where it is refused.
+	 */
+	async signUp(person: SigningUp): Promise<boolean> {
+		const { body } = await send<object | null>('POST', '/api/v1/auth/sign-up', { body: person });
+		if (body === null) return false;
+		await this.anew();
+		return true;
+	}
+
+	/** Makes the account of a letter's link. @throws RequestError where it is refused. */
+	async confirm(token: string, password: string): Promise<void> {
+		await send('POST', '/api/v1/auth/sign-up/confirm', { body: { token, password } });
 		await this.anew();
 	}
 

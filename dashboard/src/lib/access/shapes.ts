@@ -79,6 +79,18 @@ export interface SessionRow {
 	organisation?: { id: string; name?: string | null } | string | null;
 }
 
+/** `GET /auth/identities`: a provider that one comes in by. */
+export interface IdentityRow {
+	id: string;
+	/** As `Ways` has it; null of one by which nobody comes in any more. */
+	provider: string | null;
+	name: string | null;
+	issuer: string;
+	/** What the provider calls the person. */
+	subject: string;
+	created_at: string;
+}
+
 export interface ContractFigures {
 	transactions_24h: number | null;
 	failed_24h: number | null;

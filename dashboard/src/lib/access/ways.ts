@@ -46,6 +46,7 @@ export function providerProblem(search: string): Problem | null {
 		'sign-up': 'Nobody here has that account, and none is made by signing in. Ask for an invitation.',
 		invitation: 'The invitation is not good any more, or was written to another address.',
 		linked: 'It belongs to another account here already.',
+		later: 'As many organisations were founded from your address as may be in a day. Try again tomorrow, or ask for an invitation.',
 		account: 'That account is not let in: it was disabled, or is in no organisation that is.'
 	};
 	// What is not known is not shown: anybody can write an address.
