@@ -3,9 +3,12 @@
 //! Amounts are decimal strings in satoshi, rates in satoshi per 1,000 virtual bytes, scripts and witnesses hex; hashes are printed as
 //! explorers print them, without `0x`.
 
+use schemas::limits::bitcoin::SCRIPT_WORDS_BYTES;
 use serde::Serialize;
 use store::query::{BitcoinBlock, BitcoinInput, BitcoinOutput, BitcoinTransactionDetail, SpentBy};
 use utoipa::ToSchema;
+
+use super::asm;
 
 /// Bytes of readable text in a coinbase's script that are taken for text.
 const TEXT: usize = 4;
@@ -80,6 +83,8 @@ pub struct BitcoinInputItem {
     pub spent_script: Option<String>,
     /// Its own script, hex.
     pub script: String,
+    /// The same in Bitcoin Core's words (`asm`), signatures with what they sign; null where the answer has no room for it, and of a coinbase.
+    pub script_asm: Option<String>,
     /// Its sequence number (BIP-68, BIP-125).
     pub sequence: u32,
     /// Its witness, item by item, hex.
@@ -103,6 +108,8 @@ pub struct BitcoinOutputItem {
     pub addresses: Vec<String>,
     /// Its script, hex.
     pub script: String,
+    /// The same in Bitcoin Core's words (`asm`); null where the answer has no room for it.
+    pub script_asm: Option<String>,
     /// `spent`; `unspent`, which is said only where the chain is held without a gap from its block to the tip; else `unknown`.
     #[schema(pattern = "^(spent|unspent|unknown)$")]
     pub spent: String,
@@ -166,6 +173,9 @@ impl BitcoinTransactionItem {
     pub fn from_row(row: &BitcoinTransactionDetail, full_from: Option<u64>) -> Self {
         let detail = &row.bitcoin;
         let whole = full_from.is_some_and(|from| from <= row.transaction.block_number);
+        // Outputs first: their scripts say who is paid.
+        let mut room = SCRIPT_WORDS_BYTES;
+        let outputs = row.outputs.iter().map(|output| BitcoinOutputItem::from_row(output, whole, &mut room)).collect();
         Self {
             wtxid: detail.wtxid.clone(),
             version: detail.version,
@@ -185,14 +195,16 @@ impl BitcoinTransactionItem {
             // SQL counts none, as the public datasets do.
             input_count: if detail.is_coinbase { 1 } else { detail.input_count },
             output_count: detail.output_count,
-            inputs: row.inputs.iter().map(BitcoinInputItem::from_row).collect(),
-            outputs: row.outputs.iter().map(|output| BitcoinOutputItem::from_row(output, whole)).collect(),
+            inputs: row.inputs.iter().map(|input| BitcoinInputItem::from_row(input, &mut room)).collect(),
+            outputs,
         }
     }
 }
 
 impl BitcoinInputItem {
-    fn from_row(row: &BitcoinInput) -> Self {
+    fn from_row(row: &BitcoinInput, room: &mut usize) -> Self {
+        // What stands in a coinbase's is no script.
+        let is_script = row.spent_txid.is_some();
         Self {
             index: row.index,
             spent_txid: row.spent_txid.clone(),
@@ -203,6 +215,7 @@ impl BitcoinInputItem {
             spent_height: row.spent_height,
             spent_script: row.spent_script.clone(),
             script: row.script.clone(),
+            script_asm: is_script.then(|| words(&row.script, true, room)).flatten(),
             sequence: row.sequence,
             witness: row.witness.clone(),
             envelope: row.envelope.clone(),
@@ -211,7 +224,7 @@ impl BitcoinInputItem {
 }
 
 impl BitcoinOutputItem {
-    fn from_row(row: &BitcoinOutput, whole: bool) -> Self {
+    fn from_row(row: &BitcoinOutput, whole: bool, room: &mut usize) -> Self {
         let spent = match (&row.spent_by, whole) {
             (Some(_), _) => "spent",
             (None, true) => "unspent",
@@ -224,6 +237,7 @@ impl BitcoinOutputItem {
             r#type: row.kind.clone(),
             addresses: row.addresses.clone(),
             script: row.script.clone(),
+            script_asm: words(&row.script, false, room),
             spent: spent.to_owned(),
             spent_by: row.spent_by.as_ref().map(by),
         }
@@ -253,6 +267,11 @@ impl BitcoinBlockItem {
             pool: row.pool.clone(),
         }
     }
+}
+
+/// A script in hex, in words; `signs`, `room`: as of [`asm::of`].
+fn words(script: &str, signs: bool, room: &mut usize) -> Option<String> {
+    asm::of(&const_hex::decode(script).ok()?, signs, room)
 }
 
 fn text(amount: Option<u64>) -> Option<String> {
@@ -320,7 +339,8 @@ mod tests {
             spent_by,
         };
         let by = SpentBy { txid: "ab".repeat(32), index: 2, height: 7 };
-        let words = |whole| [None, Some(by.clone())].map(|by| BitcoinOutputItem::from_row(&output(by), whole).spent);
+        let words =
+            |whole| [None, Some(by.clone())].map(|by| BitcoinOutputItem::from_row(&output(by), whole, &mut 9).spent);
         assert_eq!(words(true), ["unspent", "spent"]);
         assert_eq!(words(false), ["unknown", "spent"]);
     }

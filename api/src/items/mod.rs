@@ -2,6 +2,7 @@
 //! record. Guarantee: both ways give the same JSON for the same chain data (`tests/api/websocket.rs` compares them).
 
 pub mod alert;
+mod asm;
 pub mod audit;
 pub mod bitcoin;
 pub mod block;

@@ -46,5 +46,8 @@ pub const MEDIA_TYPE_BYTES: usize = 256;
 
 // The store's answers.
 
+/// Words of the scripts of one transaction in one answer, bytes; scripts beyond are told in hex alone.
+pub const SCRIPT_WORDS_BYTES: usize = 4 << 20;
+
 /// Inputs, and outputs, of one transaction in one answer.
 pub const TRANSACTION_PARTS: u32 = 1_000;

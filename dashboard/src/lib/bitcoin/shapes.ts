@@ -42,6 +42,8 @@ export interface BitcoinInput {
 	addresses: string[];
 	spent_height?: number | null;
 	script: string;
+	/** In Core's words; null where the answer has no room for it, and of a coinbase. */
+	script_asm?: string | null;
 	sequence: number;
 	witness: string[];
 	/** Media type of an inscription that it reveals. */
@@ -54,6 +56,8 @@ export interface BitcoinOutput {
 	type: string;
 	addresses: string[];
 	script: string;
+	/** In Core's words; null where the answer has no room for it. */
+	script_asm?: string | null;
 	/** `unspent` is said only where the chain is held without a gap from its block on. */
 	spent: 'spent' | 'unspent' | 'unknown';
 	spent_by: { txid: string; index: number; height: number } | null;
