@@ -1,5 +1,7 @@
 //! The group alerts.match over a real log: what is told is what the chain has, once, whatever it is cut off in.
 
+#[path = "matching/aside.rs"]
+mod aside;
 #[path = "matching/bitcoin.rs"]
 mod bitcoin;
 

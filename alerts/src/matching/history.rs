@@ -4,7 +4,7 @@
 //! Guarantee: exactly the events up to where the group stands. What retention has removed makes windows incomplete, as the beginning of
 //! following a chain does. A [`Reading`] is a task of its own, which ends with whoever holds it; so many read at the same time at most
 //! ([`AT_ONCE`]). For a longer window the group goes on meanwhile, and only the last [`NEAR`] records are read while it waits; where there are
-//! no windows yet it waits ([`Reading::ended`]), since an event that nobody looked at is one of which nothing is ever said.
+//! no windows yet the network's partition stands, since an event that nobody looked at is one of which nothing is ever said; all others go on.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 

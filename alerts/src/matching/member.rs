@@ -1,17 +1,18 @@
 //! One membership of the group.
 
 mod causes;
+mod partitions;
 mod windows;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
 use runtime::log::{
     LogError, NewRecord, Producer, TopicPartition, Transaction,
-    events::{Assigned, Batch, Event, EventConsumer},
+    events::{Batch, Event, EventConsumer},
     membership::deadline,
 };
 use schemas::{
@@ -30,7 +31,6 @@ use super::{
     beside::Beside,
     history, left_out,
     look::look_through,
-    missed,
     monitors::Monitors,
     output::{self, Limits},
     part::Part,
@@ -48,6 +48,8 @@ const CHILDREN: &str = topics::ENRICHED_TRANSACTIONS.name;
 const BATCH: (usize, usize) = (64, 8 << 20);
 /// How long an empty poll waits.
 const WAIT: Duration = Duration::from_millis(200);
+/// The same while a partition stands.
+const STANDS: Duration = Duration::from_millis(20);
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// Positions without anything to be written are committed this often: more is read again after a kill.
@@ -58,8 +60,6 @@ const HOLD: Duration = Duration::from_secs(1);
 const COMMIT_RECORDS: usize = 2_000;
 /// How often it is told how far behind we are.
 const LOOK: Duration = Duration::from_secs(10);
-/// Records of `enriched.blocks` below which a partition without a position is read from its beginning: a log that is new.
-const NEW_LOG: u64 = 100_000;
 
 /// See the module.
 pub struct Member<'a> {
@@ -68,6 +68,8 @@ pub struct Member<'a> {
     producer: Box<dyn Producer>,
     events: EventConsumer,
     parts: BTreeMap<u32, Part>,
+    /// Events of partitions that stand until windows of their networks are read back: what one batch brought of each.
+    waiting: BTreeMap<u32, VecDeque<Event>>,
     definitions: Arc<Definitions>,
     monitors: Monitors,
     rules: Rules,
@@ -109,6 +111,7 @@ impl<'a> Member<'a> {
             producer,
             events,
             parts: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             definitions,
             monitors,
             rules,
@@ -131,10 +134,11 @@ impl<'a> Member<'a> {
     /// What the log says.
     pub async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), LogError> {
         loop {
+            let wait = if self.waiting.is_empty() { WAIT } else { STANDS };
             let batch = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
-                batch = self.events.next(BATCH.0, BATCH.1, WAIT) => batch?,
+                batch = self.events.next(BATCH.0, BATCH.1, wait) => batch?,
             };
             match batch {
                 Batch::Assigned(assigned) => self.assigned(&assigned).await?,
@@ -147,20 +151,10 @@ impl<'a> Member<'a> {
                 Batch::Events(events) => {
                     self.take_definitions();
                     self.beside.follow_baselines(&self.rules, &self.parts).await?;
-                    self.begin_readings(&events);
-                    for event in &events {
-                        // What waits for windows that are read back does not keep a process from ending.
-                        tokio::select! {
-                            biased;
-                            done = self.event(event) => done?,
-                            () = shutdown.cancelled() => return Ok(()),
-                        }
-                        if self.records.len() >= COMMIT_RECORDS {
-                            self.commit().await?;
-                        }
-                        // A long batch must not starve whatever else runs on this thread.
-                        tokio::task::yield_now().await;
+                    for event in events {
+                        self.waiting.entry(event.partition).or_default().push_back(event);
                     }
+                    self.work_up(shutdown).await?;
                 }
             }
             if self.ticked.elapsed() >= TICK {
@@ -177,63 +171,35 @@ impl<'a> Member<'a> {
         }
     }
 
-    async fn assigned(&mut self, assigned: &[Assigned]) -> Result<(), LogError> {
-        let partitions: Vec<u32> = assigned.iter().map(|a| a.partition).collect();
-        self.context.config.board.held(partitions.iter().copied());
-        // What was decided while others held them (rule 34).
-        self.context.definitions.up_to_now().await?;
-        self.take_definitions();
-        if let Err(error) = self.context.control.up_to_now().await {
-            tracing::warn!(%error, "since when contracts are watched is not known yet: their windows are not whole");
-        }
-        let (log, codec) = (&*self.context.log, &*self.context.codec);
-        let lags = deadline("asking for the group's positions", log.lag(GROUP, &[HEADERS, CHILDREN])).await?;
-        let mut patience = missed::PATIENCE;
-        for Assigned { partition, has_position } in assigned.iter().copied() {
-            let of = lags.iter().filter(|lag| lag.at.partition == partition);
-            self.positions.extend(of.map(|lag| (lag.at, lag.position.unwrap_or(lag.ends.low))));
-            let header = TopicPartition { topic: HEADERS, partition };
-            let position = lags.iter().find(|lag| lag.at == header).and_then(|lag| lag.position);
-            let from = match position.filter(|_| has_position) {
-                Some(position) => position,
-                None => self.begin(partition).await?,
-            };
-            tracing::info!(partition, from, "assigned");
-            let mut part = Part::restore(log, codec, partition, from).await?;
-            let children = self.positions.get(&TopicPartition { topic: CHILDREN, partition }).copied().unwrap_or(0);
-            let to = (partition, from, children);
-            let bounds = (self.context.config.alerts.max_steps, &mut patience);
-            missed::read_back(log, codec, to, &mut self.monitors, &mut part.late, bounds).await;
-            self.parts.insert(partition, part);
+    /// Works up what waits, partition by partition, as far as windows of the networks are there. A partition of which some has to wait for
+    /// them stands until then: all others go on.
+    async fn work_up(&mut self, shutdown: &CancellationToken) -> Result<(), LogError> {
+        let partitions: Vec<u32> = self.waiting.keys().copied().collect();
+        for partition in partitions {
+            let Some(mut events) = self.waiting.remove(&partition) else { continue };
+            self.begin_readings(&events);
+            while let Some(event) = events.front().filter(|event| self.has_windows(event)) {
+                // What waits for the log does not keep a process from ending.
+                tokio::select! {
+                    biased;
+                    done = self.event(event) => done?,
+                    () = shutdown.cancelled() => return Ok(()),
+                }
+                events.pop_front();
+                if self.records.len() >= COMMIT_RECORDS {
+                    self.commit().await?;
+                }
+                // A long batch must not starve whatever else runs on this thread.
+                tokio::task::yield_now().await;
+            }
+            if events.is_empty() {
+                self.events.go(partition)?;
+            } else {
+                self.events.stand(partition)?;
+                self.waiting.insert(partition, events);
+            }
         }
         Ok(())
-    }
-
-    /// Begins with a partition that the group never had: with a new log at its beginning, else at its end, since nobody wants to be woken
-    /// for what was long before. The place is committed before anything is read.
-    async fn begin(&mut self, partition: u32) -> Result<u64, LogError> {
-        let at = |topic| TopicPartition { topic, partition };
-        let log = &self.context.log;
-        // Children first: then every later header has all its children behind the place where reading starts.
-        let (children, headers) = (log.watermarks(at(CHILDREN)).await?, log.watermarks(at(HEADERS)).await?);
-        if headers.low == 0 && headers.high <= NEW_LOG {
-            return Ok(0);
-        }
-        let from = [(at(CHILDREN), children.high), (at(HEADERS), headers.high)];
-        self.events.begin_again(partition, &from).await?;
-        self.positions.extend(from);
-        let offsets = Some((self.events.group(), from.to_vec()));
-        deadline("committing", self.producer.commit(Transaction { records: Vec::new(), offsets })).await?;
-        Ok(headers.high)
-    }
-
-    fn revoked(&mut self, partitions: &[u32]) {
-        tracing::info!(?partitions, "revoked");
-        self.parts.retain(|partition, _| !partitions.contains(partition));
-        self.beside.release(partitions);
-        self.pasts.forget(partitions);
-        self.positions.retain(|at, _| !partitions.contains(&at.partition));
-        self.context.config.board.released(partitions);
     }
 
     /// Works with the newest definitions from now on.

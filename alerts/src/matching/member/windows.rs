@@ -1,6 +1,7 @@
-//! The windows of networks that rules are about: read back before their first event, and looked at after each.
+//! The windows of networks that rules are about: read back before their first event, and looked at after each. Whatever lies in the
+//! partition of such a network stands until its windows are there ([`Member::has_windows`]), and nothing else does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use conditions::Change;
 use runtime::{
@@ -33,7 +34,7 @@ use crate::metrics;
 
 impl Member<'_> {
     /// Begins to read back the windows of these events' networks that are not there at all, so that several are read at the same time.
-    pub(super) fn begin_readings(&mut self, events: &[Event]) {
+    pub(super) fn begin_readings(&mut self, events: &VecDeque<Event>) {
         for event in events {
             let network = &event.meta.network;
             let part = self.parts.get(&event.partition);
@@ -42,6 +43,15 @@ impl Member<'_> {
                 self.read_back(event.partition, network, (longest, event.header.offset));
             }
         }
+    }
+
+    /// Whether the windows of an event's network are there, or read back by now, where a rule is about them.
+    pub(super) fn has_windows(&self, event: &Event) -> bool {
+        let network = &event.meta.network;
+        let Some(part) = self.parts.get(&event.partition).filter(|_| self.rules.longest(network).is_some()) else {
+            return true;
+        };
+        part.figures.contains_key(network) || part.reading.get(network).is_some_and(Reading::is_done)
     }
 
     /// Takes an event into the windows of its network, where rules are about them; where they are not there yet they are read back first.

@@ -53,6 +53,8 @@ struct Partition {
     foreign: Foreign,
     /// Whether records of halted networks were passed over since that was last told.
     passed: bool,
+    /// Whether it stands: nothing of it is taken.
+    stands: bool,
 }
 
 enum Ready {
@@ -136,6 +138,7 @@ impl Assembler {
             ready: VecDeque::new(),
             foreign: Foreign::default(),
             passed: false,
+            stands: false,
         };
         self.partitions.insert(partition, state);
         self.turn.retain(|p| *p != partition);
@@ -227,10 +230,29 @@ impl Assembler {
         let topics = (self.header_topic, self.child_topic);
         if let Some(state) = self.partitions.get_mut(&partition) {
             while state.step(partition, topics) {}
-            if !state.ready.is_empty() && !self.turn.contains(&partition) {
+            if !state.ready.is_empty() && !state.stands && !self.turn.contains(&partition) {
                 self.turn.push_back(partition);
             }
         }
+    }
+
+    /// Nothing of a partition is taken until it goes on. Gives what of it is not paused.
+    pub fn stand(&mut self, partition: u32) -> Vec<TopicPartition> {
+        let open = self.open().into_iter().filter(|at| at.partition == partition).collect();
+        if let Some(state) = self.partitions.get_mut(&partition) {
+            state.stands = true;
+        }
+        self.turn.retain(|p| *p != partition);
+        open
+    }
+
+    /// A partition that stands goes on. Gives what of it may be delivered again.
+    pub fn go(&mut self, partition: u32) -> Vec<TopicPartition> {
+        if let Some(state) = self.partitions.get_mut(&partition) {
+            state.stands = false;
+        }
+        self.work(partition);
+        self.open().into_iter().filter(|at| at.partition == partition).collect()
     }
 
     /// What is ready: events of as many partitions as fit, or one halt.
@@ -269,10 +291,10 @@ impl Assembler {
         (!out.is_empty()).then_some(Batch::Events(out))
     }
 
-    /// What is held and not paused for the sake of the other topic.
+    /// What is held, does not stand, and is not paused for the sake of the other topic.
     pub fn open(&self) -> Vec<TopicPartition> {
         let mut open = Vec::new();
-        for (partition, state) in &self.partitions {
+        for (partition, state) in self.partitions.iter().filter(|(_, state)| !state.stands) {
             let queues = [(Some(self.header_topic), &state.headers), (self.child_topic, &state.children)];
             open.extend(
                 queues

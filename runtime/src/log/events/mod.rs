@@ -15,6 +15,9 @@
 //!   and [`EVENTS_BYTES`](schemas::limits::EVENTS_BYTES) of all of them, beyond which each keeps little; except that one event is
 //!   always held whole.
 //!
+//! A partition may [stand](EventConsumer::stand) while whoever works on its events lacks something: others go on meanwhile, and of it only
+//! what was on its way is held.
+//!
 //! ```no_run
 //! # use std::time::Duration;
 //! # use runtime::log::{LogError, Log, Transaction, events::{Batch, EventConsumer, offsets_after}};
@@ -42,7 +45,10 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use schemas::{Network, headers::ChainHeaders};
 use tokio::time::Instant;
@@ -183,12 +189,49 @@ pub struct EventConsumer {
     assembler: Assembler,
     /// Paused by [`Self::hold`].
     standing: Vec<TopicPartition>,
+    /// Paused by [`Self::stand`].
+    aside: BTreeSet<u32>,
 }
 
 impl EventConsumer {
     /// Over a consumer of exactly these topics. Without `children`, headers come alone.
     pub fn new(consumer: Box<dyn Consumer>, headers: Topic, children: Option<Topic>) -> Self {
-        Self { consumer, assembler: Assembler::new(headers, children), standing: Vec::new() }
+        Self { consumer, assembler: Assembler::new(headers, children), standing: Vec::new(), aside: BTreeSet::new() }
+    }
+
+    /// Takes nothing more of a partition until it may [go on](Self::go), so that others do not wait for what this one lacks.
+    pub fn stand(&mut self, partition: u32) -> Result<(), LogError> {
+        if self.aside.insert(partition) {
+            let open = self.assembler.stand(partition);
+            self.consumer.pause(&open)?;
+        }
+        Ok(())
+    }
+
+    /// A partition that [stands](Self::stand) goes on where it was.
+    pub fn go(&mut self, partition: u32) -> Result<(), LogError> {
+        if self.aside.remove(&partition) {
+            let open = self.assembler.go(partition);
+            self.consumer.resume(&open)?;
+        }
+        Ok(())
+    }
+
+    /// A new assignment begins unpaused.
+    fn assigned(&mut self, list: &[(TopicPartition, Option<u64>)]) -> Result<Vec<Assigned>, LogError> {
+        let whole = self.assembler.assign(list);
+        self.apply_flow()?;
+        for partition in &self.aside {
+            self.consumer.pause(&self.assembler.topics(*partition))?;
+        }
+        Ok(whole)
+    }
+
+    /// Those that were held in all topics.
+    fn revoked(&mut self, list: &[TopicPartition]) -> Vec<u32> {
+        let whole = self.assembler.revoke(list);
+        self.aside.retain(|partition| !whole.contains(partition));
+        whole
     }
 
     /// Stays a member while whoever works on the events is behind: takes no events, only follows rebalances, so that the group
@@ -202,15 +245,12 @@ impl EventConsumer {
         }
         match self.consumer.poll(poll_limits(0, wait)).await? {
             Polled::Assigned(list) => {
-                // A new assignment begins unpaused.
                 self.standing.clear();
-                let whole = self.assembler.assign(&list);
-                self.apply_flow()?;
-                Ok(Some(Batch::Assigned(whole)))
+                Ok(Some(Batch::Assigned(self.assigned(&list)?)))
             }
             Polled::Revoked(list) => {
                 self.standing.retain(|at| !list.contains(at));
-                let whole = self.assembler.revoke(&list);
+                let whole = self.revoked(&list);
                 Ok((!whole.is_empty()).then_some(Batch::Revoked(whole)))
             }
             Polled::OutOfRange { at, wanted, oldest } => {
@@ -245,12 +285,10 @@ impl EventConsumer {
             let wait = deadline.saturating_duration_since(Instant::now());
             match self.consumer.poll(poll_limits(max_bytes, wait)).await? {
                 Polled::Assigned(list) => {
-                    let whole = self.assembler.assign(&list);
-                    self.apply_flow()?;
-                    return Ok(Batch::Assigned(whole));
+                    return Ok(Batch::Assigned(self.assigned(&list)?));
                 }
                 Polled::Revoked(list) => {
-                    let whole = self.assembler.revoke(&list);
+                    let whole = self.revoked(&list);
                     if !whole.is_empty() {
                         return Ok(Batch::Revoked(whole));
                     }
@@ -276,6 +314,7 @@ impl EventConsumer {
         for flow in self.assembler.flow() {
             match flow {
                 Flow::Pause(at) => self.consumer.pause(&[at])?,
+                Flow::Resume(at) if self.aside.contains(&at.partition) => {}
                 Flow::Resume(at) => self.consumer.resume(&[at])?,
             }
         }

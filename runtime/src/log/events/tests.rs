@@ -198,6 +198,36 @@ proptest! {
 /// Children of many partitions run ahead of their headers, as after a long absence: what waits is bounded over all of them, and
 /// everything comes out all the same.
 #[test]
+fn a_partition_that_stands_keeps_nobody_and_goes_on_where_it_was() {
+    let history: Vec<Want> =
+        (1..=6).map(|sequence| Want { network: 0, sequence, op: Op::Apply, children: 1 }).collect();
+    let of = |partition: u32, range: std::ops::Range<usize>| -> Vec<Record> {
+        let (headers, children) = records(&history);
+        let both = children[range.clone()].iter().chain(&headers[range]).cloned();
+        both.map(|record| Record { from: TopicPartition { partition, ..record.from }, ..record }).collect()
+    };
+    let mut assembler = assembler(Start::Beginning);
+    assembler.start(1, Start::Beginning);
+    for partition in [0, 1] {
+        assembler.feed(of(partition, 0..3));
+    }
+    let paused = assembler.stand(0);
+    assert_eq!(paused.iter().map(|at| at.partition).collect::<Vec<_>>(), [0, 0], "both of its topics");
+    // What was on its way.
+    for partition in [0, 1] {
+        assembler.feed(of(partition, 3..6));
+    }
+    let came = |assembler: &mut Assembler| -> Vec<(u32, u64)> {
+        drain(assembler).0.iter().map(|event| (event.partition, event.meta.sequence)).collect()
+    };
+    let all = |partition: u32| (1..=6).map(|sequence| (partition, sequence)).collect::<Vec<_>>();
+    assert_eq!(came(&mut assembler), all(1));
+    assert!(assembler.open().iter().all(|at| at.partition == 1), "it is not touched while it stands");
+    assert_eq!(assembler.go(0).len(), 2);
+    assert_eq!(came(&mut assembler), all(0));
+}
+
+#[test]
 fn what_waits_is_bounded_over_all_partitions() {
     use schemas::limits::{EVENTS_BYTES, EVENTS_OWN_BYTES};
     const PARTITIONS: u32 = 300;
