@@ -20,7 +20,7 @@ use crate::{
     id::Id,
     organisations::role_of,
     sql::{Sql, SystemSql},
-    tenant::{Actor, Authenticated, Networks, Tenant},
+    tenant::{Actor, Authenticated, Tenant},
     tenants,
 };
 
@@ -106,7 +106,7 @@ pub(crate) async fn within(tx: &mut Tx, person: &Person, organisation: &Id) -> R
         return Ok(None);
     }
     Ok(Some(Authenticated {
-        tenant: Tenant { id: *organisation, reach: Networks::All },
+        tenant: Tenant::whole(*organisation),
         actor: Actor::User { id: person.id, name: person.email.clone() },
         scopes: role.scopes(),
         role: Some(role),
