@@ -15,9 +15,8 @@ use schemas::{
 use serde_json::Value;
 
 use super::{
-    Output, World,
+    Key, Output, World,
     clock::after,
-    entry::Key,
     held::Held,
     table::{Cell, Signal, cell},
     telling::Told,

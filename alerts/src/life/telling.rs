@@ -13,7 +13,7 @@ use schemas::{
     records::{AlertPhase, SourceKind},
 };
 
-use super::{Life, Message, Output, World, entry::Key};
+use super::{Key, Life, Message, Output, World};
 
 /// What a channel was told last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

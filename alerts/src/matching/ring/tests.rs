@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use alloy_primitives::B256;
-use schemas::records::{Found, FoundKind, SourceKind};
+use schemas::{
+    BlockHash,
+    records::{AlertRing, Found, FoundKind, SourceKind},
+};
 
 use super::*;
 
