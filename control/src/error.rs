@@ -128,6 +128,9 @@ pub enum Error {
     /// The password is right, and the code is not.
     #[error("this code is wrong, or was used before")]
     CodeWrong,
+    /// The session that somebody came with was ended since.
+    #[error("this session was ended since; log in again")]
+    SessionOver,
     /// A person who is in no organisation, or not in this one.
     #[error("this account is in no organisation that it could work in; an invitation brings it into one")]
     NoOrganisation,

@@ -38,7 +38,7 @@
 //! ```compile_fail,E0451
 //! # fn f(tenant: control::Tenant) {
 //! let (actor, scopes) = (control::Actor::System, control::Scopes::ALL);
-//! let owner = control::Authenticated { tenant, actor, scopes, role: None, platform: true, expires_at: None };
+//! let owner = control::Authenticated { tenant, actor, scopes, role: None, platform: true, expires_at: None, session: None };
 //! # }
 //! ```
 

@@ -253,6 +253,7 @@ pub(crate) fn owner(id: Id, actor: Actor) -> Authenticated {
         role: Some(Role::Owner),
         platform: true,
         expires_at: None,
+        session: None,
     }
 }
 

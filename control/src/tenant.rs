@@ -157,6 +157,8 @@ pub struct Authenticated {
     pub(crate) role: Option<Role>,
     pub(crate) platform: bool,
     pub(crate) expires_at: Option<TimeMs>,
+    /// The session that a person came with: what he changes is asked of its row.
+    pub(crate) session: Option<Id>,
 }
 
 impl Authenticated {

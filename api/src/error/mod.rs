@@ -568,6 +568,7 @@ impl ApiError {
             E::Wait(wait) => Self::TooManyAttempts { wait },
             E::TooOften { wait, .. } => Self::TooOften { problem: error.to_string(), wait },
             E::WrongPassword => Self::Unauthenticated { problem: "e-mail address or password is wrong" },
+            E::SessionOver => Self::Unauthenticated { problem: "this session was ended; log in again" },
             E::CodeWanted => Self::CodeRequired,
             E::CodeWrong => Self::CodeWrong,
             E::NoOrganisation => Self::NoOrganisation,

@@ -155,7 +155,8 @@ impl AckToken {
 fn link(id: Id, expires_at: TimeMs) -> Authenticated {
     let tenant = Tenant::whole(id);
     let scopes = Scopes::of(&[(Resource::Alerts, Allowed::Read), (Resource::Alerts, Allowed::Write)]);
-    Authenticated { tenant, actor: Actor::Link, scopes, role: None, platform: false, expires_at: Some(expires_at) }
+    let expires_at = Some(expires_at);
+    Authenticated { tenant, actor: Actor::Link, scopes, role: None, platform: false, expires_at, session: None }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     id::Id,
     secret::Pepper,
+    sessions::goes_on,
     sql::{Sql, SystemSql},
     tenant::{Authenticated, Caller},
 };
@@ -43,15 +44,25 @@ impl<'a> Change<'a> {
 
     /// Goes on in a transaction that is of the caller's tenant already.
     pub(crate) async fn within(mut tx: Tx, pepper: &'a Pepper, by: Caller<'a>) -> Result<Self, Error> {
-        match tx.row(HEAD, &[]).await {
-            Ok(Some(row)) => {
+        let head = match tx.row(HEAD, &[]).await {
+            Ok(head) => head,
+            Err(e) => return tx.end(Err(e)).await,
+        };
+        if let Some(session) = &by.who.session {
+            match goes_on(&mut tx, session).await {
+                Ok(true) => {}
+                Ok(false) => return tx.end(Err(Error::SessionOver)).await,
+                Err(e) => return tx.end(Err(e)).await,
+            }
+        }
+        match head {
+            Some(row) => {
                 let (entries, hash) = (row.int("entries")?, row.text("hash")?);
                 let at = TimeMs(row.int("at")?.max(TimeMs::now().0));
                 Ok(Self { tx, by, pepper, entries, at, hash, unsaid: false })
             }
             // Its tenant was removed since it was let in.
-            Ok(None) => tx.end(Err(Error::NotFound)).await,
-            Err(e) => tx.end(Err(e)).await,
+            None => tx.end(Err(Error::NotFound)).await,
         }
     }
 

@@ -62,6 +62,7 @@ impl Found {
             role: Some(self.role),
             platform: false,
             expires_at: None,
+            session: None,
         }
     }
 }

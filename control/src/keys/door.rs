@@ -183,6 +183,7 @@ async fn look_up(tx: &mut Tx, prefix: &str) -> Result<Option<Known>, Error> {
             role: None,
             platform,
             expires_at: until.map(TimeMs),
+            session: None,
         }))
     };
     let every = Duration::from_millis(key.last_used_at.map_or(u64::MAX, |t| (TimeMs::now().0 - t.0).max(0) as u64));

@@ -192,6 +192,7 @@ pub(crate) fn owner_of(organisation: Id, person: &Person) -> Authenticated {
         role: Some(Role::Owner),
         platform: false,
         expires_at: None,
+        session: None,
     }
 }
 

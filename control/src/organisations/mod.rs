@@ -108,6 +108,7 @@ pub(crate) fn across(who: &Authenticated, organisation: &Id) -> Result<Authentic
         role: None,
         platform: true,
         expires_at: who.expires_at(),
+        session: who.session,
     })
 }
 

@@ -85,7 +85,7 @@ impl Control {
         password: &Secret,
     ) -> Result<SignedUp, Error> {
         let waiting = self.open_waiting(token).ok_or_else(bad_link)?;
-        if !self.passwords.check(password, Some(&waiting.password)).await? {
+        if !self.passwords.check(password, Some(waiting.password.as_str())).await? {
             let cure =
                 "write the password that you chose when you signed up; if that was somebody else, sign up yourself";
             return Err(Error::Invalid(vec![Mistake::new("password", "is not the one that was chosen", cure)]));

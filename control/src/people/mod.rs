@@ -112,6 +112,7 @@ pub(crate) async fn within(tx: &mut Tx, person: &Person, organisation: &Id) -> R
         role: Some(role),
         platform: false,
         expires_at: None,
+        session: None,
     }))
 }
 

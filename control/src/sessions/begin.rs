@@ -159,12 +159,12 @@ async fn begin(
         return Err(Error::WrongPassword);
     }
     let who = match tenant {
-        Some(tenant) => match standing(tx, &person, tenant).await? {
+        Some(tenant) => match standing(tx, &person, tenant, &id).await? {
             Ok(who) => who,
             Err(Denied::Suspended) => return Err(Error::NoOrganisation),
             Err(_) => return Err(Error::NotFound),
         },
-        None => anywhere(tx, &person).await?.ok_or(Error::NoOrganisation)?,
+        None => anywhere(tx, &person, &id).await?.ok_or(Error::NoOrganisation)?,
     };
     tx.system(SWEEP, &[Value::from(user), now.0.into()]).await?;
     tx.system(CAP, &[Value::from(user), Value::from(limits::SESSIONS - 1)]).await?;
@@ -198,12 +198,12 @@ async fn switch(
 }
 
 /// Where a person was last, else where he first may.
-async fn anywhere(tx: &mut Tx, person: &super::Person) -> Result<Option<Authenticated>, Error> {
+async fn anywhere(tx: &mut Tx, person: &super::Person, session: &Id) -> Result<Option<Authenticated>, Error> {
     let rows = tx.system(LATEST, &[Value::from(&person.id)]).await?;
     let last: Option<Id> = rows.first().map(|row| row.parsed("tenant_id")).transpose()?;
     let all = member_of(tx, &person.id).await?;
     for tenant in last.iter().filter(|last| all.contains(last)).chain(&all) {
-        if let Ok(who) = standing(tx, person, tenant).await? {
+        if let Ok(who) = standing(tx, person, tenant, session).await? {
             return Ok(Some(who));
         }
     }

@@ -197,7 +197,7 @@ async fn look_up(tx: &mut Tx, id: &Id) -> Result<Option<Seen>, Error> {
     };
     let verdict = match over {
         true => Err(Denied::Revoked),
-        false => standing(tx, &person, &tenant).await?.map(Arc::new),
+        false => standing(tx, &person, &tenant, id).await?.map(Arc::new),
     };
     Ok(Some(Seen { verdict, user, tenant, ends }))
 }

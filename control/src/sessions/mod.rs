@@ -1,7 +1,8 @@
 //! Sessions of people: one row for each time that somebody signed in, in one organisation.
 //!
 //! Guarantee: cookie, access token and refresh token of a session all lead to its row, and nothing is believed of them but which row that is:
-//! who signed out, was removed from the organisation, got another role or another password is known by it within 5 s, as keys are. A session
+//! who signed out, was removed from the organisation, got another role or another password is known by it within 5 s, as keys are; and whose session
+//! was ended changes nothing from that moment on: a change asks the row itself. A session
 //! is made anew at each sign-in and each change of the organisation, with a random id, so that none can be planted beforehand. The row holds
 //! no secret: cookies and refresh tokens are MACs under a key that is derived from the control store's secret. A remembered session costs one
 //! MAC, or one hash of its token, and one look into a bounded map.
@@ -57,6 +58,10 @@ macro_rules! columns {
 
 const BY_ID: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE user_id = $1"));
 const BY_EMAIL: SystemSql = SystemSql(concat!("SELECT ", columns!(), " FROM users WHERE email = $1"));
+const GOES_ON: SystemSql = SystemSql(
+    "SELECT s.session_id FROM sessions s JOIN users u ON u.user_id = s.user_id \
+     WHERE s.session_id = $1 AND s.revoked_at IS NULL AND s.generation = u.generation",
+);
 /// A person's organisations: on PostgreSQL after `headwater.user` was set.
 const MEMBER_OF: SystemSql =
     SystemSql("SELECT tenant_id FROM tenant_users WHERE user_id = $1 ORDER BY tenant_id LIMIT $2");
@@ -64,6 +69,7 @@ const MEMBER_OF: SystemSql =
 pub(crate) const SYSTEM_STATEMENTS: &[(&str, SystemSql)] = &[
     ("sessions: person", BY_ID),
     ("sessions: person by e-mail", BY_EMAIL),
+    ("sessions: goes on", GOES_ON),
     ("sessions: organisations", MEMBER_OF),
     ("sessions: profile", profile::USER),
     ("sessions: look up", door::SESSION),
@@ -107,11 +113,12 @@ pub(crate) async fn member_of(tx: &mut Tx, user: &Id) -> Result<Vec<Id>, Error> 
     rows.iter().map(|row| row.parsed("tenant_id")).collect()
 }
 
-/// What a person is in an organisation now. From here on the transaction is of that tenant.
+/// What a person with this session is in an organisation now. From here on the transaction is of that tenant.
 pub(crate) async fn standing(
     tx: &mut Tx,
     person: &Person,
     tenant: &Id,
+    session: &Id,
 ) -> Result<Result<Authenticated, Denied>, Error> {
     tx.enter(tenant).await?;
     if person.disabled {
@@ -131,7 +138,14 @@ pub(crate) async fn standing(
         platform: person.platform,
         // What a person makes does not end with a session.
         expires_at: None,
+        session: Some(*session),
     }))
+}
+
+/// Whether a session is neither ended nor of a former generation: asked before each change of its person, in the transaction of the change, so that
+/// what ended it is never overtaken by what is remembered of it.
+pub(crate) async fn goes_on(tx: &mut Tx, session: &Id) -> Result<bool, Error> {
+    Ok(!tx.system(GOES_ON, &[Value::from(session)]).await?.is_empty())
 }
 
 /// What a failure of the store means to who wants to come in.

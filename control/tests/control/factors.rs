@@ -137,7 +137,11 @@ async fn a_link_sets_one_password_once_for_an_hour() {
         assert!(matches!(sign_in(&control, 1, PASSWORD, None).await, Err(Error::WrongPassword)));
         sign_in(&control, 1, NEW, None).await.expect("the new one");
         assert_eq!(control.person_of_identity("https://id.example", "before").await.expect("asked"), None);
+        // Whoever was let in before changes nothing any more.
+        let late = control.link_identity(Caller::here(&who), "https://id.example", "after").await;
+        assert!(matches!(late, Err(Error::SessionOver)), "{late:?}");
         // From then on it is proven, and what is linked stays.
+        let who = control.begin_person_session(id, None, Duration::from_secs(3_600)).await.expect("a session").who;
         assert!(control.link_identity(Caller::here(&who), "https://id.example", "after").await.expect("linked"));
         let raised = store.raw.texts("SELECT CAST(generation AS TEXT) FROM users").await;
         assert_eq!(raised, ["1"], "every session has ended");
@@ -205,11 +209,16 @@ async fn what_whoever_took_an_address_had_set_ends_when_its_owner_comes() {
         assert!(matches!(refused, Err(Error::NoInvitation)), "{refused:?}");
         let late = control.set_second_factor(by, later.sealed.expose(), &code(later.secret.expose(), 0)).await;
         assert!(is_of(&late.expect_err("begun before"), "enrolment"));
+        // Nor does he go on for the moment that is remembered of him.
+        let late = control.create_key(by, new_key("late", &["*:*"])).await;
+        assert!(matches!(late, Err(Error::SessionOver)), "{late:?}");
         let told = "SELECT after FROM audit_logs WHERE action = 'user.reset' ORDER BY entry";
         let entries = store.raw.texts(told).await;
         assert_eq!(entries, [r#"{"address":"proven","ended":{"keys":1,"second_factor":true}}"#]);
 
         // From then on it is its owner's: a password that is forgotten ends sessions alone.
+        let who = control.begin_person_session(&id, None, Duration::from_secs(3_600)).await.expect("a session").who;
+        let by = Caller::here(&who);
         let kept = key(&control, &who, new_key("kept", &["*:*"])).await;
         let begun = control.begin_second_factor(by, &new).await.expect("begun");
         let first = code(begun.secret.expose(), 0);
@@ -231,7 +240,9 @@ async fn an_identity_is_taken_away_by_its_person_with_the_password_and_is_never_
     both(async |store| {
         let control = open(&store).await;
         let (one, two) = (person(&store, &control, 1).await, person(&store, &control, 2).await);
-        let (by, id) = (Caller::here(&one), *one.user().expect("a person"));
+        let (id, life) = (*one.user().expect("a person"), Duration::from_secs(3_600));
+        let here = control.begin_person_session(&id, None, life).await.expect("a session");
+        let by = Caller::here(&here.who);
         for subject in ["s", "t"] {
             assert!(control.link_identity(by, ISSUER, subject).await.expect("linked"));
         }
@@ -239,8 +250,6 @@ async fn an_identity_is_taken_away_by_its_person_with_the_password_and_is_never_
         let shown: Vec<_> = mine.iter().map(|i| (i.issuer.as_str(), i.subject.as_str())).collect();
         assert_eq!(shown, [(ISSUER, "s"), (ISSUER, "t")]);
         assert!(control.identities_of(two.user().expect("a person")).await.expect("a list").is_empty());
-        let life = Duration::from_secs(3_600);
-        let here = control.begin_person_session(&id, None, life).await.expect("a session");
         let there = control.begin_person_session(&id, None, life).await.expect("a session");
         let unlink = async |by: Caller<'_>, id: &str, password: &str| {
             control.unlink_identity(by, &here.session, id, &Secret::new(password)).await

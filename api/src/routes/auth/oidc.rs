@@ -316,6 +316,7 @@ fn failed(error: Error) -> Problem {
         Error::Invalid(_) => Problem::EmailMissing,
         Error::Full { .. } => Problem::Linked,
         Error::TooOften { .. } => Problem::Later,
+        Error::SessionOver => Problem::Answer,
         error => {
             tracing::warn!(%error, "somebody could not come in by a provider");
             Problem::Away
