@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use control::{Authenticated, Bounds, Caller, Control, Error, Id, Leaving, Paging, Verified};
-use schemas::{TimeMs, records::DefinitionKind};
+use control::{Authenticated, Bounds, Caller, Control, Error, Id, ImportReader, Leaving, Paging, ToImport, Verified};
+use schemas::{TimeMs, limits::control as limits, records::DefinitionKind};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,7 +16,7 @@ const ABI: &str =
     r#"[{"type":"event","name":"Moved","inputs":[{"name":"to","type":"address","indexed":true}],"anonymous":false}]"#;
 
 /// One of everything that can be defined, each naming others. Their ids, by what they are.
-async fn everything(control: &Control, who: &Authenticated) -> HashMap<&'static str, Id> {
+pub async fn everything(control: &Control, who: &Authenticated) -> HashMap<&'static str, Id> {
     let (by, bounds) = (Caller::here(who), Bounds::default());
     let make = async |kind, body: Value| {
         control.create_definition(by, kind, &body, None, &bounds).await.expect("made").made.id
@@ -43,7 +43,7 @@ async fn everything(control: &Control, who: &Authenticated) -> HashMap<&'static 
 }
 
 /// The document, as it would be fetched, without what the store of chains has.
-async fn document(control: &Control, who: &Authenticated) -> Vec<Value> {
+pub async fn document(control: &Control, who: &Authenticated) -> Vec<Value> {
     let mut exporter = control.exporter(who, who.tenant().id()).expect("his");
     let mut all = Vec::new();
     while let Some(lines) = exporter.next().await.expect("lines") {
@@ -52,8 +52,18 @@ async fn document(control: &Control, who: &Authenticated) -> Vec<Value> {
     all
 }
 
-fn text(lines: &[Value]) -> String {
+pub fn text(lines: &[Value]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// What a document defines, read in pieces that end anywhere.
+pub async fn brought(document: &str) -> Result<ToImport, Error> {
+    let bounds = Bounds::default();
+    let mut reader = ImportReader::new(&bounds);
+    for piece in document.as_bytes().chunks(997) {
+        reader.take(piece).await?;
+    }
+    reader.end().await
 }
 
 fn of_kind<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
@@ -100,7 +110,8 @@ async fn what_is_exported_is_imported_with_new_ids_the_references_kept_and_no_se
         // Into another one; what it was before is left out of it.
         let by = Caller::here(&second);
         let cut = lines.iter().position(|line| line["kind"] == "history").expect("it is there");
-        let imported = control.import(by, &text(&lines[..=cut]), &Bounds::default()).await.expect("imported");
+        let brought = brought(&text(&lines[..=cut])).await.expect("without mistakes");
+        let imported = control.import(by, brought, &Bounds::default()).await.expect("imported");
         let counts = (imported.contracts, imported.channels, imported.rules, imported.monitors, imported.silences);
         assert_eq!((counts, imported.without_secrets.as_slice()), ((1, 1, 1, 1, 1), &["hook".to_owned()][..]));
         let hook = only(&control, &second, DefinitionKind::Channel).await;
@@ -156,6 +167,10 @@ async fn a_document_with_mistakes_makes_nothing_and_each_is_told_with_its_line()
             change(lines.iter_mut().find(|line| line["kind"] == at).expect("it is there"));
             text(&lines)
         };
+        let mut doubled = lines.clone();
+        let mut again = lines[3].clone();
+        again["id"] = "01J0000000000000000000000A".into();
+        doubled.insert(4, again);
         for (what, document, wanted) in [
             ("nothing", String::new(), "line 1"),
             ("no JSON", "{".to_owned(), "line 1"),
@@ -163,6 +178,20 @@ async fn a_document_with_mistakes_makes_nothing_and_each_is_told_with_its_line()
             ("of later", broken("headwater.organisation", &|line| line["version"] = 2.into()), "line 1"),
             ("a contract", broken("contract", &|line| line["address"] = "0x1".into()), "line 2: address"),
             ("a rule", broken("rule", &|line| line["definition"]["threshold"] = "much".into()), "line 4: threshold"),
+            ("no text", broken("contract", &|line| line["name"] = 7.into()), "line 2: name"),
+            ("the same id", broken("rule", &|line| line["id"] = lines[2]["id"].clone()), "line 4"),
+            (
+                "a channel that is not there",
+                broken("rule", &|line| line["definition"]["channels"] = json!(["ops"])),
+                "line 4: channels",
+            ),
+            ("a name twice", text(&doubled), "line 5: name"),
+            (
+                "cut off",
+                text(&lines[..lines.iter().position(|line| line["kind"] == "history").expect("there")]),
+                "line 7",
+            ),
+            ("a long line", format!("{}\n{}", lines[0], " ".repeat(limits::IMPORT_LINE_BYTES + 1)), "line 2"),
             ("an id", broken("rule", &|line| line["id"] = "1".into()), "line 4"),
             ("a kind", broken("rule", &|line| line["kind"] = "wish".into()), "line 4"),
             (
@@ -171,7 +200,12 @@ async fn a_document_with_mistakes_makes_nothing_and_each_is_told_with_its_line()
                 "line 3: ",
             ),
         ] {
-            let e = control.import(Caller::here(&second), &document, &Bounds::default()).await.expect_err(what);
+            let e = match brought(&document).await {
+                Ok(brought) => {
+                    control.import(Caller::here(&second), brought, &Bounds::default()).await.expect_err(what)
+                }
+                Err(e) => e,
+            };
             let Error::Invalid(mistakes) = &e else { panic!("{what}: {e}") };
             assert!(mistakes[0].path.starts_with(wanted), "{what}: {mistakes:?}");
         }
@@ -184,12 +218,12 @@ async fn a_document_with_mistakes_makes_nothing_and_each_is_told_with_its_line()
     .await;
 }
 
-async fn rows(store: &Store, table: &str, tenant: &Id) -> usize {
+pub async fn rows(store: &Store, table: &str, tenant: &Id) -> usize {
     store.raw.texts(&format!("SELECT tenant_id FROM {table} WHERE tenant_id = '{tenant}'")).await.len()
 }
 
 /// Every table with rows of tenants, whoever made it.
-async fn tables(store: &Store) -> Vec<String> {
+pub async fn tables(store: &Store) -> Vec<String> {
     let sql = match store.is_sqlite() {
         true => {
             "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name = 'tenant_id'"
@@ -205,7 +239,7 @@ async fn tables(store: &Store) -> Vec<String> {
 }
 
 /// Empties it once the stages know.
-async fn emptied(control: &Control, leaving: &Leaving) {
+pub async fn emptied(control: &Control, leaving: &Leaving) {
     let done = until("the stages know", async || control.empty(leaving).await.expect("emptied").untold == 0).await;
     eprintln!("the stages knew after {done:?}");
 }

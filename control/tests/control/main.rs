@@ -8,6 +8,7 @@ mod contracts;
 mod cut;
 mod definitions;
 mod factors;
+mod imports;
 mod keys;
 mod life;
 mod members;

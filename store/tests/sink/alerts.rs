@@ -566,6 +566,14 @@ async fn what_a_deleted_tenant_had_is_exported_whole_before_and_gone_afterwards(
     assert_eq!(seen(&store, &whose(1)).await, kept, "the other has all of his");
     let again = store.forget_tenants(&[TENANTS[0].to_owned()]).await.expect("nothing to do");
     assert!(again.found.values().all(|rows| *rows == 0));
+    // Cut off anywhere, it is done again, and in the end all is gone.
+    for millis in [0, 1, 2, 5, 10, 20] {
+        let other = [TENANTS[1].to_owned()];
+        let _ = tokio::time::timeout(Duration::from_millis(millis), store.forget_tenants(&other)).await;
+    }
+    let other = store.forget_tenants(&[TENANTS[1].to_owned()]).await.expect("forgotten");
+    assert!(other.is_whole(), "{other:?}");
+    assert_eq!(seen(&store, &whose(1)).await, (Vec::new(), Vec::new()));
     sink.stop().await.expect("a clean end");
     engine.stop().await;
 }

@@ -182,6 +182,16 @@ async fn without_rows_there_are_no_figures_and_without_a_control_store_no_contra
     let made = crate::http::exchange(blind.at, "POST", CONTRACTS, &headers, body.as_bytes()).await;
     assert_eq!((made.status, &made.json()["figures"]), (201, &Value::Null), "{}", made.text());
     assert_eq!(blind.get(CONTRACTS).await.json()["items"][0]["figures"], Value::Null);
+    // What is used is told without it, but for what it alone knows.
+    let usage = blind.get("/api/v1/usage").await;
+    assert_eq!(usage.status, 200, "{}", usage.text());
+    let usage = usage.json();
+    let used = |name: &str| {
+        let mut quotas = usage["quotas"].as_array().expect("quotas").iter();
+        quotas.find(|quota| quota["name"] == name).map(|quota| quota["used"].clone())
+    };
+    assert_eq!((used("contracts"), used("deliveries_per_hour")), (Some(json!(1)), Some(Value::Null)), "{usage}");
+    assert!(used("requests_per_day").is_some_and(|used| used.as_i64() > Some(0)), "{usage}");
     blind.stop().await;
 
     let without = world.api_with(Config { control: ControlStore::nowhere(Mode::None), ..world.config() }).await;

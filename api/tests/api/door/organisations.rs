@@ -153,7 +153,55 @@ async fn an_organisation_is_founded_named_and_nobody_elses() {
     for body in [json!({}), json!({"name": ""}), json!({"name": "x", "owner": "y"}), json!({"name": 7})] {
         assert_eq!(one.ask("POST", "/organisations", Some(body.clone())).await.status, 422, "{body}");
     }
+    imported(&accounts, &one).await;
     accounts.stop().await;
+}
+
+/// A document comes inside of JSON, or as it is and then larger; what is wrong in it is told with its line.
+async fn imported(accounts: &Accounts, one: &Person<'_>) {
+    let (channel, rule) = ("01J0000000000000000000000A", "01J0000000000000000000000B");
+    let lines = |threshold: Value| {
+        let lines = [
+            json!({"kind": "headwater.organisation", "version": 1}),
+            json!({"kind": "channel", "id": channel, "definition": {"name": "hook", "type": "webhook", "config": {"url": "https://1.1.1.1/hook"}}}),
+            json!({"kind": "rule", "id": rule, "definition": {
+                "name": "fails", "network": "a", "metric": "failure_rate", "operator": ">", "threshold": threshold, "channels": [channel],
+            }}),
+            json!({"kind": "history"}),
+            json!({"kind": "alert"}),
+        ];
+        lines.map(|line| format!("{line}\n")).concat()
+    };
+    let send = async |target: &str, form: &str, document: &str| {
+        let headers = [("Authorization", one.bearer.as_str()), ("Content-Type", form)];
+        http::exchange(accounts.keyed.api.at, "POST", target, &headers, document.as_bytes()).await
+    };
+    let (path, form) = ("/api/v1/organisations/import?name=Moved", "application/x-ndjson");
+    let wide = lines(json!(0.05)) + &format!("{}\n", " ".repeat(1_000)).repeat(2_000);
+    assert!(wide.len() > schemas::limits::HTTP_BODY_BYTES);
+    let made = send(path, form, &wide).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let made = made.json();
+    assert_eq!((&made["channels"], &made["rules"], &made["contracts"]), (&json!(1), &json!(1), &json!(0)), "{made}");
+    let mine = one.get("/organisations").await.json();
+    let new = mine["items"].as_array().expect("items").iter().find(|of| of["id"] == made["organisation"]);
+    assert_eq!(new.map(|of| (&of["name"], &of["state"])), Some((&json!("Moved"), &json!("active"))), "{mine}");
+
+    let wrong = send(path, form, &lines(json!("much"))).await;
+    assert_eq!(
+        (wrong.status, &wrong.json()["errors"][0]["path"]),
+        (422, &json!("line 3: threshold")),
+        "{}",
+        wrong.text()
+    );
+    let cut = send(path, form, lines(json!(0.05)).split("{\"kind\":\"history").next().expect("a part")).await;
+    assert_eq!((cut.status, &cut.json()["errors"][0]["path"]), (422, &json!("line 4")), "{}", cut.text());
+    assert_eq!(send("/api/v1/organisations/import", form, &wide).await.status, 400, "without a name");
+    assert_eq!(send(path, "text/plain", &wide).await.status, 415);
+    assert_eq!(send("/api/v1/organisations/import", "application/json", &wide).await.status, 413, "inside of JSON");
+    let inside = json!({"name": "Inside", "document": lines(json!(0.05))}).to_string();
+    let inside = send("/api/v1/organisations/import", "application/json", &inside).await;
+    assert_eq!((inside.status, &inside.json()["rules"]), (201, &json!(1)), "{}", inside.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]
