@@ -143,7 +143,10 @@ const KEPT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 
 impl Catalogue {
     /// The answer, at most [`KEPT`] old. One request asks, others wait for it.
-    pub async fn of(&self, store: &Store) -> Result<Arc<Sql>, ApiError> {
+    ///
+    /// Without `contracts` it says nothing of what is kept by watched contract: analysts do not read it, and from how much there is, looked at again
+    /// and again, it would follow which contracts they are.
+    pub async fn of(&self, store: &Store, contracts: bool) -> Result<Arc<Sql>, ApiError> {
         let mut last = self.0.lock().await;
         if let Some((at, answer)) = last.as_ref()
             && at.elapsed() < if answer.is_ok() { KEPT.0 } else { KEPT.1 }
@@ -153,7 +156,11 @@ impl Catalogue {
         let asked =
             async { Ok::<_, StoreError>((store.views().await?, store.table_sizes().await?, store.pruned().await?)) };
         let answer = match asked.await {
-            Ok((views, tables, pruned)) => Ok(Arc::new(describe(store, views, tables, pruned))),
+            Ok((mut views, mut tables, pruned)) => {
+                views.retain(|view| contracts || view.name != "contract_blocks");
+                tables.retain(|table| contracts || table.name != "window_rows");
+                Ok(Arc::new(describe(store, views, tables, pruned)))
+            }
             Err(error) => Err(ApiError::from_store(&error)),
         };
         *last = Some((Instant::now(), answer.clone()));

@@ -34,6 +34,8 @@ pub struct Config {
     pub plans: watch::Receiver<Vec<runtime::config::Plan>>,
     /// What processes share: a Redis server, by which what tenants use is counted over all of them.
     pub cache: runtime::config::Cache,
+    /// Whether analysts read which contracts are watched: else `/sql` has nothing of it.
+    pub analysts_see_contracts: bool,
     /// Prefix of the subjects in the built-in schema registry under `/registry`; `None`: another registry has the log's ids.
     pub registry_prefix: Option<String>,
     /// Names under which clients may call us, besides the loopback ones and the listen address.
@@ -143,6 +145,7 @@ impl Config {
             contracts: watch::Sender::new(Vec::new()).subscribe(),
             plans: watch::Sender::new(Vec::new()).subscribe(),
             cache: runtime::config::Cache::default(),
+            analysts_see_contracts: true,
             registry_prefix: Some(schemas::topics::DEFAULT_PREFIX.to_owned()),
             hosts: Vec::new(),
             allowed_origins: Vec::new(),

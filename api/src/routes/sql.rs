@@ -15,6 +15,6 @@ use crate::{app::App, catalogue::Sql, error::ApiError, params::Params};
 #[utoipa::path(get, path = "/sql", tag = "state", responses((status = 200, body = Sql), Refused))]
 pub async fn sql(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<impl IntoResponse, ApiError> {
     Params::parse(query.as_deref(), &[])?;
-    let sql = app.catalogue.of(&app.store).await?;
+    let sql = app.catalogue.of(&app.store, app.config.analysts_see_contracts).await?;
     Ok(Live(Json(sql.as_ref()).into_response()))
 }

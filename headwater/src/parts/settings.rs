@@ -143,6 +143,7 @@ pub fn api_config(
         contracts,
         plans,
         cache: config.cache.clone(),
+        analysts_see_contracts: config.analysts_see_contracts(),
         registry_prefix: builtin.then(|| config.log.prefix.clone()),
         hosts: config.api_hosts.iter().cloned().chain(public).collect(),
         allowed_origins: config.allowed_origins.clone(),

@@ -19,6 +19,7 @@ pub fn engine_config(config: &Config) -> engine::Config {
         // Over Kafka no log of ours is on this disk.
         reserve: if config.log.kafka.is_none() { config.log.min_free_bytes } else { 0 },
         analyst_without_landlock: config.store.analyst_without_landlock,
+        analyst_contracts: config.analysts_see_contracts(),
         ..engine::Config::new(&config.data_dir)
     }
 }

@@ -87,7 +87,9 @@ pub fn between(now: &Config, file: &Config) -> (Changes, Config) {
     compare_sources(&mut c, &now.contract_sources, contract_sources);
     compare_alerts(&mut c, (&now.alerts, &now.data_dir), (alerts, data_dir));
     restart(&mut c, "cache.redis", &now.cache.redis, redis, secret);
-    restart(&mut c, "cache.redis_ca", &now.cache.redis_ca, redis_ca, |path| path.as_deref().map_or_else(String::new, shown));
+    restart(&mut c, "cache.redis_ca", &now.cache.redis_ca, redis_ca, |path| {
+        path.as_deref().map_or_else(String::new, shown)
+    });
     compare_plans(&mut c, &now.plans, plans);
     let (contracts, plans) = (contracts.clone(), plans.clone());
     let in_force = Config { store, providers: *providers, networks, contracts, plans, ..now.clone() };
@@ -223,6 +225,7 @@ fn compare_store(c: &mut Changes, now: &Store, file: &Store) -> Store {
         api_password,
         analyst_password,
         analyst_without_landlock,
+        analyst_contracts,
         keep,
         keep_windows,
         max_bytes,
@@ -238,6 +241,7 @@ fn compare_store(c: &mut Changes, now: &Store, file: &Store) -> Store {
     restart(c, "store.analyst_password", &now.analyst_password, analyst_password, secret);
     let landlock = (&now.analyst_without_landlock, analyst_without_landlock);
     restart(c, "store.analyst_without_landlock", landlock.0, landlock.1, ToString::to_string);
+    restart(c, "store.analyst_contracts", &now.analyst_contracts, analyst_contracts, optional(ToString::to_string));
     taken(c, "store.keep", &now.keep, keep, kept);
     taken(c, "store.keep_windows", &now.keep_windows, keep_windows, kept);
     taken(c, "store.max_bytes", &now.max_bytes, max_bytes, optional(ToString::to_string));
@@ -660,7 +664,7 @@ url = "https://rpc.one.example"
                 "password = \"hunter2hunter2\"",
                 "password = \"other-secret-other-secret\"\nurl = \"http://s:1\"\nlisten = \"127.0.0.1:3\"\nhosts = [\"j\"]\ndatabase = \"d\"\n\
                  user = \"u\"\napi_user = \"v\"\napi_password = \"other-secret-other\"\nanalyst_password = \"other-secret-other\"\n\
-                 analyst_without_landlock = true\n[control]\nurl = \"postgres://a:other-secret@c.example/d\"\n\
+                 analyst_without_landlock = true\nanalyst_contracts = true\n[control]\nurl = \"postgres://a:other-secret@c.example/d\"\n\
                  migrate_url = \"postgres://b:other-secret@c.example/d\"\nsecret = \"other-secret-other-secret-other-secret\"",
             ),
         ]);
@@ -700,6 +704,7 @@ url = "https://rpc.one.example"
                 "store.api_password",
                 "store.analyst_password",
                 "store.analyst_without_landlock",
+                "store.analyst_contracts",
                 "control.url",
                 "control.migrate_url",
                 "control.secret",

@@ -144,6 +144,8 @@ pub struct Store {
     pub analyst_password: Option<Secret>,
     /// Whether the analyst's user exists where the kernel cannot confine the engine to its own files.
     pub analyst_without_landlock: bool,
+    /// Whether analysts read which contracts are watched; `None`: as [`Config::analysts_see_contracts`] says.
+    pub analyst_contracts: Option<bool>,
     /// How long rows are kept, by their blocks' times, unless a network says otherwise; `None`: for ever.
     pub keep: Option<Duration>,
     /// How long windows are kept, by their beginning, whole months of them; `None`: for ever.
@@ -174,6 +176,11 @@ impl Config {
     /// The doors that `[auth]` is about, by section.
     pub fn doors(&self) -> [(&'static str, SocketAddr); 2] {
         [("api", self.api_listen), ("admin", self.admin_listen)]
+    }
+
+    /// Whether analysts of the embedded store read which contracts are watched. Where everybody is one tenant there is nobody to keep it from.
+    pub fn analysts_see_contracts(&self) -> bool {
+        self.store.analyst_contracts.unwrap_or(self.auth.mode == AuthMode::None)
     }
 }
 
@@ -392,6 +399,7 @@ fn read_store(mut s: Section, c: &mut Collector) -> (Store, Door) {
     let analyst_password = s.string("analyst_password", c);
     doors::check_password(&door, s.key("analyst_password"), analyst_password.as_ref(), c);
     let analyst_without_landlock = s.boolean("analyst_without_landlock", c).unwrap_or(false);
+    let analyst_contracts = s.boolean("analyst_contracts", c);
     let keep = s.duration("keep", "90d", limits::KEEP, c);
     let keep_windows = s.duration("keep_windows", "730d", limits::KEEP, c);
     let max_bytes = s.bytes("max_bytes", "200GiB", limits::STORE_BYTES_LEAST, c);
@@ -412,6 +420,7 @@ fn read_store(mut s: Section, c: &mut Collector) -> (Store, Door) {
         password: password.map(secret),
         analyst_password: analyst_password.map(secret),
         analyst_without_landlock,
+        analyst_contracts,
         keep,
         keep_windows,
         max_bytes,

@@ -147,6 +147,10 @@ fn the_analyst_without_landlock_wants_a_word() {
     assert!(read("[store]\nanalyst_without_landlock = true\n"));
     let found = mistakes("[store]\nanalyst_without_landlock = \"yes\"\n");
     assert_eq!((found[0].0, found[0].1.as_str()), (2, "store.analyst_without_landlock"));
+    // What is watched is told where all are one tenant, or where the file says so.
+    let told = |text: &str| parse(text, Path::new(""), &env).expect("no mistake").analysts_see_contracts();
+    assert!(told("") && !told("[auth]\nmode = \"keys\"\n") && !told("[store]\nanalyst_contracts = false\n"));
+    assert!(told("[store]\nanalyst_contracts = true\n[auth]\nmode = \"accounts\"\n"));
     assert!(found[0].2.contains("true or false"), "{found:?}");
 }
 

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         config.reserve = reserve;
     }
     config.analyst_without_landlock = std::env::var_os("HEADWATER_TEST_WITHOUT_LANDLOCK").is_some();
+    config.analyst_contracts = std::env::var_os("HEADWATER_TEST_WITHOUT_CONTRACTS").is_none();
     let shutdown = async {
         let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(signal) => signal,

@@ -4,7 +4,7 @@ use super::Error;
 use super::credentials::API;
 use super::directory::{Directory, write_durably};
 use super::sql::quoted_name;
-use super::{describe, tenants};
+use super::{describe, tenants, watched};
 use runtime::config::Secret;
 use schemas::limits::store as limits;
 use std::net::SocketAddr;
@@ -39,6 +39,8 @@ pub struct Config {
     pub library: Option<PathBuf>,
     /// `[store] analyst_without_landlock`: on a kernel without Landlock the analysts' user exists all the same.
     pub analyst_without_landlock: bool,
+    /// `[store] analyst_contracts`: analysts read which contracts are watched.
+    pub analyst_contracts: bool,
     /// What a request may cost.
     pub limits: Limits,
     /// What stands between an analyst and everything else; all of it, but in tests.
@@ -84,6 +86,7 @@ impl Config {
             reserve: 0,
             library: None,
             analyst_without_landlock: false,
+            analyst_contracts: true,
             limits: Limits::default(),
             walls: Walls::ALL,
         }
@@ -137,7 +140,7 @@ pub(super) fn engine_arguments(directory: &Directory, config: &Config) -> Result
     let (server, users) = (directory.config().join("engine.xml"), directory.config().join("users.xml"));
     let engine = directory.engine();
     write_durably(&server, &server_xml(&engine.display().to_string(), &users.display().to_string(), &config.limits))?;
-    write_durably(&users, &users_xml(&config.database))?;
+    write_durably(&users, &users_xml(&config.database, config.analyst_contracts))?;
     Ok(vec![format!("--path={}", engine.display()), format!("--config-file={}", server.display())])
 }
 
@@ -208,10 +211,23 @@ fn server_xml(path: &str, users: &str, limits: &Limits) -> String {
 }
 
 /// The engine knows one user. What it holds itself is what an analyst may do; the role `stages` on top is what the stages may, and the role
-/// `api` what the API reads besides. A request of the API keeps that one alone, one of an analyst drops both first.
-fn users_xml(database: &str) -> String {
+/// `api` what the API reads besides. A request of the API keeps that one alone, one of an analyst drops both first. Without `contracts` an
+/// analyst reads windows of networks alone, and nothing of the columns that are by watched contract ([`watched`]).
+fn users_xml(database: &str, contracts: bool) -> String {
     let quoted = |name: &str| escape(&quoted_name(name));
-    let policies: String = describe::policies()
+    let (revoked, windows) = match contracts {
+        true => (String::new(), String::new()),
+        false => {
+            let (table, columns) = (quoted(watched::BLOCKS), watched::COLUMNS.join(", "));
+            let (name, filter) = (escape(database), escape(&watched::windows()));
+            let policy = format!(
+                "<database name=\"{name}\"><table name=\"{}\"><filter>{filter}</filter></table></database>",
+                watched::WINDOWS
+            );
+            (format!("<query>REVOKE SELECT({columns}) ON {}.{table}</query>", quoted(database)), policy)
+        }
+    };
+    let policies: String = describe::policies(database, contracts)
         .iter()
         .map(|(table, condition)| format!("<{table}><filter>{}</filter></{table}>", escape(condition)))
         .collect();
@@ -223,7 +239,7 @@ fn users_xml(database: &str) -> String {
   <quotas><default/></quotas>
   <roles>
     <stages><grants><query>GRANT ALL ON *.*</query></grants></stages>
-    <{api}><grants><query>GRANT SELECT, SHOW ON {tenants}.*</query></grants></{api}>
+    <{api}><grants><query>GRANT SELECT, SHOW ON {database}.*</query><query>GRANT SELECT, SHOW ON {tenants}.*</query></grants></{api}>
   </roles>
   <users>
     <default>
@@ -231,8 +247,8 @@ fn users_xml(database: &str) -> String {
       <profile>default</profile>
       <quota>default</quota>
       <networks><ip>::/0</ip></networks>
-      <grants><query>GRANT SELECT, SHOW ON {database}.*</query><query>GRANT SELECT ON {described}.*</query><query>GRANT stages</query><query>GRANT {api}</query></grants>
-      <databases><system>{policies}</system></databases>
+      <grants><query>GRANT SELECT, SHOW ON {database}.*</query>{revoked}<query>GRANT SELECT ON {described}.*</query><query>GRANT stages</query><query>GRANT {api}</query></grants>
+      <databases><system>{policies}</system>{windows}</databases>
     </default>
   </users>
 </clickhouse>
@@ -241,7 +257,7 @@ fn users_xml(database: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -250,8 +266,11 @@ mod tests {
 
     #[test]
     fn names_are_quoted_for_sql_and_for_xml() {
-        let xml = users_xml("a`b<c");
-        assert!(xml.contains(r"ON `a\`b&lt;c`.*"), "{xml}");
+        let xml = users_xml("a`b<c", true);
+        assert!(xml.contains(r"ON `a\`b&lt;c`.*") && !xml.contains("REVOKE"), "{xml}");
+        let xml = users_xml("a`b<\"c", false);
+        assert!(xml.contains(r"contract_gas_used) ON `a\`b&lt;&quot;c`.`block_rows`"), "{xml}");
+        assert!(xml.contains(r#"<database name="a`b&lt;&quot;c"><table name="window_rows">"#), "{xml}");
         assert!(server_xml("/d&d", "/u", &Limits::default()).contains("<path>/d&amp;d/</path>"));
     }
 }

@@ -7,6 +7,7 @@
 
 use super::ffi::{Connection, Exception};
 use super::sql::{quoted_name, quoted_text};
+use super::watched;
 
 /// Tables of `system` that analysts read through these views.
 pub(super) const TABLES: &[&str] = &[
@@ -105,12 +106,19 @@ const FOR_STAGES: &[&str] = &[
     "workloads",
 ];
 
-/// The engine's own policies on rows, as table and condition: what a statement without the stages' role sees of `system`.
-pub(super) fn policies() -> Vec<(&'static str, String)> {
+/// The engine's own policies on rows, as table and condition: what a statement without the stages' role sees of `system`. Without `contracts`
+/// nothing is told of how much there is, part by part, of what is kept by watched contract: from numbers of them their names would follow.
+pub(super) fn policies(store: &str, contracts: bool) -> Vec<(&'static str, String)> {
     const STAGES: &str = "has(currentRoles(), 'stages')";
     let own = format!("startsWith(Settings['log_comment'], '{ANALYSTS_COMMENT} ') OR {STAGES}");
     let mut all: Vec<_> = FOR_STAGES.iter().map(|table| (*table, STAGES.to_owned())).collect();
     all.push(("processes", own));
+    if !contracts {
+        let (store, roles) = (quoted_text(store), watched::READ_BY);
+        let tables = format!("({}, {})", quoted_text(watched::WINDOWS), quoted_text(watched::BLOCKS));
+        let sized = [("tables", "name"), ("parts", "table"), ("parts_columns", "table"), ("columns", "table")];
+        all.extend(sized.map(|(of, name)| (of, format!("NOT (database = {store} AND {name} IN {tables}) OR {roles}"))));
+    }
     all
 }
 

@@ -32,6 +32,7 @@ mod tidy;
 #[allow(unsafe_code)] // a function of the C library's, for the engine to call
 mod unseen;
 mod watch;
+mod watched;
 
 pub use config::{Config, Limits, Walls};
 pub use credentials::{ANALYST, API, Configured, Credentials};

@@ -4,6 +4,7 @@
 mod analyst;
 mod attempts;
 mod clients;
+mod contracts;
 mod door;
 mod harness;
 mod kept;

@@ -121,7 +121,7 @@ impl Front {
             hosts: Hosts::new(address, &config.hosts),
             users: Users::new(&config.user, &config.api_user, credentials, analyst),
             known,
-            judge: Judge::read(master, &config.database).map_err(text)?,
+            judge: Judge::read(master, &config.database, config.analyst_contracts).map_err(text)?,
             walls: config.walls,
             running: Arc::default(),
             api_running: Arc::default(),

@@ -13,6 +13,8 @@ pub(super) struct Check<'c> {
     pub database: &'c str,
     /// The database that describes the engine to analysts.
     pub described: &'c str,
+    /// What analysts do not name, nor what is called after it.
+    pub unnamed: &'c [&'c str],
     /// Databases of the engine besides these two.
     pub foreign: &'c [String],
 }
@@ -44,6 +46,7 @@ impl Check<'_> {
                 }
                 Kind::Literal => literal(piece, before, next)?,
                 Kind::Name { .. } => {
+                    unnamed(self.unnamed, &piece.text)?;
                     if let Some(next) = next {
                         self.name(pieces, at, next)?;
                     }
@@ -185,6 +188,17 @@ impl Check<'_> {
     }
 }
 
+/// Refuses the name of a table that is not for analysts, and names that are made of it.
+pub(super) fn unnamed(all: &[&str], name: &str) -> Result<(), Failure> {
+    match all.iter().find(|unnamed| name.contains(**unnamed)) {
+        None => Ok(()),
+        Some(_) => Err(Code::AccessDenied.failure(format!(
+            "Not enough privileges: {name} tells which contracts are watched, and is not for analysts here; read the views `windows` and \
+             `blocks`, ask the API for your own contracts, or have the operator set `[store] analyst_contracts`"
+        ))),
+    }
+}
+
 /// Whether a parenthesis holds names and nothing else.
 fn names(inside: &[Piece<'_>]) -> bool {
     let end = inside.iter().position(|piece| piece.is_symbol(b')')).unwrap_or(0);
@@ -289,8 +303,13 @@ mod tests {
         let engine = ["file", "sleep", "url", "hostname", "sum", "tostring"].map(str::to_owned).into();
         let functions = Functions::new(engine);
         let foreign = ["other".to_owned()];
-        let check =
-            Check { functions: &functions, database: "headwater", described: "headwater_system", foreign: &foreign };
+        let check = Check {
+            functions: &functions,
+            database: "headwater",
+            described: "headwater_system",
+            unnamed: &["block_rows"],
+            foreign: &foreign,
+        };
         let found = check.run(&pieces(text).expect("pieces")).map_err(|failure| failure.code)?;
         Ok(edited(text, &found))
     }
@@ -344,6 +363,10 @@ mod tests {
             "EXISTS DATABASE other",
             "SELECT * FROM default.`/etc/passwd`",
             "SELECT 1 PARALLEL WITH SELECT 2",
+            "SELECT contract_addresses.size0 FROM block_rows",
+            "SELECT * APPLY length FROM headwater.`block_rows` AS `headwater.blocks`",
+            "SELECT 1 IN former_block_rows",
+            "DESCRIBE TABLE `headwater.block_rows`",
         ] {
             assert_eq!(check(refused), Err(497), "{refused}");
         }
@@ -351,9 +374,11 @@ mod tests {
             check("SELECT system.processes.query FROM system.processes").as_deref(),
             Ok("SELECT `headwater_system`.processes.query FROM `headwater_system`.processes")
         );
-        for fine in
-            ["SELECT t.other FROM headwater.t", "SELECT 1.5, t.system FROM system.one AS t", "SELECT x.a.b FROM x"]
-        {
+        for fine in [
+            "SELECT 'block_rows', t.other FROM headwater.t",
+            "SELECT 1.5, t.system FROM system.one AS t",
+            "SELECT x.a.b FROM x",
+        ] {
             assert_eq!(check(fine).as_deref(), Ok(fine), "{fine}");
         }
     }

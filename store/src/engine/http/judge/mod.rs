@@ -23,7 +23,7 @@ mod tree;
 
 use super::super::ffi::{Connection, Params};
 use super::super::sql::{quoted_name, quoted_text};
-use super::super::{describe, tenants};
+use super::super::{describe, tenants, watched};
 use super::error::{Code, Failure};
 use asked::{Asked, kill, kind};
 use check::{Check, Edit, edited};
@@ -76,17 +76,20 @@ pub(super) struct Judge {
     functions: Functions,
     database: String,
     described: String,
+    /// Tables and views that analysts do not name, nor any that is called after them.
+    unnamed: &'static [&'static str],
     /// Databases of the engine that are neither of these, and when they were asked for.
     foreign: Mutex<Option<(Instant, Vec<String>)>>,
 }
 
 impl Judge {
-    /// Asks the engine for the names of its functions.
-    pub fn read(connection: &mut Connection, database: &str) -> Result<Self, Failure> {
+    /// Asks the engine for the names of its functions. `contracts`: analysts may know which contracts are watched.
+    pub fn read(connection: &mut Connection, database: &str, contracts: bool) -> Result<Self, Failure> {
         Ok(Self {
             functions: Functions::read(connection)?,
             database: database.to_owned(),
             described: describe::database(database),
+            unnamed: if contracts { &[] } else { &watched::UNNAMED },
             foreign: Mutex::new(None),
         })
     }
@@ -150,7 +153,13 @@ impl Judge {
     }
 
     fn check(&self, text: &str, foreign: &[String]) -> Result<Vec<Edit>, Failure> {
-        let check = Check { functions: &self.functions, database: &self.database, described: &self.described, foreign };
+        let check = Check {
+            functions: &self.functions,
+            database: &self.database,
+            described: &self.described,
+            unnamed: self.unnamed,
+            foreign,
+        };
         check.run(&pieces(text)?)
     }
 
@@ -196,6 +205,7 @@ impl Judge {
     /// The full name of a table or view of the store's database; anything else is refused.
     fn own(&self, connection: &mut Connection, name: &str) -> Result<String, Failure> {
         let (database, table) = name.split_once('.').unwrap_or((&self.database, name));
+        check::unnamed(self.unnamed, table)?;
         let sql = format!("EXISTS TABLE {}.{}", quoted_name(&self.database), quoted_name(table));
         let there =
             database == self.database && connection.query(sql.as_bytes(), "TSVRaw", &[])?.as_ref().starts_with(b"1");
