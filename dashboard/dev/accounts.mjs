@@ -36,10 +36,11 @@ export function accounts(auth, signUp) {
 		return user;
 	};
 	const found = (name, more = {}) => {
-		const organisation = { id: ulid(), name, state: 'active', plan: 'default', suspended_reason: null, created_at: iso(Date.now() - 40 * DAY), version: 1, members: new Map(), noise: [0, 0, 0, 0, 0], ...more };
+		const organisation = { id: ulid(), name, state: 'active', plan: 'default', suspended_reason: null, created_at: iso(Date.now() - 40 * DAY), version: 1, networks: [], members: new Map(), noise: [0, 0, 0, 0, 0], ...more };
 		organisations.set(organisation.id, organisation);
 		return organisation;
 	};
+	const tombstones = [{ id: ulid(), name: 'Delta, gone', deleted_at: iso(Date.now() - 3 * DAY), audit_entries: 128, audit_hash: 'c0ffee'.repeat(10) + 'beef', proof: { asked_at: iso(Date.now() - 3 * DAY), removed: { control: { rows: 41 }, store: { alert_rows: 12 } } } }];
 	const ada = person('ada@example.com', { platform: true });
 	const grace = person('grace@example.com', { totp: true });
 	const acme = found('Acme Settlement', { plan: 'team', noise: [212, 48_211, 9, 31, 118] });
@@ -67,7 +68,7 @@ export function accounts(auth, signUp) {
 		role: roleOf(s),
 		platform: s.user.platform,
 		scopes: SCOPES[roleOf(s)],
-		networks: [],
+		networks: s.organisation.networks,
 		csrf: s.csrf
 	});
 	const roleOf = (s) => s.organisation.members.get(s.user.id)?.role ?? 'viewer';
@@ -142,7 +143,7 @@ export function accounts(auth, signUp) {
 		return [200, member];
 	}
 
-	const shown = ({ members: all, noise, ...organisation }, role) => ({ ...organisation, role });
+	const shown = ({ members: all, noise, networks, ...organisation }, role) => ({ ...organisation, role });
 	const listed = (organisation) => ({ ...shown(organisation, null), slug: organisation.name.toLowerCase().split(' ')[0], suspended_at: null, members: organisation.members.size });
 
 	function life(s, method, path, body, ifMatch) {
@@ -167,7 +168,7 @@ export function accounts(auth, signUp) {
 		if (organisation !== s.organisation) return problem(404, 'not-found', 'Not found');
 		const url = `/api/v1/organisations/${id}/exports/1/file`;
 		if (file) return [200, { kind: 'headwater.organisation', name: organisation.name }];
-		if (what === 'export') return [202, { id: '1', state: 'running', url: null, rows: null, bytes: null, problem: null }];
+		if (what === 'export') return [202, { id: '1', state: 'done', url, rows: null, bytes: null, problem: null }];
 		if (what === 'exports' && one) return [200, { id: '1', state: 'done', url, rows: 41, bytes: 9_000, problem: null }];
 		if (method === 'DELETE') return roleOf(s) === 'owner' ? (organisations.delete(id), [202, { id, state: 'deleting' }]) : forbidden('Only an owner.');
 		if (method === 'PATCH') {
@@ -245,8 +246,11 @@ export function accounts(auth, signUp) {
 			const all = [...organisations.values()];
 			if (path === '/platform/organisations') return [200, { items: all.map(listed), next: null }];
 			if (path === '/platform/usage') return [200, { items: all.map((o) => ({ organisation: { id: o.id, name: o.name, state: o.state }, plan: o.plan, ...Object.fromEntries(['requests_per_minute', 'requests_per_day', 'sockets', 'alerts_24h', 'deliveries_24h'].map((name, i) => [name, o.noise[i]])) })), next: null }];
+			if (path === '/platform/tombstones') return [200, { items: tombstones, next: null }];
 			const one = organisations.get(path.split('/').at(-1));
-			return one ? (Object.assign(one, { plan: body.plan }), [200, listed(one)]) : problem(404, 'not-found', 'Not found');
+			if (!one) return problem(404, 'not-found', 'Not found');
+			if (method === 'PATCH') Object.assign(one, { plan: body.plan ?? one.plan, networks: body.networks ?? one.networks });
+			return [200, { ...listed(one), members: null, networks: one.networks }];
 		}
 		return null;
 	};

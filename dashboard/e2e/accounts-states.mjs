@@ -166,7 +166,7 @@ export async function checkAccountStates({ mock, browser, until }) {
 
 	// A file of it, and another organisation of a file; one of its own; the end of that, once its name was written.
 	await ada.locator('[data-testid=export]').click();
-	await until('the file', async () => /41 lines/.test(await ada.locator('[data-testid=exported]').innerText().catch(() => '')));
+	await until('the file', async () => /Save the file/.test(await ada.locator('[data-testid=exported]').innerText().catch(() => '')));
 	await ada.locator('input[name=import]').setInputFiles({ name: 'acme.jsonl', mimeType: 'application/x-ndjson', buffer: Buffer.from('{"kind":"headwater.organisation","version":1,"name":"Acme"}\n{"kind":"history"}\n{"kind":"alert"}\n') });
 	assert.equal(await ada.locator('[data-testid=import] input').inputValue(), 'Acme');
 	await ada.locator('[data-testid=import] input').fill('Acme again');
@@ -203,7 +203,17 @@ export async function checkAccountStates({ mock, browser, until }) {
 	await operator.locator('input[name=plan]').fill('team');
 	await operator.locator('[data-testid=yes]').click();
 	await until('the other plan', async () => /team/.test(await beta.locator('[data-label=plan]').innerText()));
-	tried += 4;
+	// Networks: all of them, or those that are chosen; and its members see which.
+	await beta.locator('button', { hasText: 'Networks' }).click();
+	await operator.locator('label', { hasText: 'only these' }).click();
+	assert.equal(await operator.locator('[data-testid=yes]').getAttribute('aria-disabled'), 'true');
+	await operator.locator('dialog input[type=checkbox]').first().check();
+	await operator.locator('[data-testid=yes]').click();
+	await until('the networks changed', async () => /reaches \S+ now/.test(await operator.locator('[data-testid=said]').innerText()));
+	// What stays of those that are gone.
+	await operator.locator('[data-testid=tombstones] summary').first().click();
+	assert.match(await operator.locator('[data-testid=tombstones]').innerText(), /Delta, gone[\s\S]*128 entries[\s\S]*alert_rows/);
+	tried += 6;
 
 	// The account: a wrong password is no way out of it; a second step; out everywhere, and the other browser with it.
 	await operator.goto(`${url}/account`);

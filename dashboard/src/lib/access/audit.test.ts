@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deed, filterOf, queryOf, searchOf } from './audit';
+import { ACTIONS, actorName, deed, filterOf, queryOf, searchOf } from './audit';
 
 describe('the audit in words', () => {
 	const entry = (action: string, outcome = 'done') => ({ action, outcome, resource: { kind: action.split('.')[0] ?? '', id: '1' } });
@@ -12,6 +12,35 @@ describe('the audit in words', () => {
 		expect(deed(entry('alert.acknowledge'))).toBe('acknowledged the alert');
 		expect(deed(entry('member.invite'))).toBe('member.invite on the member');
 		expect(deed(entry('x.constructor', 'failed'))).toBe('tried x.constructor on the x');
+	});
+});
+
+describe('people in the audit', () => {
+	const entry = (action: string, kind = action.split('.')[0] ?? '', outcome = 'done') => ({ action, outcome, resource: { kind, id: '1' } });
+
+	it('are called by their name, else by what is known of them', () => {
+		expect(actorName({ kind: 'user', id: '01J', name: 'ada@example.com' })).toBe('ada@example.com');
+		expect(actorName({ kind: 'user', id: '01J', name: null })).toBe('01J');
+		expect(actorName({ kind: 'system', id: '' })).toBe('system');
+	});
+
+	it('say what they did with each other and with themselves', () => {
+		const said = ([action, kind, outcome]: [string, string?, string?]) => deed(entry(action, kind, outcome));
+		expect(said(['invitation.create'])).toBe('added the invitation');
+		expect(said(['member.join'])).toBe('joined as the member');
+		expect(said(['member.change', 'member', 'denied'])).toBe('tried to change the member');
+		expect(said(['organisation.entitle'])).toBe('changed the networks of the organisation');
+		expect(said(['organisation.plan', 'organisation', 'failed'])).toBe('tried to give another plan to the organisation');
+		expect(said(['user.sign_up'])).toBe('signed up as the user');
+		expect(said(['user.factor_set'])).toBe('turned the second step on for the user');
+		expect(said(['user.reset'])).toBe('set, by a mail’s link, another password of the user');
+		expect(said(['user.operator', 'user', 'denied'])).toBe('tried to change whether the user is an operator');
+	});
+
+	it('have words for all that is offered as a filter', () => {
+		for (const action of ACTIONS) {
+			for (const outcome of ['done', 'denied']) expect(deed(entry(action, undefined, outcome)), action).not.toContain(action);
+		}
 	});
 });
 

@@ -9,6 +9,11 @@ export function isDoor(path: string): boolean {
 	return DOORS.some((door) => path === door || path.startsWith(`${door}/`));
 }
 
+/** Whether an address is a path of this server: a backslash, a control character, or a second slash makes a host of it for a browser. */
+export function isLocal(address: string): boolean {
+	return /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(address);
+}
+
 /** Where to sign in, for somebody who was at `from` (path, query and hash). */
 export function loginAt(from: string): string {
 	const here = backTo(from);
@@ -20,8 +25,7 @@ export function loginAt(from: string): string {
  * leads nowhere else.
  */
 export function backTo(back: string | null): string {
-	// A backslash, a control character, or a second slash makes a host of it for a browser.
-	if (!back || !/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(back)) return '/';
+	if (!back || !isLocal(back)) return '/';
 	const path = back.replace(/[?#].*/, '');
 	return isDoor(path) ? '/' : back;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { definitionsOf, ended, fileAt, nameOf } from './exports';
+import { definitionsOf, fileAt, nameOf } from './exports';
 
 const HEAD = '{"kind":"headwater.organisation","version":1,"name":"Acme"}';
 const FILE = [HEAD, '{"kind":"contract","name":"history"}', '{"kind":"history"}', '{"kind":"alert","id":"1"}', '{"kind":"end","rows":4}', ''].join('\n');
@@ -23,9 +23,5 @@ describe('the file of an organisation', () => {
 		for (const elsewhere of ['https://evil.example/x', '//evil.example', '/\\evil.example', 'javascript:alert(1)', '', null, undefined]) {
 			expect(fileAt(elsewhere), String(elsewhere)).toBeNull();
 		}
-	});
-
-	it('is waited for until it is done or failed', () => {
-		expect(['queued', 'running', 'done', 'failed'].map((state) => ended({ id: '1', state }))).toEqual([false, false, true, true]);
 	});
 });

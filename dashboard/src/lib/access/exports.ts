@@ -1,38 +1,22 @@
-/** Exports of an organisation: asked for, made, fetched. */
+/** Exports of an organisation: asked for, and where the file is, which the server makes while it is fetched. */
 
-import { get, send } from '../http';
+import { send } from '../http';
+import { isLocal } from './back';
 
 export interface Export {
 	id: string;
-	/** `queued`, `running`, `done`, `failed`. */
+	/** `done`: it can be fetched. */
 	state: string;
 	/** Where the file is. */
 	url?: string | null;
-	rows?: number | null;
-	bytes?: number | null;
+	/** Why it cannot be fetched. */
 	problem?: string | null;
 	requested_at?: string | null;
 }
 
-/** Milliseconds between two looks. */
-const LOOK_MS = 1_000;
-
-/** Whether no look at it tells anything new. */
-export function ended(one: Export): boolean {
-	return one.state === 'done' || one.state === 'failed';
-}
-
-/** Asks for one and waits until it is there; `tell` hears how it goes. @throws RequestError, or an abort's. */
-export async function exported(organisation: string, tell: (one: Export) => void, signal: AbortSignal): Promise<void> {
-	const path = `/api/v1/organisations/${encodeURIComponent(organisation)}`;
-	let { body: one } = await send<Export>('POST', `${path}/export`, { body: {}, signal });
-	tell(one);
-	while (!ended(one)) {
-		await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-		if (signal.aborted) return;
-		one = (await get<Export>(`${path}/exports/${encodeURIComponent(one.id)}`, signal)).body;
-		tell(one);
-	}
+/** Asks for one. @throws RequestError, or an abort's. */
+export async function exported(organisation: string, signal: AbortSignal): Promise<Export> {
+	return (await send<Export>('POST', `/api/v1/organisations/${encodeURIComponent(organisation)}/export`, { body: {}, signal })).body;
 }
 
 /** The answer to `POST /organisations/import`. */
@@ -71,5 +55,5 @@ function kindOf(line: string): unknown {
 
 /** Where a file may be fetched: on this server, whatever the answer says. */
 export function fileAt(url: string | null | undefined): string | null {
-	return url && /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(url) ? url : null;
+	return url && isLocal(url) ? url : null;
 }

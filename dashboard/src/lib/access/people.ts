@@ -36,6 +36,8 @@ export interface Organisation {
 	created_at?: string | null;
 	members?: number | null;
 	suspended_reason?: string | null;
+	/** Those that it reaches, empty: all. Of `GET /platform/organisations/{id}`. */
+	networks?: string[] | null;
 	version?: number;
 }
 

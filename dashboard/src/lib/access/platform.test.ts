@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { found, noisy, rows, type Noise } from './platform';
+import { found, noisy, reach, rows, type Noise } from './platform';
 
 const organisation = (id: string) => ({ id, name: id.toUpperCase() });
 const noise = (id: string, requests: number): Noise => ({
@@ -24,6 +24,10 @@ describe('organisations by their noise', () => {
 		expect(noisy(alone[0]!, alone)).toBe(false);
 		const silent = rows(['a', 'b'].map(organisation), [noise('a', 0), noise('b', 0)], 'requests_per_minute');
 		expect(silent.map((row) => [row.share, noisy(row, silent)])).toEqual([[null, false], [null, false]]);
+	});
+
+	it('reach all networks, or those that are named', () => {
+		expect([reach([]), reach(['a', 'b'])]).toEqual(['all networks', 'a, b']);
 	});
 
 	it('are found by name and id', () => {

@@ -14,6 +14,23 @@ export interface Noise {
 	deliveries_24h: number | null;
 }
 
+/** One of `GET /platform/tombstones`: what stays of an organisation that was deleted. */
+export interface Tombstone {
+	id: string;
+	name: string;
+	deleted_at: string;
+	/** Entries that its audit had, and the hash of the last of them. */
+	audit_entries: number;
+	audit_hash: string;
+	/** What was removed where. */
+	proof: unknown;
+}
+
+/** Which networks an organisation reaches, in words; an empty list: all. */
+export function reach(networks: readonly string[]): string {
+	return networks.length === 0 ? 'all networks' : networks.join(', ');
+}
+
 export const FIGURES = [
 	{ name: 'requests_per_minute', words: 'Requests a minute', short: 'req/min' },
 	{ name: 'requests_per_day', words: 'Requests today', short: 'req today' },

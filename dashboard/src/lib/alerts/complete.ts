@@ -43,6 +43,41 @@ export const FIELDS: readonly Suggestion[] = [
 	{ text: 'network', about: 'text' }
 ];
 
+/** Of a transaction of Bitcoin's. */
+export const BITCOIN_FIELDS: readonly Suggestion[] = [
+	{ text: 'value', about: 'what it pays, satoshi' },
+	{ text: 'fee_rate', about: 'satoshi for 1,000 vB' },
+	{ text: 'fee', about: 'satoshi' },
+	{ text: 'coinbase', about: 'yes or no' },
+	{ text: 'rbf', about: 'whether it may be replaced' },
+	{ text: 'segwit', about: 'yes or no' },
+	{ text: 'vsize', about: 'virtual bytes' },
+	{ text: 'weight', about: 'number' },
+	{ text: 'input_value', about: 'what it spends, satoshi' },
+	{ text: 'largest_output', about: 'satoshi' },
+	{ text: 'largest_input', about: 'satoshi' },
+	{ text: 'input_count', about: 'number' },
+	{ text: 'output_count', about: 'number' },
+	{ text: 'addresses', about: 'list' },
+	{ text: 'input_addresses', about: 'list' },
+	{ text: 'output_addresses', about: 'list' },
+	{ text: 'input_types', about: 'list of scripts’ types' },
+	{ text: 'output_types', about: 'list of scripts’ types' },
+	{ text: 'inscriptions', about: 'list of media types' },
+	{ text: 'inputs', about: 'list: value, type, address …' },
+	{ text: 'outputs', about: 'list: value, type, address …' },
+	{ text: 'pool', about: 'who made the block, of a coinbase' },
+	{ text: 'txid', about: 'bytes' },
+	{ text: 'wtxid', about: 'bytes' },
+	{ text: 'lock_time', about: 'number' },
+	{ text: 'version', about: 'number' },
+	{ text: 'size', about: 'bytes, a number' },
+	{ text: 'sigops', about: 'number' },
+	{ text: 'transaction_index', about: 'number' },
+	{ text: 'height', about: 'number' },
+	{ text: 'network', about: 'text' }
+];
+
 const COMPARISONS: readonly Suggestion[] = [
 	{ text: '==', about: 'equal to' },
 	{ text: '!=', about: 'other than' },
@@ -63,6 +98,10 @@ const UNITS: readonly Suggestion[] = [
 	{ text: 'ether', about: '× 10¹⁸' },
 	{ text: 'gwei', about: '× 10⁹' },
 	{ text: 'wei', about: '× 1' }
+];
+const COINS: readonly Suggestion[] = [
+	{ text: 'btc', about: '× 10⁸' },
+	{ text: 'sat', about: '× 1' }
 ];
 
 const TOKEN = /"[^"]*"?|'[^']*'?|[A-Za-z_$][\w.[\]]*|0x[\da-fA-F]*|\d[\d._]*|[=!<>]=?|[()+\-*/%,]/g;
@@ -87,7 +126,7 @@ function wantedAfter(tokens: readonly string[], names: readonly Suggestion[]): r
 	const compared = tokens.slice(lastJoint(tokens) + 1).some(isComparison);
 	if (isComparison(last) || /^[+\-*/%,]$/.test(last)) return names;
 	if (!compared) return COMPARISONS;
-	if (/^\d/.test(last)) return [...JOINTS, ...UNITS];
+	if (/^\d/.test(last)) return [...JOINTS, ...(names === BITCOIN_FIELDS ? COINS : UNITS)];
 	return JOINTS;
 }
 

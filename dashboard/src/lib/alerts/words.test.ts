@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { complete, FIELDS, named, taken } from './complete';
+import { BITCOIN_FIELDS, complete, FIELDS, named, taken } from './complete';
 import { duration } from './duration';
 import { figure, fromApi, METRICS, toApi } from './metrics';
 import { Wrong } from './mistakes';
-import { isOver, ofDelivery, ofLeftOut, ofRoute, ofRule, ofSilence, phaseOf, sentence } from './words';
+import { isOver, matched, ofDelivery, ofLeftOut, ofRoute, ofRule, ofSilence, phaseOf, sentence } from './words';
 import type { Alert, Delivery } from './shapes';
 
 const alert: Alert = {
@@ -18,6 +18,13 @@ describe('words', () => {
 		expect(sentence({ ...alert, contract: null, group: { endpoint: 'ankr' }, evidence: { metric: 'provider_score', value: 31, threshold: 50 } })).toBe('Score of an endpoint 31 at ankr of op-mainnet, the limit is 50');
 		const match = { network: 'n', transaction_hash: '0x', kind: 'event', signature: 'T(address)', height: 1 };
 		expect(sentence({ ...alert, contract: null, source: { kind: 'monitor', id: 'm', name: 'm' }, evidence: { matches: [match, { ...match, signature: 'U()' }] } })).toBe('2 matches on op-mainnet: T(address) and 1 more');
+	});
+
+	it('says what a transaction of Bitcoin’s moved', () => {
+		const of = (told: Record<string, string>) => matched({ network: 'bitcoin', transaction_hash: 'ab', kind: 'transaction', height: 1, arguments: told } as never);
+		expect(of({ output_value: '300000000', received: '250000000', spent: '0', fee: '500', fee_rate: '2505' })).toBe('received 2.5 BTC, moved 3 BTC');
+		expect(of({ output_value: '1', spent: '7' })).toBe('spent 0.00000007 BTC, moved 0.00000001 BTC');
+		expect(of({})).toBe('a transaction');
 	});
 
 	it('says that sources are on different branches, and why', () => {
@@ -92,6 +99,12 @@ describe('completion', () => {
 		expect(at('value > 10 ')).toEqual(['AND', 'OR', 'ether', 'gwei', 'wei']);
 		expect(at('value > 10 AND ')).toEqual(['to', 'value', 'NOT']);
 		expect(at('value > 10 AND to ')).toContain('==');
+	});
+
+	it('offers what Bitcoin has on its networks', () => {
+		const there = (text: string) => complete(text, text.length, BITCOIN_FIELDS).found.map((s) => s.text);
+		expect(there('fee')).toEqual(['fee_rate', 'fee']);
+		expect(there('value >= 10 ')).toEqual(['AND', 'OR', 'btc', 'sat']);
 	});
 
 	it('says nothing inside a text', () => {

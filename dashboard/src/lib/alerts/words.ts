@@ -1,6 +1,7 @@
 /** Alerts, rules, monitors and messages in words. Pure. */
 
 import { age, count, instant, plural, shorten, stamp } from '../format';
+import { inCoins } from '../bitcoin/words';
 import { families } from '../families.svelte';
 import { figure, metricOf, OPERATORS } from './metrics';
 import type { Alert, Channel, Delivery, LeftOut, Match, Monitor, Route, Rule, Silence } from './shapes';
@@ -100,6 +101,18 @@ export function sentence(alert: Alert, naming: Naming = nameless): string {
 }
 
 export function matched(match: Match): string {
+	const told = match.arguments ?? {};
+	if (match.kind === 'transaction' && typeof told.output_value === 'string') {
+		const amounts = [
+			['received', told.received],
+			['spent', told.spent],
+			['moved', told.output_value]
+		].flatMap(([name, satoshi]) => {
+			const said = typeof satoshi === 'string' && satoshi !== '0' ? inCoins(satoshi) : null;
+			return said ? [`${String(name)} ${said.exact} ${said.symbol}`] : [];
+		});
+		if (amounts.length > 0) return amounts.join(', ');
+	}
 	return match.signature ?? (match.kind === 'transaction' ? 'a transaction' : match.kind);
 }
 
