@@ -12,7 +12,7 @@ mod operator;
 use schemas::{Network, TimeMs, limits::control as limits};
 use serde_json::value::RawValue;
 
-pub(crate) use change::{create, there};
+pub(crate) use change::{at, create, there};
 pub(crate) use input::Checked;
 pub use input::{ContractPatch, NewContract};
 pub use operator::Put;

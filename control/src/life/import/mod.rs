@@ -98,7 +98,8 @@ impl Control {
             let person = people::hold(&mut tx, &user).await?;
             found::begin(&mut tx, &self.pepper, &person, name, (by.ip, TimeMs::now())).await
         };
-        let who = match who.await {
+        let who = who.await;
+        let who = match who {
             Ok(who) => who,
             Err(e) => return tx.end(Err(e)).await,
         };
