@@ -2,7 +2,7 @@
 //!
 //! Guarantee: what there is of things is exact; alerts' messages are exact of what is kept of them; requests and rows are those of all
 //! processes, but for what others counted in the last few seconds. Where the store is being made or away, what it would say is null, and the
-//! rest is told. A minute's requests and connections are those of the process that answers.
+//! rest is told. A minute's requests are those of the process that answers; connections those of all processes that share a server which answers.
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ const HOUR: i64 = 3_600_000;
 
 /// The organisation's plan: every quota, what is used of it, and when it begins anew.
 ///
-/// Requests of a minute and connections are counted by each process for itself; this is how the one that answers counts. Messages are
+/// Requests of a minute, and connections where processes share nothing, are as the process that answers counts them. Messages are
 /// counted by the store: while that is being made or does not answer, `used` of `deliveries_per_hour` is null.
 #[utoipa::path(get, path = "/usage", tag = "access", responses((status = 200, body = UsageItem), Refused))]
 pub async fn usage(
@@ -53,7 +53,9 @@ pub async fn usage(
     let whose = whose(who.tenant());
     let deliveries = of_store(app.store.deliveries_since(&whose, hour)).await;
     let of_day = |quota: Quota| all.iter().find(|used| used.quota == quota).map_or(0, |used| used.used);
-    let present = app.tenants.of(&who.who).present(of_day);
+    let account = app.tenants.of(&who.who);
+    app.tenants.hear(&account).await;
+    let present = account.present(of_day);
     let items = all.iter().map(|used| item(used, &present, (now, hour), deliveries)).collect();
     Ok(Live(Json(UsageItem { plan, quotas: items })))
 }

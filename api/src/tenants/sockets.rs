@@ -119,6 +119,13 @@ impl Tenants {
         }
     }
 
+    /// Asks how many connections the other processes have of it, where they share a server.
+    pub async fn hear(&self, account: &Account) {
+        if let Some(telling) = &self.telling {
+            telling.tell(account).await;
+        }
+    }
+
     /// Says of all connections of this process that they are there still, for ever.
     pub(super) async fn renew(&self) {
         let Some(telling) = &self.telling else { return std::future::pending().await };
@@ -126,7 +133,10 @@ impl Tenants {
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            for account in self.all().iter().filter(|account| account.sockets.load(Ordering::Acquire) > 0) {
+            let any = |account: &&Arc<Account>| {
+                account.sockets.load(Ordering::Acquire) > 0 || account.others.load(Ordering::Acquire) > 0
+            };
+            for account in self.all().iter().filter(any) {
                 // Away: with the next turn.
                 if !telling.tell(account).await {
                     break;

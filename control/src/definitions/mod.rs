@@ -4,7 +4,7 @@
 //! tenant; a change names the version that it was made from, and is refused when there is a newer one; a request with an idempotency key is
 //! carried out once. Secrets are sealed for their own channel ([`Sealer`]), shown once where they were made here, and read by nobody again.
 //! Who may reach some networks only, by a key, finds nothing of what is of others, makes nothing of them, and changes no channel. What an
-//! organisation is not entitled to any more it makes nothing of either; what it has of it stands still and is found ([`narrow`]). Whatever a
+//! organisation is not entitled to any more it makes nothing of either; what it has of it stands still and is found ([`mod@narrow`]). Whatever a
 //! rule or monitor names is there: a channel or contract that is named is not removed. The stages hear of it through the outbox, in the same
 //! transaction.
 
