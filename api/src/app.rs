@@ -9,7 +9,7 @@ use runtime::{control::Follower, hosts::Hosts};
 use schemas::{Family, Network};
 use store::{
     Store,
-    query::{MatchRow, Why},
+    query::{MatchRow, StoredNetwork, Why},
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -180,8 +180,10 @@ impl App {
 
     /// What the operator allows of definitions, with what is known of the networks by now.
     pub fn bounds(&self) -> control::Bounds {
-        let seen = self.visible.networks().into_iter();
-        let seen = seen.filter_map(|known| Some((known.network.parse().ok()?, known.family.parse().ok()?)));
+        let of = |known: StoredNetwork| -> Option<(Network, Family)> {
+            Some((known.network.parse().ok()?, known.family.parse().ok()?))
+        };
+        let seen = self.visible.networks().into_iter().filter_map(of);
         let configured = self.networks().into_iter().map(|network| (network.network, network.family));
         control::Bounds { families: seen.chain(configured).collect(), ..self.config.bounds.clone() }
     }

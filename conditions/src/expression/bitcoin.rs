@@ -176,7 +176,7 @@ impl<'t> BitcoinSubject<'t> {
     fn list(&self, what: What) -> Option<&[Value]> {
         let (tx, lists) = (self.transaction, &self.lists);
         let spent = || tx.inputs.iter().filter_map(|input| input.spent.as_ref());
-        Some(match what {
+        let list: &[Value] = match what {
             What::Addresses => lists.addresses.get_or_init(|| texts(tx.addresses())),
             What::InputAddresses => {
                 lists.input_addresses.get_or_init(|| texts(spent().flat_map(|spent| &spent.addresses)))
@@ -194,7 +194,8 @@ impl<'t> BitcoinSubject<'t> {
             What::Inputs => lists.inputs.get_or_init(|| tx.inputs.iter().map(of_input).collect()),
             What::Outputs => lists.outputs.get_or_init(|| tx.outputs.iter().map(of_output).collect()),
             _ => return None,
-        })
+        };
+        Some(list)
     }
 }
 

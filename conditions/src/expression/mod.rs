@@ -21,7 +21,8 @@ mod value;
 
 use std::sync::Arc;
 
-pub use bitcoin::BitcoinSubject;
+// A crate has the same name.
+pub use self::bitcoin::BitcoinSubject;
 pub(crate) use eval::BYTES_OF_STEP;
 pub use eval::{Fault, Variables};
 pub use over::OverTransaction;

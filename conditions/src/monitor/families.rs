@@ -65,7 +65,7 @@ impl Monitor {
 }
 
 /// A family's networks, for people.
-pub(crate) const fn called(family: Family) -> &'static str {
+const fn called(family: Family) -> &'static str {
     match family {
         Family::Evm => "an EVM network",
         Family::Bitcoin => "a Bitcoin network",

@@ -40,7 +40,7 @@ export const METRICS: readonly Metric[] = [
 	chain('gas_price_avg', 'Gas price', 'price', 100_000_000_000, 'what gas cost on average', { usual: true, contract: true }),
 	chain('fee_total', 'Fees', 'amount', 1e18, 'what was paid in fees, in the smallest unit', { usual: true, contract: true }),
 	chain('base_fee', 'Base fee', 'price', 100_000_000_000, 'the base fee of blocks on average', { usual: true }),
-	chain('fullness', 'Fullness of blocks', 'share', 0.95, 'the share of the gas limit that was used'),
+	chain('fullness', 'Fullness of blocks', 'share', 0.95, 'the share of their room that was used: gas, or weight on Bitcoin'),
 	other('endpoint', 'provider_score', 'Score of an endpoint', 'score', 50, 'what Headwater makes of an endpoint, 0 to 100', { operator: '<' }),
 	other('endpoint', 'provider_lag_blocks', 'Lag of an endpoint', 'blocks', 5, 'blocks that an endpoint is behind'),
 	other('endpoint', 'provider_error_rate', 'Errors of an endpoint', 'share', 0.1, 'the share of requests of the last ten minutes that an endpoint failed'),
