@@ -2,7 +2,7 @@
 //!
 //! Guarantee: of a transaction each list is made once, when it is first asked for, and is not longer than the transaction.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use alloy_primitives::U256;
 use schemas::{
@@ -36,6 +36,8 @@ enum What {
     OutputValue,
     LargestInput,
     LargestOutput,
+    Received,
+    Spent,
     Fee,
     FeeRate,
     Pool,
@@ -53,7 +55,7 @@ enum What {
 }
 
 /// All names, and what has them; some have two.
-const NAMES: [(&str, What); 37] = [
+const NAMES: [(&str, What); 39] = [
     ("txid", What::Txid),
     ("hash", What::Txid),
     ("wtxid", What::Wtxid),
@@ -77,6 +79,8 @@ const NAMES: [(&str, What); 37] = [
     ("value", What::OutputValue),
     ("largest_input", What::LargestInput),
     ("largest_output", What::LargestOutput),
+    ("received", What::Received),
+    ("spent", What::Spent),
     ("fee", What::Fee),
     ("fee_rate", What::FeeRate),
     ("pool", What::Pool),
@@ -139,6 +143,11 @@ pub(super) fn find(name: &str) -> Option<(usize, Kind)> {
     NAMES.get(at).map(|(_, what)| (at, what.kind()))
 }
 
+/// Whether it is of the address that a monitor looks at, so that it is another for each.
+pub(super) fn is_of_party(root: usize) -> bool {
+    NAMES.get(root).is_some_and(|(_, what)| matches!(what, What::Received | What::Spent))
+}
+
 /// All names.
 pub(super) fn names() -> Vec<&'static str> {
     NAMES.iter().map(|(name, _)| *name).collect()
@@ -152,6 +161,8 @@ pub struct BitcoinSubject<'t> {
     /// It.
     pub transaction: &'t BitcoinDecoded,
     lists: Lists,
+    /// What the address that is looked at receives and spends.
+    party: Cell<Option<(u64, u64)>>,
 }
 
 #[derive(Debug, Default)]
@@ -169,7 +180,12 @@ struct Lists {
 impl<'t> BitcoinSubject<'t> {
     /// A transaction of a block.
     pub fn new(envelope: &'t ChildEnvelope, transaction: &'t BitcoinDecoded) -> Self {
-        Self { envelope, transaction, lists: Lists::default() }
+        Self { envelope, transaction, lists: Lists::default(), party: Cell::new(None) }
+    }
+
+    /// From now on it is looked at for an address: what that receives and spends, satoshi. `None`: for none.
+    pub fn look_for(&self, party: Option<(u64, u64)>) {
+        self.party.set(party);
     }
 
     /// A field that is a list.
@@ -228,6 +244,8 @@ impl Variables for BitcoinSubject<'_> {
             What::OutputValue => number(tx.output_value),
             What::LargestInput => number(spent().map(|spent| spent.value).max()?),
             What::LargestOutput => number(tx.outputs.iter().map(|output| output.value).max()?),
+            What::Received => number(self.party.get()?.0),
+            What::Spent => number(self.party.get()?.1),
             What::Fee => number(tx.fee?),
             What::FeeRate => number(tx.fee_rate?),
             What::Pool => tx.pool.as_deref().map(Seen::Text),

@@ -60,6 +60,17 @@ pub(super) enum Term {
     Negative(Box<Term>),
 }
 
+impl Term {
+    fn asks(&self, is_wanted: fn(usize) -> bool) -> bool {
+        match self {
+            Self::Variable(place) => is_wanted(place.root),
+            Self::Fixed(_) => false,
+            Self::Reckon(_, parts) => parts.iter().any(|part| part.asks(is_wanted)),
+            Self::Negative(inner) => inner.asks(is_wanted),
+        }
+    }
+}
+
 /// What is true or false.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Test {
@@ -93,6 +104,19 @@ fn step(steps: &mut u32, count: usize) -> Result<(), Fault> {
 }
 
 impl Test {
+    /// Whether it looks at a variable of these, by their places in the scope.
+    pub(super) fn asks(&self, is_wanted: fn(usize) -> bool) -> bool {
+        let of = |term: &Term| term.asks(is_wanted);
+        match self {
+            Self::Any(parts) | Self::All(parts) => parts.iter().any(|part| part.asks(is_wanted)),
+            Self::Not(inner) => inner.asks(is_wanted),
+            Self::Is(term) | Self::Holds(term, _) | Self::In(_, term, _) => of(term),
+            Self::Compare(_, left, right) | Self::Search(_, left, right) | Self::Among(_, left, right) => {
+                of(left) || of(right)
+            }
+        }
+    }
+
     pub(super) fn holds(&self, variables: &impl Variables, steps: &mut u32) -> Result<bool, Fault> {
         step(steps, 1)?;
         match self {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use schemas::Family;
 
-use super::{Expression, Scope, Wrong};
+use super::{Expression, Scope, Wrong, bitcoin::is_of_party as of_party};
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,7 @@ pub struct OverTransaction {
     text: Arc<str>,
     evm: Option<Expression>,
     bitcoin: Option<Expression>,
+    is_of_party: bool,
 }
 
 impl OverTransaction {
@@ -28,7 +29,9 @@ impl OverTransaction {
             let further = if bitcoin.position > evm.position { bitcoin } else { evm };
             return Err(further.clone());
         }
-        Ok(Self { text: text.into(), evm: evm.ok(), bitcoin: bitcoin.ok() })
+        let (evm, bitcoin) = (evm.ok(), bitcoin.ok());
+        let is_of_party = bitcoin.as_ref().is_some_and(|it| it.test.asks(of_party));
+        Ok(Self { text: text.into(), evm, bitcoin, is_of_party })
     }
 
     /// Reads a text as one family's.
@@ -54,6 +57,11 @@ impl OverTransaction {
             Family::Bitcoin => self.bitcoin.as_ref(),
             Family::Stellar => None,
         }
+    }
+
+    /// Whether it speaks of what the address receives or spends that a monitor looks at.
+    pub fn is_of_party(&self) -> bool {
+        self.is_of_party
     }
 
     /// Why it cannot be put to transactions of a family; `None`: it can.

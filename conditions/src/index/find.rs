@@ -268,6 +268,7 @@ impl Index {
         let place = Place::Party(party);
         let Some(groups) = of.groups.get(&place) else { return };
         let Place::Party(party) = place else { return };
+        whole.look_for(party.as_ref());
         for group in groups {
             if !scratch.steps.any_looks(&group.payers) {
                 continue;
@@ -307,16 +308,18 @@ impl Index {
 
     /// Whether a test over the transaction holds, and what it costs to tell; it is put to it once.
     fn holds(&self, test: u32, whole: &Whole<'_>, scratch: &mut Scratch) -> (bool, u64) {
+        let Some(Tested::Transaction { status, expression }) = self.tests.get(test).map(|shared| &shared.test) else {
+            return (false, 1);
+        };
         let at = test as usize;
-        if let Some((round, holds, cost)) = scratch.known.get(at)
+        // What is of an address is another for each.
+        let is_one = expression.as_ref().is_none_or(|expression| !expression.is_of_party());
+        if let Some((round, holds, cost)) = scratch.known.get(at).filter(|_| is_one)
             && *round == scratch.round
         {
             return (*holds, *cost);
         }
         scratch.cost = 1;
-        let Some(Tested::Transaction { status, expression }) = self.tests.get(test).map(|shared| &shared.test) else {
-            return (false, scratch.cost);
-        };
         let holds = status.is(whole.status())
             && expression.as_ref().is_none_or(|expression| whole.answers(expression, scratch));
         if scratch.known.len() <= at {

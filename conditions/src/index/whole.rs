@@ -68,6 +68,13 @@ impl Whole<'_> {
         look(None);
     }
 
+    /// It is looked at for one of its parties from now on, or for none.
+    pub fn look_for(&self, party: Option<&Party>) {
+        if let Self::Bitcoin(subject) = self {
+            subject.look_for(party.map(|party| moved(subject.transaction, party)));
+        }
+    }
+
     /// Whether an expression fits it. One that speaks of another family's transactions does not.
     pub fn answers(&self, expression: &OverTransaction, scratch: &mut Scratch) -> bool {
         match self {
@@ -99,16 +106,22 @@ fn amounts(tx: &BitcoinDecoded, party: Option<&Party>) -> String {
         tell("fee", tx.fee);
         tell("fee_rate", tx.fee_rate);
     }
-    if let Some(Party::Bitcoin(party)) = party {
-        let is_its = |addresses: &[String]| addresses.iter().any(|address| **address == **party);
-        let received = tx.outputs.iter().filter(|output| is_its(&output.addresses)).map(|output| output.value);
-        let spent = tx.inputs.iter().filter_map(|input| input.spent.as_ref());
-        let spent = spent.filter(|spent| is_its(&spent.addresses)).map(|spent| spent.value);
-        tell("received", Some(received.fold(0, u64::saturating_add)));
-        tell("spent", Some(spent.fold(0, u64::saturating_add)));
+    if let Some((received, spent)) = party.map(|party| moved(tx, party)) {
+        tell("received", Some(received));
+        tell("spent", Some(spent));
     }
     if let Some(pool) = &tx.pool {
         all.insert("pool".to_owned(), Value::String(pool.clone()));
     }
     Value::Object(all).to_string()
+}
+
+/// What an address receives and spends, satoshi.
+fn moved(tx: &BitcoinDecoded, party: &Party) -> (u64, u64) {
+    let Party::Bitcoin(party) = party else { return (0, 0) };
+    let is_its = |addresses: &[String]| addresses.iter().any(|address| **address == **party);
+    let received = tx.outputs.iter().filter(|output| is_its(&output.addresses)).map(|output| output.value);
+    let spent = tx.inputs.iter().filter_map(|input| input.spent.as_ref());
+    let spent = spent.filter(|spent| is_its(&spent.addresses)).map(|spent| spent.value);
+    (received.fold(0, u64::saturating_add), spent.fold(0, u64::saturating_add))
 }

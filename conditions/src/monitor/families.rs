@@ -55,6 +55,12 @@ impl Monitor {
                 let problem = "is `Failure`: no transaction of Bitcoin's fails in its block";
                 mistakes.push(Mistake::new(format!("{path}.status"), problem, "write `Any`"));
             }
+            let is_of_party = condition.expression.as_ref().is_some_and(|it| it.is_of_party());
+            if family == Family::Bitcoin && is_of_party && self.addresses.is_empty() {
+                let problem = "asks what an address receives or spends, and the monitor looks at none";
+                let cure = "write `addresses`, or compare `value`, `largest_output` or `largest_input`";
+                mistakes.push(Mistake::new(format!("{path}.expression"), problem, cure));
+            }
             if let Some(wrong) = condition.expression.as_ref().and_then(|it| it.wrong_for(family)) {
                 let mistake = Mistake::new(format!("{path}.expression"), wrong.problem, wrong.cure);
                 mistakes.push(mistake.at(wrong.position));

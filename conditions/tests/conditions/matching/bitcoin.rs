@@ -196,6 +196,17 @@ fn an_address_finds_what_spends_from_it_and_pays_it() {
             assert_eq!(told.get("fee").is_some(), !inside(tx).is_coinbase);
         }
     }
+    // What it receives or spends is of the address, and of each that is looked at its own.
+    let asks = |list: &[&str], expression: &str| {
+        let list: Vec<Value> = list.iter().map(|address| json!({"address": address})).collect();
+        found(&monitor(json!(list), json!({"transactions": [{"expression": expression}]})), &all)
+    };
+    assert_eq!(asks(&[ANCHOR], "received > 0 AND spent == 0"), [ALL_KINDS]);
+    assert_eq!(asks(&[ANCHOR], "spent == 0.01000013 btc"), ["7e61c71199"]);
+    assert_eq!(asks(&[MINER, ANCHOR], "received == 0.01000013 btc"), [ALL_KINDS]);
+    assert_eq!(asks(&[ANCHOR], "received > 1 btc"), [""; 0]);
+    let nobody = json!({"transactions": [{"expression": "received > 0"}]});
+    assert_eq!(found(&monitor(json!([]), nobody), &all), [""; 0]);
     // Of several addresses that a transaction has, one match.
     let both = watch(&[&MINER.to_owned(), &ANCHOR.to_owned()]);
     assert_eq!(found(&both, &all).len(), 6);
@@ -238,6 +249,9 @@ fn a_monitor_says_which_networks_it_can_be_of() {
     assert_eq!(wrong(json!([{"address": MINER, "abi": []}]), json!({})).len(), 1);
     assert_eq!(wrong(json!([{"address": format!("{MINER}q")}]), json!({})), at("addresses.0.address", None));
 
+    let of_nobody = parse(json!([]), over("received > 1")).unwrap();
+    assert_eq!(of_nobody.wrong_on(Family::Bitcoin).len(), 1);
+    assert!(parse(here.clone(), over("received > 1")).unwrap().wrong_on(Family::Bitcoin).is_empty());
     let plain = parse(json!([]), over("fee > 1")).unwrap();
     let paths = |monitor: &Monitor, families: [Option<Family>; 2]| {
         let of = |network: &schemas::Network| families[usize::from(network.as_str() == "other")];

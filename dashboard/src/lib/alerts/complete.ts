@@ -46,6 +46,8 @@ export const FIELDS: readonly Suggestion[] = [
 /** Of a transaction of Bitcoin's. */
 export const BITCOIN_FIELDS: readonly Suggestion[] = [
 	{ text: 'value', about: 'what it pays, satoshi' },
+	{ text: 'received', about: 'by the address, satoshi' },
+	{ text: 'spent', about: 'by the address, satoshi' },
 	{ text: 'fee_rate', about: 'satoshi for 1,000 vB' },
 	{ text: 'fee', about: 'satoshi' },
 	{ text: 'coinbase', about: 'yes or no' },
