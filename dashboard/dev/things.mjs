@@ -53,7 +53,7 @@ const CHECKS = {
 	monitors: (m) => [
 		...((m.networks?.length ?? 0) > 0 ? [] : [{ path: 'networks', problem: 'is missing', cure: 'name one at least' }]),
 		...(Object.values(m.match_conditions ?? {}).flat().length > 0 ? [] : [{ path: 'match_conditions', problem: 'is empty', cure: 'name an event, a function or transactions' }]),
-		...(m.addresses ?? []).flatMap((a, i) => (/^0x[\da-f]{40}$/i.test(a.address) ? [] : [{ path: `addresses.${i}.address`, problem: 'is no address', cure: 'write 0x and 40 hex digits' }])),
+		...(m.addresses ?? []).flatMap((a, i) => (/^(0x[\da-f]{40}|bc1[\da-z]{11,87})$/i.test(a.address) ? [] : [{ path: `addresses.${i}.address`, problem: 'is no address', cure: 'write 0x and 40 hex digits, or a Bitcoin address' }])),
 		...Object.entries(m.match_conditions ?? {}).flatMap(([kind, list]) =>
 			list.flatMap((c, i) => [
 				...(kind === 'transactions' || /^\w+\(.*\)$/.test(c.signature) ? [] : [{ path: `match_conditions.${kind}.${i}.signature`, problem: 'is no signature', cure: 'write transfer(address,uint256)' }]),

@@ -1,5 +1,5 @@
 // Bitcoin's pages against the mock: a transaction as a picture and as lists, a block, one of which only the header is held, the overview
-// with windows that the median time leaves open, servers and nodes on /providers, and what is said of sources that disagree.
+// with windows that the median time leaves open, servers and nodes on /providers, what is said of sources that disagree, and the form of a monitor.
 
 import assert from 'node:assert/strict';
 
@@ -120,6 +120,21 @@ export async function checkBitcoin(page, url, until) {
 	assert.equal(await card('electrum-blue').locator('[data-fact=software]').innerText(), 'ElectrumX 1.16.0');
 	assert.match(await card('electrum-red').innerText(), /said[\s\S]*right/);
 	assert.equal(await card('core-1').locator('[data-testid=protocol]').innerText(), 'Core, REST');
+
+	// A monitor: what Bitcoin has is offered, and what it has not is not.
+	await page.goto(new URL(`/monitors?${new URLSearchParams({ network, contract: 'bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq' })}#/new`, url).href);
+	await part('add-transaction').click();
+	assert.equal((await part('add-event').count()) + (await part('add-function').count()), 0);
+	assert.match(await page.locator('[data-field=addresses]').innerText(), /^Addresses/);
+	assert.deepEqual(await page.locator('[name="match_conditions.transactions.0.status"] option').allInnerTexts(), ['whatever became of it']);
+	const expression = page.locator('[data-field="match_conditions.transactions.0.expression"] input');
+	await expression.click();
+	await page.keyboard.type('rec');
+	assert.deepEqual(await page.locator('[role=option]:visible .mono').allInnerTexts(), ['received']);
+	await page.keyboard.press('Enter');
+	await page.keyboard.type('>= 1 b');
+	assert.deepEqual(await page.locator('[role=option]:visible .mono').allInnerTexts(), ['btc']);
+	await page.keyboard.press('Escape');
 
 	// Narrow screens.
 	const size = page.viewportSize();
