@@ -112,6 +112,11 @@ impl Instance {
         self.watch.usage()
     }
 
+    /// The same of the threads of this name alone, those that ended too.
+    pub(crate) fn spent(&self, name: &str) -> Duration {
+        self.usage().get(name).copied().unwrap_or_default()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }

@@ -125,22 +125,6 @@ pub(super) fn own(name: &str) -> Duration {
     usage.get(name).copied().unwrap_or_default()
 }
 
-/// CPU time so far of the threads of a process that are called `name`, to the nanosecond (`schedstat`, `proc(5)`). Threads that ended are
-/// left out; where the kernel does not count so finely, as [`usage`].
-pub(crate) fn spent(pid: u32, name: &str) -> Duration {
-    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Duration::ZERO };
-    let of_task = |task: fs::DirEntry| {
-        let stat = fs::read_to_string(task.path().join("stat")).ok()?;
-        if group(&stat) != name {
-            return None;
-        }
-        let fine = fs::read_to_string(task.path().join("schedstat")).ok();
-        let fine = fine.and_then(|text| text.split_ascii_whitespace().next()?.parse().ok());
-        Some(fine.map_or_else(|| ticks(&stat), Duration::from_nanos))
-    };
-    tasks.flatten().filter_map(of_task).sum()
-}
-
 /// How the simulated node's CPU is called.
 pub(super) const NODE: &str = "simulated node";
 
@@ -161,7 +145,7 @@ pub(super) fn brokers() -> Option<Duration> {
 }
 
 /// What was used between two readings, nothing left out.
-pub(crate) fn since(before: &Usage, after: &Usage) -> Usage {
+pub(super) fn since(before: &Usage, after: &Usage) -> Usage {
     let used = |(name, at): (&String, &Duration)| {
         let used = at.saturating_sub(before.get(name).copied().unwrap_or_default());
         (!used.is_zero()).then(|| (name.clone(), used))

@@ -199,6 +199,7 @@ fn table(alone: &Alone) -> String {
         out.line("head to an alert's request, p50", ms(|a| a.p50_ms), &what);
         out.line("head to an alert's request, p99", ms(|a| a.p99_ms), &format!("ms, {} messages", first.messages));
         out.line("head to an alert's request, slowest", ms(|a| a.max_ms), "ms");
+        out.line("  CPU of alerts", ms(|a| a.cpu_us_per_transaction), "µs/transaction, messages included");
     }
     out.line("", [], "");
     statements(&mut out, &[&alone.idle]);

@@ -5,7 +5,7 @@
 
 use super::Ground;
 use crate::bench::instance::{Instance, Setting};
-use crate::bench::{NETWORK, Node, processes};
+use crate::bench::{NETWORK, Node};
 use crate::failure::Failure;
 use control::{Begun, Caller, Control, Joining, Mode, Networks, NewKey, NewPerson, Origin, Scopes, Trust};
 use reqwest::Client;
@@ -231,7 +231,7 @@ async fn rounds(
     (requests, headers): (u32, &[HeaderMap]),
 ) -> Result<(Duration, Duration), Failure> {
     let url = format!("http://{}/api/v1{}", instance.api(), route.path);
-    let (used, begun) = (processes::spent(instance.pid(), STAGE), Instant::now());
+    let (used, begun) = (instance.spent(STAGE), Instant::now());
     for headers in headers.iter().cycle().take(usize::try_from(requests)?) {
         let answer = client.get(&url).headers(headers.clone()).send().await?;
         let status = answer.status();
@@ -241,7 +241,7 @@ async fn rounds(
         }
     }
     let took = begun.elapsed();
-    Ok((took, processes::spent(instance.pid(), STAGE).saturating_sub(used)))
+    Ok((took, instance.spent(STAGE).saturating_sub(used)))
 }
 
 /// Waits until both routes have something to tell.

@@ -189,7 +189,7 @@ async fn looked_through(
         simulator.advance(FROM - simulator.head())?;
     }
     until_processed(instance, FROM).await?;
-    at_rest(instance.pid()).await;
+    at_rest(instance).await;
 
     let facts: Vec<_> = simulator.canonical(1..=FROM).iter().map(|b| b.facts).collect();
     let mean = facts.iter().map(|f| f.tx_count).sum::<u64>() as f64 / facts.len().max(1) as f64;
@@ -198,13 +198,13 @@ async fn looked_through(
     // They come into sight together, and one more head, so that whoever is subscribed hears of it at once.
     simulator.fault(Fault::always(FaultKind::StaleHead { back: 0 }));
     simulator.advance(blocks - 1)?;
-    let (used, begun) = (processes::spent(instance.pid(), STAGE), Instant::now());
+    let (used, begun) = (instance.spent(STAGE), Instant::now());
     simulator.clear_faults();
     let head = simulator.advance(1)?;
     until_processed(instance, head).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    at_rest(instance.pid()).await;
-    let used = processes::spent(instance.pid(), STAGE).saturating_sub(used);
+    at_rest(instance).await;
+    let used = instance.spent(STAGE).saturating_sub(used);
     let (after, called) = (instance.metrics().await?, simulator.counts());
 
     let transactions: u64 = simulator.canonical(FROM + 1..=head).iter().map(|b| b.facts.tx_count).sum();
@@ -251,13 +251,13 @@ async fn until_processed(instance: &Instance, height: u64) -> Result<(), Failure
 }
 
 /// Waits until the stage has nothing more to do.
-async fn at_rest(pid: u32) {
+async fn at_rest(instance: &Instance) {
     const LOOK: Duration = Duration::from_secs(1);
     let until = Instant::now() + PATIENCE;
     loop {
-        let (used, begun) = (processes::spent(pid, STAGE), Instant::now());
+        let (used, begun) = (instance.spent(STAGE), Instant::now());
         tokio::time::sleep(LOOK).await;
-        let used = processes::spent(pid, STAGE).saturating_sub(used);
+        let used = instance.spent(STAGE).saturating_sub(used);
         if used.as_secs_f64() < AT_REST * begun.elapsed().as_secs_f64() || Instant::now() > until {
             return;
         }

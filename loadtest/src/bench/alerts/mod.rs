@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(50);
 /// For so long nothing may come before it is measured, and nothing more afterwards.
 const REST: Duration = Duration::from_secs(3);
+/// The stage's threads.
+const STAGE: &str = "alerts";
 /// Between two blocks until all tenants have heard of one.
 const WARM: Duration = Duration::from_millis(500);
 
@@ -56,6 +58,8 @@ pub struct Alerts {
     pub transactions_per_second: f64,
     /// Blocks that were made.
     pub blocks: u64,
+    /// CPU of the stage's threads, what is sent included, microseconds a transaction.
+    pub cpu_us_per_transaction: f64,
     /// Messages measured.
     pub messages: u64,
     /// Median in milliseconds.
@@ -96,13 +100,16 @@ async fn run(node: &Node, instance: &mut Instance, receiver: &Receiver, load: Lo
     let count = tenants.count();
     tenants.close().await;
     warm_up(node, receiver, count).await?;
-    let Told { blocks, transactions_per_second, times } =
+    let used = instance.spent(STAGE);
+    let Told { blocks, transactions, transactions_per_second, times } =
         told(node, receiver, count, (load.rate, load.lasting)).await?;
+    let used = instance.spent(STAGE).saturating_sub(used);
     Ok(Alerts {
         tenants: count,
         monitors: many.1 + count,
         transactions_per_second,
         blocks,
+        cpu_us_per_transaction: used.as_secs_f64() * 1e6 / transactions.max(1) as f64,
         messages: times.count(),
         p50_ms: times.ms(0.5),
         p99_ms: times.ms(0.99),
@@ -114,7 +121,9 @@ async fn run(node: &Node, instance: &mut Instance, receiver: &Receiver, load: Lo
 pub(crate) struct Told {
     /// Blocks that were made.
     pub blocks: u64,
-    /// Transactions per second that the node made.
+    /// Transactions in them.
+    pub transactions: u64,
+    /// How many of them a second.
     pub transactions_per_second: f64,
     /// From the head to the first request of each alert.
     pub times: Times,
@@ -176,7 +185,8 @@ pub(crate) async fn told(
         );
     }
     let transactions = facts.iter().map(|f| f.tx_count).sum::<u64>();
-    Ok(Told { blocks, transactions_per_second: transactions as f64 / made.as_secs_f64(), times })
+    let transactions_per_second = transactions as f64 / made.as_secs_f64();
+    Ok(Told { blocks, transactions, transactions_per_second, times })
 }
 
 /// That each alert came, and none under two ids.
