@@ -170,6 +170,8 @@ impl Stand {
             tell(format!("{}: slowest block {:.1} s", phase.what, phase.slowest.as_secs_f64()));
             phases.push(phase);
         }
+        // What was written together appears a moment apart.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let events = self.events().await?;
         let running: Vec<u32> = self.processes.names().filter_map(|name| self.processes.pid(name)).collect();
         let memory = running.iter().map(|pid| memory(*pid).main).sum();
