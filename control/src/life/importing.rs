@@ -9,7 +9,6 @@ use schemas::{TimeMs, limits::control as limits};
 
 use crate::{
     audit::{Action, Change, Outcome, Subject},
-    db::Value,
     error::Error,
     id::Id,
     open::{Control, system_of},

@@ -84,7 +84,7 @@ macro_rules! member {
     };
 }
 
-pub(super) const LIST: Sql = Sql::of_tenant(member!("AND m.user_id > $2 ORDER BY m.user_id LIMIT $3"));
+pub(crate) const LIST: Sql = Sql::of_tenant(member!("AND m.user_id > $2 ORDER BY m.user_id LIMIT $3"));
 pub(super) const GET: Sql = Sql::of_tenant(member!("AND m.user_id = $2"));
 /// The member that makes them as many as there may be, if there is one.
 pub(super) const LAST: Sql =
