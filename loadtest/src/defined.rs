@@ -4,10 +4,10 @@
 //! in the topic that the stages read when [`Defined::known`] says so.
 
 use crate::failure::Failure;
-use control::{Authenticated, Bounds, Caller, Control, EXPORT_FORMAT, Id, Operator};
+use control::{Authenticated, Bounds, Caller, Control, EXPORT_FORMAT, Id, ImportReader, Operator};
 use runtime::scripts::Scripts;
 use runtime::targets::Targets;
-use schemas::limits::control::IMPORTED;
+use schemas::limits::control::IMPORTED_INTO;
 use schemas::records::DefinitionKind;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(200);
 pub(crate) fn bounds(alerts: &runtime::config::Alerts) -> Result<Bounds, Failure> {
     let targets = Targets::new(&alerts.allow_targets, &alerts.ports).map_err(|wrong| wrong.join("; "))?;
     let scripts = Scripts::of(alerts.scripts, &alerts.scripts_dir);
-    Ok(Bounds { targets, scripts, max_unindexed: alerts.max_unindexed })
+    Ok(Bounds { targets, scripts, max_unindexed: alerts.max_unindexed, ..Bounds::default() })
 }
 
 /// Something that was defined.
@@ -87,8 +87,9 @@ impl Defined {
     /// The store refuses one.
     pub(crate) async fn monitors(&self, who: &Authenticated, monitors: &[Value]) -> Result<Option<Made>, Failure> {
         let Some((last, before)) = monitors.split_last() else { return Ok(None) };
-        for some in before.chunks(IMPORTED) {
-            self.control().import(Caller::here(who), &document(some), &self.bounds).await?;
+        for some in before.chunks(IMPORTED_INTO) {
+            let brought = ImportReader::new(&self.bounds).read(&document(some)).await?;
+            self.control().import(Caller::here(who), brought, &self.bounds).await?;
         }
         self.make(who, DefinitionKind::Monitor, last).await.map(Some)
     }
@@ -124,7 +125,7 @@ fn document(monitors: &[Value]) -> String {
         // Writing into memory cannot fail.
         let _ = write!(text, "\n{line}");
     }
-    text
+    text + "\n{\"kind\":\"history\"}\n"
 }
 
 #[cfg(test)]
