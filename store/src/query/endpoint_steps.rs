@@ -39,12 +39,13 @@ pub struct SeenStep {
 /// How far block times may be from when blocks are first seen, milliseconds: who is further behind has other troubles.
 const APART_MS: i64 = 3_600_000;
 
-const CALLS: &str = "SELECT m.endpoint AS endpoint, toUInt64(intDiv(toUnixTimestamp64Milli(m.at) - {from:Int64}, {width:Int64})) AS step, \
-    toBool(startsWith(m.observer, 'ingest/')) AS follows, sumIf(m.calls, m.method != {again:String}) AS all_calls, \
-    sumIf(m.failures, m.method != {again:String}) AS failed, sumIf(m.calls, m.method = {again:String}) AS subscribed \
-    FROM provider_minutes AS m WHERE m.network = {network:String} \
-    AND m.at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND m.at < fromUnixTimestamp64Milli({to:Int64}, 'UTC')";
-const IN_ORDER: &str = "GROUP BY endpoint, step, follows ORDER BY endpoint, step, follows LIMIT {limit:UInt32}";
+const CALLS: &str = "SELECT endpoint, step, follows, sumIf(many, NOT is_again) AS calls, sumIf(failed, NOT is_again) AS failures, \
+    sumIf(many, is_again) AS again FROM (SELECT m.endpoint AS endpoint, \
+        toUInt64(intDiv(toUnixTimestamp64Milli(m.at) - {from:Int64}, {width:Int64})) AS step, \
+        toBool(startsWith(m.observer, 'ingest/')) AS follows, m.method = {again:String} AS is_again, m.calls AS many, m.failures AS failed \
+        FROM provider_minutes AS m WHERE m.network = {network:String} \
+        AND m.at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND m.at < fromUnixTimestamp64Milli({to:Int64}, 'UTC')";
+const IN_ORDER: &str = ") GROUP BY endpoint, step, follows ORDER BY endpoint, step, follows LIMIT {limit:UInt32}";
 
 const SEEN: &str = "SELECT toUInt64(intDiv(toUnixTimestamp64Milli(b.observed_at) - {from:Int64}, {width:Int64})) AS step, \
     max(b.observed_at) AS last FROM blocks AS b WHERE b.network = {network:String} AND b.origin = 'live' \
@@ -65,8 +66,8 @@ impl Store {
         (from, to): (TimeMs, TimeMs),
         step: Step,
     ) -> Result<Vec<EndpointStep>, StoreError> {
-        let of_one = endpoint.map_or("", |_| " AND m.endpoint = {endpoint:String} ");
-        let query = self.read(&format!("{CALLS}{of_one} {IN_ORDER}")).param("network", network.as_str());
+        let of_one = endpoint.map_or("", |_| " AND m.endpoint = {endpoint:String}");
+        let query = self.read(&format!("{CALLS}{of_one}{IN_ORDER}")).param("network", network.as_str());
         let query = query.param("again", SUBSCRIBED_AGAIN).param("width", step.ms());
         let query = query.param("from", from.0.max(0)).param("to", to.0.max(0)).param("limit", ENDPOINT_LINES);
         let query = match endpoint {

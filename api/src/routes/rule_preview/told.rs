@@ -28,7 +28,7 @@ const SILENT_STEPS: i64 = 60;
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Requests to endpoints that failed.
     Errors,
     /// Reconnections to endpoints.
@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 /// What there is of it.
-pub enum Kept {
+pub(super) enum Kept {
     /// Calls of endpoints.
     Calls(Kind, Vec<EndpointStep>),
     /// When blocks were first seen.
@@ -46,7 +46,7 @@ pub enum Kept {
 }
 
 /// What is kept of a metric's past; else why it cannot be tried on it.
-pub fn kept(metric: Metric) -> Result<Kind, String> {
+pub(super) fn kept(metric: Metric) -> Result<Kind, String> {
     match metric {
         Metric::ProviderErrorRate => Ok(Kind::Errors),
         Metric::Reconnects => Ok(Kind::Reconnects),
@@ -69,7 +69,7 @@ impl Kind {
     }
 
     /// From when on something is read: whole steps before the first look.
-    fn from(self, rule: &Rule, times: &Times) -> TimeMs {
+    fn begins(self, rule: &Rule, times: &Times) -> TimeMs {
         let before = i64::try_from(self.steps(rule, times.step)).unwrap_or(0).saturating_sub(1);
         TimeMs(times.from.0.saturating_sub(before.saturating_mul(times.step.ms())).max(0))
     }
@@ -77,13 +77,13 @@ impl Kind {
 
 impl Kept {
     /// Reads it.
-    pub async fn read(
+    pub(super) async fn read(
         app: &App,
         kind: Kind,
         (rule, network): (&Rule, &Network),
         times: &Times,
     ) -> Result<Self, ApiError> {
-        let span = (kind.from(rule, times), times.to);
+        let span = (kind.begins(rule, times), times.to);
         let from_store = |error| ApiError::from_store(&error);
         match kind {
             Kind::Silence => app.store.seen_steps(network, span, times.step).await.map(Self::Seen).map_err(from_store),
@@ -95,7 +95,7 @@ impl Kept {
     }
 
     /// How many lines were read.
-    pub fn lines(&self) -> usize {
+    pub(super) fn lines(&self) -> usize {
         match self {
             Self::Calls(_, lines) => lines.len(),
             Self::Seen(lines) => lines.len(),
@@ -103,10 +103,10 @@ impl Kept {
     }
 
     /// What the rule would have said of it.
-    pub fn answer(&self, mut item: RulePreviewItem, rule: &Rule, times: &Times) -> RulePreviewItem {
+    pub(super) fn answer(&self, mut item: RulePreviewItem, rule: &Rule, times: &Times) -> RulePreviewItem {
         let (from, ends) = match self {
-            Self::Calls(kind, _) => (kind.from(rule, times), kind.steps(rule, times.step)),
-            Self::Seen(_) => (Kind::Silence.from(rule, times), Kind::Silence.steps(rule, times.step)),
+            Self::Calls(kind, _) => (kind.begins(rule, times), kind.steps(rule, times.step)),
+            Self::Seen(_) => (Kind::Silence.begins(rule, times), Kind::Silence.steps(rule, times.step)),
         };
         let of = Of { rule, from, times, steps: ends };
         let tried = match self {
@@ -240,7 +240,7 @@ impl Of<'_> {
     /// How many seconds before the end of each step the last block was seen.
     fn silence(&self, lines: &[SeenStep]) -> Vec<Given> {
         let mut lines = lines.iter().peekable();
-        let (mut last, mut given) = (None, Vec::new());
+        let (mut last, mut given): (Option<i64>, Vec<Given>) = (None, Vec::new());
         for step in 0..self.count() {
             while let Some(line) = lines.next_if(|line| usize::try_from(line.step).is_ok_and(|of| of <= step)) {
                 last = last.max(Some(line.last.0));
