@@ -76,9 +76,10 @@ pub async fn matches(
 
 /// Whether what was left out is of a monitor: transactions that none was put to are only where they are of one of its networks.
 fn is_about(definition: &Value, left_out: &LeftOut) -> bool {
-    let networks = definition.get("networks").and_then(Value::as_array);
-    let is_of = || networks.is_some_and(|all| all.iter().any(|one| one.as_str() == Some(&left_out.network)));
-    left_out.matches > 0 || is_of()
+    // One network is kept as `network`.
+    let several = definition.get("networks").and_then(Value::as_array).into_iter().flatten();
+    let mut networks = definition.get("network").into_iter().chain(several);
+    left_out.matches > 0 || networks.any(|one| one.as_str() == Some(&left_out.network))
 }
 
 #[cfg(test)]
@@ -97,9 +98,10 @@ mod tests {
             first: TimeMs(0),
             last: TimeMs(0),
         };
-        let monitor = json!({"networks": ["a"]});
-        let told =
-            [("a", 0), ("b", 0), ("b", 1)].map(|(network, matches)| is_about(&monitor, &left_out(network, matches)));
-        assert_eq!(told, [true, false, true]);
+        for monitor in [json!({"network": "a"}), json!({"networks": ["c", "a"]})] {
+            let told = [("a", 0), ("b", 0), ("b", 1)];
+            let told = told.map(|(network, matches)| is_about(&monitor, &left_out(network, matches)));
+            assert_eq!(told, [true, false, true], "{monitor}");
+        }
     }
 }
