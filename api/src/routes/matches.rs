@@ -21,7 +21,7 @@ use crate::{
     app::App,
     door::Who,
     error::ApiError,
-    items::{LeftOutItem, MatchItem, MatchesItem},
+    items::{LeftOutItem, MatchesItem},
     params::Params,
 };
 

@@ -9,7 +9,7 @@ use schemas::{
 use serde_json::json;
 
 use super::{
-    super::{Clock, Key, Output, Policy},
+    super::{Clock, Entry, Key, Output, Policy},
     Book, Looked,
 };
 
