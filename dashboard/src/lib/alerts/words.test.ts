@@ -103,7 +103,7 @@ describe('completion', () => {
 
 	it('offers what Bitcoin has on its networks', () => {
 		const there = (text: string) => complete(text, text.length, BITCOIN_FIELDS).found.map((s) => s.text);
-		expect(there('fee')).toEqual(['fee_rate', 'fee']);
+		expect(there('fe')).toEqual(['fee_rate', 'fee']);
 		expect(there('value >= 10 ')).toEqual(['AND', 'OR', 'btc', 'sat']);
 	});
 
