@@ -1,10 +1,10 @@
-//! Two minutes of `loadtest chaos`: three brokers, three of each stage, without a store at first, then killed and stopped at random,
+//! A minute of `loadtest chaos` (two with `make test-long`): three brokers, three of each stage, without a store at first, then killed and stopped at random,
 //! some for longer than a member's session, while chains fork; at the end every row is compared with the source. The seed is printed; `loadtest chaos --seed` deals the same
 //! blows, for as long as wanted.
 
 use std::path::Path;
 
-use crate::common::{binary, cluster::servers};
+use crate::common::{binary, cluster::servers, of_many};
 use loadtest::chaos::{self, Chaos};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -15,13 +15,13 @@ async fn whatever_is_killed_the_rows_are_the_chains() {
         return;
     }
     let chaos = Chaos {
-        seconds: 120,
+        seconds: of_many(60, 120),
         seed: std::env::var("HEADWATER_SEED").ok().and_then(|seed| seed.parse().ok()),
         brokers: 3,
         embedded: false,
         max_bytes: None,
         processes: 3,
-        rate: 300.0, // of a binary that is not optimized
+        rate: 150.0, // of a binary that is not optimized
         proxy: false,
         store_away: 20,
         release_binary: Some(binary().into()),
@@ -37,5 +37,5 @@ async fn whatever_is_killed_the_rows_are_the_chains() {
     assert!(report.blows[0] > report.long && report.forks > 0, "{report}");
     let compared = report.compared;
     assert!(compared.windows > 0 && compared.parts > 1_000, "{report}");
-    assert!(compared.transactions > 10_000 && compared.logs > compared.transactions / 2, "{report}");
+    assert!(compared.transactions > 2_000 && compared.logs > compared.transactions / 2, "{report}");
 }

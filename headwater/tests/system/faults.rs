@@ -14,10 +14,8 @@ use std::{
 use loadtest::node::evm::{Clock, Config, Dataset, Endpoint, EndpointConfig, Simulator, spawn};
 use serde_json::Value;
 
-use crate::common::{Headwater, PATIENCE, expected, number, recorded};
+use crate::common::{Headwater, PATIENCE, expected, number, of_many, recorded};
 
-/// Blocks of each network while its endpoint has the fault.
-const BLOCKS: u64 = 8;
 /// Between two blocks of one network.
 const PACE: Duration = Duration::from_secs(3);
 /// How often it is asked what is visible.
@@ -28,6 +26,11 @@ const AIM: Duration = Duration::from_secs(2);
 const BOUND: Duration = Duration::from_secs(15);
 /// Blocks that are there before.
 const HISTORY: u64 = 3;
+
+/// Blocks of each network while its endpoint has the fault.
+fn blocks() -> u64 {
+    of_many(5, 8)
+}
 
 /// What is known of an endpoint afterwards.
 #[derive(Clone, Copy, PartialEq)]
@@ -171,7 +174,7 @@ async fn watch(headwater: &mut Headwater, rows: &mut [Row], end: Instant) {
             row.see(seen.get(&row.slug).copied().unwrap_or(0));
         }
         assert_eq!(headwater.ended(), None, "headwater ended:\n{}", headwater.said());
-        if Instant::now() >= end || rows.iter().all(|row| row.took.len() as u64 == BLOCKS) {
+        if Instant::now() >= end || rows.iter().all(|row| row.took.len() as u64 == blocks()) {
             return;
         }
         tokio::time::sleep(POLL).await;
@@ -233,7 +236,7 @@ async fn one_endpoint_with_a_fault_costs_moments_and_never_a_false_record() {
     }
     rows.iter().for_each(Row::begin);
     let gap = PACE / rows.len() as u32;
-    for _ in 0..BLOCKS {
+    for _ in 0..blocks() {
         for n in 0..rows.len() {
             let due = Instant::now() + gap;
             let height = rows[n].node.advance(1).expect("advance");
@@ -264,15 +267,16 @@ async fn one_endpoint_with_a_fault_costs_moments_and_never_a_false_record() {
         );
     }
     eprintln!(
-        "{within} of {} within the aim of {} ms, while {BLOCKS} blocks of each came",
+        "{within} of {} within the aim of {} ms, while {} blocks of each came",
         rows.len(),
-        AIM.as_millis()
+        AIM.as_millis(),
+        blocks()
     );
 
     for (row, state) in rows.iter().zip(&states) {
         let (what, slug) = (row.what, &row.slug);
         let times = row.times();
-        assert_eq!(times.len() as u64, BLOCKS, "{what}: blocks of {slug} are not visible:\n{}", headwater.said());
+        assert_eq!(times.len() as u64, blocks(), "{what}: blocks of {slug} are not visible:\n{}", headwater.said());
         assert!(p95(&times) <= BOUND, "{what}: {times:?}");
         expected::assert_canonical(&headwater, slug, &row.node).await;
         // No lie was published, not even to be reverted.

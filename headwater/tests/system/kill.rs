@@ -7,12 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::{Headwater, Net, expected, life, seeded};
+use crate::common::{Headwater, Net, expected, life, of_many, seeded};
 use loadtest::node::evm::{Clock, Config, Dataset, Simulator, spawn};
 use tokio::task::JoinHandle;
-
-/// How often the process is killed.
-const KILLS: u32 = 50;
 
 async fn node(data: &str) -> Arc<Simulator> {
     let data = Dataset::embedded(data).expect("embedded data");
@@ -36,7 +33,8 @@ fn live(node: Arc<Simulator>, seed: u64) -> JoinHandle<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_kills_lose_nothing_and_double_nothing() {
+async fn kills_lose_nothing_and_double_nothing() {
+    let kills = of_many(15, 50);
     let mut random = seeded("kill test");
 
     let ethereum = node("ethereum").await;
@@ -45,7 +43,7 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
     let mut headwater = Headwater::new(&[Net::of("eth", &ethereum), Net::of("op", &optimism)]);
 
     let mut lived = Duration::ZERO;
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         headwater.start();
         let life = life(&mut random);
         let started = Instant::now();
@@ -71,6 +69,6 @@ async fn fifty_kills_lose_nothing_and_double_nothing() {
             "no fork happened to {slug}: the test shows too little"
         );
     }
-    eprintln!("{KILLS} kills in {lived:?} of life; heads {} and {}", ethereum.head(), optimism.head());
+    eprintln!("{kills} kills in {lived:?} of life; heads {} and {}", ethereum.head(), optimism.head());
     assert_eq!(headwater.stop(), Some(0), "{}", headwater.said());
 }

@@ -19,12 +19,11 @@ use tokio::task::JoinHandle;
 use crate::common::{
     Headwater, Net, PATIENCE, binary,
     cluster::{Cluster, servers},
-    expected, number, seeded, tail, text,
+    expected, number, of_many, seeded, tail, text,
 };
 
 /// Of an OP-stack chain: every block's first transaction goes there.
 const L1_BLOCK: &str = "0x4200000000000000000000000000000000000015";
-const KILLS: u32 = 15;
 
 /// A chain whose blocks are a second apart by their own time.
 async fn node(data: &str, origin: Origin) -> Arc<Simulator> {
@@ -137,7 +136,7 @@ async fn windows_are_what_transactions_are_whatever_was_killed_and_reverted() {
     std::fs::write(&headwater.config, config + &contract).expect("written");
 
     let chains = [live(ethereum.clone(), random.u64(..)), live(optimism.clone(), random.u64(..))];
-    for kill in 0..KILLS {
+    for kill in 0..of_many(6, 15) {
         headwater.start();
         let life = if random.u64(..3) == 0 { 3_000 + random.u64(..3_000) } else { 500 + random.u64(..2_500) };
         tokio::time::sleep(Duration::from_millis(life)).await;

@@ -188,7 +188,7 @@ pub async fn start_over(log: &TestLog) {
     consumer.commit(offsets).await.expect("a commit");
 }
 
-const CHAINS: u64 = 16;
+const CHAINS: u64 = 10;
 const KILLS: u64 = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,10 +10,7 @@ use loadtest::node::bitcoin::{EndpointConfig, Simulator};
 use tokio::task::JoinHandle;
 
 use super::{assert_rows, assert_windows, chain, headwater, network, tip};
-use crate::common::{life, number, seeded};
-
-/// How often the process is killed.
-const KILLS: u32 = 20;
+use crate::common::{life, number, of_many, seeded};
 
 /// Four blocks a second; every tenth time or so the last 1–8 blocks are replaced by a branch with more work.
 fn live(node: Arc<Simulator>, seed: u64) -> JoinHandle<()> {
@@ -42,7 +39,7 @@ async fn kills_and_forks_lose_nothing_of_a_bitcoin_chain_and_double_nothing() {
     let growing = [live(new.clone(), random.u64(..)), live(old.clone(), random.u64(..))];
     let mut headwater = headwater(&[network("new", &new, ""), network("old", &old, "")]);
 
-    for kill in 0..KILLS {
+    for kill in 0..of_many(8, 20) {
         headwater.start();
         tokio::time::sleep(life(&mut random)).await;
         assert!(headwater.ended().is_none(), "ended by itself in life {kill}:\n{}", headwater.said());

@@ -18,6 +18,11 @@ use serde_json::Value;
 /// How long anything may take before a test gives up: generous, since two cores compile and run beside it.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// So many of what is tried by a sample: with `HEADWATER_TEST_LONG` (`make test-long`) all of it.
+pub fn of_many<T>(sample: T, all: T) -> T {
+    if std::env::var_os("HEADWATER_TEST_LONG").is_some() { all } else { sample }
+}
+
 /// A network of a configuration.
 pub struct Net {
     pub slug: &'static str,
