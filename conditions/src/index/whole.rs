@@ -13,6 +13,7 @@ use crate::{
 };
 
 /// See the module.
+#[allow(clippy::large_enum_variant)] // one at a time, on the stack; a box would be an allocation for each transaction
 pub(super) enum Whole<'t> {
     Evm(Subject<'t>),
     Bitcoin(BitcoinSubject<'t>),
