@@ -433,7 +433,9 @@ impl History {
 fn histories() {
     let only = std::env::var("LIFE_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
     let (mut told, mut settled) = (0, 0);
-    for seed in only.map_or(0..5_000, |seed| seed..seed + 1) {
+    for seed in only
+        .map_or(0..if std::env::var_os("HEADWATER_TEST_LONG").is_some() { 5_000 } else { 1_500 }, |seed| seed..seed + 1)
+    {
         let played = std::panic::catch_unwind(|| {
             let mut history = History::new(seed);
             (0..30).for_each(|_| history.step());

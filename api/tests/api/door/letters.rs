@@ -8,7 +8,7 @@ use std::{
 use api::Config;
 use control::{Caller, Mode, Role};
 use ring::hmac;
-use runtime::config::{Auth, AuthMail, AuthMode, MailSecurity};
+use runtime::config::{Auth, AuthMail, AuthMode, MailSecurity, SignUp};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -112,7 +112,8 @@ async fn accounts(port: u16) -> Accounts {
         from: "hw@hw.example".to_owned(),
     };
     let allow_targets = vec!["127.0.0.1".to_owned()];
-    let auth = Auth { mode: AuthMode::Accounts, mail: Some(mail), allow_targets, ..Auth::default() };
+    let (mode, sign_up) = (AuthMode::Accounts, SignUp::Open);
+    let auth = Auth { mode, sign_up, mail: Some(mail), allow_targets, ..Auth::default() };
     let public_url = Some("https://hw.example".parse().expect("a URL"));
     let trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
     let set = |config: Config| Config { auth, public_url, trusted_proxies, ..config };
@@ -244,6 +245,7 @@ async fn a_sign_up_tells_nobody_but_the_address_itself_whether_it_has_an_account
     let mut answers = Vec::new();
     for (n, email) in ["New@Example.org", "P1@example.org"].iter().enumerate() {
         let answer = post(&accounts, "sign-up", &body(email)).await;
+        assert_eq!(answer.status, 202, "{}", answer.text());
         let names = ["set-cookie", "content-length", "content-type", "cache-control"];
         let headers = names.map(|name| answer.header(name).map(str::to_owned));
         answers.push((answer.status, answer.text(), headers));
