@@ -66,6 +66,7 @@ fn tip(node: &Simulator) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "two minutes: `make test-long`, and `make away` for as long as wanted; chaos takes the store away for a while"]
 async fn a_store_that_is_away_for_long_costs_no_event() {
     let data = Dataset::embedded("ethereum").expect("embedded data");
     let node = spawn(Config { clock: Clock::Manual, history: BLOCKS, ..Config::new(data) }).await.expect("simulator");
