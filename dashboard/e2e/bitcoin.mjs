@@ -126,7 +126,7 @@ export async function checkBitcoin(page, url, until) {
 	await part('add-transaction').click();
 	assert.equal((await part('add-event').count()) + (await part('add-function').count()), 0);
 	assert.match(await page.locator('[data-field=addresses]').innerText(), /^Addresses/);
-	assert.deepEqual(await page.locator('[name="match_conditions.transactions.0.status"] option').allInnerTexts(), ['whatever became of it']);
+	assert.deepEqual(await page.locator('[data-field="match_conditions.transactions.0.status"] option').allInnerTexts(), ['whatever became of it']);
 	const expression = page.locator('[data-field="match_conditions.transactions.0.expression"] input');
 	await expression.click();
 	await page.keyboard.type('rec');
