@@ -25,8 +25,8 @@ pub mod window;
 
 pub use alerts::{
     Alert, AlertCommand, AlertDelivery, AlertEvent, AlertEventKind, AlertLinks, AlertMatch, AlertOutbox, AlertPhase,
-    AlertRing, AlertSource, AlertState, Command, DeliveryState, Figured, Found, FoundKind, LeftOutKind, MatchOp, MatchSeen,
-    MatchState, Severity, SourceKind,
+    AlertRing, AlertSource, AlertState, Command, DeliveryState, Figured, Found, FoundKind, LeftOutKind, MatchOp,
+    MatchSeen, MatchState, Severity, SourceKind,
 };
 pub use bitcoin::{
     BitcoinDecoded, BitcoinHeader, BitcoinInput, BitcoinOutput, BitcoinPrevout, BitcoinSpent, BitcoinTransaction,
