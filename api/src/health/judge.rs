@@ -59,11 +59,10 @@ impl Judged {
     /// The problem of a network to be shown first: what the stage says whose word is told of it, another of its own, or one for which
     /// its blocks wait.
     pub fn problem_of(&self, network: &str, stage: Option<&str>) -> Option<&HealthProblem> {
-        let mut own: Vec<&HealthProblem> =
-            self.problems.iter().filter(|p| p.network.as_deref() == Some(network)).collect();
-        own.sort_by_key(|p| stage != Some(p.stage.as_str()));
+        let own = self.problems.iter().filter(|p| p.network.as_deref() == Some(network));
         let general = || self.halt.as_ref().filter(|_| self.followed.contains(network));
-        own.first().copied().or_else(general)
+        // Of equal ones the first.
+        own.min_by_key(|p| stage != Some(p.stage.as_str())).or_else(general)
     }
 }
 
