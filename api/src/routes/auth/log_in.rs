@@ -11,7 +11,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use control::{Mode, Origin, SignIn};
+use control::{Mode, SignIn};
 use runtime::config::Secret;
 use schemas::limits;
 use utoipa::ToSchema;
@@ -115,7 +115,7 @@ pub async fn log_in(
         return Ok(Live(Json(me(&app, &anyone, None).await)).into_response());
     }
     let ip = super::count(&app, from)?;
-    let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
+    let secure = super::is_tls(&app, peer, &headers);
     let (first, password, code, invitation) = read;
     let (first, password) = (first.unwrap_or_default(), Secret::new(password.unwrap_or_default()));
     if with_key {
@@ -130,7 +130,7 @@ pub async fn log_in(
     let who = control.sign_in(with).await.map_err(refused)?;
     let joined = match invitation {
         Some(token) => {
-            let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
+            let origin = super::origin(ip, request_id.as_ref());
             let accepted = control.accept_invitation(origin, &who.user, &token).await;
             Some(accepted.map_err(|e| ApiError::of_control(e, "invitation"))?.organisation.id)
         }

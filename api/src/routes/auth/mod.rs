@@ -17,21 +17,33 @@ pub mod tokens;
 pub mod totp;
 pub mod ways;
 
-use axum::Extension;
-use control::{Authenticated, Id};
+use std::net::IpAddr;
+
+use axum::{Extension, http::HeaderMap};
+use control::{Authenticated, Id, Origin};
 
 use crate::{
     app::App,
-    door::{Counted, From},
+    door::{Counted, From, Peer, RequestId},
     error::ApiError,
 };
 
 /// Counts one attempt of an address.
-fn count(app: &App, from: Option<Extension<From>>) -> Result<Option<std::net::IpAddr>, ApiError> {
+fn count(app: &App, from: Option<Extension<From>>) -> Result<Option<IpAddr>, ApiError> {
     let Some(Extension(From(ip))) = from else { return Ok(None) };
     let counted = app.budgets.count(Counted::LogIn(Counted::at(ip)));
     counted.map_err(|(standing, wait)| ApiError::TooFast { standing, wait })?;
     Ok(Some(ip))
+}
+
+/// Where somebody comes from who is not known yet.
+fn origin(ip: Option<IpAddr>, request_id: Option<&Extension<RequestId>>) -> Origin<'_> {
+    Origin { ip, request_id: request_id.map(|Extension(id)| &*id.0) }
+}
+
+/// Whether a client speaks TLS, as far as its connection is known.
+fn is_tls(app: &App, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> bool {
+    peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, headers))
 }
 
 /// The person that somebody is.

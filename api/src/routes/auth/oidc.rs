@@ -135,9 +135,14 @@ pub async fn begin_with(
     super::count(&app, from)?;
     let control = app.control()?;
     let begun = provider.begin(back.unwrap_or_else(|| "/".to_owned()), invitation, None).await;
+    away(&app, &control, begun)
+}
+
+/// Where a page sends its browser to, if the provider is there.
+fn away(app: &App, control: &Control, begun: Result<(Url, Visit), Problem>) -> Result<Response, ApiError> {
     let (url, visit) = begun.map_err(|_| ApiError::ProviderAway)?;
     let answer = Live(Json(Away { url: url.to_string() })).into_response();
-    with_visit(&app, &control, answer, Some(&visit))
+    with_visit(app, control, answer, Some(&visit))
 }
 
 /// The path of our pages that a body names.
@@ -182,9 +187,7 @@ pub async fn link(
     let control = app.control()?;
     control.confirm_password(who.caller(), &password).await.map_err(|e| ApiError::of_control(e, "account"))?;
     let begun = provider.begin(back.unwrap_or_else(|| "/account".to_owned()), None, Some(user)).await;
-    let (url, visit) = begun.map_err(|_| ApiError::ProviderAway)?;
-    let answer = Live(Json(Away { url: url.to_string() })).into_response();
-    with_visit(&app, &control, answer, Some(&visit))
+    away(&app, &control, begun)
 }
 
 /// Where a provider sends back to.
@@ -213,7 +216,7 @@ pub async fn callback(
     let provider = provider(&app, &id)?;
     let control = app.control()?;
     let ip = super::count(&app, from)?;
-    let at = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
+    let at = super::origin(ip, request_id.as_ref());
     let come = Come { app: &app, control: &control, headers: &headers, at };
     let answer = match come.back(provider, query.as_deref()).await {
         Ok(answer) => answer,

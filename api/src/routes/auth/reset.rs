@@ -12,7 +12,6 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use control::Origin;
 use runtime::config::Secret;
 use schemas::limits::accounts;
 use utoipa::ToSchema;
@@ -112,7 +111,7 @@ pub async fn confirm(
     let password = Secret::new(fields.required("password", Fields::text).unwrap_or_default());
     fields.finish()?;
     let ip = super::count(&app, from)?;
-    let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
+    let origin = super::origin(ip, request_id.as_ref());
     let done = app.control()?.finish_reset(origin, &token, &password).await;
     done.map_err(|e| ApiError::of_control(e, "account"))?;
     Ok(Live(StatusCode::NO_CONTENT).into_response())

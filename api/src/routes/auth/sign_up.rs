@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use control::{Control, Joining, Mode, NewPerson, Origin, SignedUp};
+use control::{Control, Joining, Mode, NewPerson, SignedUp};
 use runtime::config::{Secret, SignUp};
 use utoipa::ToSchema;
 
@@ -117,7 +117,7 @@ pub async fn sign_up(
     }
     let hash = control.hash_password(&password, &[&email]).await.map_err(refused)?;
     let name = name.unwrap_or_default();
-    let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
+    let origin = super::origin(ip, request_id.as_ref());
     let new = NewPerson { email, name, password: Some(hash), verified: false, identity: None };
     if let Some(letters) = &app.letters {
         let mistakes = new.mistakes(&into);
@@ -129,7 +129,7 @@ pub async fn sign_up(
         return Ok(Live(StatusCode::ACCEPTED).into_response());
     }
     let made = control.sign_up(origin, new, into).await.map_err(refused)?;
-    let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
+    let secure = super::is_tls(&app, peer, &headers);
     in_at_once(&app, &control, secure, &made).await
 }
 
@@ -162,10 +162,10 @@ pub async fn confirm(
     is_open(&app)?;
     let ip = super::count(&app, from)?;
     let control = app.control()?;
-    let origin = Origin { ip, request_id: request_id.as_ref().map(|Extension(id)| &*id.0) };
+    let origin = super::origin(ip, request_id.as_ref());
     let made = control.finish_sign_up_by_letter(origin, &token, &password).await;
     let made = made.map_err(|e| ApiError::of_control(e, "invitation"))?;
-    let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
+    let secure = super::is_tls(&app, peer, &headers);
     in_at_once(&app, &control, secure, &made).await
 }
 

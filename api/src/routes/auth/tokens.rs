@@ -101,7 +101,7 @@ pub async fn switch(
     match former.csrf.is_some() {
         true => {
             control.end_person_session(&former).await.map_err(refused)?;
-            let secure = peer.is_some_and(|Extension(peer)| app.config.is_tls(&peer, &headers));
+            let secure = super::is_tls(&app, peer, &headers);
             answer::began(&app, &control, secure, &begun).await
         }
         false => Ok(Live(Json(tokens(&app, &control, &begun).await?)).into_response()),
