@@ -3,7 +3,7 @@
 use conditions::{
     Rule,
     figures::shown,
-    trial::{Fired, Look},
+    trial::{Fired, Look, Tried},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -122,6 +122,13 @@ impl RulePreviewItem {
             firings: Vec::new(),
             incomplete: Vec::new(),
         }
+    }
+
+    /// What the rule would have said.
+    pub fn says(&mut self, Tried { looks, fired }: &Tried) {
+        self.points = looks.iter().map(Into::into).collect();
+        self.firings = fired.iter().map(Into::into).collect();
+        self.fired = fired.len() as u64;
     }
 }
 

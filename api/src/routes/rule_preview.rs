@@ -17,7 +17,7 @@ use axum::{
 use conditions::{
     Limit, Metric, Rule,
     figures::Kind,
-    trial::{self, Piece, Trial},
+    trial::{Piece, Trial},
 };
 use schemas::{Network, TimeMs, limits::alerts as limits};
 use store::query::{SeriesFilter, Step, StepFigures};
@@ -266,12 +266,10 @@ fn answer(mut item: RulePreviewItem, rule: &Rule, times: &Times, past: &Past) ->
     }
     let (steps, hours) = (pieces(told), pieces(&past.hours));
     let trial = Trial { rule, steps: &steps, step_ms: times.step.ms(), hours: &hours };
-    let trial::Tried { looks, fired } = trial.run(times.from);
-    item.points = looks.iter().map(Into::into).collect();
-    item.firings = fired.iter().map(Into::into).collect();
-    item.fired = fired.len() as u64;
+    let tried = trial.run(times.from);
+    item.says(&tried);
     item.incomplete = lacks(told, times.step);
-    let mut without = looks.iter().filter(|look| look.judged.threshold.is_none());
+    let mut without = tried.looks.iter().filter(|look| look.judged.threshold.is_none());
     if let Some(first) = without.next() {
         let last = without.next_back().unwrap_or(first);
         let reason = "no hour before it is known whole: there is nothing to compare with".to_owned();

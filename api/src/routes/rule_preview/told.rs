@@ -94,6 +94,13 @@ impl Kept {
         }
     }
 
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Calls(kind, _) => *kind,
+            Self::Seen(_) => Kind::Silence,
+        }
+    }
+
     /// How many lines were read.
     pub(super) fn lines(&self) -> usize {
         match self {
@@ -104,14 +111,11 @@ impl Kept {
 
     /// What the rule would have said of it.
     pub(super) fn answer(&self, mut item: RulePreviewItem, rule: &Rule, times: &Times) -> RulePreviewItem {
-        let (from, ends) = match self {
-            Self::Calls(kind, _) => (kind.begins(rule, times), kind.steps(rule, times.step)),
-            Self::Seen(_) => (Kind::Silence.begins(rule, times), Kind::Silence.steps(rule, times.step)),
-        };
-        let of = Of { rule, from, times, steps: ends };
+        let kind = self.kind();
+        let of = Of { rule, from: kind.begins(rule, times), times, steps: kind.steps(rule, times.step) };
         let tried = match self {
-            Self::Calls(kind, lines) => of.most(*kind, lines),
-            Self::Seen(lines) => Some((None, of.silence(lines))),
+            Self::Calls(_, lines) => of.most(kind, lines),
+            Self::Seen(lines) => Some((None, told(rule, of.silence(lines)))),
         };
         let lack = |from: TimeMs, to: TimeMs, reason: &str| LackItem {
             from: from.rfc3339(),
@@ -124,20 +128,17 @@ impl Kept {
                 let reason = format!("no call of {which} of this network is kept of that time");
                 item.incomplete.push(lack(times.from, times.to, &reason));
             }
-            Some((endpoint, given)) => {
-                let Tried { looks, fired } = told(rule, given);
+            Some((endpoint, tried)) => {
                 item.endpoint = endpoint;
-                if let Some(last) = looks.last() {
+                if let Some(last) = tried.looks.last() {
                     item.to = last.at.rfc3339();
                 }
-                item.points = looks.iter().map(Into::into).collect();
-                item.firings = fired.iter().map(Into::into).collect();
-                item.fired = fired.len() as u64;
+                item.says(&tried);
                 let reason = match self {
                     Self::Calls(..) => "nobody called the endpoint in some of this time, or that is not kept",
                     Self::Seen(_) => "no block was seen in the hour before it, or none is held",
                 };
-                for run in looks.chunk_by(|one, other| one.complete == other.complete) {
+                for run in tried.looks.chunk_by(|one, other| one.complete == other.complete) {
                     let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
                     if !first.complete {
                         let from = TimeMs(first.at.0.saturating_sub(times.step.ms()));
@@ -183,18 +184,17 @@ impl Of<'_> {
         usize::try_from(self.times.to.0.saturating_sub(self.from.0) / self.times.step.ms()).unwrap_or(0)
     }
 
-    /// The endpoint for which it would have fired most often, else was over most often, and what it was; `None`: there is none.
-    fn most(&self, kind: Kind, lines: &[EndpointStep]) -> Option<(Option<String>, Vec<Given>)> {
+    /// The endpoint for which it would have fired most often, else was over most often, and what it would have said; `None`: there is none.
+    fn most(&self, kind: Kind, lines: &[EndpointStep]) -> Option<(Option<String>, Tried)> {
         let of_endpoints = lines.chunk_by(|one, other| one.endpoint == other.endpoint);
         let tried = of_endpoints.filter_map(|lines| {
-            let given = self.calls(kind, lines);
-            let Tried { looks, fired } = told(self.rule, given.iter().copied());
-            let over = looks.iter().filter(|look| look.told && look.judged.over).count();
-            Some(((fired.len(), over), lines.first()?.endpoint.clone(), given))
+            let tried = told(self.rule, self.calls(kind, lines));
+            let over = tried.looks.iter().filter(|look| look.told && look.judged.over).count();
+            Some(((tried.fired.len(), over), lines.first()?.endpoint.clone(), tried))
         });
         // Of equal ones the first.
         let most = tried.reduce(|most, other| if other.0 > most.0 { other } else { most });
-        most.map(|(_, endpoint, given)| (Some(endpoint), given))
+        most.map(|(_, endpoint, tried)| (Some(endpoint), tried))
     }
 
     /// What one endpoint was at the end of each step.
