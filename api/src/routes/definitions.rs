@@ -300,7 +300,7 @@ async fn networks_are_known(app: &App, kind: DefinitionKind, body: &Value) -> Re
 }
 
 /// The networks that a body names, with their paths; of a long list the first.
-fn networks(kind: DefinitionKind, body: &Value) -> Vec<(String, &str)> {
+pub(super) fn networks(kind: DefinitionKind, body: &Value) -> Vec<(String, &str)> {
     if kind == DefinitionKind::Silence {
         let named = body.get("match").and_then(|fits| fits.get("network")).and_then(Value::as_str);
         return named.map(|slug| ("match.network".to_owned(), slug)).into_iter().collect();

@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 
 use super::{
     answer::{Live, Refused},
+    definitions::networks,
     things::{Missing, path_id},
 };
 use crate::{
@@ -76,10 +77,8 @@ pub async fn matches(
 
 /// Whether what was left out is of a monitor: transactions that none was put to are only where they are of one of its networks.
 fn is_about(definition: &Value, left_out: &LeftOut) -> bool {
-    // One network is kept as `network`.
-    let several = definition.get("networks").and_then(Value::as_array).into_iter().flatten();
-    let mut networks = definition.get("network").into_iter().chain(several);
-    left_out.matches > 0 || networks.any(|one| one.as_str() == Some(&left_out.network))
+    let is_of = |network: &str| networks(DefinitionKind::Monitor, definition).iter().any(|(_, one)| *one == network);
+    left_out.matches > 0 || is_of(&left_out.network)
 }
 
 #[cfg(test)]
