@@ -158,7 +158,7 @@ export function accounts(auth, signUp) {
 			belong(made, s.user, 'owner');
 			return [201, { organisation: made.id, contracts: 1, channels: 1, rules: 0, monitors: 0, silences: 0, without_secrets: ['ops'] }];
 		}
-		const [, id, what, one, file] = path.match(/^\/organisations\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?(\/file)?$/) ?? [];
+		const [, id, what, file] = path.match(/^\/organisations\/([^/]+)(?:\/([^/]+))?(?:\/[^/]+)?(\/file)?$/) ?? [];
 		const organisation = organisations.get(id);
 		if (!organisation) return problem(404, 'not-found', 'Not found');
 		if (what === 'suspend' || what === 'resume') {
@@ -169,7 +169,6 @@ export function accounts(auth, signUp) {
 		const url = `/api/v1/organisations/${id}/exports/1/file`;
 		if (file) return [200, { kind: 'headwater.organisation', name: organisation.name }];
 		if (what === 'export') return [202, { id: '1', state: 'done', url, rows: null, bytes: null, problem: null }];
-		if (what === 'exports' && one) return [200, { id: '1', state: 'done', url, rows: 41, bytes: 9_000, problem: null }];
 		if (method === 'DELETE') return roleOf(s) === 'owner' ? (organisations.delete(id), [202, { id, state: 'deleting' }]) : forbidden('Only an owner.');
 		if (method === 'PATCH') {
 			if (ifMatch !== `"${organisation.version}"`) return problem(412, 'stale', 'Changed meanwhile');

@@ -4,14 +4,10 @@ import { send } from '../http';
 import { isLocal } from './back';
 
 export interface Export {
-	id: string;
-	/** `done`: it can be fetched. */
-	state: string;
 	/** Where the file is. */
 	url?: string | null;
 	/** Why it cannot be fetched. */
 	problem?: string | null;
-	requested_at?: string | null;
 }
 
 /** Asks for one. @throws RequestError, or an abort's. */

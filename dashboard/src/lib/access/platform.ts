@@ -26,6 +26,9 @@ export interface Tombstone {
 	proof: unknown;
 }
 
+/** What an operator does about an organisation. */
+export type Deed = 'suspend' | 'resume' | 'plan' | 'networks';
+
 /** Which networks an organisation reaches, in words; an empty list: all. */
 export function reach(networks: readonly string[]): string {
 	return networks.length === 0 ? 'all networks' : networks.join(', ');

@@ -21,8 +21,6 @@ export interface ToldDraft {
 
 export const NOBODY: ToldDraft = { routes: [], escalateAfter: '', escalateTo: [] };
 
-export const NO_ROUTE: RouteDraft = { severity: '', hours: '', channels: [] };
-
 export function toldOf(thing: { routes?: Route[]; escalate?: Escalation | null } | null): ToldDraft {
 	return {
 		routes: (thing?.routes ?? []).map(({ severity, hours, channels }) => ({ severity: severity ?? '', hours: hours ?? '', channels: [...channels] })),
