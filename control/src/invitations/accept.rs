@@ -16,7 +16,7 @@ use crate::{
     roles::Role,
     secret::Pepper,
     sql::{Sql, SystemSql},
-    tenant::{Actor, Authenticated, Origin, Tenant},
+    tenant::{Authenticated, Origin},
     tenants::{self, TenantInfo},
 };
 
@@ -55,15 +55,7 @@ impl Found {
 
     /// Who accepts it, as the audit of its organisation has it.
     pub(crate) fn who(&self, person: &Person) -> Authenticated {
-        Authenticated {
-            tenant: Tenant::whole(self.tenant),
-            actor: Actor::User { id: person.id, name: person.email.clone() },
-            scopes: self.role.scopes(),
-            role: Some(self.role),
-            platform: false,
-            expires_at: None,
-            session: None,
-        }
+        person.acting(self.tenant, self.role)
     }
 }
 

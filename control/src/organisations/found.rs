@@ -18,7 +18,7 @@ use crate::{
     roles::Role,
     secret::Pepper,
     sql::{Sql, SystemSql},
-    tenant::{Actor, Authenticated, Caller, Tenant},
+    tenant::{Authenticated, Caller},
     tenants::{self, TenantInfo},
 };
 
@@ -185,15 +185,7 @@ pub(crate) async fn insert(tx: &mut Tx, name: &str, now: TimeMs) -> Result<Id, E
 
 /// A person as the owner of an organisation that is being founded.
 pub(crate) fn owner_of(organisation: Id, person: &Person) -> Authenticated {
-    Authenticated {
-        tenant: Tenant::whole(organisation),
-        actor: Actor::User { id: person.id, name: person.email.clone() },
-        scopes: Role::Owner.scopes(),
-        role: Some(Role::Owner),
-        platform: false,
-        expires_at: None,
-        session: None,
-    }
+    person.acting(organisation, Role::Owner)
 }
 
 /// Gives a new organisation its first owner, where there is one, and says that it is founded.

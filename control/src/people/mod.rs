@@ -19,6 +19,7 @@ use crate::{
     error::Error,
     id::Id,
     organisations::role_of,
+    roles::Role,
     sql::{Sql, SystemSql},
     tenant::{Actor, Authenticated, Tenant},
     tenants,
@@ -45,6 +46,21 @@ pub struct Person {
     pub created_at: TimeMs,
     /// It rises with each change.
     pub version: i64,
+}
+
+impl Person {
+    /// The person in this role in an organisation, as the audit there has it: by no session, and as no operator.
+    pub(crate) fn acting(&self, organisation: Id, role: Role) -> Authenticated {
+        Authenticated {
+            tenant: Tenant::whole(organisation),
+            actor: Actor::User { id: self.id, name: self.email.clone() },
+            scopes: role.scopes(),
+            role: Some(role),
+            platform: false,
+            expires_at: None,
+            session: None,
+        }
+    }
 }
 
 macro_rules! columns {
@@ -89,7 +105,7 @@ pub(crate) async fn by_email(tx: &mut Tx, email: &str) -> Result<Option<Person>,
 }
 
 /// What a person is in the organisation of this transaction; `None`: nothing, or not let in at all.
-pub(crate) async fn role(tx: &mut Tx, user: &Id) -> Result<Option<crate::roles::Role>, Error> {
+pub(crate) async fn role(tx: &mut Tx, user: &Id) -> Result<Option<Role>, Error> {
     let Some(row) = tx.row(ROLE, &[Value::from(user)]).await? else { return Ok(None) };
     if row.opt_int("disabled_at")?.is_some() {
         return Ok(None);
@@ -105,15 +121,7 @@ pub(crate) async fn within(tx: &mut Tx, person: &Person, organisation: &Id) -> R
     if tenants::get(tx).await?.deleting_at.is_some() {
         return Ok(None);
     }
-    Ok(Some(Authenticated {
-        tenant: Tenant::whole(*organisation),
-        actor: Actor::User { id: person.id, name: person.email.clone() },
-        scopes: role.scopes(),
-        role: Some(role),
-        platform: false,
-        expires_at: None,
-        session: None,
-    }))
+    Ok(Some(person.acting(*organisation, role)))
 }
 
 fn read(row: &Row) -> Result<Person, Error> {
