@@ -22,8 +22,7 @@ struct Waiting {
     name: String,
     /// The argon2id hash.
     password: String,
-    organisation: Option<String>,
-    invitation: Option<String>,
+    into: Joining,
     /// When the link ends, in milliseconds since 1970.
     ends: i64,
 }
@@ -55,16 +54,11 @@ impl Control {
         if tx.end(found).await?.is_some() {
             return Ok(SignUpLetter::Taken);
         }
-        let (organisation, invitation) = match into {
-            Joining::Found(name) => (Some(name), None),
-            Joining::Invitation(token) => (None, Some(token)),
-        };
         let waiting = Waiting {
             email,
             name: new.name,
             password: new.password.unwrap_or_default(),
-            organisation,
-            invitation,
+            into,
             ends: TimeMs::now().0 + limits::SIGN_UP_LIFE.as_millis() as i64,
         };
         let json = serde_json::to_value(&waiting)
@@ -90,13 +84,9 @@ impl Control {
                 "write the password that you chose when you signed up; if that was somebody else, sign up yourself";
             return Err(Error::Invalid(vec![Mistake::new("password", "is not the one that was chosen", cure)]));
         }
-        let into = match (waiting.organisation, waiting.invitation) {
-            (_, Some(token)) => Joining::Invitation(token),
-            (name, None) => Joining::Found(name.unwrap_or_default()),
-        };
         let (email, name, password) = (waiting.email, waiting.name, Some(waiting.password));
         let new = NewPerson { email, name, password, verified: true, identity: None };
-        self.sign_up(origin, new, into).await.map_err(|e| match e {
+        self.sign_up(origin, new, waiting.into).await.map_err(|e| match e {
             // By this link, or by another that came first.
             Error::EmailTaken => bad_link(),
             e => e,

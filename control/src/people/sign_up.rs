@@ -4,6 +4,7 @@
 //! transaction: nobody is left without an organisation, and no organisation without an owner.
 
 use schemas::{TimeMs, names};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Person, email, get};
@@ -42,8 +43,8 @@ impl std::fmt::Debug for NewPerson {
     }
 }
 
-/// Where a new person goes.
-#[derive(Clone)]
+/// Where a new person goes. It is written nowhere but, sealed, into the link of a letter.
+#[derive(Clone, Serialize, Deserialize)]
 pub enum Joining {
     /// Into a new organisation of this name, as its owner.
     Found(String),
