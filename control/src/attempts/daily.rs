@@ -8,7 +8,7 @@ use std::{net::IpAddr, time::Duration};
 
 use schemas::{TimeMs, limits::accounts as limits};
 
-use super::{COUNT, TAKE, network};
+use super::{COUNT, network, subject, take};
 use crate::{
     db::{Tx, Value},
     error::Error,
@@ -59,14 +59,12 @@ impl Daily {
         now: TimeMs,
     ) -> Result<(), Error> {
         let Some(ip) = ip else { return Ok(()) };
-        let hash = pepper.of_kept([&b"attempt"[..], self.as_str().as_bytes(), network(ip).to_string().as_bytes()]);
-        let subject = const_hex::encode(&hash[..16]);
+        let subject = subject(pepper, self.as_str(), &network(ip).to_string());
         // Here `failures` are those that were let through, and `last_at` is when their day began.
-        let rows = tx.system(TAKE, &[Value::from(self.as_str()), Value::from(&subject)]).await?;
-        let row = rows.first().ok_or_else(|| Error::Database("an attempt was not written".to_owned()))?;
+        let known = take(tx, self.as_str(), &subject).await?;
         let (most, per) = self.limit();
         let per = per.as_millis() as i64;
-        let (done, begun) = match (row.int("failures")?, row.int("last_at")?) {
+        let (done, begun) = match known {
             (_, begun) if now.0.saturating_sub(begun) >= per => (0, now.0),
             known => known,
         };

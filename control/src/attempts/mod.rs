@@ -19,6 +19,7 @@ use crate::{
     db::{Tx, Value},
     error::Error,
     open::Control,
+    secret::Pepper,
     sql::SystemSql,
 };
 
@@ -125,14 +126,24 @@ impl Control {
     }
 
     fn attempt_subjects(&self, email: &str, ip: Option<IpAddr>) -> Vec<(Kind, String)> {
-        let hash = |kind: Kind, text: &str| {
-            let hash = self.pepper.of_kept([&b"attempt"[..], kind.as_str().as_bytes(), text.as_bytes()]);
-            (kind, const_hex::encode(&hash[..16]))
-        };
-        let account = hash(Kind::Account, &email.to_lowercase());
-        let address = ip.map(|ip| hash(Kind::Address, &network(ip).to_string()));
+        let of = |kind: Kind, text: &str| (kind, subject(&self.pepper, kind.as_str(), text));
+        let account = of(Kind::Account, &email.to_lowercase());
+        let address = ip.map(|ip| of(Kind::Address, &network(ip).to_string()));
         std::iter::once(account).chain(address).collect()
     }
+}
+
+/// Of whom something is counted, as it is kept: a keyed hash.
+fn subject(pepper: &Pepper, kind: &str, text: &str) -> String {
+    let hash = pepper.of_kept([&b"attempt"[..], kind.as_bytes(), text.as_bytes()]);
+    const_hex::encode(&hash[..16])
+}
+
+/// Its `failures` and `last_at`, held until the end of the transaction.
+async fn take(tx: &mut Tx, kind: &str, subject: &str) -> Result<(i64, i64), Error> {
+    let rows = tx.system(TAKE, &[Value::from(kind), subject.into()]).await?;
+    let row = rows.first().ok_or_else(|| Error::Database("an attempt was not written".to_owned()))?;
+    Ok((row.int("failures")?, row.int("last_at")?))
 }
 
 async fn forget(tx: &mut Tx, subjects: &[(Kind, String)]) -> Result<(), Error> {
@@ -160,9 +171,7 @@ async fn count(tx: &mut Tx, subjects: &[(Kind, String)], now: TimeMs) -> Result<
     let mut wait = Duration::ZERO;
     // Always the account before the address, so that no two wait for each other.
     for (kind, subject) in subjects {
-        let rows = tx.system(TAKE, &[Value::from(kind.as_str()), subject.into()]).await?;
-        let row = rows.first().ok_or_else(|| Error::Database("an attempt was not written".to_owned()))?;
-        let (failures, last) = (row.int("failures")?, row.int("last_at")?);
+        let (failures, last) = take(tx, kind.as_str(), subject).await?;
         let age = now.0.saturating_sub(last).max(0);
         let failures = if age > limits::ATTEMPTS_KEPT.as_millis() as i64 { 0 } else { failures };
         let left = kind.wait(failures).as_millis() as i64 - age;
