@@ -59,18 +59,15 @@ impl<K: Copy + Eq + Hash, V: Clone> Believed<K, V> {
         self.known.clear();
     }
 
-    /// What is remembered, however old it is.
-    pub(crate) fn remembered(&self, key: &K) -> Option<V> {
-        self.known.get(key).map(|entry| entry.value.clone())
-    }
-
-    /// The answer, asked for where that is due.
+    /// The answer, asked for where that is due. Where what is remembered does not fit, however old it is, nothing is asked.
     pub(crate) async fn get<'a>(
         &self,
         key: K,
+        fits: impl Fn(&V) -> bool,
         ask: impl Fn() -> BoxFuture<'a, Result<Option<V>, Error>>,
     ) -> Result<V, Denied> {
         match self.known.get(&key) {
+            Some(entry) if !fits(&entry.value) => Err(Denied::Unknown),
             Some(entry) => self.present(key, entry, ask).await,
             None => self.first(key, ask).await,
         }

@@ -99,10 +99,8 @@ impl Control {
     /// Lets in whoever shows to have the secret of a prefix; the secret's hash comes along.
     pub(super) async fn let_in(&self, prefix: Prefix, proof: Proof<'_>) -> Result<(Arc<Authenticated>, Hash), Denied> {
         // No prefix is ever given to another secret, so that this needs no look-up.
-        if self.remembered.0.remembered(&prefix).is_some_and(|known| !proof.holds(&known.hash)) {
-            return Err(Denied::Unknown);
-        }
-        let known = self.remembered.0.get(prefix, || self.ask(prefix).boxed()).await?;
+        let fits = |known: &Arc<Known>| proof.holds(&known.hash);
+        let known = self.remembered.0.get(prefix, fits, || self.ask(prefix).boxed()).await?;
         if known.used.load(Ordering::Relaxed)
             && known.used.swap(false, Ordering::Relaxed)
             && let Ok(who) = &known.verdict
